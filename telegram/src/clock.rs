@@ -1,0 +1,16 @@
+//! The one place of this crate that reads the wall clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The present moment.
+#[expect(clippy::disallowed_methods, reason = "the crate's one wall clock")]
+pub(crate) fn wall_now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Seconds since 1970, as the database keeps times.
+pub(crate) fn unix_now_s() -> i64 {
+    wall_now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

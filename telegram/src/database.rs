@@ -1,0 +1,188 @@
+//! The program's one database file for a number: locked against a second process, readable by its owner alone.
+//!
+//! One SQLite connection, write-ahead log, `synchronous = FULL`: what a write returned for is on the disk.
+//! The program keeps its own tables beside this crate's `tg_` ones, through the same pool.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlitePool};
+
+/// How long a statement waits for the file, or a caller for the connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An open database file. Clones share the connection and the lock; the last one gives the lock back.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pool: SqlitePool,
+    path: PathBuf,
+    _lock: Arc<File>,
+}
+
+/// Why a database did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// Another process, or another part of this one, has it open.
+    #[error("{path} is in use by another process{}: one process per session", held_by(*.pid))]
+    InUse {
+        /// The database file.
+        path: PathBuf,
+        /// Who holds it, where the lock file tells.
+        pid: Option<u32>,
+    },
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// SQLite refused.
+    #[error("{path}: {source}")]
+    Sql {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+}
+
+impl Database {
+    /// Opens the file, makes it (0600) and its folder (0700) where they are missing, and locks it by `<file>.lock`.
+    ///
+    /// # Errors
+    /// [`DatabaseError::InUse`] when someone else has it, otherwise what the file system or SQLite said.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, DatabaseError> {
+        let path = path.as_ref().to_path_buf();
+        let lock = prepare(&path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await
+            .map_err(|source| DatabaseError::Sql { path: path.clone(), source })?;
+        Ok(Self { pool, path, _lock: Arc::new(lock) })
+    }
+
+    /// The one connection, as a pool of one.
+    #[must_use]
+    pub fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits for running statements, closes the connection and folds the write-ahead log into the file.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+}
+
+fn prepare(path: &Path) -> Result<File, DatabaseError> {
+    let io = |at: &Path| {
+        let path = at.to_path_buf();
+        move |source| DatabaseError::Io { path, source }
+    };
+    if let Some(folder) = path.parent()
+        && !folder.as_os_str().is_empty()
+        && !folder.exists()
+    {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io(folder))?;
+    }
+    let lock = take_lock(path)?;
+    let file = owner_only().open(path).map_err(io(path))?;
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(io(path))?;
+    Ok(lock)
+}
+
+fn take_lock(path: &Path) -> Result<File, DatabaseError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let io = |source| DatabaseError::Io { path: lock_path.clone(), source };
+    let mut lock = owner_only().open(&lock_path).map_err(io)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let pid = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(DatabaseError::InUse { path: path.to_path_buf(), pid });
+        }
+        Err(TryLockError::Error(source)) => return Err(io(source)),
+    }
+    lock.set_len(0).and_then(|()| lock.rewind()).map_err(io)?;
+    writeln!(lock, "{}", std::process::id()).map_err(io)?;
+    Ok(lock)
+}
+
+fn owner_only() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options
+}
+
+fn held_by(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_second_opening_is_refused_and_names_the_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("line").join("gateway.db");
+        let first = Database::open(&path).await.unwrap();
+        let refused = Database::open(&path).await.unwrap_err();
+        assert!(matches!(refused, DatabaseError::InUse { pid: Some(pid), .. } if pid == std::process::id()));
+        assert!(refused.to_string().contains("in use by another process"), "{refused}");
+        first.close().await;
+        Database::open(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn file_and_folder_are_for_the_owner_alone_even_if_they_were_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("line").join("gateway.db");
+        drop(Database::open(&path).await.unwrap());
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let database = Database::open(&path).await.unwrap();
+        sqlx::query("CREATE TABLE own (x BIGINT)").execute(database.pool()).await.unwrap();
+        let mode = |name: &Path| std::fs::metadata(name).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        for suffix in ["", "-wal", "-shm", ".lock"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            assert_eq!(mode(Path::new(&name)), 0o600, "{suffix}");
+        }
+    }
+
+    #[tokio::test]
+    async fn writes_are_synchronous_and_logged_ahead() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(folder.path().join("gateway.db")).await.unwrap();
+        let (journal,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(database.pool()).await.unwrap();
+        let (full,): (i64,) = sqlx::query_as("PRAGMA synchronous").fetch_one(database.pool()).await.unwrap();
+        assert_eq!((journal.as_str(), full), ("wal", 2));
+    }
+}

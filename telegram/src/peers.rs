@@ -1,0 +1,184 @@
+//! People the account has met, so that each is resolved once: by what they were looked up, and whatever came along.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use grammers_tl_types as tl;
+use sqlx::{Row as _, SqlitePool};
+
+use crate::clock::unix_now_s;
+use crate::person::Resolved;
+use crate::session::SessionError;
+
+/// The remembered people, in memory and in `tg_person` and `tg_lookup`.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    pool: SqlitePool,
+    memory: RwLock<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    people: HashMap<i64, Resolved>,
+    lookups: HashMap<String, i64>,
+}
+
+impl Peers {
+    pub(crate) async fn open(pool: SqlitePool) -> Result<Self, SessionError> {
+        let mut memory = Memory::default();
+        for row in sqlx::query("SELECT * FROM tg_person").fetch_all(&pool).await? {
+            let person = Resolved {
+                id: row.try_get("user_id")?,
+                access_hash: row.try_get("access_hash")?,
+                phone: row.try_get("phone")?,
+                username: row.try_get("username")?,
+                first_name: row.try_get("first_name")?,
+                last_name: row.try_get("last_name")?,
+            };
+            memory.people.insert(person.id, person);
+        }
+        for row in sqlx::query("SELECT lookup, user_id FROM tg_lookup").fetch_all(&pool).await? {
+            memory.lookups.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+        Ok(Self { pool, memory: RwLock::new(memory) })
+    }
+
+    pub(crate) fn by_id(&self, id: i64) -> Option<Resolved> {
+        self.memory.read().unwrap_or_else(PoisonError::into_inner).people.get(&id).cloned()
+    }
+
+    pub(crate) fn by_lookup(&self, lookup: &str) -> Option<Resolved> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        memory.people.get(memory.lookups.get(lookup)?).cloned()
+    }
+
+    /// Keeps who was found under `lookup`.
+    pub(crate) async fn remember(&self, lookup: &str, person: &Resolved) -> Result<(), SessionError> {
+        self.write(std::slice::from_ref(person)).await?;
+        sqlx::query(
+            "INSERT INTO tg_lookup (lookup, user_id, looked_up_at) VALUES ($1, $2, $3)
+             ON CONFLICT (lookup) DO UPDATE SET user_id = excluded.user_id, looked_up_at = excluded.looked_up_at",
+        )
+        .bind(lookup.to_owned())
+        .bind(person.id)
+        .bind(unix_now_s())
+        .execute(&self.pool)
+        .await?;
+        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        memory.people.insert(person.id, person.clone());
+        memory.lookups.insert(lookup.to_owned(), person.id);
+        Ok(())
+    }
+
+    /// Takes in people who came along with something else, at once in memory; gives back whom to [`Self::write`].
+    pub(crate) fn meet(&self, users: &[tl::enums::User]) -> Vec<Resolved> {
+        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        let mut news = Vec::new();
+        for user in users {
+            let Some(mut person) = Resolved::from_user(user) else { continue };
+            let known = memory.people.get(&person.id);
+            person.phone = person.phone.or_else(|| known.and_then(|known| known.phone.clone()));
+            if known != Some(&person) {
+                memory.people.insert(person.id, person.clone());
+                news.push(person);
+            }
+        }
+        news
+    }
+
+    /// Writes people to the disk.
+    pub(crate) async fn write(&self, people: &[Resolved]) -> Result<(), SessionError> {
+        if people.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.pool.begin().await?;
+        for person in people {
+            sqlx::query(
+                "INSERT INTO tg_person (user_id, access_hash, phone, username, first_name, last_name, seen_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)
+                 ON CONFLICT (user_id) DO UPDATE SET access_hash = excluded.access_hash, phone = excluded.phone,
+                    username = excluded.username, first_name = excluded.first_name,
+                    last_name = excluded.last_name, seen_at = excluded.seen_at",
+            )
+            .bind(person.id)
+            .bind(person.access_hash)
+            .bind(person.phone.clone())
+            .bind(person.username.clone())
+            .bind(person.first_name.clone())
+            .bind(person.last_name.clone())
+            .bind(unix_now_s())
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Forgets what `lookup` led to.
+    pub(crate) async fn forget(&self, lookup: &str) -> Result<(), SessionError> {
+        self.memory.write().unwrap_or_else(PoisonError::into_inner).lookups.remove(lookup);
+        sqlx::query("DELETE FROM tg_lookup WHERE lookup = $1").bind(lookup.to_owned()).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Forgets everybody: access hashes of one user are of no use to another.
+    pub(crate) async fn forget_all(&self) -> Result<(), SessionError> {
+        *self.memory.write().unwrap_or_else(PoisonError::into_inner) = Memory::default();
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("DELETE FROM tg_lookup").execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM tg_person").execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Database;
+    use crate::tables;
+
+    #[tokio::test]
+    async fn a_person_is_found_again_by_lookup_and_id_after_a_restart() {
+        let place = tempfile::tempdir().unwrap();
+        let peers = open(&place).await;
+        peers.remember("phone:79001112233", &anna()).await.unwrap();
+        drop(peers);
+        let peers = open(&place).await;
+        assert_eq!(peers.by_lookup("phone:79001112233"), Some(anna()));
+        assert_eq!(peers.by_id(5), Some(anna()));
+        assert_eq!(peers.by_lookup("username:anna"), None);
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_lookup_stays_forgotten_but_the_person_does_not() {
+        let place = tempfile::tempdir().unwrap();
+        let peers = open(&place).await;
+        peers.remember("username:anna", &anna()).await.unwrap();
+        peers.forget("username:anna").await.unwrap();
+        assert_eq!(peers.by_lookup("username:anna"), None);
+        drop(peers);
+        let peers = open(&place).await;
+        assert_eq!((peers.by_lookup("username:anna"), peers.by_id(5)), (None, Some(anna())));
+        peers.forget_all().await.unwrap();
+        drop(peers);
+        assert_eq!(open(&place).await.by_id(5), None);
+    }
+
+    async fn open(place: &tempfile::TempDir) -> Peers {
+        let database = Database::open(place.path().join("gateway.db")).await.unwrap();
+        tables::create(database.pool()).await.unwrap();
+        Peers::open(database.pool().clone()).await.unwrap()
+    }
+
+    fn anna() -> Resolved {
+        Resolved {
+            id: 5,
+            access_hash: -9,
+            phone: Some("79001112233".into()),
+            username: Some("anna".into()),
+            first_name: Some("Anna".into()),
+            last_name: None,
+        }
+    }
+}
