@@ -1,0 +1,184 @@
+//! What a running gateway tells without being asked again: calls and lamps, as they change.
+
+use serde::{Deserialize, Serialize};
+
+use crate::status::GatewayStatus;
+use crate::units::{CallId, Phone, UserId};
+
+/// Something happened. The word in `event` says what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A call came, moved on or ended.
+    Call(CallInfo),
+    /// A line's lamps changed, or the line is new.
+    Line(GatewayStatus),
+    /// A line was taken away.
+    LineRemoved {
+        /// Which.
+        line: Phone,
+    },
+    /// The reader was too slow: so many events were left out. `status` and `calls` tell what holds now.
+    Lagged {
+        /// How many events are missing here.
+        missed: u64,
+    },
+}
+
+/// One call, as it is now. Times are milliseconds since 1970 (UTC).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallInfo {
+    /// The call.
+    pub call: CallId,
+    /// Its line.
+    pub line: Phone,
+    /// Who called whom.
+    pub direction: Direction,
+    /// How far it is.
+    pub state: CallState,
+    /// The person at Telegram's end.
+    pub peer: Peer,
+    /// What the PBX dialled, as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialled: Option<String>,
+    /// The four emoji that both ends of the Telegram leg see, once the keys are agreed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emoji: Option<String>,
+    /// When it began.
+    pub started_ms: u64,
+    /// When it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_ms: Option<u64>,
+    /// From answer to end, in milliseconds. 0 for a call that was not answered. Only with `ended`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// How it ended. Only with `ended`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<CallEnd>,
+}
+
+/// Who called whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// A Telegram user called the company.
+    TelegramToPbx,
+    /// The company called a Telegram user.
+    PbxToTelegram,
+}
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallState {
+    /// A Telegram user calls; the PBX is being asked.
+    Incoming,
+    /// The PBX calls; the person's device has not been reached yet.
+    Dialling,
+    /// The called side rings.
+    Ringing,
+    /// Both sides talk.
+    Answered,
+    /// Over.
+    Ended,
+}
+
+/// The person at Telegram's end, as far as the account may see.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Peer {
+    /// Telegram id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<UserId>,
+    /// First and last name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Public username, without `@`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Phone number, as Telegram shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallEnd {
+    /// Which end ended it.
+    pub by: Ender,
+    /// Why, in a word or a short sentence.
+    pub cause: String,
+    /// The SIP status that the PBX saw or gave, if the call ended before it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_status: Option<u16>,
+    /// The cause of ITU-T Q.850, as in the Reason header (RFC 3326).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q850: Option<u8>,
+}
+
+/// Which end ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ender {
+    /// The Telegram side.
+    Telegram,
+    /// The PBX side.
+    Pbx,
+    /// The gateway: a limit, a timer, a lost side, an operator's word.
+    Gateway,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::to_line;
+
+    #[test]
+    fn a_call_event_is_the_json_that_version_1_promises() {
+        let mut info = call();
+        let promised = serde_json::json!({
+            "event": "call", "call": "00000000000000a1", "line": "+79060000000",
+            "direction": "telegram-to-pbx", "state": "ringing",
+            "peer": {"id": 5123456789_i64, "name": "Анна", "username": "anna"}, "started_ms": 1000,
+        });
+        assert_eq!(serde_json::to_value(Event::Call(info.clone())).unwrap(), promised);
+        info.state = CallState::Ended;
+        info.duration_ms = Some(0);
+        info.end =
+            Some(CallEnd { by: Ender::Pbx, cause: "busy".into(), sip_status: Some(486), q850: Some(17) });
+        let event = Event::Call(info);
+        assert_eq!(serde_json::from_str::<Event>(&to_line(&event)).unwrap(), event);
+    }
+
+    #[test]
+    fn lamps_removed_lines_and_lost_events_read_back() {
+        let line: Phone = "+79060000000".parse().unwrap();
+        for event in [
+            Event::Line(GatewayStatus::waiting(line.clone(), 1, 2)),
+            Event::LineRemoved { line },
+            Event::Lagged { missed: 3 },
+        ] {
+            assert_eq!(serde_json::from_str::<Event>(&to_line(&event)).unwrap(), event);
+        }
+    }
+
+    fn call() -> CallInfo {
+        CallInfo {
+            call: CallId(0xa1),
+            line: "+79060000000".parse().unwrap(),
+            direction: Direction::TelegramToPbx,
+            state: CallState::Ringing,
+            peer: Peer {
+                id: UserId::new(5_123_456_789).ok(),
+                name: Some("Анна".into()),
+                username: Some("anna".into()),
+                phone: None,
+            },
+            dialled: None,
+            emoji: None,
+            started_ms: 1000,
+            answered_ms: None,
+            duration_ms: None,
+            end: None,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The contract on a program's control socket: JSON, one object a line, UTF-8, at most [`LONGEST_LINE_BYTES`] a line.
+//!
+//! The program speaks first, with a [`Hello`]. Then every request is answered once, in order:
+//!
+//! ```text
+//! < {"hello":"tgtrunk-gateway","version":1,"pid":4711}
+//! > {"id":1,"do":"hang_up","call":"00000000000000a1"}
+//! < {"id":1,"ok":"done"}
+//! > {"id":2,"do":"hang_up","cal":"00000000000000a1"}
+//! < {"id":2,"error":{"code":"bad_request","message":"hang_up: unknown key \"cal\": want id, do, call"}}
+//! > {"id":3,"do":"subscribe"}
+//! < {"id":3,"ok":"done"}
+//! < {"event":"call","state":"ringing","call":"00000000000000a2","line":"+79060000000","direction":"telegram-to-pbx",…}
+//! ```
+//!
+//! A subscriber gets every event from then on, and `lagged` where it read too slowly. Only encoding and decoding is
+//! here; sockets are the programs'.
+
+mod event;
+mod reply;
+mod request;
+mod wire;
+
+pub use event::{CallEnd, CallInfo, CallState, Direction, Ender, Event, Peer};
+pub use reply::{
+    Answer, Heard, HeardError, Hello, LineInfo, Outcome, Refusal, RefusalCode, Reply, StatusReport,
+};
+pub use request::{Ask, BadRequest, Request};
+pub use wire::{LONGEST_LINE_BYTES, LineReader, WireError, to_line};
+
+/// Version of the contract that this code speaks.
+pub const VERSION: u32 = 1;

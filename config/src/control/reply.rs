@@ -1,0 +1,257 @@
+//! What a running gateway says: its greeting, its replies, its events, and how an asker reads them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::VERSION;
+use crate::control::event::{CallInfo, Event};
+use crate::status::GatewayStatus;
+use crate::units::Phone;
+
+/// The first line on every connection: `{"hello":"tgtrunk-gateway","version":1,"pid":4711}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The program.
+    pub hello: String,
+    /// Version of the contract, [`VERSION`].
+    pub version: u32,
+    /// The program's process.
+    pub pid: u32,
+}
+
+/// The reply to one request: `{"id":1,"ok":…}` or `{"id":1,"error":{"code":…,"message":…}}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The request's id; null when the request had none that could be read.
+    pub id: Option<u64>,
+    /// The answer or the refusal.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// Exactly one of the two stands in a reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done.
+    Ok(Answer),
+    /// It was not done.
+    Error(Refusal),
+}
+
+/// What comes under `ok`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// To `subscribe`, `hang_up` and `remove_line`: `"done"`.
+    Done,
+    /// To `status` and `reload`.
+    Status(StatusReport),
+    /// To `calls`.
+    Calls(Vec<CallInfo>),
+    /// To `add_line`: the line as it runs.
+    Line(LineInfo),
+}
+
+/// All lines at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The lines that run or are switched off.
+    pub lines: Vec<LineInfo>,
+    /// What is wrong with lines that do not run, as sentences for people.
+    pub problems: Vec<String>,
+}
+
+/// A line with what a person needs to find it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineInfo {
+    /// Where the PBX reaches it, as `127.0.0.1:30001`.
+    pub sip: String,
+    /// The PBX, as `127.0.0.1:5060`.
+    pub pbx: String,
+    /// Its lamps.
+    pub status: GatewayStatus,
+}
+
+/// Why a request was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// For programs.
+    pub code: RefusalCode,
+    /// For people: the key, the value and what is allowed.
+    pub message: String,
+}
+
+/// Why a request was not done, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// The request cannot be understood.
+    BadRequest,
+    /// No such call is up.
+    UnknownCall,
+    /// No such line.
+    UnknownLine,
+    /// There is such a line already.
+    LineExists,
+    /// The line's settings are wrong.
+    BadLine,
+    /// The gateway is stopping.
+    Stopping,
+    /// Something broke on our side; the message says what.
+    Internal,
+}
+
+/// A line from the gateway, as an asker reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The greeting.
+    Hello(Hello),
+    /// A reply.
+    Reply(Reply),
+    /// An event.
+    Event(Event),
+}
+
+/// A line from the gateway that this asker cannot read.
+#[derive(Debug, thiserror::Error)]
+pub enum HeardError {
+    /// The other program speaks another version of the contract.
+    #[error(
+        "{program} speaks version {theirs} of the control contract and this program version {VERSION}: install both from one release and restart"
+    )]
+    Version {
+        /// The other program.
+        program: String,
+        /// Its version.
+        theirs: u32,
+    },
+    /// Not a message of this contract.
+    #[error("not a control message: {0}")]
+    Unreadable(#[from] serde_json::Error),
+}
+
+impl Hello {
+    /// The greeting of this version.
+    pub fn new(program: &str, pid: u32) -> Self {
+        Self { hello: program.to_owned(), version: VERSION, pid }
+    }
+}
+
+impl Reply {
+    /// A request was done.
+    pub fn ok(id: u64, answer: Answer) -> Self {
+        Self { id: Some(id), outcome: Outcome::Ok(answer) }
+    }
+
+    /// A request was not done.
+    pub fn error(id: Option<u64>, code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { id, outcome: Outcome::Error(Refusal { code, message: message.into() }) }
+    }
+
+    /// The answer or the refusal.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn into_result(self) -> Result<Answer, Refusal> {
+        match self.outcome {
+            Outcome::Ok(answer) => Ok(answer),
+            Outcome::Error(refusal) => Err(refusal),
+        }
+    }
+}
+
+impl Heard {
+    /// Reads a line from the gateway.
+    ///
+    /// # Errors
+    /// [`HeardError::Version`] for a greeting of another version, [`HeardError::Unreadable`] for anything unknown.
+    pub fn from_line(line: &str) -> Result<Self, HeardError> {
+        let value: serde_json::Value = serde_json::from_str(line)?;
+        if value.get("hello").is_some() {
+            let hello: Hello = serde_json::from_value(value)?;
+            if hello.version != VERSION {
+                return Err(HeardError::Version { program: hello.hello, theirs: hello.version });
+            }
+            Ok(Self::Hello(hello))
+        } else if value.get("event").is_some() {
+            Ok(Self::Event(serde_json::from_value(value)?))
+        } else {
+            Ok(Self::Reply(serde_json::from_value(value)?))
+        }
+    }
+}
+
+impl StatusReport {
+    /// The entry of one line.
+    pub fn line(&self, phone: &Phone) -> Option<&LineInfo> {
+        self.lines.iter().find(|line| line.status.line == *phone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::to_line;
+    use crate::control::{Ask, BadRequest, Request};
+    use crate::units::CallId;
+
+    #[test]
+    fn replies_have_the_shape_that_version_1_promises() {
+        let shape = |reply: &Reply| serde_json::to_value(reply).unwrap();
+        assert_eq!(shape(&Reply::ok(1, Answer::Done)), serde_json::json!({"id": 1, "ok": "done"}));
+        assert_eq!(
+            shape(&Reply::ok(2, Answer::Calls(vec![]))),
+            serde_json::json!({"id": 2, "ok": {"calls": []}})
+        );
+        let refused = Reply::error(None, RefusalCode::BadRequest, "id is missing");
+        let promised =
+            serde_json::json!({"id": null, "error": {"code": "bad_request", "message": "id is missing"}});
+        assert_eq!(shape(&refused), promised);
+    }
+
+    #[test]
+    fn an_asker_reads_greeting_replies_and_events_from_one_stream() {
+        let line: Phone = "+79060000000".parse().unwrap();
+        let info = LineInfo {
+            sip: "127.0.0.1:30001".into(),
+            pbx: "127.0.0.1:5060".into(),
+            status: GatewayStatus::waiting(line.clone(), 1, 2),
+        };
+        let report = StatusReport { lines: vec![info.clone()], problems: vec!["x".into()] };
+        assert_eq!(report.line(&line), Some(&info));
+        for reply in [
+            Reply::ok(1, Answer::Status(report)),
+            Reply::ok(2, Answer::Line(info)),
+            Reply::ok(3, Answer::Done),
+            Reply::error(Some(4), RefusalCode::UnknownCall, "no call 00000000000000a1 is up"),
+        ] {
+            assert_eq!(Heard::from_line(&to_line(&reply)).unwrap(), Heard::Reply(reply));
+        }
+        let hello = Hello::new("tgtrunk-gateway", 4711);
+        assert_eq!(Heard::from_line(&to_line(&hello)).unwrap(), Heard::Hello(hello));
+        let event = Event::LineRemoved { line };
+        assert_eq!(Heard::from_line(&to_line(&event)).unwrap(), Heard::Event(event));
+    }
+
+    #[test]
+    fn a_greeting_of_another_version_says_what_to_do() {
+        let told = Heard::from_line(r#"{"hello":"tgtrunk-gateway","version":9,"pid":1}"#).unwrap_err();
+        assert_eq!(
+            told.to_string(),
+            "tgtrunk-gateway speaks version 9 of the control contract and this program version 1: install both from one release and restart"
+        );
+        let told = Heard::from_line(r#"{"id":1}"#).unwrap_err().to_string();
+        assert!(told.starts_with("not a control message: "), "{told}");
+    }
+
+    #[test]
+    fn a_bad_request_becomes_a_refusal_with_its_id() {
+        let BadRequest { id, message } = Request::from_line(r#"{"id":5,"do":"x"}"#).unwrap_err();
+        let refusal = Reply::error(id, RefusalCode::BadRequest, message).into_result().unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::BadRequest);
+        assert!(refusal.to_string().starts_with(r#"do = "x": want one of status, "#));
+        let asked = Request { id: 1, ask: Ask::HangUp { call: CallId(1) } };
+        assert_eq!(Request::from_line(&to_line(&asked)).unwrap(), asked);
+    }
+}

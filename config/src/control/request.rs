@@ -1,0 +1,252 @@
+//! What may be asked of a running gateway.
+
+use serde::de::DeserializeOwned;
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::lines::LineDraft;
+use crate::units::{CallId, Phone};
+
+/// One request: `{"id":1,"do":"status"}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Chosen by the asker; the reply carries it.
+    pub id: u64,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What is asked, by the word in `do`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// `status`: every line with its lamps, and what is wrong with lines that do not run.
+    Status,
+    /// `calls`: the calls that are up.
+    Calls,
+    /// `subscribe`: events from now on, on this connection.
+    Subscribe,
+    /// `hang_up`: end a call on both sides.
+    HangUp {
+        /// Which.
+        call: CallId,
+    },
+    /// `reload`: read the lines again; calls of unchanged lines go on.
+    Reload,
+    /// `add_line`: the keys of `line.toml` under `line`; it is written and opened.
+    AddLine {
+        /// The line.
+        line: LineDraft,
+    },
+    /// `remove_line`: close a line. Its folder is deleted unless `keep_state` is true.
+    RemoveLine {
+        /// Which.
+        phone: Phone,
+        /// Keeps the account's session, so that the line can be added again without a login.
+        keep_state: bool,
+    },
+}
+
+/// A request that cannot be understood. Its text names the key and what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BadRequest {
+    /// The request's id as far as it could be read, for the reply.
+    pub id: Option<u64>,
+    /// What is wrong.
+    pub message: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Nothing {}
+
+#[derive(Serialize, Deserialize)]
+struct HangUp {
+    call: CallId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AddLine {
+    line: LineDraft,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RemoveLine {
+    phone: Phone,
+    #[serde(default)]
+    keep_state: bool,
+}
+
+const WORDS: &str = "status, calls, subscribe, hang_up, reload, add_line, remove_line";
+
+impl Request {
+    /// Reads a request's line.
+    ///
+    /// # Errors
+    /// [`BadRequest`] for text that is no JSON object, a wrong or missing key, an unknown key, an unknown word in `do`.
+    pub fn from_line(line: &str) -> Result<Self, BadRequest> {
+        let bad = |id, message| BadRequest { id, message };
+        let mut keys: Map<String, Value> = serde_json::from_str(line)
+            .map_err(|error| bad(None, format!("not a JSON object with id and do: {error}")))?;
+        let id = match keys.remove("id") {
+            Some(id) => {
+                id.as_u64().ok_or_else(|| bad(None, format!("id = {id}: want a whole number, 0 or more")))?
+            }
+            None => return Err(bad(None, "id is missing: want a whole number, 0 or more".to_owned())),
+        };
+        let word = match keys.remove("do") {
+            Some(Value::String(word)) => word,
+            Some(other) => return Err(bad(Some(id), format!("do = {other}: want one of {WORDS}"))),
+            None => return Err(bad(Some(id), format!("do is missing: want one of {WORDS}"))),
+        };
+        let ask = read_ask(&word, keys).map_err(|message| bad(Some(id), message))?;
+        Ok(Self { id, ask })
+    }
+}
+
+impl Ask {
+    /// The word in `do`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Calls => "calls",
+            Self::Subscribe => "subscribe",
+            Self::HangUp { .. } => "hang_up",
+            Self::Reload => "reload",
+            Self::AddLine { .. } => "add_line",
+            Self::RemoveLine { .. } => "remove_line",
+        }
+    }
+}
+
+impl Serialize for Request {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut map = out.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("do", self.ask.word())?;
+        match &self.ask {
+            Ask::Status | Ask::Calls | Ask::Subscribe | Ask::Reload => {}
+            Ask::HangUp { call } => map.serialize_entry("call", call)?,
+            Ask::AddLine { line } => map.serialize_entry("line", line)?,
+            Ask::RemoveLine { phone, keep_state } => {
+                map.serialize_entry("phone", phone)?;
+                map.serialize_entry("keep_state", keep_state)?;
+            }
+        }
+        map.end()
+    }
+}
+
+fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
+    Ok(match word {
+        "status" => take(word, keys, &[], |_: Nothing| Ask::Status)?,
+        "calls" => take(word, keys, &[], |_: Nothing| Ask::Calls)?,
+        "subscribe" => take(word, keys, &[], |_: Nothing| Ask::Subscribe)?,
+        "reload" => take(word, keys, &[], |_: Nothing| Ask::Reload)?,
+        "hang_up" => take(word, keys, &["call"], |HangUp { call }| Ask::HangUp { call })?,
+        "add_line" => take(word, keys, &["line"], |AddLine { line }| Ask::AddLine { line })?,
+        "remove_line" => take(word, keys, &["phone", "keep_state"], |RemoveLine { phone, keep_state }| {
+            Ask::RemoveLine { phone, keep_state }
+        })?,
+        unknown => {
+            let shown: String = unknown.chars().take(40).collect();
+            return Err(format!("do = {shown:?}: want one of {WORDS}"));
+        }
+    })
+}
+
+fn take<T: DeserializeOwned>(
+    word: &str,
+    keys: Map<String, Value>,
+    allowed: &[&str],
+    made: impl FnOnce(T) -> Ask,
+) -> Result<Ask, String> {
+    if let Some(unknown) = keys.keys().find(|key| !allowed.contains(&key.as_str())) {
+        let all: Vec<&str> = ["id", "do"].iter().chain(allowed).copied().collect();
+        let shown: String = unknown.chars().take(40).collect();
+        return Err(format!("{word}: unknown key {shown:?}: want {}", all.join(", ")));
+    }
+    serde_json::from_value(Value::Object(keys)).map(made).map_err(|error| format!("{word}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::to_line;
+
+    #[test]
+    fn every_request_reads_back_as_it_was_written() {
+        let phone: Phone = "+79060000000".parse().unwrap();
+        for ask in [
+            Ask::Status,
+            Ask::Calls,
+            Ask::Subscribe,
+            Ask::HangUp { call: CallId(161) },
+            Ask::Reload,
+            Ask::AddLine { line: LineDraft::new(&phone).set("pbx", "127.0.0.1") },
+            Ask::RemoveLine { phone: phone.clone(), keep_state: true },
+        ] {
+            let request = Request { id: 7, ask };
+            let line = to_line(&request);
+            assert!(line.ends_with('\n') && line.matches('\n').count() == 1);
+            assert_eq!(Request::from_line(&line).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn requests_are_read_as_people_type_them() {
+        let request = Request::from_line(r#" {"do":"remove_line","phone":"+79060000000","id":3} "#).unwrap();
+        let Ask::RemoveLine { keep_state, .. } = request.ask else { panic!("{request:?}") };
+        assert!(!keep_state);
+    }
+
+    #[test]
+    fn each_wrong_request_is_told_what_is_allowed() {
+        for (line, id, message) in [
+            (r#"{"do":"status"}"#, None, "id is missing: want a whole number, 0 or more"),
+            (r#"{"id":-1,"do":"status"}"#, None, "id = -1: want a whole number, 0 or more"),
+            (
+                r#"{"id":1}"#,
+                Some(1),
+                "do is missing: want one of status, calls, subscribe, hang_up, reload, add_line, remove_line",
+            ),
+            (
+                r#"{"id":1,"do":"dial"}"#,
+                Some(1),
+                r#"do = "dial": want one of status, calls, subscribe, hang_up, reload, add_line, remove_line"#,
+            ),
+            (
+                r#"{"id":1,"do":5}"#,
+                Some(1),
+                "do = 5: want one of status, calls, subscribe, hang_up, reload, add_line, remove_line",
+            ),
+            (r#"{"id":1,"do":"status","line":"x"}"#, Some(1), r#"status: unknown key "line": want id, do"#),
+            (
+                r#"{"id":2,"do":"hang_up","cal":"a1"}"#,
+                Some(2),
+                r#"hang_up: unknown key "cal": want id, do, call"#,
+            ),
+            (r#"{"id":2,"do":"hang_up"}"#, Some(2), "hang_up: missing field `call`"),
+            (
+                r#"{"id":2,"do":"hang_up","call":"a1"}"#,
+                Some(2),
+                r#"hang_up: call id "a1": want 16 hexadecimal digits, as the gateway printed them"#,
+            ),
+            (
+                r#"{"id":3,"do":"remove_line","phone":"7906"}"#,
+                Some(3),
+                r#"remove_line: phone number "7906": want + and 7 to 15 digits with the country code first, as +79060000000"#,
+            ),
+            (
+                "[1]",
+                None,
+                "not a JSON object with id and do: invalid type: sequence, expected a map at line 1 column 0",
+            ),
+        ] {
+            let told = Request::from_line(line).unwrap_err();
+            assert_eq!((told.id, told.to_string().as_str()), (id, message), "{line}");
+        }
+        let told = Request::from_line("status").unwrap_err().to_string();
+        assert!(told.starts_with("not a JSON object with id and do: "), "{told}");
+    }
+}

@@ -1,0 +1,419 @@
+//! `<phone>/line.toml`: one phone number's line, between its Telegram account and the PBX.
+//!
+//! `config/line.example.toml` shows every key. [`crate::Lines`] reads all lines of a state directory.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use crate::keys::{self, Page, Problem, Section};
+use crate::units::Phone;
+
+/// One line, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The account's number, which names the line.
+    pub phone: Phone,
+    /// A line that is switched off is not opened, but keeps its port.
+    pub enabled: bool,
+    /// The line's own UDP port: it listens there and sends from there.
+    pub sip_port: u16,
+    /// Where the PBX is.
+    pub pbx: PbxAddress,
+    /// User part of the request URI of calls to the PBX, which its inbound routes look at.
+    pub pbx_user: String,
+    /// Further addresses that may place calls; the PBX's own always may.
+    pub allowed_sources: Vec<IpAddr>,
+    /// How long the PBX may ring before the caller is told that nobody answers.
+    pub ring_limit: Duration,
+    /// A call without a packet from the PBX for this long is ended.
+    pub media_timeout: Duration,
+    /// How many calls at once.
+    pub calls: CallLimits,
+    /// What the PBX sees as the caller's number: the first of these that the caller has.
+    pub caller_id: Vec<CallerId>,
+    /// What a Telegram caller's device is told while the PBX rings.
+    pub parallel_incoming: ParallelIncoming,
+    /// What digits without a sign mean when the PBX dials them.
+    pub dial: DialRule,
+}
+
+/// How many calls at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallLimits {
+    /// In both directions together.
+    pub total: u32,
+    /// From Telegram to the PBX; 0 closes the direction.
+    pub from_telegram: u32,
+    /// From the PBX to Telegram; 0 closes the direction.
+    pub to_telegram: u32,
+}
+
+/// A form of a caller's name that fits where a PBX shows a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerId {
+    /// The phone number, when the caller shows it to this account.
+    Phone,
+    /// The public username, when the caller has one.
+    Username,
+    /// The Telegram id, which everybody has.
+    Id,
+}
+
+/// When a Telegram caller's device is told that ours rings, which keeps further callers out meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParallelIncoming {
+    /// After 5 s without an answer from the PBX: an IVR or a queue is quicker, a ringing extension has 90 s.
+    Auto,
+    /// Never: any number of callers get in at once, and the PBX must answer each within 15 s.
+    Always,
+    /// At once: a second caller is told that the line is busy.
+    Off,
+}
+
+/// What digits without a sign mean when the PBX dials them. `+…` is a phone number and `id#…` an id in any case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialRule {
+    /// Digits that stand before a national number, as 8 in Russia. Empty: there are none.
+    pub national_prefix: String,
+    /// How many digits follow the national prefix.
+    pub national_digits: u32,
+    /// Replaces the national prefix.
+    pub country_code: String,
+    /// Other digits are a phone number from this many on, and a Telegram id below.
+    pub phone_from_digits: u32,
+}
+
+/// Where a PBX is: an IP address or a host name, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PbxAddress {
+    /// IP address (without brackets) or host name; names are resolved by whoever sends.
+    pub host: String,
+    /// UDP port, 5060 unless given.
+    pub port: u16,
+}
+
+/// Not an address of a PBX.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("PBX address {0:?}: want {WANTED_PBX}")]
+pub struct PbxAddressError(String);
+
+const WANTED_PBX: &str =
+    r#"an IP address or a host name, with a port if it is not 5060, as "127.0.0.1:5060" or "[::1]:5060""#;
+
+impl Line {
+    /// Checks a line's text, read from `<folder>/line.toml`. `taken` are the ports of the lines before it.
+    ///
+    /// # Errors
+    /// Every mistake in the text.
+    pub fn parse(
+        text: &str,
+        file: &Path,
+        folder: &str,
+        taken: &BTreeMap<u16, Phone>,
+    ) -> Result<Self, Vec<Problem>> {
+        read(Page::new(file, text), folder, taken)
+    }
+
+    /// Whether a datagram from `source` may speak to this line. `pbx` is the PBX's address, resolved.
+    pub fn allows(&self, source: IpAddr, pbx: IpAddr) -> bool {
+        let source = source.to_canonical();
+        source == pbx.to_canonical() || self.allowed_sources.contains(&source)
+    }
+}
+
+impl PbxAddress {
+    /// The address, if it is given as one and not as a name.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+}
+
+impl FromStr for PbxAddress {
+    type Err = PbxAddressError;
+
+    fn from_str(text: &str) -> Result<Self, PbxAddressError> {
+        let wrong = || PbxAddressError(text.chars().take(80).collect());
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Ok(Self { host: ip.to_string(), port: 5060 });
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?),
+            None => (text, 5060),
+        };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let sound = match bare {
+            Some(inside) => inside.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => host.parse::<std::net::Ipv4Addr>().is_ok() || is_host_name(host),
+        };
+        if sound { Ok(Self { host: bare.unwrap_or(host).to_owned(), port }) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for PbxAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(out, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(out, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Checks a page whose `phone` must be `folder`.
+pub(crate) fn read(page: Page<'_>, folder: &str, taken: &BTreeMap<u16, Phone>) -> Result<Line, Vec<Problem>> {
+    let checked = page.top().and_then(|mut top| {
+        let line = read_line(&mut top, folder, taken);
+        top.finish();
+        line
+    });
+    page.finish(checked)
+}
+
+fn read_line(top: &mut Section<'_, '_>, folder: &str, taken: &BTreeMap<u16, Phone>) -> Option<Line> {
+    let phone: Option<Phone> = top.required(
+        "phone",
+        r#"+ and 7 to 15 digits with the country code first, as "+79060000000""#,
+        keys::parsed,
+    );
+    if let Some(phone) = phone.as_ref().filter(|phone| phone.as_str() != folder) {
+        let wanted = format!("the name of its folder, which is {folder:?}");
+        top.clash("phone", format_args!("{:?}", phone.as_str()), &wanted);
+    }
+    let enabled = top.switch("enabled", true);
+    let sip_port: Option<u16> =
+        top.required("sip_port", "a port of its own from 1024 to 65535, as 30001", |value| {
+            keys::whole(value).filter(|port| *port >= 1024)
+        });
+    if let Some((port, holder)) = sip_port.and_then(|port| taken.get_key_value(&port)) {
+        let wanted = format!(
+            "a port of its own from 1024 to 65535: {holder} has this one and runs, this line does not"
+        );
+        top.clash("sip_port", port, &wanted);
+    }
+    let pbx = top.required("pbx", WANTED_PBX, keys::parsed);
+    let pbx_user = top.optional("pbx_user", "1 to 64 letters, digits and + - _ . *", |value| {
+        let user = keys::text(value)?;
+        let fits = user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-_.*".contains(&byte));
+        (fits && (1..=64).contains(&user.len())).then(|| user.to_owned())
+    });
+    let allowed_sources = top
+        .optional("allowed_sources", r#"a list of IP addresses, as ["192.0.2.7"]"#, |value| {
+            keys::list(value, |source| keys::parsed::<IpAddr>(source).map(|ip| ip.to_canonical()))
+        })
+        .unwrap_or_default();
+    let ring_limit = top.seconds("ring_limit_s", 90, 5..=180);
+    let media_timeout = top.seconds("media_timeout_s", 30, 5..=3_600);
+    let calls = read_limits(top);
+    let caller_id = top
+        .optional("caller_id", r#"a list of different words out of "phone", "username", "id""#, caller_ids)
+        .unwrap_or_else(|| vec![CallerId::Phone, CallerId::Username, CallerId::Id]);
+    let parallel_incoming = top.word(
+        "parallel_incoming",
+        &[
+            ("auto", ParallelIncoming::Auto),
+            ("always", ParallelIncoming::Always),
+            ("off", ParallelIncoming::Off),
+        ],
+    );
+    let dial = read_dial(top.section("dial"));
+    let phone = phone?;
+    Some(Line {
+        pbx_user: pbx_user.unwrap_or_else(|| phone.as_str().to_owned()),
+        phone,
+        enabled,
+        sip_port: sip_port?,
+        pbx: pbx?,
+        allowed_sources,
+        ring_limit,
+        media_timeout,
+        calls,
+        caller_id,
+        parallel_incoming,
+        dial,
+    })
+}
+
+fn read_limits(top: &mut Section<'_, '_>) -> CallLimits {
+    let total = top.number("max_calls", 100, 1..=1_000, "");
+    let mut one_way = |key| {
+        let limit = top.number(key, total, 0..=1_000, "");
+        if limit > total {
+            top.clash(key, limit, &format!("at most max_calls, which is {total}"));
+        }
+        limit
+    };
+    let from_telegram = one_way("max_calls_from_telegram");
+    let to_telegram = one_way("max_calls_to_telegram");
+    CallLimits { total, from_telegram, to_telegram }
+}
+
+fn read_dial(mut section: Section<'_, '_>) -> DialRule {
+    let digits = |value: &DeValue<'_>| {
+        let text = keys::text(value)?;
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.to_owned())
+    };
+    let national_prefix = section
+        .optional("national_prefix", r#"up to 4 digits in quotes, as "8", or "" for none"#, |value| {
+            digits(value).filter(|prefix| prefix.len() <= 4)
+        })
+        .unwrap_or_else(|| "8".to_owned());
+    let national_digits = section.number("national_digits", 10, 4..=14, "");
+    let country_code = section
+        .optional("country_code", r#"1 to 3 digits in quotes, not beginning with 0, as "7""#, |value| {
+            digits(value).filter(|code| (1..=3).contains(&code.len()) && !code.starts_with('0'))
+        })
+        .unwrap_or_else(|| "7".to_owned());
+    let phone_from_digits = section.number("phone_from_digits", 11, 5..=16, "");
+    section.finish();
+    DialRule { national_prefix, national_digits, country_code, phone_from_digits }
+}
+
+fn caller_ids(value: &DeValue<'_>) -> Option<Vec<CallerId>> {
+    let words = [("phone", CallerId::Phone), ("username", CallerId::Username), ("id", CallerId::Id)];
+    let order = keys::list(value, |word| keys::choice(word, &words))?;
+    let different = order.iter().enumerate().all(|(at, word)| !order[..at].contains(word));
+    (different && !order.is_empty()).then_some(order)
+}
+
+/// A host name (RFC 1123 section 2.1) that nobody can mistake for a mistyped address.
+fn is_host_name(host: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = host.rsplit('.').next().unwrap_or_default();
+    host.len() <= 253 && host.split('.').all(label) && !last.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "phone = \"+79060000000\"\nsip_port = 30001\npbx = \"127.0.0.1\"\n";
+
+    #[test]
+    fn the_smallest_line_is_three_keys_and_the_rest_has_defaults() {
+        let line = parse(SMALLEST).unwrap();
+        assert_eq!(line.pbx.to_string(), "127.0.0.1:5060");
+        assert_eq!(line.pbx_user, "+79060000000");
+        assert_eq!(line.calls, CallLimits { total: 100, from_telegram: 100, to_telegram: 100 });
+        assert_eq!(line.caller_id, [CallerId::Phone, CallerId::Username, CallerId::Id]);
+        assert_eq!(line.parallel_incoming, ParallelIncoming::Auto);
+        assert!(line.enabled);
+    }
+
+    #[test]
+    fn the_shipped_example_holds_every_key_and_each_at_its_default() {
+        let example = include_str!("../line.example.toml");
+        assert_eq!(parse(example).unwrap(), parse(SMALLEST).unwrap());
+        let table: toml::Table = example.parse().unwrap();
+        for key in every_key("no_such_key = 1\n") {
+            assert!(table.contains_key(key), "config/line.example.toml lacks {key}");
+        }
+        for key in every_key(&format!("{SMALLEST}[dial]\nno_such_key = 1\n")) {
+            assert!(table["dial"].get(key).is_some(), "config/line.example.toml lacks dial.{key}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_with_line_key_value_and_what_is_allowed() {
+        let text = "phone = 79060000000\nsip_port = 80\nenabled = \"yes\"\nring_limit_s = 4\nmax_calls = 5\nmax_calls_to_telegram = 6\ncaller_id = [\"phone\", \"phone\"]\nparallel_incoming = \"maybe\"\npbx_user = \"a b\"\nallowed_sources = [\"pbx\"]\n[dial]\ncountry_code = \"0\"\nnational_prefix = 8\n";
+        assert_eq!(
+            errors(text),
+            [
+                r#"l.toml:1: phone = 79060000000: want + and 7 to 15 digits with the country code first, as "+79060000000""#.to_owned(),
+                format!("l.toml:1: pbx is missing: want {WANTED_PBX}"),
+                "l.toml:2: sip_port = 80: want a port of its own from 1024 to 65535, as 30001".to_owned(),
+                r#"l.toml:3: enabled = "yes": want true or false"#.to_owned(),
+                "l.toml:4: ring_limit_s = 4: want a whole number from 5 to 180 (seconds)".to_owned(),
+                "l.toml:6: max_calls_to_telegram = 6: want at most max_calls, which is 5".to_owned(),
+                r#"l.toml:7: caller_id = ["phone", "phone"]: want a list of different words out of "phone", "username", "id""#.to_owned(),
+                r#"l.toml:8: parallel_incoming = "maybe": want one of "auto", "always", "off""#.to_owned(),
+                r#"l.toml:9: pbx_user = "a b": want 1 to 64 letters, digits and + - _ . *"#.to_owned(),
+                r#"l.toml:10: allowed_sources = ["pbx"]: want a list of IP addresses, as ["192.0.2.7"]"#.to_owned(),
+                r#"l.toml:12: dial.country_code = "0": want 1 to 3 digits in quotes, not beginning with 0, as "7""#.to_owned(),
+                r#"l.toml:13: dial.national_prefix = 8: want up to 4 digits in quotes, as "8", or "" for none"#.to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_in_a_folder_of_another_name_is_refused() {
+        let told = Line::parse(SMALLEST, Path::new("l.toml"), "+79060000001", &BTreeMap::new()).unwrap_err();
+        assert_eq!(
+            told[0].to_string(),
+            r#"l.toml:1: phone = "+79060000000": want the name of its folder, which is "+79060000001""#
+        );
+    }
+
+    #[test]
+    fn a_port_that_another_line_has_is_refused_and_the_holder_named() {
+        let taken = BTreeMap::from([(30001, "+79060000009".parse().unwrap())]);
+        let told = Line::parse(SMALLEST, Path::new("l.toml"), "+79060000000", &taken).unwrap_err();
+        assert_eq!(
+            told[0].to_string(),
+            "l.toml:2: sip_port = 30001: want a port of its own from 1024 to 65535: +79060000009 has this one and runs, this line does not"
+        );
+    }
+
+    #[test]
+    fn pbx_addresses_are_read_and_written_in_every_form() {
+        for (text, written) in [
+            ("127.0.0.1", "127.0.0.1:5060"),
+            ("10.0.0.5:5160", "10.0.0.5:5160"),
+            ("::1", "[::1]:5060"),
+            ("[2001:db8::1]:5062", "[2001:db8::1]:5062"),
+            ("pbx.example.org", "pbx.example.org:5060"),
+            ("pbx:5070", "pbx:5070"),
+        ] {
+            assert_eq!(text.parse::<PbxAddress>().unwrap().to_string(), written);
+        }
+        for wrong in [
+            "",
+            ":5060",
+            "10.0.0.256",
+            "10.0.0.1:0",
+            "10.0.0.1:99999",
+            "a b",
+            "[::1",
+            "-x",
+            "sip:a@b",
+            "a..b",
+        ] {
+            assert!(wrong.parse::<PbxAddress>().is_err(), "{wrong:?} was taken");
+        }
+    }
+
+    #[test]
+    fn only_the_pbx_and_the_allowed_sources_may_speak() {
+        let line = parse(&format!("{SMALLEST}allowed_sources = [\"192.0.2.7\"]\n")).unwrap();
+        let pbx = "192.0.2.1".parse().unwrap();
+        let may = |source: &str| line.allows(source.parse().unwrap(), pbx);
+        assert!(may("192.0.2.1") && may("192.0.2.7") && may("::ffff:192.0.2.7"));
+        assert!(!may("192.0.2.8") && !may("::1"));
+    }
+
+    fn parse(text: &str) -> Result<Line, Vec<Problem>> {
+        Line::parse(text, Path::new("l.toml"), "+79060000000", &BTreeMap::new())
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        parse(text).unwrap_err().iter().map(Problem::to_string).collect()
+    }
+
+    fn every_key(text: &str) -> Vec<&'static str> {
+        let allowed = parse(text).unwrap_err().into_iter().find_map(|problem| match problem.fault {
+            keys::Fault::Unknown { allowed, .. } => Some(allowed),
+            _ => None,
+        });
+        allowed.unwrap()
+    }
+}

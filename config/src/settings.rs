@@ -1,0 +1,423 @@
+//! `tgtrunk.toml`: what holds for the whole installation. A line's own settings are in [`crate::line`].
+//!
+//! The text becomes [`Settings`] in one step; nothing checks it again later. `config/example.toml` shows every key.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use crate::keys::{self, Page, Problem, Section};
+
+/// A whole `tgtrunk.toml`, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Who we are to Telegram.
+    pub telegram: Telegram,
+    /// How the gateway runs.
+    pub gateway: Gateway,
+}
+
+/// `[telegram]`: the application's identity, from <https://my.telegram.org>.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Telegram {
+    /// The application's number.
+    pub api_id: i32,
+    /// The application's secret, 32 hexadecimal digits.
+    pub api_hash: String,
+    /// What the account's list of devices shows for this session.
+    pub device_model: String,
+    /// The system line of the same list.
+    pub system_version: String,
+    /// The version line of the same list.
+    pub app_version: String,
+    /// Language of Telegram's service texts, ISO 639-1.
+    pub lang_code: String,
+}
+
+/// `[gateway]`: where it keeps things and where it listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// The state directory; a relative one starts at the settings file's folder.
+    pub state: PathBuf,
+    /// The address every line's SIP port is opened on.
+    pub sip_bind: IpAddr,
+    /// Addresses for media, in this order. Empty: those of every interface but loopback.
+    pub media_addresses: Vec<IpAddr>,
+    /// UDP ports for the PBX's audio.
+    pub rtp_ports: PortRange,
+    /// Shape of the log.
+    pub log: LogFormat,
+    /// How much is logged, unless the environment says otherwise.
+    pub log_level: LogLevel,
+    /// How long running calls may go on after SIGTERM.
+    pub shutdown_grace: Duration,
+    /// How often each line asks its PBX whether it is there (SIP OPTIONS).
+    pub options_interval: Duration,
+    /// Value of the SIP headers User-Agent and Server.
+    pub user_agent: String,
+}
+
+/// A run of UDP ports, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// The lowest port.
+    pub first: u16,
+    /// The highest port.
+    pub last: u16,
+}
+
+/// Shape of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Plain,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The least serious record that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// The program must stop.
+    Error,
+    /// Someone should look.
+    Warn,
+    /// Calls begin, join, end.
+    Info,
+    /// Off the happy path; numbers and addresses appear from here on.
+    Debug,
+    /// Every packet.
+    Trace,
+}
+
+/// The settings could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("{}: {source}; --config FILE names another one", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// All that is wrong in the file, in its order.
+    #[error("{}", keys::listed(.0))]
+    Wrong(Vec<Problem>),
+}
+
+impl Settings {
+    /// Reads and checks a settings file.
+    ///
+    /// # Errors
+    /// [`SettingsError::Unreadable`] when the file cannot be read, [`SettingsError::Wrong`] with every mistake in it.
+    pub fn load(file: &Path) -> Result<Self, SettingsError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| SettingsError::Unreadable { file: file.to_owned(), source })?;
+        Self::parse(&text, file)
+    }
+
+    /// Checks a settings file's text. `file` appears in errors, and relative paths start at its folder.
+    ///
+    /// # Errors
+    /// [`SettingsError::Wrong`] with every mistake in the text.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, SettingsError> {
+        let page = Page::new(file, text);
+        let checked = page.top().and_then(|mut top| {
+            let telegram = read_telegram(top.section("telegram"));
+            let gateway = read_gateway(top.section("gateway"), file);
+            top.finish();
+            Some(Self { telegram: telegram?, gateway })
+        });
+        page.finish(checked).map_err(SettingsError::Wrong)
+    }
+}
+
+impl PortRange {
+    /// How many ports it holds.
+    pub fn count(self) -> usize {
+        usize::from(self.last) - usize::from(self.first) + 1
+    }
+
+    /// Whether `port` is one of them.
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+}
+
+impl LogLevel {
+    /// The word for it in settings and log filters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl fmt::Debug for Telegram {
+    /// Leaves the secret out: settings end up in logs.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Telegram")
+            .field("api_id", &self.api_id)
+            .field("device_model", &self.device_model)
+            .field("system_version", &self.system_version)
+            .field("app_version", &self.app_version)
+            .field("lang_code", &self.lang_code)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_telegram(mut section: Section<'_, '_>) -> Option<Telegram> {
+    let api_id = section.required(
+        "api_id",
+        "a whole number from 1 to 2147483647, from https://my.telegram.org",
+        |value| keys::whole(value).filter(|id| *id > 0),
+    );
+    let api_hash =
+        section.secret("api_hash", "32 hexadecimal digits, from https://my.telegram.org", |value| {
+            let hash = keys::text(value)?;
+            let fits = hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+            fits.then(|| hash.to_ascii_lowercase())
+        });
+    let device_model = shown(&mut section, "device_model", "tgtrunk");
+    let system_version = shown(&mut section, "system_version", "Linux");
+    let app_version = shown(&mut section, "app_version", env!("CARGO_PKG_VERSION"));
+    let lang_code = section
+        .optional("lang_code", r#"two or three lowercase letters, as "en""#, |value| {
+            let code = keys::text(value)?;
+            let fits = (2..=3).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_lowercase());
+            fits.then(|| code.to_owned())
+        })
+        .unwrap_or_else(|| "en".to_owned());
+    section.finish();
+    Some(Telegram {
+        api_id: api_id?,
+        api_hash: api_hash?,
+        device_model,
+        system_version,
+        app_version,
+        lang_code,
+    })
+}
+
+fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
+    let state = section
+        .optional("state", "the path of a directory", |value| {
+            keys::text(value).filter(|path| !path.is_empty()).map(PathBuf::from)
+        })
+        .unwrap_or_else(|| PathBuf::from("/var/lib/tgtrunk"));
+    let sip_bind = section
+        .optional("sip_bind", r#"an IP address, as "127.0.0.1""#, keys::parsed)
+        .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let media_addresses = section
+        .optional("media_addresses", r#"a list of different IP addresses, as ["192.0.2.10"]"#, |value| {
+            let addresses: Vec<IpAddr> = keys::list(value, keys::parsed)?;
+            let usable = |(at, address): (usize, &IpAddr)| {
+                !address.is_unspecified() && !address.is_multicast() && !addresses[..at].contains(address)
+            };
+            addresses.iter().enumerate().all(usable).then(|| addresses.clone())
+        })
+        .unwrap_or_default();
+    let rtp_ports = section
+        .optional(
+            "rtp_ports",
+            r#"two ports from 1024 to 65535 and at least 8 apart, as "20100-29999""#,
+            ports,
+        )
+        .unwrap_or(PortRange { first: 20_100, last: 29_999 });
+    let log = section.word("log", &[("plain", LogFormat::Plain), ("json", LogFormat::Json)]);
+    let levels = [LogLevel::Info, LogLevel::Error, LogLevel::Warn, LogLevel::Debug, LogLevel::Trace];
+    let log_level = section.word("log_level", &levels.map(|level| (level.as_str(), level)));
+    let shutdown_grace = section.seconds("shutdown_grace_s", 30, 0..=3_600);
+    let options_interval = section.seconds("options_interval_s", 30, 5..=3_600);
+    let default_agent = concat!("tgtrunk/", env!("CARGO_PKG_VERSION"));
+    let user_agent = shown(&mut section, "user_agent", default_agent);
+    section.finish();
+    Gateway {
+        state: file.parent().unwrap_or(Path::new("")).join(state),
+        sip_bind,
+        media_addresses,
+        rtp_ports,
+        log,
+        log_level,
+        shutdown_grace,
+        options_interval,
+        user_agent,
+    }
+}
+
+/// A text that other people's programs will show: printable ASCII, so that no header and no terminal breaks on it.
+fn shown(section: &mut Section<'_, '_>, key: &'static str, default: &str) -> String {
+    section
+        .optional(key, "1 to 64 printable ASCII characters", |value| {
+            let text = keys::text(value)?;
+            let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+            ((1..=64).contains(&text.len()) && printable && text.trim() == text).then(|| text.to_owned())
+        })
+        .unwrap_or_else(|| default.to_owned())
+}
+
+fn ports(value: &DeValue<'_>) -> Option<PortRange> {
+    let (first, last) = keys::text(value)?.split_once('-')?;
+    let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    (first >= 1024 && last >= first && last - first >= 8).then_some(PortRange { first, last })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789ABCDEF\"\n";
+
+    #[test]
+    fn the_smallest_file_is_two_keys_and_the_rest_has_defaults() {
+        let settings = parse(SMALLEST).unwrap();
+        assert_eq!(settings.telegram.api_id, 12345);
+        assert_eq!(settings.telegram.api_hash, "0123456789abcdef0123456789abcdef");
+        assert_eq!(settings.gateway.state, Path::new("/var/lib/tgtrunk"));
+        assert_eq!(settings.gateway.sip_bind.to_string(), "127.0.0.1");
+        assert_eq!(settings.gateway.rtp_ports, PortRange { first: 20_100, last: 29_999 });
+        assert_eq!(settings.gateway.log_level, LogLevel::Info);
+        assert_eq!(settings.gateway.shutdown_grace, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_shipped_example_holds_every_key_and_each_at_its_default() {
+        let example = include_str!("../example.toml");
+        let settings = parse(example).unwrap();
+        let mut smallest = parse(SMALLEST).unwrap();
+        smallest.telegram.api_hash.clone_from(&settings.telegram.api_hash);
+        smallest.telegram.api_id = settings.telegram.api_id;
+        assert_eq!(settings, smallest);
+        for (section, key) in every_key() {
+            let table: toml::Table = example.parse().unwrap();
+            assert!(table[section].get(key).is_some(), "config/example.toml lacks {section}.{key}");
+        }
+    }
+
+    #[test]
+    fn a_relative_state_directory_starts_at_the_settings_file() {
+        let text = format!("{SMALLEST}[gateway]\nstate = \"state\"\n");
+        let settings = Settings::parse(&text, Path::new("/etc/tgtrunk/tgtrunk.toml")).unwrap();
+        assert_eq!(settings.gateway.state, Path::new("/etc/tgtrunk/state"));
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_with_line_key_value_and_what_is_allowed() {
+        let text = "[telegram]\napi_id = \"12345\"\napi_hsah = \"x\"\n\n[gateway]\nsip_bind = \"localhost\"\nrtp_ports = 20000\nlog = \"xml\"\noptions_interval_s = 4\nshutdown_grace_s = 1.5\n";
+        assert_eq!(
+            errors(text),
+            [
+                "t.toml:1: telegram.api_hash is missing: want 32 hexadecimal digits, from https://my.telegram.org",
+                r#"t.toml:2: telegram.api_id = "12345": want a whole number from 1 to 2147483647, from https://my.telegram.org"#,
+                r#"t.toml:3: unknown key telegram.api_hsah = "x": want one of api_id, api_hash, device_model, system_version, app_version, lang_code"#,
+                r#"t.toml:6: gateway.sip_bind = "localhost": want an IP address, as "127.0.0.1""#,
+                r#"t.toml:7: gateway.rtp_ports = 20000: want two ports from 1024 to 65535 and at least 8 apart, as "20100-29999""#,
+                r#"t.toml:8: gateway.log = "xml": want one of "plain", "json""#,
+                "t.toml:9: gateway.options_interval_s = 4: want a whole number from 5 to 3600 (seconds)",
+                "t.toml:10: gateway.shutdown_grace_s = 1.5: want a whole number from 0 to 3600 (seconds)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_secret_is_not_printed() {
+        let text = "[telegram]\napi_id = 1\napi_hash = \"secret-but-too-short\"\n";
+        let told = errors(text);
+        assert_eq!(
+            told,
+            [
+                "t.toml:3: telegram.api_hash = (20 characters, not shown): want 32 hexadecimal digits, from https://my.telegram.org"
+            ]
+        );
+        assert!(!format!("{:?}", parse(SMALLEST).unwrap()).contains("0123456789abcdef"));
+    }
+
+    #[test]
+    fn an_empty_file_tells_both_missing_secrets() {
+        let told = errors("");
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("telegram.api_id is missing"), "{told:?}");
+    }
+
+    #[test]
+    fn sections_of_other_programs_are_refused_by_name() {
+        let told = errors(&format!("{SMALLEST}\n[bot]\ntoken = \"x\"\n"));
+        assert_eq!(told, ["t.toml:5: unknown key bot = […]: want one of telegram, gateway"]);
+        let told = errors(&format!("gateway = 1\n{SMALLEST}"));
+        assert_eq!(told, ["t.toml:1: gateway = 1: want a section, as [gateway]"]);
+    }
+
+    #[test]
+    fn text_that_is_not_toml_is_told_with_its_line() {
+        let told = errors("[telegram]\napi_id = \n");
+        assert!(told[0].starts_with("t.toml:2: not TOML: "), "{told:?}");
+        let told = errors("[telegram]\napi_id = 1\napi_id = 2\n");
+        assert!(told[0].starts_with("t.toml:3: not TOML: duplicate key"), "{told:?}");
+    }
+
+    #[test]
+    fn media_addresses_are_different_and_can_be_sent_to() {
+        let told = |list| errors(&format!("{SMALLEST}[gateway]\nmedia_addresses = {list}\n"));
+        assert_eq!(told("[\"192.0.2.1\", \"2001:db8::1\"]"), Vec::<String>::new());
+        for wrong in ["[\"0.0.0.0\"]", "[\"192.0.2.1\", \"192.0.2.1\"]", "\"192.0.2.1\"", "[1]"] {
+            assert_eq!(
+                told(wrong),
+                [format!(
+                    "t.toml:5: gateway.media_addresses = {wrong}: want a list of different IP addresses, as [\"192.0.2.10\"]"
+                )]
+            );
+        }
+    }
+
+    #[test]
+    fn a_user_agent_cannot_smuggle_a_header() {
+        let told = errors(&format!("{SMALLEST}[gateway]\nuser_agent = \"a\\r\\nVia: x\"\n"));
+        assert_eq!(
+            told,
+            [r#"t.toml:5: gateway.user_agent = "a\r\nVia: x": want 1 to 64 printable ASCII characters"#]
+        );
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_the_way_out() {
+        let error = Settings::load(Path::new("no/such.toml")).unwrap_err().to_string();
+        assert!(error.starts_with("no/such.toml: ") && error.contains("--config FILE"), "{error}");
+    }
+
+    fn parse(text: &str) -> Result<Settings, SettingsError> {
+        Settings::parse(text, Path::new("t.toml"))
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        match parse(text) {
+            Ok(_) => Vec::new(),
+            Err(error) => error.to_string().lines().map(str::to_owned).collect(),
+        }
+    }
+
+    /// The keys as the reader itself lists them when it meets one that it does not know.
+    fn every_key() -> Vec<(&'static str, &'static str)> {
+        let mut keys = Vec::new();
+        for section in ["telegram", "gateway"] {
+            let Err(SettingsError::Wrong(problems)) = parse(&format!("[{section}]\nno_such_key = 1\n"))
+            else {
+                panic!("an unknown key was taken")
+            };
+            let allowed = problems.into_iter().find_map(|problem| match problem.fault {
+                keys::Fault::Unknown { allowed, .. } => Some(allowed),
+                _ => None,
+            });
+            keys.extend(allowed.unwrap().into_iter().map(|key| (section, key)));
+        }
+        keys
+    }
+}

@@ -1,0 +1,250 @@
+//! What the gateway says about a line, in `<phone>/gateway.status.json`: lamps for people and programs.
+//!
+//! One program writes a status file, any may read it. A file that nobody renews is not believed: a reader then sees
+//! "waiting for the service to start" instead of yesterday's green.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::{StateDir, StateError};
+use crate::units::Phone;
+
+/// What a reader is told when nobody stands behind a status.
+pub const WAITING: &str = "waiting for the service to start";
+
+/// A lamp's colour. It means the same in every program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lamp {
+    /// Connected, by a check and not by a flag.
+    Green,
+    /// Waiting: the service starts, or reaches for the other side.
+    Orange,
+    /// Authorization needed.
+    Red,
+    /// Switched off by its owner.
+    Off,
+}
+
+/// A lamp with its story. Times are milliseconds since 1970 (UTC).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Light {
+    /// The colour.
+    pub lamp: Lamp,
+    /// Why, as a plain sentence without a full stop. Empty where green says it all.
+    pub reason: String,
+    /// Since when it has this colour.
+    pub since_ms: u64,
+    /// When that was last found true.
+    pub checked_ms: u64,
+}
+
+/// What the gateway says about one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayStatus {
+    /// Version of this shape: [`GatewayStatus::VERSION`].
+    pub version: u32,
+    /// The line.
+    pub line: Phone,
+    /// The process that wrote this.
+    pub pid: u32,
+    /// When it wrote this, in milliseconds since 1970 (UTC).
+    pub written_ms: u64,
+    /// The line's account at Telegram.
+    pub telegram: Light,
+    /// The PBX, as its answers to our OPTIONS show it.
+    pub sip: Light,
+    /// Calls that are up now, ringing ones included.
+    pub calls: u32,
+}
+
+impl Light {
+    /// A lamp that was lit at `now_ms`.
+    pub fn new(lamp: Lamp, reason: impl Into<String>, now_ms: u64) -> Self {
+        Self { lamp, reason: reason.into(), since_ms: now_ms, checked_ms: now_ms }
+    }
+
+    /// Notes what a check at `now_ms` found. True if colour or reason changed, so that someone may be told.
+    pub fn turn(&mut self, lamp: Lamp, reason: &str, now_ms: u64) -> bool {
+        self.checked_ms = now_ms;
+        let same_lamp = self.lamp == lamp;
+        if same_lamp && self.reason == reason {
+            return false;
+        }
+        if !same_lamp {
+            self.lamp = lamp;
+            self.since_ms = now_ms;
+        }
+        reason.clone_into(&mut self.reason);
+        true
+    }
+}
+
+impl GatewayStatus {
+    /// Version of the shape that this code writes and reads.
+    pub const VERSION: u32 = 1;
+
+    /// A line about which nothing is known yet: both lamps orange.
+    pub fn waiting(line: Phone, pid: u32, now_ms: u64) -> Self {
+        let light = Light::new(Lamp::Orange, WAITING, now_ms);
+        let sip = light.clone();
+        Self { version: Self::VERSION, line, pid, written_ms: now_ms, telegram: light, sip, calls: 0 }
+    }
+
+    /// The lamp that stands for the whole line: the one that needs a person most.
+    pub fn lamp(&self) -> Lamp {
+        let lamps = [self.telegram.lamp, self.sip.lamp];
+        [Lamp::Red, Lamp::Off, Lamp::Orange]
+            .into_iter()
+            .find(|lamp| lamps.contains(lamp))
+            .unwrap_or(Lamp::Green)
+    }
+
+    /// Replaces the line's status file as a whole.
+    ///
+    /// # Errors
+    /// [`StateError::Io`].
+    pub fn write(&self, state: &StateDir) -> Result<(), StateError> {
+        let path = state.gateway_status(&self.line);
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|error| crate::state::failed("write", &path)(error.into()))?;
+        state.replace(&path, &text)
+    }
+
+    /// Reads a line's status as somebody else: a file that is missing, unreadable, older than `stale_after`, or whose
+    /// writer is gone, reads as orange with the reason. A lamp that its owner switched off stays off.
+    pub fn read(state: &StateDir, line: &Phone, now_ms: u64, stale_after: Duration) -> Self {
+        let told =
+            fs::read(state.gateway_status(line)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let Some(mut status) = told.filter(|status: &Self| status.version == Self::VERSION) else {
+            return Self::waiting(line.clone(), 0, now_ms);
+        };
+        let age_ms = u128::from(now_ms.saturating_sub(status.written_ms));
+        if age_ms > stale_after.as_millis() || !lives(status.pid) {
+            status.calls = 0;
+            for light in [&mut status.telegram, &mut status.sip] {
+                if light.lamp != Lamp::Off {
+                    *light =
+                        Light { since_ms: status.written_ms, ..Light::new(Lamp::Orange, WAITING, now_ms) };
+                }
+            }
+        }
+        status
+    }
+}
+
+impl fmt::Display for Lamp {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Self::Green => "green",
+            Self::Orange => "orange",
+            Self::Red => "red",
+            Self::Off => "off",
+        })
+    }
+}
+
+/// Whether a process with this id runs on this machine (proc(5)).
+fn lives(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: u64 = 1_800_000_000_000;
+    const STALE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_fresh_status_reads_as_it_was_written() {
+        let (_room, state, mut status) = running_line();
+        status.telegram.turn(Lamp::Green, "", NOW_MS);
+        status.calls = 3;
+        status.write(&state).unwrap();
+        assert_eq!(GatewayStatus::read(&state, &status.line, NOW_MS + 29_000, STALE), status);
+    }
+
+    #[test]
+    fn a_status_nobody_renews_turns_orange_and_keeps_what_is_switched_off() {
+        let (_room, state, mut status) = running_line();
+        status.telegram.turn(Lamp::Green, "", NOW_MS);
+        status.sip.turn(Lamp::Off, "switched off", NOW_MS);
+        status.calls = 3;
+        status.write(&state).unwrap();
+        let read = GatewayStatus::read(&state, &status.line, NOW_MS + 30_001, STALE);
+        assert_eq!((read.telegram.lamp, read.telegram.reason.as_str()), (Lamp::Orange, WAITING));
+        assert_eq!((read.sip.lamp, read.calls), (Lamp::Off, 0));
+    }
+
+    #[test]
+    fn a_status_of_a_dead_process_turns_orange_at_once() {
+        let (_room, state, mut status) = running_line();
+        status.telegram.turn(Lamp::Green, "", NOW_MS);
+        status.pid = u32::MAX; // above the largest pid Linux gives
+        status.write(&state).unwrap();
+        let read = GatewayStatus::read(&state, &status.line, NOW_MS, STALE);
+        assert_eq!(read.telegram.lamp, Lamp::Orange);
+    }
+
+    #[test]
+    fn a_missing_torn_or_newer_status_reads_as_waiting() {
+        let (_room, state, mut status) = running_line();
+        let read = || GatewayStatus::read(&state, &status.line, NOW_MS, STALE).lamp();
+        assert_eq!(read(), Lamp::Orange);
+        fs::write(state.gateway_status(&status.line), b"{\"version\": 1, ").unwrap();
+        assert_eq!(read(), Lamp::Orange);
+        status.version = 2;
+        status.telegram.lamp = Lamp::Green;
+        status.sip.lamp = Lamp::Green;
+        status.write(&state).unwrap();
+        assert_eq!(GatewayStatus::read(&state, &status.line, NOW_MS, STALE).lamp(), Lamp::Orange);
+    }
+
+    #[test]
+    fn a_lamp_keeps_its_since_while_its_colour_stays() {
+        let mut light = Light::new(Lamp::Orange, "connecting", 1);
+        assert!(light.turn(Lamp::Orange, "connecting again in 4 s", 2));
+        assert!(!light.turn(Lamp::Orange, "connecting again in 4 s", 3));
+        assert_eq!((light.since_ms, light.checked_ms), (1, 3));
+        assert!(light.turn(Lamp::Green, "", 4));
+        assert_eq!(light.since_ms, 4);
+    }
+
+    #[test]
+    fn the_lines_lamp_is_the_one_that_needs_a_person_most() {
+        let (_room, _state, mut status) = running_line();
+        for (telegram, sip, whole) in [
+            (Lamp::Green, Lamp::Green, Lamp::Green),
+            (Lamp::Green, Lamp::Orange, Lamp::Orange),
+            (Lamp::Red, Lamp::Orange, Lamp::Red),
+            (Lamp::Off, Lamp::Orange, Lamp::Off),
+        ] {
+            (status.telegram.lamp, status.sip.lamp) = (telegram, sip);
+            assert_eq!(status.lamp(), whole);
+        }
+    }
+
+    #[test]
+    fn the_files_shape_is_what_version_1_promises() {
+        let (_room, _state, status) = running_line();
+        let light = serde_json::json!({"lamp": "orange", "reason": WAITING, "since_ms": NOW_MS, "checked_ms": NOW_MS});
+        let promised = serde_json::json!({
+            "version": 1, "line": "+79060000000", "pid": std::process::id(), "written_ms": NOW_MS,
+            "telegram": light, "sip": light, "calls": 0,
+        });
+        assert_eq!(serde_json::to_value(&status).unwrap(), promised);
+    }
+
+    fn running_line() -> (tempfile::TempDir, StateDir, GatewayStatus) {
+        let room = tempfile::tempdir().unwrap();
+        let state = StateDir::open(room.path()).unwrap();
+        let line: Phone = "+79060000000".parse().unwrap();
+        state.make_phone_dir(&line).unwrap();
+        (room, state, GatewayStatus::waiting(line, std::process::id(), NOW_MS))
+    }
+}
