@@ -1,0 +1,89 @@
+# Two commands for people: `make demo` and `make test`. Both set up what the machine lacks.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+# Debian packages by name, and what each is for.
+PACKAGES := \
+	build-essential \
+	cmake \
+	pkg-config \
+	libopus-dev \
+	sip-tester \
+	baresip-core \
+	iproute2 \
+	python3-venv
+# build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus at the far ends of tests;
+# sip-tester (SIPp), baresip-core: independent phones; iproute2: a network of their own for tests;
+# python3-venv: Telethon and ntgcalls, independent Telegram users.
+
+VENV := target/venv
+REQUIREMENTS := tests/requirements.txt
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 14
+
+.PHONY: setup
+setup: packages $(VENV)/.complete ## install what is missing: Debian packages (as root) and Python ones under target/
+	@command -v cargo >/dev/null || { \
+		echo "Rust is missing: install rustup (https://rustup.rs), it reads rust-toolchain.toml by itself" >&2; exit 1; }
+
+.PHONY: packages
+packages:
+	@if ! command -v dpkg-query >/dev/null; then \
+		echo "not a Debian: install by your own means what these packages hold: $(PACKAGES)"; exit 0; \
+	fi; \
+	missing=(); \
+	for package in $(PACKAGES); do \
+		[[ "$$(dpkg-query -W -f='$${db:Status-Status}' "$$package" 2>/dev/null)" == installed ]] || missing+=("$$package"); \
+	done; \
+	if (( $${#missing[@]} == 0 )); then exit 0; fi; \
+	if (( $$(id -u) != 0 )); then \
+		echo "packages are missing; run this and start again:" >&2; \
+		echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $${missing[*]}" >&2; \
+		exit 1; \
+	fi; \
+	echo "installing $${missing[*]}"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -q; \
+	apt-get install -q -y --no-install-recommends "$${missing[@]}"
+
+# The file is there only when every package of the list is.
+$(VENV)/.complete: $(REQUIREMENTS) | packages
+	@rm -rf $(VENV)
+	@mkdir -p target
+	/usr/bin/python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	@touch $@
+
+.PHONY: build
+build: packages ## build every program
+	cargo build --locked --workspace --bins
+
+.PHONY: demo
+demo: setup build ## a call each way on this machine, measured (DEMO_EXIT=1 ends it, PEERS=independent takes foreign phones)
+	cargo run --locked --quiet -p tgtrunk-tests --bin demo
+
+.PHONY: check
+check: packages ## format, lints, documentation, dependencies
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	@if cargo deny --version >/dev/null 2>&1; then \
+		cargo deny --config .deny.toml check bans licenses sources; \
+	else \
+		echo "cargo-deny is not installed: licences and sources of dependencies are not checked"; \
+	fi
+
+# End-to-end tests share ports, namespaces and two cores, so they run one at a time; they come last.
+.PHONY: test
+test: setup check build ## everything CI runs
+	cargo test --locked --workspace --exclude tgtrunk-tests --no-fail-fast
+	cargo test --locked -p tgtrunk-tests --lib --bins --tests --no-fail-fast -- --test-threads=1
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf target
