@@ -3,21 +3,24 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::key::{KeyError, SharedKey, padded};
+use crate::key::{NUMBER_BYTES, SharedKey};
 
-/// The four emoji of a call, from the key and the caller's public value.
-///
-/// # Errors
-/// [`KeyError::PeerValueSize`] if `g_a` is empty or longer than 256 bytes.
-pub fn emoji(key: &SharedKey, g_a: &[u8]) -> Result<[&'static str; 4], KeyError> {
-    let digest = Sha256::new().chain_update(key.bytes()).chain_update(padded(g_a)?).finalize();
-    let mut words = digest.chunks_exact(8).map(|chunk| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(chunk);
-        let number = u64::from_be_bytes(bytes) & (u64::MAX >> 1);
+/// The four emoji of a call, from the key and the caller's public value `g_a`, which callers and
+/// callees take alike; one that lost leading zeros is padded again.
+#[must_use]
+pub fn emoji(key: &SharedKey, g_a: &[u8]) -> [&'static str; 4] {
+    let zeros = NUMBER_BYTES.saturating_sub(g_a.len());
+    let digest = Sha256::new()
+        .chain_update(key.bytes())
+        .chain_update(&[0; NUMBER_BYTES][..zeros])
+        .chain_update(g_a)
+        .finalize();
+    std::array::from_fn(|index| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&digest[8 * index..][..8]);
+        let number = u64::from_be_bytes(word) & (u64::MAX >> 1);
         TABLE[(number % TABLE.len() as u64) as usize]
-    });
-    Ok(std::array::from_fn(|_| words.next().unwrap_or_default()))
+    })
 }
 
 /// The 333 emoji, in the order every client shares; no variation selectors.
@@ -58,3 +61,47 @@ const TABLE: [&str; 333] = [
     "0⃣", "🔟", "❗", "❓", "♥", "♦", "💯", "🔗", "🔱", "🔴",
     "🔵", "🔶", "🔷",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_key_shows_dish_horse_hands_and_dog() {
+        let bytes = |text: &str| hex::decode(text.trim()).unwrap();
+        let key = bytes(include_str!("../testdata/key/vector-key.hex"));
+        let g_a = bytes(include_str!("../testdata/key/vector-g_a.hex"));
+        let key = SharedKey::from_bytes(key.try_into().unwrap());
+        assert_eq!(emoji(&key, &g_a).concat(), "📡🏇🙏🐶");
+    }
+
+    #[test]
+    fn leading_zeros_of_the_public_value_do_not_matter() {
+        let key = SharedKey::from_bytes([9; 256]);
+        let mut value = [5; 256];
+        value[..3].fill(0);
+        assert_eq!(emoji(&key, &value), emoji(&key, &value[3..]));
+        assert_ne!(emoji(&key, &value), emoji(&key, &[5; 256]));
+    }
+
+    #[test]
+    fn the_table_holds_333_different_emoji_at_their_published_places() {
+        let mut sorted = TABLE;
+        sorted.sort_unstable();
+        assert!(sorted.windows(2).all(|pair| pair[0] != pair[1]));
+        let places = [
+            (0, "😉"),
+            (50, "🙏"),
+            (81, "🐶"),
+            (151, "📡"),
+            (217, "🏇"),
+            (301, "🇯🇵"),
+            (311, "1\u{20e3}"),
+            (332, "🔷"),
+        ];
+        for (index, emoji) in places {
+            assert_eq!(TABLE[index], emoji, "index {index}");
+        }
+        assert!(TABLE.iter().all(|emoji| !emoji.contains('\u{fe0f}')));
+    }
+}

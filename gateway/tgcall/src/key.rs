@@ -161,12 +161,8 @@ impl fmt::Debug for DhParameters {
 /// Makes the exponent of a key agreement: randomness of the operating system, XORed with the
 /// server's, so that neither alone decides.
 #[must_use]
-pub fn mix(os: &[u8; NUMBER_BYTES], server: &[u8]) -> [u8; NUMBER_BYTES] {
-    let mut mixed = *os;
-    for (byte, other) in mixed.iter_mut().zip(server) {
-        *byte ^= other;
-    }
-    mixed
+pub fn mix(os: [u8; NUMBER_BYTES], server: [u8; NUMBER_BYTES]) -> [u8; NUMBER_BYTES] {
+    std::array::from_fn(|index| os[index] ^ server[index])
 }
 
 /// The caller's half of the agreement.
@@ -324,8 +320,8 @@ impl Drop for Exponent {
     }
 }
 
-/// Pads a public value with zeros on the left; servers strip them.
-pub(crate) fn padded(value: &[u8]) -> Result<[u8; NUMBER_BYTES], KeyError> {
+/// Pads a public value with zeros on the left; somebody on the way may have stripped them.
+fn padded(value: &[u8]) -> Result<[u8; NUMBER_BYTES], KeyError> {
     let mut bytes = [0; NUMBER_BYTES];
     let start = NUMBER_BYTES
         .checked_sub(value.len())
@@ -356,5 +352,242 @@ fn generates_the_subgroup(g: i32, prime: &[u8]) -> bool {
         6 => matches!(modulo(24), 19 | 23),
         7 => matches!(modulo(7), 3 | 5 | 6),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_compute_the_key_of_the_published_vector() {
+        let dh = DhParameters::new(3, &known_prime()).unwrap();
+        let caller = CallerExchange::begin(&dh, expand(b"a")).unwrap();
+        assert_eq!(
+            hex::encode(caller.g_a_hash()),
+            "42f12a4fa481f27c25dc1f4c26e67300f89a524c83adff28211cb51d62891411"
+        );
+        let callee = CalleeExchange::begin(&dh, expand(b"b"), &caller.g_a_hash()).unwrap();
+        assert_eq!(
+            hex::encode(sha256(&callee.g_b())),
+            "cfd67c81a146f071842aae3a287644222ed74a159f01173d49190264bd39f32c"
+        );
+        let (key, g_a) = caller.finish(&callee.g_b()).unwrap();
+        assert_eq!(hex::encode(&g_a[..16]), "8f65ce668474d7b23d0ad7cba30bb109");
+        assert_eq!(
+            hex::encode(sha256(key.bytes())),
+            "6e029a64e5637e2ac80276a0b7e557a46372830881f4237571bfa1ccfc57065e"
+        );
+        assert_eq!(key.fingerprint(), -8_589_294_635_766_278_584);
+        let same = callee.finish(&g_a, -8_589_294_635_766_278_584).unwrap();
+        assert_eq!(same.bytes(), key.bytes());
+    }
+
+    #[test]
+    fn the_exponent_is_the_xor_of_both_sources() {
+        let mut os = [0x0f; 256];
+        os[255] = 1;
+        let mut server = [0xf0; 256];
+        server[0] = 0x0f;
+        let mixed = mix(os, server);
+        assert_eq!((mixed[0], mixed[1], mixed[255]), (0, 0xff, 0xf1));
+    }
+
+    #[test]
+    fn a_prime_that_is_not_known_is_tested_for_real() {
+        let prime = hex::decode(MODP_2048).unwrap();
+        let dh = DhParameters::new(2, &prime).unwrap();
+        assert_eq!(dh.prime().as_slice(), prime);
+        assert_eq!(dh.generator(), 2);
+        let caller = CallerExchange::begin(&dh, expand(b"x")).unwrap();
+        let callee = CalleeExchange::begin(&dh, expand(b"y"), &caller.g_a_hash()).unwrap();
+        let (key, g_a) = caller.finish(&callee.g_b()).unwrap();
+        let same = callee.finish(&g_a, key.fingerprint()).unwrap();
+        assert_eq!(same.bytes(), key.bytes());
+    }
+
+    #[test]
+    fn a_number_that_is_no_safe_prime_is_refused() {
+        let composite = |low: u8| {
+            let mut number = known_prime();
+            number[255] = low;
+            number
+        };
+        for low in [0x5a, 0x5c, 0x5d, 0x61] {
+            let refused = DhParameters::new(4, &composite(low)).unwrap_err();
+            assert_eq!(refused, KeyError::NotASafePrime, "low byte {low:#x}");
+        }
+        let prime = hex::decode(PRIME_NOT_SAFE).unwrap();
+        assert!(crypto_primes::is_prime(Flavor::Any, &U2048::from_be_slice(&prime)));
+        assert_eq!(DhParameters::new(4, &prime).unwrap_err(), KeyError::NotASafePrime);
+    }
+
+    #[test]
+    fn a_prime_of_another_size_is_refused() {
+        let prime = known_prime();
+        let mut long = prime.to_vec();
+        long.insert(0, 0);
+        let mut small = prime;
+        small[0] &= 0x7f;
+        for bad in [&prime[1..], &long, &small, &[]] {
+            assert!(matches!(DhParameters::new(3, bad), Err(KeyError::PrimeSize { .. })));
+        }
+    }
+
+    #[test]
+    fn a_generator_that_does_not_fit_the_prime_is_refused() {
+        let fits = |g, prime: &[u8]| match DhParameters::new(g, prime) {
+            Ok(_) => true,
+            Err(KeyError::Generator(given)) => {
+                assert_eq!(given, g);
+                false
+            }
+            Err(other) => panic!("{other}"),
+        };
+        let ours = known_prime();
+        let taken: Vec<i32> = (-3..12).filter(|g| fits(*g, &ours)).collect();
+        assert_eq!(taken, residues(&ours));
+        assert!(taken.contains(&3) && taken.contains(&4) && !taken.contains(&2));
+    }
+
+    #[test]
+    fn a_public_value_outside_the_range_is_refused() {
+        let dh = DhParameters::new(3, &known_prime()).unwrap();
+        let low = U2048::ONE.shl_vartime(1984);
+        let p = U2048::from_be_slice(&known_prime());
+        let finish = |value: U2048| {
+            let caller = CallerExchange::begin(&dh, expand(b"a")).unwrap();
+            caller.finish(&bytes_of(&value)).map(|_| ())
+        };
+        let out = Err(KeyError::PeerValueOutOfRange);
+        for bad in [
+            U2048::ZERO,
+            U2048::ONE,
+            low.wrapping_sub(&U2048::ONE),
+            p.wrapping_sub(&low).wrapping_add(&U2048::ONE),
+            p.wrapping_sub(&U2048::ONE),
+            p,
+            U2048::MAX,
+        ] {
+            assert_eq!(finish(bad), out, "{bad:x}");
+        }
+        assert_eq!(finish(low), Ok(()));
+        assert_eq!(finish(p.wrapping_sub(&low)), Ok(()));
+        let callee = CalleeExchange::begin(&dh, expand(b"b"), &sha256(&bytes_of(&U2048::ONE)));
+        let one = bytes_of(&U2048::ONE);
+        assert_eq!(callee.unwrap().finish(&one, 0).unwrap_err(), KeyError::PeerValueOutOfRange);
+    }
+
+    #[test]
+    fn a_secret_that_leads_out_of_range_is_to_be_drawn_again() {
+        let dh = DhParameters::new(3, &known_prime()).unwrap();
+        let refused = CallerExchange::begin(&dh, [0; 256]).unwrap_err();
+        assert_eq!(refused, KeyError::OwnValueOutOfRange);
+    }
+
+    #[test]
+    fn a_callee_refuses_a_value_the_caller_did_not_commit_to() {
+        let dh = DhParameters::new(3, &known_prime()).unwrap();
+        let caller = CallerExchange::begin(&dh, expand(b"a")).unwrap();
+        let callee = CalleeExchange::begin(&dh, expand(b"b"), &[7; 32]).unwrap();
+        let (key, g_a) = caller.finish(&callee.g_b()).unwrap();
+        assert_eq!(callee.finish(&g_a, key.fingerprint()).unwrap_err(), KeyError::HashMismatch);
+    }
+
+    #[test]
+    fn a_callee_refuses_another_fingerprint() {
+        let dh = DhParameters::new(3, &known_prime()).unwrap();
+        let caller = CallerExchange::begin(&dh, expand(b"a")).unwrap();
+        let callee = CalleeExchange::begin(&dh, expand(b"b"), &caller.g_a_hash()).unwrap();
+        let (key, g_a) = caller.finish(&callee.g_b()).unwrap();
+        let (ours, theirs) = (key.fingerprint(), key.fingerprint() ^ 1);
+        assert_eq!(callee.finish(&g_a, theirs).unwrap_err(), KeyError::FingerprintMismatch { theirs, ours });
+    }
+
+    #[test]
+    fn values_and_hashes_of_odd_lengths_are_refused_or_padded() {
+        let dh = DhParameters::new(3, &known_prime()).unwrap();
+        for bad in [0, 257, 4096] {
+            let caller = CallerExchange::begin(&dh, expand(b"a")).unwrap();
+            let refused = caller.finish(&vec![1; bad]).unwrap_err();
+            assert_eq!(refused, KeyError::PeerValueSize(bad));
+        }
+        let short = CallerExchange::begin(&dh, expand(b"a")).unwrap();
+        let (key, _) = short.finish(&[0x55; 255]).unwrap();
+        let padded = CallerExchange::begin(&dh, expand(b"a")).unwrap();
+        let mut value = [0x55; 256];
+        value[0] = 0;
+        let (same, _) = padded.finish(&value).unwrap();
+        assert_eq!(key.bytes(), same.bytes());
+        let refused = CalleeExchange::begin(&dh, expand(b"b"), &[0; 31]).unwrap_err();
+        assert_eq!(refused, KeyError::HashSize(31));
+    }
+
+    #[test]
+    fn no_secret_is_printed() {
+        let key = SharedKey::from_bytes([0xab; 256]);
+        let dh = DhParameters::new(3, &known_prime()).unwrap();
+        let caller = CallerExchange::begin(&dh, expand(b"a")).unwrap();
+        assert_eq!(format!("{key:?}"), "SharedKey(..)");
+        assert_eq!(format!("{caller:?}"), "CallerExchange { .. }");
+    }
+
+    /// The prime in production use.
+    const KNOWN_PRIME: &str = "\
+        C71CAEB9C6B1C9048E6C522F70F13F73980D40238E3E21C14934D037563D930F\
+        48198A0AA7C14058229493D22530F4DBFA336F6E0AC925139543AED44CCE7C37\
+        20FD51F69458705AC68CD4FE6B6B13ABDC9746512969328454F18FAF8C595F64\
+        2477FE96BB2A941D5BCD1D4AC8CC49880708FA9B378E3C4F3A9060BEE67CF9A4\
+        A4A695811051907E162753B56B0F6B410DBA74D8A84B2A14B3144E0EF1284754\
+        FD17ED950D5965B4B9DD46582DB1178D169C6BC465B0D6FF9CA3928FEF5B9AE4\
+        E418FC15E83EBEA0F87FA9FF5EED70050DED2849F47BF959D956850CE929851F\
+        0D8115F635B105EE2E4E15D04B2454BF6F4FADF034B10403119CD8E3B92FCC5B";
+
+    /// The safe prime of RFC 3526 section 3.
+    const MODP_2048: &str = "\
+        FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
+        020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
+        4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
+        EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05\
+        98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB\
+        9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B\
+        E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF695581718\
+        3995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF";
+
+    /// A prime whose half is composite: the one below RFC 3526's.
+    const PRIME_NOT_SAFE: &str = "\
+        FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
+        020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
+        4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
+        EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05\
+        98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB\
+        9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B\
+        E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF695581718\
+        3995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFD23";
+
+    fn known_prime() -> [u8; 256] {
+        hex::decode(KNOWN_PRIME).unwrap().try_into().unwrap()
+    }
+
+    /// The exponents of the published vectors: eight hashes of the seed and a counter.
+    fn expand(seed: &[u8]) -> [u8; 256] {
+        let mut bytes = [0; 256];
+        for (index, chunk) in bytes.chunks_exact_mut(32).enumerate() {
+            let block = [seed, &[index as u8]].concat();
+            chunk.copy_from_slice(&sha256(&block));
+        }
+        bytes
+    }
+
+    /// Which of 2 to 7 are quadratic residues modulo the safe prime, by Euler's criterion.
+    fn residues(prime: &[u8; 256]) -> Vec<i32> {
+        let p = U2048::from_be_slice(prime);
+        let ring = FixedMontyParams::new_vartime(Odd::new(p).unwrap());
+        let half = p.wrapping_sub(&U2048::ONE).shr_vartime(1);
+        let is_residue = |g: &i32| {
+            let base = U2048::from_u32(g.unsigned_abs());
+            FixedMontyForm::new(&base, &ring).pow(&half).retrieve() == U2048::ONE
+        };
+        (2..8).filter(is_residue).collect()
     }
 }
