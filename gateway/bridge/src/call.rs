@@ -331,3 +331,313 @@ fn is_open(leg: Leg, trunk_open: bool, telegram_open: bool) -> bool {
         Leg::Telegram => telegram_open,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::Discard;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_pbx_call_rings_when_the_telegram_device_rings_and_is_answered_when_sound_can_flow() {
+        let (mut call, start) = begun(Leg::Trunk);
+        assert_eq!(done(&mut call), [Action::Dial(Leg::Telegram)]);
+        call.handle(start + S, Event::Proceeds(Leg::Telegram));
+        assert_eq!(done(&mut call), []);
+        call.handle(start + S * 2, Event::Rings(Leg::Telegram));
+        assert_eq!(done(&mut call), [Action::TellRinging(Leg::Trunk)]);
+        call.handle(start + S * 5, Event::Answers(Leg::Telegram));
+        assert_eq!(done(&mut call), [], "no answer before sound can flow");
+        call.handle(start + S * 6, Event::MediaUp(Leg::Telegram));
+        assert_eq!(done(&mut call), [Action::Answer(Leg::Trunk), Action::Join]);
+        assert_eq!((call.stage(), call.poll_timeout()), ("talking", None));
+
+        call.handle(start + S * 66, Event::HangsUp(Leg::Trunk, Cause::Normal));
+        assert_eq!(done(&mut call), [hang_up(Leg::Telegram, Cause::Normal, 60)]);
+        call.handle(start + S * 67, Event::Released(Leg::Telegram));
+        let record = Record {
+            caller: Leg::Trunk,
+            cause: Cause::Normal,
+            ended_by: Ender::Far(Leg::Trunk),
+            rang_after: Some(S * 2),
+            answered_after: Some(S * 5),
+            talked: S * 60,
+            lasted: S * 66,
+        };
+        assert_eq!(done(&mut call), [Action::End(record)]);
+        assert_eq!(call.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_telegram_call_reaches_the_pbx_at_once_and_is_accepted_when_the_pbx_answers() {
+        let (mut call, start) = begun(Leg::Telegram);
+        assert_eq!(done(&mut call), [Action::Dial(Leg::Trunk)]);
+        call.handle(start + S, Event::Rings(Leg::Trunk));
+        assert_eq!(done(&mut call), []);
+        call.handle(start + S * 3, Event::Answers(Leg::Trunk));
+        assert_eq!(done(&mut call), [Action::Answer(Leg::Telegram)]);
+        call.handle(start + S * 4, Event::MediaUp(Leg::Telegram));
+        assert_eq!(done(&mut call), [Action::Join]);
+        call.handle(start + S * 10, Event::HangsUp(Leg::Telegram, Cause::of_discard(Some(Discard::Hangup))));
+        assert_eq!(done(&mut call), [hang_up(Leg::Trunk, Cause::Normal, 6)]);
+    }
+
+    #[test]
+    fn telegram_is_told_of_ringing_after_5_s_when_the_pbx_has_not_answered() {
+        let (mut call, start) = begun(Leg::Telegram);
+        done(&mut call);
+        call.handle(start + S, Event::Rings(Leg::Trunk));
+        assert_eq!(call.poll_timeout(), Some((start + S * 5, "tell that it rings")));
+        call.handle_timeout(start + S * 5 - Duration::from_millis(1));
+        assert_eq!(done(&mut call), []);
+        call.handle_timeout(start + S * 5);
+        assert_eq!(done(&mut call), [Action::TellRinging(Leg::Telegram)]);
+        assert_eq!(
+            call.poll_timeout(),
+            Some((start + S * 90, "no answer")),
+            "a ringing phone keeps the ring time"
+        );
+        call.handle_timeout(start + S * 90);
+        assert_eq!(done(&mut call), ended(Cause::NoAnswer));
+    }
+
+    #[test]
+    fn a_pbx_that_answers_sooner_leaves_telegram_untold() {
+        let (mut call, start) = begun(Leg::Telegram);
+        call.handle(start + S * 4, Event::Answers(Leg::Trunk));
+        call.handle_timeout(start + S * 5);
+        assert_eq!(done(&mut call), [Action::Dial(Leg::Trunk), Action::Answer(Leg::Telegram)]);
+    }
+
+    #[test]
+    fn with_always_telegram_is_never_told_and_the_pbx_has_15_s() {
+        let (mut call, start) = begun_with(Leg::Telegram, ParallelIncoming::Always);
+        done(&mut call);
+        call.handle(start + S, Event::Rings(Leg::Trunk));
+        call.handle_timeout(start + S * 14);
+        assert_eq!(done(&mut call), []);
+        assert_eq!(call.poll_timeout(), Some((start + S * 15, "no answer")));
+        call.handle_timeout(start + S * 15);
+        assert_eq!(done(&mut call), ended(Cause::NoAnswer));
+        assert_eq!(Cause::NoAnswer.row().discard, Discard::Missed);
+    }
+
+    #[test]
+    fn with_off_telegram_is_told_at_once() {
+        let (mut call, start) = begun_with(Leg::Telegram, ParallelIncoming::Off);
+        assert_eq!(done(&mut call), [Action::Dial(Leg::Trunk), Action::TellRinging(Leg::Telegram)]);
+        assert_eq!(call.poll_timeout(), Some((start + S * 90, "no answer")));
+    }
+
+    #[test]
+    fn a_telegram_device_that_never_rings_is_given_up_20_s_after_telegram_took_the_call() {
+        let (mut call, start) = begun(Leg::Trunk);
+        done(&mut call);
+        assert_eq!(call.poll_timeout(), Some((start + S * 20, "no answer")));
+        call.handle(start + S * 3, Event::Proceeds(Leg::Telegram));
+        assert_eq!(call.poll_timeout(), Some((start + S * 23, "no answer")), "the look-up does not count");
+        call.handle(start + S * 9, Event::Proceeds(Leg::Telegram));
+        assert_eq!(
+            call.poll_timeout(),
+            Some((start + S * 23, "no answer")),
+            "a repetition gives no more time"
+        );
+        call.handle_timeout(start + S * 23);
+        assert_eq!(done(&mut call), ended(Cause::NoAnswer));
+        assert_eq!((Cause::NoAnswer.row().status, Cause::NoAnswer.row().q850), (480, 19));
+    }
+
+    #[test]
+    fn a_telegram_device_may_ring_for_90_s() {
+        let (mut call, start) = begun(Leg::Trunk);
+        call.handle(start + S * 10, Event::Rings(Leg::Telegram));
+        call.handle(start + S * 20, Event::Rings(Leg::Telegram));
+        call.handle(start + S * 20, Event::Proceeds(Leg::Telegram));
+        assert_eq!(call.poll_timeout(), Some((start + S * 100, "no answer")));
+    }
+
+    #[test]
+    fn an_accepted_call_without_sound_ends_after_20_s() {
+        for caller in Leg::BOTH {
+            let (mut call, start) = begun(caller);
+            call.handle(start, Event::Answers(caller.other()));
+            done(&mut call);
+            assert_eq!(call.poll_timeout(), Some((start + S * 20, "no media")));
+            call.handle_timeout(start + S * 20);
+            assert_eq!(done(&mut call), ended(Cause::NoMedia));
+        }
+        let row = Cause::NoMedia.row();
+        assert_eq!((row.status, row.q850, row.discard), (504, 102, Discard::Disconnect));
+    }
+
+    #[test]
+    fn lost_media_may_come_back_within_20_s() {
+        let (mut call, start) = talking(Leg::Trunk);
+        for leg in Leg::BOTH {
+            call.handle(start + S, Event::MediaDown(leg));
+            call.handle(start + S * 19, Event::MediaDown(leg));
+            assert_eq!(call.poll_timeout().map(|(at, _)| at), Some(start + S * 21), "counted from the loss");
+            call.handle(start + S * 20, Event::MediaUp(leg));
+            assert_eq!(call.poll_timeout(), None);
+        }
+        assert_eq!(done(&mut call), [], "nobody is answered twice");
+        call.handle(start + S * 30, Event::MediaDown(Leg::Trunk));
+        call.handle_timeout(start + S * 50);
+        let hang_ups = Leg::BOTH.map(|leg| hang_up(leg, Cause::MediaLost, 50));
+        assert_eq!(done(&mut call), hang_ups);
+        assert_eq!(Cause::MediaLost.row().q850, 41);
+    }
+
+    #[test]
+    fn each_end_of_a_call_ends_the_other_at_the_same_instant() {
+        for caller in Leg::BOTH {
+            for quitter in Leg::BOTH {
+                let (mut call, start) = talking(caller);
+                call.handle(start + S * 7, Event::HangsUp(quitter, Cause::Normal));
+                assert_eq!(done(&mut call), [hang_up(quitter.other(), Cause::Normal, 7)]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_caller_who_gives_up_ends_the_dialled_leg_as_missed() {
+        let quits = [
+            (Leg::Trunk, Cause::of_reason(None), Cause::GivenUp),
+            (Leg::Trunk, Cause::of_reason(Some(26)), Cause::AnsweredElsewhere),
+            (Leg::Telegram, Cause::of_discard(Some(Discard::Missed)), Cause::GivenUp),
+            (Leg::Telegram, Cause::of_discard(Some(Discard::Hangup)), Cause::GivenUp),
+            (Leg::Telegram, Cause::of_discard(Some(Discard::Busy)), Cause::GivenUp),
+        ];
+        for (caller, word, cause) in quits {
+            let (mut call, start) = begun(caller);
+            call.handle(start + S, Event::Rings(caller.other()));
+            done(&mut call);
+            call.handle(start + S * 2, Event::HangsUp(caller, word));
+            assert_eq!(done(&mut call), [hang_up(caller.other(), cause, 0)]);
+        }
+    }
+
+    #[test]
+    fn a_callee_who_refuses_passes_the_reason_on() {
+        for (word, cause) in [
+            (Cause::of_discard(Some(Discard::Busy)), Cause::Busy),
+            (Cause::of_discard(Some(Discard::Missed)), Cause::NoAnswer),
+            (Cause::of_discard(Some(Discard::Hangup)), Cause::Declined),
+            (Cause::of_discard(None), Cause::Declined),
+            (Cause::Privacy, Cause::Privacy),
+            (Cause::Flood { wait_s: 7 }, Cause::Flood { wait_s: 7 }),
+        ] {
+            let (mut call, start) = begun(Leg::Trunk);
+            done(&mut call);
+            call.handle(start + S, Event::HangsUp(Leg::Telegram, word));
+            assert_eq!(done(&mut call), [hang_up(Leg::Trunk, cause, 0)]);
+        }
+    }
+
+    #[test]
+    fn a_pbx_that_is_down_is_trouble_and_a_busy_phone_is_not() {
+        for (cause, trouble) in [
+            (Cause::TrunkDead, true),
+            (Cause::of_status(404), true),
+            (Cause::of_status(403), true),
+            (Cause::of_status(486), false),
+            (Cause::of_status(480), false),
+        ] {
+            let (mut call, start) = begun(Leg::Telegram);
+            call.handle(start + S, Event::HangsUp(Leg::Trunk, cause));
+            call.handle(start + S, Event::Released(Leg::Telegram));
+            let Some(Action::End(record)) = done(&mut call).pop() else { panic!("no end") };
+            assert_eq!(record.is_trunk_trouble(), trouble, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn both_sides_may_hang_up_at_the_same_instant() {
+        for (first, second) in [(Leg::Trunk, Leg::Telegram), (Leg::Telegram, Leg::Trunk)] {
+            let (mut call, start) = talking(Leg::Telegram);
+            call.handle(start + S, Event::HangsUp(first, Cause::Normal));
+            call.handle(start + S, Event::HangsUp(second, Cause::Normal));
+            let actions = done(&mut call);
+            assert_eq!(actions[0], hang_up(second, Cause::Normal, 1));
+            assert!(matches!(actions[1..], [Action::End(_)]), "{actions:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_crosses_our_hang_up_is_hung_up_again_once() {
+        for caller in Leg::BOTH {
+            let callee = caller.other();
+            let (mut call, start) = begun(caller);
+            call.handle(start + S, Event::HangsUp(caller, Cause::Normal));
+            done(&mut call);
+            call.handle(start + S, Event::Answers(callee));
+            assert_eq!(done(&mut call), [hang_up(callee, Cause::GivenUp, 0)]);
+            call.handle(start + S, Event::Answers(callee));
+            call.handle(start + S, Event::MediaUp(callee));
+            assert_eq!(done(&mut call), []);
+            call.handle(start + S, Event::Released(callee));
+            assert!(matches!(done(&mut call)[..], [Action::End(_)]));
+        }
+    }
+
+    #[test]
+    fn sound_that_overtakes_the_word_of_the_answer_counts_as_one() {
+        let (mut call, start) = begun(Leg::Trunk);
+        done(&mut call);
+        call.handle(start + S, Event::MediaUp(Leg::Telegram));
+        call.handle(start + S, Event::Answers(Leg::Telegram));
+        assert_eq!(done(&mut call), [Action::Answer(Leg::Trunk), Action::Join]);
+        assert_eq!(call.stage(), "talking");
+    }
+
+    #[test]
+    fn a_leg_that_never_confirms_its_end_is_forgotten_after_32_s() {
+        let (mut call, start) = talking(Leg::Trunk);
+        call.handle(start, Event::Stop(Cause::Stopping));
+        done(&mut call);
+        call.handle(start + S, Event::Released(Leg::Trunk));
+        assert_eq!(call.poll_timeout().map(|(at, _)| at), Some(start + S * 32));
+        call.handle_timeout(start + S * 32);
+        assert!(matches!(done(&mut call)[..], [Action::End(Record { cause: Cause::Stopping, .. })]));
+    }
+
+    #[test]
+    fn a_timeout_that_comes_very_late_skips_what_it_overtook() {
+        let settings = Settings { tell_after: S * 100, ..Settings::default() };
+        let start = Instant::now();
+        let mut call = Call::new(Leg::Telegram, settings, start);
+        done(&mut call);
+        call.handle_timeout(start + S * 1000);
+        assert_eq!(done(&mut call), ended(Cause::NoAnswer));
+    }
+
+    fn begun(caller: Leg) -> (Call, Instant) {
+        begun_with(caller, ParallelIncoming::Auto)
+    }
+
+    fn begun_with(caller: Leg, parallel_incoming: ParallelIncoming) -> (Call, Instant) {
+        let start = Instant::now();
+        (Call::new(caller, Settings { parallel_incoming, ..Settings::default() }, start), start)
+    }
+
+    fn talking(caller: Leg) -> (Call, Instant) {
+        let (mut call, start) = begun(caller);
+        call.handle(start, Event::Answers(caller.other()));
+        call.handle(start, Event::MediaUp(Leg::Telegram));
+        done(&mut call);
+        (call, start)
+    }
+
+    fn done(call: &mut Call) -> Vec<Action> {
+        std::iter::from_fn(|| call.poll_action()).collect()
+    }
+
+    fn hang_up(leg: Leg, cause: Cause, talked_s: u64) -> Action {
+        Action::HangUp { leg, cause, talked: Duration::from_secs(talked_s) }
+    }
+
+    fn ended(cause: Cause) -> [Action; 2] {
+        Leg::BOTH.map(|leg| hang_up(leg, cause, 0))
+    }
+}

@@ -1,0 +1,157 @@
+//! Every state of a call with every event, as a table that a person can check.
+//!
+//! A cell holds the actions (R tell the caller that it rings, A answer the caller, J join, T and G hang up the trunk
+//! and the Telegram leg, E end) and, behind a colon, the new stage; a dot is "nothing happens".
+
+#![allow(clippy::disallowed_methods)] // tests begin somewhere in time
+
+use std::time::{Duration, Instant};
+
+use tgtrunk_bridge::{Action, Call, Cause, Event, Leg, ParallelIncoming, Settings};
+
+/// `both`, `trunk`, `tele`: closing an unanswered call, with these legs still open; `bye`: both, after an answer.
+const COLUMNS: [&str; 10] = ["dial", "ring", "conn", "talk", "lost", "both", "trunk", "tele", "bye", "over"];
+
+const FROM_TRUNK: &str = "
+               dial          ring          conn        talk        lost        both   trunk   tele    bye  over
+proceeds T     .             .             .           .           .           .      .       .       .    .
+proceeds G     .             .             .           .           .           .      .       .       .    .
+rings T        .             .             .           .           .           .      .       .       .    .
+rings G        R:ringing     .             .           .           .           .      .       .       .    .
+answers T      .             .             .           .           .           .      .       .       .    .
+answers G      :connecting   :connecting   .           .           .           G      .       G       .    .
+media-up T     .             .             .           .           .           .      .       .       .    .
+media-up G     AJ:talking    AJ:talking    AJ:talking  .           .           .      .       .       .    .
+media-down T   .             .             .           .           .           .      .       .       .    .
+media-down G   .             .             .           .           .           .      .       .       .    .
+hangs-up T     G:closing     G:closing     G:closing   G:closing   G:closing   .      E:over  .       .    .
+hangs-up G     T:closing     T:closing     T:closing   T:closing   T:closing   .      .       E:over  .    .
+fails T        TG:closing    TG:closing    TG:closing  TG:closing  TG:closing  .      .       .       .    .
+fails G        TG:closing    TG:closing    TG:closing  TG:closing  TG:closing  .      .       .       .    .
+stop           TG:closing    TG:closing    TG:closing  TG:closing  TG:closing  .      .       .       .    .
+released T     G:closing     G:closing     G:closing   G:closing   G:closing   .      E:over  .       .    .
+released G     T:closing     T:closing     T:closing   T:closing   T:closing   .      .       E:over  .    .
+timeout        TG:closing    TG:closing    TG:closing  .           TG:closing  E:over E:over  E:over  E:over .
+";
+
+const FROM_TELEGRAM: &str = "
+               dial          ring          conn        talk        lost        both   trunk   tele    bye  over
+proceeds T     .             .             .           .           .           .      .       .       .    .
+proceeds G     .             .             .           .           .           .      .       .       .    .
+rings T        :ringing      .             .           .           .           .      .       .       .    .
+rings G        .             .             .           .           .           .      .       .       .    .
+answers T      A:connecting  A:connecting  .           .           .           T      T       .       .    .
+answers G      .             .             .           .           .           .      .       .       .    .
+media-up T     .             .             .           .           .           .      .       .       .    .
+media-up G     .             .             J:talking   .           .           .      .       .       .    .
+media-down T   .             .             .           .           .           .      .       .       .    .
+media-down G   .             .             .           .           .           .      .       .       .    .
+hangs-up T     G:closing     G:closing     G:closing   G:closing   G:closing   .      E:over  .       .    .
+hangs-up G     T:closing     T:closing     T:closing   T:closing   T:closing   .      .       E:over  .    .
+fails T        TG:closing    TG:closing    TG:closing  TG:closing  TG:closing  .      .       .       .    .
+fails G        TG:closing    TG:closing    TG:closing  TG:closing  TG:closing  .      .       .       .    .
+stop           TG:closing    TG:closing    TG:closing  TG:closing  TG:closing  .      .       .       .    .
+released T     G:closing     G:closing     G:closing   G:closing   G:closing   .      E:over  .       .    .
+released G     T:closing     T:closing     T:closing   T:closing   T:closing   .      .       E:over  .    .
+timeout        TG:closing    TG:closing    TG:closing  .           TG:closing  E:over E:over  E:over  E:over .
+";
+
+/// Beyond every limit.
+const AGES: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_call_from_the_pbx_does_what_the_table_says_in_every_state() {
+    check(Leg::Trunk, FROM_TRUNK, ParallelIncoming::Auto);
+}
+
+#[test]
+fn a_call_from_telegram_does_what_the_table_says_in_every_state() {
+    for parallel in [ParallelIncoming::Auto, ParallelIncoming::Always, ParallelIncoming::Off] {
+        check(Leg::Telegram, FROM_TELEGRAM, parallel);
+    }
+}
+
+fn check(caller: Leg, table: &str, parallel_incoming: ParallelIncoming) {
+    let mut lines = table.trim().lines();
+    assert!(lines.next().is_some_and(|head| head.split_whitespace().eq(COLUMNS)));
+    let mut cells = 0;
+    for line in lines {
+        let (event, row) = line.split_at(15);
+        let row: Vec<_> = row.split_whitespace().collect();
+        assert_eq!(row.len(), COLUMNS.len(), "{line}");
+        for (column, wanted) in COLUMNS.into_iter().zip(row) {
+            let settings = Settings { parallel_incoming, ..Settings::default() };
+            let (mut call, now) = call_in(column, caller, settings);
+            let stage = call.stage();
+            match event_named(event.trim()) {
+                Some(event) => call.handle(now, event),
+                None => call.handle_timeout(now + AGES),
+            }
+            let done: String =
+                std::iter::from_fn(|| call.poll_action()).map(|action| letter(&action)).collect();
+            let moved = if call.stage() == stage { String::new() } else { format!(":{}", call.stage()) };
+            let got = if done.is_empty() && moved.is_empty() { ".".to_owned() } else { done + &moved };
+            assert_eq!(got, wanted, "{} in {column}, {caller:?} calls, {parallel_incoming:?}", event.trim());
+            cells += 1;
+        }
+    }
+    assert_eq!(cells, 18 * 10);
+}
+
+/// A call that stands in the state of a column, with nothing left to do.
+fn call_in(column: &str, caller: Leg, settings: Settings) -> (Call, Instant) {
+    let now = Instant::now();
+    let callee = caller.other();
+    let mut call = Call::new(caller, settings, now);
+    let rings = [Event::Rings(callee)];
+    let connects = [Event::Rings(callee), Event::Answers(callee)];
+    let talks = [Event::Rings(callee), Event::Answers(callee), Event::MediaUp(Leg::Telegram)];
+    let events = match column {
+        "dial" => vec![],
+        "ring" => rings.to_vec(),
+        "conn" => connects.to_vec(),
+        "talk" => talks.to_vec(),
+        "lost" => [&talks[..], &[Event::MediaDown(Leg::Telegram)]].concat(),
+        "both" => [&rings[..], &[Event::Stop(Cause::Stopping)]].concat(),
+        "trunk" => [&rings[..], &[Event::HangsUp(Leg::Telegram, Cause::Busy)]].concat(),
+        "tele" => [&rings[..], &[Event::HangsUp(Leg::Trunk, Cause::Busy)]].concat(),
+        "bye" => [&talks[..], &[Event::Stop(Cause::Stopping)]].concat(),
+        "over" => [&talks[..], &[Event::HangsUp(Leg::Trunk, Cause::Normal), Event::Released(Leg::Telegram)]]
+            .concat(),
+        other => panic!("no column {other}"),
+    };
+    for event in events {
+        call.handle(now, event);
+    }
+    while call.poll_action().is_some() {}
+    (call, now)
+}
+
+fn event_named(name: &str) -> Option<Event> {
+    let leg = if name.ends_with('T') { Leg::Trunk } else { Leg::Telegram };
+    Some(match name.split(' ').next() {
+        Some("proceeds") => Event::Proceeds(leg),
+        Some("rings") => Event::Rings(leg),
+        Some("answers") => Event::Answers(leg),
+        Some("media-up") => Event::MediaUp(leg),
+        Some("media-down") => Event::MediaDown(leg),
+        Some("hangs-up") => Event::HangsUp(leg, Cause::Normal),
+        Some("fails") => Event::Fails(leg, Cause::MediaLost),
+        Some("stop") => Event::Stop(Cause::Stopping),
+        Some("released") => Event::Released(leg),
+        Some("timeout") => return None,
+        _ => panic!("no event {name}"),
+    })
+}
+
+fn letter(action: &Action) -> char {
+    match action {
+        Action::Dial(_) => 'D',
+        Action::TellRinging(_) => 'R',
+        Action::Answer(_) => 'A',
+        Action::Join => 'J',
+        Action::HangUp { leg: Leg::Trunk, .. } => 'T',
+        Action::HangUp { leg: Leg::Telegram, .. } => 'G',
+        Action::End(_) => 'E',
+    }
+}
