@@ -14,7 +14,9 @@ mod status;
 mod units;
 
 pub use keys::{Fault, Problem};
-pub use line::{CallLimits, CallerId, DialRule, Line, ParallelIncoming, PbxAddress, PbxAddressError};
+pub use line::{
+    CallLimits, CallerId, DialRule, FewDigits, Line, ParallelIncoming, PbxAddress, PbxAddressError,
+};
 pub use lines::{LineDraft, LineError, LineProblem, Lines};
 pub use settings::{Gateway, LogFormat, LogLevel, PortRange, Settings, SettingsError, Telegram};
 pub use state::{Lock, StateDir, StateError, TooOpen, too_open};

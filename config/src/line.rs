@@ -85,8 +85,21 @@ pub struct DialRule {
     pub national_digits: u32,
     /// Replaces the national prefix.
     pub country_code: String,
-    /// Other digits are a phone number from this many on, and a Telegram id below.
+    /// What people here dial instead of `+`, as 00.
+    pub international_prefixes: Vec<String>,
+    /// Other digits are a phone number in international form from this many on.
     pub phone_from_digits: u32,
+    /// What fewer digits are.
+    pub few_digits: FewDigits,
+}
+
+/// What digits are that are too few for a phone number in international form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FewDigits {
+    /// A Telegram id.
+    Id,
+    /// A phone number of this country without its prefix, if they are as many as it has.
+    Phone,
 }
 
 /// Where a PBX is: an IP address or a host name, and a port.
@@ -269,9 +282,22 @@ fn read_dial(mut section: Section<'_, '_>) -> DialRule {
             digits(value).filter(|code| (1..=3).contains(&code.len()) && !code.starts_with('0'))
         })
         .unwrap_or_else(|| "7".to_owned());
+    let international_prefixes = section
+        .optional("international_prefixes", r#"a list of 1 to 4 digits in quotes, as ["00"]"#, |value| {
+            keys::list(value, |prefix| digits(prefix).filter(|prefix| (1..=4).contains(&prefix.len())))
+        })
+        .unwrap_or_else(|| vec!["00".to_owned(), "810".to_owned()]);
     let phone_from_digits = section.number("phone_from_digits", 11, 5..=16, "");
+    let few_digits = section.word("few_digits", &[("id", FewDigits::Id), ("phone", FewDigits::Phone)]);
     section.finish();
-    DialRule { national_prefix, national_digits, country_code, phone_from_digits }
+    DialRule {
+        national_prefix,
+        national_digits,
+        country_code,
+        international_prefixes,
+        phone_from_digits,
+        few_digits,
+    }
 }
 
 fn caller_ids(value: &DeValue<'_>) -> Option<Vec<CallerId>> {
@@ -325,7 +351,7 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_at_once_with_line_key_value_and_what_is_allowed() {
-        let text = "phone = 79060000000\nsip_port = 80\nenabled = \"yes\"\nring_limit_s = 4\nmax_calls = 5\nmax_calls_to_telegram = 6\ncaller_id = [\"phone\", \"phone\"]\nparallel_incoming = \"maybe\"\npbx_user = \"a b\"\nallowed_sources = [\"pbx\"]\n[dial]\ncountry_code = \"0\"\nnational_prefix = 8\n";
+        let text = "phone = 79060000000\nsip_port = 80\nenabled = \"yes\"\nring_limit_s = 4\nmax_calls = 5\nmax_calls_to_telegram = 6\ncaller_id = [\"phone\", \"phone\"]\nparallel_incoming = \"maybe\"\npbx_user = \"a b\"\nallowed_sources = [\"pbx\"]\n[dial]\ncountry_code = \"0\"\nnational_prefix = 8\ninternational_prefixes = [\"\"]\nfew_digits = \"name\"\n";
         assert_eq!(
             errors(text),
             [
@@ -341,6 +367,8 @@ mod tests {
                 r#"l.toml:10: allowed_sources = ["pbx"]: want a list of IP addresses, as ["192.0.2.7"]"#.to_owned(),
                 r#"l.toml:12: dial.country_code = "0": want 1 to 3 digits in quotes, not beginning with 0, as "7""#.to_owned(),
                 r#"l.toml:13: dial.national_prefix = 8: want up to 4 digits in quotes, as "8", or "" for none"#.to_owned(),
+                r#"l.toml:14: dial.international_prefixes = [""]: want a list of 1 to 4 digits in quotes, as ["00"]"#.to_owned(),
+                r#"l.toml:15: dial.few_digits = "name": want one of "id", "phone""#.to_owned(),
             ]
         );
     }
