@@ -186,3 +186,563 @@ fn mix(seed: u64) -> u64 {
     mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ mixed >> 31
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::report::{Counters, Dropped};
+    use crate::rtp::Packet;
+
+    /// 20 ms of Opus in one frame (CELT, full band), recognisable by its second byte.
+    const MS20: u8 = 31 << 3;
+    const STEP: u32 = 960;
+
+    #[test]
+    fn a_packet_leaves_with_our_stamp_and_its_own_sound() {
+        let mut call = Call::new();
+        let first = call.pass(rtp(1000, 5000, 0xaaaa, b"one")).unwrap();
+        let second = call.pass(rtp(1001, 5000 + STEP, 0xaaaa, b"two")).unwrap();
+        for (sent, sound) in [(&first, b"one"), (&second, b"two")] {
+            assert_eq!((sent.payload_type, sent.ssrc), (111, 0x1111));
+            assert_eq!(&sent.payload[1..], sound);
+            assert!(!sent.marker);
+        }
+        assert_eq!(second.sequence, first.sequence.wrapping_add(1));
+        assert_eq!(second.timestamp, first.timestamp.wrapping_add(STEP));
+    }
+
+    #[test]
+    fn both_directions_begin_at_random_and_apart() {
+        let firsts: Vec<_> = (0..50)
+            .flat_map(|seed| {
+                let mut relay = ready(seed);
+                let (now, mut out) = (Instant::now(), Vec::new());
+                [Side::Trunk, Side::Telegram].map(|side| {
+                    assert_eq!(relay.pass(now, side, &rtp(1, 1, 1, b"x"), &mut out), Outcome::Sent);
+                    let sent = Sent::read(&out);
+                    out.clear();
+                    (sent.sequence, sent.timestamp)
+                })
+            })
+            .collect();
+        for (at, first) in firsts.iter().enumerate() {
+            assert!(!firsts[at + 1..].contains(first), "{first:?} twice");
+        }
+    }
+
+    #[test]
+    fn sources_extensions_and_padding_are_stripped_and_the_marker_stays() {
+        let mut call = Call::new();
+        let mut datagram = vec![0xb1, 0x80 | 111, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 9];
+        datagram.extend([0xbe, 0xde, 0, 1, 0x22, 1, 2, 3, MS20, b'x', 0, 2]);
+        let sent = call.pass(datagram).unwrap();
+        assert!(sent.marker);
+        assert_eq!((sent.first_byte, &sent.payload[..]), (0x80, &[MS20, b'x'][..]));
+    }
+
+    #[test]
+    fn a_gap_stays_the_same_gap_and_is_counted_as_lost() {
+        let mut call = Call::new();
+        let first = call.sound(10).unwrap();
+        let fourth = call.sound(13).unwrap();
+        assert_eq!(fourth.sequence.wrapping_sub(first.sequence), 3);
+        assert_eq!(fourth.timestamp.wrapping_sub(first.timestamp), 3 * STEP);
+        assert_eq!(call.counters().lost, 2);
+    }
+
+    #[test]
+    fn packets_keep_the_order_in_which_they_came() {
+        let mut call = Call::new();
+        let sent = [65_534, 0, 65_535, 1].map(|sequence| call.sound(sequence).unwrap());
+        let steps: Vec<_> =
+            sent.iter().map(|packet| packet.sequence.wrapping_sub(sent[0].sequence)).collect();
+        assert_eq!(steps, [0, 2, 1, 3]);
+        let Counters { lost, late, packets, .. } = call.counters();
+        assert_eq!((lost, late, packets), (0, 1, 4));
+    }
+
+    #[test]
+    fn the_very_first_packet_may_be_overtaken_too() {
+        let mut call = Call::new();
+        let second = call.sound(101).unwrap();
+        let first = call.sound(100).unwrap();
+        assert_eq!(second.sequence.wrapping_sub(first.sequence), 1);
+        assert_eq!((call.counters().lost, call.counters().late), (0, 1));
+    }
+
+    #[test]
+    fn a_duplicate_goes_no_further() {
+        let mut call = Call::new();
+        for sequence in [1, 2, 4] {
+            call.sound(sequence).unwrap();
+        }
+        for sequence in [4, 2, 1] {
+            assert_eq!(call.sound(sequence), Err(Reason::Duplicate));
+        }
+        call.sound(3).unwrap();
+        assert_eq!(call.sound(3), Err(Reason::Duplicate));
+        let Counters { duplicates, lost, packets, dropped, .. } = call.counters();
+        assert_eq!((duplicates, lost, packets, dropped.total()), (4, 0, 4, 0));
+    }
+
+    #[test]
+    fn padding_only_packets_leave_no_hole() {
+        let mut call = Call::new();
+        let first = call.sound(1).unwrap();
+        for sequence in [2, 3, 3] {
+            assert!(call.pass(padding(sequence, 0xaaaa)).is_err());
+        }
+        let fourth = call.sound(4).unwrap();
+        assert!(call.pass(padding(6, 0xaaaa)).is_err());
+        let fifth = call.sound(5).unwrap();
+        let seventh = call.sound(7).unwrap();
+        let steps = [fourth, fifth, seventh].map(|packet| packet.sequence.wrapping_sub(first.sequence));
+        assert_eq!(steps, [1, 2, 3], "the fifth is late and still finds its place");
+        let Counters { lost, dropped, duplicates, .. } = call.counters();
+        assert_eq!((lost, dropped.padding_only, duplicates), (0, 3, 1));
+    }
+
+    #[test]
+    fn probes_before_the_first_sound_do_not_matter() {
+        let mut call = Call::new();
+        assert_eq!(call.pass(padding(7, 0xbbbb)), Err(Reason::PaddingOnly));
+        let first = call.sound(20).unwrap();
+        assert_eq!(call.pass(padding(8, 0xbbbb)), Err(Reason::PaddingOnly), "and turn no stream over");
+        let second = call.sound(21).unwrap();
+        assert_eq!(second.sequence.wrapping_sub(first.sequence), 1);
+        assert!(!second.marker);
+    }
+
+    #[test]
+    fn other_payload_types_leave_no_hole_either() {
+        let mut call = Call::new();
+        call.relay.set_incoming(Side::Trunk, Incoming { payload_type: Some(111), ssrc: None });
+        let first = call.sound(1).unwrap();
+        let mut event = rtp(2, STEP, 0xaaaa, b"");
+        event[1] = 101;
+        assert_eq!(call.pass(event), Err(Reason::OtherPayload));
+        let third = call.sound(3).unwrap();
+        assert_eq!(third.sequence.wrapping_sub(first.sequence), 1);
+        assert_eq!(call.counters().dropped.other_payload, 1);
+    }
+
+    #[test]
+    fn a_malformed_packet_leaves_a_hole_for_the_far_end_to_conceal() {
+        let mut call = Call::new();
+        let first = call.sound(1).unwrap();
+        let mut bad = rtp(2, STEP, 0xaaaa, b"");
+        bad.truncate(12);
+        bad.extend([3, 0]); // code 3 with no frame
+        assert_eq!(call.pass(bad), Err(Reason::Malformed));
+        let third = call.sound(3).unwrap();
+        assert_eq!(third.sequence.wrapping_sub(first.sequence), 2);
+    }
+
+    #[test]
+    fn a_new_source_joins_on_where_the_old_one_stopped() {
+        let mut call = Call::new();
+        let last = call.pass(rtp(500, 77_000, 1, b"old")).unwrap();
+        call.now += Duration::from_millis(40);
+        let first = call.pass(rtp(9000, 3, 2, b"new")).unwrap();
+        assert_eq!(first.sequence.wrapping_sub(last.sequence), 1);
+        assert_eq!(first.timestamp.wrapping_sub(last.timestamp), 2 * STEP, "as much as the clock went on");
+        assert!(first.marker, "a new talk spurt");
+        let second = call.pass(rtp(9001, 3 + STEP, 2, b"new")).unwrap();
+        assert_eq!(second.timestamp.wrapping_sub(first.timestamp), STEP);
+        assert!(!second.marker);
+    }
+
+    #[test]
+    fn a_new_source_in_the_same_instant_still_waits_for_the_sound_of_the_last_packet() {
+        let mut call = Call::new();
+        let last = call.pass(rtp(500, 77_000, 1, b"old")).unwrap();
+        let first = call.pass(rtp(9000, 3, 2, b"new")).unwrap();
+        assert_eq!(first.timestamp.wrapping_sub(last.timestamp), STEP);
+    }
+
+    #[test]
+    fn the_old_source_may_not_turn_the_stream_back_with_its_last_packets() {
+        let mut call = Call::new();
+        call.pass(rtp(500, 0, 1, b"old")).unwrap();
+        call.pass(rtp(9000, 0, 2, b"new")).unwrap();
+        assert_eq!(call.pass(rtp(501, STEP, 1, b"old")), Err(Reason::TooLate));
+        call.now += Duration::from_secs(1);
+        assert!(call.pass(rtp(502, STEP, 1, b"old")).is_ok(), "later it may speak again");
+    }
+
+    #[test]
+    fn only_the_announced_source_is_heard() {
+        let mut call = Call::new();
+        call.relay.set_incoming(Side::Trunk, Incoming { payload_type: None, ssrc: Some(7) });
+        assert_eq!(call.pass(rtp(1, 0, 8, b"x")), Err(Reason::OtherSource));
+        assert_eq!(call.counters().last_packet, None);
+        assert!(call.pass(rtp(1, 0, 7, b"x")).is_ok());
+    }
+
+    #[test]
+    fn a_mute_gap_is_the_same_silence_on_the_other_side() {
+        let mut call = Call::new();
+        let last = call.pass(rtp(1, 0, 1, b"a")).unwrap();
+        call.now += Duration::from_secs(60);
+        let next = call.pass(rtp(2, 60 * 48_000, 1, b"b")).unwrap();
+        assert_eq!(next.sequence.wrapping_sub(last.sequence), 1);
+        assert_eq!(next.timestamp.wrapping_sub(last.timestamp), 60 * 48_000);
+    }
+
+    #[test]
+    fn a_timestamp_that_jumps_alone_does_not_jump_on_the_other_side() {
+        for jump in [0x7000_0000_u32, 0x9000_0000, 48_000 * 10, 0_u32.wrapping_sub(48_000)] {
+            let mut call = Call::new();
+            let last = call.pass(rtp(1, 1000, 1, b"a")).unwrap();
+            call.now += Duration::from_millis(20);
+            let next = call.pass(rtp(2, jump.wrapping_add(1000), 1, b"b")).unwrap();
+            assert_eq!(next.timestamp.wrapping_sub(last.timestamp), STEP, "{jump:#x}");
+            let after = call.pass(rtp(3, jump.wrapping_add(1000 + STEP), 1, b"c")).unwrap();
+            assert_eq!(after.timestamp.wrapping_sub(last.timestamp), 2 * STEP, "{jump:#x}");
+            assert_eq!(after.sequence.wrapping_sub(last.sequence), 2);
+        }
+    }
+
+    #[test]
+    fn a_sender_that_begins_anew_is_followed_from_its_second_packet() {
+        let mut call = Call::new();
+        let last = call.sound(100).unwrap();
+        call.now += Duration::from_millis(20);
+        assert_eq!(call.sound(40_000), Err(Reason::Astray), "one stray packet proves nothing");
+        assert_eq!(call.sound(20_000), Err(Reason::Astray));
+        let next = call.sound(20_001).unwrap();
+        assert_eq!(next.sequence.wrapping_sub(last.sequence), 1);
+        assert_eq!(call.counters().lost, 0);
+        assert_eq!(call.sound(101), Err(Reason::Astray));
+        assert!(call.sound(20_002).is_ok());
+    }
+
+    #[test]
+    fn a_held_side_gets_nothing_and_afterwards_no_hole() {
+        let mut call = Call::new();
+        let last = call.sound(1).unwrap();
+        call.relay.hold(call.now, Side::Telegram, true);
+        for sequence in 2..100 {
+            call.now += Duration::from_millis(20);
+            assert_eq!(call.sound(sequence), Err(Reason::Held));
+        }
+        call.relay.hold(call.now, Side::Telegram, false);
+        call.now += Duration::from_millis(20);
+        let next = call.sound(100).unwrap();
+        assert_eq!(next.sequence.wrapping_sub(last.sequence), 1);
+        assert_eq!(next.timestamp.wrapping_sub(last.timestamp), 99 * STEP);
+        assert!(next.marker);
+        assert_eq!(call.sound(50), Err(Reason::Duplicate));
+        assert_eq!((call.counters().dropped.held, call.counters().lost), (98, 0));
+    }
+
+    #[test]
+    fn a_packet_of_before_a_hold_does_not_come_out_after_it() {
+        let mut call = Call::new();
+        call.sound(1).unwrap();
+        call.relay.hold(call.now, Side::Telegram, true);
+        assert_eq!(call.sound(4), Err(Reason::Held));
+        call.relay.hold(call.now, Side::Telegram, false);
+        assert_eq!(call.sound(3), Err(Reason::TooLate), "nothing newer has passed yet");
+        call.sound(5).unwrap();
+        assert_eq!(call.sound(2), Err(Reason::TooLate));
+        assert!(call.sound(7).is_ok() && call.sound(6).is_ok());
+    }
+
+    #[test]
+    fn holding_one_side_leaves_the_other_direction_alone() {
+        let mut call = Call::new();
+        call.relay.hold(call.now, Side::Telegram, true);
+        let mut out = Vec::new();
+        assert_eq!(call.relay.to_trunk(call.now, &rtp(1, 0, 1, b"x"), &mut out), Outcome::Sent);
+        assert_eq!(Sent::read(&out).payload_type, 107);
+    }
+
+    #[test]
+    fn a_re_offer_changes_the_stamp_and_not_the_count() {
+        let mut call = Call::new();
+        let last = call.sound(1).unwrap();
+        call.relay.set_outgoing(Side::Telegram, Stream { payload_type: 98, ssrc: 0x2222 });
+        let next = call.sound(2).unwrap();
+        assert_eq!((next.payload_type, next.ssrc), (98, 0x2222));
+        assert_eq!(next.sequence.wrapping_sub(last.sequence), 1);
+        assert_eq!(next.timestamp.wrapping_sub(last.timestamp), STEP);
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_other_side_has_a_format() {
+        let mut relay = Relay::new(1);
+        let mut out = vec![1, 2, 3];
+        let now = Instant::now();
+        assert_eq!(relay.to_telegram(now, &rtp(1, 0, 1, b"x"), &mut out), Outcome::Dropped(Reason::NoStream));
+        assert!(out.is_empty(), "what stood there is gone");
+        relay.set_outgoing(Side::Telegram, Stream { payload_type: 111, ssrc: 1 });
+        assert_eq!(relay.to_telegram(now, &rtp(2, STEP, 1, b"x"), &mut out), Outcome::Sent);
+        assert!(!Sent::read(&out).marker);
+    }
+
+    #[test]
+    fn what_passed_is_counted_in_packets_bytes_and_milliseconds() {
+        let mut call = Call::new();
+        let mut sixty = rtp(1, 0, 1, b"");
+        sixty.truncate(12);
+        sixty.extend([MS20 | 3, 3]);
+        sixty.extend([7; 3 * 50]);
+        call.pass(sixty).unwrap();
+        call.now += Duration::from_millis(60);
+        call.pass(rtp(2, 2880, 1, b"x")).unwrap();
+        assert_eq!(call.pass(b"no RTP".to_vec()), Err(Reason::NotRtp));
+        let expected = Counters {
+            packets: 2,
+            octets: 152 + 2,
+            audio: Duration::from_millis(80),
+            dropped: Dropped { not_rtp: 1, ..Default::default() },
+            last_packet: Some(call.now),
+            ..Counters::default()
+        };
+        assert_eq!(call.counters(), expected);
+        assert_eq!(call.relay.report().to_trunk, Counters::default(), "the other way had nothing");
+    }
+
+    #[test]
+    fn a_batch_holds_what_one_by_one_would_have_been_sent() {
+        let datagrams =
+            [rtp(1, 0, 1, b"one"), b"junk".to_vec(), rtp(1, 0, 1, b"one"), rtp(2, STEP, 1, b"two")];
+        let (mut one_by_one, mut at_once, now) = (ready(9), ready(9), Instant::now());
+        let mut batch = Batch::default();
+        at_once.all_to_trunk(now, datagrams.iter().map(Vec::as_slice), &mut batch);
+        assert_eq!((batch.len(), batch.is_empty()), (2, false));
+        let mut packets = batch.iter();
+        let mut single = Vec::new();
+        for rtp in &datagrams {
+            if one_by_one.to_trunk(now, rtp, &mut single) == Outcome::Sent {
+                assert_eq!(packets.next(), Some(&single[..]));
+            }
+        }
+        assert_eq!(packets.next(), None);
+        assert_eq!(one_by_one.report(), at_once.report());
+    }
+
+    #[test]
+    fn steady_work_allocates_nothing() {
+        let mut relay = ready(3);
+        let now = Instant::now();
+        let mut batch = Batch::with_capacity(32, 32 * 300);
+        let mut single = Vec::with_capacity(300);
+        let places = (batch.bytes.as_ptr(), batch.bytes.capacity(), single.as_ptr(), single.capacity());
+        let mut datagrams: Vec<_> = (0..32).map(|_| rtp(0, 0, 1, &[7; 200])).collect();
+        for round in 0..1000_u16 {
+            for (at, datagram) in (0_u16..).zip(&mut datagrams) {
+                datagram[2..4].copy_from_slice(&(round.wrapping_mul(32) + at).to_be_bytes());
+            }
+            batch.clear();
+            relay.all_to_trunk(now, datagrams.iter().map(Vec::as_slice), &mut batch);
+            assert_eq!(batch.len(), 32, "round {round}");
+            assert_eq!(relay.to_telegram(now, &datagrams[0], &mut single), Outcome::Sent);
+        }
+        assert_eq!(
+            places,
+            (batch.bytes.as_ptr(), batch.bytes.capacity(), single.as_ptr(), single.capacity())
+        );
+    }
+
+    #[test]
+    fn a_pbx_that_says_nothing_for_the_limit_is_named_once() {
+        let mut call = Call::new();
+        let start = call.now;
+        let limit = Duration::from_secs(30);
+        call.relay.watch(start, Side::Trunk, Some(limit));
+        call.now += Duration::from_secs(10);
+        call.sound(1).unwrap();
+        assert_eq!(call.relay.poll_timeout(), Some((start + Duration::from_secs(40), "trunk silent")));
+        assert_eq!(call.relay.handle_timeout(start + Duration::from_secs(39)), None);
+        assert_eq!(call.relay.handle_timeout(start + Duration::from_secs(40)), Some(Side::Trunk));
+        assert_eq!(call.relay.handle_timeout(start + Duration::from_secs(99)), None);
+        assert_eq!(call.relay.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_held_pbx_and_a_muted_telegram_user_may_be_silent() {
+        let mut call = Call::new();
+        let limit = Duration::from_secs(30);
+        call.relay.watch(call.now, Side::Trunk, Some(limit));
+        call.relay.hold(call.now, Side::Trunk, true);
+        assert_eq!(call.relay.poll_timeout(), None);
+        let later = call.now + Duration::from_secs(3600);
+        call.relay.hold(later, Side::Trunk, false);
+        assert_eq!(call.relay.poll_timeout(), Some((later + limit, "trunk silent")));
+        assert!(
+            call.relay.handle_timeout(later + limit * 100) == Some(Side::Trunk),
+            "and nobody asked about Telegram"
+        );
+    }
+
+    #[test]
+    fn noise_does_not_count_as_a_sign_of_life() {
+        let mut call = Call::new();
+        let limit = Duration::from_secs(30);
+        call.relay.watch(call.now, Side::Trunk, Some(limit));
+        let due = call.relay.poll_timeout();
+        call.now += Duration::from_secs(10);
+        assert_eq!(call.pass(b"noise".to_vec()), Err(Reason::NotRtp));
+        assert_eq!(call.relay.poll_timeout(), due);
+        assert!(call.pass(padding(1, 1)).is_err());
+        assert_ne!(call.relay.poll_timeout(), due, "a keep-alive does");
+    }
+
+    #[test]
+    fn through_a_bad_network_loss_stays_the_same_loss_and_nothing_is_doubled() {
+        for seed in 0..40_u64 {
+            let mut call = Call::new();
+            let mut random = seed;
+            let mut below = |limit: u64| {
+                random = mix(random);
+                random % limit
+            };
+            let mut wire = Vec::new();
+            let mut arrived = HashSet::new();
+            for at in 0..2000_u32 {
+                // 10 % lost, 5 % twice, 5 % up to 5 packets late, 2 % probes
+                let delay = if below(20) == 0 { below(6) } else { 0 };
+                if below(10) != 0 {
+                    let probe = below(50) == 0;
+                    let copies = if below(20) == 0 { 2 } else { 1 };
+                    for copy in 0..copies {
+                        wire.push((u64::from(at) * 10 + delay * 10 + copy * below(30), at, probe));
+                    }
+                    if !probe {
+                        arrived.insert(at);
+                    }
+                }
+            }
+            wire.sort_by_key(|(when, ..)| *when);
+            let mut numbers = HashSet::new();
+            let mut offset = None;
+            for (when, at, probe) in wire {
+                call.now = call.start + Duration::from_millis(when * 2);
+                let sequence = (at as u16).wrapping_add(64_000);
+                let datagram = if probe {
+                    padding(sequence, 0xaaaa)
+                } else {
+                    rtp(sequence, at * STEP, 0xaaaa, &at.to_be_bytes())
+                };
+                if let Ok(sent) = call.pass(datagram) {
+                    assert!(numbers.insert(sent.sequence), "seed {seed}: {} twice", sent.sequence);
+                    assert!(arrived.remove(&at), "seed {seed}: packet {at} sent twice or never sent to us");
+                    let distance = sent.timestamp.wrapping_sub(at * STEP);
+                    assert_eq!(*offset.get_or_insert(distance), distance, "seed {seed}: time moved at {at}");
+                }
+            }
+            assert!(arrived.is_empty(), "seed {seed}: {} packets got lost in the relay", arrived.len());
+        }
+    }
+
+    #[test]
+    fn noise_on_both_sides_never_panics() {
+        let mut relay = ready(5);
+        let mut random = 1_u64;
+        let mut out = Vec::new();
+        let mut now = Instant::now();
+        for _ in 0..200_000 {
+            random = mix(random);
+            let mut datagram = random.to_be_bytes().repeat(4);
+            datagram.truncate(12 + (random >> 8) as usize % 20);
+            datagram[0] = 0x80 | (random >> 16) as u8 & 0x3f;
+            datagram[8..12].copy_from_slice(&(random >> 24 & 1).to_be_bytes()[4..]);
+            now += Duration::from_millis(random >> 32 & 0xff);
+            relay.to_trunk(now, &datagram, &mut out);
+            relay.to_telegram(now, &datagram, &mut out);
+        }
+        let Report { to_trunk, to_telegram } = relay.report();
+        assert!(to_trunk.packets > 100 && to_telegram.packets > 100, "{to_trunk:?}");
+    }
+
+    /// A relay whose way to Telegram is tried.
+    struct Call {
+        relay: Relay,
+        start: Instant,
+        now: Instant,
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct Sent {
+        first_byte: u8,
+        marker: bool,
+        payload_type: u8,
+        sequence: u16,
+        timestamp: u32,
+        ssrc: u32,
+        payload: Vec<u8>,
+    }
+
+    impl Call {
+        fn new() -> Self {
+            let start = Instant::now();
+            Self { relay: ready(7), start, now: start }
+        }
+
+        fn pass(&mut self, datagram: Vec<u8>) -> Result<Sent, Reason> {
+            let mut out = Vec::new();
+            match self.relay.to_telegram(self.now, &datagram, &mut out) {
+                Outcome::Sent => Ok(Sent::read(&out)),
+                Outcome::Dropped(reason) => {
+                    assert!(out.is_empty());
+                    Err(reason)
+                }
+            }
+        }
+
+        /// A packet of 20 ms whose timestamp goes with its number.
+        fn sound(&mut self, sequence: u16) -> Result<Sent, Reason> {
+            let wrapped = sequence.wrapping_add(0x8000);
+            self.pass(rtp(sequence, u32::from(wrapped) * STEP, 0xaaaa, b"x"))
+        }
+
+        fn counters(&self) -> Counters {
+            self.relay.report().to_telegram
+        }
+    }
+
+    impl Sent {
+        fn read(bytes: &[u8]) -> Self {
+            let Packet { marker, payload_type, sequence, timestamp, ssrc, payload } =
+                Packet::read(bytes).unwrap();
+            Self {
+                first_byte: bytes[0],
+                marker,
+                payload_type,
+                sequence,
+                timestamp,
+                ssrc,
+                payload: payload.to_vec(),
+            }
+        }
+    }
+
+    fn ready(seed: u64) -> Relay {
+        let mut relay = Relay::new(seed);
+        relay.set_outgoing(Side::Telegram, Stream { payload_type: 111, ssrc: 0x1111 });
+        relay.set_outgoing(Side::Trunk, Stream { payload_type: 107, ssrc: 0x7777 });
+        relay
+    }
+
+    fn rtp(sequence: u16, timestamp: u32, ssrc: u32, sound: &[u8]) -> Vec<u8> {
+        let mut datagram = vec![0x80, 111];
+        datagram.extend(sequence.to_be_bytes());
+        datagram.extend(timestamp.to_be_bytes());
+        datagram.extend(ssrc.to_be_bytes());
+        datagram.push(MS20);
+        datagram.extend(sound);
+        datagram
+    }
+
+    fn padding(sequence: u16, ssrc: u32) -> Vec<u8> {
+        let mut datagram = rtp(sequence, 0, ssrc, b"");
+        datagram.truncate(12);
+        datagram[0] = 0xa0;
+        datagram.extend([0, 0, 3]);
+        datagram
+    }
+}
