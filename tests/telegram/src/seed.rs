@@ -1,0 +1,73 @@
+//! `dc-seed.json`: addresses and unused keys for production code, its only way to a Telegram that is not Telegram's.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::wire::KeyRing;
+
+/// The file's name in a state directory.
+pub const FILE_NAME: &str = "dc-seed.json";
+
+/// The file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seed {
+    /// Where a fresh session begins.
+    pub home_dc: i32,
+    /// All data centres.
+    pub dcs: Vec<SeedDc>,
+}
+
+/// One data centre.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeedDc {
+    /// Number.
+    pub id: i32,
+    /// `address:port`.
+    pub address: String,
+    /// Keys that nobody uses, 512 hex digits each. A session takes the first and strikes it out.
+    pub keys: Vec<String>,
+}
+
+impl Seed {
+    /// A seed with `count` fresh keys per data centre.
+    pub fn mint(home_dc: i32, addresses: &[(i32, SocketAddr)], ring: &KeyRing, count: usize) -> Self {
+        let keys = |dc| (0..count).map(|_| hex::encode(ring.mint(dc))).collect();
+        let dc = |(id, address): &(i32, SocketAddr)| SeedDc {
+            id: *id,
+            address: address.to_string(),
+            keys: keys(*id),
+        };
+        Self { home_dc, dcs: addresses.iter().map(dc).collect() }
+    }
+
+    /// Writes the file, or adds this seed's keys to what the file still holds. The file appears in one step.
+    ///
+    /// # Errors
+    /// When the directory cannot be written, or the file there is not a seed.
+    pub fn write(&self, dir: &Path) -> anyhow::Result<()> {
+        let path = dir.join(FILE_NAME);
+        let mut seed = self.clone();
+        if path.exists() {
+            let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+            let old: Self =
+                serde_json::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
+            for dc in &mut seed.dcs {
+                let left = old.dcs.iter().find(|known| known.id == dc.id && known.address == dc.address);
+                let left = left.map(|known| known.keys.clone()).unwrap_or_default();
+                dc.keys = left.into_iter().chain(std::mem::take(&mut dc.keys)).collect();
+            }
+        }
+        std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+        let fresh = dir.join(format!(".{FILE_NAME}.{}", std::process::id()));
+        let mut file =
+            std::fs::File::create(&fresh).with_context(|| format!("create {}", fresh.display()))?;
+        serde_json::to_writer_pretty(&mut file, &seed)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, &path).with_context(|| format!("replace {}", path.display()))
+    }
+}

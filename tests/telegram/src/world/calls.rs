@@ -1,0 +1,528 @@
+//! A call: its stages, its two sides, and how each side sees it (core.telegram.org/api/end-to-end/voice-calls).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use grammers_tl_types as tl;
+use serde::{Deserialize, Serialize};
+
+use super::clock::{Due, unix_now};
+use super::error::RpcError;
+use super::outbox::Parcel;
+use super::privacy::PrivacyKind;
+use super::settings::{BusyHold, CallSettings, Connection};
+use super::state::State;
+
+/// `call_receive_timeout_ms` of `help.getConfig`, before scaling.
+pub(crate) const RECEIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// `call_ring_timeout_ms`.
+pub(crate) const RING_TIMEOUT: Duration = Duration::from_secs(90);
+/// `call_connect_timeout_ms`.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// `call_packet_timeout_ms`.
+pub(crate) const PACKET_TIMEOUT: Duration = Duration::from_secs(10);
+/// Ended calls that are still listed.
+const KEPT: usize = 2000;
+
+/// Why a call ended (`PhoneCallDiscardReason`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Nobody answered, or the caller gave up.
+    Missed,
+    /// Something failed.
+    Disconnect,
+    /// Somebody hung up.
+    Hangup,
+    /// The callee talks, or declined.
+    Busy,
+    /// Went on as a conference under this invitation.
+    Migrated(String),
+}
+
+impl Ending {
+    pub(crate) fn from_tl(reason: tl::enums::PhoneCallDiscardReason) -> Self {
+        match reason {
+            tl::enums::PhoneCallDiscardReason::Missed => Self::Missed,
+            tl::enums::PhoneCallDiscardReason::Disconnect => Self::Disconnect,
+            tl::enums::PhoneCallDiscardReason::Hangup => Self::Hangup,
+            tl::enums::PhoneCallDiscardReason::Busy => Self::Busy,
+            tl::enums::PhoneCallDiscardReason::MigrateConferenceCall(reason) => Self::Migrated(reason.slug),
+        }
+    }
+
+    /// As the schema says it.
+    pub fn to_tl(&self) -> tl::enums::PhoneCallDiscardReason {
+        match self {
+            Self::Missed => tl::enums::PhoneCallDiscardReason::Missed,
+            Self::Disconnect => tl::enums::PhoneCallDiscardReason::Disconnect,
+            Self::Hangup => tl::enums::PhoneCallDiscardReason::Hangup,
+            Self::Busy => tl::enums::PhoneCallDiscardReason::Busy,
+            Self::Migrated(slug) => {
+                tl::types::PhoneCallDiscardReasonMigrateConferenceCall { slug: slug.clone() }.into()
+            }
+        }
+    }
+}
+
+/// How far a call has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Offered to the callee's devices.
+    Requested,
+    /// A device of the callee said `receivedCall`.
+    Ringing,
+    /// A device of the callee took it.
+    Accepted,
+    /// Confirmed by the caller.
+    Active,
+    /// Discarded.
+    Ended,
+}
+
+/// A call, told to a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallInfo {
+    /// Number of the call.
+    pub id: i64,
+    /// Who calls.
+    pub caller: i64,
+    /// Who is called.
+    pub callee: i64,
+    /// How far it came.
+    pub stage: Stage,
+    /// Asked for as a video call.
+    pub video: bool,
+    /// Once it has ended.
+    pub ending: Option<Ending>,
+    /// Seconds, as told by who hung up.
+    pub duration: Option<i32>,
+    /// `library_versions` of the merged protocol, once accepted.
+    pub versions: Vec<String>,
+    /// Pieces of signaling data forwarded.
+    pub signaling: u64,
+    /// Unix time of the request.
+    pub date: i32,
+}
+
+/// One side of a call.
+#[derive(Debug, Clone)]
+pub(crate) struct Side {
+    pub(crate) user: i64,
+    /// The device that takes part, once known.
+    pub(crate) key: Option<i64>,
+    pub(crate) access_hash: i64,
+}
+
+/// A call.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) id: i64,
+    pub(crate) date: i32,
+    pub(crate) admin: Side,
+    pub(crate) participant: Side,
+    pub(crate) video: bool,
+    pub(crate) stage: Stage,
+    pub(crate) g_a_hash: Vec<u8>,
+    pub(crate) g_a: Vec<u8>,
+    pub(crate) g_b: Vec<u8>,
+    pub(crate) key_fingerprint: i64,
+    pub(crate) receive_date: Option<i32>,
+    pub(crate) start_date: i32,
+    /// The caller's, then what both have in common.
+    pub(crate) protocol: tl::types::PhoneCallProtocol,
+    pub(crate) callee_protocol: Option<tl::types::PhoneCallProtocol>,
+    pub(crate) settings: CallSettings,
+    pub(crate) signaling: u64,
+    ended: Option<(Option<Ending>, Option<i32>)>,
+}
+
+/// Who of the two a device is to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Admin,
+    Participant,
+}
+
+impl Call {
+    /// Reason and duration, once it has ended.
+    pub(crate) fn ending(&self) -> Option<(Option<&Ending>, Option<i32>)> {
+        self.ended.as_ref().map(|(reason, duration)| (reason.as_ref(), *duration))
+    }
+
+    pub(crate) fn side(&self, role: Role) -> &Side {
+        match role {
+            Role::Admin => &self.admin,
+            Role::Participant => &self.participant,
+        }
+    }
+
+    fn info(&self) -> CallInfo {
+        let (ending, duration) = self.ended.clone().unwrap_or_default();
+        CallInfo {
+            id: self.id,
+            caller: self.admin.user,
+            callee: self.participant.user,
+            stage: self.stage,
+            video: self.video,
+            ending,
+            duration,
+            versions: if self.callee_protocol.is_some() {
+                self.protocol.library_versions.clone()
+            } else {
+                Vec::new()
+            },
+            signaling: self.signaling,
+            date: self.date,
+        }
+    }
+
+    pub(crate) fn waiting(&self, role: Role) -> tl::enums::PhoneCall {
+        tl::types::PhoneCallWaiting {
+            video: self.video,
+            id: self.id,
+            access_hash: self.side(role).access_hash,
+            date: self.date,
+            admin_id: self.admin.user,
+            participant_id: self.participant.user,
+            protocol: self.protocol.clone().into(),
+            receive_date: self.receive_date,
+        }
+        .into()
+    }
+
+    pub(crate) fn requested(&self) -> tl::enums::PhoneCall {
+        tl::types::PhoneCallRequested {
+            video: self.video,
+            id: self.id,
+            access_hash: self.participant.access_hash,
+            date: self.date,
+            admin_id: self.admin.user,
+            participant_id: self.participant.user,
+            g_a_hash: self.g_a_hash.clone(),
+            protocol: self.protocol.clone().into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn accepted(&self) -> tl::enums::PhoneCall {
+        tl::types::PhoneCallAccepted {
+            video: self.video,
+            id: self.id,
+            access_hash: self.admin.access_hash,
+            date: self.date,
+            admin_id: self.admin.user,
+            participant_id: self.participant.user,
+            g_b: self.g_b.clone(),
+            protocol: self.protocol.clone().into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn discarded(&self) -> tl::enums::PhoneCall {
+        let (reason, duration) = self.ended.clone().unwrap_or_default();
+        let talked = self.start_date != 0;
+        tl::types::PhoneCallDiscarded {
+            need_rating: talked && self.settings.need_rating,
+            need_debug: talked && self.settings.need_debug,
+            video: self.video,
+            id: self.id,
+            reason: reason.map(|reason| reason.to_tl()),
+            duration,
+        }
+        .into()
+    }
+}
+
+/// All calls, the ended ones for a while.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    by_id: BTreeMap<i64, Call>,
+    ended: VecDeque<i64>,
+    random_ids: BTreeSet<(i64, i32)>,
+    /// Calls that keep a callee busy, by callee.
+    holds: BTreeMap<i64, BTreeSet<i64>>,
+    /// Calls being offered, by callee.
+    offered: BTreeMap<i64, BTreeSet<i64>>,
+    /// Settings for a user's next call.
+    next: BTreeMap<i64, CallSettings>,
+}
+
+impl Calls {
+    pub(crate) fn call(&self, id: i64) -> Option<&Call> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn call_mut(&mut self, id: i64) -> Option<&mut Call> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(crate) fn list(&self) -> Vec<CallInfo> {
+        self.by_id.values().map(Call::info).collect()
+    }
+
+    pub(crate) fn info(&self, id: i64) -> Option<CallInfo> {
+        self.by_id.get(&id).map(Call::info)
+    }
+
+    /// Whether the user's `random_id` is new.
+    pub(crate) fn take_random_id(&mut self, user: i64, random_id: i32) -> bool {
+        self.random_ids.insert((user, random_id))
+    }
+
+    pub(crate) fn set_next(&mut self, user: i64, settings: CallSettings) {
+        self.next.insert(user, settings);
+    }
+
+    pub(crate) fn take_next(&mut self, users: [i64; 2]) -> Option<CallSettings> {
+        users.iter().find_map(|user| self.next.remove(user))
+    }
+
+    pub(crate) fn insert(&mut self, call: Call) {
+        self.offered.entry(call.participant.user).or_default().insert(call.id);
+        self.by_id.insert(call.id, call);
+    }
+
+    pub(crate) fn hold(&mut self, callee: i64, call: i64) {
+        self.holds.entry(callee).or_default().insert(call);
+    }
+
+    pub(crate) fn unhold(&mut self, callee: i64, call: i64) {
+        remove(&mut self.holds, callee, call);
+    }
+
+    pub(crate) fn is_held(&self, callee: i64) -> bool {
+        self.holds.contains_key(&callee)
+    }
+
+    pub(crate) fn answered(&mut self, callee: i64, call: i64) {
+        remove(&mut self.offered, callee, call);
+    }
+
+    /// Marks a call as ended; false if it was before.
+    fn end(&mut self, id: i64, reason: Option<Ending>, duration: Option<i32>) -> bool {
+        let Some(call) = self.by_id.get_mut(&id).filter(|call| call.stage != Stage::Ended) else {
+            return false;
+        };
+        call.stage = Stage::Ended;
+        call.ended = Some((reason, duration));
+        let callee = call.participant.user;
+        self.unhold(callee, id);
+        self.answered(callee, id);
+        self.ended.push_back(id);
+        if self.ended.len() > KEPT
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.by_id.remove(&oldest);
+        }
+        true
+    }
+}
+
+fn remove(sets: &mut BTreeMap<i64, BTreeSet<i64>>, callee: i64, call: i64) {
+    if let Some(set) = sets.get_mut(&callee) {
+        set.remove(&call);
+        if set.is_empty() {
+            sets.remove(&callee);
+        }
+    }
+}
+
+impl Call {
+    /// A call as it is asked for.
+    #[expect(clippy::too_many_arguments, reason = "one place makes a call, with all that the request says")]
+    pub(crate) fn new(
+        id: i64,
+        admin: Side,
+        participant: Side,
+        video: bool,
+        g_a_hash: Vec<u8>,
+        protocol: tl::types::PhoneCallProtocol,
+        settings: CallSettings,
+    ) -> Self {
+        Self {
+            id,
+            date: unix_now(),
+            admin,
+            participant,
+            video,
+            stage: Stage::Requested,
+            g_a_hash,
+            g_a: Vec::new(),
+            g_b: Vec::new(),
+            key_fingerprint: 0,
+            receive_date: None,
+            start_date: 0,
+            protocol,
+            callee_protocol: None,
+            settings,
+            signaling: 0,
+            ended: None,
+        }
+    }
+}
+
+impl State {
+    /// The call that an `inputPhoneCall` means, and who of the two this device's user is in it.
+    pub(crate) fn input_call(
+        &self,
+        user: i64,
+        input: &tl::enums::InputPhoneCall,
+    ) -> Result<(&Call, Role), RpcError> {
+        let tl::enums::InputPhoneCall::Call(input) = input;
+        let wrong = || RpcError::bad_request("CALL_PEER_INVALID");
+        let call = self.calls.call(input.id).ok_or_else(wrong)?;
+        let role = if call.admin.user == user { Role::Admin } else { Role::Participant };
+        let side = call.side(role);
+        if side.user == user && side.access_hash == input.access_hash {
+            Ok((call, role))
+        } else {
+            Err(wrong())
+        }
+    }
+
+    /// The call as it stands once it is confirmed.
+    pub(crate) fn confirmed(&self, call: &Call, role: Role) -> tl::enums::PhoneCall {
+        let (admin, participant) = (call.admin.user, call.participant.user);
+        let direct = self.users.allows(admin, PrivacyKind::PhoneP2p, participant)
+            && self.users.allows(participant, PrivacyKind::PhoneP2p, admin);
+        let other_half = match role {
+            Role::Admin => &call.g_b,
+            Role::Participant => &call.g_a,
+        };
+        tl::types::PhoneCall {
+            p2p_allowed: call.settings.p2p_allowed && direct,
+            video: call.video,
+            conference_supported: false,
+            id: call.id,
+            access_hash: call.side(role).access_hash,
+            date: call.date,
+            admin_id: admin,
+            participant_id: participant,
+            g_a_or_b: other_half.clone(),
+            key_fingerprint: call.key_fingerprint,
+            protocol: call.protocol.clone().into(),
+            connections: call.settings.connections.iter().map(connection).collect(),
+            start_date: call.start_date,
+            custom_parameters: call
+                .settings
+                .custom_parameters
+                .clone()
+                .map(|data| tl::types::DataJson { data }.into()),
+        }
+        .into()
+    }
+
+    /// Tells one device about a call.
+    pub(crate) fn push_call(&mut self, key: i64, phone_call: tl::enums::PhoneCall, users: [i64; 2]) {
+        let update = tl::types::UpdatePhoneCall { phone_call }.into();
+        let wrap = self.settings.call_updates;
+        self.push(Parcel { key, update, users: users.to_vec(), wrap });
+    }
+
+    /// Tells the caller's device about the call.
+    pub(crate) fn push_to_admin(&mut self, call: &Call, phone_call: tl::enums::PhoneCall) {
+        if let Some(key) = call.admin.key {
+            self.push_call(key, phone_call, [call.admin.user, call.participant.user]);
+        }
+    }
+
+    /// Ends a call. What the device `by` would be told is returned instead of pushed.
+    pub(crate) fn end_call(
+        &mut self,
+        id: i64,
+        reason: Option<Ending>,
+        duration: Option<i32>,
+        by: Option<i64>,
+    ) -> Vec<tl::enums::Update> {
+        if !self.calls.end(id, reason, duration) {
+            return Vec::new();
+        }
+        let Some(call) = self.calls.call(id).cloned() else { return Vec::new() };
+        let users = [call.admin.user, call.participant.user];
+        let callee_keys = match call.participant.key {
+            Some(key) => vec![key],
+            None => self.keys.main_of(call.participant.user),
+        };
+        for key in call.admin.key.into_iter().chain(callee_keys) {
+            if Some(key) != by {
+                self.push_call(key, call.discarded(), users);
+            }
+        }
+        let line = self.tell_chats(&call, by);
+        let told = by.map(|_| tl::types::UpdatePhoneCall { phone_call: call.discarded() }.into());
+        told.into_iter().chain(line).collect()
+    }
+
+    /// Calls that still ring at a user, for a session that comes back.
+    pub(crate) fn calls_to_repeat(&self, user: i64) -> Vec<tl::enums::Update> {
+        if !self.settings.calls_in_difference {
+            return Vec::new();
+        }
+        let offered = self.calls.offered.get(&user).into_iter().flatten();
+        let calls = offered.filter_map(|id| self.calls.call(*id));
+        calls.map(|call| tl::types::UpdatePhoneCall { phone_call: call.requested() }.into()).collect()
+    }
+
+    /// Signaling data goes to the other side's device as it came.
+    pub(crate) fn forward_signaling(&mut self, id: i64, from: Role, data: Vec<u8>) {
+        let Some(call) = self.calls.call_mut(id) else { return };
+        call.signaling += 1;
+        let to = match from {
+            Role::Admin => call.participant.key,
+            Role::Participant => call.admin.key,
+        };
+        let users = vec![call.admin.user, call.participant.user];
+        let wrap = self.settings.signaling_updates;
+        if let Some(key) = to {
+            let update = tl::types::UpdatePhoneCallSignalingData { phone_call_id: id, data }.into();
+            self.push(Parcel { key, update, users, wrap });
+        }
+    }
+
+    /// A timer of a call has come due.
+    pub(crate) fn call_due(&mut self, due: &Due) {
+        let (id, stage, reason) = match due {
+            Due::Unreceived(id) => (*id, Stage::Requested, Ending::Missed),
+            Due::Unanswered(id) => (*id, Stage::Ringing, Ending::Missed),
+            Due::Unconfirmed(id) => (*id, Stage::Accepted, Ending::Disconnect),
+            Due::Occupied(id) => (*id, Stage::Requested, Ending::Busy),
+            Due::CodeExpires(_) | Due::Push(_) | Due::Release(_) => return,
+        };
+        if self.calls.call(id).is_some_and(|call| call.stage == stage) {
+            self.end_call(id, Some(reason), None, None);
+        }
+    }
+
+    /// The callee's device took the call.
+    pub(crate) fn stop_ringing(&mut self, callee: i64, id: i64) {
+        self.calls.answered(callee, id);
+        if self.settings.busy_hold == BusyHold::Ringing {
+            self.calls.unhold(callee, id);
+        }
+    }
+}
+
+/// Updates as the answer of a method.
+pub(crate) fn answer(updates: Vec<tl::enums::Update>, users: Vec<tl::enums::User>) -> tl::enums::Updates {
+    tl::types::Updates { updates, users, chats: Vec::new(), date: unix_now(), seq: 0 }.into()
+}
+
+fn connection(connection: &Connection) -> tl::enums::PhoneConnection {
+    match connection.clone() {
+        Connection::Webrtc { id, ip, ipv6, port, turn, stun, username, password } => {
+            let port = i32::from(port);
+            tl::types::PhoneConnectionWebrtc { turn, stun, id, ip, ipv6, port, username, password }.into()
+        }
+        Connection::Reflector { id, ip, ipv6, port, tcp, peer_tag } => tl::types::PhoneConnection {
+            tcp,
+            id,
+            ip,
+            ipv6,
+            port: i32::from(port),
+            peer_tag: hex::decode(peer_tag).unwrap_or_default(),
+        }
+        .into(),
+    }
+}

@@ -1,0 +1,134 @@
+//! The table of methods: a constructor's number, who may call it, and who answers.
+
+use grammers_tl_types as tl;
+use tl::functions as f;
+use tl::{Deserializable, Identifiable, RemoteCall, Serializable};
+
+use super::error::RpcError;
+use super::journal::shorten;
+use super::state::State;
+use super::{authorizations, contacts, help, login, password, phone, prime, privacy, updates, users};
+use crate::link::Caller;
+
+/// What a method works on.
+pub(crate) struct Ctx<'a> {
+    pub(crate) state: &'a mut State,
+    pub(crate) caller: &'a Caller,
+    /// Who asks; 0 where a method is open to those not logged in.
+    pub(crate) user: i64,
+}
+
+/// Who may call a method.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Open,
+    LoggedIn,
+}
+
+macro_rules! methods {
+    ($($door:ident $function:ty => $handler:path;)*) => {
+        /// Serves a request: constructor first.
+        pub(crate) fn dispatch(ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Vec<u8>, RpcError> {
+            let (id, fields) = split(body)?;
+            match id {
+                $(<$function>::CONSTRUCTOR_ID => run::<$function>(ctx, Door::$door, fields, $handler),)*
+                _ => Err(RpcError::bad_request("METHOD_NOT_IMPLEMENTED")),
+            }
+        }
+
+        /// A request's fields for a person to read; empty for a method that is not in the table.
+        pub(crate) fn describe(body: &[u8]) -> String {
+            let Ok((id, fields)) = split(body) else { return String::new() };
+            match id {
+                $(<$function>::CONSTRUCTOR_ID => {
+                    <$function>::from_bytes(fields).map(|request| shorten(&format!("{request:?}"))).unwrap_or_default()
+                })*
+                _ => String::new(),
+            }
+        }
+    };
+}
+
+methods! {
+    Open f::help::GetConfig => help::get_config;
+    Open f::help::GetNearestDc => help::get_nearest_dc;
+    Open f::help::GetAppConfig => help::get_app_config;
+    Open f::help::GetCdnConfig => help::get_cdn_config;
+    LoggedIn f::help::GetTermsOfServiceUpdate => help::get_terms_of_service_update;
+    LoggedIn f::help::GetPromoData => help::get_promo_data;
+
+    Open f::auth::SendCode => login::send_code;
+    Open f::auth::ResendCode => login::resend_code;
+    Open f::auth::CancelCode => login::cancel_code;
+    Open f::auth::SignIn => login::sign_in;
+    Open f::auth::SignUp => login::sign_up;
+    Open f::auth::ImportAuthorization => login::import_authorization;
+    Open f::account::GetPassword => password::get_password;
+    Open f::auth::CheckPassword => password::check_password;
+    LoggedIn f::auth::ExportAuthorization => login::export_authorization;
+    LoggedIn f::auth::LogOut => login::log_out;
+    LoggedIn f::account::GetAuthorizations => authorizations::authorizations;
+    LoggedIn f::account::ResetAuthorization => authorizations::reset_authorization;
+    LoggedIn f::auth::ResetAuthorizations => authorizations::reset_authorizations;
+
+    LoggedIn f::updates::GetState => updates::get_state;
+    LoggedIn f::updates::GetDifference => updates::get_difference;
+    LoggedIn f::users::GetUsers => users::get_users;
+    LoggedIn f::users::GetFullUser => users::get_full_user;
+
+    LoggedIn f::contacts::ResolvePhone => contacts::resolve_phone;
+    LoggedIn f::contacts::ResolveUsername => contacts::resolve_username;
+    LoggedIn f::contacts::ImportContacts => contacts::import_contacts;
+    LoggedIn f::contacts::GetContacts => contacts::get_contacts;
+    LoggedIn f::contacts::GetStatuses => contacts::get_statuses;
+    LoggedIn f::contacts::AddContact => contacts::add_contact;
+    LoggedIn f::contacts::DeleteContacts => contacts::delete_contacts;
+    LoggedIn f::contacts::DeleteByPhones => contacts::delete_by_phones;
+    LoggedIn f::contacts::Search => contacts::search;
+    LoggedIn f::contacts::Block => contacts::block;
+    LoggedIn f::contacts::Unblock => contacts::unblock;
+    LoggedIn f::contacts::GetBlocked => contacts::blocked;
+    LoggedIn f::contacts::GetTopPeers => contacts::top_peers;
+    LoggedIn f::account::GetPrivacy => privacy::get_privacy;
+    LoggedIn f::account::SetPrivacy => privacy::set_privacy;
+
+    LoggedIn f::messages::GetDhConfig => prime::get_dh_config;
+    LoggedIn f::phone::GetCallConfig => phone::get_call_config;
+    LoggedIn f::phone::RequestCall => phone::request_call;
+    LoggedIn f::phone::ReceivedCall => phone::received_call;
+    LoggedIn f::phone::AcceptCall => phone::accept_call;
+    LoggedIn f::phone::ConfirmCall => phone::confirm_call;
+    LoggedIn f::phone::DiscardCall => phone::discard_call;
+    LoggedIn f::phone::SendSignalingData => phone::send_signaling_data;
+    LoggedIn f::phone::SetCallRating => phone::set_call_rating;
+    LoggedIn f::phone::SaveCallDebug => phone::save_call_debug;
+    LoggedIn f::phone::SaveCallLog => phone::save_call_log;
+}
+
+/// The method's name in the schema.
+pub(crate) fn name(body: &[u8]) -> &'static str {
+    split(body).map_or("", |(id, _)| tl::name_for_id(id))
+}
+
+fn split(body: &[u8]) -> Result<(u32, &[u8]), RpcError> {
+    let (id, fields) =
+        body.split_first_chunk::<4>().ok_or_else(|| RpcError::bad_request("INPUT_REQUEST_TOO_SHORT"))?;
+    Ok((u32::from_le_bytes(*id), fields))
+}
+
+fn run<R>(
+    ctx: &mut Ctx<'_>,
+    door: Door,
+    fields: &[u8],
+    handler: impl Fn(&mut Ctx<'_>, R) -> Result<R::Return, RpcError>,
+) -> Result<Vec<u8>, RpcError>
+where
+    R: Deserializable + RemoteCall,
+    R::Return: Serializable,
+{
+    if door == Door::LoggedIn {
+        ctx.user = ctx.state.admit(ctx.caller.auth_key_id)?;
+    }
+    let request = R::from_bytes(fields).map_err(|_| RpcError::bad_request("INPUT_FETCH_FAIL"))?;
+    handler(ctx, request).map(|answer| answer.to_bytes())
+}

@@ -1,0 +1,45 @@
+//! The world behind the wire: who exists, who is logged in where, who calls whom, and what goes wrong.
+//!
+//! [`World`] is the handle; everything happens under its one lock, in the order in which requests arrive, and leaves
+//! through bounded channels. A method of the API is one function `fn(&mut Ctx, Request) -> Result<Request::Return,
+//! RpcError>` in the file of its noun and one row in `dispatch.rs`; a method without a row is answered
+//! `METHOD_NOT_IMPLEMENTED`, as Telegram does.
+
+mod authorizations;
+mod calls;
+mod clock;
+mod contacts;
+mod device;
+mod dispatch;
+mod error;
+mod faults;
+mod handle;
+mod help;
+mod journal;
+mod keys;
+mod login;
+mod outbox;
+mod password;
+mod phone;
+mod prime;
+mod privacy;
+mod protocol;
+mod puppet;
+mod service_message;
+mod settings;
+mod state;
+mod updates;
+mod users;
+
+pub use calls::{CallInfo, Ending, Stage};
+pub use device::{DEVICE_QUEUE, Device, DeviceHandle};
+pub use error::RpcError;
+pub use faults::{Action, Match, Rule, RuleInfo};
+pub use handle::World;
+pub use journal::{Entry, shorten};
+pub use keys::KeyInfo;
+pub use prime::{DH_G, dh_prime};
+pub use privacy::{Audience, PrivacyKind};
+pub use puppet::{Puppet, PuppetCall};
+pub use settings::{BusyHold, CallSettings, Connection, Settings, Unregistered, Versions, Wrap};
+pub use users::{NewUser, UserInfo};

@@ -1,0 +1,446 @@
+//! Users: who they are, how each looks to another (core.telegram.org/api/peers), and `users.*`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use grammers_tl_types as tl;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tl::{Deserializable, Serializable};
+
+use super::contacts::Contact;
+use super::dispatch::Ctx;
+use super::error::RpcError;
+use super::password::Lock;
+use super::prime;
+use super::privacy::{Privacy, PrivacyKind};
+use super::state::State;
+use super::updates::Mailbox;
+
+/// A user about to exist.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewUser {
+    /// In any spelling; kept as digits.
+    pub phone: String,
+    /// Without `@`.
+    pub username: Option<String>,
+    /// Shown first.
+    pub first_name: String,
+    /// Shown second.
+    pub last_name: Option<String>,
+    /// Second factor.
+    pub password: Option<String>,
+    /// Number of the user; the next free one without it.
+    pub id: Option<i64>,
+    /// Home data centre; the world's without it.
+    pub dc: Option<i32>,
+}
+
+impl NewUser {
+    /// A user with a phone number and a name.
+    pub fn new(phone: impl Into<String>, first_name: impl Into<String>) -> Self {
+        Self { phone: phone.into(), first_name: first_name.into(), ..Self::default() }
+    }
+
+    /// With a user name, without `@`.
+    #[must_use]
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// With a last name.
+    #[must_use]
+    pub fn last_name(mut self, last_name: impl Into<String>) -> Self {
+        self.last_name = Some(last_name.into());
+        self
+    }
+
+    /// With a second factor.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// With this number.
+    #[must_use]
+    pub fn id(mut self, id: i64) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// At home in this data centre.
+    #[must_use]
+    pub fn dc(mut self, dc: i32) -> Self {
+        self.dc = Some(dc);
+        self
+    }
+}
+
+/// A user, told to a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserInfo {
+    /// Number.
+    pub id: i64,
+    /// Digits.
+    pub phone: String,
+    /// Without `@`.
+    pub username: Option<String>,
+    /// Shown first.
+    pub first_name: String,
+    /// Shown second.
+    pub last_name: Option<String>,
+    /// Home data centre.
+    pub dc: i32,
+    /// Has a second factor.
+    pub has_password: bool,
+    /// Deleted or banned.
+    pub deactivated: bool,
+    /// The common box of messages counts this many events.
+    pub pts: i32,
+}
+
+/// A user.
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) id: i64,
+    pub(crate) phone: String,
+    pub(crate) username: Option<String>,
+    pub(crate) first_name: String,
+    pub(crate) last_name: Option<String>,
+    pub(crate) dc: i32,
+    pub(crate) lock: Option<Lock>,
+    pub(crate) deactivated: bool,
+    /// Their newest application cannot take today's calls.
+    pub(crate) outdated: bool,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) contacts: BTreeMap<i64, Contact>,
+    pub(crate) blocked: BTreeMap<i64, i32>,
+    pub(crate) privacy: Privacy,
+}
+
+impl User {
+    pub(crate) fn info(&self) -> UserInfo {
+        UserInfo {
+            id: self.id,
+            phone: self.phone.clone(),
+            username: self.username.clone(),
+            first_name: self.first_name.clone(),
+            last_name: self.last_name.clone(),
+            dc: self.dc,
+            has_password: self.lock.is_some(),
+            deactivated: self.deactivated,
+            pts: self.mailbox.pts(),
+        }
+    }
+}
+
+/// All users, found by number, phone and name.
+#[derive(Debug)]
+pub(crate) struct Users {
+    by_id: BTreeMap<i64, User>,
+    by_phone: BTreeMap<String, i64>,
+    by_username: BTreeMap<String, i64>,
+    pub(crate) banned_phones: BTreeSet<String>,
+    next_id: i64,
+    secret: [u8; 16],
+}
+
+/// Why a user cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UserError {
+    /// Letters, too short, too long.
+    #[error("phone = {0:?}: want 5 to 15 digits, with or without +")]
+    Phone(String),
+    /// Another user has it.
+    #[error("{what} = {value:?}: user {owner} has it")]
+    Taken {
+        /// The field.
+        what: &'static str,
+        /// What was asked for.
+        value: String,
+        /// Who has it.
+        owner: i64,
+    },
+    /// Zero or negative.
+    #[error("id = {0}: want a positive number")]
+    Id(i64),
+}
+
+impl Users {
+    pub(crate) fn new() -> Self {
+        Self {
+            by_id: BTreeMap::new(),
+            by_phone: BTreeMap::new(),
+            by_username: BTreeMap::new(),
+            banned_phones: BTreeSet::new(),
+            next_id: 5_000_001,
+            secret: prime::random(),
+        }
+    }
+
+    /// Adds a user; `lock` was made of the password, which takes a while and so happens outside.
+    pub(crate) fn add(&mut self, new: NewUser, lock: Option<Lock>, home_dc: i32) -> Result<i64, UserError> {
+        let phone = digits(&new.phone).ok_or_else(|| UserError::Phone(new.phone.clone()))?;
+        if let Some(owner) = self.by_phone.get(&phone) {
+            return Err(UserError::Taken { what: "phone", value: phone, owner: *owner });
+        }
+        let username = new.username.map(|name| name.trim_start_matches('@').to_owned());
+        if let Some(name) = &username
+            && let Some(owner) = self.by_username.get(&name.to_lowercase())
+        {
+            return Err(UserError::Taken { what: "username", value: name.clone(), owner: *owner });
+        }
+        let id = new.id.unwrap_or(self.next_id);
+        if id <= 0 {
+            return Err(UserError::Id(id));
+        }
+        if self.by_id.contains_key(&id) {
+            return Err(UserError::Taken { what: "id", value: id.to_string(), owner: id });
+        }
+        self.next_id = self.next_id.max(id.saturating_add(1));
+        self.by_phone.insert(phone.clone(), id);
+        if let Some(name) = &username {
+            self.by_username.insert(name.to_lowercase(), id);
+        }
+        let user = User {
+            id,
+            phone,
+            username,
+            first_name: new.first_name,
+            last_name: new.last_name,
+            dc: new.dc.unwrap_or(home_dc),
+            lock,
+            deactivated: false,
+            outdated: false,
+            mailbox: Mailbox::default(),
+            contacts: BTreeMap::new(),
+            blocked: BTreeMap::new(),
+            privacy: Privacy::default(),
+        };
+        self.by_id.insert(id, user);
+        Ok(id)
+    }
+
+    pub(crate) fn user(&self, id: i64) -> Option<&User> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn user_mut(&mut self, id: i64) -> Option<&mut User> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// By phone as digits.
+    pub(crate) fn by_phone(&self, digits: &str) -> Option<&User> {
+        self.by_phone.get(digits).and_then(|id| self.by_id.get(id))
+    }
+
+    /// By user name without `@`, in any case.
+    pub(crate) fn by_username(&self, name: &str) -> Option<&User> {
+        self.by_username.get(&name.to_lowercase()).and_then(|id| self.by_id.get(id))
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &User> {
+        self.by_id.values()
+    }
+
+    /// The viewer's access hash for a user: each account has its own.
+    pub(crate) fn access_hash(&self, viewer: i64, user: i64) -> i64 {
+        let digest = Sha256::new()
+            .chain_update(self.secret)
+            .chain_update(viewer.to_le_bytes())
+            .chain_update(user.to_le_bytes())
+            .finalize();
+        let (first, _) = digest.split_first_chunk::<8>().expect("a digest has 32 bytes");
+        i64::from_le_bytes(*first)
+    }
+
+    /// The user as the viewer sees them.
+    pub(crate) fn seen_by(&self, viewer: i64, id: i64) -> tl::enums::User {
+        let Some(user) = self.by_id.get(&id) else { return tl::types::UserEmpty { id }.into() };
+        let mut seen = blank_user(id);
+        seen.access_hash = Some(self.access_hash(viewer, id));
+        if user.deactivated {
+            seen.deleted = true;
+            return seen.into();
+        }
+        let known = self.by_id.get(&viewer).and_then(|viewer| viewer.contacts.get(&id));
+        seen.is_self = viewer == id;
+        seen.contact = known.is_some();
+        seen.mutual_contact = known.is_some() && user.contacts.contains_key(&viewer);
+        seen.first_name = Some(known.map_or_else(|| user.first_name.clone(), |c| c.first_name.clone()));
+        let last_name = known.map_or_else(|| user.last_name.clone(), |c| c.last_name.clone());
+        seen.last_name = last_name.filter(|name| !name.is_empty());
+        seen.username.clone_from(&user.username);
+        seen.status = Some(tl::types::UserStatusRecently { by_me: false }.into());
+        let may = viewer == id
+            || known.is_some_and(|contact| contact.by_phone)
+            || self.allows(id, PrivacyKind::PhoneNumber, viewer);
+        seen.phone = may.then(|| user.phone.clone());
+        seen.into()
+    }
+
+    /// Each user named, once.
+    pub(crate) fn many_seen_by(
+        &self,
+        viewer: i64,
+        ids: impl IntoIterator<Item = i64>,
+    ) -> Vec<tl::enums::User> {
+        let distinct: BTreeSet<i64> = ids.into_iter().collect();
+        distinct.into_iter().map(|id| self.seen_by(viewer, id)).collect()
+    }
+
+    /// Whether `owner`'s rules let `viewer`.
+    pub(crate) fn allows(&self, owner: i64, kind: PrivacyKind, viewer: i64) -> bool {
+        let Some(user) = self.by_id.get(&owner) else { return false };
+        user.privacy.allows(kind, viewer, user.contacts.contains_key(&viewer))
+    }
+}
+
+impl State {
+    /// Whom an `InputUser` of this caller means.
+    pub(crate) fn input_user(&self, viewer: i64, input: &tl::enums::InputUser) -> Result<i64, RpcError> {
+        let refused = || RpcError::bad_request("USER_ID_INVALID");
+        match input {
+            tl::enums::InputUser::UserSelf => Ok(viewer),
+            tl::enums::InputUser::User(named) => {
+                let right = named.user_id == viewer
+                    || named.access_hash == self.users.access_hash(viewer, named.user_id);
+                if right && self.users.user(named.user_id).is_some() {
+                    Ok(named.user_id)
+                } else {
+                    Err(refused())
+                }
+            }
+            tl::enums::InputUser::Empty | tl::enums::InputUser::FromMessage(_) => Err(refused()),
+        }
+    }
+
+    /// Whom an `InputPeer` of this caller means; only users exist.
+    pub(crate) fn input_peer(&self, viewer: i64, input: &tl::enums::InputPeer) -> Result<i64, RpcError> {
+        match input {
+            tl::enums::InputPeer::PeerSelf => Ok(viewer),
+            tl::enums::InputPeer::User(named) => {
+                let (user_id, access_hash) = (named.user_id, named.access_hash);
+                self.input_user(viewer, &tl::types::InputUser { user_id, access_hash }.into())
+                    .map_err(|_| RpcError::bad_request("PEER_ID_INVALID"))
+            }
+            _ => Err(RpcError::bad_request("PEER_ID_INVALID")),
+        }
+    }
+}
+
+/// `users.getUsers`: unknown ones come back empty.
+pub(crate) fn get_users(
+    ctx: &mut Ctx<'_>,
+    request: tl::functions::users::GetUsers,
+) -> Result<Vec<tl::enums::User>, RpcError> {
+    let viewer = ctx.user;
+    let seen = |input: &tl::enums::InputUser| match ctx.state.input_user(viewer, input) {
+        Ok(id) => ctx.state.users.seen_by(viewer, id),
+        Err(_) => tl::types::UserEmpty { id: 0 }.into(),
+    };
+    Ok(request.id.iter().map(seen).collect())
+}
+
+/// `users.getFullUser`.
+pub(crate) fn get_full_user(
+    ctx: &mut Ctx<'_>,
+    request: tl::functions::users::GetFullUser,
+) -> Result<tl::enums::users::UserFull, RpcError> {
+    let viewer = ctx.user;
+    let id = ctx.state.input_user(viewer, &request.id)?;
+    let mut full = blank_user_full(id);
+    full.phone_calls_available = id != viewer;
+    full.video_calls_available = id != viewer;
+    full.phone_calls_private = !ctx.state.users.allows(id, PrivacyKind::PhoneCall, viewer);
+    full.blocked = ctx.state.users.user(viewer).is_some_and(|user| user.blocked.contains_key(&id));
+    let users = vec![ctx.state.users.seen_by(viewer, id)];
+    Ok(tl::types::users::UserFull { full_user: full.into(), chats: Vec::new(), users }.into())
+}
+
+/// A phone number as digits alone, if it is one (E.164: at most 15 digits).
+pub(crate) fn digits(phone: &str) -> Option<String> {
+    let phone = phone.trim();
+    let phone = phone.strip_prefix('+').unwrap_or(phone);
+    let plain: String = phone.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.')).collect();
+    let fine = (5..=15).contains(&plain.len()) && plain.bytes().all(|byte| byte.is_ascii_digit());
+    fine.then_some(plain)
+}
+
+/// A `user` with every flag off.
+fn blank_user(id: i64) -> tl::types::User {
+    let mut bytes = vec![0; 8];
+    bytes.extend(id.to_le_bytes());
+    tl::types::User::from_bytes(&bytes).expect("flags, flags and an id are a whole user")
+}
+
+/// A `userFull` with every flag off.
+fn blank_user_full(id: i64) -> tl::types::UserFull {
+    let mut bytes = vec![0; 8];
+    bytes.extend(id.to_le_bytes());
+    blank_peer_settings().serialize(&mut bytes);
+    blank_notify_settings().serialize(&mut bytes);
+    Serializable::serialize(&0_i32, &mut bytes);
+    tl::types::UserFull::from_bytes(&bytes).expect("flags, id, settings and a count are a whole userFull")
+}
+
+/// `peerSettings` with every flag off.
+pub(crate) fn blank_peer_settings() -> tl::enums::PeerSettings {
+    tl::types::PeerSettings::from_bytes(&[0; 4]).expect("flags are whole peerSettings").into()
+}
+
+fn blank_notify_settings() -> tl::enums::PeerNotifySettings {
+    tl::types::PeerNotifySettings::from_bytes(&[0; 4]).expect("flags are whole peerNotifySettings").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phone_is_kept_as_digits_whatever_its_spelling() {
+        assert_eq!(digits("+7 (999) 123-45-67").as_deref(), Some("79991234567"));
+        assert_eq!(digits("1234"), None);
+        assert_eq!(digits("+7999abc"), None);
+        assert_eq!(digits("1234567890123456"), None);
+    }
+
+    #[test]
+    fn access_hashes_differ_between_viewers() {
+        let users = Users::new();
+        assert_ne!(users.access_hash(1, 3), users.access_hash(2, 3));
+        assert_eq!(users.access_hash(1, 3), users.access_hash(1, 3));
+    }
+
+    #[test]
+    fn a_phone_is_shown_to_those_whom_the_owner_lets() {
+        let mut users = Users::new();
+        let anna = users.add(NewUser::new("+79990000001", "Anna"), None, 2).unwrap();
+        let boris = users.add(NewUser::new("+79990000002", "Boris"), None, 2).unwrap();
+        assert_eq!(phone(&users.seen_by(boris, anna)), None);
+        assert_eq!(phone(&users.seen_by(anna, anna)).as_deref(), Some("79990000001"));
+        let boris_card = Contact { first_name: "B".to_owned(), last_name: None, by_phone: false };
+        users.user_mut(anna).unwrap().contacts.insert(boris, boris_card);
+        assert_eq!(phone(&users.seen_by(boris, anna)).as_deref(), Some("79990000001"));
+    }
+
+    #[test]
+    fn a_second_user_with_the_same_phone_is_refused() {
+        let mut users = Users::new();
+        let anna = users.add(NewUser::new("+79990000001", "Anna"), None, 2).unwrap();
+        let again = users.add(NewUser::new("7-999-000-00-01", "Anna"), None, 2);
+        assert_eq!(
+            again,
+            Err(UserError::Taken { what: "phone", value: "79990000001".to_owned(), owner: anna })
+        );
+    }
+
+    fn phone(user: &tl::enums::User) -> Option<String> {
+        match user {
+            tl::enums::User::User(user) => user.phone.clone(),
+            tl::enums::User::Empty(_) => None,
+        }
+    }
+}
