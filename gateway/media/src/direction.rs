@@ -184,8 +184,7 @@ impl Direction {
         self.astray = None;
         self.run = Some(Run {
             ssrc: packet.ssrc,
-            // Only before anything was sent are the numbers below the first one still free.
-            window: Window::new(packet.sequence, self.run.is_none()),
+            window: Window::new(packet.sequence),
             heard: now,
             timestamp: packet.timestamp,
             anchor: None,
@@ -216,6 +215,7 @@ impl Direction {
         let anchor = match run.anchor {
             None if !newest => return Err(Reason::TooLate),
             None => {
+                // Only before anything was sent are the numbers below the first one still free.
                 if resumed {
                     run.window.close();
                 }

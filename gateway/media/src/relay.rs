@@ -406,6 +406,14 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_from_before_such_a_jump_has_no_place_after_it() {
+        let mut call = Call::new();
+        call.pass(rtp(1, 1000, 1, b"a")).unwrap();
+        call.pass(rtp(3, 0x7000_0000, 1, b"c")).unwrap();
+        assert_eq!(call.pass(rtp(2, 1000 + STEP, 1, b"b")), Err(Reason::TooLate));
+    }
+
+    #[test]
     fn a_sender_that_begins_anew_is_followed_from_its_second_packet() {
         let mut call = Call::new();
         let last = call.sound(100).unwrap();

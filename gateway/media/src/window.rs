@@ -35,9 +35,9 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Begins with `first`. Numbers before it are taken, as late ones, only with `open`.
-    pub(crate) fn new(first: u16, open: bool) -> Self {
-        Self { highest: first, seen: 1, left_out: 0, age: 0, open }
+    /// Begins with `first`, which may have overtaken others: until it is closed, numbers before it are late ones.
+    pub(crate) fn new(first: u16) -> Self {
+        Self { highest: first, seen: 1, left_out: 0, age: 0, open: true }
     }
 
     /// Where `sequence` stands; changes nothing.
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn numbers_ahead_tell_how_many_are_missing_over_the_wrap_too() {
-        let mut window = Window::new(65_534, false);
+        let mut window = closed(65_534);
         assert_eq!(window.place(65_535), Place::Ahead { lost: 0 });
         assert_eq!(window.place(2), Place::Ahead { lost: 3 });
         window.take(2, false);
@@ -108,13 +108,13 @@ mod tests {
 
     #[test]
     fn an_open_window_takes_what_overtook_its_first() {
-        assert_eq!(Window::new(100, true).place(99), Place::Late { filled: false });
-        assert_eq!(Window::new(100, false).place(99), Place::TooLate);
+        assert_eq!(Window::new(100).place(99), Place::Late { filled: false });
+        assert_eq!(closed(100).place(99), Place::TooLate);
     }
 
     #[test]
     fn a_number_behind_the_span_is_too_late() {
-        let mut window = Window::new(1000, false);
+        let mut window = Window::new(1000);
         window.take(1000 + 500, false);
         assert_eq!(window.place(1500 - SPAN + 1), Place::Late { filled: true });
         assert_eq!(window.place(1500 - SPAN), Place::TooLate);
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_number_far_off_either_way_is_astray() {
-        let window = Window::new(20_000, true);
+        let window = Window::new(20_000);
         assert_eq!(window.place(20_000 + DROPOUT), Place::Ahead { lost: DROPOUT - 1 });
         assert_eq!(window.place(20_000 + DROPOUT + 1), Place::Astray);
         assert_eq!(window.place(20_000 - DROPOUT), Place::TooLate);
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_closed_window_takes_nothing_from_before() {
-        let mut window = Window::new(10, true);
+        let mut window = Window::new(10);
         window.take(14, true);
         window.close();
         assert_eq!(window.place(12), Place::TooLate);
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn left_out_numbers_are_counted_for_those_before_them_alone() {
-        let mut window = Window::new(10, false);
+        let mut window = Window::new(10);
         for (sequence, left_out) in [(11, true), (13, true), (14, false)] {
             window.take(sequence, left_out);
         }
@@ -151,5 +151,11 @@ mod tests {
         assert_eq!(window.left_out_after(14), 0);
         window.take(14 + SPAN, false);
         assert_eq!(window.left_out_after(15), 0, "forgotten with the span");
+    }
+
+    fn closed(first: u16) -> Window {
+        let mut window = Window::new(first);
+        window.close();
+        window
     }
 }
