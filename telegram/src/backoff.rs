@@ -33,13 +33,13 @@ impl Backoff {
     }
 }
 
+/// Zero if the system has no randomness, in which case pauses are merely not jittered.
+pub(crate) fn random_u32() -> u32 {
+    getrandom::u32().unwrap_or_default()
+}
+
 fn random_share() -> f64 {
-    let mut bytes = [0; 4];
-    // Without randomness the pause is merely not jittered.
-    if getrandom::fill(&mut bytes).is_err() {
-        return 0.0;
-    }
-    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+    f64::from(random_u32()) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

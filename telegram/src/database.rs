@@ -181,7 +181,8 @@ mod tests {
     async fn writes_are_synchronous_and_logged_ahead() {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(folder.path().join("gateway.db")).await.unwrap();
-        let (journal,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(database.pool()).await.unwrap();
+        let (journal,): (String,) =
+            sqlx::query_as("PRAGMA journal_mode").fetch_one(database.pool()).await.unwrap();
         let (full,): (i64,) = sqlx::query_as("PRAGMA synchronous").fetch_one(database.pool()).await.unwrap();
         assert_eq!((journal.as_str(), full), ("wal", 2));
     }

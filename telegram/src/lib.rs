@@ -1,13 +1,50 @@
-//! A Telegram account, opened.
+//! A Telegram account, opened: session store, login, supervision.
+//!
+//! [`Account`] is the handle: requests under a time limit and a flood policy ([`Policy`], [`InvokeError`]), people found
+//! once ([`Person`], [`Resolved`]), a lamp that tells the truth ([`Status`]), news of calls without delay ([`Notice`]).
+//! [`Database`] is the program's one file for a number, locked against a second process; [`Login`] and
+//! [`terminal::log_in`] get somebody logged in.
+//!
+//! It stands on stock `grammers` and mends what a program that runs for months would stumble over: requests without
+//! time limits, pongs nobody looks at, a panicking connection loop, keys replaced silently, updates held back or dropped.
+//! It knows no call and no message: call updates pass through unread.
 
+mod account;
 mod backoff;
 mod clock;
+mod core;
+mod courier;
 mod database;
+mod flag;
+mod invoke;
+mod login;
+mod notice;
+mod password;
+mod peers;
+mod person;
+mod pool;
 mod rows;
 mod seed;
+mod seen;
+mod sentence;
 mod session;
+mod status;
+mod stream;
 mod tables;
+mod tee;
+pub mod terminal;
+mod watchdog;
 
+/// Telegram's schema: what requests and answers are made of.
+pub use grammers_tl_types as tl;
+
+pub use account::{Account, OpenError, Options};
 pub use database::{Database, DatabaseError};
+pub use invoke::{InvokeError, Policy};
+pub use login::{Login, LoginError, Stage, Via};
+pub use notice::Notice;
+pub use person::{Person, ResolveError, Resolved};
 pub use seed::SeedError;
+pub use sentence::{Language, Prompt, Sentence};
 pub use session::{SessionError, Standing, StoredSession};
+pub use status::{Orange, Red, Status};

@@ -117,7 +117,10 @@ impl Peers {
     /// Forgets what `lookup` led to.
     pub(crate) async fn forget(&self, lookup: &str) -> Result<(), SessionError> {
         self.memory.write().unwrap_or_else(PoisonError::into_inner).lookups.remove(lookup);
-        sqlx::query("DELETE FROM tg_lookup WHERE lookup = $1").bind(lookup.to_owned()).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM tg_lookup WHERE lookup = $1")
+            .bind(lookup.to_owned())
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 

@@ -147,7 +147,10 @@ pub(crate) async fn save_channels(
         .await?;
     }
     for gone in before.iter().filter(|channel| after.iter().all(|kept| kept.id != channel.id)) {
-        sqlx::query("DELETE FROM tg_channel WHERE channel_id = $1").bind(gone.id).execute(&mut *connection).await?;
+        sqlx::query("DELETE FROM tg_channel WHERE channel_id = $1")
+            .bind(gone.id)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -190,7 +193,11 @@ fn peer_info(row: &SqliteRow) -> Result<PeerInfo, SessionError> {
         PeerKind::Channel => PeerInfo::Channel {
             id: bare,
             auth,
-            kind: row.try_get::<Option<i64>, _>("kind")?.map(channel_kind).transpose().map_err(|kind| bad("kind", kind))?,
+            kind: row
+                .try_get::<Option<i64>, _>("kind")?
+                .map(channel_kind)
+                .transpose()
+                .map_err(|kind| bad("kind", kind))?,
         },
     })
 }

@@ -113,8 +113,11 @@ pub(crate) fn take(path: &Path) -> Result<Option<Seed>, SeedError> {
 
 fn read_key(path: &Path, dc: i32, digits: &str) -> Result<[u8; 256], SeedError> {
     let mut key = [0; 256];
-    hex::decode_to_slice(digits, &mut key)
-        .map_err(|_| SeedError::Key { path: path.to_path_buf(), dc, digits: digits.len() })?;
+    hex::decode_to_slice(digits, &mut key).map_err(|_| SeedError::Key {
+        path: path.to_path_buf(),
+        dc,
+        digits: digits.len(),
+    })?;
     Ok(key)
 }
 
@@ -176,7 +179,13 @@ mod tests {
         let place = Place::with(&[(2, 40)]);
         let taken: Vec<[u8; 256]> = std::thread::scope(|scope| {
             let readers: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| (0..5).map(|_| take(&place.path()).unwrap().unwrap().dcs[0].key.unwrap()).collect::<Vec<_>>()))
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..5)
+                            .map(|_| take(&place.path()).unwrap().unwrap().dcs[0].key.unwrap())
+                            .collect::<Vec<_>>()
+                    })
+                })
                 .collect();
             readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect()
         });

@@ -168,9 +168,18 @@ impl StoredSession {
     }
 
     /// A user logged in: from now on it is this user's session. Another user's peers are forgotten.
-    pub(crate) async fn sign_in(&self, user_id: i64, access_hash: i64, bot: bool) -> Result<bool, SessionError> {
+    pub(crate) async fn sign_in(
+        &self,
+        user_id: i64,
+        access_hash: i64,
+        bot: bool,
+    ) -> Result<bool, SessionError> {
         let Some(id) = PeerId::user(user_id) else {
-            return Err(SessionError::Row { table: "tg_session", column: "self_id", value: user_id.to_string() });
+            return Err(SessionError::Row {
+                table: "tg_session",
+                column: "self_id",
+                value: user_id.to_string(),
+            });
         };
         let _turn = self.turn.lock().await;
         let mut memory = self.read(Memory::clone);
@@ -337,7 +346,8 @@ impl grammers_session::Session for StoredSession {
     fn peer(&self, peer: PeerId) -> BoxFuture<'_, Result<Option<PeerInfo>, SessionError>> {
         Box::pin(async move {
             Ok(self.read(|memory| {
-                let id = if peer == PeerId::self_user() { memory.self_id.and_then(PeerId::user)? } else { peer };
+                let id =
+                    if peer == PeerId::self_user() { memory.self_id.and_then(PeerId::user)? } else { peer };
                 memory.peers.get(&id).cloned()
             }))
         })
@@ -354,7 +364,9 @@ impl grammers_session::Session for StoredSession {
     fn updates_state(&self) -> BoxFuture<'_, Result<UpdatesState, SessionError>> {
         Box::pin(async move {
             // Without a pts the rest is of no use, and the library would ask for a difference from nowhere.
-            Ok(self.read(|memory| if memory.state.pts == 0 { UpdatesState::default() } else { memory.state.clone() }))
+            Ok(self.read(
+                |memory| if memory.state.pts == 0 { UpdatesState::default() } else { memory.state.clone() },
+            ))
         })
     }
 
@@ -379,10 +391,12 @@ fn apply(state: &mut UpdatesState, update: UpdateState) {
             state.seq = seq;
         }
         UpdateState::Secondary { qts } => state.qts = qts,
-        UpdateState::Channel { id, pts } => match state.channels.iter_mut().find(|channel| channel.id == id) {
-            Some(channel) => channel.pts = pts,
-            None => state.channels.push(grammers_session::types::ChannelState { id, pts }),
-        },
+        UpdateState::Channel { id, pts } => {
+            match state.channels.iter_mut().find(|channel| channel.id == id) {
+                Some(channel) => channel.pts = pts,
+                None => state.channels.push(grammers_session::types::ChannelState { id, pts }),
+            }
+        }
     }
 }
 
@@ -424,7 +438,12 @@ mod tests {
         session.sign_in(777, -5, false).await.unwrap();
         drop(session);
         let session = place.open().await;
-        let me = PeerInfo::User { id: 777, auth: Some(PeerAuth::from_hash(-5)), bot: Some(false), is_self: Some(true) };
+        let me = PeerInfo::User {
+            id: 777,
+            auth: Some(PeerAuth::from_hash(-5)),
+            bot: Some(false),
+            is_self: Some(true),
+        };
         assert_eq!(session.peer(PeerId::self_user()).await.unwrap(), Some(me.clone()));
         assert_eq!(session.peer(PeerId::user(777).unwrap()).await.unwrap(), Some(me));
         assert_eq!(session.peer_ref(PeerId::self_user()).await.unwrap().unwrap().auth.hash(), -5);
@@ -438,9 +457,19 @@ mod tests {
         session.set_home_dc_id(4).await.unwrap();
         let dc = seeded_dc(4, SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4444), Some([9; 256]));
         session.set_dc_option(&dc).await.unwrap();
-        let channel = PeerInfo::Channel { id: 12, auth: Some(PeerAuth::from_hash(3)), kind: Some(ChannelKind::Gigagroup) };
+        let channel = PeerInfo::Channel {
+            id: 12,
+            auth: Some(PeerAuth::from_hash(3)),
+            kind: Some(ChannelKind::Gigagroup),
+        };
         session.cache_peers(vec![channel.clone(), PeerInfo::Chat { id: 8 }]).await.unwrap();
-        let state = UpdatesState { pts: 10, qts: 2, date: 3, seq: 4, channels: vec![ChannelState { id: 12, pts: 6 }] };
+        let state = UpdatesState {
+            pts: 10,
+            qts: 2,
+            date: 3,
+            seq: 4,
+            channels: vec![ChannelState { id: 12, pts: 6 }],
+        };
         session.set_update_state(UpdateState::All(state)).await.unwrap();
         session.set_update_state(UpdateState::Primary { pts: 11, date: 30, seq: 5 }).await.unwrap();
         session.set_update_state(UpdateState::Secondary { qts: 7 }).await.unwrap();
@@ -463,7 +492,8 @@ mod tests {
     async fn what_a_peer_was_known_by_is_not_forgotten_when_it_comes_without() {
         let place = Place::new();
         let session = place.open().await;
-        let full = PeerInfo::User { id: 5, auth: Some(PeerAuth::from_hash(1)), bot: Some(false), is_self: None };
+        let full =
+            PeerInfo::User { id: 5, auth: Some(PeerAuth::from_hash(1)), bot: Some(false), is_self: None };
         session.cache_peer(full.clone()).await.unwrap();
         session.cache_peer(PeerInfo::User { id: 5, auth: None, bot: None, is_self: None }).await.unwrap();
         assert_eq!(session.peer(PeerId::user(5).unwrap()).await.unwrap(), Some(full));
@@ -530,7 +560,15 @@ mod tests {
         let place = Place::new();
         let session = place.open().await;
         session.sign_in(1, 1, false).await.unwrap();
-        session.cache_peer(PeerInfo::User { id: 9, auth: Some(PeerAuth::from_hash(4)), bot: None, is_self: None }).await.unwrap();
+        session
+            .cache_peer(PeerInfo::User {
+                id: 9,
+                auth: Some(PeerAuth::from_hash(4)),
+                bot: None,
+                is_self: None,
+            })
+            .await
+            .unwrap();
         session.begin_anew("logged out", None).await.unwrap();
         assert!(!session.sign_in(1, 1, false).await.unwrap());
         assert!(session.peer(PeerId::user(9).unwrap()).await.unwrap().is_some());
@@ -572,6 +610,9 @@ mod tests {
     }
 
     async fn old_keys(session: &StoredSession) -> Vec<(i32, Vec<u8>, String)> {
-        sqlx::query_as("SELECT dc_id, auth_key, reason FROM tg_old_key").fetch_all(&session.pool).await.unwrap()
+        sqlx::query_as("SELECT dc_id, auth_key, reason FROM tg_old_key")
+            .fetch_all(&session.pool)
+            .await
+            .unwrap()
     }
 }

@@ -224,7 +224,9 @@ mod tests {
 
     #[test]
     fn what_ended_a_session_is_the_same_after_a_restart_and_an_unknown_key_is_tried_again() {
-        for reason in [Red::NotLoggedIn, Red::LoggedOut, Red::KeyDuplicated, Red::Revoked("SESSION_REVOKED".into())] {
+        for reason in
+            [Red::NotLoggedIn, Red::LoggedOut, Red::KeyDuplicated, Red::Revoked("SESSION_REVOKED".into())]
+        {
             assert_eq!(Red::of(&reason.standing().unwrap()), Some(reason));
         }
         assert_eq!(Red::KeyUnknown.standing(), None);

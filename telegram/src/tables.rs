@@ -43,6 +43,7 @@ const TABLES: [&str; 8] = [
         via TEXT NOT NULL,
         code_length BIGINT,
         password BIGINT NOT NULL,
+        hint TEXT,
         flood_until BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS tg_person (
         user_id BIGINT PRIMARY KEY,

@@ -1,0 +1,272 @@
+//! An account, opened: the handle a program holds.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use grammers_tl_types::{self as tl, RemoteCall};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::core::{Core, Settings, take_seed};
+use crate::database::Database;
+use crate::invoke::{InvokeError, Policy};
+use crate::login::Login;
+use crate::notice::Notice;
+use crate::peers::Peers;
+use crate::person::{Person, ResolveError, Resolved};
+use crate::seed::SeedError;
+use crate::session::{SessionError, Standing, StoredSession};
+use crate::status::{Health, Orange, Red, Status};
+use crate::{courier, pool, watchdog};
+
+/// Call news between the tee and the courier, who never makes it wait.
+const PARCELS: usize = 1024;
+/// How long a task may take to end.
+const PARTING: Duration = Duration::from_secs(10);
+
+/// What an account is opened with.
+#[derive(Clone)]
+pub struct Options {
+    /// The program's database for this number.
+    pub database: Database,
+    /// Where `dc-seed.json` may be, for trials away from Telegram's own data centres.
+    pub seed: Option<PathBuf>,
+    /// From my.telegram.org.
+    pub api_id: i32,
+    /// From my.telegram.org.
+    pub api_hash: String,
+    /// Shown to the user among their devices.
+    pub device_model: String,
+    /// Shown to the user among their devices.
+    pub system_version: String,
+    /// Shown to the user among their devices.
+    pub app_version: String,
+    /// ISO 639-1.
+    pub lang_code: String,
+    /// How often Telegram is asked whether it is there.
+    pub ping_every: Duration,
+    /// How long it may take to answer that.
+    pub ping_limit: Duration,
+    /// How often it is asked whether the session is still authorized.
+    pub check_every: Duration,
+    /// How long a difference of updates may take before it is asked for again.
+    pub difference_limit: Duration,
+    /// How often the update state is saved.
+    pub sync_every: Duration,
+    /// Notices that wait in the channel; more wait in memory.
+    pub notices: usize,
+}
+
+/// Why an account did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The session could not be read.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The seed file is wrong or used up.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+}
+
+/// A Telegram account. Clones are the same account; it closes with [`Account::shutdown`] or with its last clone.
+#[derive(Debug, Clone)]
+pub struct Account {
+    core: Arc<Core>,
+    tasks: Arc<Tasks>,
+}
+
+#[derive(Debug)]
+struct Tasks {
+    stop: watch::Sender<bool>,
+    running: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Options {
+    /// The usual limits.
+    #[must_use]
+    pub fn new(database: Database, api_id: i32, api_hash: impl Into<String>) -> Self {
+        Self {
+            database,
+            seed: None,
+            api_id,
+            api_hash: api_hash.into(),
+            device_model: "tgtrunk".to_owned(),
+            system_version: std::env::consts::OS.to_owned(),
+            app_version: env!("CARGO_PKG_VERSION").to_owned(),
+            lang_code: "en".to_owned(),
+            ping_every: Duration::from_secs(15),
+            ping_limit: Duration::from_secs(5),
+            check_every: Duration::from_secs(60),
+            difference_limit: Duration::from_secs(30),
+            sync_every: Duration::from_secs(30),
+            notices: 256,
+        }
+    }
+}
+
+impl Account {
+    /// Opens the account and starts its tasks; it connects by itself if somebody is logged in. Never waits for Telegram.
+    ///
+    /// # Errors
+    /// Whatever keeps the session from being read, or a seed file that gives no key to a fresh session.
+    pub async fn open(options: Options) -> Result<(Self, mpsc::Receiver<Notice>), OpenError> {
+        let pool = options.database.pool().clone();
+        let session = StoredSession::open(pool.clone()).await?;
+        if session.standing() == Standing::Fresh
+            && !session.has_any_key()
+            && let Some(seed) = take_seed(options.seed.clone()).await?
+        {
+            session.begin_anew("fresh", Some(&seed)).await?;
+        }
+        let peers = Peers::open(pool).await?;
+        let (commands, commanded) = mpsc::channel(8);
+        let (notice, notices) = mpsc::channel(options.notices.max(1));
+        let (send, parcels) = mpsc::channel(PARCELS);
+        let stop = watch::Sender::new(false);
+        let core = Arc::new(Core {
+            health: Health::new(&session.standing()),
+            settings: Settings::from(options),
+            session: Arc::new(session),
+            peers,
+            turns: tokio::sync::Mutex::default(),
+            link: watch::Sender::new(None),
+            commands,
+            kick: Notify::new(),
+            gap: Notify::new(),
+            stop: stop.clone(),
+        });
+        let running = vec![
+            tokio::spawn(courier::run(Arc::clone(&core), parcels, notice)),
+            tokio::spawn(pool::supervise(Arc::clone(&core), commanded, send)),
+            tokio::spawn(watchdog::run(Arc::clone(&core))),
+        ];
+        let tasks = Arc::new(Tasks { stop, running: Mutex::new(running) });
+        Ok((Self { core, tasks }, notices))
+    }
+
+    /// Invokes any request at the account's home data centre.
+    ///
+    /// # Errors
+    /// See [`InvokeError`]; with the status red, [`InvokeError::Revoked`] at once and nothing is sent.
+    pub async fn invoke<R: RemoteCall>(&self, request: &R, policy: Policy) -> Result<R::Return, InvokeError> {
+        self.core.invoke(request, policy).await
+    }
+
+    /// Finds a person: remembered ones first, then by Telegram, which is remembered.
+    ///
+    /// # Errors
+    /// See [`ResolveError`].
+    pub async fn resolve(&self, person: Person) -> Result<Resolved, ResolveError> {
+        self.core.resolve(&person, false).await
+    }
+
+    /// The same without trusting what is remembered: once after Telegram refused the access hash
+    /// (`PEER_ID_INVALID`, `USER_ID_INVALID`).
+    ///
+    /// # Errors
+    /// See [`ResolveError`].
+    pub async fn resolve_anew(&self, person: Person) -> Result<Resolved, ResolveError> {
+        self.core.resolve(&person, true).await
+    }
+
+    /// A person the account has met, by id, without asking Telegram.
+    #[must_use]
+    pub fn known(&self, id: i64) -> Option<Resolved> {
+        self.core.peers.by_id(id)
+    }
+
+    /// Takes in people from an answer to [`Self::invoke`], so that they need not be looked up.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn remember(&self, users: &[tl::enums::User]) -> Result<(), SessionError> {
+        let met = self.core.peers.meet(users);
+        self.core.peers.write(&met).await
+    }
+
+    /// Who is logged in.
+    #[must_use]
+    pub fn me(&self) -> Option<Resolved> {
+        self.core.me()
+    }
+
+    /// The account's lamp, and its changes.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.core.health.watch()
+    }
+
+    /// The steps of a login. They may be taken in any state.
+    #[must_use]
+    pub fn login(&self) -> Login {
+        Login::new(Arc::clone(&self.core))
+    }
+
+    /// Logs out at Telegram, as far as it can be reached, and here.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn log_out(&self) -> Result<(), SessionError> {
+        self.core.tell_log_out().await;
+        self.core.session.set_standing(Standing::LoggedOut).await?;
+        self.core.health.ended(Red::LoggedOut);
+        self.core.restart();
+        Ok(())
+    }
+
+    /// Ends the tasks and saves the update state. Requests under way fail with [`InvokeError::Closed`].
+    pub async fn shutdown(&self) {
+        self.tasks.stop.send_replace(true);
+        let running = std::mem::take(&mut *self.tasks.running.lock().unwrap_or_else(PoisonError::into_inner));
+        for mut task in running {
+            if timeout(PARTING, &mut task).await.is_err() {
+                warn!("a task had to be ended by force");
+                task.abort();
+            }
+        }
+        self.core.health.waiting(Orange::Stopped);
+    }
+}
+
+impl Core {
+    pub(crate) fn me(&self) -> Option<Resolved> {
+        self.peers.by_id(self.session.self_id()?)
+    }
+
+    /// Tells Telegram that the session is over, if it can be told.
+    pub(crate) async fn tell_log_out(&self) {
+        let policy = Policy::call().within(Duration::from_secs(5));
+        if let Err(error) = self.invoke(&tl::functions::auth::LogOut {}, policy).await {
+            warn!(%error, "Telegram was not told of the log-out");
+        }
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl From<Options> for Settings {
+    fn from(options: Options) -> Self {
+        Self {
+            seed: options.seed,
+            api_id: options.api_id,
+            api_hash: options.api_hash,
+            device_model: options.device_model,
+            system_version: options.system_version,
+            app_version: options.app_version,
+            lang_code: options.lang_code,
+            ping_every: options.ping_every,
+            ping_limit: options.ping_limit,
+            check_every: options.check_every,
+            difference_limit: options.difference_limit,
+            sync_every: options.sync_every,
+            database: options.database,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Keeps the library's connection pool running: a pool that panics, hangs or is told to is replaced by a new one.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use grammers_mtsender::{ConnectionParams, NoRetries, SenderPool};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use crate::backoff::Backoff;
+use crate::core::{AnewError, Core, Link};
+use crate::flag::raised;
+use crate::notice::Parcel;
+use crate::status::Orange;
+use crate::{stream, tee};
+
+/// Updates between the library and the tee; the library drops what does not fit.
+const WIRE: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
+/// Updates between the tee and the stream, which may be asking for a difference meanwhile.
+const STREAM: usize = 16_384;
+/// A pool that ran so long without failing is a good one.
+const CALM: Duration = Duration::from_secs(60);
+/// How long the tasks of a pool may take to end.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// What the supervisor can be told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Make the pool anew.
+    Restart,
+    /// The same, with fresh keys.
+    BeginAnew {
+        /// Why the old keys go.
+        reason: &'static str,
+        /// Told when the new pool may be used.
+        done: oneshot::Sender<Result<(), AnewError>>,
+    },
+}
+
+/// One pool with its tasks.
+struct Generation {
+    runner: JoinHandle<()>,
+    tee: JoinHandle<()>,
+    stream: JoinHandle<()>,
+    over: watch::Sender<bool>,
+}
+
+enum End {
+    Stop,
+    Died(Result<(), JoinError>),
+    Told(Command),
+}
+
+/// Runs until the account stops.
+pub(crate) async fn supervise(
+    core: Arc<Core>,
+    mut commands: mpsc::Receiver<Command>,
+    courier: mpsc::Sender<Parcel>,
+) {
+    let mut stop = core.stop.subscribe();
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
+    let mut answer = None;
+    loop {
+        let mut generation = Generation::start(&core, &courier);
+        if let Some((done, result)) = answer.take() {
+            let done: oneshot::Sender<Result<(), AnewError>> = done;
+            let _ = done.send(result);
+        }
+        core.kick.notify_one();
+        let end = {
+            let calm = sleep(CALM);
+            tokio::pin!(calm);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = raised(&mut stop) => break End::Stop,
+                    end = &mut generation.runner => break End::Died(end),
+                    Some(command) = commands.recv() => break End::Told(command),
+                    () = &mut calm, if !calm.is_elapsed() => backoff.reset(),
+                }
+            }
+        };
+        core.link.send_replace(None);
+        generation.end(matches!(end, End::Died(_))).await;
+        match end {
+            End::Stop => return,
+            End::Told(Command::Restart) => info!("making the connection pool anew"),
+            End::Told(Command::BeginAnew { reason, done }) => {
+                let result = core.replace_keys(reason).await;
+                answer = Some((done, result));
+            }
+            End::Died(result) => {
+                let pause = backoff.pause();
+                let panicked = result.is_err_and(|error| error.is_panic());
+                warn!(panicked, pause_ms = pause.as_millis(), "the connection pool died");
+                core.health.waiting(Orange::Restarting);
+                tokio::select! {
+                    () = raised(&mut stop) => return,
+                    () = sleep(pause) => {}
+                }
+            }
+        }
+    }
+}
+
+impl Generation {
+    fn start(core: &Arc<Core>, courier: &mpsc::Sender<Parcel>) -> Self {
+        let pool =
+            SenderPool::with_configuration(Arc::clone(&core.session), core.settings.api_id, parameters(core));
+        let (pass, passed) = mpsc::channel(STREAM);
+        let (over, is_over) = watch::channel(false);
+        let generation = Self {
+            runner: tokio::spawn(pool.runner.run()),
+            tee: tokio::spawn(tee::run(Arc::clone(core), pool.updates, pass, courier.clone())),
+            stream: tokio::spawn(stream::run(
+                Arc::clone(core),
+                pool.handle.clone(),
+                passed,
+                courier.clone(),
+                is_over,
+            )),
+            over,
+        };
+        core.link.send_replace(Some(Link(pool.handle.thin)));
+        generation
+    }
+
+    /// Ends the tasks, the stream first: it still has its state to save.
+    async fn end(mut self, runner_died: bool) {
+        self.over.send_replace(true);
+        part(&mut self.stream, "stream").await;
+        if !runner_died {
+            self.runner.abort();
+            part(&mut self.runner, "runner").await;
+        }
+        part(&mut self.tee, "tee").await;
+    }
+}
+
+async fn part(task: &mut JoinHandle<()>, name: &str) {
+    if timeout(PARTING, &mut *task).await.is_err() {
+        warn!(task = name, "had to be ended by force");
+        task.abort();
+    }
+}
+
+fn parameters(core: &Core) -> ConnectionParams {
+    let settings = &core.settings;
+    ConnectionParams {
+        device_model: settings.device_model.clone(),
+        system_version: settings.system_version.clone(),
+        app_version: settings.app_version.clone(),
+        system_lang_code: settings.lang_code.clone(),
+        lang_code: settings.lang_code.clone(),
+        // Every request of ours has its own policy.
+        retry_policy: Box::new(NoRetries),
+        updates_channel_capacity: WIRE,
+        ..ConnectionParams::default()
+    }
+}

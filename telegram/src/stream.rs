@@ -1,0 +1,185 @@
+//! The ordered stream of updates: base state, gaps, differences (core.telegram.org/api/updates).
+//!
+//! The calls of this crate do not wait for it; it brings what was missed while there was no connection, and its requests
+//! are what makes the library connect again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use grammers_mtsender::{InvocationError, SenderPoolFatHandle, UpdatesConfiguration, UpdatesReceiver};
+use grammers_session::Session as _;
+use grammers_session::types::{PeerInfo, UpdateState, UpdatesState};
+use grammers_session::updates::UpdatesLike;
+use grammers_tl_types as tl;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tracing::{debug, info, warn};
+
+use crate::backoff::Backoff;
+use crate::core::Core;
+use crate::flag::raised;
+use crate::invoke::{InvokeError, Policy};
+use crate::notice::{Origin, Parcel};
+use crate::session::Standing;
+use crate::status::Status;
+
+/// Runs on one pool until `over`; then the state is saved.
+pub(crate) async fn run(
+    core: Arc<Core>,
+    handle: SenderPoolFatHandle,
+    updates: mpsc::Receiver<UpdatesLike>,
+    courier: mpsc::Sender<Parcel>,
+    mut over: watch::Receiver<bool>,
+) {
+    let ready = async {
+        until_authorized(&core).await;
+        fetch_base_state(&core).await;
+    };
+    tokio::select! {
+        () = raised(&mut over) => return,
+        () = ready => {}
+    }
+    let configuration = UpdatesConfiguration { catch_up: true };
+    let mut receiver =
+        match UpdatesReceiver::create(handle.thin, handle.session, updates, configuration).await {
+            Ok(receiver) => receiver,
+            Err(error) => {
+                warn!(%error, "no update stream");
+                return;
+            }
+        };
+    receive(&core, &mut receiver, &courier, &mut over).await;
+    sync(&core, &receiver).await;
+}
+
+async fn receive(
+    core: &Arc<Core>,
+    receiver: &mut UpdatesReceiver,
+    courier: &mpsc::Sender<Parcel>,
+    over: &mut watch::Receiver<bool>,
+) {
+    let mut save = interval(core.settings.sync_every);
+    save.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+    loop {
+        // `next` may be given up at any point: what it was asking for, it asks for again.
+        let next = tokio::select! {
+            biased;
+            () = raised(over) => return,
+            _ = save.tick() => {
+                sync(core, receiver).await;
+                continue;
+            }
+            next = timeout(core.settings.difference_limit, receiver.next()) => next,
+        };
+        match next {
+            Err(_) => {}
+            Ok(Ok((updates, users, chats))) => {
+                backoff.reset();
+                cache(core, &users, &chats).await;
+                let updates: Vec<_> = updates.into_iter().map(|(update, _)| update).collect();
+                for parcel in Parcel::among(&updates, &users, Origin::Stream) {
+                    if courier.send(parcel).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Ok(Err(error)) => {
+                let goes_on = tokio::select! {
+                    () = raised(over) => false,
+                    goes_on = recover(core, error, &mut backoff) => goes_on,
+                };
+                if !goes_on {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What to do about a failed difference. False if this stream cannot go on.
+async fn recover(core: &Arc<Core>, error: InvocationError, backoff: &mut Backoff) -> bool {
+    match InvokeError::judge(error, core.session.has_key(core.session.home_dc())) {
+        InvokeError::Revoked { reason } => {
+            core.end(reason).await;
+            until_authorized(core).await;
+        }
+        InvokeError::Flood { seconds } => sleep(Duration::from_secs(seconds.into())).await,
+        InvokeError::Rpc { name, .. } if name.starts_with("PERSISTENT_TIMESTAMP") => {
+            warn!(name, "the update state is not accepted: starting from the present one");
+            if let Err(error) = core.session.set_update_state(UpdateState::All(UpdatesState::default())).await
+            {
+                warn!(%error, "could not forget the update state");
+            }
+            core.restart();
+            return false;
+        }
+        error => {
+            debug!(%error, "no difference");
+            core.kick.notify_one();
+            sleep(backoff.pause()).await;
+        }
+    }
+    true
+}
+
+async fn sync(core: &Core, receiver: &UpdatesReceiver) {
+    // A session that ended in the meantime has no state any more.
+    if core.session.standing() != Standing::Authorized || !core.session.has_base_state() {
+        return;
+    }
+    if let Err(error) = receiver.sync_update_state().await {
+        warn!(%error, "could not save the update state");
+    }
+}
+
+async fn cache(core: &Core, users: &[tl::enums::User], chats: &[tl::enums::Chat]) {
+    let peers: Vec<PeerInfo> =
+        users.iter().map(PeerInfo::from).chain(chats.iter().map(PeerInfo::from)).collect();
+    let met = core.peers.meet(users);
+    if let Err(error) = core.session.cache_peers(peers).await {
+        warn!(%error, "could not save peers");
+    }
+    if let Err(error) = core.peers.write(&met).await {
+        warn!(%error, "could not remember people");
+    }
+}
+
+async fn until_authorized(core: &Core) {
+    let mut status = core.health.watch();
+    // The sender lives in `core`, so this cannot fail.
+    let _ = status.wait_for(|status| !matches!(status, Status::Red { .. })).await;
+}
+
+/// Without a base state the library never asks for a difference, and so never connects again by itself.
+async fn fetch_base_state(core: &Core) {
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+    while !core.session.has_base_state() {
+        match core.invoke(&tl::functions::updates::GetState {}, Policy::patient()).await {
+            Ok(state) => {
+                if let Err(error) = store_state(core, state).await {
+                    warn!(%error, "could not save the update state");
+                }
+                return;
+            }
+            Err(InvokeError::Revoked { .. }) => until_authorized(core).await,
+            Err(error) => info!(%error, "no base state yet"),
+        }
+        sleep(backoff.pause()).await;
+    }
+}
+
+pub(crate) async fn store_state(
+    core: &Core,
+    state: tl::enums::updates::State,
+) -> Result<(), crate::session::SessionError> {
+    let tl::enums::updates::State::State(state) = state;
+    let state = UpdatesState {
+        pts: state.pts,
+        qts: state.qts,
+        date: state.date,
+        seq: state.seq,
+        channels: Vec::new(),
+    };
+    core.session.set_update_state(UpdateState::All(state)).await
+}
