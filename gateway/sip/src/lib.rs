@@ -1,1 +1,37 @@
-//! Placeholder
+//! The trunk side: one line's end of a SIP trunk (RFC 3261) over UDP, without clock, socket, task or chance.
+//!
+//! [`Endpoint`] is a line. The shell gives it datagrams ([`Endpoint::handle_datagram`]), the time
+//! ([`Endpoint::handle_timeout`]) and wishes ([`Endpoint::invite`], [`Endpoint::ringing`], [`Endpoint::answer`],
+//! [`Endpoint::reject`], [`Endpoint::hang_up`]); after each it takes what comes out of [`Endpoint::poll_transmit`],
+//! [`Endpoint::poll_event`] and [`Endpoint::poll_timeout`].
+//!
+//! Inside, from the wire up: `edge` judges datagrams, `message`, `header` and `uri` read them, `transaction` makes them
+//! reliable, `dialog` and `call` remember, `sdp` and `offer_answer` settle the audio. The grammar is our own; `rsip` is
+//! the second opinion in the tests. This room knows nothing of who is called, or how they are reached.
+
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests begin at the real clock's now"))]
+
+mod call;
+mod dialog;
+mod edge;
+mod endpoint;
+mod event;
+mod filter;
+mod header;
+mod message;
+mod offer_answer;
+mod options;
+mod sdp;
+mod seen;
+mod text;
+mod token;
+mod transaction;
+mod uri;
+
+pub use call::{Invite, Rejection};
+pub use endpoint::{Availability, CallId, Config, Endpoint, Memory, Transmit};
+pub use event::Event;
+pub use header::{Protocol, Reason};
+pub use offer_answer::{AudioError, LocalAudio, RemoteAudio};
+pub use sdp::{Direction, SdpError};
+pub use uri::{Scheme, Uri, UriError};

@@ -1,0 +1,59 @@
+//! CANCEL both ways (RFC 3261 section 9).
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::state::{Call, GivingUp, Inviting, State};
+use crate::edge::Refusal;
+use crate::endpoint::Endpoint;
+use crate::event::Event;
+use crate::header::Reason;
+use crate::message::Request;
+use crate::transaction::{Key, Owner, PATIENCE, cancel};
+
+impl Endpoint {
+    /// Withdraws our INVITE: at once if a provisional answer came, else when one comes.
+    pub(crate) fn give_up(&mut self, now: Instant, inviting: &mut Inviting, reason: Option<Reason>) {
+        let may_cancel = self.layer.invite(&inviting.invite).is_some_and(|(_, _, proceeding)| proceeding);
+        inviting.giving_up = if may_cancel {
+            self.send_cancel(now, &inviting.invite, reason.as_ref());
+            GivingUp::Cancelled { until: now + PATIENCE }
+        } else {
+            GivingUp::Wanted(reason)
+        };
+    }
+
+    /// Sends the CANCEL of an INVITE: same branch, same way.
+    pub(crate) fn send_cancel(&mut self, now: Instant, invite: &Key, reason: Option<&Reason>) {
+        let Some((request, destination, _)) = self.layer.invite(invite) else { return };
+        let mut cancel = cancel(request);
+        let Some(branch) = request.headers.via().and_then(|via| via.branch().map(str::to_owned)) else {
+            return;
+        };
+        if let Some(reason) = reason {
+            cancel.headers.push("Reason", reason.to_string());
+        }
+        self.layer.request(now, &branch, cancel, destination, Owner::Nobody);
+    }
+
+    /// Takes a CANCEL: 200 for itself, 487 for an INVITE that was not answered yet, 481 without one.
+    pub(crate) fn handle_cancel(&mut self, now: Instant, request: &Request, answer_to: SocketAddr) {
+        let invite = Key::of_cancelled(request);
+        let Some((invite, owner)) = invite.and_then(|key| Some((key.clone(), self.layer.owner_of(&key)?)))
+        else {
+            self.refuse(request, answer_to, Refusal::new(481));
+            return;
+        };
+        self.refuse(request, answer_to, Refusal::new(200));
+        let Owner::Call(id) = owner else { return };
+        if !matches!(self.calls.get(&id), Some(Call { state: State::Invited(invited), .. }) if invited.key == invite)
+        {
+            return;
+        }
+        let Some(Call { state: State::Invited(invited), .. }) = self.forget(id) else { return };
+        let answer = self.answer_for(&invited.invite, &Refusal::new(487), invited.dialog.local_tag());
+        self.layer.answer_invite(now, &invite, &answer);
+        let reason = Reason::parse(request.headers.all("Reason"));
+        self.tell(Event::Cancelled { call: id, reason });
+    }
+}

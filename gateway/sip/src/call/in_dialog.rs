@@ -1,0 +1,146 @@
+//! Requests inside a dialog: order of numbers, then each method its answer (RFC 3261 section 12.2.2).
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::state::{Call, State};
+use crate::dialog::DialogId;
+use crate::edge::{ALLOW, Refusal};
+use crate::endpoint::{CallId, Endpoint};
+use crate::message::{Method, Request};
+use crate::transaction::Key;
+
+impl Endpoint {
+    /// Takes a request whose To has a tag.
+    pub(crate) fn handle_in_dialog(
+        &mut self,
+        now: Instant,
+        key: &Key,
+        request: &Request,
+        source: SocketAddr,
+        answer_to: SocketAddr,
+    ) {
+        let dialog = DialogId::of_request(request);
+        let found = dialog.and_then(|dialog| Some((self.dialogs.get(&dialog).copied()?, dialog)));
+        let Some((id, dialog)) = found else {
+            self.refuse(request, answer_to, Refusal::new(481));
+            return;
+        };
+        let Some(mut call) = self.calls.remove(&id) else { return };
+        if let Err(refusal) = in_order(&mut call, &dialog, request) {
+            self.keep(id, call);
+            self.answer_in_dialog(now, key, request, answer_to, &refusal);
+            return;
+        }
+        if request.method == Method::Invite {
+            self.handle_reinvite(now, key, request, id, call, source, answer_to);
+            return;
+        }
+        let answer = match request.method {
+            Method::Bye => self.handle_bye(now, id, call, request),
+            Method::Update => {
+                let (refusal, sdp) = self.handle_update(id, &dialog, &mut call, request, source);
+                self.keep(id, call);
+                if let Some(sdp) = sdp {
+                    let mut ok = self.answer_for(request, &refusal, "");
+                    self.push_contact(&mut ok.headers);
+                    let ok = ok.with_sdp(&sdp);
+                    self.layer.answer(now, key, answer_to, &ok);
+                    return;
+                }
+                refusal
+            }
+            Method::Options => {
+                self.keep(id, call);
+                Refusal::new(200).with("Accept", "application/sdp")
+            }
+            Method::Info => {
+                self.keep(id, call);
+                info(request)
+            }
+            // The PBX transfers by itself.
+            Method::Refer => {
+                self.keep(id, call);
+                Refusal::new(603)
+            }
+            Method::Invite
+            | Method::Ack
+            | Method::Cancel
+            | Method::Prack
+            | Method::Register
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Message
+            | Method::Unknown(_) => {
+                self.keep(id, call);
+                Refusal::new(405).with("Allow", ALLOW)
+            }
+        };
+        self.answer_in_dialog(now, key, request, answer_to, &answer);
+    }
+
+    /// Gives a final answer that stays the same for copies of the request.
+    pub(crate) fn answer_in_dialog(
+        &mut self,
+        now: Instant,
+        key: &Key,
+        request: &Request,
+        answer_to: SocketAddr,
+        refusal: &Refusal,
+    ) {
+        let mut answer = self.answer_for(request, refusal, "");
+        if request.method == Method::Update && refusal.status == 200 {
+            self.push_contact(&mut answer.headers);
+        }
+        if request.method == Method::Invite {
+            let trying = self.answer_for(request, &Refusal::new(100), "");
+            self.layer.open_invite(key, answer_to, crate::transaction::Owner::Nobody, &trying);
+            self.layer.answer_invite(now, key, &answer);
+        } else {
+            self.layer.answer(now, key, answer_to, &answer);
+        }
+    }
+
+    /// Gives each call's dialogs their entry.
+    pub(crate) fn keep_with_dialogs(&mut self, id: CallId, call: Call) {
+        for dialog in call.dialog_ids() {
+            self.dialogs.insert(dialog, id);
+        }
+        self.keep(id, call);
+    }
+
+    /// Takes a call's dialogs out.
+    pub(crate) fn drop_dialogs(&mut self, call: &Call) {
+        for dialog in call.dialog_ids() {
+            self.dialogs.remove(&dialog);
+        }
+    }
+}
+
+/// Each request needs a higher number than the one before (RFC 3261 section 12.2.2).
+fn in_order(call: &mut Call, dialog: &DialogId, request: &Request) -> Result<(), Refusal> {
+    let number = request.headers.cseq().map_or(0, |cseq| cseq.number);
+    let leaving = matches!(call.state, State::Leaving(_));
+    let Some(dialog) = call.dialog_mut(dialog) else {
+        // Our BYE is on its way: theirs may cross it, anything else comes too late.
+        return if leaving && request.method == Method::Bye { Ok(()) } else { Err(Refusal::new(481)) };
+    };
+    match dialog.remote_cseq {
+        Some(last) if number < last => Err(Refusal::because(500, "CSeq Out Of Order")),
+        Some(last) if number == last => Err(Refusal::new(482)),
+        Some(_) | None => {
+            dialog.remote_cseq = Some(number);
+            Ok(())
+        }
+    }
+}
+
+/// An INFO without a body asks whether we are there; what it could carry is not taken (RFC 6086 section 4.2.2).
+fn info(request: &Request) -> Refusal {
+    if request.body.is_empty() {
+        Refusal::new(200)
+    } else {
+        Refusal::new(415).with("Accept", "application/sdp")
+    }
+}

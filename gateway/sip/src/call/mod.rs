@@ -1,0 +1,14 @@
+//! Calls: INVITE both ways and everything that happens inside their dialogs.
+
+mod ack;
+mod bye;
+mod cancel;
+mod in_dialog;
+mod modify;
+mod state;
+mod uac;
+mod uas;
+
+pub(crate) use state::{Call, State};
+pub use uac::Invite;
+pub use uas::Rejection;

@@ -1,0 +1,141 @@
+//! What one call remembers, state by state.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::dialog::{Dialog, DialogId};
+use crate::header::Reason;
+use crate::message::Request;
+use crate::offer_answer::{Audio, RemoteAudio};
+use crate::transaction::{Key, Repeat};
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) state: State,
+    pub(crate) audio: Audio,
+}
+
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Our INVITE has no final answer yet.
+    Inviting(Inviting),
+    /// Their INVITE has no final answer yet.
+    Invited(Invited),
+    /// A 2xx was given or taken.
+    Talking(Talking),
+    /// Our BYE is on its way; the dialog is kept for what crosses it (RFC 5407 section 2).
+    Leaving(DialogId),
+}
+
+#[derive(Debug)]
+pub(crate) struct Inviting {
+    pub(crate) invite: Key,
+    pub(crate) ring_until: Instant,
+    pub(crate) giving_up: GivingUp,
+    /// One dialog per branch that gave a provisional answer with a tag.
+    pub(crate) early: Vec<Early>,
+    /// Whether 180 was reported.
+    pub(crate) rung: bool,
+    /// Whether the end was reported.
+    pub(crate) reported: bool,
+}
+
+/// A branch of our INVITE that rings.
+#[derive(Debug)]
+pub(crate) struct Early {
+    pub(crate) dialog: Dialog,
+    /// Its answer to our offer, if it gave one already.
+    pub(crate) remote: Option<RemoteAudio>,
+}
+
+/// Whether and how far our INVITE is being withdrawn.
+#[derive(Debug)]
+pub(crate) enum GivingUp {
+    /// It is not.
+    No,
+    /// CANCEL waits for a provisional answer (RFC 3261 section 9.1).
+    Wanted(Option<Reason>),
+    /// CANCEL was sent; without a final answer the call is over then.
+    Cancelled {
+        /// 64 times T1 after the CANCEL.
+        until: Instant,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Invited {
+    pub(crate) key: Key,
+    pub(crate) invite: Request,
+    pub(crate) source: SocketAddr,
+    pub(crate) dialog: Dialog,
+}
+
+#[derive(Debug)]
+pub(crate) struct Talking {
+    pub(crate) dialog: Dialog,
+    /// Our 2xx that waits for its ACK.
+    pub(crate) unacked: Option<Unacked>,
+    /// We have hung up, and the BYE waits for the ACK of the call's first 2xx (RFC 3261 section 15).
+    pub(crate) hung_up: Option<Option<Reason>>,
+}
+
+/// A 2xx of ours, repeated until its ACK (RFC 3261 section 13.3.1.4).
+#[derive(Debug)]
+pub(crate) struct Unacked {
+    pub(crate) cseq: u32,
+    pub(crate) answer_to: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) repeat: Repeat,
+    /// Whether it carries our offer, so that the ACK carries the answer.
+    pub(crate) offers: bool,
+    /// Whether it answers the call's first INVITE.
+    pub(crate) first: bool,
+}
+
+impl Call {
+    /// When the call itself has something to do; its transactions keep their own time.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Inviting(inviting) => match inviting.giving_up {
+                GivingUp::No => Some(inviting.ring_until),
+                GivingUp::Wanted(_) => None,
+                GivingUp::Cancelled { until } => Some(until),
+            },
+            State::Talking(talking) => talking.unacked.as_ref().map(|unacked| unacked.repeat.next()),
+            State::Invited(_) | State::Leaving(_) => None,
+        }
+    }
+
+    /// Whether it takes one of the line's places.
+    pub(crate) fn is_live(&self) -> bool {
+        match &self.state {
+            State::Inviting(inviting) => !inviting.reported,
+            State::Invited(_) => true,
+            State::Talking(talking) => talking.hung_up.is_none(),
+            State::Leaving(_) => false,
+        }
+    }
+
+    /// The names of its dialogs.
+    pub(crate) fn dialog_ids(&self) -> Vec<DialogId> {
+        match &self.state {
+            State::Inviting(inviting) => inviting.early.iter().map(|early| early.dialog.id.clone()).collect(),
+            State::Invited(invited) => vec![invited.dialog.id.clone()],
+            State::Talking(talking) => vec![talking.dialog.id.clone()],
+            State::Leaving(id) => vec![id.clone()],
+        }
+    }
+
+    /// One of its dialogs.
+    pub(crate) fn dialog_mut(&mut self, id: &DialogId) -> Option<&mut Dialog> {
+        match &mut self.state {
+            State::Inviting(inviting) => {
+                inviting.early.iter_mut().map(|early| &mut early.dialog).find(|dialog| dialog.id == *id)
+            }
+            State::Invited(invited) => Some(&mut invited.dialog),
+            State::Talking(talking) => Some(&mut talking.dialog),
+            State::Leaving(_) => None,
+        }
+    }
+}

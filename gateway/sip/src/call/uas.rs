@@ -1,0 +1,230 @@
+//! Their INVITE: checked, rung, answered or refused (RFC 3261 sections 13.3 and 8.2).
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::state::{Call, Invited, State, Talking, Unacked};
+use crate::dialog::Dialog;
+use crate::edge::Refusal;
+use crate::endpoint::{Availability, CallId, Endpoint};
+use crate::event::Event;
+use crate::header::Reason;
+use crate::message::{Request, Response};
+use crate::offer_answer::{Audio, AudioError, LocalAudio, RemoteAudio, preview};
+use crate::seen::Copy;
+use crate::transaction::{Key, Owner, Repeat, T2};
+use crate::uri::Uri;
+
+/// How an incoming call is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// 300 to 699; anything else becomes 500.
+    pub status: u16,
+    /// Instead of the status's own phrase.
+    pub phrase: Option<String>,
+    /// Reason header (RFC 3326).
+    pub reason: Option<Reason>,
+    /// Retry-After header, seconds.
+    pub retry_after_s: Option<u32>,
+}
+
+impl Endpoint {
+    /// Takes an INVITE outside a dialog.
+    pub(crate) fn handle_invite(
+        &mut self,
+        now: Instant,
+        key: &Key,
+        request: Request,
+        source: SocketAddr,
+        answer_to: SocketAddr,
+    ) {
+        match self.seen.look(now, &request, key) {
+            Copy::None => {}
+            Copy::Late => {
+                tracing::debug!("late copy of an INVITE ignored");
+                return;
+            }
+            Copy::Merged => {
+                self.refuse(&request, answer_to, Refusal::new(482));
+                return;
+            }
+        }
+        let (dialled, remote) = match self.judge_invite(&request, source) {
+            Ok(judged) => judged,
+            Err(refusal) => {
+                self.refuse(&request, answer_to, refusal);
+                return;
+            }
+        };
+        let tag = self.tokens.token();
+        let Some(dialog) = Dialog::from_request(&request, &tag, source) else { return };
+        let id = self.next_call_id();
+        self.seen.remember(now, &request, key);
+        let trying = Response::to(&request, 100, "Trying", None);
+        self.layer.open_invite(key, answer_to, Owner::Call(id), &trying);
+        let from = request.headers.from();
+        let from_uri = from.as_ref().and_then(|from| Uri::parse(&from.uri).ok());
+        let extra = request
+            .headers
+            .iter()
+            .filter(|(name, _)| name.get(..2).is_some_and(|x| x.eq_ignore_ascii_case("X-")));
+        self.tell(Event::Incoming {
+            call: id,
+            dialled,
+            from_user: from_uri.and_then(|uri| uri.user).unwrap_or_default(),
+            from_display: from.map(|from| from.display).unwrap_or_default(),
+            remote,
+            sip_call_id: request.headers.call_id().to_owned(),
+            headers: extra.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        });
+        let audio = Audio::new(self.tokens.number());
+        let invited = Invited { key: key.clone(), invite: request, source, dialog };
+        self.keep_with_dialogs(id, Call { state: State::Invited(invited), audio });
+    }
+
+    /// Everything that refuses a call before anybody is asked.
+    fn judge_invite(
+        &self,
+        request: &Request,
+        source: SocketAddr,
+    ) -> Result<(String, Option<RemoteAudio>), Refusal> {
+        if let Availability::Down { .. } = &self.availability {
+            return Err(self.unavailable());
+        }
+        let Some(dialled) = Uri::parse(&request.uri).ok().and_then(|uri| uri.user) else {
+            let reason = Reason::q850(28, "Invalid number format");
+            return Err(Refusal::new(484).with("Reason", reason.to_string()));
+        };
+        check_content(request)?;
+        if self.calls() >= self.config.max_calls {
+            let reason = Reason::q850(34, "No circuit available");
+            return Err(Refusal::new(503).with("Reason", reason.to_string()));
+        }
+        if request.body.is_empty() {
+            return Ok((dialled, None));
+        }
+        let remote = preview(&request.body, source.ip()).map_err(|error| audio_refusal(&error))?;
+        Ok((dialled, Some(remote)))
+    }
+
+    /// Says 180 for an incoming call.
+    pub fn ringing(&mut self, now: Instant, id: CallId, headers: Vec<(String, String)>) {
+        let Some(Call { state: State::Invited(invited), .. }) = self.calls.get(&id) else {
+            tracing::debug!(call = id.0, "180 for a call that is not waiting");
+            return;
+        };
+        let tag = invited.dialog.local_tag();
+        let mut ringing = self.answer_for(&invited.invite, &Refusal::new(180), tag);
+        self.push_contact(&mut ringing.headers);
+        self.push_extra(&mut ringing.headers, &headers);
+        let key = invited.key.clone();
+        self.layer.answer_invite(now, &key, &ringing);
+    }
+
+    /// Answers an incoming call with 200 and our answer to its offer; without an offer, with ours.
+    ///
+    /// Gives what was settled. `None`: the audio is known with the ACK ([`Event::MediaChanged`]), or the call is over
+    /// ([`Event::HungUp`] when none of our codecs was offered; the caller got 488).
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        local: LocalAudio,
+        headers: Vec<(String, String)>,
+    ) -> Option<RemoteAudio> {
+        if !matches!(self.calls.get(&id), Some(Call { state: State::Invited(_), .. })) {
+            tracing::debug!(call = id.0, "answer for a call that is not waiting");
+            return None;
+        }
+        let Some(Call { state: State::Invited(invited), mut audio }) = self.calls.remove(&id) else {
+            return None;
+        };
+        audio.local = Some(local);
+        let offers = invited.invite.body.is_empty();
+        let sdp =
+            if offers { Ok(audio.offer()) } else { audio.answer(&invited.invite.body, invited.source.ip()) };
+        let sdp = match sdp {
+            Ok(sdp) => sdp.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(call = id.0, %error, "offer not answered");
+                let answer =
+                    self.answer_for(&invited.invite, &audio_refusal(&error), invited.dialog.local_tag());
+                self.layer.answer_invite(now, &invited.key, &answer);
+                self.drop_dialogs(&Call { state: State::Invited(invited), audio });
+                let reason = Some(Reason::q850(88, "Incompatible destination"));
+                self.tell(Event::HungUp { call: id, reason });
+                return None;
+            }
+        };
+        let mut ok = self.answer_for(&invited.invite, &Refusal::new(200), invited.dialog.local_tag());
+        self.push_contact(&mut ok.headers);
+        self.push_extra(&mut ok.headers, &headers);
+        let ok = ok.with_sdp(&sdp);
+        let cseq = invited.invite.headers.cseq().map_or(0, |cseq| cseq.number);
+        let sent = self.layer.answer_invite(now, &invited.key, &ok);
+        let unacked = sent.map(|(answer_to, bytes)| Unacked {
+            cseq,
+            answer_to,
+            bytes,
+            repeat: Repeat::new(now, T2),
+            offers,
+            first: true,
+        });
+        let remote = audio.remote.clone();
+        let talking = Talking { dialog: invited.dialog, unacked, hung_up: None };
+        self.keep(id, Call { state: State::Talking(talking), audio });
+        remote
+    }
+
+    /// Refuses an incoming call. No event follows.
+    pub fn reject(&mut self, now: Instant, id: CallId, rejection: Rejection) {
+        if !matches!(self.calls.get(&id), Some(Call { state: State::Invited(_), .. })) {
+            tracing::debug!(call = id.0, "refusal of a call that is not waiting");
+            return;
+        }
+        let Some(Call { state: State::Invited(invited), .. }) = self.forget(id) else { return };
+        let status = if (300..700).contains(&rejection.status) { rejection.status } else { 500 };
+        let mut refusal = Refusal::new(status);
+        refusal.phrase = rejection.phrase;
+        if let Some(reason) = rejection.reason {
+            refusal = refusal.with("Reason", reason.to_string());
+        }
+        if let Some(seconds) = rejection.retry_after_s {
+            refusal = refusal.with("Retry-After", seconds.to_string());
+        }
+        let answer = self.answer_for(&invited.invite, &refusal, invited.dialog.local_tag());
+        self.layer.answer_invite(now, &invited.key, &answer);
+    }
+}
+
+/// A body must be a session description that is not packed (RFC 3261 section 8.2.3).
+pub(super) fn check_content(request: &Request) -> Result<(), Refusal> {
+    if request.body.is_empty() {
+        return Ok(());
+    }
+    let kind = request.headers.first("Content-Type").unwrap_or("application/sdp");
+    let kind = kind.split(';').next().unwrap_or(kind).trim();
+    let packed =
+        request.headers.first("Content-Encoding").is_some_and(|how| !how.eq_ignore_ascii_case("identity"));
+    if packed || !kind.eq_ignore_ascii_case("application/sdp") {
+        return Err(Refusal::new(415).with("Accept", "application/sdp"));
+    }
+    Ok(())
+}
+
+/// The status for an offer that leads to no audio.
+pub(super) fn audio_refusal(error: &AudioError) -> Refusal {
+    match error {
+        AudioError::Sdp(_) => Refusal::because(400, "Session Description Not Readable"),
+        AudioError::NoAudio(_) | AudioError::NoCommonCodec { .. } => {
+            let reason = Reason::q850(88, "Incompatible destination");
+            Refusal::new(488).with("Warning", warning(error)).with("Reason", reason.to_string())
+        }
+    }
+}
+
+/// Warning 304: media type, 305: media format (RFC 3261 section 20.43).
+fn warning(error: &AudioError) -> String {
+    let code = if matches!(error, AudioError::NoAudio(_)) { 304 } else { 305 };
+    format!("{code} tgtrunk {}", crate::text::quoted(&error.to_string()))
+}

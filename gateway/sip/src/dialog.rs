@@ -1,0 +1,196 @@
+//! Dialogs: what both ends remember of each other (RFC 3261 section 12).
+
+use std::net::SocketAddr;
+
+use crate::filter::Filter;
+use crate::header::NameAddr;
+use crate::message::{Method, Request, Response};
+use crate::uri::Uri;
+
+/// A dialog's name: Call-ID, our tag, theirs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DialogId {
+    call_id: String,
+    local_tag: String,
+    remote_tag: String,
+}
+
+impl DialogId {
+    /// The dialog that a received request names; `None` without a tag in its To.
+    pub(crate) fn of_request(request: &Request) -> Option<Self> {
+        Some(Self {
+            call_id: request.headers.call_id().to_owned(),
+            local_tag: request.headers.to()?.tag()?.to_owned(),
+            remote_tag: request.headers.from()?.tag().unwrap_or("").to_owned(),
+        })
+    }
+}
+
+/// One end's memory of a dialog, early or confirmed.
+#[derive(Debug, Clone)]
+pub(crate) struct Dialog {
+    pub(crate) id: DialogId,
+    /// Our From, or To when they called, with our tag.
+    local: String,
+    /// Theirs, as they write it.
+    remote: String,
+    local_cseq: u32,
+    /// Their last number; `None` before their first request.
+    pub(crate) remote_cseq: Option<u32>,
+    /// Where requests are aimed: their last Contact.
+    target: String,
+    routes: Vec<String>,
+    /// Where requests go when target and routes name no address that may be sent to.
+    fallback: SocketAddr,
+}
+
+impl Dialog {
+    /// The caller's dialog, from an answer to our INVITE (RFC 3261 section 12.1.2). `None` without a tag in its To.
+    pub(crate) fn from_response(invite: &Request, response: &Response, fallback: SocketAddr) -> Option<Self> {
+        let to = response.headers.to()?;
+        let mut routes = response.headers.routes("Record-Route");
+        routes.reverse();
+        Some(Self {
+            id: DialogId {
+                call_id: invite.headers.call_id().to_owned(),
+                local_tag: invite.headers.from()?.tag()?.to_owned(),
+                remote_tag: to.tag()?.to_owned(),
+            },
+            local: invite.headers.first("From")?.to_owned(),
+            remote: response.headers.first("To")?.to_owned(),
+            local_cseq: invite.headers.cseq()?.number,
+            remote_cseq: None,
+            target: response.headers.contact_uri().unwrap_or_else(|| invite.uri.clone()),
+            routes,
+            fallback,
+        })
+    }
+
+    /// The callee's dialog, from their INVITE (RFC 3261 section 12.1.1).
+    pub(crate) fn from_request(invite: &Request, tag: &str, source: SocketAddr) -> Option<Self> {
+        let from = invite.headers.from()?;
+        Some(Self {
+            id: DialogId {
+                call_id: invite.headers.call_id().to_owned(),
+                local_tag: tag.to_owned(),
+                remote_tag: from.tag().unwrap_or("").to_owned(),
+            },
+            local: format!("{};tag={tag}", invite.headers.first("To")?),
+            remote: invite.headers.first("From")?.to_owned(),
+            local_cseq: 0,
+            remote_cseq: Some(invite.headers.cseq()?.number),
+            target: invite.headers.contact_uri().unwrap_or_else(|| from.uri.clone()),
+            routes: invite.headers.routes("Record-Route"),
+            fallback: source,
+        })
+    }
+
+    /// A request inside the dialog, without its Via (RFC 3261 section 12.2.1.1). An ACK takes the number of the
+    /// INVITE, which is the last one used.
+    pub(crate) fn request(&mut self, method: Method) -> Request {
+        if method != Method::Ack {
+            self.local_cseq += 1;
+        }
+        let strict = self.routes.first().and_then(|route| NameAddr::parse(route)).filter(|first| {
+            let lr = Uri::parse(&first.uri).is_ok_and(|uri| uri.parameter("lr").is_some());
+            !lr
+        });
+        let (uri, routes) = match strict {
+            // A router of RFC 2543 finds itself in the Request-URI and the target at the end of the routes.
+            Some(first) => {
+                let mut routes: Vec<_> = self.routes.iter().skip(1).cloned().collect();
+                routes.push(format!("<{}>", self.target));
+                (first.uri, routes)
+            }
+            None => (self.target.clone(), self.routes.clone()),
+        };
+        let mut request = Request::new(method, uri);
+        for route in routes {
+            request.headers.push("Route", route);
+        }
+        request.headers.push("From", self.local.clone());
+        request.headers.push("To", self.remote.clone());
+        request.headers.push("Call-ID", self.id.call_id.clone());
+        let cseq = format!("{} {}", self.local_cseq, request.method);
+        request.headers.push("CSeq", cseq);
+        request
+    }
+
+    /// Where the next request goes: the first route, else the target, where that is an address the line may send to;
+    /// else where the dialog began.
+    pub(crate) fn next_hop(&self, filter: &Filter) -> SocketAddr {
+        let route = self.routes.first().and_then(|route| NameAddr::parse(route)).map(|first| first.uri);
+        let uri = Uri::parse(route.as_deref().unwrap_or(&self.target)).ok();
+        let address = uri.and_then(|uri| Some(SocketAddr::new(uri.ip()?, uri.port.unwrap_or(5060))));
+        address.and_then(|address| filter.reachable(address)).unwrap_or(self.fallback)
+    }
+
+    /// Takes the Contact of a request that changes the session (RFC 3261 section 12.2.2).
+    pub(crate) fn refresh_target(&mut self, request: &Request) {
+        if let Some(contact) = request.headers.contact_uri() {
+            self.target = contact;
+        }
+    }
+
+    /// Our tag.
+    pub(crate) fn local_tag(&self) -> &str {
+        &self.id.local_tag
+    }
+
+    /// Their tag.
+    pub(crate) fn remote_tag(&self) -> &str {
+        &self.id.remote_tag
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loose_routes_stand_in_route_headers_and_the_target_in_the_request_uri() {
+        let bye = dialog("<sip:127.0.0.1:5070;lr>, <sip:127.0.0.1:5071;lr>").request(Method::Bye);
+        assert_eq!(bye.uri, "sip:100@127.0.0.1:5062");
+        assert_eq!(bye.headers.routes("Route"), ["<sip:127.0.0.1:5070;lr>", "<sip:127.0.0.1:5071;lr>"]);
+    }
+
+    #[test]
+    fn a_strict_router_stands_in_the_request_uri_and_the_target_comes_last() {
+        let bye = dialog("<sip:127.0.0.1:5070>, <sip:127.0.0.1:5071;lr>").request(Method::Bye);
+        assert_eq!(bye.uri, "sip:127.0.0.1:5070");
+        assert_eq!(bye.headers.routes("Route"), ["<sip:127.0.0.1:5071;lr>", "<sip:100@127.0.0.1:5062>"]);
+    }
+
+    #[test]
+    fn requests_go_to_the_first_route_the_target_or_back_to_the_source_but_never_to_strangers() {
+        let filter = Filter::new(["127.0.0.1".parse().unwrap()]);
+        let hop = |dialog: Dialog| dialog.next_hop(&filter).to_string();
+        assert_eq!(hop(dialog("<sip:127.0.0.1:5070;lr>")), "127.0.0.1:5070");
+        assert_eq!(hop(dialog("")), "127.0.0.1:5062");
+        assert_eq!(hop(dialog("<sip:203.0.113.1;lr>")), "127.0.0.1:5060");
+        assert_eq!(hop(dialog("<sip:proxy.example;lr>")), "127.0.0.1:5060");
+    }
+
+    #[test]
+    fn numbers_grow_from_request_to_request() {
+        let mut dialog = dialog("");
+        for number in 1..4 {
+            assert_eq!(dialog.request(Method::Bye).headers.cseq().unwrap().number, number);
+        }
+    }
+
+    fn dialog(record_route: &str) -> Dialog {
+        let mut invite = Request::new(Method::Invite, "sip:+7906@127.0.0.1:30001");
+        for (name, value) in [
+            ("From", "<sip:100@pbx>;tag=a"),
+            ("To", "<sip:+7906@line>"),
+            ("Call-ID", "x"),
+            ("CSeq", "9 INVITE"),
+            ("Contact", "\"Phone\" <sip:100@127.0.0.1:5062>;expires=1"),
+            ("Record-Route", record_route),
+        ] {
+            invite.headers.push(name, value);
+        }
+        Dialog::from_request(&invite, "ours", "127.0.0.1:5060".parse().unwrap()).unwrap()
+    }
+}

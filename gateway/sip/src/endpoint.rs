@@ -1,0 +1,396 @@
+//! A line's end of the trunk: datagrams in and out, and which transaction, dialog or call they belong to.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::call::{Call, State};
+use crate::dialog::DialogId;
+use crate::edge::{self, ALLOW, Inbound, Refusal};
+use crate::event::Event;
+use crate::filter::Filter;
+use crate::header::Reason;
+use crate::message::{Headers, Method, Request, Response, phrase};
+use crate::options::Probe;
+use crate::seen::Seen;
+use crate::text::{VALUE_LIMIT_BYTES, clean, is_token};
+use crate::token::Tokens;
+use crate::transaction::{Agenda, Key, Layer, Owner, TRANSACTIONS_LIMIT};
+use crate::uri::sip_uri;
+
+/// Most headers that are written on somebody's behalf.
+const EXTRA_HEADERS_LIMIT: usize = 32;
+
+/// Headers that a line writes itself.
+const OWN_HEADERS: [&str; 24] = [
+    "Accept",
+    "Allow",
+    "Authorization",
+    "Call-ID",
+    "Contact",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Type",
+    "CSeq",
+    "From",
+    "Max-Forwards",
+    "P-Asserted-Identity",
+    "Proxy-Authorization",
+    "Proxy-Require",
+    "Record-Route",
+    "Refer-To",
+    "Require",
+    "Route",
+    "Server",
+    "Supported",
+    "To",
+    "Unsupported",
+    "User-Agent",
+    "Via",
+];
+
+/// How a line stands on the trunk.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The line's own address: Via, Contact and the host of From. Its socket sends from here.
+    pub local: SocketAddr,
+    /// The PBX.
+    pub peer: SocketAddr,
+    /// The line's phone number.
+    pub line_user: String,
+    /// User-Agent and Server headers; no such header when empty.
+    pub user_agent: String,
+    /// More addresses that are listened to; the PBX's own always is.
+    pub allowed: Vec<IpAddr>,
+    /// Calls at a time; more are refused with 503 and Q.850 cause 34.
+    pub max_calls: usize,
+    /// Pause between two OPTIONS of ours; at least a second.
+    pub options_interval: Duration,
+    /// How long our INVITE may stay without a final answer.
+    pub ring_limit: Duration,
+    /// 32 random bytes: names that nobody can guess are drawn from them. Never the same twice.
+    pub seed: [u8; 32],
+}
+
+/// Whether the line takes calls from the PBX.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// It does.
+    Up,
+    /// Its INVITE and OPTIONS get 503. A line begins like this.
+    Down {
+        /// Retry-After header, seconds.
+        retry_after_s: Option<u32>,
+        /// Reason header.
+        reason: Option<Reason>,
+    },
+}
+
+/// One call of one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// A datagram to send from the line's own port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to.
+    pub destination: SocketAddr,
+    /// What.
+    pub contents: Vec<u8>,
+}
+
+/// How much a line remembers, for its status and for tests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Calls, those that are being ended included.
+    pub calls: usize,
+    /// Dialogs of these.
+    pub dialogs: usize,
+    /// Open transactions; each ends 32 seconds after its last word.
+    pub transactions: usize,
+    /// INVITEs known for 64 seconds, so that a late copy is no second call.
+    pub invites: usize,
+}
+
+/// One line on the trunk. See the crate's own page for its words.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub(crate) config: Config,
+    pub(crate) tokens: Tokens,
+    pub(crate) filter: Filter,
+    pub(crate) layer: Layer,
+    pub(crate) calls: BTreeMap<CallId, Call>,
+    pub(crate) dialogs: BTreeMap<DialogId, CallId>,
+    pub(crate) seen: Seen,
+    pub(crate) availability: Availability,
+    pub(crate) probe: Probe,
+    agenda: Agenda<CallId>,
+    events: VecDeque<Event>,
+    last_call: u64,
+}
+
+impl Endpoint {
+    /// A line that is down until [`Endpoint::set_availability`]. Its first OPTIONS is due at once.
+    #[must_use]
+    pub fn new(config: Config, now: Instant) -> Self {
+        let allowed = config.allowed.iter().copied().chain([config.peer.ip()]);
+        Self {
+            tokens: Tokens::new(config.seed),
+            filter: Filter::new(allowed),
+            layer: Layer::new(),
+            calls: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            seen: Seen::default(),
+            availability: Availability::Down { retry_after_s: None, reason: None },
+            probe: Probe::new(config.options_interval, now),
+            agenda: Agenda::new(),
+            events: VecDeque::new(),
+            last_call: 0,
+            config,
+        }
+    }
+
+    /// Takes a datagram from the line's socket.
+    pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+        if !self.filter.allows(source.ip()) {
+            if let Some(datagrams) = self.filter.report(now) {
+                self.tell(Event::Stranger { source, datagrams });
+            }
+            return;
+        }
+        tracing::trace!(%source, message = %String::from_utf8_lossy(datagram), "received");
+        match edge::read(datagram, source) {
+            Inbound::Request { request, answer_to } => self.handle_request(now, request, source, answer_to),
+            Inbound::Response(response) => self.handle_response(now, response),
+            Inbound::Refused { request, answer_to, refusal } => {
+                tracing::debug!(method = %request.method, ?refusal, "request refused at the edge");
+                self.refuse(&request, answer_to, refusal);
+            }
+            Inbound::Ignored(why) => tracing::debug!(why, "datagram ignored"),
+        }
+        self.check_invariants();
+    }
+
+    fn handle_request(&mut self, now: Instant, request: Request, source: SocketAddr, answer_to: SocketAddr) {
+        let Some(key) = Key::of_request(&request) else { return };
+        if request.method == Method::Ack {
+            self.handle_ack(now, &key, &request);
+            return;
+        }
+        if self.layer.absorb(&key) {
+            return;
+        }
+        if request.method == Method::Cancel {
+            self.handle_cancel(now, &request, answer_to);
+            return;
+        }
+        if self.layer.len() >= TRANSACTIONS_LIMIT {
+            self.refuse(&request, answer_to, Refusal::new(503).with("Retry-After", "5"));
+            return;
+        }
+        if request.headers.to().is_some_and(|to| to.tag().is_some()) {
+            self.handle_in_dialog(now, &key, &request, source, answer_to);
+            return;
+        }
+        match request.method {
+            Method::Invite => self.handle_invite(now, &key, request, source, answer_to),
+            Method::Options => self.handle_options(&request, answer_to),
+            Method::Bye | Method::Update | Method::Info => {
+                self.refuse(&request, answer_to, Refusal::new(481))
+            }
+            Method::Ack
+            | Method::Cancel
+            | Method::Refer
+            | Method::Prack
+            | Method::Register
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Message
+            | Method::Unknown(_) => {
+                self.refuse(&request, answer_to, Refusal::new(405).with("Allow", ALLOW));
+            }
+        }
+    }
+
+    fn handle_response(&mut self, now: Instant, response: Response) {
+        let Some(key) = Key::of_response(&response.headers, self.config.local) else {
+            tracing::debug!(status = response.status, "response to nothing of ours");
+            return;
+        };
+        match self.layer.receive_response(now, &key, &response) {
+            Some(Owner::Call(id)) => self.invite_answered(now, &key, id, response),
+            Some(Owner::Bye(id)) => self.bye_done(id),
+            Some(Owner::Probe) => self.probe_answered(now, response.status),
+            Some(Owner::Nobody) | None => {}
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timed_out) = self.layer.handle_timeout(now) {
+            match timed_out {
+                Some((Owner::Call(id), _)) => self.invite_timed_out(id),
+                Some((Owner::Bye(id), _)) => self.bye_done(id),
+                Some((Owner::Probe, _)) => self.probe_done(now, false),
+                Some((Owner::Nobody, _)) | None => {}
+            }
+        }
+        while let Some(id) = self.agenda.pop_due(now) {
+            self.call_timeout(now, id);
+        }
+        self.probe_timeout(now);
+        self.seen.purge(now);
+        self.check_invariants();
+    }
+
+    /// When [`Endpoint::handle_timeout`] is due next.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        [self.layer.next_timeout(), self.agenda.next(), Some(self.probe.deadline())]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.layer.poll_transmit()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Opens or closes the line for calls from the PBX. Running calls go on.
+    pub fn set_availability(&mut self, availability: Availability) {
+        self.availability = availability;
+    }
+
+    /// Calls that take one of the line's places.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls.values().filter(|call| call.is_live()).count()
+    }
+
+    /// How much the line remembers.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory {
+            calls: self.calls.len(),
+            dialogs: self.dialogs.len(),
+            transactions: self.layer.len(),
+            invites: self.seen.len(),
+        }
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    pub(crate) fn next_call_id(&mut self) -> CallId {
+        self.last_call += 1;
+        CallId(self.last_call)
+    }
+
+    /// Puts a call back, with its next deadline.
+    pub(crate) fn keep(&mut self, id: CallId, call: Call) {
+        self.agenda.set(&id, call.deadline());
+        self.calls.insert(id, call);
+    }
+
+    /// Takes a call out with all that points to it.
+    pub(crate) fn forget(&mut self, id: CallId) -> Option<Call> {
+        self.agenda.set(&id, None);
+        let call = self.calls.remove(&id)?;
+        self.drop_dialogs(&call);
+        Some(call)
+    }
+
+    fn call_timeout(&mut self, now: Instant, id: CallId) {
+        let Some(Call { state, audio }) = self.calls.remove(&id) else { return };
+        match state {
+            State::Inviting(inviting) => self.inviting_timeout(now, id, inviting, audio),
+            State::Talking(talking) => self.talking_timeout(now, id, talking, audio),
+            state @ (State::Invited(_) | State::Leaving(_)) => self.keep(id, Call { state, audio }),
+        }
+    }
+
+    /// An answer, with the headers that each of ours has.
+    pub(crate) fn answer_for(&self, request: &Request, refusal: &Refusal, tag: &str) -> Response {
+        let words =
+            refusal.phrase.as_deref().map(|words| clean(words, 128)).filter(|words| !words.is_empty());
+        let words = words.unwrap_or_else(|| phrase(refusal.status).to_owned());
+        let tag = Some(tag).filter(|tag| !tag.is_empty() && refusal.status > 100);
+        let mut response = Response::to(request, refusal.status, &words, tag);
+        for (name, value) in &refusal.headers {
+            response.headers.push(name, value.clone());
+        }
+        let says_allow = refusal.headers.iter().any(|(name, _)| *name == "Allow");
+        if (200..300).contains(&refusal.status) && !says_allow {
+            response.headers.push("Allow", ALLOW);
+        }
+        if !self.config.user_agent.is_empty() {
+            response.headers.push("Server", clean(&self.config.user_agent, VALUE_LIMIT_BYTES));
+        }
+        response
+    }
+
+    /// Answers a request and forgets it; its copy gets the same answer (RFC 3261 section 8.2.7).
+    pub(crate) fn refuse(&mut self, request: &Request, answer_to: SocketAddr, refusal: Refusal) {
+        let headers = &request.headers;
+        let from = headers.first("From").unwrap_or("");
+        let tag = self.tokens.tag_for(&[headers.call_id(), from, headers.first("CSeq").unwrap_or("")]);
+        let answer = self.answer_for(request, &refusal, &tag);
+        self.layer.send(answer_to, answer.to_bytes());
+    }
+
+    /// Via first, and what every request of ours has.
+    pub(crate) fn push_via(&self, request: &mut Request, branch: &str) {
+        let mut headers = Headers::default();
+        headers.push("Via", format!("SIP/2.0/UDP {};rport;branch={branch}", self.config.local));
+        headers.push("Max-Forwards", "70");
+        for (name, value) in request.headers.iter() {
+            headers.push(name, value);
+        }
+        if !self.config.user_agent.is_empty() {
+            headers.push("User-Agent", clean(&self.config.user_agent, VALUE_LIMIT_BYTES));
+        }
+        request.headers = headers;
+    }
+
+    /// Where we are found in the dialog, and what we serve.
+    pub(crate) fn push_contact(&self, headers: &mut Headers) {
+        headers.push("Contact", format!("<{}>", sip_uri(&self.config.line_user, self.config.local)));
+        if headers.first("Allow").is_none() {
+            headers.push("Allow", ALLOW);
+        }
+    }
+
+    /// Headers on somebody's behalf, made safe.
+    pub(crate) fn push_extra(&self, headers: &mut Headers, extra: &[(String, String)]) {
+        for (name, value) in extra.iter().take(EXTRA_HEADERS_LIMIT) {
+            let value = clean(value, VALUE_LIMIT_BYTES);
+            let ours = name.len() < 2 || OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
+            if ours || !is_token(name) || name.len() > 64 {
+                tracing::warn!(name = %clean(name, 64), "header left out: its name is not one to be given");
+            } else if !value.is_empty() {
+                headers.push(name, value);
+            }
+        }
+    }
+
+    /// What holds between any two words to the line.
+    fn check_invariants(&self) {
+        debug_assert!(
+            self.dialogs.values().all(|id| self.calls.contains_key(id)),
+            "a dialog without its call"
+        );
+        debug_assert!(self.agenda.len() <= self.calls.len(), "a deadline without its call");
+        debug_assert_eq!(
+            self.calls.values().map(|call| call.dialog_ids().len()).sum::<usize>(),
+            self.dialogs.len(),
+            "a call without its dialogs"
+        );
+    }
+}

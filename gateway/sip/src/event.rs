@@ -1,0 +1,95 @@
+//! What a line tells the one who holds it.
+
+use std::net::SocketAddr;
+
+use crate::endpoint::CallId;
+use crate::header::Reason;
+use crate::offer_answer::RemoteAudio;
+
+/// Something happened.
+///
+/// A call that we place ends with one [`Event::Refused`] or one [`Event::HungUp`]; one that comes in with one
+/// [`Event::Cancelled`] or one [`Event::HungUp`]. After [`crate::Endpoint::reject`], and after
+/// [`crate::Endpoint::hang_up`] of an answered or incoming call, none follows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The PBX calls. It got 100 and waits.
+    Incoming {
+        /// The new call.
+        call: CallId,
+        /// User part of the Request-URI without escapes: `+7906...`, `tg#durov`, `id#5`.
+        dialled: String,
+        /// User part of From without escapes; may be empty.
+        from_user: String,
+        /// Display name of From; may be empty.
+        from_display: String,
+        /// What its offer comes to; `None` without an offer.
+        remote: Option<RemoteAudio>,
+        /// Call-ID, for the logs of both sides.
+        sip_call_id: String,
+        /// Its headers that begin with `X-`.
+        headers: Vec<(String, String)>,
+    },
+    /// Our call rings (180).
+    Ringing {
+        /// Which call.
+        call: CallId,
+    },
+    /// Our call has audio before it is answered.
+    EarlyMedia {
+        /// Which call.
+        call: CallId,
+        /// Their end of the audio.
+        remote: RemoteAudio,
+    },
+    /// Our call is answered.
+    Answered {
+        /// Which call.
+        call: CallId,
+        /// Their end of the audio.
+        remote: RemoteAudio,
+    },
+    /// Our call failed: refused, not answered in time (408), or withdrawn (487).
+    Refused {
+        /// Which call.
+        call: CallId,
+        /// 300 to 699.
+        status: u16,
+        /// The words beside it.
+        phrase: String,
+        /// Reason header, Q.850 before SIP.
+        reason: Option<Reason>,
+        /// Retry-After header, seconds.
+        retry_after_s: Option<u32>,
+    },
+    /// An answered call is over: BYE, or the PBX fell silent.
+    HungUp {
+        /// Which call.
+        call: CallId,
+        /// Reason header, or ours.
+        reason: Option<Reason>,
+    },
+    /// The PBX withdrew its call before we answered.
+    Cancelled {
+        /// Which call.
+        call: CallId,
+        /// Reason header; Q.850 cause 26 and SIP cause 200 mean that somebody else answered.
+        reason: Option<Reason>,
+    },
+    /// The PBX changed the session, hold included.
+    MediaChanged {
+        /// Which call.
+        call: CallId,
+        /// Their end of the audio.
+        remote: RemoteAudio,
+    },
+    /// Whether the PBX answers our OPTIONS. Told when it changes, and once in the beginning.
+    PeerReachable(bool),
+    /// Somebody who is not the PBX spoke to the line and got no answer. Told once a minute at most.
+    Stranger {
+        /// The last one.
+        source: SocketAddr,
+        /// Datagrams since the last such event.
+        datagrams: u64,
+    },
+}

@@ -1,0 +1,13 @@
+//! One header per file: what it says, read and written (RFC 3261 section 20).
+
+mod cseq;
+mod name_addr;
+mod parameters;
+mod reason;
+mod via;
+
+pub(crate) use cseq::CSeq;
+pub(crate) use name_addr::NameAddr;
+pub(crate) use parameters::Parameters;
+pub use reason::{Protocol, Reason};
+pub(crate) use via::{Via, stamped};
