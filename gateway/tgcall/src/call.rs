@@ -1,0 +1,306 @@
+//! A call of Telegram between two people: signaling, negotiation and media path under one roof.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use crate::counters::Counters;
+use crate::key::SharedKey;
+use crate::negotiation::{Action, AudioFormat, LocalSetup, Negotiation, NegotiationError};
+use crate::session::{BadAddress, Certificate, PathEvent, PathFailure, Session, Transmit};
+use crate::signaling::{CustomParameters, Signaling, SignalingError};
+use crate::version::Version;
+
+/// What a call is made of once the final `phoneCall` is there.
+pub struct Parameters {
+    /// The key that both ends agreed on.
+    pub key: SharedKey,
+    /// This account issued `phone.requestCall`.
+    pub is_caller: bool,
+    /// What [`Version::choose`] made of `phoneCall.protocol`.
+    pub version: Version,
+    /// `phoneCall.p2p_allowed`: whether the peer may learn our addresses.
+    pub p2p_allowed: bool,
+    /// `phoneCall.custom_parameters`, JSON.
+    pub custom_parameters: Option<String>,
+    /// Addresses of bound sockets, no unspecified ones among them.
+    pub local_addresses: Vec<SocketAddr>,
+    /// The process's certificate.
+    pub certificate: Arc<Certificate>,
+    /// Unpredictable and never used twice; every choice of this end comes from it.
+    pub seed: [u8; 32],
+}
+
+/// Why a call cannot begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The peer must not learn our addresses, and no relay was given.
+    #[error("the call may only use relays, and none is known")]
+    NoRelay,
+    #[error("no local address was given")]
+    NoAddress,
+    #[error(transparent)]
+    Address(#[from] BadAddress),
+}
+
+/// Why a call is gone for good.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Path(#[from] PathFailure),
+    #[error(transparent)]
+    Negotiation(#[from] NegotiationError),
+    /// Only before the call was connected: media outlives its signaling.
+    #[error(transparent)]
+    Signaling(#[from] SignalingError),
+}
+
+/// What happens to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Keys and path are there: for the first time, or again after [`Event::Reconnecting`].
+    Connected,
+    /// The peer is not heard any more; media may come back by itself.
+    Reconnecting,
+    /// The call is over.
+    Failed(Failure),
+    /// The peer takes our audio in this form; [`Call::outgoing`] has it from now on.
+    OutgoingFormat(AudioFormat),
+    /// The peer switched its microphone off (true) or on.
+    RemoteMuted(bool),
+    /// The peer closed its media path. Its `phoneCallDiscarded` is to follow.
+    Closed,
+}
+
+/// One call, without I/O: bytes, events and the time go in, bytes, events and the next deadline come out.
+///
+/// After every `handle_*`, after [`Call::new`] and after [`Call::close`], drain every `poll_*`.
+pub struct Call {
+    signaling: Signaling,
+    negotiation: Negotiation,
+    session: Session,
+    outgoing: Option<AudioFormat>,
+    incoming: Option<AudioFormat>,
+    was_connected: bool,
+    events: VecDeque<Event>,
+}
+
+impl Call {
+    /// Begins a call at `now`; a caller has signaling to send at once.
+    ///
+    /// # Errors
+    /// [`CallError`] if no path to the peer could ever be found.
+    pub fn new(now: Instant, parameters: Parameters) -> Result<Self, CallError> {
+        let Parameters { key, is_caller, version, certificate, seed, .. } = parameters;
+        if !parameters.p2p_allowed {
+            return Err(CallError::NoRelay);
+        }
+        if parameters.local_addresses.is_empty() {
+            return Err(CallError::NoAddress);
+        }
+        let custom = parameters.custom_parameters.as_deref().map(CustomParameters::parse).unwrap_or_default();
+        if custom.media_over_mtproto {
+            tracing::warn!("the server wants media over MTProto, which this end does not speak");
+        }
+        let session = Session::new(
+            now,
+            is_caller,
+            Arc::clone(&certificate),
+            &parameters.local_addresses,
+            derive(&seed, b"ice"),
+        )?;
+        let local = LocalSetup {
+            ufrag: session.ufrag().to_owned(),
+            pwd: session.pwd().to_owned(),
+            fingerprint: certificate.fingerprint().to_owned(),
+        };
+        let [s0, s1, s2, s3, ..] = derive(&seed, b"ssrc");
+        let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
+        let [e0, e1, e2, e3, e4, e5, e6, e7, ..] = derive(&seed, b"exchanges");
+        let exchanges = u64::from_be_bytes([e0, e1, e2, e3, e4, e5, e6, e7]);
+        let mut negotiation = Negotiation::new(is_caller, ssrc, local, exchanges);
+        for candidate in session.candidates() {
+            negotiation.add_local_candidate(candidate);
+        }
+        negotiation.start();
+        let mut call = Call {
+            signaling: Signaling::new(version, &key, is_caller, &custom, now),
+            negotiation,
+            session,
+            outgoing: None,
+            incoming: None,
+            was_connected: false,
+            events: VecDeque::new(),
+        };
+        call.drive(now);
+        Ok(call)
+    }
+
+    /// Takes the bytes of one `updatePhoneCallSignalingData`.
+    pub fn handle_signaling(&mut self, now: Instant, packet: &[u8]) {
+        self.signaling.handle_packet(now, packet);
+        self.drive(now);
+    }
+
+    /// Takes a datagram that came from `source` to our `destination`, one of the local addresses.
+    ///
+    /// Returns the RTP packet inside it, decrypted in place, if it is audio of this call. It may be one of padding
+    /// alone, which counts as received and has nothing to play.
+    pub fn handle_datagram<'a>(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        destination: SocketAddr,
+        datagram: &'a mut [u8],
+    ) -> Option<&'a [u8]> {
+        let packet = self.session.handle_datagram(now, source, destination, datagram);
+        self.take_path_events();
+        let packet = packet?;
+        let counters = self.session.counters_mut();
+        if self.incoming.is_some_and(|format| carries(format, packet)) {
+            counters.rtp_in += 1;
+            Some(packet)
+        } else {
+            counters.other_source += 1;
+            None
+        }
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.signaling.poll_timeout().is_some_and(|due| due <= now) {
+            self.signaling.handle_timeout(now);
+        }
+        self.session.handle_timeout(now);
+        self.drive(now);
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.session.poll_transmit()
+    }
+
+    /// The next bytes for `phone.sendSignalingData`.
+    pub fn poll_signaling(&mut self) -> Option<Vec<u8>> {
+        self.signaling.poll_packet()
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Call::handle_timeout`] is due; never, once the call is over.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        let session = self.session.poll_timeout()?;
+        Some(self.signaling.poll_timeout().map_or(session, |signaling| signaling.min(session)))
+    }
+
+    /// How to number and mark our audio, once the peer has answered our offer.
+    pub fn outgoing(&self) -> Option<AudioFormat> {
+        self.outgoing
+    }
+
+    /// Protects a complete RTP packet in place and appends its tag; the local and the remote address to send it
+    /// between. `None` while there is no path or no key: the packet is dropped.
+    pub fn protect(&mut self, _now: Instant, rtp: &mut Vec<u8>) -> Option<(SocketAddr, SocketAddr)> {
+        self.session.protect(rtp)
+    }
+
+    /// Whether a datagram that came to a socket of several calls belongs to this one: a check by its credentials,
+    /// anything else by an address that passed a check.
+    pub fn accepts(&self, source: SocketAddr, datagram: &[u8]) -> bool {
+        self.session.accepts(source, datagram)
+    }
+
+    /// Ends the call: the peer is told on the media path. Hanging up is still the business of `phone.discardCall`.
+    pub fn close(&mut self, now: Instant) {
+        self.session.close(now);
+    }
+
+    /// Whether audio can flow both ways as far as the path goes.
+    pub fn is_connected(&self) -> bool {
+        self.session.is_connected()
+    }
+
+    /// Packets so far.
+    pub fn counters(&self) -> Counters {
+        *self.session.counters()
+    }
+
+    /// Carries messages and actions between the parts until none has more to say.
+    fn drive(&mut self, now: Instant) {
+        loop {
+            if let Some(action) = self.negotiation.poll_action() {
+                self.act(now, action);
+            } else if let Some(message) = self.signaling.poll_message() {
+                self.negotiation.handle(message);
+            } else {
+                break;
+            }
+        }
+        self.take_path_events();
+        if !self.was_connected
+            && let Some(error) = self.signaling.error()
+        {
+            let failure = error.clone().into();
+            self.fail(failure);
+        }
+        self.check_invariants();
+    }
+
+    fn act(&mut self, now: Instant, action: Action) {
+        match action {
+            Action::Send(message) => self.signaling.send(now, &message),
+            Action::RemoteSetup(remote) => self.session.set_remote(now, remote),
+            Action::RemoteCandidate(line) => self.session.add_remote_candidate(now, &line),
+            Action::Outgoing(format) => {
+                self.outgoing = Some(format);
+                self.events.push_back(Event::OutgoingFormat(format));
+            }
+            Action::Incoming(format) => self.incoming = Some(format),
+            Action::IncomingClosed => self.incoming = None,
+            Action::RemoteMuted(muted) => self.events.push_back(Event::RemoteMuted(muted)),
+            Action::Fail(error) => self.fail(error.into()),
+        }
+    }
+
+    fn take_path_events(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            self.events.push_back(match event {
+                PathEvent::Connected => {
+                    self.was_connected = true;
+                    Event::Connected
+                }
+                PathEvent::Reconnecting => Event::Reconnecting,
+                PathEvent::Failed(failure) => Event::Failed(failure.into()),
+                PathEvent::Closed => Event::Closed,
+            });
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        if !self.session.is_over() {
+            self.session.abandon();
+            self.events.push_back(Event::Failed(failure));
+        }
+    }
+
+    fn check_invariants(&self) {
+        debug_assert!(!self.is_connected() || self.was_connected, "every connection is told of");
+        debug_assert!(self.outgoing.is_none_or(|format| format.ssrc != 0 && format.payload_type < 128));
+    }
+}
+
+/// The payload type is looked at too: retransmissions and the like may share a source.
+fn carries(format: AudioFormat, packet: &[u8]) -> bool {
+    packet[1] & 0x7f == format.payload_type && packet[8..12] == format.ssrc.to_be_bytes()
+}
+
+/// One secret for one purpose.
+fn derive(seed: &[u8; 32], purpose: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(seed).chain_update(purpose).finalize().into()
+}

@@ -1,0 +1,53 @@
+//! The certificate behind a call's DTLS, and how its handshakes are timed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dimpl::certificate::generate_self_signed_certificate;
+use dimpl::{Config, DtlsCertificate};
+
+use crate::liveness::FAIL_AFTER;
+
+/// First repetition of a DTLS flight; a lost one costs this, not the second that RFC 6347 begins with.
+const FLIGHT_RTO: Duration = Duration::from_millis(100);
+/// Repetitions of a flight, each twice as late as the one before: 25 s.
+const FLIGHT_RETRIES: usize = 7;
+
+/// The DTLS identity of a process: calls share it, fingerprints in signaling tie them to it.
+///
+/// It is valid for a year; calls that begin later need a new one.
+pub struct Certificate {
+    pub(super) certificate: DtlsCertificate,
+    pub(super) config: Arc<Config>,
+    fingerprint: String,
+}
+
+/// No certificate could be made.
+#[derive(Debug, thiserror::Error)]
+#[error("no certificate: {0}")]
+pub struct CertificateError(String);
+
+impl Certificate {
+    /// Makes a self-signed P-256 certificate, with randomness of the operating system: for a shell.
+    ///
+    /// # Errors
+    /// [`CertificateError`] if the cryptographic library fails.
+    pub fn generate() -> Result<Self, CertificateError> {
+        let certificate = generate_self_signed_certificate().map_err(|error| CertificateError(error.to_string()))?;
+        // A cookie proves that an address is not forged; ICE has proved that already.
+        let config = Config::builder()
+            .use_server_cookie(false)
+            .flight_start_rto(FLIGHT_RTO)
+            .flight_retries(FLIGHT_RETRIES)
+            .handshake_timeout(2 * FAIL_AFTER)
+            .build()
+            .map_err(|error| CertificateError(error.to_string()))?;
+        let fingerprint = certificate.fingerprint_str();
+        Ok(Certificate { certificate, config: Arc::new(config), fingerprint })
+    }
+
+    /// SHA-256 of the certificate as signaling writes it: upper-case hexadecimal bytes with colons between them.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+}

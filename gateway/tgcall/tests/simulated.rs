@@ -1,0 +1,276 @@
+//! Whole calls between two ends over a network that exists only here: loss, delay, reordering, repetition, forgery,
+//! and a clock that jumps from one event to the next.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, unreachable_pub)]
+
+mod network;
+
+use std::time::Duration;
+
+use network::{Conditions, World, ms};
+use tgcall::{CallError, Event, FAIL_AFTER, Failure, PathFailure, Version};
+
+const CALLER: usize = 0;
+const CALLEE: usize = 1;
+
+#[test]
+fn every_version_carries_audio_both_ways() {
+    for version in Version::OURS {
+        let mut world = World::new(version, 1, Conditions::LAN);
+        world.run(Duration::from_secs(5));
+        for end in [CALLER, CALLEE] {
+            let connected = world.connected_after(end).unwrap();
+            assert!(connected < ms(100), "{version}: end {end} connected after {connected:?}");
+            assert!(world.sent(end) > 230, "{version}: end {end} sent {}", world.sent(end));
+            assert_eq!(
+                world.received(1 - end),
+                world.sent(end),
+                "{version}: all of end {end}'s audio arrived"
+            );
+            assert_eq!(world.events(end).iter().filter(|event| matches!(event, Event::Connected)).count(), 1);
+        }
+        world.assert_nothing_refused();
+    }
+}
+
+#[test]
+fn bad_networks_delay_calls_and_cost_no_more_than_they_lose() {
+    for (version, seed) in Version::OURS
+        .into_iter()
+        .zip(10..)
+        .flat_map(|(version, seed)| (0..4).map(move |more| (version, seed + 100 * more)))
+    {
+        let mut world = World::new(version, seed, Conditions::BAD);
+        world.run(Duration::from_secs(10));
+        for end in [CALLER, CALLEE] {
+            assert!(
+                world.connected_after(end).is_some(),
+                "{version} seed {seed}: end {end} not connected in 10 s"
+            );
+        }
+        let before = [CALLER, CALLEE].map(|end| (world.sent(end), world.received(1 - end)));
+        world.run(Duration::from_secs(20));
+        for end in [CALLER, CALLEE] {
+            let (sent, received) = (world.sent(end) - before[end].0, world.received(1 - end) - before[end].1);
+            let (sent, received) = (sent as f64, received as f64);
+            assert!(
+                received > 0.7 * sent && received < 0.9 * sent,
+                "{version} seed {seed}: {received} of {sent} packets of end {end}, with 20 % loss"
+            );
+            assert!(world.call(end).is_connected(), "{version} seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn slow_signaling_is_the_only_thing_a_call_waits_for() {
+    for version in Version::OURS {
+        let mut world =
+            World::new(version, 3, Conditions { signaling_delay: ms(200)..ms(201), ..Conditions::LAN });
+        world.run(Duration::from_secs(3));
+        // Setup there, setup and candidates back; SCTP shakes hands first.
+        let messages = if version >= Version::V12 { 6 } else { 2 };
+        for end in [CALLER, CALLEE] {
+            let connected = world.connected_after(end).unwrap();
+            assert!(
+                connected < ms(200 * messages + 100),
+                "{version}: end {end} connected after {connected:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn silence_is_noticed_and_ends_the_call_after_twenty_seconds() {
+    let mut world = World::new(Version::V13, 4, Conditions::LAN);
+    world.run(Duration::from_secs(3));
+    let cut = world.elapsed();
+    world.conditions.loss = 1.0;
+    world.run(FAIL_AFTER + ms(100));
+    for end in [CALLER, CALLEE] {
+        let noticed = world.when(end, |event| *event == Event::Reconnecting).unwrap() - cut;
+        assert!(noticed > Duration::from_secs(7) && noticed < Duration::from_secs(9), "{noticed:?}");
+        let lost = |event: &Event| *event == Event::Failed(Failure::Path(PathFailure::Lost));
+        let ended = world.when(end, lost).unwrap() - cut;
+        assert!(ended > FAIL_AFTER - ms(100) && ended <= FAIL_AFTER, "{ended:?}");
+        assert!(world.call_mut(end).poll_timeout().is_none(), "a call that failed wants no more attention");
+    }
+}
+
+#[test]
+fn one_deaf_direction_ends_the_call_too() {
+    let mut world = World::new(Version::V9, 5, Conditions::LAN);
+    world.run(Duration::from_secs(3));
+    world.deaf = Some(CALLEE);
+    world.run(Duration::from_secs(40));
+    for end in [CALLER, CALLEE] {
+        assert!(world.when(end, |event| matches!(event, Event::Failed(_))).is_some(), "end {end}");
+    }
+}
+
+#[test]
+fn a_network_that_comes_back_brings_the_call_back() {
+    for outage in [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(15)] {
+        let mut world = World::new(Version::V13, 6, Conditions::LAN);
+        world.run(Duration::from_secs(3));
+        world.conditions.loss = 1.0;
+        world.run(outage);
+        world.conditions.loss = 0.0;
+        let back = world.elapsed();
+        let before = [world.received(CALLER), world.received(CALLEE)];
+        world.run(Duration::from_secs(6));
+        for end in [CALLER, CALLEE] {
+            assert!(world.call(end).is_connected(), "{outage:?}");
+            assert!(world.received(end) - before[end] > 290, "audio goes on at once after {outage:?}");
+            if let Some(lost) = world.when(end, |event| *event == Event::Reconnecting) {
+                let again = world.last(end, |event| *event == Event::Connected).unwrap();
+                assert!(again > lost && again < back + Duration::from_secs(3), "{:?}", again - back);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_that_nobody_answers_fails_after_twenty_seconds() {
+    for version in Version::OURS {
+        let mut world = World::new(version, 7, Conditions { signaling_loss: 1.0, ..Conditions::LAN });
+        world.run(FAIL_AFTER + ms(1));
+        for end in [CALLER, CALLEE] {
+            assert_eq!(world.events(end), [Event::Failed(Failure::Path(PathFailure::NeverConnected))]);
+            assert_eq!(world.when(end, |_| true).unwrap(), FAIL_AFTER);
+        }
+    }
+}
+
+#[test]
+fn unreachable_networks_only_fail_after_twenty_seconds() {
+    let mut world = World::new(Version::V13, 8, Conditions { loss: 1.0, ..Conditions::LAN });
+    world.run(FAIL_AFTER + ms(1));
+    for end in [CALLER, CALLEE] {
+        assert_eq!(
+            world.events(end).last(),
+            Some(&Event::Failed(Failure::Path(PathFailure::NeverConnected)))
+        );
+    }
+}
+
+#[test]
+fn forged_datagrams_change_nothing() {
+    for version in [Version::V13, Version::V9] {
+        let mut world = World::new(version, 9, Conditions::LAN);
+        world.forge = true;
+        world.run(Duration::from_secs(5));
+        for end in [CALLER, CALLEE] {
+            assert!(world.connected_after(end).unwrap() < ms(150));
+            assert_eq!(world.received(1 - end), world.sent(end));
+            let counters = world.call(end).counters();
+            assert!(counters.forged > 100 && counters.stray > 100, "{counters:?}");
+            assert!(counters.replayed > 100, "{counters:?}");
+            assert!(world.call(end).is_connected());
+        }
+    }
+}
+
+#[test]
+fn closing_is_seen_by_the_other_end_at_once() {
+    for closer in [CALLER, CALLEE] {
+        let mut world = World::new(Version::V13, 11, Conditions::LAN);
+        world.run(Duration::from_secs(2));
+        let at = world.elapsed();
+        world.close(closer);
+        world.run(Duration::from_secs(1));
+        let seen = world.when(1 - closer, |event| *event == Event::Closed).unwrap() - at;
+        assert!(seen < ms(5), "{seen:?}");
+        for end in [CALLER, CALLEE] {
+            assert!(!world.call(end).is_connected());
+            assert!(world.call_mut(end).poll_timeout().is_none());
+        }
+    }
+}
+
+#[test]
+fn a_certificate_that_signaling_did_not_name_ends_the_call() {
+    let mut world = World::new(Version::V13, 12, Conditions::LAN);
+    world.swap_fingerprints();
+    world.run(Duration::from_secs(2));
+    let wrong = Event::Failed(Failure::Path(PathFailure::WrongCertificate));
+    assert!(
+        [CALLER, CALLEE].iter().any(|end| world.events(*end).contains(&wrong)),
+        "{:?}",
+        [world.events(CALLER), world.events(CALLEE)]
+    );
+    assert_eq!(world.received(CALLER) + world.received(CALLEE), 0);
+}
+
+#[test]
+fn the_reachable_address_among_several_is_found() {
+    let mut world = World::with_addresses(
+        Version::V13,
+        13,
+        Conditions::LAN,
+        [&["198.51.100.1:4000", "10.0.0.1:4000", "[2001:db8::1]:4000"], &["192.0.2.2:5000", "10.0.0.2:5000"]],
+    );
+    world.unreachable = vec!["198.51.100.1:4000".parse().unwrap(), "192.0.2.2:5000".parse().unwrap()];
+    world.run(Duration::from_secs(3));
+    for end in [CALLER, CALLEE] {
+        assert!(world.connected_after(end).unwrap() < ms(300), "{:?}", world.connected_after(end));
+        assert_eq!(world.received(1 - end), world.sent(end));
+    }
+}
+
+#[test]
+fn a_peer_whose_address_changes_is_followed() {
+    let mut world = World::new(Version::V9, 14, Conditions::LAN);
+    world.run(Duration::from_secs(3));
+    world.rebind(CALLER, "10.0.0.99:9999");
+    let before = [world.received(CALLER), world.received(CALLEE)];
+    world.run(Duration::from_secs(15));
+    for end in [CALLER, CALLEE] {
+        assert!(world.call(end).is_connected(), "end {end}");
+        assert!(world.received(end) > before[end] + 250, "end {end}: {}", world.received(end) - before[end]);
+    }
+}
+
+#[test]
+fn calls_that_share_a_socket_are_told_apart() {
+    let mut first = World::new(Version::V13, 15, Conditions::LAN);
+    let mut second = World::new(Version::V13, 16, Conditions::LAN);
+    first.run(Duration::from_secs(1));
+    second.run(Duration::from_secs(1));
+    let checks = [first.caught_checks(), second.caught_checks()];
+    for (own, other, checks_own, checks_other) in
+        [(&first, &second, &checks[0], &checks[1]), (&second, &first, &checks[1], &checks[0])]
+    {
+        assert!(checks_own.len() > 3 && checks_other.len() > 3);
+        let stranger = "203.0.113.9:7".parse().unwrap();
+        assert!(checks_own.iter().all(|check| own.call(CALLEE).accepts(stranger, check)));
+        assert!(!checks_other.iter().any(|check| own.call(CALLEE).accepts(stranger, check)));
+        let media = [0x80, 111, 0, 1];
+        assert!(own.call(CALLEE).accepts(own.address(CALLER), &media));
+        assert!(!own.call(CALLEE).accepts(stranger, &media));
+        assert!(!own.call(CALLEE).accepts(other.address(CALLER), &[0xff; 20]));
+    }
+}
+
+#[test]
+fn sequence_numbers_that_wrap_lose_nothing() {
+    let mut world = World::new(Version::V13, 17, Conditions::LAN);
+    world.start_sequence(65_500);
+    world.run(Duration::from_secs(4));
+    for end in [CALLER, CALLEE] {
+        assert!(world.sent(end) > 150);
+        assert_eq!(world.received(1 - end), world.sent(end));
+    }
+}
+
+#[test]
+fn a_call_that_may_use_relays_alone_is_refused_without_any() {
+    let mut parameters = network::parameters(Version::V13, true, 18, &["10.0.0.1:4000"]);
+    parameters.p2p_allowed = false;
+    let refused = tgcall::Call::new(network::start(), parameters).err();
+    assert_eq!(refused, Some(CallError::NoRelay));
+    let parameters = network::parameters(Version::V13, true, 18, &[]);
+    assert_eq!(tgcall::Call::new(network::start(), parameters).err(), Some(CallError::NoAddress));
+    let parameters = network::parameters(Version::V13, true, 18, &["0.0.0.0:4000"]);
+    assert!(matches!(tgcall::Call::new(network::start(), parameters).err(), Some(CallError::Address(_))));
+}
