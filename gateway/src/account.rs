@@ -1,0 +1,29 @@
+//! Opening a line's Telegram account from its folder.
+
+use anyhow::Context as _;
+use tgtrunk_config::{Phone, Settings, StateDir};
+use tgtrunk_telegram::{Account, Database, Notice, Options};
+use tokio::sync::mpsc;
+
+/// Opens the account of a number. One process at a time may hold it.
+///
+/// # Errors
+/// When the folder or its database cannot be used, or another process holds the account.
+pub(crate) async fn open(
+    settings: &Settings,
+    state: &StateDir,
+    phone: &Phone,
+) -> anyhow::Result<(Account, mpsc::Receiver<Notice>)> {
+    state.make_phone_dir(phone)?;
+    let database = Database::open(state.gateway_db(phone)).await?;
+    let telegram = &settings.telegram;
+    let options = Options {
+        seed: Some(state.dc_seed()),
+        device_model: telegram.device_model.clone(),
+        system_version: telegram.system_version.clone(),
+        app_version: telegram.app_version.clone(),
+        lang_code: telegram.lang_code.clone(),
+        ..Options::new(database, telegram.api_id, telegram.api_hash.clone())
+    };
+    Account::open(options).await.with_context(|| format!("the account of {phone} cannot be opened"))
+}

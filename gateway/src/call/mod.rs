@@ -1,0 +1,9 @@
+//! One call: the bridge's state machine with its two legs, in one task that owns all of it.
+
+mod task;
+mod telegram_leg;
+mod trunk_leg;
+
+pub(crate) use task::{Handle, Input, Limits, Opening, Progress, Said, State, start};
+pub(crate) use telegram_leg::Shared;
+pub(crate) use trunk_leg::{SipWord, TrunkLeg, reason, rejection};

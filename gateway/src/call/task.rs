@@ -1,0 +1,512 @@
+//! The task of one call: the bridge decides, the legs act, audio passes between their sockets.
+
+use std::time::{Duration, Instant};
+
+use tgtrunk_bridge::{Action, Call as Bridge, Cause, Event, Leg, Record};
+use tgtrunk_media::{Incoming, Outcome, Relay, Side, Stream};
+use tgtrunk_sip::{Direction, Invite, RemoteAudio};
+use tgtrunk_telegram::{Person, Resolved};
+use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep_until};
+use tracing::{Instrument as _, Span, field, info_span};
+
+use super::telegram_leg::{LegEvent, Shared, Step, TelegramLeg};
+use super::trunk_leg::{SipWord, TrunkLeg};
+use crate::clock;
+use crate::net::{DATAGRAM_BYTES, receive_any};
+use crate::telegram::{CallRef, Discard, PhoneCall};
+
+/// Words that may wait for a call's task. Its line gives up a call that does not listen.
+const BACKLOG: usize = 128;
+/// Datagrams read in a row before other work gets its turn.
+const BURST: usize = 32;
+/// A task without a deadline looks around this often; nothing depends on it.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// What the line tells a call.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Of the trunk leg.
+    Proceeding,
+    Ringing,
+    Answered(RemoteAudio),
+    MediaChanged(RemoteAudio),
+    TrunkEnded(Cause),
+    /// Of the Telegram leg.
+    Update(PhoneCall),
+    Signaling(Vec<u8>),
+    /// Of the gateway.
+    Stop(Cause),
+}
+
+/// What a call tells its line.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// For the PBX.
+    Sip(SipWord),
+    /// The call's id at Telegram.
+    Known(i64),
+    /// How far the call is.
+    Progress(Progress),
+    /// It is over; nothing follows.
+    Ended(Record),
+}
+
+/// How far a call is, as people want to know it.
+#[derive(Debug, Clone)]
+pub(crate) struct Progress {
+    pub(crate) state: State,
+    pub(crate) peer: Option<Resolved>,
+    pub(crate) emoji: Option<String>,
+}
+
+/// The state that a [`Progress`] reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Dialling,
+    Ringing,
+    Answered,
+}
+
+/// How a call begins.
+pub(crate) enum Opening {
+    /// The PBX, or the gateway itself, calls a person.
+    ToTelegram { person: Person, trunk: TrunkLeg },
+    /// A person calls; `invite` is what the PBX gets, its audio still to be filled in.
+    FromTelegram { call: CallRef, g_a_hash: Vec<u8>, caller: Resolved, trunk: TrunkLeg, invite: Box<Invite> },
+}
+
+/// A running call as its line holds it.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) inputs: mpsc::Sender<Input>,
+}
+
+/// Settings of one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) bridge: tgtrunk_bridge::Settings,
+    /// Silence of the PBX that ends the call.
+    pub(crate) media_timeout: Duration,
+}
+
+struct Task {
+    key: u64,
+    said: mpsc::Sender<(u64, Said)>,
+    inputs: mpsc::Receiver<Input>,
+    bridge: Bridge,
+    telegram: TelegramLeg,
+    trunk: TrunkLeg,
+    relay: Relay,
+    trunk_ssrc: u32,
+    began: Instant,
+    limits: Limits,
+    to_dial: Option<Person>,
+    to_invite: Option<Box<Invite>>,
+    peer: Option<Resolved>,
+    joined: bool,
+    outgoing: Vec<u8>,
+    words: Vec<Said>,
+    span: Span,
+}
+
+/// Starts a call's task. What it says comes through `said` under its key, [`Said::Ended`] last.
+pub(crate) fn start(
+    key: u64,
+    opening: Opening,
+    shared: Shared,
+    limits: Limits,
+    said: mpsc::Sender<(u64, Said)>,
+    line: &str,
+) -> Handle {
+    let (sender, inputs) = mpsc::channel(BACKLOG);
+    let now = clock::now();
+    let direction = match opening {
+        Opening::ToTelegram { .. } => "pbx-to-telegram",
+        Opening::FromTelegram { .. } => "telegram-to-pbx",
+    };
+    let span = info_span!("call", id = key, line, direction, version = field::Empty);
+    let (caller, telegram, trunk, to_dial, to_invite, peer) = match opening {
+        Opening::ToTelegram { person, trunk } => {
+            (Leg::Trunk, TelegramLeg::outgoing(shared), trunk, Some(person), None, None)
+        }
+        Opening::FromTelegram { call, g_a_hash, caller, trunk, invite } => (
+            Leg::Telegram,
+            TelegramLeg::incoming(shared, call, g_a_hash),
+            trunk,
+            None,
+            Some(invite),
+            Some(caller),
+        ),
+    };
+    let task = Task {
+        key,
+        said,
+        inputs,
+        bridge: Bridge::new(caller, limits.bridge, now),
+        telegram,
+        trunk,
+        relay: Relay::new(u64::from_le_bytes(clock::random())),
+        trunk_ssrc: u32::from_le_bytes(clock::random()),
+        began: now,
+        limits,
+        to_dial,
+        to_invite,
+        peer,
+        joined: false,
+        outgoing: Vec::with_capacity(DATAGRAM_BYTES),
+        words: Vec::new(),
+        span: span.clone(),
+    };
+    tokio::spawn(task.run().instrument(span));
+    Handle { inputs: sender }
+}
+
+enum Happened {
+    Input(Option<Input>),
+    Step(Box<Step>),
+    FromTelegram(usize, usize, std::net::SocketAddr),
+    FromTrunk(usize, std::net::SocketAddr),
+    Nothing,
+    Timer,
+}
+
+impl Task {
+    async fn run(mut self) {
+        tracing::info!("call begins");
+        let mut from_telegram = vec![0; DATAGRAM_BYTES];
+        let mut from_trunk = vec![0; DATAGRAM_BYTES];
+        let mut sleep: std::pin::Pin<Box<Sleep>> = Box::pin(sleep_until((clock::now() + IDLE).into()));
+        loop {
+            let ended = self.drain(clock::now());
+            for word in std::mem::take(&mut self.words) {
+                if self.said.send((self.key, word)).await.is_err() {
+                    return;
+                }
+            }
+            if let Some(record) = ended {
+                self.finish(record).await;
+                return;
+            }
+            let deadline = self.deadline().unwrap_or_else(|| clock::now() + IDLE).into();
+            if sleep.deadline() != deadline {
+                sleep.as_mut().reset(deadline);
+            }
+            let happened = {
+                let (steps, sockets) = self.telegram.waits();
+                tokio::select! {
+                    biased;
+                    () = &mut sleep => Happened::Timer,
+                    input = self.inputs.recv() => Happened::Input(input),
+                    step = TelegramLeg::next_step(steps) => Happened::Step(Box::new(step)),
+                    received = receive_any(sockets, &mut from_telegram) => match received {
+                        Ok((index, length, source)) => Happened::FromTelegram(index, length, source),
+                        Err(_) => Happened::Nothing,
+                    },
+                    received = receive(self.trunk.socket(), &mut from_trunk) => match received {
+                        Ok((length, source)) => Happened::FromTrunk(length, source),
+                        Err(_) => Happened::Nothing,
+                    },
+                }
+            };
+            let now = clock::now();
+            match happened {
+                Happened::Timer => self.handle_timeout(now),
+                Happened::Input(Some(input)) => self.handle_input(now, input),
+                Happened::Input(None) => self.bridge.handle(now, Event::Stop(Cause::Internal)),
+                Happened::Step(step) => self.telegram.handle_step(now, *step),
+                Happened::FromTelegram(index, length, source) => {
+                    self.take_from_telegram(now, index, source, &mut from_telegram[..length]);
+                    self.read_on(&mut from_telegram);
+                }
+                Happened::FromTrunk(length, source) => {
+                    self.take_from_trunk(now, source, &from_trunk[..length]);
+                    for _ in 0..BURST {
+                        let Some(Ok((length, source))) =
+                            self.trunk.socket().map(|socket| socket.try_recv_from(&mut from_trunk))
+                        else {
+                            break;
+                        };
+                        self.take_from_trunk(now, source, &from_trunk[..length]);
+                    }
+                }
+                Happened::Nothing => {}
+            }
+        }
+    }
+
+    /// Takes what else waits on the Telegram side's sockets.
+    fn read_on(&mut self, buffer: &mut [u8]) {
+        for _ in 0..BURST {
+            let sockets = &self.telegram.sockets;
+            let Some((index, length, source)) =
+                sockets.iter().enumerate().find_map(|(index, (_, socket))| {
+                    socket.try_recv_from(buffer).ok().map(|(length, source)| (index, length, source))
+                })
+            else {
+                return;
+            };
+            self.take_from_telegram(clock::now(), index, source, &mut buffer[..length]);
+        }
+    }
+
+    fn take_from_telegram(
+        &mut self,
+        now: Instant,
+        index: usize,
+        source: std::net::SocketAddr,
+        datagram: &mut [u8],
+    ) {
+        let Some((local, _)) = self.telegram.sockets.get(index) else { return };
+        let local = *local;
+        let Some(media) = &mut self.telegram.media else { return };
+        let audio = media.handle_datagram(now, source, local, datagram);
+        if let Some(rtp) = audio
+            && self.joined
+        {
+            match &mut self.trunk {
+                TrunkLeg::Echo => {
+                    if self.relay.to_telegram(now, rtp, &mut self.outgoing) == Outcome::Sent {
+                        self.send_to_telegram(now);
+                    }
+                }
+                trunk @ TrunkLeg::Pbx(_) => {
+                    if self.relay.to_trunk(now, rtp, &mut self.outgoing) == Outcome::Sent {
+                        trunk.send(&self.outgoing);
+                    }
+                }
+            }
+        }
+        self.telegram.drain_media();
+    }
+
+    fn take_from_trunk(&mut self, now: Instant, source: std::net::SocketAddr, datagram: &[u8]) {
+        if self.joined
+            && self.trunk.accepts(now, source, datagram)
+            && self.relay.to_telegram(now, datagram, &mut self.outgoing) == Outcome::Sent
+        {
+            self.send_to_telegram(now);
+        }
+    }
+
+    fn send_to_telegram(&mut self, now: Instant) {
+        let Some(media) = &mut self.telegram.media else { return };
+        if let Some((local, remote)) = media.protect(now, &mut self.outgoing) {
+            self.telegram.send(local, remote, &self.outgoing);
+        }
+    }
+
+    fn handle_input(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Proceeding => self.bridge.handle(now, Event::Proceeds(Leg::Trunk)),
+            Input::Ringing => self.bridge.handle(now, Event::Rings(Leg::Trunk)),
+            Input::Answered(remote) => {
+                self.set_trunk_audio(now, remote);
+                self.bridge.handle(now, Event::Answers(Leg::Trunk));
+            }
+            Input::MediaChanged(remote) => self.set_trunk_audio(now, remote),
+            Input::TrunkEnded(cause) => {
+                self.trunk.ended();
+                self.bridge.handle(now, Event::HangsUp(Leg::Trunk, cause));
+            }
+            Input::Update(update) => self.telegram.handle_update(update),
+            Input::Signaling(data) => self.telegram.handle_signaling(now, data),
+            Input::Stop(cause) => self.bridge.handle(now, Event::Stop(cause)),
+        }
+    }
+
+    fn set_trunk_audio(&mut self, now: Instant, remote: RemoteAudio) {
+        self.relay
+            .set_outgoing(Side::Trunk, Stream { payload_type: remote.payload_type, ssrc: self.trunk_ssrc });
+        self.relay.set_incoming(
+            Side::Trunk,
+            Incoming { payload_type: Some(remote.receive_payload_type), ssrc: None },
+        );
+        self.relay.hold(now, Side::Trunk, !remote.listens());
+        self.relay.excuse(now, Side::Trunk, !matches!(remote.direction, Direction::SendRecv));
+        self.trunk.set_remote(now, remote);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.bridge.handle_timeout(now);
+        if let Some(media) = &mut self.telegram.media {
+            media.handle_timeout(now);
+            self.telegram.drain_media();
+        }
+        if let Some(side) = self.relay.handle_timeout(now) {
+            tracing::info!(?side, limit_s = self.limits.media_timeout.as_secs(), "no audio came any more");
+            self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::MediaLost));
+        }
+    }
+
+    fn deadline(&mut self) -> Option<Instant> {
+        let media = self.telegram.media.as_mut().and_then(tgcall::Call::poll_timeout);
+        let bridge = self.bridge.poll_timeout().map(|(at, _)| at);
+        let relay = self.relay.poll_timeout().map(|(at, _)| at);
+        [media, bridge, relay].into_iter().flatten().min()
+    }
+
+    /// Carries out what the bridge decided until nobody has anything to say.
+    fn drain(&mut self, now: Instant) -> Option<Record> {
+        loop {
+            if let Some(event) = self.telegram.poll_event() {
+                self.handle_leg_event(now, event);
+            } else if let Some(action) = self.bridge.poll_action() {
+                if let Action::End(record) = action {
+                    return Some(record);
+                }
+                self.act(now, action);
+            } else {
+                return None;
+            }
+        }
+    }
+
+    fn handle_leg_event(&mut self, now: Instant, event: LegEvent) {
+        match event {
+            LegEvent::Known(id) => {
+                self.words.push(Said::Known(id));
+                self.bridge.handle(now, Event::Proceeds(Leg::Telegram));
+            }
+            LegEvent::Peer(peer) => {
+                self.peer = Some(peer);
+                self.progress(State::Dialling);
+            }
+            LegEvent::Ringing => {
+                self.bridge.handle(now, Event::Rings(Leg::Telegram));
+                self.progress(State::Ringing);
+            }
+            LegEvent::Accepted => self.bridge.handle(now, Event::Answers(Leg::Telegram)),
+            LegEvent::Connected => {
+                if let Some(version) = self.telegram.version() {
+                    self.span.record("version", version.text());
+                }
+                if let Some(format) = self.telegram.media.as_ref().and_then(tgcall::Call::outgoing) {
+                    self.relay.set_outgoing(
+                        Side::Telegram,
+                        Stream { payload_type: format.payload_type, ssrc: format.ssrc },
+                    );
+                }
+                self.bridge.handle(now, Event::MediaUp(Leg::Telegram));
+            }
+            LegEvent::Lost => self.bridge.handle(now, Event::MediaDown(Leg::Telegram)),
+            LegEvent::Muted(muted) => tracing::debug!(muted, "the Telegram user's microphone"),
+            LegEvent::Over(cause) => self.bridge.handle(now, Event::HangsUp(Leg::Telegram, cause)),
+            LegEvent::Released => self.bridge.handle(now, Event::Released(Leg::Telegram)),
+        }
+    }
+
+    fn act(&mut self, now: Instant, action: Action) {
+        match action {
+            Action::Dial(Leg::Telegram) => {
+                if let Some(person) = self.to_dial.take() {
+                    self.telegram.dial(person);
+                }
+            }
+            Action::Dial(Leg::Trunk) => self.dial_trunk(now),
+            Action::TellRinging(Leg::Trunk) => self.words.push(Said::Sip(SipWord::Ringing)),
+            Action::TellRinging(Leg::Telegram) => self.telegram.tell_ringing(),
+            Action::Answer(Leg::Trunk) => self.answer_trunk(now),
+            Action::Answer(Leg::Telegram) => self.telegram.accept(),
+            Action::Join => self.join(now),
+            Action::HangUp { leg: Leg::Telegram, cause, talked } => {
+                let reason: Discard = cause.row().discard.into();
+                self.telegram.hang_up(now, reason, talked);
+            }
+            Action::HangUp { leg: Leg::Trunk, cause, .. } => self.hang_up_trunk(now, cause),
+            Action::End(_) => {}
+        }
+    }
+
+    fn dial_trunk(&mut self, now: Instant) {
+        self.progress(State::Dialling);
+        let audio = match self.trunk.open() {
+            Ok(audio) => audio,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "no RTP port");
+                return self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::Internal));
+            }
+        };
+        match (self.to_invite.take(), audio) {
+            (Some(mut invite), Some(audio)) => {
+                invite.audio = audio;
+                self.words.push(Said::Sip(SipWord::Invite(invite)));
+            }
+            // An echo answers at once.
+            _ => self.bridge.handle(now, Event::Answers(Leg::Trunk)),
+        }
+    }
+
+    fn answer_trunk(&mut self, now: Instant) {
+        match self.trunk.open() {
+            Ok(Some(audio)) => {
+                self.trunk.answered();
+                self.words.push(Said::Sip(SipWord::Answer(audio)));
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "no RTP port");
+                self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::Internal));
+            }
+        }
+        if let Some(remote) = self.trunk.remote().cloned() {
+            self.set_trunk_audio(now, remote);
+        }
+    }
+
+    fn hang_up_trunk(&mut self, now: Instant, cause: Cause) {
+        self.words.extend(self.trunk.goodbye(cause).map(Said::Sip));
+        // The endpoint of the line says goodbye by itself, with all the repeats that it takes.
+        self.bridge.handle(now, Event::Released(Leg::Trunk));
+    }
+
+    fn join(&mut self, now: Instant) {
+        self.joined = true;
+        if matches!(self.trunk, TrunkLeg::Pbx(_)) {
+            let listens =
+                self.trunk.remote().is_some_and(|remote| matches!(remote.direction, Direction::SendRecv));
+            self.relay.watch(now, Side::Trunk, Some(self.limits.media_timeout));
+            self.relay.excuse(now, Side::Trunk, !listens);
+        }
+        tracing::info!(setup_ms = now.saturating_duration_since(self.began).as_millis(), "call joined");
+        self.progress(State::Answered);
+    }
+
+    fn progress(&mut self, state: State) {
+        let emoji = self.telegram.emoji().map(ToOwned::to_owned);
+        self.words.push(Said::Progress(Progress { state, peer: self.peer.clone(), emoji }));
+    }
+
+    async fn finish(mut self, record: Record) {
+        let report = self.relay.report();
+        tracing::info!(
+            cause = ?record.cause,
+            by = ?record.ended_by,
+            talked_ms = record.talked.as_millis(),
+            lasted_ms = record.lasted.as_millis(),
+            emoji = self.telegram.emoji().unwrap_or("-"),
+            to_trunk_ms = report.to_trunk.audio.as_millis(),
+            to_trunk_lost = report.to_trunk.lost,
+            to_telegram_ms = report.to_telegram.audio.as_millis(),
+            to_telegram_lost = report.to_telegram.lost,
+            "call ended"
+        );
+        // Whatever is still on its way to Telegram gets there, or times out, before the task goes.
+        while !self.telegram.is_settled() {
+            let (steps, _) = self.telegram.waits();
+            let step = TelegramLeg::next_step(steps).await;
+            self.telegram.handle_step(clock::now(), step);
+        }
+        self.said.send((self.key, Said::Ended(record))).await.ok();
+    }
+}
+
+async fn receive(
+    socket: Option<&tokio::net::UdpSocket>,
+    buffer: &mut [u8],
+) -> std::io::Result<(usize, std::net::SocketAddr)> {
+    match socket {
+        Some(socket) => socket.recv_from(buffer).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,576 @@
+//! The Telegram side of one call: key agreement over `phone.*`, then signaling and media.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
+use tgcall::{Certificate, Version};
+use tgtrunk_bridge::Cause;
+use tgtrunk_telegram::{Account, Person, Resolved};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use crate::key_agreement::{self, AgreementError, DhCache};
+use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
+use crate::{cause, clock, net};
+
+/// Signaling packets that may wait for the server; a call that overruns this is broken anyway.
+const SIGNALING_BACKLOG: usize = 256;
+/// Signaling kept while the key is not known yet.
+const EARLY_SIGNALING: usize = 64;
+
+/// What every Telegram leg of a line shares.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) account: Account,
+    pub(crate) dh: Arc<DhCache>,
+    pub(crate) certificate: Arc<Certificate>,
+    pub(crate) media_addresses: Arc<[IpAddr]>,
+}
+
+/// What the leg tells its call.
+#[derive(Debug)]
+pub(crate) enum LegEvent {
+    /// The call has an id now; updates about it belong here.
+    Known(i64),
+    /// Who was dialled.
+    Peer(Resolved),
+    /// The other device rings.
+    Ringing,
+    /// The other side took the call; media is being set up.
+    Accepted,
+    /// Audio can flow both ways; also after a loss.
+    Connected,
+    /// No path carries audio any more; one may be found again.
+    Lost,
+    /// The peer says it is muted, or no longer.
+    Muted(bool),
+    /// The far end, or a failure, ended the leg.
+    Over(Cause),
+    /// The end that was asked for is done.
+    Released,
+}
+
+/// Outcome of work done away from the call's task.
+pub(crate) enum Step {
+    Requested(Result<Requested, Cause>),
+    Accepted(Result<(PhoneCall, CalleeExchange), Cause>),
+    Confirmed(Result<(PhoneCall, SharedKey, [u8; 256]), Cause>),
+    Agreed(Result<(SharedKey, Box<Established>), Cause>),
+    SignalingRefused(Cause),
+    Discarded,
+    Told,
+}
+
+pub(crate) struct Requested {
+    peer: Resolved,
+    exchange: CallerExchange,
+    answer: PhoneCall,
+}
+
+enum State {
+    Idle,
+    /// `requestCall` is under way.
+    Requesting,
+    /// Requested, not accepted yet.
+    Waiting(CallRef, CallerExchange),
+    /// `confirmCall` is under way.
+    Confirming(CallRef),
+    /// Somebody calls us and waits.
+    Offered(CallRef, Vec<u8>),
+    /// `acceptCall` is under way.
+    Accepting(CallRef),
+    /// Accepted by us; the caller has not revealed its half.
+    Agreeing(CallRef, CalleeExchange),
+    /// The key is being computed.
+    Finishing(CallRef),
+    /// Signaling and media run.
+    Talking(CallRef),
+    Over,
+}
+
+/// One call's Telegram side.
+pub(crate) struct TelegramLeg {
+    shared: Shared,
+    state: State,
+    /// Decided to hang up while `requestCall` was still under way.
+    hang_up_when_known: Option<Discard>,
+    steps: JoinSet<Step>,
+    signaling: Option<mpsc::Sender<Vec<u8>>>,
+    early_signaling: VecDeque<Vec<u8>>,
+    /// Updates that overtook the answer of our own request.
+    early_updates: Vec<PhoneCall>,
+    events: VecDeque<LegEvent>,
+    pub(crate) media: Option<tgcall::Call>,
+    pub(crate) sockets: Vec<(SocketAddr, UdpSocket)>,
+    emoji: Option<String>,
+    version: Option<Version>,
+    connected: bool,
+    ever_connected: bool,
+}
+
+impl TelegramLeg {
+    /// A leg that will call somebody.
+    pub(crate) fn outgoing(shared: Shared) -> Self {
+        Self::new(shared, State::Idle)
+    }
+
+    /// A leg on which somebody calls us.
+    pub(crate) fn incoming(shared: Shared, call: CallRef, g_a_hash: Vec<u8>) -> Self {
+        Self::new(shared, State::Offered(call, g_a_hash))
+    }
+
+    fn new(shared: Shared, state: State) -> Self {
+        Self {
+            shared,
+            state,
+            hang_up_when_known: None,
+            steps: JoinSet::new(),
+            signaling: None,
+            early_signaling: VecDeque::new(),
+            early_updates: Vec::new(),
+            events: VecDeque::new(),
+            media: None,
+            sockets: Vec::new(),
+            emoji: None,
+            version: None,
+            connected: false,
+            ever_connected: false,
+        }
+    }
+
+    /// The four emoji that both people may compare, once the key is agreed.
+    pub(crate) fn emoji(&self) -> Option<&str> {
+        self.emoji.as_deref()
+    }
+
+    /// The library version that the server settled on.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.version
+    }
+
+    /// Whether nothing is left to be sent or awaited.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.state, State::Over | State::Idle) && self.steps.is_empty()
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<LegEvent> {
+        self.events.pop_front()
+    }
+
+    /// Calls a person.
+    pub(crate) fn dial(&mut self, person: Person) {
+        self.state = State::Requesting;
+        let shared = self.shared.clone();
+        self.spawn(async move { Step::Requested(request(&shared, person).await) });
+    }
+
+    /// Lets the caller know that it rings here.
+    pub(crate) fn tell_ringing(&mut self) {
+        let State::Offered(call, _) = &self.state else { return };
+        let (account, call) = (self.shared.account.clone(), *call);
+        self.spawn(async move {
+            if let Err(error) = telegram::received_call(&account, call).await {
+                tracing::debug!(%error, "receivedCall was not taken");
+            }
+            Step::Told
+        });
+    }
+
+    /// Takes the call that was offered to us.
+    pub(crate) fn accept(&mut self) {
+        let State::Offered(call, g_a_hash) = &self.state else { return };
+        let (call, g_a_hash, shared) = (*call, g_a_hash.clone(), self.shared.clone());
+        self.state = State::Accepting(call);
+        self.spawn(async move { Step::Accepted(accept(&shared, call, g_a_hash).await) });
+    }
+
+    /// Ends the leg from our side. `talked` counts from connected media.
+    pub(crate) fn hang_up(&mut self, now: Instant, reason: Discard, talked: Duration) {
+        if let Some(media) = &mut self.media {
+            media.close(now);
+        }
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Requesting => {
+                self.state = State::Requesting;
+                self.hang_up_when_known = Some(reason);
+            }
+            State::Idle | State::Over => self.events.push_back(LegEvent::Released),
+            State::Waiting(call, _)
+            | State::Confirming(call)
+            | State::Offered(call, _)
+            | State::Accepting(call)
+            | State::Agreeing(call, _)
+            | State::Finishing(call)
+            | State::Talking(call) => self.discard(call, reason, talked),
+        }
+    }
+
+    /// An update about this call.
+    pub(crate) fn handle_update(&mut self, update: PhoneCall) {
+        if matches!(self.state, State::Requesting) {
+            self.early_updates.push(update);
+            return;
+        }
+        match (std::mem::replace(&mut self.state, State::Over), update) {
+            (State::Over, _) => {}
+            (_, PhoneCall::Discarded { reason, .. }) => self.end(reason.into()),
+            (_, PhoneCall::Empty { .. }) => self.end(Cause::Disconnected),
+            (State::Waiting(call, exchange), PhoneCall::Waiting { ringing, .. }) => {
+                self.state = State::Waiting(call, exchange);
+                if ringing {
+                    self.events.push_back(LegEvent::Ringing);
+                }
+            }
+            (State::Waiting(call, exchange), PhoneCall::Accepted { g_b, .. }) => {
+                self.state = State::Confirming(call);
+                self.events.push_back(LegEvent::Accepted);
+                let account = self.shared.account.clone();
+                self.spawn(async move { Step::Confirmed(confirm(&account, call, exchange, g_b).await) });
+            }
+            (State::Agreeing(call, exchange), PhoneCall::Established(established)) => {
+                self.state = State::Finishing(call);
+                self.spawn(async move { Step::Agreed(agree(exchange, established).await) });
+            }
+            (State::Accepting(call), early @ PhoneCall::Established(_)) => {
+                self.state = State::Accepting(call);
+                self.early_updates.push(early);
+            }
+            (state, late) => {
+                self.state = state;
+                tracing::debug!(call = late.id(), "update ignored in this state");
+            }
+        }
+        self.drain_media();
+    }
+
+    /// Signaling data of the other side.
+    pub(crate) fn handle_signaling(&mut self, now: Instant, data: Vec<u8>) {
+        match &mut self.media {
+            Some(media) => {
+                media.handle_signaling(now, &data);
+                self.drain_media();
+            }
+            None if matches!(self.state, State::Over) => {}
+            None if self.early_signaling.len() < EARLY_SIGNALING => self.early_signaling.push_back(data),
+            None => tracing::debug!("early signaling dropped: too much of it"),
+        }
+    }
+
+    /// Waits for work done elsewhere; pends while there is none.
+    pub(crate) async fn next_step(steps: &mut JoinSet<Step>) -> Step {
+        loop {
+            match steps.join_next().await {
+                Some(Ok(step)) => return step,
+                Some(Err(error)) => tracing::error!(%error, "a step of the call was lost"),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// The set that [`Self::next_step`] waits on, lent beside the sockets.
+    pub(crate) fn waits(&mut self) -> (&mut JoinSet<Step>, &[(SocketAddr, UdpSocket)]) {
+        (&mut self.steps, &self.sockets)
+    }
+
+    /// The outcome of a step.
+    pub(crate) fn handle_step(&mut self, now: Instant, step: Step) {
+        match step {
+            Step::Told => {}
+            Step::Discarded => self.events.push_back(LegEvent::Released),
+            Step::SignalingRefused(cause) => {
+                if let State::Talking(call) = self.state {
+                    self.discard(call, Discard::Disconnect, Duration::ZERO);
+                    self.end(cause);
+                }
+            }
+            Step::Requested(Ok(requested)) => self.requested(requested),
+            Step::Accepted(Ok((answer, exchange))) => self.accepted(answer, exchange),
+            Step::Confirmed(Ok((answer, key, g_a))) => self.confirmed(now, answer, &key, &g_a),
+            Step::Agreed(Ok((key, established))) => {
+                if let State::Finishing(_) = self.state {
+                    let g_a = established.g_a_or_b.clone();
+                    self.start_media(now, &established, &key, false, &g_a);
+                }
+            }
+            Step::Requested(Err(cause)) => self.end(cause),
+            Step::Accepted(Err(cause)) | Step::Confirmed(Err(cause)) | Step::Agreed(Err(cause)) => {
+                match self.state {
+                    State::Accepting(call) | State::Confirming(call) | State::Finishing(call) => {
+                        self.discard(call, Discard::Disconnect, Duration::ZERO);
+                        self.end(cause);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn requested(&mut self, requested: Requested) {
+        let Requested { peer, exchange, answer } = requested;
+        let call = match &answer {
+            PhoneCall::Waiting { call, .. } | PhoneCall::Accepted { call, .. } => *call,
+            PhoneCall::Discarded { reason, .. } => return self.end((*reason).into()),
+            other => {
+                tracing::warn!(id = other.id(), "requestCall was answered with a state that makes no sense");
+                return self.end(Cause::Disconnected);
+            }
+        };
+        if let Some(reason) = self.hang_up_when_known.take() {
+            self.state = State::Over;
+            return self.discard(call, reason, Duration::ZERO);
+        }
+        self.state = State::Waiting(call, exchange);
+        self.events.extend([LegEvent::Peer(peer), LegEvent::Known(call.id)]);
+        self.handle_update(answer);
+        for update in std::mem::take(&mut self.early_updates) {
+            self.handle_update(update);
+        }
+    }
+
+    fn accepted(&mut self, answer: PhoneCall, exchange: CalleeExchange) {
+        let State::Accepting(call) = self.state else { return };
+        self.state = State::Agreeing(call, exchange);
+        if matches!(answer, PhoneCall::Discarded { .. } | PhoneCall::Established(_)) {
+            self.handle_update(answer);
+        }
+        for update in std::mem::take(&mut self.early_updates) {
+            self.handle_update(update);
+        }
+    }
+
+    fn confirmed(&mut self, now: Instant, answer: PhoneCall, key: &SharedKey, g_a: &[u8; 256]) {
+        let State::Confirming(call) = self.state else { return };
+        match answer {
+            PhoneCall::Established(established) => self.start_media(now, &established, key, true, g_a),
+            PhoneCall::Discarded { reason, .. } => self.end(reason.into()),
+            other => {
+                tracing::warn!(id = other.id(), "confirmCall was answered with a state that makes no sense");
+                self.discard(call, Discard::Disconnect, Duration::ZERO);
+                self.end(Cause::Disconnected);
+            }
+        }
+    }
+
+    fn start_media(
+        &mut self,
+        now: Instant,
+        established: &Established,
+        key: &SharedKey,
+        is_caller: bool,
+        g_a: &[u8],
+    ) {
+        let call = established.call;
+        let started = self.open_media(now, established, key, is_caller);
+        let media = match started {
+            Ok(media) => media,
+            Err(error) => {
+                tracing::warn!(%error, "media cannot start");
+                self.discard(call, Discard::Disconnect, Duration::ZERO);
+                return self.end(Cause::NoMedia);
+            }
+        };
+        self.emoji = Some(tgcall::fingerprint::emoji(key, g_a).concat());
+        self.media = Some(media);
+        self.state = State::Talking(call);
+        self.signaling = Some(self.pump_signaling(call));
+        for data in std::mem::take(&mut self.early_signaling) {
+            self.handle_signaling(now, data);
+        }
+        self.drain_media();
+    }
+
+    fn open_media(
+        &mut self,
+        now: Instant,
+        established: &Established,
+        key: &SharedKey,
+        is_caller: bool,
+    ) -> anyhow::Result<tgcall::Call> {
+        let version = Version::choose(&established.library_versions).ok_or_else(|| {
+            anyhow::anyhow!("none of the versions {:?} is ours", established.library_versions)
+        })?;
+        self.version = Some(version);
+        self.sockets = net::host_sockets(&self.shared.media_addresses)?;
+        let parameters = tgcall::Parameters {
+            key: key.clone(),
+            is_caller,
+            version,
+            p2p_allowed: established.p2p_allowed,
+            custom_parameters: established.custom_parameters.clone(),
+            local_addresses: self.sockets.iter().map(|(address, _)| *address).collect(),
+            certificate: Arc::clone(&self.shared.certificate),
+            seed: clock::random(),
+        };
+        Ok(tgcall::Call::new(now, parameters)?)
+    }
+
+    /// Sends what media has to say and collects what it reports. To be called after every handling of `media`.
+    pub(crate) fn drain_media(&mut self) {
+        let Some(media) = &mut self.media else { return };
+        while let Some(transmit) = media.poll_transmit() {
+            send(&self.sockets, transmit.source, transmit.destination, &transmit.contents);
+        }
+        while let Some(packet) = media.poll_signaling() {
+            if let Some(Err(error)) = self.signaling.as_ref().map(|pump| pump.try_send(packet)) {
+                tracing::debug!(%error, "signaling packet dropped");
+            }
+        }
+        let mut failure = None;
+        while let Some(event) = media.poll_event() {
+            match event {
+                tgcall::Event::Connected => tracing::debug!("media connected"),
+                tgcall::Event::Reconnecting => {
+                    tracing::info!("media lost, trying to get it back");
+                    self.connected = false;
+                    self.events.push_back(LegEvent::Lost);
+                }
+                tgcall::Event::OutgoingFormat(_) => {}
+                tgcall::Event::RemoteMuted(muted) => self.events.push_back(LegEvent::Muted(muted)),
+                tgcall::Event::Closed => tracing::debug!("the peer closed its media"),
+                tgcall::Event::Failed(reason) => failure = Some(reason),
+            }
+        }
+        if !self.connected && media.is_connected() && media.outgoing().is_some() {
+            (self.connected, self.ever_connected) = (true, true);
+            self.events.push_back(LegEvent::Connected);
+        }
+        if let (Some(reason), State::Talking(call)) = (failure, &self.state) {
+            let call = *call;
+            tracing::info!(%reason, "media failed");
+            self.discard(call, Discard::Disconnect, Duration::ZERO);
+            self.end(if self.ever_connected { Cause::MediaLost } else { Cause::NoMedia });
+        }
+    }
+
+    /// Sends one protected RTP packet.
+    pub(crate) fn send(&self, local: SocketAddr, remote: SocketAddr, packet: &[u8]) {
+        send(&self.sockets, local, remote, packet);
+    }
+
+    fn end(&mut self, cause: Cause) {
+        self.state = State::Over;
+        self.signaling = None;
+        self.events.push_back(LegEvent::Over(cause));
+    }
+
+    fn discard(&mut self, call: CallRef, reason: Discard, talked: Duration) {
+        self.signaling = None;
+        self.state = State::Over;
+        let account = self.shared.account.clone();
+        let duration_s = i32::try_from(talked.as_secs()).unwrap_or(i32::MAX);
+        self.spawn(async move {
+            if let Err(error) = telegram::discard_call(&account, call, reason, duration_s).await {
+                tracing::debug!(%error, "discardCall was not taken");
+            }
+            Step::Discarded
+        });
+    }
+
+    /// Sends signaling packets in order, several of them under way at once.
+    fn pump_signaling(&mut self, call: CallRef) -> mpsc::Sender<Vec<u8>> {
+        let (sender, mut packets) = mpsc::channel::<Vec<u8>>(SIGNALING_BACKLOG);
+        let account = self.shared.account.clone();
+        self.spawn(async move {
+            let mut under_way = JoinSet::new();
+            loop {
+                tokio::select! {
+                    packet = packets.recv() => {
+                        let Some(packet) = packet else { return Step::Told };
+                        let account = account.clone();
+                        under_way.spawn(async move { telegram::send_signaling(&account, call, packet).await });
+                    }
+                    Some(sent) = under_way.join_next() => match sent {
+                        Ok(Ok(true)) | Err(_) => {}
+                        Ok(Ok(false)) => return Step::SignalingRefused(Cause::Disconnected),
+                        Ok(Err(error)) if cause::ends_signaling(&error) => return Step::SignalingRefused(cause::of_invoke(&error)),
+                        Ok(Err(error)) => tracing::debug!(%error, "signaling was not taken, it will be sent again"),
+                    },
+                }
+            }
+        });
+        sender
+    }
+
+    fn spawn(&mut self, work: impl Future<Output = Step> + Send + 'static) {
+        self.steps.spawn(work.in_current_span());
+    }
+}
+
+fn send(sockets: &[(SocketAddr, UdpSocket)], local: SocketAddr, remote: SocketAddr, packet: &[u8]) {
+    let Some((_, socket)) = sockets.iter().find(|(address, _)| *address == local) else { return };
+    if let Err(error) = socket.try_send_to(packet, remote) {
+        tracing::trace!(%error, "datagram not sent");
+    }
+}
+
+async fn request(shared: &Shared, person: Person) -> Result<Requested, Cause> {
+    let account = &shared.account;
+    let (peer, exchange) =
+        tokio::join!(account.resolve(person), key_agreement::begin_as_caller(&shared.dh, account));
+    let peer = peer.map_err(|error| cause::of_resolve(&error))?;
+    let exchange = exchange.map_err(|error| of_agreement(&error))?;
+    let hash = exchange.g_a_hash();
+    let mut answer = telegram::request_call(account, &peer, i32::from_le_bytes(clock::random()), &hash).await;
+    if answer.as_ref().is_err_and(cause::is_random_id_duplicate) {
+        answer = telegram::request_call(account, &peer, i32::from_le_bytes(clock::random()), &hash).await;
+    }
+    let answer = answer.map_err(|error| cause::of_invoke(&error))?;
+    Ok(Requested { peer, exchange, answer })
+}
+
+async fn accept(
+    shared: &Shared,
+    call: CallRef,
+    g_a_hash: Vec<u8>,
+) -> Result<(PhoneCall, CalleeExchange), Cause> {
+    let exchange = key_agreement::begin_as_callee(&shared.dh, &shared.account, g_a_hash)
+        .await
+        .map_err(|error| of_agreement(&error))?;
+    let answer = telegram::accept_call(&shared.account, call, &exchange.g_b())
+        .await
+        .map_err(|error| cause::of_invoke(&error))?;
+    Ok((answer, exchange))
+}
+
+async fn confirm(
+    account: &Account,
+    call: CallRef,
+    exchange: CallerExchange,
+    g_b: Vec<u8>,
+) -> Result<(PhoneCall, SharedKey, [u8; 256]), Cause> {
+    let (key, g_a) =
+        key_agreement::finish_as_caller(exchange, g_b).await.map_err(|error| of_agreement(&error))?;
+    let answer = telegram::confirm_call(account, call, &g_a, key.fingerprint())
+        .await
+        .map_err(|error| cause::of_invoke(&error))?;
+    Ok((answer, key, g_a))
+}
+
+async fn agree(
+    exchange: CalleeExchange,
+    established: Box<Established>,
+) -> Result<(SharedKey, Box<Established>), Cause> {
+    let key =
+        key_agreement::finish_as_callee(exchange, established.g_a_or_b.clone(), established.key_fingerprint)
+            .await
+            .map_err(|error| of_agreement(&error))?;
+    Ok((key, established))
+}
+
+fn of_agreement(error: &AgreementError) -> Cause {
+    match error {
+        AgreementError::Invoke(error) => cause::of_invoke(error),
+        AgreementError::Key(_)
+        | AgreementError::ServerRandom(_)
+        | AgreementError::NoParameters
+        | AgreementError::Stopped => {
+            tracing::warn!(%error, "no key was agreed");
+            Cause::Disconnected
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Commands that ask the running gateway over its control socket.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use tgtrunk_config::control::{Answer, Ask, CallInfo, Heard, LineReader, Request, StatusReport, to_line};
+use tgtrunk_config::{CallId, Lamp, LineDraft, Phone, StateDir};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+/// Prints the lines and their lamps. The exit code is 0 when all are green.
+///
+/// # Errors
+/// When no gateway runs.
+pub(crate) async fn status(state: &StateDir, json: bool) -> anyhow::Result<ExitCode> {
+    let Answer::Status(report) = ask(state, Ask::Status).await? else {
+        bail!("the gateway answered something else")
+    };
+    if json {
+        say(&serde_json::to_string_pretty(&report)?);
+    } else {
+        show(&report);
+    }
+    let well = report.problems.is_empty()
+        && report.lines.iter().all(|line| matches!(line.status.lamp(), Lamp::Green | Lamp::Off));
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints the calls that are up.
+///
+/// # Errors
+/// When no gateway runs.
+pub(crate) async fn calls(state: &StateDir, json: bool) -> anyhow::Result<()> {
+    let Answer::Calls(calls) = ask(state, Ask::Calls).await? else {
+        bail!("the gateway answered something else")
+    };
+    if json {
+        say(&serde_json::to_string_pretty(&calls)?);
+    } else if calls.is_empty() {
+        say("no calls");
+    }
+    for call in calls.iter().filter(|_| !json) {
+        let CallInfo { call: id, line, direction, state, peer, emoji, .. } = call;
+        let who = peer.name.as_deref().or(peer.username.as_deref()).unwrap_or("-");
+        say(&format!("{} {line} {direction:?} {state:?} {who} {}", id.0, emoji.as_deref().unwrap_or("")));
+    }
+    Ok(())
+}
+
+/// Ends a call.
+///
+/// # Errors
+/// When no such call is up.
+pub(crate) async fn hang_up(state: &StateDir, call: u64) -> anyhow::Result<()> {
+    ask(state, Ask::HangUp { call: CallId(call) }).await.map(drop)
+}
+
+/// Has the lines' files read again.
+///
+/// # Errors
+/// When no gateway runs.
+pub(crate) async fn reload(state: &StateDir) -> anyhow::Result<()> {
+    let Answer::Status(report) = ask(state, Ask::Reload).await? else {
+        bail!("the gateway answered something else")
+    };
+    show(&report);
+    Ok(())
+}
+
+/// Adds a line.
+///
+/// # Errors
+/// When the line is there already or its settings are wrong.
+pub(crate) async fn add(
+    state: &StateDir,
+    phone: &Phone,
+    pbx: &str,
+    sip_port: Option<u16>,
+) -> anyhow::Result<()> {
+    let mut draft = LineDraft::new(phone).set("pbx", pbx);
+    if let Some(port) = sip_port {
+        draft = draft.set("sip_port", port);
+    }
+    let Answer::Line(line) = ask(state, Ask::AddLine { line: draft }).await? else {
+        bail!("the gateway answered something else")
+    };
+    say(&format!(
+        "line {phone} is at {}: add it to the PBX as a provider by IP, without a password",
+        line.sip
+    ));
+    Ok(())
+}
+
+/// Removes a line.
+///
+/// # Errors
+/// When there is no such line.
+pub(crate) async fn remove(state: &StateDir, phone: &Phone, keep_state: bool) -> anyhow::Result<()> {
+    ask(state, Ask::RemoveLine { phone: phone.clone(), keep_state }).await.map(drop)
+}
+
+async fn ask(state: &StateDir, ask: Ask) -> anyhow::Result<Answer> {
+    let path = state.gateway_socket();
+    let mut stream = UnixStream::connect(&path).await.with_context(|| {
+        format!("no gateway runs on {} (start it: tgtrunk-gateway run)", state.root().display())
+    })?;
+    stream.write_all(to_line(&Request { id: 1, ask }).as_bytes()).await?;
+    let mut lines = LineReader::default();
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let read = stream.read(&mut buffer).await?;
+        if read == 0 {
+            bail!("the gateway closed the connection without an answer");
+        }
+        lines.push(&buffer[..read]);
+        while let Some(line) = lines.next_line() {
+            if let Heard::Reply(reply) = Heard::from_line(&line?)? {
+                return Ok(reply.into_result()?);
+            }
+        }
+    }
+}
+
+fn show(report: &StatusReport) {
+    if report.lines.is_empty() {
+        say("no lines: tgtrunk-gateway lines add +79060000000 --pbx 127.0.0.1:5060");
+    }
+    for line in &report.lines {
+        let status = &line.status;
+        say(&format!(
+            "{} {} {:?}: Telegram {:?} ({}), PBX {} {:?} ({}), calls {}",
+            status.line,
+            line.sip,
+            status.lamp(),
+            status.telegram.lamp,
+            status.telegram.reason,
+            line.pbx,
+            status.sip.lamp,
+            status.sip.reason,
+            status.calls
+        ));
+    }
+    for problem in &report.problems {
+        say(problem);
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer goes to the terminal")]
+fn say(sentence: &str) {
+    println!("{sentence}");
+}

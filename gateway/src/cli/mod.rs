@@ -1,0 +1,165 @@
+//! The command line.
+
+mod ask;
+mod check;
+mod login;
+mod serve;
+mod solo;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use tgtrunk_config::{Phone, Settings, StateDir};
+use tokio::sync::broadcast;
+
+use crate::line::House;
+use crate::net::{self, RtpPorts};
+
+/// Events that a slow listener may lag behind.
+const EVENTS: usize = 1024;
+
+/// SIP lines whose far end is Telegram.
+#[derive(Parser)]
+#[command(name = "tgtrunk-gateway", version, about)]
+struct Cli {
+    /// Settings file.
+    #[arg(long, global = true, default_value = "tgtrunk.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// State directory, instead of gateway.state of the settings.
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the gateway until SIGTERM or Ctrl-C.
+    Run,
+    /// Logs a number's Telegram account in at this terminal.
+    Login {
+        /// As +79060000000.
+        phone: Phone,
+    },
+    /// Shows the lines of the running gateway.
+    Status {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows the calls that are up.
+    Calls {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ends a call on both sides.
+    HangUp {
+        /// Its number, as `calls` shows it.
+        call: u64,
+    },
+    /// Reads the lines' files again; calls of unchanged lines go on.
+    Reload,
+    /// Adds and removes lines of the running gateway.
+    #[command(subcommand)]
+    Lines(LinesCommand),
+    /// Checks settings and lines without running them.
+    Check,
+    /// Answers calls of a number and plays back what it hears: first sound without a PBX.
+    Echo {
+        /// As +79060000000; it needs a login, and no other gateway may run with it.
+        phone: Phone,
+    },
+    /// Calls a person from a number; they hear themselves: first sound without a PBX.
+    Call {
+        /// As +79060000000; it needs a login, and no other gateway may run with it.
+        phone: Phone,
+        /// Whom: +79060000000, a Telegram id, id#12345 or tg#name.
+        person: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum LinesCommand {
+    /// Adds a line; it is up at once.
+    Add {
+        /// As +79060000000.
+        phone: Phone,
+        /// Where the PBX is, as 127.0.0.1:5060.
+        #[arg(long)]
+        pbx: String,
+        /// The line's own UDP port; the next free one from 30001 if it is not given.
+        #[arg(long)]
+        sip_port: Option<u16>,
+    },
+    /// Removes a line and forgets its number.
+    Remove {
+        /// As +79060000000.
+        phone: Phone,
+        /// Keep the account's session, so that the line can be added again without a login.
+        #[arg(long)]
+        keep_state: bool,
+    },
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, as a sentence for people.
+pub(crate) async fn run() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    if let Command::Check = cli.command {
+        return Ok(check::run(&cli.config, cli.state.as_deref()));
+    }
+    let mut settings = Settings::load(&cli.config)?;
+    if let Some(state) = cli.state {
+        settings.gateway.state = state;
+    }
+    let state = StateDir::open(&settings.gateway.state)?;
+    match cli.command {
+        Command::Run => serve::run(house(settings, state)?).await?,
+        Command::Login { phone } => login::run(&settings, &state, &phone).await?,
+        Command::Echo { phone } => solo::echo(house(settings, state)?, &phone).await?,
+        Command::Call { phone, person } => solo::call(house(settings, state)?, &phone, &person).await?,
+        Command::Status { json } => return ask::status(&state, json).await,
+        Command::Calls { json } => ask::calls(&state, json).await?,
+        Command::HangUp { call } => ask::hang_up(&state, call).await?,
+        Command::Reload => ask::reload(&state).await?,
+        Command::Lines(LinesCommand::Add { phone, pbx, sip_port }) => {
+            ask::add(&state, &phone, &pbx, sip_port).await?
+        }
+        Command::Lines(LinesCommand::Remove { phone, keep_state }) => {
+            ask::remove(&state, &phone, keep_state).await?
+        }
+        Command::Check => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells the operator what went wrong.
+#[expect(clippy::print_stderr, reason = "the terminal is where the operator looks")]
+pub(crate) fn complain(error: &anyhow::Error) -> ExitCode {
+    eprintln!("tgtrunk-gateway: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn house(settings: Settings, state: StateDir) -> anyhow::Result<House> {
+    crate::log::start(settings.gateway.log, settings.gateway.log_level);
+    for open in state.too_open()? {
+        tracing::warn!("{open}");
+    }
+    let certificate = tgcall::Certificate::generate().context("no certificate for calls")?;
+    let ports = settings.gateway.rtp_ports;
+    let (events, _) = broadcast::channel(EVENTS);
+    Ok(House {
+        rtp_ports: Arc::new(RtpPorts::new(settings.gateway.sip_bind, ports.first, ports.last)),
+        media_addresses: net::media_addresses(&settings.gateway.media_addresses).into(),
+        settings: Arc::new(settings),
+        state,
+        events,
+        certificate: Arc::new(certificate),
+    })
+}

@@ -1,0 +1,516 @@
+//! One line: its SIP port, its Telegram account, and the calls between them.
+
+mod calls;
+mod lamps;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tgtrunk_bridge::{Caller, Cause};
+use tgtrunk_config::control::{CallInfo, Event as ControlEvent};
+use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
+use tgtrunk_sip::{Endpoint, Event as SipEvent, Invite, LocalAudio};
+use tgtrunk_telegram::{Account, Notice, Resolved};
+use tokio::net::UdpSocket;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::{Sleep, sleep_until};
+
+use crate::call::{self, Input, Limits, Opening, Said, Shared, SipWord, TrunkLeg};
+use crate::clock;
+use crate::key_agreement::DhCache;
+use crate::net::RtpPorts;
+use crate::rules;
+use crate::telegram::{CallRef, Discard, PhoneCall, discard_call, user};
+use calls::{Calls, Direction};
+
+/// Words from calls that may wait for their line.
+const WORDS: usize = 1024;
+/// Datagrams read in a row before other work gets its turn.
+const BURST: usize = 64;
+/// How often the status file is refreshed though nothing changed.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Largest SIP datagram (RFC 3261 section 18.1.1 leaves it to IP).
+const SIP_BYTES: usize = 65_535;
+
+/// What the lines of one gateway share.
+#[derive(Clone)]
+pub(crate) struct House {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) state: StateDir,
+    pub(crate) events: broadcast::Sender<ControlEvent>,
+    pub(crate) certificate: Arc<tgcall::Certificate>,
+    pub(crate) rtp_ports: Arc<RtpPorts>,
+    pub(crate) media_addresses: Arc<[std::net::IpAddr]>,
+}
+
+/// What a line may be told.
+pub(crate) enum Order {
+    Calls(oneshot::Sender<Vec<CallInfo>>),
+    HangUp(CallId, oneshot::Sender<bool>),
+    /// Calls a person from nowhere: they hear themselves.
+    Call(tgtrunk_telegram::Person),
+    /// Lets running calls go on for the grace, then ends them and the line.
+    Stop(Duration),
+}
+
+/// What answers a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The PBX.
+    Trunk,
+    /// The gateway itself, with what the caller says.
+    Echo,
+}
+
+/// The trunk half of a line.
+struct Trunk {
+    endpoint: Endpoint,
+    socket: UdpSocket,
+}
+
+/// A line at work.
+pub(crate) struct Line {
+    house: House,
+    settings: LineSettings,
+    mode: Mode,
+    trunk: Option<Trunk>,
+    account: Account,
+    notices: mpsc::Receiver<Notice>,
+    orders: mpsc::Receiver<Order>,
+    said: mpsc::Receiver<(u64, Said)>,
+    say: mpsc::Sender<(u64, Said)>,
+    shared: Shared,
+    calls: Calls,
+    lamps: lamps::Lamps,
+    status: watch::Sender<GatewayStatus>,
+    /// Telegram wants no calls from us until then.
+    flooded_until: Option<Instant>,
+    stopping: Option<Instant>,
+}
+
+/// What a line needs to begin.
+pub(crate) struct Start {
+    pub(crate) house: House,
+    pub(crate) settings: LineSettings,
+    pub(crate) mode: Mode,
+    pub(crate) account: Account,
+    pub(crate) notices: mpsc::Receiver<Notice>,
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) status: watch::Sender<GatewayStatus>,
+}
+
+impl Line {
+    /// Opens the line's SIP port.
+    ///
+    /// # Errors
+    /// When the port is taken or the PBX's name cannot be resolved.
+    pub(crate) async fn open(start: Start) -> anyhow::Result<Self> {
+        let Start { house, settings, mode, account, notices, orders, status } = start;
+        let trunk = match mode {
+            Mode::Trunk => Some(Trunk::open(&house, &settings).await?),
+            Mode::Echo => None,
+        };
+        let shared = Shared {
+            account: account.clone(),
+            dh: Arc::new(DhCache::default()),
+            certificate: Arc::clone(&house.certificate),
+            media_addresses: Arc::clone(&house.media_addresses),
+        };
+        let (say, said) = mpsc::channel(WORDS);
+        let lamps = lamps::Lamps::new(&account, mode == Mode::Echo);
+        let calls = Calls::new(settings.phone.clone());
+        Ok(Self {
+            house,
+            settings,
+            mode,
+            trunk,
+            account,
+            notices,
+            orders,
+            said,
+            say,
+            shared,
+            calls,
+            lamps,
+            status,
+            flooded_until: None,
+            stopping: None,
+        })
+    }
+
+    /// Works until it is told to stop and its calls are over.
+    pub(crate) async fn run(mut self) {
+        let mut buffer = vec![0; SIP_BYTES];
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        let mut timer: std::pin::Pin<Box<Sleep>> = Box::pin(sleep_until((clock::now() + HEARTBEAT).into()));
+        self.show(true);
+        loop {
+            let now = clock::now();
+            self.drain(now);
+            if self.stopping.is_some() && self.calls.is_empty() && self.goodbyes_are_said() {
+                break;
+            }
+            let deadline = self.deadline(now).into();
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            tokio::select! {
+                biased;
+                Some((key, word)) = self.said.recv() => self.heard(key, word),
+                Some(notice) = self.notices.recv() => self.noticed(notice),
+                Some(order) = self.orders.recv() => self.ordered(order),
+                received = receive(self.trunk.as_ref(), &mut buffer) => {
+                    if let Ok((length, source)) = received {
+                        self.take_from_pbx(source, length, &mut buffer);
+                    }
+                }
+                () = self.lamps.changed() => self.show(false),
+                () = &mut timer => self.timed_out(),
+                _ = heartbeat.tick() => self.show(true),
+            }
+        }
+        self.account.shutdown().await;
+    }
+
+    fn deadline(&mut self, now: Instant) -> Instant {
+        let endpoint = self.trunk.as_mut().and_then(|trunk| trunk.endpoint.poll_timeout());
+        let limits = [
+            endpoint,
+            self.flooded_until,
+            self.stopping.filter(|_| !self.calls.is_empty()),
+            self.calls.poll_timeout(),
+        ];
+        limits.into_iter().flatten().min().unwrap_or(now + HEARTBEAT)
+    }
+
+    fn timed_out(&mut self) {
+        let now = clock::now();
+        if let Some(trunk) = &mut self.trunk {
+            trunk.endpoint.handle_timeout(now);
+        }
+        self.calls.handle_timeout(now);
+        if self.flooded_until.take_if(|until| *until <= now).is_some() {
+            self.show(false);
+        }
+        if self.stopping.is_some_and(|until| until <= now) {
+            self.stopping = Some(now + HEARTBEAT);
+            self.calls.tell_all(|| Input::Stop(Cause::Stopping));
+        }
+    }
+
+    fn take_from_pbx(&mut self, source: SocketAddr, length: usize, buffer: &mut [u8]) {
+        let Some(trunk) = &mut self.trunk else { return };
+        let now = clock::now();
+        trunk.endpoint.handle_datagram(now, source, &buffer[..length]);
+        for _ in 0..BURST {
+            let Ok((length, source)) = trunk.socket.try_recv_from(buffer) else { break };
+            trunk.endpoint.handle_datagram(now, source, &buffer[..length]);
+        }
+    }
+
+    /// Sends what the endpoint has to say and acts on what it reports.
+    fn drain(&mut self, now: Instant) {
+        loop {
+            let Some(trunk) = &mut self.trunk else { return };
+            trunk.send_all();
+            let Some(event) = trunk.endpoint.poll_event() else { return };
+            self.sip(now, event);
+        }
+    }
+
+    fn goodbyes_are_said(&self) -> bool {
+        self.trunk.as_ref().is_none_or(|trunk| trunk.endpoint.calls() == 0)
+            || self.stopping.is_some_and(|until| until <= clock::now())
+    }
+
+    fn sip(&mut self, now: Instant, event: SipEvent) {
+        match event {
+            SipEvent::Incoming { call, dialled, remote, .. } => self.pbx_calls(now, call, dialled, remote),
+            SipEvent::Ringing { call } => self.calls.tell_sip(call, Input::Ringing),
+            SipEvent::EarlyMedia { call, .. } => self.calls.tell_sip(call, Input::Proceeding),
+            SipEvent::Answered { call, remote } => self.calls.tell_sip(call, Input::Answered(remote)),
+            SipEvent::MediaChanged { call, remote } => self.calls.tell_sip(call, Input::MediaChanged(remote)),
+            SipEvent::Refused { call, status, reason, .. } => {
+                self.calls
+                    .tell_sip(call, Input::TrunkEnded(rules::cause_of_refusal(status, reason.as_ref())));
+            }
+            SipEvent::HungUp { call, reason } | SipEvent::Cancelled { call, reason } => {
+                self.calls.tell_sip(call, Input::TrunkEnded(rules::cause_of_reason(reason.as_ref())));
+            }
+            SipEvent::PeerReachable(reachable) => {
+                self.lamps.peer_reachable(reachable);
+                self.show(false);
+            }
+            SipEvent::Stranger { source, datagrams } => {
+                tracing::warn!(
+                    datagrams,
+                    "datagrams from an address that is not this line's PBX were dropped"
+                );
+                tracing::debug!(%source, "stranger");
+            }
+        }
+    }
+
+    fn pbx_calls(
+        &mut self,
+        now: Instant,
+        sip: tgtrunk_sip::CallId,
+        dialled: String,
+        remote: Option<tgtrunk_sip::RemoteAudio>,
+    ) {
+        let full = self.calls.is_full(Direction::ToTelegram, &self.settings.calls);
+        let waiting = self.flooded_until.map(|until| until.saturating_duration_since(now).as_secs());
+        let refused = match waiting {
+            _ if self.stopping.is_some() => Some(Cause::Stopping),
+            Some(wait_s) => Some(Cause::Flood { wait_s: u32::try_from(wait_s).unwrap_or(u32::MAX) }),
+            None if full => Some(Cause::LineFull),
+            None => None,
+        };
+        let person = rules::dialled(&dialled, &self.settings.dial);
+        let cause = match (refused, person) {
+            (Some(cause), _) => cause,
+            (None, Err(error)) => {
+                tracing::info!("a call was refused: what was dialled is neither number nor name");
+                tracing::debug!(%error, "dialled");
+                Cause::from(&error)
+            }
+            (None, Ok(person)) => {
+                let trunk = TrunkLeg::from_pbx(Arc::clone(&self.house.rtp_ports), remote);
+                let key = self.calls.reserve(Direction::ToTelegram, Some(dialled));
+                self.calls.bind_sip(key, sip);
+                return self.begin(key, Opening::ToTelegram { person, trunk });
+            }
+        };
+        if let Some(trunk) = &mut self.trunk {
+            trunk.endpoint.reject(now, sip, call::rejection(cause));
+        }
+    }
+
+    fn noticed(&mut self, notice: Notice) {
+        match notice {
+            Notice::PhoneCall { call, users } => {
+                let update = PhoneCall::from(call);
+                match update {
+                    PhoneCall::Requested { call, caller, g_a_hash, video } if !self.calls.knows(call.id) => {
+                        if video {
+                            tracing::info!("a video call is taken as audio");
+                        }
+                        let caller = user(&users, caller).unwrap_or_else(|| nobody(caller));
+                        self.telegram_calls(call, caller, g_a_hash);
+                    }
+                    PhoneCall::Requested { .. } => {}
+                    update => self.calls.tell_telegram(clock::now(), update.id(), Input::Update(update)),
+                }
+            }
+            Notice::Signaling { call_id, data } => {
+                self.calls.tell_telegram(clock::now(), call_id, Input::Signaling(data))
+            }
+            Notice::Revoked { reason } => {
+                tracing::error!(?reason, "authorization is needed: log in again");
+                self.calls.tell_all(|| Input::Stop(Cause::LineDown));
+                self.show(false);
+            }
+            Notice::Connected | Notice::Disconnected => self.show(false),
+        }
+    }
+
+    fn telegram_calls(&mut self, call: CallRef, caller: Resolved, g_a_hash: Vec<u8>) {
+        if self.stopping.is_some() || self.calls.is_full(Direction::FromTelegram, &self.settings.calls) {
+            let account = self.account.clone();
+            tokio::spawn(async move { discard_call(&account, call, Discard::Busy, 0).await });
+            tracing::info!("a caller was told that the line is busy");
+            return;
+        }
+        let key = self.calls.reserve(Direction::FromTelegram, None);
+        self.calls.bind_telegram(clock::now(), key, call.id);
+        let trunk = match self.mode {
+            Mode::Trunk => TrunkLeg::to_pbx(Arc::clone(&self.house.rtp_ports)),
+            Mode::Echo => TrunkLeg::Echo,
+        };
+        let invite = Box::new(self.invite(key, &caller));
+        self.begin(key, Opening::FromTelegram { call, g_a_hash, caller, trunk, invite });
+    }
+
+    fn invite(&self, key: u64, caller: &Resolved) -> Invite {
+        let caller = Caller {
+            id: caller.id,
+            phone: caller.phone.clone(),
+            username: caller.username.clone(),
+            first_name: caller.first_name.clone(),
+            last_name: caller.last_name.clone(),
+        };
+        let id = rules::caller_id(&self.settings.caller_id).apply(&caller);
+        let context = format!("{}-{key}", std::process::id());
+        Invite {
+            to_user: self.settings.pbx_user.clone(),
+            from_user: id.user,
+            display_name: id.display_name,
+            headers: caller
+                .headers(&context)
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            audio: LocalAudio {
+                rtp: SocketAddr::new(self.house.settings.gateway.sip_bind, 0),
+                codecs: Vec::new(),
+                ptime_ms: 20,
+                telephone_event: false,
+            },
+        }
+    }
+
+    fn begin(&mut self, key: u64, opening: Opening) {
+        let limits = Limits {
+            bridge: rules::bridge_settings(&self.settings),
+            media_timeout: self.settings.media_timeout,
+        };
+        let name = self.settings.phone.as_str();
+        let handle = call::start(key, opening, self.shared.clone(), limits, self.say.clone(), name);
+        if let Some(info) = self.calls.begun(key, handle) {
+            self.house.events.send(ControlEvent::Call(info)).ok();
+        }
+        self.show(false);
+    }
+
+    fn heard(&mut self, key: u64, word: Said) {
+        let now = clock::now();
+        match word {
+            Said::Sip(word) => self.say_to_pbx(now, key, word),
+            Said::Known(id) => self.calls.bind_telegram(now, key, id),
+            Said::Progress(progress) => {
+                if let Some(info) = self.calls.progressed(key, progress) {
+                    self.house.events.send(ControlEvent::Call(info)).ok();
+                }
+            }
+            Said::Ended(record) => {
+                if let Cause::Flood { wait_s } = record.cause {
+                    self.flooded_until = Some(now + Duration::from_secs(u64::from(wait_s) + 1));
+                    tracing::warn!(wait_s, "Telegram wants no calls for a while");
+                }
+                if record.is_trunk_trouble() {
+                    tracing::warn!(cause = ?record.cause, "the PBX did not take a caller");
+                }
+                if let Some(info) = self.calls.ended(key, &record) {
+                    self.house.events.send(ControlEvent::Call(info)).ok();
+                }
+                self.show(false);
+            }
+        }
+    }
+
+    fn say_to_pbx(&mut self, now: Instant, key: u64, word: SipWord) {
+        let Some(trunk) = &mut self.trunk else { return };
+        match (word, self.calls.sip(key)) {
+            (SipWord::Invite(invite), _) => {
+                let sip = trunk.endpoint.invite(now, *invite);
+                self.calls.bind_sip(key, sip);
+            }
+            (SipWord::Ringing, Some(sip)) => trunk.endpoint.ringing(now, sip, Vec::new()),
+            (SipWord::Answer(audio), Some(sip)) => {
+                // `None`: the PBX gave up while we were about to answer; its end of the call is on its way to the task.
+                trunk.endpoint.answer(now, sip, audio, Vec::new());
+            }
+            (SipWord::Reject(cause), Some(sip)) => trunk.endpoint.reject(now, sip, call::rejection(cause)),
+            (SipWord::HangUp(cause), Some(sip)) => {
+                trunk.endpoint.hang_up(now, sip, Some(call::reason(cause)))
+            }
+            (word, None) => tracing::debug!(?word, "the PBX's call is gone"),
+        }
+    }
+
+    fn ordered(&mut self, order: Order) {
+        match order {
+            Order::Calls(answer) => drop(answer.send(self.calls.list())),
+            Order::HangUp(call, answer) => {
+                answer.send(self.calls.tell(call.0, Input::Stop(Cause::Normal))).ok();
+            }
+            Order::Call(person) => {
+                let key = self.calls.reserve(Direction::ToTelegram, None);
+                self.begin(key, Opening::ToTelegram { person, trunk: TrunkLeg::Echo });
+            }
+            Order::Stop(grace) => {
+                self.stopping = Some(clock::now() + grace);
+                self.show(false);
+            }
+        }
+    }
+
+    /// Publishes the line's lamps where they changed, or anyway.
+    fn show(&mut self, anyway: bool) {
+        let calls = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
+        if let Some(trunk) = &mut self.trunk {
+            trunk.endpoint.set_availability(self.lamps.availability(self.stopping.is_some()));
+        }
+        let mut changed = false;
+        self.status.send_if_modified(|status| {
+            changed = self.lamps.paint(status, calls, clock::unix_ms());
+            changed
+        });
+        if changed || anyway {
+            let status = self.status.borrow().clone();
+            if let Err(error) = status.write(&self.house.state) {
+                tracing::warn!(%error, "status not written");
+            }
+            if changed {
+                self.house.events.send(ControlEvent::Line(status)).ok();
+            }
+        }
+    }
+}
+
+impl Trunk {
+    async fn open(house: &House, settings: &LineSettings) -> anyhow::Result<Self> {
+        let local = SocketAddr::new(house.settings.gateway.sip_bind, settings.sip_port);
+        let peer = resolve(&settings.pbx.host, settings.pbx.port, local).await?;
+        let socket = UdpSocket::bind(local).await.with_context(|| {
+            format!(
+                "line {}: sip_port = {}: {local} cannot be opened; is another program using it?",
+                settings.phone, settings.sip_port
+            )
+        })?;
+        let config = tgtrunk_sip::Config {
+            local,
+            peer,
+            line_user: settings.phone.as_str().to_owned(),
+            user_agent: house.settings.gateway.user_agent.clone(),
+            allowed: settings.allowed_sources.clone(),
+            max_calls: settings.calls.total as usize,
+            options_interval: house.settings.gateway.options_interval,
+            // The bridge ends it first; this is for a bridge that is gone.
+            ring_limit: settings.ring_limit + HEARTBEAT,
+            seed: clock::random(),
+        };
+        Ok(Self { endpoint: Endpoint::new(config, clock::now()), socket })
+    }
+
+    fn send_all(&mut self) {
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            if let Err(error) = self.socket.try_send_to(&transmit.contents, transmit.destination) {
+                tracing::debug!(%error, "SIP datagram not sent");
+            }
+        }
+    }
+}
+
+async fn resolve(host: &str, port: u16, local: SocketAddr) -> anyhow::Result<SocketAddr> {
+    let mut found = tokio::net::lookup_host((host, port))
+        .await
+        .with_context(|| format!("pbx = {host:?} cannot be resolved"))?;
+    found.find(|address| address.is_ipv4() == local.is_ipv4()).with_context(|| {
+        format!("pbx = {host:?} has no address of the family of gateway.sip_bind = {}", local.ip())
+    })
+}
+
+async fn receive(trunk: Option<&Trunk>, buffer: &mut [u8]) -> std::io::Result<(usize, SocketAddr)> {
+    match trunk {
+        Some(trunk) => trunk.socket.recv_from(buffer).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A caller of whom Telegram told no more than the id.
+fn nobody(id: i64) -> Resolved {
+    Resolved { id, access_hash: 0, phone: None, username: None, first_name: None, last_name: None }
+}

@@ -1,0 +1,249 @@
+//! The calls of one line: which task has which call, by our number, the PBX's and Telegram's.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use tgtrunk_bridge::{Leg, Record};
+use tgtrunk_config::control::{self, CallEnd, CallInfo, CallState, Ender, Peer};
+use tgtrunk_config::{CallId, CallLimits, Phone, UserId};
+
+use crate::call::{Handle, Input, Progress, State};
+use crate::clock;
+
+/// News of calls that nobody claims yet, kept for the answer of a request that is still on its way.
+const ORPHANS: usize = 512;
+const ORPHAN_LIFE: Duration = Duration::from_secs(15);
+
+/// Who placed a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    FromTelegram,
+    ToTelegram,
+}
+
+/// The calls of a line.
+pub(crate) struct Calls {
+    line: Phone,
+    calls: BTreeMap<u64, Entry>,
+    by_sip: HashMap<tgtrunk_sip::CallId, u64>,
+    by_telegram: HashMap<i64, u64>,
+    orphans: VecDeque<(Instant, i64, Input)>,
+}
+
+struct Entry {
+    direction: Direction,
+    handle: Option<Handle>,
+    sip: Option<tgtrunk_sip::CallId>,
+    telegram: Option<i64>,
+    info: CallInfo,
+}
+
+impl Calls {
+    pub(crate) fn new(line: Phone) -> Self {
+        Self {
+            line,
+            calls: BTreeMap::new(),
+            by_sip: HashMap::new(),
+            by_telegram: HashMap::new(),
+            orphans: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Whether the line may have no further call of this direction.
+    pub(crate) fn is_full(&self, direction: Direction, limits: &CallLimits) -> bool {
+        let same = self.calls.values().filter(|entry| entry.direction == direction).count();
+        let limit = match direction {
+            Direction::FromTelegram => limits.from_telegram,
+            Direction::ToTelegram => limits.to_telegram,
+        };
+        self.calls.len() >= limits.total as usize || same >= limit as usize
+    }
+
+    /// A place for a new call, under a number that no other call of any line has.
+    pub(crate) fn reserve(&mut self, direction: Direction, dialled: Option<String>) -> u64 {
+        // 53 bits: a number that every JSON reader keeps whole.
+        let key = loop {
+            let key = u64::from_le_bytes(clock::random()) >> 11;
+            if key != 0 && !self.calls.contains_key(&key) {
+                break key;
+            }
+        };
+        let info = CallInfo {
+            call: CallId(key),
+            line: self.line.clone(),
+            direction: match direction {
+                Direction::FromTelegram => control::Direction::TelegramToPbx,
+                Direction::ToTelegram => control::Direction::PbxToTelegram,
+            },
+            state: match direction {
+                Direction::FromTelegram => CallState::Incoming,
+                Direction::ToTelegram => CallState::Dialling,
+            },
+            peer: Peer::default(),
+            dialled,
+            emoji: None,
+            started_ms: clock::unix_ms(),
+            answered_ms: None,
+            duration_ms: None,
+            end: None,
+        };
+        self.calls.insert(key, Entry { direction, handle: None, sip: None, telegram: None, info });
+        key
+    }
+
+    /// The call's task runs.
+    pub(crate) fn begun(&mut self, key: u64, handle: Handle) -> Option<CallInfo> {
+        let entry = self.calls.get_mut(&key)?;
+        entry.handle = Some(handle);
+        if let Some(id) = entry.telegram {
+            self.adopt(key, id);
+        }
+        self.calls.get(&key).map(|entry| entry.info.clone())
+    }
+
+    pub(crate) fn bind_sip(&mut self, key: u64, sip: tgtrunk_sip::CallId) {
+        if let Some(entry) = self.calls.get_mut(&key) {
+            entry.sip = Some(sip);
+            self.by_sip.insert(sip, key);
+        }
+    }
+
+    pub(crate) fn sip(&self, key: u64) -> Option<tgtrunk_sip::CallId> {
+        self.calls.get(&key)?.sip
+    }
+
+    /// Updates about this id belong to the call; those that came before are handed over.
+    pub(crate) fn bind_telegram(&mut self, now: Instant, key: u64, id: i64) {
+        self.handle_timeout(now);
+        if let Some(entry) = self.calls.get_mut(&key) {
+            entry.telegram = Some(id);
+            self.by_telegram.insert(id, key);
+            self.adopt(key, id);
+        }
+    }
+
+    pub(crate) fn knows(&self, telegram: i64) -> bool {
+        self.by_telegram.contains_key(&telegram)
+    }
+
+    pub(crate) fn tell_sip(&mut self, sip: tgtrunk_sip::CallId, input: Input) {
+        match self.by_sip.get(&sip) {
+            Some(key) => drop(self.tell(*key, input)),
+            None => tracing::debug!(?input, "news of a call that is gone"),
+        }
+    }
+
+    pub(crate) fn tell_telegram(&mut self, now: Instant, id: i64, input: Input) {
+        match self.by_telegram.get(&id) {
+            Some(key) => drop(self.tell(*key, input)),
+            None => {
+                if self.orphans.len() >= ORPHANS {
+                    self.orphans.pop_front();
+                }
+                self.orphans.push_back((now + ORPHAN_LIFE, id, input));
+            }
+        }
+    }
+
+    pub(crate) fn tell_all(&mut self, input: impl Fn() -> Input) {
+        for key in self.calls.keys() {
+            self.tell(*key, input());
+        }
+    }
+
+    /// Tells one call; false when there is none.
+    pub(crate) fn tell(&self, key: u64, input: Input) -> bool {
+        let Some(handle) = self.calls.get(&key).and_then(|entry| entry.handle.as_ref()) else { return false };
+        match handle.inputs.try_send(input) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(call = key, %error, "a call does not listen");
+                false
+            }
+        }
+    }
+
+    pub(crate) fn progressed(&mut self, key: u64, progress: Progress) -> Option<CallInfo> {
+        let entry = self.calls.get_mut(&key)?;
+        let info = &mut entry.info;
+        info.state = match progress.state {
+            State::Dialling => info.state,
+            State::Ringing => CallState::Ringing,
+            State::Answered => CallState::Answered,
+        };
+        if progress.state == State::Answered && info.answered_ms.is_none() {
+            info.answered_ms = Some(clock::unix_ms());
+        }
+        if let Some(peer) = progress.peer {
+            let name = [peer.first_name, peer.last_name].into_iter().flatten().collect::<Vec<_>>().join(" ");
+            info.peer = Peer {
+                id: UserId::new(peer.id).ok(),
+                name: Some(name).filter(|name| !name.is_empty()),
+                username: peer.username,
+                phone: peer.phone,
+            };
+        }
+        info.emoji = progress.emoji.or_else(|| info.emoji.take());
+        Some(info.clone())
+    }
+
+    /// Forgets a call; what is left of it is told to whoever listens.
+    pub(crate) fn ended(&mut self, key: u64, record: &Record) -> Option<CallInfo> {
+        let entry = self.calls.remove(&key)?;
+        if let Some(sip) = entry.sip {
+            self.by_sip.remove(&sip);
+        }
+        if let Some(id) = entry.telegram {
+            self.by_telegram.remove(&id);
+        }
+        let row = record.cause.row();
+        let mut info = entry.info;
+        info.state = CallState::Ended;
+        info.duration_ms = Some(record.talked.as_millis().try_into().unwrap_or(u64::MAX));
+        info.end = Some(CallEnd {
+            by: match record.ended_by {
+                tgtrunk_bridge::Ender::Far(Leg::Telegram) => Ender::Telegram,
+                tgtrunk_bridge::Ender::Far(Leg::Trunk) => Ender::Pbx,
+                tgtrunk_bridge::Ender::Failure(_) | tgtrunk_bridge::Ender::Gateway => Ender::Gateway,
+            },
+            cause: row.q850_text.to_owned(),
+            sip_status: record.answered_after.is_none().then_some(row.status),
+            q850: Some(row.q850),
+        });
+        Some(info)
+    }
+
+    pub(crate) fn list(&self) -> Vec<CallInfo> {
+        self.calls.values().map(|entry| entry.info.clone()).collect()
+    }
+
+    /// When the oldest unclaimed news is forgotten.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.orphans.front().map(|(until, _, _)| *until)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while self.orphans.pop_front_if(|(until, _, _)| *until <= now).is_some() {}
+    }
+
+    fn adopt(&mut self, key: u64, id: i64) {
+        if self.calls.get(&key).is_none_or(|entry| entry.handle.is_none()) {
+            return;
+        }
+        let (mine, others) =
+            std::mem::take(&mut self.orphans).into_iter().partition(|(_, orphan, _)| *orphan == id);
+        self.orphans = others;
+        let mine: VecDeque<_> = mine;
+        for (_, _, input) in mine {
+            self.tell(key, input);
+        }
+    }
+}

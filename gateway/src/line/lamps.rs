@@ -1,0 +1,65 @@
+//! A line's two lamps, lit by what was really checked.
+
+use tgtrunk_bridge::Cause;
+use tgtrunk_config::{GatewayStatus, Lamp};
+use tgtrunk_sip::Availability;
+use tgtrunk_telegram::{Account, Status};
+use tokio::sync::watch;
+
+use crate::call;
+
+/// What is known about both sides of a line.
+pub(crate) struct Lamps {
+    account: watch::Receiver<Status>,
+    /// Whether the PBX answered our latest OPTIONS; `None` before the first answer or its absence.
+    peer: Option<bool>,
+    /// There is no PBX to be reached.
+    alone: bool,
+}
+
+impl Lamps {
+    pub(crate) fn new(account: &Account, alone: bool) -> Self {
+        Self { account: account.status(), peer: None, alone }
+    }
+
+    /// Waits until the account's status changes.
+    pub(crate) async fn changed(&mut self) {
+        if self.account.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    pub(crate) fn peer_reachable(&mut self, reachable: bool) {
+        self.peer = Some(reachable);
+    }
+
+    /// What the PBX is told about the line.
+    pub(crate) fn availability(&self, stopping: bool) -> Availability {
+        let cause = match &*self.account.borrow() {
+            Status::Green { .. } if !stopping => return Availability::Up,
+            Status::Green { .. } => Cause::Stopping,
+            Status::Red { .. } | Status::Orange { .. } => Cause::LineDown,
+        };
+        Availability::Down { retry_after_s: None, reason: Some(call::reason(cause)) }
+    }
+
+    /// Writes both lamps and the number of calls; true when something changed for whoever looks.
+    pub(crate) fn paint(&self, status: &mut GatewayStatus, calls: u32, now_ms: u64) -> bool {
+        let (lamp, reason) = match &*self.account.borrow() {
+            Status::Green { .. } => (Lamp::Green, "connected".to_owned()),
+            Status::Orange { reason } => (Lamp::Orange, reason.to_string()),
+            Status::Red { reason } => (Lamp::Red, reason.to_string()),
+        };
+        let (sip_lamp, sip_reason) = match self.peer {
+            _ if self.alone => (Lamp::Off, "no PBX in this mode"),
+            Some(true) => (Lamp::Green, "the PBX answers"),
+            Some(false) => (Lamp::Orange, "the PBX does not answer OPTIONS"),
+            None => (Lamp::Orange, "waiting for the PBX's answer to OPTIONS"),
+        };
+        let telegram = status.telegram.turn(lamp, &reason, now_ms);
+        let sip = status.sip.turn(sip_lamp, sip_reason, now_ms);
+        let counted = std::mem::replace(&mut status.calls, calls) != calls;
+        status.written_ms = now_ms;
+        telegram || sip || counted
+    }
+}

@@ -1,0 +1,68 @@
+//! A line's settings and the neighbours' words, put into the bridge's.
+
+use tgtrunk_bridge::{CallerIdRule, Cause, DialError, DialRule, ParallelIncoming, Settings};
+use tgtrunk_bridge::{caller_id, dial};
+use tgtrunk_config as config;
+use tgtrunk_sip::{Protocol, Reason};
+use tgtrunk_telegram::Person;
+
+/// Limits of a line's calls.
+pub(crate) fn bridge_settings(line: &config::Line) -> Settings {
+    Settings {
+        parallel_incoming: match line.parallel_incoming {
+            config::ParallelIncoming::Auto => ParallelIncoming::Auto,
+            config::ParallelIncoming::Always => ParallelIncoming::Always,
+            config::ParallelIncoming::Off => ParallelIncoming::Off,
+        },
+        ring_limit: line.ring_limit,
+        ..Settings::default()
+    }
+}
+
+/// Whom the PBX means.
+///
+/// # Errors
+/// When what was dialled means nobody.
+pub(crate) fn dialled(dialled: &str, rule: &config::DialRule) -> Result<Person, DialError> {
+    let national = (!rule.national_prefix.is_empty()).then(|| dial::National {
+        prefix: rule.national_prefix.clone(),
+        digits: rule.national_digits as usize,
+        country_code: rule.country_code.clone(),
+    });
+    let rule =
+        DialRule { min_phone_digits: rule.phone_from_digits as usize, national, ..DialRule::default() };
+    dial::parse(dialled, &rule).map(|person| match person {
+        dial::Person::Phone(number) => Person::Phone(number),
+        dial::Person::Username(name) => Person::Username(name),
+        dial::Person::Id(id) => Person::Id(id),
+    })
+}
+
+/// What a line shows as caller id.
+pub(crate) fn caller_id(order: &[config::CallerId]) -> CallerIdRule {
+    let order = order.iter().map(|source| match source {
+        config::CallerId::Phone => caller_id::Source::Phone,
+        config::CallerId::Username => caller_id::Source::Username,
+        config::CallerId::Id => caller_id::Source::Id,
+    });
+    CallerIdRule { order: order.collect(), ..CallerIdRule::default() }
+}
+
+/// What the PBX's refusal means; its Q.850 cause is asked only where the status says little.
+pub(crate) fn cause_of_refusal(status: u16, reason: Option<&Reason>) -> Cause {
+    match q850(reason) {
+        Some(26) => Cause::AnsweredElsewhere,
+        _ => Cause::of_status(status),
+    }
+}
+
+/// What a CANCEL or BYE of the PBX means.
+pub(crate) fn cause_of_reason(reason: Option<&Reason>) -> Cause {
+    Cause::of_reason(q850(reason))
+}
+
+fn q850(reason: Option<&Reason>) -> Option<u8> {
+    reason
+        .filter(|reason| reason.protocol == Protocol::Q850)
+        .and_then(|reason| u8::try_from(reason.cause).ok())
+}
