@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sctp_proto::{
-    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
-    PayloadProtocolIdentifier, ServerConfig, StreamEvent, StreamId, TransportConfig,
+    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, EndpointEvent,
+    Event, Payload, PayloadProtocolIdentifier, ServerConfig, StreamEvent, StreamId, TransportConfig,
 };
 
 use super::parameters::CustomParameters;
@@ -95,7 +95,8 @@ impl Carrier {
                 Ok((handle, association)) => {
                     // The library reads the system's clock here, and here alone.
                     if let Some(first_repetition) = association.poll_timeout() {
-                        clock.there = first_repetition - Duration::from_millis(first);
+                        let before = Duration::from_millis(first);
+                        clock.there = first_repetition.checked_sub(before).unwrap_or(now);
                     }
                     State::Opening(handle, Box::new(association))
                 }
@@ -187,7 +188,11 @@ impl Carrier {
         let taken = self.endpoint.handle(there, peer(), None, None, packet.to_vec().into());
         match taken {
             Some((handle, DatagramEvent::NewAssociation(association))) => {
-                self.state = State::Answering(handle, Box::new(association));
+                let answering = State::Answering(handle, Box::new(association));
+                let before = std::mem::replace(&mut self.state, answering);
+                if let State::Answering(stale, _) = before {
+                    self.endpoint.handle_event(stale, EndpointEvent::drained());
+                }
             }
             Some((handle, DatagramEvent::AssociationEvent(event))) => {
                 if let Some((ours, association)) = self.state.parts()
@@ -329,4 +334,341 @@ fn write(association: &mut Association, waiting: &mut VecDeque<Vec<u8>>) {
 /// SCTP wants an address; there is none.
 fn peer() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorded_init_is_answered_and_opens_the_association() {
+        let now = Instant::now();
+        let mut callee = Carrier::new(false, &CustomParameters::default(), now);
+        assert!(callee.poll_packet().is_none());
+        assert_eq!(callee.poll_timeout(), None);
+        callee.send(now, b"early".to_vec());
+        let mut peer = Peer::recorded();
+        callee.handle_packet(now, &peer.init());
+        let answer = peer.read(&callee.poll_packet().unwrap());
+        assert_eq!(answer.kind, INIT_ACK);
+        assert_eq!(answer.tag, peer.tag);
+        peer.learn(&answer);
+        callee.handle_packet(now, &peer.packet(COOKIE_ECHO, 0, &cookie_in(&answer)));
+        assert_eq!(peer.read(&callee.poll_packet().unwrap()).kind, COOKIE_ACK);
+        let data = peer.read(&callee.poll_packet().unwrap());
+        assert_eq!(peer.user_message(&data), b"early");
+        callee.handle_packet(now, &peer.data(b"hello"));
+        assert_eq!(callee.poll_message().unwrap(), b"hello");
+    }
+
+    #[test]
+    fn a_caller_keeps_to_its_own_association_when_both_open_one() {
+        let now = Instant::now();
+        let mut caller = Carrier::new(true, &CustomParameters::default(), now);
+        let mut peer = Peer::recorded();
+        let first = caller.poll_packet().unwrap();
+        let init = peer.read(&first);
+        assert_eq!((init.kind, init.tag), (INIT, 0));
+        // The peer was not there yet. Its own INIT shows that it is now: ours is repeated at once,
+        // and once only, else two such ends would go on for ever.
+        caller.handle_packet(now, &peer.init());
+        assert_eq!(caller.poll_packet().unwrap(), first);
+        caller.handle_packet(now, &peer.init());
+        assert!(caller.poll_packet().is_none());
+        // RFC 9260 section 5.2.1: it answers with the tag and number of its own INIT.
+        peer.learn(&init);
+        caller.handle_packet(now, &peer.init_ack(b"a cookie"));
+        let echo = peer.read(&caller.poll_packet().unwrap());
+        assert_eq!((echo.kind, echo.tag, echo.value.as_slice()), (COOKIE_ECHO, peer.tag, &b"a cookie"[..]));
+        caller.send(now, b"offer".to_vec());
+        assert!(caller.poll_packet().is_none());
+        caller.handle_packet(now, &peer.packet(COOKIE_ACK, 0, &[]));
+        let data = peer.read(&caller.poll_packet().unwrap());
+        assert_eq!(peer.user_message(&data), b"offer");
+        caller.handle_packet(now, &peer.data(b"answer"));
+        assert_eq!(caller.poll_message().unwrap(), b"answer");
+    }
+
+    #[test]
+    fn late_copies_of_the_handshake_do_not_disturb_an_open_association() {
+        let now = Instant::now();
+        let (mut callee, mut peer, answer) = opened_callee(now);
+        for _ in 0..2 {
+            callee.handle_packet(now, &peer.init());
+            callee.handle_packet(now, &peer.packet(COOKIE_ECHO, 0, &cookie_in(&answer)));
+        }
+        while callee.poll_packet().is_some() {}
+        callee.handle_packet(now, &peer.data(b"still there"));
+        assert_eq!(callee.poll_message().unwrap(), b"still there");
+        assert!(!callee.is_closed());
+    }
+
+    #[test]
+    fn an_init_is_repeated_with_short_timers_and_without_end() {
+        let start = Instant::now();
+        let mut caller = Carrier::new(true, &CustomParameters::default(), start);
+        assert!(caller.poll_packet().is_some());
+        let mut sent_ms = Vec::new();
+        while let Some(at) = caller.poll_timeout() {
+            if at > start + Duration::from_secs(60) {
+                break;
+            }
+            caller.handle_timeout(at);
+            while caller.poll_packet().is_some() {
+                sent_ms.push((at - start).as_millis());
+            }
+        }
+        assert_eq!(sent_ms[..4], [400, 1_150, 1_900, 2_650]);
+        assert_eq!(sent_ms.len(), 80);
+    }
+
+    #[test]
+    fn the_clock_is_the_one_that_is_handed_in() {
+        let far = Instant::now() + Duration::from_secs(1_000_000);
+        let caller = Carrier::new(true, &CustomParameters::default(), far);
+        let first = caller.poll_timeout().unwrap();
+        assert_eq!(first - far, Duration::from_millis(400));
+    }
+
+    #[test]
+    fn the_server_can_set_the_timers() {
+        let now = Instant::now();
+        let parameters =
+            CustomParameters::parse(r#"{"network_sctp_t1_init_ms":1000,"network_sctp_max_backoff_ms":1500}"#);
+        let mut caller = Carrier::new(true, &parameters, now);
+        let first = caller.poll_timeout().unwrap();
+        assert_eq!(first - now, Duration::from_secs(1));
+        caller.handle_timeout(first);
+        let second = caller.poll_timeout().unwrap();
+        assert_eq!(second - first, Duration::from_millis(1_500));
+    }
+
+    #[test]
+    fn an_association_the_peer_aborts_is_closed() {
+        let now = Instant::now();
+        let (mut callee, mut peer, _) = opened_callee(now);
+        callee.handle_packet(now, &peer.packet(6, 0, &[]));
+        assert!(callee.is_closed());
+        assert_eq!(callee.poll_timeout(), None);
+        callee.send(now, b"too late".to_vec());
+        callee.handle_packet(now, &peer.data(b"too late"));
+        assert!(callee.poll_message().is_none());
+    }
+
+    #[test]
+    fn a_message_longer_than_a_packet_arrives_whole() {
+        let now = Instant::now();
+        let mut caller = Carrier::new(true, &CustomParameters::default(), now);
+        let mut callee = Carrier::new(false, &CustomParameters::default(), now);
+        let long: Vec<u8> = (0..50_000_u32).map(|index| index as u8).collect();
+        caller.send(now, long.clone());
+        let mut at = now;
+        let got = loop {
+            while let Some(packet) = caller.poll_packet() {
+                callee.handle_packet(at, &packet);
+            }
+            while let Some(packet) = callee.poll_packet() {
+                caller.handle_packet(at, &packet);
+            }
+            if let Some(message) = callee.poll_message() {
+                break message;
+            }
+            at += Duration::from_millis(100);
+            assert!(at < now + Duration::from_secs(60));
+            caller.handle_timeout(at);
+            callee.handle_timeout(at);
+        };
+        assert!(got == long);
+    }
+
+    #[test]
+    fn no_packet_makes_it_panic() {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let now = Instant::now();
+        for round in 0..3_000 {
+            let (mut carrier, peer) = if round % 3 == 0 {
+                let mut caller = Carrier::new(true, &CustomParameters::default(), now);
+                let mut peer = Peer::recorded();
+                let init = peer.read(&caller.poll_packet().unwrap());
+                peer.learn(&init);
+                (caller, peer)
+            } else {
+                let (callee, peer, _) = opened_callee(now);
+                (callee, peer)
+            };
+            for _ in 0..8 {
+                let kinds = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 0x82, 0xc0, 0xc2, 0x40];
+                let kind = kinds[random.below(kinds.len())];
+                let value: Vec<u8> = (0..random.below(60)).map(|_| random.below(256) as u8).collect();
+                let mut packet = peer.packet(kind, random.below(256) as u8, &value);
+                for _ in 0..random.below(3) {
+                    let at = 12 + random.below(packet.len() - 12);
+                    packet[at] = random.below(256) as u8;
+                }
+                if random.below(8) == 0 {
+                    packet.truncate(random.below(packet.len()));
+                }
+                if packet.len() >= 12 {
+                    seal_checksum(&mut packet);
+                }
+                carrier.handle_packet(now, &packet);
+                while carrier.poll_packet().is_some() {}
+                while carrier.poll_message().is_some() {}
+            }
+            carrier.handle_timeout(now + Duration::from_secs(10));
+        }
+    }
+
+    const INIT_ACK: u8 = 2;
+    const COOKIE_ECHO: u8 = 10;
+    const COOKIE_ACK: u8 = 11;
+
+    /// An SCTP end written for these tests alone, with the numbers of a recorded ntgcalls call.
+    struct Peer {
+        tag: u32,
+        tsn: u32,
+        ssn: u16,
+        parameters: Vec<u8>,
+        their_tag: u32,
+    }
+
+    #[derive(Debug)]
+    struct Chunk {
+        tag: u32,
+        kind: u8,
+        value: Vec<u8>,
+    }
+
+    impl Peer {
+        fn recorded() -> Self {
+            let capture = include_str!("../../testdata/signaling/ntgcalls-13.0.0.json");
+            let capture: serde_json::Value = serde_json::from_str(capture).unwrap();
+            let packet = &capture["packets"][0];
+            let init = &packet["chunks"][0];
+            assert_eq!(init["chunk"], "INIT");
+            let peer = Self {
+                tag: init["init_tag"].as_u64().unwrap() as u32,
+                tsn: init["init_tsn"].as_u64().unwrap() as u32,
+                ssn: 0,
+                parameters: hex::decode(init["params"].as_str().unwrap()).unwrap(),
+                their_tag: 0,
+            };
+            // The capture's own checksum proves that the bytes are those of the wire.
+            let bytes = peer.init();
+            assert_eq!(bytes.len() as u64, packet["size"]);
+            let checksum = u32::from_be_bytes(bytes[8..12].try_into().unwrap());
+            assert_eq!(u64::from(checksum), packet["checksum"]);
+            peer
+        }
+
+        fn init(&self) -> Vec<u8> {
+            packet(0, INIT, 0, &[self.greeting(), self.parameters.clone()].concat())
+        }
+
+        fn init_ack(&self, cookie: &[u8]) -> Vec<u8> {
+            let head = [&[0, 7][..], &(cookie.len() as u16 + 4).to_be_bytes()].concat();
+            let value = [self.greeting(), head, cookie.to_vec()].concat();
+            packet(self.their_tag, INIT_ACK, 0, &value)
+        }
+
+        fn greeting(&self) -> Vec<u8> {
+            let (tag, tsn) = (self.tag.to_be_bytes(), self.tsn.to_be_bytes());
+            [&tag[..], &0x0050_0000_u32.to_be_bytes(), &[0xff; 4], &tsn].concat()
+        }
+
+        fn data(&mut self, message: &[u8]) -> Vec<u8> {
+            let (tsn, ssn) = (self.tsn.to_be_bytes(), self.ssn.to_be_bytes());
+            self.tsn = self.tsn.wrapping_add(1);
+            self.ssn += 1;
+            let value = [&tsn[..], &[0, 0], &ssn, &53_u32.to_be_bytes(), message].concat();
+            self.packet(0, 3, &value)
+        }
+
+        fn packet(&self, kind: u8, flags: u8, value: &[u8]) -> Vec<u8> {
+            packet(self.their_tag, kind, flags, value)
+        }
+
+        /// Checks header and checksum, and takes the first chunk.
+        fn read(&self, bytes: &[u8]) -> Chunk {
+            assert_eq!(bytes[..4], [0x13, 0x88, 0x13, 0x88]);
+            let mut again = bytes.to_vec();
+            seal_checksum(&mut again);
+            assert_eq!(again, bytes);
+            let length = u16::from_be_bytes(bytes[14..16].try_into().unwrap()) as usize;
+            Chunk {
+                tag: u32::from_be_bytes(bytes[4..8].try_into().unwrap()),
+                kind: bytes[12],
+                value: bytes[16..12 + length].to_vec(),
+            }
+        }
+
+        fn learn(&mut self, greeting: &Chunk) {
+            self.their_tag = u32::from_be_bytes(greeting.value[..4].try_into().unwrap());
+        }
+
+        fn user_message<'a>(&self, data: &'a Chunk) -> &'a [u8] {
+            assert_eq!((data.kind, data.tag), (0, self.tag));
+            assert_eq!(data.value[4..12], [0, 0, 0, 0, 0, 0, 0, 53]);
+            &data.value[12..]
+        }
+    }
+
+    fn opened_callee(now: Instant) -> (Carrier, Peer, Chunk) {
+        let mut callee = Carrier::new(false, &CustomParameters::default(), now);
+        let mut peer = Peer::recorded();
+        callee.handle_packet(now, &peer.init());
+        let answer = peer.read(&callee.poll_packet().unwrap());
+        peer.learn(&answer);
+        callee.handle_packet(now, &peer.packet(COOKIE_ECHO, 0, &cookie_in(&answer)));
+        assert_eq!(peer.read(&callee.poll_packet().unwrap()).kind, COOKIE_ACK);
+        (callee, peer, answer)
+    }
+
+    /// The state cookie among an INIT ACK's parameters (RFC 9260 section 3.3.3.1).
+    fn cookie_in(init_ack: &Chunk) -> Vec<u8> {
+        let mut rest = &init_ack.value[16..];
+        loop {
+            let length = u16::from_be_bytes(rest[2..4].try_into().unwrap()) as usize;
+            if rest[..2] == [0, 7] {
+                return rest[4..length].to_vec();
+            }
+            rest = &rest[length.next_multiple_of(4)..];
+        }
+    }
+
+    fn packet(tag: u32, kind: u8, flags: u8, value: &[u8]) -> Vec<u8> {
+        let length = (value.len() as u16 + 4).to_be_bytes();
+        let mut bytes = vec![0x13, 0x88, 0x13, 0x88];
+        bytes.extend(tag.to_be_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend([kind, flags, length[0], length[1]]);
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        seal_checksum(&mut bytes);
+        bytes
+    }
+
+    /// CRC32c, bit by bit (RFC 9260 appendix A).
+    fn seal_checksum(bytes: &mut [u8]) {
+        bytes[8..12].fill(0);
+        let mut crc = u32::MAX;
+        for byte in bytes.iter() {
+            crc ^= u32::from(*byte);
+            for _ in 0..8 {
+                crc = (crc >> 1) ^ (0x82f6_3b78 * (crc & 1));
+            }
+        }
+        bytes[8..12].copy_from_slice(&(!crc).to_le_bytes());
+    }
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 >> 11) as usize % bound
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::io::{Read, Write};
 
 use flate2::Compression;
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use flate2::read::{GzDecoder, ZlibDecoder};
 use flate2::write::GzEncoder;
 
 /// Longest inflated document, in bytes.
@@ -30,7 +30,7 @@ pub enum InflateError {
 /// Inflates what begins as gzip or zlib, and passes anything else through.
 pub(crate) fn inflate(document: &[u8]) -> Result<Cow<'_, [u8]>, InflateError> {
     match document {
-        [0x1f, 0x8b, ..] => read_all(document, MultiGzDecoder::new(document)),
+        [0x1f, 0x8b, ..] => read_all(document, GzDecoder::new(document)),
         [0x78, 0x9c, ..] => read_all(document, ZlibDecoder::new(document)),
         _ => Ok(Cow::Borrowed(document)),
     }
@@ -52,4 +52,50 @@ fn read_all<'a>(document: &[u8], decoder: impl Read) -> Result<Cow<'a, [u8]>, In
         return Err(InflateError::TooLong(document.len()));
     }
     Ok(Cow::Owned(inflated))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_gzip_inflates_to_its_document() {
+        let published = "1f8b0800000000000203ab567228a92c4855b252724ecc4bc94c492c49\
+            2d56d2514a4670aca2636b01c3e098a726000000";
+        let compressed = hex::decode(published).unwrap();
+        let document = inflate(&compressed).unwrap();
+        assert_eq!(document.as_ref(), br#"{"@type":"Candidates","candidates":[]}"#);
+    }
+
+    #[test]
+    fn what_is_compressed_here_has_a_gzip_header_and_inflates_again() {
+        let compressed = gzip(b"some document");
+        assert_eq!(compressed[..2], [0x1f, 0x8b]);
+        assert_eq!(inflate(&compressed).unwrap().as_ref(), b"some document");
+    }
+
+    #[test]
+    fn zlib_is_recognised_and_plain_text_passes() {
+        // Made by Python's zlib.compress(b"hello").
+        let zlib = hex::decode("789ccb48cdc9c90700062c0215").unwrap();
+        assert_eq!(inflate(&zlib).unwrap().as_ref(), b"hello");
+        assert_eq!(inflate(b"{}").unwrap().as_ref(), b"{}");
+        assert_eq!(inflate(b"").unwrap().as_ref(), b"");
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused() {
+        let mut compressed = gzip(&[b'x'; 100]);
+        compressed.truncate(15);
+        assert!(matches!(inflate(&compressed), Err(InflateError::Damaged { bytes: 15, .. })));
+        assert!(inflate(&[0x78, 0x9c, 1, 2, 3]).is_err());
+    }
+
+    #[test]
+    fn nothing_inflates_beyond_two_mebibytes() {
+        let exactly = gzip(&vec![0; MAX_INFLATED_BYTES]);
+        assert_eq!(inflate(&exactly).unwrap().len(), MAX_INFLATED_BYTES);
+        let beyond = gzip(&vec![0; MAX_INFLATED_BYTES + 1]);
+        assert!(matches!(inflate(&beyond), Err(InflateError::TooLong(_))));
+    }
 }

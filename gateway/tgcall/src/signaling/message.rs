@@ -317,3 +317,238 @@ mod numbers_as_text {
         Vec::<Loose<'_>>::deserialize(d)?.into_iter().map(loose).collect()
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant and no other")]
+mod tests {
+    use super::*;
+    use crate::signaling::compression::gzip;
+
+    #[test]
+    fn a_setup_is_written_as_official_applications_write_it() {
+        let text = r#"{"@type":"InitialSetup","ufrag":"GWzI","pwd":"iBwos7Ln9MHd9/5ufiSVpLgh","renomination":true,"fingerprints":[{"hash":"sha-256","setup":"actpass","fingerprint":"E2:DF:BC"}]}"#;
+        let message = Message::InitialSetup(InitialSetup {
+            ufrag: "GWzI".to_owned(),
+            pwd: "iBwos7Ln9MHd9/5ufiSVpLgh".to_owned(),
+            renomination: true,
+            fingerprints: vec![Fingerprint {
+                hash: "sha-256".to_owned(),
+                setup: Setup::ActPass,
+                fingerprint: "E2:DF:BC".to_owned(),
+            }],
+        });
+        assert_eq!(written(&message), text);
+        assert_eq!(Message::parse(text.as_bytes()).unwrap(), message);
+    }
+
+    #[test]
+    fn a_candidate_is_written_as_official_applications_write_it() {
+        let sdp = "candidate:2188442534 1 udp 2122194688 192.0.2.2 54804 typ host generation 0";
+        let message = Message::Candidates(Candidates::one(sdp));
+        let text = format!(r#"{{"@type":"Candidates","candidates":[{{"sdpString":"{sdp}"}}]}}"#);
+        assert_eq!(written(&message), text);
+        assert_eq!(Message::parse(text.as_bytes()).unwrap(), message);
+    }
+
+    #[test]
+    fn an_offer_keeps_text_numbers_and_every_mandatory_key() {
+        let text = concat!(
+            r#"{"@type":"NegotiateChannels","exchangeId":"3000473733","contents":["#,
+            r#"{"type":"audio","ssrc":"1270217670","#,
+            r#""payloadTypes":[{"id":111,"name":"opus","clockrate":48000,"channels":2,"#,
+            r#""feedbackTypes":[{"type":"transport-cc","subtype":""}],"#,
+            r#""parameters":{"minptime":"10","useinbandfec":"1"}}],"#,
+            r#""rtpExtensions":[{"id":2,"uri":"http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"}]}]}"#
+        );
+        let message = Message::parse(text.as_bytes()).unwrap();
+        assert_eq!(written(&message), text);
+        let Message::NegotiateChannels(offer) = message else {
+            panic!("another message");
+        };
+        assert_eq!(offer.exchange_id, 3_000_473_733);
+        assert_eq!(offer.contents[0].ssrc, 1_270_217_670);
+    }
+
+    #[test]
+    fn empty_lists_are_written_too() {
+        let content = Content {
+            kind: MediaKind::Audio,
+            ssrc: 7,
+            ssrc_groups: Vec::new(),
+            payload_types: vec![PayloadType {
+                id: 111,
+                name: "opus".to_owned(),
+                clockrate: 48_000,
+                channels: 2,
+                feedback_types: Vec::new(),
+                parameters: BTreeMap::new(),
+            }],
+            rtp_extensions: Vec::new(),
+        };
+        let message =
+            Message::NegotiateChannels(NegotiateChannels { exchange_id: 1, contents: vec![content] });
+        let expected = concat!(
+            r#"{"@type":"NegotiateChannels","exchangeId":"1","contents":[{"type":"audio","#,
+            r#""ssrc":"7","payloadTypes":[{"id":111,"name":"opus","clockrate":48000,"#,
+            r#""channels":2,"feedbackTypes":[],"parameters":{}}],"rtpExtensions":[]}]}"#
+        );
+        assert_eq!(written(&message), expected);
+    }
+
+    #[test]
+    fn a_media_state_is_written_whole_and_read_in_parts() {
+        let text = r#"{"@type":"MediaState","muted":true,"lowBattery":false,"videoState":"inactive","videoRotation":0,"screencastState":"inactive"}"#;
+        let muted = Message::MediaState(MediaState { muted: true, ..MediaState::default() });
+        assert_eq!(written(&muted), text);
+        for part in [r#"{"@type":"MediaState","muted":true}"#, text] {
+            assert_eq!(Message::parse(part.as_bytes()).unwrap(), muted);
+        }
+        let bare = Message::parse(br#"{"@type":"MediaState"}"#).unwrap();
+        assert_eq!(bare, Message::MediaState(MediaState::default()));
+        let later = br#"{"@type":"MediaState","videoState":"paused"}"#;
+        assert_eq!(Message::parse(later).unwrap(), bare);
+    }
+
+    #[test]
+    fn numbers_may_be_texts_and_texts_numbers() {
+        let loose = br#"{"contents":[{"ssrc":5,"type":"audio","ssrcGroups":
+            [{"semantics":"FID","ssrcs":[5,"6"]}],"payloadTypes":[{"id":"111","name":"opus",
+            "clockrate":"48000","feedbackTypes":[{"type":"nack"}],"parameters":
+            {"minptime":10,"useinbandfec":true},"new":[]}]}],"exchangeId":9,
+            "@type":"NegotiateChannels","extra":{"deep":[[]]}}"#;
+        let Message::NegotiateChannels(offer) = Message::parse(loose).unwrap() else {
+            panic!("another message");
+        };
+        assert_eq!(offer.exchange_id, 9);
+        let content = &offer.contents[0];
+        assert_eq!(content.ssrc, 5);
+        assert_eq!(content.ssrc_groups[0].ssrcs, [5, 6]);
+        let format = &content.payload_types[0];
+        assert_eq!((format.id, format.clockrate, format.channels), (111, 48_000, 0));
+        assert_eq!(format.feedback_types[0].subtype, "");
+        assert_eq!(format.parameters["minptime"], "10");
+        assert_eq!(format.parameters["useinbandfec"], "1");
+    }
+
+    #[test]
+    fn an_unknown_role_counts_as_actpass() {
+        let setup = |word: &str| {
+            let text = format!(
+                r#"{{"@type":"InitialSetup","ufrag":"a","pwd":"b","fingerprints":[{{"hash":"sha-256","setup":"{word}","fingerprint":"00"}}]}}"#
+            );
+            match Message::parse(text.as_bytes()).unwrap() {
+                Message::InitialSetup(setup) => (setup.fingerprints[0].setup, setup.renomination),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(setup("active"), (Setup::Active, false));
+        assert_eq!(setup("passive"), (Setup::Passive, false));
+        assert_eq!(setup("holdconn"), (Setup::ActPass, false));
+    }
+
+    #[test]
+    fn compressed_messages_are_read_whatever_the_version() {
+        let message = Message::Candidates(Candidates::one("candidate:1"));
+        let compressed = gzip(&message.to_json());
+        assert_eq!(Message::parse(&compressed).unwrap(), message);
+    }
+
+    #[test]
+    fn a_message_that_lacks_something_is_refused_whole() {
+        for text in [
+            "",
+            "null",
+            "{}",
+            "[",
+            r#"{"@type":"offer","sdp":"v=0"}"#,
+            r#"{"@type":"InitialSetup","ufrag":"a","fingerprints":[]}"#,
+            r#"{"@type":"Candidates"}"#,
+            r#"{"@type":"Candidates","candidates":[{"sdpMid":""}]}"#,
+            r#"{"@type":"NegotiateChannels","contents":[]}"#,
+            r#"{"@type":"NegotiateChannels","exchangeId":"x","contents":[]}"#,
+            r#"{"@type":"NegotiateChannels","exchangeId":"4294967296","contents":[]}"#,
+            r#"{"@type":"NegotiateChannels","exchangeId":-1,"contents":[]}"#,
+            r#"{"@type":"NegotiateChannels","exchangeId":1,"contents":[{"type":"text","ssrc":1}]}"#,
+            r#"{"@type":"MediaState","muted":"yes"}"#,
+        ] {
+            assert!(Message::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_recorded_message_is_read_and_written_again_without_loss() {
+        let mut read = 0;
+        for capture in CAPTURES {
+            let capture: serde_json::Value = serde_json::from_str(capture).unwrap();
+            for mut recorded in messages(&capture) {
+                let message = Message::parse(recorded.to_string().as_bytes()).unwrap();
+                // Keys that ntgcalls adds and nobody needs.
+                if let Some(candidates) = recorded.get_mut("candidates").and_then(|it| it.as_array_mut()) {
+                    for candidate in candidates {
+                        let candidate = candidate.as_object_mut().unwrap();
+                        candidate.retain(|key, _| key == "sdpString");
+                    }
+                }
+                let again: serde_json::Value = serde_json::from_slice(&message.to_json()).unwrap();
+                assert_eq!(again, recorded);
+                read += 1;
+            }
+        }
+        assert_eq!(read, 84);
+    }
+
+    #[test]
+    fn no_bytes_make_the_parser_panic() {
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let mut next = move || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random as usize
+        };
+        let capture: serde_json::Value = serde_json::from_str(CAPTURES[3]).unwrap();
+        let seeds: Vec<Vec<u8>> = messages(&capture)
+            .iter()
+            .map(|message| message.to_string().into_bytes())
+            .flat_map(|json| [gzip(&json), json])
+            .collect();
+        let mut parsed = 0;
+        for _ in 0..20_000 {
+            let mut bytes = seeds[next() % seeds.len()].clone();
+            for _ in 0..1 + next() % 4 {
+                let at = next() % bytes.len();
+                match next() % 3 {
+                    0 => bytes[at] = next() as u8,
+                    1 => bytes.truncate(at.max(1)),
+                    _ => drop(bytes.splice(at..at, *b"[9]")),
+                }
+            }
+            parsed += usize::from(Message::parse(&bytes).is_ok());
+        }
+        assert!(parsed > 100, "{parsed} parsed");
+    }
+
+    const CAPTURES: [&str; 6] = [
+        include_str!("../../testdata/signaling/ntgcalls-8.0.0.json"),
+        include_str!("../../testdata/signaling/ntgcalls-9.0.0.json"),
+        include_str!("../../testdata/signaling/ntgcalls-12.0.0.json"),
+        include_str!("../../testdata/signaling/ntgcalls-13.0.0.json"),
+        include_str!("../../testdata/signaling/ntgcalls-13.0.0-turn.json"),
+        include_str!("../../testdata/signaling/ntgcalls-13.0.0-reflector.json"),
+    ];
+
+    fn messages(capture: &serde_json::Value) -> Vec<serde_json::Value> {
+        let packets = capture["packets"].as_array().unwrap();
+        packets
+            .iter()
+            .flat_map(|packet| [&packet["messages"], &packet["chunks"]])
+            .filter_map(|parts| parts.as_array())
+            .flatten()
+            .filter_map(|part| part.get("json").cloned())
+            .collect()
+    }
+
+    fn written(message: &Message) -> String {
+        String::from_utf8(message.to_json()).unwrap()
+    }
+}

@@ -66,3 +66,41 @@ impl CustomParameters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_keys_are_read_and_unknown_ones_ignored() {
+        let read = CustomParameters::parse(
+            r#"{"network_signaling_nosctp":true,"network_use_mtproto":true,
+                "network_standalone_reflectors":true,"network_sctp_t1_init_ms":300,
+                "network_sctp_t1_cookie_ms":500,"network_sctp_max_backoff_ms":2000,
+                "network_kcp_experiment":true,"later":{"a":[1]}}"#,
+        );
+        let expected = CustomParameters {
+            signaling_without_sctp: true,
+            media_over_mtproto: true,
+            standalone_reflectors: true,
+            sctp_t1_init: Duration::from_millis(300),
+            sctp_t1_cookie: Duration::from_millis(500),
+            sctp_max_backoff: Duration::from_secs(2),
+        };
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn what_makes_no_sense_keeps_its_default() {
+        for text in [
+            "",
+            "null",
+            "[]",
+            "{",
+            r#"{"network_signaling_nosctp":"yes","network_sctp_t1_init_ms":-1}"#,
+            r#"{"network_sctp_t1_init_ms":0,"network_sctp_max_backoff_ms":1e12}"#,
+        ] {
+            assert_eq!(CustomParameters::parse(text), CustomParameters::default());
+        }
+    }
+}
