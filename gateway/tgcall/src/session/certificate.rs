@@ -33,7 +33,8 @@ impl Certificate {
     /// # Errors
     /// [`CertificateError`] if the cryptographic library fails.
     pub fn generate() -> Result<Self, CertificateError> {
-        let certificate = generate_self_signed_certificate().map_err(|error| CertificateError(error.to_string()))?;
+        let certificate =
+            generate_self_signed_certificate().map_err(|error| CertificateError(error.to_string()))?;
         // A cookie proves that an address is not forged; ICE has proved that already.
         let config = Config::builder()
             .use_server_cookie(false)
