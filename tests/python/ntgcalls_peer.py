@@ -1,0 +1,111 @@
+"""The far end of one Telegram call on ntgcalls, with a key that both sides were given.
+
+Arguments: JSON object {"socket", "key" (hex), "is_caller", "version", "tone_hz", "tone_ms", "wanted_hz"}.
+Signaling goes over the Unix stream socket: a length of four bytes, big-endian, then the packet.
+Commands:  {"do": "heard"} {"do": "quit"}
+Events, one JSON object a line on standard output: started, state (name), heard (tone_share, received_ms, wanted_hz).
+"""
+import asyncio
+import json
+import math
+import os
+import struct
+import sys
+import tempfile
+
+import numpy as np
+from ntgcalls import AudioDescription, MediaDescription, MediaSource, NTgCalls, StreamMode
+
+RATE = 48000
+CHUNK = RATE // 100
+SILENCE = 200
+PEER = 1001
+options = json.loads(sys.argv[1])
+
+
+def say(event, **fields):
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def tone_file():
+    t = np.arange(RATE * options["tone_ms"] // 1000)
+    file = tempfile.NamedTemporaryFile(suffix=".pcm", delete=False)
+    file.write((9000 * np.sin(2 * math.pi * options["tone_hz"] * t / RATE)).astype("<i2").tobytes())
+    file.close()
+    return file.name
+
+
+def microphone(source, path=""):
+    return MediaDescription(
+        microphone=AudioDescription(source, RATE, 1, path, False), speaker=None, camera=None, screen=None)
+
+
+def heard(frames):
+    """Milliseconds that sound, and the share of their energy within 5 Hz of the wanted tone."""
+    samples = np.frombuffer(b"".join(frames), dtype="<i2").astype(float)
+    chunks = samples[:len(samples) // CHUNK * CHUNK].reshape(-1, CHUNK)
+    sounding = np.flatnonzero(np.abs(chunks).mean(axis=1) > SILENCE)
+    if len(sounding) < 50:
+        return 0.0, 10 * len(sounding)
+    part = samples[sounding[0] * CHUNK:(sounding[-1] + 1) * CHUNK]
+    spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)))) ** 2
+    frequency = np.fft.rfftfreq(len(part), 1 / RATE)
+    near = spectrum[np.abs(frequency - options["wanted_hz"]) <= 5].sum()
+    return float(near / spectrum.sum()), 10 * len(sounding)
+
+
+async def lines():
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        yield json.loads(line)
+
+
+async def main():
+    loop = asyncio.get_running_loop()
+    reader, writer = await asyncio.open_unix_connection(options["socket"])
+    engine = NTgCalls()
+    frames = []
+
+    def send(packet):
+        writer.write(struct.pack(">I", len(packet)) + packet)
+
+    # Callbacks come on threads of the engine.
+    engine.on_signaling_data(lambda _, data: loop.call_soon_threadsafe(send, bytes(data)))
+    engine.on_connection_change(lambda _, info: loop.call_soon_threadsafe(
+        lambda name: say("state", name=name), str(info.state).rsplit(".", 1)[-1]))
+    engine.on_frames(lambda _, mode, device, new: frames.extend(bytes(frame.data) for frame in new))
+
+    await engine.create_p2p_call(PEER)
+    await engine.skip_exchange(PEER, bytes.fromhex(options["key"]), options["is_caller"])
+    tone = tone_file()
+    await engine.set_stream_sources(PEER, StreamMode.CAPTURE, microphone(MediaSource.FILE, tone))
+    await engine.set_stream_sources(PEER, StreamMode.PLAYBACK, microphone(MediaSource.EXTERNAL))
+    await engine.connect_p2p(PEER, [], [options["version"]], True, None)
+    say("started")
+
+    async def receive():
+        try:
+            while True:
+                length, = struct.unpack(">I", await reader.readexactly(4))
+                await engine.send_signaling_data(PEER, await reader.readexactly(length))
+        except asyncio.IncompleteReadError:
+            pass
+
+    receiving = asyncio.create_task(receive())
+    async for command in lines():
+        if command["do"] == "heard":
+            share, received_ms = heard(list(frames))
+            say("heard", tone_share=share, received_ms=received_ms)
+        elif command["do"] == "quit":
+            break
+    receiving.cancel()
+    os.unlink(tone)
+    await engine.stop(PEER)
+    # The engine's teardown at interpreter exit is not dependable.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+asyncio.run(main())
