@@ -45,7 +45,8 @@ pub(crate) struct Dialog {
 }
 
 impl Dialog {
-    /// The caller's dialog, from an answer to our INVITE (RFC 3261 section 12.1.2). `None` without a tag in its To.
+    /// The caller's dialog, from an answer to our INVITE (RFC 3261 section 12.1.2). A To without a tag counts as an
+    /// empty tag, as RFC 2543 peers write it.
     pub(crate) fn from_response(invite: &Request, response: &Response, fallback: SocketAddr) -> Option<Self> {
         let to = response.headers.to()?;
         let mut routes = response.headers.routes("Record-Route");
@@ -54,7 +55,7 @@ impl Dialog {
             id: DialogId {
                 call_id: invite.headers.call_id().to_owned(),
                 local_tag: invite.headers.from()?.tag()?.to_owned(),
-                remote_tag: to.tag()?.to_owned(),
+                remote_tag: to.tag().unwrap_or("").to_owned(),
             },
             local: invite.headers.first("From")?.to_owned(),
             remote: response.headers.first("To")?.to_owned(),

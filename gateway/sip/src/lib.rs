@@ -22,6 +22,8 @@ mod message;
 mod offer_answer;
 mod options;
 mod sdp;
+#[cfg(test)]
+mod second_opinion;
 mod seen;
 mod text;
 mod token;

@@ -129,7 +129,7 @@ impl Endpoint {
         let Some((request, destination, _)) = self.layer.invite(key) else { return };
         let Some(dialog) = Dialog::from_response(request, response, destination) else { return };
         let known = inviting.early.iter().any(|early| early.dialog.id == dialog.id);
-        if !known && inviting.early.len() < EARLY_LIMIT {
+        if !known && !dialog.remote_tag().is_empty() && inviting.early.len() < EARLY_LIMIT {
             self.dialogs.insert(dialog.id.clone(), id);
             inviting.early.push(Early { dialog, remote: None });
         }
@@ -159,7 +159,6 @@ impl Endpoint {
     fn invite_accepted(&mut self, now: Instant, id: CallId, key: &Key, response: &Response) {
         let Some((request, destination, _)) = self.layer.invite(key) else { return };
         let Some(mut dialog) = Dialog::from_response(request, response, destination) else {
-            tracing::warn!(call = id.0, "2xx without a tag in To: it cannot be acknowledged");
             return;
         };
         let mut ack = dialog.request(Method::Ack);
