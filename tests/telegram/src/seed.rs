@@ -44,11 +44,12 @@ impl Seed {
         Self { home_dc, dcs: addresses.iter().map(dc).collect() }
     }
 
-    /// Writes the file, or adds this seed's keys to what the file still holds. The file appears in one step.
+    /// Writes the file, or adds this seed's keys to those in the file that `ring` still knows. The file appears in
+    /// one step.
     ///
     /// # Errors
     /// When the directory cannot be written, or the file there is not a seed.
-    pub fn write(&self, dir: &Path) -> anyhow::Result<()> {
+    pub fn write(&self, dir: &Path, ring: &KeyRing) -> anyhow::Result<()> {
         let path = dir.join(FILE_NAME);
         let mut seed = self.clone();
         if path.exists() {
@@ -56,9 +57,10 @@ impl Seed {
             let old: Self =
                 serde_json::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
             for dc in &mut seed.dcs {
-                let left = old.dcs.iter().find(|known| known.id == dc.id && known.address == dc.address);
-                let left = left.map(|known| known.keys.clone()).unwrap_or_default();
-                dc.keys = left.into_iter().chain(std::mem::take(&mut dc.keys)).collect();
+                let left =
+                    old.dcs.iter().filter(|known| known.id == dc.id).flat_map(|known| known.keys.clone());
+                let good = left.filter(|key| is_known(ring, key));
+                dc.keys = good.chain(std::mem::take(&mut dc.keys)).collect();
             }
         }
         std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
@@ -69,5 +71,34 @@ impl Seed {
         file.write_all(b"\n")?;
         file.sync_all()?;
         std::fs::rename(&fresh, &path).with_context(|| format!("replace {}", path.display()))
+    }
+}
+
+fn is_known(ring: &KeyRing, key: &str) -> bool {
+    let mut bytes = [0; 256];
+    hex::decode_to_slice(key, &mut bytes).is_ok() && ring.known(KeyRing::id_of(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_keys_are_added_and_those_of_another_run_are_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let addresses = [(1, "127.0.0.1:4431".parse().unwrap()), (2, "127.0.0.1:4432".parse().unwrap())];
+        Seed::mint(2, &addresses, &KeyRing::default(), 3).write(dir.path(), &KeyRing::default()).unwrap();
+
+        let ring = KeyRing::default();
+        let first = Seed::mint(2, &addresses, &ring, 1);
+        first.write(dir.path(), &ring).unwrap();
+        Seed::mint(2, &addresses, &ring, 2).write(dir.path(), &ring).unwrap();
+
+        let text = std::fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
+        let seed: Seed = serde_json::from_str(&text).unwrap();
+        assert_eq!(seed.dcs.iter().map(|dc| dc.keys.len()).collect::<Vec<_>>(), [3, 3]);
+        assert_eq!(seed.dcs[1].keys[0], first.dcs[1].keys[0]);
+        assert_eq!(seed.dcs[1].keys[0].len(), 512);
+        assert_eq!((seed.home_dc, seed.dcs[0].address.as_str()), (2, "127.0.0.1:4431"));
     }
 }

@@ -95,7 +95,7 @@ impl TestTelegram {
     /// # Errors
     /// When the directory cannot be written, or the file there is not a seed.
     pub fn write_dc_seed(&self, dir: &Path, count: usize) -> anyhow::Result<()> {
-        Seed::mint(self.home_dc, &self.addresses(), &self.keys, count).write(dir)
+        Seed::mint(self.home_dc, &self.addresses(), &self.keys, count).write(dir, &self.keys)
     }
 
     /// Stops listening and closes all connections.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::calls::CallInfo;
+use super::call::CallInfo;
 use super::clock::Clock;
 use super::device::{self, Device};
 use super::dispatch;

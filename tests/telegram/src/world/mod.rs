@@ -6,6 +6,7 @@
 //! `METHOD_NOT_IMPLEMENTED`, as Telegram does.
 
 mod authorizations;
+mod call;
 mod calls;
 mod clock;
 mod contacts;
@@ -31,7 +32,7 @@ mod state;
 mod updates;
 mod users;
 
-pub use calls::{CallInfo, Ending, Stage};
+pub use call::{CallInfo, Ending, Stage};
 pub use device::{DEVICE_QUEUE, Device, DeviceHandle};
 pub use error::RpcError;
 pub use faults::{Action, Match, Rule, RuleInfo};

@@ -3,7 +3,8 @@
 use grammers_tl_types as tl;
 use sha2::{Digest, Sha256};
 
-use super::calls::{self, CONNECT_TIMEOUT, Call, Ending, RECEIVE_TIMEOUT, RING_TIMEOUT, Role, Side, Stage};
+use super::call::{Call, Ending, Role, Side, Stage};
+use super::calls::{self, CONNECT_TIMEOUT, RECEIVE_TIMEOUT, RING_TIMEOUT};
 use super::clock::{Due, unix_now};
 use super::dispatch::Ctx;
 use super::error::RpcError;
@@ -45,11 +46,11 @@ pub(crate) fn request_call(ctx: &mut Ctx<'_>, request: tl::functions::phone::Req
     let id = i64::from_le_bytes(prime::random()) & i64::MAX;
     let side = |user, key| Side { user, key, access_hash: i64::from_le_bytes(prime::random()) };
     let (admin, participant) = (side(caller, Some(ctx.caller.auth_key_id)), side(callee, None));
-    let call = Call::new(id, admin, participant, request.video, request.g_a_hash, protocol, settings);
+    let mut call = Call::new(id, admin, participant, request.video, request.g_a_hash, protocol, settings);
     let answer = call.waiting(Role::Admin);
     if ctx.state.calls.is_held(callee) {
+        call.offered = false;
         ctx.state.calls.insert(call);
-        ctx.state.calls.answered(callee, id);
         ctx.state.clock.after(BUSY_AFTER, Due::Occupied(id));
     } else {
         for key in ctx.state.keys.main_of(callee) {

@@ -10,7 +10,7 @@ use sha1::Digest as _;
 use tl::enums::{PhoneCall, Update};
 use tl::functions::phone as f;
 
-use super::calls::{Ending, Stage};
+use super::call::{Ending, Stage};
 use super::device::DeviceHandle;
 use super::error::RpcError;
 use super::handle::World;

@@ -2,7 +2,7 @@
 
 use grammers_tl_types as tl;
 
-use super::calls::Call;
+use super::call::Call;
 use super::clock::unix_now;
 use super::contacts::peer;
 use super::state::State;

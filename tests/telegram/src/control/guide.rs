@@ -1,0 +1,66 @@
+//! `GET /`: the endpoints, for a person.
+
+/// The page.
+pub(crate) async fn guide() -> &'static str {
+    GUIDE
+}
+
+const GUIDE: &str = r#"This is a test Telegram. Bodies and answers are JSON; send -H 'content-type: application/json'.
+
+where things are
+  GET    /addresses                              data centres and their addresses
+  GET    /public-key                             the RSA key that clients must trust (PKCS#1 PEM)
+  POST   /seed                                   {"dir": "/path", "keys": 1}: more keys into dir/dc-seed.json
+
+users
+  GET    /users
+  POST   /users                                  {"phone": "+79990000001", "first_name": "Anna"} and optionally
+                                                 username, last_name, password, id, dc, puppet: true
+  POST   /users/ID                               {"deactivated": true} {"outdated": true} {"password": "x", or ""}
+  POST   /users/ID/privacy                       {"kind": "phone_call" | "phone_p2p" | "phone_number" | "added_by_phone",
+                                                  "audience": "everybody" | "contacts" | "nobody"}
+  POST   /users/ID/block                         {"other": ID, "blocked": true}
+  GET    /login-code?phone=79990000001           the code that was just "sent"
+  DELETE /login-code?phone=79990000001           let it expire
+
+sessions
+  GET    /keys                                   who is logged in where
+  POST   /keys/KEY/revoke, /users/ID/revoke      {"text": "SESSION_REVOKED" | "AUTH_KEY_UNREGISTERED"}
+  POST   /keys/KEY/forget                        its next message gets transport error -404
+  POST   /users/ID/drop-connections              close them; the sessions stay
+  POST   /users/ID/black-hole                    say nothing more on them
+  POST   /users/ID/new-session                   new_session_created in mid-life
+  POST   /users/ID/skip-seq                      {"count": 1}: a gap in seq
+  POST   /users/ID/too-long                      updatesTooLong
+
+calls; a puppet is a device that does what you say, made when first used
+  GET    /calls                                  all calls
+  POST   /users/ID/puppet                        let the user have one (incoming calls reach it from now on)
+  GET    /users/ID/calls                         the calls its puppet sees
+  POST   /users/ID/calls                         {"to": ID, "video": false}: dial
+  POST   /users/ID/calls/CALL/receive            it rings here
+  POST   /users/ID/calls/CALL/accept             answer
+  POST   /users/ID/calls/CALL/discard            {"reason": "hangup" | "busy" | "missed" | "disconnect", "duration": 3}
+  POST   /users/ID/calls/CALL/signal             {"hex": "00ff"}
+  POST   /users/ID/next-call                     settings for the next call to or from the user, as in /settings "calls"
+  POST   /calls/CALL/settings                    the same for a call not confirmed yet
+
+how the world behaves
+  GET    /settings
+  POST   /settings                               any part of it, e.g. {"call_updates": "short" | "updates" | "sequenced",
+                                                  "calls": {"p2p_allowed": false, "versions": "best" | "all"}}
+  POST   /timers                                 {"scale": 0.1}: ten times faster
+
+faults; the first rule that matches acts
+  GET    /faults
+  POST   /faults                                 {"match": {"user", "auth_key_id", "method", "nth", "times"}, "action": {"do": ...}}
+         on requests                             error (code, message), delay (ms), silence, lose_answer, close, reset,
+                                                 black_hole, transport_error (code), bad_msg (code), bad_server_salt
+         on pushes (method: updatePhoneCall,     drop_push, duplicate_push, reorder_push, delay_push (ms)
+           phoneCallAccepted, ...)
+  DELETE /faults, /faults/ID
+
+what arrived
+  GET    /journal?after=0&method=phone.requestCall&user=ID
+  DELETE /journal
+"#;
