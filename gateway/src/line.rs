@@ -68,13 +68,13 @@ pub(crate) enum Mode {
 struct Trunk {
     endpoint: Endpoint,
     socket: UdpSocket,
+    pbx: SocketAddr,
 }
 
 /// A line at work.
 pub(crate) struct Line {
     house: House,
     settings: LineSettings,
-    mode: Mode,
     trunk: Option<Trunk>,
     account: Account,
     notices: mpsc::Receiver<Notice>,
@@ -124,7 +124,6 @@ impl Line {
         Ok(Self {
             house,
             settings,
-            mode,
             trunk,
             account,
             notices,
@@ -277,7 +276,8 @@ impl Line {
                 Cause::from(&error)
             }
             (None, Ok(person)) => {
-                let trunk = TrunkLeg::from_pbx(Arc::clone(&self.house.rtp_ports), remote);
+                let Some(pbx) = self.trunk.as_ref().map(|trunk| trunk.pbx.ip()) else { return };
+                let trunk = TrunkLeg::from_pbx(Arc::clone(&self.house.rtp_ports), pbx, remote);
                 let key = self.calls.reserve(Direction::ToTelegram, Some(dialled));
                 self.calls.bind_sip(key, sip);
                 return self.begin(key, Opening::ToTelegram { person, trunk });
@@ -325,9 +325,9 @@ impl Line {
         }
         let key = self.calls.reserve(Direction::FromTelegram, None);
         self.calls.bind_telegram(clock::now(), key, call.id);
-        let trunk = match self.mode {
-            Mode::Trunk => TrunkLeg::to_pbx(Arc::clone(&self.house.rtp_ports)),
-            Mode::Echo => TrunkLeg::Echo,
+        let trunk = match &self.trunk {
+            Some(trunk) => TrunkLeg::to_pbx(Arc::clone(&self.house.rtp_ports), trunk.pbx.ip()),
+            None => TrunkLeg::Echo,
         };
         let invite = Box::new(self.invite(key, &caller));
         self.begin(key, Opening::FromTelegram { call, g_a_hash, caller, trunk, invite });
@@ -482,7 +482,7 @@ impl Trunk {
             ring_limit: settings.ring_limit + HEARTBEAT,
             seed: clock::random(),
         };
-        Ok(Self { endpoint: Endpoint::new(config, clock::now()), socket })
+        Ok(Self { endpoint: Endpoint::new(config, clock::now()), socket, pbx: peer })
     }
 
     fn send_all(&mut self) {

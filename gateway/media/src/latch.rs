@@ -1,20 +1,22 @@
 //! Whose packets a call takes, and where it sends its own: symmetric RTP with a latch (RFC 4961, against RTP bleed).
 //!
-//! The address of the peer's SDP is believed first. Only when it stays silent may another port of the same host take
-//! its place, and it yields as soon as the announced one speaks. After that nobody else gets in until the peer makes a
-//! new offer.
+//! The address of the peer's SDP is believed first. A peer with several addresses may send from the one that signals
+//! instead, from the announced port. Only when both stay silent may another port of these hosts take their place, and
+//! whoever it is yields as soon as the announced address speaks. After that nobody else gets in until the peer makes a new
+//! offer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::rtp::Packet;
 
-/// How long the announced address has the call to itself before another port of its host may take it.
+/// How long the announced port has the call to itself before another port of its host may take it.
 pub const PREFERENCE: Duration = Duration::from_secs(1);
 
 /// The one source of a call's media on one side.
 #[derive(Debug)]
 pub struct Latch {
+    signals_from: IpAddr,
     announced: SocketAddr,
     payload_type: u8,
     since: Instant,
@@ -23,9 +25,9 @@ pub struct Latch {
 }
 
 impl Latch {
-    /// Expects packets of `payload_type` from the address in the peer's SDP.
-    pub fn new(now: Instant, announced: SocketAddr, payload_type: u8) -> Self {
-        Self { announced, payload_type, since: now, latched: None, intruders: 0 }
+    /// Expects packets of `payload_type` from the address in the SDP of the peer, who signals from `signals_from`.
+    pub fn new(now: Instant, signals_from: IpAddr, announced: SocketAddr, payload_type: u8) -> Self {
+        Self { signals_from, announced, payload_type, since: now, latched: None, intruders: 0 }
     }
 
     /// The peer made a new offer or answer. The same address keeps what was latched.
@@ -43,10 +45,12 @@ impl Latch {
         if self.latched == Some(source) {
             return true;
         }
+        let is_peers = [self.announced.ip(), self.signals_from].contains(&source.ip());
         let eligible = source == self.announced
             || self.latched.is_none()
-                && source.ip() == self.announced.ip()
-                && now.saturating_duration_since(self.since) >= PREFERENCE;
+                && is_peers
+                && (source.port() == self.announced.port()
+                    || now.saturating_duration_since(self.since) >= PREFERENCE);
         let valid = Packet::read(datagram).is_ok_and(|packet| packet.payload_type == self.payload_type);
         if eligible && valid {
             tracing::debug!(%source, announced = %self.announced, "latched");
@@ -118,6 +122,17 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_with_two_addresses_is_heard_at_once_from_the_one_that_signals() {
+        let start = Instant::now();
+        let mut latch = Latch::new(start, from("192.0.2.1:0").ip(), announced(), 107);
+        assert!(!latch.accept(start, from("192.0.2.1:4002"), &OPUS), "not from another port");
+        assert!(latch.accept(start, from("192.0.2.1:4000"), &OPUS));
+        assert_eq!(latch.target(), from("192.0.2.1:4000"));
+        assert!(latch.accept(start, announced(), &OPUS), "the announced address comes first all the same");
+        assert_eq!(latch.target(), announced());
+    }
+
+    #[test]
     fn another_host_never_gets_a_turn() {
         let (mut latch, start) = latch();
         assert!(!latch.accept(start + PREFERENCE * 60, from("127.0.0.2:4000"), &OPUS));
@@ -153,7 +168,7 @@ mod tests {
 
     fn latch() -> (Latch, Instant) {
         let start = Instant::now();
-        (Latch::new(start, announced(), 107), start)
+        (Latch::new(start, announced().ip(), announced(), 107), start)
     }
 
     fn announced() -> SocketAddr {

@@ -1,6 +1,6 @@
 //! The trunk side of one call as its task sees it: words for the line's SIP endpoint, and an RTP socket.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,6 +37,8 @@ pub(crate) enum TrunkLeg {
 /// A leg to the PBX.
 pub(crate) struct PbxLeg {
     ports: Arc<RtpPorts>,
+    /// Where the PBX signals from.
+    pbx: IpAddr,
     socket: Option<UdpSocket>,
     latch: Option<Latch>,
     remote: Option<RemoteAudio>,
@@ -54,9 +56,10 @@ enum Progress {
 
 impl TrunkLeg {
     /// A call that the PBX placed; `offer` is its side of the audio.
-    pub(crate) fn from_pbx(ports: Arc<RtpPorts>, offer: Option<RemoteAudio>) -> Self {
+    pub(crate) fn from_pbx(ports: Arc<RtpPorts>, pbx: IpAddr, offer: Option<RemoteAudio>) -> Self {
         Self::Pbx(Box::new(PbxLeg {
             ports,
+            pbx,
             socket: None,
             latch: None,
             remote: offer,
@@ -65,9 +68,10 @@ impl TrunkLeg {
     }
 
     /// A call that the PBX is to get.
-    pub(crate) fn to_pbx(ports: Arc<RtpPorts>) -> Self {
+    pub(crate) fn to_pbx(ports: Arc<RtpPorts>, pbx: IpAddr) -> Self {
         Self::Pbx(Box::new(PbxLeg {
             ports,
+            pbx,
             socket: None,
             latch: None,
             remote: None,
@@ -121,7 +125,7 @@ impl TrunkLeg {
         let Self::Pbx(leg) = self else { return };
         match &mut leg.latch {
             Some(latch) => latch.expect(now, audio.rtp, audio.receive_payload_type),
-            None => leg.latch = Some(Latch::new(now, audio.rtp, audio.receive_payload_type)),
+            None => leg.latch = Some(Latch::new(now, leg.pbx, audio.rtp, audio.receive_payload_type)),
         }
         leg.remote = Some(audio);
     }
