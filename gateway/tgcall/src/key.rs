@@ -76,7 +76,7 @@ pub enum KeyError {
 
 /// A checked group: the generator and the prime of `messages.getDhConfig`.
 ///
-/// Checking an unknown prime takes seconds; keep the checked value as long as the server keeps
+/// Checking an unknown prime costs as much as ten powers; keep the checked value as long as the server keeps
 /// answering `dhConfigNotModified`, and compare with [`DhParameters::prime`] otherwise.
 #[derive(Clone)]
 pub struct DhParameters {

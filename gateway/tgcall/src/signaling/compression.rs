@@ -98,4 +98,17 @@ mod tests {
         let beyond = gzip(&vec![0; MAX_INFLATED_BYTES + 1]);
         assert!(matches!(inflate(&beyond), Err(InflateError::TooLong(_))));
     }
+
+    #[test]
+    fn no_more_is_inflated_than_can_be_allowed() {
+        struct Bomb(usize);
+        impl Read for Bomb {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                self.0 += buffer.len();
+                assert!(self.0 <= 2 * MAX_INFLATED_BYTES, "still reading");
+                Ok(buffer.len())
+            }
+        }
+        assert!(matches!(read_all(&[], Bomb(0)), Err(InflateError::TooLong(0))));
+    }
 }
