@@ -1,1 +1,19 @@
-//! Placeholder
+//! Far ends and stages of end-to-end tests: Telegram users, phones, and a gateway between them.
+//!
+//! A [`stage`] starts a whole world (test Telegram, state directory, gateway process); [`light_user`] and [`pbx`] are the
+//! built-in far ends, [`independent_user`] and [`baresip`] the foreign ones. Nobody imports this crate.
+
+pub mod baresip;
+pub mod clock;
+pub mod control;
+pub mod gateway;
+pub mod heard;
+pub mod independent_user;
+pub mod light_user;
+pub mod measure;
+pub mod netns;
+pub mod pbx;
+pub mod player;
+pub mod ports;
+pub mod stage;
+pub mod tone;

@@ -1,0 +1,259 @@
+//! baresip as the phone behind the PBX: started with a configuration of its own, driven over its control port.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::ports;
+
+/// How long baresip may take to open its control port.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// A running baresip with one account that needs no registrar.
+pub struct Baresip {
+    child: Child,
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
+    unread: Vec<u8>,
+    dir: TempDir,
+    /// Where it listens for SIP.
+    pub sip: std::net::SocketAddr,
+}
+
+/// What the phone is like.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The tone it plays instead of a microphone.
+    pub tone_hz: u32,
+    /// Answers by itself; else [`Baresip::accept`] does.
+    pub answers: bool,
+    /// Packet duration it asks for.
+    pub ptime_ms: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { tone_hz: 440, answers: true, ptime_ms: 20 }
+    }
+}
+
+/// What the phone heard and said, from its own dumps and counters.
+#[derive(Debug)]
+pub struct Heard {
+    /// Decoded audio, mono.
+    pub samples: Vec<f32>,
+    pub rate_hz: u32,
+    /// Packets by baresip's own count.
+    pub packets_sent: u64,
+    pub packets_received: u64,
+    pub lost: u64,
+}
+
+impl Baresip {
+    /// Starts the phone and waits until it can be driven.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub async fn start(options: &Options) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let (sip_port, control_port) = (ports::free_pair()?, ports::free()?);
+        let sip = std::net::SocketAddr::from(([127, 0, 0, 1], sip_port));
+        write_configuration(dir.path(), sip_port, control_port, options)?;
+        let log = std::fs::File::create(dir.path().join("baresip.log"))?;
+        let child = Command::new("baresip")
+            .arg("-f")
+            .arg(dir.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .context("baresip does not start: is the package baresip-core installed?")?;
+        let deadline = Instant::now() + START_LIMIT;
+        let stream = loop {
+            match TcpStream::connect(("127.0.0.1", control_port)).await {
+                Ok(stream) => break stream,
+                Err(_) if Instant::now() < deadline => sleep(Duration::from_millis(50)).await,
+                Err(error) => {
+                    let log = std::fs::read_to_string(dir.path().join("baresip.log")).unwrap_or_default();
+                    return Err(error)
+                        .with_context(|| format!("baresip's control port stays closed; its log:\n{log}"));
+                }
+            }
+        };
+        let (reader, writer) = stream.into_split();
+        Ok(Self { child, reader, writer, unread: Vec::new(), dir, sip })
+    }
+
+    /// Calls a SIP address.
+    ///
+    /// # Errors
+    /// When the control connection is gone.
+    pub async fn dial(&mut self, uri: &str) -> anyhow::Result<()> {
+        self.command("dial", uri).await
+    }
+
+    /// Answers the ringing call.
+    ///
+    /// # Errors
+    /// When the control connection is gone.
+    pub async fn accept(&mut self) -> anyhow::Result<()> {
+        self.command("accept", "").await
+    }
+
+    /// Ends or refuses the current call.
+    ///
+    /// # Errors
+    /// When the control connection is gone.
+    pub async fn hang_up(&mut self) -> anyhow::Result<()> {
+        self.command("hangup", "").await
+    }
+
+    /// Waits for an event such as `CALL_INCOMING`, `CALL_RINGING`, `CALL_ESTABLISHED` or `CALL_CLOSED`.
+    ///
+    /// # Errors
+    /// When it does not come in time; names what came instead.
+    pub async fn wait_for(&mut self, kind: &str, limit: Duration) -> anyhow::Result<Value> {
+        let mut seen = Vec::new();
+        let waiting = async {
+            loop {
+                let message = self.message().await?;
+                if message.get("event") == Some(&Value::Bool(true)) {
+                    let name = message["type"].as_str().unwrap_or_default();
+                    if name == kind {
+                        return anyhow::Ok(message);
+                    }
+                    seen.push(format!("{name}({})", message["param"].as_str().unwrap_or_default()));
+                }
+            }
+        };
+        match timeout(limit, waiting).await {
+            Ok(result) => result,
+            Err(_) => bail!("baresip did not report {kind} within {limit:?}; it reported {seen:?}"),
+        }
+    }
+
+    /// Stops the phone and reads what it heard.
+    ///
+    /// # Errors
+    /// When there was no call with audio.
+    pub async fn finish(mut self) -> anyhow::Result<Heard> {
+        self.command("quit", "").await.ok();
+        if timeout(Duration::from_secs(5), self.child.wait()).await.is_err() {
+            self.child.kill().await?;
+        }
+        let log = std::fs::read_to_string(self.dir.path().join("baresip.log"))?;
+        let dump = dump_file(self.dir.path(), "-dec.wav")
+            .with_context(|| format!("baresip decoded no audio; its log:\n{log}"))?;
+        let (samples, rate_hz) = read_wav(&dump)?;
+        let (packets_sent, packets_received) = counters(&log, "packets:").unwrap_or_default();
+        let (_, lost) = counters(&log, "lost:").unwrap_or_default();
+        Ok(Heard { samples, rate_hz, packets_sent, packets_received, lost })
+    }
+
+    /// The phone's log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("baresip.log")).unwrap_or_default()
+    }
+
+    /// Makes the phone vanish without a word, as a crash would.
+    ///
+    /// # Errors
+    /// When it is gone already.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    async fn command(&mut self, command: &str, params: &str) -> anyhow::Result<()> {
+        let text = json!({ "command": command, "params": params }).to_string();
+        let netstring = format!("{}:{text},", text.len());
+        Ok(self.writer.write_all(netstring.as_bytes()).await?)
+    }
+
+    async fn message(&mut self) -> anyhow::Result<Value> {
+        loop {
+            if let Some(colon) = self.unread.iter().position(|byte| *byte == b':') {
+                let length: usize = std::str::from_utf8(&self.unread[..colon])?.parse()?;
+                if self.unread.len() > colon + 1 + length {
+                    let body = self.unread[colon + 1..colon + 1 + length].to_vec();
+                    self.unread.drain(..colon + length + 2);
+                    return Ok(serde_json::from_slice(&body)?);
+                }
+            }
+            let read = self.reader.read_buf(&mut self.unread).await?;
+            ensure!(read > 0, "baresip closed its control connection");
+        }
+    }
+}
+
+fn write_configuration(
+    dir: &Path,
+    sip_port: u16,
+    control_port: u16,
+    options: &Options,
+) -> anyhow::Result<()> {
+    let shown = dir.display();
+    let config = format!(
+        "sip_listen 127.0.0.1:{sip_port}\n\
+         audio_source ausine,{hz}\naudio_player nil\n\
+         ausrc_srate 48000\nauplay_srate 48000\nausrc_channels 2\nauplay_channels 2\n\
+         ausrc_format s16\nauplay_format s16\nauenc_format s16\naudec_format s16\n\
+         audio_txmode poll\naudio_level no\naudio_buffer 20-160\nrtp_stats yes\nrtcp_mux no\n\
+         jitter_buffer_delay 5-10\nopus_stereo yes\nopus_sprop_stereo yes\n\
+         module_path /usr/lib/baresip/modules\nmodule opus.so\nmodule ausine.so\nmodule sndfile.so\n\
+         module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
+         ctrl_tcp_listen 127.0.0.1:{control_port}\nsnd_path {shown}\n",
+        hz = options.tone_hz,
+    );
+    std::fs::write(dir.join("config"), config)?;
+    let answer = if options.answers { "auto" } else { "manual" };
+    let account = format!(
+        "<sip:100@127.0.0.1:{sip_port}>;regint=0;audio_codecs=opus/48000/2;ptime={};answermode={answer}\n",
+        options.ptime_ms
+    );
+    std::fs::write(dir.join("accounts"), account)?;
+    std::fs::write(dir.join("contacts"), "")?;
+    Ok(())
+}
+
+fn dump_file(dir: &Path, ending: &str) -> anyhow::Result<PathBuf> {
+    let mut dumps: Vec<PathBuf> = std::fs::read_dir(dir)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.to_string_lossy().ends_with(ending))
+        .collect();
+    dumps.sort();
+    dumps.pop().context("there is no dump of decoded audio")
+}
+
+/// Reads 16-bit PCM of any channel count as mono; the header's sizes are not trusted, a killed writer leaves them 0.
+fn read_wav(path: &Path) -> anyhow::Result<(Vec<f32>, u32)> {
+    let bytes = std::fs::read(path)?;
+    ensure!(bytes.len() > 44 && &bytes[..4] == b"RIFF", "{} is no WAV file", path.display());
+    let field = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let channels = usize::from(u16::from_le_bytes([bytes[22], bytes[23]])).max(1);
+    let rate_hz = field(24);
+    let values: Vec<f32> = bytes[44..]
+        .chunks_exact(2)
+        .map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0)
+        .collect();
+    #[expect(clippy::cast_precision_loss, reason = "a handful of channels")]
+    let mono =
+        values.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32).collect();
+    Ok((mono, rate_hz))
+}
+
+/// The two numbers after a label of the statistics that baresip prints at the end of a call.
+fn counters(log: &str, label: &str) -> Option<(u64, u64)> {
+    let line = log.lines().rev().find(|line| line.trim_start().starts_with(label))?;
+    let mut numbers = line.split_whitespace().skip(1).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}

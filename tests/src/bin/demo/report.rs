@@ -1,0 +1,75 @@
+//! `target/demo/report.json`, and the same figures as a sentence.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use tgtrunk_tests::measure::{Way, Ways};
+
+/// How much each end must have played.
+const LEAST_SENT: Duration = Duration::from_millis(2500);
+
+/// The whole demo.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    pub calls: Vec<Call>,
+}
+
+/// One call.
+#[derive(Debug, Serialize)]
+pub(crate) struct Call {
+    pub direction: Direction,
+    /// From the caller's first word to sound that can flow both ways.
+    pub setup_ms: u64,
+    #[serde(flatten)]
+    pub ways: Ways,
+}
+
+/// Who called whom.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Direction {
+    TelegramToPbx,
+    PbxToTelegram,
+}
+
+impl Report {
+    /// Adds a call and tells its figures.
+    pub(crate) fn add(&mut self, direction: Direction, setup: Duration, ways: Ways) -> String {
+        let setup_ms = u64::try_from(setup.as_millis()).unwrap_or(u64::MAX);
+        self.calls.push(Call { direction, setup_ms, ways });
+        let told = |way: &Way| {
+            format!(
+                "{} ms of {} ms arrived, {:.1} % of it the tone of {} Hz",
+                way.received_ms,
+                way.sent_ms,
+                way.tone_share * 100.0,
+                way.tone_hz
+            )
+        };
+        format!(
+            "Set up in {setup_ms} ms. To the phone {}; to Telegram {}.",
+            told(&ways.to_pbx),
+            told(&ways.to_telegram)
+        )
+    }
+
+    /// Writes the file and says where it is.
+    pub(crate) fn write(&self) -> anyhow::Result<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
+        let dir = root.join("target/demo");
+        fs::create_dir_all(&dir)?;
+        fs::write(dir.join("report.json"), serde_json::to_string_pretty(self)? + "\n")?;
+        Ok(PathBuf::from("target/demo/report.json"))
+    }
+
+    /// Whether every call sounded as it should.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        for call in &self.calls {
+            call.ways.check(LEAST_SENT).with_context(|| format!("{:?}", call.direction))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! The media of one call of a light user: tgcall over a socket, prepared packets out, a ledger of what came in.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use grammers_tl_types as tl;
+use tgtrunk_media::{opus, rtp};
+use tgtrunk_test_telegram::world::DeviceHandle;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+
+use super::actor::Inside;
+use crate::clock::now;
+use crate::heard::Ledger;
+use crate::player::Player;
+
+const DATAGRAM_BYTES: usize = 2048;
+
+/// What a call's media is told.
+pub(super) enum ToMedia {
+    Signaling(Vec<u8>),
+    Mute(bool),
+    Close,
+}
+
+/// The media of one call.
+pub(super) struct Media {
+    pub(super) call: i64,
+    pub(super) peer: tl::types::InputPhoneCall,
+    pub(super) engine: tgcall::Call,
+    pub(super) socket: UdpSocket,
+    pub(super) local: SocketAddr,
+    pub(super) handle: DeviceHandle,
+    pub(super) heard: Ledger<i64>,
+    pub(super) player: Player,
+}
+
+impl Media {
+    pub(super) async fn run(mut self, mut words: mpsc::Receiver<ToMedia>, inside: mpsc::Sender<Inside>) {
+        let mut buffer = vec![0; DATAGRAM_BYTES];
+        let mut said_up = false;
+        loop {
+            if let Err(error) = self.drain().await {
+                tracing::warn!(call = self.call, error = format!("{error:#}"), "a light user's media ended");
+                return;
+            }
+            if !said_up && self.engine.is_connected() && self.engine.outgoing().is_some() {
+                said_up = true;
+                self.player.start(now());
+                inside.send(Inside::MediaUp(self.call)).await.ok();
+            }
+            let deadline =
+                [self.engine.poll_timeout(), self.player.poll_timeout()].into_iter().flatten().min();
+            let deadline = deadline.unwrap_or_else(|| now() + Duration::from_secs(60));
+            tokio::select! {
+                biased;
+                word = words.recv() => match word {
+                    Some(ToMedia::Signaling(data)) => self.engine.handle_signaling(now(), &data),
+                    Some(ToMedia::Mute(muted)) => self.player.mute(muted),
+                    Some(ToMedia::Close) => {
+                        self.engine.close(now());
+                        self.drain().await.ok();
+                        return;
+                    }
+                    None => return,
+                },
+                received = self.socket.recv_from(&mut buffer) => {
+                    if let Ok((length, source)) = received {
+                        self.datagram(source, &mut buffer[..length]);
+                    }
+                }
+                () = sleep_until(deadline.into()) => {
+                    self.engine.handle_timeout(now());
+                    self.play();
+                }
+            }
+        }
+    }
+
+    fn datagram(&mut self, source: SocketAddr, datagram: &mut [u8]) {
+        let Some(packet) = self.engine.handle_datagram(now(), source, self.local, datagram) else { return };
+        let Ok(packet) = rtp::Packet::read(packet) else { return };
+        let Some(duration) = opus::duration(packet.payload) else { return };
+        self.heard.received(self.call, duration, packet.payload);
+    }
+
+    fn play(&mut self) {
+        let Some(format) = self.engine.outgoing() else { return };
+        let Some((mut packet, duration)) = self.player.packet(now(), format.payload_type, format.ssrc) else {
+            return;
+        };
+        if let Some((_, remote)) = self.engine.protect(now(), &mut packet)
+            && self.socket.try_send_to(&packet, remote).is_ok()
+        {
+            self.heard.sent(self.call, duration);
+        }
+    }
+
+    async fn drain(&mut self) -> anyhow::Result<()> {
+        while let Some(transmit) = self.engine.poll_transmit() {
+            self.socket.try_send_to(&transmit.contents, transmit.destination).ok();
+        }
+        while let Some(data) = self.engine.poll_signaling() {
+            let request = tl::functions::phone::SendSignalingData { peer: self.peer.clone().into(), data };
+            let sent = self.handle.invoke(&request).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            ensure!(sent, "signaling is no longer taken");
+        }
+        while let Some(event) = self.engine.poll_event() {
+            if let tgcall::Event::Failed(failure) = event {
+                bail!("media failed: {failure}");
+            }
+        }
+        Ok(())
+    }
+}
