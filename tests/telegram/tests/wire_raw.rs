@@ -1,5 +1,7 @@
 //! The odd corners of the wire, by a client that can misbehave. Its cryptography is grammers', not the server's.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use grammers_tl_types::{Identifiable, Serializable, functions, types};

@@ -1,5 +1,7 @@
 //! Telethon, an independent client, makes keys and calls methods on every framing it knows.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

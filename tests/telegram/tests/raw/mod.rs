@@ -259,7 +259,7 @@ impl Raw {
             }
             framing => {
                 let padding = if framing.is_padded() { 7 } else { 0 };
-                out.extend((payload.len() as u32 + padding | mark).to_le_bytes());
+                out.extend(((payload.len() as u32 + padding) | mark).to_le_bytes());
                 out.extend(payload);
                 out.extend(&[0xaa; 7][..padding as usize]);
             }
@@ -306,7 +306,7 @@ impl Raw {
 
     /// Whether nothing at all comes for a while.
     pub(crate) async fn is_quiet(&mut self, time: Duration) -> bool {
-        matches!(timeout(time, self.read()).await, Err(_)) && self.others.is_empty()
+        timeout(time, self.read()).await.is_err() && self.others.is_empty()
     }
 
     /// Whether no answer comes for a while.

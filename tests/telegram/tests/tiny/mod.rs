@@ -14,6 +14,7 @@ pub(crate) struct Tiny {
     pub(crate) server: Server,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) world: Arc<World>,
+    #[allow(dead_code, reason = "not every test pushes")]
     pub(crate) pushes: mpsc::Sender<Push>,
 }
 
@@ -46,7 +47,6 @@ impl Tiny {
 
 impl World {
     /// How often a method was asked for.
-    #[allow(dead_code)]
     pub(crate) fn count(&self, constructor: u32) -> usize {
         self.calls
             .lock()
