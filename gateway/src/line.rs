@@ -232,8 +232,11 @@ impl Line {
             SipEvent::Answered { call, remote } => self.calls.tell_sip(call, Input::Answered(remote)),
             SipEvent::MediaChanged { call, remote } => self.calls.tell_sip(call, Input::MediaChanged(remote)),
             SipEvent::Refused { call, status, reason, .. } => {
-                self.calls
-                    .tell_sip(call, Input::TrunkEnded(rules::cause_of_refusal(status, reason.as_ref())));
+                let cause = match rules::cause_of_refusal(status, reason.as_ref()) {
+                    Cause::NoAnswer if status == 408 && self.lamps.peer_is_silent() => Cause::TrunkDead,
+                    cause => cause,
+                };
+                self.calls.tell_sip(call, Input::TrunkEnded(cause));
             }
             SipEvent::HungUp { call, reason } | SipEvent::Cancelled { call, reason } => {
                 self.calls.tell_sip(call, Input::TrunkEnded(rules::cause_of_reason(reason.as_ref())));
@@ -366,8 +369,7 @@ impl Line {
             bridge: rules::bridge_settings(&self.settings),
             media_timeout: self.settings.media_timeout,
         };
-        let name = self.settings.phone.as_str();
-        let handle = call::start(key, opening, self.shared.clone(), limits, self.say.clone(), name);
+        let handle = call::start(key, opening, self.shared.clone(), limits, self.say.clone());
         if let Some(info) = self.calls.begun(key, handle) {
             self.house.events.send(ControlEvent::Call(info)).ok();
         }

@@ -137,7 +137,7 @@ impl Lines {
                 return Err(error);
             }
         };
-        let span = tracing::info_span!("line", phone = tracing::field::Empty, sip_port = settings.sip_port);
+        let span = tracing::info_span!("line", sip_port = settings.sip_port);
         let task = tokio::spawn(tracing::Instrument::instrument(line.run(), span));
         tracing::info!(sip_port = settings.sip_port, "line opened");
         self.running.insert(phone, Running { settings, orders, status, task });

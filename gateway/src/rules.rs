@@ -29,8 +29,15 @@ pub(crate) fn dialled(dialled: &str, rule: &config::DialRule) -> Result<Person, 
         digits: rule.national_digits as usize,
         country_code: rule.country_code.clone(),
     });
-    let rule =
-        DialRule { min_phone_digits: rule.phone_from_digits as usize, national, ..DialRule::default() };
+    let rule = DialRule {
+        min_phone_digits: rule.phone_from_digits as usize,
+        bare_digits: match rule.few_digits {
+            config::FewDigits::Id => dial::BareDigits::Id,
+            config::FewDigits::Phone => dial::BareDigits::Phone,
+        },
+        national,
+        international_prefixes: rule.international_prefixes.clone(),
+    };
     dial::parse(dialled, &rule).map(|person| match person {
         dial::Person::Phone(number) => Person::Phone(number),
         dial::Person::Username(name) => Person::Username(name),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::{Action, Call as Bridge, Cause, Event, Leg, Record};
+use tgtrunk_config::CallId;
 use tgtrunk_media::{Incoming, Outcome, Relay, Side, Stream};
 use tgtrunk_sip::{Direction, Invite, RemoteAudio};
 use tgtrunk_telegram::{Person, Resolved};
@@ -117,7 +118,6 @@ pub(crate) fn start(
     shared: Shared,
     limits: Limits,
     said: mpsc::Sender<(u64, Said)>,
-    line: &str,
 ) -> Handle {
     let (sender, inputs) = mpsc::channel(BACKLOG);
     let now = clock::now();
@@ -125,7 +125,7 @@ pub(crate) fn start(
         Opening::ToTelegram { .. } => "pbx-to-telegram",
         Opening::FromTelegram { .. } => "telegram-to-pbx",
     };
-    let span = info_span!("call", id = key, line, direction, version = field::Empty);
+    let span = info_span!("call", id = %CallId(key), direction, version = field::Empty);
     let (caller, telegram, trunk, to_dial, to_invite, peer) = match opening {
         Opening::ToTelegram { person, trunk } => {
             (Leg::Trunk, TelegramLeg::outgoing(shared), trunk, Some(person), None, None)

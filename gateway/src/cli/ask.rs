@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use tgtrunk_config::control::{Answer, Ask, CallInfo, Heard, LineReader, Request, StatusReport, to_line};
-use tgtrunk_config::{CallId, Lamp, LineDraft, Phone, StateDir};
+use tgtrunk_config::{CallId, Lamp, LineDraft, Lines, Phone, StateDir};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
@@ -42,7 +42,7 @@ pub(crate) async fn calls(state: &StateDir, json: bool) -> anyhow::Result<()> {
     for call in calls.iter().filter(|_| !json) {
         let CallInfo { call: id, line, direction, state, peer, emoji, .. } = call;
         let who = peer.name.as_deref().or(peer.username.as_deref()).unwrap_or("-");
-        say(&format!("{} {line} {direction:?} {state:?} {who} {}", id.0, emoji.as_deref().unwrap_or("")));
+        say(&format!("{} {line} {direction:?} {state:?} {who} {}", id, emoji.as_deref().unwrap_or("")));
     }
     Ok(())
 }
@@ -51,8 +51,8 @@ pub(crate) async fn calls(state: &StateDir, json: bool) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When no such call is up.
-pub(crate) async fn hang_up(state: &StateDir, call: u64) -> anyhow::Result<()> {
-    ask(state, Ask::HangUp { call: CallId(call) }).await.map(drop)
+pub(crate) async fn hang_up(state: &StateDir, call: CallId) -> anyhow::Result<()> {
+    ask(state, Ask::HangUp { call }).await.map(drop)
 }
 
 /// Has the lines' files read again.
@@ -67,7 +67,7 @@ pub(crate) async fn reload(state: &StateDir) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Adds a line.
+/// Adds a line, to the running gateway or to its files.
 ///
 /// # Errors
 /// When the line is there already or its settings are wrong.
@@ -81,6 +81,11 @@ pub(crate) async fn add(
     if let Some(port) = sip_port {
         draft = draft.set("sip_port", port);
     }
+    if !runs(state).await {
+        let line = Lines::add(state, draft)?;
+        say(&format!("line {phone} is written, on port {}; it opens when the gateway runs", line.sip_port));
+        return Ok(());
+    }
     let Answer::Line(line) = ask(state, Ask::AddLine { line: draft }).await? else {
         bail!("the gateway answered something else")
     };
@@ -91,12 +96,23 @@ pub(crate) async fn add(
     Ok(())
 }
 
-/// Removes a line.
+/// Removes a line, from the running gateway or from its files.
 ///
 /// # Errors
 /// When there is no such line.
 pub(crate) async fn remove(state: &StateDir, phone: &Phone, keep_state: bool) -> anyhow::Result<()> {
-    ask(state, Ask::RemoveLine { phone: phone.clone(), keep_state }).await.map(drop)
+    if runs(state).await {
+        return ask(state, Ask::RemoveLine { phone: phone.clone(), keep_state }).await.map(drop);
+    }
+    if !state.line_file(phone).exists() {
+        bail!("there is no line {phone}");
+    }
+    Ok(if keep_state { state.retire_line(phone) } else { state.forget(phone) }?)
+}
+
+/// Whether a gateway listens; without one, lines are files only.
+async fn runs(state: &StateDir) -> bool {
+    UnixStream::connect(state.gateway_socket()).await.is_ok()
 }
 
 async fn ask(state: &StateDir, ask: Ask) -> anyhow::Result<Answer> {

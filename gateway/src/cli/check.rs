@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use tgtrunk_config::{Lines, Settings, StateDir};
+use tgtrunk_config::{Lines, Settings, StateDir, too_open};
 
 /// Prints every mistake of the settings and of the lines. The exit code is 0 when there is none.
 pub(crate) fn run(config: &Path, state: Option<&Path>) -> ExitCode {
@@ -16,6 +16,10 @@ pub(crate) fn run(config: &Path, state: Option<&Path>) -> ExitCode {
     };
     let state = StateDir::at(state.unwrap_or(&settings.gateway.state));
     let mut well = true;
+    if let Some(open) = too_open(config) {
+        well = false;
+        say(&open.to_string());
+    }
     match Lines::load(&state) {
         Ok(lines) => {
             for line in &lines.lines {

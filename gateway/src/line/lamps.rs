@@ -33,6 +33,11 @@ impl Lamps {
         self.peer = Some(reachable);
     }
 
+    /// Whether the PBX does not even answer OPTIONS.
+    pub(crate) fn peer_is_silent(&self) -> bool {
+        self.peer == Some(false)
+    }
+
     /// What the PBX is told about the line.
     pub(crate) fn availability(&self, stopping: bool) -> Availability {
         let cause = match &*self.account.borrow() {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use tgtrunk_config::{Phone, Settings, StateDir};
+use tgtrunk_config::{CallId, Phone, Settings, StateDir};
 use tokio::sync::broadcast;
 
 use crate::line::House;
@@ -59,7 +59,7 @@ enum Command {
     /// Ends a call on both sides.
     HangUp {
         /// Its number, as `calls` shows it.
-        call: u64,
+        call: CallId,
     },
     /// Reads the lines' files again; calls of unchanged lines go on.
     Reload,
