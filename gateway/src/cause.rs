@@ -45,3 +45,8 @@ pub(crate) fn ends_signaling(error: &InvokeError) -> bool {
 pub(crate) fn is_random_id_duplicate(error: &InvokeError) -> bool {
     error.is("RANDOM_ID_DUPLICATE")
 }
+
+/// Whether what we remember of a person no longer holds, so that they are worth looking up anew.
+pub(crate) fn is_stale_peer(error: &InvokeError) -> bool {
+    error.is("PEER_ID_INVALID") || error.is("USER_ID_INVALID")
+}

@@ -300,7 +300,16 @@ impl Line {
                         if video {
                             tracing::info!("a video call is taken as audio");
                         }
-                        let caller = user(&users, caller).unwrap_or_else(|| nobody(caller));
+                        let account = self.account.clone();
+                        let caller = user(&users, caller)
+                            .or_else(|| account.known(caller))
+                            .unwrap_or_else(|| nobody(caller));
+                        // Whoever called once can be called back by number, name or id.
+                        tokio::spawn(async move {
+                            if let Err(error) = account.remember(&users).await {
+                                tracing::warn!(%error, "a caller could not be remembered");
+                            }
+                        });
                         self.telegram_calls(call, caller, g_a_hash);
                     }
                     PhoneCall::Requested { .. } => {}

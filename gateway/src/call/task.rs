@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep_until};
 use tracing::{Instrument as _, Span, field, info_span};
 
-use super::telegram_leg::{LegEvent, Shared, Step, TelegramLeg};
+use super::steps::Step;
+use super::telegram_leg::{LegEvent, Shared, TelegramLeg};
 use super::trunk_leg::{SipWord, TrunkLeg};
 use crate::clock;
 use crate::net::{DATAGRAM_BYTES, receive_any};

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::key_agreement::{self, AgreementError, DhCache};
+use super::steps::{self, Requested, Step};
+use crate::key_agreement::DhCache;
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock, net};
 
@@ -53,23 +54,6 @@ pub(crate) enum LegEvent {
     Over(Cause),
     /// The end that was asked for is done.
     Released,
-}
-
-/// Outcome of work done away from the call's task.
-pub(crate) enum Step {
-    Requested(Result<Requested, Cause>),
-    Accepted(Result<(PhoneCall, CalleeExchange), Cause>),
-    Confirmed(Result<(PhoneCall, SharedKey, [u8; 256]), Cause>),
-    Agreed(Result<(SharedKey, Box<Established>), Cause>),
-    SignalingRefused(Cause),
-    Discarded,
-    Told,
-}
-
-pub(crate) struct Requested {
-    peer: Resolved,
-    exchange: CallerExchange,
-    answer: PhoneCall,
 }
 
 enum State {
@@ -166,7 +150,7 @@ impl TelegramLeg {
     pub(crate) fn dial(&mut self, person: Person) {
         self.state = State::Requesting;
         let shared = self.shared.clone();
-        self.spawn(async move { Step::Requested(request(&shared, person).await) });
+        self.spawn(async move { Step::Requested(steps::request(&shared, person).await) });
     }
 
     /// Lets the caller know that it rings here.
@@ -186,7 +170,7 @@ impl TelegramLeg {
         let State::Offered(call, g_a_hash) = &self.state else { return };
         let (call, g_a_hash, shared) = (*call, g_a_hash.clone(), self.shared.clone());
         self.state = State::Accepting(call);
-        self.spawn(async move { Step::Accepted(accept(&shared, call, g_a_hash).await) });
+        self.spawn(async move { Step::Accepted(steps::accept(&shared, call, g_a_hash).await) });
     }
 
     /// Ends the leg from our side. `talked` counts from connected media.
@@ -230,11 +214,13 @@ impl TelegramLeg {
                 self.state = State::Confirming(call);
                 self.events.push_back(LegEvent::Accepted);
                 let account = self.shared.account.clone();
-                self.spawn(async move { Step::Confirmed(confirm(&account, call, exchange, g_b).await) });
+                self.spawn(
+                    async move { Step::Confirmed(steps::confirm(&account, call, exchange, g_b).await) },
+                );
             }
             (State::Agreeing(call, exchange), PhoneCall::Established(established)) => {
                 self.state = State::Finishing(call);
-                self.spawn(async move { Step::Agreed(agree(exchange, established).await) });
+                self.spawn(async move { Step::Agreed(steps::agree(exchange, established).await) });
             }
             (State::Accepting(call), early @ PhoneCall::Established(_)) => {
                 self.state = State::Accepting(call);
@@ -505,72 +491,5 @@ fn send(sockets: &[(SocketAddr, UdpSocket)], local: SocketAddr, remote: SocketAd
     let Some((_, socket)) = sockets.iter().find(|(address, _)| *address == local) else { return };
     if let Err(error) = socket.try_send_to(packet, remote) {
         tracing::trace!(%error, "datagram not sent");
-    }
-}
-
-async fn request(shared: &Shared, person: Person) -> Result<Requested, Cause> {
-    let account = &shared.account;
-    let (peer, exchange) =
-        tokio::join!(account.resolve(person), key_agreement::begin_as_caller(&shared.dh, account));
-    let peer = peer.map_err(|error| cause::of_resolve(&error))?;
-    let exchange = exchange.map_err(|error| of_agreement(&error))?;
-    let hash = exchange.g_a_hash();
-    let mut answer = telegram::request_call(account, &peer, i32::from_le_bytes(clock::random()), &hash).await;
-    if answer.as_ref().is_err_and(cause::is_random_id_duplicate) {
-        answer = telegram::request_call(account, &peer, i32::from_le_bytes(clock::random()), &hash).await;
-    }
-    let answer = answer.map_err(|error| cause::of_invoke(&error))?;
-    Ok(Requested { peer, exchange, answer })
-}
-
-async fn accept(
-    shared: &Shared,
-    call: CallRef,
-    g_a_hash: Vec<u8>,
-) -> Result<(PhoneCall, CalleeExchange), Cause> {
-    let exchange = key_agreement::begin_as_callee(&shared.dh, &shared.account, g_a_hash)
-        .await
-        .map_err(|error| of_agreement(&error))?;
-    let answer = telegram::accept_call(&shared.account, call, &exchange.g_b())
-        .await
-        .map_err(|error| cause::of_invoke(&error))?;
-    Ok((answer, exchange))
-}
-
-async fn confirm(
-    account: &Account,
-    call: CallRef,
-    exchange: CallerExchange,
-    g_b: Vec<u8>,
-) -> Result<(PhoneCall, SharedKey, [u8; 256]), Cause> {
-    let (key, g_a) =
-        key_agreement::finish_as_caller(exchange, g_b).await.map_err(|error| of_agreement(&error))?;
-    let answer = telegram::confirm_call(account, call, &g_a, key.fingerprint())
-        .await
-        .map_err(|error| cause::of_invoke(&error))?;
-    Ok((answer, key, g_a))
-}
-
-async fn agree(
-    exchange: CalleeExchange,
-    established: Box<Established>,
-) -> Result<(SharedKey, Box<Established>), Cause> {
-    let key =
-        key_agreement::finish_as_callee(exchange, established.g_a_or_b.clone(), established.key_fingerprint)
-            .await
-            .map_err(|error| of_agreement(&error))?;
-    Ok((key, established))
-}
-
-fn of_agreement(error: &AgreementError) -> Cause {
-    match error {
-        AgreementError::Invoke(error) => cause::of_invoke(error),
-        AgreementError::Key(_)
-        | AgreementError::ServerRandom(_)
-        | AgreementError::NoParameters
-        | AgreementError::Stopped => {
-            tracing::warn!(%error, "no key was agreed");
-            Cause::Disconnected
-        }
     }
 }

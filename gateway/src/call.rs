@@ -1,5 +1,6 @@
 //! One call: the bridge's state machine with its two legs, in one task that owns all of it.
 
+mod steps;
 mod task;
 mod telegram_leg;
 mod trunk_leg;
