@@ -46,6 +46,8 @@ pub struct Options {
     pub app_version: String,
     /// ISO 639-1.
     pub lang_code: String,
+    /// How long one step of a login may take.
+    pub login_limit: Duration,
     /// How often Telegram is asked whether it is there.
     pub ping_every: Duration,
     /// How long it may take to answer that.
@@ -97,6 +99,7 @@ impl Options {
             system_version: std::env::consts::OS.to_owned(),
             app_version: env!("CARGO_PKG_VERSION").to_owned(),
             lang_code: "en".to_owned(),
+            login_limit: Duration::from_secs(20),
             ping_every: Duration::from_secs(15),
             ping_limit: Duration::from_secs(5),
             check_every: Duration::from_secs(60),
@@ -130,7 +133,7 @@ impl Account {
             health: Health::new(&session.standing()),
             settings: Settings::from(options),
             session: Arc::new(session),
-            peers,
+            peers: Arc::new(peers),
             turns: tokio::sync::Mutex::default(),
             link: watch::Sender::new(None),
             commands,
@@ -233,7 +236,8 @@ impl Account {
 
 impl Core {
     pub(crate) fn me(&self) -> Option<Resolved> {
-        self.peers.by_id(self.session.self_id()?)
+        let id = self.session.self_id().filter(|_| self.session.standing() == Standing::Authorized)?;
+        self.peers.by_id(id)
     }
 
     /// Tells Telegram that the session is over, if it can be told.
@@ -261,6 +265,7 @@ impl From<Options> for Settings {
             system_version: options.system_version,
             app_version: options.app_version,
             lang_code: options.lang_code,
+            login_limit: options.login_limit,
             ping_every: options.ping_every,
             ping_limit: options.ping_limit,
             check_every: options.check_every,

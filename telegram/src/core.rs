@@ -29,6 +29,7 @@ pub(crate) struct Settings {
     pub(crate) system_version: String,
     pub(crate) app_version: String,
     pub(crate) lang_code: String,
+    pub(crate) login_limit: Duration,
     pub(crate) ping_every: Duration,
     pub(crate) ping_limit: Duration,
     pub(crate) check_every: Duration,
@@ -41,7 +42,7 @@ pub(crate) struct Settings {
 pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) session: Arc<StoredSession>,
-    pub(crate) peers: Peers,
+    pub(crate) peers: Arc<Peers>,
     pub(crate) turns: Turns,
     pub(crate) health: Health,
     /// The running pool; `None` while it is being made.
@@ -96,6 +97,8 @@ impl Core {
 
     /// Makes the pool anew.
     pub(crate) fn restart(&self) {
+        // Requests wait for the new one from now on.
+        self.link.send_replace(None);
         // A full queue means that the pool is about to be made anew anyway.
         let _ = self.commands.try_send(Command::Restart);
     }

@@ -20,7 +20,7 @@ const SLOW: usize = 10_000;
 pub(crate) async fn run(core: Arc<Core>, mut parcels: mpsc::Receiver<Parcel>, notices: mpsc::Sender<Notice>) {
     let mut stop = core.stop.subscribe();
     let mut status = core.health.watch();
-    let mut lamp = Lamp::default();
+    let mut lamp = Lamp::of(&status.borrow_and_update());
     let mut seen = Seen::default();
     let mut waiting = VecDeque::new();
     loop {
@@ -49,9 +49,10 @@ pub(crate) async fn run(core: Arc<Core>, mut parcels: mpsc::Receiver<Parcel>, no
                     CallNews::Call { call, users } => {
                         let met = core.peers.meet(&users);
                         if !met.is_empty() {
-                            let core = Arc::clone(&core);
+                            // Not the core: it holds the lock of the file, and is to go when the account does.
+                            let peers = Arc::clone(&core.peers);
                             tokio::spawn(async move {
-                                if let Err(error) = core.peers.write(&met).await {
+                                if let Err(error) = peers.write(&met).await {
                                     warn!(%error, "could not remember people");
                                 }
                             });
@@ -76,26 +77,27 @@ struct Lamp {
 }
 
 impl Lamp {
+    fn of(status: &Status) -> Self {
+        match status {
+            Status::Green { since, .. } => Self { green_since: Some(*since), red: None },
+            Status::Red { reason } => Self { green_since: None, red: Some(reason.clone()) },
+            Status::Orange { .. } => Self::default(),
+        }
+    }
+
     fn change(&mut self, status: &Status) -> Vec<Notice> {
-        let green_since = match status {
-            Status::Green { since, .. } => Some(*since),
-            Status::Red { .. } | Status::Orange { .. } => None,
-        };
-        let red = match status {
-            Status::Red { reason } => Some(reason.clone()),
-            Status::Orange { .. } | Status::Green { .. } => None,
-        };
+        let now = Self::of(status);
+        let before = std::mem::replace(self, now);
         let mut notices = Vec::new();
         // Another `since` tells of an interruption that was too short to be seen.
-        if self.green_since != green_since {
-            notices.extend(self.green_since.map(|_| Notice::Disconnected));
-            notices.extend(green_since.map(|_| Notice::Connected));
+        if self.green_since != before.green_since {
+            notices.extend(before.green_since.map(|_| Notice::Disconnected));
+            notices.extend(self.green_since.map(|_| Notice::Connected));
         }
-        if self.red != red {
-            notices.extend(red.clone().map(|reason| Notice::Revoked { reason }));
+        // A login that is begun changes the reason, which is no news.
+        if before.red.is_none() {
+            notices.extend(self.red.clone().map(|reason| Notice::Revoked { reason }));
         }
-        self.green_since = green_since;
-        self.red = red;
         notices
     }
 }

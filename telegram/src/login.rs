@@ -18,8 +18,8 @@ use crate::session::{SessionError, Standing};
 use crate::status::Red;
 use crate::stream::store_state;
 
-/// How long one step may take.
-const LIMIT: Duration = Duration::from_secs(20);
+/// How long Telegram is waited for when a login is given up.
+const PARTING: Duration = Duration::from_secs(5);
 
 /// The steps of a login.
 #[derive(Debug, Clone)]
@@ -200,7 +200,7 @@ impl Login {
             }
             .into(),
         };
-        match self.core.invoke(&request, policy()).await {
+        match self.core.invoke(&request, self.policy()).await {
             Ok(sent) => self.code_sent(digits, sent).await,
             Err(error) => Err(self.failed(digits, error).await),
         }
@@ -217,7 +217,7 @@ impl Login {
             phone_code_hash: step.code_hash,
             reason: None,
         };
-        match self.core.invoke(&request, policy()).await {
+        match self.core.invoke(&request, self.policy()).await {
             Ok(sent) => self.code_sent(step.phone, sent).await,
             Err(error) => Err(self.failed(step.phone, error).await),
         }
@@ -236,7 +236,7 @@ impl Login {
             phone_code: Some(code),
             email_verification: None,
         };
-        match self.core.invoke(&request, policy()).await {
+        match self.core.invoke(&request, self.policy()).await {
             Ok(tl::enums::auth::Authorization::Authorization(authorization)) => {
                 self.complete(authorization.user).await
             }
@@ -263,7 +263,11 @@ impl Login {
         let mut again = true;
         loop {
             let proof = password::prove(self.password().await?, password.to_owned()).await?;
-            match self.core.invoke(&tl::functions::auth::CheckPassword { password: proof }, policy()).await {
+            match self
+                .core
+                .invoke(&tl::functions::auth::CheckPassword { password: proof }, self.policy())
+                .await
+            {
                 Ok(tl::enums::auth::Authorization::Authorization(authorization)) => {
                     return self.complete(authorization.user).await;
                 }
@@ -287,12 +291,16 @@ impl Login {
         if let Ok(step) = self.waiting_for_code().await {
             let request =
                 tl::functions::auth::CancelCode { phone_number: step.phone, phone_code_hash: step.code_hash };
-            if let Err(error) = self.core.invoke(&request, policy().within(Duration::from_secs(5))).await {
+            if let Err(error) = self.core.invoke(&request, self.policy().within(PARTING)).await {
                 info!(%error, "Telegram was not told that the login is given up");
             }
         }
         self.forget().await?;
         self.stage().await
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::call().within(self.core.settings.login_limit).for_anyone()
     }
 
     /// Whether the session's key is good for a login.
@@ -335,7 +343,7 @@ impl Login {
     async fn password(&self) -> Result<tl::types::account::Password, LoginError> {
         let tl::enums::account::Password::Password(password) = self
             .core
-            .invoke(&tl::functions::account::GetPassword {}, policy())
+            .invoke(&tl::functions::account::GetPassword {}, self.policy())
             .await
             .map_err(LoginError::from)?;
         Ok(password)
@@ -351,7 +359,7 @@ impl Login {
         self.core.peers.remember(&format!("id:{}", me.id), &me).await?;
         self.forget().await?;
         // If this is lost, the stream asks again.
-        if let Ok(state) = self.core.invoke(&tl::functions::updates::GetState {}, policy()).await {
+        if let Ok(state) = self.core.invoke(&tl::functions::updates::GetState {}, self.policy()).await {
             store_state(&self.core, state).await?;
         }
         self.core.health.logged_in();
@@ -363,6 +371,10 @@ impl Login {
     /// What the failure of a request means for the stored step.
     async fn failed(&self, phone: String, error: InvokeError) -> LoginError {
         let error = LoginError::from(error);
+        if error == LoginError::NoAnswer {
+            // Nobody watches the connection before the login; one that hangs would stop the next attempt too.
+            self.core.restart();
+        }
         let noted = match &error {
             LoginError::FloodWait { seconds } => self.note_flood(phone, *seconds).await,
             LoginError::CodeExpired | LoginError::StartAgain | LoginError::NumberUnregistered => {
@@ -455,10 +467,6 @@ impl Via {
     fn from_word(word: String) -> Self {
         Self::WORDS.iter().find(|(_, known)| *known == word).map_or(Self::App, |(via, _)| *via)
     }
-}
-
-fn policy() -> Policy {
-    Policy::call().within(LIMIT).for_anyone()
 }
 
 fn way(sent: &tl::enums::auth::SentCodeType) -> Result<(Via, Option<u32>), LoginError> {

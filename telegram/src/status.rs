@@ -149,6 +149,13 @@ impl Health {
         }
     }
 
+    /// The connection was closed. If something is amiss already, that says more.
+    pub(crate) fn lost(&self, cause: &str) {
+        if self.is_green() {
+            self.waiting(Orange::ConnectionLost { cause: cause.to_owned() });
+        }
+    }
+
     /// Something is amiss. Red stays red.
     pub(crate) fn waiting(&self, waits_for: Orange) {
         self.0.send_if_modified(|status| match status {

@@ -12,7 +12,6 @@ use tracing::{debug, warn};
 
 use crate::core::Core;
 use crate::notice::{Origin, Parcel};
-use crate::status::Orange;
 
 /// Passes on what one pool brings, until the pool is gone.
 pub(crate) async fn run(
@@ -29,7 +28,7 @@ pub(crate) async fn run(
                 let Some(updates) = updates else { break };
                 if matches!(updates, UpdatesLike::ConnectionClosed) {
                     debug!("the connection was closed");
-                    core.health.waiting(Orange::ConnectionLost { cause: "closed by Telegram".to_owned() });
+                    core.health.lost("closed by Telegram");
                     core.kick.notify_one();
                 }
                 for parcel in call_news(&updates) {

@@ -1,0 +1,309 @@
+//! Every way a login can go.
+
+use std::io::Cursor;
+
+use tgtrunk_telegram::terminal::{self, TerminalError};
+use tgtrunk_telegram::{
+    Account, Database, DatabaseError, Language, LoginError, OpenError, Red, Stage, Status, Via,
+};
+use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::world::{Action, Match, Unregistered};
+
+use crate::support::{ANNA, API_HASH, API_ID, BORIS, Open, Scene, stored};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_logs_in_and_the_lamp_turns_green() {
+    let scene = Scene::new().await;
+    let open = scene.open("anna").await;
+    assert_eq!(open.lamp(), Status::Red { reason: Red::NotLoggedIn });
+    let login = open.account.login();
+    assert_eq!(login.stage().await.unwrap(), Stage::Phone);
+    let stage = login.send_code("+7 900 111-22-33").await.unwrap();
+    assert_eq!(stage, Stage::Code { phone: ANNA.into(), via: Via::Sms, length: Some(5) });
+    let code = scene.world().pending_login_code(ANNA).unwrap();
+    let Stage::Done(me) = login.enter_code(&format!(" {}-{} ", &code[..2], &code[2..])).await.unwrap() else {
+        panic!("not done")
+    };
+    assert_eq!(me.id, scene.anna);
+    open.until_green().await;
+    assert_eq!(login.stage().await.unwrap(), Stage::Done(me));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_survives_a_restart_between_its_steps() {
+    let scene = Scene::new().await;
+    scene.world().set_password(scene.anna, Some("correct horse"));
+    let open = scene.open("anna").await;
+    open.account.login().send_code(ANNA).await.unwrap();
+    open.close().await;
+
+    let open = scene.open("anna").await;
+    assert!(matches!(open.account.login().stage().await.unwrap(), Stage::Code { .. }));
+    let code = scene.world().pending_login_code(ANNA).unwrap();
+    let stage = open.account.login().enter_code(&code).await.unwrap();
+    assert!(matches!(stage, Stage::Password { .. }), "{stage:?}");
+    open.close().await;
+
+    let open = scene.open("anna").await;
+    assert_eq!(open.account.login().stage().await.unwrap(), stage);
+    let stage = open.account.login().enter_password("correct horse").await.unwrap();
+    assert!(matches!(stage, Stage::Done(_)), "{stage:?}");
+    open.until_green().await;
+    open.close().await;
+    assert_eq!(stored::<i64>(&scene.database("anna"), "SELECT COUNT(*) FROM tg_login").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_code_may_be_mended_and_an_old_one_may_not() {
+    let scene = Scene::new().await;
+    let open = scene.open("anna").await;
+    let login = open.account.login();
+    assert_eq!(login.enter_code("12345").await.unwrap_err(), LoginError::CodeNotSent);
+    login.send_code(ANNA).await.unwrap();
+    let code = scene.world().pending_login_code(ANNA).unwrap();
+    let wrong = if code == "00000" { "11111" } else { "00000" };
+    assert_eq!(login.enter_code(wrong).await.unwrap_err(), LoginError::CodeWrong);
+    assert!(matches!(login.stage().await.unwrap(), Stage::Code { .. }));
+    assert!(scene.world().expire_login_code(ANNA));
+    assert_eq!(login.enter_code(&code).await.unwrap_err(), LoginError::CodeExpired);
+    assert_eq!(login.stage().await.unwrap(), Stage::Phone);
+    scene.log_in(&open.account, ANNA).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_may_be_mended() {
+    let scene = Scene::new().await;
+    scene.world().set_password(scene.anna, Some("correct horse"));
+    let open = scene.open("anna").await;
+    let login = open.account.login();
+    assert_eq!(login.enter_password("early").await.unwrap_err(), LoginError::PasswordNotAsked);
+    login.send_code(ANNA).await.unwrap();
+    login.enter_code(&scene.world().pending_login_code(ANNA).unwrap()).await.unwrap();
+    assert_eq!(login.enter_password("battery staple").await.unwrap_err(), LoginError::PasswordWrong);
+    assert_eq!(login.enter_password("").await.unwrap_err(), LoginError::PasswordWrong);
+    assert!(matches!(login.enter_password("correct horse").await.unwrap(), Stage::Done(_)));
+    open.until_green().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_sent_again_on_demand_and_given_up_on_demand() {
+    let scene = Scene::new().await;
+    let open = scene.open("anna").await;
+    let login = open.account.login();
+    assert_eq!(login.resend_code().await.unwrap_err(), LoginError::CodeNotSent);
+    login.send_code(ANNA).await.unwrap();
+    assert!(matches!(login.resend_code().await.unwrap(), Stage::Code { .. }));
+    login.resend_code().await.unwrap();
+    assert_eq!(login.resend_code().await.unwrap_err(), LoginError::CodeNotResent);
+    assert_eq!(login.cancel().await.unwrap(), Stage::Phone);
+    assert_eq!(scene.world().pending_login_code(ANNA), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_at_another_data_centre_is_followed_there() {
+    let scene = Scene::new().await;
+    let vera = NewUser { dc: Some(4), ..NewUser::new("79007778899", "Vera") };
+    let vera = scene.world().add_user(vera).unwrap();
+    let open = scene.open("vera").await;
+    scene.log_in(&open.account, "79007778899").await;
+    open.until_green().await;
+    let keys: Vec<_> = scene.world().keys().into_iter().filter(|key| key.user == Some(vera)).collect();
+    assert_eq!(keys.iter().map(|key| key.dc).collect::<Vec<_>>(), [4]);
+    open.close().await;
+    let open = scene.open("vera").await;
+    open.until_green().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_refusal_has_its_sentence() {
+    let scene = Scene::new().await;
+    let open = scene.open("anna").await;
+    let login = open.account.login();
+    let begins = |error: LoginError, beginning: &str| {
+        assert!(error.to_string().starts_with(beginning), "{error}");
+        assert!(error.to_string().ends_with('.'), "{error}");
+    };
+    begins(login.send_code("office").await.unwrap_err(), "This is not a phone number");
+    scene.world().ban_phone(ANNA);
+    begins(login.send_code(ANNA).await.unwrap_err(), "Telegram has banned this number");
+    scene.world().configure(|settings| settings.app = Some((API_ID + 1, API_HASH.into())));
+    begins(login.send_code(BORIS).await.unwrap_err(), "Telegram does not accept api_id");
+    scene.world().configure(|settings| settings.app = None);
+    for (code, word, beginning) in [
+        (400, "PHONE_NUMBER_INVALID", "This is not a phone number"),
+        (400, "PHONE_NUMBER_FLOOD", "Too many attempts with this number"),
+        (406, "UPDATE_APP_TO_LOGIN", "Telegram lets this number log in from its own app only"),
+        (400, "API_ID_PUBLISHED_FLOOD", "Telegram does not accept this api_id any more"),
+        (500, "AUTH_RESTART", "Telegram wants the login to begin again"),
+        (400, "SOMETHING_NEW", "Telegram refused: Telegram: 400 SOMETHING_NEW"),
+    ] {
+        let action = Action::Error { code, message: word.into() };
+        scene.world().add_fault(Match::method("auth.sendCode").once(), action);
+        begins(login.send_code(BORIS).await.unwrap_err(), beginning);
+    }
+    scene.world().set_deactivated(scene.boris, true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_without_account_is_told_so_in_both_forms_of_the_answer() {
+    let scene = Scene::new().await;
+    let open = scene.open("anna").await;
+    for form in [Unregistered::SignUpRequired, Unregistered::Unoccupied] {
+        scene.world().configure(|settings| settings.unregistered = form);
+        let login = open.account.login();
+        login.send_code("79990001122").await.unwrap();
+        let code = scene.world().pending_login_code("79990001122").unwrap();
+        assert_eq!(login.enter_code(&code).await.unwrap_err(), LoginError::NumberUnregistered);
+        assert_eq!(login.stage().await.unwrap(), Stage::Phone);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_telegram_asks_for_is_kept_over_a_restart() {
+    let scene = Scene::new().await;
+    let open = scene.open("anna").await;
+    let flood = Action::Error { code: 420, message: "FLOOD_WAIT_300".into() };
+    scene.world().add_fault(Match::method("auth.sendCode").once(), flood);
+    assert_eq!(
+        open.account.login().send_code(ANNA).await.unwrap_err(),
+        LoginError::FloodWait { seconds: 300 }
+    );
+    open.close().await;
+    let open = scene.open("anna").await;
+    let asked = scene.world().journal(0).len();
+    let LoginError::FloodWait { seconds } = open.account.login().send_code(ANNA).await.unwrap_err() else {
+        panic!("no wait")
+    };
+    assert!((290..=300).contains(&seconds), "{seconds}");
+    assert_eq!(scene.world().journal(0).len(), asked, "nothing was asked");
+    // Another number is another matter.
+    scene.log_in(&open.account, BORIS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_may_begin_again_while_somebody_is_logged_in() {
+    let scene = Scene::new().await;
+    let open = scene.anna().await;
+    let first = scene.key_of(scene.anna);
+    scene.log_in(&open.account, ANNA).await;
+    open.until_green().await;
+    let second = scene.key_of(scene.anna);
+    assert_ne!(first, second, "the old session is logged out, the new one has its own key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_that_is_used_up_is_said_to_be() {
+    let scene = Scene::new().await;
+    for nth in 0..8 {
+        scene.open(&format!("line {nth}")).await.close().await;
+    }
+    let options = scene.options("one too many").await;
+    let error = Account::open(options).await.unwrap_err();
+    assert!(matches!(error, OpenError::Seed(_)), "{error:?}");
+    assert!(error.to_string().contains("no unused key is left for home data centre 2"), "{error}");
+    scene.telegram.write_dc_seed(scene.seed().parent().unwrap(), 1).unwrap();
+    let open = scene.open("at last").await;
+    scene.log_in(&open.account, ANNA).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_on_the_same_session_is_refused() {
+    let scene = Scene::new().await;
+    let open = scene.anna().await;
+    let error = Database::open(scene.database("anna")).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::InUse { .. }), "{error:?}");
+    assert!(error.to_string().contains("one process per session"), "{error}");
+    drop(open);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_asks_for_what_is_needed_and_forgives_mistakes() {
+    let scene = Scene::new().await;
+    scene.world().set_password(scene.anna, Some("correct horse"));
+    scene.world().configure(|settings| settings.code_length = 5);
+    let open = scene.open("anna").await;
+    let (me, said) =
+        typed(&scene, &open, None, &["nonsense", ANNA, "@wrong", "@code", "oops", "correct horse"]).await;
+    assert_eq!(me.unwrap().id, scene.anna);
+    let lines: Vec<_> = said.lines().collect();
+    assert!(said.starts_with("Phone number with country code: This is not a phone number"), "{said}");
+    assert!(said.contains("Code from the text message (5 characters)"), "{said}");
+    assert!(said.contains("The code is wrong."), "{said}");
+    assert!(said.contains("The password is wrong."), "{said}");
+    assert!(lines.last().unwrap().contains("Logged in as Anna"), "{said}");
+    open.until_green().await;
+
+    let (me, said) = typed(&scene, &open, None, &["n"]).await;
+    assert_eq!(me.unwrap().id, scene.anna);
+    assert!(said.starts_with("Anna is logged in. Log out and log in again? [y/N]"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_given_the_number_asks_for_the_code_alone_and_keeps_a_half_done_login() {
+    let scene = Scene::new().await;
+    let open = scene.open("anna").await;
+    let (nobody, said) = typed(&scene, &open, Some(ANNA), &[]).await;
+    assert!(matches!(nobody.unwrap_err(), TerminalError::Ended), "{said}");
+    let (me, said) = typed(&scene, &open, Some(ANNA), &["@code"]).await;
+    assert_eq!(me.unwrap().id, scene.anna);
+    assert!(!said.contains("Phone number"), "{said}");
+    assert_eq!(scene.world().journal(0).iter().filter(|entry| entry.method == "auth.sendCode").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_ends_when_only_time_helps() {
+    let scene = Scene::new().await;
+    let open = scene.open("anna").await;
+    let flood = Action::Error { code: 420, message: "FLOOD_WAIT_31".into() };
+    scene.world().add_fault(Match::method("auth.sendCode"), flood);
+    let (nobody, said) = typed(&scene, &open, Some(ANNA), &["never read"]).await;
+    assert!(matches!(nobody.unwrap_err(), TerminalError::Login(LoginError::FloodWait { seconds: 31 })));
+    assert!(said.contains("Telegram asks to wait 31 seconds."), "{said}");
+}
+
+/// Runs the terminal's login with these lines typed; `@code` is the code that was sent, `@wrong` another one.
+async fn typed(
+    scene: &Scene,
+    open: &Open,
+    phone: Option<&str>,
+    lines: &[&str],
+) -> (Result<tgtrunk_telegram::Resolved, TerminalError>, String) {
+    let mut input =
+        Keyboard { world: scene.world().clone(), lines: lines.iter().map(|line| line.to_string()).collect() };
+    let mut output = Cursor::new(Vec::new());
+    let result = terminal::log_in(&open.account, phone, Language::English, &mut input, &mut output).await;
+    (result, String::from_utf8(output.into_inner()).unwrap())
+}
+
+/// A person who looks at their phone before typing the code.
+struct Keyboard {
+    world: tgtrunk_test_telegram::World,
+    lines: std::collections::VecDeque<String>,
+}
+
+impl std::io::Read for Keyboard {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        unreachable!("lines are read")
+    }
+}
+
+impl std::io::BufRead for Keyboard {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        unreachable!("lines are read")
+    }
+
+    fn consume(&mut self, _: usize) {}
+
+    fn read_line(&mut self, line: &mut String) -> std::io::Result<usize> {
+        let Some(next) = self.lines.pop_front() else { return Ok(0) };
+        let sent = || self.world.pending_login_code(ANNA).unwrap();
+        let typed = match next.as_str() {
+            "@code" => sent(),
+            "@wrong" => sent().chars().rev().map(|digit| if digit == '9' { '0' } else { '9' }).collect(),
+            _ => next,
+        };
+        line.push_str(&typed);
+        line.push('\n');
+        Ok(typed.len() + 1)
+    }
+}

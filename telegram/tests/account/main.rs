@@ -1,0 +1,12 @@
+//! The account against the test Telegram: each trap of the library it stands on, and every way a login can go.
+
+#![expect(clippy::unwrap_used, reason = "a test's way to fail")]
+
+mod connection;
+mod login;
+mod people;
+mod proxy;
+mod requests;
+mod revocation;
+mod support;
+mod updates;
