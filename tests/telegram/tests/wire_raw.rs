@@ -72,6 +72,7 @@ async fn a_repeated_identifier_is_answered_again_but_not_executed_again() {
     raw.write(&request).await;
     let second = raw.expect(RPC_RESULT).await;
     assert_eq!(first, second);
+    assert!(raw.is_quiet(SHORT).await, "the answer is acknowledgment enough");
     assert_eq!(tiny.world.count(functions::help::GetNearestDc::CONSTRUCTOR_ID), 1);
 }
 
@@ -263,6 +264,18 @@ async fn faults_of_the_transport_do_what_they_say() {
 }
 
 #[tokio::test]
+async fn nothing_leaves_a_connection_after_its_fault() {
+    for fault in [Answer::BlackHole, Answer::CloseConnection] {
+        let (tiny, mut raw) = greeted().await;
+        *tiny.world.next.lock().unwrap() = Some(fault);
+        let ping = functions::Ping { ping_id: 1 }.to_bytes();
+        raw.send_all(vec![(true, nearest_dc()), (false, ping)]).await;
+        raw.closed().await;
+        assert_eq!(raw.others, []);
+    }
+}
+
+#[tokio::test]
 async fn injected_notifications_name_the_message_and_it_may_be_repeated() {
     let (tiny, mut raw) = greeted().await;
     *tiny.world.next.lock().unwrap() = Some(Answer::BadMsg(17));
@@ -444,6 +457,35 @@ async fn service_requests_are_answered() {
     raw.expect(0xf660_e1d4).await;
     raw.send(nearest_dc()).await;
     assert_eq!(raw.closed().await, Closed::Error(-404));
+}
+
+#[tokio::test]
+async fn messages_are_sent_again_on_request_and_their_state_told_when_they_are_gone() {
+    let (_tiny, mut raw) = greeted().await;
+    let id = raw.send(nearest_dc()).await;
+    let answer = raw.expect(RPC_RESULT).await;
+    for (constructor, msg_id) in [(0x7d86_1a08_u32, answer.msg_id), (0x8610_baeb, id)] {
+        raw.send_service(constructor.to_bytes(), &[msg_id]).await;
+        assert_eq!(raw.expect(RPC_RESULT).await, answer);
+    }
+    raw.send_service(types::MsgsAck::CONSTRUCTOR_ID.to_bytes(), &[answer.msg_id]).await;
+    raw.send_service(0x8610_baeb_u32.to_bytes(), &[id]).await;
+    let states = raw.expect(types::MsgsStateInfo::CONSTRUCTOR_ID).await;
+    assert_eq!(states.body[8..10], [1, 108]);
+}
+
+#[tokio::test]
+async fn temporary_keys_cannot_be_bound() {
+    let (tiny, mut raw) = greeted().await;
+    let request = functions::auth::BindTempAuthKey {
+        perm_auth_key_id: 1,
+        nonce: 2,
+        expires_at: 3,
+        encrypted_message: vec![4; 40],
+    };
+    let id = raw.send(request.to_bytes()).await;
+    assert_eq!(raw.error(id).await, (400, "ENCRYPTED_MESSAGE_INVALID".into()));
+    assert_eq!(tiny.world.calls.lock().unwrap().len(), 1, "only the greeting reached the world");
 }
 
 #[tokio::test]
