@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,14 +17,20 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn telethon_logs_in_finds_people_and_is_refused_where_telegram_refuses() {
-    let done = Stage::start(1.0).await.play("world_login.py").await;
+    let done = Stage::start().await.play("world_login.py").await;
     assert_eq!(done, 9);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn telethon_calls_and_is_called_with_every_ending() {
-    let done = Stage::start(1.0).await.play("world_calls.py").await;
+    let done = Stage::start().await.play("world_calls.py").await;
     assert_eq!(done, 15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telethon_lives_through_faults_and_speaks_with_puppets() {
+    let done = Stage::start().await.play("world_faults.py").await;
+    assert_eq!(done, 8);
 }
 
 /// A test Telegram with its control API.
@@ -38,10 +43,8 @@ struct Stage {
 }
 
 impl Stage {
-    async fn start(timers_scale: f64) -> Self {
-        let bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let telegram =
-            TestTelegram::start(Options { bind, timers_scale, ..Options::default() }).await.unwrap();
+    async fn start() -> Self {
+        let telegram = TestTelegram::start(Options::default()).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("telegram.pem"), telegram.public_key_pem()).unwrap();
         let address = telegram.address(2).unwrap().to_string();

@@ -73,6 +73,8 @@ methods! {
 
     LoggedIn f::updates::GetState => updates::get_state;
     LoggedIn f::updates::GetDifference => updates::get_difference;
+    LoggedIn f::updates::GetChannelDifference => updates::get_channel_difference;
+    LoggedIn f::account::UpdateStatus => users::update_status;
     LoggedIn f::users::GetUsers => users::get_users;
     LoggedIn f::users::GetFullUser => users::get_full_user;
 

@@ -116,6 +116,7 @@ impl Action {
 
 /// A rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// What it is about.
     #[serde(default, rename = "match")]

@@ -151,6 +151,14 @@ pub(crate) fn get_difference(
     })
 }
 
+/// `updates.getChannelDifference`: there are no channels.
+pub(crate) fn get_channel_difference(
+    _: &mut Ctx<'_>,
+    _: tl::functions::updates::GetChannelDifference,
+) -> Result<tl::enums::updates::ChannelDifference, RpcError> {
+    Err(RpcError::bad_request("CHANNEL_INVALID"))
+}
+
 /// Whom a message names.
 fn people(message: &tl::enums::Message) -> Vec<i64> {
     let (peer, from) = match message {
