@@ -66,8 +66,9 @@ impl Seed {
         }
         std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         let fresh = dir.join(format!(".{FILE_NAME}.{}", std::process::id()));
-        let mut file =
-            std::fs::File::create(&fresh).with_context(|| format!("create {}", fresh.display()))?;
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh);
+        let mut file = opened.with_context(|| format!("create {}", fresh.display()))?;
         serde_json::to_writer_pretty(&mut file, &seed)?;
         file.write_all(b"\n")?;
         file.sync_all()?;
@@ -82,6 +83,8 @@ fn is_known(ring: &KeyRing, key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -100,6 +103,8 @@ mod tests {
         assert_eq!(seed.dcs.iter().map(|dc| dc.keys.len()).collect::<Vec<_>>(), [3, 3]);
         assert_eq!(seed.dcs[1].keys[0], first.dcs[1].keys[0]);
         assert_eq!(seed.dcs[1].keys[0].len(), 512);
+        let mode = std::fs::metadata(dir.path().join(FILE_NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
         assert_eq!((seed.home_dc, seed.dcs[0].address.as_str()), (2, "127.0.0.1:4431"));
     }
 }
