@@ -11,7 +11,6 @@ import math
 import os
 import struct
 import sys
-import tempfile
 
 import numpy as np
 from ntgcalls import AudioDescription, MediaDescription, MediaSource, NTgCalls, StreamMode
@@ -29,10 +28,9 @@ def say(event, **fields):
 
 def tone_file():
     t = np.arange(RATE * options["tone_ms"] // 1000)
-    file = tempfile.NamedTemporaryFile(suffix=".pcm", delete=False)
-    file.write((9000 * np.sin(2 * math.pi * options["tone_hz"] * t / RATE)).astype("<i2").tobytes())
-    file.close()
-    return file.name
+    path = os.path.join(os.path.dirname(options["socket"]), "tone.pcm")
+    (9000 * np.sin(2 * math.pi * options["tone_hz"] * t / RATE)).astype("<i2").tofile(path)
+    return path
 
 
 def microphone(source, path=""):
@@ -79,8 +77,7 @@ async def main():
 
     await engine.create_p2p_call(PEER)
     await engine.skip_exchange(PEER, bytes.fromhex(options["key"]), options["is_caller"])
-    tone = tone_file()
-    await engine.set_stream_sources(PEER, StreamMode.CAPTURE, microphone(MediaSource.FILE, tone))
+    await engine.set_stream_sources(PEER, StreamMode.CAPTURE, microphone(MediaSource.FILE, tone_file()))
     await engine.set_stream_sources(PEER, StreamMode.PLAYBACK, microphone(MediaSource.EXTERNAL))
     await engine.connect_p2p(PEER, [], [options["version"]], True, None)
     say("started")
@@ -101,7 +98,6 @@ async def main():
         elif command["do"] == "quit":
             break
     receiving.cancel()
-    os.unlink(tone)
     await engine.stop(PEER)
     # The engine's teardown at interpreter exit is not dependable.
     sys.stdout.flush()

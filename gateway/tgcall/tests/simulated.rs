@@ -8,7 +8,7 @@ mod network;
 use std::time::Duration;
 
 use network::{Conditions, World, ms};
-use tgcall::{CallError, Event, FAIL_AFTER, Failure, PathFailure, Version};
+use tgcall::{Call, CallError, Event, FAIL_AFTER, Failure, PathFailure, Version};
 
 const CALLER: usize = 0;
 const CALLEE: usize = 1;
@@ -35,31 +35,28 @@ fn every_version_carries_audio_both_ways() {
 
 #[test]
 fn bad_networks_delay_calls_and_cost_no_more_than_they_lose() {
-    for (version, seed) in Version::OURS
-        .into_iter()
-        .zip(10..)
-        .flat_map(|(version, seed)| (0..4).map(move |more| (version, seed + 100 * more)))
-    {
+    let mut connected = Vec::new();
+    for (version, seed) in Version::OURS.into_iter().cycle().zip(100..116) {
         let mut world = World::new(version, seed, Conditions::BAD);
-        world.run(Duration::from_secs(10));
+        world.run(FAIL_AFTER);
         for end in [CALLER, CALLEE] {
-            assert!(
-                world.connected_after(end).is_some(),
-                "{version} seed {seed}: end {end} not connected in 10 s"
-            );
+            connected.push(world.connected_after(end).unwrap_or_else(|| panic!("{version}, seed {seed}")));
         }
         let before = [CALLER, CALLEE].map(|end| (world.sent(end), world.received(1 - end)));
         world.run(Duration::from_secs(20));
         for end in [CALLER, CALLEE] {
+            assert!(world.call(end).is_connected(), "{version}, seed {seed}");
             let (sent, received) = (world.sent(end) - before[end].0, world.received(1 - end) - before[end].1);
-            let (sent, received) = (sent as f64, received as f64);
+            let share = received as f64 / sent as f64;
+            // 15 % are lost, some of them not with their second copy.
             assert!(
-                received > 0.7 * sent && received < 0.9 * sent,
-                "{version} seed {seed}: {received} of {sent} packets of end {end}, with 20 % loss"
+                (0.80..0.92).contains(&share),
+                "{version}, seed {seed}: {received} of {sent} of end {end}"
             );
-            assert!(world.call(end).is_connected(), "{version} seed {seed}");
         }
     }
+    connected.sort_unstable();
+    assert!(connected[connected.len() / 2] < Duration::from_secs(3), "{connected:?}");
 }
 
 #[test]
@@ -264,13 +261,46 @@ fn sequence_numbers_that_wrap_lose_nothing() {
 }
 
 #[test]
+fn a_call_in_silence_wakes_up_rarely_and_stays() {
+    let mut world = World::new(Version::V13, 19, Conditions::LAN);
+    world.run(Duration::from_secs(2));
+    world.hush();
+    let before = [CALLER, CALLEE].map(|end| world.wake_ups(end));
+    world.run(Duration::from_secs(600));
+    for end in [CALLER, CALLEE] {
+        assert!(world.call(end).is_connected());
+        assert_eq!(world.events(end), [Event::Connected]);
+        let a_minute = (world.wake_ups(end) - before[end]) / 10;
+        assert!(a_minute <= 60, "{a_minute} wake-ups a minute");
+    }
+}
+
+#[test]
+fn no_bytes_make_a_call_panic() {
+    for (version, seed) in Version::OURS.into_iter().zip(20..) {
+        for time in [ms(0), ms(3), ms(30), Duration::from_secs(1)] {
+            let mut world = World::new(version, seed, Conditions::LAN);
+            world.run(time);
+            world.pour_junk(2_000);
+            world.run(Duration::from_secs(1));
+        }
+    }
+}
+
+#[test]
 fn a_call_that_may_use_relays_alone_is_refused_without_any() {
     let mut parameters = network::parameters(Version::V13, true, 18, &["10.0.0.1:4000"]);
     parameters.p2p_allowed = false;
-    let refused = tgcall::Call::new(network::start(), parameters).err();
+    let refused = Call::new(network::start(), parameters).err();
     assert_eq!(refused, Some(CallError::NoRelay));
     let parameters = network::parameters(Version::V13, true, 18, &[]);
-    assert_eq!(tgcall::Call::new(network::start(), parameters).err(), Some(CallError::NoAddress));
+    assert_eq!(Call::new(network::start(), parameters).err(), Some(CallError::NoAddress));
     let parameters = network::parameters(Version::V13, true, 18, &["0.0.0.0:4000"]);
-    assert!(matches!(tgcall::Call::new(network::start(), parameters).err(), Some(CallError::Address(_))));
+    assert!(matches!(Call::new(network::start(), parameters).err(), Some(CallError::Address(_))));
+}
+
+#[test]
+fn calls_may_move_between_threads() {
+    fn assert_send<T: Send>() {}
+    assert_send::<Call>();
 }

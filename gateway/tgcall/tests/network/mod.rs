@@ -50,10 +50,10 @@ impl Conditions {
     };
     /// Reorders by its spread of delays.
     pub const BAD: Self = Conditions {
-        loss: 0.2,
+        loss: 0.15,
         duplicates: 0.1,
         delay: Duration::from_millis(30)..Duration::from_millis(120),
-        signaling_loss: 0.2,
+        signaling_loss: 0.15,
         signaling_duplicates: 0.1,
         signaling_delay: Duration::from_millis(40)..Duration::from_millis(300),
     };
@@ -65,6 +65,7 @@ struct End {
     sequence: u16,
     next_audio: Option<Duration>,
     sent: usize,
+    wake_ups: usize,
     received: Vec<u16>,
     events: Vec<(Duration, Event)>,
 }
@@ -135,6 +136,7 @@ impl World {
                 sequence: 100,
                 next_audio: None,
                 sent: 0,
+                wake_ups: 0,
                 received: Vec::new(),
                 events: Vec::new(),
             }
@@ -170,6 +172,32 @@ impl World {
     /// A router gives this end another address, in both directions.
     pub fn rebind(&mut self, end: usize, seen_as: &str) {
         self.rebound = Some((end, self.ends[end].addresses[0], seen_as.parse().unwrap()));
+    }
+
+    /// Nobody speaks any more.
+    pub fn hush(&mut self) {
+        self.ends.iter_mut().for_each(|end| end.next_audio = None);
+    }
+
+    pub fn wake_ups(&self, end: usize) -> usize {
+        self.ends[end].wake_ups
+    }
+
+    /// Throws random bytes of every kind at both ends, from the other end's address, on both paths.
+    pub fn pour_junk(&mut self, count: usize) {
+        let now = self.instant();
+        for _ in 0..count {
+            let mut junk: Vec<u8> =
+                (0..self.random.below(200)).map(|_| self.random.below(256) as u8).collect();
+            if let Some(first) = junk.first_mut() {
+                *first = [0, 1, 20, 21, 22, 23, 128, 144, *first][self.random.below(9) as usize];
+            }
+            let to = self.random.below(2) as usize;
+            let (source, destination) = (self.address(1 - to), self.address(to));
+            self.ends[to].call.handle_signaling(now, &junk);
+            self.ends[to].call.handle_datagram(now, source, destination, &mut junk);
+            self.drain(to);
+        }
     }
 
     pub fn close(&mut self, end: usize) {
@@ -270,6 +298,7 @@ impl World {
         let now = self.instant();
         for end in [0, 1] {
             if self.ends[end].call.poll_timeout().is_some_and(|due| due <= now) {
+                self.ends[end].wake_ups += 1;
                 self.ends[end].call.handle_timeout(now);
                 self.drain(end);
             }
