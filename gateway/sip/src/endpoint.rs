@@ -301,10 +301,25 @@ impl Endpoint {
 
     /// Takes a call out with all that points to it.
     pub(crate) fn forget(&mut self, id: CallId) -> Option<Call> {
-        self.agenda.set(&id, None);
         let call = self.calls.remove(&id)?;
-        self.drop_dialogs(&call);
+        self.release(id, &call);
         Some(call)
+    }
+
+    /// Takes out all that points to a call that was taken out itself.
+    pub(crate) fn release(&mut self, id: CallId, call: &Call) {
+        self.agenda.set(&id, None);
+        for dialog in call.dialog_ids() {
+            self.dialogs.remove(&dialog);
+        }
+    }
+
+    /// Puts a call in, with its dialogs.
+    pub(crate) fn keep_with_dialogs(&mut self, id: CallId, call: Call) {
+        for dialog in call.dialog_ids() {
+            self.dialogs.insert(dialog, id);
+        }
+        self.keep(id, call);
     }
 
     fn call_timeout(&mut self, now: Instant, id: CallId) {
@@ -386,7 +401,12 @@ impl Endpoint {
             self.dialogs.values().all(|id| self.calls.contains_key(id)),
             "a dialog without its call"
         );
-        debug_assert!(self.agenda.len() <= self.calls.len(), "a deadline without its call");
+        let due = self.calls.values().filter(|call| call.deadline().is_some()).count();
+        debug_assert_eq!(
+            self.agenda.len(),
+            due,
+            "a deadline without its call, or a call without its deadline"
+        );
         debug_assert_eq!(
             self.calls.values().map(|call| call.dialog_ids().len()).sum::<usize>(),
             self.dialogs.len(),

@@ -90,13 +90,13 @@ impl Endpoint {
                 if talking.hung_up.is_none() {
                     self.tell(Event::HungUp { call: id, reason });
                 }
-                self.drop_dialogs(&call);
+                self.release(id, &call);
                 Refusal::new(200)
             }
             State::Invited(ref invited) => {
                 let answer = self.answer_for(&invited.invite, &Refusal::new(487), invited.dialog.local_tag());
                 self.layer.answer_invite(now, &invited.key, &answer);
-                self.drop_dialogs(&call);
+                self.release(id, &call);
                 self.tell(Event::Cancelled { call: id, reason });
                 Refusal::new(200)
             }

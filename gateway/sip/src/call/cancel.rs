@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::state::{Call, GivingUp, Inviting, State};
 use crate::edge::Refusal;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{CallId, Endpoint};
 use crate::event::Event;
 use crate::header::Reason;
 use crate::message::Request;
@@ -44,16 +44,24 @@ impl Endpoint {
             self.refuse(request, answer_to, Refusal::new(481));
             return;
         };
-        self.refuse(request, answer_to, Refusal::new(200));
-        let Owner::Call(id) = owner else { return };
-        if !matches!(self.calls.get(&id), Some(Call { state: State::Invited(invited), .. }) if invited.key == invite)
-        {
+        let waiting = match owner {
+            Owner::Call(id) => Some(id).filter(|id| self.waits_on(*id, &invite)),
+            Owner::Bye(_) | Owner::Probe | Owner::Nobody => None,
+        };
+        let ended = waiting.and_then(|id| Some((id, self.forget(id)?)));
+        let Some((id, Call { state: State::Invited(invited), .. })) = ended else {
+            self.refuse(request, answer_to, Refusal::new(200));
             return;
-        }
-        let Some(Call { state: State::Invited(invited), .. }) = self.forget(id) else { return };
+        };
+        let ok = self.answer_for(request, &Refusal::new(200), invited.dialog.local_tag());
+        self.layer.send(answer_to, ok.to_bytes());
         let answer = self.answer_for(&invited.invite, &Refusal::new(487), invited.dialog.local_tag());
         self.layer.answer_invite(now, &invite, &answer);
         let reason = Reason::parse(request.headers.all("Reason"));
         self.tell(Event::Cancelled { call: id, reason });
+    }
+
+    fn waits_on(&self, id: CallId, invite: &Key) -> bool {
+        matches!(self.calls.get(&id), Some(Call { state: State::Invited(invited), .. }) if invited.key == *invite)
     }
 }

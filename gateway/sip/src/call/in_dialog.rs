@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::state::{Call, State};
 use crate::dialog::DialogId;
 use crate::edge::{ALLOW, Refusal};
-use crate::endpoint::{CallId, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::message::{Method, Request};
 use crate::transaction::Key;
 
@@ -99,21 +99,6 @@ impl Endpoint {
             self.layer.answer_invite(now, key, &answer);
         } else {
             self.layer.answer(now, key, answer_to, &answer);
-        }
-    }
-
-    /// Gives each call's dialogs their entry.
-    pub(crate) fn keep_with_dialogs(&mut self, id: CallId, call: Call) {
-        for dialog in call.dialog_ids() {
-            self.dialogs.insert(dialog, id);
-        }
-        self.keep(id, call);
-    }
-
-    /// Takes a call's dialogs out.
-    pub(crate) fn drop_dialogs(&mut self, call: &Call) {
-        for dialog in call.dialog_ids() {
-            self.dialogs.remove(&dialog);
         }
     }
 }

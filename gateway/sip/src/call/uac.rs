@@ -250,7 +250,7 @@ impl Endpoint {
             GivingUp::Cancelled { .. } => {
                 let reported = inviting.reported;
                 self.layer.abandon(&inviting.invite);
-                self.drop_dialogs(&Call { state: State::Inviting(inviting), audio });
+                self.release(id, &Call { state: State::Inviting(inviting), audio });
                 self.report_refused(id, reported, 487, "Request Terminated", None, None);
             }
         }

@@ -150,7 +150,7 @@ impl Endpoint {
                 let answer =
                     self.answer_for(&invited.invite, &audio_refusal(&error), invited.dialog.local_tag());
                 self.layer.answer_invite(now, &invited.key, &answer);
-                self.drop_dialogs(&Call { state: State::Invited(invited), audio });
+                self.release(id, &Call { state: State::Invited(invited), audio });
                 let reason = Some(Reason::q850(88, "Incompatible destination"));
                 self.tell(Event::HungUp { call: id, reason });
                 return None;

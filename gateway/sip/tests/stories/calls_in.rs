@@ -204,6 +204,22 @@ fn without_an_ack_the_call_is_hung_up_after_32_seconds() {
 }
 
 #[test]
+fn a_bye_that_overtakes_the_ack_ends_the_call() {
+    let mut world = World::new();
+    let (mut phone, call) = incoming(&mut world);
+    world.act(|line, now| line.answer(now, call, local_audio(), Vec::new()));
+    phone.learn(&world.said());
+    world.hears(&phone.request("BYE", "", ""));
+    assert_eq!(start(&world.said()), "200 OK");
+    assert!(matches!(world.event(), Event::HungUp { .. }));
+    phone.cseq = 1;
+    world.hears(&phone.request("ACK", "", ""));
+    world.pass(seconds(40));
+    world.is_silent();
+    world.ends_clean();
+}
+
+#[test]
 fn hanging_up_before_the_ack_waits_for_it() {
     let mut world = World::new();
     let (mut phone, call) = incoming(&mut world);
