@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use tgtrunk_config::control::CallState;
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_tests::control::Control;
 use tgtrunk_tests::light_user::{self, LightUser, Reason};
 use tgtrunk_tests::measure::{Tones, talk};
 use tgtrunk_tests::pbx::{self, Phone};
@@ -34,15 +36,17 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let mut boris = stage.person(NewUser::new("+79162222222", "Boris"), app)?;
 
     let gateway = stage.run(&[&line]).await?;
+    let mut control = gateway.control().await?;
+    control.subscribe().await?;
     tell(format!(
         "The gateway runs: line {COMPANY} at {}, a PBX phone at {}. Both lamps are green.",
         line.sip, phone.sip
     ));
 
     let mut report = Report::default();
-    telegram_calls(&mut report, &line, &mut anna, &mut phone).await?;
-    pbx_calls(&mut report, &mut phone, "+79162222222", "Boris", &mut boris).await?;
-    pbx_calls(&mut report, &mut phone, "tg#anna", "Anna", &mut anna).await?;
+    telegram_calls(&mut report, &mut control, &line, &mut anna, &mut phone).await?;
+    pbx_calls(&mut report, &mut control, &mut phone, "+79162222222", "Boris", &mut boris).await?;
+    pbx_calls(&mut report, &mut control, &mut phone, "tg#anna", "Anna", &mut anna).await?;
     let judged = conclude(&report);
     if judged.is_ok() {
         stay(&stage, &line.sip.to_string(), &phone.sip.to_string()).await?;
@@ -54,6 +58,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 
 async fn telegram_calls(
     report: &mut Report,
+    control: &mut Control,
     line: &Line,
     anna: &mut LightUser,
     phone: &mut Phone,
@@ -69,6 +74,7 @@ async fn telegram_calls(
     ));
     anna.connected(LIMIT).await?;
     phone.answered(LIMIT).await?;
+    control.call_state(CallState::Answered, LIMIT).await?;
     let setup = began.elapsed().saturating_sub(PAUSE);
     tell("They talk: 880 Hz from Telegram and 440 Hz from the phone, both at once.");
     let ways = talk(anna, call, phone, incoming.call, TONES, TALK).await?;
@@ -82,6 +88,7 @@ async fn telegram_calls(
 
 async fn pbx_calls(
     report: &mut Report,
+    control: &mut Control,
     phone: &mut Phone,
     dialled: &str,
     name: &str,
@@ -97,6 +104,7 @@ async fn pbx_calls(
     ));
     let call = user.connected(LIMIT).await?;
     phone.answered(LIMIT).await?;
+    control.call_state(CallState::Answered, LIMIT).await?;
     let setup = began.elapsed().saturating_sub(PAUSE);
     tell(format!("{name} takes the call after a second, and they talk."));
     let ways = talk(user, call, phone, pbx_call, TONES, TALK).await?;

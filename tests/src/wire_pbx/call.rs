@@ -1,0 +1,191 @@
+//! One call of the PBX, as its test leads it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use super::dialog::sdp;
+use super::message::Message;
+use super::pbx::Inner;
+use super::sound::Sound;
+use crate::heard::Heard;
+
+/// A call. Dropped, it is forgotten without a word.
+pub struct WireCall {
+    inner: Arc<Inner>,
+    id: String,
+    messages: mpsc::Receiver<Message>,
+    sound: Sound,
+    seen: VecDeque<Message>,
+}
+
+impl WireCall {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        id: String,
+        messages: mpsc::Receiver<Message>,
+        sound: Sound,
+    ) -> Self {
+        Self { inner, id, messages, sound, seen: VecDeque::new() }
+    }
+
+    /// The next message of a kind; others are kept for [`WireCall::seen`].
+    ///
+    /// # Errors
+    /// When it does not come in time; names what came instead.
+    pub async fn wait_for(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        pick: impl Fn(&Message) -> bool,
+    ) -> anyhow::Result<Message> {
+        let until = Instant::now() + limit;
+        loop {
+            match timeout_at(until, self.messages.recv()).await {
+                Ok(Some(message)) => {
+                    self.seen.push_back(message.clone());
+                    if pick(&message) {
+                        return Ok(message);
+                    }
+                }
+                Ok(None) => bail!("the PBX is off"),
+                Err(_) => {
+                    let seen: Vec<_> = self.seen.iter().map(|message| message.start.as_str()).collect();
+                    bail!("the PBX got no {what} within {limit:?}, only {seen:?}")
+                }
+            }
+        }
+    }
+
+    /// The first final answer to our INVITE.
+    ///
+    /// # Errors
+    /// As [`WireCall::wait_for`].
+    pub async fn final_answer(&mut self, limit: Duration) -> anyhow::Result<Message> {
+        let answer = self
+            .wait_for("final answer", limit, |message| {
+                message.cseq().1 == "INVITE" && message.status().is_some_and(|status| status >= 200)
+            })
+            .await?;
+        if answer.status().is_some_and(|status| status < 300) {
+            self.sound.connect(answer.opus().context("the 200 has no Opus")?);
+        }
+        Ok(answer)
+    }
+
+    /// Waits until our INVITE is answered and the sound flows.
+    ///
+    /// # Errors
+    /// When it is refused, or stays without an answer.
+    pub async fn answered(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let answer = self.final_answer(limit).await?;
+        ensure!(answer.status() == Some(200), "the call was refused: {}", answer.start);
+        Ok(())
+    }
+
+    /// Waits until the line says that it rings.
+    ///
+    /// # Errors
+    /// As [`WireCall::wait_for`].
+    pub async fn rings(&mut self, limit: Duration) -> anyhow::Result<Message> {
+        self.wait_for("180", limit, |message| message.status() == Some(180)).await
+    }
+
+    /// Waits for a request of the line.
+    ///
+    /// # Errors
+    /// As [`WireCall::wait_for`].
+    pub async fn request(&mut self, method: &str, limit: Duration) -> anyhow::Result<Message> {
+        self.wait_for(method, limit, |message| message.method() == Some(method)).await
+    }
+
+    /// What was received so far and looked at, in order.
+    pub fn seen(&mut self) -> Vec<Message> {
+        while let Ok(message) = self.messages.try_recv() {
+            self.seen.push_back(message);
+        }
+        self.seen.iter().cloned().collect()
+    }
+
+    /// The line's INVITE.
+    pub fn invite(&mut self) -> Option<Message> {
+        self.seen().into_iter().find(|message| message.method() == Some("INVITE"))
+    }
+
+    /// Whether the line ended or refused the call, or we did.
+    pub fn is_over(&self) -> bool {
+        self.inner.with(&self.id, |dialog| dialog.over).unwrap_or(true)
+    }
+
+    /// Withdraws our INVITE.
+    pub fn cancel(&self, headers: &[&str]) {
+        let headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
+        let own = self.inner.own;
+        let text = self
+            .inner
+            .with(&self.id, |dialog| dialog.request(own, "CANCEL", &dialog.branch.clone(), 1, &headers, ""));
+        self.inner.send(&text.unwrap_or_default());
+    }
+
+    /// Hangs up.
+    pub fn bye(&self, headers: &[&str]) {
+        let headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
+        let (own, branch) = (self.inner.own, self.inner.branch());
+        let text = self.inner.with(&self.id, |dialog| {
+            dialog.cseq += 1;
+            dialog.over = true;
+            dialog.request(own, "BYE", &branch, dialog.cseq, &headers, "")
+        });
+        self.inner.send(&text.unwrap_or_default());
+    }
+
+    /// Says something about the line's INVITE: 180, or a refusal with its headers.
+    pub fn respond(&self, status: u16, phrase: &str, headers: &[&str]) {
+        let headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
+        let own = self.inner.own;
+        let text = self.inner.with(&self.id, |dialog| {
+            dialog.answered |= status >= 200;
+            dialog.over |= status >= 300;
+            dialog.response(own, status, phrase, &headers, "")
+        });
+        self.inner.send(&text.flatten().unwrap_or_default());
+    }
+
+    /// Answers the line's INVITE, unless it was withdrawn meanwhile; tells whether it did.
+    ///
+    /// # Errors
+    /// When the INVITE offers no Opus.
+    pub fn answer(&mut self) -> anyhow::Result<bool> {
+        let invite = self.invite().context("the line called")?;
+        let (remote, payload_type) = invite.opus().context("the line offers Opus")?;
+        let (own, body) = (self.inner.own, sdp(self.sound.address, payload_type));
+        let text = self.inner.with(&self.id, |dialog| {
+            let late = std::mem::replace(&mut dialog.answered, true);
+            if late { None } else { dialog.response(own, 200, "OK", &[], &body) }
+        });
+        let Some(text) = text.flatten() else { return Ok(false) };
+        self.inner.send(&text);
+        self.sound.connect((remote, payload_type));
+        Ok(true)
+    }
+
+    /// Stops or resumes the sound.
+    pub fn mute(&self, muted: bool) {
+        self.sound.mute(muted);
+    }
+
+    /// What was played and heard so far.
+    pub fn heard(&self) -> Heard {
+        self.sound.heard()
+    }
+}
+
+impl Drop for WireCall {
+    fn drop(&mut self) {
+        self.inner.forget(&self.id);
+    }
+}
