@@ -1,0 +1,466 @@
+//! The simulated network and the two calls on it.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use tgcall::signaling::{CustomParameters, Message, Signaling};
+use tgcall::{Call, Certificate, Event, Parameters, SharedKey, Version};
+
+use super::random::Random;
+
+const PACKET: Duration = Duration::from_millis(20);
+
+static CERTIFICATES: LazyLock<[Arc<Certificate>; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Arc::new(Certificate::generate().unwrap())));
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+pub fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+pub fn start() -> Instant {
+    *START
+}
+
+/// What the network does to what it carries.
+#[derive(Clone)]
+pub struct Conditions {
+    pub loss: f64,
+    pub duplicates: f64,
+    pub delay: Range<Duration>,
+    pub signaling_loss: f64,
+    pub signaling_duplicates: f64,
+    pub signaling_delay: Range<Duration>,
+}
+
+impl Conditions {
+    pub const LAN: Self = Conditions {
+        loss: 0.0,
+        duplicates: 0.0,
+        delay: Duration::from_micros(500)..Duration::from_micros(501),
+        signaling_loss: 0.0,
+        signaling_duplicates: 0.0,
+        signaling_delay: Duration::from_millis(5)..Duration::from_millis(6),
+    };
+    /// Reorders by its spread of delays.
+    pub const BAD: Self = Conditions {
+        loss: 0.15,
+        duplicates: 0.1,
+        delay: Duration::from_millis(30)..Duration::from_millis(120),
+        signaling_loss: 0.15,
+        signaling_duplicates: 0.1,
+        signaling_delay: Duration::from_millis(40)..Duration::from_millis(300),
+    };
+}
+
+struct End {
+    call: Call,
+    addresses: Vec<SocketAddr>,
+    sequence: u16,
+    next_audio: Option<Duration>,
+    sent: usize,
+    wake_ups: usize,
+    received: Vec<u16>,
+    events: Vec<(Duration, Event)>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Parcel {
+    due: Duration,
+    number: u64,
+    to: usize,
+    what: What,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Datagram { source: SocketAddr, destination: SocketAddr, contents: Vec<u8> },
+    Signaling(Vec<u8>),
+}
+
+/// Two ends and what lies between them.
+pub struct World {
+    pub conditions: Conditions,
+    /// This end hears nothing.
+    pub deaf: Option<usize>,
+    /// A stranger throws in strangers' datagrams and damaged copies.
+    pub forge: bool,
+    pub unreachable: Vec<SocketAddr>,
+    ends: [End; 2],
+    now: Duration,
+    random: Random,
+    under_way: BinaryHeap<Reverse<Parcel>>,
+    parcels: u64,
+    /// What an end's address looks like from outside.
+    rebound: Option<(usize, SocketAddr, SocketAddr)>,
+    interceptors: Option<[Signaling; 2]>,
+    checks: Vec<Vec<u8>>,
+}
+
+pub fn parameters(version: Version, is_caller: bool, seed: u64, addresses: &[&str]) -> Parameters {
+    let mut random = Random::new(seed * 2 + u64::from(is_caller));
+    Parameters {
+        key: key(),
+        is_caller,
+        version,
+        p2p_allowed: true,
+        custom_parameters: None,
+        local_addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        certificate: Arc::clone(&CERTIFICATES[usize::from(is_caller)]),
+        seed: std::array::from_fn(|_| random.below(256) as u8),
+    }
+}
+
+impl World {
+    pub fn new(version: Version, seed: u64, conditions: Conditions) -> Self {
+        Self::with_addresses(version, seed, conditions, [&["10.0.0.1:4000"], &["10.0.0.2:5000"]])
+    }
+
+    pub fn with_addresses(
+        version: Version,
+        seed: u64,
+        conditions: Conditions,
+        addresses: [&[&str]; 2],
+    ) -> Self {
+        let end = |at: usize| {
+            let parameters = parameters(version, at == 0, seed, addresses[at]);
+            End {
+                addresses: parameters.local_addresses.clone(),
+                call: Call::new(start(), parameters).unwrap(),
+                sequence: 100,
+                next_audio: None,
+                sent: 0,
+                wake_ups: 0,
+                received: Vec::new(),
+                events: Vec::new(),
+            }
+        };
+        World {
+            conditions,
+            deaf: None,
+            forge: false,
+            unreachable: Vec::new(),
+            ends: [end(0), end(1)],
+            now: Duration::ZERO,
+            random: Random::new(seed),
+            under_way: BinaryHeap::new(),
+            parcels: 0,
+            rebound: None,
+            interceptors: None,
+            checks: Vec::new(),
+        }
+    }
+
+    /// Sits between the ends with their key and names another certificate to both.
+    pub fn swap_fingerprints(&mut self) {
+        let intercept = |is_caller| {
+            Signaling::new(Version::V13, &key(), is_caller, &CustomParameters::default(), start())
+        };
+        self.interceptors = Some([intercept(false), intercept(true)]);
+    }
+
+    pub fn start_sequence(&mut self, sequence: u16) {
+        self.ends.iter_mut().for_each(|end| end.sequence = sequence);
+    }
+
+    /// A router gives this end another address, in both directions.
+    pub fn rebind(&mut self, end: usize, seen_as: &str) {
+        self.rebound = Some((end, self.ends[end].addresses[0], seen_as.parse().unwrap()));
+    }
+
+    /// Nobody speaks any more.
+    pub fn hush(&mut self) {
+        self.ends.iter_mut().for_each(|end| end.next_audio = None);
+    }
+
+    pub fn wake_ups(&self, end: usize) -> usize {
+        self.ends[end].wake_ups
+    }
+
+    /// Throws random bytes of every kind at both ends, from the other end's address, on both paths.
+    pub fn pour_junk(&mut self, count: usize) {
+        let now = self.instant();
+        for _ in 0..count {
+            let mut junk: Vec<u8> =
+                (0..self.random.below(200)).map(|_| self.random.below(256) as u8).collect();
+            if let Some(first) = junk.first_mut() {
+                *first = [0, 1, 20, 21, 22, 23, 128, 144, *first][self.random.below(9) as usize];
+            }
+            let to = self.random.below(2) as usize;
+            let (source, destination) = (self.address(1 - to), self.address(to));
+            self.ends[to].call.handle_signaling(now, &junk);
+            self.ends[to].call.handle_datagram(now, source, destination, &mut junk);
+            self.drain(to);
+        }
+    }
+
+    pub fn close(&mut self, end: usize) {
+        let now = self.instant();
+        self.ends[end].call.close(now);
+        self.drain(end);
+    }
+
+    pub fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        for end in [0, 1] {
+            self.drain(end);
+        }
+        while let Some(next) = self.next_event().filter(|next| *next <= until) {
+            assert!(next >= self.now, "time runs forward");
+            self.now = next;
+            self.step();
+        }
+        self.now = until;
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.now
+    }
+
+    pub fn call(&self, end: usize) -> &Call {
+        &self.ends[end].call
+    }
+
+    pub fn call_mut(&mut self, end: usize) -> &mut Call {
+        &mut self.ends[end].call
+    }
+
+    pub fn address(&self, end: usize) -> SocketAddr {
+        self.ends[end].addresses[0]
+    }
+
+    pub fn sent(&self, end: usize) -> usize {
+        self.ends[end].sent
+    }
+
+    /// Packets whose payload was what its sequence number demands; none came twice.
+    pub fn received(&self, end: usize) -> usize {
+        let mut received = self.ends[end].received.clone();
+        received.sort_unstable();
+        received.dedup();
+        assert_eq!(received.len(), self.ends[end].received.len(), "a packet came twice");
+        received.len()
+    }
+
+    pub fn events(&self, end: usize) -> Vec<Event> {
+        let events = self.ends[end].events.iter().map(|(_, event)| event.clone());
+        events.filter(|event| !matches!(event, Event::OutgoingFormat(_))).collect()
+    }
+
+    pub fn when(&self, end: usize, is: impl Fn(&Event) -> bool) -> Option<Duration> {
+        self.ends[end].events.iter().find(|(_, event)| is(event)).map(|(at, _)| *at)
+    }
+
+    pub fn last(&self, end: usize, is: impl Fn(&Event) -> bool) -> Option<Duration> {
+        self.ends[end].events.iter().rev().find(|(_, event)| is(event)).map(|(at, _)| *at)
+    }
+
+    pub fn connected_after(&self, end: usize) -> Option<Duration> {
+        self.when(end, |event| *event == Event::Connected)
+    }
+
+    /// Connectivity checks that went to the callee.
+    pub fn caught_checks(&self) -> Vec<Vec<u8>> {
+        self.checks.clone()
+    }
+
+    pub fn assert_nothing_refused(&self) {
+        for end in &self.ends {
+            let counters = end.call.counters();
+            let refused = counters.forged + counters.replayed + counters.other_source + counters.malformed;
+            assert_eq!(refused + counters.stray + counters.early, 0, "{counters:?}");
+            assert_eq!(counters.rtp_in as usize, end.received.len());
+            assert_eq!(counters.rtp_out as usize, end.sent);
+        }
+    }
+
+    fn instant(&self) -> Instant {
+        start() + self.now
+    }
+
+    fn next_event(&mut self) -> Option<Duration> {
+        let now = self.now;
+        let parcel = self.under_way.peek().map(|Reverse(parcel)| parcel.due);
+        let ends = self.ends.iter_mut().flat_map(|end| {
+            let timer = end.call.poll_timeout().map(|at| at.saturating_duration_since(start()));
+            [timer, end.next_audio].into_iter().flatten()
+        });
+        ends.chain(parcel).min().map(|next| next.max(now))
+    }
+
+    fn step(&mut self) {
+        let now = self.instant();
+        for end in [0, 1] {
+            if self.ends[end].call.poll_timeout().is_some_and(|due| due <= now) {
+                self.ends[end].wake_ups += 1;
+                self.ends[end].call.handle_timeout(now);
+                self.drain(end);
+            }
+            if self.ends[end].next_audio.is_some_and(|due| due <= self.now) {
+                self.speak(end);
+            }
+        }
+        while self.under_way.peek().is_some_and(|Reverse(parcel)| parcel.due <= self.now) {
+            let Some(Reverse(parcel)) = self.under_way.pop() else { return };
+            self.deliver(parcel);
+        }
+    }
+
+    fn speak(&mut self, at: usize) {
+        let now = self.instant();
+        let end = &mut self.ends[at];
+        end.next_audio = end.next_audio.map(|due| due + PACKET);
+        let Some(format) = end.call.outgoing().filter(|_| !end.events.is_empty()) else { return };
+        let mut packet = vec![0x80, format.payload_type];
+        packet.extend_from_slice(&end.sequence.to_be_bytes());
+        packet.extend_from_slice(&(u32::from(end.sequence) * 960).to_be_bytes());
+        packet.extend_from_slice(&format.ssrc.to_be_bytes());
+        packet.extend_from_slice(&payload(at, end.sequence));
+        let Some((source, destination)) = end.call.protect(now, &mut packet) else { return };
+        end.sequence = end.sequence.wrapping_add(1);
+        end.sent += 1;
+        self.send(at, source, destination, packet);
+    }
+
+    fn deliver(&mut self, parcel: Parcel) {
+        let (now, to) = (self.instant(), parcel.to);
+        match parcel.what {
+            What::Signaling(packet) => self.ends[to].call.handle_signaling(now, &packet),
+            What::Datagram { source, destination, mut contents } => {
+                if to == 1 && contents.starts_with(&[0, 1]) {
+                    self.checks.push(contents.clone());
+                }
+                let end = &mut self.ends[to];
+                if let Some(packet) = end.call.handle_datagram(now, source, destination, &mut contents) {
+                    let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+                    assert_eq!(packet[12..], payload(1 - to, sequence), "what was said is what is heard");
+                    end.received.push(sequence);
+                }
+            }
+        }
+        self.drain(to);
+    }
+
+    fn drain(&mut self, at: usize) {
+        while let Some(event) = self.ends[at].call.poll_event() {
+            if event == Event::Connected {
+                self.ends[at].next_audio.get_or_insert(self.now);
+            }
+            self.ends[at].events.push((self.now, event));
+        }
+        while let Some(transmit) = self.ends[at].call.poll_transmit() {
+            self.send(at, transmit.source, transmit.destination, transmit.contents);
+        }
+        while let Some(packet) = self.ends[at].call.poll_signaling() {
+            if self.interceptors.is_some() {
+                self.intercept(at, &packet);
+            } else {
+                self.send_signaling(at, packet);
+            }
+        }
+    }
+
+    fn send(&mut self, from: usize, source: SocketAddr, destination: SocketAddr, contents: Vec<u8>) {
+        assert!(self.ends[from].addresses.contains(&source), "{source} is one of ours");
+        let (mut source, mut destination) = (source, destination);
+        if let Some((_, inside, outside)) = self.rebound {
+            if source == inside {
+                source = outside;
+            } else if destination == inside {
+                return;
+            } else if destination == outside {
+                destination = inside;
+            }
+        }
+        if self.unreachable.contains(&source) || self.unreachable.contains(&destination) {
+            return;
+        }
+        let to = 1 - from;
+        if !self.ends[to].addresses.contains(&destination) || source.is_ipv4() != destination.is_ipv4() {
+            return;
+        }
+        if self.forge {
+            self.throw_in(to, source, destination, &contents);
+        }
+        let Conditions { loss, duplicates, delay, .. } = self.conditions.clone();
+        let copies = 1 + usize::from(self.random.chance(duplicates));
+        for _ in 0..copies {
+            if self.deaf != Some(to) && !self.random.chance(loss) {
+                let due = self.now + self.random.within(&delay);
+                let contents = contents.clone();
+                self.post(due, to, What::Datagram { source, destination, contents });
+            }
+        }
+    }
+
+    fn send_signaling(&mut self, from: usize, packet: Vec<u8>) {
+        let Conditions { signaling_loss, signaling_duplicates, signaling_delay, .. } =
+            self.conditions.clone();
+        let copies = 1 + usize::from(self.random.chance(signaling_duplicates));
+        for _ in 0..copies {
+            if !self.random.chance(signaling_loss) {
+                let due = self.now + self.random.within(&signaling_delay);
+                self.post(due, 1 - from, What::Signaling(packet.clone()));
+            }
+        }
+    }
+
+    fn post(&mut self, due: Duration, to: usize, what: What) {
+        self.parcels += 1;
+        self.under_way.push(Reverse(Parcel { due, number: self.parcels, to, what }));
+    }
+
+    /// A stranger's alert, junk of each kind, and, once media flows, damaged and repeated copies from the right address.
+    fn throw_in(&mut self, to: usize, source: SocketAddr, destination: SocketAddr, genuine: &[u8]) {
+        let stranger = "203.0.113.66:6666".parse().unwrap();
+        let alert = vec![21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40];
+        let mut junk: Vec<u8> = (0..60).map(|_| self.random.below(256) as u8).collect();
+        junk[0] = [0, 22, 128, 200][self.random.below(4) as usize];
+        let mut all = vec![(stranger, alert), (stranger, junk), (stranger, genuine.to_vec())];
+        if genuine[0] >= 128 {
+            let mut damaged = genuine.to_vec();
+            let at = 12 + self.random.below(genuine.len() as u64 - 12) as usize;
+            damaged[at] ^= 1;
+            all.push((source, damaged));
+            let again = self.now + self.conditions.delay.end;
+            self.post(again, to, What::Datagram { source, destination, contents: genuine.to_vec() });
+        }
+        for (source, contents) in all {
+            self.post(self.now, to, What::Datagram { source, destination, contents });
+        }
+    }
+
+    fn intercept(&mut self, from: usize, packet: &[u8]) {
+        let now = self.instant();
+        let Some([caller_side, callee_side]) = &mut self.interceptors else { return };
+        let (near, far) = if from == 0 { (caller_side, callee_side) } else { (callee_side, caller_side) };
+        near.handle_packet(now, packet);
+        while let Some(mut message) = near.poll_message() {
+            if let Message::InitialSetup(setup) = &mut message {
+                setup.fingerprints[0].fingerprint =
+                    CERTIFICATES[usize::from(from != 0)].fingerprint().to_owned();
+            }
+            far.send(now, &message);
+        }
+        let mut out = Vec::new();
+        for (to, side) in self.interceptors.iter_mut().flatten().enumerate() {
+            out.extend(std::iter::from_fn(|| side.poll_packet()).map(|packet| (to, packet)));
+        }
+        for (to, packet) in out {
+            self.post(self.now + self.conditions.signaling_delay.start, to, What::Signaling(packet));
+        }
+    }
+}
+
+fn key() -> SharedKey {
+    SharedKey::from_bytes(std::array::from_fn(|at| (7 * at + 3) as u8))
+}
+
+fn payload(from: usize, sequence: u16) -> Vec<u8> {
+    let mut random = Random::new(u64::from(sequence) << 1 | from as u64);
+    (0..80).map(|_| random.below(256) as u8).collect()
+}
