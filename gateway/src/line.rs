@@ -2,6 +2,7 @@
 
 mod calls;
 mod lamps;
+mod pause;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -85,8 +86,8 @@ pub(crate) struct Line {
     calls: Calls,
     lamps: lamps::Lamps,
     status: watch::Sender<GatewayStatus>,
-    /// Telegram wants no calls from us until then.
-    flooded_until: Option<Instant>,
+    /// Telegram wants no calls from us for a while.
+    pause: pause::Pause,
     stopping: Option<Instant>,
 }
 
@@ -134,7 +135,7 @@ impl Line {
             calls,
             lamps,
             status,
-            flooded_until: None,
+            pause: pause::Pause::default(),
             stopping: None,
         })
     }
@@ -177,7 +178,7 @@ impl Line {
         let endpoint = self.trunk.as_mut().and_then(|trunk| trunk.endpoint.poll_timeout());
         let limits = [
             endpoint,
-            self.flooded_until,
+            self.pause.poll_timeout(),
             self.stopping.filter(|_| !self.calls.is_empty()),
             self.calls.poll_timeout(),
         ];
@@ -190,7 +191,7 @@ impl Line {
             trunk.endpoint.handle_timeout(now);
         }
         self.calls.handle_timeout(now);
-        if self.flooded_until.take_if(|until| *until <= now).is_some() {
+        if self.pause.handle_timeout(now) {
             self.show(false);
         }
         if self.stopping.is_some_and(|until| until <= now) {
@@ -263,12 +264,10 @@ impl Line {
         remote: Option<tgtrunk_sip::RemoteAudio>,
     ) {
         let full = self.calls.is_full(Direction::ToTelegram, &self.settings.calls);
-        let waiting = self.flooded_until.map(|until| until.saturating_duration_since(now).as_secs());
-        let refused = match waiting {
+        let refused = match self.pause.cause(now) {
             _ if self.stopping.is_some() => Some(Cause::Stopping),
-            Some(wait_s) => Some(Cause::Flood { wait_s: u32::try_from(wait_s).unwrap_or(u32::MAX) }),
-            None if full => Some(Cause::LineFull),
-            None => None,
+            Some(cause) => Some(cause),
+            None => full.then_some(Cause::LineFull),
         };
         let person = rules::dialled(&dialled, &self.settings.dial);
         let cause = match (refused, person) {
@@ -396,9 +395,8 @@ impl Line {
                 }
             }
             Said::Ended(record) => {
-                if let Cause::Flood { wait_s } = record.cause {
-                    self.flooded_until = Some(now + Duration::from_secs(u64::from(wait_s) + 1));
-                    tracing::warn!(wait_s, "Telegram wants no calls for a while");
+                if self.pause.learn(now, record.cause) {
+                    tracing::warn!(cause = ?record.cause, "Telegram wants no calls for a while");
                 }
                 if record.is_trunk_trouble() {
                     tracing::warn!(cause = ?record.cause, "the PBX did not take a caller");
@@ -456,7 +454,7 @@ impl Line {
         }
         let mut changed = false;
         self.status.send_if_modified(|status| {
-            changed = self.lamps.paint(status, calls, clock::unix_ms());
+            changed = self.lamps.paint(status, self.pause.sentence(), calls, clock::unix_ms());
             changed
         });
         if changed || anyway {

@@ -48,10 +48,17 @@ impl Lamps {
         Availability::Down { retry_after_s: None, reason: Some(call::reason(cause)) }
     }
 
-    /// Writes both lamps and the number of calls; true when something changed for whoever looks.
-    pub(crate) fn paint(&self, status: &mut GatewayStatus, calls: u32, now_ms: u64) -> bool {
+    /// Writes both lamps and the number of calls; true when something changed for whoever looks. `limited` is what
+    /// keeps a connected line from calling.
+    pub(crate) fn paint(
+        &self,
+        status: &mut GatewayStatus,
+        limited: Option<&str>,
+        calls: u32,
+        now_ms: u64,
+    ) -> bool {
         let (lamp, reason) = match &*self.account.borrow() {
-            Status::Green { .. } => (Lamp::Green, "connected".to_owned()),
+            Status::Green { .. } => (Lamp::Green, limited.unwrap_or("connected").to_owned()),
             Status::Orange { reason } => (Lamp::Orange, reason.to_string()),
             Status::Red { reason } => (Lamp::Red, reason.to_string()),
         };
