@@ -21,6 +21,8 @@ use crate::{cause, clock, net};
 
 /// Signaling packets that may wait for the server; a call that overruns this is broken anyway.
 const SIGNALING_BACKLOG: usize = 256;
+/// How long the reason of a call's end may take after the server refused its signaling.
+const WHY_LIMIT: Duration = Duration::from_secs(1);
 /// Signaling kept while the key is not known yet.
 const EARLY_SIGNALING: usize = 64;
 
@@ -463,7 +465,7 @@ impl TelegramLeg {
         let account = self.shared.account.clone();
         self.spawn(async move {
             let mut under_way = JoinSet::new();
-            loop {
+            let refused = loop {
                 tokio::select! {
                     packet = packets.recv() => {
                         let Some(packet) = packet else { return Step::Told };
@@ -472,12 +474,16 @@ impl TelegramLeg {
                     }
                     Some(sent) = under_way.join_next() => match sent {
                         Ok(Ok(true)) | Err(_) => {}
-                        Ok(Ok(false)) => return Step::SignalingRefused(Cause::Disconnected),
-                        Ok(Err(error)) if cause::ends_signaling(&error) => return Step::SignalingRefused(cause::of_invoke(&error)),
+                        Ok(Ok(false)) => break Cause::Disconnected,
+                        Ok(Err(error)) if cause::ends_signaling(&error) => break cause::of_invoke(&error),
                         Ok(Err(error)) => tracing::debug!(%error, "signaling was not taken, it will be sent again"),
                     },
                 }
-            }
+            };
+            // The call is over at the server; the update that says why is on its way, and ends the leg and this wait.
+            let until = (clock::now() + WHY_LIMIT).into();
+            while let Ok(Some(_)) = tokio::time::timeout_at(until, packets.recv()).await {}
+            if packets.is_closed() { Step::Told } else { Step::SignalingRefused(refused) }
         });
         sender
     }
