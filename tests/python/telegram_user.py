@@ -1,10 +1,11 @@
 """A Telegram user on Telethon and ntgcalls, driven by JSON lines on standard input.
 
-Arguments: JSON object {"host", "port", "dc", "pem", "phone", "password"?, "tone_hz", "versions"?, "user_wanted_hz"}.
-Commands:  {"do": "code", "code"} {"do": "call", "phone" | "username"} {"do": "answer"} {"do": "decline"}
-           {"do": "hang_up"} {"do": "drop_connection"} {"do": "heard"} {"do": "quit"}
-Events, one JSON object a line on standard output: code_wanted, ready, incoming, ringing, accepted, connected,
-media (state), discarded (reason, duration), heard (tone_share, received_ms, first_ms), error.
+Arguments: JSON object {"host", "port", "dc", "pem", "phone", "password"?, "tone_hz", "wanted_hz"}.
+Commands:  {"do": "code", "code"} {"do": "offer", "versions"} {"do": "call", "phone" | "username"} {"do": "answer"}
+           {"do": "decline"} {"do": "give_up"} {"do": "hang_up"} {"do": "vanish"} {"do": "heard"} {"do": "quit"}
+Events, one JSON object a line on standard output: code_wanted, ready, requested, incoming, ringing, accepted, started
+(versions, emoji), media (state), connected, discarded (reason, duration), heard (tone_share, span_ms, received_ms),
+signaling_refused, error.
 """
 import asyncio
 import hashlib
@@ -66,7 +67,7 @@ class User:
         self.frames = []
         self.media_up = None
         self.tone = tone_file(options.get("tone_hz", 440))
-        self.versions = options.get("versions") or NTgCalls.get_protocol().library_versions
+        self.versions = NTgCalls.get_protocol().library_versions
         self.engine.on_signaling_data(lambda uid, data: asyncio.run_coroutine_threadsafe(self.send_signaling(bytes(data)), self.loop))
         self.engine.on_connection_change(lambda uid, info: self.loop.call_soon_threadsafe(self.media, info.state))
         self.engine.on_frames(self.on_frames)
@@ -197,7 +198,7 @@ class User:
         loud = np.sqrt((whole ** 2).mean(axis=1)) > 300 if len(whole) else np.array([], dtype=bool)
         audible = np.flatnonzero(loud)
         if len(audible) == 0:
-            say("heard", tone_share=0.0, received_ms=0, frames=len(whole))
+            say("heard", tone_share=0.0, span_ms=0, received_ms=0, frames=len(whole))
             return
         span = whole[audible[0]: audible[-1] + 1].reshape(-1)
         steady = span[RATE // 5: len(span) - RATE // 5]
@@ -248,6 +249,8 @@ async def main():
         wish = await command()
         try:
             match wish["do"]:
+                case "offer":
+                    user.versions = wish["versions"] or NTgCalls.get_protocol().library_versions
                 case "call":
                     await user.place(wish)
                 case "answer":

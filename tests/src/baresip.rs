@@ -1,5 +1,6 @@
 //! baresip as the phone behind the PBX: started with a configuration of its own, driven over its control port.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,6 +16,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::ports;
 
+/// The name that it answers to.
+pub const USER: &str = "100";
+/// Where its sound comes and goes.
+pub const RTP_PORTS: RangeInclusive<u16> = 12_000..=19_998;
 /// How long baresip may take to open its control port.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
@@ -38,11 +43,13 @@ pub struct Options {
     pub answers: bool,
     /// Packet duration it asks for.
     pub ptime_ms: u32,
+    /// Where it listens for SIP; any free port without it.
+    pub sip_port: Option<u16>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tone_hz: 440, answers: true, ptime_ms: 20 }
+        Self { tone_hz: 440, answers: true, ptime_ms: 20, sip_port: None }
     }
 }
 
@@ -50,7 +57,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Heard {
     /// Decoded audio, mono.
-    pub samples: Vec<f32>,
+    pub samples: Vec<i16>,
     pub rate_hz: u32,
     /// Packets by baresip's own count.
     pub packets_sent: u64,
@@ -65,7 +72,8 @@ impl Baresip {
     /// When it is not installed or does not start.
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let (sip_port, control_port) = (ports::free_pair()?, ports::free()?);
+        let sip_port = options.sip_port.map_or_else(ports::free_pair, Ok)?;
+        let control_port = ports::free()?;
         let sip = std::net::SocketAddr::from(([127, 0, 0, 1], sip_port));
         write_configuration(dir.path(), sip_port, control_port, options)?;
         let log = std::fs::File::create(dir.path().join("baresip.log"))?;
@@ -203,7 +211,7 @@ fn write_configuration(
 ) -> anyhow::Result<()> {
     let shown = dir.display();
     let config = format!(
-        "sip_listen 127.0.0.1:{sip_port}\n\
+        "sip_listen 127.0.0.1:{sip_port}\nnet_interface 127.0.0.1\nrtp_ports {first}-{last}\n\
          audio_source ausine,{hz}\naudio_player nil\n\
          ausrc_srate 48000\nauplay_srate 48000\nausrc_channels 2\nauplay_channels 2\n\
          ausrc_format s16\nauplay_format s16\nauenc_format s16\naudec_format s16\n\
@@ -213,11 +221,13 @@ fn write_configuration(
          module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
          ctrl_tcp_listen 127.0.0.1:{control_port}\nsnd_path {shown}\n",
         hz = options.tone_hz,
+        first = RTP_PORTS.start(),
+        last = RTP_PORTS.end(),
     );
     std::fs::write(dir.join("config"), config)?;
     let answer = if options.answers { "auto" } else { "manual" };
     let account = format!(
-        "<sip:100@127.0.0.1:{sip_port}>;regint=0;audio_codecs=opus/48000/2;ptime={};answermode={answer}\n",
+        "<sip:{USER}@127.0.0.1:{sip_port}>;regint=0;audio_codecs=opus/48000/2;ptime={};answermode={answer}\n",
         options.ptime_ms
     );
     std::fs::write(dir.join("accounts"), account)?;
@@ -235,20 +245,16 @@ fn dump_file(dir: &Path, ending: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// Reads 16-bit PCM of any channel count as mono; the header's sizes are not trusted, a killed writer leaves them 0.
-fn read_wav(path: &Path) -> anyhow::Result<(Vec<f32>, u32)> {
+fn read_wav(path: &Path) -> anyhow::Result<(Vec<i16>, u32)> {
     let bytes = std::fs::read(path)?;
     ensure!(bytes.len() > 44 && &bytes[..4] == b"RIFF", "{} is no WAV file", path.display());
-    let field = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let channels = usize::from(u16::from_le_bytes([bytes[22], bytes[23]])).max(1);
-    let rate_hz = field(24);
-    let values: Vec<f32> = bytes[44..]
-        .chunks_exact(2)
-        .map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0)
-        .collect();
-    #[expect(clippy::cast_precision_loss, reason = "a handful of channels")]
-    let mono =
-        values.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32).collect();
-    Ok((mono, rate_hz))
+    let rate_hz = u32::from_le_bytes([bytes[24], bytes[25], bytes[26], bytes[27]]);
+    let values: Vec<i16> =
+        bytes[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    let mean = |frame: &[i16]| frame.iter().map(|value| i32::from(*value)).sum::<i32>() / frame.len() as i32;
+    let mono = values.chunks_exact(channels).map(|frame| i16::try_from(mean(frame)).unwrap_or_default());
+    Ok((mono.collect(), rate_hz))
 }
 
 /// The two numbers after a label of the statistics that baresip prints at the end of a call.

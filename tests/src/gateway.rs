@@ -70,7 +70,13 @@ impl Installation {
     /// When the program cannot be had.
     pub fn command(&self) -> anyhow::Result<Command> {
         let mut command = Command::new(program()?);
-        command.arg("--config").arg(&self.config).arg("--state").arg(&self.state).kill_on_drop(true);
+        command
+            .arg("--config")
+            .arg(&self.config)
+            .arg("--state")
+            .arg(&self.state)
+            .kill_on_drop(true)
+            .env("NO_COLOR", "1");
         if env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "info,tgtrunk_gateway=debug,tgtrunk_bridge=debug,tgtrunk_telegram=debug,tgtrunk_sip=debug,tgcall=debug");
         }

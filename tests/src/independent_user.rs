@@ -11,6 +11,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::netns::Namespace;
+
 /// Who the user is and what they play and expect to hear.
 #[derive(Debug, Clone, Serialize)]
 pub struct Options {
@@ -25,8 +27,6 @@ pub struct Options {
     pub password: Option<String>,
     pub tone_hz: u32,
     pub wanted_hz: u32,
-    /// Library versions to offer; all that ntgcalls has when empty.
-    pub versions: Vec<String>,
 }
 
 /// The running user.
@@ -41,19 +41,23 @@ pub struct IndependentUser {
 /// What the user heard.
 #[derive(Debug, Clone, Copy)]
 pub struct Heard {
+    /// Share of the energy within 5 Hz of the tone wanted.
     pub tone_share: f64,
+    /// From the first sound to the last, in milliseconds.
+    pub span_ms: u64,
+    /// How much of that sounded.
     pub received_ms: u64,
 }
 
 impl IndependentUser {
-    /// Starts the program; it asks for a login code next, see [`Self::log_in`].
+    /// Starts the program in a namespace, for ntgcalls wants an interface that is not loopback; it asks for a login code next, see [`Self::log_in`].
     ///
     /// # Errors
     /// When Python or its packages are missing.
-    pub async fn start(options: &Options) -> anyhow::Result<Self> {
+    pub async fn start(namespace: &Namespace, options: &Options) -> anyhow::Result<Self> {
         let python = tgtrunk_test_telegram::venv::python()?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/telegram_user.py");
-        let mut child = Command::new(python)
+        let mut child = Command::from(namespace.command(python))
             .arg(script)
             .arg(serde_json::to_string(options)?)
             .stdin(Stdio::piped())
@@ -76,6 +80,14 @@ impl IndependentUser {
         self.command(json!({ "do": "code", "code": code })).await?;
         let ready = self.wait_for("ready", Duration::from_secs(20)).await?;
         ready["id"].as_i64().context("ready names an id")
+    }
+
+    /// Offers these library versions from the next call on.
+    ///
+    /// # Errors
+    /// When the program is gone.
+    pub async fn offer(&mut self, versions: &[&str]) -> anyhow::Result<()> {
+        self.command(json!({ "do": "offer", "versions": versions })).await
     }
 
     /// Says one of the script's commands.
@@ -127,6 +139,7 @@ impl IndependentUser {
         let heard = self.wait_for("heard", Duration::from_secs(20)).await?;
         Ok(Heard {
             tone_share: heard["tone_share"].as_f64().context("heard has a share")?,
+            span_ms: heard["span_ms"].as_u64().context("heard has a span")?,
             received_ms: heard["received_ms"].as_u64().context("heard has a length")?,
         })
     }

@@ -4,10 +4,12 @@
 //! built-in far ends, [`independent_user`] and [`baresip`] the foreign ones. Nobody imports this crate.
 
 pub mod baresip;
+pub mod capture;
 pub mod clock;
 pub mod control;
 pub mod gateway;
 pub mod heard;
+pub mod independent;
 pub mod independent_user;
 pub mod light_user;
 pub mod measure;

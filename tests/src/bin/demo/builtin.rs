@@ -43,7 +43,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         line.sip, phone.sip
     ));
 
-    let mut report = Report::default();
+    let mut report = Report::begin()?;
     telegram_calls(&mut report, &mut control, &line, &mut anna, &mut phone).await?;
     pbx_calls(&mut report, &mut control, &mut phone, "+79162222222", "Boris", &mut boris).await?;
     pbx_calls(&mut report, &mut control, &mut phone, "tg#anna", "Anna", &mut anna).await?;

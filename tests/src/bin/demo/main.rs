@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "the story is told at the terminal")]
 
 mod builtin;
+mod independent;
 mod report;
 
 use std::env;
@@ -32,6 +33,7 @@ async fn main() -> ExitCode {
 async fn run() -> anyhow::Result<()> {
     match env::var("PEERS").as_deref() {
         Err(_) | Ok("" | "builtin") => builtin::run().await,
+        Ok("independent") => independent::run().await,
         Ok(other) => bail!("PEERS={other}: want builtin or independent"),
     }
 }

@@ -1,6 +1,7 @@
 //! `target/demo/report.json`, and the same figures as a sentence.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,11 +9,12 @@ use anyhow::Context as _;
 use serde::Serialize;
 use tgtrunk_tests::measure::{Way, Ways};
 
+const FILE: &str = "report.json";
 /// How much each end must have played.
 const LEAST_SENT: Duration = Duration::from_millis(2500);
 
 /// The whole demo.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub calls: Vec<Call>,
 }
@@ -36,6 +38,15 @@ pub(crate) enum Direction {
 }
 
 impl Report {
+    /// An empty report; the file of an earlier demo is taken away.
+    pub(crate) fn begin() -> anyhow::Result<Self> {
+        fs::remove_file(directory()?.join(FILE)).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        Ok(Self { calls: Vec::new() })
+    }
+
     /// Adds a call and tells its figures.
     pub(crate) fn add(&mut self, direction: Direction, setup: Duration, ways: Ways) -> String {
         let setup_ms = u64::try_from(setup.as_millis()).unwrap_or(u64::MAX);
@@ -58,11 +69,10 @@ impl Report {
 
     /// Writes the file and says where it is.
     pub(crate) fn write(&self) -> anyhow::Result<PathBuf> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
-        let dir = root.join("target/demo");
+        let dir = directory()?;
         fs::create_dir_all(&dir)?;
-        fs::write(dir.join("report.json"), serde_json::to_string_pretty(self)? + "\n")?;
-        Ok(PathBuf::from("target/demo/report.json"))
+        fs::write(dir.join(FILE), serde_json::to_string_pretty(self)? + "\n")?;
+        Ok(Path::new("target/demo").join(FILE))
     }
 
     /// Whether every call sounded as it should.
@@ -72,4 +82,9 @@ impl Report {
         }
         Ok(())
     }
+}
+
+fn directory() -> anyhow::Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
+    Ok(root.join("target/demo"))
 }

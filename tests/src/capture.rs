@@ -1,0 +1,230 @@
+//! RTP as it passes this machine's interfaces: what foreign far ends send and get, though they do not count it.
+//!
+//! Encrypted or not, an RTP header is in clear (RFC 3711 section 3.1): its timestamps tell how long each packet sounds.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket, sockopt,
+};
+use nix::sys::time::{TimeVal, TimeValLike as _};
+use tgtrunk_media::rtp;
+
+use crate::clock::now;
+
+const DATAGRAM_BYTES: usize = 65_535;
+const BUFFER_BYTES: usize = 8 << 20;
+/// `PACKET_OUTGOING` of packet(7). On loopback every packet passes twice, outgoing and incoming.
+const OUTGOING: u8 = 4;
+/// `ARPHRD_LOOPBACK`, the kind of that interface.
+const LOOPBACK: u16 = 772;
+/// Ticks of Opus' RTP clock in a millisecond (RFC 7587 section 4.1).
+const TICKS_PER_MS: u64 = 48;
+/// No packet sounds longer (RFC 6716 section 2.1.4).
+const LONGEST_TICKS: u32 = 120 * 48;
+
+/// One RTP packet that passed.
+#[derive(Debug, Clone, Copy)]
+pub struct Passed {
+    pub at: Instant,
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub timestamp: u32,
+    /// The UDP payload: header and whatever follows it.
+    pub bytes: usize,
+}
+
+/// A running capture of all interfaces; needs root.
+pub struct Capture {
+    passed: Arc<Mutex<Vec<Passed>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Capture {
+    /// Begins to note the packets that `wanted` picks by source and destination.
+    ///
+    /// # Errors
+    /// Without the right to open a packet socket.
+    pub fn start(wanted: impl Fn(SocketAddr, SocketAddr) -> bool + Send + 'static) -> anyhow::Result<Self> {
+        let socket =
+            socket(AddressFamily::Packet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)
+                .context("a packet socket needs root")?;
+        setsockopt(&socket, sockopt::RcvBufForce, &BUFFER_BYTES)?;
+        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(50))?;
+        let passed = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (notes, ordered) = (Arc::clone(&passed), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            let mut buffer = vec![0; DATAGRAM_BYTES];
+            while !ordered.load(Ordering::Relaxed) {
+                match recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut buffer) {
+                    Ok((length, from)) => {
+                        // What comes in over loopback was seen going out.
+                        let again =
+                            from.is_some_and(|from| from.hatype() == LOOPBACK && from.pkttype() != OUTGOING);
+                        let packet = read(&buffer[..length], now()).filter(|_| !again);
+                        let picked = packet.filter(|packet| wanted(packet.source, packet.destination));
+                        notes.lock().unwrap_or_else(PoisonError::into_inner).extend(picked);
+                    }
+                    Err(Errno::EAGAIN | Errno::EINTR) => {}
+                    Err(error) => {
+                        tracing::error!(%error, "the capture ended");
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(Self { passed, stop, thread: Some(thread) })
+    }
+
+    /// The packets so far that `wanted` picks, in the order in which they passed.
+    pub fn stream(&self, wanted: impl Fn(&Passed) -> bool) -> Stream {
+        let passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        Stream(passed.iter().filter(|packet| wanted(packet)).copied().collect())
+    }
+
+    /// Forgets what passed so far.
+    pub fn forget(&self) {
+        self.passed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+/// One direction of a call's sound.
+#[derive(Debug)]
+pub struct Stream(Vec<Passed>);
+
+impl Stream {
+    /// The moment in which the next packet passes. A window that begins and ends in such moments of a sender cuts the
+    /// same packets behind a relay, if that takes less time than there is between two packets.
+    ///
+    /// # Errors
+    /// When nothing passed afterwards.
+    pub fn next_after(&self, at: Instant) -> anyhow::Result<Instant> {
+        Ok(self.0.iter().find(|packet| packet.at > at).context("nothing passed afterwards")?.at)
+    }
+
+    /// Milliseconds of sound that passed between two moments; a packet that passed twice counts once.
+    ///
+    /// # Errors
+    /// When packets of several sources passed.
+    pub fn sound_ms(&self, from: Instant, to: Instant) -> anyhow::Result<u64> {
+        let inside: Vec<&Passed> =
+            self.0.iter().filter(|packet| packet.at >= from && packet.at < to).collect();
+        ensure!(inside.windows(2).all(|pair| pair[0].ssrc == pair[1].ssrc), "several sources spoke at once");
+        let unique: BTreeMap<u32, &Passed> =
+            inside.iter().map(|packet| (packet.timestamp, *packet)).collect();
+        let usual = self.usual_ticks().context("no two packets in a row")?;
+        Ok(unique.len() as u64 * u64::from(usual) / TICKS_PER_MS)
+    }
+
+    /// Packets that passed at all.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing passed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The commonest length of a packet in ticks, by the timestamps of neighbours.
+    fn usual_ticks(&self) -> Option<u32> {
+        let mut counted = BTreeMap::<u32, usize>::new();
+        for pair in self.0.windows(2) {
+            let ticks = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
+            if pair[1].sequence == pair[0].sequence.wrapping_add(1) && (1..=LONGEST_TICKS).contains(&ticks) {
+                *counted.entry(ticks).or_default() += 1;
+            }
+        }
+        counted.into_iter().max_by_key(|(_, count)| *count).map(|(ticks, _)| ticks)
+    }
+}
+
+/// An IPv4 packet with UDP with RTP, and nothing else.
+fn read(packet: &[u8], at: Instant) -> Option<Passed> {
+    let first = *packet.first()?;
+    let header = usize::from(first & 0x0f) * 4;
+    if first >> 4 != 4 || *packet.get(9)? != 17 {
+        return None;
+    }
+    let address = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(packet.get(at..at + 4)?).ok()?));
+    let udp = packet.get(header..)?;
+    let port = |at: usize| Some(u16::from_be_bytes(udp.get(at..at + 2)?.try_into().ok()?));
+    let payload = udp.get(8..usize::from(port(4)?))?;
+    if payload.len() <= rtp::HEADER_BYTES || payload[0] >> 6 != 2 || rtp::is_rtcp(payload) {
+        return None;
+    }
+    Some(Passed {
+        at,
+        source: SocketAddr::new(IpAddr::V4(address(12)?), port(0)?),
+        destination: SocketAddr::new(IpAddr::V4(address(16)?), port(2)?),
+        sequence: u16::from_be_bytes([payload[2], payload[3]]),
+        timestamp: u32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]]),
+        ssrc: u32::from_be_bytes([payload[8], payload[9], payload[10], payload[11]]),
+        bytes: payload.len(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_window_counts_each_packet_once_and_by_its_length() {
+        let began = now();
+        let packet = |number: u16| Passed {
+            at: began + Duration::from_millis(u64::from(number) * 60),
+            source: "192.0.2.1:1000".parse().unwrap(),
+            destination: "192.0.2.2:1000".parse().unwrap(),
+            ssrc: 7,
+            sequence: number,
+            timestamp: u32::from(number) * 2880,
+            bytes: 100,
+        };
+        let numbers = (0..50).filter(|number| *number != 20).chain([49]);
+        let stream = Stream(numbers.map(packet).collect());
+        let from = stream.next_after(began + Duration::from_millis(590)).unwrap();
+        let to = stream.next_after(began + Duration::from_millis(1790)).unwrap();
+        assert_eq!(from - began, Duration::from_millis(600));
+        assert_eq!(stream.sound_ms(from, to).unwrap(), 1200 - 60, "one was lost");
+        assert_eq!(stream.sound_ms(from, began + Duration::from_secs(9)).unwrap(), (50 - 10 - 1) * 60);
+    }
+
+    #[test]
+    fn what_is_no_rtp_over_udp_is_passed_over() {
+        let mut packet = vec![0x45, 0, 0, 41, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
+        packet.extend([0x10, 0, 0x20, 0, 0, 21, 0, 0]);
+        packet.extend([0x80, 107, 0, 5, 0, 0, 0, 9, 0, 0, 0, 7, 0xfc]);
+        let seen = read(&packet, now()).unwrap();
+        assert_eq!((seen.sequence, seen.timestamp, seen.ssrc, seen.bytes), (5, 9, 7, 13));
+        assert_eq!((seen.source.to_string(), seen.destination.port()), ("192.0.2.1:4096".to_owned(), 0x2000));
+        for (at, value) in [(9, 6), (0, 0x65), (28, 0x16), (29, 200), (25, 60)] {
+            let mut wrong = packet.clone();
+            wrong[at] = value;
+            assert!(read(&wrong, now()).is_none(), "byte {at} = {value}");
+        }
+        assert!((0..packet.len()).all(|end| read(&packet[..end], now()).is_none()));
+    }
+}
