@@ -53,7 +53,8 @@ async def try_framing(name, dc, port):
         "hash",
         connection=FRAMINGS[name],
         device_model="handshake",
-        connection_retries=1,
+        # Telethon drops a leading zero byte of the key it has made (1 in 256), sees its hash fail, and begins again.
+        connection_retries=5,
         auto_reconnect=True,
     )
     pushed = asyncio.Queue()
