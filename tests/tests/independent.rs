@@ -2,6 +2,8 @@
 //! direction in each version, tones both ways at once, hung up by each of the four ends. Needs root, for ntgcalls wants
 //! an interface that is not loopback and gets a network namespace of its own.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use tgtrunk_config::control::Direction;

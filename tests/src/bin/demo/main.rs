@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use tgtrunk_tests::stage::Stage;
 use tokio::signal::ctrl_c;
+use tracing_subscriber::EnvFilter;
 
 use self::report::Report;
 
@@ -21,6 +22,8 @@ const COMPANY: &str = "+79060000000";
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
