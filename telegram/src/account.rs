@@ -24,6 +24,8 @@ use crate::{courier, pool, watchdog};
 
 /// Call news between the tee and the courier, who never makes it wait.
 const PARCELS: usize = 1024;
+/// How long Telegram may take to answer a log-out.
+const LOG_OUT: Duration = Duration::from_secs(5);
 /// How long a task may take to end.
 const PARTING: Duration = Duration::from_secs(10);
 
@@ -213,7 +215,9 @@ impl Account {
     /// # Errors
     /// What the database said.
     pub async fn log_out(&self) -> Result<(), SessionError> {
-        self.core.tell_log_out().await;
+        if let Err(error) = self.core.tell_log_out().await {
+            warn!(%error, "Telegram was not told of the log-out");
+        }
         self.core.session.set_standing(Standing::LoggedOut).await?;
         self.core.health.ended(Red::LoggedOut);
         self.core.restart();
@@ -240,12 +244,10 @@ impl Core {
         self.peers.by_id(id)
     }
 
-    /// Tells Telegram that the session is over, if it can be told.
-    pub(crate) async fn tell_log_out(&self) {
-        let policy = Policy::call().within(Duration::from_secs(5));
-        if let Err(error) = self.invoke(&tl::functions::auth::LogOut {}, policy).await {
-            warn!(%error, "Telegram was not told of the log-out");
-        }
+    /// Tells Telegram that the session is over.
+    pub(crate) async fn tell_log_out(&self) -> Result<(), InvokeError> {
+        let policy = Policy::call().within(LOG_OUT);
+        self.invoke(&tl::functions::auth::LogOut {}, policy).await.map(drop)
     }
 }
 

@@ -15,6 +15,9 @@ use sqlx::{ConnectOptions as _, SqlitePool};
 
 /// How long a statement waits for the file, or a caller for the connection.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A child process holds our locks for a moment, between its birth and its own program.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// An open database file. Clones share the connection and the lock; the last one gives the lock back.
 #[derive(Debug, Clone)]
@@ -60,7 +63,7 @@ impl Database {
     /// [`DatabaseError::InUse`] when someone else has it, otherwise what the file system or SQLite said.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, DatabaseError> {
         let path = path.as_ref().to_path_buf();
-        let lock = prepare(&path)?;
+        let lock = prepare(&path).await?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -97,7 +100,7 @@ impl Database {
     }
 }
 
-fn prepare(path: &Path) -> Result<File, DatabaseError> {
+async fn prepare(path: &Path) -> Result<File, DatabaseError> {
     let io = |at: &Path| {
         let path = at.to_path_buf();
         move |source| DatabaseError::Io { path, source }
@@ -108,26 +111,33 @@ fn prepare(path: &Path) -> Result<File, DatabaseError> {
     {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io(folder))?;
     }
-    let lock = take_lock(path)?;
+    let lock = take_lock(path).await?;
     let file = owner_only().open(path).map_err(io(path))?;
     file.set_permissions(Permissions::from_mode(0o600)).map_err(io(path))?;
     Ok(lock)
 }
 
-fn take_lock(path: &Path) -> Result<File, DatabaseError> {
+async fn take_lock(path: &Path) -> Result<File, DatabaseError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock_path = PathBuf::from(name);
     let io = |source| DatabaseError::Io { path: lock_path.clone(), source };
     let mut lock = owner_only().open(&lock_path).map_err(io)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let pid = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-            return Err(DatabaseError::InUse { path: path.to_path_buf(), pid });
+    let mut tries = 1;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                tries += 1;
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let pid = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+                return Err(DatabaseError::InUse { path: path.to_path_buf(), pid });
+            }
+            Err(TryLockError::Error(source)) => return Err(io(source)),
         }
-        Err(TryLockError::Error(source)) => return Err(io(source)),
     }
     lock.set_len(0).and_then(|()| lock.rewind()).map_err(io)?;
     writeln!(lock, "{}", std::process::id()).map_err(io)?;

@@ -268,6 +268,8 @@ impl Core {
                 }
                 Ok(answer)
             }
+            // Closing takes the connection away before everybody has heard of it.
+            Ok(Err(_)) if *self.stop.borrow() => Err(InvokeError::Closed),
             Ok(Err(error)) => {
                 debug!(method, %error, "request failed");
                 Err(InvokeError::judge(error, had_key))

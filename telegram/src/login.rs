@@ -178,9 +178,7 @@ impl Login {
             return Err(LoginError::FloodWait { seconds });
         }
         if !self.is_fresh() {
-            if self.core.session.standing() == Standing::Authorized && self.core.health.red().is_none() {
-                self.core.tell_log_out().await;
-            }
+            self.leave().await?;
             self.core.begin_anew("login").await?;
         }
         let request = tl::functions::auth::SendCode {
@@ -306,6 +304,21 @@ impl Login {
     /// Whether the session's key is good for a login.
     fn is_fresh(&self) -> bool {
         self.core.session.standing() == Standing::Fresh && self.core.health.red() == Some(Red::NotLoggedIn)
+    }
+
+    /// Logs the present user out. A session that works is not thrown away while no other can be had.
+    async fn leave(&self) -> Result<(), LoginError> {
+        if self.core.session.standing() != Standing::Authorized || self.core.health.red().is_some() {
+            return Ok(());
+        }
+        match self.core.tell_log_out().await {
+            Err(
+                error @ (InvokeError::Offline { .. }
+                | InvokeError::Timeout { .. }
+                | InvokeError::Crowded { .. }),
+            ) => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     async fn code_sent(&self, phone: String, sent: tl::enums::auth::SentCode) -> Result<Stage, LoginError> {

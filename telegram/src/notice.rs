@@ -21,7 +21,7 @@ pub enum Notice {
         /// As the other side sent it.
         data: Vec<u8>,
     },
-    /// Authorization is needed.
+    /// Authorization is needed; nothing goes to Telegram or comes from it until a login.
     Revoked {
         /// Why.
         reason: Red,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use grammers_mtsender::{ConnectionParams, NoRetries, SenderPool};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
@@ -42,9 +42,9 @@ pub(crate) enum Command {
 
 /// One pool with its tasks.
 struct Generation {
-    runner: JoinHandle<()>,
-    tee: JoinHandle<()>,
-    stream: JoinHandle<()>,
+    /// The library's loop ends only when it is told to, or by a panic.
+    runner: AbortHandle,
+    tasks: JoinSet<()>,
     over: watch::Sender<bool>,
 }
 
@@ -77,14 +77,14 @@ pub(crate) async fn supervise(
                 tokio::select! {
                     biased;
                     () = raised(&mut stop) => break End::Stop,
-                    end = &mut generation.runner => break End::Died(end),
                     Some(command) = commands.recv() => break End::Told(command),
+                    Some(end) = generation.tasks.join_next() => break End::Died(end),
                     () = &mut calm, if !calm.is_elapsed() => backoff.reset(),
                 }
             }
         };
         core.link.send_replace(None);
-        generation.end(matches!(end, End::Died(_))).await;
+        generation.end().await;
         match end {
             End::Stop => return,
             End::Told(Command::Restart) => info!("making the connection pool anew"),
@@ -112,38 +112,23 @@ impl Generation {
             SenderPool::with_configuration(Arc::clone(&core.session), core.settings.api_id, parameters(core));
         let (pass, passed) = mpsc::channel(STREAM);
         let (over, is_over) = watch::channel(false);
-        let generation = Self {
-            runner: tokio::spawn(pool.runner.run()),
-            tee: tokio::spawn(tee::run(Arc::clone(core), pool.updates, pass, courier.clone())),
-            stream: tokio::spawn(stream::run(
-                Arc::clone(core),
-                pool.handle.clone(),
-                passed,
-                courier.clone(),
-                is_over,
-            )),
-            over,
-        };
+        let mut tasks = JoinSet::new();
+        let runner = tasks.spawn(pool.runner.run());
+        tasks.spawn(tee::run(Arc::clone(core), pool.updates, pass, courier.clone()));
+        tasks.spawn(stream::run(Arc::clone(core), pool.handle.clone(), passed, courier.clone(), is_over));
         core.link.send_replace(Some(Link(pool.handle.thin)));
-        generation
+        Self { runner, tasks, over }
     }
 
-    /// Ends the tasks, the stream first: it still has its state to save.
-    async fn end(mut self, runner_died: bool) {
+    /// Ends the tasks; the stream saves its state before.
+    async fn end(mut self) {
         self.over.send_replace(true);
-        part(&mut self.stream, "stream").await;
-        if !runner_died {
-            self.runner.abort();
-            part(&mut self.runner, "runner").await;
+        self.runner.abort();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(PARTING, all).await.is_err() {
+            warn!("a task had to be ended by force");
+            self.tasks.shutdown().await;
         }
-        part(&mut self.tee, "tee").await;
-    }
-}
-
-async fn part(task: &mut JoinHandle<()>, name: &str) {
-    if timeout(PARTING, &mut *task).await.is_err() {
-        warn!(task = name, "had to be ended by force");
-        task.abort();
     }
 }
 
@@ -155,9 +140,11 @@ fn parameters(core: &Core) -> ConnectionParams {
         app_version: settings.app_version.clone(),
         system_lang_code: settings.lang_code.clone(),
         lang_code: settings.lang_code.clone(),
+        use_ipv6: false,
         // Every request of ours has its own policy.
         retry_policy: Box::new(NoRetries),
         updates_channel_capacity: WIRE,
-        ..ConnectionParams::default()
+        // Its default would start processes, each time, to find out about the system.
+        __non_exhaustive: (),
     }
 }

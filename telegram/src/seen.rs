@@ -8,9 +8,9 @@ use grammers_tl_types::{Serializable as _, enums::PhoneCall};
 
 use crate::notice::{CallNews, Origin, Parcel};
 
-/// Calls and signaling messages that are remembered.
-const CALLS: usize = 1024;
-const MESSAGES: usize = 4096;
+/// Calls and signaling messages that are remembered: more than the stream can lag behind the wire.
+const CALLS: usize = 16_384;
+const MESSAGES: usize = 32_768;
 
 /// The memory of what was told.
 #[derive(Debug, Default)]
@@ -51,7 +51,10 @@ impl Seen {
         if call.over {
             return false;
         }
-        call.over = matches!(state, PhoneCall::Discarded(_));
+        if matches!(state, PhoneCall::Discarded(_)) {
+            *call = Call { states: HashSet::new(), over: true };
+            return true;
+        }
         call.states.insert(hash(id, &state.to_bytes()))
     }
 
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn the_memory_stays_small_however_many_calls_there_are() {
         let mut seen = Seen::default();
-        for id in 0..5000 {
+        for id in 0..40_000 {
             assert!(seen.is_news(&state(Origin::Wire, waiting(id, None))));
             let data = id.to_le_bytes().to_vec();
             seen.is_news(&Parcel { origin: Origin::Wire, news: CallNews::Signaling { call_id: id, data } });

@@ -1,11 +1,13 @@
 //! How the account stands, derived from real checks: red = authorization needed, orange = waiting for Telegram,
 //! green = it answered.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
 
 use crate::clock::wall_now;
+use crate::notice::Notice;
 use crate::session::Standing;
 
 /// The account's lamp.
@@ -100,7 +102,11 @@ const DUPLICATED: &str = "AUTH_KEY_DUPLICATED";
 
 /// The owner of the lamp.
 #[derive(Debug)]
-pub(crate) struct Health(watch::Sender<Status>);
+pub(crate) struct Health {
+    status: watch::Sender<Status>,
+    /// What changes meant, for those who watch too seldom to see each.
+    news: Mutex<Vec<Notice>>,
+}
 
 impl Health {
     pub(crate) fn new(standing: &Standing) -> Self {
@@ -108,28 +114,28 @@ impl Health {
             Some(reason) => Status::Red { reason },
             None => Status::Orange { reason: Orange::Starting },
         };
-        Self(watch::Sender::new(status))
+        Self { status: watch::Sender::new(status), news: Mutex::default() }
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<Status> {
-        self.0.subscribe()
+        self.status.subscribe()
     }
 
     pub(crate) fn red(&self) -> Option<Red> {
-        match &*self.0.borrow() {
+        match &*self.status.borrow() {
             Status::Red { reason } => Some(reason.clone()),
             Status::Orange { .. } | Status::Green { .. } => None,
         }
     }
 
     pub(crate) fn is_green(&self) -> bool {
-        matches!(&*self.0.borrow(), Status::Green { .. })
+        matches!(&*self.status.borrow(), Status::Green { .. })
     }
 
     /// An authorized request succeeded.
     pub(crate) fn proven(&self) {
         let now = wall_now();
-        self.0.send_if_modified(|status| match status {
+        self.change(|status| match status {
             Status::Red { .. } | Status::Orange { reason: Orange::Stopped } => false,
             Status::Orange { .. } => {
                 *status = Status::Green { since: now, last: now };
@@ -158,7 +164,7 @@ impl Health {
 
     /// Something is amiss. Red stays red.
     pub(crate) fn waiting(&self, waits_for: Orange) {
-        self.0.send_if_modified(|status| match status {
+        self.change(|status| match status {
             Status::Red { .. } | Status::Orange { reason: Orange::Stopped } => false,
             Status::Orange { reason } if *reason == waits_for => false,
             Status::Orange { .. } | Status::Green { .. } => {
@@ -170,7 +176,7 @@ impl Health {
 
     /// Authorization is needed. True if that is news.
     pub(crate) fn ended(&self, why: Red) -> bool {
-        self.0.send_if_modified(|status| match status {
+        self.change(|status| match status {
             Status::Orange { reason: Orange::Stopped } => false,
             Status::Red { reason } if *reason == why => false,
             Status::Red { .. } | Status::Orange { .. } | Status::Green { .. } => {
@@ -182,7 +188,27 @@ impl Health {
 
     /// A login is complete: red is over.
     pub(crate) fn logged_in(&self) {
-        self.0.send_replace(Status::Orange { reason: Orange::LoggedIn });
+        self.change(|status| {
+            *status = Status::Orange { reason: Orange::LoggedIn };
+            true
+        });
+    }
+
+    /// What happened since this was last asked, in its order.
+    pub(crate) fn take_news(&self) -> Vec<Notice> {
+        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the lamp and notes what that means.
+    fn change(&self, change: impl FnOnce(&mut Status) -> bool) -> bool {
+        self.status.send_if_modified(|status| {
+            let before = status.clone();
+            let changed = change(status);
+            if changed {
+                self.news.lock().unwrap_or_else(PoisonError::into_inner).extend(news(&before, status));
+            }
+            changed
+        })
     }
 
     /// Returns once the lamp is red.
@@ -199,9 +225,37 @@ impl Health {
     }
 }
 
+/// What a change of the lamp means. That a login is begun on a red account is no news.
+fn news(before: &Status, after: &Status) -> Option<Notice> {
+    match (before, after) {
+        (Status::Red { .. }, Status::Red { .. }) => None,
+        (_, Status::Red { reason }) => Some(Notice::Revoked { reason: reason.clone() }),
+        (Status::Green { .. }, Status::Orange { .. }) => Some(Notice::Disconnected),
+        (Status::Red { .. } | Status::Orange { .. }, Status::Green { .. }) => Some(Notice::Connected),
+        (Status::Red { .. } | Status::Orange { .. }, Status::Orange { .. })
+        | (Status::Green { .. }, Status::Green { .. }) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_change_is_told_once_however_seldom_somebody_looks() {
+        let health = Health::new(&Standing::Fresh);
+        health.logged_in();
+        health.proven();
+        health.proven();
+        health.waiting(Orange::NoAnswer);
+        health.waiting(Orange::Crowded);
+        health.proven();
+        health.ended(Red::KeyUnknown);
+        health.ended(Red::NotLoggedIn);
+        let revoked = Notice::Revoked { reason: Red::KeyUnknown };
+        assert_eq!(health.take_news(), [Notice::Connected, Notice::Disconnected, Notice::Connected, revoked]);
+        assert_eq!(health.take_news(), []);
+    }
 
     #[test]
     fn a_pong_keeps_green_alive_but_only_an_authorized_answer_makes_it_green() {

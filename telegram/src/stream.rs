@@ -6,7 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use grammers_mtsender::{InvocationError, SenderPoolFatHandle, UpdatesConfiguration, UpdatesReceiver};
+use grammers_client::Client;
+use grammers_client::client::{ClientConfiguration, UpdateStream};
+use grammers_client::peer::{Peer, PeerMap};
+use grammers_mtsender::{InvocationError, SenderPoolFatHandle, UpdatesConfiguration};
 use grammers_session::Session as _;
 use grammers_session::types::{PeerInfo, UpdateState, UpdatesState};
 use grammers_session::updates::UpdatesLike;
@@ -39,22 +42,22 @@ pub(crate) async fn run(
         () = raised(&mut over) => return,
         () = ready => {}
     }
-    let configuration = UpdatesConfiguration { catch_up: true };
-    let mut receiver =
-        match UpdatesReceiver::create(handle.thin, handle.session, updates, configuration).await {
-            Ok(receiver) => receiver,
-            Err(error) => {
-                warn!(%error, "no update stream");
-                return;
-            }
-        };
-    receive(&core, &mut receiver, &courier, &mut over).await;
-    sync(&core, &receiver).await;
+    // Peers are cached here, so that `next_raw` has nothing to wait for once it has taken an update.
+    let client = Client::with_configuration(handle, ClientConfiguration { auto_cache_peers: false });
+    let mut stream = match client.stream_updates(updates, UpdatesConfiguration { catch_up: true }).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            warn!(%error, "no update stream");
+            return;
+        }
+    };
+    receive(&core, &mut stream, &courier, &mut over).await;
+    sync(&core, &stream).await;
 }
 
 async fn receive(
-    core: &Arc<Core>,
-    receiver: &mut UpdatesReceiver,
+    core: &Core,
+    stream: &mut UpdateStream,
     courier: &mpsc::Sender<Parcel>,
     over: &mut watch::Receiver<bool>,
 ) {
@@ -62,27 +65,27 @@ async fn receive(
     save.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
     loop {
-        // `next` may be given up at any point: what it was asking for, it asks for again.
+        // `next_raw` may be given up at any point: what it was asking for, it asks for again.
         let next = tokio::select! {
             biased;
             () = raised(over) => return,
             _ = save.tick() => {
-                sync(core, receiver).await;
+                sync(core, stream).await;
                 continue;
             }
-            next = timeout(core.settings.difference_limit, receiver.next()) => next,
+            next = timeout(core.settings.difference_limit, stream.next_raw()) => next,
         };
         match next {
             Err(_) => {}
-            Ok(Ok((updates, users, chats))) => {
+            Ok(Ok((update, _, peers))) => {
                 backoff.reset();
-                cache(core, &users, &chats).await;
-                let updates: Vec<_> = updates.into_iter().map(|(update, _)| update).collect();
-                for parcel in Parcel::among(&updates, &users, Origin::Stream) {
+                let users: Vec<_> = peers.iter_peers().filter_map(user).collect();
+                for parcel in Parcel::among(&[update], &users, Origin::Stream) {
                     if courier.send(parcel).await.is_err() {
                         return;
                     }
                 }
+                cache(core, &users, &peers).await;
             }
             Ok(Err(error)) => {
                 let goes_on = tokio::select! {
@@ -97,8 +100,15 @@ async fn receive(
     }
 }
 
+fn user(peer: &Peer) -> Option<tl::enums::User> {
+    match peer {
+        Peer::User(user) => Some(user.raw.clone()),
+        Peer::Group(_) | Peer::Channel(_) | Peer::Community(_) => None,
+    }
+}
+
 /// What to do about a failed difference. False if this stream cannot go on.
-async fn recover(core: &Arc<Core>, error: InvocationError, backoff: &mut Backoff) -> bool {
+async fn recover(core: &Core, error: InvocationError, backoff: &mut Backoff) -> bool {
     match InvokeError::judge(error, core.session.has_key(core.session.home_dc())) {
         InvokeError::Revoked { reason } => {
             core.end(reason).await;
@@ -123,19 +133,18 @@ async fn recover(core: &Arc<Core>, error: InvocationError, backoff: &mut Backoff
     true
 }
 
-async fn sync(core: &Core, receiver: &UpdatesReceiver) {
+async fn sync(core: &Core, stream: &UpdateStream) {
     // A session that ended in the meantime has no state any more.
     if core.session.standing() != Standing::Authorized || !core.session.has_base_state() {
         return;
     }
-    if let Err(error) = receiver.sync_update_state().await {
+    if let Err(error) = stream.sync_update_state().await {
         warn!(%error, "could not save the update state");
     }
 }
 
-async fn cache(core: &Core, users: &[tl::enums::User], chats: &[tl::enums::Chat]) {
-    let peers: Vec<PeerInfo> =
-        users.iter().map(PeerInfo::from).chain(chats.iter().map(PeerInfo::from)).collect();
+async fn cache(core: &Core, users: &[tl::enums::User], peers: &PeerMap) {
+    let peers = peers.iter_peers().map(PeerInfo::from).collect();
     let met = core.peers.meet(users);
     if let Err(error) = core.session.cache_peers(peers).await {
         warn!(%error, "could not save peers");

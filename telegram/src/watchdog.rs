@@ -15,6 +15,7 @@ use crate::core::Core;
 use crate::flag::raised;
 use crate::invoke::{InvokeError, Policy};
 use crate::status::{Orange, Status};
+use crate::stream::store_state;
 
 /// How long Telegram is left alone after it asked for fewer connections.
 const CROWDED: Duration = Duration::from_secs(5);
@@ -97,10 +98,15 @@ async fn ping(core: &Core) -> Result<(), InvokeError> {
 
 async fn check_session(core: &Core) -> Result<(), InvokeError> {
     let policy = Policy::call().within(core.settings.ping_limit);
-    let tl::enums::updates::State::State(state) =
-        core.invoke(&tl::functions::updates::GetState {}, policy).await?;
+    let state = core.invoke(&tl::functions::updates::GetState {}, policy).await?;
+    if !core.session.has_base_state() {
+        return store_state(core, state)
+            .await
+            .map_err(|error| InvokeError::Storage { cause: error.to_string() });
+    }
+    let tl::enums::updates::State::State(state) = state;
     // The library does not notice a server that lost its session with us; updates sent meanwhile are missing.
-    if core.session.has_base_state() && state.pts > core.session.pts() {
+    if state.pts > core.session.pts() {
         debug!("updates may be missing");
         core.gap.notify_one();
     }

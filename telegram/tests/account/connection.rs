@@ -209,7 +209,7 @@ async fn a_closed_account_answers_at_once_and_leaves_its_file_to_others() {
     open.account.shutdown().await;
     assert_eq!(timeout(SOON, waiting).await.unwrap().unwrap().unwrap_err(), InvokeError::Closed);
     assert_eq!(open.lamp(), Status::Orange { reason: Orange::Stopped });
-    drop(open);
+    open.close().await;
     let again = scene.open("anna").await;
     again.until_green().await;
 }

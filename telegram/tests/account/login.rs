@@ -192,6 +192,17 @@ async fn a_login_may_begin_again_while_somebody_is_logged_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_cannot_reach_telegram_does_not_cost_the_session_that_is_there() {
+    let scene = Scene::new().await;
+    let open = scene.anna().await;
+    let key = scene.key_of(scene.anna);
+    scene.world().add_fault(Match::method("auth.logOut"), Action::Silence);
+    assert_eq!(open.account.login().send_code(ANNA).await.unwrap_err(), LoginError::NoAnswer);
+    open.until_green().await;
+    assert_eq!(scene.key_of(scene.anna), key);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_seed_that_is_used_up_is_said_to_be() {
     let scene = Scene::new().await;
     for nth in 0..8 {

@@ -103,9 +103,9 @@ async fn a_stale_access_hash_is_replaced_when_asked_anew() {
     let database = options.database.clone();
     let open = scene.logged_in(options).await;
     let good = open.account.resolve(Person::Username("boris".into())).await.unwrap();
-    open.close().await;
     sqlx::query("UPDATE tg_person SET access_hash = 1").execute(database.pool()).await.unwrap();
     drop(database);
+    open.close().await;
     let open = scene.open("anna").await;
     open.until_green().await;
     let stale = open.account.resolve(Person::Id(scene.boris)).await.unwrap();

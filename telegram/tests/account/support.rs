@@ -28,6 +28,7 @@ pub(crate) struct Scene {
 pub(crate) struct Open {
     pub(crate) account: Account,
     pub(crate) notices: mpsc::Receiver<Notice>,
+    database: Database,
 }
 
 impl Scene {
@@ -105,13 +106,17 @@ impl Scene {
 
 impl Open {
     pub(crate) async fn with(options: Options) -> Self {
+        let database = options.database.clone();
         let (account, notices) = Account::open(options).await.unwrap();
-        Self { account, notices }
+        Self { account, notices, database }
     }
 
     /// Closes everything, so that the same files may be opened again.
     pub(crate) async fn close(self) {
-        self.account.shutdown().await;
+        let Self { account, notices, database } = self;
+        account.shutdown().await;
+        drop((account, notices));
+        database.close().await;
     }
 
     pub(crate) fn lamp(&self) -> Status {

@@ -49,7 +49,7 @@ async fn a_container_that_the_stream_drops_for_its_number_is_told_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_updates_arrives_whole_and_in_order_at_a_program_that_does_not_read() {
     const MESSAGES: u32 = 5000;
-    const BATCH: u32 = 500;
+    const BATCH: u32 = 250;
     let scene = Scene::new().await;
     let mut options = scene.options("anna").await;
     options.notices = 1;
@@ -170,7 +170,7 @@ async fn a_difference_that_is_never_answered_is_asked_for_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_reads_no_notices_keeps_its_account() {
     let scene = Scene::new().await;
-    let Open { account, notices } = scene.anna().await;
+    let Open { account, notices, .. } = scene.anna().await;
     drop(notices);
     let boris = scene.boris_device();
     boris.dial(scene.anna, false).await.unwrap();
