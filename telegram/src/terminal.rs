@@ -21,6 +21,23 @@ pub enum TerminalError {
     Ended,
 }
 
+/// Where answers are typed.
+pub trait Keyboard {
+    /// The next line, `None` at the end. What is `secret` is not to be shown while it is typed.
+    ///
+    /// # Errors
+    /// When the input fails.
+    fn line(&mut self, secret: bool) -> io::Result<Option<String>>;
+}
+
+/// Files and pipes show nothing anyway.
+impl<R: BufRead> Keyboard for R {
+    fn line(&mut self, _secret: bool) -> io::Result<Option<String>> {
+        let mut line = String::new();
+        Ok((self.read_line(&mut line)? > 0).then_some(line))
+    }
+}
+
 /// Logs in, reading answers from `input` and asking on `output`. A `phone` that is given is not asked for.
 ///
 /// Reads block the calling thread; use a runtime with several.
@@ -31,7 +48,7 @@ pub async fn log_in(
     account: &Account,
     phone: Option<&str>,
     language: Language,
-    input: &mut (impl BufRead + Send),
+    input: &mut (impl Keyboard + Send),
     output: &mut (impl Write + Send),
 ) -> Result<Resolved, TerminalError> {
     let login = account.login();
@@ -114,16 +131,16 @@ fn is_final(error: &LoginError) -> bool {
 fn ask(
     prompt: &Prompt,
     language: Language,
-    input: &mut impl BufRead,
+    input: &mut impl Keyboard,
     output: &mut impl Write,
 ) -> Result<String, TerminalError> {
     write!(output, "{}", said(prompt, language))?;
     output.flush()?;
-    let mut line = String::new();
-    if input.read_line(&mut line)? == 0 {
+    let is_secret = matches!(prompt, Prompt::Next(Stage::Password { .. }));
+    let Some(line) = input.line(is_secret)? else {
         writeln!(output, "\n{}", said(&Prompt::Ended, language))?;
         return Err(TerminalError::Ended);
-    }
+    };
     Ok(line)
 }
 

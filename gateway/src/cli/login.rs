@@ -1,7 +1,8 @@
 //! `login`: phone code and password at the terminal.
 
-use std::io::{BufReader, stderr, stdin};
+use std::io::{self, IsTerminal as _, Stdin, stderr, stdin};
 
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use tgtrunk_config::{Phone, Settings, StateDir};
 use tgtrunk_telegram::{Language, terminal};
 
@@ -17,11 +18,32 @@ pub(crate) async fn run(settings: &Settings, state: &StateDir, phone: &Phone) ->
         &account,
         Some(phone.as_str()),
         Language::English,
-        &mut BufReader::new(stdin()),
+        &mut Keyboard(stdin()),
         &mut stderr(),
     )
     .await;
     account.shutdown().await;
     result?;
     Ok(())
+}
+
+/// Standard input; at a terminal, passwords are not shown.
+struct Keyboard(Stdin);
+
+impl terminal::Keyboard for Keyboard {
+    fn line(&mut self, secret: bool) -> io::Result<Option<String>> {
+        let shown = if secret && self.0.is_terminal() { Some(tcgetattr(&self.0)?) } else { None };
+        if let Some(shown) = &shown {
+            let mut hidden = shown.clone();
+            hidden.local_flags.remove(LocalFlags::ECHO);
+            hidden.local_flags.insert(LocalFlags::ECHONL);
+            tcsetattr(&self.0, SetArg::TCSAFLUSH, &hidden)?;
+        }
+        let mut line = String::new();
+        let read = self.0.read_line(&mut line);
+        if let Some(shown) = &shown {
+            tcsetattr(&self.0, SetArg::TCSAFLUSH, shown)?;
+        }
+        Ok((read? > 0).then_some(line))
+    }
 }
