@@ -22,7 +22,7 @@ const END_LIMIT: Duration = Duration::from_secs(20);
 /// Lines of the log that are shown when a test fails.
 const SHOWN_LINES: usize = 200;
 
-/// The program: `TGTRUNK_GATEWAY` names it, else it is built and taken from where this program lies.
+/// The program: `TGTRUNK_GATEWAY` names it, else it is taken from beside this one, built anew if a source has changed.
 ///
 /// # Errors
 /// When it cannot be built.
@@ -40,8 +40,13 @@ fn find() -> anyhow::Result<PathBuf> {
         own.ancestors().skip(1).find(|dir| !dir.ends_with("deps")).context("no target directory")?;
     let lock = File::create(profile.join("tgtrunk-gateway.lock"))?;
     lock.lock()?;
+    let program = profile.join("tgtrunk-gateway");
+    if is_up_to_date(&program).unwrap_or(false) {
+        return Ok(program);
+    }
+    // The whole workspace, as the Makefile builds it: one package alone has other features, and all would be built anew.
     let mut build = std::process::Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--quiet", "-p", "tgtrunk-gateway", "--manifest-path"]);
+    build.args(["build", "--quiet", "--workspace", "--bins", "--manifest-path"]);
     build.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
     build.arg("--target-dir").arg(profile.parent().context("no target directory")?);
     if profile.ends_with("release") {
@@ -49,7 +54,23 @@ fn find() -> anyhow::Result<PathBuf> {
     }
     let status = build.status().context("cargo cannot be run")?;
     ensure!(status.success(), "the gateway does not build");
-    Ok(profile.join("tgtrunk-gateway"))
+    Ok(program)
+}
+
+/// Whether no source is newer than the program; cargo lists the sources beside it.
+fn is_up_to_date(program: &Path) -> anyhow::Result<bool> {
+    let built = program.metadata()?.modified()?;
+    let listed = std::fs::read_to_string(program.with_extension("d"))?;
+    let (_, sources) = listed.trim_end().split_once(": ").context("a list of sources")?;
+    // Spaces inside a name are escaped.
+    let sources = sources.replace("\\ ", "\0");
+    let sources = sources.split(' ').map(|name| PathBuf::from(name.replace('\0', " ")));
+    for source in sources {
+        if source.metadata()?.modified()? > built {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A folder with `tgtrunk.toml` and the state directory, for the program's commands.

@@ -61,7 +61,7 @@ async fn stay(stage: &Stage, line: &str, phone: &str) -> anyhow::Result<()> {
     let (control, state) = (stage.serve_control().await?, stage.installation.state.display().to_string());
     tell(format!(
         "\nEverything stays as it is until Ctrl-C. To poke at it:\n\
-         \x20 the line's SIP     sip:tg%23anna@{line}   (only from {phone})\n\
+         \x20 the line's SIP     sip:tg%23anna@{line} (Opus, from this machine); it calls the phone at {phone}\n\
          \x20 the gateway        target/debug/tgtrunk-gateway --config {config} --state {state} status\n\
          \x20                    socat - UNIX-CONNECT:{state}/gateway.sock   then {{\"id\":1,\"do\":\"subscribe\"}}\n\
          \x20 the test Telegram  curl http://{control}/",
