@@ -127,3 +127,28 @@ pub async fn talk(
         to_telegram: Way::between(&at_pbx, &at_telegram, tones.pbx_hz)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::player::circle;
+
+    const LEAST: Duration = Duration::from_secs(2);
+
+    #[test]
+    fn a_lost_packet_in_fifty_another_tone_and_more_than_was_played_are_found() {
+        let packets = circle(880, 20).unwrap();
+        let heard = |count: usize| {
+            let payloads = packets[..count].to_vec();
+            Heard { sent_ms: 3000, received_ms: count as u64 * 20, packets: count as u64, payloads }
+        };
+        let judged = |count, hz| Way::between(&heard(150), &heard(count), hz).unwrap().check(LEAST);
+        judged(150, 880).unwrap();
+        judged(149, 880).unwrap();
+        assert!(judged(147, 880).unwrap_err().to_string().contains("arrived, want 99 %"));
+        assert!(judged(150, 440).unwrap_err().to_string().contains("the tone of 440 Hz, want 98 %"));
+        assert!(judged(151, 880).unwrap_err().to_string().contains("more than"));
+        let short = Way::between(&heard(150), &heard(150), 880).unwrap().check(LEAST * 2);
+        assert!(short.unwrap_err().to_string().contains("only 3000 ms"));
+    }
+}
