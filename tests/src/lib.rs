@@ -23,3 +23,4 @@ pub mod stage;
 pub mod stories;
 pub mod tone;
 pub mod wire_pbx;
+pub mod wire_stage;

@@ -1,6 +1,5 @@
 //! One call of the PBX, as its test leads it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,9 @@ pub struct WireCall {
     id: String,
     messages: mpsc::Receiver<Message>,
     sound: Sound,
-    seen: VecDeque<Message>,
+    seen: Vec<Message>,
+    /// So many of them have been waited for.
+    read: usize,
 }
 
 impl WireCall {
@@ -30,10 +31,10 @@ impl WireCall {
         messages: mpsc::Receiver<Message>,
         sound: Sound,
     ) -> Self {
-        Self { inner, id, messages, sound, seen: VecDeque::new() }
+        Self { inner, id, messages, sound, seen: Vec::new(), read: 0 }
     }
 
-    /// The next message of a kind; others are kept for [`WireCall::seen`].
+    /// The next message of a kind; others are passed over, [`WireCall::seen`] has them still.
     ///
     /// # Errors
     /// When it does not come in time; names what came instead.
@@ -45,13 +46,14 @@ impl WireCall {
     ) -> anyhow::Result<Message> {
         let until = Instant::now() + limit;
         loop {
-            match timeout_at(until, self.messages.recv()).await {
-                Ok(Some(message)) => {
-                    self.seen.push_back(message.clone());
-                    if pick(&message) {
-                        return Ok(message);
-                    }
+            while let Some(message) = self.seen.get(self.read) {
+                self.read += 1;
+                if pick(message) {
+                    return Ok(message.clone());
                 }
+            }
+            match timeout_at(until, self.messages.recv()).await {
+                Ok(Some(message)) => self.seen.push(message),
                 Ok(None) => bail!("the PBX is off"),
                 Err(_) => {
                     let seen: Vec<_> = self.seen.iter().map(|message| message.start.as_str()).collect();
@@ -103,12 +105,12 @@ impl WireCall {
         self.wait_for(method, limit, |message| message.method() == Some(method)).await
     }
 
-    /// What was received so far and looked at, in order.
+    /// What was received so far, in order.
     pub fn seen(&mut self) -> Vec<Message> {
         while let Ok(message) = self.messages.try_recv() {
-            self.seen.push_back(message);
+            self.seen.push(message);
         }
-        self.seen.iter().cloned().collect()
+        self.seen.clone()
     }
 
     /// The line's INVITE.
@@ -119,6 +121,11 @@ impl WireCall {
     /// Whether the line ended or refused the call, or we did.
     pub fn is_over(&self) -> bool {
         self.inner.with(&self.id, |dialog| dialog.over).unwrap_or(true)
+    }
+
+    /// Whether the INVITE, ours or the line's, has a final answer.
+    pub fn has_answer(&self) -> bool {
+        self.inner.with(&self.id, |dialog| dialog.answered).unwrap_or(true)
     }
 
     /// Withdraws our INVITE.

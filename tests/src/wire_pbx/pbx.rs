@@ -62,6 +62,7 @@ pub(super) struct Inner {
     silent: AtomicBool,
     numbers: AtomicU64,
     complaints: Mutex<Vec<String>>,
+    unheard: Mutex<Vec<String>>,
 }
 
 struct Place {
@@ -87,6 +88,7 @@ impl WirePbx {
             silent: AtomicBool::new(false),
             numbers: AtomicU64::new(1),
             complaints: Mutex::default(),
+            unheard: Mutex::default(),
         });
         let (found, incoming) = mpsc::channel(QUEUE);
         let task = tokio::spawn(listen(Arc::clone(&inner), found));
@@ -158,6 +160,11 @@ impl WirePbx {
     /// Loses power, or gets it back: nothing is answered or sent meanwhile, what comes is lost.
     pub fn silence(&self, silent: bool) {
         self.inner.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// First lines of what came while the power was off.
+    pub fn unheard(&self) -> Vec<String> {
+        lock(&self.inner.unheard).clone()
     }
 
     /// What came that was no proper SIP.
@@ -232,6 +239,8 @@ async fn listen(inner: Arc<Inner>, found: mpsc::Sender<WireCall>) {
     loop {
         let Ok((length, _)) = inner.socket.recv_from(&mut buffer).await else { continue };
         if inner.is_silent() {
+            let text = String::from_utf8_lossy(&buffer[..length]);
+            lock(&inner.unheard).push(text.lines().next().unwrap_or_default().to_owned());
             continue;
         }
         let message = match Message::read(&buffer[..length]) {
