@@ -43,7 +43,7 @@ pub struct Telegram {
 pub struct Gateway {
     /// The state directory; a relative one starts at the settings file's folder.
     pub state: PathBuf,
-    /// The address every line's SIP port is opened on.
+    /// The address every line's SIP port is opened on, and the one the PBX is told: a single one.
     pub sip_bind: IpAddr,
     /// Addresses for media, in this order. Empty: those of every interface but loopback.
     pub media_addresses: Vec<IpAddr>,
@@ -215,7 +215,11 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         })
         .unwrap_or_else(|| PathBuf::from("/var/lib/tgtrunk"));
     let sip_bind = section
-        .optional("sip_bind", r#"an IP address, as "127.0.0.1""#, keys::parsed)
+        .optional(
+            "sip_bind",
+            r#"one IP address of this machine, as "127.0.0.1" (the PBX is told it, so not 0.0.0.0 or ::)"#,
+            |value| keys::parsed(value).filter(is_own),
+        )
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let media_addresses = section
         .optional("media_addresses", r#"a list of different IP addresses, as ["192.0.2.10"]"#, |value| {
@@ -252,6 +256,12 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         options_interval,
         user_agent,
     }
+}
+
+/// Whether an address can be one machine's own: neither all of its addresses, nor a group's, nor a whole network's.
+fn is_own(address: &IpAddr) -> bool {
+    let address = address.to_canonical();
+    !address.is_unspecified() && !address.is_multicast() && address != IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// A text that other people's programs will show: printable ASCII, so that no header and no terminal breaks on it.
@@ -319,7 +329,7 @@ mod tests {
                 "t.toml:1: telegram.api_hash is missing: want 32 hexadecimal digits, from https://my.telegram.org",
                 r#"t.toml:2: telegram.api_id = "12345": want a whole number from 1 to 2147483647, from https://my.telegram.org"#,
                 r#"t.toml:3: unknown key telegram.api_hsah = "x": want one of api_id, api_hash, device_model, system_version, app_version, lang_code"#,
-                r#"t.toml:6: gateway.sip_bind = "localhost": want an IP address, as "127.0.0.1""#,
+                r#"t.toml:6: gateway.sip_bind = "localhost": want one IP address of this machine, as "127.0.0.1" (the PBX is told it, so not 0.0.0.0 or ::)"#,
                 r#"t.toml:7: gateway.rtp_ports = 20000: want two ports from 1024 to 65535 and at least 8 apart, as "20100-29999""#,
                 r#"t.toml:8: gateway.log = "xml": want one of "plain", "json""#,
                 "t.toml:9: gateway.options_interval_s = 4: want a whole number from 5 to 3600 (seconds)",
@@ -373,6 +383,24 @@ mod tests {
                 told(wrong),
                 [format!(
                     "t.toml:5: gateway.media_addresses = {wrong}: want a list of different IP addresses, as [\"192.0.2.10\"]"
+                )]
+            );
+        }
+    }
+
+    #[test]
+    fn sip_is_bound_to_one_address_that_the_pbx_can_be_told() {
+        let told = |address| errors(&format!("{SMALLEST}[gateway]\nsip_bind = {address:?}\n"));
+        for right in ["127.0.0.1", "192.0.2.10", "::1", "2001:db8::1"] {
+            assert_eq!(told(right), Vec::<String>::new(), "{right}");
+        }
+        for wrong in
+            ["0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "239.1.2.3", "ff02::1", "255.255.255.255"]
+        {
+            assert_eq!(
+                told(wrong),
+                [format!(
+                    "t.toml:5: gateway.sip_bind = {wrong:?}: want one IP address of this machine, as \"127.0.0.1\" (the PBX is told it, so not 0.0.0.0 or ::)"
                 )]
             );
         }
