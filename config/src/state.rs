@@ -199,17 +199,18 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Io`]; the old file is then untouched.
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let fresh = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
-        absent_is_fine(fs::remove_file(&fresh)).map_err(failed("remove", &fresh))?;
-        let written = write_private(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
-        if let Err(source) = written {
-            // The first error is the one to tell; the leftover is removed by the next write.
-            let _ = fs::remove_file(&fresh);
-            return Err(failed("write", path)(source));
-        }
+        swap(path, bytes, File::sync_all)?;
         let folder = path.parent().unwrap_or(&self.root);
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("write", folder))
+    }
+
+    /// The same without waiting for the disk, for what is written again soon: readers see the old text or the new
+    /// one, but a power cut may leave either, or none.
+    ///
+    /// # Errors
+    /// As [`StateDir::replace`].
+    pub fn publish(&self, path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+        swap(path, bytes, |_| Ok(()))
     }
 
     /// Takes the lock that lets one gateway run on this state directory.
@@ -258,12 +259,26 @@ fn make_private_dir(dir: &Path) -> Result<(), StateError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("make", dir))
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file beside `path`, settles it, and puts it in its place.
+fn swap(path: &Path, bytes: &[u8], settle: fn(&File) -> io::Result<()>) -> Result<(), StateError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    absent_is_fine(fs::remove_file(&fresh)).map_err(failed("remove", &fresh))?;
+    let written =
+        write_private(&fresh, bytes).and_then(|file| settle(&file)).and_then(|()| fs::rename(&fresh, path));
+    written.map_err(|source| {
+        // The first error is the one to tell; the leftover is removed by the next write.
+        let _ = fs::remove_file(&fresh);
+        failed("write", path)(source)
+    })
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     // The mask of the process may have taken bits from the owner.
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
-    file.sync_all()
+    Ok(file)
 }
 
 fn lock(path: PathBuf) -> Result<Lock, StateError> {
@@ -335,12 +350,33 @@ mod tests {
     }
 
     #[test]
+    fn a_published_file_is_the_owners_alone_and_a_reader_never_sees_half_of_it() {
+        let (_room, state) = state();
+        state.make_phone_dir(&phone()).unwrap();
+        let file = state.gateway_status(&phone());
+        let texts = ["a", "b"].map(|letter| letter.repeat(100_000));
+        state.publish(&file, texts[0].as_bytes()).unwrap();
+        let reader = std::thread::spawn({
+            let (file, texts) = (file.clone(), texts.clone());
+            move || (0..500).all(|_| texts.contains(&fs::read_to_string(&file).unwrap()))
+        });
+        for round in 1..200 {
+            state.publish(&file, texts[round % 2].as_bytes()).unwrap();
+        }
+        assert!(reader.join().unwrap());
+        assert_eq!(mode(&file), 0o600);
+        assert_eq!(fs::read_dir(state.phone_dir(&phone())).unwrap().count(), 1);
+    }
+
+    #[test]
     fn a_write_that_fails_leaves_the_old_file() {
         let (_room, state) = state();
         let blocked = state.root().join("folder");
         fs::create_dir_all(blocked.join("inside")).unwrap();
-        let error = state.replace(&blocked, b"x").unwrap_err().to_string();
-        assert!(error.starts_with(&format!("cannot write {}: ", blocked.display())), "{error}");
+        for written in [state.replace(&blocked, b"x"), state.publish(&blocked, b"x")] {
+            let error = written.unwrap_err().to_string();
+            assert!(error.starts_with(&format!("cannot write {}: ", blocked.display())), "{error}");
+        }
         assert!(blocked.join("inside").is_dir());
         assert_eq!(fs::read_dir(state.root()).unwrap().count(), 1);
     }

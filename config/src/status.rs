@@ -104,7 +104,7 @@ impl GatewayStatus {
             .unwrap_or(Lamp::Green)
     }
 
-    /// Replaces the line's status file as a whole.
+    /// Replaces the line's status file as a whole, without waiting for the disk.
     ///
     /// # Errors
     /// [`StateError::Io`].
@@ -112,7 +112,7 @@ impl GatewayStatus {
         let path = state.gateway_status(&self.line);
         let text = serde_json::to_vec_pretty(self)
             .map_err(|error| crate::state::failed("write", &path)(error.into()))?;
-        state.replace(&path, &text)
+        state.publish(&path, &text)
     }
 
     /// Reads a line's status as somebody else: a file that is missing, unreadable, older than `stale_after`, or whose
