@@ -5,6 +5,7 @@ mod task;
 mod telegram_leg;
 mod trunk_leg;
 
+pub(crate) use steps::discard;
 pub(crate) use task::{Handle, Input, Limits, Opening, Progress, Said, State, start};
 pub(crate) use telegram_leg::Shared;
 pub(crate) use trunk_leg::{SipWord, TrunkLeg, reason, rejection};

@@ -1,6 +1,7 @@
 //! One line: its SIP port, its Telegram account, and the calls between them.
 
 mod calls;
+mod ghosts;
 mod lamps;
 mod pause;
 
@@ -23,7 +24,7 @@ use crate::clock;
 use crate::key_agreement::DhCache;
 use crate::net::RtpPorts;
 use crate::rules;
-use crate::telegram::{CallRef, Discard, PhoneCall, discard_call, user};
+use crate::telegram::{CallRef, Discard, PhoneCall, user};
 use calls::{Calls, Direction};
 
 /// Words from calls that may wait for their line.
@@ -32,6 +33,8 @@ const WORDS: usize = 1024;
 const BURST: usize = 64;
 /// How often the status file is refreshed though nothing changed.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long goodbyes of ended calls may take when the line ends.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Largest SIP datagram (RFC 3261 section 18.1.1 leaves it to IP).
 const SIP_BYTES: usize = 65_535;
 
@@ -63,6 +66,8 @@ pub(crate) enum Mode {
     Trunk,
     /// The gateway itself, with what the caller says.
     Echo,
+    /// Nobody: the line only calls.
+    Nobody,
 }
 
 /// The trunk half of a line.
@@ -76,6 +81,7 @@ struct Trunk {
 pub(crate) struct Line {
     house: House,
     settings: LineSettings,
+    mode: Mode,
     trunk: Option<Trunk>,
     account: Account,
     notices: mpsc::Receiver<Notice>,
@@ -88,7 +94,18 @@ pub(crate) struct Line {
     status: watch::Sender<GatewayStatus>,
     /// Telegram wants no calls from us for a while.
     pause: pause::Pause,
-    stopping: Option<Instant>,
+    /// Calls that may ring though their requests failed.
+    ghosts: ghosts::Ghosts,
+    stopping: Option<Stopping>,
+}
+
+/// How far a line's end is.
+#[derive(Clone, Copy)]
+enum Stopping {
+    /// Running calls may end by themselves until then.
+    Grace(Instant),
+    /// They were ended; goodbyes may take until then.
+    Farewell(Instant),
 }
 
 /// What a line needs to begin.
@@ -111,7 +128,7 @@ impl Line {
         let Start { house, settings, mode, account, notices, orders, status } = start;
         let trunk = match mode {
             Mode::Trunk => Some(Trunk::open(&house, &settings).await?),
-            Mode::Echo => None,
+            Mode::Echo | Mode::Nobody => None,
         };
         let shared = Shared {
             account: account.clone(),
@@ -120,11 +137,12 @@ impl Line {
             media_addresses: Arc::clone(&house.media_addresses),
         };
         let (say, said) = mpsc::channel(WORDS);
-        let lamps = lamps::Lamps::new(&account, mode == Mode::Echo);
+        let lamps = lamps::Lamps::new(&account, mode != Mode::Trunk);
         let calls = Calls::new(settings.phone.clone());
         Ok(Self {
             house,
             settings,
+            mode,
             trunk,
             account,
             notices,
@@ -136,6 +154,7 @@ impl Line {
             lamps,
             status,
             pause: pause::Pause::default(),
+            ghosts: ghosts::Ghosts::default(),
             stopping: None,
         })
     }
@@ -149,7 +168,7 @@ impl Line {
         loop {
             let now = clock::now();
             self.drain(now);
-            if self.stopping.is_some() && self.calls.is_empty() && self.goodbyes_are_said() {
+            if self.may_end(now) {
                 break;
             }
             let deadline = self.deadline(now).into();
@@ -179,7 +198,9 @@ impl Line {
         let limits = [
             endpoint,
             self.pause.poll_timeout(),
-            self.stopping.filter(|_| !self.calls.is_empty()),
+            self.stopping.map(|stopping| match stopping {
+                Stopping::Grace(until) | Stopping::Farewell(until) => until,
+            }),
             self.calls.poll_timeout(),
         ];
         limits.into_iter().flatten().min().unwrap_or(now + HEARTBEAT)
@@ -194,8 +215,10 @@ impl Line {
         if self.pause.handle_timeout(now) {
             self.show(false);
         }
-        if self.stopping.is_some_and(|until| until <= now) {
-            self.stopping = Some(now + HEARTBEAT);
+        if let Some(Stopping::Grace(until)) = self.stopping
+            && until <= now
+        {
+            self.stopping = Some(Stopping::Farewell(now + FAREWELL));
             self.calls.tell_all(|| Input::Stop(Cause::Stopping));
         }
     }
@@ -220,14 +243,22 @@ impl Line {
         }
     }
 
-    fn goodbyes_are_said(&self) -> bool {
-        self.trunk.as_ref().is_none_or(|trunk| trunk.endpoint.calls() == 0)
-            || self.stopping.is_some_and(|until| until <= clock::now())
+    /// Whether nothing is left to be said, or no time is left to say it.
+    fn may_end(&self, now: Instant) -> bool {
+        let are_said = self.calls.is_settled()
+            && self.trunk.as_ref().is_none_or(|trunk| trunk.endpoint.memory().calls == 0);
+        match self.stopping {
+            None => false,
+            Some(Stopping::Grace(_)) => are_said,
+            Some(Stopping::Farewell(until)) => are_said || until <= now,
+        }
     }
 
     fn sip(&mut self, now: Instant, event: SipEvent) {
         match event {
-            SipEvent::Incoming { call, dialled, remote, .. } => self.pbx_calls(now, call, dialled, remote),
+            SipEvent::Incoming { call, dialled, remote, sip_call_id, .. } => {
+                self.pbx_calls(now, call, &sip_call_id, dialled, remote);
+            }
             SipEvent::Ringing { call } => self.calls.tell_sip(call, Input::Ringing),
             SipEvent::EarlyMedia { call, .. } => self.calls.tell_sip(call, Input::Proceeding),
             SipEvent::Answered { call, remote } => self.calls.tell_sip(call, Input::Answered(remote)),
@@ -260,6 +291,7 @@ impl Line {
         &mut self,
         now: Instant,
         sip: tgtrunk_sip::CallId,
+        sip_call_id: &str,
         dialled: String,
         remote: Option<tgtrunk_sip::RemoteAudio>,
     ) {
@@ -282,6 +314,7 @@ impl Line {
                 let trunk = TrunkLeg::from_pbx(Arc::clone(&self.house.rtp_ports), pbx, remote);
                 let key = self.calls.reserve(Direction::ToTelegram, Some(dialled));
                 self.calls.bind_sip(key, sip);
+                tracing::info!(call = %CallId(key), sip_call_id, "the PBX calls");
                 return self.begin(key, Opening::ToTelegram { person, trunk });
             }
         };
@@ -295,23 +328,24 @@ impl Line {
             Notice::PhoneCall { call, users } => {
                 let update = PhoneCall::from(call);
                 match update {
-                    PhoneCall::Requested { call, caller, g_a_hash, video } if !self.calls.knows(call.id) => {
+                    PhoneCall::Requested { call, caller: id, g_a_hash, video }
+                        if !self.calls.knows(call.id) =>
+                    {
                         if video {
                             tracing::info!("a video call is taken as audio");
                         }
-                        let account = self.account.clone();
-                        let caller = user(&users, caller)
-                            .or_else(|| account.known(caller))
-                            .unwrap_or_else(|| nobody(caller));
-                        // Whoever called once can be called back by number, name or id.
-                        tokio::spawn(async move {
-                            if let Err(error) = account.remember(&users).await {
-                                tracing::warn!(%error, "a caller could not be remembered");
-                            }
-                        });
+                        // The account knows everybody who came along with an update; some come without their names.
+                        let caller = self.account.known(id).or_else(|| user(&users, id));
+                        let caller = caller.unwrap_or_else(|| nobody(id));
                         self.telegram_calls(call, caller, g_a_hash);
                     }
                     PhoneCall::Requested { .. } => {}
+                    PhoneCall::Waiting { call, callee, .. } | PhoneCall::Accepted { call, callee, .. }
+                        if !self.calls.knows(call.id) && self.ghosts.take(clock::now(), callee) =>
+                    {
+                        tracing::info!("a call whose request seemed lost is ended");
+                        self.discard(call, Discard::Missed);
+                    }
                     update => self.calls.tell_telegram(clock::now(), update.id(), Input::Update(update)),
                 }
             }
@@ -328,14 +362,14 @@ impl Line {
     }
 
     fn telegram_calls(&mut self, call: CallRef, caller: Resolved, g_a_hash: Vec<u8>) {
-        if self.stopping.is_some() || self.calls.is_full(Direction::FromTelegram, &self.settings.calls) {
-            let account = self.account.clone();
-            tokio::spawn(async move { discard_call(&account, call, Discard::Busy, 0).await });
+        let full = self.calls.is_full(Direction::FromTelegram, &self.settings.calls);
+        if full || self.stopping.is_some() || self.mode == Mode::Nobody {
+            self.discard(call, Discard::Busy);
             tracing::info!("a caller was told that the line is busy");
             return;
         }
         let key = self.calls.reserve(Direction::FromTelegram, None);
-        self.calls.bind_telegram(clock::now(), key, call.id);
+        self.calls.bind_telegram(clock::now(), key, call);
         let trunk = match &self.trunk {
             Some(trunk) => TrunkLeg::to_pbx(Arc::clone(&self.house.rtp_ports), trunk.pbx.ip()),
             None => TrunkLeg::Echo,
@@ -353,7 +387,7 @@ impl Line {
             last_name: caller.last_name.clone(),
         };
         let id = rules::caller_id(&self.settings.caller_id).apply(&caller);
-        let context = format!("{}-{key}", std::process::id());
+        let context = CallId(key).to_string();
         Invite {
             to_user: self.settings.pbx_user.clone(),
             from_user: id.user,
@@ -388,7 +422,10 @@ impl Line {
         let now = clock::now();
         match word {
             Said::Sip(word) => self.say_to_pbx(now, key, word),
-            Said::Known(id) => self.calls.bind_telegram(now, key, id),
+            Said::Known(call) => self.calls.bind_telegram(now, key, call),
+            Said::Doubtful(callee) => self.ghosts.expect(now, callee),
+            Said::Gone => self.calls.gone(),
+            Said::Broken => self.bury(now, key),
             Said::Progress(progress) => {
                 if let Some(info) = self.calls.progressed(key, progress) {
                     self.house.events.send(ControlEvent::Call(info)).ok();
@@ -407,6 +444,26 @@ impl Line {
                 self.show(false);
             }
         }
+    }
+
+    /// Ends both halves of a call whose task broke.
+    fn bury(&mut self, now: Instant, key: u64) {
+        let Some((sip, telegram, info)) = self.calls.broken(key) else { return self.calls.gone() };
+        tracing::error!(call = %info.call, "the task of a call broke");
+        if let (Some(trunk), Some(sip)) = (&mut self.trunk, sip) {
+            trunk.endpoint.hang_up(now, sip, Some(call::reason(Cause::Internal)));
+        }
+        if let Some(call) = telegram {
+            self.discard(call, Discard::Disconnect);
+        }
+        self.house.events.send(ControlEvent::Call(info)).ok();
+        self.show(false);
+    }
+
+    /// Ends a call at Telegram that no task has.
+    fn discard(&self, call: CallRef, reason: Discard) {
+        let account = self.account.clone();
+        tokio::spawn(async move { call::discard(&account, call, reason, Duration::ZERO).await });
     }
 
     fn say_to_pbx(&mut self, now: Instant, key: u64, word: SipWord) {
@@ -440,7 +497,7 @@ impl Line {
                 self.begin(key, Opening::ToTelegram { person, trunk: TrunkLeg::Echo });
             }
             Order::Stop(grace) => {
-                self.stopping = Some(clock::now() + grace);
+                self.stopping = Some(Stopping::Grace(clock::now() + grace));
                 self.show(false);
             }
         }

@@ -3,10 +3,12 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::task::Poll;
 
 use anyhow::{Context as _, bail};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, sendto};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use webrtc_util::ifaces::{Kind, ifaces};
@@ -127,6 +129,17 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
+/// Sends a datagram at once or not at all.
+///
+/// Past the runtime's own bookkeeping, which lets nothing out of a fresh socket until it has polled it once.
+///
+/// # Errors
+/// What the system refuses with; a full buffer is one.
+pub(crate) fn send(socket: &UdpSocket, datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
+    sendto(socket.as_raw_fd(), datagram, &SockaddrStorage::from(remote), MsgFlags::MSG_DONTWAIT)?;
+    Ok(())
+}
+
 /// Waits for the next datagram on any of the sockets: (which, how long, from whom).
 ///
 /// # Errors
@@ -180,6 +193,16 @@ mod tests {
         ] {
             assert_eq!(is_offerable(text.parse().unwrap()), wanted, "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_first_datagram_of_a_fresh_socket_leaves_at_once() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let fresh = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        send(&fresh, b"first", receiver.local_addr().unwrap()).unwrap();
+        let mut buffer = [0; 64];
+        let length = receiver.recv(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..length], b"first");
     }
 
     #[tokio::test]

@@ -18,11 +18,11 @@ pub(crate) struct CallRef {
 #[derive(Debug, Clone)]
 pub(crate) enum PhoneCall {
     /// `phoneCallWaiting`; `ringing` once the other device confirmed that it rings.
-    Waiting { call: CallRef, ringing: bool },
+    Waiting { call: CallRef, callee: i64, ringing: bool },
     /// `phoneCallRequested`: somebody calls us.
     Requested { call: CallRef, caller: i64, g_a_hash: Vec<u8>, video: bool },
     /// `phoneCallAccepted`: the one we called took it.
-    Accepted { call: CallRef, g_b: Vec<u8> },
+    Accepted { call: CallRef, callee: i64, g_b: Vec<u8> },
     /// `phoneCall`: keys may be finished and media may start.
     Established(Box<Established>),
     /// `phoneCallDiscarded`.
@@ -38,7 +38,7 @@ pub(crate) struct Established {
     pub(crate) g_a_or_b: Vec<u8>,
     pub(crate) key_fingerprint: i64,
     pub(crate) library_versions: Vec<String>,
-    pub p2p_allowed: bool,
+    pub(crate) p2p_allowed: bool,
     pub(crate) custom_parameters: Option<String>,
 }
 
@@ -83,6 +83,7 @@ impl From<tl::enums::PhoneCall> for PhoneCall {
             Tl::Empty(empty) => Self::Empty { id: empty.id },
             Tl::Waiting(waiting) => Self::Waiting {
                 call: CallRef { id: waiting.id, access_hash: waiting.access_hash },
+                callee: waiting.participant_id,
                 ringing: waiting.receive_date.is_some(),
             },
             Tl::Requested(requested) => Self::Requested {
@@ -93,6 +94,7 @@ impl From<tl::enums::PhoneCall> for PhoneCall {
             },
             Tl::Accepted(accepted) => Self::Accepted {
                 call: CallRef { id: accepted.id, access_hash: accepted.access_hash },
+                callee: accepted.participant_id,
                 g_b: accepted.g_b,
             },
             Tl::Call(call) => {

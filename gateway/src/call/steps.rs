@@ -1,23 +1,43 @@
 //! What a Telegram leg has done away from its call's task: requests of `phone.*` and the powers of key agreement.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
 use tgtrunk_bridge::Cause;
-use tgtrunk_telegram::{Account, Person, Resolved};
+use tgtrunk_telegram::{Account, InvokeError, Person, Resolved};
 
 use super::telegram_leg::Shared;
 use crate::key_agreement::{self, AgreementError};
-use crate::telegram::{self, CallRef, Established, PhoneCall};
+use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock};
+
+/// How long a goodbye is tried while Telegram does not answer, and the longest pause between two tries.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(30);
+const GOODBYE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Outcome of work done away from the call's task.
 pub(crate) enum Step {
-    Requested(Result<Requested, Cause>),
+    Requested(Result<Requested, Unrequested>),
     Accepted(Result<(PhoneCall, CalleeExchange), Cause>),
     Confirmed(Result<(PhoneCall, SharedKey, [u8; 256]), Cause>),
     Agreed(Result<(SharedKey, Box<Established>), Cause>),
     SignalingRefused(Cause),
-    Discarded,
+    /// Said what was to be said.
     Told,
+}
+
+/// Why a call was not placed, as far as we know.
+pub(crate) struct Unrequested {
+    pub(crate) cause: Cause,
+    /// Nobody knows whether the server placed it: this callee may ring.
+    pub(crate) doubtful: Option<i64>,
+}
+
+impl From<Cause> for Unrequested {
+    fn from(cause: Cause) -> Self {
+        Self { cause, doubtful: None }
+    }
 }
 
 pub(crate) struct Requested {
@@ -27,7 +47,12 @@ pub(crate) struct Requested {
 }
 
 /// Finds the person and requests the call, both halves at once where they do not need each other.
-pub(crate) async fn request(shared: &Shared, person: Person) -> Result<Requested, Cause> {
+/// `given_up` is looked at last: nobody's phone rings for a caller who is gone.
+pub(crate) async fn request(
+    shared: &Shared,
+    person: Person,
+    given_up: &AtomicBool,
+) -> Result<Requested, Unrequested> {
     let account = &shared.account;
     let (peer, exchange) =
         tokio::join!(account.resolve(person.clone()), key_agreement::begin_as_caller(&shared.dh, account));
@@ -36,6 +61,9 @@ pub(crate) async fn request(shared: &Shared, person: Person) -> Result<Requested
     let hash = exchange.g_a_hash();
     let mut is_first = true;
     loop {
+        if given_up.load(Ordering::Relaxed) {
+            return Err(Cause::GivenUp.into());
+        }
         let random_id = i32::from_le_bytes(clock::random());
         match telegram::request_call(account, &peer, random_id, &hash).await {
             Ok(answer) => return Ok(Requested { peer, exchange, answer }),
@@ -44,7 +72,10 @@ pub(crate) async fn request(shared: &Shared, person: Person) -> Result<Requested
                 peer =
                     account.resolve_anew(person.clone()).await.map_err(|error| cause::of_resolve(&error))?;
             }
-            Err(error) => return Err(cause::of_invoke(&error)),
+            Err(error) => {
+                let doubtful = is_of_unknown_fate(&error).then_some(peer.id);
+                return Err(Unrequested { cause: cause::of_invoke(&error), doubtful });
+            }
         }
         is_first = false;
     }
@@ -103,4 +134,33 @@ fn of_agreement(error: &AgreementError) -> Cause {
             Cause::Disconnected
         }
     }
+}
+
+/// Ends a call at the server, however long the way there is broken.
+pub(crate) async fn discard(account: &Account, call: CallRef, reason: Discard, talked: Duration) {
+    let duration_s = i32::try_from(talked.as_secs()).unwrap_or(i32::MAX);
+    persist(|| telegram::discard_call(account, call, reason, duration_s)).await;
+}
+
+/// Tells the server that it rings here.
+pub(crate) async fn tell_ringing(account: &Account, call: CallRef) {
+    persist(|| telegram::received_call(account, call)).await;
+}
+
+/// Tries again while it is not known whether the server heard.
+async fn persist<F: Future<Output = Result<(), InvokeError>>>(mut request: impl FnMut() -> F) {
+    let until = clock::now() + GOODBYE_LIMIT;
+    let mut pause = Duration::from_millis(100);
+    while let Err(error) = request().await {
+        if !is_of_unknown_fate(&error) || clock::now() >= until {
+            tracing::debug!(%error, "the server did not take it");
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(GOODBYE_PAUSE);
+    }
+}
+
+fn is_of_unknown_fate(error: &InvokeError) -> bool {
+    matches!(error, InvokeError::Offline { .. } | InvokeError::Timeout { .. } | InvokeError::Crowded { .. })
 }

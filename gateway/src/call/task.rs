@@ -47,11 +47,17 @@ pub(crate) enum Said {
     /// For the PBX.
     Sip(SipWord),
     /// The call's id at Telegram.
-    Known(i64),
+    Known(CallRef),
+    /// A call to this user may ring though nobody knows its id.
+    Doubtful(i64),
     /// How far the call is.
     Progress(Progress),
-    /// It is over; nothing follows.
+    /// It is over; goodbyes may still be on their way.
     Ended(Record),
+    /// Nothing is on its way any more, and the task is gone.
+    Gone,
+    /// The task broke: whatever it held is the line's to end.
+    Broken,
 }
 
 /// How far a call is, as people want to know it.
@@ -107,6 +113,10 @@ struct Task {
     to_invite: Option<Box<Invite>>,
     peer: Option<Resolved>,
     joined: bool,
+    /// The PBX took the call: what the Telegram user says may be heard there.
+    trunk_listens: bool,
+    /// The line has something to say, or may have.
+    has_line: bool,
     outgoing: Vec<u8>,
     words: Vec<Said>,
     span: Span,
@@ -155,11 +165,18 @@ pub(crate) fn start(
         to_invite,
         peer,
         joined: false,
+        trunk_listens: false,
+        has_line: true,
         outgoing: Vec::with_capacity(DATAGRAM_BYTES),
         words: Vec::new(),
         span: span.clone(),
     };
-    tokio::spawn(task.run().instrument(span));
+    let say = task.said.clone();
+    let work = tokio::spawn(task.run().instrument(span));
+    tokio::spawn(async move {
+        let last = if work.await.is_ok() { Said::Gone } else { Said::Broken };
+        say.send((key, last)).await.ok();
+    });
     Handle { inputs: sender }
 }
 
@@ -181,9 +198,7 @@ impl Task {
         loop {
             let ended = self.drain(clock::now());
             for word in std::mem::take(&mut self.words) {
-                if self.said.send((self.key, word)).await.is_err() {
-                    return;
-                }
+                self.said.send((self.key, word)).await.ok();
             }
             if let Some(record) = ended {
                 self.finish(record).await;
@@ -196,9 +211,8 @@ impl Task {
             let happened = {
                 let (steps, sockets) = self.telegram.waits();
                 tokio::select! {
-                    biased;
                     () = &mut sleep => Happened::Timer,
-                    input = self.inputs.recv() => Happened::Input(input),
+                    input = self.inputs.recv(), if self.has_line => Happened::Input(input),
                     step = TelegramLeg::next_step(steps) => Happened::Step(Box::new(step)),
                     received = receive_any(sockets, &mut from_telegram) => match received {
                         Ok((index, length, source)) => Happened::FromTelegram(index, length, source),
@@ -214,7 +228,10 @@ impl Task {
             match happened {
                 Happened::Timer => self.handle_timeout(now),
                 Happened::Input(Some(input)) => self.handle_input(now, input),
-                Happened::Input(None) => self.bridge.handle(now, Event::Stop(Cause::Internal)),
+                Happened::Input(None) => {
+                    self.has_line = false;
+                    self.bridge.handle(now, Event::Stop(Cause::Internal));
+                }
                 Happened::Step(step) => self.telegram.handle_step(now, *step),
                 Happened::FromTelegram(index, length, source) => {
                     self.take_from_telegram(now, index, source, &mut from_telegram[..length]);
@@ -263,7 +280,7 @@ impl Task {
         let Some(media) = &mut self.telegram.media else { return };
         let audio = media.handle_datagram(now, source, local, datagram);
         if let Some(rtp) = audio
-            && self.joined
+            && (self.joined || self.trunk_listens)
         {
             match &mut self.trunk {
                 TrunkLeg::Echo => {
@@ -300,9 +317,13 @@ impl Task {
     fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
             Input::Proceeding => self.bridge.handle(now, Event::Proceeds(Leg::Trunk)),
-            Input::Ringing => self.bridge.handle(now, Event::Rings(Leg::Trunk)),
+            Input::Ringing => {
+                self.bridge.handle(now, Event::Rings(Leg::Trunk));
+                self.progress(State::Ringing);
+            }
             Input::Answered(remote) => {
                 self.set_trunk_audio(now, remote);
+                self.trunk_listens = true;
                 self.bridge.handle(now, Event::Answers(Leg::Trunk));
             }
             Input::MediaChanged(remote) => self.set_trunk_audio(now, remote),
@@ -365,8 +386,9 @@ impl Task {
 
     fn handle_leg_event(&mut self, now: Instant, event: LegEvent) {
         match event {
-            LegEvent::Known(id) => {
-                self.words.push(Said::Known(id));
+            LegEvent::Doubtful(callee) => self.words.push(Said::Doubtful(callee)),
+            LegEvent::Known(call) => {
+                self.words.push(Said::Known(call));
                 self.bridge.handle(now, Event::Proceeds(Leg::Telegram));
             }
             LegEvent::Peer(peer) => {
@@ -399,11 +421,7 @@ impl Task {
 
     fn act(&mut self, now: Instant, action: Action) {
         match action {
-            Action::Dial(Leg::Telegram) => {
-                if let Some(person) = self.to_dial.take() {
-                    self.telegram.dial(person);
-                }
-            }
+            Action::Dial(Leg::Telegram) => self.dial_telegram(now),
             Action::Dial(Leg::Trunk) => self.dial_trunk(now),
             Action::TellRinging(Leg::Trunk) => self.words.push(Said::Sip(SipWord::Ringing)),
             Action::TellRinging(Leg::Telegram) => self.telegram.tell_ringing(),
@@ -419,13 +437,24 @@ impl Task {
         }
     }
 
+    /// Nobody's phone rings for a call that could not be answered.
+    fn dial_telegram(&mut self, now: Instant) {
+        if let Err(error) = self.trunk.open() {
+            tracing::warn!(error = format!("{error:#}"), "no RTP port");
+            return self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::LineFull));
+        }
+        if let Some(person) = self.to_dial.take() {
+            self.telegram.dial(person);
+        }
+    }
+
     fn dial_trunk(&mut self, now: Instant) {
         self.progress(State::Dialling);
         let audio = match self.trunk.open() {
             Ok(audio) => audio,
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), "no RTP port");
-                return self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::Internal));
+                return self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::LineFull));
             }
         };
         match (self.to_invite.take(), audio) {
@@ -447,7 +476,7 @@ impl Task {
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), "no RTP port");
-                self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::Internal));
+                self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::LineFull));
             }
         }
         if let Some(remote) = self.trunk.remote().cloned() {
@@ -462,6 +491,9 @@ impl Task {
     }
 
     fn join(&mut self, now: Instant) {
+        if self.bridge.is_ending() {
+            return;
+        }
         self.joined = true;
         if matches!(self.trunk, TrunkLeg::Pbx(_)) {
             let listens =
@@ -492,13 +524,21 @@ impl Task {
             to_telegram_lost = report.to_telegram.lost,
             "call ended"
         );
-        // Whatever is still on its way to Telegram gets there, or times out, before the task goes.
+        self.said.send((self.key, Said::Ended(record))).await.ok();
+        self.telegram.close_media();
+        drop(self.trunk);
+        // What is still on its way to Telegram gets there, or is given up in time.
         while !self.telegram.is_settled() {
             let (steps, _) = self.telegram.waits();
-            let step = TelegramLeg::next_step(steps).await;
-            self.telegram.handle_step(clock::now(), step);
+            if let Some(step) = TelegramLeg::any_step(steps).await {
+                self.telegram.handle_step(clock::now(), step);
+            }
+            while let Some(event) = self.telegram.poll_event() {
+                if let LegEvent::Doubtful(callee) = event {
+                    self.said.send((self.key, Said::Doubtful(callee))).await.ok();
+                }
+            }
         }
-        self.said.send((self.key, Said::Ended(record))).await.ok();
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) account: Account,
     pub(crate) dh: Arc<DhCache>,
     pub(crate) certificate: Arc<Certificate>,
+    /// As configured; none means whatever the machine has when a call begins.
     pub(crate) media_addresses: Arc<[IpAddr]>,
 }
 
@@ -39,7 +41,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) enum LegEvent {
     /// The call has an id now; updates about it belong here.
-    Known(i64),
+    Known(CallRef),
     /// Who was dialled.
     Peer(Resolved),
     /// The other device rings.
@@ -54,8 +56,10 @@ pub(crate) enum LegEvent {
     Muted(bool),
     /// The far end, or a failure, ended the leg.
     Over(Cause),
-    /// The end that was asked for is done.
+    /// The end that was asked for is on its way; the leg itself sees to it.
     Released,
+    /// A call to this user may ring though its request failed.
+    Doubtful(i64),
 }
 
 enum State {
@@ -85,6 +89,7 @@ pub(crate) struct TelegramLeg {
     state: State,
     /// Decided to hang up while `requestCall` was still under way.
     hang_up_when_known: Option<Discard>,
+    given_up: Arc<AtomicBool>,
     steps: JoinSet<Step>,
     signaling: Option<mpsc::Sender<Vec<u8>>>,
     early_signaling: VecDeque<Vec<u8>>,
@@ -96,7 +101,7 @@ pub(crate) struct TelegramLeg {
     emoji: Option<String>,
     version: Option<Version>,
     connected: bool,
-    ever_connected: bool,
+    talking_since: Option<Instant>,
 }
 
 impl TelegramLeg {
@@ -115,6 +120,7 @@ impl TelegramLeg {
             shared,
             state,
             hang_up_when_known: None,
+            given_up: Arc::default(),
             steps: JoinSet::new(),
             signaling: None,
             early_signaling: VecDeque::new(),
@@ -125,7 +131,7 @@ impl TelegramLeg {
             emoji: None,
             version: None,
             connected: false,
-            ever_connected: false,
+            talking_since: None,
         }
     }
 
@@ -141,7 +147,14 @@ impl TelegramLeg {
 
     /// Whether nothing is left to be sent or awaited.
     pub(crate) fn is_settled(&self) -> bool {
-        matches!(self.state, State::Over | State::Idle) && self.steps.is_empty()
+        self.steps.is_empty()
+    }
+
+    /// Lets go of sockets and media; what is under way goes on.
+    pub(crate) fn close_media(&mut self) {
+        self.media = None;
+        self.signaling = None;
+        self.sockets.clear();
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<LegEvent> {
@@ -152,7 +165,8 @@ impl TelegramLeg {
     pub(crate) fn dial(&mut self, person: Person) {
         self.state = State::Requesting;
         let shared = self.shared.clone();
-        self.spawn(async move { Step::Requested(steps::request(&shared, person).await) });
+        let given_up = Arc::clone(&self.given_up);
+        self.spawn(async move { Step::Requested(steps::request(&shared, person, &given_up).await) });
     }
 
     /// Lets the caller know that it rings here.
@@ -160,9 +174,7 @@ impl TelegramLeg {
         let State::Offered(call, _) = &self.state else { return };
         let (account, call) = (self.shared.account.clone(), *call);
         self.spawn(async move {
-            if let Err(error) = telegram::received_call(&account, call).await {
-                tracing::debug!(%error, "receivedCall was not taken");
-            }
+            steps::tell_ringing(&account, call).await;
             Step::Told
         });
     }
@@ -184,8 +196,9 @@ impl TelegramLeg {
             State::Requesting => {
                 self.state = State::Requesting;
                 self.hang_up_when_known = Some(reason);
+                self.given_up.store(true, Ordering::Relaxed);
             }
-            State::Idle | State::Over => self.events.push_back(LegEvent::Released),
+            State::Idle | State::Over => {}
             State::Waiting(call, _)
             | State::Confirming(call)
             | State::Offered(call, _)
@@ -194,6 +207,8 @@ impl TelegramLeg {
             | State::Finishing(call)
             | State::Talking(call) => self.discard(call, reason, talked),
         }
+        self.drain_media();
+        self.events.push_back(LegEvent::Released);
     }
 
     /// An update about this call.
@@ -252,10 +267,21 @@ impl TelegramLeg {
     /// Waits for work done elsewhere; pends while there is none.
     pub(crate) async fn next_step(steps: &mut JoinSet<Step>) -> Step {
         loop {
-            match steps.join_next().await {
-                Some(Ok(step)) => return step,
-                Some(Err(error)) => tracing::error!(%error, "a step of the call was lost"),
-                None => std::future::pending().await,
+            match Self::any_step(steps).await {
+                Some(step) => return step,
+                None if steps.is_empty() => std::future::pending().await,
+                None => {}
+            }
+        }
+    }
+
+    /// The next outcome of work done elsewhere; `None` when there is none or it was lost.
+    pub(crate) async fn any_step(steps: &mut JoinSet<Step>) -> Option<Step> {
+        match steps.join_next().await? {
+            Ok(step) => Some(step),
+            Err(error) => {
+                tracing::error!(%error, "a step of the call was lost");
+                None
             }
         }
     }
@@ -269,11 +295,9 @@ impl TelegramLeg {
     pub(crate) fn handle_step(&mut self, now: Instant, step: Step) {
         match step {
             Step::Told => {}
-            Step::Discarded => self.events.push_back(LegEvent::Released),
             Step::SignalingRefused(cause) => {
                 if let State::Talking(call) = self.state {
-                    self.discard(call, Discard::Disconnect, Duration::ZERO);
-                    self.end(cause);
+                    self.fail(now, call, cause);
                 }
             }
             Step::Requested(Ok(requested)) => self.requested(requested),
@@ -285,12 +309,18 @@ impl TelegramLeg {
                     self.start_media(now, &established, &key, false, &g_a);
                 }
             }
-            Step::Requested(Err(cause)) => self.end(cause),
+            Step::Requested(Err(failed)) => {
+                self.events.extend(failed.doubtful.map(LegEvent::Doubtful));
+                self.end(failed.cause);
+            }
             Step::Accepted(Err(cause)) | Step::Confirmed(Err(cause)) | Step::Agreed(Err(cause)) => {
                 match self.state {
-                    State::Accepting(call) | State::Confirming(call) | State::Finishing(call) => {
-                        self.discard(call, Discard::Disconnect, Duration::ZERO);
+                    // Another device of the account has it, or the caller is gone: it is no longer ours to end.
+                    State::Accepting(_) if matches!(cause, Cause::AnsweredElsewhere | Cause::GivenUp) => {
                         self.end(cause);
+                    }
+                    State::Accepting(call) | State::Confirming(call) | State::Finishing(call) => {
+                        self.fail(now, call, cause);
                     }
                     _ => {}
                 }
@@ -313,7 +343,7 @@ impl TelegramLeg {
             return self.discard(call, reason, Duration::ZERO);
         }
         self.state = State::Waiting(call, exchange);
-        self.events.extend([LegEvent::Peer(peer), LegEvent::Known(call.id)]);
+        self.events.extend([LegEvent::Peer(peer), LegEvent::Known(call)]);
         self.handle_update(answer);
         for update in std::mem::take(&mut self.early_updates) {
             self.handle_update(update);
@@ -338,8 +368,7 @@ impl TelegramLeg {
             PhoneCall::Discarded { reason, .. } => self.end(reason.into()),
             other => {
                 tracing::warn!(id = other.id(), "confirmCall was answered with a state that makes no sense");
-                self.discard(call, Discard::Disconnect, Duration::ZERO);
-                self.end(Cause::Disconnected);
+                self.fail(now, call, Cause::Disconnected);
             }
         }
     }
@@ -358,8 +387,7 @@ impl TelegramLeg {
             Ok(media) => media,
             Err(error) => {
                 tracing::warn!(%error, "media cannot start");
-                self.discard(call, Discard::Disconnect, Duration::ZERO);
-                return self.end(Cause::NoMedia);
+                return self.fail(now, call, Cause::NoMedia);
             }
         };
         self.emoji = Some(tgcall::fingerprint::emoji(key, g_a).concat());
@@ -383,7 +411,7 @@ impl TelegramLeg {
             anyhow::anyhow!("none of the versions {:?} is ours", established.library_versions)
         })?;
         self.version = Some(version);
-        self.sockets = net::host_sockets(&self.shared.media_addresses)?;
+        self.sockets = net::host_sockets(&net::media_addresses(&self.shared.media_addresses))?;
         let parameters = tgcall::Parameters {
             key: key.clone(),
             is_caller,
@@ -424,14 +452,18 @@ impl TelegramLeg {
             }
         }
         if !self.connected && media.is_connected() && media.outgoing().is_some() {
-            (self.connected, self.ever_connected) = (true, true);
+            self.connected = true;
+            self.talking_since.get_or_insert_with(clock::now);
             self.events.push_back(LegEvent::Connected);
         }
         if let (Some(reason), State::Talking(call)) = (failure, &self.state) {
             let call = *call;
             tracing::info!(%reason, "media failed");
-            self.discard(call, Discard::Disconnect, Duration::ZERO);
-            self.end(if self.ever_connected { Cause::MediaLost } else { Cause::NoMedia });
+            self.fail(
+                clock::now(),
+                call,
+                if self.talking_since.is_some() { Cause::MediaLost } else { Cause::NoMedia },
+            );
         }
     }
 
@@ -446,16 +478,20 @@ impl TelegramLeg {
         self.events.push_back(LegEvent::Over(cause));
     }
 
+    /// Ends the leg on both sides because something broke.
+    fn fail(&mut self, now: Instant, call: CallRef, cause: Cause) {
+        let talked = self.talking_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.discard(call, Discard::Disconnect, talked);
+        self.end(cause);
+    }
+
     fn discard(&mut self, call: CallRef, reason: Discard, talked: Duration) {
         self.signaling = None;
         self.state = State::Over;
         let account = self.shared.account.clone();
-        let duration_s = i32::try_from(talked.as_secs()).unwrap_or(i32::MAX);
         self.spawn(async move {
-            if let Err(error) = telegram::discard_call(&account, call, reason, duration_s).await {
-                tracing::debug!(%error, "discardCall was not taken");
-            }
-            Step::Discarded
+            steps::discard(&account, call, reason, talked).await;
+            Step::Told
         });
     }
 
@@ -495,7 +531,7 @@ impl TelegramLeg {
 
 fn send(sockets: &[(SocketAddr, UdpSocket)], local: SocketAddr, remote: SocketAddr, packet: &[u8]) {
     let Some((_, socket)) = sockets.iter().find(|(address, _)| *address == local) else { return };
-    if let Err(error) = socket.try_send_to(packet, remote) {
+    if let Err(error) = net::send(socket, packet, remote) {
         tracing::trace!(%error, "datagram not sent");
     }
 }

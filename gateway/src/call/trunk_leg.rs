@@ -9,7 +9,7 @@ use tgtrunk_media::{Latch, codec};
 use tgtrunk_sip::{Invite, LocalAudio, Reason, Rejection, RemoteAudio};
 use tokio::net::UdpSocket;
 
-use crate::net::RtpPorts;
+use crate::net::{self, RtpPorts};
 
 /// Packet duration that we ask the PBX for.
 const PTIME_MS: u32 = 20;
@@ -85,9 +85,10 @@ impl TrunkLeg {
     /// When no port is free.
     pub(crate) fn open(&mut self) -> anyhow::Result<Option<LocalAudio>> {
         let Self::Pbx(leg) = self else { return Ok(None) };
-        let socket = leg.ports.bind()?;
-        let rtp = socket.local_addr()?;
-        leg.socket = Some(socket);
+        let rtp = match &leg.socket {
+            Some(socket) => socket.local_addr()?,
+            None => leg.socket.insert(leg.ports.bind()?).local_addr()?,
+        };
         Ok(Some(LocalAudio {
             rtp,
             codecs: codec::TABLE.to_vec(),
@@ -150,7 +151,7 @@ impl TrunkLeg {
     pub(crate) fn send(&self, packet: &[u8]) {
         let Self::Pbx(leg) = self else { return };
         let (Some(socket), Some(latch)) = (&leg.socket, &leg.latch) else { return };
-        if let Err(error) = socket.try_send_to(packet, latch.target()) {
+        if let Err(error) = net::send(socket, packet, latch.target()) {
             tracing::trace!(%error, "RTP packet not sent");
         }
     }

@@ -3,16 +3,20 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use tgtrunk_bridge::{Leg, Record};
+use tgtrunk_bridge::{Cause, Leg, Record};
 use tgtrunk_config::control::{self, CallEnd, CallInfo, CallState, Ender, Peer};
 use tgtrunk_config::{CallId, CallLimits, Phone, UserId};
 
 use crate::call::{Handle, Input, Progress, State};
 use crate::clock;
+use crate::telegram::CallRef;
 
 /// News of calls that nobody claims yet, kept for the answer of a request that is still on its way.
 const ORPHANS: usize = 512;
 const ORPHAN_LIFE: Duration = Duration::from_secs(15);
+
+/// Places in a call's queue that signaling leaves free.
+const RESERVED: usize = 32;
 
 /// Who placed a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +32,15 @@ pub(crate) struct Calls {
     by_sip: HashMap<tgtrunk_sip::CallId, u64>,
     by_telegram: HashMap<i64, u64>,
     orphans: VecDeque<(Instant, i64, Input)>,
+    /// Calls that ended and have goodbyes on their way.
+    leaving: usize,
 }
 
 struct Entry {
     direction: Direction,
     handle: Option<Handle>,
     sip: Option<tgtrunk_sip::CallId>,
-    telegram: Option<i64>,
+    telegram: Option<CallRef>,
     info: CallInfo,
 }
 
@@ -46,15 +52,12 @@ impl Calls {
             by_sip: HashMap::new(),
             by_telegram: HashMap::new(),
             orphans: VecDeque::new(),
+            leaving: 0,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.calls.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.calls.is_empty()
     }
 
     /// Whether the line may have no further call of this direction.
@@ -103,8 +106,8 @@ impl Calls {
     pub(crate) fn begun(&mut self, key: u64, handle: Handle) -> Option<CallInfo> {
         let entry = self.calls.get_mut(&key)?;
         entry.handle = Some(handle);
-        if let Some(id) = entry.telegram {
-            self.adopt(key, id);
+        if let Some(call) = entry.telegram {
+            self.adopt(key, call.id);
         }
         self.calls.get(&key).map(|entry| entry.info.clone())
     }
@@ -121,12 +124,12 @@ impl Calls {
     }
 
     /// Updates about this id belong to the call; those that came before are handed over.
-    pub(crate) fn bind_telegram(&mut self, now: Instant, key: u64, id: i64) {
+    pub(crate) fn bind_telegram(&mut self, now: Instant, key: u64, call: CallRef) {
         self.handle_timeout(now);
         if let Some(entry) = self.calls.get_mut(&key) {
-            entry.telegram = Some(id);
-            self.by_telegram.insert(id, key);
-            self.adopt(key, id);
+            entry.telegram = Some(call);
+            self.by_telegram.insert(call.id, key);
+            self.adopt(key, call.id);
         }
     }
 
@@ -136,14 +139,18 @@ impl Calls {
 
     pub(crate) fn tell_sip(&mut self, sip: tgtrunk_sip::CallId, input: Input) {
         match self.by_sip.get(&sip) {
-            Some(key) => drop(self.tell(*key, input)),
+            Some(&key) => {
+                self.tell(key, input);
+            }
             None => tracing::debug!(?input, "news of a call that is gone"),
         }
     }
 
     pub(crate) fn tell_telegram(&mut self, now: Instant, id: i64, input: Input) {
         match self.by_telegram.get(&id) {
-            Some(key) => drop(self.tell(*key, input)),
+            Some(&key) => {
+                self.tell(key, input);
+            }
             None => {
                 if self.orphans.len() >= ORPHANS {
                     self.orphans.pop_front();
@@ -154,21 +161,62 @@ impl Calls {
     }
 
     pub(crate) fn tell_all(&mut self, input: impl Fn() -> Input) {
-        for key in self.calls.keys() {
-            self.tell(*key, input());
+        for key in self.calls.keys().copied().collect::<Vec<_>>() {
+            self.tell(key, input());
         }
     }
 
     /// Tells one call; false when there is none.
-    pub(crate) fn tell(&self, key: u64, input: Input) -> bool {
-        let Some(handle) = self.calls.get(&key).and_then(|entry| entry.handle.as_ref()) else { return false };
-        match handle.inputs.try_send(input) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(call = key, %error, "a call does not listen");
-                false
-            }
+    ///
+    /// A far end may flood a call with signaling: it is what is left out then, and never the word that ends the call. A
+    /// task that lets even that wait is given up, and ends by that.
+    pub(crate) fn tell(&mut self, key: u64, input: Input) -> bool {
+        let Some(entry) = self.calls.get_mut(&key) else { return false };
+        let Some(handle) = &entry.handle else { return false };
+        if matches!(input, Input::Signaling(_)) && handle.inputs.capacity() < RESERVED {
+            tracing::debug!(call = %CallId(key), "signaling left out: the call has too much to read");
+            return true;
         }
+        if let Err(error) = handle.inputs.try_send(input) {
+            tracing::error!(call = %CallId(key), %error, "a call does not listen and is given up");
+            entry.handle = None;
+        }
+        true
+    }
+
+    /// A call's task is gone after its end.
+    pub(crate) fn gone(&mut self) {
+        self.leaving = self.leaving.saturating_sub(1);
+    }
+
+    /// Whether every goodbye of ended calls is said.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.calls.is_empty() && self.leaving == 0
+    }
+
+    /// Forgets a call whose task broke: its halves, for whoever ends them.
+    pub(crate) fn broken(
+        &mut self,
+        key: u64,
+    ) -> Option<(Option<tgtrunk_sip::CallId>, Option<CallRef>, CallInfo)> {
+        let entry = self.calls.remove(&key)?;
+        if let Some(sip) = entry.sip {
+            self.by_sip.remove(&sip);
+        }
+        if let Some(call) = entry.telegram {
+            self.by_telegram.remove(&call.id);
+        }
+        let row = Cause::Internal.row();
+        let mut info = entry.info;
+        info.state = CallState::Ended;
+        info.duration_ms = Some(0);
+        info.end = Some(CallEnd {
+            by: Ender::Gateway,
+            cause: row.q850_text.to_owned(),
+            sip_status: info.answered_ms.is_none().then_some(row.status),
+            q850: Some(row.q850),
+        });
+        Some((entry.sip, entry.telegram, info))
     }
 
     pub(crate) fn progressed(&mut self, key: u64, progress: Progress) -> Option<CallInfo> {
@@ -201,9 +249,10 @@ impl Calls {
         if let Some(sip) = entry.sip {
             self.by_sip.remove(&sip);
         }
-        if let Some(id) = entry.telegram {
-            self.by_telegram.remove(&id);
+        if let Some(call) = entry.telegram {
+            self.by_telegram.remove(&call.id);
         }
+        self.leaving += 1;
         let row = record.cause.row();
         let mut info = entry.info;
         info.state = CallState::Ended;
@@ -215,7 +264,10 @@ impl Calls {
                 tgtrunk_bridge::Ender::Failure(_) | tgtrunk_bridge::Ender::Gateway => Ender::Gateway,
             },
             cause: row.q850_text.to_owned(),
-            sip_status: record.answered_after.is_none().then_some(row.status),
+            sip_status: info.answered_ms.is_none().then_some(match record.cause {
+                Cause::TrunkRefused { status } => status,
+                _ => row.status,
+            }),
             q850: Some(row.q850),
         });
         Some(info)
