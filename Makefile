@@ -59,13 +59,14 @@ $(VENV)/.complete: $(REQUIREMENTS) | packages
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
 	@touch $@
 
+# Everything at once, tests too: parts alone would choose other features of what they share, and build it again.
 .PHONY: build
-build: packages ## build every program
-	cargo build --locked --workspace --bins
+build: packages ## build every program and every test
+	cargo build --locked --workspace --all-targets
 
 .PHONY: demo
 demo: setup build ## a call each way on this machine, measured (DEMO_EXIT=1 ends it, PEERS=independent takes foreign phones)
-	cargo run --locked --quiet -p tgtrunk-tests --bin demo
+	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/demo
 
 .PHONY: check
 check: packages ## format, lints, documentation, dependencies
@@ -78,11 +79,10 @@ check: packages ## format, lints, documentation, dependencies
 		echo "cargo-deny is not installed: licences and sources of dependencies are not checked"; \
 	fi
 
-# End-to-end tests share ports, namespaces and two cores, so they run one at a time; they come last.
 .PHONY: test
 test: setup check build ## everything CI runs
-	cargo test --locked --workspace --exclude tgtrunk-tests --no-fail-fast
-	cargo test --locked -p tgtrunk-tests --lib --bins --tests --no-fail-fast -- --test-threads=1
+	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway \
+		cargo test --locked --workspace --lib --bins --tests --no-fail-fast
 
 .PHONY: clean
 clean: ## remove everything that was built
