@@ -31,7 +31,7 @@ use calls::{Calls, Direction};
 const WORDS: usize = 1024;
 /// Datagrams read in a row before other work gets its turn.
 const BURST: usize = 64;
-/// How often the status file is refreshed though nothing changed.
+/// How often the lamps are looked at though nothing changed.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long goodbyes of ended calls may take when the line ends.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -164,7 +164,7 @@ impl Line {
         let mut buffer = vec![0; SIP_BYTES];
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         let mut timer: std::pin::Pin<Box<Sleep>> = Box::pin(sleep_until((clock::now() + HEARTBEAT).into()));
-        self.show(true);
+        self.show();
         loop {
             let now = clock::now();
             self.drain(now);
@@ -185,9 +185,9 @@ impl Line {
                         self.take_from_pbx(source, length, &mut buffer);
                     }
                 }
-                () = self.lamps.changed() => self.show(false),
+                () = self.lamps.changed() => self.show(),
                 () = &mut timer => self.timed_out(),
-                _ = heartbeat.tick() => self.show(true),
+                _ = heartbeat.tick() => self.show(),
             }
         }
         self.account.shutdown().await;
@@ -213,7 +213,7 @@ impl Line {
         }
         self.calls.handle_timeout(now);
         if self.pause.handle_timeout(now) {
-            self.show(false);
+            self.show();
         }
         if let Some(Stopping::Grace(until)) = self.stopping
             && until <= now
@@ -275,7 +275,7 @@ impl Line {
             }
             SipEvent::PeerReachable(reachable) => {
                 self.lamps.peer_reachable(reachable);
-                self.show(false);
+                self.show();
             }
             SipEvent::Stranger { source, datagrams } => {
                 tracing::warn!(
@@ -355,9 +355,9 @@ impl Line {
             Notice::Revoked { reason } => {
                 tracing::error!(?reason, "authorization is needed: log in again");
                 self.calls.tell_all(|| Input::Stop(Cause::LineDown));
-                self.show(false);
+                self.show();
             }
-            Notice::Connected | Notice::Disconnected => self.show(false),
+            Notice::Connected | Notice::Disconnected => self.show(),
         }
     }
 
@@ -415,7 +415,7 @@ impl Line {
         if let Some(info) = self.calls.begun(key, handle) {
             self.house.events.send(ControlEvent::Call(info)).ok();
         }
-        self.show(false);
+        self.show();
     }
 
     fn heard(&mut self, key: u64, word: Said) {
@@ -441,7 +441,7 @@ impl Line {
                 if let Some(info) = self.calls.ended(key, &record) {
                     self.house.events.send(ControlEvent::Call(info)).ok();
                 }
-                self.show(false);
+                self.show();
             }
         }
     }
@@ -457,7 +457,7 @@ impl Line {
             self.discard(call, Discard::Disconnect);
         }
         self.house.events.send(ControlEvent::Call(info)).ok();
-        self.show(false);
+        self.show();
     }
 
     /// Ends a call at Telegram that no task has.
@@ -498,13 +498,13 @@ impl Line {
             }
             Order::Stop(grace) => {
                 self.stopping = Some(Stopping::Grace(clock::now() + grace));
-                self.show(false);
+                self.show();
             }
         }
     }
 
-    /// Publishes the line's lamps where they changed, or anyway.
-    fn show(&mut self, anyway: bool) {
+    /// Publishes the line's lamps; whoever looks without being told finds when they were last true.
+    fn show(&mut self) {
         let calls = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
         if let Some(trunk) = &mut self.trunk {
             trunk.endpoint.set_availability(self.lamps.availability(self.stopping.is_some()));
@@ -514,14 +514,8 @@ impl Line {
             changed = self.lamps.paint(status, self.pause.sentence(), calls, clock::unix_ms());
             changed
         });
-        if changed || anyway {
-            let status = self.status.borrow().clone();
-            if let Err(error) = status.write(&self.house.state) {
-                tracing::warn!(%error, "status not written");
-            }
-            if changed {
-                self.house.events.send(ControlEvent::Line(status)).ok();
-            }
+        if changed {
+            self.house.events.send(ControlEvent::Line(self.status.borrow().clone())).ok();
         }
     }
 }

@@ -1,240 +1,386 @@
 //! All lines of the gateway: opened from their folders, added, removed, read again while running.
+//!
+//! Nothing here waits for a line. Whatever takes its time is a task, and the asker has the answer when that ends.
 
-use std::collections::BTreeMap;
+mod keeper;
+mod report;
+pub(crate) mod status_file;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tgtrunk_config::control::{Answer, Ask, Event, LineInfo, Refusal, RefusalCode, StatusReport};
+use tgtrunk_config::control::{Answer, Ask, CallInfo, Event, Refusal, RefusalCode, StatusReport};
 use tgtrunk_config::{CallId, GatewayStatus, LineDraft, LineError, LineProblem, Lines as LineFiles, Phone};
-use tgtrunk_config::{Lamp, Line as LineSettings};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tgtrunk_config::{Line as LineSettings, StateDir};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{timeout, timeout_at};
+use tracing::Instrument as _;
 
-use crate::account;
 use crate::clock;
 use crate::control::Question;
-use crate::line::{House, Line, Mode, Order, Start};
+use crate::line::{House, Order};
+use keeper::{Condition, Keeper, ORDERS};
+use report::Shown;
 
-/// Orders that may wait for a line.
-const ORDERS: usize = 64;
-/// A line that is replaced or removed lets its calls say goodbye for this long.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// How long a line may think about what it is asked.
+const THOUGHT: Duration = Duration::from_secs(1);
+/// How long an answer waits for lines that are being opened: when somebody looks, and when somebody had them opened.
+const LOOK: Duration = Duration::from_secs(1);
+const TRY: Duration = Duration::from_secs(5);
 
-/// The lines at work, and what is wrong with those that are not.
+type Reply = oneshot::Sender<Result<Answer, Refusal>>;
+
+/// The lines that should be at work, and what is wrong with the files of others.
 pub(crate) struct Lines {
     house: House,
-    running: BTreeMap<Phone, Running>,
-    problems: Vec<String>,
+    kept: BTreeMap<Phone, Kept>,
+    off: BTreeMap<Phone, LineSettings>,
+    /// By folder.
+    wrong: Vec<(String, String)>,
+    /// One keeper at a time for a number: the next waits until the account and the port are free.
+    doors: BTreeMap<Phone, Arc<Mutex<()>>>,
+    /// Lines that are being removed, whose files are still there.
+    leaving: BTreeSet<Phone>,
+    work: JoinSet<Done>,
 }
 
-struct Running {
-    settings: LineSettings,
+struct Kept {
+    shown: Shown,
     orders: mpsc::Sender<Order>,
-    status: watch::Receiver<GatewayStatus>,
+    condition: watch::Sender<Condition>,
     task: JoinHandle<()>,
 }
 
+/// What a task of ours was for.
+enum Done {
+    Told,
+    /// It is known whether a new line opens.
+    Tried(Phone, Condition, Reply),
+    /// A line is closed for good.
+    Closed(Phone),
+    /// A line is closed, and its files may go.
+    Emptied {
+        phone: Phone,
+        keep_state: bool,
+        answer: Result<Answer, Refusal>,
+        reply: Reply,
+    },
+}
+
 impl Lines {
-    /// Opens every line that has a folder. A line that cannot be opened is reported and harms nobody.
-    pub(crate) async fn open(house: House) -> Self {
-        let mut lines = Self { house, running: BTreeMap::new(), problems: Vec::new() };
-        lines.reload().await;
+    /// Opens every line that has a folder. A line that cannot be opened is reported, tried again, and harms nobody.
+    pub(crate) fn open(house: House) -> Self {
+        let mut lines = Self {
+            house,
+            kept: BTreeMap::new(),
+            off: BTreeMap::new(),
+            wrong: Vec::new(),
+            doors: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            work: JoinSet::new(),
+        };
+        lines.reload();
         lines
     }
 
-    /// How many lines work.
+    /// How many lines should work.
     pub(crate) fn len(&self) -> usize {
-        self.running.len()
+        self.kept.len()
     }
 
-    /// Answers a question of the control socket.
-    pub(crate) async fn answer(&mut self, question: Question) {
-        let result = match question.ask {
-            Ask::Status => Ok(Answer::Status(self.report())),
-            Ask::Calls => Ok(Answer::Calls(self.calls().await)),
-            Ask::Subscribe => Ok(Answer::Done),
-            Ask::HangUp { call } => self.hang_up(call).await,
-            Ask::Reload => {
-                self.reload().await;
-                Ok(Answer::Status(self.report()))
+    /// Answers a question of the control socket, now or later.
+    pub(crate) fn answer(&mut self, question: Question) {
+        let Question { ask, answer: reply } = question;
+        match ask {
+            Ask::Status => self.report(LOOK, reply),
+            Ask::Calls => {
+                let lines = self.ears();
+                self.work.spawn(async move {
+                    reply.send(Ok(Answer::Calls(calls(lines).await))).ok();
+                    Done::Told
+                });
             }
-            Ask::AddLine { line } => self.add(line).await,
-            Ask::RemoveLine { phone, keep_state } => self.remove(&phone, keep_state).await,
-        };
-        question.answer.send(result).ok();
+            Ask::Subscribe => drop(reply.send(Ok(Answer::Done))),
+            Ask::HangUp { call } => {
+                let lines = self.ears();
+                self.work.spawn(async move {
+                    reply.send(hang_up(lines, call).await).ok();
+                    Done::Told
+                });
+            }
+            Ask::Reload => {
+                self.reload();
+                self.report(TRY, reply);
+            }
+            Ask::AddLine { line } => self.add(line, reply),
+            Ask::RemoveLine { phone, keep_state } => self.remove(phone, keep_state, reply),
+        }
+    }
+
+    /// Does what is left to do when a task has ended. To be called again and again; may be dropped at any time.
+    pub(crate) async fn tend(&mut self) {
+        match self.work.join_next().await {
+            Some(Ok(done)) => self.finish(done),
+            Some(Err(error)) => tracing::error!(%error, "an answer broke"),
+            None => std::future::pending().await,
+        }
     }
 
     /// Ends every line; calls may go on for the grace.
-    pub(crate) async fn stop(self, grace: Duration) {
-        for line in self.running.values() {
-            line.orders.send(Order::Stop(grace)).await.ok();
+    pub(crate) async fn stop(mut self, grace: Duration) {
+        for kept in std::mem::take(&mut self.kept).into_values() {
+            self.work.spawn(async move {
+                kept.close(grace).await;
+                Done::Told
+            });
         }
-        for (phone, line) in self.running {
-            if tokio::time::timeout(grace + FAREWELL, line.task).await.is_err() {
-                tracing::warn!(line = phone.as_str(), "the line did not end in time");
+        while let Some(done) = self.work.join_next().await {
+            if let Ok(done @ Done::Emptied { .. }) = done {
+                self.finish(done);
             }
         }
     }
 
-    /// Reads the folders again: new lines open, changed ones are opened anew, missing ones close, others go on.
-    pub(crate) async fn reload(&mut self) {
+    /// Reads the folders again: new lines open, changed ones are opened anew, missing ones close, those that do not run
+    /// are tried at once, others go on.
+    pub(crate) fn reload(&mut self) {
         let loaded = match LineFiles::load(&self.house.state) {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::error!(%error, "the lines cannot be read");
-                self.problems = vec![error.to_string()];
+                self.wrong = vec![(String::new(), error.to_string())];
                 return;
             }
         };
-        self.problems = loaded.problems.iter().map(LineProblem::to_string).collect();
-        for problem in &self.problems {
+        let told = |problem: &LineProblem| (problem.folder.clone(), problem.to_string());
+        self.wrong = loaded.problems.iter().map(told).collect();
+        for (_, problem) in &self.wrong {
             tracing::error!("a line does not run: {problem}");
         }
-        let wanted: BTreeMap<Phone, LineSettings> = loaded
+        let (wanted, off): (Vec<LineSettings>, Vec<LineSettings>) = loaded
             .lines
             .into_iter()
-            .filter(|line| line.enabled)
-            .map(|line| (line.phone.clone(), line))
-            .collect();
-        let gone: Vec<Phone> = self
-            .running
-            .iter()
-            .filter(|(phone, line)| wanted.get(*phone) != Some(&line.settings) || line.task.is_finished())
-            .map(|(phone, _)| phone.clone())
-            .collect();
-        for phone in gone {
-            self.close(&phone, !wanted.contains_key(&phone)).await;
-        }
-        for (phone, settings) in wanted {
-            if !self.running.contains_key(&phone)
-                && let Err(error) = self.begin(settings).await
-            {
-                let problem = format!("line {phone}: {error:#}");
-                tracing::error!("a line does not run: {problem}");
-                self.problems.push(problem);
-            }
-        }
-    }
-
-    async fn begin(&mut self, settings: LineSettings) -> anyhow::Result<()> {
-        let phone = settings.phone.clone();
-        let (account, notices) = account::open(&self.house.settings, &self.house.state, &phone).await?;
-        let (orders, ordered) = mpsc::channel(ORDERS);
-        let waiting = GatewayStatus::waiting(phone.clone(), std::process::id(), clock::unix_ms());
-        let (shown, status) = watch::channel(waiting);
-        let start = Start {
-            house: self.house.clone(),
-            settings: settings.clone(),
-            mode: Mode::Trunk,
-            account: account.clone(),
-            notices,
-            orders: ordered,
-            status: shown,
-        };
-        let line = match Line::open(start).await {
-            Ok(line) => line,
-            Err(error) => {
-                account.shutdown().await;
-                return Err(error);
-            }
-        };
-        let span = tracing::info_span!("line", sip_port = settings.sip_port);
-        let task = tokio::spawn(tracing::Instrument::instrument(line.run(), span));
-        tracing::info!(sip_port = settings.sip_port, "line opened");
-        self.running.insert(phone, Running { settings, orders, status, task });
-        Ok(())
-    }
-
-    async fn close(&mut self, phone: &Phone, for_good: bool) {
-        let Some(mut line) = self.running.remove(phone) else { return };
-        line.orders.send(Order::Stop(Duration::ZERO)).await.ok();
-        if tokio::time::timeout(FAREWELL, &mut line.task).await.is_err() {
-            tracing::warn!(line = phone.as_str(), "the line did not end in time and was cut off");
-            line.task.abort();
-            line.task.await.ok();
-        }
-        if for_good {
-            self.house.events.send(Event::LineRemoved { line: phone.clone() }).ok();
-        }
-    }
-
-    async fn add(&mut self, draft: LineDraft) -> Result<Answer, Refusal> {
-        let settings = LineFiles::add(&self.house.state, draft).map_err(|error| Refusal {
-            code: match error {
-                LineError::Exists(_) => RefusalCode::LineExists,
-                _ => RefusalCode::BadLine,
-            },
-            message: error.to_string(),
-        })?;
-        let phone = settings.phone.clone();
-        if settings.enabled
-            && let Err(error) = self.begin(settings.clone()).await
+            .filter(|line| !self.leaving.contains(&line.phone))
+            .partition(|line| line.enabled);
+        let wanted: BTreeMap<Phone, LineSettings> =
+            wanted.into_iter().map(|line| (line.phone.clone(), line)).collect();
+        for (phone, kept) in
+            self.kept.extract_if(.., |phone, kept| wanted.get(phone) != Some(&kept.shown.settings))
         {
-            self.house.state.retire_line(&phone).ok();
-            return Err(Refusal { code: RefusalCode::BadLine, message: format!("{error:#}") });
-        }
-        Ok(Answer::Line(self.info(&settings)))
-    }
-
-    async fn remove(&mut self, phone: &Phone, keep_state: bool) -> Result<Answer, Refusal> {
-        if !self.running.contains_key(phone) && !self.house.state.line_file(phone).exists() {
-            return Err(Refusal {
-                code: RefusalCode::UnknownLine,
-                message: format!("there is no line {phone}"),
+            let gone = !wanted.contains_key(&phone);
+            self.work.spawn(async move {
+                kept.close(Duration::ZERO).await;
+                if gone { Done::Closed(phone) } else { Done::Told }
             });
         }
-        self.close(phone, true).await;
-        let removed =
-            if keep_state { self.house.state.retire_line(phone) } else { self.house.state.forget(phone) };
-        removed
-            .map(|()| Answer::Done)
-            .map_err(|error| Refusal { code: RefusalCode::Internal, message: error.to_string() })
-    }
-
-    async fn hang_up(&self, call: CallId) -> Result<Answer, Refusal> {
-        for line in self.running.values() {
-            let (answer, answered) = oneshot::channel();
-            if line.orders.send(Order::HangUp(call, answer)).await.is_ok() && answered.await == Ok(true) {
-                return Ok(Answer::Done);
+        self.off.clear();
+        for line in off {
+            self.switch_off(line);
+        }
+        for (phone, settings) in wanted {
+            match self.kept.get(&phone) {
+                Some(kept) => kept.try_now(),
+                None => drop(self.begin(settings)),
             }
         }
-        Err(Refusal { code: RefusalCode::UnknownCall, message: format!("no call {} is up", call.0) })
     }
 
-    async fn calls(&self) -> Vec<tgtrunk_config::control::CallInfo> {
-        let mut calls = Vec::new();
-        for line in self.running.values() {
-            let (answer, answered) = oneshot::channel();
-            if line.orders.send(Order::Calls(answer)).await.is_ok() {
-                calls.extend(answered.await.unwrap_or_default());
-            }
-        }
-        calls.sort_by_key(|call| call.started_ms);
-        calls
+    fn begin(&mut self, settings: LineSettings) -> Shown {
+        let phone = settings.phone.clone();
+        let (orders, ordered) = mpsc::channel(ORDERS);
+        let waiting = GatewayStatus::waiting(phone.clone(), std::process::id(), clock::unix_ms());
+        let (status, shown) = watch::channel(waiting);
+        let (condition, seen) = watch::channel(Condition::Opening);
+        let span = tracing::info_span!("line", sip_port = settings.sip_port);
+        let shown = Shown { settings: settings.clone(), status: shown, condition: seen };
+        let keeper = Keeper {
+            house: self.house.clone(),
+            settings,
+            door: self.door(&phone),
+            orders: ordered,
+            status,
+            condition: condition.clone(),
+        };
+        let task = tokio::spawn(keeper.run().instrument(span));
+        self.kept.insert(phone, Kept { shown: shown.clone(), orders, condition, task });
+        shown
     }
 
-    fn report(&self) -> StatusReport {
-        StatusReport {
-            lines: self.running.values().map(|line| self.info(&line.settings)).collect(),
-            problems: self.problems.clone(),
-        }
+    fn switch_off(&mut self, settings: LineSettings) {
+        let (door, state, status) =
+            (self.door(&settings.phone), self.house.state.clone(), report::off(&settings));
+        self.work.spawn(async move {
+            let _door = door.lock().await;
+            status_file::write(&state, status, true).await;
+            Done::Told
+        });
+        self.off.insert(settings.phone.clone(), settings);
     }
 
-    fn info(&self, settings: &LineSettings) -> LineInfo {
-        let status = match self.running.get(&settings.phone) {
-            Some(line) => line.status.borrow().clone(),
-            None => {
-                let now_ms = clock::unix_ms();
-                let mut status = GatewayStatus::waiting(settings.phone.clone(), std::process::id(), now_ms);
-                status.telegram.turn(Lamp::Off, "switched off", now_ms);
-                status.sip.turn(Lamp::Off, "switched off", now_ms);
-                status
+    fn door(&mut self, phone: &Phone) -> Arc<Mutex<()>> {
+        Arc::clone(self.doors.entry(phone.clone()).or_default())
+    }
+
+    fn add(&mut self, draft: LineDraft, reply: Reply) {
+        let settings = match LineFiles::add(&self.house.state, draft) {
+            Ok(settings) => settings,
+            Err(error) => {
+                let code = match error {
+                    LineError::Exists(_) => RefusalCode::LineExists,
+                    _ => RefusalCode::BadLine,
+                };
+                reply.send(Err(Refusal { code, message: error.to_string() })).ok();
+                return;
             }
         };
-        LineInfo {
-            sip: std::net::SocketAddr::new(self.house.settings.gateway.sip_bind, settings.sip_port)
-                .to_string(),
-            pbx: settings.pbx.to_string(),
-            status,
+        let phone = settings.phone.clone();
+        self.forgive(&phone);
+        if !settings.enabled {
+            let info = report::info(&settings, report::off(&settings), self.bind());
+            self.switch_off(settings);
+            reply.send(Ok(Answer::Line(info))).ok();
+            return;
+        }
+        let mut shown = self.begin(settings);
+        self.work.spawn(async move {
+            let condition = timeout(TRY, shown.settled()).await.unwrap_or(Condition::Opening);
+            Done::Tried(phone, condition, reply)
+        });
+    }
+
+    fn remove(&mut self, phone: Phone, keep_state: bool, reply: Reply) {
+        let known = self.kept.contains_key(&phone) || self.house.state.line_file(&phone).exists();
+        if !known || self.leaving.contains(&phone) {
+            reply.send(Err(unknown(&phone))).ok();
+            return;
+        }
+        self.empty(phone, keep_state, Ok(Answer::Done), reply);
+    }
+
+    /// Closes a line and takes its files away; then the answer is given.
+    fn empty(&mut self, phone: Phone, keep_state: bool, answer: Result<Answer, Refusal>, reply: Reply) {
+        self.forgive(&phone);
+        self.off.remove(&phone);
+        self.leaving.insert(phone.clone());
+        let (kept, door) = (self.kept.remove(&phone), self.door(&phone));
+        self.work.spawn(async move {
+            if let Some(kept) = kept {
+                kept.close(Duration::ZERO).await;
+            }
+            // A keeper from before the last reload may still be at it.
+            drop(door.lock().await);
+            Done::Emptied { phone, keep_state, answer, reply }
+        });
+    }
+
+    fn finish(&mut self, done: Done) {
+        match done {
+            Done::Told => {}
+            Done::Closed(phone) => drop(self.house.events.send(Event::LineRemoved { line: phone })),
+            Done::Tried(phone, Condition::Failed(message), reply) if self.kept.contains_key(&phone) => {
+                let refusal = Refusal { code: RefusalCode::BadLine, message };
+                self.empty(phone, true, Err(refusal), reply);
+            }
+            Done::Tried(phone, _, reply) => {
+                let line = self.kept.get(&phone).map(|kept| kept.shown.info(self.bind()));
+                reply.send(line.map(Answer::Line).ok_or_else(|| unknown(&phone))).ok();
+            }
+            Done::Emptied { phone, keep_state, answer, reply } => {
+                let removed = take_away(&self.house.state, &phone, keep_state);
+                self.leaving.remove(&phone);
+                self.house.events.send(Event::LineRemoved { line: phone }).ok();
+                reply.send(removed.and(answer)).ok();
+            }
         }
     }
+
+    /// What was wrong with a line's file is no longer of interest.
+    fn forgive(&mut self, phone: &Phone) {
+        self.wrong.retain(|(folder, _)| folder != phone.as_str());
+    }
+
+    fn report(&mut self, limit: Duration, reply: Reply) {
+        let bind = self.bind();
+        let off = self.off.values().map(|line| report::info(line, report::off(line), bind)).collect();
+        let wrong = self.wrong.iter().map(|(_, problem)| problem.clone()).collect();
+        let lines = self.kept.values().map(|kept| kept.shown.clone()).collect();
+        self.work.spawn(async move {
+            let known = StatusReport { lines: off, problems: wrong };
+            reply.send(Ok(Answer::Status(report::complete(known, lines, bind, limit).await))).ok();
+            Done::Told
+        });
+    }
+
+    fn ears(&self) -> Vec<mpsc::Sender<Order>> {
+        self.kept.values().map(|kept| kept.orders.clone()).collect()
+    }
+
+    fn bind(&self) -> IpAddr {
+        self.house.settings.gateway.sip_bind
+    }
 }
+
+impl Kept {
+    async fn close(self, grace: Duration) {
+        self.orders.send(Order::Stop(grace)).await.ok();
+        self.task.await.ok();
+    }
+
+    fn try_now(&self) {
+        self.condition.send_if_modified(|condition| {
+            let failed = matches!(condition, Condition::Failed(_));
+            if failed {
+                *condition = Condition::Opening;
+            }
+            failed
+        });
+    }
+}
+
+/// Asks all lines at once; those that do not answer have no calls to tell of.
+async fn calls(lines: Vec<mpsc::Sender<Order>>) -> Vec<CallInfo> {
+    let mut calls: Vec<CallInfo> = ask_all(lines, Order::Calls).await.into_iter().flatten().collect();
+    calls.sort_by_key(|call| call.started_ms);
+    calls
+}
+
+async fn hang_up(lines: Vec<mpsc::Sender<Order>>, call: CallId) -> Result<Answer, Refusal> {
+    if ask_all(lines, |answer| Order::HangUp(call, answer)).await.contains(&true) {
+        return Ok(Answer::Done);
+    }
+    Err(Refusal { code: RefusalCode::UnknownCall, message: format!("no call {call} is up") })
+}
+
+async fn ask_all<T>(lines: Vec<mpsc::Sender<Order>>, order: impl Fn(oneshot::Sender<T>) -> Order) -> Vec<T> {
+    let asked: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let (answer, answered) = oneshot::channel();
+            line.try_send(order(answer)).ok();
+            answered
+        })
+        .collect();
+    let limit = (clock::now() + THOUGHT).into();
+    let mut answers = Vec::with_capacity(asked.len());
+    for answered in asked {
+        if let Ok(Ok(answer)) = timeout_at(limit, answered).await {
+            answers.push(answer);
+        }
+    }
+    answers
+}
+
+fn take_away(state: &StateDir, phone: &Phone, keep_state: bool) -> Result<(), Refusal> {
+    let removed = if keep_state { state.retire_line(phone) } else { state.forget(phone) };
+    removed.map_err(|error| Refusal { code: RefusalCode::Internal, message: error.to_string() })
+}
+
+fn unknown(phone: &Phone) -> Refusal {
+    Refusal { code: RefusalCode::UnknownLine, message: format!("there is no line {phone}") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -25,12 +25,13 @@ pub(crate) async fn run(house: House) -> anyhow::Result<()> {
     let (asks, mut questions) = mpsc::channel(QUESTIONS);
     let grace = house.settings.gateway.shutdown_grace;
     let served = tokio::spawn(control::serve(listener, asks, house.events.clone()));
-    let mut lines = Lines::open(house).await;
+    let mut lines = Lines::open(house);
     tracing::info!(lines = lines.len(), "gateway runs");
     loop {
         tokio::select! {
-            Some(question) = questions.recv() => lines.answer(question).await,
-            _ = reload.recv() => lines.reload().await,
+            Some(question) = questions.recv() => lines.answer(question),
+            () = lines.tend() => {}
+            _ = reload.recv() => lines.reload(),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }

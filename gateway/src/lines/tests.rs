@@ -1,0 +1,142 @@
+//! All lines on this machine's loopback: accounts that nobody logged in, and no PBX.
+
+use std::net::UdpSocket;
+use std::path::Path;
+use std::sync::Arc;
+
+use tgtrunk_config::{Lamp, Settings};
+use tokio::sync::broadcast;
+
+use super::*;
+use crate::net::RtpPorts;
+
+#[tokio::test]
+async fn a_line_whose_port_is_busy_is_reported_by_problem_and_lamp_until_it_opens() {
+    let room = Room::new();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    room.write_line(port.into(), "");
+    let mut lines = Lines::open(room.house.clone());
+
+    let report = room.ask(&mut lines, Ask::Status).await;
+    let (problem, status) = (&report.problems[0], &report.lines[0].status);
+    assert!(problem.contains("+79060000000") && problem.contains(&port.to_string()), "{problem}");
+    assert_eq!((report.problems.len(), status.sip.lamp), (1, Lamp::Orange));
+    assert!(status.sip.reason.starts_with("the line does not run: "), "{}", status.sip.reason);
+
+    drop(taken);
+    let report = room.ask(&mut lines, Ask::Reload).await;
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert!(UdpSocket::bind(("127.0.0.1", port)).is_err(), "the line has its port");
+
+    lines.stop(Duration::ZERO).await;
+    UdpSocket::bind(("127.0.0.1", port)).unwrap();
+}
+
+#[tokio::test]
+async fn a_line_that_did_not_open_is_tried_again_by_itself() {
+    let room = Room::new();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    room.write_line(taken.local_addr().unwrap().port().into(), "");
+    let mut lines = Lines::open(room.house.clone());
+    assert_eq!(room.ask(&mut lines, Ask::Status).await.problems.len(), 1);
+    drop(taken);
+    let mut condition = lines.kept[&phone()].shown.condition.clone();
+    let opened = condition.wait_for(|condition| *condition == Condition::Open);
+    timeout(Duration::from_secs(8), opened).await.unwrap().unwrap();
+    assert_eq!(room.ask(&mut lines, Ask::Status).await.problems, Vec::<String>::new());
+    lines.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_line_that_cannot_be_opened_is_not_added_and_leaves_nothing_behind() {
+    let room = Room::new();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut lines = Lines::open(room.house.clone());
+    let draft = LineDraft::new(&phone()).set("pbx", "127.0.0.1").set("sip_port", port);
+    let add = Ask::AddLine { line: draft };
+    let refusal = room.try_ask(&mut lines, add.clone()).await.unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::BadLine);
+    assert!(refusal.message.contains(&port.to_string()), "{}", refusal.message);
+    assert!(!room.house.state.line_file(&phone()).exists());
+    assert_eq!(room.ask(&mut lines, Ask::Status).await, StatusReport::default());
+
+    drop(taken);
+    assert!(matches!(room.try_ask(&mut lines, add.clone()).await, Ok(Answer::Line(_))));
+    assert_eq!(room.try_ask(&mut lines, add).await.unwrap_err().code, RefusalCode::LineExists);
+    let remove = Ask::RemoveLine { phone: phone(), keep_state: false };
+    assert_eq!(room.try_ask(&mut lines, remove.clone()).await, Ok(Answer::Done));
+    assert!(!room.house.state.phone_dir(&phone()).exists());
+    assert_eq!(room.try_ask(&mut lines, remove).await.unwrap_err().code, RefusalCode::UnknownLine);
+}
+
+#[tokio::test]
+async fn a_mistake_in_a_file_is_forgotten_with_its_line_and_a_switched_off_line_shows_it() {
+    let room = Room::new();
+    room.write_line(99_999, "");
+    let mut lines = Lines::open(room.house.clone());
+    assert_eq!(room.ask(&mut lines, Ask::Status).await.problems.len(), 1);
+    let remove = Ask::RemoveLine { phone: phone(), keep_state: true };
+    assert_eq!(room.try_ask(&mut lines, remove).await, Ok(Answer::Done));
+    assert_eq!(room.ask(&mut lines, Ask::Status).await, StatusReport::default());
+
+    room.write_line(30_001, "enabled = false\n");
+    let report = room.ask(&mut lines, Ask::Reload).await;
+    assert_eq!((report.problems.len(), report.lines[0].status.lamp()), (0, Lamp::Off));
+    lines.stop(Duration::ZERO).await;
+    let kept = GatewayStatus::read(&room.house.state, &phone(), clock::unix_ms(), Duration::from_secs(30));
+    assert_eq!(kept.lamp(), Lamp::Off);
+}
+
+/// A state directory, and what lines share.
+pub(super) struct Room {
+    pub(super) house: House,
+    _folder: tempfile::TempDir,
+}
+
+pub(super) fn phone() -> Phone {
+    "+79060000000".parse().unwrap()
+}
+
+impl Room {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n";
+        let settings = Settings::parse(text, Path::new("t.toml")).unwrap();
+        let house = House {
+            rtp_ports: Arc::new(RtpPorts::new(settings.gateway.sip_bind, 20_100, 20_200)),
+            media_addresses: Arc::new([settings.gateway.sip_bind]),
+            settings: Arc::new(settings),
+            state: StateDir::open(folder.path()).unwrap(),
+            events: broadcast::channel(64).0,
+            certificate: Arc::new(tgcall::Certificate::generate().unwrap()),
+        };
+        Self { house, _folder: folder }
+    }
+
+    fn write_line(&self, port: u32, more: &str) {
+        let text = format!("phone = \"+79060000000\"\nsip_port = {port}\npbx = \"127.0.0.1\"\n{more}");
+        self.house.state.make_phone_dir(&phone()).unwrap();
+        self.house.state.replace(&self.house.state.line_file(&phone()), text.as_bytes()).unwrap();
+    }
+
+    async fn try_ask(&self, lines: &mut Lines, ask: Ask) -> Result<Answer, Refusal> {
+        let (answer, mut answered) = oneshot::channel();
+        lines.answer(Question { ask, answer });
+        let answer = async {
+            loop {
+                tokio::select! {
+                    answer = &mut answered => return answer.unwrap(),
+                    () = lines.tend() => {}
+                }
+            }
+        };
+        timeout(Duration::from_secs(10), answer).await.unwrap()
+    }
+
+    async fn ask(&self, lines: &mut Lines, ask: Ask) -> StatusReport {
+        let Ok(Answer::Status(report)) = self.try_ask(lines, ask).await else { panic!("no report") };
+        report
+    }
+}
