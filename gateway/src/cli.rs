@@ -139,6 +139,12 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Answers at the terminal.
+#[expect(clippy::print_stdout, reason = "the terminal is where the operator looks")]
+fn say(sentence: &str) {
+    println!("{sentence}");
+}
+
 /// Tells the operator what went wrong.
 #[expect(clippy::print_stderr, reason = "the terminal is where the operator looks")]
 pub(crate) fn complain(error: &anyhow::Error) -> ExitCode {

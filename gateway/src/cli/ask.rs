@@ -8,6 +8,8 @@ use tgtrunk_config::{CallId, Lamp, LineDraft, Lines, Phone, StateDir};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
+use super::say;
+
 /// Prints the lines and their lamps. The exit code is 0 when all are green.
 ///
 /// # Errors
@@ -159,9 +161,4 @@ fn show(report: &StatusReport) {
     for problem in &report.problems {
         say(problem);
     }
-}
-
-#[expect(clippy::print_stdout, reason = "the answer goes to the terminal")]
-fn say(sentence: &str) {
-    println!("{sentence}");
 }

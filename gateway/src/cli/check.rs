@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use tgtrunk_config::{Lines, Settings, StateDir, too_open};
 
+use super::say;
+
 /// Prints every mistake of the settings and of the lines. The exit code is 0 when there is none.
 pub(crate) fn run(config: &Path, state: Option<&Path>) -> ExitCode {
     let settings = match Settings::load(config) {
@@ -49,9 +51,4 @@ pub(crate) fn run(config: &Path, state: Option<&Path>) -> ExitCode {
     }
     say(if well { "all is well" } else { "not all is well" });
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-#[expect(clippy::print_stdout, reason = "the answer goes to the terminal")]
-fn say(sentence: &str) {
-    println!("{sentence}");
 }

@@ -2,21 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tgtrunk_config::control::{CallState, Event};
-use tgtrunk_config::{GatewayStatus, Line as LineSettings, Lines, Phone};
+use tgtrunk_config::control::{CallInfo, CallState, Event};
+use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Lines, Phone};
 use tgtrunk_telegram::Status;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::say;
 use crate::line::{House, Line, Mode, Order, Start};
+use crate::lines::status_file;
 use crate::{account, clock, rules};
 
+/// One line, alone in this process.
 struct Solo {
     orders: mpsc::Sender<Order>,
     task: JoinHandle<()>,
+    status_file: JoinHandle<()>,
 }
 
 /// Takes every call of the number and plays back what it hears, until it is told to end.
@@ -25,21 +31,21 @@ struct Solo {
 /// When the account cannot be opened or needs a login.
 pub(crate) async fn echo(house: House, phone: &Phone) -> anyhow::Result<()> {
     let mut events = house.events.subscribe();
-    let solo = begin(house, phone).await?;
+    let solo = Solo::begin(house, phone, Mode::Echo).await?;
     say(&format!("{phone} answers now: call it in Telegram and listen to yourself. Ctrl-C ends."));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
-            event = events.recv() => if let Ok(Event::Call(call)) = event {
-                tell(&call);
+            call = next_call(&mut events) => match call {
+                Some(call) => tell(&call),
+                None => break,
             },
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
     }
-    solo.orders.send(Order::Stop(std::time::Duration::ZERO)).await.ok();
-    solo.task.await.context("the line broke")
+    solo.end().await
 }
 
 /// Calls a person, who hears themselves, until one of both hangs up.
@@ -50,53 +56,105 @@ pub(crate) async fn call(house: House, phone: &Phone, person: &str) -> anyhow::R
     let mut events = house.events.subscribe();
     let line = settings(&house, phone)?;
     let person = rules::dialled(person, &line.dial).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let solo = begin(house, phone).await?;
+    let solo = Solo::begin(house, phone, Mode::Nobody).await?;
     solo.orders.send(Order::Call(person)).await.ok().context("the line broke")?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut answered = false;
+    let mut watched = Watched::default();
     let outcome = loop {
         tokio::select! {
-            event = events.recv() => if let Ok(Event::Call(call)) = event {
-                tell(&call);
-                answered |= call.state == CallState::Answered;
-                if let (CallState::Ended, Some(end)) = (call.state, call.end) {
-                    break if answered { Ok(()) } else { Err(anyhow::anyhow!("the call did not come about: {}", end.cause)) };
+            call = next_call(&mut events) => {
+                let Some(call) = call else { break Err(anyhow::anyhow!("the line broke")) };
+                if !watched.is_ours(&call) {
+                    continue;
                 }
-            },
+                tell(&call);
+                if let Some(outcome) = watched.outcome(&call) {
+                    break outcome;
+                }
+            }
             _ = terminate.recv() => break Ok(()),
             _ = interrupt.recv() => break Ok(()),
         }
     };
-    solo.orders.send(Order::Stop(std::time::Duration::ZERO)).await.ok();
-    solo.task.await.context("the line broke")?;
+    solo.end().await?;
     outcome
 }
 
-async fn begin(house: House, phone: &Phone) -> anyhow::Result<Solo> {
-    let settings = settings(&house, phone)?;
-    let (account, notices) = account::open(&house.settings, &house.state, phone).await?;
-    let mut status = account.status();
-    let ready =
-        status.wait_for(|status| !matches!(status, Status::Orange { .. })).await.map(|status| status.clone());
-    if let Ok(Status::Red { reason }) = ready {
-        account.shutdown().await;
-        bail!("{phone}: {reason}. Log in first: tgtrunk-gateway login {phone}");
+impl Solo {
+    async fn begin(house: House, phone: &Phone, mode: Mode) -> anyhow::Result<Self> {
+        let settings = settings(&house, phone)?;
+        let (account, notices) = account::open(&house.settings, &house.state, phone).await?;
+        let mut status = account.status();
+        let ready = status
+            .wait_for(|status| !matches!(status, Status::Orange { .. }))
+            .await
+            .map(|status| status.clone());
+        if let Ok(Status::Red { reason }) = ready {
+            account.shutdown().await;
+            bail!("{phone}: {reason}. Log in first: tgtrunk-gateway login {phone}");
+        }
+        let (orders, ordered) = mpsc::channel(8);
+        let waiting = GatewayStatus::waiting(phone.clone(), std::process::id(), clock::unix_ms());
+        let (status, shown) = watch::channel(waiting);
+        let state = house.state.clone();
+        let line =
+            Line::open(Start { house, settings, mode, account, notices, orders: ordered, status }).await?;
+        Ok(Self {
+            orders,
+            task: tokio::spawn(line.run()),
+            status_file: tokio::spawn(status_file::keep(state, shown)),
+        })
     }
-    let (orders, ordered) = mpsc::channel(8);
-    let (shown, _) =
-        watch::channel(GatewayStatus::waiting(phone.clone(), std::process::id(), clock::unix_ms()));
-    let line = Line::open(Start {
-        house,
-        settings,
-        mode: Mode::Echo,
-        account,
-        notices,
-        orders: ordered,
-        status: shown,
-    })
-    .await?;
-    Ok(Solo { orders, task: tokio::spawn(line.run()) })
+
+    async fn end(self) -> anyhow::Result<()> {
+        self.orders.send(Order::Stop(Duration::ZERO)).await.ok();
+        let ended = self.task.await.context("the line broke");
+        self.status_file.await.ok();
+        ended
+    }
+}
+
+/// The one call that somebody asked for, among all that the line tells of.
+#[derive(Default)]
+struct Watched {
+    call: Option<CallId>,
+    answered: bool,
+}
+
+impl Watched {
+    /// The first call that is dialled is ours; nobody else can dial here.
+    fn is_ours(&mut self, call: &CallInfo) -> bool {
+        if self.call.is_none() && call.state == CallState::Dialling {
+            self.call = Some(call.call);
+        }
+        self.call == Some(call.call)
+    }
+
+    /// How it went, once it is over.
+    fn outcome(&mut self, call: &CallInfo) -> Option<anyhow::Result<()>> {
+        self.answered |= call.state == CallState::Answered;
+        if call.state != CallState::Ended {
+            return None;
+        }
+        let cause = call.end.as_ref().map_or("no reason was given", |end| end.cause.as_str());
+        Some(if self.answered {
+            Ok(())
+        } else {
+            Err(anyhow::anyhow!("the call did not come about: {cause}"))
+        })
+    }
+}
+
+/// The next news of a call; none when the line is gone.
+async fn next_call(events: &mut broadcast::Receiver<Event>) -> Option<CallInfo> {
+    loop {
+        match events.recv().await {
+            Ok(Event::Call(call)) => return Some(call),
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return None,
+        }
+    }
 }
 
 /// The number's line as its file says, or defaults with a PBX that is never spoken to.
@@ -109,7 +167,7 @@ fn settings(house: &House, phone: &Phone) -> anyhow::Result<LineSettings> {
     line.map_err(|problems| anyhow::anyhow!("{problems:?}"))
 }
 
-fn tell(call: &tgtrunk_config::control::CallInfo) {
+fn tell(call: &CallInfo) {
     let who = call.peer.name.as_deref().unwrap_or("somebody");
     match call.state {
         CallState::Incoming => say(&format!("{who} calls")),
@@ -128,7 +186,53 @@ fn tell(call: &tgtrunk_config::control::CallInfo) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a person tries the first sound at this terminal")]
-fn say(sentence: &str) {
-    println!("{sentence}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_follows_its_own_news_and_ends_on_its_own_end() {
+        let mut watched = Watched::default();
+        assert!(!watched.is_ours(&news(7, CallState::Incoming)));
+        assert!(watched.is_ours(&news(8, CallState::Dialling)));
+        assert!(!watched.is_ours(&news(7, CallState::Answered)));
+        assert!(!watched.is_ours(&news(7, CallState::Ended)));
+        assert!(watched.outcome(&news(8, CallState::Answered)).is_none());
+        assert!(watched.is_ours(&news(8, CallState::Ended)));
+        assert!(watched.outcome(&news(8, CallState::Ended)).unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_call_that_nobody_answered_is_an_error() {
+        let mut watched = Watched::default();
+        assert!(watched.is_ours(&news(8, CallState::Dialling)));
+        let outcome = watched.outcome(&news(8, CallState::Ended)).unwrap();
+        assert!(outcome.unwrap_err().to_string().starts_with("the call did not come about"));
+    }
+
+    #[tokio::test]
+    async fn news_end_when_the_line_is_gone() {
+        let (line, mut events) = broadcast::channel(1);
+        line.send(Event::Lagged { missed: 1 }).unwrap();
+        line.send(Event::Call(news(8, CallState::Dialling))).unwrap();
+        assert_eq!(next_call(&mut events).await.map(|call| call.call), Some(CallId(8)));
+        drop(line);
+        assert!(next_call(&mut events).await.is_none());
+    }
+
+    fn news(call: u64, state: CallState) -> CallInfo {
+        CallInfo {
+            call: CallId(call),
+            line: "+79060000000".parse().unwrap(),
+            direction: tgtrunk_config::control::Direction::PbxToTelegram,
+            state,
+            peer: tgtrunk_config::control::Peer::default(),
+            dialled: None,
+            emoji: None,
+            started_ms: 1,
+            answered_ms: None,
+            duration_ms: None,
+            end: None,
+        }
+    }
 }
