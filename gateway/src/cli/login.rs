@@ -4,16 +4,17 @@ use std::io::{self, IsTerminal as _, Stdin, stderr, stdin};
 
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use tgtrunk_config::{Phone, Settings, StateDir};
-use tgtrunk_telegram::{Language, terminal};
+use tgtrunk_telegram::{DatabaseError, Language, terminal};
 
 use crate::account;
 
-/// Logs a number in. A gateway that runs with it must be stopped first: a session has one holder.
+/// Logs a number in. A gateway must not have it meanwhile: a session has one holder.
 ///
 /// # Errors
 /// When Telegram refuses, or the input ends.
 pub(crate) async fn run(settings: &Settings, state: &StateDir, phone: &Phone) -> anyhow::Result<()> {
-    let (account, _notices) = account::open(settings, state, phone).await?;
+    let (account, _notices) =
+        account::open(settings, state, phone).await.map_err(|error| way_out(error, phone))?;
     let result = terminal::log_in(
         &account,
         Some(phone.as_str()),
@@ -25,6 +26,18 @@ pub(crate) async fn run(settings: &Settings, state: &StateDir, phone: &Phone) ->
     account.shutdown().await;
     result?;
     Ok(())
+}
+
+/// Tells how to free an account that a running gateway has.
+fn way_out(error: anyhow::Error, phone: &Phone) -> anyhow::Error {
+    if matches!(error.downcast_ref(), Some(DatabaseError::InUse { .. })) {
+        return error.context(format!(
+            "{phone} is at work; take it out of the running gateway and put it back afterwards, the other lines go on: \
+             tgtrunk-gateway lines remove {phone} --keep-state; tgtrunk-gateway login {phone}; \
+             tgtrunk-gateway lines add {phone} --pbx ADDRESS --sip-port PORT"
+        ));
+    }
+    error
 }
 
 /// Standard input; at a terminal, passwords are not shown.
@@ -45,5 +58,26 @@ impl terminal::Keyboard for Keyboard {
             tcsetattr(&self.0, SetArg::TCSAFLUSH, shown)?;
         }
         Ok((read? > 0).then_some(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_login_of_a_number_that_runs_tells_how_to_take_it_out_of_the_gateway() {
+        let room = tempfile::tempdir().unwrap();
+        let text = "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n";
+        let settings = Settings::parse(text, Path::new("t.toml")).unwrap();
+        let state = StateDir::open(room.path()).unwrap();
+        let phone: Phone = "+79060000000".parse().unwrap();
+        let (running, _notices) = account::open(&settings, &state, &phone).await.unwrap();
+        let told = format!("{:#}", run(&settings, &state, &phone).await.unwrap_err());
+        assert!(told.contains("tgtrunk-gateway lines remove +79060000000 --keep-state; "), "{told}");
+        assert!(told.contains(&format!("in use by another process (pid {})", std::process::id())), "{told}");
+        running.shutdown().await;
     }
 }
