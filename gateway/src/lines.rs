@@ -58,7 +58,12 @@ struct Kept {
 enum Done {
     Told,
     /// It is known whether a new line opens.
-    Tried(Phone, Condition, Reply),
+    Tried {
+        phone: Phone,
+        was_known: bool,
+        condition: Condition,
+        reply: Reply,
+    },
     /// A line is closed for good.
     Closed(Phone),
     /// A line is closed, and its files may go.
@@ -225,6 +230,7 @@ impl Lines {
     }
 
     fn add(&mut self, draft: LineDraft, reply: Reply) {
+        let was_known = draft.phone().is_some_and(|phone| self.house.state.phone_dir(&phone).exists());
         let settings = match LineFiles::add(&self.house.state, draft) {
             Ok(settings) => settings,
             Err(error) => {
@@ -247,7 +253,7 @@ impl Lines {
         let mut shown = self.begin(settings);
         self.work.spawn(async move {
             let condition = timeout(TRY, shown.settled()).await.unwrap_or(Condition::Opening);
-            Done::Tried(phone, condition, reply)
+            Done::Tried { phone, was_known, condition, reply }
         });
     }
 
@@ -280,11 +286,13 @@ impl Lines {
         match done {
             Done::Told => {}
             Done::Closed(phone) => drop(self.house.events.send(Event::LineRemoved { line: phone })),
-            Done::Tried(phone, Condition::Failed(message), reply) if self.kept.contains_key(&phone) => {
+            Done::Tried { phone, was_known, condition: Condition::Failed(message), reply }
+                if self.kept.contains_key(&phone) =>
+            {
                 let refusal = Refusal { code: RefusalCode::BadLine, message };
-                self.empty(phone, true, Err(refusal), reply);
+                self.empty(phone, was_known, Err(refusal), reply);
             }
-            Done::Tried(phone, _, reply) => {
+            Done::Tried { phone, reply, .. } => {
                 let line = self.kept.get(&phone).map(|kept| kept.shown.info(self.bind()));
                 reply.send(line.map(Answer::Line).ok_or_else(|| unknown(&phone))).ok();
             }

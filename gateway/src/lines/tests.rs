@@ -59,7 +59,7 @@ async fn a_line_that_cannot_be_opened_is_not_added_and_leaves_nothing_behind() {
     let refusal = room.try_ask(&mut lines, add.clone()).await.unwrap_err();
     assert_eq!(refusal.code, RefusalCode::BadLine);
     assert!(refusal.message.contains(&port.to_string()), "{}", refusal.message);
-    assert!(!room.house.state.line_file(&phone()).exists());
+    assert!(!room.house.state.phone_dir(&phone()).exists());
     assert_eq!(room.ask(&mut lines, Ask::Status).await, StatusReport::default());
 
     drop(taken);
