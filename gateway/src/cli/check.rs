@@ -22,7 +22,19 @@ pub(crate) fn run(config: &Path, state: Option<&Path>) -> ExitCode {
         well = false;
         say(&open.to_string());
     }
-    match Lines::load(&state) {
+    if state.root().exists() {
+        well &= look_over(&state);
+    } else {
+        say(&format!("{} is not there yet: it is made when it is needed", state.root().display()));
+    }
+    say(if well { "all is well" } else { "not all is well" });
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints the lines of a state directory, and what is wrong with it; true when nothing is.
+fn look_over(state: &StateDir) -> bool {
+    let mut well = true;
+    match Lines::load(state) {
         Ok(lines) => {
             for line in &lines.lines {
                 say(&format!("line {}: port {}, PBX {}", line.phone, line.sip_port, line.pbx));
@@ -49,6 +61,5 @@ pub(crate) fn run(config: &Path, state: Option<&Path>) -> ExitCode {
             say(&error.to_string());
         }
     }
-    say(if well { "all is well" } else { "not all is well" });
-    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    well
 }
