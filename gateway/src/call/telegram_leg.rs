@@ -447,7 +447,12 @@ impl TelegramLeg {
                 }
                 tgcall::Event::OutgoingFormat(_) => {}
                 tgcall::Event::RemoteMuted(muted) => self.events.push_back(LegEvent::Muted(muted)),
-                tgcall::Event::Closed => tracing::debug!("the peer closed its media"),
+                tgcall::Event::Closed => {
+                    // It hung up. Should Telegram's word of that be lost, no sound will come back: the limit for it runs.
+                    tracing::debug!("the peer closed its media");
+                    self.connected = false;
+                    self.events.push_back(LegEvent::Lost);
+                }
                 tgcall::Event::Failed(reason) => failure = Some(reason),
             }
         }
