@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Audience, Ending, Match, PrivacyKind, Puppet};
-use tgtrunk_tests::light_user::{self, Answering, Reason};
+use tgtrunk_tests::light_user::{self, Answering, Event, LightUser, Reason};
 use tgtrunk_tests::player::circle;
 use tgtrunk_tests::stage::{self, GREEN_LIMIT};
 use tgtrunk_tests::stories::Stories;
@@ -265,6 +265,31 @@ async fn an_answered_call_ends_as_a_hang_up_with_its_true_length_whoever_ends_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_device_of_the_account_takes_a_call_and_the_pbx_stops_ringing() {
+    let scene = open("+79060000015", 1.0).await.unwrap();
+    let app = light_user::Options::playing(circle(USER_HZ, 60).unwrap()).answering(Answering::Silent);
+    let mut owner = LightUser::switch_on(scene.world(), scene.post.line.account, app).unwrap();
+    let mut user = scene.person(1, Answering::Silent).unwrap();
+    let telegram = user.call(scene.post.line.account).await.unwrap();
+    let mut call = scene.post.pbx.incoming(LIMIT).await.unwrap();
+    call.respond(180, "Ringing", &[]);
+    owner
+        .wait_for("incoming call", LIMIT, |event| matches!(event, Event::Incoming { .. }).then_some(()))
+        .await
+        .unwrap();
+    owner.answer(telegram).await;
+    user.connected(LIMIT).await.unwrap();
+    call.request("CANCEL", LIMIT).await.unwrap();
+    call.request("ACK", LIMIT).await.unwrap();
+    scene.no_calls_of(&scene.post.line).await.unwrap();
+    // They talk on: the gateway has not ended what is not its own.
+    sleep(Duration::from_millis(500)).await;
+    owner.hang_up(telegram, Reason::Hangup).await;
+    assert_eq!(user.discarded(LIMIT).await.unwrap().0, Some(Reason::Hangup));
+    scene.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn limits_floods_and_lost_authorization_keep_the_pbx_away_as_the_table_says() {
     let scene = open("+79060000006", 1.0).await.unwrap();
     let ring = scene.post("+79060000007", |draft| draft.set("ring_limit_s", 5)).await.unwrap();
@@ -305,6 +330,16 @@ async fn ring_limit(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {
     ensure!((4800..7000).contains(&waited.as_millis()), "the ring limit of 5 s took {waited:?}");
     let ended = user.discarded(LIMIT).await?;
     ensure!(ended == (Some(Reason::Missed), 0), "the user saw {ended:?}");
+
+    user.call(post.line.account).await?;
+    let mut call = post.pbx.incoming(LIMIT).await?;
+    call.respond(180, "Ringing", &[]);
+    let began = Instant::now();
+    check_reason(&call.request("CANCEL", LIMIT).await?, 19)?;
+    let waited = began.elapsed();
+    ensure!((4800..7000).contains(&waited.as_millis()), "the PBX was cancelled after {waited:?}, want 5 s");
+    let ended = user.discarded(LIMIT).await?;
+    ensure!(ended == (Some(Reason::Missed), 0), "the caller saw {ended:?}");
     Ok(())
 }
 

@@ -23,7 +23,9 @@ async fn whoever_vanishes_in_mid_call_releases_the_other_within_its_timer() {
     let gone = scene.post("+79060002004", |draft| draft).await.unwrap();
     let dropped = scene.post("+79060002005", |draft| draft).await.unwrap();
     let deaf = scene.post("+79060002006", |draft| draft).await.unwrap();
-    scene.reload(&[&brief, &mute, &gone, &dropped, &deaf]).await.unwrap();
+    let away = scene.post("+79060002007", |draft| draft).await.unwrap();
+    let out = scene.post("+79060002008", |draft| draft).await.unwrap();
+    scene.reload(&[&brief, &mute, &gone, &dropped, &deaf, &away, &out]).await.unwrap();
     let scene = Arc::new(scene);
     let mut stories = Stories::default();
     let it = || Arc::clone(&scene);
@@ -32,6 +34,8 @@ async fn whoever_vanishes_in_mid_call_releases_the_other_within_its_timer() {
     stories.begin("the Telegram user loses power", user_vanishes(it(), gone));
     stories.begin("the Telegram connection drops and comes back", connection_drops(it(), dropped));
     stories.begin("the Telegram connection turns deaf and comes back", connection_turns_deaf(it(), deaf));
+    stories.begin("the PBX hangs up while Telegram is away", pbx_leaves_in_an_outage(it(), away));
+    stories.begin("the user hangs up while Telegram is away", user_leaves_in_an_outage(it(), out));
     stories.end().await.unwrap();
     Arc::into_inner(scene).unwrap().close().await.unwrap();
 }
@@ -137,6 +141,43 @@ async fn connection_turns_deaf(scene: Arc<WireStage>, post: Post) -> anyhow::Res
     call.request("BYE", END_LIMIT).await?;
     scene.no_calls_of(&post.line).await?;
     Ok(())
+}
+
+/// The goodbye reaches Telegram when it is back.
+async fn pbx_leaves_in_an_outage(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {
+    let mut user = scene.person(61, Answering::After(Duration::ZERO))?;
+    let (call, telegram) = talk(&post, &mut user, 61, true).await?;
+    let outage = begin_outage(&scene, &post).await?;
+    call.bye(&[]);
+    sleep(Duration::from_secs(2)).await;
+    scene.world().remove_fault(outage);
+    scene.wait_for_lamp(&post.line, "Green", GREEN_LIMIT).await?;
+    let (reason, _) = user.discarded(LIMIT).await?;
+    ensure!(reason == Some(Reason::Hangup), "the user saw {reason:?}");
+    ended_at_telegram(&scene, telegram).await?;
+    scene.no_calls_of(&post.line).await?;
+    Ok(())
+}
+
+/// The word of it is lost, but the sound has ended too.
+async fn user_leaves_in_an_outage(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {
+    let mut user = scene.person(62, Answering::After(Duration::ZERO))?;
+    let (mut call, telegram) = talk(&post, &mut user, 62, false).await?;
+    let outage = begin_outage(&scene, &post).await?;
+    user.hang_up(telegram, Reason::Hangup).await;
+    sleep(Duration::from_secs(2)).await;
+    scene.world().remove_fault(outage);
+    call.request("BYE", Duration::from_secs(26)).await?;
+    scene.no_calls_of(&post.line).await?;
+    Ok(())
+}
+
+/// No connection of the line's account lives, until the fault is removed.
+async fn begin_outage(scene: &WireStage, post: &Post) -> anyhow::Result<u64> {
+    let fault = scene.world().add_fault(Match::default().user(post.line.account), Action::Close);
+    scene.world().drop_connections(post.line.account);
+    scene.wait_for_lamp(&post.line, "Orange", LIMIT).await?;
+    Ok(fault)
 }
 
 /// Everything that was played so far arrived, and is the tone.
