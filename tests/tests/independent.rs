@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tgtrunk_config::control::Direction;
 use tgtrunk_tests::independent::{End, IndependentStage, Outcome, Plan};
+use tokio::sync::Mutex;
 
 const VERSIONS: [&str; 4] = ["13.0.0", "12.0.0", "9.0.0", "8.0.0"];
 const TALK: Duration = Duration::from_secs(5);
@@ -23,7 +24,11 @@ async fn foreign_programs_hear_each_other_when_the_phone_calls_telegram() {
     in_every_version(Direction::PbxToTelegram).await;
 }
 
+/// The capture sees every call of the machine, so one stage plays at a time.
+static STAGE: Mutex<()> = Mutex::const_new(());
+
 async fn in_every_version(direction: Direction) {
+    let _alone = STAGE.lock().await;
     let mut stage = IndependentStage::open().await.unwrap();
     for (version, hangs_up) in VERSIONS.into_iter().zip([End::Telegram, End::Pbx].into_iter().cycle()) {
         let plan = Plan { direction, versions: &[version], talk: TALK, hangs_up };
