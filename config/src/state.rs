@@ -6,7 +6,7 @@
 //!   dc-seed.json                    data centres for fresh sessions, if somebody put it there
 //!   +79060000000/                   0700, one folder per number, named by it
 //!     line.toml                     the line's settings
-//!     gateway.db  gateway.lock      the gateway's session; one process per session
+//!     gateway.db  gateway.db.lock   the gateway's session; one process per session
 //!     gateway.status.json           what the gateway says about the line
 //! ```
 //!
@@ -132,11 +132,6 @@ impl StateDir {
         self.phone_dir(phone).join("gateway.db")
     }
 
-    /// Lock file of that session.
-    pub fn session_lock(&self, phone: &Phone) -> PathBuf {
-        self.phone_dir(phone).join("gateway.lock")
-    }
-
     /// What the gateway says about a line.
     pub fn gateway_status(&self, phone: &Phone) -> PathBuf {
         self.phone_dir(phone).join("gateway.status.json")
@@ -219,14 +214,6 @@ impl StateDir {
     /// [`StateError::Locked`] when another process has it, [`StateError::Io`] when it cannot be asked for.
     pub fn lock_gateway(&self) -> Result<Lock, StateError> {
         lock(self.gateway_lock())
-    }
-
-    /// Takes the lock that lets one process use a number's session. The number's folder must be there.
-    ///
-    /// # Errors
-    /// As [`StateDir::lock_gateway`].
-    pub fn lock_session(&self, phone: &Phone) -> Result<Lock, StateError> {
-        lock(self.session_lock(phone))
     }
 
     /// Everything in here that other users of the machine may read or write.
@@ -318,11 +305,11 @@ mod tests {
         let phone = phone();
         state.make_phone_dir(&phone).unwrap();
         state.replace(&state.line_file(&phone), b"x").unwrap();
-        let _lock = state.lock_session(&phone).unwrap();
+        let _lock = state.lock_gateway().unwrap();
         assert_eq!(mode(state.root()), 0o700);
         assert_eq!(mode(&state.phone_dir(&phone)), 0o700);
         assert_eq!(mode(&state.line_file(&phone)), 0o600);
-        assert_eq!(mode(&state.session_lock(&phone)), 0o600);
+        assert_eq!(mode(&state.gateway_lock()), 0o600);
         assert_eq!(state.too_open().unwrap(), []);
     }
 
@@ -382,14 +369,13 @@ mod tests {
     }
 
     #[test]
-    fn a_second_process_on_the_same_session_is_refused_until_the_first_ends() {
+    fn a_second_gateway_on_the_same_state_is_refused_until_the_first_ends() {
         let (_room, state) = state();
-        state.make_phone_dir(&phone()).unwrap();
-        let first = state.lock_session(&phone()).unwrap();
-        let error = state.lock_session(&phone()).unwrap_err().to_string();
-        assert!(error.contains("+79060000000/gateway.lock is held by another running process"), "{error}");
+        let first = state.lock_gateway().unwrap();
+        let error = state.lock_gateway().unwrap_err().to_string();
+        assert!(error.contains("gateway.lock is held by another running process"), "{error}");
         drop(first);
-        state.lock_session(&phone()).unwrap();
+        state.lock_gateway().unwrap();
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub enum Answer {
 /// All lines at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StatusReport {
-    /// The lines that run or are switched off.
+    /// The lines that run, are tried again, or are switched off.
     pub lines: Vec<LineInfo>,
     /// What is wrong with lines that do not run, as sentences for people.
     pub problems: Vec<String>,

@@ -60,7 +60,7 @@ impl Lamps {
         let (lamp, reason) = match &*self.account.borrow() {
             Status::Green { .. } => (Lamp::Green, limited.unwrap_or("connected").to_owned()),
             Status::Orange { reason } => (Lamp::Orange, reason.to_string()),
-            Status::Red { reason } => (Lamp::Red, reason.to_string()),
+            Status::Red { reason } => (Lamp::Red, reason.to_string().trim_end_matches('.').to_owned()),
         };
         let (sip_lamp, sip_reason) = match self.peer {
             _ if self.alone => (Lamp::Off, "no PBX in this mode"),
