@@ -8,12 +8,13 @@ use grammers_tl_types::{Serializable as _, enums::PhoneCall};
 
 use crate::notice::{CallNews, Origin, Parcel};
 
-/// Calls and signaling messages that are remembered: more than the stream can lag behind the wire.
-const CALLS: usize = 16_384;
-const MESSAGES: usize = 32_768;
+/// Calls and signaling messages that are remembered: more than the stream can lag behind the wire, a busy minute. The
+/// room for them is made at once, so that an account that worked for a day is no larger than one that worked an hour.
+const CALLS: usize = 2048;
+const MESSAGES: usize = 16_384;
 
 /// The memory of what was told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Seen {
     calls: HashMap<i64, Call>,
     order: VecDeque<i64>,
@@ -25,6 +26,17 @@ pub(crate) struct Seen {
 struct Call {
     states: HashSet<u64>,
     over: bool,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            calls: HashMap::with_capacity(CALLS + 1),
+            order: VecDeque::with_capacity(CALLS + 1),
+            messages: HashSet::with_capacity(MESSAGES + 1),
+            message_order: VecDeque::with_capacity(MESSAGES + 1),
+        }
+    }
 }
 
 impl Seen {
