@@ -5,6 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -20,7 +22,7 @@ pub struct Plan {
     pub line: Option<std::net::SocketAddr>,
     /// Its own port.
     pub port: u16,
-    /// Calls in all.
+    /// Calls in all; one that waits to be called goes on until [`Sipp::stop`].
     pub calls: u32,
     /// Calls begun per second.
     pub per_second: u32,
@@ -46,8 +48,6 @@ pub struct Sipp {
 pub struct Outcome {
     pub succeeded: u64,
     pub failed: u64,
-    /// Most calls at once.
-    pub peak: u64,
     /// Messages sent again.
     pub retransmissions: u64,
     /// What it complained about.
@@ -69,9 +69,9 @@ impl Sipp {
             std::fs::write(dir.path().join("people.csv"), people(&plan.people))?;
             command.arg(line.to_string()).arg("-inf").arg(own("people.csv"));
             command.args(["-r", &plan.per_second.to_string(), "-l", &plan.at_once.to_string()]);
-            command.args(["-d", &plan.talk.as_millis().to_string()]);
+            command.args(["-m", &plan.calls.to_string(), "-d", &plan.talk.as_millis().to_string()]);
         }
-        command.args(["-i", "127.0.0.1", "-p", &plan.port.to_string(), "-m", &plan.calls.to_string()]);
+        command.args(["-i", "127.0.0.1", "-p", &plan.port.to_string()]);
         command.args(["-mi", "127.0.0.1", "-mp", &media.to_string(), "-rtp_echo", "-aa", "-nostdin"]);
         command.args(["-timeout", &plan.limit.as_secs().to_string(), "-timeout_error"]);
         command.args(["-trace_stat", "-fd", "1", "-stf"]).arg(own("statistics.csv"));
@@ -79,6 +79,15 @@ impl Sipp {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         let child = command.spawn().context("sipp, from the Debian package sip-tester")?;
         Ok(Self { child, dir, limit: plan.limit + Duration::from_secs(10) })
+    }
+
+    /// Lets it end when the calls that it has are over.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        let process = self.child.id().context("sipp has ended")?;
+        Ok(kill(Pid::from_raw(process.try_into()?), Signal::SIGUSR1)?)
     }
 
     /// Waits until all its calls are over.
@@ -109,7 +118,6 @@ impl Outcome {
         Ok(Self {
             succeeded: number("SuccessfulCall(C)")?,
             failed: number("FailedCall(C)")?,
-            peak: number("MaxCallPeak").or_else(|_| number("CurrentCall")).unwrap_or_default(),
             retransmissions: number("Retransmissions(C)")?,
             errors: errors.chars().take(4000).collect(),
         })
