@@ -260,7 +260,7 @@ impl Line {
                 self.pbx_calls(now, call, &sip_call_id, dialled, remote);
             }
             SipEvent::Ringing { call } => self.calls.tell_sip(call, Input::Ringing),
-            SipEvent::EarlyMedia { call, .. } => self.calls.tell_sip(call, Input::Proceeding),
+            SipEvent::EarlyMedia { call, remote } => self.calls.tell_sip(call, Input::EarlyMedia(remote)),
             SipEvent::Answered { call, remote } => self.calls.tell_sip(call, Input::Answered(remote)),
             SipEvent::MediaChanged { call, remote } => self.calls.tell_sip(call, Input::MediaChanged(remote)),
             SipEvent::Refused { call, status, reason, .. } => {

@@ -1,8 +1,8 @@
 //! One call, both legs, whoever called: the only place that decides what happens next.
 //!
 //! A caller from the PBX hears ringing when the Telegram device rings, and is answered when sound can flow. A caller
-//! from Telegram is put through to the PBX at once, and accepted when the PBX answers. Whatever ends one leg ends the
-//! other, and both are known to be gone before the call is forgotten.
+//! from Telegram is put through to the PBX at once, and accepted when the PBX answers, or plays something before.
+//! Whatever ends one leg ends the other, and both are known to be gone before the call is forgotten.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::cause::Cause;
 use crate::event::{Action, Event, Leg};
 use crate::record::{Ender, Record};
-use crate::settings::{ParallelIncoming, Settings};
+use crate::settings::{EarlyAnswer, ParallelIncoming, Settings};
 
 /// Decides what one call does next; it never sends, sleeps or reads a clock.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Call {
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// The callee is dialled and has not answered.
-    Calling { until: Instant, proceeding: bool, tell_ringing: Option<Instant> },
+    Calling { until: Instant, proceeding: bool, tell_ringing: Option<Instant>, early: Option<Early> },
     /// Answered; sound does not flow yet.
     Connecting { until: Instant },
     /// Sound flows, or is to come back until the limit of the leg that lost it.
@@ -36,6 +36,15 @@ enum State {
     Closing { until: Instant, trunk_open: bool, telegram_open: bool, record: Record },
     /// [`Action::End`] was given.
     Over,
+}
+
+/// A Telegram caller who was accepted before the PBX answered, to hear what there is to hear.
+#[derive(Debug, Clone, Copy)]
+struct Early {
+    /// When media that does not flow is given up; `None` while it flows.
+    until: Option<Instant>,
+    /// Whether it ever flowed.
+    joined: bool,
 }
 
 impl Call {
@@ -51,7 +60,7 @@ impl Call {
                 (settings.ring_limit, None)
             }
         };
-        let state = State::Calling { until: now + limit, proceeding: false, tell_ringing };
+        let state = State::Calling { until: now + limit, proceeding: false, tell_ringing, early: None };
         Self { caller, settings, began: now, rang: None, answered: None, state, actions }
     }
 
@@ -63,6 +72,7 @@ impl Call {
     /// One word for what goes on, for status and logs.
     pub fn stage(&self) -> &'static str {
         match self.state {
+            State::Calling { early: Some(_), .. } => "early",
             State::Calling { .. } if self.rang.is_some() => "ringing",
             State::Calling { .. } => "dialling",
             State::Connecting { .. } => "connecting",
@@ -91,6 +101,7 @@ impl Call {
         match event {
             Event::Proceeds(leg) => self.proceeds(now, leg),
             Event::Rings(leg) => self.rings(now, leg),
+            Event::EarlyMedia(leg) => self.plays(now, leg),
             Event::Answers(leg) => self.answers(now, leg),
             Event::MediaUp(leg) => self.media_up(now, leg),
             Event::MediaDown(leg) => self.media_down(now, leg),
@@ -113,6 +124,10 @@ impl Call {
         match self.state {
             State::Calling { until, .. } if until <= now => {
                 self.end_both(now, Ender::Gateway, Cause::NoAnswer)
+            }
+            State::Calling { early: Some(Early { until: Some(until), joined }), .. } if until <= now => {
+                let cause = if joined { Cause::MediaLost } else { Cause::NoMedia };
+                self.end_both(now, Ender::Failure(Leg::Telegram), cause);
             }
             State::Connecting { until } if until <= now => {
                 self.end_both(now, Ender::Failure(Leg::Telegram), Cause::NoMedia);
@@ -141,6 +156,9 @@ impl Call {
     /// When [`handle_timeout`](Self::handle_timeout) is due, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let limits = match self.state {
+            State::Calling { until, early: Some(early), .. } => {
+                [Some((until, "no answer")), early.until.map(|at| (at, "no early media"))]
+            }
             State::Calling { until, tell_ringing, .. } => {
                 [Some((until, "no answer")), tell_ringing.map(|at| (at, "tell that it rings"))]
             }
@@ -176,14 +194,45 @@ impl Call {
                 if self.caller == Leg::Trunk {
                     *until = now + self.settings.ring_limit;
                     self.actions.push_back(Action::TellRinging(Leg::Trunk));
+                } else if self.settings.early_answer == EarlyAnswer::Ringing {
+                    self.accept_early(now);
                 }
             }
             state => tracing::debug!(?leg, ?state, "ringing ignored"),
         }
     }
 
+    fn plays(&mut self, now: Instant, leg: Leg) {
+        if leg == Leg::Trunk && self.settings.early_answer != EarlyAnswer::Off {
+            self.accept_early(now);
+        }
+    }
+
+    /// Accepts a Telegram caller who waits, so that what comes before the answer is heard.
+    fn accept_early(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Calling { until, tell_ringing, early: early @ None, .. }
+                if self.caller == Leg::Telegram =>
+            {
+                *early = Some(Early { until: Some(now + self.settings.connect_limit), joined: false });
+                // The caller is in a call now: no limit of Telegram's for unanswered ones holds any more.
+                *tell_ringing = None;
+                *until = self.began + self.settings.ring_limit;
+                self.actions.push_back(Action::Answer(Leg::Telegram));
+            }
+            state => tracing::debug!(?state, "early media: nothing to do"),
+        }
+    }
+
     fn answers(&mut self, now: Instant, leg: Leg) {
         match self.state {
+            State::Calling { early: Some(early), .. } if leg != self.caller => {
+                self.answered = Some(now);
+                match early.until {
+                    None => self.join(now),
+                    Some(until) => self.state = State::Connecting { until },
+                }
+            }
             State::Calling { .. } if leg != self.caller => {
                 self.answered = Some(now);
                 self.state = State::Connecting { until: now + self.settings.connect_limit };
@@ -212,6 +261,12 @@ impl Call {
                 self.answered = Some(now);
                 self.join(now);
             }
+            State::Calling { early: Some(early), .. } if leg == Leg::Telegram => {
+                early.until = None;
+                if !std::mem::replace(&mut early.joined, true) {
+                    self.actions.push_back(Action::JoinEarly);
+                }
+            }
             State::Connecting { .. } if leg == Leg::Telegram => self.join(now),
             State::Talking { trunk_until, telegram_until, .. } => match leg {
                 Leg::Trunk => *trunk_until = None,
@@ -237,6 +292,9 @@ impl Call {
                     Leg::Telegram => telegram_until,
                 };
                 until.get_or_insert(now + self.settings.recovery_limit);
+            }
+            State::Calling { early: Some(early), .. } if leg == Leg::Telegram => {
+                early.until.get_or_insert(now + self.settings.recovery_limit);
             }
             state => tracing::debug!(?leg, ?state, "media down: nothing to do"),
         }
@@ -305,9 +363,10 @@ impl Call {
 
     fn check_invariants(&self) {
         match self.state {
-            State::Calling { tell_ringing, .. } => {
+            State::Calling { tell_ringing, early, .. } => {
                 debug_assert!(self.answered.is_none(), "an answered call rings no more");
                 debug_assert!(tell_ringing.is_none() || self.caller == Leg::Telegram);
+                debug_assert!(early.is_none() || self.caller == Leg::Telegram && tell_ringing.is_none());
             }
             State::Connecting { .. } => debug_assert!(self.answered.is_some()),
             State::Talking { since, .. } => {
@@ -428,6 +487,85 @@ mod tests {
         let (mut call, start) = begun_with(Leg::Telegram, ParallelIncoming::Off);
         assert_eq!(done(&mut call), [Action::Dial(Leg::Trunk), Action::TellRinging(Leg::Telegram)]);
         assert_eq!(call.poll_timeout(), Some((start + S * 90, "no answer")));
+    }
+
+    #[test]
+    fn early_media_is_heard_and_the_answer_joins_at_once() {
+        let (mut call, start) = begun(Leg::Telegram);
+        done(&mut call);
+        call.handle(start + S, Event::EarlyMedia(Leg::Trunk));
+        call.handle(start + S, Event::EarlyMedia(Leg::Trunk));
+        assert_eq!(done(&mut call), [Action::Answer(Leg::Telegram)]);
+        assert_eq!((call.stage(), call.poll_timeout()), ("early", Some((start + S * 21, "no early media"))));
+        call.handle(start + S * 2, Event::MediaUp(Leg::Telegram));
+        call.handle(start + S * 2, Event::MediaUp(Leg::Telegram));
+        assert_eq!(done(&mut call), [Action::JoinEarly]);
+        assert_eq!(
+            call.poll_timeout(),
+            Some((start + S * 90, "no answer")),
+            "Telegram is told of no ringing"
+        );
+        call.handle(start + S * 30, Event::Answers(Leg::Trunk));
+        assert_eq!(done(&mut call), [Action::Join]);
+        call.handle(start + S * 40, Event::HangsUp(Leg::Trunk, Cause::Normal));
+        assert_eq!(done(&mut call), [hang_up(Leg::Telegram, Cause::Normal, 10)]);
+    }
+
+    #[test]
+    fn an_answer_before_early_media_flows_waits_for_it() {
+        let (mut call, start) = begun(Leg::Telegram);
+        call.handle(start + S, Event::EarlyMedia(Leg::Trunk));
+        call.handle(start + S * 2, Event::Answers(Leg::Trunk));
+        done(&mut call);
+        assert_eq!((call.stage(), call.poll_timeout()), ("connecting", Some((start + S * 21, "no media"))));
+        call.handle(start + S * 3, Event::MediaUp(Leg::Telegram));
+        assert_eq!(done(&mut call), [Action::Join]);
+    }
+
+    #[test]
+    fn early_media_that_never_flows_or_is_lost_ends_the_call() {
+        let (mut call, start) = begun(Leg::Telegram);
+        done(&mut call);
+        call.handle(start, Event::EarlyMedia(Leg::Trunk));
+        let mut lost = Call::new(Leg::Telegram, Settings::default(), start);
+        lost.handle(start, Event::EarlyMedia(Leg::Trunk));
+        call.handle_timeout(start + S * 20);
+        assert_eq!(done(&mut call)[1..], ended(Cause::NoMedia));
+        lost.handle(start + S, Event::MediaUp(Leg::Telegram));
+        lost.handle(start + S * 2, Event::MediaDown(Leg::Telegram));
+        assert_eq!(lost.poll_timeout(), Some((start + S * 22, "no early media")));
+        lost.handle_timeout(start + S * 22);
+        assert_eq!(done(&mut lost)[3..], ended(Cause::MediaLost));
+    }
+
+    #[test]
+    fn a_pbx_that_refuses_after_early_media_is_a_refusal() {
+        let (mut call, start) = begun(Leg::Telegram);
+        call.handle(start, Event::EarlyMedia(Leg::Trunk));
+        call.handle(start, Event::MediaUp(Leg::Telegram));
+        done(&mut call);
+        call.handle(start + S, Event::HangsUp(Leg::Trunk, Cause::of_status(486)));
+        assert_eq!(done(&mut call), [hang_up(Leg::Telegram, Cause::Busy, 0)]);
+    }
+
+    #[test]
+    fn ringing_is_early_enough_only_where_the_line_says_so() {
+        for (early_answer, rings, plays) in
+            [(EarlyAnswer::Off, 0, 0), (EarlyAnswer::EarlyMedia, 0, 1), (EarlyAnswer::Ringing, 1, 0)]
+        {
+            let settings = Settings { early_answer, ..Settings::default() };
+            let start = Instant::now();
+            let mut call = Call::new(Leg::Telegram, settings, start);
+            done(&mut call);
+            call.handle(start, Event::Rings(Leg::Trunk));
+            assert_eq!(done(&mut call).len(), rings, "{early_answer:?}");
+            call.handle(start, Event::EarlyMedia(Leg::Trunk));
+            assert_eq!(done(&mut call).len(), plays, "{early_answer:?}");
+        }
+        let mut call = Call::new(Leg::Trunk, Settings::default(), Instant::now());
+        done(&mut call);
+        call.handle(Instant::now(), Event::EarlyMedia(Leg::Telegram));
+        assert_eq!(done(&mut call), [], "a PBX hears ringing, nothing else");
     }
 
     #[test]

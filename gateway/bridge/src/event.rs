@@ -42,6 +42,8 @@ pub enum Event {
     Proceeds(Leg),
     /// The dialled device rings.
     Rings(Leg),
+    /// There is something to hear from the dialled side before it answers: an announcement, a tone of its own.
+    EarlyMedia(Leg),
     /// The dialled person answered.
     Answers(Leg),
     /// Sound can flow on this leg: its media is connected and the format to send is known. Also after a loss.
@@ -67,6 +69,8 @@ pub enum Action {
     TellRinging(Leg),
     /// Answer the caller on this leg. On the trunk sound can flow already; on Telegram media is connected now.
     Answer(Leg),
+    /// Let sound pass both ways though nobody answered yet: the caller is to hear what the PBX plays, or that it rings.
+    JoinEarly,
     /// Let sound pass both ways.
     Join,
     /// End this leg and report [`Event::Released`] when that is done. It comes twice for one leg only if an answer

@@ -25,4 +25,4 @@ pub use cause::{Cause, Discard, Row};
 pub use dial::{BareDigits, DialError, DialRule, National, Person};
 pub use event::{Action, Event, Leg};
 pub use record::{Ender, Record};
-pub use settings::{ParallelIncoming, Settings};
+pub use settings::{EarlyAnswer, ParallelIncoming, Settings};

@@ -18,11 +18,27 @@ pub enum ParallelIncoming {
     Off,
 }
 
+/// When a Telegram caller is accepted though the PBX has not answered yet.
+///
+/// A caller hears nothing of us before that; their own device rings by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EarlyAnswer {
+    /// Never.
+    Off,
+    /// When the PBX plays something (183 with a description).
+    #[default]
+    EarlyMedia,
+    /// When the PBX rings, too: the caller hears a ringing tone of ours.
+    Ringing,
+}
+
 /// Limits of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// Several callers at once, or one after the other.
     pub parallel_incoming: ParallelIncoming,
+    /// What a caller hears before the answer.
+    pub early_answer: EarlyAnswer,
     /// How long a device may ring before the call counts as not answered.
     pub ring_limit: Duration,
     /// How long Telegram may look for the callee's device before it rings.
@@ -43,6 +59,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             parallel_incoming: ParallelIncoming::Auto,
+            early_answer: EarlyAnswer::EarlyMedia,
             ring_limit: Duration::from_secs(90),
             receive_limit: Duration::from_secs(20),
             tell_after: Duration::from_secs(5),

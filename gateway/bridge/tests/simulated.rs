@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tgtrunk_bridge::{Action, Call, Cause, Event, Leg, ParallelIncoming, Record, Settings};
+use tgtrunk_bridge::{Action, Call, Cause, EarlyAnswer, Event, Leg, ParallelIncoming, Record, Settings};
 
 const CALLS: u64 = 20_000;
 
 #[test]
 fn calls_between_moody_far_ends_always_end_for_both() {
     let mut joined = 0;
+    let mut early = 0;
     let mut crossed = 0;
     for seed in 0..CALLS {
         let mut world = World::new(seed);
@@ -25,10 +26,12 @@ fn calls_between_moody_far_ends_always_end_for_both() {
         assert!(world.worst_lag <= Duration::from_millis(50), "seed {seed}: {:?}", world.worst_lag);
         assert!(record.talked <= record.lasted, "seed {seed}: {record:?}");
         joined += u64::from(world.joined);
+        early += u64::from(world.joined_early && world.joined);
         crossed += u64::from(world.hung_up_again);
     }
     // The moods must have led to what they are meant to try.
     assert!(joined > CALLS / 10, "{joined} calls talked");
+    assert!(early > CALLS / 100, "{early} calls were answered after they were heard");
     assert!(crossed > CALLS / 100, "{crossed} answers crossed a hang-up");
 }
 
@@ -122,11 +125,16 @@ impl Watch {
                 }
                 Action::Answer(leg) => {
                     assert_eq!(*leg, self.caller, "seed {seed}");
-                    let cause = match leg {
-                        Leg::Trunk => Event::MediaUp(Leg::Telegram),
-                        Leg::Telegram => Event::Answers(Leg::Trunk),
+                    let causes: &[Event] = match leg {
+                        Leg::Trunk => &[Event::MediaUp(Leg::Telegram)],
+                        Leg::Telegram => &[
+                            Event::Answers(Leg::Trunk),
+                            Event::EarlyMedia(Leg::Trunk),
+                            Event::Rings(Leg::Trunk),
+                        ],
                     };
-                    assert!(self.heard.contains(&cause), "seed {seed}: answered without {cause:?}");
+                    let known = causes.iter().any(|cause| self.heard.contains(cause));
+                    assert!(known, "seed {seed}: answered without any of {causes:?}");
                     self.assert_first(&action);
                 }
                 Action::TellRinging(leg) => {
@@ -142,6 +150,11 @@ impl Watch {
                         self.done.contains(&Action::Answer(self.caller)),
                         "seed {seed}: joined unanswered"
                     );
+                    self.assert_first(&action);
+                }
+                Action::JoinEarly => {
+                    assert!(self.done.contains(&Action::Answer(Leg::Telegram)), "seed {seed}: too early");
+                    assert!(!self.done.contains(&Action::Join), "seed {seed}: early after the answer");
                     self.assert_first(&action);
                 }
                 Action::Dial(leg) => {
@@ -195,6 +208,7 @@ struct World {
     first_end: Option<Instant>,
     worst_lag: Duration,
     joined: bool,
+    joined_early: bool,
     hung_up_again: bool,
     hung_up: [bool; 2],
     record: Option<Record>,
@@ -221,6 +235,7 @@ enum Order {
 
 enum Mood {
     Rings,
+    Plays,
     Answers,
     Sounds,
     Quits,
@@ -246,6 +261,7 @@ impl World {
             first_end: None,
             worst_lag: Duration::ZERO,
             joined: false,
+            joined_early: false,
             hung_up_again: false,
             hung_up: [false; 2],
             record: None,
@@ -292,6 +308,7 @@ impl World {
                     self.send_far(leg, Order::HangUp);
                 }
                 Action::Join => self.joined = true,
+                Action::JoinEarly => self.joined_early = true,
                 Action::TellRinging(_) => {}
                 Action::End(record) => self.record = Some(record),
             }
@@ -315,6 +332,9 @@ impl World {
                     (self.random.below(6000), self.random.below(30_000), self.random.below(60_000));
                 if self.random.below(8) != 0 {
                     self.send(ring, Message::Mood(leg, Mood::Rings));
+                }
+                if self.random.below(3) == 0 {
+                    self.send(ring / 2, Message::Mood(leg, Mood::Plays));
                 }
                 if self.random.below(4) != 0 {
                     self.send(answer, Message::Mood(leg, Mood::Answers));
@@ -343,6 +363,7 @@ impl World {
         }
         match mood {
             Mood::Rings => self.send_call(Event::Rings(leg)),
+            Mood::Plays => self.send_call(Event::EarlyMedia(leg)),
             Mood::Answers => {
                 self.send_call(Event::Answers(leg));
                 if self.random.below(8) == 0 {
@@ -408,12 +429,18 @@ impl Random {
 
     fn settings(&mut self) -> Settings {
         let rules = [ParallelIncoming::Auto, ParallelIncoming::Always, ParallelIncoming::Off];
-        Settings { parallel_incoming: rules[self.below(3) as usize], ..Settings::default() }
+        let early = [EarlyAnswer::Off, EarlyAnswer::EarlyMedia, EarlyAnswer::Ringing];
+        Settings {
+            parallel_incoming: rules[self.below(3) as usize],
+            early_answer: early[self.below(3) as usize],
+            ..Settings::default()
+        }
     }
 
     fn event(&mut self) -> Event {
         let leg = self.leg();
-        match self.below(24) {
+        match self.below(26) {
+            24..26 => Event::EarlyMedia(leg),
             0..4 => Event::Rings(leg),
             4..6 => Event::Proceeds(leg),
             6..11 => Event::Answers(leg),

@@ -29,8 +29,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(crate) enum Input {
     /// Of the trunk leg.
-    Proceeding,
     Ringing,
+    EarlyMedia(RemoteAudio),
     Answered(RemoteAudio),
     MediaChanged(RemoteAudio),
     TrunkEnded(Cause),
@@ -316,10 +316,13 @@ impl Task {
 
     fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Proceeding => self.bridge.handle(now, Event::Proceeds(Leg::Trunk)),
             Input::Ringing => {
                 self.bridge.handle(now, Event::Rings(Leg::Trunk));
                 self.progress(State::Ringing);
+            }
+            Input::EarlyMedia(remote) => {
+                self.set_trunk_audio(now, remote);
+                self.bridge.handle(now, Event::EarlyMedia(Leg::Trunk));
             }
             Input::Answered(remote) => {
                 self.set_trunk_audio(now, remote);
@@ -427,6 +430,7 @@ impl Task {
             Action::TellRinging(Leg::Telegram) => self.telegram.tell_ringing(),
             Action::Answer(Leg::Trunk) => self.answer_trunk(now),
             Action::Answer(Leg::Telegram) => self.telegram.accept(),
+            Action::JoinEarly => self.joined = true,
             Action::Join => self.join(now),
             Action::HangUp { leg: Leg::Telegram, cause, talked } => {
                 let reason: Discard = cause.row().discard.into();
