@@ -8,9 +8,17 @@
 
 use std::fmt;
 
+mod concealment;
+mod g711;
+mod l16;
 mod opus;
+mod pcma;
+mod pcmu;
 
+pub use l16::L16;
 pub use opus::OPUS;
+pub use pcma::PCMA;
+pub use pcmu::PCMU;
 
 /// One codec, as an offer names it.
 pub struct Codec {
@@ -134,19 +142,22 @@ impl fmt::Debug for Codec {
     }
 }
 
-/// Every codec that the gateway carries, the most wanted first.
+/// Every codec there is a row for, the most wanted first.
+pub static ROWS: [&Codec; 4] = [&OPUS, &PCMA, &PCMU, &L16];
+
+/// The codecs that calls carry, the most wanted first.
 pub static TABLE: [&Codec; 1] = [&OPUS];
 
 /// The row for an `a=rtpmap` value. An `rtpmap` without channels means 1 (RFC 8866 section 6.6).
 pub fn find(name: &str, clock_hz: u32, channels: u8) -> Option<&'static Codec> {
-    TABLE.into_iter().find(|codec| {
+    ROWS.into_iter().find(|codec| {
         codec.name.eq_ignore_ascii_case(name) && codec.clock_hz == clock_hz && codec.channels == channels
     })
 }
 
 /// The row whose number RFC 3551 fixed, for a format in `m=` that has no `a=rtpmap`.
 pub fn find_static(payload_type: u8) -> Option<&'static Codec> {
-    TABLE.into_iter().find(|codec| codec.static_payload_type == Some(payload_type))
+    ROWS.into_iter().find(|codec| codec.static_payload_type == Some(payload_type))
 }
 
 #[cfg(test)]
@@ -166,11 +177,12 @@ mod tests {
         assert_eq!(find("opus", 48_000, 1), None);
         assert_eq!(find("opu", 48_000, 2), None);
         assert_eq!(find("L16", 48_000, 2), None);
+        assert_eq!(find("L16", 44_100, 1), None);
     }
 
     #[test]
     fn no_row_claims_a_number_that_rfc_3551_gave_to_another() {
-        for codec in TABLE {
+        for codec in ROWS {
             assert!((96..=127).contains(&codec.offered_payload_type), "{}", codec.name);
             if let Some(number) = codec.static_payload_type {
                 assert!(number < 35, "{} has no place among the static types", codec.name);
@@ -182,9 +194,9 @@ mod tests {
 
     #[test]
     fn every_row_is_found_under_its_own_name_and_no_two_share_one() {
-        for (at, codec) in TABLE.into_iter().enumerate() {
+        for (at, codec) in ROWS.into_iter().enumerate() {
             assert_eq!(find(codec.name, codec.clock_hz, codec.channels), Some(codec));
-            for other in &TABLE[at + 1..] {
+            for other in &ROWS[at + 1..] {
                 assert_ne!(codec.offered_payload_type, other.offered_payload_type);
             }
         }
