@@ -10,11 +10,13 @@ use std::fmt;
 
 mod concealment;
 mod g711;
+mod g722;
 mod l16;
 mod opus;
 mod pcma;
 mod pcmu;
 
+pub use g722::G722;
 pub use l16::L16;
 pub use opus::OPUS;
 pub use pcma::PCMA;
@@ -143,7 +145,7 @@ impl fmt::Debug for Codec {
 }
 
 /// Every codec there is a row for, the most wanted first.
-pub static ROWS: [&Codec; 4] = [&OPUS, &PCMA, &PCMU, &L16];
+pub static ROWS: [&Codec; 5] = [&OPUS, &G722, &PCMA, &PCMU, &L16];
 
 /// The codecs that calls carry, the most wanted first.
 pub static TABLE: [&Codec; 1] = [&OPUS];
