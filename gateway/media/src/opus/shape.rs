@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-/// The longest sound one packet may hold, in microseconds (RFC 6716 section 3.2.5, requirement R5).
-const LONGEST_US: u32 = 120_000;
-/// The largest frame in bytes (requirement R2).
-const LARGEST_FRAME_BYTES: usize = 1275;
+use super::Frames;
 
 /// What the framing of one Opus packet says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +20,7 @@ impl Shape {
     ///
     /// `None` is a malformed packet, which a decoder would refuse.
     pub fn read(packet: &[u8]) -> Option<Self> {
-        let (&toc, rest) = packet.split_first()?;
-        let frame_us = frame_us(toc >> 3);
-        let frames = match toc & 0b11 {
-            0 => one_frame(rest)?,
-            1 => two_equal_frames(rest)?,
-            2 => two_frames(rest)?,
-            _ => many_frames(rest, frame_us)?,
-        };
-        Some(Self { frames, frame_us, stereo: toc & 0b100 != 0 })
+        Frames::read(packet).map(|frames| frames.shape())
     }
 
     /// How long the packet sounds: at most 120 ms.
@@ -51,7 +40,7 @@ pub fn duration(packet: &[u8]) -> Option<Duration> {
 }
 
 /// Frame length of a configuration number 0 to 31 (RFC 6716 section 3.1, table 2).
-fn frame_us(config: u8) -> u32 {
+pub(super) fn frame_us(config: u8) -> u32 {
     match (config, config % 4) {
         (12..=15, step) if step % 2 == 0 => 10_000,
         (12..=15, _) => 20_000,
@@ -64,67 +53,6 @@ fn frame_us(config: u8) -> u32 {
         (_, 2) => 10_000,
         (_, _) => 20_000,
     }
-}
-
-fn one_frame(rest: &[u8]) -> Option<u8> {
-    (rest.len() <= LARGEST_FRAME_BYTES).then_some(1)
-}
-
-fn two_equal_frames(rest: &[u8]) -> Option<u8> {
-    (rest.len().is_multiple_of(2) && rest.len() / 2 <= LARGEST_FRAME_BYTES).then_some(2)
-}
-
-fn two_frames(rest: &[u8]) -> Option<u8> {
-    let (first, rest) = frame_length(rest)?;
-    let second = rest.len().checked_sub(first)?;
-    (second <= LARGEST_FRAME_BYTES).then_some(2)
-}
-
-/// Code 3 (RFC 6716 section 3.2.5): a count byte, padding, and frames of equal or of stated lengths.
-fn many_frames(rest: &[u8], frame_us: u32) -> Option<u8> {
-    let (&count, mut rest) = rest.split_first()?;
-    let (own_lengths, padded, frames) = (count & 0x80 != 0, count & 0x40 != 0, count & 0x3f);
-    if frames == 0 || u32::from(frames) * frame_us > LONGEST_US {
-        return None;
-    }
-
-    let mut padding = 0_usize;
-    if padded {
-        loop {
-            let (&length, after) = rest.split_first()?;
-            rest = after;
-            if length < 255 {
-                padding += usize::from(length);
-                break;
-            }
-            padding += 254;
-        }
-    }
-
-    if own_lengths {
-        let mut stated = 0_usize;
-        for _ in 1..frames {
-            let (length, after) = frame_length(rest)?;
-            rest = after;
-            stated += length;
-        }
-        let last = rest.len().checked_sub(padding)?.checked_sub(stated)?;
-        (last <= LARGEST_FRAME_BYTES).then_some(frames)
-    } else {
-        let bytes = rest.len().checked_sub(padding)?;
-        let equal = bytes % usize::from(frames) == 0;
-        (equal && bytes / usize::from(frames) <= LARGEST_FRAME_BYTES).then_some(frames)
-    }
-}
-
-/// A frame length of one or two bytes, and what follows it (RFC 6716 section 3.2.1).
-fn frame_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (&first, rest) = bytes.split_first()?;
-    if first < 252 {
-        return Some((usize::from(first), rest));
-    }
-    let (&second, rest) = rest.split_first()?;
-    Some((usize::from(second) * 4 + usize::from(first), rest))
 }
 
 #[cfg(test)]
