@@ -188,7 +188,8 @@ impl Band {
         let second = (if same_before { 128 } else { -128 }) + (towards >> 7) + ((second * 32_512) >> 15);
         let second = second.clamp(-12_288, 12_288);
         let limit = saturated(15_360 - second);
-        let first = saturated((if same { 192 } else { -192 }) + ((first * 32_640) >> 15)).clamp(-limit, limit);
+        let first =
+            saturated((if same { 192 } else { -192 }) + ((first * 32_640) >> 15)).clamp(-limit, limit);
         self.poles = [first, second];
 
         let towards = if difference == 0 { 0 } else { 128 };
