@@ -14,10 +14,13 @@ pub mod rtp;
 
 mod batch;
 mod direction;
+#[allow(dead_code, reason = "decoding comes next")]
+mod jitter;
 mod latch;
 mod relay;
 mod report;
 mod silence;
+mod slack;
 mod window;
 
 pub use batch::Batch;
