@@ -9,6 +9,7 @@
 #![warn(clippy::wildcard_enum_match_arm, clippy::print_stdout)]
 
 pub mod codec;
+pub mod dtmf;
 pub mod opus;
 pub mod rtp;
 
