@@ -40,7 +40,7 @@ impl Digit {
     }
 
     /// The key in a row and a column of the keypad, each 0 to 3.
-    pub fn at(row: usize, column: usize) -> Option<Self> {
+    pub(super) fn at(row: usize, column: usize) -> Option<Self> {
         KEYPAD.get(row)?.get(column).copied().map(Self)
     }
 

@@ -1,14 +1,18 @@
-//! Keys of a telephone, pressed during a call: as RTP events (RFC 4733) and in SIP INFO.
+//! Keys of a telephone, pressed during a call: as RTP events (RFC 4733), in SIP INFO, and as tones (ITU-T Q.23, Q.24).
 //!
-//! [`Sender`] and [`Receiver`] speak RFC 4733, [`info`] the two bodies of INFO.
+//! [`Sender`] and [`Receiver`] speak RFC 4733, [`info`] the two bodies of INFO, [`Generator`] and [`Detector`] tones.
 
 pub mod info;
 
+mod detector;
 mod digit;
+mod generator;
 mod receiver;
 mod sender;
 
+pub use detector::Detector;
 pub use digit::{Digit, Press};
+pub use generator::Generator;
 pub use receiver::Receiver;
 pub use sender::{EventPacket, QueueFull, Sender, Volume};
 
