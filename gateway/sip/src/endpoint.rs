@@ -52,8 +52,11 @@ const OWN_HEADERS: [&str; 24] = [
 /// How a line stands on the trunk.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The line's own address: Via, Contact and the host of From. Its socket sends from here.
+    /// The line's own address: its socket sends from here.
     pub local: SocketAddr,
+    /// The address that the PBX is told in Via, Contact and the host of From: the line's own, or what a router in
+    /// between makes of it.
+    pub announced: SocketAddr,
     /// The PBX.
     pub peer: SocketAddr,
     /// The line's phone number.
@@ -214,7 +217,9 @@ impl Endpoint {
     }
 
     fn handle_response(&mut self, now: Instant, response: Response) {
-        let Some(key) = Key::of_response(&response.headers, self.config.local) else {
+        // A router that knows SIP may have turned the announced address back into the line's own.
+        let own = [self.config.announced, self.config.local];
+        let Some(key) = Key::of_response(&response.headers, own) else {
             tracing::debug!(status = response.status, "response to nothing of ours");
             return;
         };
@@ -363,7 +368,7 @@ impl Endpoint {
     /// Via first, and what every request of ours has.
     pub(crate) fn push_via(&self, request: &mut Request, branch: &str) {
         let mut headers = Headers::default();
-        headers.push("Via", format!("SIP/2.0/UDP {};rport;branch={branch}", self.config.local));
+        headers.push("Via", format!("SIP/2.0/UDP {};rport;branch={branch}", self.config.announced));
         headers.push("Max-Forwards", "70");
         for (name, value) in request.headers.iter() {
             headers.push(name, value);
@@ -376,7 +381,7 @@ impl Endpoint {
 
     /// Where we are found in the dialog, and what we serve.
     pub(crate) fn push_contact(&self, headers: &mut Headers) {
-        headers.push("Contact", format!("<{}>", sip_uri(&self.config.line_user, self.config.local)));
+        headers.push("Contact", format!("<{}>", sip_uri(&self.config.line_user, self.config.announced)));
         if headers.first("Allow").is_none() {
             headers.push("Allow", ALLOW);
         }

@@ -68,12 +68,12 @@ impl Endpoint {
     }
 
     fn ask(&mut self, now: Instant) -> Key {
-        let (local, peer) = (self.config.local, self.config.peer);
+        let (own, peer) = (self.config.announced, self.config.peer);
         let target = sip_uri("", peer);
         let branch = self.tokens.branch();
         let mut request = Request::new(Method::Options, target.clone());
         self.push_via(&mut request, &branch);
-        let identity = sip_uri(&self.config.line_user, local);
+        let identity = sip_uri(&self.config.line_user, own);
         let tag = self.tokens.token();
         request.headers.push("From", format!("<{identity}>;tag={tag}"));
         request.headers.push("To", format!("<{target}>"));

@@ -65,11 +65,11 @@ impl Endpoint {
     }
 
     fn build_invite(&mut self, invite: &Invite, branch: &str) -> Request {
-        let (local, peer) = (self.config.local, self.config.peer);
+        let (own, peer) = (self.config.announced, self.config.peer);
         let from_user = if invite.from_user.is_empty() { &self.config.line_user } else { &invite.from_user };
         let name = quoted(&invite.display_name);
         let name = if name == "\"\"" { String::new() } else { format!("{name} ") };
-        let identity = format!("{name}<{}>", sip_uri(from_user, local));
+        let identity = format!("{name}<{}>", sip_uri(from_user, own));
         let target = sip_uri(&invite.to_user, peer);
         let mut request = Request::new(Method::Invite, target.clone());
         self.push_via(&mut request, branch);

@@ -42,9 +42,9 @@ impl Key {
         Self(format!("{branch}|{method}").into())
     }
 
-    /// Of a response, when its Via is the one we sent from this address.
-    pub(crate) fn of_response(headers: &Headers, local: SocketAddr) -> Option<Self> {
-        let via = headers.via().filter(|via| via.is_from(local))?;
+    /// Of a response, when its Via is one that we sent with one of these addresses.
+    pub(crate) fn of_response(headers: &Headers, own: [SocketAddr; 2]) -> Option<Self> {
+        let via = headers.via().filter(|via| own.iter().any(|own| via.is_from(*own)))?;
         Some(Self::of_sent(via.branch()?, &headers.cseq()?.method))
     }
 }
@@ -80,12 +80,13 @@ mod tests {
 
     #[test]
     fn a_response_to_another_address_is_not_ours() {
-        let local = "127.0.0.1:30001".parse().unwrap();
-        let of = |via: &str| Key::of_response(&request(Method::Bye, via).headers, local);
-        assert_eq!(
-            of("SIP/2.0/UDP 127.0.0.1:30001;branch=z9hG4bK1"),
-            Some(Key::of_sent("z9hG4bK1", &Method::Bye))
-        );
+        let own = ["127.0.0.1:30001".parse().unwrap(), "192.0.2.1:30001".parse().unwrap()];
+        let of = |via: &str| Key::of_response(&request(Method::Bye, via).headers, own);
+        for via in
+            ["SIP/2.0/UDP 127.0.0.1:30001;branch=z9hG4bK1", "SIP/2.0/UDP 192.0.2.1:30001;branch=z9hG4bK1"]
+        {
+            assert_eq!(of(via), Some(Key::of_sent("z9hG4bK1", &Method::Bye)));
+        }
         assert_eq!(of("SIP/2.0/UDP 127.0.0.1:30002;branch=z9hG4bK1"), None);
     }
 

@@ -80,6 +80,24 @@ fn any_name_is_made_safe_for_the_pbx() {
 }
 
 #[test]
+fn a_line_behind_a_router_is_known_by_the_routers_address() {
+    let mut world = World::with(|config| config.announced = "192.0.2.50:40001".parse().unwrap());
+    let call = world.act(|line, now| line.invite(now, invite()));
+    let request = world.said();
+    assert!(header(&request, "Via").starts_with("SIP/2.0/UDP 192.0.2.50:40001;rport;branch=z9hG4bK"));
+    assert_eq!(header(&request, "Contact"), "<sip:+74950000001@192.0.2.50:40001>");
+    let from = header(&request, "From").to_owned();
+    assert!(from.starts_with("\"Ivan\" <sip:+79061112233@192.0.2.50:40001>;tag="), "{from}");
+    assert!(!request.contains(LINE), "the line's own address means nothing out there: {request}");
+    world.hears(&reply(&request, "180 Ringing", "b", "", ""));
+    assert_eq!(world.event(), Event::Ringing { call });
+    let turned_back = answer(&request, "asterisk-200.sip", "b").replace("192.0.2.50:40001", LINE);
+    world.hears(&turned_back);
+    assert!(world.said().starts_with("ACK "), "a router that rewrites what it carries is no obstacle");
+    assert!(matches!(world.event(), Event::Answered { .. }));
+}
+
+#[test]
 fn without_a_name_there_is_none_and_without_a_number_it_is_the_lines() {
     let mut world = World::new();
     let nameless = Invite { from_user: String::new(), display_name: "\r\n".to_owned(), ..invite() };

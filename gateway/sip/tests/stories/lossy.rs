@@ -67,6 +67,7 @@ impl Network {
         let line = |at: u16, peer: u16| {
             let config = Config {
                 local: ([127, 0, 0, 1], at).into(),
+                announced: ([127, 0, 0, 1], at).into(),
                 peer: ([127, 0, 0, 1], peer).into(),
                 line_user: "1".to_owned(),
                 user_agent: String::new(),

@@ -24,6 +24,7 @@ fn theirs_is_200_with_what_we_take_and_503_while_the_line_is_down() {
 fn a_line_begins_down() {
     let config = tgtrunk_sip::Config {
         local: LINE.parse().unwrap(),
+        announced: LINE.parse().unwrap(),
         peer: "127.0.0.1:5060".parse().unwrap(),
         line_user: String::new(),
         user_agent: String::new(),

@@ -39,6 +39,7 @@ impl World {
         let start = Instant::now();
         let mut config = Config {
             local: LINE.parse().unwrap(),
+            announced: LINE.parse().unwrap(),
             peer: PBX.parse().unwrap(),
             line_user: "+74950000001".to_owned(),
             user_agent: "tgtrunk".to_owned(),
