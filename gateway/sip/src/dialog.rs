@@ -133,6 +133,12 @@ impl Dialog {
         }
     }
 
+    /// Takes on the numbers of the early dialog that this one was.
+    pub(crate) fn carry_on(&mut self, early: &Self) {
+        self.local_cseq = self.local_cseq.max(early.local_cseq);
+        self.remote_cseq = self.remote_cseq.max(early.remote_cseq);
+    }
+
     /// Our tag.
     pub(crate) fn local_tag(&self) -> &str {
         &self.id.local_tag

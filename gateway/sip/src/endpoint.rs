@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use crate::call::{Call, State};
+use crate::call::{Call, Infos, State};
 use crate::dialog::DialogId;
 use crate::edge::{self, ALLOW, Inbound, Refusal};
 use crate::event::Event;
@@ -124,6 +124,8 @@ pub struct Endpoint {
     pub(crate) layer: Layer,
     pub(crate) calls: BTreeMap<CallId, Call>,
     pub(crate) dialogs: BTreeMap<DialogId, CallId>,
+    /// INFOs of ours, of the calls that have any.
+    pub(crate) infos: BTreeMap<CallId, Infos>,
     pub(crate) seen: Seen,
     pub(crate) availability: Availability,
     pub(crate) probe: Probe,
@@ -143,6 +145,7 @@ impl Endpoint {
             layer: Layer::new(),
             calls: BTreeMap::new(),
             dialogs: BTreeMap::new(),
+            infos: BTreeMap::new(),
             seen: Seen::default(),
             availability: Availability::Down { retry_after_s: None, reason: None },
             probe: Probe::new(config.options_interval, now),
@@ -226,6 +229,7 @@ impl Endpoint {
         match self.layer.receive_response(now, &key, &response) {
             Some(Owner::Call(id)) => self.invite_answered(now, &key, id, response),
             Some(Owner::Bye(id)) => self.bye_done(id),
+            Some(Owner::Info(id)) => self.info_answered(now, id, response.status),
             Some(Owner::Probe) => self.probe_answered(now, response.status),
             Some(Owner::Nobody) | None => {}
         }
@@ -237,6 +241,7 @@ impl Endpoint {
             match timed_out {
                 Some((Owner::Call(id), _)) => self.invite_timed_out(id),
                 Some((Owner::Bye(id), _)) => self.bye_done(id),
+                Some((Owner::Info(id), _)) => self.info_answered(now, id, 408),
                 Some((Owner::Probe, _)) => self.probe_done(now, false),
                 Some((Owner::Nobody, _)) | None => {}
             }
@@ -314,6 +319,7 @@ impl Endpoint {
     /// Takes out all that points to a call that was taken out itself.
     pub(crate) fn release(&mut self, id: CallId, call: &Call) {
         self.agenda.set(&id, None);
+        self.infos.remove(&id);
         for dialog in call.dialog_ids() {
             self.dialogs.remove(&dialog);
         }
@@ -412,6 +418,7 @@ impl Endpoint {
             due,
             "a deadline without its call, or a call without its deadline"
         );
+        debug_assert!(self.infos.keys().all(|id| self.calls.contains_key(id)), "an INFO without its call");
         debug_assert_eq!(
             self.calls.values().map(|call| call.dialog_ids().len()).sum::<usize>(),
             self.dialogs.len(),

@@ -83,6 +83,22 @@ pub enum Event {
         /// Their end of the audio.
         remote: RemoteAudio,
     },
+    /// The PBX said something beside the session: keys, for a phone that presses them in INFO.
+    Info {
+        /// Which call.
+        call: CallId,
+        /// `application/dtmf-relay` or `application/dtmf`, in small letters and without parameters.
+        content_type: String,
+        /// What it said, as it came.
+        body: Vec<u8>,
+    },
+    /// An INFO of ours was not taken. The next ones are sent all the same.
+    InfoRefused {
+        /// Which call.
+        call: CallId,
+        /// 300 to 699; 408 without an answer.
+        status: u16,
+    },
     /// Whether the PBX answers our OPTIONS. Told when it changes, and once in the beginning.
     PeerReachable(bool),
     /// Somebody who is not the PBX spoke to the line and got no answer. Told once a minute at most.

@@ -194,9 +194,14 @@ impl Request {
     }
 
     /// Sets the body and says what it is.
-    pub(crate) fn with_sdp(mut self, sdp: &str) -> Self {
-        self.headers.push("Content-Type", "application/sdp");
-        self.body = sdp.as_bytes().to_vec();
+    pub(crate) fn with_sdp(self, sdp: &str) -> Self {
+        self.with_body("application/sdp", sdp.as_bytes())
+    }
+
+    /// Sets the body and says what it is.
+    pub(crate) fn with_body(mut self, content_type: &str, body: &[u8]) -> Self {
+        self.headers.push("Content-Type", content_type);
+        self.body = body.to_vec();
         self
     }
 
@@ -269,6 +274,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        469 => "Bad Info Package",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",

@@ -52,6 +52,7 @@ impl Endpoint {
         audio: Audio,
         reason: Option<&Reason>,
     ) {
+        self.infos.remove(&id);
         let leaving = State::Leaving(dialog.id.clone());
         self.send_bye(now, dialog, reason, Owner::Bye(id));
         self.keep_with_dialogs(id, Call { state: leaving, audio });

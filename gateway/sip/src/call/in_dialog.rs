@@ -55,8 +55,9 @@ impl Endpoint {
                 Refusal::new(200).with("Accept", "application/sdp")
             }
             Method::Info => {
+                let answer = self.handle_info(id, &call, request);
                 self.keep(id, call);
-                info(request)
+                answer
             }
             // The PBX transfers by itself.
             Method::Refer => {
@@ -118,14 +119,5 @@ fn in_order(call: &mut Call, dialog: &DialogId, request: &Request) -> Result<(),
             dialog.remote_cseq = Some(number);
             Ok(())
         }
-    }
-}
-
-/// An INFO without a body asks whether we are there; what it could carry is not taken (RFC 6086 section 4.2.2).
-fn info(request: &Request) -> Refusal {
-    if request.body.is_empty() {
-        Refusal::new(200)
-    } else {
-        Refusal::new(415).with("Accept", "application/sdp")
     }
 }

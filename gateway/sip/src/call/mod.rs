@@ -4,11 +4,13 @@ mod ack;
 mod bye;
 mod cancel;
 mod in_dialog;
+mod info;
 mod modify;
 mod state;
 mod uac;
 mod uas;
 
+pub(crate) use info::Infos;
 pub(crate) use state::{Call, State};
 pub use uac::Invite;
 pub use uas::Rejection;

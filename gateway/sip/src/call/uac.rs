@@ -166,10 +166,16 @@ impl Endpoint {
         self.push_via(&mut ack, &ack_branch);
         let hop = dialog.next_hop(&self.filter);
         self.layer.acknowledge(key, dialog.remote_tag(), hop, &ack);
+        // Numbers that the early dialog used are used (RFC 3261 section 12.2.1.1).
+        if let Some(Call { state: State::Inviting(inviting), .. }) = self.calls.get(&id)
+            && let Some(early) = inviting.early.iter().find(|early| early.dialog.id == dialog.id)
+        {
+            dialog.carry_on(&early.dialog);
+        }
 
-        let waiting = |call: &Call| matches!(call.state, State::Inviting(_));
-        let Some(mut call) = self.calls.get(&id).is_some_and(waiting).then(|| self.forget(id)).flatten()
-        else {
+        let waiting = matches!(self.calls.get(&id), Some(Call { state: State::Inviting(_), .. }));
+        let infos = if waiting { self.infos.remove(&id) } else { None };
+        let Some(mut call) = waiting.then(|| self.forget(id)).flatten() else {
             // Another branch of a fork answered as well, or the call is over.
             self.send_bye(now, dialog, None, Owner::Nobody);
             return;
@@ -185,6 +191,7 @@ impl Endpoint {
                 self.tell(Event::Answered { call: id, remote });
                 let talking = Talking { dialog, unacked: None, hung_up: None };
                 self.keep_with_dialogs(id, Call { state: State::Talking(talking), audio: call.audio });
+                self.restore_infos(now, id, infos);
             }
             Err(error) => {
                 tracing::warn!(call = id.0, %error, "the answer leaves no audio");

@@ -23,6 +23,8 @@ pub(crate) enum Owner {
     Call(CallId),
     /// The call that its BYE ends.
     Bye(CallId),
+    /// The call that sent an INFO.
+    Info(CallId),
     /// Our OPTIONS.
     Probe,
     /// No one.

@@ -42,7 +42,7 @@ fn update_info_refer_and_options_are_answered_in_a_confirmed_dialog() {
     for (method, extra, body, wanted) in [
         ("OPTIONS", "", "", "200 OK"),
         ("INFO", "", "", "200 OK"),
-        ("INFO", "Content-Type: application/dtmf-relay\n", "Signal=5\n", "415 Unsupported Media Type"),
+        ("INFO", "Content-Type: text/plain\n", "5", "415 Unsupported Media Type"),
         ("REFER", "Refer-To: <sip:1@pbx?Replaces=a%40b%3Bto-tag%3D1>\n", "", "603 Decline"),
         ("UPDATE", "", "", "200 OK"),
     ] {

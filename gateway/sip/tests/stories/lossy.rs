@@ -196,6 +196,8 @@ impl Network {
             Event::Ringing { .. }
             | Event::EarlyMedia { .. }
             | Event::MediaChanged { .. }
+            | Event::Info { .. }
+            | Event::InfoRefused { .. }
             | Event::PeerReachable(_) => {}
             Event::Stranger { source, .. } => panic!("{source}"),
         }

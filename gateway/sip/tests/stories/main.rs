@@ -7,6 +7,7 @@ mod calls_in;
 mod calls_out;
 mod cancel;
 mod in_dialog;
+mod info;
 mod lossy;
 mod media;
 mod mutation;
