@@ -4,6 +4,7 @@
 //! files or nothing, [`GatewayStatus`] is what a program says about a line, and [`control`] is what goes over its socket.
 //! It touches files, but no network, no clock (times are arguments) and no Telegram or SIP word.
 
+mod audio;
 pub mod control;
 mod keys;
 mod line;
@@ -13,6 +14,7 @@ mod state;
 mod status;
 mod units;
 
+pub use audio::{Audio, CodecName, DtmfWay, Ringback};
 pub use keys::{Fault, Problem};
 pub use line::{
     CallLimits, CallerId, DialRule, FewDigits, Line, ParallelIncoming, PbxAddress, PbxAddressError,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use crate::audio::{self, Audio};
 use crate::keys::{self, Page, Problem, Section};
 use crate::units::Phone;
 
@@ -39,6 +40,8 @@ pub struct Line {
     pub caller_id: Vec<CallerId>,
     /// What a Telegram caller's device is told while the PBX rings.
     pub parallel_incoming: ParallelIncoming,
+    /// Codecs, keys, and what is heard while nobody speaks.
+    pub audio: Audio,
     /// What digits without a sign mean when the PBX dials them.
     pub dial: DialRule,
 }
@@ -234,6 +237,7 @@ fn read_line(top: &mut Section<'_, '_>, folder: &str, taken: &BTreeMap<u16, Phon
             ("off", ParallelIncoming::Off),
         ],
     );
+    let audio = audio::read(top);
     let dial = read_dial(top.section("dial"));
     let phone = phone?;
     Some(Line {
@@ -248,6 +252,7 @@ fn read_line(top: &mut Section<'_, '_>, folder: &str, taken: &BTreeMap<u16, Phon
         calls,
         caller_id,
         parallel_incoming,
+        audio,
         dial,
     })
 }
@@ -322,6 +327,7 @@ fn is_host_name(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::{CodecName, DtmfWay, Ringback};
 
     const SMALLEST: &str = "phone = \"+79060000000\"\nsip_port = 30001\npbx = \"127.0.0.1\"\n";
 
@@ -333,6 +339,10 @@ mod tests {
         assert_eq!(line.calls, CallLimits { total: 100, from_telegram: 100, to_telegram: 100 });
         assert_eq!(line.caller_id, [CallerId::Phone, CallerId::Username, CallerId::Id]);
         assert_eq!(line.parallel_incoming, ParallelIncoming::Auto);
+        assert_eq!(line.audio.codecs, CodecName::ALL);
+        assert_eq!((line.audio.dtmf, line.audio.ringback), (DtmfWay::Auto, Ringback::Ru));
+        assert_eq!((line.audio.dtmf_tone.as_millis(), line.audio.dtmf_pause.as_millis()), (120, 80));
+        assert!(line.audio.comfort);
         assert!(line.enabled);
     }
 
@@ -369,6 +379,38 @@ mod tests {
                 r#"l.toml:13: dial.national_prefix = 8: want up to 4 digits in quotes, as "8", or "" for none"#.to_owned(),
                 r#"l.toml:14: dial.international_prefixes = [""]: want a list of 1 to 4 digits in quotes, as ["00"]"#.to_owned(),
                 r#"l.toml:15: dial.few_digits = "name": want one of "id", "phone""#.to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn codecs_keep_their_order_and_each_stands_once() {
+        let codecs = |list: &str| parse(&format!("{SMALLEST}codecs = {list}\n"));
+        assert_eq!(codecs(r#"["pcma", "opus"]"#).unwrap().audio.codecs, [CodecName::Pcma, CodecName::Opus]);
+        for wrong in ["[]", r#""opus""#, r#"["opus", "opus"]"#, r#"["g729"]"#, r#"["Opus"]"#] {
+            let told = codecs(wrong).unwrap_err();
+            assert_eq!(
+                told[0].to_string(),
+                format!(
+                    r#"l.toml:4: codecs = {wrong}: want a list of different words out of "opus", "g722", "pcma", "pcmu", "l16""#
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn keys_and_ringing_are_checked_by_name() {
+        let text = format!(
+            "{SMALLEST}dtmf = \"sip\"\ndtmf_tone_ms = 39\ndtmf_pause_ms = 1001\nringback = \"fr\"\ncomfort = 1\n"
+        );
+        assert_eq!(
+            errors(&text),
+            [
+                r#"l.toml:4: dtmf = "sip": want one of "auto", "rfc4733", "info", "in_band""#,
+                "l.toml:5: dtmf_tone_ms = 39: want a whole number from 40 to 1000 (milliseconds)",
+                "l.toml:6: dtmf_pause_ms = 1001: want a whole number from 40 to 1000 (milliseconds)",
+                r#"l.toml:7: ringback = "fr": want one of "ru", "us", "uk", "off""#,
+                "l.toml:8: comfort = 1: want true or false",
             ]
         );
     }
