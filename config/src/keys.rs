@@ -104,6 +104,9 @@ impl<'t> Page<'t> {
     fn as_written(&self, value: &Spanned<DeValue<'_>>) -> String {
         let written = self.text.get(value.span()).unwrap_or_default();
         let first = written.lines().next().unwrap_or_default();
+        if first.contains("://") && first.contains('@') {
+            return format!("({} characters, not shown: it may hold a password)", first.chars().count());
+        }
         if first.chars().count() > 60 {
             first.chars().take(59).chain(['…']).collect()
         } else if first.len() < written.len() {
@@ -198,6 +201,23 @@ impl<'p, 't> Section<'p, 't> {
             self.clash(key, format_args!("({length} characters, not shown)"), wanted);
         }
         sound
+    }
+
+    /// As [`Section::optional`], but `read` tells itself, of a value it does not take, how it may be shown and what is
+    /// wanted instead.
+    pub(crate) fn judged<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&DeValue<'_>) -> Result<T, (String, &'static str)>,
+    ) -> Option<T> {
+        let (at, value) = self.take(key)?;
+        match read(value.get_ref()) {
+            Ok(checked) => Some(checked),
+            Err((shown, wanted)) => {
+                self.wrong(at, key, shown, wanted);
+                None
+            }
+        }
     }
 
     /// A whole number within `range`, or `default`. `unit` ends the sentence, as " seconds".

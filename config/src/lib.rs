@@ -9,6 +9,7 @@ pub mod control;
 mod keys;
 mod line;
 mod lines;
+mod proxy;
 mod settings;
 mod state;
 mod status;
@@ -20,6 +21,7 @@ pub use line::{
     CallLimits, CallerId, DialRule, FewDigits, Line, ParallelIncoming, PbxAddress, PbxAddressError,
 };
 pub use lines::{LineDraft, LineError, LineProblem, Lines};
+pub use proxy::{Proxy, ProxyError};
 pub use settings::{Gateway, LogFormat, LogLevel, PortRange, Settings, SettingsError, Telegram};
 pub use state::{Lock, StateDir, StateError, TooOpen, too_open};
 pub use status::{GatewayStatus, Lamp, Light, WAITING};

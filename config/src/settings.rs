@@ -4,13 +4,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeValue;
 
 use crate::keys::{self, Page, Problem, Section};
+use crate::proxy::Proxy;
 
 /// A whole `tgtrunk.toml`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct Telegram {
     pub app_version: String,
     /// Language of Telegram's service texts, ISO 639-1.
     pub lang_code: String,
+    /// The proxy in front of Telegram, if there is one.
+    pub proxy: Option<Proxy>,
 }
 
 /// `[gateway]`: where it keeps things and where it listens.
@@ -45,10 +48,21 @@ pub struct Gateway {
     pub state: PathBuf,
     /// The address every line's SIP port is opened on, and the one the PBX is told: a single one.
     pub sip_bind: IpAddr,
+    /// The address that a PBX on another network reaches us by, for SIP and audio: what a router in between makes of
+    /// [`Gateway::sip_bind`].
+    pub public_address: Option<IpAddr>,
     /// Addresses for media, in this order. Empty: those of every interface but loopback.
     pub media_addresses: Vec<IpAddr>,
     /// UDP ports for the PBX's audio.
     pub rtp_ports: PortRange,
+    /// Where the page of figures for Prometheus is served; nowhere without it.
+    pub metrics: Option<SocketAddr>,
+    /// Code point of audio packets (RFC 2474), 0 to 63.
+    pub dscp_rtp: u8,
+    /// Code point of SIP packets (RFC 2474), 0 to 63.
+    pub dscp_sip: u8,
+    /// How much work goes into encoding Opus, 0 to 10.
+    pub opus_complexity: u8,
     /// Shape of the log.
     pub log: LogFormat,
     /// How much is logged, unless the environment says otherwise.
@@ -171,6 +185,7 @@ impl fmt::Debug for Telegram {
             .field("system_version", &self.system_version)
             .field("app_version", &self.app_version)
             .field("lang_code", &self.lang_code)
+            .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }
 }
@@ -197,6 +212,12 @@ fn read_telegram(mut section: Section<'_, '_>) -> Option<Telegram> {
             fits.then(|| code.to_owned())
         })
         .unwrap_or_else(|| "en".to_owned());
+    let proxy = section.judged("proxy", |value| {
+        let text = keys::text(value).ok_or_else(|| {
+            ("(not a text)".to_owned(), r#"a text, as "socks5://host:1080", or "" for none"#)
+        })?;
+        Proxy::parse(text).map_err(|error| (error.shown, error.wanted))
+    });
     section.finish();
     Some(Telegram {
         api_id: api_id?,
@@ -205,6 +226,7 @@ fn read_telegram(mut section: Section<'_, '_>) -> Option<Telegram> {
         system_version,
         app_version,
         lang_code,
+        proxy: proxy.flatten(),
     })
 }
 
@@ -221,6 +243,18 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
             |value| keys::parsed(value).filter(is_own),
         )
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let public_address = section
+        .optional("public_address", r#"one IP address, as "203.0.113.7", or "" for none"#, |value| {
+            or_none(value, |text| text.parse().ok().filter(is_own))
+        })
+        .flatten();
+    if let Some(address) = public_address.filter(|address: &IpAddr| address.is_ipv4() != sip_bind.is_ipv4()) {
+        section.clash(
+            "public_address",
+            format_args!("\"{address}\""),
+            "an address of the same family as sip_bind, IPv4 or IPv6",
+        );
+    }
     let media_addresses = section
         .optional("media_addresses", r#"a list of different IP addresses, as ["192.0.2.10"]"#, |value| {
             let addresses: Vec<IpAddr> = keys::list(value, keys::parsed)?;
@@ -237,6 +271,14 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
             ports,
         )
         .unwrap_or(PortRange { first: 20_100, last: 29_999 });
+    let metrics = section
+        .optional("metrics", r#"an address and a port, as "127.0.0.1:9464", or "" for none"#, |value| {
+            or_none(value, metrics)
+        })
+        .flatten();
+    let dscp_rtp = section.number("dscp_rtp", 46, 0..=63, "");
+    let dscp_sip = section.number("dscp_sip", 24, 0..=63, "");
+    let opus_complexity = section.number("opus_complexity", 5, 0..=10, "");
     let log = section.word("log", &[("plain", LogFormat::Plain), ("json", LogFormat::Json)]);
     let levels = [LogLevel::Info, LogLevel::Error, LogLevel::Warn, LogLevel::Debug, LogLevel::Trace];
     let log_level = section.word("log_level", &levels.map(|level| (level.as_str(), level)));
@@ -248,14 +290,34 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
     Gateway {
         state: file.parent().unwrap_or(Path::new("")).join(state),
         sip_bind,
+        public_address,
         media_addresses,
         rtp_ports,
+        metrics,
+        dscp_rtp,
+        dscp_sip,
+        opus_complexity,
         log,
         log_level,
         shutdown_grace,
         options_interval,
         user_agent,
     }
+}
+
+/// A text that may be empty, which means that there is none of it.
+fn or_none<T>(value: &DeValue<'_>, read: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+    match keys::text(value)? {
+        "" => Some(None),
+        text => read(text).map(Some),
+    }
+}
+
+/// A port alone is one of loopback: what the page tells is nobody else's business.
+fn metrics(text: &str) -> Option<SocketAddr> {
+    let alone = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+    let address = text.parse().ok().or_else(|| text.parse().ok().map(alone));
+    address.filter(|address| address.port() != 0)
 }
 
 /// Whether an address can be one machine's own: neither all of its addresses, nor a group's, nor a whole network's.
@@ -328,7 +390,7 @@ mod tests {
             [
                 "t.toml:1: telegram.api_hash is missing: want 32 hexadecimal digits, from https://my.telegram.org",
                 r#"t.toml:2: telegram.api_id = "12345": want a whole number from 1 to 2147483647, from https://my.telegram.org"#,
-                r#"t.toml:3: unknown key telegram.api_hsah = "x": want one of api_id, api_hash, device_model, system_version, app_version, lang_code"#,
+                r#"t.toml:3: unknown key telegram.api_hsah = "x": want one of api_id, api_hash, device_model, system_version, app_version, lang_code, proxy"#,
                 r#"t.toml:6: gateway.sip_bind = "localhost": want one IP address of this machine, as "127.0.0.1" (the PBX is told it, so not 0.0.0.0 or ::)"#,
                 r#"t.toml:7: gateway.rtp_ports = 20000: want two ports from 1024 to 65535 and at least 8 apart, as "20100-29999""#,
                 r#"t.toml:8: gateway.log = "xml": want one of "plain", "json""#,
@@ -386,6 +448,83 @@ mod tests {
                 )]
             );
         }
+    }
+
+    #[test]
+    fn a_proxy_is_told_without_its_secrets() {
+        let told = |line: &str| errors(&format!("{SMALLEST}{line}\n"));
+        let settings = parse(&format!("{SMALLEST}proxy = \"socks5://anna:hidden@[::1]:1080\"\n")).unwrap();
+        assert_eq!(settings.telegram.proxy.as_ref().unwrap().url(), "socks5://anna:hidden@[::1]:1080");
+        assert!(!format!("{settings:?}").contains("hidden"));
+        assert_eq!(
+            told(r#"proxy = "tg://proxy?server=h&port=443&secret=hidden""#),
+            [
+                r#"t.toml:4: telegram.proxy = "tg://…proxy…": want a SOCKS5 proxy, as "socks5://user:password@host:1080": this is an MTProxy, which carries no calls, and the Telegram library speaks SOCKS5 only"#
+            ]
+        );
+        for line in [
+            r#"proxy = "http://anna:hidden@h:1""#,
+            r#"proxy = ["socks5://anna:hidden@h:1"]"#,
+            r#"proxi = "socks5://anna:hidden@h:1""#,
+        ] {
+            let told = told(line);
+            assert!(told.len() == 1 && !told[0].contains("hidden"), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn the_public_address_is_of_the_family_of_the_line() {
+        let told = |lines: &str| errors(&format!("{SMALLEST}[gateway]\n{lines}\n"));
+        let none = Vec::<String>::new();
+        assert_eq!(told("public_address = \"203.0.113.7\""), none);
+        assert_eq!(told("sip_bind = \"::1\"\npublic_address = \"2001:db8::7\""), none);
+        assert_eq!(
+            told("public_address = \"2001:db8::7\""),
+            [
+                r#"t.toml:5: gateway.public_address = "2001:db8::7": want an address of the same family as sip_bind, IPv4 or IPv6"#
+            ]
+        );
+        for wrong in ["\"0.0.0.0\"", "\"pbx.example\"", "7"] {
+            assert_eq!(
+                told(&format!("public_address = {wrong}")),
+                [format!(
+                    r#"t.toml:5: gateway.public_address = {wrong}: want one IP address, as "203.0.113.7", or "" for none"#
+                )]
+            );
+        }
+    }
+
+    #[test]
+    fn the_page_of_figures_is_off_or_on_loopback_unless_told_otherwise() {
+        let page = |value: &str| {
+            let settings = parse(&format!("{SMALLEST}[gateway]\nmetrics = \"{value}\"\n"));
+            settings.map(|settings| settings.gateway.metrics.map(|address| address.to_string()))
+        };
+        assert_eq!(page("").unwrap(), None);
+        assert_eq!(page("9464").unwrap().as_deref(), Some("127.0.0.1:9464"));
+        assert_eq!(page("[::]:9464").unwrap().as_deref(), Some("[::]:9464"));
+        for wrong in ["localhost:9464", "127.0.0.1", "127.0.0.1:0", "0", "70000"] {
+            assert_eq!(
+                page(wrong).unwrap_err().to_string(),
+                format!(
+                    r#"t.toml:5: gateway.metrics = "{wrong}": want an address and a port, as "127.0.0.1:9464", or "" for none"#
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn code_points_and_complexity_have_their_ranges() {
+        let told =
+            errors(&format!("{SMALLEST}[gateway]\ndscp_rtp = 64\ndscp_sip = -1\nopus_complexity = 11\n"));
+        assert_eq!(
+            told,
+            [
+                "t.toml:5: gateway.dscp_rtp = 64: want a whole number from 0 to 63",
+                "t.toml:6: gateway.dscp_sip = -1: want a whole number from 0 to 63",
+                "t.toml:7: gateway.opus_complexity = 11: want a whole number from 0 to 10",
+            ]
+        );
     }
 
     #[test]
