@@ -25,4 +25,4 @@ pub use proxy::{Proxy, ProxyError};
 pub use settings::{Gateway, LogFormat, LogLevel, PortRange, Settings, SettingsError, Telegram};
 pub use state::{Lock, StateDir, StateError, TooOpen, too_open};
 pub use status::{GatewayStatus, Lamp, Light, WAITING};
-pub use units::{CallId, Phone, UnitError, UserId};
+pub use units::{CallId, Digit, Digits, Phone, UnitError, UserId};

@@ -1,4 +1,4 @@
-//! Words that all three programs share: a line's phone number, a Telegram user's id, a call's id.
+//! Words that all three programs share: a line's phone number, a Telegram user's id, a call's id, keys of a phone.
 //!
 //! Each is checked once, when it is read; afterwards the type is the proof.
 
@@ -24,6 +24,16 @@ pub struct UserId(i64);
 #[serde(try_from = "String", into = "String")]
 pub struct CallId(pub u64);
 
+/// A key of a phone: 0 to 9, `*`, `#`, A to D.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "char", into = "char")]
+pub struct Digit(char);
+
+/// 1 to 64 keys in the order in which they are pressed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digits(Vec<Digit>);
+
 /// A word that is not what its place asks for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
@@ -36,6 +46,9 @@ pub enum UnitError {
     /// Not a call id.
     #[error("call id {0:?}: want 16 hexadecimal digits, as the gateway printed them")]
     CallId(String),
+    /// Not a key, or not as many as may be pressed at once.
+    #[error("digits {0:?}: want 1 to 64 of 0 to 9, *, #, A to D")]
+    Digits(String),
 }
 
 impl Phone {
@@ -47,6 +60,29 @@ impl Phone {
     /// The number without its `+`, as Telegram writes it.
     pub fn digits(&self) -> &str {
         &self.0[1..]
+    }
+}
+
+impl Digit {
+    /// The key of a character; small letters count as capital ones.
+    pub fn new(key: char) -> Option<Self> {
+        let key = key.to_ascii_uppercase();
+        matches!(key, '0'..='9' | '*' | '#' | 'A'..='D').then_some(Self(key))
+    }
+
+    /// The character on the key.
+    pub fn char(self) -> char {
+        self.0
+    }
+}
+
+impl Digits {
+    /// Most keys that are pressed at once.
+    pub const MOST: usize = 64;
+
+    /// The keys, in order.
+    pub fn keys(&self) -> &[Digit] {
+        &self.0
     }
 }
 
@@ -102,6 +138,30 @@ impl FromStr for CallId {
             return Err(wrong());
         }
         u64::from_str_radix(text, 16).map(Self).map_err(|_| wrong())
+    }
+}
+
+impl FromStr for Digits {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let wrong = || UnitError::Digits(shortened(text));
+        if !(1..=Self::MOST).contains(&text.len()) {
+            return Err(wrong());
+        }
+        text.chars().map(Digit::new).collect::<Option<_>>().map(Self).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Digit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+impl fmt::Display for Digits {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|digit| digit.fmt(out))
     }
 }
 
@@ -162,6 +222,34 @@ impl TryFrom<String> for CallId {
 impl From<CallId> for String {
     fn from(id: CallId) -> Self {
         id.to_string()
+    }
+}
+
+impl TryFrom<char> for Digit {
+    type Error = UnitError;
+
+    fn try_from(key: char) -> Result<Self, UnitError> {
+        Self::new(key).ok_or_else(|| UnitError::Digits(key.to_string()))
+    }
+}
+
+impl From<Digit> for char {
+    fn from(digit: Digit) -> Self {
+        digit.0
+    }
+}
+
+impl TryFrom<String> for Digits {
+    type Error = UnitError;
+
+    fn try_from(text: String) -> Result<Self, UnitError> {
+        text.parse()
+    }
+}
+
+impl From<Digits> for String {
+    fn from(digits: Digits) -> Self {
+        digits.to_string()
     }
 }
 
@@ -231,6 +319,17 @@ mod tests {
         let error = "abc".parse::<CallId>().unwrap_err().to_string();
         assert_eq!(error, r#"call id "abc": want 16 hexadecimal digits, as the gateway printed them"#);
         assert!("+00000000000000a".parse::<CallId>().is_err());
+    }
+
+    #[test]
+    fn digits_are_the_sixteen_keys_and_at_most_64_of_them() {
+        assert_eq!("0189*#AbcD".parse::<Digits>().unwrap().to_string(), "0189*#ABCD");
+        assert_eq!("1".repeat(64).parse::<Digits>().unwrap().keys().len(), 64);
+        for wrong in ["", "1 2", "E", "+7", "\u{0661}", &"1".repeat(65)] {
+            let error = wrong.parse::<Digits>().unwrap_err().to_string();
+            assert!(error.ends_with("want 1 to 64 of 0 to 9, *, #, A to D"), "{error}");
+        }
+        assert!(serde_json::from_str::<Digit>("\"x\"").is_err());
     }
 
     #[test]

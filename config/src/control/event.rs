@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::quality::{Muted, Quality};
 use crate::status::GatewayStatus;
-use crate::units::{CallId, Phone, UserId};
+use crate::units::{CallId, Digit, Phone, UserId};
 
 /// Something happened. The word in `event` says what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +12,8 @@ use crate::units::{CallId, Phone, UserId};
 pub enum Event {
     /// A call came, moved on or ended.
     Call(CallInfo),
+    /// Somebody pressed a key.
+    Digit(DigitInfo),
     /// A line's lamps changed, or the line is new.
     Line(GatewayStatus),
     /// A line was taken away.
@@ -55,6 +58,51 @@ pub struct CallInfo {
     /// How it ended. Only with `ended`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<CallEnd>,
+    /// How it sounds, once it has audio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Box<Quality>>,
+    /// Who has switched the microphone off. Left out while nobody has.
+    #[serde(default, skip_serializing_if = "Muted::is_nobody")]
+    pub muted: Muted,
+}
+
+/// A key that somebody pressed. Told once, when it is known how long it was held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigitInfo {
+    /// In which call.
+    pub call: CallId,
+    /// On which line.
+    pub line: Phone,
+    /// Who pressed it.
+    pub from: Side,
+    /// Which key.
+    pub digit: Digit,
+    /// How long it was held, in milliseconds.
+    pub duration_ms: u32,
+    /// How it came.
+    pub way: DigitWay,
+}
+
+/// An end of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The person on Telegram.
+    Telegram,
+    /// The PBX.
+    Pbx,
+}
+
+/// How a key came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DigitWay {
+    /// As an event beside the audio (RFC 4733).
+    Rfc4733,
+    /// In SIP INFO.
+    Info,
+    /// As a tone among the sound.
+    InBand,
 }
 
 /// Who called whom.
@@ -150,6 +198,32 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_the_json_that_version_1_promises() {
+        let event = Event::Digit(DigitInfo {
+            call: CallId(0xa1),
+            line: "+79060000000".parse().unwrap(),
+            from: Side::Pbx,
+            digit: Digit::new('#').unwrap(),
+            duration_ms: 120,
+            way: DigitWay::InBand,
+        });
+        let promised = serde_json::json!({
+            "event": "digit", "call": "00000000000000a1", "line": "+79060000000", "from": "pbx", "digit": "#",
+            "duration_ms": 120, "way": "in_band",
+        });
+        assert_eq!(serde_json::to_value(&event).unwrap(), promised);
+        assert_eq!(serde_json::from_str::<Event>(&to_line(&event)).unwrap(), event);
+    }
+
+    #[test]
+    fn who_is_muted_is_told_while_somebody_is() {
+        let info = CallInfo { muted: Muted { telegram: true, pbx: false }, ..call() };
+        let told = serde_json::to_value(&info).unwrap();
+        assert_eq!(told["muted"], serde_json::json!({"telegram": true, "pbx": false}));
+        assert_eq!(serde_json::from_value::<CallInfo>(told).unwrap(), info);
+    }
+
+    #[test]
     fn lamps_removed_lines_and_lost_events_read_back() {
         let line: Phone = "+79060000000".parse().unwrap();
         for event in [
@@ -179,6 +253,8 @@ mod tests {
             answered_ms: None,
             duration_ms: None,
             end: None,
+            quality: None,
+            muted: Muted::default(),
         }
     }
 }

@@ -8,20 +8,27 @@
 //! < {"id":1,"ok":"done"}
 //! > {"id":2,"do":"hang_up","cal":"00000000000000a1"}
 //! < {"id":2,"error":{"code":"bad_request","message":"hang_up: unknown key \"cal\": want id, do, call"}}
-//! > {"id":3,"do":"subscribe"}
+//! > {"id":3,"do":"send_digits","call":"00000000000000a1","digits":"12#","tone_ms":120,"pause_ms":80}
 //! < {"id":3,"ok":"done"}
+//! > {"id":4,"do":"subscribe"}
+//! < {"id":4,"ok":"done"}
 //! < {"event":"call","state":"ringing","call":"00000000000000a2","line":"+79060000000","direction":"telegram-to-pbx",…}
 //! ```
+//!
+//! `send_digits` presses keys for the PBX: 1 to 64 of 0 to 9, `*`, `#`, A to D, one after the other and after those that
+//! wait already; without `tone_ms` and `pause_ms` as long as the line's settings say. It is done when they are queued.
 //!
 //! A subscriber gets every event from then on, and `lagged` where it read too slowly. Only encoding and decoding is
 //! here; sockets are the programs'.
 
 mod event;
+mod quality;
 mod reply;
 mod request;
 mod wire;
 
-pub use event::{CallEnd, CallInfo, CallState, Direction, Ender, Event, Peer};
+pub use event::{CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Direction, Ender, Event, Peer, Side};
+pub use quality::{LegQuality, MediaPath, MediaTransport, Muted, Quality};
 pub use reply::{
     Answer, Heard, HeardError, Hello, LineInfo, Outcome, Refusal, RefusalCode, Reply, StatusReport,
 };

@@ -42,7 +42,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// To `subscribe`, `hang_up` and `remove_line`: `"done"`.
+    /// To `subscribe`, `hang_up`, `send_digits` and `remove_line`: `"done"`.
     Done,
     /// To `status` and `reload`.
     Status(StatusReport),
@@ -90,6 +90,10 @@ pub enum RefusalCode {
     BadRequest,
     /// No such call is up.
     UnknownCall,
+    /// The call has no audio to the PBX yet, or any more.
+    NoAudio,
+    /// Too many keys of this call wait already.
+    Full,
     /// No such line.
     UnknownLine,
     /// There is such a line already.

@@ -1,12 +1,14 @@
 //! What may be asked of a running gateway.
 
+use std::ops::RangeInclusive;
+
 use serde::de::DeserializeOwned;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::lines::LineDraft;
-use crate::units::{CallId, Phone};
+use crate::units::{CallId, Digits, Phone};
 
 /// One request: `{"id":1,"do":"status"}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,17 @@ pub enum Ask {
     HangUp {
         /// Which.
         call: CallId,
+    },
+    /// `send_digits`: press keys for the PBX.
+    SendDigits {
+        /// In which call.
+        call: CallId,
+        /// Which keys.
+        digits: Digits,
+        /// How long each sounds, in milliseconds; as the line's settings say if it is not given.
+        tone_ms: Option<u32>,
+        /// How long it is silent after each, in milliseconds; as the line's settings say if it is not given.
+        pause_ms: Option<u32>,
     },
     /// `reload`: read the lines again; calls of unchanged lines go on.
     Reload,
@@ -66,6 +79,14 @@ struct HangUp {
 }
 
 #[derive(Serialize, Deserialize)]
+struct SendDigits {
+    call: CallId,
+    digits: Digits,
+    tone_ms: Option<Value>,
+    pause_ms: Option<Value>,
+}
+
+#[derive(Serialize, Deserialize)]
 struct AddLine {
     line: LineDraft,
 }
@@ -77,7 +98,10 @@ struct RemoveLine {
     keep_state: bool,
 }
 
-const WORDS: &str = "status, calls, subscribe, hang_up, reload, add_line, remove_line";
+/// How long a key may sound, and be followed by silence, in milliseconds; the settings' own bounds.
+const LENGTH_MS: RangeInclusive<u32> = 40..=1_000;
+
+const WORDS: &str = "status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line";
 
 impl Request {
     /// Reads a request's line.
@@ -112,6 +136,7 @@ impl Ask {
             Self::Calls => "calls",
             Self::Subscribe => "subscribe",
             Self::HangUp { .. } => "hang_up",
+            Self::SendDigits { .. } => "send_digits",
             Self::Reload => "reload",
             Self::AddLine { .. } => "add_line",
             Self::RemoveLine { .. } => "remove_line",
@@ -127,6 +152,15 @@ impl Serialize for Request {
         match &self.ask {
             Ask::Status | Ask::Calls | Ask::Subscribe | Ask::Reload => {}
             Ask::HangUp { call } => map.serialize_entry("call", call)?,
+            Ask::SendDigits { call, digits, tone_ms, pause_ms } => {
+                map.serialize_entry("call", call)?;
+                map.serialize_entry("digits", digits)?;
+                for (key, length_ms) in [("tone_ms", tone_ms), ("pause_ms", pause_ms)] {
+                    if let Some(length_ms) = length_ms {
+                        map.serialize_entry(key, length_ms)?;
+                    }
+                }
+            }
             Ask::AddLine { line } => map.serialize_entry("line", line)?,
             Ask::RemoveLine { phone, keep_state } => {
                 map.serialize_entry("phone", phone)?;
@@ -144,6 +178,13 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
         "subscribe" => take(word, keys, &[], |_: Nothing| Ask::Subscribe)?,
         "reload" => take(word, keys, &[], |_: Nothing| Ask::Reload)?,
         "hang_up" => take(word, keys, &["call"], |HangUp { call }| Ask::HangUp { call })?,
+        "send_digits" => {
+            let SendDigits { call, digits, tone_ms, pause_ms } =
+                take(word, keys, &["call", "digits", "tone_ms", "pause_ms"], |asked| asked)?;
+            let tone_ms = read_length(word, "tone_ms", tone_ms)?;
+            let pause_ms = read_length(word, "pause_ms", pause_ms)?;
+            Ask::SendDigits { call, digits, tone_ms, pause_ms }
+        }
         "add_line" => take(word, keys, &["line"], |AddLine { line }| Ask::AddLine { line })?,
         "remove_line" => take(word, keys, &["phone", "keep_state"], |RemoveLine { phone, keep_state }| {
             Ask::RemoveLine { phone, keep_state }
@@ -155,12 +196,22 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
     })
 }
 
-fn take<T: DeserializeOwned>(
+fn read_length(word: &str, key: &str, value: Option<Value>) -> Result<Option<u32>, String> {
+    let Some(value) = value else { return Ok(None) };
+    let length_ms = value.as_u64().and_then(|length_ms| u32::try_from(length_ms).ok());
+    length_ms.filter(|length_ms| LENGTH_MS.contains(length_ms)).map(Some).ok_or_else(|| {
+        let shown: String = value.to_string().chars().take(40).collect();
+        let (least, most) = (LENGTH_MS.start(), LENGTH_MS.end());
+        format!("{word}: {key} = {shown}: want a whole number from {least} to {most} (milliseconds)")
+    })
+}
+
+fn take<T: DeserializeOwned, M>(
     word: &str,
     keys: Map<String, Value>,
     allowed: &[&str],
-    made: impl FnOnce(T) -> Ask,
-) -> Result<Ask, String> {
+    made: impl FnOnce(T) -> M,
+) -> Result<M, String> {
     if let Some(unknown) = keys.keys().find(|key| !allowed.contains(&key.as_str())) {
         let all: Vec<&str> = ["id", "do"].iter().chain(allowed).copied().collect();
         let shown: String = unknown.chars().take(40).collect();
@@ -182,6 +233,12 @@ mod tests {
             Ask::Calls,
             Ask::Subscribe,
             Ask::HangUp { call: CallId(161) },
+            Ask::SendDigits {
+                call: CallId(161),
+                digits: "0123456789*#ABCD".parse().unwrap(),
+                tone_ms: Some(100),
+                pause_ms: None,
+            },
             Ask::Reload,
             Ask::AddLine { line: LineDraft::new(&phone).set("pbx", "127.0.0.1") },
             Ask::RemoveLine { phone: phone.clone(), keep_state: true },
@@ -208,17 +265,17 @@ mod tests {
             (
                 r#"{"id":1}"#,
                 Some(1),
-                "do is missing: want one of status, calls, subscribe, hang_up, reload, add_line, remove_line",
+                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line",
             ),
             (
                 r#"{"id":1,"do":"dial"}"#,
                 Some(1),
-                r#"do = "dial": want one of status, calls, subscribe, hang_up, reload, add_line, remove_line"#,
+                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line"#,
             ),
             (
                 r#"{"id":1,"do":5}"#,
                 Some(1),
-                "do = 5: want one of status, calls, subscribe, hang_up, reload, add_line, remove_line",
+                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line",
             ),
             (r#"{"id":1,"do":"status","line":"x"}"#, Some(1), r#"status: unknown key "line": want id, do"#),
             (
@@ -236,6 +293,26 @@ mod tests {
                 r#"{"id":3,"do":"remove_line","phone":"7906"}"#,
                 Some(3),
                 r#"remove_line: phone number "7906": want + and 7 to 15 digits with the country code first, as +79060000000"#,
+            ),
+            (
+                r#"{"id":4,"do":"send_digits","call":"00000000000000a1","digits":"12x"}"#,
+                Some(4),
+                r#"send_digits: digits "12x": want 1 to 64 of 0 to 9, *, #, A to D"#,
+            ),
+            (
+                r#"{"id":4,"do":"send_digits","call":"00000000000000a1","digits":"1","tone_ms":39}"#,
+                Some(4),
+                "send_digits: tone_ms = 39: want a whole number from 40 to 1000 (milliseconds)",
+            ),
+            (
+                r#"{"id":4,"do":"send_digits","call":"00000000000000a1","digits":"1","pause_ms":"long"}"#,
+                Some(4),
+                r#"send_digits: pause_ms = "long": want a whole number from 40 to 1000 (milliseconds)"#,
+            ),
+            (
+                r#"{"id":4,"do":"send_digits","call":"00000000000000a1","keys":"1"}"#,
+                Some(4),
+                r#"send_digits: unknown key "keys": want id, do, call, digits, tone_ms, pause_ms"#,
             ),
             (
                 "[1]",
