@@ -416,7 +416,7 @@ fn sha256_from_hex(text: &str) -> Option<[u8; 32]> {
 #[expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant and no other")]
 mod tests {
     use super::*;
-    use crate::signaling::message::{Candidate, MediaState};
+    use crate::signaling::message::{Candidate, FeedbackType, MediaState, RtpExtension};
 
     #[test]
     fn a_caller_begins_with_its_setup_its_candidates_and_an_offer() {
@@ -609,6 +609,27 @@ mod tests {
             [Action::Incoming(_), Action::Send(Message::NegotiateChannels(answer))]
                 if answer.exchange_id == 2
         ));
+    }
+
+    #[test]
+    fn transport_wide_feedback_and_extensions_are_neither_offered_nor_accepted() {
+        let mut callee = started(false);
+        let mut offer = offer_of(6, &[(111, "opus")]);
+        let content = &mut offer.contents[0];
+        let feedback = FeedbackType { kind: "transport-cc".to_owned(), subtype: String::new() };
+        content.payload_types[0].feedback_types.push(feedback);
+        let uri = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+        content.rtp_extensions.push(RtpExtension { id: 3, uri: uri.to_owned() });
+        callee.handle(Message::NegotiateChannels(offer));
+        let sent = sent(&mut callee);
+        assert_eq!(sent.len(), 2, "an answer and an offer");
+        for message in sent {
+            let text = written(&message);
+            assert!(
+                text.contains(r#""feedbackTypes":[]"#) && text.contains(r#""rtpExtensions":[]"#),
+                "{text}"
+            );
+        }
     }
 
     #[test]
