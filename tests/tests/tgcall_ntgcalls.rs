@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tgcall::{Call, Certificate, Event, Parameters, SharedKey, Version};
+use tgcall::{Call, Certificate, Event, Parameters, Received, SharedKey, Version};
 use tgtrunk_tests::netns::Namespace;
 use tgtrunk_tests::tone::{Generator, Meter};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -266,9 +266,8 @@ impl End {
     }
 
     fn take(&mut self, source: SocketAddr, datagram: &mut [u8]) {
-        let Some(rtp) = self.call.handle_datagram(Instant::now(), source, self.local, datagram) else {
-            return;
-        };
+        let received = self.call.handle_datagram(Instant::now(), source, self.local, datagram);
+        let Some(Received::Rtp(rtp)) = received else { return };
         let sequence = u16::from_be_bytes([rtp[2], rtp[3]]);
         let first = *self.first_sequence.get_or_insert(sequence);
         self.heard.began_with_marker |= first == sequence && rtp[1] & 0x80 != 0;

@@ -279,7 +279,7 @@ impl Task {
         let local = *local;
         let Some(media) = &mut self.telegram.media else { return };
         let audio = media.handle_datagram(now, source, local, datagram);
-        if let Some(rtp) = audio
+        if let Some(tgcall::Received::Rtp(rtp)) = audio
             && (self.joined || self.trunk_listens)
         {
             match &mut self.trunk {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use crate::counters::Counters;
+use crate::demux::Received;
 use crate::key::SharedKey;
 use crate::negotiation::{Action, AudioFormat, LocalSetup, Negotiation, NegotiationError};
 use crate::session::{BadAddress, Certificate, PathEvent, PathFailure, Session, Transmit};
@@ -147,25 +148,28 @@ impl Call {
 
     /// Takes a datagram that came from `source` to our `destination`, one of the local addresses.
     ///
-    /// Returns the RTP packet inside it, decrypted in place, if it is audio of this call. It may be one of padding
-    /// alone, which counts as received and has nothing to play.
+    /// Returns the media inside it, decrypted in place: RTP if it is audio of this call, RTCP of any source.
     pub fn handle_datagram<'a>(
         &mut self,
         now: Instant,
         source: SocketAddr,
         destination: SocketAddr,
         datagram: &'a mut [u8],
-    ) -> Option<&'a [u8]> {
-        let packet = self.session.handle_datagram(now, source, destination, datagram);
+    ) -> Option<Received<'a>> {
+        let received = self.session.handle_datagram(now, source, destination, datagram);
         self.take_path_events();
-        let packet = packet?;
+        let received = received?;
         let counters = self.session.counters_mut();
-        if self.incoming.is_some_and(|format| carries(format, packet)) {
-            counters.rtp_in += 1;
-            Some(packet)
-        } else {
-            counters.other_source += 1;
-            None
+        match received {
+            Received::Rtp(packet) if self.incoming.is_some_and(|format| carries(format, packet)) => {
+                counters.rtp_in += 1;
+                Some(received)
+            }
+            Received::Rtp(_) => {
+                counters.other_source += 1;
+                None
+            }
+            Received::Rtcp(_) => Some(received),
         }
     }
 
@@ -208,6 +212,12 @@ impl Call {
     /// between. `None` while there is no path or no key: the packet is dropped.
     pub fn protect(&mut self, _now: Instant, rtp: &mut Vec<u8>) -> Option<(SocketAddr, SocketAddr)> {
         self.session.protect(rtp)
+    }
+
+    /// Protects RTCP packets that stand behind each other (RFC 3550 section 6.1), in place, and appends index and tag;
+    /// the local and the remote address to send them between. `None` while there is no path or no key.
+    pub fn protect_rtcp(&mut self, _now: Instant, rtcp: &mut Vec<u8>) -> Option<(SocketAddr, SocketAddr)> {
+        self.session.protect_rtcp(rtcp)
     }
 
     /// Whether a datagram that came to a socket of several calls belongs to this one: a check by its credentials,

@@ -7,8 +7,10 @@ pub struct Counters {
     pub rtp_in: u64,
     /// Audio packets that were protected.
     pub rtp_out: u64,
-    /// Authentic RTCP packets.
+    /// Datagrams of authentic RTCP that were handed on.
     pub rtcp_in: u64,
+    /// Datagrams of RTCP that were protected.
+    pub rtcp_out: u64,
     /// Media whose tag did not fit.
     pub forged: u64,
     /// Media that came twice or far too late.

@@ -1,5 +1,15 @@
 //! What a datagram on the shared five-tuple is, by its first bytes (RFC 7983 section 7, RFC 5761 section 4).
 
+/// Media of the peer, authentic and decrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received<'a> {
+    /// An RTP packet. It may be one of padding alone, which counts as received and has nothing to play.
+    Rtp(&'a [u8]),
+    /// One or more RTCP packets behind each other (RFC 3550 section 6.1), of whichever of the peer's sources. Only the
+    /// header of the first is known to be whole.
+    Rtcp(&'a [u8]),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Stun,

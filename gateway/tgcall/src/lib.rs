@@ -24,6 +24,7 @@ mod version;
 
 pub use call::{Call, CallError, Event, Failure, Parameters};
 pub use counters::Counters;
+pub use demux::Received;
 pub use key::SharedKey;
 pub use liveness::FAIL_AFTER;
 pub use negotiation::AudioFormat;

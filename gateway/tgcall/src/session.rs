@@ -17,7 +17,7 @@ use is::{Candidate, IceAgent, IceAgentEvent, IceConnectionState, IceCreds, Proto
 use self::agent::agent;
 pub use self::certificate::{Certificate, CertificateError};
 use crate::counters::Counters;
-use crate::demux::Kind;
+use crate::demux::{Kind, Received};
 use crate::liveness::{FAIL_AFTER, Liveness};
 use crate::negotiation::{DtlsRole, RemoteSetup};
 use crate::srtp::{self, OpenError, Profile};
@@ -194,14 +194,14 @@ impl Session {
         self.drive(now);
     }
 
-    /// Takes a datagram; the RTP packet inside it, of whatever source, if it was authentic media.
+    /// Takes a datagram; the media inside it, of whatever source, if it was authentic.
     pub(crate) fn handle_datagram<'a>(
         &mut self,
         now: Instant,
         source: SocketAddr,
         destination: SocketAddr,
         datagram: &'a mut [u8],
-    ) -> Option<&'a [u8]> {
+    ) -> Option<Received<'a>> {
         if self.is_over() {
             return None;
         }
@@ -210,8 +210,8 @@ impl Session {
             Kind::Stun => self.handle_stun(now, path, datagram),
             Kind::Dtls => self.handle_dtls(now, path, datagram),
             Kind::Rtp | Kind::Rtcp if !self.is_valid(path) => self.counters.stray += 1,
-            Kind::Rtp => return self.handle_rtp(now, path, datagram),
-            Kind::Rtcp => self.handle_rtcp(now, path, datagram),
+            Kind::Rtp => return self.handle_rtp(now, path, datagram).map(Received::Rtp),
+            Kind::Rtcp => return self.handle_rtcp(now, path, datagram).map(Received::Rtcp),
             Kind::Other => self.counters.malformed += 1,
         }
         None
@@ -256,6 +256,23 @@ impl Session {
             Err(error) => {
                 self.counters.unprotected += 1;
                 tracing::debug!(%error, "outgoing packet dropped");
+                None
+            }
+        }
+    }
+
+    /// Protects RTCP packets in place; the addresses they go from and to.
+    pub(crate) fn protect_rtcp(&mut self, rtcp: &mut Vec<u8>) -> Option<(SocketAddr, SocketAddr)> {
+        let path = self.nominated.filter(|_| !self.is_over())?;
+        let (sender, _) = self.srtp.as_mut()?;
+        match sender.protect_rtcp(rtcp) {
+            Ok(()) => {
+                self.counters.rtcp_out += 1;
+                Some((path.local, path.remote))
+            }
+            Err(error) => {
+                self.counters.unprotected += 1;
+                tracing::debug!(%error, "outgoing control packet dropped");
                 None
             }
         }
@@ -357,18 +374,22 @@ impl Session {
         }
     }
 
-    fn handle_rtcp(&mut self, now: Instant, path: Path, datagram: &mut [u8]) {
+    fn handle_rtcp<'a>(&mut self, now: Instant, path: Path, datagram: &'a mut [u8]) -> Option<&'a [u8]> {
         let Some((_, receiver)) = &mut self.srtp else {
             self.counters.early += 1;
-            return;
+            return None;
         };
         match receiver.open_rtcp(datagram) {
-            Ok(_) => {
+            Ok(packets) => {
                 self.counters.rtcp_in += 1;
                 self.hear(now, path);
                 self.settle(now);
+                Some(packets)
             }
-            Err(error) => self.count_unopened(error),
+            Err(error) => {
+                self.count_unopened(error);
+                None
+            }
         }
     }
 

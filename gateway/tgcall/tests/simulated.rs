@@ -169,6 +169,35 @@ fn forged_datagrams_change_nothing() {
 }
 
 #[test]
+fn control_packets_pass_both_ways_with_every_byte() {
+    // A receiver report, a description and a goodbye behind each other; then an extended report alone.
+    let compound = hex::decode(concat!(
+        "81c9000700001111000022220000000000000123000000000000000000000000",
+        "81ca00020000111101016100",
+        "81cb000100001111"
+    ))
+    .unwrap();
+    let single = hex::decode("80cf000400001111050000020000000000000000").unwrap();
+    for version in [Version::V13, Version::V9] {
+        let mut world = World::new(version, 35, Conditions::LAN);
+        assert!(!world.send_control(CALLER, compound.clone()), "no way and no keys yet");
+        world.run(Duration::from_secs(1));
+        for end in [CALLER, CALLEE] {
+            assert!(world.send_control(end, compound.clone()));
+            assert!(world.send_control(end, single.clone()));
+            assert!(!world.send_control(end, vec![0x80; 3]), "no control packet");
+        }
+        world.run(Duration::from_secs(1));
+        for end in [CALLER, CALLEE] {
+            assert_eq!(world.received_control(end), [compound.clone(), single.clone()]);
+            let counters = world.call(end).counters();
+            assert_eq!((counters.rtcp_in, counters.rtcp_out, counters.unprotected), (2, 2, 1));
+        }
+        world.assert_nothing_refused();
+    }
+}
+
+#[test]
 fn closing_is_seen_by_the_other_end_at_once() {
     for closer in [CALLER, CALLEE] {
         let mut world = World::new(Version::V13, 11, Conditions::LAN);

@@ -80,7 +80,8 @@ impl Media {
     }
 
     fn datagram(&mut self, source: SocketAddr, datagram: &mut [u8]) {
-        let Some(packet) = self.engine.handle_datagram(now(), source, self.local, datagram) else { return };
+        let received = self.engine.handle_datagram(now(), source, self.local, datagram);
+        let Some(tgcall::Received::Rtp(packet)) = received else { return };
         let Ok(packet) = rtp::Packet::read(packet) else { return };
         let Some(duration) = opus::duration(packet.payload) else { return };
         self.heard.received(self.call, duration, packet.payload);

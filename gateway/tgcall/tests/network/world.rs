@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use tgcall::signaling::{CustomParameters, Message, Signaling};
-use tgcall::{Call, Certificate, Event, Parameters, SharedKey, Version};
+use tgcall::{Call, Certificate, Event, Parameters, Received, SharedKey, Version};
 
 use super::random::Random;
 
@@ -65,6 +65,7 @@ struct End {
     sent: usize,
     wake_ups: usize,
     received: Vec<u16>,
+    control: Vec<Vec<u8>>,
     events: Vec<(Duration, Event)>,
 }
 
@@ -136,6 +137,7 @@ impl World {
                 sent: 0,
                 wake_ups: 0,
                 received: Vec::new(),
+                control: Vec::new(),
                 events: Vec::new(),
             }
         };
@@ -196,6 +198,20 @@ impl World {
             self.ends[to].call.handle_datagram(now, source, destination, &mut junk);
             self.drain(to);
         }
+    }
+
+    /// Sends RTCP, if there is a way.
+    pub fn send_control(&mut self, end: usize, mut rtcp: Vec<u8>) -> bool {
+        let now = self.instant();
+        let way = self.ends[end].call.protect_rtcp(now, &mut rtcp);
+        if let Some((source, destination)) = way {
+            self.send(end, source, destination, rtcp);
+        }
+        way.is_some()
+    }
+
+    pub fn received_control(&self, end: usize) -> &[Vec<u8>] {
+        &self.ends[end].control
     }
 
     pub fn close(&mut self, end: usize) {
@@ -335,10 +351,14 @@ impl World {
                     self.checks.push(contents.clone());
                 }
                 let end = &mut self.ends[to];
-                if let Some(packet) = end.call.handle_datagram(now, source, destination, &mut contents) {
-                    let sequence = u16::from_be_bytes([packet[2], packet[3]]);
-                    assert_eq!(packet[12..], payload(1 - to, sequence), "what was said is what is heard");
-                    end.received.push(sequence);
+                match end.call.handle_datagram(now, source, destination, &mut contents) {
+                    Some(Received::Rtp(packet)) => {
+                        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+                        assert_eq!(packet[12..], payload(1 - to, sequence), "what was said is what is heard");
+                        end.received.push(sequence);
+                    }
+                    Some(Received::Rtcp(packets)) => end.control.push(packets.to_vec()),
+                    None => {}
                 }
             }
         }
