@@ -169,6 +169,23 @@ fn forged_datagrams_change_nothing() {
 }
 
 #[test]
+fn later_versions_need_no_sctp_around_their_signaling() {
+    for version in [Version::V12, Version::V13] {
+        let conditions =
+            Conditions { signaling_duplicates: 0.5, signaling_delay: ms(100)..ms(101), ..Conditions::LAN };
+        let mut world = World::with_custom(version, 31, conditions, r#"{"network_signaling_nosctp":true}"#);
+        world.run(Duration::from_secs(5));
+        for end in [CALLER, CALLEE] {
+            // Setup there, setup and candidates back; nothing shakes hands first.
+            assert!(world.connected_after(end).unwrap() < ms(300), "{version}");
+            assert!(world.sent(end) > 200, "{version}: {} of end {end}", world.sent(end));
+            assert_eq!(world.received(1 - end), world.sent(end));
+        }
+        world.assert_nothing_refused();
+    }
+}
+
+#[test]
 fn control_packets_pass_both_ways_with_every_byte() {
     // A receiver report, a description and a goodbye behind each other; then an extended report alone.
     let compound = hex::decode(concat!(

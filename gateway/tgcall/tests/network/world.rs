@@ -127,8 +127,21 @@ impl World {
         conditions: Conditions,
         addresses: [&[&str]; 2],
     ) -> Self {
+        Self::with_parameters(seed, conditions, |at| parameters(version, at == 0, seed, addresses[at]))
+    }
+
+    /// `custom` is what the server made of `phoneCall.custom_parameters`.
+    pub fn with_custom(version: Version, seed: u64, conditions: Conditions, custom: &str) -> Self {
+        Self::with_parameters(seed, conditions, |at| {
+            let address = ["10.0.0.1:4000", "10.0.0.2:5000"][at];
+            let parameters = parameters(version, at == 0, seed, &[address]);
+            Parameters { custom_parameters: Some(custom.to_owned()), ..parameters }
+        })
+    }
+
+    fn with_parameters(seed: u64, conditions: Conditions, parameters: impl Fn(usize) -> Parameters) -> Self {
         let end = |at: usize| {
-            let parameters = parameters(version, at == 0, seed, addresses[at]);
+            let parameters = parameters(at);
             End {
                 addresses: parameters.local_addresses.clone(),
                 call: Call::new(start(), parameters).unwrap(),
