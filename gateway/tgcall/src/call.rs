@@ -8,6 +8,7 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use crate::counters::Counters;
+use crate::data_channel::DataChannel;
 use crate::demux::Received;
 use crate::key::SharedKey;
 use crate::negotiation::{Action, AudioFormat, LocalSetup, Negotiation, NegotiationError};
@@ -70,7 +71,7 @@ pub enum Event {
     Failed(Failure),
     /// The peer takes our audio in this form; [`Call::outgoing`] has it from now on.
     OutgoingFormat(AudioFormat),
-    /// The peer switched its microphone off (true) or on.
+    /// The peer switched its microphone off (true) or on; on is where a call begins.
     RemoteMuted(bool),
     /// The peer closed its media path. Its `phoneCallDiscarded` is to follow.
     Closed,
@@ -83,9 +84,11 @@ pub struct Call {
     signaling: Signaling,
     negotiation: Negotiation,
     session: Session,
+    channel: DataChannel,
     outgoing: Option<AudioFormat>,
     incoming: Option<AudioFormat>,
     was_connected: bool,
+    remote_muted: bool,
     events: VecDeque<Event>,
 }
 
@@ -131,9 +134,11 @@ impl Call {
             signaling: Signaling::new(version, &key, is_caller, &custom, now),
             negotiation,
             session,
+            channel: DataChannel::new(now, is_caller),
             outgoing: None,
             incoming: None,
             was_connected: false,
+            remote_muted: false,
             events: VecDeque::new(),
         };
         call.drive(now);
@@ -157,7 +162,10 @@ impl Call {
         datagram: &'a mut [u8],
     ) -> Option<Received<'a>> {
         let received = self.session.handle_datagram(now, source, destination, datagram);
-        self.take_path_events();
+        let is_news = self.take_path_events(now);
+        if is_news || self.session.has_data() {
+            self.drive(now);
+        }
         let received = received?;
         let counters = self.session.counters_mut();
         match received {
@@ -179,6 +187,9 @@ impl Call {
             self.signaling.handle_timeout(now);
         }
         self.session.handle_timeout(now);
+        if self.channel.poll_timeout().is_some_and(|due| due <= now) {
+            self.channel.handle_timeout(now);
+        }
         self.drive(now);
     }
 
@@ -200,7 +211,8 @@ impl Call {
     /// When [`Call::handle_timeout`] is due; never, once the call is over.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         let session = self.session.poll_timeout()?;
-        Some(self.signaling.poll_timeout().map_or(session, |signaling| signaling.min(session)))
+        let others = [self.signaling.poll_timeout(), self.channel.poll_timeout()];
+        others.into_iter().flatten().chain([session]).min()
     }
 
     /// How to number and mark our audio, once the peer has answered our offer.
@@ -218,6 +230,13 @@ impl Call {
     /// the local and the remote address to send them between. `None` while there is no path or no key.
     pub fn protect_rtcp(&mut self, _now: Instant, rtcp: &mut Vec<u8>) -> Option<(SocketAddr, SocketAddr)> {
         self.session.protect_rtcp(rtcp)
+    }
+
+    /// Has the peer's application show our microphone as off or on, as soon as it can be told; on is where a call
+    /// begins. Telegram's applications send no RTP while muted, and audio that comes all the same is played.
+    pub fn set_muted(&mut self, now: Instant, is_muted: bool) {
+        self.channel.set_muted(now, is_muted);
+        self.drive(now);
     }
 
     /// Whether a datagram that came to a socket of several calls belongs to this one: a check by its credentials,
@@ -244,15 +263,15 @@ impl Call {
     /// Carries messages and actions between the parts until none has more to say.
     fn drive(&mut self, now: Instant) {
         loop {
+            self.take_path_events(now);
             if let Some(action) = self.negotiation.poll_action() {
                 self.act(now, action);
             } else if let Some(message) = self.signaling.poll_message() {
                 self.negotiation.handle(message);
-            } else {
+            } else if !self.exchange_data(now) {
                 break;
             }
         }
-        self.take_path_events();
         if !self.was_connected
             && let Some(error) = self.signaling.error()
         {
@@ -273,16 +292,43 @@ impl Call {
             }
             Action::Incoming(format) => self.incoming = Some(format),
             Action::IncomingClosed => self.incoming = None,
-            Action::RemoteMuted(muted) => self.events.push_back(Event::RemoteMuted(muted)),
+            Action::RemoteMuted(muted) if muted == self.remote_muted => {}
+            Action::RemoteMuted(muted) => {
+                self.remote_muted = muted;
+                self.events.push_back(Event::RemoteMuted(muted));
+            }
             Action::Fail(error) => self.fail(error.into()),
         }
     }
 
-    fn take_path_events(&mut self) {
+    /// Carries SCTP between the data channel and DTLS; whether there was any.
+    fn exchange_data(&mut self, now: Instant) -> bool {
+        let mut is_news = false;
+        while let Some(packet) = self.session.poll_data() {
+            self.channel.handle_packet(now, &packet);
+            is_news = true;
+        }
+        while let Some(packet) = self.channel.poll_packet() {
+            if !self.session.send_data(now, &packet) {
+                self.channel.close();
+            }
+            is_news = true;
+        }
+        while let Some(message) = self.channel.poll_message() {
+            self.negotiation.handle(message);
+        }
+        is_news
+    }
+
+    /// Takes what happened to the path; whether anything did.
+    fn take_path_events(&mut self, now: Instant) -> bool {
+        let mut is_news = false;
         while let Some(event) = self.session.poll_event() {
+            is_news = true;
             self.events.push_back(match event {
                 PathEvent::Connected => {
                     self.was_connected = true;
+                    self.channel.open(now);
                     Event::Connected
                 }
                 PathEvent::Reconnecting => Event::Reconnecting,
@@ -290,6 +336,7 @@ impl Call {
                 PathEvent::Closed => Event::Closed,
             });
         }
+        is_news
     }
 
     fn fail(&mut self, failure: Failure) {

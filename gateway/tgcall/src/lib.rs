@@ -12,11 +12,13 @@
 
 mod call;
 mod counters;
+mod data_channel;
 mod demux;
 pub mod fingerprint;
 pub mod key;
 mod liveness;
 pub mod negotiation;
+mod sctp;
 mod session;
 pub mod signaling;
 pub mod srtp;

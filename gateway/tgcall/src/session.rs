@@ -24,6 +24,8 @@ use crate::srtp::{self, OpenError, Profile};
 
 /// DTLS datagrams kept until the peer's description is there and a check to their source has passed.
 const MAX_HELD: usize = 16;
+/// Application data kept until it is drained, which happens after every datagram.
+const MAX_DATA: usize = 64;
 /// Remote candidates, and paths known to come from the peer.
 const MAX_PATHS: usize = 64;
 /// A nominated path that is silent for longer than a check takes gives way to one that is not.
@@ -104,6 +106,7 @@ pub(crate) struct Session {
     candidates_taken: usize,
     held: VecDeque<(Path, Vec<u8>)>,
     transmits: VecDeque<Transmit>,
+    data: VecDeque<Vec<u8>>,
     events: VecDeque<PathEvent>,
     counters: Counters,
 }
@@ -134,6 +137,7 @@ impl Session {
             candidates_taken: 0,
             held: VecDeque::new(),
             transmits: VecDeque::new(),
+            data: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
         };
@@ -276,6 +280,23 @@ impl Session {
                 None
             }
         }
+    }
+
+    /// Sends application data in DTLS; whether there is still a DTLS to send it in.
+    pub(crate) fn send_data(&mut self, now: Instant, data: &[u8]) -> bool {
+        if self.srtp.is_some() {
+            self.with_dtls(now, |dtls| dtls.send_application_data(data).map(drop));
+        }
+        self.handshake.is_some()
+    }
+
+    /// The next application data of the peer.
+    pub(crate) fn poll_data(&mut self) -> Option<Vec<u8>> {
+        self.data.pop_front()
+    }
+
+    pub(crate) fn has_data(&self) -> bool {
+        !self.data.is_empty()
     }
 
     /// Tells whether a datagram on a shared socket belongs to this session.
@@ -535,8 +556,10 @@ impl Session {
                         Err(error) => self.fail(PathFailure::Dtls(error.to_string())),
                     }
                 }
-                // Connected comes ahead of the keys, which are what counts. Data is the channel of the mute indicator.
-                Output::Connected | Output::ApplicationData(_) => {}
+                // Connected comes ahead of the keys, which are what counts.
+                Output::Connected => {}
+                Output::ApplicationData(_) if self.data.len() == MAX_DATA => {}
+                Output::ApplicationData(packet) => self.data.push_back(packet.to_vec()),
                 Output::CloseNotify => {
                     self.events.push_back(PathEvent::Closed);
                     self.liveness.end();

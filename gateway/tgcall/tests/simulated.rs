@@ -186,6 +186,80 @@ fn later_versions_need_no_sctp_around_their_signaling() {
 }
 
 #[test]
+fn both_ends_hear_at_once_that_the_other_is_muted() {
+    for version in Version::OURS {
+        let mut world = World::new(version, 32, Conditions::LAN);
+        world.run(Duration::from_secs(2));
+        for end in [CALLER, CALLEE] {
+            for muted in [true, false, true] {
+                let at = world.elapsed();
+                world.set_muted(end, muted);
+                world.run(ms(500));
+                let heard = world.last(1 - end, |event| *event == Event::RemoteMuted(muted)).unwrap();
+                assert!(heard >= at && heard - at < ms(5), "{version}: {:?}", heard.checked_sub(at));
+            }
+        }
+        for end in [CALLER, CALLEE] {
+            let muted = [true, false, true].map(Event::RemoteMuted);
+            assert_eq!(world.events(end), [&[Event::Connected], &muted[..]].concat());
+            assert_eq!(world.received(1 - end), world.sent(end));
+        }
+        world.assert_nothing_refused();
+    }
+}
+
+#[test]
+fn who_is_muted_before_the_call_connects_is_known_as_such_once_it_has() {
+    for end in [CALLER, CALLEE] {
+        let mut world = World::new(Version::V13, 33, Conditions::LAN);
+        world.set_muted(end, true);
+        world.run(Duration::from_secs(2));
+        let connected = world.connected_after(1 - end).unwrap();
+        let heard = world.when(1 - end, |event| *event == Event::RemoteMuted(true)).unwrap();
+        assert!(heard - connected < ms(10), "{:?}", heard - connected);
+        assert_eq!(world.events(end), [Event::Connected]);
+    }
+}
+
+#[test]
+fn bad_networks_delay_the_word_of_a_mute_and_do_not_lose_it() {
+    for seed in 40..60 {
+        let mut world = World::new(Version::V13, seed, Conditions::BAD);
+        world.run(FAIL_AFTER);
+        for end in [CALLER, CALLEE] {
+            world.set_muted(end, true);
+        }
+        world.run(Duration::from_secs(15));
+        for end in [CALLER, CALLEE] {
+            assert_eq!(world.last_muted(end), Some(true), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn audio_goes_on_where_the_data_channel_never_opens() {
+    let mut world = World::new(Version::V13, 34, Conditions::LAN);
+    while !(world.call(CALLER).is_connected() && world.call(CALLEE).is_connected()) {
+        world.run(Duration::from_micros(100));
+    }
+    world.without_dtls = true;
+    world.set_muted(CALLEE, true);
+    world.run(Duration::from_secs(180));
+    for end in [CALLER, CALLEE] {
+        assert_eq!(world.last_muted(end), None);
+        assert!(world.call(end).is_connected());
+    }
+    world.hush();
+    let before = [CALLER, CALLEE].map(|end| world.wake_ups(end));
+    world.run(Duration::from_secs(60));
+    for end in [CALLER, CALLEE] {
+        assert!(world.wake_ups(end) - before[end] <= 60, "the channel is given up");
+        assert!(world.sent(end) >= 9_000);
+        assert_eq!(world.received(1 - end), world.sent(end));
+    }
+}
+
+#[test]
 fn control_packets_pass_both_ways_with_every_byte() {
     // A receiver report, a description and a goodbye behind each other; then an extended report alone.
     let compound = hex::decode(concat!(

@@ -58,7 +58,10 @@ impl Media {
                 biased;
                 word = words.recv() => match word {
                     Some(ToMedia::Signaling(data)) => self.engine.handle_signaling(now(), &data),
-                    Some(ToMedia::Mute(muted)) => self.player.mute(muted),
+                    Some(ToMedia::Mute(muted)) => {
+                        self.player.mute(muted);
+                        self.engine.set_muted(now(), muted);
+                    }
                     Some(ToMedia::Close) => {
                         self.engine.close(now());
                         self.drain().await.ok();

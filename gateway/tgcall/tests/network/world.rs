@@ -91,6 +91,8 @@ pub struct World {
     /// A stranger throws in strangers' datagrams and damaged copies.
     pub forge: bool,
     pub unreachable: Vec<SocketAddr>,
+    /// Neither end's DTLS records arrive any more.
+    pub without_dtls: bool,
     ends: [End; 2],
     now: Duration,
     random: Random,
@@ -159,6 +161,7 @@ impl World {
             deaf: None,
             forge: false,
             unreachable: Vec::new(),
+            without_dtls: false,
             ends: [end(0), end(1)],
             now: Duration::ZERO,
             random: Random::new(seed),
@@ -211,6 +214,12 @@ impl World {
             self.ends[to].call.handle_datagram(now, source, destination, &mut junk);
             self.drain(to);
         }
+    }
+
+    pub fn set_muted(&mut self, end: usize, muted: bool) {
+        let now = self.instant();
+        self.ends[end].call.set_muted(now, muted);
+        self.drain(end);
     }
 
     /// Sends RTCP, if there is a way.
@@ -286,6 +295,18 @@ impl World {
 
     pub fn last(&self, end: usize, is: impl Fn(&Event) -> bool) -> Option<Duration> {
         self.ends[end].events.iter().rev().find(|(_, event)| is(event)).map(|(at, _)| *at)
+    }
+
+    /// The latest word of the other end's microphone.
+    pub fn last_muted(&self, end: usize) -> Option<bool> {
+        self.ends[end].events.iter().rev().find_map(|(_, event)| match event {
+            Event::RemoteMuted(muted) => Some(*muted),
+            Event::Connected
+            | Event::Reconnecting
+            | Event::Failed(_)
+            | Event::OutgoingFormat(_)
+            | Event::Closed => None,
+        })
     }
 
     pub fn connected_after(&self, end: usize) -> Option<Duration> {
@@ -408,6 +429,9 @@ impl World {
             } else if destination == outside {
                 destination = inside;
             }
+        }
+        if self.without_dtls && (20..64).contains(&contents[0]) {
+            return;
         }
         if self.unreachable.contains(&source) || self.unreachable.contains(&destination) {
             return;
