@@ -2,8 +2,9 @@
 
 Arguments: JSON object {"socket", "key" (hex), "is_caller", "version", "tone_hz", "tone_ms", "wanted_hz"}.
 Signaling goes over the Unix stream socket: a length of four bytes, big-endian, then the packet.
-Commands:  {"do": "heard"} {"do": "quit"}
-Events, one JSON object a line on standard output: started, state (name), heard (tone_share, received_ms, wanted_hz).
+Commands:  {"do": "heard"} {"do": "mute"} {"do": "unmute"} {"do": "quit"}
+Events, one JSON object a line on standard output: started, state (name), heard (tone_share, received_ms, wanted_hz),
+source (device, state): what the other end said of its microphone and camera.
 """
 import asyncio
 import json
@@ -24,6 +25,10 @@ options = json.loads(sys.argv[1])
 
 def say(event, **fields):
     print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def name(value):
+    return str(value).rsplit(".", 1)[-1]
 
 
 def tone_file():
@@ -72,7 +77,9 @@ async def main():
     # Callbacks come on threads of the engine.
     engine.on_signaling_data(lambda _, data: loop.call_soon_threadsafe(send, bytes(data)))
     engine.on_connection_change(lambda _, info: loop.call_soon_threadsafe(
-        lambda name: say("state", name=name), str(info.state).rsplit(".", 1)[-1]))
+        lambda state: say("state", name=state), name(info.state)))
+    engine.on_remote_source_change(lambda _, source: loop.call_soon_threadsafe(
+        lambda device, state: say("source", device=device, state=state), name(source.device), name(source.state)))
     engine.on_frames(lambda _, mode, device, new: frames.extend(bytes(frame.data) for frame in new))
 
     await engine.create_p2p_call(PEER)
@@ -95,6 +102,10 @@ async def main():
         if command["do"] == "heard":
             share, received_ms = heard(list(frames))
             say("heard", tone_share=share, received_ms=received_ms)
+        elif command["do"] == "mute":
+            await engine.mute(PEER)
+        elif command["do"] == "unmute":
+            await engine.unmute(PEER)
         elif command["do"] == "quit":
             break
     receiving.cancel()

@@ -1,4 +1,5 @@
-//! The call protocol against ntgcalls, which has nothing of ours: each version, both roles, tones both ways at once.
+//! The call protocol against ntgcalls, which has nothing of ours: each version, both roles, tones both ways at once,
+//! and microphones that go off and on.
 //!
 //! Signaling goes over a Unix socket instead of Telegram, the key is given to both. ntgcalls wants an interface that
 //! is not loopback and gets a network namespace of its own.
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use tgcall::{Call, Certificate, Event, Parameters, Received, SharedKey, Version};
 use tgtrunk_tests::netns::Namespace;
 use tgtrunk_tests::tone::{Generator, Meter};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UdpSocket, UnixListener};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -85,6 +86,55 @@ async fn calls_to_and_from_ntgcalls_in_version_9_survive_the_loss_of_a_fifth_of_
     assert_comes_about(run(Version::V9, Role::Caller, 0.2).await);
 }
 
+#[tokio::test]
+async fn ntgcalls_as_caller_tells_and_hears_who_is_muted_in_version_13() {
+    mute_each_other(Version::V13, Role::Callee).await;
+}
+
+#[tokio::test]
+async fn ntgcalls_as_caller_tells_and_hears_who_is_muted_in_version_9() {
+    mute_each_other(Version::V9, Role::Callee).await;
+}
+
+#[tokio::test]
+async fn ntgcalls_as_callee_tells_and_hears_who_is_muted_in_version_13() {
+    mute_each_other(Version::V13, Role::Caller).await;
+}
+
+#[tokio::test]
+async fn ntgcalls_as_callee_tells_and_hears_who_is_muted_in_version_9() {
+    mute_each_other(Version::V9, Role::Caller).await;
+}
+
+/// First ntgcalls mutes itself and stops sending, then we say that we are muted, and go on sending.
+async fn mute_each_other(version: Version, role: Role) {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let namespace = Namespace::new().unwrap();
+    let mut end = End::start(&namespace, version, role, 0.0, 20_000).await;
+    end.go_on(Duration::from_secs(20), |end| end.sent_ms() == 1_000 && end.heard.packets > 10).await;
+    for muted in [true, false, true, false] {
+        end.peer.say(if muted { "mute" } else { "unmute" }).await;
+        end.go_on(PATIENCE, |end| end.remote_muted.last() == Some(&muted)).await;
+        assert_eq!(end.remote_muted.last(), Some(&muted), "{version}");
+        end.go_on(Duration::from_millis(300), |_| false).await;
+        let before = end.heard.packets;
+        end.go_on(Duration::from_millis(900), |_| false).await;
+        let packets = end.heard.packets - before;
+        assert!(if muted { packets == 0 } else { packets >= 12 }, "{version}: {packets} packets, {muted}");
+    }
+    assert_eq!(end.remote_muted, [true, false, true, false], "{version}: and nothing else");
+    for muted in [true, false, true, false] {
+        end.sources.clear();
+        end.call.set_muted(Instant::now(), muted);
+        let word = if muted { "PAUSED" } else { "ACTIVE" };
+        end.go_on(PATIENCE, |end| !end.sources.is_empty()).await;
+        assert_eq!(end.sources, [("MICROPHONE".to_owned(), word.to_owned())], "{version}");
+    }
+    end.peer.say("quit").await;
+    end.go_on(Duration::from_secs(5), |end| end.is_closed).await;
+    end.peer.gone().await;
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Caller,
@@ -143,7 +193,8 @@ struct Heard {
 /// One call to its end: we play our tone once connected, listen a little longer, then ntgcalls hangs up.
 async fn run(version: Version, role: Role, signaling_loss: f64) -> Outcome {
     let namespace = Namespace::new().unwrap();
-    let mut end = End::start(&namespace, version, role, signaling_loss).await;
+    let tone_ms = if signaling_loss > 0.0 { LONG_TONE_MS } else { TONE_MS };
+    let mut end = End::start(&namespace, version, role, signaling_loss, tone_ms).await;
     end.go_on(Duration::from_secs(40), |end| end.sent_ms() == end.tone_ms).await;
     end.go_on(Duration::from_millis(1_500), |_| false).await;
     let they_heard = end.peer.heard().await;
@@ -186,15 +237,23 @@ struct End {
     heard: Heard,
     first_sequence: Option<u16>,
     connected: Option<Duration>,
+    remote_muted: Vec<bool>,
+    /// Device and state, as ntgcalls reported them of us.
+    sources: Vec<(String, String)>,
     is_closed: bool,
 }
 
 impl End {
-    async fn start(namespace: &Namespace, version: Version, role: Role, signaling_loss: f64) -> Self {
+    async fn start(
+        namespace: &Namespace,
+        version: Version,
+        role: Role,
+        signaling_loss: f64,
+        tone_ms: u64,
+    ) -> Self {
         let socket = UdpSocket::bind((namespace.host_address(), 0)).await.unwrap();
         let local = socket.local_addr().unwrap();
         let key: [u8; 256] = std::array::from_fn(|at| (at * 7 + 3) as u8);
-        let tone_ms = if signaling_loss > 0.0 { LONG_TONE_MS } else { TONE_MS };
         let peer = Peer::start(namespace, version, role, tone_ms, &key).await;
         let mut dice = Dice(2);
         let parameters = Parameters {
@@ -227,6 +286,8 @@ impl End {
             heard: Heard::default(),
             first_sequence: None,
             connected: None,
+            remote_muted: Vec::new(),
+            sources: Vec::new(),
             is_closed: false,
         }
     }
@@ -259,6 +320,12 @@ impl End {
                     Some(_) => {}
                     None => self.peer.signaling = mpsc::channel(1).1,
                 },
+                Some(event) = self.peer.events.recv() => {
+                    if event["event"] == "source" {
+                        let word = |key: &str| event[key].as_str().unwrap().to_owned();
+                        self.sources.push((word("device"), word("state")));
+                    }
+                }
                 _ = self.ticks.tick(), if speaks => self.speak().await,
                 () = sleep_until(due.into()) => self.call.handle_timeout(Instant::now()),
             }
@@ -296,7 +363,8 @@ impl End {
                     self.connected = Some(self.began.elapsed());
                     self.ticks.reset();
                 }
-                Event::OutgoingFormat(_) | Event::RemoteMuted(_) => {}
+                Event::OutgoingFormat(_) => {}
+                Event::RemoteMuted(muted) => self.remote_muted.push(muted),
                 Event::Closed => self.is_closed = true,
                 Event::Failed(_) | Event::Reconnecting => {
                     panic!("{event:?} after {:?}", self.began.elapsed())
@@ -335,7 +403,7 @@ fn payload(packet: &[u8]) -> Option<&[u8]> {
 struct Peer {
     child: Child,
     commands: ChildStdin,
-    events: Lines<BufReader<ChildStdout>>,
+    events: mpsc::Receiver<Value>,
     signaling: mpsc::Receiver<Vec<u8>>,
     writer: OwnedWriteHalf,
     _folder: TempDir,
@@ -366,7 +434,8 @@ impl Peer {
         command.arg(script).arg(options.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = Command::from(command).kill_on_drop(true).spawn().unwrap();
         let commands = child.stdin.take().unwrap();
-        let events = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, events) = mpsc::channel(64);
+        tokio::spawn(read_events(child.stdout.take().unwrap(), sender));
         let (stream, _) =
             timeout(Duration::from_secs(30), listener.accept()).await.expect("ntgcalls starts").unwrap();
         let (reader, writer) = stream.into_split();
@@ -385,8 +454,8 @@ impl Peer {
     async fn heard(&mut self) -> Value {
         self.say("heard").await;
         loop {
-            let line = timeout(Duration::from_secs(20), self.events.next_line()).await.expect("an answer");
-            let event: Value = serde_json::from_str(&line.unwrap().expect("the peer is there")).unwrap();
+            let event = timeout(Duration::from_secs(20), self.events.recv()).await.expect("an answer");
+            let event = event.expect("the peer is there");
             if event["event"] == "heard" {
                 return event;
             }
@@ -401,6 +470,15 @@ impl Peer {
         let status =
             timeout(Duration::from_secs(5), self.child.wait()).await.expect("ntgcalls ends").unwrap();
         assert!(status.success(), "{status}");
+    }
+}
+
+async fn read_events(output: ChildStdout, events: mpsc::Sender<Value>) {
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if events.send(serde_json::from_str(&line).unwrap()).await.is_err() {
+            return;
+        }
     }
 }
 
