@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tgcall::{Call, Certificate, Event, Parameters, Received, SharedKey, Version};
+use tgcall::{Call, Certificate, Event, Parameters, Received, Route, SharedKey, Version};
 use tgtrunk_tests::netns::Namespace;
 use tgtrunk_tests::tone::{Generator, Meter};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -261,6 +261,8 @@ impl End {
             is_caller: role == Role::Caller,
             version,
             p2p_allowed: true,
+            servers: Vec::new(),
+            only_streams: false,
             custom_parameters: None,
             local_addresses: vec![local],
             certificate: Arc::clone(&CERTIFICATE),
@@ -349,11 +351,16 @@ impl End {
         let Some(format) = self.call.outgoing() else { return };
         let mut packet = rtp(format, self.sent as u16, &self.generator.packet().unwrap());
         let plain_len = packet.len();
-        let (from, to) = self.call.protect(Instant::now(), &mut packet).expect("connected");
-        assert_eq!(from, self.local);
+        let route = self.call.protect(Instant::now(), &mut packet).expect("connected");
         self.overhead_bytes = packet.len() - plain_len;
-        self.socket.send_to(&packet, to).await.unwrap();
+        self.send(route, &packet).await;
         self.sent += 1;
+    }
+
+    async fn send(&self, route: Route, packet: &[u8]) {
+        let Route::Datagram { source, destination } = route else { panic!("no stream was opened") };
+        assert_eq!(source, self.local);
+        self.socket.send_to(packet, destination).await.unwrap();
     }
 
     async fn drain(&mut self) {
@@ -372,8 +379,7 @@ impl End {
             }
         }
         while let Some(transmit) = self.call.poll_transmit() {
-            assert_eq!(transmit.source, self.local);
-            self.socket.send_to(&transmit.contents, transmit.destination).await.unwrap();
+            self.send(transmit.route, &transmit.contents).await;
         }
         while let Some(packet) = self.call.poll_signaling() {
             if !self.dice.falls(self.signaling_loss) {

@@ -309,8 +309,8 @@ impl Task {
 
     fn send_to_telegram(&mut self, now: Instant) {
         let Some(media) = &mut self.telegram.media else { return };
-        if let Some((local, remote)) = media.protect(now, &mut self.outgoing) {
-            self.telegram.send(local, remote, &self.outgoing);
+        if let Some(route) = media.protect(now, &mut self.outgoing) {
+            self.telegram.send(route, &self.outgoing);
         }
     }
 

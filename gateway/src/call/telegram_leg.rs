@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
-use tgcall::{Certificate, Version};
+use tgcall::{Certificate, Route, Version};
 use tgtrunk_bridge::Cause;
 use tgtrunk_telegram::{Account, Person, Resolved};
 use tokio::net::UdpSocket;
@@ -417,6 +417,8 @@ impl TelegramLeg {
             is_caller,
             version,
             p2p_allowed: established.p2p_allowed,
+            servers: Vec::new(),
+            only_streams: false,
             custom_parameters: established.custom_parameters.clone(),
             local_addresses: self.sockets.iter().map(|(address, _)| *address).collect(),
             certificate: Arc::clone(&self.shared.certificate),
@@ -429,7 +431,7 @@ impl TelegramLeg {
     pub(crate) fn drain_media(&mut self) {
         let Some(media) = &mut self.media else { return };
         while let Some(transmit) = media.poll_transmit() {
-            send(&self.sockets, transmit.source, transmit.destination, &transmit.contents);
+            send(&self.sockets, transmit.route, &transmit.contents);
         }
         while let Some(packet) = media.poll_signaling() {
             if let Some(Err(error)) = self.signaling.as_ref().map(|pump| pump.try_send(packet)) {
@@ -473,8 +475,8 @@ impl TelegramLeg {
     }
 
     /// Sends one protected RTP packet.
-    pub(crate) fn send(&self, local: SocketAddr, remote: SocketAddr, packet: &[u8]) {
-        send(&self.sockets, local, remote, packet);
+    pub(crate) fn send(&self, route: Route, packet: &[u8]) {
+        send(&self.sockets, route, packet);
     }
 
     fn end(&mut self, cause: Cause) {
@@ -534,9 +536,10 @@ impl TelegramLeg {
     }
 }
 
-fn send(sockets: &[(SocketAddr, UdpSocket)], local: SocketAddr, remote: SocketAddr, packet: &[u8]) {
-    let Some((_, socket)) = sockets.iter().find(|(address, _)| *address == local) else { return };
-    if let Err(error) = net::send(socket, packet, remote) {
+fn send(sockets: &[(SocketAddr, UdpSocket)], route: Route, packet: &[u8]) {
+    let Route::Datagram { source, destination } = route else { return };
+    let Some((_, socket)) = sockets.iter().find(|(address, _)| *address == source) else { return };
+    if let Err(error) = net::send(socket, packet, destination) {
         tracing::trace!(%error, "datagram not sent");
     }
 }

@@ -12,7 +12,9 @@ use crate::data_channel::DataChannel;
 use crate::demux::Received;
 use crate::key::SharedKey;
 use crate::negotiation::{Action, AudioFormat, LocalSetup, Negotiation, NegotiationError};
-use crate::session::{BadAddress, Certificate, PathEvent, PathFailure, Session, Transmit};
+use crate::relay::{Server, has_relay};
+use crate::route::{Route, StreamId, StreamOrder, Transmit};
+use crate::session::{BadAddress, Certificate, PathEvent, PathFailure, PathInfo, Session, Ways};
 use crate::signaling::{CustomParameters, Signaling, SignalingError};
 use crate::version::Version;
 
@@ -24,11 +26,15 @@ pub struct Parameters {
     pub is_caller: bool,
     /// What [`Version::choose`] made of `phoneCall.protocol`.
     pub version: Version,
-    /// `phoneCall.p2p_allowed`: whether the peer may learn our addresses.
+    /// `phoneCall.p2p_allowed`: whether the peer may learn our addresses. If not, media goes through relays alone.
     pub p2p_allowed: bool,
+    /// `phoneCall.connections`.
+    pub servers: Vec<Server>,
+    /// No UDP at all, as behind a proxy: media goes through relays over streams alone.
+    pub only_streams: bool,
     /// `phoneCall.custom_parameters`, JSON.
     pub custom_parameters: Option<String>,
-    /// Addresses of bound sockets, no unspecified ones among them.
+    /// Addresses of bound sockets, the best first, no unspecified ones among them; none are needed with `only_streams`.
     pub local_addresses: Vec<SocketAddr>,
     /// The process's certificate.
     pub certificate: Arc<Certificate>,
@@ -39,8 +45,8 @@ pub struct Parameters {
 /// Why a call cannot begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The peer must not learn our addresses, and no relay was given.
-    #[error("the call may only use relays, and none is known")]
+    /// The peer must not learn our addresses, or there is no UDP, and no relay to use was given.
+    #[error("the call may only use relays, and none that it can use is known")]
     NoRelay,
     #[error("no local address was given")]
     NoAddress,
@@ -99,23 +105,26 @@ impl Call {
     /// [`CallError`] if no path to the peer could ever be found.
     pub fn new(now: Instant, parameters: Parameters) -> Result<Self, CallError> {
         let Parameters { key, is_caller, version, certificate, seed, .. } = parameters;
-        if !parameters.p2p_allowed {
+        let only_streams = parameters.only_streams;
+        if (!parameters.p2p_allowed || only_streams) && !has_relay(&parameters.servers, only_streams) {
             return Err(CallError::NoRelay);
         }
-        if parameters.local_addresses.is_empty() {
+        if parameters.local_addresses.is_empty() && !only_streams {
             return Err(CallError::NoAddress);
         }
         let custom = parameters.custom_parameters.as_deref().map(CustomParameters::parse).unwrap_or_default();
         if custom.media_over_mtproto {
             tracing::warn!("the server wants media over MTProto, which this end does not speak");
         }
-        let session = Session::new(
-            now,
-            is_caller,
-            Arc::clone(&certificate),
-            &parameters.local_addresses,
-            derive(&seed, b"ice"),
-        )?;
+        let ways = Ways {
+            locals: &parameters.local_addresses,
+            servers: &parameters.servers,
+            may_be_direct: parameters.p2p_allowed,
+            only_streams,
+            has_standalone_reflectors: custom.standalone_reflectors,
+        };
+        let secrets = [derive(&seed, b"ice"), derive(&seed, b"relays")];
+        let mut session = Session::new(now, is_caller, Arc::clone(&certificate), &ways, secrets)?;
         let local = LocalSetup {
             ufrag: session.ufrag().to_owned(),
             pwd: session.pwd().to_owned(),
@@ -126,7 +135,7 @@ impl Call {
         let [e0, e1, e2, e3, e4, e5, e6, e7, ..] = derive(&seed, b"exchanges");
         let exchanges = u64::from_be_bytes([e0, e1, e2, e3, e4, e5, e6, e7]);
         let mut negotiation = Negotiation::new(is_caller, ssrc, local, exchanges);
-        for candidate in session.candidates() {
+        while let Some(candidate) = session.poll_candidate() {
             negotiation.add_local_candidate(candidate);
         }
         negotiation.start();
@@ -162,23 +171,61 @@ impl Call {
         datagram: &'a mut [u8],
     ) -> Option<Received<'a>> {
         let received = self.session.handle_datagram(now, source, destination, datagram);
-        let is_news = self.take_path_events(now);
-        if is_news || self.session.has_data() {
-            self.drive(now);
-        }
-        let received = received?;
-        let counters = self.session.counters_mut();
-        match received {
-            Received::Rtp(packet) if self.incoming.is_some_and(|format| carries(format, packet)) => {
-                counters.rtp_in += 1;
-                Some(received)
+        self.after_packets(now);
+        received.filter(|received| self.take(received))
+    }
+
+    /// Takes word that a stream is connected.
+    pub fn handle_stream_opened(&mut self, now: Instant, stream: StreamId) {
+        self.session.handle_stream_opened(now, stream);
+        self.after_packets(now);
+    }
+
+    /// Takes bytes of a stream, as they come; [`Call::poll_stream_media`] is to be drained next.
+    pub fn handle_stream_data(&mut self, _now: Instant, stream: StreamId, bytes: &[u8]) {
+        self.session.handle_stream_data(stream, bytes);
+    }
+
+    /// Takes word that a stream could not be had, or ended. Another one is ordered in time.
+    pub fn handle_stream_closed(&mut self, now: Instant, stream: StreamId) {
+        self.session.handle_stream_closed(now, stream);
+        self.after_packets(now);
+    }
+
+    /// The next packet in what streams brought, like those of [`Call::handle_datagram`].
+    pub fn poll_stream_media(&mut self, now: Instant) -> Option<Received<'_>> {
+        loop {
+            let found = self.session.poll_stream_media(now);
+            self.after_packets(now);
+            let (at, range) = found?;
+            // Borrowed twice, since a loan that may end in a return lasts for the whole loop.
+            let is_audio = match self.session.stream_media(at, range.clone()) {
+                Received::Rtp(packet) => Some(self.incoming.is_some_and(|format| carries(format, packet))),
+                Received::Rtcp(_) => None,
+            };
+            if let Some(is_ours) = is_audio {
+                self.count(is_ours);
             }
-            Received::Rtp(_) => {
-                counters.other_source += 1;
-                None
+            if is_audio.unwrap_or(true) {
+                return Some(self.session.stream_media(at, range));
             }
-            Received::Rtcp(_) => Some(received),
         }
+    }
+
+    /// Takes a socket of another network into use, bound like those of [`Parameters::local_addresses`].
+    ///
+    /// # Errors
+    /// [`BadAddress`] for an address that cannot be a candidate.
+    pub fn add_local_address(&mut self, now: Instant, address: SocketAddr) -> Result<(), BadAddress> {
+        self.session.add_local(now, address)?;
+        self.drive(now);
+        Ok(())
+    }
+
+    /// Gives up a socket whose network is gone; media moves to another way at once if there is one.
+    pub fn remove_local_address(&mut self, now: Instant, address: SocketAddr) {
+        self.session.remove_local(now, address);
+        self.drive(now);
     }
 
     /// Does what is due at `now`.
@@ -193,9 +240,14 @@ impl Call {
         self.drive(now);
     }
 
-    /// The next datagram to send.
+    /// The next packet to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.session.poll_transmit()
+    }
+
+    /// The next stream to open or to close.
+    pub fn poll_stream_order(&mut self) -> Option<StreamOrder> {
+        self.session.poll_stream_order()
     }
 
     /// The next bytes for `phone.sendSignalingData`.
@@ -220,16 +272,21 @@ impl Call {
         self.outgoing
     }
 
-    /// Protects a complete RTP packet in place and appends its tag; the local and the remote address to send it
-    /// between. `None` while there is no path or no key: the packet is dropped.
-    pub fn protect(&mut self, _now: Instant, rtp: &mut Vec<u8>) -> Option<(SocketAddr, SocketAddr)> {
-        self.session.protect(rtp)
+    /// Makes of a complete RTP packet what is to be sent, in place: protected, and wrapped if a relay is to forward it.
+    /// `None` while there is no path or no key: the packet is dropped.
+    pub fn protect(&mut self, now: Instant, rtp: &mut Vec<u8>) -> Option<Route> {
+        self.session.protect(now, rtp)
+    }
+
+    /// The way that media takes, while there is one.
+    pub fn path(&self) -> Option<PathInfo> {
+        self.session.path_info()
     }
 
     /// Protects RTCP packets that stand behind each other (RFC 3550 section 6.1), in place, and appends index and tag;
-    /// the local and the remote address to send them between. `None` while there is no path or no key.
-    pub fn protect_rtcp(&mut self, _now: Instant, rtcp: &mut Vec<u8>) -> Option<(SocketAddr, SocketAddr)> {
-        self.session.protect_rtcp(rtcp)
+    /// wrapped for a relay like [`Call::protect`]. `None` while there is no path or no key.
+    pub fn protect_rtcp(&mut self, now: Instant, rtcp: &mut Vec<u8>) -> Option<Route> {
+        self.session.protect_rtcp(now, rtcp)
     }
 
     /// Has the peer's application show our microphone as off or on, as soon as it can be told; on is where a call
@@ -272,6 +329,7 @@ impl Call {
                 break;
             }
         }
+        self.take_candidates(now);
         if !self.was_connected
             && let Some(error) = self.signaling.error()
         {
@@ -279,6 +337,43 @@ impl Call {
             self.fail(failure);
         }
         self.check_invariants();
+    }
+
+    /// What a packet may have brought besides itself.
+    fn after_packets(&mut self, now: Instant) {
+        if self.take_path_events(now) || self.session.has_data() {
+            self.drive(now);
+        } else {
+            self.take_candidates(now);
+        }
+    }
+
+    /// Tells the peer of our candidates as they become known.
+    fn take_candidates(&mut self, now: Instant) {
+        while let Some(candidate) = self.session.poll_candidate() {
+            self.negotiation.add_local_candidate(candidate);
+            while let Some(action) = self.negotiation.poll_action() {
+                self.act(now, action);
+            }
+        }
+    }
+
+    /// Whether an authentic packet is for our shell: reports, and audio that was offered to us.
+    fn take(&mut self, received: &Received<'_>) -> bool {
+        match received {
+            Received::Rtp(packet) => {
+                let is_ours = self.incoming.is_some_and(|format| carries(format, packet));
+                self.count(is_ours);
+                is_ours
+            }
+            Received::Rtcp(_) => true,
+        }
+    }
+
+    fn count(&mut self, is_ours: bool) {
+        let counters = self.session.counters_mut();
+        counters.rtp_in += u64::from(is_ours);
+        counters.other_source += u64::from(!is_ours);
     }
 
     fn act(&mut self, now: Instant, action: Action) {

@@ -18,6 +18,8 @@ pub mod fingerprint;
 pub mod key;
 mod liveness;
 pub mod negotiation;
+mod relay;
+mod route;
 mod sctp;
 mod session;
 pub mod signaling;
@@ -30,5 +32,9 @@ pub use demux::Received;
 pub use key::SharedKey;
 pub use liveness::FAIL_AFTER;
 pub use negotiation::AudioFormat;
-pub use session::{BadAddress, Certificate, CertificateError, PathFailure, Transmit};
+pub use relay::Server;
+pub use route::{Route, StreamId, StreamOrder, Transmit};
+pub use session::{
+    BadAddress, Certificate, CertificateError, PathFailure, PathInfo, PathKind, PathTransport,
+};
 pub use version::{Framing, MAX_LAYER, MIN_LAYER, Version};

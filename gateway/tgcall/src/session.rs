@@ -1,44 +1,38 @@
-//! The media path of one call: ICE (RFC 8445), DTLS 1.2 (RFC 6347) and the SRTP keys that come of it (RFC 5764),
-//! all on one five-tuple. The only place that knows the crates `is` and `dimpl`.
+//! The media path of one call: ICE (RFC 8445), DTLS 1.2 (RFC 6347) and the SRTP keys that come of it (RFC 5764), all on
+//! one path, which may lead through a relay. The only place that knows the crates `is` and `dimpl`.
 
 mod agent;
+mod agents;
 mod certificate;
+mod network;
+mod path;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dimpl::certificate::calculate_fingerprint;
 use dimpl::{Dtls, Output, SrtpProfile};
-use is::stun::{StunMessage, StunPacket};
-use is::{Candidate, IceAgent, IceAgentEvent, IceConnectionState, IceCreds, Protocol};
+use is::IceCreds;
 
-use self::agent::agent;
 pub use self::certificate::{Certificate, CertificateError};
+use self::network::{Came, Check, Network};
+use self::path::{Heard, Path};
+pub use self::path::{PathInfo, PathKind, PathTransport};
 use crate::counters::Counters;
 use crate::demux::{Kind, Received};
 use crate::liveness::{FAIL_AFTER, Liveness};
 use crate::negotiation::{DtlsRole, RemoteSetup};
+use crate::relay::Server;
+use crate::route::{Route, StreamId, StreamOrder, Transmit};
 use crate::srtp::{self, OpenError, Profile};
 
 /// DTLS datagrams kept until the peer's description is there and a check to their source has passed.
 const MAX_HELD: usize = 16;
 /// Application data kept until it is drained, which happens after every datagram.
 const MAX_DATA: usize = 64;
-/// Remote candidates, and paths known to come from the peer.
-const MAX_PATHS: usize = 64;
-/// A nominated path that is silent for longer than a check takes gives way to one that is not.
-const STALE_AFTER: Duration = Duration::from_secs(4);
-
-/// A datagram to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transmit {
-    /// The local address to send it from.
-    pub source: SocketAddr,
-    pub destination: SocketAddr,
-    pub contents: Vec<u8>,
-}
 
 /// Why a call's media path is gone for good.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,17 +62,15 @@ pub(crate) enum PathEvent {
 #[error("{0} cannot be a local candidate")]
 pub struct BadAddress(pub SocketAddr);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Path {
-    local: SocketAddr,
-    remote: SocketAddr,
-}
-
-/// A path that the peer was heard on: it knew our password.
-struct Known {
-    path: Path,
-    /// Our own check came back on it, so nobody has repeated the peer's words from an address of theirs.
-    is_valid: bool,
+/// The ways that a call may use.
+pub(crate) struct Ways<'a> {
+    /// Bound sockets.
+    pub(crate) locals: &'a [SocketAddr],
+    pub(crate) servers: &'a [Server],
+    /// The peer may learn our addresses.
+    pub(crate) may_be_direct: bool,
+    pub(crate) only_streams: bool,
+    pub(crate) has_standalone_reflectors: bool,
 }
 
 struct Handshake {
@@ -92,51 +84,36 @@ struct Handshake {
 
 pub(crate) struct Session {
     certificate: Arc<Certificate>,
-    agent: IceAgent,
+    network: Network,
     /// `None` before the peer's description, and after an error of an instance whose keys are in use.
     handshake: Option<Handshake>,
     is_described: bool,
     srtp: Option<(srtp::Sender, srtp::Receiver)>,
     liveness: Liveness,
-    nominated: Option<Path>,
-    nominated_heard: Instant,
-    /// Where DTLS goes before a pair is nominated.
-    early: Option<Path>,
-    known: Vec<Known>,
-    candidates_taken: usize,
     held: VecDeque<(Path, Vec<u8>)>,
-    transmits: VecDeque<Transmit>,
     data: VecDeque<Vec<u8>>,
     events: VecDeque<PathEvent>,
     counters: Counters,
 }
 
 impl Session {
-    /// `secret` must be unpredictable: ICE credentials are made of it.
+    /// `secrets` must be unpredictable: ICE credentials are made of the first, what servers see of the second.
     pub(crate) fn new(
         now: Instant,
         is_caller: bool,
         certificate: Arc<Certificate>,
-        local_addresses: &[SocketAddr],
-        secret: [u8; 32],
+        ways: &Ways<'_>,
+        secrets: [[u8; 32]; 2],
     ) -> Result<Self, BadAddress> {
-        let mut agent = agent(is_caller, secret, local_addresses)?;
-        // An agent names no deadline before its first.
-        agent.handle_timeout(now);
+        let network = Network::new(now, is_caller, ways, secrets)?;
         let mut session = Session {
             certificate,
-            agent,
+            network,
             handshake: None,
             is_described: false,
             srtp: None,
             liveness: Liveness::new(now),
-            nominated: None,
-            nominated_heard: now,
-            early: None,
-            known: Vec::new(),
-            candidates_taken: 0,
             held: VecDeque::new(),
-            transmits: VecDeque::new(),
             data: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -146,16 +123,35 @@ impl Session {
     }
 
     pub(crate) fn ufrag(&self) -> &str {
-        &self.agent.local_credentials().ufrag
+        &self.network.credentials().ufrag
     }
 
     pub(crate) fn pwd(&self) -> &str {
-        &self.agent.local_credentials().pass
+        &self.network.credentials().pass
     }
 
-    /// Our candidates as signaling carries them.
-    pub(crate) fn candidates(&self) -> Vec<String> {
-        self.agent.local_candidates().map(|candidate| candidate.to_sdp_string()).collect()
+    /// The next of our candidates for signaling.
+    pub(crate) fn poll_candidate(&mut self) -> Option<String> {
+        self.network.poll_candidate()
+    }
+
+    /// Takes a socket of another network into use.
+    pub(crate) fn add_local(&mut self, now: Instant, address: SocketAddr) -> Result<(), BadAddress> {
+        if self.is_over() {
+            return Ok(());
+        }
+        self.network.add_local(now, address)?;
+        self.drive(now);
+        Ok(())
+    }
+
+    /// Gives up a socket whose network is gone.
+    pub(crate) fn remove_local(&mut self, now: Instant, address: SocketAddr) {
+        if self.is_over() {
+            return;
+        }
+        self.network.remove_local(now, address);
+        self.drive(now);
     }
 
     /// Takes the peer's description; a later one changes nothing, since credentials last for the whole call.
@@ -164,7 +160,7 @@ impl Session {
             return;
         }
         self.is_described = true;
-        self.agent.set_remote_credentials(IceCreds { ufrag: remote.ufrag, pass: remote.pwd });
+        self.network.set_remote(now, IceCreds { ufrag: remote.ufrag, pass: remote.pwd });
         let Certificate { certificate, config, .. } = &*self.certificate;
         let mut dtls = Dtls::new_12(Arc::clone(config), certificate.clone(), now);
         dtls.set_active(remote.dtls_role == DtlsRole::Client);
@@ -175,26 +171,15 @@ impl Session {
             wake: None,
             fingerprint_sha256: remote.fingerprint_sha256,
         });
-        self.agent.handle_timeout(now);
         self.drive(now);
     }
 
     /// Takes a candidate of the described peer; one that cannot be used is skipped.
     pub(crate) fn add_remote_candidate(&mut self, now: Instant, text: &str) {
-        let candidate = match Candidate::from_sdp_string(text) {
-            Ok(candidate) => candidate,
-            Err(error) => {
-                tracing::debug!(text, %error, "remote candidate skipped");
-                return;
-            }
-        };
-        if self.candidates_taken == MAX_PATHS || self.is_over() {
-            tracing::debug!(text, "remote candidate beyond the limit skipped");
+        if self.is_over() {
             return;
         }
-        self.candidates_taken += 1;
-        self.agent.add_remote_candidate(candidate);
-        self.agent.handle_timeout(now);
+        self.network.add_remote_candidate(now, text);
         self.drive(now);
     }
 
@@ -209,13 +194,74 @@ impl Session {
         if self.is_over() {
             return None;
         }
-        let path = Path { local: destination, remote: source };
-        match Kind::of(datagram) {
-            Kind::Stun => self.handle_stun(now, path, datagram),
-            Kind::Dtls => self.handle_dtls(now, path, datagram),
-            Kind::Rtp | Kind::Rtcp if !self.is_valid(path) => self.counters.stray += 1,
-            Kind::Rtp => return self.handle_rtp(now, path, datagram).map(Received::Rtp),
-            Kind::Rtcp => return self.handle_rtcp(now, path, datagram).map(Received::Rtcp),
+        match self.network.handle_datagram(now, source, destination, datagram) {
+            Came::Packet(path, range) => self.handle_packet(now, path, &mut datagram[range]),
+            Came::Handled => {
+                self.drive(now);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn handle_stream_opened(&mut self, now: Instant, stream: StreamId) {
+        if !self.is_over() {
+            self.network.handle_stream_opened(now, stream);
+            self.drive(now);
+        }
+    }
+
+    /// Takes bytes of a stream; [`Session::poll_stream_media`] is to follow.
+    pub(crate) fn handle_stream_data(&mut self, stream: StreamId, bytes: &[u8]) {
+        if !self.is_over() {
+            self.network.handle_stream_data(stream, bytes);
+        }
+    }
+
+    pub(crate) fn handle_stream_closed(&mut self, now: Instant, stream: StreamId) {
+        if !self.is_over() {
+            self.network.handle_stream_closed(now, stream);
+            self.drive(now);
+        }
+    }
+
+    /// The next packet of media in what streams brought: whose inbox it lies in, and where.
+    pub(crate) fn poll_stream_media(&mut self, now: Instant) -> Option<(usize, Range<usize>)> {
+        while let Some((at, path, range)) = self.network.next_packet(now) {
+            let mut inbox = self.network.take_inbox(at);
+            let start = range.start;
+            let packet = self.handle_packet(now, path, &mut inbox[range]).map(|received| match received {
+                Received::Rtp(packet) | Received::Rtcp(packet) => packet.len(),
+            });
+            self.network.put_inbox(at, inbox);
+            if let Some(length) = packet {
+                return Some((at, start..start + length));
+            }
+        }
+        if !self.is_over() {
+            self.drive(now);
+        }
+        None
+    }
+
+    /// What [`Session::poll_stream_media`] points into.
+    pub(crate) fn stream_media(&self, at: usize, range: Range<usize>) -> Received<'_> {
+        let packet = &self.network.inbox(at)[range];
+        // What was decrypted in place has kept its first bytes.
+        if Kind::of(packet) == Kind::Rtcp { Received::Rtcp(packet) } else { Received::Rtp(packet) }
+    }
+
+    pub(crate) fn poll_stream_order(&mut self) -> Option<StreamOrder> {
+        self.network.poll_stream_order()
+    }
+
+    fn handle_packet<'a>(&mut self, now: Instant, path: Path, packet: &'a mut [u8]) -> Option<Received<'a>> {
+        match Kind::of(packet) {
+            _ if self.is_over() => {}
+            Kind::Stun => self.handle_stun(now, path, packet),
+            Kind::Dtls => self.handle_dtls(now, path, packet),
+            Kind::Rtp | Kind::Rtcp if !self.network.paths.is_valid(path) => self.counters.stray += 1,
+            Kind::Rtp => return self.handle_rtp(now, path, packet).map(Received::Rtp),
+            Kind::Rtcp => return self.handle_rtcp(now, path, packet).map(Received::Rtcp),
             Kind::Other => self.counters.malformed += 1,
         }
         None
@@ -225,9 +271,7 @@ impl Session {
         if self.is_over() {
             return;
         }
-        if self.agent.poll_timeout().is_none_or(|due| due <= now) {
-            self.agent.handle_timeout(now);
-        }
+        self.network.handle_timeout(now);
         if self.handshake.as_ref().is_some_and(|end| end.wake.is_some_and(|due| due <= now)) {
             self.with_dtls(now, |_| Ok(()));
         }
@@ -237,25 +281,26 @@ impl Session {
     pub(crate) fn poll_timeout(&mut self) -> Option<Instant> {
         let verdict = self.liveness.deadline()?;
         let flight = self.handshake.as_ref().and_then(|end| end.wake);
-        [self.agent.poll_timeout(), flight].into_iter().flatten().chain([verdict]).min()
+        [self.network.poll_timeout(), flight].into_iter().flatten().chain([verdict]).min()
     }
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        self.network.poll_transmit()
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<PathEvent> {
         self.events.pop_front()
     }
 
-    /// Protects an RTP packet in place; the addresses it goes from and to.
-    pub(crate) fn protect(&mut self, rtp: &mut Vec<u8>) -> Option<(SocketAddr, SocketAddr)> {
-        let path = self.nominated.filter(|_| !self.is_over())?;
+    /// Protects an RTP packet in place, and wraps it for the relay if there is one.
+    pub(crate) fn protect(&mut self, now: Instant, rtp: &mut Vec<u8>) -> Option<Route> {
+        let path = self.network.paths.chosen().filter(|_| !self.is_over())?;
         let (sender, _) = self.srtp.as_mut()?;
         match sender.protect_rtp(rtp) {
             Ok(()) => {
+                let route = self.network.route(now, path, rtp)?;
                 self.counters.rtp_out += 1;
-                Some((path.local, path.remote))
+                Some(route)
             }
             Err(error) => {
                 self.counters.unprotected += 1;
@@ -265,14 +310,15 @@ impl Session {
         }
     }
 
-    /// Protects RTCP packets in place; the addresses they go from and to.
-    pub(crate) fn protect_rtcp(&mut self, rtcp: &mut Vec<u8>) -> Option<(SocketAddr, SocketAddr)> {
-        let path = self.nominated.filter(|_| !self.is_over())?;
+    /// Protects RTCP packets in place and wraps them for a relay; where they go.
+    pub(crate) fn protect_rtcp(&mut self, now: Instant, rtcp: &mut Vec<u8>) -> Option<Route> {
+        let path = self.network.paths.chosen().filter(|_| !self.is_over())?;
         let (sender, _) = self.srtp.as_mut()?;
         match sender.protect_rtcp(rtcp) {
             Ok(()) => {
+                let route = self.network.route(now, path, rtcp)?;
                 self.counters.rtcp_out += 1;
-                Some((path.local, path.remote))
+                Some(route)
             }
             Err(error) => {
                 self.counters.unprotected += 1;
@@ -301,13 +347,12 @@ impl Session {
 
     /// Tells whether a datagram on a shared socket belongs to this session.
     pub(crate) fn accepts(&self, source: SocketAddr, datagram: &[u8]) -> bool {
-        match Kind::of(datagram) {
-            Kind::Stun => {
-                StunMessage::parse(datagram).is_ok_and(|message| self.agent.accepts_message(&message))
-            }
-            Kind::Dtls | Kind::Rtp | Kind::Rtcp => self.known.iter().any(|known| known.path.remote == source),
-            Kind::Other => false,
-        }
+        self.network.accepts(source, datagram)
+    }
+
+    /// What packets take, while there is a way.
+    pub(crate) fn path_info(&self) -> Option<PathInfo> {
+        self.network.path_info().filter(|_| !self.is_over())
     }
 
     /// Says goodbye to the peer; nothing comes in afterwards.
@@ -323,6 +368,7 @@ impl Session {
         self.liveness.end();
         self.handshake = None;
         self.held.clear();
+        self.network.close();
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -342,35 +388,25 @@ impl Session {
     }
 
     fn handle_stun(&mut self, now: Instant, path: Path, datagram: &[u8]) {
-        let Ok(message) = StunMessage::parse(datagram) else {
-            self.counters.malformed += 1;
-            return;
-        };
-        let is_answer = message.is_successful_binding_response();
-        let packet =
-            StunPacket { proto: Protocol::Udp, source: path.remote, destination: path.local, message };
-        if !self.agent.handle_packet(now, packet) {
-            self.counters.stray += 1;
-            return;
+        match self.network.handle_stun(now, path, datagram) {
+            Check::Malformed => return self.counters.malformed += 1,
+            Check::Stray => return self.counters.stray += 1,
+            Check::Request => {}
+            Check::Answer => self.liveness.consent(now),
         }
-        if is_answer {
-            self.liveness.consent(now);
-        }
-        self.learn(path);
-        self.hear(now, path);
+        self.liveness.hear(now);
         if !self.is_connected() {
-            // What a check taught is used now, not at the next tick.
-            self.agent.handle_timeout(now);
+            self.network.hasten(now, path);
         }
         self.drive(now);
     }
 
     /// One forged datagram ends a DTLS handshake, so only paths that our own checks passed are heard.
     fn handle_dtls(&mut self, now: Instant, path: Path, datagram: &[u8]) {
-        if self.handshake.as_ref().is_some_and(|end| end.is_ready) && self.is_valid(path) {
+        if self.handshake.as_ref().is_some_and(|end| end.is_ready) && self.network.paths.is_valid(path) {
             self.feed_dtls(now, path, datagram);
             self.drive(now);
-        } else if self.held.len() < MAX_HELD && self.known.iter().any(|known| known.path == path) {
+        } else if self.held.len() < MAX_HELD && self.network.paths.is_known(path) {
             self.held.push_back((path, datagram.to_vec()));
         } else {
             self.counters.stray += 1;
@@ -384,7 +420,7 @@ impl Session {
         };
         match receiver.open_rtp(datagram) {
             Ok(packet) => {
-                self.hear(now, path);
+                self.hear(now, path, Heard::Media);
                 self.settle(now);
                 Some(packet)
             }
@@ -403,7 +439,7 @@ impl Session {
         match receiver.open_rtcp(datagram) {
             Ok(packets) => {
                 self.counters.rtcp_in += 1;
-                self.hear(now, path);
+                self.hear(now, path, Heard::Check);
                 self.settle(now);
                 Some(packets)
             }
@@ -423,67 +459,15 @@ impl Session {
         }
     }
 
-    fn is_valid(&self, path: Path) -> bool {
-        self.nominated == Some(path) || self.known.iter().any(|known| known.path == path && known.is_valid)
-    }
-
-    /// The peer knew our password on this path.
-    fn learn(&mut self, path: Path) {
-        let is_valid = self.agent.has_viable_remote_candidate(path.remote);
-        match self.known.iter_mut().find(|known| known.path == path) {
-            Some(known) => known.is_valid |= is_valid,
-            None => {
-                if self.known.len() == MAX_PATHS {
-                    self.known.remove(0);
-                }
-                self.known.push(Known { path, is_valid });
-            }
-        }
-        if is_valid && self.early.is_none() {
-            self.early = Some(path);
-        }
-    }
-
-    fn hear(&mut self, now: Instant, path: Path) {
+    fn hear(&mut self, now: Instant, path: Path, what: Heard) {
         self.liveness.hear(now);
-        let is_stale = now >= self.nominated_heard + STALE_AFTER;
-        if self.nominated == Some(path) {
-            self.nominated_heard = now;
-        } else if self.nominated.is_some() && is_stale && self.is_valid(path) {
-            // The agent would keep to a pair of better priority until its last check has failed.
-            tracing::debug!(remote = %path.remote, "the peer has moved");
-            self.nominated = Some(path);
-            self.nominated_heard = now;
-        }
+        self.network.paths.hear(now, path, what);
     }
 
-    /// Carries what the agent and DTLS have to say, until neither says more.
+    /// Carries what the network and DTLS have to say, until neither says more.
     fn drive(&mut self, now: Instant) {
-        while let Some(event) = self.agent.poll_event() {
-            match event {
-                IceAgentEvent::NominatedSend { source, destination, .. } => {
-                    self.nominated = Some(Path { local: source, remote: destination });
-                    self.nominated_heard = now;
-                    // The controlled end hears of it by the next check.
-                    self.agent.handle_timeout(now);
-                }
-                IceAgentEvent::IceConnectionStateChange(IceConnectionState::Disconnected) => {
-                    self.nominated = None
-                }
-                IceAgentEvent::IceConnectionStateChange(_)
-                | IceAgentEvent::IceRestart(_)
-                | IceAgentEvent::DiscoveredRecv { .. } => {}
-            }
-        }
-        while let Some(transmit) = self.agent.poll_transmit() {
-            let contents = transmit.contents.into();
-            self.transmits.push_back(Transmit {
-                source: transmit.source,
-                destination: transmit.destination,
-                contents,
-            });
-        }
-        let has_path = self.nominated.or(self.early).is_some();
+        self.network.drive(now);
+        let has_path = self.network.paths.any().is_some();
         if let Some(end) = self.handshake.as_mut().filter(|end| has_path && !end.is_ready) {
             end.is_ready = true;
             self.with_dtls(now, |_| Ok(()));
@@ -500,7 +484,7 @@ impl Session {
         for (path, datagram) in std::mem::take(&mut self.held) {
             if self.is_over() {
                 return;
-            } else if self.is_valid(path) {
+            } else if self.network.paths.is_valid(path) {
                 self.feed_dtls(now, path, &datagram);
             } else {
                 self.held.push_back((path, datagram));
@@ -509,7 +493,7 @@ impl Session {
     }
 
     fn feed_dtls(&mut self, now: Instant, path: Path, datagram: &[u8]) {
-        self.early = Some(path);
+        self.network.paths.set_early(path);
         self.with_dtls(now, |dtls| dtls.handle_packet(datagram));
     }
 
@@ -533,9 +517,9 @@ impl Session {
         while let Some(end) = &mut self.handshake {
             match end.dtls.poll_output(&mut buffer) {
                 Output::Packet(packet) => {
-                    if let Some(Path { local, remote }) = self.nominated.or(self.early) {
-                        let contents = packet.to_vec();
-                        self.transmits.push_back(Transmit { source: local, destination: remote, contents });
+                    let contents = packet.to_vec();
+                    if let Some(path) = self.network.paths.any() {
+                        self.network.send(now, path, contents);
                     }
                 }
                 Output::BufferTooSmall { needed } => buffer.resize(needed, 0),
@@ -564,6 +548,7 @@ impl Session {
                     self.events.push_back(PathEvent::Closed);
                     self.liveness.end();
                     self.held.clear();
+                    self.network.close();
                 }
                 _ => tracing::debug!("output of DTLS that this session does not know"),
             }
@@ -571,9 +556,12 @@ impl Session {
     }
 
     fn settle(&mut self, now: Instant) {
-        let event = self.liveness.settle(now, self.srtp.is_some(), self.nominated.is_some());
-        if matches!(event, Some(PathEvent::Failed(_))) {
-            self.abandon();
+        let event = self.liveness.settle(now, self.srtp.is_some(), self.network.paths.chosen().is_some());
+        match &event {
+            Some(PathEvent::Failed(_)) => self.abandon(),
+            Some(PathEvent::Connected) => self.network.handle_connected(now),
+            Some(PathEvent::Reconnecting) => self.network.handle_lost(now),
+            Some(PathEvent::Closed) | None => {}
         }
         self.events.extend(event);
     }
@@ -587,13 +575,10 @@ impl Session {
 
     fn check_invariants(&self) {
         debug_assert!(
-            !self.is_connected() || self.srtp.is_some() && self.nominated.is_some(),
+            !self.is_connected() || self.srtp.is_some() && self.network.paths.chosen().is_some(),
             "keys and a path"
         );
-        debug_assert!(
-            self.held.len() <= MAX_HELD && self.known.len() <= MAX_PATHS,
-            "what a peer sends is bounded"
-        );
+        debug_assert!(self.held.len() <= MAX_HELD, "what a peer sends is bounded");
         debug_assert!(!self.is_over() || self.held.is_empty(), "a session that is over keeps nothing");
         debug_assert!(self.handshake.is_none() || self.is_described, "the description says who begins");
     }

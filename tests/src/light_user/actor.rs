@@ -363,6 +363,8 @@ impl Actor {
             is_caller,
             version,
             p2p_allowed: call.p2p_allowed,
+            servers: Vec::new(),
+            only_streams: false,
             custom_parameters: None,
             local_addresses: vec![local],
             certificate: Arc::clone(&self.certificate),

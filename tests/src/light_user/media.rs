@@ -95,8 +95,8 @@ impl Media {
         let Some((mut packet, duration)) = self.player.packet(now(), format.payload_type, format.ssrc) else {
             return;
         };
-        if let Some((_, remote)) = self.engine.protect(now(), &mut packet)
-            && self.socket.try_send_to(&packet, remote).is_ok()
+        if let Some(tgcall::Route::Datagram { destination, .. }) = self.engine.protect(now(), &mut packet)
+            && self.socket.try_send_to(&packet, destination).is_ok()
         {
             self.heard.sent(self.call, duration);
         }
@@ -104,7 +104,9 @@ impl Media {
 
     async fn drain(&mut self) -> anyhow::Result<()> {
         while let Some(transmit) = self.engine.poll_transmit() {
-            self.socket.try_send_to(&transmit.contents, transmit.destination).ok();
+            if let tgcall::Route::Datagram { destination, .. } = transmit.route {
+                self.socket.try_send_to(&transmit.contents, destination).ok();
+            }
         }
         while let Some(data) = self.engine.poll_signaling() {
             let request = tl::functions::phone::SendSignalingData { peer: self.peer.clone().into(), data };

@@ -1,12 +1,9 @@
 //! The ICE agent of one call (RFC 8445), with credentials from a secret and the pace of its checks.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use is::{Candidate, IceAgent, IceCreds, Sha1HmacProvider};
-
-use super::BadAddress;
+use is::{Candidate, CandidateKind, IceAgent, IceCreds, Sha1HmacProvider};
 
 /// First repetition of a check. Not longer, because the controlled end learns of the nomination by the next one.
 const FIRST_CHECK_RTO: Duration = Duration::from_millis(50);
@@ -17,12 +14,8 @@ const CHECKS: usize = 14;
 /// Pace of checks over all pairs (Ta, RFC 8445 section 14.2, which wants 5 ms at least).
 const CHECK_PACE: Duration = Duration::from_millis(20);
 
-/// An agent with a host candidate for each address; `secret` must be unpredictable.
-pub(super) fn agent(
-    is_caller: bool,
-    secret: [u8; 32],
-    addresses: &[SocketAddr],
-) -> Result<IceAgent, BadAddress> {
+/// An agent without candidates; `secret` must be unpredictable.
+pub(super) fn agent(is_caller: bool, secret: [u8; 32]) -> IceAgent {
     let (tie_breaker, text) = (&secret[..8], ice_text(&secret[8..]));
     let (ufrag, pass) = text.split_at(8);
     let mut agent = IceAgent::with_hmac(IceCreds { ufrag: ufrag.into(), pass: pass.into() }, &AwsHmac);
@@ -32,11 +25,22 @@ pub(super) fn agent(
     agent.set_initial_stun_rto(FIRST_CHECK_RTO);
     agent.set_max_stun_rto(CHECK_INTERVAL);
     agent.set_max_stun_retransmits(CHECKS);
-    for address in addresses {
-        let candidate = Candidate::host(*address, "udp").map_err(|_| BadAddress(*address))?;
-        agent.add_local_candidate(candidate);
-    }
-    Ok(agent)
+    agent.set_local_preference(preference);
+    agent
+}
+
+/// A later candidate is preferred to earlier ones of its kind: a controlling end moves to the way of a new network at
+/// once, because its pairs have the higher priority.
+fn preference(candidate: &Candidate, same_kind: usize) -> u32 {
+    let is_over_stream = candidate.local().port() == 0;
+    let least = match candidate.kind() {
+        CandidateKind::Host => 0x6000,
+        CandidateKind::PeerReflexive => 0x5000,
+        CandidateKind::ServerReflexive => 0x4000,
+        CandidateKind::Relayed if is_over_stream => 0x1000,
+        CandidateKind::Relayed => 0x2000,
+    };
+    least + 2 * (same_kind as u32).min(0x7ff) + u32::from(candidate.addr().is_ipv6())
 }
 
 /// Six bits of `bytes` per character of the ICE alphabet (RFC 8839 section 5.4): 24 bytes give 32 characters.

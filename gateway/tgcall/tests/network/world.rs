@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use tgcall::signaling::{CustomParameters, Message, Signaling};
-use tgcall::{Call, Certificate, Event, Parameters, Received, SharedKey, Version};
+use tgcall::{Call, Certificate, Event, Parameters, Received, Route, SharedKey, Version};
 
 use super::random::Random;
 
@@ -111,6 +111,8 @@ pub fn parameters(version: Version, is_caller: bool, seed: u64, addresses: &[&st
         is_caller,
         version,
         p2p_allowed: true,
+        servers: Vec::new(),
+        only_streams: false,
         custom_parameters: None,
         local_addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         certificate: Arc::clone(&CERTIFICATES[usize::from(is_caller)]),
@@ -226,8 +228,8 @@ impl World {
     pub fn send_control(&mut self, end: usize, mut rtcp: Vec<u8>) -> bool {
         let now = self.instant();
         let way = self.ends[end].call.protect_rtcp(now, &mut rtcp);
-        if let Some((source, destination)) = way {
-            self.send(end, source, destination, rtcp);
+        if let Some(route) = way {
+            self.send(end, route, rtcp);
         }
         way.is_some()
     }
@@ -370,10 +372,10 @@ impl World {
         packet.extend_from_slice(&(u32::from(end.sequence) * 960).to_be_bytes());
         packet.extend_from_slice(&format.ssrc.to_be_bytes());
         packet.extend_from_slice(&payload(at, end.sequence));
-        let Some((source, destination)) = end.call.protect(now, &mut packet) else { return };
+        let Some(route) = end.call.protect(now, &mut packet) else { return };
         end.sequence = end.sequence.wrapping_add(1);
         end.sent += 1;
-        self.send(at, source, destination, packet);
+        self.send(at, route, packet);
     }
 
     fn deliver(&mut self, parcel: Parcel) {
@@ -407,7 +409,7 @@ impl World {
             self.ends[at].events.push((self.now, event));
         }
         while let Some(transmit) = self.ends[at].call.poll_transmit() {
-            self.send(at, transmit.source, transmit.destination, transmit.contents);
+            self.send(at, transmit.route, transmit.contents);
         }
         while let Some(packet) = self.ends[at].call.poll_signaling() {
             if self.interceptors.is_some() {
@@ -418,7 +420,8 @@ impl World {
         }
     }
 
-    fn send(&mut self, from: usize, source: SocketAddr, destination: SocketAddr, contents: Vec<u8>) {
+    fn send(&mut self, from: usize, route: Route, contents: Vec<u8>) {
+        let Route::Datagram { source, destination } = route else { panic!("there are no streams here") };
         assert!(self.ends[from].addresses.contains(&source), "{source} is one of ours");
         let (mut source, mut destination) = (source, destination);
         if let Some((_, inside, outside)) = self.rebound {

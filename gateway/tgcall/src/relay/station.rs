@@ -1,0 +1,387 @@
+//! One relay: a server's client over one socket or one stream, begun again when either is lost.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::reflector::Reflector;
+use super::stream::{Framing, Inbox};
+use super::turn::{Turn, TurnEvent};
+use super::{Identifiers, Inbound};
+use crate::route::{Route, StreamId, StreamOrder, Transmit};
+
+/// A server that is silent for so long is asked from the next local address.
+const NEXT_LOCAL_AFTER: Duration = Duration::from_secs(1);
+/// Wait after a loss, doubled with each until the relay is back.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const MAX_RETRY: Duration = Duration::from_secs(16);
+
+/// What the server asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Access {
+    Turn { username: String, password: String },
+    Reflector { number: u8, peer_tag: [u8; 16] },
+}
+
+enum Client {
+    Turn(Box<Turn>),
+    Reflector(Reflector),
+}
+
+enum Carrier {
+    Datagrams { local: Option<SocketAddr>, next_local_at: Option<Instant> },
+    Stream(Link),
+}
+
+/// A stream of a relay, if there is one.
+#[derive(Default)]
+struct Link {
+    stream: Option<StreamId>,
+    is_open: bool,
+    inbox: Inbox,
+}
+
+/// What the relay is to ICE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StationEvent {
+    Up(SocketAddr),
+    Down(SocketAddr),
+}
+
+/// What stations share of their call.
+pub(super) struct Surroundings<'a> {
+    pub(super) locals: &'a [SocketAddr],
+    pub(super) streams: &'a mut u32,
+    pub(super) orders: &'a mut Vec<StreamOrder>,
+}
+
+pub(super) struct Station {
+    server: SocketAddr,
+    access: Access,
+    carrier: Carrier,
+    identifiers: Identifiers,
+    /// The tag that a standalone reflector's ends agree on without a word.
+    fixed_tag: Option<u32>,
+    /// May be begun.
+    is_wanted: bool,
+    client: Option<Client>,
+    candidate: Option<SocketAddr>,
+    /// A candidate that is no more, and nobody was told.
+    lost: Option<SocketAddr>,
+    losses: u32,
+    retry_at: Option<Instant>,
+}
+
+impl Station {
+    pub(super) fn new(
+        server: SocketAddr,
+        access: Access,
+        is_stream: bool,
+        fixed_tag: Option<u32>,
+        identifiers: Identifiers,
+    ) -> Self {
+        let carrier = if is_stream {
+            Carrier::Stream(Link::default())
+        } else {
+            Carrier::Datagrams { local: None, next_local_at: None }
+        };
+        Station {
+            server,
+            access,
+            carrier,
+            identifiers,
+            fixed_tag,
+            is_wanted: false,
+            client: None,
+            candidate: None,
+            lost: None,
+            losses: 0,
+            retry_at: None,
+        }
+    }
+
+    pub(super) fn is(&self, server: SocketAddr, access: &Access, is_stream: bool) -> bool {
+        self.server == server && self.access == *access && self.is_stream() == is_stream
+    }
+
+    pub(super) fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.carrier, Carrier::Stream(_))
+    }
+
+    pub(super) fn is_reflector(&self) -> bool {
+        matches!(self.access, Access::Reflector { .. })
+    }
+
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        match self.carrier {
+            Carrier::Datagrams { local, .. } => local,
+            Carrier::Stream(_) => None,
+        }
+    }
+
+    /// Our address behind the relay, while it works.
+    pub(super) fn candidate(&self) -> Option<SocketAddr> {
+        self.candidate
+    }
+
+    pub(super) fn stream(&self) -> Option<StreamId> {
+        match &self.carrier {
+            Carrier::Stream(link) => link.stream,
+            Carrier::Datagrams { .. } => None,
+        }
+    }
+
+    /// Begins, if that was not done.
+    pub(super) fn want(&mut self, now: Instant, around: &mut Surroundings<'_>) {
+        if !self.is_wanted {
+            self.is_wanted = true;
+            self.begin(now, around);
+        }
+    }
+
+    /// How packets leave, while there is a socket or a stream.
+    pub(super) fn route(&self) -> Option<Route> {
+        match &self.carrier {
+            Carrier::Datagrams { local, .. } => {
+                local.map(|source| Route::Datagram { source, destination: self.server })
+            }
+            Carrier::Stream(link) => link.stream.filter(|_| link.is_open).map(Route::Stream),
+        }
+    }
+
+    /// Makes of a packet for `peer` one for the server, in place, if it can go now.
+    pub(super) fn wrap(&mut self, now: Instant, peer: SocketAddr, packet: &mut Vec<u8>) -> Option<Route> {
+        let route = self.route()?;
+        let is_ready = match self.client.as_mut()? {
+            Client::Turn(turn) => turn.wrap(now, peer, packet),
+            Client::Reflector(reflector) => reflector.wrap(peer, packet),
+        };
+        if !is_ready {
+            return None;
+        }
+        if self.is_stream() {
+            self.framing().frame(packet);
+        }
+        Some(route)
+    }
+
+    /// Takes a packet of the server.
+    pub(super) fn unwrap(&mut self, now: Instant, packet: &[u8]) -> Inbound {
+        match &mut self.client {
+            Some(Client::Turn(turn)) => turn.unwrap(now, packet),
+            Some(Client::Reflector(reflector)) => reflector.unwrap(now, packet),
+            None => Inbound::Control,
+        }
+    }
+
+    pub(super) fn handle_stream_opened(&mut self, now: Instant) -> Option<Transmit> {
+        let framing = self.framing();
+        let Carrier::Stream(Link { stream: Some(stream), is_open, .. }) = &mut self.carrier else {
+            return None;
+        };
+        *is_open = true;
+        let route = Route::Stream(*stream);
+        self.client = Some(self.client(now));
+        framing.preamble().map(|contents| Transmit { route, contents })
+    }
+
+    pub(super) fn handle_stream_data(&mut self, bytes: &[u8]) {
+        if let Carrier::Stream(link) = &mut self.carrier {
+            link.inbox.push(bytes);
+        }
+    }
+
+    /// The next packet in what the stream brought; a stream that cannot be read is given up.
+    pub(super) fn next_packet(
+        &mut self,
+        now: Instant,
+        around: &mut Surroundings<'_>,
+    ) -> Option<Range<usize>> {
+        let framing = self.framing();
+        let Carrier::Stream(link) = &mut self.carrier else { return None };
+        match link.inbox.next(framing) {
+            Ok(packet) => packet,
+            Err(_) => {
+                tracing::debug!(server = %self.server, "a relay's stream makes no sense");
+                around.orders.extend(link.stream.map(StreamOrder::Close));
+                self.handle_stream_closed(now);
+                None
+            }
+        }
+    }
+
+    /// What [`Station::next_packet`] points into.
+    pub(super) fn inbox_mut(&mut self) -> Option<&mut Vec<u8>> {
+        match &mut self.carrier {
+            Carrier::Stream(link) => Some(link.inbox.bytes_mut()),
+            Carrier::Datagrams { .. } => None,
+        }
+    }
+
+    pub(super) fn inbox(&self) -> &[u8] {
+        match &self.carrier {
+            Carrier::Stream(link) => link.inbox.bytes(),
+            Carrier::Datagrams { .. } => &[],
+        }
+    }
+
+    pub(super) fn handle_stream_closed(&mut self, now: Instant) {
+        if let Carrier::Stream(link) = &mut self.carrier {
+            *link = Link::default();
+        }
+        self.retry_later(now);
+    }
+
+    /// Moves away from a local address that is gone.
+    pub(super) fn handle_local_removed(&mut self, now: Instant, around: &mut Surroundings<'_>) {
+        if self.local().is_some_and(|local| !around.locals.contains(&local)) {
+            self.begin(now, around);
+        }
+    }
+
+    /// Begins where no address would do before.
+    pub(super) fn handle_local_added(&mut self, now: Instant, around: &mut Surroundings<'_>) {
+        if self.is_wanted && !self.is_stream() && self.local().is_none() {
+            self.begin(now, around);
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant, around: &mut Surroundings<'_>) {
+        match &mut self.client {
+            Some(Client::Turn(turn)) => turn.handle_timeout(now),
+            Some(Client::Reflector(reflector)) => reflector.handle_timeout(now),
+            None => {}
+        }
+        if self.retry_at.is_some_and(|due| due <= now) {
+            self.begin(now, around);
+        } else if let Carrier::Datagrams { next_local_at: Some(due), .. } = self.carrier
+            && due <= now
+        {
+            self.begin(now, around);
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let client = match &self.client {
+            Some(Client::Turn(turn)) => turn.poll_timeout(),
+            Some(Client::Reflector(reflector)) => Some(reflector.poll_timeout()),
+            None => None,
+        };
+        let next_local = match self.carrier {
+            Carrier::Datagrams { next_local_at, .. } => next_local_at,
+            Carrier::Stream(_) => None,
+        };
+        [client, self.retry_at, next_local].into_iter().flatten().min()
+    }
+
+    pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
+        let route = self.route()?;
+        let mut contents = match self.client.as_mut()? {
+            Client::Turn(turn) => turn.poll_transmit(),
+            Client::Reflector(reflector) => reflector.poll_transmit(),
+        }?;
+        if self.is_stream() {
+            self.framing().frame(&mut contents);
+        }
+        Some(Transmit { route, contents })
+    }
+
+    pub(super) fn poll_event(&mut self, now: Instant) -> Option<StationEvent> {
+        if let Some(lost) = self.lost.take() {
+            return Some(StationEvent::Down(lost));
+        }
+        let up = match self.client.as_mut()? {
+            Client::Reflector(reflector) => reflector.poll_ready()?,
+            Client::Turn(turn) => match turn.poll_event()? {
+                TurnEvent::Allocated(relayed) => relayed,
+                TurnEvent::Gone { worth_retrying } => {
+                    if worth_retrying {
+                        self.retry_later(now);
+                    } else {
+                        self.drop_client();
+                    }
+                    self.stop_looking();
+                    return self.poll_event(now);
+                }
+            },
+        };
+        self.losses = 0;
+        self.stop_looking();
+        self.candidate = Some(up);
+        Some(StationEvent::Up(up))
+    }
+
+    /// Gives back what the server holds for us.
+    pub(super) fn close(&mut self) -> Option<StreamOrder> {
+        if let Some(Client::Turn(turn)) = &mut self.client {
+            turn.close();
+        }
+        self.stream().map(StreamOrder::Close)
+    }
+
+    fn framing(&self) -> Framing {
+        if self.is_reflector() { Framing::Reflector } else { Framing::Turn }
+    }
+
+    fn stop_looking(&mut self) {
+        if let Carrier::Datagrams { next_local_at, .. } = &mut self.carrier {
+            *next_local_at = None;
+        }
+    }
+
+    fn drop_client(&mut self) {
+        self.client = None;
+        self.lost = self.candidate.take().or(self.lost);
+    }
+
+    fn retry_later(&mut self, now: Instant) {
+        self.drop_client();
+        let wait = FIRST_RETRY.saturating_mul(1 << self.losses.min(8)).min(MAX_RETRY);
+        self.losses += 1;
+        self.retry_at = Some(now + wait);
+    }
+
+    /// From the next local address of the server's family, or over a new stream.
+    fn begin(&mut self, now: Instant, around: &mut Surroundings<'_>) {
+        self.retry_at = None;
+        self.drop_client();
+        match &mut self.carrier {
+            Carrier::Stream(link) => {
+                *around.streams += 1;
+                let stream = StreamId(*around.streams);
+                *link = Link { stream: Some(stream), ..Link::default() };
+                around.orders.push(StreamOrder::Open { stream, remote: self.server });
+            }
+            Carrier::Datagrams { local, next_local_at } => {
+                let is_ipv4 = self.server.is_ipv4();
+                let fitting = || around.locals.iter().filter(|address| address.is_ipv4() == is_ipv4);
+                let tried = fitting().position(|address| Some(*address) == *local);
+                let next = tried.map_or(0, |at| at + 1);
+                *local = fitting().nth(next).or_else(|| fitting().next()).copied();
+                *next_local_at = (fitting().count() > 1).then(|| now + NEXT_LOCAL_AFTER);
+                if local.is_some() {
+                    self.client = Some(self.client(now));
+                }
+            }
+        }
+    }
+
+    fn client(&mut self, now: Instant) -> Client {
+        let is_stream = self.is_stream();
+        match &self.access {
+            Access::Turn { username, password } => {
+                let identifiers = self.identifiers.branch();
+                Client::Turn(Box::new(Turn::new(now, username, password, is_stream, identifiers)))
+            }
+            Access::Reflector { number, peer_tag } => {
+                let own = self.fixed_tag.unwrap_or_else(|| self.identifiers.tag());
+                let port = self.server.port();
+                Client::Reflector(Reflector::new(now, *number, port, peer_tag, own, is_stream))
+            }
+        }
+    }
+}
