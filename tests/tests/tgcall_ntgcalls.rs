@@ -106,6 +106,37 @@ async fn ntgcalls_as_callee_tells_and_hears_who_is_muted_in_version_9() {
     mute_each_other(Version::V9, Role::Caller).await;
 }
 
+#[tokio::test]
+async fn ntgcalls_as_caller_reads_our_reports_and_sends_its_own() {
+    exchange_reports(Role::Callee).await;
+}
+
+#[tokio::test]
+async fn ntgcalls_as_callee_reads_our_reports_and_sends_its_own() {
+    exchange_reports(Role::Caller).await;
+}
+
+/// The time of our sender report comes back in ntgcalls' receiver report (LSR, RFC 3550 section 6.4.1).
+async fn exchange_reports(role: Role) {
+    const NTP_TIME: [u8; 8] = [0xe1, 0xd2, 0x56, 0x78, 0x9a, 0xbc, 0, 0];
+    let namespace = Namespace::new().unwrap();
+    let mut end = End::start(&namespace, Version::V13, role, 0.0, 20_000).await;
+    end.go_on(Duration::from_secs(20), |end| end.sent_ms() == 1_000 && end.heard.packets > 10).await;
+    let ssrc = end.call.outgoing().unwrap().ssrc.to_be_bytes();
+    let mut report = vec![0x80, 200, 0, 6];
+    report.extend(
+        [&ssrc[..], &NTP_TIME, &(49 * 960_u32).to_be_bytes(), &[0, 0, 0, 50], &[0, 0, 20, 0]].concat(),
+    );
+    let (_, to) = end.call.protect_rtcp(Instant::now(), &mut report).unwrap();
+    end.socket.send_to(&report, to).await.unwrap();
+    let answers = |packets: &Vec<u8>| {
+        packets.windows(24).any(|block| block[..4] == ssrc && block[16..20] == NTP_TIME[2..6])
+    };
+    end.go_on(Duration::from_secs(15), |end| end.control.iter().any(answers)).await;
+    assert!(end.control.iter().any(answers), "{:02x?}", end.control);
+    assert_eq!(end.call.counters().forged, 0);
+}
+
 /// First ntgcalls mutes itself and stops sending, then we say that we are muted, and go on sending.
 async fn mute_each_other(version: Version, role: Role) {
     const PATIENCE: Duration = Duration::from_secs(3);
@@ -126,7 +157,7 @@ async fn mute_each_other(version: Version, role: Role) {
     for muted in [true, false, true, false] {
         end.sources.clear();
         end.call.set_muted(Instant::now(), muted);
-        let word = if muted { "PAUSED" } else { "ACTIVE" };
+        let word = if muted { "IDLING" } else { "ACTIVE" };
         end.go_on(PATIENCE, |end| !end.sources.is_empty()).await;
         assert_eq!(end.sources, [("MICROPHONE".to_owned(), word.to_owned())], "{version}");
     }
@@ -238,6 +269,8 @@ struct End {
     first_sequence: Option<u16>,
     connected: Option<Duration>,
     remote_muted: Vec<bool>,
+    /// RTCP of ntgcalls.
+    control: Vec<Vec<u8>>,
     /// Device and state, as ntgcalls reported them of us.
     sources: Vec<(String, String)>,
     is_closed: bool,
@@ -289,6 +322,7 @@ impl End {
             first_sequence: None,
             connected: None,
             remote_muted: Vec::new(),
+            control: Vec::new(),
             sources: Vec::new(),
             is_closed: false,
         }
@@ -336,7 +370,11 @@ impl End {
 
     fn take(&mut self, source: SocketAddr, datagram: &mut [u8]) {
         let received = self.call.handle_datagram(Instant::now(), source, self.local, datagram);
-        let Some(Received::Rtp(rtp)) = received else { return };
+        let rtp = match received {
+            Some(Received::Rtp(rtp)) => rtp,
+            Some(Received::Rtcp(packets)) => return self.control.push(packets.to_vec()),
+            None => return,
+        };
         let sequence = u16::from_be_bytes([rtp[2], rtp[3]]);
         let first = *self.first_sequence.get_or_insert(sequence);
         self.heard.began_with_marker |= first == sequence && rtp[1] & 0x80 != 0;
