@@ -1,266 +1,491 @@
-//! One direction of a call: packets that come from one side leave towards the other under numbers of our own.
+//! One direction of a call: what one side says, and what we say ourselves, leaves towards the other under our numbers.
 //!
 //! The outgoing sequence and timestamp begin at random and run on over everything that breaks the incoming ones: a new
-//! SSRC, a sender that began anew, a hold, a re-offer. Inside one incoming stream a gap stays the same gap and packets
-//! keep the order in which they came; a duplicate is dropped, because under SRTP the same number may not be used twice.
+//! SSRC, a sender that began anew, a hold, a re-offer, a digit, another codec. Where both sides speak one codec, packets
+//! pass at once; where they do not, the direction opens a studio. Passing carries nothing of it.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::audio::Audio;
+use crate::batch::Batch;
 use crate::codec::OPUS;
-use crate::opus::Shape;
+use crate::comfort;
+use crate::dtmf::{self, Digit, Receiver, Way};
+use crate::event::Event;
+use crate::keys::Keys;
+use crate::numbers::Numbers;
+use crate::pass;
+use crate::playout::Playout;
+use crate::relay::{Outcome, Side};
 use crate::report::{Counters, Reason};
 use crate::rtp::Packet;
-use crate::window::{Place, Window};
+use crate::source::{Kind, Source};
+use crate::studio::{self, Studio};
+use crate::tone::Tone;
 
-/// A timestamp may run ahead of the clock on the wall by this much before it counts as a jump.
-const LEAP: Duration = Duration::from_secs(5);
-/// How long the stream that was just left may not come back: its last packets are still on their way.
-const AFTERGLOW: Duration = Duration::from_millis(500);
-
-/// What packets towards one side carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stream {
-    /// The number that side's description gave the codec.
-    pub payload_type: u8,
-    /// Ours towards that side.
-    pub ssrc: u32,
-}
-
-/// What packets from one side must carry; anything else is dropped and counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Incoming {
-    /// The number that our description gave the codec; `None` takes any.
-    pub payload_type: Option<u8>,
-    /// The source that the peer announced; `None` follows whoever speaks.
-    pub ssrc: Option<u32>,
-}
+/// A clock that is served later than this goes on from then.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Comfort silence waits so long for packets that are still on their way.
+const COMFORT_WAIT: Duration = Duration::from_millis(60);
 
 #[derive(Debug)]
 pub(crate) struct Direction {
-    pub(crate) incoming: Incoming,
-    pub(crate) outgoing: Option<Stream>,
-    pub(crate) counters: Counters,
+    to: Side,
+    /// What the side takes that this leads to.
+    outgoing: Option<Audio>,
+    /// What the side sends that this comes from.
+    incoming: Option<Audio>,
+    source: Source,
+    numbers: Numbers,
+    counters: Counters,
     held: bool,
-    run: Option<Run>,
-    /// A packet out of all order: if its successor follows, the sender began anew (RFC 3550 appendix A.1).
-    astray: Option<(u32, u16)>,
-    former: Option<(u32, Instant)>,
-    next_sequence: u16,
-    /// Of the newest packet sent, or where the first one begins.
-    timestamp: u32,
-    /// When the newest packet was sent, and how many ticks it sounds.
-    last_sent: Option<(Instant, u32)>,
-}
-
-/// One incoming stream without a break.
-#[derive(Debug)]
-struct Run {
-    ssrc: u32,
-    window: Window,
-    heard: Instant,
-    timestamp: u32,
-    /// What is added to get the outgoing numbers; `None` until something of this run is sent.
-    anchor: Option<Anchor>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Anchor {
-    sequence: u16,
-    timestamp: u32,
+    muted: bool,
+    /// When the next packet of silence is due.
+    comfort: Option<Instant>,
+    /// Packets came that must be decoded though both sides speak one codec.
+    too_long: bool,
+    studio: Option<Box<Studio>>,
+    keys: Option<Box<Keys>>,
+    dials: bool,
+    receiver: Option<Box<Receiver>>,
 }
 
 impl Direction {
-    pub(crate) fn new(random: u64) -> Self {
-        let [a, b, c, d, e, f, ..] = random.to_be_bytes();
+    pub(crate) fn new(to: Side, random: u64) -> Self {
         Self {
-            incoming: Incoming::default(),
+            to,
             outgoing: None,
+            incoming: None,
+            source: Source::default(),
+            numbers: Numbers::new(random, OPUS.clock_hz),
             counters: Counters::default(),
             held: false,
-            run: None,
-            astray: None,
-            former: None,
-            next_sequence: u16::from_be_bytes([a, b]),
-            timestamp: u32::from_be_bytes([c, d, e, f]),
-            last_sent: None,
+            muted: false,
+            comfort: None,
+            too_long: false,
+            studio: None,
+            keys: None,
+            dials: false,
+            receiver: None,
         }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let playout = self.studio.as_ref().and_then(|studio| studio.playout.as_ref());
+        let playback = playout.map_or(self.counters.playback, Playout::playback);
+        Counters { playback, ..self.counters }
+    }
+
+    /// The side that this leads to has agreed on something new.
+    pub(crate) fn set_outgoing(&mut self, audio: Audio) {
+        if let (Some(keys), Some(events)) = (&mut self.keys, audio.events)
+            && let Keys::Events(sender) = &mut **keys
+        {
+            sender.set_format(events, Duration::from_millis(audio.ptime_ms.into()));
+        }
+        self.numbers.set_clock(audio.codec.clock_hz);
+        self.outgoing = Some(audio);
+        self.arrange();
+    }
+
+    /// The side that this comes from has agreed on something new.
+    pub(crate) fn set_incoming(&mut self, audio: Audio) {
+        match (&mut self.receiver, audio.events) {
+            (Some(receiver), Some(events)) => receiver.set_format(events),
+            (receiver, events) => *receiver = events.map(|events| Box::new(Receiver::new(events))),
+        }
+        self.incoming = Some(audio);
+        self.arrange();
     }
 
     pub(crate) fn hold(&mut self, held: bool) {
         self.held = held;
         if held {
-            self.break_off();
+            self.source.break_off();
+            if let Some(studio) = &mut self.studio {
+                studio.flush();
+            }
         }
     }
 
-    /// Makes what comes next follow what was sent last, without a hole.
-    pub(crate) fn break_off(&mut self) {
-        if let Some(run) = &mut self.run {
-            run.anchor = None;
+    /// The side that this comes from said that it is muted, or no more.
+    pub(crate) fn mute(&mut self, now: Instant, muted: bool) {
+        self.muted = muted;
+        self.comfort = muted.then(|| self.comfort_due(now));
+        if let (true, Some(studio)) = (muted && self.decodes(), &mut self.studio) {
+            studio.start(now);
         }
     }
 
-    /// Takes one datagram and appends at most one packet to `out`.
-    pub(crate) fn pass(&mut self, now: Instant, datagram: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
-        let sent = self.try_pass(now, datagram, out);
-        if let Err(reason) = sent {
-            self.counters.drop_for(reason);
-            tracing::trace!(?reason, bytes = datagram.len(), "packet dropped");
+    pub(crate) fn play(&mut self, now: Instant, tone: Option<Tone>) {
+        if tone.is_some() {
+            self.open_studio();
         }
-        sent
+        if let Some(studio) = &mut self.studio {
+            studio.play(tone);
+            if tone.is_some() {
+                studio.start(now);
+            }
+        }
     }
 
-    fn try_pass(&mut self, now: Instant, datagram: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
+    pub(crate) fn send_digits(&mut self, now: Instant, digits: &[Digit], tone: Duration, pause: Duration) {
+        let Some(audio) = self.outgoing else { return };
+        let way = match (audio.digits, audio.events) {
+            (Way::Rfc4733, None) => Way::InBand,
+            (way, _) => way,
+        };
+        self.dials |= !digits.is_empty();
+        let keys = match (way, audio.events) {
+            (Way::Rfc4733, Some(events)) => {
+                let ptime = Duration::from_millis(audio.ptime_ms.into());
+                self.keys.get_or_insert_with(|| Box::new(Keys::events(events, ptime)))
+            }
+            (Way::Info, _) => self.keys.get_or_insert_with(|| Box::new(Keys::info())),
+            (Way::Rfc4733 | Way::InBand, _) => {
+                self.open_studio();
+                let Some(studio) = &mut self.studio else { return };
+                for digit in digits {
+                    if studio.digits().push(*digit, tone, pause).is_err() {
+                        tracing::debug!(%digit, "no room for a digit");
+                    }
+                }
+                studio.start(now);
+                return;
+            }
+        };
+        for digit in digits {
+            keys.push(now, *digit, tone, pause);
+        }
+    }
+
+    /// Takes one datagram; what can go on at once is appended to `out`.
+    pub(crate) fn take(&mut self, now: Instant, datagram: &[u8], out: &mut Batch) -> Outcome {
+        match self.try_take(now, datagram, out) {
+            Ok(outcome) => outcome,
+            Err(reason) => {
+                self.counters.drop_for(reason);
+                tracing::trace!(?reason, bytes = datagram.len(), "packet dropped");
+                Outcome::Dropped(reason)
+            }
+        }
+    }
+
+    fn try_take(&mut self, now: Instant, datagram: &[u8], out: &mut Batch) -> Result<Outcome, Reason> {
         let packet = Packet::read(datagram).map_err(|_| Reason::NotRtp)?;
-        if self.incoming.ssrc.is_some_and(|ssrc| ssrc != packet.ssrc) {
+        let wanted = self.incoming.and_then(|audio| audio.remote_ssrc);
+        if wanted.is_some_and(|ssrc| ssrc != packet.ssrc) {
             return Err(Reason::OtherSource);
         }
         self.counters.last_packet = Some(now);
 
-        let shape = self.shape(&packet);
-        let known = self.run.as_ref().is_some_and(|run| run.ssrc == packet.ssrc);
-        if !known {
-            shape?;
+        let measured = self.measure(&packet);
+        if !self.source.knows(packet.ssrc) && !matches!(measured, Err(Reason::Event)) {
+            measured?;
         }
-        // What is no sound of this call shares its numbers all the same, and they must not be missed.
-        self.number(now, &packet, matches!(shape, Err(Reason::PaddingOnly | Reason::OtherPayload)))?;
-        let shape = shape?;
-        let stream = self.outgoing.ok_or(Reason::NoStream)?;
+        let decodes = self.decodes();
+        let kind = match measured {
+            Ok(sound) => Kind::Sound { ticks: sound.ticks, parts: sound.parts },
+            // What is no sound of this call shares its numbers all the same, and they must not be missed.
+            Err(Reason::PaddingOnly | Reason::OtherPayload | Reason::Event) => Kind::LeftOut,
+            Err(_) => Kind::Broken,
+        };
+        let line = match &mut self.studio {
+            Some(studio) => studio.playout.as_mut().map(|playout| &mut playout.line),
+            None => None,
+        };
+        self.source.place(now, &packet, kind, line.unwrap_or(&mut self.numbers), &mut self.counters)?;
+        if let (Err(Reason::Event), Some(receiver)) = (measured, &mut self.receiver) {
+            receiver.handle_packet(now, &packet);
+        }
+        let sound = measured?;
+        if self.outgoing.is_none() {
+            return Err(Reason::NoStream);
+        }
         if self.held {
             return Err(Reason::Held);
         }
-        self.send(now, &packet, shape, stream, out)
+        if decodes { self.keep(now, &packet, sound) } else { self.pass(now, &packet, sound, out) }
     }
 
-    fn shape(&self, packet: &Packet<'_>) -> Result<Shape, Reason> {
+    fn measure(&self, packet: &Packet<'_>) -> Result<pass::Sound, Reason> {
         if packet.is_padding_only() {
             return Err(Reason::PaddingOnly);
         }
-        if self.incoming.payload_type.is_some_and(|wanted| wanted != packet.payload_type) {
-            return Err(Reason::OtherPayload);
-        }
-        Shape::read(packet.payload).ok_or(Reason::Malformed)
-    }
-
-    /// Finds the packet's place in its stream, begins a new run where needed, and counts.
-    fn number(&mut self, now: Instant, packet: &Packet<'_>, left_out: bool) -> Result<(), Reason> {
-        let Some(run) = self.run.as_mut().filter(|run| run.ssrc == packet.ssrc) else {
-            if self.former.is_some_and(|(ssrc, left)| ssrc == packet.ssrc && now < left + AFTERGLOW) {
-                return Err(Reason::TooLate);
+        if let Some(audio) = &self.incoming {
+            if audio.events.is_some_and(|events| events.receive_payload_type == packet.payload_type) {
+                return Err(Reason::Event);
             }
-            self.former = self.run.as_ref().map(|run| (run.ssrc, now));
-            self.begin(now, packet);
-            return Ok(());
-        };
-        match run.window.place(packet.sequence) {
-            Place::Ahead { lost } => {
-                run.window.take(packet.sequence, left_out);
-                self.counters.lost += u64::from(lost);
-                if let (true, Some(anchor)) = (left_out, &mut run.anchor) {
-                    anchor.sequence = anchor.sequence.wrapping_sub(1);
-                }
-            }
-            Place::Late { filled } => {
-                run.window.take(packet.sequence, left_out);
-                self.counters.late += 1;
-                self.counters.lost = self.counters.lost.saturating_sub(filled.into());
-            }
-            Place::Duplicate => return Err(Reason::Duplicate),
-            Place::TooLate => return Err(Reason::TooLate),
-            Place::Astray => {
-                let follows = Some((packet.ssrc, packet.sequence.wrapping_sub(1)));
-                if self.astray != follows {
-                    self.astray = Some((packet.ssrc, packet.sequence));
-                    return Err(Reason::Astray);
-                }
-                self.begin(now, packet);
+            if audio.receive_payload_type.is_some_and(|wanted| wanted != packet.payload_type) {
+                return Err(Reason::OtherPayload);
             }
         }
-        self.astray = None;
-        Ok(())
+        let codec = self.incoming.or(self.outgoing).map_or(&OPUS, |audio| audio.codec);
+        let cut = self.outgoing.filter(|_| self.to == Side::Trunk);
+        pass::Sound::measure(codec, packet.payload, cut.as_ref()).ok_or(Reason::Malformed)
     }
 
-    fn begin(&mut self, now: Instant, packet: &Packet<'_>) {
-        self.astray = None;
-        self.run = Some(Run {
-            ssrc: packet.ssrc,
-            window: Window::new(packet.sequence),
-            heard: now,
-            timestamp: packet.timestamp,
-            anchor: None,
-        });
+    /// Gives the packet to the studio's playout.
+    fn keep(&mut self, now: Instant, packet: &Packet<'_>, sound: pass::Sound) -> Result<Outcome, Reason> {
+        let Some(studio) = &mut self.studio else { return Err(Reason::NoStream) };
+        let Some(playout) = &mut studio.playout else { return Err(Reason::NoStream) };
+        let stamp = self.source.stamp(now, packet, sound.ticks, 1, &mut playout.line)?;
+        studio.put(now, stamp.timestamp, packet.payload);
+        Ok(Outcome::Waits)
     }
 
-    fn send(
+    fn pass(
         &mut self,
         now: Instant,
         packet: &Packet<'_>,
-        shape: Shape,
-        stream: Stream,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Reason> {
-        // `number` has just found or begun it.
-        let Some(run) = &mut self.run else { return Err(Reason::NoStream) };
-        let step = packet.timestamp.wrapping_sub(run.timestamp) as i32;
-        let follows = match self.last_sent {
-            Some((sent, sounds)) => {
-                let quiet = ticks(now.saturating_duration_since(sent)) as u32;
-                self.timestamp.wrapping_add(sounds.max(quiet))
-            }
-            None => self.timestamp,
-        };
-
-        let newest = run.window.is_newest(packet.sequence);
-        let resumed = run.anchor.is_none() && self.last_sent.is_some();
-        let anchor = match run.anchor {
-            None if !newest => return Err(Reason::TooLate),
-            None => {
-                // Only before anything was sent are the numbers below the first one still free.
-                if resumed {
-                    run.window.close();
-                }
-                Anchor {
-                    sequence: self.next_sequence.wrapping_sub(packet.sequence),
-                    timestamp: follows.wrapping_sub(packet.timestamp),
-                }
-            }
-            Some(anchor) if newest && !(0..=leap(now, run.heard)).contains(&step) => {
-                tracing::debug!(step, "the timestamp jumps, its sequence does not");
-                Anchor { timestamp: follows.wrapping_sub(packet.timestamp), ..anchor }
-            }
-            Some(_) if !newest && u64::from(step.unsigned_abs()) > ticks(LEAP) => {
-                return Err(Reason::TooLate);
-            }
-            Some(anchor) => anchor,
-        };
-        run.anchor = Some(anchor);
-
-        let sequence = packet
-            .sequence
-            .wrapping_add(anchor.sequence)
-            .wrapping_add(run.window.left_out_after(packet.sequence));
-        let timestamp = packet.timestamp.wrapping_add(anchor.timestamp);
-        if newest {
-            (run.heard, run.timestamp) = (now, packet.timestamp);
-            (self.next_sequence, self.timestamp) = (sequence.wrapping_add(1), timestamp);
-            self.last_sent = Some((now, shape.ticks()));
+        sound: pass::Sound,
+        out: &mut Batch,
+    ) -> Result<Outcome, Reason> {
+        let Some(audio) = self.outgoing else { return Err(Reason::NoStream) };
+        if sound.exceeds(&audio) && self.to == Side::Trunk {
+            tracing::debug!(ticks = sound.ticks, "packets are longer than the side takes, and are decoded");
+            self.too_long = true;
+            self.arrange();
+            return self.keep(now, packet, sound);
         }
-        let marker = packet.marker || resumed;
-        let Stream { payload_type, ssrc } = stream;
-        Packet { marker, payload_type, sequence, timestamp, ssrc, payload: packet.payload }.write(out);
+        if self.is_dialling() {
+            self.source.break_off();
+            return Err(Reason::Replaced);
+        }
+        if let Some(mut studio) = self.studio.take() {
+            // A tone was played until somebody speaks.
+            let frame = studio.farewell(now);
+            let written = self.write(now, frame.resumed, frame.ticks, frame.payload, &mut out.bytes);
+            if written {
+                out.end_packet();
+            }
+        }
+        let stamp = self.source.stamp(now, packet, sound.ticks, sound.parts, &mut self.numbers)?;
+        let marker = packet.marker || stamp.resumed;
+        let header = Packet {
+            marker,
+            payload_type: audio.payload_type,
+            sequence: stamp.sequence,
+            timestamp: stamp.timestamp,
+            ssrc: audio.ssrc,
+            payload: packet.payload,
+        };
+        let written = sound.write(&header, stamp.parts, out);
+        self.counters.packets += u64::from(written.packets);
+        self.counters.octets += written.octets;
+        self.counters.audio += duration(sound.ticks, audio.codec.clock_hz);
+        if self.comfort.is_some() {
+            self.comfort = Some(self.comfort_due(now));
+        }
+        Ok(Outcome::Sent)
+    }
 
-        self.counters.packets += 1;
-        self.counters.octets += packet.payload.len() as u64;
-        self.counters.audio += shape.duration();
-        Ok(())
+    /// When something is to be made or said without a packet coming.
+    pub(crate) fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        let digits = self.keys.as_ref().and_then(|keys| keys.poll_timeout()).map(|at| (at, "digits"));
+        let playout = self.studio.as_ref().and_then(|studio| studio.poll_timeout());
+        let playout = playout.filter(|_| self.plays()).map(|at| (at, "playout"));
+        let comfort = self.comfort.filter(|_| self.comforts()).map(|at| (at, "comfort silence"));
+        let released = self.receiver.as_ref().and_then(|receiver| receiver.poll_timeout());
+        let released = released.map(|at| (at, "digit released"));
+        [digits, playout, comfort, released].into_iter().flatten().min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant, events: &mut VecDeque<Event>) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.handle_timeout(now);
+        }
+        if let Some(studio) = &mut self.studio {
+            studio.catch_up(now, PATIENCE);
+        }
+        let timestamp = self.numbers.follows(now);
+        if let Some(keys) = &mut self.keys
+            && let Some(press) = keys.handle_timeout(now, timestamp)
+        {
+            events.push_back(Event::SendInfo { to: self.to, press });
+        }
+    }
+
+    /// Makes the next packet that is due; `out` is cleared first. `false` when there is none.
+    pub(crate) fn make(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        if let Some(event) = self.keys.as_mut().and_then(|keys| keys.poll_packet()) {
+            return self.write_event(now, event, out);
+        }
+        while let Some(mut studio) = self.studio.take_if(|studio| {
+            studio.poll_timeout().is_some_and(|due| due <= now) && !self.held && self.outgoing.is_some()
+        }) {
+            let goes_on = self.to == Side::Trunk || self.muted;
+            let made = match studio.frame(goes_on && studio.playout.is_some()) {
+                Some((due, frame)) if !self.is_dialling_events() => {
+                    self.write(due, frame.resumed, frame.ticks, frame.payload, out)
+                }
+                Some(_) | None => false,
+            };
+            let needed = studio.playout.is_some() || studio.has_own_sound();
+            self.studio = Some(studio).filter(|_| needed);
+            if made {
+                return true;
+            }
+        }
+        if let Some(due) = self.comfort.filter(|due| *due <= now && self.comforts()) {
+            return self.write_comfort(now, due, out);
+        }
+        false
+    }
+
+    /// What happened meanwhile that somebody should know.
+    pub(crate) fn tell(&mut self, events: &mut VecDeque<Event>) {
+        let from = self.to.other();
+        if let Some(receiver) = &mut self.receiver {
+            while let Some(press) = receiver.poll_press() {
+                events.push_back(Event::Digit { from, press, way: Way::Rfc4733 });
+            }
+        }
+        self.keys.take_if(|keys| !keys.is_active());
+        if self.dials && self.keys.is_none() && !self.sounds_digits() {
+            self.dials = false;
+            events.push_back(Event::DigitsSent(self.to));
+        }
+    }
+
+    fn comfort_due(&self, now: Instant) -> Instant {
+        self.numbers.sounds_until().map_or(now, |until| until.max(now)) + COMFORT_WAIT
+    }
+
+    /// Whether silence is due without a studio.
+    fn comforts(&self) -> bool {
+        let opus = self.outgoing.is_some_and(|audio| *audio.codec == OPUS);
+        opus && !self.held && self.studio.is_none() && !self.is_dialling_events()
+    }
+
+    fn plays(&self) -> bool {
+        !self.held && self.outgoing.is_some()
+    }
+
+    fn write_comfort(&mut self, now: Instant, due: Instant, out: &mut Vec<u8>) -> bool {
+        let Some(audio) = self.outgoing else { return false };
+        let mut payload = Vec::with_capacity(8);
+        let lasts_ms = comfort::write(audio.ptime_ms, &mut payload);
+        let lasts = Duration::from_millis(lasts_ms.into());
+        self.comfort = Some(if now > due + PATIENCE { now } else { due } + lasts);
+        self.write(due, false, lasts_ms * (OPUS.clock_hz / 1000), &payload, out)
+    }
+
+    /// Writes a packet of our own; packets that pass begin anew after it.
+    fn write(&mut self, now: Instant, marker: bool, ticks: u32, payload: &[u8], out: &mut Vec<u8>) -> bool {
+        let Some(audio) = self.outgoing else { return false };
+        if payload.is_empty() {
+            return false;
+        }
+        if !self.decodes() {
+            self.source.break_off();
+        }
+        let marker = marker || !self.numbers.has_begun();
+        let timestamp = self.numbers.follows(now);
+        let sequence = self.numbers.take_sequences(1);
+        self.numbers.sent(now, timestamp, ticks);
+        let (payload_type, ssrc) = (audio.payload_type, audio.ssrc);
+        Packet { marker, payload_type, sequence, timestamp, ssrc, payload }.write(out);
+        self.counters.made += 1;
+        self.counters.octets_made += payload.len() as u64;
+        self.counters.audio += duration(ticks, audio.codec.clock_hz);
+        true
+    }
+
+    fn write_event(&mut self, now: Instant, event: dtmf::EventPacket, out: &mut Vec<u8>) -> bool {
+        let Some((audio, events)) = self.outgoing.and_then(|audio| Some((audio, audio.events?))) else {
+            return false;
+        };
+        if !self.decodes() {
+            self.source.break_off();
+        }
+        let [.., high, low] = event.payload;
+        let ticks = u32::from(u16::from_be_bytes([high, low]));
+        if event.marker {
+            self.numbers.sent(now, event.timestamp, ticks);
+        } else {
+            self.numbers.sounds(event.timestamp.wrapping_sub(self.numbers.timestamp()).wrapping_add(ticks));
+        }
+        let sequence = self.numbers.take_sequences(1);
+        let packet = Packet {
+            marker: event.marker,
+            payload_type: events.payload_type,
+            sequence,
+            timestamp: event.timestamp,
+            ssrc: audio.ssrc,
+            payload: &event.payload,
+        };
+        packet.write(out);
+        self.counters.made += 1;
+        self.counters.octets_made += event.payload.len() as u64;
+        true
+    }
+
+    fn decodes(&self) -> bool {
+        self.studio.as_ref().is_some_and(|studio| studio.playout.is_some())
+    }
+
+    fn sounds_digits(&self) -> bool {
+        self.studio.as_ref().is_some_and(|studio| studio.sounds_digits())
+    }
+
+    fn is_dialling_events(&self) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.is_sounding())
+    }
+
+    fn is_dialling(&self) -> bool {
+        self.sounds_digits() || self.is_dialling_events()
+    }
+
+    fn open_studio(&mut self) {
+        let (None, Some(audio)) = (&self.studio, self.outgoing) else { return };
+        match Studio::new(&audio, None) {
+            Ok(studio) => self.studio = Some(Box::new(studio)),
+            Err(error) => tracing::warn!(%error, "nothing can be encoded"),
+        }
+    }
+
+    /// Opens what the two sides' codecs need, and closes what they do not.
+    fn arrange(&mut self) {
+        let Some(to) = self.outgoing else { return };
+        let from = self.incoming.filter(|from| self.too_long || from.codec != to.codec);
+        let rate = from.and_then(|from| studio::common_rate(from.codec, to.codec));
+        if let (Some(from), None) = (from, rate) {
+            tracing::warn!(from = from.codec.name, to = to.codec.name, "no rate in common");
+        }
+        let decoded_before = self.decodes();
+        let studio = match self.studio.take() {
+            None => rate.map(|rate| Studio::new(&to, Some(rate)).map(Box::new)),
+            Some(studio) if rate.is_none() && !studio.has_own_sound() => None,
+            Some(studio) if studio.suits(&to) && rate.is_none_or(|rate| rate == studio.sample_hz()) => {
+                Some(Ok(studio))
+            }
+            Some(studio) => Some(studio.remake(&to, rate)),
+        };
+        let opened = studio.transpose().and_then(|studio| {
+            let Some(mut studio) = studio else { return Ok(None) };
+            match (from, rate) {
+                (Some(from), Some(rate)) => {
+                    if studio.playout.as_ref().is_none_or(|playout| !playout.is(from.codec, rate)) {
+                        studio.playout = Some(Playout::new(from.codec, rate)?);
+                    }
+                }
+                (_, _) => studio.playout = None,
+            }
+            Ok(Some(studio))
+        });
+        match opened {
+            Ok(studio) => self.studio = studio,
+            Err(error) => tracing::warn!(%error, "sound cannot be changed into the other side's"),
+        }
+        if self.decodes() != decoded_before {
+            self.source.break_off();
+        }
     }
 }
 
-/// How far a timestamp may step after `heard` without being a jump.
-fn leap(now: Instant, heard: Instant) -> i32 {
-    i32::try_from(ticks(now.saturating_duration_since(heard) + LEAP)).unwrap_or(i32::MAX)
-}
-
-fn ticks(time: Duration) -> u64 {
-    (time.as_micros() * u128::from(OPUS.clock_hz) / 1_000_000) as u64
+fn duration(ticks: u32, clock_hz: u32) -> Duration {
+    Duration::from_secs(1) * ticks / clock_hz.max(1)
 }

@@ -71,6 +71,17 @@ pub(crate) struct Tally {
     pub(crate) overflowed: u64,
 }
 
+impl Tally {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            played: self.played + other.played,
+            hidden: self.hidden + other.hidden,
+            late: self.late + other.late,
+            overflowed: self.overflowed + other.overflowed,
+        }
+    }
+}
+
 /// Packets of one stream on their way to the decoder.
 #[derive(Debug)]
 pub(crate) struct Jitter {

@@ -13,21 +13,34 @@ pub mod dtmf;
 pub mod opus;
 pub mod rtp;
 
+mod audio;
 mod batch;
+mod comfort;
 mod direction;
-#[allow(dead_code, reason = "decoding comes next")]
+mod event;
 mod jitter;
+mod keys;
 mod latch;
+mod numbers;
+mod pace;
+mod pass;
+mod playout;
+mod ramp;
 mod relay;
 mod report;
 mod silence;
 mod slack;
+mod source;
+mod studio;
+mod tone;
 mod window;
 
+pub use audio::Audio;
 pub use batch::Batch;
 pub use codec::Codec;
-pub use direction::{Incoming, Stream};
+pub use event::Event;
 pub use latch::{Latch, PREFERENCE};
 pub use relay::{Outcome, Relay, Side};
-pub use report::{Counters, Dropped, Reason, Report};
+pub use report::{Counters, Dropped, Playback, Reason, Report};
 pub use silence::Silence;
+pub use tone::Tone;

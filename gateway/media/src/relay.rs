@@ -1,11 +1,19 @@
-//! The relay of one call: Opus passes both ways untouched, each way under numbers of our own (RFC 3550 section 7.1).
+//! The relay of one call: sound both ways, each way under numbers of our own (RFC 3550 section 7.1).
+//!
+//! Where both sides speak one codec their packets pass as they are; Opus is only split to what the trunk takes. Where they
+//! do not, each direction is decoded, kept in time and encoded anew on a clock that the shell serves.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::audio::Audio;
 use crate::batch::Batch;
-use crate::direction::{Direction, Incoming, Stream};
+use crate::direction::Direction;
+use crate::dtmf::Digit;
+use crate::event::Event;
 use crate::report::{Reason, Report};
 use crate::silence::Silence;
+use crate::tone::Tone;
 
 /// The two sides of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +25,9 @@ pub enum Side {
 }
 
 impl Side {
+    /// Both of them.
+    pub const BOTH: [Self; 2] = [Self::Trunk, Self::Telegram];
+
     /// The one across.
     pub fn other(self) -> Self {
         match self {
@@ -29,42 +40,51 @@ impl Side {
 /// What became of one datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The packet to send stands in the buffer.
+    /// What is to be sent stands in the batch.
     Sent,
+    /// Its sound will be part of a packet that the clock makes.
+    Waits,
     /// Nothing is to be sent.
     Dropped(Reason),
 }
 
-/// Re-stamps the packets of one call, both ways, and counts them.
+/// Carries the sound of one call, both ways, and counts it.
+///
+/// After each word to it the shell drains [`poll_event`](Self::poll_event) and serves
+/// [`poll_timeout`](Self::poll_timeout), which may be due at once.
 #[derive(Debug)]
 pub struct Relay {
     to_trunk: Direction,
     to_telegram: Direction,
     trunk_silence: Option<Silence>,
     telegram_silence: Option<Silence>,
+    events: VecDeque<Event>,
+    /// Until when packets have been asked for.
+    now: Option<Instant>,
 }
 
 impl Relay {
-    /// A relay that drops everything until [`set_outgoing`](Self::set_outgoing) says what a side takes.
+    /// A relay that drops everything until [`set_audio`](Self::set_audio) says what a side takes.
     ///
     /// `seed` must be fresh for each call: the first sequence numbers and timestamps come from it.
     pub fn new(seed: u64) -> Self {
         Self {
-            to_trunk: Direction::new(mix(seed)),
-            to_telegram: Direction::new(mix(!seed)),
+            to_trunk: Direction::new(Side::Trunk, mix(seed)),
+            to_telegram: Direction::new(Side::Telegram, mix(!seed)),
             trunk_silence: None,
             telegram_silence: None,
+            events: VecDeque::new(),
+            now: None,
         }
     }
 
-    /// What packets towards `side` carry from now on. Sequence and timestamp run on over a change.
-    pub fn set_outgoing(&mut self, side: Side, stream: Stream) {
-        self.towards(side).outgoing = Some(stream);
-    }
-
-    /// What packets from `side` must carry from now on; before, everything is taken.
-    pub fn set_incoming(&mut self, side: Side, incoming: Incoming) {
-        self.towards(side.other()).incoming = incoming;
+    /// What was agreed with `side`, at first and whenever it is agreed anew.
+    ///
+    /// Sequence and timestamp run on over a change, and what is encoded does not click. Until the other side has its
+    /// audio too, packets from it are taken as they come.
+    pub fn set_audio(&mut self, side: Side, audio: Audio) {
+        self.towards(side).set_outgoing(audio);
+        self.towards(side.other()).set_incoming(audio);
     }
 
     /// While `held`, `side` gets nothing and is excused from sending. What follows joins on without a hole.
@@ -87,81 +107,80 @@ impl Relay {
         *self.silence(side) = limit.map(|limit| Silence::new(now, limit));
     }
 
-    /// A packet from Telegram: `out` is cleared and gets the packet for the trunk, if there is one.
-    pub fn to_trunk(&mut self, now: Instant, rtp: &[u8], out: &mut Vec<u8>) -> Outcome {
-        out.clear();
-        self.pass(now, Side::Trunk, rtp, out)
+    /// While `muted`, `from` sends nothing at all, and the other side gets silence at its packet time instead.
+    ///
+    /// Packets that come all the same are heard.
+    pub fn mute(&mut self, now: Instant, from: Side, muted: bool) {
+        self.towards(from.other()).mute(now, muted);
     }
 
-    /// A packet from the trunk: `out` is cleared and gets the packet for Telegram, if there is one.
-    pub fn to_telegram(&mut self, now: Instant, rtp: &[u8], out: &mut Vec<u8>) -> Outcome {
-        out.clear();
-        self.pass(now, Side::Telegram, rtp, out)
+    /// Plays a tone to a side until sound comes for it, or until `None`.
+    pub fn play(&mut self, now: Instant, to: Side, tone: Option<Tone>) {
+        self.towards(to).play(now, tone);
     }
 
-    /// Packets from Telegram that were read together; what is to be sent is appended to `out`.
-    pub fn all_to_trunk<'a>(
-        &mut self,
-        now: Instant,
-        rtp: impl IntoIterator<Item = &'a [u8]>,
-        out: &mut Batch,
-    ) {
-        self.pass_all(now, Side::Trunk, rtp, out);
+    /// Dials digits to a side after those that wait already; [`Event::DigitsSent`] tells that all are out.
+    ///
+    /// `tone` and `pause` are held within [`dtmf::SHORTEST`](crate::dtmf::SHORTEST) and
+    /// [`dtmf::LONGEST`](crate::dtmf::LONGEST). Sound of the other side is left out while a digit sounds.
+    pub fn send_digits(&mut self, now: Instant, to: Side, digits: &[Digit], tone: Duration, pause: Duration) {
+        self.towards(to).send_digits(now, digits, tone, pause);
     }
 
-    /// Packets from the trunk that were read together; what is to be sent is appended to `out`.
-    pub fn all_to_telegram<'a>(
-        &mut self,
-        now: Instant,
-        rtp: impl IntoIterator<Item = &'a [u8]>,
-        out: &mut Batch,
-    ) {
-        self.pass_all(now, Side::Telegram, rtp, out);
-    }
-
-    /// What passed so far.
-    pub fn report(&self) -> Report {
-        Report { to_trunk: self.to_trunk.counters, to_telegram: self.to_telegram.counters }
+    /// A packet from a side: what is to be sent to the other one at once is appended to `out`.
+    pub fn handle_packet(&mut self, now: Instant, from: Side, rtp: &[u8], out: &mut Batch) -> Outcome {
+        let outcome = self.towards(from.other()).take(now, rtp, out);
+        if !matches!(outcome, Outcome::Dropped(Reason::NotRtp | Reason::OtherSource))
+            && let Some(silence) = self.silence(from)
+        {
+            silence.heard(now);
+        }
+        outcome
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        let trunk =
-            self.trunk_silence.as_ref().and_then(Silence::poll_timeout).map(|at| (at, "trunk silent"));
-        let telegram =
-            self.telegram_silence.as_ref().and_then(Silence::poll_timeout).map(|at| (at, "telegram silent"));
-        trunk.into_iter().chain(telegram).min()
+        let silent = |silence: &Option<Silence>, why| {
+            silence.as_ref().and_then(Silence::poll_timeout).map(|at| (at, why))
+        };
+        let trunk = silent(&self.trunk_silence, "trunk silent");
+        let telegram = silent(&self.telegram_silence, "telegram silent");
+        let directions = [self.to_trunk.poll_timeout(), self.to_telegram.poll_timeout()];
+        directions.into_iter().chain([trunk, telegram]).flatten().min()
     }
 
-    /// The side whose media is lost, if its limit has passed. It is named once; then watching it ends.
-    pub fn handle_timeout(&mut self, now: Instant) -> Option<Side> {
-        [Side::Trunk, Side::Telegram]
-            .into_iter()
-            .find(|&side| self.silence(side).take_if(|silence| silence.is_over(now)).is_some())
-    }
-
-    fn pass_all<'a>(
-        &mut self,
-        now: Instant,
-        towards: Side,
-        rtp: impl IntoIterator<Item = &'a [u8]>,
-        out: &mut Batch,
-    ) {
-        for datagram in rtp {
-            if self.pass(now, towards, datagram, &mut out.bytes) == Outcome::Sent {
-                out.end_packet();
+    /// Lets time pass; then [`poll_packet`](Self::poll_packet) has what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = Some(now);
+        for side in Side::BOTH {
+            if self.silence(side).take_if(|silence| silence.is_over(now)).is_some() {
+                self.events.push_back(Event::Lost(side));
             }
         }
+        self.to_trunk.handle_timeout(now, &mut self.events);
+        self.to_telegram.handle_timeout(now, &mut self.events);
     }
 
-    fn pass(&mut self, now: Instant, towards: Side, rtp: &[u8], out: &mut Vec<u8>) -> Outcome {
-        let sent = self.towards(towards).pass(now, rtp, out);
-        if !matches!(sent, Err(Reason::NotRtp | Reason::OtherSource))
-            && let Some(silence) = self.silence(towards.other())
-        {
-            silence.heard(now);
+    /// The next packet that the clock made, and for whom; `out` is cleared first.
+    pub fn poll_packet(&mut self, out: &mut Vec<u8>) -> Option<Side> {
+        let now = self.now?;
+        let side = Side::BOTH.into_iter().find(|&side| self.towards(side).make(now, out));
+        if side.is_none() {
+            self.now = None;
         }
-        sent.map_or_else(Outcome::Dropped, |()| Outcome::Sent)
+        side
+    }
+
+    /// What happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.to_trunk.tell(&mut self.events);
+        self.to_telegram.tell(&mut self.events);
+        self.events.pop_front()
+    }
+
+    /// What passed so far.
+    pub fn report(&self) -> Report {
+        Report { to_trunk: self.to_trunk.counters(), to_telegram: self.to_telegram.counters() }
     }
 
     fn towards(&mut self, side: Side) -> &mut Direction {
@@ -192,6 +211,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::codec::OPUS;
     use crate::report::{Counters, Dropped};
     use crate::rtp::Packet;
 
@@ -218,11 +238,11 @@ mod tests {
         let firsts: Vec<_> = (0..50)
             .flat_map(|seed| {
                 let mut relay = ready(seed);
-                let (now, mut out) = (Instant::now(), Vec::new());
+                let (now, mut out) = (Instant::now(), Batch::default());
                 [Side::Trunk, Side::Telegram].map(|side| {
-                    assert_eq!(relay.pass(now, side, &rtp(1, 1, 1, b"x"), &mut out), Outcome::Sent);
-                    let sent = Sent::read(&out);
                     out.clear();
+                    assert_eq!(relay.handle_packet(now, side, &rtp(1, 1, 1, b"x"), &mut out), Outcome::Sent);
+                    let sent = Sent::read(out.iter().next().unwrap());
                     (sent.sequence, sent.timestamp)
                 })
             })
@@ -318,7 +338,7 @@ mod tests {
     #[test]
     fn other_payload_types_leave_no_hole_either() {
         let mut call = Call::new();
-        call.relay.set_incoming(Side::Trunk, Incoming { payload_type: Some(111), ssrc: None });
+        call.relay.set_audio(Side::Trunk, Audio { receive_payload_type: Some(111), ..trunk() });
         let first = call.sound(1).unwrap();
         let mut event = rtp(2, STEP, 0xaaaa, b"");
         event[1] = 101;
@@ -375,7 +395,7 @@ mod tests {
     #[test]
     fn only_the_announced_source_is_heard() {
         let mut call = Call::new();
-        call.relay.set_incoming(Side::Trunk, Incoming { payload_type: None, ssrc: Some(7) });
+        call.relay.set_audio(Side::Trunk, Audio { remote_ssrc: Some(7), ..trunk() });
         assert_eq!(call.pass(rtp(1, 0, 8, b"x")), Err(Reason::OtherSource));
         assert_eq!(call.counters().last_packet, None);
         assert!(call.pass(rtp(1, 0, 7, b"x")).is_ok());
@@ -463,16 +483,17 @@ mod tests {
     fn holding_one_side_leaves_the_other_direction_alone() {
         let mut call = Call::new();
         call.relay.hold(call.now, Side::Telegram, true);
-        let mut out = Vec::new();
-        assert_eq!(call.relay.to_trunk(call.now, &rtp(1, 0, 1, b"x"), &mut out), Outcome::Sent);
-        assert_eq!(Sent::read(&out).payload_type, 107);
+        let mut out = Batch::default();
+        let outcome = call.relay.handle_packet(call.now, Side::Telegram, &rtp(1, 0, 1, b"x"), &mut out);
+        assert_eq!(outcome, Outcome::Sent);
+        assert_eq!(Sent::read(out.iter().next().unwrap()).payload_type, 107);
     }
 
     #[test]
     fn a_re_offer_changes_the_stamp_and_not_the_count() {
         let mut call = Call::new();
         let last = call.sound(1).unwrap();
-        call.relay.set_outgoing(Side::Telegram, Stream { payload_type: 98, ssrc: 0x2222 });
+        call.relay.set_audio(Side::Telegram, Audio::new(&OPUS, 98, 0x2222));
         let next = call.sound(2).unwrap();
         assert_eq!((next.payload_type, next.ssrc), (98, 0x2222));
         assert_eq!(next.sequence.wrapping_sub(last.sequence), 1);
@@ -482,13 +503,14 @@ mod tests {
     #[test]
     fn nothing_is_sent_before_the_other_side_has_a_format() {
         let mut relay = Relay::new(1);
-        let mut out = vec![1, 2, 3];
+        let mut out = Batch::default();
         let now = Instant::now();
-        assert_eq!(relay.to_telegram(now, &rtp(1, 0, 1, b"x"), &mut out), Outcome::Dropped(Reason::NoStream));
-        assert!(out.is_empty(), "what stood there is gone");
-        relay.set_outgoing(Side::Telegram, Stream { payload_type: 111, ssrc: 1 });
-        assert_eq!(relay.to_telegram(now, &rtp(2, STEP, 1, b"x"), &mut out), Outcome::Sent);
-        assert!(!Sent::read(&out).marker);
+        let outcome = relay.handle_packet(now, Side::Trunk, &rtp(1, 0, 1, b"x"), &mut out);
+        assert_eq!(outcome, Outcome::Dropped(Reason::NoStream));
+        relay.set_audio(Side::Telegram, Audio::new(&OPUS, 111, 1));
+        let outcome = relay.handle_packet(now, Side::Trunk, &rtp(2, STEP, 1, b"x"), &mut out);
+        assert_eq!((outcome, out.len()), (Outcome::Sent, 1));
+        assert!(!Sent::read(out.iter().next().unwrap()).marker);
     }
 
     #[test]
@@ -515,45 +537,24 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_holds_what_one_by_one_would_have_been_sent() {
-        let datagrams =
-            [rtp(1, 0, 1, b"one"), b"junk".to_vec(), rtp(1, 0, 1, b"one"), rtp(2, STEP, 1, b"two")];
-        let (mut one_by_one, mut at_once, now) = (ready(9), ready(9), Instant::now());
-        let mut batch = Batch::default();
-        at_once.all_to_trunk(now, datagrams.iter().map(Vec::as_slice), &mut batch);
-        assert_eq!((batch.len(), batch.is_empty()), (2, false));
-        let mut packets = batch.iter();
-        let mut single = Vec::new();
-        for rtp in &datagrams {
-            if one_by_one.to_trunk(now, rtp, &mut single) == Outcome::Sent {
-                assert_eq!(packets.next(), Some(&single[..]));
-            }
-        }
-        assert_eq!(packets.next(), None);
-        assert_eq!(one_by_one.report(), at_once.report());
-    }
-
-    #[test]
     fn steady_work_allocates_nothing() {
         let mut relay = ready(3);
         let now = Instant::now();
-        let mut batch = Batch::with_capacity(32, 32 * 300);
-        let mut single = Vec::with_capacity(300);
-        let places = (batch.bytes.as_ptr(), batch.bytes.capacity(), single.as_ptr(), single.capacity());
+        let mut batch = Batch::with_capacity(33, 33 * 300);
+        let places = (batch.bytes.as_ptr(), batch.bytes.capacity());
         let mut datagrams: Vec<_> = (0..32).map(|_| rtp(0, 0, 1, &[7; 200])).collect();
         for round in 0..1000_u16 {
             for (at, datagram) in (0_u16..).zip(&mut datagrams) {
                 datagram[2..4].copy_from_slice(&(round.wrapping_mul(32) + at).to_be_bytes());
             }
             batch.clear();
-            relay.all_to_trunk(now, datagrams.iter().map(Vec::as_slice), &mut batch);
+            for datagram in &datagrams {
+                relay.handle_packet(now, Side::Telegram, datagram, &mut batch);
+            }
             assert_eq!(batch.len(), 32, "round {round}");
-            assert_eq!(relay.to_telegram(now, &datagrams[0], &mut single), Outcome::Sent);
+            assert_eq!(relay.handle_packet(now, Side::Trunk, &datagrams[0], &mut batch), Outcome::Sent);
         }
-        assert_eq!(
-            places,
-            (batch.bytes.as_ptr(), batch.bytes.capacity(), single.as_ptr(), single.capacity())
-        );
+        assert_eq!(places, (batch.bytes.as_ptr(), batch.bytes.capacity()));
     }
 
     #[test]
@@ -565,9 +566,10 @@ mod tests {
         call.now += Duration::from_secs(10);
         call.sound(1).unwrap();
         assert_eq!(call.relay.poll_timeout(), Some((start + Duration::from_secs(40), "trunk silent")));
-        assert_eq!(call.relay.handle_timeout(start + Duration::from_secs(39)), None);
-        assert_eq!(call.relay.handle_timeout(start + Duration::from_secs(40)), Some(Side::Trunk));
-        assert_eq!(call.relay.handle_timeout(start + Duration::from_secs(99)), None);
+        for (after_s, told) in [(39, None), (40, Some(Event::Lost(Side::Trunk))), (99, None)] {
+            call.relay.handle_timeout(start + Duration::from_secs(after_s));
+            assert_eq!(call.relay.poll_event(), told, "after {after_s} s");
+        }
         assert_eq!(call.relay.poll_timeout(), None);
     }
 
@@ -581,10 +583,9 @@ mod tests {
         let later = call.now + Duration::from_secs(3600);
         call.relay.hold(later, Side::Trunk, false);
         assert_eq!(call.relay.poll_timeout(), Some((later + limit, "trunk silent")));
-        assert!(
-            call.relay.handle_timeout(later + limit * 100) == Some(Side::Trunk),
-            "and nobody asked about Telegram"
-        );
+        call.relay.handle_timeout(later + limit * 100);
+        assert_eq!(call.relay.poll_event(), Some(Event::Lost(Side::Trunk)));
+        assert_eq!(call.relay.poll_event(), None, "and nobody asked about Telegram");
     }
 
     #[test]
@@ -651,7 +652,7 @@ mod tests {
     fn noise_on_both_sides_never_panics() {
         let mut relay = ready(5);
         let mut random = 1_u64;
-        let mut out = Vec::new();
+        let mut out = Batch::default();
         let mut now = Instant::now();
         for _ in 0..200_000 {
             random = mix(random);
@@ -660,8 +661,9 @@ mod tests {
             datagram[0] = 0x80 | (random >> 16) as u8 & 0x3f;
             datagram[8..12].copy_from_slice(&(random >> 24 & 1).to_be_bytes()[4..]);
             now += Duration::from_millis(random >> 32 & 0xff);
-            relay.to_trunk(now, &datagram, &mut out);
-            relay.to_telegram(now, &datagram, &mut out);
+            out.clear();
+            relay.handle_packet(now, Side::Telegram, &datagram, &mut out);
+            relay.handle_packet(now, Side::Trunk, &datagram, &mut out);
         }
         let Report { to_trunk, to_telegram } = relay.report();
         assert!(to_trunk.packets > 100 && to_telegram.packets > 100, "{to_trunk:?}");
@@ -692,13 +694,14 @@ mod tests {
         }
 
         fn pass(&mut self, datagram: Vec<u8>) -> Result<Sent, Reason> {
-            let mut out = Vec::new();
-            match self.relay.to_telegram(self.now, &datagram, &mut out) {
-                Outcome::Sent => Ok(Sent::read(&out)),
+            let mut out = Batch::default();
+            match self.relay.handle_packet(self.now, Side::Trunk, &datagram, &mut out) {
+                Outcome::Sent => Ok(Sent::read(out.iter().next().unwrap())),
                 Outcome::Dropped(reason) => {
                     assert!(out.is_empty());
                     Err(reason)
                 }
+                Outcome::Waits => unreachable!("Opus passes"),
             }
         }
 
@@ -731,9 +734,13 @@ mod tests {
 
     fn ready(seed: u64) -> Relay {
         let mut relay = Relay::new(seed);
-        relay.set_outgoing(Side::Telegram, Stream { payload_type: 111, ssrc: 0x1111 });
-        relay.set_outgoing(Side::Trunk, Stream { payload_type: 107, ssrc: 0x7777 });
+        relay.set_audio(Side::Telegram, Audio::new(&OPUS, 111, 0x1111));
+        relay.set_audio(Side::Trunk, trunk());
         relay
+    }
+
+    fn trunk() -> Audio {
+        Audio::new(&OPUS, 107, 0x7777)
     }
 
     fn rtp(sequence: u16, timestamp: u32, ssrc: u32, sound: &[u8]) -> Vec<u8> {

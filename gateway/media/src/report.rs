@@ -25,6 +25,10 @@ pub enum Reason {
     Held,
     /// The other side's format is not known yet.
     NoStream,
+    /// No sound but a digit; it leaves no hole.
+    Event,
+    /// A digit of ours takes its place.
+    Replaced,
 }
 
 /// How many packets were dropped for each [`Reason`], duplicates apart.
@@ -48,6 +52,8 @@ pub struct Dropped {
     pub held: u64,
     /// [`Reason::NoStream`].
     pub no_stream: u64,
+    /// [`Reason::Replaced`].
+    pub replaced: u64,
 }
 
 impl Dropped {
@@ -62,17 +68,22 @@ impl Dropped {
             + self.astray
             + self.held
             + self.no_stream
+            + self.replaced
     }
 }
 
 /// What happened in one direction since the call began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Packets sent on.
+    /// Packets that passed; one that was split counts in its parts.
     pub packets: u64,
     /// Bytes of sound in them, without headers.
     pub octets: u64,
-    /// How long they sound together, by their Opus framing.
+    /// Packets that we made: of decoded sound, tones, digits, silence.
+    pub made: u64,
+    /// Bytes in them, without headers.
+    pub octets_made: u64,
+    /// How long everything sent sounds.
     pub audio: Duration,
     /// Numbers that never came.
     pub lost: u64,
@@ -80,10 +91,39 @@ pub struct Counters {
     pub late: u64,
     /// Packets that came again, and were not sent again.
     pub duplicates: u64,
+    /// Packets of digits (RFC 4733), which are read and not sent on.
+    pub events: u64,
+    /// What a direction that is decoded played; zero in one that passes.
+    pub playback: Playback,
     /// Packets not sent on for another reason.
     pub dropped: Dropped,
     /// When the last RTP packet came from there, whatever it held.
     pub last_packet: Option<Instant>,
+}
+
+/// What came out of a jitter buffer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Playback {
+    /// Sound out of packets.
+    pub played: Duration,
+    /// Sound made up for packets that did not come in time.
+    pub concealed: Duration,
+    /// Packets that came when their turn was over.
+    pub late: u64,
+    /// Packets given up because too many waited.
+    pub overflowed: u64,
+    /// Packets that could not be decoded.
+    pub malformed: u64,
+    /// How long packets waited at least in the last seconds.
+    pub delay: Duration,
+}
+
+impl Playback {
+    /// What share of the sound was made up, 0 to 1.
+    pub fn concealed_share(&self) -> f32 {
+        let all = self.played + self.concealed;
+        if all.is_zero() { 0.0 } else { self.concealed.as_secs_f32() / all.as_secs_f32() }
+    }
 }
 
 impl Counters {
@@ -100,6 +140,8 @@ impl Counters {
             Reason::Astray => &mut dropped.astray,
             Reason::Held => &mut dropped.held,
             Reason::NoStream => &mut dropped.no_stream,
+            Reason::Event => &mut self.events,
+            Reason::Replaced => &mut dropped.replaced,
         };
         *counter += 1;
     }

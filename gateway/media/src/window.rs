@@ -1,6 +1,4 @@
 //! Where a sequence number stands in its stream: next, late, twice or far off (after RFC 3550 appendix A.1).
-//!
-//! The window also remembers which numbers were left out on purpose, so that what is sent has no hole there.
 
 /// How many numbers behind the highest one are told apart.
 pub(crate) const SPAN: u16 = 128;
@@ -22,12 +20,11 @@ pub(crate) enum Place {
     Astray,
 }
 
-/// The last [`SPAN`] numbers of one stream; bit `n` of each set stands for `highest - n`.
+/// The last [`SPAN`] numbers of one stream; bit `n` of `seen` stands for `highest - n`.
 #[derive(Debug)]
 pub(crate) struct Window {
     highest: u16,
     seen: u128,
-    left_out: u128,
     /// How far behind the highest the first one lies, at most `SPAN`.
     age: u16,
     /// Whether numbers before the first are taken too.
@@ -37,7 +34,7 @@ pub(crate) struct Window {
 impl Window {
     /// Begins with `first`, which may have overtaken others: until it is closed, numbers before it are late ones.
     pub(crate) fn new(first: u16) -> Self {
-        Self { highest: first, seen: 1, left_out: 0, age: 0, open: true }
+        Self { highest: first, seen: 1, age: 0, open: true }
     }
 
     /// Where `sequence` stands; changes nothing.
@@ -54,16 +51,14 @@ impl Window {
         }
     }
 
-    /// Marks a number that [`place`](Self::place) called ahead or late; `left_out` if it is not sent on.
-    pub(crate) fn take(&mut self, sequence: u16, left_out: bool) {
+    /// Marks a number that [`place`](Self::place) called ahead or late.
+    pub(crate) fn take(&mut self, sequence: u16) {
         let ahead = sequence.wrapping_sub(self.highest);
         if (1..=DROPOUT).contains(&ahead) {
             self.seen = self.seen.checked_shl(ahead.into()).unwrap_or(0) | 1;
-            self.left_out = self.left_out.checked_shl(ahead.into()).unwrap_or(0) | u128::from(left_out);
             self.age = self.age.saturating_add(ahead).min(SPAN);
             self.highest = sequence;
         } else {
-            // A number left out late has made its hole already: its followers have gone.
             self.seen |= 1 << (self.highest.wrapping_sub(sequence) % SPAN);
         }
     }
@@ -75,16 +70,8 @@ impl Window {
 
     /// Makes the highest number the first one: whatever lies behind it is too late from now on.
     pub(crate) fn close(&mut self) {
-        self.left_out = 0;
         self.age = 0;
         self.open = false;
-    }
-
-    /// How many numbers after `sequence` were left out.
-    pub(crate) fn left_out_after(&self, sequence: u16) -> u16 {
-        let behind = u32::from(self.highest.wrapping_sub(sequence).min(SPAN - 1));
-        let newer = (1_u128 << behind) - 1;
-        (self.left_out & newer).count_ones() as u16
     }
 }
 
@@ -97,10 +84,10 @@ mod tests {
         let mut window = closed(65_534);
         assert_eq!(window.place(65_535), Place::Ahead { lost: 0 });
         assert_eq!(window.place(2), Place::Ahead { lost: 3 });
-        window.take(2, false);
+        window.take(2);
         assert_eq!(window.place(2), Place::Duplicate);
         assert_eq!(window.place(0), Place::Late { filled: true });
-        window.take(0, false);
+        window.take(0);
         assert_eq!(window.place(0), Place::Duplicate);
         assert_eq!(window.place(65_534), Place::Duplicate);
         assert_eq!(window.place(65_533), Place::TooLate, "it lies before the beginning");
@@ -115,7 +102,7 @@ mod tests {
     #[test]
     fn a_number_behind_the_span_is_too_late() {
         let mut window = Window::new(1000);
-        window.take(1000 + 500, false);
+        window.take(1000 + 500);
         assert_eq!(window.place(1500 - SPAN + 1), Place::Late { filled: true });
         assert_eq!(window.place(1500 - SPAN), Place::TooLate);
     }
@@ -132,25 +119,11 @@ mod tests {
     #[test]
     fn a_closed_window_takes_nothing_from_before() {
         let mut window = Window::new(10);
-        window.take(14, true);
+        window.take(14);
         window.close();
         assert_eq!(window.place(12), Place::TooLate);
         assert_eq!(window.place(14), Place::Duplicate);
-        assert_eq!(window.left_out_after(10), 0);
         assert!(window.is_newest(14));
-    }
-
-    #[test]
-    fn left_out_numbers_are_counted_for_those_before_them_alone() {
-        let mut window = Window::new(10);
-        for (sequence, left_out) in [(11, true), (13, true), (14, false)] {
-            window.take(sequence, left_out);
-        }
-        assert_eq!(window.left_out_after(10), 2);
-        assert_eq!(window.left_out_after(12), 1);
-        assert_eq!(window.left_out_after(14), 0);
-        window.take(14 + SPAN, false);
-        assert_eq!(window.left_out_after(15), 0, "forgotten with the span");
     }
 
     fn closed(first: u16) -> Window {

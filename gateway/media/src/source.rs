@@ -1,0 +1,238 @@
+//! What comes from one side, put in its place among what we send: RTP streams that begin, break and begin anew.
+//!
+//! Inside one incoming stream a gap stays the same gap and packets keep the order in which they came, also where one
+//! packet becomes several; a duplicate is dropped, because under SRTP the same number may not be used twice.
+
+use std::time::{Duration, Instant};
+
+use crate::numbers::Numbers;
+use crate::report::{Counters, Reason};
+use crate::rtp::Packet;
+use crate::window::{Place, SPAN, Window};
+
+/// A timestamp may run ahead of the clock on the wall by this much before it counts as a jump.
+const LEAP: Duration = Duration::from_secs(5);
+/// How long the stream that was just left may not come back: its last packets are still on their way.
+const AFTERGLOW: Duration = Duration::from_millis(500);
+/// No hole is wider: beyond it receivers take a sender to have begun anew (RFC 3550 appendix A.1).
+const WIDEST_HOLE: u32 = 2900;
+
+/// What a packet is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Sound of so many ticks, to be sent as so many packets.
+    Sound { ticks: u32, parts: u16 },
+    /// No sound of this call; it leaves no hole.
+    LeftOut,
+    /// Nothing that can be played; the hole stays.
+    Broken,
+}
+
+/// The numbers under which a packet is sent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    /// How many numbers there are for it.
+    pub(crate) parts: u16,
+    /// Whether something else, or nothing, was sent before it.
+    pub(crate) resumed: bool,
+}
+
+/// The packets of one side.
+#[derive(Debug, Default)]
+pub(crate) struct Source {
+    run: Option<Run>,
+    /// A packet out of all order: if its successor follows, the sender began anew (RFC 3550 appendix A.1).
+    astray: Option<(u32, u16)>,
+    former: Option<(u32, Instant)>,
+}
+
+/// One incoming stream without a break.
+#[derive(Debug)]
+struct Run {
+    ssrc: u32,
+    window: Window,
+    heard: Instant,
+    timestamp: u32,
+    /// What is added to get the outgoing timestamp; `None` until something of this run is sent.
+    anchor: Option<u32>,
+    claims: Claims,
+}
+
+/// Which outgoing numbers belong to the last [`SPAN`] incoming ones.
+#[derive(Debug)]
+struct Claims {
+    firsts: [u16; SPAN as usize],
+    counts: [u16; SPAN as usize],
+    /// How many the newest packet took; a lost one would have taken as many.
+    usual: u16,
+}
+
+impl Source {
+    /// Makes what comes next follow what was sent last, without a hole.
+    pub(crate) fn break_off(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.anchor = None;
+        }
+    }
+
+    /// Whether packets of this source have been taken.
+    pub(crate) fn knows(&self, ssrc: u32) -> bool {
+        self.run.as_ref().is_some_and(|run| run.ssrc == ssrc)
+    }
+
+    /// Finds the packet's place in its stream, begins a new run where needed, and counts.
+    pub(crate) fn place(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        kind: Kind,
+        numbers: &mut Numbers,
+        counters: &mut Counters,
+    ) -> Result<(), Reason> {
+        let Some(run) = self.run.as_mut().filter(|run| run.ssrc == packet.ssrc) else {
+            if self.former.is_some_and(|(ssrc, left)| ssrc == packet.ssrc && now < left + AFTERGLOW) {
+                return Err(Reason::TooLate);
+            }
+            self.former = self.run.as_ref().map(|run| (run.ssrc, now));
+            self.begin(now, packet);
+            return Ok(());
+        };
+        match run.window.place(packet.sequence) {
+            Place::Ahead { lost } => {
+                run.window.take(packet.sequence);
+                counters.lost += u64::from(lost);
+                if run.anchor.is_some() {
+                    run.claims.leave_hole(packet.sequence, lost, numbers);
+                    match kind {
+                        Kind::Sound { .. } => {}
+                        Kind::LeftOut => run.claims.claim(packet.sequence, 0, numbers),
+                        Kind::Broken => run.claims.claim(packet.sequence, run.claims.usual, numbers),
+                    }
+                }
+            }
+            Place::Late { filled } => {
+                run.window.take(packet.sequence);
+                counters.late += 1;
+                counters.lost = counters.lost.saturating_sub(filled.into());
+            }
+            Place::Duplicate => return Err(Reason::Duplicate),
+            Place::TooLate => return Err(Reason::TooLate),
+            Place::Astray => {
+                let follows = Some((packet.ssrc, packet.sequence.wrapping_sub(1)));
+                if self.astray != follows {
+                    self.astray = Some((packet.ssrc, packet.sequence));
+                    return Err(Reason::Astray);
+                }
+                self.begin(now, packet);
+            }
+        }
+        self.astray = None;
+        Ok(())
+    }
+
+    fn begin(&mut self, now: Instant, packet: &Packet<'_>) {
+        self.astray = None;
+        self.run = Some(Run {
+            ssrc: packet.ssrc,
+            window: Window::new(packet.sequence),
+            heard: now,
+            timestamp: packet.timestamp,
+            anchor: None,
+            claims: Claims::new(),
+        });
+    }
+
+    /// The numbers of a packet of sound that [`place`](Self::place) has just taken.
+    pub(crate) fn stamp(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        ticks: u32,
+        parts: u16,
+        numbers: &mut Numbers,
+    ) -> Result<Stamp, Reason> {
+        // `place` has just found or begun it.
+        let Some(run) = &mut self.run else { return Err(Reason::NoStream) };
+        let step = packet.timestamp.wrapping_sub(run.timestamp) as i32;
+        let follows = numbers.follows(now);
+        let newest = run.window.is_newest(packet.sequence);
+        let resumed = run.anchor.is_none() && numbers.has_begun();
+        let leap = numbers.ticks_at_most(now.saturating_duration_since(run.heard) + LEAP);
+        let leap = i32::try_from(leap).unwrap_or(i32::MAX);
+        let anchor = match run.anchor {
+            None if !newest => return Err(Reason::TooLate),
+            None => {
+                // Only before anything was sent are the numbers below the first one still free.
+                if resumed {
+                    run.window.close();
+                } else {
+                    run.claims.reach_back(packet.sequence, parts, numbers);
+                }
+                follows.wrapping_sub(packet.timestamp)
+            }
+            Some(_) if newest && !(0..=leap).contains(&step) => {
+                tracing::debug!(step, "the timestamp jumps, its sequence does not");
+                follows.wrapping_sub(packet.timestamp)
+            }
+            Some(_) if !newest && step.unsigned_abs() > numbers.ticks_at_most(LEAP) => {
+                return Err(Reason::TooLate);
+            }
+            Some(anchor) => anchor,
+        };
+        run.anchor = Some(anchor);
+        let timestamp = packet.timestamp.wrapping_add(anchor);
+        if newest {
+            run.claims.claim(packet.sequence, parts, numbers);
+            run.claims.usual = parts;
+            (run.heard, run.timestamp) = (now, packet.timestamp);
+            numbers.sent(now, timestamp, ticks);
+        }
+        let (sequence, claimed) = run.claims.of(packet.sequence);
+        if claimed == 0 {
+            return Err(Reason::TooLate);
+        }
+        Ok(Stamp { sequence, timestamp, parts: claimed.min(parts), resumed })
+    }
+}
+
+impl Claims {
+    fn new() -> Self {
+        Self { firsts: [0; SPAN as usize], counts: [0; SPAN as usize], usual: 1 }
+    }
+
+    fn of(&self, sequence: u16) -> (u16, u16) {
+        let at = usize::from(sequence % SPAN);
+        (self.firsts[at], self.counts[at])
+    }
+
+    fn set(&mut self, sequence: u16, first: u16, count: u16) {
+        let at = usize::from(sequence % SPAN);
+        (self.firsts[at], self.counts[at]) = (first, count);
+    }
+
+    fn claim(&mut self, sequence: u16, count: u16, numbers: &mut Numbers) {
+        let first = numbers.take_sequences(count);
+        self.set(sequence, first, count);
+    }
+
+    /// Keeps numbers free for the `lost` packets before `sequence`.
+    fn leave_hole(&mut self, sequence: u16, lost: u16, numbers: &mut Numbers) {
+        let hole = (u32::from(lost) * u32::from(self.usual)).min(WIDEST_HOLE) as u16;
+        numbers.take_sequences(hole);
+        let after = numbers.next_sequence();
+        for behind in 1..=lost.min(SPAN - 1) {
+            let first = after.wrapping_sub(behind.saturating_mul(self.usual));
+            self.set(sequence.wrapping_sub(behind), first, self.usual);
+        }
+    }
+
+    /// Gives the packets that `sequence` may have overtaken the numbers below the first one.
+    fn reach_back(&mut self, sequence: u16, parts: u16, numbers: &Numbers) {
+        for behind in 1..SPAN {
+            let first = numbers.next_sequence().wrapping_sub(behind * parts);
+            self.set(sequence.wrapping_sub(behind), first, parts);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Sound that we encode for one side: what the other side said, tones and digits, on one clock at the side's packet time.
+//!
+//! It exists only while a direction needs it: Opus that passes carries none of this.
+
+use std::time::{Duration, Instant};
+
+use crate::audio::Audio;
+use crate::codec::{Codec, Encoder, OPUS, RateError};
+use crate::dtmf::Generator;
+use crate::playout::{Heard, Playout};
+use crate::ramp::{self, Ramp};
+use crate::tone::{self, Tone};
+
+/// Sound makes room for a digit, and comes back, in this time.
+const DUCK: Duration = Duration::from_millis(5);
+/// A joint between two sources takes this time.
+const JOINT: Duration = Duration::from_millis(5);
+/// Packet times that Opus has (RFC 6716 section 2.1.4) and that all others can do too.
+const PTIMES_MS: [u32; 4] = [60, 40, 20, 10];
+/// Linear sound for longer does not fit into an Ethernet frame.
+const L16_PTIME_MS: u32 = 10;
+/// Tones and digits need no more than telephones have.
+const TONE_HZ: u32 = 8000;
+
+/// One side's own voice.
+#[derive(Debug)]
+pub(crate) struct Studio {
+    sample_hz: u32,
+    ptime: Duration,
+    encoder: Box<dyn Encoder>,
+    made_for: Audio,
+    pub(crate) playout: Option<Playout>,
+    tone: Option<tone::Player>,
+    digits: Option<Generator>,
+    voice: Ramp,
+    /// When the next frame is due, while the clock runs.
+    clock: Option<Instant>,
+    pcm: Vec<i16>,
+    other: Vec<i16>,
+    payload: Vec<u8>,
+    /// Where the sound stopped that the next frame must join.
+    joint: Option<i16>,
+    last: i16,
+    skipped: bool,
+}
+
+/// One frame, encoded.
+#[derive(Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) payload: &'a [u8],
+    /// RTP ticks.
+    pub(crate) ticks: u32,
+    /// Whether silence that was not sent lies before it.
+    pub(crate) resumed: bool,
+}
+
+/// The packet time that suits a codec: the longest that is no longer than agreed.
+pub(crate) fn ptime_ms(audio: &Audio) -> u32 {
+    let most = audio.ptime_ms.min(audio.maxptime_ms.unwrap_or(u32::MAX));
+    let most =
+        if audio.codec.sample_hz == 48_000 && *audio.codec != OPUS { most.min(L16_PTIME_MS) } else { most };
+    PTIMES_MS.into_iter().find(|ms| *ms <= most).unwrap_or(10)
+}
+
+/// The rate at which `from` is decoded and `to` encoded: Opus works at the other's.
+pub(crate) fn common_rate(from: &Codec, to: &Codec) -> Option<u32> {
+    let rate = if *from == OPUS { to.sample_hz } else { from.sample_hz };
+    (*to == OPUS || to.sample_hz == rate).then_some(rate)
+}
+
+impl Studio {
+    /// A studio for `audio`; `sample_hz` is what the playout will have, if there is to be one.
+    ///
+    /// # Errors
+    /// [`RateError`] where the codec has no such rate.
+    pub(crate) fn new(audio: &Audio, sample_hz: Option<u32>) -> Result<Self, RateError> {
+        let own = if *audio.codec == OPUS { TONE_HZ } else { audio.codec.sample_hz };
+        let sample_hz = sample_hz.unwrap_or(own);
+        Ok(Self {
+            sample_hz,
+            ptime: Duration::from_millis(ptime_ms(audio).into()),
+            encoder: audio.codec.encoder(sample_hz, audio.encoder)?,
+            made_for: *audio,
+            playout: None,
+            tone: None,
+            digits: None,
+            voice: Ramp::full(),
+            clock: None,
+            pcm: Vec::new(),
+            other: Vec::new(),
+            payload: Vec::new(),
+            joint: None,
+            last: 0,
+            skipped: true,
+        })
+    }
+
+    pub(crate) fn sample_hz(&self) -> u32 {
+        self.sample_hz
+    }
+
+    /// Makes the same sound for another agreement; at another rate it begins anew, joined without a step.
+    ///
+    /// # Errors
+    /// [`RateError`] where the codec has no such rate.
+    pub(crate) fn remake(
+        self: Box<Self>,
+        audio: &Audio,
+        sample_hz: Option<u32>,
+    ) -> Result<Box<Self>, RateError> {
+        let mut new = Box::new(Self::new(audio, sample_hz)?);
+        (new.clock, new.skipped, new.joint) = (self.clock, self.skipped, Some(self.last));
+        if let Some(player) = self.tone {
+            new.play(Some(player.tone()));
+        }
+        if new.sample_hz == self.sample_hz {
+            (new.playout, new.digits, new.voice) = (self.playout, self.digits, self.voice);
+            new.joint = None;
+        }
+        Ok(new)
+    }
+
+    /// Whether the encoder suits this agreement.
+    pub(crate) fn suits(&self, audio: &Audio) -> bool {
+        let key = |audio: &Audio| (audio.codec, audio.encoder, ptime_ms(audio));
+        key(&self.made_for) == key(audio)
+    }
+
+    /// When the next frame is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.clock
+    }
+
+    /// Starts the clock, if it stands still.
+    pub(crate) fn start(&mut self, now: Instant) {
+        self.clock.get_or_insert(now);
+    }
+
+    /// Plays a tone instead of nothing, or lets the present one fade.
+    pub(crate) fn play(&mut self, tone: Option<Tone>) {
+        match tone {
+            Some(tone) if self.tone.as_ref().is_some_and(|player| player.tone() == tone) => {}
+            Some(tone) => self.tone = Some(tone::Player::new(tone, self.sample_hz)),
+            None => {
+                if let Some(player) = &mut self.tone {
+                    player.end();
+                }
+            }
+        }
+    }
+
+    /// Digits to be sounded instead of what the other side says.
+    pub(crate) fn digits(&mut self) -> &mut Generator {
+        self.digits.get_or_insert_with(|| Generator::new(self.sample_hz))
+    }
+
+    /// Whether digits take the place of everything else.
+    pub(crate) fn sounds_digits(&self) -> bool {
+        self.digits.as_ref().is_some_and(Generator::is_active)
+    }
+
+    /// Whether it has a sound that did not come from the other side.
+    pub(crate) fn has_own_sound(&self) -> bool {
+        self.tone.is_some() || self.sounds_digits()
+    }
+
+    /// A packet of the other side for the playout.
+    pub(crate) fn put(&mut self, now: Instant, timestamp: u32, payload: &[u8]) {
+        let frame = self.frame_samples();
+        if let Some(playout) = &mut self.playout {
+            playout.put(now, self.clock, frame, timestamp, payload);
+            if !playout.is_idle() {
+                self.clock.get_or_insert(now);
+            }
+        }
+    }
+
+    /// Forgets what waits and stops the clock: the side is held.
+    pub(crate) fn flush(&mut self) {
+        if let Some(playout) = &mut self.playout {
+            playout.flush();
+        }
+        (self.clock, self.skipped, self.last) = (None, true, 0);
+    }
+
+    /// A clock that fell far behind goes on from now.
+    pub(crate) fn catch_up(&mut self, now: Instant, patience: Duration) {
+        if let Some(clock) = &mut self.clock
+            && now > *clock + patience
+        {
+            *clock = now;
+        }
+    }
+
+    /// The frame that is due, and when it was due; `None` if there is nothing to send for it.
+    ///
+    /// Without `goes_on` the clock stops when there is nothing to hear.
+    pub(crate) fn frame(&mut self, goes_on: bool) -> Option<(Instant, Frame<'_>)> {
+        let due = self.clock?;
+        self.clock = Some(due + self.ptime);
+        let sounds = self.compose(due);
+        if !sounds && !goes_on {
+            let waits = self.playout.as_ref().is_some_and(|playout| !playout.is_idle());
+            if !waits {
+                self.clock = None;
+            }
+            (self.skipped, self.last) = (true, 0);
+            return None;
+        }
+        Some((due, self.encode()))
+    }
+
+    /// A last frame in which everything fades, because packets pass from now on.
+    pub(crate) fn farewell(&mut self, now: Instant) -> Frame<'_> {
+        self.play(None);
+        self.compose(self.clock.unwrap_or(now));
+        self.encode()
+    }
+
+    fn compose(&mut self, due: Instant) -> bool {
+        let samples = self.frame_samples();
+        let (duck, joint) = (self.samples(DUCK), self.samples(JOINT));
+        self.pcm.resize(samples, 0);
+        let heard = match &mut self.playout {
+            Some(playout) => playout.pull(due, &mut self.pcm),
+            None => {
+                self.pcm.fill(0);
+                Heard::Silence
+            }
+        };
+        let mut sounds = heard == Heard::Sound;
+        if sounds && let Some(player) = &mut self.tone {
+            player.end();
+        }
+        let dials = self.sounds_digits();
+        self.voice.apply(&mut self.pcm, if dials { 0.0 } else { 1.0 }, duck);
+        if dials && let Some(digits) = &mut self.digits {
+            self.other.resize(samples, 0);
+            digits.fill(&mut self.other);
+            ramp::add(&mut self.pcm, &self.other);
+            sounds = true;
+        } else if let Some(player) = &mut self.tone {
+            self.other.resize(samples, 0);
+            player.fill(&mut self.other);
+            ramp::add(&mut self.pcm, &self.other);
+            sounds = true;
+            self.tone.take_if(|player| player.is_over());
+        }
+        if let Some(before) = self.joint.take() {
+            ramp::join(before, &mut self.pcm, joint);
+        }
+        self.last = self.pcm.last().copied().unwrap_or_default();
+        sounds
+    }
+
+    fn encode(&mut self) -> Frame<'_> {
+        self.payload.clear();
+        self.encoder.encode(&self.pcm, &mut self.payload);
+        let clock_hz = u64::from(self.made_for.codec.clock_hz);
+        let ticks = (self.pcm.len() as u64 * clock_hz / u64::from(self.sample_hz)) as u32;
+        Frame { payload: &self.payload, ticks, resumed: std::mem::take(&mut self.skipped) }
+    }
+
+    fn frame_samples(&self) -> usize {
+        self.samples(self.ptime)
+    }
+
+    fn samples(&self, time: Duration) -> usize {
+        (time.as_millis() * u128::from(self.sample_hz) / 1000) as usize
+    }
+}
