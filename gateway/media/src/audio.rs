@@ -1,7 +1,7 @@
 //! What was agreed with one side: the codec and how its packets are stamped, cut and understood.
 
 use crate::codec::{Codec, EncoderSettings};
-use crate::dtmf;
+use crate::dtmf::{self, Way};
 
 /// The audio that a side takes and sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +23,20 @@ pub struct Audio {
     /// How events were agreed, if they were.
     pub events: Option<dtmf::Format>,
     /// How digits reach the side; events where none were agreed become tones.
-    pub digits: dtmf::Way,
+    pub digits: Way,
     /// How sound for the side is encoded.
     pub encoder: EncoderSettings,
 }
 
 impl Audio {
+    /// How digits really reach the side: without agreed events there are none.
+    pub(crate) fn way(&self) -> Way {
+        match (self.digits, self.events) {
+            (Way::Rfc4733, None) => Way::InBand,
+            (way, _) => way,
+        }
+    }
+
     /// Audio of a codec under its usual numbers: any payload type and source is taken, digits are tones.
     pub fn new(codec: &'static Codec, payload_type: u8, ssrc: u32) -> Self {
         Self {
@@ -40,7 +48,7 @@ impl Audio {
             receive_payload_type: None,
             remote_ssrc: None,
             events: None,
-            digits: dtmf::Way::InBand,
+            digits: Way::InBand,
             encoder: EncoderSettings::default(),
         }
     }

@@ -132,12 +132,8 @@ impl Direction {
 
     pub(crate) fn send_digits(&mut self, now: Instant, digits: &[Digit], tone: Duration, pause: Duration) {
         let Some(audio) = self.outgoing else { return };
-        let way = match (audio.digits, audio.events) {
-            (Way::Rfc4733, None) => Way::InBand,
-            (way, _) => way,
-        };
         self.dials |= !digits.is_empty();
-        let keys = match (way, audio.events) {
+        let keys = match (audio.way(), audio.events) {
             (Way::Rfc4733, Some(events)) => {
                 let ptime = Duration::from_millis(audio.ptime_ms.into());
                 self.keys.get_or_insert_with(|| Box::new(Keys::events(events, ptime)))
@@ -157,6 +153,13 @@ impl Direction {
         };
         for digit in digits {
             keys.push(now, *digit, tone, pause);
+        }
+    }
+
+    /// The side loses such a share of what we send.
+    pub(crate) fn set_loss(&mut self, share: f32) {
+        if let Some(studio) = &mut self.studio {
+            studio.set_loss(share);
         }
     }
 
@@ -256,10 +259,10 @@ impl Direction {
         if let Some(mut studio) = self.studio.take() {
             // A tone was played until somebody speaks.
             let frame = studio.farewell(now);
-            let written = self.write(now, frame.resumed, frame.ticks, frame.payload, &mut out.bytes);
-            if written {
+            if self.write(now, frame.resumed, frame.ticks, frame.payload, &mut out.bytes) {
                 out.end_packet();
             }
+            self.source.break_off();
         }
         let stamp = self.source.stamp(now, packet, sound.ticks, sound.parts, &mut self.numbers)?;
         let marker = packet.marker || stamp.resumed;
@@ -323,7 +326,11 @@ impl Direction {
                 }
                 Some(_) | None => false,
             };
-            let needed = studio.playout.is_some() || studio.has_own_sound();
+            let passes = studio.playout.is_none();
+            if passes && made {
+                self.source.break_off();
+            }
+            let needed = !passes || studio.has_own_sound();
             self.studio = Some(studio).filter(|_| needed);
             if made {
                 return true;
@@ -341,6 +348,11 @@ impl Direction {
         if let Some(receiver) = &mut self.receiver {
             while let Some(press) = receiver.poll_press() {
                 events.push_back(Event::Digit { from, press, way: Way::Rfc4733 });
+            }
+        }
+        if let Some(playout) = self.studio.as_mut().and_then(|studio| studio.playout.as_mut()) {
+            while let Some(press) = playout.poll_press() {
+                events.push_back(Event::Digit { from, press, way: Way::InBand });
             }
         }
         self.keys.take_if(|keys| !keys.is_active());
@@ -370,6 +382,7 @@ impl Direction {
         let lasts_ms = comfort::write(audio.ptime_ms, &mut payload);
         let lasts = Duration::from_millis(lasts_ms.into());
         self.comfort = Some(if now > due + PATIENCE { now } else { due } + lasts);
+        self.source.break_off();
         self.write(due, false, lasts_ms * (OPUS.clock_hz / 1000), &payload, out)
     }
 
@@ -378,9 +391,6 @@ impl Direction {
         let Some(audio) = self.outgoing else { return false };
         if payload.is_empty() {
             return false;
-        }
-        if !self.decodes() {
-            self.source.break_off();
         }
         let marker = marker || !self.numbers.has_begun();
         let timestamp = self.numbers.follows(now);
@@ -470,6 +480,10 @@ impl Direction {
                 (Some(from), Some(rate)) => {
                     if studio.playout.as_ref().is_none_or(|playout| !playout.is(from.codec, rate)) {
                         studio.playout = Some(Playout::new(from.codec, rate)?);
+                    }
+                    let tones = self.to == Side::Telegram && from.way() == Way::InBand;
+                    if let Some(playout) = &mut studio.playout {
+                        playout.listen_for_digits(tones);
                     }
                 }
                 (_, _) => studio.playout = None,

@@ -29,9 +29,13 @@ impl Numbers {
 
     /// Timestamps count in another clock from the next packet on.
     pub(crate) fn set_clock(&mut self, clock_hz: u32) {
-        if let Some((_, sounds)) = &mut self.last_sent {
-            let scaled = u64::from(*sounds) * u64::from(clock_hz) / u64::from(self.clock_hz.max(1));
-            *sounds = u32::try_from(scaled).unwrap_or(u32::MAX);
+        if clock_hz == self.clock_hz {
+            return;
+        }
+        // What was sent ends in the old clock, and the new one counts from there.
+        if let (Some(until), Some((_, sounds))) = (self.sounds_until(), self.last_sent) {
+            self.timestamp = self.timestamp.wrapping_add(sounds);
+            self.last_sent = Some((until, 0));
         }
         self.clock_hz = clock_hz;
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::codec::{Codec, Decoder, RateError};
+use crate::dtmf::{Detector, Press};
 use crate::jitter::{Cue, Jitter, Pace, Step, Tally};
 use crate::numbers::Numbers;
 use crate::pace::Pacer;
@@ -38,6 +39,8 @@ pub(crate) struct Playout {
     pcm: Vec<i16>,
     pacer: Pacer,
     ramp: Ramp,
+    /// Hears digits in the sound, where they come that way.
+    detector: Option<Box<Detector>>,
     malformed: u64,
     /// Of jitter buffers that were flushed.
     before: Tally,
@@ -56,6 +59,7 @@ impl Playout {
             pcm: Vec::with_capacity(sample_hz as usize / 5),
             pacer: Pacer::new(sample_hz),
             ramp: Ramp::silent(),
+            detector: None,
             malformed: 0,
             before: Tally::default(),
         })
@@ -119,6 +123,9 @@ impl Playout {
         frame[..ready].copy_from_slice(&self.pcm[..ready]);
         frame[ready..].fill(0);
         self.pcm.drain(..ready);
+        if let Some(detector) = &mut self.detector {
+            detector.handle_pcm(frame);
+        }
         heard
     }
 
@@ -128,6 +135,20 @@ impl Playout {
         self.pcm.clear();
         self.jitter = None;
         self.ramp = Ramp::silent();
+    }
+
+    /// Whether digits are to be heard in the sound.
+    pub(crate) fn listen_for_digits(&mut self, listen: bool) {
+        if !listen {
+            self.detector = None;
+        } else if self.detector.is_none() {
+            self.detector = Some(Box::new(Detector::new(self.sample_hz)));
+        }
+    }
+
+    /// The next digit that was heard.
+    pub(crate) fn poll_press(&mut self) -> Option<Press> {
+        self.detector.as_mut()?.poll_press()
     }
 
     /// What was played until now.

@@ -127,6 +127,11 @@ impl Relay {
         self.towards(to).send_digits(now, digits, tone, pause);
     }
 
+    /// A side says that it loses such a share of what we send, 0 to 1: what is encoded for it is made sturdier.
+    pub fn set_loss(&mut self, to: Side, share: f32) {
+        self.towards(to).set_loss(share);
+    }
+
     /// A packet from a side: what is to be sent to the other one at once is appended to `out`.
     pub fn handle_packet(&mut self, now: Instant, from: Side, rtp: &[u8], out: &mut Batch) -> Outcome {
         let outcome = self.towards(from.other()).take(now, rtp, out);

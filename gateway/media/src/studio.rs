@@ -95,6 +95,11 @@ impl Studio {
         })
     }
 
+    /// What share of our packets the side loses.
+    pub(crate) fn set_loss(&mut self, share: f32) {
+        self.encoder.set_loss(share);
+    }
+
     pub(crate) fn sample_hz(&self) -> u32 {
         self.sample_hz
     }

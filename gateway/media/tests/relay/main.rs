@@ -1,0 +1,10 @@
+//! A call's relay between two simulated phones: sound in, sound out, over networks that lose, delay and repeat.
+
+#![allow(clippy::disallowed_methods, reason = "tests begin their virtual clocks somewhere")]
+
+mod digits;
+mod noise;
+mod passing;
+mod signal;
+mod sound;
+mod world;
