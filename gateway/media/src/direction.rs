@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::audio::Audio;
 use crate::batch::Batch;
 use crate::codec::OPUS;
-use crate::comfort;
+use crate::comfort::Silent;
 use crate::dtmf::{self, Digit, Receiver, Way};
 use crate::event::Event;
 use crate::keys::Keys;
@@ -203,7 +203,7 @@ impl Direction {
             receiver.handle_packet(now, &packet);
         }
         let sound = measured?;
-        if self.outgoing.is_none() {
+        if self.outgoing.is_none() || self.incoming.is_none() {
             return Err(Reason::NoStream);
         }
         if self.held {
@@ -224,7 +224,7 @@ impl Direction {
                 return Err(Reason::OtherPayload);
             }
         }
-        let codec = self.incoming.or(self.outgoing).map_or(&OPUS, |audio| audio.codec);
+        let codec = self.incoming.map_or(&OPUS, |audio| audio.codec);
         let cut = self.outgoing.filter(|_| self.to == Side::Trunk);
         pass::Sound::measure(codec, packet.payload, cut.as_ref()).ok_or(Reason::Malformed)
     }
@@ -378,12 +378,11 @@ impl Direction {
 
     fn write_comfort(&mut self, now: Instant, due: Instant, out: &mut Vec<u8>) -> bool {
         let Some(audio) = self.outgoing else { return false };
-        let mut payload = Vec::with_capacity(8);
-        let lasts_ms = comfort::write(audio.ptime_ms, &mut payload);
-        let lasts = Duration::from_millis(lasts_ms.into());
+        let silent = Silent::new(audio.ptime_ms);
+        let lasts = Duration::from_millis(silent.lasts_ms.into());
         self.comfort = Some(if now > due + PATIENCE { now } else { due } + lasts);
         self.source.break_off();
-        self.write(due, false, lasts_ms * (OPUS.clock_hz / 1000), &payload, out)
+        self.write(due, false, silent.lasts_ms * (OPUS.clock_hz / 1000), silent.payload(), out)
     }
 
     /// Writes a packet of our own; packets that pass begin anew after it.

@@ -80,8 +80,8 @@ impl Relay {
 
     /// What was agreed with `side`, at first and whenever it is agreed anew.
     ///
-    /// Sequence and timestamp run on over a change, and what is encoded does not click. Until the other side has its
-    /// audio too, packets from it are taken as they come.
+    /// Sequence and timestamp run on over a change, and what is encoded does not click. Nothing passes until both sides
+    /// have their audio; tones and digits need only that of the side they go to.
     pub fn set_audio(&mut self, side: Side, audio: Audio) {
         self.towards(side).set_outgoing(audio);
         self.towards(side.other()).set_incoming(audio);
@@ -513,6 +513,7 @@ mod tests {
         let outcome = relay.handle_packet(now, Side::Trunk, &rtp(1, 0, 1, b"x"), &mut out);
         assert_eq!(outcome, Outcome::Dropped(Reason::NoStream));
         relay.set_audio(Side::Telegram, Audio::new(&OPUS, 111, 1));
+        relay.set_audio(Side::Trunk, trunk());
         let outcome = relay.handle_packet(now, Side::Trunk, &rtp(2, STEP, 1, b"x"), &mut out);
         assert_eq!((outcome, out.len()), (Outcome::Sent, 1));
         assert!(!Sent::read(out.iter().next().unwrap()).marker);

@@ -23,7 +23,7 @@ pub enum Reason {
     Astray,
     /// The other side holds the call.
     Held,
-    /// The other side's format is not known yet.
+    /// What the sides agreed on is not known yet.
     NoStream,
     /// No sound but a digit; it leaves no hole.
     Event,

@@ -8,17 +8,15 @@ use tgtrunk_media::rtp::Packet;
 use tgtrunk_media::{Audio, Event, Side};
 
 use crate::signal::speech;
-use crate::world::{Got, Talker, World, assert_unbroken, hear, ms};
+use crate::world::{Got, Talker, Voice, World, assert_unbroken, hear, ms};
 
 const ALL: &str = "1234567890*#ABCD";
-
-type Talkers = Vec<(Side, Talker, Box<dyn Fn(u64) -> i16>)>;
 
 #[test]
 fn events_to_the_pbx_take_the_place_of_sound_in_one_stream() {
     for codec in [&OPUS, &PCMA, &G722] {
         let mut world = world(codec, Way::Rfc4733, true);
-        let mut talkers: Talkers =
+        let mut talkers: Vec<Voice> =
             vec![(Side::Telegram, Talker::new(&OPUS, 60, 111), Box::new(speech(48_000)))];
         world.talk(ms(1000), &mut talkers, &mut |_| Some(ms(10)));
         world.relay.send_digits(world.now, Side::Trunk, &digits(ALL), ms(100), ms(100));
@@ -80,7 +78,7 @@ fn tones_to_telegram_are_heard_there_though_everything_else_passes() {
     for codec in [&OPUS, &PCMA] {
         let mut world = world(codec, Way::Rfc4733, true);
         let payload_type = codec.static_payload_type.unwrap_or(107);
-        let mut talkers: Talkers =
+        let mut talkers: Vec<Voice> =
             vec![(Side::Trunk, Talker::new(codec, 20, payload_type), Box::new(speech(codec.sample_hz)))];
         world.talk(ms(600), &mut talkers, &mut |_| Some(ms(10)));
         world.relay.send_digits(world.now, Side::Telegram, &digits(ALL), ms(100), ms(100));
@@ -114,7 +112,7 @@ fn tones_of_a_pbx_that_knows_no_events_are_told() {
     let mut tones = vec![0; 8000 * 4];
     generator.fill(&mut tones);
     let sound = move |at: u64| tones.get(at as usize).copied().unwrap_or(0);
-    let mut talkers: Talkers = vec![(Side::Trunk, Talker::new(&PCMA, 20, 8), Box::new(sound))];
+    let mut talkers: Vec<Voice> = vec![(Side::Trunk, Talker::new(&PCMA, 20, 8), Box::new(sound))];
     world.talk(ms(4000), &mut talkers, &mut |_| Some(ms(10)));
     let mut letters = String::new();
     for event in &world.events {

@@ -4,11 +4,9 @@ use tgtrunk_media::codec::{Codec, G722, L16, OPUS, PCMA, PCMU};
 use tgtrunk_media::{Audio, Side, Tone};
 
 use crate::signal::{largest_step, likeness, rms, share, sine, sine_step, speech};
-use crate::world::{Random, Talker, World, assert_unbroken, hear, ms};
+use crate::world::{Random, Talker, Voice, World, assert_unbroken, hear, ms};
 
 const NARROW: [&Codec; 4] = [&PCMA, &PCMU, &G722, &L16];
-
-type Talkers = Vec<(Side, Talker, Box<dyn Fn(u64) -> i16>)>;
 
 #[test]
 fn tones_of_both_sides_are_heard_pure_on_the_other_through_every_codec() {
@@ -35,7 +33,7 @@ fn tones_of_both_sides_are_heard_pure_on_the_other_through_every_codec() {
 fn speech_survives_two_relays_with_opus_between_them() {
     let mut first = World::with(2, &PCMA);
     let voice = speech(8000);
-    let mut talkers: Talkers = vec![(Side::Trunk, Talker::new(&PCMA, 20, 8), Box::new(voice.clone()))];
+    let mut talkers: Vec<Voice> = vec![(Side::Trunk, Talker::new(&PCMA, 20, 8), Box::new(voice.clone()))];
     first.talk(ms(6000), &mut talkers, &mut |_| Some(ms(5)));
     let mut second = World::with(3, &PCMA);
     for got in first.telegram.clone() {
@@ -91,7 +89,7 @@ fn nothing_clicks_when_a_muted_user_stops_and_begins_again() {
     for codec in NARROW {
         let mut world = World::with(4, codec);
         let peak = 9000.0;
-        let mut talkers: Talkers =
+        let mut talkers: Vec<Voice> =
             vec![(Side::Telegram, Talker::new(&OPUS, 60, 111), Box::new(sine(440.0, peak, 48_000)))];
         world.talk(ms(1020), &mut talkers, &mut |_| Some(ms(10)));
         talkers[0].1.silent = true;
@@ -116,7 +114,7 @@ fn nothing_clicks_when_a_muted_user_stops_and_begins_again() {
 fn nothing_clicks_when_the_pbx_changes_its_codec() {
     let mut world = World::with(5, &PCMA);
     let peak = 9000.0;
-    let mut talkers: Talkers =
+    let mut talkers: Vec<Voice> =
         vec![(Side::Telegram, Talker::new(&OPUS, 60, 111), Box::new(sine(440.0, peak, 48_000)))];
     world.talk(ms(1007), &mut talkers, &mut |_| Some(ms(10)));
     let before = world.trunk.len();
@@ -155,7 +153,7 @@ fn ringback_sounds_until_the_called_side_speaks_and_ends_without_a_click() {
         let peak = 4045.0;
         assert!(largest_step(&pcm) < sine_step(425.0, peak, 48_000) * 3 / 2 + 50, "{}", largest_step(&pcm));
 
-        let mut talkers: Talkers = vec![(
+        let mut talkers: Vec<Voice> = vec![(
             Side::Trunk,
             Talker::new(codec, 20, codec.static_payload_type.unwrap_or(107)),
             Box::new(sine(880.0, 6000.0, codec.sample_hz)),
@@ -198,7 +196,8 @@ fn a_held_pbx_gets_nothing_and_hears_the_present_afterwards() {
 fn opus_frames_longer_than_the_pbx_takes_are_decoded_and_encoded_anew() {
     let trunk = Audio { ptime_ms: 20, maxptime_ms: Some(20), ..Audio::new(&OPUS, 107, 0x1111) };
     let mut world = World::new(8, trunk, Audio::new(&OPUS, 111, 0x2222));
-    let mut talkers: Talkers = vec![(Side::Telegram, Talker::new(&OPUS, 40, 111), Box::new(speech(48_000)))];
+    let mut talkers: Vec<Voice> =
+        vec![(Side::Telegram, Talker::new(&OPUS, 40, 111), Box::new(speech(48_000)))];
     world.talk(ms(3000), &mut talkers, &mut |_| Some(ms(10)));
     assert_unbroken(&world.trunk);
     for got in &world.trunk {
@@ -211,7 +210,7 @@ fn two(
     codec: &'static Codec,
     telegram: impl Fn(u64) -> i16 + 'static,
     trunk: impl Fn(u64) -> i16 + 'static,
-) -> Talkers {
+) -> Vec<Voice> {
     let payload_type = codec.static_payload_type.unwrap_or(codec.offered_payload_type);
     vec![
         (Side::Telegram, Talker::new(&OPUS, 60, 111), Box::new(telegram)),

@@ -37,6 +37,9 @@ pub(crate) struct Talker {
     pub(crate) silent: bool,
 }
 
+/// Who talks, by what phone, and what they say.
+pub(crate) type Voice = (Side, Talker, Box<dyn Fn(u64) -> i16>);
+
 /// What a phone gets.
 #[derive(Debug, Clone)]
 pub(crate) struct Got {
@@ -200,7 +203,7 @@ impl World {
     pub(crate) fn talk(
         &mut self,
         time: Duration,
-        talkers: &mut [(Side, Talker, Box<dyn Fn(u64) -> i16>)],
+        talkers: &mut [Voice],
         network: &mut dyn FnMut(Side) -> Option<Duration>,
     ) {
         let mut due: Vec<Instant> = talkers.iter().map(|_| self.now).collect();
