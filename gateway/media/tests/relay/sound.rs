@@ -85,6 +85,33 @@ fn with_jitter_and_loss_the_tone_still_carries_most_of_the_sound() {
 }
 
 #[test]
+fn a_clock_that_drifts_is_followed_without_a_click_or_a_hole() {
+    for ppm in [-200_i64, 200, 2000] {
+        let mut world = World::with(9, &PCMA);
+        let peak = 9000.0;
+        let mut talkers: Vec<Voice> =
+            vec![(Side::Telegram, Talker::new(&OPUS, 60, 111), Box::new(sine(440.0, peak, 48_000)))];
+        let mut sent = 0_i64;
+        world.talk(ms(60_000), &mut talkers, &mut |_| {
+            sent += 60;
+            // A fast sender's packets come ever earlier.
+            let delay_us = 150_000 - sent * 1000 * ppm / 1_000_000;
+            Some(std::time::Duration::from_micros(delay_us as u64))
+        });
+        assert_unbroken(&world.trunk);
+        let playback = world.relay.report().to_trunk.playback;
+        assert!(playback.concealed <= ms(20), "{ppm} ppm: {playback:?}");
+        assert!(playback.delay <= ms(45), "{ppm} ppm: {playback:?}");
+        let pcm = hear(&world.trunk, &PCMA, 8000);
+        let whole = pcm.len() - 2000;
+        let limit = sine_step(440.0, peak, 8000) * 5 / 4;
+        assert!(largest_step(&pcm[800..whole]) < limit, "{ppm} ppm: {}", largest_step(&pcm[800..whole]));
+        let pure = share(&pcm[whole - 16_000..whole], 440.0, 8000);
+        assert!(pure > 0.95, "{ppm} ppm: {pure}");
+    }
+}
+
+#[test]
 fn nothing_clicks_when_a_muted_user_stops_and_begins_again() {
     for codec in NARROW {
         let mut world = World::with(4, codec);
