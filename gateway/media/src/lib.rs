@@ -12,6 +12,7 @@ pub mod codec;
 pub mod dtmf;
 pub mod opus;
 pub mod quality;
+pub mod rtcp;
 pub mod rtp;
 
 mod audio;
