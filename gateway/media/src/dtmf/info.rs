@@ -141,6 +141,39 @@ mod tests {
     }
 
     #[test]
+    fn no_bytes_make_the_reader_panic_or_a_tone_endless() {
+        let pieces: [&[u8]; 12] = [
+            b"Signal",
+            b"Duration",
+            b"=",
+            b"\r\n",
+            b" ",
+            b"5",
+            b"#",
+            b"15",
+            b"99999",
+            b"\xc3\xa9",
+            b"\0",
+            b"\xff",
+        ];
+        let (mut random, mut read) = (11_u64, 0);
+        for _ in 0..50_000 {
+            let mut body = Vec::new();
+            for _ in 0..random >> 61 {
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                body.extend(pieces[(random >> 33) as usize % pieces.len()]);
+            }
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            if let Ok(press) = Form::read(&body) {
+                assert!(press.duration <= LONGEST, "{body:?}");
+                read += 1;
+            }
+        }
+        assert!(read > 100);
+    }
+
+    #[test]
     fn what_is_written_is_read_back() {
         for code in 0..16 {
             let press =
