@@ -17,6 +17,7 @@ use crate::keys::Keys;
 use crate::numbers::Numbers;
 use crate::pass;
 use crate::playout::Playout;
+use crate::quality::Reception;
 use crate::relay::{Outcome, Side};
 use crate::report::{Counters, Reason};
 use crate::rtp::Packet;
@@ -46,6 +47,8 @@ pub(crate) struct Direction {
     /// Packets came that must be decoded though both sides speak one codec.
     too_long: bool,
     studio: Option<Box<Studio>>,
+    /// A tone that waits for the side to agree on its audio.
+    tone: Option<(Instant, Tone)>,
     keys: Option<Box<Keys>>,
     dials: bool,
     receiver: Option<Box<Receiver>>,
@@ -65,6 +68,7 @@ impl Direction {
             comfort: None,
             too_long: false,
             studio: None,
+            tone: None,
             keys: None,
             dials: false,
             receiver: None,
@@ -87,6 +91,9 @@ impl Direction {
         self.numbers.set_clock(audio.codec.clock_hz);
         self.outgoing = Some(audio);
         self.arrange();
+        if let Some((since, tone)) = self.tone.take() {
+            self.play(since, Some(tone));
+        }
     }
 
     /// The side that this comes from has agreed on something new.
@@ -119,6 +126,10 @@ impl Direction {
     }
 
     pub(crate) fn play(&mut self, now: Instant, tone: Option<Tone>) {
+        if self.outgoing.is_none() {
+            self.tone = tone.map(|tone| (now, tone));
+            return;
+        }
         if tone.is_some() {
             self.open_studio();
         }
@@ -164,8 +175,14 @@ impl Direction {
     }
 
     /// Takes one datagram; what can go on at once is appended to `out`.
-    pub(crate) fn take(&mut self, now: Instant, datagram: &[u8], out: &mut Batch) -> Outcome {
-        match self.try_take(now, datagram, out) {
+    pub(crate) fn take(
+        &mut self,
+        now: Instant,
+        datagram: &[u8],
+        reception: &mut Reception,
+        out: &mut Batch,
+    ) -> Outcome {
+        match self.try_take(now, datagram, reception, out) {
             Ok(outcome) => outcome,
             Err(reason) => {
                 self.counters.drop_for(reason);
@@ -175,7 +192,13 @@ impl Direction {
         }
     }
 
-    fn try_take(&mut self, now: Instant, datagram: &[u8], out: &mut Batch) -> Result<Outcome, Reason> {
+    fn try_take(
+        &mut self,
+        now: Instant,
+        datagram: &[u8],
+        reception: &mut Reception,
+        out: &mut Batch,
+    ) -> Result<Outcome, Reason> {
         let packet = Packet::read(datagram).map_err(|_| Reason::NotRtp)?;
         let wanted = self.incoming.and_then(|audio| audio.remote_ssrc);
         if wanted.is_some_and(|ssrc| ssrc != packet.ssrc) {
@@ -184,6 +207,7 @@ impl Direction {
         self.counters.last_packet = Some(now);
 
         let measured = self.measure(&packet);
+        reception.handle_packet(now, &packet, measured.is_ok());
         if !self.source.knows(packet.ssrc) && !matches!(measured, Err(Reason::Event)) {
             measured?;
         }

@@ -23,6 +23,7 @@ mod event;
 mod jitter;
 mod keys;
 mod latch;
+mod leg;
 mod numbers;
 mod pace;
 mod pass;

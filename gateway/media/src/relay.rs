@@ -11,7 +11,10 @@ use crate::batch::Batch;
 use crate::direction::Direction;
 use crate::dtmf::Digit;
 use crate::event::Event;
+use crate::leg::Leg;
+use crate::quality::LegQuality;
 use crate::report::{Reason, Report};
+use crate::rtcp::RtcpError;
 use crate::silence::Silence;
 use crate::tone::Tone;
 
@@ -56,11 +59,14 @@ pub enum Outcome {
 pub struct Relay {
     to_trunk: Direction,
     to_telegram: Direction,
+    trunk: Leg,
+    telegram: Leg,
     trunk_silence: Option<Silence>,
     telegram_silence: Option<Silence>,
     events: VecDeque<Event>,
-    /// Until when packets have been asked for.
-    now: Option<Instant>,
+    /// Until when packets are asked for, and reports.
+    packets_due: Option<Instant>,
+    reports_due: Option<Instant>,
 }
 
 impl Relay {
@@ -71,10 +77,13 @@ impl Relay {
         Self {
             to_trunk: Direction::new(Side::Trunk, mix(seed)),
             to_telegram: Direction::new(Side::Telegram, mix(!seed)),
+            trunk: Leg::new(),
+            telegram: Leg::new(),
             trunk_silence: None,
             telegram_silence: None,
             events: VecDeque::new(),
-            now: None,
+            packets_due: None,
+            reports_due: None,
         }
     }
 
@@ -83,6 +92,7 @@ impl Relay {
     /// Sequence and timestamp run on over a change, and what is encoded does not click. Nothing passes until both sides
     /// have their audio; tones and digits need only that of the side they go to.
     pub fn set_audio(&mut self, side: Side, audio: Audio) {
+        self.leg(side).set_audio(audio);
         self.towards(side).set_outgoing(audio);
         self.towards(side.other()).set_incoming(audio);
     }
@@ -127,14 +137,33 @@ impl Relay {
         self.towards(to).send_digits(now, digits, tone, pause);
     }
 
-    /// A side says that it loses such a share of what we send, 0 to 1: what is encoded for it is made sturdier.
-    pub fn set_loss(&mut self, to: Side, share: f32) {
-        self.towards(to).set_loss(share);
+    /// Speaks RTCP with a side from now on. `seed` spreads the reports; `cname` names us and no person (RFC 7022).
+    pub fn report_to(&mut self, now: Instant, side: Side, seed: u64, cname: String) {
+        self.leg(side).report_to(now, seed, cname);
+    }
+
+    /// RTCP from a side. What is encoded for it grows sturdier with the loss that it states.
+    ///
+    /// # Errors
+    /// [`RtcpError`] says what is wrong with it; what came before that was taken.
+    pub fn handle_rtcp(&mut self, now: Instant, from: Side, datagram: &[u8]) -> Result<(), RtcpError> {
+        if let Some(share) = self.leg(from).handle_rtcp(now, datagram)? {
+            self.towards(from).set_loss(share);
+        }
+        Ok(())
     }
 
     /// A packet from a side: what is to be sent to the other one at once is appended to `out`.
     pub fn handle_packet(&mut self, now: Instant, from: Side, rtp: &[u8], out: &mut Batch) -> Outcome {
-        let outcome = self.towards(from.other()).take(now, rtp, out);
+        let before = out.len();
+        let (direction, leg, other_leg) = match from {
+            Side::Trunk => (&mut self.to_telegram, &mut self.trunk, &mut self.telegram),
+            Side::Telegram => (&mut self.to_trunk, &mut self.telegram, &mut self.trunk),
+        };
+        let outcome = direction.take(now, rtp, &mut leg.reception, out);
+        for packet in out.iter().skip(before) {
+            other_leg.handle_sent(now, packet);
+        }
         if !matches!(outcome, Outcome::Dropped(Reason::NotRtp | Reason::OtherSource))
             && let Some(silence) = self.silence(from)
         {
@@ -151,12 +180,13 @@ impl Relay {
         let trunk = silent(&self.trunk_silence, "trunk silent");
         let telegram = silent(&self.telegram_silence, "telegram silent");
         let directions = [self.to_trunk.poll_timeout(), self.to_telegram.poll_timeout()];
-        directions.into_iter().chain([trunk, telegram]).flatten().min()
+        let reports = [&self.trunk, &self.telegram].map(|leg| leg.poll_timeout().map(|at| (at, "report")));
+        directions.into_iter().chain(reports).chain([trunk, telegram]).flatten().min()
     }
 
-    /// Lets time pass; then [`poll_packet`](Self::poll_packet) has what is due.
+    /// Lets time pass; then [`poll_packet`](Self::poll_packet) and [`poll_rtcp`](Self::poll_rtcp) have what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.now = Some(now);
+        (self.packets_due, self.reports_due) = (Some(now), Some(now));
         for side in Side::BOTH {
             if self.silence(side).take_if(|silence| silence.is_over(now)).is_some() {
                 self.events.push_back(Event::Lost(side));
@@ -168,12 +198,30 @@ impl Relay {
 
     /// The next packet that the clock made, and for whom; `out` is cleared first.
     pub fn poll_packet(&mut self, out: &mut Vec<u8>) -> Option<Side> {
-        let now = self.now?;
+        let now = self.packets_due?;
         let side = Side::BOTH.into_iter().find(|&side| self.towards(side).make(now, out));
-        if side.is_none() {
-            self.now = None;
+        match side {
+            Some(side) => self.leg(side).handle_sent(now, out),
+            None => self.packets_due = None,
         }
         side
+    }
+
+    /// The next RTCP report that is due, and for whom; `out` is cleared first.
+    pub fn poll_rtcp(&mut self, out: &mut Vec<u8>) -> Option<Side> {
+        let now = self.reports_due?;
+        out.clear();
+        let side = Side::BOTH.into_iter().find(|&side| self.leg(side).report(now, out));
+        if side.is_none() {
+            self.reports_due = None;
+        }
+        side
+    }
+
+    /// A last report to a side with the goodbye, once; `out` is cleared first. `false` where RTCP is not spoken.
+    pub fn bye(&mut self, now: Instant, to: Side, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        self.leg(to).bye(now, out)
     }
 
     /// What happened.
@@ -186,6 +234,22 @@ impl Relay {
     /// What passed so far.
     pub fn report(&self) -> Report {
         Report { to_trunk: self.to_trunk.counters(), to_telegram: self.to_telegram.counters() }
+    }
+
+    /// How a side's network is.
+    pub fn quality(&self, side: Side) -> LegQuality {
+        let Report { to_trunk, to_telegram } = self.report();
+        match side {
+            Side::Trunk => self.trunk.quality(&to_telegram, &to_trunk),
+            Side::Telegram => self.telegram.quality(&to_trunk, &to_telegram),
+        }
+    }
+
+    fn leg(&mut self, side: Side) -> &mut Leg {
+        match side {
+            Side::Trunk => &mut self.trunk,
+            Side::Telegram => &mut self.telegram,
+        }
     }
 
     fn towards(&mut self, side: Side) -> &mut Direction {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use tgtrunk_media::codec::OPUS;
+use tgtrunk_media::codec::{OPUS, PCMA};
+use tgtrunk_media::rtcp::{self, Entry};
 use tgtrunk_media::rtp::Packet;
 use tgtrunk_media::{Audio, Side, opus};
 
@@ -102,10 +103,47 @@ fn a_muted_user_is_silence_at_the_packet_time_without_a_hole_before_or_after() {
 }
 
 #[test]
+fn each_side_learns_by_rtcp_what_came_and_quality_says_how_it_was() {
+    for codec in [&OPUS, &PCMA] {
+        let mut world = World::with(4, codec);
+        for (side, seed) in [(Side::Trunk, 1), (Side::Telegram, 2)] {
+            world.relay.report_to(world.now, side, seed, "abc".to_owned());
+        }
+        for at in (0..300).filter(|at| at % 10 != 5) {
+            world.send(Side::Telegram, ms(60 * at), sixty(at));
+        }
+        world.run(ms(18_000));
+        let to_trunk: Vec<_> = world.reports.iter().filter(|(side, _)| *side == Side::Trunk).collect();
+        let to_telegram: Vec<_> = world.reports.iter().filter(|(side, _)| *side == Side::Telegram).collect();
+        assert!((3..=8).contains(&to_trunk.len()) && (3..=8).contains(&to_telegram.len()), "{codec:?}");
+        let Some(Ok(Entry::SenderReport { ssrc: 0x1111, packets, .. })) =
+            rtcp::packets(&to_trunk.last().unwrap().1).next()
+        else {
+            panic!("{to_trunk:?}")
+        };
+        assert!(packets > 500, "{codec:?}: {packets}");
+        let Some(Ok(Entry::ReceiverReport { blocks, .. })) =
+            rtcp::packets(&to_telegram.last().unwrap().1).next()
+        else {
+            panic!("{to_telegram:?}")
+        };
+        let block = blocks.iter().next().unwrap();
+        assert!((20..=32).contains(&block.fraction_lost), "{block:?}");
+        let quality = world.relay.quality(Side::Telegram);
+        assert_eq!((quality.lost, quality.packets_in), (30, 270));
+        assert!((2.5..4.2).contains(&quality.mos), "{quality:?}");
+        assert_eq!(quality.concealed_share > 0.08, *codec == PCMA, "{quality:?}");
+        let mut bye = Vec::new();
+        assert!(world.relay.bye(world.now, Side::Trunk, &mut bye) && bye.len() > 60);
+        assert!(!world.relay.bye(world.now, Side::Trunk, &mut bye), "once");
+    }
+}
+
+#[test]
 fn a_pbx_that_goes_from_opus_to_g711_and_back_hears_one_stream() {
     let mut world = World::with(3, &OPUS);
     let mut at = 0;
-    for codec in [&OPUS, &tgtrunk_media::codec::PCMA, &OPUS] {
+    for codec in [&OPUS, &PCMA, &OPUS] {
         let payload_type = codec.static_payload_type.unwrap_or(107);
         world.relay.set_audio(Side::Trunk, Audio::new(codec, payload_type, 0x1111));
         for _ in 0..20 {

@@ -1,7 +1,9 @@
 //! Sound that is decoded and encoded: pure, in time, without clicks.
 
+use std::time::Instant;
+
 use tgtrunk_media::codec::{Codec, G722, L16, OPUS, PCMA, PCMU};
-use tgtrunk_media::{Audio, Side, Tone};
+use tgtrunk_media::{Audio, Relay, Side, Tone};
 
 use crate::signal::{largest_step, likeness, rms, share, sine, sine_step, speech};
 use crate::world::{Random, Talker, Voice, World, assert_unbroken, hear, ms};
@@ -196,6 +198,21 @@ fn ringback_sounds_until_the_called_side_speaks_and_ends_without_a_click() {
             largest_step(&pcm)
         );
     }
+}
+
+#[test]
+fn a_tone_waits_for_the_side_to_agree_on_its_audio() {
+    let mut relay = Relay::new(1);
+    let mut now = Instant::now();
+    relay.play(now, Side::Telegram, Some(Tone::RINGBACK));
+    assert_eq!(relay.poll_timeout(), None);
+    now += ms(3000);
+    relay.set_audio(Side::Telegram, Audio::new(&OPUS, 111, 0x2222));
+    let mut packet = Vec::new();
+    relay.handle_timeout(now);
+    assert_eq!(relay.poll_packet(&mut packet), Some(Side::Telegram));
+    assert_eq!(relay.poll_packet(&mut packet), None, "and what is past is not made up for");
+    assert_eq!(relay.poll_timeout(), Some((now + ms(20), "playout")));
 }
 
 #[test]

@@ -58,6 +58,7 @@ pub(crate) struct World {
     pub(crate) trunk: Vec<Got>,
     pub(crate) telegram: Vec<Got>,
     pub(crate) events: Vec<Event>,
+    pub(crate) reports: Vec<(Side, Vec<u8>)>,
     wire: BTreeMap<(Instant, u64), (Side, Vec<u8>)>,
     sent: u64,
     batch: Batch,
@@ -155,6 +156,7 @@ impl World {
             trunk: Vec::new(),
             telegram: Vec::new(),
             events: Vec::new(),
+            reports: Vec::new(),
             wire: BTreeMap::new(),
             sent: 0,
             batch: Batch::default(),
@@ -229,6 +231,9 @@ impl World {
             while let Some(side) = self.relay.poll_packet(&mut packet) {
                 let packet = packet.clone();
                 self.deliver(side, &packet);
+            }
+            while let Some(side) = self.relay.poll_rtcp(&mut packet) {
+                self.reports.push((side, packet.clone()));
             }
         }
         while let Some(event) = self.relay.poll_event() {
