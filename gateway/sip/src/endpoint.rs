@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use tgtrunk_media::Codec;
+
 use crate::call::{Call, Infos, State};
 use crate::dialog::DialogId;
 use crate::edge::{self, ALLOW, Inbound, Refusal};
@@ -65,6 +67,8 @@ pub struct Config {
     pub user_agent: String,
     /// More addresses that are listened to; the PBX's own always is.
     pub allowed: Vec<IpAddr>,
+    /// What the line carries; a call that offers none of it is refused with 488 before anybody is asked.
+    pub codecs: Vec<&'static Codec>,
     /// Calls at a time; more are refused with 503 and Q.850 cause 34.
     pub max_calls: usize,
     /// Pause between two OPTIONS of ours; at least a second.

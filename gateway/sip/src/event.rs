@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
+use crate::audio::RemoteAudio;
 use crate::endpoint::CallId;
 use crate::header::Reason;
-use crate::offer_answer::RemoteAudio;
 
 /// Something happened.
 ///
@@ -23,7 +23,7 @@ pub enum Event {
         from_user: String,
         /// Display name of From; may be empty.
         from_display: String,
-        /// What its offer comes to; `None` without an offer.
+        /// What its offer can come to with the line's codecs; `None` without an offer.
         remote: Option<RemoteAudio>,
         /// Call-ID, for the logs of both sides.
         sip_call_id: String,

@@ -11,6 +11,7 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests begin at the real clock's now"))]
 
+mod audio;
 mod call;
 mod dialog;
 mod edge;
@@ -19,6 +20,7 @@ mod event;
 mod filter;
 mod header;
 mod message;
+mod numbers;
 mod offer_answer;
 mod options;
 mod sdp;
@@ -30,10 +32,11 @@ mod token;
 mod transaction;
 mod uri;
 
+pub use audio::{LocalAudio, RemoteAudio, TelephoneEvent};
 pub use call::{Invite, Rejection};
 pub use endpoint::{Availability, CallId, Config, Endpoint, Memory, Transmit};
 pub use event::Event;
 pub use header::{Protocol, Reason};
-pub use offer_answer::{AudioError, LocalAudio, RemoteAudio};
+pub use offer_answer::AudioError;
 pub use sdp::{Direction, SdpError};
 pub use uri::{Scheme, Uri, UriError};

@@ -1,59 +1,18 @@
 //! Offer and answer for one audio stream (RFC 3264): what we offer, what we answer, what the peer then expects.
 //!
-//! An answer takes the first codec of the offer that the line carries, under the offer's own number, and refuses
-//! every other media line by port 0.
+//! An answer takes the first codec of the offer that the line carries, under the offer's own number, with keys on that
+//! codec's clock (RFC 4733 section 2.1), and refuses every other media line by port 0. What we add to a codec in
+//! `a=fmtp` is the codec table's, the same in offer and answer: for Opus those parameters say what their writer likes to
+//! get (RFC 7587 section 7.1), and that does not hang on the other side's.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use tgtrunk_media::codec::{self, Codec};
+use tgtrunk_media::Codec;
 
+use crate::audio::{LocalAudio, RemoteAudio, TelephoneEvent};
+use crate::numbers::{Format, Numbers};
 use crate::sdp::{Description, Direction, Host, Media, SdpError};
-
-/// Payload type that our offers give to telephone-event.
-const TELEPHONE_EVENT_TYPE: u8 = 101;
-
-/// Our end of a call's audio.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LocalAudio {
-    /// Where the PBX sends RTP.
-    pub rtp: SocketAddr,
-    /// What we carry; in our offers the first is the most wanted.
-    pub codecs: Vec<&'static Codec>,
-    /// Milliseconds of audio per packet that we ask for.
-    pub ptime_ms: u32,
-    /// Whether keys may come as RFC 4733 events.
-    pub telephone_event: bool,
-}
-
-/// The PBX's end of a call's audio, as offer and answer settled it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RemoteAudio {
-    /// Where it wants RTP. The unspecified address means that it wants none (RFC 3264 section 8.4).
-    pub rtp: SocketAddr,
-    /// Payload type in packets to it.
-    pub payload_type: u8,
-    /// Payload type in packets from it.
-    pub receive_payload_type: u8,
-    /// What both sides speak.
-    pub codec: &'static Codec,
-    /// Milliseconds of audio per packet that it asks for.
-    pub ptime_ms: Option<u32>,
-    /// Most milliseconds of audio per packet that it takes.
-    pub maxptime_ms: Option<u32>,
-    /// What it does; anything but [`Direction::SendRecv`] is some form of hold.
-    pub direction: Direction,
-    /// Payload type and clock in Hz of RFC 4733 events, where both sides take them.
-    pub telephone_event: Option<(u8, u32)>,
-}
-
-impl RemoteAudio {
-    /// Whether it wants to hear us.
-    #[must_use]
-    pub fn listens(&self) -> bool {
-        matches!(self.direction, Direction::SendRecv | Direction::RecvOnly)
-    }
-}
 
 /// Why an offer or an answer leads to no audio.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -81,6 +40,7 @@ pub(crate) struct Audio {
     version: u64,
     /// What we last sent, for the version in `o=` grows only with a change (RFC 3264 section 8).
     sent: Option<String>,
+    numbers: Numbers,
     pub(crate) local: Option<LocalAudio>,
     pub(crate) remote: Option<RemoteAudio>,
 }
@@ -88,18 +48,28 @@ pub(crate) struct Audio {
 impl Audio {
     /// `id` is the number in `o=`, unique among our calls.
     pub(crate) fn new(id: u64) -> Self {
-        Self { id, version: 1, sent: None, local: None, remote: None }
+        Self { id, version: 1, sent: None, numbers: Numbers::default(), local: None, remote: None }
     }
 
     /// Our offer, or `None` before [`Audio::local`] is known.
     pub(crate) fn offer(&mut self) -> Option<String> {
         let local = self.local.clone()?;
-        let codecs: Vec<_> = local.codecs.iter().map(|&codec| (self.number(codec), codec)).collect();
-        let event = match local.codecs.first() {
-            Some(first) if local.telephone_event => Some((TELEPHONE_EVENT_TYPE, first.clock_hz)),
-            _ => None,
+        let number = |codec| (self.numbers.assign(Format::Codec(codec)), codec);
+        let codecs: Vec<_> = local.codecs.iter().copied().map(number).collect();
+        let mut events: Vec<(u8, u32)> = Vec::new();
+        for &(_, Codec { clock_hz, .. }) in codecs.iter().filter(|_| local.telephone_event) {
+            if events.iter().all(|(_, known)| known != clock_hz) {
+                events.push((self.numbers.assign(Format::Event { clock_hz: *clock_hz }), *clock_hz));
+            }
+        }
+        let ours = Ours {
+            codecs: &codecs,
+            events: &events,
+            ptime_ms: local.codecs.first()?.default_ptime_ms,
+            rtcp_mux: local.rtcp_mux,
+            direction: Direction::SendRecv,
         };
-        let media = audio_lines(&local, "RTP/AVP", &codecs, event, Direction::SendRecv);
+        let media = audio_lines(&local, "RTP/AVP", &ours);
         Some(self.describe(local.rtp.ip(), &media))
     }
 
@@ -110,22 +80,27 @@ impl Audio {
     pub(crate) fn answer(&mut self, offer: &[u8], source: IpAddr) -> Result<Option<String>, AudioError> {
         let Some(local) = self.local.clone() else { return Ok(None) };
         let offer = Description::parse(offer)?;
-        let (chosen, remote) = choose(&offer, &local.codecs, local.telephone_event, source)?;
+        let (chosen, remote) = choose(&offer, &local, source)?;
         let mut media = String::new();
         for (at, line) in offer.media.iter().enumerate() {
             if at == chosen {
-                let codecs = [(remote.payload_type, remote.codec)];
-                let direction = remote.direction.reversed();
-                media.push_str(&audio_lines(
-                    &local,
-                    &line.protocol,
-                    &codecs,
-                    remote.telephone_event,
-                    direction,
-                ));
+                let events: Vec<_> =
+                    remote.telephone_event.iter().map(|event| (event.payload_type, event.clock_hz)).collect();
+                let ours = Ours {
+                    codecs: &[(remote.payload_type, remote.codec)],
+                    events: &events,
+                    ptime_ms: remote.packet_ms(),
+                    rtcp_mux: remote.rtcp_mux,
+                    direction: remote.direction.reversed(),
+                };
+                media.push_str(&audio_lines(&local, &line.protocol, &ours));
             } else {
                 let _ = write!(media, "m={} 0 {} {}\r\n", line.kind, line.protocol, line.formats.join(" "));
             }
+        }
+        self.numbers.agree(remote.receive_payload_type, Format::Codec(remote.codec));
+        if let Some(event) = remote.telephone_event {
+            self.numbers.agree(event.receive_payload_type, Format::Event { clock_hz: event.clock_hz });
         }
         self.remote = Some(remote);
         Ok(Some(self.describe(local.rtp.ip(), &media)))
@@ -136,17 +111,9 @@ impl Audio {
     /// # Errors
     /// [`AudioError`] when the answer leaves no audio; then nothing changes.
     pub(crate) fn accept(&mut self, answer: &[u8], source: IpAddr) -> Result<RemoteAudio, AudioError> {
-        let remote = read_answer(answer, self.local.as_ref(), |codec| self.number(codec), source)?;
+        let remote = read_answer(answer, self.local.as_ref(), &self.numbers, source)?;
         self.remote = Some(remote.clone());
         Ok(remote)
-    }
-
-    /// The payload type under which we offer a codec: once settled it stays (RFC 3264 section 8.3.2).
-    fn number(&self, codec: &Codec) -> u8 {
-        match &self.remote {
-            Some(remote) if remote.codec == codec => remote.receive_payload_type,
-            _ => codec.static_payload_type.unwrap_or(codec.offered_payload_type),
-        }
     }
 
     fn describe(&mut self, ip: IpAddr, media: &str) -> String {
@@ -160,39 +127,53 @@ impl Audio {
     }
 }
 
-/// What an offer would come to with every codec of the table, before anybody answers.
+/// What an offer would come to with these codecs, before anybody answers.
 ///
 /// # Errors
 /// [`AudioError`] when nothing in it can be carried.
-pub(crate) fn preview(offer: &[u8], source: IpAddr) -> Result<RemoteAudio, AudioError> {
+pub(crate) fn preview(
+    offer: &[u8],
+    codecs: &[&'static Codec],
+    source: IpAddr,
+) -> Result<RemoteAudio, AudioError> {
     let offer = Description::parse(offer)?;
-    choose(&offer, &codec::TABLE, false, source).map(|(_, remote)| remote)
+    let local = LocalAudio {
+        rtp: SocketAddr::new(source, 0),
+        rtcp: None,
+        rtcp_mux: true,
+        codecs: codecs.to_vec(),
+        telephone_event: true,
+    };
+    choose(&offer, &local, source).map(|(_, remote)| remote)
 }
 
 /// The first media line that we can carry, and its first codec that we have.
 fn choose(
     offer: &Description,
-    codecs: &[&'static Codec],
-    telephone_event: bool,
+    local: &LocalAudio,
     source: IpAddr,
 ) -> Result<(usize, RemoteAudio), AudioError> {
     let carried = |media: &Media| media.kind == "audio" && media.port != 0 && media.protocol == "RTP/AVP";
     let mut offered = Vec::new();
     for (at, media) in offer.media.iter().enumerate().filter(|(_, media)| carried(media)) {
         for number in media.payload_types() {
-            match codec_behind(media, number).filter(|codec| codecs.contains(codec)) {
+            match codec_behind(media, number, &local.codecs) {
                 Some(codec) => {
-                    let event = if telephone_event { event_type(media, codec) } else { None };
-                    return Ok((at, remote_end(offer, media, (number, number), codec, event, source)));
+                    let event = event_type(media, codec, |_| None).filter(|_| local.telephone_event);
+                    let event = event.map(|(number, clock_hz)| TelephoneEvent {
+                        payload_type: number,
+                        receive_payload_type: number,
+                        clock_hz,
+                    });
+                    let settled = Settled { numbers: (number, number), codec, event };
+                    return Ok((at, remote_end(offer, media, local, settled, source)));
                 }
-                None => {
-                    offered.push(media.encoding(number).map_or(number.to_string(), |e| e.name.to_owned()))
-                }
+                None => offered.push(written(media, number)),
             }
         }
     }
     if offer.media.iter().any(carried) {
-        let taken = codecs.iter().map(|codec| codec.name).collect();
+        let taken = local.codecs.iter().map(|codec| codec.name).collect();
         return Err(AudioError::NoCommonCodec { offered, taken });
     }
     let lines = offer.media.iter().map(|media| format!("{} {} {}", media.kind, media.port, media.protocol));
@@ -202,61 +183,88 @@ fn choose(
 fn read_answer(
     answer: &[u8],
     local: Option<&LocalAudio>,
-    ours: impl Fn(&Codec) -> u8,
+    numbers: &Numbers,
     source: IpAddr,
 ) -> Result<RemoteAudio, AudioError> {
     let answer = Description::parse(answer)?;
-    let codecs = local.map(|local| local.codecs.as_slice()).unwrap_or_default();
     let Some(media) = answer.media.iter().find(|media| media.kind == "audio" && media.port != 0) else {
         return Err(AudioError::NoAudio(
             answer.media.iter().map(|m| format!("{} {}", m.kind, m.port)).collect(),
         ));
     };
+    let codecs = local.map(|local| local.codecs.as_slice()).unwrap_or_default();
+    let offered = || media.payload_types().map(|number| written(media, number)).collect();
+    let taken = || codecs.iter().map(|codec| codec.name).collect();
+    let nothing = || AudioError::NoCommonCodec { offered: offered(), taken: taken() };
+    let local = local.ok_or_else(nothing)?;
     for number in media.payload_types() {
         // An answer may leave out the rtpmap of a number that our offer explained.
-        let unexplained = || codecs.iter().copied().find(|codec| ours(codec) == number);
-        let codec = match media.encoding(number) {
-            Some(_) => codec_behind(media, number),
-            None => unexplained(),
+        let codec = match (media.encoding(number), numbers.meaning(number)) {
+            (None, Some(Format::Codec(codec))) => Some(codec).filter(|codec| codecs.contains(codec)),
+            (None, Some(Format::Event { .. })) => None,
+            (Some(_), _) | (None, None) => codec_behind(media, number, codecs),
         };
-        if let Some(codec) = codec.filter(|codec| codecs.contains(codec)) {
-            let wanted = local.is_some_and(|local| local.telephone_event);
-            let event = if wanted { event_type(media, codec) } else { None };
-            return Ok(remote_end(&answer, media, (number, ours(codec)), codec, event, source));
-        }
+        let Some(codec) = codec else { continue };
+        let unexplained = |number| match numbers.meaning(number) {
+            Some(Format::Event { clock_hz }) => Some(clock_hz),
+            Some(Format::Codec(_)) | None => None,
+        };
+        let event = event_type(media, codec, unexplained).filter(|_| local.telephone_event);
+        let event = event.map(|(number, clock_hz)| TelephoneEvent {
+            payload_type: number,
+            receive_payload_type: numbers.find(Format::Event { clock_hz }).unwrap_or(number),
+            clock_hz,
+        });
+        let ours = numbers.find(Format::Codec(codec)).unwrap_or(number);
+        let settled = Settled { numbers: (number, ours), codec, event };
+        return Ok(remote_end(&answer, media, local, settled, source));
     }
-    let offered =
-        media.payload_types().map(|n| media.encoding(n).map_or(n.to_string(), |e| e.name.to_owned()));
-    Err(AudioError::NoCommonCodec {
-        offered: offered.collect(),
-        taken: codecs.iter().map(|codec| codec.name).collect(),
+    Err(nothing())
+}
+
+/// A payload type as its description names it.
+fn written(media: &Media, number: u8) -> String {
+    media.encoding(number).map_or(number.to_string(), |encoding| encoding.name.to_owned())
+}
+
+fn codec_behind(media: &Media, number: u8, codecs: &[&'static Codec]) -> Option<&'static Codec> {
+    let encoding = media.encoding(number);
+    codecs.iter().copied().find(|codec| match &encoding {
+        Some(encoding) => {
+            let same_name = codec.name.eq_ignore_ascii_case(encoding.name);
+            same_name && codec.clock_hz == encoding.clock_hz && codec.channels == encoding.channels
+        }
+        None => codec.static_payload_type == Some(number),
     })
 }
 
-fn codec_behind(media: &Media, number: u8) -> Option<&'static Codec> {
-    match media.encoding(number) {
-        Some(encoding) => codec::find(encoding.name, encoding.clock_hz, encoding.channels),
-        None => codec::find_static(number),
-    }
-}
-
-/// The telephone-event on the codec's own clock, else the first one: Asterisk offers several.
-fn event_type(media: &Media, codec: &Codec) -> Option<(u8, u32)> {
+/// The telephone-event on the codec's own clock, else the first one: Asterisk offers several, others one for all.
+/// `unexplained` gives the clock of a number without an rtpmap.
+fn event_type(media: &Media, codec: &Codec, unexplained: impl Fn(u8) -> Option<u32>) -> Option<(u8, u32)> {
     let events = || {
-        media.payload_types().filter_map(|number| {
-            let encoding = media.encoding(number)?;
-            encoding.name.eq_ignore_ascii_case("telephone-event").then_some((number, encoding.clock_hz))
+        media.payload_types().filter_map(|number| match media.encoding(number) {
+            Some(encoding) => {
+                encoding.name.eq_ignore_ascii_case("telephone-event").then_some((number, encoding.clock_hz))
+            }
+            None => Some((number, unexplained(number)?)),
         })
     };
     events().find(|&(_, clock_hz)| clock_hz == codec.clock_hz).or_else(|| events().next())
 }
 
+/// What a media line comes to.
+struct Settled {
+    /// Payload types to and from the peer.
+    numbers: (u8, u8),
+    codec: &'static Codec,
+    event: Option<TelephoneEvent>,
+}
+
 fn remote_end(
     description: &Description,
     media: &Media,
-    (payload_type, receive_payload_type): (u8, u8),
-    codec: &'static Codec,
-    telephone_event: Option<(u8, u32)>,
+    local: &LocalAudio,
+    settled: Settled,
     source: IpAddr,
 ) -> RemoteAudio {
     let ip = match description.host(media) {
@@ -270,31 +278,48 @@ fn remote_end(
         Direction::RecvOnly if ip.is_unspecified() => Direction::Inactive,
         _ => stated,
     };
+    let rtp = SocketAddr::new(ip, media.port);
+    let rtcp_mux = local.rtcp_mux && media.has("rtcp-mux");
+    let rtcp = match media.rtcp() {
+        _ if rtcp_mux => Some(rtp),
+        Some((port, Some(Host::Ip(ip)))) => Some(SocketAddr::new(ip, port)),
+        Some((port, Some(Host::Name) | None)) => Some(SocketAddr::new(ip, port)),
+        None => media.port.checked_add(1).map(|port| SocketAddr::new(ip, port)),
+    };
+    let (payload_type, receive_payload_type) = settled.numbers;
     RemoteAudio {
-        rtp: SocketAddr::new(ip, media.port),
+        rtp,
+        rtcp,
+        rtcp_mux,
         payload_type,
         receive_payload_type,
-        codec,
+        codec: settled.codec,
+        fmtp: media.fmtp(payload_type).map(str::to_owned),
         ptime_ms: media.milliseconds("ptime"),
         maxptime_ms: media.milliseconds("maxptime"),
         direction,
-        telephone_event,
+        telephone_event: settled.event,
     }
+    .with_times_of_fmtp()
 }
 
-fn audio_lines(
-    local: &LocalAudio,
-    protocol: &str,
-    codecs: &[(u8, &'static Codec)],
-    event: Option<(u8, u32)>,
+/// What we write about our end in one media line.
+struct Ours<'a> {
+    codecs: &'a [(u8, &'static Codec)],
+    events: &'a [(u8, u32)],
+    ptime_ms: u32,
+    rtcp_mux: bool,
     direction: Direction,
-) -> String {
+}
+
+fn audio_lines(local: &LocalAudio, protocol: &str, ours: &Ours<'_>) -> String {
     let mut lines = format!("m=audio {} {protocol}", local.rtp.port());
-    for number in codecs.iter().map(|&(number, _)| number).chain(event.map(|(number, _)| number)) {
+    let codecs = ours.codecs.iter().map(|&(number, _)| number);
+    for number in codecs.chain(ours.events.iter().map(|&(number, _)| number)) {
         let _ = write!(lines, " {number}");
     }
     lines.push_str("\r\n");
-    for (number, codec) in codecs {
+    for (number, codec) in ours.codecs {
         let _ = write!(lines, "a=rtpmap:{number} {}/{}", codec.name, codec.clock_hz);
         if codec.channels > 1 {
             let _ = write!(lines, "/{}", codec.channels);
@@ -304,10 +329,16 @@ fn audio_lines(
             let _ = write!(lines, "a=fmtp:{number} {}\r\n", codec.fmtp);
         }
     }
-    if let Some((number, clock_hz)) = event {
+    for (number, clock_hz) in ours.events {
         let _ = write!(lines, "a=rtpmap:{number} telephone-event/{clock_hz}\r\na=fmtp:{number} 0-15\r\n");
     }
-    let _ = write!(lines, "a=ptime:{}\r\na={}\r\n", local.ptime_ms, direction.as_str());
+    if let Some(port) = local.rtcp {
+        let _ = write!(lines, "a=rtcp:{port}\r\n");
+    }
+    if ours.rtcp_mux {
+        lines.push_str("a=rtcp-mux\r\n");
+    }
+    let _ = write!(lines, "a=ptime:{}\r\na={}\r\n", ours.ptime_ms, ours.direction.as_str());
     lines
 }
 
@@ -318,7 +349,7 @@ fn render(id: u64, version: u64, ip: IpAddr, media: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tgtrunk_media::codec::OPUS;
+    use tgtrunk_media::codec::{G722, L16, OPUS, PCMA, PCMU};
 
     use super::*;
 
@@ -389,14 +420,14 @@ mod tests {
         let only_g711 = offer_of(
             "m=audio 1 RTP/AVP 8 18 101\r\na=rtpmap:18 G729/8000\r\na=rtpmap:101 telephone-event/8000\r\n",
         );
-        let error = preview(&only_g711, source()).unwrap_err();
+        let error = preview(&only_g711, &[&OPUS], source()).unwrap_err();
         assert_eq!(
             error.to_string(),
             r#"offered ["8", "G729", "telephone-event"], this line takes ["opus"]"#
         );
         let secure = offer_of("m=audio 1 RTP/SAVP 96\r\na=rtpmap:96 opus/48000/2\r\n");
-        assert!(matches!(preview(&secure, source()), Err(AudioError::NoAudio(_))));
-        assert!(matches!(preview(b"hello", source()), Err(AudioError::Sdp(_))));
+        assert!(matches!(preview(&secure, &[&OPUS], source()), Err(AudioError::NoAudio(_))));
+        assert!(matches!(preview(b"hello", &[&OPUS], source()), Err(AudioError::Sdp(_))));
     }
 
     #[test]
@@ -413,7 +444,8 @@ mod tests {
         assert!(
             answer.contains("m=audio 20000 RTP/AVP 107 102\r\n") && answer.contains("telephone-event/48000")
         );
-        assert_eq!(audio.remote.unwrap().telephone_event, Some((102, 48_000)));
+        let event = TelephoneEvent { payload_type: 102, receive_payload_type: 102, clock_hz: 48_000 };
+        assert_eq!(audio.remote.unwrap().telephone_event, Some(event));
     }
 
     #[test]
@@ -433,6 +465,7 @@ mod tests {
     #[test]
     fn an_answer_may_renumber_or_leave_out_the_map() {
         let mut audio = ours();
+        audio.offer();
         let remote = audio
             .accept(&offer_of("m=audio 9 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n"), source())
             .unwrap();
@@ -452,7 +485,160 @@ mod tests {
     #[test]
     fn a_host_name_means_the_address_the_message_came_from() {
         let body = b"v=0\r\nc=IN IP4 pbx.example\r\nm=audio 9 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n";
-        assert_eq!(preview(body, source()).unwrap().rtp.to_string(), "127.0.0.1:9");
+        assert_eq!(preview(body, &[&OPUS], source()).unwrap().rtp.to_string(), "127.0.0.1:9");
+    }
+
+    #[test]
+    fn an_answer_follows_the_offers_order_whatever_ours_is() {
+        let offer = offer_of("m=audio 1 RTP/AVP 18 0 96 8 9\r\na=rtpmap:96 opus/48000/2\r\n");
+        for (codecs, chosen) in [
+            (vec![&OPUS, &G722, &PCMA, &PCMU, &L16], 0),
+            (vec![&OPUS, &PCMA], 96),
+            (vec![&G722, &PCMA], 8),
+            (vec![&G722], 9),
+        ] {
+            let mut audio = speaking(&codecs);
+            let answer = audio.answer(&offer, source()).unwrap().unwrap();
+            assert!(answer.contains(&format!("m=audio 20000 RTP/AVP {chosen}\r\n")), "{codecs:?}: {answer}");
+            assert_eq!(audio.remote.unwrap().payload_type, chosen);
+        }
+        assert!(speaking(&[&L16]).answer(&offer, source()).is_err());
+    }
+
+    #[test]
+    fn an_offer_lists_the_lines_codecs_in_its_order_with_keys_on_each_of_their_clocks() {
+        let mut audio = speaking(&[&OPUS, &G722, &PCMA, &PCMU, &L16]);
+        let offer = audio.offer().unwrap();
+        let (_, media) = offer.split_once("t=0 0\r\n").unwrap();
+        assert_eq!(
+            media,
+            "m=audio 20000 RTP/AVP 107 9 8 0 108 102 101\r\na=rtpmap:107 opus/48000/2\r\n\
+             a=fmtp:107 useinbandfec=1;minptime=10\r\na=rtpmap:9 G722/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+             a=rtpmap:0 PCMU/8000\r\na=rtpmap:108 L16/48000\r\na=rtpmap:102 telephone-event/48000\r\n\
+             a=fmtp:102 0-15\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+        );
+        let narrow = speaking(&[&PCMA, &PCMU]).offer().unwrap();
+        assert!(narrow.contains("RTP/AVP 8 0 101\r\n"), "one clock, one kind of keys: {narrow}");
+        assert!(speaking(&[&L16, &PCMA]).offer().unwrap().contains("a=ptime:10\r\n"));
+    }
+
+    #[test]
+    fn the_answer_to_our_offer_settles_codec_and_keys() {
+        for (answer, codec, numbers, event) in [
+            ("8 101", &PCMA, (8, 8), Some((101, 101, 8_000))),
+            ("9 101", &G722, (9, 9), Some((101, 101, 8_000))),
+            ("107 102", &OPUS, (107, 107), Some((102, 102, 48_000))),
+            ("107 101 102", &OPUS, (107, 107), Some((102, 102, 48_000))),
+            ("107 101", &OPUS, (107, 107), Some((101, 101, 8_000))),
+            ("0", &PCMU, (0, 0), None),
+            ("101 8", &PCMA, (8, 8), Some((101, 101, 8_000))),
+            (
+                "99 100\r\na=rtpmap:99 L16/48000\r\na=rtpmap:100 telephone-event/48000",
+                &L16,
+                (99, 108),
+                Some((100, 102, 48_000)),
+            ),
+        ] {
+            let mut audio = speaking(&[&OPUS, &G722, &PCMA, &PCMU, &L16]);
+            audio.offer();
+            let remote =
+                audio.accept(&offer_of(&format!("m=audio 9 RTP/AVP {answer}\r\n")), source()).unwrap();
+            assert_eq!(remote.codec, codec, "{answer}");
+            assert_eq!((remote.payload_type, remote.receive_payload_type), numbers, "{answer}");
+            let told = remote.telephone_event.map(|e| (e.payload_type, e.receive_payload_type, e.clock_hz));
+            assert_eq!(told, event, "{answer}");
+        }
+    }
+
+    #[test]
+    fn keys_without_the_codecs_clock_are_taken_on_the_one_there_is() {
+        let offer = offer_of(
+            "m=audio 1 RTP/AVP 107 101\r\na=rtpmap:107 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n",
+        );
+        let mut audio = speaking(&[&OPUS]);
+        let answer = audio.answer(&offer, source()).unwrap().unwrap();
+        assert!(
+            answer.contains("RTP/AVP 107 101\r\n") && answer.contains("telephone-event/8000"),
+            "{answer}"
+        );
+        assert_eq!(audio.remote.unwrap().telephone_event.unwrap().clock_hz, 8_000);
+    }
+
+    #[test]
+    fn a_number_keeps_its_meaning_through_the_call() {
+        let mut audio = speaking(&[&OPUS, &PCMA]);
+        let theirs = offer_of(
+            "m=audio 1 RTP/AVP 101 102\r\na=rtpmap:101 opus/48000/2\r\na=rtpmap:102 telephone-event/48000\r\n",
+        );
+        audio.answer(&theirs, source()).unwrap();
+        let offer = audio.offer().unwrap();
+        assert!(offer.contains("m=audio 20000 RTP/AVP 101 8 102 96\r\n"), "{offer}");
+        assert!(offer.contains("a=rtpmap:96 telephone-event/8000\r\n"), "{offer}");
+        assert_eq!(audio.offer().unwrap(), offer);
+    }
+
+    #[test]
+    fn opus_parameters_are_kept_as_written_and_answered_with_what_we_like_to_get() {
+        let offer = offer_of(
+            "m=audio 1 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:97 x=1\r\n\
+             a=fmtp:96 maxplaybackrate=16000; stereo=1;maxaveragebitrate=20000\r\na=maxptime:40\r\n",
+        );
+        let mut audio = speaking(&[&OPUS]);
+        let answer = audio.answer(&offer, source()).unwrap().unwrap();
+        assert!(answer.contains("a=fmtp:96 useinbandfec=1;minptime=10\r\n"), "{answer}");
+        let remote = audio.remote.unwrap();
+        let fmtp = "maxplaybackrate=16000; stereo=1;maxaveragebitrate=20000";
+        assert_eq!((remote.fmtp.as_deref(), remote.maxptime_ms), (Some(fmtp), Some(40)));
+        let bare = offer_of("m=audio 1 RTP/AVP 8\r\n");
+        assert_eq!(preview(&bare, &[&PCMA], source()).unwrap().fmtp, None);
+    }
+
+    #[test]
+    fn our_packets_are_as_long_as_the_peer_asks() {
+        for (ptime, ours) in
+            [("", 20), ("a=ptime:40\r\n", 40), ("a=ptime:5\r\n", 20), ("a=ptime:200\r\n", 20)]
+        {
+            let offer = offer_of(&format!("m=audio 1 RTP/AVP 8\r\n{ptime}"));
+            let answer = speaking(&[&PCMA]).answer(&offer, source()).unwrap().unwrap();
+            assert!(answer.contains(&format!("a=ptime:{ours}\r\n")), "{ptime} {answer}");
+        }
+    }
+
+    #[test]
+    fn rtcp_goes_where_the_peer_says_or_to_the_next_port() {
+        for (port, line, wanted) in [
+            (9000, "", Some("192.0.2.1:9001")),
+            (9000, "a=rtcp:9100\r\n", Some("192.0.2.1:9100")),
+            (9000, "a=rtcp:9100 IN IP4 192.0.2.9\r\n", Some("192.0.2.9:9100")),
+            (9000, "a=rtcp:9100 IN IP4 pbx.example\r\n", Some("192.0.2.1:9100")),
+            (9000, "a=rtcp:nonsense\r\n", Some("192.0.2.1:9001")),
+            (9000, "a=rtcp:0\r\n", Some("192.0.2.1:9001")),
+            (9000, "a=rtcp:9100\r\na=rtcp-mux\r\n", Some("192.0.2.1:9000")),
+            (65_535, "", None),
+        ] {
+            let offer = offer_of(&format!("m=audio {port} RTP/AVP 8\r\n{line}"));
+            let remote = preview(&offer, &[&PCMA], source()).unwrap();
+            let rtcp = remote.rtcp.map(|address| address.to_string());
+            assert_eq!(rtcp.as_deref(), wanted, "{line}");
+        }
+    }
+
+    #[test]
+    fn rtp_and_rtcp_share_a_port_when_both_sides_say_so() {
+        let muxed = offer_of("m=audio 9 RTP/AVP 8\r\na=rtcp-mux\r\n");
+        let plain = offer_of("m=audio 9 RTP/AVP 8\r\n");
+        for (can, offer, shared) in [(true, &muxed, true), (true, &plain, false), (false, &muxed, false)] {
+            let mut audio = speaking(&[&PCMA]);
+            audio.local.as_mut().unwrap().rtcp_mux = can;
+            let answer = audio.answer(offer, source()).unwrap().unwrap();
+            assert_eq!(answer.contains("a=rtcp-mux\r\n"), shared);
+            assert_eq!(audio.remote.unwrap().rtcp_mux, shared);
+        }
+        let mut audio = speaking(&[&PCMA]);
+        let local = audio.local.as_mut().unwrap();
+        (local.rtcp_mux, local.rtcp) = (true, Some(20_005));
+        let offer = audio.offer().unwrap();
+        assert!(offer.contains("a=rtcp:20005\r\na=rtcp-mux\r\n"), "{offer}");
     }
 
     const OPUS_LINES: &str = "m=audio 10002 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n";
@@ -469,10 +655,16 @@ mod tests {
     fn local() -> LocalAudio {
         LocalAudio {
             rtp: "127.0.0.1:20000".parse().unwrap(),
+            rtcp: None,
+            rtcp_mux: false,
             codecs: vec![&OPUS],
-            ptime_ms: 20,
             telephone_event: false,
         }
+    }
+
+    fn speaking(codecs: &[&'static Codec]) -> Audio {
+        let local = LocalAudio { codecs: codecs.to_vec(), telephone_event: true, ..local() };
+        Audio { local: Some(local), ..Audio::new(7) }
     }
 
     fn ours() -> Audio {

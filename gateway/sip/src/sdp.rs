@@ -182,6 +182,27 @@ impl Media {
         value.split('.').next()?.parse().ok().filter(|&ms| (1..=1000).contains(&ms))
     }
 
+    /// What is added to an encoding in `a=fmtp`.
+    pub(crate) fn fmtp(&self, payload_type: u8) -> Option<&str> {
+        self.attributes.iter().filter(|(name, _)| name == "fmtp").find_map(|(_, value)| {
+            let (number, parameters) = value.split_once(|c: char| c.is_ascii_whitespace())?;
+            (number.parse() == Ok(payload_type)).then(|| parameters.trim())
+        })
+    }
+
+    /// Port and host of `a=rtcp` (RFC 3605).
+    pub(crate) fn rtcp(&self) -> Option<(u16, Option<Host>)> {
+        let value = &self.attributes.iter().find(|(name, _)| name == "rtcp")?.1;
+        let (port, host) = value.split_once(' ').unwrap_or((value, ""));
+        let port = port.parse().ok().filter(|&port| port != 0)?;
+        Some((port, Host::parse(host)))
+    }
+
+    /// Whether an attribute without a value is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.attributes.iter().any(|(known, _)| known == name)
+    }
+
     /// The RTP payload types, in order.
     pub(crate) fn payload_types(&self) -> impl Iterator<Item = u8> {
         self.formats.iter().filter_map(|format| format.parse().ok()).filter(|&number| number < 128)

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::audio::RemoteAudio;
 use crate::dialog::{Dialog, DialogId};
 use crate::header::Reason;
 use crate::message::Request;
-use crate::offer_answer::{Audio, RemoteAudio};
+use crate::offer_answer::Audio;
 use crate::transaction::{Key, Repeat};
 
 /// One call.

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use super::state::{Call, Early, GivingUp, Inviting, State, Talking};
+use crate::audio::{LocalAudio, RemoteAudio};
 use crate::dialog::Dialog;
 use crate::endpoint::{CallId, Endpoint};
 use crate::event::Event;
 use crate::header::{Protocol, Reason};
 use crate::message::{Method, Request, Response};
-use crate::offer_answer::{Audio, AudioError, LocalAudio, RemoteAudio};
+use crate::offer_answer::{Audio, AudioError};
 use crate::text::quoted;
 use crate::transaction::{Key, Owner, PATIENCE};
 use crate::uri::sip_uri;

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::state::{Call, Invited, State, Talking, Unacked};
+use crate::audio::{LocalAudio, RemoteAudio};
 use crate::dialog::Dialog;
 use crate::edge::Refusal;
 use crate::endpoint::{Availability, CallId, Endpoint};
 use crate::event::Event;
 use crate::header::Reason;
 use crate::message::{Request, Response};
-use crate::offer_answer::{Audio, AudioError, LocalAudio, RemoteAudio, preview};
+use crate::offer_answer::{Audio, AudioError, preview};
 use crate::seen::Copy;
 use crate::transaction::{Key, Owner, Repeat, T2};
 use crate::uri::Uri;
@@ -103,7 +104,8 @@ impl Endpoint {
         if request.body.is_empty() {
             return Ok((dialled, None));
         }
-        let remote = preview(&request.body, source.ip()).map_err(|error| audio_refusal(&error))?;
+        let remote = preview(&request.body, &self.config.codecs, source.ip())
+            .map_err(|error| audio_refusal(&error))?;
         Ok((dialled, Some(remote)))
     }
 

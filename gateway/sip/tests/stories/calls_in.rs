@@ -1,5 +1,6 @@
 //! The PBX calls: answered, refused, lost on the way (RFC 3261 sections 13.3 and 15).
 
+use tgtrunk_media::codec::{OPUS, PCMA};
 use tgtrunk_sip::{Availability, CallId, Direction, Event, Reason, Rejection};
 
 use crate::world::{
@@ -491,4 +492,23 @@ pub(crate) fn talking(world: &mut World) -> (Phone, CallId) {
     world.hears(&phone.request("ACK", "", ""));
     world.is_silent();
     (phone, call)
+}
+
+#[test]
+fn a_line_refuses_at_once_what_it_does_not_carry_and_takes_the_rest_in_the_callers_order() {
+    let narrow = sdp().replace("RTP/AVP 107", "RTP/AVP 8 107");
+    let mut opus_only = World::new();
+    opus_only.hears(&Phone::new("a").same_branch("INVITE", "", &sdp().replace("RTP/AVP 107", "RTP/AVP 8")));
+    assert_eq!(start(&opus_only.said()), "488 Not Acceptable Here");
+    opus_only.no_event();
+
+    let mut world = World::with(|config| config.codecs = vec![&OPUS, &PCMA]);
+    world.hears(&Phone::new("a").same_branch("INVITE", "", &narrow));
+    world.said();
+    let Event::Incoming { call, remote, .. } = world.event() else { panic!() };
+    assert_eq!(remote.unwrap().codec, &PCMA);
+    let local = tgtrunk_sip::LocalAudio { codecs: vec![&OPUS, &PCMA], ..local_audio() };
+    let settled = world.act(|line, now| line.answer(now, call, local, Vec::new())).unwrap();
+    assert_eq!(settled.codec, &PCMA);
+    assert!(body(&world.said()).contains("m=audio 20000 RTP/AVP 8\r\n"));
 }

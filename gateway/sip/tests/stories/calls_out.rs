@@ -1,5 +1,6 @@
 //! We call the PBX: ringing, answered, refused, lost on the way (RFC 3261 section 13.2).
 
+use tgtrunk_media::codec::{OPUS, PCMA};
 use tgtrunk_sip::{CallId, Event, Invite};
 
 use crate::calls_in::sdp;
@@ -357,13 +358,17 @@ fn two_lines_from_one_seed_would_be_alike_and_from_two_they_are_not() {
 fn the_offer_lists_what_it_is_given() {
     let mut world = World::new();
     let mut keys = invite();
-    keys.audio = tgtrunk_sip::LocalAudio { telephone_event: true, ptime_ms: 60, ..local_audio() };
+    keys.audio = tgtrunk_sip::LocalAudio {
+        rtp: "203.0.113.7:24000".parse().unwrap(),
+        codecs: vec![&PCMA, &OPUS],
+        telephone_event: true,
+        ..local_audio()
+    };
     world.act(|line, now| line.invite(now, keys));
     let request = world.said();
-    assert!(
-        body(&request).contains("RTP/AVP 107 101\r\n") && body(&request).contains("a=ptime:60\r\n"),
-        "{request}"
-    );
+    let sdp = body(&request);
+    assert!(sdp.contains("c=IN IP4 203.0.113.7\r\n"), "the address that it is told: {sdp}");
+    assert!(sdp.contains("m=audio 24000 RTP/AVP 8 107 101 102\r\n"), "{sdp}");
 }
 
 /// A request of the called side in the dialog of our INVITE.

@@ -72,6 +72,7 @@ impl Network {
                 line_user: "1".to_owned(),
                 user_agent: String::new(),
                 allowed: Vec::new(),
+                codecs: vec![&tgtrunk_media::codec::OPUS],
                 max_calls: 100,
                 options_interval: seconds(100_000),
                 ring_limit: seconds(20),

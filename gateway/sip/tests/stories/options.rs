@@ -29,6 +29,7 @@ fn a_line_begins_down() {
         line_user: String::new(),
         user_agent: String::new(),
         allowed: Vec::new(),
+        codecs: vec![&tgtrunk_media::codec::OPUS],
         max_calls: 1,
         options_interval: seconds(30),
         ring_limit: seconds(30),

@@ -44,6 +44,7 @@ impl World {
             line_user: "+74950000001".to_owned(),
             user_agent: "tgtrunk".to_owned(),
             allowed: Vec::new(),
+            codecs: vec![&OPUS],
             max_calls: 10,
             options_interval: Duration::from_secs(100_000),
             ring_limit: Duration::from_secs(60),
@@ -302,8 +303,9 @@ pub(crate) fn start(message: &str) -> &str {
 pub(crate) fn local_audio() -> LocalAudio {
     LocalAudio {
         rtp: "127.0.0.1:20000".parse().unwrap(),
+        rtcp: None,
+        rtcp_mux: false,
         codecs: vec![&OPUS],
-        ptime_ms: 20,
         telephone_event: false,
     }
 }
