@@ -184,6 +184,81 @@ fn early_media_is_told_and_holds_when_the_answer_brings_none() {
 }
 
 #[test]
+fn early_media_and_ringing_are_told_in_whatever_order_they_come() {
+    for early_first in [true, false] {
+        let mut world = World::new();
+        let call = world.act(|line, now| line.invite(now, invite()));
+        let request = world.said();
+        let (ringing, early) =
+            (reply(&request, "180 Ringing", "b", "", ""), answer(&request, "asterisk-183.sip", "b"));
+        for said in if early_first { [&early, &ringing] } else { [&ringing, &early] } {
+            world.hears(said);
+        }
+        let told = [world.event(), world.event()];
+        let early_at = told.iter().position(|event| matches!(event, Event::EarlyMedia { .. }));
+        let ringing_at = told.iter().position(|event| *event == Event::Ringing { call });
+        assert_eq!((early_at, ringing_at), (Some(usize::from(!early_first)), Some(usize::from(early_first))));
+        world.is_silent();
+    }
+}
+
+#[test]
+fn a_180_that_brings_audio_rings_and_is_heard() {
+    let mut world = World::new();
+    let call = world.act(|line, now| line.invite(now, invite()));
+    let request = world.said();
+    world.hears(&answer(&request, "asterisk-183.sip", "b").replace("183 Session Progress", "180 Ringing"));
+    assert_eq!(world.event(), Event::Ringing { call });
+    assert!(matches!(world.event(), Event::EarlyMedia { .. }));
+}
+
+#[test]
+fn early_media_that_moves_is_followed_and_the_answers_own_audio_counts_last() {
+    let mut world = World::new();
+    let call = world.act(|line, now| line.invite(now, invite()));
+    let request = world.said();
+    let early = answer(&request, "asterisk-183.sip", "b");
+    world.hears(&early);
+    assert!(matches!(world.event(), Event::EarlyMedia { remote, .. } if remote.rtp.port() == 10_010));
+    world.hears(&early.replace("audio 10010", "audio 10020"));
+    assert!(matches!(world.event(), Event::EarlyMedia { remote, .. } if remote.rtp.port() == 10_020));
+    world.hears(&answer(&request, "asterisk-200.sip", "b").replace("audio 10010", "audio 10030"));
+    let Event::Answered { call: answered, remote } = world.event() else { panic!() };
+    assert_eq!((answered, remote.rtp.port()), (call, 10_030));
+}
+
+#[test]
+fn of_two_branches_the_one_that_answers_keeps_its_own_early_media() {
+    let mut world = World::new();
+    let call = world.act(|line, now| line.invite(now, invite()));
+    let request = world.said();
+    for (tag, port) in [("a", 10_040), ("b", 10_050)] {
+        let early =
+            answer(&request, "asterisk-183.sip", tag).replace("audio 10010", &format!("audio {port}"));
+        world.hears(&early);
+        assert!(matches!(world.event(), Event::EarlyMedia { remote, .. } if remote.rtp.port() == port));
+    }
+    world.hears(&reply(&request, "200 OK", "a", "", ""));
+    let Event::Answered { call: answered, remote } = world.event() else { panic!() };
+    assert_eq!((answered, remote.rtp.port()), (call, 10_040));
+}
+
+#[test]
+fn early_media_of_another_codec_is_told_with_it() {
+    let mut world = World::new();
+    let mut both = invite();
+    both.audio.codecs = vec![&OPUS, &PCMA];
+    world.act(|line, now| line.invite(now, both));
+    let request = world.said();
+    let early = answer(&request, "asterisk-183.sip", "b");
+    let narrow = early.replace("RTP/AVP 107", "RTP/AVP 8").replace("Content-Length:   ", "X-Length: ");
+    world.hears(&narrow);
+    assert!(matches!(world.event(), Event::EarlyMedia { remote, .. } if *remote.codec == PCMA));
+    world.hears(&answer(&request, "asterisk-200.sip", "b"));
+    assert!(matches!(world.event(), Event::Answered { remote, .. } if *remote.codec == OPUS));
+}
+
+#[test]
 fn an_answer_without_usable_audio_is_acknowledged_and_hung_up() {
     for wrong in
         ["", "not sdp", &sdp().replace("RTP/AVP 107", "RTP/AVP 8"), &sdp().replace("audio 10010", "audio 0")]
