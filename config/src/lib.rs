@@ -18,7 +18,8 @@ mod units;
 pub use audio::{Audio, CodecName, DtmfWay, Ringback};
 pub use keys::{Fault, Problem};
 pub use line::{
-    CallLimits, CallerId, DialRule, FewDigits, Line, ParallelIncoming, PbxAddress, PbxAddressError,
+    CallLimits, CallerId, DialRule, EarlyAnswer, FewDigits, Line, ParallelIncoming, PbxAddress,
+    PbxAddressError,
 };
 pub use lines::{LineDraft, LineError, LineProblem, Lines};
 pub use proxy::{Proxy, ProxyError};

@@ -40,6 +40,8 @@ pub struct Line {
     pub caller_id: Vec<CallerId>,
     /// What a Telegram caller's device is told while the PBX rings.
     pub parallel_incoming: ParallelIncoming,
+    /// What a Telegram caller may hear before the answer.
+    pub early_answer: EarlyAnswer,
     /// Codecs, keys, and what is heard while nobody speaks.
     pub audio: Audio,
     /// What digits without a sign mean when the PBX dials them.
@@ -76,6 +78,17 @@ pub enum ParallelIncoming {
     /// Never: any number of callers get in at once, and the PBX must answer each within 15 s.
     Always,
     /// At once: a second caller is told that the line is busy.
+    Off,
+}
+
+/// When a Telegram caller is accepted though the PBX has not answered. Before that, the caller hears nothing of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyAnswer {
+    /// When the PBX plays something before it answers (183 with a description): an announcement is heard.
+    EarlyMedia,
+    /// When the PBX rings, too: the caller hears [`Ringback`](crate::Ringback).
+    Ringing,
+    /// Never.
     Off,
 }
 
@@ -237,6 +250,14 @@ fn read_line(top: &mut Section<'_, '_>, folder: &str, taken: &BTreeMap<u16, Phon
             ("off", ParallelIncoming::Off),
         ],
     );
+    let early_answer = top.word(
+        "early_answer",
+        &[
+            ("early_media", EarlyAnswer::EarlyMedia),
+            ("ringing", EarlyAnswer::Ringing),
+            ("off", EarlyAnswer::Off),
+        ],
+    );
     let audio = audio::read(top);
     let dial = read_dial(top.section("dial"));
     let phone = phone?;
@@ -252,6 +273,7 @@ fn read_line(top: &mut Section<'_, '_>, folder: &str, taken: &BTreeMap<u16, Phon
         calls,
         caller_id,
         parallel_incoming,
+        early_answer,
         audio,
         dial,
     })
@@ -339,6 +361,7 @@ mod tests {
         assert_eq!(line.calls, CallLimits { total: 100, from_telegram: 100, to_telegram: 100 });
         assert_eq!(line.caller_id, [CallerId::Phone, CallerId::Username, CallerId::Id]);
         assert_eq!(line.parallel_incoming, ParallelIncoming::Auto);
+        assert_eq!(line.early_answer, EarlyAnswer::EarlyMedia);
         assert_eq!(line.audio.codecs, CodecName::ALL);
         assert_eq!((line.audio.dtmf, line.audio.ringback), (DtmfWay::Auto, Ringback::Ru));
         assert_eq!((line.audio.dtmf_tone.as_millis(), line.audio.dtmf_pause.as_millis()), (120, 80));

@@ -1,6 +1,8 @@
 //! One call: the bridge's state machine with its two legs, in one task that owns all of it.
 
+mod quality;
 mod steps;
+mod streams;
 mod task;
 mod telegram_leg;
 mod trunk_leg;
@@ -8,4 +10,4 @@ mod trunk_leg;
 pub(crate) use steps::discard;
 pub(crate) use task::{Handle, Input, Limits, Opening, Progress, Said, State, start};
 pub(crate) use telegram_leg::Shared;
-pub(crate) use trunk_leg::{SipWord, TrunkLeg, reason, rejection};
+pub(crate) use trunk_leg::{SipWord, TrunkAudio, TrunkLeg, reason, rejection};

@@ -160,9 +160,11 @@ fn house(settings: Settings, state: StateDir) -> anyhow::Result<House> {
     let certificate = tgcall::Certificate::generate().context("no certificate for calls")?;
     let ports = settings.gateway.rtp_ports;
     let (events, _) = broadcast::channel(EVENTS);
+    let (bind, dscp) = (settings.gateway.sip_bind, settings.gateway.dscp_rtp);
     Ok(House {
-        rtp_ports: Arc::new(RtpPorts::new(settings.gateway.sip_bind, ports.first, ports.last)),
-        media_addresses: net::media_addresses(&settings.gateway.media_addresses).into(),
+        rtp_ports: Arc::new(RtpPorts::new(bind, ports.first, ports.last, dscp)),
+        addresses: net::follow(settings.gateway.media_addresses.clone()),
+        proxy: settings.telegram.proxy.clone().map(net::Proxy::new),
         settings: Arc::new(settings),
         state,
         events,

@@ -11,20 +11,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tgtrunk_bridge::{Caller, Cause};
-use tgtrunk_config::control::{CallInfo, Event as ControlEvent};
-use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
+use tgtrunk_config::control::{CallInfo, Event as ControlEvent, Refusal};
+use tgtrunk_config::{CallId, Digits, GatewayStatus, Line as LineSettings, Settings, StateDir};
+use tgtrunk_media::dtmf;
 use tgtrunk_sip::{Endpoint, Event as SipEvent, Invite, LocalAudio};
 use tgtrunk_telegram::{Account, Notice, Resolved};
 use tokio::net::UdpSocket;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until};
 
-use crate::call::{self, Input, Limits, Opening, Said, Shared, SipWord, TrunkLeg};
+use crate::call::{self, Input, Limits, Opening, Said, Shared, SipWord, TrunkAudio, TrunkLeg};
 use crate::clock;
 use crate::key_agreement::DhCache;
-use crate::net::RtpPorts;
-use crate::rules;
+use crate::net::{Addresses, Proxy, RtpPorts, mark};
 use crate::telegram::{CallRef, Discard, PhoneCall, user};
+use crate::{metrics, rules};
 use calls::{Calls, Direction};
 
 /// Words from calls that may wait for their line.
@@ -46,17 +47,28 @@ pub(crate) struct House {
     pub(crate) events: broadcast::Sender<ControlEvent>,
     pub(crate) certificate: Arc<tgcall::Certificate>,
     pub(crate) rtp_ports: Arc<RtpPorts>,
-    pub(crate) media_addresses: Arc<[std::net::IpAddr]>,
+    pub(crate) addresses: Addresses,
+    pub(crate) proxy: Option<Proxy>,
 }
 
 /// What a line may be told.
 pub(crate) enum Order {
     Calls(oneshot::Sender<Vec<CallInfo>>),
     HangUp(CallId, oneshot::Sender<bool>),
+    /// Presses keys for the PBX; the answer is none where the call is not of this line.
+    Dial(CallId, Keys, oneshot::Sender<Option<Result<(), Refusal>>>),
     /// Calls a person from nowhere: they hear themselves.
     Call(tgtrunk_telegram::Person),
     /// Lets running calls go on for the grace, then ends them and the line.
     Stop(Duration),
+}
+
+/// Keys to press, and for how long; `None` as the line's settings say.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys {
+    pub(crate) digits: Digits,
+    pub(crate) tone: Option<Duration>,
+    pub(crate) pause: Option<Duration>,
 }
 
 /// What answers a caller.
@@ -74,7 +86,8 @@ pub(crate) enum Mode {
 struct Trunk {
     endpoint: Endpoint,
     socket: UdpSocket,
-    pbx: SocketAddr,
+    /// What the line's calls have in common.
+    audio: TrunkAudio,
 }
 
 /// A line at work.
@@ -134,10 +147,12 @@ impl Line {
             account: account.clone(),
             dh: Arc::new(DhCache::default()),
             certificate: Arc::clone(&house.certificate),
-            media_addresses: Arc::clone(&house.media_addresses),
+            addresses: house.addresses.clone(),
+            proxy: house.proxy.clone(),
+            dscp: house.settings.gateway.dscp_rtp,
         };
         let (say, said) = mpsc::channel(WORDS);
-        let lamps = lamps::Lamps::new(&account, mode != Mode::Trunk);
+        let lamps = lamps::Lamps::new(&account, mode != Mode::Trunk, house.proxy.is_some());
         let calls = Calls::new(settings.phone.clone());
         Ok(Self {
             house,
@@ -273,6 +288,17 @@ impl Line {
             SipEvent::HungUp { call, reason } | SipEvent::Cancelled { call, reason } => {
                 self.calls.tell_sip(call, Input::TrunkEnded(rules::cause_of_reason(reason.as_ref())));
             }
+            SipEvent::Info { call, content_type, body } => {
+                match dtmf::info::Form::from_content_type(&content_type)
+                    .map(|_| dtmf::info::Form::read(&body))
+                {
+                    Some(Ok(press)) => self.calls.tell_sip(call, Input::Pressed(press)),
+                    refused => tracing::debug!(content_type, ?refused, "an INFO without a key"),
+                }
+            }
+            SipEvent::InfoRefused { status, .. } => {
+                tracing::warn!(status, "the PBX refused a key: dtmf in line.toml may be set otherwise");
+            }
             SipEvent::PeerReachable(reachable) => {
                 self.lamps.peer_reachable(reachable);
                 self.show();
@@ -310,8 +336,8 @@ impl Line {
                 Cause::from(&error)
             }
             (None, Ok(person)) => {
-                let Some(pbx) = self.trunk.as_ref().map(|trunk| trunk.pbx.ip()) else { return };
-                let trunk = TrunkLeg::from_pbx(Arc::clone(&self.house.rtp_ports), pbx, remote);
+                let Some(audio) = self.trunk.as_ref().map(|trunk| trunk.audio.clone()) else { return };
+                let trunk = TrunkLeg::from_pbx(audio, remote);
                 let key = self.calls.reserve(Direction::ToTelegram, Some(dialled));
                 self.calls.bind_sip(key, sip);
                 tracing::info!(call = %CallId(key), sip_call_id, "the PBX calls");
@@ -371,7 +397,7 @@ impl Line {
         let key = self.calls.reserve(Direction::FromTelegram, None);
         self.calls.bind_telegram(clock::now(), key, call);
         let trunk = match &self.trunk {
-            Some(trunk) => TrunkLeg::to_pbx(Arc::clone(&self.house.rtp_ports), trunk.pbx.ip()),
+            Some(trunk) => TrunkLeg::to_pbx(trunk.audio.clone()),
             None => TrunkLeg::Echo,
         };
         let invite = Box::new(self.invite(key, &caller));
@@ -400,8 +426,9 @@ impl Line {
             audio: LocalAudio {
                 rtp: SocketAddr::new(self.house.settings.gateway.sip_bind, 0),
                 codecs: Vec::new(),
-                ptime_ms: 20,
                 telephone_event: false,
+                rtcp: None,
+                rtcp_mux: false,
             },
         }
     }
@@ -410,6 +437,9 @@ impl Line {
         let limits = Limits {
             bridge: rules::bridge_settings(&self.settings),
             media_timeout: self.settings.media_timeout,
+            ringback: rules::ringback(self.settings.audio.ringback),
+            comfort: self.settings.audio.comfort,
+            opus_complexity: self.house.settings.gateway.opus_complexity,
         };
         let handle = call::start(key, opening, self.shared.clone(), limits, self.say.clone());
         if let Some(info) = self.calls.begun(key, handle) {
@@ -426,19 +456,25 @@ impl Line {
             Said::Doubtful(callee) => self.ghosts.expect(now, callee),
             Said::Gone => self.calls.gone(),
             Said::Broken => self.bury(now, key),
+            Said::Digit(side, press, way) => {
+                if let Some(digit) = self.calls.pressed(key, side, press, way) {
+                    self.house.events.send(ControlEvent::Digit(digit)).ok();
+                }
+            }
             Said::Progress(progress) => {
                 if let Some(info) = self.calls.progressed(key, progress) {
                     self.house.events.send(ControlEvent::Call(info)).ok();
                 }
             }
-            Said::Ended(record) => {
+            Said::Ended(record, quality) => {
                 if self.pause.learn(now, record.cause) {
                     tracing::warn!(cause = ?record.cause, "Telegram wants no calls for a while");
                 }
+                metrics::call(self.settings.sip_port, &record, &quality);
                 if record.is_trunk_trouble() {
                     tracing::warn!(cause = ?record.cause, "the PBX did not take a caller");
                 }
-                if let Some(info) = self.calls.ended(key, &record) {
+                if let Some(info) = self.calls.ended(key, &record, quality) {
                     self.house.events.send(ControlEvent::Call(info)).ok();
                 }
                 self.show();
@@ -479,6 +515,10 @@ impl Line {
                 trunk.endpoint.answer(now, sip, audio, Vec::new());
             }
             (SipWord::Reject(cause), Some(sip)) => trunk.endpoint.reject(now, sip, call::rejection(cause)),
+            (SipWord::Info(body), Some(sip)) => {
+                let content_type = dtmf::info::Form::Relay.content_type();
+                trunk.endpoint.send_info(now, sip, content_type, body.as_bytes());
+            }
             (SipWord::HangUp(cause), Some(sip)) => {
                 trunk.endpoint.hang_up(now, sip, Some(call::reason(cause)))
             }
@@ -491,6 +531,9 @@ impl Line {
             Order::Calls(answer) => drop(answer.send(self.calls.list())),
             Order::HangUp(call, answer) => {
                 answer.send(self.calls.tell(call.0, Input::Stop(Cause::Normal))).ok();
+            }
+            Order::Dial(call, keys, answer) => {
+                answer.send(self.calls.dial(call, &keys, &self.settings.audio)).ok();
             }
             Order::Call(person) => {
                 let key = self.calls.reserve(Direction::ToTelegram, None);
@@ -514,6 +557,7 @@ impl Line {
             changed = self.lamps.paint(status, self.pause.sentence(), calls, clock::unix_ms());
             changed
         });
+        metrics::line(self.settings.sip_port, &self.status.borrow());
         if changed {
             self.house.events.send(ControlEvent::Line(self.status.borrow().clone())).ok();
         }
@@ -530,8 +574,13 @@ impl Trunk {
                 settings.phone, settings.sip_port
             )
         })?;
+        mark(&socket, house.settings.gateway.dscp_sip);
+        let announced = house.settings.gateway.public_address.unwrap_or(local.ip());
+        let codecs: Vec<_> = settings.audio.codecs.iter().copied().map(rules::codec).collect();
         let config = tgtrunk_sip::Config {
             local,
+            announced: SocketAddr::new(announced, local.port()),
+            codecs: codecs.clone(),
             peer,
             line_user: settings.phone.as_str().to_owned(),
             user_agent: house.settings.gateway.user_agent.clone(),
@@ -542,7 +591,14 @@ impl Trunk {
             ring_limit: settings.ring_limit + HEARTBEAT,
             seed: clock::random(),
         };
-        Ok(Self { endpoint: Endpoint::new(config, clock::now()), socket, pbx: peer })
+        let audio = TrunkAudio {
+            ports: Arc::clone(&house.rtp_ports),
+            pbx: peer.ip(),
+            announced,
+            codecs: codecs.into(),
+            dtmf: settings.audio.dtmf,
+        };
+        Ok(Self { endpoint: Endpoint::new(config, clock::now()), socket, audio })
     }
 
     fn send_all(&mut self) {

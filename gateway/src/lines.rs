@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 
 use crate::clock;
 use crate::control::Question;
-use crate::line::{House, Order};
+use crate::line::{House, Keys, Order};
 use keeper::{Condition, Keeper, ORDERS};
 use report::Shown;
 
@@ -113,6 +113,15 @@ impl Lines {
                 let lines = self.ears();
                 self.work.spawn(async move {
                     reply.send(hang_up(lines, call).await).ok();
+                    Done::Told
+                });
+            }
+            Ask::SendDigits { call, digits, tone_ms, pause_ms } => {
+                let length = |ms: Option<u32>| ms.map(|ms| Duration::from_millis(ms.into()));
+                let keys = Keys { digits, tone: length(tone_ms), pause: length(pause_ms) };
+                let lines = self.ears();
+                self.work.spawn(async move {
+                    reply.send(dial(lines, call, keys).await).ok();
                     Done::Told
                 });
             }
@@ -355,11 +364,23 @@ async fn calls(lines: Vec<mpsc::Sender<Order>>) -> Vec<CallInfo> {
     calls
 }
 
+async fn dial(lines: Vec<mpsc::Sender<Order>>, call: CallId, keys: Keys) -> Result<Answer, Refusal> {
+    let answers = ask_all(lines, |answer| Order::Dial(call, keys.clone(), answer)).await;
+    match answers.into_iter().flatten().next() {
+        Some(answer) => answer.map(|()| Answer::Done),
+        None => Err(no_call(call)),
+    }
+}
+
 async fn hang_up(lines: Vec<mpsc::Sender<Order>>, call: CallId) -> Result<Answer, Refusal> {
     if ask_all(lines, |answer| Order::HangUp(call, answer)).await.contains(&true) {
         return Ok(Answer::Done);
     }
-    Err(Refusal { code: RefusalCode::UnknownCall, message: format!("no call {call} is up") })
+    Err(no_call(call))
+}
+
+fn no_call(call: CallId) -> Refusal {
+    Refusal { code: RefusalCode::UnknownCall, message: format!("no call {call} is up") }
 }
 
 async fn ask_all<T>(lines: Vec<mpsc::Sender<Order>>, order: impl Fn(oneshot::Sender<T>) -> Order) -> Vec<T> {

@@ -10,6 +10,7 @@ mod key_agreement;
 mod line;
 mod lines;
 mod log;
+mod metrics;
 mod net;
 mod rules;
 mod telegram;

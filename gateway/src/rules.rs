@@ -1,8 +1,9 @@
 //! A line's settings and the neighbours' words, put into the bridge's.
 
-use tgtrunk_bridge::{CallerIdRule, Cause, DialError, DialRule, ParallelIncoming, Settings};
+use tgtrunk_bridge::{CallerIdRule, Cause, DialError, DialRule, EarlyAnswer, ParallelIncoming, Settings};
 use tgtrunk_bridge::{caller_id, dial};
 use tgtrunk_config as config;
+use tgtrunk_media::{Codec, Tone, codec};
 use tgtrunk_sip::{Protocol, Reason};
 use tgtrunk_telegram::Person;
 
@@ -14,8 +15,34 @@ pub(crate) fn bridge_settings(line: &config::Line) -> Settings {
             config::ParallelIncoming::Always => ParallelIncoming::Always,
             config::ParallelIncoming::Off => ParallelIncoming::Off,
         },
+        early_answer: match line.early_answer {
+            config::EarlyAnswer::Off => EarlyAnswer::Off,
+            config::EarlyAnswer::EarlyMedia => EarlyAnswer::EarlyMedia,
+            config::EarlyAnswer::Ringing => EarlyAnswer::Ringing,
+        },
         ring_limit: line.ring_limit,
         ..Settings::default()
+    }
+}
+
+/// The row of the codec table that a setting means.
+pub(crate) fn codec(name: config::CodecName) -> &'static Codec {
+    match name {
+        config::CodecName::Opus => &codec::OPUS,
+        config::CodecName::G722 => &codec::G722,
+        config::CodecName::Pcma => &codec::PCMA,
+        config::CodecName::Pcmu => &codec::PCMU,
+        config::CodecName::L16 => &codec::L16,
+    }
+}
+
+/// What a Telegram caller hears while the PBX rings.
+pub(crate) fn ringback(country: config::Ringback) -> Option<Tone> {
+    match country {
+        config::Ringback::Ru => Some(Tone::RINGBACK),
+        config::Ringback::Us => Some(Tone::RINGBACK_US),
+        config::Ringback::Uk => Some(Tone::RINGBACK_UK),
+        config::Ringback::Off => None,
     }
 }
 

@@ -4,6 +4,8 @@
 use tgtrunk_bridge::Cause;
 use tgtrunk_telegram::{Account, InvokeError, Policy, Resolved, tl};
 
+/// Of a reflector whose entry names none.
+const REFLECTOR_PORT: u16 = 599;
 /// Random bytes that `messages.getDhConfig` is asked for.
 const DH_RANDOM_BYTES: i32 = 256;
 
@@ -40,6 +42,8 @@ pub(crate) struct Established {
     pub(crate) library_versions: Vec<String>,
     pub(crate) p2p_allowed: bool,
     pub(crate) custom_parameters: Option<String>,
+    /// Relays and address tellers that the server lends for this call.
+    pub(crate) servers: Vec<tgcall::Server>,
 }
 
 /// `PhoneCallDiscardReason`.
@@ -108,10 +112,42 @@ impl From<tl::enums::PhoneCall> for PhoneCall {
                     custom_parameters: call
                         .custom_parameters
                         .map(|tl::enums::DataJson::Json(json)| json.data),
+                    servers: call.connections.into_iter().filter_map(server).collect(),
                 }))
             }
             Tl::Discarded(discarded) => Self::Discarded { id: discarded.id, reason: discarded.reason.into() },
         }
+    }
+}
+
+/// An entry of `phoneCall.connections`; one that makes no sense is left out alone.
+fn server(connection: tl::enums::PhoneConnection) -> Option<tgcall::Server> {
+    use tl::enums::PhoneConnection as Tl;
+    let port = |port: i32| u16::try_from(port).ok().filter(|port| *port != 0);
+    match connection {
+        Tl::Connection(reflector) => {
+            let peer_tag = reflector.peer_tag.try_into().ok();
+            if peer_tag.is_none() {
+                tracing::debug!(id = reflector.id, "a reflector whose tag has not 16 bytes is left out");
+            }
+            Some(tgcall::Server::Reflector {
+                id: reflector.id,
+                ipv4: reflector.ip.parse().ok(),
+                ipv6: reflector.ipv6.parse().ok(),
+                port: port(reflector.port).unwrap_or(REFLECTOR_PORT),
+                peer_tag: peer_tag?,
+                is_tcp: reflector.tcp,
+            })
+        }
+        Tl::Webrtc(webrtc) => Some(tgcall::Server::Webrtc {
+            ipv4: webrtc.ip.parse().ok(),
+            ipv6: webrtc.ipv6.parse().ok(),
+            port: port(webrtc.port)?,
+            username: webrtc.username,
+            password: webrtc.password,
+            is_turn: webrtc.turn,
+            is_stun: webrtc.stun,
+        }),
     }
 }
 

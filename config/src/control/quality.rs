@@ -60,6 +60,17 @@ pub enum MediaPath {
     Reflector,
 }
 
+impl MediaPath {
+    /// The word for it in JSON and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Turn => "turn",
+            Self::Reflector => "reflector",
+        }
+    }
+}
+
 /// In what the packets of Telegram's leg travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,6 +79,16 @@ pub enum MediaTransport {
     Udp,
     /// A stream.
     Tcp,
+}
+
+impl MediaTransport {
+    /// The word for it in JSON and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
 }
 
 /// Who has switched the microphone off.

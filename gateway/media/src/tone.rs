@@ -10,23 +10,44 @@ const FADE: Duration = Duration::from_millis(20);
 /// Amplitude of a sine of 0 dBm0 (ITU-T G.711 section 4).
 const SINE_0_DBM0: f64 = 22_749.0;
 
-/// A sine that comes and goes.
+/// A sine, or two at once, that come and go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tone {
-    /// Its frequency.
+    /// Of the sine.
     pub frequency_hz: u16,
-    /// So many dB below 0 dBm0.
+    /// Of a second one at the same level.
+    pub second_hz: Option<u16>,
+    /// Each of them lies so many dB below 0 dBm0.
     pub below_dbm0: u8,
-    /// How long it sounds.
-    pub on: Duration,
-    /// How long it is silent then; zero sounds without a break.
-    pub off: Duration,
+    /// How long it sounds and is silent then, twice in a row; without any silence it goes on for ever.
+    pub cadence: [(Duration, Duration); 2],
 }
 
 impl Tone {
     /// Ringback as most of Europe and Russia have it: 425 Hz, one second of five (ITU-T E.180 supplement 2).
-    pub const RINGBACK: Self =
-        Self { frequency_hz: 425, below_dbm0: 15, on: Duration::from_secs(1), off: Duration::from_secs(4) };
+    pub const RINGBACK: Self = Self {
+        frequency_hz: 425,
+        second_hz: None,
+        below_dbm0: 15,
+        cadence: [(Duration::from_secs(1), Duration::from_secs(4)); 2],
+    };
+    /// Ringback of North America: 440 and 480 Hz, two seconds of six.
+    pub const RINGBACK_US: Self = Self {
+        frequency_hz: 440,
+        second_hz: Some(480),
+        below_dbm0: 19,
+        cadence: [(Duration::from_secs(2), Duration::from_secs(4)); 2],
+    };
+    /// Ringback of the United Kingdom: 400 and 450 Hz, two short ones every three seconds.
+    pub const RINGBACK_UK: Self = Self {
+        frequency_hz: 400,
+        second_hz: Some(450),
+        below_dbm0: 19,
+        cadence: [
+            (Duration::from_millis(400), Duration::from_millis(200)),
+            (Duration::from_millis(400), Duration::from_secs(2)),
+        ],
+    };
 }
 
 /// A tone that is being played.
@@ -62,13 +83,15 @@ impl Player {
 
     /// Overwrites `pcm` with what comes next.
     pub(crate) fn fill(&mut self, pcm: &mut [i16]) {
-        let (on, edge) = (self.samples(self.tone.on), self.samples(EDGE).max(1));
-        let period = (on + self.samples(self.tone.off)).max(1);
-        let breaks = !self.tone.off.is_zero();
+        let [first, second] = self.tone.cadence.map(|(on, off)| (self.samples(on), self.samples(off)));
+        let breaks = first.1 + second.1 > 0;
+        let (half, period) = (first.0 + first.1, (first.0 + first.1 + second.0 + second.1).max(1));
+        let edge = self.samples(EDGE).max(1);
         let peak = SINE_0_DBM0 * 10_f64.powf(-f64::from(self.tone.below_dbm0) / 20.0);
         let fade = self.samples(FADE).max(1) as f64;
         for sample in pcm {
             let at = self.at % period;
+            let (at, on) = if at < half { (at, first.0) } else { (at - half, second.0) };
             let inside = if breaks { at.min(on.saturating_sub(at)) } else { self.at };
             let swell = inside.min(edge) as f64 / edge as f64;
             let left = match &mut self.ending {
@@ -78,10 +101,16 @@ impl Player {
                 }
                 None => 1.0,
             };
-            let turns = self.at as f64 * f64::from(self.tone.frequency_hz) / f64::from(self.sample_hz);
-            *sample = (peak * swell * left * (TAU * turns.fract()).sin()) as i16;
+            let sines =
+                self.sine(self.tone.frequency_hz) + self.tone.second_hz.map_or(0.0, |hz| self.sine(hz));
+            *sample = (peak * swell * left * sines) as i16;
             self.at += 1;
         }
+    }
+
+    fn sine(&self, frequency_hz: u16) -> f64 {
+        let turns = self.at as f64 * f64::from(frequency_hz) / f64::from(self.sample_hz);
+        (TAU * turns.fract()).sin()
     }
 
     fn samples(&self, time: Duration) -> u64 {
@@ -110,6 +139,24 @@ mod tests {
         let steady_step = 4045.0 * TAU * 425.0 / 8000.0;
         let largest = pcm.windows(2).map(|pair| (pair[1] - pair[0]).unsigned_abs()).max().unwrap();
         assert!(f64::from(largest) <= steady_step * 1.02, "{largest} {steady_step}");
+    }
+
+    #[test]
+    fn each_country_rings_in_its_own_rhythm() {
+        for (tone, sounds_ms) in [
+            (Tone::RINGBACK_US, &[(0, 2000), (6000, 8000)][..]),
+            (Tone::RINGBACK_UK, &[(0, 400), (600, 1000), (3000, 3400), (3600, 4000)][..]),
+        ] {
+            let mut player = Player::new(tone, 8000);
+            let mut pcm = vec![0; 8000 * 9];
+            player.fill(&mut pcm);
+            for (block, samples) in pcm[..8000 * 6].chunks(800).enumerate() {
+                let from_ms = block * 100;
+                let sounds = sounds_ms.iter().any(|&(on, off)| (on..off).contains(&from_ms));
+                let is_loud = samples.iter().any(|sample| sample.abs() > 1500);
+                assert_eq!(is_loud, sounds, "{tone:?} at {from_ms} ms");
+            }
+        }
     }
 
     #[test]

@@ -1,18 +1,25 @@
 //! The task of one call: the bridge decides, the legs act, audio passes between their sockets.
 
+mod sound;
+
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::{Action, Call as Bridge, Cause, Event, Leg, Record};
 use tgtrunk_config::CallId;
-use tgtrunk_media::{Incoming, Outcome, Relay, Side, Stream};
+use tgtrunk_config::control::Quality;
+use tgtrunk_media::dtmf::{Digit, Press, Way};
+use tgtrunk_media::{Batch, Relay, Side, Tone};
 use tgtrunk_sip::{Direction, Invite, RemoteAudio};
 use tgtrunk_telegram::{Person, Resolved};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Sleep, sleep_until};
 use tracing::{Instrument as _, Span, field, info_span};
 
+use super::quality::{self, Spoken};
 use super::steps::Step;
-use super::telegram_leg::{LegEvent, Shared, TelegramLeg};
+use super::streams::StreamNews;
+use super::telegram_leg::{LegEvent, Shared, TelegramLeg, Waits};
 use super::trunk_leg::{SipWord, TrunkLeg};
 use crate::clock;
 use crate::net::{DATAGRAM_BYTES, receive_any};
@@ -22,6 +29,12 @@ use crate::telegram::{CallRef, Discard, PhoneCall};
 const BACKLOG: usize = 128;
 /// Datagrams read in a row before other work gets its turn.
 const BURST: usize = 32;
+/// Room for what one datagram may become: 120 ms of Opus in packets of 10 ms.
+const BATCH_PACKETS: usize = 12;
+/// Largest RTCP packet that is read; a PBX reports on one source.
+const REPORT_BYTES: usize = 1024;
+/// What is read of a relay's connection in one go.
+const STREAM_BYTES: usize = 4096;
 /// A task without a deadline looks around this often; nothing depends on it.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -34,11 +47,15 @@ pub(crate) enum Input {
     Answered(RemoteAudio),
     MediaChanged(RemoteAudio),
     TrunkEnded(Cause),
+    /// A key that the PBX sent in INFO.
+    Pressed(Press),
     /// Of the Telegram leg.
     Update(PhoneCall),
     Signaling(Vec<u8>),
     /// Of the gateway.
     Stop(Cause),
+    /// Keys for the PBX: which, how long each sounds, and how long the pauses are.
+    Dial(Vec<Digit>, Duration, Duration),
 }
 
 /// What a call tells its line.
@@ -52,8 +69,10 @@ pub(crate) enum Said {
     Doubtful(i64),
     /// How far the call is.
     Progress(Progress),
+    /// A key was pressed on this side.
+    Digit(Side, Press, Way),
     /// It is over; goodbyes may still be on their way.
-    Ended(Record),
+    Ended(Record, Box<Quality>),
     /// Nothing is on its way any more, and the task is gone.
     Gone,
     /// The task broke: whatever it held is the line's to end.
@@ -66,12 +85,14 @@ pub(crate) struct Progress {
     pub(crate) state: State,
     pub(crate) peer: Option<Resolved>,
     pub(crate) emoji: Option<String>,
+    pub(crate) muted: Muted,
 }
 
 /// The state that a [`Progress`] reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    Dialling,
+    /// What it says besides is news.
+    Unchanged,
     Ringing,
     Answered,
 }
@@ -88,6 +109,15 @@ pub(crate) enum Opening {
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) inputs: mpsc::Sender<Input>,
+    /// How its legs are, renewed with every report of theirs.
+    pub(crate) quality: watch::Receiver<Option<Quality>>,
+}
+
+/// Who says that it is not to be heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Muted {
+    pub(crate) telegram: bool,
+    pub(crate) trunk: bool,
 }
 
 /// Settings of one call.
@@ -96,6 +126,12 @@ pub(crate) struct Limits {
     pub(crate) bridge: tgtrunk_bridge::Settings,
     /// Silence of the PBX that ends the call.
     pub(crate) media_timeout: Duration,
+    /// What a Telegram caller hears while the PBX rings, once it hears us.
+    pub(crate) ringback: Option<Tone>,
+    /// Whether the PBX gets silence while the Telegram user is muted.
+    pub(crate) comfort: bool,
+    /// Effort of the Opus encoder, 0 to 10.
+    pub(crate) opus_complexity: u8,
 }
 
 struct Task {
@@ -107,6 +143,9 @@ struct Task {
     trunk: TrunkLeg,
     relay: Relay,
     trunk_ssrc: u32,
+    telegram_speaks: Option<Spoken>,
+    trunk_speaks: Option<Spoken>,
+    shown: watch::Sender<Option<Quality>>,
     began: Instant,
     limits: Limits,
     to_dial: Option<Person>,
@@ -115,8 +154,12 @@ struct Task {
     joined: bool,
     /// The PBX took the call: what the Telegram user says may be heard there.
     trunk_listens: bool,
+    /// The PBX plays something before it answers.
+    trunk_plays: bool,
+    muted: Muted,
     /// The line has something to say, or may have.
     has_line: bool,
+    batch: Batch,
     outgoing: Vec<u8>,
     words: Vec<Said>,
     span: Span,
@@ -131,6 +174,7 @@ pub(crate) fn start(
     said: mpsc::Sender<(u64, Said)>,
 ) -> Handle {
     let (sender, inputs) = mpsc::channel(BACKLOG);
+    let (shown, quality) = watch::channel(None);
     let now = clock::now();
     let direction = match opening {
         Opening::ToTelegram { .. } => "pbx-to-telegram",
@@ -159,6 +203,9 @@ pub(crate) fn start(
         trunk,
         relay: Relay::new(u64::from_le_bytes(clock::random())),
         trunk_ssrc: u32::from_le_bytes(clock::random()),
+        telegram_speaks: None,
+        trunk_speaks: None,
+        shown,
         began: now,
         limits,
         to_dial,
@@ -166,7 +213,10 @@ pub(crate) fn start(
         peer,
         joined: false,
         trunk_listens: false,
+        trunk_plays: false,
+        muted: Muted::default(),
         has_line: true,
+        batch: Batch::with_capacity(BATCH_PACKETS, DATAGRAM_BYTES),
         outgoing: Vec::with_capacity(DATAGRAM_BYTES),
         words: Vec::new(),
         span: span.clone(),
@@ -177,14 +227,17 @@ pub(crate) fn start(
         let last = if work.await.is_ok() { Said::Gone } else { Said::Broken };
         say.send((key, last)).await.ok();
     });
-    Handle { inputs: sender }
+    Handle { inputs: sender, quality }
 }
 
 enum Happened {
     Input(Option<Input>),
     Step(Box<Step>),
-    FromTelegram(usize, usize, std::net::SocketAddr),
-    FromTrunk(usize, std::net::SocketAddr),
+    FromTelegram(usize, usize, SocketAddr),
+    FromRelay(StreamNews),
+    FromTrunk(usize, SocketAddr),
+    TrunkReport(usize, SocketAddr),
+    Addresses,
     Nothing,
     Timer,
 }
@@ -194,6 +247,8 @@ impl Task {
         tracing::info!("call begins");
         let mut from_telegram = vec![0; DATAGRAM_BYTES];
         let mut from_trunk = vec![0; DATAGRAM_BYTES];
+        let mut report = vec![0; REPORT_BYTES];
+        let mut from_relay = Vec::new();
         let mut sleep: std::pin::Pin<Box<Sleep>> = Box::pin(sleep_until((clock::now() + IDLE).into()));
         loop {
             let ended = self.drain(clock::now());
@@ -209,7 +264,11 @@ impl Task {
                 sleep.as_mut().reset(deadline);
             }
             let happened = {
-                let (steps, sockets) = self.telegram.waits();
+                let Waits { steps, sockets, streams, addresses } = self.telegram.waits();
+                let (rtp, rtcp) = self.trunk.sockets().map(|pair| (&pair.rtp, &pair.rtcp)).unzip();
+                if !streams.is_empty() && from_relay.is_empty() {
+                    from_relay.resize(STREAM_BYTES, 0);
+                }
                 tokio::select! {
                     () = &mut sleep => Happened::Timer,
                     input = self.inputs.recv(), if self.has_line => Happened::Input(input),
@@ -218,10 +277,16 @@ impl Task {
                         Ok((index, length, source)) => Happened::FromTelegram(index, length, source),
                         Err(_) => Happened::Nothing,
                     },
-                    received = receive(self.trunk.socket(), &mut from_trunk) => match received {
+                    received = receive(rtp, &mut from_trunk) => match received {
                         Ok((length, source)) => Happened::FromTrunk(length, source),
                         Err(_) => Happened::Nothing,
                     },
+                    received = receive(rtcp, &mut report) => match received {
+                        Ok((length, source)) => Happened::TrunkReport(length, source),
+                        Err(_) => Happened::Nothing,
+                    },
+                    news = streams.next(&mut from_relay) => Happened::FromRelay(news),
+                    Ok(()) = addresses.changed() => Happened::Addresses,
                 }
             };
             let now = clock::now();
@@ -237,17 +302,20 @@ impl Task {
                     self.take_from_telegram(now, index, source, &mut from_telegram[..length]);
                     self.read_on(&mut from_telegram);
                 }
+                Happened::FromRelay(news) => self.take_from_relay(now, &news, &from_relay),
                 Happened::FromTrunk(length, source) => {
                     self.take_from_trunk(now, source, &from_trunk[..length]);
                     for _ in 0..BURST {
                         let Some(Ok((length, source))) =
-                            self.trunk.socket().map(|socket| socket.try_recv_from(&mut from_trunk))
+                            self.trunk.sockets().map(|pair| pair.rtp.try_recv_from(&mut from_trunk))
                         else {
                             break;
                         };
                         self.take_from_trunk(now, source, &from_trunk[..length]);
                     }
                 }
+                Happened::TrunkReport(length, source) => self.take_report(now, source, &report[..length]),
+                Happened::Addresses => self.telegram.handle_addresses(now),
                 Happened::Nothing => {}
             }
         }
@@ -268,52 +336,6 @@ impl Task {
         }
     }
 
-    fn take_from_telegram(
-        &mut self,
-        now: Instant,
-        index: usize,
-        source: std::net::SocketAddr,
-        datagram: &mut [u8],
-    ) {
-        let Some((local, _)) = self.telegram.sockets.get(index) else { return };
-        let local = *local;
-        let Some(media) = &mut self.telegram.media else { return };
-        let audio = media.handle_datagram(now, source, local, datagram);
-        if let Some(tgcall::Received::Rtp(rtp)) = audio
-            && (self.joined || self.trunk_listens)
-        {
-            match &mut self.trunk {
-                TrunkLeg::Echo => {
-                    if self.relay.to_telegram(now, rtp, &mut self.outgoing) == Outcome::Sent {
-                        self.send_to_telegram(now);
-                    }
-                }
-                trunk @ TrunkLeg::Pbx(_) => {
-                    if self.relay.to_trunk(now, rtp, &mut self.outgoing) == Outcome::Sent {
-                        trunk.send(&self.outgoing);
-                    }
-                }
-            }
-        }
-        self.telegram.drain_media();
-    }
-
-    fn take_from_trunk(&mut self, now: Instant, source: std::net::SocketAddr, datagram: &[u8]) {
-        if self.joined
-            && self.trunk.accepts(now, source, datagram)
-            && self.relay.to_telegram(now, datagram, &mut self.outgoing) == Outcome::Sent
-        {
-            self.send_to_telegram(now);
-        }
-    }
-
-    fn send_to_telegram(&mut self, now: Instant) {
-        let Some(media) = &mut self.telegram.media else { return };
-        if let Some(route) = media.protect(now, &mut self.outgoing) {
-            self.telegram.send(route, &self.outgoing);
-        }
-    }
-
     fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
             Input::Ringing => {
@@ -321,6 +343,7 @@ impl Task {
                 self.progress(State::Ringing);
             }
             Input::EarlyMedia(remote) => {
+                self.trunk_plays = true;
                 self.set_trunk_audio(now, remote);
                 self.bridge.handle(now, Event::EarlyMedia(Leg::Trunk));
             }
@@ -334,22 +357,15 @@ impl Task {
                 self.trunk.ended();
                 self.bridge.handle(now, Event::HangsUp(Leg::Trunk, cause));
             }
+            Input::Pressed(press) => self.pressed(now, Side::Trunk, press, Way::Info),
+            Input::Dial(digits, tone, pause) => {
+                self.relay.send_digits(now, Side::Trunk, &digits, tone, pause);
+                self.play(now);
+            }
             Input::Update(update) => self.telegram.handle_update(update),
             Input::Signaling(data) => self.telegram.handle_signaling(now, data),
             Input::Stop(cause) => self.bridge.handle(now, Event::Stop(cause)),
         }
-    }
-
-    fn set_trunk_audio(&mut self, now: Instant, remote: RemoteAudio) {
-        self.relay
-            .set_outgoing(Side::Trunk, Stream { payload_type: remote.payload_type, ssrc: self.trunk_ssrc });
-        self.relay.set_incoming(
-            Side::Trunk,
-            Incoming { payload_type: Some(remote.receive_payload_type), ssrc: None },
-        );
-        self.relay.hold(now, Side::Trunk, !remote.listens());
-        self.relay.excuse(now, Side::Trunk, !matches!(remote.direction, Direction::SendRecv));
-        self.trunk.set_remote(now, remote);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -358,10 +374,7 @@ impl Task {
             media.handle_timeout(now);
             self.telegram.drain_media();
         }
-        if let Some(side) = self.relay.handle_timeout(now) {
-            tracing::info!(?side, limit_s = self.limits.media_timeout.as_secs(), "no audio came any more");
-            self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::MediaLost));
-        }
+        self.play(now);
     }
 
     fn deadline(&mut self) -> Option<Instant> {
@@ -396,7 +409,7 @@ impl Task {
             }
             LegEvent::Peer(peer) => {
                 self.peer = Some(peer);
-                self.progress(State::Dialling);
+                self.progress(State::Unchanged);
             }
             LegEvent::Ringing => {
                 self.bridge.handle(now, Event::Rings(Leg::Telegram));
@@ -407,16 +420,11 @@ impl Task {
                 if let Some(version) = self.telegram.version() {
                     self.span.record("version", version.text());
                 }
-                if let Some(format) = self.telegram.media.as_ref().and_then(tgcall::Call::outgoing) {
-                    self.relay.set_outgoing(
-                        Side::Telegram,
-                        Stream { payload_type: format.payload_type, ssrc: format.ssrc },
-                    );
-                }
+                self.set_telegram_audio(now);
                 self.bridge.handle(now, Event::MediaUp(Leg::Telegram));
             }
             LegEvent::Lost => self.bridge.handle(now, Event::MediaDown(Leg::Telegram)),
-            LegEvent::Muted(muted) => tracing::debug!(muted, "the Telegram user's microphone"),
+            LegEvent::Muted(muted) => self.telegram_mutes(now, muted),
             LegEvent::Over(cause) => self.bridge.handle(now, Event::HangsUp(Leg::Telegram, cause)),
             LegEvent::Released => self.bridge.handle(now, Event::Released(Leg::Telegram)),
         }
@@ -430,7 +438,7 @@ impl Task {
             Action::TellRinging(Leg::Telegram) => self.telegram.tell_ringing(),
             Action::Answer(Leg::Trunk) => self.answer_trunk(now),
             Action::Answer(Leg::Telegram) => self.telegram.accept(),
-            Action::JoinEarly => self.joined = true,
+            Action::JoinEarly => self.join_early(now),
             Action::Join => self.join(now),
             Action::HangUp { leg: Leg::Telegram, cause, talked } => {
                 let reason: Discard = cause.row().discard.into();
@@ -453,7 +461,7 @@ impl Task {
     }
 
     fn dial_trunk(&mut self, now: Instant) {
-        self.progress(State::Dialling);
+        self.progress(State::Unchanged);
         let audio = match self.trunk.open() {
             Ok(audio) => audio,
             Err(error) => {
@@ -494,11 +502,22 @@ impl Task {
         self.bridge.handle(now, Event::Released(Leg::Trunk));
     }
 
+    /// The caller hears what the PBX plays, or that it rings.
+    fn join_early(&mut self, now: Instant) {
+        self.joined = true;
+        if !self.trunk_plays {
+            self.relay.play(now, Side::Telegram, self.limits.ringback);
+            self.play(now);
+        }
+        self.progress(State::Ringing);
+    }
+
     fn join(&mut self, now: Instant) {
         if self.bridge.is_ending() {
             return;
         }
         self.joined = true;
+        self.relay.play(now, Side::Telegram, None);
         if matches!(self.trunk, TrunkLeg::Pbx(_)) {
             let listens =
                 self.trunk.remote().is_some_and(|remote| matches!(remote.direction, Direction::SendRecv));
@@ -511,10 +530,12 @@ impl Task {
 
     fn progress(&mut self, state: State) {
         let emoji = self.telegram.emoji().map(ToOwned::to_owned);
-        self.words.push(Said::Progress(Progress { state, peer: self.peer.clone(), emoji }));
+        let Self { muted, peer, .. } = self;
+        self.words.push(Said::Progress(Progress { state, peer: peer.clone(), emoji, muted: *muted }));
     }
 
     async fn finish(mut self, record: Record) {
+        let heard = self.quality();
         let report = self.relay.report();
         tracing::info!(
             cause = ?record.cause,
@@ -523,18 +544,18 @@ impl Task {
             lasted_ms = record.lasted.as_millis(),
             emoji = self.telegram.emoji().unwrap_or("-"),
             to_trunk_ms = report.to_trunk.audio.as_millis(),
-            to_trunk_lost = report.to_trunk.lost,
             to_telegram_ms = report.to_telegram.audio.as_millis(),
-            to_telegram_lost = report.to_telegram.lost,
+            telegram = quality::sentence(&heard.telegram),
+            pbx = quality::sentence(&heard.pbx),
             "call ended"
         );
-        self.said.send((self.key, Said::Ended(record))).await.ok();
+        self.say_bye(clock::now());
+        self.said.send((self.key, Said::Ended(record, Box::new(heard)))).await.ok();
         self.telegram.close_media();
         drop(self.trunk);
         // What is still on its way to Telegram gets there, or is given up in time.
         while !self.telegram.is_settled() {
-            let (steps, _) = self.telegram.waits();
-            if let Some(step) = TelegramLeg::any_step(steps).await {
+            if let Some(step) = TelegramLeg::any_step(self.telegram.waits().steps).await {
                 self.telegram.handle_step(clock::now(), step);
             }
             while let Some(event) = self.telegram.poll_event() {
@@ -549,7 +570,7 @@ impl Task {
 async fn receive(
     socket: Option<&tokio::net::UdpSocket>,
     buffer: &mut [u8],
-) -> std::io::Result<(usize, std::net::SocketAddr)> {
+) -> std::io::Result<(usize, SocketAddr)> {
     match socket {
         Some(socket) => socket.recv_from(buffer).await,
         None => std::future::pending().await,

@@ -1,7 +1,7 @@
 //! The Telegram side of one call: key agreement over `phone.*`, then signaling and media.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,9 +16,11 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::steps::{self, Requested, Step};
+use super::streams::{StreamNews, Streams};
 use crate::key_agreement::DhCache;
+use crate::net::{self, Addresses, Proxy};
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
-use crate::{cause, clock, net};
+use crate::{cause, clock};
 
 /// Signaling packets that may wait for the server; a call that overruns this is broken anyway.
 const SIGNALING_BACKLOG: usize = 256;
@@ -33,8 +35,12 @@ pub(crate) struct Shared {
     pub(crate) account: Account,
     pub(crate) dh: Arc<DhCache>,
     pub(crate) certificate: Arc<Certificate>,
-    /// As configured; none means whatever the machine has when a call begins.
-    pub(crate) media_addresses: Arc<[IpAddr]>,
+    /// What this machine's media may come from, now and whenever that changes.
+    pub(crate) addresses: Addresses,
+    /// With one, media goes through it alone.
+    pub(crate) proxy: Option<Proxy>,
+    /// Differentiated services code point of media.
+    pub(crate) dscp: u8,
 }
 
 /// What the leg tells its call.
@@ -83,6 +89,14 @@ enum State {
     Over,
 }
 
+/// What happens on the Telegram side away from its own state machine.
+pub(crate) struct Waits<'a> {
+    pub(crate) steps: &'a mut JoinSet<Step>,
+    pub(crate) sockets: &'a [(SocketAddr, UdpSocket)],
+    pub(crate) streams: &'a mut Streams,
+    pub(crate) addresses: &'a mut Addresses,
+}
+
 /// One call's Telegram side.
 pub(crate) struct TelegramLeg {
     shared: Shared,
@@ -98,6 +112,7 @@ pub(crate) struct TelegramLeg {
     events: VecDeque<LegEvent>,
     pub(crate) media: Option<tgcall::Call>,
     pub(crate) sockets: Vec<(SocketAddr, UdpSocket)>,
+    pub(crate) streams: Streams,
     emoji: Option<String>,
     version: Option<Version>,
     connected: bool,
@@ -117,6 +132,7 @@ impl TelegramLeg {
 
     fn new(shared: Shared, state: State) -> Self {
         Self {
+            streams: Streams::new(shared.proxy.clone()),
             shared,
             state,
             hang_up_when_known: None,
@@ -155,6 +171,7 @@ impl TelegramLeg {
         self.media = None;
         self.signaling = None;
         self.sockets.clear();
+        self.streams.clear();
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<LegEvent> {
@@ -286,9 +303,52 @@ impl TelegramLeg {
         }
     }
 
-    /// The set that [`Self::next_step`] waits on, lent beside the sockets.
-    pub(crate) fn waits(&mut self) -> (&mut JoinSet<Step>, &[(SocketAddr, UdpSocket)]) {
-        (&mut self.steps, &self.sockets)
+    /// What a call's task waits for on this side, lent at once.
+    pub(crate) fn waits(&mut self) -> Waits<'_> {
+        Waits {
+            steps: &mut self.steps,
+            sockets: &self.sockets,
+            streams: &mut self.streams,
+            addresses: &mut self.shared.addresses,
+        }
+    }
+
+    /// Follows the machine's addresses: media moves to new ones, and away from those that are gone.
+    pub(crate) fn handle_addresses(&mut self, now: Instant) {
+        let wanted = Arc::clone(&self.shared.addresses.borrow_and_update());
+        let Some(media) = self.media.as_mut().filter(|_| self.shared.proxy.is_none()) else { return };
+        for ip in wanted.iter() {
+            if self.sockets.iter().any(|(known, _)| known.ip() == *ip) {
+                continue;
+            }
+            match net::host_socket(*ip, self.shared.dscp) {
+                Ok((address, socket)) => {
+                    tracing::debug!(%address, "media may come from a new address");
+                    if let Err(error) = media.add_local_address(now, address) {
+                        tracing::debug!(%error, "address left out of the call");
+                    } else {
+                        self.sockets.push((address, socket));
+                    }
+                }
+                Err(error) => tracing::debug!(%ip, %error, "address left out of the call"),
+            }
+        }
+        // New ones first: a path away from the old ones is then known.
+        for (address, _) in self.sockets.extract_if(.., |(address, _)| !wanted.contains(&address.ip())) {
+            tracing::debug!(%address, "media's address is gone");
+            media.remove_local_address(now, address);
+        }
+        self.drain_media();
+    }
+
+    /// What happened to a connection to a relay; its sound is to be taken from `media` afterwards.
+    pub(crate) fn handle_stream(&mut self, now: Instant, news: &StreamNews, bytes: &[u8]) {
+        let Some(media) = &mut self.media else { return };
+        match *news {
+            StreamNews::Opened(stream) => media.handle_stream_opened(now, stream),
+            StreamNews::Data(stream, length) => media.handle_stream_data(now, stream, &bytes[..length]),
+            StreamNews::Closed(stream) => media.handle_stream_closed(now, stream),
+        }
     }
 
     /// The outcome of a step.
@@ -411,14 +471,18 @@ impl TelegramLeg {
             anyhow::anyhow!("none of the versions {:?} is ours", established.library_versions)
         })?;
         self.version = Some(version);
-        self.sockets = net::host_sockets(&net::media_addresses(&self.shared.media_addresses))?;
+        let only_streams = self.shared.proxy.is_some();
+        if !only_streams {
+            let addresses = Arc::clone(&self.shared.addresses.borrow_and_update());
+            self.sockets = net::host_sockets(&addresses, self.shared.dscp)?;
+        }
         let parameters = tgcall::Parameters {
             key: key.clone(),
             is_caller,
             version,
             p2p_allowed: established.p2p_allowed,
-            servers: Vec::new(),
-            only_streams: false,
+            servers: established.servers.clone(),
+            only_streams,
             custom_parameters: established.custom_parameters.clone(),
             local_addresses: self.sockets.iter().map(|(address, _)| *address).collect(),
             certificate: Arc::clone(&self.shared.certificate),
@@ -430,8 +494,11 @@ impl TelegramLeg {
     /// Sends what media has to say and collects what it reports. To be called after every handling of `media`.
     pub(crate) fn drain_media(&mut self) {
         let Some(media) = &mut self.media else { return };
+        while let Some(order) = media.poll_stream_order() {
+            self.streams.handle(order);
+        }
         while let Some(transmit) = media.poll_transmit() {
-            send(&self.sockets, transmit.route, &transmit.contents);
+            send(&self.sockets, &mut self.streams, transmit.route, &transmit.contents);
         }
         while let Some(packet) = media.poll_signaling() {
             if let Some(Err(error)) = self.signaling.as_ref().map(|pump| pump.try_send(packet)) {
@@ -474,9 +541,20 @@ impl TelegramLeg {
         }
     }
 
-    /// Sends one protected RTP packet.
-    pub(crate) fn send(&self, route: Route, packet: &[u8]) {
-        send(&self.sockets, route, packet);
+    /// Protects an RTP packet in place and sends it; false while there is no path.
+    pub(crate) fn send_rtp(&mut self, now: Instant, packet: &mut Vec<u8>) -> bool {
+        let Some(route) = self.media.as_mut().and_then(|media| media.protect(now, packet)) else {
+            return false;
+        };
+        send(&self.sockets, &mut self.streams, route, packet);
+        true
+    }
+
+    /// The same for RTCP.
+    pub(crate) fn send_rtcp(&mut self, now: Instant, packet: &mut Vec<u8>) {
+        if let Some(route) = self.media.as_mut().and_then(|media| media.protect_rtcp(now, packet)) {
+            send(&self.sockets, &mut self.streams, route, packet);
+        }
     }
 
     fn end(&mut self, cause: Cause) {
@@ -536,10 +614,14 @@ impl TelegramLeg {
     }
 }
 
-fn send(sockets: &[(SocketAddr, UdpSocket)], route: Route, packet: &[u8]) {
-    let Route::Datagram { source, destination } = route else { return };
-    let Some((_, socket)) = sockets.iter().find(|(address, _)| *address == source) else { return };
-    if let Err(error) = net::send(socket, packet, destination) {
-        tracing::trace!(%error, "datagram not sent");
+fn send(sockets: &[(SocketAddr, UdpSocket)], streams: &mut Streams, route: Route, packet: &[u8]) {
+    match route {
+        Route::Datagram { source, destination } => {
+            let Some((_, socket)) = sockets.iter().find(|(address, _)| *address == source) else { return };
+            if let Err(error) = net::send(socket, packet, destination) {
+                tracing::trace!(%error, "datagram not sent");
+            }
+        }
+        Route::Stream(stream) => streams.send(stream, packet),
     }
 }

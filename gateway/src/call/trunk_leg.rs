@@ -1,18 +1,16 @@
-//! The trunk side of one call as its task sees it: words for the line's SIP endpoint, and an RTP socket.
+//! The trunk side of one call as its task sees it: words for the line's SIP endpoint, and sockets for RTP and RTCP.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use tgtrunk_bridge::Cause;
-use tgtrunk_media::{Latch, codec};
+use tgtrunk_config::DtmfWay;
+use tgtrunk_media::dtmf::Way;
+use tgtrunk_media::{Codec, Latch, codec};
 use tgtrunk_sip::{Invite, LocalAudio, Reason, Rejection, RemoteAudio};
-use tokio::net::UdpSocket;
 
-use crate::net::{self, RtpPorts};
-
-/// Packet duration that we ask the PBX for.
-const PTIME_MS: u32 = 20;
+use crate::net::{self, RtpPair, RtpPorts};
 
 /// What the call's task wants said to the PBX.
 #[derive(Debug)]
@@ -24,6 +22,21 @@ pub(crate) enum SipWord {
     Reject(Cause),
     /// End ours, or one that was answered.
     HangUp(Cause),
+    /// A key, as the body of an INFO.
+    Info(String),
+}
+
+/// What a line's calls have in common on the trunk side.
+#[derive(Clone)]
+pub(crate) struct TrunkAudio {
+    pub(crate) ports: Arc<RtpPorts>,
+    /// Where the PBX signals from.
+    pub(crate) pbx: IpAddr,
+    /// The address that the PBX is told to send to.
+    pub(crate) announced: IpAddr,
+    /// The most wanted first.
+    pub(crate) codecs: Arc<[&'static Codec]>,
+    pub(crate) dtmf: DtmfWay,
 }
 
 /// Where a trunk leg's audio goes.
@@ -36,10 +49,8 @@ pub(crate) enum TrunkLeg {
 
 /// A leg to the PBX.
 pub(crate) struct PbxLeg {
-    ports: Arc<RtpPorts>,
-    /// Where the PBX signals from.
-    pbx: IpAddr,
-    socket: Option<UdpSocket>,
+    audio: TrunkAudio,
+    sockets: Option<RtpPair>,
     latch: Option<Latch>,
     remote: Option<RemoteAudio>,
     progress: Progress,
@@ -56,11 +67,10 @@ enum Progress {
 
 impl TrunkLeg {
     /// A call that the PBX placed; `offer` is its side of the audio.
-    pub(crate) fn from_pbx(ports: Arc<RtpPorts>, pbx: IpAddr, offer: Option<RemoteAudio>) -> Self {
+    pub(crate) fn from_pbx(audio: TrunkAudio, offer: Option<RemoteAudio>) -> Self {
         Self::Pbx(Box::new(PbxLeg {
-            ports,
-            pbx,
-            socket: None,
+            audio,
+            sockets: None,
             latch: None,
             remote: offer,
             progress: Progress::Offered,
@@ -68,11 +78,10 @@ impl TrunkLeg {
     }
 
     /// A call that the PBX is to get.
-    pub(crate) fn to_pbx(ports: Arc<RtpPorts>, pbx: IpAddr) -> Self {
+    pub(crate) fn to_pbx(audio: TrunkAudio) -> Self {
         Self::Pbx(Box::new(PbxLeg {
-            ports,
-            pbx,
-            socket: None,
+            audio,
+            sockets: None,
             latch: None,
             remote: None,
             progress: Progress::Ours,
@@ -85,15 +94,17 @@ impl TrunkLeg {
     /// When no port is free.
     pub(crate) fn open(&mut self) -> anyhow::Result<Option<LocalAudio>> {
         let Self::Pbx(leg) = self else { return Ok(None) };
-        let rtp = match &leg.socket {
-            Some(socket) => socket.local_addr()?,
-            None => leg.socket.insert(leg.ports.bind()?).local_addr()?,
+        let pair = match &leg.sockets {
+            Some(pair) => pair,
+            None => leg.sockets.insert(leg.audio.ports.bind()?),
         };
+        let port = pair.rtp.local_addr()?.port();
         Ok(Some(LocalAudio {
-            rtp,
-            codecs: codec::TABLE.to_vec(),
-            ptime_ms: PTIME_MS,
-            telephone_event: false,
+            rtp: SocketAddr::new(leg.audio.announced, port),
+            codecs: leg.audio.codecs.to_vec(),
+            telephone_event: true,
+            rtcp: None,
+            rtcp_mux: false,
         }))
     }
 
@@ -126,7 +137,9 @@ impl TrunkLeg {
         let Self::Pbx(leg) = self else { return };
         match &mut leg.latch {
             Some(latch) => latch.expect(now, audio.rtp, audio.receive_payload_type),
-            None => leg.latch = Some(Latch::new(now, leg.pbx, audio.rtp, audio.receive_payload_type)),
+            None => {
+                leg.latch = Some(Latch::new(now, leg.audio.pbx, audio.rtp, audio.receive_payload_type));
+            }
         }
         leg.remote = Some(audio);
     }
@@ -139,10 +152,25 @@ impl TrunkLeg {
         }
     }
 
-    /// The RTP socket, if there is one.
-    pub(crate) fn socket(&self) -> Option<&UdpSocket> {
+    /// How keys go to the PBX, as settings and the PBX's description come to.
+    pub(crate) fn dtmf_way(&self) -> Way {
+        let Self::Pbx(leg) = self else { return Way::InBand };
+        let speaks_events = leg.remote.as_ref().is_some_and(|remote| remote.telephone_event.is_some());
+        let is_compressed = leg.remote.as_ref().is_some_and(|remote| remote.codec == &codec::OPUS);
+        match leg.audio.dtmf {
+            DtmfWay::Info => Way::Info,
+            DtmfWay::InBand => Way::InBand,
+            DtmfWay::Rfc4733 | DtmfWay::Auto if speaks_events => Way::Rfc4733,
+            // No events were agreed: tones survive where sound is not compressed.
+            DtmfWay::Rfc4733 | DtmfWay::Auto if is_compressed => Way::Info,
+            DtmfWay::Rfc4733 | DtmfWay::Auto => Way::InBand,
+        }
+    }
+
+    /// The sockets, if there are any.
+    pub(crate) fn sockets(&self) -> Option<&RtpPair> {
         match self {
-            Self::Pbx(leg) => leg.socket.as_ref(),
+            Self::Pbx(leg) => leg.sockets.as_ref(),
             Self::Echo => None,
         }
     }
@@ -150,10 +178,26 @@ impl TrunkLeg {
     /// Sends one RTP packet to the phone.
     pub(crate) fn send(&self, packet: &[u8]) {
         let Self::Pbx(leg) = self else { return };
-        let (Some(socket), Some(latch)) = (&leg.socket, &leg.latch) else { return };
-        if let Err(error) = net::send(socket, packet, latch.target()) {
+        let (Some(pair), Some(latch)) = (&leg.sockets, &leg.latch) else { return };
+        if let Err(error) = net::send(&pair.rtp, packet, latch.target()) {
             tracing::trace!(%error, "RTP packet not sent");
         }
+    }
+
+    /// Sends one RTCP packet to the phone.
+    pub(crate) fn send_rtcp(&self, packet: &[u8]) {
+        let Self::Pbx(leg) = self else { return };
+        let (Some(pair), Some(target)) = (&leg.sockets, leg.rtcp_target()) else { return };
+        if let Err(error) = net::send(&pair.rtcp, packet, target) {
+            tracing::trace!(%error, "RTCP packet not sent");
+        }
+    }
+
+    /// Whether a datagram on the RTCP port is of the phone whose audio is taken.
+    pub(crate) fn accepts_rtcp(&self, source: SocketAddr) -> bool {
+        let Self::Pbx(leg) = self else { return false };
+        let announced = leg.remote.as_ref().and_then(|remote| remote.rtcp);
+        announced == Some(source) || leg.rtcp_target().is_some_and(|target| target.ip() == source.ip())
     }
 
     /// Whether a datagram on the RTP port is this call's audio.
@@ -162,6 +206,18 @@ impl TrunkLeg {
             Self::Pbx(leg) => leg.latch.as_mut().is_some_and(|latch| latch.accept(now, source, datagram)),
             Self::Echo => false,
         }
+    }
+}
+
+impl PbxLeg {
+    /// Where the phone takes RTCP: as announced, unless its audio comes from elsewhere; then beside that.
+    fn rtcp_target(&self) -> Option<SocketAddr> {
+        let (remote, latch) = (self.remote.as_ref()?, self.latch.as_ref()?);
+        let heard = latch.target();
+        if heard == remote.rtp {
+            return remote.rtcp;
+        }
+        Some(SocketAddr::new(heard.ip(), heard.port().checked_add(1)?))
     }
 }
 

@@ -16,6 +16,11 @@ pub(crate) fn run(config: &Path, state: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(proxy) = &settings.telegram.proxy {
+        say(&format!(
+            "telegram.proxy = {proxy}: audio goes through it too, by Telegram's TCP relays alone; direct UDP is off"
+        ));
+    }
     let state = StateDir::at(state.unwrap_or(&settings.gateway.state));
     let mut well = true;
     if let Some(open) = too_open(config) {

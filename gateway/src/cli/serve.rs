@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use crate::control;
 use crate::line::House;
 use crate::lines::Lines;
+use crate::metrics;
 
 /// Questions that may wait.
 const QUESTIONS: usize = 64;
@@ -20,6 +21,9 @@ pub(crate) async fn run(house: House) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
     let mut reload = signal(SignalKind::hangup()).context("SIGHUP cannot be heard")?;
     let _lock = house.state.lock_gateway()?;
+    if let Some(address) = house.settings.gateway.metrics {
+        metrics::serve(address)?;
+    }
     let socket = house.state.gateway_socket();
     let listener = control::listen(&socket)?;
     let (asks, mut questions) = mpsc::channel(QUESTIONS);

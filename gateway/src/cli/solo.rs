@@ -229,6 +229,8 @@ mod tests {
             peer: tgtrunk_config::control::Peer::default(),
             dialled: None,
             emoji: None,
+            muted: tgtrunk_config::control::Muted::default(),
+            quality: None,
             started_ms: 1,
             answered_ms: None,
             duration_ms: None,

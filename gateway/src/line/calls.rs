@@ -4,9 +4,15 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::{Cause, Leg, Record};
-use tgtrunk_config::control::{self, CallEnd, CallInfo, CallState, Ender, Peer};
-use tgtrunk_config::{CallId, CallLimits, Phone, UserId};
+use tgtrunk_config::control::{
+    self, CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Ender, Muted, Peer, Quality, Refusal,
+    RefusalCode,
+};
+use tgtrunk_config::{Audio, CallId, CallLimits, Phone, UserId};
+use tgtrunk_media::Side;
+use tgtrunk_media::dtmf::{Digit, Press, Way};
 
+use super::Keys;
 use crate::call::{Handle, Input, Progress, State};
 use crate::clock;
 use crate::telegram::CallRef;
@@ -93,6 +99,8 @@ impl Calls {
             peer: Peer::default(),
             dialled,
             emoji: None,
+            muted: Muted::default(),
+            quality: None,
             started_ms: clock::unix_ms(),
             answered_ms: None,
             duration_ms: None,
@@ -184,6 +192,44 @@ impl Calls {
         true
     }
 
+    /// Presses keys for the PBX in one call; `None` when the line has no such call.
+    pub(crate) fn dial(
+        &mut self,
+        call: CallId,
+        keys: &Keys,
+        settings: &Audio,
+    ) -> Option<Result<(), Refusal>> {
+        let entry = self.calls.get(&call.0)?;
+        if entry.sip.is_none() || !matches!(entry.info.state, CallState::Ringing | CallState::Answered) {
+            let message = format!("call {call} has no audio to the PBX yet");
+            return Some(Err(Refusal { code: RefusalCode::NoAudio, message }));
+        }
+        let digits = keys.digits.keys().iter().filter_map(|key| Digit::from_char(key.char())).collect();
+        let tone = keys.tone.unwrap_or(settings.dtmf_tone);
+        let pause = keys.pause.unwrap_or(settings.dtmf_pause);
+        self.tell(call.0, Input::Dial(digits, tone, pause)).then_some(Ok(()))
+    }
+
+    /// A key of one call, as it is told.
+    pub(crate) fn pressed(&self, key: u64, side: Side, press: Press, way: Way) -> Option<DigitInfo> {
+        let digit = tgtrunk_config::Digit::new(press.digit.to_char())?;
+        self.calls.contains_key(&key).then(|| DigitInfo {
+            call: CallId(key),
+            line: self.line.clone(),
+            from: match side {
+                Side::Trunk => control::Side::Pbx,
+                Side::Telegram => control::Side::Telegram,
+            },
+            digit,
+            duration_ms: press.duration.as_millis().try_into().unwrap_or(u32::MAX),
+            way: match way {
+                Way::Rfc4733 => DigitWay::Rfc4733,
+                Way::Info => DigitWay::Info,
+                Way::InBand => DigitWay::InBand,
+            },
+        })
+    }
+
     /// A call's task is gone after its end.
     pub(crate) fn gone(&mut self) {
         self.leaving = self.leaving.saturating_sub(1);
@@ -223,7 +269,7 @@ impl Calls {
         let entry = self.calls.get_mut(&key)?;
         let info = &mut entry.info;
         info.state = match progress.state {
-            State::Dialling => info.state,
+            State::Unchanged => info.state,
             State::Ringing => CallState::Ringing,
             State::Answered => CallState::Answered,
         };
@@ -240,11 +286,12 @@ impl Calls {
             };
         }
         info.emoji = progress.emoji.or_else(|| info.emoji.take());
+        info.muted = Muted { telegram: progress.muted.telegram, pbx: progress.muted.trunk };
         Some(info.clone())
     }
 
     /// Forgets a call; what is left of it is told to whoever listens.
-    pub(crate) fn ended(&mut self, key: u64, record: &Record) -> Option<CallInfo> {
+    pub(crate) fn ended(&mut self, key: u64, record: &Record, quality: Box<Quality>) -> Option<CallInfo> {
         let entry = self.calls.remove(&key)?;
         if let Some(sip) = entry.sip {
             self.by_sip.remove(&sip);
@@ -256,6 +303,7 @@ impl Calls {
         let row = record.cause.row();
         let mut info = entry.info;
         info.state = CallState::Ended;
+        info.quality = Some(quality);
         info.duration_ms = Some(record.talked.as_millis().try_into().unwrap_or(u64::MAX));
         info.end = Some(CallEnd {
             by: match record.ended_by {
@@ -274,7 +322,11 @@ impl Calls {
     }
 
     pub(crate) fn list(&self) -> Vec<CallInfo> {
-        self.calls.values().map(|entry| entry.info.clone()).collect()
+        let now = |entry: &Entry| {
+            let quality = entry.handle.as_ref().and_then(|handle| handle.quality.borrow().clone());
+            CallInfo { quality: quality.map(Box::new), ..entry.info.clone() }
+        };
+        self.calls.values().map(now).collect()
     }
 
     /// When the oldest unclaimed news is forgotten.

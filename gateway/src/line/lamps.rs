@@ -15,11 +15,17 @@ pub(crate) struct Lamps {
     peer: Option<bool>,
     /// There is no PBX to be reached.
     alone: bool,
+    /// A proxy stands between us and Telegram.
+    proxied: bool,
 }
 
+/// What a green lamp says when everything goes through a proxy.
+const PROXIED: &str =
+    "connected through the proxy; audio goes by Telegram's TCP relays alone, direct UDP is off";
+
 impl Lamps {
-    pub(crate) fn new(account: &Account, alone: bool) -> Self {
-        Self { account: account.status(), peer: None, alone }
+    pub(crate) fn new(account: &Account, alone: bool, proxied: bool) -> Self {
+        Self { account: account.status(), peer: None, alone, proxied }
     }
 
     /// Waits until the account's status changes.
@@ -58,7 +64,9 @@ impl Lamps {
         now_ms: u64,
     ) -> bool {
         let (lamp, reason) = match &*self.account.borrow() {
-            Status::Green { .. } => (Lamp::Green, limited.unwrap_or("connected").to_owned()),
+            Status::Green { .. } => {
+                (Lamp::Green, limited.unwrap_or(if self.proxied { PROXIED } else { "connected" }).to_owned())
+            }
             Status::Orange { reason } => (Lamp::Orange, reason.to_string()),
             Status::Red { reason } => (Lamp::Red, reason.to_string().trim_end_matches('.').to_owned()),
         };

@@ -105,8 +105,9 @@ impl Room {
         let text = "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n";
         let settings = Settings::parse(text, Path::new("t.toml")).unwrap();
         let house = House {
-            rtp_ports: Arc::new(RtpPorts::new(settings.gateway.sip_bind, 20_100, 20_200)),
-            media_addresses: Arc::new([settings.gateway.sip_bind]),
+            rtp_ports: Arc::new(RtpPorts::new(settings.gateway.sip_bind, 20_100, 20_200, 0)),
+            addresses: crate::net::follow(vec![settings.gateway.sip_bind]),
+            proxy: None,
             settings: Arc::new(settings),
             state: StateDir::open(folder.path()).unwrap(),
             events: broadcast::channel(64).0,

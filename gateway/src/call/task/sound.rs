@@ -1,0 +1,262 @@
+//! The sound of one call: packets from either side through the relay, what the relay makes by itself, and keys.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use tgcall::Received;
+use tgtrunk_bridge::{Cause, Event, Leg};
+use tgtrunk_config::control::Quality;
+use tgtrunk_media::codec::EncoderSettings;
+use tgtrunk_media::dtmf::{self, Press, Way};
+use tgtrunk_media::{Audio, Event as Heard, Side, codec};
+use tgtrunk_sip::{Direction, RemoteAudio};
+
+use super::{Said, State, Task};
+use crate::call::quality::{self, Spoken};
+use crate::call::streams::StreamNews;
+use crate::call::trunk_leg::{SipWord, TrunkLeg};
+use crate::clock;
+
+/// What we encode for Telegram holds so much sound: its own applications send 60 ms, and take anything.
+const TELEGRAM_PTIME_MS: u32 = 20;
+
+impl Task {
+    pub(super) fn take_from_telegram(
+        &mut self,
+        now: Instant,
+        index: usize,
+        source: SocketAddr,
+        datagram: &mut [u8],
+    ) {
+        let Some((local, _)) = self.telegram.sockets.get(index) else { return };
+        let local = *local;
+        let Some(media) = &mut self.telegram.media else { return };
+        match media.handle_datagram(now, source, local, datagram) {
+            Some(Received::Rtp(rtp)) => self.hear_telegram(now, rtp),
+            Some(Received::Rtcp(rtcp)) => self.hear_report(now, Side::Telegram, rtcp),
+            None => {}
+        }
+        self.telegram.drain_media();
+    }
+
+    pub(super) fn take_from_relay(&mut self, now: Instant, news: &StreamNews, bytes: &[u8]) {
+        self.telegram.handle_stream(now, news, bytes);
+        let mut packet = std::mem::take(&mut self.outgoing);
+        while let Some(media) = &mut self.telegram.media {
+            // The packet lies in the call's own buffer, which is needed again before the sound has gone on.
+            packet.clear();
+            let is_sound = match media.poll_stream_media(now) {
+                Some(Received::Rtp(rtp)) => {
+                    packet.extend_from_slice(rtp);
+                    true
+                }
+                Some(Received::Rtcp(rtcp)) => {
+                    packet.extend_from_slice(rtcp);
+                    false
+                }
+                None => break,
+            };
+            if is_sound {
+                self.hear_telegram(now, &packet);
+            } else {
+                self.hear_report(now, Side::Telegram, &packet);
+            }
+        }
+        self.outgoing = packet;
+        self.telegram.drain_media();
+    }
+
+    /// A packet of the Telegram user's sound.
+    fn hear_telegram(&mut self, now: Instant, rtp: &[u8]) {
+        if !self.joined && !self.trunk_listens {
+            return;
+        }
+        self.batch.clear();
+        match self.trunk {
+            TrunkLeg::Echo => {
+                self.relay.handle_packet(now, Side::Trunk, rtp, &mut self.batch);
+                self.send_batch_to_telegram(now);
+            }
+            TrunkLeg::Pbx(_) => {
+                self.relay.handle_packet(now, Side::Telegram, rtp, &mut self.batch);
+                for packet in self.batch.iter() {
+                    self.trunk.send(packet);
+                }
+            }
+        }
+        self.tell_heard(now);
+    }
+
+    pub(super) fn take_from_trunk(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+        if !self.trunk.accepts(now, source, datagram) || !self.joined {
+            return;
+        }
+        self.batch.clear();
+        self.relay.handle_packet(now, Side::Trunk, datagram, &mut self.batch);
+        self.send_batch_to_telegram(now);
+        self.tell_heard(now);
+    }
+
+    pub(super) fn take_report(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+        if self.trunk.accepts_rtcp(source) {
+            self.hear_report(now, Side::Trunk, datagram);
+        }
+    }
+
+    fn hear_report(&mut self, now: Instant, from: Side, rtcp: &[u8]) {
+        if let Err(error) = self.relay.handle_rtcp(now, from, rtcp) {
+            tracing::trace!(?from, %error, "RTCP not understood");
+        }
+    }
+
+    fn send_batch_to_telegram(&mut self, now: Instant) {
+        for packet in self.batch.iter() {
+            self.outgoing.clear();
+            self.outgoing.extend_from_slice(packet);
+            self.telegram.send_rtp(now, &mut self.outgoing);
+        }
+    }
+
+    /// Sends what the clock has the relay make: decoded sound, tones, keys, silence.
+    pub(super) fn play(&mut self, now: Instant) {
+        self.relay.handle_timeout(now);
+        while let Some(side) = self.relay.poll_packet(&mut self.outgoing) {
+            match side {
+                Side::Trunk => self.trunk.send(&self.outgoing),
+                Side::Telegram => {
+                    self.telegram.send_rtp(now, &mut self.outgoing);
+                }
+            }
+        }
+        while let Some(side) = self.relay.poll_rtcp(&mut self.outgoing) {
+            self.send_report(now, side);
+            self.show_quality();
+        }
+        self.tell_heard(now);
+    }
+
+    /// Says goodbye to both sides' media.
+    pub(super) fn say_bye(&mut self, now: Instant) {
+        for side in [Side::Trunk, Side::Telegram] {
+            self.outgoing.clear();
+            if self.relay.bye(now, side, &mut self.outgoing) {
+                self.send_report(now, side);
+            }
+        }
+    }
+
+    fn send_report(&mut self, now: Instant, side: Side) {
+        match side {
+            Side::Trunk => self.trunk.send_rtcp(&self.outgoing),
+            Side::Telegram => self.telegram.send_rtcp(now, &mut self.outgoing),
+        }
+    }
+
+    fn tell_heard(&mut self, now: Instant) {
+        while let Some(heard) = self.relay.poll_event() {
+            match heard {
+                Heard::Lost(side) => {
+                    let limit_s = self.limits.media_timeout.as_secs();
+                    tracing::info!(?side, limit_s, "no audio came any more");
+                    self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::MediaLost));
+                }
+                Heard::Digit { from, press, way } => self.pressed(now, from, press, way),
+                Heard::SendInfo { to: Side::Trunk, press } => {
+                    self.words.push(Said::Sip(SipWord::Info(dtmf::info::Form::Relay.write(press))));
+                }
+                Heard::SendInfo { to: Side::Telegram, .. } => {}
+                Heard::DigitsSent(side) => tracing::debug!(?side, "keys sent"),
+            }
+        }
+    }
+
+    /// A key that one side pressed: the line tells of it, and the other side hears it.
+    pub(super) fn pressed(&mut self, now: Instant, from: Side, press: Press, way: Way) {
+        tracing::debug!(?from, ?way, held_ms = press.duration.as_millis(), "key");
+        self.words.push(Said::Digit(from, press, way));
+        // Keys that are tones already pass with the sound; Telegram has no other ones.
+        if from == Side::Trunk && way != Way::InBand && self.joined {
+            let tone = press.duration.max(dtmf::TONE);
+            self.relay.send_digits(now, Side::Telegram, &[press.digit], tone, dtmf::PAUSE);
+        }
+    }
+
+    pub(super) fn set_trunk_audio(&mut self, now: Instant, remote: RemoteAudio) {
+        let packet_ms = remote.packet_ms();
+        let (direction, listens) = (remote.direction, remote.listens());
+        let audio = Audio {
+            ptime_ms: packet_ms,
+            maxptime_ms: remote.maxptime_ms,
+            receive_payload_type: Some(remote.receive_payload_type),
+            events: remote.telephone_event.map(|event| dtmf::Format {
+                payload_type: event.payload_type,
+                receive_payload_type: event.receive_payload_type,
+                clock_hz: event.clock_hz,
+            }),
+            ..Audio::new(remote.codec, remote.payload_type, self.trunk_ssrc)
+        };
+        self.trunk.set_remote(now, remote);
+        let audio = Audio { digits: self.trunk.dtmf_way(), encoder: self.encoder(), ..audio };
+        self.relay.set_audio(Side::Trunk, audio);
+        if self.trunk_speaks.replace(Spoken::from(&audio)).is_none() {
+            self.begin_reports(now, Side::Trunk);
+        }
+        self.relay.hold(now, Side::Trunk, !listens);
+        self.relay.excuse(now, Side::Trunk, !matches!(direction, Direction::SendRecv));
+        let mutes = matches!(direction, Direction::RecvOnly | Direction::Inactive);
+        if self.muted.trunk != mutes {
+            self.muted.trunk = mutes;
+            if let Some(media) = &mut self.telegram.media {
+                media.set_muted(now, mutes);
+                self.telegram.drain_media();
+            }
+            self.progress(State::Unchanged);
+        }
+    }
+
+    pub(super) fn set_telegram_audio(&mut self, now: Instant) {
+        let Some(format) = self.telegram.media.as_ref().and_then(tgcall::Call::outgoing) else { return };
+        let audio = Audio {
+            ptime_ms: TELEGRAM_PTIME_MS,
+            encoder: self.encoder(),
+            ..Audio::new(&codec::OPUS, format.payload_type, format.ssrc)
+        };
+        self.relay.set_audio(Side::Telegram, audio);
+        if matches!(self.trunk, TrunkLeg::Echo) {
+            self.relay.set_audio(Side::Trunk, audio);
+        }
+        if self.telegram_speaks.replace(Spoken::from(&audio)).is_none() {
+            self.begin_reports(now, Side::Telegram);
+        }
+    }
+
+    fn begin_reports(&mut self, now: Instant, side: Side) {
+        // A name for this call and leg alone (RFC 7022 section 4.2).
+        let cname = format!("{:016x}", u64::from_le_bytes(clock::random()));
+        self.relay.report_to(now, side, u64::from_le_bytes(clock::random()), cname);
+    }
+
+    /// How both legs are now.
+    pub(super) fn quality(&self) -> Quality {
+        let path = self.telegram.media.as_ref().and_then(tgcall::Call::path);
+        quality::of_call(&self.relay, self.telegram_speaks, self.trunk_speaks, path.as_ref())
+    }
+
+    fn show_quality(&self) {
+        self.shown.send_replace(Some(self.quality()));
+    }
+
+    pub(super) fn telegram_mutes(&mut self, now: Instant, muted: bool) {
+        tracing::debug!(muted, "the Telegram user's microphone");
+        self.muted.telegram = muted;
+        if self.limits.comfort {
+            self.relay.mute(now, Side::Telegram, muted);
+            self.play(now);
+        }
+        self.progress(State::Unchanged);
+    }
+
+    fn encoder(&self) -> EncoderSettings {
+        EncoderSettings { complexity: self.limits.opus_complexity, ..EncoderSettings::default() }
+    }
+}

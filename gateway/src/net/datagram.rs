@@ -1,0 +1,149 @@
+//! UDP sockets of calls: bound with their mark, sent at once, received on any of several.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd as _;
+use std::task::Poll;
+
+use anyhow::Context as _;
+use nix::sys::socket::{MsgFlags, SockaddrStorage, sendto, setsockopt, sockopt};
+use tokio::io::ReadBuf;
+use tokio::net::UdpSocket;
+
+/// Largest datagram that either side of a call sends us: an Ethernet frame, with room.
+pub(crate) const DATAGRAM_BYTES: usize = 2048;
+
+/// A socket for media whose packets carry a differentiated services code point (RFC 2474).
+///
+/// # Errors
+/// When the address is taken or not this machine's.
+pub(crate) fn bind(address: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind(address)?;
+    socket.set_nonblocking(true)?;
+    let socket = UdpSocket::from_std(socket)?;
+    mark(&socket, dscp);
+    Ok(socket)
+}
+
+/// Has a socket's packets carry a code point, if the system lets us.
+pub(crate) fn mark(socket: &UdpSocket, dscp: u8) {
+    let traffic_class = i32::from(dscp) << 2;
+    let marked = match socket.local_addr() {
+        Ok(SocketAddr::V6(_)) => setsockopt(socket, sockopt::Ipv6TClass, &traffic_class),
+        Ok(SocketAddr::V4(_)) | Err(_) => setsockopt(socket, sockopt::Ipv4Tos, &traffic_class),
+    };
+    if let Err(error) = marked {
+        tracing::debug!(%error, dscp, "packets go unmarked");
+    }
+}
+
+/// Opens one UDP port per address to be offered to the Telegram user as host candidates.
+///
+/// # Errors
+/// When none of the addresses can be bound.
+pub(crate) fn host_sockets(addresses: &[IpAddr], dscp: u8) -> anyhow::Result<Vec<(SocketAddr, UdpSocket)>> {
+    let mut sockets = Vec::with_capacity(addresses.len());
+    let mut refusal = None;
+    for ip in addresses {
+        match host_socket(*ip, dscp) {
+            Ok(bound) => sockets.push(bound),
+            Err(error) => {
+                tracing::debug!(%ip, %error, "address left out of the call");
+                refusal = Some(error);
+            }
+        }
+    }
+    if sockets.is_empty() {
+        let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        return Err(refusal.map_or_else(|| anyhow::anyhow!("there is no address"), Into::into))
+            .with_context(|| format!("cannot open a media port on any of [{}]", shown.join(", ")));
+    }
+    Ok(sockets)
+}
+
+/// A port on one address, with what it became.
+///
+/// # Errors
+/// When the address is not this machine's.
+pub(crate) fn host_socket(ip: IpAddr, dscp: u8) -> io::Result<(SocketAddr, UdpSocket)> {
+    let socket = bind(SocketAddr::new(ip, 0), dscp)?;
+    Ok((socket.local_addr()?, socket))
+}
+/// Sends a datagram at once or not at all.
+///
+/// Past the runtime's own bookkeeping, which lets nothing out of a fresh socket until it has polled it once.
+///
+/// # Errors
+/// What the system refuses with; a full buffer is one.
+pub(crate) fn send(socket: &UdpSocket, datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
+    sendto(socket.as_raw_fd(), datagram, &SockaddrStorage::from(remote), MsgFlags::MSG_DONTWAIT)?;
+    Ok(())
+}
+
+/// Waits for the next datagram on any of the sockets: (which, how long, from whom).
+///
+/// # Errors
+/// The socket's own error; a port unreachable notice of an earlier send is one and harmless.
+pub(crate) async fn receive_any(
+    sockets: &[(SocketAddr, UdpSocket)],
+    buffer: &mut [u8],
+) -> io::Result<(usize, usize, SocketAddr)> {
+    if sockets.is_empty() {
+        return std::future::pending().await;
+    }
+    poll_fn(|context| {
+        for (index, (_, socket)) in sockets.iter().enumerate() {
+            let mut read = ReadBuf::new(buffer);
+            if let Poll::Ready(result) = socket.poll_recv_from(context, &mut read) {
+                let length = read.filled().len();
+                return Poll::Ready(result.map(|source| (index, length, source)));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_datagram_of_a_fresh_socket_leaves_at_once() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let fresh = bind("127.0.0.1:0".parse().unwrap(), 46).unwrap();
+        send(&fresh, b"first", receiver.local_addr().unwrap()).unwrap();
+        let mut buffer = [0; 64];
+        let length = receiver.recv(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..length], b"first");
+    }
+
+    #[tokio::test]
+    async fn a_socket_carries_its_code_point() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let socket = bind(address.parse().unwrap(), 46).unwrap();
+            let class = if socket.local_addr().unwrap().is_ipv4() {
+                nix::sys::socket::getsockopt(&socket, sockopt::Ipv4Tos).unwrap()
+            } else {
+                nix::sys::socket::getsockopt(&socket, sockopt::Ipv6TClass).unwrap()
+            };
+            assert_eq!(class, 0xb8, "EF (RFC 3246)");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_datagram_is_received_on_whichever_socket_it_came_to() {
+        let sockets = host_sockets(&[Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()], 0).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        sender.send_to(b"second", sockets[1].0).await.unwrap();
+        let mut buffer = [0; 64];
+        let (index, length, source) = receive_any(&sockets, &mut buffer).await.unwrap();
+        assert_eq!(
+            (index, &buffer[..length], source),
+            (1, b"second".as_slice(), sender.local_addr().unwrap())
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! The SOCKS5 proxy that a gateway may have to go through (RFC 1928, RFC 1929).
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio_socks::tcp::Socks5Stream;
+
+/// Where the proxy is, and who we are to it.
+#[derive(Clone)]
+pub(crate) struct Proxy(Arc<tgtrunk_config::Proxy>);
+
+impl Proxy {
+    pub(crate) fn new(proxy: tgtrunk_config::Proxy) -> Self {
+        Self(Arc::new(proxy))
+    }
+
+    /// A connection to `remote` through the proxy.
+    ///
+    /// # Errors
+    /// What the proxy, or the way there, refuses with.
+    pub(crate) async fn connect(&self, remote: SocketAddr) -> io::Result<TcpStream> {
+        let proxy = (self.0.host.as_str(), self.0.port);
+        let connected = match &self.0.user {
+            Some(user) => Socks5Stream::connect_with_password(proxy, remote, user, self.0.password()).await,
+            None => Socks5Stream::connect(proxy, remote).await,
+        };
+        connected.map(Socks5Stream::into_inner).map_err(io::Error::other)
+    }
+}
