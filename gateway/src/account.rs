@@ -23,6 +23,7 @@ pub(crate) async fn open(
         system_version: telegram.system_version.clone(),
         app_version: telegram.app_version.clone(),
         lang_code: telegram.lang_code.clone(),
+        proxy: telegram.proxy.clone(),
         ..Options::new(database, telegram.api_id, telegram.api_hash.clone())
     };
     Account::open(options).await.with_context(|| format!("the account of {phone} cannot be opened"))

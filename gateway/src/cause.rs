@@ -12,6 +12,7 @@ pub(crate) fn of_invoke(error: &InvokeError) -> Cause {
         InvokeError::Revoked { .. } | InvokeError::Closed => Cause::LineDown,
         InvokeError::Timeout { .. }
         | InvokeError::Offline { .. }
+        | InvokeError::Proxy { .. }
         | InvokeError::Crowded { .. }
         | InvokeError::KeyExchange { .. }
         | InvokeError::Malformed { .. }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use grammers_tl_types::{self as tl, RemoteCall};
+use tgtrunk_config::Proxy;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -48,6 +49,8 @@ pub struct Options {
     pub app_version: String,
     /// ISO 639-1.
     pub lang_code: String,
+    /// The SOCKS5 proxy through which alone Telegram is reached, if there is one.
+    pub proxy: Option<Proxy>,
     /// How long one step of a login may take.
     pub login_limit: Duration,
     /// How often Telegram is asked whether it is there.
@@ -101,6 +104,7 @@ impl Options {
             system_version: std::env::consts::OS.to_owned(),
             app_version: env!("CARGO_PKG_VERSION").to_owned(),
             lang_code: "en".to_owned(),
+            proxy: None,
             login_limit: Duration::from_secs(20),
             ping_every: Duration::from_secs(15),
             ping_limit: Duration::from_secs(5),
@@ -267,6 +271,7 @@ impl From<Options> for Settings {
             system_version: options.system_version,
             app_version: options.app_version,
             lang_code: options.lang_code,
+            proxy: options.proxy,
             login_limit: options.login_limit,
             ping_every: options.ping_every,
             ping_limit: options.ping_limit,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grammers_mtsender::SenderPoolHandle;
+use tgtrunk_config::Proxy;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tracing::{info, warn};
 
@@ -29,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) system_version: String,
     pub(crate) app_version: String,
     pub(crate) lang_code: String,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) login_limit: Duration,
     pub(crate) ping_every: Duration,
     pub(crate) ping_limit: Duration,

@@ -1,5 +1,6 @@
 //! One request to Telegram: within a time limit, under a flood policy, with an error the caller can match on.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -71,6 +72,12 @@ pub enum InvokeError {
     #[error("no connection to Telegram: {cause}")]
     Offline {
         /// What the system or the client library said.
+        cause: String,
+    },
+    /// The proxy is not there, or does not connect us to Telegram.
+    #[error("the proxy does not let us through: {cause}")]
+    Proxy {
+        /// What it said, or what the client library makes of it.
         cause: String,
     },
     /// Too many connections from here (transport errors 429 and 444).
@@ -153,7 +160,7 @@ impl InvokeError {
     /// Whether the request may have been lost on the way, so that an idempotent one is worth another try.
     fn is_transient(&self) -> bool {
         match self {
-            Self::Offline { .. } => true,
+            Self::Offline { .. } | Self::Proxy { .. } => true,
             Self::Rpc { code, .. } => *code == 500 || *code == -503,
             _ => false,
         }
@@ -178,6 +185,7 @@ impl InvokeError {
             },
             InvocationError::Deserialize(error) => Self::Malformed { cause: error.to_string() },
             InvocationError::Transport(error) => Self::Offline { cause: error.to_string() },
+            InvocationError::Io(error) if is_of_proxy(&error) => Self::Proxy { cause: error.to_string() },
             InvocationError::Io(error) => Self::Offline { cause: error.to_string() },
             InvocationError::Dropped(cause) => Self::Offline { cause: cause.to_owned() },
             InvocationError::InvalidDc => Self::Offline { cause: "unknown data centre".to_owned() },
@@ -308,6 +316,11 @@ impl Core {
                 self.health.waiting(Orange::ConnectionLost { cause: cause.clone() });
                 self.kick.notify_one();
             }
+            InvokeError::Proxy { cause } => {
+                let proxy = self.settings.proxy.as_ref().map(ToString::to_string).unwrap_or_default();
+                self.health.waiting(Orange::Proxy { proxy, cause: cause.clone() });
+                self.kick.notify_one();
+            }
             InvokeError::Crowded { .. } => self.health.waiting(Orange::Crowded),
             InvokeError::Timeout { .. } => self.kick.notify_one(),
             _ => {}
@@ -333,6 +346,13 @@ struct Attempts {
     retries: u32,
     moves: u32,
     backoff: Backoff,
+}
+
+/// The system's own errors carry a number. Those that the library makes up while it connects are about the proxy: one that
+/// refuses, or whose name cannot be looked up.
+fn is_of_proxy(error: &io::Error) -> bool {
+    error.get_ref().is_some()
+        && matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Other)
 }
 
 fn lost_backoff() -> Backoff {
@@ -384,6 +404,21 @@ mod tests {
         };
         assert_eq!(InvokeError::judge(failed(), true), InvokeError::Revoked { reason: Red::KeyUnknown });
         assert!(matches!(InvokeError::judge(failed(), false), InvokeError::KeyExchange { .. }));
+    }
+
+    #[test]
+    fn what_a_proxy_refuses_is_told_from_what_the_network_does() {
+        let refused = io::Error::new(io::ErrorKind::ConnectionAborted, "Connection not allowed by ruleset");
+        let error = InvokeError::judge(InvocationError::Io(refused), true);
+        assert_eq!(error, InvokeError::Proxy { cause: "Connection not allowed by ruleset".into() });
+        for network in [
+            io::Error::from_raw_os_error(103),
+            io::Error::new(io::ErrorKind::ConnectionReset, "read 0 bytes"),
+            io::ErrorKind::ConnectionAborted.into(),
+        ] {
+            let error = InvokeError::judge(InvocationError::Io(network), true);
+            assert!(matches!(error, InvokeError::Offline { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -314,6 +314,7 @@ impl Login {
         match self.core.tell_log_out().await {
             Err(
                 error @ (InvokeError::Offline { .. }
+                | InvokeError::Proxy { .. }
                 | InvokeError::Timeout { .. }
                 | InvokeError::Crowded { .. }),
             ) => Err(error.into()),
@@ -517,6 +518,7 @@ impl From<InvokeError> for LoginError {
                 InvokeError::Malformed { cause } => Self::Other { error: cause },
                 InvokeError::Rpc { .. }
                 | InvokeError::Offline { .. }
+                | InvokeError::Proxy { .. }
                 | InvokeError::Crowded { .. }
                 | InvokeError::KeyExchange { .. } => Self::Offline { cause: error.to_string() },
             };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grammers_mtsender::{ConnectionParams, NoRetries, SenderPool};
+use tgtrunk_config::Proxy;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -144,6 +145,7 @@ fn parameters(core: &Core) -> ConnectionParams {
         // Every request of ours has its own policy.
         retry_policy: Box::new(NoRetries),
         updates_channel_capacity: WIRE,
+        proxy_url: settings.proxy.as_ref().map(Proxy::url),
         // Its default would start processes, each time, to find out about the system.
         __non_exhaustive: (),
     }

@@ -124,6 +124,9 @@ impl From<&Orange> for Sentence {
             Orange::ConnectionLost { cause } => {
                 row(format!("No connection to Telegram ({cause}), trying again."))
             }
+            Orange::Proxy { proxy, cause } => {
+                row(format!("The proxy {proxy} does not let us through to Telegram ({cause}), trying again."))
+            }
             Orange::NoAnswer => row("Telegram does not answer, connecting anew."),
             Orange::Refused { error } => {
                 row(format!("Telegram answers with an error ({error}), trying again."))

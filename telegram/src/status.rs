@@ -59,6 +59,13 @@ pub enum Orange {
         /// What the system said, if anything.
         cause: String,
     },
+    /// The proxy is not there, or does not connect us to Telegram.
+    Proxy {
+        /// Which, without user and password.
+        proxy: String,
+        /// What it said.
+        cause: String,
+    },
     /// No answer within the limit: the connection is given up and made anew.
     NoAnswer,
     /// Telegram answers with errors of its own.

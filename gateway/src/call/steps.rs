@@ -162,5 +162,11 @@ async fn persist<F: Future<Output = Result<(), InvokeError>>>(mut request: impl 
 }
 
 fn is_of_unknown_fate(error: &InvokeError) -> bool {
-    matches!(error, InvokeError::Offline { .. } | InvokeError::Timeout { .. } | InvokeError::Crowded { .. })
+    matches!(
+        error,
+        InvokeError::Offline { .. }
+            | InvokeError::Proxy { .. }
+            | InvokeError::Timeout { .. }
+            | InvokeError::Crowded { .. }
+    )
 }

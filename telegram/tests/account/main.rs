@@ -8,5 +8,6 @@ mod people;
 mod proxy;
 mod requests;
 mod revocation;
+mod socks;
 mod support;
 mod updates;
