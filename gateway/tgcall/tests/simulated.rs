@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, unreachable_pub)]
 
+mod moves;
 mod network;
+mod relays;
 
 use std::time::Duration;
 

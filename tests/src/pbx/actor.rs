@@ -21,7 +21,6 @@ use crate::heard::Ledger;
 const DATAGRAM_BYTES: usize = 65_535;
 const OPTIONS_INTERVAL: Duration = Duration::from_secs(5);
 const RING_LIMIT: Duration = Duration::from_secs(120);
-const PTIME_MS: u32 = 20;
 
 /// What the phone is told to do.
 pub(super) enum Command {
@@ -56,6 +55,8 @@ impl Actor {
     ) -> anyhow::Result<Self> {
         let config = Config {
             local,
+            announced: local,
+            codecs: vec![&codec::OPUS],
             peer: line,
             line_user: options.user.clone(),
             user_agent: "phone of the tests".to_owned(),
@@ -151,7 +152,10 @@ impl Actor {
                 self.tell(Event::Cancelled { call, reason });
             }
             Told::PeerReachable(up) => self.tell(Event::LineUp(up)),
-            Told::EarlyMedia { .. } | Told::Stranger { .. } => {}
+            Told::EarlyMedia { .. }
+            | Told::Info { .. }
+            | Told::InfoRefused { .. }
+            | Told::Stranger { .. } => {}
         }
     }
 
@@ -213,7 +217,7 @@ impl Actor {
         let codecs = vec![&codec::OPUS];
         Ok((
             UdpSocket::from_std(socket)?,
-            LocalAudio { rtp, codecs, ptime_ms: PTIME_MS, telephone_event: false },
+            LocalAudio { rtp, rtcp: None, rtcp_mux: false, codecs, telephone_event: false },
         ))
     }
 

@@ -27,6 +27,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 const LIFETIME: Duration = Duration::from_secs(600);
 /// Answers that only renew the nonce, one after the other.
 const MAX_RENEWALS: u8 = 4;
+/// Allocations of this socket that are given up for another one.
+const MAX_MISMATCHES: u8 = 4;
 const HEADER_BYTES: usize = 4;
 
 /// What happened to an allocation.
@@ -41,7 +43,13 @@ pub(super) enum TurnEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Asking,
-    Held { relayed: SocketAddr, refresh_at: Instant, ends: Instant },
+    /// Gives back an allocation that the server has and nobody was told of, to ask again.
+    Clearing,
+    Held {
+        relayed: SocketAddr,
+        refresh_at: Instant,
+        ends: Instant,
+    },
     Gone,
 }
 
@@ -83,6 +91,7 @@ pub(super) struct Turn {
     /// Of the allocation.
     transaction: Option<Transaction>,
     renewals: u8,
+    mismatches: u8,
     channels: Vec<Channel>,
     transmits: VecDeque<Vec<u8>>,
     event: Option<TurnEvent>,
@@ -111,6 +120,7 @@ impl Turn {
             state: State::Asking,
             transaction: None,
             renewals: 0,
+            mismatches: 0,
             channels: Vec::new(),
             transmits: VecDeque::new(),
             event: None,
@@ -172,12 +182,12 @@ impl Turn {
             Some(Due::Nothing) | None => {}
         }
         match self.state {
-            State::Asking if self.transaction.is_none() => self.lose(true),
+            State::Asking | State::Clearing if self.transaction.is_none() => self.lose(true),
             State::Held { ends, .. } if now >= ends => self.lose(true),
             State::Held { refresh_at, .. } if now >= refresh_at && self.transaction.is_none() => {
                 self.ask(now);
             }
-            State::Asking | State::Held { .. } | State::Gone => {}
+            State::Asking | State::Clearing | State::Held { .. } | State::Gone => {}
         }
         for at in 0..self.channels.len() {
             let channel = &mut self.channels[at];
@@ -206,7 +216,7 @@ impl Turn {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let allocation = match self.state {
             State::Gone => return None,
-            State::Asking => None,
+            State::Asking | State::Clearing => None,
             State::Held { refresh_at, ends, .. } => {
                 Some(if self.transaction.is_some() { ends } else { refresh_at })
             }
@@ -235,10 +245,9 @@ impl Turn {
 
     /// Gives the allocation back (section 7), without waiting for the answer.
     pub(super) fn close(&mut self) {
-        if let (State::Held { .. }, Some(key)) = (&self.state, &self.credentials.key) {
+        if matches!(self.state, State::Held { .. }) {
             let request = Request::new(Method::Refresh, self.identifiers.transaction()).lifetime(0);
-            let Credentials { username, realm, nonce, .. } = &self.credentials;
-            self.transmits.push_back(request.signed(username, realm, nonce, key));
+            self.transmits.push_back(self.credentials.sign(request));
         }
         self.state = State::Gone;
         self.transaction = None;
@@ -267,13 +276,23 @@ impl Turn {
     }
 
     fn handle_allocation(&mut self, now: Instant, message: &Message<'_>) {
+        if self.state == State::Clearing && message.error != Some(438) {
+            self.state = State::Asking;
+            return self.ask(now);
+        }
         if message.class == Class::Error {
+            let is_asking = self.state == State::Asking;
             if self.renew(message) {
+                self.ask(now);
+            } else if is_asking && message.error == Some(437) && self.mismatches < MAX_MISMATCHES {
+                // The server has granted it, its word of that was lost, and it does not repeat itself.
+                self.mismatches += 1;
+                self.state = State::Clearing;
                 self.ask(now);
             } else {
                 tracing::debug!(error = message.error, "the TURN server refuses");
-                // A mismatch (437) of an allocation that was there: it is lost, another may be had.
-                let worth_retrying = matches!(self.state, State::Held { .. });
+                // An allocation that was there is lost, and another may be had.
+                let worth_retrying = matches!(self.state, State::Held { .. }) || message.error == Some(437);
                 self.lose(worth_retrying);
             }
             return;
@@ -291,7 +310,7 @@ impl Turn {
                 None => self.lose(false),
             },
             State::Held { relayed, .. } => self.state = State::Held { relayed, refresh_at, ends },
-            State::Gone => {}
+            State::Clearing | State::Gone => {}
         }
     }
 
@@ -347,6 +366,7 @@ impl Turn {
         let id = self.identifiers.transaction();
         let request = match self.state {
             State::Asking => Request::new(Method::Allocate, id).requested_transport(),
+            State::Clearing => Request::new(Method::Refresh, id).lifetime(0),
             State::Held { .. } => Request::new(Method::Refresh, id),
             State::Gone => return,
         };
@@ -433,7 +453,7 @@ mod tests {
 
     #[test]
     fn every_refusal_leaves_the_relay_out() {
-        for error in [300, 400, 403, 437, 441, 442, 486, 508] {
+        for error in [300, 400, 403, 441, 442, 486, 508] {
             let start = Instant::now();
             let mut turn = client(start);
             let first = turn.poll_transmit().unwrap();
@@ -443,6 +463,25 @@ mod tests {
             assert_eq!(turn.poll_event(), Some(TurnEvent::Gone { worth_retrying: false }), "{error}");
             assert_eq!(turn.poll_timeout(), None);
         }
+    }
+
+    #[test]
+    fn an_allocation_that_nobody_was_told_of_is_given_up_for_another() {
+        let start = Instant::now();
+        let mut turn = client(start);
+        let first = turn.poll_transmit().unwrap();
+        turn.unwrap(start, &refusal(&first, 401));
+        for round in 0..=MAX_MISMATCHES {
+            let allocate = turn.poll_transmit().unwrap();
+            turn.unwrap(start, &refusal(&allocate, 437));
+            if round < MAX_MISMATCHES {
+                let refresh = turn.poll_transmit().unwrap();
+                assert_eq!(Message::parse(&refresh).unwrap().lifetime_s, Some(0));
+                assert_eq!(turn.poll_transmit(), None);
+                turn.unwrap(start, &success(&turn, &refresh, |answer| answer.lifetime(0)));
+            }
+        }
+        assert_eq!(turn.poll_event(), Some(TurnEvent::Gone { worth_retrying: true }));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A network that exists only here, and two calls on it.
 
 mod random;
+mod servers;
 mod world;
 
+pub use servers::{Servers, turn};
 pub use world::{Conditions, World, ms, parameters, start};

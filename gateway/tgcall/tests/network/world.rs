@@ -1,16 +1,19 @@
 //! The simulated network and the two calls on it.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use tgcall::signaling::{CustomParameters, Message, Signaling};
-use tgcall::{Call, Certificate, Event, Parameters, Received, Route, SharedKey, Version};
+use tgcall::{
+    Call, Certificate, Event, Parameters, Received, Route, SharedKey, StreamId, StreamOrder, Version,
+};
 
 use super::random::Random;
+use super::servers::{Hop, Servers};
 
 const PACKET: Duration = Duration::from_millis(20);
 
@@ -60,6 +63,8 @@ impl Conditions {
 struct End {
     call: Call,
     addresses: Vec<SocketAddr>,
+    /// Open streams, and where their packets seem to come from.
+    streams: BTreeMap<StreamId, (SocketAddr, SocketAddr)>,
     sequence: u16,
     next_audio: Option<Duration>,
     sent: usize,
@@ -81,6 +86,10 @@ struct Parcel {
 enum What {
     Datagram { source: SocketAddr, destination: SocketAddr, contents: Vec<u8> },
     Signaling(Vec<u8>),
+    ToServer(Hop),
+    StreamOpened(StreamId),
+    StreamClosed(StreamId),
+    StreamData(StreamId, Vec<u8>),
 }
 
 /// Two ends and what lies between them.
@@ -101,7 +110,19 @@ pub struct World {
     /// What an end's address looks like from outside.
     rebound: Option<(usize, SocketAddr, SocketAddr)>,
     interceptors: Option<[Signaling; 2]>,
+    swaps_fingerprints: bool,
+    /// What interceptors saw.
+    pub seen: [Vec<Message>; 2],
     checks: Vec<Vec<u8>>,
+    pub servers: Servers,
+    /// Nothing comes in but from servers.
+    pub walled: bool,
+    /// No server accepts streams.
+    pub refuse_streams: bool,
+    pub stream_orders: usize,
+    /// Datagrams that went from one end to the other with no server between.
+    pub direct: usize,
+    next_stream_port: u16,
 }
 
 pub fn parameters(version: Version, is_caller: bool, seed: u64, addresses: &[&str]) -> Parameters {
@@ -131,56 +152,101 @@ impl World {
         conditions: Conditions,
         addresses: [&[&str]; 2],
     ) -> Self {
-        Self::with_parameters(seed, conditions, |at| parameters(version, at == 0, seed, addresses[at]))
+        let parameters = [0, 1].map(|at| parameters(version, at == 0, seed, addresses[at]));
+        Self::with_parameters(seed, conditions, Servers::default(), parameters)
     }
 
     /// `custom` is what the server made of `phoneCall.custom_parameters`.
     pub fn with_custom(version: Version, seed: u64, conditions: Conditions, custom: &str) -> Self {
-        Self::with_parameters(seed, conditions, |at| {
-            let address = ["10.0.0.1:4000", "10.0.0.2:5000"][at];
-            let parameters = parameters(version, at == 0, seed, &[address]);
-            Parameters { custom_parameters: Some(custom.to_owned()), ..parameters }
-        })
+        let addresses = ["10.0.0.1:4000", "10.0.0.2:5000"];
+        let parameters = [0, 1].map(|at| Parameters {
+            custom_parameters: Some(custom.to_owned()),
+            ..parameters(version, at == 0, seed, &[addresses[at]])
+        });
+        Self::with_parameters(seed, conditions, Servers::default(), parameters)
     }
 
-    fn with_parameters(seed: u64, conditions: Conditions, parameters: impl Fn(usize) -> Parameters) -> Self {
-        let end = |at: usize| {
-            let parameters = parameters(at);
-            End {
-                addresses: parameters.local_addresses.clone(),
-                call: Call::new(start(), parameters).unwrap(),
-                sequence: 100,
-                next_audio: None,
-                sent: 0,
-                wake_ups: 0,
-                received: Vec::new(),
-                control: Vec::new(),
-                events: Vec::new(),
-            }
+    pub fn with_parameters(
+        seed: u64,
+        conditions: Conditions,
+        servers: Servers,
+        parameters: [Parameters; 2],
+    ) -> Self {
+        let end = |parameters: Parameters| End {
+            addresses: parameters.local_addresses.clone(),
+            streams: BTreeMap::new(),
+            call: Call::new(start(), parameters).unwrap(),
+            sequence: 100,
+            next_audio: None,
+            sent: 0,
+            wake_ups: 0,
+            received: Vec::new(),
+            control: Vec::new(),
+            events: Vec::new(),
         };
+        let [caller, callee] = parameters;
         World {
             conditions,
             deaf: None,
             forge: false,
             unreachable: Vec::new(),
             without_dtls: false,
-            ends: [end(0), end(1)],
+            ends: [end(caller), end(callee)],
             now: Duration::ZERO,
             random: Random::new(seed),
             under_way: BinaryHeap::new(),
             parcels: 0,
             rebound: None,
             interceptors: None,
+            swaps_fingerprints: false,
+            seen: [Vec::new(), Vec::new()],
             checks: Vec::new(),
+            servers,
+            walled: false,
+            refuse_streams: false,
+            stream_orders: 0,
+            direct: 0,
+            next_stream_port: 20_000,
+        }
+    }
+
+    /// Reads the signaling of both ends with their key, which only works with 13.0.0.
+    pub fn listen_in(&mut self) {
+        let intercept = |is_caller| {
+            Signaling::new(Version::V13, &key(), is_caller, &CustomParameters::default(), start())
+        };
+        self.interceptors = Some([intercept(false), intercept(true)]);
+    }
+
+    /// Another network comes up at one end.
+    pub fn plug_in(&mut self, end: usize, address: &str) {
+        let address: SocketAddr = address.parse().unwrap();
+        self.ends[end].addresses.push(address);
+        let now = self.instant();
+        self.ends[end].call.add_local_address(now, address).unwrap();
+        self.drain(end);
+    }
+
+    /// A network goes down; nothing comes or goes there any more.
+    pub fn unplug(&mut self, end: usize, address: &str) {
+        let address: SocketAddr = address.parse().unwrap();
+        self.ends[end].addresses.retain(|local| *local != address);
+        let now = self.instant();
+        self.ends[end].call.remove_local_address(now, address);
+        self.drain(end);
+    }
+
+    /// Ends every stream that is open at one end.
+    pub fn cut_streams(&mut self, end: usize) {
+        for stream in std::mem::take(&mut self.ends[end].streams).into_keys() {
+            self.post(self.now, end, What::StreamClosed(stream));
         }
     }
 
     /// Sits between the ends with their key and names another certificate to both.
     pub fn swap_fingerprints(&mut self) {
-        let intercept = |is_caller| {
-            Signaling::new(Version::V13, &key(), is_caller, &CustomParameters::default(), start())
-        };
-        self.interceptors = Some([intercept(false), intercept(true)]);
+        self.listen_in();
+        self.swaps_fingerprints = true;
     }
 
     pub fn start_sequence(&mut self, sequence: u16) {
@@ -214,6 +280,26 @@ impl World {
             let (source, destination) = (self.address(1 - to), self.address(to));
             self.ends[to].call.handle_signaling(now, &junk);
             self.ends[to].call.handle_datagram(now, source, destination, &mut junk);
+            self.drain(to);
+        }
+    }
+
+    /// Throws random bytes at both ends from a server's address, and into their streams.
+    pub fn pour_junk_from(&mut self, server: &str, count: usize) {
+        let (now, server) = (self.instant(), server.parse().unwrap());
+        for _ in 0..count {
+            let mut junk: Vec<u8> =
+                (0..self.random.below(80)).map(|_| self.random.below(256) as u8).collect();
+            if let Some(first) = junk.first_mut() {
+                *first = [0, 1, 0x40, 0x40, 0x41, *first][self.random.below(6) as usize];
+            }
+            let to = self.random.below(2) as usize;
+            let address = self.ends[to].addresses[0];
+            self.ends[to].call.handle_datagram(now, server, address, &mut junk);
+            for stream in self.ends[to].streams.keys().copied().collect::<Vec<_>>() {
+                self.ends[to].call.handle_stream_data(now, stream, &junk);
+                while self.ends[to].call.poll_stream_media(now).is_some() {}
+            }
             self.drain(to);
         }
     }
@@ -387,14 +473,34 @@ impl World {
                     self.checks.push(contents.clone());
                 }
                 let end = &mut self.ends[to];
+                if !end.addresses.contains(&destination) {
+                    return;
+                }
                 match end.call.handle_datagram(now, source, destination, &mut contents) {
-                    Some(Received::Rtp(packet)) => {
-                        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
-                        assert_eq!(packet[12..], payload(1 - to, sequence), "what was said is what is heard");
-                        end.received.push(sequence);
-                    }
+                    Some(Received::Rtp(packet)) => end.received.push(heard(to, packet)),
                     Some(Received::Rtcp(packets)) => end.control.push(packets.to_vec()),
                     None => {}
+                }
+            }
+            What::ToServer(hop) => {
+                for hop in self.servers.handle(self.now, hop) {
+                    self.leave_server(hop);
+                }
+                return;
+            }
+            What::StreamOpened(stream) => self.ends[to].call.handle_stream_opened(now, stream),
+            What::StreamClosed(stream) => self.ends[to].call.handle_stream_closed(now, stream),
+            What::StreamData(stream, bytes) => {
+                let size = 1 + self.random.below(bytes.len() as u64) as usize;
+                let end = &mut self.ends[to];
+                for piece in bytes.chunks(size) {
+                    end.call.handle_stream_data(now, stream, piece);
+                    while let Some(received) = end.call.poll_stream_media(now) {
+                        match received {
+                            Received::Rtp(packet) => end.received.push(heard(to, packet)),
+                            Received::Rtcp(packets) => end.control.push(packets.to_vec()),
+                        }
+                    }
                 }
             }
         }
@@ -411,6 +517,15 @@ impl World {
         while let Some(transmit) = self.ends[at].call.poll_transmit() {
             self.send(at, transmit.route, transmit.contents);
         }
+        while let Some(order) = self.ends[at].call.poll_stream_order() {
+            self.stream_orders += 1;
+            match order {
+                StreamOrder::Open { stream, remote } => self.open_stream(at, stream, remote),
+                StreamOrder::Close(stream) => {
+                    self.ends[at].streams.remove(&stream);
+                }
+            }
+        }
         while let Some(packet) = self.ends[at].call.poll_signaling() {
             if self.interceptors.is_some() {
                 self.intercept(at, &packet);
@@ -421,7 +536,10 @@ impl World {
     }
 
     fn send(&mut self, from: usize, route: Route, contents: Vec<u8>) {
-        let Route::Datagram { source, destination } = route else { panic!("there are no streams here") };
+        let (source, destination) = match route {
+            Route::Datagram { source, destination } => (source, destination),
+            Route::Stream(stream) => return self.send_stream(from, stream, contents),
+        };
         assert!(self.ends[from].addresses.contains(&source), "{source} is one of ours");
         let (mut source, mut destination) = (source, destination);
         if let Some((_, inside, outside)) = self.rebound {
@@ -439,7 +557,19 @@ impl World {
         if self.unreachable.contains(&source) || self.unreachable.contains(&destination) {
             return;
         }
+        if self.walled && self.ends[1 - from].addresses.contains(&destination) {
+            return;
+        }
+        if self.servers.owns(destination) {
+            let hop = Hop { near: source, server: destination, is_stream: false, contents };
+            if !self.random.chance(self.conditions.loss) {
+                let due = self.now + self.random.within(&self.conditions.delay.clone());
+                self.post(due, from, What::ToServer(hop));
+            }
+            return;
+        }
         let to = 1 - from;
+        self.direct += 1;
         if !self.ends[to].addresses.contains(&destination) || source.is_ipv4() != destination.is_ipv4() {
             return;
         }
@@ -455,6 +585,46 @@ impl World {
                 self.post(due, to, What::Datagram { source, destination, contents });
             }
         }
+    }
+
+    fn open_stream(&mut self, at: usize, stream: StreamId, remote: SocketAddr) {
+        let due = self.now + 2 * self.conditions.delay.start;
+        if self.refuse_streams || !self.servers.is_stream_server(remote) {
+            return self.post(due, at, What::StreamClosed(stream));
+        }
+        self.next_stream_port += 1;
+        let near = SocketAddr::new([10, 0, 9, at as u8].into(), self.next_stream_port);
+        self.ends[at].streams.insert(stream, (near, remote));
+        self.post(due, at, What::StreamOpened(stream));
+    }
+
+    /// Streams lose nothing and keep their order.
+    fn send_stream(&mut self, from: usize, stream: StreamId, contents: Vec<u8>) {
+        let Some((near, server)) = self.ends[from].streams.get(&stream).copied() else { return };
+        let due = self.now + self.conditions.delay.start;
+        self.post(due, from, What::ToServer(Hop { near, server, is_stream: true, contents }));
+    }
+
+    fn leave_server(&mut self, hop: Hop) {
+        if hop.is_stream {
+            let owner = self.ends.iter().enumerate().find_map(|(at, end)| {
+                let (stream, _) = end.streams.iter().find(|(_, (near, _))| *near == hop.near)?;
+                Some((at, *stream))
+            });
+            if let Some((at, stream)) = owner {
+                let due = self.now + self.conditions.delay.start;
+                self.post(due, at, What::StreamData(stream, hop.contents));
+            }
+            return;
+        }
+        let to = self.ends.iter().position(|end| end.addresses.contains(&hop.near));
+        let Some(to) = to else { return };
+        if self.unreachable.contains(&hop.near) || self.random.chance(self.conditions.loss) {
+            return;
+        }
+        let due = self.now + self.random.within(&self.conditions.delay.clone());
+        let what = What::Datagram { source: hop.server, destination: hop.near, contents: hop.contents };
+        self.post(due, to, what);
     }
 
     fn send_signaling(&mut self, from: usize, packet: Vec<u8>) {
@@ -500,7 +670,10 @@ impl World {
         let (near, far) = if from == 0 { (caller_side, callee_side) } else { (callee_side, caller_side) };
         near.handle_packet(now, packet);
         while let Some(mut message) = near.poll_message() {
-            if let Message::InitialSetup(setup) = &mut message {
+            self.seen[from].push(message.clone());
+            if let Message::InitialSetup(setup) = &mut message
+                && self.swaps_fingerprints
+            {
                 setup.fingerprints[0].fingerprint =
                     CERTIFICATES[usize::from(from != 0)].fingerprint().to_owned();
             }
@@ -514,6 +687,12 @@ impl World {
             self.post(self.now + self.conditions.signaling_delay.start, to, What::Signaling(packet));
         }
     }
+}
+
+fn heard(by: usize, packet: &[u8]) -> u16 {
+    let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+    assert_eq!(packet[12..], payload(1 - by, sequence), "what was said is what is heard");
+    sequence
 }
 
 fn key() -> SharedKey {
