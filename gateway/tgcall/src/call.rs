@@ -124,14 +124,14 @@ impl Call {
             has_standalone_reflectors: custom.standalone_reflectors,
         };
         let secrets = [derive(&seed, b"ice"), derive(&seed, b"relays")];
-        let mut session = Session::new(now, is_caller, Arc::clone(&certificate), &ways, secrets)?;
+        let [s0, s1, s2, s3, ..] = derive(&seed, b"ssrc");
+        let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
+        let mut session = Session::new(now, is_caller, Arc::clone(&certificate), ssrc, &ways, secrets)?;
         let local = LocalSetup {
             ufrag: session.ufrag().to_owned(),
             pwd: session.pwd().to_owned(),
             fingerprint: certificate.fingerprint().to_owned(),
         };
-        let [s0, s1, s2, s3, ..] = derive(&seed, b"ssrc");
-        let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
         let [e0, e1, e2, e3, e4, e5, e6, e7, ..] = derive(&seed, b"exchanges");
         let exchanges = u64::from_be_bytes([e0, e1, e2, e3, e4, e5, e6, e7]);
         let mut negotiation = Negotiation::new(is_caller, ssrc, local, exchanges);

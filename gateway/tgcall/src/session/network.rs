@@ -59,6 +59,8 @@ pub(super) struct Network {
     /// Our candidates that signaling has not seen.
     candidates: VecDeque<String>,
     transmits: VecDeque<Transmit>,
+    /// The chosen path that the peer has been sent something on.
+    shown: Option<Path>,
     streams_at: Option<Instant>,
     connected_since: Option<Instant>,
     /// As of the last wake-up.
@@ -92,6 +94,7 @@ impl Network {
             highest_nomination: 0,
             candidates: VecDeque::new(),
             transmits: VecDeque::new(),
+            shown: None,
             streams_at: Some(now + STREAMS_AFTER),
             connected_since: None,
             calm: None,
@@ -289,14 +292,22 @@ impl Network {
         self.transmits.extend(route.map(|route| Transmit { route, contents }));
     }
 
-    /// Carries what relays and agents have to say, until neither says more.
-    pub(super) fn drive(&mut self, now: Instant) {
+    /// Takes what relays and agents have found; the path, if packets take another one from now on.
+    pub(super) fn take_news(&mut self, now: Instant) -> Option<Path> {
         while let Some(event) = self.relays.poll_event(now) {
             self.handle_relay(now, event);
         }
         while let Some(event) = self.agents.poll_event() {
             self.handle_agent(now, event);
         }
+        let chosen = self.paths.chosen();
+        let is_new = chosen != self.shown;
+        self.shown = chosen;
+        chosen.filter(|_| is_new)
+    }
+
+    /// Sends the checks and answers that agents have to send.
+    pub(super) fn send_checks(&mut self, now: Instant) {
         while let Some((path, contents)) = self.agents.poll_transmit() {
             self.send(now, path, contents);
         }
