@@ -1,10 +1,11 @@
 //! Telegram's one-to-one voice calls, spoken between two ends without any library of Telegram's.
 //!
 //! [`key`] agrees on a call's key, [`Version::choose`] on the engine, and [`Call`] is the rest: encrypted signaling in
-//! both framings (8.0.0 to 13.0.0), negotiation of Opus, ICE, DTLS and SRTP. Packets of sound go in and out as RTP.
+//! both framings (8.0.0 to 13.0.0), negotiation of Opus, ICE with TURN servers and Telegram's reflectors over UDP and TCP,
+//! DTLS and SRTP. Packets of sound go in and out as RTP.
 //!
-//! Nothing here opens a socket, reads a clock, spawns a task or knows MTProto: datagrams, signaling bytes, `Instant`s
-//! and a seed are handed in, the shell drains `poll_*` and sleeps until `poll_timeout`. The one exception is
+//! Nothing here opens a socket, reads a clock, spawns a task or knows MTProto: datagrams, bytes of streams that it asks
+//! for ([`StreamOrder`]), signaling bytes, `Instant`s and a seed are handed in, the shell drains `poll_*` and sleeps until `poll_timeout`. The one exception is
 //! [`Certificate::generate`], and DTLS draws its nonces from the operating system too.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods))]

@@ -240,11 +240,8 @@ impl Relays {
 
     /// The next peer's packet in what streams brought: which station has it in its inbox, and where.
     pub(crate) fn next_packet(&mut self, now: Instant) -> Option<(usize, Relayed)> {
-        let (locals, streams) = (&self.locals, &mut self.streams);
-        let mut around = Surroundings { locals, streams, orders: &mut self.new_orders };
-        let mut found = None;
-        'stations: for (at, station) in self.stations.iter_mut().enumerate() {
-            while let Some(packet) = station.next_packet(now, &mut around) {
+        for (at, station) in self.stations.iter_mut().enumerate() {
+            while let Some(packet) = station.next_packet(now) {
                 let mut inbox = std::mem::take(station.inbox_mut().unwrap_or(&mut Vec::new()));
                 let inbound = station.unwrap(now, &inbox[packet.clone()]);
                 if let Some(place) = station.inbox_mut() {
@@ -252,13 +249,11 @@ impl Relays {
                 }
                 if let (Inbound::Data { from, range }, Some(local)) = (inbound, station.candidate()) {
                     let range = packet.start + range.start..packet.start + range.end;
-                    found = Some((at, Relayed { local, remote: from, range }));
-                    break 'stations;
+                    return Some((at, Relayed { local, remote: from, range }));
                 }
             }
         }
-        self.orders.extend(self.new_orders.drain(..));
-        found
+        None
     }
 
     /// Lends what [`Relays::next_packet`] points into; to be put back.
@@ -310,7 +305,8 @@ impl Relays {
     }
 
     pub(crate) fn poll_order(&mut self) -> Option<StreamOrder> {
-        self.orders.pop_front()
+        let spent = self.stations.iter_mut().find_map(Station::poll_spent).map(StreamOrder::Close);
+        spent.or_else(|| self.orders.pop_front())
     }
 
     pub(crate) fn poll_event(&mut self, now: Instant) -> Option<RelayEvent> {

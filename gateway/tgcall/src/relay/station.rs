@@ -68,6 +68,8 @@ pub(super) struct Station {
     candidate: Option<SocketAddr>,
     /// A candidate that is no more, and nobody was told.
     lost: Option<SocketAddr>,
+    /// A stream that is of no more use, and the shell was not told.
+    spent: Option<StreamId>,
     losses: u32,
     retry_at: Option<Instant>,
 }
@@ -95,6 +97,7 @@ impl Station {
             client: None,
             candidate: None,
             lost: None,
+            spent: None,
             losses: 0,
             retry_at: None,
         }
@@ -196,19 +199,14 @@ impl Station {
     }
 
     /// The next packet in what the stream brought; a stream that cannot be read is given up.
-    pub(super) fn next_packet(
-        &mut self,
-        now: Instant,
-        around: &mut Surroundings<'_>,
-    ) -> Option<Range<usize>> {
+    pub(super) fn next_packet(&mut self, now: Instant) -> Option<Range<usize>> {
         let framing = self.framing();
         let Carrier::Stream(link) = &mut self.carrier else { return None };
         match link.inbox.next(framing) {
             Ok(packet) => packet,
             Err(_) => {
                 tracing::debug!(server = %self.server, "a relay's stream makes no sense");
-                around.orders.extend(link.stream.map(StreamOrder::Close));
-                self.handle_stream_closed(now);
+                self.retry_later(now);
                 None
             }
         }
@@ -315,6 +313,11 @@ impl Station {
         Some(StationEvent::Up(up))
     }
 
+    /// A stream to be closed.
+    pub(super) fn poll_spent(&mut self) -> Option<StreamId> {
+        self.spent.take()
+    }
+
     /// Gives back what the server holds for us.
     pub(super) fn close(&mut self) -> Option<StreamOrder> {
         if let Some(Client::Turn(turn)) = &mut self.client {
@@ -336,6 +339,9 @@ impl Station {
     fn drop_client(&mut self) {
         self.client = None;
         self.lost = self.candidate.take().or(self.lost);
+        if let Carrier::Stream(link) = &mut self.carrier {
+            self.spent = std::mem::take(link).stream.or(self.spent);
+        }
     }
 
     fn retry_later(&mut self, now: Instant) {

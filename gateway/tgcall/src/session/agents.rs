@@ -343,3 +343,71 @@ fn place_candidate(address: SocketAddr, priority: u32) -> Candidate {
     let kind = CandidateKind::Relayed;
     Candidate::from_parts(foundation, 1, Protocol::Udp, priority, address, kind, None, None, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Candidates of ntgcalls 3.0.5 that may use relays alone, `testdata/signaling`.
+    const TURN: &str = "candidate:116940803 1 udp 58597632 192.0.2.2 50013 typ relay raddr 0.0.0.0 rport 0 \
+                        generation 0 ufrag QlIs network-id 1";
+    const REFLECTOR: &str = "candidate:116940803 1 udp 58589952 reflector-1-3279881773.reflector 34599 typ relay \
+                             generation 0 ufrag c2sq network-id 1";
+
+    #[test]
+    fn candidates_of_each_kind_meet_their_own_kind_only() {
+        let now = Instant::now();
+        for (line, ufrag, meets) in
+            [(TURN, "QlIs", [true, false, false, false]), (REFLECTOR, "c2sq", [false, true, false, false])]
+        {
+            let own = |number, port| ReflectorName { number, tag: 7 }.address(port);
+            let locals = ["192.0.2.1:50000".parse().unwrap(), own(1, 34_599), own(2, 34_599), own(1, 599)];
+            let mut agents = Agents::new(now, true, [1; 32]);
+            // One is there before the peer's, the others come later.
+            agents.add_relay(now, locals[0], None);
+            agents.add_remote(now, line).unwrap();
+            locals[1..].iter().for_each(|local| drop(agents.add_relay(now, *local, None)));
+            agents.set_remote(now, IceCreds { ufrag: ufrag.to_owned(), pass: "p".repeat(24) });
+            agents.handle_timeout(now + Duration::from_secs(1), None);
+            let mut met = [false; 4];
+            while let Some((path, _)) = agents.poll_transmit() {
+                met[locals.iter().position(|local| *local == path.local).unwrap()] = true;
+            }
+            assert_eq!(met, meets, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_signaling_says_of_a_relay_is_what_ntgcalls_says() {
+        let now = Instant::now();
+        let mut agents = Agents::new(now, true, [1; 32]);
+        let ufrag = agents.credentials().ufrag.clone();
+        let place = ReflectorName::parse("reflector-1-3279881773.reflector").unwrap().address(34_599);
+        let line = agents.add_relay(now, place, None).unwrap();
+        let rest = " reflector-1-3279881773.reflector 34599 typ relay generation 0 ufrag";
+        assert!(line.ends_with(&format!("{rest} {ufrag} network-id 1")), "{line}");
+        let line = agents.add_relay(now, "192.0.2.2:50013".parse().unwrap(), None).unwrap();
+        assert!(line.contains(" 192.0.2.2 50013 typ relay raddr 0.0.0.0 rport 0"), "{line}");
+    }
+
+    #[test]
+    fn candidates_that_cannot_be_are_refused() {
+        let now = Instant::now();
+        let mut agents = Agents::new(now, true, [1; 32]);
+        for line in [
+            "",
+            "candidate:1 1 udp 5 100::1:0:7 599 typ host",
+            "candidate:1 1 udp x reflector-1-7.reflector 599 typ relay",
+            "candidate:1 1 udp 5 reflector-1-7.reflector 70000 typ relay",
+            "candidate:1 1 udp 5 reflector-1-7.reflector",
+            "candidate:1 1 udp 5 somewhere.example 599 typ relay",
+        ] {
+            assert!(agents.add_remote(now, line).is_err(), "{line}");
+        }
+        for tag in 0..MAX_REMOTE {
+            let line = format!("candidate:1 1 udp 5 reflector-1-{tag}.reflector 599 typ relay");
+            agents.add_remote(now, &line).unwrap();
+        }
+        assert!(matches!(agents.add_remote(now, TURN), Err(BadCandidate::OneTooMany)));
+    }
+}
