@@ -244,19 +244,21 @@ impl Jitter {
         self.hidden
     }
 
-    /// Whether the next frames should take more or less time than they sound.
-    pub(crate) fn pace(&self) -> Pace {
+    /// Whether the next frames, of so many ticks, should take more or less time than they sound.
+    pub(crate) fn pace(&self, frame: u32) -> Pace {
         if self.state != State::Playing || self.hidden > 0 {
             return Pace::Keep;
         }
         let over = |slack: Option<i64>, limit: Duration| {
             slack.is_some_and(|slack| slack > i64::from(self.ticks(limit)))
         };
+        // Slack goes by whole frames: one less must still be enough.
+        let high = SLACK_HIGH.max(self.time(frame) + SLACK_LOW);
         let recent = self.slack.recent();
         if recent.is_some() && !over(recent, SLACK_LOW) && self.fill < self.ticks(FILL_LIMIT) {
             Pace::Stretch
-        } else if over(self.slack.lasting(), SLACK_HIGH)
-            || self.slack.lasting().is_some() && over(recent, SLACK_EXCESS)
+        } else if over(self.slack.lasting(), high)
+            || self.slack.lasting().is_some() && over(recent, SLACK_EXCESS.max(high))
         {
             Pace::Shorten
         } else {
@@ -471,7 +473,7 @@ mod tests {
                 jitter.put(now, cue, timestamp, random.below(960) as u32, &[7; 40]);
                 for _ in 0..random.below(3) {
                     jitter.step(now, FRAME);
-                    if jitter.pace() != Pace::Keep {
+                    if jitter.pace(FRAME) != Pace::Keep {
                         jitter.paced(random.below(200) as i64 - 100);
                     }
                 }
@@ -559,7 +561,7 @@ mod tests {
                         }
                     }
                 }
-                match self.jitter.pace() {
+                match self.jitter.pace(FRAME) {
                     Pace::Stretch => {
                         ahead += 40;
                         self.jitter.paced(40);

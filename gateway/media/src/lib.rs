@@ -1,7 +1,8 @@
 //! Packets of sound: what a codec is, how RTP carries it, and the one relay of a call.
 //!
-//! [`Relay`] passes Opus between the two sides of a call untouched and under numbers of its own, [`Latch`] decides
-//! whose packets it gets to see, [`codec::TABLE`] is what offers are written from.
+//! [`Relay`] carries sound between the two sides of a call under numbers of its own: one codec on both sides passes,
+//! two are decoded and encoded anew, and it makes tones, digits, silence and reports besides. [`Latch`] decides whose
+//! packets it gets to see, [`codec::TABLE`] is what offers are written from.
 //!
 //! Pure: no clock, socket, task or randomness; time and seeds are arguments. It knows neither side's signalling.
 

@@ -204,7 +204,8 @@ impl Playout {
 
     /// Makes what comes a little longer or shorter, if the packets ask for it.
     fn keep_pace(&mut self, due: Instant, frame: usize) {
-        let Some(pace) = self.jitter.as_ref().map(Jitter::pace) else { return };
+        let frame_ticks = self.to_ticks(frame as u32);
+        let Some(pace) = self.jitter.as_ref().map(|jitter| jitter.pace(frame_ticks)) else { return };
         if pace == Pace::Keep {
             return;
         }

@@ -114,6 +114,22 @@ fn a_clock_that_drifts_is_followed_without_a_click_or_a_hole() {
 }
 
 #[test]
+fn long_packets_to_the_pbx_are_made_without_hiding_anything() {
+    for ptime_ms in [10, 40, 60] {
+        let trunk = Audio { ptime_ms, ..Audio::new(&PCMA, 8, 0x1111) };
+        let mut world = World::new(10, trunk, Audio::new(&OPUS, 111, 0x2222));
+        let mut random = Random(10);
+        let mut talkers: Vec<Voice> =
+            vec![(Side::Telegram, Talker::new(&OPUS, 60, 111), Box::new(sine(440.0, 9000.0, 48_000)))];
+        world.talk(ms(25_000), &mut talkers, &mut |_| Some(ms(10 + random.below(12))));
+        assert_unbroken(&world.trunk);
+        let playback = world.relay.report().to_trunk.playback;
+        assert!(playback.concealed <= ms(60), "{ptime_ms} ms: {playback:?}");
+        assert!(world.trunk.iter().all(|got| got.payload.len() as u32 == 8 * ptime_ms));
+    }
+}
+
+#[test]
 fn nothing_clicks_when_a_muted_user_stops_and_begins_again() {
     for codec in NARROW {
         let mut world = World::with(4, codec);
