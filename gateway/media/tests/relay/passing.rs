@@ -134,7 +134,7 @@ fn each_side_learns_by_rtcp_what_came_and_quality_says_how_it_was() {
         assert!((2.5..4.2).contains(&quality.mos), "{quality:?}");
         assert_eq!(quality.concealed_share > 0.08, *codec == PCMA, "{quality:?}");
         let mut bye = Vec::new();
-        assert!(world.relay.bye(world.now, Side::Trunk, &mut bye) && bye.len() > 60);
+        assert!(world.relay.bye(world.now, Side::Trunk, &mut bye) && bye.len() > 40);
         assert!(!world.relay.bye(world.now, Side::Trunk, &mut bye), "once");
     }
 }
