@@ -106,13 +106,17 @@ impl Direction {
         self.arrange();
     }
 
-    pub(crate) fn hold(&mut self, held: bool) {
+    pub(crate) fn hold(&mut self, now: Instant, held: bool) {
+        let ends = self.held && !held;
         self.held = held;
         if held {
             self.source.break_off();
-            if let Some(studio) = &mut self.studio {
-                studio.flush();
-            }
+        }
+        let goes_on = self.decodes() && (self.muted || self.to == Side::Trunk && self.numbers.has_begun());
+        match &mut self.studio {
+            Some(studio) if held => studio.flush(),
+            Some(studio) if ends && (goes_on || studio.has_own_sound()) => studio.start(now),
+            Some(_) | None => {}
         }
     }
 
@@ -403,8 +407,8 @@ impl Direction {
     fn write_comfort(&mut self, now: Instant, due: Instant, out: &mut Vec<u8>) -> bool {
         let Some(audio) = self.outgoing else { return false };
         let silent = Silent::new(audio.ptime_ms);
-        let lasts = Duration::from_millis(silent.lasts_ms.into());
-        self.comfort = Some(if now > due + PATIENCE { now } else { due } + lasts);
+        let due = if now > due + PATIENCE { now } else { due };
+        self.comfort = Some(due + Duration::from_millis(silent.lasts_ms.into()));
         self.source.break_off();
         self.write(due, false, silent.lasts_ms * (OPUS.clock_hz / 1000), silent.payload(), out)
     }
@@ -519,6 +523,10 @@ impl Direction {
         }
         if self.decodes() != decoded_before {
             self.source.break_off();
+        }
+        // Silence that is due without a studio is due in it too.
+        if let (true, Some(studio), Some(due)) = (self.decodes(), &mut self.studio, self.comfort) {
+            studio.start(due);
         }
     }
 }

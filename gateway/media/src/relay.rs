@@ -99,7 +99,7 @@ impl Relay {
 
     /// While `held`, `side` gets nothing and is excused from sending. What follows joins on without a hole.
     pub fn hold(&mut self, now: Instant, side: Side, held: bool) {
-        self.towards(side).hold(held);
+        self.towards(side).hold(now, held);
         self.excuse(now, side, held);
     }
 

@@ -103,6 +103,31 @@ fn a_muted_user_is_silence_at_the_packet_time_without_a_hole_before_or_after() {
 }
 
 #[test]
+fn a_muted_user_stays_silence_through_holds_and_changes_of_the_codec() {
+    let mut world = World::with(5, &OPUS);
+    world.relay.mute(world.now, Side::Telegram, true);
+    world.run(ms(1000));
+    for codec in [&PCMA, &OPUS, &PCMA] {
+        let before = world.trunk.len();
+        let payload_type = codec.static_payload_type.unwrap_or(107);
+        world.relay.set_audio(Side::Trunk, Audio::new(codec, payload_type, 0x1111));
+        world.run(ms(1000));
+        let after = &world.trunk[before..];
+        assert!((45..=55).contains(&after.len()), "{codec:?}: {}", after.len());
+        assert!(rms(&hear(after, codec, 8000)) < 10.0);
+        world.relay.hold(world.now, Side::Trunk, true);
+        let before = world.trunk.len();
+        world.run(ms(5000));
+        assert_eq!(world.trunk.len(), before);
+        world.relay.hold(world.now, Side::Trunk, false);
+        world.run(ms(1000));
+        let count = world.trunk.len() - before;
+        assert!((48..=55).contains(&count), "{codec:?}: {count}");
+    }
+    assert_unbroken(&world.trunk);
+}
+
+#[test]
 fn each_side_learns_by_rtcp_what_came_and_quality_says_how_it_was() {
     for codec in [&OPUS, &PCMA] {
         let mut world = World::with(4, codec);
