@@ -6,6 +6,9 @@ use crate::codec::{Codec, L16, OPUS};
 use crate::opus::{Frames, Shape};
 use crate::rtp::Packet;
 
+/// Nobody sends more linear sound than this in one packet, and a decoder should not be kept busy by it.
+const LONGEST_MS: u32 = 240;
+
 /// What a payload holds, by its framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sound {
@@ -45,7 +48,8 @@ impl Sound {
         // One octet is one tick of G.711, and of G.722 by its odd clock (RFC 3551 section 4.5.2).
         let octets = u32::try_from(payload.len()).ok()?;
         let ticks = if *codec == L16 { octets / 2 } else { octets };
-        (ticks > 0).then_some(Self { ticks, parts: 1, frames: 1, frame_ticks: ticks })
+        let longest = codec.clock_hz * LONGEST_MS / 1000;
+        (1..=longest).contains(&ticks).then_some(Self { ticks, parts: 1, frames: 1, frame_ticks: ticks })
     }
 
     /// Whether even its parts are longer than the side takes.
@@ -154,9 +158,14 @@ mod tests {
 
     #[test]
     fn linear_codecs_sound_as_long_as_their_octets_say() {
-        for (codec, octets, ticks) in
-            [(&PCMA, 160, Some(160)), (&G722, 160, Some(160)), (&L16, 960, Some(480)), (&PCMA, 0, None)]
-        {
+        for (codec, octets, ticks) in [
+            (&PCMA, 160, Some(160)),
+            (&G722, 160, Some(160)),
+            (&L16, 960, Some(480)),
+            (&PCMA, 0, None),
+            (&PCMA, 1920, Some(1920)),
+            (&PCMA, 1921, None),
+        ] {
             let sound = Sound::measure(codec, &vec![0; octets], None);
             assert_eq!(sound.map(|sound| sound.ticks), ticks, "{}", codec.name);
         }
