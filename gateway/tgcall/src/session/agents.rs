@@ -19,6 +19,8 @@ const MAX_REMOTE: usize = 64;
 const SLOW_PACE: Duration = Duration::from_secs(5);
 /// What a candidate that is never signaled would say of itself: a relay's type, and no preference.
 const UNSIGNALED_PRIORITY: u32 = 2 << 24 | 255;
+/// Above that of every host from the start.
+const LATER_HOST_PREFERENCE: u32 = 0x7000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
@@ -76,6 +78,7 @@ pub(super) struct Agents {
     /// The peer's places behind reflectors, also of those that do not answer us yet.
     places: Vec<Candidate>,
     taken: usize,
+    later_hosts: u32,
     nominated: Vec<Path>,
 }
 
@@ -90,6 +93,7 @@ impl Agents {
             locals: Vec::new(),
             places: Vec::new(),
             taken: 0,
+            later_hosts: 0,
             nominated: Vec::new(),
         };
         agents.agent_of(now, Scope::Internet);
@@ -115,6 +119,25 @@ impl Agents {
         address: SocketAddr,
     ) -> Result<Option<String>, BadAddress> {
         let candidate = Candidate::host(address, "udp").map_err(|_| BadAddress(address))?;
+        Ok(self.add_local(now, candidate, address))
+    }
+
+    /// Offers a socket of a network that came up during the call.
+    ///
+    /// Its checks name the priority of a host, not of the peer-reflexive candidate that they may make before signaling
+    /// tells of it (RFC 8445 section 7.1.1): libwebrtc would put that below the way in use, and drop it.
+    pub(super) fn add_later_host(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+    ) -> Result<Option<String>, BadAddress> {
+        Candidate::host(address, "udp").map_err(|_| BadAddress(address))?;
+        self.later_hosts += 1;
+        let preference = LATER_HOST_PREFERENCE + self.later_hosts.min(0xfff);
+        let priority = 126 << 24 | preference << 8 | 255;
+        let (foundation, kind) = (format!("later{}", self.later_hosts), CandidateKind::Host);
+        let candidate =
+            Candidate::from_parts(foundation, 1, Protocol::Udp, priority, address, kind, None, None, None);
         Ok(self.add_local(now, candidate, address))
     }
 

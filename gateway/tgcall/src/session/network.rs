@@ -126,7 +126,9 @@ impl Network {
     }
 
     pub(super) fn add_local(&mut self, now: Instant, address: SocketAddr) -> Result<(), BadAddress> {
-        self.offer_host(now, address)?;
+        if self.may_be_direct {
+            self.candidates.extend(self.agents.add_later_host(now, address)?);
+        }
         self.relays.add_local(now, address);
         Ok(())
     }
