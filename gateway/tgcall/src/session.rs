@@ -4,6 +4,7 @@
 mod agent;
 mod agents;
 mod certificate;
+mod media;
 mod network;
 mod path;
 
@@ -14,10 +15,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dimpl::certificate::calculate_fingerprint;
-use dimpl::{Dtls, Output, SrtpProfile};
+use dimpl::{Dtls, Output};
 use is::IceCreds;
 
 pub use self::certificate::{Certificate, CertificateError};
+use self::media::own_profile;
 use self::network::{Came, Check, Network};
 use self::path::{Heard, Path};
 pub use self::path::{PathInfo, PathKind, PathTransport};
@@ -26,8 +28,8 @@ use crate::demux::{Kind, Received};
 use crate::liveness::{FAIL_AFTER, Liveness};
 use crate::negotiation::{DtlsRole, RemoteSetup};
 use crate::relay::Server;
-use crate::route::{Route, StreamId, StreamOrder, Transmit};
-use crate::srtp::{self, OpenError, Profile};
+use crate::route::{StreamId, StreamOrder, Transmit};
+use crate::srtp;
 
 /// DTLS datagrams kept until the peer's description is there and a check to their source has passed.
 const MAX_HELD: usize = 16;
@@ -296,42 +298,6 @@ impl Session {
         self.events.pop_front()
     }
 
-    /// Protects an RTP packet in place, and wraps it for the relay if there is one.
-    pub(crate) fn protect(&mut self, now: Instant, rtp: &mut Vec<u8>) -> Option<Route> {
-        let path = self.network.paths.chosen().filter(|_| !self.is_over())?;
-        let (sender, _) = self.srtp.as_mut()?;
-        match sender.protect_rtp(rtp) {
-            Ok(()) => {
-                let route = self.network.route(now, path, rtp)?;
-                self.counters.rtp_out += 1;
-                Some(route)
-            }
-            Err(error) => {
-                self.counters.unprotected += 1;
-                tracing::debug!(%error, "outgoing packet dropped");
-                None
-            }
-        }
-    }
-
-    /// Protects RTCP packets in place and wraps them for a relay; where they go.
-    pub(crate) fn protect_rtcp(&mut self, now: Instant, rtcp: &mut Vec<u8>) -> Option<Route> {
-        let path = self.network.paths.chosen().filter(|_| !self.is_over())?;
-        let (sender, _) = self.srtp.as_mut()?;
-        match sender.protect_rtcp(rtcp) {
-            Ok(()) => {
-                let route = self.network.route(now, path, rtcp)?;
-                self.counters.rtcp_out += 1;
-                Some(route)
-            }
-            Err(error) => {
-                self.counters.unprotected += 1;
-                tracing::debug!(%error, "outgoing control packet dropped");
-                None
-            }
-        }
-    }
-
     /// Sends application data in DTLS; whether there is still a DTLS to send it in.
     pub(crate) fn send_data(&mut self, now: Instant, data: &[u8]) -> bool {
         if self.srtp.is_some() {
@@ -417,66 +383,9 @@ impl Session {
         }
     }
 
-    fn handle_rtp<'a>(&mut self, now: Instant, path: Path, datagram: &'a mut [u8]) -> Option<&'a [u8]> {
-        let Some((_, receiver)) = &mut self.srtp else {
-            self.counters.early += 1;
-            return None;
-        };
-        match receiver.open_rtp(datagram) {
-            Ok(packet) => {
-                self.hear(now, path, Heard::Media);
-                self.settle(now);
-                Some(packet)
-            }
-            Err(error) => {
-                self.count_unopened(error);
-                None
-            }
-        }
-    }
-
-    fn handle_rtcp<'a>(&mut self, now: Instant, path: Path, datagram: &'a mut [u8]) -> Option<&'a [u8]> {
-        let Some((_, receiver)) = &mut self.srtp else {
-            self.counters.early += 1;
-            return None;
-        };
-        match receiver.open_rtcp(datagram) {
-            Ok(packets) => {
-                self.counters.rtcp_in += 1;
-                self.hear(now, path, Heard::Check);
-                self.settle(now);
-                Some(packets)
-            }
-            Err(error) => {
-                self.count_unopened(error);
-                None
-            }
-        }
-    }
-
-    fn count_unopened(&mut self, error: OpenError) {
-        match error {
-            OpenError::Packet(_) => self.counters.malformed += 1,
-            OpenError::Forged => self.counters.forged += 1,
-            OpenError::Replayed => self.counters.replayed += 1,
-            OpenError::TooManySources => self.counters.other_source += 1,
-        }
-    }
-
     fn hear(&mut self, now: Instant, path: Path, what: Heard) {
         self.liveness.hear(now);
         self.network.paths.hear(now, path, what);
-    }
-
-    /// Sends an empty receiver report (RFC 3550 section 6.4.2) on a path, ahead of the check that nominates it: libwebrtc's
-    /// controlled end only looks at a nomination when it comes, and takes the path that brought data last.
-    fn show(&mut self, now: Instant, path: Path) {
-        let Some((sender, _)) = &mut self.srtp else { return };
-        let mut report = vec![0x80, 201, 0, 1];
-        report.extend_from_slice(&self.ssrc.to_be_bytes());
-        if sender.protect_rtcp(&mut report).is_ok() {
-            self.network.send(now, path, report);
-        }
     }
 
     /// Carries what the network and DTLS have to say, until neither says more.
@@ -599,15 +508,5 @@ impl Session {
         debug_assert!(self.held.len() <= MAX_HELD, "what a peer sends is bounded");
         debug_assert!(!self.is_over() || self.held.is_empty(), "a session that is over keeps nothing");
         debug_assert!(self.handshake.is_none() || self.is_described, "the description says who begins");
-    }
-}
-
-fn own_profile(profile: SrtpProfile) -> Profile {
-    match profile {
-        SrtpProfile::AES128_CM_SHA1_80 => Profile::Aes128CmSha1_80,
-        SrtpProfile::AEAD_AES_128_GCM => Profile::AeadAes128Gcm,
-        SrtpProfile::AEAD_AES_256_GCM => Profile::AeadAes256Gcm,
-        // One that came with a later release of the library: fails on the length of its keys.
-        _ => Profile::AeadAes256Gcm,
     }
 }
