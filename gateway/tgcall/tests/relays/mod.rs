@@ -184,8 +184,11 @@ fn a_relayed_call_outlives_allocations_and_permissions() {
         let mut world = relay_only(kind, false, Conditions::LAN, 68);
         world.run(2 * S);
         world.hush();
+        let before = [CALLER, CALLEE].map(|end| world.wake_ups(end));
         world.run(1500 * S);
         for end in [CALLER, CALLEE] {
+            let a_minute = (world.wake_ups(end) - before[end]) / 25;
+            assert!(a_minute <= 60, "{kind:?}: {a_minute} wake-ups a minute");
             assert!(world.call(end).is_connected(), "{kind:?}");
             assert_eq!(world.events(end), [tgcall::Event::Connected], "{kind:?}");
         }
