@@ -1,11 +1,13 @@
 """A Telegram user on Telethon and ntgcalls, driven by JSON lines on standard input.
 
-Arguments: JSON object {"host", "port", "dc", "pem", "phone", "password"?, "tone_hz", "wanted_hz"}.
+Arguments: JSON object {"host", "port", "dc", "pem", "phone", "password"?, "tone_hz", "wanted_hz", "plays"?}; what it plays
+is a file of 16-bit samples, one channel in 48 kHz, the low byte first, or else the tone.
 Commands:  {"do": "code", "code"} {"do": "offer", "versions"} {"do": "call", "phone" | "username"} {"do": "answer"}
-           {"do": "decline"} {"do": "give_up"} {"do": "hang_up"} {"do": "vanish"} {"do": "heard"} {"do": "quit"}
+           {"do": "decline"} {"do": "give_up"} {"do": "hang_up"} {"do": "vanish"} {"do": "heard"} {"do": "record", "path"}
+           {"do": "quit"}
 Events, one JSON object a line on standard output: code_wanted, ready, requested, incoming, ringing, accepted, started
 (versions, emoji), media (state), connected, discarded (reason, duration), heard (tone_share, span_ms, received_ms),
-signaling_refused, error.
+recorded (samples), signaling_refused, error.
 """
 import asyncio
 import hashlib
@@ -66,7 +68,7 @@ class User:
         self.buffered = []          # signaling before connect_p2p has returned
         self.frames = []
         self.media_up = None
-        self.tone = tone_file(options.get("tone_hz", 440))
+        self.tone = options.get("plays") or tone_file(options.get("tone_hz", 440))
         self.versions = NTgCalls.get_protocol().library_versions
         self.engine.on_signaling_data(lambda uid, data: asyncio.run_coroutine_threadsafe(self.send_signaling(bytes(data)), self.loop))
         self.engine.on_connection_change(lambda uid, info: self.loop.call_soon_threadsafe(self.media, info.state))
@@ -190,6 +192,13 @@ class User:
                 say("stop_failed", error=str(error))
             self.peer = None
 
+    def record(self, path):
+        """All that was heard in the latest call, in the shape of "plays"."""
+        pcm = b"".join(data for _, data in self.frames)
+        with open(path, "wb") as file:
+            file.write(pcm)
+        say("recorded", samples=len(pcm) // 2)
+
     def heard(self):
         """The tone over everything from the first audible frame to the last."""
         pcm = np.frombuffer(b"".join(data for _, data in self.frames), dtype="<i2").astype(np.float64)
@@ -265,6 +274,8 @@ async def main():
                     os._exit(9)
                 case "heard":
                     user.heard()
+                case "record":
+                    user.record(wish["path"])
                 case "quit":
                     break
                 case other:

@@ -14,12 +14,17 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::ports;
+use crate::clock::now;
+use crate::codec::Codec;
+use crate::pcm::Pcm;
+use crate::{ffmpeg, ports};
 
 /// The name that it answers to.
 pub const USER: &str = "100";
 /// Where its sound comes and goes.
 pub const RTP_PORTS: RangeInclusive<u16> = 12_000..=19_998;
+/// How much silence follows a sound that is over.
+const SILENCE_MS: u32 = 60_000;
 /// How long baresip may take to open its control port.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
@@ -29,6 +34,7 @@ pub struct Baresip {
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
     unread: Vec<u8>,
+    keys: Keys,
     dir: TempDir,
     /// Where it listens for SIP.
     pub sip: std::net::SocketAddr,
@@ -37,11 +43,12 @@ pub struct Baresip {
 /// What the phone is like.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The tone it plays instead of a microphone.
-    pub tone_hz: u32,
+    pub codec: Codec,
+    /// What it plays instead of a microphone.
+    pub plays: Plays,
     /// Answers by itself; else [`Baresip::accept`] does.
     pub answers: bool,
-    /// Packet duration it asks for.
+    /// Packet duration it asks for. L16/48000 it sends in 10 ms all the same.
     pub ptime_ms: u32,
     /// Where it listens for SIP; any free port without it.
     pub sip_port: Option<u16>,
@@ -49,14 +56,39 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tone_hz: 440, answers: true, ptime_ms: 20, sip_port: None }
+        Self { codec: Codec::Opus, plays: Plays::Tone(440), answers: true, ptime_ms: 20, sip_port: None }
     }
+}
+
+/// What a phone plays instead of a microphone.
+#[derive(Debug, Clone)]
+pub enum Plays {
+    /// A tone of so many hertz, from the codec's beginning to its end.
+    Tone(u32),
+    /// A sound, once. baresip ends the call where the sound ends, so it goes on with silence.
+    Sound(Pcm),
+}
+
+/// A key that the other end pressed, by baresip's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    pub digit: char,
+    /// From its first packet to its end as far as baresip saw them: it takes packets of silence and of keys out of one
+    /// buffer, so a key may seem half as long as it was.
+    pub held: Duration,
+}
+
+/// Keys pressed so far, and the one that is down.
+#[derive(Default)]
+struct Keys {
+    pressed: Vec<Key>,
+    down: Option<(char, std::time::Instant)>,
 }
 
 /// What the phone heard and said, from its own dumps and counters.
 #[derive(Debug)]
 pub struct Heard {
-    /// Decoded audio, mono.
+    /// Decoded audio, mono, in the codec's rate.
     pub samples: Vec<i16>,
     pub rate_hz: u32,
     /// Packets by baresip's own count.
@@ -99,7 +131,7 @@ impl Baresip {
             }
         };
         let (reader, writer) = stream.into_split();
-        Ok(Self { child, reader, writer, unread: Vec::new(), dir, sip })
+        Ok(Self { child, reader, writer, unread: Vec::new(), keys: Keys::default(), dir, sip })
     }
 
     /// Calls a SIP address.
@@ -124,6 +156,32 @@ impl Baresip {
     /// When the control connection is gone.
     pub async fn hang_up(&mut self) -> anyhow::Result<()> {
         self.command("hangup", "").await
+    }
+
+    /// Presses keys of 180 ms with pauses of 60 ms, as RFC 4733; it queues them.
+    ///
+    /// # Errors
+    /// When the control connection is gone.
+    pub async fn press(&mut self, digits: &str) -> anyhow::Result<()> {
+        self.command("sndcode", digits).await
+    }
+
+    /// Waits until so many keys of the other end were seen since the start, RFC 4733 and INFO alike.
+    ///
+    /// # Errors
+    /// When they do not come in time; names those that came.
+    pub async fn keys(&mut self, count: usize, limit: Duration) -> anyhow::Result<Vec<Key>> {
+        let waiting = async {
+            while self.keys.pressed.len() < count {
+                self.message().await?;
+            }
+            anyhow::Ok(())
+        };
+        match timeout(limit, waiting).await {
+            Ok(result) => result?,
+            Err(_) => bail!("baresip saw only {:?} within {limit:?}, want {count}", self.keys.pressed),
+        }
+        Ok(self.keys.pressed.clone())
     }
 
     /// Waits for an event such as `CALL_INCOMING`, `CALL_RINGING`, `CALL_ESTABLISHED` or `CALL_CLOSED`.
@@ -162,7 +220,7 @@ impl Baresip {
         let log = std::fs::read_to_string(self.dir.path().join("baresip.log"))?;
         let dump = dump_file(self.dir.path(), "-dec.wav")
             .with_context(|| format!("baresip decoded no audio; its log:\n{log}"))?;
-        let (samples, rate_hz) = read_wav(&dump)?;
+        let Pcm { samples, rate_hz } = Pcm::read(&dump)?;
         let (packets_sent, packets_received) = counters(&log, "packets:").unwrap_or_default();
         let (_, lost) = counters(&log, "lost:").unwrap_or_default();
         Ok(Heard { samples, rate_hz, packets_sent, packets_received, lost })
@@ -194,11 +252,28 @@ impl Baresip {
                 if self.unread.len() > colon + 1 + length {
                     let body = self.unread[colon + 1..colon + 1 + length].to_vec();
                     self.unread.drain(..colon + length + 2);
-                    return Ok(serde_json::from_slice(&body)?);
+                    let message: Value = serde_json::from_slice(&body)?;
+                    self.keys.note(&message);
+                    return Ok(message);
                 }
             }
             let read = self.reader.read_buf(&mut self.unread).await?;
             ensure!(read > 0, "baresip closed its control connection");
+        }
+    }
+}
+
+impl Keys {
+    fn note(&mut self, message: &Value) {
+        match message["type"].as_str() {
+            Some("CALL_DTMF_START") => {
+                self.down = message["param"].as_str().and_then(|key| Some((key.chars().next()?, now())));
+            }
+            Some("CALL_DTMF_END") => {
+                let up = self.down.take().map(|(digit, since)| Key { digit, held: now() - since });
+                self.pressed.extend(up);
+            }
+            _ => {}
         }
     }
 }
@@ -210,29 +285,57 @@ fn write_configuration(
     options: &Options,
 ) -> anyhow::Result<()> {
     let shown = dir.display();
+    let (source, rate_hz, channels) = source(dir, options)?;
     let config = format!(
         "sip_listen 127.0.0.1:{sip_port}\nnet_interface 127.0.0.1\nrtp_ports {first}-{last}\n\
-         audio_source ausine,{hz}\naudio_player nil\n\
-         ausrc_srate 48000\nauplay_srate 48000\nausrc_channels 2\nauplay_channels 2\n\
+         audio_source {source}\naudio_player nil\n\
+         ausrc_srate {rate_hz}\nauplay_srate 48000\nausrc_channels {channels}\nauplay_channels 2\n\
          ausrc_format s16\nauplay_format s16\nauenc_format s16\naudec_format s16\n\
          audio_txmode poll\naudio_level no\naudio_buffer 20-160\nrtp_stats yes\nrtcp_mux no\n\
          jitter_buffer_delay 5-10\nopus_stereo yes\nopus_sprop_stereo yes\n\
-         module_path /usr/lib/baresip/modules\nmodule opus.so\nmodule ausine.so\nmodule sndfile.so\n\
+         module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule g722.so\nmodule l16.so\nmodule opus.so\n\
+         module ausine.so\nmodule aufile.so\nmodule sndfile.so\n\
          module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
          ctrl_tcp_listen 127.0.0.1:{control_port}\nsnd_path {shown}\n",
-        hz = options.tone_hz,
         first = RTP_PORTS.start(),
         last = RTP_PORTS.end(),
     );
     std::fs::write(dir.join("config"), config)?;
     let answer = if options.answers { "auto" } else { "manual" };
     let account = format!(
-        "<sip:{USER}@127.0.0.1:{sip_port}>;regint=0;audio_codecs=opus/48000/2;ptime={};answermode={answer}\n",
+        "<sip:{USER}@127.0.0.1:{sip_port}>;regint=0;audio_codecs={};ptime={};answermode={answer}\n",
+        codec_name(options.codec),
         options.ptime_ms
     );
     std::fs::write(dir.join("accounts"), account)?;
     std::fs::write(dir.join("contacts"), "")?;
     Ok(())
+}
+
+/// The source that plays, its rate and its channels. A file has those of the codec, for baresip resamples poorly.
+fn source(dir: &Path, options: &Options) -> anyhow::Result<(String, u32, u16)> {
+    let channels = if options.codec == Codec::Opus { 2 } else { 1 };
+    match &options.plays {
+        Plays::Tone(hz) => Ok((format!("ausine,{hz}"), 48_000, 2)),
+        Plays::Sound(sound) => {
+            let rate_hz = options.codec.audio_rate_hz();
+            let sound = ffmpeg::resampled(sound, rate_hz)?.then(&Pcm::silence(SILENCE_MS, rate_hz));
+            let file = dir.join("plays.wav");
+            sound.write(&file, channels)?;
+            Ok((format!("aufile,{}", file.display()), rate_hz, channels))
+        }
+    }
+}
+
+/// As baresip lists it: audio rate and channels, not those of the rtpmap.
+fn codec_name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Pcma => "PCMA/8000/1",
+        Codec::Pcmu => "PCMU/8000/1",
+        Codec::G722 => "G722/16000/1",
+        Codec::L16 => "L16/48000/1",
+        Codec::Opus => "opus/48000/2",
+    }
 }
 
 fn dump_file(dir: &Path, ending: &str) -> anyhow::Result<PathBuf> {
@@ -242,19 +345,6 @@ fn dump_file(dir: &Path, ending: &str) -> anyhow::Result<PathBuf> {
         .collect();
     dumps.sort();
     dumps.pop().context("there is no dump of decoded audio")
-}
-
-/// Reads 16-bit PCM of any channel count as mono; the header's sizes are not trusted, a killed writer leaves them 0.
-fn read_wav(path: &Path) -> anyhow::Result<(Vec<i16>, u32)> {
-    let bytes = std::fs::read(path)?;
-    ensure!(bytes.len() > 44 && &bytes[..4] == b"RIFF", "{} is no WAV file", path.display());
-    let channels = usize::from(u16::from_le_bytes([bytes[22], bytes[23]])).max(1);
-    let rate_hz = u32::from_le_bytes([bytes[24], bytes[25], bytes[26], bytes[27]]);
-    let values: Vec<i16> =
-        bytes[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
-    let mean = |frame: &[i16]| frame.iter().map(|value| i32::from(*value)).sum::<i32>() / frame.len() as i32;
-    let mono = values.chunks_exact(channels).map(|frame| i16::try_from(mean(frame)).unwrap_or_default());
-    Ok((mono.collect(), rate_hz))
 }
 
 /// The two numbers after a label of the statistics that baresip prints at the end of a call.

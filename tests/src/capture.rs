@@ -32,16 +32,20 @@ const TICKS_PER_MS: u64 = 48;
 const LONGEST_TICKS: u32 = 120 * 48;
 
 /// One RTP packet that passed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Passed {
     pub at: Instant,
     pub source: SocketAddr,
     pub destination: SocketAddr,
+    pub marker: bool,
+    pub payload_type: u8,
     pub ssrc: u32,
     pub sequence: u16,
     pub timestamp: u32,
     /// The UDP payload: header and whatever follows it.
     pub bytes: usize,
+    /// What follows the header, encrypted or not; nothing when the packet is no RTP all the way.
+    pub payload: Arc<[u8]>,
 }
 
 /// A running capture of all interfaces; needs root.
@@ -91,7 +95,7 @@ impl Capture {
     /// The packets so far that `wanted` picks, in the order in which they passed.
     pub fn stream(&self, wanted: impl Fn(&Passed) -> bool) -> Stream {
         let passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
-        Stream(passed.iter().filter(|packet| wanted(packet)).copied().collect())
+        Stream(passed.iter().filter(|packet| wanted(packet)).cloned().collect())
     }
 
     /// Forgets what passed so far.
@@ -137,6 +141,29 @@ impl Stream {
         Ok(unique.len() as u64 * u64::from(usual) / TICKS_PER_MS)
     }
 
+    /// All packets, as they passed.
+    pub fn packets(&self) -> &[Passed] {
+        &self.0
+    }
+
+    /// What packets of a payload type carried, in the order of their sequence numbers, each once. The numbers may
+    /// wrap, and reordering stays within half of them.
+    pub fn payloads(&self, payload_type: u8) -> Vec<Arc<[u8]>> {
+        let mut picked = self.0.iter().filter(|packet| packet.payload_type == payload_type);
+        let mut ordered = BTreeMap::new();
+        let mut latest = match picked.clone().next() {
+            Some(first) => i64::from(first.sequence),
+            None => return Vec::new(),
+        };
+        picked.by_ref().for_each(|packet| {
+            let step = packet.sequence.wrapping_sub(latest as u16) as i16;
+            let number = latest + i64::from(step);
+            latest = latest.max(number);
+            ordered.entry(number).or_insert_with(|| Arc::clone(&packet.payload));
+        });
+        ordered.into_values().collect()
+    }
+
     /// Packets that passed at all.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -174,14 +201,18 @@ fn read(packet: &[u8], at: Instant) -> Option<Passed> {
     if payload.len() <= rtp::HEADER_BYTES || payload[0] >> 6 != 2 || rtp::is_rtcp(payload) {
         return None;
     }
+    let whole = rtp::Packet::read(payload).ok();
     Some(Passed {
         at,
         source: SocketAddr::new(IpAddr::V4(address(12)?), port(0)?),
         destination: SocketAddr::new(IpAddr::V4(address(16)?), port(2)?),
+        marker: payload[1] & 0x80 != 0,
+        payload_type: payload[1] & 0x7f,
         sequence: u16::from_be_bytes([payload[2], payload[3]]),
         timestamp: u32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]]),
         ssrc: u32::from_be_bytes([payload[8], payload[9], payload[10], payload[11]]),
         bytes: payload.len(),
+        payload: whole.map_or_else(|| Arc::from([]), |packet| packet.payload.into()),
     })
 }
 
@@ -198,10 +229,13 @@ mod tests {
             at: began + Duration::from_millis(u64::from(number) * 60),
             source: "192.0.2.1:1000".parse().unwrap(),
             destination: "192.0.2.2:1000".parse().unwrap(),
+            marker: false,
+            payload_type: 98,
             ssrc: 7,
             sequence: number,
             timestamp: u32::from(number) * 2880,
             bytes: 100,
+            payload: Arc::from([]),
         };
         let numbers = (0..50).filter(|number| *number != 20).chain([49]);
         let stream = Stream(numbers.map(packet).collect());
@@ -213,12 +247,33 @@ mod tests {
     }
 
     #[test]
+    fn payloads_come_in_the_order_of_their_numbers_and_once() {
+        let packet = |sequence: u16, payload_type| Passed {
+            at: now(),
+            source: "192.0.2.1:1000".parse().unwrap(),
+            destination: "192.0.2.2:1000".parse().unwrap(),
+            marker: false,
+            payload_type,
+            ssrc: 7,
+            sequence,
+            timestamp: 0,
+            bytes: 14,
+            payload: sequence.to_be_bytes().into(),
+        };
+        let numbers = [(65_534, 8), (0, 8), (65_535, 8), (1, 101), (0, 8), (2, 8)];
+        let stream = Stream(numbers.map(|(sequence, payload_type)| packet(sequence, payload_type)).to_vec());
+        let payloads: Vec<Vec<u8>> = stream.payloads(8).iter().map(|payload| payload.to_vec()).collect();
+        assert_eq!(payloads, [65_534_u16, 65_535, 0, 2].map(|number| number.to_be_bytes().to_vec()));
+    }
+
+    #[test]
     fn what_is_no_rtp_over_udp_is_passed_over() {
         let mut packet = vec![0x45, 0, 0, 41, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
         packet.extend([0x10, 0, 0x20, 0, 0, 21, 0, 0]);
         packet.extend([0x80, 107, 0, 5, 0, 0, 0, 9, 0, 0, 0, 7, 0xfc]);
         let seen = read(&packet, now()).unwrap();
         assert_eq!((seen.sequence, seen.timestamp, seen.ssrc, seen.bytes), (5, 9, 7, 13));
+        assert_eq!((seen.marker, seen.payload_type, &*seen.payload), (false, 107, &[0xfc][..]));
         assert_eq!((seen.source.to_string(), seen.destination.port()), ("192.0.2.1:4096".to_owned(), 0x2000));
         for (at, value) in [(9, 6), (0, 0x65), (28, 0x16), (29, 200), (25, 60)] {
             let mut wrong = packet.clone();

@@ -264,6 +264,7 @@ async fn log_in(stage: &Stage, namespace: &Namespace) -> anyhow::Result<Independ
         password: None,
         tone_hz: TONES.telegram_hz,
         wanted_hz: TONES.pbx_hz,
+        plays: None,
     };
     let mut user = IndependentUser::start(namespace, &options).await?;
     let code = stage.world().pending_login_code(ANNA).context("a login code was sent")?;
@@ -273,7 +274,7 @@ async fn log_in(stage: &Stage, namespace: &Namespace) -> anyhow::Result<Independ
 
 fn phone(sip_port: u16) -> baresip::Options {
     baresip::Options {
-        tone_hz: TONES.pbx_hz,
+        plays: baresip::Plays::Tone(TONES.pbx_hz),
         answers: false,
         sip_port: Some(sip_port),
         ..baresip::Options::default()

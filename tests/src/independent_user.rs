@@ -11,7 +11,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::ffmpeg::RATE_HZ;
 use crate::netns::Namespace;
+use crate::pcm::Pcm;
 
 /// Who the user is and what they play and expect to hear.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +29,9 @@ pub struct Options {
     pub password: Option<String>,
     pub tone_hz: u32,
     pub wanted_hz: u32,
+    /// Played instead of the tone: a file of raw samples, see [`Pcm::bytes`], in 48 kHz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plays: Option<PathBuf>,
 }
 
 /// The running user.
@@ -142,6 +147,17 @@ impl IndependentUser {
             span_ms: heard["span_ms"].as_u64().context("heard has a span")?,
             received_ms: heard["received_ms"].as_u64().context("heard has a length")?,
         })
+    }
+
+    /// All that was heard in the latest call.
+    ///
+    /// # Errors
+    /// When the program is gone.
+    pub async fn recording(&mut self) -> anyhow::Result<Pcm> {
+        let file = tempfile::NamedTempFile::new()?;
+        self.command(json!({ "do": "record", "path": file.path() })).await?;
+        self.wait_for("recorded", Duration::from_secs(20)).await?;
+        Ok(Pcm::from_bytes(&std::fs::read(file.path())?, RATE_HZ))
     }
 
     /// Makes the user vanish without a word.

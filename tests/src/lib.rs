@@ -6,7 +6,9 @@
 pub mod baresip;
 pub mod capture;
 pub mod clock;
+pub mod codec;
 pub mod control;
+pub mod ffmpeg;
 pub mod gateway;
 pub mod heard;
 pub mod independent;
@@ -15,6 +17,7 @@ pub mod light_user;
 pub mod measure;
 pub mod netns;
 pub mod pbx;
+pub mod pcm;
 pub mod player;
 pub mod ports;
 pub mod raw_sip;

@@ -28,6 +28,15 @@ pub fn free_pair() -> anyhow::Result<u16> {
     (0..256).find_map(|_| candidate(2)).context("no two free ports in a row on loopback")
 }
 
+/// An even port that is free together with the next one, for RTP and RTCP (RFC 3550 section 11).
+///
+/// # Errors
+/// When none can be found.
+pub fn free_media() -> anyhow::Result<u16> {
+    let three = (0..256).find_map(|_| candidate(3)).context("no three free ports in a row on loopback")?;
+    Ok(three.next_multiple_of(2))
+}
+
 /// The next port of a walk through the range, if it and its followers are free.
 fn candidate(in_a_row: u16) -> Option<u16> {
     static TAKEN: AtomicU32 = AtomicU32::new(0);

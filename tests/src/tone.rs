@@ -117,14 +117,19 @@ impl Meter {
 /// Share of the energy of 48 kHz samples within 5 Hz of a tone, from the first to the last sound; 0 if they sound for
 /// less than 0.5 s.
 pub fn share(samples: &[i16], hz: u32) -> f64 {
+    share_of(samples, RATE_HZ as u32, &[hz])
+}
+
+/// The same for samples of any rate and for tones that sound at once.
+pub fn share_of(samples: &[i16], rate_hz: u32, hertz: &[u32]) -> f64 {
     let sounds = |chunk: &[i16]| {
         chunk.iter().map(|sample| f64::from(*sample).abs()).sum::<f64>() / chunk.len() as f64 > SILENCE
     };
-    let chunk = RATE_HZ / 100;
+    let chunk = rate_hz as usize / 100;
     let Some(first) = samples.chunks(chunk).position(sounds) else { return 0.0 };
     let last = samples.chunks(chunk).rposition(sounds).unwrap_or(first);
     let heard = &samples[first * chunk..((last + 1) * chunk).min(samples.len())];
-    if heard.len() < RATE_HZ / 2 {
+    if heard.len() < rate_hz as usize / 2 {
         return 0.0;
     }
     let len = heard.len() as f64;
@@ -138,12 +143,12 @@ pub fn share(samples: &[i16], hz: u32) -> f64 {
         .collect();
     FftPlanner::new().plan_fft_forward(spectrum.len()).process(&mut spectrum);
     let positive = spectrum.len() / 2;
-    let bin_hz = RATE_HZ as f64 / len;
+    let bin_hz = f64::from(rate_hz) / len;
     let (mut near, mut all) = (0.0, 0.0);
     for (at, value) in spectrum[..positive].iter().enumerate() {
         let energy = value.norm_sqr();
         all += energy;
-        if (at as f64 * bin_hz - f64::from(hz)).abs() <= NEAR_HZ {
+        if hertz.iter().any(|hz| (at as f64 * bin_hz - f64::from(*hz)).abs() <= NEAR_HZ) {
             near += energy;
         }
     }

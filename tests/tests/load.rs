@@ -286,6 +286,7 @@ async fn log_in(stage: &Stage, namespace: &Namespace, phone: &str) -> anyhow::Re
         password: None,
         tone_hz: 880,
         wanted_hz: 880,
+        plays: None,
     };
     let mut user = IndependentUser::start(namespace, &options).await?;
     let code = stage.world().pending_login_code(phone).context("a login code was sent")?;
