@@ -13,11 +13,16 @@ PACKAGES := \
 	libopus-dev \
 	sip-tester \
 	baresip-core \
+	linphone-cli \
+	ffmpeg \
+	multimon-ng \
 	iproute2 \
-	python3-venv
+	python3-venv \
+	python3-dev
 # build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus at the far ends of tests;
-# sip-tester (SIPp), baresip-core: independent phones; iproute2: a network of their own for tests;
-# python3-venv: Telethon and ntgcalls, independent Telegram users.
+# sip-tester (SIPp), baresip-core, linphone-cli: independent phones; ffmpeg: codecs by others, to judge ours;
+# multimon-ng: hears keys among the sound; iproute2: a network of their own for tests;
+# python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built.
 
 VENV := target/venv
 REQUIREMENTS := tests/requirements.txt

@@ -15,6 +15,7 @@ pub mod independent;
 pub mod independent_user;
 pub mod keypad;
 pub mod light_user;
+pub mod linphone;
 pub mod listening;
 pub mod measure;
 pub mod netns;
