@@ -24,6 +24,7 @@ pub mod pcap;
 pub mod pcm;
 pub mod player;
 pub mod ports;
+pub mod raw_control;
 pub mod raw_sip;
 pub mod score;
 pub mod sipp;
