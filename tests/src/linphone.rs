@@ -32,6 +32,8 @@ pub struct Linphone {
     dir: TempDir,
     /// Where it listens for SIP.
     pub sip: SocketAddr,
+    /// The port of its sound, on whichever address.
+    pub media_port: u16,
 }
 
 /// What the phone is like.
@@ -57,7 +59,8 @@ impl Linphone {
         fs::create_dir_all(dir.path().join(".local/share/linphone"))?;
         let sip_port = options.sip_port.map_or_else(ports::free, Ok)?;
         let (config, plays) = (dir.path().join("linphonerc"), dir.path().join("plays.wav"));
-        fs::write(&config, configuration(sip_port, ports::free_media()?))?;
+        let media_port = ports::free_media()?;
+        fs::write(&config, configuration(sip_port, media_port))?;
         let rate_hz = options.codec.audio_rate_hz();
         let sound = ffmpeg::resampled(&options.plays, rate_hz)?;
         sound.then(&Pcm::silence(SILENCE_MS, rate_hz)).write(&plays, 1)?;
@@ -70,8 +73,8 @@ impl Linphone {
         let mut child = command.spawn().context("linphonec, from the Debian package linphone-cli")?;
         let commands = child.stdin.take().context("its input is a pipe")?;
         let said = BufReader::new(child.stdout.take().context("its output is a pipe")?).lines();
-        let mut phone =
-            Self { child, commands, said, dir, sip: SocketAddr::from(([127, 0, 0, 1], sip_port)) };
+        let sip = SocketAddr::from(([127, 0, 0, 1], sip_port));
+        let mut phone = Self { child, commands, said, dir, sip, media_port };
         phone.choose(options.codec).await?;
         phone.command("soundcard use files").await?;
         phone.says("Using wav files", LIMIT).await?;

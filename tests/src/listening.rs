@@ -46,10 +46,22 @@ impl Yardstick {
     /// When ffmpeg, libopus or Python fail.
     pub fn of(codecs: &[Codec], tone_hz: u32, opus_bits_per_s: i32) -> anyhow::Result<Self> {
         // An encoder that heard a tone a moment ago encodes speech otherwise.
-        let material = material(tone_hz, GAP_MS)?;
-        let alone = codecs
-            .iter()
-            .try_fold(material, |sound, codec| ffmpeg::through(*codec, &sound, opus_bits_per_s))?;
+        Self::behind(material(tone_hz, GAP_MS)?, codecs, codecs, tone_hz, opus_bits_per_s)
+    }
+
+    /// The same for material that passed some of the codecs elsewhere, and that `left` are left to.
+    ///
+    /// # Errors
+    /// As [`Yardstick::of`].
+    pub fn behind(
+        sound: Pcm,
+        left: &[Codec],
+        codecs: &[Codec],
+        tone_hz: u32,
+        opus_bits_per_s: i32,
+    ) -> anyhow::Result<Self> {
+        let alone =
+            left.iter().try_fold(sound, |sound, codec| ffmpeg::through(*codec, &sound, opus_bits_per_s))?;
         let narrow = codecs.iter().any(|codec| codec.is_narrowband());
         let band = if narrow { Band::Narrow } else { Band::Wide };
         let mos = judge(&alone, Self { tone_hz, band, mos: 0.0 })?.mos;
