@@ -13,6 +13,7 @@ use tgtrunk_tests::listening::{Judgement, LEAST_SCORE, Yardstick, judge, materia
 use tgtrunk_tests::pcm::Pcm;
 use tgtrunk_tests::sipp_phone::{self, Does, EVENT_TYPE, Info, SippPhone, spoken};
 use tgtrunk_tests::{ffmpeg, keypad, telephone_event};
+use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -25,8 +26,12 @@ const CALLEE_HZ: u32 = 880;
 const OPUS_BITS: i32 = 32_000;
 const RATE_HZ: u32 = ffmpeg::RATE_HZ;
 
+/// Phones that play all at once would starve each other, so one test plays at a time.
+static STAGE: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread")]
 async fn baresip_hears_baresip_in_every_codec() {
+    let _alone = STAGE.lock().await;
     let calls = Codec::ALL.map(|codec| {
         tokio::spawn(async move {
             let callee = baresip(codec, Plays::Sound(material(CALLEE_HZ, LEAD_MS).unwrap())).await;
@@ -50,6 +55,7 @@ async fn baresip_hears_baresip_in_every_codec() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn linphone_and_baresip_hear_each_other_in_every_codec_of_both() {
+    let _alone = STAGE.lock().await;
     let calls = linphone::CODECS.map(|codec| {
         tokio::spawn(async move {
             let plays = material(CALLEE_HZ, LEAD_MS).unwrap();
@@ -74,6 +80,7 @@ async fn linphone_and_baresip_hear_each_other_in_every_codec_of_both() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_sipp_plays_and_gets_is_what_baresip_hears_and_plays() {
+    let _alone = STAGE.lock().await;
     let calls = Codec::ALL.map(|codec| {
         tokio::spawn(async move {
             let mut callee = baresip(codec, Plays::Sound(material(CALLEE_HZ, LEAD_MS).unwrap())).await;
@@ -101,6 +108,7 @@ async fn what_sipp_plays_and_gets_is_what_baresip_hears_and_plays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_of_rfc_4733_are_read_alike_by_sipp_and_baresip() {
+    let _alone = STAGE.lock().await;
     // What baresip takes and gives at any codec is the clock of G.711.
     let codec = Codec::Pcma;
     let digits = "0123456789*#ABCD5500";
@@ -142,6 +150,7 @@ async fn keys_of_rfc_4733_are_read_alike_by_sipp_and_baresip() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keys_that_sipp_brings_along_are_read_from_the_wire() {
+    let _alone = STAGE.lock().await;
     let codec = Codec::Pcma;
     let mut callee = baresip(codec, Plays::Tone(CALLEE_HZ)).await;
     // In the order in which they were recorded. Their numbers leap, at which baresip takes nothing more.
@@ -163,6 +172,7 @@ async fn the_keys_that_sipp_brings_along_are_read_from_the_wire() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn info_is_read_alike_by_sipp_and_baresip() {
+    let _alone = STAGE.lock().await;
     let relayed: Vec<Info> = "0123456789*#ABCD".chars().map(|digit| Info::relay(digit, 160, 200)).collect();
     let mut callee = baresip(Codec::Pcma, Plays::Tone(CALLEE_HZ)).await;
     let caller =
@@ -176,6 +186,7 @@ async fn info_is_read_alike_by_sipp_and_baresip() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tones_that_baresip_plays_are_heard_as_keys_behind_every_codec() {
+    let _alone = STAGE.lock().await;
     let digits = "0123456789*#ABCD5500";
     let calls = Codec::ALL.map(|codec| {
         tokio::spawn(async move {
