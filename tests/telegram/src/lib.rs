@@ -8,8 +8,10 @@
 //!
 //! It knows nothing of the gateway that is tested with it.
 
+pub mod bad_path;
 pub mod control;
 pub mod link;
+pub mod reflector;
 pub mod seed;
 mod test_telegram;
 pub mod venv;

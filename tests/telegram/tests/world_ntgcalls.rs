@@ -6,17 +6,32 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 use tgtrunk_test_telegram::venv;
 use tokio::process::Command;
 
+/// Of the namespace.
+const ADDRESS: &str = "10.97.9.1";
 /// Longest the calls may take.
 const LIMIT: Duration = Duration::from_secs(180);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ntgcalls_hears_itself_through_calls_set_up_here() {
+    let calls = ["13.0.0", "9.0.0"];
+    run(&calls).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ntgcalls_hears_itself_through_the_reflectors_that_calls_are_told_of() {
+    let calls = ["reflector:udp:13.0.0", "reflector:tcp:13.0.0", "reflector:both:9.0.0"];
+    run(&calls).await;
+}
+
+/// Makes these calls in a namespace of their own.
+async fn run(calls: &[&str]) {
     let namespace = Namespace::new();
     let dir = tempfile::tempdir().unwrap();
     let mut telegram = namespace
@@ -31,16 +46,17 @@ async fn ntgcalls_hears_itself_through_calls_set_up_here() {
     let run = namespace
         .command(python.to_str().unwrap())
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/world_media.py"))
-        .args(["13.0.0", "9.0.0"])
+        .args(calls)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("TELEGRAM_ADDRESS", place["dcs"]["2"].as_str().unwrap())
         .env("TELEGRAM_KEY", place["public_key"].as_str().unwrap())
+        .env("RELAY_ADDRESS", ADDRESS)
         .env("CONTROL", place["control"].as_str().unwrap())
         .output();
     let output = tokio::time::timeout(LIMIT, run).await.expect("the calls end in time").unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{out}\n{err}");
-    assert_eq!(out.lines().filter(|line| line.starts_with("ok ")).count(), 2, "{out}\n{err}");
+    assert!(output.status.success(), "{}: {out}\n{err}", output.status);
+    assert_eq!(out.lines().filter(|line| line.starts_with("ok ")).count(), calls.len(), "{out}\n{err}");
     telegram.kill().await.unwrap();
 }
 
@@ -63,12 +79,13 @@ struct Namespace {
 
 impl Namespace {
     fn new() -> Self {
-        let name = format!("tgtrunk{}", std::process::id());
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("tgtrunk{}n{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         assert!(ip(&["netns", "add", &name]), "this test must be root to make a network namespace");
         let made = Self { name };
         let n = &made.name;
         let there = ip(&["-n", n, "link", "add", "v0", "type", "veth", "peer", "name", "v1"])
-            && ip(&["-n", n, "address", "add", "10.97.9.1/24", "dev", "v0"])
+            && ip(&["-n", n, "address", "add", &format!("{ADDRESS}/24"), "dev", "v0"])
             && ["lo", "v0", "v1"].iter().all(|link| ip(&["-n", n, "link", "set", link, "up"]));
         assert!(there, "interfaces of the namespace {n}");
         made

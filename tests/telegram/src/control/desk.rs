@@ -1,7 +1,7 @@
 //! What the endpoints share, and the table of them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::State;
 use axum::routing::{delete, get, post};
@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use super::refusal::Refusal;
-use super::{calls, faults, guide, sessions, users};
+use super::{calls, faults, guide, reflectors, sessions, users};
 use crate::TestTelegram;
+use crate::reflector::Reflector;
 use crate::seed::FILE_NAME;
 use crate::world::{Puppet, Settings, World};
 
@@ -19,6 +20,7 @@ use crate::world::{Puppet, Settings, World};
 pub struct Desk {
     telegram: TestTelegram,
     puppets: Mutex<BTreeMap<i64, Arc<Puppet>>>,
+    reflectors: Mutex<BTreeMap<i64, Reflector>>,
 }
 
 /// A desk as the endpoints hold it.
@@ -27,7 +29,7 @@ pub(crate) type Shared = State<Arc<Desk>>;
 impl Desk {
     /// A desk without puppets.
     pub fn new(telegram: TestTelegram) -> Arc<Self> {
-        Arc::new(Self { telegram, puppets: Mutex::default() })
+        Arc::new(Self { telegram, puppets: Mutex::default(), reflectors: Mutex::default() })
     }
 
     /// The test Telegram.
@@ -42,6 +44,10 @@ impl Desk {
 
     pub(crate) fn world(&self) -> &World {
         self.telegram.world()
+    }
+
+    pub(crate) fn reflectors(&self) -> MutexGuard<'_, BTreeMap<i64, Reflector>> {
+        self.reflectors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The puppet of a user, made on first use.
@@ -88,6 +94,9 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/users/{user}/calls/{call}/accept", post(calls::accept))
         .route("/users/{user}/calls/{call}/discard", post(calls::discard))
         .route("/users/{user}/calls/{call}/signal", post(calls::signal))
+        .route("/reflectors", get(reflectors::list).post(reflectors::start))
+        .route("/reflectors/{reflector}", delete(reflectors::stop))
+        .route("/reflectors/{reflector}/treatment", post(reflectors::treat))
         .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/faults/{fault}", delete(faults::remove))
         .route("/journal", get(faults::journal).delete(faults::clear_journal))

@@ -49,15 +49,28 @@ how the world behaves
   GET    /settings
   POST   /settings                               any part of it, e.g. {"call_updates": "short" | "updates" | "sequenced",
                                                   "calls": {"p2p_allowed": false, "versions": "best" | "all"}}
+                                                 "connections" of calls are a list of
+                                                 {"kind": "reflector", "id": 1, "ip", "ipv6", "port", "tcp": false, "peer_tag": hex}
+                                                 (each call its own tag without peer_tag; each side another), and
+                                                 {"kind": "webrtc", "id": 2, "ip", "ipv6", "port", "turn": true, "stun": true,
+                                                  "username", "password"}; "custom_parameters" is text
+  GET    /reflectors                             relays started here: address, what they did, what became of each side's packets
+  POST   /reflectors                             {"address": "127.0.0.1:0", "seed": 1}: start one, UDP and TCP; its answer has
+                                                 "connections", ready for the settings of calls
+  POST   /reflectors/ID/treatment                {"from": "caller" | "callee" (both without it), "loss": 0.1, "duplicates",
+                                                  "reorder", "delay_ms", "jitter_ms", "cut": true}: the packets of a side
+  DELETE /reflectors/ID                          stop it
   POST   /timers                                 {"scale": 0.1}: ten times faster
 
 faults; the first rule that matches acts
   GET    /faults
-  POST   /faults                                 {"match": {"user", "auth_key_id", "method", "nth", "times"}, "action": {"do": ...}}
+  POST   /faults                                 {"match": {"user", "auth_key_id", "method", "nth", "times",
+                                                  "share": 0.2, "seed": 1}, "action": {"do": ...}}
          on requests                             error (code, message), delay (ms), silence, lose_answer, close, reset,
                                                  black_hole, transport_error (code), bad_msg (code), bad_server_salt
          on pushes (method: updatePhoneCall,     drop_push, duplicate_push, reorder_push, delay_push (ms)
-           phoneCallAccepted, ...)
+           phoneCallAccepted,
+           updatePhoneCallSignalingData, ...)
   DELETE /faults, /faults/ID
 
 what arrived

@@ -6,6 +6,7 @@ mod calls;
 mod desk;
 mod faults;
 mod guide;
+mod reflectors;
 mod refusal;
 mod sessions;
 mod users;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use grammers_tl_types as tl;
+use sha2::{Digest as _, Sha256};
 
 use super::call::{Call, CallInfo, Ending, Role, Stage};
 use super::clock::{Due, unix_now};
@@ -12,6 +13,7 @@ use super::outbox::Parcel;
 use super::privacy::PrivacyKind;
 use super::settings::{BusyHold, CallSettings, Connection};
 use super::state::State;
+use crate::reflector::Side;
 
 /// `call_receive_timeout_ms` of `help.getConfig`, before scaling.
 pub(crate) const RECEIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -160,7 +162,12 @@ impl State {
             g_a_or_b: other_half.clone(),
             key_fingerprint: call.key_fingerprint,
             protocol: call.protocol.clone().into(),
-            connections: call.settings.connections.iter().map(connection).collect(),
+            connections: call
+                .settings
+                .connections
+                .iter()
+                .map(|server| connection(call, role, server))
+                .collect(),
             start_date: call.start_date,
             custom_parameters: call
                 .settings
@@ -267,20 +274,74 @@ pub(crate) fn answer(updates: Vec<tl::enums::Update>, users: Vec<tl::enums::User
     tl::types::Updates { updates, users, chats: Vec::new(), date: unix_now(), seq: 0 }.into()
 }
 
-fn connection(connection: &Connection) -> tl::enums::PhoneConnection {
-    match connection.clone() {
+fn connection(call: &Call, role: Role, server: &Connection) -> tl::enums::PhoneConnection {
+    match server.clone() {
         Connection::Webrtc { id, ip, ipv6, port, turn, stun, username, password } => {
             let port = i32::from(port);
             tl::types::PhoneConnectionWebrtc { turn, stun, id, ip, ipv6, port, username, password }.into()
         }
-        Connection::Reflector { id, ip, ipv6, port, tcp, peer_tag } => tl::types::PhoneConnection {
-            tcp,
-            id,
-            ip,
-            ipv6,
-            port: i32::from(port),
-            peer_tag: hex::decode(peer_tag).unwrap_or_default(),
+        Connection::Reflector { id, ip, ipv6, port, tcp, peer_tag } => {
+            let side = match role {
+                Role::Admin => Side::Caller,
+                Role::Participant => Side::Callee,
+            };
+            let given = hex::decode(&peer_tag).ok().and_then(|tag| tag.try_into().ok());
+            let peer_tag = side.mark(given.unwrap_or_else(|| peer_tag_of(call, id))).to_vec();
+            tl::types::PhoneConnection { tcp, id, ip, ipv6, port: i32::from(port), peer_tag }.into()
         }
-        .into(),
+    }
+}
+
+/// The same for both sides, and nobody else can know it.
+fn peer_tag_of(call: &Call, server: i64) -> [u8; 16] {
+    let secrets = [call.id, call.admin.access_hash, call.participant.access_hash, server];
+    let hash = Sha256::digest(secrets.map(i64::to_le_bytes).concat());
+    std::array::from_fn(|at| hash[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::call::Side as Party;
+    use super::super::settings::CallSettings;
+    use super::*;
+
+    fn call(access_hash: i64) -> Call {
+        let party = |user| Party { user, key: None, access_hash: access_hash + user };
+        let protocol = tl::types::PhoneCallProtocol {
+            udp_p2p: true,
+            udp_reflector: true,
+            min_layer: 92,
+            max_layer: 92,
+            library_versions: Vec::new(),
+        };
+        Call::new(7, party(1), party(2), false, vec![0; 32], protocol, CallSettings::default())
+    }
+
+    fn tag(call: &Call, role: Role, id: i64, peer_tag: &str) -> Vec<u8> {
+        let server = Connection::Reflector {
+            id,
+            ip: "192.0.2.1".to_owned(),
+            ipv6: String::new(),
+            port: 599,
+            tcp: false,
+            peer_tag: peer_tag.to_owned(),
+        };
+        match connection(call, role, &server) {
+            tl::enums::PhoneConnection::Connection(connection) => connection.peer_tag,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_two_sides_get_peer_tags_that_differ_in_one_byte_and_other_calls_get_others() {
+        let this = call(1000);
+        let (admin, participant) = (tag(&this, Role::Admin, 1, ""), tag(&this, Role::Participant, 1, ""));
+        let differing: Vec<usize> = (0..16).filter(|at| admin[*at] != participant[*at]).collect();
+        assert_eq!(differing, [11]);
+        assert_ne!(admin, tag(&this, Role::Admin, 2, ""));
+        assert_ne!(admin, tag(&call(1001), Role::Admin, 1, ""));
+        let given = "000102030405060708090a0b0c0d0e0f";
+        assert_eq!(hex::encode(tag(&this, Role::Admin, 1, given)), "000102030405060708090a0a0c0d0e0f");
+        assert_eq!(hex::encode(tag(&this, Role::Participant, 1, given)), given);
     }
 }

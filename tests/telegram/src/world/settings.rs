@@ -72,7 +72,7 @@ pub enum Connection {
         #[serde(default)]
         password: String,
     },
-    /// `phoneConnection`: a reflector. The peer tag's last byte is not changed per side.
+    /// `phoneConnection`: a reflector.
     Reflector {
         /// Number of the server.
         id: i64,
@@ -86,7 +86,9 @@ pub enum Connection {
         /// Speaks TCP.
         #[serde(default)]
         tcp: bool,
-        /// 16 bytes as hex.
+        /// 16 bytes as hex; each call gets its own when it is empty. The two sides get tags that differ in one bit of
+        /// the twelfth byte, see [`Side::mark`](crate::reflector::Side::mark).
+        #[serde(default)]
         peer_tag: String,
     },
 }
