@@ -1,14 +1,16 @@
 //! Faults a test asks for: rules that match requests or pushes and say what becomes of them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use grammers_tl_types as tl;
 use serde::{Deserialize, Serialize};
 
+use crate::bad_path::Dice;
 use crate::link::Answer;
 
 /// Which requests or pushes a rule is about; what is left out matches all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Match {
     /// The user logged in.
@@ -22,6 +24,10 @@ pub struct Match {
     pub nth: Option<u32>,
     /// For so many matches; for ever without it.
     pub times: Option<u32>,
+    /// For this share of the matches alone, from 0 to 1, picked by chance.
+    pub share: Option<f64>,
+    /// Which chance: the same matches again for the same seed.
+    pub seed: u64,
 }
 
 impl Match {
@@ -34,6 +40,13 @@ impl Match {
     #[must_use]
     pub fn user(mut self, user: i64) -> Self {
         self.user = Some(user);
+        self
+    }
+
+    /// A share of them by chance that comes again with its seed.
+    #[must_use]
+    pub fn share(mut self, share: f64, seed: u64) -> Self {
+        (self.share, self.seed) = (Some(share), seed);
         self
     }
 
@@ -115,7 +128,7 @@ impl Action {
 }
 
 /// A rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// What it is about.
@@ -126,7 +139,7 @@ pub struct Rule {
 }
 
 /// A rule in force, told to a test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RuleInfo {
     /// Number, to take it away by.
     pub id: u64,
@@ -165,12 +178,15 @@ pub(crate) enum PushFate {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     rules: Vec<RuleInfo>,
+    /// One for each rule.
+    dice: BTreeMap<u64, Dice>,
     last_id: u64,
 }
 
 impl Faults {
     pub(crate) fn add(&mut self, rule: Rule) -> u64 {
         self.last_id += 1;
+        self.dice.insert(self.last_id, Dice::new(rule.matches.seed));
         self.rules.push(RuleInfo { id: self.last_id, rule, matched: 0, acted: 0 });
         self.last_id
     }
@@ -178,11 +194,13 @@ impl Faults {
     pub(crate) fn remove(&mut self, id: u64) -> bool {
         let before = self.rules.len();
         self.rules.retain(|rule| rule.id != id);
+        self.dice.remove(&id);
         before != self.rules.len()
     }
 
     pub(crate) fn clear(&mut self) {
         self.rules.clear();
+        self.dice.clear();
     }
 
     pub(crate) fn list(&self) -> Vec<RuleInfo> {
@@ -242,7 +260,9 @@ impl Faults {
                 && matches.times.is_none_or(|times| info.acted < times);
             if fits {
                 info.matched += 1;
-                if info.matched >= matches.nth.unwrap_or(1) {
+                let dice = self.dice.get_mut(&info.id);
+                let falls = |share| dice.is_some_and(|dice| dice.falls(share));
+                if info.matched >= matches.nth.unwrap_or(1) && matches.share.is_none_or(falls) {
                     info.acted += 1;
                     return Some(info.rule.action.clone());
                 }
@@ -296,6 +316,23 @@ mod tests {
             tl::types::UpdatePhoneCall { phone_call: tl::types::PhoneCallEmpty { id: 1 }.into() }.into();
         assert_eq!(faults.fate_of_push(None, 9, &update), PushFate::Drop);
         assert_eq!(faults.fate_of_push(None, 9, &tl::enums::Update::LoginToken), PushFate::Send);
+    }
+
+    #[test]
+    fn a_rule_for_a_share_picks_the_same_ones_again_with_the_same_seed() {
+        let picked = |seed| {
+            let mut faults = Faults::default();
+            let matches = Match::method("phone.sendSignalingData").share(0.2, seed);
+            faults.add(Rule { matches, action: Action::Silence });
+            let acts = |faults: &mut Faults| {
+                matches!(faults.fate(Some(1), 9, "phone.sendSignalingData"), Fate::Instead(..))
+            };
+            (0..1000).map(|_| acts(&mut faults)).collect::<Vec<_>>()
+        };
+        let first = picked(1);
+        assert!((150..=250).contains(&first.iter().filter(|acts| **acts).count()));
+        assert_eq!(first, picked(1));
+        assert_ne!(first, picked(2));
     }
 
     #[test]
