@@ -1,10 +1,13 @@
 """The far end of one Telegram call on ntgcalls, with a key that both sides were given.
 
-Arguments: JSON object {"socket", "key" (hex), "is_caller", "version", "tone_hz", "tone_ms", "wanted_hz"}.
+Arguments: JSON object {"socket", "key" (hex), "is_caller", "version", "tone_hz", "tone_ms", "wanted_hz"} and optionally
+"p2p_allowed", "custom_parameters" (text) and "servers": {"id", "ip", "ipv6", "port"} with {"turn", "stun", "username",
+"password"} or {"tcp", "peer_tag" (hex)}.
 Signaling goes over the Unix stream socket: a length of four bytes, big-endian, then the packet.
-Commands:  {"do": "heard"} {"do": "mute"} {"do": "unmute"} {"do": "quit"}
-Events, one JSON object a line on standard output: started, state (name), heard (tone_share, received_ms, wanted_hz),
-source (device, state): what the other end said of its microphone and camera.
+Commands:  {"do": "heard"} {"do": "mute"} {"do": "unmute"} {"do": "forget"} (what was heard so far) {"do": "quit"}
+Events, one JSON object a line on standard output: started, state (name), heard (tone_share, received_ms, silence_ms: the
+longest of it between the first and the last sound), source (device, state): what the other end said of its microphone
+and camera.
 """
 import asyncio
 import json
@@ -14,7 +17,7 @@ import struct
 import sys
 
 import numpy as np
-from ntgcalls import AudioDescription, MediaDescription, MediaSource, NTgCalls, StreamMode
+from ntgcalls import AudioDescription, MediaDescription, MediaSource, NTgCalls, RTCServer, StreamMode
 
 RATE = 48000
 CHUNK = RATE // 100
@@ -43,18 +46,26 @@ def microphone(source, path=""):
         microphone=AudioDescription(source, RATE, 1, path, False), speaker=None, camera=None, screen=None)
 
 
+def server(one):
+    tag = one.get("peer_tag")
+    return RTCServer(
+        one["id"], one.get("ip", ""), one.get("ipv6", ""), one["port"], one.get("username"), one.get("password"),
+        one.get("turn", False), one.get("stun", False), one.get("tcp", False), bytes.fromhex(tag) if tag else None)
+
+
 def heard(frames):
-    """Milliseconds that sound, and the share of their energy within 5 Hz of the wanted tone."""
+    """The share of the energy within 5 Hz of the wanted tone, milliseconds that sound, and the longest silence between."""
     samples = np.frombuffer(b"".join(frames), dtype="<i2").astype(float)
     chunks = samples[:len(samples) // CHUNK * CHUNK].reshape(-1, CHUNK)
     sounding = np.flatnonzero(np.abs(chunks).mean(axis=1) > SILENCE)
+    silence = 10 * int((np.diff(sounding) - 1).max()) if len(sounding) > 1 else 0
     if len(sounding) < 50:
-        return 0.0, 10 * len(sounding)
+        return 0.0, 10 * len(sounding), silence
     part = samples[sounding[0] * CHUNK:(sounding[-1] + 1) * CHUNK]
     spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)))) ** 2
     frequency = np.fft.rfftfreq(len(part), 1 / RATE)
     near = spectrum[np.abs(frequency - options["wanted_hz"]) <= 5].sum()
-    return float(near / spectrum.sum()), 10 * len(sounding)
+    return float(near / spectrum.sum()), 10 * len(sounding), silence
 
 
 async def lines():
@@ -86,7 +97,9 @@ async def main():
     await engine.skip_exchange(PEER, bytes.fromhex(options["key"]), options["is_caller"])
     await engine.set_stream_sources(PEER, StreamMode.CAPTURE, microphone(MediaSource.FILE, tone_file()))
     await engine.set_stream_sources(PEER, StreamMode.PLAYBACK, microphone(MediaSource.EXTERNAL))
-    await engine.connect_p2p(PEER, [], [options["version"]], True, None)
+    await engine.connect_p2p(
+        PEER, [server(one) for one in options.get("servers", [])], [options["version"]],
+        options.get("p2p_allowed", True), options.get("custom_parameters"))
     say("started")
 
     async def receive():
@@ -100,8 +113,10 @@ async def main():
     receiving = asyncio.create_task(receive())
     async for command in lines():
         if command["do"] == "heard":
-            share, received_ms = heard(list(frames))
-            say("heard", tone_share=share, received_ms=received_ms)
+            share, received_ms, silence_ms = heard(list(frames))
+            say("heard", tone_share=share, received_ms=received_ms, silence_ms=silence_ms)
+        elif command["do"] == "forget":
+            frames.clear()
         elif command["do"] == "mute":
             await engine.mute(PEER)
         elif command["do"] == "unmute":
@@ -109,7 +124,9 @@ async def main():
         elif command["do"] == "quit":
             break
     receiving.cancel()
-    await engine.stop(PEER)
+    # ntgcalls 3.0.5 crashes when a call over a TCP reflector ends.
+    if not any(one.get("tcp") for one in options.get("servers", [])):
+        await engine.stop(PEER)
     # The engine's teardown at interpreter exit is not dependable.
     sys.stdout.flush()
     os._exit(0)

@@ -59,7 +59,8 @@ class User:
     def __init__(self, client):
         self.client = client
         self.loop = asyncio.get_running_loop()
-        self.engine = NTgCalls()
+        self.left = []              # engines whose call could not be ended
+        self.by_tcp = False         # the call has a reflector over TCP
         self.peer = None            # key of the call inside the engine
         self.call = None            # InputPhoneCall
         self.requested = None       # phoneCallRequested waiting for an answer
@@ -70,9 +71,18 @@ class User:
         self.media_up = None
         self.tone = options.get("plays") or tone_file(options.get("tone_hz", 440))
         self.versions = NTgCalls.get_protocol().library_versions
-        self.engine.on_signaling_data(lambda uid, data: asyncio.run_coroutine_threadsafe(self.send_signaling(bytes(data)), self.loop))
-        self.engine.on_connection_change(lambda uid, info: self.loop.call_soon_threadsafe(self.media, info.state))
-        self.engine.on_frames(self.on_frames)
+        self.new_engine()
+
+    def new_engine(self):
+        engine = self.engine = NTgCalls()
+
+        def of_this(act):
+            """An engine that was left goes on by itself, and nobody listens."""
+            return lambda *facts: act(*facts) if self.engine is engine else None
+
+        engine.on_signaling_data(of_this(lambda uid, data: asyncio.run_coroutine_threadsafe(self.send_signaling(bytes(data)), self.loop)))
+        engine.on_connection_change(of_this(lambda uid, info: self.loop.call_soon_threadsafe(self.media, info.state)))
+        engine.on_frames(of_this(self.on_frames))
 
     def on_frames(self, uid, mode, device, frames):
         if mode == StreamMode.PLAYBACK:
@@ -158,6 +168,7 @@ class User:
             await self.stop()
 
     async def start(self, call):
+        self.by_tcp = any(isinstance(entry, types.PhoneConnection) and entry.tcp for entry in call.connections)
         servers = []
         for entry in call.connections:
             if isinstance(entry, types.PhoneConnectionWebrtc):
@@ -185,7 +196,12 @@ class User:
         await self.stop()
 
     async def stop(self):
-        if self.peer is not None:
+        if self.peer is not None and self.by_tcp:
+            # ntgcalls 3.0.5 crashes when such a call ends.
+            self.left.append(self.engine)
+            self.new_engine()
+            self.peer, self.by_tcp = None, False
+        elif self.peer is not None:
             try:
                 await self.engine.stop(self.peer)
             except Exception as error:
