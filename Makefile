@@ -16,12 +16,13 @@ PACKAGES := \
 	linphone-cli \
 	ffmpeg \
 	multimon-ng \
+	coturn \
 	iproute2 \
 	python3-venv \
 	python3-dev
 # build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus at the far ends of tests;
 # sip-tester (SIPp), baresip-core, linphone-cli: independent phones; ffmpeg: codecs by others, to judge ours;
-# multimon-ng: hears keys among the sound; iproute2: a network of their own for tests;
+# multimon-ng: hears keys among the sound; coturn: an independent TURN server; iproute2: networks for tests;
 # python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built.
 
 VENV := target/venv

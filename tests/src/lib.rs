@@ -3,11 +3,14 @@
 //! A [`stage`] starts a whole world (test Telegram, state directory, gateway process); [`light_user`] and [`pbx`] are the
 //! built-in far ends, [`independent_user`] and [`baresip`] the foreign ones. Nobody imports this crate.
 
+pub mod bad_network;
 pub mod baresip;
 pub mod capture;
+pub mod checksum;
 pub mod clock;
 pub mod codec;
 pub mod control;
+pub mod coturn;
 pub mod ffmpeg;
 pub mod gateway;
 pub mod heard;
