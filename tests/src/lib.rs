@@ -36,6 +36,7 @@ pub mod sipp_phone;
 pub mod stage;
 pub mod stories;
 pub mod telephone_event;
+pub mod tgcall_end;
 pub mod tone;
 pub mod wire_pbx;
 pub mod wire_stage;
