@@ -1,0 +1,102 @@
+//! What becomes of calls when the network under them is bad, or not there at all for a while.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use tgcall::{Event, Version};
+use tgtrunk_test_telegram::bad_path::Treatment;
+use tgtrunk_tests::bad_network::{BadNetwork, Way};
+use tgtrunk_tests::checksum;
+use tgtrunk_tests::ntgcalls::Ntgcalls;
+use tgtrunk_tests::tgcall_end::{Options, TgcallEnd};
+
+/// How soon sound is back once there is a way again.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
+/// Longer than any of these calls.
+const TONE_MS: u64 = 90_000;
+
+/// A direct call that has been up for two seconds, over a cable that can be cut.
+async fn call(version: Version, is_caller: bool) -> (BadNetwork, TgcallEnd) {
+    let network = BadNetwork::new(3).unwrap();
+    network.concern(|flow| flow.protocol == checksum::UDP);
+    let ours = IpAddr::V4(network.namespace().host_address());
+    let options = Options { tone_ms: TONE_MS, ..Options::direct(version, is_caller, ours) };
+    let peer = Ntgcalls::start(Some(network.namespace()), &options.peer()).await.unwrap();
+    let mut end = TgcallEnd::start(options, peer).await.unwrap();
+    end.go_on(Duration::from_secs(20), |end| end.came.len() > 50).await.unwrap();
+    assert!(end.came.len() > 50, "{:?}", end.events);
+    end.go_on(Duration::from_secs(2), |_| false).await.unwrap();
+    (network, end)
+}
+
+fn failed(event: &Event) -> bool {
+    matches!(event, Event::Failed(_))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_paths_are_cut_for_15_seconds_goes_on() {
+    for is_caller in [true, false] {
+        let (network, mut end) = call(Version::V13, is_caller).await;
+        network.cut();
+        end.go_on(Duration::from_secs(15), |_| false).await.unwrap();
+        network.mend();
+        let mended = Instant::now();
+        end.peer.forget().await.unwrap();
+        end.go_on(Duration::from_secs(6), |_| false).await.unwrap();
+        assert!(end.saw(|event| *event == Event::Reconnecting), "{:?}", end.events);
+        assert!(!end.saw(failed), "{:?}", end.events);
+        assert_eq!(end.events.last().map(|(_, event)| event), Some(&Event::Connected));
+        let silence = end.silence_after(mended);
+        assert!(silence.is_some_and(|silence| silence <= BACK_WITHIN), "{silence:?} {:?}", end.events);
+        let theirs = end.peer.heard().await.unwrap();
+        assert!(theirs.received_ms >= 3_500, "{theirs:?} {:?}", end.peer.states());
+        println!(
+            "cut for 15 s, we call: {is_caller}: back after {silence:?}, heard there {} ms of 6 s",
+            theirs.received_ms
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_paths_are_cut_for_25_seconds_fails_and_says_so_within_them() {
+    let (network, mut end) = call(Version::V13, true).await;
+    network.cut();
+    let cut = Instant::now();
+    end.go_on(Duration::from_secs(30), |end| end.saw(failed)).await.unwrap();
+    assert!(end.saw(failed), "{:?}", end.events);
+    // Twenty seconds after the last that was heard.
+    let failed_after = cut.elapsed();
+    assert!((19.5..25.0).contains(&failed_after.as_secs_f64()), "{failed_after:?}");
+    println!("cut: failed after {:?}: {:?}", cut.elapsed(), end.events);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_network_loses_of_the_sound_what_it_lost_and_nothing_more() {
+    let (network, mut end) = call(Version::V13, true).await;
+    network.treat(
+        Way::ToHost,
+        Treatment { loss: 0.1, jitter_ms: 50, duplicates: 0.05, reorder: 0.05, ..Treatment::default() },
+    );
+    let (before, at) = (end.call.counters(), network.passage(Way::ToHost));
+    let came = end.came.len();
+    end.go_on(Duration::from_secs(8), |_| false).await.unwrap();
+    let (after, passage) = (end.call.counters(), network.passage(Way::ToHost));
+    let mut numbers: Vec<u16> = end.came[came..].iter().map(|(_, sequence)| *sequence).collect();
+    let overtaken = numbers.windows(2).filter(|pair| pair[1].wrapping_sub(pair[0]) > 0x8000).count();
+    let first = numbers[0];
+    numbers.sort_by_key(|sequence| sequence.wrapping_sub(first));
+    let missing: u16 = numbers.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]) - 1).sum();
+    let (missing, lost, repeated) =
+        (u64::from(missing), passage.lost - at.lost, passage.repeated - at.repeated);
+    println!(
+        "{} packets of sound: {missing} missing, {overtaken} overtaken; {lost} lost of all",
+        numbers.len()
+    );
+    // Checks and reports of the peer are lost too, a few of them.
+    assert!(missing <= lost && lost <= missing + 10 && missing >= 5, "{missing} missing: {passage:?}");
+    assert!(repeated > 2 && after.replayed - before.replayed <= repeated, "{passage:?} {after:?}");
+    assert!(overtaken > 0);
+    assert!(!end.saw(|event| *event == Event::Reconnecting), "{:?}", end.events);
+}
