@@ -1,4 +1,4 @@
-//! What becomes of calls when the network under them is bad, or not there at all for a while.
+//! What becomes of calls when the network under them changes: addresses that go and come, and no path at all for a while.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -9,6 +9,7 @@ use tgcall::{Event, Version};
 use tgtrunk_test_telegram::bad_path::Treatment;
 use tgtrunk_tests::bad_network::{BadNetwork, Way};
 use tgtrunk_tests::checksum;
+use tgtrunk_tests::netns::End;
 use tgtrunk_tests::ntgcalls::Ntgcalls;
 use tgtrunk_tests::tgcall_end::{Options, TgcallEnd};
 
@@ -33,6 +34,39 @@ async fn call(version: Version, is_caller: bool) -> (BadNetwork, TgcallEnd) {
 
 fn failed(event: &Event) -> bool {
     matches!(event, Event::Failed(_))
+}
+
+async fn changes_its_address(is_caller: bool) {
+    let (network, mut end) = call(Version::V13, is_caller).await;
+    let [new, ..] = network.namespace().further_addresses();
+    let old = network.namespace().host_address();
+    end.peer.forget().await.unwrap();
+    network.namespace().add_address(End::Host, new).unwrap();
+    network.namespace().remove_address(End::Host, old).unwrap();
+    let changed = Instant::now();
+    end.add_address(new.into()).await.unwrap();
+    end.remove_address(old.into());
+    end.go_on(Duration::from_secs(8), |_| false).await.unwrap();
+
+    assert!(!end.saw(failed), "{:?}", end.events);
+    let gap = end.longest_gap(changed - Duration::from_secs(1));
+    assert!(gap <= BACK_WITHIN, "{gap:?} {:?}", end.events);
+    let theirs = end.peer.heard().await.unwrap();
+    assert!(u128::from(theirs.silence_ms) <= BACK_WITHIN.as_millis(), "{theirs:?}");
+    // Eight seconds less the gap, and it went on to the end.
+    assert!(theirs.received_ms >= 5_500, "{theirs:?}");
+    assert_eq!(end.path().unwrap().local.map(|local| local.ip()), Some(IpAddr::V4(new)));
+    println!("address changed, we call: {is_caller}: gap {gap:?}, at ntgcalls {} ms", theirs.silence_ms);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_whose_address_changes_is_heard_again_within_two_seconds() {
+    changes_its_address(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callee_whose_address_changes_is_heard_again_within_two_seconds() {
+    changes_its_address(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
