@@ -1,13 +1,14 @@
 """The far end of one Telegram call on ntgcalls, with a key that both sides were given.
 
 Arguments: JSON object {"socket", "key" (hex), "is_caller", "version", "tone_hz", "tone_ms", "wanted_hz"} and optionally
-"p2p_allowed", "custom_parameters" (text) and "servers": {"id", "ip", "ipv6", "port"} with {"turn", "stun", "username",
+"plays" (a file of raw 48 kHz mono s16le instead of the tone), "p2p_allowed", "custom_parameters" (text) and "servers": {"id", "ip", "ipv6", "port"} with {"turn", "stun", "username",
 "password"} or {"tcp", "peer_tag" (hex)}.
 Signaling goes over the Unix stream socket: a length of four bytes, big-endian, then the packet.
 Commands:  {"do": "heard"} {"do": "mute"} {"do": "unmute"} {"do": "forget"} (what was heard so far) {"do": "quit"}
-Events, one JSON object a line on standard output: started, state (name), heard (tone_share, received_ms, silence_ms: the
-longest of it between the first and the last sound), source (device, state): what the other end said of its microphone
-and camera.
+           {"do": "dump", "path"} (what was heard, as "plays" is)
+Events, one JSON object a line on standard output: started, state (name), dumped, heard (tone_share, received_ms,
+silence_ms: the longest of it between the first and the last sound), source (device, state): what the other end said of its
+microphone and camera.
 """
 import asyncio
 import json
@@ -95,7 +96,7 @@ async def main():
 
     await engine.create_p2p_call(PEER)
     await engine.skip_exchange(PEER, bytes.fromhex(options["key"]), options["is_caller"])
-    await engine.set_stream_sources(PEER, StreamMode.CAPTURE, microphone(MediaSource.FILE, tone_file()))
+    await engine.set_stream_sources(PEER, StreamMode.CAPTURE, microphone(MediaSource.FILE, options.get("plays") or tone_file()))
     await engine.set_stream_sources(PEER, StreamMode.PLAYBACK, microphone(MediaSource.EXTERNAL))
     await engine.connect_p2p(
         PEER, [server(one) for one in options.get("servers", [])], [options["version"]],
@@ -115,6 +116,10 @@ async def main():
         if command["do"] == "heard":
             share, received_ms, silence_ms = heard(list(frames))
             say("heard", tone_share=share, received_ms=received_ms, silence_ms=silence_ms)
+        elif command["do"] == "dump":
+            with open(command["path"], "wb") as file:
+                file.write(b"".join(list(frames)))
+            say("dumped")
         elif command["do"] == "forget":
             frames.clear()
         elif command["do"] == "mute":

@@ -1,6 +1,6 @@
 //! ntgcalls alone as the far end of a call: its key is given to it, its signaling goes over a Unix socket.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tgcall::Version;
+use tgtrunk_test_telegram::bad_path::Dice;
 use tgtrunk_test_telegram::reflector::Side;
 use tgtrunk_test_telegram::world::Connection;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -33,6 +34,8 @@ pub struct Options {
     /// What it plays, from the connection on.
     pub tone_hz: u32,
     pub tone_ms: u64,
+    /// A file of raw 48 kHz mono s16le that it plays instead.
+    pub plays: Option<PathBuf>,
     /// What it expects to hear.
     pub wanted_hz: u32,
     pub p2p_allowed: bool,
@@ -83,6 +86,7 @@ impl Ntgcalls {
             "version": options.version.text(),
             "tone_hz": options.tone_hz,
             "tone_ms": options.tone_ms,
+            "plays": options.plays,
             "wanted_hz": options.wanted_hz,
             "p2p_allowed": options.p2p_allowed,
             "servers": servers.collect::<anyhow::Result<Vec<Value>>>()?,
@@ -118,7 +122,7 @@ impl Ntgcalls {
     /// # Errors
     /// When it is gone.
     pub async fn heard(&mut self) -> anyhow::Result<Heard> {
-        self.say("heard").await?;
+        self.say(json!({ "do": "heard" })).await?;
         let heard = self.wait_for("heard").await?;
         Ok(Heard {
             tone_share: heard["tone_share"].as_f64().context("heard has a share")?,
@@ -127,12 +131,21 @@ impl Ntgcalls {
         })
     }
 
+    /// Writes what it heard so far, or since it was told to forget, to a file of raw 48 kHz mono s16le.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub async fn dump(&mut self, path: &Path) -> anyhow::Result<()> {
+        self.say(json!({ "do": "dump", "path": path })).await?;
+        self.wait_for("dumped").await.map(drop)
+    }
+
     /// Lets it forget what it heard so far.
     ///
     /// # Errors
     /// When it is gone.
     pub async fn forget(&mut self) -> anyhow::Result<()> {
-        self.say("forget").await
+        self.say(json!({ "do": "forget" })).await
     }
 
     /// The states of its connection, up to its last answer.
@@ -145,7 +158,7 @@ impl Ntgcalls {
     /// # Errors
     /// When it is gone.
     pub async fn hang_up(&mut self) -> anyhow::Result<()> {
-        self.say("quit").await
+        self.say(json!({ "do": "quit" })).await
     }
 
     /// Waits until the program has ended.
@@ -158,9 +171,8 @@ impl Ntgcalls {
         Ok(())
     }
 
-    async fn say(&mut self, command: &str) -> anyhow::Result<()> {
-        let line = format!("{}\n", json!({ "do": command }));
-        Ok(self.commands.write_all(line.as_bytes()).await?)
+    async fn say(&mut self, command: Value) -> anyhow::Result<()> {
+        Ok(self.commands.write_all(format!("{command}\n").as_bytes()).await?)
     }
 
     async fn wait_for(&mut self, name: &str) -> anyhow::Result<Value> {
@@ -172,6 +184,37 @@ impl Ntgcalls {
                 return Ok(event);
             }
             self.states.extend(event["name"].as_str().map(str::to_owned));
+        }
+    }
+}
+
+/// Carries signaling between two of them for a while, each packet lost with this probability.
+///
+/// # Errors
+/// When one of them is gone.
+pub async fn introduce(
+    one: &mut Ntgcalls,
+    other: &mut Ntgcalls,
+    limit: Duration,
+    loss: f64,
+    dice: &mut Dice,
+) -> anyhow::Result<()> {
+    let end = tokio::time::Instant::now() + limit;
+    loop {
+        tokio::select! {
+            packet = one.signaling.recv() => {
+                let packet = packet.context("one is gone")?;
+                if !dice.falls(loss) {
+                    other.tell(&packet).await;
+                }
+            }
+            packet = other.signaling.recv() => {
+                let packet = packet.context("the other is gone")?;
+                if !dice.falls(loss) {
+                    one.tell(&packet).await;
+                }
+            }
+            () = tokio::time::sleep_until(end) => return Ok(()),
         }
     }
 }

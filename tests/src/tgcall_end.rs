@@ -92,6 +92,7 @@ impl Options {
             is_caller: !self.is_caller,
             tone_hz: THEIRS_HZ,
             tone_ms: self.tone_ms,
+            plays: None,
             wanted_hz: OURS_HZ,
             p2p_allowed: self.p2p_allowed,
             connections: self.connections.clone(),
