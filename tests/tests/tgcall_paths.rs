@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use tgcall::{Event, Version};
-use tgtrunk_test_telegram::bad_path::Treatment;
+use tgtrunk_test_telegram::bad_path::{Dice, Treatment};
 use tgtrunk_tests::bad_network::{BadNetwork, Way};
 use tgtrunk_tests::checksum;
 use tgtrunk_tests::netns::End;
-use tgtrunk_tests::ntgcalls::Ntgcalls;
+use tgtrunk_tests::ntgcalls::{self, Ntgcalls};
 use tgtrunk_tests::tgcall_end::{Options, TgcallEnd};
 
 /// How soon sound is back once there is a way again.
@@ -133,4 +133,62 @@ async fn a_bad_network_loses_of_the_sound_what_it_lost_and_nothing_more() {
     assert!(repeated > 2 && after.replayed - before.replayed <= repeated, "{passage:?} {after:?}");
     assert!(overtaken > 0);
     assert!(!end.saw(|event| *event == Event::Reconnecting), "{:?}", end.events);
+}
+
+/// Everything that Telegram's applications meet at once, from the first packet on.
+const BAD: Treatment =
+    Treatment { loss: 0.3, jitter_ms: 50, duplicates: 0.05, reorder: 0.05, delay_ms: 20, cut: false };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_connect_over_a_network_that_loses_30_percent_with_a_fifth_of_the_signaling_lost() {
+    for version in [Version::V13, Version::V9] {
+        for is_caller in [true, false] {
+            let network = BadNetwork::new(4).unwrap();
+            network.concern(|flow| flow.protocol == checksum::UDP);
+            network.treat_both(BAD);
+            let ours = IpAddr::V4(network.namespace().host_address());
+            let options =
+                Options { signaling_loss: 0.2, tone_ms: 3_000, ..Options::direct(version, is_caller, ours) };
+            let peer = Ntgcalls::start(Some(network.namespace()), &options.peer()).await.unwrap();
+            let mut end = TgcallEnd::start(options, peer).await.unwrap();
+            end.go_on(Duration::from_secs(20), |end| end.connected().is_some()).await.unwrap();
+            let connected = end.connected();
+            assert!(connected.is_some(), "{version:?}, we call: {is_caller}: {:?}", end.events);
+            end.go_on(Duration::from_secs(15), |end| end.sent_ms() == 3_000).await.unwrap();
+            end.go_on(Duration::from_secs(1), |_| false).await.unwrap();
+            let theirs = end.peer.heard().await.unwrap();
+            println!("{version:?}, we call: {is_caller}: connected after {connected:?}, {theirs:?}");
+            assert!(theirs.received_ms > 1_500 && !end.saw(failed), "{theirs:?} {:?}", end.events);
+        }
+    }
+}
+
+/// The other arm of every comparison: ntgcalls at both ends, one of them on the host.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_ntgcalls_hear_each_other_over_a_network_that_loses_a_tenth() {
+    let network = BadNetwork::new(4).unwrap();
+    let ours = IpAddr::V4(network.namespace().host_address());
+    let options = Options { tone_ms: 6_000, ..Options::direct(Version::V13, true, ours) };
+    let callee = options.peer();
+    let caller = ntgcalls::Options {
+        is_caller: true,
+        tone_hz: callee.wanted_hz,
+        wanted_hz: callee.tone_hz,
+        ..callee.clone()
+    };
+    let mut inside = Ntgcalls::start(Some(network.namespace()), &callee).await.unwrap();
+    let mut outside = Ntgcalls::start(None, &caller).await.unwrap();
+    network.treat_both(Treatment { loss: 0.1, jitter_ms: 50, ..Treatment::default() });
+    ntgcalls::introduce(&mut inside, &mut outside, Duration::from_secs(8), 0.2, &mut Dice::new(1))
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for end in [&mut inside, &mut outside] {
+        let heard = end.heard().await.unwrap();
+        assert!(heard.received_ms > 2_000 && heard.tone_share > 0.5, "{heard:?} {:?}", end.states());
+        println!("{heard:?}");
+        let file = folder.path().join("heard.pcm");
+        end.dump(&file).await.unwrap();
+        assert!(file.metadata().unwrap().len() >= heard.received_ms * 96);
+    }
 }
