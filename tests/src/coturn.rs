@@ -63,6 +63,8 @@ impl Coturn {
         command
             .args(["-n", "--verbose", "--simple-log", "--log-file", "stdout"])
             .args(["--no-cli", "--no-tls", "--no-dtls", "--no-multicast-peers", "--allow-loopback-peers"])
+            // Clients that name no family get that over which they came.
+            .arg("--keep-address-family")
             .args(["--lt-cred-mech", "--realm", REALM, "--user", &account])
             .args(["--listening-ip", &ip, "--relay-ip", &ip, "--listening-port", &port])
             .args(["--min-port", &first, "--max-port", &last, "--total-quota", QUOTA, "--relay-threads", "1"])

@@ -2,7 +2,7 @@
 //! addresses that change while they are used.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -126,6 +126,27 @@ impl Namespace {
     /// Addresses of the cable's network that no end has at first.
     pub fn further_addresses(&self) -> [Ipv4Addr; 4] {
         [1, 2, 3, 4].map(|more| Ipv4Addr::from(u32::from(self.inside) + more))
+    }
+
+    /// Gives both ends an IPv6 address too, and tells them: the host's, the namespace's.
+    ///
+    /// # Errors
+    /// With the words of `ip`.
+    pub fn add_ipv6(&self) -> anyhow::Result<[Ipv6Addr; 2]> {
+        // A unique local network (RFC 4193), as unique as that of IPv4.
+        let [_, b, c, d] = self.host.octets();
+        let network = [0xfd74, 0x6774, u16::from(b), u16::from_be_bytes([c, d])];
+        let addresses = [1, 2].map(|last| {
+            let [one, two, three, four] = network;
+            Ipv6Addr::new(one, two, three, four, 0, 0, 0, last)
+        });
+        for (end, address) in [End::Host, End::Inside].into_iter().zip(addresses) {
+            self.at(
+                end,
+                &["-6", "addr", "add", &format!("{address}/64"), "dev", self.interface(end), "nodad"],
+            )?;
+        }
+        Ok(addresses)
     }
 
     /// From inside the way to everywhere goes through the cable.

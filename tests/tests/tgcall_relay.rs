@@ -42,6 +42,29 @@ async fn calls_by_reflector_over_tcp() {
     each(Relay::Reflector, PathTransport::Tcp).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_over_ipv6_direct_and_by_each_relay() {
+    let namespace = Namespace::new().unwrap();
+    let [ours, _] = namespace.add_ipv6().unwrap().map(IpAddr::V6);
+    let turn = Coturn::start(None, SocketAddr::new(ours, ports::free().unwrap())).await.unwrap();
+    let reflector = Reflector::start(SocketAddr::new(ours, 0), 1).await.unwrap();
+    let direct = Options { tone_ms: TONE_MS, ..Options::direct(Version::V13, true, ours) };
+    for (kind, options) in [
+        (PathKind::Direct, direct.clone()),
+        (PathKind::Turn, direct.clone().relayed(vec![turn.connection(1)])),
+        (PathKind::Reflector, direct.clone().relayed(vec![tagged(reflector.connection(1, false))])),
+    ] {
+        let peer = Ntgcalls::start(Some(&namespace), &options.peer()).await.unwrap();
+        let mut end = TgcallEnd::start(options, peer).await.unwrap();
+        end.go_on(Duration::from_secs(15), |end| end.sent_ms() == TONE_MS).await.unwrap();
+        end.go_on(Duration::from_secs(1), |_| false).await.unwrap();
+        let path = end.path().unwrap_or_else(|| panic!("{kind:?}: {:?}", end.events));
+        assert!(path.kind == kind && path.remote.is_ipv6(), "{path:?}");
+        let theirs = end.peer.heard().await.unwrap();
+        assert!(theirs.tone_share >= 0.98 && end.heard().1 >= 0.98, "{kind:?}: {theirs:?}");
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Relay {
     Turn,
