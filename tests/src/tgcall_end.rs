@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tgcall::{
-    Call, Certificate, Event, Parameters, PathInfo, Route, Server, SharedKey, StreamId, StreamOrder, Version,
+    Call, Certificate, Event, Parameters, PathInfo, Received, Route, Server, SharedKey, StreamId,
+    StreamOrder, Version,
 };
 use tgtrunk_test_telegram::bad_path::Dice;
 use tgtrunk_test_telegram::reflector::Side;
@@ -281,7 +282,9 @@ impl TgcallEnd {
                 if !self.sockets.contains_key(&destination) {
                     return Ok(());
                 }
-                if let Some(packet) = self.call.handle_datagram(now(), source, destination, &mut bytes) {
+                if let Some(Received::Rtp(packet)) =
+                    self.call.handle_datagram(now(), source, destination, &mut bytes)
+                {
                     hear(&mut self.meter, &mut self.came, packet)?;
                 }
             }
@@ -292,8 +295,10 @@ impl TgcallEnd {
             Inbound::Data(stream, bytes) => {
                 if self.streams.contains_key(&stream) {
                     self.call.handle_stream_data(now(), stream, &bytes);
-                    while let Some(packet) = self.call.poll_stream_audio(now()) {
-                        hear(&mut self.meter, &mut self.came, packet)?;
+                    while let Some(received) = self.call.poll_stream_media(now()) {
+                        if let Received::Rtp(packet) = received {
+                            hear(&mut self.meter, &mut self.came, packet)?;
+                        }
                     }
                 }
             }
