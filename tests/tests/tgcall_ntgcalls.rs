@@ -127,8 +127,10 @@ async fn exchange_reports(role: Role) {
     report.extend(
         [&ssrc[..], &NTP_TIME, &(49 * 960_u32).to_be_bytes(), &[0, 0, 0, 50], &[0, 0, 20, 0]].concat(),
     );
-    let (_, to) = end.call.protect_rtcp(Instant::now(), &mut report).unwrap();
-    end.socket.send_to(&report, to).await.unwrap();
+    let Some(Route::Datagram { destination, .. }) = end.call.protect_rtcp(Instant::now(), &mut report) else {
+        panic!("there is no way for the report");
+    };
+    end.socket.send_to(&report, destination).await.unwrap();
     let answers = |packets: &Vec<u8>| {
         packets.windows(24).any(|block| block[..4] == ssrc && block[16..20] == NTP_TIME[2..6])
     };

@@ -111,7 +111,7 @@ async fn a_bad_network_loses_of_the_sound_what_it_lost_and_nothing_more() {
     let (network, mut end) = call(Version::V13, true).await;
     network.treat(
         Way::ToHost,
-        Treatment { loss: 0.1, jitter_ms: 50, duplicates: 0.05, reorder: 0.05, ..Treatment::default() },
+        Treatment { loss: 0.1, jitter_ms: 50, duplicates: 0.1, reorder: 0.1, ..Treatment::default() },
     );
     let (before, at) = (end.call.counters(), network.passage(Way::ToHost));
     let came = end.came.len();
