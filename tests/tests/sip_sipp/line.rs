@@ -35,11 +35,14 @@ impl Line {
         let audio = LocalAudio {
             rtp: rtp.local_addr().unwrap(),
             codecs: vec![&OPUS],
-            ptime_ms: 20,
+            rtcp: None,
+            rtcp_mux: false,
             telephone_event: false,
         };
         let config = Config {
             local: address,
+            announced: address,
+            codecs: vec![&OPUS],
             peer,
             line_user: "+74950000001".to_owned(),
             user_agent: "tgtrunk".to_owned(),
