@@ -25,35 +25,37 @@ pub static G722: Codec = Codec {
     open_encoder: |sample_hz, _| (sample_hz == G722.sample_hz).then(|| Box::new(G722Encoder::new()) as _),
 };
 
-/// Half of the quadrature mirror filter; the other half is the same backwards (G.722 table 4).
-const MIRROR: [i32; 12] = [3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11];
+/// Half of the quadrature mirror filter, and the other half, which is the same backwards (G.722 table 4).
+const FORTH: [i16; 12] = [3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11];
+const BACK: [i16; 12] = [-11, 53, -156, 362, -805, 3876, 951, -210, 32, 12, -11, 3];
 
-/// The last 24 values that went through the quadrature mirror filter, twice over, so that 24 in a row always lie together.
+/// The last 24 values that went through the quadrature mirror filter, those of even and of odd places apart.
+///
+/// Each stands there twice, so that twelve in a row always lie together.
 #[derive(Debug)]
 struct Mirror {
-    row: [i32; 48],
+    even: [i16; 24],
+    odd: [i16; 24],
     next: usize,
 }
 
 impl Mirror {
     fn new() -> Self {
-        Self { row: [0; 48], next: 0 }
+        Self { even: [0; 24], odd: [0; 24], next: 0 }
     }
 
     /// Takes two values and gives the sums over the even and the odd places.
-    fn turn(&mut self, first: i32, second: i32) -> (i32, i32) {
-        for (at, value) in [first, second].into_iter().enumerate() {
-            self.row[self.next + at] = value;
-            self.row[self.next + 24 + at] = value;
+    fn turn(&mut self, even: i16, odd: i16) -> (i32, i32) {
+        for at in [self.next, self.next + 12] {
+            (self.even[at], self.odd[at]) = (even, odd);
         }
-        self.next = (self.next + 2) % 24;
-        let (pairs, _) = self.row[self.next..self.next + 24].as_chunks::<2>();
-        let coefficients = MIRROR.iter().zip(MIRROR.iter().rev());
-        pairs
-            .iter()
-            .zip(coefficients)
-            .fold((0, 0), |(even, odd), ([a, b], (forth, back))| (even + a * forth, odd + b * back))
+        self.next = (self.next + 1) % 12;
+        (sum(&self.even[self.next..], &FORTH), sum(&self.odd[self.next..], &BACK))
     }
+}
+
+fn sum(values: &[i16], weights: &[i16; 12]) -> i32 {
+    values.iter().zip(weights).map(|(&value, &weight)| i32::from(value) * i32::from(weight)).sum()
 }
 
 #[derive(Debug)]
@@ -77,11 +79,14 @@ impl Expand for G722Decoder {
     }
 
     fn expand(&mut self, payload: &[u8], pcm: &mut Vec<i16>) {
-        for &byte in payload {
+        let before = pcm.len();
+        pcm.resize(before + payload.len() * 2, 0);
+        let (pairs, _) = pcm[before..].as_chunks_mut();
+        for (pair, &byte) in pairs.iter_mut().zip(payload) {
             let low = self.low.decode(byte & 0x3f);
             let high = self.high.decode(byte >> 6);
-            let (even, odd) = self.mirror.turn(low + high, low - high);
-            pcm.extend([odd, even].map(|sum| saturated(sum >> 11) as i16));
+            let (even, odd) = self.mirror.turn((low + high) as i16, (low - high) as i16);
+            *pair = [odd, even].map(|sum| saturated(sum >> 11) as i16);
         }
     }
 }
@@ -103,7 +108,7 @@ impl Encoder for G722Encoder {
     fn encode(&mut self, pcm: &[i16], out: &mut Vec<u8>) {
         let (pairs, _) = pcm.as_chunks::<2>();
         out.extend(pairs.iter().map(|&[first, second]| {
-            let (even, odd) = self.mirror.turn(first.into(), second.into());
+            let (even, odd) = self.mirror.turn(first, second);
             self.high.encode((odd - even) >> 14) << 6 | self.low.encode((odd + even) >> 14)
         }));
     }

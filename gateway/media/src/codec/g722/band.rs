@@ -7,8 +7,8 @@ use super::saturated;
 /// What sets the two bands apart.
 #[derive(Debug)]
 pub(super) struct Quantizer {
-    /// Upper ends of the intervals in which the encoder looks up a difference, smallest first [Q6, Q2].
-    borders: &'static [i32],
+    /// Lower ends of the intervals in which the encoder looks up a difference, but the first, smallest first [Q6, Q2].
+    borders: &'static [i16],
     /// The code of each interval, for differences above and below zero.
     codes: &'static [(u8, u8)],
     /// What the decoder takes each code for [QM6, QM2].
@@ -117,11 +117,11 @@ pub(super) struct Band {
     poles: [i32; 2],
     /// The six zeros [B].
     zeros: [i32; 6],
-    /// The last six differences, newest first [D].
+    /// The last six differences, newest first [D], doubled as they are needed.
     differences: [i32; 6],
     /// The last two sums of difference and `from_zeros`, newest first [P].
     partial: [i32; 2],
-    /// The last two values put together again, newest first [R].
+    /// The last two values put together again, newest first [R], doubled too.
     rebuilt: [i32; 2],
 }
 
@@ -146,15 +146,16 @@ impl Band {
         let difference = saturated(value - self.prediction);
         let below = difference < 0;
         let size = if below { !difference } else { difference };
-        let step = self.step;
-        let interval = self.quantizer.borders.partition_point(|border| size >= (border * step) >> 12);
-        let (above_code, below_code) = self.quantizer.codes[interval];
+        // How many borders, times the step, lie at or under the size; divided once instead, and counted without a branch.
+        let steps = saturated(((size << 12) + 4095) / self.step) as i16;
+        let interval: i16 = self.quantizer.borders.iter().map(|&border| i16::from(border <= steps)).sum();
+        let (above_code, below_code) = self.quantizer.codes[interval as usize];
         let code = if below { below_code } else { above_code };
         self.adapt(code);
         code
     }
 
-    /// The value of a code, of 15 bits.
+    /// The value of a code, of 15 bits: -16384 to 16383.
     pub(super) fn decode(&mut self, code: u8) -> i32 {
         let difference = (self.quantizer.fine[usize::from(code)] * self.step) >> 15;
         let value = (self.prediction + difference).clamp(-16_384, 16_383);
@@ -195,15 +196,16 @@ impl Band {
         let towards = if difference == 0 { 0 } else { 128 };
         for (zero, &before) in self.zeros.iter_mut().zip(&self.differences) {
             let towards = if (before < 0) == (difference < 0) { towards } else { -towards };
-            *zero = saturated(towards + ((*zero * 32_640) >> 15));
+            // At most 255/256 of what it was and 128 more: it stays within 16 bits by itself.
+            *zero = towards + ((*zero * 32_640) >> 15);
         }
 
         self.differences.copy_within(..5, 1);
-        self.differences[0] = difference;
+        self.differences[0] = saturated(difference * 2);
         self.partial = [partial, self.partial[0]];
-        self.rebuilt = [rebuilt, self.rebuilt[0]];
+        self.rebuilt = [saturated(rebuilt * 2), self.rebuilt[0]];
 
-        let weighed = |(weight, value): (&i32, &i32)| (weight * saturated(value * 2)) >> 15;
+        let weighed = |(weight, doubled): (&i32, &i32)| (weight * doubled) >> 15;
         let from_poles: i32 = self.poles.iter().zip(&self.rebuilt).map(weighed).sum();
         self.from_zeros = saturated(self.zeros.iter().zip(&self.differences).map(weighed).sum());
         self.prediction = saturated(saturated(from_poles) + self.from_zeros);
