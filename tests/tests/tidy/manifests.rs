@@ -49,7 +49,8 @@ const AT_HOME: [(&str, &[&str]); 5] = [
 
 pub(crate) fn complaints(tree: &Tree) -> Vec<String> {
     let mut found = workspace(tree);
-    for (path, text) in tree.ending("Cargo.toml").filter(|(path, _)| *path != "Cargo.toml") {
+    let own = |path: &str| path != "Cargo.toml" && !is_fuzz(path);
+    for (path, text) in tree.ending("Cargo.toml").filter(|(path, _)| own(path)) {
         let manifest: Table = match text.parse() {
             Ok(manifest) => manifest,
             Err(error) => {
@@ -63,12 +64,27 @@ pub(crate) fn complaints(tree: &Tree) -> Vec<String> {
     found
 }
 
+/// Fuzzers stand outside the workspace, with versions and a lock file of their own.
+fn is_fuzz(path: &str) -> bool {
+    path.ends_with("/fuzz/Cargo.toml")
+}
+
 fn workspace(tree: &Tree) -> Vec<String> {
     let mut found = Vec::new();
     let root: Table = tree.text("Cargo.toml").parse().unwrap();
     let members = root["workspace"]["members"].as_array().unwrap();
+    let excluded = root["workspace"].get("exclude").and_then(Value::as_array);
     for (path, _) in tree.ending("/Cargo.toml") {
         let folder = path.trim_end_matches("/Cargo.toml");
+        if is_fuzz(path) {
+            if !excluded.is_some_and(|all| all.iter().any(|one| one.as_str() == Some(folder))) {
+                found.push(format!("{path}: add {folder:?} to [workspace] exclude in Cargo.toml"));
+            }
+            if tree.text(&format!("{folder}/Cargo.lock")).is_empty() {
+                found.push(format!("{path}: keep its Cargo.lock beside it"));
+            }
+            continue;
+        }
         if !members.iter().any(|member| member.as_str() == Some(folder)) {
             found.push(format!("{path}: not a member: add {folder:?} to [workspace] members in Cargo.toml"));
         }
@@ -167,6 +183,7 @@ fn each_rule_of_manifests_can_fail() {
         ),
         ("gateway/sip/Cargo.toml", &sip),
         ("gateway/media/Cargo.toml", media),
+        ("gateway/sip/fuzz/Cargo.toml", "[package]\nversion = \"1\"\n"),
     ]);
     let told = complaints(&tree).join("\n");
     for wanted in [
@@ -183,8 +200,11 @@ fn each_rule_of_manifests_can_fail() {
         "gateway/sip is pure, and grammers-client is not",
         "grammers-client stays in telegram/",
         "rsip stays in gateway/sip",
+        "add \"gateway/sip/fuzz\" to [workspace] exclude",
+        "gateway/sip/fuzz/Cargo.toml: keep its Cargo.lock",
     ] {
         assert!(told.contains(wanted), "no {wanted:?} in:\n{told}");
     }
     assert!(!told.contains("grammers-client has no reason"), "{told}");
+    assert!(!told.contains("fuzz/Cargo.toml: version of its own"), "{told}");
 }

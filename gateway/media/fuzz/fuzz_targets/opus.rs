@@ -1,0 +1,8 @@
+//! Fuzzes Opus framing and its parameters; what is done with the bytes stands in `entries`.
+
+#![no_main]
+
+#[path = "../entries/opus.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));

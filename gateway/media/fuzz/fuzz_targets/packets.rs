@@ -1,0 +1,10 @@
+//! Fuzzes RTP and RTCP into the relay; what is done with the bytes stands in `entries`.
+
+#![no_main]
+
+#[path = "../entries/packets.rs"]
+mod entry;
+#[path = "../entries/script.rs"]
+mod script;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));
