@@ -1,0 +1,12 @@
+//! Fuzzes STUN, DTLS and SRTP datagrams; what is done with the bytes stands in `entries`.
+
+#![no_main]
+
+#[path = "../entries/datagram.rs"]
+mod entry;
+#[path = "../entries/script.rs"]
+mod script;
+#[path = "../entries/stun.rs"]
+mod stun;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));

@@ -1,0 +1,10 @@
+//! Fuzzes sealed signaling packets and SCTP chunks; what is done with the bytes stands in `entries`.
+
+#![no_main]
+
+#[path = "../entries/envelope.rs"]
+mod entry;
+#[path = "../entries/script.rs"]
+mod script;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));

@@ -1,0 +1,8 @@
+//! Fuzzes signaling messages in JSON; what is done with the bytes stands in `entries`.
+
+#![no_main]
+
+#[path = "../entries/message.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));
