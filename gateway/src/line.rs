@@ -4,29 +4,29 @@ mod calls;
 mod ghosts;
 mod lamps;
 mod pause;
+mod trunk;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use tgtrunk_bridge::{Caller, Cause};
 use tgtrunk_config::control::{CallInfo, Event as ControlEvent, Refusal};
 use tgtrunk_config::{CallId, Digits, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
-use tgtrunk_sip::{Endpoint, Event as SipEvent, Invite, LocalAudio};
+use tgtrunk_sip::{Event as SipEvent, Invite, LocalAudio};
 use tgtrunk_telegram::{Account, Notice, Resolved};
-use tokio::net::UdpSocket;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until};
 
-use crate::call::{self, Input, Limits, Opening, Said, Shared, SipWord, TrunkAudio, TrunkLeg};
+use crate::call::{self, Input, Limits, Opening, Said, Shared, SipWord, TrunkLeg};
 use crate::clock;
 use crate::key_agreement::DhCache;
-use crate::net::{Addresses, Proxy, RtpPorts, mark};
+use crate::net::{Addresses, Proxy, RtpPorts};
 use crate::telegram::{CallRef, Discard, PhoneCall, user};
 use crate::{metrics, rules};
 use calls::{Calls, Direction};
+use trunk::{Trunk, receive};
 
 /// Words from calls that may wait for their line.
 const WORDS: usize = 1024;
@@ -80,14 +80,6 @@ pub(crate) enum Mode {
     Echo,
     /// Nobody: the line only calls.
     Nobody,
-}
-
-/// The trunk half of a line.
-struct Trunk {
-    endpoint: Endpoint,
-    socket: UdpSocket,
-    /// What the line's calls have in common.
-    audio: TrunkAudio,
 }
 
 /// A line at work.
@@ -561,68 +553,6 @@ impl Line {
         if changed {
             self.house.events.send(ControlEvent::Line(self.status.borrow().clone())).ok();
         }
-    }
-}
-
-impl Trunk {
-    async fn open(house: &House, settings: &LineSettings) -> anyhow::Result<Self> {
-        let local = SocketAddr::new(house.settings.gateway.sip_bind, settings.sip_port);
-        let peer = resolve(&settings.pbx.host, settings.pbx.port, local).await?;
-        let socket = UdpSocket::bind(local).await.with_context(|| {
-            format!(
-                "line {}: sip_port = {}: {local} cannot be opened; is another program using it?",
-                settings.phone, settings.sip_port
-            )
-        })?;
-        mark(&socket, house.settings.gateway.dscp_sip);
-        let announced = house.settings.gateway.public_address.unwrap_or(local.ip());
-        let codecs: Vec<_> = settings.audio.codecs.iter().copied().map(rules::codec).collect();
-        let config = tgtrunk_sip::Config {
-            local,
-            announced: SocketAddr::new(announced, local.port()),
-            codecs: codecs.clone(),
-            peer,
-            line_user: settings.phone.as_str().to_owned(),
-            user_agent: house.settings.gateway.user_agent.clone(),
-            allowed: settings.allowed_sources.clone(),
-            max_calls: settings.calls.total as usize,
-            options_interval: house.settings.gateway.options_interval,
-            // The bridge ends it first; this is for a bridge that is gone.
-            ring_limit: settings.ring_limit + HEARTBEAT,
-            seed: clock::random(),
-        };
-        let audio = TrunkAudio {
-            ports: Arc::clone(&house.rtp_ports),
-            pbx: peer.ip(),
-            announced,
-            codecs: codecs.into(),
-            dtmf: settings.audio.dtmf,
-        };
-        Ok(Self { endpoint: Endpoint::new(config, clock::now()), socket, audio })
-    }
-
-    fn send_all(&mut self) {
-        while let Some(transmit) = self.endpoint.poll_transmit() {
-            if let Err(error) = self.socket.try_send_to(&transmit.contents, transmit.destination) {
-                tracing::debug!(%error, "SIP datagram not sent");
-            }
-        }
-    }
-}
-
-async fn resolve(host: &str, port: u16, local: SocketAddr) -> anyhow::Result<SocketAddr> {
-    let mut found = tokio::net::lookup_host((host, port))
-        .await
-        .with_context(|| format!("pbx = {host:?} cannot be resolved"))?;
-    found.find(|address| address.is_ipv4() == local.is_ipv4()).with_context(|| {
-        format!("pbx = {host:?} has no address of the family of gateway.sip_bind = {}", local.ip())
-    })
-}
-
-async fn receive(trunk: Option<&Trunk>, buffer: &mut [u8]) -> std::io::Result<(usize, SocketAddr)> {
-    match trunk {
-        Some(trunk) => trunk.socket.recv_from(buffer).await,
-        None => std::future::pending().await,
     }
 }
 

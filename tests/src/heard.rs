@@ -8,13 +8,18 @@ use std::time::Duration;
 /// Audio payloads kept for analysis, per call.
 const KEPT: usize = 2000;
 
+/// Opus that says nothing: what a phone gets while the other side is muted.
+const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
+
 /// One call's audio at one far end.
 #[derive(Debug, Clone, Default)]
 pub struct Heard {
     /// Milliseconds of Opus audio that left: the sum of the packets' durations.
     pub sent_ms: u64,
-    /// Milliseconds of Opus audio that came.
+    /// Milliseconds of Opus audio that came, comfort silence apart.
     pub received_ms: u64,
+    /// Milliseconds of comfort silence that came.
+    pub silent_ms: u64,
     /// Packets that came.
     pub packets: u64,
     /// What came, as Opus packets, as many as are kept.
@@ -40,6 +45,10 @@ impl<Call: Eq + Hash> Ledger<Call> {
     pub fn received(&self, call: Call, duration: Duration, payload: &[u8]) {
         let mut calls = self.calls();
         let heard = calls.entry(call).or_default();
+        if payload == SILENCE {
+            heard.silent_ms += milliseconds(duration);
+            return;
+        }
         heard.received_ms += milliseconds(duration);
         heard.packets += 1;
         if heard.payloads.len() < KEPT {

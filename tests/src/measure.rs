@@ -140,7 +140,13 @@ mod tests {
         let packets = circle(880, 20).unwrap();
         let heard = |count: usize| {
             let payloads = packets[..count].to_vec();
-            Heard { sent_ms: 3000, received_ms: count as u64 * 20, packets: count as u64, payloads }
+            Heard {
+                sent_ms: 3000,
+                received_ms: count as u64 * 20,
+                packets: count as u64,
+                payloads,
+                ..Heard::default()
+            }
         };
         let judged = |count, hz| Way::between(&heard(150), &heard(count), hz).unwrap().check(LEAST);
         judged(150, 880).unwrap();

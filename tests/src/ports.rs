@@ -28,13 +28,14 @@ pub fn free_pair() -> anyhow::Result<u16> {
     (0..256).find_map(|_| candidate(2)).context("no two free ports in a row on loopback")
 }
 
-/// An even port that is free together with the next one, for RTP and RTCP (RFC 3550 section 11).
+/// An even port that is free together with the next two, for RTP and RTCP (RFC 3550 section 11), and for the second
+/// stream that SIPp opens whether there is one or not.
 ///
 /// # Errors
 /// When none can be found.
 pub fn free_media() -> anyhow::Result<u16> {
-    let three = (0..256).find_map(|_| candidate(3)).context("no three free ports in a row on loopback")?;
-    Ok(three.next_multiple_of(2))
+    let four = (0..256).find_map(|_| candidate(4)).context("no four free ports in a row on loopback")?;
+    Ok(four.next_multiple_of(2))
 }
 
 /// The next port of a walk through the range, if it and its followers are free.

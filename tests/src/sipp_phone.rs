@@ -113,6 +113,7 @@ impl SippPhone {
         }
         command.args(["-m", "1", "-i", "127.0.0.1", "-p", &sip_port.to_string()]);
         command.args(["-mi", "127.0.0.1", "-mp", &media_port.to_string(), "-aa", "-nostdin"]);
+        command.args(["-cp", &ports::free()?.to_string()]);
         command.args(["-timeout", &LIMIT.as_secs().to_string(), "-timeout_error"]);
         command.args([
             "-trace_err",

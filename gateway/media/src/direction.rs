@@ -231,6 +231,9 @@ impl Direction {
             receiver.handle_packet(now, &packet);
         }
         let sound = measured?;
+        if let (Some(receiver), Some(audio)) = (&mut self.receiver, self.incoming) {
+            receiver.handle_sound(packet.timestamp, audio.codec.clock_hz);
+        }
         if self.outgoing.is_none() || self.incoming.is_none() {
             return Err(Reason::NoStream);
         }

@@ -1,5 +1,7 @@
 //! The Telegram side of one call: key agreement over `phone.*`, then signaling and media.
 
+mod network;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
-use tgcall::{Certificate, Route, Version};
+use tgcall::{Certificate, Version};
 use tgtrunk_bridge::Cause;
 use tgtrunk_telegram::{Account, Person, Resolved};
 use tokio::net::UdpSocket;
@@ -16,11 +18,12 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::steps::{self, Requested, Step};
-use super::streams::{StreamNews, Streams};
+use super::streams::Streams;
 use crate::key_agreement::DhCache;
-use crate::net::{self, Addresses, Proxy};
+use crate::net::{Addresses, Proxy};
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock};
+pub(crate) use network::Waits;
 
 /// Signaling packets that may wait for the server; a call that overruns this is broken anyway.
 const SIGNALING_BACKLOG: usize = 256;
@@ -87,14 +90,6 @@ enum State {
     /// Signaling and media run.
     Talking(CallRef),
     Over,
-}
-
-/// What happens on the Telegram side away from its own state machine.
-pub(crate) struct Waits<'a> {
-    pub(crate) steps: &'a mut JoinSet<Step>,
-    pub(crate) sockets: &'a [(SocketAddr, UdpSocket)],
-    pub(crate) streams: &'a mut Streams,
-    pub(crate) addresses: &'a mut Addresses,
 }
 
 /// One call's Telegram side.
@@ -303,54 +298,6 @@ impl TelegramLeg {
         }
     }
 
-    /// What a call's task waits for on this side, lent at once.
-    pub(crate) fn waits(&mut self) -> Waits<'_> {
-        Waits {
-            steps: &mut self.steps,
-            sockets: &self.sockets,
-            streams: &mut self.streams,
-            addresses: &mut self.shared.addresses,
-        }
-    }
-
-    /// Follows the machine's addresses: media moves to new ones, and away from those that are gone.
-    pub(crate) fn handle_addresses(&mut self, now: Instant) {
-        let wanted = Arc::clone(&self.shared.addresses.borrow_and_update());
-        let Some(media) = self.media.as_mut().filter(|_| self.shared.proxy.is_none()) else { return };
-        for ip in wanted.iter() {
-            if self.sockets.iter().any(|(known, _)| known.ip() == *ip) {
-                continue;
-            }
-            match net::host_socket(*ip, self.shared.dscp) {
-                Ok((address, socket)) => {
-                    tracing::debug!(%address, "media may come from a new address");
-                    if let Err(error) = media.add_local_address(now, address) {
-                        tracing::debug!(%error, "address left out of the call");
-                    } else {
-                        self.sockets.push((address, socket));
-                    }
-                }
-                Err(error) => tracing::debug!(%ip, %error, "address left out of the call"),
-            }
-        }
-        // New ones first: a path away from the old ones is then known.
-        for (address, _) in self.sockets.extract_if(.., |(address, _)| !wanted.contains(&address.ip())) {
-            tracing::debug!(%address, "media's address is gone");
-            media.remove_local_address(now, address);
-        }
-        self.drain_media();
-    }
-
-    /// What happened to a connection to a relay; its sound is to be taken from `media` afterwards.
-    pub(crate) fn handle_stream(&mut self, now: Instant, news: &StreamNews, bytes: &[u8]) {
-        let Some(media) = &mut self.media else { return };
-        match *news {
-            StreamNews::Opened(stream) => media.handle_stream_opened(now, stream),
-            StreamNews::Data(stream, length) => media.handle_stream_data(now, stream, &bytes[..length]),
-            StreamNews::Closed(stream) => media.handle_stream_closed(now, stream),
-        }
-    }
-
     /// The outcome of a step.
     pub(crate) fn handle_step(&mut self, now: Instant, step: Step) {
         match step {
@@ -460,37 +407,6 @@ impl TelegramLeg {
         self.drain_media();
     }
 
-    fn open_media(
-        &mut self,
-        now: Instant,
-        established: &Established,
-        key: &SharedKey,
-        is_caller: bool,
-    ) -> anyhow::Result<tgcall::Call> {
-        let version = Version::choose(&established.library_versions).ok_or_else(|| {
-            anyhow::anyhow!("none of the versions {:?} is ours", established.library_versions)
-        })?;
-        self.version = Some(version);
-        let only_streams = self.shared.proxy.is_some();
-        if !only_streams {
-            let addresses = Arc::clone(&self.shared.addresses.borrow_and_update());
-            self.sockets = net::host_sockets(&addresses, self.shared.dscp)?;
-        }
-        let parameters = tgcall::Parameters {
-            key: key.clone(),
-            is_caller,
-            version,
-            p2p_allowed: established.p2p_allowed,
-            servers: established.servers.clone(),
-            only_streams,
-            custom_parameters: established.custom_parameters.clone(),
-            local_addresses: self.sockets.iter().map(|(address, _)| *address).collect(),
-            certificate: Arc::clone(&self.shared.certificate),
-            seed: clock::random(),
-        };
-        Ok(tgcall::Call::new(now, parameters)?)
-    }
-
     /// Sends what media has to say and collects what it reports. To be called after every handling of `media`.
     pub(crate) fn drain_media(&mut self) {
         let Some(media) = &mut self.media else { return };
@@ -498,7 +414,7 @@ impl TelegramLeg {
             self.streams.handle(order);
         }
         while let Some(transmit) = media.poll_transmit() {
-            send(&self.sockets, &mut self.streams, transmit.route, &transmit.contents);
+            network::send(&self.sockets, &mut self.streams, transmit.route, &transmit.contents);
         }
         while let Some(packet) = media.poll_signaling() {
             if let Some(Err(error)) = self.signaling.as_ref().map(|pump| pump.try_send(packet)) {
@@ -538,22 +454,6 @@ impl TelegramLeg {
                 call,
                 if self.talking_since.is_some() { Cause::MediaLost } else { Cause::NoMedia },
             );
-        }
-    }
-
-    /// Protects an RTP packet in place and sends it; false while there is no path.
-    pub(crate) fn send_rtp(&mut self, now: Instant, packet: &mut Vec<u8>) -> bool {
-        let Some(route) = self.media.as_mut().and_then(|media| media.protect(now, packet)) else {
-            return false;
-        };
-        send(&self.sockets, &mut self.streams, route, packet);
-        true
-    }
-
-    /// The same for RTCP.
-    pub(crate) fn send_rtcp(&mut self, now: Instant, packet: &mut Vec<u8>) {
-        if let Some(route) = self.media.as_mut().and_then(|media| media.protect_rtcp(now, packet)) {
-            send(&self.sockets, &mut self.streams, route, packet);
         }
     }
 
@@ -611,17 +511,5 @@ impl TelegramLeg {
 
     fn spawn(&mut self, work: impl Future<Output = Step> + Send + 'static) {
         self.steps.spawn(work.in_current_span());
-    }
-}
-
-fn send(sockets: &[(SocketAddr, UdpSocket)], streams: &mut Streams, route: Route, packet: &[u8]) {
-    match route {
-        Route::Datagram { source, destination } => {
-            let Some((_, socket)) = sockets.iter().find(|(address, _)| *address == source) else { return };
-            if let Err(error) = net::send(socket, packet, destination) {
-                tracing::trace!(%error, "datagram not sent");
-            }
-        }
-        Route::Stream(stream) => streams.send(stream, packet),
     }
 }

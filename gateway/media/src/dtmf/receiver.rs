@@ -20,6 +20,8 @@ const REMEMBERED: usize = 8;
 const QUEUE: usize = 64;
 /// Clocks that peers count in wrongly: the one that every telephone had, and the one of Opus.
 const CLOCKS_HZ: [u32; 2] = [8000, 48_000];
+/// Sound must have gone on so far beside a key before it tells the key's clock.
+const BESIDE: Duration = Duration::from_millis(30);
 /// Packet times that are to be believed; a step outside them is counted in another clock.
 const BELIEVABLE_MS: (f32, f32) = (9.0, 110.0);
 /// What most peers mean by a step.
@@ -54,6 +56,8 @@ struct Event {
     heard: Instant,
     /// The greatest rise from one packet to the next, for want of a packet time.
     step_ticks: u32,
+    /// How far the sound that goes on beside the key had come, and which duration was stated then.
+    beside: Option<(Duration, u32)>,
 }
 
 /// What is left of a key after its release.
@@ -116,6 +120,16 @@ impl Receiver {
             self.release();
             self.event = Some(Event::new(now, &report));
             self.go_on(now, &report);
+        }
+    }
+
+    /// A packet of sound, whose timestamp runs at `clock_hz`: beside a key it tells what the key's ticks are worth.
+    pub fn handle_sound(&mut self, timestamp: u32, clock_hz: u32) {
+        let Some(event) = &mut self.event else { return };
+        let ahead = u64::from(timestamp.wrapping_sub(event.timestamp));
+        let time = Duration::from_micros(ahead * 1_000_000 / u64::from(clock_hz.max(1)));
+        if (BESIDE..=LONGEST).contains(&time) && event.past_ticks == 0 && event.ticks > 0 {
+            event.beside = Some((time, event.ticks));
         }
     }
 
@@ -210,6 +224,7 @@ impl Event {
             begin: now,
             heard: now,
             step_ticks: 0,
+            beside: None,
         }
     }
 
@@ -254,6 +269,14 @@ impl Event {
 
     /// The clock that the steps between packets were counted in, if they tell.
     fn clock_hz(&self, agreed_hz: u32) -> Option<u32> {
+        if let Some((time, ticks)) = self.beside {
+            let counted_hz = ticks as f32 / time.as_secs_f32();
+            let apart = |clock_hz: &u32| (counted_hz / *clock_hz as f32).ln().abs();
+            return CLOCKS_HZ
+                .into_iter()
+                .chain([agreed_hz])
+                .min_by(|one, other| apart(one).total_cmp(&apart(other)));
+        }
         if self.step_ticks == 0 {
             return None;
         }
@@ -426,6 +449,21 @@ mod tests {
         }
         assert!(dropped > 30);
         assert_eq!(ear.presses(), [('D', 4321)]);
+    }
+
+    /// baresip 1.0 offers `telephone-event/8000` beside Opus, counts at 48 kHz and sends sound on beside a key.
+    #[test]
+    fn sound_beside_a_key_tells_what_its_ticks_are_worth() {
+        for (agreed_hz, counted_hz) in [(8000, 48_000), (48_000, 8000), (8000, 8000), (48_000, 48_000)] {
+            let mut ear = Ear::new(agreed_hz);
+            let step = counted_hz / 50;
+            for number in 1..=9_u32 {
+                let heard = Report { sequence: number as u16 * 2, ..report('4', number * step, number == 9) };
+                ear.hear(u64::from(number) * 20, heard);
+                ear.receiver.handle_sound(heard.timestamp + number * 960, 48_000);
+            }
+            assert_eq!(ear.presses(), [('4', 180)], "{counted_hz} Hz for {agreed_hz} Hz");
+        }
     }
 
     #[test]

@@ -1,0 +1,133 @@
+//! The network under a Telegram leg: sockets and streams that media goes by, as the machine's addresses come and go.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tgcall::key::SharedKey;
+use tgcall::{Route, Version};
+use tokio::net::UdpSocket;
+use tokio::task::JoinSet;
+
+use super::{Established, TelegramLeg};
+use crate::call::steps::Step;
+use crate::call::streams::{StreamNews, Streams};
+use crate::clock;
+use crate::net::{self, Addresses};
+
+/// What happens on the Telegram side away from its own state machine.
+pub(crate) struct Waits<'a> {
+    pub(crate) steps: &'a mut JoinSet<Step>,
+    pub(crate) sockets: &'a [(SocketAddr, UdpSocket)],
+    pub(crate) streams: &'a mut Streams,
+    pub(crate) addresses: &'a mut Addresses,
+}
+
+impl TelegramLeg {
+    /// What a call's task waits for on this side, lent at once.
+    pub(crate) fn waits(&mut self) -> Waits<'_> {
+        Waits {
+            steps: &mut self.steps,
+            sockets: &self.sockets,
+            streams: &mut self.streams,
+            addresses: &mut self.shared.addresses,
+        }
+    }
+
+    /// Follows the machine's addresses: media moves to new ones, and away from those that are gone.
+    pub(crate) fn handle_addresses(&mut self, now: Instant) {
+        let wanted = Arc::clone(&self.shared.addresses.borrow_and_update());
+        let Some(media) = self.media.as_mut().filter(|_| self.shared.proxy.is_none()) else { return };
+        for ip in wanted.iter() {
+            if self.sockets.iter().any(|(known, _)| known.ip() == *ip) {
+                continue;
+            }
+            match net::host_socket(*ip, self.shared.dscp) {
+                Ok((address, socket)) => {
+                    tracing::debug!(%address, "media may come from a new address");
+                    if let Err(error) = media.add_local_address(now, address) {
+                        tracing::debug!(%error, "address left out of the call");
+                    } else {
+                        self.sockets.push((address, socket));
+                    }
+                }
+                Err(error) => tracing::debug!(%ip, %error, "address left out of the call"),
+            }
+        }
+        // New ones first: a path away from the old ones is then known.
+        for (address, _) in self.sockets.extract_if(.., |(address, _)| !wanted.contains(&address.ip())) {
+            tracing::debug!(%address, "media's address is gone");
+            media.remove_local_address(now, address);
+        }
+        self.drain_media();
+    }
+
+    /// What happened to a connection to a relay; its sound is to be taken from `media` afterwards.
+    pub(crate) fn handle_stream(&mut self, now: Instant, news: &StreamNews, bytes: &[u8]) {
+        let Some(media) = &mut self.media else { return };
+        match *news {
+            StreamNews::Opened(stream) => media.handle_stream_opened(now, stream),
+            StreamNews::Data(stream, length) => media.handle_stream_data(now, stream, &bytes[..length]),
+            StreamNews::Closed(stream) => media.handle_stream_closed(now, stream),
+        }
+    }
+
+    pub(super) fn open_media(
+        &mut self,
+        now: Instant,
+        established: &Established,
+        key: &SharedKey,
+        is_caller: bool,
+    ) -> anyhow::Result<tgcall::Call> {
+        let version = Version::choose(&established.library_versions).ok_or_else(|| {
+            anyhow::anyhow!("none of the versions {:?} is ours", established.library_versions)
+        })?;
+        self.version = Some(version);
+        let only_streams = self.shared.proxy.is_some();
+        if !only_streams {
+            let addresses = Arc::clone(&self.shared.addresses.borrow_and_update());
+            self.sockets = net::host_sockets(&addresses, self.shared.dscp)?;
+        }
+        let parameters = tgcall::Parameters {
+            key: key.clone(),
+            is_caller,
+            version,
+            p2p_allowed: established.p2p_allowed,
+            servers: established.servers.clone(),
+            only_streams,
+            custom_parameters: established.custom_parameters.clone(),
+            local_addresses: self.sockets.iter().map(|(address, _)| *address).collect(),
+            certificate: Arc::clone(&self.shared.certificate),
+            seed: clock::random(),
+        };
+        Ok(tgcall::Call::new(now, parameters)?)
+    }
+
+    /// Protects an RTP packet in place and sends it; false while there is no path.
+    pub(crate) fn send_rtp(&mut self, now: Instant, packet: &mut Vec<u8>) -> bool {
+        let Some(route) = self.media.as_mut().and_then(|media| media.protect(now, packet)) else {
+            return false;
+        };
+        send(&self.sockets, &mut self.streams, route, packet);
+        true
+    }
+
+    /// The same for RTCP.
+    pub(crate) fn send_rtcp(&mut self, now: Instant, packet: &mut Vec<u8>) {
+        if let Some(route) = self.media.as_mut().and_then(|media| media.protect_rtcp(now, packet)) {
+            send(&self.sockets, &mut self.streams, route, packet);
+        }
+    }
+}
+
+pub(super) fn send(sockets: &[(SocketAddr, UdpSocket)], streams: &mut Streams, route: Route, packet: &[u8]) {
+    match route {
+        Route::Datagram { source, destination } => {
+            let Some((_, socket)) = sockets.iter().find(|(address, _)| *address == source) else { return };
+            if let Err(error) = net::send(socket, packet, destination) {
+                tracing::trace!(%error, "datagram not sent");
+            }
+        }
+        Route::Stream(stream) => streams.send(stream, packet),
+    }
+}
