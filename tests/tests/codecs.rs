@@ -98,7 +98,7 @@ async fn every_phone_and_telegram_hear_each_other_in_every_codec() {
     for (Recording { row, .. }, judgement) in recordings.iter().zip(judged(&recordings)) {
         let checked = judgement.and_then(|judgement| {
             println!("{row} {judgement}");
-            judgement.check(row.codec, LEAST_SCORE)
+            judgement.check(row.codec, row.least_score())
         });
         wrong.extend(checked.err().map(|error| format!("{row}: {error:#}")));
     }

@@ -111,13 +111,12 @@ impl Encoder for OpusEncoder {
     }
 }
 
-/// A rate we use, and the bits per second at which speech loses nothing that the other codec had kept. Telegram's own
-/// applications take 32 kbit/s. Copies of old sound (FEC) begin when the peer reports a loss: they cost quality.
+/// A rate we use, and the bits per second at which speech loses nothing that the other codec had kept. Copies of old sound (FEC) begin when the peer reports a loss: they cost quality.
 fn rate(sample_hz: u32) -> Option<(SampleRate, u32)> {
     match sample_hz {
         8_000 => Some((SampleRate::Hz8000, 32_000)),
-        16_000 => Some((SampleRate::Hz16000, 32_000)),
-        48_000 => Some((SampleRate::Hz48000, 40_000)),
+        16_000 => Some((SampleRate::Hz16000, 40_000)),
+        48_000 => Some((SampleRate::Hz48000, 48_000)),
         _ => None,
     }
 }
@@ -145,7 +144,7 @@ mod tests {
 
     #[test]
     fn packets_hold_about_the_bits_that_suit_the_rate() {
-        for (sample_hz, suitable_bps) in [(8_000, 32_000), (16_000, 32_000), (48_000, 40_000)] {
+        for (sample_hz, suitable_bps) in [(8_000, 32_000), (16_000, 40_000), (48_000, 48_000)] {
             let mut encoder = OPUS.encoder(sample_hz, EncoderSettings::default()).unwrap();
             let mut out = Vec::new();
             for frame in voice(sample_hz, 2000).chunks(sample_hz as usize / 50) {
