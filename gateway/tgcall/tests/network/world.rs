@@ -1,5 +1,8 @@
 //! The simulated network and the two calls on it.
 
+mod junk;
+mod seen;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
@@ -267,43 +270,6 @@ impl World {
         self.ends[end].wake_ups
     }
 
-    /// Throws random bytes of every kind at both ends, from the other end's address, on both paths.
-    pub fn pour_junk(&mut self, count: usize) {
-        let now = self.instant();
-        for _ in 0..count {
-            let mut junk: Vec<u8> =
-                (0..self.random.below(200)).map(|_| self.random.below(256) as u8).collect();
-            if let Some(first) = junk.first_mut() {
-                *first = [0, 1, 20, 21, 22, 23, 128, 144, *first][self.random.below(9) as usize];
-            }
-            let to = self.random.below(2) as usize;
-            let (source, destination) = (self.address(1 - to), self.address(to));
-            self.ends[to].call.handle_signaling(now, &junk);
-            self.ends[to].call.handle_datagram(now, source, destination, &mut junk);
-            self.drain(to);
-        }
-    }
-
-    /// Throws random bytes at both ends from a server's address, and into their streams.
-    pub fn pour_junk_from(&mut self, server: &str, count: usize) {
-        let (now, server) = (self.instant(), server.parse().unwrap());
-        for _ in 0..count {
-            let mut junk: Vec<u8> =
-                (0..self.random.below(80)).map(|_| self.random.below(256) as u8).collect();
-            if let Some(first) = junk.first_mut() {
-                *first = [0, 1, 0x40, 0x40, 0x41, *first][self.random.below(6) as usize];
-            }
-            let to = self.random.below(2) as usize;
-            let address = self.ends[to].addresses[0];
-            self.ends[to].call.handle_datagram(now, server, address, &mut junk);
-            for stream in self.ends[to].streams.keys().copied().collect::<Vec<_>>() {
-                self.ends[to].call.handle_stream_data(now, stream, &junk);
-                while self.ends[to].call.poll_stream_media(now).is_some() {}
-            }
-            self.drain(to);
-        }
-    }
-
     pub fn set_muted(&mut self, end: usize, muted: bool) {
         let now = self.instant();
         self.ends[end].call.set_muted(now, muted);
@@ -341,79 +307,6 @@ impl World {
             self.step();
         }
         self.now = until;
-    }
-
-    pub fn elapsed(&self) -> Duration {
-        self.now
-    }
-
-    pub fn call(&self, end: usize) -> &Call {
-        &self.ends[end].call
-    }
-
-    pub fn call_mut(&mut self, end: usize) -> &mut Call {
-        &mut self.ends[end].call
-    }
-
-    pub fn address(&self, end: usize) -> SocketAddr {
-        self.ends[end].addresses[0]
-    }
-
-    pub fn sent(&self, end: usize) -> usize {
-        self.ends[end].sent
-    }
-
-    /// Packets whose payload was what its sequence number demands; none came twice.
-    pub fn received(&self, end: usize) -> usize {
-        let mut received = self.ends[end].received.clone();
-        received.sort_unstable();
-        received.dedup();
-        assert_eq!(received.len(), self.ends[end].received.len(), "a packet came twice");
-        received.len()
-    }
-
-    pub fn events(&self, end: usize) -> Vec<Event> {
-        let events = self.ends[end].events.iter().map(|(_, event)| event.clone());
-        events.filter(|event| !matches!(event, Event::OutgoingFormat(_))).collect()
-    }
-
-    pub fn when(&self, end: usize, is: impl Fn(&Event) -> bool) -> Option<Duration> {
-        self.ends[end].events.iter().find(|(_, event)| is(event)).map(|(at, _)| *at)
-    }
-
-    pub fn last(&self, end: usize, is: impl Fn(&Event) -> bool) -> Option<Duration> {
-        self.ends[end].events.iter().rev().find(|(_, event)| is(event)).map(|(at, _)| *at)
-    }
-
-    /// The latest word of the other end's microphone.
-    pub fn last_muted(&self, end: usize) -> Option<bool> {
-        self.ends[end].events.iter().rev().find_map(|(_, event)| match event {
-            Event::RemoteMuted(muted) => Some(*muted),
-            Event::Connected
-            | Event::Reconnecting
-            | Event::Failed(_)
-            | Event::OutgoingFormat(_)
-            | Event::Closed => None,
-        })
-    }
-
-    pub fn connected_after(&self, end: usize) -> Option<Duration> {
-        self.when(end, |event| *event == Event::Connected)
-    }
-
-    /// Connectivity checks that went to the callee.
-    pub fn caught_checks(&self) -> Vec<Vec<u8>> {
-        self.checks.clone()
-    }
-
-    pub fn assert_nothing_refused(&self) {
-        for end in &self.ends {
-            let counters = end.call.counters();
-            let refused = counters.forged + counters.replayed + counters.other_source + counters.malformed;
-            assert_eq!(refused + counters.stray + counters.early, 0, "{counters:?}");
-            assert_eq!(counters.rtp_in as usize, end.received.len());
-            assert_eq!(counters.rtp_out as usize, end.sent);
-        }
     }
 
     fn instant(&self) -> Instant {
