@@ -20,7 +20,7 @@ PACKAGES := \
 	iproute2 \
 	python3-venv \
 	python3-dev
-# build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus at the far ends of tests;
+# build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus;
 # sip-tester (SIPp), baresip-core, linphone-cli: independent phones; ffmpeg: codecs by others, to judge ours;
 # multimon-ng: hears keys among the sound; coturn: an independent TURN server; iproute2: networks for tests;
 # python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built.
@@ -89,6 +89,28 @@ check: packages ## format, lints, documentation, dependencies
 test: setup check build ## everything CI runs
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway \
 		cargo test --locked --workspace --lib --bins --tests --no-fail-fast
+
+.PHONY: bench
+bench: packages ## what transcoding costs beside libopus alone (fails above 1.15 times)
+	cargo bench --locked -p tgtrunk-media --bench transcoding
+
+# Fuzzer's runtime and targets live outside the workspace. TORTURE_S seconds for each target.
+TORTURE_S ?= 600
+TOOLS := $(CURDIR)/target/tools
+.PHONY: torture
+torture: packages ## every fuzz target for TORTURE_S seconds (600); what breaks them is kept in target/torture
+	@[[ -x $(TOOLS)/bin/cargo-fuzz ]] || cargo install --quiet --root $(TOOLS) --version '^0.13' cargo-fuzz
+	@mkdir -p target/torture
+	@for room in media tgcall; do \
+		for target in gateway/$$room/fuzz/fuzz_targets/*.rs; do \
+			target=$$(basename $$target .rs); \
+			echo "$$room $$target"; \
+			mkdir -p target/torture/$$target; \
+			(cd gateway/$$room/fuzz && RUSTC_BOOTSTRAP=1 PATH="$(TOOLS)/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz \
+				cargo fuzz run -s none $$target $(CURDIR)/target/torture/$$target corpus/$$target -- \
+				-max_total_time=$(TORTURE_S) -timeout=10 -artifact_prefix=$(CURDIR)/target/torture/$$target-); \
+		done; \
+	done
 
 .PHONY: clean
 clean: ## remove everything that was built
