@@ -41,7 +41,7 @@ pub enum CodecName {
 /// How keys travel to the PBX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DtmfWay {
-    /// As events where the PBX agrees to them, else in INFO where it allows that, else as tones.
+    /// As events where the PBX agrees to them; else as tones where the codec keeps them, and in INFO beside Opus.
     Auto,
     /// As events in RTP (RFC 4733).
     Rfc4733,

@@ -56,7 +56,7 @@ pub(crate) enum Order {
     Calls(oneshot::Sender<Vec<CallInfo>>),
     HangUp(CallId, oneshot::Sender<bool>),
     /// Presses keys for the PBX; the answer is none where the call is not of this line.
-    Dial(CallId, Keys, oneshot::Sender<Option<Result<(), Refusal>>>),
+    Dial(CallId, Keys, oneshot::Sender<Result<(), Refusal>>),
     /// Calls a person from nowhere: they hear themselves.
     Call(tgtrunk_telegram::Person),
     /// Lets running calls go on for the grace, then ends them and the line.
@@ -197,6 +197,7 @@ impl Line {
                 _ = heartbeat.tick() => self.show(),
             }
         }
+        metrics::line_gone(self.settings.sip_port);
         self.account.shutdown().await;
     }
 
@@ -288,9 +289,7 @@ impl Line {
                     refused => tracing::debug!(content_type, ?refused, "an INFO without a key"),
                 }
             }
-            SipEvent::InfoRefused { status, .. } => {
-                tracing::warn!(status, "the PBX refused a key: dtmf in line.toml may be set otherwise");
-            }
+            SipEvent::InfoRefused { call, status } => self.calls.tell_sip(call, Input::KeyRefused(status)),
             SipEvent::PeerReachable(reachable) => {
                 self.lamps.peer_reachable(reachable);
                 self.show();
@@ -507,9 +506,8 @@ impl Line {
                 trunk.endpoint.answer(now, sip, audio, Vec::new());
             }
             (SipWord::Reject(cause), Some(sip)) => trunk.endpoint.reject(now, sip, call::rejection(cause)),
-            (SipWord::Info(body), Some(sip)) => {
-                let content_type = dtmf::info::Form::Relay.content_type();
-                trunk.endpoint.send_info(now, sip, content_type, body.as_bytes());
+            (SipWord::Info(form, body), Some(sip)) => {
+                trunk.endpoint.send_info(now, sip, form.content_type(), body.as_bytes());
             }
             (SipWord::HangUp(cause), Some(sip)) => {
                 trunk.endpoint.hang_up(now, sip, Some(call::reason(cause)))
@@ -525,7 +523,7 @@ impl Line {
                 answer.send(self.calls.tell(call.0, Input::Stop(Cause::Normal))).ok();
             }
             Order::Dial(call, keys, answer) => {
-                answer.send(self.calls.dial(call, &keys, &self.settings.audio)).ok();
+                self.calls.dial(call, &keys, &self.settings.audio, answer);
             }
             Order::Call(person) => {
                 let key = self.calls.reserve(Direction::ToTelegram, None);

@@ -366,7 +366,7 @@ async fn calls(lines: Vec<mpsc::Sender<Order>>) -> Vec<CallInfo> {
 
 async fn dial(lines: Vec<mpsc::Sender<Order>>, call: CallId, keys: Keys) -> Result<Answer, Refusal> {
     let answers = ask_all(lines, |answer| Order::Dial(call, keys.clone(), answer)).await;
-    match answers.into_iter().flatten().next() {
+    match answers.into_iter().next() {
         Some(answer) => answer.map(|()| Answer::Done),
         None => Err(no_call(call)),
     }

@@ -57,6 +57,14 @@ pub(crate) fn line(sip_port: u16, status: &GatewayStatus) {
     gauge!(CALLS, "line" => port).set(f64::from(status.calls));
 }
 
+/// A line that works no more.
+pub(crate) fn line_gone(sip_port: u16) {
+    let port = sip_port.to_string();
+    gauge!(UP, "line" => port.clone(), "side" => "telegram").set(0.0);
+    gauge!(UP, "line" => port.clone(), "side" => "pbx").set(0.0);
+    gauge!(CALLS, "line" => port).set(0.0);
+}
+
 /// A call that is over.
 pub(crate) fn call(sip_port: u16, record: &Record, quality: &Quality) {
     let port = sip_port.to_string();

@@ -313,7 +313,11 @@ impl Core {
             InvokeError::Rpc { name, .. } if spoils_connection(name) => self.restart(),
             InvokeError::Revoked { reason } => self.end(reason.clone()).await,
             InvokeError::Offline { cause } => {
-                self.health.waiting(Orange::ConnectionLost { cause: cause.clone() });
+                // With a proxy, every connection is one to it.
+                self.health.waiting(match &self.settings.proxy {
+                    Some(proxy) => Orange::Proxy { proxy: proxy.to_string(), cause: cause.clone() },
+                    None => Orange::ConnectionLost { cause: cause.clone() },
+                });
                 self.kick.notify_one();
             }
             InvokeError::Proxy { cause } => {

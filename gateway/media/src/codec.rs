@@ -145,21 +145,18 @@ impl fmt::Debug for Codec {
 }
 
 /// Every codec there is a row for, the most wanted first.
-pub static ROWS: [&Codec; 5] = [&OPUS, &G722, &PCMA, &PCMU, &L16];
-
-/// The codecs that calls carry, the most wanted first.
-pub static TABLE: [&Codec; 1] = [&OPUS];
+pub static TABLE: [&Codec; 5] = [&OPUS, &G722, &PCMA, &PCMU, &L16];
 
 /// The row for an `a=rtpmap` value. An `rtpmap` without channels means 1 (RFC 8866 section 6.6).
 pub fn find(name: &str, clock_hz: u32, channels: u8) -> Option<&'static Codec> {
-    ROWS.into_iter().find(|codec| {
+    TABLE.into_iter().find(|codec| {
         codec.name.eq_ignore_ascii_case(name) && codec.clock_hz == clock_hz && codec.channels == channels
     })
 }
 
 /// The row whose number RFC 3551 fixed, for a format in `m=` that has no `a=rtpmap`.
 pub fn find_static(payload_type: u8) -> Option<&'static Codec> {
-    ROWS.into_iter().find(|codec| codec.static_payload_type == Some(payload_type))
+    TABLE.into_iter().find(|codec| codec.static_payload_type == Some(payload_type))
 }
 
 #[cfg(test)]
@@ -184,7 +181,7 @@ mod tests {
 
     #[test]
     fn no_row_claims_a_number_that_rfc_3551_gave_to_another() {
-        for codec in ROWS {
+        for codec in TABLE {
             assert!((96..=127).contains(&codec.offered_payload_type), "{}", codec.name);
             if let Some(number) = codec.static_payload_type {
                 assert!(number < 35, "{} has no place among the static types", codec.name);
@@ -196,9 +193,9 @@ mod tests {
 
     #[test]
     fn every_row_is_found_under_its_own_name_and_no_two_share_one() {
-        for (at, codec) in ROWS.into_iter().enumerate() {
+        for (at, codec) in TABLE.into_iter().enumerate() {
             assert_eq!(find(codec.name, codec.clock_hz, codec.channels), Some(codec));
-            for other in &ROWS[at + 1..] {
+            for other in &TABLE[at + 1..] {
                 assert_ne!(codec.offered_payload_type, other.offered_payload_type);
             }
         }

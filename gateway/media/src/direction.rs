@@ -25,6 +25,9 @@ use crate::source::{Kind, Source};
 use crate::studio::{self, Studio};
 use crate::tone::Tone;
 
+/// Digits that may wait where none waits yet.
+const MOST_DIGITS: usize = 256;
+
 /// A clock that is served later than this goes on from then.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Comfort silence waits so long for packets that are still on their way.
@@ -145,6 +148,14 @@ impl Direction {
         }
     }
 
+    /// How many digits may be sent now; `None` before anything was agreed.
+    pub(crate) fn room_for_digits(&mut self) -> Option<usize> {
+        let audio = self.outgoing?;
+        let keys = self.keys.as_ref().filter(|_| audio.way() != Way::InBand).map(|keys| keys.room());
+        let tones = self.studio.as_mut().map(|studio| studio.digits().room());
+        Some(keys.or(tones).unwrap_or(MOST_DIGITS))
+    }
+
     pub(crate) fn send_digits(&mut self, now: Instant, digits: &[Digit], tone: Duration, pause: Duration) {
         let Some(audio) = self.outgoing else { return };
         self.dials |= !digits.is_empty();
@@ -159,7 +170,7 @@ impl Direction {
                 let Some(studio) = &mut self.studio else { return };
                 for digit in digits {
                     if studio.digits().push(*digit, tone, pause).is_err() {
-                        tracing::debug!(%digit, "no room for a digit");
+                        tracing::debug!("no room for a digit");
                     }
                 }
                 studio.start(now);
@@ -211,10 +222,10 @@ impl Direction {
         self.counters.last_packet = Some(now);
 
         let measured = self.measure(&packet);
-        reception.handle_packet(now, &packet, measured.is_ok());
         if !self.source.knows(packet.ssrc) && !matches!(measured, Err(Reason::Event)) {
             measured?;
         }
+        reception.handle_packet(now, &packet, measured.is_ok());
         let decodes = self.decodes();
         let kind = match measured {
             Ok(sound) => Kind::Sound { ticks: sound.ticks, parts: sound.parts },

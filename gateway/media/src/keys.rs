@@ -38,10 +38,18 @@ impl Keys {
         match self {
             Self::Events(sender) => {
                 if sender.push(now, digit, tone, pause).is_err() {
-                    tracing::debug!(%digit, "no room for a digit");
+                    tracing::debug!("no room for a digit");
                 }
             }
             Self::Info(words) => words.push(now, digit, tone, pause),
+        }
+    }
+
+    /// How many more digits may wait.
+    pub(crate) fn room(&self) -> usize {
+        match self {
+            Self::Events(sender) => sender.room(),
+            Self::Info(words) => QUEUE.saturating_sub(words.waiting.len()),
         }
     }
 
@@ -89,7 +97,7 @@ impl Keys {
 impl Words {
     fn push(&mut self, now: Instant, digit: Digit, tone: Duration, pause: Duration) {
         if self.waiting.len() >= QUEUE {
-            tracing::debug!(%digit, "no room for a digit");
+            tracing::debug!("no room for a digit");
             return;
         }
         let duration = tone.clamp(SHORTEST, LONGEST);

@@ -2,7 +2,7 @@
 //!
 //! [`Relay`] carries sound between the two sides of a call under numbers of its own: one codec on both sides passes,
 //! two are decoded and encoded anew, and it makes tones, digits, silence and reports besides. [`Latch`] decides whose
-//! packets it gets to see, [`codec::TABLE`] is what offers are written from.
+//! packets it gets to see, [`codec::TABLE`] holds a row for each codec.
 //!
 //! Pure: no clock, socket, task or randomness; time and seeds are arguments. It knows neither side's signalling.
 

@@ -129,6 +129,11 @@ impl Relay {
         self.towards(to).play(now, tone);
     }
 
+    /// How many digits may be dialled to a side now; `None` before its audio is known.
+    pub fn room_for_digits(&mut self, to: Side) -> Option<usize> {
+        self.towards(to).room_for_digits()
+    }
+
     /// Dials digits to a side after those that wait already; [`Event::DigitsSent`] tells that all are out.
     ///
     /// `tone` and `pause` are held within [`dtmf::SHORTEST`](crate::dtmf::SHORTEST) and

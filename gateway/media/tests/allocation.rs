@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use tgtrunk_media::codec::{EncoderSettings, OPUS, ROWS};
+use tgtrunk_media::codec::{EncoderSettings, OPUS, TABLE};
 use tgtrunk_media::rtp::Packet;
 use tgtrunk_media::{Audio, Batch, Relay, Side};
 
@@ -18,7 +18,7 @@ static COUNTED: dhat::Alloc = dhat::Alloc;
 fn packets_take_nothing_from_the_heap() {
     let _profiler = dhat::Profiler::builder().testing().build();
     assert!(allocations(|| drop(std::hint::black_box(Box::new(1)))) > 0, "the counter counts");
-    for codec in ROWS {
+    for codec in TABLE {
         decoded_and_encoded(codec);
         relayed(codec);
     }

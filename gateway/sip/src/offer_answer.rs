@@ -140,7 +140,7 @@ pub(crate) fn preview(
     let local = LocalAudio {
         rtp: SocketAddr::new(source, 0),
         rtcp: None,
-        rtcp_mux: true,
+        rtcp_mux: false,
         codecs: codecs.to_vec(),
         telephone_event: true,
     };

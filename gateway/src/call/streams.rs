@@ -8,14 +8,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use tgcall::{StreamId, StreamOrder};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::net::Proxy;
+use crate::net::{Proxy, mark};
 
 /// How long a connection may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Data that nobody acknowledges for so long ends a connection (RFC 5482).
+const DEAD_AFTER_MS: u32 = 5_000;
 /// What may wait for a slow connection: half a second of sound. More is dropped whole, for old sound is no use.
 const BACKLOG_BYTES: usize = 16 * 1024;
 
@@ -23,6 +26,7 @@ const BACKLOG_BYTES: usize = 16 * 1024;
 #[derive(Default)]
 pub(crate) struct Streams {
     proxy: Option<Proxy>,
+    dscp: u8,
     streams: BTreeMap<StreamId, Stream>,
 }
 
@@ -41,8 +45,8 @@ pub(crate) enum StreamNews {
 }
 
 impl Streams {
-    pub(crate) fn new(proxy: Option<Proxy>) -> Self {
-        Self { proxy, streams: BTreeMap::new() }
+    pub(crate) fn new(proxy: Option<Proxy>, dscp: u8) -> Self {
+        Self { proxy, dscp, streams: BTreeMap::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -59,7 +63,8 @@ impl Streams {
         match order {
             StreamOrder::Open { stream, remote } => {
                 let proxy = self.proxy.clone();
-                let connecting = Box::pin(async move { connect(proxy, remote).await });
+                let dscp = self.dscp;
+                let connecting = Box::pin(async move { connect(proxy, remote, dscp).await });
                 self.streams.insert(stream, Stream::Connecting(connecting));
             }
             StreamOrder::Close(stream) => drop(self.streams.remove(&stream)),
@@ -137,7 +142,7 @@ fn poll_stream(
     }
 }
 
-async fn connect(proxy: Option<Proxy>, remote: SocketAddr) -> io::Result<TcpStream> {
+async fn connect(proxy: Option<Proxy>, remote: SocketAddr, dscp: u8) -> io::Result<TcpStream> {
     let connecting = async {
         match proxy {
             None => TcpStream::connect(remote).await,
@@ -146,6 +151,9 @@ async fn connect(proxy: Option<Proxy>, remote: SocketAddr) -> io::Result<TcpStre
     };
     let stream = tokio::time::timeout(CONNECT_LIMIT, connecting).await??;
     stream.set_nodelay(true)?;
+    // A connection whose other end is gone would otherwise be tried for a quarter of an hour.
+    setsockopt(&stream, sockopt::TcpUserTimeout, &DEAD_AFTER_MS)?;
+    mark(&stream, stream.local_addr()?, dscp);
     Ok(stream)
 }
 
@@ -159,7 +167,7 @@ mod tests {
     // A stream's number is given by the call alone; without one there is nothing to open.
     #[tokio::test]
     async fn nothing_is_awaited_while_there_is_no_connection() {
-        let mut streams = Streams::new(None);
+        let mut streams = Streams::new(None, 0);
         let waiting = streams.next(&mut []);
         assert!(tokio::time::timeout(Duration::from_millis(20), waiting).await.is_err());
     }
@@ -167,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_connection_does_not_take_at_once_follows_in_order() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let socket = connect(None, listener.local_addr().unwrap()).await.unwrap();
+        let socket = connect(None, listener.local_addr().unwrap(), 46).await.unwrap();
         let (mut far, _) = listener.accept().await.unwrap();
         let mut stream = Stream::Open { socket, backlog: vec![7; 1000] };
         far.write_all(b"hello").await.unwrap();

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::{Action, Call as Bridge, Cause, Event, Leg, Record};
 use tgtrunk_config::CallId;
-use tgtrunk_config::control::Quality;
+use tgtrunk_config::control::{Quality, Refusal};
+use tgtrunk_media::dtmf::info::Form;
 use tgtrunk_media::dtmf::{Digit, Press, Way};
 use tgtrunk_media::{Batch, Relay, Side, Tone};
 use tgtrunk_sip::{Direction, Invite, RemoteAudio};
 use tgtrunk_telegram::{Person, Resolved};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until};
 use tracing::{Instrument as _, Span, field, info_span};
 
@@ -31,6 +32,8 @@ const BACKLOG: usize = 128;
 const BURST: usize = 32;
 /// Room for what one datagram may become: 120 ms of Opus in packets of 10 ms.
 const BATCH_PACKETS: usize = 12;
+/// How long a PBX that announced something may be silent before the caller hears ringing instead.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Largest RTCP packet that is read; a PBX reports on one source.
 const REPORT_BYTES: usize = 1024;
 /// What is read of a relay's connection in one go.
@@ -49,13 +52,21 @@ pub(crate) enum Input {
     TrunkEnded(Cause),
     /// A key that the PBX sent in INFO.
     Pressed(Press),
+    /// The PBX refused a key in INFO with this status.
+    KeyRefused(u16),
     /// Of the Telegram leg.
     Update(PhoneCall),
     Signaling(Vec<u8>),
     /// Of the gateway.
     Stop(Cause),
-    /// Keys for the PBX: which, how long each sounds, and how long the pauses are.
-    Dial(Vec<Digit>, Duration, Duration),
+    /// Keys for the PBX.
+    Dial {
+        digits: Vec<Digit>,
+        /// How long each sounds, and how long it is silent then.
+        tone: Duration,
+        pause: Duration,
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    },
 }
 
 /// What a call tells its line.
@@ -154,8 +165,12 @@ struct Task {
     joined: bool,
     /// The PBX took the call: what the Telegram user says may be heard there.
     trunk_listens: bool,
-    /// The PBX plays something before it answers.
+    /// The PBX says that it plays something before it answers.
     trunk_plays: bool,
+    /// When a caller who hears us and nothing else is to hear that it rings.
+    ringback_at: Option<Instant>,
+    /// How keys are put in INFO, and the last one that was.
+    info: (Form, Option<Press>),
     muted: Muted,
     /// The line has something to say, or may have.
     has_line: bool,
@@ -214,6 +229,8 @@ pub(crate) fn start(
         joined: false,
         trunk_listens: false,
         trunk_plays: false,
+        ringback_at: None,
+        info: (Form::Relay, None),
         muted: Muted::default(),
         has_line: true,
         batch: Batch::with_capacity(BATCH_PACKETS, DATAGRAM_BYTES),
@@ -358,9 +375,9 @@ impl Task {
                 self.bridge.handle(now, Event::HangsUp(Leg::Trunk, cause));
             }
             Input::Pressed(press) => self.pressed(now, Side::Trunk, press, Way::Info),
-            Input::Dial(digits, tone, pause) => {
-                self.relay.send_digits(now, Side::Trunk, &digits, tone, pause);
-                self.play(now);
+            Input::KeyRefused(status) => self.key_refused(status),
+            Input::Dial { digits, tone, pause, answer } => {
+                answer.send(self.dial_keys(now, &digits, tone, pause)).ok();
             }
             Input::Update(update) => self.telegram.handle_update(update),
             Input::Signaling(data) => self.telegram.handle_signaling(now, data),
@@ -374,6 +391,11 @@ impl Task {
             media.handle_timeout(now);
             self.telegram.drain_media();
         }
+        if self.ringback_at.take_if(|at| *at <= now).is_some()
+            && self.relay.quality(Side::Trunk).packets_in == 0
+        {
+            self.relay.play(now, Side::Telegram, self.limits.ringback);
+        }
         self.play(now);
     }
 
@@ -381,7 +403,7 @@ impl Task {
         let media = self.telegram.media.as_mut().and_then(tgcall::Call::poll_timeout);
         let bridge = self.bridge.poll_timeout().map(|(at, _)| at);
         let relay = self.relay.poll_timeout().map(|(at, _)| at);
-        [media, bridge, relay].into_iter().flatten().min()
+        [media, bridge, relay, self.ringback_at].into_iter().flatten().min()
     }
 
     /// Carries out what the bridge decided until nobody has anything to say.
@@ -421,6 +443,7 @@ impl Task {
                     self.span.record("version", version.text());
                 }
                 self.set_telegram_audio(now);
+                self.tell_trunk_mute(now);
                 self.bridge.handle(now, Event::MediaUp(Leg::Telegram));
             }
             LegEvent::Lost => self.bridge.handle(now, Event::MediaDown(Leg::Telegram)),
@@ -441,6 +464,7 @@ impl Task {
             Action::JoinEarly => self.join_early(now),
             Action::Join => self.join(now),
             Action::HangUp { leg: Leg::Telegram, cause, talked } => {
+                self.say_bye(now);
                 let reason: Discard = cause.row().discard.into();
                 self.telegram.hang_up(now, reason, talked);
             }
@@ -505,10 +529,8 @@ impl Task {
     /// The caller hears what the PBX plays, or that it rings.
     fn join_early(&mut self, now: Instant) {
         self.joined = true;
-        if !self.trunk_plays {
-            self.relay.play(now, Side::Telegram, self.limits.ringback);
-            self.play(now);
-        }
+        // What the PBX said it would play may begin a little later, or never.
+        self.ringback_at = Some(if self.trunk_plays { now + PATIENCE } else { now });
         self.progress(State::Ringing);
     }
 
@@ -517,6 +539,7 @@ impl Task {
             return;
         }
         self.joined = true;
+        self.ringback_at = None;
         self.relay.play(now, Side::Telegram, None);
         if matches!(self.trunk, TrunkLeg::Pbx(_)) {
             let listens =

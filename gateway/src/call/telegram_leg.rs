@@ -127,7 +127,7 @@ impl TelegramLeg {
 
     fn new(shared: Shared, state: State) -> Self {
         Self {
-            streams: Streams::new(shared.proxy.clone()),
+            streams: Streams::new(shared.proxy.clone(), shared.dscp),
             shared,
             state,
             hang_up_when_known: None,
@@ -410,11 +410,12 @@ impl TelegramLeg {
     /// Sends what media has to say and collects what it reports. To be called after every handling of `media`.
     pub(crate) fn drain_media(&mut self) {
         let Some(media) = &mut self.media else { return };
-        while let Some(order) = media.poll_stream_order() {
-            self.streams.handle(order);
-        }
         while let Some(transmit) = media.poll_transmit() {
             network::send(&self.sockets, &mut self.streams, transmit.route, &transmit.contents);
+        }
+        // After what is still to be sent: the last word goes before its stream does.
+        while let Some(order) = media.poll_stream_order() {
+            self.streams.handle(order);
         }
         while let Some(packet) = media.poll_signaling() {
             if let Some(Err(error)) = self.signaling.as_ref().map(|pump| pump.try_send(packet)) {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tgtrunk_bridge::Cause;
 use tgtrunk_config::DtmfWay;
 use tgtrunk_media::dtmf::Way;
+use tgtrunk_media::dtmf::info::Form;
 use tgtrunk_media::{Codec, Latch, codec};
 use tgtrunk_sip::{Invite, LocalAudio, Reason, Rejection, RemoteAudio};
 
@@ -22,8 +23,8 @@ pub(crate) enum SipWord {
     Reject(Cause),
     /// End ours, or one that was answered.
     HangUp(Cause),
-    /// A key, as the body of an INFO.
-    Info(String),
+    /// A key, as the body of an INFO of this form.
+    Info(Form, String),
 }
 
 /// What a line's calls have in common on the trunk side.
@@ -214,6 +215,10 @@ impl PbxLeg {
     fn rtcp_target(&self) -> Option<SocketAddr> {
         let (remote, latch) = (self.remote.as_ref()?, self.latch.as_ref()?);
         let heard = latch.target();
+        // The hold of RFC 2543: an address nobody listens at.
+        if heard.ip().is_unspecified() {
+            return None;
+        }
         if heard == remote.rtp {
             return remote.rtcp;
         }

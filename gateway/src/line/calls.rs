@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use tgtrunk_bridge::{Cause, Leg, Record};
 use tgtrunk_config::control::{
     self, CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Ender, Muted, Peer, Quality, Refusal,
-    RefusalCode,
 };
 use tgtrunk_config::{Audio, CallId, CallLimits, Phone, UserId};
 use tgtrunk_media::Side;
 use tgtrunk_media::dtmf::{Digit, Press, Way};
+use tokio::sync::oneshot;
 
 use super::Keys;
 use crate::call::{Handle, Input, Progress, State};
@@ -192,22 +192,18 @@ impl Calls {
         true
     }
 
-    /// Presses keys for the PBX in one call; `None` when the line has no such call.
+    /// Presses keys for the PBX in one call, which answers by itself; without such a call there is no answer.
     pub(crate) fn dial(
         &mut self,
         call: CallId,
         keys: &Keys,
         settings: &Audio,
-    ) -> Option<Result<(), Refusal>> {
-        let entry = self.calls.get(&call.0)?;
-        if entry.sip.is_none() || !matches!(entry.info.state, CallState::Ringing | CallState::Answered) {
-            let message = format!("call {call} has no audio to the PBX yet");
-            return Some(Err(Refusal { code: RefusalCode::NoAudio, message }));
-        }
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    ) {
         let digits = keys.digits.keys().iter().filter_map(|key| Digit::from_char(key.char())).collect();
         let tone = keys.tone.unwrap_or(settings.dtmf_tone);
         let pause = keys.pause.unwrap_or(settings.dtmf_pause);
-        self.tell(call.0, Input::Dial(digits, tone, pause)).then_some(Ok(()))
+        self.tell(call.0, Input::Dial { digits, tone, pause, answer });
     }
 
     /// A key of one call, as it is told.

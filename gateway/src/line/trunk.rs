@@ -31,7 +31,7 @@ impl Trunk {
                 settings.phone, settings.sip_port
             )
         })?;
-        mark(&socket, house.settings.gateway.dscp_sip);
+        mark(&socket, local, house.settings.gateway.dscp_sip);
         let announced = house.settings.gateway.public_address.unwrap_or(local.ip());
         let codecs: Vec<_> = settings.audio.codecs.iter().copied().map(rules::codec).collect();
         let config = tgtrunk_sip::Config {

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::task::Poll;
 
 use anyhow::Context as _;
@@ -11,8 +11,8 @@ use nix::sys::socket::{MsgFlags, SockaddrStorage, sendto, setsockopt, sockopt};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
-/// Largest datagram that either side of a call sends us: an Ethernet frame, with room.
-pub(crate) const DATAGRAM_BYTES: usize = 2048;
+/// Largest datagram that either side of a call sends us: 40 ms of linear sound at 48 kHz.
+pub(crate) const DATAGRAM_BYTES: usize = 4096;
 
 /// A socket for media whose packets carry a differentiated services code point (RFC 2474).
 ///
@@ -22,16 +22,16 @@ pub(crate) fn bind(address: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     let socket = UdpSocket::from_std(socket)?;
-    mark(&socket, dscp);
+    mark(&socket, address, dscp);
     Ok(socket)
 }
 
-/// Has a socket's packets carry a code point, if the system lets us.
-pub(crate) fn mark(socket: &UdpSocket, dscp: u8) {
+/// Has a socket's packets carry a code point, if the system lets us. `local` is its own address.
+pub(crate) fn mark(socket: &impl AsFd, local: SocketAddr, dscp: u8) {
     let traffic_class = i32::from(dscp) << 2;
-    let marked = match socket.local_addr() {
-        Ok(SocketAddr::V6(_)) => setsockopt(socket, sockopt::Ipv6TClass, &traffic_class),
-        Ok(SocketAddr::V4(_)) | Err(_) => setsockopt(socket, sockopt::Ipv4Tos, &traffic_class),
+    let marked = match local {
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6TClass, &traffic_class),
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4Tos, &traffic_class),
     };
     if let Err(error) = marked {
         tracing::debug!(%error, dscp, "packets go unmarked");

@@ -1,6 +1,6 @@
 //! Payloads of every codec at every rate, with losses between them, and what is heard encoded again.
 
-use tgtrunk_media::codec::{EncoderSettings, ROWS};
+use tgtrunk_media::codec::{EncoderSettings, TABLE};
 
 use super::script::Script;
 
@@ -8,7 +8,7 @@ use super::script::Script;
 pub fn take(bytes: &[u8]) {
     let mut script = Script::new(bytes);
     let how = script.byte();
-    let codec = ROWS[usize::from(how) % ROWS.len()];
+    let codec = TABLE[usize::from(how) % TABLE.len()];
     let sample_hz = [codec.sample_hz, 8_000, 16_000, 48_000][usize::from(how >> 6)];
     let settings = EncoderSettings { complexity: 0, ..EncoderSettings::default() };
     let (Ok(mut decoder), Ok(mut encoder)) = (codec.decoder(sample_hz), codec.encoder(sample_hz, settings))

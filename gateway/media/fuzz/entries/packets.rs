@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tgtrunk_media::codec::{OPUS, ROWS};
+use tgtrunk_media::codec::{OPUS, TABLE};
 use tgtrunk_media::dtmf::{self, Digit, Way};
 use tgtrunk_media::rtp::Packet;
 use tgtrunk_media::{Audio, Batch, Latch, Relay, Side, Tone};
@@ -104,7 +104,7 @@ impl Line {
 
     fn agree(&mut self, side: Side, which: u8, how: u8) {
         let codec = match side {
-            Side::Trunk => ROWS[usize::from(which) % ROWS.len()],
+            Side::Trunk => TABLE[usize::from(which) % TABLE.len()],
             Side::Telegram => &OPUS,
         };
         let mut audio = Audio::new(codec, 96, if side == Side::Trunk { 1 } else { 2 });

@@ -63,6 +63,11 @@ impl Generator {
         self.waiting.clear();
     }
 
+    /// How many more digits may wait.
+    pub fn room(&self) -> usize {
+        QUEUE.saturating_sub(self.waiting.len())
+    }
+
     /// Whether a key waits, sounds, or has its pause after it.
     pub fn is_active(&self) -> bool {
         self.sounding.is_some() || !self.waiting.is_empty()

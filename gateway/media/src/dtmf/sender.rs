@@ -129,6 +129,11 @@ impl Sender {
         self.waiting.clear();
     }
 
+    /// How many more digits may wait.
+    pub fn room(&self) -> usize {
+        QUEUE.saturating_sub(self.waiting.len())
+    }
+
     /// Whether a key waits, sounds, or has its pause after it.
     pub fn is_active(&self) -> bool {
         self.free.is_some() || self.event.is_some() || !self.packets.is_empty()

@@ -169,7 +169,7 @@ impl Reception {
         let jitter = self.jitter >> 4;
         let source = self.source.as_mut()?;
         let (expected, received) = (source.expected(), source.received);
-        let newly_expected = expected - source.expected_before;
+        let newly_expected = expected.saturating_sub(source.expected_before);
         let newly_lost = newly_expected.saturating_sub(received - source.received_before);
         (source.expected_before, source.received_before) = (expected, received);
         let lost = (expected as i64 - received as i64).clamp(-0x0080_0000, 0x007f_ffff);

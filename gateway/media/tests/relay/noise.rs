@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tgtrunk_media::codec::{OPUS, ROWS};
+use tgtrunk_media::codec::{OPUS, TABLE};
 use tgtrunk_media::dtmf::{Digit, Format, Way};
 use tgtrunk_media::rtp::Packet;
 use tgtrunk_media::{Audio, Batch, Relay, Side, Tone};
@@ -97,7 +97,7 @@ fn assert_next(last: &mut [Option<u16>; 2], to: Side, bytes: &[u8], seed: u64) {
 }
 
 fn audio(random: &mut Random, side: Side) -> Audio {
-    let codec = if side == Side::Telegram { &OPUS } else { ROWS[random.below(5) as usize] };
+    let codec = if side == Side::Telegram { &OPUS } else { TABLE[random.below(5) as usize] };
     let clock_hz = codec.clock_hz;
     let events = Format { payload_type: 101, receive_payload_type: 101, clock_hz };
     Audio {

@@ -1,13 +1,14 @@
 //! The sound of one call: packets from either side through the relay, what the relay makes by itself, and keys.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tgcall::Received;
 use tgtrunk_bridge::{Cause, Event, Leg};
-use tgtrunk_config::control::Quality;
+use tgtrunk_config::control::{Quality, Refusal, RefusalCode};
 use tgtrunk_media::codec::EncoderSettings;
-use tgtrunk_media::dtmf::{self, Press, Way};
+use tgtrunk_media::dtmf::info::Form;
+use tgtrunk_media::dtmf::{self, Digit, Press, Way};
 use tgtrunk_media::{Audio, Event as Heard, Side, codec};
 use tgtrunk_sip::{Direction, RemoteAudio};
 
@@ -162,11 +163,54 @@ impl Task {
                 }
                 Heard::Digit { from, press, way } => self.pressed(now, from, press, way),
                 Heard::SendInfo { to: Side::Trunk, press } => {
-                    self.words.push(Said::Sip(SipWord::Info(dtmf::info::Form::Relay.write(press))));
+                    self.info.1 = Some(press);
+                    let form = self.info.0;
+                    self.words.push(Said::Sip(SipWord::Info(form, form.write(press))));
                 }
                 Heard::SendInfo { to: Side::Telegram, .. } => {}
                 Heard::DigitsSent(side) => tracing::debug!(?side, "keys sent"),
             }
+        }
+    }
+
+    /// Dials keys to the PBX, all of them or none.
+    pub(super) fn dial_keys(
+        &mut self,
+        now: Instant,
+        digits: &[Digit],
+        tone: Duration,
+        pause: Duration,
+    ) -> Result<(), Refusal> {
+        let refusal = |code, message: &str| Err(Refusal { code, message: message.to_owned() });
+        match self.relay.room_for_digits(Side::Trunk).filter(|_| self.trunk_speaks.is_some()) {
+            None => refusal(RefusalCode::NoAudio, "the call has no audio to the PBX yet"),
+            Some(room) if room < digits.len() => {
+                refusal(RefusalCode::Full, "too many keys of this call wait already")
+            }
+            Some(_) => {
+                self.relay.send_digits(now, Side::Trunk, digits, tone, pause);
+                self.play(now);
+                Ok(())
+            }
+        }
+    }
+
+    /// A PBX that takes keys in the other form of INFO gets them in that one from now on.
+    pub(super) fn key_refused(&mut self, status: u16) {
+        match self.info {
+            (Form::Relay, Some(press)) if status == 415 => {
+                tracing::debug!("the PBX takes no application/dtmf-relay");
+                self.info = (Form::Plain, Some(press));
+                self.words.push(Said::Sip(SipWord::Info(Form::Plain, Form::Plain.write(press))));
+            }
+            (form, Some(_)) => {
+                tracing::warn!(
+                    status,
+                    "the PBX refuses keys in INFO: dtmf in line.toml may be set otherwise"
+                );
+                self.info = (form, None);
+            }
+            (_, None) => tracing::debug!(status, "the PBX refused another key"),
         }
     }
 
@@ -206,11 +250,16 @@ impl Task {
         let mutes = matches!(direction, Direction::RecvOnly | Direction::Inactive);
         if self.muted.trunk != mutes {
             self.muted.trunk = mutes;
-            if let Some(media) = &mut self.telegram.media {
-                media.set_muted(now, mutes);
-                self.telegram.drain_media();
-            }
+            self.tell_trunk_mute(now);
             self.progress(State::Unchanged);
+        }
+    }
+
+    /// Has the Telegram user's device show what is known of the PBX's microphone.
+    pub(super) fn tell_trunk_mute(&mut self, now: Instant) {
+        if let Some(media) = &mut self.telegram.media {
+            media.set_muted(now, self.muted.trunk);
+            self.telegram.drain_media();
         }
     }
 
