@@ -32,8 +32,6 @@ const BACKLOG: usize = 128;
 const BURST: usize = 32;
 /// Room for what one datagram may become: 120 ms of Opus in packets of 10 ms.
 const BATCH_PACKETS: usize = 12;
-/// How long a PBX that announced something may be silent before the caller hears ringing instead.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// Largest RTCP packet that is read; a PBX reports on one source.
 const REPORT_BYTES: usize = 1024;
 /// What is read of a relay's connection in one go.
@@ -391,11 +389,7 @@ impl Task {
             media.handle_timeout(now);
             self.telegram.drain_media();
         }
-        if self.ringback_at.take_if(|at| *at <= now).is_some()
-            && self.relay.quality(Side::Trunk).packets_in == 0
-        {
-            self.relay.play(now, Side::Telegram, self.limits.ringback);
-        }
+        self.ring_back(now);
         self.play(now);
     }
 
@@ -524,14 +518,6 @@ impl Task {
         self.words.extend(self.trunk.goodbye(cause).map(Said::Sip));
         // The endpoint of the line says goodbye by itself, with all the repeats that it takes.
         self.bridge.handle(now, Event::Released(Leg::Trunk));
-    }
-
-    /// The caller hears what the PBX plays, or that it rings.
-    fn join_early(&mut self, now: Instant) {
-        self.joined = true;
-        // What the PBX said it would play may begin a little later, or never.
-        self.ringback_at = Some(if self.trunk_plays { now + PATIENCE } else { now });
-        self.progress(State::Ringing);
     }
 
     fn join(&mut self, now: Instant) {

@@ -20,6 +20,8 @@ use crate::clock;
 
 /// What we encode for Telegram holds so much sound: its own applications send 60 ms, and take anything.
 const TELEGRAM_PTIME_MS: u32 = 20;
+/// How long a PBX that announced something may be silent before the caller hears ringing instead.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Task {
     pub(super) fn take_from_telegram(
@@ -134,6 +136,23 @@ impl Task {
             self.show_quality();
         }
         self.tell_heard(now);
+    }
+
+    /// The caller hears what the PBX plays, or that it rings.
+    pub(super) fn join_early(&mut self, now: Instant) {
+        self.joined = true;
+        // What the PBX said it would play may begin a little later, or never.
+        self.ringback_at = Some(if self.trunk_plays { now + PATIENCE } else { now });
+        self.progress(State::Ringing);
+    }
+
+    /// Lets a caller who hears nothing hear that it rings.
+    pub(super) fn ring_back(&mut self, now: Instant) {
+        if self.ringback_at.take_if(|at| *at <= now).is_some()
+            && self.relay.quality(Side::Trunk).packets_in == 0
+        {
+            self.relay.play(now, Side::Telegram, self.limits.ringback);
+        }
     }
 
     /// Says goodbye to both sides' media.
