@@ -182,8 +182,8 @@ impl Call {
     }
 
     /// Takes bytes of a stream, as they come; [`Call::poll_stream_media`] is to be drained next.
-    pub fn handle_stream_data(&mut self, _now: Instant, stream: StreamId, bytes: &[u8]) {
-        self.session.handle_stream_data(stream, bytes);
+    pub fn handle_stream_data(&mut self, now: Instant, stream: StreamId, bytes: &[u8]) {
+        self.session.handle_stream_data(now, stream, bytes);
     }
 
     /// Takes word that a stream could not be had, or ended. Another one is ordered in time.
@@ -225,6 +225,14 @@ impl Call {
     /// Gives up a socket whose network is gone; media moves to another way at once if there is one.
     pub fn remove_local_address(&mut self, now: Instant, address: SocketAddr) {
         self.session.remove_local(now, address);
+        self.drive(now);
+    }
+
+    /// Takes word that the machine's addresses have changed where that adds and removes no local address, as with
+    /// [`Parameters::only_streams`]: every stream to a relay is replaced at once, since one that went through an
+    /// address that is gone would stay silent for ever.
+    pub fn handle_network_change(&mut self, now: Instant) {
+        self.session.handle_network_change(now);
         self.drive(now);
     }
 

@@ -160,6 +160,14 @@ impl Session {
         self.drive(now);
     }
 
+    /// Replaces every stream: our networks have changed, and no socket of ours tells of it.
+    pub(crate) fn handle_network_change(&mut self, now: Instant) {
+        if !self.is_over() {
+            self.network.handle_network_change(now);
+            self.drive(now);
+        }
+    }
+
     /// Takes the peer's description; a later one changes nothing, since credentials last for the whole call.
     pub(crate) fn set_remote(&mut self, now: Instant, remote: RemoteSetup) {
         if self.is_described || self.is_over() {
@@ -217,9 +225,9 @@ impl Session {
     }
 
     /// Takes bytes of a stream; [`Session::poll_stream_media`] is to follow.
-    pub(crate) fn handle_stream_data(&mut self, stream: StreamId, bytes: &[u8]) {
+    pub(crate) fn handle_stream_data(&mut self, now: Instant, stream: StreamId, bytes: &[u8]) {
         if !self.is_over() {
-            self.network.handle_stream_data(stream, bytes);
+            self.network.handle_stream_data(now, stream, bytes);
         }
     }
 

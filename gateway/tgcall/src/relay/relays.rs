@@ -165,6 +165,16 @@ impl Relays {
         self.each(|station, around| station.want(now, around));
     }
 
+    /// The call has lost its path, or has one again: while it has none, streams that bring nothing are replaced.
+    pub(crate) fn set_doubted(&mut self, now: Instant, is_doubted: bool) {
+        self.each(|station, around| station.set_doubted(now, is_doubted, around));
+    }
+
+    /// Replaces every stream at once.
+    pub(crate) fn renew_streams(&mut self, now: Instant) {
+        self.each(|station, around| station.renew_stream(now, around));
+    }
+
     /// Looks whether a datagram is a server's, and opens it if it is.
     pub(crate) fn handle_datagram(
         &mut self,
@@ -224,10 +234,10 @@ impl Relays {
         self.transmits.extend(station.and_then(|station| station.handle_stream_opened(now)));
     }
 
-    pub(crate) fn handle_stream_data(&mut self, stream: StreamId, bytes: &[u8]) {
+    pub(crate) fn handle_stream_data(&mut self, now: Instant, stream: StreamId, bytes: &[u8]) {
         let station = self.stations.iter_mut().find(|station| station.stream() == Some(stream));
         if let Some(station) = station {
-            station.handle_stream_data(bytes);
+            station.handle_stream_data(now, bytes);
         }
     }
 
@@ -274,13 +284,19 @@ impl Relays {
     pub(crate) fn add_local(&mut self, now: Instant, address: SocketAddr) {
         self.locals.push(address);
         self.ask_outside(now, address);
-        self.each(|station, around| station.handle_local_added(now, around));
+        self.each(|station, around| {
+            station.handle_local_added(now, around);
+            station.handle_network_change(now, around);
+        });
     }
 
     pub(crate) fn remove_local(&mut self, now: Instant, address: SocketAddr) {
         self.locals.retain(|local| *local != address);
         self.reflexive.retain(|reflexive| reflexive.base != address);
-        self.each(|station, around| station.handle_local_removed(now, around));
+        self.each(|station, around| {
+            station.handle_local_removed(now, around);
+            station.handle_network_change(now, around);
+        });
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {

@@ -15,6 +15,12 @@ const NEXT_LOCAL_AFTER: Duration = Duration::from_secs(1);
 /// Wait after a loss, doubled with each until the relay is back.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const MAX_RETRY: Duration = Duration::from_secs(16);
+/// The same while the whole call has no path.
+const MAX_RETRY_LOST: Duration = Duration::from_secs(2);
+/// A stream that brings nothing for so long while the call has no path is dead, or never came to be.
+const SILENT_AFTER: Duration = Duration::from_secs(4);
+/// The same, from a change of our networks on.
+const SILENT_SINCE_CHANGE: Duration = Duration::from_secs(1);
 
 /// What the server asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +45,10 @@ struct Link {
     stream: Option<StreamId>,
     is_open: bool,
     inbox: Inbox,
+    /// When it brought something last, or was ordered.
+    heard: Option<Instant>,
+    /// It is given up then, unless it brings something before.
+    proof_due: Option<Instant>,
 }
 
 /// What the relay is to ICE.
@@ -72,6 +82,8 @@ pub(super) struct Station {
     spent: Option<StreamId>,
     losses: u32,
     retry_at: Option<Instant>,
+    /// The call has no path, so every stream has to prove that it works.
+    is_doubted: bool,
 }
 
 impl Station {
@@ -100,6 +112,7 @@ impl Station {
             spent: None,
             losses: 0,
             retry_at: None,
+            is_doubted: false,
         }
     }
 
@@ -192,9 +205,40 @@ impl Station {
         framing.preamble().map(|contents| Transmit { route, contents })
     }
 
-    pub(super) fn handle_stream_data(&mut self, bytes: &[u8]) {
+    pub(super) fn handle_stream_data(&mut self, now: Instant, bytes: &[u8]) {
+        let proof_due = self.is_doubted.then(|| now + SILENT_AFTER);
         if let Carrier::Stream(link) = &mut self.carrier {
             link.inbox.push(bytes);
+            link.heard = Some(now);
+            link.proof_due = proof_due;
+        }
+    }
+
+    /// The call has lost its path, or has one again.
+    pub(super) fn set_doubted(&mut self, now: Instant, is_doubted: bool, around: &mut Surroundings<'_>) {
+        self.is_doubted = is_doubted;
+        let Carrier::Stream(link) = &mut self.carrier else { return };
+        link.proof_due = link.heard.filter(|_| is_doubted).map(|heard| heard + SILENT_AFTER);
+        if is_doubted && (self.retry_at.is_some() || self.is_proof_overdue(now)) {
+            self.begin(now, around);
+        }
+    }
+
+    /// Our networks have changed: a stream may be dead, and nothing else would tell.
+    pub(super) fn handle_network_change(&mut self, now: Instant, around: &mut Surroundings<'_>) {
+        let Carrier::Stream(link) = &mut self.carrier else { return };
+        let due = link.heard.map(|heard| (now + SILENT_SINCE_CHANGE).min((heard + SILENT_AFTER).max(now)));
+        link.proof_due = [due, link.proof_due].into_iter().flatten().min();
+        if self.retry_at.is_some() || self.is_proof_overdue(now) {
+            self.begin(now, around);
+        }
+    }
+
+    /// Our networks have changed, and streams are all there is: no waiting for the old one.
+    pub(super) fn renew_stream(&mut self, now: Instant, around: &mut Surroundings<'_>) {
+        if self.is_wanted && self.is_stream() {
+            self.losses = 0;
+            self.begin(now, around);
         }
     }
 
@@ -254,7 +298,7 @@ impl Station {
             Some(Client::Reflector(reflector)) => reflector.handle_timeout(now),
             None => {}
         }
-        if self.retry_at.is_some_and(|due| due <= now) {
+        if self.retry_at.is_some_and(|due| due <= now) || self.is_proof_overdue(now) {
             self.begin(now, around);
         } else if let Carrier::Datagrams { next_local_at: Some(due), .. } = self.carrier
             && due <= now
@@ -269,11 +313,11 @@ impl Station {
             Some(Client::Reflector(reflector)) => Some(reflector.poll_timeout()),
             None => None,
         };
-        let next_local = match self.carrier {
-            Carrier::Datagrams { next_local_at, .. } => next_local_at,
-            Carrier::Stream(_) => None,
+        let carrier = match &self.carrier {
+            Carrier::Datagrams { next_local_at, .. } => *next_local_at,
+            Carrier::Stream(link) => link.proof_due,
         };
-        [client, self.retry_at, next_local].into_iter().flatten().min()
+        [client, self.retry_at, carrier].into_iter().flatten().min()
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -330,6 +374,13 @@ impl Station {
         if self.is_reflector() { Framing::Reflector } else { Framing::Turn }
     }
 
+    fn is_proof_overdue(&self, now: Instant) -> bool {
+        match &self.carrier {
+            Carrier::Datagrams { .. } => false,
+            Carrier::Stream(link) => link.proof_due.is_some_and(|due| due <= now),
+        }
+    }
+
     fn stop_looking(&mut self) {
         if let Carrier::Datagrams { next_local_at, .. } = &mut self.carrier {
             *next_local_at = None;
@@ -346,7 +397,8 @@ impl Station {
 
     fn retry_later(&mut self, now: Instant) {
         self.drop_client();
-        let wait = FIRST_RETRY.saturating_mul(1 << self.losses.min(8)).min(MAX_RETRY);
+        let longest = if self.is_doubted { MAX_RETRY_LOST } else { MAX_RETRY };
+        let wait = FIRST_RETRY.saturating_mul(1 << self.losses.min(8)).min(longest);
         self.losses += 1;
         self.retry_at = Some(now + wait);
     }
@@ -355,11 +407,12 @@ impl Station {
     fn begin(&mut self, now: Instant, around: &mut Surroundings<'_>) {
         self.retry_at = None;
         self.drop_client();
+        let proof_due = self.is_doubted.then(|| now + SILENT_AFTER);
         match &mut self.carrier {
             Carrier::Stream(link) => {
                 *around.streams += 1;
                 let stream = StreamId(*around.streams);
-                *link = Link { stream: Some(stream), ..Link::default() };
+                *link = Link { stream: Some(stream), heard: Some(now), proof_due, ..Link::default() };
                 around.orders.push(StreamOrder::Open { stream, remote: self.server });
             }
             Carrier::Datagrams { local, next_local_at } => {

@@ -139,6 +139,11 @@ impl Network {
         self.relays.remove_local(now, address);
     }
 
+    /// Replaces every stream, since what they went through may be gone.
+    pub(super) fn handle_network_change(&mut self, now: Instant) {
+        self.relays.renew_streams(now);
+    }
+
     pub(super) fn handle_datagram(
         &mut self,
         now: Instant,
@@ -157,8 +162,8 @@ impl Network {
         self.relays.handle_stream_opened(now, stream);
     }
 
-    pub(super) fn handle_stream_data(&mut self, stream: StreamId, bytes: &[u8]) {
-        self.relays.handle_stream_data(stream, bytes);
+    pub(super) fn handle_stream_data(&mut self, now: Instant, stream: StreamId, bytes: &[u8]) {
+        self.relays.handle_stream_data(now, stream, bytes);
     }
 
     pub(super) fn handle_stream_closed(&mut self, now: Instant, stream: StreamId) {
@@ -213,11 +218,13 @@ impl Network {
     pub(super) fn handle_connected(&mut self, now: Instant) {
         self.connected_since = Some(now);
         self.streams_at = None;
+        self.relays.set_doubted(now, false);
     }
 
     pub(super) fn handle_lost(&mut self, now: Instant) {
         self.connected_since = None;
         self.streams_at = Some(now + STREAMS_AFTER);
+        self.relays.set_doubted(now, true);
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {

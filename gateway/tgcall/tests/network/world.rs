@@ -2,18 +2,17 @@
 
 mod junk;
 mod seen;
+mod streams;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use tgcall::signaling::{CustomParameters, Message, Signaling};
-use tgcall::{
-    Call, Certificate, Event, Parameters, Received, Route, SharedKey, StreamId, StreamOrder, Version,
-};
+use tgcall::{Call, Certificate, Event, Parameters, Received, Route, SharedKey, StreamId, Version};
 
 use super::random::Random;
 use super::servers::{Hop, Servers};
@@ -68,6 +67,7 @@ struct End {
     addresses: Vec<SocketAddr>,
     /// Open streams, and where their packets seem to come from.
     streams: BTreeMap<StreamId, (SocketAddr, SocketAddr)>,
+    connecting: BTreeSet<StreamId>,
     sequence: u16,
     next_audio: Option<Duration>,
     sent: usize,
@@ -87,9 +87,19 @@ struct Parcel {
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum What {
-    Datagram { source: SocketAddr, destination: SocketAddr, contents: Vec<u8> },
+    Datagram {
+        source: SocketAddr,
+        destination: SocketAddr,
+        contents: Vec<u8>,
+    },
     Signaling(Vec<u8>),
     ToServer(Hop),
+    /// The next try of a connection that found nobody, and the wait before the one after that.
+    StreamOpening {
+        stream: StreamId,
+        remote: SocketAddr,
+        wait: Duration,
+    },
     StreamOpened(StreamId),
     StreamClosed(StreamId),
     StreamData(StreamId, Vec<u8>),
@@ -122,6 +132,8 @@ pub struct World {
     pub walled: bool,
     /// No server accepts streams.
     pub refuse_streams: bool,
+    /// Nothing comes of a connection over TCP, and nobody is told.
+    pub stalls_streams: bool,
     pub stream_orders: usize,
     /// Datagrams that went from one end to the other with no server between.
     pub direct: usize,
@@ -178,6 +190,7 @@ impl World {
         let end = |parameters: Parameters| End {
             addresses: parameters.local_addresses.clone(),
             streams: BTreeMap::new(),
+            connecting: BTreeSet::new(),
             call: Call::new(start(), parameters).unwrap(),
             sequence: 100,
             next_audio: None,
@@ -207,6 +220,7 @@ impl World {
             servers,
             walled: false,
             refuse_streams: false,
+            stalls_streams: false,
             stream_orders: 0,
             direct: 0,
             next_stream_port: 20_000,
@@ -237,13 +251,6 @@ impl World {
         let now = self.instant();
         self.ends[end].call.remove_local_address(now, address);
         self.drain(end);
-    }
-
-    /// Ends every stream that is open at one end.
-    pub fn cut_streams(&mut self, end: usize) {
-        for stream in std::mem::take(&mut self.ends[end].streams).into_keys() {
-            self.post(self.now, end, What::StreamClosed(stream));
-        }
     }
 
     /// Sits between the ends with their key and names another certificate to both.
@@ -351,8 +358,9 @@ impl World {
         packet.extend_from_slice(&(u32::from(end.sequence) * 960).to_be_bytes());
         packet.extend_from_slice(&format.ssrc.to_be_bytes());
         packet.extend_from_slice(&payload(at, end.sequence));
-        let Some(route) = end.call.protect(now, &mut packet) else { return };
+        // One that is dropped, or waits for its relay, has been encrypted: no other may have its number.
         end.sequence = end.sequence.wrapping_add(1);
+        let Some(route) = end.call.protect(now, &mut packet) else { return };
         end.sent += 1;
         self.send(at, route, packet);
     }
@@ -380,6 +388,9 @@ impl World {
                     self.leave_server(hop);
                 }
                 return;
+            }
+            What::StreamOpening { stream, remote, wait } => {
+                return self.try_stream(to, stream, remote, wait);
             }
             What::StreamOpened(stream) => self.ends[to].call.handle_stream_opened(now, stream),
             What::StreamClosed(stream) => self.ends[to].call.handle_stream_closed(now, stream),
@@ -412,12 +423,7 @@ impl World {
         }
         while let Some(order) = self.ends[at].call.poll_stream_order() {
             self.stream_orders += 1;
-            match order {
-                StreamOrder::Open { stream, remote } => self.open_stream(at, stream, remote),
-                StreamOrder::Close(stream) => {
-                    self.ends[at].streams.remove(&stream);
-                }
-            }
+            self.handle_stream_order(at, order);
         }
         while let Some(packet) = self.ends[at].call.poll_signaling() {
             if self.interceptors.is_some() {
@@ -478,24 +484,6 @@ impl World {
                 self.post(due, to, What::Datagram { source, destination, contents });
             }
         }
-    }
-
-    fn open_stream(&mut self, at: usize, stream: StreamId, remote: SocketAddr) {
-        let due = self.now + 2 * self.conditions.delay.start;
-        if self.refuse_streams || !self.servers.is_stream_server(remote) {
-            return self.post(due, at, What::StreamClosed(stream));
-        }
-        self.next_stream_port += 1;
-        let near = SocketAddr::new([10, 0, 9, at as u8].into(), self.next_stream_port);
-        self.ends[at].streams.insert(stream, (near, remote));
-        self.post(due, at, What::StreamOpened(stream));
-    }
-
-    /// Streams lose nothing and keep their order.
-    fn send_stream(&mut self, from: usize, stream: StreamId, contents: Vec<u8>) {
-        let Some((near, server)) = self.ends[from].streams.get(&stream).copied() else { return };
-        let due = self.now + self.conditions.delay.start;
-        self.post(due, from, What::ToServer(Hop { near, server, is_stream: true, contents }));
     }
 
     fn leave_server(&mut self, hop: Hop) {

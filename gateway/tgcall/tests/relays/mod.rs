@@ -101,6 +101,69 @@ fn a_stream_that_breaks_is_replaced() {
 }
 
 #[test]
+fn streams_that_die_without_a_word_in_an_outage_are_replaced() {
+    for kind in [PathKind::Turn, PathKind::Reflector] {
+        for ends in [&[CALLER][..], &[CALLEE], &[CALLER, CALLEE]] {
+            let mut world = relay_only(kind, true, Conditions::LAN, 73);
+            world.run(5 * S);
+            ends.iter().for_each(|end| world.freeze_streams(*end));
+            world.stalls_streams = true;
+            world.run(15 * S);
+            world.stalls_streams = false;
+            world.run(2 * S);
+            let before = [world.received(CALLER), world.received(CALLEE)];
+            world.run(2 * S);
+            for end in [CALLER, CALLEE] {
+                assert!(world.call(end).is_connected(), "{kind:?} {ends:?}");
+                assert!(world.received(end) - before[end] > 95, "{kind:?} {ends:?}, heard by {end}");
+                assert!(world.open_streams(end) <= 2, "dead ones are closed");
+            }
+        }
+    }
+}
+
+#[test]
+fn streams_are_replaced_when_the_machines_addresses_change() {
+    for kind in [PathKind::Turn, PathKind::Reflector] {
+        for end in [CALLER, CALLEE] {
+            let mut world = relay_only(kind, true, Conditions::LAN, 74);
+            world.run(5 * S);
+            world.change_network(end);
+            world.run(S);
+            let before = [world.received(CALLER), world.received(CALLEE)];
+            world.run(2 * S);
+            for at in [CALLER, CALLEE] {
+                assert!(world.received(at) - before[at] > 95, "{kind:?}, {end} moved, heard by {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn streams_that_are_used_beside_sockets_have_to_prove_themselves_after_a_move() {
+    for kind in [PathKind::Turn, PathKind::Reflector] {
+        for dies in [true, false] {
+            let mut world = relay_only_beside_sockets(kind, 75);
+            world.run(10 * S);
+            assert_eq!(world.call(CALLER).path().unwrap().transport, PathTransport::Tcp);
+            let orders = world.stream_orders;
+            if dies {
+                world.freeze_streams(CALLER);
+            }
+            world.plug_in(CALLER, "10.0.7.7:7000");
+            world.unplug(CALLER, ADDRESSES[CALLER]);
+            world.run(2 * S);
+            let before = [world.received(CALLER), world.received(CALLEE)];
+            world.run(2 * S);
+            for at in [CALLER, CALLEE] {
+                assert!(world.received(at) - before[at] > 95, "{kind:?} {dies}, heard by {at}");
+            }
+            assert_eq!(world.stream_orders > orders, dies, "a stream that works is kept");
+        }
+    }
+}
+
+#[test]
 fn a_direct_way_is_preferred_and_a_relay_helps_where_there_is_none() {
     let mut servers = Servers::default();
     let list = vec![servers.add_turn(TURN), servers.add_reflector(7, REFLECTORS[0], false)];
@@ -272,6 +335,23 @@ fn relay_only(kind: PathKind, only_streams: bool, conditions: Conditions, seed: 
         }
     };
     World::with_parameters(seed, conditions, servers, both(&list, false, only_streams))
+}
+
+/// Where UDP does not pass, so that streams are used after all.
+fn relay_only_beside_sockets(kind: PathKind, seed: u64) -> World {
+    let mut servers = Servers::default();
+    let list = match kind {
+        PathKind::Turn => vec![servers.add_turn(TURN)],
+        PathKind::Reflector | PathKind::Direct => {
+            [false, true].map(|is_tcp| servers.add_reflector(1, REFLECTORS[0], is_tcp)).to_vec()
+        }
+    };
+    World::with_parameters(
+        seed,
+        Conditions { loss: 1.0, ..Conditions::LAN },
+        servers,
+        both(&list, false, false),
+    )
 }
 
 fn both(servers: &[Server], p2p_allowed: bool, only_streams: bool) -> [tgcall::Parameters; 2] {
