@@ -25,7 +25,7 @@ const REBIND_AFTER: Duration = Duration::from_secs(180);
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// What a server grants that names nothing (section 3.2).
 const LIFETIME: Duration = Duration::from_secs(600);
-/// Answers that only renew the nonce, one after the other.
+/// Nonces of the server that it refuses itself, one after the other.
 const MAX_RENEWALS: u8 = 4;
 /// Allocations of this socket that are given up for another one.
 const MAX_MISMATCHES: u8 = 4;
@@ -69,6 +69,8 @@ struct Channel {
     /// Packets go out: it was bound once and never refused.
     is_open: bool,
     transaction: Option<Transaction>,
+    /// Of the nonce that its transaction is signed with.
+    signed_with: u64,
     held: VecDeque<Vec<u8>>,
 }
 
@@ -78,6 +80,8 @@ struct Credentials {
     password: String,
     realm: String,
     nonce: String,
+    /// How many nonces came before.
+    nonce_number: u64,
     /// Once the server has named its realm.
     key: Option<[u8; 16]>,
 }
@@ -90,6 +94,9 @@ pub(super) struct Turn {
     state: State,
     /// Of the allocation.
     transaction: Option<Transaction>,
+    /// Of the nonce that its transaction is signed with.
+    signed_with: u64,
+    /// Refusals of the nonce of the time since a request was granted.
     renewals: u8,
     mismatches: u8,
     channels: Vec<Channel>,
@@ -113,12 +120,14 @@ impl Turn {
                 password,
                 realm: String::new(),
                 nonce: String::new(),
+                nonce_number: 0,
                 key: None,
             },
             is_stream,
             identifiers,
             state: State::Asking,
             transaction: None,
+            signed_with: 0,
             renewals: 0,
             mismatches: 0,
             channels: Vec::new(),
@@ -282,7 +291,7 @@ impl Turn {
         }
         if message.class == Class::Error {
             let is_asking = self.state == State::Asking;
-            if self.renew(message) {
+            if self.renew(message, self.signed_with) {
                 self.ask(now);
             } else if is_asking && message.error == Some(437) && self.mismatches < MAX_MISMATCHES {
                 // The server has granted it, its word of that was lost, and it does not repeat itself.
@@ -316,7 +325,7 @@ impl Turn {
 
     fn handle_channel(&mut self, now: Instant, at: usize, message: &Message<'_>) {
         if message.class == Class::Error {
-            if self.renew(message) {
+            if self.renew(message, self.channels[at].signed_with) {
                 self.bind(now, at);
             } else {
                 tracing::debug!(error = message.error, "the TURN server refuses a peer");
@@ -337,8 +346,13 @@ impl Turn {
         }
     }
 
-    /// Takes the realm and the nonce of a 401 or a 438; whether the request is worth repeating.
-    fn renew(&mut self, message: &Message<'_>) -> bool {
+    /// Takes the realm and the nonce of a 401 or a 438; whether the request, signed with the nonce of that number, is
+    /// worth repeating. Requests that were under way when a nonce expired are refused one by one, and only the first of
+    /// those says something new.
+    fn renew(&mut self, message: &Message<'_>, signed_with: u64) -> bool {
+        if message.error == Some(438) && signed_with != self.credentials.nonce_number {
+            return true;
+        }
         let is_asked = match message.error {
             // The same credentials with the same realm again would fare no better.
             Some(401) => self.credentials.key.is_none(),
@@ -351,6 +365,7 @@ impl Turn {
         };
         let credentials = &mut self.credentials;
         credentials.nonce = nonce.to_owned();
+        credentials.nonce_number += 1;
         if let Some(realm) = message.realm {
             realm.clone_into(&mut credentials.realm);
         }
@@ -372,6 +387,7 @@ impl Turn {
         };
         let request = self.credentials.sign(request);
         self.transmits.push_back(request.clone());
+        self.signed_with = self.credentials.nonce_number;
         self.transaction = Some(Transaction::new(now, id, request, self.is_stream));
     }
 
@@ -387,6 +403,7 @@ impl Turn {
             state: ChannelState::Binding,
             is_open: false,
             transaction: None,
+            signed_with: 0,
             held: VecDeque::from([first]),
         });
         self.bind(now, self.channels.len() - 1);
@@ -399,6 +416,7 @@ impl Turn {
         let request = self.credentials.sign(request);
         self.transmits.push_back(request.clone());
         channel.state = ChannelState::Binding;
+        channel.signed_with = self.credentials.nonce_number;
         channel.transaction = Some(Transaction::new(now, id, request, self.is_stream));
     }
 
@@ -494,6 +512,46 @@ mod tests {
             turn.unwrap(start, &refusal(&request, if round == 0 { 401 } else { 438 }));
         }
         assert!(matches!(turn.poll_event(), Some(TurnEvent::Gone { .. })));
+    }
+
+    #[test]
+    fn an_expired_nonce_costs_no_request_that_was_under_way() {
+        let start = Instant::now();
+        let mut turn = allocated(start);
+        let peers: Vec<SocketAddr> =
+            (1..=20).map(|port| SocketAddr::new([192, 0, 2, 9].into(), port)).collect();
+        for peer in &peers {
+            turn.wrap(start, *peer, &mut vec![1]);
+        }
+        let old: Vec<Vec<u8>> = std::iter::from_fn(|| turn.poll_transmit()).collect();
+        assert_eq!(old.len(), peers.len());
+        for request in &old {
+            turn.unwrap(start, &stale(request, "second"));
+        }
+        let again: Vec<Vec<u8>> = std::iter::from_fn(|| turn.poll_transmit()).collect();
+        assert_eq!(again.len(), peers.len());
+        for request in &again {
+            assert_eq!(Message::parse(request).unwrap().nonce, Some("second"));
+            let answer = success(&turn, request, |answer| answer);
+            turn.unwrap(start, &answer);
+        }
+        for peer in peers {
+            assert!(turn.wrap(start, peer, &mut vec![1]), "{peer}");
+        }
+    }
+
+    #[test]
+    fn a_peer_is_left_out_once_every_new_nonce_was_refused() {
+        let start = Instant::now();
+        let mut turn = allocated(start);
+        turn.wrap(start, PEER.parse().unwrap(), &mut vec![1]);
+        let mut rounds = 0;
+        while let Some(request) = turn.poll_transmit() {
+            rounds += 1;
+            turn.unwrap(start, &stale(&request, &format!("nonce {rounds}")));
+        }
+        assert_eq!(rounds, 1 + usize::from(MAX_RENEWALS));
+        assert_eq!(turn.channels[0].state, ChannelState::Refused);
     }
 
     #[test]
@@ -598,6 +656,10 @@ mod tests {
 
     fn refusal(request: &[u8], error: u16) -> Vec<u8> {
         Request::answer(request, false).error(error).challenge("realm", "nonce").unsigned()
+    }
+
+    fn stale(request: &[u8], nonce: &str) -> Vec<u8> {
+        Request::answer(request, false).error(438).challenge("realm", nonce).unsigned()
     }
 
     fn success(turn: &Turn, request: &[u8], with: impl FnOnce(Request) -> Request) -> Vec<u8> {
