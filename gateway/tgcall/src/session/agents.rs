@@ -2,6 +2,7 @@
 //! place behind a reflector pairs with places behind the same one and with nothing else. All have the same credentials,
 //! so the peer sees one agent.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,7 @@ pub(super) enum AgentEvent {
 /// A peer's candidate that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadCandidate {
-    #[error("one too many")]
+    #[error("one too many, and all the others work")]
     OneTooMany,
     #[error("an address that no network carries")]
     Reserved,
@@ -77,7 +78,8 @@ pub(super) struct Agents {
     locals: Vec<(Candidate, SocketAddr)>,
     /// The peer's places behind reflectors, also of those that do not answer us yet.
     places: Vec<Candidate>,
-    taken: usize,
+    /// Candidates that signaling brought, the oldest first.
+    taken: VecDeque<Candidate>,
     later_hosts: u32,
     nominated: Vec<Path>,
 }
@@ -92,7 +94,7 @@ impl Agents {
             agents: Vec::new(),
             locals: Vec::new(),
             places: Vec::new(),
-            taken: 0,
+            taken: VecDeque::new(),
             later_hosts: 0,
             nominated: Vec::new(),
         };
@@ -210,10 +212,10 @@ impl Agents {
         if place.is_none() && ReflectorName::is_reserved(candidate.addr()) {
             return Err(BadCandidate::Reserved);
         }
-        if self.taken == MAX_REMOTE {
-            return Err(BadCandidate::OneTooMany);
+        if self.taken.len() == MAX_REMOTE {
+            self.forget_oldest(now)?;
         }
-        self.taken += 1;
+        self.taken.push_back(candidate.clone());
         if place.is_some() {
             self.places.push(candidate.clone());
             self.add_place(now, candidate);
@@ -333,6 +335,23 @@ impl Agents {
         Some(line)
     }
 
+    /// Makes room for another candidate of the peer, which may have gone through many networks and relays by now.
+    fn forget_oldest(&mut self, now: Instant) -> Result<(), BadCandidate> {
+        let is_used = |candidate: &Candidate| {
+            let mut agents = self.agents.iter().filter(|agent| agent.scope == Scope::of(candidate.addr()));
+            agents.any(|agent| agent.ice.has_viable_remote_candidate(candidate.addr()))
+        };
+        let at = self.taken.iter().position(|candidate| !is_used(candidate));
+        let oldest = at.and_then(|at| self.taken.remove(at)).ok_or(BadCandidate::OneTooMany)?;
+        self.places.retain(|place| *place != oldest);
+        let scope = Scope::of(oldest.addr());
+        if let Some(agent) = self.agents.iter_mut().find(|agent| agent.scope == scope) {
+            agent.ice.invalidate_candidate(&oldest);
+            agent.ice.handle_timeout(now);
+        }
+        Ok(())
+    }
+
     fn add_place(&mut self, now: Instant, place: Candidate) {
         if let Some(agent) = self.agents.iter_mut().find(|agent| agent.scope == Scope::of(place.addr())) {
             agent.ice.add_remote_candidate(place);
@@ -427,10 +446,12 @@ mod tests {
         ] {
             assert!(agents.add_remote(now, line).is_err(), "{line}");
         }
-        for tag in 0..MAX_REMOTE {
+        for tag in 0..1000 {
             let line = format!("candidate:1 1 udp 5 reflector-1-{tag}.reflector 599 typ relay");
             agents.add_remote(now, &line).unwrap();
         }
-        assert!(matches!(agents.add_remote(now, TURN), Err(BadCandidate::OneTooMany)));
+        assert!(agents.taken.len() == MAX_REMOTE && agents.places.len() == MAX_REMOTE);
+        agents.add_remote(now, TURN).unwrap();
+        assert!(agents.taken.len() == MAX_REMOTE && agents.places.len() == MAX_REMOTE - 1);
     }
 }

@@ -23,6 +23,8 @@ const STREAMS_AFTER: Duration = Duration::from_millis(2_500);
 const CALM_WITHIN: Duration = Duration::from_millis(3_500);
 /// How long after a connection all ways are still tried in earnest.
 const CALM_AFTER: Duration = Duration::from_secs(10);
+/// Lines of ours that are remembered for not being told twice.
+const MAX_SIGNALED: usize = 64;
 /// Tags of a standalone reflector's ends.
 const CALLER_TAG: u32 = 1;
 const CALLEE_TAG: u32 = 2;
@@ -58,6 +60,8 @@ pub(super) struct Network {
     highest_nomination: u32,
     /// Our candidates that signaling has not seen.
     candidates: VecDeque<String>,
+    /// Those that it has seen, the latest.
+    signaled: VecDeque<String>,
     transmits: VecDeque<Transmit>,
     /// The chosen path that the peer has been sent something on.
     shown: Option<Path>,
@@ -93,6 +97,7 @@ impl Network {
             renominated: None,
             highest_nomination: 0,
             candidates: VecDeque::new(),
+            signaled: VecDeque::new(),
             transmits: VecDeque::new(),
             shown: None,
             streams_at: Some(now + STREAMS_AFTER),
@@ -245,7 +250,15 @@ impl Network {
     }
 
     pub(super) fn poll_candidate(&mut self) -> Option<String> {
-        self.candidates.pop_front()
+        let line = self.candidates.pop_front()?;
+        if self.signaled.contains(&line) {
+            return self.poll_candidate();
+        }
+        if self.signaled.len() == MAX_SIGNALED {
+            self.signaled.pop_front();
+        }
+        self.signaled.push_back(line.clone());
+        Some(line)
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
