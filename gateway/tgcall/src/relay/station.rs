@@ -10,11 +10,15 @@ use super::turn::{Turn, TurnEvent};
 use super::{Identifiers, Inbound};
 use crate::route::{Route, StreamId, StreamOrder, Transmit};
 
-/// A server that is silent for so long is asked from the next local address.
+/// A server that is silent for so long is asked from the next local address; doubled once all were tried, for servers
+/// that are far away.
 const NEXT_LOCAL_AFTER: Duration = Duration::from_secs(1);
+const MAX_NEXT_LOCAL_AFTER: Duration = Duration::from_secs(8);
 /// Wait after a loss, doubled with each until the relay is back.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const MAX_RETRY: Duration = Duration::from_secs(16);
+/// A relay that was there for so long, or brought a peer's packet, is worth a quick retry.
+const STEADY_AFTER: Duration = Duration::from_secs(30);
 /// The same while the whole call has no path.
 const MAX_RETRY_LOST: Duration = Duration::from_secs(2);
 /// A stream that brings nothing for so long while the call has no path is dead, or never came to be.
@@ -35,7 +39,7 @@ enum Client {
 }
 
 enum Carrier {
-    Datagrams { local: Option<SocketAddr>, next_local_at: Option<Instant> },
+    Datagrams { local: Option<SocketAddr>, next_local_at: Option<Instant>, rounds: u32 },
     Stream(Link),
 }
 
@@ -72,6 +76,8 @@ pub(super) struct Station {
     identifiers: Identifiers,
     /// The tag that a standalone reflector's ends agree on without a word.
     fixed_tag: Option<u32>,
+    /// The tag behind a reflector, kept when the server itself closes a stream.
+    tag: Option<u32>,
     /// May be begun.
     is_wanted: bool,
     client: Option<Client>,
@@ -81,6 +87,7 @@ pub(super) struct Station {
     /// A stream that is of no more use, and the shell was not told.
     spent: Option<StreamId>,
     losses: u32,
+    up_since: Option<Instant>,
     retry_at: Option<Instant>,
     /// The call has no path, so every stream has to prove that it works.
     is_doubted: bool,
@@ -97,7 +104,7 @@ impl Station {
         let carrier = if is_stream {
             Carrier::Stream(Link::default())
         } else {
-            Carrier::Datagrams { local: None, next_local_at: None }
+            Carrier::Datagrams { local: None, next_local_at: None, rounds: 0 }
         };
         Station {
             server,
@@ -105,12 +112,14 @@ impl Station {
             carrier,
             identifiers,
             fixed_tag,
+            tag: None,
             is_wanted: false,
             client: None,
             candidate: None,
             lost: None,
             spent: None,
             losses: 0,
+            up_since: None,
             retry_at: None,
             is_doubted: false,
         }
@@ -187,11 +196,15 @@ impl Station {
 
     /// Takes a packet of the server.
     pub(super) fn unwrap(&mut self, now: Instant, packet: &[u8]) -> Inbound {
-        match &mut self.client {
+        let inbound = match &mut self.client {
             Some(Client::Turn(turn)) => turn.unwrap(now, packet),
             Some(Client::Reflector(reflector)) => reflector.unwrap(now, packet),
             None => Inbound::Control,
+        };
+        if matches!(inbound, Inbound::Data { .. }) {
+            self.losses = 0;
         }
+        inbound
     }
 
     pub(super) fn handle_stream_opened(&mut self, now: Instant) -> Option<Transmit> {
@@ -351,7 +364,7 @@ impl Station {
                 }
             },
         };
-        self.losses = 0;
+        self.up_since = Some(now);
         self.stop_looking();
         self.candidate = Some(up);
         Some(StationEvent::Up(up))
@@ -382,8 +395,9 @@ impl Station {
     }
 
     fn stop_looking(&mut self) {
-        if let Carrier::Datagrams { next_local_at, .. } = &mut self.carrier {
+        if let Carrier::Datagrams { next_local_at, rounds, .. } = &mut self.carrier {
             *next_local_at = None;
+            *rounds = 0;
         }
     }
 
@@ -396,6 +410,9 @@ impl Station {
     }
 
     fn retry_later(&mut self, now: Instant) {
+        if self.up_since.take().is_some_and(|since| now >= since + STEADY_AFTER) {
+            self.losses = 0;
+        }
         self.drop_client();
         let longest = if self.is_doubted { MAX_RETRY_LOST } else { MAX_RETRY };
         let wait = FIRST_RETRY.saturating_mul(1 << self.losses.min(8)).min(longest);
@@ -406,6 +423,11 @@ impl Station {
     /// From the next local address of the server's family, or over a new stream.
     fn begin(&mut self, now: Instant, around: &mut Surroundings<'_>) {
         self.retry_at = None;
+        self.up_since = None;
+        if !self.is_stream() || self.stream().is_some() {
+            // The server may take the old way for alive.
+            self.tag = None;
+        }
         self.drop_client();
         let proof_due = self.is_doubted.then(|| now + SILENT_AFTER);
         match &mut self.carrier {
@@ -415,13 +437,15 @@ impl Station {
                 *link = Link { stream: Some(stream), heard: Some(now), proof_due, ..Link::default() };
                 around.orders.push(StreamOrder::Open { stream, remote: self.server });
             }
-            Carrier::Datagrams { local, next_local_at } => {
+            Carrier::Datagrams { local, next_local_at, rounds } => {
                 let is_ipv4 = self.server.is_ipv4();
                 let fitting = || around.locals.iter().filter(|address| address.is_ipv4() == is_ipv4);
                 let tried = fitting().position(|address| Some(*address) == *local);
                 let next = tried.map_or(0, |at| at + 1);
                 *local = fitting().nth(next).or_else(|| fitting().next()).copied();
-                *next_local_at = (fitting().count() > 1).then(|| now + NEXT_LOCAL_AFTER);
+                *rounds += u32::from(tried.is_some() && next >= fitting().count());
+                let wait = NEXT_LOCAL_AFTER.saturating_mul(1 << (*rounds).min(8)).min(MAX_NEXT_LOCAL_AFTER);
+                *next_local_at = (fitting().count() > 1).then(|| now + wait);
                 if local.is_some() {
                     self.client = Some(self.client(now));
                 }
@@ -437,10 +461,93 @@ impl Station {
                 Client::Turn(Box::new(Turn::new(now, username, password, is_stream, identifiers)))
             }
             Access::Reflector { number, peer_tag } => {
-                let own = self.fixed_tag.unwrap_or_else(|| self.identifiers.tag());
+                let own = self.fixed_tag.or(self.tag).unwrap_or_else(|| self.identifiers.tag());
+                self.tag = Some(own);
                 let port = self.server.port();
                 Client::Reflector(Reflector::new(now, *number, port, peer_tag, own, is_stream))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCALS: [&str; 3] = ["10.0.0.1:1", "10.0.0.2:2", "10.0.0.3:3"];
+
+    #[test]
+    fn a_server_that_accepts_streams_and_closes_them_is_asked_ever_more_rarely() {
+        let start = Instant::now();
+        let mut station = station(reflector(), true);
+        assert_eq!(closes(&mut station, start, Duration::ZERO, 6), [1, 2, 4, 8, 16, 16]);
+    }
+
+    #[test]
+    fn a_relay_that_was_there_for_long_or_served_is_asked_again_soon() {
+        let start = Instant::now();
+        for is_served in [false, true] {
+            let mut station = station(reflector(), true);
+            closes(&mut station, start, Duration::ZERO, 4);
+            let (mut streams, mut orders) = (9, Vec::new());
+            let mut around = Surroundings { locals: &[], streams: &mut streams, orders: &mut orders };
+            station.begin(start, &mut around);
+            station.handle_stream_opened(start);
+            station.poll_event(start);
+            if is_served {
+                let packet = [&[7; 12][..], &[1; 4], &[2; 4], &[0, 0, 0, 4], &[0; 4]].concat();
+                assert!(matches!(station.unwrap(start, &packet), Inbound::Data { .. }));
+                assert_eq!(closes(&mut station, start, Duration::ZERO, 1), [1]);
+            } else {
+                assert_eq!(closes(&mut station, start, STEADY_AFTER, 1), [1]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_wait_for_a_far_server_grows_with_each_round_of_addresses() {
+        let start = Instant::now();
+        let mut station = station(Access::Turn { username: "u".into(), password: "p".into() }, false);
+        let locals = LOCALS.map(|local| local.parse().unwrap());
+        let (mut streams, mut orders) = (0, Vec::new());
+        let mut around = Surroundings { locals: &locals, streams: &mut streams, orders: &mut orders };
+        station.want(start, &mut around);
+        let mut now = start;
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            let Carrier::Datagrams { next_local_at: Some(next), .. } = station.carrier else { panic!() };
+            waits.push((next - now).as_secs());
+            now = next;
+            station.handle_timeout(now, &mut around);
+        }
+        assert_eq!(waits, [1, 1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8]);
+    }
+
+    /// Has each of `count` streams closed `after` it was opened; how many seconds the retries come later.
+    fn closes(station: &mut Station, start: Instant, after: Duration, count: usize) -> Vec<u64> {
+        let (mut streams, mut orders) = (0, Vec::new());
+        let mut around = Surroundings { locals: &[], streams: &mut streams, orders: &mut orders };
+        station.want(start, &mut around);
+        let mut now = start;
+        let waits = (0..count).map(|_| {
+            station.handle_stream_opened(now);
+            while station.poll_event(now).is_some() {}
+            now += after;
+            station.handle_stream_closed(now);
+            let due = station.retry_at.unwrap();
+            let wait = (due - now).as_secs();
+            now = due;
+            station.handle_timeout(now, &mut around);
+            wait
+        });
+        waits.collect()
+    }
+
+    fn reflector() -> Access {
+        Access::Reflector { number: 1, peer_tag: [7; 16] }
+    }
+
+    fn station(access: Access, is_stream: bool) -> Station {
+        Station::new("192.0.2.1:599".parse().unwrap(), access, is_stream, None, Identifiers::new([1; 32]))
     }
 }

@@ -101,6 +101,26 @@ fn a_stream_that_breaks_is_replaced() {
 }
 
 #[test]
+fn a_place_behind_a_reflector_that_closes_its_streams_is_told_of_once() {
+    let mut world = relay_only(PathKind::Reflector, true, Conditions::LAN, 76);
+    world.listen_in();
+    world.run(5 * S);
+    let told = |world: &World| {
+        let text = format!("{:?}", world.seen);
+        text.matches("candidate:").count()
+    };
+    let before = told(&world);
+    for _ in 0..5 {
+        world.cut_streams(CALLER);
+        world.run(3 * S);
+    }
+    let heard = world.received(CALLER);
+    world.run(2 * S);
+    assert!(world.received(CALLER) - heard > 95);
+    assert!(before >= 4 && told(&world) == before, "{before}, then {}", told(&world));
+}
+
+#[test]
 fn streams_that_die_without_a_word_in_an_outage_are_replaced() {
     for kind in [PathKind::Turn, PathKind::Reflector] {
         for ends in [&[CALLER][..], &[CALLEE], &[CALLER, CALLEE]] {
