@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -17,6 +17,9 @@ use crate::route::{Route, StreamId, StreamOrder, Transmit};
 use crate::session::{BadAddress, Certificate, PathEvent, PathFailure, PathInfo, Session, Ways};
 use crate::signaling::{CustomParameters, Signaling, SignalingError};
 use crate::version::Version;
+
+/// A peer's microphone is told of 5 times a second at most, however often it is switched.
+const MUTE_PACE: Duration = Duration::from_millis(200);
 
 /// What a call is made of once the final `phoneCall` is there.
 pub struct Parameters {
@@ -77,7 +80,8 @@ pub enum Event {
     Failed(Failure),
     /// The peer takes our audio in this form; [`Call::outgoing`] has it from now on.
     OutgoingFormat(AudioFormat),
-    /// The peer switched its microphone off (true) or on; on is where a call begins.
+    /// The peer switched its microphone off (true) or on; on is where a call begins. Comes 5 times a second at most,
+    /// and not for what was switched back by then.
     RemoteMuted(bool),
     /// The peer closed its media path. Its `phoneCallDiscarded` is to follow.
     Closed,
@@ -95,6 +99,9 @@ pub struct Call {
     incoming: Option<AudioFormat>,
     was_connected: bool,
     remote_muted: bool,
+    /// What the shell was told of it, and when.
+    told_muted: bool,
+    muted_told_at: Option<Instant>,
     events: VecDeque<Event>,
 }
 
@@ -148,6 +155,8 @@ impl Call {
             incoming: None,
             was_connected: false,
             remote_muted: false,
+            told_muted: false,
+            muted_told_at: None,
             events: VecDeque::new(),
         };
         call.drive(now);
@@ -245,6 +254,7 @@ impl Call {
         if self.channel.poll_timeout().is_some_and(|due| due <= now) {
             self.channel.handle_timeout(now);
         }
+        self.tell_muted(now);
         self.drive(now);
     }
 
@@ -271,7 +281,7 @@ impl Call {
     /// When [`Call::handle_timeout`] is due; never, once the call is over.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         let session = self.session.poll_timeout()?;
-        let others = [self.signaling.poll_timeout(), self.channel.poll_timeout()];
+        let others = [self.signaling.poll_timeout(), self.channel.poll_timeout(), self.muted_due()];
         others.into_iter().flatten().chain([session]).min()
     }
 
@@ -395,12 +405,24 @@ impl Call {
             }
             Action::Incoming(format) => self.incoming = Some(format),
             Action::IncomingClosed => self.incoming = None,
-            Action::RemoteMuted(muted) if muted == self.remote_muted => {}
             Action::RemoteMuted(muted) => {
                 self.remote_muted = muted;
-                self.events.push_back(Event::RemoteMuted(muted));
+                self.tell_muted(now);
             }
             Action::Fail(error) => self.fail(error.into()),
+        }
+    }
+
+    /// When the shell may be told of the peer's microphone, if there is news of it.
+    fn muted_due(&self) -> Option<Instant> {
+        self.muted_told_at.filter(|_| self.remote_muted != self.told_muted).map(|at| at + MUTE_PACE)
+    }
+
+    fn tell_muted(&mut self, now: Instant) {
+        if self.remote_muted != self.told_muted && self.muted_due().is_none_or(|due| due <= now) {
+            self.told_muted = self.remote_muted;
+            self.muted_told_at = Some(now);
+            self.events.push_back(Event::RemoteMuted(self.remote_muted));
         }
     }
 

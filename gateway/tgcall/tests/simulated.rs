@@ -211,6 +211,28 @@ fn both_ends_hear_at_once_that_the_other_is_muted() {
 }
 
 #[test]
+fn a_peer_that_toggles_its_microphone_all_the_time_is_told_of_five_times_a_second() {
+    let mut world = World::new(Version::V13, 36, Conditions::LAN);
+    world.run(Duration::from_secs(2));
+    for at in 0..2_001 {
+        world.set_muted(CALLER, at % 2 == 0);
+        world.run(ms(1));
+    }
+    let words = |world: &World| world.events(CALLEE).len() - 1;
+    assert!((5..=11).contains(&words(&world)), "{}", words(&world));
+    world.run(ms(500));
+    assert_eq!(world.last_muted(CALLEE), Some(true), "the last word counts");
+    let before = words(&world);
+    for muted in [false, true, false, true] {
+        world.set_muted(CALLER, muted);
+        world.run(ms(10));
+    }
+    world.run(ms(500));
+    assert!(words(&world) - before <= 2, "what was switched back is not told: {}", words(&world) - before);
+    assert_eq!(world.last_muted(CALLEE), Some(true));
+}
+
+#[test]
 fn who_is_muted_before_the_call_connects_is_known_as_such_once_it_has() {
     for end in [CALLER, CALLEE] {
         let mut world = World::new(Version::V13, 33, Conditions::LAN);
