@@ -24,6 +24,9 @@ const MAX_REMOTE_CANDIDATES: usize = 256;
 /// Longest candidate line taken, in bytes.
 const MAX_CANDIDATE_BYTES: usize = 512;
 
+/// Longest part of a peer's text that an error repeats, in characters.
+const MAX_QUOTED_CHARS: usize = 100;
+
 /// Most offers taken from the peer in one call.
 const MAX_OFFERS: usize = 1024;
 
@@ -102,9 +105,9 @@ pub enum NegotiationError {
         "the peer's certificate fingerprint {hash:?} {fingerprint:?}: want sha-256 and 32 bytes of hex with colons"
     )]
     Fingerprint {
-        /// The hash function it names.
+        /// The hash function it names, its first 100 characters.
         hash: String,
-        /// The fingerprint as it came.
+        /// The fingerprint as it came, its first 100 characters.
         fingerprint: String,
     },
 }
@@ -383,8 +386,8 @@ fn opus(content: &Content) -> Option<&PayloadType> {
 
 fn remote_setup(setup: InitialSetup, is_caller: bool) -> Result<RemoteSetup, NegotiationError> {
     let refused = |given: Option<&Fingerprint>| NegotiationError::Fingerprint {
-        hash: given.map(|given| given.hash.clone()).unwrap_or_default(),
-        fingerprint: given.map(|given| given.fingerprint.clone()).unwrap_or_default(),
+        hash: given.map(|given| quoted(&given.hash)).unwrap_or_default(),
+        fingerprint: given.map(|given| quoted(&given.fingerprint)).unwrap_or_default(),
     };
     let first = setup.fingerprints.first().ok_or_else(|| refused(None))?;
     let fingerprint_sha256 = Some(&first.fingerprint)
@@ -396,6 +399,10 @@ fn remote_setup(setup: InitialSetup, is_caller: bool) -> Result<RemoteSetup, Neg
         (Setup::Active, _) | (Setup::ActPass, false) => DtlsRole::Server,
     };
     Ok(RemoteSetup { ufrag: setup.ufrag, pwd: setup.pwd, fingerprint_sha256, dtls_role })
+}
+
+fn quoted(text: &str) -> String {
+    text.chars().take(MAX_QUOTED_CHARS).collect()
 }
 
 /// Reads `AA:BB:..` of 32 bytes, in either case.
@@ -688,6 +695,10 @@ mod tests {
                 "{hash} {text}: {actions:?}"
             );
         }
+        let mut caller = started(true);
+        caller.handle(setup_with(&"\u{e9}".repeat(5000), &"x".repeat(5000)));
+        let [Action::Fail(error)] = &drain(&mut caller)[..] else { panic!("refused") };
+        assert!(error.to_string().chars().count() < 300, "{error}");
         let mut caller = started(true);
         caller.handle(setup_with("SHA-256", &good));
         assert_eq!(drain(&mut caller), [Action::RemoteSetup(remote(DtlsRole::Client))]);

@@ -26,8 +26,8 @@ const SILENT_AFTER: Duration = Duration::from_secs(4);
 /// The same, from a change of our networks on.
 const SILENT_SINCE_CHANGE: Duration = Duration::from_secs(1);
 
-/// What the server asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the server asks for; not for logs.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Access {
     Turn { username: String, password: String },
     Reflector { number: u8, peer_tag: [u8; 16] },
