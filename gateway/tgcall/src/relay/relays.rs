@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::reflexive::Reflexive;
-use super::server::numbers;
+use super::server::{Addresses, numbers};
 use super::station::{Access, Station, StationEvent, Surroundings};
 use super::{Identifiers, Inbound, ReflectorName, Server};
 use crate::route::{Route, StreamId, StreamOrder, Transmit};
@@ -87,7 +87,7 @@ pub(crate) struct RelayPolicy {
 pub(crate) struct Relays {
     stations: Vec<Station>,
     reflexive: Vec<Reflexive>,
-    stun_servers: Vec<SocketAddr>,
+    stun_servers: Vec<Addresses>,
     identifiers: Identifiers,
     locals: Vec<SocketAddr>,
     streams: u32,
@@ -120,27 +120,26 @@ impl Relays {
             is_closed: false,
         };
         let ids = numbers(servers);
-        let has_ipv4 = locals.is_empty() || locals.iter().any(SocketAddr::is_ipv4);
         for server in servers {
-            let Some(address) = server.address(!has_ipv4) else { continue };
+            let addresses = server.addresses();
             match server {
                 Server::Webrtc { username, password, is_turn, is_stun, .. } => {
                     if *is_stun && policy.wants_reflexive && relays.stun_servers.len() < MAX_STUN_SERVERS {
-                        relays.stun_servers.push(address);
+                        relays.stun_servers.push(addresses);
                     }
                     if *is_turn {
                         let access = Access::Turn { username: username.clone(), password: password.clone() };
                         if !policy.only_streams {
-                            relays.add_station(address, access.clone(), false, None);
+                            relays.add_station(addresses, access.clone(), false, None);
                         }
-                        relays.add_station(address, access, true, None);
+                        relays.add_station(addresses, access, true, None);
                     }
                 }
                 Server::Reflector { id, peer_tag, is_tcp, .. } => {
                     let number = ids.binary_search(id).ok().and_then(|at| u8::try_from(at + 1).ok());
                     if let Some(number) = number.filter(|_| *is_tcp || !policy.only_streams) {
                         let access = Access::Reflector { number, peer_tag: *peer_tag };
-                        relays.add_station(address, access, *is_tcp, policy.fixed_tag);
+                        relays.add_station(addresses, access, *is_tcp, policy.fixed_tag);
                     }
                 }
             }
@@ -209,7 +208,7 @@ impl Relays {
 
     /// Whether a datagram from there may be a server's.
     pub(crate) fn knows(&self, source: SocketAddr) -> bool {
-        self.stations.iter().any(|station| station.server() == source)
+        self.stations.iter().any(|station| station.is_at(source))
             || self.reflexive.iter().any(|reflexive| reflexive.server == source)
     }
 
@@ -363,20 +362,23 @@ impl Relays {
         self.stations.clear();
     }
 
-    fn add_station(&mut self, server: SocketAddr, access: Access, is_stream: bool, tag: Option<u32>) {
+    fn add_station(&mut self, addresses: Addresses, access: Access, is_stream: bool, tag: Option<u32>) {
         let like = self.stations.iter().filter(|station| station.is_stream() == is_stream).count();
-        let is_there = self.stations.iter().any(|station| station.is(server, &access, is_stream));
+        let is_there = self.stations.iter().any(|station| station.is(addresses, &access, is_stream));
         if is_there || like == if is_stream { MAX_STREAMS } else { MAX_STATIONS } {
             return;
         }
         let identifiers = self.identifiers.branch();
-        self.stations.push(Station::new(server, access, is_stream, tag, identifiers));
+        self.stations.extend(Station::new(addresses, access, is_stream, tag, identifiers));
     }
 
     fn ask_outside(&mut self, now: Instant, base: SocketAddr) {
-        for server in self.stun_servers.iter().filter(|server| server.is_ipv4() == base.is_ipv4()) {
+        for addresses in &self.stun_servers {
+            let server =
+                addresses.reachable_from(&[base]).filter(|server| server.is_ipv4() == base.is_ipv4());
+            let Some(server) = server else { continue };
             if self.reflexive.len() < MAX_BASES * MAX_STUN_SERVERS {
-                self.reflexive.push(Reflexive::new(now, *server, base, self.identifiers.branch()));
+                self.reflexive.push(Reflexive::new(now, server, base, self.identifiers.branch()));
             }
         }
     }

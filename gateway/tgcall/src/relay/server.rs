@@ -41,16 +41,46 @@ impl Server {
 
     /// Where it listens; over IPv6 if that is wanted or all it has.
     pub(crate) fn address(&self, wants_ipv6: bool) -> Option<SocketAddr> {
+        self.addresses().choose(wants_ipv6)
+    }
+
+    /// Everywhere it listens.
+    pub(crate) fn addresses(&self) -> Addresses {
         let (ipv4, ipv6, port) = match self {
             Server::Webrtc { ipv4, ipv6, port, .. } => (ipv4, ipv6, *port),
             Server::Reflector { ipv4, ipv6, port, .. } => {
                 (ipv4, ipv6, if *port == 0 { REFLECTOR_PORT } else { *port })
             }
         };
-        let ipv4 = ipv4.map(IpAddr::V4).filter(|ip| !ip.is_unspecified());
-        let ipv6 = ipv6.map(IpAddr::V6).filter(|ip| !ip.is_unspecified());
-        let ip = if wants_ipv6 { ipv6.or(ipv4) } else { ipv4.or(ipv6) };
-        ip.filter(|_| port != 0).map(|ip| SocketAddr::new(ip, port))
+        let ipv4 = ipv4.filter(|ip| !ip.is_unspecified() && port != 0);
+        let ipv6 = ipv6.filter(|ip| !ip.is_unspecified() && port != 0);
+        Addresses {
+            ipv4: ipv4.map(|ip| SocketAddr::new(IpAddr::V4(ip), port)),
+            ipv6: ipv6.map(|ip| SocketAddr::new(IpAddr::V6(ip), port)),
+        }
+    }
+}
+
+/// Where a server listens in each family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    ipv4: Option<SocketAddr>,
+    ipv6: Option<SocketAddr>,
+}
+
+impl Addresses {
+    /// The one of IPv6 if that is wanted or all there is.
+    pub(crate) fn choose(self, wants_ipv6: bool) -> Option<SocketAddr> {
+        if wants_ipv6 { self.ipv6.or(self.ipv4) } else { self.ipv4.or(self.ipv6) }
+    }
+
+    /// The one that can be reached from these local addresses; IPv4 without any.
+    pub(crate) fn reachable_from(self, locals: &[SocketAddr]) -> Option<SocketAddr> {
+        self.choose(!locals.is_empty() && !locals.iter().any(SocketAddr::is_ipv4))
+    }
+
+    pub(crate) fn contains(self, address: SocketAddr) -> bool {
+        [self.ipv4, self.ipv6].contains(&Some(address))
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::reflector::Reflector;
+use super::server::Addresses;
 use super::stream::{Framing, Inbox};
 use super::turn::{Turn, TurnEvent};
 use super::{Identifiers, Inbound};
@@ -70,6 +71,8 @@ pub(super) struct Surroundings<'a> {
 }
 
 pub(super) struct Station {
+    addresses: Addresses,
+    /// The address in use.
     server: SocketAddr,
     access: Access,
     carrier: Carrier,
@@ -94,20 +97,22 @@ pub(super) struct Station {
 }
 
 impl Station {
+    /// Of a server that listens somewhere.
     pub(super) fn new(
-        server: SocketAddr,
+        addresses: Addresses,
         access: Access,
         is_stream: bool,
         fixed_tag: Option<u32>,
         identifiers: Identifiers,
-    ) -> Self {
+    ) -> Option<Self> {
         let carrier = if is_stream {
             Carrier::Stream(Link::default())
         } else {
             Carrier::Datagrams { local: None, next_local_at: None, rounds: 0 }
         };
-        Station {
-            server,
+        Some(Station {
+            addresses,
+            server: addresses.choose(false)?,
             access,
             carrier,
             identifiers,
@@ -122,11 +127,15 @@ impl Station {
             up_since: None,
             retry_at: None,
             is_doubted: false,
-        }
+        })
     }
 
-    pub(super) fn is(&self, server: SocketAddr, access: &Access, is_stream: bool) -> bool {
-        self.server == server && self.access == *access && self.is_stream() == is_stream
+    pub(super) fn is(&self, addresses: Addresses, access: &Access, is_stream: bool) -> bool {
+        self.addresses == addresses && self.access == *access && self.is_stream() == is_stream
+    }
+
+    pub(super) fn is_at(&self, address: SocketAddr) -> bool {
+        self.addresses.contains(address)
     }
 
     pub(super) fn server(&self) -> SocketAddr {
@@ -429,6 +438,9 @@ impl Station {
             self.tag = None;
         }
         self.drop_client();
+        if let Some(server) = self.addresses.reachable_from(around.locals) {
+            self.server = server;
+        }
         let proof_due = self.is_doubted.then(|| now + SILENT_AFTER);
         match &mut self.carrier {
             Carrier::Stream(link) => {
@@ -473,6 +485,7 @@ impl Station {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::Server;
 
     const LOCALS: [&str; 3] = ["10.0.0.1:1", "10.0.0.2:2", "10.0.0.3:3"];
 
@@ -523,6 +536,27 @@ mod tests {
         assert_eq!(waits, [1, 1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8]);
     }
 
+    #[test]
+    fn the_family_of_the_addresses_that_are_left_is_taken() {
+        let start = Instant::now();
+        let mut station = station(reflector(), false);
+        let [ipv4, ipv6]: [SocketAddr; 2] =
+            ["10.0.0.1:1", "[2001:db8::9]:1"].map(|local| local.parse().unwrap());
+        let (mut streams, mut orders) = (0, Vec::new());
+        let mut server_with = |locals: &[SocketAddr]| {
+            let mut around = Surroundings { locals, streams: &mut streams, orders: &mut orders };
+            station.want(start, &mut around);
+            station.handle_local_removed(start, &mut around);
+            station.handle_local_added(start, &mut around);
+            (station.local(), station.server().is_ipv4())
+        };
+        assert_eq!(server_with(&[ipv6]), (Some(ipv6), false));
+        assert_eq!(server_with(&[ipv6, ipv4]), (Some(ipv6), false), "what works is kept");
+        assert_eq!(server_with(&[ipv4]), (Some(ipv4), true));
+        assert_eq!(server_with(&[]), (None, true));
+        assert_eq!(server_with(&[ipv6]), (Some(ipv6), false));
+    }
+
     /// Has each of `count` streams closed `after` it was opened; how many seconds the retries come later.
     fn closes(station: &mut Station, start: Instant, after: Duration, count: usize) -> Vec<u64> {
         let (mut streams, mut orders) = (0, Vec::new());
@@ -548,6 +582,14 @@ mod tests {
     }
 
     fn station(access: Access, is_stream: bool) -> Station {
-        Station::new("192.0.2.1:599".parse().unwrap(), access, is_stream, None, Identifiers::new([1; 32]))
+        let server = Server::Reflector {
+            id: 1,
+            ipv4: Some([192, 0, 2, 1].into()),
+            ipv6: Some([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into()),
+            port: 599,
+            peer_tag: [0; 16],
+            is_tcp: is_stream,
+        };
+        Station::new(server.addresses(), access, is_stream, None, Identifiers::new([1; 32])).unwrap()
     }
 }
