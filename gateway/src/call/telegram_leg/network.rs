@@ -37,7 +37,12 @@ impl TelegramLeg {
     /// Follows the machine's addresses: media moves to new ones, and away from those that are gone.
     pub(crate) fn handle_addresses(&mut self, now: Instant) {
         let wanted = Arc::clone(&self.shared.addresses.borrow_and_update());
-        let Some(media) = self.media.as_mut().filter(|_| self.shared.proxy.is_none()) else { return };
+        let Some(media) = &mut self.media else { return };
+        if self.shared.proxy.is_some() {
+            // Its connections may have gone with the address that they came from.
+            media.handle_network_change(now);
+            return self.drain_media();
+        }
         for ip in wanted.iter() {
             if self.sockets.iter().any(|(known, _)| known.ip() == *ip) {
                 continue;
