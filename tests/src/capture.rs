@@ -35,6 +35,8 @@ const LONGEST_TICKS: u32 = 120 * 48;
 #[derive(Debug, Clone)]
 pub struct Passed {
     pub at: Instant,
+    /// Index of the interface, the same packet passes several of.
+    pub interface: usize,
     pub source: SocketAddr,
     pub destination: SocketAddr,
     pub marker: bool,
@@ -77,7 +79,8 @@ impl Capture {
                         // What comes in over loopback was seen going out.
                         let again =
                             from.is_some_and(|from| from.hatype() == LOOPBACK && from.pkttype() != OUTGOING);
-                        let packet = read(&buffer[..length], now()).filter(|_| !again);
+                        let interface = from.map_or(0, |from| from.ifindex());
+                        let packet = read(&buffer[..length], interface, now()).filter(|_| !again);
                         let picked = packet.filter(|packet| wanted(packet.source, packet.destination));
                         notes.lock().unwrap_or_else(PoisonError::into_inner).extend(picked);
                     }
@@ -188,7 +191,7 @@ impl Stream {
 }
 
 /// An IPv4 packet with UDP with RTP, and nothing else.
-fn read(packet: &[u8], at: Instant) -> Option<Passed> {
+fn read(packet: &[u8], interface: usize, at: Instant) -> Option<Passed> {
     let first = *packet.first()?;
     let header = usize::from(first & 0x0f) * 4;
     if first >> 4 != 4 || *packet.get(9)? != 17 {
@@ -204,6 +207,7 @@ fn read(packet: &[u8], at: Instant) -> Option<Passed> {
     let whole = rtp::Packet::read(payload).ok();
     Some(Passed {
         at,
+        interface,
         source: SocketAddr::new(IpAddr::V4(address(12)?), port(0)?),
         destination: SocketAddr::new(IpAddr::V4(address(16)?), port(2)?),
         marker: payload[1] & 0x80 != 0,
@@ -227,6 +231,7 @@ mod tests {
         let began = now();
         let packet = |number: u16| Passed {
             at: began + Duration::from_millis(u64::from(number) * 60),
+            interface: 1,
             source: "192.0.2.1:1000".parse().unwrap(),
             destination: "192.0.2.2:1000".parse().unwrap(),
             marker: false,
@@ -250,6 +255,7 @@ mod tests {
     fn payloads_come_in_the_order_of_their_numbers_and_once() {
         let packet = |sequence: u16, payload_type| Passed {
             at: now(),
+            interface: 1,
             source: "192.0.2.1:1000".parse().unwrap(),
             destination: "192.0.2.2:1000".parse().unwrap(),
             marker: false,
@@ -271,15 +277,15 @@ mod tests {
         let mut packet = vec![0x45, 0, 0, 41, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
         packet.extend([0x10, 0, 0x20, 0, 0, 21, 0, 0]);
         packet.extend([0x80, 107, 0, 5, 0, 0, 0, 9, 0, 0, 0, 7, 0xfc]);
-        let seen = read(&packet, now()).unwrap();
+        let seen = read(&packet, 1, now()).unwrap();
         assert_eq!((seen.sequence, seen.timestamp, seen.ssrc, seen.bytes), (5, 9, 7, 13));
         assert_eq!((seen.marker, seen.payload_type, &*seen.payload), (false, 107, &[0xfc][..]));
         assert_eq!((seen.source.to_string(), seen.destination.port()), ("192.0.2.1:4096".to_owned(), 0x2000));
         for (at, value) in [(9, 6), (0, 0x65), (28, 0x16), (29, 200), (25, 60)] {
             let mut wrong = packet.clone();
             wrong[at] = value;
-            assert!(read(&wrong, now()).is_none(), "byte {at} = {value}");
+            assert!(read(&wrong, 1, now()).is_none(), "byte {at} = {value}");
         }
-        assert!((0..packet.len()).all(|end| read(&packet[..end], now()).is_none()));
+        assert!((0..packet.len()).all(|end| read(&packet[..end], 1, now()).is_none()));
     }
 }

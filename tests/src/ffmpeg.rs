@@ -66,9 +66,29 @@ pub fn encoded(codec: Codec, sound: &Pcm) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// When ffmpeg or libopus fail.
 pub fn opus_encoded(sound: &Pcm, bits_per_s: i32) -> anyhow::Result<Vec<Vec<u8>>> {
+    opus_packets(sound, bits_per_s, |_| Ok(()))
+}
+
+/// The same for a network that loses so much: each packet holds a copy of the one before (RFC 6716 section 2.1.7).
+///
+/// # Errors
+/// As [`opus_encoded`].
+pub fn opus_encoded_for(loss_percent: u8, sound: &Pcm, bits_per_s: i32) -> anyhow::Result<Vec<Vec<u8>>> {
+    opus_packets(sound, bits_per_s, |encoder| {
+        encoder.set_inband_fec(true)?;
+        encoder.set_packet_loss_perc(loss_percent)
+    })
+}
+
+fn opus_packets(
+    sound: &Pcm,
+    bits_per_s: i32,
+    more: impl Fn(&mut Encoder) -> audiopus::Result<()>,
+) -> anyhow::Result<Vec<Vec<u8>>> {
     let sound = resampled(sound, RATE_HZ)?;
     let mut encoder = Encoder::new(SampleRate::Hz48000, Channels::Mono, Application::Voip)?;
     encoder.set_bitrate(Bitrate::BitsPerSecond(bits_per_s))?;
+    more(&mut encoder)?;
     let mut buffer = vec![0; 1275];
     let packet = |frame: &[i16]| {
         let length = encoder.encode(frame, &mut buffer)?;

@@ -4,6 +4,7 @@
 //! interface behind each far end. What the far ends decoded is theirs: ntgcalls' frames, baresip's dump.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -109,8 +110,7 @@ impl IndependentStage {
         let draft = stage::draft(&line)?.set("pbx_user", baresip::USER);
         stage.open(&line, SocketAddr::from(([127, 0, 0, 1], phone_port)), draft).await?;
 
-        stage.user(NewUser::new(ANNA, "Anna").username("anna"))?;
-        let user = log_in(&stage, &namespace).await?;
+        let user = anna(&stage, &namespace, None).await?;
 
         let idle = Baresip::start(&phone(phone_port)).await?;
         let gateway = stage.run(&[&line]).await?;
@@ -249,7 +249,17 @@ struct Talked {
     end_seen: Duration,
 }
 
-async fn log_in(stage: &Stage, namespace: &Namespace) -> anyhow::Result<IndependentUser> {
+/// Anna, whose name is `anna`, at her program in a namespace. She plays a file, see [`independent_user::Options`], or else
+/// a tone.
+///
+/// # Errors
+/// When the program does not start or she cannot log in.
+pub async fn anna(
+    stage: &Stage,
+    namespace: &Namespace,
+    plays: Option<PathBuf>,
+) -> anyhow::Result<IndependentUser> {
+    stage.user(NewUser::new(ANNA, "Anna").username("anna"))?;
     let telegram = stage.telegram();
     let dc = telegram.home_dc();
     let address = telegram.address(dc).context("the home data centre listens")?;
@@ -264,7 +274,7 @@ async fn log_in(stage: &Stage, namespace: &Namespace) -> anyhow::Result<Independ
         password: None,
         tone_hz: TONES.telegram_hz,
         wanted_hz: TONES.pbx_hz,
-        plays: None,
+        plays,
     };
     let mut user = IndependentUser::start(namespace, &options).await?;
     let code = stage.world().pending_login_code(ANNA).context("a login code was sent")?;

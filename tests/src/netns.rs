@@ -179,6 +179,22 @@ impl Namespace {
         self.host
     }
 
+    /// Index of the host's interface at its end of the cable.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn host_interface(&self) -> anyhow::Result<usize> {
+        index(&self.host_end)
+    }
+
+    /// Index of the host's interface at the namespace's end, if somebody carries frames there.
+    ///
+    /// # Errors
+    /// When the cable is in one piece, or it is gone.
+    pub fn inside_interface(&self) -> anyhow::Result<usize> {
+        index(self.inside_piece.as_ref().context("the cable is in one piece")?)
+    }
+
     /// The address at the other end of the cable.
     pub fn inside_address(&self) -> Ipv4Addr {
         self.inside
@@ -238,6 +254,11 @@ fn remove_abandoned() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn index(interface: &str) -> anyhow::Result<usize> {
+    let file = format!("/sys/class/net/{interface}/ifindex");
+    Ok(fs::read_to_string(&file).context(file)?.trim().parse()?)
 }
 
 fn ip(arguments: &[&str]) -> anyhow::Result<()> {

@@ -165,6 +165,7 @@ mod tests {
     fn passed(packets: &[(u32, Vec<u8>)]) -> Vec<Passed> {
         let began = now();
         let passed = |(at_ms, packet): &(u32, Vec<u8>)| Passed {
+            interface: 1,
             at: began + Duration::from_millis(u64::from(*at_ms)),
             source: "192.0.2.1:1000".parse().unwrap(),
             destination: "192.0.2.2:1000".parse().unwrap(),

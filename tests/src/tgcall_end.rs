@@ -1,7 +1,7 @@
 //! tgcall with sockets of its own as one end of a call, ntgcalls as the other: what the gateway's shell does, without
 //! Telegram and without a PBX.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use tgcall::{
     Call, Certificate, Event, Parameters, PathInfo, Received, Route, Server, SharedKey, StreamId,
     StreamOrder, Version,
 };
+use tgtrunk_media::rtp;
 use tgtrunk_test_telegram::bad_path::Dice;
 use tgtrunk_test_telegram::reflector::Side;
 use tgtrunk_test_telegram::world::Connection;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
+use crate::capture::Passed;
 use crate::clock::now;
 use crate::ntgcalls::{self, Ntgcalls, tag};
 use crate::tone::{Generator, Meter};
@@ -132,6 +134,8 @@ pub struct TgcallEnd {
     generator: Generator,
     meter: Meter,
     sent: u64,
+    /// When after the connection, and what.
+    repeats: VecDeque<(Duration, Passed)>,
     /// Packets that no socket or stream took.
     pub refused: u64,
 }
@@ -186,9 +190,17 @@ impl TgcallEnd {
             generator: Generator::new(OURS_HZ)?,
             meter: Meter::new(THEIRS_HZ)?,
             sent: 0,
+            repeats: VecDeque::new(),
             refused: 0,
             options,
         })
+    }
+
+    /// Sends, beside the tone, what passed elsewhere once more: from the connection on, in the rhythm in which it passed
+    /// and with the gaps that its sequence numbers have.
+    pub fn repeat(&mut self, passed: &[Passed]) {
+        let Some(first) = passed.first() else { return };
+        self.repeats.extend(passed.iter().map(|packet| (packet.at - first.at, packet.clone())));
     }
 
     /// Milliseconds of sound that left.
@@ -261,6 +273,8 @@ impl TgcallEnd {
             }
             let due = self.call.poll_timeout().unwrap_or(end).min(end);
             let speaks = self.connected().is_some() && self.sent_ms() < self.options.tone_ms;
+            let repeat = self.connected().zip(self.repeats.front());
+            let repeat_due = repeat.map(|(connected, (after, _))| self.began + connected + *after);
             tokio::select! {
                 Some(inbound) = self.inbound.recv() => self.take(inbound)?,
                 Some(packet) = self.peer.signaling.recv() => {
@@ -270,6 +284,9 @@ impl TgcallEnd {
                     }
                 }
                 _ = self.ticks.tick(), if speaks => self.speak()?,
+                () = sleep_until(repeat_due.unwrap_or(end).into()), if repeat_due.is_some() => {
+                    self.speak_again();
+                }
                 () = sleep_until(due.into()) => self.call.handle_timeout(now()),
             }
         }
@@ -312,12 +329,25 @@ impl TgcallEnd {
 
     fn speak(&mut self) -> anyhow::Result<()> {
         let Some(format) = self.call.outgoing() else { return Ok(()) };
-        let mut packet = rtp(format, self.sent as u16, &self.generator.packet()?);
+        let mut packet = tone_rtp(format, self.sent as u16, &self.generator.packet()?);
         self.sent += 1;
         if let Some(route) = self.call.protect(now(), &mut packet) {
             self.send(route, packet);
         }
         Ok(())
+    }
+
+    fn speak_again(&mut self) {
+        let Some((_, passed)) = self.repeats.pop_front() else { return };
+        let Some(format) = self.call.outgoing() else { return };
+        let Passed { marker, sequence, timestamp, payload, .. } = &passed;
+        let (payload_type, ssrc) = (format.payload_type, format.ssrc);
+        let (marker, sequence, timestamp) = (*marker, *sequence, *timestamp);
+        let mut packet = Vec::new();
+        rtp::Packet { marker, payload_type, sequence, timestamp, ssrc, payload }.write(&mut packet);
+        if let Some(route) = self.call.protect(now(), &mut packet) {
+            self.send(route, packet);
+        }
     }
 
     async fn drain(&mut self) -> anyhow::Result<()> {
@@ -444,7 +474,7 @@ fn hear(meter: &mut Meter, came: &mut Vec<(Instant, u16)>, packet: &[u8]) -> any
     meter.feed(payload)
 }
 
-fn rtp(format: tgcall::AudioFormat, number: u16, payload: &[u8]) -> Vec<u8> {
+fn tone_rtp(format: tgcall::AudioFormat, number: u16, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x80, format.payload_type | if number == 0 { 0x80 } else { 0 }];
     packet.extend_from_slice(&number.to_be_bytes());
     packet.extend_from_slice(&(u32::from(number) * 960).to_be_bytes());
