@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
-use tgcall::{Certificate, Version};
+use tgcall::{Certificate, PathInfo, Version};
 use tgtrunk_bridge::Cause;
 use tgtrunk_telegram::{Account, Person, Resolved};
 use tokio::net::UdpSocket;
@@ -111,6 +111,8 @@ pub(crate) struct TelegramLeg {
     emoji: Option<String>,
     version: Option<Version>,
     connected: bool,
+    /// The latest path of media.
+    path: Option<PathInfo>,
     talking_since: Option<Instant>,
 }
 
@@ -142,6 +144,7 @@ impl TelegramLeg {
             emoji: None,
             version: None,
             connected: false,
+            path: None,
             talking_since: None,
         }
     }
@@ -154,6 +157,14 @@ impl TelegramLeg {
     /// The library version that the server settled on.
     pub(crate) fn version(&self) -> Option<Version> {
         self.version
+    }
+
+    /// The path of media, or the latest one where there is none any more.
+    pub(crate) fn path(&mut self) -> Option<PathInfo> {
+        if let Some(path) = self.media.as_ref().and_then(tgcall::Call::path) {
+            self.path = Some(path);
+        }
+        self.path
     }
 
     /// Whether nothing is left to be sent or awaited.
@@ -444,6 +455,7 @@ impl TelegramLeg {
         }
         if !self.connected && media.is_connected() && media.outgoing().is_some() {
             self.connected = true;
+            self.path = media.path();
             self.talking_since.get_or_insert_with(clock::now);
             self.events.push_back(LegEvent::Connected);
         }

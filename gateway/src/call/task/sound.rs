@@ -305,13 +305,14 @@ impl Task {
     }
 
     /// How both legs are now.
-    pub(super) fn quality(&self) -> Quality {
-        let path = self.telegram.media.as_ref().and_then(tgcall::Call::path);
+    pub(super) fn quality(&mut self) -> Quality {
+        let path = self.telegram.path();
         quality::of_call(&self.relay, self.telegram_speaks, self.trunk_speaks, path.as_ref())
     }
 
-    fn show_quality(&self) {
-        self.shown.send_replace(Some(self.quality()));
+    fn show_quality(&mut self) {
+        let quality = self.quality();
+        self.shown.send_replace(Some(quality));
     }
 
     pub(super) fn telegram_mutes(&mut self, now: Instant, muted: bool) {
