@@ -6,7 +6,7 @@ Commands:  {"do": "code", "code"} {"do": "offer", "versions"} {"do": "call", "ph
            {"do": "decline"} {"do": "give_up"} {"do": "hang_up"} {"do": "vanish"} {"do": "heard"} {"do": "record", "path"}
            {"do": "quit"}
 Events, one JSON object a line on standard output: code_wanted, ready, requested, incoming, ringing, accepted, started
-(versions, emoji), media (state), connected, discarded (reason, duration), heard (tone_share, span_ms, received_ms),
+(versions, emoji), media (state), connected, discarded (reason, duration), stopped, heard (tone_share, span_ms, received_ms),
 recorded (samples), signaling_refused, error.
 """
 import asyncio
@@ -166,6 +166,7 @@ class User:
         elif isinstance(call, types.PhoneCallDiscarded):
             say("discarded", reason=type(call.reason).__name__ if call.reason else None, duration=call.duration)
             await self.stop()
+            say("stopped")
 
     async def start(self, call):
         self.by_tcp = any(isinstance(entry, types.PhoneConnection) and entry.tcp for entry in call.connections)

@@ -260,6 +260,19 @@ pub async fn anna(
     plays: Option<PathBuf>,
 ) -> anyhow::Result<IndependentUser> {
     stage.user(NewUser::new(ANNA, "Anna").username("anna"))?;
+    log_in(stage, namespace, ANNA, plays).await
+}
+
+/// A user of the world, on Telethon and ntgcalls in a namespace, who plays a file or else the usual tone.
+///
+/// # Errors
+/// When the program does not start, or its login fails.
+pub async fn log_in(
+    stage: &Stage,
+    namespace: &Namespace,
+    phone: &str,
+    plays: Option<PathBuf>,
+) -> anyhow::Result<IndependentUser> {
     let telegram = stage.telegram();
     let dc = telegram.home_dc();
     let address = telegram.address(dc).context("the home data centre listens")?;
@@ -270,14 +283,14 @@ pub async fn anna(
         port: address.port(),
         dc,
         pem,
-        phone: ANNA.to_owned(),
+        phone: phone.to_owned(),
         password: None,
         tone_hz: TONES.telegram_hz,
         wanted_hz: TONES.pbx_hz,
         plays,
     };
     let mut user = IndependentUser::start(namespace, &options).await?;
-    let code = stage.world().pending_login_code(ANNA).context("a login code was sent")?;
+    let code = stage.world().pending_login_code(phone).context("a login code was sent")?;
     user.log_in(&code).await?;
     Ok(user)
 }

@@ -28,6 +28,10 @@ pub const GREEN_LIMIT: Duration = Duration::from_secs(15);
 pub struct Options {
     /// The address of the test Telegram and of the gateway's sound on Telegram's side.
     pub address: IpAddr,
+    /// Other addresses for that sound.
+    pub media_addresses: Option<Vec<IpAddr>>,
+    /// Further lines of `[telegram]` in tgtrunk.toml.
+    pub telegram: String,
     /// Further lines of `[gateway]` in tgtrunk.toml.
     pub settings: String,
     /// What Telegram's timers are multiplied by.
@@ -36,7 +40,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { address: Ipv4Addr::LOCALHOST.into(), settings: String::new(), timers_scale: 1.0 }
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            media_addresses: None,
+            telegram: String::new(),
+            settings: String::new(),
+            timers_scale: 1.0,
+        }
     }
 }
 
@@ -74,10 +84,14 @@ impl Stage {
         let state = dir.path().join("state");
         StateDir::open(&state)?;
         let config = dir.path().join("tgtrunk.toml");
+        let media_addresses = options.media_addresses.unwrap_or_else(|| vec![options.address]);
+        let media_addresses = media_addresses.iter().map(|ip| format!("\"{ip}\"")).collect::<Vec<_>>();
         let settings = format!(
-            "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789abcdef\"\n\n\
-             [gateway]\nmedia_addresses = [\"{}\"]\nshutdown_grace_s = 2\noptions_interval_s = 5\n{}\n",
-            options.address, options.settings
+            "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789abcdef\"\n{}\n\n\
+             [gateway]\nmedia_addresses = [{}]\nshutdown_grace_s = 2\noptions_interval_s = 5\n{}\n",
+            options.telegram,
+            media_addresses.join(", "),
+            options.settings
         );
         fs::write(&config, settings)?;
         fs::set_permissions(&config, Permissions::from_mode(0o600))?;

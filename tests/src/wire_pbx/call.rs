@@ -1,5 +1,6 @@
 //! One call of the PBX, as its test leads it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,13 +163,30 @@ impl WireCall {
         self.inner.send(&text.flatten().unwrap_or_default());
     }
 
+    /// Plays to the caller before there is an answer: 183 with a session description.
+    ///
+    /// # Errors
+    /// When the INVITE offers no Opus.
+    pub fn play_early(&mut self) -> anyhow::Result<()> {
+        let (remote, payload_type) = self.offer()?;
+        let (own, body) = (self.inner.own, sdp(self.sound.address, payload_type));
+        let text =
+            self.inner.with(&self.id, |dialog| dialog.response(own, 183, "Session Progress", &[], &body));
+        self.inner.send(&text.flatten().unwrap_or_default());
+        self.sound.connect((remote, payload_type));
+        Ok(())
+    }
+
+    fn offer(&mut self) -> anyhow::Result<(SocketAddr, u8)> {
+        self.invite().context("the line called")?.opus().context("the line offers Opus")
+    }
+
     /// Answers the line's INVITE, unless it was withdrawn meanwhile; tells whether it did.
     ///
     /// # Errors
     /// When the INVITE offers no Opus.
     pub fn answer(&mut self) -> anyhow::Result<bool> {
-        let invite = self.invite().context("the line called")?;
-        let (remote, payload_type) = invite.opus().context("the line offers Opus")?;
+        let (remote, payload_type) = self.offer()?;
         let (own, body) = (self.inner.own, sdp(self.sound.address, payload_type));
         let text = self.inner.with(&self.id, |dialog| {
             let late = std::mem::replace(&mut dialog.answered, true);
