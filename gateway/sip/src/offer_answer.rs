@@ -613,7 +613,8 @@ mod tests {
             (9000, "a=rtcp:9100 IN IP4 pbx.example\r\n", Some("192.0.2.1:9100")),
             (9000, "a=rtcp:nonsense\r\n", Some("192.0.2.1:9001")),
             (9000, "a=rtcp:0\r\n", Some("192.0.2.1:9001")),
-            (9000, "a=rtcp:9100\r\na=rtcp-mux\r\n", Some("192.0.2.1:9000")),
+            // What lines answer shares no port.
+            (9000, "a=rtcp:9100\r\na=rtcp-mux\r\n", Some("192.0.2.1:9100")),
             (65_535, "", None),
         ] {
             let offer = offer_of(&format!("m=audio {port} RTP/AVP 8\r\n{line}"));
