@@ -12,6 +12,7 @@ pub mod codec;
 pub mod control;
 pub mod coturn;
 pub mod ffmpeg;
+pub mod figures;
 pub mod gateway;
 pub mod heard;
 pub mod independent;

@@ -17,6 +17,7 @@ use tgtrunk_test_telegram::world::{Action, Match};
 use tgtrunk_tests::bad_network::{BadNetwork, Way};
 use tgtrunk_tests::capture::{Capture, Passed};
 use tgtrunk_tests::clock::now;
+use tgtrunk_tests::figures::show;
 use tgtrunk_tests::independent_user::IndependentUser;
 use tgtrunk_tests::netns::Namespace;
 use tgtrunk_tests::ntgcalls::{self, Ntgcalls};
@@ -102,8 +103,8 @@ async fn sound_gets_through_a_bad_network_as_well_as_between_two_of_telegrams_pr
 
     let mut heard = Vec::new();
     for (row, call, direct) in calls {
-        println!("{row:?}: {}", call.to_pbx);
-        println!("{row:?}: {}", call.to_telegram);
+        show(&format!("{row:?}: {}", call.to_pbx));
+        show(&format!("{row:?}: {}", call.to_telegram));
         call.to_pbx.check(row);
         call.to_telegram.check(row);
         heard.push((row, call, direct));
@@ -123,15 +124,15 @@ async fn sound_gets_through_a_bad_network_as_well_as_between_two_of_telegrams_pr
         [score::scores(some).unwrap(), beside.join().unwrap()].concat()
     });
 
-    println!("loss  connected after   gateway: at phone  at Telegram  mean   two ntgcalls: one  other  mean");
+    show("loss  connected after   gateway: at phone  at Telegram  mean   two ntgcalls: one  other  mean");
     let mut wrong = Vec::new();
     for ((row, call, _), scores) in heard.iter().zip(scores.chunks(4)) {
         let [phone, telegram, one, other] = [0, 1, 2, 3].map(|at| scores[at].mos);
         let (ours, theirs) = ((phone + telegram) / 2.0, (one + other) / 2.0);
-        println!(
+        show(&format!(
             "{:3} %  {:12.1?} {phone:18.2} {telegram:12.2} {ours:6.2} {one:18.2} {other:6.2} {theirs:6.2}",
             row.loss_percent, call.connected_after
-        );
+        ));
         if row.tolerance_mos.is_some_and(|tolerance| ours < theirs - tolerance) {
             wrong.push(format!("{row:?}: {ours:.2}, two ntgcalls {theirs:.2}"));
         }
@@ -215,7 +216,7 @@ impl Trunk {
             match phone.answered(CONNECT_LIMIT).await {
                 Ok(_) => break (pbx_call, taken),
                 Err(error) if attempts < row.attempts => {
-                    println!("{row:?}: {error:#}");
+                    show(&format!("{row:?}: {error:#}"));
                     self.user.wait_for("discarded", LIMIT).await.unwrap();
                     sleep(LIMIT).await;
                     phone.forget();

@@ -12,6 +12,7 @@ use tgtrunk_test_telegram::NewUser;
 use tgtrunk_tests::baresip::{self, Baresip, Plays};
 use tgtrunk_tests::capture::Capture;
 use tgtrunk_tests::codec::Codec;
+use tgtrunk_tests::figures::show;
 use tgtrunk_tests::light_user::{self, LightUser};
 use tgtrunk_tests::linphone::{self, Linphone};
 use tgtrunk_tests::listening::{Judgement, LEAST_SCORE, Yardstick, judge, material};
@@ -98,7 +99,7 @@ async fn every_phone_and_telegram_hear_each_other_in_every_codec() {
     let mut kept = Vec::new();
     for (Recording { row, .. }, judgement) in recordings.iter().zip(judged(&recordings)) {
         let checked = judgement.and_then(|judgement| {
-            println!("{row} {judgement}");
+            show(&format!("{row} {judgement}"));
             if row.kind != Kind::Sipp {
                 kept.push((row.codec, row.to_telegram, judgement.mos / judgement.alone_mos));
             }
@@ -113,7 +114,7 @@ async fn every_phone_and_telegram_hear_each_other_in_every_codec() {
             let (sum, count) = shares.fold((0.0, 0), |(sum, count), share| (sum + share, count + 1));
             let mean = sum / f64::from(count);
             let ear = if to_telegram { "Telegram" } else { "the phone" };
-            println!("{codec} at {ear}: {:.1} % of the codec alone, {count} calls", mean * 100.0);
+            show(&format!("{codec} at {ear}: {:.1} % of the codec alone, {count} calls", mean * 100.0));
             if mean < LEAST_SCORE {
                 wrong.push(format!("{codec} at {ear}: {mean:.3} of what the codec alone scores"));
             }

@@ -14,6 +14,7 @@ use tgtrunk_test_telegram::NewUser;
 use tgtrunk_tests::baresip::{self, Baresip, Plays};
 use tgtrunk_tests::capture::Capture;
 use tgtrunk_tests::codec::Codec;
+use tgtrunk_tests::figures::show;
 use tgtrunk_tests::gateway::Gateway;
 use tgtrunk_tests::light_user::{self, LightUser};
 use tgtrunk_tests::pcm::Pcm;
@@ -90,7 +91,7 @@ async fn a_hundred_keys_come_over_on_every_way_and_in_both_directions() {
     let mut wrong = Vec::new();
     for (way, call) in calls {
         match call.await.unwrap() {
-            Ok(()) => println!("{way:?}: {} keys each way", DIGITS.len()),
+            Ok(()) => show(&format!("{way:?}: {} keys each way", DIGITS.len())),
             Err(error) => wrong.push(format!("{way:?}: {error:#}")),
         }
     }

@@ -13,6 +13,7 @@ use tgtrunk_test_telegram::bad_path::Treatment;
 use tgtrunk_test_telegram::reflector::{Reflector, Side};
 use tgtrunk_test_telegram::world::{CallSettings, Connection};
 use tgtrunk_tests::coturn::Coturn;
+use tgtrunk_tests::figures::show;
 use tgtrunk_tests::netns::End;
 use tgtrunk_tests::path_stage::{PathStage, on_cable};
 use tgtrunk_tests::socks5::Socks5;
@@ -67,7 +68,7 @@ async fn relayed_calls_sound_both_ways_and_their_figures_tell_the_relay() {
             let told = pair.told(&scene.wire).await.unwrap();
             assert_eq!(told.state, CallState::Answered);
             let quality = told.quality.unwrap();
-            println!("{what}: {hearing}\n    {:?}\n    {:?}", quality.telegram, quality.pbx);
+            show(&format!("{what}: {hearing}\n    {:?}\n    {:?}", quality.telegram, quality.pbx));
             hearing.check(TALK).unwrap_or_else(|error| panic!("{what}: {error:#}"));
             assert_eq!((quality.telegram.path, quality.telegram.transport), (Some(path), Some(transport)));
             assert_eq!((quality.pbx.path, quality.pbx.transport), (None, None));
@@ -129,7 +130,7 @@ async fn with_a_proxy_everything_goes_through_it_and_nothing_leaves_as_a_datagra
     let hearings = scene.listen(&calls, TALK).await.unwrap();
     for (pair, hearing) in scene.pairs.iter().zip(&hearings) {
         let telegram = pair.told(&scene.wire).await.unwrap().quality.unwrap().telegram;
-        println!("behind a proxy, {:?}: {hearing}\n    {telegram:?}", pair.direction);
+        show(&format!("behind a proxy, {:?}: {hearing}\n    {telegram:?}", pair.direction));
         hearing.check(TALK).unwrap();
         assert_eq!(telegram.path, Some(MediaPath::Reflector));
         assert_eq!(telegram.transport, Some(MediaTransport::Tcp));
@@ -173,7 +174,7 @@ async fn sound_is_back_within_two_seconds_when_the_gateways_address_changes() {
     let heard = tokio::try_join!(one.listen(&calls[0], length), other.listen(&calls[1], length), change);
     let (one, other, ()) = heard.unwrap();
     for hearing in [one, other] {
-        println!("address changed: {hearing}");
+        show(&format!("address changed: {hearing}"));
         assert!(hearing.pbx_gap <= BACK_WITHIN && hearing.user_gap <= BACK_WITHIN, "{hearing}");
         assert!(hearing.pbx_ms >= 4000 && hearing.user_ms >= 4000, "{hearing}");
     }
@@ -202,11 +203,11 @@ async fn calls_outlive_15_seconds_without_a_path_and_after_25_both_sides_are_rel
     let [one, other] = &scene.pairs;
     let back = tokio::try_join!(one.heard_at_pbx(&calls[0], LIMIT), other.heard_at_pbx(&calls[1], LIMIT));
     let back = back.unwrap();
-    println!("15 s without a path: the PBX hears again after {back:?}");
+    show(&format!("15 s without a path: the PBX hears again after {back:?}"));
     assert!(back.0 <= BACK_WITHIN && back.1 <= BACK_WITHIN, "{back:?}");
     sleep(BACK_WITHIN.saturating_sub(mended.elapsed())).await;
     for hearing in scene.listen(&calls, TALK).await.unwrap() {
-        println!("after them: {hearing}");
+        show(&format!("after them: {hearing}"));
         hearing.check_after_outage(TALK).unwrap();
     }
 
@@ -219,7 +220,7 @@ async fn calls_outlive_15_seconds_without_a_path_and_after_25_both_sides_are_rel
         let discarded = pair.user.wait_for("discarded", SETTLE).await.unwrap();
         assert_eq!(discarded["reason"], "PhoneCallDiscardReasonDisconnect");
         let after = cut.elapsed();
-        println!("no path any more, {:?}: both know after {after:?}, {reason}", pair.direction);
+        show(&format!("no path any more, {:?}: both know after {after:?}, {reason}", pair.direction));
         assert!((18.0..25.0).contains(&after.as_secs_f64()), "{after:?}");
         scene.wire.no_calls_of(&pair.post.line).await.unwrap();
     }
@@ -247,7 +248,7 @@ async fn a_telegram_caller_hears_what_the_pbx_plays_before_it_answers_or_that_it
         let length = Duration::from_secs(if rings { 10 } else { 3 });
         let before = pair.listen(&call, length).await.unwrap();
         let ringback = tone::share(&before.user_heard.samples, RINGBACK_HZ);
-        println!("before the answer, rings: {rings}: {before}, {:.2} % ringback", ringback * 100.0);
+        show(&format!("before the answer, rings: {rings}: {before}, {:.2} % ringback", ringback * 100.0));
         assert!(!call.has_answer());
         assert_eq!(pair.told(&scene.wire).await.unwrap().state, CallState::Ringing);
         if rings {
@@ -261,7 +262,7 @@ async fn a_telegram_caller_hears_what_the_pbx_plays_before_it_answers_or_that_it
         call.request("ACK", LIMIT).await.unwrap();
         sleep(SETTLE).await;
         let after = pair.listen(&call, TALK).await.unwrap();
-        println!("after it: {after}");
+        show(&format!("after it: {after}"));
         after.check(TALK).unwrap();
         assert_eq!(pair.told(&scene.wire).await.unwrap().state, CallState::Answered);
         call.bye(&[]);
