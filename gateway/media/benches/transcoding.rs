@@ -75,15 +75,14 @@ impl Sound {
 
     fn by_library_alone(&self) {
         let (rate, bps) = match self.codec.sample_hz {
-            8_000 => (SampleRate::Hz8000, 20_000),
-            16_000 => (SampleRate::Hz16000, 26_000),
-            _ => (SampleRate::Hz48000, 36_000),
+            8_000 => (SampleRate::Hz8000, 32_000),
+            16_000 => (SampleRate::Hz16000, 40_000),
+            _ => (SampleRate::Hz48000, 48_000),
         };
         let mut encoder = Encoder::new(rate, Channels::Mono, Application::Voip).unwrap();
         encoder.set_complexity(EncoderSettings::default().complexity).unwrap();
         encoder.set_bitrate(Bitrate::BitsPerSecond(bps)).unwrap();
         encoder.set_inband_fec(true).unwrap();
-        encoder.set_packet_loss_perc(5).unwrap();
         let mut decoder = Decoder::new(rate, Channels::Mono).unwrap();
         let mut pcm = vec![0_i16; (self.codec.sample_hz / 1000 * 120) as usize];
         for packet in &self.telegram {
