@@ -10,6 +10,8 @@ use crate::pace::Pacer;
 use crate::ramp::Ramp;
 use crate::report::Playback;
 
+/// The loudest sample of a pause.
+const QUIET: u16 = 500;
 /// Sound comes back from silence in this time.
 const RISE: Duration = Duration::from_millis(5);
 /// What hides a loss is left at full level for this time, and then goes in the next.
@@ -215,6 +217,11 @@ impl Playout {
             if self.decode(due, frame) == Heard::Silence {
                 break;
             }
+        }
+        // Where keys may be among the sound, none is made longer or shorter: that is done in a pause.
+        let is_loud = || self.pcm.iter().any(|sample| sample.unsigned_abs() > QUIET);
+        if self.detector.is_some() && is_loud() {
+            return;
         }
         let samples = match pace {
             Pace::Keep => 0,
