@@ -23,7 +23,6 @@ const DEAD_AFTER_MS: u32 = 5_000;
 const BACKLOG_BYTES: usize = 16 * 1024;
 
 /// The connections of one call.
-#[derive(Default)]
 pub(crate) struct Streams {
     proxy: Option<Proxy>,
     dscp: u8,

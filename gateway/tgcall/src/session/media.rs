@@ -1,5 +1,6 @@
 //! The sound of a call and the reports about it, under SRTP (RFC 3711).
 
+use std::fmt::Display;
 use std::time::Instant;
 
 use dimpl::SrtpProfile;
@@ -7,43 +8,37 @@ use dimpl::SrtpProfile;
 use super::Session;
 use super::path::{Heard, Path};
 use crate::route::Route;
-use crate::srtp::{OpenError, Profile};
+use crate::srtp::{OpenError, Profile, Sender};
 
 impl Session {
     /// Protects an RTP packet in place, and wraps it for the relay if there is one.
     pub(crate) fn protect(&mut self, now: Instant, rtp: &mut Vec<u8>) -> Option<Route> {
-        let path = self.network.paths.chosen().filter(|_| !self.is_over())?;
-        let (sender, _) = self.srtp.as_mut()?;
-        match sender.protect_rtp(rtp) {
-            Ok(()) => {
-                let route = self.network.route(now, path, rtp)?;
-                self.counters.rtp_out += 1;
-                Some(route)
-            }
-            Err(error) => {
-                self.counters.unprotected += 1;
-                tracing::debug!(%error, "outgoing packet dropped");
-                None
-            }
-        }
+        let route = self.seal(now, rtp, Sender::protect_rtp)?;
+        self.counters.rtp_out += 1;
+        Some(route)
     }
 
-    /// Protects RTCP packets in place and wraps them for a relay; where they go.
+    /// The same for RTCP packets that stand behind each other.
     pub(crate) fn protect_rtcp(&mut self, now: Instant, rtcp: &mut Vec<u8>) -> Option<Route> {
+        let route = self.seal(now, rtcp, Sender::protect_rtcp)?;
+        self.counters.rtcp_out += 1;
+        Some(route)
+    }
+
+    fn seal<E: Display>(
+        &mut self,
+        now: Instant,
+        packet: &mut Vec<u8>,
+        protect: impl FnOnce(&mut Sender, &mut Vec<u8>) -> Result<(), E>,
+    ) -> Option<Route> {
         let path = self.network.paths.chosen().filter(|_| !self.is_over())?;
         let (sender, _) = self.srtp.as_mut()?;
-        match sender.protect_rtcp(rtcp) {
-            Ok(()) => {
-                let route = self.network.route(now, path, rtcp)?;
-                self.counters.rtcp_out += 1;
-                Some(route)
-            }
-            Err(error) => {
-                self.counters.unprotected += 1;
-                tracing::debug!(%error, "outgoing control packet dropped");
-                None
-            }
+        if let Err(error) = protect(sender, packet) {
+            self.counters.unprotected += 1;
+            tracing::debug!(%error, "outgoing packet dropped");
+            return None;
         }
+        self.network.route(now, path, packet)
     }
 
     pub(super) fn handle_rtp<'a>(
