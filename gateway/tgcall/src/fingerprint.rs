@@ -3,18 +3,13 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::key::{NUMBER_BYTES, SharedKey};
+use crate::key::SharedKey;
 
-/// The four emoji of a call, from the key and the caller's public value `g_a`, which callers and
-/// callees take alike; one that lost leading zeros is padded again.
+/// The four emoji of a call, from the key and the caller's public value `g_a`, byte for byte as
+/// the caller sent it: some clients leave out its leading zeros, and show the emoji of that.
 #[must_use]
 pub fn emoji(key: &SharedKey, g_a: &[u8]) -> [&'static str; 4] {
-    let zeros = NUMBER_BYTES.saturating_sub(g_a.len());
-    let digest = Sha256::new()
-        .chain_update(key.bytes())
-        .chain_update(&[0; NUMBER_BYTES][..zeros])
-        .chain_update(g_a)
-        .finalize();
+    let digest = Sha256::new().chain_update(key.bytes()).chain_update(g_a).finalize();
     std::array::from_fn(|index| {
         let mut word = [0; 8];
         word.copy_from_slice(&digest[8 * index..][..8]);
@@ -76,12 +71,13 @@ mod tests {
     }
 
     #[test]
-    fn leading_zeros_of_the_public_value_do_not_matter() {
-        let key = SharedKey::from_bytes([9; 256]);
-        let mut value = [5; 256];
-        value[..3].fill(0);
-        assert_eq!(emoji(&key, &value), emoji(&key, &value[3..]));
-        assert_ne!(emoji(&key, &value), emoji(&key, &[5; 256]));
+    fn a_public_value_sent_without_its_leading_zero_shows_what_ntgcalls_shows_for_it() {
+        let bytes = |text: &str| hex::decode(text.trim()).unwrap();
+        let key = bytes(include_str!("../testdata/key/short-key.hex"));
+        let g_a = bytes(include_str!("../testdata/key/short-g_a.hex"));
+        assert_eq!(g_a.len(), 255);
+        let key = SharedKey::from_bytes(key.try_into().unwrap());
+        assert_eq!(emoji(&key, &g_a).concat(), include_str!("../testdata/key/short-emoji.txt").trim());
     }
 
     #[test]

@@ -240,13 +240,13 @@ impl CalleeExchange {
     }
 
     /// Computes the key from the caller's `g_a` and checks it against what the caller sent
-    /// before and along.
+    /// before and along. The hash covers `g_a` as it was sent, leading zeros or not.
     ///
     /// # Errors
     /// Any of [`KeyError::PeerValueSize`], [`KeyError::PeerValueOutOfRange`],
     /// [`KeyError::HashMismatch`], [`KeyError::FingerprintMismatch`]: the call must end.
     pub fn finish(self, g_a: &[u8], key_fingerprint: i64) -> Result<SharedKey, KeyError> {
-        if !bool::from(sha256(&padded(g_a)?).ct_eq(&self.g_a_hash)) {
+        if !bool::from(sha256(g_a).ct_eq(&self.g_a_hash)) {
             return Err(KeyError::HashMismatch);
         }
         let key = self.parameters.shared_key(g_a, &self.exponent)?;
@@ -320,7 +320,7 @@ impl Drop for Exponent {
     }
 }
 
-/// Pads a public value with zeros on the left; somebody on the way may have stripped them.
+/// Pads a public value with zeros on the left: some clients leave them out.
 fn padded(value: &[u8]) -> Result<[u8; NUMBER_BYTES], KeyError> {
     let mut bytes = [0; NUMBER_BYTES];
     let start = NUMBER_BYTES
@@ -502,6 +502,19 @@ mod tests {
         let (key, g_a) = caller.finish(&callee.g_b()).unwrap();
         let (ours, theirs) = (key.fingerprint(), key.fingerprint() ^ 1);
         assert_eq!(callee.finish(&g_a, theirs).unwrap_err(), KeyError::FingerprintMismatch { theirs, ours });
+    }
+
+    /// As ntgcalls does one time in 256: value and hash without the leading zero.
+    #[test]
+    fn a_caller_whose_value_lacks_its_leading_zero_is_believed() {
+        let bytes = |text: &str| hex::decode(text.trim()).unwrap();
+        let dh = DhParameters::new(3, &known_prime()).unwrap();
+        let secret = bytes(include_str!("../testdata/key/short-b.hex")).try_into().unwrap();
+        let hash = bytes(include_str!("../testdata/key/short-g_a_hash.hex"));
+        let g_a = bytes(include_str!("../testdata/key/short-g_a.hex"));
+        let callee = CalleeExchange::begin(&dh, secret, &hash).unwrap();
+        let key = callee.finish(&g_a, 7_165_617_835_966_557_933).unwrap();
+        assert_eq!(key.bytes().as_slice(), bytes(include_str!("../testdata/key/short-key.hex")));
     }
 
     #[test]
