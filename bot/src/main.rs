@@ -1,0 +1,3 @@
+//! `tgtrunk-bot`: what people press in Telegram.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `tgtrunk-client`: the account's other hand.
+
+fn main() {}
