@@ -29,6 +29,8 @@ pub struct Problem {
 /// What is wrong with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// The file is there and cannot be read.
+    Unreadable { message: String },
     /// The text is not TOML.
     NotToml { message: String },
     /// No such key. `allowed` are those that could stand here.
@@ -47,6 +49,7 @@ impl fmt::Display for Problem {
         }
         let key = &self.key;
         match &self.fault {
+            Fault::Unreadable { message } => write!(out, " {message}"),
             Fault::NotToml { message } => write!(out, " not TOML: {message}"),
             Fault::Unknown { value, allowed } => {
                 write!(out, " unknown key {key} = {value}: want one of {}", allowed.join(", "))
@@ -104,7 +107,7 @@ impl<'t> Page<'t> {
     fn as_written(&self, value: &Spanned<DeValue<'_>>) -> String {
         let written = self.text.get(value.span()).unwrap_or_default();
         let first = written.lines().next().unwrap_or_default();
-        if first.contains("://") && first.contains('@') {
+        if first.contains("://") && first.contains('@') || holds_token(first) {
             return format!("({} characters, not shown: it may hold a password)", first.chars().count());
         }
         if first.chars().count() > 60 {
@@ -150,6 +153,29 @@ impl<'p, 't> Section<'p, 't> {
                 Section::new(self.page, prefix, at, DeTable::new())
             }
         }
+    }
+
+    /// The tables of a list under `key`, written as `[[key]]` or as `key = [{…}, …]`, `most` of them.
+    pub(crate) fn tables(&mut self, key: &'static str, most: usize) -> Vec<Section<'p, 't>> {
+        let Some((at, value)) = self.take(key) else { return Vec::new() };
+        let written = self.page.as_written(&value);
+        let elements = match value.into_inner() {
+            DeValue::Array(elements) if elements.len() <= most => elements,
+            _ => {
+                self.wrong(at, key, written, &format!("a list of up to {most} sections, as [[{key}]]"));
+                return Vec::new();
+            }
+        };
+        let mut sections = Vec::new();
+        for element in elements {
+            let at = element.span().start;
+            if let DeValue::Table(table) = element.into_inner() {
+                sections.push(Section::new(self.page, format!("{}{key}.", self.prefix), at, table));
+            } else {
+                self.wrong(at, key, written.clone(), &format!("a list of sections, as [[{key}]]"));
+            }
+        }
+        sections
     }
 
     /// A value that `read` understands, or None if the key is not there. `wanted` ends the sentence of the error.
@@ -205,16 +231,16 @@ impl<'p, 't> Section<'p, 't> {
 
     /// As [`Section::optional`], but `read` tells itself, of a value it does not take, how it may be shown and what is
     /// wanted instead.
-    pub(crate) fn judged<T>(
+    pub(crate) fn judged<T, W: AsRef<str>>(
         &mut self,
         key: &'static str,
-        read: impl FnOnce(&DeValue<'_>) -> Result<T, (String, &'static str)>,
+        read: impl FnOnce(&DeValue<'_>) -> Result<T, (String, W)>,
     ) -> Option<T> {
         let (at, value) = self.take(key)?;
         match read(value.get_ref()) {
             Ok(checked) => Some(checked),
             Err((shown, wanted)) => {
-                self.wrong(at, key, shown, wanted);
+                self.wrong(at, key, shown, wanted.as_ref());
                 None
             }
         }
@@ -304,6 +330,14 @@ pub(crate) fn parsed<T: FromStr>(value: &DeValue<'_>) -> Option<T> {
     text(value)?.parse().ok()
 }
 
+/// A text that may be empty, which means that there is none of it.
+pub(crate) fn or_none<T>(value: &DeValue<'_>, read: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+    match text(value)? {
+        "" => Some(None),
+        text => read(text).map(Some),
+    }
+}
+
 /// A whole number.
 pub(crate) fn whole<T: FromStr>(value: &DeValue<'_>) -> Option<T> {
     let integer = value.as_integer()?;
@@ -320,4 +354,13 @@ pub(crate) fn list<T>(value: &DeValue<'_>, read: impl Fn(&DeValue<'_>) -> Option
 pub(crate) fn choice<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Option<T> {
     let word = text(value)?;
     words.iter().find(|(name, _)| *name == word).map(|(_, meaning)| *meaning)
+}
+
+/// Whether a bot's token may be among it: digits, a colon, and a long word.
+fn holds_token(text: &str) -> bool {
+    let in_secret = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    text.match_indices(':').any(|(at, _)| {
+        let secret = text[at + 1..].chars().take_while(|c| in_secret(*c)).count();
+        text[..at].ends_with(|c: char| c.is_ascii_digit()) && secret >= 16
+    })
 }

@@ -1,29 +1,48 @@
-//! What the three programs share: settings, lines, the state directory, statuses and the control contract.
+//! What the three programs share: settings, lines, bots, texts, the state directory, statuses and the control contract.
 //!
-//! [`Settings`] is `tgtrunk.toml`, [`Line`] is one `<phone>/line.toml`, [`StateDir`] knows every path and writes whole
-//! files or nothing, [`GatewayStatus`] is what a program says about a line, and [`control`] is what goes over its socket.
-//! It touches files, but no network, no clock (times are arguments) and no Telegram or SIP word.
+//! [`Settings`] is `tgtrunk.toml`, [`Line`] is one `<phone>/line.toml` and [`Texts`] its `texts.toml`, [`BotFile`] is one
+//! `bots/<username>/bot.toml`. [`StateDir`] knows every path and writes whole files or nothing, [`GatewayStatus`] is
+//! what a program says about a line, and [`control`] is what goes over their
+//! sockets. It touches files, but no network, no clock (times are arguments) and no Telegram or SIP word.
 
 mod audio;
+mod bot;
+mod bot_file;
+mod bot_name;
+mod chat;
+mod client;
 pub mod control;
 mod keys;
+mod language;
 mod line;
 mod lines;
+mod log;
 mod proxy;
+mod secret;
 mod settings;
 mod state;
 mod status;
+mod texts;
 mod units;
 
 pub use audio::{Audio, CodecName, DtmfWay, Ringback};
+pub use bot::{Bot, Webhook};
+pub use bot_file::{BotError, BotFile, Bots};
+pub use bot_name::{BotName, BotNameError};
+pub use chat::{CardContact, Chat, MenuRow};
+pub use client::Client;
 pub use keys::{Fault, Problem};
+pub use language::{Language, LanguageError};
 pub use line::{
     CallLimits, CallerId, DialRule, EarlyAnswer, FewDigits, Line, ParallelIncoming, PbxAddress,
     PbxAddressError,
 };
 pub use lines::{LineDraft, LineError, LineProblem, Lines};
+pub use log::{LogFormat, LogLevel};
 pub use proxy::{Proxy, ProxyError};
-pub use settings::{Gateway, LogFormat, LogLevel, PortRange, Settings, SettingsError, Telegram};
+pub use secret::{BotToken, BotTokenError, LoginToken, LoginTokenError, Password};
+pub use settings::{Gateway, PortRange, Settings, SettingsError, Telegram};
 pub use state::{Lock, StateDir, StateError, TooOpen, too_open};
 pub use status::{GatewayStatus, Lamp, Light, WAITING};
+pub use texts::{TextKey, Texts, Words};
 pub use units::{CallId, Digit, Digits, Phone, UnitError, UserId};

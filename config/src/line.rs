@@ -12,6 +12,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::audio::{self, Audio};
+use crate::chat::{self, Chat};
 use crate::keys::{self, Page, Problem, Section};
 use crate::units::Phone;
 
@@ -46,6 +47,8 @@ pub struct Line {
     pub audio: Audio,
     /// What digits without a sign mean when the PBX dials them.
     pub dial: DialRule,
+    /// What the client and the bot do for a caller in Telegram.
+    pub chat: Chat,
 }
 
 /// How many calls at once.
@@ -146,7 +149,7 @@ impl Line {
         folder: &str,
         taken: &BTreeMap<u16, Phone>,
     ) -> Result<Self, Vec<Problem>> {
-        read(Page::new(file, text), folder, taken)
+        read(Page::new(file, text), folder, taken, file.parent().unwrap_or(Path::new("")))
     }
 
     /// Whether a datagram from `source` may speak to this line. `pbx` is the PBX's address, resolved.
@@ -194,17 +197,27 @@ impl fmt::Display for PbxAddress {
     }
 }
 
-/// Checks a page whose `phone` must be `folder`.
-pub(crate) fn read(page: Page<'_>, folder: &str, taken: &BTreeMap<u16, Phone>) -> Result<Line, Vec<Problem>> {
+/// Checks a page whose `phone` must be `folder`. Relative paths in it start at `place`.
+pub(crate) fn read(
+    page: Page<'_>,
+    folder: &str,
+    taken: &BTreeMap<u16, Phone>,
+    place: &Path,
+) -> Result<Line, Vec<Problem>> {
     let checked = page.top().and_then(|mut top| {
-        let line = read_line(&mut top, folder, taken);
+        let line = read_line(&mut top, folder, taken, place);
         top.finish();
         line
     });
     page.finish(checked)
 }
 
-fn read_line(top: &mut Section<'_, '_>, folder: &str, taken: &BTreeMap<u16, Phone>) -> Option<Line> {
+fn read_line(
+    top: &mut Section<'_, '_>,
+    folder: &str,
+    taken: &BTreeMap<u16, Phone>,
+    place: &Path,
+) -> Option<Line> {
     let phone: Option<Phone> = top.required(
         "phone",
         r#"+ and 7 to 15 digits with the country code first, as "+79060000000""#,
@@ -260,6 +273,7 @@ fn read_line(top: &mut Section<'_, '_>, folder: &str, taken: &BTreeMap<u16, Phon
     );
     let audio = audio::read(top);
     let dial = read_dial(top.section("dial"));
+    let chat = chat::read(top, phone.as_ref(), place);
     let phone = phone?;
     Some(Line {
         pbx_user: pbx_user.unwrap_or_else(|| phone.as_str().to_owned()),
@@ -276,6 +290,7 @@ fn read_line(top: &mut Section<'_, '_>, folder: &str, taken: &BTreeMap<u16, Phon
         early_answer,
         audio,
         dial,
+        chat,
     })
 }
 

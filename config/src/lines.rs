@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::bot_name::BotName;
 use crate::keys::{self, Page, Problem};
 use crate::line::{self, Line};
 use crate::state::{StateDir, StateError};
@@ -129,6 +130,11 @@ impl Lines {
         Ok(loaded)
     }
 
+    /// The lines that a bot serves, those that are switched off among them.
+    pub fn of_bot(&self, bot: &BotName) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(move |line| line.chat.bot.as_ref() == Some(bot))
+    }
+
     /// Checks a draft against the lines that are there and writes its `line.toml`.
     ///
     /// # Errors
@@ -146,8 +152,9 @@ impl Lines {
             draft = draft.set("sip_port", free.ok_or(LineError::NoPort)?);
         }
         let text = draft.to_toml()?;
-        let line = line::read(Page::without_lines(DRAFT, &text), phone.as_str(), &taken)
-            .map_err(LineError::Wrong)?;
+        let page = Page::without_lines(DRAFT, &text);
+        let line =
+            line::read(page, phone.as_str(), &taken, &state.phone_dir(&phone)).map_err(LineError::Wrong)?;
         state.make_phone_dir(&phone)?;
         state.replace(&file, text.as_bytes())?;
         Ok(line)

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use crate::bot::{self, Bot};
+use crate::client::{self, Client};
 use crate::keys::{self, Page, Problem, Section};
+use crate::log::{self, LogFormat, LogLevel};
 use crate::proxy::Proxy;
 
 /// A whole `tgtrunk.toml`, checked.
@@ -20,6 +23,10 @@ pub struct Settings {
     pub telegram: Telegram,
     /// How the gateway runs.
     pub gateway: Gateway,
+    /// How the client runs.
+    pub client: Client,
+    /// How the bot runs.
+    pub bot: Bot,
 }
 
 /// `[telegram]`: the application's identity, from <https://my.telegram.org>.
@@ -84,30 +91,6 @@ pub struct PortRange {
     pub last: u16,
 }
 
-/// Shape of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Lines for people.
-    Plain,
-    /// One JSON object a line.
-    Json,
-}
-
-/// The least serious record that is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// The program must stop.
-    Error,
-    /// Someone should look.
-    Warn,
-    /// Calls begin, join, end.
-    Info,
-    /// Off the happy path; numbers and addresses appear from here on.
-    Debug,
-    /// Every packet.
-    Trace,
-}
-
 /// The settings could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -144,8 +127,11 @@ impl Settings {
         let checked = page.top().and_then(|mut top| {
             let telegram = read_telegram(top.section("telegram"));
             let gateway = read_gateway(top.section("gateway"), file);
+            let client = client::read(top.section("client"), &gateway);
+            let proxy = telegram.as_ref().and_then(|telegram| telegram.proxy.as_ref());
+            let bot = bot::read(top.section("bot"), &gateway, proxy);
             top.finish();
-            Some(Self { telegram: telegram?, gateway })
+            Some(Self { telegram: telegram?, gateway, client, bot })
         });
         page.finish(checked).map_err(SettingsError::Wrong)
     }
@@ -160,19 +146,6 @@ impl PortRange {
     /// Whether `port` is one of them.
     pub fn contains(self, port: u16) -> bool {
         (self.first..=self.last).contains(&port)
-    }
-}
-
-impl LogLevel {
-    /// The word for it in settings and log filters.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
     }
 }
 
@@ -245,7 +218,7 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let public_address = section
         .optional("public_address", r#"one IP address, as "203.0.113.7", or "" for none"#, |value| {
-            or_none(value, |text| text.parse().ok().filter(is_own))
+            keys::or_none(value, |text| text.parse().ok().filter(is_own))
         })
         .flatten();
     if let Some(address) = public_address.filter(|address: &IpAddr| address.is_ipv4() != sip_bind.is_ipv4()) {
@@ -273,15 +246,13 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         .unwrap_or(PortRange { first: 20_100, last: 29_999 });
     let metrics = section
         .optional("metrics", r#"an address and a port, as "127.0.0.1:9464", or "" for none"#, |value| {
-            or_none(value, metrics)
+            keys::or_none(value, metrics)
         })
         .flatten();
     let dscp_rtp = section.number("dscp_rtp", 46, 0..=63, "");
     let dscp_sip = section.number("dscp_sip", 24, 0..=63, "");
     let opus_complexity = section.number("opus_complexity", 5, 0..=10, "");
-    let log = section.word("log", &[("plain", LogFormat::Plain), ("json", LogFormat::Json)]);
-    let levels = [LogLevel::Info, LogLevel::Error, LogLevel::Warn, LogLevel::Debug, LogLevel::Trace];
-    let log_level = section.word("log_level", &levels.map(|level| (level.as_str(), level)));
+    let (log, log_level) = log::read(&mut section);
     let shutdown_grace = section.seconds("shutdown_grace_s", 30, 0..=3_600);
     let options_interval = section.seconds("options_interval_s", 30, 5..=3_600);
     let default_agent = concat!("tgtrunk/", env!("CARGO_PKG_VERSION"));
@@ -302,14 +273,6 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         shutdown_grace,
         options_interval,
         user_agent,
-    }
-}
-
-/// A text that may be empty, which means that there is none of it.
-fn or_none<T>(value: &DeValue<'_>, read: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
-    match keys::text(value)? {
-        "" => Some(None),
-        text => read(text).map(Some),
     }
 }
 
@@ -421,9 +384,9 @@ mod tests {
     }
 
     #[test]
-    fn sections_of_other_programs_are_refused_by_name() {
-        let told = errors(&format!("{SMALLEST}\n[bot]\ntoken = \"x\"\n"));
-        assert_eq!(told, ["t.toml:5: unknown key bot = […]: want one of telegram, gateway"]);
+    fn sections_that_nobody_reads_are_refused_by_name() {
+        let told = errors(&format!("{SMALLEST}\n[bots]\nlog = \"plain\"\n"));
+        assert_eq!(told, ["t.toml:5: unknown key bots = […]: want one of telegram, gateway, client, bot"]);
         let told = errors(&format!("gateway = 1\n{SMALLEST}"));
         assert_eq!(told, ["t.toml:1: gateway = 1: want a section, as [gateway]"]);
     }
@@ -574,7 +537,7 @@ mod tests {
     /// The keys as the reader itself lists them when it meets one that it does not know.
     fn every_key() -> Vec<(&'static str, &'static str)> {
         let mut keys = Vec::new();
-        for section in ["telegram", "gateway"] {
+        for section in ["telegram", "gateway", "client", "bot"] {
             let Err(SettingsError::Wrong(problems)) = parse(&format!("[{section}]\nno_such_key = 1\n"))
             else {
                 panic!("an unknown key was taken")

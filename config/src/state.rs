@@ -3,11 +3,20 @@
 //! ```text
 //! <state>/                          0700
 //!   gateway.sock  gateway.lock      the gateway's control socket; one gateway per state directory
+//!   client.sock   client.lock       the same of the client
+//!   bot.sock      bot.lock          the same of the bot
 //!   dc-seed.json                    data centres for fresh sessions, if somebody put it there
 //!   +79060000000/                   0700, one folder per number, named by it
 //!     line.toml                     the line's settings
 //!     gateway.db  gateway.db.lock   the gateway's session; one process per session
 //!     gateway.status.json           what the gateway says about the line
+//!     client.db  client.db.lock     the client's session, and what it has sent
+//!     client.status.json            what the client says about the line
+//!     texts.toml                    the line's own texts, if it has some
+//!   bots/acme_bot/                  0700, one folder per bot, named by it in small letters
+//!     bot.toml                      the bot's token and settings
+//!     bot.db  bot.db.lock           people, their keys, what was told
+//!     bot.status.json               what the bot says about itself
 //! ```
 //!
 //! Files are 0600. Deleting a number's folder forgets the number.
@@ -19,6 +28,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::units::Phone;
+
+mod bots;
 
 /// Longest path of a Unix socket, in bytes, without its closing zero (unix(7), `sun_path`).
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -61,7 +72,7 @@ pub enum StateError {
         source: io::Error,
     },
     /// Another process has the lock.
-    #[error("{} is held by another running process: stop it first (one gateway per state directory and session)", path.display())]
+    #[error("{} is held by another running process: stop it first (one gateway, one client and one bot per state directory, one program per session)", path.display())]
     Locked {
         /// The lock file.
         path: PathBuf,
@@ -112,6 +123,26 @@ impl StateDir {
         self.root.join("gateway.lock")
     }
 
+    /// The client's control socket.
+    pub fn client_socket(&self) -> PathBuf {
+        self.root.join("client.sock")
+    }
+
+    /// Lock file of the client as a program.
+    pub fn client_lock(&self) -> PathBuf {
+        self.root.join("client.lock")
+    }
+
+    /// The bot's control socket.
+    pub fn bot_socket(&self) -> PathBuf {
+        self.root.join("bot.sock")
+    }
+
+    /// Lock file of the bot as a program.
+    pub fn bot_lock(&self) -> PathBuf {
+        self.root.join("bot.lock")
+    }
+
     /// Data centres for fresh sessions.
     pub fn dc_seed(&self) -> PathBuf {
         self.root.join("dc-seed.json")
@@ -137,6 +168,21 @@ impl StateDir {
         self.phone_dir(phone).join("gateway.status.json")
     }
 
+    /// The client's session with Telegram for a number, and what it has sent (SQLite).
+    pub fn client_db(&self, phone: &Phone) -> PathBuf {
+        self.phone_dir(phone).join("client.db")
+    }
+
+    /// What the client says about a line.
+    pub fn client_status(&self, phone: &Phone) -> PathBuf {
+        self.phone_dir(phone).join("client.status.json")
+    }
+
+    /// A line's own texts.
+    pub fn texts_file(&self, phone: &Phone) -> PathBuf {
+        self.phone_dir(phone).join("texts.toml")
+    }
+
     /// Makes a number's folder (0700) if it is not there.
     ///
     /// # Errors
@@ -158,9 +204,13 @@ impl StateDir {
 
     /// Names of all folders, sorted.
     pub(crate) fn folders(&self) -> Result<Vec<String>, StateError> {
+        Self::folders_in(&self.root)
+    }
+
+    fn folders_in(dir: &Path) -> Result<Vec<String>, StateError> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.root).map_err(failed("list", &self.root))? {
-            let entry = entry.map_err(failed("list", &self.root))?;
+        for entry in fs::read_dir(dir).map_err(failed("list", dir))? {
+            let entry = entry.map_err(failed("list", dir))?;
             if entry.path().is_dir() {
                 names.push(entry.file_name().to_string_lossy().into_owned());
             }
@@ -178,12 +228,12 @@ impl StateDir {
             .map_err(failed("remove", &self.phone_dir(phone)))
     }
 
-    /// Takes the line away and keeps the number's session, so that the line can come back without a login.
+    /// Takes the line away and keeps the number's sessions, so that the line can come back without a login.
     ///
     /// # Errors
     /// [`StateError::Io`] when the file cannot be removed.
     pub fn retire_line(&self, phone: &Phone) -> Result<(), StateError> {
-        for path in [self.line_file(phone), self.gateway_status(phone)] {
+        for path in [self.line_file(phone), self.gateway_status(phone), self.client_status(phone)] {
             absent_is_fine(fs::remove_file(&path)).map_err(failed("remove", &path))?;
         }
         Ok(())
@@ -216,15 +266,33 @@ impl StateDir {
         lock(self.gateway_lock())
     }
 
+    /// Takes the lock that lets one client run on this state directory.
+    ///
+    /// # Errors
+    /// As [`StateDir::lock_gateway`].
+    pub fn lock_client(&self) -> Result<Lock, StateError> {
+        lock(self.client_lock())
+    }
+
+    /// Takes the lock that lets one bot run on this state directory.
+    ///
+    /// # Errors
+    /// As [`StateDir::lock_gateway`].
+    pub fn lock_bot(&self) -> Result<Lock, StateError> {
+        lock(self.bot_lock())
+    }
+
     /// Everything in here that other users of the machine may read or write.
     ///
     /// # Errors
     /// [`StateError::Io`] when a folder cannot be listed.
     pub fn too_open(&self) -> Result<Vec<TooOpen>, StateError> {
-        let mut found: Vec<TooOpen> =
-            [self.root.clone(), self.dc_seed()].iter().filter_map(|path| too_open(path)).collect();
-        for phone in self.phones()? {
-            let dir = self.phone_dir(&phone);
+        let mut found: Vec<TooOpen> = [self.root.clone(), self.dc_seed(), self.bots_dir()]
+            .iter()
+            .filter_map(|path| too_open(path))
+            .collect();
+        let lines = self.phones()?.into_iter().map(|phone| self.phone_dir(&phone));
+        for dir in lines.chain(self.bots()?.iter().map(|bot| self.bot_dir(bot))) {
             found.extend(too_open(&dir));
             for entry in fs::read_dir(&dir).map_err(failed("list", &dir))? {
                 found.extend(too_open(&entry.map_err(failed("list", &dir))?.path()));
@@ -242,7 +310,7 @@ pub fn too_open(path: &Path) -> Option<TooOpen> {
     (mode & 0o077 != 0).then(|| TooOpen { path: path.to_owned(), mode, wanted })
 }
 
-fn make_private_dir(dir: &Path) -> Result<(), StateError> {
+pub(crate) fn make_private_dir(dir: &Path) -> Result<(), StateError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("make", dir))
 }
 
@@ -283,7 +351,7 @@ fn lock(path: PathBuf) -> Result<Lock, StateError> {
     }
 }
 
-fn absent_is_fine(done: io::Result<()>) -> io::Result<()> {
+pub(crate) fn absent_is_fine(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
@@ -376,6 +444,9 @@ mod tests {
         assert!(error.contains("gateway.lock is held by another running process"), "{error}");
         drop(first);
         state.lock_gateway().unwrap();
+        let (client, bot) = (state.lock_client().unwrap(), state.lock_bot().unwrap());
+        assert!(state.lock_client().is_err() && state.lock_bot().is_err());
+        drop((client, bot));
     }
 
     #[test]

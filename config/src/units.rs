@@ -254,7 +254,7 @@ impl From<Digits> for String {
 }
 
 /// Enough of a wrong word to recognise it by; the rest could be megabytes.
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     if text.chars().count() <= 40 { text.to_owned() } else { text.chars().take(39).chain(['…']).collect() }
 }
 
