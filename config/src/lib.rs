@@ -1,8 +1,8 @@
 //! What the three programs share: settings, lines, bots, texts, the state directory, statuses and the control contract.
 //!
 //! [`Settings`] is `tgtrunk.toml`, [`Line`] is one `<phone>/line.toml` and [`Texts`] its `texts.toml`, [`BotFile`] is one
-//! `bots/<username>/bot.toml`. [`StateDir`] knows every path and writes whole files or nothing, [`GatewayStatus`] is
-//! what a program says about a line, and [`control`] is what goes over their
+//! `bots/<username>/bot.toml`. [`StateDir`] knows every path and writes whole files or nothing, [`GatewayStatus`],
+//! [`ClientStatus`] and [`BotStatus`] are what the programs say about themselves, and [`control`] is what goes over their
 //! sockets. It touches files, but no network, no clock (times are arguments) and no Telegram or SIP word.
 
 mod audio;
@@ -43,6 +43,6 @@ pub use proxy::{Proxy, ProxyError};
 pub use secret::{BotToken, BotTokenError, LoginToken, LoginTokenError, Password};
 pub use settings::{Gateway, PortRange, Settings, SettingsError, Telegram};
 pub use state::{Lock, StateDir, StateError, TooOpen, too_open};
-pub use status::{GatewayStatus, Lamp, Light, WAITING};
+pub use status::{BotStatus, ClientStatus, GatewayStatus, Lamp, Light, LinePause, PauseReason, WAITING};
 pub use texts::{TextKey, Texts, Words};
 pub use units::{CallId, Digit, Digits, Phone, UnitError, UserId};

@@ -1,4 +1,6 @@
-//! What the gateway says about a line, in `<phone>/gateway.status.json`: lamps for people and programs.
+//! What programs say about themselves in their status files: lamps for people and programs.
+//!
+//! The gateway's is `<phone>/gateway.status.json`; those of the client and the bot are in the files under this one.
 //!
 //! One program writes a status file, any may read it. A file that nobody renews is not believed: a reader then sees
 //! "waiting for the service to start" instead of yesterday's green.
@@ -8,10 +10,17 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::state::{StateDir, StateError};
-use crate::units::Phone;
+use crate::units::{Phone, UserId};
+
+mod bot;
+mod client;
+
+pub use bot::BotStatus;
+pub use client::ClientStatus;
 
 /// What a reader is told when nobody stands behind a status.
 pub const WAITING: &str = "waiting for the service to start";
@@ -60,6 +69,31 @@ pub struct GatewayStatus {
     pub sip: Light,
     /// Calls that are up now, ringing ones included.
     pub calls: u32,
+    /// The line's account, once somebody is logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<UserId>,
+    /// Why the line places no calls at Telegram for a while, and how long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<LinePause>,
+}
+
+/// A line places no calls at Telegram until this is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LinePause {
+    /// Why.
+    pub reason: PauseReason,
+    /// Until when, in milliseconds since 1970 (UTC).
+    pub until_ms: u64,
+}
+
+/// Why a line places no calls at Telegram for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseReason {
+    /// Telegram asked to wait (`FLOOD_WAIT`).
+    Flood,
+    /// Telegram lets the account call no strangers (`PEER_FLOOD`).
+    PeerFlood,
 }
 
 impl Light {
@@ -92,16 +126,22 @@ impl GatewayStatus {
     pub fn waiting(line: Phone, pid: u32, now_ms: u64) -> Self {
         let light = Light::new(Lamp::Orange, WAITING, now_ms);
         let sip = light.clone();
-        Self { version: Self::VERSION, line, pid, written_ms: now_ms, telegram: light, sip, calls: 0 }
+        Self {
+            version: Self::VERSION,
+            line,
+            pid,
+            written_ms: now_ms,
+            telegram: light,
+            sip,
+            calls: 0,
+            account: None,
+            pause: None,
+        }
     }
 
     /// The lamp that stands for the whole line: the one that needs a person most.
     pub fn lamp(&self) -> Lamp {
-        let lamps = [self.telegram.lamp, self.sip.lamp];
-        [Lamp::Red, Lamp::Off, Lamp::Orange]
-            .into_iter()
-            .find(|lamp| lamps.contains(lamp))
-            .unwrap_or(Lamp::Green)
+        neediest(&[self.telegram.lamp, self.sip.lamp])
     }
 
     /// Replaces the line's status file as a whole, without waiting for the disk.
@@ -109,31 +149,49 @@ impl GatewayStatus {
     /// # Errors
     /// [`StateError::Io`].
     pub fn write(&self, state: &StateDir) -> Result<(), StateError> {
-        let path = state.gateway_status(&self.line);
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|error| crate::state::failed("write", &path)(error.into()))?;
-        state.publish(&path, &text)
+        publish(state, &state.gateway_status(&self.line), self)
     }
 
     /// Reads a line's status as somebody else: a file that is missing, unreadable, older than `stale_after`, or whose
     /// writer is gone, reads as orange with the reason. A lamp that its owner switched off stays off.
     pub fn read(state: &StateDir, line: &Phone, now_ms: u64, stale_after: Duration) -> Self {
-        let told =
-            fs::read(state.gateway_status(line)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let told = told(&state.gateway_status(line));
         let Some(mut status) = told.filter(|status: &Self| status.version == Self::VERSION) else {
             return Self::waiting(line.clone(), 0, now_ms);
         };
-        let age_ms = u128::from(now_ms.saturating_sub(status.written_ms));
-        if age_ms > stale_after.as_millis() || !lives(status.pid) {
-            status.calls = 0;
-            for light in [&mut status.telegram, &mut status.sip] {
-                if light.lamp != Lamp::Off {
-                    *light =
-                        Light { since_ms: status.written_ms, ..Light::new(Lamp::Orange, WAITING, now_ms) };
-                }
-            }
+        if !is_believed(status.written_ms, status.pid, now_ms, stale_after) {
+            (status.calls, status.pause) = (0, None);
+            dim([&mut status.telegram, &mut status.sip], status.written_ms, now_ms);
         }
         status
+    }
+}
+
+/// The lamp that stands for several: the one that needs a person most.
+fn neediest(lamps: &[Lamp]) -> Lamp {
+    let order = [Lamp::Red, Lamp::Off, Lamp::Orange];
+    order.into_iter().find(|lamp| lamps.contains(lamp)).unwrap_or(Lamp::Green)
+}
+
+fn publish(state: &StateDir, path: &Path, status: &impl Serialize) -> Result<(), StateError> {
+    let text = serde_json::to_vec_pretty(status)
+        .map_err(|error| crate::state::failed("write", path)(error.into()))?;
+    state.publish(path, &text)
+}
+
+fn told<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
+}
+
+/// Whether what was written at `written_ms` by `pid` still holds.
+fn is_believed(written_ms: u64, pid: u32, now_ms: u64, stale_after: Duration) -> bool {
+    u128::from(now_ms.saturating_sub(written_ms)) <= stale_after.as_millis() && lives(pid)
+}
+
+/// Turns lamps that nobody stands behind to orange. Those that are switched off stay so.
+fn dim(lights: [&mut Light; 2], written_ms: u64, now_ms: u64) {
+    for light in lights.into_iter().filter(|light| light.lamp != Lamp::Off) {
+        *light = Light { since_ms: written_ms, ..Light::new(Lamp::Orange, WAITING, now_ms) };
     }
 }
 
@@ -238,6 +296,21 @@ mod tests {
             "telegram": light, "sip": light, "calls": 0,
         });
         assert_eq!(serde_json::to_value(&status).unwrap(), promised);
+        assert_eq!(serde_json::from_value::<GatewayStatus>(promised).unwrap(), status);
+    }
+
+    #[test]
+    fn the_account_and_a_pause_are_told_when_there_are_some_and_a_stale_pause_is_not_believed() {
+        let (_room, state, mut status) = running_line();
+        status.account = UserId::new(5_123_456_789).ok();
+        status.pause = Some(LinePause { reason: PauseReason::PeerFlood, until_ms: NOW_MS + 60_000 });
+        let told = serde_json::to_value(&status).unwrap();
+        assert_eq!(told["account"], 5_123_456_789_i64);
+        assert_eq!(told["pause"], serde_json::json!({"reason": "peer_flood", "until_ms": NOW_MS + 60_000}));
+        status.write(&state).unwrap();
+        assert_eq!(GatewayStatus::read(&state, &status.line, NOW_MS, STALE), status);
+        let stale = GatewayStatus::read(&state, &status.line, NOW_MS + 31_000, STALE);
+        assert_eq!((stale.account, stale.pause), (status.account, None));
     }
 
     fn running_line() -> (tempfile::TempDir, StateDir, GatewayStatus) {

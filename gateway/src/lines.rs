@@ -131,6 +131,9 @@ impl Lines {
             }
             Ask::AddLine { line } => self.add(line, reply),
             Ask::RemoveLine { phone, keep_state } => self.remove(phone, keep_state, reply),
+            Ask::JoinCall { .. } | Ask::AcceptLogin { .. } | Ask::ExportLogin { .. } => {
+                reply.send(Err(Refusal::not_here("tgtrunk-gateway", &ask))).ok();
+            }
         }
     }
 

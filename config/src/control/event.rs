@@ -44,6 +44,13 @@ pub struct CallInfo {
     /// What the PBX dialled, as it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialled: Option<String>,
+    /// Who at the PBX was asked to ring first. Only in a call that `join_call` began, whose direction is
+    /// `pbx-to-telegram`: it is `dialling` while the extension rings, `ringing` while the person's device does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
+    /// Telegram's own id of the call, once it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telegram_call: Option<i64>,
     /// The four emoji that both ends of the Telegram leg see, once the keys are agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emoji: Option<String>,
@@ -198,6 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn a_joined_call_tells_who_rings_first_and_telegrams_id_of_it() {
+        let info = CallInfo {
+            direction: Direction::PbxToTelegram,
+            state: CallState::Dialling,
+            extension: Some("2001".into()),
+            telegram_call: Some(-7_000_000_000_000_000_001),
+            ..call()
+        };
+        let told = serde_json::to_value(&info).unwrap();
+        assert_eq!(told["extension"], "2001");
+        assert_eq!(told["telegram_call"], -7_000_000_000_000_000_001_i64);
+        assert_eq!(serde_json::from_value::<CallInfo>(told).unwrap(), info);
+    }
+
+    #[test]
     fn a_key_is_the_json_that_version_1_promises() {
         let event = Event::Digit(DigitInfo {
             call: CallId(0xa1),
@@ -248,6 +270,8 @@ mod tests {
                 phone: None,
             },
             dialled: None,
+            extension: None,
+            telegram_call: None,
             emoji: None,
             started_ms: 1000,
             answered_ms: None,

@@ -18,6 +18,18 @@
 //! `send_digits` presses keys for the PBX: 1 to 64 of 0 to 9, `*`, `#`, A to D, one after the other and after those that
 //! wait already; without `tone_ms` and `pause_ms` as long as the line's settings say. It is done when they are queued.
 //!
+//! `join_call` is done when the extension is being asked; its events tell the rest, and at the end who did not answer:
+//!
+//! ```text
+//! > {"id":5,"do":"join_call","line":"+79060000000","extension":"2001","person":5123456789}
+//! < {"id":5,"ok":{"call":{"call":"00000000000000a3"}}}
+//! ```
+//!
+//! The client and the bot speak the same contract on sockets of their own. They answer `status` and `reload` with their own
+//! reports; what a program does not answer it refuses as `bad_request`: "tgtrunk-client has no hang_up". A login of the
+//! client is `export_login` there, `accept_login` with its token at the gateway, and `export_login` with the password if
+//! the account has one. Words may be added to version 1; none changes its meaning.
+//!
 //! A subscriber gets every event from then on, and `lagged` where it read too slowly. Only encoding and decoding is
 //! here; sockets are the programs'.
 
@@ -30,7 +42,8 @@ mod wire;
 pub use event::{CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Direction, Ender, Event, Peer, Side};
 pub use quality::{LegQuality, MediaPath, MediaTransport, Muted, Quality};
 pub use reply::{
-    Answer, Heard, HeardError, Hello, LineInfo, Outcome, Refusal, RefusalCode, Reply, StatusReport,
+    Answer, BotReport, ClientReport, Heard, HeardError, Hello, LineInfo, Outcome, Refusal, RefusalCode,
+    Reply, StatusReport,
 };
 pub use request::{Ask, BadRequest, Request};
 pub use wire::{LONGEST_LINE_BYTES, LineReader, WireError, to_line};

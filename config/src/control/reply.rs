@@ -1,11 +1,13 @@
-//! What a running gateway says: its greeting, its replies, its events, and how an asker reads them.
+//! What a running program says: its greeting, its replies, its events, and how an asker reads them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::control::VERSION;
 use crate::control::event::{CallInfo, Event};
-use crate::status::GatewayStatus;
-use crate::units::Phone;
+use crate::control::request::Ask;
+use crate::secret::{LoginToken, Password};
+use crate::status::{BotStatus, ClientStatus, GatewayStatus};
+use crate::units::{CallId, Phone};
 
 /// The first line on every connection: `{"hello":"tgtrunk-gateway","version":1,"pid":4711}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,12 +46,35 @@ pub enum Outcome {
 pub enum Answer {
     /// To `subscribe`, `hang_up`, `send_digits` and `remove_line`: `"done"`.
     Done,
-    /// To `status` and `reload`.
+    /// The gateway's to `status` and `reload`.
     Status(StatusReport),
+    /// The client's to `status` and `reload`.
+    Clients(ClientReport),
+    /// The bot's to `status` and `reload`.
+    Bots(BotReport),
     /// To `calls`.
     Calls(Vec<CallInfo>),
     /// To `add_line`: the line as it runs.
     Line(LineInfo),
+    /// To `join_call`: the call, which has begun.
+    Call {
+        /// Which.
+        call: CallId,
+    },
+    /// To `accept_login`: the other session is let in.
+    Accepted {
+        /// The account's password, if it has one and the gateway was told it a moment ago. Telegram asks the other
+        /// session for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        password: Option<Password>,
+    },
+    /// To `export_login`: what the account's own session has to accept.
+    LoginToken {
+        /// The token.
+        token: LoginToken,
+        /// Until when it can be accepted, in milliseconds since 1970 (UTC).
+        expires_ms: u64,
+    },
 }
 
 /// All lines at a glance.
@@ -58,6 +83,24 @@ pub struct StatusReport {
     /// The lines that run, are tried again, or are switched off.
     pub lines: Vec<LineInfo>,
     /// What is wrong with lines that do not run, as sentences for people.
+    pub problems: Vec<String>,
+}
+
+/// All lines of the client at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ClientReport {
+    /// The lines that run, are tried again, or are switched off.
+    pub lines: Vec<ClientStatus>,
+    /// What is wrong with lines that do not run, as sentences for people.
+    pub problems: Vec<String>,
+}
+
+/// All bots at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BotReport {
+    /// The bots that run or are tried again.
+    pub bots: Vec<BotStatus>,
+    /// What is wrong with bots that do not run, as sentences for people.
     pub problems: Vec<String>,
 }
 
@@ -100,13 +143,19 @@ pub enum RefusalCode {
     LineExists,
     /// The line's settings are wrong.
     BadLine,
-    /// The gateway is stopping.
+    /// The line's account is not logged in.
+    NotAuthorized,
+    /// Telegram refused; the message says what it said.
+    Telegram,
+    /// The line has as many calls as it may.
+    Limit,
+    /// The program is stopping.
     Stopping,
     /// Something broke on our side; the message says what.
     Internal,
 }
 
-/// A line from the gateway, as an asker reads it.
+/// A line from a program, as an asker reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// The greeting.
@@ -117,7 +166,7 @@ pub enum Heard {
     Event(Event),
 }
 
-/// A line from the gateway that this asker cannot read.
+/// A line from a program that this asker cannot read.
 #[derive(Debug, thiserror::Error)]
 pub enum HeardError {
     /// The other program speaks another version of the contract.
@@ -165,8 +214,15 @@ impl Reply {
     }
 }
 
+impl Refusal {
+    /// The word of a program that was asked what another one answers.
+    pub fn not_here(program: &str, ask: &Ask) -> Self {
+        Self { code: RefusalCode::BadRequest, message: format!("{program} has no {}", ask.word()) }
+    }
+}
+
 impl Heard {
-    /// Reads a line from the gateway.
+    /// Reads a line from a program.
     ///
     /// # Errors
     /// [`HeardError::Version`] for a greeting of another version, [`HeardError::Unreadable`] for anything unknown.
@@ -197,8 +253,7 @@ impl StatusReport {
 mod tests {
     use super::*;
     use crate::control::to_line;
-    use crate::control::{Ask, BadRequest, Request};
-    use crate::units::CallId;
+    use crate::control::{BadRequest, Request};
 
     #[test]
     fn replies_have_the_shape_that_version_1_promises() {
@@ -212,6 +267,46 @@ mod tests {
         let promised =
             serde_json::json!({"id": null, "error": {"code": "bad_request", "message": "id is missing"}});
         assert_eq!(shape(&refused), promised);
+    }
+
+    #[test]
+    fn answers_of_logins_and_joined_calls_have_the_shape_that_version_1_promises() {
+        let token = LoginToken::new(&[0xfb, 0xff]).unwrap();
+        for (answer, promised) in [
+            (Answer::Call { call: CallId(0xa1) }, serde_json::json!({"call": {"call": "00000000000000a1"}})),
+            (Answer::Accepted { password: None }, serde_json::json!({"accepted": {}})),
+            (
+                Answer::Accepted { password: Some(Password::new("hidden")) },
+                serde_json::json!({"accepted": {"password": "hidden"}}),
+            ),
+            (
+                Answer::LoginToken { token, expires_ms: 5 },
+                serde_json::json!({"login_token": {"token": "-_8", "expires_ms": 5}}),
+            ),
+            (
+                Answer::Clients(ClientReport::default()),
+                serde_json::json!({"clients": {"lines": [], "problems": []}}),
+            ),
+            (Answer::Bots(BotReport::default()), serde_json::json!({"bots": {"bots": [], "problems": []}})),
+        ] {
+            assert!(!format!("{answer:?}").contains("hidden"));
+            assert_eq!(serde_json::to_value(&answer).unwrap(), promised);
+            assert_eq!(serde_json::from_value::<Answer>(promised).unwrap(), answer);
+        }
+    }
+
+    #[test]
+    fn refusals_have_the_words_that_version_1_promises() {
+        for (code, word) in [
+            (RefusalCode::NotAuthorized, "not_authorized"),
+            (RefusalCode::Telegram, "telegram"),
+            (RefusalCode::Limit, "limit"),
+        ] {
+            assert_eq!(serde_json::to_value(code).unwrap(), word);
+        }
+        let refusal = Refusal::not_here("tgtrunk-client", &Ask::HangUp { call: CallId(1) });
+        assert_eq!(refusal.code, RefusalCode::BadRequest);
+        assert_eq!(refusal.message, "tgtrunk-client has no hang_up");
     }
 
     #[test]

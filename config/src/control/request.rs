@@ -1,4 +1,4 @@
-//! What may be asked of a running gateway.
+//! What may be asked of a running program. Each program answers what is its own and refuses the rest.
 
 use std::ops::RangeInclusive;
 
@@ -7,8 +7,10 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::chat::{WANTED_EXTENSION, is_extension};
 use crate::lines::LineDraft;
-use crate::units::{CallId, Digits, Phone};
+use crate::secret::{LoginToken, Password};
+use crate::units::{CallId, Digits, Phone, UserId};
 
 /// One request: `{"id":1,"do":"status"}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,18 +24,18 @@ pub struct Request {
 /// What is asked, by the word in `do`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// `status`: every line with its lamps, and what is wrong with lines that do not run.
+    /// `status`: every line, or every bot, with its lamps, and what is wrong with those that do not run.
     Status,
-    /// `calls`: the calls that are up.
+    /// `calls` (gateway): the calls that are up.
     Calls,
-    /// `subscribe`: events from now on, on this connection.
+    /// `subscribe` (gateway): events from now on, on this connection.
     Subscribe,
-    /// `hang_up`: end a call on both sides.
+    /// `hang_up` (gateway): end a call on both sides.
     HangUp {
         /// Which.
         call: CallId,
     },
-    /// `send_digits`: press keys for the PBX.
+    /// `send_digits` (gateway): press keys for the PBX.
     SendDigits {
         /// In which call.
         call: CallId,
@@ -44,19 +46,43 @@ pub enum Ask {
         /// How long it is silent after each, in milliseconds; as the line's settings say if it is not given.
         pause_ms: Option<u32>,
     },
-    /// `reload`: read the lines again; calls of unchanged lines go on.
+    /// `reload`: read the lines and bots again; calls of unchanged lines go on.
     Reload,
-    /// `add_line`: the keys of `line.toml` under `line`; it is written and opened.
+    /// `add_line` (gateway): the keys of `line.toml` under `line`; it is written and opened.
     AddLine {
         /// The line.
         line: LineDraft,
     },
-    /// `remove_line`: close a line. Its folder is deleted unless `keep_state` is true.
+    /// `remove_line` (gateway): close a line. Its folder is deleted unless `keep_state` is true.
     RemoveLine {
         /// Which.
         phone: Phone,
         /// Keeps the account's session, so that the line can be added again without a login.
         keep_state: bool,
+    },
+    /// `join_call` (gateway): have the PBX ring an extension, and when somebody answers, call a person at Telegram and
+    /// join both. It is one call from then on.
+    JoinCall {
+        /// On which line.
+        line: Phone,
+        /// Who rings first: an extension or a queue of the PBX.
+        extension: String,
+        /// Who is called then.
+        person: UserId,
+    },
+    /// `accept_login` (gateway): let the account's own session accept the login of another one.
+    AcceptLogin {
+        /// Whose account.
+        line: Phone,
+        /// The token that the other session exported.
+        token: LoginToken,
+    },
+    /// `export_login` (client): begin the login of the client's session, or go on with the account's password.
+    ExportLogin {
+        /// Whose account.
+        line: Phone,
+        /// The account's password, where Telegram asked for one.
+        password: Option<Password>,
     },
 }
 
@@ -98,10 +124,30 @@ struct RemoveLine {
     keep_state: bool,
 }
 
+#[derive(Serialize, Deserialize)]
+struct JoinCall {
+    line: Phone,
+    extension: String,
+    person: UserId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AcceptLogin {
+    line: Phone,
+    token: LoginToken,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExportLogin {
+    line: Phone,
+    password: Option<Password>,
+}
+
 /// How long a key may sound, and be followed by silence, in milliseconds; the settings' own bounds.
 const LENGTH_MS: RangeInclusive<u32> = 40..=1_000;
 
-const WORDS: &str = "status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line";
+const WORDS: &str = "status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, \
+    accept_login, export_login";
 
 impl Request {
     /// Reads a request's line.
@@ -140,6 +186,9 @@ impl Ask {
             Self::Reload => "reload",
             Self::AddLine { .. } => "add_line",
             Self::RemoveLine { .. } => "remove_line",
+            Self::JoinCall { .. } => "join_call",
+            Self::AcceptLogin { .. } => "accept_login",
+            Self::ExportLogin { .. } => "export_login",
         }
     }
 }
@@ -166,6 +215,21 @@ impl Serialize for Request {
                 map.serialize_entry("phone", phone)?;
                 map.serialize_entry("keep_state", keep_state)?;
             }
+            Ask::JoinCall { line, extension, person } => {
+                map.serialize_entry("line", line)?;
+                map.serialize_entry("extension", extension)?;
+                map.serialize_entry("person", person)?;
+            }
+            Ask::AcceptLogin { line, token } => {
+                map.serialize_entry("line", line)?;
+                map.serialize_entry("token", token)?;
+            }
+            Ask::ExportLogin { line, password } => {
+                map.serialize_entry("line", line)?;
+                if let Some(password) = password {
+                    map.serialize_entry("password", password)?;
+                }
+            }
         }
         map.end()
     }
@@ -188,6 +252,21 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
         "add_line" => take(word, keys, &["line"], |AddLine { line }| Ask::AddLine { line })?,
         "remove_line" => take(word, keys, &["phone", "keep_state"], |RemoveLine { phone, keep_state }| {
             Ask::RemoveLine { phone, keep_state }
+        })?,
+        "join_call" => {
+            let JoinCall { line, extension, person } =
+                take(word, keys, &["line", "extension", "person"], |asked| asked)?;
+            if !is_extension(&extension) {
+                let shown: String = extension.chars().take(40).collect();
+                return Err(format!("{word}: extension = {shown:?}: want {WANTED_EXTENSION}"));
+            }
+            Ask::JoinCall { line, extension, person }
+        }
+        "accept_login" => take(word, keys, &["line", "token"], |AcceptLogin { line, token }| {
+            Ask::AcceptLogin { line, token }
+        })?,
+        "export_login" => take(word, keys, &["line", "password"], |ExportLogin { line, password }| {
+            Ask::ExportLogin { line, password }
         })?,
         unknown => {
             let shown: String = unknown.chars().take(40).collect();
@@ -242,11 +321,43 @@ mod tests {
             Ask::Reload,
             Ask::AddLine { line: LineDraft::new(&phone).set("pbx", "127.0.0.1") },
             Ask::RemoveLine { phone: phone.clone(), keep_state: true },
+            join(),
+            Ask::AcceptLogin { line: phone.clone(), token: LoginToken::new(b"foobar").unwrap() },
+            Ask::ExportLogin { line: phone.clone(), password: None },
+            Ask::ExportLogin { line: phone.clone(), password: Some(Password::new("hid\"den")) },
         ] {
             let request = Request { id: 7, ask };
             let line = to_line(&request);
             assert!(line.ends_with('\n') && line.matches('\n').count() == 1);
             assert_eq!(Request::from_line(&line).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn what_the_client_and_the_bot_ask_is_the_json_that_version_1_promises() {
+        let line: Phone = "+79060000000".parse().unwrap();
+        let token = LoginToken::new(&[0xfb, 0xff]).unwrap();
+        let password = Some(Password::new("hidden"));
+        for (ask, promised) in [
+            (
+                join(),
+                r#"{"id":1,"do":"join_call","line":"+79060000000","extension":"2001","person":5123456789}"#,
+            ),
+            (
+                Ask::AcceptLogin { line: line.clone(), token },
+                r#"{"id":1,"do":"accept_login","line":"+79060000000","token":"-_8"}"#,
+            ),
+            (
+                Ask::ExportLogin { line: line.clone(), password: None },
+                r#"{"id":1,"do":"export_login","line":"+79060000000"}"#,
+            ),
+            (
+                Ask::ExportLogin { line, password },
+                r#"{"id":1,"do":"export_login","line":"+79060000000","password":"hidden"}"#,
+            ),
+        ] {
+            assert!(!format!("{ask:?}").contains("hidden"));
+            assert_eq!(to_line(&Request { id: 1, ask }).trim_end(), promised);
         }
     }
 
@@ -265,17 +376,17 @@ mod tests {
             (
                 r#"{"id":1}"#,
                 Some(1),
-                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line",
+                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login",
             ),
             (
                 r#"{"id":1,"do":"dial"}"#,
                 Some(1),
-                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line"#,
+                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login"#,
             ),
             (
                 r#"{"id":1,"do":5}"#,
                 Some(1),
-                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line",
+                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login",
             ),
             (r#"{"id":1,"do":"status","line":"x"}"#, Some(1), r#"status: unknown key "line": want id, do"#),
             (
@@ -315,6 +426,21 @@ mod tests {
                 r#"send_digits: unknown key "keys": want id, do, call, digits, tone_ms, pause_ms"#,
             ),
             (
+                r#"{"id":5,"do":"join_call","line":"+79060000000","extension":"a@b","person":1}"#,
+                Some(5),
+                r#"join_call: extension = "a@b": want an extension or a queue of the PBX, 1 to 64 letters, digits and + - _ . * #, as "2001""#,
+            ),
+            (
+                r#"{"id":5,"do":"join_call","line":"+79060000000","extension":"2001","person":0}"#,
+                Some(5),
+                r#"join_call: Telegram id "0": want a whole number from 1 to 9007199254740991"#,
+            ),
+            (
+                r#"{"id":6,"do":"accept_login","line":"+79060000000","token":"a+b/"}"#,
+                Some(6),
+                "accept_login: login token: want 1 to 512 bytes in base64url, as in tg://login?token=…",
+            ),
+            (
                 "[1]",
                 None,
                 "not a JSON object with id and do: invalid type: sequence, expected a map at line 1 column 0",
@@ -325,5 +451,13 @@ mod tests {
         }
         let told = Request::from_line("status").unwrap_err().to_string();
         assert!(told.starts_with("not a JSON object with id and do: "), "{told}");
+    }
+
+    fn join() -> Ask {
+        Ask::JoinCall {
+            line: "+79060000000".parse().unwrap(),
+            extension: "2001".to_owned(),
+            person: UserId::new(5_123_456_789).unwrap(),
+        }
     }
 }

@@ -228,6 +228,8 @@ mod tests {
             state,
             peer: tgtrunk_config::control::Peer::default(),
             dialled: None,
+            extension: None,
+            telegram_call: None,
             emoji: None,
             muted: tgtrunk_config::control::Muted::default(),
             quality: None,

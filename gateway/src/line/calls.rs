@@ -98,6 +98,8 @@ impl Calls {
             },
             peer: Peer::default(),
             dialled,
+            extension: None,
+            telegram_call: None,
             emoji: None,
             muted: Muted::default(),
             quality: None,
