@@ -139,21 +139,8 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Answers at the terminal.
-#[expect(clippy::print_stdout, reason = "the terminal is where the operator looks")]
-fn say(sentence: &str) {
-    println!("{sentence}");
-}
-
-/// Tells the operator what went wrong.
-#[expect(clippy::print_stderr, reason = "the terminal is where the operator looks")]
-pub(crate) fn complain(error: &anyhow::Error) -> ExitCode {
-    eprintln!("tgtrunk-gateway: {error:#}");
-    ExitCode::FAILURE
-}
-
 fn house(settings: Settings, state: StateDir) -> anyhow::Result<House> {
-    crate::log::start(settings.gateway.log, settings.gateway.log_level);
+    tgtrunk_shell::log::start(settings.gateway.log, settings.gateway.log_level);
     for open in state.too_open()? {
         tracing::warn!("{open}");
     }

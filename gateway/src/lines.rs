@@ -14,13 +14,13 @@ use std::time::Duration;
 use tgtrunk_config::control::{Answer, Ask, CallInfo, Event, Refusal, RefusalCode, StatusReport};
 use tgtrunk_config::{CallId, GatewayStatus, LineDraft, LineError, LineProblem, Lines as LineFiles, Phone};
 use tgtrunk_config::{Line as LineSettings, StateDir};
+use tgtrunk_shell::control::Question;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{timeout, timeout_at};
 use tracing::Instrument as _;
 
 use crate::clock;
-use crate::control::Question;
 use crate::line::{House, Keys, Order};
 use keeper::{Condition, Keeper, ORDERS};
 use report::Shown;

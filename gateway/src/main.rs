@@ -5,11 +5,9 @@ mod call;
 mod cause;
 mod cli;
 mod clock;
-mod control;
 mod key_agreement;
 mod line;
 mod lines;
-mod log;
 mod metrics;
 mod net;
 mod rules;
@@ -18,17 +16,21 @@ mod telegram;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tgtrunk_shell::keyboard;
+
+/// How the program is called by others.
+const PROGRAM: &str = "tgtrunk-gateway";
 /// A name server that does not answer holds nobody up longer than this at the end.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return cli::complain(&error.into()),
+        Err(error) => return keyboard::complain(PROGRAM, &error.into()),
     };
     let code = match runtime.block_on(cli::run()) {
         Ok(code) => code,
-        Err(error) => cli::complain(&error),
+        Err(error) => keyboard::complain(PROGRAM, &error),
     };
     runtime.shutdown_timeout(LEFTOVERS);
     code

@@ -1,1 +1,10 @@
-//! What the programs' shells share.
+//! What the shells of all programs share.
+//!
+//! [`log`] starts their logs, [`control`] is the serving end of a control socket and [`asking`] the asking one, with
+//! [`Follower`](asking::Follower) for programs that have to know of every call, and [`keyboard`] is the terminal.
+//! It knows no question's meaning: who asks what is the programs' own.
+
+pub mod asking;
+pub mod control;
+pub mod keyboard;
+pub mod log;

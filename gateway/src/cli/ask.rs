@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
-use tgtrunk_config::control::{Answer, Ask, CallInfo, Heard, LineReader, Request, StatusReport, to_line};
+use anyhow::bail;
+use tgtrunk_config::control::{Answer, Ask, CallInfo, StatusReport};
 use tgtrunk_config::{CallId, Lamp, LineDraft, Lines, Phone, StateDir};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tgtrunk_shell::asking;
+use tgtrunk_shell::keyboard::say;
 use tokio::net::UnixStream;
-
-use super::say;
 
 /// Prints the lines and their lamps. The exit code is 0 when all are green.
 ///
@@ -118,25 +117,10 @@ async fn runs(state: &StateDir) -> bool {
 }
 
 async fn ask(state: &StateDir, ask: Ask) -> anyhow::Result<Answer> {
-    let path = state.gateway_socket();
-    let mut stream = UnixStream::connect(&path).await.with_context(|| {
-        format!("no gateway runs on {} (start it: tgtrunk-gateway run)", state.root().display())
-    })?;
-    stream.write_all(to_line(&Request { id: 1, ask }).as_bytes()).await?;
-    let mut lines = LineReader::default();
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let read = stream.read(&mut buffer).await?;
-        if read == 0 {
-            bail!("the gateway closed the connection without an answer");
-        }
-        lines.push(&buffer[..read]);
-        while let Some(line) = lines.next_line() {
-            if let Heard::Reply(reply) = Heard::from_line(&line?)? {
-                return Ok(reply.into_result()?);
-            }
-        }
+    if !runs(state).await {
+        bail!("no gateway runs on {} (start it: tgtrunk-gateway run)", state.root().display());
     }
+    asking::ask(&state.gateway_socket(), ask).await
 }
 
 fn show(report: &StatusReport) {

@@ -4,8 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use tgtrunk_config::{Lines, Settings, StateDir, too_open};
-
-use super::say;
+use tgtrunk_shell::keyboard::say;
 
 /// Prints every mistake of the settings and of the lines. The exit code is 0 when there is none.
 pub(crate) fn run(config: &Path, state: Option<&Path>) -> ExitCode {

@@ -1,10 +1,11 @@
 //! `run`: all lines, the control socket, and a clean end.
 
 use anyhow::Context as _;
+use tgtrunk_shell::control;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::control;
+use crate::PROGRAM;
 use crate::line::House;
 use crate::lines::Lines;
 use crate::metrics;
@@ -28,7 +29,7 @@ pub(crate) async fn run(house: House) -> anyhow::Result<()> {
     let listener = control::listen(&socket)?;
     let (asks, mut questions) = mpsc::channel(QUESTIONS);
     let grace = house.settings.gateway.shutdown_grace;
-    let served = tokio::spawn(control::serve(listener, asks, house.events.clone()));
+    let served = tokio::spawn(control::serve(listener, PROGRAM, asks, house.events.clone()));
     let mut lines = Lines::open(house);
     tracing::info!(lines = lines.len(), "gateway runs");
     loop {

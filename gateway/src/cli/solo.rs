@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tgtrunk_config::control::{CallInfo, CallState, Event};
 use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Lines, Phone};
+use tgtrunk_shell::keyboard::say;
 use tgtrunk_telegram::Status;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::say;
 use crate::line::{House, Line, Mode, Order, Start};
 use crate::lines::status_file;
 use crate::{account, clock, rules};

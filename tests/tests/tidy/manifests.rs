@@ -5,16 +5,27 @@ use toml::{Table, Value};
 use crate::tree::{PURE, Tree, room};
 
 /// What each room may import of ours. Tests may import anything and nobody imports tests.
-const OURS: [(&str, &[&str]); 7] = [
+const OURS: [(&str, &[&str]); 10] = [
     ("config", &[]),
     ("telegram", &["tgtrunk-config"]),
+    ("shell", &["tgtrunk-config"]),
+    ("client", &["tgtrunk-config", "tgtrunk-shell", "tgtrunk-telegram"]),
+    ("bot", &["tgtrunk-config", "tgtrunk-shell"]),
     ("gateway/media", &[]),
     ("gateway/sip", &["tgtrunk-media"]),
     ("gateway/tgcall", &["tgtrunk-media"]),
     ("gateway/bridge", &["tgtrunk-media"]),
     (
         "gateway",
-        &["tgtrunk-config", "tgtrunk-telegram", "tgtrunk-media", "tgtrunk-sip", "tgcall", "tgtrunk-bridge"],
+        &[
+            "tgtrunk-config",
+            "tgtrunk-shell",
+            "tgtrunk-telegram",
+            "tgtrunk-media",
+            "tgtrunk-sip",
+            "tgcall",
+            "tgtrunk-bridge",
+        ],
     ),
 ];
 

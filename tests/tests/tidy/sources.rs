@@ -31,28 +31,28 @@ const AT_HOME: [(&str, &[&str], &str); 8] = [
     ("dimpl::", &["gateway/tgcall/src/session"], "DTLS types stay in tgcall's session"),
     (
         "grammers_client",
-        &["telegram/", "gateway/src/telegram", "tests/"],
+        &["telegram/", "gateway/src/telegram", "client/src/telegram", "tests/"],
         "grammers stays in telegram/ and the programs' telegram.rs",
     ),
     (
         "grammers_session",
-        &["telegram/", "gateway/src/telegram", "tests/"],
+        &["telegram/", "gateway/src/telegram", "client/src/telegram", "tests/"],
         "grammers stays in telegram/ and the programs' telegram.rs",
     ),
     (
         "grammers_mtsender",
-        &["telegram/", "gateway/src/telegram", "tests/"],
+        &["telegram/", "gateway/src/telegram", "client/src/telegram", "tests/"],
         "grammers stays in telegram/ and the programs' telegram.rs",
     ),
     (
         "grammers_tl_types",
-        &["telegram/", "gateway/src/telegram", "tests/"],
+        &["telegram/", "gateway/src/telegram", "client/src/telegram", "tests/"],
         "Telegram's schema stays in telegram/ and the programs' telegram.rs",
     ),
     ("rsip::", &["gateway/sip/"], "SIP grammar stays in gateway/sip"),
     (
         "sqlx::",
-        &["telegram/", "gateway/src/", "tests/"],
+        &["telegram/", "client/src/", "bot/src/", "tests/"],
         "storage stays in telegram/ and the programs' shells",
     ),
 ];

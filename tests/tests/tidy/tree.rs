@@ -55,7 +55,7 @@ impl Tree {
 
 /// The crate that a file belongs to, by its folder.
 pub(crate) fn room(path: &str) -> &str {
-    const ROOMS: [&str; 9] = [
+    const ROOMS: [&str; 12] = [
         "gateway/sip/",
         "gateway/tgcall/",
         "gateway/media/",
@@ -63,6 +63,9 @@ pub(crate) fn room(path: &str) -> &str {
         "gateway/",
         "telegram/",
         "config/",
+        "shell/",
+        "client/",
+        "bot/",
         "tests/telegram/",
         "tests/",
     ];

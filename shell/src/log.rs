@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 const QUIET: &str = "grammers_mtsender=warn,grammers_mtproto=warn,grammers_client=warn,is=warn,dimpl=warn,sctp_proto=warn,sqlx=warn";
 
 /// Starts logging to standard error. `RUST_LOG` overrides what is shown; a quiet library speaks when it is named there.
-pub(crate) fn start(format: LogFormat, level: LogLevel) {
+pub fn start(format: LogFormat, level: LogLevel) {
     let wanted = std::env::var(EnvFilter::DEFAULT_ENV).ok();
     let filter = wanted
         .and_then(|wanted| EnvFilter::try_new(format!("{QUIET},{wanted}")).ok())

@@ -1,0 +1,39 @@
+//! The asking end of a program's control socket: one question, or a connection that is kept.
+
+mod follower;
+mod link;
+mod news;
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use tgtrunk_config::control::{Answer, Ask, Heard, LineReader, Request, to_line};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+pub use follower::{AskError, Follower, Told};
+
+/// Asks one question and waits for its answer, however long that takes.
+///
+/// # Errors
+/// When nobody listens there, another contract is spoken there, or the question is refused: then the error is the
+/// [`Refusal`](tgtrunk_config::control::Refusal).
+pub async fn ask(path: &Path, ask: Ask) -> anyhow::Result<Answer> {
+    let mut stream =
+        UnixStream::connect(path).await.with_context(|| format!("nobody listens at {}", path.display()))?;
+    stream.write_all(to_line(&Request { id: 1, ask }).as_bytes()).await?;
+    let mut lines = LineReader::default();
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let read = stream.read(&mut buffer).await?;
+        if read == 0 {
+            bail!("{}: the connection was closed without an answer", path.display());
+        }
+        lines.push(&buffer[..read]);
+        while let Some(line) = lines.next_line() {
+            if let Heard::Reply(reply) = Heard::from_line(&line?)? {
+                return Ok(reply.into_result()?);
+            }
+        }
+    }
+}

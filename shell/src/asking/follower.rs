@@ -1,0 +1,435 @@
+//! A connection to the gateway that is kept: its events in order, and questions beside them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tgtrunk_config::control::{Answer, Ask, CallInfo, Event, Refusal, StatusReport};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::link::{Link, Waiter};
+use super::news::News;
+
+/// How long an answer may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// Pauses between two attempts to connect.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Questions on their way to the connection.
+const ASKS: usize = 64;
+/// News on their way to the listener; more wait in memory.
+const TOLD: usize = 16;
+
+/// Keeps a connection to the gateway. Clones share it; it closes with the last one.
+#[derive(Clone, Debug)]
+pub struct Follower {
+    asks: mpsc::Sender<(Ask, Waiter)>,
+}
+
+/// What a follower is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The gateway is there, and this holds: told first, after [`Told::Gone`], and where events were missed. Events
+    /// that come next may repeat what it says.
+    Up {
+        /// The calls that are up. One that is not among them is over.
+        calls: Vec<CallInfo>,
+        /// The lines.
+        status: StatusReport,
+    },
+    /// Something happened; never [`Event::Lagged`].
+    Event(Event),
+    /// The gateway does not run, or cannot be reached: its calls are over, or nobody knows of them. Told once; then the
+    /// follower goes on trying.
+    Gone,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// There is no connection to the gateway, or it broke before the answer: nobody knows whether it was done.
+    #[error("the gateway does not run")]
+    Gone,
+    /// The gateway does not do it.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The gateway did not answer within 5 s.
+    #[error("the gateway does not answer")]
+    NoAnswer,
+}
+
+impl Follower {
+    /// Follows the gateway whose control socket is `path`, from now on and through its restarts. What happens comes
+    /// through the receiver; a slow reader is told [`Told::Up`] anew instead of everything it missed.
+    pub fn start(path: PathBuf) -> (Self, mpsc::Receiver<Told>) {
+        let (asks, asked) = mpsc::channel(ASKS);
+        let (told, news) = mpsc::channel(TOLD);
+        tokio::spawn(Task { path, asks: asked, told, news: News::default() }.run());
+        (Self { asks }, news)
+    }
+
+    /// Asks over the same connection. Questions of several tasks do not wait for each other.
+    ///
+    /// # Errors
+    /// See [`AskError`]; [`AskError::Gone`] at once while there is no connection.
+    pub async fn ask(&self, ask: Ask) -> Result<Answer, AskError> {
+        let (waiter, answered) = oneshot::channel();
+        let asked = async {
+            self.asks.send((ask, waiter)).await.map_err(|_| AskError::Gone)?;
+            answered.await.unwrap_or(Err(AskError::Gone))
+        };
+        timeout(ANSWER_LIMIT, asked).await.unwrap_or(Err(AskError::NoAnswer))
+    }
+}
+
+struct Task {
+    path: PathBuf,
+    asks: mpsc::Receiver<(Ask, Waiter)>,
+    told: mpsc::Sender<Told>,
+    news: News,
+}
+
+/// Nobody asks any more.
+struct Unwanted;
+
+impl Task {
+    async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.follow().await {
+                Ok(true) => pause = FIRST_PAUSE,
+                Ok(false) => {}
+                Err(Unwanted) => return,
+            }
+            self.news.gone();
+            if self.rest(pause).await.is_err() {
+                return;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Follows one connection to its end; tells whether it was good for anything.
+    async fn follow(&mut self) -> Result<bool, Unwanted> {
+        let Some(mut stream) = connect(&self.path).await else { return Ok(false) };
+        let (mut input, mut output) = stream.split();
+        let mut link = Link::default();
+        let mut buffer = vec![0; 16 * 1024];
+        let (mut was_up, mut limit) = (false, Instant::now() + ANSWER_LIMIT);
+        loop {
+            if link.is_following() {
+                (was_up, limit) = (true, Instant::now() + ANSWER_LIMIT);
+            }
+            tokio::select! {
+                read = input.read(&mut buffer) => {
+                    let Ok(read @ 1..) = read else { return Ok(was_up) };
+                    if let Err(error) = link.handle_bytes(&buffer[..read], &mut self.news) {
+                        tracing::warn!(%error, "the connection to the gateway is given up");
+                        return Ok(was_up);
+                    }
+                }
+                written = output.write(&link.outgoing), if !link.outgoing.is_empty() => {
+                    let Ok(written @ 1..) = written else { return Ok(was_up) };
+                    link.outgoing.drain(..written);
+                }
+                asked = self.asks.recv() => {
+                    let (ask, waiter) = asked.ok_or(Unwanted)?;
+                    link.ask(ask, waiter);
+                }
+                () = tell(&self.told, &mut self.news) => {}
+                () = sleep_until(limit), if !link.is_following() => {
+                    tracing::warn!("the gateway does not tell what holds");
+                    return Ok(was_up);
+                }
+            }
+        }
+    }
+
+    /// Waits before the next attempt.
+    async fn rest(&mut self, pause: Duration) -> Result<(), Unwanted> {
+        let until = Instant::now() + pause;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return Ok(()),
+                asked = self.asks.recv() => {
+                    let (_, waiter) = asked.ok_or(Unwanted)?;
+                    waiter.send(Err(AskError::Gone)).ok();
+                }
+                () = tell(&self.told, &mut self.news) => {}
+            }
+        }
+    }
+}
+
+async fn connect(path: &Path) -> Option<UnixStream> {
+    match UnixStream::connect(path).await {
+        Ok(stream) => Some(stream),
+        Err(error) => {
+            tracing::debug!(%error, "the gateway cannot be reached");
+            None
+        }
+    }
+}
+
+/// Hands one piece of news over as soon as the listener takes it. One who is gone is told nothing.
+async fn tell(told: &mpsc::Sender<Told>, news: &mut News) {
+    if news.is_empty() {
+        return std::future::pending().await;
+    }
+    match told.reserve().await {
+        Ok(permit) => {
+            if let Some(next) = news.pop() {
+                permit.send(next);
+            }
+        }
+        Err(_) => while news.pop().is_some() {},
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tgtrunk_config::control::{Hello, Outcome, RefusalCode, Reply, Request, to_line};
+    use tgtrunk_config::{CallId, Phone};
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+    use tokio::net::UnixListener;
+    use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_holds_is_told_before_what_happens() {
+        let (room, mut news, _follower) = Room::open();
+        let mut gateway = room.accept().await;
+        assert_eq!(gateway.asked(1).await, Ask::Subscribe);
+        gateway.says(&Reply::ok(1, Answer::Done)).await;
+        gateway.says(&removed("+79060000001")).await;
+        assert_eq!(gateway.asked(2).await, Ask::Calls);
+        assert_eq!(gateway.asked(3).await, Ask::Status);
+        gateway.says(&Reply::ok(2, Answer::Calls(Vec::new()))).await;
+        gateway.says(&Reply::ok(3, Answer::Status(report("a")))).await;
+        gateway.says(&removed("+79060000002")).await;
+        assert_eq!(news.recv().await.unwrap(), up("a"));
+        assert_eq!(news.recv().await.unwrap(), Told::Event(removed("+79060000001")));
+        assert_eq!(news.recv().await.unwrap(), Told::Event(removed("+79060000002")));
+    }
+
+    #[tokio::test]
+    async fn missed_events_have_it_ask_again_what_holds() {
+        let (room, mut news, _follower) = Room::open();
+        let mut gateway = room.accept().await;
+        gateway.tells("a").await;
+        assert_eq!(news.recv().await.unwrap(), up("a"));
+        gateway.says(&Event::Lagged { missed: 7 }).await;
+        gateway.says(&removed("+79060000001")).await;
+        assert_eq!(gateway.asked(4).await, Ask::Calls);
+        assert_eq!(gateway.asked(5).await, Ask::Status);
+        gateway.says(&Reply::ok(4, Answer::Calls(Vec::new()))).await;
+        gateway.says(&Reply::ok(5, Answer::Status(report("b")))).await;
+        assert_eq!(news.recv().await.unwrap(), up("b"));
+        assert_eq!(news.recv().await.unwrap(), Told::Event(removed("+79060000001")));
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_dies_is_gone_once_and_up_when_it_is_back() {
+        let (mut room, mut news, follower) = Room::open();
+        let mut gateway = room.accept().await;
+        gateway.tells("a").await;
+        assert_eq!(news.recv().await.unwrap(), up("a"));
+        let asking = tokio::spawn({
+            let follower = follower.clone();
+            async move { follower.ask(Ask::HangUp { call: CallId(1) }).await }
+        });
+        assert_eq!(gateway.asked(4).await, Ask::HangUp { call: CallId(1) });
+        room.dies();
+        drop(gateway);
+        assert_eq!(asking.await.unwrap(), Err(AskError::Gone));
+        assert_eq!(news.recv().await.unwrap(), Told::Gone);
+        assert_eq!(follower.ask(Ask::Status).await, Err(AskError::Gone));
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        room.lives();
+        let mut gateway = room.accept().await;
+        gateway.tells("b").await;
+        assert_eq!(news.recv().await.unwrap(), up("b"));
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_never_ran_is_gone_from_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let (follower, mut news) = Follower::start(folder.path().join("gateway.sock"));
+        assert_eq!(news.recv().await.unwrap(), Told::Gone);
+        assert_eq!(follower.ask(Ask::Status).await, Err(AskError::Gone));
+    }
+
+    #[tokio::test]
+    async fn answers_find_their_askers_though_events_flow_between() {
+        let (room, mut news, follower) = Room::open();
+        let mut gateway = room.accept().await;
+        gateway.tells("a").await;
+        let asks = (1..=20).map(|call| {
+            let follower = follower.clone();
+            tokio::spawn(async move { follower.ask(Ask::HangUp { call: CallId(call) }).await })
+        });
+        let asks: Vec<_> = asks.collect();
+        let mut asked = Vec::new();
+        for id in 4..24 {
+            let Ask::HangUp { call } = gateway.asked(id).await else { panic!("no hang_up") };
+            asked.push((id, call));
+        }
+        for (id, call) in asked.into_iter().rev() {
+            gateway.says(&removed("+79060000001")).await;
+            let refusal = Refusal { code: RefusalCode::UnknownCall, message: call.to_string() };
+            let outcome = if call.0 % 2 == 0 { Outcome::Ok(Answer::Done) } else { Outcome::Error(refusal) };
+            gateway.says(&Reply { id: Some(id), outcome }).await;
+        }
+        for (call, ask) in (1..).zip(asks) {
+            let told = ask.await.unwrap();
+            match told {
+                Ok(Answer::Done) => assert_eq!(call % 2, 0),
+                Err(AskError::Refused(refusal)) => assert_eq!(refusal.message, CallId(call).to_string()),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(news.recv().await.unwrap(), up("a"));
+        for _ in 0..20 {
+            assert_eq!(news.recv().await.unwrap(), Told::Event(removed("+79060000001")));
+        }
+    }
+
+    #[tokio::test]
+    async fn questions_are_answered_though_nobody_reads_the_news() {
+        let (room, mut news, follower) = Room::open();
+        let mut gateway = room.accept().await;
+        gateway.tells("a").await;
+        for _ in 0..10_000 {
+            gateway.says(&removed("+79060000001")).await;
+        }
+        let asker = follower.clone();
+        let asking = tokio::spawn(async move { asker.ask(Ask::HangUp { call: CallId(1) }).await });
+        let mut id = 4;
+        loop {
+            match gateway.asked(id).await {
+                Ask::HangUp { .. } => break gateway.says(&Reply::ok(id, Answer::Done)).await,
+                Ask::Calls => gateway.says(&Reply::ok(id, Answer::Calls(Vec::new()))).await,
+                _ => gateway.says(&Reply::ok(id, Answer::Status(report("b")))).await,
+            }
+            id += 1;
+        }
+        assert_eq!(asking.await.unwrap(), Ok(Answer::Done));
+        let mut told = Vec::new();
+        while !told.contains(&up("b")) {
+            told.push(news.recv().await.unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_does_not_answer_is_not_waited_for() {
+        let (room, mut news, follower) = Room::open();
+        let mut gateway = room.accept().await;
+        gateway.tells("a").await;
+        assert_eq!(news.recv().await.unwrap(), up("a"));
+        assert_eq!(follower.ask(Ask::Calls).await, Err(AskError::NoAnswer));
+        gateway.says(&removed("+79060000001")).await;
+        assert_eq!(news.recv().await.unwrap(), Told::Event(removed("+79060000001")));
+    }
+
+    #[tokio::test]
+    async fn words_of_a_newer_gateway_are_passed_over() {
+        let (room, mut news, _follower) = Room::open();
+        let mut gateway = room.accept().await;
+        gateway.tells("a").await;
+        gateway.output.write_all(b"{\"event\":\"weather\",\"rain\":true}\n").await.unwrap();
+        gateway.says(&removed("+79060000001")).await;
+        assert_eq!(news.recv().await.unwrap(), up("a"));
+        assert_eq!(news.recv().await.unwrap(), Told::Event(removed("+79060000001")));
+    }
+
+    #[tokio::test]
+    async fn a_follower_that_nobody_holds_closes_its_connection() {
+        let (room, mut news, follower) = Room::open();
+        let mut gateway = room.accept().await;
+        gateway.tells("a").await;
+        assert_eq!(news.recv().await.unwrap(), up("a"));
+        drop((news, follower));
+        assert_eq!(gateway.input.next_line().await.unwrap(), None);
+    }
+
+    /// A gateway whose every word is written by the test.
+    struct Room {
+        _folder: tempfile::TempDir,
+        path: PathBuf,
+        listener: Option<UnixListener>,
+    }
+
+    struct Gateway {
+        input: tokio::io::Lines<BufReader<OwnedReadHalf>>,
+        output: OwnedWriteHalf,
+    }
+
+    impl Room {
+        fn open() -> (Self, mpsc::Receiver<Told>, Follower) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("gateway.sock");
+            let mut room = Self { _folder: folder, path: path.clone(), listener: None };
+            room.lives();
+            let (follower, news) = Follower::start(path);
+            (room, news, follower)
+        }
+
+        fn lives(&mut self) {
+            self.listener = Some(UnixListener::bind(&self.path).unwrap());
+        }
+
+        fn dies(&mut self) {
+            self.listener = None;
+            std::fs::remove_file(&self.path).unwrap();
+        }
+
+        async fn accept(&self) -> Gateway {
+            let (stream, _) = self.listener.as_ref().unwrap().accept().await.unwrap();
+            let (input, output) = stream.into_split();
+            let mut gateway = Gateway { input: BufReader::new(input).lines(), output };
+            gateway.says(&Hello::new("tgtrunk-gateway", 4711)).await;
+            gateway
+        }
+    }
+
+    impl Gateway {
+        async fn asked(&mut self, id: u64) -> Ask {
+            let line = self.input.next_line().await.unwrap().unwrap();
+            let request = Request::from_line(&line).unwrap();
+            assert_eq!(request.id, id, "{line}");
+            request.ask
+        }
+
+        async fn says(&mut self, word: &impl serde::Serialize) {
+            self.output.write_all(to_line(word).as_bytes()).await.unwrap();
+        }
+
+        /// Answers what a follower asks first.
+        async fn tells(&mut self, problem: &str) {
+            for id in 1..=3 {
+                let answer = match self.asked(id).await {
+                    Ask::Subscribe => Answer::Done,
+                    Ask::Calls => Answer::Calls(Vec::new()),
+                    Ask::Status => Answer::Status(report(problem)),
+                    other => panic!("{other:?}"),
+                };
+                self.says(&Reply::ok(id, answer)).await;
+            }
+        }
+    }
+
+    fn report(problem: &str) -> StatusReport {
+        StatusReport { lines: Vec::new(), problems: vec![problem.to_owned()] }
+    }
+
+    fn up(problem: &str) -> Told {
+        Told::Up { calls: Vec::new(), status: report(problem) }
+    }
+
+    fn removed(line: &str) -> Event {
+        Event::LineRemoved { line: line.parse::<Phone>().unwrap() }
+    }
+}
