@@ -16,15 +16,6 @@ pub(crate) async fn open(
 ) -> anyhow::Result<(Account, mpsc::Receiver<Notice>)> {
     state.make_phone_dir(phone)?;
     let database = Database::open(state.gateway_db(phone)).await?;
-    let telegram = &settings.telegram;
-    let options = Options {
-        seed: Some(state.dc_seed()),
-        device_model: telegram.device_model.clone(),
-        system_version: telegram.system_version.clone(),
-        app_version: telegram.app_version.clone(),
-        lang_code: telegram.lang_code.clone(),
-        proxy: telegram.proxy.clone(),
-        ..Options::new(database, telegram.api_id, telegram.api_hash.clone())
-    };
+    let options = Options::from_settings(database, &settings.telegram, "", state.dc_seed());
     Account::open(options).await.with_context(|| format!("the account of {phone} cannot be opened"))
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use grammers_tl_types::{self as tl, RemoteCall};
-use tgtrunk_config::Proxy;
+use tgtrunk_config::{Proxy, Telegram};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -112,6 +112,26 @@ impl Options {
             difference_limit: Duration::from_secs(30),
             sync_every: Duration::from_secs(30),
             notices: 256,
+        }
+    }
+
+    /// What the settings say, with the usual limits. `device_suffix` tells a program's session from those of the others
+    /// in the user's list of devices; `seed` is where `dc-seed.json` may be.
+    #[must_use]
+    pub fn from_settings(
+        database: Database,
+        telegram: &Telegram,
+        device_suffix: &str,
+        seed: PathBuf,
+    ) -> Self {
+        Self {
+            seed: Some(seed),
+            device_model: format!("{}{device_suffix}", telegram.device_model),
+            system_version: telegram.system_version.clone(),
+            app_version: telegram.app_version.clone(),
+            lang_code: telegram.lang_code.clone(),
+            proxy: telegram.proxy.clone(),
+            ..Self::new(database, telegram.api_id, telegram.api_hash.clone())
         }
     }
 }
