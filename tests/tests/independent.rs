@@ -35,7 +35,8 @@ async fn in_every_version(direction: Direction) {
     for (version, hangs_up) in VERSIONS.into_iter().zip([End::Telegram, End::Pbx].into_iter().cycle()) {
         let plan = Plan { direction, versions: &[version], talk: TALK, hangs_up };
         let mut outcomes = Vec::new();
-        while outcomes.len() < 2 && outcomes.last().is_none_or(|last: &Outcome| last.emoji.0 != last.emoji.1) {
+        while outcomes.len() < 2 && outcomes.last().is_none_or(|last: &Outcome| last.emoji.0 != last.emoji.1)
+        {
             let outcome = stage.call(plan, |_| ()).await;
             let outcome = outcome.unwrap_or_else(|error| panic!("{direction:?} {version}: {error:#}"));
             println!("{direction:?} {version}: {outcome:?}");

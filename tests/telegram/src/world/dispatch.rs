@@ -7,7 +7,10 @@ use tl::{Deserializable, Identifiable, RemoteCall, Serializable};
 use super::error::RpcError;
 use super::journal::shorten;
 use super::state::State;
-use super::{authorizations, contacts, help, login, password, phone, prime, privacy, updates, users};
+use super::{
+    authorizations, change, contacts, help, history, login, media, password, phone, prime, privacy, send,
+    updates, users,
+};
 use crate::link::Caller;
 
 /// What a method works on.
@@ -93,6 +96,25 @@ methods! {
     LoggedIn f::contacts::GetTopPeers => contacts::top_peers;
     LoggedIn f::account::GetPrivacy => privacy::get_privacy;
     LoggedIn f::account::SetPrivacy => privacy::set_privacy;
+
+    LoggedIn f::messages::SendMessage => send::send_message;
+    LoggedIn f::messages::SendMedia => send::send_media;
+    LoggedIn f::messages::ForwardMessages => send::forward_messages;
+    LoggedIn f::messages::UploadMedia => media::upload_media;
+    LoggedIn f::upload::SaveFilePart => media::save_file_part;
+    LoggedIn f::upload::SaveBigFilePart => media::save_big_file_part;
+    LoggedIn f::upload::GetFile => media::get_file;
+    LoggedIn f::messages::EditMessage => change::edit_message;
+    LoggedIn f::messages::DeleteMessages => change::delete_messages;
+    LoggedIn f::messages::ReadHistory => change::read_history;
+    LoggedIn f::messages::ReadMessageContents => change::read_message_contents;
+    LoggedIn f::messages::SetTyping => change::set_typing;
+    LoggedIn f::messages::GetMessages => history::get_messages;
+    LoggedIn f::messages::GetHistory => history::get_history;
+    LoggedIn f::messages::GetDialogs => history::get_dialogs;
+    LoggedIn f::messages::GetPeerDialogs => history::get_peer_dialogs;
+    LoggedIn f::messages::GetPinnedDialogs => history::get_pinned_dialogs;
+    LoggedIn f::messages::GetDialogFilters => history::get_dialog_filters;
 
     LoggedIn f::messages::GetDhConfig => prime::get_dh_config;
     LoggedIn f::phone::GetCallConfig => phone::get_call_config;

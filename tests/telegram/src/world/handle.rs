@@ -119,6 +119,13 @@ impl World {
         }
     }
 
+    /// This user takes new chats from subscribers of Premium alone, or from everybody again.
+    pub fn set_premium_only(&self, user: i64, premium_only: bool) {
+        if let Some(user) = self.lock().users.user_mut(user) {
+            user.premium_only = premium_only;
+        }
+    }
+
     /// `owner` blocks `other`, or no longer.
     pub fn set_blocked(&self, owner: i64, other: i64, blocked: bool) {
         if let Some(owner) = self.lock().users.user_mut(owner) {

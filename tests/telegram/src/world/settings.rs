@@ -142,6 +142,8 @@ pub struct Settings {
     pub difference_slice: usize,
     /// A session further behind than this gets `updates.differenceTooLong`.
     pub difference_too_long: i32,
+    /// A user may change the text of a message sent through a bot. Official applications do not offer it.
+    pub edit_via_bot: bool,
     /// What a number without account gets for the right code.
     pub unregistered: Unregistered,
     /// The only `api_id` and `api_hash` taken; any without it.
@@ -164,6 +166,7 @@ impl Default for Settings {
             calls_in_difference: true,
             difference_slice: 100,
             difference_too_long: 5000,
+            edit_via_bot: false,
             unregistered: Unregistered::SignUpRequired,
             app: None,
             code_length: 5,

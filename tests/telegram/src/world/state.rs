@@ -10,7 +10,9 @@ use super::faults::{Fate, Faults};
 use super::journal::{Entry, Journal};
 use super::keys::Keys;
 use super::login::Logins;
+use super::media::Files;
 use super::outbox::Outbox;
+use super::send::RandomIds;
 use super::settings::Settings;
 use super::users::Users;
 use crate::link::{Answer, Caller};
@@ -22,6 +24,8 @@ pub(crate) struct State {
     pub(crate) keys: Keys,
     pub(crate) logins: Logins,
     pub(crate) calls: Calls,
+    pub(crate) random_ids: RandomIds,
+    pub(crate) files: Files,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
     pub(crate) settings: Settings,
@@ -40,6 +44,8 @@ impl State {
             keys: Keys::default(),
             logins: Logins::default(),
             calls: Calls::default(),
+            random_ids: RandomIds::default(),
+            files: Files::default(),
             faults: Faults::default(),
             journal: Journal::default(),
             settings: Settings::default(),

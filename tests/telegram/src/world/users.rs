@@ -10,11 +10,11 @@ use tl::{Deserializable, Serializable};
 use super::contacts::Contact;
 use super::dispatch::Ctx;
 use super::error::RpcError;
+use super::mailbox::Mailbox;
 use super::password::Lock;
 use super::prime;
 use super::privacy::{Privacy, PrivacyKind};
 use super::state::State;
-use super::updates::Mailbox;
 
 /// A user about to exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +114,8 @@ pub(crate) struct User {
     pub(crate) deactivated: bool,
     /// Their newest application cannot take today's calls.
     pub(crate) outdated: bool,
+    /// Takes new chats from subscribers of Premium alone.
+    pub(crate) premium_only: bool,
     pub(crate) mailbox: Mailbox,
     pub(crate) contacts: BTreeMap<i64, Contact>,
     pub(crate) blocked: BTreeMap<i64, i32>,
@@ -214,6 +216,7 @@ impl Users {
             lock,
             deactivated: false,
             outdated: false,
+            premium_only: false,
             mailbox: Mailbox::default(),
             contacts: BTreeMap::new(),
             blocked: BTreeMap::new(),
@@ -273,6 +276,7 @@ impl Users {
         let last_name = known.map_or_else(|| user.last_name.clone(), |c| c.last_name.clone());
         seen.last_name = last_name.filter(|name| !name.is_empty());
         seen.username.clone_from(&user.username);
+        seen.contact_require_premium = user.premium_only;
         seen.status = Some(tl::types::UserStatusRecently { by_me: false }.into());
         let may = viewer == id
             || known.is_some_and(|contact| contact.by_phone)
@@ -355,6 +359,7 @@ pub(crate) fn get_full_user(
     full.phone_calls_available = id != viewer;
     full.video_calls_available = id != viewer;
     full.phone_calls_private = !ctx.state.users.allows(id, PrivacyKind::PhoneCall, viewer);
+    full.contact_require_premium = ctx.state.users.user(id).is_some_and(|user| user.premium_only);
     full.blocked = ctx.state.users.user(viewer).is_some_and(|user| user.blocked.contains_key(&id));
     let users = vec![ctx.state.users.seen_by(viewer, id)];
     Ok(tl::types::users::UserFull { full_user: full.into(), chats: Vec::new(), users }.into())
@@ -399,7 +404,8 @@ pub(crate) fn blank_peer_settings() -> tl::enums::PeerSettings {
     tl::types::PeerSettings::from_bytes(&[0; 4]).expect("flags are whole peerSettings").into()
 }
 
-fn blank_notify_settings() -> tl::enums::PeerNotifySettings {
+/// `peerNotifySettings` with every flag off.
+pub(crate) fn blank_notify_settings() -> tl::enums::PeerNotifySettings {
     tl::types::PeerNotifySettings::from_bytes(&[0; 4]).expect("flags are whole peerNotifySettings").into()
 }
 

@@ -1,0 +1,272 @@
+//! What a test sees in the users' chats, and does there in a user's name.
+
+use grammers_tl_types as tl;
+use serde::Serialize;
+
+use super::call::Ending;
+use super::error::RpcError;
+use super::handle::World;
+use super::mailbox::{Filed, Mailbox};
+use super::message::Draft;
+use super::outbox::Parcel;
+use super::send::TEXT_MAX;
+use super::settings::Wrap;
+
+/// A message in a user's box, told to a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MessageInfo {
+    /// Its number in this box.
+    pub id: i32,
+    /// The number of the other copy, in the other user's box.
+    pub twin: Option<i32>,
+    /// The other user of the chat.
+    pub chat: i64,
+    /// Who sent it.
+    pub from: i64,
+    /// Who got it.
+    pub to: i64,
+    /// The owner of the box sent it.
+    pub out: bool,
+    /// Unix time.
+    pub date: i32,
+    /// Unix time of the last change.
+    pub edited: Option<i32>,
+    /// Text or caption.
+    pub text: String,
+    /// The bot that made it.
+    pub via_bot: Option<i64>,
+    /// Rows of buttons.
+    pub buttons: Vec<Vec<ButtonInfo>>,
+    /// The schema's word for what hangs on it: `messageMediaContact`, `messageMediaPhoto`, `messageMediaDocument`.
+    pub media: Option<&'static str>,
+    /// Number of its photo or document.
+    pub file: Option<i64>,
+    /// Its contact.
+    pub contact: Option<ContactInfo>,
+    /// The line about a call.
+    pub call: Option<CallLine>,
+    /// The message of this box that it answers.
+    pub reply_to: Option<i32>,
+    /// Sent without a sound.
+    pub silent: bool,
+    /// The one who got it has read it.
+    pub read: bool,
+    /// The owner of the box sees it no more.
+    pub deleted: bool,
+}
+
+/// A button below a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ButtonInfo {
+    /// What stands on it.
+    pub text: String,
+    /// What its press tells the bot, read as UTF-8.
+    pub data: Option<String>,
+    /// What it opens.
+    pub url: Option<String>,
+}
+
+/// A contact that was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ContactInfo {
+    /// As it was sent.
+    pub phone: String,
+    /// Shown first.
+    pub first_name: String,
+    /// Shown second.
+    pub last_name: String,
+    /// The card, whole.
+    pub vcard: String,
+    /// The user with this number, or 0.
+    pub user: i64,
+}
+
+/// A line about a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallLine {
+    /// Number of the call.
+    pub id: i64,
+    /// Why it ended.
+    pub ending: Option<Ending>,
+    /// Seconds.
+    pub duration: Option<i32>,
+}
+
+/// A message that was written in a user's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// Its number in the writer's box.
+    pub id: i32,
+    /// Its number in the reader's box; none in the chat with oneself.
+    pub twin: Option<i32>,
+}
+
+impl World {
+    /// A user's box, oldest first, with what was deleted.
+    pub fn messages(&self, user: i64) -> Vec<MessageInfo> {
+        let state = self.lock();
+        let Some(owner) = state.users.user(user) else { return Vec::new() };
+        owner.mailbox.all().map(|(id, filed)| info(user, &owner.mailbox, id, filed)).collect()
+    }
+
+    /// What a user sees of the chat with another, oldest first.
+    pub fn chat(&self, user: i64, other: i64) -> Vec<MessageInfo> {
+        let mut messages = self.messages(user);
+        messages.retain(|message| message.chat == other && !message.deleted);
+        messages
+    }
+
+    /// A user writes to another; all devices of both are told.
+    ///
+    /// # Errors
+    /// What `messages.sendMessage` refuses with.
+    pub fn say(&self, from: i64, to: i64, text: &str) -> Result<Said, RpcError> {
+        if text.trim().is_empty() {
+            return Err(RpcError::bad_request("MESSAGE_EMPTY"));
+        }
+        if text.chars().count() > TEXT_MAX {
+            return Err(RpcError::bad_request("MESSAGE_TOO_LONG"));
+        }
+        let mut state = self.lock();
+        state.may_write(from, to)?;
+        let posted = state.post(from, to, Draft::text(text), None);
+        Ok(Said { id: posted.id, twin: posted.twin.map(|(_, id)| id) })
+    }
+
+    /// A user changes a text of their own.
+    ///
+    /// # Errors
+    /// `MESSAGE_ID_INVALID`, `MESSAGE_AUTHOR_REQUIRED`, `MESSAGE_NOT_MODIFIED`.
+    pub fn edit_text(&self, owner: i64, id: i32, text: &str) -> Result<(), RpcError> {
+        let mut state = self.lock();
+        if state.message(owner, id).is_some_and(|message| !message.out) {
+            return Err(RpcError::forbidden("MESSAGE_AUTHOR_REQUIRED"));
+        }
+        state.edit(owner, id, None, |message| {
+            text.clone_into(&mut message.message);
+            message.entities = None;
+        })?;
+        Ok(())
+    }
+
+    /// A user deletes messages, with `revoke` for both. Returns how many the user saw until now.
+    pub fn delete_messages(&self, owner: i64, ids: &[i32], revoke: bool) -> i32 {
+        self.lock().delete(owner, ids, revoke, None).1
+    }
+
+    /// A user has read all that another wrote. False if there was nothing new.
+    pub fn read(&self, reader: i64, other: i64) -> bool {
+        self.lock().read_history(reader, other, i32::MAX, None).1 > 0
+    }
+
+    /// A user is seen typing to another.
+    pub fn show_typing(&self, from: i64, to: i64) {
+        let mut state = self.lock();
+        let action = tl::enums::SendMessageAction::SendMessageTypingAction;
+        let update: tl::enums::Update =
+            tl::types::UpdateUserTyping { user_id: from, top_msg_id: None, action }.into();
+        for key in state.keys.main_of(to) {
+            state.push(Parcel { key, update: update.clone(), users: vec![from], wrap: Wrap::Short });
+        }
+    }
+
+    /// The contents of a file that was sent, by the number of its photo or document.
+    pub fn file(&self, id: i64) -> Option<Vec<u8>> {
+        self.lock().files.contents(id).map(<[u8]>::to_vec)
+    }
+}
+
+fn info(owner: i64, mailbox: &Mailbox, id: i32, filed: &Filed) -> MessageInfo {
+    let out = filed.out();
+    let (from, to) = if out { (owner, filed.peer) } else { (filed.peer, owner) };
+    let read = if out { mailbox.read_outbox(filed.peer) } else { mailbox.read_inbox(filed.peer) };
+    let mut info = MessageInfo {
+        id,
+        twin: filed.twin.map(|(_, id)| id),
+        chat: filed.peer,
+        from,
+        to,
+        out,
+        date: filed.date(),
+        edited: None,
+        text: String::new(),
+        via_bot: None,
+        buttons: Vec::new(),
+        media: None,
+        file: None,
+        contact: None,
+        call: None,
+        reply_to: None,
+        silent: false,
+        read: id <= read,
+        deleted: filed.deleted,
+    };
+    match &filed.message {
+        tl::enums::Message::Message(message) => {
+            info.edited = message.edit_date;
+            info.text.clone_from(&message.message);
+            info.via_bot = message.via_bot_id;
+            info.silent = message.silent;
+            info.buttons = message.reply_markup.as_ref().map(buttons).unwrap_or_default();
+            if let Some(tl::enums::MessageReplyHeader::Header(header)) = &message.reply_to {
+                info.reply_to = header.reply_to_msg_id;
+            }
+            if let Some(media) = &message.media {
+                fill(&mut info, media);
+            }
+        }
+        tl::enums::Message::Service(message) => {
+            if let tl::enums::MessageAction::PhoneCall(call) = &message.action {
+                let ending = call.reason.clone().map(Ending::from_tl);
+                info.call = Some(CallLine { id: call.call_id, ending, duration: call.duration });
+            }
+        }
+        tl::enums::Message::Empty(_) => {}
+    }
+    info
+}
+
+fn fill(info: &mut MessageInfo, media: &tl::enums::MessageMedia) {
+    use tl::Serializable;
+    let name = media.to_bytes();
+    info.media = name.first_chunk::<4>().map(|id| tl::name_for_id(u32::from_le_bytes(*id)));
+    match media {
+        tl::enums::MessageMedia::Contact(card) => {
+            info.contact = Some(ContactInfo {
+                phone: card.phone_number.clone(),
+                first_name: card.first_name.clone(),
+                last_name: card.last_name.clone(),
+                vcard: card.vcard.clone(),
+                user: card.user_id,
+            });
+        }
+        tl::enums::MessageMedia::Photo(media) => {
+            info.file = media.photo.as_ref().map(tl::enums::Photo::id);
+        }
+        tl::enums::MessageMedia::Document(media) => {
+            info.file = media.document.as_ref().map(tl::enums::Document::id);
+        }
+        _ => {}
+    }
+}
+
+fn buttons(markup: &tl::enums::ReplyMarkup) -> Vec<Vec<ButtonInfo>> {
+    let tl::enums::ReplyMarkup::ReplyInlineMarkup(markup) = markup else { return Vec::new() };
+    let row = |row: &tl::enums::KeyboardInlineButtonRow| {
+        let tl::enums::KeyboardInlineButtonRow::Row(row) = row;
+        row.buttons.iter().map(button).collect()
+    };
+    markup.rows.iter().map(row).collect()
+}
+
+fn button(button: &tl::enums::KeyboardInlineButton) -> ButtonInfo {
+    let tl::enums::KeyboardInlineButton::Button(button) = button;
+    let (data, url) = match &button.r#type {
+        tl::enums::InlineButtonType::Callback(press) => {
+            (Some(String::from_utf8_lossy(&press.data).into_owned()), None)
+        }
+        tl::enums::InlineButtonType::Url(link) => (None, Some(link.url.clone())),
+        _ => (None, None),
+    };
+    ButtonInfo { text: button.text.clone(), data, url }
+}
