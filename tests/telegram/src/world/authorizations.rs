@@ -16,6 +16,31 @@ impl State {
         i64::from_le_bytes(*first)
     }
 
+    /// A session as it is listed.
+    pub(crate) fn listed(&self, id: i64, current: bool) -> Option<tl::types::Authorization> {
+        let key = self.keys.key(id)?;
+        Some(tl::types::Authorization {
+            current,
+            official_app: false,
+            password_pending: false,
+            encrypted_requests_disabled: false,
+            call_requests_disabled: false,
+            unconfirmed: false,
+            hash: if current { 0 } else { self.authorization_hash(id) },
+            device_model: key.device.clone(),
+            platform: "test".to_owned(),
+            system_version: String::new(),
+            api_id: key.api_id,
+            app_name: format!("app {}", key.api_id),
+            app_version: String::new(),
+            date_created: key.created,
+            date_active: key.active,
+            ip: "127.0.0.1".to_owned(),
+            country: "loopback".to_owned(),
+            region: String::new(),
+        })
+    }
+
     /// Ends a session: its methods are refused with `why`, its connections close.
     pub(crate) fn revoke(&mut self, key: i64, why: RpcError) -> bool {
         let known = self.keys.key(key).is_some();
@@ -31,34 +56,10 @@ pub(crate) fn authorizations(
     ctx: &mut Ctx<'_>,
     _: tl::functions::account::GetAuthorizations,
 ) -> Result<tl::enums::account::Authorizations, RpcError> {
-    let mut authorizations: Vec<tl::enums::Authorization> = Vec::new();
-    for id in ctx.state.keys.main_of(ctx.user) {
-        let Some(key) = ctx.state.keys.key(id) else { continue };
-        let current = id == ctx.caller.auth_key_id;
-        authorizations.push(
-            tl::types::Authorization {
-                current,
-                official_app: false,
-                password_pending: false,
-                encrypted_requests_disabled: false,
-                call_requests_disabled: false,
-                unconfirmed: false,
-                hash: if current { 0 } else { ctx.state.authorization_hash(id) },
-                device_model: key.device.clone(),
-                platform: "test".to_owned(),
-                system_version: String::new(),
-                api_id: key.api_id,
-                app_name: format!("app {}", key.api_id),
-                app_version: String::new(),
-                date_created: key.created,
-                date_active: key.active,
-                ip: "127.0.0.1".to_owned(),
-                country: "loopback".to_owned(),
-                region: String::new(),
-            }
-            .into(),
-        );
-    }
+    let this_key = ctx.caller.auth_key_id;
+    let keys = ctx.state.keys.main_of(ctx.user).into_iter();
+    let listed = keys.filter_map(|key| ctx.state.listed(key, key == this_key));
+    let authorizations = listed.map(tl::enums::Authorization::from).collect();
     Ok(tl::types::account::Authorizations { authorization_ttl_days: 180, authorizations }.into())
 }
 

@@ -174,6 +174,14 @@ impl World {
     pub fn file(&self, id: i64) -> Option<Vec<u8>> {
         self.lock().files.contents(id).map(<[u8]>::to_vec)
     }
+
+    /// A user accepts a login token, as with `auth.acceptLoginToken`.
+    ///
+    /// # Errors
+    /// `AUTH_TOKEN_INVALID`, `AUTH_TOKEN_EXPIRED`, `AUTH_TOKEN_ALREADY_ACCEPTED`, `AUTH_TOKEN_EXCEPTION`.
+    pub fn accept_login_token(&self, user: i64, token: &[u8]) -> Result<(), RpcError> {
+        self.lock().accept_token(user, token).map(|_| ())
+    }
 }
 
 fn info(owner: i64, mailbox: &Mailbox, id: i32, filed: &Filed) -> MessageInfo {

@@ -23,6 +23,8 @@ pub(crate) enum Due {
     Occupied(i64),
     /// A login code has grown too old.
     CodeExpires(String),
+    /// A login token has grown too old.
+    TokenExpires(Vec<u8>),
     /// A push that a fault held back.
     Push(Box<Parcel>),
     /// A push that waited for a later one to overtake it.

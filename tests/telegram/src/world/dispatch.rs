@@ -8,7 +8,7 @@ use super::error::RpcError;
 use super::journal::shorten;
 use super::state::State;
 use super::{
-    authorizations, change, contacts, help, history, login, media, password, phone, prime, privacy, send,
+    authorizations, change, contacts, help, history, login, media, password, phone, prime, privacy, qr, send,
     updates, users,
 };
 use crate::link::Caller;
@@ -66,6 +66,9 @@ methods! {
     Open f::auth::SignIn => login::sign_in;
     Open f::auth::SignUp => login::sign_up;
     Open f::auth::ImportAuthorization => login::import_authorization;
+    Open f::auth::ExportLoginToken => qr::export_login_token;
+    Open f::auth::ImportLoginToken => qr::import_login_token;
+    LoggedIn f::auth::AcceptLoginToken => qr::accept_login_token;
     Open f::account::GetPassword => password::get_password;
     Open f::auth::CheckPassword => password::check_password;
     LoggedIn f::auth::ExportAuthorization => login::export_authorization;

@@ -60,10 +60,8 @@ pub(crate) fn send_code(
     ctx: &mut Ctx<'_>,
     request: tl::functions::auth::SendCode,
 ) -> Result<tl::enums::auth::SentCode, RpcError> {
+    check_app(ctx, request.api_id, &request.api_hash)?;
     let settings = &ctx.state.settings;
-    if settings.app.as_ref().is_some_and(|app| *app != (request.api_id, request.api_hash.clone())) {
-        return Err(RpcError::bad_request("API_ID_INVALID"));
-    }
     let phone = phone(ctx, &request.phone_number)?;
     let user = ctx.state.users.by_phone(&phone);
     let at_home = user.map_or(ctx.state.home_dc, |user| user.dc);
@@ -217,6 +215,7 @@ pub(crate) fn import_authorization(
 pub(crate) fn complete(ctx: &mut Ctx<'_>, user: i64) -> tl::enums::auth::Authorization {
     let this_key = ctx.caller.auth_key_id;
     ctx.state.keys.log_in(this_key, user, true);
+    ctx.state.login_tokens.served(this_key);
     let update: tl::enums::Update = tl::types::UpdateNewAuthorization {
         unconfirmed: false,
         hash: ctx.state.authorization_hash(this_key),
@@ -229,7 +228,7 @@ pub(crate) fn complete(ctx: &mut Ctx<'_>, user: i64) -> tl::enums::auth::Authori
     authorization(ctx, user)
 }
 
-fn authorization(ctx: &Ctx<'_>, user: i64) -> tl::enums::auth::Authorization {
+pub(crate) fn authorization(ctx: &Ctx<'_>, user: i64) -> tl::enums::auth::Authorization {
     tl::types::auth::Authorization {
         setup_password_required: false,
         otherwise_relogin_days: None,
@@ -238,6 +237,14 @@ fn authorization(ctx: &Ctx<'_>, user: i64) -> tl::enums::auth::Authorization {
         user: ctx.state.users.seen_by(user, user),
     }
     .into()
+}
+
+/// Refuses an application other than the settings', if they name one.
+pub(crate) fn check_app(ctx: &Ctx<'_>, api_id: i32, api_hash: &str) -> Result<(), RpcError> {
+    match &ctx.state.settings.app {
+        Some((id, hash)) if *id != api_id || hash != api_hash => Err(RpcError::bad_request("API_ID_INVALID")),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn phone(ctx: &Ctx<'_>, text: &str) -> Result<String, RpcError> {

@@ -33,6 +33,7 @@ mod prime;
 mod privacy;
 mod protocol;
 mod puppet;
+mod qr;
 mod send;
 mod service_message;
 mod settings;

@@ -108,7 +108,12 @@ impl State {
             }
             return;
         }
-        let Some(viewer) = self.keys.key(key).and_then(|key| key.user) else { return };
+        let viewer = match (self.keys.key(key).and_then(|key| key.user), &update) {
+            (Some(viewer), _) => viewer,
+            // The one update that a key gets before it is logged in.
+            (None, tl::enums::Update::LoginToken) => 0,
+            (None, _) => return,
+        };
         let date = unix_now();
         let body: tl::enums::Updates = match wrap {
             Wrap::Short => tl::types::UpdateShort { update, date }.into(),

@@ -12,6 +12,7 @@ use super::keys::Keys;
 use super::login::Logins;
 use super::media::Files;
 use super::outbox::Outbox;
+use super::qr::LoginTokens;
 use super::send::RandomIds;
 use super::settings::Settings;
 use super::users::Users;
@@ -23,6 +24,7 @@ pub(crate) struct State {
     pub(crate) users: Users,
     pub(crate) keys: Keys,
     pub(crate) logins: Logins,
+    pub(crate) login_tokens: LoginTokens,
     pub(crate) calls: Calls,
     pub(crate) random_ids: RandomIds,
     pub(crate) files: Files,
@@ -43,6 +45,7 @@ impl State {
             users: Users::new(),
             keys: Keys::default(),
             logins: Logins::default(),
+            login_tokens: LoginTokens::default(),
             calls: Calls::default(),
             random_ids: RandomIds::default(),
             files: Files::default(),
@@ -98,6 +101,7 @@ impl State {
                 self.call_due(&due)
             }
             Due::CodeExpires(hash) => self.code_due(&hash),
+            Due::TokenExpires(token) => self.token_due(&token),
             Due::Push(parcel) => self.send(*parcel),
             Due::Release(key) => self.release(key),
         }
