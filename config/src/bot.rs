@@ -90,3 +90,112 @@ fn url(text: &str) -> Option<String> {
     let sound = matches!(scheme, "http" | "https") && plain && !host.is_empty() && !host.starts_with(':');
     (sound && text.len() <= 256).then(|| format!("{scheme}://{rest}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::settings::{Settings, SettingsError};
+
+    #[test]
+    fn the_bot_asks_the_official_api_for_news_unless_it_is_told_otherwise() {
+        let bot = bot("").unwrap();
+        assert_eq!((bot.api_url.as_str(), bot.poll_timeout.as_secs()), ("https://api.telegram.org", 10));
+        assert_eq!((bot.proxy, bot.webhook), (None, None));
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let bot = bot(
+            "[bot]\nlog = \"json\"\nlog_level = \"debug\"\napi_url = \"http://127.0.0.1:8081/\"\npoll_timeout_s = 50\n\
+             [bot.webhook]\nurl = \"https://example.org/tgtrunk/\"\nlisten = \"[::1]:8443\"\n",
+        )
+        .unwrap();
+        assert_eq!((bot.log, bot.log_level), (LogFormat::Json, LogLevel::Debug));
+        assert_eq!((bot.api_url.as_str(), bot.poll_timeout.as_secs()), ("http://127.0.0.1:8081", 50));
+        let webhook = bot.webhook.unwrap();
+        assert_eq!(webhook.url, "https://example.org/tgtrunk");
+        assert_eq!(webhook.listen.to_string(), "[::1]:8443");
+    }
+
+    #[test]
+    fn the_log_is_the_gateways_unless_the_program_has_its_own() {
+        let settings =
+            settings("[gateway]\nlog = \"json\"\nlog_level = \"warn\"\n[client]\nlog = \"\"\n").unwrap();
+        assert_eq!((settings.client.log, settings.client.log_level), (LogFormat::Json, LogLevel::Warn));
+        assert_eq!((settings.bot.log, settings.bot.log_level), (LogFormat::Json, LogLevel::Warn));
+        let settings = self::settings("[gateway]\nlog = \"json\"\n[client]\nlog = \"plain\"\n").unwrap();
+        assert_eq!((settings.client.log, settings.bot.log), (LogFormat::Plain, LogFormat::Json));
+    }
+
+    #[test]
+    fn the_proxy_is_telegrams_or_its_own_or_none() {
+        let place = |bot: &str| {
+            let text = format!("proxy = \"socks5://anna:hidden@10.0.0.1:1080\"\n{bot}");
+            let settings = settings(&text).unwrap();
+            assert!(!format!("{settings:?}").contains("hidden"));
+            settings.bot.proxy.map(|proxy| proxy.place())
+        };
+        assert_eq!(place("").as_deref(), Some("10.0.0.1:1080"));
+        assert_eq!(place("[bot]\nproxy = \"\"\n").as_deref(), Some("10.0.0.1:1080"));
+        assert_eq!(place("[bot]\nproxy = \"socks5://[::1]:9\"\n").as_deref(), Some("[::1]:9"));
+        assert_eq!(place("[bot]\nproxy = \"off\"\n"), None);
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_line_key_value_and_what_is_allowed() {
+        assert_eq!(
+            errors(
+                "[bot]\nlog = \"xml\"\nlog_level = \"all\"\napi_url = \"api.telegram.org\"\nproxy = 5\npoll_timeout_s = 51\n\
+                 [bot.webhook]\nurl = \"http://example.org\"\nlisten = \"8443\"\nport = 1\n[client]\nlogs = \"\"\n"
+            ),
+            [
+                r#"t.toml:5: bot.log = "xml": want one of "", "plain", "json""#,
+                r#"t.toml:6: bot.log_level = "all": want one of "", "info", "error", "warn", "debug", "trace""#,
+                r#"t.toml:7: bot.api_url = "api.telegram.org": want an address as "https://api.telegram.org" or "http://127.0.0.1:8081""#,
+                r#"t.toml:8: bot.proxy = (not a text): want a text, as "socks5://host:1080", "" for the one of [telegram], or "off" for none"#,
+                "t.toml:9: bot.poll_timeout_s = 51: want a whole number from 1 to 50 (seconds)",
+                r#"t.toml:11: bot.webhook.url = "http://example.org": want an address that Telegram can reach, as "https://example.org/tgtrunk", or "" for none"#,
+                r#"t.toml:12: bot.webhook.listen = "8443": want an address and a port, as "127.0.0.1:8443""#,
+                "t.toml:13: unknown key bot.webhook.port = 1: want one of url, listen",
+                r#"t.toml:15: unknown key client.logs = "": want one of log, log_level"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn an_address_is_one_of_a_web_server_and_only_a_server_of_our_own_is_reached_in_the_open() {
+        for wrong in
+            ["", "ftp://h", "https://", "https://:1", "https://a b", "https://h/?x=1", "https://u:p@h"]
+        {
+            assert_eq!(errors(&format!("[bot]\napi_url = \"{wrong}\"\n")).len(), 1, "{wrong}");
+        }
+        let own = "[bot]\napi_url = \"http://127.0.0.1:8081\"\n[bot.webhook]\nurl = \"http://127.0.0.1:1\"\n";
+        assert_eq!(bot(own).unwrap().webhook.unwrap().url, "http://127.0.0.1:1");
+    }
+
+    #[test]
+    fn a_token_in_the_wrong_file_is_not_printed() {
+        let told = errors("[bot]\ntoken = \"123456789:AAabcdefghijklmnopqrstuvwxyz0123456\"\n");
+        assert_eq!(
+            told,
+            [
+                "t.toml:5: unknown key bot.token = (47 characters, not shown: it may hold a password): want one of log, log_level, api_url, proxy, poll_timeout_s, webhook"
+            ]
+        );
+    }
+
+    fn settings(text: &str) -> Result<Settings, SettingsError> {
+        let telegram = "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n";
+        Settings::parse(&format!("{telegram}{text}"), Path::new("t.toml"))
+    }
+
+    fn bot(text: &str) -> Result<Bot, SettingsError> {
+        settings(text).map(|settings| settings.bot)
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        settings(text).unwrap_err().to_string().lines().map(str::to_owned).collect()
+    }
+}

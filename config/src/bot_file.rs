@@ -148,3 +148,95 @@ impl Bots {
         Ok(loaded)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "123456789:AAExampleExampleExampleExample-12345";
+
+    #[test]
+    fn the_shipped_example_holds_every_key_and_each_at_its_default() {
+        let example = include_str!("../bot.example.toml");
+        let smallest = format!("token = {TOKEN:?}\n");
+        assert_eq!(parse(example).unwrap(), parse(&smallest).unwrap());
+        assert_eq!(parse(example).unwrap(), BotFile::new(TOKEN.parse().unwrap()));
+        let told = parse("no_such_key = 1\n").unwrap_err();
+        let allowed = told.into_iter().find_map(|problem| match problem.fault {
+            keys::Fault::Unknown { allowed, .. } => Some(allowed),
+            _ => None,
+        });
+        let table: toml::Table = example.parse().unwrap();
+        for key in allowed.unwrap() {
+            assert!(table.contains_key(key), "config/bot.example.toml lacks {key}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told_and_the_token_is_not() {
+        let text = "token = \"123456789:secret-and-short\"\noperators = [\"anna\"]\nlanguage = \"\"\nnotices = 1\nnotice_after_s = 0\n";
+        let told: Vec<String> = parse(text).unwrap_err().iter().map(Problem::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                &format!("b.toml:1: token = (26 characters, not shown): want {WANTED_TOKEN}"),
+                "b.toml:2: operators = [\"anna\"]: want a list of up to 50 Telegram ids, as [5123456789]",
+                r#"b.toml:3: language = "": want one of "en", "ru""#,
+                "b.toml:4: notices = 1: want true or false",
+                "b.toml:5: notice_after_s = 0: want a whole number from 1 to 3600 (seconds)",
+            ]
+        );
+        let told = parse(
+            "token = \"123456789:AAExampleExampleExampleExample-12345 \"\ntokne = \"123456789:AAExampleExampleExample\"\n",
+        );
+        assert!(!format!("{told:?}").contains("Example"), "{told:?}");
+    }
+
+    #[test]
+    fn a_bot_reads_back_as_it_was_written_for_its_owner_alone() {
+        let (_room, state) = state();
+        let bot: BotName = "Acme_Bot".parse().unwrap();
+        let file = BotFile {
+            operators: vec![UserId::new(5_123_456_789).unwrap(), UserId::new(7).unwrap()],
+            language: Language::Russian,
+            notices: false,
+            notice_after: Duration::from_secs(60),
+            ..BotFile::new(TOKEN.parse().unwrap())
+        };
+        file.write(&state, &bot).unwrap();
+        assert_eq!(BotFile::load(&state, &bot).unwrap(), file);
+        assert_eq!(state.too_open().unwrap(), []);
+        assert!(fs::read_to_string(state.bot_file(&bot)).unwrap().starts_with("# @Acme_Bot. "));
+        assert!(!format!("{file:?}").contains("Example"));
+    }
+
+    #[test]
+    fn a_wrong_bot_is_told_and_harms_nobody() {
+        let (_room, state) = state();
+        assert!(Bots::load(&state).unwrap().bots.is_empty());
+        let bot = BotFile::new(TOKEN.parse().unwrap());
+        bot.write(&state, &"acme_bot".parse().unwrap()).unwrap();
+        for folder in ["left_bot", "Upper_bot", "wrong_bot"] {
+            fs::create_dir_all(state.bots_dir().join(folder)).unwrap();
+        }
+        fs::write(state.bots_dir().join("wrong_bot/bot.toml"), "tken = 1\n").unwrap();
+        let loaded = Bots::load(&state).unwrap();
+        assert_eq!(loaded.bots, [("acme_bot".parse().unwrap(), bot)]);
+        let told: Vec<String> = loaded.problems.iter().map(BotError::to_string).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("bots/Upper_bot: want a folder named by the bot's username"), "{told:?}");
+        assert!(told[1].contains("wrong_bot/bot.toml:1: token is missing: "), "{told:?}");
+        let missing = BotFile::load(&state, &"left_bot".parse().unwrap()).unwrap_err().to_string();
+        assert!(missing.contains("left_bot/bot.toml: "), "{missing}");
+    }
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let room = tempfile::tempdir().unwrap();
+        let state = StateDir::open(room.path().join("state")).unwrap();
+        (room, state)
+    }
+
+    fn parse(text: &str) -> Result<BotFile, Vec<Problem>> {
+        BotFile::parse(text, Path::new("b.toml"))
+    }
+}

@@ -166,3 +166,111 @@ fn is_name(text: &str, most: usize) -> bool {
     let text = text.trim();
     (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::keys::Problem;
+    use crate::line::Line;
+
+    const SMALLEST: &str = "phone = \"+79060000000\"\nsip_port = 30001\npbx = \"127.0.0.1\"\n";
+
+    #[test]
+    fn a_line_without_a_word_about_it_asks_callers_to_type_digits_and_sends_a_plain_card() {
+        let chat = chat("").unwrap();
+        assert_eq!(
+            (chat.bot, chat.language, chat.keypad, chat.typed_digits),
+            (None, Language::English, true, true)
+        );
+        assert_eq!((chat.auto_answer, chat.card, chat.card_every.as_secs()), (false, true, 600));
+        assert_eq!((chat.card_contact, chat.card_photo, chat.call_back), (None, None, None));
+        assert_eq!((chat.company.as_str(), chat.menu.len()), ("+79060000000", 0));
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let chat = chat(
+            "bot = \"@Acme_Bot\"\nlanguage = \"ru\"\ncompany = \"ООО «Акме»\"\nkeypad = false\ntyped_digits = false\n\
+             auto_answer = true\ncard = false\ncard_every_s = 0\ncard_photo = \"card.jpg\"\ncall_back = \"*2001#\"\n\
+             [[menu]]\nname = \"Продажи\"\nextension = \"101\"\n[[menu]]\nname = \" Support \"\nextension = \"*2#\"\n\
+             [card_contact]\nphone = \"+74951234567\"\nlast_name = \"справочная\"\n",
+        )
+        .unwrap();
+        assert_eq!(chat.bot.unwrap().as_str(), "Acme_Bot");
+        assert_eq!((chat.language, chat.company.as_str()), (Language::Russian, "ООО «Акме»"));
+        assert_eq!(
+            [chat.keypad, chat.typed_digits, chat.auto_answer, chat.card],
+            [false, false, true, false]
+        );
+        assert_eq!((chat.card_every.as_secs(), chat.call_back.as_deref()), (0, Some("*2001#")));
+        assert_eq!(chat.card_photo.unwrap(), Path::new("/state/+79060000000/card.jpg"));
+        let rows: Vec<_> =
+            chat.menu.iter().map(|row| (row.name.as_str(), row.extension.to_string())).collect();
+        assert_eq!(rows, [("Продажи", "101".to_owned()), ("Support", "*2#".to_owned())]);
+        let contact = chat.card_contact.unwrap();
+        assert_eq!((contact.phone.as_str(), contact.first_name.as_str()), ("+74951234567", "ООО «Акме»"));
+        assert_eq!(contact.last_name, "справочная");
+    }
+
+    #[test]
+    fn a_menu_may_be_written_in_one_line_and_a_photo_may_lie_anywhere() {
+        let chat =
+            chat("menu = [{ name = \"Sales\", extension = \"101\" }]\ncard_photo = \"/srv/card.jpg\"\n")
+                .unwrap();
+        assert_eq!(chat.menu[0].name, "Sales");
+        assert_eq!(chat.card_photo.unwrap(), Path::new("/srv/card.jpg"));
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_with_line_key_value_and_what_is_allowed() {
+        assert_eq!(
+            errors(
+                "bot = \"bot\"\nlanguage = \"de\"\ncard_every_s = 604801\ncall_back = \"a@b\"\ncompany = \"a\\nb\"\n\
+                 card_photo = 1\n[[menu]]\nname = \"\"\nextension = \"10 1\"\n[[menu]]\nnme = \"x\"\n[card_contact]\nphone = \"four\"\n"
+            ),
+            [
+                r#"l.toml:4: bot = "bot": want the bot's username, 5 to 32 letters, digits and _, as "acme_support_bot", or "" for none"#,
+                r#"l.toml:5: language = "de": want one of "en", "ru""#,
+                "l.toml:6: card_every_s = 604801: want a whole number from 0 to 604800 (seconds)",
+                r#"l.toml:7: call_back = "a@b": want an extension or a queue of the PBX, 1 to 64 letters, digits and + - _ . * #, as "2001", or "" for none"#,
+                r#"l.toml:8: company = "a\nb": want up to 64 characters without line breaks"#,
+                r#"l.toml:9: card_photo = 1: want the path of a picture, or "" for none"#,
+                r#"l.toml:11: menu.name = "": want 1 to 40 characters without line breaks"#,
+                r#"l.toml:12: menu.extension = "10 1": want 1 to 32 of 0 to 9, *, #, A to D in quotes, as "101""#,
+                "l.toml:13: menu.name is missing: want 1 to 40 characters without line breaks",
+                r#"l.toml:13: menu.extension is missing: want 1 to 32 of 0 to 9, *, #, A to D in quotes, as "101""#,
+                r#"l.toml:14: unknown key menu.nme = "x": want one of name, extension"#,
+                r#"l.toml:16: card_contact.phone = "four": want a phone number of 3 to 15 digits, as "+74951234567", or "" for none"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_menu_is_a_list_of_at_most_20_rows_whose_extensions_fit_a_button() {
+        let row = "[[menu]]\nname = \"a\"\nextension = \"1\"\n";
+        assert_eq!(chat(&row.repeat(20)).unwrap().menu.len(), 20);
+        for (wrong, wanted) in [
+            (row.repeat(21).as_str(), "want a list of up to 20 sections, as [[menu]]"),
+            ("menu = 5\n", "menu = 5: want a list of up to 20 sections, as [[menu]]"),
+            ("menu = [5]\n", "menu = [5]: want a list of sections, as [[menu]]"),
+            (&format!("menu = [{{ name = \"a\", extension = \"{}\" }}]\n", "1".repeat(33)), WANTED_KEYS),
+            (&format!("menu = [{{ name = \"{}\", extension = \"1\" }}]\n", "я".repeat(41)), "want 1 to 40 "),
+        ] {
+            let told = errors(wrong);
+            assert!(told.len() == 1 && told[0].contains(wanted), "{wrong}: {told:?}");
+        }
+    }
+
+    fn chat(text: &str) -> Result<Chat, Vec<Problem>> {
+        let file = Path::new("/state/+79060000000/line.toml");
+        let line = Line::parse(&format!("{SMALLEST}{text}"), file, "+79060000000", &BTreeMap::new());
+        line.map(|line| line.chat)
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        let told = chat(text).unwrap_err();
+        told.iter().map(|problem| problem.to_string().replace("/state/+79060000000/line", "l")).collect()
+    }
+}

@@ -395,6 +395,12 @@ mod tests {
         for key in every_key(&format!("{SMALLEST}[dial]\nno_such_key = 1\n")) {
             assert!(table["dial"].get(key).is_some(), "config/line.example.toml lacks dial.{key}");
         }
+        for key in every_key(&format!("{SMALLEST}[card_contact]\nno_such_key = 1\n")) {
+            assert!(
+                table["card_contact"].get(key).is_some(),
+                "config/line.example.toml lacks card_contact.{key}"
+            );
+        }
     }
 
     #[test]

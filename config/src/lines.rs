@@ -246,6 +246,31 @@ mod tests {
     }
 
     #[test]
+    fn a_bot_has_the_lines_that_name_it_in_whatever_case() {
+        let (_room, state) = state();
+        for (phone, bot) in
+            [("+79060000001", "Acme_Bot"), ("+79060000002", ""), ("+79060000003", "@acme_bot")]
+        {
+            Lines::add(&state, draft(phone).set("bot", bot)).unwrap();
+        }
+        let loaded = Lines::load(&state).unwrap();
+        let served = |bot: &str| -> Vec<String> {
+            let bot = bot.parse().unwrap();
+            loaded.of_bot(&bot).map(|line| line.phone.to_string()).collect()
+        };
+        assert_eq!(served("ACME_bot"), ["+79060000001", "+79060000003"]);
+        assert!(served("other_bot").is_empty());
+    }
+
+    #[test]
+    fn a_photo_of_an_added_line_lies_in_its_folder() {
+        let (_room, state) = state();
+        let line = Lines::add(&state, draft("+79060000001").set("card_photo", "card.jpg")).unwrap();
+        assert_eq!(line.chat.card_photo, Some(state.phone_dir(&line.phone).join("card.jpg")));
+        assert_eq!(Lines::load(&state).unwrap().lines, [line]);
+    }
+
+    #[test]
     fn a_line_that_cannot_be_added_leaves_nothing_behind() {
         let (_room, state) = state();
         Lines::add(&state, draft("+79060000001")).unwrap();

@@ -332,9 +332,15 @@ mod tests {
         smallest.telegram.api_hash.clone_from(&settings.telegram.api_hash);
         smallest.telegram.api_id = settings.telegram.api_id;
         assert_eq!(settings, smallest);
+        let table: toml::Table = example.parse().unwrap();
         for (section, key) in every_key() {
-            let table: toml::Table = example.parse().unwrap();
             assert!(table[section].get(key).is_some(), "config/example.toml lacks {section}.{key}");
+        }
+        for key in ["url", "listen"] {
+            assert!(
+                table["bot"]["webhook"].get(key).is_some(),
+                "config/example.toml lacks bot.webhook.{key}"
+            );
         }
     }
 

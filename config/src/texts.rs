@@ -110,3 +110,169 @@ impl Words {
         Self { company: line.chat.company.clone(), line: line.phone.to_string(), ..Self::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_there_in_both_languages_and_has_no_place_that_it_may_not_have() {
+        for key in TextKey::ALL {
+            for language in Language::ALL {
+                let text = defaults::text(key, language);
+                assert!(!text.is_empty() && text.trim() == text, "{key:?} in {language}");
+                assert_eq!(template::check(text, key), Ok(()), "{key:?} in {language}");
+            }
+            let russian = defaults::text(key, Language::Russian);
+            let cyrillic = russian.chars().any(|c| ('а'..='я').contains(&c));
+            assert!(cyrillic || key == TextKey::Pressed, "{russian:?} is not Russian");
+            let english = defaults::text(key, Language::English);
+            assert!(!english.chars().any(|c| ('а'..='я').contains(&c)), "{english:?} is not English");
+            let places = |text: &str| text.matches('{').count();
+            assert_eq!(places(russian), places(english), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn the_texts_that_callers_know_stay_as_they_are() {
+        let said = |key, language| Texts::default().say(key, language, &Words::default());
+        for (key, russian, english) in [
+            (
+                TextKey::Keypad,
+                "Введите внутренний номер абонента",
+                "Enter the extension number of the subscriber",
+            ),
+            (TextKey::CardButton, "Перезвонить", "Call back"),
+        ] {
+            assert_eq!([said(key, Language::Russian), said(key, Language::English)], [russian, english]);
+        }
+        assert_eq!(
+            said(TextKey::Card, Language::Russian),
+            "К сожалению, мы до Вас не дозвонились. Заказать обратный звонок можно по кнопке ниже."
+        );
+    }
+
+    #[test]
+    fn the_shipped_example_holds_every_text_and_each_at_its_default() {
+        let example = include_str!("../texts.example.toml");
+        let texts = parse(example).unwrap();
+        for language in Language::ALL {
+            for key in TextKey::ALL {
+                let own = texts.own.get(&(language, key)).map(String::as_str);
+                assert_eq!(own, Some(defaults::text(key, language)), "config/texts.example.toml");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lines_own_text_takes_the_place_of_the_default_in_its_language_alone() {
+        let texts = parse("[ru]\nkeypad = \"{name}, это {company}. {{Номер}}?\"\ncard = \"  \"\n").unwrap();
+        let words = Words { company: "Акме".into(), name: "Анна {line}".into(), ..Words::default() };
+        let said = |key, language| texts.say(key, language, &words);
+        assert_eq!(said(TextKey::Keypad, Language::Russian), "Анна {line}, это Акме. {Номер}?");
+        assert_eq!(said(TextKey::Keypad, Language::English), "Enter the extension number of the subscriber");
+        assert!(said(TextKey::Card, Language::Russian).starts_with("К сожалению"));
+    }
+
+    #[test]
+    fn a_wrong_place_key_or_language_is_told_with_its_line_and_what_is_allowed() {
+        let text = "[ru]\nkeypad = \"Здравствуйте!\"\ncard = \"Это {compnay}, {name}\"\ncards = \"\"\n\n[en]\n\
+                    pressed = \"{digits} {key}\"\nkeypad = 5\ncall_ended = \"\"\"\nThe {call\nended\"\"\"\n[de]\nkeypad = \"\"\n";
+        let told: Vec<String> = parse(text).unwrap_err().iter().map(Problem::to_string).collect();
+        let line = "{company}, {line}, {name}, {time}";
+        assert_eq!(told.len(), 6, "{told:?}");
+        assert_eq!(
+            told[0],
+            format!(
+                "x.toml:3: ru.card = …{{compnay}}…: want no other places than {line} (and {{{{ for a brace)"
+            )
+        );
+        assert!(
+            told[1].starts_with("x.toml:4: unknown key ru.cards = \"\": want one of keypad, "),
+            "{told:?}"
+        );
+        assert_eq!(
+            told[2],
+            format!(
+                "x.toml:7: en.pressed = …{{key}}…: want no other places than {line}, {{digits}} (and {{{{ for a brace)"
+            )
+        );
+        assert_eq!(told[3], r#"x.toml:8: en.keypad = (not a text): want a text, or "" for the default"#);
+        assert!(told[4].starts_with("x.toml:9: en.call_ended = …{…: want no other places than "), "{told:?}");
+        assert_eq!(told[5], "x.toml:12: unknown key de = […]: want one of ru, en");
+    }
+
+    #[test]
+    fn a_text_longer_than_telegram_takes_is_told_and_one_that_grew_is_cut() {
+        let errors = |key: &str, text: &str| {
+            let told = parse(&format!("[ru]\n{key} = \"{text}\"\n")).err().unwrap_or_default();
+            told.iter().map(Problem::to_string).collect::<Vec<_>>()
+        };
+        for (key, limit) in [("keypad", 4_096), ("pressed", 200), ("card_button", 64), ("keypad_title", 64)] {
+            assert!(errors(key, &"я".repeat(limit)).is_empty(), "{key}");
+            assert_eq!(
+                errors(key, &"я".repeat(limit + 1)),
+                [format!("x.toml:2: ru.{key} = ({} characters): want at most {limit} characters", limit + 1)]
+            );
+        }
+        let texts = parse("[ru]\ncard_button = \"{name} слушает\"\n").unwrap();
+        let said = |name: &str| {
+            let words = Words { name: name.into(), ..Words::default() };
+            texts.say(TextKey::CardButton, Language::Russian, &words)
+        };
+        assert_eq!(said("Анна"), "Анна слушает");
+        assert_eq!(said(&"я".repeat(80)), format!("{}…", "я".repeat(63)));
+        // Telegram counts UTF-16: 𝄞 is two of them, and none of it may be cut in half.
+        assert_eq!(said(&"𝄞".repeat(80)), format!("{}…", "𝄞".repeat(31)));
+    }
+
+    #[test]
+    fn a_reason_that_nobody_knows_leaves_no_empty_line() {
+        let words = Words { line: "+79060000000".into(), ..Words::default() };
+        let said = Texts::default().say(TextKey::NoticePbx, Language::Russian, &words);
+        assert_eq!(said, "Линия +79060000000: АТС не отвечает.");
+    }
+
+    #[test]
+    fn braces_of_every_kind_are_read_without_harm() {
+        for (text, filled) in [
+            ("{{}}", "{}"),
+            ("}", "}"),
+            ("}}}", "}}"),
+            ("яя{", "яя{"),
+            ("{{{name}}}", "{Анна}"),
+            ("{name", "{name"),
+            ("{na{name}", "{naАнна"),
+            ("𝄞{name}𝄞", "𝄞Анна𝄞"),
+            ("{}", ""),
+        ] {
+            let words = Words { name: "Анна".into(), ..Words::default() };
+            assert_eq!(template::fill(text, &words), filled, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_are_read_from_the_lines_folder_where_there_are_some() {
+        let room = tempfile::tempdir().unwrap();
+        let state = StateDir::open(room.path()).unwrap();
+        let phone: Phone = "+79060000000".parse().unwrap();
+        assert_eq!(Texts::load(&state, &phone), Ok(Texts::default()));
+        state.make_phone_dir(&phone).unwrap();
+        state.replace(&state.texts_file(&phone), "[en]\nkeypad = \"Dial\"\n".as_bytes()).unwrap();
+        let texts = Texts::load(&state, &phone).unwrap();
+        assert_eq!(texts.say(TextKey::Keypad, Language::English, &Words::default()), "Dial");
+        state.replace(&state.texts_file(&phone), &[0xff]).unwrap();
+        let told = Texts::load(&state, &phone).unwrap_err()[0].to_string();
+        assert!(told.contains("texts.toml: ") && !told.contains("TOML"), "{told}");
+    }
+
+    #[test]
+    fn each_text_has_a_word_of_its_own() {
+        let words: std::collections::BTreeSet<_> = TextKey::ALL.map(TextKey::word).into_iter().collect();
+        assert_eq!(words.len(), TextKey::ALL.len());
+    }
+
+    fn parse(text: &str) -> Result<Texts, Vec<Problem>> {
+        Texts::parse(text, Path::new("x.toml"))
+    }
+}
