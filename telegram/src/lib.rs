@@ -45,6 +45,8 @@ pub use login::{Login, LoginError, Stage, Via};
 pub use notice::Notice;
 pub use person::{Person, ResolveError, Resolved};
 pub use seed::SeedError;
-pub use sentence::{Language, Prompt, Sentence};
+pub use sentence::{Prompt, Sentence};
 pub use session::{SessionError, Standing, StoredSession};
 pub use status::{Orange, Red, Status};
+/// The column of a [`Sentence`].
+pub use tgtrunk_config::Language;

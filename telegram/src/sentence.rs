@@ -2,20 +2,15 @@
 
 use std::fmt;
 
+use tgtrunk_config::Language;
+
 use crate::login::{LoginError, Stage, Via};
 use crate::status::{Orange, Red};
-
-/// A column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    English,
-}
 
 /// One thing said in every language.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
+    russian: String,
     english: String,
 }
 
@@ -24,6 +19,7 @@ impl Sentence {
     #[must_use]
     pub fn in_language(&self, language: Language) -> &str {
         match language {
+            Language::Russian => &self.russian,
             Language::English => &self.english,
         }
     }
@@ -43,75 +39,119 @@ pub enum Prompt {
     Ended,
 }
 
-fn row(english: impl Into<String>) -> Sentence {
-    Sentence { english: english.into() }
+fn row(russian: impl Into<String>, english: impl Into<String>) -> Sentence {
+    Sentence { russian: russian.into(), english: english.into() }
 }
 
 impl From<&LoginError> for Sentence {
     fn from(error: &LoginError) -> Self {
         match error {
             LoginError::NumberInvalid => row(
+                "Telegram не знает такого номера. Введите его с кодом страны, например +79001112233.",
                 "This is not a phone number Telegram knows. Write it with its country code, like +79001112233.",
             ),
-            LoginError::NumberBanned => row("Telegram has banned this number."),
-            LoginError::NumberUnregistered => {
-                row("No Telegram account has this number. Register it in the Telegram app first.")
+            LoginError::NumberBanned => {
+                row("Telegram заблокировал этот номер.", "Telegram has banned this number.")
             }
-            LoginError::NumberFlood => row("Too many attempts with this number. Try again tomorrow."),
-            LoginError::CodeWrong => row("The code is wrong. Look at it again."),
-            LoginError::CodeExpired => row("The code is too old. Ask for a new one."),
-            LoginError::CodeNotSent => row("No code was sent yet. Enter the phone number first."),
-            LoginError::CodeNotResent => {
-                row("Telegram has no other way to send the code. Wait for the one it sent.")
+            LoginError::NumberUnregistered => row(
+                "На этот номер не зарегистрирован аккаунт Telegram. Сначала зарегистрируйте его в приложении Telegram.",
+                "No Telegram account has this number. Register it in the Telegram app first.",
+            ),
+            LoginError::NumberFlood => row(
+                "С этим номером было слишком много попыток. Попробуйте завтра.",
+                "Too many attempts with this number. Try again tomorrow.",
+            ),
+            LoginError::CodeWrong => {
+                row("Код неверный. Проверьте его ещё раз.", "The code is wrong. Look at it again.")
             }
-            LoginError::PasswordWrong => row("The password is wrong."),
-            LoginError::PasswordNotAsked => row("Telegram did not ask for a password."),
-            LoginError::PasswordUnknownKind => {
-                row("Telegram keeps this password in a way this version does not know. Update tgtrunk.")
+            LoginError::CodeExpired => {
+                row("Код устарел. Запросите новый.", "The code is too old. Ask for a new one.")
             }
+            LoginError::CodeNotSent => row(
+                "Код ещё не отправлен. Сначала введите номер телефона.",
+                "No code was sent yet. Enter the phone number first.",
+            ),
+            LoginError::CodeNotResent => row(
+                "Отправить код другим способом Telegram не может. Дождитесь того, что уже отправлен.",
+                "Telegram has no other way to send the code. Wait for the one it sent.",
+            ),
+            LoginError::PasswordWrong => row("Пароль неверный.", "The password is wrong."),
+            LoginError::PasswordNotAsked => {
+                row("Telegram не спрашивал пароль.", "Telegram did not ask for a password.")
+            }
+            LoginError::PasswordUnknownKind => row(
+                "Telegram хранит этот пароль способом, которого эта версия не знает. Обновите tgtrunk.",
+                "Telegram keeps this password in a way this version does not know. Update tgtrunk.",
+            ),
             LoginError::ApiInvalid => row(
+                "Telegram не принимает api_id и api_hash. Скопируйте их ещё раз с https://my.telegram.org.",
                 "Telegram does not accept api_id and api_hash. Copy them from https://my.telegram.org once more.",
             ),
             LoginError::ApiBlocked => row(
+                "Telegram больше не принимает этот api_id: он был опубликован. Получите собственный на https://my.telegram.org.",
                 "Telegram does not accept this api_id any more, because it was published. Get your own at https://my.telegram.org.",
             ),
-            LoginError::AppOnly => row("Telegram lets this number log in from its own app only."),
-            LoginError::EmailNeeded => {
-                row("Telegram wants an e-mail address for this account first. Set it in the Telegram app.")
+            LoginError::AppOnly => row(
+                "С этим номером Telegram разрешает входить только из своего приложения.",
+                "Telegram lets this number log in from its own app only.",
+            ),
+            LoginError::EmailNeeded => row(
+                "Telegram просит сначала указать для этого аккаунта электронную почту. Сделайте это в приложении Telegram.",
+                "Telegram wants an e-mail address for this account first. Set it in the Telegram app.",
+            ),
+            LoginError::PaymentNeeded => row(
+                "Telegram просит заплатить за отправку кода. Сначала войдите через приложение Telegram.",
+                "Telegram wants to be paid for sending this code. Log in with the Telegram app first.",
+            ),
+            LoginError::Deactivated => row(DELETED.0, DELETED.1),
+            LoginError::StartAgain => row(
+                "Telegram просит начать вход заново. Введите номер телефона ещё раз.",
+                "Telegram wants the login to begin again. Enter the phone number once more.",
+            ),
+            LoginError::FloodWait { seconds } => row(
+                format!("Слишком много попыток. Telegram просит подождать {}.", russian_duration(*seconds)),
+                format!("Too many attempts. Telegram asks to wait {}.", english_duration(*seconds)),
+            ),
+            LoginError::NoAnswer => row(
+                "Telegram не ответил вовремя. Попробуйте ещё раз.",
+                "Telegram did not answer in time. Try again.",
+            ),
+            LoginError::Offline { cause } => {
+                row(format!("Нет связи с Telegram: {cause}."), format!("Telegram is not reached: {cause}."))
             }
-            LoginError::PaymentNeeded => {
-                row("Telegram wants to be paid for sending this code. Log in with the Telegram app first.")
+            LoginError::Local { cause } => row(
+                format!("Вход не удался на этом компьютере: {cause}."),
+                format!("The login failed on this machine: {cause}."),
+            ),
+            LoginError::Other { error } => {
+                row(format!("Telegram отказал: {error}."), format!("Telegram refused: {error}."))
             }
-            LoginError::Deactivated => row("This account was deleted or banned by Telegram."),
-            LoginError::StartAgain => {
-                row("Telegram wants the login to begin again. Enter the phone number once more.")
-            }
-            LoginError::FloodWait { seconds } => {
-                row(format!("Too many attempts. Telegram asks to wait {}.", english_duration(*seconds)))
-            }
-            LoginError::NoAnswer => row("Telegram did not answer in time. Try again."),
-            LoginError::Offline { cause } => row(format!("Telegram is not reached: {cause}.")),
-            LoginError::Local { cause } => row(format!("The login failed on this machine: {cause}.")),
-            LoginError::Other { error } => row(format!("Telegram refused: {error}.")),
         }
     }
 }
 
+/// Said of an account that no login brings back.
+const DELETED: (&str, &str) =
+    ("Этот аккаунт удалён или заблокирован Telegram.", "This account was deleted or banned by Telegram.");
+
 impl From<&Red> for Sentence {
     fn from(reason: &Red) -> Self {
         match reason {
-            Red::NotLoggedIn => row("Nobody is logged in yet."),
-            Red::LoggedOut => row("The account was logged out here."),
-            Red::Revoked(error) if error.starts_with("USER_DEACTIVATED") => {
-                row("The account was deleted or banned by Telegram.")
-            }
-            Red::Revoked(error) => row(format!("Telegram ended the session ({error}). Log in again.")),
+            Red::NotLoggedIn => row("Вход ещё не выполнен.", "Nobody is logged in yet."),
+            Red::LoggedOut => row("Из аккаунта вышли здесь.", "The account was logged out here."),
+            Red::Revoked(error) if error.starts_with("USER_DEACTIVATED") => row(DELETED.0, DELETED.1),
+            Red::Revoked(error) => row(
+                format!("Telegram завершил сеанс ({error}). Войдите заново."),
+                format!("Telegram ended the session ({error}). Log in again."),
+            ),
             Red::KeyUnknown => row(
+                "Telegram не узнаёт ключ сеанса. Он сохранён: перезапустите программу, чтобы попробовать его ещё раз, или войдите заново.",
                 "Telegram does not know the session's key. It is kept: restart to try it again, or log in again.",
             ),
-            Red::KeyDuplicated => {
-                row("The session was used from two places at once, so Telegram ended it. Log in again.")
-            }
+            Red::KeyDuplicated => row(
+                "Сеанс использовали сразу в двух местах, и Telegram его завершил. Войдите заново.",
+                "The session was used from two places at once, so Telegram ended it. Log in again.",
+            ),
         }
     }
 }
@@ -119,21 +159,33 @@ impl From<&Red> for Sentence {
 impl From<&Orange> for Sentence {
     fn from(reason: &Orange) -> Self {
         match reason {
-            Orange::Starting => row("Connecting to Telegram."),
-            Orange::LoggedIn => row("Logged in, connecting."),
-            Orange::ConnectionLost { cause } => {
-                row(format!("No connection to Telegram ({cause}), trying again."))
-            }
-            Orange::Proxy { proxy, cause } => {
-                row(format!("The proxy {proxy} does not let us through to Telegram ({cause}), trying again."))
-            }
-            Orange::NoAnswer => row("Telegram does not answer, connecting anew."),
-            Orange::Refused { error } => {
-                row(format!("Telegram answers with an error ({error}), trying again."))
-            }
-            Orange::Crowded => row("Telegram asks for fewer connections, trying again later."),
-            Orange::Restarting => row("The connection failed and is being started again."),
-            Orange::Stopped => row("Stopped."),
+            Orange::Starting => row("Подключаемся к Telegram.", "Connecting to Telegram."),
+            Orange::LoggedIn => row("Вход выполнен, подключаемся.", "Logged in, connecting."),
+            Orange::ConnectionLost { cause } => row(
+                format!("Нет соединения с Telegram ({cause}), пробуем снова."),
+                format!("No connection to Telegram ({cause}), trying again."),
+            ),
+            Orange::Proxy { proxy, cause } => row(
+                format!("Прокси {proxy} не пропускает нас к Telegram ({cause}), пробуем снова."),
+                format!("The proxy {proxy} does not let us through to Telegram ({cause}), trying again."),
+            ),
+            Orange::NoAnswer => row(
+                "Telegram не отвечает, подключаемся заново.",
+                "Telegram does not answer, connecting anew.",
+            ),
+            Orange::Refused { error } => row(
+                format!("Telegram отвечает ошибкой ({error}), пробуем снова."),
+                format!("Telegram answers with an error ({error}), trying again."),
+            ),
+            Orange::Crowded => row(
+                "Telegram просит открывать меньше соединений, попробуем позже.",
+                "Telegram asks for fewer connections, trying again later.",
+            ),
+            Orange::Restarting => row(
+                "Соединение отказало, запускаем его снова.",
+                "The connection failed and is being started again.",
+            ),
+            Orange::Stopped => row("Остановлено.", "Stopped."),
         }
     }
 }
@@ -141,21 +193,45 @@ impl From<&Orange> for Sentence {
 impl From<&Prompt> for Sentence {
     fn from(prompt: &Prompt) -> Self {
         match prompt {
-            Prompt::Next(Stage::Phone) => row("Phone number with country code: "),
+            Prompt::Next(Stage::Phone) => {
+                row("Номер телефона с кодом страны: ", "Phone number with country code: ")
+            }
             Prompt::Next(Stage::Code { via, length, .. }) => {
-                let digits = length.map_or_else(String::new, |length| format!(" ({length} characters)"));
-                row(format!("Code from {}{digits}, empty to have it sent again: ", english_way(*via)))
+                let (russian, english) = match length {
+                    Some(length) => (
+                        format!(" ({length} {})", russian_form(*length, ["символ", "символа", "символов"])),
+                        format!(" ({length} characters)"),
+                    ),
+                    None => (String::new(), String::new()),
+                };
+                let (from, way) = source(*via);
+                row(
+                    format!("Код {from}{russian}, пустая строка — отправить ещё раз: "),
+                    format!("Code from {way}{english}, empty to have it sent again: "),
+                )
             }
-            Prompt::Next(Stage::Password { hint: None }) => row("Password of the account: "),
-            Prompt::Next(Stage::Password { hint: Some(hint) }) => {
-                row(format!("Password of the account (hint: {hint}): "))
+            Prompt::Next(Stage::Password { hint: None }) => {
+                row("Пароль аккаунта: ", "Password of the account: ")
             }
+            Prompt::Next(Stage::Password { hint: Some(hint) }) => row(
+                format!("Пароль аккаунта (подсказка: {hint}): "),
+                format!("Password of the account (hint: {hint}): "),
+            ),
             Prompt::Next(Stage::Done(me)) => {
-                let name = me.first_name.as_deref().unwrap_or("user");
-                row(format!("Logged in as {name} (id {}).", me.id))
+                let name = |nobody: &str| me.first_name.clone().unwrap_or_else(|| nobody.to_owned());
+                row(
+                    format!("Вход выполнен: {} (id {}).", name("без имени"), me.id),
+                    format!("Logged in as {} (id {}).", name("user"), me.id),
+                )
             }
-            Prompt::Again { name } => row(format!("{name} is logged in. Log out and log in again? [y/N] ")),
-            Prompt::Ended => row("The input ended before the login did. What was entered is kept."),
+            Prompt::Again { name } => row(
+                format!("Вход уже выполнен: {name}. Выйти и войти заново? [д/Н] "),
+                format!("{name} is logged in. Log out and log in again? [y/N] "),
+            ),
+            Prompt::Ended => row(
+                "Ввод закончился раньше входа. Введённое сохранено.",
+                "The input ended before the login did. What was entered is kept.",
+            ),
         }
     }
 }
@@ -180,14 +256,17 @@ impl fmt::Display for Orange {
     }
 }
 
-fn english_way(via: Via) -> &'static str {
+/// Where a code comes from, after "Код" and after "Code from".
+fn source(via: Via) -> (&'static str, &'static str) {
     match via {
-        Via::App => "the Telegram app",
-        Via::Sms => "the text message",
-        Via::Call => "the phone call",
-        Via::MissedCall => "the last digits of the number that calls",
-        Via::Email => "the e-mail",
-        Via::Fragment => "fragment.com",
+        Via::App => ("из приложения Telegram", "the Telegram app"),
+        Via::Sms => ("из СМС", "the text message"),
+        Via::Call => ("из телефонного звонка", "the phone call"),
+        Via::MissedCall => {
+            ("из последних цифр номера, который звонит", "the last digits of the number that calls")
+        }
+        Via::Email => ("из электронного письма", "the e-mail"),
+        Via::Fragment => ("с fragment.com", "fragment.com"),
     }
 }
 
@@ -197,6 +276,26 @@ fn english_duration(seconds: u32) -> String {
         0..120 => format!("{seconds} seconds"),
         120..7200 => format!("{} minutes", seconds.div_ceil(60)),
         _ => format!("{} hours", seconds.div_ceil(3600)),
+    }
+}
+
+/// A span as it stands after "подождать", in the accusative.
+fn russian_duration(seconds: u32) -> String {
+    let (count, forms) = match seconds {
+        0..120 => (seconds, ["секунду", "секунды", "секунд"]),
+        120..7200 => (seconds.div_ceil(60), ["минуту", "минуты", "минут"]),
+        _ => (seconds.div_ceil(3600), ["час", "часа", "часов"]),
+    };
+    format!("{count} {}", russian_form(count, forms))
+}
+
+/// The form of a noun after a number: of 1, of 2, of 5 (Unicode CLDR, plural rules of `ru`: one, few, many).
+fn russian_form(count: u32, [one, few, many]: [&str; 3]) -> &str {
+    match (count % 10, count % 100) {
+        (_, 11..=14) => many,
+        (1, _) => one,
+        (2..=4, _) => few,
+        _ => many,
     }
 }
 
@@ -214,8 +313,120 @@ mod tests {
     }
 
     #[test]
+    fn waits_are_told_in_russian_in_the_form_that_the_number_wants() {
+        for (seconds, told) in [
+            (1, "1 секунду"),
+            (2, "2 секунды"),
+            (5, "5 секунд"),
+            (11, "11 секунд"),
+            (21, "21 секунду"),
+            (112, "112 секунд"),
+            (121, "3 минуты"),
+            (660, "11 минут"),
+            (1_260, "21 минуту"),
+            (7_200, "2 часа"),
+            (75_600, "21 час"),
+            (86_400, "24 часа"),
+            (360_000, "100 часов"),
+        ] {
+            let sentence = Sentence::from(&LoginError::FloodWait { seconds });
+            let russian = sentence.in_language(Language::Russian);
+            assert_eq!(russian, format!("Слишком много попыток. Telegram просит подождать {told}."));
+        }
+    }
+
+    #[test]
+    fn a_code_is_asked_for_with_its_length_in_both_languages() {
+        let asked = |length| {
+            let stage = Stage::Code { phone: "79060000000".into(), via: Via::Sms, length };
+            let sentence = Sentence::from(&Prompt::Next(stage));
+            Language::ALL.map(|language| sentence.in_language(language).to_owned())
+        };
+        assert_eq!(
+            asked(Some(5)),
+            [
+                "Код из СМС (5 символов), пустая строка — отправить ещё раз: ",
+                "Code from the text message (5 characters), empty to have it sent again: "
+            ]
+        );
+        assert!(asked(None)[0].starts_with("Код из СМС, пустая"));
+    }
+
+    #[test]
+    fn every_sentence_is_russian_in_one_column_and_english_in_the_other() {
+        let cyrillic = |text: &str| text.chars().any(|c| ('а'..='я').contains(&c));
+        let latin = |text: &str| !cyrillic(text) && text.chars().any(|c| c.is_ascii_lowercase());
+        for sentence in every_sentence() {
+            let [russian, english] = Language::ALL.map(|language| sentence.in_language(language));
+            assert!(cyrillic(russian) && latin(english), "{sentence:?}");
+            assert_eq!(russian.ends_with(' '), english.ends_with(' '), "{sentence:?}");
+            assert_eq!(russian.ends_with('.'), english.ends_with('.'), "{sentence:?}");
+        }
+    }
+
+    #[test]
     fn a_banned_account_is_not_told_to_log_in_again() {
         assert!(!Red::Revoked("USER_DEACTIVATED_BAN".into()).to_string().contains("Log in"));
         assert!(Red::Revoked("SESSION_REVOKED".into()).to_string().contains("Log in"));
+    }
+
+    fn every_sentence() -> Vec<Sentence> {
+        let word = || "cause".to_owned();
+        let errors = [
+            LoginError::NumberInvalid,
+            LoginError::NumberBanned,
+            LoginError::NumberUnregistered,
+            LoginError::NumberFlood,
+            LoginError::CodeWrong,
+            LoginError::CodeExpired,
+            LoginError::CodeNotSent,
+            LoginError::CodeNotResent,
+            LoginError::PasswordWrong,
+            LoginError::PasswordNotAsked,
+            LoginError::PasswordUnknownKind,
+            LoginError::ApiInvalid,
+            LoginError::ApiBlocked,
+            LoginError::AppOnly,
+            LoginError::EmailNeeded,
+            LoginError::PaymentNeeded,
+            LoginError::Deactivated,
+            LoginError::StartAgain,
+            LoginError::FloodWait { seconds: 5 },
+            LoginError::NoAnswer,
+            LoginError::Offline { cause: word() },
+            LoginError::Local { cause: word() },
+            LoginError::Other { error: word() },
+        ];
+        let reds = [
+            Red::NotLoggedIn,
+            Red::LoggedOut,
+            Red::Revoked(word()),
+            Red::Revoked("USER_DEACTIVATED".into()),
+            Red::KeyUnknown,
+            Red::KeyDuplicated,
+        ];
+        let oranges = [
+            Orange::Starting,
+            Orange::LoggedIn,
+            Orange::ConnectionLost { cause: word() },
+            Orange::Proxy { proxy: word(), cause: word() },
+            Orange::NoAnswer,
+            Orange::Refused { error: word() },
+            Orange::Crowded,
+            Orange::Restarting,
+            Orange::Stopped,
+        ];
+        let code = |via| Stage::Code { phone: word(), via, length: None };
+        let vias = [Via::App, Via::Sms, Via::Call, Via::MissedCall, Via::Email, Via::Fragment];
+        let stages = [Stage::Phone, Stage::Password { hint: None }, Stage::Password { hint: Some(word()) }];
+        let prompts = stages.into_iter().chain(vias.map(code)).map(Prompt::Next);
+        let prompts = prompts.chain([Prompt::Again { name: word() }, Prompt::Ended]);
+        errors
+            .iter()
+            .map(Sentence::from)
+            .chain(reds.iter().map(Sentence::from))
+            .chain(oranges.iter().map(Sentence::from))
+            .chain(prompts.map(|prompt| Sentence::from(&prompt)))
+            .collect()
     }
 }

@@ -2,10 +2,12 @@
 
 use std::io::{self, BufRead, Write};
 
+use tgtrunk_config::Language;
+
 use crate::account::Account;
 use crate::login::{Login, LoginError, Stage};
 use crate::person::Resolved;
-use crate::sentence::{Language, Prompt, Sentence};
+use crate::sentence::{Prompt, Sentence};
 
 /// Why a login at the terminal ended without a user.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +59,7 @@ pub async fn log_in(
     if let Stage::Done(me) = &stage {
         let name = me.first_name.clone().unwrap_or_else(|| me.id.to_string());
         let answer = ask(&Prompt::Again { name }, language, input, output)?;
-        if !answer.trim().eq_ignore_ascii_case("y") {
+        if !is_yes(&answer) {
             return Ok(me.clone());
         }
         stage = Stage::Phone;
@@ -97,6 +99,11 @@ async fn take(login: &Login, stage: &Stage, answer: &str) -> Result<Stage, Login
         Stage::Password { .. } => login.enter_password(answer).await,
         Stage::Done(_) => Ok(stage.clone()),
     }
+}
+
+/// In either language, whatever was asked in: the keyboard may be switched to the other one.
+fn is_yes(answer: &str) -> bool {
+    ["y", "yes", "д", "да"].contains(&answer.trim().to_lowercase().as_str())
 }
 
 /// Failures that another answer does not mend.

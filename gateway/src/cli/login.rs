@@ -1,5 +1,6 @@
 //! `login`: phone code and password at the terminal.
 
+use std::env;
 use std::io::{self, stderr};
 
 use tgtrunk_config::{Phone, Settings, StateDir};
@@ -15,9 +16,9 @@ use crate::account;
 pub(crate) async fn run(settings: &Settings, state: &StateDir, phone: &Phone) -> anyhow::Result<()> {
     let (account, _notices) =
         account::open(settings, state, phone).await.map_err(|error| way_out(error, phone))?;
+    let language = Language::of_terminal(|name| env::var(name).ok());
     let result =
-        terminal::log_in(&account, Some(phone.as_str()), Language::English, &mut Terminal, &mut stderr())
-            .await;
+        terminal::log_in(&account, Some(phone.as_str()), language, &mut Terminal, &mut stderr()).await;
     account.shutdown().await;
     result?;
     Ok(())
