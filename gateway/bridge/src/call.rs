@@ -1,7 +1,9 @@
 //! One call, both legs, whoever called: the only place that decides what happens next.
 //!
 //! A caller from the PBX hears ringing when the Telegram device rings, and is answered when sound can flow. A caller
-//! from Telegram is put through to the PBX at once, and accepted when the PBX answers, or plays something before.
+//! from Telegram is put through to the PBX at once, and accepted when the PBX answers, or plays something before. Where
+//! the gateway calls both (the third-party call control of RFC 3725), the PBX is fetched first: it becomes the caller,
+//! and hears ringing in the call until the person is there.
 //! Whatever ends one leg ends the other, and both are known to be gone before the call is forgotten.
 
 use std::collections::VecDeque;
@@ -16,6 +18,7 @@ use crate::settings::{EarlyAnswer, ParallelIncoming, Settings};
 #[derive(Debug)]
 pub struct Call {
     caller: Leg,
+    origin: Origin,
     settings: Settings,
     began: Instant,
     rang: Option<Instant>,
@@ -24,8 +27,19 @@ pub struct Call {
     actions: VecDeque<Action>,
 }
 
+/// How the caller came into the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// By calling.
+    Calls,
+    /// By answering us, or it has not answered yet.
+    IsCalled { answered: bool },
+}
+
 #[derive(Debug, Clone, Copy)]
 enum State {
+    /// The caller is called, and has not answered; nothing was done to the callee.
+    Fetching { until: Instant },
     /// The callee is dialled and has not answered.
     Calling { until: Instant, proceeding: bool, tell_ringing: Option<Instant>, early: Option<Early> },
     /// Answered; sound does not flow yet.
@@ -61,7 +75,25 @@ impl Call {
             }
         };
         let state = State::Calling { until: now + limit, proceeding: false, tell_ringing, early: None };
-        Self { caller, settings, began: now, rang: None, answered: None, state, actions }
+        Self::begun(caller, Origin::Calls, settings, now, state, actions)
+    }
+
+    /// A call that the gateway places to both: to the PBX first, and when that has answered, to the person.
+    pub fn to_both(settings: Settings, now: Instant) -> Self {
+        let state = State::Fetching { until: now + settings.ring_limit };
+        let actions = VecDeque::from([Action::Dial(Leg::Trunk)]);
+        Self::begun(Leg::Trunk, Origin::IsCalled { answered: false }, settings, now, state, actions)
+    }
+
+    fn begun(
+        caller: Leg,
+        origin: Origin,
+        settings: Settings,
+        now: Instant,
+        state: State,
+        actions: VecDeque<Action>,
+    ) -> Self {
+        Self { caller, origin, settings, began: now, rang: None, answered: None, state, actions }
     }
 
     /// The leg that called.
@@ -72,6 +104,7 @@ impl Call {
     /// One word for what goes on, for status and logs.
     pub fn stage(&self) -> &'static str {
         match self.state {
+            State::Fetching { .. } => "fetching",
             State::Calling { early: Some(_), .. } => "early",
             State::Calling { .. } if self.rang.is_some() => "ringing",
             State::Calling { .. } => "dialling",
@@ -92,7 +125,9 @@ impl Call {
         match self.state {
             State::Talking { since, .. } => now.saturating_duration_since(since),
             State::Closing { record, .. } => record.talked,
-            State::Calling { .. } | State::Connecting { .. } | State::Over => Duration::ZERO,
+            State::Fetching { .. } | State::Calling { .. } | State::Connecting { .. } | State::Over => {
+                Duration::ZERO
+            }
         }
     }
 
@@ -122,8 +157,16 @@ impl Call {
             self.actions.push_back(Action::TellRinging(self.caller));
         }
         match self.state {
+            State::Fetching { until } if until <= now => {
+                self.end_both(now, Ender::Far(self.caller), Cause::NoAnswer);
+            }
             State::Calling { until, .. } if until <= now => {
-                self.end_both(now, Ender::Gateway, Cause::NoAnswer)
+                // Of two who are called, the one who did not come is the one that ended it.
+                let ended_by = match self.origin {
+                    Origin::Calls => Ender::Gateway,
+                    Origin::IsCalled { .. } => Ender::Far(self.caller.other()),
+                };
+                self.end_both(now, ended_by, Cause::NoAnswer);
             }
             State::Calling { early: Some(Early { until: Some(until), joined }), .. } if until <= now => {
                 let cause = if joined { Cause::MediaLost } else { Cause::NoMedia };
@@ -143,7 +186,11 @@ impl Call {
                 tracing::warn!(trunk_open, telegram_open, "a leg never confirmed its end");
                 self.over(record);
             }
-            State::Calling { .. } | State::Connecting { .. } | State::Closing { .. } | State::Over => {}
+            State::Fetching { .. }
+            | State::Calling { .. }
+            | State::Connecting { .. }
+            | State::Closing { .. }
+            | State::Over => {}
         }
         self.check_invariants();
     }
@@ -156,6 +203,7 @@ impl Call {
     /// When [`handle_timeout`](Self::handle_timeout) is due, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let limits = match self.state {
+            State::Fetching { until } => [Some((until, "the caller does not answer")), None],
             State::Calling { until, early: Some(early), .. } => {
                 [Some((until, "no answer")), early.until.map(|at| (at, "no early media"))]
             }
@@ -193,7 +241,9 @@ impl Call {
                 // A Telegram caller is told by the rule of the line, not by the phone behind the PBX.
                 if self.caller == Leg::Trunk {
                     *until = now + self.settings.ring_limit;
-                    self.actions.push_back(Action::TellRinging(Leg::Trunk));
+                    if self.origin == Origin::Calls {
+                        self.actions.push_back(Action::TellRinging(Leg::Trunk));
+                    }
                 } else if self.settings.early_answer == EarlyAnswer::Ringing {
                     self.accept_early(now);
                 }
@@ -226,6 +276,12 @@ impl Call {
 
     fn answers(&mut self, now: Instant, leg: Leg) {
         match self.state {
+            State::Fetching { .. } if leg == self.caller => {
+                self.origin = Origin::IsCalled { answered: true };
+                let until = now + self.settings.receive_limit;
+                self.state = State::Calling { until, proceeding: false, tell_ringing: None, early: None };
+                self.actions.extend([Action::RingBack(leg), Action::Dial(leg.other())]);
+            }
             State::Calling { early: Some(early), .. } if leg != self.caller => {
                 self.answered = Some(now);
                 match early.until {
@@ -242,15 +298,26 @@ impl Call {
             }
             // The answer crossed our hang-up, which the far end may have taken for nothing.
             State::Closing { record, trunk_open, telegram_open, .. }
-                if leg != self.caller
-                    && self.answered.is_none()
-                    && is_open(leg, trunk_open, telegram_open) =>
+                if self.awaits(leg) && is_open(leg, trunk_open, telegram_open) =>
             {
-                self.answered = Some(now);
+                if leg == self.caller {
+                    self.origin = Origin::IsCalled { answered: true };
+                } else {
+                    self.answered = Some(now);
+                }
                 let Record { cause, talked, .. } = record;
                 self.actions.push_back(Action::HangUp { leg, cause, talked });
             }
             state => tracing::debug!(?leg, ?state, "answer ignored"),
+        }
+    }
+
+    /// Whether this leg was called and has not answered.
+    fn awaits(&self, leg: Leg) -> bool {
+        if leg == self.caller {
+            self.origin == Origin::IsCalled { answered: false }
+        } else {
+            self.answered.is_none()
         }
     }
 
@@ -278,7 +345,7 @@ impl Call {
 
     fn join(&mut self, now: Instant) {
         self.state = State::Talking { since: now, trunk_until: None, telegram_until: None };
-        if self.caller == Leg::Trunk {
+        if self.caller == Leg::Trunk && self.origin == Origin::Calls {
             self.actions.push_back(Action::Answer(Leg::Trunk));
         }
         self.actions.push_back(Action::Join);
@@ -302,6 +369,10 @@ impl Call {
 
     fn hangs_up(&mut self, now: Instant, leg: Leg, cause: Cause) {
         match &mut self.state {
+            State::Fetching { .. } if leg == self.caller => {
+                self.close(now, Ender::Far(leg), cause.by_callee(), Some(leg));
+            }
+            State::Fetching { .. } => tracing::debug!(?leg, ?cause, "end ignored, nobody was called there"),
             State::Calling { .. } | State::Connecting { .. } | State::Talking { .. } => {
                 let cause = match self.answered {
                     Some(_) => cause.after_answer(),
@@ -330,7 +401,7 @@ impl Call {
         }
     }
 
-    /// Hangs up whatever is not `gone`, and waits for it.
+    /// Hangs up whatever is not `gone` and was called at all, and waits for it.
     fn close(&mut self, now: Instant, ended_by: Ender, cause: Cause, gone: Option<Leg>) {
         let talked = self.talked(now);
         let since_began = |at: Instant| at.saturating_duration_since(self.began);
@@ -343,17 +414,17 @@ impl Call {
             talked,
             lasted: since_began(now),
         };
-        for leg in Leg::BOTH {
-            if gone != Some(leg) {
-                self.actions.push_back(Action::HangUp { leg, cause, talked });
-            }
+        let is_fetching = matches!(self.state, State::Fetching { .. });
+        let is_open = |leg: Leg| gone != Some(leg) && (leg == self.caller || !is_fetching);
+        let (trunk_open, telegram_open) = (is_open(Leg::Trunk), is_open(Leg::Telegram));
+        if !trunk_open && !telegram_open {
+            return self.over(record);
         }
-        self.state = State::Closing {
-            until: now + self.settings.release_limit,
-            trunk_open: gone != Some(Leg::Trunk),
-            telegram_open: gone != Some(Leg::Telegram),
-            record,
-        };
+        for leg in Leg::BOTH.into_iter().filter(|leg| is_open(*leg)) {
+            self.actions.push_back(Action::HangUp { leg, cause, talked });
+        }
+        let until = now + self.settings.release_limit;
+        self.state = State::Closing { until, trunk_open, telegram_open, record };
     }
 
     fn over(&mut self, record: Record) {
@@ -363,7 +434,11 @@ impl Call {
 
     fn check_invariants(&self) {
         match self.state {
+            State::Fetching { .. } => {
+                debug_assert!(self.awaits(self.caller) && self.answered.is_none() && self.rang.is_none());
+            }
             State::Calling { tell_ringing, early, .. } => {
+                debug_assert!(!self.awaits(self.caller), "the caller is there");
                 debug_assert!(self.answered.is_none(), "an answered call rings no more");
                 debug_assert!(tell_ringing.is_none() || self.caller == Leg::Telegram);
                 debug_assert!(early.is_none() || self.caller == Leg::Telegram && tell_ringing.is_none());
@@ -748,6 +823,121 @@ mod tests {
         done(&mut call);
         call.handle_timeout(start + S * 1000);
         assert_eq!(done(&mut call), ended(Cause::NoAnswer));
+    }
+
+    #[test]
+    fn a_call_to_both_fetches_the_pbx_and_does_nothing_to_the_person_before_it_answers() {
+        let (mut call, start) = fetching();
+        assert_eq!(done(&mut call), [Action::Dial(Leg::Trunk)]);
+        call.handle(start + S, Event::Rings(Leg::Trunk));
+        call.handle(start + S, Event::EarlyMedia(Leg::Trunk));
+        assert_eq!((done(&mut call), call.stage()), (vec![], "fetching"));
+        call.handle(start + S * 5, Event::Answers(Leg::Trunk));
+        assert_eq!(done(&mut call), [Action::RingBack(Leg::Trunk), Action::Dial(Leg::Telegram)]);
+        call.handle(start + S * 6, Event::Rings(Leg::Telegram));
+        assert_eq!(
+            (done(&mut call), call.stage()),
+            (vec![], "ringing"),
+            "a caller who answered is told by sound"
+        );
+        call.handle(start + S * 9, Event::Answers(Leg::Telegram));
+        call.handle(start + S * 10, Event::MediaUp(Leg::Telegram));
+        assert_eq!(done(&mut call), [Action::Join]);
+        call.handle(start + S * 17, Event::HangsUp(Leg::Trunk, Cause::Normal));
+        assert_eq!(done(&mut call), [hang_up(Leg::Telegram, Cause::Normal, 7)]);
+        call.handle(start + S * 17, Event::Released(Leg::Telegram));
+        let Some(Action::End(record)) = done(&mut call).pop() else { panic!("no end") };
+        assert_eq!((record.caller, record.ended_by), (Leg::Trunk, Ender::Far(Leg::Trunk)));
+        assert_eq!((record.rang_after, record.answered_after), (Some(S * 6), Some(S * 9)));
+    }
+
+    #[test]
+    fn an_extension_that_does_not_come_ends_a_call_that_the_person_never_hears_of() {
+        for (word, cause) in [
+            (Cause::of_status(486), Cause::Busy),
+            (Cause::of_status(603), Cause::Declined),
+            (Cause::of_status(404), Cause::NotFound),
+            (Cause::of_status(500), Cause::TrunkRefused { status: 500 }),
+            (Cause::TrunkDead, Cause::TrunkDead),
+        ] {
+            let (mut call, start) = fetching();
+            done(&mut call);
+            call.handle(start + S, Event::HangsUp(Leg::Trunk, word));
+            let actions = done(&mut call);
+            let [Action::End(record)] = actions[..] else { panic!("{actions:?}") };
+            assert_eq!((record.cause, record.ended_by), (cause, Ender::Far(Leg::Trunk)));
+        }
+        let (mut call, start) = fetching();
+        done(&mut call);
+        assert_eq!(call.poll_timeout().map(|(at, _)| at), Some(start + S * 90));
+        call.handle_timeout(start + S * 90);
+        assert_eq!(done(&mut call), [hang_up(Leg::Trunk, Cause::NoAnswer, 0)]);
+        call.handle(start + S * 90, Event::Released(Leg::Trunk));
+        let Some(Action::End(record)) = done(&mut call).pop() else { panic!("no end") };
+        assert_eq!(record.ended_by, Ender::Far(Leg::Trunk));
+    }
+
+    #[test]
+    fn a_person_who_does_not_come_frees_the_extension_with_the_reason() {
+        for (word, cause) in [
+            (Cause::of_discard(Some(Discard::Busy)), Cause::Busy),
+            (Cause::of_discard(Some(Discard::Missed)), Cause::NoAnswer),
+            (Cause::Privacy, Cause::Privacy),
+            (Cause::Flood { wait_s: 7 }, Cause::Flood { wait_s: 7 }),
+        ] {
+            let (mut call, start) = fetched();
+            call.handle(start + S, Event::HangsUp(Leg::Telegram, word));
+            assert_eq!(done(&mut call), [hang_up(Leg::Trunk, cause, 0)]);
+        }
+        let (mut call, start) = fetched();
+        call.handle(start + S, Event::Rings(Leg::Telegram));
+        call.handle_timeout(start + S * 91);
+        assert_eq!(done(&mut call), ended(Cause::NoAnswer));
+        call.handle(start + S * 91, Event::Released(Leg::Trunk));
+        call.handle(start + S * 91, Event::Released(Leg::Telegram));
+        let Some(Action::End(record)) = done(&mut call).pop() else { panic!("no end") };
+        assert_eq!(record.ended_by, Ender::Far(Leg::Telegram));
+    }
+
+    #[test]
+    fn an_extension_that_leaves_while_the_person_rings_is_a_missed_call() {
+        let (mut call, start) = fetched();
+        call.handle(start + S, Event::Rings(Leg::Telegram));
+        call.handle(start + S * 2, Event::HangsUp(Leg::Trunk, Cause::Normal));
+        assert_eq!(done(&mut call), [hang_up(Leg::Telegram, Cause::GivenUp, 0)]);
+        assert_eq!(Cause::GivenUp.row().discard, Discard::Missed);
+    }
+
+    #[test]
+    fn a_call_to_both_that_is_stopped_hangs_up_who_was_called() {
+        let (mut call, start) = fetching();
+        done(&mut call);
+        call.handle(start + S, Event::Stop(Cause::Stopping));
+        assert_eq!(done(&mut call), [hang_up(Leg::Trunk, Cause::Stopping, 0)]);
+        call.handle(start + S, Event::Answers(Leg::Trunk));
+        call.handle(start + S, Event::Answers(Leg::Trunk));
+        assert_eq!(
+            done(&mut call),
+            [hang_up(Leg::Trunk, Cause::Stopping, 0)],
+            "the answer crossed the first one"
+        );
+        call.handle(start + S, Event::Released(Leg::Trunk));
+        assert!(matches!(done(&mut call)[..], [Action::End(_)]));
+        let (mut call, start) = fetched();
+        call.handle(start + S, Event::Stop(Cause::Stopping));
+        assert_eq!(done(&mut call), ended(Cause::Stopping));
+    }
+
+    fn fetching() -> (Call, Instant) {
+        let start = Instant::now();
+        (Call::to_both(Settings::default(), start), start)
+    }
+
+    fn fetched() -> (Call, Instant) {
+        let (mut call, start) = fetching();
+        call.handle(start, Event::Answers(Leg::Trunk));
+        done(&mut call);
+        (call, start)
     }
 
     fn begun(caller: Leg) -> (Call, Instant) {

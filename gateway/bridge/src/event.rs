@@ -44,7 +44,7 @@ pub enum Event {
     Rings(Leg),
     /// There is something to hear from the dialled side before it answers: an announcement, a tone of its own.
     EarlyMedia(Leg),
-    /// The dialled person answered.
+    /// The dialled person, or a caller whom we called first, answered.
     Answers(Leg),
     /// Sound can flow on this leg: its media is connected and the format to send is known. Also after a loss.
     MediaUp(Leg),
@@ -63,10 +63,12 @@ pub enum Event {
 /// What the shell is to do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Call the person on this leg.
+    /// Call the person on this leg, or the caller who is to be fetched.
     Dial(Leg),
     /// Tell the caller on this leg that it rings.
     TellRinging(Leg),
+    /// Let the caller on this leg, who is in the call already, hear that it rings, until [`Action::Join`].
+    RingBack(Leg),
     /// Answer the caller on this leg. On the trunk sound can flow already; on Telegram media is connected now.
     Answer(Leg),
     /// Let sound pass both ways though nobody answered yet: the caller is to hear what the PBX plays, or that it rings.

@@ -14,6 +14,7 @@ const CALLS: u64 = 20_000;
 fn calls_between_moody_far_ends_always_end_for_both() {
     let mut joined = 0;
     let mut early = 0;
+    let mut fetched = 0;
     let mut crossed = 0;
     for seed in 0..CALLS {
         let mut world = World::new(seed);
@@ -27,11 +28,13 @@ fn calls_between_moody_far_ends_always_end_for_both() {
         assert!(record.talked <= record.lasted, "seed {seed}: {record:?}");
         joined += u64::from(world.joined);
         early += u64::from(world.joined_early && world.joined);
+        fetched += u64::from(world.fetched && world.joined);
         crossed += u64::from(world.hung_up_again);
     }
     // The moods must have led to what they are meant to try.
     assert!(joined > CALLS / 10, "{joined} calls talked");
     assert!(early > CALLS / 100, "{early} calls were answered after they were heard");
+    assert!(fetched > CALLS / 100, "{fetched} calls to both talked");
     assert!(crossed > CALLS / 100, "{crossed} answers crossed a hang-up");
 }
 
@@ -39,11 +42,10 @@ fn calls_between_moody_far_ends_always_end_for_both() {
 fn whatever_a_call_hears_each_leg_gets_one_final_and_nothing_follows_the_end() {
     for seed in 0..CALLS {
         let mut random = Random(seed);
-        let caller = random.leg();
         let start = Instant::now();
         let mut now = start;
-        let mut call = Call::new(caller, random.settings(), now);
-        let mut watch = Watch::new(caller, seed);
+        let (mut call, is_fetched) = random.call(now);
+        let mut watch = Watch::new(call.caller(), is_fetched, seed);
         watch.drain(&mut call);
         for _ in 0..random.below(40) {
             now += Duration::from_millis(random.below(8000));
@@ -51,8 +53,10 @@ fn whatever_a_call_hears_each_leg_gets_one_final_and_nothing_follows_the_end() {
                 call.handle_timeout(now);
             } else {
                 let event = random.event();
-                watch.hears(event);
-                call.handle(now, event);
+                if watch.may_hear(event) {
+                    watch.hears(event);
+                    call.handle(now, event);
+                }
             }
             watch.drain(&mut call);
         }
@@ -72,36 +76,57 @@ fn whatever_a_call_hears_each_leg_gets_one_final_and_nothing_follows_the_end() {
 /// What one call was told and did.
 struct Watch {
     caller: Leg,
+    /// The caller is called by us first.
+    is_fetched: bool,
     seed: u64,
     heard: Vec<Event>,
     done: Vec<Action>,
     /// By leg: whether its far end ended it before we did.
     gone: [bool; 2],
     hung_up: [u32; 2],
-    may_repeat: bool,
+    may_repeat: [bool; 2],
 }
 
 impl Watch {
-    fn new(caller: Leg, seed: u64) -> Self {
+    fn new(caller: Leg, is_fetched: bool, seed: u64) -> Self {
         Self {
             caller,
+            is_fetched,
             seed,
             heard: vec![],
             done: vec![],
             gone: [false; 2],
             hung_up: [0; 2],
-            may_repeat: false,
+            may_repeat: [false; 2],
         }
+    }
+
+    /// A leg that was never called neither answers nor ends.
+    fn may_hear(&self, event: Event) -> bool {
+        match event {
+            Event::Answers(leg) | Event::HangsUp(leg, _) | Event::Released(leg) => self.is_there(leg),
+            _ => true,
+        }
+    }
+
+    fn is_there(&self, leg: Leg) -> bool {
+        !self.is_fetched || self.done.contains(&Action::Dial(leg))
+    }
+
+    fn awaited(&self, leg: Leg) -> bool {
+        leg != self.caller || self.is_fetched
     }
 
     fn hears(&mut self, event: Event) {
         if let Event::HangsUp(leg, _) | Event::Released(leg) = event {
             self.gone[leg as usize] = true;
         }
-        let callee = self.caller.other();
-        let answered = self.heard.contains(&Event::Answers(callee));
-        if event == Event::Answers(callee) && !answered && self.hung_up[callee as usize] == 1 {
-            self.may_repeat = true;
+        if let Event::Answers(leg) = event
+            && self.awaited(leg)
+            && !self.heard.contains(&event)
+            && self.hung_up[leg as usize] == 1
+        {
+            self.may_repeat[leg as usize] = true;
         }
         self.heard.push(event);
     }
@@ -115,7 +140,7 @@ impl Watch {
                 Action::HangUp { leg, .. } => {
                     let at = *leg as usize;
                     self.hung_up[at] += 1;
-                    let again = self.hung_up[at] == 2 && self.may_repeat && *leg != self.caller;
+                    let again = self.hung_up[at] == 2 && self.may_repeat[at];
                     assert!(
                         self.hung_up[at] == 1 || again,
                         "seed {seed}: {leg:?} hung up {} times",
@@ -123,8 +148,16 @@ impl Watch {
                     );
                     assert!(!self.gone[at], "seed {seed}: {leg:?} was gone already");
                 }
+                Action::RingBack(leg) => {
+                    assert!(self.is_fetched && *leg == self.caller, "seed {seed}");
+                    assert!(
+                        self.heard.contains(&Event::Answers(*leg)),
+                        "seed {seed}: nobody is there to hear it"
+                    );
+                    self.assert_first(&action);
+                }
                 Action::Answer(leg) => {
-                    assert_eq!(*leg, self.caller, "seed {seed}");
+                    assert!(*leg == self.caller && !self.is_fetched, "seed {seed}");
                     let causes: &[Event] = match leg {
                         Leg::Trunk => &[Event::MediaUp(Leg::Telegram)],
                         Leg::Telegram => &[
@@ -138,7 +171,7 @@ impl Watch {
                     self.assert_first(&action);
                 }
                 Action::TellRinging(leg) => {
-                    assert_eq!(*leg, self.caller, "seed {seed}");
+                    assert!(*leg == self.caller && !self.is_fetched, "seed {seed}");
                     assert!(
                         *leg == Leg::Telegram || self.heard.contains(&Event::Rings(Leg::Telegram)),
                         "seed {seed}: told of ringing that nobody heard"
@@ -146,10 +179,12 @@ impl Watch {
                     self.assert_first(&action);
                 }
                 Action::Join => {
-                    assert!(
-                        self.done.contains(&Action::Answer(self.caller)),
-                        "seed {seed}: joined unanswered"
-                    );
+                    let is_there = if self.is_fetched {
+                        self.heard.contains(&Event::Answers(self.caller))
+                    } else {
+                        self.done.contains(&Action::Answer(self.caller))
+                    };
+                    assert!(is_there, "seed {seed}: joined unanswered");
                     self.assert_first(&action);
                 }
                 Action::JoinEarly => {
@@ -157,9 +192,17 @@ impl Watch {
                     assert!(!self.done.contains(&Action::Join), "seed {seed}: early after the answer");
                     self.assert_first(&action);
                 }
+                Action::Dial(leg) if *leg == self.caller => {
+                    assert!(self.is_fetched && self.done.is_empty(), "seed {seed}: fetched late");
+                }
                 Action::Dial(leg) => {
-                    assert_eq!(*leg, self.caller.other());
-                    assert!(self.done.is_empty(), "seed {seed}: dialled late");
+                    let before: &[Action] = if self.is_fetched {
+                        assert!(self.heard.contains(&Event::Answers(self.caller)), "seed {seed}: too early");
+                        &[Action::Dial(self.caller), Action::RingBack(self.caller)]
+                    } else {
+                        &[]
+                    };
+                    assert_eq!(self.done, before, "seed {seed}: {leg:?} dialled late");
                 }
                 Action::End(_) => {}
             }
@@ -169,7 +212,7 @@ impl Watch {
             for leg in Leg::BOTH {
                 let at = leg as usize;
                 assert!(
-                    self.gone[at] || self.hung_up[at] > 0,
+                    self.gone[at] || self.hung_up[at] > 0 || !self.is_there(leg),
                     "seed {}: {leg:?} outlives its partner",
                     self.seed
                 );
@@ -209,6 +252,7 @@ struct World {
     worst_lag: Duration,
     joined: bool,
     joined_early: bool,
+    fetched: bool,
     hung_up_again: bool,
     hung_up: [bool; 2],
     record: Option<Record>,
@@ -245,9 +289,9 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         let now = Instant::now();
-        let leg = random.leg();
-        let call = Call::new(leg, random.settings(), now);
-        let caller = Far { leg, alive: true };
+        let (call, is_fetched) = random.call(now);
+        let leg = call.caller();
+        let caller = Far { leg, alive: !is_fetched };
         let callee = Far { leg: leg.other(), alive: false };
         let mut world = Self {
             seed,
@@ -262,11 +306,12 @@ impl World {
             worst_lag: Duration::ZERO,
             joined: false,
             joined_early: false,
+            fetched: false,
             hung_up_again: false,
             hung_up: [false; 2],
             record: None,
         };
-        if world.random.below(2) == 0 {
+        if !is_fetched && world.random.below(2) == 0 {
             let patience = world.random.below(60_000);
             world.send(patience, Message::Mood(leg, Mood::Quits));
         }
@@ -309,6 +354,7 @@ impl World {
                 }
                 Action::Join => self.joined = true,
                 Action::JoinEarly => self.joined_early = true,
+                Action::RingBack(_) => self.fetched = true,
                 Action::TellRinging(_) => {}
                 Action::End(record) => self.record = Some(record),
             }
@@ -425,6 +471,15 @@ impl Random {
 
     fn leg(&mut self) -> Leg {
         Leg::BOTH[self.below(2) as usize]
+    }
+
+    /// A call of some kind, and whether its caller is called first.
+    fn call(&mut self, now: Instant) -> (Call, bool) {
+        let settings = self.settings();
+        match self.below(3) {
+            0 => (Call::to_both(settings, now), true),
+            _ => (Call::new(self.leg(), settings, now), false),
+        }
     }
 
     fn settings(&mut self) -> Settings {

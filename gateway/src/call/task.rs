@@ -453,6 +453,11 @@ impl Task {
             Action::Dial(Leg::Trunk) => self.dial_trunk(now),
             Action::TellRinging(Leg::Trunk) => self.words.push(Said::Sip(SipWord::Ringing)),
             Action::TellRinging(Leg::Telegram) => self.telegram.tell_ringing(),
+            Action::RingBack(leg) => {
+                let side = if leg == Leg::Trunk { Side::Trunk } else { Side::Telegram };
+                self.relay.play(now, side, self.limits.ringback);
+                self.play(now);
+            }
             Action::Answer(Leg::Trunk) => self.answer_trunk(now),
             Action::Answer(Leg::Telegram) => self.telegram.accept(),
             Action::JoinEarly => self.join_early(now),
@@ -526,7 +531,9 @@ impl Task {
         }
         self.joined = true;
         self.ringback_at = None;
-        self.relay.play(now, Side::Telegram, None);
+        for side in [Side::Trunk, Side::Telegram] {
+            self.relay.play(now, side, None);
+        }
         if matches!(self.trunk, TrunkLeg::Pbx(_)) {
             let listens =
                 self.trunk.remote().is_some_and(|remote| matches!(remote.direction, Direction::SendRecv));
