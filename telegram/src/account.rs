@@ -234,6 +234,16 @@ impl Account {
         Login::new(Arc::clone(&self.core))
     }
 
+    /// Lets another session in: accepts the login token that it exported (core.telegram.org/api/qr-login).
+    ///
+    /// # Errors
+    /// See [`InvokeError`]; Telegram's own words are `AUTH_TOKEN_EXPIRED`, `AUTH_TOKEN_INVALID`,
+    /// `AUTH_TOKEN_ALREADY_ACCEPTED`.
+    pub async fn accept_login_token(&self, token: &[u8]) -> Result<(), InvokeError> {
+        let request = tl::functions::auth::AcceptLoginToken { token: token.to_vec() };
+        self.core.invoke(&request, Policy::call().within(self.core.settings.login_limit)).await.map(drop)
+    }
+
     /// Logs out at Telegram, as far as it can be reached, and here.
     ///
     /// # Errors
