@@ -387,6 +387,7 @@ impl Line {
         }
         let key = self.calls.reserve(Direction::FromTelegram, None);
         self.calls.bind_telegram(clock::now(), key, call);
+        self.calls.meet(key, &caller);
         let trunk = match &self.trunk {
             Some(trunk) => TrunkLeg::to_pbx(trunk.audio.clone()),
             None => TrunkLeg::Echo,
@@ -458,7 +459,7 @@ impl Line {
                 }
             }
             Said::Ended(record, quality) => {
-                if self.pause.learn(now, record.cause) {
+                if self.pause.learn(now, clock::unix_ms(), record.cause) {
                     tracing::warn!(cause = ?record.cause, "Telegram wants no calls for a while");
                 }
                 metrics::call(self.settings.sip_port, &record, &quality);
@@ -544,7 +545,7 @@ impl Line {
         }
         let mut changed = false;
         self.status.send_if_modified(|status| {
-            changed = self.lamps.paint(status, self.pause.sentence(), calls, clock::unix_ms());
+            changed = self.lamps.paint(status, &self.pause, calls, clock::unix_ms());
             changed
         });
         metrics::line(self.settings.sip_port, &self.status.borrow());

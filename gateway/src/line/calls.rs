@@ -10,6 +10,7 @@ use tgtrunk_config::control::{
 use tgtrunk_config::{Audio, CallId, CallLimits, Phone, UserId};
 use tgtrunk_media::Side;
 use tgtrunk_media::dtmf::{Digit, Press, Way};
+use tgtrunk_telegram::Resolved;
 use tokio::sync::oneshot;
 
 use super::Keys;
@@ -112,6 +113,13 @@ impl Calls {
         key
     }
 
+    /// Notes who is at Telegram's end, as soon as that is known.
+    pub(crate) fn meet(&mut self, key: u64, person: &Resolved) {
+        if let Some(entry) = self.calls.get_mut(&key) {
+            entry.info.peer = peer(person.clone());
+        }
+    }
+
     /// The call's task runs.
     pub(crate) fn begun(&mut self, key: u64, handle: Handle) -> Option<CallInfo> {
         let entry = self.calls.get_mut(&key)?;
@@ -138,6 +146,7 @@ impl Calls {
         self.handle_timeout(now);
         if let Some(entry) = self.calls.get_mut(&key) {
             entry.telegram = Some(call);
+            entry.info.telegram_call = Some(call.id);
             self.by_telegram.insert(call.id, key);
             self.adopt(key, call.id);
         }
@@ -274,14 +283,8 @@ impl Calls {
         if progress.state == State::Answered && info.answered_ms.is_none() {
             info.answered_ms = Some(clock::unix_ms());
         }
-        if let Some(peer) = progress.peer {
-            let name = [peer.first_name, peer.last_name].into_iter().flatten().collect::<Vec<_>>().join(" ");
-            info.peer = Peer {
-                id: UserId::new(peer.id).ok(),
-                name: Some(name).filter(|name| !name.is_empty()),
-                username: peer.username,
-                phone: peer.phone,
-            };
+        if let Some(person) = progress.peer {
+            info.peer = peer(person);
         }
         info.emoji = progress.emoji.or_else(|| info.emoji.take());
         info.muted = Muted { telegram: progress.muted.telegram, pbx: progress.muted.trunk };
@@ -347,5 +350,15 @@ impl Calls {
         for (_, _, input) in mine {
             self.tell(key, input);
         }
+    }
+}
+
+fn peer(person: Resolved) -> Peer {
+    let name = [person.first_name, person.last_name].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Peer {
+        id: UserId::new(person.id).ok(),
+        name: Some(name).filter(|name| !name.is_empty()),
+        username: person.username,
+        phone: person.phone,
     }
 }

@@ -1,16 +1,18 @@
 //! A line's two lamps, lit by what was really checked.
 
 use tgtrunk_bridge::Cause;
-use tgtrunk_config::{GatewayStatus, Lamp};
+use tgtrunk_config::{GatewayStatus, Lamp, UserId};
 use tgtrunk_sip::Availability;
 use tgtrunk_telegram::{Account, Status};
 use tokio::sync::watch;
 
+use super::pause::Pause;
 use crate::call;
 
 /// What is known about both sides of a line.
 pub(crate) struct Lamps {
-    account: watch::Receiver<Status>,
+    account: Account,
+    status: watch::Receiver<Status>,
     /// Whether the PBX answered our latest OPTIONS; `None` before the first answer or its absence.
     peer: Option<bool>,
     /// There is no PBX to be reached.
@@ -25,12 +27,12 @@ const PROXIED: &str =
 
 impl Lamps {
     pub(crate) fn new(account: &Account, alone: bool, proxied: bool) -> Self {
-        Self { account: account.status(), peer: None, alone, proxied }
+        Self { account: account.clone(), status: account.status(), peer: None, alone, proxied }
     }
 
     /// Waits until the account's status changes.
     pub(crate) async fn changed(&mut self) {
-        if self.account.changed().await.is_err() {
+        if self.status.changed().await.is_err() {
             std::future::pending().await
         }
     }
@@ -46,7 +48,7 @@ impl Lamps {
 
     /// What the PBX is told about the line.
     pub(crate) fn availability(&self, stopping: bool) -> Availability {
-        let cause = match &*self.account.borrow() {
+        let cause = match &*self.status.borrow() {
             Status::Green { .. } if !stopping => return Availability::Up,
             Status::Green { .. } => Cause::Stopping,
             Status::Red { .. } | Status::Orange { .. } => Cause::LineDown,
@@ -54,19 +56,13 @@ impl Lamps {
         Availability::Down { retry_after_s: None, reason: Some(call::reason(cause)) }
     }
 
-    /// Writes both lamps and the number of calls; true when something changed for whoever looks. `limited` is what
-    /// keeps a connected line from calling.
-    pub(crate) fn paint(
-        &self,
-        status: &mut GatewayStatus,
-        limited: Option<&str>,
-        calls: u32,
-        now_ms: u64,
-    ) -> bool {
-        let (lamp, reason) = match &*self.account.borrow() {
-            Status::Green { .. } => {
-                (Lamp::Green, limited.unwrap_or(if self.proxied { PROXIED } else { "connected" }).to_owned())
-            }
+    /// Writes both lamps, the account, its pause and the number of calls; true when something changed for whoever looks.
+    pub(crate) fn paint(&self, status: &mut GatewayStatus, pause: &Pause, calls: u32, now_ms: u64) -> bool {
+        let (lamp, reason) = match &*self.status.borrow() {
+            Status::Green { .. } => (
+                Lamp::Green,
+                pause.sentence().unwrap_or(if self.proxied { PROXIED } else { "connected" }).to_owned(),
+            ),
             Status::Orange { reason } => (Lamp::Orange, reason.to_string()),
             Status::Red { reason } => (Lamp::Red, reason.to_string().trim_end_matches('.').to_owned()),
         };
@@ -78,8 +74,11 @@ impl Lamps {
         };
         let telegram = status.telegram.turn(lamp, &reason, now_ms);
         let sip = status.sip.turn(sip_lamp, sip_reason, now_ms);
-        let counted = std::mem::replace(&mut status.calls, calls) != calls;
+        let account = self.account.me().and_then(|me| UserId::new(me.id).ok());
+        let known = (account, pause.told(), calls);
+        let changed = (status.account, status.pause, status.calls) != known;
+        (status.account, status.pause, status.calls) = known;
         status.written_ms = now_ms;
-        telegram || sip || counted
+        telegram || sip || changed
     }
 }

@@ -3,32 +3,43 @@
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::Cause;
+use tgtrunk_config::{LinePause, PauseReason};
 
 /// How long nothing is tried after PEER_FLOOD. Each further try makes it worse, and a day is what helps.
 const SPAM_PAUSE: Duration = Duration::from_secs(86_400);
 
 /// A pause that Telegram asked for, or none.
 #[derive(Debug, Default)]
-pub(crate) struct Pause(Option<(Instant, Cause)>);
+pub(crate) struct Pause(Option<Asked>);
+
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    until: Instant,
+    /// The same for people, in milliseconds since 1970.
+    until_ms: u64,
+    cause: Cause,
+}
 
 impl Pause {
     /// Takes note of a call's end; true when the line has to pause now, or longer than before.
-    pub(crate) fn learn(&mut self, now: Instant, cause: Cause) -> bool {
-        let until = match cause {
-            Cause::Flood { wait_s } => now + Duration::from_secs(u64::from(wait_s) + 1),
-            Cause::PeerFlood => now + SPAM_PAUSE,
+    pub(crate) fn learn(&mut self, now: Instant, now_ms: u64, cause: Cause) -> bool {
+        let wait = match cause {
+            Cause::Flood { wait_s } => Duration::from_secs(u64::from(wait_s) + 1),
+            Cause::PeerFlood => SPAM_PAUSE,
             _ => return false,
         };
-        let longer = self.0.is_none_or(|(known, _)| known < until);
+        let until = now + wait;
+        let longer = self.0.is_none_or(|known| known.until < until);
         if longer {
-            self.0 = Some((until, cause));
+            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            self.0 = Some(Asked { until, until_ms: now_ms.saturating_add(wait_ms), cause });
         }
         longer
     }
 
     /// Why a call must not be tried now.
     pub(crate) fn cause(&self, now: Instant) -> Option<Cause> {
-        let (until, cause) = self.0?;
+        let Asked { until, cause, .. } = self.0?;
         match cause {
             Cause::Flood { .. } => {
                 let wait_s = until.saturating_duration_since(now).as_secs();
@@ -40,20 +51,30 @@ impl Pause {
 
     /// The pause in words for the line's status.
     pub(crate) fn sentence(&self) -> Option<&'static str> {
-        match self.0?.1 {
+        match self.0?.cause {
             Cause::PeerFlood => Some("limited: Telegram took calls to strangers for spam"),
             _ => Some("limited: Telegram wants no calls for a while"),
         }
     }
 
+    /// The pause as programs are told of it.
+    pub(crate) fn told(&self) -> Option<LinePause> {
+        let Asked { until_ms, cause, .. } = self.0?;
+        let reason = match cause {
+            Cause::PeerFlood => PauseReason::PeerFlood,
+            _ => PauseReason::Flood,
+        };
+        Some(LinePause { reason, until_ms })
+    }
+
     /// When the pause is over.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.0.map(|(until, _)| until)
+        self.0.map(|asked| asked.until)
     }
 
     /// True when the pause is over.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> bool {
-        self.0.take_if(|(until, _)| *until <= now).is_some()
+        self.0.take_if(|asked| asked.until <= now).is_some()
     }
 }
 
@@ -67,21 +88,23 @@ mod tests {
     fn a_flood_wait_shuts_the_line_one_second_longer_than_named_and_counts_down() {
         let (mut pause, start) = (Pause::default(), crate::clock::now());
         assert_eq!(pause.cause(start), None);
-        assert!(pause.learn(start, Cause::Flood { wait_s: 31 }));
+        assert!(pause.learn(start, 1_000, Cause::Flood { wait_s: 31 }));
         assert_eq!(pause.cause(start + S * 2), Some(Cause::Flood { wait_s: 30 }));
         assert_eq!(pause.poll_timeout(), Some(start + S * 32));
+        assert_eq!(pause.told(), Some(LinePause { reason: PauseReason::Flood, until_ms: 33_000 }));
         assert!(!pause.handle_timeout(start + S * 31));
         assert!(pause.handle_timeout(start + S * 32));
-        assert_eq!((pause.cause(start + S * 32), pause.sentence()), (None, None));
+        assert_eq!((pause.cause(start + S * 32), pause.told()), (None, None));
     }
 
     #[test]
     fn a_spam_verdict_outlasts_a_flood_wait_and_other_ends_shut_nothing() {
         let (mut pause, start) = (Pause::default(), crate::clock::now());
-        assert!(!pause.learn(start, Cause::Busy));
-        assert!(pause.learn(start, Cause::PeerFlood));
-        assert!(!pause.learn(start, Cause::Flood { wait_s: 60 }));
+        assert!(!pause.learn(start, 0, Cause::Busy));
+        assert!(pause.learn(start, 0, Cause::PeerFlood));
+        assert!(!pause.learn(start, 0, Cause::Flood { wait_s: 60 }));
         assert_eq!(pause.cause(start + S * 3600), Some(Cause::PeerFlood));
+        assert_eq!(pause.told(), Some(LinePause { reason: PauseReason::PeerFlood, until_ms: 86_400_000 }));
         assert!(pause.handle_timeout(start + SPAM_PAUSE));
     }
 }
