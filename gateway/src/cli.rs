@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use tgtrunk_config::{CallId, Phone, Settings, StateDir};
+use tgtrunk_config::{CallId, Phone, Settings, StateDir, UserId};
 use tokio::sync::broadcast;
 
 use crate::line::House;
@@ -60,6 +60,15 @@ enum Command {
     HangUp {
         /// Its number, as `calls` shows it.
         call: CallId,
+    },
+    /// Has the PBX ring an extension, and calls a person at Telegram when somebody answers there. Prints the call's number.
+    Join {
+        /// On which line, as +79060000000.
+        phone: Phone,
+        /// Who rings first: an extension or a queue of the PBX.
+        extension: String,
+        /// Who is called then: the Telegram id of somebody the line's account has met.
+        person: UserId,
     },
     /// Reads the lines' files again; calls of unchanged lines go on.
     Reload,
@@ -127,6 +136,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Status { json } => return ask::status(&state, json).await,
         Command::Calls { json } => ask::calls(&state, json).await?,
         Command::HangUp { call } => ask::hang_up(&state, call).await?,
+        Command::Join { phone, extension, person } => ask::join(&state, phone, extension, person).await?,
         Command::Reload => ask::reload(&state).await?,
         Command::Lines(LinesCommand::Add { phone, pbx, sip_port }) => {
             ask::add(&state, &phone, &pbx, sip_port).await?

@@ -2,7 +2,9 @@
 
 mod calls;
 mod ghosts;
+mod join;
 mod lamps;
+mod login;
 mod pause;
 mod trunk;
 
@@ -12,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::{Caller, Cause};
 use tgtrunk_config::control::{CallInfo, Event as ControlEvent, Refusal};
-use tgtrunk_config::{CallId, Digits, GatewayStatus, Line as LineSettings, Settings, StateDir};
+use tgtrunk_config::{
+    CallId, Digits, GatewayStatus, Line as LineSettings, LoginToken, Settings, StateDir, UserId,
+};
 use tgtrunk_media::dtmf;
 use tgtrunk_sip::{Event as SipEvent, Invite, LocalAudio};
 use tgtrunk_telegram::{Account, Notice, Resolved};
@@ -59,6 +63,14 @@ pub(crate) enum Order {
     Dial(CallId, Keys, oneshot::Sender<Result<(), Refusal>>),
     /// Calls a person from nowhere: they hear themselves.
     Call(tgtrunk_telegram::Person),
+    /// Has the PBX ring an extension, and calls a person when somebody answers there.
+    Join {
+        extension: String,
+        person: UserId,
+        answer: oneshot::Sender<Result<CallId, Refusal>>,
+    },
+    /// Lets another session of the account in.
+    AcceptLogin(LoginToken, oneshot::Sender<Result<(), Refusal>>),
     /// Lets running calls go on for the grace, then ends them and the line.
     Stop(Duration),
 }
@@ -530,6 +542,10 @@ impl Line {
                 let key = self.calls.reserve(Direction::ToTelegram, None);
                 self.begin(key, Opening::ToTelegram { person, trunk: TrunkLeg::Echo });
             }
+            Order::Join { extension, person, answer } => {
+                answer.send(self.join(clock::now(), extension, person)).ok();
+            }
+            Order::AcceptLogin(token, answer) => self.accept_login(token, answer),
             Order::Stop(grace) => {
                 self.stopping = Some(Stopping::Grace(clock::now() + grace));
                 self.show();

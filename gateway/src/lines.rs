@@ -20,6 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{timeout, timeout_at};
 use tracing::Instrument as _;
 
+use crate::PROGRAM;
 use crate::clock;
 use crate::line::{House, Keys, Order};
 use keeper::{Condition, Keeper, ORDERS};
@@ -27,6 +28,8 @@ use report::Shown;
 
 /// How long a line may think about what it is asked.
 const THOUGHT: Duration = Duration::from_secs(1);
+/// How long it may take with what it asks Telegram about a login.
+const LOGIN: Duration = Duration::from_secs(25);
 /// How long an answer waits for lines that are being opened: when somebody looks, and when somebody had them opened.
 const LOOK: Duration = Duration::from_secs(1);
 const TRY: Duration = Duration::from_secs(5);
@@ -131,9 +134,21 @@ impl Lines {
             }
             Ask::AddLine { line } => self.add(line, reply),
             Ask::RemoveLine { phone, keep_state } => self.remove(phone, keep_state, reply),
-            Ask::JoinCall { .. } | Ask::AcceptLogin { .. } | Ask::ExportLogin { .. } => {
-                reply.send(Err(Refusal::not_here("tgtrunk-gateway", &ask))).ok();
+            Ask::JoinCall { line, extension, person } => {
+                self.order(
+                    &line,
+                    THOUGHT,
+                    reply,
+                    |call| Answer::Call { call },
+                    |answer| Order::Join { extension, person, answer },
+                );
             }
+            Ask::AcceptLogin { line, token } => {
+                // What the account's password is, nobody here was told.
+                let accepted = |()| Answer::Accepted { password: None };
+                self.order(&line, LOGIN, reply, accepted, |answer| Order::AcceptLogin(token, answer));
+            }
+            Ask::ExportLogin { .. } => drop(reply.send(Err(Refusal::not_here(PROGRAM, &ask)))),
         }
     }
 
@@ -330,6 +345,30 @@ impl Lines {
         self.work.spawn(async move {
             let known = StatusReport { lines: off, problems: wrong };
             reply.send(Ok(Answer::Status(report::complete(known, lines, bind, limit).await))).ok();
+            Done::Told
+        });
+    }
+
+    /// Has one line do something and answers what comes of it.
+    fn order<T: Send + 'static>(
+        &mut self,
+        line: &Phone,
+        limit: Duration,
+        reply: Reply,
+        answer: impl FnOnce(T) -> Answer + Send + 'static,
+        order: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Order,
+    ) {
+        let Some(kept) = self.kept.get(line) else {
+            reply.send(Err(unknown(line))).ok();
+            return;
+        };
+        let (ask, asked) = oneshot::channel();
+        kept.orders.try_send(order(ask)).ok();
+        self.work.spawn(async move {
+            let silent =
+                || Refusal { code: RefusalCode::Internal, message: "the line does not run".to_owned() };
+            let done = timeout(limit, asked).await.ok().and_then(Result::ok);
+            reply.send(done.unwrap_or_else(|| Err(silent())).map(answer)).ok();
             Done::Told
         });
     }

@@ -1,6 +1,7 @@
 //! The task of one call: the bridge decides, the legs act, audio passes between their sockets.
 
 mod sound;
+mod trunk;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -110,6 +111,8 @@ pub(crate) enum State {
 pub(crate) enum Opening {
     /// The PBX, or the gateway itself, calls a person.
     ToTelegram { person: Person, trunk: TrunkLeg },
+    /// Somebody has the gateway call both: what `invite` is addressed to first, then the person.
+    ToBoth { peer: Resolved, trunk: TrunkLeg, invite: Box<Invite> },
     /// A person calls; `invite` is what the PBX gets, its audio still to be filled in.
     FromTelegram { call: CallRef, g_a_hash: Vec<u8>, caller: Resolved, trunk: TrunkLeg, invite: Box<Invite> },
 }
@@ -135,7 +138,7 @@ pub(crate) struct Limits {
     pub(crate) bridge: tgtrunk_bridge::Settings,
     /// Silence of the PBX that ends the call.
     pub(crate) media_timeout: Duration,
-    /// What a Telegram caller hears while the PBX rings, once it hears us.
+    /// What a caller hears while the callee rings, once it hears us.
     pub(crate) ringback: Option<Tone>,
     /// Whether the PBX gets silence while the Telegram user is muted.
     pub(crate) comfort: bool,
@@ -191,15 +194,25 @@ pub(crate) fn start(
     let now = clock::now();
     let direction = match opening {
         Opening::ToTelegram { .. } => "pbx-to-telegram",
+        Opening::ToBoth { .. } => "to-both",
         Opening::FromTelegram { .. } => "telegram-to-pbx",
     };
     let span = info_span!("call", id = %CallId(key), direction, version = field::Empty);
-    let (caller, telegram, trunk, to_dial, to_invite, peer) = match opening {
+    let calls = |caller| Bridge::new(caller, limits.bridge, now);
+    let (bridge, telegram, trunk, to_dial, to_invite, peer) = match opening {
         Opening::ToTelegram { person, trunk } => {
-            (Leg::Trunk, TelegramLeg::outgoing(shared), trunk, Some(person), None, None)
+            (calls(Leg::Trunk), TelegramLeg::outgoing(shared), trunk, Some(person), None, None)
         }
+        Opening::ToBoth { peer, trunk, invite } => (
+            Bridge::to_both(limits.bridge, now),
+            TelegramLeg::outgoing(shared),
+            trunk,
+            Some(Person::Id(peer.id)),
+            Some(invite),
+            Some(peer),
+        ),
         Opening::FromTelegram { call, g_a_hash, caller, trunk, invite } => (
-            Leg::Telegram,
+            calls(Leg::Telegram),
             TelegramLeg::incoming(shared, call, g_a_hash),
             trunk,
             None,
@@ -211,7 +224,7 @@ pub(crate) fn start(
         key,
         said,
         inputs,
-        bridge: Bridge::new(caller, limits.bridge, now),
+        bridge,
         telegram,
         trunk,
         relay: Relay::new(u64::from_le_bytes(clock::random())),
@@ -355,7 +368,10 @@ impl Task {
         match input {
             Input::Ringing => {
                 self.bridge.handle(now, Event::Rings(Leg::Trunk));
-                self.progress(State::Ringing);
+                // A caller who is fetched is not the one whose ringing is told.
+                if self.bridge.caller() == Leg::Telegram {
+                    self.progress(State::Ringing);
+                }
             }
             Input::EarlyMedia(remote) => {
                 self.trunk_plays = true;
@@ -481,48 +497,6 @@ impl Task {
         if let Some(person) = self.to_dial.take() {
             self.telegram.dial(person);
         }
-    }
-
-    fn dial_trunk(&mut self, now: Instant) {
-        self.progress(State::Unchanged);
-        let audio = match self.trunk.open() {
-            Ok(audio) => audio,
-            Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "no RTP port");
-                return self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::LineFull));
-            }
-        };
-        match (self.to_invite.take(), audio) {
-            (Some(mut invite), Some(audio)) => {
-                invite.audio = audio;
-                self.words.push(Said::Sip(SipWord::Invite(invite)));
-            }
-            // An echo answers at once.
-            _ => self.bridge.handle(now, Event::Answers(Leg::Trunk)),
-        }
-    }
-
-    fn answer_trunk(&mut self, now: Instant) {
-        match self.trunk.open() {
-            Ok(Some(audio)) => {
-                self.trunk.answered();
-                self.words.push(Said::Sip(SipWord::Answer(audio)));
-            }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "no RTP port");
-                self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::LineFull));
-            }
-        }
-        if let Some(remote) = self.trunk.remote().cloned() {
-            self.set_trunk_audio(now, remote);
-        }
-    }
-
-    fn hang_up_trunk(&mut self, now: Instant, cause: Cause) {
-        self.words.extend(self.trunk.goodbye(cause).map(Said::Sip));
-        // The endpoint of the line says goodbye by itself, with all the repeats that it takes.
-        self.bridge.handle(now, Event::Released(Leg::Trunk));
     }
 
     fn join(&mut self, now: Instant) {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use tgtrunk_config::control::{Answer, Ask, CallInfo, StatusReport};
-use tgtrunk_config::{CallId, Lamp, LineDraft, Lines, Phone, StateDir};
+use tgtrunk_config::{CallId, Lamp, LineDraft, Lines, Phone, StateDir, UserId};
 use tgtrunk_shell::asking;
 use tgtrunk_shell::keyboard::say;
 use tokio::net::UnixStream;
@@ -54,6 +54,23 @@ pub(crate) async fn calls(state: &StateDir, json: bool) -> anyhow::Result<()> {
 /// When no such call is up.
 pub(crate) async fn hang_up(state: &StateDir, call: CallId) -> anyhow::Result<()> {
     ask(state, Ask::HangUp { call }).await.map(drop)
+}
+
+/// Begins a call between an extension and a person, and prints its number.
+///
+/// # Errors
+/// When the call cannot come about now; the sentence says why.
+pub(crate) async fn join(
+    state: &StateDir,
+    line: Phone,
+    extension: String,
+    person: UserId,
+) -> anyhow::Result<()> {
+    let Answer::Call { call } = ask(state, Ask::JoinCall { line, extension, person }).await? else {
+        bail!("the gateway answered something else")
+    };
+    say(&call.to_string());
+    Ok(())
 }
 
 /// Has the lines' files read again.

@@ -120,6 +120,13 @@ impl Calls {
         }
     }
 
+    /// Notes whom at the PBX the gateway calls first.
+    pub(crate) fn fetch(&mut self, key: u64, extension: String) {
+        if let Some(entry) = self.calls.get_mut(&key) {
+            entry.info.extension = Some(extension);
+        }
+    }
+
     /// The call's task runs.
     pub(crate) fn begun(&mut self, key: u64, handle: Handle) -> Option<CallInfo> {
         let entry = self.calls.get_mut(&key)?;

@@ -1,6 +1,7 @@
 //! A line's two lamps, lit by what was really checked.
 
 use tgtrunk_bridge::Cause;
+use tgtrunk_config::control::{Refusal, RefusalCode};
 use tgtrunk_config::{GatewayStatus, Lamp, UserId};
 use tgtrunk_sip::Availability;
 use tgtrunk_telegram::{Account, Status};
@@ -54,6 +55,16 @@ impl Lamps {
             Status::Red { .. } | Status::Orange { .. } => Cause::LineDown,
         };
         Availability::Down { retry_after_s: None, reason: Some(call::reason(cause)) }
+    }
+
+    /// Why the account cannot be asked anything now.
+    pub(crate) fn account_problem(&self) -> Option<Refusal> {
+        let (code, reason) = match &*self.status.borrow() {
+            Status::Green { .. } => return None,
+            Status::Orange { reason } => (RefusalCode::Telegram, reason.to_string()),
+            Status::Red { reason } => (RefusalCode::NotAuthorized, reason.to_string()),
+        };
+        Some(Refusal { code, message: reason })
     }
 
     /// Writes both lamps, the account, its pause and the number of calls; true when something changed for whoever looks.

@@ -1,0 +1,67 @@
+//! Calls that the gateway places to both sides: an extension of the PBX first, then a person.
+
+use std::time::Instant;
+
+use tgtrunk_bridge::Cause;
+use tgtrunk_config::control::{Refusal, RefusalCode};
+use tgtrunk_config::{CallId, UserId};
+
+use super::Line;
+use super::calls::Direction;
+use crate::call::{Opening, TrunkLeg};
+
+/// Tells the dial plan that the person asked to be called, and does not call.
+const CALL_BACK: (&str, &str) = ("X-TG-Call-Back", "1");
+
+impl Line {
+    /// Begins a call between an extension and a person. It counts as one that the PBX placed.
+    ///
+    /// # Errors
+    /// The refusal, where the call could not come about now or the account does not know the person; nobody was called.
+    pub(super) fn join(
+        &mut self,
+        now: Instant,
+        extension: String,
+        person: UserId,
+    ) -> Result<CallId, Refusal> {
+        let refuse = |code, message: String| Err(Refusal { code, message });
+        if self.stopping.is_some() {
+            return refuse(RefusalCode::Stopping, "the line is stopping".to_owned());
+        }
+        if let Some(problem) = self.lamps.account_problem() {
+            return Err(problem);
+        }
+        if let Some(cause) = self.pause.cause(now) {
+            return refuse(RefusalCode::Telegram, pause_sentence(cause));
+        }
+        if self.calls.is_full(Direction::ToTelegram, &self.settings.calls) {
+            return refuse(RefusalCode::Limit, "the line has as many calls as it may have".to_owned());
+        }
+        let Some(peer) = self.account.known(person.number()) else {
+            return refuse(
+                RefusalCode::BadRequest,
+                format!("the line's account does not know person {person}"),
+            );
+        };
+        let Some(trunk) = self.trunk.as_ref().map(|trunk| TrunkLeg::to_pbx(trunk.audio.clone())) else {
+            return refuse(RefusalCode::Internal, "the line has no PBX in this mode".to_owned());
+        };
+        let key = self.calls.reserve(Direction::ToTelegram, None);
+        let mut invite = Box::new(self.invite(key, &peer));
+        let (name, value) = CALL_BACK;
+        invite.headers.push((name.to_owned(), value.to_owned()));
+        invite.to_user.clone_from(&extension);
+        self.calls.meet(key, &peer);
+        self.calls.fetch(key, extension);
+        tracing::info!(call = %CallId(key), "a call to both sides was ordered");
+        self.begin(key, Opening::ToBoth { peer, trunk, invite });
+        Ok(CallId(key))
+    }
+}
+
+fn pause_sentence(cause: Cause) -> String {
+    match cause {
+        Cause::Flood { wait_s } => format!("Telegram wants no calls for {wait_s} s"),
+        _ => "Telegram took the line's calls to strangers for spam: none for a day".to_owned(),
+    }
+}
