@@ -88,11 +88,6 @@ pub async fn serve(
     }
 }
 
-/// The refusal of a question that the contract knows and `program` does not.
-pub fn unknown(program: &str, ask: &Ask) -> Refusal {
-    Refusal { code: RefusalCode::BadRequest, message: format!("{program} has no {}", ask.word()) }
-}
-
 /// One connection.
 struct Asker {
     program: Arc<str>,
@@ -117,7 +112,7 @@ enum Waiting {
     /// The answer is on its way.
     Asked(u64, oneshot::Receiver<Result<Answer, Refusal>>),
     /// The answer is known, and whether events follow it.
-    Known(Reply, Subscription),
+    Known(Box<Reply>, Subscription),
 }
 
 impl Asker {
@@ -165,7 +160,7 @@ impl Asker {
     /// Takes one line of the asker.
     async fn take(&mut self, line: Result<String, WireError>) {
         let refuse = |id, message| {
-            Waiting::Known(Reply::error(id, RefusalCode::BadRequest, message), Subscription::None)
+            Waiting::Known(Box::new(Reply::error(id, RefusalCode::BadRequest, message)), Subscription::None)
         };
         let waiting = match line.map(|line| Request::from_line(&line)) {
             Err(error) => {
@@ -179,7 +174,7 @@ impl Asker {
                     self.subscription = Subscription::Asked;
                     self.events = self.events.resubscribe();
                 }
-                Waiting::Known(Reply::ok(id, Answer::Done), Subscription::Told)
+                Waiting::Known(Box::new(Reply::ok(id, Answer::Done)), Subscription::Told)
             }
             Ok(Ok(Request { id, ask })) => {
                 let (answer, answered) = oneshot::channel();
@@ -196,7 +191,7 @@ impl Asker {
 async fn next_reply(waiting: &mut VecDeque<Waiting>, program: &str) -> (Reply, Subscription) {
     match waiting.front_mut() {
         None => std::future::pending().await,
-        Some(Waiting::Known(reply, follows)) => (reply.clone(), *follows),
+        Some(Waiting::Known(reply, follows)) => (Reply::clone(reply), *follows),
         Some(Waiting::Asked(id, answered)) => {
             let outcome = match answered.await {
                 Ok(Ok(answer)) => Outcome::Ok(answer),
@@ -234,7 +229,7 @@ mod tests {
         let line: Phone = "+79060000000".parse().unwrap();
         room.events.send(Event::LineRemoved { line: line.clone() }).unwrap();
         assert_eq!(asker.heard().await, Heard::Event(Event::LineRemoved { line }));
-        second.answer.send(Err(unknown("tgtrunk-client", &second.ask))).unwrap();
+        second.answer.send(Err(Refusal::not_here("tgtrunk-client", &second.ask))).unwrap();
         let refused = Reply::error(Some(2), RefusalCode::BadRequest, "tgtrunk-client has no status");
         assert_eq!(asker.heard().await, Heard::Reply(refused));
         assert_eq!(asker.heard().await, Heard::Reply(Reply::ok(3, Answer::Calls(Vec::new()))));

@@ -29,6 +29,7 @@ pub struct Follower {
 }
 
 /// What a follower is told.
+#[expect(clippy::large_enum_variant, reason = "nearly all of it is events")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// The gateway is there, and this holds: told first, after [`Told::Gone`], and where events were missed. Events
