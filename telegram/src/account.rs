@@ -165,6 +165,7 @@ impl Account {
             commands,
             kick: Notify::new(),
             gap: Notify::new(),
+            accepted: Notify::new(),
             stop: stop.clone(),
         });
         let running = vec![

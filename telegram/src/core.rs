@@ -54,6 +54,8 @@ pub(crate) struct Core {
     pub(crate) kick: Notify,
     /// Tells the tee that updates may have been missed.
     pub(crate) gap: Notify,
+    /// Telegram says that a login token of this session was accepted.
+    pub(crate) accepted: Notify,
     pub(crate) stop: watch::Sender<bool>,
 }
 

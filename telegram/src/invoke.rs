@@ -305,7 +305,7 @@ impl Core {
                 if attempts.moves > 0 && moves_home(name) =>
             {
                 attempts.moves -= 1;
-                return match self.move_home(*dc).await {
+                return match self.move_home(i32::try_from(*dc).unwrap_or_default()).await {
                     Ok(()) => ControlFlow::Continue(Duration::ZERO),
                     Err(error) => ControlFlow::Break(InvokeError::Storage { cause: error.to_string() }),
                 };
@@ -336,8 +336,8 @@ impl Core {
         ControlFlow::Break(error)
     }
 
-    async fn move_home(&self, dc: u32) -> Result<(), SessionError> {
-        let dc = i32::try_from(dc).unwrap_or_default();
+    /// Goes on at another data centre.
+    pub(crate) async fn move_home(&self, dc: i32) -> Result<(), SessionError> {
         info!(dc, "the account lives at another data centre");
         self.disconnect();
         self.session.set_home_dc_id(dc).await

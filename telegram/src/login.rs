@@ -8,6 +8,7 @@ use std::time::Duration;
 use grammers_tl_types as tl;
 use sqlx::Row as _;
 use tracing::info;
+use zeroize::Zeroizing;
 
 use crate::clock::unix_now_s;
 use crate::core::{AnewError, Core};
@@ -24,7 +25,7 @@ const PARTING: Duration = Duration::from_secs(5);
 /// The steps of a login.
 #[derive(Debug, Clone)]
 pub struct Login {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 /// What a login needs next.
@@ -131,7 +132,7 @@ pub enum LoginError {
 }
 
 /// The stored step.
-struct Step {
+pub(crate) struct Step {
     phone: String,
     code_hash: String,
     via: Via,
@@ -260,7 +261,7 @@ impl Login {
         let step = self.step().await?.filter(|step| step.password).ok_or(LoginError::PasswordNotAsked)?;
         let mut again = true;
         loop {
-            let proof = password::prove(self.password().await?, password.to_owned()).await?;
+            let proof = password::prove(self.password().await?, Zeroizing::new(password.to_owned())).await?;
             match self
                 .core
                 .invoke(&tl::functions::auth::CheckPassword { password: proof }, self.policy())
@@ -297,17 +298,17 @@ impl Login {
         self.stage().await
     }
 
-    fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> Policy {
         Policy::call().within(self.core.settings.login_limit).for_anyone()
     }
 
     /// Whether the session's key is good for a login.
-    fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.core.session.standing() == Standing::Fresh && self.core.health.red() == Some(Red::NotLoggedIn)
     }
 
     /// Logs the present user out. A session that works is not thrown away while no other can be had.
-    async fn leave(&self) -> Result<(), LoginError> {
+    pub(crate) async fn leave(&self) -> Result<(), LoginError> {
         if self.core.session.standing() != Standing::Authorized || self.core.health.red().is_some() {
             return Ok(());
         }
@@ -354,7 +355,7 @@ impl Login {
         self.step().await?.filter(waits).ok_or(LoginError::CodeNotSent)
     }
 
-    async fn password(&self) -> Result<tl::types::account::Password, LoginError> {
+    pub(crate) async fn password(&self) -> Result<tl::types::account::Password, LoginError> {
         let tl::enums::account::Password::Password(password) = self
             .core
             .invoke(&tl::functions::account::GetPassword {}, self.policy())
@@ -363,7 +364,7 @@ impl Login {
         Ok(password)
     }
 
-    async fn complete(&self, user: tl::enums::User) -> Result<Stage, LoginError> {
+    pub(crate) async fn complete(&self, user: tl::enums::User) -> Result<Stage, LoginError> {
         let bot = matches!(&user, tl::enums::User::User(user) if user.bot);
         let me = Resolved::from_user(&user)
             .ok_or_else(|| LoginError::Other { error: "no user in the answer".to_owned() })?;
@@ -383,7 +384,7 @@ impl Login {
     }
 
     /// What the failure of a request means for the stored step.
-    async fn failed(&self, phone: String, error: InvokeError) -> LoginError {
+    pub(crate) async fn failed(&self, phone: String, error: InvokeError) -> LoginError {
         let error = LoginError::from(error);
         if error == LoginError::NoAnswer {
             // Nobody watches the connection before the login; one that hangs would stop the next attempt too.
@@ -432,7 +433,7 @@ impl Login {
         }))
     }
 
-    async fn save(&self, step: &Step) -> Result<(), LoginError> {
+    pub(crate) async fn save(&self, step: &Step) -> Result<(), LoginError> {
         sqlx::query(
             "INSERT INTO tg_login (id, phone, code_hash, via, code_length, password, hint, flood_until)
              VALUES (1, $1, $2, $3, $4, $5, $6, $7)
@@ -459,6 +460,19 @@ impl Login {
 }
 
 impl Step {
+    /// A login whose password alone is missing, however it came so far.
+    pub(crate) fn of_password(hint: Option<String>) -> Self {
+        Self {
+            phone: String::new(),
+            code_hash: String::new(),
+            via: Via::App,
+            length: None,
+            password: true,
+            hint,
+            flood_until_s: 0,
+        }
+    }
+
     fn code_stage(self) -> Stage {
         Stage::Code { phone: self.phone, via: self.via, length: self.length }
     }

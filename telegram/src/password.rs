@@ -2,6 +2,7 @@
 
 use grammers_crypto::two_factor_auth::{calculate_2fa, check_p_and_g};
 use grammers_tl_types as tl;
+use zeroize::Zeroizing;
 
 /// Bytes of the group's prime and of the numbers in it.
 const GROUP_BYTES: usize = 256;
@@ -23,7 +24,7 @@ pub(crate) enum PasswordError {
 /// The proof for the server's half in `asked`. Costs up to a second, away from the runtime's threads.
 pub(crate) async fn prove(
     asked: tl::types::account::Password,
-    password: String,
+    password: Zeroizing<String>,
 ) -> Result<tl::enums::InputCheckPasswordSrp, PasswordError> {
     tokio::task::spawn_blocking(move || proof(asked, &password, own_secret()?))
         .await

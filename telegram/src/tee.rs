@@ -31,6 +31,9 @@ pub(crate) async fn run(
                     core.health.lost("closed by Telegram");
                     core.kick.notify_one();
                 }
+                if is_login_token(&updates) {
+                    core.accepted.notify_one();
+                }
                 for parcel in call_news(&updates) {
                     if courier.send(parcel).await.is_err() {
                         return;
@@ -56,14 +59,22 @@ pub(crate) async fn run(
 
 /// The call news in whatever came.
 fn call_news(updates: &UpdatesLike) -> Vec<Parcel> {
-    let UpdatesLike::Updates(updates) = updates else { return Vec::new() };
+    let (updates, users) = contents(updates);
+    Parcel::among(updates, users, Origin::Wire)
+}
+
+/// Whether a login token of this session was accepted.
+fn is_login_token(updates: &UpdatesLike) -> bool {
+    contents(updates).0.iter().any(|update| matches!(update, tl::enums::Update::LoginToken))
+}
+
+fn contents(updates: &UpdatesLike) -> (&[tl::enums::Update], &[tl::enums::User]) {
+    let UpdatesLike::Updates(updates) = updates else { return (&[], &[]) };
     match updates {
-        tl::enums::Updates::UpdateShort(short) => {
-            Parcel::among(std::slice::from_ref(&short.update), &[], Origin::Wire)
-        }
-        tl::enums::Updates::Updates(full) => Parcel::among(&full.updates, &full.users, Origin::Wire),
-        tl::enums::Updates::Combined(full) => Parcel::among(&full.updates, &full.users, Origin::Wire),
-        _ => Vec::new(),
+        tl::enums::Updates::UpdateShort(short) => (std::slice::from_ref(&short.update), &[]),
+        tl::enums::Updates::Updates(full) => (&full.updates, &full.users),
+        tl::enums::Updates::Combined(full) => (&full.updates, &full.users),
+        _ => (&[], &[]),
     }
 }
 
@@ -86,6 +97,19 @@ mod tests {
             types::UpdatesCombined { updates, users: vec![], chats: vec![], date: 0, seq_start: 7, seq: 9 };
         assert_eq!(found(combined.into()), [1, 2, 3]);
         assert_eq!(found(tl::enums::Updates::TooLong), [0; 0]);
+    }
+
+    #[test]
+    fn an_accepted_login_token_is_found_in_every_wrapper() {
+        let token = tl::enums::Update::LoginToken;
+        let short: tl::enums::Updates = types::UpdateShort { update: token.clone(), date: 0 }.into();
+        let full =
+            types::Updates { updates: vec![other(), token], users: vec![], chats: vec![], date: 0, seq: 0 };
+        for updates in [short, full.into()] {
+            assert!(is_login_token(&UpdatesLike::Updates(updates)));
+        }
+        let short: tl::enums::Updates = types::UpdateShort { update: other(), date: 0 }.into();
+        assert!(!is_login_token(&UpdatesLike::Updates(short)));
     }
 
     #[test]
