@@ -15,6 +15,7 @@ use crate::core::{Core, Settings, take_seed};
 use crate::database::Database;
 use crate::invoke::{InvokeError, Policy};
 use crate::login::Login;
+use crate::message::MessageNotice;
 use crate::notice::Notice;
 use crate::peers::Peers;
 use crate::person::{Person, ResolveError, Resolved};
@@ -65,6 +66,8 @@ pub struct Options {
     pub sync_every: Duration,
     /// Notices that wait in the channel; more wait in memory.
     pub notices: usize,
+    /// Where news of messages goes; a program that wants none costs them nothing.
+    pub messages: Option<mpsc::Sender<MessageNotice>>,
 }
 
 /// Why an account did not open.
@@ -112,6 +115,7 @@ impl Options {
             difference_limit: Duration::from_secs(30),
             sync_every: Duration::from_secs(30),
             notices: 256,
+            messages: None,
         }
     }
 
@@ -157,6 +161,7 @@ impl Account {
         let stop = watch::Sender::new(false);
         let core = Arc::new(Core {
             health: Health::new(&session.standing()),
+            messages: options.messages.clone(),
             settings: Settings::from(options),
             session: Arc::new(session),
             peers: Arc::new(peers),
@@ -206,6 +211,11 @@ impl Account {
     #[must_use]
     pub fn known(&self, id: i64) -> Option<Resolved> {
         self.core.peers.by_id(id)
+    }
+
+    /// The same, for somebody whom the account is about to meet: waits until they come along with something.
+    pub async fn met(&self, id: i64, within: Duration) -> Option<Resolved> {
+        timeout(within, self.core.peers.until_met(id)).await.ok()
     }
 
     /// Takes in people from an answer to [`Self::invoke`], so that they need not be looked up.

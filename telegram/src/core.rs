@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::database::Database;
 use crate::invoke::InvokeError;
+use crate::message::MessageNotice;
 use crate::peers::Peers;
 use crate::person::Turns;
 use crate::pool::Command;
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     /// The running pool; `None` while it is being made.
     pub(crate) link: watch::Sender<Option<Link>>,
     pub(crate) commands: mpsc::Sender<Command>,
+    /// Where news of messages goes, if the program wants them.
+    pub(crate) messages: Option<mpsc::Sender<MessageNotice>>,
     /// Wakes the watchdog: something looks wrong, or a new pool is there.
     pub(crate) kick: Notify,
     /// Tells the tee that updates may have been missed.

@@ -1,13 +1,14 @@
 //! A Telegram account, opened: session store, login, supervision.
 //!
 //! [`Account`] is the handle: requests under a time limit and a flood policy ([`Policy`], [`InvokeError`]), people found
-//! once ([`Person`], [`Resolved`]), a lamp that tells the truth ([`Status`]), news of calls without delay ([`Notice`]).
+//! once ([`Person`], [`Resolved`]), a lamp that tells the truth ([`Status`]), news of calls without delay ([`Notice`]),
+//! and of messages without loss ([`MessageNotice`]).
 //! [`Database`] is the program's one file for a number, locked against a second process; [`Login`] and
 //! [`terminal::log_in`] get somebody logged in.
 //!
 //! It stands on stock `grammers` and mends what a program that runs for months would stumble over: requests without
 //! time limits, pongs nobody looks at, a panicking connection loop, keys replaced silently, updates held back or dropped.
-//! It knows no call and no message: call updates pass through unread.
+//! It knows no call and no message: their updates pass through unread.
 
 mod account;
 mod backoff;
@@ -18,6 +19,7 @@ mod database;
 mod flag;
 mod invoke;
 mod login;
+mod message;
 mod notice;
 mod password;
 mod peers;
@@ -43,6 +45,7 @@ pub use account::{Account, OpenError, Options};
 pub use database::{Database, DatabaseError};
 pub use invoke::{InvokeError, Policy};
 pub use login::{Login, LoginError, Stage, Via};
+pub use message::{MessageNews, MessageNotice};
 pub use notice::Notice;
 pub use person::{Person, ResolveError, Resolved};
 pub use qr::{LoginToken, TokenError, TokenStage};

@@ -1,10 +1,12 @@
 //! People the account has met, so that each is resolved once: by what they were looked up, and whatever came along.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{PoisonError, RwLock};
 
 use grammers_tl_types as tl;
 use sqlx::{Row as _, SqlitePool};
+use tokio::sync::Notify;
 
 use crate::clock::unix_now_s;
 use crate::person::Resolved;
@@ -15,6 +17,8 @@ use crate::session::SessionError;
 pub(crate) struct Peers {
     pool: SqlitePool,
     memory: RwLock<Memory>,
+    /// Somebody new is in memory.
+    met: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +44,7 @@ impl Peers {
         for row in sqlx::query("SELECT lookup, user_id FROM tg_lookup").fetch_all(&pool).await? {
             memory.lookups.insert(row.try_get(0)?, row.try_get(1)?);
         }
-        Ok(Self { pool, memory: RwLock::new(memory) })
+        Ok(Self { pool, memory: RwLock::new(memory), met: Notify::new() })
     }
 
     pub(crate) fn by_id(&self, id: i64) -> Option<Resolved> {
@@ -83,7 +87,23 @@ impl Peers {
                 news.push(person);
             }
         }
+        if !news.is_empty() {
+            self.met.notify_waiters();
+        }
         news
+    }
+
+    /// Returns once somebody with this id is known.
+    pub(crate) async fn until_met(&self, id: i64) -> Resolved {
+        loop {
+            let mut told = pin!(self.met.notified());
+            // From here on nobody is missed.
+            told.as_mut().enable();
+            if let Some(person) = self.by_id(id) {
+                return person;
+            }
+            told.await;
+        }
     }
 
     /// Writes people to the disk.
@@ -168,10 +188,29 @@ mod tests {
         assert_eq!(open(&place).await.by_id(5), None);
     }
 
+    #[tokio::test]
+    async fn whoever_waits_for_a_person_has_them_when_they_come() {
+        let place = tempfile::tempdir().unwrap();
+        let peers = open(&place).await;
+        let user = user(5);
+        let (met, _) = tokio::join!(peers.until_met(5), async { peers.meet(&[user]) });
+        assert_eq!(met.access_hash, -9);
+        assert_eq!(peers.until_met(5).await, met);
+    }
+
     async fn open(place: &tempfile::TempDir) -> Peers {
         let database = Database::open(place.path().join("gateway.db")).await.unwrap();
         tables::create(database.pool()).await.unwrap();
         Peers::open(database.pool().clone()).await.unwrap()
+    }
+
+    /// A user of whom nothing is known but the right to address them.
+    fn user(id: i64) -> tl::enums::User {
+        use tl::{Deserializable as _, Identifiable as _};
+        let mut nobody = vec![0; 256];
+        nobody[..4].copy_from_slice(&tl::types::User::CONSTRUCTOR_ID.to_le_bytes());
+        let tl::enums::User::User(nobody) = tl::enums::User::from_bytes(&nobody).unwrap() else { panic!() };
+        tl::types::User { id, access_hash: Some(-9), ..nobody }.into()
     }
 
     fn anna() -> Resolved {

@@ -113,6 +113,12 @@ impl Resolved {
     pub fn input_user(&self) -> tl::enums::InputUser {
         tl::types::InputUser { user_id: self.id, access_hash: self.access_hash }.into()
     }
+
+    /// As requests about a chat with them take it.
+    #[must_use]
+    pub fn input_peer(&self) -> tl::enums::InputPeer {
+        tl::types::InputPeerUser { user_id: self.id, access_hash: self.access_hash }.into()
+    }
 }
 
 impl From<InvokeError> for ResolveError {

@@ -22,6 +22,7 @@ use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::flag::raised;
 use crate::invoke::{InvokeError, Policy};
+use crate::message::{Ledger, MessageNews};
 use crate::notice::{Origin, Parcel};
 use crate::session::Standing;
 use crate::status::Status;
@@ -51,14 +52,19 @@ pub(crate) async fn run(
             return;
         }
     };
-    receive(&core, &mut stream, &courier, &mut over).await;
-    sync(&core, &stream).await;
+    let mut ledger = Ledger::default();
+    receive(&core, &mut stream, &courier, &mut ledger, &mut over).await;
+    // What the stream still holds was not told to anybody.
+    if core.messages.is_none() || !matches!(timeout(Duration::ZERO, stream.next_raw()).await, Ok(Ok(_))) {
+        sync(&core, &stream, &ledger).await;
+    }
 }
 
 async fn receive(
     core: &Core,
     stream: &mut UpdateStream,
     courier: &mpsc::Sender<Parcel>,
+    ledger: &mut Ledger,
     over: &mut watch::Receiver<bool>,
 ) {
     let mut save = interval(core.settings.sync_every);
@@ -69,23 +75,34 @@ async fn receive(
         let next = tokio::select! {
             biased;
             () = raised(over) => return,
+            next = timeout(core.settings.difference_limit, stream.next_raw()) => next,
+            // Only now does the stream hold nothing that was not told yet.
             _ = save.tick() => {
-                sync(core, stream).await;
+                sync(core, stream, ledger).await;
                 continue;
             }
-            next = timeout(core.settings.difference_limit, stream.next_raw()) => next,
         };
         match next {
             Err(_) => {}
             Ok(Ok((update, _, peers))) => {
                 backoff.reset();
                 let users: Vec<_> = peers.iter_peers().filter_map(user).collect();
-                for parcel in Parcel::among(&[update], &users, Origin::Stream) {
+                for parcel in Parcel::among(std::slice::from_ref(&update), &users, Origin::Stream) {
                     if courier.send(parcel).await.is_err() {
                         return;
                     }
                 }
                 cache(core, &users, &peers).await;
+                if let Some(messages) = &core.messages
+                    && let Some(news) = MessageNews::of(update)
+                {
+                    // Whom it comes from is known by now. A program that is slow holds the stream up, not the calls.
+                    let notice = ledger.tell(news, users);
+                    tokio::select! {
+                        () = raised(over) => return,
+                        _ = messages.send(notice) => {}
+                    }
+                }
             }
             Ok(Err(error)) => {
                 let goes_on = tokio::select! {
@@ -133,7 +150,10 @@ async fn recover(core: &Core, error: InvocationError, backoff: &mut Backoff) -> 
     true
 }
 
-async fn sync(core: &Core, stream: &UpdateStream) {
+async fn sync(core: &Core, stream: &UpdateStream, ledger: &Ledger) {
+    if !ledger.is_settled() {
+        return;
+    }
     // A session that ended in the meantime has no state any more.
     if core.session.standing() != Standing::Authorized || !core.session.has_base_state() {
         return;

@@ -4,6 +4,7 @@
 
 mod connection;
 mod login;
+mod messages;
 mod people;
 mod proxy;
 mod requests;

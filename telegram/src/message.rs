@@ -1,0 +1,97 @@
+//! Messages of the account's private chats, told so that none is lost: each is kept by Telegram until the program has
+//! taken it in (core.telegram.org/api/updates).
+//!
+//! The update state is saved only when everything told was taken in. A program that is killed before is told again,
+//! so that it may hear of a message twice, and knows by the message's id.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use grammers_tl_types as tl;
+
+/// News of messages, with those who have to do with it.
+#[derive(Debug)]
+pub struct MessageNotice {
+    /// What happened.
+    pub news: MessageNews,
+    /// Who came along with it.
+    pub users: Vec<tl::enums::User>,
+    receipt: Receipt,
+}
+
+/// What happened to messages. Those of channels are left out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MessageNews {
+    /// A message came, or the account wrote one.
+    New(tl::enums::Message),
+    /// A message is another one now.
+    Edited(tl::enums::Message),
+    /// Messages are gone: their ids, which the account's private chats and groups share.
+    Deleted(Vec<i32>),
+}
+
+/// Counts what was told and what was taken in.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    told: u64,
+    taken: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Receipt(Arc<AtomicU64>);
+
+impl MessageNotice {
+    /// The program will not forget this any more, even if it is killed now.
+    pub fn taken(self) {
+        self.receipt.0.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl MessageNews {
+    /// What an update says of messages, if it does.
+    pub(crate) fn of(update: tl::enums::Update) -> Option<Self> {
+        match update {
+            tl::enums::Update::NewMessage(update) => Some(Self::New(update.message)),
+            tl::enums::Update::EditMessage(update) => Some(Self::Edited(update.message)),
+            tl::enums::Update::DeleteMessages(update) => Some(Self::Deleted(update.messages)),
+            _ => None,
+        }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn tell(&mut self, news: MessageNews, users: Vec<tl::enums::User>) -> MessageNotice {
+        self.told += 1;
+        MessageNotice { news, users, receipt: Receipt(Arc::clone(&self.taken)) }
+    }
+
+    /// Whether everything told was taken in.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.taken.load(Ordering::Acquire) == self.told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_is_settled_once_all_of_it_was_taken_in() {
+        let mut ledger = Ledger::default();
+        assert!(ledger.is_settled());
+        let first = ledger.tell(MessageNews::Deleted(vec![1]), vec![]);
+        let second = ledger.tell(MessageNews::Deleted(vec![2]), vec![]);
+        second.taken();
+        assert!(!ledger.is_settled());
+        first.taken();
+        assert!(ledger.is_settled());
+    }
+
+    #[test]
+    fn what_a_program_loses_is_never_settled() {
+        let mut ledger = Ledger::default();
+        drop(ledger.tell(MessageNews::Deleted(vec![1]), vec![]));
+        ledger.tell(MessageNews::Deleted(vec![2]), vec![]).taken();
+        assert!(!ledger.is_settled());
+    }
+}

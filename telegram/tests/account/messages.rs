@@ -1,0 +1,121 @@
+//! News of messages: none lost, however the program ends.
+
+use std::time::Duration;
+
+use tgtrunk_telegram::{MessageNews, MessageNotice, tl};
+use tgtrunk_test_telegram::world::Ending;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::support::{Open, SOON, Scene};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_taken_in_is_not_told_again_and_one_that_was_not_is() {
+    let scene = Scene::new().await;
+    let (open, mut messages) = anna(&scene).await;
+    missed_call(&scene).await;
+    let first = next(&mut messages).await;
+    let first_id = missed(&first);
+    first.taken();
+    missed_call(&scene).await;
+    let second = next(&mut messages).await;
+    let second_id = missed(&second);
+    assert_ne!(first_id, second_id);
+    // As a program that is killed before it has written down what it was told.
+    drop(second);
+    open.close().await;
+
+    let (open, mut messages) = anna(&scene).await;
+    let mut told = vec![missed(&next(&mut messages).await)];
+    while let Ok(Some(again)) = timeout(Duration::from_millis(500), messages.recv()).await {
+        told.push(missed(&again));
+        again.taken();
+    }
+    assert!(told.contains(&second_id), "{told:?}");
+    open.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_took_everything_in_is_told_nothing_twice_after_a_restart() {
+    let scene = Scene::new().await;
+    let (open, mut messages) = anna(&scene).await;
+    for _ in 0..3 {
+        missed_call(&scene).await;
+        next(&mut messages).await.taken();
+    }
+    open.close().await;
+    let (open, mut messages) = anna(&scene).await;
+    open.until_green().await;
+    assert!(timeout(Duration::from_secs(1), messages.recv()).await.is_err());
+    missed_call(&scene).await;
+    missed(&next(&mut messages).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_came_while_nobody_was_there_are_told_at_the_next_start() {
+    let scene = Scene::new().await;
+    let (open, _messages) = anna(&scene).await;
+    open.close().await;
+    missed_call(&scene).await;
+    let (_open, mut messages) = anna(&scene).await;
+    missed(&next(&mut messages).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_takes_no_messages_holds_up_messages_and_not_calls() {
+    let scene = Scene::new().await;
+    let (mut open, messages) = anna(&scene).await;
+    for _ in 0..10 {
+        missed_call(&scene).await;
+        assert!(matches!(open.next_call_news().await, tgtrunk_telegram::Notice::PhoneCall { .. }));
+        assert!(matches!(open.next_call_news().await, tgtrunk_telegram::Notice::PhoneCall { .. }));
+    }
+    drop(messages);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_is_known_as_soon_as_the_call_is() {
+    let scene = Scene::new().await;
+    let (open, _messages) = anna(&scene).await;
+    assert_eq!(open.account.known(scene.boris), None);
+    scene.world().configure(|settings| settings.call_updates = tgtrunk_test_telegram::world::Wrap::Updates);
+    let boris = scene.boris_device();
+    let (met, dialled) =
+        tokio::join!(open.account.met(scene.boris, SOON), async { boris.dial(scene.anna, false).await });
+    dialled.unwrap();
+    assert_eq!(met.unwrap().first_name.as_deref(), Some("Boris"));
+    assert_eq!(open.account.met(scene.anna + 1000, Duration::from_millis(50)).await, None);
+}
+
+/// Anna's account on a program that wants messages.
+async fn anna(scene: &Scene) -> (Open, mpsc::Receiver<MessageNotice>) {
+    let (send, messages) = mpsc::channel(4);
+    let mut options = scene.options("anna").await;
+    options.messages = Some(send);
+    options.sync_every = Duration::from_millis(50);
+    let open = Open::with(options).await;
+    if open.account.me().is_none() {
+        scene.log_in(&open.account, crate::support::ANNA).await;
+    }
+    open.until_green().await;
+    (open, messages)
+}
+
+/// Boris calls and gives up; the chat keeps a message of it.
+async fn missed_call(scene: &Scene) {
+    let boris = scene.boris_device();
+    let call = boris.dial(scene.anna, false).await.unwrap();
+    boris.discard(call, Ending::Missed, 0).await.unwrap();
+}
+
+async fn next(messages: &mut mpsc::Receiver<MessageNotice>) -> MessageNotice {
+    timeout(SOON, messages.recv()).await.expect("no message").expect("the account is open")
+}
+
+/// The id of the message that tells of a missed call.
+fn missed(notice: &MessageNotice) -> i32 {
+    let MessageNews::New(tl::enums::Message::Service(message)) = &notice.news else { panic!("{notice:?}") };
+    let tl::enums::MessageAction::PhoneCall(action) = &message.action else { panic!("{notice:?}") };
+    assert!(!message.out && matches!(action.reason, Some(tl::enums::PhoneCallDiscardReason::Missed)));
+    message.id
+}
