@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use super::refusal::Refusal;
-use super::{calls, faults, guide, reflectors, sessions, users};
+use super::{calls, chats, faults, guide, reflectors, sessions, users};
 use crate::TestTelegram;
 use crate::reflector::Reflector;
 use crate::seed::FILE_NAME;
@@ -85,6 +85,12 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/users/{user}/new-session", post(sessions::new_session))
         .route("/users/{user}/skip-seq", post(sessions::skip_seq))
         .route("/users/{user}/too-long", post(sessions::too_long))
+        .route("/users/{user}/messages", get(chats::list).post(chats::say))
+        .route("/users/{user}/messages/{message}", post(chats::edit).delete(chats::delete))
+        .route("/users/{user}/read", post(chats::read))
+        .route("/users/{user}/typing", post(chats::typing))
+        .route("/users/{user}/accept-login", post(chats::accept_login))
+        .route("/files/{file}", get(chats::file))
         .route("/calls", get(calls::list))
         .route("/calls/{call}/settings", post(calls::settings))
         .route("/users/{user}/next-call", post(calls::next_call))

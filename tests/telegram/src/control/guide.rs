@@ -17,11 +17,13 @@ users
   POST   /users                                  {"phone": "+79990000001", "first_name": "Anna"} and optionally
                                                  username, last_name, password, id, dc, puppet: true
   POST   /users/ID                               {"deactivated": true} {"outdated": true} {"password": "x", or ""}
+                                                 {"premium_only": true}: new chats are refused with PRIVACY_PREMIUM_REQUIRED
   POST   /users/ID/privacy                       {"kind": "phone_call" | "phone_p2p" | "phone_number" | "added_by_phone",
                                                   "audience": "everybody" | "contacts" | "nobody"}
   POST   /users/ID/block                         {"other": ID, "blocked": true}
   GET    /login-code?phone=79990000001           the code that was just "sent"
   DELETE /login-code?phone=79990000001           let it expire
+  POST   /users/ID/accept-login                  {"token": base64url, or "tg://login?token=..."}: let the device that shows it in
 
 sessions
   GET    /keys                                   who is logged in where
@@ -32,6 +34,15 @@ sessions
   POST   /users/ID/new-session                   new_session_created in mid-life
   POST   /users/ID/skip-seq                      {"count": 1}: a gap in seq
   POST   /users/ID/too-long                      updatesTooLong
+
+chats; numbers of messages are those of ID's own box, "twin" is the number in the other user's
+  GET    /users/ID/messages?with=ID              the box of a user, oldest first, with what was deleted ("deleted": true)
+  POST   /users/ID/messages                      {"to": ID, "text": "hello"}: say it; its answer has id and twin
+  POST   /users/ID/messages/MESSAGE              {"text": "hello again"}: change it
+  DELETE /users/ID/messages/MESSAGE?revoke=true  delete it, for both
+  POST   /users/ID/read                          {"other": ID}: read all that the other wrote
+  POST   /users/ID/typing                        {"other": ID}: be seen typing
+  GET    /files/FILE                             the contents of a photo or document
 
 calls; a puppet is a device that does what you say, made when first used
   GET    /calls                                  all calls
@@ -49,6 +60,7 @@ how the world behaves
   GET    /settings
   POST   /settings                               any part of it, e.g. {"call_updates": "short" | "updates" | "sequenced",
                                                   "calls": {"p2p_allowed": false, "versions": "best" | "all"}}
+                                                 {"short_messages": false, "edit_via_bot": true}
                                                  "connections" of calls are a list of
                                                  {"kind": "reflector", "id": 1, "ip", "ipv6", "port", "tcp": false, "peer_tag": hex}
                                                  (each call its own tag without peer_tag; each side another), and
@@ -70,7 +82,10 @@ faults; the first rule that matches acts
                                                  black_hole, transport_error (code), bad_msg (code), bad_server_salt
          on pushes (method: updatePhoneCall,     drop_push, duplicate_push, reorder_push, delay_push (ms)
            phoneCallAccepted,
-           updatePhoneCallSignalingData, ...)
+           updatePhoneCallSignalingData,
+           updateNewMessage, ...)
+         as Telegram says them                   420 FLOOD_WAIT_30, 400 PEER_FLOOD, 420 FROZEN_METHOD_INVALID, 403 USER_PRIVACY_RESTRICTED,
+                                                 406 PRIVACY_PREMIUM_REQUIRED, 400 USER_IS_BLOCKED
   DELETE /faults, /faults/ID
 
 what arrived

@@ -3,6 +3,7 @@
 //! `GET /` tells all endpoints. A user without a device is acted by a [`crate::world::Puppet`], made on first use.
 
 mod calls;
+mod chats;
 mod desk;
 mod faults;
 mod guide;

@@ -29,6 +29,7 @@ pub(crate) async fn add(State(desk): Shared, Json(mut wanted): Json<Value>) -> R
 pub(crate) struct Change {
     deactivated: Option<bool>,
     outdated: Option<bool>,
+    premium_only: Option<bool>,
     /// An empty one takes the second factor away.
     password: Option<String>,
 }
@@ -44,6 +45,9 @@ pub(crate) async fn change(
     }
     if let Some(outdated) = change.outdated {
         desk.world().set_outdated(user, outdated);
+    }
+    if let Some(premium_only) = change.premium_only {
+        desk.world().set_premium_only(user, premium_only);
     }
     if let Some(password) = change.password {
         desk.world().set_password(user, Some(password.as_str()).filter(|password| !password.is_empty()));

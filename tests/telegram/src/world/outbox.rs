@@ -115,9 +115,10 @@ impl State {
             (None, _) => return,
         };
         let date = unix_now();
-        let body: tl::enums::Updates = match wrap {
-            Wrap::Short => tl::types::UpdateShort { update, date }.into(),
-            Wrap::Updates | Wrap::Sequenced => {
+        let body: tl::enums::Updates = match (wrap, short_message(&update)) {
+            (Wrap::Updates, Some(short)) if self.settings.short_messages => short.into(),
+            (Wrap::Short, _) => tl::types::UpdateShort { update, date }.into(),
+            (Wrap::Updates | Wrap::Sequenced, _) => {
                 let seq = if wrap == Wrap::Sequenced { self.next_seq(key) } else { 0 };
                 let users = self.users.many_seen_by(viewer, users);
                 tl::types::Updates { updates: vec![update], users, chats: Vec::new(), date, seq }.into()
@@ -139,4 +140,32 @@ impl State {
             key.seq
         })
     }
+}
+
+/// A plain text of a chat of two, told without its users.
+fn short_message(update: &tl::enums::Update) -> Option<tl::types::UpdateShortMessage> {
+    let tl::enums::Update::NewMessage(new) = update else { return None };
+    let tl::enums::Message::Message(message) = &new.message else { return None };
+    let tl::enums::Peer::User(chat) = &message.peer_id else { return None };
+    let more = message.media.is_some()
+        || message.reply_markup.is_some()
+        || message.via_bot_id.is_some()
+        || message.fwd_from.is_some();
+    (!more).then(|| tl::types::UpdateShortMessage {
+        out: message.out,
+        mentioned: false,
+        media_unread: false,
+        silent: message.silent,
+        id: message.id,
+        user_id: chat.user_id,
+        message: message.message.clone(),
+        pts: new.pts,
+        pts_count: new.pts_count,
+        date: message.date,
+        fwd_from: None,
+        via_bot_id: None,
+        reply_to: message.reply_to.clone(),
+        entities: message.entities.clone(),
+        ttl_period: None,
+    })
 }

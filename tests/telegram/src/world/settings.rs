@@ -132,6 +132,8 @@ pub struct Settings {
     pub call_updates: Wrap,
     /// How `updatePhoneCallSignalingData` travels.
     pub signaling_updates: Wrap,
+    /// A plain text goes out as `updateShortMessage`, which names no users.
+    pub short_messages: bool,
     /// What calls are made with.
     pub calls: CallSettings,
     /// How long a `receivedCall` keeps further callers out.
@@ -161,6 +163,7 @@ impl Default for Settings {
         Self {
             call_updates: Wrap::Updates,
             signaling_updates: Wrap::Short,
+            short_messages: true,
             calls: CallSettings::default(),
             busy_hold: BusyHold::WholeCall,
             calls_in_difference: true,
