@@ -33,6 +33,18 @@ async fn telethon_lives_through_faults_and_speaks_with_puppets() {
     assert_eq!(done, 8);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn telethon_writes_changes_deletes_and_reads_messages() {
+    let done = Stage::start().await.play("world_messages.py").await;
+    assert_eq!(done, 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telethon_logs_in_by_a_token_that_another_device_accepts() {
+    let done = Stage::start().await.play("world_qr.py").await;
+    assert_eq!(done, 6);
+}
+
 /// A test Telegram with its control API.
 struct Stage {
     dir: TempDir,
