@@ -8,8 +8,8 @@ use super::error::RpcError;
 use super::journal::shorten;
 use super::state::State;
 use super::{
-    authorizations, change, contacts, help, history, login, media, password, phone, prime, privacy, qr, send,
-    updates, users,
+    authorizations, change, contacts, help, history, login, media, password, phone, prime, privacy, qr,
+    quiet, send, updates, users,
 };
 use crate::link::Caller;
 
@@ -118,6 +118,15 @@ methods! {
     LoggedIn f::messages::GetPeerDialogs => history::get_peer_dialogs;
     LoggedIn f::messages::GetPinnedDialogs => history::get_pinned_dialogs;
     LoggedIn f::messages::GetDialogFilters => history::get_dialog_filters;
+
+    LoggedIn f::account::GetNotifySettings => quiet::get_notify_settings;
+    LoggedIn f::messages::GetPeerSettings => quiet::get_peer_settings;
+    LoggedIn f::messages::GetAvailableReactions => quiet::get_available_reactions;
+    LoggedIn f::messages::GetAvailableEffects => quiet::get_available_effects;
+    LoggedIn f::messages::GetAttachMenuBots => quiet::get_attach_menu_bots;
+    LoggedIn f::account::GetChatThemes => quiet::get_chat_themes;
+    LoggedIn f::help::GetPeerColors => quiet::get_peer_colors;
+    LoggedIn f::help::GetPeerProfileColors => quiet::get_peer_profile_colors;
 
     LoggedIn f::messages::GetDhConfig => prime::get_dh_config;
     LoggedIn f::phone::GetCallConfig => phone::get_call_config;

@@ -13,12 +13,14 @@ use super::users::digits;
 /// Largest part, in bytes.
 const PART_MAX: usize = 512 * 1024;
 /// Most parts of one file. Telegram takes 4000; this Telegram keeps its files in memory.
-const PARTS_MAX: usize = 256;
+const PARTS_MAX: usize = 64;
 /// Largest photo, in bytes.
 const PHOTO_MAX: usize = 10 * 1024 * 1024;
-/// Files under way, and files kept; the oldest go first.
-const UPLOADS_KEPT: usize = 64;
+/// Files under way that are kept; the oldest go first.
+const UPLOADS_KEPT: usize = 16;
+/// Files sent that are kept, and their bytes; the oldest go first.
 const FILES_KEPT: usize = 256;
+const BYTES_KEPT: usize = 256 * 1024 * 1024;
 /// Largest piece read at once, in bytes.
 const PIECE_MAX: i32 = 1024 * 1024;
 
@@ -107,7 +109,9 @@ impl Files {
         let (access_hash, reference) = (i64::from_le_bytes(random()), random::<16>().to_vec());
         let file = Stored { access_hash, reference, date: unix_now(), dc, bytes, kind };
         self.stored.insert(self.last_id, file);
-        if self.stored.len() > FILES_KEPT {
+        while self.stored.len() > FILES_KEPT
+            || self.stored.values().map(|file| file.bytes.len()).sum::<usize>() > BYTES_KEPT
+        {
             self.stored.pop_first();
         }
         self.last_id

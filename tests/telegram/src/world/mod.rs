@@ -34,6 +34,7 @@ mod privacy;
 mod protocol;
 mod puppet;
 mod qr;
+mod quiet;
 mod send;
 mod service_message;
 mod settings;

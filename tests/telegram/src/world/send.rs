@@ -37,8 +37,8 @@ impl State {
         if me.blocked.contains_key(&to) {
             return Err(RpcError::bad_request("YOU_BLOCKED_USER"));
         }
-        let known = other.contacts.contains_key(&from) || other.mailbox.wrote_to(from);
-        if other.premium_only && !known && from != to {
+        let known = || other.contacts.contains_key(&from) || other.mailbox.wrote_to(from);
+        if other.premium_only && from != to && !known() {
             return Err(RpcError::new(406, "PRIVACY_PREMIUM_REQUIRED"));
         }
         Ok(())
