@@ -198,6 +198,8 @@ impl InvokeError {
             return Self::Rpc { code, name: "2FA_CONFIRM_WAIT".to_owned(), value: Some(seconds) };
         }
         match (code, name.as_str()) {
+            // The account may read and not write (core.telegram.org/api/auth#frozen-accounts); no wait ends that.
+            (420, name) if name.starts_with("FROZEN_") => Self::Rpc { code, name: name.to_owned(), value },
             (420, _) => Self::Flood { seconds: value.unwrap_or(1) },
             (_, "PEER_FLOOD") => Self::PeerFlood,
             (406, "AUTH_KEY_DUPLICATED") => Self::Revoked { reason: Red::KeyDuplicated },
@@ -391,6 +393,7 @@ mod tests {
         let rpc = |code, name: &str, value| InvokeError::Rpc { code, name: name.into(), value };
         assert_eq!(judged(401, "SESSION_PASSWORD_NEEDED"), rpc(401, "SESSION_PASSWORD_NEEDED", None));
         assert_eq!(judged(303, "PHONE_MIGRATE_4"), rpc(303, "PHONE_MIGRATE", Some(4)));
+        assert_eq!(judged(420, "FROZEN_METHOD_INVALID"), rpc(420, "FROZEN_METHOD_INVALID", None));
         assert_eq!(judged(420, "2FA_CONFIRM_WAIT_604800"), rpc(420, "2FA_CONFIRM_WAIT", Some(604_800)));
     }
 
