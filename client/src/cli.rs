@@ -1,0 +1,71 @@
+//! The command line.
+
+mod ask;
+mod check;
+mod login;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tgtrunk_config::{Phone, Settings, StateDir};
+
+/// What callers of a line see in Telegram: keypad, business card, answers.
+#[derive(Parser)]
+#[command(name = "tgtrunk-client", version, about)]
+struct Cli {
+    /// Settings file.
+    #[arg(long, global = true, default_value = "tgtrunk.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// State directory, instead of gateway.state of the settings.
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the client until SIGTERM or Ctrl-C.
+    Run,
+    /// Logs the client's own session of a number's account in. A running gateway lets it in by itself.
+    Login {
+        /// As +79060000000.
+        phone: Phone,
+    },
+    /// Shows the lines of the running client.
+    Status {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Reads lines and texts again.
+    Reload,
+    /// Checks settings, texts, sessions and bots, and says what is missing.
+    Check,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, as a sentence for people.
+pub(crate) async fn run() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    if let Command::Check = cli.command {
+        return Ok(check::run(&cli.config, cli.state.as_deref()).await);
+    }
+    let mut settings = Settings::load(&cli.config)?;
+    if let Some(state) = cli.state {
+        settings.gateway.state = state;
+    }
+    let state = StateDir::open(&settings.gateway.state)?;
+    match cli.command {
+        Command::Run => serve::run(settings, state).await?,
+        Command::Login { phone } => login::run(&settings, &state, &phone).await?,
+        Command::Status { json } => return ask::status(&state, json).await,
+        Command::Reload => ask::reload(&state).await?,
+        Command::Check => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}

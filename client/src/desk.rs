@@ -1,0 +1,132 @@
+//! What the tasks of one line share: the account, the store, the settings, the bot, and who is on the phone.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tgtrunk_config::{CallId, Language, Line, TextKey, Texts, Words};
+use tgtrunk_shell::asking::Follower;
+use tgtrunk_telegram::{Account, Person, Resolved, Status};
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+use crate::lamps::Lamps;
+use crate::store::Store;
+use crate::trouble::Trouble;
+
+/// How long a person may take to be known, once a call tells that they are there. Their call comes to this session of
+/// the account too, and they with it.
+const ACQUAINTANCE: Duration = Duration::from_millis(400);
+
+/// The desk of one line.
+pub(crate) struct Desk {
+    pub(crate) account: Account,
+    pub(crate) store: Store,
+    pub(crate) gateway: Follower,
+    pub(crate) lamps: Lamps,
+    /// Something about the bot looks wrong: it is to be visited now.
+    pub(crate) visit: Notify,
+    manner: watch::Sender<Arc<Manner>>,
+    bot: watch::Sender<Option<Resolved>>,
+    talking: RwLock<BTreeMap<CallId, i64>>,
+}
+
+/// How a line treats people: its settings and its texts.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    pub(crate) line: Line,
+    pub(crate) texts: Texts,
+}
+
+impl Manner {
+    /// A text, said to a person. Telegram does not tell this session which language a person reads; it is the line's.
+    pub(crate) fn say(&self, key: TextKey, name: &str) -> String {
+        let words = Words { name: name.to_owned(), ..Words::of_line(&self.line) };
+        self.texts.say(key, self.language(), &words)
+    }
+
+    fn language(&self) -> Language {
+        self.line.chat.language
+    }
+}
+
+impl Desk {
+    pub(crate) fn new(
+        account: Account,
+        store: Store,
+        gateway: Follower,
+        lamps: Lamps,
+        manner: Arc<Manner>,
+    ) -> Self {
+        Self {
+            account,
+            store,
+            gateway,
+            lamps,
+            visit: Notify::new(),
+            manner: watch::Sender::new(manner),
+            bot: watch::Sender::new(None),
+            talking: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn manner(&self) -> Arc<Manner> {
+        Arc::clone(&self.manner.borrow())
+    }
+
+    pub(crate) fn change_manner(&self, manner: Arc<Manner>) {
+        self.manner.send_replace(manner);
+    }
+
+    /// Tells of changes of the settings.
+    pub(crate) fn manners(&self) -> watch::Receiver<Arc<Manner>> {
+        self.manner.subscribe()
+    }
+
+    pub(crate) fn set_bot(&self, bot: Option<Resolved>) {
+        self.bot.send_replace(bot);
+    }
+
+    /// The line's bot, once it is known.
+    pub(crate) async fn bot(&self, within: Duration) -> Option<Resolved> {
+        let mut bot = self.bot.subscribe();
+        let found = timeout(within, bot.wait_for(Option::is_some)).await;
+        found.ok()?.ok()?.clone()
+    }
+
+    pub(crate) fn begins(&self, call: CallId, person: i64) {
+        self.talking.write().unwrap_or_else(PoisonError::into_inner).insert(call, person);
+    }
+
+    pub(crate) fn ends(&self, call: CallId) {
+        self.talking.write().unwrap_or_else(PoisonError::into_inner).remove(&call);
+    }
+
+    /// The person's call, if one is up. Of several the latest, which is the one they look at.
+    pub(crate) fn call_of(&self, person: i64) -> Option<CallId> {
+        let talking = self.talking.read().unwrap_or_else(PoisonError::into_inner);
+        talking.iter().rev().find(|(_, who)| **who == person).map(|(call, _)| *call)
+    }
+
+    /// Whoever the account is on the phone with, as requests need them.
+    pub(crate) async fn person(&self, id: i64) -> Result<Resolved, Trouble> {
+        if let Some(met) = self.account.met(id, ACQUAINTANCE).await {
+            return Ok(met);
+        }
+        Ok(self.account.resolve(Person::Id(id)).await?)
+    }
+
+    /// The same when Telegram did not take what was remembered of them.
+    pub(crate) async fn person_anew(&self, id: i64) -> Result<Resolved, Trouble> {
+        Ok(self.account.resolve_anew(Person::Id(id)).await?)
+    }
+
+    /// Returns once Telegram answers the account.
+    pub(crate) async fn until_green(&self) {
+        let mut status = self.account.status();
+        let green = status.wait_for(|status| matches!(status, Status::Green { .. })).await.is_ok();
+        if !green {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! A line's two lamps: the account, and whether callers get their keypad.
+
+use std::sync::{Mutex, PoisonError};
+
+use tgtrunk_config::{ClientStatus, Lamp};
+use tgtrunk_telegram::Status;
+use tokio::sync::watch;
+
+use crate::clock;
+use crate::trouble::Trouble;
+
+/// A trouble that Telegram gives no end to is believed for so long, in milliseconds; then it is tried again.
+const LIMITED_MS: u64 = 3_600_000;
+/// A wait that is over before a caller hangs up.
+const SHORT_S: u32 = 15;
+
+/// The owner of a line's status.
+#[derive(Debug)]
+pub(crate) struct Lamps {
+    status: watch::Sender<ClientStatus>,
+    facts: Mutex<Facts>,
+}
+
+/// What decides on the keypad's lamp.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Facts {
+    gateway: bool,
+    account: bool,
+    keypad: bool,
+    bot: BotFact,
+    limit: Option<Limit>,
+}
+
+/// How it stands with the line's bot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BotFact {
+    /// The line has none.
+    NotSet,
+    /// It has not been visited yet.
+    Unvisited,
+    /// The dialog with it is open, and it answers.
+    Open,
+    /// It does not do what it is there for; whether a person has to mend that.
+    Amiss { red: bool, reason: String },
+}
+
+/// Telegram lets the account write to nobody for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Limit {
+    reason: String,
+    until_ms: u64,
+}
+
+impl Lamps {
+    pub(crate) fn new(status: watch::Sender<ClientStatus>) -> Self {
+        let facts =
+            Facts { gateway: false, account: false, keypad: true, bot: BotFact::Unvisited, limit: None };
+        Self { status, facts: Mutex::new(facts) }
+    }
+
+    /// Shows the account's own lamp.
+    pub(crate) fn account(&self, status: &Status) {
+        let (lamp, reason) = match status {
+            Status::Green { .. } => (Lamp::Green, "connected".to_owned()),
+            Status::Orange { reason } => (Lamp::Orange, plain(reason.to_string())),
+            Status::Red { reason } => (Lamp::Red, plain(reason.to_string())),
+        };
+        let now_ms = clock::unix_ms();
+        self.status.send_if_modified(|status| {
+            status.written_ms = now_ms;
+            status.telegram.turn(lamp, &reason, now_ms)
+        });
+        self.note(|facts| facts.account = lamp == Lamp::Green);
+    }
+
+    pub(crate) fn gateway(&self, is_there: bool) {
+        self.note(|facts| facts.gateway = is_there);
+    }
+
+    /// Whether the settings want keypads.
+    pub(crate) fn keypad(&self, is_wanted: bool) {
+        self.note(|facts| facts.keypad = is_wanted);
+    }
+
+    pub(crate) fn bot(&self, fact: BotFact) {
+        self.note(|facts| facts.bot = fact);
+    }
+
+    /// Something was sent: whatever limited the account is over.
+    pub(crate) fn sent(&self) {
+        self.note(|facts| facts.limit = None);
+    }
+
+    /// Keeps a limit of the account, if this is one that outlasts a call.
+    pub(crate) fn limited(&self, trouble: &Trouble) {
+        let now_ms = clock::unix_ms();
+        let until_ms = match trouble {
+            Trouble::Flood { seconds } if !is_short(*seconds) => now_ms + u64::from(*seconds) * 1000,
+            Trouble::PeerFlood | Trouble::Frozen { .. } => now_ms + LIMITED_MS,
+            _ => return,
+        };
+        self.note(|facts| facts.limit = Some(Limit { reason: trouble.to_string(), until_ms }));
+    }
+
+    /// Whether writing would be in vain now, and make things worse.
+    pub(crate) fn is_limited(&self) -> bool {
+        let now_ms = clock::unix_ms();
+        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        facts.limit.as_ref().is_some_and(|limit| limit.until_ms > now_ms)
+    }
+
+    /// Shows the line as one that is not at work.
+    pub(crate) fn broken(status: &watch::Sender<ClientStatus>, reason: &str) {
+        let now_ms = clock::unix_ms();
+        status.send_modify(|status| {
+            status.written_ms = now_ms;
+            status.telegram.turn(Lamp::Orange, reason, now_ms);
+            status.keypad.turn(Lamp::Orange, reason, now_ms);
+        });
+    }
+
+    /// Looks at the clock: limits end by themselves.
+    pub(crate) fn tick(&self) {
+        self.note(|_| {});
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Facts)) {
+        let now_ms = clock::unix_ms();
+        let (lamp, reason) = {
+            let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+            change(&mut facts);
+            light(&facts, now_ms)
+        };
+        self.status.send_if_modified(|status| {
+            status.written_ms = now_ms;
+            status.keypad.turn(lamp, &reason, now_ms)
+        });
+    }
+}
+
+/// Whether a wait that Telegram asks for may be over before the call is.
+pub(crate) fn is_short(seconds: u32) -> bool {
+    seconds <= SHORT_S
+}
+
+/// The keypad's lamp: what is most worth knowing.
+fn light(facts: &Facts, now_ms: u64) -> (Lamp, String) {
+    let orange = |reason: &str| (Lamp::Orange, reason.to_owned());
+    if !facts.keypad {
+        return (Lamp::Off, "the line's settings want no keypad".to_owned());
+    }
+    if !facts.gateway {
+        return orange("the gateway does not run");
+    }
+    if !facts.account {
+        return orange("waiting for the account");
+    }
+    if let Some(limit) = facts.limit.as_ref().filter(|limit| limit.until_ms > now_ms) {
+        return (Lamp::Orange, format!("{}; until {} UTC", limit.reason, time_of_day(limit.until_ms)));
+    }
+    match &facts.bot {
+        BotFact::NotSet => (Lamp::Green, "no bot is set: callers are asked to type digits".to_owned()),
+        BotFact::Unvisited => orange("the bot is being looked for"),
+        BotFact::Open => (Lamp::Green, "the bot answers".to_owned()),
+        BotFact::Amiss { red, reason } => {
+            let lamp = if *red { Lamp::Red } else { Lamp::Orange };
+            (lamp, format!("{reason}; callers are asked to type digits"))
+        }
+    }
+}
+
+/// As `14:05`, for whoever reads a status.
+fn time_of_day(unix_ms: u64) -> String {
+    let minutes = unix_ms / 60_000;
+    format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60)
+}
+
+fn plain(sentence: String) -> String {
+    sentence.trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: u64 = 1_800_000_000_000;
+
+    #[test]
+    fn the_keypads_lamp_is_green_when_gateway_account_and_bot_are_there() {
+        assert_eq!(light(&well(), NOW_MS), (Lamp::Green, "the bot answers".to_owned()));
+        for (facts, lamp, reason) in [
+            (Facts { keypad: false, ..well() }, Lamp::Off, "the line's settings want no keypad"),
+            (Facts { gateway: false, account: false, ..well() }, Lamp::Orange, "the gateway does not run"),
+            (Facts { account: false, ..well() }, Lamp::Orange, "waiting for the account"),
+            (Facts { bot: BotFact::Unvisited, ..well() }, Lamp::Orange, "the bot is being looked for"),
+            (
+                Facts { bot: BotFact::NotSet, ..well() },
+                Lamp::Green,
+                "no bot is set: callers are asked to type digits",
+            ),
+        ] {
+            assert_eq!(light(&facts, NOW_MS), (lamp, reason.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_bot_that_a_person_has_to_mend_is_red_and_one_that_may_come_back_orange() {
+        let amiss = |red| Facts { bot: BotFact::Amiss { red, reason: "it sleeps".into() }, ..well() };
+        assert_eq!(light(&amiss(true), NOW_MS).0, Lamp::Red);
+        let told = (Lamp::Orange, "it sleeps; callers are asked to type digits".to_owned());
+        assert_eq!(light(&amiss(false), NOW_MS), told);
+    }
+
+    #[test]
+    fn a_limit_says_until_when_and_ends_by_itself() {
+        let limit = Limit { reason: "slow down".into(), until_ms: NOW_MS + 60_000 };
+        let facts = Facts { limit: Some(limit), ..well() };
+        assert_eq!(light(&facts, NOW_MS), (Lamp::Orange, "slow down; until 08:01 UTC".to_owned()));
+        assert_eq!(light(&facts, NOW_MS + 60_000).0, Lamp::Green);
+    }
+
+    #[test]
+    fn a_wait_that_a_call_may_outlast_is_no_limit() {
+        let (status, _) = watch::channel(ClientStatus::waiting("+79060000000".parse().unwrap(), 1, 1));
+        let lamps = Lamps::new(status);
+        lamps.limited(&Trouble::Flood { seconds: 3 });
+        assert!(!lamps.is_limited());
+        lamps.limited(&Trouble::Flood { seconds: 600 });
+        assert!(lamps.is_limited());
+        lamps.sent();
+        assert!(!lamps.is_limited());
+        lamps.limited(&Trouble::PeerFlood);
+        assert!(lamps.is_limited());
+    }
+
+    fn well() -> Facts {
+        Facts { gateway: true, account: true, keypad: true, bot: BotFact::Open, limit: None }
+    }
+}

@@ -1,0 +1,374 @@
+//! One line: its account, its calls as the gateway tells of them, and the tasks that serve both.
+//!
+//! Nothing here waits for Telegram. A line that cannot be opened is tried again, and harms no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tgtrunk_config::control::{Answer, CallInfo, CallState, Direction, Refusal, RefusalCode};
+use tgtrunk_config::{CallId, ClientStatus, Password, Settings, StateDir, UserId};
+use tgtrunk_shell::asking::Follower;
+use tgtrunk_telegram::{Account, Database, Notice, Options, Status};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{Instrument as _, error, info, warn};
+
+use crate::desk::{Desk, Manner};
+use crate::lamps::Lamps;
+use crate::store::Store;
+use crate::{card, clock, dialog, keypad, login, mailbox, status_file, typed};
+
+/// Messages that wait to be read; Telegram keeps the others.
+const MESSAGES: usize = 64;
+/// How long a line that cannot be opened is left alone.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How long keypads may take to be taken away when the line stops.
+const PARTING: Duration = Duration::from_secs(4);
+
+pub(crate) type Reply = oneshot::Sender<Result<Answer, Refusal>>;
+
+/// What all lines share.
+#[derive(Clone)]
+pub(crate) struct House {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) state: StateDir,
+    pub(crate) gateway: Follower,
+}
+
+/// What a line is told.
+pub(crate) enum Order {
+    /// A call of the line came, moved on or ended.
+    Call(Box<CallInfo>),
+    /// The gateway is there, and these calls of the line are up.
+    Holds(Vec<CallInfo>),
+    /// The gateway is gone, and its calls with it.
+    Gone,
+    /// Other settings or texts.
+    Change(Arc<Manner>),
+    /// Begin the login, or go on with the password.
+    Export { password: Option<Password>, reply: Reply },
+    /// End; keypads are taken away.
+    Stop,
+}
+
+/// The task behind a line.
+pub(crate) struct Line {
+    pub(crate) house: House,
+    pub(crate) manner: Arc<Manner>,
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) status: watch::Sender<ClientStatus>,
+    /// The calls that are up; none while nobody knows.
+    pub(crate) calls: Option<BTreeMap<CallId, CallInfo>>,
+    pub(crate) is_gone: bool,
+}
+
+/// A line at work.
+struct Work {
+    desk: Arc<Desk>,
+    database: Database,
+    notices: mpsc::Receiver<Notice>,
+    /// Tells each call's keypad when the call is over.
+    attended: BTreeMap<CallId, watch::Sender<bool>>,
+    /// Calls that are over and whose keypads are being taken away.
+    clearing: BTreeSet<CallId>,
+    tasks: JoinSet<Option<CallId>>,
+    login: Option<JoinHandle<()>>,
+    is_green: bool,
+}
+
+impl Line {
+    /// Works until it is told to stop.
+    pub(crate) async fn run(mut self) {
+        let file = tokio::spawn(status_file::keep(self.house.state.clone(), self.status.subscribe()));
+        loop {
+            match self.open().await {
+                Ok(mut work) => {
+                    info!("line opened");
+                    self.serve(&mut work).await;
+                    work.end().await;
+                    break;
+                }
+                Err(problem) => {
+                    let problem = format!("{problem:#}");
+                    error!(retry_s = PAUSE.as_secs(), "the line does not run: {problem}");
+                    Lamps::broken(&self.status, &format!("the line does not run: {problem}"));
+                    if self.rest(&problem).await {
+                        break;
+                    }
+                }
+            }
+        }
+        Lamps::broken(&self.status, "the line is closed");
+        drop(self);
+        file.await.ok();
+    }
+
+    async fn open(&self) -> anyhow::Result<Work> {
+        let House { settings, state, gateway } = &self.house;
+        let phone = &self.manner.line.phone;
+        state.make_phone_dir(phone)?;
+        let database = Database::open(state.client_db(phone)).await?;
+        let store = Store::open(database.pool().clone(), clock::unix_s()).await?;
+        let (send, messages) = mpsc::channel(MESSAGES);
+        let mut options =
+            Options::from_settings(database.clone(), &settings.telegram, DEVICE_SUFFIX, state.dc_seed());
+        options.messages = Some(send);
+        let (account, notices) = Account::open(options)
+            .await
+            .with_context(|| format!("the account of {phone} cannot be opened"))?;
+        let lamps = Lamps::new(self.status.clone());
+        lamps.account(&account.status().borrow());
+        lamps.keypad(self.manner.line.chat.keypad);
+        let desk = Arc::new(Desk::new(account, store, gateway.clone(), lamps, Arc::clone(&self.manner)));
+        let mut tasks = JoinSet::new();
+        let (reader, keeper) = (Arc::clone(&desk), Arc::clone(&desk));
+        tasks.spawn(async { none(mailbox::read(reader, messages).await) }.in_current_span());
+        tasks.spawn(async { none(dialog::keep(keeper).await) }.in_current_span());
+        Ok(Work {
+            desk,
+            database,
+            notices,
+            attended: BTreeMap::new(),
+            clearing: BTreeSet::new(),
+            tasks,
+            login: None,
+            is_green: false,
+        })
+    }
+
+    async fn serve(&mut self, work: &mut Work) {
+        let mut status = work.desk.account.status();
+        status.mark_changed();
+        self.gateway_told(work).await;
+        loop {
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    None | Some(Order::Stop) => return,
+                    Some(order) => self.obey(order, work).await,
+                },
+                changed = status.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let now = status.borrow_and_update().clone();
+                    work.desk.lamps.account(&now);
+                    let is_green = matches!(now, Status::Green { .. });
+                    if is_green && !std::mem::replace(&mut work.is_green, is_green) {
+                        self.take_up(work).await;
+                    }
+                    // Only a login makes it worth going through everything again.
+                    work.is_green &= !matches!(now, Status::Red { .. });
+                }
+                Some(_) = work.notices.recv() => {}
+                Some(done) = work.tasks.join_next() => match done {
+                    Ok(Some(call)) => drop(work.clearing.remove(&call)),
+                    Ok(None) => {}
+                    Err(error) if error.is_cancelled() => {}
+                    Err(error) => error!(%error, "a task of the line broke"),
+                },
+            }
+        }
+    }
+
+    async fn obey(&mut self, order: Order, work: &mut Work) {
+        match order {
+            Order::Call(call) => {
+                self.note(*call.clone());
+                work.call(&call, self.manner.line.chat.keypad);
+            }
+            Order::Holds(calls) => {
+                self.holds(calls);
+                self.gateway_told(work).await;
+            }
+            Order::Gone => {
+                (self.calls, self.is_gone) = (None, true);
+                self.gateway_told(work).await;
+            }
+            Order::Change(manner) => {
+                work.desk.lamps.keypad(manner.line.chat.keypad);
+                work.desk.change_manner(Arc::clone(&manner));
+                self.manner = manner;
+            }
+            Order::Export { password, reply } => work.export(password, reply),
+            // The loop ends with it.
+            Order::Stop => {}
+        }
+    }
+
+    /// Brings the work in line with what the gateway says.
+    async fn gateway_told(&mut self, work: &mut Work) {
+        work.desk.lamps.gateway(self.calls.is_some());
+        if self.calls.is_none() && !self.is_gone {
+            return;
+        }
+        let up = self.calls.clone().unwrap_or_default();
+        let over: Vec<CallId> = work.attended.keys().filter(|call| !up.contains_key(call)).copied().collect();
+        for call in over {
+            work.over(call);
+        }
+        for call in up.values() {
+            work.call(call, self.manner.line.chat.keypad);
+        }
+        work.sweep().await;
+    }
+
+    /// Finishes what was begun before: keypads that stand, cards, typed digits.
+    async fn take_up(&mut self, work: &mut Work) {
+        self.gateway_told(work).await;
+        match work.desk.store.open_cards().await {
+            Ok(cards) => {
+                for row in cards {
+                    let desk = Arc::clone(&work.desk);
+                    work.tasks.spawn(async { none(card::send(desk, row).await) }.in_current_span());
+                }
+            }
+            Err(error) => warn!(%error, "cards that were begun cannot be looked up"),
+        }
+        match work.desk.store.typed_standing().await {
+            Ok(messages) => {
+                for id in messages {
+                    let desk = Arc::clone(&work.desk);
+                    work.tasks.spawn(async move { none(typed::take_away(desk, id).await) }.in_current_span());
+                }
+            }
+            Err(error) => warn!(%error, "typed digits that stand cannot be looked up"),
+        }
+    }
+
+    /// Waits before the line is tried again; true when it is told to stop instead.
+    async fn rest(&mut self, problem: &str) -> bool {
+        let until = Instant::now() + PAUSE;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return false,
+                order = self.orders.recv() => match order {
+                    None | Some(Order::Stop) => return true,
+                    Some(Order::Call(call)) => self.note(*call),
+                    Some(Order::Holds(calls)) => self.holds(calls),
+                    Some(Order::Gone) => (self.calls, self.is_gone) = (None, true),
+                    Some(Order::Change(manner)) => self.manner = manner,
+                    Some(Order::Export { reply, .. }) => {
+                        let message = format!("the line does not run: {problem}");
+                        reply.send(Err(Refusal { code: RefusalCode::Internal, message })).ok();
+                    }
+                },
+            }
+        }
+    }
+
+    fn note(&mut self, call: CallInfo) {
+        let calls = self.calls.get_or_insert_default();
+        if call.state == CallState::Ended {
+            calls.remove(&call.call);
+        } else {
+            calls.insert(call.call, call);
+        }
+    }
+
+    fn holds(&mut self, calls: Vec<CallInfo>) {
+        self.calls = Some(calls.into_iter().map(|call| (call.call, call)).collect());
+    }
+}
+
+/// What tells the client's session from the gateway's in the user's list of devices.
+pub(crate) const DEVICE_SUFFIX: &str = " client";
+
+/// Of a task that is about no call.
+fn none(_: ()) -> Option<CallId> {
+    None
+}
+
+impl Work {
+    /// A call is up, or over.
+    fn call(&mut self, call: &CallInfo, wants_keypad: bool) {
+        if call.state == CallState::Ended {
+            return self.over(call.call);
+        }
+        if let (Some(_), Some(telegram_call)) = (&call.extension, call.telegram_call) {
+            let desk = Arc::clone(&self.desk);
+            self.tasks.spawn(async move {
+                if let Err(error) = desk.store.note_call_back(telegram_call, clock::unix_s()).await {
+                    warn!(%error, "a call-back could not be noted");
+                }
+                None
+            });
+        }
+        let Some(person) = call.peer.id.map(UserId::number) else { return };
+        self.desk.begins(call.call, person);
+        let is_wanted = wants_keypad && call.direction == Direction::TelegramToPbx;
+        if !is_wanted || self.attended.contains_key(&call.call) {
+            return;
+        }
+        let (over, is_over) = watch::channel(false);
+        self.attended.insert(call.call, over);
+        let span = tracing::info_span!("call", call = %call.call);
+        let (desk, call) = (Arc::clone(&self.desk), call.call);
+        let task = async move {
+            keypad::attend(desk, call, person, is_over).await;
+            Some(call)
+        };
+        self.tasks.spawn(task.instrument(span));
+    }
+
+    fn over(&mut self, call: CallId) {
+        self.desk.ends(call);
+        if let Some(over) = self.attended.remove(&call)
+            && over.receiver_count() > 0
+        {
+            self.clearing.insert(call);
+            over.send_replace(true);
+        }
+    }
+
+    /// Takes away keypads whose calls are over and whom nobody attends: those of a process that is no more.
+    async fn sweep(&mut self) {
+        if !self.is_green {
+            return;
+        }
+        let rows = match self.desk.store.keypads().await {
+            Ok(rows) => rows,
+            Err(error) => return warn!(%error, "keypads that stand cannot be looked up"),
+        };
+        for row in rows {
+            let call = row.call;
+            if self.attended.contains_key(&call) || !self.clearing.insert(call) {
+                continue;
+            }
+            info!(%call, "a keypad of a call that is over is taken away");
+            let desk = Arc::clone(&self.desk);
+            let task = async move {
+                keypad::clear(&desk, row, true).await;
+                Some(call)
+            };
+            self.tasks.spawn(task.in_current_span());
+        }
+    }
+
+    fn export(&mut self, password: Option<Password>, reply: Reply) {
+        if let Some(before) = self.login.take() {
+            before.abort();
+        }
+        let account = self.desk.account.clone();
+        self.login = Some(tokio::spawn(login::step(account, password, reply).in_current_span()));
+    }
+
+    async fn end(mut self) {
+        for over in self.attended.values() {
+            over.send_replace(true);
+        }
+        if let Some(login) = self.login.take() {
+            login.abort();
+        }
+        // The reader and the keeper of the bot never end by themselves.
+        let parting = async { while self.tasks.len() > 2 && self.tasks.join_next().await.is_some() {} };
+        if timeout(PARTING, parting).await.is_err() {
+            warn!("some keypads are left for the next start");
+        }
+        self.tasks.shutdown().await;
+        self.desk.account.shutdown().await;
+        self.database.close().await;
+    }
+}

@@ -1,0 +1,248 @@
+//! All lines of the client: those of the gateway that are switched on, each a task of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tgtrunk_config::control::{Answer, Ask, CallInfo, CallState, ClientReport, Event, Refusal, RefusalCode};
+use tgtrunk_config::{CallId, ClientStatus, Lines as LineFiles, Phone, Texts};
+use tgtrunk_shell::asking::Told;
+use tgtrunk_shell::control::Question;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::{Instrument as _, error, info, info_span, warn};
+
+use crate::clock;
+use crate::desk::Manner;
+use crate::line::{House, Line, Order};
+
+/// Orders that may wait for a line, which never waits for anything itself.
+const ORDERS: usize = 1024;
+
+/// The lines that should be at work, and what is wrong with the files of others.
+pub(crate) struct Lines {
+    house: House,
+    kept: BTreeMap<Phone, Kept>,
+    problems: Vec<String>,
+    /// The calls that are up at the gateway; none while it is not there or nobody knows.
+    calls: Option<BTreeMap<CallId, CallInfo>>,
+    is_gone: bool,
+    /// Numbers that the gateway tells of and that have no line here; looked for once.
+    strange: BTreeSet<Phone>,
+    leaving: JoinSet<()>,
+}
+
+struct Kept {
+    manner: Arc<Manner>,
+    orders: mpsc::Sender<Order>,
+    status: watch::Receiver<ClientStatus>,
+    task: JoinHandle<()>,
+}
+
+impl Lines {
+    pub(crate) fn open(house: House) -> Self {
+        let mut lines = Self {
+            house,
+            kept: BTreeMap::new(),
+            problems: Vec::new(),
+            calls: None,
+            is_gone: false,
+            strange: BTreeSet::new(),
+            leaving: JoinSet::new(),
+        };
+        lines.reload();
+        lines
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Reads lines and texts again: new lines open, missing ones close, the others go on with what is new.
+    pub(crate) fn reload(&mut self) {
+        let loaded = match LineFiles::load(&self.house.state) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                error!(%error, "the lines cannot be read");
+                self.problems = vec![error.to_string()];
+                return;
+            }
+        };
+        self.problems = loaded.problems.iter().map(ToString::to_string).collect();
+        let mut wanted = BTreeMap::new();
+        for line in loaded.lines.into_iter().filter(|line| line.enabled) {
+            let texts = match Texts::load(&self.house.state, &line.phone) {
+                Ok(texts) => texts,
+                Err(problems) => {
+                    self.problems.extend(problems.iter().map(ToString::to_string));
+                    // Whoever mistyped a place keeps what people read until now.
+                    let before = self.kept.get(&line.phone);
+                    before.map(|kept| kept.manner.texts.clone()).unwrap_or_default()
+                }
+            };
+            wanted.insert(line.phone.clone(), Manner { line, texts });
+        }
+        for problem in &self.problems {
+            error!("not all is well with the lines: {problem}");
+        }
+        let gone: Vec<Phone> =
+            self.kept.keys().filter(|phone| !wanted.contains_key(phone)).cloned().collect();
+        for phone in gone {
+            self.close(&phone);
+        }
+        for (phone, manner) in wanted {
+            self.strange.remove(&phone);
+            match self.kept.get_mut(&phone) {
+                Some(kept) if *kept.manner == manner => {}
+                Some(kept) => {
+                    kept.manner = Arc::new(manner);
+                    order(kept, Order::Change(Arc::clone(&kept.manner)));
+                }
+                None => self.begin(phone, manner),
+            }
+        }
+    }
+
+    /// Answers a question of the control socket.
+    pub(crate) fn answer(&mut self, question: Question) {
+        let Question { ask, answer } = question;
+        let reply = match ask {
+            Ask::Status => Ok(Answer::Clients(self.report())),
+            Ask::Reload => {
+                self.reload();
+                Ok(Answer::Clients(self.report()))
+            }
+            Ask::ExportLogin { line, password } => match self.kept.get(&line) {
+                Some(kept) => {
+                    order(kept, Order::Export { password, reply: answer });
+                    return;
+                }
+                None => {
+                    let message = format!("the client has no line {line}");
+                    Err(Refusal { code: RefusalCode::UnknownLine, message })
+                }
+            },
+            Ask::Calls
+            | Ask::Subscribe
+            | Ask::HangUp { .. }
+            | Ask::SendDigits { .. }
+            | Ask::AddLine { .. }
+            | Ask::RemoveLine { .. }
+            | Ask::AcceptLogin { .. }
+            | Ask::JoinCall { .. } => Err(Refusal::not_here(crate::PROGRAM, &ask)),
+        };
+        answer.send(reply).ok();
+    }
+
+    /// Passes on what the gateway tells.
+    pub(crate) fn told(&mut self, told: Told) {
+        match told {
+            Told::Up { calls, status } => {
+                info!(calls = calls.len(), "the gateway is there");
+                self.calls = Some(calls.into_iter().map(|call| (call.call, call)).collect());
+                self.is_gone = false;
+                for phone in status.lines.into_iter().map(|line| line.status.line) {
+                    self.look_for(&phone);
+                }
+                for (phone, kept) in &self.kept {
+                    order(kept, Order::Holds(self.calls_of(phone)));
+                }
+            }
+            Told::Gone => {
+                warn!("the gateway is gone: no keypads until it is back");
+                (self.calls, self.is_gone) = (None, true);
+                for kept in self.kept.values() {
+                    order(kept, Order::Gone);
+                }
+            }
+            Told::Event(Event::Call(call)) => {
+                let calls = self.calls.get_or_insert_default();
+                if call.state == CallState::Ended {
+                    calls.remove(&call.call);
+                } else {
+                    calls.insert(call.call, call.clone());
+                }
+                if let Some(kept) = self.kept.get(&call.line) {
+                    order(kept, Order::Call(Box::new(call)));
+                }
+            }
+            Told::Event(Event::Line(status)) => self.look_for(&status.line),
+            Told::Event(Event::LineRemoved { line }) => {
+                if self.kept.contains_key(&line) {
+                    self.reload();
+                }
+                self.strange.remove(&line);
+            }
+            Told::Event(Event::Digit(_) | Event::Lagged { .. }) => {}
+        }
+    }
+
+    /// Does what is left to do when a line has ended. May be dropped at any time.
+    pub(crate) async fn tend(&mut self) {
+        if self.leaving.join_next().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    /// Ends every line.
+    pub(crate) async fn stop(mut self) {
+        let all: Vec<Phone> = self.kept.keys().cloned().collect();
+        for phone in &all {
+            self.close(phone);
+        }
+        while self.leaving.join_next().await.is_some() {}
+    }
+
+    /// A line that the gateway has and we do not was added meanwhile, or is wrong.
+    fn look_for(&mut self, phone: &Phone) {
+        if !self.kept.contains_key(phone) && self.strange.insert(phone.clone()) {
+            self.reload();
+        }
+    }
+
+    fn begin(&mut self, phone: Phone, manner: Manner) {
+        let (orders, ordered) = mpsc::channel(ORDERS);
+        let waiting = ClientStatus::waiting(phone.clone(), std::process::id(), clock::unix_ms());
+        let (status, shown) = watch::channel(waiting);
+        let manner = Arc::new(manner);
+        let calls = self.calls.is_some().then(|| self.calls_of(&phone));
+        let line = Line {
+            house: self.house.clone(),
+            manner: Arc::clone(&manner),
+            orders: ordered,
+            status,
+            calls: calls.map(|calls| calls.into_iter().map(|call| (call.call, call)).collect()),
+            is_gone: self.is_gone,
+        };
+        let span = info_span!("line", sip_port = manner.line.sip_port);
+        let task = tokio::spawn(line.run().instrument(span));
+        self.kept.insert(phone, Kept { manner, orders, status: shown, task });
+    }
+
+    fn close(&mut self, phone: &Phone) {
+        let Some(kept) = self.kept.remove(phone) else { return };
+        self.leaving.spawn(async move {
+            kept.orders.send(Order::Stop).await.ok();
+            kept.task.await.ok();
+        });
+    }
+
+    fn calls_of(&self, phone: &Phone) -> Vec<CallInfo> {
+        let calls = self.calls.iter().flat_map(BTreeMap::values);
+        calls.filter(|call| call.line == *phone).cloned().collect()
+    }
+
+    fn report(&self) -> ClientReport {
+        let now_ms = clock::unix_ms();
+        let lines = self.kept.values().map(|kept| {
+            let status = kept.status.borrow().clone();
+            ClientStatus { written_ms: now_ms, ..status }
+        });
+        ClientReport { lines: lines.collect(), problems: self.problems.clone() }
+    }
+}
+
+fn order(kept: &Kept, order: Order) {
+    if kept.orders.try_send(order).is_err() {
+        error!("a line does not listen");
+    }
+}

@@ -1,0 +1,105 @@
+//! What the client has done and still has to do, on the disk: `client.db`, beside the session's own tables.
+//!
+//! A row is written before what it stands for is done at Telegram, with the number that Telegram knows it by
+//! (`random_id`), so that whatever happens in between can be finished or taken back, and nothing is sent twice.
+//! Plain SQL, which PostgreSQL takes too.
+
+mod cards;
+mod keypads;
+mod notes;
+
+use sqlx::SqlitePool;
+
+pub(crate) use cards::{CardPart, CardRow};
+pub(crate) use keypads::{KeypadRow, Way};
+
+/// How long what was done is remembered, in seconds. Longer than any setting looks back.
+const MEMORY_S: i64 = 30 * 24 * 3600;
+
+const TABLES: [&str; 6] = [
+    // Keypads that stand, or may stand, in a chat.
+    "CREATE TABLE IF NOT EXISTS cl_keypad (
+        call TEXT PRIMARY KEY,
+        person BIGINT NOT NULL,
+        random_id BIGINT NOT NULL,
+        way TEXT NOT NULL,
+        said TEXT NOT NULL,
+        message_id BIGINT,
+        began_s BIGINT NOT NULL)",
+    // Business cards by the message that tells of the missed call. What is null of the numbers was sent or is not wanted.
+    "CREATE TABLE IF NOT EXISTS cl_card (
+        message_id BIGINT PRIMARY KEY,
+        person BIGINT NOT NULL,
+        began_s BIGINT NOT NULL,
+        photo_random_id BIGINT,
+        contact_random_id BIGINT,
+        text_random_id BIGINT)",
+    "CREATE TABLE IF NOT EXISTS cl_answer (
+        person BIGINT PRIMARY KEY,
+        answered_s BIGINT NOT NULL)",
+    // Messages whose digits were pressed; they are deleted, and then kept for a while so as not to be pressed again.
+    "CREATE TABLE IF NOT EXISTS cl_typed (
+        message_id BIGINT PRIMARY KEY,
+        stands BIGINT NOT NULL,
+        typed_s BIGINT NOT NULL)",
+    // Bots with which an account has opened its dialog.
+    "CREATE TABLE IF NOT EXISTS cl_dialog (
+        bot BIGINT NOT NULL,
+        account BIGINT NOT NULL,
+        random_id BIGINT NOT NULL,
+        opened BIGINT NOT NULL,
+        PRIMARY KEY (bot, account))",
+    // Telegram's ids of calls that were placed because the person asked for them.
+    "CREATE TABLE IF NOT EXISTS cl_call_back (
+        telegram_call BIGINT PRIMARY KEY,
+        placed_s BIGINT NOT NULL)",
+];
+
+/// The client's tables.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pool: SqlitePool,
+}
+
+impl Store {
+    /// Makes the tables that are not there yet, and forgets what is too old to matter.
+    pub(crate) async fn open(pool: SqlitePool, now_s: i64) -> Result<Self, sqlx::Error> {
+        let mut transaction = pool.begin().await?;
+        for table in TABLES {
+            sqlx::query(table).execute(&mut *transaction).await?;
+        }
+        for old in [
+            "DELETE FROM cl_card WHERE began_s < $1",
+            "DELETE FROM cl_answer WHERE answered_s < $1",
+            "DELETE FROM cl_typed WHERE typed_s < $1",
+            "DELETE FROM cl_call_back WHERE placed_s < $1",
+        ] {
+            sqlx::query(old).bind(now_s - MEMORY_S).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(Self { pool })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use tgtrunk_telegram::Database;
+
+    use super::*;
+
+    /// A store on a disk of its own, which may be opened again as after a crash.
+    pub(crate) struct Room {
+        folder: tempfile::TempDir,
+    }
+
+    impl Room {
+        pub(crate) fn new() -> Self {
+            Self { folder: tempfile::tempdir().unwrap() }
+        }
+
+        pub(crate) async fn open(&self) -> (Store, Database) {
+            let database = Database::open(self.folder.path().join("client.db")).await.unwrap();
+            (Store::open(database.pool().clone(), 1_000_000).await.unwrap(), database)
+        }
+    }
+}
