@@ -1,3 +1,6 @@
 //! `tgtrunk-bot`: what people press in Telegram.
 
+mod clock;
+mod telegram;
+
 fn main() {}
