@@ -7,8 +7,12 @@ mod flood;
 mod gateway;
 mod in_order;
 mod keypad;
+mod keys;
+mod languages;
+mod notices;
 mod press;
 mod recent;
+mod store;
 mod telegram;
 
 fn main() {}

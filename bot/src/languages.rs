@@ -1,0 +1,57 @@
+//! In which language each person reads, as Telegram once told.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tgtrunk_config::{Language, UserId};
+
+use crate::telegram::Person;
+
+/// People of whom a language is kept in memory. The store has the others too, but nobody waits for it.
+const MOST: usize = 100_000;
+
+/// Clones share it. Nobody waits while holding it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Languages {
+    known: Arc<RwLock<BTreeMap<UserId, Language>>>,
+}
+
+impl Languages {
+    pub(crate) fn new(known: BTreeMap<UserId, Language>) -> Self {
+        Self { known: Arc::new(RwLock::new(known)) }
+    }
+
+    /// Notes what Telegram tells of a person. True if it is news.
+    pub(crate) fn learn(&self, person: &Person) -> bool {
+        let Some(language) = person.language else { return false };
+        if self.of(person.id) == Some(language) {
+            return false;
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < MOST {
+            known.insert(person.id, language);
+        }
+        true
+    }
+
+    /// A person's language, if it was ever told.
+    pub(crate) fn of(&self, person: UserId) -> Option<Language> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(&person).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_language_is_news_once_and_remembered() {
+        let languages = Languages::default();
+        let id = UserId::new(5).unwrap();
+        let person = |language| Person { id, name: String::new(), username: None, language };
+        assert!(languages.learn(&person(Some(Language::Russian))));
+        assert!(!languages.learn(&person(Some(Language::Russian))));
+        assert!(!languages.learn(&person(None)));
+        assert_eq!(languages.of(id), Some(Language::Russian));
+    }
+}
