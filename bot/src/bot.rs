@@ -1,0 +1,433 @@
+//! One bot at work: what Telegram tells it goes to whoever deals with it.
+//!
+//! Presses come first. A press is handed to the gateway as soon as it was read; everything that is slow (answers,
+//! the store, messages) happens beside that, in tasks of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tgtrunk_config::{BotFile, BotName, CallId, Digits, Language, Phone, TextKey, UserId, Words};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::call_back;
+use crate::clock;
+use crate::data::Pressed;
+use crate::flood::FloodGuard;
+use crate::gateway::Gateway;
+use crate::in_order::{InOrder, Turn};
+use crate::keys::{self, Wish};
+use crate::languages::Languages;
+use crate::letters;
+use crate::notes::Note;
+use crate::operators;
+use crate::press::{self, Verdict};
+use crate::query;
+use crate::recent::Recent;
+use crate::roster::Roster;
+use crate::status::Lamps;
+use crate::store::{Asked, Letter, Store, StoreError};
+use crate::telegram::{Api, Batch, Failure, News, Open, Person, Poll, Press, Said};
+
+/// Between two call-backs of one person.
+const CALL_BACK_PAUSE: Duration = Duration::from_secs(10);
+/// People whose presses are served at once, and presses of each that wait. As many again for messages.
+const PEOPLE: usize = 2_000;
+const PRESSES: usize = 64;
+const LETTERS: usize = 64;
+/// Messages of one person that are answered at once. More are somebody's play.
+const SAID: usize = 2;
+/// Jobs of other kinds at once.
+const JOBS: usize = 2_000;
+/// How long an answer to a press is of interest.
+const ANSWER: Duration = Duration::from_secs(8);
+const ANSWER_PAUSE: Duration = Duration::from_millis(200);
+/// How long what is under way may go on when the program ends.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What all of a bot's tasks share.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) api: Api,
+    pub(crate) store: Store,
+    pub(crate) gateway: Gateway,
+    pub(crate) roster: watch::Receiver<Arc<Roster>>,
+    pub(crate) languages: Languages,
+    pub(crate) lamps: Lamps,
+    /// Whose the lines were when the program began, for when the gateway cannot tell.
+    pub(crate) accounts: Arc<BTreeMap<Phone, UserId>>,
+    pub(crate) notes: mpsc::Sender<Note>,
+}
+
+/// A press of the keypad under way.
+struct Job {
+    update: u32,
+    press: Press,
+    call: CallId,
+    digits: Digits,
+    arrived: Instant,
+    open: Open,
+}
+
+/// What a task of ours was for.
+enum Done {
+    Told,
+    Pressed(UserId),
+    /// A person is owed an answer.
+    Owed(Letter),
+    Delivered(UserId),
+    CalledBack(UserId),
+}
+
+/// One bot.
+pub(crate) struct Bot {
+    desk: Desk,
+    presses: InOrder<Job>,
+    letters: InOrder<Letter>,
+    calling: BTreeSet<UserId>,
+    flood: FloodGuard,
+    recent: Recent,
+    work: JoinSet<Done>,
+}
+
+impl Desk {
+    /// The lines of the bot, as they are now.
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster.borrow())
+    }
+
+    /// Whether a line is this person's own account.
+    pub(crate) fn is_account(&self, line: &Phone, person: UserId) -> bool {
+        let told = self.gateway.calls().account(line);
+        told.or_else(|| self.accounts.get(line).copied()) == Some(person)
+    }
+
+    /// Tells of a store that did not do its part; what it is for goes on without it.
+    pub(crate) fn kept(&self, done: Result<(), StoreError>) {
+        if let Err(error) = done {
+            tracing::error!(%error, "not written");
+        }
+    }
+
+    fn note(&self, note: Note) {
+        if self.notes.try_send(note).is_err() {
+            tracing::warn!("a note is lost: the disk is too slow");
+        }
+    }
+
+    /// Answers a press, as long as anybody waits for that.
+    async fn answer(&self, press: &str, text: &str, alarm: bool) {
+        let limit = clock::now() + ANSWER;
+        while let Err(failure) = self.api.answer_press(press, text, alarm).await {
+            let rest = if let Failure::Flood { wait } = failure { wait } else { ANSWER_PAUSE };
+            if !failure.passes() || clock::now() + rest > limit {
+                // Telegram refuses when nobody waits for it any more.
+                tracing::warn!(%failure, "a press is not answered; its keys are not touched by that");
+                return;
+            }
+            sleep(rest).await;
+        }
+    }
+}
+
+impl Bot {
+    /// Prepares a bot: reads what it has to go on with.
+    ///
+    /// # Errors
+    /// When its store cannot be read.
+    pub(crate) async fn new(desk: Desk) -> Result<Self, StoreError> {
+        let recent = Recent::new(desk.store.all_pressed().await?);
+        let mut bot = Self {
+            desk,
+            presses: InOrder::new(PEOPLE, PRESSES),
+            letters: InOrder::new(PEOPLE, LETTERS),
+            calling: BTreeSet::new(),
+            flood: FloodGuard::new(CALL_BACK_PAUSE),
+            recent,
+            work: JoinSet::new(),
+        };
+        for letter in bot.desk.store.owed().await? {
+            bot.send(letter);
+        }
+        for asked in bot.desk.store.asked().await? {
+            bot.call_back(asked);
+        }
+        Ok(bot)
+    }
+
+    /// Works until it is told to stop, with updates from `polled` and messages that are written from `letters`.
+    pub(crate) async fn run(
+        mut self,
+        mut polled: mpsc::Receiver<Poll>,
+        mut letters: mpsc::Receiver<Letter>,
+        mut stop: oneshot::Receiver<()>,
+    ) {
+        loop {
+            tokio::select! {
+                biased;
+                Some(poll) = polled.recv() => match poll {
+                    Poll::Batch(batch) => self.take(batch),
+                    Poll::Failed(failure) => self.desk.lamps.telegram(Err(&failure)),
+                },
+                Some(done) = self.work.join_next() => match done {
+                    Ok(done) => self.finish(done),
+                    Err(error) => tracing::error!(%error, "a task broke"),
+                },
+                Some(letter) = letters.recv() => self.send(letter),
+                _ = &mut stop => break,
+            }
+        }
+        let rest = async { while self.work.join_next().await.is_some() {} };
+        if timeout(GRACE, rest).await.is_err() {
+            tracing::debug!("what is still under way goes on at the next start");
+        }
+    }
+
+    fn take(&mut self, Batch { news, open }: Batch) {
+        let arrived = clock::now();
+        for (update, news) in news {
+            if self.recent.is_new(update) {
+                self.hear(update, news, arrived, &open);
+            }
+        }
+        self.desk.lamps.telegram(Ok(()));
+    }
+
+    fn hear(&mut self, update: u32, news: News, arrived: Instant, open: &Open) {
+        match news {
+            News::Press(press) => {
+                let person = press.person.clone();
+                self.pressed(update, press, arrived, open.clone());
+                self.learn(person);
+            }
+            News::Query(query) => {
+                let desk = self.desk.clone();
+                self.spawn(async move { query::answer(&desk, query, arrived).await });
+            }
+            News::Said(said) => self.said(said, open.clone()),
+            News::Blocked { person, blocked } => {
+                let (desk, open) = (self.desk.clone(), open.clone());
+                self.spawn(async move {
+                    desk.kept(desk.store.see(std::slice::from_ref(&person), false, clock::unix_ms()).await);
+                    desk.kept(desk.store.block(person.id, blocked).await);
+                    drop(open);
+                });
+            }
+        }
+    }
+
+    fn pressed(&mut self, update: u32, press: Press, arrived: Instant, open: Open) {
+        match Pressed::from_data(&press.data) {
+            Some(Pressed::Digits { call, digits }) => {
+                let person = press.person.id;
+                match self.presses.push(person, Job { update, press, call, digits, arrived, open }) {
+                    Turn::Now(job) => self.press(job),
+                    Turn::Waits => {}
+                    Turn::Full(job) => {
+                        tracing::warn!("too many presses wait");
+                        let verdict = Verdict::NotSent("too many presses wait".to_owned());
+                        self.answer(job.press, Some(job.call), &job.digits.to_string(), verdict);
+                    }
+                }
+            }
+            Some(Pressed::CallBack { line, person }) => self.wants_call_back(press, line, person, open),
+            None => self.answer(press, None, "", Verdict::NoCall),
+        }
+    }
+
+    fn press(&mut self, job: Job) {
+        let desk = self.desk.clone();
+        self.work.spawn(async move {
+            let Job { update, press, call, digits, arrived, open } = job;
+            let person = press.person.id;
+            let verdict = press::press(&desk.gateway, call, person, &digits, arrived).await;
+            drop(open);
+            if verdict == Verdict::Pressed {
+                desk.note(Note::Pressed(update));
+            }
+            // The person's next press does not wait for Telegram.
+            tokio::spawn(async move { told(&desk, &press, Some(call), &digits.to_string(), verdict).await });
+            Done::Pressed(person)
+        });
+    }
+
+    fn answer(&mut self, press: Press, call: Option<CallId>, digits: &str, verdict: Verdict) {
+        let (desk, digits) = (self.desk.clone(), digits.to_owned());
+        self.spawn(async move { told(&desk, &press, call, &digits, verdict).await });
+    }
+
+    fn wants_call_back(&mut self, press: Press, line: Phone, person: UserId, open: Open) {
+        let roster = self.desk.roster();
+        let served = roster.line(&line).cloned();
+        let own = press.person.language.or_else(|| self.desk.languages.of(press.person.id));
+        let served = served.unwrap_or_else(|| roster.voice());
+        let language = own.unwrap_or(served.chat.language);
+        let refusal = if press.person.id != person {
+            Some(TextKey::NotYours)
+        } else if served.chat.call_back.is_none() || roster.line(&line).is_none() {
+            Some(TextKey::CallBackFailed)
+        } else if self.calling.contains(&person) || self.flood.ask(person, clock::now()).is_err() {
+            Some(TextKey::CallBackWait)
+        } else {
+            None
+        };
+        let words = Words {
+            name: press.person.name.clone(),
+            time: clock::time_of_day(clock::unix_ms()),
+            ..Words::default()
+        };
+        let text = served.say(refusal.unwrap_or(TextKey::CallBackSoon), language, words);
+        let desk = self.desk.clone();
+        if refusal.is_some() {
+            self.spawn(async move { desk.answer(&press.id, &text, true).await });
+            return;
+        }
+        let asked = Asked {
+            person,
+            name: press.person.name.clone(),
+            line,
+            message: press.message.clone(),
+            language,
+            asked_ms: clock::unix_ms(),
+            tries: 0,
+            call: None,
+            talked: false,
+        };
+        self.calling.insert(person);
+        self.work.spawn(async move {
+            desk.kept(desk.store.ask(&asked).await);
+            drop(open);
+            tokio::join!(desk.answer(&press.id, &text, false), call_back::run(&desk, asked));
+            Done::CalledBack(person)
+        });
+    }
+
+    /// Goes on with a call-back from before.
+    fn call_back(&mut self, asked: Asked) {
+        let (desk, person) = (self.desk.clone(), asked.person);
+        if self.calling.insert(person) {
+            self.work.spawn(async move {
+                call_back::run(&desk, asked).await;
+                Done::CalledBack(person)
+            });
+        }
+    }
+
+    fn said(&mut self, Said { person, text }: Said, open: Open) {
+        if self.letters.waiting(person.id) >= SAID || self.work.len() >= JOBS {
+            tracing::debug!(person = %person.id, "a message is not answered: others of the same person are");
+            return;
+        }
+        let served = self.desk.roster().voice();
+        self.desk.languages.learn(&person);
+        let language = self.desk.languages.of(person.id).unwrap_or(served.chat.language);
+        let wish: Wish = keys::wish(&text, &served.texts);
+        let answer = keys::answer(wish, &person, language, &served.texts, &served.chat.company);
+        let desk = self.desk.clone();
+        self.work.spawn(async move {
+            let now_ms = clock::unix_ms();
+            let written = desk.store.see_and_owe(&person, &answer.text, Some(&answer.button), now_ms).await;
+            drop(open);
+            Done::Owed(written.unwrap_or_else(|error| {
+                // The person gets the key all the same.
+                tracing::error!(%error, "not written");
+                let button = Some(answer.button);
+                Letter { id: 0, to: person.id, text: answer.text, button, made_ms: now_ms }
+            }))
+        });
+    }
+
+    fn send(&mut self, letter: Letter) {
+        match self.letters.push(letter.to, letter) {
+            Turn::Now(letter) => self.deliver(letter),
+            Turn::Waits => {}
+            Turn::Full(_) => tracing::warn!("a message waits for the next start: too many wait already"),
+        }
+    }
+
+    fn deliver(&mut self, letter: Letter) {
+        let desk = self.desk.clone();
+        self.work.spawn(async move {
+            let person = letter.to;
+            letters::deliver(&desk, letter).await;
+            Done::Delivered(person)
+        });
+    }
+
+    fn learn(&self, person: Person) {
+        if self.desk.languages.learn(&person) {
+            self.desk.note(Note::Person(person));
+        }
+    }
+
+    fn finish(&mut self, done: Done) {
+        match done {
+            Done::Told => {}
+            Done::Pressed(person) => {
+                if let Some(job) = self.presses.done(person) {
+                    self.press(job);
+                }
+            }
+            Done::Owed(letter) => self.send(letter),
+            Done::Delivered(person) => {
+                if let Some(letter) = self.letters.done(person) {
+                    self.deliver(letter);
+                }
+            }
+            Done::CalledBack(person) => drop(self.calling.remove(&person)),
+        }
+    }
+
+    /// Does something beside, unless too much is done already.
+    fn spawn(&mut self, job: impl Future<Output = ()> + Send + 'static) {
+        if self.work.len() >= JOBS {
+            tracing::warn!(JOBS, "something is left undone: too much is under way");
+            return;
+        }
+        self.work.spawn(async move {
+            job.await;
+            Done::Told
+        });
+    }
+}
+
+/// Tells a person what became of their press.
+async fn told(desk: &Desk, press: &Press, call: Option<CallId>, digits: &str, verdict: Verdict) {
+    let (line, name) = {
+        let calls = desk.gateway.calls();
+        let info = call.and_then(|call| calls.live(call).or_else(|| calls.over(call)));
+        (info.map(|info| info.line.clone()), press.person.name.clone())
+    };
+    let roster = desk.roster();
+    let served = line.and_then(|line| roster.line(&line).cloned()).unwrap_or_else(|| roster.voice());
+    let own = press.person.language.or_else(|| desk.languages.of(press.person.id));
+    let language: Language = own.unwrap_or(served.chat.language);
+    let reason = if let Verdict::NotSent(reason) = &verdict {
+        tracing::warn!(reason, "a press did not reach its call");
+        reason.clone()
+    } else {
+        String::new()
+    };
+    let time = clock::time_of_day(clock::unix_ms());
+    let words = Words { name, time, reason, digits: digits.to_owned(), ..Words::default() };
+    desk.answer(&press.id, &served.say(verdict.text(), language, words), false).await;
+}
+
+/// What runs beside a bot: whoever tells operators, by messages that go to `letters`.
+pub(crate) fn beside(
+    desk: &Desk,
+    file: &BotFile,
+    letters: mpsc::Sender<Letter>,
+    bot: &BotName,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let (desk, file, bot) = (desk.clone(), file.clone(), bot.clone());
+    tasks.spawn(async move {
+        if let Err(error) = operators::watch(desk, file, letters).await {
+            tracing::error!(%error, %bot, "operators are told nothing");
+        }
+    });
+    tasks
+}

@@ -1,0 +1,168 @@
+//! All bots of a state directory: opened, reported, changed while they run, closed.
+
+mod keeper;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tgtrunk_config::control::{Answer, Ask, BotReport};
+use tgtrunk_config::{BotFile, BotName, BotStatus, Bots as BotFiles, Settings, StateDir};
+use tgtrunk_shell::control::{self, Question};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::PROGRAM;
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::roster::{Roster, Rosters};
+use crate::status::Lamps;
+use crate::telegram::Doors;
+use keeper::Keeper;
+
+/// How long all bots together may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What all bots share.
+#[derive(Clone)]
+pub(crate) struct House {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) state: StateDir,
+    pub(crate) gateway: Gateway,
+    pub(crate) doors: Arc<Doors>,
+}
+
+/// The bots that should be at work, and what is wrong with the files of others.
+pub(crate) struct Bots {
+    house: House,
+    kept: BTreeMap<BotName, Kept>,
+    problems: Vec<String>,
+}
+
+struct Kept {
+    file: BotFile,
+    roster: watch::Sender<Arc<Roster>>,
+    status: watch::Receiver<BotStatus>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Bots {
+    /// Opens every bot that has a folder. One that cannot be opened is reported and harms nobody.
+    pub(crate) fn open(house: House) -> Self {
+        let mut bots = Self { house, kept: BTreeMap::new(), problems: Vec::new() };
+        bots.reload();
+        bots
+    }
+
+    /// How many bots should work.
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Answers a question of the control socket.
+    pub(crate) fn answer(&mut self, Question { ask, answer }: Question) {
+        let told = match &ask {
+            Ask::Status => Ok(Answer::Bots(self.report())),
+            Ask::Reload => {
+                self.reload();
+                Ok(Answer::Bots(self.report()))
+            }
+            _ => Err(control::unknown(PROGRAM, &ask)),
+        };
+        answer.send(told).ok();
+    }
+
+    /// Reads the files again: new bots open, changed ones are opened anew, missing ones close, all get their lines.
+    pub(crate) fn reload(&mut self) {
+        let loaded = BotFiles::load(&self.house.state)
+            .and_then(|files| Rosters::load(&self.house.state).map(|rosters| (files, rosters)));
+        let (files, mut rosters) = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::error!(%error, "the bots cannot be read");
+                self.problems = vec![error.to_string()];
+                return;
+            }
+        };
+        self.problems = files.problems.iter().map(ToString::to_string).collect();
+        self.problems.append(&mut rosters.problems);
+        let wanted: BTreeMap<BotName, BotFile> = files.bots.into_iter().collect();
+        for (bot, roster) in &rosters.of {
+            if !wanted.contains_key(bot) {
+                let lines: Vec<String> = roster.phones().iter().map(ToString::to_string).collect();
+                let lines = lines.join(", ");
+                self.problems.push(format!("{lines}: there is no bot @{bot}: {PROGRAM} add, or bot = \"\""));
+            }
+        }
+        for problem in &self.problems {
+            tracing::error!("{problem}");
+        }
+        let leaving = self.kept.extract_if(.., |bot, kept| wanted.get(bot) != Some(&kept.file));
+        let mut leaving: BTreeMap<BotName, JoinHandle<()>> =
+            leaving.map(|(bot, kept)| (bot, kept.close())).collect();
+        for (bot, file) in wanted {
+            let roster = Arc::new(rosters.of.remove(&bot).unwrap_or_default());
+            match self.kept.get(&bot) {
+                Some(kept) => kept.serve(roster),
+                None => {
+                    let before = leaving.remove(&bot);
+                    self.begin(bot, file, roster, before);
+                }
+            }
+        }
+    }
+
+    /// Ends every bot.
+    pub(crate) async fn stop(self) {
+        let ends: Vec<JoinHandle<()>> = self.kept.into_values().map(Kept::close).collect();
+        let all = async {
+            for end in ends {
+                end.await.ok();
+            }
+        };
+        if timeout(GRACE, all).await.is_err() {
+            tracing::warn!("stopped without waiting");
+        }
+    }
+
+    fn begin(&mut self, bot: BotName, file: BotFile, roster: Arc<Roster>, before: Option<JoinHandle<()>>) {
+        let waiting = BotStatus::waiting(bot.clone(), std::process::id(), clock::unix_ms());
+        let (shown, status) = watch::channel(waiting);
+        let (roster, lines) = watch::channel(roster);
+        let (stop, stopped) = oneshot::channel();
+        let keeper = Keeper {
+            house: self.house.clone(),
+            bot: bot.clone(),
+            file: file.clone(),
+            roster: lines,
+            lamps: Lamps::new(shown),
+        };
+        let span = tracing::info_span!("bot", name = %bot);
+        let task = tokio::spawn(tracing::Instrument::instrument(keeper.run(before, stopped), span));
+        self.kept.insert(bot, Kept { file, roster, status, stop, task });
+    }
+
+    fn report(&self) -> BotReport {
+        let bots = self.kept.values().map(|kept| kept.status.borrow().clone()).collect();
+        BotReport { bots, problems: self.problems.clone() }
+    }
+}
+
+impl Kept {
+    fn serve(&self, roster: Arc<Roster>) {
+        self.roster.send_if_modified(|served| {
+            let news = *served != roster;
+            if news {
+                *served = roster;
+            }
+            news
+        });
+    }
+
+    fn close(self) -> JoinHandle<()> {
+        self.stop.send(()).ok();
+        self.task
+    }
+}

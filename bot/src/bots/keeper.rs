@@ -1,0 +1,187 @@
+//! Keeps one bot at work: opens its store, has it hear from Telegram, and ends it cleanly.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tgtrunk_config::{BotFile, BotName, Lamp, Language, Words};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+
+use super::House;
+use crate::bot::{self, Bot, Desk};
+use crate::clock;
+use crate::keys;
+use crate::languages::Languages;
+use crate::roster::Roster;
+use crate::status::{self, Lamps};
+use crate::store::{Store, StoreError};
+use crate::telegram::{Api, Door, Failure, Poll, poll};
+
+/// Updates on their way, notes, and messages.
+const POLLS: usize = 16;
+const NOTES: usize = 4_096;
+const LETTERS: usize = 64;
+/// Between two looks at who the bot is: while that is in order, and while it is not.
+const WELL: Duration = Duration::from_secs(600);
+const ILL: Duration = Duration::from_secs(20);
+/// With a webhook nothing else tells that Telegram can be reached.
+const WITH_WEBHOOK: Duration = Duration::from_secs(30);
+/// Until a store that cannot be opened is tried again.
+const STORE: Duration = Duration::from_secs(10);
+
+/// One bot and what it needs.
+pub(crate) struct Keeper {
+    pub(crate) house: House,
+    pub(crate) bot: BotName,
+    pub(crate) file: BotFile,
+    pub(crate) roster: watch::Receiver<Arc<Roster>>,
+    pub(crate) lamps: Lamps,
+}
+
+impl Keeper {
+    /// Works until it is told to stop. What `before` was doing with the same files ends first.
+    pub(crate) async fn run(self, before: Option<JoinHandle<()>>, mut stop: oneshot::Receiver<()>) {
+        if let Some(before) = before {
+            before.await.ok();
+        }
+        let file = tokio::spawn(status::keep(self.house.state.clone(), self.lamps.follow()));
+        let bot = loop {
+            match self.open().await {
+                Ok(bot) => break bot,
+                Err(reason) => {
+                    self.lamps.turn(Lamp::Orange, &reason);
+                    tokio::select! {
+                        () = sleep(STORE) => {}
+                        _ = &mut stop => return,
+                    }
+                }
+            }
+        };
+        let (bot, desk, notes) = bot;
+        let store = desk.store.clone();
+        let (news, polled) = mpsc::channel(POLLS);
+        let (letters, written) = mpsc::channel(LETTERS);
+        let mut beside = bot::beside(&desk, &self.file, letters, &self.bot);
+        let notes = tokio::spawn(notes);
+        self.listen(&desk, news, &mut beside);
+        bot.run(polled, written, stop).await;
+        self.house.doors.send_if_modified(|doors| doors.remove(&self.bot.folder()).is_some());
+        beside.shutdown().await;
+        drop(desk);
+        // Whoever still makes notes, a late answer perhaps, has none that matter.
+        tokio::time::timeout(Duration::from_secs(1), notes).await.ok();
+        store.close().await;
+        drop(self.lamps);
+        file.await.ok();
+    }
+
+    async fn open(&self) -> Result<(Bot, Desk, impl Future<Output = ()> + Send + 'static + use<>), String> {
+        let settings = &self.house.settings.bot;
+        let api = Api::new(&settings.api_url, settings.proxy.as_ref(), self.file.token.as_str())?;
+        let told = |error: StoreError| error.to_string();
+        let store = Store::open(&self.house.state.bot_db(&self.bot)).await.map_err(told)?;
+        let languages = Languages::new(store.languages().await.map_err(told)?);
+        let accounts: BTreeMap<_, _> = store.accounts().await.map_err(told)?;
+        let (notes, noted) = mpsc::channel(NOTES);
+        let desk = Desk {
+            api,
+            store: store.clone(),
+            gateway: self.house.gateway.clone(),
+            roster: self.roster.clone(),
+            languages,
+            lamps: self.lamps.clone(),
+            accounts: Arc::new(accounts),
+            notes,
+        };
+        let bot = Bot::new(desk.clone()).await.map_err(told)?;
+        Ok((bot, desk, crate::notes::keep(store, noted)))
+    }
+
+    /// Has updates come in, by polling or by webhook, and looks now and then whether the bot is what it should be.
+    fn listen(&self, desk: &Desk, news: mpsc::Sender<Poll>, tasks: &mut JoinSet<()>) {
+        let settings = &self.house.settings.bot;
+        match &settings.webhook {
+            None => {
+                tasks.spawn(poll(desk.api.clone(), settings.poll_timeout, news));
+            }
+            Some(webhook) => {
+                let url = format!("{}/{}", webhook.url, self.bot.folder());
+                let (desk, house, bot) = (desk.clone(), self.house.clone(), self.bot.folder());
+                tasks.spawn(async move { hook(desk, house, bot, url, news).await });
+            }
+        }
+        let (desk, bot, webhook) = (desk.clone(), self.bot.clone(), settings.webhook.is_some());
+        tasks.spawn(async move { look(desk, bot, webhook).await });
+    }
+}
+
+/// Has Telegram send updates to us.
+async fn hook(desk: Desk, house: House, bot: String, url: String, news: mpsc::Sender<Poll>) {
+    let secret = match desk.store.secret("webhook", hex::encode(clock::random::<32>())).await {
+        Ok(secret) => secret,
+        Err(error) => {
+            desk.lamps.turn(Lamp::Orange, &error.to_string());
+            return;
+        }
+    };
+    let door = Door { secret: secret.clone(), out: news };
+    house.doors.send_modify(|doors| drop(doors.insert(bot, door)));
+    while let Err(failure) = desk.api.set_webhook(&url, &secret).await {
+        desk.lamps.telegram(Err(&failure));
+        sleep(rest(&failure)).await;
+    }
+    desk.lamps.telegram(Ok(()));
+}
+
+/// Looks who the bot is, and names its commands once.
+async fn look(desk: Desk, bot: BotName, webhook: bool) {
+    let mut named = false;
+    loop {
+        let pause = match desk.api.profile().await {
+            Ok(profile) => {
+                desk.lamps.profile(&profile);
+                let other = profile.username.parse::<BotName>().ok().filter(|name| *name != bot);
+                let fault = match (other, profile.inline) {
+                    (Some(other), _) => Some((Lamp::Red, format!("the token is one of @{other}: give this bot its own"))),
+                    (None, false) => Some((
+                        Lamp::Orange,
+                        "inline mode is off, so no keypad can be sent: switch it on at @BotFather, /setinline".to_owned(),
+                    )),
+                    (None, true) => None,
+                };
+                let well = fault.is_none();
+                desk.lamps.fault(fault);
+                if !named {
+                    named = name_commands(&desk).await.is_ok();
+                }
+                match (well, webhook) {
+                    (false, _) => ILL,
+                    (true, true) => WITH_WEBHOOK,
+                    (true, false) => WELL,
+                }
+            }
+            Err(failure) => {
+                if webhook {
+                    desk.lamps.telegram(Err(&failure));
+                }
+                rest(&failure)
+            }
+        };
+        sleep(pause).await;
+    }
+}
+
+async fn name_commands(desk: &Desk) -> Result<(), Failure> {
+    let served = desk.roster().voice();
+    for (code, language) in [(None, served.chat.language), (Some(Language::Russian), Language::Russian)] {
+        let commands = keys::COMMANDS.map(|(word, key)| (word, served.say(key, language, Words::default())));
+        desk.api.name_commands(code, &commands).await?;
+    }
+    Ok(())
+}
+
+fn rest(failure: &Failure) -> Duration {
+    if let Failure::Flood { wait } = failure { *wait } else { ILL }
+}

@@ -1,0 +1,85 @@
+//! The command line.
+
+mod add;
+mod ask;
+mod check;
+mod keys;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tgtrunk_config::{BotName, Settings, StateDir};
+
+/// The bot of SIP lines whose far end is Telegram: keypad, call-backs, keys, notices.
+#[derive(Parser)]
+#[command(name = "tgtrunk-bot", version, about)]
+struct Cli {
+    /// Settings file.
+    #[arg(long, global = true, default_value = "tgtrunk.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// State directory, instead of gateway.state of the settings.
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs all bots until SIGTERM or Ctrl-C.
+    Run,
+    /// Adds a bot by the token that @BotFather gave, or gives it a new one; asks for it at this terminal.
+    #[command(alias = "login")]
+    Add,
+    /// Removes a bot.
+    Remove {
+        /// Its username, as acme_support_bot.
+        bot: BotName,
+        /// Keep the people whom it knows and their keys, so that the bot can be added again.
+        #[arg(long)]
+        keep_state: bool,
+    },
+    /// Shows the bots that run.
+    Status {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Reads the files of bots and lines again.
+    Reload,
+    /// Lists the people who wrote to a bot, with their keys.
+    Keys {
+        /// Its username, as acme_support_bot.
+        bot: BotName,
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Checks bots, tokens, inline mode and lines.
+    Check,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, as a sentence for people.
+pub(crate) async fn run() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let mut settings = Settings::load(&cli.config)?;
+    if let Some(state) = cli.state {
+        settings.gateway.state = state;
+    }
+    let state = StateDir::open(&settings.gateway.state)?;
+    match cli.command {
+        Command::Run => serve::run(settings, state).await?,
+        Command::Add => add::add(&settings, &state).await?,
+        Command::Remove { bot, keep_state } => add::remove(&state, &bot, keep_state).await?,
+        Command::Status { json } => return ask::status(&state, json).await,
+        Command::Reload => ask::reload(&state).await?,
+        Command::Keys { bot, json } => keys::list(&state, &bot, json).await?,
+        Command::Check => return Ok(check::run(&cli.config, &settings, &state).await),
+    }
+    Ok(ExitCode::SUCCESS)
+}

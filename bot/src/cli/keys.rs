@@ -1,0 +1,44 @@
+//! `keys`: the people who wrote to a bot.
+
+use anyhow::bail;
+use tgtrunk_config::{BotName, StateDir};
+use tgtrunk_shell::keyboard::say;
+
+use crate::clock;
+use crate::store::{Seen, Store};
+
+/// Prints people and their keys, the latest first.
+///
+/// # Errors
+/// When the bot's store cannot be read.
+pub(crate) async fn list(state: &StateDir, bot: &BotName, json: bool) -> anyhow::Result<()> {
+    let file = state.bot_db(bot);
+    if !file.exists() {
+        bail!("nobody wrote to @{bot} yet");
+    }
+    let store = Store::open(&file).await?;
+    let seen = store.seen().await?;
+    store.close().await;
+    if json {
+        let people: Vec<_> = seen.iter().map(to_json).collect();
+        say(&serde_json::to_string_pretty(&people)?);
+    } else if seen.is_empty() {
+        say(&format!("nobody wrote to @{bot} yet"));
+    }
+    for person in seen.iter().filter(|_| !json) {
+        let Seen { id, name, username, language, first_ms, last_ms, blocked } = person;
+        let username = username.as_ref().map_or_else(String::new, |username| format!(" @{username}"));
+        let language = language.map_or("-", |language| language.as_str());
+        let (first, last) = (clock::date(*first_ms), clock::date(*last_ms));
+        let blocked = if *blocked { ", has blocked the bot" } else { "" };
+        say(&format!("{id} {name}{username} ({language}): first {first}, last {last}{blocked}"));
+    }
+    Ok(())
+}
+
+fn to_json(seen: &Seen) -> serde_json::Value {
+    serde_json::json!({
+        "key": seen.id, "name": seen.name, "username": seen.username, "language": seen.language,
+        "first_ms": seen.first_ms, "last_ms": seen.last_ms, "blocked": seen.blocked,
+    })
+}

@@ -1,0 +1,43 @@
+//! Messages to people: kept on the disk until Telegram has them.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::bot::Desk;
+use crate::clock;
+use crate::store::Letter;
+use crate::telegram::Failure;
+
+/// What could not be sent for so long is of no interest any more.
+const STALE_MS: u64 = 24 * 3_600_000;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Until somebody has mended the token.
+const TOKEN_PAUSE: Duration = Duration::from_secs(30);
+
+/// Sends a message, however long Telegram needs to take it, and forgets it.
+pub(crate) async fn deliver(desk: &Desk, letter: Letter) {
+    let mut pause = FIRST_PAUSE;
+    while clock::unix_ms().saturating_sub(letter.made_ms) < STALE_MS {
+        let Err(failure) = desk.api.send(letter.to, &letter.text, letter.button.clone()).await else { break };
+        let rest = match failure {
+            Failure::Flood { wait } => wait,
+            Failure::Token | Failure::Conflict(_) => TOKEN_PAUSE,
+            Failure::Down(_) | Failure::Unreachable(_) | Failure::Unreadable(_) => pause,
+            Failure::Forbidden(ref why) => {
+                tracing::info!(why, "a person has blocked the bot, or never began with it");
+                desk.kept(desk.store.block(letter.to, true).await);
+                break;
+            }
+            Failure::Refused { .. } => {
+                tracing::warn!(%failure, "a message is given up");
+                break;
+            }
+        };
+        tracing::info!(%failure, rest_ms = rest.as_millis(), "a message waits");
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        sleep(rest).await;
+    }
+    desk.kept(desk.store.sent(letter.id).await);
+}

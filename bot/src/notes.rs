@@ -1,0 +1,44 @@
+//! What is written down after the fact, many notes at a time: nobody waits for it.
+
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::store::Store;
+use crate::telegram::Person;
+
+/// Something worth keeping.
+#[derive(Debug)]
+pub(crate) enum Note {
+    /// The gateway has the keys of this update.
+    Pressed(u32),
+    /// Telegram told a person's language.
+    Person(Person),
+}
+
+/// Notes that are written at once.
+const MOST: usize = 256;
+
+/// Writes notes until nobody makes any.
+pub(crate) async fn keep(store: Store, mut notes: mpsc::Receiver<Note>) {
+    let mut many = Vec::with_capacity(MOST);
+    while notes.recv_many(&mut many, MOST).await > 0 {
+        let (mut pressed, mut people) = (Vec::new(), Vec::new());
+        for note in many.drain(..) {
+            match note {
+                Note::Pressed(update) => pressed.push(update),
+                Note::Person(person) => people.push(person),
+            }
+        }
+        let now_ms = clock::unix_ms();
+        let mut written = Ok(());
+        if !pressed.is_empty() {
+            written = store.pressed(&pressed, now_ms).await;
+        }
+        if !people.is_empty() {
+            written = written.and(store.see(&people, false, now_ms).await);
+        }
+        if let Err(error) = written {
+            tracing::error!(%error, "notes are lost");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The lines that one bot serves, with what their callers read.
+
+use std::collections::BTreeMap;
+
+use tgtrunk_config::{
+    BotName, Chat, Language, Line, Lines, Phone, StateDir, StateError, TextKey, Texts, Words,
+};
+
+/// The lines of one bot.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Roster {
+    lines: BTreeMap<Phone, Served>,
+}
+
+/// A line, as far as a bot has to do with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Served {
+    pub(crate) chat: Chat,
+    pub(crate) texts: Texts,
+    words: Words,
+}
+
+/// The lines of all bots, and what is wrong with files.
+#[derive(Debug, Default)]
+pub(crate) struct Rosters {
+    pub(crate) of: BTreeMap<BotName, Roster>,
+    pub(crate) problems: Vec<String>,
+}
+
+impl Rosters {
+    /// Reads every line that has a bot. One with wrong texts has the default ones.
+    ///
+    /// # Errors
+    /// When the state directory cannot be listed.
+    pub(crate) fn load(state: &StateDir) -> Result<Self, StateError> {
+        let mut rosters = Self::default();
+        // What is wrong with a line's own file is the gateway's to tell.
+        for line in Lines::load(state)?.lines.into_iter().filter(|line| line.enabled) {
+            let Some(bot) = line.chat.bot.clone() else { continue };
+            let texts = Texts::load(state, &line.phone).unwrap_or_else(|problems| {
+                rosters.problems.extend(problems.iter().map(ToString::to_string));
+                Texts::default()
+            });
+            rosters.of.entry(bot).or_default().add(line, texts);
+        }
+        Ok(rosters)
+    }
+}
+
+impl Roster {
+    fn add(&mut self, line: Line, texts: Texts) {
+        let words = Words::of_line(&line);
+        self.lines.insert(line.phone, Served { chat: line.chat, texts, words });
+    }
+
+    /// A line of this bot.
+    pub(crate) fn line(&self, phone: &Phone) -> Option<&Served> {
+        self.lines.get(phone)
+    }
+
+    /// The numbers, in order.
+    pub(crate) fn phones(&self) -> Vec<Phone> {
+        self.lines.keys().cloned().collect()
+    }
+
+    /// In whose name the bot speaks where it is about no line: the first one's, if there is one.
+    pub(crate) fn voice(&self) -> Served {
+        self.lines.values().next().cloned().unwrap_or_else(Served::nobody)
+    }
+}
+
+impl Served {
+    /// Nobody's: default texts, in a company without a name.
+    pub(crate) fn nobody() -> Self {
+        let chat = Chat {
+            bot: None,
+            language: Language::English,
+            keypad: false,
+            menu: Vec::new(),
+            typed_digits: false,
+            auto_answer: false,
+            card: false,
+            card_every: std::time::Duration::ZERO,
+            card_contact: None,
+            card_photo: None,
+            call_back: None,
+            company: String::new(),
+        };
+        Self { chat, texts: Texts::default(), words: Words::default() }
+    }
+
+    /// A text of the line. What the line knows itself is filled in.
+    pub(crate) fn say(&self, key: TextKey, language: Language, words: Words) -> String {
+        let Words { company, line, .. } = self.words.clone();
+        self.texts.say(key, language, &Words { company, line, ..words })
+    }
+}

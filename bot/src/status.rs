@@ -1,0 +1,133 @@
+//! A bot's lamps and their file, kept by a task of its own, so that no press waits for the disk.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tgtrunk_config::{BotStatus, Lamp, Phone, StateDir, WAITING};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::calls::Standing;
+use crate::clock;
+use crate::telegram::{Failure, Profile};
+
+/// Changes within this time share a write.
+const REST: Duration = Duration::from_millis(250);
+/// How often the file is renewed though nothing changed: a reader believes no old file.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// A bot's lamps. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Lamps {
+    status: watch::Sender<BotStatus>,
+    /// What is wrong though Telegram answers.
+    fault: Arc<Mutex<Option<(Lamp, String)>>>,
+}
+
+impl Lamps {
+    pub(crate) fn new(status: watch::Sender<BotStatus>) -> Self {
+        Self { status, fault: Arc::default() }
+    }
+
+    /// Telegram did what it was asked, or did not. Tells when that changes the lamp.
+    pub(crate) fn telegram(&self, done: Result<(), &Failure>) {
+        let (lamp, reason) = match done {
+            Ok(()) => self.standing_fault().unwrap_or((Lamp::Green, String::new())),
+            Err(failure @ Failure::Token) => (Lamp::Red, failure.to_string()),
+            Err(failure @ Failure::Conflict(_)) => {
+                (Lamp::Orange, format!("another program polls with this token, stop it: {failure}"))
+            }
+            Err(failure) => (Lamp::Orange, failure.to_string()),
+        };
+        self.turn(lamp, &reason);
+    }
+
+    /// Telegram's lamp has this colour, for this reason.
+    pub(crate) fn turn(&self, lamp: Lamp, reason: &str) {
+        let mut before = None;
+        self.status.send_if_modified(|status| {
+            before = Some(status.telegram.lamp);
+            status.telegram.turn(lamp, reason, clock::unix_ms())
+        });
+        match (before, lamp) {
+            (Some(before), _) if before == lamp => tracing::debug!(%lamp, reason, "telegram"),
+            (_, Lamp::Green) => tracing::info!("telegram answers"),
+            (_, Lamp::Red) => tracing::error!(reason, "telegram refuses the bot"),
+            (_, Lamp::Orange | Lamp::Off) => tracing::warn!(reason, "telegram does not do its part"),
+        }
+    }
+
+    /// Telegram answers, and something is wrong all the same; or nothing is any more.
+    pub(crate) fn fault(&self, fault: Option<(Lamp, String)>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+        self.telegram(Ok(()));
+    }
+
+    fn standing_fault(&self) -> Option<(Lamp, String)> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the lamps show, as it changes.
+    pub(crate) fn follow(&self) -> watch::Receiver<BotStatus> {
+        self.status.subscribe()
+    }
+
+    /// The gateway is there, or not.
+    pub(crate) fn gateway(&self, standing: Standing) {
+        let (lamp, reason) = match standing {
+            Standing::Up => (Lamp::Green, ""),
+            Standing::Unknown => (Lamp::Orange, WAITING),
+            Standing::Gone => (Lamp::Orange, "the gateway does not run"),
+        };
+        self.status.send_if_modified(|status| status.gateway.turn(lamp, reason, clock::unix_ms()));
+    }
+
+    /// Who the bot is.
+    pub(crate) fn profile(&self, profile: &Profile) {
+        self.status.send_modify(|status| {
+            status.id = Some(profile.id);
+            status.name = Some(profile.name.clone());
+        });
+    }
+
+    /// Which lines it serves.
+    pub(crate) fn lines(&self, lines: &[Phone]) {
+        self.status.send_if_modified(|status| {
+            let news = status.lines != lines;
+            if news {
+                status.lines = lines.to_vec();
+            }
+            news
+        });
+    }
+}
+
+/// Writes the status when it changed, and anyway now and then. Ends with the last sender, whose last word it writes.
+pub(crate) async fn keep(state: StateDir, mut status: watch::Receiver<BotStatus>) {
+    let mut well = true;
+    loop {
+        let mut shown = status.borrow_and_update().clone();
+        shown.written_ms = clock::unix_ms();
+        well = write(&state, shown, well).await;
+        sleep(REST).await;
+        if let Ok(Err(_)) = timeout(HEARTBEAT, status.changed()).await {
+            let mut last = status.borrow().clone();
+            last.written_ms = clock::unix_ms();
+            write(&state, last, well).await;
+            return;
+        }
+    }
+}
+
+async fn write(state: &StateDir, status: BotStatus, was_well: bool) -> bool {
+    let state = state.clone();
+    let error = match tokio::task::spawn_blocking(move || status.write(&state)).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    if was_well {
+        tracing::warn!(error, "status not written");
+    }
+    false
+}
