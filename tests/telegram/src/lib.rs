@@ -9,6 +9,7 @@
 //! It knows nothing of the gateway that is tested with it.
 
 pub mod bad_path;
+mod botapi;
 pub mod control;
 pub mod link;
 pub mod reflector;

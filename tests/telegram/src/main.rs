@@ -39,6 +39,9 @@ struct Args {
     /// Address of the control API, on loopback.
     #[arg(long, default_value = "127.0.0.1:0")]
     control: SocketAddr,
+    /// Port of the Bot API; any free one without it.
+    #[arg(long)]
+    bot_api_port: Option<u16>,
     /// Unused keys per data centre in dc-seed.json.
     #[arg(long, default_value_t = 4)]
     keys: usize,
@@ -58,6 +61,7 @@ async fn main() -> anyhow::Result<()> {
         ports: args.ports,
         home_dc: args.home_dc,
         timers_scale: args.timers_scale,
+        bot_api_port: args.bot_api_port,
     };
     let telegram = TestTelegram::start(options).await?;
     let listener =
@@ -71,6 +75,7 @@ async fn main() -> anyhow::Result<()> {
         .with_context(|| format!("write {}", key_file.display()))?;
     let place = serde_json::json!({
         "control": format!("http://{control_address}"),
+        "bot_api": telegram.bot_api_url(),
         "home_dc": telegram.home_dc(),
         "dcs": telegram.addresses().iter().map(|(id, address)| (id.to_string(), address.to_string()))
             .collect::<std::collections::BTreeMap<_, _>>(),
@@ -85,6 +90,7 @@ async fn main() -> anyhow::Result<()> {
         writeln!(out, "data centre {dc}  {address}")?;
     }
     writeln!(out, "control        http://{control_address}/  (curl it)")?;
+    writeln!(out, "Bot API        {}", telegram.bot_api_url())?;
     writeln!(out, "seed           {}", args.dir.join(seed::FILE_NAME).display())?;
     writeln!(out, "public key     {}", key_file.display())?;
     out.flush()?;

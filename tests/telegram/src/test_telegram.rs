@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::botapi::BotApi;
 use crate::seed::Seed;
 use crate::wire::{self, KeyRing};
 use crate::world::World;
@@ -21,6 +22,8 @@ pub struct Options {
     pub home_dc: i32,
     /// What the protocol's timers are multiplied by.
     pub timers_scale: f64,
+    /// Port of the Bot API; any free one without it.
+    pub bot_api_port: Option<u16>,
 }
 
 impl Default for Options {
@@ -31,6 +34,7 @@ impl Default for Options {
             ports: None,
             home_dc: 2,
             timers_scale: 1.0,
+            bot_api_port: None,
         }
     }
 }
@@ -39,6 +43,7 @@ impl Default for Options {
 pub struct TestTelegram {
     world: World,
     server: wire::Server,
+    bot_api: BotApi,
     keys: Arc<KeyRing>,
     home_dc: i32,
 }
@@ -53,16 +58,23 @@ impl TestTelegram {
         anyhow::ensure!(options.dcs.contains(&home_dc), "home_dc = {home_dc}: want one of {:?}", options.dcs);
         let (world, pushes) = World::new(tokio::runtime::Handle::current(), home_dc, options.timers_scale);
         let keys = Arc::new(KeyRing::default());
+        let bot_api = SocketAddr::new(options.bind, options.bot_api_port.unwrap_or(0));
+        let bot_api = BotApi::start(world.clone(), bot_api).await?;
         let config =
             wire::Config { bind: options.bind, dcs: options.dcs, ports: options.ports, ..Default::default() };
         let server = wire::Server::start(config, keys.clone(), Arc::new(world.clone()), pushes).await?;
         world.set_addresses(server.addresses());
-        Ok(Self { world, server, keys, home_dc })
+        Ok(Self { world, server, bot_api, keys, home_dc })
     }
 
     /// The world, for a test to furnish and ask.
     pub fn world(&self) -> &World {
         &self.world
+    }
+
+    /// Where the Bot API is served: what programs have in place of `https://api.telegram.org`.
+    pub fn bot_api_url(&self) -> String {
+        format!("http://{}", self.bot_api.address())
     }
 
     /// Where each data centre listens.
@@ -100,6 +112,7 @@ impl TestTelegram {
 
     /// Stops listening and closes all connections.
     pub async fn shutdown(self) {
+        self.bot_api.shutdown().await;
         self.server.shutdown().await;
     }
 }

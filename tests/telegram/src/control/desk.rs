@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use super::refusal::Refusal;
-use super::{calls, chats, faults, guide, reflectors, sessions, users};
+use super::{bots, calls, chats, faults, guide, reflectors, sessions, users};
 use crate::TestTelegram;
 use crate::reflector::Reflector;
 use crate::seed::FILE_NAME;
@@ -100,6 +100,13 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/users/{user}/calls/{call}/accept", post(calls::accept))
         .route("/users/{user}/calls/{call}/discard", post(calls::discard))
         .route("/users/{user}/calls/{call}/signal", post(calls::signal))
+        .route("/bots", get(bots::list).post(bots::add))
+        .route("/bots/{bot}", get(bots::one).post(bots::change))
+        .route("/bots/{bot}/token", post(bots::renew_token))
+        .route("/users/{user}/press", post(bots::press))
+        .route("/bot-faults", get(bots::faults).post(bots::add_fault).delete(bots::clear_faults))
+        .route("/bot-faults/{fault}", delete(bots::remove_fault))
+        .route("/bot-journal", get(bots::journal).delete(bots::clear_journal))
         .route("/reflectors", get(reflectors::list).post(reflectors::start))
         .route("/reflectors/{reflector}", delete(reflectors::stop))
         .route("/reflectors/{reflector}/treatment", post(reflectors::treat))

@@ -15,9 +15,10 @@ where things are
 users
   GET    /users
   POST   /users                                  {"phone": "+79990000001", "first_name": "Anna"} and optionally
-                                                 username, last_name, password, id, dc, puppet: true
+                                                 username, last_name, password, id, dc, language, puppet: true
   POST   /users/ID                               {"deactivated": true} {"outdated": true} {"password": "x", or ""}
                                                  {"premium_only": true}: new chats are refused with PRIVACY_PREMIUM_REQUIRED
+                                                 {"language": "ru"}: of their application
   POST   /users/ID/privacy                       {"kind": "phone_call" | "phone_p2p" | "phone_number" | "added_by_phone",
                                                   "audience": "everybody" | "contacts" | "nobody"}
   POST   /users/ID/block                         {"other": ID, "blocked": true}
@@ -55,6 +56,19 @@ calls; a puppet is a device that does what you say, made when first used
   POST   /users/ID/calls/CALL/signal             {"hex": "00ff"}
   POST   /users/ID/next-call                     settings for the next call to or from the user, as in /settings "calls"
   POST   /calls/CALL/settings                    the same for a call not confirmed yet
+
+bots; the Bot API has an address of its own, which POST /bots tells as "api"
+  GET    /bots, /bots/ID                         with token, updates that wait, and when updates were asked for last
+  POST   /bots                                   {"username": "line_bot", "name": "Line"} and optionally inline: false,
+                                                 placeholder, inline_feedback: true, owner, id
+  POST   /bots/ID                                {"inline": false} {"inline_feedback": true}
+  POST   /bots/ID/token                          a new token; the old one is refused
+  POST   /users/ID/press                         {"message": 7, "data": "d:1" or "label": "1"}: press a button, wait for the bot
+  GET    /bot-journal?after=0&bot=ID&method=M    what came to the Bot API; DELETE forgets it
+  POST   /bot-faults                             {"match": {"bot", "method", "nth", "times"}, "action": {"do": ...}}
+                                                 error (code, description), retry_after (seconds), html (code),
+                                                 delay (ms), hang, drop, lose_answer
+  GET    /bot-faults; DELETE /bot-faults, /bot-faults/ID
 
 how the world behaves
   GET    /settings

@@ -2,6 +2,7 @@
 //!
 //! `GET /` tells all endpoints. A user without a device is acted by a [`crate::world::Puppet`], made on first use.
 
+mod bots;
 mod calls;
 mod chats;
 mod desk;

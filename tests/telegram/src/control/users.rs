@@ -32,6 +32,8 @@ pub(crate) struct Change {
     premium_only: Option<bool>,
     /// An empty one takes the second factor away.
     password: Option<String>,
+    /// Of their application, which bots are told.
+    language: Option<String>,
 }
 
 pub(crate) async fn change(
@@ -48,6 +50,9 @@ pub(crate) async fn change(
     }
     if let Some(premium_only) = change.premium_only {
         desk.world().set_premium_only(user, premium_only);
+    }
+    if let Some(language) = change.language {
+        desk.world().set_language(user, &language);
     }
     if let Some(password) = change.password {
         desk.world().set_password(user, Some(password.as_str()).filter(|password| !password.is_empty()));

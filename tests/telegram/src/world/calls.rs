@@ -253,7 +253,12 @@ impl State {
             Due::Unanswered(id) => (*id, Stage::Ringing, Ending::Missed),
             Due::Unconfirmed(id) => (*id, Stage::Accepted, Ending::Disconnect),
             Due::Occupied(id) => (*id, Stage::Requested, Ending::Busy),
-            Due::CodeExpires(_) | Due::TokenExpires(_) | Due::Push(_) | Due::Release(_) => return,
+            Due::InlineUnanswered(_)
+            | Due::PressUnanswered(_)
+            | Due::CodeExpires(_)
+            | Due::TokenExpires(_)
+            | Due::Push(_)
+            | Due::Release(_) => return,
         };
         if self.calls.call(id).is_some_and(|call| call.stage == stage) {
             self.end_call(id, Some(reason), None, None);

@@ -21,6 +21,10 @@ pub(crate) enum Due {
     Unconfirmed(i64),
     /// A call to a callee who is held busy ends right after its request was answered.
     Occupied(i64),
+    /// A bot has not answered this inline query in time.
+    InlineUnanswered(i64),
+    /// A bot has not answered this press of a button in time.
+    PressUnanswered(i64),
     /// A login code has grown too old.
     CodeExpires(String),
     /// A login token has grown too old.

@@ -6,6 +6,7 @@ use super::clock::unix_now;
 use super::dispatch::Ctx;
 use super::error::RpcError;
 use super::privacy::PrivacyKind;
+use super::state::State;
 use super::users::{blank_peer_settings, digits};
 
 /// What a user wrote into the address book about another.
@@ -249,17 +250,26 @@ pub(crate) fn top_peers(
 }
 
 fn set_blocked(ctx: &mut Ctx<'_>, id: i64, blocked: bool) -> bool {
-    if let Some(me) = ctx.state.users.user_mut(ctx.user) {
-        if blocked {
-            me.blocked.insert(id, unix_now());
-        } else {
-            me.blocked.remove(&id);
-        }
-    }
+    ctx.state.set_blocked(ctx.user, id, blocked);
     let update: tl::enums::Update =
         tl::types::UpdatePeerBlocked { blocked, blocked_my_stories_from: false, peer_id: peer(id) }.into();
     ctx.state.push_to_others(ctx.user, ctx.caller.auth_key_id, update, &[id]);
     true
+}
+
+impl State {
+    /// `owner` blocks `other`, or no longer; a bot is told.
+    pub(crate) fn set_blocked(&mut self, owner: i64, other: i64, blocked: bool) {
+        let Some(user) = self.users.user_mut(owner) else { return };
+        let changed = if blocked {
+            user.blocked.insert(other, unix_now()).is_none()
+        } else {
+            user.blocked.remove(&other).is_some()
+        };
+        if changed {
+            self.bot_is_blocked(other, owner, blocked);
+        }
+    }
 }
 
 fn save(ctx: &mut Ctx<'_>, id: i64, card: Contact) {

@@ -3,15 +3,16 @@
 use grammers_tl_types as tl;
 use tl::functions as f;
 use tl::{Deserializable, Identifiable, RemoteCall, Serializable};
+use tokio::sync::oneshot;
 
 use super::error::RpcError;
 use super::journal::shorten;
 use super::state::State;
 use super::{
-    authorizations, change, contacts, help, history, login, media, password, phone, prime, privacy, qr,
+    authorizations, bots, change, contacts, help, history, login, media, password, phone, prime, privacy, qr,
     quiet, send, updates, users,
 };
-use crate::link::Caller;
+use crate::link::{Answer, Caller};
 
 /// What a method works on.
 pub(crate) struct Ctx<'a> {
@@ -28,13 +29,25 @@ enum Door {
     LoggedIn,
 }
 
+/// What a method gives: its answer, or the way by which it comes once somebody else has spoken.
+pub(crate) enum Reply {
+    /// Serialized.
+    Now(Vec<u8>),
+    /// From a bot, most likely.
+    Later(oneshot::Receiver<Answer>),
+}
+
 macro_rules! methods {
-    ($($door:ident $function:ty => $handler:path;)*) => {
+    (
+        waiting { $($waiting:ty => $waiter:path;)* }
+        $($door:ident $function:ty => $handler:path;)*
+    ) => {
         /// Serves a request: constructor first.
-        pub(crate) fn dispatch(ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Vec<u8>, RpcError> {
+        pub(crate) fn dispatch(ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Reply, RpcError> {
             let (id, fields) = split(body)?;
             match id {
                 $(<$function>::CONSTRUCTOR_ID => run::<$function>(ctx, Door::$door, fields, $handler),)*
+                $(<$waiting>::CONSTRUCTOR_ID => wait::<$waiting>(ctx, fields, $waiter),)*
                 _ => Err(RpcError::bad_request("METHOD_NOT_IMPLEMENTED")),
             }
         }
@@ -46,6 +59,9 @@ macro_rules! methods {
                 $(<$function>::CONSTRUCTOR_ID => {
                     <$function>::from_bytes(fields).map(|request| shorten(&format!("{request:?}"))).unwrap_or_default()
                 })*
+                $(<$waiting>::CONSTRUCTOR_ID => {
+                    <$waiting>::from_bytes(fields).map(|request| shorten(&format!("{request:?}"))).unwrap_or_default()
+                })*
                 _ => String::new(),
             }
         }
@@ -53,6 +69,11 @@ macro_rules! methods {
 }
 
 methods! {
+    waiting {
+        f::messages::GetInlineBotResults => bots::get_inline_bot_results;
+        f::messages::GetBotCallbackAnswer => bots::get_bot_callback_answer;
+    }
+
     Open f::help::GetConfig => help::get_config;
     Open f::help::GetNearestDc => help::get_nearest_dc;
     Open f::help::GetAppConfig => help::get_app_config;
@@ -69,6 +90,7 @@ methods! {
     Open f::auth::ExportLoginToken => qr::export_login_token;
     Open f::auth::ImportLoginToken => qr::import_login_token;
     LoggedIn f::auth::AcceptLoginToken => qr::accept_login_token;
+    Open f::auth::ImportBotAuthorization => bots::import_bot_authorization;
     Open f::account::GetPassword => password::get_password;
     Open f::auth::CheckPassword => password::check_password;
     LoggedIn f::auth::ExportAuthorization => login::export_authorization;
@@ -139,6 +161,9 @@ methods! {
     LoggedIn f::phone::SetCallRating => phone::set_call_rating;
     LoggedIn f::phone::SaveCallDebug => phone::save_call_debug;
     LoggedIn f::phone::SaveCallLog => phone::save_call_log;
+
+    LoggedIn f::messages::SendInlineBotResult => bots::send_inline_bot_result;
+    LoggedIn f::messages::StartBot => bots::start_bot;
 }
 
 /// The method's name in the schema.
@@ -157,7 +182,7 @@ fn run<R>(
     door: Door,
     fields: &[u8],
     handler: impl Fn(&mut Ctx<'_>, R) -> Result<R::Return, RpcError>,
-) -> Result<Vec<u8>, RpcError>
+) -> Result<Reply, RpcError>
 where
     R: Deserializable + RemoteCall,
     R::Return: Serializable,
@@ -166,5 +191,16 @@ where
         ctx.user = ctx.state.admit(ctx.caller.auth_key_id)?;
     }
     let request = R::from_bytes(fields).map_err(|_| RpcError::bad_request("INPUT_FETCH_FAIL"))?;
-    handler(ctx, request).map(|answer| answer.to_bytes())
+    handler(ctx, request).map(|answer| Reply::Now(answer.to_bytes()))
+}
+
+/// A method for those logged in that may have to wait for somebody else.
+fn wait<R: Deserializable>(
+    ctx: &mut Ctx<'_>,
+    fields: &[u8],
+    waiter: impl Fn(&mut Ctx<'_>, R) -> Result<Reply, RpcError>,
+) -> Result<Reply, RpcError> {
+    ctx.user = ctx.state.admit(ctx.caller.auth_key_id)?;
+    let request = R::from_bytes(fields).map_err(|_| RpcError::bad_request("INPUT_FETCH_FAIL"))?;
+    waiter(ctx, request)
 }

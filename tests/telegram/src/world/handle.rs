@@ -126,15 +126,16 @@ impl World {
         }
     }
 
-    /// `owner` blocks `other`, or no longer.
-    pub fn set_blocked(&self, owner: i64, other: i64, blocked: bool) {
-        if let Some(owner) = self.lock().users.user_mut(owner) {
-            if blocked {
-                owner.blocked.insert(other, super::clock::unix_now());
-            } else {
-                owner.blocked.remove(&other);
-            }
+    /// Sets the language of a user's application, which bots are told.
+    pub fn set_language(&self, user: i64, language: &str) {
+        if let Some(user) = self.lock().users.user_mut(user) {
+            user.language = Some(language.to_owned()).filter(|language| !language.is_empty());
         }
+    }
+
+    /// `owner` blocks `other`, or no longer; a bot is told.
+    pub fn set_blocked(&self, owner: i64, other: i64, blocked: bool) {
+        self.lock().set_blocked(owner, other, blocked);
     }
 
     /// Sets a privacy rule.

@@ -117,6 +117,28 @@ impl Files {
         self.last_id
     }
 
+    /// Takes a photo in, whole.
+    pub(crate) fn add_photo(&mut self, dc: i32, bytes: Vec<u8>) -> Result<tl::enums::MessageMedia, RpcError> {
+        if bytes.len() > PHOTO_MAX {
+            return Err(RpcError::bad_request("PHOTO_SAVE_FILE_INVALID"));
+        }
+        let size = dimensions(&bytes).ok_or_else(|| RpcError::bad_request("IMAGE_PROCESS_FAILED"))?;
+        let id = self.store(dc, bytes, Kind::Photo { width: size.0, height: size.1 });
+        self.media(id)
+    }
+
+    /// Takes a document in, whole.
+    pub(crate) fn add_document(
+        &mut self,
+        dc: i32,
+        bytes: Vec<u8>,
+        mime_type: String,
+        attributes: Vec<tl::enums::DocumentAttribute>,
+    ) -> Result<tl::enums::MessageMedia, RpcError> {
+        let id = self.store(dc, bytes, Kind::Document { mime_type, attributes });
+        self.media(id)
+    }
+
     fn known(&self, id: i64, access_hash: i64, reference: &[u8], wrong: &str) -> Result<&Stored, RpcError> {
         let file = self.stored.get(&id).filter(|file| file.access_hash == access_hash);
         let file = file.ok_or_else(|| RpcError::bad_request(wrong))?;
@@ -126,7 +148,8 @@ impl Files {
         Ok(file)
     }
 
-    fn media(&self, id: i64) -> Result<tl::enums::MessageMedia, RpcError> {
+    /// What a message shows for a file.
+    pub(crate) fn media(&self, id: i64) -> Result<tl::enums::MessageMedia, RpcError> {
         let file = self.stored.get(&id).ok_or_else(|| RpcError::bad_request("MEDIA_INVALID"))?;
         Ok(match &file.kind {
             Kind::Photo { width, height } => tl::types::MessageMediaPhoto {
@@ -175,18 +198,11 @@ pub(crate) fn media(
         }
         tl::enums::InputMedia::UploadedPhoto(photo) => {
             let bytes = files.join(user, &photo.file)?;
-            if bytes.len() > PHOTO_MAX {
-                return Err(RpcError::bad_request("PHOTO_SAVE_FILE_INVALID"));
-            }
-            let size = dimensions(&bytes).ok_or_else(|| RpcError::bad_request("IMAGE_PROCESS_FAILED"))?;
-            let id = files.store(dc, bytes, Kind::Photo { width: size.0, height: size.1 });
-            files.media(id)
+            files.add_photo(dc, bytes)
         }
         tl::enums::InputMedia::UploadedDocument(document) => {
             let bytes = files.join(user, &document.file)?;
-            let (mime_type, attributes) = (document.mime_type, document.attributes);
-            let id = files.store(dc, bytes, Kind::Document { mime_type, attributes });
-            files.media(id)
+            files.add_document(dc, bytes, document.mime_type, document.attributes)
         }
         tl::enums::InputMedia::Photo(photo) => match photo.id {
             tl::enums::InputPhoto::Photo(photo) => {

@@ -56,6 +56,9 @@ impl State {
             let got = Place { owner, chat: from, id: there, out: false };
             self.file(got, make(got), Some((from, id)), by)
         });
+        if let Some((owner, id)) = twin.filter(|(owner, _)| self.is_bot(*owner)) {
+            self.bot_gets_message(owner, id);
+        }
         Posted { id, twin, update, twin_update }
     }
 
@@ -96,6 +99,9 @@ impl State {
             && self.message(other, there).is_some()
         {
             self.edit_copy(other, there, by, &change);
+            if self.is_bot(other) {
+                self.bot_gets_edit(other, there);
+            }
         }
         Ok(update)
     }

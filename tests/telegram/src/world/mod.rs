@@ -6,11 +6,12 @@
 //! `METHOD_NOT_IMPLEMENTED`, as Telegram does.
 
 mod authorizations;
+pub(crate) mod bots;
 mod call;
 mod calls;
 mod change;
 mod chats;
-mod clock;
+pub(crate) mod clock;
 mod contacts;
 mod device;
 mod dispatch;
@@ -24,7 +25,7 @@ mod keys;
 mod login;
 mod mailbox;
 mod media;
-mod message;
+pub(crate) mod message;
 mod messages;
 mod outbox;
 mod password;
@@ -42,6 +43,9 @@ mod state;
 mod updates;
 mod users;
 
+pub use bots::{
+    BotAction, BotEntry, BotFace, BotInfo, BotMatch, BotRule, BotRuleInfo, Button, NewBot, PressAnswer,
+};
 pub use call::{CallInfo, Ending, Stage};
 pub use chats::{ButtonInfo, CallLine, ContactInfo, MessageInfo, Said};
 pub use device::{DEVICE_QUEUE, Device, DeviceHandle};
@@ -54,4 +58,5 @@ pub use prime::{DH_G, dh_prime};
 pub use privacy::{Audience, PrivacyKind};
 pub use puppet::{Puppet, PuppetCall};
 pub use settings::{BusyHold, CallSettings, Connection, Settings, Unregistered, Versions, Wrap};
+pub(crate) use state::State;
 pub use users::{NewUser, UserInfo};

@@ -70,6 +70,9 @@ fn may_call(ctx: &Ctx<'_>, caller: i64, callee: i64) -> Result<(), RpcError> {
     let (Some(me), Some(other)) = (users.user(caller), users.user(callee)) else {
         return Err(RpcError::bad_request("USER_ID_INVALID"));
     };
+    if other.bot.is_some() {
+        return Err(RpcError::bad_request("USER_ID_INVALID"));
+    }
     if other.deactivated {
         return Err(RpcError::bad_request("INPUT_USER_DEACTIVATED"));
     }

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use super::bots::Bots;
 use super::calls::Calls;
 use super::clock::{Clock, Due, unix_now_ms};
-use super::dispatch::{self, Ctx};
+use super::dispatch::{self, Ctx, Reply};
 use super::error::RpcError;
 use super::faults::{Fate, Faults};
 use super::journal::{Entry, Journal};
@@ -28,6 +29,7 @@ pub(crate) struct State {
     pub(crate) calls: Calls,
     pub(crate) random_ids: RandomIds,
     pub(crate) files: Files,
+    pub(crate) bots: Bots,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
     pub(crate) settings: Settings,
@@ -49,6 +51,7 @@ impl State {
             calls: Calls::default(),
             random_ids: RandomIds::default(),
             files: Files::default(),
+            bots: Bots::default(),
             faults: Faults::default(),
             journal: Journal::default(),
             settings: Settings::default(),
@@ -89,7 +92,7 @@ impl State {
         answer
     }
 
-    fn serve(&mut self, caller: &Caller, body: &[u8]) -> Result<Vec<u8>, RpcError> {
+    fn serve(&mut self, caller: &Caller, body: &[u8]) -> Result<Reply, RpcError> {
         let user = self.keys.key(caller.auth_key_id).and_then(|key| key.user);
         dispatch::dispatch(&mut Ctx { state: self, caller, user: user.unwrap_or(0) }, body)
     }
@@ -100,6 +103,8 @@ impl State {
             Due::Unreceived(_) | Due::Unanswered(_) | Due::Unconfirmed(_) | Due::Occupied(_) => {
                 self.call_due(&due)
             }
+            Due::InlineUnanswered(query) => self.inline_due(query),
+            Due::PressUnanswered(query) => self.press_due(query),
             Due::CodeExpires(hash) => self.code_due(&hash),
             Due::TokenExpires(token) => self.token_due(&token),
             Due::Push(parcel) => self.send(*parcel),
@@ -127,9 +132,10 @@ impl State {
     }
 }
 
-fn told(result: Result<Vec<u8>, RpcError>) -> (Answer, String) {
+fn told(result: Result<Reply, RpcError>) -> (Answer, String) {
     match result {
-        Ok(bytes) => (Answer::Result(bytes), "ok".to_owned()),
+        Ok(Reply::Now(bytes)) => (Answer::Result(bytes), "ok".to_owned()),
+        Ok(Reply::Later(answer)) => (Answer::Later(answer), "ok, a bot is asked".to_owned()),
         Err(error) => {
             let outcome = error.to_string();
             (error.into(), outcome)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tl::{Deserializable, Serializable};
 
+use super::bots::BotFace;
 use super::contacts::Contact;
 use super::dispatch::Ctx;
 use super::error::RpcError;
@@ -34,6 +35,8 @@ pub struct NewUser {
     pub id: Option<i64>,
     /// Home data centre; the world's without it.
     pub dc: Option<i32>,
+    /// Language of their application, which bots are told: `en`, `ru`, `pt-br`.
+    pub language: Option<String>,
 }
 
 impl NewUser {
@@ -60,6 +63,13 @@ impl NewUser {
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
+        self
+    }
+
+    /// Whose application speaks this language.
+    #[must_use]
+    pub fn language(mut self, language: impl Into<String>) -> Self {
+        self.language = Some(language.into());
         self
     }
 
@@ -99,6 +109,10 @@ pub struct UserInfo {
     pub deactivated: bool,
     /// The common box of messages counts this many events.
     pub pts: i32,
+    /// Is a bot.
+    pub bot: bool,
+    /// Language of their application.
+    pub language: Option<String>,
 }
 
 /// A user.
@@ -120,9 +134,33 @@ pub(crate) struct User {
     pub(crate) contacts: BTreeMap<i64, Contact>,
     pub(crate) blocked: BTreeMap<i64, i32>,
     pub(crate) privacy: Privacy,
+    pub(crate) language: Option<String>,
+    /// What a bot has and a person has not.
+    pub(crate) bot: Option<BotFace>,
 }
 
 impl User {
+    fn blank(id: i64, username: Option<String>) -> Self {
+        Self {
+            id,
+            phone: String::new(),
+            username,
+            first_name: String::new(),
+            last_name: None,
+            dc: 0,
+            lock: None,
+            deactivated: false,
+            outdated: false,
+            premium_only: false,
+            mailbox: Mailbox::default(),
+            contacts: BTreeMap::new(),
+            blocked: BTreeMap::new(),
+            privacy: Privacy::default(),
+            language: None,
+            bot: None,
+        }
+    }
+
     pub(crate) fn info(&self) -> UserInfo {
         UserInfo {
             id: self.id,
@@ -134,6 +172,8 @@ impl User {
             has_password: self.lock.is_some(),
             deactivated: self.deactivated,
             pts: self.mailbox.pts(),
+            bot: self.bot.is_some(),
+            language: self.language.clone(),
         }
     }
 }
@@ -188,13 +228,47 @@ impl Users {
         if let Some(owner) = self.by_phone.get(&phone) {
             return Err(UserError::Taken { what: "phone", value: phone, owner: *owner });
         }
-        let username = new.username.map(|name| name.trim_start_matches('@').to_owned());
+        let (username, id) = self.free_place(new.username, new.id)?;
+        self.by_phone.insert(phone.clone(), id);
+        let user = User {
+            phone,
+            first_name: new.first_name,
+            last_name: new.last_name,
+            dc: new.dc.unwrap_or(home_dc),
+            lock,
+            language: new.language,
+            ..User::blank(id, username)
+        };
+        self.by_id.insert(id, user);
+        Ok(id)
+    }
+
+    /// Adds a bot.
+    pub(crate) fn add_bot(
+        &mut self,
+        (id, username, name): (Option<i64>, String, String),
+        face: BotFace,
+        home_dc: i32,
+    ) -> Result<i64, UserError> {
+        let (username, id) = self.free_place(Some(username), id)?;
+        let blank = User::blank(id, username);
+        self.by_id.insert(id, User { first_name: name, dc: home_dc, bot: Some(face), ..blank });
+        Ok(id)
+    }
+
+    /// Takes a user name and a number, if nobody has them.
+    fn free_place(
+        &mut self,
+        username: Option<String>,
+        id: Option<i64>,
+    ) -> Result<(Option<String>, i64), UserError> {
+        let username = username.map(|name| name.trim_start_matches('@').to_owned());
         if let Some(name) = &username
             && let Some(owner) = self.by_username.get(&name.to_lowercase())
         {
             return Err(UserError::Taken { what: "username", value: name.clone(), owner: *owner });
         }
-        let id = new.id.unwrap_or(self.next_id);
+        let id = id.unwrap_or(self.next_id);
         if id <= 0 {
             return Err(UserError::Id(id));
         }
@@ -202,28 +276,10 @@ impl Users {
             return Err(UserError::Taken { what: "id", value: id.to_string(), owner: id });
         }
         self.next_id = self.next_id.max(id.saturating_add(1));
-        self.by_phone.insert(phone.clone(), id);
         if let Some(name) = &username {
             self.by_username.insert(name.to_lowercase(), id);
         }
-        let user = User {
-            id,
-            phone,
-            username,
-            first_name: new.first_name,
-            last_name: new.last_name,
-            dc: new.dc.unwrap_or(home_dc),
-            lock,
-            deactivated: false,
-            outdated: false,
-            premium_only: false,
-            mailbox: Mailbox::default(),
-            contacts: BTreeMap::new(),
-            blocked: BTreeMap::new(),
-            privacy: Privacy::default(),
-        };
-        self.by_id.insert(id, user);
-        Ok(id)
+        Ok((username, id))
     }
 
     pub(crate) fn user(&self, id: i64) -> Option<&User> {
@@ -277,6 +333,12 @@ impl Users {
         seen.last_name = last_name.filter(|name| !name.is_empty());
         seen.username.clone_from(&user.username);
         seen.contact_require_premium = user.premium_only;
+        if let Some(face) = &user.bot {
+            (seen.bot, seen.bot_nochats) = (true, true);
+            seen.bot_info_version = Some(face.version);
+            seen.bot_inline_placeholder.clone_from(&face.placeholder);
+            return seen.into();
+        }
         seen.status = Some(tl::types::UserStatusRecently { by_me: false }.into());
         let may = viewer == id
             || known.is_some_and(|contact| contact.by_phone)
@@ -356,8 +418,9 @@ pub(crate) fn get_full_user(
     let viewer = ctx.user;
     let id = ctx.state.input_user(viewer, &request.id)?;
     let mut full = blank_user_full(id);
-    full.phone_calls_available = id != viewer;
-    full.video_calls_available = id != viewer;
+    let callable = id != viewer && ctx.state.users.user(id).is_some_and(|user| user.bot.is_none());
+    full.phone_calls_available = callable;
+    full.video_calls_available = callable;
     full.phone_calls_private = !ctx.state.users.allows(id, PrivacyKind::PhoneCall, viewer);
     full.contact_require_premium = ctx.state.users.user(id).is_some_and(|user| user.premium_only);
     full.blocked = ctx.state.users.user(viewer).is_some_and(|user| user.blocked.contains_key(&id));
