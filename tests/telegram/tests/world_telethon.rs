@@ -45,6 +45,12 @@ async fn telethon_logs_in_by_a_token_that_another_device_accepts() {
     assert_eq!(done, 6);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_of_python_leads_bots_that_telethon_users_ask_and_press() {
+    let done = Stage::start().await.play("world_bots.py").await;
+    assert_eq!(done, 9);
+}
+
 /// A test Telegram with its control API.
 struct Stage {
     dir: TempDir,
