@@ -28,7 +28,7 @@
 //! The client and the bot speak the same contract on sockets of their own. They answer `status` and `reload` with their own
 //! reports; what a program does not answer it refuses as `bad_request`: "tgtrunk-client has no hang_up". A login of the
 //! client is `export_login` there, `accept_login` with its token at the gateway, and `export_login` with the password if
-//! the account has one. Words may be added to version 1; none changes its meaning.
+//! the account has one, until it answers `done`. Words may be added to version 1; none changes its meaning.
 //!
 //! A subscriber gets every event from then on, and `lagged` where it read too slowly. Only encoding and decoding is
 //! here; sockets are the programs'.

@@ -44,7 +44,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// To `subscribe`, `hang_up`, `send_digits` and `remove_line`: `"done"`.
+    /// To `subscribe`, `hang_up`, `send_digits` and `remove_line`, and to `export_login` once somebody is logged in: `"done"`.
     Done,
     /// The gateway's to `status` and `reload`.
     Status(StatusReport),
@@ -68,7 +68,7 @@ pub enum Answer {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         password: Option<Password>,
     },
-    /// To `export_login`: what the account's own session has to accept.
+    /// To `export_login` while nobody is logged in: what the account's own session has to accept.
     LoginToken {
         /// The token.
         token: LoginToken,
