@@ -10,6 +10,7 @@ use super::reply::ApiError;
 use crate::world::State;
 use crate::world::bots::{markup_from_json, message_json};
 use crate::world::message::Draft;
+use crate::world::send::forwarded;
 
 /// Longest text, in characters.
 pub(crate) const TEXT_MAX: usize = 4096;
@@ -155,7 +156,8 @@ fn send_media(
 
 /// `copyMessage`.
 pub(crate) fn copy_message(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
-    let (to, draft) = copied(state, bot, params, "message to copy not found")?;
+    let (to, mut draft) = copied(state, bot, params, "message to copy not found")?;
+    draft.forwarded = None;
     let sent = send(state, bot, to, params, draft)?;
     Ok(json!({ "message_id": sent["message_id"] }))
 }
@@ -166,15 +168,19 @@ pub(crate) fn forward_message(state: &mut State, bot: i64, params: &Params) -> R
     send(state, bot, to, params, draft)
 }
 
+/// Where to, and the message as it is forwarded.
 fn copied(state: &State, bot: i64, params: &Params, missing: &str) -> Result<(i64, Draft), ApiError> {
     let to = recipient(params, "chat_id")?;
     let from = recipient(params, "from_chat_id")?;
     let id = params.number("message_id").and_then(|id| i32::try_from(id).ok());
     let here = id.filter(|id| state.filed(bot, *id).is_some_and(|filed| filed.peer == from));
     let message = here.and_then(|id| state.message(bot, id)).ok_or_else(|| ApiError::bad(missing))?;
+    let author = if message.out { bot } else { from };
+    let header = message.fwd_from.clone().unwrap_or_else(|| forwarded(author, message.date));
     let draft = Draft {
         entities: message.entities.clone().unwrap_or_default(),
         media: message.media.clone(),
+        forwarded: Some(header),
         ..Draft::text(message.message.clone())
     };
     Ok((to, draft))

@@ -36,7 +36,7 @@ mod protocol;
 mod puppet;
 mod qr;
 mod quiet;
-mod send;
+pub(crate) mod send;
 mod service_message;
 mod settings;
 mod state;

@@ -135,7 +135,7 @@ pub(crate) fn forward_messages(
 }
 
 /// A `messageFwdHeader` that names a user.
-fn forwarded(author: i64, date: i32) -> tl::enums::MessageFwdHeader {
+pub(crate) fn forwarded(author: i64, date: i32) -> tl::enums::MessageFwdHeader {
     tl::types::MessageFwdHeader {
         imported: false,
         saved_out: false,
