@@ -50,7 +50,7 @@ impl BotApi {
             .with_context(|| format!("listen on {address} for the Bot API"))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let office = Arc::new(Office { world, stopped: stopped.clone() });
+        let office = Arc::new(Office { world: world.clone(), stopped: stopped.clone() });
         let service = Router::new()
             .fallback(answer)
             .with_state(office)
@@ -60,6 +60,7 @@ impl BotApi {
             if let Err(error) = serve.await {
                 tracing::warn!(%error, "the Bot API has stopped");
             }
+            world.lock().bots.end_deliveries();
         });
         Ok(Self { address, stop, task })
     }
@@ -69,7 +70,7 @@ impl BotApi {
         self.address
     }
 
-    /// Ends all waiting polls and closes all connections.
+    /// Ends all waiting polls and deliveries and closes all connections.
     pub(crate) async fn shutdown(self) {
         // The task holds the receiver until it ends.
         let _ended = self.stop.send(true);

@@ -152,6 +152,13 @@ impl Bots {
         self.by_id.values()
     }
 
+    /// Ends what posts updates to webhooks, and polls that wait.
+    pub(crate) fn end_deliveries(&mut self) {
+        for bot in self.by_id.values_mut() {
+            bot.queue.take_ticket();
+        }
+    }
+
     fn insert(&mut self, bot: Bot) {
         self.by_token.insert(bot.token.clone(), bot.id);
         self.by_id.insert(bot.id, bot);
