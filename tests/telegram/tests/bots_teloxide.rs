@@ -11,6 +11,7 @@ use teloxide::types::{
     InlineKeyboardButton, InlineKeyboardMarkup, InlineQueryResultArticle, InputMessageContent,
     InputMessageContentText,
 };
+use teloxide::update_listeners::webhooks;
 use teloxide::{ApiError, RequestError};
 use tgtrunk_test_telegram::world::{BotAction, BotInfo, BotMatch, Button, NewBot};
 use tgtrunk_test_telegram::{NewUser, Options, TestTelegram};
@@ -22,7 +23,15 @@ const SOON: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keypad_is_offered_sent_and_pressed() {
-    let stage = Stage::start().await;
+    play(Stage::start(Way::Polling).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_serves_as_well() {
+    play(Stage::start(Way::Webhook).await).await;
+}
+
+async fn play(stage: Stage) {
     let (world, bot) = (stage.telegram.world(), &stage.info);
     let caller = world.add_user(NewUser::new("+79990000001", "Caller")).unwrap();
     let person = world.add_user(NewUser::new("+79990000002", "Person").language("ru")).unwrap();
@@ -78,7 +87,7 @@ async fn a_keypad_is_offered_sent_and_pressed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_the_ones_that_teloxide_knows() {
-    let stage = Stage::start().await;
+    let stage = Stage::start(Way::Polling).await;
     let (world, bot) = (stage.telegram.world(), stage.bot.clone());
     let user = world.add_user(NewUser::new("+79990000001", "User")).unwrap();
     let chat = ChatId(user);
@@ -129,8 +138,14 @@ struct Stage {
     task: JoinHandle<()>,
 }
 
+#[derive(Clone, Copy)]
+enum Way {
+    Polling,
+    Webhook,
+}
+
 impl Stage {
-    async fn start() -> Self {
+    async fn start(way: Way) -> Self {
         let telegram = TestTelegram::start(Options::default()).await.unwrap();
         let info = telegram.world().add_bot(NewBot::new("line_bot", "Line")).unwrap();
         let bot = Bot::new(&info.token).set_api_url(telegram.bot_api_url().parse().unwrap());
@@ -139,9 +154,22 @@ impl Stage {
             .branch(Update::filter_callback_query().endpoint(pressed));
         let mut dispatcher = Dispatcher::builder(bot.clone(), tree).build();
         let token = dispatcher.shutdown_token();
-        let task = tokio::spawn(async move { dispatcher.dispatch().await });
+        let task = match way {
+            Way::Polling => tokio::spawn(async move { dispatcher.dispatch().await }),
+            Way::Webhook => {
+                let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+                let url = format!("http://{free}/updates").parse().unwrap();
+                let listener = webhooks::axum(bot.clone(), webhooks::Options::new(free, url)).await.unwrap();
+                let errors = LoggingErrorHandler::with_custom_text("webhook");
+                tokio::spawn(async move { dispatcher.dispatch_with_listener(listener, errors).await })
+            }
+        };
         let begin = Instant::now();
-        while telegram.world().count_bot(info.id, "getUpdates") == 0 {
+        let ready = match way {
+            Way::Polling => "getUpdates",
+            Way::Webhook => "setWebhook",
+        };
+        while telegram.world().count_bot(info.id, ready) == 0 {
             assert!(begin.elapsed() < SOON, "the bot never asked for updates");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
