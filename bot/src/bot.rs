@@ -138,7 +138,7 @@ impl Bot {
     /// # Errors
     /// When its store cannot be read.
     pub(crate) async fn new(desk: Desk) -> Result<Self, StoreError> {
-        let recent = Recent::new(desk.store.all_pressed().await?);
+        let recent = Recent::new(desk.store.taken().await?);
         let mut bot = Self {
             desk,
             presses: InOrder::new(PEOPLE, PRESSES),
@@ -206,7 +206,7 @@ impl Bot {
                 let desk = self.desk.clone();
                 self.spawn(async move { query::answer(&desk, query, arrived).await });
             }
-            News::Said(said) => self.said(said, open.clone()),
+            News::Said(said) => self.said(update, said, open.clone()),
             News::Blocked { person, blocked } => {
                 let (desk, open) = (self.desk.clone(), open.clone());
                 self.spawn(async move {
@@ -232,7 +232,9 @@ impl Bot {
                     }
                 }
             }
-            Some(Pressed::CallBack { line, person }) => self.wants_call_back(press, line, person, open),
+            Some(Pressed::CallBack { line, person }) => {
+                self.wants_call_back(update, press, line, person, open)
+            }
             None => self.answer(press, None, "", Verdict::NoCall),
         }
     }
@@ -245,7 +247,7 @@ impl Bot {
             let verdict = press::press(&desk.gateway, call, person, &digits, arrived).await;
             drop(open);
             if verdict == Verdict::Pressed {
-                desk.note(Note::Pressed(update));
+                desk.note(Note::Taken(update));
             }
             // The person's next press does not wait for Telegram.
             tokio::spawn(async move { told(&desk, &press, Some(call), &digits.to_string(), verdict).await });
@@ -258,7 +260,7 @@ impl Bot {
         self.spawn(async move { told(&desk, &press, call, &digits, verdict).await });
     }
 
-    fn wants_call_back(&mut self, press: Press, line: Phone, person: UserId, open: Open) {
+    fn wants_call_back(&mut self, update: u32, press: Press, line: Phone, person: UserId, open: Open) {
         let roster = self.desk.roster();
         let served = roster.line(&line).cloned();
         let own = press.person.language.or_else(|| self.desk.languages.of(press.person.id));
@@ -298,6 +300,7 @@ impl Bot {
         self.calling.insert(person);
         self.work.spawn(async move {
             desk.kept(desk.store.ask(&asked).await);
+            desk.note(Note::Taken(update));
             drop(open);
             tokio::join!(desk.answer(&press.id, &text, false), call_back::run(&desk, asked));
             Done::CalledBack(person)
@@ -315,7 +318,7 @@ impl Bot {
         }
     }
 
-    fn said(&mut self, Said { person, text }: Said, open: Open) {
+    fn said(&mut self, update: u32, Said { person, text }: Said, open: Open) {
         if self.letters.waiting(person.id) >= SAID || self.work.len() >= JOBS {
             tracing::debug!(person = %person.id, "a message is not answered: others of the same person are");
             return;
@@ -329,6 +332,7 @@ impl Bot {
         self.work.spawn(async move {
             let now_ms = clock::unix_ms();
             let written = desk.store.see_and_owe(&person, &answer.text, Some(&answer.button), now_ms).await;
+            desk.note(Note::Taken(update));
             drop(open);
             Done::Owed(written.unwrap_or_else(|error| {
                 // The person gets the key all the same.

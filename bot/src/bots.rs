@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tgtrunk_config::control::{Answer, Ask, BotReport};
+use tgtrunk_config::control::{Answer, Ask, BotReport, Refusal};
 use tgtrunk_config::{BotFile, BotName, BotStatus, Bots as BotFiles, Settings, StateDir};
-use tgtrunk_shell::control::{self, Question};
+use tgtrunk_shell::control::Question;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -69,7 +69,7 @@ impl Bots {
                 self.reload();
                 Ok(Answer::Bots(self.report()))
             }
-            _ => Err(control::unknown(PROGRAM, &ask)),
+            _ => Err(Refusal::not_here(PROGRAM, &ask)),
         };
         answer.send(told).ok();
     }

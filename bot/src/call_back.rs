@@ -74,7 +74,7 @@ pub(crate) async fn run(desk: &Desk, mut asked: Asked) {
         Ok(call) => follow(desk, &mut asked, call).await,
         Err(outcome) => outcome,
     };
-    tracing::info!(line = %asked.line, outcome = outcome.text().word(), "a call-back is over");
+    tracing::info!(outcome = outcome.text().word(), "a call-back is over");
     let reason = if let Outcome::Failed(reason) = &outcome { reason.as_str() } else { "" };
     let again = if outcome == Outcome::Talked { Keyboard::default() } else { button(desk, &asked) };
     face.show(words(desk, &asked, outcome.text(), reason), again);
@@ -110,7 +110,8 @@ async fn place(desk: &Desk, asked: &mut Asked) -> Result<CallId, Outcome> {
         match desk.gateway.join(&asked.line, &extension, asked.person).await {
             Ok(call) => return Ok(note(desk, asked, call).await),
             Err(JoinError::Refused(refusal)) => {
-                tracing::warn!(line = %asked.line, why = refusal.message, "a call-back is refused");
+                tracing::warn!(code = ?refusal.code, "a call-back is refused");
+                tracing::debug!(line = %asked.line, why = refusal.message, "a call-back is refused");
                 return Err(Outcome::Failed(refusal.message));
             }
             Err(JoinError::NotThere) => asked.tries -= 1,

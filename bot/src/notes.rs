@@ -9,8 +9,8 @@ use crate::telegram::Person;
 /// Something worth keeping.
 #[derive(Debug)]
 pub(crate) enum Note {
-    /// The gateway has the keys of this update.
-    Pressed(u32),
+    /// What this update asked for is done, or written to be done.
+    Taken(u32),
     /// Telegram told a person's language.
     Person(Person),
 }
@@ -22,17 +22,17 @@ const MOST: usize = 256;
 pub(crate) async fn keep(store: Store, mut notes: mpsc::Receiver<Note>) {
     let mut many = Vec::with_capacity(MOST);
     while notes.recv_many(&mut many, MOST).await > 0 {
-        let (mut pressed, mut people) = (Vec::new(), Vec::new());
+        let (mut taken, mut people) = (Vec::new(), Vec::new());
         for note in many.drain(..) {
             match note {
-                Note::Pressed(update) => pressed.push(update),
+                Note::Taken(update) => taken.push(update),
                 Note::Person(person) => people.push(person),
             }
         }
         let now_ms = clock::unix_ms();
         let mut written = Ok(());
-        if !pressed.is_empty() {
-            written = store.pressed(&pressed, now_ms).await;
+        if !taken.is_empty() {
+            written = store.take(&taken, now_ms).await;
         }
         if !people.is_empty() {
             written = written.and(store.see(&people, false, now_ms).await);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tgtrunk_config::control::CallInfo;
 use tgtrunk_config::{CallId, Phone, TextKey, UserId, Words};
+use tokio::time::sleep;
 
 use crate::bot::Desk;
 use crate::clock;
@@ -13,6 +14,9 @@ use crate::telegram::{Article, Button, Keyboard, Query};
 
 /// How long a call may be unknown: whoever asks heard of it at the same moment.
 const EVENT: Duration = Duration::from_secs(1);
+/// How long whoever asks waits for an answer, and a pause between two attempts to give it.
+const WAITED_FOR: Duration = Duration::from_millis(1_500);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers a query, with nothing for whomever it is not meant.
 pub(crate) async fn answer(desk: &Desk, query: Query, arrived: Instant) {
@@ -24,8 +28,12 @@ pub(crate) async fn answer(desk: &Desk, query: Query, arrived: Instant) {
     if article.is_none() {
         tracing::debug!(person = %query.person.id, text = query.text, "an inline query is answered with nothing");
     }
-    if let Err(failure) = desk.api.answer_query(&query.id, article).await {
-        tracing::warn!(%failure, "an inline query is not answered: the line's client sends a plain text instead");
+    while let Err(failure) = desk.api.answer_query(&query.id, article.clone()).await {
+        if !failure.passes() || clock::now() >= arrived + WAITED_FOR {
+            tracing::warn!(%failure, "an inline query is not answered: the line's client sends a plain text instead");
+            return;
+        }
+        sleep(PAUSE).await;
     }
 }
 

@@ -41,8 +41,8 @@ const TABLES: [&str; 7] = [
         text TEXT NOT NULL,
         button TEXT,
         made_ms BIGINT NOT NULL)",
-    // Presses that the gateway has; Telegram may repeat them after a crash.
-    "CREATE TABLE IF NOT EXISTS pressed (
+    // Updates that are dealt with; Telegram may repeat them after a crash.
+    "CREATE TABLE IF NOT EXISTS taken (
         update_id BIGINT PRIMARY KEY,
         at_ms BIGINT NOT NULL)",
     // Call-backs that are under way, one per person.
@@ -287,12 +287,12 @@ impl Store {
         Ok(words?.iter().filter_map(|word| Trouble::from_word(word)).collect())
     }
 
-    /// Notes presses that the gateway has, and forgets those that Telegram does not repeat any more.
-    pub(crate) async fn pressed(&self, updates: &[u32], now_ms: u64) -> Result<(), StoreError> {
+    /// Notes updates that are dealt with, and forgets those that Telegram does not repeat any more.
+    pub(crate) async fn take(&self, updates: &[u32], now_ms: u64) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         for update in updates {
             let note =
-                "INSERT INTO pressed (update_id, at_ms) VALUES ($1, $2) ON CONFLICT (update_id) DO NOTHING";
+                "INSERT INTO taken (update_id, at_ms) VALUES ($1, $2) ON CONFLICT (update_id) DO NOTHING";
             sqlx::query(note)
                 .bind(i64::from(*update))
                 .bind(number(now_ms))
@@ -300,14 +300,14 @@ impl Store {
                 .await?;
         }
         let old = number(now_ms).saturating_sub(REPEATED_MS);
-        sqlx::query("DELETE FROM pressed WHERE at_ms < $1").bind(old).execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM taken WHERE at_ms < $1").bind(old).execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
     }
 
-    /// The presses that the gateway has, lately.
-    pub(crate) async fn all_pressed(&self) -> Result<Vec<u32>, StoreError> {
+    /// The updates that were dealt with lately.
+    pub(crate) async fn taken(&self) -> Result<Vec<u32>, StoreError> {
         let rows =
-            sqlx::query("SELECT update_id FROM pressed ORDER BY update_id").fetch_all(&self.pool).await?;
+            sqlx::query("SELECT update_id FROM taken ORDER BY update_id").fetch_all(&self.pool).await?;
         let ids: Result<Vec<i64>, _> = rows.iter().map(|row| row.try_get(0)).collect();
         Ok(ids?.into_iter().filter_map(|id| u32::try_from(id).ok()).collect())
     }
@@ -505,12 +505,12 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn presses_are_remembered_as_long_as_telegram_repeats_them() {
+    async fn updates_are_remembered_as_long_as_telegram_repeats_them() {
         let (_room, store) = store().await;
-        store.pressed(&[7, 8, 7], 1_000).await.unwrap();
-        assert_eq!(store.all_pressed().await.unwrap(), [7, 8]);
-        store.pressed(&[9], 1_001 + 24 * 3_600_000).await.unwrap();
-        assert_eq!(store.all_pressed().await.unwrap(), [9]);
+        store.take(&[7, 8, 7], 1_000).await.unwrap();
+        assert_eq!(store.taken().await.unwrap(), [7, 8]);
+        store.take(&[9], 1_001 + 24 * 3_600_000).await.unwrap();
+        assert_eq!(store.taken().await.unwrap(), [9]);
     }
 
     #[tokio::test]

@@ -175,7 +175,8 @@ async fn look(desk: Desk, bot: BotName, webhook: bool) {
 
 async fn name_commands(desk: &Desk) -> Result<(), Failure> {
     let served = desk.roster().voice();
-    for (code, language) in [(None, served.chat.language), (Some(Language::Russian), Language::Russian)] {
+    for code in [None, Some("ru"), Some("uk"), Some("be"), Some("kk"), Some("ky")] {
+        let language = code.map_or(Language::English, Language::from_code);
         let commands = keys::COMMANDS.map(|(word, key)| (word, served.say(key, language, Words::default())));
         desk.api.name_commands(code, &commands).await?;
     }

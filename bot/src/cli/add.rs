@@ -1,11 +1,18 @@
 //! `add` and `remove`: a bot by its token.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use tgtrunk_config::{BotFile, BotName, BotToken, Settings, StateDir};
 use tgtrunk_shell::keyboard::{self, say};
+use tokio::time::sleep;
 
 use super::ask;
 use crate::telegram::{Api, Profile};
+
+/// How often, and after which pause, a folder that is in use is removed.
+const FORGET_TRIES: u32 = 20;
+const FORGET_PAUSE: Duration = Duration::from_millis(200);
 
 /// What to do about a bot whose inline mode is off.
 pub(crate) const INLINE_OFF: &str = "inline mode is off, so no keypad can be sent: at @BotFather send /setinline, choose the bot, and give it any hint";
@@ -52,7 +59,15 @@ pub(crate) async fn remove(state: &StateDir, bot: &BotName, keep_state: bool) ->
         ask::reload(state).await?;
     }
     if !keep_state {
-        state.forget_bot(bot)?;
+        // What the running program still writes there as it closes the bot is in the way for a moment.
+        let mut tries = 0;
+        while let Err(error) = state.forget_bot(bot) {
+            tries += 1;
+            if tries > FORGET_TRIES {
+                return Err(error.into());
+            }
+            sleep(FORGET_PAUSE).await;
+        }
     }
     Ok(())
 }

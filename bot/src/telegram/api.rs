@@ -18,7 +18,7 @@ use teloxide::types::{
     BotCommand, CallbackQueryId, ChatId, InlineQueryId, InlineQueryResult, InlineQueryResultArticle,
     InputMessageContent, InputMessageContentText, Recipient,
 };
-use tgtrunk_config::{Language, Proxy, UserId};
+use tgtrunk_config::{Proxy, UserId};
 
 use super::failure::{Failure, Verdict, short};
 use super::markup::{self, Keyboard};
@@ -28,7 +28,7 @@ use super::news;
 const SOON: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What Telegram's own time of a long poll is given on top.
-const ON_TOP: Duration = Duration::from_secs(10);
+const ON_TOP: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
 /// A hundred updates of the longest kind are far smaller.
 const LONGEST_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -145,16 +145,16 @@ impl Api {
         self.ask(&GetWebhookInfo::new(), PATIENCE).await
     }
 
-    /// Names the bot's commands for people of a language; for all others without one.
+    /// Names the bot's commands for people whose app speaks a language; for all others without one.
     pub(crate) async fn name_commands(
         &self,
-        language: Option<Language>,
+        code: Option<&str>,
         commands: &[(&str, String)],
     ) -> Result<(), Failure> {
         let commands = commands.iter().map(|(word, what)| BotCommand::new(*word, what));
         let mut asked = SetMyCommands::new(commands);
-        if let Some(language) = language {
-            asked = asked.language_code(language.as_str());
+        if let Some(code) = code {
+            asked = asked.language_code(code);
         }
         self.tell(&asked, PATIENCE).await
     }
