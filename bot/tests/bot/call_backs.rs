@@ -1,0 +1,147 @@
+//! "Call me back": the extension first, then the person, and the message tells how it went, also after a crash.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tgtrunk_config::control::{CallState, Ender, RefusalCode};
+use tgtrunk_config::{CallId, UserId};
+use tokio::time::sleep;
+
+use crate::room::Room;
+
+const FIRST: CallId = CallId(0xb1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_back_is_confirmed_placed_and_its_outcome_shown() {
+    let room = Room::running("", "").await;
+    presses(&room, 500, 500);
+    answered(&room, "Thank you! We are calling you back.").await;
+    shown(&room, "We are finding somebody").await;
+    assert_eq!(room.gateway.joined(), [(room.line(1), "2001".to_owned(), UserId::new(500).unwrap())]);
+    // While it goes on, and for ten seconds, once is enough.
+    presses(&room, 500, 500);
+    answered(&room, "You have just asked for a call. Please wait a moment.").await;
+    room.gateway.moves(FIRST, |call| call.state = CallState::Ringing);
+    room.gateway.moves(FIRST, |call| (call.state, call.answered_ms) = (CallState::Answered, Some(5)));
+    room.gateway.ends(FIRST, Ender::Telegram);
+    let talked = shown(&room, "We called you back. Thank you").await;
+    assert!(buttons(&talked).is_empty());
+    assert_eq!(talked["inline_message_id"], "m500");
+    presses(&room, 500, 500);
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(room.gateway.joined().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_did_not_answer_is_told_and_the_button_stays() {
+    let room = Room::running("", "").await;
+    for (person, by, told) in [
+        (500, Some(Ender::Pbx), "Unfortunately, nobody can answer right now."),
+        (501, Some(Ender::Telegram), "We called you back but could not reach you."),
+        (502, None, "Unfortunately, calling you back did not work."),
+    ] {
+        let before = room.gateway.joined().len();
+        if by.is_none() {
+            room.gateway.refuses(&[RefusalCode::Limit]);
+        }
+        presses(&room, person, person);
+        if let Some(by) = by {
+            while room.gateway.joined().len() == before {
+                sleep(Duration::from_millis(10)).await;
+            }
+            room.gateway.ends(CallId(0xb1 + u64::try_from(before).unwrap()), by);
+        }
+        let over = shown(&room, told).await;
+        assert_eq!(buttons(&over)[0][0]["callback_data"], format!("c:{}:{person}", room.line(1)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_button_of_somebody_else_calls_nobody() {
+    let room = Room::running("", "").await;
+    presses(&room, 500, 501);
+    answered(&room, "This button is not for you").await;
+    assert!(room.gateway.joined().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_is_shown_however_often_telegram_fails() {
+    let room = Room::running("", "").await;
+    room.telegram.fails("EditMessageText", 429, "Too Many Requests: retry after 1", 1);
+    room.telegram.fails("EditMessageText", 502, "", 2);
+    presses(&room, 500, 500);
+    answered(&room, "Thank you! We are calling you back.").await;
+    while room.gateway.joined().is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    room.gateway.ends(FIRST, Ender::Pbx);
+    shown(&room, "Unfortunately, nobody can answer right now.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_bot_finds_its_call_again_and_shows_how_it_ended() {
+    let mut room = Room::running("", "").await;
+    presses(&room, 500, 500);
+    shown(&room, "We are finding somebody").await;
+    room.kills().await;
+    room.starts().await;
+    room.gateway.moves(FIRST, |call| (call.state, call.answered_ms) = (CallState::Answered, Some(5)));
+    sleep(Duration::from_millis(300)).await;
+    room.kills().await;
+    // It ends while nobody looks.
+    room.gateway.ends(FIRST, Ender::Telegram);
+    room.starts().await;
+    shown(&room, "We called you back. Thank you").await;
+    assert_eq!(room.gateway.joined().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_killed_before_the_gateway_answered_places_no_second_call() {
+    let mut room = Room::running("", "").await;
+    room.gateway.is_silent(true);
+    presses(&room, 500, 500);
+    while room.gateway.joined().is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    room.kills().await;
+    room.gateway.is_silent(false);
+    room.starts().await;
+    sleep(Duration::from_millis(500)).await;
+    room.gateway.ends(FIRST, Ender::Pbx);
+    shown(&room, "Unfortunately, nobody can answer right now.").await;
+    assert_eq!(room.gateway.joined().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_back_waits_for_a_gateway_that_starts_again() {
+    let mut room = Room::running("", "").await;
+    room.gateway.stops().await;
+    presses(&room, 500, 500);
+    answered(&room, "Thank you! We are calling you back.").await;
+    room.gateway.starts();
+    shown(&room, "We are finding somebody").await;
+    while room.gateway.joined().is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    // And one that dies takes its calls along.
+    room.gateway.stops().await;
+    room.gateway.ends(FIRST, Ender::Gateway);
+    room.gateway.starts();
+    shown(&room, "Unfortunately, calling you back did not work.").await;
+}
+
+fn presses(room: &Room, person: i64, whose: i64) {
+    room.telegram.presses(person, &format!("c:{}:{whose}", room.line(1)));
+}
+
+async fn answered(room: &Room, told: &str) {
+    room.telegram.hears("AnswerCallbackQuery", |body| body["text"] == told).await;
+}
+
+async fn shown(room: &Room, told: &str) -> Value {
+    room.telegram.hears("EditMessageText", |body| body["text"].as_str().unwrap().starts_with(told)).await
+}
+
+fn buttons(message: &Value) -> &[Value] {
+    message["reply_markup"]["inline_keyboard"].as_array().unwrap()
+}

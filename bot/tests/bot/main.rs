@@ -1,0 +1,11 @@
+//! The whole program between a Bot API and a gateway whose every word is written by the test.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod call_backs;
+mod gateway;
+mod people;
+mod presses;
+mod room;
+mod telegram;
+mod troubles;

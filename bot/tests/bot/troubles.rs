@@ -1,0 +1,119 @@
+//! What operators are told, once, and once that it is over.
+
+use std::time::Duration;
+
+use tgtrunk_config::{GatewayStatus, Lamp, Light, LinePause, PauseReason};
+use tokio::time::sleep;
+
+use crate::gateway::ACCOUNT;
+use crate::room::Room;
+
+const SOON: &str = "notice_after_s = 1\noperators = [600]\nlanguage = \"ru\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_hear_of_a_lines_trouble_once_and_of_its_end_once_also_over_restarts() {
+    let mut room = Room::running(SOON, "").await;
+    let line = room.line(1);
+    room.gateway.has_line(&line, |status| turn(&mut status.sip, Lamp::Orange, "no answer to OPTIONS"));
+    told(&room, "Линия +79060000001: АТС не отвечает.\nno answer to OPTIONS", 2).await;
+    room.gateway.has_line(&line, |status| turn(&mut status.telegram, Lamp::Red, "log in again"));
+    told(&room, "Линия +79060000001: в аккаунт Telegram нужно войти заново.\nlog in again", 2).await;
+    room.kills().await;
+    room.starts().await;
+    sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(room.telegram.asked("SendMessage").len(), 4);
+    let well = |status: &mut GatewayStatus| {
+        status.telegram.turn(Lamp::Green, "", 3);
+        status.sip.turn(Lamp::Green, "", 3);
+    };
+    room.gateway.has_line(&line, well);
+    told(&room, "Снова в порядке: +79060000001.\nАТС отвечает.", 2).await;
+    told(&room, "Снова в порядке: +79060000001.\nВход в аккаунт Telegram выполнен.", 2).await;
+    let people: Vec<_> =
+        room.telegram.asked("SendMessage").iter().map(|body| body["chat_id"].as_i64().unwrap()).collect();
+    assert_eq!(people.iter().filter(|person| **person == ACCOUNT).count(), 4);
+    assert_eq!(people.iter().filter(|person| **person == 600).count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_hear_of_floods_and_of_a_gateway_that_is_gone() {
+    let mut room = Room::running(SOON, "").await;
+    let line = room.line(1);
+    let pause = LinePause { reason: PauseReason::Flood, until_ms: u64::MAX / 1_000_000 };
+    room.gateway.has_line(&line, |status| status.pause = Some(pause));
+    starts_with(&room, "Линия +79060000001: Telegram ограничил звонки").await;
+    room.gateway.has_line(&line, |status| status.pause = None);
+    told(&room, "Снова в порядке: +79060000001.\nИсходящие звонки снова возможны.", 2).await;
+    room.gateway.stops().await;
+    told(&room, "Шлюз звонков не работает. Без связи: +79060000001.", 2).await;
+    room.shows(|bot| bot.gateway.reason == "the gateway does not run").await;
+    room.kills().await;
+    room.starts().await;
+    sleep(Duration::from_millis(2_000)).await;
+    assert_eq!(room.telegram.asked("SendMessage").len(), 6);
+    room.gateway.starts();
+    told(&room, "Снова в порядке: +79060000001.\nШлюз звонков работает.", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_trouble_is_told_to_nobody() {
+    let room = Room::running(SOON, "").await;
+    let line = room.line(1);
+    for _ in 0..4 {
+        room.gateway.has_line(&line, |status| turn(&mut status.sip, Lamp::Orange, "away"));
+        sleep(Duration::from_millis(300)).await;
+        room.gateway.has_line(&line, |status| turn(&mut status.sip, Lamp::Green, ""));
+        sleep(Duration::from_millis(300)).await;
+    }
+    assert!(room.telegram.asked("SendMessage").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn updates_come_by_webhook_where_the_settings_say_so() {
+    let spare = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = spare.local_addr().unwrap();
+    drop(spare);
+    let webhook = format!("[bot.webhook]\nlisten = \"{address}\"\nurl = \"http://{address}/hooks\"\n");
+    let room = Room::running("", &webhook).await;
+    let set = room.telegram.hears("SetWebhook", |_| true).await;
+    assert_eq!(set["url"], format!("http://{address}/hooks/acme_bot"));
+    room.gateway.rings(&room.line(1), 1, 500);
+    room.shows(|bot| bot.telegram.lamp == Lamp::Green).await;
+    let update = serde_json::json!({"update_id": 1, "callback_query": {
+        "id": "1", "from": {"id": 500, "is_bot": false, "first_name": "P"}, "inline_message_id": "m",
+        "chat_instance": "1", "data": "d:0000000000000001:5"
+    }});
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let call = async |secret: &str| {
+        let request =
+            http.post(set["url"].as_str().unwrap()).header("X-Telegram-Bot-Api-Secret-Token", secret);
+        request.body(update.to_string()).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(call("wrong").await, 404);
+    assert_eq!(call(set["secret_token"].as_str().unwrap()).await, 200);
+    // Telegram repeats what it did not see taken.
+    assert_eq!(call(set["secret_token"].as_str().unwrap()).await, 200);
+    assert_eq!(room.gateway.pressed().len(), 1);
+    assert!(room.telegram.asked("GetUpdates").is_empty());
+}
+
+fn turn(light: &mut Light, lamp: Lamp, reason: &str) {
+    light.turn(lamp, reason, 2);
+}
+
+/// Waits until so many people were told, and sees that none was told twice.
+async fn told(room: &Room, text: &str, people: usize) {
+    let count = || room.telegram.asked("SendMessage").iter().filter(|body| body["text"] == text).count();
+    room.telegram.hears("SendMessage", |body| body["text"] == text).await;
+    for _ in 0..200 {
+        if count() >= people {
+            break;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(count(), people, "{text}");
+}
+
+async fn starts_with(room: &Room, text: &str) {
+    room.telegram.hears("SendMessage", |body| body["text"].as_str().unwrap().starts_with(text)).await;
+}
