@@ -163,6 +163,10 @@ impl StoredSession {
         self.read(|memory| memory.state.pts)
     }
 
+    pub(crate) fn qts(&self) -> i32 {
+        self.read(|memory| memory.state.qts)
+    }
+
     pub(crate) async fn set_standing(&self, standing: Standing) -> Result<(), SessionError> {
         self.change(|memory| memory.standing = standing).await
     }

@@ -26,6 +26,7 @@ use crate::message::{Ledger, MessageNews};
 use crate::notice::{Origin, Parcel};
 use crate::session::Standing;
 use crate::status::Status;
+use crate::stranger;
 
 /// Runs on one pool until `over`; then the state is saved.
 pub(crate) async fn run(
@@ -86,13 +87,21 @@ async fn receive(
             Err(_) => {}
             Ok(Ok((update, _, peers))) => {
                 backoff.reset();
-                let users: Vec<_> = peers.iter_peers().filter_map(user).collect();
+                let mut users: Vec<_> = peers.iter_peers().filter_map(user).collect();
                 for parcel in Parcel::among(std::slice::from_ref(&update), &users, Origin::Stream) {
                     if courier.send(parcel).await.is_err() {
                         return;
                     }
                 }
                 cache(core, &users, &peers).await;
+                if core.messages.is_some() {
+                    let strangers = tokio::select! {
+                        () = raised(over) => return,
+                        strangers = stranger::ask(core, &update) => strangers,
+                    };
+                    meet(core, &strangers).await;
+                    users.extend(strangers);
+                }
                 if let Some(messages) = &core.messages
                     && let Some(news) = MessageNews::of(update)
                 {
@@ -165,10 +174,14 @@ async fn sync(core: &Core, stream: &UpdateStream, ledger: &Ledger) {
 
 async fn cache(core: &Core, users: &[tl::enums::User], peers: &PeerMap) {
     let peers = peers.iter_peers().map(PeerInfo::from).collect();
-    let met = core.peers.meet(users);
     if let Err(error) = core.session.cache_peers(peers).await {
         warn!(%error, "could not save peers");
     }
+    meet(core, users).await;
+}
+
+async fn meet(core: &Core, users: &[tl::enums::User]) {
+    let met = core.peers.meet(users);
     if let Err(error) = core.peers.write(&met).await {
         warn!(%error, "could not remember people");
     }

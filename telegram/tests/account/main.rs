@@ -7,6 +7,7 @@ mod login;
 mod messages;
 mod people;
 mod proxy;
+mod qr;
 mod requests;
 mod revocation;
 mod socks;

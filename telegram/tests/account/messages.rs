@@ -87,6 +87,49 @@ async fn a_caller_is_known_as_soon_as_the_call_is() {
     assert_eq!(open.account.met(scene.anna + 1000, Duration::from_millis(50)).await, None);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_writes_can_be_answered_though_short_messages_name_nobody() {
+    let scene = Scene::new().await;
+    assert!(scene.world().settings().short_messages);
+    let (open, mut messages) = anna(&scene).await;
+    assert_eq!(open.account.known(scene.boris), None);
+    scene.world().say(scene.boris, scene.anna, "Hello").unwrap();
+    let notice = next(&mut messages).await;
+    let MessageNews::New(tl::enums::Message::Message(message)) = &notice.news else { panic!("{notice:?}") };
+    assert_eq!((message.message.as_str(), message.out), ("Hello", false));
+    assert!(notice.users.iter().any(|user| user.id() == scene.boris), "{:?}", notice.users);
+    assert_eq!(open.account.known(scene.boris).unwrap().first_name.as_deref(), Some("Boris"));
+    notice.taken();
+
+    let asked = scene.world().count(scene.anna, "updates.getDifference");
+    scene.world().say(scene.boris, scene.anna, "Are you there?").unwrap();
+    next(&mut messages).await.taken();
+    assert_eq!(scene.world().count(scene.anna, "updates.getDifference"), asked, "he is known now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_and_deleted_messages_are_told_also_after_an_absence() {
+    let scene = Scene::new().await;
+    let (open, mut messages) = anna(&scene).await;
+    let first = scene.world().say(scene.boris, scene.anna, "one").unwrap();
+    let second = scene.world().say(scene.boris, scene.anna, "two").unwrap();
+    next(&mut messages).await.taken();
+    next(&mut messages).await.taken();
+    scene.world().edit_text(scene.boris, first.id, "three").unwrap();
+    let notice = next(&mut messages).await;
+    let MessageNews::Edited(tl::enums::Message::Message(message)) = &notice.news else {
+        panic!("{notice:?}")
+    };
+    assert_eq!(message.message, "three");
+    notice.taken();
+    open.close().await;
+
+    scene.world().delete_messages(scene.boris, &[second.id], true);
+    let (_open, mut messages) = anna(&scene).await;
+    let notice = next(&mut messages).await;
+    assert!(matches!(&notice.news, MessageNews::Deleted(ids) if ids.len() == 1), "{notice:?}");
+}
+
 /// Anna's account on a program that wants messages.
 async fn anna(scene: &Scene) -> (Open, mpsc::Receiver<MessageNotice>) {
     let (send, messages) = mpsc::channel(4);
