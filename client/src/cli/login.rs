@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tgtrunk_config::control::{Answer, Ask, Refusal, RefusalCode};
-use tgtrunk_config::{Lamp, LoginToken, Password, Phone, Settings, StateDir};
+use tgtrunk_config::{LoginToken, Password, Phone, Settings, StateDir};
 use tgtrunk_shell::asking;
 use tgtrunk_shell::keyboard::{self, say};
 use tgtrunk_telegram::{Account, Database, Language, Options, Stage, TokenError, terminal};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::ask;
@@ -18,8 +18,6 @@ use crate::line::DEVICE_SUFFIX;
 
 /// How long the gateway may take to let us in.
 const ACCEPTANCE: Duration = Duration::from_secs(30);
-/// How long a running client may take to be at work after that.
-const READINESS: Duration = Duration::from_secs(10);
 
 /// Logs a number's client in, in the running client or for the next one.
 ///
@@ -93,10 +91,6 @@ async fn at_work(state: &StateDir, phone: &Phone) -> anyhow::Result<()> {
                  tgtrunk-client login {phone}"
             )
         })?;
-        if password.is_none() && is_in(state, phone).await {
-            say("Logged in: the gateway's session let the client's in.");
-            return Ok(());
-        }
         answer = asking::ask(&state.client_socket(), export(password)).await;
     }
     loop {
@@ -126,21 +120,6 @@ async fn accept(state: &StateDir, phone: &Phone, token: LoginToken) -> anyhow::R
         Answer::Accepted { password } => Ok(password),
         _ => bail!("the gateway answered something else"),
     }
-}
-
-/// Whether the running client's session is logged in within a while.
-async fn is_in(state: &StateDir, phone: &Phone) -> bool {
-    let is_in = async {
-        loop {
-            if let Ok(report) = ask::report(state, Ask::Status).await
-                && report.lines.iter().any(|line| line.line == *phone && line.telegram.lamp != Lamp::Red)
-            {
-                return;
-            }
-            sleep(Duration::from_millis(200)).await;
-        }
-    };
-    timeout(READINESS, is_in).await.is_ok()
 }
 
 /// The terminal of this process.

@@ -1,0 +1,58 @@
+//! What happens to what a person writes: answers, and digits.
+
+use std::time::Duration;
+
+use crate::support::{Scene, eventually, line, stays};
+
+const ANSWER: &str = "Hello! We answer calls here. Call us right from this chat, and we will talk.";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_writes_is_answered_once_in_a_while() {
+    let scene = Scene::new(line().set("auto_answer", true)).await;
+    let _gateway = scene.gateway();
+    scene.log_in().await;
+    let client = scene.client().await;
+    scene.world().say(scene.anna, scene.company, "Hello").unwrap();
+    scene.world().say(scene.anna, scene.company, "Are you there?").unwrap();
+    eventually("an answer", || answers(&scene) == 1).await;
+    client.kill().await;
+    let _client = scene.client().await;
+    scene.world().say(scene.anna, scene.company, "And now?").unwrap();
+    stays("one answer", Duration::from_secs(1), || answers(&scene) == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_message_whose_writer_did_not_come_along_is_answered_too() {
+    let scene = Scene::new(line().set("auto_answer", true)).await;
+    let _gateway = scene.gateway();
+    scene.world().configure(|settings| settings.short_messages = true);
+    scene.log_in().await;
+    let _client = scene.client().await;
+    scene.world().say(scene.anna, scene.company, "Hello").unwrap();
+    eventually("an answer", || answers(&scene) == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn digits_typed_during_a_call_are_pressed_in_their_order_and_disappear() {
+    let scene = Scene::new(line().set("auto_answer", true).set("keypad", false)).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    scene.world().say(scene.anna, scene.company, "204").unwrap();
+    eventually("an answer to a message that was no call's", || answers(&scene) == 1).await;
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for text in ["2", " 0 ", "4#"] {
+        scene.world().say(scene.anna, scene.company, text).unwrap();
+    }
+    scene.world().say(scene.anna, scene.company, "thank you").unwrap();
+    eventually("the keys", || gateway.digits() == ["2", "0", "4#"]).await;
+    let left = || scene.company_sees().into_iter().map(|message| message.text).collect::<Vec<_>>();
+    eventually("no digits", || left() == ["204", ANSWER, "thank you"]).await;
+    assert_eq!(scene.anna_sees().len(), 3);
+    gateway.ends(&call);
+}
+
+fn answers(scene: &Scene) -> usize {
+    scene.anna_sees().iter().filter(|message| message.text == ANSWER).count()
+}

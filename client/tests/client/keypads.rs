@@ -1,0 +1,141 @@
+//! The keypad of a line without a bot: a text that asks to type digits. It comes at once and goes with the call.
+
+use std::time::Duration;
+
+use tgtrunk_config::Lamp;
+use tgtrunk_test_telegram::world::{Action, Match};
+use tokio::time::Instant;
+
+use crate::support::{Scene, eventually, line, stays};
+
+const TEXT: &str = "To dial an extension, send its digits right here in this chat.";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_is_asked_to_type_digits_at_once_and_the_text_goes_with_the_call() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    scene.until_lamp("keypad", Lamp::Green, |status| status.keypad.lamp).await;
+    let began = Instant::now();
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    eventually("a text", || scene.anna_sees().iter().any(|message| message.text == TEXT)).await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(300), "{took:?}");
+    gateway.ends(&call);
+    eventually("no text", || scene.anna_sees().is_empty() && scene.company_sees().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_client_clears_what_it_left_when_it_is_back() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let client = scene.client().await;
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    eventually("a text", || scene.anna_sees().len() == 1).await;
+    client.kill().await;
+    let client = scene.client().await;
+    stays("one text while the call lives", Duration::from_secs(2), || scene.anna_sees().len() == 1).await;
+    client.kill().await;
+    gateway.ends(&call);
+    let _client = scene.client().await;
+    eventually("no text", || scene.anna_sees().is_empty() && scene.company_sees().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keypad_whose_sending_was_not_answered_is_found_and_taken_away() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let client = scene.client().await;
+    let fault = Match::method("messages.sendMessage").user(scene.company).once();
+    scene.world().add_fault(fault, Action::LoseAnswer);
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    eventually("a text", || scene.anna_sees().len() == 1).await;
+    client.kill().await;
+    gateway.ends(&call);
+    let _client = scene.client().await;
+    eventually("no text", || scene.anna_sees().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_stops_leaves_no_keypad_and_sends_it_anew_when_it_is_back() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let client = scene.client().await;
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    eventually("a text", || scene.anna_sees().len() == 1).await;
+    client.terminate().await;
+    assert_eq!(scene.anna_sees().len(), 0);
+    let _client = scene.client().await;
+    eventually("a text", || scene.anna_sees().len() == 1).await;
+    gateway.ends(&call);
+    eventually("no text", || scene.anna_sees().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_gone_takes_its_keypads_along() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    scene.anna_calls(&gateway).await;
+    eventually("a text", || scene.anna_sees().len() == 1).await;
+    drop(gateway);
+    eventually("no text", || scene.anna_sees().is_empty()).await;
+    scene.until_lamp("keypad", Lamp::Orange, |status| status.keypad.lamp).await;
+    assert_eq!(scene.status().keypad.reason, "the gateway does not run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_wait_is_waited_and_a_long_one_is_told() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    let refuse = |message: &str, code| {
+        let fault = Match::method("messages.sendMessage").user(scene.company).once();
+        scene.world().add_fault(fault, Action::Error { code, message: message.into() });
+    };
+    refuse("FLOOD_WAIT_1", 420);
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    eventually("a text", || scene.anna_sees().len() == 1).await;
+    gateway.ends(&call);
+    eventually("no text", || scene.anna_sees().is_empty()).await;
+
+    refuse("FLOOD_WAIT_600", 420);
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    eventually("a limit", || scene.status().keypad.reason.starts_with("Telegram asks to wait 600 s; until"))
+        .await;
+    gateway.ends(&call);
+    assert_eq!(scene.anna_sees().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_refusal_has_its_sentence_and_the_next_call_its_keypad() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    for (code, word) in [(403, "USER_IS_BLOCKED"), (406, "PRIVACY_PREMIUM_REQUIRED")] {
+        let fault = Match::method("messages.sendMessage").user(scene.company).once();
+        scene.world().add_fault(fault, Action::Error { code, message: word.into() });
+        let (_anna, _, call) = scene.anna_calls(&gateway).await;
+        eventually("an attempt", || scene.world().count(scene.company, "messages.sendMessage") > 0).await;
+        gateway.ends(&call);
+        scene.world().clear_journal();
+        let (_anna, _, call) = scene.anna_calls(&gateway).await;
+        eventually("a text", || scene.anna_sees().len() == 1).await;
+        gateway.ends(&call);
+        eventually("no text", || scene.anna_sees().is_empty()).await;
+        scene.world().clear_journal();
+    }
+    let fault = Match::method("messages.sendMessage").user(scene.company).once();
+    scene.world().add_fault(fault, Action::Error { code: 400, message: "PEER_FLOOD".into() });
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    eventually("a limit", || scene.status().keypad.reason.contains("PEER_FLOOD")).await;
+    assert_eq!(scene.status().keypad.lamp, Lamp::Orange);
+    gateway.ends(&call);
+}

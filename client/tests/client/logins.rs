@@ -1,0 +1,104 @@
+//! How the client's session is logged in, and what a revoked one says.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tgtrunk_config::control::{Answer, Ask, Refusal, RefusalCode};
+use tgtrunk_config::{Lamp, Password};
+use tgtrunk_shell::asking;
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::sleep;
+
+use crate::support::{COMPANY, Scene, eventually, line, phone};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_lets_the_client_in_and_hands_the_password_over() {
+    let scene = Scene::new(line()).await;
+    scene.world().set_password(scene.company, Some("correct horse"));
+    let gateway = scene.gateway();
+    gateway.told.lock().unwrap().password = Some(Password::new("correct horse"));
+    scene.log_in().await;
+    let _client = scene.client().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_gateway_the_code_and_the_password_are_asked_for() {
+    let scene = Scene::new(line()).await;
+    scene.world().set_password(scene.company, Some("correct horse"));
+    let mut login = scene.command(&["login", &phone().to_string()]);
+    let mut child =
+        login.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("a code", || scene.world().pending_login_code(COMPANY).is_some()).await;
+    let code = scene.world().pending_login_code(COMPANY).unwrap();
+    let typed = format!("{code}\ncorrect horse\n");
+    child.stdin.take().unwrap().write_all(typed.as_bytes()).await.unwrap();
+    let done = child.wait_with_output().await.unwrap();
+    let told = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success() && told.contains("Going on with a code"), "{told}");
+    let _client = scene.client().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_client_is_let_in_without_a_restart() {
+    let scene = Scene::new(line()).await;
+    scene.world().set_password(scene.company, Some("correct horse"));
+    let _gateway = scene.gateway();
+    let mut run = scene.command(&["run"]);
+    let _client = run.stdin(Stdio::null()).spawn().unwrap();
+    scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
+    let ask = |password| Ask::ExportLogin { line: phone(), password };
+    let socket = scene.state.client_socket();
+    let answer = asking::ask(&socket, ask(Some(Password::new("correct horse")))).await.unwrap();
+    let Answer::LoginToken { token, .. } = answer else { panic!("{answer:?}") };
+    scene.world().accept_login_token(scene.company, &token.bytes()).unwrap();
+    scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
+    assert_eq!(asking::ask(&socket, ask(None)).await.unwrap(), Answer::Done, "there is nothing to accept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_client_says_that_the_password_is_missing() {
+    let scene = Scene::new(line()).await;
+    scene.world().set_password(scene.company, Some("correct horse"));
+    let _gateway = scene.gateway();
+    let mut run = scene.command(&["run"]);
+    let _client = run.stdin(Stdio::null()).spawn().unwrap();
+    scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
+    let mut login = scene.command(&["login", &phone().to_string()]);
+    let mut child = login.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    sleep(Duration::from_millis(500)).await;
+    child.stdin.take().unwrap().write_all(b"correct horse\n").await.unwrap();
+    let done = child.wait_with_output().await.unwrap();
+    let told = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success() && told.contains("Password of the account:"), "{told}{done:?}");
+    scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_session_turns_the_lamp_red_and_says_so() {
+    let scene = Scene::new(line()).await;
+    let _gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    scene.world().revoke_user(scene.company, "SESSION_REVOKED");
+    scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
+    let status = scene.status();
+    assert_eq!(status.telegram.reason, "Telegram ended the session (SESSION_REVOKED). Log in again");
+    assert_eq!(
+        (status.keypad.lamp, status.keypad.reason.as_str()),
+        (Lamp::Orange, "waiting for the account")
+    );
+    let shown = scene.command(&["status"]).output().await.unwrap();
+    assert!(!shown.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_of_another_program_is_refused() {
+    let scene = Scene::new(line()).await;
+    let mut run = scene.command(&["run"]);
+    let _client = run.stdin(Stdio::null()).spawn().unwrap();
+    scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
+    let error = asking::ask(&scene.state.client_socket(), Ask::Calls).await.unwrap_err();
+    let refusal = error.downcast_ref::<Refusal>().unwrap();
+    assert_eq!(refusal.code, RefusalCode::BadRequest);
+    assert_eq!(refusal.message, "tgtrunk-client has no calls");
+}

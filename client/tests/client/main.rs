@@ -1,0 +1,9 @@
+//! The client as a program: against the test Telegram, and a gateway of which only the control socket is there.
+
+#![expect(clippy::unwrap_used, reason = "a test's way to fail")]
+
+mod answers;
+mod cards;
+mod keypads;
+mod logins;
+mod support;

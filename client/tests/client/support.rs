@@ -1,0 +1,270 @@
+//! A line whose account is on a test Telegram, a gateway's control socket, and the client between them.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tgtrunk_config::control::{
+    Answer, Ask, CallInfo, CallState, Direction, Event, Muted, Peer, Refusal, RefusalCode, StatusReport,
+};
+use tgtrunk_config::{CallId, ClientStatus, Lamp, LineDraft, Lines, Password, Phone, StateDir, UserId};
+use tgtrunk_shell::control::{self, Question};
+use tgtrunk_test_telegram::world::{MessageInfo, Puppet, World};
+use tgtrunk_test_telegram::{NewUser, Options, TestTelegram};
+use tokio::process::{Child, Command};
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+/// What anything on this machine may take when it is busy.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const COMPANY: &str = "79060000000";
+
+/// A company whose account has a line, and Anna, who calls it.
+pub(crate) struct Scene {
+    pub(crate) telegram: TestTelegram,
+    pub(crate) company: i64,
+    pub(crate) anna: i64,
+    pub(crate) state: StateDir,
+    folder: tempfile::TempDir,
+}
+
+/// A gateway's control socket.
+pub(crate) struct Gateway {
+    pub(crate) told: Arc<Mutex<Known>>,
+    events: broadcast::Sender<Event>,
+    tasks: [JoinHandle<()>; 2],
+    socket: PathBuf,
+}
+
+/// What the gateway knows.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) calls: Vec<CallInfo>,
+    /// Keys that were sent.
+    pub(crate) digits: Vec<(CallId, String)>,
+    /// What it says to those who want to be let in: the account's password, or that it does not.
+    pub(crate) password: Option<Password>,
+    pub(crate) refuses: bool,
+}
+
+/// A running client. It is killed when it is dropped.
+pub(crate) struct Client(pub(crate) Child);
+
+impl Scene {
+    /// `settings` are further lines of `line.toml`.
+    pub(crate) async fn new(settings: LineDraft) -> Self {
+        let telegram = TestTelegram::start(Options::default()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::open(folder.path().join("state")).unwrap();
+        telegram.write_dc_seed(state.root(), 16).unwrap();
+        let company = telegram.world().add_user(NewUser::new(COMPANY, "Company")).unwrap();
+        let anna = telegram.world().add_user(NewUser::new("79001112233", "Anna")).unwrap();
+        Lines::add(&state, settings.set("pbx", "127.0.0.1:5060")).unwrap();
+        let text = format!(
+            "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789abcdef\"\n[gateway]\nstate = {:?}\n[client]\nlog_level = \"info\"\n",
+            state.root()
+        );
+        std::fs::write(folder.path().join("tgtrunk.toml"), text).unwrap();
+        Self { telegram, company, anna, state, folder }
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        self.telegram.world()
+    }
+
+    pub(crate) fn gateway(&self) -> Gateway {
+        Gateway::open(&self.state, self.telegram.world().clone(), self.company)
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tgtrunk-client"));
+        command.arg("--config").arg(self.folder.path().join("tgtrunk.toml")).args(arguments);
+        command.env_remove("RUST_LOG").env("LC_ALL", "C").kill_on_drop(true);
+        command
+    }
+
+    /// Logs the client's session in, through the gateway.
+    pub(crate) async fn log_in(&self) {
+        let done = self.command(&["login", &phone().to_string()]).output().await.unwrap();
+        let told = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success() && told.contains("let this one in"), "{told}{done:?}");
+    }
+
+    /// A client at work.
+    pub(crate) async fn client(&self) -> Client {
+        let child = self.command(&["run"]).stdin(Stdio::null()).spawn().unwrap();
+        let client = Client(child);
+        self.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
+        client
+    }
+
+    pub(crate) fn status(&self) -> ClientStatus {
+        let now_ms = unix_ms();
+        ClientStatus::read(&self.state, &phone(), now_ms, Duration::from_secs(30))
+    }
+
+    pub(crate) async fn until_lamp(&self, what: &str, wanted: Lamp, lamp: impl Fn(&ClientStatus) -> Lamp) {
+        eventually(&format!("{what} {wanted:?}"), || lamp(&self.status()) == wanted).await;
+    }
+
+    /// What stands in Anna's chat with the company, as she sees it.
+    pub(crate) fn anna_sees(&self) -> Vec<MessageInfo> {
+        let messages = self.world().chat(self.anna, self.company);
+        messages.into_iter().filter(|message| !message.deleted && message.call.is_none()).collect()
+    }
+
+    pub(crate) fn company_sees(&self) -> Vec<MessageInfo> {
+        let messages = self.world().chat(self.company, self.anna);
+        messages.into_iter().filter(|message| !message.deleted && message.call.is_none()).collect()
+    }
+
+    /// Anna calls: Telegram tells the company's sessions, and the gateway its listeners.
+    pub(crate) async fn anna_calls(&self, gateway: &Gateway) -> (Puppet, i64, CallInfo) {
+        let anna = Puppet::new(self.world(), self.anna).unwrap();
+        let call = anna.dial(self.company, false).await.unwrap();
+        let info = info(0xa1 + call.unsigned_abs() % 1000, self.anna, Direction::TelegramToPbx);
+        gateway.tell(&info);
+        (anna, call, info)
+    }
+
+    /// The company calls Anna, who does not answer.
+    pub(crate) async fn anna_misses_a_call(&self) {
+        use tgtrunk_test_telegram::world::Ending;
+        let company = Puppet::new(self.world(), self.company).unwrap();
+        let call = company.dial(self.anna, false).await.unwrap();
+        company.discard(call, Ending::Missed, 0).await.unwrap();
+    }
+}
+
+impl Gateway {
+    fn open(state: &StateDir, world: World, account: i64) -> Self {
+        let socket = state.gateway_socket();
+        let listener = control::listen(&socket).unwrap();
+        let (asks, mut questions) = mpsc::channel::<Question>(64);
+        let (events, _) = broadcast::channel(1024);
+        let told = Arc::new(Mutex::new(Known::default()));
+        let known = Arc::clone(&told);
+        let answering = tokio::spawn(async move {
+            while let Some(Question { ask, answer }) = questions.recv().await {
+                let reply = known.lock().unwrap().reply(ask, &world, account);
+                answer.send(reply).ok();
+            }
+        });
+        let serving = {
+            let events = events.clone();
+            tokio::spawn(async move { control::serve(listener, "tgtrunk-gateway", asks, events).await })
+        };
+        Self { told, events, tasks: [answering, serving], socket }
+    }
+
+    pub(crate) fn tell(&self, call: &CallInfo) {
+        let mut known = self.told.lock().unwrap();
+        known.calls.retain(|known| known.call != call.call);
+        if call.state != CallState::Ended {
+            known.calls.push(call.clone());
+        }
+        self.events.send(Event::Call(call.clone())).ok();
+    }
+
+    pub(crate) fn ends(&self, call: &CallInfo) {
+        self.tell(&CallInfo { state: CallState::Ended, ..call.clone() });
+    }
+
+    pub(crate) fn digits(&self) -> Vec<String> {
+        self.told.lock().unwrap().digits.iter().map(|(_, digits)| digits.clone()).collect()
+    }
+}
+
+impl Known {
+    fn reply(&mut self, ask: Ask, world: &World, account: i64) -> Result<Answer, Refusal> {
+        match ask {
+            Ask::Calls => Ok(Answer::Calls(self.calls.clone())),
+            Ask::Status => Ok(Answer::Status(StatusReport::default())),
+            Ask::SendDigits { call, digits, .. } => {
+                self.digits.push((call, digits.keys().iter().map(|key| key.char()).collect()));
+                Ok(Answer::Done)
+            }
+            Ask::AcceptLogin { token, .. } if !self.refuses => {
+                world.accept_login_token(account, &token.bytes()).unwrap();
+                Ok(Answer::Accepted { password: self.password.clone() })
+            }
+            _ => Err(Refusal { code: RefusalCode::Telegram, message: "Telegram refused".to_owned() }),
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        std::fs::remove_file(&self.socket).ok();
+    }
+}
+
+impl Client {
+    /// As the system does to a program that does not end.
+    pub(crate) async fn kill(mut self) {
+        self.0.kill().await.unwrap();
+    }
+
+    pub(crate) async fn terminate(mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.0.id().unwrap().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert!(self.0.wait().await.unwrap().success());
+    }
+}
+
+pub(crate) fn phone() -> Phone {
+    format!("+{COMPANY}").parse().unwrap()
+}
+
+pub(crate) fn line() -> LineDraft {
+    LineDraft::new(&phone())
+}
+
+pub(crate) fn info(call: u64, person: i64, direction: Direction) -> CallInfo {
+    CallInfo {
+        call: CallId(call),
+        line: phone(),
+        direction,
+        state: CallState::Incoming,
+        peer: Peer { id: UserId::new(person).ok(), ..Peer::default() },
+        dialled: None,
+        emoji: None,
+        muted: Muted::default(),
+        quality: None,
+        started_ms: unix_ms(),
+        answered_ms: None,
+        duration_ms: None,
+        end: None,
+        extension: None,
+        telegram_call: None,
+    }
+}
+
+/// Waits until something holds.
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + SOON;
+    while !holds() {
+        assert!(Instant::now() < end, "never came true: {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Sees to it that something goes on to hold for a while.
+pub(crate) async fn stays(what: &str, time: Duration, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        assert!(holds(), "did not stay true: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's clock")]
+fn unix_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap()
+}
