@@ -10,6 +10,7 @@ use tgtrunk_telegram::{Account, Person, Resolved, Status};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
+use crate::clock;
 use crate::lamps::Lamps;
 use crate::store::Store;
 use crate::trouble::Trouble;
@@ -41,7 +42,8 @@ pub(crate) struct Manner {
 impl Manner {
     /// A text, said to a person. Telegram does not tell this session which language a person reads; it is the line's.
     pub(crate) fn say(&self, key: TextKey, name: &str) -> String {
-        let words = Words { name: name.to_owned(), ..Words::of_line(&self.line) };
+        let time = clock::time_of_day(clock::unix_ms());
+        let words = Words { name: name.to_owned(), time, ..Words::of_line(&self.line) };
         self.texts.say(key, self.language(), &words)
     }
 

@@ -99,7 +99,9 @@ async fn ready(
 
 async fn offer(desk: &Desk, person: &Resolved, call: CallId) -> Result<Option<Offer>, Trouble> {
     let until = Instant::now() + BOT_LIMIT;
-    let bot = desk.bot(BOT_LIMIT).await.ok_or(Trouble::BotSilent)?;
+    // One that is not found, or takes no queries, is not waited for.
+    let patience = if desk.lamps.is_bot_amiss() { Duration::ZERO } else { BOT_LIMIT };
+    let bot = desk.bot(patience).await.ok_or(Trouble::BotSilent)?;
     let left = until.saturating_duration_since(Instant::now());
     let found = telegram::ask_bot(&desk.account, &bot, Some(person), &format!("keypad:{call}"), left).await;
     match &found {

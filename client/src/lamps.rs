@@ -86,6 +86,12 @@ impl Lamps {
         self.note(|facts| facts.bot = fact);
     }
 
+    /// Whether the bot is known not to do what it is there for.
+    pub(crate) fn is_bot_amiss(&self) -> bool {
+        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(facts.bot, BotFact::Amiss { .. })
+    }
+
     /// Something was sent: whatever limited the account is over.
     pub(crate) fn sent(&self) {
         self.note(|facts| facts.limit = None);
@@ -156,7 +162,7 @@ fn light(facts: &Facts, now_ms: u64) -> (Lamp, String) {
         return orange("waiting for the account");
     }
     if let Some(limit) = facts.limit.as_ref().filter(|limit| limit.until_ms > now_ms) {
-        return (Lamp::Orange, format!("{}; until {} UTC", limit.reason, time_of_day(limit.until_ms)));
+        return (Lamp::Orange, format!("{}; until {}", limit.reason, clock::time_of_day(limit.until_ms)));
     }
     match &facts.bot {
         BotFact::NotSet => (Lamp::Green, "no bot is set: callers are asked to type digits".to_owned()),
@@ -167,12 +173,6 @@ fn light(facts: &Facts, now_ms: u64) -> (Lamp, String) {
             (lamp, format!("{reason}; callers are asked to type digits"))
         }
     }
-}
-
-/// As `14:05`, for whoever reads a status.
-fn time_of_day(unix_ms: u64) -> String {
-    let minutes = unix_ms / 60_000;
-    format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60)
 }
 
 fn plain(sentence: String) -> String {
@@ -215,7 +215,10 @@ mod tests {
     fn a_limit_says_until_when_and_ends_by_itself() {
         let limit = Limit { reason: "slow down".into(), until_ms: NOW_MS + 60_000 };
         let facts = Facts { limit: Some(limit), ..well() };
-        assert_eq!(light(&facts, NOW_MS), (Lamp::Orange, "slow down; until 08:01 UTC".to_owned()));
+        assert_eq!(
+            light(&facts, NOW_MS),
+            (Lamp::Orange, format!("slow down; until {}", clock::time_of_day(NOW_MS + 60_000)))
+        );
         assert_eq!(light(&facts, NOW_MS + 60_000).0, Lamp::Green);
     }
 

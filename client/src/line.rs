@@ -125,8 +125,8 @@ impl Line {
         let desk = Arc::new(Desk::new(account, store, gateway.clone(), lamps, Arc::clone(&self.manner)));
         let mut tasks = JoinSet::new();
         let (reader, keeper) = (Arc::clone(&desk), Arc::clone(&desk));
-        tasks.spawn(async { none(mailbox::read(reader, messages).await) }.in_current_span());
-        tasks.spawn(async { none(dialog::keep(keeper).await) }.in_current_span());
+        spawn(&mut tasks, mailbox::read(reader, messages));
+        spawn(&mut tasks, dialog::keep(keeper));
         Ok(Work {
             desk,
             database,
@@ -221,8 +221,7 @@ impl Line {
         match work.desk.store.open_cards().await {
             Ok(cards) => {
                 for row in cards {
-                    let desk = Arc::clone(&work.desk);
-                    work.tasks.spawn(async { none(card::send(desk, row).await) }.in_current_span());
+                    spawn(&mut work.tasks, card::send(Arc::clone(&work.desk), row));
                 }
             }
             Err(error) => warn!(%error, "cards that were begun cannot be looked up"),
@@ -230,8 +229,7 @@ impl Line {
         match work.desk.store.typed_standing().await {
             Ok(messages) => {
                 for id in messages {
-                    let desk = Arc::clone(&work.desk);
-                    work.tasks.spawn(async move { none(typed::take_away(desk, id).await) }.in_current_span());
+                    spawn(&mut work.tasks, typed::take_away(Arc::clone(&work.desk), id));
                 }
             }
             Err(error) => warn!(%error, "typed digits that stand cannot be looked up"),
@@ -276,9 +274,13 @@ impl Line {
 /// What tells the client's session from the gateway's in the user's list of devices.
 pub(crate) const DEVICE_SUFFIX: &str = " client";
 
-/// Of a task that is about no call.
-fn none(_: ()) -> Option<CallId> {
-    None
+/// Starts a task that is about no call.
+fn spawn(tasks: &mut JoinSet<Option<CallId>>, task: impl Future<Output = ()> + Send + 'static) {
+    let task = async move {
+        task.await;
+        None
+    };
+    tasks.spawn(task.in_current_span());
 }
 
 impl Work {
@@ -289,11 +291,10 @@ impl Work {
         }
         if let (Some(_), Some(telegram_call)) = (&call.extension, call.telegram_call) {
             let desk = Arc::clone(&self.desk);
-            self.tasks.spawn(async move {
+            spawn(&mut self.tasks, async move {
                 if let Err(error) = desk.store.note_call_back(telegram_call, clock::unix_s()).await {
                     warn!(%error, "a call-back could not be noted");
                 }
-                None
             });
         }
         let Some(person) = call.peer.id.map(UserId::number) else { return };
@@ -356,14 +357,22 @@ impl Work {
     }
 
     async fn end(mut self) {
-        for over in self.attended.values() {
-            over.send_replace(true);
+        let attended: Vec<CallId> = self.attended.keys().copied().collect();
+        for call in attended {
+            self.over(call);
         }
         if let Some(login) = self.login.take() {
             login.abort();
         }
-        // The reader and the keeper of the bot never end by themselves.
-        let parting = async { while self.tasks.len() > 2 && self.tasks.join_next().await.is_some() {} };
+        let parting = async {
+            while !self.clearing.is_empty()
+                && let Some(done) = self.tasks.join_next().await
+            {
+                if let Ok(Some(call)) = done {
+                    self.clearing.remove(&call);
+                }
+            }
+        };
         if timeout(PARTING, parting).await.is_err() {
             warn!("some keypads are left for the next start");
         }
