@@ -43,8 +43,7 @@ async fn a_running_client_is_let_in_without_a_restart() {
     let scene = Scene::new(line()).await;
     scene.world().set_password(scene.company, Some("correct horse"));
     let _gateway = scene.gateway();
-    let mut run = scene.command(&["run"]);
-    let _client = run.stdin(Stdio::null()).spawn().unwrap();
+    let _client = scene.run();
     scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
     let ask = |password| Ask::ExportLogin { line: phone(), password };
     let socket = scene.state.client_socket();
@@ -60,8 +59,7 @@ async fn a_running_client_says_that_the_password_is_missing() {
     let scene = Scene::new(line()).await;
     scene.world().set_password(scene.company, Some("correct horse"));
     let _gateway = scene.gateway();
-    let mut run = scene.command(&["run"]);
-    let _client = run.stdin(Stdio::null()).spawn().unwrap();
+    let _client = scene.run();
     scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
     let mut login = scene.command(&["login", &phone().to_string()]);
     let mut child = login.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -94,8 +92,7 @@ async fn a_revoked_session_turns_the_lamp_red_and_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_of_another_program_is_refused() {
     let scene = Scene::new(line()).await;
-    let mut run = scene.command(&["run"]);
-    let _client = run.stdin(Stdio::null()).spawn().unwrap();
+    let _client = scene.run();
     scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
     let error = asking::ask(&scene.state.client_socket(), Ask::Calls).await.unwrap_err();
     let refusal = error.downcast_ref::<Refusal>().unwrap();

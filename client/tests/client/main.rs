@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's way to fail")]
 
 mod answers;
+mod bots;
 mod cards;
 mod keypads;
 mod logins;

@@ -94,10 +94,19 @@ impl Scene {
 
     /// A client at work.
     pub(crate) async fn client(&self) -> Client {
-        let child = self.command(&["run"]).stdin(Stdio::null()).spawn().unwrap();
-        let client = Client(child);
+        let client = self.run();
         self.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
         client
+    }
+
+    /// A client that may have no session yet. Its log is shown when the test fails.
+    pub(crate) fn run(&self) -> Client {
+        let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
+        Client(self.command(&["run"]).stdin(Stdio::null()).stderr(log).spawn().unwrap())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("client.log")
     }
 
     pub(crate) fn status(&self) -> ClientStatus {
@@ -135,6 +144,14 @@ impl Scene {
         let company = Puppet::new(self.world(), self.company).unwrap();
         let call = company.dial(self.anna, false).await.unwrap();
         company.discard(call, Ending::Missed, 0).await.unwrap();
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(self.log()).unwrap_or_default());
+        }
     }
 }
 
