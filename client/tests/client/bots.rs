@@ -137,6 +137,27 @@ async fn a_bot_without_inline_mode_turns_the_lamp_red_and_callers_type() {
     gateway.ends(&call);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_names_what_is_missing_and_is_content_when_nothing_is() {
+    let (scene, _bot) = scene().await;
+    let (well, told) = check(&scene).await;
+    let missing = ["the gateway does not run", "no session yet (tgtrunk-client login +79060000000)"];
+    assert!(!well && missing.iter().all(|missing| told.contains(missing)), "{told}");
+    let _gateway = scene.gateway();
+    scene.log_in().await;
+    let (well, told) = check(&scene).await;
+    assert!(well && told.contains("@acme_bot answers"), "{told}");
+    let _client = scene.client().await;
+    scene.until_lamp("keypad", Lamp::Green, |status| status.keypad.lamp).await;
+    let (well, told) = check(&scene).await;
+    assert!(well && told.contains("keypad Green (the bot answers)"), "{told}");
+}
+
+async fn check(scene: &Scene) -> (bool, String) {
+    let done = scene.command(&["check"]).output().await.unwrap();
+    (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
 /// A line whose bot is at work.
 async fn scene() -> (Scene, Bot) {
     let scene = Scene::new(line().set("bot", "acme_bot").set("call_back", "2001")).await;

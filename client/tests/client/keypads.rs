@@ -90,6 +90,20 @@ async fn a_gateway_that_is_gone_takes_its_keypads_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_cannot_be_deleted_says_that_the_call_is_over() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    eventually("a text", || scene.anna_sees().len() == 1).await;
+    let forbidden = Action::Error { code: 403, message: "MESSAGE_DELETE_FORBIDDEN".into() };
+    scene.world().add_fault(Match::method("messages.deleteMessages").user(scene.company), forbidden);
+    gateway.ends(&call);
+    eventually("another text", || scene.anna_sees()[0].text == "The call has ended.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_short_wait_is_waited_and_a_long_one_is_told() {
     let scene = Scene::new(line()).await;
     let gateway = scene.gateway();

@@ -66,7 +66,9 @@ impl Scene {
             "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789abcdef\"\n[gateway]\nstate = {:?}\n[client]\nlog_level = \"info\"\n",
             state.root()
         );
-        std::fs::write(folder.path().join("tgtrunk.toml"), text).unwrap();
+        let settings = folder.path().join("tgtrunk.toml");
+        std::fs::write(&settings, text).unwrap();
+        std::fs::set_permissions(&settings, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         Self { telegram, company, anna, state, folder }
     }
 
