@@ -47,7 +47,7 @@ async fn take(desk: &Arc<Desk>, presses: &mut Presses, news: News) -> Result<(),
     }
     if manner.line.chat.typed_digits
         && let Some(call) = desk.call_of(person)
-        && let Some(keys) = typed::keys(&news.message)
+        && let Some(keys) = typed::keys(&news.message, now_s)
     {
         if desk.store.begin_typed(id, now_s).await? && !presses.press(desk, call, id, keys) {
             warn!("typed digits were not pressed: too many wait");

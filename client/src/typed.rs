@@ -21,12 +21,16 @@ const WAITING: usize = 32;
 /// How often a message is tried to be deleted before it is left to the next start.
 const ATTEMPTS: u32 = 5;
 
+/// An older message was not meant for the call that is up now, in seconds.
+const FRESH_S: i64 = 120;
+
 /// The keys that a message is, if it is nothing else.
-pub(crate) fn keys(message: &Message) -> Option<Digits> {
+pub(crate) fn keys(message: &Message, now_s: i64) -> Option<Digits> {
     let Content::Text { text, via_bot: None, .. } = &message.content else { return None };
     let text = text.trim();
     let fits = text.bytes().all(|key| matches!(key, b'0'..=b'9' | b'A'..=b'D' | b'*' | b'#'));
-    if message.is_ours || !fits || !(1..=MOST_KEYS).contains(&text.len()) {
+    let is_fresh = now_s - message.date_s <= FRESH_S;
+    if message.is_ours || !is_fresh || !fits || !(1..=MOST_KEYS).contains(&text.len()) {
         return None;
     }
     text.parse().ok()
@@ -107,19 +111,29 @@ mod tests {
         for (text, wanted) in
             [("5", "5"), (" 204 \n", "204"), ("*#ABCD0123456789", "*#ABCD0123456789"), ("#", "#")]
         {
-            assert_eq!(keys(&message(text)), Some(wanted.parse().unwrap()), "{text:?}");
+            assert_eq!(keys(&message(text), 100), Some(wanted.parse().unwrap()), "{text:?}");
         }
-        assert!(keys(&message(&"1".repeat(32))).is_some());
+        assert!(keys(&message(&"1".repeat(32)), 100).is_some());
     }
 
     #[test]
     fn everything_else_is_a_message() {
         for text in ["", "  ", "2 0 4", "call 204", "abcd", "E", "12:30", "+7", "２", &"1".repeat(33)] {
-            assert_eq!(keys(&message(text)), None, "{text:?}");
+            assert_eq!(keys(&message(text), 100), None, "{text:?}");
         }
-        assert_eq!(keys(&Message { is_ours: true, ..message("204") }), None, "typed by the account itself");
+        assert_eq!(
+            keys(&Message { is_ours: true, ..message("204") }, 100),
+            None,
+            "typed by the account itself"
+        );
         let drawn = Content::Text { text: "204".into(), via_bot: Some(7), buttons: vec![] };
-        assert_eq!(keys(&Message { content: drawn, ..message("") }), None, "drawn by a bot");
+        assert_eq!(keys(&Message { content: drawn, ..message("") }, 100), None, "drawn by a bot");
+    }
+
+    #[test]
+    fn keys_of_an_earlier_call_are_a_message() {
+        assert!(keys(&message("204"), 220).is_some());
+        assert_eq!(keys(&message("204"), 221), None);
     }
 
     fn message(text: &str) -> Message {
