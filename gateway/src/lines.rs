@@ -7,8 +7,11 @@ mod report;
 pub(crate) mod status_file;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tgtrunk_config::control::{Answer, Ask, CallInfo, Event, Refusal, RefusalCode, StatusReport};
@@ -406,19 +409,18 @@ async fn calls(lines: Vec<mpsc::Sender<Order>>) -> Vec<CallInfo> {
     calls
 }
 
+/// Presses keys in the one line that has the call; others have no answer, and nobody waits for theirs.
 async fn dial(lines: Vec<mpsc::Sender<Order>>, call: CallId, keys: Keys) -> Result<Answer, Refusal> {
-    let answers = ask_all(lines, |answer| Order::Dial(call, keys.clone(), answer)).await;
-    match answers.into_iter().next() {
+    let asked = ask_each(lines, |answer| Order::Dial(call, keys.clone(), answer));
+    match first(asked, |_| true).await {
         Some(answer) => answer.map(|()| Answer::Done),
         None => Err(no_call(call)),
     }
 }
 
 async fn hang_up(lines: Vec<mpsc::Sender<Order>>, call: CallId) -> Result<Answer, Refusal> {
-    if ask_all(lines, |answer| Order::HangUp(call, answer)).await.contains(&true) {
-        return Ok(Answer::Done);
-    }
-    Err(no_call(call))
+    let asked = ask_each(lines, |answer| Order::HangUp(call, answer));
+    first(asked, |has_it| *has_it).await.map(|_| Answer::Done).ok_or_else(|| no_call(call))
 }
 
 fn no_call(call: CallId) -> Refusal {
@@ -426,14 +428,7 @@ fn no_call(call: CallId) -> Refusal {
 }
 
 async fn ask_all<T>(lines: Vec<mpsc::Sender<Order>>, order: impl Fn(oneshot::Sender<T>) -> Order) -> Vec<T> {
-    let asked: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            let (answer, answered) = oneshot::channel();
-            line.try_send(order(answer)).ok();
-            answered
-        })
-        .collect();
+    let asked = ask_each(lines, order);
     let limit = (clock::now() + THOUGHT).into();
     let mut answers = Vec::with_capacity(asked.len());
     for answered in asked {
@@ -442,6 +437,34 @@ async fn ask_all<T>(lines: Vec<mpsc::Sender<Order>>, order: impl Fn(oneshot::Sen
         }
     }
     answers
+}
+
+fn ask_each<T>(
+    lines: Vec<mpsc::Sender<Order>>,
+    order: impl Fn(oneshot::Sender<T>) -> Order,
+) -> Vec<oneshot::Receiver<T>> {
+    let ask = |line: &mpsc::Sender<Order>| {
+        let (answer, answered) = oneshot::channel();
+        line.try_send(order(answer)).ok();
+        answered
+    };
+    lines.iter().map(ask).collect()
+}
+
+/// The first answer that is wanted; none when no line gives one in time.
+async fn first<T>(mut asked: Vec<oneshot::Receiver<T>>, is_wanted: impl Fn(&T) -> bool) -> Option<T> {
+    let answer = poll_fn(|context| {
+        let mut at = 0;
+        while let Some(answered) = asked.get_mut(at) {
+            match pin!(answered).poll(context) {
+                Poll::Ready(Ok(answer)) if is_wanted(&answer) => return Poll::Ready(Some(answer)),
+                Poll::Ready(_) => drop(asked.swap_remove(at)),
+                Poll::Pending => at += 1,
+            }
+        }
+        if asked.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+    });
+    timeout(THOUGHT, answer).await.ok().flatten()
 }
 
 fn take_away(state: &StateDir, phone: &Phone, keep_state: bool) -> Result<(), Refusal> {

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
+use tgtrunk_config::control::{Answer, Ask};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_tests::baresip::{self, Baresip, Plays};
-use tgtrunk_tests::capture::Capture;
+use tgtrunk_tests::capture::{Capture, Passed};
+use tgtrunk_tests::clock::now;
 use tgtrunk_tests::codec::Codec;
 use tgtrunk_tests::figures::show;
 use tgtrunk_tests::gateway::Gateway;
@@ -35,6 +37,8 @@ const BARESIP_TONE_MS: u32 = 180;
 const BARESIP_PAUSE_MS: u32 = 60;
 /// How far a duration may be off.
 const OFF_MS: u32 = 10;
+/// Presses whose way is timed.
+const PRESSES: usize = 40;
 /// As many keys as one request may hold, or less.
 const AT_ONCE: usize = 50;
 
@@ -97,6 +101,65 @@ async fn a_hundred_keys_come_over_on_every_way_and_in_both_directions() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     Arc::into_inner(gateway).unwrap().stop().await.unwrap();
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_asked_for_at_the_socket_is_an_event_on_the_wire_at_once() {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line("+79060000099").unwrap();
+    let silence = ffmpeg::opus_encoded(&Pcm::silence(10_000, ffmpeg::RATE_HZ), 32_000).unwrap();
+    let options = baresip::Options { codec: Codec::Pcma, ..baresip::Options::default() };
+    let mut phone = Baresip::start(&options).await.unwrap();
+    let draft = stage::draft(&line).unwrap().set("pbx_user", baresip::USER);
+    stage.open(&line, phone.sip, draft).await.unwrap();
+    let user = NewUser::new("+79161111199", "Anna").username("anna99");
+    let mut user = stage.person(user, light_user::Options::playing(silence.into())).unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+    user.call(line.account).await.unwrap();
+    user.connected(LIMIT).await.unwrap();
+    phone.wait_for("CALL_ESTABLISHED", LIMIT).await.unwrap();
+    let mut control = gateway.control().await.unwrap();
+    let call = control.calls().await.unwrap()[0].call;
+    let capture = Capture::start(|_, destination| baresip::RTP_PORTS.contains(&destination.port())).unwrap();
+    let (mut pressed, mut done) = (Vec::new(), Vec::new());
+    for number in 0..PRESSES {
+        let digits = DIGITS[number..=number].parse().unwrap();
+        let ask = Ask::SendDigits { call, digits, tone_ms: Some(60), pause_ms: Some(60) };
+        // Not in step with the sound.
+        sleep(Duration::from_millis(203)).await;
+        let asked = now();
+        assert_eq!(control.ask(ask).await.unwrap(), Answer::Done);
+        done.push(now() - asked);
+        pressed.push(asked);
+    }
+    sleep(Duration::from_millis(300)).await;
+    let got = capture.stream(|_| true);
+    let events = got.packets().iter().find(|packet| packet.payload.len() == 4).unwrap();
+    let of_call = |packet: &&Passed| packet.payload_type == events.payload_type && packet.marker;
+    let begun: Vec<_> = got.packets().iter().filter(of_call).map(|packet| packet.at).collect();
+    assert_eq!(begun.len(), PRESSES);
+    let mut waited: Vec<Duration> = begun
+        .iter()
+        .zip(&pressed)
+        .map(|(begun, pressed)| begun.saturating_duration_since(*pressed))
+        .collect();
+    waited.sort();
+    done.sort();
+    show(&format!(
+        "press at the socket to first event: median {:?}, worst {:?}; to the answer: median {:?}, worst {:?}",
+        waited[PRESSES / 2],
+        waited[PRESSES - 1],
+        done[PRESSES / 2],
+        done[PRESSES - 1]
+    ));
+    // Of the 100 ms that a press at the bot may take, and whatever else this machine does.
+    assert!(
+        waited[PRESSES / 2] < Duration::from_millis(15),
+        "no waiting for the beat of the sound: {waited:?}"
+    );
+    assert!(waited[PRESSES - 2] < Duration::from_millis(50), "{waited:?}");
+    gateway.stop().await.unwrap();
     stage.done();
 }
 

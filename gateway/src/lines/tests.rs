@@ -89,6 +89,45 @@ async fn a_mistake_in_a_file_is_forgotten_with_its_line_and_a_switched_off_line_
     assert_eq!(kept.lamp(), Lamp::Off);
 }
 
+#[tokio::test]
+async fn a_press_does_not_wait_for_lines_that_have_not_the_call() {
+    let ((busy, _unread), (line, mut orders)) = (mpsc::channel(1), mpsc::channel(1));
+    let keys = Keys { digits: "5".parse().unwrap(), tone: None, pause: None };
+    let pressed = tokio::spawn(dial(vec![busy.clone(), line.clone(), busy.clone()], CallId(7), keys));
+    let Some(Order::Dial(CallId(7), _, answer)) = orders.recv().await else { panic!("no press") };
+    answer.send(Ok(())).unwrap();
+    let limit = THOUGHT / 2;
+    assert_eq!(timeout(limit, pressed).await.unwrap().unwrap(), Ok(Answer::Done));
+
+    let ended = tokio::spawn(hang_up(vec![busy, line], CallId(7)));
+    let Some(Order::HangUp(CallId(7), answer)) = orders.recv().await else { panic!("no end") };
+    answer.send(false).unwrap();
+    let refusal = timeout(THOUGHT * 2, ended).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::UnknownCall);
+}
+
+#[tokio::test]
+async fn what_one_line_is_to_do_is_refused_where_it_is_not_there_or_nobody_is_logged_in() {
+    let room = Room::new();
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    room.write_line(free.into(), "");
+    let mut lines = Lines::open(room.house.clone());
+    room.ask(&mut lines, Ask::Status).await;
+    let token = tgtrunk_config::LoginToken::new(b"token").unwrap();
+    let person = tgtrunk_config::UserId::new(5).unwrap();
+    let other: Phone = "+79060000009".parse().unwrap();
+    let export = Ask::ExportLogin { line: phone(), password: None };
+    let refusal = room.try_ask(&mut lines, export).await.unwrap_err();
+    assert_eq!(refusal.message, "tgtrunk-gateway has no export_login");
+    for (line, code) in [(other, RefusalCode::UnknownLine), (phone(), RefusalCode::NotAuthorized)] {
+        let accept = Ask::AcceptLogin { line: line.clone(), token: token.clone() };
+        assert_eq!(room.try_ask(&mut lines, accept).await.unwrap_err().code, code);
+        let join = Ask::JoinCall { line, extension: "2001".into(), person };
+        assert_eq!(room.try_ask(&mut lines, join).await.unwrap_err().code, code);
+    }
+    lines.stop(Duration::ZERO).await;
+}
+
 /// A state directory, and what lines share.
 pub(super) struct Room {
     pub(super) house: House,
