@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod login;
+mod second_login;
 mod serve;
 mod solo;
 

@@ -3,10 +3,12 @@
 use std::env;
 use std::io::{self, stderr};
 
-use tgtrunk_config::{Phone, Settings, StateDir};
+use tgtrunk_config::{Password, Phone, Settings, StateDir};
 use tgtrunk_shell::keyboard;
 use tgtrunk_telegram::{DatabaseError, Language, terminal};
+use zeroize::Zeroizing;
 
+use super::second_login;
 use crate::account;
 
 /// Logs a number in. A gateway must not have it meanwhile: a session has one holder.
@@ -17,8 +19,13 @@ pub(crate) async fn run(settings: &Settings, state: &StateDir, phone: &Phone) ->
     let (account, _notices) =
         account::open(settings, state, phone).await.map_err(|error| way_out(error, phone))?;
     let language = Language::of_terminal(|name| env::var(name).ok());
-    let result =
-        terminal::log_in(&account, Some(phone.as_str()), language, &mut Terminal, &mut stderr()).await;
+    let mut typed = Terminal::default();
+    let result = terminal::log_in(&account, Some(phone.as_str()), language, &mut typed, &mut stderr()).await;
+    if result.is_ok() {
+        let password = typed.password.as_ref().map(|password| Password::new(password.as_str()));
+        drop(typed);
+        second_login::let_in(&account, state, phone, password, language).await;
+    }
     account.shutdown().await;
     result?;
     Ok(())
@@ -37,11 +44,19 @@ fn way_out(error: anyhow::Error, phone: &Phone) -> anyhow::Error {
 }
 
 /// The terminal of this process.
-struct Terminal;
+#[derive(Default)]
+struct Terminal {
+    /// The latest that was typed unseen: the account's password, once somebody is logged in.
+    password: Option<Zeroizing<String>>,
+}
 
 impl terminal::Keyboard for Terminal {
     fn line(&mut self, secret: bool) -> io::Result<Option<String>> {
-        keyboard::line(secret)
+        let line = keyboard::line(secret)?;
+        if let (true, Some(line)) = (secret, &line) {
+            self.password = Some(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()));
+        }
+        Ok(line)
     }
 }
 
