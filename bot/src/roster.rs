@@ -95,3 +95,47 @@ impl Served {
         self.texts.say(key, language, &Words { company, line, ..words })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bot_has_its_own_lines_and_wrong_texts_are_told_and_harm_no_keypad() {
+        let room = tempfile::tempdir().unwrap();
+        let state = StateDir::open(room.path()).unwrap();
+        for (number, rest) in [
+            (1, "bot = \"Acme_Bot\"\ncompany = \"Acme\"\n"),
+            (2, "bot = \"acme_bot\"\n"),
+            (3, "bot = \"other_bot\"\n"),
+            (4, "bot = \"acme_bot\"\nenabled = false\n"),
+            (5, ""),
+        ] {
+            let phone: Phone = format!("+7906000000{number}").parse().unwrap();
+            let folder = state.make_phone_dir(&phone).unwrap();
+            let text = format!("phone = \"{phone}\"\nsip_port = 3000{number}\npbx = \"127.0.0.1\"\n{rest}");
+            std::fs::write(folder.join("line.toml"), text).unwrap();
+        }
+        let first: Phone = "+79060000001".parse().unwrap();
+        std::fs::write(state.texts_file(&first), "[ru]\nkeypad = \"{weather}\"\n").unwrap();
+        let rosters = Rosters::load(&state).unwrap();
+        let acme = &rosters.of[&"acme_bot".parse().unwrap()];
+        assert_eq!(
+            acme.phones().iter().map(Phone::as_str).collect::<Vec<_>>(),
+            ["+79060000001", "+79060000002"]
+        );
+        assert_eq!(rosters.of.len(), 2);
+        assert!(
+            rosters.problems.len() == 1 && rosters.problems[0].contains("{weather}"),
+            "{:?}",
+            rosters.problems
+        );
+        let voice = acme.voice();
+        assert_eq!(voice.chat.company, "Acme");
+        assert_eq!(
+            voice.say(TextKey::Keypad, Language::Russian, Words::default()),
+            "Введите внутренний номер абонента"
+        );
+        assert_eq!(Roster::default().voice(), Served::nobody());
+    }
+}

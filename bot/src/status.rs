@@ -131,3 +131,50 @@ async fn write(state: &StateDir, status: BotStatus, was_well: bool) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lamp_is_red_for_a_token_orange_for_what_passes_and_a_fault_outlives_answers() {
+        let (lamps, status) = lamps();
+        let shown = || {
+            let status = status.borrow();
+            (status.telegram.lamp, status.telegram.reason.clone())
+        };
+        lamps.telegram(Ok(()));
+        assert_eq!(shown(), (Lamp::Green, String::new()));
+        lamps.telegram(Err(&Failure::Token));
+        assert_eq!(shown().0, Lamp::Red);
+        lamps.telegram(Err(&Failure::Conflict("two".into())));
+        assert!(shown().0 == Lamp::Orange && shown().1.starts_with("another program polls with this token"));
+        lamps.fault(Some((Lamp::Orange, "inline mode is off".into())));
+        lamps.telegram(Ok(()));
+        assert_eq!(shown(), (Lamp::Orange, "inline mode is off".into()));
+        lamps.fault(None);
+        assert_eq!(shown().0, Lamp::Green);
+    }
+
+    #[tokio::test]
+    async fn the_last_word_is_on_the_disk_when_the_bot_ends() {
+        let room = tempfile::tempdir().unwrap();
+        let state = StateDir::open(room.path()).unwrap();
+        let bot = "acme_bot".parse().unwrap();
+        state.make_bot_dir(&bot).unwrap();
+        let (lamps, status) = lamps();
+        let keeper = tokio::spawn(keep(state.clone(), status));
+        lamps.turn(Lamp::Red, "over");
+        lamps.gateway(Standing::Gone);
+        drop(lamps);
+        keeper.await.unwrap();
+        let read = BotStatus::read(&state, &bot, clock::unix_ms(), Duration::from_secs(30));
+        assert_eq!((read.telegram.reason.as_str(), read.gateway.lamp), ("over", Lamp::Orange));
+    }
+
+    fn lamps() -> (Lamps, watch::Receiver<BotStatus>) {
+        let waiting = BotStatus::waiting("acme_bot".parse().unwrap(), std::process::id(), 1);
+        let (shown, status) = watch::channel(waiting);
+        (Lamps::new(shown), status)
+    }
+}
