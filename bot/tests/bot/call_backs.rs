@@ -17,6 +17,7 @@ async fn a_call_back_is_confirmed_placed_and_its_outcome_shown() {
     presses(&room, 500, 500);
     answered(&room, "Thank you! We are calling you back.").await;
     shown(&room, "We are finding somebody").await;
+    room.gateway.has_placed(1).await;
     assert_eq!(room.gateway.joined(), [(room.line(1), "2001".to_owned(), UserId::new(500).unwrap())]);
     // While it goes on, and for ten seconds, once is enough.
     presses(&room, 500, 500);
@@ -46,9 +47,7 @@ async fn who_did_not_answer_is_told_and_the_button_stays() {
         }
         presses(&room, person, person);
         if let Some(by) = by {
-            while room.gateway.joined().len() == before {
-                sleep(Duration::from_millis(10)).await;
-            }
+            room.gateway.has_placed(before + 1).await;
             room.gateway.ends(CallId(0xb1 + u64::try_from(before).unwrap()), by);
         }
         let over = shown(&room, told).await;
@@ -71,9 +70,7 @@ async fn an_outcome_is_shown_however_often_telegram_fails() {
     room.telegram.fails("EditMessageText", 502, "", 2);
     presses(&room, 500, 500);
     answered(&room, "Thank you! We are calling you back.").await;
-    while room.gateway.joined().is_empty() {
-        sleep(Duration::from_millis(10)).await;
-    }
+    room.gateway.has_placed(1).await;
     room.gateway.ends(FIRST, Ender::Pbx);
     shown(&room, "Unfortunately, nobody can answer right now.").await;
 }
@@ -83,6 +80,7 @@ async fn a_killed_bot_finds_its_call_again_and_shows_how_it_ended() {
     let mut room = Room::running("", "").await;
     presses(&room, 500, 500);
     shown(&room, "We are finding somebody").await;
+    room.gateway.has_placed(1).await;
     room.kills().await;
     room.starts().await;
     room.gateway.moves(FIRST, |call| (call.state, call.answered_ms) = (CallState::Answered, Some(5)));
@@ -100,9 +98,7 @@ async fn a_bot_killed_before_the_gateway_answered_places_no_second_call() {
     let mut room = Room::running("", "").await;
     room.gateway.is_silent(true);
     presses(&room, 500, 500);
-    while room.gateway.joined().is_empty() {
-        sleep(Duration::from_millis(10)).await;
-    }
+    room.gateway.has_placed(1).await;
     room.kills().await;
     room.gateway.is_silent(false);
     room.starts().await;
@@ -120,9 +116,7 @@ async fn a_call_back_waits_for_a_gateway_that_starts_again() {
     answered(&room, "Thank you! We are calling you back.").await;
     room.gateway.starts();
     shown(&room, "We are finding somebody").await;
-    while room.gateway.joined().is_empty() {
-        sleep(Duration::from_millis(10)).await;
-    }
+    room.gateway.has_placed(1).await;
     // And one that dies takes its calls along.
     room.gateway.stops().await;
     room.gateway.ends(FIRST, Ender::Gateway);

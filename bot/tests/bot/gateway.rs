@@ -131,6 +131,15 @@ impl Gateway {
         self.world.lock().unwrap().pressed.clone()
     }
 
+    /// Waits for so many calls to both sides.
+    pub(crate) async fn has_placed(&self, calls: usize) {
+        let limit = Instant::now() + Duration::from_secs(15);
+        while self.joined().len() < calls {
+            assert!(Instant::now() < limit, "{calls} calls wanted: {:#?}", self.joined());
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub(crate) fn joined(&self) -> Vec<(Phone, String, UserId)> {
         self.world.lock().unwrap().joined.clone()
     }
