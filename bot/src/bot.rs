@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tgtrunk_config::control::CallInfo;
 use tgtrunk_config::{BotFile, BotName, CallId, Digits, Language, Phone, TextKey, UserId, Words};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::call_back;
+use crate::cards;
 use crate::clock;
 use crate::data::Pressed;
 use crate::flood::FloodGuard;
@@ -20,6 +22,7 @@ use crate::gateway::Gateway;
 use crate::in_order::{InOrder, Turn};
 use crate::keys::{self, Wish};
 use crate::languages::Languages;
+use crate::lead;
 use crate::letters;
 use crate::notes::Note;
 use crate::operators;
@@ -58,6 +61,8 @@ pub(crate) struct Desk {
     pub(crate) lamps: Lamps,
     /// Whose the lines were when the program began, for when the gateway cannot tell.
     pub(crate) accounts: Arc<BTreeMap<Phone, UserId>>,
+    /// Who leads all lines, beside each line's own account.
+    pub(crate) operators: Arc<Vec<UserId>>,
     pub(crate) notes: mpsc::Sender<Note>,
 }
 
@@ -67,6 +72,8 @@ struct Job {
     press: Press,
     call: CallId,
     digits: Digits,
+    /// Whether the person leads the call's line; else they must be the caller.
+    leads: bool,
     arrived: Instant,
     open: Open,
 }
@@ -104,6 +111,11 @@ impl Desk {
         told.or_else(|| self.accounts.get(line).copied()) == Some(person)
     }
 
+    /// Whether a person leads a line: it is their account, or `bot.toml` names them.
+    pub(crate) fn leads(&self, line: &Phone, person: UserId) -> bool {
+        self.operators.contains(&person) || self.is_account(line, person)
+    }
+
     /// Tells of a store that did not do its part; what it is for goes on without it.
     pub(crate) fn kept(&self, done: Result<(), StoreError>) {
         if let Err(error) = done {
@@ -118,7 +130,7 @@ impl Desk {
     }
 
     /// Answers a press, as long as anybody waits for that.
-    async fn answer(&self, press: &str, text: &str, alarm: bool) {
+    pub(crate) async fn answer(&self, press: &str, text: &str, alarm: bool) {
         let limit = clock::now() + ANSWER;
         while let Err(failure) = self.api.answer_press(press, text, alarm).await {
             let rest = if let Failure::Flood { wait } = failure { wait } else { ANSWER_PAUSE };
@@ -221,30 +233,63 @@ impl Bot {
     fn pressed(&mut self, update: u32, press: Press, arrived: Instant, open: Open) {
         match Pressed::from_data(&press.data) {
             Some(Pressed::Digits { call, digits }) => {
-                let person = press.person.id;
-                match self.presses.push(person, Job { update, press, call, digits, arrived, open }) {
-                    Turn::Now(job) => self.press(job),
-                    Turn::Waits => {}
-                    Turn::Full(job) => {
-                        tracing::warn!("too many presses wait");
-                        let verdict = Verdict::NotSent("too many presses wait".to_owned());
-                        self.answer(job.press, Some(job.call), &job.digits.to_string(), verdict);
-                    }
-                }
+                self.queue(Job { update, press, call, digits, leads: false, arrived, open });
             }
             Some(Pressed::CallBack { line, person }) => {
-                self.wants_call_back(update, press, line, person, open)
+                self.wants_call_back(update, press, line, person, open);
+            }
+            Some(Pressed::Lead { call, digits }) => match self.led(call, press.person.id) {
+                Ok(_) => self.queue(Job { update, press, call, digits, leads: true, arrived, open }),
+                Err(verdict) => self.answer(press, Some(call), "", verdict),
+            },
+            Some(Pressed::HangUp { call }) => match self.led(call, press.person.id) {
+                Ok(info) => {
+                    let (desk, language) = (self.desk.clone(), self.reads(&press.person));
+                    self.spawn(async move { lead::hang_up(&desk, &press, info, language).await });
+                }
+                Err(verdict) => self.answer(press, Some(call), "", verdict),
+            },
+            Some(Pressed::Again { line, person }) => {
+                if !self.desk.leads(&line, press.person.id) {
+                    self.answer(press, None, "", Verdict::NotYours);
+                } else if self.flood.ask(press.person.id, clock::now()).is_ok() {
+                    let (desk, language) = (self.desk.clone(), self.reads(&press.person));
+                    self.spawn(async move { lead::call_again(&desk, &press, &line, person, language).await });
+                }
             }
             None => self.answer(press, None, "", Verdict::NoCall),
+        }
+    }
+
+    /// A call that a person leads.
+    fn led(&self, call: CallId, person: UserId) -> Result<CallInfo, Verdict> {
+        let info = self.desk.gateway.calls().live(call).cloned().ok_or(Verdict::NoCall)?;
+        if self.desk.leads(&info.line, person) { Ok(info) } else { Err(Verdict::NotYours) }
+    }
+
+    fn reads(&self, person: &Person) -> Language {
+        let own = person.language.or_else(|| self.desk.languages.of(person.id));
+        own.unwrap_or_else(|| self.desk.roster().voice().chat.language)
+    }
+
+    fn queue(&mut self, job: Job) {
+        match self.presses.push(job.press.person.id, job) {
+            Turn::Now(job) => self.press(job),
+            Turn::Waits => {}
+            Turn::Full(job) => {
+                let verdict = Verdict::NotSent("too many presses wait".to_owned());
+                self.answer(job.press, Some(job.call), &job.digits.to_string(), verdict);
+            }
         }
     }
 
     fn press(&mut self, job: Job) {
         let desk = self.desk.clone();
         self.work.spawn(async move {
-            let Job { update, press, call, digits, arrived, open } = job;
+            let Job { update, press, call, digits, leads, arrived, open } = job;
             let person = press.person.id;
-            let verdict = press::press(&desk.gateway, call, person, &digits, arrived).await;
+            let caller = (!leads).then_some(person);
+            let verdict = press::press(&desk.gateway, call, caller, &digits, arrived).await;
             drop(open);
             if verdict == Verdict::Pressed {
                 desk.note(Note::Taken(update));
@@ -325,6 +370,12 @@ impl Bot {
         }
         let served = self.desk.roster().voice();
         self.desk.languages.learn(&person);
+        if cards::are_asked(&text)
+            && self.desk.roster().phones().iter().any(|line| self.desk.leads(line, person.id))
+        {
+            let (desk, language) = (self.desk.clone(), self.reads(&person));
+            return self.spawn(async move { lead::show(&desk, person.id, language).await });
+        }
         let language = self.desk.languages.of(person.id).unwrap_or(served.chat.language);
         let wish: Wish = keys::wish(&text, &served.texts);
         let answer = keys::answer(wish, &person, language, &served.texts, &served.chat.company);

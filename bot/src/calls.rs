@@ -65,6 +65,11 @@ impl Calls {
         self.live.get(&call)
     }
 
+    /// The calls that are up, as far as anybody knows.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &CallInfo> {
+        self.live.values()
+    }
+
     /// How a call ended.
     pub(crate) fn over(&self, call: CallId) -> Option<&CallInfo> {
         self.over.iter().rev().find(|over| over.call == call)

@@ -3,6 +3,9 @@
 //! ```text
 //! d:00000000000000a1:101          press 101 in a call         (button of the keypad)
 //! c:+79060000000:5123456789       call this person back       (button of the card)
+//! o:00000000000000a1:5            press 5 for the operator    (button of an operator's card)
+//! h:00000000000000a1:             hang up                     (button of an operator's card)
+//! a:+79060000000:5123456789       call this person again      (button of an operator's card)
 //! keypad:00000000000000a1         the keypad of a call        (inline query)
 //! card:+79060000000:5123456789    the card for a person       (inline query)
 //! ```
@@ -21,6 +24,12 @@ pub(crate) enum Pressed {
     Digits { call: CallId, digits: Digits },
     /// To be called back.
     CallBack { line: Phone, person: UserId },
+    /// Keys in a call that an operator watches.
+    Lead { call: CallId, digits: Digits },
+    /// The end of a call that an operator watches.
+    HangUp { call: CallId },
+    /// Another call to a person, by an operator.
+    Again { line: Phone, person: UserId },
 }
 
 /// What an inline query asks for.
@@ -38,6 +47,9 @@ impl Pressed {
         match self {
             Self::Digits { call, digits } => format!("d:{call}:{digits}"),
             Self::CallBack { line, person } => format!("c:{line}:{person}"),
+            Self::Lead { call, digits } => format!("o:{call}:{digits}"),
+            Self::HangUp { call } => format!("h:{call}:"),
+            Self::Again { line, person } => format!("a:{line}:{person}"),
         }
     }
 
@@ -51,6 +63,9 @@ impl Pressed {
         match word {
             "d" => Some(Self::Digits { call: what.parse().ok()?, digits: whom.parse().ok()? }),
             "c" => Some(Self::CallBack { line: what.parse().ok()?, person: whom.parse().ok()? }),
+            "o" => Some(Self::Lead { call: what.parse().ok()?, digits: whom.parse().ok()? }),
+            "h" if whom.is_empty() => Some(Self::HangUp { call: what.parse().ok()? }),
+            "a" => Some(Self::Again { line: what.parse().ok()?, person: whom.parse().ok()? }),
             _ => None,
         }
     }
@@ -86,6 +101,9 @@ mod tests {
                 line: "+123456789012345".parse().unwrap(),
                 person: UserId::new(9_007_199_254_740_991).unwrap(),
             },
+            Pressed::Lead { call: CallId(1), digits: "5".parse().unwrap() },
+            Pressed::HangUp { call: CallId(1) },
+            Pressed::Again { line: "+79060000000".parse().unwrap(), person: UserId::new(5).unwrap() },
         ] {
             let data = pressed.to_data();
             assert!(data.len() <= MOST_BYTES, "{data}");

@@ -78,6 +78,11 @@ impl Gateway {
         self.follower.ask(ask).await.map(drop)
     }
 
+    /// Ends a call on both sides.
+    pub(crate) async fn hang_up(&self, call: CallId) -> Result<(), AskError> {
+        self.follower.ask(Ask::HangUp { call }).await.map(drop)
+    }
+
     /// Has the PBX ring an extension, and then a person called. Over a connection of its own: nobody's keys wait for it.
     pub(crate) async fn join(
         &self,

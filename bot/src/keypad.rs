@@ -1,15 +1,15 @@
 //! The keypad: named rows of the line's menu above 123, 456, 789, *0#.
 
-use tgtrunk_config::{CallId, Digits, MenuRow};
+use tgtrunk_config::{Digits, MenuRow};
 
 use crate::data::Pressed;
 use crate::telegram::{Button, Keyboard};
 
 const ROWS: [&str; 4] = ["123", "456", "789", "*0#"];
 
-/// The buttons for one call.
-pub(crate) fn keyboard(call: CallId, menu: &[MenuRow]) -> Keyboard {
-    let button = |text: &str, digits: Digits| Button::new(text, Pressed::Digits { call, digits }.to_data());
+/// The buttons, each with what its keys are `meant` to be.
+pub(crate) fn keyboard(menu: &[MenuRow], meant: impl Fn(Digits) -> Pressed) -> Keyboard {
+    let button = |text: &str, digits: Digits| Button::new(text, meant(digits).to_data());
     let named = menu.iter().map(|row| vec![button(&row.name, row.extension.clone())]);
     let keys = ROWS.map(|row| {
         let keys = row.chars().map(|key| key.to_string());
@@ -20,6 +20,8 @@ pub(crate) fn keyboard(call: CallId, menu: &[MenuRow]) -> Keyboard {
 
 #[cfg(test)]
 mod tests {
+    use tgtrunk_config::CallId;
+
     use super::*;
 
     #[test]
@@ -27,7 +29,8 @@ mod tests {
         let menu = [("Продажи", "101"), ("Support", "102#")];
         let menu = menu
             .map(|(name, extension)| MenuRow { name: name.into(), extension: extension.parse().unwrap() });
-        let Keyboard(rows) = keyboard(CallId(0xa1), &menu);
+        let call = CallId(0xa1);
+        let Keyboard(rows) = keyboard(&menu, |digits| Pressed::Digits { call, digits });
         let texts: Vec<String> =
             rows.iter().map(|row| row.iter().map(|key| key.text.as_str()).collect()).collect();
         assert_eq!(texts, ["Продажи", "Support", "123", "456", "789", "*0#"]);

@@ -50,7 +50,7 @@ async fn keypad(desk: &Desk, call: CallId, asker: UserId, limit: Instant) -> Opt
     Some(Article {
         title: served.say(TextKey::KeypadTitle, language, words.clone()),
         text: served.say(TextKey::Keypad, language, words),
-        keyboard: keypad::keyboard(call, &served.chat.menu),
+        keyboard: keypad::keyboard(&served.chat.menu, |digits| Pressed::Digits { call, digits }),
     })
 }
 

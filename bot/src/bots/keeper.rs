@@ -93,6 +93,7 @@ impl Keeper {
             languages,
             lamps: self.lamps.clone(),
             accounts: Arc::new(accounts),
+            operators: Arc::new(self.file.operators.clone()),
             notes,
         };
         let bot = Bot::new(desk.clone()).await.map_err(told)?;

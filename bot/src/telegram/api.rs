@@ -10,13 +10,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use teloxide::payloads::{
     AnswerCallbackQuery, AnswerCallbackQuerySetters as _, AnswerInlineQuery, AnswerInlineQuerySetters as _,
-    DeleteWebhook, EditMessageTextInline, EditMessageTextInlineSetters as _, GetMe, GetWebhookInfo,
-    SendMessage, SendMessageSetters as _, SetMyCommands, SetMyCommandsSetters as _,
+    DeleteWebhook, EditMessageText, EditMessageTextInline, EditMessageTextInlineSetters as _,
+    EditMessageTextSetters as _, GetMe, GetWebhookInfo, SendMessage, SendMessageSetters as _, SetMyCommands,
+    SetMyCommandsSetters as _,
 };
 use teloxide::requests::Payload;
 use teloxide::types::{
     BotCommand, CallbackQueryId, ChatId, InlineQueryId, InlineQueryResult, InlineQueryResultArticle,
-    InputMessageContent, InputMessageContentText, Recipient,
+    InputMessageContent, InputMessageContentText, MessageId, Recipient,
 };
 use tgtrunk_config::{Proxy, UserId};
 
@@ -192,6 +193,25 @@ impl Api {
         if let Some(typing) = typing {
             asked = asked.reply_markup(markup::typing(typing));
         }
+        self.tell(&asked, PATIENCE).await
+    }
+
+    /// Writes to a person, with buttons under it.
+    pub(crate) async fn show(&self, person: UserId, text: &str, keyboard: Keyboard) -> Result<(), Failure> {
+        let asked = SendMessage::new(Recipient::Id(ChatId(person.number())), text);
+        self.tell(&asked.reply_markup(keyboard.markup()), PATIENCE).await
+    }
+
+    /// Rewrites one of the bot's own messages to a person.
+    pub(crate) async fn show_anew(
+        &self,
+        person: UserId,
+        message: i32,
+        text: &str,
+        keyboard: Keyboard,
+    ) -> Result<(), Failure> {
+        let to = Recipient::Id(ChatId(person.number()));
+        let asked = EditMessageText::new(to, MessageId(message), text).reply_markup(keyboard.markup());
         self.tell(&asked, PATIENCE).await
     }
 

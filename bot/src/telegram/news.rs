@@ -45,6 +45,8 @@ pub(crate) struct Press {
     pub(crate) data: String,
     /// The message under which it is, if an account sent that by way of the bot.
     pub(crate) message: Option<String>,
+    /// The message under which it is, if that is the bot's own in the person's chat with it.
+    pub(crate) own: Option<i32>,
 }
 
 /// An inline query.
@@ -79,6 +81,11 @@ fn heard(kind: UpdateKind) -> Option<News> {
             person: person(&query.from)?,
             data: query.data?,
             message: query.inline_message_id,
+            own: query
+                .message
+                .as_ref()
+                .filter(|message| message.chat().is_private())
+                .map(|message| message.id().0),
         })),
         UpdateKind::InlineQuery(query) => {
             Some(News::Query(Query { id: query.id.0, person: person(&query.from)?, text: query.query }))

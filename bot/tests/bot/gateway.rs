@@ -199,6 +199,11 @@ fn respond(
             events.send(Event::Call(info)).ok();
             Answer::Call { call: CallId(id) }
         }
+        Ask::HangUp { call } if world.calls.contains_key(&call) => {
+            let info = world.calls.remove(&call).unwrap();
+            events.send(Event::Call(CallInfo { state: CallState::Ended, ..info })).ok();
+            Answer::Done
+        }
         other => return Some(Err(Refusal::not_here("tgtrunk-gateway", &other))),
     }))
 }

@@ -99,3 +99,40 @@ async fn a_bot_is_added_by_its_token_checked_and_removed() {
     let (told, well) = room.commands(&["check"]).await;
     assert!(!well && told.contains("/setinline") && told.contains("the gateway does not run"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_looks_at_calls_presses_keys_hangs_up_and_has_the_person_called_again() {
+    let room = Room::running("operators = [600]\n", "").await;
+    room.gateway.rings(&room.line(1), 1, 500);
+    let telegram = &room.telegram;
+    telegram.says(601, "/calls");
+    telegram.hears("SendMessage", |body| body["text"].as_str().unwrap().starts_with("Sorry, I do not")).await;
+    telegram.says(600, "/calls");
+    let card = telegram.hears("SendMessage", |body| body["text"] == "P500\n+79060000001: incoming").await;
+    let rows = &card["reply_markup"]["inline_keyboard"];
+    let press = |person: i64, data: &serde_json::Value| {
+        let chat = json!({"id": person, "type": "private", "first_name": "P"});
+        let from = json!({"id": person, "is_bot": false, "first_name": "P", "language_code": "en"});
+        let message = json!({"message_id": 7, "date": 1, "chat": chat, "text": "x"});
+        let query = json!({"id": format!("{person}{data}"), "from": from, "message": message, "chat_instance": "1", "data": data});
+        telegram.happens("callback_query", query);
+    };
+    press(600, &rows[0][0]["callback_data"]);
+    press(600, &rows[1][1]["callback_data"]);
+    let pressed = room.gateway.hears(2).await;
+    assert_eq!(pressed.iter().map(|press| press.digits.as_str()).collect::<String>(), "15");
+    press(500, &rows[0][0]["callback_data"]);
+    press(500, &rows[4][0]["callback_data"]);
+    for button in [&rows[0][0], &rows[4][0]] {
+        let id = format!("500{}", button["callback_data"]);
+        let answer =
+            telegram.hears("AnswerCallbackQuery", |body| body["callback_query_id"] == id.as_str()).await;
+        assert_eq!(answer["text"], "This button is not for you");
+    }
+    press(600, &rows[4][0]["callback_data"]);
+    let over = telegram.hears("EditMessageText", |body| body["message_id"] == 7).await;
+    assert_eq!((&over["chat_id"], &over["text"]), (&600.into(), &"P500\n+79060000001: ended".into()));
+    press(600, &over["reply_markup"]["inline_keyboard"][0][0]["callback_data"]);
+    room.gateway.has_placed(1).await;
+    telegram.hears("AnswerCallbackQuery", |body| body["text"] == "Calling").await;
+}
