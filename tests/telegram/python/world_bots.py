@@ -149,7 +149,7 @@ async def a_result_is_sent_its_button_pressed_and_both_copies_change():
         begin = time.monotonic()
         answer = await theirs.click(data=b"d:7:5")
         took_ms = (time.monotonic() - begin) * 1000
-        assert (answer.message, answer.alert) == ("d:7:5 \u2713", False) and took_ms < 500, took_ms
+        assert (answer.message, answer.alert) == ("d:7:5 \u2713", False) and took_ms < 1000, took_ms
         assert (await theirs.click(text="6")).alert
         query = await soon(presses)
         assert query.message is None and query.from_user.id == person_id

@@ -66,7 +66,7 @@ async fn a_poll_ends_when_an_update_comes_and_repeats_what_is_not_confirmed() {
         stage.say("one");
     };
     let ((answer, took), ()) = tokio::join!(poll, speak);
-    assert!((100..400).contains(&took.as_millis()), "{took:?}");
+    assert!((100..2000).contains(&took.as_millis()), "{took:?}");
     let first = answer["result"][0]["update_id"].as_i64().unwrap();
     assert_eq!(stage.get("getUpdates", "").await, answer);
     stage.say("two");
