@@ -9,6 +9,7 @@ use tgtrunk_config::{CallId, LineDraft, UserId};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Match};
 use tgtrunk_tests::baresip::{self, Baresip};
+use tgtrunk_tests::codec::Codec;
 use tgtrunk_tests::control::Control;
 use tgtrunk_tests::gateway::Gateway;
 use tgtrunk_tests::light_user::{self, Answering, LightUser, Reason};
@@ -208,7 +209,9 @@ async fn what_cannot_be_joined_is_refused_and_nobody_is_called() {
 async fn the_command_line_joins_a_foreign_phone_and_a_person() {
     let stage = Stage::on_loopback().await.unwrap();
     let line = stage.line(COMPANY).unwrap();
-    let phone = Baresip::start(&baresip::Options::default()).await.unwrap();
+    let phone = Baresip::start(&baresip::Options { codec: Codec::Pcma, ..baresip::Options::default() })
+        .await
+        .unwrap();
     stage.open(&line, phone.sip, stage::draft(&line).unwrap().set("pbx_user", baresip::USER)).await.unwrap();
     let mut anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app()).unwrap();
     let gateway = stage.run(&[&line]).await.unwrap();
