@@ -13,6 +13,8 @@ use crate::gateway::Gateway;
 
 /// How long a press waits for the gateway's connection while its call may live.
 const CONNECTION: Duration = Duration::from_secs(2);
+/// How long the event of a call may be on its way.
+const EVENT: Duration = Duration::from_millis(500);
 /// How long it waits for the PBX to listen. Telegram gives up waiting for an answer a little later.
 const AUDIO: Duration = Duration::from_secs(10);
 /// Between two attempts.
@@ -39,6 +41,8 @@ enum May {
     NotYours,
     /// Nobody can tell until the gateway is there.
     Wait,
+    /// Nobody has heard of the call yet.
+    Unheard,
 }
 
 impl Verdict {
@@ -71,6 +75,12 @@ pub(crate) async fn press(
                     return Verdict::NotSent("the gateway does not run".to_owned());
                 }
             }
+            May::Unheard => {
+                let heard = |calls: &Calls| calls.live(call).is_some() || calls.over(call).is_some();
+                if !gateway.wait_until(arrived + EVENT, heard).await {
+                    return Verdict::NoCall;
+                }
+            }
             May::Yes => {
                 let (error, limit) = match gateway.press(call, digits.clone()).await {
                     Ok(()) => return Verdict::Pressed,
@@ -93,7 +103,8 @@ fn may_press(calls: &Calls, call: CallId, caller: Option<UserId>) -> May {
         (Some(info), _) if caller.is_some() && info.peer.id != caller => May::NotYours,
         (_, Standing::Unknown | Standing::Gone) if calls.over(call).is_none() => May::Wait,
         (Some(_), _) => May::Yes,
-        (None, _) => May::NoCall,
+        (None, _) if calls.over(call).is_some() => May::NoCall,
+        (None, _) => May::Unheard,
     }
 }
 
@@ -136,7 +147,7 @@ mod tests {
         calls.handle(up(vec![call(1, 7, CallState::Incoming)]));
         assert_eq!(may(&calls, 1, 7), May::Yes);
         assert_eq!(may(&calls, 1, 8), May::NotYours);
-        assert_eq!(may(&calls, 2, 7), May::NoCall);
+        assert_eq!(may(&calls, 2, 7), May::Unheard);
         calls.handle(Told::Event(Event::Call(call(1, 7, CallState::Ended))));
         assert_eq!(may(&calls, 1, 7), May::NoCall);
     }
