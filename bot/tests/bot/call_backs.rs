@@ -81,6 +81,7 @@ async fn a_killed_bot_finds_its_call_again_and_shows_how_it_ended() {
     presses(&room, 500, 500);
     shown(&room, "We are finding somebody").await;
     room.gateway.has_placed(1).await;
+    sleep(Duration::from_millis(300)).await;
     room.kills().await;
     room.starts().await;
     room.gateway.moves(FIRST, |call| (call.state, call.answered_ms) = (CallState::Answered, Some(5)));
@@ -117,7 +118,8 @@ async fn a_call_back_waits_for_a_gateway_that_starts_again() {
     room.gateway.starts();
     shown(&room, "We are finding somebody").await;
     room.gateway.has_placed(1).await;
-    // And one that dies takes its calls along.
+    // And one that dies takes its calls along, once it has said that it places them.
+    sleep(Duration::from_millis(300)).await;
     room.gateway.stops().await;
     room.gateway.ends(FIRST, Ender::Gateway);
     room.gateway.starts();
