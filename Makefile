@@ -71,7 +71,7 @@ build: packages ## build every program and every test
 	cargo build --locked --workspace --all-targets
 
 .PHONY: demo
-demo: setup build ## a call each way on this machine, measured (DEMO_EXIT=1 ends it, PEERS=independent takes foreign phones)
+demo: setup build ## a call each way on this machine, measured, and a keypad (DEMO_EXIT=1 ends it, PEERS=independent takes foreign phones)
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/demo
 
 .PHONY: check
@@ -91,8 +91,9 @@ test: setup check build ## everything CI runs
 		cargo test --locked --workspace --lib --bins --tests --no-fail-fast
 
 .PHONY: bench
-bench: packages ## what transcoding costs beside libopus alone (fails above 1.15 times)
+bench: setup build ## what transcoding costs beside libopus alone (fails above 1.15 times), how soon keypad and keys come
 	cargo bench --locked -p tgtrunk-media --bench transcoding
+	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/keypad_bench
 
 # Fuzzer's runtime and targets live outside the workspace. TORTURE_S seconds for each target.
 TORTURE_S ?= 600

@@ -154,7 +154,10 @@ impl Keypad {
                     self.rest(Duration::from_secs(seconds.into())).await;
                 }
                 Trouble::Unknown { cause } => {
-                    debug!(cause, "nobody knows whether the keypad was sent: trying again");
+                    if !self.maybe_sent {
+                        warn!("Telegram gave no answer whether the keypad was sent ({cause}), trying again");
+                    }
+                    self.desk.lamps.unanswered();
                     self.maybe_sent = true;
                     self.rest(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -216,6 +219,7 @@ impl Keypad {
     }
 
     async fn stands(&mut self, id: i32) {
+        self.desk.lamps.sent();
         self.row.message_id = Some(id);
         if let Err(error) = self.desk.store.keypad_stands(self.row.call, id).await {
             warn!(%error, "the number of a keypad could not be remembered");

@@ -29,6 +29,8 @@ struct Facts {
     keypad: bool,
     bot: BotFact,
     limit: Option<Limit>,
+    /// Telegram did not answer whether the last message was sent.
+    unanswered: bool,
 }
 
 /// How it stands with the line's bot.
@@ -53,8 +55,14 @@ struct Limit {
 
 impl Lamps {
     pub(crate) fn new(status: watch::Sender<ClientStatus>) -> Self {
-        let facts =
-            Facts { gateway: false, account: false, keypad: true, bot: BotFact::Unvisited, limit: None };
+        let facts = Facts {
+            gateway: false,
+            account: false,
+            keypad: true,
+            bot: BotFact::Unvisited,
+            limit: None,
+            unanswered: false,
+        };
         Self { status, facts: Mutex::new(facts) }
     }
 
@@ -94,7 +102,12 @@ impl Lamps {
 
     /// Something was sent: whatever limited the account is over.
     pub(crate) fn sent(&self) {
-        self.note(|facts| facts.limit = None);
+        self.note(|facts| (facts.limit, facts.unanswered) = (None, false));
+    }
+
+    /// Telegram did not answer whether something was sent.
+    pub(crate) fn unanswered(&self) {
+        self.note(|facts| facts.unanswered = true);
     }
 
     /// Keeps a limit of the account, if this is one that outlasts a call.
@@ -164,6 +177,9 @@ fn light(facts: &Facts, now_ms: u64) -> (Lamp, String) {
     if let Some(limit) = facts.limit.as_ref().filter(|limit| limit.until_ms > now_ms) {
         return (Lamp::Orange, format!("{}; until {}", limit.reason, clock::time_of_day(limit.until_ms)));
     }
+    if facts.unanswered {
+        return orange("Telegram did not answer whether the last message was sent");
+    }
     match &facts.bot {
         BotFact::NotSet => (Lamp::Green, "no bot is set: callers are asked to type digits".to_owned()),
         BotFact::Unvisited => orange("the bot is being looked for"),
@@ -192,6 +208,11 @@ mod tests {
             (Facts { keypad: false, ..well() }, Lamp::Off, "the line's settings want no keypad"),
             (Facts { gateway: false, account: false, ..well() }, Lamp::Orange, "the gateway does not run"),
             (Facts { account: false, ..well() }, Lamp::Orange, "waiting for the account"),
+            (
+                Facts { unanswered: true, ..well() },
+                Lamp::Orange,
+                "Telegram did not answer whether the last message was sent",
+            ),
             (Facts { bot: BotFact::Unvisited, ..well() }, Lamp::Orange, "the bot is being looked for"),
             (
                 Facts { bot: BotFact::NotSet, ..well() },
@@ -237,6 +258,13 @@ mod tests {
     }
 
     fn well() -> Facts {
-        Facts { gateway: true, account: true, keypad: true, bot: BotFact::Open, limit: None }
+        Facts {
+            gateway: true,
+            account: true,
+            keypad: true,
+            bot: BotFact::Open,
+            limit: None,
+            unanswered: false,
+        }
     }
 }

@@ -147,18 +147,28 @@ fn convert(input: &[u8], from: &[String], to: &[String]) -> anyhow::Result<Vec<u
 fn run(from: &[String], source: &Path, to: &[String]) -> anyhow::Result<Vec<u8>> {
     let folder = tempfile::tempdir()?;
     let result = folder.path().join("result");
-    let output = Command::new("ffmpeg")
+    spent(Command::new("ffmpeg").args(from).arg("-i").arg(source).args(to).arg(&result))?;
+    Ok(fs::read(result)?)
+}
+
+/// Writes a small picture, of the kind that the file's name says.
+///
+/// # Errors
+/// When ffmpeg is missing.
+pub fn picture(file: &Path) -> anyhow::Result<()> {
+    spent(
+        Command::new("ffmpeg").args(["-f", "lavfi", "-i", "color=c=red:s=64x64", "-frames:v", "1"]).arg(file),
+    )
+}
+
+fn spent(ffmpeg: &mut Command) -> anyhow::Result<()> {
+    let output = ffmpeg
         .args(["-hide_banner", "-loglevel", "error", "-nostdin"])
-        .args(from)
-        .arg("-i")
-        .arg(source)
-        .args(to)
-        .arg(&result)
         .stdin(Stdio::null())
         .output()
         .context("ffmpeg, from the Debian package ffmpeg")?;
     ensure!(output.status.success(), "ffmpeg: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(fs::read(result)?)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -273,7 +273,20 @@ pub async fn log_in(
     password: Option<&str>,
     limit: Duration,
 ) -> anyhow::Result<()> {
-    let mut command = installation.command()?;
+    log_in_by(installation.command()?, phone, code, password, limit).await
+}
+
+/// The same by another program's command.
+///
+/// # Errors
+/// When the program refuses; with what it said.
+pub async fn log_in_by(
+    mut command: Command,
+    phone: &str,
+    code: impl Fn() -> Option<String>,
+    password: Option<&str>,
+    limit: Duration,
+) -> anyhow::Result<()> {
     command.args(["login", phone]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let mut keyboard = child.stdin.take().context("its input is a pipe")?;

@@ -88,10 +88,12 @@ impl Stage {
         let media_addresses = media_addresses.iter().map(|ip| format!("\"{ip}\"")).collect::<Vec<_>>();
         let settings = format!(
             "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789abcdef\"\n{}\n\n\
-             [gateway]\nmedia_addresses = [{}]\nshutdown_grace_s = 2\noptions_interval_s = 5\n{}\n",
+             [gateway]\nmedia_addresses = [{}]\nshutdown_grace_s = 2\noptions_interval_s = 5\n{}\n\n\
+             [bot]\napi_url = \"{}\"\n",
             options.telegram,
             media_addresses.join(", "),
-            options.settings
+            options.settings,
+            telegram.bot_api_url()
         );
         fs::write(&config, settings)?;
         fs::set_permissions(&config, Permissions::from_mode(0o600))?;
@@ -133,7 +135,7 @@ impl Stage {
     /// # Errors
     /// When the number is taken.
     pub fn line(&self, phone: &str) -> anyhow::Result<Line> {
-        let account = self.user(NewUser::new(phone, "Company"))?;
+        let account = self.user(NewUser::new(phone, "Company").username(username(phone)))?;
         Ok(Line { phone: phone.to_owned(), account, sip: SocketAddr::from(([127, 0, 0, 1], ports::free()?)) })
     }
 
@@ -221,6 +223,11 @@ impl Drop for Stage {
             eprintln!("---- log of the gateway ----\n{}\n----", self.installation.log_tail());
         }
     }
+}
+
+/// The username of a line's account.
+pub fn username(phone: &str) -> String {
+    format!("company{}", phone.trim_start_matches('+'))
 }
 
 /// The beginning of a line's settings.

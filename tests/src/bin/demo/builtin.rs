@@ -49,6 +49,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     pbx_calls(&mut report, &mut control, &mut phone, "tg#anna", "Anna", &mut anna).await?;
     let judged = conclude(&report);
     if judged.is_ok() {
+        crate::keypad::run().await?;
         stay(&stage, &line.sip.to_string(), &phone.sip.to_string()).await?;
         gateway.stop().await?;
         stage.done();

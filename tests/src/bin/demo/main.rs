@@ -5,6 +5,7 @@
 
 mod builtin;
 mod independent;
+mod keypad;
 mod report;
 
 use std::env;
