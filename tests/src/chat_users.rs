@@ -281,6 +281,12 @@ impl ChatUser {
         &self.passed
     }
 
+    /// Passes over what came so far.
+    pub fn forget(&mut self) {
+        self.so_far();
+        self.passed.clear();
+    }
+
     /// New messages among them.
     pub fn messages_so_far(&mut self) -> Vec<Seen> {
         self.so_far().iter().filter(|event| event["event"] == "message").filter_map(Seen::read).collect()

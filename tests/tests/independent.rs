@@ -27,25 +27,23 @@ async fn foreign_programs_hear_each_other_when_the_phone_calls_telegram() {
 /// The capture sees every call of the machine, so one stage plays at a time.
 static STAGE: Mutex<()> = Mutex::const_new(());
 
-/// ntgcalls leaves out the key's leading zeros where it computes the emoji: one call in 256 shows others there, and is
-/// played again.
+/// ntgcalls leaves out the key's leading zeros where it computes the emoji, so that one call in 256 shows others there: one of
+/// each test's four may.
 async fn in_every_version(direction: Direction) {
     let _alone = STAGE.lock().await;
     let mut stage = IndependentStage::open().await.unwrap();
+    let mut odd = Vec::new();
     for (version, hangs_up) in VERSIONS.into_iter().zip([End::Telegram, End::Pbx].into_iter().cycle()) {
         let plan = Plan { direction, versions: &[version], talk: TALK, hangs_up };
-        let mut outcomes = Vec::new();
-        while outcomes.len() < 2 && outcomes.last().is_none_or(|last: &Outcome| last.emoji.0 != last.emoji.1)
-        {
-            let outcome = stage.call(plan, |_| ()).await;
-            let outcome = outcome.unwrap_or_else(|error| panic!("{direction:?} {version}: {error:#}"));
-            println!("{direction:?} {version}: {outcome:?}");
-            check(&outcome, version);
-            outcomes.push(outcome);
+        let outcome = stage.call(plan, |_| ()).await;
+        let outcome = outcome.unwrap_or_else(|error| panic!("{direction:?} {version}: {error:#}"));
+        println!("{direction:?} {version}: {outcome:?}");
+        check(&outcome, version);
+        if outcome.emoji.0 != outcome.emoji.1 {
+            odd.push((version, outcome.emoji));
         }
-        let (theirs, ours) = &outcomes.last().unwrap().emoji;
-        assert_eq!(theirs, ours, "{version}: both ends see the same emoji");
     }
+    assert!(odd.len() <= 1, "both ends see the same emoji: {odd:?}");
     stage.close().await.unwrap();
 }
 

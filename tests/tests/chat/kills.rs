@@ -122,19 +122,43 @@ async fn a_gateway_that_dies_takes_its_call_along_and_no_keypad_stays() {
     let (mut stage, mut callers) = ChatStage::open(Options::default()).await.unwrap();
     let line = stage.lines[0].clone();
     let caller = &mut callers[0];
-    for pressed in [false, true] {
-        let (call, keypad, _) = caller.call_with_keypad(&line).await.unwrap();
-        if pressed {
+    for step in [Step::Ringing, Step::Shown, Step::Pressing, Step::Ending] {
+        let call = caller.device.call(line.account).await.unwrap();
+        if step == Step::Ringing {
+            stage.gateway.take().unwrap().kill().await.unwrap();
+        } else {
+            let keypad = caller.chat.message("the keypad", LIMIT, |seen| !seen.buttons.is_empty()).await.unwrap();
+            caller.device.connected(LIMIT).await.unwrap();
             caller.press(&keypad, "2").await.unwrap();
+            let gateway = stage.gateway.take().unwrap();
+            match step {
+                Step::Pressing => {
+                    // Nothing may be promised that was not done.
+                    let (pressed, killed) = tokio::join!(caller.chat.press(&keypad, "5", LIMIT), gateway.kill());
+                    killed.unwrap();
+                    println!("a press as the gateway dies: {:?}", pressed.unwrap().answer);
+                }
+                Step::Ending => {
+                    let (killed, ()) =
+                        tokio::join!(gateway.kill(), caller.device.hang_up(call, Reason::Hangup));
+                    killed.unwrap();
+                }
+                Step::Before | Step::Ringing | Step::Shown => gateway.kill().await.unwrap(),
+            }
         }
-        stage.gateway.take().unwrap().kill().await.unwrap();
         sleep(Duration::from_millis(300)).await;
         stage.gateway = Some(stage.stage.run(&[&line]).await.unwrap());
-        caller.chat.deleted(keypad.id, LIMIT).await.unwrap();
-        let pressed = caller.chat.press_data(&keypad, &keypad.data("5").unwrap(), LIMIT).await.unwrap();
-        println!("after the gateway's end: {pressed:?}");
-        caller.device.hang_up(call, Reason::Disconnect).await;
+        if step != Step::Ending {
+            caller.device.hang_up(call, Reason::Disconnect).await;
+        }
+        sleep(Duration::from_secs(2)).await;
+        let account = line.account;
+        let left = stage.stage.world().chat(caller.device.id, account);
+        let left: Vec<_> = left.into_iter().filter(|message| !message.buttons.is_empty()).collect();
+        assert!(left.is_empty(), "{step:?}: {left:?}");
     }
+    // What came for the calls before is of no account any more.
+    caller.chat.forget();
     let (call, keypad, _) = caller.call_with_keypad(&line).await.unwrap();
     caller.press(&keypad, "1").await.unwrap();
     caller.hang_up(call, &keypad).await.unwrap();
