@@ -93,7 +93,7 @@ impl Gateway {
         if self.calls().standing() != Standing::Up {
             return Err(JoinError::NotThere);
         }
-        let ask = Ask::JoinCall { line: line.clone(), extension: extension.to_owned(), person };
+        let ask = Ask::JoinCall { line: line.clone(), extension: extension.to_owned(), person, key: None };
         match timeout(JOIN_LIMIT, asking::ask(&self.socket, ask)).await {
             Ok(Ok(Answer::Call { call })) => Ok(call),
             Ok(Ok(_)) | Err(_) => Err(JoinError::NoAnswer),

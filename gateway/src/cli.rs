@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 use tgtrunk_config::{CallId, Phone, Settings, StateDir, UserId};
 use tokio::sync::broadcast;
 
-use crate::line::House;
+use crate::line::{House, Placed};
 use crate::net::{self, RtpPorts};
 
 /// Events that a slow listener may lag behind.
@@ -166,6 +166,7 @@ fn house(settings: Settings, state: StateDir) -> anyhow::Result<House> {
         settings: Arc::new(settings),
         state,
         events,
+        placed: Placed::default(),
         certificate: Arc::new(certificate),
     })
 }

@@ -6,6 +6,7 @@ mod join;
 mod lamps;
 mod login;
 mod pause;
+mod placed;
 mod trunk;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ use crate::net::{Addresses, Proxy, RtpPorts};
 use crate::telegram::{CallRef, Discard, PhoneCall, user};
 use crate::{metrics, rules};
 use calls::{Calls, Direction};
+pub(crate) use placed::Placed;
 use trunk::{Trunk, receive};
 
 /// Words from calls that may wait for their line.
@@ -53,6 +55,7 @@ pub(crate) struct House {
     pub(crate) rtp_ports: Arc<RtpPorts>,
     pub(crate) addresses: Addresses,
     pub(crate) proxy: Option<Proxy>,
+    pub(crate) placed: Placed,
 }
 
 /// What a line may be told.
@@ -67,6 +70,8 @@ pub(crate) enum Order {
     Join {
         extension: String,
         person: UserId,
+        /// The same key within a while is the same call.
+        key: Option<String>,
         answer: oneshot::Sender<Result<CallId, Refusal>>,
     },
     /// Lets another session of the account in.
@@ -542,8 +547,8 @@ impl Line {
                 let key = self.calls.reserve(Direction::ToTelegram, None);
                 self.begin(key, Opening::ToTelegram { person, trunk: TrunkLeg::Echo });
             }
-            Order::Join { extension, person, answer } => {
-                answer.send(self.join(clock::now(), extension, person)).ok();
+            Order::Join { extension, person, key, answer } => {
+                answer.send(self.join_once(clock::now(), extension, person, key)).ok();
             }
             Order::AcceptLogin(token, answer) => self.accept_login(token, answer),
             Order::Stop(grace) => {

@@ -137,13 +137,13 @@ impl Lines {
             }
             Ask::AddLine { line } => self.add(line, reply),
             Ask::RemoveLine { phone, keep_state } => self.remove(phone, keep_state, reply),
-            Ask::JoinCall { line, extension, person } => {
+            Ask::JoinCall { line, extension, person, key } => {
                 self.order(
                     &line,
                     THOUGHT,
                     reply,
                     |call| Answer::Call { call },
-                    |answer| Order::Join { extension, person, answer },
+                    |answer| Order::Join { extension, person, key, answer },
                 );
             }
             Ask::AcceptLogin { line, token } => {

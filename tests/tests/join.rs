@@ -172,6 +172,7 @@ async fn what_cannot_be_joined_is_refused_and_nobody_is_called() {
         line: line.parse().unwrap(),
         extension: EXTENSION.to_owned(),
         person,
+        key: None,
     };
     let refusal = asker.refusal(ask("+79069999999", known)).await.unwrap();
     assert_eq!(refusal.code, RefusalCode::UnknownLine);
@@ -202,6 +203,22 @@ async fn what_cannot_be_joined_is_refused_and_nobody_is_called() {
     let status = &report.line(&COMPANY.parse().unwrap()).unwrap().status;
     assert_eq!(status.account.map(UserId::number), Some(scene.line.account));
     assert!(status.pause.is_some(), "{status:?}");
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_again_with_the_same_key_gets_the_same_call_also_when_it_is_over() {
+    let mut scene = Scene::open(pbx().answering(pbx::Answering::Rings), app(), |draft| draft).await;
+    let call = scene.join_under(Some("once")).await;
+    scene.phone.incoming(LIMIT).await.unwrap();
+    assert_eq!(scene.join_under(Some("once")).await, call);
+    let mut asker = scene.asker().await;
+    assert_eq!(asker.calls().await.unwrap().len(), 1);
+    asker.hang_up(call).await.unwrap();
+    assert_eq!(scene.state(CallState::Ended).await.call, call);
+    assert_eq!(scene.join_under(Some("once")).await, call);
+    assert!(asker.calls().await.unwrap().is_empty(), "nothing was placed");
+    assert_ne!(scene.join_under(Some("twice")).await, call);
     scene.close().await;
 }
 
@@ -288,9 +305,13 @@ impl Scene {
     }
 
     async fn join(&self) -> CallId {
+        self.join_under(None).await
+    }
+
+    async fn join_under(&self, key: Option<&str>) -> CallId {
         let person = UserId::new(self.anna.id).unwrap();
-        let line = COMPANY.parse().unwrap();
-        let ask = Ask::JoinCall { line, extension: EXTENSION.to_owned(), person };
+        let (line, key) = (COMPANY.parse().unwrap(), key.map(ToOwned::to_owned));
+        let ask = Ask::JoinCall { line, extension: EXTENSION.to_owned(), person, key };
         let Answer::Call { call } = self.asker().await.ask(ask).await.unwrap() else { panic!("no call") };
         call
     }

@@ -184,7 +184,7 @@ fn respond(
             let message = "no such call".into();
             return Some(Err(Refusal { code: RefusalCode::UnknownCall, message }));
         }
-        Ask::JoinCall { line, extension, person } => {
+        Ask::JoinCall { line, extension, person, .. } => {
             world.joined.push((line.clone(), extension.clone(), person));
             let id = 0xb0 + world.joined.len() as u64;
             let info = CallInfo {

@@ -25,10 +25,15 @@
 //! < {"id":5,"ok":{"call":{"call":"00000000000000a3"}}}
 //! ```
 //!
+//! It may carry a `key` of the asker's, 1 to 64 characters. The gateway remembers for 10 minutes which call of the line was
+//! begun under it, and answers a repetition with that call, also when it is over, instead of beginning another: whoever
+//! did not hear the answer asks again. A refusal is not remembered, nor is anything when the gateway starts anew.
+//!
 //! The client and the bot speak the same contract on sockets of their own. They answer `status` and `reload` with their own
 //! reports; what a program does not answer it refuses as `bad_request`: "tgtrunk-client has no hang_up". A login of the
 //! client is `export_login` there, `accept_login` with its token at the gateway, and `export_login` with the password if
-//! the account has one, until it answers `done`. Words may be added to version 1; none changes its meaning.
+//! the account has one, until it answers `done`. Words and keys may be added to version 1; none
+//! changes its meaning.
 //!
 //! A subscriber gets every event from then on, and `lagged` where it read too slowly. Only encoding and decoding is
 //! here; sockets are the programs'.

@@ -56,7 +56,7 @@ pub enum Answer {
     Calls(Vec<CallInfo>),
     /// To `add_line`: the line as it runs.
     Line(LineInfo),
-    /// To `join_call`: the call, which has begun.
+    /// To `join_call`: the call, which has begun, or was begun under the same key before and may be over.
     Call {
         /// Which.
         call: CallId,

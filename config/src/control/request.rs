@@ -69,6 +69,8 @@ pub enum Ask {
         extension: String,
         /// Who is called then.
         person: UserId,
+        /// Whoever did not hear the answer asks again with the same key, 1 to 64 characters, and gets the same call.
+        key: Option<String>,
     },
     /// `accept_login` (gateway): let the account's own session accept the login of another one.
     AcceptLogin {
@@ -129,6 +131,7 @@ struct JoinCall {
     line: Phone,
     extension: String,
     person: UserId,
+    key: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,6 +148,9 @@ struct ExportLogin {
 
 /// How long a key may sound, and be followed by silence, in milliseconds; the settings' own bounds.
 const LENGTH_MS: RangeInclusive<u32> = 40..=1_000;
+
+/// How long the key of a joined call may be.
+const KEY_CHARS: RangeInclusive<usize> = 1..=64;
 
 const WORDS: &str = "status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, \
     accept_login, export_login";
@@ -215,10 +221,13 @@ impl Serialize for Request {
                 map.serialize_entry("phone", phone)?;
                 map.serialize_entry("keep_state", keep_state)?;
             }
-            Ask::JoinCall { line, extension, person } => {
+            Ask::JoinCall { line, extension, person, key } => {
                 map.serialize_entry("line", line)?;
                 map.serialize_entry("extension", extension)?;
                 map.serialize_entry("person", person)?;
+                if let Some(key) = key {
+                    map.serialize_entry("key", key)?;
+                }
             }
             Ask::AcceptLogin { line, token } => {
                 map.serialize_entry("line", line)?;
@@ -254,13 +263,18 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
             Ask::RemoveLine { phone, keep_state }
         })?,
         "join_call" => {
-            let JoinCall { line, extension, person } =
-                take(word, keys, &["line", "extension", "person"], |asked| asked)?;
+            let JoinCall { line, extension, person, key } =
+                take(word, keys, &["line", "extension", "person", "key"], |asked| asked)?;
             if !is_extension(&extension) {
                 let shown: String = extension.chars().take(40).collect();
                 return Err(format!("{word}: extension = {shown:?}: want {WANTED_EXTENSION}"));
             }
-            Ask::JoinCall { line, extension, person }
+            if let Some(key) = key.as_ref().filter(|key| !KEY_CHARS.contains(&key.chars().count())) {
+                let shown: String = key.chars().take(40).collect();
+                let (least, most) = (KEY_CHARS.start(), KEY_CHARS.end());
+                return Err(format!("{word}: key = {shown:?}: want {least} to {most} characters"));
+            }
+            Ask::JoinCall { line, extension, person, key }
         }
         "accept_login" => take(word, keys, &["line", "token"], |AcceptLogin { line, token }| {
             Ask::AcceptLogin { line, token }
@@ -321,7 +335,8 @@ mod tests {
             Ask::Reload,
             Ask::AddLine { line: LineDraft::new(&phone).set("pbx", "127.0.0.1") },
             Ask::RemoveLine { phone: phone.clone(), keep_state: true },
-            join(),
+            join(None),
+            join(Some(&"ы".repeat(64))),
             Ask::AcceptLogin { line: phone.clone(), token: LoginToken::new(b"foobar").unwrap() },
             Ask::ExportLogin { line: phone.clone(), password: None },
             Ask::ExportLogin { line: phone.clone(), password: Some(Password::new("hid\"den")) },
@@ -340,8 +355,12 @@ mod tests {
         let password = Some(Password::new("hidden"));
         for (ask, promised) in [
             (
-                join(),
+                join(None),
                 r#"{"id":1,"do":"join_call","line":"+79060000000","extension":"2001","person":5123456789}"#,
+            ),
+            (
+                join(Some("b7")),
+                r#"{"id":1,"do":"join_call","line":"+79060000000","extension":"2001","person":5123456789,"key":"b7"}"#,
             ),
             (
                 Ask::AcceptLogin { line: line.clone(), token },
@@ -436,6 +455,16 @@ mod tests {
                 r#"join_call: Telegram id "0": want a whole number from 1 to 9007199254740991"#,
             ),
             (
+                r#"{"id":5,"do":"join_call","line":"+79060000000","extension":"2001","person":1,"key":""}"#,
+                Some(5),
+                r#"join_call: key = "": want 1 to 64 characters"#,
+            ),
+            (
+                r#"{"id":5,"do":"join_call","line":"+79060000000","extension":"2001","person":1,"key":"12345678901234567890123456789012345678901234567890123456789012345"}"#,
+                Some(5),
+                r#"join_call: key = "1234567890123456789012345678901234567890": want 1 to 64 characters"#,
+            ),
+            (
                 r#"{"id":6,"do":"accept_login","line":"+79060000000","token":"a+b/"}"#,
                 Some(6),
                 "accept_login: login token: want 1 to 512 bytes in base64url, as in tg://login?token=…",
@@ -453,11 +482,12 @@ mod tests {
         assert!(told.starts_with("not a JSON object with id and do: "), "{told}");
     }
 
-    fn join() -> Ask {
+    fn join(key: Option<&str>) -> Ask {
         Ask::JoinCall {
             line: "+79060000000".parse().unwrap(),
             extension: "2001".to_owned(),
             person: UserId::new(5_123_456_789).unwrap(),
+            key: key.map(ToOwned::to_owned),
         }
     }
 }

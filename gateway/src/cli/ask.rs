@@ -66,7 +66,8 @@ pub(crate) async fn join(
     extension: String,
     person: UserId,
 ) -> anyhow::Result<()> {
-    let Answer::Call { call } = ask(state, Ask::JoinCall { line, extension, person }).await? else {
+    let Answer::Call { call } = ask(state, Ask::JoinCall { line, extension, person, key: None }).await?
+    else {
         bail!("the gateway answered something else")
     };
     say(&call.to_string());

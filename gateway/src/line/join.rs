@@ -14,16 +14,29 @@ use crate::call::{Opening, TrunkLeg};
 const CALL_BACK: (&str, &str) = ("X-TG-Call-Back", "1");
 
 impl Line {
-    /// Begins a call between an extension and a person. It counts as one that the PBX placed.
+    /// Begins a call between an extension and a person, unless it was begun under this key already: then that is the
+    /// answer, however the call went. It counts as one that the PBX placed.
     ///
     /// # Errors
     /// The refusal, where the call could not come about now or the account does not know the person; nobody was called.
-    pub(super) fn join(
+    pub(super) fn join_once(
         &mut self,
         now: Instant,
         extension: String,
         person: UserId,
+        key: Option<String>,
     ) -> Result<CallId, Refusal> {
+        let Some(key) = key else { return self.join(now, extension, person) };
+        if let Some(call) = self.house.placed.find(now, &self.settings.phone, &key) {
+            tracing::info!(%call, "a call to both sides was ordered again");
+            return Ok(call);
+        }
+        let call = self.join(now, extension, person)?;
+        self.house.placed.note(now, &self.settings.phone, key, call);
+        Ok(call)
+    }
+
+    fn join(&mut self, now: Instant, extension: String, person: UserId) -> Result<CallId, Refusal> {
         let refuse = |code, message: String| Err(Refusal { code, message });
         if self.stopping.is_some() {
             return refuse(RefusalCode::Stopping, "the line is stopping".to_owned());
