@@ -180,7 +180,8 @@ impl Lines {
     }
 
     /// Reads the folders again: new lines open, changed ones are opened anew, missing ones close, those that do not run
-    /// are tried at once, others go on.
+    /// are tried at once, others go on. A change that is the client's and the bot's alone is none here, and a line whose
+    /// file became wrong goes on as it was.
     pub(crate) fn reload(&mut self) {
         let loaded = match LineFiles::load(&self.house.state) {
             Ok(loaded) => loaded,
@@ -192,8 +193,10 @@ impl Lines {
         };
         let told = |problem: &LineProblem| (problem.folder.clone(), problem.to_string());
         self.wrong = loaded.problems.iter().map(told).collect();
-        for (_, problem) in &self.wrong {
-            tracing::error!("a line does not run: {problem}");
+        for (folder, problem) in &self.wrong {
+            let runs = self.kept.keys().any(|phone| phone.as_str() == folder);
+            let how = if runs { "goes on with its former settings" } else { "does not run" };
+            tracing::error!("a line {how}: {problem}");
         }
         let (wanted, off): (Vec<LineSettings>, Vec<LineSettings>) = loaded
             .lines
@@ -202,9 +205,12 @@ impl Lines {
             .partition(|line| line.enabled);
         let wanted: BTreeMap<Phone, LineSettings> =
             wanted.into_iter().map(|line| (line.phone.clone(), line)).collect();
-        for (phone, kept) in
-            self.kept.extract_if(.., |phone, kept| wanted.get(phone) != Some(&kept.shown.settings))
-        {
+        let wrong = &self.wrong;
+        let must_close = |phone: &Phone, kept: &mut Kept| match wanted.get(phone) {
+            Some(settings) => !kept.takes(settings),
+            None => wrong.iter().all(|(folder, _)| folder != phone.as_str()),
+        };
+        for (phone, kept) in self.kept.extract_if(.., must_close) {
             let gone = !wanted.contains_key(&phone);
             self.work.spawn(async move {
                 kept.close(Duration::ZERO).await;
@@ -389,6 +395,16 @@ impl Kept {
     async fn close(self, grace: Duration) {
         self.orders.send(Order::Stop(grace)).await.ok();
         self.task.await.ok();
+    }
+
+    /// Replaces the settings where the line need not be opened anew for them: calls know nothing of a line's chats.
+    fn takes(&mut self, settings: &LineSettings) -> bool {
+        let LineSettings { chat, .. } = &self.shown.settings;
+        let same = LineSettings { chat: chat.clone(), ..settings.clone() } == self.shown.settings;
+        if same {
+            self.shown.settings.chat.clone_from(&settings.chat);
+        }
+        same
     }
 
     fn try_now(&self) {

@@ -90,6 +90,40 @@ async fn a_mistake_in_a_file_is_forgotten_with_its_line_and_a_switched_off_line_
 }
 
 #[tokio::test]
+async fn a_line_is_not_opened_anew_for_its_menu_nor_closed_for_a_mistake() {
+    let room = Room::new();
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    room.write_line(port.into(), "");
+    let mut lines = Lines::open(room.house.clone());
+    room.ask(&mut lines, Ask::Status).await;
+    let first = lines.kept[&phone()].orders.clone();
+    let runs_on = |lines: &Lines| lines.kept[&phone()].orders.same_channel(&first);
+
+    let menu = "company = \"Acme\"\n[[menu]]\nname = \"Sales\"\nextension = \"101\"\n";
+    room.write_line(port.into(), menu);
+    assert_eq!(room.ask(&mut lines, Ask::Reload).await.problems, Vec::<String>::new());
+    assert!(runs_on(&lines) && !first.is_closed());
+    assert_eq!(lines.kept[&phone()].shown.settings.chat.menu[0].name, "Sales");
+
+    room.write_line(port.into(), &menu.replace("extension", "extensoin"));
+    let report = room.ask(&mut lines, Ask::Reload).await;
+    assert!(report.problems[0].contains("extensoin"), "{:?}", report.problems);
+    assert_eq!((report.problems.len(), report.lines.len()), (1, 1));
+    assert!(runs_on(&lines) && !first.is_closed());
+    assert_eq!(lines.kept[&phone()].shown.settings.chat.menu.len(), 1);
+
+    room.write_line(port.into(), "");
+    assert_eq!(room.ask(&mut lines, Ask::Reload).await.problems, Vec::<String>::new());
+    assert!(runs_on(&lines));
+    room.write_line(port.into(), "ring_limit_s = 20\n");
+    room.ask(&mut lines, Ask::Reload).await;
+    assert!(!runs_on(&lines), "what calls depend on is another line");
+    std::fs::remove_file(room.house.state.line_file(&phone())).unwrap();
+    assert_eq!(room.ask(&mut lines, Ask::Reload).await, StatusReport::default());
+    lines.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
 async fn a_press_does_not_wait_for_lines_that_have_not_the_call() {
     let ((busy, _unread), (line, mut orders)) = (mpsc::channel(1), mpsc::channel(1));
     let keys = Keys { digits: "5".parse().unwrap(), tone: None, pause: None };
