@@ -194,7 +194,7 @@ async fn what_cannot_be_joined_is_refused_and_nobody_is_called() {
     scene.phone.answering(pbx::Answering::After(Duration::ZERO)).await.unwrap();
     scene.join().await;
     let end = scene.state(CallState::Ended).await.end.unwrap();
-    assert_eq!((end.by, end.q850), (Ender::Telegram, Some(42)));
+    assert_eq!((end.by, end.q850), (Ender::Gateway, Some(42)), "nobody can say that the person did not come");
     scene.stage.world().remove_fault(fault);
     let refusal = asker.refusal(ask(COMPANY, known)).await.unwrap();
     assert_eq!(refusal.code, RefusalCode::Telegram);

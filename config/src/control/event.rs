@@ -158,7 +158,9 @@ pub struct Peer {
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallEnd {
-    /// Which end ended it.
+    /// Which end ended it. Of a call that `join_call` began and nobody answered: `pbx` where the extension did not come,
+    /// `telegram` where the person did not (busy, declined, no answer), `gateway` where the person could not be called at
+    /// all, or somebody stopped it.
     pub by: Ender,
     /// Why, in a word or a short sentence.
     pub cause: String,

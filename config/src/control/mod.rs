@@ -18,7 +18,8 @@
 //! `send_digits` presses keys for the PBX: 1 to 64 of 0 to 9, `*`, `#`, A to D, one after the other and after those that
 //! wait already; without `tone_ms` and `pause_ms` as long as the line's settings say. It is done when they are queued.
 //!
-//! `join_call` is done when the extension is being asked; its events tell the rest, and at the end who did not answer:
+//! `join_call` is done when the extension is being asked; its events tell the rest, and at the end who did not answer,
+//! or that the person could not be called (`by` is `gateway`, and the cause says why):
 //!
 //! ```text
 //! > {"id":5,"do":"join_call","line":"+79060000000","extension":"2001","person":5123456789}

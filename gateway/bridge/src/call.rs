@@ -379,7 +379,13 @@ impl Call {
                     None if leg == self.caller => cause.by_caller(),
                     None => cause.by_callee(),
                 };
-                self.close(now, Ender::Far(leg), cause, Some(leg));
+                // Somebody asked for this call and is told whether the person did not come, or could not be asked.
+                let unasked = self.origin != Origin::Calls
+                    && leg != self.caller
+                    && self.answered.is_none()
+                    && !cause.is_of_callee();
+                let ended_by = if unasked { Ender::Failure(leg) } else { Ender::Far(leg) };
+                self.close(now, ended_by, cause, Some(leg));
             }
             State::Closing { trunk_open, telegram_open, record, .. } => {
                 match leg {
@@ -882,12 +888,23 @@ mod tests {
         for (word, cause) in [
             (Cause::of_discard(Some(Discard::Busy)), Cause::Busy),
             (Cause::of_discard(Some(Discard::Missed)), Cause::NoAnswer),
+            (Cause::of_discard(Some(Discard::Hangup)), Cause::Declined),
+            (Cause::of_discard(None), Cause::Declined),
+            (Cause::of_discard(Some(Discard::Disconnect)), Cause::Disconnected),
             (Cause::Privacy, Cause::Privacy),
+            (Cause::Blocked, Cause::Blocked),
+            (Cause::Deactivated, Cause::Deactivated),
+            (Cause::LineDown, Cause::LineDown),
             (Cause::Flood { wait_s: 7 }, Cause::Flood { wait_s: 7 }),
         ] {
             let (mut call, start) = fetched();
             call.handle(start + S, Event::HangsUp(Leg::Telegram, word));
             assert_eq!(done(&mut call), [hang_up(Leg::Trunk, cause, 0)]);
+            call.handle(start + S, Event::Released(Leg::Trunk));
+            let Some(Action::End(record)) = done(&mut call).pop() else { panic!("no end") };
+            let person = matches!(cause, Cause::Busy | Cause::NoAnswer | Cause::Declined);
+            let by = if person { Ender::Far(Leg::Telegram) } else { Ender::Failure(Leg::Telegram) };
+            assert_eq!(record.ended_by, by, "{cause:?}");
         }
         let (mut call, start) = fetched();
         call.handle(start + S, Event::Rings(Leg::Telegram));

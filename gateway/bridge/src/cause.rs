@@ -201,6 +201,11 @@ impl Cause {
         }
     }
 
+    /// Whether a callee who was reached did not want the call, or was not there.
+    pub(crate) fn is_of_callee(self) -> bool {
+        matches!(self, Self::Busy | Self::NoAnswer | Self::Declined | Self::AnsweredElsewhere)
+    }
+
     /// The same, once it is clear that an answered call ended so.
     pub(crate) fn after_answer(self) -> Self {
         let personal = matches!(self, Self::Busy | Self::NoAnswer | Self::Declined | Self::GivenUp);
