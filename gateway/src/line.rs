@@ -480,8 +480,8 @@ impl Line {
                     tracing::warn!(cause = ?record.cause, "Telegram wants no calls for a while");
                 }
                 metrics::call(self.settings.sip_port, &record, &quality);
-                if record.is_trunk_trouble() {
-                    tracing::warn!(cause = ?record.cause, "the PBX did not take a caller");
+                if record.is_trunk_trouble(self.lamps.peer_is_silent()) {
+                    tracing::warn!(cause = ?record.cause, "the PBX did not take a call");
                 }
                 if let Some(info) = self.calls.ended(key, &record, quality) {
                     self.house.events.send(ControlEvent::Call(info)).ok();

@@ -767,7 +767,23 @@ mod tests {
             call.handle(start + S, Event::HangsUp(Leg::Trunk, cause));
             call.handle(start + S, Event::Released(Leg::Telegram));
             let Some(Action::End(record)) = done(&mut call).pop() else { panic!("no end") };
-            assert_eq!(record.is_trunk_trouble(), trouble, "{cause:?}");
+            assert_eq!(record.is_trunk_trouble(false), trouble, "{cause:?}");
+            let (mut call, start) = fetching();
+            call.handle(start + S, Event::HangsUp(Leg::Trunk, cause));
+            let Some(Action::End(record)) = done(&mut call).pop() else { panic!("no end") };
+            assert_eq!(record.is_trunk_trouble(false), trouble, "an extension that is fetched, {cause:?}");
+        }
+        let (mut call, start) = fetching();
+        call.handle_timeout(start + S * 90);
+        call.handle(start + S * 90, Event::Released(Leg::Trunk));
+        let Some(Action::End(record)) = done(&mut call).pop() else { panic!("no end") };
+        assert!(!record.is_trunk_trouble(false), "an extension may be away");
+        assert!(record.is_trunk_trouble(true), "a PBX may not");
+        for mut call in [begun(Leg::Trunk).0, fetched().0] {
+            call.handle(start + S, Event::HangsUp(Leg::Trunk, Cause::Normal));
+            call.handle(start + S, Event::Released(Leg::Telegram));
+            let Some(Action::End(record)) = done(&mut call).pop() else { panic!("no end") };
+            assert!(!record.is_trunk_trouble(true), "who gives up is no trouble");
         }
     }
 

@@ -36,12 +36,14 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether the PBX refused a Telegram caller in a way that an operator should know of: it is down, or does not
-    /// know the line.
-    pub fn is_trunk_trouble(&self) -> bool {
-        self.caller == Leg::Telegram
-            && self.answered_after.is_none()
+    /// Whether the PBX refused a call of ours in a way that an operator should know of: it is down, or does not know the
+    /// line or the extension. That nobody answers is trouble only where the PBX itself `is_silent`.
+    ///
+    /// A PBX that placed the call, or answered it, gives up with other causes.
+    pub fn is_trunk_trouble(&self, is_silent: bool) -> bool {
+        let silence = is_silent && self.cause == Cause::NoAnswer && self.rang_after.is_none();
+        self.answered_after.is_none()
             && self.ended_by == Ender::Far(Leg::Trunk)
-            && self.cause.row().discard == Discard::Disconnect
+            && (self.cause.row().discard == Discard::Disconnect || silence)
     }
 }
