@@ -80,6 +80,17 @@ pub(crate) enum Order {
     Stop(Duration),
 }
 
+impl Order {
+    /// Whether somebody still waits for the answer, where what is done is known to nobody without it.
+    fn is_wanted(&self) -> bool {
+        match self {
+            Self::Join { answer, .. } => !answer.is_closed(),
+            Self::AcceptLogin(_, answer) => !answer.is_closed(),
+            Self::Calls(_) | Self::HangUp(..) | Self::Dial(..) | Self::Call(_) | Self::Stop(_) => true,
+        }
+    }
+}
+
 /// Keys to press, and for how long; `None` as the line's settings say.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
@@ -535,6 +546,9 @@ impl Line {
     }
 
     fn ordered(&mut self, order: Order) {
+        if !order.is_wanted() {
+            return tracing::warn!("an order came too late: whoever gave it waits no more");
+        }
         match order {
             Order::Calls(answer) => drop(answer.send(self.calls.list())),
             Order::HangUp(call, answer) => {
@@ -579,4 +593,26 @@ impl Line {
 /// A caller of whom Telegram told no more than the id.
 fn nobody(id: i64) -> Resolved {
     Resolved { id, access_hash: 0, phone: None, username: None, first_name: None, last_name: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_done_where_its_answer_matters() {
+        let (answer, asked) = oneshot::channel();
+        let person = UserId::new(5).unwrap();
+        let join = Order::Join { extension: "2001".to_owned(), person, key: None, answer };
+        assert!(join.is_wanted());
+        drop(asked);
+        assert!(!join.is_wanted());
+        let (answer, asked) = oneshot::channel();
+        let accept = Order::AcceptLogin(LoginToken::new(b"token").unwrap(), answer);
+        assert!(accept.is_wanted());
+        drop(asked);
+        assert!(!accept.is_wanted());
+        let (answer, _) = oneshot::channel();
+        assert!(Order::HangUp(CallId(1), answer).is_wanted(), "a call ends for whoever wanted that");
+    }
 }
