@@ -297,7 +297,10 @@ impl Line {
             }
             SipEvent::Ringing { call } => self.calls.tell_sip(call, Input::Ringing),
             SipEvent::EarlyMedia { call, remote } => self.calls.tell_sip(call, Input::EarlyMedia(remote)),
-            SipEvent::Answered { call, remote } => self.calls.tell_sip(call, Input::Answered(remote)),
+            SipEvent::Answered { call, remote } => {
+                let shut = self.calls.fetched(call).then(|| self.shut(now)).flatten();
+                self.calls.tell_sip(call, shut.map_or(Input::Answered(remote), Input::Stop));
+            }
             SipEvent::MediaChanged { call, remote } => self.calls.tell_sip(call, Input::MediaChanged(remote)),
             SipEvent::Refused { call, status, reason, .. } => {
                 let cause = match rules::cause_of_refusal(status, reason.as_ref()) {
@@ -330,6 +333,11 @@ impl Line {
                 tracing::debug!(%source, "stranger");
             }
         }
+    }
+
+    /// Why nobody can be called at Telegram now.
+    fn shut(&self, now: Instant) -> Option<Cause> {
+        self.pause.cause(now).or_else(|| self.lamps.is_red().then_some(Cause::LineDown))
     }
 
     fn pbx_calls(

@@ -161,6 +161,30 @@ async fn an_operator_or_the_gateways_end_withdraws_both_at_any_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_not_called_once_telegram_wants_a_pause_however_late_the_extension_comes() {
+    let late = pbx::Answering::After(Duration::from_secs(3));
+    let mut scene = Scene::open(pbx().answering(late), app(), |draft| draft).await;
+    let late = scene.join().await;
+    scene.phone.incoming(LIMIT).await.unwrap();
+    let flood = Match::method("phone.requestCall").user(scene.line.account);
+    let message = "FLOOD_WAIT_3600".to_owned();
+    let fault = scene.stage.world().add_fault(flood, Action::Error { code: 420, message });
+    scene.phone.answering(pbx::Answering::After(Duration::ZERO)).await.unwrap();
+    let early = scene.join().await;
+    let ended = scene.state(CallState::Ended).await;
+    assert_eq!((ended.call, ended.end.unwrap().q850), (early, Some(42)));
+    scene.stage.world().remove_fault(fault);
+    let before = scene.stage.world().calls().len();
+    let ended = scene.state(CallState::Ended).await;
+    assert_eq!((ended.call, ended.telegram_call), (late, None));
+    let end = ended.end.unwrap();
+    assert_eq!((end.by, end.q850), (Ender::Gateway, Some(42)));
+    scene.phone.ended(END_LIMIT).await.unwrap();
+    assert_eq!(scene.stage.world().calls().len(), before, "Telegram was not asked again");
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_joined_is_refused_and_nobody_is_called() {
     let mut scene = Scene::open(pbx().answering(pbx::Answering::Rings), app(), |draft| {
         draft.set("max_calls_to_telegram", 1)

@@ -48,6 +48,8 @@ struct Entry {
     handle: Option<Handle>,
     sip: Option<tgtrunk_sip::CallId>,
     telegram: Option<CallRef>,
+    /// It is a joined call whose extension has not come: nothing was done at Telegram.
+    fetching: bool,
     info: CallInfo,
 }
 
@@ -109,7 +111,8 @@ impl Calls {
             duration_ms: None,
             end: None,
         };
-        self.calls.insert(key, Entry { direction, handle: None, sip: None, telegram: None, info });
+        let entry = Entry { direction, handle: None, sip: None, telegram: None, fetching: false, info };
+        self.calls.insert(key, entry);
         key
     }
 
@@ -124,6 +127,7 @@ impl Calls {
     pub(crate) fn fetch(&mut self, key: u64, extension: String) {
         if let Some(entry) = self.calls.get_mut(&key) {
             entry.info.extension = Some(extension);
+            entry.fetching = true;
         }
     }
 
@@ -184,6 +188,12 @@ impl Calls {
                 self.orphans.push_back((now + ORPHAN_LIFE, id, input));
             }
         }
+    }
+
+    /// The extension of a joined call came: true where a person is to be called now.
+    pub(crate) fn fetched(&mut self, sip: tgtrunk_sip::CallId) -> bool {
+        let entry = self.by_sip.get(&sip).and_then(|key| self.calls.get_mut(key));
+        entry.is_some_and(|entry| std::mem::take(&mut entry.fetching))
     }
 
     pub(crate) fn tell_all(&mut self, input: impl Fn() -> Input) {

@@ -57,6 +57,11 @@ impl Lamps {
         Availability::Down { retry_after_s: None, reason: Some(call::reason(cause)) }
     }
 
+    /// Whether nothing but a login helps.
+    pub(crate) fn is_red(&self) -> bool {
+        matches!(&*self.status.borrow(), Status::Red { .. })
+    }
+
     /// Why the account cannot be asked anything now.
     pub(crate) fn account_problem(&self) -> Option<Refusal> {
         let (code, reason) = match &*self.status.borrow() {
