@@ -575,6 +575,8 @@ impl Line {
             Order::AcceptLogin(token, answer) => self.accept_login(token, answer),
             Order::Stop(grace) => {
                 self.stopping = Some(Stopping::Grace(clock::now() + grace));
+                // The grace is for people who talk, or are called.
+                self.calls.tell_fetching(|| Input::Stop(Cause::Stopping));
                 self.show();
             }
         }

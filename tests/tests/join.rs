@@ -9,6 +9,7 @@ use tgtrunk_config::{CallId, LineDraft, UserId};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Match};
 use tgtrunk_tests::baresip::{self, Baresip};
+use tgtrunk_tests::clock::now;
 use tgtrunk_tests::codec::Codec;
 use tgtrunk_tests::control::Control;
 use tgtrunk_tests::gateway::Gateway;
@@ -24,6 +25,8 @@ use tokio::time::sleep;
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long the other side may go on believing in a call that is over.
 const END_LIMIT: Duration = Duration::from_secs(1);
+/// How long a gateway that is to end lets people talk on, as the stage sets it.
+const GRACE: Duration = Duration::from_secs(2);
 const TALK: Duration = Duration::from_secs(3);
 const LEAST_PLAYED: Duration = Duration::from_millis(2800);
 const TONES: Tones = Tones::USUAL;
@@ -157,6 +160,19 @@ async fn an_operator_or_the_gateways_end_withdraws_both_at_any_moment() {
     scene.gateway.stop().await.unwrap();
     scene.phone.ended(END_LIMIT).await.unwrap();
     scene.anna.discarded(END_LIMIT).await.unwrap();
+    scene.stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateways_end_does_not_wait_for_an_extension_that_has_not_come() {
+    let mut scene = Scene::open(pbx().answering(pbx::Answering::Rings), app(), |draft| draft).await;
+    scene.join().await;
+    scene.phone.incoming(LIMIT).await.unwrap();
+    let asked = now();
+    scene.gateway.stop().await.unwrap();
+    let took = now() - asked;
+    assert!(took < GRACE, "{took:?}");
+    scene.phone.ended(END_LIMIT).await.unwrap();
     scene.stage.done();
 }
 

@@ -196,6 +196,15 @@ impl Calls {
         entry.is_some_and(|entry| std::mem::take(&mut entry.fetching))
     }
 
+    /// Tells the joined calls whose extensions have not come.
+    pub(crate) fn tell_fetching(&mut self, input: impl Fn() -> Input) {
+        let fetching: Vec<u64> =
+            self.calls.iter().filter(|(_, entry)| entry.fetching).map(|(key, _)| *key).collect();
+        for key in fetching {
+            self.tell(key, input());
+        }
+    }
+
     pub(crate) fn tell_all(&mut self, input: impl Fn() -> Input) {
         for key in self.calls.keys().copied().collect::<Vec<_>>() {
             self.tell(key, input());
