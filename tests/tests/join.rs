@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tgtrunk_config::control::{Answer, Ask, CallInfo, CallState, Direction, Ender, RefusalCode};
+use tgtrunk_config::control::{Answer, Ask, CallInfo, CallState, Direction, Ender, Event, RefusalCode};
 use tgtrunk_config::{CallId, LineDraft, UserId};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Match};
@@ -129,6 +129,36 @@ async fn a_person_who_does_not_come_frees_the_extension_with_the_reason() {
         assert!(ended.telegram_call.is_some());
         assert_eq!(ended.end.unwrap().by, Ender::Telegram, "{answering:?}");
     }
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telegrams_id_of_a_call_is_told_before_its_end_however_early_that_comes() {
+    let mut scene = Scene::open(pbx(), app().answering(Answering::Silent), |draft| draft).await;
+    let mut asker = scene.asker().await;
+    let call = scene.join().await;
+    let told = scene.events.wait_for("a call with an id", LIMIT, |event| match event {
+        Event::Call(call) if call.telegram_call.is_some() || call.state == CallState::Ended => {
+            Some(call.clone())
+        }
+        _ => None,
+    });
+    let told = told.await.unwrap();
+    assert_eq!((told.call, told.state), (call, CallState::Dialling), "no device rings");
+    asker.hang_up(call).await.unwrap();
+    assert_eq!(scene.state(CallState::Ended).await.telegram_call, told.telegram_call);
+    scene.phone.ended(LIMIT).await.unwrap();
+
+    let slow = Match::method("phone.requestCall").user(scene.line.account);
+    scene.stage.world().add_fault(slow, Action::Delay { ms: 500 });
+    let before = scene.stage.world().calls().len();
+    let call = scene.join().await;
+    while scene.stage.world().calls().len() == before {
+        sleep(Duration::from_millis(10)).await;
+    }
+    asker.hang_up(call).await.unwrap();
+    let ended = scene.state(CallState::Ended).await;
+    assert!(ended.telegram_call.is_some_and(|id| Some(id) != told.telegram_call), "{ended:?}");
     scene.close().await;
 }
 

@@ -172,6 +172,11 @@ impl TelegramLeg {
         self.steps.is_empty()
     }
 
+    /// Whether the call was requested, and Telegram's id of it may yet come.
+    pub(crate) fn awaits_id(&self) -> bool {
+        matches!(self.state, State::Requesting)
+    }
+
     /// Lets go of sockets and media; what is under way goes on.
     pub(crate) fn close_media(&mut self) {
         self.media = None;
@@ -350,18 +355,24 @@ impl TelegramLeg {
         let Requested { peer, exchange, answer } = requested;
         let call = match &answer {
             PhoneCall::Waiting { call, .. } | PhoneCall::Accepted { call, .. } => *call,
-            PhoneCall::Discarded { reason, .. } => return self.end((*reason).into()),
+            PhoneCall::Discarded { id, reason } => {
+                // Over already: nobody will have to name it to Telegram.
+                let call = CallRef { id: *id, access_hash: 0 };
+                self.events.extend([LegEvent::Known(call), LegEvent::Peer(peer)]);
+                return self.end((*reason).into());
+            }
             other => {
                 tracing::warn!(id = other.id(), "requestCall was answered with a state that makes no sense");
                 return self.end(Cause::Disconnected);
             }
         };
+        // The id comes first, so that whatever is told of the call has it.
+        self.events.extend([LegEvent::Known(call), LegEvent::Peer(peer)]);
         if let Some(reason) = self.hang_up_when_known.take() {
             self.state = State::Over;
             return self.discard(call, reason, Duration::ZERO);
         }
         self.state = State::Waiting(call, exchange);
-        self.events.extend([LegEvent::Peer(peer), LegEvent::Known(call)]);
         self.handle_update(answer);
         for update in std::mem::take(&mut self.early_updates) {
             self.handle_update(update);
