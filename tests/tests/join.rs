@@ -50,6 +50,7 @@ async fn the_extension_is_called_first_then_the_person_and_both_hear_each_other(
     assert_eq!(begun.extension.as_deref(), Some(EXTENSION));
     assert_eq!(begun.peer.id.map(UserId::number), Some(scene.anna.id));
     scene.state(CallState::Ringing).await;
+    let called = now();
     let at_anna = scene.anna.connected(LIMIT).await.unwrap();
     let answered = scene.state(CallState::Answered).await;
     assert_eq!(answered.telegram_call, Some(at_anna));
@@ -58,7 +59,8 @@ async fn the_extension_is_called_first_then_the_person_and_both_hear_each_other(
     scene.phone.hang_up(incoming.call).await.unwrap();
     let (reason, duration_s) = scene.anna.discarded(END_LIMIT).await.unwrap();
     assert_eq!(reason, Some(Reason::Hangup));
-    assert!((3..=4).contains(&duration_s), "{duration_s} s");
+    let (talked_s, most) = (u64::try_from(duration_s).unwrap(), now() - called);
+    assert!((TALK.as_secs()..=most.as_secs()).contains(&talked_s), "{talked_s} s of at most {most:?}");
     assert_eq!(scene.state(CallState::Ended).await.end.unwrap().by, Ender::Pbx);
     scene.close().await;
 }
@@ -250,6 +252,7 @@ async fn what_cannot_be_joined_is_refused_and_nobody_is_called() {
     assert_eq!(refusal.code, RefusalCode::BadRequest);
     assert!(refusal.message.contains("does not know person 424242"), "{refusal}");
     scene.phone.incoming(Duration::from_millis(300)).await.unwrap_err();
+    assert!(asker.calls().await.unwrap().is_empty(), "nobody was called");
 
     let call = scene.join().await;
     scene.phone.incoming(LIMIT).await.unwrap();
