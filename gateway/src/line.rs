@@ -5,6 +5,7 @@ mod ghosts;
 mod join;
 mod lamps;
 mod login;
+mod order;
 mod pause;
 mod placed;
 mod trunk;
@@ -14,14 +15,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::{Caller, Cause};
-use tgtrunk_config::control::{CallInfo, Event as ControlEvent, Refusal};
-use tgtrunk_config::{
-    CallId, Digits, GatewayStatus, Line as LineSettings, LoginToken, Settings, StateDir, UserId,
-};
+use tgtrunk_config::control::Event as ControlEvent;
+use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
 use tgtrunk_sip::{Event as SipEvent, Invite, LocalAudio};
 use tgtrunk_telegram::{Account, Notice, Resolved};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Sleep, sleep_until};
 
 use crate::call::{self, Input, Limits, Opening, Said, Shared, SipWord, TrunkLeg};
@@ -31,6 +30,7 @@ use crate::net::{Addresses, Proxy, RtpPorts};
 use crate::telegram::{CallRef, Discard, PhoneCall, user};
 use crate::{metrics, rules};
 use calls::{Calls, Direction};
+pub(crate) use order::{Keys, Order};
 pub(crate) use placed::Placed;
 use trunk::{Trunk, receive};
 
@@ -56,47 +56,6 @@ pub(crate) struct House {
     pub(crate) addresses: Addresses,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) placed: Placed,
-}
-
-/// What a line may be told.
-pub(crate) enum Order {
-    Calls(oneshot::Sender<Vec<CallInfo>>),
-    HangUp(CallId, oneshot::Sender<bool>),
-    /// Presses keys for the PBX; the answer is none where the call is not of this line.
-    Dial(CallId, Keys, oneshot::Sender<Result<(), Refusal>>),
-    /// Calls a person from nowhere: they hear themselves.
-    Call(tgtrunk_telegram::Person),
-    /// Has the PBX ring an extension, and calls a person when somebody answers there.
-    Join {
-        extension: String,
-        person: UserId,
-        /// The same key within a while is the same call.
-        key: Option<String>,
-        answer: oneshot::Sender<Result<CallId, Refusal>>,
-    },
-    /// Lets another session of the account in.
-    AcceptLogin(LoginToken, oneshot::Sender<Result<(), Refusal>>),
-    /// Lets running calls go on for the grace, then ends them and the line.
-    Stop(Duration),
-}
-
-impl Order {
-    /// Whether somebody still waits for the answer, where what is done is known to nobody without it.
-    fn is_wanted(&self) -> bool {
-        match self {
-            Self::Join { answer, .. } => !answer.is_closed(),
-            Self::AcceptLogin(_, answer) => !answer.is_closed(),
-            Self::Calls(_) | Self::HangUp(..) | Self::Dial(..) | Self::Call(_) | Self::Stop(_) => true,
-        }
-    }
-}
-
-/// Keys to press, and for how long; `None` as the line's settings say.
-#[derive(Debug, Clone)]
-pub(crate) struct Keys {
-    pub(crate) digits: Digits,
-    pub(crate) tone: Option<Duration>,
-    pub(crate) pause: Option<Duration>,
 }
 
 /// What answers a caller.
@@ -603,26 +562,4 @@ impl Line {
 /// A caller of whom Telegram told no more than the id.
 fn nobody(id: i64) -> Resolved {
     Resolved { id, access_hash: 0, phone: None, username: None, first_name: None, last_name: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_nobody_waits_for_any_more_is_not_done_where_its_answer_matters() {
-        let (answer, asked) = oneshot::channel();
-        let person = UserId::new(5).unwrap();
-        let join = Order::Join { extension: "2001".to_owned(), person, key: None, answer };
-        assert!(join.is_wanted());
-        drop(asked);
-        assert!(!join.is_wanted());
-        let (answer, asked) = oneshot::channel();
-        let accept = Order::AcceptLogin(LoginToken::new(b"token").unwrap(), answer);
-        assert!(accept.is_wanted());
-        drop(asked);
-        assert!(!accept.is_wanted());
-        let (answer, _) = oneshot::channel();
-        assert!(Order::HangUp(CallId(1), answer).is_wanted(), "a call ends for whoever wanted that");
-    }
 }
