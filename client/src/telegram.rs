@@ -62,6 +62,9 @@ pub(crate) async fn ask_bot(
         Ok(results) => results,
         // Telegram waits for the bot, and we for Telegram.
         Err(InvokeError::Timeout { .. }) => return Err(Trouble::BotSilent),
+        Err(InvokeError::Rpc { name, .. }) if name.eq_ignore_ascii_case("TIMEOUT") => {
+            return Err(Trouble::BotSilent);
+        }
         Err(error) => return Err(error.into()),
     };
     let query_id = results.query_id;

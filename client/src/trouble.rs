@@ -68,8 +68,8 @@ impl Trouble {
 
 impl From<InvokeError> for Trouble {
     fn from(error: InvokeError) -> Self {
-        let name = match error {
-            InvokeError::Rpc { name, .. } => name,
+        let (code, name) = match error {
+            InvokeError::Rpc { code, name, .. } => (code, name),
             InvokeError::Flood { seconds } => return Self::Flood { seconds },
             InvokeError::PeerFlood => return Self::PeerFlood,
             InvokeError::Revoked { .. } => return Self::Unauthorized,
@@ -95,11 +95,10 @@ impl From<InvokeError> for Trouble {
             | "QUERY_ID_INVALID"
             | "QUERY_ID_EMPTY"
             | "INLINE_RESULT_EXPIRED" => Self::Stale,
-            "BOT_RESPONSE_TIMEOUT" | "TIMEOUT" => Self::BotSilent,
+            "BOT_RESPONSE_TIMEOUT" => Self::BotSilent,
             "BOT_INLINE_DISABLED" => Self::BotNotInline,
-            // An error inside Telegram: the request may have been carried out.
-            "RPC_CALL_FAIL" | "RPC_MCGET_FAIL" => Self::Unknown { cause: name },
-            _ if name.starts_with("INTERDC_") => Self::Unknown { cause: name },
+            // An error inside Telegram: the request may have been carried out (core.telegram.org/api/errors).
+            _ if code < 0 || code >= 500 || name.starts_with("INTERDC_") => Self::Unknown { cause: name },
             _ => Self::Refused { word: name },
         }
     }
@@ -140,6 +139,12 @@ mod tests {
         let silent = InvokeError::Timeout { method: "x", after: std::time::Duration::from_secs(1) };
         for error in [silent, InvokeError::Offline { cause: "x".into() }, InvokeError::Closed] {
             assert!(matches!(Trouble::from(error), Trouble::Unknown { .. }));
+        }
+        for (code, name) in
+            [(500, "RPC_CALL_FAIL"), (500, "MSG_WAIT_FAILED"), (-503, "Timeout"), (503, "TIMEOUT")]
+        {
+            let error = InvokeError::Rpc { code, name: name.into(), value: None };
+            assert_eq!(Trouble::from(error), Trouble::Unknown { cause: name.into() });
         }
     }
 }
