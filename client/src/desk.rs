@@ -123,6 +123,15 @@ impl Desk {
         Ok(self.account.resolve_anew(Person::Id(id)).await?)
     }
 
+    /// Returns once the account, which had a trouble, is well again.
+    pub(crate) async fn green_again(&self) {
+        let mut status = self.account.status();
+        if status.wait_for(|status| !matches!(status, Status::Green { .. })).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.until_green().await;
+    }
+
     /// Returns once Telegram answers the account.
     pub(crate) async fn until_green(&self) {
         let mut status = self.account.status();

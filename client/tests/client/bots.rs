@@ -87,6 +87,35 @@ async fn a_slow_bot_is_not_waited_for_and_what_it_says_later_is_not_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_cannot_be_asked_once_is_asked_again_and_else_callers_type() {
+    let (scene, bot) = scene().await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    let asking = || Match::method("messages.getInlineBotResults").user(scene.company);
+    for (is_once, code, message) in [
+        (true, 500, "RPC_CALL_FAIL"),
+        (false, 500, "RPC_CALL_FAIL"),
+        (false, -503, "Timeout"),
+        (true, 420, "FLOOD_WAIT_1"),
+        (false, 420, "FLOOD_WAIT_600"),
+        (true, 400, "PEER_ID_INVALID"),
+        (false, 400, "PEER_ID_INVALID"),
+    ] {
+        scene.until_lamp("keypad", Lamp::Green, |status| status.keypad.lamp).await;
+        let fault = if is_once { asking().once() } else { asking() };
+        scene.world().add_fault(fault, Action::Error { code, message: message.into() });
+        let (_anna, _, call) = scene.anna_calls(&gateway).await;
+        eventually(&format!("something after {message}"), || scene.anna_sees().len() == 1).await;
+        let seen = scene.anna_sees().remove(0);
+        assert_eq!(seen.via_bot == Some(bot.id), is_once, "{message}: {}", seen.text);
+        scene.world().clear_faults();
+        gateway.ends(&call);
+        eventually("no keypad", || scene.anna_sees().is_empty()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bots_keypad_is_cleared_after_a_crash_even_if_its_sending_was_not_answered() {
     let (scene, _bot) = scene().await;
     let gateway = scene.gateway();
