@@ -25,6 +25,8 @@ use crate::{card, clock, dialog, keypad, login, mailbox, status_file, typed};
 const MESSAGES: usize = 64;
 /// How long a line that cannot be opened is left alone.
 const PAUSE: Duration = Duration::from_secs(5);
+/// For so long the calls of a gateway that does not answer are believed to go on.
+const GRACE: Duration = Duration::from_secs(3);
 /// How long keypads may take to be taken away when the line stops.
 const PARTING: Duration = Duration::from_secs(4);
 
@@ -44,7 +46,7 @@ pub(crate) enum Order {
     Call(Box<CallInfo>),
     /// The gateway is there, and these calls of the line are up.
     Holds(Vec<CallInfo>),
-    /// The gateway is gone, and its calls with it.
+    /// The gateway does not answer. If it is not back soon its calls are over.
     Gone,
     /// Other settings or texts.
     Change(Arc<Manner>),
@@ -63,6 +65,8 @@ pub(crate) struct Line {
     /// The calls that are up; none while nobody knows.
     pub(crate) calls: Option<BTreeMap<CallId, CallInfo>>,
     pub(crate) is_gone: bool,
+    /// Since when the gateway does not answer, as long as its calls are believed to go on.
+    pub(crate) gone_at: Option<Instant>,
 }
 
 /// A line at work.
@@ -74,6 +78,8 @@ struct Work {
     attended: BTreeMap<CallId, watch::Sender<bool>>,
     /// Calls that are over and whose keypads are being taken away.
     clearing: BTreeSet<CallId>,
+    /// Those of them that are up again: each gets another keypad after that.
+    again: BTreeMap<CallId, CallInfo>,
     tasks: JoinSet<Option<CallId>>,
     login: Option<JoinHandle<()>>,
     is_green: bool,
@@ -133,6 +139,7 @@ impl Line {
             notices,
             attended: BTreeMap::new(),
             clearing: BTreeSet::new(),
+            again: BTreeMap::new(),
             tasks,
             login: None,
             is_green: false,
@@ -142,9 +149,17 @@ impl Line {
     async fn serve(&mut self, work: &mut Work) {
         let mut status = work.desk.account.status();
         status.mark_changed();
+        if self.is_gone {
+            self.gone_at = Some(Instant::now());
+        }
         self.gateway_told(work).await;
         loop {
+            let over_at = self.gone_at.map(|gone_at| gone_at + GRACE);
             tokio::select! {
+                () = sleep_until(over_at.unwrap_or_else(Instant::now)), if over_at.is_some() => {
+                    (self.calls, self.gone_at) = (None, None);
+                    self.gateway_told(work).await;
+                }
                 order = self.orders.recv() => match order {
                     None | Some(Order::Stop) => return,
                     Some(order) => self.obey(order, work).await,
@@ -164,7 +179,12 @@ impl Line {
                 }
                 Some(_) = work.notices.recv() => {}
                 Some(done) = work.tasks.join_next() => match done {
-                    Ok(Some(call)) => drop(work.clearing.remove(&call)),
+                    Ok(Some(call)) => {
+                        work.clearing.remove(&call);
+                        if let Some(info) = work.again.remove(&call) {
+                            work.call(&info, self.manner.line.chat.keypad);
+                        }
+                    }
                     Ok(None) => {}
                     Err(error) if error.is_cancelled() => {}
                     Err(error) => error!(%error, "a task of the line broke"),
@@ -184,8 +204,8 @@ impl Line {
                 self.gateway_told(work).await;
             }
             Order::Gone => {
-                (self.calls, self.is_gone) = (None, true);
-                self.gateway_told(work).await;
+                (self.is_gone, self.gone_at) = (true, Some(Instant::now()));
+                work.desk.lamps.gateway(false);
             }
             Order::Change(manner) => {
                 work.desk.lamps.keypad(manner.line.chat.keypad);
@@ -200,8 +220,8 @@ impl Line {
 
     /// Brings the work in line with what the gateway says.
     async fn gateway_told(&mut self, work: &mut Work) {
-        work.desk.lamps.gateway(self.calls.is_some());
-        if self.calls.is_none() && !self.is_gone {
+        work.desk.lamps.gateway(self.calls.is_some() && !self.is_gone);
+        if self.gone_at.is_some() || self.calls.is_none() && !self.is_gone {
             return;
         }
         let up = self.calls.clone().unwrap_or_default();
@@ -267,6 +287,7 @@ impl Line {
     }
 
     fn holds(&mut self, calls: Vec<CallInfo>) {
+        (self.is_gone, self.gone_at) = (false, None);
         self.calls = Some(calls.into_iter().map(|call| (call.call, call)).collect());
     }
 }
@@ -303,6 +324,10 @@ impl Work {
         if !is_wanted || self.attended.contains_key(&call.call) {
             return;
         }
+        if self.clearing.contains(&call.call) {
+            self.again.insert(call.call, call.clone());
+            return;
+        }
         let (over, is_over) = watch::channel(false);
         self.attended.insert(call.call, over);
         let span = tracing::info_span!("call", call = %call.call);
@@ -316,6 +341,7 @@ impl Work {
 
     fn over(&mut self, call: CallId) {
         self.desk.ends(call);
+        self.again.remove(&call);
         if let Some(over) = self.attended.remove(&call)
             && over.receiver_count() > 0
         {

@@ -212,6 +212,7 @@ impl Lines {
             status,
             calls: calls.map(|calls| calls.into_iter().map(|call| (call.call, call)).collect()),
             is_gone: self.is_gone,
+            gone_at: None,
         };
         let span = info_span!("line", sip_port = manner.line.sip_port);
         let task = tokio::spawn(line.run().instrument(span));

@@ -90,6 +90,49 @@ async fn a_gateway_that_is_gone_takes_its_keypads_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_away_for_a_moment_keeps_the_keypads_of_its_calls() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    eventually("a text", || scene.anna_sees().len() == 1).await;
+    let id = scene.anna_sees()[0].id;
+    drop(gateway);
+    scene.until_lamp("keypad", Lamp::Orange, |status| status.keypad.lamp).await;
+    let gateway = scene.gateway();
+    gateway.tell(&call);
+    scene.until_lamp("keypad", Lamp::Green, |status| status.keypad.lamp).await;
+    let same = || scene.anna_sees().len() == 1 && scene.anna_sees()[0].id == id;
+    stays("the same text", Duration::from_secs(4), same).await;
+    drop(gateway);
+    scene.until_lamp("keypad", Lamp::Orange, |status| status.keypad.lamp).await;
+    let began = Instant::now();
+    let _gateway = scene.gateway();
+    eventually("no text", || scene.anna_sees().is_empty()).await;
+    assert!(began.elapsed() < Duration::from_millis(2900), "a gateway that knows of no call was waited for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_comes_back_while_its_keypad_is_taken_away_gets_another() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    eventually("a text", || scene.anna_sees().len() == 1).await;
+    let id = scene.anna_sees()[0].id;
+    let fault = Match::method("messages.deleteMessages").user(scene.company).once();
+    scene.world().add_fault(fault, Action::Error { code: 420, message: "FLOOD_WAIT_1".into() });
+    gateway.ends(&call);
+    eventually("an attempt", || scene.world().count(scene.company, "messages.deleteMessages") > 0).await;
+    gateway.tell(&call);
+    eventually("another text", || scene.anna_sees().len() == 1 && scene.anna_sees()[0].id != id).await;
+    gateway.ends(&call);
+    eventually("no text", || scene.anna_sees().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_text_that_cannot_be_deleted_says_that_the_call_is_over() {
     let scene = Scene::new(line()).await;
     let gateway = scene.gateway();
