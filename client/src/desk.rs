@@ -14,6 +14,7 @@ use crate::clock;
 use crate::lamps::Lamps;
 use crate::store::Store;
 use crate::trouble::Trouble;
+use crate::typed::Presses;
 
 /// How long a person may take to be known, once a call tells that they are there. Their call comes to this session of
 /// the account too, and they with it.
@@ -27,6 +28,7 @@ pub(crate) struct Desk {
     pub(crate) lamps: Lamps,
     /// Something about the bot looks wrong: it is to be visited now.
     pub(crate) visit: Notify,
+    pub(crate) presses: Presses,
     manner: watch::Sender<Arc<Manner>>,
     bot: watch::Sender<Option<Resolved>>,
     talking: RwLock<BTreeMap<CallId, i64>>,
@@ -66,6 +68,7 @@ impl Desk {
             gateway,
             lamps,
             visit: Notify::new(),
+            presses: Presses::default(),
             manner: watch::Sender::new(manner),
             bot: watch::Sender::new(None),
             talking: RwLock::default(),

@@ -18,7 +18,7 @@ use tracing::{Instrument as _, error, info, warn};
 
 use crate::desk::{Desk, Manner};
 use crate::lamps::Lamps;
-use crate::store::Store;
+use crate::store::{Press, Store};
 use crate::{card, clock, dialog, keypad, login, mailbox, status_file, typed};
 
 /// Messages that wait to be read; Telegram keeps the others.
@@ -232,6 +232,11 @@ impl Line {
         for call in up.values() {
             work.call(call, self.manner.line.chat.keypad);
         }
+        if self.calls.is_some()
+            && let Err(error) = typed::press_due(&work.desk, &up).await
+        {
+            warn!(%error, "typed digits that are due cannot be looked up");
+        }
         work.sweep().await;
     }
 
@@ -246,10 +251,10 @@ impl Line {
             }
             Err(error) => warn!(%error, "cards that were begun cannot be looked up"),
         }
-        match work.desk.store.typed_standing().await {
-            Ok(messages) => {
-                for id in messages {
-                    spawn(&mut work.tasks, typed::take_away(Arc::clone(&work.desk), id));
+        match work.desk.store.presses().await {
+            Ok(rows) => {
+                for row in rows.into_iter().filter(|row| row.state == Press::Pressed) {
+                    spawn(&mut work.tasks, typed::take_away(Arc::clone(&work.desk), row.message_id));
                 }
             }
             Err(error) => warn!(%error, "typed digits that stand cannot be looked up"),

@@ -10,16 +10,15 @@ use tracing::{debug, warn};
 
 use crate::clock;
 use crate::desk::Desk;
+use crate::store::Press;
 use crate::telegram::News;
-use crate::typed::Presses;
 use crate::{answer, card, typed};
 
 /// Reads until the account is closed.
 pub(crate) async fn read(desk: Arc<Desk>, mut messages: mpsc::Receiver<MessageNotice>) {
-    let mut presses = Presses::default();
     while let Some(notice) = messages.recv().await {
         if let Some(news) = News::of(&notice)
-            && let Err(error) = take(&desk, &mut presses, news).await
+            && let Err(error) = take(&desk, news).await
         {
             // It is told again at the next start.
             warn!(%error, "a message could not be taken in");
@@ -29,7 +28,7 @@ pub(crate) async fn read(desk: Arc<Desk>, mut messages: mpsc::Receiver<MessageNo
     }
 }
 
-async fn take(desk: &Arc<Desk>, presses: &mut Presses, news: News) -> Result<(), sqlx::Error> {
+async fn take(desk: &Arc<Desk>, news: News) -> Result<(), sqlx::Error> {
     let (now_s, manner) = (clock::unix_s(), desk.manner());
     let (id, person) = (news.message.id, news.message.person);
     if let Some(telegram_call) = card::cause(&news, now_s) {
@@ -46,13 +45,20 @@ async fn take(desk: &Arc<Desk>, presses: &mut Presses, news: News) -> Result<(),
         return Ok(());
     }
     if manner.line.chat.typed_digits
-        && let Some(call) = desk.call_of(person)
         && let Some(keys) = typed::keys(&news.message, now_s)
     {
-        if desk.store.begin_typed(id, now_s).await? && !presses.press(desk, call, id, keys) {
-            warn!("typed digits were not pressed: too many wait");
+        if desk.store.is_press(id).await? {
+            return Ok(());
         }
-        return Ok(());
+        if let Some(call) = desk.call_of(person) {
+            if desk.store.begin_press(id, call, &keys, now_s).await?
+                && !desk.presses.press(desk, call, id, keys)
+            {
+                warn!("typed digits were not pressed: too many wait");
+                desk.store.press_came(id, Press::Done).await?;
+            }
+            return Ok(());
+        }
     }
     if manner.line.chat.auto_answer
         && answer::hopes(&news, now_s)

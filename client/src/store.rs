@@ -7,11 +7,13 @@
 mod cards;
 mod keypads;
 mod notes;
+mod presses;
 
 use sqlx::SqlitePool;
 
 pub(crate) use cards::{CardPart, CardRow};
 pub(crate) use keypads::{KeypadRow, Way};
+pub(crate) use presses::{Press, PressRow};
 
 /// How long what was done is remembered, in seconds. Longer than any setting looks back.
 const MEMORY_S: i64 = 30 * 24 * 3600;
@@ -37,10 +39,13 @@ const TABLES: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS cl_answer (
         person BIGINT PRIMARY KEY,
         answered_s BIGINT NOT NULL)",
-    // Messages whose digits were pressed; they are deleted, and then kept for a while so as not to be pressed again.
-    "CREATE TABLE IF NOT EXISTS cl_typed (
+    // Messages of typed digits: 0 to be pressed, 1 pressed and to be deleted, 2 done, and kept for a while so as not to
+    // be pressed again.
+    "CREATE TABLE IF NOT EXISTS cl_press (
         message_id BIGINT PRIMARY KEY,
-        stands BIGINT NOT NULL,
+        call TEXT NOT NULL,
+        keys TEXT NOT NULL,
+        state BIGINT NOT NULL,
         typed_s BIGINT NOT NULL)",
     // Bots with which an account has opened its dialog.
     "CREATE TABLE IF NOT EXISTS cl_dialog (
@@ -71,7 +76,7 @@ impl Store {
         for old in [
             "DELETE FROM cl_card WHERE began_s < $1",
             "DELETE FROM cl_answer WHERE answered_s < $1",
-            "DELETE FROM cl_typed WHERE typed_s < $1",
+            "DELETE FROM cl_press WHERE typed_s < $1",
             "DELETE FROM cl_call_back WHERE placed_s < $1",
         ] {
             sqlx::query(old).bind(now_s - MEMORY_S).execute(&mut *transaction).await?;

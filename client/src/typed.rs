@@ -1,16 +1,18 @@
 //! Digits that a person types as a message during their call: they are pressed as keys, and the message is taken away.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tgtrunk_config::control::Ask;
+use tgtrunk_config::control::{Ask, CallInfo};
 use tgtrunk_config::{CallId, Digits};
+use tgtrunk_shell::asking::AskError;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{Instrument as _, debug, warn};
 
 use crate::desk::Desk;
+use crate::store::Press;
 use crate::telegram::{self, Content, Message};
 use crate::trouble::Trouble;
 
@@ -37,26 +39,46 @@ pub(crate) fn keys(message: &Message, now_s: i64) -> Option<Digits> {
 }
 
 /// Presses what people type: each call's messages in their order, and no call waits for another.
-#[derive(Default)]
-pub(crate) struct Presses {
+#[derive(Debug, Default)]
+pub(crate) struct Presses(Mutex<Queues>);
+
+#[derive(Debug, Default)]
+struct Queues {
     calls: BTreeMap<CallId, mpsc::Sender<(i32, Digits)>>,
+    /// Messages in them.
+    waiting: BTreeSet<i32>,
 }
 
 impl Presses {
-    /// Has a message's keys pressed. False if too many wait.
-    pub(crate) fn press(&mut self, desk: &Arc<Desk>, call: CallId, message_id: i32, keys: Digits) -> bool {
-        self.calls.retain(|_, typed| !typed.is_closed());
-        let typed = self.calls.entry(call).or_insert_with(|| {
+    /// Has a message's keys pressed, if they do not wait for it already. False if too many wait.
+    pub(crate) fn press(&self, desk: &Arc<Desk>, call: CallId, message_id: i32, keys: Digits) -> bool {
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if queues.waiting.contains(&message_id) {
+            return true;
+        }
+        queues.calls.retain(|_, typed| !typed.is_closed());
+        let typed = queues.calls.entry(call).or_insert_with(|| {
             let (typed, keys) = mpsc::channel(WAITING);
-            tokio::spawn(work(Arc::clone(desk), call, keys));
+            tokio::spawn(work(Arc::clone(desk), call, keys).in_current_span());
             typed
         });
-        typed.try_send((message_id, keys)).is_ok()
+        let fits = typed.try_send((message_id, keys)).is_ok();
+        if fits {
+            queues.waiting.insert(message_id);
+        }
+        fits
+    }
+
+    fn done(&self, message_id: i32) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&message_id);
     }
 }
 
 /// How long a call's worker waits for more.
 const IDLE: Duration = Duration::from_secs(60);
+/// For so long a gateway that is not there is waited for.
+const GRACE: Duration = Duration::from_secs(3);
+const GRACE_PAUSE: Duration = Duration::from_millis(100);
 
 async fn work(desk: Arc<Desk>, call: CallId, mut typed: mpsc::Receiver<(i32, Digits)>) {
     loop {
@@ -70,17 +92,51 @@ async fn work(desk: Arc<Desk>, call: CallId, mut typed: mpsc::Receiver<(i32, Dig
             }
         };
         let count = digits.keys().len();
-        match desk.gateway.ask(Ask::SendDigits { call, digits, tone_ms: None, pause_ms: None }).await {
-            Ok(_) => {
+        match send(&desk, call, digits).await {
+            Ok(()) => {
                 debug!(count, "typed digits pressed");
-                if let Err(error) = desk.store.typed_stands(message_id, true).await {
-                    warn!(%error, "a message of typed digits could not be remembered");
-                }
-                tokio::spawn(take_away(Arc::clone(&desk), message_id));
+                came(&desk, message_id, Press::Pressed).await;
+                tokio::spawn(take_away(Arc::clone(&desk), message_id).in_current_span());
             }
-            Err(error) => warn!(count, "typed digits were not pressed: {error}"),
+            // When the gateway is back it says whether the call is still up.
+            Err(error @ AskError::Gone) => warn!(count, "typed digits are not pressed yet: {error}"),
+            Err(error @ (AskError::Refused(_) | AskError::NoAnswer)) => {
+                warn!(count, "typed digits were not pressed: {error}");
+                came(&desk, message_id, Press::Done).await;
+            }
+        }
+        desk.presses.done(message_id);
+    }
+}
+
+async fn send(desk: &Desk, call: CallId, digits: Digits) -> Result<(), AskError> {
+    let give_up = Instant::now() + GRACE;
+    loop {
+        let digits = digits.clone();
+        match desk.gateway.ask(Ask::SendDigits { call, digits, tone_ms: None, pause_ms: None }).await {
+            Err(AskError::Gone) if Instant::now() < give_up => sleep(GRACE_PAUSE).await,
+            done => return done.map(drop),
         }
     }
+}
+
+async fn came(desk: &Desk, message_id: i32, state: Press) {
+    if let Err(error) = desk.store.press_came(message_id, state).await {
+        warn!(%error, "a message of typed digits could not be remembered");
+    }
+}
+
+/// Presses what another process, or this one before the gateway went away, left to be pressed in the calls that are
+/// `up`. What was typed in a call that is over stays as a message.
+pub(crate) async fn press_due(desk: &Arc<Desk>, up: &BTreeMap<CallId, CallInfo>) -> Result<(), sqlx::Error> {
+    for row in desk.store.presses().await?.into_iter().filter(|row| row.state == Press::Due) {
+        let pressed =
+            up.contains_key(&row.call) && desk.presses.press(desk, row.call, row.message_id, row.keys);
+        if !pressed {
+            came(desk, row.message_id, Press::Done).await;
+        }
+    }
+    Ok(())
 }
 
 /// Deletes a message of typed digits for both sides.
@@ -97,9 +153,7 @@ pub(crate) async fn take_away(desk: Arc<Desk>, message_id: i32) {
             }
         }
     }
-    if let Err(error) = desk.store.typed_stands(message_id, false).await {
-        warn!(%error, "a message of typed digits could not be forgotten");
-    }
+    came(&desk, message_id, Press::Done).await;
 }
 
 #[cfg(test)]

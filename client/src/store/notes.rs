@@ -1,4 +1,4 @@
-//! Small things that were done: answers, digits, dialogs with bots, calls that people asked for.
+//! Small things that were done: answers, dialogs with bots, calls that people asked for.
 
 use sqlx::Row as _;
 
@@ -22,35 +22,6 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() > 0)
-    }
-
-    /// Notes that a message's digits are pressed now. False if they were.
-    pub(crate) async fn begin_typed(&self, message_id: i32, now_s: i64) -> Result<bool, sqlx::Error> {
-        let done = sqlx::query(
-            "INSERT INTO cl_typed (message_id, stands, typed_s) VALUES ($1, 0, $2) ON CONFLICT (message_id) DO NOTHING",
-        )
-        .bind(message_id)
-        .bind(now_s)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
-    }
-
-    /// Notes whether a message whose digits were pressed still has to be deleted.
-    pub(crate) async fn typed_stands(&self, message_id: i32, stands: bool) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE cl_typed SET stands = $2 WHERE message_id = $1")
-            .bind(message_id)
-            .bind(i64::from(stands))
-            .execute(&self.pool)
-            .await
-            .map(drop)
-    }
-
-    /// Messages whose digits were pressed and which still have to be deleted.
-    pub(crate) async fn typed_standing(&self) -> Result<Vec<i32>, sqlx::Error> {
-        let rows =
-            sqlx::query("SELECT message_id FROM cl_typed WHERE stands = 1").fetch_all(&self.pool).await?;
-        rows.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// Whether the account has opened its dialog with a bot; if not, the number to open it with, which stays the same
@@ -133,21 +104,6 @@ mod tests {
         assert!(!store.begin_answer(5, 129, 99).await.unwrap());
         assert!(store.begin_answer(6, 129, 99).await.unwrap());
         assert!(store.begin_answer(5, 130, 100).await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn digits_are_pressed_once_and_their_message_is_deleted_even_after_a_crash() {
-        let room = Room::new();
-        let (store, database) = room.open().await;
-        assert!(store.begin_typed(7, 1_000_000).await.unwrap());
-        store.typed_stands(7, true).await.unwrap();
-        drop(store);
-        database.close().await;
-        let (store, _database) = room.open().await;
-        assert!(!store.begin_typed(7, 1_000_001).await.unwrap());
-        assert_eq!(store.typed_standing().await.unwrap(), [7]);
-        store.typed_stands(7, false).await.unwrap();
-        assert_eq!(store.typed_standing().await.unwrap(), [0; 0]);
     }
 
     #[tokio::test]

@@ -53,6 +53,32 @@ async fn digits_typed_during_a_call_are_pressed_in_their_order_and_disappear() {
     gateway.ends(&call);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn digits_typed_just_before_a_kill_are_pressed_by_the_next_process_if_the_call_lives() {
+    let scene = Scene::new(line().set("keypad", false)).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let client = scene.client().await;
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    gateway.told.lock().unwrap().is_deaf = true;
+    scene.world().say(scene.anna, scene.company, "204").unwrap();
+    eventually("a question", || gateway.told.lock().unwrap().unheard == 1).await;
+    client.kill().await;
+    gateway.told.lock().unwrap().is_deaf = false;
+    let client = scene.client().await;
+    eventually("the keys", || gateway.digits() == ["204"]).await;
+    eventually("no digits", || scene.anna_sees().is_empty()).await;
+    gateway.told.lock().unwrap().is_deaf = true;
+    scene.world().say(scene.anna, scene.company, "205").unwrap();
+    eventually("a question", || gateway.told.lock().unwrap().unheard == 2).await;
+    client.kill().await;
+    gateway.ends(&call);
+    let _client = scene.client().await;
+    stays("a message", Duration::from_secs(1), || scene.anna_sees().len() == 1).await;
+    assert_eq!((gateway.digits().len(), gateway.told.lock().unwrap().unheard), (1, 2));
+}
+
 fn answers(scene: &Scene) -> usize {
     scene.anna_sees().iter().filter(|message| message.text == ANSWER).count()
 }
