@@ -31,7 +31,14 @@ pub(crate) struct Desk {
     pub(crate) presses: Presses,
     manner: watch::Sender<Arc<Manner>>,
     bot: watch::Sender<Option<Resolved>>,
-    talking: RwLock<BTreeMap<CallId, i64>>,
+    talking: RwLock<BTreeMap<CallId, Talk>>,
+}
+
+/// A call that is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Talk {
+    person: i64,
+    started_ms: u64,
 }
 
 /// How a line treats people: its settings and its texts.
@@ -99,8 +106,9 @@ impl Desk {
         found.ok()?.ok()?.clone()
     }
 
-    pub(crate) fn begins(&self, call: CallId, person: i64) {
-        self.talking.write().unwrap_or_else(PoisonError::into_inner).insert(call, person);
+    pub(crate) fn begins(&self, call: CallId, person: i64, started_ms: u64) {
+        let talk = Talk { person, started_ms };
+        self.talking.write().unwrap_or_else(PoisonError::into_inner).insert(call, talk);
     }
 
     pub(crate) fn ends(&self, call: CallId) {
@@ -109,8 +117,7 @@ impl Desk {
 
     /// The person's call, if one is up. Of several the latest, which is the one they look at.
     pub(crate) fn call_of(&self, person: i64) -> Option<CallId> {
-        let talking = self.talking.read().unwrap_or_else(PoisonError::into_inner);
-        talking.iter().rev().find(|(_, who)| **who == person).map(|(call, _)| *call)
+        latest(&self.talking.read().unwrap_or_else(PoisonError::into_inner), person)
     }
 
     /// Whoever the account is on the phone with, as requests need them.
@@ -142,5 +149,25 @@ impl Desk {
         if !green {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// The call of a person that began last.
+fn latest(talking: &BTreeMap<CallId, Talk>, person: i64) -> Option<CallId> {
+    let theirs = talking.iter().filter(|(_, talk)| talk.person == person);
+    theirs.max_by_key(|(_, talk)| talk.started_ms).map(|(call, _)| *call)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_persons_call_is_the_one_that_began_last_whatever_its_number() {
+        let talk = |call, person, started_ms| (CallId(call), Talk { person, started_ms });
+        let talking = BTreeMap::from([talk(9, 5, 1000), talk(3, 5, 2000), talk(12, 6, 3000)]);
+        assert_eq!(latest(&talking, 5), Some(CallId(3)));
+        assert_eq!(latest(&talking, 6), Some(CallId(12)));
+        assert_eq!(latest(&talking, 7), None);
     }
 }

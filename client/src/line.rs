@@ -324,7 +324,7 @@ impl Work {
             });
         }
         let Some(person) = call.peer.id.map(UserId::number) else { return };
-        self.desk.begins(call.call, person);
+        self.desk.begins(call.call, person, call.started_ms);
         let is_wanted = wants_keypad && call.direction == Direction::TelegramToPbx;
         if !is_wanted || self.attended.contains_key(&call.call) {
             return;
