@@ -12,7 +12,7 @@ use tgtrunk_config::{CallId, ClientStatus, Password, Settings, StateDir, UserId}
 use tgtrunk_shell::asking::Follower;
 use tgtrunk_telegram::{Account, Database, Notice, Options, Status};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{Instrument as _, error, info, warn};
 
@@ -81,7 +81,7 @@ struct Work {
     /// Those of them that are up again: each gets another keypad after that.
     again: BTreeMap<CallId, CallInfo>,
     tasks: JoinSet<Option<CallId>>,
-    login: Option<JoinHandle<()>>,
+    login: Option<login::Step>,
     is_green: bool,
 }
 
@@ -380,11 +380,8 @@ impl Work {
     }
 
     fn export(&mut self, password: Option<Password>, reply: Reply) {
-        if let Some(before) = self.login.take() {
-            before.abort();
-        }
         let account = self.desk.account.clone();
-        self.login = Some(tokio::spawn(login::step(account, password, reply).in_current_span()));
+        self.login = Some(login::Step::begin(account, password, reply, self.login.take()));
     }
 
     async fn end(mut self) {
@@ -393,7 +390,7 @@ impl Work {
             self.over(call);
         }
         if let Some(login) = self.login.take() {
-            login.abort();
+            timeout(PARTING, login.end()).await.ok();
         }
         let parting = async {
             while !self.clearing.is_empty()

@@ -1,15 +1,52 @@
 //! The login of a running line's session, step by step over the control socket: a token that the gateway's session of
 //! the account accepts, and the password if Telegram asks for it.
 
+use std::sync::Arc;
+
 use tgtrunk_config::control::{Answer, Refusal, RefusalCode};
 use tgtrunk_config::{LoginToken, Password};
 use tgtrunk_telegram::{Account, LoginError, Stage, TokenStage};
-use tracing::{info, warn};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tracing::{Instrument as _, info, warn};
 
 use crate::line::Reply;
 
+/// A step under way.
+pub(crate) struct Step {
+    task: JoinHandle<()>,
+    hurry: Arc<Notify>,
+}
+
+impl Step {
+    /// Begins a step, after the one before it.
+    pub(crate) fn begin(
+        account: Account,
+        password: Option<Password>,
+        reply: Reply,
+        before: Option<Self>,
+    ) -> Self {
+        let hurry = Arc::new(Notify::new());
+        let hurried = Arc::clone(&hurry);
+        let task = async move {
+            if let Some(before) = before {
+                before.end().await;
+            }
+            step(account, password, reply, &hurried).await;
+        };
+        Self { task: tokio::spawn(task.in_current_span()), hurry }
+    }
+
+    /// Does not wait for a token to be accepted any more, but for all that must not be broken off: what Telegram let in
+    /// and nobody kept would be lost.
+    pub(crate) async fn end(self) {
+        self.hurry.notify_one();
+        self.task.await.ok();
+    }
+}
+
 /// Answers with a token, or that the session is logged in; after a token it waits until that is accepted.
-pub(crate) async fn step(account: Account, password: Option<Password>, reply: Reply) {
+async fn step(account: Account, password: Option<Password>, reply: Reply, hurry: &Notify) {
     let login = account.login();
     let password = password.as_ref().map(Password::as_str);
     let token = match begin(&account, password).await {
@@ -24,7 +61,7 @@ pub(crate) async fn step(account: Account, password: Option<Password>, reply: Re
     if !is_shown {
         return;
     }
-    match login.until_accepted(&token, password).await {
+    match login.until_accepted(&token, password, hurry.notified()).await {
         Ok(TokenStage::Done(_)) => info!("another session of the account let this one in"),
         Ok(TokenStage::Password { .. }) => info!("the login token was accepted; the password is missing"),
         Ok(TokenStage::Token(_)) => info!("nobody accepted the login token"),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use grammers_tl_types as tl;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::info;
 use zeroize::Zeroizing;
 
@@ -107,7 +107,8 @@ impl Login {
     }
 
     /// Waits until `token` is accepted or over, and says what is needed then. A `password` that is given is entered
-    /// when it is asked for.
+    /// when it is asked for. `hurry` ends the waiting and nothing else: what comes after it is not to be broken off, for
+    /// Telegram lets in once. The token is then as good as before.
     ///
     /// # Errors
     /// See [`LoginError`].
@@ -115,9 +116,15 @@ impl Login {
         &self,
         token: &LoginToken,
         password: Option<&str>,
+        hurry: impl Future<Output = ()>,
     ) -> Result<TokenStage, LoginError> {
         let left = u64::try_from(token.expires_s - unix_now_s()).unwrap_or(0);
-        drop(timeout(Duration::from_secs(left) + OVER, self.token_accepted()).await);
+        tokio::select! {
+            biased;
+            () = self.token_accepted() => {}
+            () = sleep(Duration::from_secs(left) + OVER) => {}
+            () = hurry => return Ok(TokenStage::Token(token.clone())),
+        }
         self.settle(password).await
     }
 

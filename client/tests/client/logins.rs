@@ -55,6 +55,31 @@ async fn a_running_client_is_let_in_without_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_export_does_not_break_the_first_off() {
+    use tgtrunk_test_telegram::world::{Action, Match};
+    let scene = Scene::new(line()).await;
+    scene.world().set_password(scene.company, Some("correct horse"));
+    let _gateway = scene.gateway();
+    let _client = scene.run();
+    scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
+    let ask = |password| Ask::ExportLogin { line: phone(), password };
+    let socket = scene.state.client_socket();
+    let token = |answer| match answer {
+        Answer::LoginToken { token, .. } => token,
+        answer => panic!("{answer:?}"),
+    };
+    token(asking::ask(&socket, ask(None)).await.unwrap());
+    // The one that nobody accepted is not waited for.
+    let shown = asking::ask(&socket, ask(Some(Password::new("correct horse")))).await.unwrap();
+    let slow = Match::method("auth.checkPassword").once();
+    scene.world().add_fault(slow, Action::Delay { ms: 1000 });
+    scene.world().accept_login_token(scene.company, &token(shown).bytes()).unwrap();
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(asking::ask(&socket, ask(None)).await.unwrap(), Answer::Done);
+    scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_running_client_says_that_the_password_is_missing() {
     let scene = Scene::new(line()).await;
     scene.world().set_password(scene.company, Some("correct horse"));
