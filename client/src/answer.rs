@@ -26,7 +26,7 @@ pub(crate) fn hopes(news: &News, now_s: i64) -> bool {
     let message = &news.message;
     // Short messages come without their writer, who is looked at before the answer.
     let is_person = news.writer.as_ref().is_none_or(|writer| writer.is_person);
-    let is_text = matches!(message.content, Content::Text { .. });
+    let is_text = matches!(message.content, Content::Text { via_bot: None, .. });
     is_person && is_text && !message.is_ours && now_s - message.date_s <= FRESH_S
 }
 
@@ -84,9 +84,10 @@ mod tests {
         assert!(hopes(&News { writer: None, ..news() }, NOW_S), "who, is found out later");
         let ours = Message { is_ours: true, ..news().message };
         assert!(!hopes(&News { message: ours, ..news() }, NOW_S), "the account itself");
-        for content in [Content::Service, Content::Call { call: 1, is_missed: true }] {
+        let drawn = Content::Text { text: "Hello".into(), via_bot: Some(7), buttons: vec![] };
+        for content in [drawn, Content::Service, Content::Call { call: 1, is_missed: true }] {
             let message = Message { content, ..news().message };
-            assert!(!hopes(&News { message, ..news() }, NOW_S), "nobody wrote it");
+            assert!(!hopes(&News { message, ..news() }, NOW_S), "nobody wrote it themselves");
         }
     }
 

@@ -8,7 +8,7 @@ use tgtrunk_config::{CallId, Language, Line, TextKey, Texts, Words};
 use tgtrunk_shell::asking::Follower;
 use tgtrunk_telegram::{Account, Person, Resolved, Status};
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::clock;
 use crate::lamps::Lamps;
@@ -19,6 +19,9 @@ use crate::typed::Presses;
 /// How long a person may take to be known, once a call tells that they are there. Their call comes to this session of
 /// the account too, and they with it.
 const ACQUAINTANCE: Duration = Duration::from_millis(400);
+
+/// For so long after news of a joined call a missed call of that person may be the same.
+const JOINED: Duration = Duration::from_secs(120);
 
 /// The desk of one line.
 pub(crate) struct Desk {
@@ -32,6 +35,8 @@ pub(crate) struct Desk {
     manner: watch::Sender<Arc<Manner>>,
     bot: watch::Sender<Option<Resolved>>,
     talking: RwLock<BTreeMap<CallId, Talk>>,
+    /// When the gateway last told of a call that joins a person to the PBX.
+    joined: RwLock<BTreeMap<i64, Instant>>,
 }
 
 /// A call that is up.
@@ -79,6 +84,7 @@ impl Desk {
             manner: watch::Sender::new(manner),
             bot: watch::Sender::new(None),
             talking: RwLock::default(),
+            joined: RwLock::default(),
         }
     }
 
@@ -118,6 +124,20 @@ impl Desk {
     /// The person's call, if one is up. Of several the latest, which is the one they look at.
     pub(crate) fn call_of(&self, person: i64) -> Option<CallId> {
         latest(&self.talking.read().unwrap_or_else(PoisonError::into_inner), person)
+    }
+
+    /// The gateway tells of a call that joins the person to the PBX.
+    pub(crate) fn joins(&self, person: i64) {
+        let now = Instant::now();
+        let mut joined = self.joined.write().unwrap_or_else(PoisonError::into_inner);
+        joined.retain(|_, told| now.duration_since(*told) < JOINED);
+        joined.insert(person, now);
+    }
+
+    /// Whether a missed call of a person may be one that they asked for, of which the gateway has yet to tell.
+    pub(crate) fn may_have_asked(&self, person: i64) -> bool {
+        let joined = self.joined.read().unwrap_or_else(PoisonError::into_inner);
+        joined.get(&person).is_some_and(|told| told.elapsed() < JOINED)
     }
 
     /// Whoever the account is on the phone with, as requests need them.

@@ -312,16 +312,9 @@ fn spawn(tasks: &mut JoinSet<Option<CallId>>, task: impl Future<Output = ()> + S
 impl Work {
     /// A call is up, or over.
     fn call(&mut self, call: &CallInfo, wants_keypad: bool) {
+        self.joined(call);
         if call.state == CallState::Ended {
             return self.over(call.call);
-        }
-        if let (Some(_), Some(telegram_call)) = (&call.extension, call.telegram_call) {
-            let desk = Arc::clone(&self.desk);
-            spawn(&mut self.tasks, async move {
-                if let Err(error) = desk.store.note_call_back(telegram_call, clock::unix_s()).await {
-                    warn!(%error, "a call-back could not be noted");
-                }
-            });
         }
         let Some(person) = call.peer.id.map(UserId::number) else { return };
         self.desk.begins(call.call, person, call.started_ms);
@@ -342,6 +335,24 @@ impl Work {
             Some(call)
         };
         self.tasks.spawn(task.instrument(span));
+    }
+
+    /// Notes a call that a person asked for, whatever its state: it may be told of only once.
+    fn joined(&mut self, call: &CallInfo) {
+        if call.extension.is_none() {
+            return;
+        }
+        if let Some(person) = call.peer.id {
+            self.desk.joins(person.number());
+        }
+        if let Some(telegram_call) = call.telegram_call {
+            let desk = Arc::clone(&self.desk);
+            spawn(&mut self.tasks, async move {
+                if let Err(error) = desk.store.note_call_back(telegram_call, clock::unix_s()).await {
+                    warn!(%error, "a call-back could not be noted");
+                }
+            });
+        }
     }
 
     fn over(&mut self, call: CallId) {

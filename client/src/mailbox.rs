@@ -3,10 +3,13 @@
 //! What is decided is on the disk before Telegram is told that the message was taken in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tgtrunk_telegram::MessageNotice;
-use tokio::sync::mpsc;
-use tracing::{debug, warn};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tracing::{Instrument as _, debug, error, warn};
 
 use crate::clock;
 use crate::desk::Desk;
@@ -14,31 +17,77 @@ use crate::store::Press;
 use crate::telegram::News;
 use crate::{answer, card, typed};
 
+/// Pauses between attempts to write down what was decided.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// For so long it is waited whether the gateway says that a missed call is one that the person asked for.
+const HOLD: Duration = Duration::from_secs(1);
+/// Answers that are sent at once, and that may wait.
+const ANSWERS: usize = 4;
+const WAITING_ANSWERS: usize = 256;
+
+/// What the messages set going. It ends with the reading.
+struct Going {
+    decisions: JoinSet<()>,
+    cards: JoinSet<()>,
+    answers: JoinSet<()>,
+    turns: Arc<Semaphore>,
+}
+
 /// Reads until the account is closed.
 pub(crate) async fn read(desk: Arc<Desk>, mut messages: mpsc::Receiver<MessageNotice>) {
-    while let Some(notice) = messages.recv().await {
-        if let Some(news) = News::of(&notice)
-            && let Err(error) = take(&desk, news).await
-        {
-            // It is told again at the next start.
-            warn!(%error, "a message could not be taken in");
-            continue;
+    let mut going = Going {
+        decisions: JoinSet::new(),
+        cards: JoinSet::new(),
+        answers: JoinSet::new(),
+        turns: Arc::new(Semaphore::new(ANSWERS)),
+    };
+    let (held, mut ripe) = mpsc::unbounded_channel();
+    loop {
+        let (notice, news) = tokio::select! {
+            notice = messages.recv() => {
+                let Some(notice) = notice else { return };
+                let Some(news) = News::of(&notice) else {
+                    notice.taken();
+                    continue;
+                };
+                if card::cause(&news, clock::unix_s()).is_some() && desk.may_have_asked(news.message.person) {
+                    let held = held.clone();
+                    going.decisions.spawn(async move {
+                        sleep(HOLD).await;
+                        held.send((notice, news)).ok();
+                    });
+                    continue;
+                }
+                (notice, news)
+            }
+            Some(next) = ripe.recv() => next,
+            Some(_) = going.decisions.join_next() => continue,
+            Some(_) = going.cards.join_next() => continue,
+            Some(_) = going.answers.join_next() => continue,
+        };
+        // Telegram tells it again only to the next process, and everything after it as well.
+        let mut pause = FIRST_PAUSE;
+        while let Err(problem) = take(&desk, &mut going, &news).await {
+            error!(again_ms = pause.as_millis(), "a message could not be taken in: {problem}");
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
         notice.taken();
     }
 }
 
-async fn take(desk: &Arc<Desk>, news: News) -> Result<(), sqlx::Error> {
+async fn take(desk: &Arc<Desk>, going: &mut Going, news: &News) -> Result<(), sqlx::Error> {
     let (now_s, manner) = (clock::unix_s(), desk.manner());
     let (id, person) = (news.message.id, news.message.person);
-    if let Some(telegram_call) = card::cause(&news, now_s) {
+    if let Some(telegram_call) = card::cause(news, now_s) {
         if !manner.line.chat.card || desk.store.is_call_back(telegram_call).await? {
             return Ok(());
         }
         let row = card::row(&manner, id, person, now_s);
         let since_s = now_s - i64::try_from(manner.line.chat.card_every.as_secs()).unwrap_or(0);
         if desk.store.begin_card(&row, since_s).await? {
-            tokio::spawn(card::send(Arc::clone(desk), row));
+            going.cards.spawn(card::send(Arc::clone(desk), row).in_current_span());
         } else {
             debug!("no business card: this call or this person had one");
         }
@@ -61,10 +110,17 @@ async fn take(desk: &Arc<Desk>, news: News) -> Result<(), sqlx::Error> {
         }
     }
     if manner.line.chat.auto_answer
-        && answer::hopes(&news, now_s)
+        && answer::hopes(news, now_s)
+        && going.answers.len() < WAITING_ANSWERS
         && desk.store.begin_answer(person, now_s, now_s - answer::ONCE_IN_S).await?
     {
-        tokio::spawn(answer::send(Arc::clone(desk), person, news.writer.is_some()));
+        let (desk, turns, is_known) = (Arc::clone(desk), Arc::clone(&going.turns), news.writer.is_some());
+        let answer = async move {
+            if let Ok(_turn) = turns.acquire().await {
+                answer::send(desk, person, is_known).await;
+            }
+        };
+        going.answers.spawn(answer.in_current_span());
     }
     Ok(())
 }

@@ -98,3 +98,22 @@ fn picture() -> Vec<u8> {
 fn texts(scene: &Scene) -> Vec<String> {
     scene.anna_sees().into_iter().map(|message| message.text).collect()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_back_that_the_gateway_tells_of_late_and_once_earns_no_card() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    let mut call = info(0xb1, scene.anna, Direction::PbxToTelegram);
+    call.extension = Some("101".into());
+    gateway.tell(&call);
+    let company = Puppet::new(scene.world(), scene.company).unwrap();
+    let dialled = company.dial(scene.anna, false).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    company.discard(dialled, Ending::Missed, 0).await.unwrap();
+    call.telegram_call = Some(dialled);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    gateway.ends(&call);
+    stays("no card", Duration::from_secs(3), || scene.anna_sees().is_empty()).await;
+}
