@@ -13,7 +13,7 @@ use tgtrunk_shell::asking::Follower;
 use tgtrunk_telegram::{Account, Database, Notice, Options, Status};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{Instrument as _, error, info, warn};
 
 use crate::desk::{Desk, Manner};
@@ -25,6 +25,8 @@ use crate::{card, clock, dialog, keypad, login, mailbox, status_file, typed};
 const MESSAGES: usize = 64;
 /// How long a line that cannot be opened is left alone.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How often the lamps look at the clock.
+const TICK: Duration = Duration::from_secs(1);
 /// For so long the calls of a gateway that does not answer are believed to go on.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long keypads may take to be taken away when the line stops.
@@ -122,9 +124,7 @@ impl Line {
         let mut options =
             Options::from_settings(database.clone(), &settings.telegram, DEVICE_SUFFIX, state.dc_seed());
         options.messages = Some(send);
-        let (account, notices) = Account::open(options)
-            .await
-            .with_context(|| format!("the account of {phone} cannot be opened"))?;
+        let (account, notices) = Account::open(options).await.context("the account cannot be opened")?;
         let lamps = Lamps::new(self.status.clone());
         lamps.account(&account.status().borrow());
         lamps.keypad(self.manner.line.chat.keypad);
@@ -153,6 +153,7 @@ impl Line {
             self.gone_at = Some(Instant::now());
         }
         self.gateway_told(work).await;
+        let mut ticks = interval(TICK);
         loop {
             let over_at = self.gone_at.map(|gone_at| gone_at + GRACE);
             tokio::select! {
@@ -178,6 +179,7 @@ impl Line {
                     work.is_green &= !matches!(now, Status::Red { .. });
                 }
                 Some(_) = work.notices.recv() => {}
+                _ = ticks.tick() => work.desk.lamps.tick(),
                 Some(done) = work.tasks.join_next() => match done {
                     Ok(Some(call)) => {
                         work.clearing.remove(&call);

@@ -7,7 +7,7 @@ use tgtrunk_config::control::{Answer, Ask, CallInfo, CallState, ClientReport, Ev
 use tgtrunk_config::{CallId, ClientStatus, Lines as LineFiles, Phone, Texts};
 use tgtrunk_shell::asking::Told;
 use tgtrunk_shell::control::Question;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument as _, error, info, info_span, warn};
 
@@ -29,6 +29,8 @@ pub(crate) struct Lines {
     /// Numbers that the gateway tells of and that have no line here; looked for once.
     strange: BTreeSet<Phone>,
     leaving: JoinSet<()>,
+    /// Lines that were told to end, by number: each lets go of its receiver when it has.
+    ending: BTreeMap<Phone, oneshot::Receiver<()>>,
 }
 
 struct Kept {
@@ -48,6 +50,7 @@ impl Lines {
             is_gone: false,
             strange: BTreeSet::new(),
             leaving: JoinSet::new(),
+            ending: BTreeMap::new(),
         };
         lines.reload();
         lines
@@ -68,6 +71,10 @@ impl Lines {
             }
         };
         self.problems = loaded.problems.iter().map(ToString::to_string).collect();
+        let wrong: BTreeSet<&str> = loaded.problems.iter().map(|problem| problem.folder.as_str()).collect();
+        // A line whose file became wrong goes on as it was.
+        let staying: BTreeSet<Phone> =
+            self.kept.keys().filter(|phone| wrong.contains(phone.as_str())).cloned().collect();
         let mut wanted = BTreeMap::new();
         for line in loaded.lines.into_iter().filter(|line| line.enabled) {
             let texts = match Texts::load(&self.house.state, &line.phone) {
@@ -82,10 +89,14 @@ impl Lines {
             wanted.insert(line.phone.clone(), Manner { line, texts });
         }
         for problem in &self.problems {
-            error!("not all is well with the lines: {problem}");
+            warn!("not all is well with the lines: {problem}");
         }
-        let gone: Vec<Phone> =
-            self.kept.keys().filter(|phone| !wanted.contains_key(phone)).cloned().collect();
+        let gone: Vec<Phone> = self
+            .kept
+            .keys()
+            .filter(|phone| !wanted.contains_key(phone) && !staying.contains(phone))
+            .cloned()
+            .collect();
         for phone in gone {
             self.close(&phone);
         }
@@ -215,15 +226,26 @@ impl Lines {
             gone_at: None,
         };
         let span = info_span!("line", sip_port = manner.line.sip_port);
-        let task = tokio::spawn(line.run().instrument(span));
+        let before = self.ending.remove(&phone);
+        let work = async move {
+            // Its database and its session are let go of first.
+            if let Some(before) = before {
+                before.await.ok();
+            }
+            line.run().await;
+        };
+        let task = tokio::spawn(work.instrument(span));
         self.kept.insert(phone, Kept { manner, orders, status: shown, task });
     }
 
     fn close(&mut self, phone: &Phone) {
         let Some(kept) = self.kept.remove(phone) else { return };
+        let (end, ended) = oneshot::channel();
+        self.ending.insert(phone.clone(), ended);
         self.leaving.spawn(async move {
             kept.orders.send(Order::Stop).await.ok();
             kept.task.await.ok();
+            drop::<oneshot::Sender<()>>(end);
         });
     }
 

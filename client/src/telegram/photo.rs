@@ -11,17 +11,17 @@ use crate::trouble::Trouble;
 /// What `upload.saveFilePart` takes at once.
 const PART_BYTES: usize = 512 * 1024;
 /// Largest picture that Telegram takes as one.
-const MOST_BYTES: usize = 10 * 1024 * 1024;
+const MOST_BYTES: u64 = 10 * 1024 * 1024;
 
 /// Sends a picture's bytes to Telegram, which keeps them until they are used in a message.
 pub(crate) async fn upload(account: &Account, path: &Path) -> Result<Picture, Trouble> {
     let refused = |word: String| Trouble::Refused { word };
-    let bytes = tokio::fs::read(path)
-        .await
-        .map_err(|error| refused(format!("{} cannot be read: {error}", path.display())))?;
-    if bytes.is_empty() || bytes.len() > MOST_BYTES {
-        return Err(refused(format!("{} has {} bytes: want 1 to {MOST_BYTES}", path.display(), bytes.len())));
+    let unread = |error| refused(format!("{} cannot be read: {error}", path.display()));
+    let size = tokio::fs::metadata(path).await.map_err(unread)?.len();
+    if size == 0 || size > MOST_BYTES {
+        return Err(refused(format!("{} has {size} bytes: want 1 to {MOST_BYTES}", path.display())));
     }
+    let bytes = tokio::fs::read(path).await.map_err(unread)?;
     let file_id = clock::random_id();
     let mut parts = 0;
     for part in bytes.chunks(PART_BYTES) {

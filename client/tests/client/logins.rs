@@ -124,3 +124,30 @@ async fn a_question_of_another_program_is_refused() {
     assert_eq!(refusal.code, RefusalCode::BadRequest);
     assert_eq!(refusal.message, "tgtrunk-client has no calls");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_whose_file_becomes_wrong_goes_on_and_one_that_is_switched_off_and_on_comes_back() {
+    let scene = Scene::new(line()).await;
+    let _gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    let file = scene.state.line_file(&phone());
+    let text = std::fs::read_to_string(&file).unwrap();
+    let socket = scene.state.client_socket();
+    let reload = async |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let Answer::Clients(report) = asking::ask(&socket, Ask::Reload).await.unwrap() else { panic!() };
+        report
+    };
+    let report = reload(&format!("{text}nonsense = 1\n")).await;
+    assert_eq!((report.lines.len(), report.problems.is_empty()), (1, false));
+    assert_eq!(report.lines[0].telegram.lamp, Lamp::Green);
+    for _ in 0..3 {
+        let without = text.replace("enabled = true\n", "");
+        assert!(reload(&format!("enabled = false\n{without}")).await.lines.is_empty());
+        assert_eq!(reload(&text).await.lines.len(), 1);
+    }
+    scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
+    let log = scene.client_log();
+    assert!(!log.contains("does not run"), "{log}");
+}

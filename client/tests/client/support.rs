@@ -110,6 +110,10 @@ impl Scene {
         Client(self.command(&["run"]).stdin(Stdio::null()).stderr(log).spawn().unwrap())
     }
 
+    pub(crate) fn client_log(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap()
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.path().join("client.log")
     }
