@@ -10,7 +10,7 @@ use crate::bot::Desk;
 use crate::clock;
 use crate::data::{Pressed, Wanted};
 use crate::keypad;
-use crate::telegram::{Article, Button, Keyboard, Query};
+use crate::telegram::{Article, Button, Failure, Keyboard, Query};
 
 /// How long a call may be unknown: whoever asks heard of it at the same moment.
 const EVENT: Duration = Duration::from_secs(1);
@@ -29,11 +29,12 @@ pub(crate) async fn answer(desk: &Desk, query: Query, arrived: Instant) {
         tracing::debug!(person = %query.person.id, text = query.text, "an inline query is answered with nothing");
     }
     while let Err(failure) = desk.api.answer_query(&query.id, article.clone()).await {
-        if !failure.passes() || clock::now() >= arrived + WAITED_FOR {
+        let rest = if let Failure::Flood { wait } = failure { wait } else { PAUSE };
+        if !failure.passes() || clock::now() + rest >= arrived + WAITED_FOR {
             tracing::warn!(%failure, "an inline query is not answered: the line's client sends a plain text instead");
             return;
         }
-        sleep(PAUSE).await;
+        sleep(rest).await;
     }
 }
 

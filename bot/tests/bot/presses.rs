@@ -215,6 +215,17 @@ async fn the_keypad_is_drawn_for_the_lines_own_account_alone() {
     assert!(results(ACCOUNT, &format!("card:{}:500", room.line(9))).await.is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_telegram_asks_for_is_longer_than_anybody_waits_for_a_keypad() {
+    let room = Room::running("", "").await;
+    room.gateway.rings(&room.line(1), 1, 500);
+    room.telegram.fails("AnswerInlineQuery", 429, "Too Many Requests: retry after 5", 100);
+    room.telegram.queries(ACCOUNT, &format!("keypad:{}", CallId(1)));
+    room.telegram.hears("AnswerInlineQuery", |_| true).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(room.telegram.asked("AnswerInlineQuery").len(), 1);
+}
+
 fn data(call: u64, digits: &str) -> String {
     format!("d:{}:{digits}", CallId(call))
 }
