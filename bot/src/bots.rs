@@ -3,11 +3,12 @@
 mod keeper;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tgtrunk_config::control::{Answer, Ask, BotReport, Refusal};
-use tgtrunk_config::{BotFile, BotName, BotStatus, Bots as BotFiles, Settings, StateDir};
+use tgtrunk_config::{BotError, BotFile, BotName, BotStatus, Bots as BotFiles, Settings, StateDir};
 use tgtrunk_shell::control::Question;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -37,6 +38,8 @@ pub(crate) struct House {
 pub(crate) struct Bots {
     house: House,
     kept: BTreeMap<BotName, Kept>,
+    /// Bots on their way out, until they are: two must not share a store.
+    leaving: BTreeMap<BotName, JoinHandle<()>>,
     problems: Vec<String>,
 }
 
@@ -51,7 +54,7 @@ struct Kept {
 impl Bots {
     /// Opens every bot that has a folder. One that cannot be opened is reported and harms nobody.
     pub(crate) fn open(house: House) -> Self {
-        let mut bots = Self { house, kept: BTreeMap::new(), problems: Vec::new() };
+        let mut bots = Self { house, kept: BTreeMap::new(), leaving: BTreeMap::new(), problems: Vec::new() };
         bots.reload();
         bots
     }
@@ -74,7 +77,8 @@ impl Bots {
         answer.send(told).ok();
     }
 
-    /// Reads the files again: new bots open, changed ones are opened anew, missing ones close, all get their lines.
+    /// Reads the files again: new bots open, changed ones are opened anew, missing ones close, all get their lines. One
+    /// whose file became wrong goes on as it was.
     pub(crate) fn reload(&mut self) {
         let loaded = BotFiles::load(&self.house.state)
             .and_then(|files| Rosters::load(&self.house.state).map(|rosters| (files, rosters)));
@@ -88,7 +92,11 @@ impl Bots {
         };
         self.problems = files.problems.iter().map(ToString::to_string).collect();
         self.problems.append(&mut rosters.problems);
-        let wanted: BTreeMap<BotName, BotFile> = files.bots.into_iter().collect();
+        let mut wanted: BTreeMap<BotName, BotFile> = files.bots.into_iter().collect();
+        for file in files.problems.iter().filter_map(wrong_file) {
+            let before = self.kept.iter().find(|(bot, _)| self.house.state.bot_file(bot) == file);
+            wanted.extend(before.map(|(bot, kept)| (bot.clone(), kept.file.clone())));
+        }
         for (bot, roster) in &rosters.of {
             if !wanted.contains_key(bot) {
                 let lines: Vec<String> = roster.phones().iter().map(ToString::to_string).collect();
@@ -99,24 +107,23 @@ impl Bots {
         for problem in &self.problems {
             tracing::error!("{problem}");
         }
+        self.leaving.retain(|_, task| !task.is_finished());
         let leaving = self.kept.extract_if(.., |bot, kept| wanted.get(bot) != Some(&kept.file));
-        let mut leaving: BTreeMap<BotName, JoinHandle<()>> =
-            leaving.map(|(bot, kept)| (bot, kept.close())).collect();
+        // One that leaves has waited for its predecessor, or does so first.
+        self.leaving.extend(leaving.map(|(bot, kept)| (bot, kept.close())));
         for (bot, file) in wanted {
             let roster = Arc::new(rosters.of.remove(&bot).unwrap_or_default());
             match self.kept.get(&bot) {
                 Some(kept) => kept.serve(roster),
-                None => {
-                    let before = leaving.remove(&bot);
-                    self.begin(bot, file, roster, before);
-                }
+                None => self.begin(bot, file, roster),
             }
         }
     }
 
     /// Ends every bot.
     pub(crate) async fn stop(self) {
-        let ends: Vec<JoinHandle<()>> = self.kept.into_values().map(Kept::close).collect();
+        let ends = self.kept.into_values().map(Kept::close);
+        let ends: Vec<JoinHandle<()>> = ends.chain(self.leaving.into_values()).collect();
         let all = async {
             for end in ends {
                 end.await.ok();
@@ -127,7 +134,8 @@ impl Bots {
         }
     }
 
-    fn begin(&mut self, bot: BotName, file: BotFile, roster: Arc<Roster>, before: Option<JoinHandle<()>>) {
+    fn begin(&mut self, bot: BotName, file: BotFile, roster: Arc<Roster>) {
+        let before = self.leaving.remove(&bot);
         let waiting = BotStatus::waiting(bot.clone(), std::process::id(), clock::unix_ms());
         let (shown, status) = watch::channel(waiting);
         let (roster, lines) = watch::channel(roster);
@@ -147,6 +155,15 @@ impl Bots {
     fn report(&self) -> BotReport {
         let bots = self.kept.values().map(|kept| kept.status.borrow().clone()).collect();
         BotReport { bots, problems: self.problems.clone() }
+    }
+}
+
+/// The file of a bot that is wrong.
+fn wrong_file(problem: &BotError) -> Option<&Path> {
+    match problem {
+        BotError::Unreadable { file, .. } => Some(file),
+        BotError::Wrong(problems) => problems.first().map(|problem| problem.file.as_path()),
+        BotError::Folder(_) => None,
     }
 }
 

@@ -75,6 +75,37 @@ async fn a_short_trouble_is_told_to_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_comes_back_waits_until_it_has_left() {
+    let room = Room::running("", "").await;
+    room.telegram.is_slow("SendMessage", Duration::from_millis(1_500));
+    room.telegram.says(500, "/key");
+    room.telegram.hears("SendMessage", |_| true).await;
+    let file = room.state().join("bots/acme_bot/bot.toml");
+    let aside = room.state().join("aside.toml");
+    std::fs::rename(&file, &aside).unwrap();
+    room.commands(&["reload"]).await;
+    // Somebody saves another file meanwhile.
+    room.commands(&["reload"]).await;
+    std::fs::rename(&aside, &file).unwrap();
+    room.commands(&["reload"]).await;
+    room.shows(|bot| bot.telegram.lamp == Lamp::Green).await;
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(room.telegram.asked("SendMessage").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_whose_file_became_wrong_goes_on_as_it_was() {
+    let room = Room::running("", "").await;
+    let file = room.state().join("bots/acme_bot/bot.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}notice_after_s = 0\n")).unwrap();
+    let (told, _) = room.commands(&["reload"]).await;
+    assert!(told.contains("notice_after_s"), "{told}");
+    room.telegram.says(500, "/key");
+    room.telegram.hears("SendMessage", |body| body["text"] == "Your key: 500").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn updates_come_by_webhook_where_the_settings_say_so() {
     let spare = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = spare.local_addr().unwrap();
