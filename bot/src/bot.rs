@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use tgtrunk_config::control::CallInfo;
 use tgtrunk_config::{BotFile, BotName, CallId, Digits, Language, Phone, TextKey, UserId, Words};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::call_back;
 use crate::cards;
 use crate::clock;
 use crate::data::Pressed;
+use crate::face::Face;
 use crate::flood::FloodGuard;
 use crate::gateway::Gateway;
 use crate::in_order::{InOrder, Turn};
@@ -78,6 +79,17 @@ struct Job {
     open: Open,
 }
 
+/// A press that orders a call.
+struct Order {
+    update: u32,
+    press: Press,
+    line: Phone,
+    person: UserId,
+    /// Whether an operator orders it; else the person does.
+    leads: bool,
+    open: Open,
+}
+
 /// What a task of ours was for.
 enum Done {
     Told,
@@ -85,7 +97,14 @@ enum Done {
     /// A person is owed an answer.
     Owed(Letter),
     Delivered(UserId),
-    CalledBack(UserId),
+    /// Somebody ordered a call, and it is to be placed if they still wait for it.
+    Ordered {
+        asker: UserId,
+        asked: Box<Asked>,
+        is_waited_for: bool,
+    },
+    /// A call-back is over, and its message does not show it yet.
+    CalledBack(Box<Asked>, Face),
 }
 
 /// One bot.
@@ -93,7 +112,11 @@ pub(crate) struct Bot {
     desk: Desk,
     presses: InOrder<Job>,
     letters: InOrder<Letter>,
+    orders: InOrder<Order>,
+    /// Who is being called back.
     calling: BTreeSet<UserId>,
+    /// Messages that are told how a call-back ended.
+    showing: BTreeMap<String, AbortHandle>,
     flood: FloodGuard,
     recent: Recent,
     work: JoinSet<Done>,
@@ -129,6 +152,23 @@ impl Desk {
         }
     }
 
+    /// Answers a press, and tells whether anybody waited for that: a press may have lain at Telegram for hours. It
+    /// counts also where nobody can tell.
+    async fn is_waited_for(&self, press: &str, text: &str) -> bool {
+        let Err(failure) = self.api.answer_press(press, text, false).await else { return true };
+        if failure.passes() {
+            let (desk, press, text) = (self.clone(), press.to_owned(), text.to_owned());
+            let rest = if let Failure::Flood { wait } = failure { wait } else { ANSWER_PAUSE };
+            tokio::spawn(async move {
+                if rest < ANSWER {
+                    sleep(rest).await;
+                    desk.answer(&press, &text, false).await;
+                }
+            });
+        }
+        !failure.is_too_late()
+    }
+
     /// Answers a press, as long as anybody waits for that.
     pub(crate) async fn answer(&self, press: &str, text: &str, alarm: bool) {
         let limit = clock::now() + ANSWER;
@@ -155,7 +195,9 @@ impl Bot {
             desk,
             presses: InOrder::new(PEOPLE, PRESSES),
             letters: InOrder::new(PEOPLE, LETTERS),
+            orders: InOrder::new(PEOPLE, PRESSES),
             calling: BTreeSet::new(),
+            showing: BTreeMap::new(),
             flood: FloodGuard::new(CALL_BACK_PAUSE),
             recent,
             work: JoinSet::new(),
@@ -164,7 +206,12 @@ impl Bot {
             bot.send(letter);
         }
         for asked in bot.desk.store.asked().await? {
-            bot.call_back(asked);
+            if asked.outcome.is_some() {
+                let face = call_back::face(&bot.desk, &asked);
+                bot.show(asked, face);
+            } else {
+                bot.call_back(asked);
+            }
         }
         Ok(bot)
     }
@@ -185,13 +232,20 @@ impl Bot {
                 },
                 Some(done) = self.work.join_next() => match done {
                     Ok(done) => self.finish(done),
+                    Err(error) if error.is_cancelled() => {}
                     Err(error) => tracing::error!(%error, "a task broke"),
                 },
                 Some(letter) = letters.recv() => self.send(letter),
                 _ = &mut stop => break,
             }
         }
-        let rest = async { while self.work.join_next().await.is_some() {} };
+        let rest = async {
+            while let Some(done) = self.work.join_next().await {
+                if let Ok(Done::CalledBack(asked, face)) = done {
+                    self.show(*asked, face);
+                }
+            }
+        };
         if timeout(GRACE, rest).await.is_err() {
             tracing::debug!("what is still under way goes on at the next start");
         }
@@ -236,7 +290,7 @@ impl Bot {
                 self.queue(Job { update, press, call, digits, leads: false, arrived, open });
             }
             Some(Pressed::CallBack { line, person }) => {
-                self.wants_call_back(update, press, line, person, open);
+                self.wants_call(Order { update, press, line, person, leads: false, open });
             }
             Some(Pressed::Lead { call, digits }) => match self.led(call, press.person.id) {
                 Ok(_) => self.queue(Job { update, press, call, digits, leads: true, arrived, open }),
@@ -250,12 +304,7 @@ impl Bot {
                 Err(verdict) => self.answer(press, Some(call), "", verdict),
             },
             Some(Pressed::Again { line, person }) => {
-                if !self.desk.leads(&line, press.person.id) {
-                    self.answer(press, None, "", Verdict::NotYours);
-                } else if self.flood.ask(press.person.id, clock::now()).is_ok() {
-                    let (desk, language) = (self.desk.clone(), self.reads(&press.person));
-                    self.spawn(async move { lead::call_again(&desk, &press, &line, person, language).await });
-                }
+                self.wants_call(Order { update, press, line, person, leads: true, open });
             }
             None => self.answer(press, None, "", Verdict::NoCall),
         }
@@ -305,62 +354,121 @@ impl Bot {
         self.spawn(async move { told(&desk, &press, call, &digits, verdict).await });
     }
 
-    fn wants_call_back(&mut self, update: u32, press: Press, line: Phone, person: UserId, open: Open) {
+    /// Orders of one person are looked at one after another: whether anybody waits for one is known when it is answered.
+    fn wants_call(&mut self, order: Order) {
+        match self.orders.push(order.press.person.id, order) {
+            Turn::Now(order) => self.order(order),
+            Turn::Waits => {}
+            Turn::Full(_) => tracing::warn!("a press is not answered: too many of the same person wait"),
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        let (asker, mut next) = (order.press.person.id, Some(order));
+        while let Some(order) = next {
+            next = match self.refusal(&order) {
+                None => return self.accept(order),
+                Some(refusal) => {
+                    let text = self.order_text(&order, refusal);
+                    let desk = self.desk.clone();
+                    self.spawn(async move { desk.answer(&order.press.id, &text, true).await });
+                    self.orders.done(asker)
+                }
+            }
+        }
+    }
+
+    /// Why a call is not placed.
+    fn refusal(&mut self, order: &Order) -> Option<TextKey> {
+        let asker = order.press.person.id;
+        let may = if order.leads { self.desk.leads(&order.line, asker) } else { asker == order.person };
         let roster = self.desk.roster();
-        let served = roster.line(&line).cloned();
-        let own = press.person.language.or_else(|| self.desk.languages.of(press.person.id));
-        let served = served.unwrap_or_else(|| roster.voice());
-        let language = own.unwrap_or(served.chat.language);
-        let refusal = if press.person.id != person {
+        if !may {
             Some(TextKey::NotYours)
-        } else if served.chat.call_back.is_none() || roster.line(&line).is_none() {
+        } else if roster.line(&order.line).is_none_or(|served| served.chat.call_back.is_none()) {
             Some(TextKey::CallBackFailed)
-        } else if self.calling.contains(&person) || self.flood.ask(person, clock::now()).is_err() {
+        } else if self.calling.contains(&order.person) || self.flood.ask(asker, clock::now()).is_err() {
             Some(TextKey::CallBackWait)
         } else {
             None
-        };
-        let words = Words {
-            name: press.person.name.clone(),
-            time: clock::time_of_day(clock::unix_ms()),
-            ..Words::default()
-        };
-        let text = served.say(refusal.unwrap_or(TextKey::CallBackSoon), language, words);
-        let desk = self.desk.clone();
-        if refusal.is_some() {
-            self.spawn(async move { desk.answer(&press.id, &text, true).await });
-            return;
         }
+    }
+
+    fn order_text(&self, Order { press, line, .. }: &Order, key: TextKey) -> String {
+        let served = self.desk.roster().line(line).cloned().unwrap_or_else(|| self.desk.roster().voice());
+        let (name, time) = (press.person.name.clone(), clock::time_of_day(clock::unix_ms()));
+        served.say(key, self.order_language(press, line), Words { name, time, ..Words::default() })
+    }
+
+    fn order_language(&self, press: &Press, line: &Phone) -> Language {
+        let own = press.person.language.or_else(|| self.desk.languages.of(press.person.id));
+        let roster = self.desk.roster();
+        own.unwrap_or_else(|| {
+            roster.line(line).map_or_else(|| roster.voice().chat.language, |on| on.chat.language)
+        })
+    }
+
+    /// Has a call placed, unless the press turns out to be an old one.
+    fn accept(&mut self, order: Order) {
+        let language = self.order_language(&order.press, &order.line);
+        let text = if order.leads {
+            cards::ordered(language).to_owned()
+        } else {
+            self.order_text(&order, TextKey::CallBackSoon)
+        };
+        let Order { update, press, line, person, leads, open } = order;
+        let asker = press.person.id;
         let asked = Asked {
+            key: hex::encode(clock::random::<16>()),
             person,
-            name: press.person.name.clone(),
+            operator: leads.then_some(asker),
+            name: press.person.name,
             line,
-            message: press.message.clone(),
+            message: press.message.filter(|_| !leads),
             language,
             asked_ms: clock::unix_ms(),
             tries: 0,
             call: None,
             talked: false,
+            outcome: None,
         };
         self.calling.insert(person);
+        let desk = self.desk.clone();
         self.work.spawn(async move {
             desk.kept(desk.store.ask(&asked).await);
             desk.note(Note::Taken(update));
             drop(open);
-            tokio::join!(desk.answer(&press.id, &text, false), call_back::run(&desk, asked));
-            Done::CalledBack(person)
+            let is_waited_for = desk.is_waited_for(&press.id, &text).await;
+            if !is_waited_for {
+                tracing::info!("a press of long ago orders no call");
+                desk.kept(desk.store.answered(&asked.key).await);
+            }
+            Done::Ordered { asker, asked: Box::new(asked), is_waited_for }
         });
     }
 
-    /// Goes on with a call-back from before.
+    /// Goes on with a call-back that is in the store.
     fn call_back(&mut self, asked: Asked) {
-        let (desk, person) = (self.desk.clone(), asked.person);
-        if self.calling.insert(person) {
-            self.work.spawn(async move {
-                call_back::run(&desk, asked).await;
-                Done::CalledBack(person)
-            });
+        if let Some(before) = asked.message.as_ref().and_then(|message| self.showing.remove(message)) {
+            before.abort();
         }
+        self.calling.insert(asked.person);
+        let desk = self.desk.clone();
+        self.work.spawn(async move {
+            let (asked, face) = call_back::run(&desk, asked).await;
+            Done::CalledBack(Box::new(asked), face)
+        });
+    }
+
+    /// Shows how a call-back ended.
+    fn show(&mut self, asked: Asked, face: Face) {
+        let (desk, message) = (self.desk.clone(), asked.message.clone());
+        let task = self.work.spawn(async move {
+            call_back::show(&desk, &asked, face).await;
+            Done::Told
+        });
+        self.showing.retain(|_, task| !task.is_finished());
+        self.showing.extend(message.map(|message| (message, task)));
     }
 
     fn said(&mut self, update: u32, Said { person, text }: Said, open: Open) {
@@ -431,7 +539,21 @@ impl Bot {
                     self.deliver(letter);
                 }
             }
-            Done::CalledBack(person) => drop(self.calling.remove(&person)),
+            Done::Ordered { asker, asked, is_waited_for } => {
+                if is_waited_for {
+                    self.call_back(*asked);
+                } else {
+                    self.calling.remove(&asked.person);
+                    self.flood.forget(asker);
+                }
+                if let Some(order) = self.orders.done(asker) {
+                    self.order(order);
+                }
+            }
+            Done::CalledBack(asked, face) => {
+                self.calling.remove(&asked.person);
+                self.show(*asked, face);
+            }
         }
     }
 

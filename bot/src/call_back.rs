@@ -56,6 +56,26 @@ impl Outcome {
         }
     }
 
+    /// Its name in the store.
+    pub(crate) fn to_word(&self) -> String {
+        match self {
+            Self::Talked => "talked".to_owned(),
+            Self::Nobody => "nobody".to_owned(),
+            Self::Missed => "missed".to_owned(),
+            Self::Failed(reason) => format!("failed {reason}"),
+        }
+    }
+
+    /// Reads its name.
+    pub(crate) fn from_word(word: &str) -> Self {
+        match word {
+            "talked" => Self::Talked,
+            "nobody" => Self::Nobody,
+            "missed" => Self::Missed,
+            other => Self::Failed(other.strip_prefix("failed ").unwrap_or_default().to_owned()),
+        }
+    }
+
     fn text(&self) -> TextKey {
         match self {
             Self::Talked => TextKey::CallBackTalked,
@@ -66,20 +86,42 @@ impl Outcome {
     }
 }
 
-/// Brings a call-back to its end. `asked` is in the store already.
-pub(crate) async fn run(desk: &Desk, mut asked: Asked) {
-    let face = Face::new(desk.api.clone(), asked.message.clone());
+/// Brings a call-back to its end, which is in the store when this returns, and is to be shown. So is `asked` before.
+pub(crate) async fn run(desk: &Desk, mut asked: Asked) -> (Asked, Face) {
+    if let Some(message) = &asked.message {
+        desk.kept(desk.store.supersede(message).await);
+    }
+    let face = face(desk, &asked);
     face.show(words(desk, &asked, TextKey::CallBackRunning, ""), Keyboard::default());
     let outcome = match place(desk, &mut asked).await {
         Ok(call) => follow(desk, &mut asked, call).await,
         Err(outcome) => outcome,
     };
     tracing::info!(outcome = outcome.text().word(), "a call-back is over");
-    let reason = if let Outcome::Failed(reason) = &outcome { reason.as_str() } else { "" };
-    let again = if outcome == Outcome::Talked { Keyboard::default() } else { button(desk, &asked) };
-    face.show(words(desk, &asked, outcome.text(), reason), again);
+    asked.outcome = Some(outcome);
+    desk.kept(desk.store.ask(&asked).await);
+    (asked, face)
+}
+
+/// The message of a call-back.
+pub(crate) fn face(desk: &Desk, asked: &Asked) -> Face {
+    Face::new(desk.api.clone(), asked.message.clone())
+}
+
+/// Shows how a call-back ended, however long Telegram needs to take it, and forgets it.
+pub(crate) async fn show(desk: &Desk, asked: &Asked, face: Face) {
+    let Some(outcome) = &asked.outcome else { return };
+    let reason = if let Outcome::Failed(reason) = outcome { reason.as_str() } else { "" };
+    let again = if *outcome == Outcome::Talked { Keyboard::default() } else { button(desk, asked) };
+    let text = words(desk, asked, outcome.text(), reason);
+    if let (Some(operator), Outcome::Failed(_)) = (asked.operator, outcome)
+        && let Err(failure) = desk.api.show(operator, &text, Keyboard::default()).await
+    {
+        tracing::warn!(%failure, "an operator is not told that a call failed");
+    }
+    face.show(text, again);
     face.finish().await;
-    desk.kept(desk.store.answered(asked.person).await);
+    desk.kept(desk.store.answered(&asked.key).await);
 }
 
 /// Has the gateway place the call, once, as far as that can be known.
@@ -107,7 +149,7 @@ async fn place(desk: &Desk, asked: &mut Asked) -> Result<CallId, Outcome> {
         // Written before it is asked: who finds this row knows that the call may exist.
         asked.tries += 1;
         desk.kept(desk.store.ask(asked).await);
-        match desk.gateway.join(&asked.line, &extension, asked.person).await {
+        match desk.gateway.join(&asked.line, &extension, asked.person, &asked.key).await {
             Ok(call) => return Ok(note(desk, asked, call).await),
             Err(JoinError::Refused(refusal)) => {
                 tracing::warn!(code = ?refusal.code, "a call-back is refused");
@@ -210,5 +252,9 @@ mod tests {
             assert_eq!(Outcome::of(&over(by, Some(5))), Outcome::Talked);
         }
         assert_eq!(unseen(true), Outcome::Talked);
+        for outcome in [Outcome::Talked, Outcome::Nobody, Outcome::Missed, Outcome::Failed("why not".into())]
+        {
+            assert_eq!(Outcome::from_word(&outcome.to_word()), outcome);
+        }
     }
 }

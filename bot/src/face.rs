@@ -35,10 +35,20 @@ impl Face {
     }
 
     /// Waits until it shows the last word, or never will.
-    pub(crate) async fn finish(self) {
-        drop(self.shown);
-        if let Some(task) = self.task {
+    pub(crate) async fn finish(mut self) {
+        let (last, _) = watch::channel(None);
+        drop(std::mem::replace(&mut self.shown, last));
+        if let Some(task) = &mut self.task {
             task.await.ok();
+        }
+    }
+}
+
+impl Drop for Face {
+    /// Whoever lets it go has another word for the message.
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
         }
     }
 }

@@ -38,6 +38,11 @@ impl FloodGuard {
         self.last.insert(person, now);
         Ok(())
     }
+
+    /// What the person asked for last does not count.
+    pub(crate) fn forget(&mut self, person: UserId) {
+        self.last.remove(&person);
+    }
 }
 
 #[cfg(test)]

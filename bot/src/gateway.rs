@@ -83,17 +83,24 @@ impl Gateway {
         self.follower.ask(Ask::HangUp { call }).await.map(drop)
     }
 
-    /// Has the PBX ring an extension, and then a person called. Over a connection of its own: nobody's keys wait for it.
+    /// Has the PBX ring an extension, and then a person called: once, however often it is asked with the same `key`. Over
+    /// a connection of its own: nobody's keys wait for it.
     pub(crate) async fn join(
         &self,
         line: &Phone,
         extension: &str,
         person: UserId,
+        key: &str,
     ) -> Result<CallId, JoinError> {
         if self.calls().standing() != Standing::Up {
             return Err(JoinError::NotThere);
         }
-        let ask = Ask::JoinCall { line: line.clone(), extension: extension.to_owned(), person, key: None };
+        let ask = Ask::JoinCall {
+            line: line.clone(),
+            extension: extension.to_owned(),
+            person,
+            key: Some(key.to_owned()),
+        };
         match timeout(JOIN_LIMIT, asking::ask(&self.socket, ask)).await {
             Ok(Ok(Answer::Call { call })) => Ok(call),
             Ok(Ok(_)) | Err(_) => Err(JoinError::NoAnswer),

@@ -1,7 +1,7 @@
 //! What operators do with calls from their own chat: look at them, end them, order another one.
 
 use tgtrunk_config::control::CallInfo;
-use tgtrunk_config::{Language, Phone, TextKey, UserId, Words};
+use tgtrunk_config::{Language, Phone, UserId};
 use tgtrunk_shell::asking::AskError;
 
 use crate::bot::Desk;
@@ -42,22 +42,4 @@ pub(crate) async fn hang_up(desk: &Desk, press: &Press, call: CallInfo, language
             tracing::warn!(%failure, "an operator's card is left as it is");
         }
     }
-}
-
-/// Has the line's extension rung and a person called again.
-pub(crate) async fn call_again(desk: &Desk, press: &Press, line: &Phone, person: UserId, language: Language) {
-    let served = desk.roster().line(line).cloned();
-    let extension = served.as_ref().and_then(|served| served.chat.call_back.clone());
-    let text = match (served, extension) {
-        (Some(served), Some(extension)) => match desk.gateway.join(line, &extension, person).await {
-            Ok(_) => cards::ordered(language).to_owned(),
-            Err(error) => {
-                let words = Words { reason: error.to_string(), ..Words::default() };
-                let failed = served.say(TextKey::CallBackFailed, language, words);
-                format!("{failed}\n{error}")
-            }
-        },
-        (None, _) | (Some(_), None) => "?".to_owned(),
-    };
-    desk.answer(&press.id, &text, false).await;
 }

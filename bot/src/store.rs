@@ -50,9 +50,11 @@ const TABLES: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS taken (
         update_id BIGINT PRIMARY KEY,
         at_ms BIGINT NOT NULL)",
-    // Call-backs that are under way, one per person.
-    "CREATE TABLE IF NOT EXISTS call_back (
-        user_id BIGINT PRIMARY KEY,
+    // Call-backs that are under way, and those whose outcome is not shown yet.
+    "CREATE TABLE IF NOT EXISTS ordered (
+        key TEXT PRIMARY KEY,
+        user_id BIGINT NOT NULL,
+        operator_id BIGINT,
         line TEXT NOT NULL,
         name TEXT NOT NULL,
         message TEXT,
@@ -60,7 +62,8 @@ const TABLES: [&str; 7] = [
         asked_ms BIGINT NOT NULL,
         tries BIGINT NOT NULL,
         call_id TEXT,
-        talked BIGINT NOT NULL)",
+        talked BIGINT NOT NULL,
+        outcome TEXT)",
     "CREATE TABLE IF NOT EXISTS told (
         trouble TEXT PRIMARY KEY,
         at_ms BIGINT NOT NULL)",

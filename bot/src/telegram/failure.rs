@@ -62,6 +62,14 @@ const LONGEST_WAIT_S: u64 = 24 * 3_600;
 const LONGEST_TEXT: usize = 200;
 
 impl Failure {
+    /// Whether a press is so old that nobody waits for its answer any more: Telegram keeps presses for a day and does
+    /// not tell when they were made.
+    pub(crate) fn is_too_late(&self) -> bool {
+        let Self::Refused { description, .. } = self else { return false };
+        let description = description.to_lowercase();
+        description.contains("query is too old") || description.contains("query id is invalid")
+    }
+
     /// Whether the same request may well be done a little later.
     pub(crate) fn passes(&self) -> bool {
         match self {
@@ -123,6 +131,14 @@ mod tests {
             judged(400, r#""description":"Bad Request: x""#),
             Failure::Refused { code: 400, .. }
         ));
+    }
+
+    #[test]
+    fn a_press_that_nobody_waits_for_is_told_from_other_refusals() {
+        let old = "Bad Request: query is too old and response timeout expired or query ID is invalid";
+        let refused = |description: &str| Failure::Refused { code: 400, description: description.to_owned() };
+        assert!(refused(old).is_too_late());
+        assert!(!refused("Bad Request: MESSAGE_TOO_LONG").is_too_late() && !Failure::Down(502).is_too_late());
     }
 
     #[test]

@@ -126,6 +126,73 @@ async fn a_call_back_waits_for_a_gateway_that_starts_again() {
     shown(&room, "Unfortunately, calling you back did not work.").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_of_long_ago_calls_nobody_and_the_one_after_it_does() {
+    let room = Room::running("operators = [600]\n", "").await;
+    let old = "Bad Request: query is too old and response timeout expired or query ID is invalid";
+    room.telegram.fails("AnswerCallbackQuery", 400, old, 1);
+    presses(&room, 500, 500);
+    presses(&room, 500, 500);
+    room.gateway.has_placed(1).await;
+    shown(&room, "We are finding somebody").await;
+    assert_eq!(room.telegram.asked("AnswerCallbackQuery").len(), 2);
+    room.gateway.ends(FIRST, Ender::Pbx);
+    shown(&room, "Unfortunately, nobody can answer right now.").await;
+
+    room.telegram.fails("AnswerCallbackQuery", 400, old, 1);
+    room.telegram.presses(600, &format!("a:{}:501", room.line(1)));
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(room.gateway.joined().len(), 1);
+    // Telegram that is out of order tells nothing of the press.
+    room.telegram.fails("AnswerCallbackQuery", 502, "", 1);
+    room.telegram.presses(600, &format!("a:{}:501", room.line(1)));
+    room.gateway.has_placed(2).await;
+    answered(&room, "Calling").await;
+    room.telegram.presses(600, &format!("a:{}:502", room.line(1)));
+    answered(&room, "You have just asked for a call. Please wait a moment.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_that_was_not_shown_before_a_kill_is_shown_after_it() {
+    let mut room = Room::running("", "").await;
+    presses(&room, 500, 500);
+    shown(&room, "We are finding somebody").await;
+    room.telegram.fails("EditMessageText", 502, "", 1_000);
+    room.gateway.has_placed(1).await;
+    room.gateway.ends(FIRST, Ender::Pbx);
+    shown(&room, "Unfortunately, nobody can answer right now.").await;
+    room.kills().await;
+    let tried = room.telegram.asked("EditMessageText").len();
+    room.telegram.is_well();
+    room.starts().await;
+    room.telegram.hears("GetUpdates", |_| true).await;
+    sleep(Duration::from_millis(500)).await;
+    let edits = room.telegram.asked("EditMessageText");
+    let after: Vec<_> = edits[tried..].iter().map(|edit| edit["text"].as_str().unwrap()).collect();
+    assert!(
+        after.len() == 1 && after[0].starts_with("Unfortunately, nobody can answer right now."),
+        "{after:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_came_and_went_while_the_bot_was_dead_is_placed_no_second_time() {
+    let mut room = Room::running("operators = [600]\n", "").await;
+    room.gateway.is_silent(true);
+    room.telegram.presses(600, &format!("a:{}:501", room.line(1)));
+    room.gateway.has_placed(1).await;
+    presses(&room, 500, 500);
+    room.gateway.has_placed(2).await;
+    room.kills().await;
+    room.gateway.is_silent(false);
+    room.gateway.ends(FIRST, Ender::Pbx);
+    room.gateway.ends(CallId(0xb2), Ender::Pbx);
+    room.starts().await;
+    shown(&room, "Unfortunately, calling you back did not work.").await;
+    room.telegram.hears("SendMessage", |body| body["chat_id"] == 600).await;
+    assert_eq!(room.gateway.joined().len(), 2);
+}
+
 fn presses(room: &Room, person: i64, whose: i64) {
     room.telegram.presses(person, &format!("c:{}:{whose}", room.line(1)));
 }

@@ -30,6 +30,8 @@ struct World {
     pressed: Vec<Pressed>,
     joined: Vec<(Phone, String, UserId)>,
     refusals: Vec<RefusalCode>,
+    /// Calls that were placed, by the key of their order.
+    keys: BTreeMap<String, CallId>,
     /// Calls are placed, but nobody is told of it.
     silent: bool,
 }
@@ -184,7 +186,10 @@ fn respond(
             let message = "no such call".into();
             return Some(Err(Refusal { code: RefusalCode::UnknownCall, message }));
         }
-        Ask::JoinCall { line, extension, person, .. } => {
+        Ask::JoinCall { key, .. } if world.keys.contains_key(key.as_deref().unwrap_or_default()) => {
+            Answer::Call { call: world.keys[&key.unwrap()] }
+        }
+        Ask::JoinCall { line, extension, person, key } => {
             world.joined.push((line.clone(), extension.clone(), person));
             let id = 0xb0 + world.joined.len() as u64;
             let info = CallInfo {
@@ -193,6 +198,7 @@ fn respond(
                 ..call_info(&line, id, person.number(), CallState::Dialling)
             };
             world.calls.insert(info.call, info.clone());
+            world.keys.extend(key.map(|key| (key, info.call)));
             if world.silent {
                 return None;
             }
