@@ -339,9 +339,14 @@ async def files_are_sent_and_read():
 
 async def of_two_pollers_one_is_told_of_the_other():
     made = add_bot()
+
+    async def polled():
+        while control("GET", f"/bots/{made['id']}")["last_poll_ms"] is None:
+            await asyncio.sleep(0.01)
+
     async with led(made) as one, led(made) as two:
         first = asyncio.create_task(one.get_updates(timeout=10))
-        await asyncio.sleep(0.2)
+        await asyncio.wait_for(polled(), 5)
         second = asyncio.create_task(two.get_updates(timeout=1))
         try:
             await first

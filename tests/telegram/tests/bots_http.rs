@@ -104,7 +104,16 @@ async fn an_answer_that_is_lost_was_served_and_one_that_is_dropped_was_not() {
     fault(BotAction::Drop);
     assert_eq!((send("dropped").await, told()), (String::new(), "lost".to_owned()));
     fault(BotAction::Hang);
-    assert!(timeout(Duration::from_millis(200), send("hangs")).await.is_err());
+    let hung = async {
+        while world.bot_journal(0).last().is_none_or(|entry| entry.outcome != "fault: hangs") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    tokio::select! {
+        answer = send("hangs") => panic!("{answer}"),
+        hung = timeout(SOON, hung) => assert!(hung.is_ok(), "it never came"),
+    }
     fault(BotAction::Html { code: 502 });
     let page = send("x").await;
     assert!(page.starts_with("HTTP/1.1 502 Bad Gateway\r\n") && page.contains("<center>nginx</center>"));

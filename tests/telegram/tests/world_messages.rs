@@ -99,10 +99,10 @@ async fn messages_fail_as_a_test_says_for_one_account_and_so_many_times() {
     assert!(send(&anna, &boris, "are you there?", random_id - 1).await.is_ok());
     world.add_fault(
         Match::method("messages.deleteMessages").user(anna.user()).once(),
-        Action::Delay { ms: 60 },
+        Action::Delay { ms: 60_000 },
     );
     let deletion = messages::DeleteMessages { revoke: true, id: vec![1] };
-    assert!(timeout(Duration::from_millis(5), anna.invoke(&deletion)).await.is_err());
+    assert!(timeout(Duration::from_millis(50), anna.invoke(&deletion)).await.is_err());
     let sent = world.chat(boris.user(), anna.user());
     assert_eq!(sent.iter().filter(|message| !message.out).count(), refusals.len() + 2);
     assert_eq!(
