@@ -313,6 +313,38 @@ async def whom_a_bot_may_write_to():
     await stranger.disconnect()
 
 
+async def texts_are_formatted_in_every_way():
+    made = add_bot()
+    client, user_id, messages = await user("Typesetter")
+    sources = {
+        "HTML": '<b>a.</b> <i>b</i> <code>c_</code> <a href="https://a.b/">d</a><pre>e*</pre>',
+        "Markdown": "*a.* _b_ `c_` [d](https://a.b/)```\ne*```",
+        "MarkdownV2": "*a\\.* _b_ `c_` [d](https://a.b/)```\ne*```",
+    }
+    broken = {
+        "HTML": ("<b>a", 'Can\'t find end tag corresponding to start tag "b"'),
+        "Markdown": ("a *b", "Can't find end of the entity starting at byte offset 2"),
+        "MarkdownV2": ("a.", "Character '.' is reserved and must be escaped with the preceding '\\'"),
+    }
+    wanted = [(t.MessageEntityBold, 0, 2), (t.MessageEntityItalic, 3, 1), (t.MessageEntityCode, 5, 2),
+              (t.MessageEntityTextUrl, 8, 1), (t.MessageEntityPre, 9, 2)]
+    async with led(made) as bot:
+        await client.send_message(made["username"], "hi")
+        await next_updates(bot)
+        for mode, source in sources.items():
+            sent = await bot.send_message(user_id, source, parse_mode=mode)
+            assert sent.text == "a. b c_ de*" and sent.entities[3].url == "https://a.b/", mode
+            came = await soon(messages)
+            assert [(type(e), e.offset, e.length) for e in came.entities] == wanted, mode
+            text, why = broken[mode]
+            try:
+                await bot.send_message(user_id, text, parse_mode=mode)
+                raise AssertionError(f"{mode} that is broken")
+            except BadRequest as error:
+                assert str(error) == f"Can't parse entities: {why.lower()}" or str(error).endswith(why), error
+    await client.disconnect()
+
+
 async def files_are_sent_and_read():
     made = add_bot()
     client, user_id, messages = await user("Album")
@@ -459,6 +491,7 @@ run(
     answers_are_kept_for_as_long_and_for_whom_the_bot_says,
     a_bot_that_says_nothing_times_out_and_comes_too_late,
     whom_a_bot_may_write_to,
+    texts_are_formatted_in_every_way,
     files_are_sent_and_read,
     of_two_pollers_one_is_told_of_the_other,
     a_program_lives_through_what_the_bot_api_does_to_it,

@@ -1,9 +1,10 @@
-//! Formatted texts: `parse_mode` HTML and lists of entities (core.telegram.org/bots/api#formatting-options).
+//! Formatted texts: `parse_mode`, HTML of it here, and lists of entities (core.telegram.org/bots/api#formatting-options).
 
 use grammers_tl_types as tl;
 use serde_json::Value;
 use tl::enums::MessageEntity;
 
+use super::markdown;
 use super::params::Params;
 use super::reply::ApiError;
 
@@ -29,9 +30,9 @@ pub(crate) fn read(
 ) -> Result<Formatted, ApiError> {
     let mut formatted = match parse_mode.map(str::to_ascii_lowercase).as_deref() {
         None | Some("none") => Formatted { text: text.to_owned(), entities: listed(entities) },
-        Some("html") => {
-            html(text).map_err(|error| ApiError::bad(format!("can't parse entities: {error}")))?
-        }
+        Some("html") => html(text).map_err(unparsed)?,
+        Some("markdown") => markdown::legacy(text).map_err(unparsed)?,
+        Some("markdownv2") => markdown::second(text).map_err(unparsed)?,
         Some(_) => return Err(ApiError::bad("unsupported parse_mode")),
     };
     let lead = formatted.text.len() - formatted.text.trim_start().len();
@@ -42,7 +43,11 @@ pub(crate) fn read(
     Ok(formatted)
 }
 
-fn units(text: &str) -> i32 {
+fn unparsed(error: String) -> ApiError {
+    ApiError::bad(format!("can't parse entities: {error}"))
+}
+
+pub(crate) fn units(text: &str) -> i32 {
     i32::try_from(text.encode_utf16().count()).unwrap_or(i32::MAX)
 }
 
@@ -56,7 +61,7 @@ fn listed(list: Option<&Value>) -> Vec<MessageEntity> {
     list.and_then(Value::as_array).into_iter().flatten().filter_map(entity).collect()
 }
 
-fn kind(name: &str, url: &str, language: &str, offset: i32, length: i32) -> Option<MessageEntity> {
+pub(crate) fn kind(name: &str, url: &str, language: &str, offset: i32, length: i32) -> Option<MessageEntity> {
     use tl::types as t;
     Some(match name {
         "bold" => t::MessageEntityBold { offset, length }.into(),
@@ -229,6 +234,10 @@ mod tests {
         let read = read("  hello  ", None, Some(&list)).unwrap();
         assert_eq!(read.text, "hello");
         assert_eq!((read.entities[0].offset(), read.entities[0].length()), (0, 5));
-        assert!(super::read("x", Some("MarkdownV2"), None).is_err());
+        assert!(super::read("x", Some("Markdown3"), None).is_err());
+        let broken = super::read("a_b", Some("Markdown"), None).unwrap_err();
+        let told =
+            "Bad Request: can't parse entities: Can't find end of the entity starting at byte offset 1";
+        assert_eq!(broken.description, told);
     }
 }

@@ -8,6 +8,7 @@ mod editing;
 mod files;
 mod html;
 mod inline_results;
+mod markdown;
 mod me;
 mod methods;
 mod multipart;
