@@ -8,7 +8,7 @@ import time
 
 from peer import add_user, control, log_in, post, refused, run
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InlineQueryResultArticle
-from telegram import InputTextMessageContent, Update
+from telegram import InputMediaDocument, InputMediaPhoto, InputTextMessageContent, Update
 from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter, TimedOut
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, InlineQueryHandler, TypeHandler
 from telethon import events, functions as f, types as t
@@ -45,6 +45,17 @@ async def polling(made, *handlers):
         finally:
             await app.updater.stop()
             await app.stop()
+
+
+@contextlib.asynccontextmanager
+async def fails(text):
+    """What is inside is a bad request, which is told in words that begin so."""
+    try:
+        yield
+    except BadRequest as error:
+        assert str(error).startswith(text), error
+    else:
+        raise AssertionError(f"wanted {text}")
 
 
 async def user(name, **more):
@@ -369,6 +380,61 @@ async def files_are_sent_and_read():
     await client.disconnect()
 
 
+async def files_are_exchanged_and_places_sent_and_many_messages_go_at_once():
+    made = add_bot()
+    client, user_id, messages = await user("Traveller")
+    async with led(made) as bot:
+        await client.send_message(made["username"], "hi")
+        [update] = await next_updates(bot)
+        sent = await bot.send_photo(user_id, PIXEL, caption="a pixel")
+        photo = await soon(messages)
+        edited = await bot.edit_message_media(
+            InputMediaDocument(b"text", caption="<b>a</b> text", parse_mode="HTML", filename="a.txt"),
+            user_id, sent.message_id)
+        assert (edited.document.file_name, edited.caption, edited.photo) == ("a.txt", "a text", ())
+        came = await soon(messages)
+        assert (came.id, came.file.name, came.raw_text) == (photo.id, "a.txt", "a text")
+        assert await came.download_media(bytes) == b"text" and came.edit_date
+        again = InputMediaPhoto(sent.photo[0].file_id)
+        edited = await bot.edit_message_media(again, user_id, sent.message_id)
+        assert edited.photo == sent.photo and edited.caption is None
+        assert (await soon(messages)).photo
+        async with fails("Message is not modified"):
+            await bot.edit_message_media(again, user_id, sent.message_id)
+        async with fails("Message can't be edited"):
+            await bot.edit_message_media(again, user_id, update.message.message_id)
+
+        place = await bot.send_location(user_id, 55.75, 37.62, horizontal_accuracy=20)
+        assert (place.location.latitude, place.location.horizontal_accuracy) == (55.75, 20)
+        came = await soon(messages)
+        assert (came.geo.lat, came.geo.long) == (55.75, 37.62)
+        live = await bot.send_location(user_id, -1, -2.5, live_period=60)
+        assert live.location.live_period == 60 and (await soon(messages)).media.period == 60
+        venue = await bot.send_venue(user_id, 55.75, 37.62, "Office", "Street 1", foursquare_id="x")
+        assert (venue.venue.title, venue.venue.address) == ("Office", "Street 1")
+        assert (venue.venue.foursquare_id, venue.location) == ("x", venue.venue.location)
+        assert (await soon(messages)).venue.title == "Office"
+        async with fails("Wrong location specified"):
+            await bot.send_location(user_id, 91, 0)
+        shown = control("GET", f"/users/{user_id}/messages")[-1]
+        wanted = {"latitude": 55.75, "longitude": 37.62, "title": "Office", "address": "Street 1"}
+        assert (shown["media"], shown["place"]) == ("messageMediaVenue", wanted)
+
+        numbers = [update.message.message_id, sent.message_id, venue.message_id, 999]
+        copies = await bot.copy_messages(user_id, user_id, numbers)
+        got = [await soon(messages) for _ in copies]
+        assert [len(copies), got[0].raw_text, got[0].fwd_from] == [3, "hi", None]
+        assert got[1].photo and got[2].venue
+        forwards = await bot.forward_messages(user_id, user_id, numbers)
+        got = [await soon(messages) for _ in forwards]
+        assert [message.fwd_from.from_id.user_id for message in got] == [user_id, made["id"], made["id"]]
+        async with fails("There are no messages to copy"):
+            await bot.copy_messages(user_id, user_id, [999])
+        async with fails("Message identifiers must be in a strictly increasing order"):
+            await bot.forward_messages(user_id, user_id, [2, 1])
+    await client.disconnect()
+
+
 async def of_two_pollers_one_is_told_of_the_other():
     made = add_bot()
 
@@ -493,6 +559,7 @@ run(
     whom_a_bot_may_write_to,
     texts_are_formatted_in_every_way,
     files_are_sent_and_read,
+    files_are_exchanged_and_places_sent_and_many_messages_go_at_once,
     of_two_pollers_one_is_told_of_the_other,
     a_program_lives_through_what_the_bot_api_does_to_it,
     updates_are_posted_with_the_secret_until_they_are_taken,

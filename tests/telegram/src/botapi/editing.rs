@@ -4,6 +4,7 @@ use grammers_tl_types as tl;
 use serde_json::{Value, json};
 
 use super::html::{Formatted, formatted};
+use super::media;
 use super::params::Params;
 use super::reply::ApiError;
 use super::sending::{TEXT_MAX, markup, recipient};
@@ -33,20 +34,27 @@ pub(crate) fn edit_text(state: &mut State, bot: i64, params: &Params) -> Result<
     if text.text.chars().count() > TEXT_MAX {
         return Err(ApiError::bad("MESSAGE_TOO_LONG"));
     }
-    change(state, bot, target, Some(text), params)
+    change(state, bot, target, Some(text), None, params)
 }
 
 /// `editMessageCaption`.
 pub(crate) fn edit_caption(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
     let target = target(state, bot, params)?;
-    let caption = formatted(params, "caption", "caption_entities")?;
-    change(state, bot, target, Some(caption), params)
+    let caption = media::caption(params)?;
+    change(state, bot, target, Some(caption), None, params)
+}
+
+/// `editMessageMedia`: the file and what stands under it. A message sent via the bot gets no new files.
+pub(crate) fn edit_media(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
+    let target = target(state, bot, params)?;
+    let (media, caption) = media::of_input(state, params, matches!(target, Target::Own(_)))?;
+    change(state, bot, target, Some(caption), Some(media), params)
 }
 
 /// `editMessageReplyMarkup`.
 pub(crate) fn edit_markup(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
     let target = target(state, bot, params)?;
-    change(state, bot, target, None, params)
+    change(state, bot, target, None, None, params)
 }
 
 fn change(
@@ -54,6 +62,7 @@ fn change(
     bot: i64,
     target: Target,
     text: Option<Formatted>,
+    media: Option<tl::enums::MessageMedia>,
     params: &Params,
 ) -> Result<Value, ApiError> {
     let markup = markup(params)?;
@@ -65,6 +74,9 @@ fn change(
         if let Some(text) = &text {
             message.message.clone_from(&text.text);
             message.entities = Some(text.entities.clone()).filter(|entities| !entities.is_empty());
+        }
+        if media.is_some() {
+            message.media.clone_from(&media);
         }
         message.reply_markup.clone_from(&markup);
     });

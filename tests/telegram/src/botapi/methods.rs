@@ -2,7 +2,7 @@
 
 use super::params::Params;
 use super::reply::{ApiError, Served};
-use super::{answering, editing, files, me, sending, webhook};
+use super::{answering, editing, files, me, places, sending, webhook};
 use crate::world::World;
 
 /// Serves a method, whose name is in lower case. `getUpdates` alone is not here, as it waits.
@@ -28,15 +28,19 @@ pub(crate) fn serve(world: &World, bot: i64, method: &str, params: &Params) -> R
         "getfile" => files::file(state, params),
         "sendmessage" => sending::send_message(state, bot, params),
         "sendcontact" => sending::send_contact(state, bot, params),
-        "sendphoto" => sending::send_photo(state, bot, params),
-        "senddocument" | "sendvoice" | "sendaudio" | "sendvideo" => {
-            sending::send_document(state, bot, method, params)
+        "sendlocation" => places::send_location(state, bot, params),
+        "sendvenue" => places::send_venue(state, bot, params),
+        "sendphoto" | "senddocument" | "sendvoice" | "sendaudio" | "sendvideo" => {
+            sending::send_file(state, bot, method, params)
         }
         "sendchataction" => sending::send_chat_action(state, bot, params),
         "copymessage" => sending::copy_message(state, bot, params),
         "forwardmessage" => sending::forward_message(state, bot, params),
+        "copymessages" => sending::copy_messages(state, bot, params),
+        "forwardmessages" => sending::forward_messages(state, bot, params),
         "editmessagetext" => editing::edit_text(state, bot, params),
         "editmessagecaption" => editing::edit_caption(state, bot, params),
+        "editmessagemedia" => editing::edit_media(state, bot, params),
         "editmessagereplymarkup" => editing::edit_markup(state, bot, params),
         "deletemessage" => editing::delete_message(state, bot, params),
         "deletemessages" => editing::delete_messages(state, bot, params),

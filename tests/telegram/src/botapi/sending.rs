@@ -3,8 +3,8 @@
 use grammers_tl_types as tl;
 use serde_json::{Value, json};
 
-use super::files;
 use super::html::formatted;
+use super::media;
 use super::params::Params;
 use super::reply::ApiError;
 use crate::world::State;
@@ -14,8 +14,8 @@ use crate::world::send::forwarded;
 
 /// Longest text, in characters.
 pub(crate) const TEXT_MAX: usize = 4096;
-/// Longest text under a file, in characters.
-const CAPTION_MAX: usize = 1024;
+/// Longest list of `forwardMessages` and `copyMessages`.
+const LISTED_MAX: usize = 100;
 
 /// The user whom a field names; only users exist.
 pub(crate) fn recipient(params: &Params, name: &str) -> Result<i64, ApiError> {
@@ -64,79 +64,18 @@ pub(crate) fn send_contact(state: &mut State, bot: i64, params: &Params) -> Resu
     send(state, bot, to, params, Draft { media: Some(card.into()), ..Draft::default() })
 }
 
-/// `sendPhoto`: a file that comes along, or the `file_id` of one that was sent before.
-pub(crate) fn send_photo(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
-    let to = recipient(params, "chat_id")?;
-    state.bot_may_write(bot, to)?;
-    let media = match attached(params, "photo")? {
-        Attached::Upload(upload) => {
-            let dc = state.home_dc;
-            let stored = state.files.add_photo(dc, upload.bytes.clone());
-            stored.map_err(|error| ApiError::bad(error.message))?
-        }
-        Attached::Known(name) => known(state, &name)?,
-    };
-    send_media(state, bot, to, params, media)
-}
-
-/// `sendDocument`, `sendVoice`, `sendAudio`, `sendVideo`.
-pub(crate) fn send_document(
+/// `sendPhoto`, `sendDocument`, `sendVoice`, `sendAudio`, `sendVideo`.
+pub(crate) fn send_file(
     state: &mut State,
     bot: i64,
     method: &str,
     params: &Params,
 ) -> Result<Value, ApiError> {
-    let field = method.strip_prefix("send").unwrap_or(method);
+    let kind = method.strip_prefix("send").unwrap_or(method);
     let to = recipient(params, "chat_id")?;
     state.bot_may_write(bot, to)?;
-    let media = match attached(params, field)? {
-        Attached::Upload(upload) => {
-            let mut attributes: Vec<tl::enums::DocumentAttribute> =
-                vec![tl::types::DocumentAttributeFilename { file_name: upload.name.clone() }.into()];
-            let duration = params.number("duration").and_then(|it| i32::try_from(it).ok()).unwrap_or(0);
-            if field == "voice" || field == "audio" {
-                let audio = tl::types::DocumentAttributeAudio {
-                    voice: field == "voice",
-                    duration,
-                    title: params.word("title"),
-                    performer: params.word("performer"),
-                    waveform: None,
-                };
-                attributes.push(audio.into());
-            }
-            let dc = state.home_dc;
-            let stored = state.files.add_document(dc, upload.bytes.clone(), upload.mime.clone(), attributes);
-            stored.map_err(|error| ApiError::bad(error.message))?
-        }
-        Attached::Known(name) => known(state, &name)?,
-    };
+    let media = media::of_field(state, params, kind)?;
     send_media(state, bot, to, params, media)
-}
-
-enum Attached<'a> {
-    Upload(&'a super::multipart::Upload),
-    Known(String),
-}
-
-/// A file under its own name, or under another that the field points to with `attach://`.
-fn attached<'a>(params: &'a Params, field: &str) -> Result<Attached<'a>, ApiError> {
-    if let Some(upload) = params.files.get(field) {
-        return Ok(Attached::Upload(upload));
-    }
-    let said =
-        params.word(field).ok_or_else(|| ApiError::bad(format!("there is no {field} in the request")))?;
-    match said.strip_prefix("attach://") {
-        Some(name) => {
-            let missing = || ApiError::bad(format!("there is no {field} in the request"));
-            params.files.get(name).map(Attached::Upload).ok_or_else(missing)
-        }
-        None => Ok(Attached::Known(said)),
-    }
-}
-
-fn known(state: &State, name: &str) -> Result<tl::enums::MessageMedia, ApiError> {
-    let wrong = || ApiError::bad("wrong file identifier/HTTP URL specified");
-    files::media(state, name).ok_or_else(wrong)
 }
 
 fn send_media(
@@ -146,48 +85,108 @@ fn send_media(
     params: &Params,
     media: tl::enums::MessageMedia,
 ) -> Result<Value, ApiError> {
-    let caption = formatted(params, "caption", "caption_entities")?;
-    if caption.text.chars().count() > CAPTION_MAX {
-        return Err(ApiError::bad("message caption is too long"));
-    }
+    let caption = media::caption(params)?;
     let draft = Draft { entities: caption.entities, media: Some(media), ..Draft::text(caption.text) };
     send(state, bot, to, params, draft)
 }
 
 /// `copyMessage`.
 pub(crate) fn copy_message(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
-    let (to, mut draft) = copied(state, bot, params, "message to copy not found")?;
-    draft.forwarded = None;
-    let sent = send(state, bot, to, params, draft)?;
+    let draft = copied(state, bot, params, message_id(params)?);
+    let draft = draft?.ok_or_else(|| ApiError::bad("message to copy not found"))?;
+    let to = recipient(params, "chat_id")?;
+    let sent = send(state, bot, to, params, Draft { forwarded: None, ..draft })?;
     Ok(json!({ "message_id": sent["message_id"] }))
 }
 
 /// `forwardMessage`.
 pub(crate) fn forward_message(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
-    let (to, draft) = copied(state, bot, params, "message to forward not found")?;
+    let draft = copied(state, bot, params, message_id(params)?);
+    let draft = draft?.ok_or_else(|| ApiError::bad("message to forward not found"))?;
+    let to = recipient(params, "chat_id")?;
     send(state, bot, to, params, draft)
 }
 
-/// Where to, and the message as it is forwarded.
-fn copied(state: &State, bot: i64, params: &Params, missing: &str) -> Result<(i64, Draft), ApiError> {
+/// `copyMessages`: those that are not there are passed over.
+pub(crate) fn copy_messages(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
+    let mut drafts = all_copied(state, bot, params, "copy")?;
+    for draft in &mut drafts {
+        draft.forwarded = None;
+        if params.flag("remove_caption") && draft.media.is_some() {
+            draft.text.clear();
+            draft.entities.clear();
+        }
+    }
+    send_all(state, bot, params, drafts)
+}
+
+/// `forwardMessages`: those that are not there are passed over.
+pub(crate) fn forward_messages(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
+    let drafts = all_copied(state, bot, params, "forward")?;
+    send_all(state, bot, params, drafts)
+}
+
+fn all_copied(state: &State, bot: i64, params: &Params, what: &str) -> Result<Vec<Draft>, ApiError> {
+    let list = params.json("message_ids")?.unwrap_or_default();
+    let ids: Vec<i32> =
+        serde_json::from_value(list).map_err(|_| ApiError::bad("can't parse message_ids JSON object"))?;
+    if ids.is_empty() {
+        return Err(ApiError::bad("message identifiers are not specified"));
+    }
+    if ids.len() > LISTED_MAX {
+        return Err(ApiError::bad("too many message identifiers specified"));
+    }
+    if !ids.is_sorted_by(|one, next| one < next) {
+        return Err(ApiError::bad("message identifiers must be in a strictly increasing order"));
+    }
+    let mut drafts = Vec::new();
+    for id in ids {
+        drafts.extend(copied(state, bot, params, id)?);
+    }
+    if drafts.is_empty() {
+        return Err(ApiError::bad(format!("there are no messages to {what}")));
+    }
+    Ok(drafts)
+}
+
+fn send_all(state: &mut State, bot: i64, params: &Params, drafts: Vec<Draft>) -> Result<Value, ApiError> {
     let to = recipient(params, "chat_id")?;
-    let from = recipient(params, "from_chat_id")?;
+    let mut sent = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let message = send(state, bot, to, params, draft)?;
+        sent.push(json!({ "message_id": message["message_id"] }));
+    }
+    Ok(Value::Array(sent))
+}
+
+fn message_id(params: &Params) -> Result<i32, ApiError> {
     let id = params.number("message_id").and_then(|id| i32::try_from(id).ok());
-    let here = id.filter(|id| state.filed(bot, *id).is_some_and(|filed| filed.peer == from));
-    let message = here.and_then(|id| state.message(bot, id)).ok_or_else(|| ApiError::bad(missing))?;
+    id.ok_or_else(|| ApiError::bad("message identifier is not specified"))
+}
+
+/// A message of `from_chat_id` as it is forwarded, if there is such a one.
+fn copied(state: &State, bot: i64, params: &Params, id: i32) -> Result<Option<Draft>, ApiError> {
+    let from = recipient(params, "from_chat_id")?;
+    let here = state.filed(bot, id).is_some_and(|filed| filed.peer == from);
+    let Some(message) = state.message(bot, id).filter(|_| here) else { return Ok(None) };
     let author = if message.out { bot } else { from };
     let header = message.fwd_from.clone().unwrap_or_else(|| forwarded(author, message.date));
-    let draft = Draft {
+    Ok(Some(Draft {
         entities: message.entities.clone().unwrap_or_default(),
         media: message.media.clone(),
         forwarded: Some(header),
         ..Draft::text(message.message.clone())
-    };
-    Ok((to, draft))
+    }))
 }
 
 /// Sends, if the bot may, and shows the bot its copy.
-fn send(state: &mut State, bot: i64, to: i64, params: &Params, draft: Draft) -> Result<Value, ApiError> {
+pub(crate) fn send(
+    state: &mut State,
+    bot: i64,
+    to: i64,
+    params: &Params,
+    draft: Draft,
+) -> Result<Value, ApiError> {
     let reply_markup = markup(params)?;
     state.bot_may_write(bot, to)?;
     let reply_to = replied(state, bot, to, params)?;

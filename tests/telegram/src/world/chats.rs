@@ -13,7 +13,7 @@ use super::send::TEXT_MAX;
 use super::settings::Wrap;
 
 /// A message in a user's box, told to a test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MessageInfo {
     /// Its number in this box.
     pub id: i32,
@@ -37,12 +37,15 @@ pub struct MessageInfo {
     pub via_bot: Option<i64>,
     /// Rows of buttons.
     pub buttons: Vec<Vec<ButtonInfo>>,
-    /// The schema's word for what hangs on it: `messageMediaContact`, `messageMediaPhoto`, `messageMediaDocument`.
+    /// The schema's word for what hangs on it: `messageMediaContact`, `messageMediaPhoto`, `messageMediaDocument`,
+    /// `messageMediaGeo`, `messageMediaVenue`.
     pub media: Option<&'static str>,
     /// Number of its photo or document.
     pub file: Option<i64>,
     /// Its contact.
     pub contact: Option<ContactInfo>,
+    /// Its place.
+    pub place: Option<PlaceInfo>,
     /// The line about a call.
     pub call: Option<CallLine>,
     /// The message of this box that it answers.
@@ -79,6 +82,19 @@ pub struct ContactInfo {
     pub vcard: String,
     /// The user with this number, or 0.
     pub user: i64,
+}
+
+/// A place that was sent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlaceInfo {
+    /// Degrees to the north.
+    pub latitude: f64,
+    /// Degrees to the east.
+    pub longitude: f64,
+    /// A venue's name.
+    pub title: Option<String>,
+    /// A venue's address.
+    pub address: Option<String>,
 }
 
 /// A line about a call.
@@ -203,6 +219,7 @@ fn info(owner: i64, mailbox: &Mailbox, id: i32, filed: &Filed) -> MessageInfo {
         media: None,
         file: None,
         contact: None,
+        place: None,
         call: None,
         reply_to: None,
         silent: false,
@@ -254,8 +271,19 @@ fn fill(info: &mut MessageInfo, media: &tl::enums::MessageMedia) {
         tl::enums::MessageMedia::Document(media) => {
             info.file = media.document.as_ref().map(tl::enums::Document::id);
         }
+        tl::enums::MessageMedia::Geo(media) => info.place = place(&media.geo, None),
+        tl::enums::MessageMedia::GeoLive(media) => info.place = place(&media.geo, None),
+        tl::enums::MessageMedia::Venue(venue) => {
+            info.place = place(&venue.geo, Some((&venue.title, &venue.address)));
+        }
         _ => {}
     }
+}
+
+fn place(geo: &tl::enums::GeoPoint, venue: Option<(&str, &str)>) -> Option<PlaceInfo> {
+    let tl::enums::GeoPoint::Point(point) = geo else { return None };
+    let (title, address) = venue.map(|(title, address)| (title.to_owned(), address.to_owned())).unzip();
+    Some(PlaceInfo { latitude: point.lat, longitude: point.long, title, address })
 }
 
 fn buttons(markup: &tl::enums::ReplyMarkup) -> Vec<Vec<ButtonInfo>> {

@@ -179,8 +179,40 @@ fn media_json(media: &MessageMedia) -> Option<Vec<(&'static str, Value)>> {
             let (kind, shown) = document_json(document);
             Some(vec![(kind, shown)])
         }
+        MessageMedia::Geo(media) => Some(vec![("location", location_json(&media.geo)?)]),
+        MessageMedia::GeoLive(media) => {
+            let mut shown = location_json(&media.geo)?;
+            shown["live_period"] = json!(media.period);
+            if let Some(heading) = media.heading {
+                shown["heading"] = json!(heading);
+            }
+            if let Some(radius) = media.proximity_notification_radius {
+                shown["proximity_alert_radius"] = json!(radius);
+            }
+            Some(vec![("location", shown)])
+        }
+        MessageMedia::Venue(venue) => {
+            let location = location_json(&venue.geo)?;
+            let mut shown = json!({ "location": location, "title": venue.title, "address": venue.address });
+            let provider = if venue.provider == "gplaces" { "google_place" } else { "foursquare" };
+            for (name, text) in [("id", &venue.venue_id), ("type", &venue.venue_type)] {
+                if !text.is_empty() {
+                    shown[format!("{provider}_{name}")] = json!(text);
+                }
+            }
+            Some(vec![("venue", shown), ("location", location)])
+        }
         _ => None,
     }
+}
+
+fn location_json(place: &tl::enums::GeoPoint) -> Option<Value> {
+    let tl::enums::GeoPoint::Point(place) = place else { return None };
+    let mut shown = json!({ "latitude": place.lat, "longitude": place.long });
+    if let Some(metres) = place.accuracy_radius {
+        shown["horizontal_accuracy"] = json!(metres);
+    }
+    Some(shown)
 }
 
 fn photo_json(photo: &tl::types::Photo) -> Value {
