@@ -435,6 +435,53 @@ async def files_are_exchanged_and_places_sent_and_many_messages_go_at_once():
     await client.disconnect()
 
 
+async def reactions_and_pins_are_seen_on_both_sides():
+    made = add_bot()
+    client, user_id, _ = await user("Liked")
+    marks = asyncio.Queue()
+
+    async def keep(update):
+        marks.put_nowait(update)
+
+    kinds = t.UpdateEditMessage, t.UpdatePinnedMessages
+    client.add_event_handler(keep, events.Raw(kinds))
+    async with led(made) as bot:
+        mine = await client.send_message(made["username"], "hi")
+        [update] = await next_updates(bot)
+        number = update.message.message_id
+        shown = lambda: next(m for m in control("GET", f"/users/{user_id}/messages") if m["id"] == mine.id)
+        assert await bot.set_message_reaction(user_id, number, "\U0001f44d")
+        came = (await soon(marks)).message
+        assert (came.id, came.raw_text, came.edit_date) == (mine.id, "hi", None)
+        [felt] = came.reactions.recent_reactions
+        assert (felt.reaction.emoticon, felt.peer_id.user_id, felt.my) == ("\U0001f44d", made["id"], False)
+        assert shown()["reactions"] == [{"from": made["id"], "emoji": "\U0001f44d"}]
+        assert await bot.set_message_reaction(user_id, number, "\U0001f44d") and marks.empty()
+        async with fails("Reaction_invalid"):
+            await bot.set_message_reaction(user_id, number, "x")
+        async with fails("Message to react not found"):
+            await bot.set_message_reaction(user_id, 999, "\U0001f44d")
+        assert await bot.set_message_reaction(user_id, number)
+        assert (await soon(marks)).message.reactions is None and shown()["reactions"] == []
+
+        assert await bot.pin_chat_message(user_id, number)
+        pin = await soon(marks)
+        assert (pin.messages, pin.pinned, pin.peer.user_id) == ([mine.id], True, made["id"])
+        [now, line] = reversed(await client.get_messages(made["username"], limit=2))
+        assert now.pinned and isinstance(line.action, t.MessageActionPinMessage)
+        assert line.reply_to.reply_to_msg_id == mine.id and line.sender_id == made["id"]
+        assert shown()["pinned"] and (await bot.get_chat(user_id)).pinned_message.text == "hi"
+        assert await bot.unpin_chat_message(user_id)
+        pin = await soon(marks)
+        assert (pin.messages, pin.pinned) == ([mine.id], False)
+        assert not shown()["pinned"] and (await bot.get_chat(user_id)).pinned_message is None
+        async with fails("Message to unpin not found"):
+            await bot.unpin_chat_message(user_id)
+        async with fails("Message to pin not found"):
+            await bot.pin_chat_message(user_id, 999)
+    await client.disconnect()
+
+
 async def of_two_pollers_one_is_told_of_the_other():
     made = add_bot()
 
@@ -560,6 +607,7 @@ run(
     texts_are_formatted_in_every_way,
     files_are_sent_and_read,
     files_are_exchanged_and_places_sent_and_many_messages_go_at_once,
+    reactions_and_pins_are_seen_on_both_sides,
     of_two_pollers_one_is_told_of_the_other,
     a_program_lives_through_what_the_bot_api_does_to_it,
     updates_are_posted_with_the_secret_until_they_are_taken,

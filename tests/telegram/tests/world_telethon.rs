@@ -48,7 +48,7 @@ async fn telethon_logs_in_by_a_token_that_another_device_accepts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_of_python_leads_bots_that_telethon_users_ask_and_press() {
     let done = Stage::start().await.play("world_bots.py").await;
-    assert_eq!(done, 11);
+    assert_eq!(done, 12);
 }
 
 /// A test Telegram with its control API.

@@ -6,7 +6,7 @@ use super::params::Params;
 use super::reply::ApiError;
 use super::sending::recipient;
 use crate::world::State;
-use crate::world::bots::{Command, Words, chat_json, user_json};
+use crate::world::bots::{Command, Words, chat_json, message_json, user_json};
 
 /// `getMe`.
 pub(crate) fn me(state: &State, bot: i64) -> Result<Value, ApiError> {
@@ -141,6 +141,9 @@ pub(crate) fn chat(state: &State, bot: i64, params: &Params) -> Result<Value, Ap
         return Err(ApiError::bad("chat not found"));
     }
     let mut shown = chat_json(state, user);
+    if let Some(pinned) = state.pinned(bot, user).and_then(|id| state.message(bot, id)) {
+        shown["pinned_message"] = message_json(state, bot, pinned);
+    }
     shown["accent_color_id"] = json!(0);
     shown["max_reaction_count"] = json!(11);
     shown["accepted_gift_types"] = json!({

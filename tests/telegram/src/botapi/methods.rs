@@ -2,7 +2,7 @@
 
 use super::params::Params;
 use super::reply::{ApiError, Served};
-use super::{answering, editing, files, me, places, sending, webhook};
+use super::{answering, editing, files, marking, me, places, sending, webhook};
 use crate::world::World;
 
 /// Serves a method, whose name is in lower case. `getUpdates` alone is not here, as it waits.
@@ -44,6 +44,9 @@ pub(crate) fn serve(world: &World, bot: i64, method: &str, params: &Params) -> R
         "editmessagereplymarkup" => editing::edit_markup(state, bot, params),
         "deletemessage" => editing::delete_message(state, bot, params),
         "deletemessages" => editing::delete_messages(state, bot, params),
+        "setmessagereaction" => marking::react(state, bot, params),
+        "pinchatmessage" => marking::pin(state, bot, params),
+        "unpinchatmessage" => marking::unpin(state, bot, params),
         "answercallbackquery" => answering::answer_callback_query(state, bot, params),
         "answerinlinequery" => answering::answer_inline_query(state, bot, params),
         _ => Err(ApiError::not_found(": method not found")),

@@ -9,6 +9,7 @@ mod files;
 mod html;
 mod inline_results;
 mod markdown;
+mod marking;
 mod me;
 mod media;
 mod methods;

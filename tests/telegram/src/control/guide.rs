@@ -37,7 +37,8 @@ sessions
   POST   /users/ID/too-long                      updatesTooLong
 
 chats; numbers of messages are those of ID's own box, "twin" is the number in the other user's
-  GET    /users/ID/messages?with=ID              the box of a user, oldest first, with what was deleted ("deleted": true)
+  GET    /users/ID/messages?with=ID              the box of a user, oldest first, with what was deleted ("deleted": true);
+                                                 "reactions" and "pinned" are what bots left on them
   POST   /users/ID/messages                      {"to": ID, "text": "hello"}: say it; its answer has id and twin
   POST   /users/ID/messages/MESSAGE              {"text": "hello again"}: change it
   DELETE /users/ID/messages/MESSAGE?revoke=true  delete it, for both

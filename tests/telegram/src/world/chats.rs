@@ -52,6 +52,10 @@ pub struct MessageInfo {
     pub reply_to: Option<i32>,
     /// Sent without a sound.
     pub silent: bool,
+    /// Pinned in the chat.
+    pub pinned: bool,
+    /// What users and bots feel about it.
+    pub reactions: Vec<ReactionInfo>,
     /// The one who got it has read it.
     pub read: bool,
     /// The owner of the box sees it no more.
@@ -82,6 +86,15 @@ pub struct ContactInfo {
     pub vcard: String,
     /// The user with this number, or 0.
     pub user: i64,
+}
+
+/// A reaction to a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReactionInfo {
+    /// Whose.
+    pub from: i64,
+    /// The emoji.
+    pub emoji: String,
 }
 
 /// A place that was sent.
@@ -223,6 +236,8 @@ fn info(owner: i64, mailbox: &Mailbox, id: i32, filed: &Filed) -> MessageInfo {
         call: None,
         reply_to: None,
         silent: false,
+        pinned: false,
+        reactions: Vec::new(),
         read: id <= read,
         deleted: filed.deleted,
     };
@@ -232,6 +247,8 @@ fn info(owner: i64, mailbox: &Mailbox, id: i32, filed: &Filed) -> MessageInfo {
             info.text.clone_from(&message.message);
             info.via_bot = message.via_bot_id;
             info.silent = message.silent;
+            info.pinned = message.pinned;
+            info.reactions = message.reactions.as_ref().map(reactions).unwrap_or_default();
             info.buttons = message.reply_markup.as_ref().map(buttons).unwrap_or_default();
             if let Some(tl::enums::MessageReplyHeader::Header(header)) = &message.reply_to {
                 info.reply_to = header.reply_to_msg_id;
@@ -241,6 +258,9 @@ fn info(owner: i64, mailbox: &Mailbox, id: i32, filed: &Filed) -> MessageInfo {
             }
         }
         tl::enums::Message::Service(message) => {
+            if let Some(tl::enums::MessageReplyHeader::Header(header)) = &message.reply_to {
+                info.reply_to = header.reply_to_msg_id;
+            }
             if let tl::enums::MessageAction::PhoneCall(call) = &message.action {
                 let ending = call.reason.clone().map(Ending::from_tl);
                 info.call = Some(CallLine { id: call.call_id, ending, duration: call.duration });
@@ -278,6 +298,17 @@ fn fill(info: &mut MessageInfo, media: &tl::enums::MessageMedia) {
         }
         _ => {}
     }
+}
+
+fn reactions(list: &tl::enums::MessageReactions) -> Vec<ReactionInfo> {
+    let tl::enums::MessageReactions::Reactions(list) = list;
+    let one = |reaction: &tl::enums::MessagePeerReaction| {
+        let tl::enums::MessagePeerReaction::Reaction(it) = reaction;
+        let tl::enums::Reaction::Emoji(emoji) = &it.reaction else { return None };
+        let tl::enums::Peer::User(user) = &it.peer_id else { return None };
+        Some(ReactionInfo { from: user.user_id, emoji: emoji.emoticon.clone() })
+    };
+    list.recent_reactions.iter().flatten().filter_map(one).collect()
 }
 
 fn place(geo: &tl::enums::GeoPoint, venue: Option<(&str, &str)>) -> Option<PlaceInfo> {

@@ -22,6 +22,8 @@ pub(crate) enum Event {
     ReadInbox { peer: i64, max_id: i32 },
     /// This user read what the owner wrote, up to a number.
     ReadOutbox { peer: i64, max_id: i32 },
+    /// A message of the chat with this user was pinned, or no longer is.
+    Pin { peer: i64, id: i32, pinned: bool },
 }
 
 impl Event {
@@ -29,7 +31,11 @@ impl Event {
     pub(crate) fn count(&self) -> i32 {
         match self {
             Self::Delete(ids) => i32::try_from(ids.len()).unwrap_or(i32::MAX),
-            Self::New(_) | Self::Edit(_) | Self::ReadInbox { .. } | Self::ReadOutbox { .. } => 1,
+            Self::New(_)
+            | Self::Edit(_)
+            | Self::ReadInbox { .. }
+            | Self::ReadOutbox { .. }
+            | Self::Pin { .. } => 1,
         }
     }
 }
@@ -175,7 +181,7 @@ impl Mailbox {
         let (marks, peer, max_id) = match event {
             Event::ReadInbox { peer, max_id } => (&mut self.read_inbox, peer, max_id),
             Event::ReadOutbox { peer, max_id } => (&mut self.read_outbox, peer, max_id),
-            Event::New(_) | Event::Edit(_) | Event::Delete(_) => return false,
+            Event::New(_) | Event::Edit(_) | Event::Delete(_) | Event::Pin { .. } => return false,
         };
         let mark = marks.entry(*peer).or_insert(0);
         let forward = *max_id > *mark;

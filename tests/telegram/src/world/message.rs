@@ -104,7 +104,7 @@ fn blank_message(id: i32, chat: i64, text: &str) -> tl::types::Message {
 }
 
 /// A `messageReplyHeader` that names a message of the same chat.
-fn reply_header(id: i32) -> tl::enums::MessageReplyHeader {
+pub(super) fn reply_header(id: i32) -> tl::enums::MessageReplyHeader {
     let mut bytes = vec![0; 4];
     bytes[0] = 1 << 4;
     id.serialize(&mut bytes);

@@ -117,8 +117,13 @@ impl State {
         let filed = self.users.user_mut(owner).and_then(|user| user.mailbox.seen_mut(id));
         if let Some(filed) = filed {
             if let tl::enums::Message::Message(message) = &mut filed.message {
+                let mut before = message.clone();
                 change(message);
-                message.edit_date = Some(unix_now());
+                before.reactions.clone_from(&message.reactions);
+                // Who only reacts has not edited.
+                if before != *message {
+                    message.edit_date = Some(unix_now());
+                }
             }
             named = people(&filed.message);
         }
@@ -196,7 +201,13 @@ impl State {
     }
 
     /// Counts an event in a user's box and tells the user's devices, but `by`. Returns what they are told.
-    fn happen(&mut self, owner: i64, event: Event, named: &[i64], by: Option<i64>) -> tl::enums::Update {
+    pub(super) fn happen(
+        &mut self,
+        owner: i64,
+        event: Event,
+        named: &[i64],
+        by: Option<i64>,
+    ) -> tl::enums::Update {
         let pts = self.users.user_mut(owner).map_or(0, |user| user.mailbox.note(event.clone()));
         let update = self.told(owner, pts, &event);
         for key in self.keys.main_of(owner) {
@@ -232,6 +243,11 @@ impl State {
             .into(),
             Event::ReadOutbox { peer: other, max_id } => {
                 tl::types::UpdateReadHistoryOutbox { peer: peer(*other), max_id: *max_id, pts, pts_count }
+                    .into()
+            }
+            Event::Pin { peer: other, id, pinned } => {
+                let (pinned, messages) = (*pinned, vec![*id]);
+                tl::types::UpdatePinnedMessages { pinned, peer: peer(*other), messages, pts, pts_count }
                     .into()
             }
         }

@@ -47,7 +47,7 @@ pub use bots::{
     BotAction, BotEntry, BotFace, BotInfo, BotMatch, BotRule, BotRuleInfo, Button, NewBot, PressAnswer,
 };
 pub use call::{CallInfo, Ending, Stage};
-pub use chats::{ButtonInfo, CallLine, ContactInfo, MessageInfo, PlaceInfo, Said};
+pub use chats::{ButtonInfo, CallLine, ContactInfo, MessageInfo, PlaceInfo, ReactionInfo, Said};
 pub use device::{DEVICE_QUEUE, Device, DeviceHandle};
 pub use error::RpcError;
 pub use faults::{Action, Match, Rule, RuleInfo};

@@ -68,7 +68,11 @@ pub(crate) fn get_difference(
             // As it is now; one that is gone again never was.
             Event::New(id) => new_messages.extend(state.filed(user, *id).map(|filed| filed.message.clone())),
             Event::Edit(id) if state.filed(user, *id).is_none() => {}
-            Event::Edit(_) | Event::Delete(_) | Event::ReadInbox { .. } | Event::ReadOutbox { .. } => {
+            Event::Edit(_)
+            | Event::Delete(_)
+            | Event::ReadInbox { .. }
+            | Event::ReadOutbox { .. }
+            | Event::Pin { .. } => {
                 other_updates.push(state.told(user, *pts, event));
             }
         }

@@ -14,6 +14,7 @@ mod inline;
 mod inline_message;
 mod journal;
 mod keyboard;
+mod marks;
 mod queue;
 
 pub use account::{BotFace, BotInfo, NewBot};
