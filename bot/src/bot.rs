@@ -3,12 +3,14 @@
 //! Presses come first. A press is handed to the gateway as soon as it was read; everything that is slow (answers,
 //! the store, messages) happens beside that, in tasks of its own.
 
+mod orders;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tgtrunk_config::control::CallInfo;
-use tgtrunk_config::{BotFile, BotName, CallId, Digits, Language, Phone, TextKey, UserId, Words};
+use tgtrunk_config::{BotFile, BotName, CallId, Digits, Language, Phone, UserId, Words};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -34,6 +36,7 @@ use crate::roster::Roster;
 use crate::status::Lamps;
 use crate::store::{Asked, Letter, Store, StoreError};
 use crate::telegram::{Api, Batch, Failure, News, Open, Person, Poll, Press, Said};
+use orders::Order;
 
 /// Between two call-backs of one person.
 const CALL_BACK_PAUSE: Duration = Duration::from_secs(10);
@@ -76,17 +79,6 @@ struct Job {
     /// Whether the person leads the call's line; else they must be the caller.
     leads: bool,
     arrived: Instant,
-    open: Open,
-}
-
-/// A press that orders a call.
-struct Order {
-    update: u32,
-    press: Press,
-    line: Phone,
-    person: UserId,
-    /// Whether an operator orders it; else the person does.
-    leads: bool,
     open: Open,
 }
 
@@ -352,123 +344,6 @@ impl Bot {
     fn answer(&mut self, press: Press, call: Option<CallId>, digits: &str, verdict: Verdict) {
         let (desk, digits) = (self.desk.clone(), digits.to_owned());
         self.spawn(async move { told(&desk, &press, call, &digits, verdict).await });
-    }
-
-    /// Orders of one person are looked at one after another: whether anybody waits for one is known when it is answered.
-    fn wants_call(&mut self, order: Order) {
-        match self.orders.push(order.press.person.id, order) {
-            Turn::Now(order) => self.order(order),
-            Turn::Waits => {}
-            Turn::Full(_) => tracing::warn!("a press is not answered: too many of the same person wait"),
-        }
-    }
-
-    fn order(&mut self, order: Order) {
-        let (asker, mut next) = (order.press.person.id, Some(order));
-        while let Some(order) = next {
-            next = match self.refusal(&order) {
-                None => return self.accept(order),
-                Some(refusal) => {
-                    let text = self.order_text(&order, refusal);
-                    let desk = self.desk.clone();
-                    self.spawn(async move { desk.answer(&order.press.id, &text, true).await });
-                    self.orders.done(asker)
-                }
-            }
-        }
-    }
-
-    /// Why a call is not placed.
-    fn refusal(&mut self, order: &Order) -> Option<TextKey> {
-        let asker = order.press.person.id;
-        let may = if order.leads { self.desk.leads(&order.line, asker) } else { asker == order.person };
-        let roster = self.desk.roster();
-        if !may {
-            Some(TextKey::NotYours)
-        } else if roster.line(&order.line).is_none_or(|served| served.chat.call_back.is_none()) {
-            Some(TextKey::CallBackFailed)
-        } else if self.calling.contains(&order.person) || self.flood.ask(asker, clock::now()).is_err() {
-            Some(TextKey::CallBackWait)
-        } else {
-            None
-        }
-    }
-
-    fn order_text(&self, Order { press, line, .. }: &Order, key: TextKey) -> String {
-        let served = self.desk.roster().line(line).cloned().unwrap_or_else(|| self.desk.roster().voice());
-        let (name, time) = (press.person.name.clone(), clock::time_of_day(clock::unix_ms()));
-        served.say(key, self.order_language(press, line), Words { name, time, ..Words::default() })
-    }
-
-    fn order_language(&self, press: &Press, line: &Phone) -> Language {
-        let own = press.person.language.or_else(|| self.desk.languages.of(press.person.id));
-        let roster = self.desk.roster();
-        own.unwrap_or_else(|| {
-            roster.line(line).map_or_else(|| roster.voice().chat.language, |on| on.chat.language)
-        })
-    }
-
-    /// Has a call placed, unless the press turns out to be an old one.
-    fn accept(&mut self, order: Order) {
-        let language = self.order_language(&order.press, &order.line);
-        let text = if order.leads {
-            cards::ordered(language).to_owned()
-        } else {
-            self.order_text(&order, TextKey::CallBackSoon)
-        };
-        let Order { update, press, line, person, leads, open } = order;
-        let asker = press.person.id;
-        let asked = Asked {
-            key: hex::encode(clock::random::<16>()),
-            person,
-            operator: leads.then_some(asker),
-            name: press.person.name,
-            line,
-            message: press.message.filter(|_| !leads),
-            language,
-            asked_ms: clock::unix_ms(),
-            tries: 0,
-            call: None,
-            talked: false,
-            outcome: None,
-        };
-        self.calling.insert(person);
-        let desk = self.desk.clone();
-        self.work.spawn(async move {
-            desk.kept(desk.store.ask(&asked).await);
-            desk.note(Note::Taken(update));
-            drop(open);
-            let is_waited_for = desk.is_waited_for(&press.id, &text).await;
-            if !is_waited_for {
-                tracing::info!("a press of long ago orders no call");
-                desk.kept(desk.store.answered(&asked.key).await);
-            }
-            Done::Ordered { asker, asked: Box::new(asked), is_waited_for }
-        });
-    }
-
-    /// Goes on with a call-back that is in the store.
-    fn call_back(&mut self, asked: Asked) {
-        if let Some(before) = asked.message.as_ref().and_then(|message| self.showing.remove(message)) {
-            before.abort();
-        }
-        self.calling.insert(asked.person);
-        let desk = self.desk.clone();
-        self.work.spawn(async move {
-            let (asked, face) = call_back::run(&desk, asked).await;
-            Done::CalledBack(Box::new(asked), face)
-        });
-    }
-
-    /// Shows how a call-back ended.
-    fn show(&mut self, asked: Asked, face: Face) {
-        let (desk, message) = (self.desk.clone(), asked.message.clone());
-        let task = self.work.spawn(async move {
-            call_back::show(&desk, &asked, face).await;
-            Done::Told
-        });
-        self.showing.retain(|_, task| !task.is_finished());
-        self.showing.extend(message.map(|message| (message, task)));
     }
 
     fn said(&mut self, update: u32, Said { person, text }: Said, open: Open) {
