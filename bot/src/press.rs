@@ -114,8 +114,8 @@ fn may_press(calls: &Calls, call: CallId, caller: Option<UserId>) -> May {
 /// What became of it, when it may not.
 fn limit(error: &AskError) -> Result<Duration, Verdict> {
     match error {
-        AskError::Gone => Ok(CONNECTION),
-        AskError::NoAnswer => Err(Verdict::NotSent(error.to_string())),
+        // It was asked while the connection stood, and may have been done: who presses again knows what they heard.
+        AskError::Gone | AskError::NoAnswer => Err(Verdict::NotSent(error.to_string())),
         AskError::Refused(refusal) => match refusal.code {
             RefusalCode::NoAudio | RefusalCode::Full => Ok(AUDIO),
             RefusalCode::Stopping => Ok(CONNECTION),
@@ -165,10 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_tried_again_and_the_rest_is_told_at_once() {
+    fn what_may_pass_is_tried_again_and_what_may_be_pressed_already_is_not() {
         let refused = |code| limit(&AskError::Refused(Refusal { code, message: "m".into() }));
         assert_eq!(refused(RefusalCode::NoAudio), Ok(AUDIO));
-        assert_eq!(limit(&AskError::Gone), Ok(CONNECTION));
+        assert_eq!(refused(RefusalCode::Stopping), Ok(CONNECTION));
+        for unknown in [AskError::Gone, AskError::NoAnswer] {
+            assert_eq!(limit(&unknown), Err(Verdict::NotSent(unknown.to_string())));
+        }
         assert_eq!(refused(RefusalCode::UnknownCall), Err(Verdict::NoCall));
         assert_eq!(refused(RefusalCode::Internal), Err(Verdict::NotSent("m".into())));
     }
