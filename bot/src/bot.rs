@@ -46,6 +46,8 @@ const PRESSES: usize = 64;
 const LETTERS: usize = 64;
 /// Messages of one person that are answered at once. More are somebody's play.
 const SAID: usize = 2;
+/// And those that ask for something: answers may wait for as long as Telegram has them wait.
+const WISHES: usize = 16;
 /// Jobs of other kinds at once.
 const JOBS: usize = 2_000;
 /// How long an answer to a press is of interest.
@@ -347,11 +349,13 @@ impl Bot {
     }
 
     fn said(&mut self, update: u32, Said { person, text }: Said, open: Open) {
-        if self.letters.waiting(person.id) >= SAID || self.work.len() >= JOBS {
+        let served = self.desk.roster().voice();
+        let wish: Wish = keys::wish(&text, &served.texts);
+        let most = if wish == Wish::Unknown && !cards::are_asked(&text) { SAID } else { WISHES };
+        if self.letters.waiting(person.id) >= most || self.work.len() >= JOBS {
             tracing::debug!(person = %person.id, "a message is not answered: others of the same person are");
             return;
         }
-        let served = self.desk.roster().voice();
         self.desk.languages.learn(&person);
         if cards::are_asked(&text)
             && self.desk.roster().phones().iter().any(|line| self.desk.leads(line, person.id))
@@ -360,7 +364,6 @@ impl Bot {
             return self.spawn(async move { lead::show(&desk, person.id, language).await });
         }
         let language = self.desk.languages.of(person.id).unwrap_or(served.chat.language);
-        let wish: Wish = keys::wish(&text, &served.texts);
         let answer = keys::answer(wish, &person, language, &served.texts, &served.chat.company);
         let desk = self.desk.clone();
         self.work.spawn(async move {

@@ -59,6 +59,18 @@ async fn a_person_who_blocks_the_bot_is_marked_until_they_write_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_given_also_after_answers_that_telegram_has_wait() {
+    let room = Room::running("", "").await;
+    room.telegram.fails("SendMessage", 429, "Too Many Requests: retry after 2", 1);
+    room.telegram.says(500, "hello");
+    room.telegram.says(500, "hello?");
+    room.telegram.hears("SendMessage", |_| true).await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    room.telegram.says(500, "/key");
+    room.telegram.hears("SendMessage", |body| body["text"] == "Your key: 500").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_is_owed_outlives_a_kill_and_is_sent_once() {
     let mut room = Room::running("", "").await;
     room.telegram.fails("SendMessage", 502, "", 1_000);
