@@ -32,7 +32,7 @@ use crate::operators;
 use crate::press::{self, Verdict};
 use crate::query;
 use crate::recent::Recent;
-use crate::roster::Roster;
+use crate::roster::{Roster, Served};
 use crate::status::Lamps;
 use crate::store::{Asked, Letter, Store, StoreError};
 use crate::telegram::{Api, Batch, Failure, News, Open, Person, Poll, Press, Said};
@@ -64,6 +64,8 @@ pub(crate) struct Desk {
     pub(crate) gateway: Gateway,
     pub(crate) roster: watch::Receiver<Arc<Roster>>,
     pub(crate) languages: Languages,
+    /// The bot's own, where no line's counts.
+    pub(crate) language: Language,
     pub(crate) lamps: Lamps,
     /// Whose the lines were when the program began, for when the gateway cannot tell.
     pub(crate) accounts: Arc<BTreeMap<Phone, UserId>>,
@@ -120,6 +122,11 @@ impl Desk {
     /// The lines of the bot, as they are now.
     pub(crate) fn roster(&self) -> Arc<Roster> {
         Arc::clone(&self.roster.borrow())
+    }
+
+    /// In whose name the bot speaks where it is about no line.
+    pub(crate) fn voice(&self) -> Served {
+        self.roster().voice(self.language)
     }
 
     /// Whether a line is this person's own account.
@@ -312,7 +319,7 @@ impl Bot {
 
     fn reads(&self, person: &Person) -> Language {
         let own = person.language.or_else(|| self.desk.languages.of(person.id));
-        own.unwrap_or_else(|| self.desk.roster().voice().chat.language)
+        own.unwrap_or_else(|| self.desk.voice().chat.language)
     }
 
     fn queue(&mut self, job: Job) {
@@ -349,7 +356,7 @@ impl Bot {
     }
 
     fn said(&mut self, update: u32, Said { person, text }: Said, open: Open) {
-        let served = self.desk.roster().voice();
+        let served = self.desk.voice();
         let wish: Wish = keys::wish(&text, &served.texts);
         let most = if wish == Wish::Unknown && !cards::are_asked(&text) { SAID } else { WISHES };
         if self.letters.waiting(person.id) >= most || self.work.len() >= JOBS {
@@ -456,7 +463,7 @@ async fn told(desk: &Desk, press: &Press, call: Option<CallId>, digits: &str, ve
         (info.map(|info| info.line.clone()), press.person.name.clone())
     };
     let roster = desk.roster();
-    let served = line.and_then(|line| roster.line(&line).cloned()).unwrap_or_else(|| roster.voice());
+    let served = line.and_then(|line| roster.line(&line).cloned()).unwrap_or_else(|| desk.voice());
     let own = press.person.language.or_else(|| desk.languages.of(press.person.id));
     let language: Language = own.unwrap_or(served.chat.language);
     let reason = if let Verdict::NotSent(reason) = &verdict {

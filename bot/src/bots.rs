@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tgtrunk_config::control::{Answer, Ask, BotReport, Refusal};
-use tgtrunk_config::{BotError, BotFile, BotName, BotStatus, Bots as BotFiles, Settings, StateDir};
+use tgtrunk_config::{
+    BotError, BotFile, BotName, BotStatus, Bots as BotFiles, Phone, Settings, StateDir, Texts,
+};
 use tgtrunk_shell::control::Question;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -80,8 +82,9 @@ impl Bots {
     /// Reads the files again: new bots open, changed ones are opened anew, missing ones close, all get their lines. One
     /// whose file became wrong goes on as it was.
     pub(crate) fn reload(&mut self) {
-        let loaded = BotFiles::load(&self.house.state)
-            .and_then(|files| Rosters::load(&self.house.state).map(|rosters| (files, rosters)));
+        let loaded = BotFiles::load(&self.house.state).and_then(|files| {
+            Rosters::load(&self.house.state, |line| self.texts(line)).map(|rosters| (files, rosters))
+        });
         let (files, mut rosters) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -150,6 +153,11 @@ impl Bots {
         let span = tracing::info_span!("bot", name = %bot);
         let task = tokio::spawn(tracing::Instrument::instrument(keeper.run(before, stopped), span));
         self.kept.insert(bot, Kept { file, roster, status, stop, task });
+    }
+
+    /// The texts that a line has now.
+    fn texts(&self, line: &Phone) -> Option<Texts> {
+        self.kept.values().find_map(|kept| Some(kept.roster.borrow().line(line)?.texts.clone()))
     }
 
     fn report(&self) -> BotReport {

@@ -231,7 +231,7 @@ fn button(desk: &Desk, asked: &Asked) -> Keyboard {
 }
 
 fn served(desk: &Desk, asked: &Asked) -> Served {
-    desk.roster().line(&asked.line).cloned().unwrap_or_else(Served::nobody)
+    desk.roster().line(&asked.line).cloned().unwrap_or_else(|| Served::nobody(asked.language))
 }
 
 #[cfg(test)]

@@ -92,8 +92,8 @@ async fn tell(
 fn text(desk: &Desk, phones: &[Phone], notice: &Notice, language: Language) -> String {
     let roster = desk.roster();
     let served = match notice.trouble.line() {
-        Some(line) => roster.line(line).cloned().unwrap_or_else(|| roster.voice()),
-        None => roster.voice(),
+        Some(line) => roster.line(line).cloned().unwrap_or_else(|| desk.voice()),
+        None => desk.voice(),
     };
     let all = || phones.iter().map(Phone::as_str).collect::<Vec<_>>().join(", ");
     let line = notice.trouble.line().map_or_else(all, Phone::to_string);

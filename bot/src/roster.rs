@@ -28,18 +28,22 @@ pub(crate) struct Rosters {
 }
 
 impl Rosters {
-    /// Reads every line that has a bot. One with wrong texts has the default ones.
+    /// Reads every line that has a bot. One whose texts are wrong keeps those of `before`; without, it has the default
+    /// ones.
     ///
     /// # Errors
     /// When the state directory cannot be listed.
-    pub(crate) fn load(state: &StateDir) -> Result<Self, StateError> {
+    pub(crate) fn load(
+        state: &StateDir,
+        before: impl Fn(&Phone) -> Option<Texts>,
+    ) -> Result<Self, StateError> {
         let mut rosters = Self::default();
         // What is wrong with a line's own file is the gateway's to tell.
         for line in Lines::load(state)?.lines.into_iter().filter(|line| line.enabled) {
             let Some(bot) = line.chat.bot.clone() else { continue };
             let texts = Texts::load(state, &line.phone).unwrap_or_else(|problems| {
                 rosters.problems.extend(problems.iter().map(ToString::to_string));
-                Texts::default()
+                before(&line.phone).unwrap_or_default()
             });
             rosters.of.entry(bot).or_default().add(line, texts);
         }
@@ -63,18 +67,19 @@ impl Roster {
         self.lines.keys().cloned().collect()
     }
 
-    /// In whose name the bot speaks where it is about no line: the first one's, if there is one.
-    pub(crate) fn voice(&self) -> Served {
-        self.lines.values().next().cloned().unwrap_or_else(Served::nobody)
+    /// In whose name the bot speaks where it is about no line: the first one's, or else nobody's, in the bot's own
+    /// `language`.
+    pub(crate) fn voice(&self, language: Language) -> Served {
+        self.lines.values().next().cloned().unwrap_or_else(|| Served::nobody(language))
     }
 }
 
 impl Served {
     /// Nobody's: default texts, in a company without a name.
-    pub(crate) fn nobody() -> Self {
+    pub(crate) fn nobody(language: Language) -> Self {
         let chat = Chat {
             bot: None,
-            language: Language::English,
+            language,
             keypad: false,
             menu: Vec::new(),
             typed_digits: false,
@@ -118,7 +123,7 @@ mod tests {
         }
         let first: Phone = "+79060000001".parse().unwrap();
         std::fs::write(state.texts_file(&first), "[ru]\nkeypad = \"{weather}\"\n").unwrap();
-        let rosters = Rosters::load(&state).unwrap();
+        let rosters = Rosters::load(&state, |_| None).unwrap();
         let acme = &rosters.of[&"acme_bot".parse().unwrap()];
         assert_eq!(
             acme.phones().iter().map(Phone::as_str).collect::<Vec<_>>(),
@@ -130,12 +135,20 @@ mod tests {
             "{:?}",
             rosters.problems
         );
-        let voice = acme.voice();
+        let voice = acme.voice(Language::Russian);
+        assert_eq!(voice.chat.language, Language::English);
         assert_eq!(voice.chat.company, "Acme");
         assert_eq!(
             voice.say(TextKey::Keypad, Language::Russian, Words::default()),
             "Введите внутренний номер абонента"
         );
-        assert_eq!(Roster::default().voice(), Served::nobody());
+        let russian = Roster::default().voice(Language::Russian);
+        assert_eq!(russian, Served::nobody(Language::Russian));
+        // Whoever mistypes a place while it runs changes nothing.
+        let before = Texts::parse("[ru]\nkeypad = \"Номер?\"\n", std::path::Path::new("texts.toml")).unwrap();
+        let rosters = Rosters::load(&state, |phone| (*phone == first).then(|| before.clone())).unwrap();
+        let acme = &rosters.of[&"acme_bot".parse().unwrap()];
+        let said = acme.line(&first).unwrap().say(TextKey::Keypad, Language::Russian, Words::default());
+        assert_eq!(said, "Номер?");
     }
 }

@@ -65,7 +65,7 @@ impl Bot {
     }
 
     fn order_text(&self, Order { press, line, .. }: &Order, key: TextKey) -> String {
-        let served = self.desk.roster().line(line).cloned().unwrap_or_else(|| self.desk.roster().voice());
+        let served = self.desk.roster().line(line).cloned().unwrap_or_else(|| self.desk.voice());
         let (name, time) = (press.person.name.clone(), clock::time_of_day(clock::unix_ms()));
         served.say(key, self.order_language(press, line), Words { name, time, ..Words::default() })
     }
@@ -74,7 +74,7 @@ impl Bot {
         let own = press.person.language.or_else(|| self.desk.languages.of(press.person.id));
         let roster = self.desk.roster();
         own.unwrap_or_else(|| {
-            roster.line(line).map_or_else(|| roster.voice().chat.language, |on| on.chat.language)
+            roster.line(line).map_or_else(|| self.desk.voice().chat.language, |on| on.chat.language)
         })
     }
 

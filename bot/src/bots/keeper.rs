@@ -91,6 +91,7 @@ impl Keeper {
             gateway: self.house.gateway.clone(),
             roster: self.roster.clone(),
             languages,
+            language: self.file.language,
             lamps: self.lamps.clone(),
             accounts: Arc::new(accounts),
             operators: Arc::new(self.file.operators.clone()),
@@ -175,7 +176,7 @@ async fn look(desk: Desk, bot: BotName, webhook: bool) {
 }
 
 async fn name_commands(desk: &Desk) -> Result<(), Failure> {
-    let served = desk.roster().voice();
+    let served = desk.voice();
     for code in [None, Some("ru"), Some("uk"), Some("be"), Some("kk"), Some("ky")] {
         let language = code.map_or(Language::English, Language::from_code);
         let commands = keys::COMMANDS.map(|(word, key)| (word, served.say(key, language, Words::default())));

@@ -29,7 +29,7 @@ pub(crate) async fn run(config: &Path, settings: &Settings, state: &StateDir) ->
         Err(error) => told.wrong(&error.to_string()),
     }
     let runs = ask::runs(state).await;
-    match (Bots::load(state), Rosters::load(state)) {
+    match (Bots::load(state), Rosters::load(state, |_| None)) {
         (Ok(bots), Ok(rosters)) => {
             bots.problems.iter().for_each(|problem| told.wrong(&problem.to_string()));
             rosters.problems.iter().for_each(|problem| told.wrong(problem));

@@ -71,6 +71,24 @@ async fn a_key_is_given_also_after_answers_that_telegram_has_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_without_a_language_is_greeted_in_the_lines_and_without_lines_in_the_bots() {
+    for (with_line, told) in [(false, "Здравствуйте!"), (true, "Hello!")] {
+        let mut room = Room::new("language = \"ru\"\n", "").await;
+        if !with_line {
+            std::fs::remove_dir_all(room.state().join(room.line(1).as_str())).unwrap();
+        }
+        room.gateway.starts();
+        room.starts().await;
+        let message = json!({
+            "message_id": 1, "date": 1, "from": {"id": 500, "is_bot": false, "first_name": "P"},
+            "chat": {"id": 500, "type": "private", "first_name": "P"}, "text": "/start"
+        });
+        room.telegram.happens("message", message);
+        room.telegram.hears("SendMessage", |body| body["text"].as_str().unwrap().starts_with(told)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_is_owed_outlives_a_kill_and_is_sent_once() {
     let mut room = Room::running("", "").await;
     room.telegram.fails("SendMessage", 502, "", 1_000);
