@@ -24,7 +24,7 @@ use crate::flood::FloodGuard;
 use crate::gateway::Gateway;
 use crate::in_order::{InOrder, Turn};
 use crate::keys::{self, Wish};
-use crate::languages::Languages;
+use crate::languages::{Languages, in_english};
 use crate::lead;
 use crate::letters;
 use crate::notes::Note;
@@ -468,7 +468,7 @@ async fn told(desk: &Desk, press: &Press, call: Option<CallId>, digits: &str, ve
     let language: Language = own.unwrap_or(served.chat.language);
     let reason = if let Verdict::NotSent(reason) = &verdict {
         tracing::warn!(reason, "a press did not reach its call");
-        reason.clone()
+        in_english(language, reason)
     } else {
         String::new()
     };

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::data::Pressed;
 use crate::face::Face;
 use crate::gateway::JoinError;
+use crate::languages::in_english;
 use crate::roster::Served;
 use crate::store::Asked;
 use crate::telegram::{Button, Keyboard};
@@ -216,7 +217,7 @@ fn words(desk: &Desk, asked: &Asked, key: TextKey, reason: &str) -> String {
     let words = Words {
         name: asked.name.clone(),
         time: clock::time_of_day(clock::unix_ms()),
-        reason: reason.to_owned(),
+        reason: in_english(asked.language, reason),
         ..Words::default()
     };
     served(desk, asked).say(key, asked.language, words)

@@ -74,6 +74,14 @@ pub(crate) fn ordered(language: Language) -> &'static str {
     }
 }
 
+/// What the operator reads over the chat when a call does not end, for a reason in English.
+pub(crate) fn stays(language: Language, reason: &str) -> String {
+    match language {
+        Language::Russian => "Не получилось завершить звонок".to_owned(),
+        Language::English => format!("The call does not end: {reason}"),
+    }
+}
+
 fn who(call: &CallInfo) -> String {
     let peer = &call.peer;
     let name = peer.name.clone().or_else(|| peer.username.as_ref().map(|name| format!("@{name}")));

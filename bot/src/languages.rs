@@ -10,6 +10,14 @@ use crate::telegram::Person;
 /// People of whom a language is kept in memory. The store has the others too, but nobody waits for it.
 const MOST: usize = 100_000;
 
+/// A reason that is known in English alone, for texts in `language`: whoever reads another one is better off without.
+pub(crate) fn in_english(language: Language, reason: &str) -> String {
+    match language {
+        Language::English => reason.to_owned(),
+        Language::Russian => String::new(),
+    }
+}
+
 /// Clones share it. Nobody waits while holding it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Languages {

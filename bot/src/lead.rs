@@ -2,7 +2,6 @@
 
 use tgtrunk_config::control::CallInfo;
 use tgtrunk_config::{Language, Phone, UserId};
-use tgtrunk_shell::asking::AskError;
 
 use crate::bot::Desk;
 use crate::cards::{self, Card};
@@ -31,8 +30,7 @@ pub(crate) async fn show(desk: &Desk, operator: UserId, language: Language) {
 pub(crate) async fn hang_up(desk: &Desk, press: &Press, call: CallInfo, language: Language) {
     let (text, over) = match desk.gateway.hang_up(call.call).await {
         Ok(()) => ("✓".to_owned(), true),
-        Err(AskError::Refused(refusal)) => (refusal.message, false),
-        Err(error @ (AskError::Gone | AskError::NoAnswer)) => (error.to_string(), false),
+        Err(error) => (cards::stays(language, &error.to_string()), false),
     };
     desk.answer(&press.id, &text, false).await;
     if let (true, Some(message)) = (over, press.own) {

@@ -12,6 +12,7 @@ use tokio::time::sleep_until;
 
 use crate::bot::Desk;
 use crate::clock;
+use crate::languages::in_english;
 use crate::notices::{Findings, Notice, Notices, Trouble};
 use crate::store::{Letter, StoreError};
 
@@ -99,7 +100,7 @@ fn text(desk: &Desk, phones: &[Phone], notice: &Notice, language: Language) -> S
     let line = notice.trouble.line().map_or_else(all, Phone::to_string);
     let until_ms = notice.reason.as_ref().and_then(|reason| reason.until_ms);
     let reason = match &notice.reason {
-        Some(reason) => reason.sentence.clone(),
+        Some(reason) => in_english(language, &reason.sentence),
         None => well(&notice.trouble, language).to_owned(),
     };
     let words = Words {

@@ -18,9 +18,9 @@ async fn operators_hear_of_a_lines_trouble_once_and_of_its_end_once_also_over_re
     let mut room = Room::running(SOON, "").await;
     let line = room.line(1);
     room.gateway.has_line(&line, |status| turn(&mut status.sip, Lamp::Orange, "no answer to OPTIONS"));
-    told(&room, "Линия +79060000001: АТС не отвечает.\nno answer to OPTIONS", 2).await;
+    told(&room, "Линия +79060000001: АТС не отвечает.", 2).await;
     room.gateway.has_line(&line, |status| turn(&mut status.telegram, Lamp::Red, "log in again"));
-    told(&room, "Линия +79060000001: в аккаунт Telegram нужно войти заново.\nlog in again", 2).await;
+    told(&room, "Линия +79060000001: в аккаунт Telegram нужно войти заново.", 2).await;
     // What is being sent while the program dies may be sent again; what was sent is not.
     sleep(SENT).await;
     room.kills().await;
