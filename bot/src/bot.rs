@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tgtrunk_config::control::CallInfo;
-use tgtrunk_config::{BotFile, BotName, CallId, Digits, Language, Phone, UserId, Words};
+use tgtrunk_config::{BotFile, BotName, CallId, Digits, Language, Phone, StateDir, UserId, Words};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -481,13 +481,14 @@ async fn told(desk: &Desk, press: &Press, call: Option<CallId>, digits: &str, ve
 pub(crate) fn beside(
     desk: &Desk,
     file: &BotFile,
+    state: &StateDir,
     letters: mpsc::Sender<Letter>,
     bot: &BotName,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let (desk, file, bot) = (desk.clone(), file.clone(), bot.clone());
+    let (desk, file, state, bot) = (desk.clone(), file.clone(), state.clone(), bot.clone());
     tasks.spawn(async move {
-        if let Err(error) = operators::watch(desk, file, letters).await {
+        if let Err(error) = operators::watch(desk, file, state, letters).await {
             tracing::error!(%error, %bot, "operators are told nothing");
         }
     });

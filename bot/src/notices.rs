@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use tgtrunk_config::{GatewayStatus, Lamp, Phone};
+use tgtrunk_config::{ClientStatus, GatewayStatus, Lamp, Phone};
 
 use crate::calls::{Calls, Standing};
 
@@ -22,6 +22,10 @@ pub(crate) enum Trouble {
     Pbx(Phone),
     /// Telegram has a line wait.
     Flood(Phone),
+    /// The client's own session of a line's account needs a login.
+    Client(Phone),
+    /// Telegram lets a line's account write to nobody.
+    Writing(Phone),
 }
 
 /// Something to tell operators.
@@ -60,6 +64,8 @@ impl Trouble {
             Self::Red(line) => format!("red {line}"),
             Self::Pbx(line) => format!("pbx {line}"),
             Self::Flood(line) => format!("flood {line}"),
+            Self::Client(line) => format!("client {line}"),
+            Self::Writing(line) => format!("writing {line}"),
         }
     }
 
@@ -73,6 +79,8 @@ impl Trouble {
             "red" => Some(Self::Red(line)),
             "pbx" => Some(Self::Pbx(line)),
             "flood" => Some(Self::Flood(line)),
+            "client" => Some(Self::Client(line)),
+            "writing" => Some(Self::Writing(line)),
             _ => None,
         }
     }
@@ -81,7 +89,11 @@ impl Trouble {
     pub(crate) fn line(&self) -> Option<&Phone> {
         match self {
             Self::Gateway => None,
-            Self::Red(line) | Self::Pbx(line) | Self::Flood(line) => Some(line),
+            Self::Red(line)
+            | Self::Pbx(line)
+            | Self::Flood(line)
+            | Self::Client(line)
+            | Self::Writing(line) => Some(line),
         }
     }
 }
@@ -117,6 +129,30 @@ impl Findings {
         found
     }
 
+    /// Adds what is wrong with the client's part in a line; None where nobody knows. A client that does not run, a
+    /// gateway or a bot that it misses are no troubles of the account.
+    pub(crate) fn look_at_client(&mut self, line: &Phone, status: Option<&ClientStatus>) {
+        let (client, writing) = (Trouble::Client(line.clone()), Trouble::Writing(line.clone()));
+        let Some(status) = status else {
+            self.unsure.extend([client, writing]);
+            return;
+        };
+        let because = |sentence: &str| Reason { sentence: sentence.to_owned(), until_ms: None };
+        match status.telegram.lamp {
+            Lamp::Red => drop(self.wrong.insert(client, because(&status.telegram.reason))),
+            Lamp::Orange => drop(self.unsure.insert(client)),
+            Lamp::Green | Lamp::Off => {}
+        }
+        match status.keypad.lamp {
+            Lamp::Orange if is_limit(&status.keypad.reason) => {
+                self.wrong.insert(writing, because(&status.keypad.reason));
+            }
+            // Something else hides whether the limit holds.
+            Lamp::Orange | Lamp::Red => drop(self.unsure.insert(writing)),
+            Lamp::Green | Lamp::Off => {}
+        }
+    }
+
     fn look_at(&mut self, status: &GatewayStatus, now_ms: u64) {
         let line = || status.line.clone();
         let because = |sentence: &str| Reason { sentence: sentence.to_owned(), until_ms: None };
@@ -137,6 +173,11 @@ impl Findings {
             self.wrong.insert(Trouble::Flood(line()), reason);
         }
     }
+}
+
+/// Whether a keypad's lamp tells of a limit of the account: of all that it tells, only those end at a time.
+fn is_limit(reason: &str) -> bool {
+    reason.contains("; until ")
 }
 
 impl Notices {
@@ -315,9 +356,37 @@ mod tests {
     }
 
     #[test]
+    fn a_clients_red_lamp_and_a_limit_are_troubles_and_what_it_waits_for_is_none() {
+        let (client, writing) = (Trouble::Client(line()), Trouble::Writing(line()));
+        let look = |telegram, (keypad, reason): (Lamp, &str)| {
+            let mut status = ClientStatus::waiting(line(), 1, 1);
+            status.telegram.turn(telegram, "log in", 2);
+            status.keypad.turn(keypad, reason, 2);
+            let mut found = Findings::default();
+            found.look_at_client(&line(), Some(&status));
+            (found.wrong.into_keys().collect::<Vec<_>>(), found.unsure.into_iter().collect::<Vec<_>>())
+        };
+        let limit = "Telegram limits the account for writing to strangers (PEER_FLOOD); until 14:05";
+        assert_eq!(look(Lamp::Green, (Lamp::Green, "")), (vec![], vec![]));
+        assert_eq!(look(Lamp::Red, (Lamp::Green, "")), (vec![client.clone()], vec![]));
+        assert_eq!(look(Lamp::Green, (Lamp::Orange, limit)), (vec![writing.clone()], vec![]));
+        for reason in ["the gateway does not run", "the bot is being looked for"] {
+            assert_eq!(look(Lamp::Green, (Lamp::Orange, reason)), (vec![], vec![writing.clone()]));
+        }
+        let waits = look(Lamp::Orange, (Lamp::Orange, "waiting for the account"));
+        assert_eq!(waits, (vec![], vec![client, writing]));
+    }
+
+    #[test]
     fn a_troubles_name_reads_back() {
-        for trouble in [Trouble::Gateway, Trouble::Red(line()), Trouble::Pbx(line()), Trouble::Flood(line())]
-        {
+        for trouble in [
+            Trouble::Gateway,
+            Trouble::Red(line()),
+            Trouble::Pbx(line()),
+            Trouble::Flood(line()),
+            Trouble::Client(line()),
+            Trouble::Writing(line()),
+        ] {
             assert_eq!(Trouble::from_word(&trouble.to_word()), Some(trouble));
         }
         assert_eq!(Trouble::from_word("rain +79060000000"), None);

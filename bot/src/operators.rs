@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use tgtrunk_config::{BotFile, Language, Phone, TextKey, UserId, Words};
+use tgtrunk_config::{BotFile, ClientStatus, Language, Phone, StateDir, TextKey, UserId, Words};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
@@ -19,28 +19,42 @@ use crate::store::{Letter, StoreError};
 /// A pause ends without an event.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Watches the gateway until the task is dropped. Messages go to `letters`, already written.
+/// How often the clients' files are looked at, and how old what they tell may be.
+const CLIENTS: Duration = Duration::from_secs(5);
+const STALE: Duration = Duration::from_secs(30);
+
+/// Watches the gateway and the clients until the task is dropped. Messages go to `letters`, already written.
 ///
 /// # Errors
 /// When what was told before cannot be read.
 pub(crate) async fn watch(
     desk: Desk,
     file: BotFile,
+    state: StateDir,
     letters: mpsc::Sender<Letter>,
 ) -> Result<(), StoreError> {
     let mut accounts = desk.store.accounts().await?;
     let mut notices = Notices::new(file.notice_after, desk.store.told().await?);
     let mut changes = desk.gateway.changes();
     let mut lines = desk.roster.clone();
+    let (mut clients, mut looked) = (BTreeMap::new(), None::<Instant>);
     loop {
         let phones = lines.borrow_and_update().phones();
-        let (standing, found, owners) = {
+        let news = !phones.iter().all(|line| clients.contains_key(line));
+        if news || looked.is_none_or(|looked| clock::now() >= looked + CLIENTS) {
+            clients = look_at_clients(&state, &phones).await;
+            looked = Some(clock::now());
+        }
+        let (standing, mut found, owners) = {
             let calls = changes.borrow_and_update();
             let found = Findings::of(&calls, &phones, clock::unix_ms());
             let owners: Vec<_> =
                 phones.iter().filter_map(|line| Some((line.clone(), calls.account(line)?))).collect();
             (calls.standing(), found, owners)
         };
+        for line in &phones {
+            found.look_at_client(line, clients.get(line));
+        }
         desk.lamps.lines(&phones);
         desk.lamps.gateway(standing);
         for (line, owner) in owners {
@@ -62,6 +76,16 @@ pub(crate) async fn watch(
             () = sleep_until(next.into()) => {}
         }
     }
+}
+
+/// What the clients say of lines.
+async fn look_at_clients(state: &StateDir, phones: &[Phone]) -> BTreeMap<Phone, ClientStatus> {
+    let (state, phones, now_ms) = (state.clone(), phones.to_vec(), clock::unix_ms());
+    let read = move || {
+        let read = |line: Phone| (line.clone(), ClientStatus::read(&state, &line, now_ms, STALE));
+        phones.into_iter().map(read).collect()
+    };
+    tokio::task::spawn_blocking(read).await.unwrap_or_default()
 }
 
 async fn tell(
@@ -110,17 +134,41 @@ fn text(desk: &Desk, phones: &[Phone], notice: &Notice, language: Language) -> S
         reason,
         ..Words::default()
     };
-    served.texts.say(key(notice), language, &words)
+    match key(notice) {
+        Some(key) => served.texts.say(key, language, &words),
+        None => of_client(&words, &notice.trouble, language),
+    }
 }
 
-fn key(notice: &Notice) -> TextKey {
-    match (&notice.reason, &notice.trouble) {
+/// Which of the line's texts tells it, if one does.
+fn key(notice: &Notice) -> Option<TextKey> {
+    Some(match (&notice.reason, &notice.trouble) {
         (None, _) => TextKey::NoticeOver,
         (Some(_), Trouble::Gateway) => TextKey::NoticeGateway,
         (Some(_), Trouble::Red(_)) => TextKey::NoticeRed,
         (Some(_), Trouble::Pbx(_)) => TextKey::NoticePbx,
         (Some(_), Trouble::Flood(_)) => TextKey::NoticeFlood,
-    }
+        (Some(_), Trouble::Client(_) | Trouble::Writing(_)) => return None,
+    })
+}
+
+/// What is wrong with the client's part in a line.
+fn of_client(Words { line, reason, .. }: &Words, trouble: &Trouble, language: Language) -> String {
+    let told = match (matches!(trouble, Trouble::Client(_)), language) {
+        (true, Language::Russian) => format!(
+            "Линия {line}: программа, которая пишет звонящим, должна заново войти в аккаунт Telegram: tgtrunk-client login {line}."
+        ),
+        (true, Language::English) => format!(
+            "Line {line}: what writes to callers needs a new login of the Telegram account: tgtrunk-client login {line}."
+        ),
+        (false, Language::Russian) => {
+            format!("Линия {line}: Telegram ограничил сообщения аккаунта, клавиши и визитки не отправляются.")
+        }
+        (false, Language::English) => {
+            format!("Line {line}: Telegram limits the account's messages, no keypads and cards are sent.")
+        }
+    };
+    format!("{told}\n{reason}").trim_end().to_owned()
 }
 
 /// What is well again.
@@ -134,5 +182,9 @@ fn well(trouble: &Trouble, language: Language) -> &'static str {
         (Trouble::Pbx(_), Language::English) => "The PBX answers.",
         (Trouble::Flood(_), Language::Russian) => "Исходящие звонки снова возможны.",
         (Trouble::Flood(_), Language::English) => "Outgoing calls work again.",
+        (Trouble::Client(_), Language::Russian) => "Вход для сообщений звонящим выполнен.",
+        (Trouble::Client(_), Language::English) => "Callers can be written to: the client is logged in.",
+        (Trouble::Writing(_), Language::Russian) => "Клавиши и визитки снова отправляются.",
+        (Trouble::Writing(_), Language::English) => "Keypads and cards are sent again.",
     }
 }

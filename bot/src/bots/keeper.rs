@@ -63,7 +63,7 @@ impl Keeper {
         let store = desk.store.clone();
         let (news, polled) = mpsc::channel(POLLS);
         let (letters, written) = mpsc::channel(LETTERS);
-        let mut beside = bot::beside(&desk, &self.file, letters, &self.bot);
+        let mut beside = bot::beside(&desk, &self.file, &self.house.state, letters, &self.bot);
         let notes = tokio::spawn(notes);
         self.listen(&desk, news, &mut beside);
         bot.run(polled, written, stop).await;

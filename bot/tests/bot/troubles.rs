@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tgtrunk_config::{GatewayStatus, Lamp, Light, LinePause, PauseReason};
+use tgtrunk_config::{ClientStatus, GatewayStatus, Lamp, Light, LinePause, PauseReason, StateDir};
 use tokio::time::sleep;
 
 use crate::gateway::ACCOUNT;
@@ -59,6 +59,29 @@ async fn operators_hear_of_floods_and_of_a_gateway_that_is_gone() {
     assert_eq!(room.telegram.asked("SendMessage").len(), 6);
     room.gateway.starts();
     told(&room, "Снова в порядке: +79060000001.\nШлюз звонков работает.", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_hear_of_a_clients_login_and_of_a_limit_of_the_account() {
+    let room = Room::running(SOON, "").await;
+    let state = StateDir::open(room.state()).unwrap();
+    let mut status = ClientStatus::waiting(room.line(1), std::process::id(), unix_ms());
+    turn(&mut status.telegram, Lamp::Red, "Log in");
+    turn(&mut status.keypad, Lamp::Orange, "waiting for the account");
+    status.written_ms = unix_ms();
+    status.write(&state).unwrap();
+    starts_with(&room, "Линия +79060000001: программа, которая пишет звонящим, должна заново войти").await;
+    turn(&mut status.telegram, Lamp::Green, "");
+    turn(&mut status.keypad, Lamp::Orange, "Telegram asks to wait 600 s; until 14:05");
+    status.written_ms = unix_ms();
+    status.write(&state).unwrap();
+    told(&room, "Снова в порядке: +79060000001.\nВход для сообщений звонящим выполнен.", 2).await;
+    starts_with(&room, "Линия +79060000001: Telegram ограничил сообщения аккаунта").await;
+    turn(&mut status.keypad, Lamp::Green, "");
+    status.written_ms = unix_ms();
+    status.write(&state).unwrap();
+    told(&room, "Снова в порядке: +79060000001.\nКлавиши и визитки снова отправляются.", 2).await;
+    assert_eq!(room.telegram.asked("SendMessage").len(), 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,4 +176,10 @@ async fn told(room: &Room, text: &str, people: usize) {
 
 async fn starts_with(room: &Room, text: &str) {
     room.telegram.hears("SendMessage", |body| body["text"].as_str().unwrap().starts_with(text)).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "as the program that writes the file")]
+fn unix_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    now.as_millis().try_into().unwrap()
 }
