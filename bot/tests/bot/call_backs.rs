@@ -193,6 +193,30 @@ async fn a_call_that_came_and_went_while_the_bot_was_dead_is_placed_no_second_ti
     assert_eq!(room.gateway.joined().len(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn another_call_is_placed_though_telegram_does_not_show_how_the_last_one_ended() {
+    let room = Room::running("", "").await;
+    presses(&room, 500, 500);
+    room.gateway.has_placed(1).await;
+    room.telegram.fails("EditMessageText", 502, "", 1_000);
+    room.gateway.ends(FIRST, Ender::Pbx);
+    shown(&room, "Unfortunately, nobody can answer right now.").await;
+    // As long as one and the same person is not called twice.
+    sleep(Duration::from_secs(10)).await;
+    presses(&room, 500, 500);
+    room.gateway.has_placed(2).await;
+    sleep(Duration::from_millis(100)).await;
+    let tried = room.telegram.asked("EditMessageText").len();
+    room.telegram.is_well();
+    room.gateway.ends(CallId(0xb2), Ender::Telegram);
+    shown(&room, "We called you back but could not reach you.").await;
+    sleep(Duration::from_secs(1)).await;
+    let edits = room.telegram.asked("EditMessageText");
+    let old =
+        edits[tried..].iter().filter(|edit| edit["text"].as_str().unwrap().contains("nobody can answer"));
+    assert_eq!(old.count(), 0);
+}
+
 fn presses(room: &Room, person: i64, whose: i64) {
     room.telegram.presses(person, &format!("c:{}:{whose}", room.line(1)));
 }
