@@ -210,7 +210,7 @@ async fn the_gateways_end_does_not_wait_for_an_extension_that_has_not_come() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_not_called_once_telegram_wants_a_pause_however_late_the_extension_comes() {
-    let late = pbx::Answering::After(Duration::from_secs(3));
+    let late = pbx::Answering::After(Duration::from_secs(5));
     let mut scene = Scene::open(pbx().answering(late), app(), |draft| draft).await;
     let late = scene.join().await;
     scene.phone.incoming(LIMIT).await.unwrap();
