@@ -32,6 +32,8 @@ pub(crate) struct Desk {
     /// Something about the bot looks wrong: it is to be visited now.
     pub(crate) visit: Notify,
     pub(crate) presses: Presses,
+    /// Whether it is known which calls are up, or that the gateway is not there.
+    told: watch::Sender<bool>,
     manner: watch::Sender<Arc<Manner>>,
     bot: watch::Sender<Option<Resolved>>,
     talking: RwLock<BTreeMap<CallId, Talk>>,
@@ -81,6 +83,7 @@ impl Desk {
             lamps,
             visit: Notify::new(),
             presses: Presses::default(),
+            told: watch::Sender::new(false),
             manner: watch::Sender::new(manner),
             bot: watch::Sender::new(None),
             talking: RwLock::default(),
@@ -110,6 +113,18 @@ impl Desk {
         let mut bot = self.bot.subscribe();
         let found = timeout(within, bot.wait_for(Option::is_some)).await;
         found.ok()?.ok()?.clone()
+    }
+
+    pub(crate) fn is_told(&self) {
+        self.told.send_replace(true);
+    }
+
+    /// Returns once the gateway has said which calls are up, or is known not to be there.
+    pub(crate) async fn until_told(&self) {
+        let mut told = self.told.subscribe();
+        if told.wait_for(|told| *told).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     pub(crate) fn begins(&self, call: CallId, person: i64, started_ms: u64) {

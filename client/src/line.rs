@@ -90,7 +90,8 @@ struct Work {
 impl Line {
     /// Works until it is told to stop.
     pub(crate) async fn run(mut self) {
-        let file = tokio::spawn(status_file::keep(self.house.state.clone(), self.status.subscribe()));
+        let keeping = status_file::keep(self.house.state.clone(), self.status.subscribe());
+        let file = tokio::spawn(keeping.in_current_span());
         loop {
             match self.open().await {
                 Ok(mut work) => {
@@ -100,7 +101,8 @@ impl Line {
                     break;
                 }
                 Err(problem) => {
-                    let problem = format!("{problem:#}");
+                    // Paths name the line by its number, which is nobody's business in a log.
+                    let problem = format!("{problem:#}").replace(self.manner.line.phone.as_str(), "(line)");
                     error!(retry_s = PAUSE.as_secs(), "the line does not run: {problem}");
                     Lamps::broken(&self.status, &format!("the line does not run: {problem}"));
                     if self.rest(&problem).await {
@@ -223,6 +225,9 @@ impl Line {
     /// Brings the work in line with what the gateway says.
     async fn gateway_told(&mut self, work: &mut Work) {
         work.desk.lamps.gateway(self.calls.is_some() && !self.is_gone);
+        if self.is_gone {
+            work.desk.is_told();
+        }
         if self.gone_at.is_some() || self.calls.is_none() && !self.is_gone {
             return;
         }
@@ -234,6 +239,7 @@ impl Line {
         for call in up.values() {
             work.call(call, self.manner.line.chat.keypad);
         }
+        work.desk.is_told();
         if self.calls.is_some()
             && let Err(error) = typed::press_due(&work.desk, &up).await
         {

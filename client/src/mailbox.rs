@@ -8,7 +8,7 @@ use std::time::Duration;
 use tgtrunk_telegram::MessageNotice;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{Instrument as _, debug, error, warn};
 
 use crate::clock;
@@ -20,7 +20,8 @@ use crate::{answer, card, typed};
 /// Pauses between attempts to write down what was decided.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// For so long it is waited whether the gateway says that a missed call is one that the person asked for.
+/// For so long it is waited for what the gateway has to say: whether a missed call is one that the person asked for, and
+/// which calls are up.
 const HOLD: Duration = Duration::from_secs(1);
 /// Answers that are sent at once, and that may wait.
 const ANSWERS: usize = 4;
@@ -99,6 +100,8 @@ async fn take(desk: &Arc<Desk>, going: &mut Going, news: &News) -> Result<(), sq
         if desk.store.is_press(id).await? {
             return Ok(());
         }
+        // A client that was just started may not know yet who is on the phone.
+        timeout(HOLD, desk.until_told()).await.ok();
         if let Some(call) = desk.call_of(person) {
             if desk.store.begin_press(id, call, &keys, now_s).await?
                 && !desk.presses.press(desk, call, id, keys)

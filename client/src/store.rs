@@ -13,7 +13,7 @@ use sqlx::SqlitePool;
 
 pub(crate) use cards::{CardPart, CardRow};
 pub(crate) use keypads::{KeypadRow, Way};
-pub(crate) use presses::{Press, PressRow};
+pub(crate) use presses::Press;
 
 /// How long what was done is remembered, in seconds. Longer than any setting looks back.
 const MEMORY_S: i64 = 30 * 24 * 3600;

@@ -98,7 +98,7 @@ impl From<InvokeError> for Trouble {
             "BOT_RESPONSE_TIMEOUT" => Self::BotSilent,
             "BOT_INLINE_DISABLED" => Self::BotNotInline,
             // An error inside Telegram: the request may have been carried out (core.telegram.org/api/errors).
-            _ if code < 0 || code >= 500 || name.starts_with("INTERDC_") => Self::Unknown { cause: name },
+            _ if !(0..500).contains(&code) || name.starts_with("INTERDC_") => Self::Unknown { cause: name },
             _ => Self::Refused { word: name },
         }
     }

@@ -115,7 +115,7 @@ mod tests {
         database.close().await;
         let (store, _database) = room.open().await;
         assert!(!store.begin_press(7, row.call, &row.keys, 1_000_001).await.unwrap());
-        assert_eq!(store.presses().await.unwrap(), [row.clone()]);
+        assert_eq!(store.presses().await.unwrap(), std::slice::from_ref(&row));
         store.press_came(7, Press::Pressed).await.unwrap();
         assert_eq!(store.presses().await.unwrap(), [PressRow { state: Press::Pressed, ..row }]);
         store.press_came(7, Press::Done).await.unwrap();

@@ -19,7 +19,7 @@ async fn a_session_lets_another_one_in() {
     assert!(!format!("{token:?}").contains("bytes"), "tokens are in no log");
     let waiting = tokio::spawn({
         let (login, token) = (login.clone(), token.clone());
-        async move { login.until_accepted(&token, None).await }
+        async move { login.until_accepted(&token, None, std::future::pending()).await }
     });
     let began = Instant::now();
     first.account.accept_login_token(&token.bytes).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_session_that_was_let_in_is_not_given_up_by_an_older_token() {
     login.by_token(accept).await.unwrap();
     second.until_green().await;
     let over = tgtrunk_telegram::LoginToken { expires_s: 0, ..old };
-    let stage = login.until_accepted(&over, None).await.unwrap();
+    let stage = login.until_accepted(&over, None, std::future::pending()).await.unwrap();
     assert!(matches!(stage, TokenStage::Done(_)), "{stage:?}");
     assert!(matches!(second.lamp(), Status::Green { .. }), "{:?}", second.lamp());
 }
