@@ -424,6 +424,7 @@ impl Work {
             warn!("some keypads are left for the next start");
         }
         self.tasks.shutdown().await;
+        self.desk.presses.end();
         self.desk.account.shutdown().await;
         self.database.close().await;
     }

@@ -29,7 +29,8 @@ const WAITING_ANSWERS: usize = 256;
 
 /// What the messages set going. It ends with the reading.
 struct Going {
-    decisions: JoinSet<()>,
+    /// Missed calls that wait for what the gateway says of them.
+    held: JoinSet<(MessageNotice, News)>,
     cards: JoinSet<()>,
     answers: JoinSet<()>,
     turns: Arc<Semaphore>,
@@ -38,12 +39,11 @@ struct Going {
 /// Reads until the account is closed.
 pub(crate) async fn read(desk: Arc<Desk>, mut messages: mpsc::Receiver<MessageNotice>) {
     let mut going = Going {
-        decisions: JoinSet::new(),
+        held: JoinSet::new(),
         cards: JoinSet::new(),
         answers: JoinSet::new(),
         turns: Arc::new(Semaphore::new(ANSWERS)),
     };
-    let (held, mut ripe) = mpsc::unbounded_channel();
     loop {
         let (notice, news) = tokio::select! {
             notice = messages.recv() => {
@@ -53,17 +53,18 @@ pub(crate) async fn read(desk: Arc<Desk>, mut messages: mpsc::Receiver<MessageNo
                     continue;
                 };
                 if card::cause(&news, clock::unix_s()).is_some() && desk.may_have_asked(news.message.person) {
-                    let held = held.clone();
-                    going.decisions.spawn(async move {
+                    going.held.spawn(async move {
                         sleep(HOLD).await;
-                        held.send((notice, news)).ok();
+                        (notice, news)
                     });
                     continue;
                 }
                 (notice, news)
             }
-            Some(next) = ripe.recv() => next,
-            Some(_) = going.decisions.join_next() => continue,
+            Some(ripe) = going.held.join_next() => match ripe {
+                Ok(next) => next,
+                Err(_) => continue,
+            },
             Some(_) = going.cards.join_next() => continue,
             Some(_) = going.answers.join_next() => continue,
         };

@@ -69,6 +69,11 @@ impl Presses {
         fits
     }
 
+    /// Takes no more; what waits is pressed still, and then the workers end.
+    pub(crate) fn end(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).calls.clear();
+    }
+
     fn done(&self, message_id: i32) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&message_id);
     }

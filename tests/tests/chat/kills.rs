@@ -127,14 +127,16 @@ async fn a_gateway_that_dies_takes_its_call_along_and_no_keypad_stays() {
         if step == Step::Ringing {
             stage.gateway.take().unwrap().kill().await.unwrap();
         } else {
-            let keypad = caller.chat.message("the keypad", LIMIT, |seen| !seen.buttons.is_empty()).await.unwrap();
+            let keypad =
+                caller.chat.message("the keypad", LIMIT, |seen| !seen.buttons.is_empty()).await.unwrap();
             caller.device.connected(LIMIT).await.unwrap();
             caller.press(&keypad, "2").await.unwrap();
             let gateway = stage.gateway.take().unwrap();
             match step {
                 Step::Pressing => {
                     // Nothing may be promised that was not done.
-                    let (pressed, killed) = tokio::join!(caller.chat.press(&keypad, "5", LIMIT), gateway.kill());
+                    let (pressed, killed) =
+                        tokio::join!(caller.chat.press(&keypad, "5", LIMIT), gateway.kill());
                     killed.unwrap();
                     println!("a press as the gateway dies: {:?}", pressed.unwrap().answer);
                 }
@@ -156,9 +158,8 @@ async fn a_gateway_that_dies_takes_its_call_along_and_no_keypad_stays() {
         let left = stage.stage.world().chat(caller.device.id, account);
         let left: Vec<_> = left.into_iter().filter(|message| !message.buttons.is_empty()).collect();
         assert!(left.is_empty(), "{step:?}: {left:?}");
+        caller.chat.forget();
     }
-    // What came for the calls before is of no account any more.
-    caller.chat.forget();
     let (call, keypad, _) = caller.call_with_keypad(&line).await.unwrap();
     caller.press(&keypad, "1").await.unwrap();
     caller.hang_up(call, &keypad).await.unwrap();

@@ -69,8 +69,8 @@ async fn the_gateways_login_logs_a_running_client_in_too() {
     let line = stage.line("+79060000001").unwrap();
     stage.world().set_password(line.account, Some(PASSWORD));
     stage.write_line(&line, exchange.sip, stage::draft(&line).unwrap()).unwrap();
-    let client = Kind::Client.start(&stage.installation).await.unwrap();
     stage.telegram().write_dc_seed(&stage.installation.state, 2).unwrap();
+    let client = Kind::Client.start(&stage.installation).await.unwrap();
     let code = || stage.world().pending_login_code(&line.phone);
     gateway::log_in(&stage.installation, &line.phone, code, Some(PASSWORD), LIMIT).await.unwrap();
     let until = tokio::time::Instant::now() + LIMIT;
