@@ -1,20 +1,13 @@
-//! A bot's lamps and their file, kept by a task of its own, so that no press waits for the disk.
+//! A bot's lamps.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use tgtrunk_config::{BotStatus, Lamp, Phone, StateDir, WAITING};
+use tgtrunk_config::{BotStatus, Lamp, Phone, StateDir, StateError, WAITING};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
 
 use crate::calls::Standing;
 use crate::clock;
 use crate::telegram::{Failure, Profile};
-
-/// Changes within this time share a write.
-const REST: Duration = Duration::from_millis(250);
-/// How often the file is renewed though nothing changed: a reader believes no old file.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// A bot's lamps. Clones share them.
 #[derive(Clone, Debug)]
@@ -102,38 +95,17 @@ impl Lamps {
     }
 }
 
-/// Writes the status when it changed, and anyway now and then. Ends with the last sender, whose last word it writes.
-pub(crate) async fn keep(state: StateDir, mut status: watch::Receiver<BotStatus>) {
-    let mut well = true;
-    loop {
-        let mut shown = status.borrow_and_update().clone();
-        shown.written_ms = clock::unix_ms();
-        well = write(&state, shown, well).await;
-        sleep(REST).await;
-        if let Ok(Err(_)) = timeout(HEARTBEAT, status.changed()).await {
-            let mut last = status.borrow().clone();
-            last.written_ms = clock::unix_ms();
-            write(&state, last, well).await;
-            return;
-        }
-    }
-}
-
-async fn write(state: &StateDir, status: BotStatus, was_well: bool) -> bool {
-    let state = state.clone();
-    let error = match tokio::task::spawn_blocking(move || status.write(&state)).await {
-        Ok(Ok(())) => return true,
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
-    };
-    if was_well {
-        tracing::warn!(error, "status not written");
-    }
-    false
+/// Puts the status on the disk, as one that is told now.
+pub(crate) fn put(status: &BotStatus, state: &StateDir) -> Result<(), StateError> {
+    BotStatus { written_ms: clock::unix_ms(), ..status.clone() }.write(state)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tgtrunk_shell::status_file;
+
     use super::*;
 
     #[test]
@@ -163,7 +135,7 @@ mod tests {
         let bot = "acme_bot".parse().unwrap();
         state.make_bot_dir(&bot).unwrap();
         let (lamps, status) = lamps();
-        let keeper = tokio::spawn(keep(state.clone(), status));
+        let keeper = tokio::spawn(status_file::keep(state.clone(), status, put));
         lamps.turn(Lamp::Red, "over");
         lamps.gateway(Standing::Gone);
         drop(lamps);

@@ -1,19 +1,7 @@
-//! The one place that reads clocks and takes chance from the system.
-
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+//! Times as Telegram and people have them, and numbers that do not repeat.
 
 use chrono::{Local, TimeZone as _};
-
-/// Milliseconds since 1970, for what people and files see.
-#[expect(clippy::disallowed_methods, reason = "the shell's one reading of the wall clock")]
-pub(crate) fn unix_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO)
-        .as_millis()
-        .try_into()
-        .unwrap_or(u64::MAX)
-}
+pub(crate) use tgtrunk_shell::clock::unix_ms;
 
 /// Seconds since 1970, as Telegram dates messages.
 pub(crate) fn unix_s() -> i64 {
@@ -26,12 +14,7 @@ pub(crate) fn time_of_day(unix_ms: u64) -> String {
     Local.timestamp_millis_opt(ms).single().map_or_else(String::new, |time| time.format("%H:%M").to_string())
 }
 
-/// A number that Telegram knows a message of ours by (`random_id`).
-///
-/// # Panics
-/// When the operating system has no randomness to give: a number that repeats would be taken for a repetition.
+/// A number that Telegram knows a message of ours by (`random_id`): one that repeats would be taken for a repetition.
 pub(crate) fn random_id() -> i64 {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    i64::from_le_bytes(bytes)
+    i64::from_le_bytes(tgtrunk_shell::clock::random())
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tgtrunk_config::control::{Answer, CallInfo, CallState, Direction, Refusal, RefusalCode};
-use tgtrunk_config::{CallId, ClientStatus, Password, Settings, StateDir, UserId};
+use tgtrunk_config::{CallId, ClientStatus, Password, Settings, StateDir, StateError, UserId};
 use tgtrunk_shell::asking::Follower;
+use tgtrunk_shell::status_file;
 use tgtrunk_telegram::{Account, Database, Notice, Options, Status};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -19,7 +20,7 @@ use tracing::{Instrument as _, error, info, warn};
 use crate::desk::{Desk, Manner};
 use crate::lamps::Lamps;
 use crate::store::{Press, Store};
-use crate::{card, clock, dialog, keypad, login, mailbox, status_file, typed};
+use crate::{card, clock, dialog, keypad, login, mailbox, typed};
 
 /// Messages that wait to be read; Telegram keeps the others.
 const MESSAGES: usize = 64;
@@ -90,7 +91,7 @@ struct Work {
 impl Line {
     /// Works until it is told to stop.
     pub(crate) async fn run(mut self) {
-        let keeping = status_file::keep(self.house.state.clone(), self.status.subscribe());
+        let keeping = status_file::keep(self.house.state.clone(), self.status.subscribe(), put);
         let file = tokio::spawn(keeping.in_current_span());
         loop {
             match self.open().await {
@@ -307,6 +308,11 @@ impl Line {
 
 /// What tells the client's session from the gateway's in the user's list of devices.
 pub(crate) const DEVICE_SUFFIX: &str = " client";
+
+/// Puts the status on the disk, as one that is told now.
+fn put(status: &ClientStatus, state: &StateDir) -> Result<(), StateError> {
+    ClientStatus { written_ms: clock::unix_ms(), ..status.clone() }.write(state)
+}
 
 /// Starts a task that is about no call.
 fn spawn(tasks: &mut JoinSet<Option<CallId>>, task: impl Future<Output = ()> + Send + 'static) {

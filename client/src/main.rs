@@ -13,7 +13,6 @@ mod line;
 mod lines;
 mod login;
 mod mailbox;
-mod status_file;
 mod store;
 mod telegram;
 mod trouble;

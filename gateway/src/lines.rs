@@ -4,7 +4,6 @@
 
 mod keeper;
 mod report;
-pub(crate) mod status_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -18,6 +17,7 @@ use tgtrunk_config::control::{Answer, Ask, CallInfo, Event, Refusal, RefusalCode
 use tgtrunk_config::{CallId, GatewayStatus, LineDraft, LineError, LineProblem, Lines as LineFiles, Phone};
 use tgtrunk_config::{Line as LineSettings, StateDir};
 use tgtrunk_shell::control::Question;
+use tgtrunk_shell::status_file;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{timeout, timeout_at};
@@ -255,7 +255,7 @@ impl Lines {
             (self.door(&settings.phone), self.house.state.clone(), report::off(&settings));
         self.work.spawn(async move {
             let _door = door.lock().await;
-            status_file::write(&state, status, true).await;
+            status_file::write(&state, status, GatewayStatus::write, true).await;
             Done::Told
         });
         self.off.insert(settings.phone.clone(), settings);

@@ -4,7 +4,6 @@ mod account;
 mod call;
 mod cause;
 mod cli;
-mod clock;
 mod key_agreement;
 mod line;
 mod lines;
@@ -15,6 +14,8 @@ mod telegram;
 
 use std::process::ExitCode;
 use std::time::Duration;
+
+use tgtrunk_shell::clock;
 
 use tgtrunk_shell::keyboard;
 

@@ -1,10 +1,13 @@
 //! What the shells of all programs share.
 //!
 //! [`log`] starts their logs, [`control`] is the serving end of a control socket and [`asking`] the asking one, with
-//! [`Follower`](asking::Follower) for programs that have to know of every call, and [`keyboard`] is the terminal.
+//! [`Follower`](asking::Follower) for programs that have to know of every call, and [`keyboard`] is the terminal. [`clock`] reads the
+//! clocks, [`status_file`] keeps a status on the disk.
 //! It knows no question's meaning: who asks what is the programs' own.
 
 pub mod asking;
+pub mod clock;
 pub mod control;
 pub mod keyboard;
 pub mod log;
+pub mod status_file;

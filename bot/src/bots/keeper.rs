@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tgtrunk_config::{BotFile, BotName, Lamp, Language, Words};
+use tgtrunk_shell::status_file;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
@@ -46,7 +47,8 @@ impl Keeper {
         if let Some(before) = before {
             before.await.ok();
         }
-        let file = tokio::spawn(status::keep(self.house.state.clone(), self.lamps.follow()));
+        let file =
+            tokio::spawn(status_file::keep(self.house.state.clone(), self.lamps.follow(), status::put));
         let bot = loop {
             match self.open().await {
                 Ok(bot) => break bot,

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use tgtrunk_config::control::{CallInfo, CallState, Event};
 use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Lines, Phone};
 use tgtrunk_shell::keyboard::say;
+use tgtrunk_shell::status_file;
 use tgtrunk_telegram::Status;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -15,7 +16,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::line::{House, Line, Mode, Order, Start};
-use crate::lines::status_file;
 use crate::{account, clock, rules};
 
 /// One line, alone in this process.
@@ -103,7 +103,7 @@ impl Solo {
         Ok(Self {
             orders,
             task: tokio::spawn(line.run()),
-            status_file: tokio::spawn(status_file::keep(state, shown)),
+            status_file: tokio::spawn(status_file::keep(state, shown, GatewayStatus::write)),
         })
     }
 

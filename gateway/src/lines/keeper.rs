@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::bail;
 use tgtrunk_config::control::Event;
 use tgtrunk_config::{GatewayStatus, Lamp, Line as LineSettings};
+use tgtrunk_shell::status_file;
 use tgtrunk_telegram::Account;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
 use tracing::Instrument as _;
 
-use super::status_file;
 use crate::account;
 use crate::clock;
 use crate::line::{House, Line, Mode, Order, Start};
@@ -64,7 +64,11 @@ impl Keeper {
     /// Works until it is told to stop. The account is closed and the last status written when it ends.
     pub(super) async fn run(mut self) {
         let _door = Arc::clone(&self.door).lock_owned().await;
-        let file = tokio::spawn(status_file::keep(self.house.state.clone(), self.status.subscribe()));
+        let file = tokio::spawn(status_file::keep(
+            self.house.state.clone(),
+            self.status.subscribe(),
+            GatewayStatus::write,
+        ));
         let mut pause = FIRST_PAUSE;
         loop {
             let problem = match self.open().await {

@@ -1,16 +1,16 @@
-//! The one place that reads clocks.
+//! The one place that reads clocks and takes chance from the system.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The monotonic clock, handed to every pure room as an argument.
 #[expect(clippy::disallowed_methods, reason = "the shell's one reading of the monotonic clock")]
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Milliseconds since 1970, for what people and files see.
 #[expect(clippy::disallowed_methods, reason = "the shell's one reading of the wall clock")]
-pub(crate) fn unix_ms() -> u64 {
+pub fn unix_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO)
@@ -22,8 +22,8 @@ pub(crate) fn unix_ms() -> u64 {
 /// Fills an array from the operating system's random source.
 ///
 /// # Panics
-/// When the operating system has no randomness to give: no key may be made then.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
+/// When the operating system has no randomness to give: no key, secret or number that must not repeat may be made then.
+pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes

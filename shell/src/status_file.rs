@@ -1,9 +1,9 @@
-//! A line's status file, kept by a task of its own, so that no call waits for the disk.
+//! A status file, kept by a task of its own, so that neither call nor press waits for the disk.
 
 use std::pin::pin;
 use std::time::Duration;
 
-use tgtrunk_config::{GatewayStatus, StateDir};
+use tgtrunk_config::{StateDir, StateError};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -13,12 +13,16 @@ const REST: Duration = Duration::from_millis(250);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Writes the status when it changed, and anyway now and then. Ends with the last sender, whose last word it writes.
-pub(crate) async fn keep(state: StateDir, mut status: watch::Receiver<GatewayStatus>) {
+pub async fn keep<S: Clone + Send + Sync + 'static>(
+    state: StateDir,
+    mut status: watch::Receiver<S>,
+    put: fn(&S, &StateDir) -> Result<(), StateError>,
+) {
     let mut well = true;
     let mut last = false;
     loop {
         let shown = status.borrow_and_update().clone();
-        well = write(&state, shown, well).await;
+        well = write(&state, shown, put, well).await;
         if last {
             return;
         }
@@ -26,10 +30,15 @@ pub(crate) async fn keep(state: StateDir, mut status: watch::Receiver<GatewaySta
     }
 }
 
-/// Writes a status once. A failure is told unless the write before it failed too.
-pub(crate) async fn write(state: &StateDir, status: GatewayStatus, was_well: bool) -> bool {
+/// Writes a status once, by `put`; true if that went well. A failure is told unless the write before it failed too.
+pub async fn write<S: Send + 'static>(
+    state: &StateDir,
+    status: S,
+    put: fn(&S, &StateDir) -> Result<(), StateError>,
+    was_well: bool,
+) -> bool {
     let state = state.clone();
-    let error = match tokio::task::spawn_blocking(move || status.write(&state)).await {
+    let error = match tokio::task::spawn_blocking(move || put(&status, &state)).await {
         Ok(Ok(())) => return true,
         Ok(Err(error)) => error.to_string(),
         Err(error) => error.to_string(),
@@ -41,7 +50,7 @@ pub(crate) async fn write(state: &StateDir, status: GatewayStatus, was_well: boo
 }
 
 /// Waits until a write is due; true when it is the last one.
-async fn pause(status: &mut watch::Receiver<GatewayStatus>) -> bool {
+async fn pause<S>(status: &mut watch::Receiver<S>) -> bool {
     let (mut rest, mut heartbeat) = (pin!(sleep(REST)), pin!(sleep(HEARTBEAT)));
     let (mut rested, mut changed) = (false, false);
     while !(rested && changed) {
@@ -61,7 +70,7 @@ async fn pause(status: &mut watch::Receiver<GatewayStatus>) -> bool {
 mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
-    use tgtrunk_config::Lamp;
+    use tgtrunk_config::{GatewayStatus, Lamp};
 
     use super::*;
 
@@ -72,7 +81,7 @@ mod tests {
         let phone: tgtrunk_config::Phone = "+79060000000".parse().unwrap();
         state.make_phone_dir(&phone).unwrap();
         let (shown, status) = watch::channel(GatewayStatus::waiting(phone.clone(), std::process::id(), 1));
-        let keeper = tokio::spawn(keep(state.clone(), status));
+        let keeper = tokio::spawn(keep(state.clone(), status, GatewayStatus::write));
 
         // Each write is a new file, so that inodes count the writes that were seen.
         let mut inodes = Vec::new();
