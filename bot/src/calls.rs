@@ -51,7 +51,15 @@ impl Calls {
             Told::Event(Event::Call(call)) => drop(self.live.insert(call.call, call)),
             Told::Event(Event::Line(status)) => drop(self.lines.insert(status.line.clone(), status)),
             Told::Event(Event::LineRemoved { line }) => drop(self.lines.remove(&line)),
-            Told::Event(Event::Digit(_) | Event::Lagged { .. }) => {}
+            Told::Event(
+                Event::Digit(_)
+                | Event::Client(_)
+                | Event::Bot(_)
+                | Event::BotRemoved { .. }
+                | Event::Login(_)
+                | Event::Levels(_)
+                | Event::Lagged { .. },
+            ) => {}
         }
     }
 

@@ -121,6 +121,7 @@ fn limit(error: &AskError) -> Result<Duration, Verdict> {
             RefusalCode::Stopping => Ok(CONNECTION),
             RefusalCode::UnknownCall => Err(Verdict::NoCall),
             RefusalCode::BadRequest
+            | RefusalCode::UnknownBot
             | RefusalCode::UnknownLine
             | RefusalCode::LineExists
             | RefusalCode::BadLine

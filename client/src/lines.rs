@@ -132,7 +132,25 @@ impl Lines {
                     Err(Refusal { code: RefusalCode::UnknownLine, message })
                 }
             },
-            Ask::Calls
+            Ask::Login { .. }
+            | Ask::StartLogin { .. }
+            | Ask::ResendCode { .. }
+            | Ask::EnterCode { .. }
+            | Ask::EnterPassword { .. }
+            | Ask::CancelLogin { .. }
+            | Ask::LogOut { .. }
+            | Ask::ResetLine { .. }
+            | Ask::RestartLine { .. }
+            | Ask::Checks { .. }
+            | Ask::FixCheck { .. }
+            | Ask::Records { .. }
+            | Ask::WatchLevels { .. }
+            | Ask::Log { .. }
+            | Ask::CheckBot { .. }
+            | Ask::AddBot { .. }
+            | Ask::RemoveBot { .. }
+            | Ask::People { .. }
+            | Ask::Calls
             | Ask::Subscribe
             | Ask::HangUp { .. }
             | Ask::SendDigits { .. }
@@ -183,7 +201,15 @@ impl Lines {
                 }
                 self.strange.remove(&line);
             }
-            Told::Event(Event::Digit(_) | Event::Lagged { .. }) => {}
+            Told::Event(
+                Event::Digit(_)
+                | Event::Client(_)
+                | Event::Bot(_)
+                | Event::BotRemoved { .. }
+                | Event::Login(_)
+                | Event::Levels(_)
+                | Event::Lagged { .. },
+            ) => {}
         }
     }
 

@@ -18,6 +18,7 @@ mod line;
 mod lines;
 mod log;
 mod proxy;
+mod said;
 mod secret;
 mod settings;
 mod state;
@@ -40,9 +41,12 @@ pub use line::{
 pub use lines::{LineDraft, LineError, LineProblem, Lines};
 pub use log::{LogFormat, LogLevel};
 pub use proxy::{Proxy, ProxyError};
-pub use secret::{BotToken, BotTokenError, LoginToken, LoginTokenError, Password};
+pub use said::Said;
+pub use secret::{BotToken, BotTokenError, LoginCode, LoginToken, LoginTokenError, Password};
 pub use settings::{Gateway, PortRange, Settings, SettingsError, Telegram};
 pub use state::{Lock, StateDir, StateError, TooOpen, too_open};
-pub use status::{BotStatus, ClientStatus, GatewayStatus, Lamp, Light, LinePause, PauseReason, WAITING};
+pub use status::{
+    BotStatus, ClientStatus, GatewayStatus, Lamp, Light, LinePause, PauseReason, StrangerBudget, WAITING,
+};
 pub use texts::{TextKey, Texts, Words};
 pub use units::{CallId, Digit, Digits, Phone, UnitError, UserId};

@@ -11,7 +11,8 @@ use zeroize::Zeroize as _;
 use crate::units::UserId;
 
 /// A bot's token, as @BotFather gives it: the bot's id, `:`, and its secret. Who has it is the bot.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct BotToken(String);
 
 /// Not a bot's token. The text is not told: it may be one with a slip.
@@ -23,6 +24,11 @@ pub struct BotTokenError;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Password(String);
+
+/// The code that Telegram sent for a login, on its way from one program to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LoginCode(Password);
 
 /// What the QR code of a login shows as `tg://login?token=…`, in base64url (RFC 4648 section 5, without padding).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +81,18 @@ impl Password {
     }
 }
 
+impl LoginCode {
+    /// Takes a code as it was typed.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Password::new(text))
+    }
+
+    /// The code.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
 impl Drop for Password {
     fn drop(&mut self) {
         self.0.zeroize();
@@ -117,6 +135,20 @@ impl FromStr for LoginToken {
             return Err(LoginTokenError);
         }
         Self::new(&URL_SAFE_NO_PAD.decode(bare).map_err(|_| LoginTokenError)?)
+    }
+}
+
+impl TryFrom<String> for BotToken {
+    type Error = BotTokenError;
+
+    fn try_from(text: String) -> Result<Self, BotTokenError> {
+        text.parse()
+    }
+}
+
+impl From<BotToken> for String {
+    fn from(token: BotToken) -> Self {
+        token.0
     }
 }
 

@@ -13,6 +13,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::language::Language;
+use crate::said::Said;
 use crate::state::{StateDir, StateError};
 use crate::units::{Phone, UserId};
 
@@ -24,6 +26,7 @@ pub use client::ClientStatus;
 
 /// What a reader is told when nobody stands behind a status.
 pub const WAITING: &str = "waiting for the service to start";
+const WAITING_RU: &str = "ожидается запуск сервиса";
 
 /// A lamp's colour. It means the same in every program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,6 +49,9 @@ pub struct Light {
     pub lamp: Lamp,
     /// Why, as a plain sentence without a full stop. Empty where green says it all.
     pub reason: String,
+    /// The same in Russian; empty where only the English is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason_ru: String,
     /// Since when it has this colour.
     pub since_ms: u64,
     /// When that was last found true.
@@ -75,6 +81,21 @@ pub struct GatewayStatus {
     /// Why the line places no calls at Telegram for a while, and how long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<LinePause>,
+    /// How many strangers the line may still call and look up today.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strangers: Option<StrangerBudget>,
+}
+
+/// How many people whom the account does not know a line may call or look up in a day. Telegram bans accounts that
+/// approach many of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StrangerBudget {
+    /// So many today.
+    pub used: u32,
+    /// At most so many.
+    pub limit: u32,
+    /// When the next day begins, in milliseconds since 1970 (UTC).
+    pub resets_ms: u64,
 }
 
 /// A line places no calls at Telegram until this is over.
@@ -98,22 +119,37 @@ pub enum PauseReason {
 
 impl Light {
     /// A lamp that was lit at `now_ms`.
-    pub fn new(lamp: Lamp, reason: impl Into<String>, now_ms: u64) -> Self {
-        Self { lamp, reason: reason.into(), since_ms: now_ms, checked_ms: now_ms }
+    pub fn new(lamp: Lamp, reason: impl Into<Said>, now_ms: u64) -> Self {
+        let Said { en, ru } = reason.into();
+        Self { lamp, reason: en, reason_ru: ru, since_ms: now_ms, checked_ms: now_ms }
+    }
+
+    /// A lamp behind which nobody stands yet.
+    pub fn waiting(now_ms: u64) -> Self {
+        Self::new(Lamp::Orange, Said::new(WAITING, WAITING_RU), now_ms)
+    }
+
+    /// Why, in one language; in English where there is no other.
+    pub fn reason_in(&self, language: Language) -> &str {
+        match language {
+            Language::Russian if !self.reason_ru.is_empty() => &self.reason_ru,
+            Language::Russian | Language::English => &self.reason,
+        }
     }
 
     /// Notes what a check at `now_ms` found. True if colour or reason changed, so that someone may be told.
-    pub fn turn(&mut self, lamp: Lamp, reason: &str, now_ms: u64) -> bool {
+    pub fn turn(&mut self, lamp: Lamp, reason: impl Into<Said>, now_ms: u64) -> bool {
+        let Said { en, ru } = reason.into();
         self.checked_ms = now_ms;
         let same_lamp = self.lamp == lamp;
-        if same_lamp && self.reason == reason {
+        if same_lamp && self.reason == en && self.reason_ru == ru {
             return false;
         }
         if !same_lamp {
             self.lamp = lamp;
             self.since_ms = now_ms;
         }
-        reason.clone_into(&mut self.reason);
+        (self.reason, self.reason_ru) = (en, ru);
         true
     }
 }
@@ -124,7 +160,7 @@ impl GatewayStatus {
 
     /// A line about which nothing is known yet: both lamps orange.
     pub fn waiting(line: Phone, pid: u32, now_ms: u64) -> Self {
-        let light = Light::new(Lamp::Orange, WAITING, now_ms);
+        let light = Light::waiting(now_ms);
         let sip = light.clone();
         Self {
             version: Self::VERSION,
@@ -136,6 +172,7 @@ impl GatewayStatus {
             calls: 0,
             account: None,
             pause: None,
+            strangers: None,
         }
     }
 
@@ -191,7 +228,7 @@ fn is_believed(written_ms: u64, pid: u32, now_ms: u64, stale_after: Duration) ->
 /// Turns lamps that nobody stands behind to orange. Those that are switched off stay so.
 fn dim(lights: [&mut Light; 2], written_ms: u64, now_ms: u64) {
     for light in lights.into_iter().filter(|light| light.lamp != Lamp::Off) {
-        *light = Light { since_ms: written_ms, ..Light::new(Lamp::Orange, WAITING, now_ms) };
+        *light = Light { since_ms: written_ms, ..Light::waiting(now_ms) };
     }
 }
 
@@ -290,7 +327,7 @@ mod tests {
     #[test]
     fn the_files_shape_is_what_version_1_promises() {
         let (_room, _state, status) = running_line();
-        let light = serde_json::json!({"lamp": "orange", "reason": WAITING, "since_ms": NOW_MS, "checked_ms": NOW_MS});
+        let light = serde_json::json!({"lamp": "orange", "reason": WAITING, "reason_ru": WAITING_RU, "since_ms": NOW_MS, "checked_ms": NOW_MS});
         let promised = serde_json::json!({
             "version": 1, "line": "+79060000000", "pid": std::process::id(), "written_ms": NOW_MS,
             "telegram": light, "sip": light, "calls": 0,

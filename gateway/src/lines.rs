@@ -151,7 +151,25 @@ impl Lines {
                 let accepted = |()| Answer::Accepted { password: None };
                 self.order(&line, LOGIN, reply, accepted, |answer| Order::AcceptLogin(token, answer));
             }
-            Ask::ExportLogin { .. } => drop(reply.send(Err(Refusal::not_here(PROGRAM, &ask)))),
+            Ask::Login { .. }
+            | Ask::StartLogin { .. }
+            | Ask::ResendCode { .. }
+            | Ask::EnterCode { .. }
+            | Ask::EnterPassword { .. }
+            | Ask::CancelLogin { .. }
+            | Ask::LogOut { .. }
+            | Ask::ResetLine { .. }
+            | Ask::RestartLine { .. }
+            | Ask::Checks { .. }
+            | Ask::FixCheck { .. }
+            | Ask::Records { .. }
+            | Ask::WatchLevels { .. }
+            | Ask::Log { .. }
+            | Ask::CheckBot { .. }
+            | Ask::AddBot { .. }
+            | Ask::RemoveBot { .. }
+            | Ask::People { .. }
+            | Ask::ExportLogin { .. } => drop(reply.send(Err(Refusal::not_here(PROGRAM, &ask)))),
         }
     }
 

@@ -1,9 +1,12 @@
-//! What a running gateway tells without being asked again: calls and lamps, as they change.
+//! What a running program tells without being asked again: calls, lamps and logins, as they change.
 
 use serde::{Deserialize, Serialize};
 
+use crate::bot_name::BotName;
+use crate::control::login::LoginInfo;
 use crate::control::quality::{Muted, Quality};
-use crate::status::GatewayStatus;
+use crate::control::record::Levels;
+use crate::status::{BotStatus, ClientStatus, GatewayStatus};
 use crate::units::{CallId, Digit, Phone, UserId};
 
 /// Something happened. The word in `event` says what.
@@ -21,6 +24,19 @@ pub enum Event {
         /// Which.
         line: Phone,
     },
+    /// A line's lamps at the client changed, or the line is new there.
+    Client(ClientStatus),
+    /// A bot's lamps changed, or the bot is new.
+    Bot(BotStatus),
+    /// A bot was taken away.
+    BotRemoved {
+        /// Which.
+        bot: BotName,
+    },
+    /// The login of this program's session of a line moved on.
+    Login(LoginInfo),
+    /// How loud both sides of a call are, while somebody watches it (`watch_levels`).
+    Levels(Levels),
     /// The reader was too slow: so many events were left out. `status` and `calls` tell what holds now.
     Lagged {
         /// How many events are missing here.

@@ -39,14 +39,24 @@
 //! A subscriber gets every event from then on, and `lagged` where it read too slowly. Only encoding and decoding is
 //! here; sockets are the programs'.
 
+mod bots;
+mod check;
 mod event;
+mod log;
+mod login;
 mod quality;
+mod record;
 mod reply;
 mod request;
 mod wire;
 
+pub use bots::{BotCheck, BotPerson};
+pub use check::{Check, CheckName, Found};
 pub use event::{CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Direction, Ender, Event, Peer, Side};
+pub use log::{LogLine, LogTail};
+pub use login::{CodeVia, LoginInfo, LoginMethod, LoginStage};
 pub use quality::{LegQuality, MediaPath, MediaTransport, Muted, Quality};
+pub use record::{CallRecord, CallResult, Levels, RecordFilter};
 pub use reply::{
     Answer, BotReport, ClientReport, Heard, HeardError, Hello, LineInfo, Outcome, Refusal, RefusalCode,
     Reply, StatusReport,

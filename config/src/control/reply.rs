@@ -3,7 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::VERSION;
+use crate::control::bots::{BotCheck, BotPerson};
+use crate::control::check::Check;
 use crate::control::event::{CallInfo, Event};
+use crate::control::log::LogTail;
+use crate::control::login::LoginInfo;
+use crate::control::record::CallRecord;
 use crate::control::request::Ask;
 use crate::secret::{LoginToken, Password};
 use crate::status::{BotStatus, ClientStatus, GatewayStatus};
@@ -44,7 +49,8 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// To `subscribe`, `hang_up`, `send_digits` and `remove_line`, and to `export_login` once somebody is logged in: `"done"`.
+    /// To `subscribe`, `hang_up`, `send_digits`, `remove_line`, `reset_line`, `restart_line`, `watch_levels` and
+    /// `remove_bot`, and to `export_login` once somebody is logged in: `"done"`.
     Done,
     /// The gateway's to `status` and `reload`.
     Status(StatusReport),
@@ -75,6 +81,23 @@ pub enum Answer {
         /// Until when it can be accepted, in milliseconds since 1970 (UTC).
         expires_ms: u64,
     },
+    /// To `login` and to each of its steps, `log_out` among them: what is needed now.
+    Login(LoginInfo),
+    /// To `checks` and `fix_check`: what was found.
+    Checks(Vec<Check>),
+    /// To `records`.
+    Records {
+        /// The newest first.
+        records: Vec<CallRecord>,
+        /// How many there are in all.
+        total: u64,
+    },
+    /// To `log`.
+    Log(LogTail),
+    /// To `check_bot` and `add_bot`.
+    Bot(BotCheck),
+    /// To `people`.
+    People(Vec<BotPerson>),
 }
 
 /// All lines at a glance.
@@ -139,6 +162,8 @@ pub enum RefusalCode {
     Full,
     /// No such line.
     UnknownLine,
+    /// No such bot.
+    UnknownBot,
     /// There is such a line already.
     LineExists,
     /// The line's settings are wrong.

@@ -7,9 +7,13 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::bot_name::BotName;
 use crate::chat::{WANTED_EXTENSION, is_extension};
+use crate::control::check::CheckName;
+use crate::control::login::LoginMethod;
+use crate::control::record::RecordFilter;
 use crate::lines::LineDraft;
-use crate::secret::{LoginToken, Password};
+use crate::secret::{BotToken, LoginCode, LoginToken, Password};
 use crate::units::{CallId, Digits, Phone, UserId};
 
 /// One request: `{"id":1,"do":"status"}`.
@@ -86,6 +90,109 @@ pub enum Ask {
         /// The account's password, where Telegram asked for one.
         password: Option<Password>,
     },
+    /// `login` (gateway, client): how far the login of this program's session is.
+    Login {
+        /// Whose account.
+        line: Phone,
+    },
+    /// `start_login` (gateway, client): begin a login, in any state. Calls of the line that are up go on until the new
+    /// session takes over.
+    StartLogin {
+        /// Whose account.
+        line: Phone,
+        /// How.
+        method: LoginMethod,
+    },
+    /// `resend_code` (gateway, client): have the code sent again, by another way if there is one.
+    ResendCode {
+        /// Whose account.
+        line: Phone,
+    },
+    /// `enter_code` (gateway, client): the code that Telegram sent.
+    EnterCode {
+        /// Whose account.
+        line: Phone,
+        /// The code.
+        code: LoginCode,
+    },
+    /// `enter_password` (gateway, client): the account's password.
+    EnterPassword {
+        /// Whose account.
+        line: Phone,
+        /// The password.
+        password: Password,
+    },
+    /// `cancel_login` (gateway, client): give the login up.
+    CancelLogin {
+        /// Whose account.
+        line: Phone,
+    },
+    /// `log_out` (gateway, client): end this program's session at Telegram.
+    LogOut {
+        /// Whose account.
+        line: Phone,
+    },
+    /// `reset_line` (gateway, client): forget this program's session of the line, without asking Telegram. Journals and
+    /// settings stay.
+    ResetLine {
+        /// Which.
+        line: Phone,
+    },
+    /// `restart_line` (gateway, client): close the line and open it again. Its calls end.
+    RestartLine {
+        /// Which.
+        line: Phone,
+    },
+    /// `checks` (gateway, client): look at what the line needs of its account, its bot and its PBX.
+    Checks {
+        /// Of which line.
+        line: Phone,
+    },
+    /// `fix_check` (gateway, client): mend one of them.
+    FixCheck {
+        /// Of which line.
+        line: Phone,
+        /// Which.
+        check: CheckName,
+    },
+    /// `records` (gateway): calls that were, the newest first.
+    Records {
+        /// Which of them.
+        filter: RecordFilter,
+    },
+    /// `watch_levels` (gateway): tell subscribers how loud both sides of a call are, ten times a second, for 10 seconds
+    /// from now.
+    WatchLevels {
+        /// Of which call.
+        call: CallId,
+    },
+    /// `log`: what the program logged lately.
+    Log {
+        /// What came after the line with this number; all that is kept with 0.
+        after: u64,
+        /// How long to wait for something new, 0 to 30000 milliseconds.
+        wait_ms: u32,
+    },
+    /// `check_bot` (bot): what Telegram says about a token's bot.
+    CheckBot {
+        /// The token.
+        token: BotToken,
+    },
+    /// `add_bot` (bot): check a token, keep it, and let its bot run.
+    AddBot {
+        /// The token.
+        token: BotToken,
+    },
+    /// `remove_bot` (bot): forget a bot: its token, its people, their keys.
+    RemoveBot {
+        /// Which.
+        bot: BotName,
+    },
+    /// `people` (bot): whom a bot knows.
+    People {
+        /// Which bot.
+        bot: BotName,
+    },
 }
 
 /// A request that cannot be understood. Its text names the key and what is allowed.
@@ -141,6 +248,59 @@ struct AcceptLogin {
 }
 
 #[derive(Serialize, Deserialize)]
+struct OfLine {
+    line: Phone,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StartLogin {
+    line: Phone,
+    method: LoginMethod,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EnterCode {
+    line: Phone,
+    code: LoginCode,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EnterPassword {
+    line: Phone,
+    password: Password,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FixCheck {
+    line: Phone,
+    check: CheckName,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Records {
+    #[serde(default)]
+    filter: RecordFilter,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Log {
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    wait_ms: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WithToken {
+    token: BotToken,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OfBot {
+    bot: BotName,
+}
+
+#[derive(Serialize, Deserialize)]
 struct ExportLogin {
     line: Phone,
     password: Option<Password>,
@@ -152,8 +312,15 @@ const LENGTH_MS: RangeInclusive<u32> = 40..=1_000;
 /// How long the key of a joined call may be.
 const KEY_CHARS: RangeInclusive<usize> = 1..=64;
 
+/// How long an asker may wait for something new in a log, in milliseconds.
+const LONGEST_WAIT_MS: u32 = 30_000;
+
+/// How many records one answer may hold.
+const RECORDS: RangeInclusive<u32> = 1..=100;
+
 const WORDS: &str = "status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, \
-    accept_login, export_login";
+    accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, \
+    reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people";
 
 impl Request {
     /// Reads a request's line.
@@ -195,6 +362,24 @@ impl Ask {
             Self::JoinCall { .. } => "join_call",
             Self::AcceptLogin { .. } => "accept_login",
             Self::ExportLogin { .. } => "export_login",
+            Self::Login { .. } => "login",
+            Self::StartLogin { .. } => "start_login",
+            Self::ResendCode { .. } => "resend_code",
+            Self::EnterCode { .. } => "enter_code",
+            Self::EnterPassword { .. } => "enter_password",
+            Self::CancelLogin { .. } => "cancel_login",
+            Self::LogOut { .. } => "log_out",
+            Self::ResetLine { .. } => "reset_line",
+            Self::RestartLine { .. } => "restart_line",
+            Self::Checks { .. } => "checks",
+            Self::FixCheck { .. } => "fix_check",
+            Self::Records { .. } => "records",
+            Self::WatchLevels { .. } => "watch_levels",
+            Self::Log { .. } => "log",
+            Self::CheckBot { .. } => "check_bot",
+            Self::AddBot { .. } => "add_bot",
+            Self::RemoveBot { .. } => "remove_bot",
+            Self::People { .. } => "people",
         }
     }
 }
@@ -206,7 +391,37 @@ impl Serialize for Request {
         map.serialize_entry("do", self.ask.word())?;
         match &self.ask {
             Ask::Status | Ask::Calls | Ask::Subscribe | Ask::Reload => {}
-            Ask::HangUp { call } => map.serialize_entry("call", call)?,
+            Ask::HangUp { call } | Ask::WatchLevels { call } => map.serialize_entry("call", call)?,
+            Ask::Login { line }
+            | Ask::ResendCode { line }
+            | Ask::CancelLogin { line }
+            | Ask::LogOut { line }
+            | Ask::ResetLine { line }
+            | Ask::RestartLine { line }
+            | Ask::Checks { line } => map.serialize_entry("line", line)?,
+            Ask::StartLogin { line, method } => {
+                map.serialize_entry("line", line)?;
+                map.serialize_entry("method", method)?;
+            }
+            Ask::EnterCode { line, code } => {
+                map.serialize_entry("line", line)?;
+                map.serialize_entry("code", code)?;
+            }
+            Ask::EnterPassword { line, password } => {
+                map.serialize_entry("line", line)?;
+                map.serialize_entry("password", password)?;
+            }
+            Ask::FixCheck { line, check } => {
+                map.serialize_entry("line", line)?;
+                map.serialize_entry("check", check)?;
+            }
+            Ask::Records { filter } => map.serialize_entry("filter", filter)?,
+            Ask::Log { after, wait_ms } => {
+                map.serialize_entry("after", after)?;
+                map.serialize_entry("wait_ms", wait_ms)?;
+            }
+            Ask::CheckBot { token } | Ask::AddBot { token } => map.serialize_entry("token", token)?,
+            Ask::RemoveBot { bot } | Ask::People { bot } => map.serialize_entry("bot", bot)?,
             Ask::SendDigits { call, digits, tone_ms, pause_ms } => {
                 map.serialize_entry("call", call)?;
                 map.serialize_entry("digits", digits)?;
@@ -282,6 +497,47 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
         "export_login" => take(word, keys, &["line", "password"], |ExportLogin { line, password }| {
             Ask::ExportLogin { line, password }
         })?,
+        "login" => take(word, keys, &["line"], |OfLine { line }| Ask::Login { line })?,
+        "start_login" => take(word, keys, &["line", "method"], |StartLogin { line, method }| {
+            Ask::StartLogin { line, method }
+        })?,
+        "resend_code" => take(word, keys, &["line"], |OfLine { line }| Ask::ResendCode { line })?,
+        "enter_code" => {
+            take(word, keys, &["line", "code"], |EnterCode { line, code }| Ask::EnterCode { line, code })?
+        }
+        "enter_password" => take(word, keys, &["line", "password"], |EnterPassword { line, password }| {
+            Ask::EnterPassword { line, password }
+        })?,
+        "cancel_login" => take(word, keys, &["line"], |OfLine { line }| Ask::CancelLogin { line })?,
+        "log_out" => take(word, keys, &["line"], |OfLine { line }| Ask::LogOut { line })?,
+        "reset_line" => take(word, keys, &["line"], |OfLine { line }| Ask::ResetLine { line })?,
+        "restart_line" => take(word, keys, &["line"], |OfLine { line }| Ask::RestartLine { line })?,
+        "checks" => take(word, keys, &["line"], |OfLine { line }| Ask::Checks { line })?,
+        "fix_check" => {
+            take(word, keys, &["line", "check"], |FixCheck { line, check }| Ask::FixCheck { line, check })?
+        }
+        "records" => {
+            let Records { filter } = take(word, keys, &["filter"], |asked| asked)?;
+            if let Some(limit) = filter.limit.filter(|limit| !RECORDS.contains(limit)) {
+                let (least, most) = (RECORDS.start(), RECORDS.end());
+                return Err(format!("{word}: limit = {limit}: want {least} to {most}"));
+            }
+            Ask::Records { filter }
+        }
+        "watch_levels" => take(word, keys, &["call"], |HangUp { call }| Ask::WatchLevels { call })?,
+        "log" => {
+            let Log { after, wait_ms } = take(word, keys, &["after", "wait_ms"], |asked| asked)?;
+            if wait_ms > LONGEST_WAIT_MS {
+                return Err(format!(
+                    "{word}: wait_ms = {wait_ms}: want 0 to {LONGEST_WAIT_MS} (milliseconds)"
+                ));
+            }
+            Ask::Log { after, wait_ms }
+        }
+        "check_bot" => take(word, keys, &["token"], |WithToken { token }| Ask::CheckBot { token })?,
+        "add_bot" => take(word, keys, &["token"], |WithToken { token }| Ask::AddBot { token })?,
+        "remove_bot" => take(word, keys, &["bot"], |OfBot { bot }| Ask::RemoveBot { bot })?,
+        "people" => take(word, keys, &["bot"], |OfBot { bot }| Ask::People { bot })?,
         unknown => {
             let shown: String = unknown.chars().take(40).collect();
             return Err(format!("do = {shown:?}: want one of {WORDS}"));
@@ -318,6 +574,8 @@ mod tests {
     use super::*;
     use crate::control::to_line;
 
+    const TOKEN: &str = "123456789:AAabcdefghijklmnopqrstuvwxyz0123_-x";
+
     #[test]
     fn every_request_reads_back_as_it_was_written() {
         let phone: Phone = "+79060000000".parse().unwrap();
@@ -340,6 +598,24 @@ mod tests {
             Ask::AcceptLogin { line: phone.clone(), token: LoginToken::new(b"foobar").unwrap() },
             Ask::ExportLogin { line: phone.clone(), password: None },
             Ask::ExportLogin { line: phone.clone(), password: Some(Password::new("hid\"den")) },
+            Ask::Login { line: phone.clone() },
+            Ask::StartLogin { line: phone.clone(), method: LoginMethod::Qr },
+            Ask::ResendCode { line: phone.clone() },
+            Ask::EnterCode { line: phone.clone(), code: LoginCode::new("12345") },
+            Ask::EnterPassword { line: phone.clone(), password: Password::new("hid\"den") },
+            Ask::CancelLogin { line: phone.clone() },
+            Ask::LogOut { line: phone.clone() },
+            Ask::ResetLine { line: phone.clone() },
+            Ask::RestartLine { line: phone.clone() },
+            Ask::Checks { line: phone.clone() },
+            Ask::FixCheck { line: phone.clone(), check: CheckName::PeerToPeer },
+            Ask::Records { filter: RecordFilter { limit: Some(100), ..RecordFilter::default() } },
+            Ask::WatchLevels { call: CallId(161) },
+            Ask::Log { after: 7, wait_ms: 30_000 },
+            Ask::CheckBot { token: TOKEN.parse().unwrap() },
+            Ask::AddBot { token: TOKEN.parse().unwrap() },
+            Ask::RemoveBot { bot: "acme_bot".parse().unwrap() },
+            Ask::People { bot: "acme_bot".parse().unwrap() },
         ] {
             let request = Request { id: 7, ask };
             let line = to_line(&request);
@@ -395,17 +671,17 @@ mod tests {
             (
                 r#"{"id":1}"#,
                 Some(1),
-                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login",
+                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people",
             ),
             (
                 r#"{"id":1,"do":"dial"}"#,
                 Some(1),
-                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login"#,
+                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people"#,
             ),
             (
                 r#"{"id":1,"do":5}"#,
                 Some(1),
-                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login",
+                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people",
             ),
             (r#"{"id":1,"do":"status","line":"x"}"#, Some(1), r#"status: unknown key "line": want id, do"#),
             (
@@ -468,6 +744,16 @@ mod tests {
                 r#"{"id":6,"do":"accept_login","line":"+79060000000","token":"a+b/"}"#,
                 Some(6),
                 "accept_login: login token: want 1 to 512 bytes in base64url, as in tg://login?token=…",
+            ),
+            (
+                r#"{"id":7,"do":"records","filter":{"limit":101}}"#,
+                Some(7),
+                "records: limit = 101: want 1 to 100",
+            ),
+            (
+                r#"{"id":7,"do":"log","wait_ms":30001}"#,
+                Some(7),
+                "log: wait_ms = 30001: want 0 to 30000 (milliseconds)",
             ),
             (
                 "[1]",

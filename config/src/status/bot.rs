@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lamp, Light, WAITING, dim, is_believed, neediest, publish, told};
+use super::{Lamp, Light, dim, is_believed, neediest, publish, told};
 use crate::bot_name::BotName;
 use crate::state::{StateDir, StateError};
 use crate::units::{Phone, UserId};
@@ -40,7 +40,7 @@ impl BotStatus {
 
     /// A bot about which nothing is known yet: both lamps orange.
     pub fn waiting(bot: BotName, pid: u32, now_ms: u64) -> Self {
-        let light = Light::new(Lamp::Orange, WAITING, now_ms);
+        let light = Light::waiting(now_ms);
         Self {
             version: Self::VERSION,
             bot,
@@ -82,6 +82,7 @@ impl BotStatus {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{WAITING, WAITING_RU};
     use super::*;
 
     const NOW_MS: u64 = 1_800_000_000_000;
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn the_files_shape_is_what_version_1_promises() {
         let mut status = status();
-        let light = serde_json::json!({"lamp": "orange", "reason": WAITING, "since_ms": NOW_MS, "checked_ms": NOW_MS});
+        let light = serde_json::json!({"lamp": "orange", "reason": WAITING, "reason_ru": WAITING_RU, "since_ms": NOW_MS, "checked_ms": NOW_MS});
         let mut promised = serde_json::json!({
             "version": 1, "bot": "Acme_Bot", "pid": std::process::id(), "written_ms": NOW_MS,
             "telegram": light, "gateway": light, "lines": [],

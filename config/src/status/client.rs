@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lamp, Light, WAITING, dim, is_believed, neediest, publish, told};
+use super::{Lamp, Light, dim, is_believed, neediest, publish, told};
 use crate::state::{StateDir, StateError};
 use crate::units::Phone;
 
@@ -31,7 +31,7 @@ impl ClientStatus {
 
     /// A line about which nothing is known yet: both lamps orange.
     pub fn waiting(line: Phone, pid: u32, now_ms: u64) -> Self {
-        let light = Light::new(Lamp::Orange, WAITING, now_ms);
+        let light = Light::waiting(now_ms);
         let keypad = light.clone();
         Self { version: Self::VERSION, line, pid, written_ms: now_ms, telegram: light, keypad }
     }
@@ -64,6 +64,7 @@ impl ClientStatus {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{WAITING, WAITING_RU};
     use super::*;
 
     const NOW_MS: u64 = 1_800_000_000_000;
@@ -72,7 +73,7 @@ mod tests {
     #[test]
     fn the_files_shape_is_what_version_1_promises() {
         let status = status();
-        let light = serde_json::json!({"lamp": "orange", "reason": WAITING, "since_ms": NOW_MS, "checked_ms": NOW_MS});
+        let light = serde_json::json!({"lamp": "orange", "reason": WAITING, "reason_ru": WAITING_RU, "since_ms": NOW_MS, "checked_ms": NOW_MS});
         let promised = serde_json::json!({
             "version": 1, "line": "+79060000000", "pid": std::process::id(), "written_ms": NOW_MS,
             "telegram": light, "keypad": light,
