@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tgtrunk_config::control::{Answer, Ask, BotReport, Refusal};
 use tgtrunk_config::{
-    BotError, BotFile, BotName, BotStatus, Bots as BotFiles, Phone, Settings, StateDir, Texts,
+    BotError, BotFile, BotName, BotStatus, Bots as BotFiles, Phone, Said, Settings, StateDir, Texts,
 };
 use tgtrunk_shell::control::Question;
 use tokio::sync::{oneshot, watch};
@@ -42,7 +42,7 @@ pub(crate) struct Bots {
     kept: BTreeMap<BotName, Kept>,
     /// Bots on their way out, until they are: two must not share a store.
     leaving: BTreeMap<BotName, JoinHandle<()>>,
-    problems: Vec<String>,
+    problems: Vec<Said>,
 }
 
 struct Kept {
@@ -89,11 +89,11 @@ impl Bots {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::error!(%error, "the bots cannot be read");
-                self.problems = vec![error.to_string()];
+                self.problems = vec![Said::from(&error)];
                 return;
             }
         };
-        self.problems = files.problems.iter().map(ToString::to_string).collect();
+        self.problems = files.problems.iter().map(Said::from).collect();
         self.problems.append(&mut rosters.problems);
         let mut wanted: BTreeMap<BotName, BotFile> = files.bots.into_iter().collect();
         for file in files.problems.iter().filter_map(wrong_file) {
@@ -104,7 +104,10 @@ impl Bots {
             if !wanted.contains_key(bot) {
                 let lines: Vec<String> = roster.phones().iter().map(ToString::to_string).collect();
                 let lines = lines.join(", ");
-                self.problems.push(format!("{lines}: there is no bot @{bot}: {PROGRAM} add, or bot = \"\""));
+                self.problems.push(Said::new(
+                    format!("{lines}: there is no bot @{bot}: {PROGRAM} add, or bot = \"\""),
+                    format!("{lines}: бота @{bot} нет: {PROGRAM} add или bot = \"\""),
+                ));
             }
         }
         for problem in &self.problems {

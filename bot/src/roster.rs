@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tgtrunk_config::{
-    BotName, Chat, Language, Line, Lines, Phone, StateDir, StateError, TextKey, Texts, Words,
+    BotName, Chat, Language, Line, Lines, Phone, Said, StateDir, StateError, TextKey, Texts, Words,
 };
 
 /// The lines of one bot.
@@ -24,7 +24,7 @@ pub(crate) struct Served {
 #[derive(Debug, Default)]
 pub(crate) struct Rosters {
     pub(crate) of: BTreeMap<BotName, Roster>,
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: Vec<Said>,
 }
 
 impl Rosters {
@@ -42,7 +42,7 @@ impl Rosters {
         for line in Lines::load(state)?.lines.into_iter().filter(|line| line.enabled) {
             let Some(bot) = line.chat.bot.clone() else { continue };
             let texts = Texts::load(state, &line.phone).unwrap_or_else(|problems| {
-                rosters.problems.extend(problems.iter().map(ToString::to_string));
+                rosters.problems.extend(problems.iter().map(Said::from));
                 before(&line.phone).unwrap_or_default()
             });
             rosters.of.entry(bot).or_default().add(line, texts);
@@ -131,7 +131,7 @@ mod tests {
         );
         assert_eq!(rosters.of.len(), 2);
         assert!(
-            rosters.problems.len() == 1 && rosters.problems[0].contains("{weather}"),
+            rosters.problems.len() == 1 && rosters.problems[0].en.contains("{weather}"),
             "{:?}",
             rosters.problems
         );

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tgtrunk_config::BotName;
+use tgtrunk_config::{BotName, Said};
 use tgtrunk_telegram::{Person, Resolved};
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -40,6 +40,17 @@ enum Amiss {
 }
 
 impl Amiss {
+    /// The same in both languages.
+    fn said(&self) -> Said {
+        let ru = match self {
+            Self::NotFound(bot) => format!("@{bot} не найден в Telegram: проверьте бота этой линии"),
+            Self::NoBot(bot) => format!("@{bot} не бот: проверьте бота этой линии"),
+            Self::Trouble { bot, trouble } => format!("@{bot}: {}", trouble.said().ru),
+            Self::Store(error) => format!("диалог с ботом не удалось запомнить: {error}"),
+        };
+        Said::new(self.to_string(), ru)
+    }
+
     /// Whether a person has to do something about it.
     fn is_red(&self) -> bool {
         match self {
@@ -83,10 +94,10 @@ pub(crate) async fn keep(desk: Arc<Desk>) {
                 VISITS
             }
             Err(amiss) => {
-                let reason = amiss.to_string();
-                if told != reason {
+                let reason = amiss.said();
+                if told != reason.en {
                     warn!("callers get no keypad from the bot: {reason}");
-                    told.clone_from(&reason);
+                    told.clone_from(&reason.en);
                 }
                 desk.lamps.bot(BotFact::Amiss { red: amiss.is_red(), reason });
                 pause = (pause * 2).min(LONGEST_PAUSE);

@@ -162,7 +162,7 @@ async fn ask(desk: &Desk, person: &Resolved, call: CallId, until: Instant) -> As
     match &found {
         Ok(_) => desk.lamps.bot(BotFact::Open),
         Err(Trouble::BotSilent) => {
-            desk.lamps.bot(BotFact::Amiss { red: false, reason: Trouble::BotSilent.to_string() });
+            desk.lamps.bot(BotFact::Amiss { red: false, reason: Trouble::BotSilent.said() });
             desk.visit.notify_one();
         }
         Err(_) => desk.visit.notify_one(),

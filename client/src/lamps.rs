@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tgtrunk_config::{ClientStatus, Lamp};
-use tgtrunk_telegram::Status;
+use tgtrunk_config::{ClientStatus, Lamp, Said};
+use tgtrunk_telegram::{Sentence, Status};
 use tokio::sync::watch;
 
 use crate::clock;
@@ -43,13 +43,13 @@ pub(crate) enum BotFact {
     /// The dialog with it is open, and it answers.
     Open,
     /// It does not do what it is there for; whether a person has to mend that.
-    Amiss { red: bool, reason: String },
+    Amiss { red: bool, reason: Said },
 }
 
 /// Telegram lets the account write to nobody for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Limit {
-    reason: String,
+    reason: Said,
     until_ms: u64,
 }
 
@@ -69,14 +69,14 @@ impl Lamps {
     /// Shows the account's own lamp.
     pub(crate) fn account(&self, status: &Status) {
         let (lamp, reason) = match status {
-            Status::Green { .. } => (Lamp::Green, "connected".to_owned()),
-            Status::Orange { reason } => (Lamp::Orange, plain(reason.to_string())),
-            Status::Red { reason } => (Lamp::Red, plain(reason.to_string())),
+            Status::Green { .. } => (Lamp::Green, Said::new("connected", "на связи")),
+            Status::Orange { reason } => (Lamp::Orange, Sentence::from(reason).clause()),
+            Status::Red { reason } => (Lamp::Red, Sentence::from(reason).clause()),
         };
         let now_ms = clock::unix_ms();
         self.status.send_if_modified(|status| {
             status.written_ms = now_ms;
-            status.telegram.turn(lamp, &reason, now_ms)
+            status.telegram.turn(lamp, reason, now_ms)
         });
         self.note(|facts| facts.account = lamp == Lamp::Green);
     }
@@ -118,7 +118,7 @@ impl Lamps {
             Trouble::PeerFlood | Trouble::Frozen { .. } => now_ms + LIMITED_MS,
             _ => return,
         };
-        self.note(|facts| facts.limit = Some(Limit { reason: trouble.to_string(), until_ms }));
+        self.note(|facts| facts.limit = Some(Limit { reason: trouble.said(), until_ms }));
     }
 
     /// Whether writing would be in vain now, and make things worse.
@@ -129,12 +129,12 @@ impl Lamps {
     }
 
     /// Shows the line as one that is not at work.
-    pub(crate) fn broken(status: &watch::Sender<ClientStatus>, reason: &str) {
+    pub(crate) fn broken(status: &watch::Sender<ClientStatus>, reason: &Said) {
         let now_ms = clock::unix_ms();
         status.send_modify(|status| {
             status.written_ms = now_ms;
-            status.telegram.turn(Lamp::Orange, reason, now_ms);
-            status.keypad.turn(Lamp::Orange, reason, now_ms);
+            status.telegram.turn(Lamp::Orange, reason.clone(), now_ms);
+            status.keypad.turn(Lamp::Orange, reason.clone(), now_ms);
         });
     }
 
@@ -152,7 +152,7 @@ impl Lamps {
         };
         self.status.send_if_modified(|status| {
             status.written_ms = now_ms;
-            status.keypad.turn(lamp, &reason, now_ms)
+            status.keypad.turn(lamp, reason, now_ms)
         });
     }
 }
@@ -163,36 +163,48 @@ pub(crate) fn is_short(seconds: u32) -> bool {
 }
 
 /// The keypad's lamp: what is most worth knowing.
-fn light(facts: &Facts, now_ms: u64) -> (Lamp, String) {
-    let orange = |reason: &str| (Lamp::Orange, reason.to_owned());
+fn light(facts: &Facts, now_ms: u64) -> (Lamp, Said) {
+    let orange = |en: &str, ru: &str| (Lamp::Orange, Said::new(en, ru));
     if !facts.keypad {
-        return (Lamp::Off, "the line's settings want no keypad".to_owned());
+        let reason = ("the line's settings want no keypad", "в настройках линии кнопки выключены");
+        return (Lamp::Off, Said::new(reason.0, reason.1));
     }
     if !facts.gateway {
-        return orange("the gateway does not run");
+        return orange("the gateway does not run", "шлюз не запущен");
     }
     if !facts.account {
-        return orange("waiting for the account");
+        return orange("waiting for the account", "ожидается вход в аккаунт");
     }
     if let Some(limit) = facts.limit.as_ref().filter(|limit| limit.until_ms > now_ms) {
-        return (Lamp::Orange, format!("{}; until {}", limit.reason, clock::time_of_day(limit.until_ms)));
+        let until = clock::time_of_day(limit.until_ms);
+        let told = limit.reason.within(|en| format!("{en}; until {until}"), |ru| format!("{ru}; до {until}"));
+        return (Lamp::Orange, told);
     }
     if facts.unanswered {
-        return orange("Telegram did not answer whether the last message was sent");
+        return orange(
+            "Telegram did not answer whether the last message was sent",
+            "Telegram не ответил, отправлено ли последнее сообщение",
+        );
     }
     match &facts.bot {
-        BotFact::NotSet => (Lamp::Green, "no bot is set: callers are asked to type digits".to_owned()),
-        BotFact::Unvisited => orange("the bot is being looked for"),
-        BotFact::Open => (Lamp::Green, "the bot answers".to_owned()),
+        BotFact::NotSet => (
+            Lamp::Green,
+            Said::new(
+                "no bot is set: callers are asked to type digits",
+                "бот не указан: звонящих просят набирать цифры сообщением",
+            ),
+        ),
+        BotFact::Unvisited => orange("the bot is being looked for", "ищем бота"),
+        BotFact::Open => (Lamp::Green, Said::new("the bot answers", "бот отвечает")),
         BotFact::Amiss { red, reason } => {
             let lamp = if *red { Lamp::Red } else { Lamp::Orange };
-            (lamp, format!("{reason}; callers are asked to type digits"))
+            let told = reason.within(
+                |en| format!("{en}; callers are asked to type digits"),
+                |ru| format!("{ru}; звонящих просят набирать цифры сообщением"),
+            );
+            (lamp, told)
         }
     }
-}
-
-fn plain(sentence: String) -> String {
-    sentence.trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -203,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_keypads_lamp_is_green_when_gateway_account_and_bot_are_there() {
-        assert_eq!(light(&well(), NOW_MS), (Lamp::Green, "the bot answers".to_owned()));
+        assert_eq!(light(&well(), NOW_MS), (Lamp::Green, Said::new("the bot answers", "бот отвечает")));
         for (facts, lamp, reason) in [
             (Facts { keypad: false, ..well() }, Lamp::Off, "the line's settings want no keypad"),
             (Facts { gateway: false, account: false, ..well() }, Lamp::Orange, "the gateway does not run"),
@@ -220,26 +232,32 @@ mod tests {
                 "no bot is set: callers are asked to type digits",
             ),
         ] {
-            assert_eq!(light(&facts, NOW_MS), (lamp, reason.to_owned()));
+            let (shown, said) = light(&facts, NOW_MS);
+            assert_eq!((shown, said.en.as_str()), (lamp, reason));
+            assert!(!said.ru.is_empty(), "{reason}");
         }
     }
 
     #[test]
     fn a_bot_that_a_person_has_to_mend_is_red_and_one_that_may_come_back_orange() {
-        let amiss = |red| Facts { bot: BotFact::Amiss { red, reason: "it sleeps".into() }, ..well() };
+        let amiss = |red| Facts {
+            bot: BotFact::Amiss { red, reason: Said::new("it sleeps", "он спит") },
+            ..well()
+        };
         assert_eq!(light(&amiss(true), NOW_MS).0, Lamp::Red);
-        let told = (Lamp::Orange, "it sleeps; callers are asked to type digits".to_owned());
-        assert_eq!(light(&amiss(false), NOW_MS), told);
+        let (lamp, told) = light(&amiss(false), NOW_MS);
+        assert_eq!((lamp, told.en.as_str()), (Lamp::Orange, "it sleeps; callers are asked to type digits"));
+        assert_eq!(told.ru, "он спит; звонящих просят набирать цифры сообщением");
     }
 
     #[test]
     fn a_limit_says_until_when_and_ends_by_itself() {
-        let limit = Limit { reason: "slow down".into(), until_ms: NOW_MS + 60_000 };
+        let limit =
+            Limit { reason: Said::new("slow down", "помедленнее"), until_ms: NOW_MS + 60_000 };
         let facts = Facts { limit: Some(limit), ..well() };
-        assert_eq!(
-            light(&facts, NOW_MS),
-            (Lamp::Orange, format!("slow down; until {}", clock::time_of_day(NOW_MS + 60_000)))
-        );
+        let until = clock::time_of_day(NOW_MS + 60_000);
+        let told = Said::new(format!("slow down; until {until}"), format!("помедленнее; до {until}"));
+        assert_eq!(light(&facts, NOW_MS), (Lamp::Orange, told));
         assert_eq!(light(&facts, NOW_MS + 60_000).0, Lamp::Green);
     }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tgtrunk_config::control::{Answer, CallInfo, CallState, Direction, Refusal, RefusalCode};
-use tgtrunk_config::{CallId, ClientStatus, Password, Settings, StateDir, StateError, UserId};
+use tgtrunk_config::{CallId, ClientStatus, Password, Said, Settings, StateDir, StateError, UserId};
 use tgtrunk_shell::asking::Follower;
+use tgtrunk_shell::said::said;
 use tgtrunk_shell::status_file;
 use tgtrunk_telegram::{Account, Database, Notice, Options, Status};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -103,16 +104,22 @@ impl Line {
                 }
                 Err(problem) => {
                     // Paths name the line by its number, which is nobody's business in a log.
-                    let problem = format!("{problem:#}").replace(self.manner.line.phone.as_str(), "(line)");
+                    let number = self.manner.line.phone.as_str();
+                    let problem = said(&problem)
+                        .within(|en| en.replace(number, "(line)"), |ru| ru.replace(number, "(линия)"));
                     error!(retry_s = PAUSE.as_secs(), "the line does not run: {problem}");
-                    Lamps::broken(&self.status, &format!("the line does not run: {problem}"));
+                    let reason = problem.within(
+                        |en| format!("the line does not run: {en}"),
+                        |ru| format!("линия не работает: {ru}"),
+                    );
+                    Lamps::broken(&self.status, &reason);
                     if self.rest(&problem).await {
                         break;
                     }
                 }
             }
         }
-        Lamps::broken(&self.status, "the line is closed");
+        Lamps::broken(&self.status, &Said::new("the line is closed", "линия закрыта"));
         drop(self);
         file.await.ok();
     }
@@ -121,7 +128,8 @@ impl Line {
         let House { settings, state, gateway } = &self.house;
         let phone = &self.manner.line.phone;
         state.make_phone_dir(phone)?;
-        let database = Database::open(state.client_db(phone)).await?;
+        let database = Database::open(state.client_db(phone)).await;
+        let database = database.map_err(|error| anyhow::Error::msg(Said::from(&error)))?;
         let store = Store::open(database.pool().clone(), clock::unix_s()).await?;
         let (send, messages) = mpsc::channel(MESSAGES);
         let mut options =
@@ -271,7 +279,7 @@ impl Line {
     }
 
     /// Waits before the line is tried again; true when it is told to stop instead.
-    async fn rest(&mut self, problem: &str) -> bool {
+    async fn rest(&mut self, problem: &Said) -> bool {
         let until = Instant::now() + PAUSE;
         loop {
             tokio::select! {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tgtrunk_config::control::{Answer, Ask, CallInfo, CallState, ClientReport, Event, Refusal, RefusalCode};
-use tgtrunk_config::{CallId, ClientStatus, Lines as LineFiles, Phone, Texts};
+use tgtrunk_config::{CallId, ClientStatus, Lines as LineFiles, Phone, Said, Texts};
 use tgtrunk_shell::asking::Told;
 use tgtrunk_shell::control::Question;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,7 +22,7 @@ const ORDERS: usize = 1024;
 pub(crate) struct Lines {
     house: House,
     kept: BTreeMap<Phone, Kept>,
-    problems: Vec<String>,
+    problems: Vec<Said>,
     /// The calls that are up at the gateway; none while it is not there or nobody knows.
     calls: Option<BTreeMap<CallId, CallInfo>>,
     is_gone: bool,
@@ -66,11 +66,11 @@ impl Lines {
             Ok(loaded) => loaded,
             Err(error) => {
                 error!(%error, "the lines cannot be read");
-                self.problems = vec![error.to_string()];
+                self.problems = vec![Said::from(&error)];
                 return;
             }
         };
-        self.problems = loaded.problems.iter().map(ToString::to_string).collect();
+        self.problems = loaded.problems.iter().map(Said::from).collect();
         let wrong: BTreeSet<&str> = loaded.problems.iter().map(|problem| problem.folder.as_str()).collect();
         // A line whose file became wrong goes on as it was.
         let staying: BTreeSet<Phone> =
@@ -80,7 +80,7 @@ impl Lines {
             let texts = match Texts::load(&self.house.state, &line.phone) {
                 Ok(texts) => texts,
                 Err(problems) => {
-                    self.problems.extend(problems.iter().map(ToString::to_string));
+                    self.problems.extend(problems.iter().map(Said::from));
                     // Whoever mistyped a place keeps what people read until now.
                     let before = self.kept.get(&line.phone);
                     before.map(|kept| kept.manner.texts.clone()).unwrap_or_default()

@@ -1,5 +1,6 @@
 //! What it means that Telegram did not do what it was asked, in words that decide what comes next.
 
+use tgtrunk_config::Said;
 use tgtrunk_telegram::{InvokeError, ResolveError};
 
 /// Why something was not done at Telegram. Its text is a sentence for the log and the status.
@@ -55,6 +56,32 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
+    /// The same in both languages.
+    pub(crate) fn said(&self) -> Said {
+        let ru = match self {
+            Self::Flood { seconds } => format!("Telegram просит подождать {seconds} с"),
+            Self::PeerFlood => "Telegram ограничил аккаунт за сообщения незнакомым людям (PEER_FLOOD); это пройдёт само, или напишите @SpamBot".to_owned(),
+            Self::Frozen { word } => format!(
+                "Telegram заморозил аккаунт ({word}); обжаловать это можно в приложении Telegram"
+            ),
+            Self::Premium => "человек принимает сообщения только от Premium-аккаунтов и контактов (PRIVACY_PREMIUM_REQUIRED)".to_owned(),
+            Self::Blocked { word } => format!("собеседник заблокировал аккаунт или заблокирован им ({word})"),
+            Self::Deleted => "аккаунт собеседника удалён".to_owned(),
+            Self::Stranger => "аккаунт не знает этого человека".to_owned(),
+            Self::Repeated => "сообщение уже было отправлено".to_owned(),
+            Self::Missing => "сообщения больше нет".to_owned(),
+            Self::Stale => "предложение бота устарело".to_owned(),
+            Self::BotSilent => "бот не отвечает".to_owned(),
+            Self::BotNotInline => {
+                "у бота выключен встроенный режим: включите его в @BotFather командой /setinline".to_owned()
+            }
+            Self::Unauthorized => "сеанс клиента не авторизован".to_owned(),
+            Self::Unknown { cause } => cause.clone(),
+            Self::Refused { word } => format!("Telegram отказал: {word}"),
+        };
+        Said::new(self.to_string(), ru)
+    }
+
     /// Whether it is about the account as a whole, so that writing to somebody else would fail as well.
     pub(crate) fn is_of_account(&self) -> bool {
         matches!(self, Self::PeerFlood | Self::Frozen { .. } | Self::Unauthorized)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::bot_name::{BotName, WANTED_BOT_NAME};
 use crate::keys::{self, Page, Problem};
 use crate::language::Language;
+use crate::said::Said;
 use crate::secret::{BotToken, WANTED_TOKEN};
 use crate::state::{StateDir, StateError};
 use crate::units::UserId;
@@ -53,6 +54,23 @@ pub enum BotError {
     /// Its folder has a name that no bot's folder has.
     #[error("{}: want a folder named by {WANTED_BOT_NAME}, in small letters", .0.display())]
     Folder(PathBuf),
+}
+
+/// Why the bot cannot run, in both languages.
+impl From<&BotError> for Said {
+    fn from(error: &BotError) -> Self {
+        let ru = match error {
+            BotError::Unreadable { file, source } => {
+                format!("{}: файл не читается: {source}", file.display())
+            }
+            BotError::Wrong(problems) => return keys::said(problems),
+            BotError::Folder(path) => format!(
+                "{}: папка бота должна называться его именем, маленькими буквами: от 5 до 32 латинских букв, цифр и _",
+                path.display()
+            ),
+        };
+        Self::new(error.to_string(), ru)
+    }
 }
 
 impl BotFile {

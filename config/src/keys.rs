@@ -13,6 +13,9 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
+use crate::said::Said;
+use crate::wanted;
+
 /// One mistake in one file. Its text names the file, the line, the key, the value and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -57,6 +60,26 @@ impl fmt::Display for Problem {
             Fault::Missing { wanted } => write!(out, " {key} is missing: want {wanted}"),
             Fault::Value { value, wanted } => write!(out, " {key} = {value}: want {wanted}"),
         }
+    }
+}
+
+/// The mistake in both languages; what is wanted instead is told in English where nobody has translated it.
+impl From<&Problem> for Said {
+    fn from(problem: &Problem) -> Self {
+        let key = &problem.key;
+        let mistake = match &problem.fault {
+            Fault::Unreadable { message } => format!(" {message}"),
+            Fault::NotToml { message } => format!(" это не TOML: {message}"),
+            Fault::Unknown { value, allowed } => {
+                format!(" неизвестный ключ {key} = {value}: допустимы {}", allowed.join(", "))
+            }
+            Fault::Missing { wanted } => format!(" нет ключа {key}: нужно {}", wanted::in_russian(wanted)),
+            Fault::Value { value, wanted } => {
+                format!(" {key} = {value}: нужно {}", wanted::in_russian(wanted))
+            }
+        };
+        let line = problem.line.map(|line| format!("{line}:")).unwrap_or_default();
+        Self::new(problem.to_string(), format!("{}:{line}{mistake}", problem.file.display()))
     }
 }
 
@@ -316,8 +339,13 @@ impl<'p, 't> Section<'p, 't> {
 
 /// Problems as people read them, one a line.
 pub(crate) fn listed(problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    lines.join("\n")
+    said(problems).en
+}
+
+/// The same in both languages.
+pub(crate) fn said(problems: &[Problem]) -> Said {
+    let lines: Vec<Said> = problems.iter().map(Said::from).collect();
+    Said::listed(&lines, "\n")
 }
 
 /// A string.

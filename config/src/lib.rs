@@ -25,6 +25,7 @@ mod state;
 mod status;
 mod texts;
 mod units;
+mod wanted;
 
 pub use audio::{Audio, CodecName, DtmfWay, Ringback};
 pub use bot::{Bot, Webhook};

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::bot_name::BotName;
 use crate::keys::{self, Page, Problem};
 use crate::line::{self, Line};
+use crate::said::Said;
 use crate::state::{StateDir, StateError};
 use crate::units::Phone;
 
@@ -65,6 +66,35 @@ pub enum LineError {
     /// The state directory failed.
     #[error(transparent)]
     State(#[from] StateError),
+}
+
+/// Why the line cannot run, in both languages.
+impl From<&LineProblem> for Said {
+    fn from(problem: &LineProblem) -> Self {
+        Self::from(&problem.error)
+    }
+}
+
+impl From<&LineError> for Said {
+    fn from(error: &LineError) -> Self {
+        let ru = match error {
+            LineError::Unreadable { file, source } => format!("{}: файл не читается: {source}", file.display()),
+            LineError::Wrong(problems) => return keys::said(problems),
+            LineError::Exists(phone) => format!(
+                "линия {phone} уже есть: измените её line.toml и перечитайте настройки или сначала удалите её"
+            ),
+            LineError::NoPhone => {
+                "новая линия: номера нет или это не номер: нужен + и от 7 до 15 цифр, например \"+79060000000\""
+                    .to_owned()
+            }
+            LineError::NoPort => {
+                "новая линия: нет свободного порта SIP от 30001 до 65535: сначала удалите какую-нибудь линию"
+                    .to_owned()
+            }
+            LineError::State(error) => return Self::from(error),
+        };
+        Self::new(error.to_string(), ru)
+    }
 }
 
 /// A line that somebody wants: the keys of `line.toml`, not checked yet. Only `phone` and `pbx` must be there;

@@ -1,5 +1,7 @@
 //! A sentence for people, in both languages.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::language::Language;
@@ -26,6 +28,29 @@ impl Said {
             Language::Russian if !self.ru.is_empty() => &self.ru,
             Language::Russian | Language::English => &self.en,
         }
+    }
+
+    /// A longer sentence around this one, in each language.
+    #[must_use]
+    pub fn within(&self, en: impl FnOnce(&str) -> String, ru: impl FnOnce(&str) -> String) -> Self {
+        Self { en: en(&self.en), ru: ru(self.in_language(Language::Russian)) }
+    }
+
+    /// Several sentences as one, with `between` between them.
+    #[must_use]
+    pub fn listed(all: &[Self], between: &str) -> Self {
+        let joined = |language| {
+            let each: Vec<&str> = all.iter().map(|said| said.in_language(language)).collect();
+            each.join(between)
+        };
+        Self { en: joined(Language::English), ru: joined(Language::Russian) }
+    }
+}
+
+/// In English, as logs have it.
+impl fmt::Display for Said {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.en)
     }
 }
 
@@ -57,5 +82,14 @@ mod tests {
         let both = Said::new("busy", "занято");
         assert_eq!(both.in_language(Language::Russian), "занято");
         assert_eq!(both.in_language(Language::English), "busy");
+    }
+
+    #[test]
+    fn sentences_are_framed_and_listed_in_both_languages() {
+        let both = Said::new("busy", "занято");
+        let framed = both.within(|en| format!("the line is {en}"), |ru| format!("линия: {ru}"));
+        assert_eq!(framed, Said::new("the line is busy", "линия: занято"));
+        let untold = Said::from("busy");
+        assert_eq!(Said::listed(&[both, untold], "; "), Said::new("busy; busy", "занято; busy"));
     }
 }

@@ -15,6 +15,7 @@ use crate::client::{self, Client};
 use crate::keys::{self, Page, Problem, Section};
 use crate::log::{self, LogFormat, LogLevel};
 use crate::proxy::Proxy;
+use crate::said::Said;
 
 /// A whole `tgtrunk.toml`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +106,20 @@ pub enum SettingsError {
     /// All that is wrong in the file, in its order.
     #[error("{}", keys::listed(.0))]
     Wrong(Vec<Problem>),
+}
+
+/// The same in both languages.
+impl From<&SettingsError> for Said {
+    fn from(error: &SettingsError) -> Self {
+        match error {
+            SettingsError::Unreadable { file, source } => {
+                let ru =
+                    format!("{}: файл не читается: {source}; другой файл: --config ФАЙЛ", file.display());
+                Self::new(error.to_string(), ru)
+            }
+            SettingsError::Wrong(problems) => keys::said(problems),
+        }
+    }
 }
 
 impl Settings {

@@ -27,6 +27,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::said::Said;
 use crate::units::Phone;
 
 mod bots;
@@ -85,6 +86,39 @@ pub enum StateError {
         /// Its length.
         bytes: usize,
     },
+}
+
+/// The same in both languages.
+impl From<&StateError> for Said {
+    fn from(error: &StateError) -> Self {
+        let ru = match error {
+            StateError::Io { doing, path, source } => {
+                format!("не удаётся {} {}: {source}", in_russian(doing), path.display())
+            }
+            StateError::Locked { path } => format!(
+                "{} держит другой работающий процесс: сначала остановите его (на папку состояния один шлюз, один клиент и один бот, на сессию одна программа)",
+                path.display()
+            ),
+            StateError::SocketPath { path, bytes } => format!(
+                "{}: путь слишком длинный для сокета Unix ({bytes} байт): нужна папка состояния с более коротким путём, чтобы было не больше 107",
+                path.display()
+            ),
+        };
+        Self::new(error.to_string(), ru)
+    }
+}
+
+/// What was tried, as a Russian verb.
+fn in_russian(doing: &str) -> &str {
+    match doing {
+        "list" => "прочитать папку",
+        "lock" => "запереть",
+        "make" => "создать",
+        "open" => "открыть",
+        "remove" => "удалить",
+        "write" => "записать",
+        other => other,
+    }
 }
 
 impl StateDir {

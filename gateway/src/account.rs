@@ -1,7 +1,6 @@
 //! Opening a line's Telegram account from its folder.
 
-use anyhow::Context as _;
-use tgtrunk_config::{Phone, Settings, StateDir};
+use tgtrunk_config::{Phone, Said, Settings, StateDir};
 use tgtrunk_telegram::{Account, Database, Notice, Options};
 use tokio::sync::mpsc;
 
@@ -15,7 +14,13 @@ pub(crate) async fn open(
     phone: &Phone,
 ) -> anyhow::Result<(Account, mpsc::Receiver<Notice>)> {
     state.make_phone_dir(phone)?;
-    let database = Database::open(state.gateway_db(phone)).await?;
+    let database = Database::open(state.gateway_db(phone)).await;
+    let database = database.map_err(|error| anyhow::Error::msg(Said::from(&error)))?;
     let options = Options::from_settings(database, &settings.telegram, "", state.dc_seed());
-    Account::open(options).await.with_context(|| format!("the account of {phone} cannot be opened"))
+    Account::open(options).await.map_err(|error| {
+        anyhow::Error::msg(Said::from(error.to_string()).within(
+            |en| format!("the account of {phone} cannot be opened: {en}"),
+            |ru| format!("аккаунт {phone} не открывается: {ru}"),
+        ))
+    })
 }

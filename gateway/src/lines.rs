@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tgtrunk_config::control::{Answer, Ask, CallInfo, Event, Refusal, RefusalCode, StatusReport};
 use tgtrunk_config::{CallId, GatewayStatus, LineDraft, LineError, LineProblem, Lines as LineFiles, Phone};
-use tgtrunk_config::{Line as LineSettings, StateDir};
+use tgtrunk_config::{Line as LineSettings, Said, StateDir};
 use tgtrunk_shell::control::Question;
 use tgtrunk_shell::status_file;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -45,7 +45,7 @@ pub(crate) struct Lines {
     kept: BTreeMap<Phone, Kept>,
     off: BTreeMap<Phone, LineSettings>,
     /// By folder.
-    wrong: Vec<(String, String)>,
+    wrong: Vec<(String, Said)>,
     /// One keeper at a time for a number: the next waits until the account and the port are free.
     doors: BTreeMap<Phone, Arc<Mutex<()>>>,
     /// Lines that are being removed, whose files are still there.
@@ -205,11 +205,11 @@ impl Lines {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::error!(%error, "the lines cannot be read");
-                self.wrong = vec![(String::new(), error.to_string())];
+                self.wrong = vec![(String::new(), Said::from(&error))];
                 return;
             }
         };
-        let told = |problem: &LineProblem| (problem.folder.clone(), problem.to_string());
+        let told = |problem: &LineProblem| (problem.folder.clone(), Said::from(problem));
         self.wrong = loaded.problems.iter().map(told).collect();
         for (folder, problem) in &self.wrong {
             let runs = self.kept.keys().any(|phone| phone.as_str() == folder);
@@ -340,10 +340,10 @@ impl Lines {
         match done {
             Done::Told => {}
             Done::Closed(phone) => drop(self.house.events.send(Event::LineRemoved { line: phone })),
-            Done::Tried { phone, was_known, condition: Condition::Failed(message), reply }
+            Done::Tried { phone, was_known, condition: Condition::Failed(problem), reply }
                 if self.kept.contains_key(&phone) =>
             {
-                let refusal = Refusal { code: RefusalCode::BadLine, message };
+                let refusal = Refusal { code: RefusalCode::BadLine, message: problem.en };
                 self.empty(phone, was_known, Err(refusal), reply);
             }
             Done::Tried { phone, reply, .. } => {

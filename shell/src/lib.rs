@@ -2,7 +2,7 @@
 //!
 //! [`log`] starts their logs, [`control`] is the serving end of a control socket and [`asking`] the asking one, with
 //! [`Follower`](asking::Follower) for programs that have to know of every call, and [`keyboard`] is the terminal. [`clock`] reads the
-//! clocks, [`status_file`] keeps a status on the disk.
+//! clocks, [`status_file`] keeps a status on the disk, [`said`] tells errors in both languages.
 //! It knows no question's meaning: who asks what is the programs' own.
 
 pub mod asking;
@@ -10,4 +10,5 @@ pub mod clock;
 pub mod control;
 pub mod keyboard;
 pub mod log;
+pub mod said;
 pub mod status_file;

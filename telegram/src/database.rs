@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqlitePool};
+use tgtrunk_config::Said;
 
 /// How long a statement waits for the file, or a caller for the connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,6 +55,22 @@ pub enum DatabaseError {
         /// What SQLite said.
         source: sqlx::Error,
     },
+}
+
+/// The same in both languages.
+impl From<&DatabaseError> for Said {
+    fn from(error: &DatabaseError) -> Self {
+        let ru = match error {
+            DatabaseError::InUse { path, pid } => format!(
+                "{} занят другим процессом{}: на одну сессию один процесс",
+                path.display(),
+                held_by(*pid)
+            ),
+            DatabaseError::Io { path, source } => format!("{}: {source}", path.display()),
+            DatabaseError::Sql { path, source } => format!("{}: {source}", path.display()),
+        };
+        Self::new(error.to_string(), ru)
+    }
 }
 
 impl Database {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tgtrunk_config::Language;
+use tgtrunk_config::{Language, Said};
 
 use crate::login::{LoginError, Stage, Via};
 use crate::status::{Orange, Red};
@@ -23,6 +23,13 @@ impl Sentence {
             Language::English => &self.english,
         }
     }
+
+    /// As it stands beside a lamp or within a longer sentence: without the full stop.
+    #[must_use]
+    pub fn clause(self) -> Said {
+        let Said { en, ru } = self.into();
+        Said::new(en.trim_end_matches('.'), ru.trim_end_matches('.'))
+    }
 }
 
 /// What a terminal asks and tells during a login.
@@ -37,6 +44,12 @@ pub enum Prompt {
     },
     /// Input ended before the login did.
     Ended,
+}
+
+impl From<Sentence> for Said {
+    fn from(sentence: Sentence) -> Self {
+        Self::new(sentence.english, sentence.russian)
+    }
 }
 
 fn row(russian: impl Into<String>, english: impl Into<String>) -> Sentence {

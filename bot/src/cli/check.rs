@@ -32,7 +32,7 @@ pub(crate) async fn run(config: &Path, settings: &Settings, state: &StateDir) ->
     match (Bots::load(state), Rosters::load(state, |_| None)) {
         (Ok(bots), Ok(rosters)) => {
             bots.problems.iter().for_each(|problem| told.wrong(&problem.to_string()));
-            rosters.problems.iter().for_each(|problem| told.wrong(problem));
+            rosters.problems.iter().for_each(|problem| told.wrong(&problem.en));
             for (bot, roster) in &rosters.of {
                 if !bots.bots.iter().any(|(known, _)| known == bot) {
                     told.wrong(&format!("{}: there is no bot @{bot}: tgtrunk-bot add", phones(roster)));

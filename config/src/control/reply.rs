@@ -10,6 +10,7 @@ use crate::control::log::LogTail;
 use crate::control::login::LoginInfo;
 use crate::control::record::CallRecord;
 use crate::control::request::Ask;
+use crate::said::Said;
 use crate::secret::{LoginToken, Password};
 use crate::status::{BotStatus, ClientStatus, GatewayStatus};
 use crate::units::{CallId, Phone};
@@ -106,7 +107,7 @@ pub struct StatusReport {
     /// The lines that run, are tried again, or are switched off.
     pub lines: Vec<LineInfo>,
     /// What is wrong with lines that do not run, as sentences for people.
-    pub problems: Vec<String>,
+    pub problems: Vec<Said>,
 }
 
 /// All lines of the client at a glance.
@@ -115,7 +116,7 @@ pub struct ClientReport {
     /// The lines that run, are tried again, or are switched off.
     pub lines: Vec<ClientStatus>,
     /// What is wrong with lines that do not run, as sentences for people.
-    pub problems: Vec<String>,
+    pub problems: Vec<Said>,
 }
 
 /// All bots at a glance.
@@ -124,7 +125,7 @@ pub struct BotReport {
     /// The bots that run or are tried again.
     pub bots: Vec<BotStatus>,
     /// What is wrong with bots that do not run, as sentences for people.
-    pub problems: Vec<String>,
+    pub problems: Vec<Said>,
 }
 
 /// A line with what a person needs to find it.
@@ -342,7 +343,7 @@ mod tests {
             pbx: "127.0.0.1:5060".into(),
             status: GatewayStatus::waiting(line.clone(), 1, 2),
         };
-        let report = StatusReport { lines: vec![info.clone()], problems: vec!["x".into()] };
+        let report = StatusReport { lines: vec![info.clone()], problems: vec![Said::new("x", "ы")] };
         assert_eq!(report.line(&line), Some(&info));
         for reply in [
             Reply::ok(1, Answer::Status(report)),

@@ -2,9 +2,9 @@
 
 use tgtrunk_bridge::Cause;
 use tgtrunk_config::control::{Refusal, RefusalCode};
-use tgtrunk_config::{GatewayStatus, Lamp, UserId};
+use tgtrunk_config::{GatewayStatus, Lamp, Said, UserId};
 use tgtrunk_sip::Availability;
-use tgtrunk_telegram::{Account, Status};
+use tgtrunk_telegram::{Account, Sentence, Status};
 use tokio::sync::watch;
 
 use super::pause::Pause;
@@ -21,10 +21,6 @@ pub(crate) struct Lamps {
     /// A proxy stands between us and Telegram.
     proxied: bool,
 }
-
-/// What a green lamp says when everything goes through a proxy.
-const PROXIED: &str =
-    "connected through the proxy; audio goes by Telegram's TCP relays alone, direct UDP is off";
 
 impl Lamps {
     pub(crate) fn new(account: &Account, alone: bool, proxied: bool) -> Self {
@@ -75,20 +71,24 @@ impl Lamps {
     /// Writes both lamps, the account, its pause and the number of calls; true when something changed for whoever looks.
     pub(crate) fn paint(&self, status: &mut GatewayStatus, pause: &Pause, calls: u32, now_ms: u64) -> bool {
         let (lamp, reason) = match &*self.status.borrow() {
-            Status::Green { .. } => (
-                Lamp::Green,
-                pause.sentence().unwrap_or(if self.proxied { PROXIED } else { "connected" }).to_owned(),
-            ),
-            Status::Orange { reason } => (Lamp::Orange, reason.to_string()),
-            Status::Red { reason } => (Lamp::Red, reason.to_string().trim_end_matches('.').to_owned()),
+            Status::Green { .. } => {
+                (Lamp::Green, pause.sentence().unwrap_or_else(|| connected(self.proxied)))
+            }
+            Status::Orange { reason } => (Lamp::Orange, Sentence::from(reason).clause()),
+            Status::Red { reason } => (Lamp::Red, Sentence::from(reason).clause()),
         };
         let (sip_lamp, sip_reason) = match self.peer {
-            _ if self.alone => (Lamp::Off, "no PBX in this mode"),
-            Some(true) => (Lamp::Green, "the PBX answers"),
-            Some(false) => (Lamp::Orange, "the PBX does not answer OPTIONS"),
-            None => (Lamp::Orange, "waiting for the PBX's answer to OPTIONS"),
+            _ if self.alone => (Lamp::Off, Said::new("no PBX in this mode", "в этом режиме АТС нет")),
+            Some(true) => (Lamp::Green, Said::new("the PBX answers", "АТС отвечает")),
+            Some(false) => {
+                (Lamp::Orange, Said::new("the PBX does not answer OPTIONS", "АТС не отвечает на OPTIONS"))
+            }
+            None => {
+                let waiting = ("waiting for the PBX's answer to OPTIONS", "ожидается ответ АТС на OPTIONS");
+                (Lamp::Orange, Said::new(waiting.0, waiting.1))
+            }
         };
-        let telegram = status.telegram.turn(lamp, &reason, now_ms);
+        let telegram = status.telegram.turn(lamp, reason, now_ms);
         let sip = status.sip.turn(sip_lamp, sip_reason, now_ms);
         let account = self.account.me().and_then(|me| UserId::new(me.id).ok());
         let known = (account, pause.told(), calls);
@@ -96,5 +96,17 @@ impl Lamps {
         (status.account, status.pause, status.calls) = known;
         status.written_ms = now_ms;
         telegram || sip || changed
+    }
+}
+
+/// What a green lamp says.
+fn connected(proxied: bool) -> Said {
+    if proxied {
+        Said::new(
+            "connected through the proxy; audio goes by Telegram's TCP relays alone, direct UDP is off",
+            "на связи через прокси; звук идёт только через TCP-серверы Telegram, прямой UDP выключен",
+        )
+    } else {
+        Said::new("connected", "на связи")
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::Cause;
-use tgtrunk_config::{LinePause, PauseReason};
+use tgtrunk_config::{LinePause, PauseReason, Said};
 
 /// How long nothing is tried after PEER_FLOOD. Each further try makes it worse, and a day is what helps.
 const SPAM_PAUSE: Duration = Duration::from_secs(86_400);
@@ -50,11 +50,17 @@ impl Pause {
     }
 
     /// The pause in words for the line's status.
-    pub(crate) fn sentence(&self) -> Option<&'static str> {
-        match self.0?.cause {
-            Cause::PeerFlood => Some("limited: Telegram took calls to strangers for spam"),
-            _ => Some("limited: Telegram wants no calls for a while"),
-        }
+    pub(crate) fn sentence(&self) -> Option<Said> {
+        Some(match self.0?.cause {
+            Cause::PeerFlood => Said::new(
+                "limited: Telegram took calls to strangers for spam",
+                "ограничена: Telegram принял звонки незнакомым людям за спам",
+            ),
+            _ => Said::new(
+                "limited: Telegram wants no calls for a while",
+                "ограничена: Telegram просит пока не звонить",
+            ),
+        })
     }
 
     /// The pause as programs are told of it.

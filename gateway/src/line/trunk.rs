@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use tgtrunk_config::Line as LineSettings;
+use tgtrunk_config::{Line as LineSettings, Said};
 use tgtrunk_sip::Endpoint;
 use tokio::net::UdpSocket;
 
@@ -25,11 +24,12 @@ impl Trunk {
     pub(super) async fn open(house: &House, settings: &LineSettings) -> anyhow::Result<Self> {
         let local = SocketAddr::new(house.settings.gateway.sip_bind, settings.sip_port);
         let peer = resolve(&settings.pbx.host, settings.pbx.port, local).await?;
-        let socket = UdpSocket::bind(local).await.with_context(|| {
-            format!(
-                "line {}: sip_port = {}: {local} cannot be opened; is another program using it?",
-                settings.phone, settings.sip_port
-            )
+        let socket = UdpSocket::bind(local).await.map_err(|error| {
+            let (phone, port) = (&settings.phone, settings.sip_port);
+            anyhow::Error::msg(Said::new(
+                format!("line {phone}: sip_port = {port}: {local} cannot be opened; is another program using it?: {error}"),
+                format!("линия {phone}: sip_port = {port}: {local} не открывается; может быть, порт занят другой программой?: {error}"),
+            ))
         })?;
         mark(&socket, local, house.settings.gateway.dscp_sip);
         let announced = house.settings.gateway.public_address.unwrap_or(local.ip());
@@ -68,11 +68,18 @@ impl Trunk {
 }
 
 async fn resolve(host: &str, port: u16, local: SocketAddr) -> anyhow::Result<SocketAddr> {
-    let mut found = tokio::net::lookup_host((host, port))
-        .await
-        .with_context(|| format!("pbx = {host:?} cannot be resolved"))?;
-    found.find(|address| address.is_ipv4() == local.is_ipv4()).with_context(|| {
-        format!("pbx = {host:?} has no address of the family of gateway.sip_bind = {}", local.ip())
+    let mut found = tokio::net::lookup_host((host, port)).await.map_err(|error| {
+        anyhow::Error::msg(Said::new(
+            format!("pbx = {host:?} cannot be resolved: {error}"),
+            format!("pbx = {host:?}: адрес по этому имени не найден: {error}"),
+        ))
+    })?;
+    found.find(|address| address.is_ipv4() == local.is_ipv4()).ok_or_else(|| {
+        let bind = local.ip();
+        anyhow::Error::msg(Said::new(
+            format!("pbx = {host:?} has no address of the family of gateway.sip_bind = {bind}"),
+            format!("pbx = {host:?}: нет адреса того же семейства, что gateway.sip_bind = {bind}"),
+        ))
     })
 }
 

@@ -4,9 +4,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
 use tgtrunk_config::control::Event;
-use tgtrunk_config::{GatewayStatus, Lamp, Line as LineSettings};
+use tgtrunk_config::{GatewayStatus, Lamp, Line as LineSettings, Said};
+use tgtrunk_shell::said::said;
 use tgtrunk_shell::status_file;
 use tgtrunk_telegram::Account;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -38,7 +38,7 @@ pub(super) enum Condition {
     /// At work.
     Open,
     /// Not at work, and why; it is tried again by itself.
-    Failed(String),
+    Failed(Said),
 }
 
 /// The task behind a line.
@@ -82,14 +82,14 @@ impl Keeper {
                     }
                     problem
                 }
-                Err(error) => format!("{error:#}"),
+                Err(error) => said(&error),
             };
             if self.rest(problem, pause).await {
                 break;
             }
             pause = longer(pause);
         }
-        self.paint("the line is closed");
+        self.paint(&Said::new("the line is closed", "линия закрыта"));
         drop(self);
         file.await.ok();
     }
@@ -116,21 +116,26 @@ impl Keeper {
             Err(_) => {
                 account.shutdown().await;
                 let limit_s = OPENING.as_secs();
-                bail!(
-                    "pbx = {:?} is not resolved within {limit_s} s; want an address, or a name server that answers",
-                    self.settings.pbx.host
-                )
+                let host = &self.settings.pbx.host;
+                Err(anyhow::Error::msg(Said::new(
+                    format!(
+                        "pbx = {host:?} is not resolved within {limit_s} s; want an address, or a name server that answers"
+                    ),
+                    format!(
+                        "pbx = {host:?}: имя не удалось узнать за {limit_s} с; нужен адрес или сервер имён, который отвечает"
+                    ),
+                )))
             }
         }
     }
 
     /// Hands orders to the line until it ends: what broke it, or none when it was told to stop.
-    async fn attend(&mut self, mut running: Running) -> Option<String> {
+    async fn attend(&mut self, mut running: Running) -> Option<Said> {
         let problem = loop {
             tokio::select! {
                 ended = &mut running.task => break Some(match ended {
-                    Ok(()) => "it ended by itself".to_owned(),
-                    Err(error) => format!("it broke: {error}"),
+                    Ok(()) => Said::new("it ended by itself", "она завершилась сама"),
+                    Err(error) => Said::new(format!("it broke: {error}"), format!("она сломалась: {error}")),
                 }),
                 order = self.orders.recv() => match order {
                     Some(Order::Stop(grace)) => {
@@ -154,9 +159,10 @@ impl Keeper {
     }
 
     /// Waits before the line is tried again; true when it is told to stop instead.
-    async fn rest(&mut self, problem: String, pause: Duration) -> bool {
+    async fn rest(&mut self, problem: Said, pause: Duration) -> bool {
         tracing::error!(retry_s = pause.as_secs(), "the line does not run: {problem}");
-        let reason = format!("the line does not run: {problem}");
+        let reason = problem
+            .within(|en| format!("the line does not run: {en}"), |ru| format!("линия не работает: {ru}"));
         self.paint(&reason);
         let mut wanted = self.condition.subscribe();
         self.condition.send_replace(Condition::Failed(problem));
@@ -177,11 +183,11 @@ impl Keeper {
     }
 
     /// Shows a line that is not at work.
-    fn paint(&self, reason: &str) {
+    fn paint(&self, reason: &Said) {
         let now_ms = clock::unix_ms();
         let changed = self.status.send_if_modified(|status| {
-            let telegram = status.telegram.turn(Lamp::Orange, reason, now_ms);
-            let sip = status.sip.turn(Lamp::Orange, reason, now_ms);
+            let telegram = status.telegram.turn(Lamp::Orange, reason.clone(), now_ms);
+            let sip = status.sip.turn(Lamp::Orange, reason.clone(), now_ms);
             status.written_ms = now_ms;
             std::mem::take(&mut status.calls) != 0 || telegram || sip
         });
@@ -226,7 +232,7 @@ mod tests {
         let (orders, _ordered) = mpsc::channel(1);
         let task = tokio::spawn(async { panic!("as a line may") });
         let problem = keeper.0.attend(Running { account, orders, task }).await.unwrap();
-        assert!(problem.starts_with("it broke: ") && problem.contains("as a line may"), "{problem}");
+        assert!(problem.en.starts_with("it broke: ") && problem.en.contains("as a line may"), "{problem}");
         account::open(&room.house.settings, &room.house.state, &phone()).await.unwrap();
     }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tgtrunk_config::control::{LineInfo, StatusReport};
-use tgtrunk_config::{GatewayStatus, Lamp, Line as LineSettings};
+use tgtrunk_config::{GatewayStatus, Lamp, Line as LineSettings, Said};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -27,10 +27,14 @@ impl Shown {
     }
 
     /// Why the line does not run.
-    fn problem(&self) -> Option<String> {
+    fn problem(&self) -> Option<Said> {
         let Condition::Failed(problem) = &*self.condition.borrow() else { return None };
         let phone = self.settings.phone.as_str();
-        Some(if problem.contains(phone) { problem.clone() } else { format!("line {phone}: {problem}") })
+        Some(if problem.en.contains(phone) {
+            problem.clone()
+        } else {
+            problem.within(|en| format!("line {phone}: {en}"), |ru| format!("линия {phone}: {ru}"))
+        })
     }
 
     pub(super) fn info(&self, bind: IpAddr) -> LineInfo {
@@ -42,8 +46,9 @@ impl Shown {
 pub(super) fn off(settings: &LineSettings) -> GatewayStatus {
     let now_ms = clock::unix_ms();
     let mut status = GatewayStatus::waiting(settings.phone.clone(), std::process::id(), now_ms);
-    status.telegram.turn(Lamp::Off, "switched off", now_ms);
-    status.sip.turn(Lamp::Off, "switched off", now_ms);
+    let reason = Said::new("switched off", "выключена");
+    status.telegram.turn(Lamp::Off, reason.clone(), now_ms);
+    status.sip.turn(Lamp::Off, reason, now_ms);
     status
 }
 

@@ -20,13 +20,16 @@ async fn a_line_whose_port_is_busy_is_reported_by_problem_and_lamp_until_it_open
 
     let report = room.ask(&mut lines, Ask::Status).await;
     let (problem, status) = (&report.problems[0], &report.lines[0].status);
-    assert!(problem.contains("+79060000000") && problem.contains(&port.to_string()), "{problem}");
+    for told in [&problem.en, &problem.ru] {
+        assert!(told.contains("+79060000000") && told.contains(&port.to_string()), "{told}");
+    }
     assert_eq!((report.problems.len(), status.sip.lamp), (1, Lamp::Orange));
     assert!(status.sip.reason.starts_with("the line does not run: "), "{}", status.sip.reason);
+    assert!(status.sip.reason_ru.starts_with("линия не работает: "), "{}", status.sip.reason_ru);
 
     drop(taken);
     let report = room.ask(&mut lines, Ask::Reload).await;
-    assert_eq!(report.problems, Vec::<String>::new());
+    assert_eq!(report.problems, []);
     assert!(UdpSocket::bind(("127.0.0.1", port)).is_err(), "the line has its port");
 
     lines.stop(Duration::ZERO).await;
@@ -44,7 +47,7 @@ async fn a_line_that_did_not_open_is_tried_again_by_itself() {
     let mut condition = lines.kept[&phone()].shown.condition.clone();
     let opened = condition.wait_for(|condition| *condition == Condition::Open);
     timeout(Duration::from_secs(8), opened).await.unwrap().unwrap();
-    assert_eq!(room.ask(&mut lines, Ask::Status).await.problems, Vec::<String>::new());
+    assert_eq!(room.ask(&mut lines, Ask::Status).await.problems, []);
     lines.stop(Duration::ZERO).await;
 }
 
@@ -101,19 +104,19 @@ async fn a_line_is_not_opened_anew_for_its_menu_nor_closed_for_a_mistake() {
 
     let menu = "company = \"Acme\"\n[[menu]]\nname = \"Sales\"\nextension = \"101\"\n";
     room.write_line(port.into(), menu);
-    assert_eq!(room.ask(&mut lines, Ask::Reload).await.problems, Vec::<String>::new());
+    assert_eq!(room.ask(&mut lines, Ask::Reload).await.problems, []);
     assert!(runs_on(&lines) && !first.is_closed());
     assert_eq!(lines.kept[&phone()].shown.settings.chat.menu[0].name, "Sales");
 
     room.write_line(port.into(), &menu.replace("extension", "extensoin"));
     let report = room.ask(&mut lines, Ask::Reload).await;
-    assert!(report.problems[0].contains("extensoin"), "{:?}", report.problems);
+    assert!(report.problems[0].en.contains("extensoin"), "{:?}", report.problems);
     assert_eq!((report.problems.len(), report.lines.len()), (1, 1));
     assert!(runs_on(&lines) && !first.is_closed());
     assert_eq!(lines.kept[&phone()].shown.settings.chat.menu.len(), 1);
 
     room.write_line(port.into(), "");
-    assert_eq!(room.ask(&mut lines, Ask::Reload).await.problems, Vec::<String>::new());
+    assert_eq!(room.ask(&mut lines, Ask::Reload).await.problems, []);
     assert!(runs_on(&lines));
     room.write_line(port.into(), "ring_limit_s = 20\n");
     room.ask(&mut lines, Ask::Reload).await;

@@ -423,7 +423,7 @@ mod tests {
     }
 
     fn report(problem: &str) -> StatusReport {
-        StatusReport { lines: Vec::new(), problems: vec![problem.to_owned()] }
+        StatusReport { lines: Vec::new(), problems: vec![problem.into()] }
     }
 
     fn up(problem: &str) -> Told {
