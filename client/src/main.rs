@@ -13,6 +13,8 @@ mod line;
 mod lines;
 mod login;
 mod mailbox;
+#[cfg_attr(not(test), allow(dead_code, unused_imports, reason = "nothing serves it yet"))]
+mod page;
 mod store;
 mod telegram;
 mod trouble;

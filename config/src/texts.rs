@@ -88,6 +88,11 @@ impl Texts {
         template::cut(template::fill(text, words).trim(), key.limit())
     }
 
+    /// The line's own text, with its places as they are. None where the default holds.
+    pub fn own(&self, key: TextKey, language: Language) -> Option<&str> {
+        self.own.get(&(language, key)).map(String::as_str)
+    }
+
     fn read(&mut self, mut section: Section<'_, '_>, language: Language) {
         for key in TextKey::ALL {
             let own = section.judged(key.word(), |value| {
@@ -167,6 +172,9 @@ mod tests {
     #[test]
     fn a_lines_own_text_takes_the_place_of_the_default_in_its_language_alone() {
         let texts = parse("[ru]\nkeypad = \"{name}, это {company}. {{Номер}}?\"\ncard = \"  \"\n").unwrap();
+        assert_eq!(texts.own(TextKey::Keypad, Language::Russian), Some("{name}, это {company}. {{Номер}}?"));
+        assert_eq!(texts.own(TextKey::Keypad, Language::English), None);
+        assert_eq!(TextKey::Keypad.default_text(Language::Russian), "Введите внутренний номер абонента");
         let words = Words { company: "Акме".into(), name: "Анна {line}".into(), ..Words::default() };
         let said = |key, language| texts.say(key, language, &words);
         assert_eq!(said(TextKey::Keypad, Language::Russian), "Анна {line}, это Акме. {Номер}?");

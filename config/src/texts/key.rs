@@ -1,5 +1,8 @@
 //! Which texts there are, where each is read, and which places it may have.
 
+use super::defaults;
+use crate::language::Language;
+
 /// A text that people read in Telegram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TextKey {
@@ -144,6 +147,11 @@ impl TextKey {
             Self::NoticeGateway => "notice_gateway",
             Self::NoticeOver => "notice_over",
         }
+    }
+
+    /// What is said where a line has no text of its own, with its places as they are.
+    pub fn default_text(self, language: Language) -> &'static str {
+        defaults::text(self, language)
     }
 
     /// The places that it may have, without their braces.
