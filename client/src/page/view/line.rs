@@ -1,0 +1,242 @@
+//! One line: its lamps, its checks, its strangers, its calls.
+
+use maud::{Markup, html};
+use tgtrunk_config::control::{Check, CheckName, Found};
+
+use crate::page::model::{Frame, LineCard, LinePage, Part};
+use crate::page::view::calls;
+use crate::page::view::form::hidden;
+use crate::page::view::frame::{self, Place};
+use crate::page::view::icons::Icon;
+use crate::page::view::lamp::{self, About};
+use crate::page::view::lines::{address, path};
+use crate::page::view::words::{moment, phone, sentence};
+
+/// One of the sheets of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tab {
+    State,
+    Sessions,
+    Texts,
+    Pbx,
+    Settings,
+}
+
+/// The page.
+pub(crate) fn page(frame: &Frame, page: &LinePage) -> Markup {
+    let card = &page.card;
+    let main = html! {
+        (lights(frame, card))
+        (calls(frame, card))
+        (checks(frame, page))
+        (budget(frame, card))
+    };
+    sheet(frame, card, Tab::State, main)
+}
+
+/// A page of a line: its number, its lamps, its tabs, and one of the sheets.
+pub(crate) fn sheet(frame: &Frame, card: &LineCard, at: Tab, main: Markup) -> Markup {
+    let number = phone(card.phone.as_str());
+    let path = path(&card.phone);
+    let tabs = [
+        (Tab::State, "", frame.say("Состояние", "State")),
+        (Tab::Sessions, "/login", frame.say("Авторизация", "Logins")),
+        (Tab::Texts, "/texts", frame.say("Тексты", "Texts")),
+        (Tab::Pbx, "/pbx", frame.say("АТС", "PBX")),
+        (Tab::Settings, "/settings", frame.say("Настройки", "Settings")),
+    ];
+    let name = tabs.iter().find(|(tab, ..)| *tab == at).map_or("", |(.., name)| name);
+    let main = html! {
+        div.line-title {
+            p.crumb { a href="/" { (Icon::Back.draw()) (frame.say("Все линии", "All lines")) } }
+            h1 { span.number { (number) } @if !card.name.is_empty() { " " span.name { (card.name) } } }
+            div.line-state { (lamps(frame, card)) (address(frame, card)) }
+        }
+        nav.tabs aria-label=(frame.say("Линия", "Line")) {
+            @for (tab, word, name) in tabs {
+                a href={ (path) (word) } aria-current=[(tab == at).then_some("page")] { (name) }
+            }
+        }
+        @if let Some(problem) = &card.problem {
+            div.banner { (Icon::Bad.draw()) p { (sentence(frame.said(problem))) } }
+        }
+        (main)
+    };
+    frame::page(frame, Place::Lines, &format!("{name} · {number}"), main)
+}
+
+/// The three lamps in a line's title: `lamps`.
+pub(crate) fn lamps(frame: &Frame, card: &LineCard) -> Markup {
+    html! { div #lamps { (lamp::row(frame, card)) } }
+}
+
+/// The calls of the line: `line-calls`.
+pub(crate) fn calls(frame: &Frame, card: &LineCard) -> Markup {
+    html! {
+        section #line-calls.plain[card.calls.is_empty()] {
+            @if !card.calls.is_empty() {
+                div.card {
+                    h2 { (frame.say("Сейчас говорят", "Calls up now")) }
+                    @for call in &card.calls { (calls::live_row(frame, call)) }
+                }
+            }
+        }
+    }
+}
+
+/// Everything that is looked at: `checks`.
+pub(crate) fn checks(frame: &Frame, page: &LinePage) -> Markup {
+    let path = path(&page.card.phone);
+    let bad = page.checks.iter().filter(|check| check.found == Found::Bad).count();
+    html! {
+        section #checks.card aria-live="polite" {
+            div.card-head {
+                h2 { (frame.say("Проверки", "Checks")) }
+                form method="post" action={ (path) "/checks" } {
+                    (hidden(frame))
+                    button.quiet { (Icon::Refresh.draw()) (frame.say("Проверить снова", "Look again")) }
+                }
+            }
+            @if let Some(problem) = &page.checks_problem { p.problem { (sentence(frame.said(problem))) } }
+            @if page.checks.is_empty() && page.checks_problem.is_none() {
+                p.muted { (frame.say("Смотрим…", "Looking…")) }
+            }
+            @if bad == 0 && !page.checks.is_empty() { p.muted { (frame.say(
+                "Всё, что нужно линии от аккаунта, бота и АТС, на месте.",
+                "All that the line needs of its account, bot and PBX is in place.",
+            )) } }
+            ul.checks {
+                @for check in &page.checks { (one_check(frame, &path, check)) }
+            }
+        }
+    }
+}
+
+/// How many strangers the line may still call today: `budget`.
+pub(crate) fn budget(frame: &Frame, card: &LineCard) -> Markup {
+    html! {
+        section #budget.plain[card.gateway.strangers.is_none()] {
+            @if let Some(budget) = card.gateway.strangers {
+                div.card {
+                    div.card-head {
+                        h2 { (frame.say("Незнакомые сегодня", "Strangers today")) }
+                        p.figure { (budget.used) (frame.say(" из ", " of ")) (budget.limit) }
+                    }
+                    progress max=(budget.limit.max(1)) value=(budget.used.min(budget.limit))
+                        aria-label=(frame.say("Незнакомые сегодня", "Strangers today")) {}
+                    p.hint { (frame.say(
+                        "Telegram блокирует аккаунты, которые звонят многим незнакомым людям. Поэтому линия звонит и ищет не больше стольких за день; знакомых это не касается.",
+                        "Telegram bans accounts that approach many people they do not know. So the line calls and looks up no more of them in a day; people it knows do not count.",
+                    )) " " (frame.say("Счёт начнётся заново ", "It starts again ")) (renewal(frame, budget.resets_ms)) ". "
+                        a href={ (path(&card.phone)) "/settings#f-strangers_per_day" } { (frame.say("Изменить", "Change")) } }
+                }
+            }
+        }
+    }
+}
+
+/// When the next day begins. It is the coming midnight, so the time says it all.
+fn renewal(frame: &Frame, ms: u64) -> String {
+    let clock = crate::page::view::words::clock(frame, ms);
+    format!("{}\u{a0}{clock}", frame.say("в", "at"))
+}
+
+fn lights(frame: &Frame, card: &LineCard) -> Markup {
+    html! {
+        section.card.lights {
+            @for part in lamp::of_line(card) {
+                @for (about, light) in &part.lights {
+                    div.light {
+                        (lamp::single(frame, about_name(frame, part.part, *about), light.lamp))
+                        p.muted {
+                            @if light.reason_in(frame.language).is_empty() {
+                                (frame.say("с ", "since "))
+                            } @else {
+                                (sentence(light.reason_in(frame.language))) " " (frame.say("С ", "Since "))
+                            }
+                            (moment(frame, light.since_ms))
+                        }
+                    }
+                }
+            }
+            @if card.bot_name.is_none() {
+                div.light {
+                    p.muted { (frame.say(
+                        "У линии нет бота: звонящие набирают добавочный номер сообщением.",
+                        "The line has no bot: callers dial an extension by a message.",
+                    )) }
+                    a.button href={ (path(&card.phone)) "/login/bot" } { (frame.say("Задать бота", "Give it a bot")) }
+                }
+            }
+        }
+    }
+}
+
+fn about_name(frame: &Frame, part: Part, about: About) -> &'static str {
+    match (part, about) {
+        (Part::Gateway, About::Telegram) => frame.say("Шлюз в Telegram", "Gateway at Telegram"),
+        (_, About::Pbx) => frame.say("АТС", "PBX"),
+        (Part::Client, About::Telegram) => frame.say("Клиент в Telegram", "Client at Telegram"),
+        (_, About::Keypad) => frame.say("Клавиши для звонящих", "Keypad for callers"),
+        (Part::Bot, About::Telegram) => frame.say("Бот в Telegram", "Bot at Telegram"),
+        (_, About::Gateway) => frame.say("Бот и шлюз", "Bot and gateway"),
+    }
+}
+
+fn one_check(frame: &Frame, path: &str, check: &Check) -> Markup {
+    let (class, icon) = found(check.found);
+    let state = match check.found {
+        Found::Good => frame.say("в порядке", "good"),
+        Found::Bad => frame.say("не так", "not so"),
+        Found::Unknown => frame.say("неизвестно", "unknown"),
+    };
+    html! {
+        li.check data-check=(check_word(check.check)) data-found=(class) {
+            span.shape.(class) { (icon.draw()) span.away { (state) } }
+            div {
+                p.what { (check_name(frame, check.check)) }
+                p.muted { (sentence(frame.said(&check.said))) }
+            }
+            @if check.can_fix && check.found != Found::Good {
+                form method="post" action={ (path) "/checks/" (check_word(check.check)) "/fix" } {
+                    (hidden(frame))
+                    button { (frame.say("Исправить", "Mend it")) }
+                }
+            }
+        }
+    }
+}
+
+/// The class and the shape of what was found.
+pub(crate) fn found(found: Found) -> (&'static str, Icon) {
+    match found {
+        Found::Good => ("green", Icon::Good),
+        Found::Bad => ("red", Icon::Bad),
+        Found::Unknown => ("off", Icon::Off),
+    }
+}
+
+fn check_name(frame: &Frame, check: CheckName) -> &'static str {
+    match check {
+        CheckName::PhoneVisible => frame.say("Номер телефона виден всем", "Everybody sees the phone number"),
+        CheckName::CallsFromEverybody => frame.say("Звонить может каждый", "Everybody may call"),
+        CheckName::PeerToPeer => frame.say("Прямое соединение в звонках", "Direct connections in calls"),
+        CheckName::OpusAllowed => frame.say("АТС принимает Opus", "The PBX takes Opus"),
+        CheckName::PbxAnswers => frame.say("АТС отвечает", "The PBX answers"),
+        CheckName::InlineMode => frame.say("Inline-режим бота включён", "The bot’s inline mode is on"),
+        CheckName::BotDialog => frame.say("Диалог с ботом открыт", "The dialog with the bot is open"),
+    }
+}
+
+/// The word of the contract, which stands in addresses.
+pub(crate) fn check_word(check: CheckName) -> &'static str {
+    match check {
+        CheckName::PhoneVisible => "phone_visible",
+        CheckName::CallsFromEverybody => "calls_from_everybody",
+        CheckName::PeerToPeer => "peer_to_peer",
+        CheckName::OpusAllowed => "opus_allowed",
+        CheckName::PbxAnswers => "pbx_answers",
+        CheckName::InlineMode => "inline_mode",
+        CheckName::BotDialog => "bot_dialog",
+    }
+}

@@ -1,0 +1,215 @@
+//! What to type or paste into a PBX, with this line's own values.
+
+use maud::{Markup, html};
+
+use crate::page::model::{Frame, PbxPage};
+use crate::page::view::line::{Tab, sheet};
+use crate::page::view::lines::copy;
+
+/// A line's values, as blocks need them.
+struct Values {
+    /// What the trunk is called there.
+    trunk: String,
+    /// Where the line is.
+    host: String,
+    port: String,
+    /// What the PBX sees as the dialled number.
+    user: String,
+    /// Where the PBX is, as the line's settings say.
+    pbx: String,
+}
+
+/// The page.
+pub(crate) fn page(frame: &Frame, page: &PbxPage) -> Markup {
+    let values = Values::of(page);
+    let blocks = [
+        ("mikopbx", "MikoPBX", mikopbx(frame, &values)),
+        ("freepbx", "FreePBX", freepbx(frame, &values)),
+        ("asterisk", "Asterisk", asterisk(frame, &values)),
+        ("freeswitch", "FreeSWITCH", freeswitch(frame, &values)),
+        ("3cx", "3CX", three_cx(frame, &values)),
+    ];
+    let main = html! {
+        section.card {
+            h2 { (frame.say("Три вещи, которые нужны любой АТС", "Three things that every PBX needs")) }
+            dl.facts {
+                (fact(frame, frame.say("Адрес и порт линии", "Address and port of the line"), &page.card.sip))
+                (fact(frame, frame.say("Набранный номер (DID)", "Dialled number (DID)"), &values.user))
+                (fact(frame, frame.say("Кодеки", "Codecs"), "opus, g722, alaw, ulaw"))
+            }
+            p.hint { (frame.say(
+                "Без регистрации и пароля: АТС узнаёт линию по адресу и порту. Звонки линия посылает на ",
+                "No registration, no password: the PBX knows the line by its address and port. The line sends calls to ",
+            )) code { (values.pbx) } "." }
+        }
+        nav.jump aria-label=(frame.say("АТС", "PBX")) {
+            @for (id, name, _) in &blocks { a href={ "#" (id) } { (name) } }
+        }
+        @for (id, name, block) in &blocks {
+            section.card.pbx id=(id) { h2 { (name) } (block) }
+        }
+    };
+    sheet(frame, &page.card, Tab::Pbx, main)
+}
+
+impl Values {
+    fn of(page: &PbxPage) -> Self {
+        let (host, port) = page.card.sip.rsplit_once(':').unwrap_or(("127.0.0.1", "30001"));
+        Self {
+            trunk: format!("tg{port}"),
+            host: host.to_owned(),
+            port: port.to_owned(),
+            user: page.pbx_user.clone(),
+            pbx: page.card.pbx.clone(),
+        }
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+fn fact(frame: &Frame, name: &str, value: &str) -> Markup {
+    html! { div { dt { (name) } dd { code { (value) } (copy(frame, value, &format!("{}: {name}", frame.say("Копировать", "Copy")))) } } }
+}
+
+fn rows(frame: &Frame, rows: &[(&str, &str)]) -> Markup {
+    html! { dl.facts { @for (name, value) in rows { (fact(frame, name, value)) } } }
+}
+
+fn block(frame: &Frame, file: &str, text: &str) -> Markup {
+    html! {
+        figure.block {
+            figcaption { code { (file) } (copy(frame, text, &format!("{} {file}", frame.say("Копировать", "Copy")))) }
+            pre tabindex="0" { (text) }
+        }
+    }
+}
+
+fn mikopbx(frame: &Frame, values: &Values) -> Markup {
+    html! {
+        ol.how {
+            li { (frame.say("Маршрутизация → Провайдеры телефонии → Подключить SIP.", "Routing → Telephony providers → Connect SIP.")) }
+            li {
+                (frame.say("Без регистрации, аутентификация по IP-адресу, без пароля:", "No registration, authentication by IP address, no password:"))
+                (rows(frame, &[
+                    (frame.say("Хост", "Host"), &values.host),
+                    (frame.say("Порт", "Port"), &values.port),
+                ]))
+            }
+            li { (frame.say(
+                "Расширенные настройки: включите «Отключить использование fromuser», чтобы номер звонящего остался, каким его даёт линия; «qualify» оставьте включённым.",
+                "Advanced settings: switch the use of fromuser off, so that the caller’s number stays as the line gives it; leave qualify on.",
+            )) }
+            li { (frame.say("Общие настройки → Кодеки: включите Opus.", "General settings → Audio codecs: switch Opus on.")) }
+            li { (frame.say("Входящий маршрут: этот провайдер, номер ", "Incoming route: this provider, number ")) code { (values.user) } "." }
+            li { (frame.say(
+                "Исходящий маршрут: шаблон номеров, которые идут в Telegram; если знака + нет, пусть маршрут его добавит.",
+                "Outgoing route: a template for the numbers that go to Telegram; where + is missing, have the route add it.",
+            )) }
+        }
+    }
+}
+
+fn freepbx(frame: &Frame, values: &Values) -> Markup {
+    html! {
+        ol.how {
+            li { "Connectivity → Trunks → Add SIP (chan_pjsip) Trunk" (rows(frame, &[("Trunk Name", &values.trunk)])) }
+            li {
+                "pjsip Settings → General"
+                (rows(frame, &[
+                    ("Authentication", "None"),
+                    ("Registration", "None"),
+                    ("SIP Server", &values.host),
+                    ("SIP Server Port", &values.port),
+                ]))
+            }
+            li {
+                "pjsip Settings → Advanced"
+                (rows(frame, &[("Qualify Frequency", "30"), ("Match (Permit)", &values.place())]))
+                p.hint { (frame.say(
+                    "С портом: по одному адресу АТС перепутала бы несколько линий.",
+                    "With its port: by the address alone the PBX would take one line for another.",
+                )) }
+            }
+            li { "Codecs: opus, g722, alaw, ulaw" }
+            li { "Connectivity → Inbound Routes" (rows(frame, &[("DID Number", &values.user)])) }
+            li { "Connectivity → Outbound Routes" (rows(frame, &[("Trunk Sequence", &values.trunk), ("match pattern", "+.")])) }
+        }
+    }
+}
+
+fn asterisk(frame: &Frame, values: &Values) -> Markup {
+    let (trunk, place, user) = (&values.trunk, values.place(), &values.user);
+    let pjsip = format!(
+        "[{trunk}]\ntype = endpoint\ncontext = from-telegram\naors = {trunk}\ndisallow = all\nallow = opus,g722,alaw,ulaw\n\
+         direct_media = no\ndtmf_mode = rfc4733\nsend_pai = yes\n\n[{trunk}]\ntype = aor\ncontact = sip:{place}\n\
+         qualify_frequency = 30\n\n[{trunk}]\ntype = identify\nendpoint = {trunk}\nmatch = {place}\n"
+    );
+    let extensions = format!(
+        "[from-telegram]\nexten => {user},1,Set(CDR(userfield)=${{PJSIP_HEADER(read,X-TG-Username)}})\n \
+         same => n,Dial(PJSIP/100,80)\n\n[to-telegram]\nexten => _+X.,1,Dial(PJSIP/${{EXTEN}}@{trunk})\n"
+    );
+    html! {
+        p { (frame.say(
+            "Транспорт UDP на адресе АТС считается уже настроенным. После правки: ",
+            "A UDP transport on the PBX’s address is taken as given. Then: ",
+        )) code { "asterisk -rx 'pjsip reload'" } }
+        (block(frame, "pjsip.conf", &pjsip))
+        (block(frame, "extensions.conf", &extensions))
+    }
+}
+
+fn freeswitch(frame: &Frame, values: &Values) -> Markup {
+    let (trunk, host, place, user) = (&values.trunk, &values.host, values.place(), &values.user);
+    let gateway = format!(
+        "<include>\n  <gateway name=\"{trunk}\">\n    <param name=\"proxy\" value=\"{place}\"/>\n    \
+         <param name=\"register\" value=\"false\"/>\n    <param name=\"caller-id-in-from\" value=\"true\"/>\n    \
+         <param name=\"ping\" value=\"30\"/>\n  </gateway>\n</include>\n"
+    );
+    let list = format!("<node type=\"allow\" cidr=\"{host}/32\"/>\n");
+    let public = format!(
+        "<include>\n  <extension name=\"from-{trunk}\">\n    \
+         <condition field=\"destination_number\" expression=\"^{}$\">\n      \
+         <action application=\"transfer\" data=\"1000 XML default\"/>\n    </condition>\n  </extension>\n</include>\n",
+        user.replace('+', "\\+")
+    );
+    let default = format!(
+        "<include>\n  <extension name=\"to-{trunk}\">\n    <condition field=\"destination_number\" expression=\"^(\\+\\d+)$\">\n      \
+         <action application=\"bridge\" data=\"{{absolute_codec_string='OPUS,G722,PCMA'}}sofia/gateway/{trunk}/$1\"/>\n    \
+         </condition>\n  </extension>\n</include>\n"
+    );
+    html! {
+        p { (frame.say(
+            "Профиль external; адрес АТС в настройках линии должен указывать на его порт, обычно 5080. Потом: ",
+            "The external profile; the PBX address in the line’s settings must name its port, usually 5080. Then: ",
+        )) code { "fs_cli -x 'sofia profile external rescan'" } }
+        (block(frame, &format!("sip_profiles/external/{trunk}.xml"), &gateway))
+        (block(frame, "autoload_configs/acl.conf.xml, domains", &list))
+        (block(frame, &format!("dialplan/public/{trunk}.xml"), &public))
+        (block(frame, &format!("dialplan/default/{trunk}.xml"), &default))
+    }
+}
+
+fn three_cx(frame: &Frame, values: &Values) -> Markup {
+    html! {
+        ol.how {
+            li {
+                (frame.say("Voice & Chat → Add Trunk → Generic SIP Trunk (IP based):", "Voice & Chat → Add Trunk → Generic SIP Trunk (IP based):"))
+                (rows(frame, &[
+                    ("Main Trunk No", &values.user),
+                    ("Registrar/Server", &values.host),
+                    ("Port", &values.port),
+                    ("Type of Authentication", "Do not require – IP Based"),
+                ]))
+            }
+            li { (frame.say("Codecs: Opus, G722, G711. Re-invite и REFER выключите.", "Codecs: Opus, G722, G711. Switch Re-invite and REFER off.")) }
+            li { (frame.say("Inbound Rules: DID ", "Inbound rules: DID ")) code { (values.user) } "." }
+            li { (frame.say("Outbound Rules: номера, которые начинаются с +, через этот транк.", "Outbound rules: numbers that begin with + over this trunk.")) }
+            li { (frame.say(
+                "3CX обычно на другой машине: задайте в настройках системы адрес SIP-портов, который она видит.",
+                "3CX is usually on another machine: in the system’s settings give the SIP ports an address that it can reach.",
+            )) }
+        }
+    }
+}
