@@ -14,6 +14,7 @@ use crate::bot::{self, Bot};
 use crate::client::{self, Client};
 use crate::keys::{self, Page, Problem, Section};
 use crate::log::{self, LogFormat, LogLevel};
+use crate::page::{self, PageSettings};
 use crate::proxy::Proxy;
 use crate::said::Said;
 
@@ -28,6 +29,8 @@ pub struct Settings {
     pub client: Client,
     /// How the bot runs.
     pub bot: Bot,
+    /// The operator's page.
+    pub page: PageSettings,
 }
 
 /// `[telegram]`: the application's identity, from <https://my.telegram.org>.
@@ -138,6 +141,10 @@ impl Settings {
     /// # Errors
     /// [`SettingsError::Wrong`] with every mistake in the text.
     pub fn parse(text: &str, file: &Path) -> Result<Self, SettingsError> {
+        Self::parse_keys(text, file).map_err(SettingsError::Wrong)
+    }
+
+    pub(crate) fn parse_keys(text: &str, file: &Path) -> Result<Self, Vec<Problem>> {
         let page = Page::new(file, text);
         let checked = page.top().and_then(|mut top| {
             let telegram = read_telegram(top.section("telegram"));
@@ -145,10 +152,11 @@ impl Settings {
             let client = client::read(top.section("client"), &gateway);
             let proxy = telegram.as_ref().and_then(|telegram| telegram.proxy.as_ref());
             let bot = bot::read(top.section("bot"), &gateway, proxy);
+            let page = page::read(top.section("page"));
             top.finish();
-            Some(Self { telegram: telegram?, gateway, client, bot })
+            Some(Self { telegram: telegram?, gateway, client, bot, page })
         });
-        page.finish(checked).map_err(SettingsError::Wrong)
+        page.finish(checked)
     }
 }
 
@@ -407,7 +415,10 @@ mod tests {
     #[test]
     fn sections_that_nobody_reads_are_refused_by_name() {
         let told = errors(&format!("{SMALLEST}\n[bots]\nlog = \"plain\"\n"));
-        assert_eq!(told, ["t.toml:5: unknown key bots = […]: want one of telegram, gateway, client, bot"]);
+        assert_eq!(
+            told,
+            ["t.toml:5: unknown key bots = […]: want one of telegram, gateway, client, bot, page"]
+        );
         let told = errors(&format!("gateway = 1\n{SMALLEST}"));
         assert_eq!(told, ["t.toml:1: gateway = 1: want a section, as [gateway]"]);
     }
@@ -558,7 +569,7 @@ mod tests {
     /// The keys as the reader itself lists them when it meets one that it does not know.
     fn every_key() -> Vec<(&'static str, &'static str)> {
         let mut keys = Vec::new();
-        for section in ["telegram", "gateway", "client", "bot"] {
+        for section in ["telegram", "gateway", "client", "bot", "page"] {
             let Err(SettingsError::Wrong(problems)) = parse(&format!("[{section}]\nno_such_key = 1\n"))
             else {
                 panic!("an unknown key was taken")

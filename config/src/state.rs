@@ -5,6 +5,8 @@
 //!   gateway.sock  gateway.lock      the gateway's control socket; one gateway per state directory
 //!   client.sock   client.lock       the same of the client
 //!   bot.sock      bot.lock          the same of the bot
+//!   page.db                         the operator's page: its password, who is logged in
+//!   page-password.txt               its first password, until somebody has logged in with it
 //!   dc-seed.json                    data centres for fresh sessions, if somebody put it there
 //!   +79060000000/                   0700, one folder per number, named by it
 //!     line.toml                     the line's settings
@@ -177,6 +179,16 @@ impl StateDir {
         self.root.join("bot.lock")
     }
 
+    /// What the operator's page keeps: its password and who is logged in (SQLite).
+    pub fn page_db(&self) -> PathBuf {
+        self.root.join("page.db")
+    }
+
+    /// The page's first password, for whoever sets the installation up; gone once it was used.
+    pub fn page_password(&self) -> PathBuf {
+        self.root.join("page-password.txt")
+    }
+
     /// Data centres for fresh sessions.
     pub fn dc_seed(&self) -> PathBuf {
         self.root.join("dc-seed.json")
@@ -321,10 +333,11 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Io`] when a folder cannot be listed.
     pub fn too_open(&self) -> Result<Vec<TooOpen>, StateError> {
-        let mut found: Vec<TooOpen> = [self.root.clone(), self.dc_seed(), self.bots_dir()]
-            .iter()
-            .filter_map(|path| too_open(path))
-            .collect();
+        let mut found: Vec<TooOpen> =
+            [self.root.clone(), self.dc_seed(), self.bots_dir(), self.page_db(), self.page_password()]
+                .iter()
+                .filter_map(|path| too_open(path))
+                .collect();
         let lines = self.phones()?.into_iter().map(|phone| self.phone_dir(&phone));
         for dir in lines.chain(self.bots()?.iter().map(|bot| self.bot_dir(bot))) {
             found.extend(too_open(&dir));
@@ -349,7 +362,7 @@ pub(crate) fn make_private_dir(dir: &Path) -> Result<(), StateError> {
 }
 
 /// Writes a file beside `path`, settles it, and puts it in its place.
-fn swap(path: &Path, bytes: &[u8], settle: fn(&File) -> io::Result<()>) -> Result<(), StateError> {
+pub(crate) fn swap(path: &Path, bytes: &[u8], settle: fn(&File) -> io::Result<()>) -> Result<(), StateError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let fresh = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
     absent_is_fine(fs::remove_file(&fresh)).map_err(failed("remove", &fresh))?;
