@@ -40,6 +40,7 @@ impl Calls {
                 self.lines =
                     status.lines.into_iter().map(|line| (line.status.line.clone(), line.status)).collect();
             }
+            Told::Clients(_) | Told::Bots(_) => {}
             Told::Gone => self.standing = Standing::Gone,
             Told::Event(Event::Call(call)) if call.state == CallState::Ended => {
                 self.live.remove(&call.call);

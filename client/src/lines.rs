@@ -7,7 +7,7 @@ use tgtrunk_config::control::{Answer, Ask, CallInfo, CallState, ClientReport, Ev
 use tgtrunk_config::{CallId, ClientStatus, Lines as LineFiles, Phone, Said, Texts};
 use tgtrunk_shell::asking::Told;
 use tgtrunk_shell::control::Question;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument as _, error, info, info_span, warn};
 
@@ -21,6 +21,8 @@ const ORDERS: usize = 1024;
 /// The lines that should be at work, and what is wrong with the files of others.
 pub(crate) struct Lines {
     house: House,
+    /// Where lamps are told as they change.
+    events: broadcast::Sender<Event>,
     kept: BTreeMap<Phone, Kept>,
     problems: Vec<Said>,
     /// The calls that are up at the gateway; none while it is not there or nobody knows.
@@ -41,9 +43,10 @@ struct Kept {
 }
 
 impl Lines {
-    pub(crate) fn open(house: House) -> Self {
+    pub(crate) fn open(house: House, events: broadcast::Sender<Event>) -> Self {
         let mut lines = Self {
             house,
+            events,
             kept: BTreeMap::new(),
             problems: Vec::new(),
             calls: None,
@@ -176,6 +179,7 @@ impl Lines {
                     order(kept, Order::Holds(self.calls_of(phone)));
                 }
             }
+            Told::Clients(_) | Told::Bots(_) => {}
             Told::Gone => {
                 warn!("the gateway is gone: no keypads until it is back");
                 (self.calls, self.is_gone) = (None, true);
@@ -240,6 +244,7 @@ impl Lines {
         let (orders, ordered) = mpsc::channel(ORDERS);
         let waiting = ClientStatus::waiting(phone.clone(), std::process::id(), clock::unix_ms());
         let (status, shown) = watch::channel(waiting);
+        tokio::spawn(tell(status.subscribe(), self.events.clone()));
         let manner = Arc::new(manner);
         let calls = self.calls.is_some().then(|| self.calls_of(&phone));
         let line = Line {
@@ -266,6 +271,7 @@ impl Lines {
 
     fn close(&mut self, phone: &Phone) {
         let Some(kept) = self.kept.remove(phone) else { return };
+        self.events.send(Event::LineRemoved { line: phone.clone() }).ok();
         let (end, ended) = oneshot::channel();
         self.ending.insert(phone.clone(), ended);
         self.leaving.spawn(async move {
@@ -287,6 +293,15 @@ impl Lines {
             ClientStatus { written_ms: now_ms, ..status }
         });
         ClientReport { lines: lines.collect(), problems: self.problems.clone() }
+    }
+}
+
+/// Tells a line's lamps as they change, until the line has ended.
+async fn tell(mut status: watch::Receiver<ClientStatus>, events: broadcast::Sender<Event>) {
+    status.mark_changed();
+    while status.changed().await.is_ok() {
+        let status = ClientStatus { written_ms: clock::unix_ms(), ..status.borrow_and_update().clone() };
+        events.send(Event::Client(status)).ok();
     }
 }
 

@@ -16,6 +16,8 @@ use crate::lines::Lines;
 
 /// Questions that may wait.
 const QUESTIONS: usize = 64;
+/// Events that a slow subscriber may be behind.
+const EVENTS: usize = 1024;
 
 /// Runs the client until it is told to end.
 ///
@@ -33,11 +35,10 @@ pub(crate) async fn run(settings: Settings, state: StateDir) -> anyhow::Result<(
     let socket = state.client_socket();
     let listener = control::listen(&socket)?;
     let (asks, mut questions) = mpsc::channel(QUESTIONS);
-    // The client has no events of its own; a subscriber waits for some in vain.
-    let (events, _) = broadcast::channel(1);
-    let served = tokio::spawn(control::serve(listener, PROGRAM, asks, events));
+    let (events, _) = broadcast::channel(EVENTS);
+    let served = tokio::spawn(control::serve(listener, PROGRAM, asks, events.clone()));
     let (gateway, mut told) = Follower::start(state.gateway_socket());
-    let mut lines = Lines::open(House { settings: Arc::new(settings), state, gateway });
+    let mut lines = Lines::open(House { settings: Arc::new(settings), state, gateway }, events);
     info!(lines = lines.len(), "client runs");
     loop {
         tokio::select! {

@@ -1,9 +1,9 @@
-//! A connection to the gateway that is kept: its events in order, and questions beside them.
+//! A connection to another program that is kept: its events in order, and questions beside them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tgtrunk_config::control::{Answer, Ask, CallInfo, Event, Refusal, StatusReport};
+use tgtrunk_config::control::{Answer, Ask, BotReport, CallInfo, ClientReport, Event, Refusal, StatusReport};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +22,7 @@ const ASKS: usize = 64;
 /// News on their way to the listener; more wait in memory.
 const TOLD: usize = 16;
 
-/// Keeps a connection to the gateway. Clones share it; it closes with the last one.
+/// Keeps a connection to a program. Clones share it; it closes with the last one.
 #[derive(Clone, Debug)]
 pub struct Follower {
     asks: mpsc::Sender<(Ask, Waiter)>,
@@ -40,10 +40,14 @@ pub enum Told {
         /// The lines.
         status: StatusReport,
     },
+    /// The same of a client, with its lines.
+    Clients(ClientReport),
+    /// The same of a bot, with its bots.
+    Bots(BotReport),
     /// Something happened; never [`Event::Lagged`].
     Event(Event),
-    /// The gateway does not run, or cannot be reached: its calls are over, or nobody knows of them. Told once; then the
-    /// follower goes on trying.
+    /// The program does not run, or cannot be reached: a gateway's calls are over, or nobody knows of them. Told once;
+    /// then the follower goes on trying.
     Gone,
 }
 
@@ -65,9 +69,24 @@ impl Follower {
     /// Follows the gateway whose control socket is `path`, from now on and through its restarts. What happens comes
     /// through the receiver; a slow reader is told [`Told::Up`] anew instead of everything it missed.
     pub fn start(path: PathBuf) -> (Self, mpsc::Receiver<Told>) {
+        Self::follow(path, Followed::Gateway)
+    }
+
+    /// Follows the client whose control socket is `path` in the same way; it tells [`Told::Clients`] instead of
+    /// [`Told::Up`].
+    pub fn start_at_client(path: PathBuf) -> (Self, mpsc::Receiver<Told>) {
+        Self::follow(path, Followed::Client)
+    }
+
+    /// Follows the bot whose control socket is `path` in the same way; it tells [`Told::Bots`] instead of [`Told::Up`].
+    pub fn start_at_bot(path: PathBuf) -> (Self, mpsc::Receiver<Told>) {
+        Self::follow(path, Followed::Bot)
+    }
+
+    fn follow(path: PathBuf, followed: Followed) -> (Self, mpsc::Receiver<Told>) {
         let (asks, asked) = mpsc::channel(ASKS);
         let (told, news) = mpsc::channel(TOLD);
-        tokio::spawn(Task { path, asks: asked, told, news: News::default() }.run());
+        tokio::spawn(Task { path, followed, asks: asked, told, news: News::default() }.run());
         (Self { asks }, news)
     }
 
@@ -85,8 +104,21 @@ impl Follower {
     }
 }
 
+/// Who is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Followed {
+    /// It has lines and calls.
+    #[default]
+    Gateway,
+    /// It has its own side of the lines.
+    Client,
+    /// It has bots.
+    Bot,
+}
+
 struct Task {
     path: PathBuf,
+    followed: Followed,
     asks: mpsc::Receiver<(Ask, Waiter)>,
     told: mpsc::Sender<Told>,
     news: News,
@@ -116,7 +148,7 @@ impl Task {
     async fn follow(&mut self) -> Result<bool, Unwanted> {
         let Some(mut stream) = connect(&self.path).await else { return Ok(false) };
         let (mut input, mut output) = stream.split();
-        let mut link = Link::default();
+        let mut link = Link::new(self.followed);
         let mut buffer = vec![0; 16 * 1024];
         let (mut was_up, mut limit) = (false, Instant::now() + ANSWER_LIMIT);
         loop {
@@ -127,7 +159,7 @@ impl Task {
                 read = input.read(&mut buffer) => {
                     let Ok(read @ 1..) = read else { return Ok(was_up) };
                     if let Err(error) = link.handle_bytes(&buffer[..read], &mut self.news) {
-                        tracing::warn!(%error, "the connection to the gateway is given up");
+                        tracing::warn!(%error, "a connection to another program is given up");
                         return Ok(was_up);
                     }
                 }
@@ -141,7 +173,7 @@ impl Task {
                 }
                 () = tell(&self.told, &mut self.news) => {}
                 () = sleep_until(limit), if !link.is_following() => {
-                    tracing::warn!("the gateway does not tell what holds");
+                    tracing::warn!("a program does not tell what holds");
                     return Ok(was_up);
                 }
             }
@@ -168,7 +200,7 @@ async fn connect(path: &Path) -> Option<UnixStream> {
     match UnixStream::connect(path).await {
         Ok(stream) => Some(stream),
         Err(error) => {
-            tracing::debug!(%error, "the gateway cannot be reached");
+            tracing::debug!(%error, "a program cannot be reached");
             None
         }
     }
@@ -333,6 +365,29 @@ mod tests {
         assert_eq!(follower.ask(Ask::Calls).await, Err(AskError::NoAnswer));
         gateway.says(&removed("+79060000001")).await;
         assert_eq!(news.recv().await.unwrap(), Told::Event(removed("+79060000001")));
+    }
+
+    #[tokio::test]
+    async fn a_bot_is_followed_by_its_status_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bot.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let (_follower, mut news) = Follower::start_at_bot(path);
+        let (stream, _) = listener.accept().await.unwrap();
+        let (input, output) = stream.into_split();
+        let mut bot = Gateway { input: BufReader::new(input).lines(), output };
+        bot.says(&Hello::new("tgtrunk-bot", 4712)).await;
+        assert_eq!(bot.asked(1).await, Ask::Subscribe);
+        assert_eq!(bot.asked(2).await, Ask::Status);
+        let report = BotReport { bots: Vec::new(), problems: vec!["x".to_owned()] };
+        bot.says(&Reply::ok(1, Answer::Done)).await;
+        bot.says(&Reply::ok(2, Answer::Bots(report.clone()))).await;
+        let gone = Event::BotRemoved { bot: "acme_bot".parse().unwrap() };
+        bot.says(&gone).await;
+        assert_eq!(news.recv().await.unwrap(), Told::Bots(report));
+        assert_eq!(news.recv().await.unwrap(), Told::Event(gone));
+        drop((bot, listener));
+        assert_eq!(news.recv().await.unwrap(), Told::Gone);
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use tgtrunk_config::control::{
 };
 use tokio::sync::oneshot;
 
-use super::follower::{AskError, Told};
+use super::follower::{AskError, Followed, Told};
 use super::news::{MOST, News};
 
 /// Bytes that may wait to be sent; a gateway that does not read is not asked more.
@@ -39,6 +39,7 @@ pub(super) enum LinkError {
 /// A connection from its greeting on.
 #[derive(Debug, Default)]
 pub(super) struct Link {
+    followed: Followed,
     lines: LineReader,
     /// What is to be sent.
     pub(super) outgoing: Vec<u8>,
@@ -60,7 +61,8 @@ enum Phase {
 
 #[derive(Debug)]
 struct Catching {
-    calls_id: u64,
+    /// None where there are no calls.
+    calls_id: Option<u64>,
     status_id: u64,
     calls: Option<Vec<CallInfo>>,
     status: Option<StatusReport>,
@@ -68,7 +70,11 @@ struct Catching {
 }
 
 impl Link {
-    /// Whether it is known what holds at the gateway.
+    pub(super) fn new(followed: Followed) -> Self {
+        Self { followed, ..Self::default() }
+    }
+
+    /// Whether it is known what holds there.
     pub(super) fn is_following(&self) -> bool {
         matches!(self.phase, Phase::Following)
     }
@@ -145,34 +151,52 @@ impl Link {
             };
         }
         let Phase::Catching(catching) = &mut self.phase else { return Ok(()) };
-        if id == catching.calls_id {
+        if catching.calls_id == Some(id) {
             let Answer::Calls(calls) = reply.into_result()? else { return Err(LinkError::Answer("calls")) };
             catching.calls = Some(calls);
         } else if id == catching.status_id {
-            let Answer::Status(status) = reply.into_result()? else {
-                return Err(LinkError::Answer("status"));
-            };
-            catching.status = Some(status);
+            match (reply.into_result()?, self.followed) {
+                (Answer::Status(status), Followed::Gateway) => catching.status = Some(status),
+                (Answer::Clients(clients), Followed::Client) => {
+                    let held = std::mem::take(&mut catching.held);
+                    self.caught_up(Told::Clients(clients), held, news);
+                    return Ok(());
+                }
+                (Answer::Bots(bots), Followed::Bot) => {
+                    let held = std::mem::take(&mut catching.held);
+                    self.caught_up(Told::Bots(bots), held, news);
+                    return Ok(());
+                }
+                _ => return Err(LinkError::Answer("status")),
+            }
         }
         if catching.calls.is_some()
             && let Some(status) = catching.status.take()
             && let Some(calls) = catching.calls.take()
         {
             let held = std::mem::take(&mut catching.held);
-            self.phase = Phase::Following;
-            let mut told =
-                std::iter::once(Told::Up { calls, status }).chain(held.into_iter().map(Told::Event));
-            // Where one finds no room, what comes after it is old, too.
-            if !told.all(|told| news.push(told)) {
-                self.catch_up();
-            }
+            self.caught_up(Told::Up { calls, status }, held, news);
         }
         Ok(())
     }
 
+    /// What holds is known, and what happened since it was asked.
+    fn caught_up(&mut self, holds: Told, held: Vec<Event>, news: &mut News) {
+        self.phase = Phase::Following;
+        let mut told = std::iter::once(holds).chain(held.into_iter().map(Told::Event));
+        // Where one finds no room, what comes after it is old, too.
+        if !told.all(|told| news.push(told)) {
+            self.catch_up();
+        }
+    }
+
     /// Asks what holds now.
     fn catch_up(&mut self) {
-        let (calls_id, status_id) = (self.send(Ask::Calls), self.send(Ask::Status));
+        let calls_id = match self.followed {
+            Followed::Gateway => Some(self.send(Ask::Calls)),
+            Followed::Client | Followed::Bot => None,
+        };
+        let status_id = self.send(Ask::Status);
         self.phase =
             Phase::Catching(Catching { calls_id, status_id, calls: None, status: None, held: Vec::new() });
     }
