@@ -379,7 +379,7 @@ mod tests {
         bot.says(&Hello::new("tgtrunk-bot", 4712)).await;
         assert_eq!(bot.asked(1).await, Ask::Subscribe);
         assert_eq!(bot.asked(2).await, Ask::Status);
-        let report = BotReport { bots: Vec::new(), problems: vec!["x".to_owned()] };
+        let report = BotReport { bots: Vec::new(), problems: vec!["x".into()] };
         bot.says(&Reply::ok(1, Answer::Done)).await;
         bot.says(&Reply::ok(2, Answer::Bots(report.clone()))).await;
         let gone = Event::BotRemoved { bot: "acme_bot".parse().unwrap() };
