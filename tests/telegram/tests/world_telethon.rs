@@ -22,6 +22,12 @@ async fn telethon_logs_in_finds_people_and_is_refused_where_telegram_refuses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn telethon_says_who_may_call_and_which_sessions_end() {
+    let done = Stage::start().await.play("world_account.py").await;
+    assert_eq!(done, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn telethon_calls_and_is_called_with_every_ending() {
     let done = Stage::start().await.play("world_calls.py").await;
     assert_eq!(done, 15);

@@ -73,7 +73,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/timers", post(timers))
         .route("/users", get(users::list).post(users::add))
         .route("/users/{user}", post(users::change))
-        .route("/users/{user}/privacy", post(users::privacy))
+        .route("/users/{user}/privacy", get(users::privacy_rules).post(users::privacy))
         .route("/users/{user}/block", post(users::block))
         .route("/login-code", get(users::login_code).delete(users::expire_login_code))
         .route("/keys", get(sessions::keys))

@@ -15,12 +15,13 @@ where things are
 users
   GET    /users
   POST   /users                                  {"phone": "+79990000001", "first_name": "Anna"} and optionally
-                                                 username, last_name, password, id, dc, language, puppet: true
-  POST   /users/ID                               {"deactivated": true} {"outdated": true} {"password": "x", or ""}
+                                                 username, last_name, password, hint, id, dc, language, puppet: true
+  POST   /users/ID                               {"deactivated": true} {"outdated": true} {"password": "x", or ""} {"hint": "of it"}
                                                  {"premium_only": true}: new chats are refused with PRIVACY_PREMIUM_REQUIRED
                                                  {"language": "ru"}: of their application
   POST   /users/ID/privacy                       {"kind": "phone_call" | "phone_p2p" | "phone_number" | "added_by_phone",
-                                                  "audience": "everybody" | "contacts" | "nobody"}
+                                                  "audience": "everybody" | "contacts" | "nobody"}, and optionally
+                                                 allow: [ID], disallow: [ID]; GET tells them
   POST   /users/ID/block                         {"other": ID, "blocked": true}
   GET    /login-code?phone=79990000001           the code that was just "sent"
   DELETE /login-code?phone=79990000001           let it expire
@@ -76,6 +77,8 @@ how the world behaves
   POST   /settings                               any part of it, e.g. {"call_updates": "short" | "updates" | "sequenced",
                                                   "calls": {"p2p_allowed": false, "versions": "best" | "all"}}
                                                  {"short_messages": false, "edit_via_bot": true}
+                                                 {"code_ways": ["app", "sms", "call", "missed_call"], "code_timeout_s": 1,
+                                                  "code_life_s": 5}: of login codes
                                                  "connections" of calls are a list of
                                                  {"kind": "reflector", "id": 1, "ip", "ipv6", "port", "tcp": false, "peer_tag": hex}
                                                  (each call its own tag without peer_tag; each side another), and

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::desk::Shared;
 use super::refusal::Refusal;
-use crate::world::{Audience, NewUser, PrivacyKind, UserInfo};
+use crate::world::{NewUser, PrivacyInfo, UserInfo};
 
 pub(crate) async fn list(State(desk): Shared) -> Json<Vec<UserInfo>> {
     Json(desk.world().users())
@@ -32,6 +32,8 @@ pub(crate) struct Change {
     premium_only: Option<bool>,
     /// An empty one takes the second factor away.
     password: Option<String>,
+    /// At the second factor; an empty one takes it away.
+    hint: Option<String>,
     /// Of their application, which bots are told.
     language: Option<String>,
 }
@@ -57,22 +59,27 @@ pub(crate) async fn change(
     if let Some(password) = change.password {
         desk.world().set_password(user, Some(password.as_str()).filter(|password| !password.is_empty()));
     }
+    if let Some(hint) = change.hint {
+        desk.world().set_hint(user, Some(hint.as_str()).filter(|hint| !hint.is_empty()));
+    }
     Ok(Json(json!({ "ok": true })))
 }
 
-#[derive(Deserialize)]
-pub(crate) struct PrivacyRule {
-    kind: PrivacyKind,
-    audience: Audience,
+pub(crate) async fn privacy_rules(
+    State(desk): Shared,
+    Path(user): Path<i64>,
+) -> Result<Json<Vec<PrivacyInfo>>, Refusal> {
+    known(&desk, user)?;
+    Ok(Json(desk.world().privacy(user)))
 }
 
 pub(crate) async fn privacy(
     State(desk): Shared,
     Path(user): Path<i64>,
-    Json(rule): Json<PrivacyRule>,
+    Json(rule): Json<PrivacyInfo>,
 ) -> Result<Json<Value>, Refusal> {
     known(&desk, user)?;
-    desk.world().set_privacy(user, rule.kind, rule.audience);
+    desk.world().set_privacy_except(user, &rule);
     Ok(Json(json!({ "ok": true })))
 }
 

@@ -16,7 +16,7 @@ use super::journal::Entry;
 use super::keys::KeyInfo;
 use super::outbox::Outbox;
 use super::password::Lock;
-use super::privacy::{self, Audience, PrivacyKind};
+use super::privacy::{Audience, PrivacyInfo, PrivacyKind};
 use super::settings::{CallSettings, Settings};
 use super::state::State;
 use super::users::{NewUser, UserError, UserInfo, digits};
@@ -82,6 +82,13 @@ impl World {
         }
     }
 
+    /// Sets the hint at a second factor, or takes it away.
+    pub fn set_hint(&self, user: i64, hint: Option<&str>) {
+        if let Some(user) = self.lock().users.user_mut(user) {
+            user.hint = hint.map(str::to_owned);
+        }
+    }
+
     /// All users.
     pub fn users(&self) -> Vec<UserInfo> {
         self.lock().users.all().map(|user| user.info()).collect()
@@ -138,11 +145,19 @@ impl World {
         self.lock().set_blocked(owner, other, blocked);
     }
 
-    /// Sets a privacy rule.
+    /// Sets a privacy rule without exceptions, and tells the user's devices.
     pub fn set_privacy(&self, user: i64, kind: PrivacyKind, audience: Audience) {
-        if let Some(user) = self.lock().users.user_mut(user) {
-            user.privacy.set(kind, privacy::plain(audience));
-        }
+        self.set_privacy_except(user, &PrivacyInfo::plain(kind, audience));
+    }
+
+    /// Sets a privacy rule and its exceptions, and tells the user's devices.
+    pub fn set_privacy_except(&self, user: i64, rule: &PrivacyInfo) {
+        self.lock().set_privacy(user, rule.kind, rule.rules(), None);
+    }
+
+    /// A user's privacy rules.
+    pub fn privacy(&self, user: i64) -> Vec<PrivacyInfo> {
+        self.lock().users.user(user).map(|user| user.privacy.list()).unwrap_or_default()
     }
 
     /// What the world is set to.

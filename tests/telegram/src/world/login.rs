@@ -1,6 +1,6 @@
 //! Logging in by phone code (core.telegram.org/api/auth), out, and over to another data centre.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use grammers_tl_types as tl;
@@ -9,7 +9,7 @@ use super::clock::{Due, unix_now};
 use super::dispatch::Ctx;
 use super::error::RpcError;
 use super::prime::random;
-use super::settings::Unregistered;
+use super::settings::{CodeWay, Settings, Unregistered};
 use super::state::State;
 use super::users::{NewUser, digits};
 
@@ -20,8 +20,8 @@ pub(crate) struct Code {
     pub(crate) code: String,
     /// Wrong ones left.
     attempts: u32,
-    /// How often it was sent.
-    sent: u32,
+    /// The ways by which it was not sent yet, the next one first.
+    ways: VecDeque<CodeWay>,
     /// It was typed right by this key, which may now sign up.
     right_at: Option<i64>,
 }
@@ -69,34 +69,35 @@ pub(crate) fn send_code(
         return Err(RpcError::new(303, format!("PHONE_MIGRATE_{at_home}")));
     }
     let owner = user.map(|user| user.id);
-    let length = settings.code_length;
-    let code: String = random::<16>().iter().take(length).map(|byte| char::from(b'0' + byte % 10)).collect();
+    let code: String =
+        random::<16>().iter().take(settings.code_length).map(|byte| char::from(b'0' + byte % 10)).collect();
     let hash = hex::encode(random::<9>());
     let attempts = settings.code_attempts;
     let life = Duration::from_secs(u64::from(settings.code_life_s));
-    ctx.state.clock.after_scaled(life, Due::CodeExpires(hash.clone()));
-    let entry = Code { hash: hash.clone(), code: code.clone(), attempts, sent: 1, right_at: None };
-    ctx.state.logins.codes.insert(phone, entry);
     let devices = owner.map(|owner| ctx.state.keys.main_of(owner)).unwrap_or_default();
-    if let Some(owner) = owner.filter(|_| !devices.is_empty()) {
+    let open = |way: &CodeWay| *way != CodeWay::App || !devices.is_empty();
+    let mut ways: VecDeque<CodeWay> = settings.code_ways.iter().copied().filter(open).collect();
+    let way = ways.pop_front().ok_or_else(|| RpcError::new(406, "SEND_CODE_UNAVAILABLE"))?;
+    let answer = sent(&hash, settings, way, ways.front().copied());
+    ctx.state.clock.after_scaled(life, Due::CodeExpires(hash.clone()));
+    let entry = Code { hash, code: code.clone(), attempts, ways, right_at: None };
+    ctx.state.logins.codes.insert(phone, entry);
+    if let Some(owner) = owner.filter(|_| way == CodeWay::App) {
         tell_devices(ctx, owner, &code);
     }
-    Ok(sent(hash, length, !devices.is_empty(), 1))
+    Ok(answer)
 }
 
-/// `auth.resendCode`: the same code, by another way.
+/// `auth.resendCode`: the same code, by the next way.
 pub(crate) fn resend_code(
     ctx: &mut Ctx<'_>,
     request: tl::functions::auth::ResendCode,
 ) -> Result<tl::enums::auth::SentCode, RpcError> {
     let phone = phone(ctx, &request.phone_number)?;
-    let length = ctx.state.settings.code_length;
+    let settings = ctx.state.settings.clone();
     let code = known_code(ctx, &phone, &request.phone_code_hash)?;
-    code.sent += 1;
-    if code.sent > 3 {
-        return Err(RpcError::new(406, "SEND_CODE_UNAVAILABLE"));
-    }
-    Ok(sent(code.hash.clone(), length, false, code.sent))
+    let way = code.ways.pop_front().ok_or_else(|| RpcError::new(406, "SEND_CODE_UNAVAILABLE"))?;
+    Ok(sent(&code.hash, &settings, way, code.ways.front().copied()))
 }
 
 /// `auth.cancelCode`.
@@ -264,19 +265,24 @@ fn known_code<'a>(ctx: &'a mut Ctx<'_>, phone: &str, hash: &str) -> Result<&'a m
     code.ok_or_else(|| RpcError::bad_request("PHONE_CODE_EXPIRED"))
 }
 
-fn sent(phone_code_hash: String, length: usize, to_app: bool, times: u32) -> tl::enums::auth::SentCode {
-    let length = i32::try_from(length).unwrap_or(i32::MAX);
-    let r#type = match (to_app, times) {
-        (true, 1) => tl::types::auth::SentCodeTypeApp { length }.into(),
-        (_, 1 | 2) => tl::types::auth::SentCodeTypeSms { length }.into(),
-        _ => tl::types::auth::SentCodeTypeCall { length }.into(),
+fn sent(hash: &str, settings: &Settings, way: CodeWay, next: Option<CodeWay>) -> tl::enums::auth::SentCode {
+    let length = i32::try_from(settings.code_length).unwrap_or(i32::MAX);
+    let r#type = match way {
+        CodeWay::App => tl::types::auth::SentCodeTypeApp { length }.into(),
+        CodeWay::Sms => tl::types::auth::SentCodeTypeSms { length }.into(),
+        CodeWay::Call => tl::types::auth::SentCodeTypeCall { length }.into(),
+        CodeWay::MissedCall => {
+            tl::types::auth::SentCodeTypeMissedCall { prefix: "7495".to_owned(), length }.into()
+        }
     };
-    let next_type = (times < 3).then_some(if to_app {
-        tl::enums::auth::CodeType::Sms
-    } else {
-        tl::enums::auth::CodeType::Call
+    let next_type = next.map(|next| match next {
+        // There is no such next way: a code goes to the application first or not at all.
+        CodeWay::App | CodeWay::Sms => tl::enums::auth::CodeType::Sms,
+        CodeWay::Call => tl::enums::auth::CodeType::Call,
+        CodeWay::MissedCall => tl::enums::auth::CodeType::MissedCall,
     });
-    tl::types::auth::SentCode { r#type, phone_code_hash, next_type, timeout: Some(60) }.into()
+    let timeout = next.map(|_| settings.code_timeout_s);
+    tl::types::auth::SentCode { r#type, phone_code_hash: hash.to_owned(), next_type, timeout }.into()
 }
 
 /// The code arrives in the chat of user 777000 on devices that are logged in already.

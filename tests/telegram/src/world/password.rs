@@ -83,7 +83,9 @@ pub(crate) fn get_password(
     _: tl::functions::account::GetPassword,
 ) -> Result<tl::enums::account::Password, RpcError> {
     let user = owner(ctx).ok_or_else(|| RpcError::unauthorized("AUTH_KEY_UNREGISTERED"))?;
-    let lock = ctx.state.users.user(user).and_then(|user| user.lock.clone());
+    let owner = ctx.state.users.user(user);
+    let lock = owner.and_then(|user| user.lock.clone());
+    let hint = owner.and_then(|user| user.hint.clone()).filter(|_| lock.is_some());
     let exchange = lock.as_ref().map(Lock::begin);
     if let Some(key) = ctx.state.keys.key_mut(ctx.caller.auth_key_id) {
         key.exchange.clone_from(&exchange);
@@ -96,7 +98,7 @@ pub(crate) fn get_password(
         current_algo: lock.as_ref().map(Lock::algorithm),
         srp_b: exchange.as_ref().map(|exchange| exchange.public.to_vec()),
         srp_id: exchange.as_ref().map(|exchange| exchange.id),
-        hint: None,
+        hint,
         email_unconfirmed_pattern: None,
         new_algo: algorithm(random::<8>().to_vec(), random::<16>().to_vec()),
         new_secure_algo: tl::types::SecurePasswordKdfAlgoPbkdf2Hmacsha512iter100000 { salt: secure_salt }

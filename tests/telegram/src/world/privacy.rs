@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dispatch::Ctx;
 use super::error::RpcError;
+use super::state::State;
 use tl::enums::{InputPrivacyKey as Input, InputPrivacyRule as InputRule, PrivacyKey, PrivacyRule};
 
 /// What a rule is about.
@@ -23,6 +24,21 @@ pub enum PrivacyKind {
     AddedByPhone,
 }
 
+/// All of them.
+const PRIVACY_KINDS: [PrivacyKind; 4] =
+    [PrivacyKind::PhoneCall, PrivacyKind::PhoneP2p, PrivacyKind::PhoneNumber, PrivacyKind::AddedByPhone];
+
+impl PrivacyKind {
+    fn key(self) -> PrivacyKey {
+        match self {
+            Self::PhoneCall => PrivacyKey::PhoneCall,
+            Self::PhoneP2p => PrivacyKey::PhoneP2P,
+            Self::PhoneNumber => PrivacyKey::PhoneNumber,
+            Self::AddedByPhone => PrivacyKey::AddedByPhone,
+        }
+    }
+}
+
 /// The plain answers to "who?".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,6 +49,38 @@ pub enum Audience {
     Contacts,
     /// None.
     Nobody,
+}
+
+/// A rule and its exceptions, as a test says and is told it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrivacyInfo {
+    /// What the rule is about.
+    pub kind: PrivacyKind,
+    /// Who may.
+    pub audience: Audience,
+    /// Users who may all the same.
+    #[serde(default)]
+    pub allow: Vec<i64>,
+    /// Users who may not.
+    #[serde(default)]
+    pub disallow: Vec<i64>,
+}
+
+impl PrivacyInfo {
+    /// A rule without exceptions.
+    pub fn plain(kind: PrivacyKind, audience: Audience) -> Self {
+        Self { kind, audience, allow: Vec::new(), disallow: Vec::new() }
+    }
+
+    /// Exceptions first, as official applications order them.
+    pub(crate) fn rules(&self) -> Vec<PrivacyRule> {
+        let users = |users: &[i64]| (!users.is_empty()).then(|| users.to_vec());
+        let allowed = users(&self.allow).map(|users| tl::types::PrivacyValueAllowUsers { users }.into());
+        let refused =
+            users(&self.disallow).map(|users| tl::types::PrivacyValueDisallowUsers { users }.into());
+        allowed.into_iter().chain(refused).chain(plain(self.audience)).collect()
+    }
 }
 
 /// One user's rules.
@@ -49,6 +97,31 @@ impl Privacy {
                 plain(Audience::Everybody)
             }
         })
+    }
+
+    /// All rules, in few words.
+    pub(crate) fn list(&self) -> Vec<PrivacyInfo> {
+        let told = |kind| {
+            let rules = self.rules(kind);
+            let has = |wanted: &PrivacyRule| rules.contains(wanted);
+            let audience = if has(&PrivacyRule::PrivacyValueAllowAll) {
+                Audience::Everybody
+            } else if has(&PrivacyRule::PrivacyValueAllowContacts) {
+                Audience::Contacts
+            } else {
+                Audience::Nobody
+            };
+            let mut info = PrivacyInfo::plain(kind, audience);
+            for rule in &rules {
+                match rule {
+                    PrivacyRule::PrivacyValueAllowUsers(named) => info.allow.extend(&named.users),
+                    PrivacyRule::PrivacyValueDisallowUsers(named) => info.disallow.extend(&named.users),
+                    _ => {}
+                }
+            }
+            info
+        };
+        PRIVACY_KINDS.map(told).to_vec()
     }
 
     pub(crate) fn set(&mut self, kind: PrivacyKind, rules: Vec<PrivacyRule>) {
@@ -90,7 +163,7 @@ pub(crate) fn get_privacy(
     ctx: &mut Ctx<'_>,
     request: tl::functions::account::GetPrivacy,
 ) -> Result<tl::enums::account::PrivacyRules, RpcError> {
-    let (kind, _) = kind(&request.key)?;
+    let kind = kind(&request.key)?;
     Ok(rules_of(ctx, kind))
 }
 
@@ -99,34 +172,52 @@ pub(crate) fn set_privacy(
     ctx: &mut Ctx<'_>,
     request: tl::functions::account::SetPrivacy,
 ) -> Result<tl::enums::account::PrivacyRules, RpcError> {
-    let (kind, key) = kind(&request.key)?;
-    let viewer = ctx.user;
+    let kind = kind(&request.key)?;
     let rules = request.rules.iter().map(|rule| checked(ctx, rule)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(user) = ctx.state.users.user_mut(viewer) {
-        user.privacy.set(kind, rules.clone());
-    }
-    let update: tl::enums::Update = tl::types::UpdatePrivacy { key, rules }.into();
-    ctx.state.push_to_others(viewer, ctx.caller.auth_key_id, update, &[]);
+    ctx.state.set_privacy(ctx.user, kind, rules, Some(ctx.caller.auth_key_id));
     Ok(rules_of(ctx, kind))
+}
+
+impl State {
+    /// Sets a rule and tells the user's devices, but the one that set it.
+    pub(crate) fn set_privacy(
+        &mut self,
+        user: i64,
+        kind: PrivacyKind,
+        rules: Vec<PrivacyRule>,
+        by: Option<i64>,
+    ) {
+        if let Some(user) = self.users.user_mut(user) {
+            user.privacy.set(kind, rules.clone());
+        }
+        let named = named(&rules);
+        let update: tl::enums::Update = tl::types::UpdatePrivacy { key: kind.key(), rules }.into();
+        self.push_to_others(user, by.unwrap_or(0), update, &named);
+    }
+}
+
+/// The users that rules name.
+fn named(rules: &[PrivacyRule]) -> Vec<i64> {
+    let of = |rule: &PrivacyRule| match rule {
+        PrivacyRule::PrivacyValueAllowUsers(named) => named.users.clone(),
+        PrivacyRule::PrivacyValueDisallowUsers(named) => named.users.clone(),
+        _ => Vec::new(),
+    };
+    rules.iter().flat_map(of).collect()
 }
 
 fn rules_of(ctx: &Ctx<'_>, kind: PrivacyKind) -> tl::enums::account::PrivacyRules {
     let rules = ctx.state.users.user(ctx.user).map(|user| user.privacy.rules(kind)).unwrap_or_default();
-    let named = rules.iter().flat_map(|rule| match rule {
-        PrivacyRule::PrivacyValueAllowUsers(named) => named.users.clone(),
-        PrivacyRule::PrivacyValueDisallowUsers(named) => named.users.clone(),
-        _ => Vec::new(),
-    });
-    let users = ctx.state.users.many_seen_by(ctx.user, named);
+    let users = ctx.state.users.many_seen_by(ctx.user, named(&rules));
     tl::types::account::PrivacyRules { rules, chats: Vec::new(), users }.into()
 }
 
-fn kind(input: &Input) -> Result<(PrivacyKind, PrivacyKey), RpcError> {
+fn kind(input: &Input) -> Result<PrivacyKind, RpcError> {
     match input {
-        Input::PhoneCall => Ok((PrivacyKind::PhoneCall, PrivacyKey::PhoneCall)),
-        Input::PhoneP2P => Ok((PrivacyKind::PhoneP2p, PrivacyKey::PhoneP2P)),
-        Input::PhoneNumber => Ok((PrivacyKind::PhoneNumber, PrivacyKey::PhoneNumber)),
-        Input::AddedByPhone => Ok((PrivacyKind::AddedByPhone, PrivacyKey::AddedByPhone)),
+        Input::PhoneCall => Ok(PrivacyKind::PhoneCall),
+        Input::PhoneP2P => Ok(PrivacyKind::PhoneP2p),
+        Input::PhoneNumber => Ok(PrivacyKind::PhoneNumber),
+        Input::AddedByPhone => Ok(PrivacyKind::AddedByPhone),
         _ => Err(RpcError::bad_request("PRIVACY_KEY_INVALID")),
     }
 }
@@ -164,6 +255,21 @@ mod tests {
         assert!(!privacy.allows(PrivacyKind::PhoneCall, 7, true));
         assert!(privacy.allows(PrivacyKind::PhoneCall, 8, true));
         assert!(!privacy.allows(PrivacyKind::PhoneCall, 8, false));
+    }
+
+    #[test]
+    fn a_rule_said_in_few_words_is_told_in_the_same() {
+        let mut privacy = Privacy::default();
+        let rule = PrivacyInfo {
+            kind: PrivacyKind::PhoneP2p,
+            audience: Audience::Contacts,
+            allow: vec![7],
+            disallow: vec![8, 9],
+        };
+        privacy.set(rule.kind, rule.rules());
+        assert_eq!(privacy.list()[1], rule);
+        assert!(privacy.allows(PrivacyKind::PhoneP2p, 7, false));
+        assert!(!privacy.allows(PrivacyKind::PhoneP2p, 8, true));
     }
 
     #[test]

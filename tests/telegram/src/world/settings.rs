@@ -44,6 +44,20 @@ pub enum Unregistered {
     Unoccupied,
 }
 
+/// How a login code reaches its phone (`auth.SentCodeType`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeWay {
+    /// A message from user 777000 on devices that are logged in; passed over where there is none.
+    App,
+    /// A text message.
+    Sms,
+    /// A voice says it.
+    Call,
+    /// The last digits of the number that calls, and is not to be answered.
+    MissedCall,
+}
+
 /// One entry of `phoneCall.connections`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -156,6 +170,10 @@ pub struct Settings {
     pub code_attempts: u32,
     /// Life of a login code in seconds, before scaling.
     pub code_life_s: u32,
+    /// The ways of a login code, one after the other as it is asked for again; after the last it is not sent again.
+    pub code_ways: Vec<CodeWay>,
+    /// `timeout` of `auth.sentCode`: seconds after which the next way may be asked for. Not enforced.
+    pub code_timeout_s: i32,
 }
 
 impl Default for Settings {
@@ -175,6 +193,8 @@ impl Default for Settings {
             code_length: 5,
             code_attempts: 5,
             code_life_s: 300,
+            code_ways: vec![CodeWay::App, CodeWay::Sms, CodeWay::Call, CodeWay::MissedCall],
+            code_timeout_s: 60,
         }
     }
 }

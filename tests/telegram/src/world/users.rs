@@ -31,6 +31,8 @@ pub struct NewUser {
     pub last_name: Option<String>,
     /// Second factor.
     pub password: Option<String>,
+    /// Reminds of the second factor whoever is asked for it.
+    pub hint: Option<String>,
     /// Number of the user; the next free one without it.
     pub id: Option<i64>,
     /// Home data centre; the world's without it.
@@ -63,6 +65,13 @@ impl NewUser {
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
+        self
+    }
+
+    /// With a hint at the second factor.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 
@@ -125,6 +134,8 @@ pub(crate) struct User {
     pub(crate) last_name: Option<String>,
     pub(crate) dc: i32,
     pub(crate) lock: Option<Lock>,
+    /// At the second factor.
+    pub(crate) hint: Option<String>,
     pub(crate) deactivated: bool,
     /// Their newest application cannot take today's calls.
     pub(crate) outdated: bool,
@@ -149,6 +160,7 @@ impl User {
             last_name: None,
             dc: 0,
             lock: None,
+            hint: None,
             deactivated: false,
             outdated: false,
             premium_only: false,
@@ -236,6 +248,7 @@ impl Users {
             last_name: new.last_name,
             dc: new.dc.unwrap_or(home_dc),
             lock,
+            hint: new.hint,
             language: new.language,
             ..User::blank(id, username)
         };
