@@ -85,6 +85,8 @@
 //! | `live` | `view::calls::live`, when calls came or went | `/calls` |
 //! | `records` | `view::calls::records`, after a call ended | `/calls` |
 //! | `lamps` | `view::line::lamps` | every page of a line |
+//! | `lights` | `view::line::lights` | `/lines/{phone}` |
+//! | `parts` | `view::steps::parts` | `/lines/{phone}/login/{part}` |
 //! | `checks` | `view::line::checks` | `/lines/{phone}` |
 //! | `budget` | `view::line::budget` | `/lines/{phone}` |
 //! | `line-calls` | `view::line::calls`, when calls came or went | `/lines/{phone}` |

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use tgtrunk_config::Phone;
 use tgtrunk_config::control::{
-    CallInfo, CallRecord, CallResult, CallState, Direction, Ender, LegQuality, MediaPath, Quality,
+    CallEnd, CallInfo, CallRecord, CallResult, CallState, Direction, Ender, LegQuality, MediaPath, Quality,
 };
 
 use crate::page::model::{CallsPage, Frame};
@@ -24,8 +24,11 @@ pub(crate) fn page(frame: &Frame, page: &CallsPage) -> Markup {
     let main = html! {
         div.head { h1 { (title) } }
         (live(frame, page))
-        (filters(frame, page))
-        (records(frame, page))
+        section.card {
+            h2 { (frame.say("Журнал", "Records")) }
+            (filters(frame, page))
+            (records(frame, page))
+        }
     };
     frame::page(frame, Place::Calls, title, main)
 }
@@ -86,11 +89,10 @@ pub(crate) fn records(frame: &Frame, page: &CallsPage) -> Markup {
     let last = skipped + page.records.len() as u64;
     let at = page.filter.skip / PER_PAGE;
     html! {
-        section #records.card {
+        div #records {
             div.card-head {
-                h2 { (frame.say("Журнал", "Records")) }
                 @if page.total > 0 {
-                    p.muted { (skipped + 1) "–" (last) (frame.say(" из ", " of ")) (page.total) }
+                    p.muted.grow { (skipped + 1) "–" (last) (frame.say(" из ", " of ")) (page.total) }
                     a.button.quiet href={ "/calls.csv" (query(page, None)) } download { (Icon::Download.draw()) "CSV" }
                 }
             }
@@ -140,7 +142,7 @@ fn record_row(frame: &Frame, page: &CallsPage, record: &CallRecord) -> Markup {
                     (super::words::clock(frame, record.started_ms))
                 }
             }
-            td.who role="cell" {
+            td.who role="cell" { div.person {
                 span.way title=(way(frame, record.direction)) {
                     (if inbound { Icon::Incoming } else { Icon::Outgoing }.draw())
                     span.away { (way(frame, record.direction)) }
@@ -148,14 +150,14 @@ fn record_row(frame: &Frame, page: &CallsPage, record: &CallRecord) -> Markup {
                 span {
                     span.peer { (person(&record.peer, frame.language)) }
                     @if let Some(beside) = beside(&record.peer) { " " span.muted.nowrap { (beside) } }
-                    @else if let Some(dialled) = &record.dialled { " " span.muted.nowrap { (phone(dialled)) } }
+                    @else if let Some(dialled) = record.dialled.as_ref().filter(|_| !inbound) { " " span.muted.nowrap { (phone(dialled)) } }
                 }
-            }
+            } }
             td.line role="cell" { (line_name(page, &record.line)) }
             td.result role="cell" {
                 span.result.(result_class(record.result)) { (result(frame, record.result)) }
-                @if let Some(end) = record.end.as_ref().filter(|_| record.result != CallResult::Answered) {
-                    span.muted { " " (cause(frame, end.by, &end.cause)) }
+                @if let Some(end) = record.end.as_ref().filter(|end| says_more(record.result, end.q850)) {
+                    span.muted { " " (cause(frame, end)) }
                 }
             }
             td.lasted role="cell" { @if let Some(lasted) = lasted { (duration(lasted)) } @else { span.muted { "–" } } }
@@ -275,12 +277,12 @@ fn sub(frame: &Frame, call: &CallInfo, with_line: bool) -> Markup {
         Direction::PbxToTelegram => call.extension.clone().or_else(|| call.dialled.as_deref().map(phone)),
     };
     html! {
-        @if with_line { span.nowrap { (phone(call.line.as_str())) } " · " }
+        @if with_line { span.nowrap { (phone(call.line.as_str())) } ", " }
         (way(frame, call.direction))
-        @if let Some(target) = target { " · " span.nowrap { (target) } }
-        @else if let Some(beside) = beside(&call.peer) { " · " span.nowrap { (beside) } }
-        @if call.muted.telegram { " · " (frame.say("микрофон собеседника выключен", "muted at Telegram")) }
-        @if call.muted.pbx { " · " (frame.say("на удержании", "on hold")) }
+        @if let Some(target) = target { ", " span.nowrap { (target) } }
+        @else if let Some(beside) = beside(&call.peer) { ", " span.nowrap { (beside) } }
+        @if call.muted.telegram { ", " (frame.say("микрофон собеседника выключен", "muted at Telegram")) }
+        @if call.muted.pbx { ", " (frame.say("на удержании", "on hold")) }
     }
 }
 
@@ -407,11 +409,40 @@ fn state_word(state: CallState) -> &'static str {
     }
 }
 
-fn cause(frame: &Frame, by: Ender, cause: &str) -> String {
-    let by = match by {
+/// Whether the cause tells something beside the result.
+fn says_more(result: CallResult, q850: Option<u8>) -> bool {
+    match result {
+        CallResult::Running | CallResult::Answered => false,
+        CallResult::Busy => q850 != Some(17),
+        CallResult::Missed => q850 != Some(19),
+        CallResult::Failed | CallResult::Interrupted => true,
+    }
+}
+
+/// Who ended a call and why: the causes of ITU-T Q.850 in Russian, as they came in English.
+fn cause(frame: &Frame, end: &CallEnd) -> String {
+    let by = match end.by {
         Ender::Telegram => "Telegram",
         Ender::Pbx => frame.say("АТС", "PBX"),
         Ender::Gateway => frame.say("шлюз", "gateway"),
     };
-    format!("{by}: {cause}")
+    let russian = match end.q850 {
+        Some(1) => "такого номера нет",
+        Some(16) => "обычное завершение",
+        Some(17) => "занято",
+        Some(19) => "не отвечает",
+        Some(21) => "отклонён",
+        Some(22) => "номер сменился",
+        Some(26) => "ответил другой",
+        Some(27) => "недоступен",
+        Some(28) => "неверный номер",
+        Some(34) => "нет свободных каналов",
+        Some(38) => "сеть не работает",
+        Some(41) => "временный сбой",
+        Some(42) => "перегрузка",
+        Some(88) => "нет общего кодека",
+        Some(102) => "истекло время",
+        Some(_) | None => &end.cause,
+    };
+    format!("{by}: {}", frame.say(russian, &end.cause))
 }

@@ -138,7 +138,7 @@ fn header(frame: &Frame, place: Place) -> Markup {
 /// Language and theme.
 pub(crate) fn preferences(frame: &Frame) -> Markup {
     let themes = [
-        (Theme::Auto, frame.say("Как у устройства", "As the device")),
+        (Theme::Auto, frame.say("Авто", "Auto")),
         (Theme::Light, frame.say("Светлая", "Light")),
         (Theme::Dark, frame.say("Тёмная", "Dark")),
     ];

@@ -76,7 +76,7 @@ pub(crate) fn word(frame: &Frame, lamp: Lamp) -> &'static str {
     match lamp {
         Lamp::Green => frame.say("подключён", "connected"),
         Lamp::Orange => frame.say("ожидание", "waiting"),
-        Lamp::Red => frame.say("нужна авторизация", "login needed"),
+        Lamp::Red => frame.say("нужен вход", "login needed"),
         Lamp::Off => frame.say("выключен", "off"),
     }
 }

@@ -1,6 +1,7 @@
 //! One line: its lamps, its checks, its strangers, its calls.
 
 use maud::{Markup, html};
+use tgtrunk_config::Light;
 use tgtrunk_config::control::{Check, CheckName, Found};
 
 use crate::page::model::{Frame, LineCard, LinePage, Part};
@@ -10,7 +11,7 @@ use crate::page::view::frame::{self, Place};
 use crate::page::view::icons::Icon;
 use crate::page::view::lamp::{self, About};
 use crate::page::view::lines::{address, path};
-use crate::page::view::words::{moment, phone, sentence};
+use crate::page::view::words::{phone, sentence, since};
 
 /// One of the sheets of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub(crate) fn sheet(frame: &Frame, card: &LineCard, at: Tab, main: Markup) -> Ma
     let number = phone(card.phone.as_str());
     let path = path(&card.phone);
     let tabs = [
-        (Tab::State, "", frame.say("Состояние", "State")),
-        (Tab::Sessions, "/login", frame.say("Авторизация", "Logins")),
+        (Tab::State, "", frame.say("Обзор", "Overview")),
+        (Tab::Sessions, "/login", frame.say("Вход", "Logins")),
         (Tab::Texts, "/texts", frame.say("Тексты", "Texts")),
         (Tab::Pbx, "/pbx", frame.say("АТС", "PBX")),
         (Tab::Settings, "/settings", frame.say("Настройки", "Settings")),
@@ -50,7 +51,8 @@ pub(crate) fn sheet(frame: &Frame, card: &LineCard, at: Tab, main: Markup) -> Ma
         div.line-title {
             p.crumb { a href="/" { (Icon::Back.draw()) (frame.say("Все линии", "All lines")) } }
             h1 { span.number { (number) } @if !card.name.is_empty() { " " span.name { (card.name) } } }
-            div.line-state { (lamps(frame, card)) (address(frame, card)) }
+            (address(frame, card))
+            @if !matches!(at, Tab::State | Tab::Sessions) { (lamps(frame, card)) }
         }
         nav.tabs aria-label=(frame.say("Линия", "Line")) {
             @for (tab, word, name) in tabs {
@@ -67,7 +69,7 @@ pub(crate) fn sheet(frame: &Frame, card: &LineCard, at: Tab, main: Markup) -> Ma
 
 /// The three lamps in a line's title: `lamps`.
 pub(crate) fn lamps(frame: &Frame, card: &LineCard) -> Markup {
-    html! { div #lamps { (lamp::row(frame, card)) } }
+    html! { div #lamps.line-lamps { (lamp::row(frame, card)) } }
 }
 
 /// The calls of the line: `line-calls`.
@@ -141,35 +143,36 @@ fn renewal(frame: &Frame, ms: u64) -> String {
     format!("{}\u{a0}{clock}", frame.say("в", "at"))
 }
 
-fn lights(frame: &Frame, card: &LineCard) -> Markup {
+/// Every light of the line with its story: `lights`.
+pub(crate) fn lights(frame: &Frame, card: &LineCard) -> Markup {
     html! {
-        section.card.lights {
+        section #lights.card.lights {
             @for part in lamp::of_line(card) {
-                @for (about, light) in &part.lights {
-                    div.light {
-                        (lamp::single(frame, about_name(frame, part.part, *about), light.lamp))
-                        p.muted {
-                            @if light.reason_in(frame.language).is_empty() {
-                                (frame.say("с ", "since "))
-                            } @else {
-                                (sentence(light.reason_in(frame.language))) " " (frame.say("С ", "Since "))
-                            }
-                            (moment(frame, light.since_ms))
+                div {
+                    @for (about, light) in &part.lights {
+                        div.light {
+                            (lamp::single(frame, about_name(frame, part.part, *about), light.lamp))
+                            p.muted { (story(frame, light)) }
                         }
                     }
-                }
-            }
-            @if card.bot_name.is_none() {
-                div.light {
-                    p.muted { (frame.say(
-                        "У линии нет бота: звонящие набирают добавочный номер сообщением.",
-                        "The line has no bot: callers dial an extension by a message.",
-                    )) }
-                    a.button href={ (path(&card.phone)) "/login/bot" } { (frame.say("Задать бота", "Give it a bot")) }
+                    @if part.part == Part::Bot && card.bot_name.is_none() {
+                        p.muted { (frame.say(
+                            "У линии нет бота: звонящие набирают добавочный номер сообщением.",
+                            "The line has no bot: callers dial an extension by a message.",
+                        )) }
+                        a.button href={ (path(&card.phone)) "/login/bot" } { (frame.say("Задать бота", "Give it a bot")) }
+                    }
                 }
             }
         }
     }
+}
+
+/// Why a light is as it is, and since when.
+fn story(frame: &Frame, light: &Light) -> String {
+    let reason = light.reason_in(frame.language);
+    let since = since(frame, light.since_ms);
+    if reason.is_empty() { since } else { format!("{} {}", sentence(reason), sentence(&since)) }
 }
 
 fn about_name(frame: &Frame, part: Part, about: About) -> &'static str {

@@ -6,9 +6,9 @@ use tgtrunk_config::control::BotCheck;
 use crate::page::model::{Frame, LineBotPage, Part, TokenForm, Typed};
 use crate::page::view::form::{self, hidden};
 use crate::page::view::icons::Icon;
-use crate::page::view::lamp;
 use crate::page::view::line::{Tab, sheet};
 use crate::page::view::lines::path;
+use crate::page::view::steps::parts;
 
 /// The page.
 pub(crate) fn page(frame: &Frame, page: &LineBotPage) -> Markup {
@@ -16,13 +16,7 @@ pub(crate) fn page(frame: &Frame, page: &LineBotPage) -> Markup {
     let path = path(&card.phone);
     let action = format!("{path}/login/bot");
     let main = html! {
-        nav.parts aria-label=(frame.say("Чей сеанс", "Whose session")) {
-            @for one in lamp::of_line(card) {
-                a href={ (path) "/login/" (one.part.word()) } aria-current=[(one.part == Part::Bot).then_some("page")] {
-                    (lamp::one(frame, &one))
-                }
-            }
-        }
+        (parts(frame, card, Part::Bot))
         @if !page.bots.is_empty() {
             section.card {
                 h2 { (frame.say("Бот этой линии", "Bot of this line")) }
@@ -71,8 +65,11 @@ pub(crate) fn token_form(frame: &Frame, token: &TokenForm, action: &str) -> Mark
                         frame.say("У кого токен, у того и бот: никому его не показывайте.", "Who has the token has the bot: keep it to yourself."), input))
                     @if let Some(found) = &token.found { (found_bot(frame, found)) }
                     div.actions {
-                        button.primary[token.found.is_some()] name="act" value="save" { (frame.say("Сохранить", "Save")) }
-                        button.primary[token.found.is_none()] name="act" value="check" { (frame.say("Проверить", "Check")) }
+                        @if let Some(found) = &token.found {
+                            button.primary[found.inline] name="act" value="save" { (frame.say("Сохранить", "Save")) }
+                        }
+                        @let is_next = token.found.as_ref().is_none_or(|found| !found.inline);
+                        button.primary[is_next] name="act" value="check" { (frame.say("Проверить", "Check")) }
                     }
                 }
             }

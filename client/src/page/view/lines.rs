@@ -7,7 +7,7 @@ use crate::page::model::{Frame, LineCard, LinesPage, Part, Today};
 use crate::page::view::form;
 use crate::page::view::frame::{self, Place};
 use crate::page::view::icons::Icon;
-use crate::page::view::words::{clock, count, moment, phone, sentence, tenths};
+use crate::page::view::words::{clock, count, phone, sentence, since, tenths};
 use crate::page::view::{calls, lamp};
 
 /// The page.
@@ -104,8 +104,13 @@ pub(crate) fn calls_warning(frame: &Frame, calls: u32) -> String {
     }
     match frame.language {
         Language::Russian => {
-            let calls = count(Language::Russian, calls.into(), ["звонок", "звонка", "звонков"], ["", ""]);
-            format!("Сейчас идёт {calls}: они прервутся.")
+            let told = count(Language::Russian, calls.into(), ["звонок", "звонка", "звонков"], ["", ""]);
+            let (go, they) = if calls % 10 == 1 && calls % 100 != 11 {
+                ("идёт", "он прервётся")
+            } else {
+                ("идут", "они прервутся")
+            };
+            format!("Сейчас {go} {told}: {they}.")
         }
         Language::English if calls == 1 => "1 call is up and will end.".to_owned(),
         Language::English => format!("{calls} calls are up and will end."),
@@ -237,7 +242,7 @@ fn reasons(frame: &Frame, line: &LineCard) -> Markup {
                         div.reason.(lamp::class(light.lamp)) {
                             p {
                                 (reason)
-                                " " span.since { (frame.say("с ", "since ")) (moment(frame, light.since_ms)) }
+                                " " span.since { (since(frame, light.since_ms)) }
                             }
                             @if light.lamp == Lamp::Red {
                                 a.button href={ (path) "/login/" (part.part.word()) } { (frame.say("Авторизовать", "Log in")) }

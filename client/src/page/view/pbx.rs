@@ -42,11 +42,11 @@ pub(crate) fn page(frame: &Frame, page: &PbxPage) -> Markup {
                 "No registration, no password: the PBX knows the line by its address and port. The line sends calls to ",
             )) code { (values.pbx) } "." }
         }
-        nav.jump aria-label=(frame.say("АТС", "PBX")) {
-            @for (id, name, _) in &blocks { a href={ "#" (id) } { (name) } }
-        }
-        @for (id, name, block) in &blocks {
-            section.card.pbx id=(id) { h2 { (name) } (block) }
+        @for (at, (id, name, block)) in blocks.iter().enumerate() {
+            details.card.group.pbx id=(id) open[at == 0] name="pbx" {
+                summary { h2 { (name) } }
+                (block)
+            }
         }
     };
     sheet(frame, &page.card, Tab::Pbx, main)

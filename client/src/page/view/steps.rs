@@ -5,7 +5,7 @@ use qrcode::{Color, EcLevel, QrCode};
 use tgtrunk_config::Language;
 use tgtrunk_config::control::{CodeVia, LoginInfo, LoginStage};
 
-use crate::page::model::{Frame, Part, StepsPage, Typed};
+use crate::page::model::{Frame, LineCard, Part, StepsPage, Typed};
 use crate::page::view::form::{self, Input, hidden};
 use crate::page::view::icons::Icon;
 use crate::page::view::lamp;
@@ -16,18 +16,25 @@ use crate::page::view::words::{clock, count, duration, sentence};
 
 /// The page.
 pub(crate) fn page(frame: &Frame, page: &StepsPage) -> Markup {
-    let path = path(&page.card.phone);
     let main = html! {
-        nav.parts aria-label=(frame.say("Чей сеанс", "Whose session")) {
-            @for one in lamp::of_line(&page.card) {
-                a href={ (path) "/login/" (one.part.word()) } aria-current=[(one.part == page.part).then_some("page")] {
+        (parts(frame, &page.card, page.part))
+        (steps(frame, page))
+    };
+    sheet(frame, &page.card, Tab::Sessions, main)
+}
+
+/// The three programs with their lamps, to go from one login to another: `parts`.
+pub(crate) fn parts(frame: &Frame, card: &LineCard, at: Part) -> Markup {
+    let path = path(&card.phone);
+    html! {
+        nav #parts.parts aria-label=(frame.say("Чей сеанс", "Whose session")) {
+            @for one in lamp::of_line(card) {
+                a href={ (path) "/login/" (one.part.word()) } aria-current=[(one.part == at).then_some("page")] {
                     (lamp::one(frame, &one))
                 }
             }
         }
-        (steps(frame, page))
-    };
-    sheet(frame, &page.card, Tab::Sessions, main)
+    }
 }
 
 /// The step that is due: `steps`.
@@ -161,8 +168,13 @@ fn running(frame: &Frame, page: &StepsPage) -> Markup {
     }
     let words = match frame.language {
         Language::Russian => {
-            let calls = count(Language::Russian, calls.into(), ["звонок", "звонка", "звонков"], ["", ""]);
-            format!("Сейчас идёт {calls}. Новый вход их завершит, когда вступит в силу.")
+            let told = count(Language::Russian, calls.into(), ["звонок", "звонка", "звонков"], ["", ""]);
+            let (go, them) = if calls % 10 == 1 && calls % 100 != 11 {
+                ("идёт", "его")
+            } else {
+                ("идут", "их")
+            };
+            format!("Сейчас {go} {told}. Новый вход {them} завершит, когда вступит в силу.")
         }
         Language::English => {
             let calls = count(Language::English, calls.into(), ["", "", ""], ["call is", "calls are"]);

@@ -15,6 +15,9 @@ struct Group {
     keys: &'static [TextKey],
 }
 
+/// The places that most texts have.
+const COMMON: [&str; 4] = ["company", "line", "name", "time"];
+
 const GROUPS: [Group; 5] = [
     Group {
         label: ["Клавиши во время звонка", "Keypad during a call"],
@@ -82,6 +85,13 @@ pub(crate) fn page(frame: &Frame, page: &TextsPage) -> Markup {
                 "Everybody sees the language of their own Telegram.",
             )) }
         }
+        p.hint {
+            (frame.say("Подставляются: ", "Filled in: "))
+            code { "{company}" } (frame.say(" название линии, ", " the line’s name, "))
+            code { "{line}" } (frame.say(" её номер, ", " its number, "))
+            code { "{name}" } (frame.say(" имя собеседника, ", " the person’s name, "))
+            code { "{time}" } (frame.say(" время звонка. Фигурная скобка сама по себе пишется дважды.", " the time of the call. A brace meant as one is written twice."))
+        }
         div.editor {
             form.texts method="post" action={ (path) "/" (page.language.as_str()) } data-words=(preview::words_json(&page.words)) {
                 (hidden(frame))
@@ -116,8 +126,12 @@ pub(crate) fn effective(entry: &TextEntry, language: Language) -> &str {
 fn one(frame: &Frame, language: Language, entry: &TextEntry) -> Markup {
     let name = entry.key.word();
     let [russian, english] = label(entry.key);
-    let places: Vec<String> = entry.key.places().iter().map(|place| format!("{{{place}}}")).collect();
-    let hint = format!("{}: {}", frame.say("Подставляется", "Filled in"), places.join(" "));
+    let hint = if entry.key.places() == COMMON {
+        String::new()
+    } else {
+        let places: Vec<String> = entry.key.places().iter().map(|place| format!("{{{place}}}")).collect();
+        format!("{} {}", frame.say("Здесь подставляются", "Filled in here:"), places.join(", "))
+    };
     let mut typed = Typed::default();
     if let Some(problem) = &entry.problem {
         typed.refuse(name, problem.clone());

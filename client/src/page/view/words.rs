@@ -180,6 +180,17 @@ pub(crate) fn moment(frame: &Frame, ms: u64) -> String {
     }
 }
 
+/// Since when: "с 11:42", "со вчера, 12:05", "с 24 ноября, 12:05".
+pub(crate) fn since(frame: &Frame, ms: u64) -> String {
+    let (day, clock) = (day(frame, ms), clock(frame, ms));
+    let from = match frame.language {
+        Language::Russian if day.starts_with('в') => "со",
+        Language::Russian => "с",
+        Language::English => "since",
+    };
+    if day.is_empty() { format!("{from}{NBSP}{clock}") } else { format!("{from}{NBSP}{day},{NBSP}{clock}") }
+}
+
 /// The day: empty for today, "вчера", "24 ноября", "24 ноября 2025".
 pub(crate) fn day(frame: &Frame, ms: u64) -> String {
     let (time, now) = (local(frame, ms).date(), local(frame, frame.now_ms).date());
@@ -277,6 +288,11 @@ mod tests {
         assert_eq!(
             [at(0), at(day), at(3 * day), at(400 * day)],
             ["14:05", "вчера в 14:05", "23 ноября в 14:05", "22 октября 2025 в 14:05"]
+        );
+        let since = |back_ms: u64| since(&frame, frame.now_ms - back_ms).replace(NBSP, " ");
+        assert_eq!(
+            [since(0), since(day), since(3 * day)],
+            ["с 14:05", "со вчера, 14:05", "с 23 ноября, 14:05"]
         );
         assert_eq!(machine(frame.now_ms), "2026-11-26T11:05:00Z");
     }
