@@ -58,7 +58,7 @@ fn card(frame: &Frame, bot: &BotCard) -> Markup {
                 dt { (frame.say("Линии", "Lines")) }
                 dd {
                     @if status.lines.is_empty() { (frame.say("ни одной", "none")) }
-                    @for line in &status.lines { a.nowrap href=(path(line)) { (phone(line.as_str())) } " " }
+                    @for line in &status.lines { a.roomy href=(path(line)) { (phone(line.as_str())) } " " }
                 }
             }
             (people(frame, bot))

@@ -145,19 +145,21 @@ pub(crate) fn preferences(frame: &Frame) -> Markup {
     let languages = [(Language::Russian, "Русский"), (Language::English, "English")];
     html! {
         div.preferences {
-            form.segments method="post" action="/language" data-plain role="group"
-                aria-label=(frame.say("Язык", "Language")) {
+            form method="post" action="/language" data-plain {
                 (hidden(frame))
-                @for (language, name) in languages {
-                    button name="language" value=(language.as_str()) lang=(language.as_str())
-                        aria-pressed=(language == frame.language) { (name) }
+                div.segments role="group" aria-label=(frame.say("Язык", "Language")) {
+                    @for (language, name) in languages {
+                        button name="language" value=(language.as_str()) lang=(language.as_str())
+                            aria-pressed=(language == frame.language) { (name) }
+                    }
                 }
             }
-            form.segments method="post" action="/theme" data-plain role="group"
-                aria-label=(frame.say("Оформление", "Theme")) {
+            form method="post" action="/theme" data-plain {
                 (hidden(frame))
-                @for (theme, name) in themes {
-                    button name="theme" value=(theme.word()) aria-pressed=(theme == frame.theme) { (name) }
+                div.segments role="group" aria-label=(frame.say("Оформление", "Theme")) {
+                    @for (theme, name) in themes {
+                        button name="theme" value=(theme.word()) aria-pressed=(theme == frame.theme) { (name) }
+                    }
                 }
             }
         }

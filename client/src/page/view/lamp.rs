@@ -104,9 +104,7 @@ pub(crate) fn shape(lamp: Lamp) -> Icon {
 /// A row of three lamps.
 pub(crate) fn row(frame: &Frame, card: &LineCard) -> Markup {
     html! {
-        ul.lamps role="status" aria-live="polite" {
-            @for part in of_line(card) { li { (one(frame, &part)) } }
-        }
+        div.lamps role="status" aria-live="polite" { @for part in of_line(card) { (one(frame, &part)) } }
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn page(frame: &Frame, page: &NewLinePage) -> Markup {
                 }
             }
             aside.advice {
-                h3 { (frame.say("Какой номер взять", "Which number to take")) }
+                h2 { (frame.say("Какой номер взять", "Which number to take")) }
                 ul {
                     li { (frame.say(
                         "Отдельный, не личный: Telegram присылает на него коды и предупреждения, значит, он должен работать.",
