@@ -218,7 +218,7 @@ fn filters(frame: &Frame, page: &CallsPage) -> Markup {
             div.field.grow {
                 label for=(form::id("text")) { (frame.say("Кто", "Who")) }
                 input id=(form::id("text")) type="search" name="text" value=(filter.text.as_deref().unwrap_or_default())
-                    placeholder=(frame.say("Имя, номер, @имя", "Name, number, @name"));
+                    placeholder=(frame.say("Имя или номер", "Name or number"));
             }
             @if page.lines.len() > 1 {
                 div.field { label for=(form::id("line")) { (frame.say("Линия", "Line")) } (form::select("line", None, line, &lines)) }

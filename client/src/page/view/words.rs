@@ -222,13 +222,20 @@ fn utc(ms: u64) -> NaiveDateTime {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().naive_utc()
 }
 
-/// A sentence with a capital letter and a full stop, as it stands in a paragraph.
+/// A sentence with a capital letter and a full stop, as it stands in a paragraph. A name of a file, a key or a program at
+/// its beginning stays as it is written.
 pub(crate) fn sentence(text: &str) -> String {
     let text = text.trim();
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let is_name = first.starts_with("tgtrunk")
+        || first.trim_end_matches(['.', ',', ':']).contains(['.', '_', '/', '@', '=']);
+    let end = if text.is_empty() || text.ends_with(['.', '!', '?', '…', ':']) { "" } else { "." };
     let mut letters = text.chars();
-    let Some(first) = letters.next() else { return String::new() };
-    let end = if text.ends_with(['.', '!', '?', '…', ':']) { "" } else { "." };
-    first.to_uppercase().chain(letters).chain(end.chars()).collect()
+    if is_name {
+        return format!("{text}{end}");
+    }
+    let first = letters.next();
+    first.into_iter().flat_map(char::to_uppercase).chain(letters).chain(end.chars()).collect()
 }
 
 #[cfg(test)]
@@ -302,6 +309,20 @@ mod tests {
         assert_eq!((tenths(Russian, 43), tenths(English, 43)), ("4,3".into(), "4.3".into()));
         assert_eq!((percent(Russian, 5), percent(English, 5)), ("0,5\u{a0}%".into(), "0.5%".into()));
         assert_eq!([duration(192_000), duration(3_765_000)], ["3:12", "1:02:45"]);
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_letter_unless_it_begins_with_a_name() {
+        for (text, told) in [
+            ("нет ответа на OPTIONS", "Нет ответа на OPTIONS."),
+            ("Wait!", "Wait!"),
+            ("tgtrunk.toml:14: no such key", "tgtrunk.toml:14: no such key."),
+            ("tgtrunk-bot does not run", "tgtrunk-bot does not run."),
+            ("pbx: want an address", "Pbx: want an address."),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(text), told);
+        }
     }
 
     #[test]
