@@ -15,6 +15,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use crate::log;
+
 /// Askers at once; the other programs, and an operator's terminal or two.
 const CONNECTIONS: usize = 64;
 /// Questions of one asker that wait for their answers; more are not read yet.
@@ -24,7 +26,7 @@ const REST: Duration = Duration::from_millis(100);
 
 /// A question on its way to whoever knows the answer.
 pub struct Question {
-    /// What is asked; never [`Ask::Subscribe`], which is answered here.
+    /// What is asked; never [`Ask::Subscribe`] or [`Ask::Log`], which are answered here.
     pub ask: Ask,
     /// Where the answer goes. Dropped, it says that the program is stopping.
     pub answer: oneshot::Sender<Result<Answer, Refusal>>,
@@ -176,6 +178,18 @@ impl Asker {
                 }
                 Waiting::Known(Box::new(Reply::ok(id, Answer::Done)), Subscription::Told)
             }
+            Ok(Ok(Request { id, ask: Ask::Log { after, wait_ms } })) => {
+                let (mut answer, answered) = oneshot::channel();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        tail = log::tail(after, Duration::from_millis(wait_ms.into())) => {
+                            answer.send(Ok(Answer::Log(tail))).ok();
+                        }
+                        () = answer.closed() => {}
+                    }
+                });
+                Waiting::Asked(id, answered)
+            }
             Ok(Ok(Request { id, ask })) => {
                 let (answer, answered) = oneshot::channel();
                 // A question that nobody takes is dropped, which says that the program is stopping.
@@ -287,6 +301,17 @@ mod tests {
         room.questions.close();
         asker.ask(2, Ask::Calls).await;
         assert_eq!(asker.heard().await, Heard::Reply(refused(2)));
+    }
+
+    #[tokio::test]
+    async fn every_program_tells_its_log_and_asks_nobody_for_it() {
+        let room = Room::open();
+        let mut asker = room.asker().await;
+        asker.ask(1, Ask::Log { after: 0, wait_ms: 0 }).await;
+        let Heard::Reply(Reply { id: Some(1), outcome: Outcome::Ok(Answer::Log(_)) }) = asker.heard().await
+        else {
+            panic!("no log");
+        };
     }
 
     struct Room {

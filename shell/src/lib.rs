@@ -1,6 +1,6 @@
 //! What the shells of all programs share.
 //!
-//! [`log`] starts their logs, [`control`] is the serving end of a control socket and [`asking`] the asking one, with
+//! [`log`] starts their logs and remembers their last lines, [`control`] is the serving end of a control socket and [`asking`] the asking one, with
 //! [`Follower`](asking::Follower) for programs that have to know of every call, and [`keyboard`] is the terminal. [`clock`] reads the
 //! clocks, [`status_file`] keeps a status on the disk, [`said`] tells errors in both languages.
 //! It knows no question's meaning: who asks what is the programs' own.
