@@ -7,21 +7,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tgtrunk_config::control::{Answer, Ask, BotReport, Refusal};
+use tgtrunk_config::control::{Answer, Ask, BotCheck, BotReport, Event, Refusal};
 use tgtrunk_config::{
-    BotError, BotFile, BotName, BotStatus, Bots as BotFiles, Phone, Said, Settings, StateDir, Texts,
+    BotError, BotFile, BotName, BotStatus, BotToken, Bots as BotFiles, Phone, Said, Settings, StateDir, Texts,
 };
 use tgtrunk_shell::control::Question;
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{broadcast, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use crate::PROGRAM;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::roster::{Roster, Rosters};
 use crate::status::Lamps;
 use crate::telegram::Doors;
+use crate::{PROGRAM, acquaintances, admission};
 use keeper::Keeper;
 
 /// How long all bots together may take to end.
@@ -34,6 +34,7 @@ pub(crate) struct House {
     pub(crate) state: StateDir,
     pub(crate) gateway: Gateway,
     pub(crate) doors: Arc<Doors>,
+    pub(crate) events: broadcast::Sender<Event>,
 }
 
 /// The bots that should be at work, and what is wrong with the files of others.
@@ -43,7 +44,19 @@ pub(crate) struct Bots {
     /// Bots on their way out, until they are: two must not share a store.
     leaving: BTreeMap<BotName, JoinHandle<()>>,
     problems: Vec<Said>,
+    work: JoinSet<Done>,
 }
+
+/// What a task of ours was for.
+enum Done {
+    Told,
+    /// A bot's lamps changed.
+    Turned(BotName, watch::Receiver<BotStatus>),
+    /// It is known whose a token is.
+    Checked(BotToken, Result<BotCheck, Refusal>, Reply),
+}
+
+type Reply = oneshot::Sender<Result<Answer, Refusal>>;
 
 struct Kept {
     file: BotFile,
@@ -56,7 +69,13 @@ struct Kept {
 impl Bots {
     /// Opens every bot that has a folder. One that cannot be opened is reported and harms nobody.
     pub(crate) fn open(house: House) -> Self {
-        let mut bots = Self { house, kept: BTreeMap::new(), leaving: BTreeMap::new(), problems: Vec::new() };
+        let mut bots = Self {
+            house,
+            kept: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            problems: Vec::new(),
+            work: JoinSet::new(),
+        };
         bots.reload();
         bots
     }
@@ -66,17 +85,132 @@ impl Bots {
         self.kept.len()
     }
 
-    /// Answers a question of the control socket.
+    /// Answers a question of the control socket, now or later.
     pub(crate) fn answer(&mut self, Question { ask, answer }: Question) {
-        let told = match &ask {
+        let told = match ask {
             Ask::Status => Ok(Answer::Bots(self.report())),
             Ask::Reload => {
                 self.reload();
                 Ok(Answer::Bots(self.report()))
             }
-            _ => Err(Refusal::not_here(PROGRAM, &ask)),
+            Ask::CheckBot { token } => {
+                let check = self.check(token);
+                self.work.spawn(async move {
+                    answer.send(check.await.1.map(Answer::Bot)).ok();
+                    Done::Told
+                });
+                return;
+            }
+            Ask::AddBot { token } => {
+                let check = self.check(token);
+                self.work.spawn(async move {
+                    let (token, checked) = check.await;
+                    Done::Checked(token, checked, answer)
+                });
+                return;
+            }
+            Ask::RemoveBot { bot } => return self.remove(bot, answer),
+            Ask::People { bot } => {
+                let state = self.house.state.clone();
+                self.work.spawn(async move {
+                    let seen = acquaintances::seen(&state, &bot).await;
+                    answer.send(seen.map(|seen| Answer::People(acquaintances::told(seen)))).ok();
+                    Done::Told
+                });
+                return;
+            }
+            ask => Err(Refusal::not_here(PROGRAM, &ask)),
         };
         answer.send(told).ok();
+    }
+
+    /// Does what is left to do when a task has ended. To be called again and again; may be dropped at any time.
+    pub(crate) async fn tend(&mut self) {
+        match self.work.join_next().await {
+            Some(Ok(done)) => self.finish(done),
+            Some(Err(error)) => tracing::error!(%error, "an answer broke"),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn finish(&mut self, done: Done) {
+        match done {
+            Done::Told => {}
+            Done::Turned(bot, mut status) => {
+                // What a bot on its way out still says would bring it back to whoever was told that it is gone.
+                if self.kept.get(&bot).is_some_and(|kept| kept.status.same_channel(&status)) {
+                    let shown = status.borrow_and_update().clone();
+                    self.house.events.send(Event::Bot(shown)).ok();
+                    self.follow(bot, status);
+                }
+            }
+            Done::Checked(token, checked, answer) => {
+                answer.send(checked.and_then(|check| self.admit(token, check)).map(Answer::Bot)).ok();
+            }
+        }
+    }
+
+    fn check(
+        &self,
+        token: BotToken,
+    ) -> impl Future<Output = (BotToken, Result<BotCheck, Refusal>)> + Send + 'static + use<> {
+        let settings = Arc::clone(&self.house.settings);
+        let at_work: Vec<BotName> = self.kept.keys().cloned().collect();
+        async move {
+            let checked = admission::check(&settings, &token, &at_work).await;
+            (token, checked)
+        }
+    }
+
+    fn admit(&mut self, token: BotToken, check: BotCheck) -> Result<BotCheck, Refusal> {
+        let is_removed = !self.house.state.bot_file(&check.bot).exists();
+        if is_removed && self.leaving.get(&check.bot).is_some_and(|task| !task.is_finished()) {
+            return Err(admission::internal(format!(
+                "@{} is being removed: try again in a moment",
+                check.bot
+            )));
+        }
+        admission::keep(&self.house.state, token, &check.bot)?;
+        self.reload();
+        Ok(check)
+    }
+
+    /// Takes a bot's token away, ends it, and takes all of it away then.
+    fn remove(&mut self, bot: BotName, answer: Reply) {
+        let state = self.house.state.clone();
+        if !state.bot_dir(&bot).exists() {
+            answer.send(Err(admission::unknown(&bot))).ok();
+            return;
+        }
+        if let Err(error) = state.retire_bot(&bot) {
+            answer.send(Err(admission::internal(error))).ok();
+            return;
+        }
+        self.reload();
+        if self.kept.contains_key(&bot) {
+            answer.send(Err(admission::internal(Said::listed(&self.problems, "; ")))).ok();
+            return;
+        }
+        let before = self.leaving.remove(&bot);
+        let name = bot.clone();
+        let task = tokio::spawn(async move {
+            if let Some(before) = before {
+                before.await.ok();
+            }
+            let forgotten = state.forget_bot(&name).map_err(admission::internal);
+            answer.send(forgotten.map(|()| Answer::Done)).ok();
+        });
+        self.leaving.insert(bot, task);
+    }
+
+    /// Has whoever listens told of a bot's lamps.
+    fn follow(&mut self, bot: BotName, mut status: watch::Receiver<BotStatus>) {
+        self.work.spawn(async move {
+            match status.changed().await {
+                Ok(()) => Done::Turned(bot, status),
+                Err(_) => Done::Told,
+            }
+        });
     }
 
     /// Reads the files again: new bots open, changed ones are opened anew, missing ones close, all get their lines. One
@@ -115,8 +249,13 @@ impl Bots {
         }
         self.leaving.retain(|_, task| !task.is_finished());
         let leaving = self.kept.extract_if(.., |bot, kept| wanted.get(bot) != Some(&kept.file));
-        // One that leaves has waited for its predecessor, or does so first.
-        self.leaving.extend(leaving.map(|(bot, kept)| (bot, kept.close())));
+        for (bot, kept) in leaving {
+            if !wanted.contains_key(&bot) {
+                self.house.events.send(Event::BotRemoved { bot: bot.clone() }).ok();
+            }
+            // One that leaves has waited for its predecessor, or does so first.
+            self.leaving.insert(bot, kept.close());
+        }
         for (bot, file) in wanted {
             let roster = Arc::new(rosters.of.remove(&bot).unwrap_or_default());
             match self.kept.get(&bot) {
@@ -143,7 +282,9 @@ impl Bots {
     fn begin(&mut self, bot: BotName, file: BotFile, roster: Arc<Roster>) {
         let before = self.leaving.remove(&bot);
         let waiting = BotStatus::waiting(bot.clone(), std::process::id(), clock::unix_ms());
+        self.house.events.send(Event::Bot(waiting.clone())).ok();
         let (shown, status) = watch::channel(waiting);
+        self.follow(bot.clone(), status.clone());
         let (roster, lines) = watch::channel(roster);
         let (stop, stopped) = oneshot::channel();
         let keeper = Keeper {

@@ -4,6 +4,8 @@
 //! control socket, calls people back, gives them their keys and tells operators of trouble. It knows no audio and no
 //! SIP, and no call ends with it.
 
+mod acquaintances;
+mod admission;
 mod bot;
 mod bots;
 mod call_back;

@@ -127,6 +127,8 @@ fn limit(error: &AskError) -> Result<Duration, Verdict> {
             | RefusalCode::BadLine
             | RefusalCode::NotAuthorized
             | RefusalCode::Telegram
+            | RefusalCode::BadToken
+            | RefusalCode::Unreachable
             | RefusalCode::Limit
             | RefusalCode::Internal => Err(Verdict::NotSent(error.to_string())),
         },

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tgtrunk_config::{BotStatus, Lamp, Phone, StateDir, StateError, WAITING};
+use tgtrunk_config::{BotStatus, Lamp, Light, Phone, Said, StateDir, StateError};
 use tokio::sync::watch;
 
+use crate::admission;
 use crate::calls::Standing;
 use crate::clock;
 use crate::telegram::{Failure, Profile};
@@ -14,7 +15,7 @@ use crate::telegram::{Failure, Profile};
 pub(crate) struct Lamps {
     status: watch::Sender<BotStatus>,
     /// What is wrong though Telegram answers.
-    fault: Arc<Mutex<Option<(Lamp, String)>>>,
+    fault: Arc<Mutex<Option<(Lamp, Said)>>>,
 }
 
 impl Lamps {
@@ -25,38 +26,37 @@ impl Lamps {
     /// Telegram did what it was asked, or did not. Tells when that changes the lamp.
     pub(crate) fn telegram(&self, done: Result<(), &Failure>) {
         let (lamp, reason) = match done {
-            Ok(()) => self.standing_fault().unwrap_or((Lamp::Green, String::new())),
-            Err(failure @ Failure::Token) => (Lamp::Red, failure.to_string()),
-            Err(failure @ Failure::Conflict(_)) => {
-                (Lamp::Orange, format!("another program polls with this token, stop it: {failure}"))
-            }
-            Err(failure) => (Lamp::Orange, failure.to_string()),
+            Ok(()) => self.standing_fault().unwrap_or((Lamp::Green, Said::default())),
+            Err(failure @ Failure::Token) => (Lamp::Red, failure.said()),
+            Err(failure @ Failure::Conflict(_)) => (Lamp::Orange, admission::conflict(failure)),
+            Err(failure) => (Lamp::Orange, failure.said()),
         };
-        self.turn(lamp, &reason);
+        self.turn(lamp, reason);
     }
 
     /// Telegram's lamp has this colour, for this reason.
-    pub(crate) fn turn(&self, lamp: Lamp, reason: &str) {
+    pub(crate) fn turn(&self, lamp: Lamp, reason: Said) {
+        let told = reason.en.clone();
         let mut before = None;
         self.status.send_if_modified(|status| {
             before = Some(status.telegram.lamp);
             status.telegram.turn(lamp, reason, clock::unix_ms())
         });
         match (before, lamp) {
-            (Some(before), _) if before == lamp => tracing::debug!(%lamp, reason, "telegram"),
+            (Some(before), _) if before == lamp => tracing::debug!(%lamp, reason = told, "telegram"),
             (_, Lamp::Green) => tracing::info!("telegram answers"),
-            (_, Lamp::Red) => tracing::error!(reason, "telegram refuses the bot"),
-            (_, Lamp::Orange | Lamp::Off) => tracing::warn!(reason, "telegram does not do its part"),
+            (_, Lamp::Red) => tracing::error!(reason = told, "telegram refuses the bot"),
+            (_, Lamp::Orange | Lamp::Off) => tracing::warn!(reason = told, "telegram does not do its part"),
         }
     }
 
     /// Telegram answers, and something is wrong all the same; or nothing is any more.
-    pub(crate) fn fault(&self, fault: Option<(Lamp, String)>) {
+    pub(crate) fn fault(&self, fault: Option<(Lamp, Said)>) {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
         self.telegram(Ok(()));
     }
 
-    fn standing_fault(&self) -> Option<(Lamp, String)> {
+    fn standing_fault(&self) -> Option<(Lamp, Said)> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -68,9 +68,9 @@ impl Lamps {
     /// The gateway is there, or not.
     pub(crate) fn gateway(&self, standing: Standing) {
         let (lamp, reason) = match standing {
-            Standing::Up => (Lamp::Green, ""),
-            Standing::Unknown => (Lamp::Orange, WAITING),
-            Standing::Gone => (Lamp::Orange, "the gateway does not run"),
+            Standing::Up => (Lamp::Green, Said::default()),
+            Standing::Unknown => (Lamp::Orange, waiting()),
+            Standing::Gone => (Lamp::Orange, Said::new("the gateway does not run", "шлюз не запущен")),
         };
         self.status.send_if_modified(|status| status.gateway.turn(lamp, reason, clock::unix_ms()));
     }
@@ -93,6 +93,11 @@ impl Lamps {
             news
         });
     }
+}
+
+fn waiting() -> Said {
+    let Light { reason, reason_ru, .. } = Light::waiting(0);
+    Said::new(reason, reason_ru)
 }
 
 /// Puts the status on the disk, as one that is told now.
@@ -119,9 +124,10 @@ mod tests {
         assert_eq!(shown(), (Lamp::Green, String::new()));
         lamps.telegram(Err(&Failure::Token));
         assert_eq!(shown().0, Lamp::Red);
+        assert!(status.borrow().telegram.reason_ru.starts_with("Telegram не знает этого токена"));
         lamps.telegram(Err(&Failure::Conflict("two".into())));
         assert!(shown().0 == Lamp::Orange && shown().1.starts_with("another program polls with this token"));
-        lamps.fault(Some((Lamp::Orange, "inline mode is off".into())));
+        lamps.fault(Some((Lamp::Orange, Said::new("inline mode is off", "выключен"))));
         lamps.telegram(Ok(()));
         assert_eq!(shown(), (Lamp::Orange, "inline mode is off".into()));
         lamps.fault(None);
@@ -136,7 +142,7 @@ mod tests {
         state.make_bot_dir(&bot).unwrap();
         let (lamps, status) = lamps();
         let keeper = tokio::spawn(status_file::keep(state.clone(), status, put));
-        lamps.turn(Lamp::Red, "over");
+        lamps.turn(Lamp::Red, "over".into());
         lamps.gateway(Standing::Gone);
         drop(lamps);
         keeper.await.unwrap();

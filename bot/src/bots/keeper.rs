@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tgtrunk_config::{BotFile, BotName, Lamp, Language, Words};
+use tgtrunk_config::{BotFile, BotName, Lamp, Language, Said, Words};
 use tgtrunk_shell::status_file;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use super::House;
+use crate::admission;
 use crate::bot::{self, Bot, Desk};
 use crate::clock;
 use crate::keys;
@@ -53,7 +54,7 @@ impl Keeper {
             match self.open().await {
                 Ok(bot) => break bot,
                 Err(reason) => {
-                    self.lamps.turn(Lamp::Orange, &reason);
+                    self.lamps.turn(Lamp::Orange, reason);
                     tokio::select! {
                         () = sleep(STORE) => {}
                         _ = &mut stop => return,
@@ -79,10 +80,12 @@ impl Keeper {
         file.await.ok();
     }
 
-    async fn open(&self) -> Result<(Bot, Desk, impl Future<Output = ()> + Send + 'static + use<>), String> {
+    async fn open(&self) -> Result<(Bot, Desk, impl Future<Output = ()> + Send + 'static + use<>), Said> {
         let settings = &self.house.settings.bot;
-        let api = Api::new(&settings.api_url, settings.proxy.as_ref(), self.file.token.as_str())?;
-        let told = |error: StoreError| error.to_string();
+        let api = Api::new(&settings.api_url, settings.proxy.as_ref(), self.file.token.as_str()).map_err(
+            |error| Said::new(error, "api_url или proxy в разделе [bot] не годятся: проверьте tgtrunk.toml"),
+        )?;
+        let told = |error: StoreError| stuck(&error);
         let store = Store::open(&self.house.state.bot_db(&self.bot)).await.map_err(told)?;
         let languages = Languages::new(store.languages().await.map_err(told)?);
         let accounts: BTreeMap<_, _> = store.accounts().await.map_err(told)?;
@@ -126,7 +129,7 @@ async fn hook(desk: Desk, house: House, bot: String, url: String, news: mpsc::Se
     let secret = match desk.store.secret("webhook", hex::encode(clock::random::<32>())).await {
         Ok(secret) => secret,
         Err(error) => {
-            desk.lamps.turn(Lamp::Orange, &error.to_string());
+            desk.lamps.turn(Lamp::Orange, stuck(&error));
             return;
         }
     };
@@ -148,11 +151,14 @@ async fn look(desk: Desk, bot: BotName, webhook: bool) {
                 desk.lamps.profile(&profile);
                 let other = profile.username.parse::<BotName>().ok().filter(|name| *name != bot);
                 let fault = match (other, profile.inline) {
-                    (Some(other), _) => Some((Lamp::Red, format!("the token is one of @{other}: give this bot its own"))),
-                    (None, false) => Some((
-                        Lamp::Orange,
-                        "inline mode is off, so no keypad can be sent: switch it on at @BotFather, /setinline".to_owned(),
+                    (Some(other), _) => Some((
+                        Lamp::Red,
+                        Said::new(
+                            format!("the token is one of @{other}: give this bot its own"),
+                            format!("это токен бота @{other}: укажите токен этого бота"),
+                        ),
                     )),
+                    (None, false) => Some((Lamp::Orange, admission::inline_off())),
                     (None, true) => None,
                 };
                 let well = fault.is_none();
@@ -185,6 +191,13 @@ async fn name_commands(desk: &Desk) -> Result<(), Failure> {
         desk.api.name_commands(code, &commands).await?;
     }
     Ok(())
+}
+
+fn stuck(error: &StoreError) -> Said {
+    Said::new(
+        error.to_string(),
+        "база данных бота bot.db не открывается: проверьте место на диске и права на папку",
+    )
 }
 
 fn rest(failure: &Failure) -> Duration {

@@ -10,8 +10,8 @@ use tgtrunk_shell::asking;
 use tgtrunk_shell::keyboard::say;
 use tokio::time::timeout;
 
-use super::add::{self, INLINE_OFF};
 use super::ask;
+use crate::admission;
 use crate::roster::{Roster, Rosters};
 use crate::telegram::{Api, Failure};
 
@@ -79,7 +79,7 @@ async fn look_at(
         Some(roster) => say(&format!("@{bot}: lines {}", phones(roster))),
         None => say(&format!("@{bot}: no line uses it (bot = \"{bot}\" in a line.toml)")),
     }
-    let api = match add::api(settings, &file.token) {
+    let api = match admission::api(settings, &file.token) {
         Ok(api) => api,
         Err(error) => return told.wrong(&format!("@{bot}: {error:#}")),
     };
@@ -89,7 +89,7 @@ async fn look_at(
                 told.wrong(&format!("@{bot}: its token is one of @{}", profile.username));
             }
             if !profile.inline {
-                told.wrong(&format!("@{bot}: {INLINE_OFF}"));
+                told.wrong(&format!("@{bot}: {}", admission::inline_off().en));
             }
         }
         Err(failure) => return told.wrong(&format!("@{bot}: {failure}")),

@@ -1,24 +1,18 @@
 //! `keys`: the people who wrote to a bot.
 
-use anyhow::bail;
 use tgtrunk_config::{BotName, StateDir};
 use tgtrunk_shell::keyboard::say;
 
+use crate::acquaintances;
 use crate::clock;
-use crate::store::{Seen, Store};
+use crate::store::Seen;
 
 /// Prints people and their keys, the latest first.
 ///
 /// # Errors
-/// When the bot's store cannot be read.
+/// When there is no such bot, or its store cannot be read.
 pub(crate) async fn list(state: &StateDir, bot: &BotName, json: bool) -> anyhow::Result<()> {
-    let file = state.bot_db(bot);
-    if !file.exists() {
-        bail!("nobody wrote to @{bot} yet");
-    }
-    let store = Store::open(&file).await?;
-    let seen = store.seen().await?;
-    store.close().await;
+    let seen = acquaintances::seen(state, bot).await?;
     if json {
         let people: Vec<_> = seen.iter().map(to_json).collect();
         say(&serde_json::to_string_pretty(&people)?);

@@ -15,6 +15,8 @@ use crate::telegram::{Doors, listen};
 
 /// Questions that may wait.
 const QUESTIONS: usize = 64;
+/// Events that a slow listener may lag behind.
+const EVENTS: usize = 256;
 
 /// Runs the bots until they are told to end.
 ///
@@ -38,15 +40,15 @@ pub(crate) async fn run(settings: Settings, state: StateDir) -> anyhow::Result<(
     let socket = state.bot_socket();
     let listener = control::listen(&socket)?;
     let (asks, mut questions) = mpsc::channel(QUESTIONS);
-    // This program tells nothing without being asked.
-    let (events, _) = broadcast::channel(1);
-    let served = tokio::spawn(control::serve(listener, PROGRAM, asks, events));
+    let (events, _) = broadcast::channel(EVENTS);
+    let served = tokio::spawn(control::serve(listener, PROGRAM, asks, events.clone()));
     let gateway = Gateway::start(state.gateway_socket());
-    let mut bots = Bots::open(House { settings: Arc::new(settings), state, gateway, doors });
+    let mut bots = Bots::open(House { settings: Arc::new(settings), state, gateway, doors, events });
     tracing::info!(bots = bots.len(), "bots run");
     loop {
         tokio::select! {
             Some(question) = questions.recv() => bots.answer(question),
+            () = bots.tend() => {}
             _ = reload.recv() => bots.reload(),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,

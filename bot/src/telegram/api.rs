@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use teloxide::payloads::{
     AnswerCallbackQuery, AnswerCallbackQuerySetters as _, AnswerInlineQuery, AnswerInlineQuerySetters as _,
     DeleteWebhook, EditMessageText, EditMessageTextInline, EditMessageTextInlineSetters as _,
-    EditMessageTextSetters as _, GetMe, GetWebhookInfo, SendMessage, SendMessageSetters as _, SetMyCommands,
-    SetMyCommandsSetters as _,
+    EditMessageTextSetters as _, GetMe, GetMyDescription, GetWebhookInfo, SendMessage,
+    SendMessageSetters as _, SetMyCommands, SetMyCommandsSetters as _,
 };
 use teloxide::requests::Payload;
 use teloxide::types::{
@@ -115,6 +115,15 @@ impl Api {
         let me: Me = self.ask(&GetMe::new(), PATIENCE).await?;
         let id = UserId::new(me.id).map_err(|error| Failure::Unreadable(error.to_string()))?;
         Ok(Profile { id, name: me.first_name, username: me.username, inline: me.supports_inline_queries })
+    }
+
+    /// What people read before they press Start; empty when there is nothing.
+    pub(crate) async fn description(&self) -> Result<String, Failure> {
+        #[derive(Deserialize)]
+        struct Told {
+            description: String,
+        }
+        self.ask::<_, Told>(&GetMyDescription::new(), PATIENCE).await.map(|told| told.description)
     }
 
     /// Updates from `offset` on, which confirms those before it. Waits for the first for up to `wait`.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use tgtrunk_config::Said;
 
 /// A request that was not done, or of which nobody knows. No text of it holds the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +63,26 @@ const LONGEST_WAIT_S: u64 = 24 * 3_600;
 const LONGEST_TEXT: usize = 200;
 
 impl Failure {
+    /// What is wrong, in both languages. The Russian one leaves Telegram's own words out.
+    pub(crate) fn said(&self) -> Said {
+        let ru = match self {
+            Self::Flood { wait } => {
+                format!("Telegram просит подождать {} с: слишком много запросов", wait.as_secs())
+            }
+            Self::Token => {
+                "Telegram не знает этого токена: возьмите его заново у @BotFather (/mybots, API Token)"
+                    .to_owned()
+            }
+            Self::Conflict(_) => "с этим ботом работают сразу две программы".to_owned(),
+            Self::Forbidden(_) => "Telegram не даёт написать этому человеку".to_owned(),
+            Self::Refused { code, .. } => format!("Telegram отказал (код {code})"),
+            Self::Down(code) => format!("у Telegram неполадки (код {code})"),
+            Self::Unreachable(_) => "Telegram недоступен: проверьте сеть и прокси".to_owned(),
+            Self::Unreadable(_) => "ответ Telegram не удалось прочитать".to_owned(),
+        };
+        Said::new(self.to_string(), ru)
+    }
+
     /// Whether a press is so old that nobody waits for its answer any more: Telegram keeps presses for a day and does
     /// not tell when they were made.
     pub(crate) fn is_too_late(&self) -> bool {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bot_name::BotName;
+use crate::said::Said;
 use crate::units::UserId;
 
 /// What Telegram says about a token's bot (`getMe`, `getMyDescription`).
@@ -19,6 +20,9 @@ pub struct BotCheck {
     pub description: Option<String>,
     /// Whether inline mode is on, without which no keypad can be sent.
     pub inline: bool,
+    /// What stands in its way, each with what to do about it: no inline mode, another program that polls with its token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<Said>,
 }
 
 /// Somebody who wrote to a bot. Times are milliseconds since 1970 (UTC).

@@ -97,7 +97,7 @@ pub enum Answer {
     Log(LogTail),
     /// To `check_bot` and `add_bot`.
     Bot(BotCheck),
-    /// To `people`.
+    /// To `people`: those who wrote to the bot, the latest first, as many as one answer holds.
     People(Vec<BotPerson>),
 }
 
@@ -173,6 +173,10 @@ pub enum RefusalCode {
     NotAuthorized,
     /// Telegram refused; the message says what it said.
     Telegram,
+    /// Telegram does not know the bot's token.
+    BadToken,
+    /// Telegram cannot be reached now.
+    Unreachable,
     /// The line has as many calls as it may.
     Limit,
     /// The program is stopping.
@@ -241,6 +245,32 @@ impl Reply {
 }
 
 impl Refusal {
+    /// The message in both languages; the Russian one says as much as the code does, and is empty where that is too little.
+    pub fn said(&self) -> Said {
+        let ru = match self.code {
+            RefusalCode::BadToken => {
+                "Telegram не знает этого токена: возьмите его заново у @BotFather (/mybots, API Token)"
+            }
+            RefusalCode::Unreachable => {
+                "Telegram сейчас недоступен: проверьте сеть и прокси в настройках и попробуйте ещё раз"
+            }
+            RefusalCode::UnknownCall => "такого звонка нет: он уже закончился",
+            RefusalCode::NoAudio => "в звонке ещё нет звука в сторону АТС",
+            RefusalCode::Full => "в этом звонке и так ждут слишком много клавиш",
+            RefusalCode::UnknownLine => "такой линии нет",
+            RefusalCode::UnknownBot => "такого бота нет",
+            RefusalCode::LineExists => "такая линия уже есть",
+            RefusalCode::NotAuthorized => "линия не авторизована в Telegram: войдите в её аккаунт",
+            RefusalCode::Limit => "на линии столько звонков, сколько ей разрешено",
+            RefusalCode::Stopping => "программа останавливается: попробуйте ещё раз чуть позже",
+            RefusalCode::BadRequest
+            | RefusalCode::BadLine
+            | RefusalCode::Telegram
+            | RefusalCode::Internal => "",
+        };
+        Said::new(self.message.as_str(), ru)
+    }
+
     /// The word of a program that was asked what another one answers.
     pub fn not_here(program: &str, ask: &Ask) -> Self {
         Self { code: RefusalCode::BadRequest, message: format!("{program} has no {}", ask.word()) }
@@ -326,6 +356,8 @@ mod tests {
         for (code, word) in [
             (RefusalCode::NotAuthorized, "not_authorized"),
             (RefusalCode::Telegram, "telegram"),
+            (RefusalCode::BadToken, "bad_token"),
+            (RefusalCode::Unreachable, "unreachable"),
             (RefusalCode::Limit, "limit"),
         ] {
             assert_eq!(serde_json::to_value(code).unwrap(), word);
@@ -333,6 +365,9 @@ mod tests {
         let refusal = Refusal::not_here("tgtrunk-client", &Ask::HangUp { call: CallId(1) });
         assert_eq!(refusal.code, RefusalCode::BadRequest);
         assert_eq!(refusal.message, "tgtrunk-client has no hang_up");
+        assert_eq!(refusal.said(), Said::from("tgtrunk-client has no hang_up"));
+        let refusal = Refusal { code: RefusalCode::UnknownBot, message: "there is no bot @x_bot".into() };
+        assert_eq!(refusal.said(), Said::new("there is no bot @x_bot", "такого бота нет"));
     }
 
     #[test]
