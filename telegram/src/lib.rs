@@ -32,6 +32,7 @@ mod seen;
 mod sentence;
 mod session;
 mod status;
+mod step;
 mod stranger;
 mod stream;
 mod tables;

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grammers_tl_types as tl;
-use sqlx::Row as _;
 use tracing::info;
 use zeroize::Zeroizing;
 
-use crate::clock::unix_now_s;
+use crate::clock::{unix_now_ms, unix_now_s};
 use crate::core::{AnewError, Core};
 use crate::invoke::{InvokeError, Policy};
 use crate::password::{self, PasswordError};
 use crate::person::Resolved;
 use crate::session::{SessionError, Standing};
 use crate::status::Red;
+use crate::step::Step;
 use crate::stream::store_state;
 
 /// How long Telegram is waited for when a login is given up.
@@ -41,6 +41,12 @@ pub enum Stage {
         via: Via,
         /// How many characters it has, where told.
         length: Option<u32>,
+        /// By which way it would be sent again, if it can be.
+        next: Option<Via>,
+        /// When it was sent, in milliseconds since 1970.
+        sent_ms: u64,
+        /// From when on it can be sent again, in milliseconds since 1970.
+        resend_ms: Option<u64>,
     },
     /// The account's password: [`Login::enter_password`].
     Password {
@@ -52,9 +58,10 @@ pub enum Stage {
 }
 
 /// The way a code is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Via {
     /// A message in the Telegram app on another device.
+    #[default]
     App,
     /// A text message.
     Sms,
@@ -129,17 +136,6 @@ pub enum LoginError {
         /// Telegram's words.
         error: String,
     },
-}
-
-/// The stored step.
-pub(crate) struct Step {
-    phone: String,
-    code_hash: String,
-    via: Via,
-    length: Option<u32>,
-    password: bool,
-    hint: Option<String>,
-    flood_until_s: i64,
 }
 
 impl Login {
@@ -337,14 +333,18 @@ impl Login {
             tl::enums::auth::SentCode::PaymentRequired(_) => return Err(LoginError::PaymentNeeded),
         };
         let (via, length) = way(&code.r#type)?;
+        let next = code.next_type.as_ref().map(next_way);
+        let sent_ms = unix_now_ms();
+        let pause_ms = code.timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0) * 1000;
         let step = Step {
             phone,
             code_hash: code.phone_code_hash,
             via,
             length,
-            password: false,
-            hint: None,
-            flood_until_s: 0,
+            next,
+            sent_ms,
+            resend_ms: next.map(|_| sent_ms + pause_ms),
+            ..Step::default()
         };
         self.save(&step).await?;
         Ok(step.code_stage())
@@ -405,95 +405,21 @@ impl Login {
         let flood_until_s = unix_now_s() + i64::from(seconds);
         let step = match self.step().await? {
             Some(step) if step.phone == phone => Step { flood_until_s, ..step },
-            Some(_) | None => Step {
-                phone,
-                code_hash: String::new(),
-                via: Via::App,
-                length: None,
-                password: false,
-                hint: None,
-                flood_until_s,
-            },
+            Some(_) | None => Step { phone, flood_until_s, ..Step::default() },
         };
         self.save(&step).await
     }
 
-    async fn step(&self) -> Result<Option<Step>, LoginError> {
-        let pool = self.core.settings.database.pool();
-        let row = sqlx::query("SELECT * FROM tg_login WHERE id = 1").fetch_optional(pool).await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(Step {
-            phone: row.try_get("phone")?,
-            code_hash: row.try_get("code_hash")?,
-            via: Via::from_word(row.try_get("via")?),
-            length: row.try_get("code_length")?,
-            password: row.try_get::<i64, _>("password")? != 0,
-            hint: row.try_get("hint")?,
-            flood_until_s: row.try_get("flood_until")?,
-        }))
+    pub(crate) async fn step(&self) -> Result<Option<Step>, LoginError> {
+        Ok(Step::load(self.core.settings.database.pool()).await?)
     }
 
     pub(crate) async fn save(&self, step: &Step) -> Result<(), LoginError> {
-        sqlx::query(
-            "INSERT INTO tg_login (id, phone, code_hash, via, code_length, password, hint, flood_until)
-             VALUES (1, $1, $2, $3, $4, $5, $6, $7)
-             ON CONFLICT (id) DO UPDATE SET phone = excluded.phone, code_hash = excluded.code_hash, via = excluded.via,
-                code_length = excluded.code_length, password = excluded.password, hint = excluded.hint,
-                flood_until = excluded.flood_until",
-        )
-        .bind(step.phone.clone())
-        .bind(step.code_hash.clone())
-        .bind(step.via.word())
-        .bind(step.length)
-        .bind(i64::from(step.password))
-        .bind(step.hint.clone())
-        .bind(step.flood_until_s)
-        .execute(self.core.settings.database.pool())
-        .await?;
-        Ok(())
+        Ok(step.save(self.core.settings.database.pool()).await?)
     }
 
-    async fn forget(&self) -> Result<(), LoginError> {
-        sqlx::query("DELETE FROM tg_login").execute(self.core.settings.database.pool()).await?;
-        Ok(())
-    }
-}
-
-impl Step {
-    /// A login whose password alone is missing, however it came so far.
-    pub(crate) fn of_password(hint: Option<String>) -> Self {
-        Self {
-            phone: String::new(),
-            code_hash: String::new(),
-            via: Via::App,
-            length: None,
-            password: true,
-            hint,
-            flood_until_s: 0,
-        }
-    }
-
-    fn code_stage(self) -> Stage {
-        Stage::Code { phone: self.phone, via: self.via, length: self.length }
-    }
-}
-
-impl Via {
-    const WORDS: [(Self, &str); 6] = [
-        (Self::App, "app"),
-        (Self::Sms, "sms"),
-        (Self::Call, "call"),
-        (Self::MissedCall, "missed call"),
-        (Self::Email, "email"),
-        (Self::Fragment, "fragment"),
-    ];
-
-    fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(via, _)| *via == self).map_or("app", |(_, word)| word)
-    }
-
-    fn from_word(word: String) -> Self {
-        Self::WORDS.iter().find(|(_, known)| *known == word).map_or(Self::App, |(via, _)| *via)
+    pub(crate) async fn forget(&self) -> Result<(), LoginError> {
+        Ok(Step::forget(self.core.settings.database.pool()).await?)
     }
 }
 
@@ -512,6 +438,16 @@ fn way(sent: &tl::enums::auth::SentCodeType) -> Result<(Via, Option<u32>), Login
         Type::SetUpEmailRequired(_) => return Err(LoginError::EmailNeeded),
     };
     Ok((via, length.and_then(|length| u32::try_from(length).ok()).filter(|length| *length > 0)))
+}
+
+fn next_way(next: &tl::enums::auth::CodeType) -> Via {
+    use tl::enums::auth::CodeType as Type;
+    match next {
+        Type::Sms => Via::Sms,
+        Type::Call => Via::Call,
+        Type::FlashCall | Type::MissedCall => Via::MissedCall,
+        Type::FragmentSms => Via::Fragment,
+    }
 }
 
 impl From<InvokeError> for LoginError {

@@ -11,8 +11,9 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use crate::clock::unix_now_s;
-use crate::login::{Login, LoginError, Stage, Step};
+use crate::login::{Login, LoginError, Stage};
 use crate::person::Resolved;
+use crate::step::Step;
 
 /// How often a data centre may send us on to another one.
 const MOVES: u32 = 3;

@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn a_code_is_asked_for_with_its_length_in_both_languages() {
         let asked = |length| {
-            let stage = Stage::Code { phone: "79060000000".into(), via: Via::Sms, length };
+            let stage = code(Via::Sms, length);
             let sentence = Sentence::from(&Prompt::Next(stage));
             Language::ALL.map(|language| sentence.in_language(language).to_owned())
         };
@@ -429,7 +429,7 @@ mod tests {
             Orange::Restarting,
             Orange::Stopped,
         ];
-        let code = |via| Stage::Code { phone: word(), via, length: None };
+        let code = |via| code(via, None);
         let vias = [Via::App, Via::Sms, Via::Call, Via::MissedCall, Via::Email, Via::Fragment];
         let stages = [Stage::Phone, Stage::Password { hint: None }, Stage::Password { hint: Some(word()) }];
         let prompts = stages.into_iter().chain(vias.map(code)).map(Prompt::Next);
@@ -441,5 +441,9 @@ mod tests {
             .chain(oranges.iter().map(Sentence::from))
             .chain(prompts.map(|prompt| Sentence::from(&prompt)))
             .collect()
+    }
+
+    fn code(via: Via, length: Option<u32>) -> Stage {
+        Stage::Code { phone: "79060000000".into(), via, length, next: None, sent_ms: 0, resend_ms: None }
     }
 }

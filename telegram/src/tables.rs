@@ -2,7 +2,7 @@
 
 use sqlx::SqlitePool;
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     // One row: where the session stands and the account's update state (core.telegram.org/api/updates).
     "CREATE TABLE IF NOT EXISTS tg_session (
         id BIGINT PRIMARY KEY,
@@ -35,16 +35,23 @@ const TABLES: [&str; 8] = [
     "CREATE TABLE IF NOT EXISTS tg_channel (
         channel_id BIGINT PRIMARY KEY,
         pts BIGINT NOT NULL)",
-    // One row while a login is under way, so that it survives a restart.
-    "CREATE TABLE IF NOT EXISTS tg_login (
+    // One row while a login is under way, so that it survives a restart. Times are milliseconds since 1970; the flood
+    // wait's are seconds.
+    "CREATE TABLE IF NOT EXISTS tg_login_step (
         id BIGINT PRIMARY KEY,
         phone TEXT NOT NULL,
         code_hash TEXT NOT NULL,
         via TEXT NOT NULL,
         code_length BIGINT,
+        next_via TEXT,
+        sent_at BIGINT NOT NULL,
+        resend_at BIGINT,
         password BIGINT NOT NULL,
         hint TEXT,
-        flood_until BIGINT NOT NULL)",
+        flood_until BIGINT NOT NULL,
+        qr_until BIGINT NOT NULL)",
+    // What the table above was before it knew times.
+    "DROP TABLE IF EXISTS tg_login",
     "CREATE TABLE IF NOT EXISTS tg_person (
         user_id BIGINT PRIMARY KEY,
         access_hash BIGINT NOT NULL,
