@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tgtrunk_config::control::LoginMethod;
 use tgtrunk_config::{Phone, Settings, StateDir};
 
 /// What callers of a line see in Telegram: keypad, business card, answers.
@@ -33,6 +34,9 @@ enum Command {
     Login {
         /// As +79060000000.
         phone: Phone,
+        /// By a QR code that another device of the account scans, instead of the gateway's help or a code.
+        #[arg(long)]
+        qr: bool,
     },
     /// Shows the lines of the running client.
     Status {
@@ -62,7 +66,10 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let state = StateDir::open(&settings.gateway.state)?;
     match cli.command {
         Command::Run => serve::run(settings, state).await?,
-        Command::Login { phone } => login::run(&settings, &state, &phone).await?,
+        Command::Login { phone, qr } => {
+            let method = if qr { LoginMethod::Qr } else { LoginMethod::Code };
+            login::run(&settings, &state, &phone, method).await?
+        }
         Command::Status { json } => return ask::status(&state, json).await,
         Command::Reload => ask::reload(&state).await?,
         Command::Check => {}

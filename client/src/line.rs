@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tgtrunk_config::control::{Answer, CallInfo, CallState, Direction, Refusal, RefusalCode};
+use tgtrunk_config::control::{Answer, CallInfo, CallState, Direction, Event, Refusal, RefusalCode};
 use tgtrunk_config::{CallId, ClientStatus, Password, Said, Settings, StateDir, StateError, UserId};
 use tgtrunk_shell::asking::Follower;
 use tgtrunk_shell::said::said;
 use tgtrunk_shell::status_file;
-use tgtrunk_telegram::{Account, Database, Notice, Options, Status};
-use tokio::sync::{mpsc, oneshot, watch};
+use tgtrunk_telegram::{Account, Database, LoginDesk, LoginWord, Notice, Options, Status};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{Instrument as _, error, info, warn};
 
 use crate::desk::{Desk, Manner};
 use crate::lamps::Lamps;
+use crate::second_login::{self, SecondLogin};
 use crate::store::{Press, Store};
 use crate::{card, clock, dialog, keypad, login, mailbox, typed};
 
@@ -56,6 +57,12 @@ pub(crate) enum Order {
     Change(Arc<Manner>),
     /// Begin the login, or go on with the password.
     Export { password: Option<Password>, reply: Reply },
+    /// Lead the login a step on.
+    Login { word: LoginWord, reply: Reply },
+    /// Whether the gateway's session of the account works.
+    GatewayAccount(bool),
+    /// Somebody logged the gateway's session in.
+    GatewayLoggedIn,
     /// End; keypads are taken away.
     Stop,
 }
@@ -69,6 +76,8 @@ pub(crate) struct Line {
     /// The calls that are up; none while nobody knows.
     pub(crate) calls: Option<BTreeMap<CallId, CallInfo>>,
     pub(crate) is_gone: bool,
+    /// Where the login tells how far it is.
+    pub(crate) events: broadcast::Sender<Event>,
     /// Since when the gateway does not answer, as long as its calls are believed to go on.
     pub(crate) gone_at: Option<Instant>,
 }
@@ -86,6 +95,8 @@ struct Work {
     again: BTreeMap<CallId, CallInfo>,
     tasks: JoinSet<Option<CallId>>,
     login: Option<login::Step>,
+    logins: LoginDesk,
+    second: SecondLogin,
     is_green: bool,
 }
 
@@ -136,6 +147,8 @@ impl Line {
             Options::from_settings(database.clone(), &settings.telegram, DEVICE_SUFFIX, state.dc_seed());
         options.messages = Some(send);
         let (account, notices) = Account::open(options).await.context("the account cannot be opened")?;
+        let keeper = login::House { events: self.events.clone() };
+        let logins = LoginDesk::open(account.clone(), phone.clone(), keeper).await;
         let lamps = Lamps::new(self.status.clone());
         lamps.account(&account.status().borrow());
         lamps.keypad(self.manner.line.chat.keypad);
@@ -153,6 +166,8 @@ impl Line {
             again: BTreeMap::new(),
             tasks,
             login: None,
+            logins,
+            second: SecondLogin::default(),
             is_green: false,
         })
     }
@@ -190,7 +205,10 @@ impl Line {
                     work.is_green &= !matches!(now, Status::Red { .. });
                 }
                 Some(_) = work.notices.recv() => {}
-                _ = ticks.tick() => work.desk.lamps.tick(),
+                _ = ticks.tick() => {
+                    work.desk.lamps.tick();
+                    self.log_in_too(work);
+                }
                 Some(done) = work.tasks.join_next() => match done {
                     Ok(Some(call)) => {
                         work.clearing.remove(&call);
@@ -218,6 +236,7 @@ impl Line {
             }
             Order::Gone => {
                 (self.is_gone, self.gone_at) = (true, Some(Instant::now()));
+                work.second.gateway_works(false, Instant::now());
                 work.desk.lamps.gateway(false);
             }
             Order::Change(manner) => {
@@ -226,9 +245,31 @@ impl Line {
                 self.manner = manner;
             }
             Order::Export { password, reply } => work.export(password, reply),
+            Order::Login { word, reply } => work.lead_login(word, reply),
+            Order::GatewayAccount(works) => {
+                work.second.gateway_works(works, Instant::now());
+                self.log_in_too(work);
+            }
+            Order::GatewayLoggedIn => {
+                work.second.gateway_logged_in(Instant::now());
+                self.log_in_too(work);
+            }
             // The loop ends with it.
             Order::Stop => {}
         }
+    }
+
+    /// Has the gateway's session let the client's in, if that is due.
+    fn log_in_too(&self, work: &mut Work) {
+        let status = work.desk.account.status();
+        let is_due = work.second.is_due(&status.borrow(), &work.logins.info().stage, Instant::now());
+        if !is_due {
+            return;
+        }
+        info!("the gateway's session is asked to let the client's in");
+        let accept = second_login::acceptance(self.house.state.gateway_socket(), &self.manner.line.phone);
+        let logins = work.logins.clone();
+        spawn(&mut work.tasks, async move { drop(logins.let_in(accept).await) });
     }
 
     /// Brings the work in line with what the gateway says.
@@ -290,7 +331,8 @@ impl Line {
                     Some(Order::Holds(calls)) => self.holds(calls),
                     Some(Order::Gone) => (self.calls, self.is_gone) = (None, true),
                     Some(Order::Change(manner)) => self.manner = manner,
-                    Some(Order::Export { reply, .. }) => {
+                    Some(Order::GatewayAccount(_) | Order::GatewayLoggedIn) => {}
+                    Some(Order::Export { reply, .. } | Order::Login { reply, .. }) => {
                         let message = format!("the line does not run: {problem}");
                         reply.send(Err(Refusal { code: RefusalCode::Internal, message })).ok();
                     }
@@ -414,7 +456,21 @@ impl Work {
 
     fn export(&mut self, password: Option<Password>, reply: Reply) {
         let account = self.desk.account.clone();
-        self.login = Some(login::Step::begin(account, password, reply, self.login.take()));
+        let logins = self.logins.clone();
+        self.login = Some(login::Step::begin(account, logins, password, reply, self.login.take()));
+    }
+
+    /// Leads the login a step on. What a person wants goes before what the line does by itself.
+    fn lead_login(&mut self, word: LoginWord, reply: Reply) {
+        self.second.person_says(&word);
+        let logins = self.logins.clone();
+        tokio::spawn(async move {
+            let is_reset = word == LoginWord::Forget;
+            let told = logins.say(word).await;
+            let answer = told.map(|info| if is_reset { Answer::Done } else { Answer::Login(info) });
+            let closed = || Refusal { code: RefusalCode::Stopping, message: "the line is closed".to_owned() };
+            reply.send(answer.ok_or_else(closed)).ok();
+        });
     }
 
     async fn end(mut self) {
@@ -425,6 +481,7 @@ impl Work {
         if let Some(login) = self.login.take() {
             timeout(PARTING, login.end()).await.ok();
         }
+        timeout(PARTING, self.logins.end()).await.ok();
         let parting = async {
             while !self.clearing.is_empty()
                 && let Some(done) = self.tasks.join_next().await

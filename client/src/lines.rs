@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tgtrunk_config::control::{Answer, Ask, CallInfo, CallState, ClientReport, Event, Refusal, RefusalCode};
-use tgtrunk_config::{CallId, ClientStatus, Lines as LineFiles, Phone, Said, Texts};
+use tgtrunk_config::control::{
+    Answer, Ask, CallInfo, CallState, ClientReport, Event, LoginInfo, LoginStage, Refusal, RefusalCode,
+};
+use tgtrunk_config::{CallId, ClientStatus, GatewayStatus, Lamp, Lines as LineFiles, Phone, Said, Texts};
 use tgtrunk_shell::asking::Told;
 use tgtrunk_shell::control::Question;
+use tgtrunk_telegram::LoginWord;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument as _, error, info, info_span, warn};
@@ -130,10 +133,7 @@ impl Lines {
                     order(kept, Order::Export { password, reply: answer });
                     return;
                 }
-                None => {
-                    let message = format!("the client has no line {line}");
-                    Err(Refusal { code: RefusalCode::UnknownLine, message })
-                }
+                None => Err(unknown(&line)),
             },
             Ask::Login { .. }
             | Ask::StartLogin { .. }
@@ -142,8 +142,14 @@ impl Lines {
             | Ask::EnterPassword { .. }
             | Ask::CancelLogin { .. }
             | Ask::LogOut { .. }
-            | Ask::ResetLine { .. }
-            | Ask::RestartLine { .. }
+            | Ask::ResetLine { .. } => {
+                let Some((line, word)) = LoginWord::of(&ask) else { return };
+                match self.kept.get(&line) {
+                    Some(kept) => return order(kept, Order::Login { word, reply: answer }),
+                    None => Err(unknown(&line)),
+                }
+            }
+            Ask::RestartLine { .. }
             | Ask::Checks { .. }
             | Ask::FixCheck { .. }
             | Ask::Records { .. }
@@ -172,11 +178,14 @@ impl Lines {
                 info!(calls = calls.len(), "the gateway is there");
                 self.calls = Some(calls.into_iter().map(|call| (call.call, call)).collect());
                 self.is_gone = false;
-                for phone in status.lines.into_iter().map(|line| line.status.line) {
-                    self.look_for(&phone);
+                for line in &status.lines {
+                    self.look_for(&line.status.line);
                 }
                 for (phone, kept) in &self.kept {
                     order(kept, Order::Holds(self.calls_of(phone)));
+                }
+                for line in &status.lines {
+                    self.account_of(&line.status);
                 }
             }
             Told::Clients(_) | Told::Bots(_) => {}
@@ -198,7 +207,15 @@ impl Lines {
                     order(kept, Order::Call(Box::new(call)));
                 }
             }
-            Told::Event(Event::Line(status)) => self.look_for(&status.line),
+            Told::Event(Event::Line(status)) => {
+                self.look_for(&status.line);
+                self.account_of(&status);
+            }
+            Told::Event(Event::Login(LoginInfo { line, stage: LoginStage::Done { .. }, .. })) => {
+                if let Some(kept) = self.kept.get(&line) {
+                    order(kept, Order::GatewayLoggedIn);
+                }
+            }
             Told::Event(Event::LineRemoved { line }) => {
                 if self.kept.contains_key(&line) {
                     self.reload();
@@ -233,6 +250,13 @@ impl Lines {
         while self.leaving.join_next().await.is_some() {}
     }
 
+    /// Whether the gateway's session of a line's account works.
+    fn account_of(&self, status: &GatewayStatus) {
+        if let Some(kept) = self.kept.get(&status.line) {
+            order(kept, Order::GatewayAccount(status.telegram.lamp == Lamp::Green));
+        }
+    }
+
     /// A line that the gateway has and we do not was added meanwhile, or is wrong.
     fn look_for(&mut self, phone: &Phone) {
         if !self.kept.contains_key(phone) && self.strange.insert(phone.clone()) {
@@ -252,6 +276,7 @@ impl Lines {
             manner: Arc::clone(&manner),
             orders: ordered,
             status,
+            events: self.events.clone(),
             calls: calls.map(|calls| calls.into_iter().map(|call| (call.call, call)).collect()),
             is_gone: self.is_gone,
             gone_at: None,
@@ -303,6 +328,10 @@ async fn tell(mut status: watch::Receiver<ClientStatus>, events: broadcast::Send
         let status = ClientStatus { written_ms: clock::unix_ms(), ..status.borrow_and_update().clone() };
         events.send(Event::Client(status)).ok();
     }
+}
+
+fn unknown(line: &Phone) -> Refusal {
+    Refusal { code: RefusalCode::UnknownLine, message: format!("the client has no line {line}") }
 }
 
 fn order(kept: &Kept, order: Order) {

@@ -3,14 +3,27 @@
 
 use std::sync::Arc;
 
-use tgtrunk_config::control::{Answer, Refusal, RefusalCode};
+use tgtrunk_config::control::{Answer, Event, LoginInfo, Refusal, RefusalCode};
 use tgtrunk_config::{LoginToken, Password};
-use tgtrunk_telegram::{Account, LoginError, Stage, TokenStage};
-use tokio::sync::Notify;
+use tgtrunk_telegram::{Account, LoginDesk, LoginError, LoginHouse, Stage, TokenStage};
+use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, info, warn};
 
 use crate::line::Reply;
+
+/// The line, as its login sees it. No call goes over the client's session.
+pub(crate) struct House {
+    pub(crate) events: broadcast::Sender<Event>,
+}
+
+impl LoginHouse for House {
+    fn told(&self, info: &LoginInfo) {
+        self.events.send(Event::Login(info.clone())).ok();
+    }
+
+    async fn parting(&self) {}
+}
 
 /// A step under way.
 pub(crate) struct Step {
@@ -22,6 +35,7 @@ impl Step {
     /// Begins a step, after the one before it.
     pub(crate) fn begin(
         account: Account,
+        logins: LoginDesk,
         password: Option<Password>,
         reply: Reply,
         before: Option<Self>,
@@ -33,6 +47,7 @@ impl Step {
                 before.end().await;
             }
             step(account, password, reply, &hurried).await;
+            logins.look().await;
         };
         Self { task: tokio::spawn(task.in_current_span()), hurry }
     }

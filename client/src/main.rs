@@ -15,6 +15,7 @@ mod login;
 mod mailbox;
 #[cfg_attr(not(test), allow(dead_code, unused_imports, reason = "nothing serves it yet"))]
 mod page;
+mod second_login;
 mod store;
 mod telegram;
 mod trouble;

@@ -103,7 +103,10 @@ mod tests {
     #[test]
     fn the_page_is_found_among_settings_that_are_wrong() {
         let among = |text: &str| PageSettings::among(text, Path::new("t.toml")).listen.unwrap().to_string();
-        assert_eq!(among("[telegram]\napi_id = 0\n[page]\nlisten = \"127.0.0.1:9\"\nport = 1\n"), "127.0.0.1:9");
+        assert_eq!(
+            among("[telegram]\napi_id = 0\n[page]\nlisten = \"127.0.0.1:9\"\nport = 1\n"),
+            "127.0.0.1:9"
+        );
         assert_eq!(among("[page]\nlisten = 5\n"), "127.0.0.1:8090");
         assert_eq!(among("[page\n"), "127.0.0.1:8090");
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use tgtrunk_config::control::LoginMethod;
 use tgtrunk_config::{CallId, Phone, Settings, StateDir, UserId};
 use tokio::sync::broadcast;
 
@@ -40,10 +41,13 @@ struct Cli {
 enum Command {
     /// Runs the gateway until SIGTERM or Ctrl-C.
     Run,
-    /// Logs a number's Telegram account in at this terminal.
+    /// Logs a number's Telegram account in at this terminal, in the running gateway or for the next one.
     Login {
         /// As +79060000000.
         phone: Phone,
+        /// By a QR code that another device of the account scans, instead of a code that Telegram sends.
+        #[arg(long)]
+        qr: bool,
     },
     /// Shows the lines of the running gateway.
     Status {
@@ -131,7 +135,10 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let state = StateDir::open(&settings.gateway.state)?;
     match cli.command {
         Command::Run => serve::run(house(settings, state)?).await?,
-        Command::Login { phone } => login::run(&settings, &state, &phone).await?,
+        Command::Login { phone, qr } => {
+            let method = if qr { LoginMethod::Qr } else { LoginMethod::Code };
+            login::run(&settings, &state, &phone, method).await?
+        }
         Command::Echo { phone } => solo::echo(house(settings, state)?, &phone).await?,
         Command::Call { phone, person } => solo::call(house(settings, state)?, &phone, &person).await?,
         Command::Status { json } => return ask::status(&state, json).await,

@@ -19,9 +19,9 @@ use tgtrunk_config::control::Event as ControlEvent;
 use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
 use tgtrunk_sip::{Event as SipEvent, Invite, LocalAudio};
-use tgtrunk_telegram::{Account, Notice, Resolved};
-use tokio::sync::{broadcast, mpsc, watch};
-use tokio::time::{Sleep, sleep_until};
+use tgtrunk_telegram::{Account, LoginDesk, Notice, Resolved};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::{Sleep, sleep_until, timeout};
 
 use crate::call::{self, Input, Limits, Opening, Said, Shared, SipWord, TrunkLeg};
 use crate::clock;
@@ -42,6 +42,8 @@ const BURST: usize = 64;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long goodbyes of ended calls may take when the line ends.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a step of the login may take to end with the line.
+const LAST_STEP: Duration = Duration::from_secs(2);
 /// Largest SIP datagram (RFC 3261 section 18.1.1 leaves it to IP).
 const SIP_BYTES: usize = 65_535;
 
@@ -88,6 +90,10 @@ pub(crate) struct Line {
     pause: pause::Pause,
     /// Calls that may ring though their requests failed.
     ghosts: ghosts::Ghosts,
+    desk: LoginDesk,
+    /// Wishes that all calls end, and those who wait for that.
+    partings: mpsc::Receiver<oneshot::Sender<()>>,
+    parted: Vec<oneshot::Sender<()>>,
     stopping: Option<Stopping>,
 }
 
@@ -133,6 +139,9 @@ impl Line {
         let (say, said) = mpsc::channel(WORDS);
         let lamps = lamps::Lamps::new(&account, mode != Mode::Trunk, house.proxy.is_some());
         let calls = Calls::new(settings.phone.clone());
+        let (part, partings) = mpsc::channel(1);
+        let keeper = login::House { events: house.events.clone(), partings: part };
+        let desk = LoginDesk::open(account.clone(), settings.phone.clone(), keeper).await;
         Ok(Self {
             house,
             settings,
@@ -149,6 +158,9 @@ impl Line {
             status,
             pause: pause::Pause::default(),
             ghosts: ghosts::Ghosts::default(),
+            desk,
+            partings,
+            parted: Vec::new(),
             stopping: None,
         })
     }
@@ -162,6 +174,7 @@ impl Line {
         loop {
             let now = clock::now();
             self.drain(now);
+            self.tell_parted();
             if self.may_end(now) {
                 break;
             }
@@ -179,12 +192,14 @@ impl Line {
                         self.take_from_pbx(source, length, &mut buffer);
                     }
                 }
+                Some(done) = self.partings.recv() => self.part(done),
                 () = self.lamps.changed() => self.show(),
                 () = &mut timer => self.timed_out(),
                 _ = heartbeat.tick() => self.show(),
             }
         }
         metrics::line_gone(self.settings.sip_port);
+        timeout(LAST_STEP, self.desk.end()).await.ok();
         self.account.shutdown().await;
     }
 
@@ -532,6 +547,7 @@ impl Line {
                 answer.send(self.join_once(clock::now(), extension, person, key)).ok();
             }
             Order::AcceptLogin(token, answer) => self.accept_login(token, answer),
+            Order::Login(word, answer) => self.lead_login(word, answer),
             Order::Stop(grace) => {
                 self.stopping = Some(Stopping::Grace(clock::now() + grace));
                 // The grace is for people who talk, or are called.

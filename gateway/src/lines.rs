@@ -18,6 +18,7 @@ use tgtrunk_config::{CallId, GatewayStatus, LineDraft, LineError, LineProblem, L
 use tgtrunk_config::{Line as LineSettings, Said, StateDir};
 use tgtrunk_shell::control::Question;
 use tgtrunk_shell::status_file;
+use tgtrunk_telegram::LoginWord;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{timeout, timeout_at};
@@ -33,6 +34,8 @@ use report::Shown;
 const THOUGHT: Duration = Duration::from_secs(1);
 /// How long it may take with what it asks Telegram about a login.
 const LOGIN: Duration = Duration::from_secs(25);
+/// How long a step of the line's own login may take; it is several requests to Telegram, each with its limit.
+const STEP: Duration = Duration::from_secs(90);
 /// How long an answer waits for lines that are being opened: when somebody looks, and when somebody had them opened.
 const LOOK: Duration = Duration::from_secs(1);
 const TRY: Duration = Duration::from_secs(5);
@@ -147,8 +150,7 @@ impl Lines {
                 );
             }
             Ask::AcceptLogin { line, token } => {
-                // What the account's password is, nobody here was told.
-                let accepted = |()| Answer::Accepted { password: None };
+                let accepted = |password| Answer::Accepted { password };
                 self.order(&line, LOGIN, reply, accepted, |answer| Order::AcceptLogin(token, answer));
             }
             Ask::Login { .. }
@@ -158,8 +160,13 @@ impl Lines {
             | Ask::EnterPassword { .. }
             | Ask::CancelLogin { .. }
             | Ask::LogOut { .. }
-            | Ask::ResetLine { .. }
-            | Ask::RestartLine { .. }
+            | Ask::ResetLine { .. } => {
+                let Some((line, word)) = LoginWord::of(&ask) else { return };
+                let is_reset = word == LoginWord::Forget;
+                let told = move |info| if is_reset { Answer::Done } else { Answer::Login(info) };
+                self.order(&line, STEP, reply, told, |answer| Order::Login(word, answer));
+            }
+            Ask::RestartLine { .. }
             | Ask::Checks { .. }
             | Ask::FixCheck { .. }
             | Ask::Records { .. }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::core::{Core, Settings, take_seed};
+use crate::core::{AnewError, Core, Settings, take_seed};
 use crate::database::Database;
 use crate::invoke::{InvokeError, Policy};
 use crate::login::Login;
@@ -84,7 +84,7 @@ pub enum OpenError {
 /// A Telegram account. Clones are the same account; it closes with [`Account::shutdown`] or with its last clone.
 #[derive(Debug, Clone)]
 pub struct Account {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     tasks: Arc<Tasks>,
 }
 
@@ -255,6 +255,20 @@ impl Account {
         self.core.invoke(&request, Policy::call().within(self.core.settings.login_limit)).await.map(drop)
     }
 
+    /// Whether somebody is logged in, as far as is known.
+    pub(crate) fn is_in(&self) -> bool {
+        self.core.session.standing() == Standing::Authorized && self.core.health.red().is_none()
+    }
+
+    /// Forgets the session and its keys, without asking Telegram, and begins a fresh one. The people it met stay known.
+    ///
+    /// # Errors
+    /// What the database said, or a seed file that gives no key.
+    pub(crate) async fn forget_session(&self) -> Result<(), AnewError> {
+        self.core.begin_anew("reset").await?;
+        Ok(self.core.session.forget_old_keys().await?)
+    }
+
     /// Logs out at Telegram, as far as it can be reached, and here.
     ///
     /// # Errors
@@ -299,6 +313,32 @@ impl Core {
 impl Drop for Tasks {
     fn drop(&mut self) {
         self.stop.send_replace(true);
+    }
+}
+
+impl Settings {
+    /// The same for another database. Its session wants no messages: it only logs in.
+    pub(crate) fn beside(&self, database: Database) -> Options {
+        let settings = self.clone();
+        Options {
+            database,
+            seed: settings.seed,
+            api_id: settings.api_id,
+            api_hash: settings.api_hash,
+            device_model: settings.device_model,
+            system_version: settings.system_version,
+            app_version: settings.app_version,
+            lang_code: settings.lang_code,
+            proxy: settings.proxy,
+            login_limit: settings.login_limit,
+            ping_every: settings.ping_every,
+            ping_limit: settings.ping_limit,
+            check_every: settings.check_every,
+            difference_limit: settings.difference_limit,
+            sync_every: settings.sync_every,
+            notices: 1,
+            messages: None,
+        }
     }
 }
 

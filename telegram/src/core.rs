@@ -14,7 +14,7 @@ use crate::invoke::InvokeError;
 use crate::message::MessageNotice;
 use crate::peers::Peers;
 use crate::person::Turns;
-use crate::pool::Command;
+use crate::pool::{Command, Keys};
 use crate::seed::{self, SeedError};
 use crate::session::{SessionError, Standing, StoredSession};
 use crate::status::{Health, Red};
@@ -126,18 +126,36 @@ impl Core {
 
     /// Puts the keys aside and starts over with fresh ones, on a new pool.
     pub(crate) async fn begin_anew(&self, reason: &'static str) -> Result<(), AnewError> {
+        self.replace(Keys::Fresh(reason)).await
+    }
+
+    /// Puts the keys aside and goes on with others, on a new pool.
+    pub(crate) async fn replace(&self, keys: Keys) -> Result<(), AnewError> {
         let (done, answer) = oneshot::channel();
-        let command = Command::BeginAnew { reason, done };
+        let command = Command::Replace { keys, done };
         self.commands.send(command).await.map_err(|_| AnewError::Closed)?;
         answer.await.map_err(|_| AnewError::Closed)?
     }
 
-    /// The supervisor's half of [`Self::begin_anew`], with no pool running.
-    pub(crate) async fn replace_keys(&self, reason: &str) -> Result<(), AnewError> {
-        let seed = self.seed().await?;
-        self.session.begin_anew(reason, seed.as_ref()).await?;
-        self.health.ended(Red::NotLoggedIn);
-        info!(reason, seeded = seed.is_some(), "the session begins anew");
+    /// The supervisor's half of [`Self::replace`], with no pool running.
+    pub(crate) async fn replace_keys(&self, keys: Keys) -> Result<(), AnewError> {
+        match keys {
+            Keys::Fresh(reason) => {
+                let seed = self.seed().await?;
+                self.session.begin_anew(reason, seed.as_ref()).await?;
+                self.health.ended(Red::NotLoggedIn);
+                info!(reason, seeded = seed.is_some(), "the session begins anew");
+            }
+            Keys::Of(memory) => {
+                if self.session.adopt(&memory, "login").await? {
+                    self.peers.forget_all().await?;
+                }
+                // What the old session had under way is over, which red says.
+                self.health.ended(Red::NotLoggedIn);
+                self.health.logged_in();
+                info!("a new session takes the place of the old one");
+            }
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! once ([`Person`], [`Resolved`]), a lamp that tells the truth ([`Status`]), news of calls without delay ([`Notice`]),
 //! and of messages without loss ([`MessageNotice`]).
 //! [`Database`] is the program's one file for a number, locked against a second process; [`Login`] and
-//! [`terminal::log_in`] get somebody logged in.
+//! [`terminal::log_in`] get somebody logged in, [`LoginDesk`] does so by the words of the control contract.
 //!
 //! It stands on stock `grammers` and mends what a program that runs for months would stumble over: requests without
 //! time limits, pongs nobody looks at, a panicking connection loop, keys replaced silently, updates held back or dropped.
@@ -12,6 +12,7 @@
 
 mod account;
 mod backoff;
+mod beside;
 mod clock;
 mod core;
 mod courier;
@@ -19,6 +20,8 @@ mod database;
 mod flag;
 mod invoke;
 mod login;
+mod login_desk;
+mod login_work;
 mod message;
 mod notice;
 mod password;
@@ -47,6 +50,7 @@ pub use account::{Account, OpenError, Options};
 pub use database::{Database, DatabaseError};
 pub use invoke::{InvokeError, Policy};
 pub use login::{Login, LoginError, Stage, Via};
+pub use login_desk::{Acceptance, Accepted, LoginDesk, LoginHouse, LoginWord};
 pub use message::{MessageNews, MessageNotice};
 pub use notice::Notice;
 pub use person::{Person, ResolveError, Resolved};

@@ -114,6 +114,20 @@ pub enum LoginError {
     Deactivated,
     /// Telegram wants the login to begin again.
     StartAgain,
+    /// Nobody scanned the QR code for a long time.
+    QrForgotten,
+    /// Another account scanned the QR code.
+    OtherAccount {
+        /// Its number, digits.
+        phone: String,
+    },
+    /// The account's other session does not let this one in.
+    NotAccepted {
+        /// What it said.
+        cause: String,
+    },
+    /// The account's other session let this one in, and Telegram does not know of it.
+    NotLetIn,
     /// Too many attempts.
     FloodWait {
         /// How long to wait.

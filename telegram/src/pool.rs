@@ -15,6 +15,7 @@ use crate::backoff::Backoff;
 use crate::core::{AnewError, Core, Link};
 use crate::flag::raised;
 use crate::notice::Parcel;
+use crate::session::Memory;
 use crate::status::Orange;
 use crate::{stream, tee};
 
@@ -32,13 +33,22 @@ const PARTING: Duration = Duration::from_secs(2);
 pub(crate) enum Command {
     /// Make the pool anew.
     Restart,
-    /// The same, with fresh keys.
-    BeginAnew {
-        /// Why the old keys go.
-        reason: &'static str,
+    /// The same, with other keys.
+    Replace {
+        /// Which.
+        keys: Keys,
         /// Told when the new pool may be used.
         done: oneshot::Sender<Result<(), AnewError>>,
     },
+}
+
+/// What takes the place of a session's keys.
+#[derive(Debug)]
+pub(crate) enum Keys {
+    /// Fresh ones; and why.
+    Fresh(&'static str),
+    /// Those of another session, which has a user.
+    Of(Box<Memory>),
 }
 
 /// One pool with its tasks.
@@ -89,8 +99,8 @@ pub(crate) async fn supervise(
         match end {
             End::Stop => return,
             End::Told(Command::Restart) => info!("making the connection pool anew"),
-            End::Told(Command::BeginAnew { reason, done }) => {
-                let result = core.replace_keys(reason).await;
+            End::Told(Command::Replace { keys, done }) => {
+                let result = core.replace_keys(keys).await;
                 answer = Some((done, result));
             }
             End::Died(result) => {

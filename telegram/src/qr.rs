@@ -161,7 +161,7 @@ impl Login {
     }
 
     /// How it stands with the token. A password that is wrong is one to be asked for.
-    async fn settle(&self, password: Option<&str>) -> Result<TokenStage, LoginError> {
+    pub(crate) async fn settle(&self, password: Option<&str>) -> Result<TokenStage, LoginError> {
         // To ask again would give up a session that somebody logged in meanwhile.
         if let Stage::Done(me) = self.stage().await? {
             return Ok(TokenStage::Done(me));

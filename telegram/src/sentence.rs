@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use tgtrunk_config::control::{CodeVia, LoginStage};
 use tgtrunk_config::{Language, Said};
 
-use crate::login::{LoginError, Stage, Via};
+use crate::login::LoginError;
 use crate::status::{Orange, Red};
+use crate::terminal::name;
 
 /// One thing said in every language.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +37,32 @@ impl Sentence {
 /// What a terminal asks and tells during a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prompt {
-    /// What the stage of a login needs.
-    Next(Stage),
+    /// The code that was sent.
+    Code {
+        /// By which way.
+        via: CodeVia,
+        /// How many characters it has, where told.
+        length: Option<u32>,
+    },
+    /// The account's password.
+    Password {
+        /// The user's own hint.
+        hint: Option<String>,
+    },
+    /// Somebody is logged in.
+    In {
+        /// Who.
+        name: String,
+    },
     /// The account is logged in; begin again?
     Again {
         /// Who.
         name: String,
     },
+    /// The login is back at its start; begin again?
+    Retry,
+    /// A QR code is shown.
+    Scan,
     /// Input ended before the login did.
     Ended,
 }
@@ -54,6 +75,19 @@ impl From<Sentence> for Said {
 
 fn row(russian: impl Into<String>, english: impl Into<String>) -> Sentence {
     Sentence { russian: russian.into(), english: english.into() }
+}
+
+impl Prompt {
+    /// What the stage of a login asks for at a terminal.
+    pub(crate) fn stage(stage: &LoginStage) -> Self {
+        match stage {
+            LoginStage::Start => Self::Retry,
+            LoginStage::Code { via, length, .. } => Self::Code { via: *via, length: *length },
+            LoginStage::Qr { .. } => Self::Scan,
+            LoginStage::Password { hint } => Self::Password { hint: hint.clone() },
+            LoginStage::Done { account } => Self::In { name: name(account) },
+        }
+    }
 }
 
 impl From<&LoginError> for Sentence {
@@ -81,8 +115,8 @@ impl From<&LoginError> for Sentence {
                 row("Код устарел. Запросите новый.", "The code is too old. Ask for a new one.")
             }
             LoginError::CodeNotSent => row(
-                "Код ещё не отправлен. Сначала введите номер телефона.",
-                "No code was sent yet. Enter the phone number first.",
+                "Код ещё не отправлен. Сначала начните вход.",
+                "No code was sent yet. Begin the login first.",
             ),
             LoginError::CodeNotResent => row(
                 "Отправить код другим способом Telegram не может. Дождитесь того, что уже отправлен.",
@@ -118,8 +152,28 @@ impl From<&LoginError> for Sentence {
             ),
             LoginError::Deactivated => row(DELETED.0, DELETED.1),
             LoginError::StartAgain => row(
-                "Telegram просит начать вход заново. Введите номер телефона ещё раз.",
-                "Telegram wants the login to begin again. Enter the phone number once more.",
+                "Telegram просит начать вход заново. Запросите новый код.",
+                "Telegram wants the login to begin again. Ask for a new code.",
+            ),
+            LoginError::QrForgotten => row(
+                "QR-код никто не отсканировал. Начните вход ещё раз.",
+                "Nobody scanned the QR code. Begin the login again.",
+            ),
+            LoginError::OtherAccount { phone } => row(
+                format!(
+                    "QR-код отсканировали из аккаунта другого номера, +{phone}. Нужен аккаунт этой линии."
+                ),
+                format!(
+                    "The QR code was scanned by the account of another number, +{phone}. It has to be this line's account."
+                ),
+            ),
+            LoginError::NotAccepted { cause } => row(
+                format!("Сеанс шлюза не может впустить этот: {cause}. Войдите по коду."),
+                format!("The gateway's session cannot let this one in: {cause}. Log in with a code."),
+            ),
+            LoginError::NotLetIn => row(
+                "Сеанс шлюза впустил этот, но Telegram этого не видит. Войдите по коду.",
+                "The gateway's session let this one in, and Telegram does not know of it. Log in with a code.",
             ),
             LoginError::FloodWait { seconds } => row(
                 format!("Слишком много попыток. Telegram просит подождать {}.", russian_duration(*seconds)),
@@ -206,10 +260,7 @@ impl From<&Orange> for Sentence {
 impl From<&Prompt> for Sentence {
     fn from(prompt: &Prompt) -> Self {
         match prompt {
-            Prompt::Next(Stage::Phone) => {
-                row("Номер телефона с кодом страны: ", "Phone number with country code: ")
-            }
-            Prompt::Next(Stage::Code { via, length, .. }) => {
+            Prompt::Code { via, length } => {
                 let (russian, english) = match length {
                     Some(length) => (
                         format!(" ({length} {})", russian_form(*length, ["символ", "символа", "символов"])),
@@ -223,20 +274,17 @@ impl From<&Prompt> for Sentence {
                     format!("Code from {way}{english}, empty to have it sent again: "),
                 )
             }
-            Prompt::Next(Stage::Password { hint: None }) => {
-                row("Пароль аккаунта: ", "Password of the account: ")
-            }
-            Prompt::Next(Stage::Password { hint: Some(hint) }) => row(
+            Prompt::Password { hint: None } => row("Пароль аккаунта: ", "Password of the account: "),
+            Prompt::Password { hint: Some(hint) } => row(
                 format!("Пароль аккаунта (подсказка: {hint}): "),
                 format!("Password of the account (hint: {hint}): "),
             ),
-            Prompt::Next(Stage::Done(me)) => {
-                let name = |nobody: &str| me.first_name.clone().unwrap_or_else(|| nobody.to_owned());
-                row(
-                    format!("Вход выполнен: {} (id {}).", name("без имени"), me.id),
-                    format!("Logged in as {} (id {}).", name("user"), me.id),
-                )
-            }
+            Prompt::In { name } => row(format!("Вход выполнен: {name}."), format!("Logged in as {name}.")),
+            Prompt::Retry => row("Начать вход ещё раз? [д/Н] ", "Begin the login again? [y/N] "),
+            Prompt::Scan => row(
+                "Отсканируйте код в Telegram на телефоне: Настройки, Устройства, Подключить устройство.",
+                "Scan the code with Telegram on your phone: Settings, Devices, Link Desktop Device.",
+            ),
             Prompt::Again { name } => row(
                 format!("Вход уже выполнен: {name}. Выйти и войти заново? [д/Н] "),
                 format!("{name} is logged in. Log out and log in again? [y/N] "),
@@ -270,16 +318,16 @@ impl fmt::Display for Orange {
 }
 
 /// Where a code comes from, after "Код" and after "Code from".
-fn source(via: Via) -> (&'static str, &'static str) {
+fn source(via: CodeVia) -> (&'static str, &'static str) {
     match via {
-        Via::App => ("из приложения Telegram", "the Telegram app"),
-        Via::Sms => ("из СМС", "the text message"),
-        Via::Call => ("из телефонного звонка", "the phone call"),
-        Via::MissedCall => {
+        CodeVia::App => ("из приложения Telegram", "the Telegram app"),
+        CodeVia::Sms => ("из СМС", "the text message"),
+        CodeVia::Call => ("из телефонного звонка", "the phone call"),
+        CodeVia::MissedCall => {
             ("из последних цифр номера, который звонит", "the last digits of the number that calls")
         }
-        Via::Email => ("из электронного письма", "the e-mail"),
-        Via::Fragment => ("с fragment.com", "fragment.com"),
+        CodeVia::Email => ("из электронного письма", "the e-mail"),
+        CodeVia::Fragment => ("с fragment.com", "fragment.com"),
     }
 }
 
@@ -351,8 +399,7 @@ mod tests {
     #[test]
     fn a_code_is_asked_for_with_its_length_in_both_languages() {
         let asked = |length| {
-            let stage = code(Via::Sms, length);
-            let sentence = Sentence::from(&Prompt::Next(stage));
+            let sentence = Sentence::from(&Prompt::Code { via: CodeVia::Sms, length });
             Language::ALL.map(|language| sentence.in_language(language).to_owned())
         };
         assert_eq!(
@@ -404,6 +451,10 @@ mod tests {
             LoginError::PaymentNeeded,
             LoginError::Deactivated,
             LoginError::StartAgain,
+            LoginError::QrForgotten,
+            LoginError::OtherAccount { phone: word() },
+            LoginError::NotAccepted { cause: word() },
+            LoginError::NotLetIn,
             LoginError::FloodWait { seconds: 5 },
             LoginError::NoAnswer,
             LoginError::Offline { cause: word() },
@@ -429,11 +480,24 @@ mod tests {
             Orange::Restarting,
             Orange::Stopped,
         ];
-        let code = |via| code(via, None);
-        let vias = [Via::App, Via::Sms, Via::Call, Via::MissedCall, Via::Email, Via::Fragment];
-        let stages = [Stage::Phone, Stage::Password { hint: None }, Stage::Password { hint: Some(word()) }];
-        let prompts = stages.into_iter().chain(vias.map(code)).map(Prompt::Next);
-        let prompts = prompts.chain([Prompt::Again { name: word() }, Prompt::Ended]);
+        let vias = [
+            CodeVia::App,
+            CodeVia::Sms,
+            CodeVia::Call,
+            CodeVia::MissedCall,
+            CodeVia::Email,
+            CodeVia::Fragment,
+        ];
+        let prompts = vias.into_iter().map(|via| Prompt::Code { via, length: None });
+        let prompts = prompts.chain([
+            Prompt::Password { hint: None },
+            Prompt::Password { hint: Some(word()) },
+            Prompt::In { name: word() },
+            Prompt::Again { name: word() },
+            Prompt::Retry,
+            Prompt::Scan,
+            Prompt::Ended,
+        ]);
         errors
             .iter()
             .map(Sentence::from)
@@ -441,9 +505,5 @@ mod tests {
             .chain(oranges.iter().map(Sentence::from))
             .chain(prompts.map(|prompt| Sentence::from(&prompt)))
             .collect()
-    }
-
-    fn code(via: Via, length: Option<u32>) -> Stage {
-        Stage::Code { phone: "79060000000".into(), via, length, next: None, sent_ms: 0, resend_ms: None }
     }
 }

@@ -240,6 +240,60 @@ impl StoredSession {
         Ok(())
     }
 
+    /// Takes over what another session holds, which has a user; the keys of this one are put aside. True if it was
+    /// another user's.
+    pub(crate) async fn adopt(&self, other: &Memory, reason: &str) -> Result<bool, SessionError> {
+        let _turn = self.turn.lock().await;
+        let mut memory = self.read(Memory::clone);
+        let retired_at_s = unix_now_s();
+        let mut transaction = self.pool.begin().await?;
+        for dc in memory.dcs.values_mut() {
+            if let Some(key) = dc.auth_key.take() {
+                rows::save_old_key(&mut *transaction, dc.id, &key, retired_at_s, reason).await?;
+                rows::save_dc(&mut *transaction, dc).await?;
+            }
+        }
+        for dc in other.dcs.values() {
+            rows::save_dc(&mut *transaction, dc).await?;
+            memory.dcs.insert(dc.id, dc.clone());
+        }
+        let other_user = memory.owner_id.is_some() && memory.owner_id != other.owner_id;
+        if other_user {
+            memory.peers.clear();
+            sqlx::query("DELETE FROM tg_peer").execute(&mut *transaction).await?;
+        }
+        for (id, peer) in &other.peers {
+            rows::save_peer(&mut *transaction, peer).await?;
+            memory.peers.insert(*id, peer.clone());
+        }
+        rows::save_channels(&mut transaction, &memory.state.channels, &other.state.channels).await?;
+        memory.state = other.state.clone();
+        memory.home_dc = other.home_dc;
+        memory.standing = other.standing.clone();
+        memory.self_id = other.self_id;
+        memory.owner_id = other.owner_id;
+        rows::save_session(&mut *transaction, &memory).await?;
+        transaction.commit().await?;
+        self.write(|current| *current = memory);
+        Ok(other_user)
+    }
+
+    /// Forgets the keys that were put aside.
+    pub(crate) async fn forget_old_keys(&self) -> Result<(), SessionError> {
+        sqlx::query("DELETE FROM tg_old_key").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// All that it holds.
+    pub(crate) fn memory(&self) -> Memory {
+        self.read(Memory::clone)
+    }
+
+    /// The key of the home data centre.
+    pub(crate) fn home_key(&self) -> Option<[u8; 256]> {
+        self.read(|memory| memory.dcs.get(&memory.home_dc).and_then(|dc| dc.auth_key))
+    }
+
     fn read<T>(&self, look: impl FnOnce(&Memory) -> T) -> T {
         look(&self.memory.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,22 +1,34 @@
-//! The login at a terminal: asks for what is needed until somebody is logged in.
+//! The login at a terminal: shows what is needed and asks for it until somebody is logged in.
+//!
+//! It leads the login by the words of the control contract, whether a running program answers them over its socket or a
+//! [`LoginDesk`](crate::LoginDesk) of this process does.
 
 use std::io::{self, BufRead, Write};
+use std::time::Duration;
 
-use tgtrunk_config::Language;
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+use tgtrunk_config::control::{Ask, LoginInfo, LoginMethod, LoginStage, Peer};
+use tgtrunk_config::{Language, LoginCode, Password, Phone, Said};
+use tokio::time::sleep;
+use zeroize::Zeroizing;
 
-use crate::account::Account;
-use crate::login::{Login, LoginError, Stage};
-use crate::person::Resolved;
 use crate::sentence::{Prompt, Sentence};
+
+/// How often a login that waits for another device is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why a login at the terminal ended without a user.
 #[derive(Debug, thiserror::Error)]
-pub enum TerminalError {
-    /// Telegram refuses for good.
+pub enum TerminalError<E> {
+    /// The words reach nobody.
     #[error(transparent)]
-    Login(#[from] LoginError),
+    Unanswered(E),
+    /// Telegram refuses.
+    #[error("{}", .0.en)]
+    Refused(Said),
     /// The terminal failed.
-    #[error(transparent)]
+    #[error("the terminal: {0}")]
     Io(#[from] io::Error),
     /// The input ended first. The steps taken are kept.
     #[error("the input ended before the login did")]
@@ -40,117 +52,132 @@ impl<R: BufRead> Keyboard for R {
     }
 }
 
-/// Logs in, reading answers from `input` and asking on `output`. A `phone` that is given is not asked for.
+/// Logs a line's account in, reading answers from `input` and asking on `output`. Whatever `ask` puts the words to
+/// answers with what is needed then.
 ///
 /// Reads block the calling thread; use a runtime with several.
 ///
 /// # Errors
 /// [`TerminalError`]; mistakes that can be mended are told on `output` and asked again.
-pub async fn log_in(
-    account: &Account,
-    phone: Option<&str>,
-    language: Language,
-    input: &mut (impl Keyboard + Send),
-    output: &mut (impl Write + Send),
-) -> Result<Resolved, TerminalError> {
-    let login = account.login();
-    let mut given = phone;
-    let mut stage = login.stage().await?;
-    if let Stage::Done(me) = &stage {
-        let name = me.first_name.clone().unwrap_or_else(|| me.id.to_string());
-        let answer = ask(&Prompt::Again { name }, language, input, output)?;
-        if !is_yes(&answer) {
-            return Ok(me.clone());
-        }
-        stage = Stage::Phone;
-    }
-    loop {
-        if let Stage::Done(me) = &stage {
-            writeln!(output, "{}", said(&Prompt::Next(stage.clone()), language))?;
-            return Ok(me.clone());
-        }
-        let answer = match (&stage, given.take()) {
-            (Stage::Phone, Some(phone)) => phone.to_owned(),
-            (_, other) => {
-                given = other;
-                ask(&Prompt::Next(stage.clone()), language, input, output)?
-            }
-        };
-        match take(&login, &stage, &answer).await {
-            Ok(next) => stage = next,
-            Err(error) => {
-                writeln!(output, "{}", Sentence::from(&error).in_language(language))?;
-                match error {
-                    error if is_final(&error) => return Err(error.into()),
-                    // The step may have been forgotten: a code too old is asked for by phone again.
-                    _ => stage = login.stage().await?,
-                }
-            }
-        }
-    }
-}
-
-async fn take(login: &Login, stage: &Stage, answer: &str) -> Result<Stage, LoginError> {
-    let answer = answer.trim_end_matches(['\r', '\n']);
-    match stage {
-        Stage::Phone => login.send_code(answer).await,
-        Stage::Code { .. } if answer.trim().is_empty() => login.resend_code().await,
-        Stage::Code { .. } => login.enter_code(answer).await,
-        Stage::Password { .. } => login.enter_password(answer).await,
-        Stage::Done(_) => Ok(stage.clone()),
-    }
-}
-
-/// In either language, whatever was asked in: the keyboard may be switched to the other one.
-fn is_yes(answer: &str) -> bool {
-    ["y", "yes", "д", "да"].contains(&answer.trim().to_lowercase().as_str())
-}
-
-/// Failures that another answer does not mend.
-fn is_final(error: &LoginError) -> bool {
-    match error {
-        LoginError::NumberInvalid
-        | LoginError::NumberUnregistered
-        | LoginError::CodeWrong
-        | LoginError::CodeExpired
-        | LoginError::CodeNotSent
-        | LoginError::CodeNotResent
-        | LoginError::PasswordWrong
-        | LoginError::PasswordNotAsked
-        | LoginError::StartAgain => false,
-        LoginError::NumberBanned
-        | LoginError::NumberFlood
-        | LoginError::PasswordUnknownKind
-        | LoginError::ApiInvalid
-        | LoginError::ApiBlocked
-        | LoginError::AppOnly
-        | LoginError::EmailNeeded
-        | LoginError::PaymentNeeded
-        | LoginError::Deactivated
-        | LoginError::FloodWait { .. }
-        | LoginError::NoAnswer
-        | LoginError::Offline { .. }
-        | LoginError::Local { .. }
-        | LoginError::Other { .. } => true,
-    }
-}
-
-fn ask(
-    prompt: &Prompt,
+pub async fn log_in<E>(
+    mut ask: impl AsyncFnMut(Ask) -> Result<LoginInfo, E>,
+    phone: &Phone,
+    method: LoginMethod,
     language: Language,
     input: &mut impl Keyboard,
     output: &mut impl Write,
-) -> Result<String, TerminalError> {
-    write!(output, "{}", said(prompt, language))?;
-    output.flush()?;
-    let is_secret = matches!(prompt, Prompt::Next(Stage::Password { .. }));
-    let Some(line) = input.line(is_secret)? else {
-        writeln!(output, "\n{}", said(&Prompt::Ended, language))?;
-        return Err(TerminalError::Ended);
-    };
-    Ok(line)
+) -> Result<Peer, TerminalError<E>> {
+    let line = || phone.clone();
+    let mut terminal = Terminal { language, input, output, drawn: None };
+    let mut info = ask(Ask::Login { line: line() }).await.map_err(TerminalError::Unanswered)?;
+    info.problem = None;
+    if let LoginStage::Done { account } = &info.stage
+        && !terminal.wants(&Prompt::Again { name: name(account) })?
+    {
+        return Ok(account.clone());
+    }
+    let is_other_way = matches!(
+        (&info.stage, method),
+        (LoginStage::Code { .. }, LoginMethod::Qr) | (LoginStage::Qr { .. }, LoginMethod::Code)
+    );
+    let mut begins = is_other_way || matches!(info.stage, LoginStage::Done { .. } | LoginStage::Start);
+    loop {
+        let begun = std::mem::take(&mut begins);
+        let word = if begun {
+            Ask::StartLogin { line: line(), method }
+        } else {
+            match &info.stage {
+                LoginStage::Done { account } => {
+                    terminal.tell(&Prompt::stage(&info.stage))?;
+                    return Ok(account.clone());
+                }
+                LoginStage::Start => {
+                    terminal.wants(&Prompt::Retry)?.then_some(()).ok_or(TerminalError::Ended)?;
+                    Ask::StartLogin { line: line(), method }
+                }
+                LoginStage::Qr { token, .. } => {
+                    terminal.draw(token.as_str())?;
+                    sleep(LOOK).await;
+                    Ask::Login { line: line() }
+                }
+                LoginStage::Code { .. } => {
+                    let typed = terminal.ask(&Prompt::stage(&info.stage), false)?;
+                    match typed.trim() {
+                        "" => Ask::ResendCode { line: line() },
+                        code => Ask::EnterCode { line: line(), code: LoginCode::new(code) },
+                    }
+                }
+                LoginStage::Password { .. } => {
+                    let typed = terminal.ask(&Prompt::stage(&info.stage), true)?;
+                    Ask::EnterPassword { line: line(), password: Password::new(typed.as_str()) }
+                }
+            }
+        };
+        let before = info.problem.take();
+        info = ask(word).await.map_err(TerminalError::Unanswered)?;
+        let Some(problem) = &info.problem else { continue };
+        if before.as_ref() != Some(problem) || !matches!(info.stage, LoginStage::Qr { .. }) {
+            terminal.say(problem.in_language(language))?;
+        }
+        if begun && matches!(info.stage, LoginStage::Start | LoginStage::Done { .. }) {
+            return Err(TerminalError::Refused(problem.clone()));
+        }
+    }
 }
 
-fn said(prompt: &Prompt, language: Language) -> String {
-    Sentence::from(prompt).in_language(language).to_owned()
+struct Terminal<'a, K, W> {
+    language: Language,
+    input: &'a mut K,
+    output: &'a mut W,
+    /// The QR code that is shown.
+    drawn: Option<String>,
+}
+
+impl<K: Keyboard, W: Write> Terminal<'_, K, W> {
+    fn say(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.output, "{text}")
+    }
+
+    fn tell(&mut self, prompt: &Prompt) -> io::Result<()> {
+        self.say(Sentence::from(prompt).in_language(self.language))
+    }
+
+    /// Shows a login token as another device scans it.
+    fn draw(&mut self, token: &str) -> io::Result<()> {
+        if self.drawn.as_deref() == Some(token) {
+            return Ok(());
+        }
+        self.drawn = Some(token.to_owned());
+        let link = format!("tg://login?token={token}");
+        if let Ok(code) = QrCode::new(&link) {
+            // Light on dark is what terminals are; scanners want the code dark on light.
+            let picture =
+                code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+            self.say(&picture)?;
+        }
+        self.say(&link)?;
+        self.tell(&Prompt::Scan)
+    }
+
+    fn ask<E>(&mut self, prompt: &Prompt, is_secret: bool) -> Result<Zeroizing<String>, TerminalError<E>> {
+        write!(self.output, "{}", Sentence::from(prompt).in_language(self.language))?;
+        self.output.flush()?;
+        let Some(line) = self.input.line(is_secret)?.map(Zeroizing::new) else {
+            self.say("")?;
+            self.tell(&Prompt::Ended)?;
+            return Err(TerminalError::Ended);
+        };
+        Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+
+    /// In either language, whatever was asked in: the keyboard may be switched to the other one.
+    fn wants<E>(&mut self, prompt: &Prompt) -> Result<bool, TerminalError<E>> {
+        let answer = self.ask(prompt, false)?;
+        Ok(["y", "yes", "д", "да"].contains(&answer.trim().to_lowercase().as_str()))
+    }
+}
+
+pub(crate) fn name(account: &Peer) -> String {
+    let id = || account.id.map_or_else(String::new, |id| id.to_string());
+    account.name.clone().unwrap_or_else(id)
 }

@@ -1,4 +1,4 @@
-//! The client's own session of an account, let in by a login at the gateway's terminal.
+//! The client's own session of an account, let in by the one that logged in at the gateway.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tgtrunk_config::control::{Answer, Ask, Refusal, RefusalCode};
-use tgtrunk_config::{Lamp, LoginToken, Phone};
+use tgtrunk_config::control::{Answer, Ask, LoginMethod, LoginStage, Refusal, RefusalCode};
+use tgtrunk_config::{Lamp, LoginCode, LoginToken, Password, Phone};
 use tgtrunk_tests::control::Control;
 use tgtrunk_tests::gateway;
 use tgtrunk_tests::stage::{self, Line, Stage};
@@ -70,27 +70,64 @@ async fn a_running_gateway_accepts_tokens_and_passes_on_what_telegram_says_of_ba
     assert!(refusal.message.contains("AUTH_TOKEN_INVALID"), "{refusal}");
 
     let client = RunningClient::start(&stage).await;
-    let export = Ask::ExportLogin { line: phone.clone(), password: None };
-    let Answer::LoginToken { token, .. } = client.control().await.ask(export.clone()).await.unwrap() else {
-        panic!("no token")
-    };
-    let accepted = control.ask(Ask::AcceptLogin { line: phone, token }).await.unwrap();
-    assert_eq!(accepted, Answer::Accepted { password: None });
-    let until = Instant::now() + LIMIT;
-    while client.control().await.ask(export.clone()).await.unwrap() != Answer::Done {
-        assert!(Instant::now() < until, "the client is not let in");
-        sleep(Duration::from_millis(300)).await;
-    }
+    client.until_in(&phone).await;
     client.stop().await;
     gateway.stop().await.unwrap();
     stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_code_and_one_password_log_both_running_programs_in() {
+    let (stage, line) = stage_with_a_line().await;
+    stage.world().set_password(line.account, Some(PASSWORD));
+    let gateway = gateway::Gateway::start(&stage.installation).await.unwrap();
+    let client = RunningClient::start(&stage).await;
+    let phone: Phone = COMPANY.parse().unwrap();
+    let mut control = gateway.control().await.unwrap();
+    assert_eq!(stage_of(&mut control, Ask::Login { line: phone.clone() }).await, LoginStage::Start);
+    let start = Ask::StartLogin { line: phone.clone(), method: LoginMethod::Code };
+    let sent = stage_of(&mut control, start.clone()).await;
+    assert!(matches!(sent, LoginStage::Code { .. }), "{sent:?}");
+    let code = |text: &str| Ask::EnterCode { line: phone.clone(), code: LoginCode::new(text) };
+    let Answer::Login(wrong) = control.ask(code("none")).await.unwrap() else { panic!("no login") };
+    assert_eq!((&wrong.stage, wrong.problem.is_some()), (&sent, true));
+    let asked = stage_of(&mut control, code(&stage.world().pending_login_code(COMPANY).unwrap())).await;
+    assert!(matches!(asked, LoginStage::Password { .. }), "{asked:?}");
+    let password = Ask::EnterPassword { line: phone.clone(), password: Password::new(PASSWORD) };
+    let done = stage_of(&mut control, password).await;
+    assert!(matches!(done, LoginStage::Done { .. }), "{done:?}");
+    client.until_in(&phone).await;
+    assert_eq!(stage.world().keys_of(line.account).len(), 2, "each has a session of its own");
+
+    // The client's session is ended on purpose: it waits for a person, whatever the gateway does.
+    let mut asker = client.control().await;
+    assert_eq!(stage_of(&mut asker, Ask::LogOut { line: phone.clone() }).await, LoginStage::Start);
+    // A login that begins anew costs the gateway nothing until it is in.
+    let keys = stage.world().keys_of(line.account);
+    assert!(matches!(stage_of(&mut control, start).await, LoginStage::Code { .. }));
+    let report = control.status().await.unwrap();
+    assert_eq!(report.line(&phone).unwrap().status.telegram.lamp, Lamp::Green);
+    let kept = stage_of(&mut control, Ask::CancelLogin { line: phone.clone() }).await;
+    assert!(matches!(kept, LoginStage::Done { .. }), "{kept:?}");
+    assert_eq!(stage.world().keys_of(line.account), keys);
+    assert_eq!(stage_of(&mut asker, Ask::Login { line: phone.clone() }).await, LoginStage::Start);
+    client.stop().await;
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+async fn stage_of(control: &mut Control, ask: Ask) -> LoginStage {
+    match control.ask(ask).await.unwrap() {
+        Answer::Login(info) => info.stage,
+        answer => panic!("{answer:?}"),
+    }
 }
 
 async fn stage_with_a_line() -> (Stage, Line) {
     let stage = Stage::on_loopback().await.unwrap();
     let line = stage.line(COMPANY).unwrap();
     stage.write_line(&line, ([127, 0, 0, 1], 9).into(), stage::draft(&line).unwrap()).unwrap();
-    stage.telegram().write_dc_seed(&stage.installation.state, 3).unwrap();
+    stage.telegram().write_dc_seed(&stage.installation.state, 6).unwrap();
     (stage, line)
 }
 
@@ -154,6 +191,19 @@ impl RunningClient {
 
     async fn control(&self) -> Control {
         Control::connect(&self.socket).await.unwrap()
+    }
+
+    /// Waits until somebody is logged in there.
+    async fn until_in(&self, phone: &Phone) {
+        let until = Instant::now() + LIMIT;
+        loop {
+            let stage = stage_of(&mut self.control().await, Ask::Login { line: phone.clone() }).await;
+            if matches!(stage, LoginStage::Done { .. }) {
+                return;
+            }
+            assert!(Instant::now() < until, "the client is not let in: {stage:?}");
+            sleep(Duration::from_millis(100)).await;
+        }
     }
 
     async fn stop(mut self) {

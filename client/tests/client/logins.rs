@@ -3,13 +3,16 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tgtrunk_config::control::{Answer, Ask, Refusal, RefusalCode};
-use tgtrunk_config::{Lamp, Password};
+use tgtrunk_config::control::{
+    Answer, Ask, Event, Heard, LoginMethod, LoginStage, Refusal, RefusalCode, Request, to_line,
+};
+use tgtrunk_config::{Lamp, LoginCode, Password};
 use tgtrunk_shell::asking;
-use tokio::io::AsyncWriteExt as _;
-use tokio::time::sleep;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::{sleep, timeout};
 
-use crate::support::{COMPANY, Scene, eventually, line, phone};
+use crate::support::{COMPANY, SOON, Scene, eventually, line, phone};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_lets_the_client_in_and_hands_the_password_over() {
@@ -87,13 +90,47 @@ async fn a_running_client_says_that_the_password_is_missing() {
     let _client = scene.run();
     scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
     let mut login = scene.command(&["login", &phone().to_string()]);
-    let mut child = login.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        login.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     sleep(Duration::from_millis(500)).await;
     child.stdin.take().unwrap().write_all(b"correct horse\n").await.unwrap();
     let done = child.wait_with_output().await.unwrap();
-    let told = String::from_utf8_lossy(&done.stdout).into_owned();
+    let told = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.success() && told.contains("Password of the account:"), "{told}{done:?}");
     scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_led_over_the_socket_and_told_to_subscribers() {
+    let scene = Scene::new(line()).await;
+    scene.world().set_password(scene.company, Some("correct horse"));
+    let _client = scene.run();
+    scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
+    let socket = scene.state.client_socket();
+    let mut events = Events::of(&socket).await;
+    let say = async |ask| match asking::ask(&socket, ask).await.unwrap() {
+        Answer::Login(info) => info,
+        answer => panic!("{answer:?}"),
+    };
+    assert_eq!(say(Ask::Login { line: phone() }).await.stage, LoginStage::Start);
+    let sent = say(Ask::StartLogin { line: phone(), method: LoginMethod::Code }).await;
+    assert!(matches!(sent.stage, LoginStage::Code { .. }), "{sent:?}");
+    let wrong = say(Ask::EnterCode { line: phone(), code: LoginCode::new("x") }).await;
+    assert_eq!(wrong.problem.unwrap().ru, "Код неверный. Проверьте его ещё раз.");
+    let code = LoginCode::new(scene.world().pending_login_code(COMPANY).unwrap());
+    let asked = say(Ask::EnterCode { line: phone(), code }).await;
+    assert!(matches!(asked.stage, LoginStage::Password { .. }), "{asked:?}");
+    let done = say(Ask::EnterPassword { line: phone(), password: Password::new("correct horse") }).await;
+    assert!(matches!(done.stage, LoginStage::Done { .. }), "{done:?}");
+    scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
+    for stage in ["code", "code", "password", "done"] {
+        assert_eq!(events.next_stage().await, stage);
+    }
+    let out = say(Ask::LogOut { line: phone() }).await;
+    assert_eq!(out.stage, LoginStage::Start);
+    scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
+    let reset = asking::ask(&socket, Ask::ResetLine { line: phone() }).await.unwrap();
+    assert_eq!(reset, Answer::Done);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,4 +187,37 @@ async fn a_line_whose_file_becomes_wrong_goes_on_and_one_that_is_switched_off_an
     scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
     let log = scene.client_log();
     assert!(!log.contains("does not run"), "{log}");
+}
+
+/// A subscriber of the client.
+struct Events(tokio::io::Lines<BufReader<UnixStream>>);
+
+impl Events {
+    async fn of(socket: &std::path::Path) -> Self {
+        let mut stream = UnixStream::connect(socket).await.unwrap();
+        stream.write_all(to_line(&Request { id: 1, ask: Ask::Subscribe }).as_bytes()).await.unwrap();
+        let mut events = Self(BufReader::new(stream).lines());
+        while !matches!(events.heard().await, Heard::Reply(_)) {}
+        events
+    }
+
+    async fn heard(&mut self) -> Heard {
+        let line = timeout(SOON, self.0.next_line()).await.unwrap().unwrap().unwrap();
+        Heard::from_line(&line).unwrap()
+    }
+
+    /// The next stage of the login that is told.
+    async fn next_stage(&mut self) -> &'static str {
+        loop {
+            if let Heard::Event(Event::Login(info)) = self.heard().await {
+                return match info.stage {
+                    LoginStage::Start => "start",
+                    LoginStage::Code { .. } => "code",
+                    LoginStage::Qr { .. } => "qr",
+                    LoginStage::Password { .. } => "password",
+                    LoginStage::Done { .. } => "done",
+                };
+            }
+        }
+    }
 }

@@ -130,7 +130,7 @@ pub(crate) async fn remove(state: &StateDir, phone: &Phone, keep_state: bool) ->
 }
 
 /// Whether a gateway listens; without one, lines are files only.
-async fn runs(state: &StateDir) -> bool {
+pub(super) async fn runs(state: &StateDir) -> bool {
     UnixStream::connect(state.gateway_socket()).await.is_ok()
 }
 

@@ -1,82 +1,97 @@
-//! `login`: phone code and password at the terminal.
+//! `login`: the line's account is logged in at this terminal, by the running gateway or for the next one.
 
 use std::env;
 use std::io::{self, stderr};
 
+use anyhow::bail;
+use tgtrunk_config::control::{Answer, Ask, LoginInfo, LoginMethod};
 use tgtrunk_config::{Password, Phone, Settings, StateDir};
-use tgtrunk_shell::keyboard;
-use tgtrunk_telegram::{DatabaseError, Language, terminal};
-use zeroize::Zeroizing;
+use tgtrunk_shell::{asking, keyboard};
+use tgtrunk_telegram::{Language, LoginDesk, LoginHouse, LoginWord, terminal};
 
-use super::second_login;
+use super::{ask, second_login};
 use crate::account;
 
-/// Logs a number in. A gateway must not have it meanwhile: a session has one holder.
+/// Logs a number in.
 ///
 /// # Errors
 /// When Telegram refuses, or the input ends.
-pub(crate) async fn run(settings: &Settings, state: &StateDir, phone: &Phone) -> anyhow::Result<()> {
-    let (account, _notices) =
-        account::open(settings, state, phone).await.map_err(|error| way_out(error, phone))?;
-    let language = Language::of_terminal(|name| env::var(name).ok());
-    let mut typed = Terminal::default();
-    let result = terminal::log_in(&account, Some(phone.as_str()), language, &mut typed, &mut stderr()).await;
-    if result.is_ok() {
-        let password = typed.password.as_ref().map(|password| Password::new(password.as_str()));
-        drop(typed);
-        second_login::let_in(&account, state, phone, password, language).await;
+pub(crate) async fn run(
+    settings: &Settings,
+    state: &StateDir,
+    phone: &Phone,
+    method: LoginMethod,
+) -> anyhow::Result<()> {
+    if ask::runs(state).await {
+        at_work(state, phone, method).await
+    } else {
+        alone(settings, state, phone, method).await
     }
-    account.shutdown().await;
-    result?;
+}
+
+/// Leads the login of the running gateway. The client's follows by itself.
+async fn at_work(state: &StateDir, phone: &Phone, method: LoginMethod) -> anyhow::Result<()> {
+    let socket = state.gateway_socket();
+    let talk = async |ask| match asking::ask(&socket, ask).await? {
+        Answer::Login(info) => Ok(info),
+        _ => bail!("the gateway answered something else"),
+    };
+    terminal::log_in(talk, phone, method, language(), &mut Terminal, &mut stderr()).await.map_err(told)?;
     Ok(())
 }
 
-/// Tells how to free an account that a running gateway has.
-fn way_out(error: anyhow::Error, phone: &Phone) -> anyhow::Error {
-    if matches!(error.downcast_ref(), Some(DatabaseError::InUse { .. })) {
-        return error.context(format!(
-            "{phone} is at work; take it out of the running gateway and put it back afterwards, the other lines go on: \
-             tgtrunk-gateway lines remove {phone} --keep-state; tgtrunk-gateway login {phone}; \
-             tgtrunk-gateway lines add {phone} --pbx ADDRESS --sip-port PORT"
-        ));
+/// Logs in with a session of this process, which the next gateway takes over.
+async fn alone(
+    settings: &Settings,
+    state: &StateDir,
+    phone: &Phone,
+    method: LoginMethod,
+) -> anyhow::Result<()> {
+    let (account, _notices) = account::open(settings, state, phone).await?;
+    let desk = LoginDesk::open(account.clone(), phone.clone(), Nobody).await;
+    let mut password: Option<Password> = None;
+    let talk = async |ask| {
+        if let Ask::EnterPassword { password: typed, .. } = &ask {
+            password = Some(typed.clone());
+        }
+        let Some((_, word)) = LoginWord::of(&ask) else { bail!("that is no step of a login") };
+        desk.say(word).await.ok_or_else(|| anyhow::anyhow!("the account is closed"))
+    };
+    let result = terminal::log_in(talk, phone, method, language(), &mut Terminal, &mut stderr()).await;
+    if result.is_ok() {
+        second_login::let_in(&account, state, phone, password, language()).await;
     }
-    error
+    desk.end().await;
+    account.shutdown().await;
+    result.map_err(told)?;
+    Ok(())
+}
+
+fn language() -> Language {
+    Language::of_terminal(|name| env::var(name).ok())
+}
+
+fn told(error: terminal::TerminalError<anyhow::Error>) -> anyhow::Error {
+    match error {
+        terminal::TerminalError::Unanswered(error) => error,
+        error => anyhow::anyhow!("{error}"),
+    }
+}
+
+/// No line runs beside this login.
+struct Nobody;
+
+impl LoginHouse for Nobody {
+    fn told(&self, _: &LoginInfo) {}
+
+    async fn parting(&self) {}
 }
 
 /// The terminal of this process.
-#[derive(Default)]
-struct Terminal {
-    /// The latest that was typed unseen: the account's password, once somebody is logged in.
-    password: Option<Zeroizing<String>>,
-}
+struct Terminal;
 
 impl terminal::Keyboard for Terminal {
     fn line(&mut self, secret: bool) -> io::Result<Option<String>> {
-        let line = keyboard::line(secret)?;
-        if let (true, Some(line)) = (secret, &line) {
-            self.password = Some(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()));
-        }
-        Ok(line)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_login_of_a_number_that_runs_tells_how_to_take_it_out_of_the_gateway() {
-        let room = tempfile::tempdir().unwrap();
-        let text = "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n";
-        let settings = Settings::parse(text, Path::new("t.toml")).unwrap();
-        let state = StateDir::open(room.path()).unwrap();
-        let phone: Phone = "+79060000000".parse().unwrap();
-        let (running, _notices) = account::open(&settings, &state, &phone).await.unwrap();
-        let told = format!("{:#}", run(&settings, &state, &phone).await.unwrap_err());
-        assert!(told.contains("tgtrunk-gateway lines remove +79060000000 --keep-state; "), "{told}");
-        assert!(told.contains(&format!("in use by another process (pid {})", std::process::id())), "{told}");
-        running.shutdown().await;
+        keyboard::line(secret)
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use tgtrunk_config::control::{CallInfo, Refusal};
-use tgtrunk_config::{CallId, Digits, LoginToken, UserId};
+use tgtrunk_config::control::{CallInfo, LoginInfo, Refusal};
+use tgtrunk_config::{CallId, Digits, LoginToken, Password, UserId};
+use tgtrunk_telegram::LoginWord;
 use tokio::sync::oneshot;
 
 /// What a line may be told.
@@ -22,8 +23,10 @@ pub(crate) enum Order {
         key: Option<String>,
         answer: oneshot::Sender<Result<CallId, Refusal>>,
     },
-    /// Lets another session of the account in.
-    AcceptLogin(LoginToken, oneshot::Sender<Result<(), Refusal>>),
+    /// Lets another session of the account in; the answer is the account's password if it was told a moment ago.
+    AcceptLogin(LoginToken, oneshot::Sender<Result<Option<Password>, Refusal>>),
+    /// Leads the login of the line's account a step on.
+    Login(LoginWord, oneshot::Sender<Result<LoginInfo, Refusal>>),
     /// Lets running calls go on for the grace, then ends them and the line.
     Stop(Duration),
 }
@@ -34,7 +37,12 @@ impl Order {
         match self {
             Self::Join { answer, .. } => !answer.is_closed(),
             Self::AcceptLogin(_, answer) => !answer.is_closed(),
-            Self::Calls(_) | Self::HangUp(..) | Self::Dial(..) | Self::Call(_) | Self::Stop(_) => true,
+            Self::Calls(_)
+            | Self::HangUp(..)
+            | Self::Dial(..)
+            | Self::Call(_)
+            | Self::Login(..)
+            | Self::Stop(_) => true,
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::io::Cursor;
 
+use tgtrunk_config::control::{LoginInfo, LoginMethod, LoginStage, Peer};
+use tgtrunk_config::{Phone, UserId};
 use tgtrunk_telegram::terminal::{self, TerminalError};
 use tgtrunk_telegram::{
-    Account, Database, DatabaseError, Language, LoginError, OpenError, Red, Stage, Status, Via,
+    Account, Database, DatabaseError, Language, LoginDesk, LoginError, LoginHouse, LoginWord, OpenError, Red,
+    Stage, Status, Via,
 };
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Match, Unregistered};
@@ -236,32 +239,32 @@ async fn a_terminal_asks_for_what_is_needed_and_forgives_mistakes() {
     scene.world().set_password(scene.anna, Some("correct horse"));
     scene.world().configure(|settings| settings.code_length = 5);
     let open = scene.open("anna").await;
-    let (me, said) =
-        typed(&scene, &open, None, &["nonsense", ANNA, "@wrong", "@code", "oops", "correct horse"]).await;
-    assert_eq!(me.unwrap().id, scene.anna);
+    let (me, said) = typed(&scene, &open, &["@wrong", "@code", "oops", "correct horse"]).await;
+    assert_eq!(me.unwrap().id.map(UserId::number), Some(scene.anna));
     let lines: Vec<_> = said.lines().collect();
-    assert!(said.starts_with("Phone number with country code: This is not a phone number"), "{said}");
-    assert!(said.contains("Code from the text message (5 characters)"), "{said}");
+    assert!(said.starts_with("Code from the text message (5 characters)"), "{said}");
     assert!(said.contains("The code is wrong."), "{said}");
     assert!(said.contains("The password is wrong."), "{said}");
     assert!(lines.last().unwrap().contains("Logged in as Anna"), "{said}");
     open.until_green().await;
 
-    let (me, said) = typed(&scene, &open, None, &["n"]).await;
-    assert_eq!(me.unwrap().id, scene.anna);
-    assert!(said.starts_with("Anna is logged in. Log out and log in again? [y/N]"), "{said}");
+    let (me, said) = typed(&scene, &open, &["n"]).await;
+    assert_eq!(me.unwrap().id.map(UserId::number), Some(scene.anna));
+    assert!(said.starts_with("Anna K is logged in. Log out and log in again? [y/N]"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_terminal_given_the_number_asks_for_the_code_alone_and_keeps_a_half_done_login() {
+async fn a_terminal_keeps_a_half_done_login_and_begins_again_when_its_code_is_too_old() {
     let scene = Scene::new().await;
     let open = scene.open("anna").await;
-    let (nobody, said) = typed(&scene, &open, Some(ANNA), &[]).await;
+    let (nobody, said) = typed(&scene, &open, &[]).await;
     assert!(matches!(nobody.unwrap_err(), TerminalError::Ended), "{said}");
-    let (me, said) = typed(&scene, &open, Some(ANNA), &["@code"]).await;
-    assert_eq!(me.unwrap().id, scene.anna);
-    assert!(!said.contains("Phone number"), "{said}");
-    assert_eq!(scene.world().journal(0).iter().filter(|entry| entry.method == "auth.sendCode").count(), 1);
+    let sent = || scene.world().journal(0).iter().filter(|entry| entry.method == "auth.sendCode").count();
+    assert!(scene.world().expire_login_code(ANNA));
+    let (me, said) = typed(&scene, &open, &["00000", "y", "@code"]).await;
+    assert_eq!(me.unwrap().id.map(UserId::number), Some(scene.anna));
+    assert!(said.contains("The code is too old. Ask for a new one.\nBegin the login again? [y/N]"), "{said}");
+    assert_eq!(sent(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,23 +273,70 @@ async fn a_terminal_ends_when_only_time_helps() {
     let open = scene.open("anna").await;
     let flood = Action::Error { code: 420, message: "FLOOD_WAIT_31".into() };
     scene.world().add_fault(Match::method("auth.sendCode"), flood);
-    let (nobody, said) = typed(&scene, &open, Some(ANNA), &["never read"]).await;
-    assert!(matches!(nobody.unwrap_err(), TerminalError::Login(LoginError::FloodWait { seconds: 31 })));
+    let (nobody, said) = typed(&scene, &open, &["never read"]).await;
+    assert!(matches!(nobody.unwrap_err(), TerminalError::Refused(_)));
     assert!(said.contains("Telegram asks to wait 31 seconds."), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_draws_a_qr_code_and_goes_on_when_another_device_scanned_it() {
+    let scene = Scene::new().await;
+    let open = scene.open("anna").await;
+    let desk = LoginDesk::open(open.account.clone(), line(), Nobody).await;
+    let mut shown = desk.watch();
+    let (world, anna) = (scene.world().clone(), scene.anna);
+    let phone = tokio::spawn(async move {
+        let info = shown.wait_for(|info| matches!(info.stage, LoginStage::Qr { .. })).await.unwrap();
+        let LoginStage::Qr { token, .. } = &info.stage else { panic!("{info:?}") };
+        world.accept_login_token(anna, &token.bytes()).unwrap();
+    });
+    let (me, said) = talked(&scene, &desk, LoginMethod::Qr, &[]).await;
+    phone.await.unwrap();
+    assert_eq!(me.unwrap().id.map(UserId::number), Some(scene.anna));
+    assert!(said.contains("\ntg://login?token=") && said.contains('█'), "{said}");
+    assert!(said.ends_with("Logged in as Anna K.\n"), "{said}");
 }
 
 /// Runs the terminal's login with these lines typed; `@code` is the code that was sent, `@wrong` another one.
 async fn typed(
     scene: &Scene,
     open: &Open,
-    phone: Option<&str>,
     lines: &[&str],
-) -> (Result<tgtrunk_telegram::Resolved, TerminalError>, String) {
+) -> (Result<Peer, TerminalError<&'static str>>, String) {
+    let desk = LoginDesk::open(open.account.clone(), line(), Nobody).await;
+    let talked = talked(scene, &desk, LoginMethod::Code, lines).await;
+    desk.end().await;
+    talked
+}
+
+async fn talked(
+    scene: &Scene,
+    desk: &LoginDesk,
+    method: LoginMethod,
+    lines: &[&str],
+) -> (Result<Peer, TerminalError<&'static str>>, String) {
     let mut input =
         Keyboard { world: scene.world().clone(), lines: lines.iter().map(|line| line.to_string()).collect() };
     let mut output = Cursor::new(Vec::new());
-    let result = terminal::log_in(&open.account, phone, Language::English, &mut input, &mut output).await;
+    let talk = async |ask| {
+        let (_, word) = LoginWord::of(&ask).ok_or("no step")?;
+        desk.say(word).await.ok_or("closed")
+    };
+    let result = terminal::log_in(talk, &line(), method, Language::English, &mut input, &mut output).await;
     (result, String::from_utf8(output.into_inner()).unwrap())
+}
+
+fn line() -> Phone {
+    format!("+{ANNA}").parse().unwrap()
+}
+
+/// No line runs beside these logins.
+struct Nobody;
+
+impl LoginHouse for Nobody {
+    fn told(&self, _: &LoginInfo) {}
+
+    async fn parting(&self) {}
 }
 
 /// A person who looks at their phone before typing the code.

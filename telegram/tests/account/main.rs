@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's way to fail")]
 
 mod connection;
+mod desk;
 mod login;
 mod messages;
 mod people;
