@@ -97,7 +97,8 @@
     stream.onerror = () => {
       close();
       graceTimer ??= setTimeout(lost, 1500);
-      againTimer = setTimeout(open, isLost ? 2000 : 500);
+      // A page that is answered without its events may be one whose session is over: then it goes to the door.
+      againTimer = setTimeout(() => (isLost && refresh(), open()), isLost ? 2000 : 500);
     };
     stream.addEventListener("fragment", (event) => place(JSON.parse(event.data)));
     stream.addEventListener("levels", (event) => heard(JSON.parse(event.data)));

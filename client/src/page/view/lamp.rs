@@ -134,22 +134,59 @@ pub(crate) fn single(frame: &Frame, name: &str, lamp: Lamp) -> Markup {
     }
 }
 
-/// Why a light is not green, as a sentence that begins with what it is about. None where green or off says it all.
-pub(crate) fn reason(frame: &Frame, part: Part, about: About, light: &Light) -> Option<String> {
-    if light.lamp == Lamp::Green || (light.lamp == Lamp::Off && about != About::Telegram) {
-        return None;
+/// Why something of a line is not green, told once for all programs that say the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Reason<'t> {
+    /// Who says it, as it begins the sentence.
+    who: Vec<&'static str>,
+    /// The first of those lights.
+    pub(crate) light: &'t Light,
+    /// The first of those programs.
+    pub(crate) part: Part,
+}
+
+impl Reason<'_> {
+    /// The sentence.
+    pub(crate) fn told(&self, frame: &Frame) -> String {
+        let who = self.who.iter().enumerate().map(|(at, name)| {
+            if at == 0 {
+                (*name).to_owned()
+            } else {
+                format!("{}{}", frame.say(" и ", " and "), name.to_lowercase())
+            }
+        });
+        let who: String = who.collect();
+        format!("{who}: {}", lower_first(&sentence(self.light.reason_in(frame.language))))
     }
-    let told = light.reason_in(frame.language);
-    if told.is_empty() {
-        return None;
+}
+
+/// All reasons of a line. Green says everything itself, and so does a light that is off beside a session that runs.
+pub(crate) fn reasons<'t>(frame: &Frame, card: &'t LineCard) -> Vec<Reason<'t>> {
+    let mut found: Vec<Reason<'t>> = Vec::new();
+    for PartLamp { part, lights, .. } in of_line(card) {
+        for (about, light) in lights {
+            let is_quiet = light.lamp == Lamp::Green || (light.lamp == Lamp::Off && about != About::Telegram);
+            if is_quiet || light.reason_in(frame.language).is_empty() {
+                continue;
+            }
+            let who = match about {
+                About::Telegram => part_name(frame, part),
+                About::Pbx => frame.say("АТС", "PBX"),
+                About::Keypad => frame.say("Клавиши", "Keypad"),
+                About::Gateway => frame.say("Связь бота со шлюзом", "Bot’s way to the gateway"),
+            };
+            let same = found.iter_mut().find(|other| {
+                other.light.lamp == light.lamp
+                    && other.light.reason == light.reason
+                    && about == About::Telegram
+            });
+            match same {
+                Some(other) => other.who.push(who),
+                None => found.push(Reason { who: vec![who], light, part }),
+            }
+        }
     }
-    let who = match about {
-        About::Telegram => part_name(frame, part),
-        About::Pbx => frame.say("АТС", "PBX"),
-        About::Keypad => frame.say("Клавиши", "Keypad"),
-        About::Gateway => frame.say("Бот и шлюз", "Bot and gateway"),
-    };
-    Some(format!("{who}: {}", lower_first(&sentence(told))))
+    found
 }
 
 /// The sentence after a colon. A word with a second capital letter keeps its first one: "API", "OPTIONS".

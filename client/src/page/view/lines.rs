@@ -236,18 +236,11 @@ fn reasons(frame: &Frame, line: &LineCard) -> Markup {
         } @else if !line.enabled {
             div.reason.off { p { (frame.say("Линия выключена.", "The line is switched off.")) } (switch(frame, line, "button")) }
         } @else {
-            @for part in lamp::of_line(line) {
-                @for (about, light) in &part.lights {
-                    @if let Some(reason) = lamp::reason(frame, part.part, *about, light) {
-                        div.reason.(lamp::class(light.lamp)) {
-                            p {
-                                (reason)
-                                " " span.since { (since(frame, light.since_ms)) }
-                            }
-                            @if light.lamp == Lamp::Red {
-                                a.button href={ (path) "/login/" (part.part.word()) } { (frame.say("Авторизовать", "Log in")) }
-                            }
-                        }
+            @for reason in lamp::reasons(frame, line) {
+                div.reason.(lamp::class(reason.light.lamp)) {
+                    p { (reason.told(frame)) " " span.since { (since(frame, reason.light.since_ms)) } }
+                    @if reason.light.lamp == Lamp::Red {
+                        a.button href={ (path) "/login/" (reason.part.word()) } { (frame.say("Авторизовать", "Log in")) }
                     }
                 }
             }

@@ -2,8 +2,8 @@
 
 use maud::{Markup, PreEscaped, html};
 use qrcode::{Color, EcLevel, QrCode};
-use tgtrunk_config::Language;
 use tgtrunk_config::control::{CodeVia, LoginInfo, LoginStage};
+use tgtrunk_config::{Lamp, Language};
 
 use crate::page::model::{Frame, LineCard, Part, StepsPage, Typed};
 use crate::page::view::form::{self, Input, hidden};
@@ -358,6 +358,12 @@ fn done(frame: &Frame, page: &StepsPage, action: &str, who: &Markup) -> Markup {
                 h2 { (lamp::part_name(frame, page.part)) ": " (frame.say("вход выполнен", "logged in")) }
                 (who)
             }
+        }
+        @if page.part == Part::Gateway && lamp::of_line(&page.card)[1].lamp != Some(Lamp::Green) {
+            p.muted { (frame.say(
+                "Клиент входит следом сам: второй код не нужен.",
+                "The client follows by itself: no second code is needed.",
+            )) }
         }
         div.actions {
             a.button.primary href=(next.0) { (next.1) }
