@@ -289,12 +289,12 @@ fn sums(frame: &Frame, page: &LinesPage) -> Markup {
 fn of_today(frame: &Frame, today: Today) -> Markup {
     let calls = count(frame.language, today.calls.into(), ["звонок", "звонка", "звонков"], ["call", "calls"]);
     html! {
-        span { (frame.say("сегодня ", "today ")) (calls) }
+        " " span { (frame.say("сегодня ", "today ")) (calls) }
         @if today.unanswered > 0 {
-            span { (frame.say(&format!("{}\u{a0}без ответа", today.unanswered), &format!("{}\u{a0}unanswered", today.unanswered))) }
+            " " span { (frame.say(&format!("{}\u{a0}без ответа", today.unanswered), &format!("{}\u{a0}unanswered", today.unanswered))) }
         }
         @if let Some(mos) = today.mos_hundredths {
-            span title=(frame.say("Средняя оценка связи, от 1 до 5", "Mean quality, 1 to 5")) {
+            " " span title=(frame.say("Средняя оценка связи, от 1 до 5", "Mean quality, 1 to 5")) {
                 (frame.say("связь ", "quality ")) (tenths(frame.language, (mos.saturating_add(5) / 10).into()))
             }
         }
