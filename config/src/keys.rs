@@ -63,6 +63,18 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Problem {
+    /// What is wanted instead, beside the field that holds the value. None where the mistake is no value's.
+    pub fn wanted(&self) -> Option<Said> {
+        match &self.fault {
+            Fault::Missing { wanted } | Fault::Value { wanted, .. } => {
+                Some(Said::new(format!("want {wanted}"), format!("нужно {}", wanted::in_russian(wanted))))
+            }
+            Fault::Unreadable { .. } | Fault::NotToml { .. } | Fault::Unknown { .. } => None,
+        }
+    }
+}
+
 /// The mistake in both languages; what is wanted instead is told in English where nobody has translated it.
 impl From<&Problem> for Said {
     fn from(problem: &Problem) -> Self {

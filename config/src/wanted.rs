@@ -43,6 +43,10 @@ const PHRASES: &[(&str, &str)] = &[
     ("characters without line breaks", "знаков без переводов строки"),
     ("a phone number of 3 to 15 digits, as", "номер телефона из 3–15 цифр, например"),
     ("a list of up to 50 Telegram ids, as", "список до 50 номеров Telegram, например"),
+    (
+        "a list of up to 20 host names, with a port if browsers say one, as",
+        "список до 20 имён узлов, с портом, если его указывают браузеры, например",
+    ),
     ("a list of up to", "список до"),
     ("a list of sections, as", "список разделов, например"),
     ("sections, as", "разделов, например"),
@@ -83,6 +87,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("an address as", "адрес, например"),
     ("1 to 64 printable ASCII characters", "от 1 до 64 печатных знаков ASCII"),
     ("for the default", "для текста по умолчанию"),
+    ("for no page", "если страница не нужна"),
     ("for none", "если не нужно"),
     ("at most", "не больше"),
     ("up to", "до"),
