@@ -18,7 +18,7 @@ use crate::login::Login;
 use crate::message::MessageNotice;
 use crate::notice::Notice;
 use crate::peers::Peers;
-use crate::person::{Person, ResolveError, Resolved};
+use crate::person::{Person, ResolveError, Resolved, Stranger};
 use crate::seed::SeedError;
 use crate::session::{SessionError, Standing, StoredSession};
 use crate::status::{Health, Orange, Red, Status};
@@ -216,6 +216,38 @@ impl Account {
     /// The same, for somebody whom the account is about to meet: waits until they come along with something.
     pub async fn met(&self, id: i64, within: Duration) -> Option<Resolved> {
         timeout(within, self.core.peers.until_met(id)).await.ok()
+    }
+
+    /// Whether an approach to this person is one to a stranger, without asking Telegram; none where it is not.
+    #[must_use]
+    pub fn stranger(&self, person: &Person) -> Option<Stranger> {
+        self.core.stranger(person)
+    }
+
+    /// Takes in the account's contacts, who are no strangers.
+    ///
+    /// # Errors
+    /// See [`ResolveError`].
+    pub async fn meet_contacts(&self) -> Result<(), ResolveError> {
+        let request = tl::functions::contacts::GetContacts { hash: 0 };
+        match self.core.invoke(&request, Policy::call()).await? {
+            tl::enums::contacts::Contacts::Contacts(found) => Ok(self.remember(&found.users).await?),
+            tl::enums::contacts::Contacts::NotModified => Ok(()),
+        }
+    }
+
+    /// The person with this id knows the account from now on: they took its call.
+    pub async fn acquaint(&self, id: i64) {
+        self.core.peers.acquaintances.note([id]);
+        if let Err(error) = self.core.peers.acquaintances.write().await {
+            warn!(%error, "could not remember an acquaintance");
+        }
+    }
+
+    /// The file that the session lives in, where the program keeps its own tables.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.core.settings.database
     }
 
     /// Takes in people from an answer to [`Self::invoke`], so that they need not be looked up.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use grammers_tl_types as tl;
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -44,8 +45,9 @@ pub(crate) async fn run(core: Arc<Core>, mut parcels: mpsc::Receiver<Parcel>, no
                 let notice = match parcel.news {
                     CallNews::Signaling { call_id, data } => Notice::Signaling { call_id, data },
                     CallNews::Call { call, users } => {
+                        core.peers.acquaintances.note(caller(&call));
                         let met = core.peers.meet(&users);
-                        if !met.is_empty() {
+                        if !met.is_empty() || caller(&call).is_some() {
                             // Not the core: it holds the lock of the file, and is to go when the account does.
                             let peers = Arc::clone(&core.peers);
                             tokio::spawn(async move {
@@ -63,5 +65,13 @@ pub(crate) async fn run(core: Arc<Core>, mut parcels: mpsc::Receiver<Parcel>, no
                 }
             }
         }
+    }
+}
+
+/// Who calls the account.
+fn caller(call: &tl::enums::PhoneCall) -> Option<i64> {
+    match call {
+        tl::enums::PhoneCall::Requested(requested) => Some(requested.admin_id),
+        _ => None,
     }
 }

@@ -11,6 +11,7 @@
 //! It knows no call and no message: their updates pass through unread.
 
 mod account;
+mod acquaintances;
 mod backoff;
 mod beside;
 mod clock;
@@ -53,7 +54,7 @@ pub use login::{Login, LoginError, Stage, Via};
 pub use login_desk::{Acceptance, Accepted, LoginDesk, LoginHouse, LoginWord};
 pub use message::{MessageNews, MessageNotice};
 pub use notice::Notice;
-pub use person::{Person, ResolveError, Resolved};
+pub use person::{Person, ResolveError, Resolved, Stranger};
 pub use qr::{LoginToken, TokenError, TokenStage};
 pub use seed::SeedError;
 pub use sentence::{Prompt, Sentence};

@@ -8,6 +8,7 @@ use grammers_tl_types as tl;
 use sqlx::{Row as _, SqlitePool};
 use tokio::sync::Notify;
 
+use crate::acquaintances::{self, Acquaintances};
 use crate::clock::unix_now_s;
 use crate::person::Resolved;
 use crate::session::SessionError;
@@ -17,6 +18,8 @@ use crate::session::SessionError;
 pub(crate) struct Peers {
     pool: SqlitePool,
     memory: RwLock<Memory>,
+    /// Those of them, and others, who know the account.
+    pub(crate) acquaintances: Acquaintances,
     /// Somebody new is in memory.
     met: Notify,
 }
@@ -44,7 +47,8 @@ impl Peers {
         for row in sqlx::query("SELECT lookup, user_id FROM tg_lookup").fetch_all(&pool).await? {
             memory.lookups.insert(row.try_get(0)?, row.try_get(1)?);
         }
-        Ok(Self { pool, memory: RwLock::new(memory), met: Notify::new() })
+        let acquaintances = Acquaintances::open(pool.clone()).await?;
+        Ok(Self { pool, memory: RwLock::new(memory), acquaintances, met: Notify::new() })
     }
 
     pub(crate) fn by_id(&self, id: i64) -> Option<Resolved> {
@@ -54,6 +58,12 @@ impl Peers {
     pub(crate) fn by_lookup(&self, lookup: &str) -> Option<Resolved> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         memory.people.get(memory.lookups.get(lookup)?).cloned()
+    }
+
+    /// Whether somebody who knows the account is the one that is meant.
+    pub(crate) fn is_acquainted(&self, is_meant: impl Fn(&Resolved) -> bool) -> bool {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        memory.people.values().any(|person| is_meant(person) && self.acquaintances.has(person.id))
     }
 
     /// Keeps who was found under `lookup`.
@@ -76,6 +86,7 @@ impl Peers {
 
     /// Takes in people who came along with something else, at once in memory; gives back whom to [`Self::write`].
     pub(crate) fn meet(&self, users: &[tl::enums::User]) -> Vec<Resolved> {
+        self.acquaintances.note(acquaintances::contacts(users));
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         let mut news = Vec::new();
         for user in users {
@@ -106,8 +117,9 @@ impl Peers {
         }
     }
 
-    /// Writes people to the disk.
+    /// Writes people to the disk, and who knows the account.
     pub(crate) async fn write(&self, people: &[Resolved]) -> Result<(), SessionError> {
+        self.acquaintances.write().await?;
         if people.is_empty() {
             return Ok(());
         }
@@ -151,7 +163,7 @@ impl Peers {
         sqlx::query("DELETE FROM tg_lookup").execute(&mut *transaction).await?;
         sqlx::query("DELETE FROM tg_person").execute(&mut *transaction).await?;
         transaction.commit().await?;
-        Ok(())
+        self.acquaintances.forget_all().await
     }
 }
 
@@ -195,7 +207,23 @@ mod tests {
         let user = user(5);
         let (met, _) = tokio::join!(peers.until_met(5), async { peers.meet(&[user]) });
         assert_eq!(met.access_hash, -9);
+        assert!(!peers.acquaintances.has(5), "whoever came along with something is a stranger");
         assert_eq!(peers.until_met(5).await, met);
+    }
+
+    #[tokio::test]
+    async fn a_contact_is_an_acquaintance_from_the_first_time_they_come_along() {
+        let place = tempfile::tempdir().unwrap();
+        let peers = open(&place).await;
+        let tl::enums::User::User(anna) = user(5) else { panic!() };
+        let met = peers.meet(&[tl::types::User { contact: true, ..anna }.into()]);
+        assert!(peers.acquaintances.has(5));
+        peers.write(&met).await.unwrap();
+        drop(peers);
+        let peers = open(&place).await;
+        assert!(peers.acquaintances.has(5));
+        peers.forget_all().await.unwrap();
+        assert!(!peers.acquaintances.has(5));
     }
 
     async fn open(place: &tempfile::TempDir) -> Peers {

@@ -38,6 +38,16 @@ pub struct Resolved {
     pub last_name: Option<String>,
 }
 
+/// Somebody who does not know the account: neither a contact, nor anyone who called it, wrote to it or took its call. The
+/// text is a name to count them under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stranger {
+    /// The account has met them somewhere; nobody has to be asked to call them.
+    Known(String),
+    /// Telegram has to be asked who they are.
+    Unknown(String),
+}
+
 /// Why a person was not found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
@@ -185,7 +195,7 @@ impl Core {
     async fn by_phone(&self, digits: &str) -> Result<Option<Resolved>, ResolveError> {
         let request = tl::functions::contacts::ResolvePhone { phone: digits.to_owned() };
         let found = match self.invoke(&request, Policy::call()).await {
-            Ok(peer) => user_of(peer),
+            Ok(peer) => self.user_of(peer).await?,
             Err(InvokeError::Rpc { code: 400, .. }) => None,
             Err(error) => return Err(error.into()),
         };
@@ -212,6 +222,7 @@ impl Core {
                 Err(InvokeError::Rpc { code: 400, .. }) => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
+        self.meet(&imported.users).await?;
         let id =
             imported.imported.first().map(|tl::enums::ImportedContact::Contact(contact)| contact.user_id);
         Ok(imported.users.iter().filter_map(Resolved::from_user).find(|user| Some(user.id) == id))
@@ -220,7 +231,7 @@ impl Core {
     async fn by_username(&self, name: &str) -> Result<Option<Resolved>, ResolveError> {
         let request = tl::functions::contacts::ResolveUsername { username: name.to_owned(), referer: None };
         match self.invoke(&request, Policy::call()).await {
-            Ok(peer) => Ok(user_of(peer)),
+            Ok(peer) => Ok(self.user_of(peer).await?),
             Err(InvokeError::Rpc { code: 400, .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -250,17 +261,53 @@ impl Core {
     async fn user(&self, user_id: i64, access_hash: i64) -> Result<Option<Resolved>, ResolveError> {
         let id = vec![tl::types::InputUser { user_id, access_hash }.into()];
         match self.invoke(&tl::functions::users::GetUsers { id }, Policy::call()).await {
-            Ok(users) => Ok(users.iter().filter_map(Resolved::from_user).find(|user| user.id == user_id)),
+            Ok(users) => {
+                self.meet(&users).await?;
+                Ok(users.iter().filter_map(Resolved::from_user).find(|user| user.id == user_id))
+            }
             Err(InvokeError::Rpc { code: 400, .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
-}
 
-fn user_of(peer: tl::enums::contacts::ResolvedPeer) -> Option<Resolved> {
-    let tl::enums::contacts::ResolvedPeer::Peer(peer) = peer;
-    let tl::enums::Peer::User(user) = peer.peer else { return None };
-    peer.users.iter().filter_map(Resolved::from_user).find(|found| found.id == user.user_id)
+    async fn user_of(
+        &self,
+        peer: tl::enums::contacts::ResolvedPeer,
+    ) -> Result<Option<Resolved>, ResolveError> {
+        let tl::enums::contacts::ResolvedPeer::Peer(peer) = peer;
+        let tl::enums::Peer::User(user) = peer.peer else { return Ok(None) };
+        self.meet(&peer.users).await?;
+        Ok(peer.users.iter().filter_map(Resolved::from_user).find(|found| found.id == user.user_id))
+    }
+
+    async fn meet(&self, users: &[tl::enums::User]) -> Result<(), ResolveError> {
+        let met = self.peers.meet(users);
+        Ok(self.peers.write(&met).await?)
+    }
+
+    /// The name that an approach to this person is counted under; none where the account is no stranger to them, or
+    /// nobody can be meant.
+    pub(crate) fn stranger(&self, person: &Person) -> Option<Stranger> {
+        let lookup = person.lookup()?;
+        if let Some(known) = self.remembered(person, &lookup) {
+            let is_stranger = !self.peers.acquaintances.has(known.id);
+            return is_stranger.then(|| Stranger::Known(format!("id:{}", known.id)));
+        }
+        let is_acquainted = match person {
+            Person::Id(id) => self.peers.acquaintances.has(*id),
+            Person::Phone(_) => {
+                let digits = lookup.trim_start_matches("phone:");
+                self.peers.is_acquainted(|known| known.phone.as_deref() == Some(digits))
+            }
+            Person::Username(_) => {
+                let name = lookup.trim_start_matches("username:");
+                self.peers.is_acquainted(|known| {
+                    known.username.as_ref().is_some_and(|theirs| theirs.eq_ignore_ascii_case(name))
+                })
+            }
+        };
+        (!is_acquainted).then_some(Stranger::Unknown(lookup))
+    }
 }
 
 #[cfg(test)]

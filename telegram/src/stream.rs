@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, info, warn};
 
+use crate::acquaintances;
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::flag::raised;
@@ -93,6 +94,7 @@ async fn receive(
                         return;
                     }
                 }
+                core.peers.acquaintances.note(acquaintances::writer(&update));
                 cache(core, &users, &peers).await;
                 if core.messages.is_some() {
                     let strangers = tokio::select! {

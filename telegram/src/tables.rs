@@ -2,7 +2,7 @@
 
 use sqlx::SqlitePool;
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     // One row: where the session stands and the account's update state (core.telegram.org/api/updates).
     "CREATE TABLE IF NOT EXISTS tg_session (
         id BIGINT PRIMARY KEY,
@@ -64,6 +64,10 @@ const TABLES: [&str; 9] = [
         lookup TEXT PRIMARY KEY,
         user_id BIGINT NOT NULL,
         looked_up_at BIGINT NOT NULL)",
+    // People who know the account.
+    "CREATE TABLE IF NOT EXISTS tg_acquaintance (
+        user_id BIGINT PRIMARY KEY,
+        since BIGINT NOT NULL)",
 ];
 
 /// Makes the tables that are not there yet.

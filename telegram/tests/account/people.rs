@@ -1,10 +1,10 @@
 //! People, found once.
 
-use tgtrunk_telegram::{Person, ResolveError};
+use tgtrunk_telegram::{Person, ResolveError, Stranger};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Audience, Match, PrivacyKind};
 
-use crate::support::{ANNA, BORIS, Scene};
+use crate::support::{ANNA, BORIS, Scene, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_found_by_phone_name_and_id_and_asked_for_once_also_over_a_restart() {
@@ -30,6 +30,41 @@ async fn a_person_is_found_by_phone_name_and_id_and_asked_for_once_also_over_a_r
     open.until_green().await;
     assert_eq!(open.account.resolve(Person::Phone(BORIS.into())).await.unwrap().id, scene.boris);
     assert_eq!(asked(&scene), [1, 1, 0, 0], "resolvePhone, resolveUsername, importContacts, getUsers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_calls_or_writes_or_is_a_contact_is_no_stranger_from_then_on() {
+    let scene = Scene::new().await;
+    let clara = scene.world().add_user(NewUser::new("79007778899", "Clara").username("clara")).unwrap();
+    let open = scene.anna().await;
+    let account = open.account.clone();
+    let (by_name, by_id) = (Person::Username("boris".into()), Person::Id(scene.boris));
+    assert_eq!(account.stranger(&by_name), Some(Stranger::Unknown("username:boris".into())));
+    account.resolve(by_name.clone()).await.unwrap();
+    assert_eq!(account.stranger(&by_name), Some(Stranger::Known(format!("id:{}", scene.boris))));
+    scene.boris_device().dial(scene.anna, false).await.unwrap();
+    eventually("Boris is known", || {
+        account.stranger(&by_name).is_none() && account.stranger(&by_id).is_none()
+    })
+    .await;
+    scene.world().say(clara, scene.anna, "Hello").unwrap();
+    eventually("Clara is known", || account.stranger(&Person::Id(clara)).is_none()).await;
+
+    let phone = Person::Phone("+79005550011".into());
+    let dora = scene.world().add_user(NewUser::new("79005550011", "Dora")).unwrap();
+    assert_eq!(account.stranger(&phone), Some(Stranger::Unknown("phone:79005550011".into())));
+    scene.world().add_fault(
+        Match::method("contacts.resolvePhone"),
+        Action::Error { code: 400, message: "PHONE_NOT_OCCUPIED".to_owned() },
+    );
+    account.resolve(phone.clone()).await.unwrap();
+    assert_eq!(account.stranger(&phone), None, "whoever was imported is a contact");
+    drop(account);
+    open.close().await;
+    let open = scene.open("anna").await;
+    for person in [by_name, by_id, Person::Id(clara), phone, Person::Id(dora)] {
+        assert_eq!(open.account.stranger(&person), None);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
