@@ -42,6 +42,11 @@ pub enum Cause {
     },
     /// Telegram took the account's calls for spam.
     PeerFlood,
+    /// The line has approached as many strangers as it may in a day.
+    Strangers {
+        /// Seconds until the next day.
+        wait_s: u32,
+    },
     /// The line is not connected to Telegram, or no longer authorized.
     LineDown,
     /// The line has as many calls as it may have.
@@ -85,7 +90,7 @@ pub struct Row {
     pub phrase: &'static str,
     /// Number of the Reason header (ITU-T Q.850 table 1), on a final status, CANCEL or BYE.
     pub q850: u8,
-    /// Its name there.
+    /// Its name there, or what it means here.
     pub q850_text: &'static str,
     /// Seconds for Retry-After.
     pub retry_after_s: Option<u32>,
@@ -117,6 +122,10 @@ impl Cause {
             Self::PeerFlood => {
                 row(503, "Service Unavailable", 42, Disconnect).retry_after(PEER_FLOOD_RETRY_S)
             }
+            Self::Strangers { wait_s } => Row {
+                q850_text: "Daily limit of strangers reached",
+                ..row(503, "Service Unavailable", 42, Disconnect).retry_after(wait_s.saturating_add(1))
+            },
             Self::LineDown => row(503, "Service Unavailable", 38, Disconnect),
             Self::LineFull => row(503, "Service Unavailable", 34, Busy),
             Self::NoMedia => row(504, "Server Time-out", 102, Disconnect),
@@ -320,6 +329,13 @@ mod tests {
         }
         assert_eq!(Cause::Flood { wait_s: u32::MAX }.row().retry_after_s, Some(u32::MAX));
         assert_eq!(Cause::of_telegram_error("FLOOD_WAIT_99999999999", None), Cause::Flood { wait_s: 30 });
+    }
+
+    #[test]
+    fn a_line_that_met_enough_strangers_says_so_and_when_its_day_is_over() {
+        let row = Cause::Strangers { wait_s: 3600 }.row();
+        assert_eq!((row.status, row.q850, row.retry_after_s), (503, 42, Some(3601)));
+        assert_eq!(row.q850_text, "Daily limit of strangers reached");
     }
 
     #[test]
