@@ -153,8 +153,8 @@ fn record_row(frame: &Frame, page: &CallsPage, record: &CallRecord) -> Markup {
                     @else if let Some(dialled) = record.dialled.as_ref().filter(|_| !inbound) { " " span.muted.nowrap { (phone(dialled)) } }
                 }
             } }
-            td.line role="cell" { (line_name(page, &record.line)) }
-            td.result role="cell" {
+            td.of-line role="cell" { (line_name(page, &record.line)) }
+            td.outcome role="cell" {
                 span.result.(result_class(record.result)) { (result(frame, record.result)) }
                 @if let Some(end) = record.end.as_ref().filter(|end| says_more(record.result, end.q850)) {
                     span.muted { " " (cause(frame, end)) }
@@ -224,7 +224,7 @@ fn filters(frame: &Frame, page: &CallsPage) -> Markup {
                 div.field { label for=(form::id("line")) { (frame.say("Линия", "Line")) } (form::select("line", None, line, &lines)) }
             }
             div.field { label for=(form::id("direction")) { (frame.say("Куда", "Way")) } (form::select("direction", None, direction, &directions)) }
-            div.field { label for=(form::id("result")) { (frame.say("Итог", "Result")) } (form::select("result", None, chosen, &results)) }
+            div.field.wide[page.lines.len() > 1] { label for=(form::id("result")) { (frame.say("Итог", "Result")) } (form::select("result", None, chosen, &results)) }
             (day("from", frame.say("С", "From"), &page.days.0))
             (day("to", frame.say("По", "To"), &page.days.1))
             button { (Icon::Search.draw()) (frame.say("Найти", "Find")) }
@@ -276,13 +276,22 @@ fn sub(frame: &Frame, call: &CallInfo, with_line: bool) -> Markup {
         Direction::TelegramToPbx => None,
         Direction::PbxToTelegram => call.extension.clone().or_else(|| call.dialled.as_deref().map(phone)),
     };
+    let muted = call
+        .muted
+        .telegram
+        .then(|| frame.say("микрофон собеседника выключен", "muted at Telegram").to_owned());
+    let held = call.muted.pbx.then(|| frame.say("на удержании", "on hold").to_owned());
+    let parts = [
+        with_line.then(|| phone(call.line.as_str())),
+        Some(way(frame, call.direction).to_owned()),
+        target.or_else(|| beside(&call.peer)),
+        muted,
+        held,
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let last = parts.len().saturating_sub(1);
     html! {
-        @if with_line { span.nowrap { (phone(call.line.as_str())) } ", " }
-        (way(frame, call.direction))
-        @if let Some(target) = target { ", " span.nowrap { (target) } }
-        @else if let Some(beside) = beside(&call.peer) { ", " span.nowrap { (beside) } }
-        @if call.muted.telegram { ", " (frame.say("микрофон собеседника выключен", "muted at Telegram")) }
-        @if call.muted.pbx { ", " (frame.say("на удержании", "on hold")) }
+        @for (at, part) in parts.iter().enumerate() { span.nowrap { (part) @if at < last { "," } } " " }
     }
 }
 
