@@ -42,28 +42,24 @@ pub(crate) fn live(frame: &Frame, page: &CallsPage) -> Markup {
                 @if !page.live.is_empty() { " " span.badge { (page.live.len()) } }
             }
             @if page.live.is_empty() { p.muted { (frame.say("Никто не говорит.", "Nobody is talking.")) } }
-            @for call in &page.live { (live_row_of(frame, call, true)) }
+            @for call in &page.live { (live_row(frame, call)) }
         }
     }
 }
 
-/// One call that is up: `call-{call}`.
+/// One call that is up: `call-{call}`. Its line is told where calls of several lines stand together: the style sheet hides
+/// it elsewhere.
 pub(crate) fn live_row(frame: &Frame, call: &CallInfo) -> Markup {
-    live_row_of(frame, call, false)
-}
-
-/// The same where calls of several lines stand together.
-pub(crate) fn live_row_of(frame: &Frame, call: &CallInfo, with_line: bool) -> Markup {
     let inbound = call.direction == Direction::TelegramToPbx;
     html! {
-        div.call id={ "call-" (call.call) } data-call=(call.call) data-state=(state_word(call.state)) data-line[with_line] {
+        div.call id={ "call-" (call.call) } data-call=(call.call) data-state=(state_word(call.state)) {
             span.way title=(way(frame, call.direction)) {
                 (if inbound { Icon::Incoming } else { Icon::Outgoing }.draw())
                 span.away { (way(frame, call.direction)) }
             }
             div.who {
                 p.peer { (person(&call.peer, frame.language)) }
-                p.muted { (sub(frame, call, with_line)) }
+                p.muted { (sub(frame, call)) }
             }
             (time(frame, call))
             (quality(frame, call))
@@ -271,7 +267,7 @@ fn escaped(value: &str) -> String {
     out
 }
 
-fn sub(frame: &Frame, call: &CallInfo, with_line: bool) -> Markup {
+fn sub(frame: &Frame, call: &CallInfo) -> Markup {
     let target = match call.direction {
         Direction::TelegramToPbx => None,
         Direction::PbxToTelegram => call.extension.clone().or_else(|| call.dialled.as_deref().map(phone)),
@@ -281,16 +277,12 @@ fn sub(frame: &Frame, call: &CallInfo, with_line: bool) -> Markup {
         .telegram
         .then(|| frame.say("микрофон собеседника выключен", "muted at Telegram").to_owned());
     let held = call.muted.pbx.then(|| frame.say("на удержании", "on hold").to_owned());
-    let parts = [
-        with_line.then(|| phone(call.line.as_str())),
-        Some(way(frame, call.direction).to_owned()),
-        target.or_else(|| beside(&call.peer)),
-        muted,
-        held,
-    ];
+    let parts =
+        [Some(way(frame, call.direction).to_owned()), target.or_else(|| beside(&call.peer)), muted, held];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let last = parts.len().saturating_sub(1);
     html! {
+        span.its-line { (phone(call.line.as_str())) ", " }
         @for (at, part) in parts.iter().enumerate() { span.nowrap { (part) @if at < last { "," } } " " }
     }
 }
