@@ -9,6 +9,7 @@ use crate::page::view::icons::Icon;
 use crate::page::view::line::{Tab, sheet};
 use crate::page::view::lines::path;
 use crate::page::view::steps::parts;
+use crate::page::view::words::sentence;
 
 /// The page.
 pub(crate) fn page(frame: &Frame, page: &LineBotPage) -> Markup {
@@ -95,6 +96,7 @@ pub(crate) fn found_bot(frame: &Frame, found: &BotCheck) -> Markup {
                 }
             }
         }
+        @for trouble in &found.troubles { p.problem { (sentence(frame.said(trouble))) } }
         @if !found.inline {
             ol.how {
                 li { (frame.say("Откройте @BotFather и отправьте ", "Open @BotFather and send ")) code { "/setinline" } "." }

@@ -399,6 +399,10 @@ fn token_form(inline: bool) -> TokenForm {
             name: "Техподдержка Акме".into(),
             description: None,
             inline,
+            troubles: vec![Said::new(
+                "another program asks for news with this token: stop it",
+                "другая программа спрашивает новости с этим токеном: остановите её",
+            )],
         }),
     }
 }
