@@ -10,7 +10,7 @@ use crate::page::view::form::hidden;
 use crate::page::view::frame::{self, Place};
 use crate::page::view::icons::Icon;
 use crate::page::view::lamp::{self, About};
-use crate::page::view::lines::{address, path};
+use crate::page::view::lines::{self, address, path};
 use crate::page::view::words::{phone, sentence, since};
 
 /// One of the sheets of a line.
@@ -31,6 +31,10 @@ pub(crate) fn page(frame: &Frame, page: &LinePage) -> Markup {
         (calls(frame, card))
         (checks(frame, page))
         (budget(frame, card))
+        p.links {
+            a.roomy href={ "/calls?line=%2B" (card.phone.digits()) } { (frame.say("Звонки этой линии", "Calls of this line")) }
+            a.roomy href="/system/log" { (frame.say("Журнал программ", "Logs")) }
+        }
     };
     sheet(frame, card, Tab::State, main)
 }
@@ -108,7 +112,9 @@ pub(crate) fn checks(frame: &Frame, page: &LinePage) -> Markup {
                 "All that the line needs of its account, bot and PBX is in place.",
             )) } }
             ul.checks {
-                @for check in &page.checks { (one_check(frame, &path, check)) }
+                @for wanted in [Found::Bad, Found::Unknown, Found::Good] {
+                    @for check in page.checks.iter().filter(|check| check.found == wanted) { (one_check(frame, &path, check)) }
+                }
             }
         }
     }
@@ -147,6 +153,7 @@ fn renewal(frame: &Frame, ms: u64) -> String {
 pub(crate) fn lights(frame: &Frame, card: &LineCard) -> Markup {
     html! {
         section #lights.card.lights {
+            @if let Some(pause) = &card.gateway.pause { p.warning { (Icon::Waiting.draw()) (lines::pause(frame, pause)) } }
             @for part in lamp::of_line(card) {
                 div {
                     @for (about, light) in &part.lights {

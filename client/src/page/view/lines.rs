@@ -1,7 +1,7 @@
 //! All lines on one sheet.
 
 use maud::{Markup, html};
-use tgtrunk_config::{Lamp, Language, Phone};
+use tgtrunk_config::{Lamp, Language, LinePause, PauseReason, Phone};
 
 use crate::page::model::{Frame, LineCard, LinesPage, Part, Today};
 use crate::page::view::form;
@@ -244,11 +244,30 @@ fn reasons(frame: &Frame, line: &LineCard) -> Markup {
                     }
                 }
             }
-            @if let Some(pause) = &line.gateway.pause {
+            @if let Some(told) = &line.gateway.pause {
                 div.reason.orange {
-                    p { (frame.say("Telegram просит подождать: исходящие звонки приостановлены до ", "Telegram asks to wait: outgoing calls pause until ")) (clock(frame, pause.until_ms)) "." }
+                    p { (pause(frame, told)) }
                 }
             }
+        }
+    }
+}
+
+/// Why a line places no calls for a while.
+pub(crate) fn pause(frame: &Frame, pause: &LinePause) -> String {
+    let until = clock(frame, pause.until_ms);
+    match (pause.reason, frame.language) {
+        (PauseReason::Flood, Language::Russian) => {
+            format!("Telegram просит подождать: исходящие звонки приостановлены до\u{a0}{until}.")
+        }
+        (PauseReason::Flood, Language::English) => {
+            format!("Telegram asks to wait: outgoing calls pause until\u{a0}{until}.")
+        }
+        (PauseReason::PeerFlood, Language::Russian) => {
+            format!("Telegram не даёт звонить незнакомым: исходящие приостановлены до\u{a0}{until}.")
+        }
+        (PauseReason::PeerFlood, Language::English) => {
+            format!("Telegram lets the account call no strangers: outgoing calls pause until\u{a0}{until}.")
         }
     }
 }
