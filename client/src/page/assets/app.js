@@ -193,7 +193,7 @@
         method: "POST", body: new URLSearchParams(body), headers: { "X-Fragment": "1", Accept: "application/json" },
       });
       if (answer.status === 401) return location.assign("/login?next=" + encodeURIComponent(path()));
-      if (answer.status === 204) return settle(from);
+      if (answer.status === 204) return saved(from);
       const isJson = (answer.headers.get("content-type") || "").includes("json");
       if (!isJson) {
         if (answer.redirected) return location.assign(answer.url);
@@ -202,7 +202,7 @@
       const told = await answer.json();
       for (const fragment of told.fragments || []) place(fragment);
       mark(from, told.fields);
-      if (answer.ok) settle(from);
+      if (answer.ok && !told.go) saved(from);
       if (told.go) {
         if (told.said) sessionStorage.setItem("said", told.said);
         return told.go === path() ? location.reload() : location.assign(told.go);
@@ -213,6 +213,10 @@
     } finally {
       buttons.forEach((button) => button.removeAttribute("aria-busy"));
     }
+  }
+  function saved(form) {
+    settle(form);
+    if (form?.matches(".settings, .texts")) refresh();
   }
   // What was saved is no longer "typed": the next fragment may change it.
   function settle(form) {
