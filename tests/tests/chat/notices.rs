@@ -11,6 +11,9 @@ use tokio::time::sleep;
 
 /// Long enough for a second notice, were there one.
 const QUIET: Duration = Duration::from_secs(4);
+/// A letter is seen here before Telegram's answer reaches the bot, which strikes it off only then: killed in between, it
+/// would rightly send the letter again.
+const STRUCK_OFF: Duration = Duration::from_millis(500);
 
 fn options() -> Options {
     Options { owners: true, notice_after_s: 1, ..Options::default() }
@@ -38,6 +41,7 @@ async fn a_pbx_that_goes_and_comes_back_is_told_of_once_each() {
     stage.exchange.kill().unwrap();
     // OPTIONS are asked for every 5 s.
     let gone = notice(&mut operator, &line, "that the PBX is gone").await;
+    sleep(STRUCK_OFF).await;
     // Told is told, whatever becomes of the bot.
     stage.kill(Kind::Bot).await.unwrap();
     stage.restart(Kind::Bot).await.unwrap();
