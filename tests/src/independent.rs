@@ -32,9 +32,6 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// Packets under way at the end of the measuring.
 const TAIL: Duration = Duration::from_millis(400);
 const TONES: Tones = Tones::USUAL;
-/// Ports above those that Linux gives by itself, 40 for each process: what passes there is ours.
-const RTP_BASE: u16 = 61_000;
-const RTP_PORTS: u16 = 40;
 const PHONE_RATE_HZ: u32 = 48_000;
 const COMPANY: &str = "+79060000000";
 const ANNA: &str = "+79161111111";
@@ -96,8 +93,7 @@ impl IndependentStage {
     /// With what is missing.
     pub async fn open() -> anyhow::Result<Self> {
         let namespace = Namespace::new()?;
-        let first = RTP_BASE + u16::try_from(std::process::id() % 100)? * RTP_PORTS;
-        let gateway_rtp = first..=first + RTP_PORTS - 1;
+        let gateway_rtp = ports::for_gateway()?;
         let options = stage::Options {
             address: IpAddr::V4(namespace.host_address()),
             settings: format!("rtp_ports = \"{}-{}\"", gateway_rtp.start(), gateway_rtp.end()),

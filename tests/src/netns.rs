@@ -240,7 +240,8 @@ fn remove_abandoned() -> anyhow::Result<()> {
         let name = line.split_whitespace().next().unwrap_or_default();
         let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
         if maker.is_some_and(|process| !fs::exists(format!("/proc/{process}")).unwrap_or(true)) {
-            ip(&["netns", "delete", name])?;
+            // Another process may be at it as well.
+            ip(&["netns", "delete", name]).ok();
         }
     }
     for line in output(Command::new("ip").args(["-o", "link"]))?.lines() {

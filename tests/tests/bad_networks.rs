@@ -25,7 +25,7 @@ use tgtrunk_tests::pcm::Pcm;
 use tgtrunk_tests::score::{self, Band, Pair};
 use tgtrunk_tests::stage::{self, Stage};
 use tgtrunk_tests::tgcall_end::{Options, TgcallEnd};
-use tgtrunk_tests::{checksum, ffmpeg, independent, pbx};
+use tgtrunk_tests::{checksum, ffmpeg, independent, pbx, ports};
 use tokio::time::{sleep, timeout};
 
 /// From the user's first word until sound may flow.
@@ -39,9 +39,6 @@ const REST_MS: u32 = 20_000;
 /// As much as ntgcalls' encoder takes at most.
 const OPUS_BITS: i32 = 32_000;
 const ANNA: &str = "+79161111111";
-/// Ports above those that Linux gives by itself, 40 for each process: what passes there is the gateway's.
-const RTP_BASE: u16 = 61_000;
-const RTP_PORTS: u16 = 40;
 /// Ticks of Opus' clock in a frame of either end: 20 ms. ntgcalls puts three into a packet.
 const FRAME_TICKS: u32 = 960;
 /// Longer than a packet is under way.
@@ -149,7 +146,7 @@ struct Trunk {
     user: IndependentUser,
     network: BadNetwork,
     capture: Capture,
-    rtp: std::ops::Range<u16>,
+    rtp: std::ops::RangeInclusive<u16>,
 }
 
 /// What a call over the gateway came to.
@@ -168,11 +165,10 @@ impl Trunk {
         let network = BadNetwork::new(11).unwrap();
         // Signaling is not the cable's matter: it comes over TCP.
         network.concern(|flow| flow.protocol == checksum::UDP);
-        let first = RTP_BASE + u16::try_from(std::process::id() % 100).unwrap() * RTP_PORTS;
-        let rtp = first..first + RTP_PORTS;
+        let rtp = ports::for_gateway().unwrap();
         let options = stage::Options {
             address: IpAddr::V4(network.namespace().host_address()),
-            settings: format!("rtp_ports = \"{}-{}\"", rtp.start, rtp.end - 1),
+            settings: format!("rtp_ports = \"{}-{}\"", rtp.start(), rtp.end()),
             ..stage::Options::default()
         };
         let stage = Stage::set_up(options).await.unwrap();
