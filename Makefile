@@ -85,10 +85,10 @@ check: packages ## format, lints, documentation, dependencies
 		echo "cargo-deny is not installed: licences and sources of dependencies are not checked"; \
 	fi
 
+# Those that wait run side by side, those that measure alone: tests/suites.toml.
 .PHONY: test
-test: setup check build ## everything CI runs
-	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway \
-		cargo test --locked --workspace --lib --bins --tests --no-fail-fast
+test: setup check build ## everything CI runs (SUITES="chat tidy" runs those tests alone)
+	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites $(SUITES)
 
 .PHONY: bench
 bench: setup build ## what transcoding costs beside libopus alone (fails above 1.15 times), how soon keypad and keys come

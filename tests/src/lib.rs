@@ -3,6 +3,7 @@
 //! A [`stage`] starts a whole world (test Telegram, state directory, gateway process); [`light_user`] and [`pbx`] are the
 //! built-in far ends, [`independent_user`] and [`baresip`] the foreign ones. Nobody imports this crate.
 
+pub mod aside;
 pub mod bad_network;
 pub mod baresip;
 pub mod capture;

@@ -1,0 +1,110 @@
+//! Runs the test programs of the workspace side by side where they wait, and alone where they measure: `suites [NAME…]`
+//! runs those whose name holds one of the words, without one all of them. Each one's output is shown when it ends, whole.
+//!
+//! What a program needs of the machine is in `tests/suites.toml`.
+
+#![expect(clippy::print_stdout, reason = "figures are for the terminal")]
+
+mod plan;
+mod program;
+mod running;
+mod table;
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread::{available_parallelism, sleep};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use tgtrunk_tests::clock::now;
+
+use self::plan::{Machine, Plan};
+use self::program::Program;
+use self::running::{Ended, Running};
+use self::table::Table;
+
+/// How often running programs are looked at.
+const BEAT: Duration = Duration::from_millis(50);
+/// A program that runs for longer than this hangs.
+const LIMIT: Duration = Duration::from_secs(600);
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("suites: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all passed.
+fn run() -> anyhow::Result<bool> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
+    let table = Table::read(&root.join("tests/suites.toml"))?;
+    let all = program::build_all(root)?;
+    table.check(all.iter().map(|program| program.name.as_str()))?;
+    let words: Vec<String> = env::args().skip(1).collect();
+    let chosen = |program: &Program| words.is_empty() || words.iter().any(|word| program.name.contains(word));
+    let programs: Vec<Program> = all.into_iter().filter(chosen).collect();
+    ensure!(!programs.is_empty(), "no test program is named so: {words:?}");
+    let logs = root.join("target/suites");
+    fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
+
+    let machine = Machine::of(available_parallelism()?.get());
+    let mut plan = Plan::new(machine, programs.iter().map(|program| table.needs(&program.name)).collect());
+    let mut running: Vec<(usize, Running)> = Vec::new();
+    let (began, mut ended) = (now(), Vec::new());
+    while ended.len() < programs.len() {
+        for (number, one) in &running {
+            plan.handle_aside(*number, one.aside(), now());
+        }
+        if let Some(number) = plan.poll_recall(now()) {
+            running.iter().filter(|(other, _)| *other == number).try_for_each(|(_, one)| one.recall())?;
+        }
+        while let Some(number) = plan.poll_start(now()) {
+            let program = &programs[number];
+            running.push((number, Running::start(program, table.needs(&program.name), &logs, now())?));
+        }
+        sleep(BEAT);
+        let mut still = Vec::new();
+        for (number, mut one) in running {
+            match one.poll_end(now(), LIMIT)? {
+                None => still.push((number, one)),
+                Some(end) => {
+                    plan.handle_end(number);
+                    show(&end, began)?;
+                    ended.push(end);
+                }
+            }
+        }
+        running = still;
+    }
+    Ok(sum_up(&ended, began))
+}
+
+/// One program's output, under a line that says what became of it.
+fn show(end: &Ended, began: Instant) -> anyhow::Result<()> {
+    let output = fs::read(&end.log).with_context(|| end.log.display().to_string())?;
+    println!("===== {} s: {end}", (now() - began).as_secs());
+    println!("{}", String::from_utf8_lossy(&output).trim_end());
+    Ok(())
+}
+
+fn sum_up(ended: &[Ended], began: Instant) -> bool {
+    let mut by_length: Vec<&Ended> = ended.iter().collect();
+    by_length.sort_by_key(|end| std::cmp::Reverse(end.took));
+    println!("===== {} test programs in {} s:", ended.len(), (now() - began).as_secs());
+    for end in by_length.iter().filter(|end| end.took >= Duration::from_secs(1)) {
+        println!("{end}");
+    }
+    let cpu: Duration = ended.iter().map(|end| end.cpu).sum();
+    println!("{} s of processor time", cpu.as_secs());
+    let failed: Vec<String> =
+        ended.iter().filter(|end| !end.passed()).map(|end| format!("FAILED: {end}")).collect();
+    println!("{}", if failed.is_empty() { "all passed".to_owned() } else { failed.join("\n") });
+    failed.is_empty()
+}
