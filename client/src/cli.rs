@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod login;
+mod password;
 mod serve;
 
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ enum Command {
     Reload,
     /// Checks settings, texts, sessions and bots, and says what is missing.
     Check,
+    /// Makes a new password for the operator's page and prints it. Every browser is logged out.
+    Password,
 }
 
 /// Does what the command line says.
@@ -59,20 +62,24 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     if let Command::Check = cli.command {
         return Ok(check::run(&cli.config, cli.state.as_deref()).await);
     }
+    if let Command::Run = cli.command {
+        serve::run(&cli.config, cli.state.as_deref()).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut settings = Settings::load(&cli.config)?;
     if let Some(state) = cli.state {
         settings.gateway.state = state;
     }
     let state = StateDir::open(&settings.gateway.state)?;
     match cli.command {
-        Command::Run => serve::run(settings, state).await?,
         Command::Login { phone, qr } => {
             let method = if qr { LoginMethod::Qr } else { LoginMethod::Code };
             login::run(&settings, &state, &phone, method).await?
         }
         Command::Status { json } => return ask::status(&state, json).await,
         Command::Reload => ask::reload(&state).await?,
-        Command::Check => {}
+        Command::Password => password::run(&state).await?,
+        Command::Run | Command::Check => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -26,6 +26,8 @@ pub(crate) struct Lines {
     house: House,
     /// Where lamps are told as they change.
     events: broadcast::Sender<Event>,
+    /// Why the operator's page cannot be opened.
+    page_problem: Option<watch::Receiver<Option<Said>>>,
     kept: BTreeMap<Phone, Kept>,
     problems: Vec<Said>,
     /// The calls that are up at the gateway; none while it is not there or nobody knows.
@@ -46,10 +48,15 @@ struct Kept {
 }
 
 impl Lines {
-    pub(crate) fn open(house: House, events: broadcast::Sender<Event>) -> Self {
+    pub(crate) fn open(
+        house: House,
+        events: broadcast::Sender<Event>,
+        page_problem: Option<watch::Receiver<Option<Said>>>,
+    ) -> Self {
         let mut lines = Self {
             house,
             events,
+            page_problem,
             kept: BTreeMap::new(),
             problems: Vec::new(),
             calls: None,
@@ -317,7 +324,9 @@ impl Lines {
             let status = kept.status.borrow().clone();
             ClientStatus { written_ms: now_ms, ..status }
         });
-        ClientReport { lines: lines.collect(), problems: self.problems.clone() }
+        let of_page = self.page_problem.as_ref().and_then(|problem| problem.borrow().clone());
+        let problems = self.problems.iter().cloned().chain(of_page).collect();
+        ClientReport { lines: lines.collect(), problems }
     }
 }
 

@@ -13,7 +13,6 @@ mod line;
 mod lines;
 mod login;
 mod mailbox;
-#[cfg_attr(not(test), allow(dead_code, unused_imports, reason = "nothing serves it yet"))]
 mod page;
 mod second_login;
 mod store;

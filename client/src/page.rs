@@ -1,6 +1,31 @@
-//! The operator's page: what it shows, how that looks, and what of it lies in the program.
+//! The operator's page: what it shows, how that looks, what of it lies in the program, and who serves it to whom.
 
+mod act;
+mod answer;
+mod api;
 pub(crate) mod assets;
+mod change;
+mod door;
+mod entry;
+mod fields;
+mod guard;
+mod health;
+mod hub;
+mod load;
 pub(crate) mod model;
+mod office;
+mod patient;
+mod programs;
+mod routes;
+mod server;
 pub(crate) mod setting;
+mod show;
+mod stream;
+mod table;
+mod throttle;
 pub(crate) mod view;
+mod visit;
+
+pub(crate) use entry::Entry;
+pub(crate) use health::unwritable;
+pub(crate) use server::{Page, Plan};

@@ -33,6 +33,12 @@ pub fn say(sentence: &str) {
     println!("{sentence}");
 }
 
+/// Tells the operator something beside the log, which may leave it out or be read by others.
+#[expect(clippy::print_stderr, reason = "the terminal is where the operator looks")]
+pub fn note(sentence: &str) {
+    eprintln!("{sentence}");
+}
+
 /// Tells the operator what went wrong in `program`.
 #[expect(clippy::print_stderr, reason = "the terminal is where the operator looks")]
 pub fn complain(program: &str, error: &anyhow::Error) -> ExitCode {

@@ -1,63 +1,212 @@
-//! `run`: all lines, the control socket, and a clean end.
+//! `run`: the operator's page, all lines, the control socket, and a clean end.
 
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use tgtrunk_config::{Settings, StateDir};
+use tgtrunk_config::{
+    Lock, LogFormat, LogLevel, PageSettings, Said, Settings, SettingsError, StateDir, StateError, written,
+};
 use tgtrunk_shell::asking::Follower;
 use tgtrunk_shell::control;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{broadcast, mpsc};
-use tracing::{info, warn};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::sleep;
+use tracing::{error, info, warn};
 
 use crate::PROGRAM;
 use crate::line::House;
 use crate::lines::Lines;
+use crate::page::{Page, Plan, unwritable};
 
 /// Questions that may wait.
 const QUESTIONS: usize = 64;
 /// Events that a slow subscriber may be behind.
 const EVENTS: usize = 1024;
+/// How often it is looked whether settings and state directory can be used now.
+const AGAIN: Duration = Duration::from_secs(2);
 
-/// Runs the client until it is told to end.
+/// Runs the client until it is told to end. With settings that are wrong, or a state directory that cannot be used, it
+/// serves the page alone, which says so, until that is mended.
 ///
 /// # Errors
-/// When another client holds the state directory, or the control socket cannot be opened.
-pub(crate) async fn run(settings: Settings, state: StateDir) -> anyhow::Result<()> {
-    tgtrunk_shell::log::start(settings.client.log, settings.client.log_level);
+/// When there are no settings at all, another client holds the state directory, or the control socket cannot be opened.
+pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<()> {
+    let logged = Settings::load(config).map(|settings| (settings.client.log, settings.client.log_level));
+    let (format, level) = logged.unwrap_or((LogFormat::Plain, LogLevel::Info));
+    tgtrunk_shell::log::start(format, level);
+    let mut signals = Signals::new()?;
+    let (tell, trouble) = watch::channel(Vec::new());
+    let mut page: Option<Served> = None;
+    let (settings, state, _lock) = loop {
+        match open(config, state) {
+            Ok(opened) => break opened,
+            Err(Shut::ForGood(error)) => return Err(error),
+            Err(Shut::Until { said, settings, state, is_usable }) => {
+                if tell.send_replace(vec![said.clone()]) != [said.clone()] {
+                    error!("{}", said.en);
+                }
+                keep(&mut page, config, *settings, (state, is_usable), &trouble);
+            }
+        }
+        tokio::select! {
+            () = sleep(AGAIN) => {}
+            _ = signals.reload.recv() => {}
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
+        }
+    };
+    tell.send_replace(Vec::new());
+    keep(&mut page, config, settings.page.clone(), (state.clone(), true), &trouble);
+    let problem = page.as_ref().map(|served| served.page.problem());
+    work(settings, state, &mut signals, problem).await
+}
+
+/// The client at work.
+async fn work(
+    settings: Settings,
+    state: StateDir,
+    signals: &mut Signals,
+    page_problem: Option<watch::Receiver<Option<Said>>>,
+) -> anyhow::Result<()> {
     for open in state.too_open()? {
         warn!("{open}");
     }
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
-    let mut reload = signal(SignalKind::hangup()).context("SIGHUP cannot be heard")?;
-    let _lock = state.lock_client()?;
     let socket = state.client_socket();
     let listener = control::listen(&socket)?;
     let (asks, mut questions) = mpsc::channel(QUESTIONS);
     let (events, _) = broadcast::channel(EVENTS);
     let served = tokio::spawn(control::serve(listener, PROGRAM, asks, events.clone()));
     let (gateway, mut told) = Follower::start(state.gateway_socket());
-    let mut lines = Lines::open(House { settings: Arc::new(settings), state, gateway }, events);
+    let house = House { settings: Arc::new(settings), state, gateway };
+    let mut lines = Lines::open(house, events, page_problem);
     info!(lines = lines.len(), "client runs");
     loop {
         tokio::select! {
             Some(question) = questions.recv() => lines.answer(question),
             Some(news) = told.recv() => lines.told(news),
             () = lines.tend() => {}
-            _ = reload.recv() => lines.reload(),
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = signals.reload.recv() => lines.reload(),
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
         }
     }
     info!("client stops: keypads are taken away");
     drop(questions);
     tokio::select! {
         () = lines.stop() => {}
-        _ = interrupt.recv() => warn!("stopped without waiting"),
-        _ = terminate.recv() => warn!("stopped without waiting"),
+        _ = signals.interrupt.recv() => warn!("stopped without waiting"),
+        _ = signals.terminate.recv() => warn!("stopped without waiting"),
     }
     served.abort();
     std::fs::remove_file(socket).ok();
     Ok(())
+}
+
+/// What the system may tell this process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?,
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?,
+            reload: signal(SignalKind::hangup()).context("SIGHUP cannot be heard")?,
+        })
+    }
+}
+
+/// Why the client cannot work.
+enum Shut {
+    /// Trying again would not help.
+    ForGood(anyhow::Error),
+    /// Somebody has to mend something; the page says what.
+    Until {
+        said: Said,
+        settings: Box<PageSettings>,
+        state: StateDir,
+        /// Whether the state directory can be used.
+        is_usable: bool,
+    },
+}
+
+fn open(config: &Path, state: Option<&Path>) -> Result<(Settings, StateDir, Lock), Shut> {
+    let mut settings = match Settings::load(config) {
+        Ok(settings) => settings,
+        Err(SettingsError::Unreadable { source, file }) if source.kind() == ErrorKind::NotFound => {
+            return Err(Shut::ForGood(SettingsError::Unreadable { file, source }.into()));
+        }
+        Err(error) => {
+            let said = Said::from(&error).within(
+                |error| format!("The settings cannot be used: {error}"),
+                |error| format!("Настройки нельзя применить: {error}"),
+            );
+            let text = std::fs::read_to_string(config).unwrap_or_default();
+            let page = PageSettings::among(&text, config);
+            let state = StateDir::at(state.map_or_else(|| state_among(&text, config), Path::to_owned));
+            let is_usable = state.root().is_dir();
+            return Err(Shut::Until { said, settings: Box::new(page), state, is_usable });
+        }
+    };
+    if let Some(state) = state {
+        state.clone_into(&mut settings.gateway.state);
+    }
+    let opened = StateDir::open(&settings.gateway.state).and_then(|state| {
+        let lock = state.lock_client()?;
+        Ok((state, lock))
+    });
+    match opened {
+        Ok((state, lock)) => Ok((settings, state, lock)),
+        Err(error @ StateError::Io { .. }) => Err(Shut::Until {
+            said: unwritable(&Said::from(&error)),
+            state: StateDir::at(&settings.gateway.state),
+            settings: Box::new(settings.page),
+            is_usable: false,
+        }),
+        Err(error @ (StateError::Locked { .. } | StateError::SocketPath { .. })) => {
+            Err(Shut::ForGood(error.into()))
+        }
+    }
+}
+
+/// The state directory that settings name in which something else is wrong.
+fn state_among(text: &str, config: &Path) -> PathBuf {
+    let found = written(text, config).ok();
+    let state = found.as_ref().and_then(|found| found.get("gateway.state")?.as_str());
+    config.parent().unwrap_or(Path::new("")).join(state.unwrap_or("/var/lib/tgtrunk"))
+}
+
+/// The page, and how it is served.
+struct Served {
+    settings: PageSettings,
+    /// Of which state directory, and whether that could be used when it began.
+    state: (StateDir, bool),
+    page: Page,
+}
+
+/// Serves the page, or has it served anew where it should be served otherwise than it is.
+fn keep(
+    served: &mut Option<Served>,
+    config: &Path,
+    settings: PageSettings,
+    state: (StateDir, bool),
+    trouble: &watch::Receiver<Vec<Said>>,
+) {
+    if served.as_ref().is_some_and(|served| served.settings == settings && served.state == state) {
+        return;
+    }
+    *served = None;
+    let plan = Plan {
+        settings_file: config.to_owned(),
+        settings: settings.clone(),
+        state: state.0.clone(),
+        trouble: trouble.clone(),
+    };
+    *served = Some(Served { settings, state, page: Page::start(plan) });
 }

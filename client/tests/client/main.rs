@@ -7,4 +7,5 @@ mod bots;
 mod cards;
 mod keypads;
 mod logins;
+mod page;
 mod support;

@@ -1,0 +1,144 @@
+//! Whether the installation is well: programs, disk, clock. `/health` says it in a word to anybody, the page in sentences.
+
+use std::path::Path;
+
+use chrono::{Datelike as _, Local, TimeZone as _};
+use nix::sys::statvfs::statvfs;
+use tgtrunk_config::control::Found;
+use tgtrunk_config::{Said, StateDir};
+
+use super::hub::Snapshot;
+use super::model::{Health, Part};
+use super::office::{Office, absent, program};
+use crate::clock::unix_ms;
+
+/// Free space that sessions and records need, in MiB.
+const LEAST_FREE_MIB: u64 = 200;
+/// No clock of a machine that runs this shows an earlier year.
+const EARLIEST_YEAR: i32 = 2025;
+
+impl Office {
+    /// What was looked at, and how it is.
+    pub(crate) async fn health(&self, snapshot: &Snapshot) -> Vec<Health> {
+        let mut found: Vec<Health> = Part::ALL.into_iter().map(|part| of_program(snapshot, part)).collect();
+        let state = self.state.clone();
+        let disk = tokio::task::spawn_blocking(move || [space(state.root()), writable(&state)]).await;
+        found.extend(disk.into_iter().flatten());
+        found.push(clock(unix_ms()));
+        found
+    }
+
+    /// Whether calls can be made here, as far as the page knows.
+    pub(crate) async fn is_well(&self) -> bool {
+        let snapshot = self.hub.snapshot();
+        let needed = |health: &Health| health.name.en != program(Part::Bot);
+        let all = self.health(&snapshot).await;
+        self.trouble.borrow().is_empty()
+            && all.iter().filter(|health| needed(health)).all(|health| health.found == Found::Good)
+    }
+}
+
+fn of_program(snapshot: &Snapshot, part: Part) -> Health {
+    let side = snapshot.side(part);
+    let name = Said::new(program(part), program(part));
+    if !side.is_up {
+        return Health { name, found: Found::Bad, said: absent(part) };
+    }
+    match side.problems.first() {
+        None => Health { name, found: Found::Good, said: Said::new("Runs.", "Работает.") },
+        Some(problem) => Health { name, found: Found::Bad, said: problem.clone() },
+    }
+}
+
+fn space(root: &Path) -> Health {
+    let name = Said::new("Disk", "Диск");
+    let Ok(disk) = statvfs(root) else {
+        let said = Said::new(
+            format!("The free space of {} cannot be read.", root.display()),
+            format!("Не удалось узнать, сколько места свободно в {}.", root.display()),
+        );
+        return Health { name, found: Found::Unknown, said };
+    };
+    let free_mib = u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size()) / (1024 * 1024);
+    let is_enough = free_mib >= LEAST_FREE_MIB;
+    let said = if is_enough {
+        Said::new(format!("{free_mib} MiB are free."), format!("Свободно {free_mib} МиБ."))
+    } else {
+        Said::new(
+            format!("Only {free_mib} MiB are free in {}: make room.", root.display()),
+            format!("В {} свободно всего {free_mib} МиБ: освободите место.", root.display()),
+        )
+    };
+    Health { name, found: if is_enough { Found::Good } else { Found::Bad }, said }
+}
+
+fn writable(state: &StateDir) -> Health {
+    let name = Said::new("State directory", "Каталог состояния");
+    let probe = state.root().join(".page-probe");
+    let written = state.publish(&probe, b"x");
+    std::fs::remove_file(&probe).ok();
+    match written {
+        Ok(()) => {
+            Health {
+                name, found: Found::Good, said: Said::new("Can be written.", "Доступен для записи.")
+            }
+        }
+        Err(error) => Health { name, found: Found::Bad, said: unwritable(&Said::from(&error)) },
+    }
+}
+
+/// What is said of a state directory that cannot be written.
+pub(crate) fn unwritable(error: &Said) -> Said {
+    error.within(
+        |error| {
+            format!(
+                "The state directory cannot be used: {error}. Mend its permissions or make room, and it goes on by itself."
+            )
+        },
+        |error| {
+            format!(
+                "Каталог состояния недоступен: {error}. Исправьте права или освободите место, и работа продолжится сама."
+            )
+        },
+    )
+}
+
+fn clock(now_ms: u64) -> Health {
+    let name = Said::new("Clock", "Часы");
+    let time = i64::try_from(now_ms).ok().and_then(|ms| Local.timestamp_millis_opt(ms).single());
+    match time {
+        Some(time) if time.year() >= EARLIEST_YEAR => {
+            let shown = time.format("%Y-%m-%d %H:%M %:z").to_string();
+            Health { name, found: Found::Good, said: Said::new(shown.clone(), shown) }
+        }
+        _ => {
+            let said = Said::new(
+                "The clock of this machine is wrong: set it (timedatectl set-ntp true).",
+                "Часы этой машины идут неверно: установите их (timedatectl set-ntp true).",
+            );
+            Health { name, found: Found::Bad, said }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_of_long_ago_is_told_with_its_remedy() {
+        assert_eq!(clock(unix_ms()).found, Found::Good);
+        let wrong = clock(86_400_000);
+        assert_eq!(wrong.found, Found::Bad);
+        assert!(wrong.said.en.contains("timedatectl"));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_told() {
+        let room = tempfile::tempdir().unwrap();
+        assert_eq!(writable(&StateDir::at(room.path())).found, Found::Good);
+        let wrong = writable(&StateDir::at(room.path().join("nowhere")));
+        assert_eq!(wrong.found, Found::Bad);
+        assert!(wrong.said.en.starts_with("The state directory cannot be used: cannot write "));
+    }
+}

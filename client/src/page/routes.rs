@@ -1,0 +1,87 @@
+//! Which address is answered by what, and what holds for all of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use tokio::time::timeout;
+
+use super::office::Office;
+use super::visit::{Guest, Visit};
+use super::{act, answer, api, door, fields, guard, show, stream};
+
+/// How long a question may take to arrive and to be answered. Events are told for as long as the page is open.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Everything that is served.
+pub(super) fn router(office: Arc<Office>) -> Router {
+    Router::new()
+        .route("/login", get(show::login).post(door::log_in))
+        .route("/logout", post(door::log_out))
+        .route("/language", post(door::language))
+        .route("/theme", post(door::theme))
+        .route("/", get(show::lines))
+        .route("/lines/new", get(show::new_line).post(act::add_line))
+        .route("/lines/{phone}", get(show::line))
+        .route("/lines/{phone}/switch", post(act::switch))
+        .route("/lines/{phone}/restart", post(act::restart))
+        .route("/lines/{phone}/reset", post(act::reset))
+        .route("/lines/{phone}/delete", post(act::delete))
+        .route("/lines/{phone}/checks", post(act::look))
+        .route("/lines/{phone}/checks/{check}/fix", post(act::fix))
+        .route("/lines/{phone}/settings", get(show::line_settings).post(act::line_settings))
+        .route("/lines/{phone}/texts", get(show::texts))
+        .route("/lines/{phone}/texts/{language}", post(act::texts))
+        .route("/lines/{phone}/pbx", get(show::pbx))
+        .route("/lines/{phone}/login", get(show::sessions))
+        .route("/lines/{phone}/login/bot", post(act::line_bot).get(show::line_bot))
+        .route("/lines/{phone}/login/{part}", get(show::steps))
+        .route("/lines/{phone}/login/{part}/{step}", post(act::login_step))
+        .route("/calls", get(show::calls))
+        .route("/calls.csv", get(show::table))
+        .route("/calls/watch", post(act::watch))
+        .route("/calls/{call}/hangup", post(act::hang_up))
+        .route("/bots", get(show::bots).post(act::bots))
+        .route("/bots/{bot}/remove", post(act::remove_bot))
+        .route("/system", get(show::system))
+        .route("/system/settings", post(act::settings))
+        .route("/system/password", post(door::password))
+        .route("/system/log", get(show::log))
+        .route("/events", get(events))
+        .route("/assets/{name}", get(show::asset))
+        .route("/health", get(api::health_word))
+        .nest("/api/v1", api::router())
+        .fallback(show::missing)
+        .method_not_allowed_fallback(show::wrong_method)
+        .layer(DefaultBodyLimit::max(fields::LONGEST_BYTES))
+        .layer(middleware::from_fn_with_state(Arc::clone(&office), guarded))
+        .with_state(office)
+}
+
+async fn events(State(office): State<Arc<Office>>, visit: Visit) -> Result<Response, answer::Stop> {
+    stream::events(office, visit).await
+}
+
+/// Refuses what another site sent, and tells the browser what to refuse itself.
+async fn guarded(State(office): State<Arc<Office>>, request: Request, next: Next) -> Response {
+    let judged = office.guard.judge(request.method(), request.headers());
+    let mut response = match judged {
+        Ok(()) => match timeout(LONGEST, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+        },
+        Err(guard::Refused { status, said }) => {
+            let (mut parts, _) = request.into_parts();
+            // Whoever calls the page by a wrong name is nobody here.
+            parts.headers.remove(axum::http::header::COOKIE);
+            Guest::of(&mut parts, &office).await.stop(&office, status, said).into_response()
+        }
+    };
+    guard::seal(&mut response);
+    response
+}

@@ -1,0 +1,279 @@
+//! The elements of each page that change by themselves, and how it is seen that one has changed.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tgtrunk_config::control::CallInfo;
+use tgtrunk_config::{Light, Phone};
+use tgtrunk_shell::clock::now;
+
+use crate::page::fields::Fields;
+use crate::page::hub::Snapshot;
+use crate::page::model::{Frame, LineCard, Part, TokenForm};
+use crate::page::office::Office;
+use crate::page::view;
+
+/// How often what costs more is looked at.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// Which page is open.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Lines,
+    Line(Phone),
+    Sessions(Phone),
+    Steps(Phone, Part),
+    /// Any other page of a line.
+    OfLine(Phone),
+    Calls(Fields),
+    Bots,
+    System,
+    Log(Part),
+    Other,
+}
+
+/// What was asked for, and is not asked for again without need.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// How many calls had ended when the records were read.
+    records: Option<u64>,
+    /// When the slower things were looked at.
+    looked: Option<Instant>,
+}
+
+/// One element.
+pub(super) struct Piece<'a> {
+    pub(super) id: String,
+    /// Changes with what it shows.
+    pub(super) key: u64,
+    /// The element that holds it.
+    pub(super) part_of: Option<String>,
+    pub(super) html: Box<dyn Fn() -> String + Send + Sync + 'a>,
+}
+
+impl Place {
+    /// The page at an address of this page.
+    pub(super) fn of(path: &str) -> Self {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(
+            &format!("/?{query}").parse().unwrap_or_default(),
+        );
+        let asked = Fields::new(pairs.map(|pairs| pairs.0).unwrap_or_default()).unwrap_or_default();
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let part = |word: &str| Part::ALL.into_iter().find(|part| part.word() == word);
+        match parts[..] {
+            [""] => Self::Lines,
+            ["calls"] => Self::Calls(asked),
+            ["bots"] => Self::Bots,
+            ["system"] => Self::System,
+            ["system", "log"] => Self::Log(part(asked.line("part")).unwrap_or(Part::Gateway)),
+            ["lines", phone, ref rest @ ..] => match (phone.parse(), rest) {
+                (Err(_), _) => Self::Other,
+                (Ok(phone), []) => Self::Line(phone),
+                (Ok(phone), ["login"]) => Self::Sessions(phone),
+                (Ok(phone), ["login", "gateway"]) => Self::Steps(phone, Part::Gateway),
+                (Ok(phone), ["login", "client"]) => Self::Steps(phone, Part::Client),
+                (Ok(phone), _) => Self::OfLine(phone),
+            },
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether calls are shown with their levels.
+    pub(super) fn has_calls(&self) -> bool {
+        matches!(self, Self::Lines | Self::Line(_) | Self::Calls(_))
+    }
+
+    fn phone(&self) -> Option<&Phone> {
+        match self {
+            Self::Line(phone) | Self::Sessions(phone) | Self::Steps(phone, _) | Self::OfLine(phone) => {
+                Some(phone)
+            }
+            Self::Lines | Self::Calls(_) | Self::Bots | Self::System | Self::Log(_) | Self::Other => None,
+        }
+    }
+}
+
+impl Memory {
+    /// Whether it is time for what costs more than a look at what is known.
+    fn is_due(&mut self) -> bool {
+        let is_due = self.looked.is_none_or(|looked| now().duration_since(looked) >= SLOW);
+        if is_due {
+            self.looked = Some(now());
+        }
+        is_due
+    }
+}
+
+/// The elements of a page as they are now, each followed by those that it holds. None where the page shows something that
+/// is no more.
+pub(super) async fn of<'a>(
+    office: &'a Arc<Office>,
+    place: &'a Place,
+    snapshot: &'a Snapshot,
+    frame: &'a Frame,
+    memory: &mut Memory,
+) -> Option<Vec<Piece<'a>>> {
+    let card = match place.phone() {
+        Some(phone) => Some(snapshot.card(phone)?),
+        None => None,
+    };
+    let mut pieces =
+        vec![piece("alerts", &format!("{:?}", frame.alerts), || view::frame::alerts(frame).into_string())];
+    if let Some(card) = &card {
+        let (key, card) = (still(card), card.clone());
+        pieces.push(piece("lamps", &key, move || view::line::lamps(frame, &card).into_string()));
+    }
+    match place {
+        Place::Lines => {
+            let page = office.lines_page(snapshot).await;
+            let all: Vec<String> = page.lines.iter().map(still).collect();
+            let whole = page.clone();
+            let key = format!("{all:?}{:?}", page.today);
+            pieces.push(piece("overall", &key, move || view::lines::overall(frame, &whole).into_string()));
+            let names: Vec<&str> = page.lines.iter().map(|line| line.phone.as_str()).collect();
+            let (key, whole) = (format!("{names:?}"), page.clone());
+            pieces.push(piece("lines", &key, move || view::lines::list(frame, &whole).into_string()));
+            for card in page.lines {
+                let id = format!("line-{}", card.phone.digits());
+                let (key, shown) = (still(&card), card.clone());
+                let html = move || view::lines::card(frame, &shown).into_string();
+                pieces.push(inside("lines", piece(id, &key, html)));
+                pieces.extend(card.calls.into_iter().map(|call| inside("lines", live(frame, call))));
+            }
+        }
+        Place::Line(_) => {
+            let page = office.line_page(card?).await;
+            let (key, whole) = (format!("{:?}{:?}", page.checks, page.checks_problem), page.clone());
+            pieces.push(piece("checks", &key, move || view::line::checks(frame, &whole).into_string()));
+            let (key, shown) = (still(&page.card), page.card.clone());
+            pieces.push(piece("lights", &key, move || view::line::lights(frame, &shown).into_string()));
+            let (key, whole) = (format!("{:?}", page.card.gateway.strangers), page.clone());
+            pieces.push(piece("budget", &key, move || view::line::budget(frame, &whole.card).into_string()));
+            let (key, whole) = (names(&page.card.calls), page.clone());
+            pieces
+                .push(piece("line-calls", &key, move || view::line::calls(frame, &whole.card).into_string()));
+            let calls = page.card.calls.into_iter();
+            pieces.extend(calls.map(|call| inside("line-calls", live(frame, call))));
+        }
+        Place::Sessions(phone) => {
+            let mut page = crate::page::model::SessionsPage { card: card?, gateway: None, client: None };
+            page.gateway = login(office, snapshot, Part::Gateway, phone).await;
+            page.client = login(office, snapshot, Part::Client, phone).await;
+            let key = format!("{:?}{:?}{}", page.gateway, page.client, still(&page.card));
+            pieces
+                .push(piece("sessions", &key, move || view::sessions::sessions(frame, &page).into_string()));
+        }
+        Place::Steps(phone, part) => {
+            let info = login(office, snapshot, *part, phone).await;
+            let (key, shown) = (still(card.as_ref()?), card.clone()?);
+            let html = move || view::steps::parts(frame, &shown, *part).into_string();
+            pieces.push(piece("parts", &key, html));
+            let key = format!("{info:?}");
+            let page = crate::page::model::StepsPage { card: card?, part: *part, info };
+            pieces.push(piece("steps", &key, move || view::steps::steps(frame, &page).into_string()));
+        }
+        Place::Calls(asked) => {
+            let page = office.live_page(snapshot);
+            let (key, whole) = (names(&page.live), page.clone());
+            pieces.push(piece("live", &key, move || view::calls::live(frame, &whole).into_string()));
+            pieces.extend(page.live.into_iter().map(|call| inside("live", live(frame, call))));
+            if memory.records.replace(snapshot.ended) == Some(snapshot.ended) {
+                return Some(pieces);
+            }
+            let page = office.calls_page(snapshot, asked).await;
+            let key = format!("{:?}{}{:?}", page.records, page.total, page.problem);
+            pieces.push(piece("records", &key, move || view::calls::records(frame, &page).into_string()));
+        }
+        Place::Bots if memory.is_due() => {
+            let page = office.bots_page(snapshot, TokenForm::default()).await;
+            let lamps: Vec<String> = page
+                .bots
+                .iter()
+                .map(|bot| {
+                    format!("{}{}{:?}", light(&bot.status.telegram), light(&bot.status.gateway), bot.people)
+                })
+                .collect();
+            let key = format!("{lamps:?}{:?}", page.problems);
+            pieces.push(piece("bots", &key, move || view::bots::list(frame, &page).into_string()));
+        }
+        Place::System if memory.is_due() => {
+            let page = office.system_page(snapshot).await;
+            let key = format!("{:?}", page.health);
+            pieces.push(piece("health", &key, move || view::system::health(frame, &page).into_string()));
+        }
+        Place::Bots | Place::System | Place::OfLine(_) | Place::Log(_) | Place::Other => {}
+    }
+    Some(pieces)
+}
+
+/// How far a login is, as heard; asked where nobody has told.
+async fn login(
+    office: &Office,
+    snapshot: &Snapshot,
+    part: Part,
+    phone: &Phone,
+) -> Option<tgtrunk_config::control::LoginInfo> {
+    if !snapshot.side(part).is_up {
+        return None;
+    }
+    match snapshot.logins.get(&(part, phone.clone())) {
+        Some(info) => Some(info.clone()),
+        None => office.login_of(part, phone).await,
+    }
+}
+
+fn live(frame: &Frame, call: CallInfo) -> Piece<'_> {
+    let (id, key) = (format!("call-{}", call.call), format!("{call:?}"));
+    piece(id, &key, move || view::calls::live_row(frame, &call).into_string())
+}
+
+fn piece<'a>(id: impl Into<String>, key: &str, html: impl Fn() -> String + Send + Sync + 'a) -> Piece<'a> {
+    let mut hash = DefaultHasher::new();
+    key.hash(&mut hash);
+    Piece { id: id.into(), key: hash.finish(), part_of: None, html: Box::new(html) }
+}
+
+fn inside<'a>(whole: &str, piece: Piece<'a>) -> Piece<'a> {
+    Piece { part_of: Some(whole.to_owned()), ..piece }
+}
+
+/// What a card shows apart from how its calls sound.
+fn still(card: &LineCard) -> String {
+    let lights = [&card.gateway.telegram, &card.gateway.sip, &card.client.telegram, &card.client.keypad];
+    let bot = card.bot.as_ref().map(|bot| [light(&bot.telegram), light(&bot.gateway)]);
+    let lights = lights.map(light);
+    let LineCard { name, enabled, sip, pbx, bot_name, problem, .. } = card;
+    let (account, pause, calls) = (card.gateway.account, card.gateway.pause, names(&card.calls));
+    format!("{name}{enabled}{sip}{pbx}{bot_name:?}{problem:?}{lights:?}{bot:?}{account:?}{pause:?}{calls}")
+}
+
+/// A lamp apart from when it was looked at.
+fn light(light: &Light) -> String {
+    format!("{:?}{}{}{}", light.lamp, light.reason, light.reason_ru, light.since_ms)
+}
+
+fn names(calls: &[CallInfo]) -> String {
+    let names: Vec<String> = calls.iter().map(|call| format!("{}{:?}", call.call, call.state)).collect();
+    format!("{names:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_the_page_that_it_shows() {
+        let place = |path: &str| format!("{:?}", Place::of(path));
+        assert_eq!(place("/"), "Lines");
+        assert_eq!(place("/lines/+79060000000"), r#"Line(Phone("+79060000000"))"#);
+        assert_eq!(place("/lines/+79060000000/login/client"), r#"Steps(Phone("+79060000000"), Client)"#);
+        assert_eq!(place("/lines/+79060000000/texts?language=ru"), r#"OfLine(Phone("+79060000000"))"#);
+        assert_eq!(place("/system/log?part=bot"), "Log(Bot)");
+        assert!(place("/calls?direction=pbx-to-telegram").contains("pbx-to-telegram"));
+        for other in ["/lines/new", "/lines/../../etc", "/nothing", ""] {
+            assert!(["Other", "Lines"].contains(&place(other).as_str()), "{other}");
+        }
+    }
+}
