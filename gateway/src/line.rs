@@ -19,7 +19,7 @@ use tgtrunk_config::control::Event as ControlEvent;
 use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
 use tgtrunk_sip::{Event as SipEvent, Invite, LocalAudio};
-use tgtrunk_telegram::{Account, LoginDesk, Notice, Resolved};
+use tgtrunk_telegram::{Account, LoginDesk, Notice, Red, Resolved};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
 
@@ -380,7 +380,11 @@ impl Line {
                 self.calls.tell_telegram(clock::now(), call_id, Input::Signaling(data))
             }
             Notice::Revoked { reason } => {
-                tracing::error!(?reason, "authorization is needed: log in again");
+                if reason == Red::NotLoggedIn {
+                    tracing::info!("the account's session begins anew");
+                } else {
+                    tracing::error!(?reason, "authorization is needed: log in again");
+                }
                 self.calls.tell_all(|| Input::Stop(Cause::LineDown));
                 self.show();
             }

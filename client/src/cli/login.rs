@@ -5,7 +5,7 @@ use std::io::{self, stderr};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tgtrunk_config::control::{Answer, Ask, LoginInfo, LoginMethod, LoginStage};
+use tgtrunk_config::control::{Answer, Ask, LoginInfo, LoginMethod, LoginStage, Refusal, RefusalCode};
 use tgtrunk_config::{LoginToken, Password, Phone, Settings, StateDir};
 use tgtrunk_shell::asking;
 use tgtrunk_shell::keyboard::{self, say};
@@ -31,11 +31,18 @@ pub(crate) async fn run(
     phone: &Phone,
     method: LoginMethod,
 ) -> anyhow::Result<()> {
-    if ask::runs(state).await {
+    if ask::runs(state).await && has_line(state, phone).await {
         at_work(state, phone, method).await
     } else {
         alone(settings, state, phone, method).await
     }
+}
+
+/// Whether the running client has a line for the number; whatever else it says is for the login to tell.
+async fn has_line(state: &StateDir, phone: &Phone) -> bool {
+    let told = asking::ask(&state.client_socket(), Ask::Login { line: phone.clone() }).await;
+    let refusal = told.as_ref().err().and_then(|error| error.downcast_ref::<Refusal>());
+    refusal.is_none_or(|refusal| refusal.code != RefusalCode::UnknownLine)
 }
 
 /// Leads the login of the running client.

@@ -36,6 +36,21 @@
 //! the account has one, until it answers `done`. Words and keys may be added to version 1; none
 //! changes its meaning.
 //!
+//! Gateway and client are logged in word by word, each in its own session, and tell every change of it as an event:
+//!
+//! ```text
+//! > {"id":6,"do":"start_login","line":"+79060000000","method":"code"}
+//! < {"id":6,"ok":{"login":{"line":"+79060000000","stage":"code","via":"sms","length":5,"sent_ms":…}}}
+//! > {"id":7,"do":"enter_code","line":"+79060000000","code":"12345"}
+//! < {"id":7,"ok":{"login":{"line":"+79060000000","stage":"password","hint":"cat"}}}
+//! > {"id":8,"do":"enter_password","line":"+79060000000","password":"…"}
+//! < {"id":8,"ok":{"login":{"line":"+79060000000","stage":"done","account":{"id":5123456789,"name":"Acme"}}}}
+//! ```
+//!
+//! A session that works stays at work until the new one is in; `cancel_login` before that costs nothing. The client's
+//! session follows the gateway's by itself: the gateway accepts its token and hands the password over for a minute. It
+//! can be had to by `start_login` with `qr` at the client and `accept_login` with that token at the gateway.
+//!
 //! A subscriber gets every event from then on, and `lagged` where it read too slowly. Only encoding and decoding is
 //! here; sockets are the programs'.
 

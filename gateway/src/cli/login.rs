@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, stderr};
 
 use anyhow::bail;
-use tgtrunk_config::control::{Answer, Ask, LoginInfo, LoginMethod};
+use tgtrunk_config::control::{Answer, Ask, LoginInfo, LoginMethod, Refusal, RefusalCode};
 use tgtrunk_config::{Password, Phone, Settings, StateDir};
 use tgtrunk_shell::{asking, keyboard};
 use tgtrunk_telegram::{Language, LoginDesk, LoginHouse, LoginWord, terminal};
@@ -22,11 +22,18 @@ pub(crate) async fn run(
     phone: &Phone,
     method: LoginMethod,
 ) -> anyhow::Result<()> {
-    if ask::runs(state).await {
+    if ask::runs(state).await && has_line(state, phone).await {
         at_work(state, phone, method).await
     } else {
         alone(settings, state, phone, method).await
     }
+}
+
+/// Whether the running gateway has a line for the number; whatever else it says is for the login to tell.
+async fn has_line(state: &StateDir, phone: &Phone) -> bool {
+    let told = asking::ask(&state.gateway_socket(), Ask::Login { line: phone.clone() }).await;
+    let refusal = told.as_ref().err().and_then(|error| error.downcast_ref::<Refusal>());
+    refusal.is_none_or(|refusal| refusal.code != RefusalCode::UnknownLine)
 }
 
 /// Leads the login of the running gateway. The client's follows by itself.

@@ -4,7 +4,8 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::sync::Arc;
 
-use tgtrunk_config::{Lamp, Settings};
+use tgtrunk_config::control::{LoginInfo, LoginStage};
+use tgtrunk_config::{Lamp, LoginCode, Settings};
 use tokio::sync::broadcast;
 
 use super::*;
@@ -72,6 +73,26 @@ async fn a_line_that_cannot_be_opened_is_not_added_and_leaves_nothing_behind() {
     assert_eq!(room.try_ask(&mut lines, remove.clone()).await, Ok(Answer::Done));
     assert!(!room.house.state.phone_dir(&phone()).exists());
     assert_eq!(room.try_ask(&mut lines, remove).await.unwrap_err().code, RefusalCode::UnknownLine);
+}
+
+#[tokio::test]
+async fn a_line_whose_account_nobody_logged_in_is_added_runs_and_waits_for_its_login() {
+    let room = Room::new();
+    let mut lines = Lines::open(room.house.clone());
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let draft = LineDraft::new(&phone()).set("pbx", "127.0.0.1").set("sip_port", port);
+    let added = room.try_ask(&mut lines, Ask::AddLine { line: draft }).await.unwrap();
+    let Answer::Line(line) = added else { panic!("{added:?}") };
+    assert_eq!(line.status.line, phone());
+    let login = room.try_ask(&mut lines, Ask::Login { line: phone() }).await.unwrap();
+    let start = LoginInfo { line: phone(), stage: LoginStage::Start, problem: None };
+    assert_eq!(login, Answer::Login(start));
+    let early = Ask::EnterCode { line: phone(), code: LoginCode::new("12345") };
+    let Ok(Answer::Login(early)) = room.try_ask(&mut lines, early).await else { panic!("no login") };
+    assert_eq!(early.problem.unwrap().en, "No code was sent yet. Begin the login first.");
+    let report = room.ask(&mut lines, Ask::Status).await;
+    assert_eq!(report.lines[0].status.telegram.lamp, Lamp::Red);
+    lines.stop(Duration::ZERO).await;
 }
 
 #[tokio::test]
