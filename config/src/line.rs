@@ -37,6 +37,9 @@ pub struct Line {
     pub media_timeout: Duration,
     /// How many calls at once.
     pub calls: CallLimits,
+    /// How many people who do not know the account it may look up or call in a day; 0 closes that way. Telegram bans
+    /// accounts that approach many of them.
+    pub strangers_per_day: u32,
     /// What the PBX sees as the caller's number: the first of these that the caller has.
     pub caller_id: Vec<CallerId>,
     /// What a Telegram caller's device is told while the PBX rings.
@@ -252,6 +255,7 @@ fn read_line(
     let ring_limit = top.seconds("ring_limit_s", 90, 5..=180);
     let media_timeout = top.seconds("media_timeout_s", 30, 5..=3_600);
     let calls = read_limits(top);
+    let strangers_per_day = top.number("strangers_per_day", 20, 0..=10_000, "");
     let caller_id = top
         .optional("caller_id", r#"a list of different words out of "phone", "username", "id""#, caller_ids)
         .unwrap_or_else(|| vec![CallerId::Phone, CallerId::Username, CallerId::Id]);
@@ -285,6 +289,7 @@ fn read_line(
         ring_limit,
         media_timeout,
         calls,
+        strangers_per_day,
         caller_id,
         parallel_incoming,
         early_answer,
@@ -374,6 +379,7 @@ mod tests {
         assert_eq!(line.pbx.to_string(), "127.0.0.1:5060");
         assert_eq!(line.pbx_user, "+79060000000");
         assert_eq!(line.calls, CallLimits { total: 100, from_telegram: 100, to_telegram: 100 });
+        assert_eq!(line.strangers_per_day, 20);
         assert_eq!(line.caller_id, [CallerId::Phone, CallerId::Username, CallerId::Id]);
         assert_eq!(line.parallel_incoming, ParallelIncoming::Auto);
         assert_eq!(line.early_answer, EarlyAnswer::EarlyMedia);

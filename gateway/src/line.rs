@@ -8,6 +8,7 @@ mod login;
 mod order;
 mod pause;
 mod placed;
+mod strangers;
 mod trunk;
 
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ use crate::{metrics, rules};
 use calls::{Calls, Direction};
 pub(crate) use order::{Keys, Order};
 pub(crate) use placed::Placed;
+pub(crate) use strangers::Strangers;
 use trunk::{Trunk, receive};
 
 /// Words from calls that may wait for their line.
@@ -128,6 +130,8 @@ impl Line {
             Mode::Trunk => Some(Trunk::open(&house, &settings).await?),
             Mode::Echo | Mode::Nobody => None,
         };
+        let pool = account.database().pool();
+        let strangers = Strangers::open(pool.clone(), settings.strangers_per_day).await?;
         let shared = Shared {
             account: account.clone(),
             dh: Arc::new(DhCache::default()),
@@ -135,6 +139,7 @@ impl Line {
             addresses: house.addresses.clone(),
             proxy: house.proxy.clone(),
             dscp: house.settings.gateway.dscp_rtp,
+            strangers: Arc::new(strangers),
         };
         let (say, said) = mpsc::channel(WORDS);
         let lamps = lamps::Lamps::new(&account, mode != Mode::Trunk, house.proxy.is_some());
@@ -469,6 +474,7 @@ impl Line {
             }
             Said::Progress(progress) => {
                 if let Some(info) = self.calls.progressed(key, progress) {
+                    self.acquaint(&info);
                     self.house.events.send(ControlEvent::Call(info)).ok();
                 }
             }
@@ -570,6 +576,8 @@ impl Line {
         let mut changed = false;
         self.status.send_if_modified(|status| {
             changed = self.lamps.paint(status, &self.pause, calls, clock::unix_ms());
+            let strangers = Some(self.shared.strangers.budget());
+            changed |= std::mem::replace(&mut status.strangers, strangers) != strangers;
             changed
         });
         metrics::line(self.settings.sip_port, &self.status.borrow());

@@ -300,8 +300,9 @@ async fn limits_floods_and_lost_authorization_keep_the_pbx_away_as_the_table_say
     let spam = scene.post("+79060000012", |draft| draft).await.unwrap();
     let revoked = scene.post("+79060000013", |draft| draft).await.unwrap();
     let dead = scene.post("+79060000014", |draft| draft).await.unwrap();
+    let strange = scene.post("+79060000015", |draft| draft.set("strangers_per_day", 1)).await.unwrap();
     dead.pbx.silence(true);
-    scene.reload(&[&ring, &one, &full, &flood, &short, &spam, &revoked]).await.unwrap();
+    scene.reload(&[&ring, &one, &full, &flood, &short, &spam, &revoked, &strange]).await.unwrap();
     let scene = Arc::new(scene);
     let mut stories = Stories::default();
     let it = || Arc::clone(&scene);
@@ -311,6 +312,7 @@ async fn limits_floods_and_lost_authorization_keep_the_pbx_away_as_the_table_say
     stories.begin("FLOOD_WAIT_31", flooded(it(), flood));
     stories.begin("FLOOD_WAIT_2", flood_passes(it(), short));
     stories.begin("PEER_FLOOD", spam_verdict(it(), spam));
+    stories.begin("a second stranger", strangers(it(), strange));
     stories.begin("a revoked session", revocation(it(), revoked));
     stories.begin("a PBX that is dead", dead_pbx(it(), dead));
     stories.begin("an answer without media", no_media(it()));
@@ -429,6 +431,39 @@ async fn spam_verdict(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {
     ensure!(asked.is_empty(), "trying again makes it worse: {asked:?}");
     let reason = scene.telegram_lamp(&post.line).await?;
     ensure!(reason.starts_with("Green: limited"), "the line's status does not tell of the limit: {reason:?}");
+    Ok(())
+}
+
+/// One stranger a day; whoever calls the company is none.
+async fn strangers(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {
+    let _first = scene.person(100, Answering::Rings)?;
+    let mut second = scene.person(101, Answering::Rings)?;
+    for _ in 0..2 {
+        let mut call = post.pbx.call(&phone_of(100)).await?;
+        call.rings(LIMIT).await.context("a stranger counts once")?;
+        call.cancel(&[]);
+        call.final_answer(LIMIT).await?;
+    }
+    let last = scene.world().journal(0).last().map_or(0, |entry| entry.number);
+    let answer = post.pbx.call(&phone_of(101)).await?.final_answer(LIMIT).await?;
+    check(&answer, &Heard { retry_after_s: Some((1, 90_001)), ..FLOODED })?;
+    let asked = scene.world().journal(last);
+    let asked = asked.iter().filter(|entry| entry.user == Some(post.line.account));
+    let asked: Vec<&str> =
+        asked.map(|entry| entry.method).filter(|name| name.starts_with("contacts.")).collect();
+    ensure!(asked.is_empty(), "nobody is looked up any more: {asked:?}");
+
+    second.call(post.line.account).await?;
+    let call = post.pbx.incoming(LIMIT).await?;
+    call.respond(486, "Busy Here", &[]);
+    second.discarded(LIMIT).await?;
+    let mut call = post.pbx.call(&second.id.to_string()).await?;
+    call.rings(LIMIT).await.context("whoever called is a stranger no more")?;
+    call.cancel(&[]);
+    call.final_answer(LIMIT).await?;
+    let report = scene.gateway.control().await?.status().await?;
+    let told = report.line(&post.line.phone.parse()?).and_then(|line| line.status.strangers);
+    ensure!(told.is_some_and(|told| (told.used, told.limit) == (1, 1)), "the status tells of {told:?}");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
 use tgtrunk_bridge::Cause;
-use tgtrunk_telegram::{Account, InvokeError, Person, Resolved};
+use tgtrunk_telegram::{Account, InvokeError, Person, Resolved, Stranger};
 
 use super::telegram_leg::Shared;
 use crate::key_agreement::{self, AgreementError};
@@ -55,8 +55,8 @@ pub(crate) async fn request(
 ) -> Result<Requested, Unrequested> {
     let account = &shared.account;
     let (peer, exchange) =
-        tokio::join!(account.resolve(person.clone()), key_agreement::begin_as_caller(&shared.dh, account));
-    let mut peer = peer.map_err(|error| cause::of_resolve(&error))?;
+        tokio::join!(find(shared, person.clone()), key_agreement::begin_as_caller(&shared.dh, account));
+    let mut peer = peer?;
     let exchange = exchange.map_err(|error| of_agreement(&error))?;
     let hash = exchange.g_a_hash();
     let mut is_first = true;
@@ -79,6 +79,29 @@ pub(crate) async fn request(
         }
         is_first = false;
     }
+}
+
+/// Finds the person; a stranger only as long as the line may approach any today.
+async fn find(shared: &Shared, person: Person) -> Result<Resolved, Cause> {
+    let Shared { account, strangers, .. } = shared;
+    let counted = match strangers.judge(account, &person).await {
+        // Telegram is not asked who has an id: it tells that of people the account knows, and of nobody else.
+        Some(Stranger::Unknown(_)) if matches!(person, Person::Id(_)) => None,
+        Some(Stranger::Unknown(who)) => {
+            strangers.admit(&who).await?;
+            Some(who)
+        }
+        Some(Stranger::Known(_)) | None => None,
+    };
+    let peer = account.resolve(person).await.map_err(|error| cause::of_resolve(&error))?;
+    let met = Person::Id(peer.id);
+    if let Some(Stranger::Known(who) | Stranger::Unknown(who)) = strangers.judge(account, &met).await {
+        match counted {
+            Some(_) => strangers.also(&who).await,
+            None => strangers.admit(&who).await?,
+        }
+    }
+    Ok(peer)
 }
 
 /// Takes an offered call.

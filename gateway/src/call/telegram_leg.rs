@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 use super::steps::{self, Requested, Step};
 use super::streams::Streams;
 use crate::key_agreement::DhCache;
+use crate::line::Strangers;
 use crate::net::{Addresses, Proxy};
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock};
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) proxy: Option<Proxy>,
     /// Differentiated services code point of media.
     pub(crate) dscp: u8,
+    /// How many strangers may still be approached.
+    pub(crate) strangers: Arc<Strangers>,
 }
 
 /// What the leg tells its call.

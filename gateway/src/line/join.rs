@@ -5,6 +5,7 @@ use std::time::Instant;
 use tgtrunk_bridge::Cause;
 use tgtrunk_config::control::{Refusal, RefusalCode};
 use tgtrunk_config::{CallId, UserId};
+use tgtrunk_telegram::{Person, Stranger};
 
 use super::Line;
 use super::calls::Direction;
@@ -56,6 +57,19 @@ impl Line {
                 format!("the line's account does not know person {person}"),
             );
         };
+        if let Some(Stranger::Known(who) | Stranger::Unknown(who)) =
+            self.account.stranger(&Person::Id(peer.id))
+            && self.shared.strangers.refusal(&who).is_some()
+        {
+            let limit = self.settings.strangers_per_day;
+            return refuse(
+                RefusalCode::Limit,
+                format!(
+                    "the line has called or looked up as many strangers today as it may: strangers_per_day = {limit} \
+                     in line.toml; it may again after midnight"
+                ),
+            );
+        }
         let Some(trunk) = self.trunk.as_ref().map(|trunk| TrunkLeg::to_pbx(trunk.audio.clone())) else {
             return refuse(RefusalCode::Internal, "the line has no PBX in this mode".to_owned());
         };

@@ -52,7 +52,7 @@ const AT_HOME: [(&str, &[&str], &str); 8] = [
     ("rsip::", &["gateway/sip/"], "SIP grammar stays in gateway/sip"),
     (
         "sqlx::",
-        &["telegram/", "client/src/", "bot/src/", "tests/"],
+        &["telegram/", "gateway/src/", "client/src/", "bot/src/", "tests/"],
         "storage stays in telegram/ and the programs' shells",
     ),
 ];
