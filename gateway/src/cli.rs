@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod checks;
 mod login;
 mod second_login;
 mod serve;
@@ -80,6 +81,14 @@ enum Command {
     /// Adds and removes lines of the running gateway.
     #[command(subcommand)]
     Lines(LinesCommand),
+    /// Shows what a running line needs of its account, its bot and its PBX.
+    Checks {
+        /// As +79060000000.
+        phone: Phone,
+        /// Mend what can be mended from here: the account's privacy settings, the dialog with the bot.
+        #[arg(long)]
+        fix: bool,
+    },
     /// Checks settings and lines without running them.
     Check,
     /// Answers calls of a number and plays back what it hears: first sound without a PBX.
@@ -145,6 +154,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Calls { json } => ask::calls(&state, json).await?,
         Command::HangUp { call } => ask::hang_up(&state, call).await?,
         Command::Join { phone, extension, person } => ask::join(&state, phone, extension, person).await?,
+        Command::Checks { phone, fix } => return checks::run(&state, &phone, fix).await,
         Command::Reload => ask::reload(&state).await?,
         Command::Lines(LinesCommand::Add { phone, pbx, sip_port }) => {
             ask::add(&state, &phone, &pbx, sip_port).await?

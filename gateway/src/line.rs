@@ -1,10 +1,12 @@
 //! One line: its SIP port, its Telegram account, and the calls between them.
 
 mod calls;
+mod checks;
 mod ghosts;
 mod join;
 mod lamps;
 mod login;
+mod opus;
 mod order;
 mod pause;
 mod placed;
@@ -19,7 +21,7 @@ use tgtrunk_bridge::{Caller, Cause};
 use tgtrunk_config::control::Event as ControlEvent;
 use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
-use tgtrunk_sip::{Event as SipEvent, Invite, LocalAudio};
+use tgtrunk_sip::{Event as SipEvent, Invite, LocalAudio, RemoteAudio};
 use tgtrunk_telegram::{Account, LoginDesk, Notice, Red, Resolved};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
@@ -96,6 +98,8 @@ pub(crate) struct Line {
     /// Wishes that all calls end, and those who wait for that.
     partings: mpsc::Receiver<oneshot::Sender<()>>,
     parted: Vec<oneshot::Sender<()>>,
+    /// Whether the PBX takes Opus.
+    opus: opus::Opus,
     stopping: Option<Stopping>,
 }
 
@@ -132,6 +136,7 @@ impl Line {
         };
         let pool = account.database().pool();
         let strangers = Strangers::open(pool.clone(), settings.strangers_per_day).await?;
+        let opus = opus::Opus::open(pool.clone()).await?;
         let shared = Shared {
             account: account.clone(),
             dh: Arc::new(DhCache::default()),
@@ -166,6 +171,7 @@ impl Line {
             desk,
             partings,
             parted: Vec::new(),
+            opus,
             stopping: None,
         })
     }
@@ -272,11 +278,13 @@ impl Line {
     fn sip(&mut self, now: Instant, event: SipEvent) {
         match event {
             SipEvent::Incoming { call, dialled, remote, sip_call_id, .. } => {
+                self.note_codec(remote.as_ref());
                 self.pbx_calls(now, call, &sip_call_id, dialled, remote);
             }
             SipEvent::Ringing { call } => self.calls.tell_sip(call, Input::Ringing),
             SipEvent::EarlyMedia { call, remote } => self.calls.tell_sip(call, Input::EarlyMedia(remote)),
             SipEvent::Answered { call, remote } => {
+                self.note_codec(Some(&remote));
                 let shut = self.calls.fetched(call).then(|| self.shut(now)).flatten();
                 self.calls.tell_sip(call, shut.map_or(Input::Answered(remote), Input::Stop));
             }
@@ -325,7 +333,7 @@ impl Line {
         sip: tgtrunk_sip::CallId,
         sip_call_id: &str,
         dialled: String,
-        remote: Option<tgtrunk_sip::RemoteAudio>,
+        remote: Option<RemoteAudio>,
     ) {
         let full = self.calls.is_full(Direction::ToTelegram, &self.settings.calls);
         let refused = match self.pause.cause(now) {
@@ -558,6 +566,7 @@ impl Line {
             }
             Order::AcceptLogin(token, answer) => self.accept_login(token, answer),
             Order::Login(word, answer) => self.lead_login(word, answer),
+            Order::Check(fix, answer) => self.check(fix, answer),
             Order::Stop(grace) => {
                 self.stopping = Some(Stopping::Grace(clock::now() + grace));
                 // The grace is for people who talk, or are called.

@@ -4,6 +4,7 @@
 
 mod keeper;
 mod report;
+mod restart;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -32,7 +33,7 @@ use report::Shown;
 
 /// How long a line may think about what it is asked.
 const THOUGHT: Duration = Duration::from_secs(1);
-/// How long it may take with what it asks Telegram about a login.
+/// How long it may take with what it asks Telegram about a login or the account's settings.
 const LOGIN: Duration = Duration::from_secs(25);
 /// How long a step of the line's own login may take; it is several requests to Telegram, each with its limit.
 const STEP: Duration = Duration::from_secs(90);
@@ -153,6 +154,13 @@ impl Lines {
                 let accepted = |password| Answer::Accepted { password };
                 self.order(&line, LOGIN, reply, accepted, |answer| Order::AcceptLogin(token, answer));
             }
+            Ask::RestartLine { line } => self.restart(&line, reply),
+            Ask::Checks { line } => {
+                self.order(&line, LOGIN, reply, Answer::Checks, |answer| Order::Check(None, answer));
+            }
+            Ask::FixCheck { line, check } => {
+                self.order(&line, LOGIN, reply, Answer::Checks, |answer| Order::Check(Some(check), answer));
+            }
             Ask::Login { .. }
             | Ask::StartLogin { .. }
             | Ask::ResendCode { .. }
@@ -166,10 +174,7 @@ impl Lines {
                 let told = move |info| if is_reset { Answer::Done } else { Answer::Login(info) };
                 self.order(&line, STEP, reply, told, |answer| Order::Login(word, answer));
             }
-            Ask::RestartLine { .. }
-            | Ask::Checks { .. }
-            | Ask::FixCheck { .. }
-            | Ask::Records { .. }
+            Ask::Records { .. }
             | Ask::WatchLevels { .. }
             | Ask::Log { .. }
             | Ask::CheckBot { .. }

@@ -1,8 +1,12 @@
-//! The methods and updates of `phone.*` in plain words: one function per Telegram method, and the only file of
-//! the gateway that names the schema's types.
+//! The methods and updates of `phone.*` in plain words: one function per Telegram method, with the
+//! file under it the only one of the gateway that names the schema's types.
+
+mod privacy;
 
 use tgtrunk_bridge::Cause;
 use tgtrunk_telegram::{Account, InvokeError, Policy, Resolved, tl};
+
+pub(crate) use privacy::{Privacy, is_open, open};
 
 /// Of a reflector whose entry names none.
 const REFLECTOR_PORT: u16 = 599;

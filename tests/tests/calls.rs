@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tgtrunk_config::control::{CallState, Direction, Ender};
+use tgtrunk_config::control::{Answer, Ask, CallState, CheckName, Direction, Ender, Found, RefusalCode};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{self, Action, Audience, Match, PrivacyKind};
 use tgtrunk_tests::control::Control;
@@ -330,6 +330,69 @@ async fn a_line_on_a_taken_port_is_refused_with_a_plain_sentence() {
     let refusal = scene.control.refusal(ask).await.unwrap();
     assert!(refusal.message.contains("sip_port") && refusal.message.contains(COMPANY), "{refusal}");
     scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_accounts_settings_and_the_pbx_are_checked_and_one_word_opens_what_is_shut() {
+    let mut scene = Scene::open(pbx(), app()).await;
+    let (world, account) = (scene.stage.world().clone(), scene.line.account);
+    for kind in [PrivacyKind::PhoneNumber, PrivacyKind::PhoneCall, PrivacyKind::PhoneP2p] {
+        world.set_privacy(account, kind, Audience::Contacts);
+    }
+    let line: tgtrunk_config::Phone = COMPANY.parse().unwrap();
+    let shut = found(&mut scene.control, Ask::Checks { line: line.clone() }).await;
+    let names = [CheckName::PhoneVisible, CheckName::CallsFromEverybody, CheckName::PeerToPeer];
+    let amiss = names.map(|name| (name, Found::Bad, true));
+    assert_eq!(shut[..3], amiss);
+    let pbx = [(CheckName::PbxAnswers, Found::Good, false), (CheckName::OpusAllowed, Found::Unknown, false)];
+    assert_eq!(shut[3..], pbx);
+    for (at, check) in names.into_iter().enumerate() {
+        let now = found(&mut scene.control, Ask::FixCheck { line: line.clone(), check }).await;
+        assert!(now[..=at].iter().all(|(_, found, can_fix)| (*found, *can_fix) == (Found::Good, false)));
+        assert_eq!(now[at + 1..3], amiss[at + 1..]);
+    }
+    let fix = Ask::FixCheck { line: line.clone(), check: CheckName::OpusAllowed };
+    assert!(scene.control.refusal(fix).await.unwrap().message.contains("only a person"));
+
+    let (call, _) = scene.connect(Direction::TelegramToPbx).await;
+    let seen = found(&mut scene.control, Ask::Checks { line: line.clone() }).await[4].1;
+    assert_ne!(seen, Found::Unknown);
+    scene.anna.hang_up(call, Reason::Hangup).await;
+    scene.phone.ended(END_LIMIT).await.unwrap();
+    world.set_privacy(account, PrivacyKind::PhoneCall, Audience::Nobody);
+    let ask = |words: &'static [&str]| scene.stage.installation.ask(words, LIMIT);
+    let (status, said, _) = ask(&["checks", COMPANY]).await.unwrap();
+    assert!(!status.success() && said.contains("Not everybody may call the account"), "{said}");
+    let (_, said, _) = ask(&["checks", COMPANY, "--fix"]).await.unwrap();
+    assert!(said.contains("Everybody may call the account."), "{said}");
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_is_restarted_ends_its_calls_and_takes_new_ones() {
+    let mut scene = Scene::open(pbx(), app()).await;
+    scene.connect(Direction::TelegramToPbx).await;
+    let line: tgtrunk_config::Phone = COMPANY.parse().unwrap();
+    scene.control.ask(Ask::RestartLine { line }).await.unwrap();
+    scene.phone.ended(END_LIMIT).await.unwrap();
+    scene.anna.discarded(END_LIMIT).await.unwrap();
+    stage::green(&scene.gateway, &scene.line, LIMIT).await.unwrap();
+    let (call, _) = scene.connect(Direction::PbxToTelegram).await;
+    scene.anna.hang_up(call, Reason::Hangup).await;
+    scene.phone.ended(END_LIMIT).await.unwrap();
+    let unknown = Ask::RestartLine { line: "+79060000099".parse().unwrap() };
+    assert_eq!(scene.control.refusal(unknown).await.unwrap().code, RefusalCode::UnknownLine);
+    scene.close().await;
+}
+
+/// What the gateway's checks find.
+async fn found(control: &mut Control, ask: Ask) -> Vec<(CheckName, Found, bool)> {
+    match control.ask(ask).await.unwrap() {
+        Answer::Checks(checks) => {
+            checks.iter().map(|check| (check.check, check.found, check.can_fix)).collect()
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,6 +38,11 @@ impl Lamps {
         self.peer = Some(reachable);
     }
 
+    /// Whether the PBX answered our latest OPTIONS; none while nobody knows.
+    pub(crate) fn peer(&self) -> Option<bool> {
+        self.peer
+    }
+
     /// Whether the PBX does not even answer OPTIONS.
     pub(crate) fn peer_is_silent(&self) -> bool {
         self.peer == Some(false)

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use tgtrunk_config::control::{CallInfo, LoginInfo, Refusal};
+use tgtrunk_config::control::{CallInfo, CheckName, LoginInfo, Refusal};
 use tgtrunk_config::{CallId, Digits, LoginToken, Password, UserId};
 use tgtrunk_telegram::LoginWord;
 use tokio::sync::oneshot;
+
+use super::checks;
 
 /// What a line may be told.
 pub(crate) enum Order {
@@ -27,6 +29,8 @@ pub(crate) enum Order {
     AcceptLogin(LoginToken, oneshot::Sender<Result<Option<Password>, Refusal>>),
     /// Leads the login of the line's account a step on.
     Login(LoginWord, oneshot::Sender<Result<LoginInfo, Refusal>>),
+    /// Looks at what the line needs, after mending one thing where that is wanted.
+    Check(Option<CheckName>, checks::Answer),
     /// Lets running calls go on for the grace, then ends them and the line.
     Stop(Duration),
 }
@@ -37,6 +41,7 @@ impl Order {
         match self {
             Self::Join { answer, .. } => !answer.is_closed(),
             Self::AcceptLogin(_, answer) => !answer.is_closed(),
+            Self::Check(_, answer) => !answer.is_closed(),
             Self::Calls(_)
             | Self::HangUp(..)
             | Self::Dial(..)

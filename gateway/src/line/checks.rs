@@ -1,0 +1,197 @@
+//! What a line needs of its account's privacy settings and of its PBX, and how it stands with that.
+
+use tgtrunk_config::Said;
+use tgtrunk_config::control::{Check, CheckName, Found, Refusal, RefusalCode};
+use tgtrunk_telegram::{Account, InvokeError};
+use tokio::sync::oneshot;
+
+use super::Line;
+use super::opus::Opus;
+use crate::telegram::{Privacy, is_open, open};
+
+/// The account's own settings that are looked at.
+const PRIVACY: [(CheckName, Privacy); 3] = [
+    (CheckName::PhoneVisible, Privacy::PhoneNumber),
+    (CheckName::CallsFromEverybody, Privacy::PhoneCall),
+    (CheckName::PeerToPeer, Privacy::PhoneP2p),
+];
+
+/// Whoever asked, and waits.
+pub(crate) type Answer = oneshot::Sender<Result<Vec<Check>, Refusal>>;
+
+impl Line {
+    /// Looks at everything, after mending `fix` where that is wanted; Telegram is asked away from the line.
+    pub(super) fn check(&self, fix: Option<CheckName>, answer: Answer) {
+        let account = self.account.clone();
+        let problem = self.lamps.account_problem();
+        let pbx = [self.pbx_answers(), self.opus_allowed()];
+        tokio::spawn(async move {
+            answer.send(check(&account, problem, pbx, fix).await).ok();
+        });
+    }
+
+    fn pbx_answers(&self) -> Check {
+        let pbx = &self.settings.pbx;
+        let (found, said) = match self.lamps.peer() {
+            Some(true) => (Found::Good, Said::new("The PBX answers OPTIONS.", "АТС отвечает на OPTIONS.")),
+            Some(false) => (
+                Found::Bad,
+                Said::new(
+                    format!(
+                        "The PBX at {pbx} does not answer OPTIONS. Is it running, does its trunk name this line's \
+                         address, and is there a firewall between both?"
+                    ),
+                    format!(
+                        "АТС {pbx} не отвечает на OPTIONS. Запущена ли она, указан ли в её транке адрес этой линии, \
+                         нет ли между ними брандмауэра?"
+                    ),
+                ),
+            ),
+            None => (
+                Found::Unknown,
+                Said::new(
+                    "The PBX has not been asked yet. Look again in a minute.",
+                    "АТС ещё не опрошена. Проверьте через минуту.",
+                ),
+            ),
+        };
+        Check { check: CheckName::PbxAnswers, found, said, can_fix: false }
+    }
+
+    fn opus_allowed(&self) -> Check {
+        let codecs = &self.settings.audio.codecs;
+        let (found, said) = match self.opus.seen() {
+            _ if !Opus::is_among(codecs) => (
+                Found::Bad,
+                Said::new(
+                    "Opus is not among the line's codecs, so every call is recoded. Add \"opus\" to codecs in line.toml.",
+                    "Opus нет среди кодеков линии, поэтому каждый звонок перекодируется. Добавьте \"opus\" в codecs в line.toml.",
+                ),
+            ),
+            Some(true) => (
+                Found::Good,
+                Said::new(
+                    "The PBX takes Opus: sound passes as it is.",
+                    "АТС принимает Opus: звук проходит без перекодирования.",
+                ),
+            ),
+            Some(false) => (
+                Found::Bad,
+                Said::new(
+                    "The PBX did not take Opus in its last call: calls are recoded, which costs quality and computing \
+                     time. Allow opus in the codecs of the PBX's trunk, before the others.",
+                    "В последнем звонке АТС не приняла Opus: звонки перекодируются, это снижает качество и нагружает \
+                     процессор. Разрешите opus в кодеках транка на АТС и поставьте его первым.",
+                ),
+            ),
+            None => (
+                Found::Unknown,
+                Said::new(
+                    "No call has shown yet whether the PBX takes Opus. It is known after the first one.",
+                    "Ни один звонок ещё не показал, принимает ли АТС Opus. Это станет видно после первого.",
+                ),
+            ),
+        };
+        Check { check: CheckName::OpusAllowed, found, said, can_fix: false }
+    }
+}
+
+async fn check(
+    account: &Account,
+    problem: Option<Refusal>,
+    pbx: [Check; 2],
+    fix: Option<CheckName>,
+) -> Result<Vec<Check>, Refusal> {
+    if let Some(name) = fix {
+        let Some((_, which)) = PRIVACY.iter().find(|(of, _)| *of == name) else {
+            let message = "only a person can mend that: the check says how".to_owned();
+            return Err(Refusal { code: RefusalCode::BadRequest, message });
+        };
+        if let Some(problem) = problem {
+            return Err(problem);
+        }
+        open(account, *which).await.map_err(refused)?;
+        tracing::info!(check = ?name, "a privacy setting of the account was opened");
+    }
+    let mut checks = Vec::with_capacity(PRIVACY.len() + pbx.len());
+    for (name, which) in PRIVACY {
+        let found = match &problem {
+            Some(problem) => Err(problem.message.clone()),
+            None => is_open(account, which).await.map_err(|error| error.to_string()),
+        };
+        checks.push(privacy(name, which, found));
+    }
+    checks.extend(pbx);
+    Ok(checks)
+}
+
+fn refused(error: InvokeError) -> Refusal {
+    Refusal { code: RefusalCode::Telegram, message: error.to_string() }
+}
+
+/// A privacy setting as it was found, or why it was not.
+fn privacy(check: CheckName, which: Privacy, is_open: Result<bool, String>) -> Check {
+    let (found, said) = match is_open {
+        Ok(true) => (Found::Good, well(which)),
+        Ok(false) => (Found::Bad, amiss(which)),
+        Err(cause) => (
+            Found::Unknown,
+            Said::new(
+                format!("Telegram does not tell this setting now: {cause}"),
+                format!("Telegram сейчас не сообщает эту настройку: {cause}"),
+            ),
+        ),
+    };
+    Check { check, found, said, can_fix: found == Found::Bad }
+}
+
+fn well(which: Privacy) -> Said {
+    match which {
+        Privacy::PhoneNumber => {
+            Said::new("Everybody sees the account's phone number.", "Номер телефона аккаунта виден всем.")
+        }
+        Privacy::PhoneCall => Said::new("Everybody may call the account.", "Звонить аккаунту могут все."),
+        Privacy::PhoneP2p => Said::new("Calls may take the direct path.", "Звонки могут идти напрямую."),
+    }
+}
+
+fn amiss(which: Privacy) -> Said {
+    match which {
+        Privacy::PhoneNumber => Said::new(
+            "Not everybody sees the account's phone number, so people do not recognize the company. In Telegram: \
+             Settings, Privacy and Security, Phone Number, Everybody.",
+            "Номер телефона аккаунта виден не всем, и люди не узнают компанию. В Telegram: Настройки, \
+             Конфиденциальность, Номер телефона, Все.",
+        ),
+        Privacy::PhoneCall => Said::new(
+            "Not everybody may call the account: calls of the others never reach the PBX. In Telegram: Settings, \
+             Privacy and Security, Calls, Everybody.",
+            "Звонить аккаунту могут не все: звонки остальных не дойдут до АТС. В Telegram: Настройки, \
+             Конфиденциальность, Звонки, Все.",
+        ),
+        Privacy::PhoneP2p => Said::new(
+            "Calls take the longer path through Telegram's servers. On the direct one they sound better, and the other \
+             side may see this server's address. In Telegram: Settings, Privacy and Security, Calls, Peer-to-Peer, \
+             Everybody.",
+            "Звонки идут длинным путём через серверы Telegram. Напрямую слышно лучше, но собеседник может увидеть \
+             адрес этого сервера. В Telegram: Настройки, Конфиденциальность, Звонки, Peer-to-Peer, Все.",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_is_shut_can_be_mended_and_one_that_is_not_told_cannot() {
+        for (name, which) in PRIVACY {
+            let shut = privacy(name, which, Ok(false));
+            assert!(shut.found == Found::Bad && shut.can_fix && !shut.said.ru.is_empty(), "{shut:?}");
+            let good = privacy(name, which, Ok(true));
+            assert!(good.found == Found::Good && !good.can_fix, "{good:?}");
+            let untold = privacy(name, which, Err("Telegram is not reached".to_owned()));
+            assert!(untold.found == Found::Unknown && !untold.can_fix, "{untold:?}");
+        }
+    }
+}
