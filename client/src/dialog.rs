@@ -28,7 +28,7 @@ const START: &str = "/start";
 
 /// What is wrong with a bot.
 #[derive(Debug, thiserror::Error)]
-enum Amiss {
+pub(crate) enum Amiss {
     #[error("@{0} is not found on Telegram: look at the line's bot")]
     NotFound(BotName),
     #[error("@{0} is no bot: look at the line's bot")]
@@ -41,7 +41,7 @@ enum Amiss {
 
 impl Amiss {
     /// The same in both languages.
-    fn said(&self) -> Said {
+    pub(crate) fn said(&self) -> Said {
         let ru = match self {
             Self::NotFound(bot) => format!("@{bot} не найден в Telegram: проверьте бота этой линии"),
             Self::NoBot(bot) => format!("@{bot} не бот: проверьте бота этой линии"),
@@ -145,12 +145,31 @@ async fn visit(desk: &Desk, name: &BotName, is_first: bool) -> Result<(), Amiss>
     }
 }
 
-async fn find(desk: &Desk, name: &BotName) -> Result<Resolved, Amiss> {
+/// Finds the bot at Telegram.
+pub(crate) async fn find(desk: &Desk, name: &BotName) -> Result<Resolved, Amiss> {
     match desk.account.resolve(Person::Username(name.as_str().to_owned())).await.map_err(Trouble::from) {
         Ok(bot) => Ok(bot),
         Err(Trouble::Stranger) => Err(Amiss::NotFound(name.clone())),
         Err(trouble) => Err(Amiss::Trouble { bot: name.clone(), trouble }),
     }
+}
+
+/// Opens the dialog anew: whatever keeps the bot out is taken back, and it is greeted again.
+pub(crate) async fn mend(desk: &Desk, name: &BotName) -> Result<(), Amiss> {
+    let amiss = |trouble| Amiss::Trouble { bot: name.clone(), trouble };
+    let bot = find(desk, name).await?;
+    if telegram::is_blocked(&desk.account, &bot).await.map_err(amiss)? {
+        telegram::unblock(&desk.account, &bot).await.map_err(amiss)?;
+    }
+    if let Some(me) = desk.account.me() {
+        desk.store.dialog_closed(bot.id, me.id).await?;
+    }
+    open(desk, &bot).await.map_err(|error| match error {
+        Opening::Trouble(trouble) => amiss(trouble),
+        Opening::Store(error) => Amiss::Store(error),
+    })?;
+    desk.visit.notify_one();
+    Ok(())
 }
 
 enum Opening {

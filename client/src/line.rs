@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tgtrunk_config::control::{Answer, CallInfo, CallState, Direction, Event, Refusal, RefusalCode};
+use tgtrunk_config::control::{
+    Answer, CallInfo, CallState, CheckName, Direction, Event, Refusal, RefusalCode,
+};
 use tgtrunk_config::{CallId, ClientStatus, Password, Said, Settings, StateDir, StateError, UserId};
 use tgtrunk_shell::asking::Follower;
 use tgtrunk_shell::said::said;
@@ -22,7 +24,7 @@ use crate::desk::{Desk, Manner};
 use crate::lamps::Lamps;
 use crate::second_login::{self, SecondLogin};
 use crate::store::{Press, Store};
-use crate::{card, clock, dialog, keypad, login, mailbox, typed};
+use crate::{card, checks, clock, dialog, keypad, login, mailbox, typed};
 
 /// Messages that wait to be read; Telegram keeps the others.
 const MESSAGES: usize = 64;
@@ -63,6 +65,8 @@ pub(crate) enum Order {
     GatewayAccount(bool),
     /// Somebody logged the gateway's session in.
     GatewayLoggedIn,
+    /// Look at what the line needs of its bot, after mending one thing where that is wanted.
+    Check { fix: Option<CheckName>, reply: Reply },
     /// End; keypads are taken away.
     Stop,
 }
@@ -254,6 +258,12 @@ impl Line {
                 work.second.gateway_logged_in(Instant::now());
                 self.log_in_too(work);
             }
+            Order::Check { fix, reply } => {
+                let desk = Arc::clone(&work.desk);
+                spawn(&mut work.tasks, async move {
+                    reply.send(checks::look(&desk, fix).await.map(Answer::Checks)).ok();
+                });
+            }
             // The loop ends with it.
             Order::Stop => {}
         }
@@ -332,7 +342,7 @@ impl Line {
                     Some(Order::Gone) => (self.calls, self.is_gone) = (None, true),
                     Some(Order::Change(manner)) => self.manner = manner,
                     Some(Order::GatewayAccount(_) | Order::GatewayLoggedIn) => {}
-                    Some(Order::Export { reply, .. } | Order::Login { reply, .. }) => {
+                    Some(Order::Export { reply, .. } | Order::Login { reply, .. } | Order::Check { reply, .. }) => {
                         let message = format!("the line does not run: {problem}");
                         reply.send(Err(Refusal { code: RefusalCode::Internal, message })).ok();
                     }

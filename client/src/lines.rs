@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tgtrunk_config::control::{
-    Answer, Ask, CallInfo, CallState, ClientReport, Event, LoginInfo, LoginStage, Refusal, RefusalCode,
+    Answer, Ask, CallInfo, CallState, CheckName, ClientReport, Event, LoginInfo, LoginStage, Refusal,
+    RefusalCode,
 };
 use tgtrunk_config::{CallId, ClientStatus, GatewayStatus, Lamp, Lines as LineFiles, Phone, Said, Texts};
 use tgtrunk_shell::asking::Told;
@@ -16,7 +17,7 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::clock;
 use crate::desk::Manner;
-use crate::line::{House, Line, Order};
+use crate::line::{House, Line, Order, Reply};
 
 /// Orders that may wait for a line, which never waits for anything itself.
 const ORDERS: usize = 1024;
@@ -142,6 +143,9 @@ impl Lines {
                 }
                 None => Err(unknown(&line)),
             },
+            Ask::Checks { line } => return self.check(&line, None, answer),
+            Ask::FixCheck { line, check } => return self.check(&line, Some(check), answer),
+            Ask::RestartLine { line } => self.restart(&line),
             Ask::Login { .. }
             | Ask::StartLogin { .. }
             | Ask::ResendCode { .. }
@@ -156,10 +160,7 @@ impl Lines {
                     None => Err(unknown(&line)),
                 }
             }
-            Ask::RestartLine { .. }
-            | Ask::Checks { .. }
-            | Ask::FixCheck { .. }
-            | Ask::Records { .. }
+            Ask::Records { .. }
             | Ask::WatchLevels { .. }
             | Ask::Log { .. }
             | Ask::CheckBot { .. }
@@ -176,6 +177,23 @@ impl Lines {
             | Ask::JoinCall { .. } => Err(Refusal::not_here(crate::PROGRAM, &ask)),
         };
         answer.send(reply).ok();
+    }
+
+    fn check(&self, line: &Phone, fix: Option<CheckName>, reply: Reply) {
+        match self.kept.get(line) {
+            Some(kept) => order(kept, Order::Check { fix, reply }),
+            None => drop(reply.send(Err(unknown(line)))),
+        }
+    }
+
+    /// Closes a line and opens it again.
+    fn restart(&mut self, line: &Phone) -> Result<Answer, Refusal> {
+        let Some(kept) = self.kept.get(line) else { return Err(unknown(line)) };
+        let Manner { line: settings, texts } = &*kept.manner;
+        let manner = Manner { line: settings.clone(), texts: texts.clone() };
+        self.part(line);
+        self.begin(line.clone(), manner);
+        Ok(Answer::Done)
     }
 
     /// Passes on what the gateway tells.
@@ -302,8 +320,14 @@ impl Lines {
     }
 
     fn close(&mut self, phone: &Phone) {
-        let Some(kept) = self.kept.remove(phone) else { return };
-        self.events.send(Event::LineRemoved { line: phone.clone() }).ok();
+        if self.part(phone) {
+            self.events.send(Event::LineRemoved { line: phone.clone() }).ok();
+        }
+    }
+
+    /// Has a line end, if there is one.
+    fn part(&mut self, phone: &Phone) -> bool {
+        let Some(kept) = self.kept.remove(phone) else { return false };
         let (end, ended) = oneshot::channel();
         self.ending.insert(phone.clone(), ended);
         self.leaving.spawn(async move {
@@ -311,6 +335,7 @@ impl Lines {
             kept.task.await.ok();
             drop::<oneshot::Sender<()>>(end);
         });
+        true
     }
 
     fn calls_of(&self, phone: &Phone) -> Vec<CallInfo> {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod card;
+mod checks;
 mod cli;
 mod clock;
 mod desk;

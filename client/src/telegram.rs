@@ -232,6 +232,22 @@ pub(crate) async fn traits(account: &Account, user: &Resolved) -> Result<Traits,
     found.ok_or(Trouble::Stranger)
 }
 
+/// `users.getFullUser`: whether the account has blocked a user.
+pub(crate) async fn is_blocked(account: &Account, user: &Resolved) -> Result<bool, Trouble> {
+    let request = tl::functions::users::GetFullUser { id: user.input_user() };
+    let tl::enums::users::UserFull::Full(found) =
+        account.invoke(&request, Policy::call().within(LIMIT)).await?;
+    let tl::enums::UserFull::Full(full) = found.full_user;
+    Ok(full.blocked)
+}
+
+/// `contacts.unblock`.
+pub(crate) async fn unblock(account: &Account, user: &Resolved) -> Result<(), Trouble> {
+    let request = tl::functions::contacts::Unblock { my_stories_from: false, id: user.input_peer() };
+    account.invoke(&request, Policy::call().within(LIMIT)).await?;
+    Ok(())
+}
+
 async fn send_media(
     account: &Account,
     person: &Resolved,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tgtrunk_config::Lamp;
+use tgtrunk_config::control::{Answer, Ask, CheckName, Found};
+use tgtrunk_shell::asking;
 use tgtrunk_test_telegram::world::{Action, Match, NewBot};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -180,6 +182,54 @@ async fn the_check_names_what_is_missing_and_is_content_when_nothing_is() {
     scene.until_lamp("keypad", Lamp::Green, |status| status.keypad.lamp).await;
     let (well, told) = check(&scene).await;
     assert!(well && told.contains("keypad Green (the bot answers)"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dialog_with_a_blocked_bot_is_told_by_the_checks_and_opened_by_one_word() {
+    let (scene, bot) = scene().await;
+    let _gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    scene.until_lamp("keypad", Lamp::Green, |status| status.keypad.lamp).await;
+    let checks = Ask::Checks { line: crate::support::phone() };
+    let well = [(CheckName::InlineMode, Found::Good, false), (CheckName::BotDialog, Found::Good, false)];
+    assert_eq!(found(&scene, checks.clone()).await, well);
+    scene.world().set_blocked(scene.company, bot.id, true);
+    scene.world().set_inline(bot.id, false);
+    let amiss = [(CheckName::InlineMode, Found::Bad, false), (CheckName::BotDialog, Found::Bad, true)];
+    assert_eq!(found(&scene, checks).await, amiss);
+    let fix = Ask::FixCheck { line: crate::support::phone(), check: CheckName::BotDialog };
+    assert_eq!(found(&scene, fix).await, [amiss[0], well[1]]);
+    let starts = scene.world().chat(scene.company, bot.id);
+    assert_eq!(starts.iter().filter(|message| message.text == "/start").count(), 2);
+    let fix = Ask::FixCheck { line: crate::support::phone(), check: CheckName::InlineMode };
+    let refusal = asking::ask(&scene.state.client_socket(), fix).await.unwrap_err();
+    assert!(refusal.to_string().contains("only a person"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_is_restarted_comes_up_again_and_its_bot_is_greeted_no_second_time() {
+    let (scene, bot) = scene().await;
+    let _gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    scene.until_lamp("keypad", Lamp::Green, |status| status.keypad.lamp).await;
+    let restart = Ask::RestartLine { line: crate::support::phone() };
+    asking::ask(&scene.state.client_socket(), restart).await.unwrap();
+    eventually("the line opened again", || scene.client_log().matches("line opened").count() == 2).await;
+    scene.until_lamp("keypad", Lamp::Green, |status| status.keypad.lamp).await;
+    let starts = scene.world().chat(scene.company, bot.id);
+    assert_eq!(starts.iter().filter(|message| message.text == "/start").count(), 1);
+}
+
+/// What the client's checks find.
+async fn found(scene: &Scene, ask: Ask) -> Vec<(CheckName, Found, bool)> {
+    match asking::ask(&scene.state.client_socket(), ask).await.unwrap() {
+        Answer::Checks(checks) => {
+            checks.iter().map(|check| (check.check, check.found, check.can_fix)).collect()
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn check(scene: &Scene) -> (bool, String) {
