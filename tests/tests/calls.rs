@@ -326,7 +326,7 @@ async fn a_line_on_a_taken_port_is_refused_with_a_plain_sentence() {
     let second = scene.stage.line("+79060000002").unwrap();
     let draft = stage::draft(&second).unwrap();
     let draft = draft.set("sip_port", i64::from(scene.line.sip.port())).set("pbx", "127.0.0.1:5060");
-    let ask = tgtrunk_config::control::Ask::AddLine { line: draft };
+    let ask = Ask::AddLine { line: draft };
     let refusal = scene.control.refusal(ask).await.unwrap();
     assert!(refusal.message.contains("sip_port") && refusal.message.contains(COMPANY), "{refusal}");
     scene.close().await;
