@@ -20,6 +20,7 @@ use super::model::{
 use super::office::Office;
 use super::programs::odd;
 use super::setting::{Group, Kind, LINE, SYSTEM};
+use super::view::preview;
 use crate::clock::unix_ms;
 
 /// For so long a page waits for what Telegram has to tell; it comes later by itself.
@@ -124,7 +125,7 @@ impl Office {
         TextsPage {
             language,
             texts,
-            words: line.map(|line| Words::of_line(line)).unwrap_or_default(),
+            words: preview::example(line.map(|line| Words::of_line(line)).unwrap_or_default(), language),
             menu: line.map(|line| line.chat.menu.clone()).unwrap_or_default(),
             call_back: line.is_some_and(|line| line.chat.call_back.is_some()),
             card,

@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use tokio::time::timeout;
 
 use super::office::Office;
-use super::visit::{Guest, Visit};
+use super::visit::{Address, Guest, Visit};
 use super::{act, answer, api, door, fields, guard, show, stream};
 
 /// How long a question may take to arrive and to be answered. Events are told for as long as the page is open.
@@ -68,7 +68,9 @@ async fn events(State(office): State<Arc<Office>>, visit: Visit) -> Result<Respo
 }
 
 /// Refuses what another site sent, and tells the browser what to refuse itself.
-async fn guarded(State(office): State<Arc<Office>>, request: Request, next: Next) -> Response {
+async fn guarded(State(office): State<Arc<Office>>, mut request: Request, next: Next) -> Response {
+    let address = Address(request.uri().clone());
+    request.extensions_mut().insert(address);
     let judged = office.guard.judge(request.method(), request.headers());
     let mut response = match judged {
         Ok(()) => match timeout(LONGEST, next.run(request)).await {

@@ -14,7 +14,7 @@ pub(crate) mod lines;
 pub(crate) mod log;
 pub(crate) mod new_line;
 pub(crate) mod pbx;
-mod preview;
+pub(crate) mod preview;
 #[cfg(test)]
 mod samples;
 pub(crate) mod sessions;

@@ -8,7 +8,7 @@ use axum::Form;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{Local, Offset as _, TimeZone as _};
@@ -30,6 +30,10 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 /// Where a connection comes from; the server notes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller(pub(crate) IpAddr);
+
+/// The whole address that was asked for; the guard notes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Address(pub(crate) Uri);
 
 /// A request of anybody.
 #[derive(Clone, Debug)]
@@ -66,9 +70,11 @@ pub(crate) struct Posted {
 impl Guest {
     pub(crate) async fn of(parts: &mut Parts, office: &Office) -> Self {
         let headers = &parts.headers;
+        // Within the API the address is told without what it begins with.
+        let uri = parts.extensions.get::<Address>().map_or(&parts.uri, |address| &address.0);
         let bearer =
             headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        let is_api = parts.uri.path().starts_with("/api/");
+        let is_api = uri.path().starts_with("/api/");
         let token =
             bearer.filter(|_| is_api).map(ToOwned::to_owned).or_else(|| cookie(headers, answer::SESSION));
         let session = match token {
@@ -86,7 +92,7 @@ impl Guest {
             session,
             language: language.unwrap_or_else(|| wanted(headers).unwrap_or(office.settings.language)),
             theme: Theme::from_word(&cookie(headers, answer::THEME).unwrap_or_default()),
-            path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
             address: proxied("x-forwarded-for").and_then(|address| address.parse().ok()).unwrap_or(caller),
             is_secure: proxied("x-forwarded-proto").is_some_and(|scheme| scheme == "https"),
             is_fragment: headers.contains_key("x-fragment"),
