@@ -41,6 +41,10 @@ impl Office {
 fn of_program(snapshot: &Snapshot, part: Part) -> Health {
     let side = snapshot.side(part);
     let name = Said::new(program(part), program(part));
+    if !side.is_up && part == Part::Bot && !snapshot.has_bots() {
+        let said = Said::new("Not needed: no line has a bot.", "Не нужна: ни у одной линии нет бота.");
+        return Health { name, found: Found::Unknown, said };
+    }
     if !side.is_up {
         return Health { name, found: Found::Bad, said: absent(part) };
     }

@@ -226,7 +226,7 @@ mod tests {
             watch.wait_for(|snapshot| lamp(snapshot) == Lamp::Green).await.unwrap();
             drop(gateway);
             let gone = watch.wait_for(|snapshot| lamp(snapshot) == Lamp::Orange);
-            tokio::time::timeout(Duration::from_secs(3), gone).await.unwrap().unwrap();
+            timeout(Duration::from_secs(3), gone).await.unwrap().unwrap();
         }
     }
 

@@ -124,13 +124,12 @@ impl Office {
         let settings = || Some(("/system".to_owned(), Said::new("Settings", "Настройки")));
         let mut alerts: Vec<Alert> =
             self.trouble.borrow().iter().map(|said| Alert { said: said.clone(), fix: settings() }).collect();
-        let has_bots = snapshot.lines.values().flatten().any(|line| line.chat.bot.is_some());
         for part in Part::ALL {
             let side = snapshot.side(part);
             let is_wanted = match part {
                 Part::Gateway => true,
                 Part::Client => alerts.is_empty(),
-                Part::Bot => has_bots,
+                Part::Bot => snapshot.has_bots(),
             };
             if !side.is_up && is_wanted {
                 alerts.push(Alert { said: absent(part), fix: None });

@@ -79,6 +79,11 @@ impl Snapshot {
         phones.into_iter().map(|(_, phone)| phone.clone()).collect()
     }
 
+    /// Whether any line has a bot.
+    pub(crate) fn has_bots(&self) -> bool {
+        self.lines.values().flatten().any(|line| line.chat.bot.is_some())
+    }
+
     /// What the gateway says of a line; waiting where it says nothing.
     pub(crate) fn gateway_of(&self, phone: &Phone) -> GatewayStatus {
         let side = self.side(Part::Gateway);
