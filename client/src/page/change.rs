@@ -51,7 +51,7 @@ fn read(setting: &Setting, given: &str) -> Result<Option<Value>, Said> {
         Kind::Switch => (given == "true").into(),
         Kind::List => {
             let parts = given.split([',', '\n']).map(str::trim).filter(|part| !part.is_empty());
-            parts.map(|part| Value::from(part)).collect()
+            parts.map(Value::from).collect()
         }
         Kind::Menu => {
             let rows = given.lines().filter(|line| !line.trim().is_empty());

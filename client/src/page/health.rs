@@ -63,7 +63,7 @@ fn space(root: &Path) -> Health {
         );
         return Health { name, found: Found::Unknown, said };
     };
-    let free_mib = u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size()) / (1024 * 1024);
+    let free_mib = disk.blocks_available().saturating_mul(disk.fragment_size()) / (1024 * 1024);
     let is_enough = free_mib >= LEAST_FREE_MIB;
     let said = if is_enough {
         Said::new(format!("{free_mib} MiB are free."), format!("Свободно {free_mib} МиБ."))

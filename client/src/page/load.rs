@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{Days, Local, NaiveDate, TimeZone as _};
 use serde_json::Value;
-use tgtrunk_config::control::{Answer, Ask, CallResult, Check, Direction, LogTail, RecordFilter};
+use tgtrunk_config::control::{Answer, Ask, CallResult, Direction, LogTail, RecordFilter};
 use tgtrunk_config::{Language, Phone, Said, TextKey, Texts, Words, written};
 use tokio::time::{sleep, timeout};
 
@@ -17,7 +17,7 @@ use super::model::{
     BotCard, BotsPage, CallsPage, LineBotPage, LineCard, LinePage, LineSettingsPage, LinesPage, LogPage,
     Part, PbxPage, SessionsPage, StepsPage, SystemPage, TextEntry, TextsPage, Today, TokenForm, Typed,
 };
-use super::office::Office;
+use super::office::{Looked, Office};
 use super::programs::odd;
 use super::setting::{Group, Kind, LINE, SYSTEM};
 use super::view::preview;
@@ -46,7 +46,7 @@ impl Office {
     }
 
     /// What a line needs, as far as it is found soon. What comes later is kept, and told to whoever watches.
-    pub(crate) async fn checks_of(self: &Arc<Self>, phone: &Phone) -> Option<Result<Vec<Check>, Said>> {
+    pub(crate) async fn checks_of(self: &Arc<Self>, phone: &Phone) -> Option<Looked> {
         if let Some(known) = self.known_checks(phone) {
             return Some(known);
         }
@@ -70,7 +70,7 @@ impl Office {
     }
 
     /// Has gateway and client look at what a line needs.
-    async fn find_checks(&self, phone: &Phone) -> Result<Vec<Check>, Said> {
+    async fn find_checks(&self, phone: &Phone) -> Looked {
         let ask = |part| self.ask(part, Ask::Checks { line: phone.clone() });
         let (gateway, client) = tokio::join!(ask(Part::Gateway), ask(Part::Client));
         let checks = |answer| match answer {

@@ -28,6 +28,9 @@ const CHECKS_LAST: Duration = Duration::from_secs(120);
 const TROUBLE_LASTS: Duration = Duration::from_secs(5);
 const TODAY_LASTS: Duration = Duration::from_secs(15);
 
+/// What was found of a line's account, bot and PBX, or why nothing was.
+pub(crate) type Looked = Result<Vec<Check>, Said>;
+
 /// The place behind the page.
 #[derive(Debug)]
 pub(crate) struct Office {
@@ -45,7 +48,7 @@ pub(crate) struct Office {
     pub(crate) questions: Semaphore,
     /// Why the client itself does not work.
     pub(crate) trouble: watch::Receiver<Vec<Said>>,
-    checks: Mutex<BTreeMap<Phone, (Instant, Result<Vec<Check>, Said>)>>,
+    checks: Mutex<BTreeMap<Phone, (Instant, Looked)>>,
     /// Lines that are being looked at.
     looking: Mutex<BTreeSet<Phone>>,
     today: Mutex<Option<(Instant, u64, Today)>>,
@@ -80,7 +83,7 @@ impl Office {
     }
 
     /// What was found lately of a line's account, bot and PBX, or why nothing was.
-    pub(crate) fn known_checks(&self, phone: &Phone) -> Option<Result<Vec<Check>, Said>> {
+    pub(crate) fn known_checks(&self, phone: &Phone) -> Option<Looked> {
         let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         let (found_at, found) = checks.get(phone)?;
         let lasts = if found.is_ok() { CHECKS_LAST } else { TROUBLE_LASTS };
@@ -88,7 +91,7 @@ impl Office {
     }
 
     /// Keeps what was found. Nothing makes it looked for anew.
-    pub(crate) fn keep_checks(&self, phone: &Phone, found: Option<Result<Vec<Check>, Said>>) {
+    pub(crate) fn keep_checks(&self, phone: &Phone, found: Option<Looked>) {
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         match found {
             Some(found) => drop(checks.insert(phone.clone(), (now(), found))),

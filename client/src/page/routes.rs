@@ -64,7 +64,7 @@ pub(super) fn router(office: Arc<Office>) -> Router {
 }
 
 async fn events(State(office): State<Arc<Office>>, visit: Visit) -> Result<Response, answer::Stop> {
-    stream::events(office, visit).await
+    stream::events(office, visit)
 }
 
 /// Refuses what another site sent, and tells the browser what to refuse itself.

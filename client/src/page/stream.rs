@@ -45,7 +45,7 @@ const LOG_LINES: u32 = 1_000;
 ///
 /// # Errors
 /// When as many listen as may, or the address asks for something strange.
-pub(crate) async fn events(office: Arc<Office>, visit: Visit) -> Result<Response, Stop> {
+pub(crate) fn events(office: Arc<Office>, visit: Visit) -> Result<Response, Stop> {
     let Ok(place) = Arc::clone(&office.listeners).try_acquire_owned() else {
         let said = Said::new(
             "Too many pages are open here. Close some of them.",
