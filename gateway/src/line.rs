@@ -26,7 +26,7 @@ use tgtrunk_telegram::{Account, LoginDesk, Notice, Red, Resolved};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
 
-use crate::call::{self, Input, Limits, Opening, Said, Shared, SipWord, TrunkLeg};
+use crate::call::{self, Input, Limits, Opening, Said, Shared, TrunkLeg};
 use crate::clock;
 use crate::key_agreement::DhCache;
 use crate::net::{Addresses, Proxy, RtpPorts};
@@ -520,29 +520,6 @@ impl Line {
     fn discard(&self, call: CallRef, reason: Discard) {
         let account = self.account.clone();
         tokio::spawn(async move { call::discard(&account, call, reason, Duration::ZERO).await });
-    }
-
-    fn say_to_pbx(&mut self, now: Instant, key: u64, word: SipWord) {
-        let Some(trunk) = &mut self.trunk else { return };
-        match (word, self.calls.sip(key)) {
-            (SipWord::Invite(invite), _) => {
-                let sip = trunk.endpoint.invite(now, *invite);
-                self.calls.bind_sip(key, sip);
-            }
-            (SipWord::Ringing, Some(sip)) => trunk.endpoint.ringing(now, sip, Vec::new()),
-            (SipWord::Answer(audio), Some(sip)) => {
-                // `None`: the PBX gave up while we were about to answer; its end of the call is on its way to the task.
-                trunk.endpoint.answer(now, sip, audio, Vec::new());
-            }
-            (SipWord::Reject(cause), Some(sip)) => trunk.endpoint.reject(now, sip, call::rejection(cause)),
-            (SipWord::Info(form, body), Some(sip)) => {
-                trunk.endpoint.send_info(now, sip, form.content_type(), body.as_bytes());
-            }
-            (SipWord::HangUp(cause), Some(sip)) => {
-                trunk.endpoint.hang_up(now, sip, Some(call::reason(cause)))
-            }
-            (word, None) => tracing::debug!(?word, "the PBX's call is gone"),
-        }
     }
 
     fn ordered(&mut self, order: Order) {

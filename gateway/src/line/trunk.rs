@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tgtrunk_config::{Line as LineSettings, Said};
 use tgtrunk_sip::Endpoint;
 use tokio::net::UdpSocket;
 
-use super::{HEARTBEAT, House};
-use crate::call::TrunkAudio;
+use super::{HEARTBEAT, House, Line};
+use crate::call::{self, SipWord, TrunkAudio};
 use crate::net::mark;
 use crate::{clock, rules};
 
@@ -63,6 +64,32 @@ impl Trunk {
             if let Err(error) = self.socket.try_send_to(&transmit.contents, transmit.destination) {
                 tracing::debug!(%error, "SIP datagram not sent");
             }
+        }
+    }
+}
+
+impl Line {
+    /// Tells the PBX what a call has to say to it.
+    pub(super) fn say_to_pbx(&mut self, now: Instant, key: u64, word: SipWord) {
+        let Some(trunk) = &mut self.trunk else { return };
+        match (word, self.calls.sip(key)) {
+            (SipWord::Invite(invite), _) => {
+                let sip = trunk.endpoint.invite(now, *invite);
+                self.calls.bind_sip(key, sip);
+            }
+            (SipWord::Ringing, Some(sip)) => trunk.endpoint.ringing(now, sip, Vec::new()),
+            (SipWord::Answer(audio), Some(sip)) => {
+                // `None`: the PBX gave up while we were about to answer; its end of the call is on its way to the task.
+                trunk.endpoint.answer(now, sip, audio, Vec::new());
+            }
+            (SipWord::Reject(cause), Some(sip)) => trunk.endpoint.reject(now, sip, call::rejection(cause)),
+            (SipWord::Info(form, body), Some(sip)) => {
+                trunk.endpoint.send_info(now, sip, form.content_type(), body.as_bytes());
+            }
+            (SipWord::HangUp(cause), Some(sip)) => {
+                trunk.endpoint.hang_up(now, sip, Some(call::reason(cause)))
+            }
+            (word, None) => tracing::debug!(?word, "the PBX's call is gone"),
         }
     }
 }
