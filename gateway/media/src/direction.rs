@@ -14,6 +14,7 @@ use crate::comfort::Silent;
 use crate::dtmf::{self, Digit, Receiver, Way};
 use crate::event::Event;
 use crate::keys::Keys;
+use crate::meter::Meter;
 use crate::numbers::Numbers;
 use crate::pass;
 use crate::playout::Playout;
@@ -55,6 +56,8 @@ pub(crate) struct Direction {
     keys: Option<Box<Keys>>,
     dials: bool,
     receiver: Option<Box<Receiver>>,
+    /// Only while somebody watches.
+    meter: Option<Box<Meter>>,
 }
 
 impl Direction {
@@ -75,6 +78,7 @@ impl Direction {
             keys: None,
             dials: false,
             receiver: None,
+            meter: None,
         }
     }
 
@@ -106,7 +110,21 @@ impl Direction {
             (receiver, events) => *receiver = events.map(|events| Box::new(Receiver::new(events))),
         }
         self.incoming = Some(audio);
+        if let Some(meter) = &mut self.meter {
+            meter.set_codec(audio.codec);
+        }
         self.arrange();
+    }
+
+    /// Whether the level of what comes is measured.
+    pub(crate) fn meter(&mut self, is_watched: bool) {
+        let codec = self.incoming.map_or(&OPUS, |audio| audio.codec);
+        self.meter = is_watched.then(|| Box::new(Meter::new(codec)));
+    }
+
+    /// The level of what came since this was asked last.
+    pub(crate) fn level(&mut self) -> Option<u8> {
+        self.meter.as_mut().map(|meter| meter.take())
     }
 
     pub(crate) fn hold(&mut self, now: Instant, held: bool) {
@@ -244,6 +262,9 @@ impl Direction {
         let sound = measured?;
         if let (Some(receiver), Some(audio)) = (&mut self.receiver, self.incoming) {
             receiver.handle_sound(packet.timestamp, audio.codec.clock_hz);
+        }
+        if let Some(meter) = &mut self.meter {
+            meter.handle_payload(packet.payload);
         }
         if self.outgoing.is_none() || self.incoming.is_none() {
             return Err(Reason::NoStream);

@@ -25,6 +25,7 @@ mod jitter;
 mod keys;
 mod latch;
 mod leg;
+mod meter;
 mod numbers;
 mod pace;
 mod pass;

@@ -129,6 +129,19 @@ impl Relay {
         self.towards(to).play(now, tone);
     }
 
+    /// Whether the levels of both sides are measured. A copy of what they say is decoded for it; nothing is done for it
+    /// while nobody watches.
+    pub fn meter(&mut self, is_watched: bool) {
+        self.to_trunk.meter(is_watched);
+        self.to_telegram.meter(is_watched);
+    }
+
+    /// How loud a side was since this was asked last, in -dBov: 0 (loudest) to 127 (silence), as in RFC 6464 section 3.
+    /// `None` while nobody watches.
+    pub fn level(&mut self, from: Side) -> Option<u8> {
+        self.towards(from.other()).level()
+    }
+
     /// How many digits may be dialled to a side now; `None` before its audio is known.
     pub fn room_for_digits(&mut self, to: Side) -> Option<usize> {
         self.towards(to).room_for_digits()
