@@ -80,6 +80,8 @@ pub struct Gateway {
     pub log_level: LogLevel,
     /// How long running calls may go on after SIGTERM.
     pub shutdown_grace: Duration,
+    /// For how many days calls are remembered; for none with 0.
+    pub records_days: u32,
     /// How often each line asks its PBX whether it is there (SIP OPTIONS).
     pub options_interval: Duration,
     /// Value of the SIP headers User-Agent and Server.
@@ -277,6 +279,7 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
     let opus_complexity = section.number("opus_complexity", 5, 0..=10, "");
     let (log, log_level) = log::read(&mut section);
     let shutdown_grace = section.seconds("shutdown_grace_s", 30, 0..=3_600);
+    let records_days = section.number("records_days", 90, 0..=3_650, " (days)");
     let options_interval = section.seconds("options_interval_s", 30, 5..=3_600);
     let default_agent = concat!("tgtrunk/", env!("CARGO_PKG_VERSION"));
     let user_agent = shown(&mut section, "user_agent", default_agent);
@@ -294,6 +297,7 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         log,
         log_level,
         shutdown_grace,
+        records_days,
         options_interval,
         user_agent,
     }
@@ -345,6 +349,7 @@ mod tests {
         assert_eq!(settings.gateway.rtp_ports, PortRange { first: 20_100, last: 29_999 });
         assert_eq!(settings.gateway.log_level, LogLevel::Info);
         assert_eq!(settings.gateway.shutdown_grace, Duration::from_secs(30));
+        assert_eq!(settings.gateway.records_days, 90);
     }
 
     #[test]

@@ -25,6 +25,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("a whole number from", "целое число от"),
     ("(seconds)", "(секунды)"),
     ("(milliseconds)", "(миллисекунды)"),
+    ("(days)", "(дни)"),
     ("true or false", "true или false"),
     ("for the one of [telegram], or", "для того, что в [telegram], или"),
     ("one of", "одно из"),

@@ -4,6 +4,7 @@ mod ask;
 mod check;
 mod checks;
 mod login;
+mod records;
 mod second_login;
 mod serve;
 mod solo;
@@ -67,6 +68,8 @@ enum Command {
         /// Its number, as `calls` shows it.
         call: CallId,
     },
+    /// Lists calls that were, the newest first.
+    Records(records::Wanted),
     /// Has the PBX ring an extension, and calls a person at Telegram when somebody answers there. Prints the call's number.
     Join {
         /// On which line, as +79060000000.
@@ -153,6 +156,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Status { json } => return ask::status(&state, json).await,
         Command::Calls { json } => ask::calls(&state, json).await?,
         Command::HangUp { call } => ask::hang_up(&state, call).await?,
+        Command::Records(wanted) => records::list(&state, wanted).await?,
         Command::Join { phone, extension, person } => ask::join(&state, phone, extension, person).await?,
         Command::Checks { phone, fix } => return checks::run(&state, &phone, fix).await,
         Command::Reload => ask::reload(&state).await?,

@@ -3,6 +3,7 @@
 mod calls;
 mod checks;
 mod ghosts;
+mod invite;
 mod join;
 mod lamps;
 mod login;
@@ -17,19 +18,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tgtrunk_bridge::{Caller, Cause};
-use tgtrunk_config::control::Event as ControlEvent;
+use tgtrunk_bridge::Cause;
+use tgtrunk_config::control::{CallResult, Event as ControlEvent};
 use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
-use tgtrunk_sip::{Event as SipEvent, Invite, LocalAudio, RemoteAudio};
+use tgtrunk_sip::{Event as SipEvent, RemoteAudio};
 use tgtrunk_telegram::{Account, LoginDesk, Notice, Red, Resolved};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
 
-use crate::call::{self, Input, Limits, Opening, Said, Shared, TrunkLeg};
+use crate::call::{self, Input, Limits, Opening, Said, Shared, State, TrunkLeg};
 use crate::clock;
 use crate::key_agreement::DhCache;
 use crate::net::{Addresses, Proxy, RtpPorts};
+use crate::records::{self, Records};
 use crate::telegram::{CallRef, Discard, PhoneCall, user};
 use crate::{metrics, rules};
 use calls::{Calls, Direction};
@@ -100,6 +102,7 @@ pub(crate) struct Line {
     parted: Vec<oneshot::Sender<()>>,
     /// Whether the PBX takes Opus.
     opus: opus::Opus,
+    records: Records,
     stopping: Option<Stopping>,
 }
 
@@ -152,6 +155,8 @@ impl Line {
         let (part, partings) = mpsc::channel(1);
         let keeper = login::House { events: house.events.clone(), partings: part };
         let desk = LoginDesk::open(account.clone(), settings.phone.clone(), keeper).await;
+        let file = house.state.gateway_db(&settings.phone);
+        let records = Records::open(file, house.settings.gateway.records_days);
         Ok(Self {
             house,
             settings,
@@ -172,6 +177,7 @@ impl Line {
             partings,
             parted: Vec::new(),
             opus,
+            records,
             stopping: None,
         })
     }
@@ -206,11 +212,15 @@ impl Line {
                 Some(done) = self.partings.recv() => self.part(done),
                 () = self.lamps.changed() => self.show(),
                 () = &mut timer => self.timed_out(),
-                _ = heartbeat.tick() => self.show(),
+                _ = heartbeat.tick() => {
+                    self.calls.listen();
+                    self.show();
+                }
             }
         }
         metrics::line_gone(self.settings.sip_port);
         timeout(LAST_STEP, self.desk.end()).await.ok();
+        self.records.close().await;
         self.account.shutdown().await;
     }
 
@@ -423,35 +433,6 @@ impl Line {
         self.begin(key, Opening::FromTelegram { call, g_a_hash, caller, trunk, invite });
     }
 
-    fn invite(&self, key: u64, caller: &Resolved) -> Invite {
-        let caller = Caller {
-            id: caller.id,
-            phone: caller.phone.clone(),
-            username: caller.username.clone(),
-            first_name: caller.first_name.clone(),
-            last_name: caller.last_name.clone(),
-        };
-        let id = rules::caller_id(&self.settings.caller_id).apply(&caller);
-        let context = CallId(key).to_string();
-        Invite {
-            to_user: self.settings.pbx_user.clone(),
-            from_user: id.user,
-            display_name: id.display_name,
-            headers: caller
-                .headers(&context)
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-            audio: LocalAudio {
-                rtp: SocketAddr::new(self.house.settings.gateway.sip_bind, 0),
-                codecs: Vec::new(),
-                telephone_event: false,
-                rtcp: None,
-                rtcp_mux: false,
-            },
-        }
-    }
-
     fn begin(&mut self, key: u64, opening: Opening) {
         let limits = Limits {
             bridge: rules::bridge_settings(&self.settings),
@@ -462,6 +443,7 @@ impl Line {
         };
         let handle = call::start(key, opening, self.shared.clone(), limits, self.say.clone());
         if let Some(info) = self.calls.begun(key, handle) {
+            self.records.note(&info);
             self.house.events.send(ControlEvent::Call(info)).ok();
         }
         self.show();
@@ -480,9 +462,16 @@ impl Line {
                     self.house.events.send(ControlEvent::Digit(digit)).ok();
                 }
             }
+            Said::Levels(levels) => {
+                self.house.events.send(ControlEvent::Levels(self.calls.levels(key, levels))).ok();
+            }
             Said::Progress(progress) => {
+                let is_answer = progress.state == State::Answered;
                 if let Some(info) = self.calls.progressed(key, progress) {
                     self.acquaint(&info);
+                    if is_answer {
+                        self.records.note(&info);
+                    }
                     self.house.events.send(ControlEvent::Call(info)).ok();
                 }
             }
@@ -494,7 +483,8 @@ impl Line {
                 if record.is_trunk_trouble(self.lamps.peer_is_silent()) {
                     tracing::warn!(cause = ?record.cause, "the PBX did not take a call");
                 }
-                if let Some(info) = self.calls.ended(key, &record, quality) {
+                if let Some((info, mos)) = self.calls.ended(key, &record, quality) {
+                    self.records.ended(info.clone(), records::result(&info, &record), mos);
                     self.house.events.send(ControlEvent::Call(info)).ok();
                 }
                 self.show();
@@ -504,7 +494,7 @@ impl Line {
 
     /// Ends both halves of a call whose task broke.
     fn bury(&mut self, now: Instant, key: u64) {
-        let Some((sip, telegram, info)) = self.calls.broken(key) else { return self.calls.gone() };
+        let Some((sip, telegram, info, mos)) = self.calls.broken(key) else { return self.calls.gone() };
         tracing::error!(call = %info.call, "the task of a call broke");
         if let (Some(trunk), Some(sip)) = (&mut self.trunk, sip) {
             trunk.endpoint.hang_up(now, sip, Some(call::reason(Cause::Internal)));
@@ -512,6 +502,7 @@ impl Line {
         if let Some(call) = telegram {
             self.discard(call, Discard::Disconnect);
         }
+        self.records.ended(info.clone(), CallResult::Failed, mos);
         self.house.events.send(ControlEvent::Call(info)).ok();
         self.show();
     }
@@ -531,6 +522,7 @@ impl Line {
             Order::HangUp(call, answer) => {
                 answer.send(self.calls.tell(call.0, Input::Stop(Cause::Normal))).ok();
             }
+            Order::Watch(call, answer) => drop(answer.send(self.calls.tell(call.0, Input::Watch))),
             Order::Dial(call, keys, answer) => {
                 self.calls.dial(call, &keys, &self.settings.audio, answer);
             }

@@ -28,6 +28,7 @@ use tracing::Instrument as _;
 use crate::PROGRAM;
 use crate::clock;
 use crate::line::{House, Keys, Order};
+use crate::records;
 use keeper::{Condition, Keeper, ORDERS};
 use report::Shown;
 
@@ -122,7 +123,14 @@ impl Lines {
             Ask::HangUp { call } => {
                 let lines = self.ears();
                 self.work.spawn(async move {
-                    reply.send(hang_up(lines, call).await).ok();
+                    reply.send(of_call(lines, call, Order::HangUp).await).ok();
+                    Done::Told
+                });
+            }
+            Ask::WatchLevels { call } => {
+                let lines = self.ears();
+                self.work.spawn(async move {
+                    reply.send(of_call(lines, call, Order::Watch).await).ok();
                     Done::Told
                 });
             }
@@ -154,6 +162,13 @@ impl Lines {
                 let accepted = |password| Answer::Accepted { password };
                 self.order(&line, LOGIN, reply, accepted, |answer| Order::AcceptLogin(token, answer));
             }
+            Ask::Records { filter } => {
+                let state = self.house.state.clone();
+                self.work.spawn(async move {
+                    reply.send(records::answer(&state, filter).await).ok();
+                    Done::Told
+                });
+            }
             Ask::RestartLine { line } => self.restart(&line, reply),
             Ask::Checks { line } => {
                 self.order(&line, LOGIN, reply, Answer::Checks, |answer| Order::Check(None, answer));
@@ -174,9 +189,7 @@ impl Lines {
                 let told = move |info| if is_reset { Answer::Done } else { Answer::Login(info) };
                 self.order(&line, STEP, reply, told, |answer| Order::Login(word, answer));
             }
-            Ask::Records { .. }
-            | Ask::WatchLevels { .. }
-            | Ask::Log { .. }
+            Ask::Log { .. }
             | Ask::CheckBot { .. }
             | Ask::AddBot { .. }
             | Ask::RemoveBot { .. }
@@ -464,8 +477,13 @@ async fn dial(lines: Vec<mpsc::Sender<Order>>, call: CallId, keys: Keys) -> Resu
     }
 }
 
-async fn hang_up(lines: Vec<mpsc::Sender<Order>>, call: CallId) -> Result<Answer, Refusal> {
-    let asked = ask_each(lines, |answer| Order::HangUp(call, answer));
+/// Has the one line that has the call do something with it.
+async fn of_call(
+    lines: Vec<mpsc::Sender<Order>>,
+    call: CallId,
+    order: fn(CallId, oneshot::Sender<bool>) -> Order,
+) -> Result<Answer, Refusal> {
+    let asked = ask_each(lines, |answer| order(call, answer));
     first(asked, |has_it| *has_it).await.map(|_| Answer::Done).ok_or_else(|| no_call(call))
 }
 

@@ -30,6 +30,10 @@
 //! begun under it, and answers a repetition with that call, also when it is over, instead of beginning another: whoever
 //! did not hear the answer asks again. A refusal is not remembered, nor is anything when the gateway starts anew.
 //!
+//! `log` is answered by every program, after `wait_ms` at the latest when there is nothing new; what is asked after it on
+//! the same connection waits as long. `watch_levels` has `levels` events told for 10 seconds, to every subscriber; whoever
+//! goes on watching asks again meanwhile.
+//!
 //! The client and the bot speak the same contract on sockets of their own. They answer `status` and `reload` with their own
 //! reports; what a program does not answer it refuses as `bad_request`: "tgtrunk-client has no hang_up". A login of the
 //! client is `export_login` there, `accept_login` with its token at the gateway, and `export_login` with the password if
@@ -56,6 +60,7 @@
 
 mod bots;
 mod check;
+mod csv;
 mod event;
 mod log;
 mod login;
@@ -67,6 +72,7 @@ mod wire;
 
 pub use bots::{BotCheck, BotPerson};
 pub use check::{Check, CheckName, Found};
+pub use csv::CSV_HEADER;
 pub use event::{CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Direction, Ender, Event, Peer, Side};
 pub use log::{LogLine, LogTail};
 pub use login::{CodeVia, LoginInfo, LoginMethod, LoginStage};

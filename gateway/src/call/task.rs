@@ -1,5 +1,6 @@
 //! The task of one call: the bridge decides, the legs act, audio passes between their sockets.
 
+mod levels;
 mod sound;
 mod trunk;
 
@@ -26,6 +27,9 @@ use super::trunk_leg::{SipWord, TrunkLeg};
 use crate::clock;
 use crate::net::{DATAGRAM_BYTES, receive_any};
 use crate::telegram::{CallRef, Discard, PhoneCall};
+pub(crate) use levels::Levels;
+use levels::Watch;
+use trunk::receive;
 
 /// Words that may wait for a call's task. Its line gives up a call that does not listen.
 const BACKLOG: usize = 128;
@@ -60,6 +64,8 @@ pub(crate) enum Input {
     Signaling(Vec<u8>),
     /// Of the gateway.
     Stop(Cause),
+    /// Somebody watches how loud both sides are.
+    Watch,
     /// Keys for the PBX.
     Dial {
         digits: Vec<Digit>,
@@ -83,6 +89,8 @@ pub(crate) enum Said {
     Progress(Progress),
     /// A key was pressed on this side.
     Digit(Side, Press, Way),
+    /// How loud both sides are, while somebody watches.
+    Levels(Levels),
     /// It is over; goodbyes may still be on their way.
     Ended(Record, Box<Quality>),
     /// Nothing is on its way any more, and the task is gone.
@@ -175,6 +183,7 @@ struct Task {
     /// How keys are put in INFO, and the last one that was.
     info: (Form, Option<Press>),
     muted: Muted,
+    watch: Option<Watch>,
     /// The line has something to say, or may have.
     has_line: bool,
     batch: Batch,
@@ -245,6 +254,7 @@ pub(crate) fn start(
         ringback_at: None,
         info: (Form::Relay, None),
         muted: Muted::default(),
+        watch: None,
         has_line: true,
         batch: Batch::with_capacity(BATCH_PACKETS, DATAGRAM_BYTES),
         outgoing: Vec::with_capacity(DATAGRAM_BYTES),
@@ -398,6 +408,7 @@ impl Task {
             Input::Update(update) => self.telegram.handle_update(update),
             Input::Signaling(data) => self.telegram.handle_signaling(now, data),
             Input::Stop(cause) => self.bridge.handle(now, Event::Stop(cause)),
+            Input::Watch => self.begin_watch(now),
         }
     }
 
@@ -409,13 +420,15 @@ impl Task {
         }
         self.ring_back(now);
         self.play(now);
+        self.tell_levels(now);
     }
 
     fn deadline(&mut self) -> Option<Instant> {
         let media = self.telegram.media.as_mut().and_then(tgcall::Call::poll_timeout);
         let bridge = self.bridge.poll_timeout().map(|(at, _)| at);
         let relay = self.relay.poll_timeout().map(|(at, _)| at);
-        [media, bridge, relay, self.ringback_at].into_iter().flatten().min()
+        let levels = self.watch.map(|watch| watch.next);
+        [media, bridge, relay, self.ringback_at, levels].into_iter().flatten().min()
     }
 
     /// Carries out what the bridge decided until nobody has anything to say.
@@ -578,15 +591,5 @@ impl Task {
             };
             self.said.send((self.key, word)).await.ok();
         }
-    }
-}
-
-async fn receive(
-    socket: Option<&tokio::net::UdpSocket>,
-    buffer: &mut [u8],
-) -> std::io::Result<(usize, SocketAddr)> {
-    match socket {
-        Some(socket) => socket.recv_from(buffer).await,
-        None => std::future::pending().await,
     }
 }

@@ -14,8 +14,9 @@ use tgtrunk_telegram::Resolved;
 use tokio::sync::oneshot;
 
 use super::Keys;
-use crate::call::{Handle, Input, Progress, State};
+use crate::call::{Handle, Input, Levels, Progress, State};
 use crate::clock;
+use crate::records::Sparkline;
 use crate::telegram::CallRef;
 
 /// News of calls that nobody claims yet, kept for the answer of a request that is still on its way.
@@ -51,6 +52,7 @@ struct Entry {
     /// It is a joined call whose extension has not come: nothing was done at Telegram.
     fetching: bool,
     info: CallInfo,
+    mos: Sparkline,
 }
 
 impl Calls {
@@ -111,7 +113,15 @@ impl Calls {
             duration_ms: None,
             end: None,
         };
-        let entry = Entry { direction, handle: None, sip: None, telegram: None, fetching: false, info };
+        let entry = Entry {
+            direction,
+            handle: None,
+            sip: None,
+            telegram: None,
+            fetching: false,
+            info,
+            mos: Sparkline::default(),
+        };
         self.calls.insert(key, entry);
         key
     }
@@ -263,6 +273,12 @@ impl Calls {
         })
     }
 
+    /// How loud both sides of one call are, as it is told.
+    pub(crate) fn levels(&self, key: u64, levels: Levels) -> control::Levels {
+        let Levels { telegram, trunk } = levels;
+        control::Levels { call: CallId(key), line: self.line.clone(), telegram, pbx: trunk }
+    }
+
     /// A call's task is gone after its end.
     pub(crate) fn gone(&mut self) {
         self.leaving = self.leaving.saturating_sub(1);
@@ -277,7 +293,7 @@ impl Calls {
     pub(crate) fn broken(
         &mut self,
         key: u64,
-    ) -> Option<(Option<tgtrunk_sip::CallId>, Option<CallRef>, CallInfo)> {
+    ) -> Option<(Option<tgtrunk_sip::CallId>, Option<CallRef>, CallInfo, Sparkline)> {
         let entry = self.calls.remove(&key)?;
         if let Some(sip) = entry.sip {
             self.by_sip.remove(&sip);
@@ -295,7 +311,16 @@ impl Calls {
             sip_status: info.answered_ms.is_none().then_some(row.status),
             q850: Some(row.q850),
         });
-        Some((entry.sip, entry.telegram, info))
+        Some((entry.sip, entry.telegram, info, entry.mos))
+    }
+
+    /// Notes how answered calls sound now; to be called evenly.
+    pub(crate) fn listen(&mut self) {
+        for entry in self.calls.values_mut().filter(|entry| entry.info.answered_ms.is_some()) {
+            if let Some(quality) = entry.handle.as_ref().and_then(|handle| handle.quality.borrow().clone()) {
+                entry.mos.take(&quality);
+            }
+        }
     }
 
     pub(crate) fn progressed(&mut self, key: u64, progress: Progress) -> Option<CallInfo> {
@@ -318,8 +343,16 @@ impl Calls {
     }
 
     /// Forgets a call; what is left of it is told to whoever listens.
-    pub(crate) fn ended(&mut self, key: u64, record: &Record, quality: Box<Quality>) -> Option<CallInfo> {
-        let entry = self.calls.remove(&key)?;
+    pub(crate) fn ended(
+        &mut self,
+        key: u64,
+        record: &Record,
+        quality: Box<Quality>,
+    ) -> Option<(CallInfo, Sparkline)> {
+        let mut entry = self.calls.remove(&key)?;
+        if entry.mos.is_empty() && entry.info.answered_ms.is_some() {
+            entry.mos.take(&quality);
+        }
         if let Some(sip) = entry.sip {
             self.by_sip.remove(&sip);
         }
@@ -345,7 +378,7 @@ impl Calls {
             }),
             q850: Some(row.q850),
         });
-        Some(info)
+        Some((info, entry.mos))
     }
 
     pub(crate) fn list(&self) -> Vec<CallInfo> {

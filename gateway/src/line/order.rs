@@ -13,6 +13,8 @@ use super::checks;
 pub(crate) enum Order {
     Calls(oneshot::Sender<Vec<CallInfo>>),
     HangUp(CallId, oneshot::Sender<bool>),
+    /// Tells how loud both sides of a call are, for a while.
+    Watch(CallId, oneshot::Sender<bool>),
     /// Presses keys for the PBX; the answer is none where the call is not of this line.
     Dial(CallId, Keys, oneshot::Sender<Result<(), Refusal>>),
     /// Calls a person from nowhere: they hear themselves.
@@ -44,6 +46,7 @@ impl Order {
             Self::Check(_, answer) => !answer.is_closed(),
             Self::Calls(_)
             | Self::HangUp(..)
+            | Self::Watch(..)
             | Self::Dial(..)
             | Self::Call(_)
             | Self::Login(..)

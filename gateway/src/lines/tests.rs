@@ -157,7 +157,7 @@ async fn a_press_does_not_wait_for_lines_that_have_not_the_call() {
     let limit = THOUGHT / 2;
     assert_eq!(timeout(limit, pressed).await.unwrap().unwrap(), Ok(Answer::Done));
 
-    let ended = tokio::spawn(hang_up(vec![busy, line], CallId(7)));
+    let ended = tokio::spawn(of_call(vec![busy, line], CallId(7), Order::HangUp));
     let Some(Order::HangUp(CallId(7), answer)) = orders.recv().await else { panic!("no end") };
     answer.send(false).unwrap();
     let refusal = timeout(THOUGHT * 2, ended).await.unwrap().unwrap().unwrap_err();

@@ -1,5 +1,6 @@
 //! What one call does on its trunk leg: call the PBX, answer it, hang up.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use tgtrunk_bridge::{Cause, Event, Leg};
@@ -48,5 +49,16 @@ impl Task {
         self.words.extend(self.trunk.goodbye(cause).map(Said::Sip));
         // The endpoint of the line says goodbye by itself, with all the repeats that it takes.
         self.bridge.handle(now, Event::Released(Leg::Trunk));
+    }
+}
+
+/// Waits for a datagram; for ever where there is no socket.
+pub(super) async fn receive(
+    socket: Option<&tokio::net::UdpSocket>,
+    buffer: &mut [u8],
+) -> std::io::Result<(usize, SocketAddr)> {
+    match socket {
+        Some(socket) => socket.recv_from(buffer).await,
+        None => std::future::pending().await,
     }
 }

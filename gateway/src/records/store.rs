@@ -1,0 +1,428 @@
+//! The table of call records in a number's `gateway.db`. Plain SQL, over a connection of its own: neither the account's
+//! session nor a call waits for it longer than SQLite takes for one row.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, QueryBuilder, Row as _, Sqlite, SqlitePool};
+use tgtrunk_config::control::{CallRecord, CallResult, Peer, RecordFilter};
+use tgtrunk_config::{CallId, Phone, UserId};
+
+/// How long a statement waits for the file, or a caller for the connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What is kept of a stranger's words, in bytes: a hundred records fit into one answer.
+const NAME_BYTES: usize = 256;
+const WORD_BYTES: usize = 64;
+
+const TABLES: [&str; 2] = [
+    // `words` is what is searched: in small letters, which SQLite makes of Latin ones alone.
+    "CREATE TABLE IF NOT EXISTS call_record (
+        call_id BIGINT PRIMARY KEY,
+        direction TEXT NOT NULL,
+        result TEXT NOT NULL,
+        started_ms BIGINT NOT NULL,
+        answered_ms BIGINT,
+        ended_ms BIGINT,
+        person BIGINT,
+        name TEXT,
+        username TEXT,
+        phone TEXT,
+        dialled TEXT,
+        extension TEXT,
+        telegram_call BIGINT,
+        emoji TEXT,
+        ending TEXT,
+        quality TEXT,
+        mos_tenths BLOB,
+        words TEXT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS call_record_started ON call_record (started_ms, call_id)",
+];
+
+/// One line's records.
+#[derive(Debug)]
+pub(super) struct Store {
+    pool: SqlitePool,
+}
+
+/// The database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub(crate) struct StoreError {
+    path: PathBuf,
+    source: sqlx::Error,
+}
+
+/// Where in time a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) started_ms: i64,
+    pub(super) call: i64,
+}
+
+impl Store {
+    /// Opens the file, which the account made, and makes the table where it is missing.
+    pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = options(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(PATIENCE);
+        let store = Self { pool: connect(options).await.map_err(failed(path))? };
+        for table in TABLES {
+            sqlx::query(table).execute(&store.pool).await.map_err(failed(path))?;
+        }
+        Ok(store)
+    }
+
+    /// Opens the file for reading; none where there are no records in it.
+    pub(super) async fn open_to_read(path: &Path) -> Result<Option<Self>, StoreError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let options = options(path).read_only(true).busy_timeout(PATIENCE);
+        let store = Self { pool: connect(options).await.map_err(failed(path))? };
+        let table = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'call_record'";
+        let row = sqlx::query(table).fetch_one(&store.pool).await.map_err(failed(path))?;
+        let is_there = row.try_get::<i64, _>(0).map_err(failed(path))? > 0;
+        Ok(is_there.then_some(store))
+    }
+
+    pub(super) async fn close(self) {
+        self.pool.close().await;
+    }
+
+    /// Writes a record over what was known of the call.
+    pub(super) async fn put(&self, record: &CallRecord) -> Result<(), StoreError> {
+        let CallRecord { peer, .. } = record;
+        let name = peer.name.as_deref().map(|name| kept(name, NAME_BYTES));
+        let word = |text: &Option<String>| text.as_deref().map(|text| kept(text, WORD_BYTES));
+        let (username, phone, dialled) = (word(&peer.username), word(&peer.phone), word(&record.dialled));
+        let id = peer.id.map(|id| id.to_string());
+        let words: Vec<&str> =
+            [&name, &username, &phone, &dialled, &id].into_iter().flatten().map(String::as_str).collect();
+        let note = "INSERT OR REPLACE INTO call_record (call_id, direction, result, started_ms, answered_ms, ended_ms,
+            person, name, username, phone, dialled, extension, telegram_call, emoji, ending, quality, mos_tenths, words)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+        sqlx::query(note)
+            .bind(number(record.call.0))
+            .bind(record.direction.as_str())
+            .bind(record.result.as_str())
+            .bind(number(record.started_ms))
+            .bind(record.answered_ms.map(number))
+            .bind(record.ended_ms.map(number))
+            .bind(peer.id.map(UserId::number))
+            .bind(&name)
+            .bind(&username)
+            .bind(&phone)
+            .bind(&dialled)
+            .bind(word(&record.extension))
+            .bind(record.telegram_call)
+            .bind(word(&record.emoji))
+            .bind(record.end.as_ref().map(json))
+            .bind(record.quality.as_ref().map(json))
+            .bind(&record.mos_tenths)
+            .bind(words.join("\n").to_lowercase())
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(failed(Path::new("gateway.db")))
+    }
+
+    /// Closes the rows of calls that went on when a process before this one was killed, which began at `now_ms`.
+    pub(super) async fn interrupt(&self, now_ms: u64) -> Result<(), StoreError> {
+        let note = "UPDATE call_record SET result = $1, ended_ms = $2 WHERE result = $3 AND started_ms < $2";
+        let query = sqlx::query(note).bind(CallResult::Interrupted.as_str()).bind(number(now_ms));
+        let done = query.bind(CallResult::Running.as_str()).execute(&self.pool).await;
+        let closed = done.map_err(failed(Path::new("gateway.db")))?.rows_affected();
+        if closed > 0 {
+            tracing::warn!(closed, "calls were up when the gateway ended before: their records are closed");
+        }
+        Ok(())
+    }
+
+    /// Forgets calls that began before `oldest_ms` and are over.
+    pub(super) async fn forget(&self, oldest_ms: u64) -> Result<(), StoreError> {
+        let note = "DELETE FROM call_record WHERE started_ms < $1 AND result <> $2";
+        let query = sqlx::query(note).bind(number(oldest_ms)).bind(CallResult::Running.as_str());
+        query.execute(&self.pool).await.map(drop).map_err(failed(Path::new("gateway.db")))
+    }
+
+    /// How many records a filter finds, its `skip` and `limit` aside, and where the newest `most` of them stand.
+    pub(super) async fn places(
+        &self,
+        filter: &RecordFilter,
+        most: i64,
+    ) -> Result<(u64, Vec<Place>), StoreError> {
+        let failed = |error| failed(Path::new("gateway.db"))(error);
+        let mut count = QueryBuilder::new("SELECT COUNT(*) FROM call_record");
+        only(&mut count, filter);
+        let row = count.build().fetch_one(&self.pool).await.map_err(failed)?;
+        let total = u64::try_from(row.try_get::<i64, _>(0).map_err(failed)?).unwrap_or(0);
+        let mut query = QueryBuilder::new("SELECT started_ms, call_id FROM call_record");
+        only(&mut query, filter);
+        query.push(" ORDER BY started_ms DESC, call_id DESC LIMIT ").push_bind(most);
+        let mut places = Vec::new();
+        for row in query.build().fetch_all(&self.pool).await.map_err(failed)? {
+            let (started_ms, call) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+            places.push(Place { started_ms, call });
+        }
+        Ok((total, places))
+    }
+
+    /// The record of a call; none where it is forgotten meanwhile.
+    pub(super) async fn record(&self, line: &Phone, call: i64) -> Result<Option<CallRecord>, StoreError> {
+        let query = sqlx::query("SELECT * FROM call_record WHERE call_id = $1").bind(call);
+        let row = query.fetch_optional(&self.pool).await.map_err(failed(Path::new("gateway.db")))?;
+        row.map(|row| read(line, &row)).transpose().map_err(failed(Path::new("gateway.db")))
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).disable_statement_logging()
+}
+
+async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+    pool.idle_timeout(None).max_lifetime(None).connect_with(options).await
+}
+
+fn failed(path: &Path) -> impl FnOnce(sqlx::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    |source| StoreError { path, source }
+}
+
+fn only(query: &mut QueryBuilder<Sqlite>, filter: &RecordFilter) {
+    let RecordFilter { line: _, from_ms, to_ms, direction, result, text, skip: _, limit: _ } = filter;
+    query.push(" WHERE 1");
+    if let Some(from_ms) = from_ms {
+        query.push(" AND started_ms >= ").push_bind(number(*from_ms));
+    }
+    if let Some(to_ms) = to_ms {
+        query.push(" AND started_ms < ").push_bind(number(*to_ms));
+    }
+    if let Some(direction) = direction {
+        query.push(" AND direction = ").push_bind(direction.as_str());
+    }
+    if let Some(result) = result {
+        query.push(" AND result = ").push_bind(result.as_str());
+    }
+    if let Some(text) = text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        query.push(" AND instr(words, ").push_bind(text.to_lowercase()).push(") > 0");
+    }
+}
+
+fn read(line: &Phone, row: &SqliteRow) -> Result<CallRecord, sqlx::Error> {
+    let time = |column| row.try_get::<Option<i64>, _>(column).map(|ms| ms.and_then(|ms| ms.try_into().ok()));
+    let person: Option<i64> = row.try_get("person")?;
+    Ok(CallRecord {
+        call: CallId(u64::try_from(row.try_get::<i64, _>("call_id")?).unwrap_or(0)),
+        line: line.clone(),
+        direction: word(row, "direction")?,
+        peer: Peer {
+            id: person.and_then(|id| UserId::new(id).ok()),
+            name: row.try_get("name")?,
+            username: row.try_get("username")?,
+            phone: row.try_get("phone")?,
+        },
+        dialled: row.try_get("dialled")?,
+        extension: row.try_get("extension")?,
+        telegram_call: row.try_get("telegram_call")?,
+        emoji: row.try_get("emoji")?,
+        started_ms: time("started_ms")?.unwrap_or(0),
+        answered_ms: time("answered_ms")?,
+        ended_ms: time("ended_ms")?,
+        result: word(row, "result")?,
+        end: object(row, "ending")?,
+        quality: object(row, "quality")?,
+        mos_tenths: row.try_get::<Option<Vec<u8>>, _>("mos_tenths")?.unwrap_or_default(),
+    })
+}
+
+fn word<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, sqlx::Error> {
+    let text: String = row.try_get(column)?;
+    serde_json::from_value(text.into()).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// A later version may have written what this one cannot read.
+fn object<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<Option<T>, sqlx::Error> {
+    let text: Option<String> = row.try_get(column)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The beginning of a stranger's words, in one line.
+fn kept(text: &str, most_bytes: usize) -> String {
+    let mut kept = String::with_capacity(text.len().min(most_bytes));
+    for letter in text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }) {
+        if kept.len() + letter.len_utf8() > most_bytes {
+            break;
+        }
+        kept.push(letter);
+    }
+    kept
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use tgtrunk_config::StateDir;
+    use tgtrunk_config::control::{
+        Answer, CallEnd, Direction, Ender, LONGEST_LINE_BYTES, LegQuality, Quality, Reply, to_line,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_record_reads_back_as_it_was_written_last() {
+        let (_room, state) = room();
+        let store = Store::open(&state.gateway_db(&line())).await.unwrap();
+        let begun = CallRecord { answered_ms: None, ended_ms: None, end: None, quality: None, ..sample(1) };
+        store.put(&begun).await.unwrap();
+        assert_eq!(store.record(&line(), 1).await.unwrap(), Some(begun));
+        store.put(&sample(1)).await.unwrap();
+        assert_eq!(store.record(&line(), 1).await.unwrap(), Some(sample(1)));
+        assert_eq!(store.record(&line(), 2).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_person_is_found_by_any_part_of_what_is_known_of_them_in_any_case() {
+        let (_room, state) = room();
+        let store = Store::open(&state.gateway_db(&line())).await.unwrap();
+        store.put(&CallRecord { dialled: Some("tg#Someone".into()), ..sample(1) }).await.unwrap();
+        for (text, found) in [
+            ("аННа", 1),
+            ("", 1),
+            (" карен ", 1),
+            ("ANNA_K", 1),
+            ("6111", 1),
+            ("512345", 1),
+            ("TG#some", 1),
+            ("%", 0),
+            ("нет", 0),
+        ] {
+            let filter = RecordFilter { text: Some(text.into()), ..RecordFilter::default() };
+            assert_eq!(store.places(&filter, 10).await.unwrap().0, found, "{text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_condition_leaves_others_out_and_old_calls_are_forgotten() {
+        let (_room, state) = room();
+        let store = Store::open(&state.gateway_db(&line())).await.unwrap();
+        for call in 1..=3 {
+            store.put(&CallRecord { started_ms: call * 1_000, ..sample(call) }).await.unwrap();
+        }
+        let direction = Direction::TelegramToPbx;
+        store.put(&CallRecord { started_ms: 500, direction, ..sample(9) }).await.unwrap();
+        store
+            .put(&CallRecord { started_ms: 600, result: CallResult::Running, ended_ms: None, ..sample(8) })
+            .await
+            .unwrap();
+        let found = async |filter: RecordFilter| {
+            let (total, places) = store.places(&filter, 2).await.unwrap();
+            (total, places.iter().map(|place| place.call).collect::<Vec<_>>())
+        };
+        assert_eq!(found(RecordFilter::default()).await, (5, vec![3, 2]));
+        let span = RecordFilter { from_ms: Some(1_000), to_ms: Some(3_000), ..RecordFilter::default() };
+        assert_eq!(found(span).await, (2, vec![2, 1]));
+        let other = RecordFilter { direction: Some(direction), ..RecordFilter::default() };
+        assert_eq!(found(other).await, (1, vec![9]));
+        let running = RecordFilter { result: Some(CallResult::Running), ..RecordFilter::default() };
+        assert_eq!(found(running.clone()).await, (1, vec![8]));
+        store.forget(2_000).await.unwrap();
+        assert_eq!(found(RecordFilter::default()).await, (3, vec![3, 2]));
+        assert_eq!(found(running).await.0, 1, "a call that goes on is not forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_hundred_records_of_the_longest_and_oddest_words_fit_into_one_answer() {
+        let (_room, state) = room();
+        let store = Store::open(&state.gateway_db(&line())).await.unwrap();
+        let mut records = Vec::new();
+        for (call, odd) in (1..).zip(["\"", "\\", "\u{0}\r\n", "\u{202e}🦊", "é"].iter().cycle().take(100))
+        {
+            let long = Some(odd.repeat(400));
+            let peer =
+                Peer { name: long.clone(), username: long.clone(), phone: long.clone(), ..sample(1).peer };
+            let record = CallRecord { peer, dialled: long.clone(), extension: long.clone(), ..sample(call) };
+            store.put(&CallRecord { emoji: long, ..record }).await.unwrap();
+            records.push(store.record(&line(), call.try_into().unwrap()).await.unwrap().unwrap());
+        }
+        let name = records[3].peer.name.as_deref().unwrap();
+        assert!(name.starts_with("\u{202e}🦊\u{202e}🦊") && name.len() > 250, "{name}");
+        for same in &records {
+            let answer =
+                Reply::ok(u64::MAX, Answer::Records { records: vec![same.clone(); 100], total: 100 });
+            assert!(to_line(&answer).len() <= LONGEST_LINE_BYTES, "{}", to_line(&answer).len());
+        }
+    }
+
+    pub(in crate::records) fn room() -> (tempfile::TempDir, StateDir) {
+        let room = tempfile::tempdir().unwrap();
+        let state = StateDir::open(room.path().join("state")).unwrap();
+        let folder = state.make_phone_dir(&line()).unwrap();
+        // As the account does.
+        std::fs::File::create(folder.join("gateway.db")).unwrap();
+        (room, state)
+    }
+
+    pub(in crate::records) fn line() -> Phone {
+        "+79060000000".parse().unwrap()
+    }
+
+    /// A record with everything in it, as long as it gets.
+    pub(in crate::records) fn sample(call: u64) -> CallRecord {
+        let leg = LegQuality {
+            codec: "telephone".into(),
+            ptime_ms: 20,
+            packets_in: 9_999_999_999,
+            packets_out: 9_999_999_999,
+            lost: 9_999_999_999,
+            reordered: 9_999_999_999,
+            jitter_ms: 99_999,
+            round_trip_ms: Some(99_999),
+            remote_lost_permille: Some(1_000),
+            concealed_permille: 1_000,
+            mos_hundredths: Some(431),
+            path: Some(tgtrunk_config::control::MediaPath::Reflector),
+            transport: Some(tgtrunk_config::control::MediaTransport::Tcp),
+        };
+        CallRecord {
+            call: CallId(call),
+            line: line(),
+            direction: Direction::PbxToTelegram,
+            peer: Peer {
+                id: UserId::new(5_123_456_789).ok(),
+                name: Some("Анна Каренина".into()),
+                username: Some("Anna_Karenina".into()),
+                phone: Some("+79061112233".into()),
+            },
+            dialled: None,
+            extension: Some("2001".into()),
+            telegram_call: Some(i64::MIN),
+            emoji: Some("🦊🐻🐼🐨".into()),
+            started_ms: 1_800_000_000_000,
+            answered_ms: Some(1_800_000_001_000),
+            ended_ms: Some(1_800_000_002_000),
+            result: CallResult::Answered,
+            end: Some(CallEnd {
+                by: Ender::Gateway,
+                cause: "the longest of all the causes that there are in Q.850".into(),
+                sip_status: Some(503),
+                q850: Some(127),
+            }),
+            quality: Some(Box::new(Quality { telegram: leg.clone(), pbx: leg })),
+            mos_tenths: vec![43; 60],
+        }
+    }
+}
