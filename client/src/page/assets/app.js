@@ -207,6 +207,8 @@
         if (told.said) sessionStorage.setItem("said", told.said);
         return told.go === path() ? location.reload() : location.assign(told.go);
       }
+      // What stands beside its field need not rise as well.
+      if (Object.values(told.fields || {}).includes(told.said)) return;
       toast(told.said || (answer.ok ? "" : told.error?.message || answer.statusText), !answer.ok);
     } catch {
       toast($("#lost p").textContent, true);

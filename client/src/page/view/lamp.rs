@@ -143,6 +143,8 @@ pub(crate) struct Reason<'t> {
     pub(crate) light: &'t Light,
     /// The first of those programs.
     pub(crate) part: Part,
+    /// What it is about.
+    pub(crate) about: About,
 }
 
 impl Reason<'_> {
@@ -156,7 +158,9 @@ impl Reason<'_> {
             }
         });
         let who: String = who.collect();
-        format!("{who}: {}", lower_first(&sentence(self.light.reason_in(frame.language))))
+        let told = sentence(self.light.reason_in(frame.language));
+        // "PBX: the PBX does not answer" would say it twice.
+        if told.contains(&who) { told } else { format!("{who}: {}", lower_first(&told)) }
     }
 }
 
@@ -182,7 +186,7 @@ pub(crate) fn reasons<'t>(frame: &Frame, card: &'t LineCard) -> Vec<Reason<'t>> 
             });
             match same {
                 Some(other) => other.who.push(who),
-                None => found.push(Reason { who: vec![who], light, part }),
+                None => found.push(Reason { who: vec![who], light, part, about }),
             }
         }
     }

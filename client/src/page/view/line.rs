@@ -1,8 +1,8 @@
 //! One line: its lamps, its checks, its strangers, its calls.
 
 use maud::{Markup, html};
-use tgtrunk_config::Light;
 use tgtrunk_config::control::{Check, CheckName, Found};
+use tgtrunk_config::{Lamp, Light};
 
 use crate::page::model::{Frame, LineCard, LinePage, Part};
 use crate::page::view::calls;
@@ -177,9 +177,14 @@ pub(crate) fn lights(frame: &Frame, card: &LineCard) -> Markup {
 
 /// Why a light is as it is, and since when.
 fn story(frame: &Frame, light: &Light) -> String {
-    let reason = light.reason_in(frame.language);
     let since = since(frame, light.since_ms);
-    if reason.is_empty() { since } else { format!("{} {}", sentence(reason), sentence(&since)) }
+    let reason = if light.lamp == Lamp::Green && light.reason == "connected" {
+        ""
+    } else {
+        light.reason_in(frame.language)
+    };
+    let told = sentence(reason);
+    if told.is_empty() { since } else { format!("{}, {since}", told.trim_end_matches('.')) }
 }
 
 fn about_name(frame: &Frame, part: Part, about: About) -> &'static str {

@@ -7,6 +7,7 @@ use crate::page::model::{Frame, LineCard, LinesPage, Part, Today};
 use crate::page::view::form;
 use crate::page::view::frame::{self, Place};
 use crate::page::view::icons::Icon;
+use crate::page::view::lamp::About;
 use crate::page::view::words::{clock, count, phone, sentence, since, tenths};
 use crate::page::view::{calls, lamp};
 
@@ -74,7 +75,8 @@ pub(crate) fn path(phone: &Phone) -> String {
 
 /// Where the PBX reaches the line, to copy while it is connected.
 pub(crate) fn address(frame: &Frame, line: &LineCard) -> Markup {
-    let works = line.enabled && lamp::of_line(line)[0].lamp == Some(Lamp::Green);
+    // A PBX is set up with this address, so it need not answer yet.
+    let works = line.enabled && line.gateway.telegram.lamp == Lamp::Green;
     html! {
         @if !line.sip.is_empty() {
             div.address.idle[!works] {
@@ -241,6 +243,8 @@ fn reasons(frame: &Frame, line: &LineCard) -> Markup {
                     p { (reason.told(frame)) " " span.since { (since(frame, reason.light.since_ms)) } }
                     @if reason.light.lamp == Lamp::Red {
                         a.button href={ (path) "/login/" (reason.part.word()) } { (frame.say("Авторизовать", "Log in")) }
+                    } @else if reason.about == About::Pbx {
+                        a.button href={ (path) "/pbx" } { (frame.say("Настроить АТС", "Set up the PBX")) }
                     }
                 }
             }
