@@ -37,6 +37,7 @@ pub struct Reply {
 }
 
 /// Exactly one of the two stands in a reply.
+#[expect(clippy::large_enum_variant, reason = "nearly all of it is answers")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
