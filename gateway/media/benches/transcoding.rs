@@ -23,6 +23,7 @@ const LIMIT: f64 = 1.15;
 /// How long the call is, and how often it is measured; the cheapest round counts.
 const CALL_MS: u32 = 20_000;
 const ROUNDS: usize = 9;
+const PASSING_CALLS: u32 = 20;
 const TELEGRAM_PTIME_MS: u32 = 60;
 
 fn main() -> ExitCode {
@@ -50,7 +51,9 @@ fn main() -> ExitCode {
     let mut costs = [f64::MAX; 2];
     for _ in 0..ROUNDS {
         for (cost, is_watched) in costs.iter_mut().zip([false, true]) {
-            *cost = cost.min(processor_time(|| passing.by_relay(is_watched)));
+            // One call that passes is shorter than the clock's step.
+            let calls = || (0..PASSING_CALLS).for_each(|_| passing.by_relay(is_watched));
+            *cost = cost.min(processor_time(calls) / f64::from(PASSING_CALLS));
         }
     }
     let [passes, watched] = costs.map(|cost| cost / f64::from(CALL_MS));
