@@ -68,7 +68,7 @@ impl Problem {
     pub fn wanted(&self) -> Option<Said> {
         match &self.fault {
             Fault::Missing { wanted } | Fault::Value { wanted, .. } => {
-                Some(Said::new(format!("want {wanted}"), format!("нужно {}", wanted::in_russian(wanted))))
+                Some(Said::new(format!("want {wanted}"), format!("нужно: {}", wanted::in_russian(wanted))))
             }
             Fault::Unreadable { .. } | Fault::NotToml { .. } | Fault::Unknown { .. } => None,
         }
@@ -85,9 +85,9 @@ impl From<&Problem> for Said {
             Fault::Unknown { value, allowed } => {
                 format!(" неизвестный ключ {key} = {value}: допустимы {}", allowed.join(", "))
             }
-            Fault::Missing { wanted } => format!(" нет ключа {key}: нужно {}", wanted::in_russian(wanted)),
+            Fault::Missing { wanted } => format!(" нет ключа {key}; нужно: {}", wanted::in_russian(wanted)),
             Fault::Value { value, wanted } => {
-                format!(" {key} = {value}: нужно {}", wanted::in_russian(wanted))
+                format!(" {key} = {value}; нужно: {}", wanted::in_russian(wanted))
             }
         };
         let line = problem.line.map(|line| format!("{line}:")).unwrap_or_default();

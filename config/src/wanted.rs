@@ -18,6 +18,8 @@ const PHRASES: &[(&str, &str)] = &[
     ("a list of different IP addresses, as", "список разных IP-адресов, например"),
     ("a list of IP addresses, as", "список IP-адресов, например"),
     ("a list of different words out of", "список разных слов из"),
+    ("no other places than", "только места"),
+    ("(and {{ for a brace)", "(и {{ вместо скобки)"),
     ("at most max_calls, which is", "не больше max_calls, то есть"),
     ("up to 4 digits in quotes, as", "до 4 цифр в кавычках, например"),
     ("1 to 3 digits in quotes, not beginning with 0, as", "от 1 до 3 цифр в кавычках, первая не 0, например"),
@@ -151,6 +153,10 @@ mod tests {
                 r#"до 4 цифр в кавычках, например "8", или "" если не нужно"#,
             ),
             ("a whole number from 5 to 180 (seconds)", "целое число от 5 до 180 (секунды)"),
+            (
+                "no other places than {company}, {line} (and {{ for a brace)",
+                "только места {company}, {line} (и {{ вместо скобки)",
+            ),
         ] {
             assert_eq!(in_russian(wanted), told);
         }
@@ -162,7 +168,7 @@ mod tests {
         let problem = Problem { file: "l.toml".into(), line: Some(3), key: "enabled".into(), fault };
         let told = Said::new(
             "l.toml:3: enabled = 4: want true or false",
-            "l.toml:3: enabled = 4: нужно true или false",
+            "l.toml:3: enabled = 4; нужно: true или false",
         );
         assert_eq!(Said::from(&problem), told);
     }
