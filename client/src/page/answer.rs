@@ -112,7 +112,8 @@ pub(crate) fn refused(
         .0
         .iter()
         .filter_map(|(name, entry)| {
-            Some((name.clone(), entry.problem.as_ref()?.in_language(guest.language).into()))
+            let problem = entry.problem.as_ref()?.in_language(guest.language);
+            Some((name.clone(), view::words::sentence(problem).into()))
         })
         .collect();
     json_with(422, &json!({"said": said.in_language(guest.language), "fields": fields}))
