@@ -152,6 +152,18 @@ mod tests {
     }
 
     #[test]
+    fn a_form_that_comes_back_as_it_was_shown_changes_nothing() {
+        let shown: Vec<(String, String)> = LINE
+            .iter()
+            .flat_map(|group| group.settings)
+            .map(|setting| (setting.name(), setting.default.to_owned()))
+            .collect();
+        let mut typed = Typed::default();
+        let changes = changes(&Fields::new(shown).unwrap(), LINE, &mut typed).unwrap();
+        assert!(changes.is_empty(), "{changes:?}");
+    }
+
+    #[test]
     fn what_no_key_could_be_is_told_beside_its_field() {
         let mut typed = Typed::default();
         let told = made(&[("ring_limit_s", "soon"), ("menu", "Sales")], &mut typed).unwrap_err();

@@ -62,25 +62,23 @@ fn one(frame: &Frame, setting: &Setting, typed: &Typed) -> Markup {
     let name = setting.name();
     let label = setting::of(frame.language, setting.label);
     let hint = setting::of(frame.language, setting.hint);
-    let value = typed.value(&name);
     let is_known = typed.0.contains_key(&name);
+    // What is not in the file holds by default, and is shown as what holds.
+    let value = if is_known { typed.value(&name) } else { setting.default };
     let described = form::described(&name, hint);
     let invalid = typed.problem(&name).map(|_| "true");
-    let default = (!setting.default.is_empty()).then_some(setting.default);
     let input = match setting.kind {
         Kind::Switch => {
-            let on = if is_known { value == "true" } else { setting.default == "true" };
-            return form::switch(frame, typed, &name, label, hint, on);
+            return form::switch(frame, typed, &name, label, hint, value == "true");
         }
         Kind::Choice(choices) => {
             let choices: Vec<(&str, &str)> =
                 choices.iter().map(|(word, both)| (*word, setting::of(frame.language, *both))).collect();
-            let chosen = if is_known { value } else { setting.default };
-            form::select(&name, Some(&described), chosen, &choices)
+            form::select(&name, Some(&described), value, &choices)
         }
         Kind::Number(unit) => html! {
             span.with-unit {
-                input id=(form::id(&name)) name=(name) inputmode="numeric" value=(value) placeholder=[default]
+                input id=(form::id(&name)) name=(name) inputmode="numeric" value=(value)
                     aria-describedby=(described) aria-invalid=[invalid] autocomplete="off";
                 @let unit = setting::of(frame.language, unit);
                 @if !unit.is_empty() { span.unit { (unit) } }
@@ -88,7 +86,7 @@ fn one(frame: &Frame, setting: &Setting, typed: &Typed) -> Markup {
         },
         Kind::Secret => html! {
             input id=(form::id(&name)) name=(name) type="password" autocomplete="off" value=""
-                placeholder=(if is_known && !value.is_empty() { "••••••••" } else { "" })
+                placeholder=(if is_known { "••••••••" } else { "" })
                 aria-describedby=(described) aria-invalid=[invalid];
         },
         Kind::Menu => html! {
@@ -96,7 +94,7 @@ fn one(frame: &Frame, setting: &Setting, typed: &Typed) -> Markup {
                 placeholder=(frame.say("Отдел продаж = 101", "Sales = 101")) aria-describedby=(described) aria-invalid=[invalid] { (value) }
         },
         Kind::Text | Kind::List => html! {
-            input id=(form::id(&name)) name=(name) value=(value) placeholder=[default] autocomplete="off" spellcheck="false"
+            input id=(form::id(&name)) name=(name) value=(value) autocomplete="off" spellcheck="false"
                 aria-describedby=(described) aria-invalid=[invalid];
         },
     };
@@ -116,6 +114,27 @@ fn grave(frame: &Frame, page: &LineSettingsPage, what: Grave) -> Markup {
                 input id=(id) name="phone" required autocomplete="off" spellcheck="false" inputmode="tel";
             }
             button.danger { (what.button(frame)) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tgtrunk_config::Language;
+
+    use super::*;
+    use crate::page::view::samples;
+
+    #[test]
+    fn what_is_not_in_the_file_is_shown_as_it_holds() {
+        let frame = samples::frame(Language::English);
+        let shown = groups(&frame, setting::LINE, &Typed::default()).into_string();
+        for wanted in [
+            r#"name="ring_limit_s" inputmode="numeric" value="90""#,
+            r#"name="codecs" value="opus, g722, pcma, pcmu, l16""#,
+            r#"<option value="auto" selected>"#,
+        ] {
+            assert!(shown.contains(wanted), "no {wanted} in {shown}");
         }
     }
 }
