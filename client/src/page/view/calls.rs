@@ -86,8 +86,8 @@ pub(crate) fn records(frame: &Frame, page: &CallsPage) -> Markup {
     let at = page.filter.skip / PER_PAGE;
     html! {
         div #records {
-            div.card-head {
-                @if page.total > 0 {
+            @if page.total > 0 {
+                div.card-head {
                     p.muted.grow { (skipped + 1) "–" (last) (frame.say(" из ", " of ")) (page.total) }
                     a.button.quiet href={ "/calls.csv" (query(page, None)) } download { (Icon::Download.draw()) "CSV" }
                 }

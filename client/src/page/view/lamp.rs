@@ -168,7 +168,12 @@ impl Reason<'_> {
 pub(crate) fn reasons<'t>(frame: &Frame, card: &'t LineCard) -> Vec<Reason<'t>> {
     let mut found: Vec<Reason<'t>> = Vec::new();
     for PartLamp { part, lights, .. } in of_line(card) {
+        let is_there = lights.first().is_some_and(|(_, light)| light.lamp == Lamp::Green);
         for (about, light) in lights {
+            // Without its account a client has no keypad either: that goes without saying.
+            if about == About::Keypad && !is_there {
+                continue;
+            }
             let is_quiet = light.lamp == Lamp::Green || (light.lamp == Lamp::Off && about != About::Telegram);
             if is_quiet || light.reason_in(frame.language).is_empty() {
                 continue;
