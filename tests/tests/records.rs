@@ -32,7 +32,7 @@ async fn calls_are_remembered_over_a_kill_and_their_levels_are_told_while_somebo
     let phone = pbx::Options::playing(circle(700, 20).unwrap());
     let mut phone = stage.desk(&line, phone).await.unwrap();
     let app = light_user::Options::playing(circle(1_100, 60).unwrap());
-    let mut anna = stage.person(NewUser::new(ANNA, ODD).username("anna"), app).unwrap();
+    let anna = stage.person(NewUser::new(ANNA, ODD).username("anna"), app).unwrap();
     let gateway = stage.run(&[&line]).await.unwrap();
     let mut control = gateway.control().await.unwrap();
     control.subscribe().await.unwrap();
