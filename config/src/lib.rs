@@ -26,6 +26,7 @@ mod settings;
 mod state;
 mod status;
 mod texts;
+mod trouble;
 mod units;
 mod wanted;
 
@@ -48,10 +49,11 @@ pub use page::PageSettings;
 pub use proxy::{Proxy, ProxyError};
 pub use said::Said;
 pub use secret::{BotToken, BotTokenError, LoginCode, LoginToken, LoginTokenError, Password};
-pub use settings::{Gateway, PortRange, Settings, SettingsError, Telegram};
+pub use settings::{Footing, Gateway, PortRange, Settings, SettingsError, Telegram};
 pub use state::{Lock, StateDir, StateError, TooOpen, too_open};
 pub use status::{
     BotStatus, ClientStatus, GatewayStatus, Lamp, Light, LinePause, PauseReason, StrangerBudget, WAITING,
 };
 pub use texts::{TextKey, Texts, Words};
+pub use trouble::Trouble;
 pub use units::{CallId, Digit, Digits, Phone, UnitError, UserId};

@@ -17,6 +17,7 @@ use crate::log::{self, LogFormat, LogLevel};
 use crate::page::{self, PageSettings};
 use crate::proxy::Proxy;
 use crate::said::Said;
+use crate::trouble::Trouble;
 
 /// A whole `tgtrunk.toml`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +98,19 @@ pub struct PortRange {
     pub last: u16,
 }
 
+/// What a program stands on while its settings are wrong: every value that can be read, and defaults for the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Footing {
+    /// `[gateway]`.
+    pub gateway: Gateway,
+    /// `[client]`.
+    pub client: Client,
+    /// `[bot]`.
+    pub bot: Bot,
+    /// `[page]`.
+    pub page: PageSettings,
+}
+
 /// The settings could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -116,6 +130,9 @@ pub enum SettingsError {
 /// The same in both languages.
 impl From<&SettingsError> for Said {
     fn from(error: &SettingsError) -> Self {
+        if let Some(trouble) = Trouble::of_fresh_settings(error) {
+            return trouble.into();
+        }
         match error {
             SettingsError::Unreadable { file, source } => {
                 let ru =
@@ -159,6 +176,24 @@ impl Settings {
             Some(Self { telegram: telegram?, gateway, client, bot, page })
         });
         page.finish(checked)
+    }
+}
+
+impl Footing {
+    /// Reads what can be read of a settings file, which may be missing.
+    pub fn load(file: &Path) -> Self {
+        Self::parse(&std::fs::read_to_string(file).unwrap_or_default(), file)
+    }
+
+    /// The same of the file's text. Relative paths in it start at the folder of `file`.
+    pub fn parse(text: &str, file: &Path) -> Self {
+        let page = Page::new(file, text);
+        let Some(mut top) = page.top() else { return Self::parse("", file) };
+        let gateway = read_gateway(top.section("gateway"), file);
+        let client = client::read(top.section("client"), &gateway);
+        let bot = bot::read(top.section("bot"), &gateway, None);
+        let page = page::read(top.section("page"));
+        Self { gateway, client, bot, page }
     }
 }
 
@@ -370,6 +405,17 @@ mod tests {
                 "config/example.toml lacks bot.webhook.{key}"
             );
         }
+    }
+
+    #[test]
+    fn a_wrong_file_gives_what_can_be_read_of_it_and_defaults_for_the_rest() {
+        let at = |text: &str| Footing::parse(text, Path::new("/etc/tgtrunk/tgtrunk.toml"));
+        let wrong = at("[telegram]\napi = 1\n[gateway]\nstate = \"state\"\nrtp_ports = 1\nlog = \"json\"\n");
+        assert_eq!(wrong.gateway.state, Path::new("/etc/tgtrunk/state"));
+        assert_eq!(wrong.gateway.rtp_ports, PortRange { first: 20_100, last: 29_999 });
+        assert_eq!(wrong.bot.log, LogFormat::Json);
+        let Settings { gateway, client, bot, page, .. } = parse(SMALLEST).unwrap();
+        assert_eq!(at("no = TOML = at all\n"), Footing { gateway, client, bot, page });
     }
 
     #[test]

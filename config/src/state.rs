@@ -30,6 +30,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::said::Said;
+use crate::trouble::Trouble;
 use crate::units::Phone;
 
 mod bots;
@@ -93,6 +94,11 @@ pub enum StateError {
 /// The same in both languages.
 impl From<&StateError> for Said {
     fn from(error: &StateError) -> Self {
+        if let StateError::Io { path, source, .. } = error
+            && let Some(trouble) = Trouble::of_file(source, path)
+        {
+            return trouble.into();
+        }
         let ru = match error {
             StateError::Io { doing, path, source } => {
                 format!("не удаётся {} {}: {source}", in_russian(doing), path.display())

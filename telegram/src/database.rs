@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqlitePool};
-use tgtrunk_config::Said;
+use tgtrunk_config::{Said, Trouble};
 
 /// How long a statement waits for the file, or a caller for the connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,6 +60,9 @@ pub enum DatabaseError {
 /// The same in both languages.
 impl From<&DatabaseError> for Said {
     fn from(error: &DatabaseError) -> Self {
+        if let Some(trouble) = trouble(error) {
+            return trouble.into();
+        }
         let ru = match error {
             DatabaseError::InUse { path, pid } => format!(
                 "{} занят другим процессом{}: на одну сессию один процесс",
@@ -70,6 +73,25 @@ impl From<&DatabaseError> for Said {
             DatabaseError::Sql { path, source } => format!("{}: {source}", path.display()),
         };
         Self::new(error.to_string(), ru)
+    }
+}
+
+/// What an operator can mend.
+fn trouble(error: &DatabaseError) -> Option<Trouble> {
+    match error {
+        DatabaseError::InUse { .. } => None,
+        DatabaseError::Io { path, source } => Trouble::of_file(source, path),
+        DatabaseError::Sql { path, source } => {
+            // Primary result codes of SQLite; the rest of the number says more exactly what was tried.
+            let code: i32 = source.as_database_error()?.code()?.parse().ok()?;
+            match code & 0xff {
+                8 => Some(Trouble::NotAllowed { path: path.clone() }),
+                13 => Some(Trouble::DiskFull { path: path.clone() }),
+                // It cannot be opened although it is there.
+                14 if path.exists() => Some(Trouble::NotAllowed { path: path.clone() }),
+                _ => None,
+            }
+        }
     }
 }
 
