@@ -5,6 +5,7 @@
 //! and of messages without loss ([`MessageNotice`]).
 //! [`Database`] is the program's one file for a number, locked against a second process; [`Login`] and
 //! [`terminal::log_in`] get somebody logged in, [`LoginDesk`] does so by the words of the control contract.
+//! [`knock`] asks a data centre without an account.
 //!
 //! It stands on stock `grammers` and mends what a program that runs for months would stumble over: requests without
 //! time limits, pongs nobody looks at, a panicking connection loop, keys replaced silently, updates held back or dropped.
@@ -20,6 +21,7 @@ mod courier;
 mod database;
 mod flag;
 mod invoke;
+mod knock;
 mod login;
 mod login_desk;
 mod login_work;
@@ -50,6 +52,7 @@ pub use grammers_tl_types as tl;
 pub use account::{Account, OpenError, Options};
 pub use database::{Database, DatabaseError};
 pub use invoke::{InvokeError, Policy};
+pub use knock::{data_centres, knock};
 pub use login::{Login, LoginError, Stage, Via};
 pub use login_desk::{Acceptance, Accepted, LoginDesk, LoginHouse, LoginWord};
 pub use message::{MessageNews, MessageNotice};

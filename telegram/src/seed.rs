@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::net::SocketAddrV4;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -109,6 +109,18 @@ pub(crate) fn take(path: &Path) -> Result<Option<Seed>, SeedError> {
     let rest = serde_json::to_string_pretty(&written).map_err(json)?;
     replace(path, &rest).map_err(io)?;
     Ok(Some(seed))
+}
+
+/// The data centres of the file, whose keys stay where they are; `None` if there is no such file.
+pub(crate) fn peek(path: &Path) -> Result<Option<Vec<(i32, SocketAddr)>>, SeedError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(SeedError::Io { path: path.to_path_buf(), source }),
+    };
+    let written: Written =
+        serde_json::from_str(&text).map_err(|source| SeedError::Json { path: path.to_path_buf(), source })?;
+    Ok(Some(written.dcs.iter().map(|dc| (dc.id, dc.address.into())).collect()))
 }
 
 fn read_key(path: &Path, dc: i32, digits: &str) -> Result<[u8; 256], SeedError> {
