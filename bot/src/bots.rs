@@ -11,6 +11,7 @@ use tgtrunk_config::control::{Answer, Ask, BotCheck, BotReport, Event, Refusal};
 use tgtrunk_config::{
     BotError, BotFile, BotName, BotStatus, BotToken, Bots as BotFiles, Phone, Said, Settings, StateDir, Texts,
 };
+use tgtrunk_shell::Health;
 use tgtrunk_shell::control::Question;
 use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -35,6 +36,8 @@ pub(crate) struct House {
     pub(crate) gateway: Gateway,
     pub(crate) doors: Arc<Doors>,
     pub(crate) events: broadcast::Sender<Event>,
+    /// What an operator can mend.
+    pub(crate) health: Health,
 }
 
 /// The bots that should be at work, and what is wrong with the files of others.
@@ -306,7 +309,8 @@ impl Bots {
 
     fn report(&self) -> BotReport {
         let bots = self.kept.values().map(|kept| kept.status.borrow().clone()).collect();
-        BotReport { bots, problems: self.problems.clone() }
+        let problems = self.house.health.problems().into_iter().chain(self.problems.clone()).collect();
+        BotReport { bots, problems }
     }
 }
 

@@ -16,8 +16,8 @@ use tgtrunk_config::{BotName, Settings, StateDir};
 #[derive(Parser)]
 #[command(name = "tgtrunk-bot", version, about)]
 struct Cli {
-    /// Settings file.
-    #[arg(long, global = true, default_value = "tgtrunk.toml", value_name = "FILE")]
+    /// Settings file: here, or where the package has it.
+    #[arg(long, global = true, default_value_os_t = tgtrunk_shell::usual_config(), value_name = "FILE")]
     config: PathBuf,
     /// State directory, instead of gateway.state of the settings.
     #[arg(long, global = true, value_name = "DIR")]
@@ -67,13 +67,17 @@ enum Command {
 /// What went wrong, as a sentence for people.
 pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
+    if let Command::Run = cli.command {
+        return serve::run(&cli.config, cli.state.as_deref()).await.map(|()| ExitCode::SUCCESS);
+    }
     let mut settings = Settings::load(&cli.config)?;
     if let Some(state) = cli.state {
         settings.gateway.state = state;
     }
+    tgtrunk_shell::become_owner(&settings.gateway.state)?;
     let state = StateDir::open(&settings.gateway.state)?;
     match cli.command {
-        Command::Run => serve::run(settings, state).await?,
+        Command::Run => {}
         Command::Add => add::add(&settings, &state).await?,
         Command::Remove { bot, keep_state } => add::remove(&state, &bot, keep_state).await?,
         Command::Status { json } => return ask::status(&state, json).await,

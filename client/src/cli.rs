@@ -17,8 +17,8 @@ use tgtrunk_config::{Phone, Settings, StateDir};
 #[derive(Parser)]
 #[command(name = "tgtrunk-client", version, about)]
 struct Cli {
-    /// Settings file.
-    #[arg(long, global = true, default_value = "tgtrunk.toml", value_name = "FILE")]
+    /// Settings file: here, or where the package has it.
+    #[arg(long, global = true, default_value_os_t = tgtrunk_shell::usual_config(), value_name = "FILE")]
     config: PathBuf,
     /// State directory, instead of gateway.state of the settings.
     #[arg(long, global = true, value_name = "DIR")]
@@ -70,6 +70,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     if let Some(state) = cli.state {
         settings.gateway.state = state;
     }
+    tgtrunk_shell::become_owner(&settings.gateway.state)?;
     let state = StateDir::open(&settings.gateway.state)?;
     match cli.command {
         Command::Login { phone, qr } => {

@@ -11,6 +11,7 @@ use tgtrunk_config::control::{
     Answer, CallInfo, CallState, CheckName, Direction, Event, Refusal, RefusalCode,
 };
 use tgtrunk_config::{CallId, ClientStatus, Password, Said, Settings, StateDir, StateError, UserId};
+use tgtrunk_shell::Health;
 use tgtrunk_shell::asking::Follower;
 use tgtrunk_shell::said::said;
 use tgtrunk_shell::status_file;
@@ -45,6 +46,8 @@ pub(crate) struct House {
     pub(crate) settings: Arc<Settings>,
     pub(crate) state: StateDir,
     pub(crate) gateway: Follower,
+    /// What an operator can mend.
+    pub(crate) health: Health,
 }
 
 /// What a line is told.
@@ -140,7 +143,7 @@ impl Line {
     }
 
     async fn open(&self) -> anyhow::Result<Work> {
-        let House { settings, state, gateway } = &self.house;
+        let House { settings, state, gateway, .. } = &self.house;
         let phone = &self.manner.line.phone;
         state.make_phone_dir(phone)?;
         let database = Database::open(state.client_db(phone)).await;

@@ -350,7 +350,8 @@ impl Lines {
             ClientStatus { written_ms: now_ms, ..status }
         });
         let of_page = self.page_problem.as_ref().and_then(|problem| problem.borrow().clone());
-        let problems = self.problems.iter().cloned().chain(of_page).collect();
+        let problems =
+            self.house.health.problems().into_iter().chain(self.problems.clone()).chain(of_page).collect();
         ClientReport { lines: lines.collect(), problems }
     }
 }

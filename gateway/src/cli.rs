@@ -17,6 +17,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tgtrunk_config::control::LoginMethod;
 use tgtrunk_config::{CallId, Phone, Settings, StateDir, UserId};
+use tgtrunk_shell::Health;
 use tokio::sync::broadcast;
 
 use crate::line::{House, Placed};
@@ -29,8 +30,8 @@ const EVENTS: usize = 1024;
 #[derive(Parser)]
 #[command(name = "tgtrunk-gateway", version, about)]
 struct Cli {
-    /// Settings file.
-    #[arg(long, global = true, default_value = "tgtrunk.toml", value_name = "FILE")]
+    /// Settings file: here, or where the package has it.
+    #[arg(long, global = true, default_value_os_t = tgtrunk_shell::usual_config(), value_name = "FILE")]
     config: PathBuf,
     /// State directory, instead of gateway.state of the settings.
     #[arg(long, global = true, value_name = "DIR")]
@@ -140,19 +141,22 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     if let Command::Check = cli.command {
         return Ok(check::run(&cli.config, cli.state.as_deref()));
     }
+    if let Command::Run = cli.command {
+        return serve::run(&cli.config, cli.state.as_deref()).await.map(|()| ExitCode::SUCCESS);
+    }
     let mut settings = Settings::load(&cli.config)?;
     if let Some(state) = cli.state {
         settings.gateway.state = state;
     }
+    tgtrunk_shell::become_owner(&settings.gateway.state)?;
     let state = StateDir::open(&settings.gateway.state)?;
     match cli.command {
-        Command::Run => serve::run(house(settings, state)?).await?,
         Command::Login { phone, qr } => {
             let method = if qr { LoginMethod::Qr } else { LoginMethod::Code };
             login::run(&settings, &state, &phone, method).await?
         }
-        Command::Echo { phone } => solo::echo(house(settings, state)?, &phone).await?,
-        Command::Call { phone, person } => solo::call(house(settings, state)?, &phone, &person).await?,
+        Command::Echo { phone } => solo::echo(alone(settings, state)?, &phone).await?,
+        Command::Call { phone, person } => solo::call(alone(settings, state)?, &phone, &person).await?,
         Command::Status { json } => return ask::status(&state, json).await,
         Command::Calls { json } => ask::calls(&state, json).await?,
         Command::HangUp { call } => ask::hang_up(&state, call).await?,
@@ -166,16 +170,21 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Lines(LinesCommand::Remove { phone, keep_state }) => {
             ask::remove(&state, &phone, keep_state).await?
         }
-        Command::Check => {}
+        Command::Run | Command::Check => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn house(settings: Settings, state: StateDir) -> anyhow::Result<House> {
+/// For one number without the others.
+fn alone(settings: Settings, state: StateDir) -> anyhow::Result<House> {
     tgtrunk_shell::log::start(settings.gateway.log, settings.gateway.log_level);
     for open in state.too_open()? {
         tracing::warn!("{open}");
     }
+    house(settings, state, Health::default())
+}
+
+fn house(settings: Settings, state: StateDir, health: Health) -> anyhow::Result<House> {
     let certificate = tgcall::Certificate::generate().context("no certificate for calls")?;
     let ports = settings.gateway.rtp_ports;
     let (events, _) = broadcast::channel(EVENTS);
@@ -186,6 +195,7 @@ fn house(settings: Settings, state: StateDir) -> anyhow::Result<House> {
         proxy: settings.telegram.proxy.clone().map(net::Proxy::new),
         settings: Arc::new(settings),
         state,
+        health,
         events,
         placed: Placed::default(),
         certificate: Arc::new(certificate),

@@ -22,6 +22,7 @@ use tgtrunk_bridge::Cause;
 use tgtrunk_config::control::{CallResult, Event as ControlEvent};
 use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
+use tgtrunk_shell::Health;
 use tgtrunk_sip::{Event as SipEvent, RemoteAudio};
 use tgtrunk_telegram::{Account, LoginDesk, Notice, Red, Resolved};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -58,6 +59,8 @@ const SIP_BYTES: usize = 65_535;
 pub(crate) struct House {
     pub(crate) settings: Arc<Settings>,
     pub(crate) state: StateDir,
+    /// What an operator can mend.
+    pub(crate) health: Health,
     pub(crate) events: broadcast::Sender<ControlEvent>,
     pub(crate) certificate: Arc<tgcall::Certificate>,
     pub(crate) rtp_ports: Arc<RtpPorts>,

@@ -107,6 +107,16 @@ impl Lines {
         self.kept.len()
     }
 
+    /// Waits until no call is up.
+    pub(crate) fn quiet(&self) -> impl Future<Output = ()> + use<> {
+        let lines: Vec<_> = self.kept.values().map(|kept| kept.shown.status.clone()).collect();
+        async move {
+            for mut line in lines {
+                line.wait_for(|status| status.calls == 0).await.ok();
+            }
+        }
+    }
+
     /// Answers a question of the control socket, now or later.
     pub(crate) fn answer(&mut self, question: Question) {
         let Question { ask, answer: reply } = question;
@@ -392,7 +402,8 @@ impl Lines {
     fn report(&mut self, limit: Duration, reply: Reply) {
         let bind = self.bind();
         let off = self.off.values().map(|line| report::info(line, report::off(line), bind)).collect();
-        let wrong = self.wrong.iter().map(|(_, problem)| problem.clone()).collect();
+        let wrong = self.wrong.iter().map(|(_, problem)| problem.clone());
+        let wrong = self.house.health.problems().into_iter().chain(wrong).collect();
         let lines = self.kept.values().map(|kept| kept.shown.clone()).collect();
         self.work.spawn(async move {
             let known = StatusReport { lines: off, problems: wrong };

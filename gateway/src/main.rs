@@ -12,6 +12,7 @@ mod net;
 mod records;
 mod rules;
 mod telegram;
+mod wall;
 
 use std::process::ExitCode;
 use std::time::Duration;

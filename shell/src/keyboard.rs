@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
+use crate::said::said;
+use crate::waiting::language;
+
 /// The next line of standard input with its end, `None` when there is no more. At a terminal, what is `secret` is not
 /// shown while it is typed.
 ///
@@ -42,6 +45,6 @@ pub fn note(sentence: &str) {
 /// Tells the operator what went wrong in `program`.
 #[expect(clippy::print_stderr, reason = "the terminal is where the operator looks")]
 pub fn complain(program: &str, error: &anyhow::Error) -> ExitCode {
-    eprintln!("{program}: {error:#}");
+    eprintln!("{program}: {}", said(error).in_language(language()));
     ExitCode::FAILURE
 }

@@ -2,6 +2,7 @@
 
 mod ring;
 
+use std::io::IsTerminal as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -34,7 +35,9 @@ pub fn start(format: LogFormat, level: LogLevel) {
         .with_level(false)
         .with_target(false)
         .with_writer(Pens(&RING));
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // Colours are for people at a terminal, not for files.
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let log = tracing_subscriber::fmt::layer().with_ansi(coloured).with_writer(std::io::stderr);
     let registry = Registry::default().with(filter).with(kept);
     match format {
         LogFormat::Plain => registry.with(log).init(),

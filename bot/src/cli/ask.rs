@@ -64,6 +64,6 @@ fn show(report: &BotReport) {
         ));
     }
     for problem in &report.problems {
-        say(&problem.en);
+        say(problem.in_language(tgtrunk_shell::language()));
     }
 }

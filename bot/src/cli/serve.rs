@@ -1,10 +1,14 @@
 //! `run`: all bots, the control socket, and a clean end.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use tgtrunk_config::{Settings, StateDir};
-use tgtrunk_shell::{control, log};
+use tgtrunk_config::control::{Answer, BotReport};
+use tgtrunk_config::{StateDir, Trouble};
+use tgtrunk_shell::{Begun, Health, Role, control};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc};
 
@@ -17,25 +21,31 @@ use crate::telegram::{Doors, listen};
 const QUESTIONS: usize = 64;
 /// Events that a slow listener may lag behind.
 const EVENTS: usize = 256;
+/// How long a port that could not be opened is left alone.
+const RETRY: Duration = Duration::from_secs(5);
 
-/// Runs the bots until they are told to end.
+const ROLE: Role = Role {
+    program: PROGRAM,
+    log: |footing| (footing.bot.log, footing.bot.log_level),
+    lock: StateDir::lock_bot,
+    socket: StateDir::bot_socket,
+    report: |problems| Answer::Bots(BotReport { bots: Vec::new(), problems }),
+};
+
+/// Runs the bots until they are told to end. While the settings are wrong it says so and waits.
 ///
 /// # Errors
 /// When another one holds the state directory, or a socket cannot be opened.
-pub(crate) async fn run(settings: Settings, state: StateDir) -> anyhow::Result<()> {
-    log::start(settings.bot.log, settings.bot.log_level);
-    for open in state.too_open()? {
-        tracing::warn!("{open}");
-    }
+pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<()> {
+    let begun = tgtrunk_shell::begin(&ROLE, config, state).await?;
+    let Some(Begun { settings, state, mut supervisor, health }) = begun else { return Ok(()) };
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
     let mut reload = signal(SignalKind::hangup()).context("SIGHUP cannot be heard")?;
     let _lock = state.lock_bot()?;
     let doors = Arc::new(Doors::default());
     if let Some(webhook) = &settings.bot.webhook {
-        let address = webhook.listen;
-        let served = listen(address, &doors).await.with_context(|| format!("cannot listen at {address}"))?;
-        tokio::spawn(served);
+        tokio::spawn(open_doors(webhook.listen, Arc::clone(&doors), health.clone()));
     }
     let socket = state.bot_socket();
     let listener = control::listen(&socket)?;
@@ -43,20 +53,59 @@ pub(crate) async fn run(settings: Settings, state: StateDir) -> anyhow::Result<(
     let (events, _) = broadcast::channel(EVENTS);
     let served = tokio::spawn(control::serve(listener, PROGRAM, asks, events.clone()));
     let gateway = Gateway::start(state.gateway_socket());
-    let mut bots = Bots::open(House { settings: Arc::new(settings), state, gateway, doors, events });
+    let mut bots = Bots::open(House {
+        settings: Arc::new(settings),
+        state,
+        gateway,
+        doors,
+        events,
+        health: health.clone(),
+    });
     tracing::info!(bots = bots.len(), "bots run");
+    supervisor.ready(&running(&bots));
     loop {
         tokio::select! {
             Some(question) = questions.recv() => bots.answer(question),
             () = bots.tend() => {}
-            _ = reload.recv() => bots.reload(),
+            _ = reload.recv() => {
+                supervisor.reloading();
+                bots.reload();
+                supervisor.ready(&running(&bots));
+            }
+            () = supervisor.sign_of_life() => {}
+            () = health.settings_changed(), if supervisor.starts_us_again() => break,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
     }
     tracing::info!("bots stop");
-    bots.stop().await;
+    supervisor.stopping("bots stop");
+    supervisor.during(bots.stop()).await;
     served.abort();
     std::fs::remove_file(socket).ok();
     Ok(())
+}
+
+/// Lets Telegram's news in; a port that somebody else has is tried again.
+async fn open_doors(address: SocketAddr, doors: Arc<Doors>, health: Health) {
+    const SETTING: &str = "bot.webhook listen in tgtrunk.toml";
+    loop {
+        match listen(address, &doors).await {
+            Ok(served) => {
+                health.note("webhook", None);
+                if let Err(error) = served.await {
+                    tracing::error!(%error, "the webhook's server ended");
+                }
+            }
+            Err(error) => match Trouble::of_port(&error, address, SETTING) {
+                Some(trouble) => health.note("webhook", Some(trouble)),
+                None => tracing::error!(%error, %address, "cannot listen"),
+            },
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+fn running(bots: &Bots) -> String {
+    format!("bots: {}", bots.len())
 }

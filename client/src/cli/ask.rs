@@ -69,6 +69,6 @@ fn show(report: &ClientReport) {
         ));
     }
     for problem in &report.problems {
-        say(&problem.en);
+        say(problem.in_language(tgtrunk_shell::language()));
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tgtrunk_config::{
-    Lock, LogFormat, LogLevel, PageSettings, Said, Settings, SettingsError, StateDir, StateError, written,
+    Footing, Lock, PageSettings, Said, Settings, SettingsError, StateDir, StateError, written,
 };
 use tgtrunk_shell::asking::Follower;
-use tgtrunk_shell::control;
+use tgtrunk_shell::{Health, Supervisor, become_owner, control, language};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::sleep;
@@ -34,34 +34,44 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// # Errors
 /// When there are no settings at all, another client holds the state directory, or the control socket cannot be opened.
 pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<()> {
-    let logged = Settings::load(config).map(|settings| (settings.client.log, settings.client.log_level));
-    let (format, level) = logged.unwrap_or((LogFormat::Plain, LogLevel::Info));
-    tgtrunk_shell::log::start(format, level);
+    let footing = Footing::load(config);
+    become_owner(state.unwrap_or(&footing.gateway.state))?;
+    tgtrunk_shell::log::start(footing.client.log, footing.client.log_level);
+    let mut supervisor = Supervisor::of_environment();
     let mut signals = Signals::new()?;
     let (tell, trouble) = watch::channel(Vec::new());
     let mut page: Option<Served> = None;
-    let (settings, state, _lock) = loop {
+    let opened = loop {
         match open(config, state) {
-            Ok(opened) => break opened,
+            Ok(opened) => break Some(opened),
             Err(Shut::ForGood(error)) => return Err(error),
             Err(Shut::Until { said, settings, state, is_usable }) => {
                 if tell.send_replace(vec![said.clone()]) != [said.clone()] {
-                    error!("{}", said.en);
+                    let sentence = said.in_language(language());
+                    error!("{sentence}");
+                    // The page is there: the service manager need not start it again.
+                    supervisor.ready(sentence);
                 }
                 keep(&mut page, config, *settings, (state, is_usable), &trouble);
             }
         }
         tokio::select! {
             () = sleep(AGAIN) => {}
+            () = supervisor.sign_of_life() => {}
             _ = signals.reload.recv() => {}
-            _ = signals.terminate.recv() => return Ok(()),
-            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.terminate.recv() => break None,
+            _ = signals.interrupt.recv() => break None,
         }
+    };
+    let Some((settings, state, _lock)) = opened else {
+        supervisor.stopping("the settings are still wrong");
+        return Ok(());
     };
     tell.send_replace(Vec::new());
     keep(&mut page, config, settings.page.clone(), (state.clone(), true), &trouble);
     let problem = page.as_ref().map(|served| served.page.problem());
-    work(settings, state, &mut signals, problem).await
+    let health = Health::start(config, &state, &settings);
+    work(settings, state, &mut signals, problem, supervisor, health).await
 }
 
 /// The client at work.
@@ -70,6 +80,8 @@ async fn work(
     state: StateDir,
     signals: &mut Signals,
     page_problem: Option<watch::Receiver<Option<Said>>>,
+    mut supervisor: Supervisor,
+    health: Health,
 ) -> anyhow::Result<()> {
     for open in state.too_open()? {
         warn!("{open}");
@@ -80,29 +92,41 @@ async fn work(
     let (events, _) = broadcast::channel(EVENTS);
     let served = tokio::spawn(control::serve(listener, PROGRAM, asks, events.clone()));
     let (gateway, mut told) = Follower::start(state.gateway_socket());
-    let house = House { settings: Arc::new(settings), state, gateway };
+    let house = House { settings: Arc::new(settings), state, gateway, health: health.clone() };
     let mut lines = Lines::open(house, events, page_problem);
     info!(lines = lines.len(), "client runs");
+    supervisor.ready(&running(&lines));
     loop {
         tokio::select! {
             Some(question) = questions.recv() => lines.answer(question),
             Some(news) = told.recv() => lines.told(news),
             () = lines.tend() => {}
-            _ = signals.reload.recv() => lines.reload(),
+            _ = signals.reload.recv() => {
+                supervisor.reloading();
+                lines.reload();
+                supervisor.ready(&running(&lines));
+            }
+            () = supervisor.sign_of_life() => {}
+            () = health.settings_changed(), if supervisor.starts_us_again() => break,
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
         }
     }
     info!("client stops: keypads are taken away");
+    supervisor.stopping("keypads are taken away");
     drop(questions);
     tokio::select! {
-        () = lines.stop() => {}
+        () = supervisor.during(lines.stop()) => {}
         _ = signals.interrupt.recv() => warn!("stopped without waiting"),
         _ = signals.terminate.recv() => warn!("stopped without waiting"),
     }
     served.abort();
     std::fs::remove_file(socket).ok();
     Ok(())
+}
+
+fn running(lines: &Lines) -> String {
+    format!("lines: {}", lines.len())
 }
 
 /// What the system may tell this process.

@@ -161,6 +161,6 @@ fn show(report: &StatusReport) {
         ));
     }
     for problem in &report.problems {
-        say(&problem.en);
+        say(problem.in_language(tgtrunk_shell::language()));
     }
 }

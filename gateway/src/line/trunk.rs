@@ -1,10 +1,11 @@
 //! The trunk half of a line: its SIP port, and what its calls have in common there.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tgtrunk_config::{Line as LineSettings, Said};
+use tgtrunk_config::{Line as LineSettings, Said, Trouble};
 use tgtrunk_sip::Endpoint;
 use tokio::net::UdpSocket;
 
@@ -26,11 +27,14 @@ impl Trunk {
         let local = SocketAddr::new(house.settings.gateway.sip_bind, settings.sip_port);
         let peer = resolve(&settings.pbx.host, settings.pbx.port, local).await?;
         let socket = UdpSocket::bind(local).await.map_err(|error| {
-            let (phone, port) = (&settings.phone, settings.sip_port);
-            anyhow::Error::msg(Said::new(
-                format!("line {phone}: sip_port = {port}: {local} cannot be opened; is another program using it?: {error}"),
-                format!("линия {phone}: sip_port = {port}: {local} не открывается; может быть, порт занят другой программой?: {error}"),
-            ))
+            let told = |error: &io::Error| {
+                Said::new(
+                    format!("port {local} cannot be opened: {error}"),
+                    format!("порт {local} не открывается: {error}"),
+                )
+            };
+            let trouble = Trouble::of_port(&error, local, "sip_port in line.toml");
+            anyhow::Error::msg(trouble.map_or_else(|| told(&error), Said::from))
         })?;
         mark(&socket, local, house.settings.gateway.dscp_sip);
         let announced = house.settings.gateway.public_address.unwrap_or(local.ip());
@@ -110,10 +114,7 @@ async fn resolve(host: &str, port: u16, local: SocketAddr) -> anyhow::Result<Soc
     })
 }
 
-pub(super) async fn receive(
-    trunk: Option<&Trunk>,
-    buffer: &mut [u8],
-) -> std::io::Result<(usize, SocketAddr)> {
+pub(super) async fn receive(trunk: Option<&Trunk>, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
     match trunk {
         Some(trunk) => trunk.socket.recv_from(buffer).await,
         None => std::future::pending().await,

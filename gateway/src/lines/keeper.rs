@@ -160,9 +160,9 @@ impl Keeper {
 
     /// Waits before the line is tried again; true when it is told to stop instead.
     async fn rest(&mut self, problem: Said, pause: Duration) -> bool {
-        tracing::error!(retry_s = pause.as_secs(), "the line does not run: {problem}");
         let reason = problem
             .within(|en| format!("the line does not run: {en}"), |ru| format!("линия не работает: {ru}"));
+        tracing::error!(retry_s = pause.as_secs(), "{}", reason.in_language(tgtrunk_shell::language()));
         self.paint(&reason);
         let mut wanted = self.condition.subscribe();
         self.condition.send_replace(Condition::Failed(problem));

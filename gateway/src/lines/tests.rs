@@ -205,6 +205,7 @@ impl Room {
             rtp_ports: Arc::new(RtpPorts::new(settings.gateway.sip_bind, 20_100, 20_200, 0)),
             addresses: crate::net::follow(vec![settings.gateway.sip_bind]),
             proxy: None,
+            health: tgtrunk_shell::Health::default(),
             placed: crate::line::Placed::default(),
             settings: Arc::new(settings),
             state: StateDir::open(folder.path()).unwrap(),
