@@ -19,11 +19,13 @@ PACKAGES := \
 	coturn \
 	iproute2 \
 	python3-venv \
-	python3-dev
+	python3-dev \
+	debootstrap
 # build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus;
 # sip-tester (SIPp), baresip-core, linphone-cli: independent phones; ffmpeg: codecs by others, to judge ours;
 # multimon-ng: hears keys among the sound; coturn: an independent TURN server; iproute2: networks for tests;
-# python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built.
+# python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built;
+# debootstrap: a clean Debian, to install the package in.
 
 VENV := target/venv
 REQUIREMENTS := tests/requirements.txt
@@ -87,7 +89,7 @@ check: packages ## format, lints, documentation, dependencies
 
 # Those that wait run side by side, those that measure alone: tests/suites.toml.
 .PHONY: test
-test: setup check build ## everything CI runs (SUITES="chat tidy" runs those tests alone)
+test: setup check build test-package ## everything CI runs (SUITES="chat tidy" runs those tests alone)
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites $(SUITES)
 
 .PHONY: bench
@@ -112,6 +114,22 @@ torture: packages ## every fuzz target for TORTURE_S seconds (600); what breaks 
 				-max_total_time=$(TORTURE_S) -timeout=10 -artifact_prefix=$(CURDIR)/target/torture/$$target-); \
 		done; \
 	done
+
+# What people install is built for speed.
+PROGRAMS := -p tgtrunk-gateway -p tgtrunk-client -p tgtrunk-bot
+
+$(TOOLS)/bin/cargo-deb:
+	cargo install --quiet --root $(TOOLS) --version '~3.8' --no-default-features --debug cargo-deb
+
+# The package that is installed in a clean Debian by the tests: of the programs that are there already.
+.PHONY: test-package
+test-package: build $(TOOLS)/bin/cargo-deb
+	PATH="$(TOOLS)/bin:$$PATH" cargo deb --quiet --no-build --strip --fast --profile dev -p tgtrunk-gateway
+
+.PHONY: deb
+deb: packages $(TOOLS)/bin/cargo-deb ## the Debian package, target/debian/tgtrunk_*.deb
+	cargo build --locked --release $(PROGRAMS)
+	PATH="$(TOOLS)/bin:$$PATH" cargo deb --quiet --no-build --strip -p tgtrunk-gateway
 
 .PHONY: clean
 clean: ## remove everything that was built
