@@ -93,8 +93,13 @@ enum Command {
         #[arg(long)]
         fix: bool,
     },
-    /// Checks settings and lines without running them.
-    Check,
+    /// Checks settings, rights, ports, the clock, the way to Telegram, PBXs and sessions, and says what to do. Exit code: 0
+    /// all is well, 1 warnings, 2 faults.
+    Check {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Answers calls of a number and plays back what it hears: first sound without a PBX.
     Echo {
         /// As +79060000000; it needs a login, and no other gateway may run with it.
@@ -138,8 +143,8 @@ enum LinesCommand {
 /// What went wrong, as a sentence for people.
 pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    if let Command::Check = cli.command {
-        return Ok(check::run(&cli.config, cli.state.as_deref()));
+    if let Command::Check { json } = cli.command {
+        return Ok(check::run(&cli.config, cli.state.as_deref(), json).await);
     }
     if let Command::Run = cli.command {
         return serve::run(&cli.config, cli.state.as_deref()).await.map(|()| ExitCode::SUCCESS);
@@ -170,7 +175,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Lines(LinesCommand::Remove { phone, keep_state }) => {
             ask::remove(&state, &phone, keep_state).await?
         }
-        Command::Run | Command::Check => {}
+        Command::Run | Command::Check { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

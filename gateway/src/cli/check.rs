@@ -1,69 +1,53 @@
-//! `check`: whether the settings and every line would run, without running them.
+//! `check`: whether everything is as it should be, and what to do where it is not, without changing anything.
+
+mod files;
+mod finding;
+mod network;
+mod running;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use tgtrunk_config::{Lines, Settings, StateDir, too_open};
+use tgtrunk_config::{Footing, Said, Settings, StateDir, Trouble};
 use tgtrunk_shell::keyboard::say;
 
-/// Prints every mistake of the settings and of the lines. The exit code is 0 when there is none.
-pub(crate) fn run(config: &Path, state: Option<&Path>) -> ExitCode {
+use finding::{Findings, Verdict};
+
+/// Looks at everything and prints what it found. The exit code is 0 when all is well, 1 with warnings, 2 with faults.
+pub(crate) async fn run(config: &Path, state: Option<&Path>, json: bool) -> ExitCode {
+    let mut found = Findings::default();
     let settings = match Settings::load(config) {
-        Ok(settings) => settings,
+        Ok(settings) => {
+            found.well(Said::new("settings", "настройки"), Said::new(shown(config), shown(config)));
+            Some(settings)
+        }
         Err(error) => {
-            say(&error.to_string());
-            return ExitCode::FAILURE;
+            let trouble = Trouble::of_settings(&error);
+            found.fault(Said::new("settings", "настройки"), trouble);
+            None
         }
     };
-    if let Some(proxy) = &settings.telegram.proxy {
-        say(&format!(
-            "telegram.proxy = {proxy}: audio goes through it too, by Telegram's TCP relays alone; direct UDP is off"
-        ));
-    }
-    let state = StateDir::at(state.unwrap_or(&settings.gateway.state));
-    let mut well = true;
-    if let Some(open) = too_open(config) {
-        well = false;
-        say(&open.to_string());
-    }
-    if state.root().exists() {
-        well &= look_over(&state);
+    let Footing { gateway, bot, page, .. } = Footing::load(config);
+    let state = StateDir::at(state.unwrap_or(&gateway.state));
+    let lines = files::look(&mut found, config, &state);
+    let report = running::look(&mut found, &state, &lines).await;
+    running::look_at_ports(&mut found, &gateway, &lines, report.is_some()).await;
+    running::look_at_page(&mut found, page.listen, &state).await;
+    let proxy = settings.as_ref().and_then(|settings| settings.telegram.proxy.clone());
+    network::look(&mut found, &state, proxy).await;
+    network::look_up(&mut found, &lines, &bot.api_url).await;
+    if json {
+        say(&found.json());
     } else {
-        say(&format!("{} is not there yet: it is made when it is needed", state.root().display()));
+        found.print(tgtrunk_shell::language());
     }
-    say(if well { "all is well" } else { "not all is well" });
-    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match found.worst() {
+        Verdict::Ok => ExitCode::SUCCESS,
+        Verdict::Warning => ExitCode::from(1),
+        Verdict::Fault => ExitCode::from(2),
+    }
 }
 
-/// Prints the lines of a state directory, and what is wrong with it; true when nothing is.
-fn look_over(state: &StateDir) -> bool {
-    let mut well = true;
-    match Lines::load(state) {
-        Ok(lines) => {
-            for line in &lines.lines {
-                say(&format!("line {}: port {}, PBX {}", line.phone, line.sip_port, line.pbx));
-            }
-            for problem in &lines.problems {
-                well = false;
-                say(&problem.to_string());
-            }
-        }
-        Err(error) => {
-            well = false;
-            say(&error.to_string());
-        }
-    }
-    match state.too_open() {
-        Ok(files) => {
-            for open in files {
-                well = false;
-                say(&open.to_string());
-            }
-        }
-        Err(error) => {
-            well = false;
-            say(&error.to_string());
-        }
-    }
-    well
+fn shown(path: &Path) -> String {
+    path.display().to_string()
 }
