@@ -1,6 +1,7 @@
 //! The command line.
 
 mod ask;
+mod backup;
 mod check;
 mod checks;
 mod login;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tgtrunk_config::control::LoginMethod;
-use tgtrunk_config::{CallId, Phone, Settings, StateDir, UserId};
+use tgtrunk_config::{CallId, Footing, Phone, Settings, StateDir, UserId};
 use tgtrunk_shell::Health;
 use tokio::sync::broadcast;
 
@@ -100,6 +101,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Writes settings and state, sessions among them, into one file that only a passphrase opens. The programs may run.
+    Backup {
+        /// The file; it must not be there.
+        file: PathBuf,
+    },
+    /// Puts back what `backup` wrote. The programs must not run.
+    Restore {
+        /// The file.
+        file: PathBuf,
+        /// Replace what is there.
+        #[arg(long)]
+        force: bool,
+    },
     /// Answers calls of a number and plays back what it hears: first sound without a PBX.
     Echo {
         /// As +79060000000; it needs a login, and no other gateway may run with it.
@@ -149,11 +163,18 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     if let Command::Run = cli.command {
         return serve::run(&cli.config, cli.state.as_deref()).await.map(|()| ExitCode::SUCCESS);
     }
+    if let Command::Restore { file, force } = &cli.command {
+        let state = cli.state.unwrap_or_else(|| Footing::load(&cli.config).gateway.state);
+        backup::restore(&cli.config, &state, file, *force)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut settings = Settings::load(&cli.config)?;
     if let Some(state) = cli.state {
         settings.gateway.state = state;
     }
-    tgtrunk_shell::become_owner(&settings.gateway.state)?;
+    if !matches!(cli.command, Command::Backup { .. }) {
+        tgtrunk_shell::become_owner(&settings.gateway.state)?;
+    }
     let state = StateDir::open(&settings.gateway.state)?;
     match cli.command {
         Command::Login { phone, qr } => {
@@ -175,7 +196,8 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Lines(LinesCommand::Remove { phone, keep_state }) => {
             ask::remove(&state, &phone, keep_state).await?
         }
-        Command::Run | Command::Check { .. } => {}
+        Command::Backup { file } => backup::back_up(&cli.config, &state, &file).await?,
+        Command::Run | Command::Check { .. } | Command::Restore { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,7 @@ mod metrics;
 mod net;
 mod records;
 mod rules;
+mod sealed;
 mod telegram;
 mod wall;
 

@@ -16,6 +16,7 @@ mod acquaintances;
 mod backoff;
 mod beside;
 mod clock;
+mod copy;
 mod core;
 mod courier;
 mod database;
@@ -50,6 +51,7 @@ mod watchdog;
 pub use grammers_tl_types as tl;
 
 pub use account::{Account, OpenError, Options};
+pub use copy::copy_database;
 pub use database::{Database, DatabaseError};
 pub use invoke::{InvokeError, Policy};
 pub use knock::{data_centres, knock};
