@@ -4,6 +4,7 @@ mod ask;
 mod backup;
 mod check;
 mod checks;
+mod import;
 mod login;
 mod records;
 mod second_login;
@@ -114,6 +115,9 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Takes numbers, texts and tokens over from another gateway.
+    #[command(subcommand)]
+    Import(import::From),
     /// Answers calls of a number and plays back what it hears: first sound without a PBX.
     Echo {
         /// As +79060000000; it needs a login, and no other gateway may run with it.
@@ -168,6 +172,11 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         backup::restore(&cli.config, &state, file, *force)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Import(from) = cli.command {
+        let state = cli.state.unwrap_or_else(|| Footing::load(&cli.config).gateway.state);
+        import::run(&cli.config, &state, from).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut settings = Settings::load(&cli.config)?;
     if let Some(state) = cli.state {
         settings.gateway.state = state;
@@ -197,7 +206,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
             ask::remove(&state, &phone, keep_state).await?
         }
         Command::Backup { file } => backup::back_up(&cli.config, &state, &file).await?,
-        Command::Run | Command::Check { .. } | Command::Restore { .. } => {}
+        Command::Run | Command::Check { .. } | Command::Restore { .. } | Command::Import(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }
