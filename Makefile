@@ -131,6 +131,11 @@ deb: packages $(TOOLS)/bin/cargo-deb ## the Debian package, target/debian/tgtrun
 	cargo build --locked --release $(PROGRAMS)
 	PATH="$(TOOLS)/bin:$$PATH" cargo deb --quiet --no-build --strip -p tgtrunk-gateway
 
+.PHONY: tarball
+tarball: packages ## a folder that runs anywhere without installing, target/tgtrunk-*.tar.gz
+	cargo build --locked --release $(PROGRAMS)
+	packaging/tarball/make target/release target/tgtrunk-$$(uname -m).tar.gz
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf target
