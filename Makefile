@@ -20,12 +20,13 @@ PACKAGES := \
 	iproute2 \
 	python3-venv \
 	python3-dev \
-	debootstrap
+	debootstrap \
+	faketime
 # build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus;
 # sip-tester (SIPp), baresip-core, linphone-cli: independent phones; ffmpeg: codecs by others, to judge ours;
 # multimon-ng: hears keys among the sound; coturn: an independent TURN server; iproute2: networks for tests;
 # python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built;
-# debootstrap: a clean Debian, to install the package in.
+# debootstrap: a clean Debian, to install the package in; faketime: a clock that is wrong.
 
 VENV := target/venv
 REQUIREMENTS := tests/requirements.txt
