@@ -9,7 +9,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::geteuid;
 use tgtrunk_config::control::Answer;
 use tgtrunk_config::{LineDraft, Said};
@@ -213,15 +212,16 @@ struct Disk {
 
 impl Disk {
     fn mount(at: &Path) -> anyhow::Result<Self> {
-        let options = Some("size=4m,mode=0700");
-        mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), options).context("a small disk")?;
+        let mount = ["-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs"];
+        let mounted = std::process::Command::new("mount").args(mount).arg(at).status().context("mount")?;
+        ensure!(mounted.success(), "no small disk: mount {mounted}");
         Ok(Self { at: at.to_owned() })
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        umount2(&self.at, MntFlags::MNT_DETACH).ok();
+        std::process::Command::new("umount").arg("--lazy").arg(&self.at).status().ok();
     }
 }
 

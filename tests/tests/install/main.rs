@@ -24,7 +24,7 @@ const WATCHDOG: Duration = Duration::from_millis(1_500);
 fn the_package_installs_runs_and_goes_as_it_should() -> anyhow::Result<()> {
     let package = match (debian::possible(), package()?) {
         (Ok(()), Some(package)) => package,
-        (possible, package) => {
+        (possible, _) => {
             let why = possible.err().map_or("there is no package".to_owned(), |why| why.to_string());
             ensure!(std::env::var_os("CI").is_none(), "{why}");
             eprintln!("SKIPPED: {why}; `make test-package` makes the package, root installs it");
