@@ -66,6 +66,7 @@ struct Kept {
 }
 
 /// What a task of ours was for.
+#[expect(clippy::large_enum_variant, reason = "there are few, and for a moment")]
 enum Done {
     Told,
     /// It is known whether a new line opens.
