@@ -170,7 +170,7 @@ impl Running {
         for (locale, sentence) in [("C.UTF-8", &said.en), ("ru_RU.UTF-8", &said.ru)] {
             let mut status = self.installation.command()?;
             let output = status.arg("status").env("LC_ALL", locale).stdin(Stdio::null()).output().await?;
-            let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+            let shown = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
             ensure!(shown.contains(sentence.as_str()), "the terminal says {shown:?} and not {sentence:?}");
         }
         // A line's number stands before its trouble where several are told.

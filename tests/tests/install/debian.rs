@@ -7,9 +7,10 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
-/// Mounts what programs expect, in a mount namespace that goes with the command, and becomes what is in the folder.
+/// Mounts what programs expect, in a mount namespace that goes with the command, on a network of its own that has only
+/// loopback, and becomes what is in the folder.
 const ENTER: &str = r#"root=$1; who=$2; shift 2
-mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/dev/shm"
+ip link set lo up && mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/dev/shm"
 exec chroot --userspec="$who" "$root" "$@""#;
 
 /// The folder; it goes when this value does.
@@ -34,7 +35,7 @@ impl Debian {
     /// A command in it, not started, as a user and its group. Its process is the command itself.
     pub(crate) fn command(&self, user: &str, words: &[&str]) -> Command {
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", ENTER, "sh"]).arg(self.folder.path());
+        command.args(["--mount", "--net", "sh", "-c", ENTER, "sh"]).arg(self.folder.path());
         command.arg(format!("{user}:{user}")).args(words).stdin(Stdio::null());
         let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         command.env_clear().env("PATH", path).env("LANG", "C.UTF-8");
