@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tgtrunk_config::{PageSettings, Said, StateDir};
+use tgtrunk_config::{PageSettings, Said, StateDir, Trouble};
 use tgtrunk_shell::keyboard;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -121,16 +121,18 @@ async fn bind(listen: SocketAddr, problem: &watch::Sender<Option<Said>>) -> TcpL
             }
             Err(error) => {
                 let again_s = AGAIN.as_secs();
-                let told = Said::new(
-                    format!(
-                        "the page cannot be opened on {listen}: {error}; free the port, or set page.listen in tgtrunk.toml to another one (it is tried again every {again_s} s)"
-                    ),
-                    format!(
-                        "не удалось открыть страницу на {listen}: {error}; освободите порт или укажите другой в page.listen файла tgtrunk.toml (попытка повторяется каждые {again_s} с)"
-                    ),
+                let trouble = Trouble::of_port(&error, listen, "page.listen in tgtrunk.toml");
+                let cause = trouble.map_or_else(|| Said::from(&error.to_string()), Said::from);
+                let told = cause.within(
+                    |en| {
+                        format!("the page cannot be opened on {listen}: {en} (it is tried again every {again_s} s)")
+                    },
+                    |ru| {
+                        format!("страница на {listen} не открывается: {ru} (попытка повторяется каждые {again_s} с)")
+                    },
                 );
                 if !std::mem::replace(&mut is_told, true) {
-                    tracing::error!("{told}");
+                    tracing::error!("{}", told.in_language(tgtrunk_shell::language()));
                 }
                 problem.send_replace(Some(told));
                 sleep(AGAIN).await;
