@@ -143,14 +143,14 @@ impl Waiting<'_> {
         if let Some(asked) = self.asked.take() {
             asked.send(Ok((self.role.report)(wrong))).ok();
         }
-        if let Err(said) = &outcome {
-            if self.told.as_ref() != Some(said) {
-                let sentence = said.in_language(language());
-                tracing::error!("waiting for settings: {sentence}");
-                // It lives and can be asked: the service manager need not start it again.
-                supervisor.ready(sentence);
-                self.told = Some(said.clone());
-            }
+        if let Err(said) = &outcome
+            && self.told.as_ref() != Some(said)
+        {
+            let sentence = said.in_language(language());
+            tracing::error!("waiting for settings: {sentence}");
+            // It lives and can be asked: the service manager need not start it again.
+            supervisor.ready(sentence);
+            self.told = Some(said.clone());
         }
         outcome
     }
