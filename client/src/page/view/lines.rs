@@ -14,26 +14,25 @@ use crate::page::view::{calls, lamp};
 /// The page.
 pub(crate) fn page(frame: &Frame, page: &LinesPage) -> Markup {
     let main = html! {
-        @if page.lines.is_empty() {
-            (welcome(frame))
-        } @else {
-            div.head {
-                (overall(frame, page))
-                a.button.primary href="/lines/new" { (Icon::Plus.draw()) (frame.say("Добавить номер", "Add a number")) }
-            }
-        }
+        (overall(frame, page))
         (list(frame, page))
     };
     frame::page(frame, Place::Lines, overall_label(frame, page), main)
 }
 
-/// The label for all lines, with the sums under it: `overall`.
+/// The label for all lines, with the sums under it and the way to one more; the first steps where there is none: `overall`.
 pub(crate) fn overall(frame: &Frame, page: &LinesPage) -> Markup {
+    if page.lines.is_empty() {
+        return welcome(frame);
+    }
     let lamp = overall_lamp(page);
     html! {
-        div #overall.overall role="status" aria-live="polite" data-lamp=(lamp::class(lamp)) {
-            h1 { span.shape.(lamp::class(lamp)) { (lamp::shape(lamp).draw()) } (overall_label(frame, page)) }
-            p.sums { (sums(frame, page)) }
+        div #overall.head data-lamp=(lamp::class(lamp)) {
+            div.overall role="status" aria-live="polite" {
+                h1 { span.shape.(lamp::class(lamp)) { (lamp::shape(lamp).draw()) } (overall_label(frame, page)) }
+                p.sums { (sums(frame, page)) }
+            }
+            a.button.primary href="/lines/new" { (Icon::Plus.draw()) (frame.say("Добавить номер", "Add a number")) }
         }
     }
 }
@@ -350,7 +349,7 @@ fn welcome(frame: &Frame) -> Markup {
         ),
     ];
     html! {
-        section #overall.welcome {
+        div #overall.welcome {
             h1 { (frame.say("Три шага до первого звонка", "Three steps to the first call")) }
             ol.three {
                 @for (title, text) in steps { li { h2 { (title) } p { (text) } } }
