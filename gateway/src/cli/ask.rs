@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use tgtrunk_config::control::{Answer, Ask, CallInfo, StatusReport};
-use tgtrunk_config::{CallId, Lamp, LineDraft, Lines, Phone, StateDir, UserId};
+use tgtrunk_config::{CallId, Lamp, LineDraft, Lines, Phone, Said, StateDir, Trouble, UserId};
 use tgtrunk_shell::asking;
 use tgtrunk_shell::keyboard::say;
 use tokio::net::UnixStream;
@@ -135,7 +135,10 @@ pub(super) async fn runs(state: &StateDir) -> bool {
 }
 
 async fn ask(state: &StateDir, ask: Ask) -> anyhow::Result<Answer> {
-    if !runs(state).await {
+    if let Err(error) = UnixStream::connect(state.gateway_socket()).await {
+        if let Some(trouble) = Trouble::of_file(&error, state.root()) {
+            bail!("{}", Said::from(trouble).in_language(tgtrunk_shell::language()));
+        }
         bail!("no gateway runs on {} (start it: tgtrunk-gateway run)", state.root().display());
     }
     asking::ask(&state.gateway_socket(), ask).await
