@@ -7,17 +7,25 @@ mod news;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use tgtrunk_config::control::{Answer, Ask, Heard, LineReader, Request, to_line};
+use tgtrunk_config::Phone;
+use tgtrunk_config::control::{Answer, Ask, Heard, LineReader, Refusal, RefusalCode, Request, to_line};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 pub use follower::{AskError, Follower, Told};
 
+/// Whether the program behind `path` has a line for the number; whatever else it says is for its login to tell.
+pub async fn has_line(path: &Path, phone: &Phone) -> bool {
+    let told = ask(path, Ask::Login { line: phone.clone() }).await;
+    let refusal = told.as_ref().err().and_then(|error| error.downcast_ref::<Refusal>());
+    refusal.is_none_or(|refusal| refusal.code != RefusalCode::UnknownLine)
+}
+
 /// Asks one question and waits for its answer, however long that takes.
 ///
 /// # Errors
 /// When nobody listens there, another contract is spoken there, or the question is refused: then the error is the
-/// [`Refusal`](tgtrunk_config::control::Refusal).
+/// [`Refusal`].
 pub async fn ask(path: &Path, ask: Ask) -> anyhow::Result<Answer> {
     let mut stream =
         UnixStream::connect(path).await.with_context(|| format!("nobody listens at {}", path.display()))?;

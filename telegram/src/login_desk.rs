@@ -52,6 +52,13 @@ pub trait LoginHouse: Send + Sync + 'static {
     fn parting(&self) -> impl Future<Output = ()> + Send;
 }
 
+/// Nobody's house: no line runs beside the login.
+impl LoginHouse for () {
+    fn told(&self, _: &LoginInfo) {}
+
+    async fn parting(&self) {}
+}
+
 /// How another session of the account accepts a token: it gives the account's password if it knows it, or says why not.
 pub type Acceptance = Box<dyn FnOnce(LoginToken) -> Pin<Box<dyn Future<Output = Accepted> + Send>> + Send>;
 

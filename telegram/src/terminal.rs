@@ -52,6 +52,16 @@ impl<R: BufRead> Keyboard for R {
     }
 }
 
+/// A keyboard that gives lines by a function, which is told whether they are secret.
+#[derive(Debug)]
+pub struct Typed<F>(pub F);
+
+impl<F: FnMut(bool) -> io::Result<Option<String>>> Keyboard for Typed<F> {
+    fn line(&mut self, secret: bool) -> io::Result<Option<String>> {
+        self.0(secret)
+    }
+}
+
 /// Logs a line's account in, reading answers from `input` and asking on `output`. Whatever `ask` puts the words to
 /// answers with what is needed then.
 ///

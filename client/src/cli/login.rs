@@ -1,15 +1,16 @@
 //! `login`: the client's own session of a number's account, in the running client or for the next one. The gateway's
 //! session lets it in; where it cannot, a code and the password are asked for at the terminal.
 
-use std::io::{self, stderr};
+use std::io::stderr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tgtrunk_config::control::{Answer, Ask, LoginInfo, LoginMethod, LoginStage, Refusal, RefusalCode};
+use tgtrunk_config::control::{Answer, Ask, LoginInfo, LoginMethod, LoginStage};
 use tgtrunk_config::{LoginToken, Password, Phone, Settings, StateDir};
 use tgtrunk_shell::asking;
 use tgtrunk_shell::keyboard::{self, say};
-use tgtrunk_telegram::{Account, Database, Language, LoginDesk, LoginHouse, LoginWord, Options, terminal};
+use tgtrunk_telegram::terminal::{self, Typed};
+use tgtrunk_telegram::{Account, Database, LoginDesk, LoginWord, Options};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::ask;
@@ -31,18 +32,11 @@ pub(crate) async fn run(
     phone: &Phone,
     method: LoginMethod,
 ) -> anyhow::Result<()> {
-    if ask::runs(state).await && has_line(state, phone).await {
+    if ask::runs(state).await && asking::has_line(&state.client_socket(), phone).await {
         at_work(state, phone, method).await
     } else {
         alone(settings, state, phone, method).await
     }
-}
-
-/// Whether the running client has a line for the number; whatever else it says is for the login to tell.
-async fn has_line(state: &StateDir, phone: &Phone) -> bool {
-    let told = asking::ask(&state.client_socket(), Ask::Login { line: phone.clone() }).await;
-    let refusal = told.as_ref().err().and_then(|error| error.downcast_ref::<Refusal>());
-    refusal.is_none_or(|refusal| refusal.code != RefusalCode::UnknownLine)
 }
 
 /// Leads the login of the running client.
@@ -67,7 +61,7 @@ async fn alone(
     let options = Options::from_settings(database, &settings.telegram, DEVICE_SUFFIX, state.dc_seed());
     let (account, _notices) =
         Account::open(options).await.with_context(|| format!("the account of {phone} cannot be opened"))?;
-    let desk = LoginDesk::open(account.clone(), phone.clone(), Nobody).await;
+    let desk = LoginDesk::open(account.clone(), phone.clone(), ()).await;
     let talk = async |ask| {
         let Some((_, word)) = LoginWord::of(&ask) else { bail!("that is no step of a login") };
         desk.say(word).await.context("the account is closed")
@@ -100,8 +94,9 @@ async fn log_in(
             }
         }
     }
-    let language = Language::of_terminal(|name| std::env::var(name).ok());
-    let done = terminal::log_in(talk, phone, method, language, &mut Terminal, &mut stderr()).await;
+    let language = tgtrunk_shell::language();
+    let done =
+        terminal::log_in(talk, phone, method, language, &mut Typed(keyboard::line), &mut stderr()).await;
     match done {
         Ok(_) => Ok(()),
         Err(terminal::TerminalError::Unanswered(error)) => Err(error),
@@ -146,23 +141,5 @@ async fn accept(state: &StateDir, phone: &Phone, token: LoginToken) -> anyhow::R
     match answer.context("the gateway does not answer")?? {
         Answer::Accepted { password } => Ok(password),
         _ => bail!("the gateway answered something else"),
-    }
-}
-
-/// No line runs beside this login.
-struct Nobody;
-
-impl LoginHouse for Nobody {
-    fn told(&self, _: &LoginInfo) {}
-
-    async fn parting(&self) {}
-}
-
-/// The terminal of this process.
-struct Terminal;
-
-impl terminal::Keyboard for Terminal {
-    fn line(&mut self, secret: bool) -> io::Result<Option<String>> {
-        keyboard::line(secret)
     }
 }

@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 /// # Errors
 /// When no gateway runs, or it has no such line.
 pub(super) async fn run(state: &StateDir, phone: &Phone, fix: bool) -> anyhow::Result<ExitCode> {
-    let language = Language::of_terminal(|name| std::env::var(name).ok());
+    let language = tgtrunk_shell::language();
     let (gateway, client) = (state.gateway_socket(), state.client_socket());
     let mut well = look(&gateway, phone, fix, language).await?;
     if UnixStream::connect(&client).await.is_ok() {

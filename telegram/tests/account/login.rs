@@ -2,12 +2,12 @@
 
 use std::io::Cursor;
 
-use tgtrunk_config::control::{LoginInfo, LoginMethod, LoginStage, Peer};
+use tgtrunk_config::control::{LoginMethod, LoginStage, Peer};
 use tgtrunk_config::{Phone, UserId};
 use tgtrunk_telegram::terminal::{self, TerminalError};
 use tgtrunk_telegram::{
-    Account, Database, DatabaseError, Language, LoginDesk, LoginError, LoginHouse, LoginWord, OpenError, Red,
-    Stage, Status, Via,
+    Account, Database, DatabaseError, Language, LoginDesk, LoginError, LoginWord, OpenError, Red, Stage,
+    Status, Via,
 };
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Match, Unregistered};
@@ -282,7 +282,7 @@ async fn a_terminal_ends_when_only_time_helps() {
 async fn a_terminal_draws_a_qr_code_and_goes_on_when_another_device_scanned_it() {
     let scene = Scene::new().await;
     let open = scene.open("anna").await;
-    let desk = LoginDesk::open(open.account.clone(), line(), Nobody).await;
+    let desk = LoginDesk::open(open.account.clone(), line(), ()).await;
     let mut shown = desk.watch();
     let (world, anna) = (scene.world().clone(), scene.anna);
     let phone = tokio::spawn(async move {
@@ -303,7 +303,7 @@ async fn typed(
     open: &Open,
     lines: &[&str],
 ) -> (Result<Peer, TerminalError<&'static str>>, String) {
-    let desk = LoginDesk::open(open.account.clone(), line(), Nobody).await;
+    let desk = LoginDesk::open(open.account.clone(), line(), ()).await;
     let talked = talked(scene, &desk, LoginMethod::Code, lines).await;
     desk.end().await;
     talked
@@ -328,15 +328,6 @@ async fn talked(
 
 fn line() -> Phone {
     format!("+{ANNA}").parse().unwrap()
-}
-
-/// No line runs beside these logins.
-struct Nobody;
-
-impl LoginHouse for Nobody {
-    fn told(&self, _: &LoginInfo) {}
-
-    async fn parting(&self) {}
 }
 
 /// A person who looks at their phone before typing the code.
