@@ -218,11 +218,14 @@ impl<H: LoginHouse> Work<H> {
 
     async fn enter_password(&mut self, password: Password) -> Result<(), LoginError> {
         let login = self.login();
-        match login.enter_password(password.as_str()).await? {
-            Stage::Done(me) => {
-                self.keep_password(Some(password));
-                self.check_in(&me).await
-            }
+        // The other session may ask for it as soon as this one works, before the step is over.
+        self.keep_password(Some(password.clone()));
+        let stage = login.enter_password(password.as_str()).await;
+        if !matches!(stage, Ok(Stage::Done(_))) {
+            self.keep_password(None);
+        }
+        match stage? {
+            Stage::Done(me) => self.check_in(&me).await,
             Stage::Phone | Stage::Code { .. } | Stage::Password { .. } => Ok(()),
         }
     }
