@@ -22,24 +22,29 @@ struct Asked {
 
 impl Pause {
     /// Takes note of a call's end; true when the line has to pause now, or longer than before.
+    ///
+    /// Calls that the pause itself refused end with its cause, too: they never make it longer.
     pub(crate) fn learn(&mut self, now: Instant, now_ms: u64, cause: Cause) -> bool {
-        let wait = match cause {
-            Cause::Flood { wait_s } => Duration::from_secs(u64::from(wait_s) + 1),
-            Cause::PeerFlood => SPAM_PAUSE,
+        let (asked, wait) = match cause {
+            Cause::Flood { wait_s } => {
+                let asked = Duration::from_secs(wait_s.into());
+                (asked, asked + Duration::from_secs(1))
+            }
+            Cause::PeerFlood if self.0.is_some_and(|known| known.cause == cause) => return false,
+            Cause::PeerFlood => (SPAM_PAUSE, SPAM_PAUSE),
             _ => return false,
         };
-        let until = now + wait;
-        let longer = self.0.is_none_or(|known| known.until < until);
+        let longer = self.0.is_none_or(|known| known.until < now + asked);
         if longer {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            self.0 = Some(Asked { until, until_ms: now_ms.saturating_add(wait_ms), cause });
+            self.0 = Some(Asked { until: now + wait, until_ms: now_ms.saturating_add(wait_ms), cause });
         }
         longer
     }
 
     /// Why a call must not be tried now.
     pub(crate) fn cause(&self, now: Instant) -> Option<Cause> {
-        let Asked { until, cause, .. } = self.0?;
+        let Asked { until, cause, .. } = self.0.filter(|asked| now < asked.until)?;
         match cause {
             Cause::Flood { .. } => {
                 let wait_s = until.saturating_duration_since(now).as_secs();
@@ -101,6 +106,29 @@ mod tests {
         assert!(!pause.handle_timeout(start + S * 31));
         assert!(pause.handle_timeout(start + S * 32));
         assert_eq!((pause.cause(start + S * 32), pause.told()), (None, None));
+    }
+
+    #[test]
+    fn calls_that_a_pause_refuses_do_not_make_it_longer() {
+        for (cause, wait) in [(Cause::Flood { wait_s: 2 }, S * 3), (Cause::PeerFlood, SPAM_PAUSE)] {
+            let (mut pause, start) = (Pause::default(), crate::clock::now());
+            assert!(pause.learn(start, 0, cause));
+            for at_ms in [5, 1_100, 2_999] {
+                let now = start + Duration::from_millis(at_ms);
+                let refusal = pause.cause(now).unwrap();
+                assert!(!pause.learn(now, 0, refusal), "{refusal:?} at {at_ms} ms");
+            }
+            assert_eq!(pause.poll_timeout(), Some(start + wait));
+            assert_eq!(pause.cause(start + wait), None, "also before the timer has fired");
+        }
+    }
+
+    #[test]
+    fn a_longer_wait_of_telegram_makes_a_pause_longer() {
+        let (mut pause, start) = (Pause::default(), crate::clock::now());
+        assert!(pause.learn(start, 0, Cause::Flood { wait_s: 2 }));
+        assert!(pause.learn(start + S, 1_000, Cause::Flood { wait_s: 30 }));
+        assert_eq!(pause.poll_timeout(), Some(start + S * 32));
     }
 
     #[test]
