@@ -4,6 +4,7 @@
 mod agent;
 mod agents;
 mod certificate;
+mod handshake;
 mod media;
 mod network;
 mod path;
@@ -19,6 +20,7 @@ use dimpl::{Dtls, Output};
 use is::IceCreds;
 
 pub use self::certificate::{Certificate, CertificateError};
+use self::handshake::Handshake;
 use self::media::own_profile;
 use self::network::{Came, Check, Network};
 use self::path::{Heard, Path};
@@ -73,15 +75,6 @@ pub(crate) struct Ways<'a> {
     pub(crate) may_be_direct: bool,
     pub(crate) only_streams: bool,
     pub(crate) has_standalone_reflectors: bool,
-}
-
-struct Handshake {
-    dtls: Dtls,
-    role: DtlsRole,
-    /// A client begins once it has a path, a server is ready from the start.
-    is_ready: bool,
-    wake: Option<Instant>,
-    fingerprint_sha256: [u8; 32],
 }
 
 pub(crate) struct Session {
@@ -174,17 +167,10 @@ impl Session {
             return;
         }
         self.is_described = true;
-        self.network.set_remote(now, IceCreds { ufrag: remote.ufrag, pass: remote.pwd });
         let Certificate { certificate, config, .. } = &*self.certificate;
-        let mut dtls = Dtls::new_12(Arc::clone(config), certificate.clone(), now);
-        dtls.set_active(remote.dtls_role == DtlsRole::Client);
-        self.handshake = Some(Handshake {
-            dtls,
-            role: remote.dtls_role,
-            is_ready: remote.dtls_role == DtlsRole::Server,
-            wake: None,
-            fingerprint_sha256: remote.fingerprint_sha256,
-        });
+        let dtls = Dtls::new_12(Arc::clone(config), certificate.clone(), now);
+        self.handshake = Some(Handshake::new(dtls, &remote));
+        self.network.set_remote(now, IceCreds { ufrag: remote.ufrag, pass: remote.pwd });
         self.drive(now);
     }
 
@@ -286,7 +272,7 @@ impl Session {
             return;
         }
         self.network.handle_timeout(now);
-        if self.handshake.as_ref().is_some_and(|end| end.wake.is_some_and(|due| due <= now)) {
+        if self.handshake.as_mut().is_some_and(|end| end.wakes(now)) {
             self.with_dtls(now, |_| Ok(()));
         }
         self.drive(now);
@@ -294,7 +280,7 @@ impl Session {
 
     pub(crate) fn poll_timeout(&mut self) -> Option<Instant> {
         let verdict = self.liveness.deadline()?;
-        let flight = self.handshake.as_ref().and_then(|end| end.wake);
+        let flight = self.handshake.as_ref().and_then(|end| end.poll_timeout());
         [self.network.poll_timeout(), flight].into_iter().flatten().chain([verdict]).min()
     }
 
@@ -435,7 +421,7 @@ impl Session {
     /// Does one thing with a handshake that is ready and carries out what comes of it.
     fn with_dtls(&mut self, now: Instant, act: impl FnOnce(&mut Dtls) -> Result<(), dimpl::Error>) {
         let Some(end) = self.handshake.as_mut().filter(|end| end.is_ready) else { return };
-        let result = end.dtls.handle_timeout(now).and_then(|()| act(&mut end.dtls));
+        let result = end.dtls.handle_timeout(end.there(now)).and_then(|()| act(&mut end.dtls));
         self.drain_dtls(now);
         if let Err(error) = result {
             if self.srtp.is_some() {
@@ -458,11 +444,7 @@ impl Session {
                     }
                 }
                 Output::BufferTooSmall { needed } => buffer.resize(needed, 0),
-                Output::Timeout(wake) => {
-                    // Idle instances name a day years ahead.
-                    end.wake = Some(wake).filter(|wake| *wake < now + 4 * FAIL_AFTER);
-                    return;
-                }
+                Output::Timeout(there) => return end.sleep(now, there),
                 Output::PeerCert(der) => {
                     if calculate_fingerprint(der) != end.fingerprint_sha256 {
                         self.fail(PathFailure::WrongCertificate);

@@ -6,12 +6,12 @@ use std::time::Duration;
 use dimpl::certificate::generate_self_signed_certificate;
 use dimpl::{Config, DtlsCertificate};
 
-use crate::liveness::FAIL_AFTER;
-
 /// First repetition of a DTLS flight; a lost one costs this, not the second that RFC 6347 begins with.
 const FLIGHT_RTO: Duration = Duration::from_millis(100);
-/// Repetitions of a flight, each twice as late as the one before: 25 s.
-const FLIGHT_RETRIES: usize = 7;
+/// Repetitions of a flight: enough for as long as a session may take to connect, at the pace that `handshake` keeps.
+const FLIGHT_RETRIES: usize = 27;
+/// The library's longest. How long a handshake may take is not its matter, whose clock may run ahead.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// The DTLS identity of a process: calls share it, fingerprints in signaling tie them to it.
 ///
@@ -40,7 +40,7 @@ impl Certificate {
             .use_server_cookie(false)
             .flight_start_rto(FLIGHT_RTO)
             .flight_retries(FLIGHT_RETRIES)
-            .handshake_timeout(2 * FAIL_AFTER)
+            .handshake_timeout(HANDSHAKE_LIMIT)
             .build()
             .map_err(|error| CertificateError(error.to_string()))?;
         let fingerprint = certificate.fingerprint_str();
