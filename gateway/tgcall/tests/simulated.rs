@@ -62,6 +62,21 @@ fn bad_networks_delay_calls_and_cost_no_more_than_they_lose() {
 }
 
 #[test]
+fn calls_connect_soon_where_a_third_of_all_packets_is_lost() {
+    let mut connected = Vec::new();
+    for (version, seed) in Version::OURS.into_iter().cycle().zip(200..400) {
+        let mut world = World::new(version, seed, Conditions { loss: 0.35, ..Conditions::LAN });
+        world.run(FAIL_AFTER);
+        for end in [CALLER, CALLEE] {
+            connected.push(world.connected_after(end).unwrap_or_else(|| panic!("{version}, seed {seed}")));
+        }
+    }
+    connected.sort_unstable();
+    let [middle, late, last] = [50, 95, 100].map(|percent| connected[(connected.len() - 1) * percent / 100]);
+    assert!(middle < ms(1_000) && late < ms(5_000) && last < ms(12_000), "{middle:?} {late:?} {last:?}");
+}
+
+#[test]
 fn slow_signaling_is_the_only_thing_a_call_waits_for() {
     for version in Version::OURS {
         let mut world =

@@ -10,7 +10,7 @@ use is::stun::{StunMessage, StunPacket};
 use is::{Candidate, CandidateKind, IceAgent, IceAgentEvent, IceConnectionState, IceCreds, Protocol};
 
 use super::BadAddress;
-use super::agent::agent;
+use super::agent::{agent, set_hurried};
 use super::path::Path;
 use crate::relay::ReflectorName;
 
@@ -71,6 +71,8 @@ pub(super) enum BadCandidate {
 
 pub(super) struct Agents {
     is_caller: bool,
+    /// Nothing is connected.
+    is_hurried: bool,
     secret: [u8; 32],
     remote: Option<IceCreds>,
     agents: Vec<Agent>,
@@ -89,6 +91,7 @@ impl Agents {
     pub(super) fn new(now: Instant, is_caller: bool, secret: [u8; 32]) -> Self {
         let mut agents = Agents {
             is_caller,
+            is_hurried: true,
             secret,
             remote: None,
             agents: Vec::new(),
@@ -273,6 +276,12 @@ impl Agents {
         Scope::of(a.local) == Scope::of(b.local)
     }
 
+    /// Checks at the pace of a call that is not connected, or at that of one that is.
+    pub(super) fn set_hurried(&mut self, is_hurried: bool) {
+        self.is_hurried = is_hurried;
+        self.agents.iter_mut().for_each(|agent| set_hurried(&mut agent.ice, is_hurried));
+    }
+
     /// Runs the checks at once, for what was learnt to be used without waiting.
     pub(super) fn hasten(&mut self, now: Instant, path: Path) {
         if let Some(agent) = self.agents.iter_mut().find(|agent| agent.scope == Scope::of(path.local)) {
@@ -361,7 +370,7 @@ impl Agents {
 
     fn agent_of(&mut self, now: Instant, scope: Scope) -> &mut Agent {
         let at = self.agents.iter().position(|agent| agent.scope == scope).unwrap_or_else(|| {
-            let mut ice = agent(self.is_caller, self.secret);
+            let mut ice = agent(self.is_caller, self.is_hurried, self.secret);
             if let Some(credentials) = &self.remote {
                 ice.set_remote_credentials(credentials.clone());
             }

@@ -223,12 +223,14 @@ impl Network {
     pub(super) fn handle_connected(&mut self, now: Instant) {
         self.connected_since = Some(now);
         self.streams_at = None;
+        self.agents.set_hurried(false);
         self.relays.set_doubted(now, false);
     }
 
     pub(super) fn handle_lost(&mut self, now: Instant) {
         self.connected_since = None;
         self.streams_at = Some(now + STREAMS_AFTER);
+        self.agents.set_hurried(true);
         self.relays.set_doubted(now, true);
     }
 
