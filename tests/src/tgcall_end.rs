@@ -138,6 +138,8 @@ pub struct TgcallEnd {
     repeats: VecDeque<(Duration, Passed)>,
     /// Packets that no socket or stream took.
     pub refused: u64,
+    /// Packets of signaling that were lost, of both ways.
+    pub signaling_lost: u64,
 }
 
 impl TgcallEnd {
@@ -192,6 +194,7 @@ impl TgcallEnd {
             sent: 0,
             repeats: VecDeque::new(),
             refused: 0,
+            signaling_lost: 0,
             options,
         })
     }
@@ -279,7 +282,7 @@ impl TgcallEnd {
                 Some(inbound) = self.inbound.recv() => self.take(inbound)?,
                 Some(packet) = self.peer.signaling.recv() => {
                     self.taps[1].take(&packet)?;
-                    if !self.dice.falls(self.options.signaling_loss) {
+                    if !self.loses_signaling() {
                         self.call.handle_signaling(now(), &packet);
                     }
                 }
@@ -372,11 +375,17 @@ impl TgcallEnd {
         }
         while let Some(packet) = self.call.poll_signaling() {
             self.taps[0].take(&packet)?;
-            if !self.dice.falls(self.options.signaling_loss) {
+            if !self.loses_signaling() {
                 self.peer.tell(&packet).await;
             }
         }
         Ok(())
+    }
+
+    fn loses_signaling(&mut self) -> bool {
+        let is_lost = self.dice.falls(self.options.signaling_loss);
+        self.signaling_lost += u64::from(is_lost);
+        is_lost
     }
 
     fn send(&mut self, route: Route, bytes: Vec<u8>) {
