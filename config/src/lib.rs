@@ -9,6 +9,7 @@ mod audio;
 mod bot;
 mod bot_file;
 mod bot_name;
+mod caller_id;
 mod chat;
 mod client;
 pub mod control;
@@ -34,14 +35,14 @@ pub use audio::{Audio, CodecName, DtmfWay, Ringback};
 pub use bot::{Bot, Webhook};
 pub use bot_file::{BotError, BotFile, Bots};
 pub use bot_name::{BotName, BotNameError};
+pub use caller_id::{CallerField, CallerId, CallerPart, CallerTemplate};
 pub use chat::{CardContact, Chat, MenuRow};
 pub use client::Client;
 pub use edit::{Change, EditError, written};
 pub use keys::{Fault, Problem};
 pub use language::{Language, LanguageError};
 pub use line::{
-    CallLimits, CallerId, DialRule, EarlyAnswer, FewDigits, Line, ParallelIncoming, PbxAddress,
-    PbxAddressError,
+    CallLimits, DialRule, EarlyAnswer, FewDigits, Line, ParallelIncoming, PbxAddress, PbxAddressError,
 };
 pub use lines::{LineDraft, LineError, LineProblem, Lines};
 pub use log::{LogFormat, LogLevel};

@@ -12,6 +12,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::audio::{self, Audio};
+use crate::caller_id::{self, CallerId};
 use crate::chat::{self, Chat};
 use crate::keys::{self, Page, Problem, Section};
 use crate::units::Phone;
@@ -40,8 +41,8 @@ pub struct Line {
     /// How many people who do not know the account it may look up or call in a day; 0 closes that way. Telegram bans
     /// accounts that approach many of them.
     pub strangers_per_day: u32,
-    /// What the PBX sees as the caller's number: the first of these that the caller has.
-    pub caller_id: Vec<CallerId>,
+    /// What the PBX sees as the caller's number and name.
+    pub caller_id: CallerId,
     /// What a Telegram caller's device is told while the PBX rings.
     pub parallel_incoming: ParallelIncoming,
     /// What a Telegram caller may hear before the answer.
@@ -63,17 +64,6 @@ pub struct CallLimits {
     pub from_telegram: u32,
     /// From the PBX to Telegram; 0 closes the direction.
     pub to_telegram: u32,
-}
-
-/// A form of a caller's name that fits where a PBX shows a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallerId {
-    /// The phone number, when the caller shows it to this account.
-    Phone,
-    /// The public username, when the caller has one.
-    Username,
-    /// The Telegram id, which everybody has.
-    Id,
 }
 
 /// When a Telegram caller's device is told that ours rings, which keeps further callers out meanwhile.
@@ -256,9 +246,7 @@ fn read_line(
     let media_timeout = top.seconds("media_timeout_s", 30, 5..=3_600);
     let calls = read_limits(top);
     let strangers_per_day = top.number("strangers_per_day", 20, 0..=10_000, "");
-    let caller_id = top
-        .optional("caller_id", r#"a list of different words out of "phone", "username", "id""#, caller_ids)
-        .unwrap_or_else(|| vec![CallerId::Phone, CallerId::Username, CallerId::Id]);
+    let caller_id = caller_id::read(top);
     let parallel_incoming = top.word(
         "parallel_incoming",
         &[
@@ -347,13 +335,6 @@ fn read_dial(mut section: Section<'_, '_>) -> DialRule {
     }
 }
 
-fn caller_ids(value: &DeValue<'_>) -> Option<Vec<CallerId>> {
-    let words = [("phone", CallerId::Phone), ("username", CallerId::Username), ("id", CallerId::Id)];
-    let order = keys::list(value, |word| keys::choice(word, &words))?;
-    let different = order.iter().enumerate().all(|(at, word)| !order[..at].contains(word));
-    (different && !order.is_empty()).then_some(order)
-}
-
 /// A host name (RFC 1123 section 2.1) that nobody can mistake for a mistyped address.
 fn is_host_name(host: &str) -> bool {
     let label = |label: &str| {
@@ -370,6 +351,7 @@ fn is_host_name(host: &str) -> bool {
 mod tests {
     use super::*;
     use crate::audio::{CodecName, DtmfWay, Ringback};
+    use crate::caller_id::{CallerField, CallerPart};
 
     const SMALLEST: &str = "phone = \"+79060000000\"\nsip_port = 30001\npbx = \"127.0.0.1\"\n";
 
@@ -380,7 +362,10 @@ mod tests {
         assert_eq!(line.pbx_user, "+79060000000");
         assert_eq!(line.calls, CallLimits { total: 100, from_telegram: 100, to_telegram: 100 });
         assert_eq!(line.strangers_per_day, 20);
-        assert_eq!(line.caller_id, [CallerId::Phone, CallerId::Username, CallerId::Id]);
+        let fields = [CallerField::Phone, CallerField::Username, CallerField::Id];
+        assert_eq!(line.caller_id.numbers, fields.map(|field| vec![CallerPart::Field(field)]));
+        assert_eq!(line.caller_id.names, [[CallerPart::Field(CallerField::Name)]]);
+        assert!(!line.caller_id.ascii_names);
         assert_eq!(line.parallel_incoming, ParallelIncoming::Auto);
         assert_eq!(line.early_answer, EarlyAnswer::EarlyMedia);
         assert_eq!(line.audio.codecs, CodecName::ALL);
@@ -421,7 +406,7 @@ mod tests {
                 r#"l.toml:3: enabled = "yes": want true or false"#.to_owned(),
                 "l.toml:4: ring_limit_s = 4: want a whole number from 5 to 180 (seconds)".to_owned(),
                 "l.toml:6: max_calls_to_telegram = 6: want at most max_calls, which is 5".to_owned(),
-                r#"l.toml:7: caller_id = ["phone", "phone"]: want a list of different words out of "phone", "username", "id""#.to_owned(),
+                format!(r#"l.toml:7: caller_id = ["phone", "phone"]: want {}"#, caller_id::WANTED_NUMBERS),
                 r#"l.toml:8: parallel_incoming = "maybe": want one of "auto", "always", "off""#.to_owned(),
                 r#"l.toml:9: pbx_user = "a b": want 1 to 64 letters, digits and + - _ . *"#.to_owned(),
                 r#"l.toml:10: allowed_sources = ["pbx"]: want a list of IP addresses, as ["192.0.2.7"]"#.to_owned(),

@@ -17,7 +17,13 @@ const PHRASES: &[(&str, &str)] = &[
     ("1 to 64 letters, digits and", "от 1 до 64 латинских букв, цифр и"),
     ("a list of different IP addresses, as", "список разных IP-адресов, например"),
     ("a list of IP addresses, as", "список IP-адресов, например"),
-    ("a list of different words out of", "список разных слов из"),
+    (
+        "a list of up to 10 texts of letters, digits, + - _ . * and",
+        "список до 10 текстов из латинских букв, цифр, + - _ . * и",
+    ),
+    ("all different; a word alone, as", "все разные; слово само по себе, например"),
+    ("is short for", "значит то же, что"),
+    ("a list of up to 10 texts with", "список до 10 текстов с"),
     ("no other places than", "только места"),
     ("(and {{ for a brace)", "(и {{ вместо скобки)"),
     ("at most max_calls, which is", "не больше max_calls, то есть"),
@@ -186,6 +192,7 @@ mod tests {
     /// Whether no English word is left but those of files.
     fn is_russian(told: &str) -> bool {
         let outside = told.split('"').step_by(2).flat_map(str::split_whitespace);
+        let outside = outside.filter(|word| !word.starts_with('{'));
         let mut words = outside.map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
         let is_english = |word: &str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_lowercase());
         words.all(|word| !is_english(word) || WORDS.contains(&word))

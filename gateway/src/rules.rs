@@ -1,7 +1,8 @@
 //! A line's settings and the neighbours' words, put into the bridge's.
 
+use tgtrunk_bridge::caller_id::{Field, Part, Template};
+use tgtrunk_bridge::dial;
 use tgtrunk_bridge::{CallerIdRule, Cause, DialError, DialRule, EarlyAnswer, ParallelIncoming, Settings};
-use tgtrunk_bridge::{caller_id, dial};
 use tgtrunk_config as config;
 use tgtrunk_media::{Codec, Tone, codec};
 use tgtrunk_sip::{Protocol, Reason};
@@ -73,13 +74,28 @@ pub(crate) fn dialled(dialled: &str, rule: &config::DialRule) -> Result<Person, 
 }
 
 /// What a line shows as caller id.
-pub(crate) fn caller_id(order: &[config::CallerId]) -> CallerIdRule {
-    let order = order.iter().map(|source| match source {
-        config::CallerId::Phone => caller_id::Source::Phone,
-        config::CallerId::Username => caller_id::Source::Username,
-        config::CallerId::Id => caller_id::Source::Id,
-    });
-    CallerIdRule { order: order.collect(), ..CallerIdRule::default() }
+pub(crate) fn caller_id(shown: &config::CallerId) -> CallerIdRule {
+    let field = |field: &config::CallerField| match field {
+        config::CallerField::Phone => Field::Phone,
+        config::CallerField::Digits => Field::Digits,
+        config::CallerField::Username => Field::Username,
+        config::CallerField::Id => Field::Id,
+        config::CallerField::FirstName => Field::FirstName,
+        config::CallerField::LastName => Field::LastName,
+        config::CallerField::Name => Field::Name,
+    };
+    let part = |part: &config::CallerPart| match part {
+        config::CallerPart::Text(text) => Part::Text(text.clone()),
+        config::CallerPart::Field(known) => Part::Field(field(known)),
+    };
+    let templates = |templates: &[config::CallerTemplate]| {
+        templates.iter().map(|parts| Template(parts.iter().map(part).collect())).collect()
+    };
+    CallerIdRule {
+        numbers: templates(&shown.numbers),
+        names: templates(&shown.names),
+        ascii_names: shown.ascii_names,
+    }
 }
 
 /// What the PBX's refusal means; its Q.850 cause is asked only where the status says little.

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use tgtrunk_config::LineDraft;
 use tgtrunk_config::control::{Answer, Ask, CallState, CheckName, Direction, Ender, Found, RefusalCode};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{self, Action, Audience, Match, PrivacyKind};
@@ -169,6 +170,41 @@ async fn the_caller_id_is_phone_then_username_then_id() {
         assert_eq!(incoming.from_user, want);
         let phone = matches!(shows, Audience::Everybody).then_some("79164444441");
         assert_eq!(incoming.header("X-TG-Phone"), phone);
+        person.hang_up(call, Reason::Hangup).await;
+        scene.phone.ended(LIMIT).await.unwrap();
+    }
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_pbx_is_shown_of_a_caller_is_made_by_the_lines_templates() {
+    let mut scene = Scene::open_line(pbx(), app(), |draft| {
+        draft
+            .set("caller_id", vec!["00{digits}", "tg-{username}", "{id}"])
+            .set("caller_name", vec!["{last_name}, {first_name}", "{name} (TG)"])
+            .set("caller_name_ascii", true)
+    })
+    .await;
+    for (user, shows, number, name) in [
+        (
+            NewUser::new("+79164444451", "Иван 👍").last_name("Щукин"),
+            Audience::Everybody,
+            "0079164444451",
+            "Shchukin, Ivan",
+        ),
+        (
+            NewUser::new("+79164444452", "Юля").username("julia_k"),
+            Audience::Nobody,
+            "tg-julia_k",
+            "Iulia (TG)",
+        ),
+        (NewUser::new("+79164444453", "🦄").id(7_123_456_780), Audience::Nobody, "7123456780", "7123456780"),
+    ] {
+        let person = scene.stage.person(user, app()).unwrap();
+        scene.stage.world().set_privacy(person.id, PrivacyKind::PhoneNumber, shows);
+        let call = person.call(scene.line.account).await.unwrap();
+        let incoming = scene.phone.incoming(LIMIT).await.unwrap();
+        assert_eq!((incoming.from_user.as_str(), incoming.from_display.as_str()), (number, name));
         person.hang_up(call, Reason::Hangup).await;
         scene.phone.ended(LIMIT).await.unwrap();
     }
@@ -468,9 +504,19 @@ struct Scene {
 
 impl Scene {
     async fn open(phone: pbx::Options, app: light_user::Options) -> Self {
+        Self::open_line(phone, app, |draft| draft).await
+    }
+
+    /// With settings of the line's own.
+    async fn open_line(
+        phone: pbx::Options,
+        app: light_user::Options,
+        settings: impl FnOnce(LineDraft) -> LineDraft,
+    ) -> Self {
         let stage = Stage::on_loopback().await.unwrap();
         let line = stage.line(COMPANY).unwrap();
-        let phone = stage.desk(&line, phone).await.unwrap();
+        let phone = Phone::switch_on(line.sip, phone).await.unwrap();
+        stage.open(&line, phone.sip, settings(stage::draft(&line).unwrap())).await.unwrap();
         let anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app).unwrap();
         let gateway = stage.run(&[&line]).await.unwrap();
         let mut control = gateway.control().await.unwrap();

@@ -53,6 +53,9 @@ fn read(setting: &Setting, given: &str) -> Result<Option<Value>, Said> {
             let parts = given.split([',', '\n']).map(str::trim).filter(|part| !part.is_empty());
             parts.map(Value::from).collect()
         }
+        Kind::Lines => {
+            given.lines().map(str::trim).filter(|line| !line.is_empty()).map(Value::from).collect()
+        }
         Kind::Menu => {
             let rows = given.lines().filter(|line| !line.trim().is_empty());
             let rows: Option<Vec<Value>> = rows

@@ -288,6 +288,7 @@ pub(crate) fn as_typed(found: &BTreeMap<String, Value>, groups: &[Group]) -> Vec
         let text = match (setting.kind, value) {
             (Kind::Secret, _) => return None,
             (Kind::List, Value::Array(list)) => list.iter().map(plain).collect::<Vec<_>>().join(", "),
+            (Kind::Lines, Value::Array(list)) => list.iter().map(plain).collect::<Vec<_>>().join("\n"),
             (Kind::Menu, Value::Array(rows)) => rows
                 .iter()
                 .map(|row| {

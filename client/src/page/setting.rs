@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     Choice(&'static [(&'static str, [&'static str; 2])]),
     /// A list of texts, with commas between them.
     List,
+    /// A list of texts, one on each line.
+    Lines,
     /// A list of tables with `name` and `extension`: one a line, as `Sales = 101`.
     Menu,
 }

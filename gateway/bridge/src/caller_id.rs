@@ -20,29 +20,57 @@ pub struct Caller {
     pub last_name: Option<String>,
 }
 
-/// One thing that can serve as a caller id.
+/// One thing that is known of a caller, or is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The phone number.
+pub enum Field {
+    /// The phone number with `+`, so that it is one when it is dialled back.
     Phone,
+    /// The phone number without `+`.
+    Digits,
     /// The username.
     Username,
     /// The user id, which everybody has.
     Id,
+    /// The first name, as typed.
+    FirstName,
+    /// The last name, as typed.
+    LastName,
+    /// Both names, or the one that there is.
+    Name,
 }
+
+/// A piece of a [`Template`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Stands as it is.
+    Text(String),
+    /// Is filled in.
+    Field(Field),
+}
+
+/// Text with fields to fill in. It fits a caller of whom all the fields are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(pub Vec<Part>);
 
 /// What a line shows as caller id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallerIdRule {
-    /// The first that the caller has; the id where the list ends.
-    pub order: Vec<Source>,
-    /// Whether a phone number begins with `+`, so that it is one when it is dialled back.
-    pub plus: bool,
+    /// The first that fits is the number; the id where none does.
+    pub numbers: Vec<Template>,
+    /// The first that fits is the name; the number where none does.
+    pub names: Vec<Template>,
+    /// Whether names are written in ASCII, for phones that show nothing else: "Иван 👍" is "Ivan".
+    pub ascii_names: bool,
 }
 
 impl Default for CallerIdRule {
     fn default() -> Self {
-        Self { order: vec![Source::Phone, Source::Username, Source::Id], plus: true }
+        let alone = |field| Template(vec![Part::Field(field)]);
+        Self {
+            numbers: [Field::Phone, Field::Username, Field::Id].map(alone).into(),
+            names: vec![alone(Field::Name)],
+            ascii_names: false,
+        }
     }
 }
 
@@ -58,19 +86,31 @@ pub struct CallerId {
 impl CallerIdRule {
     /// What the PBX is shown.
     pub fn apply(&self, caller: &Caller) -> CallerId {
-        let known = self.order.iter().find_map(|source| match source {
-            Source::Phone => caller.phone_digits().map(|digits| {
-                let plus = if self.plus { "+" } else { "" };
-                format!("{plus}{digits}")
-            }),
-            Source::Username => caller.plain_username(),
-            Source::Id => Some(caller.id.to_string()),
-        });
-        let user = known.unwrap_or_else(|| caller.id.to_string());
-        let name = [&caller.first_name, &caller.last_name].into_iter().flatten().map(|part| safe(part));
-        let name = name.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-        let display_name = if name.is_empty() { user.clone() } else { capped(&name).to_owned() };
+        let number = |template: &Template| {
+            let number: String = template.filled(caller, str::to_owned)?.chars().filter(is_plain).collect();
+            (!number.is_empty()).then_some(number)
+        };
+        let written = if self.ascii_names { ascii } else { str::to_owned };
+        let name = |template: &Template| {
+            let name = safe(&template.filled(caller, written)?);
+            (!name.is_empty()).then_some(name)
+        };
+        let user = self.numbers.iter().find_map(number).unwrap_or_else(|| caller.id.to_string());
+        let display_name = self.names.iter().find_map(name).unwrap_or_else(|| user.clone());
         CallerId { user, display_name }
+    }
+}
+
+impl Template {
+    fn filled(&self, caller: &Caller, written: fn(&str) -> String) -> Option<String> {
+        let part = |part: &Part| match part {
+            Part::Text(text) => Some(written(text)),
+            Part::Field(field) => {
+                let known = caller.field(*field).map(|known| safe(&written(&known)));
+                known.filter(|known| !known.is_empty())
+            }
+        };
+        self.0.iter().map(part).collect()
     }
 }
 
@@ -90,6 +130,23 @@ impl Caller {
         ];
         let known = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
         known.filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    fn field(&self, field: Field) -> Option<String> {
+        let typed = |text: &Option<String>| text.as_deref().map(safe).filter(|text| !text.is_empty());
+        match field {
+            Field::Phone => self.phone_digits().map(|digits| format!("+{digits}")),
+            Field::Digits => self.phone_digits(),
+            Field::Username => self.plain_username(),
+            Field::Id => Some(self.id.to_string()),
+            Field::FirstName => typed(&self.first_name),
+            Field::LastName => typed(&self.last_name),
+            Field::Name => {
+                let names: Vec<String> =
+                    [&self.first_name, &self.last_name].into_iter().filter_map(typed).collect();
+                (!names.is_empty()).then(|| names.join(" "))
+            }
+        }
     }
 
     fn phone_digits(&self) -> Option<String> {
@@ -119,6 +176,21 @@ pub fn safe(text: &str) -> String {
     line
 }
 
+/// The same in Latin letters, digits and punctuation; emoji and other pictures are left out.
+fn ascii(text: &str) -> String {
+    let is_written = |sign: &char| {
+        sign.is_ascii()
+            || sign.is_alphanumeric()
+            || matches!(sign, '\u{a0}'..='\u{bf}' | '\u{2010}'..='\u{205e}')
+    };
+    text.chars().filter(is_written).filter_map(deunicode::deunicode_char).collect()
+}
+
+/// What may stand in the user part of a URI without being escaped, and is read as a number or a name everywhere.
+fn is_plain(sign: &char) -> bool {
+    sign.is_ascii_alphanumeric() || "+-_.*".contains(*sign)
+}
+
 /// Controls, line ends and what turns the direction of text: the last so that a name cannot pose as another.
 fn is_unsafe(sign: char) -> bool {
     sign.is_control()
@@ -146,13 +218,58 @@ mod tests {
 
     #[test]
     fn a_line_may_order_otherwise_and_falls_back_to_the_id() {
-        let by_name = CallerIdRule { order: vec![Source::Username, Source::Phone], plus: false };
+        let numbers = vec![alone(Field::Username), alone(Field::Digits)];
+        let by_name = CallerIdRule { numbers, ..CallerIdRule::default() };
         assert_eq!(by_name.apply(&ivan()).user, "ivan_p");
         let without_name = Caller { username: None, ..ivan() };
         assert_eq!(by_name.apply(&without_name).user, "79060000000");
         let nobody = Caller { phone: Some(String::new()), ..Caller { username: None, ..ivan() } };
         assert_eq!(by_name.apply(&nobody).user, "5000000001");
-        assert_eq!(CallerIdRule { order: Vec::new(), plus: true }.apply(&ivan()).user, "5000000001");
+        let none = CallerIdRule { numbers: Vec::new(), names: Vec::new(), ascii_names: false };
+        let CallerId { user, display_name } = none.apply(&ivan());
+        assert_eq!((user.as_str(), display_name.as_str()), ("5000000001", "5000000001"));
+    }
+
+    #[test]
+    fn a_template_fits_when_all_its_fields_are_known() {
+        let text = |text: &str| Part::Text(text.to_owned());
+        let rule = CallerIdRule {
+            numbers: vec![
+                Template(vec![text("00"), Part::Field(Field::Digits)]),
+                Template(vec![text("tg-"), Part::Field(Field::Username)]),
+                Template(vec![text("*77*"), Part::Field(Field::Id)]),
+            ],
+            names: vec![
+                Template(vec![Part::Field(Field::LastName), text(", "), Part::Field(Field::FirstName)]),
+                Template(vec![Part::Field(Field::Name), text(" (TG)")]),
+                Template(vec![text("@"), Part::Field(Field::Username)]),
+            ],
+            ascii_names: false,
+        };
+        let shown = |caller: &Caller| {
+            let CallerId { user, display_name } = rule.apply(caller);
+            (user, display_name)
+        };
+        let mut caller = ivan();
+        assert_eq!(shown(&caller), ("0079060000000".into(), "Петров, Иван".into()));
+        (caller.phone, caller.last_name) = (None, Some("\u{202e}".into()));
+        assert_eq!(shown(&caller), ("tg-ivan_p".into(), "Иван (TG)".into()));
+        caller.first_name = None;
+        assert_eq!(shown(&caller), ("tg-ivan_p".into(), "@ivan_p".into()));
+        caller.username = None;
+        assert_eq!(shown(&caller), ("*77*5000000001".into(), "*77*5000000001".into()));
+    }
+
+    #[test]
+    fn names_in_ascii_are_transliterated_without_pictures() {
+        let rule = CallerIdRule { ascii_names: true, ..CallerIdRule::default() };
+        let shown = |first: &str| {
+            let caller = Caller { first_name: Some(first.into()), last_name: None, ..ivan() };
+            rule.apply(&caller).display_name
+        };
+        assert_eq!(shown("Иван «Щука» 👍"), "Ivan <<Shchuka>>");
+        assert_eq!(shown("Zoë – 王"), "Zoe - Wang");
+        assert_eq!(shown("👍🦄"), "+79060000000", "nothing is left, so the number stands there");
     }
 
     #[test]
@@ -216,6 +333,10 @@ mod tests {
         }
         let long = Caller { first_name: Some("я".repeat(64)), last_name: Some("я".repeat(64)), ..ivan() };
         assert_eq!(shown(&long).1, "я".repeat(64), "both names together are capped too");
+    }
+
+    fn alone(field: Field) -> Template {
+        Template(vec![Part::Field(field)])
     }
 
     fn ivan() -> Caller {

@@ -20,7 +20,7 @@ mod record;
 mod settings;
 
 pub use call::Call;
-pub use caller_id::{Caller, CallerId, CallerIdRule, Source};
+pub use caller_id::{Caller, CallerId, CallerIdRule};
 pub use cause::{Cause, Discard, Row};
 pub use dial::{BareDigits, DialError, DialRule, National, Person};
 pub use event::{Action, Event, Leg};

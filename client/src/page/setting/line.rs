@@ -77,11 +77,33 @@ pub(crate) const LINE: &[Group] = &[
                 section: "",
                 key: "caller_id",
                 kind: Kind::List,
-                default: "phone, username, id",
+                default: "{phone}, {username}, {id}",
                 label: ["Номер звонящего для АТС", "Caller’s number for the PBX"],
                 hint: [
-                    "Первое, что есть у звонящего: phone, username, id.",
-                    "The first of these that the caller has: phone, username, id.",
+                    "Первое, для чего у звонящего всё есть: {phone}, {digits} (без +), {username}, {id}; можно и «00{digits}».",
+                    "The first of which the caller has everything: {phone}, {digits} (without +), {username}, {id}; “00{digits}” works, too.",
+                ],
+            },
+            Setting {
+                section: "",
+                key: "caller_name",
+                kind: Kind::Lines,
+                default: "{name}",
+                label: ["Имя звонящего для АТС", "Caller’s name for the PBX"],
+                hint: [
+                    "Так же, по одному на строке, ещё с {name}, {first_name}, {last_name}. Если ничего не подошло, здесь номер.",
+                    "The same, one on each line, with {name}, {first_name}, {last_name} as well. Where nothing fits, the number.",
+                ],
+            },
+            Setting {
+                section: "",
+                key: "caller_name_ascii",
+                kind: Kind::Switch,
+                default: "false",
+                label: ["Имена латиницей", "Names in Latin letters"],
+                hint: [
+                    "Без эмодзи; для телефонов, которые не показывают другого.",
+                    "Without emoji; for phones that show nothing else.",
                 ],
             },
             Setting {

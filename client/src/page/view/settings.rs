@@ -93,6 +93,10 @@ fn one(frame: &Frame, setting: &Setting, typed: &Typed) -> Markup {
             textarea id=(form::id(&name)) name=(name) rows=(value.lines().count().clamp(2, 8))
                 placeholder=(frame.say("Отдел продаж = 101", "Sales = 101")) aria-describedby=(described) aria-invalid=[invalid] { (value) }
         },
+        Kind::Lines => html! {
+            textarea id=(form::id(&name)) name=(name) rows=(value.lines().count().clamp(1, 8)) spellcheck="false"
+                aria-describedby=(described) aria-invalid=[invalid] { (value) }
+        },
         Kind::Text | Kind::List => html! {
             input id=(form::id(&name)) name=(name) value=(value) autocomplete="off" spellcheck="false"
                 aria-describedby=(described) aria-invalid=[invalid];
