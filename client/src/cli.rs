@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tgtrunk_config::control::LoginMethod;
-use tgtrunk_config::{Phone, Settings, StateDir};
+use tgtrunk_config::{Footing, Phone, Settings, StateDir};
 
 /// What callers of a line see in Telegram: keypad, business card, answers.
 #[derive(Parser)]
@@ -66,6 +66,17 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         serve::run(&cli.config, cli.state.as_deref()).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Status { json } = cli.command {
+        // A client that runs can be asked, whatever its settings became; where none does, they may be why.
+        let state = cli.state.unwrap_or_else(|| Footing::load(&cli.config).gateway.state);
+        let settings = Settings::load(&cli.config);
+        tgtrunk_shell::become_owner(&state)?;
+        let state = StateDir::at(state);
+        if !ask::runs(&state).await {
+            settings?;
+        }
+        return ask::status(&state, json).await;
+    }
     let mut settings = Settings::load(&cli.config)?;
     if let Some(state) = cli.state {
         settings.gateway.state = state;
@@ -77,10 +88,9 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
             let method = if qr { LoginMethod::Qr } else { LoginMethod::Code };
             login::run(&settings, &state, &phone, method).await?
         }
-        Command::Status { json } => return ask::status(&state, json).await,
         Command::Reload => ask::reload(&state).await?,
         Command::Password => password::run(&state).await?,
-        Command::Run | Command::Check => {}
+        Command::Run | Command::Check | Command::Status { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

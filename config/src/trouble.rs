@@ -120,6 +120,11 @@ impl Trouble {
         }
     }
 
+    /// Whether a sentence that another program tells is that of a wrong clock.
+    pub fn is_clock(said: &Said) -> bool {
+        said.en.starts_with("this machine's clock is ")
+    }
+
     /// The clock, if it is too far off.
     pub fn of_clock(ahead_s: i64) -> Option<Self> {
         (ahead_s.saturating_abs() > Self::CLOCK_TOLERANCE_S).then_some(Self::ClockWrong { ahead_s })
@@ -289,6 +294,7 @@ mod tests {
         assert!(
             ahead.en.starts_with("this machine's clock is 31 s ahead") && ahead.ru.contains("спешат на 31 с")
         );
+        assert!(Trouble::is_clock(&ahead) && !Trouble::is_clock(&Said::from("this machine is off")));
         let behind = Said::from(Trouble::of_clock(i64::MIN).unwrap());
         assert!(behind.en.contains("s behind") && behind.ru.contains("отстают"));
     }

@@ -177,6 +177,17 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         import::run(&cli.config, &state, from).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Status { json } = cli.command {
+        // A gateway that runs can be asked, whatever its settings became; where none does, they may be why.
+        let state = cli.state.unwrap_or_else(|| Footing::load(&cli.config).gateway.state);
+        let settings = Settings::load(&cli.config);
+        tgtrunk_shell::become_owner(&state)?;
+        let state = StateDir::at(state);
+        if !ask::runs(&state).await {
+            settings?;
+        }
+        return ask::status(&state, json).await;
+    }
     let mut settings = Settings::load(&cli.config)?;
     if let Some(state) = cli.state {
         settings.gateway.state = state;
@@ -192,7 +203,6 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Echo { phone } => solo::echo(alone(settings, state)?, &phone).await?,
         Command::Call { phone, person } => solo::call(alone(settings, state)?, &phone, &person).await?,
-        Command::Status { json } => return ask::status(&state, json).await,
         Command::Calls { json } => ask::calls(&state, json).await?,
         Command::HangUp { call } => ask::hang_up(&state, call).await?,
         Command::Records(wanted) => records::list(&state, wanted).await?,
@@ -206,7 +216,11 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
             ask::remove(&state, &phone, keep_state).await?
         }
         Command::Backup { file } => backup::back_up(&cli.config, &state, &file).await?,
-        Command::Run | Command::Check { .. } | Command::Restore { .. } | Command::Import(_) => {}
+        Command::Run
+        | Command::Check { .. }
+        | Command::Status { .. }
+        | Command::Restore { .. }
+        | Command::Import(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

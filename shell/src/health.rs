@@ -16,6 +16,11 @@ const LOOK: Duration = Duration::from_secs(2);
 /// With less room than this, writes begin to fail.
 const LEAST_FREE_BYTES: u64 = 1024 * 1024;
 
+/// What keeps everything from being written in a state directory, now.
+pub fn of_state(state: &StateDir) -> Option<Trouble> {
+    room(state.root()).or_else(|| rights(state.root()))
+}
+
 /// The troubles of now. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Health {
@@ -107,7 +112,7 @@ struct Watched {
 
 impl Watched {
     fn look(&self) -> Vec<Trouble> {
-        self.settings().into_iter().chain(self.room()).chain(self.rights()).collect()
+        self.settings().into_iter().chain(room(&self.state)).chain(rights(&self.state)).collect()
     }
 
     fn settings(&self) -> Option<Trouble> {
@@ -120,18 +125,18 @@ impl Watched {
             Err(error) => Some(Trouble::of_settings(&error)),
         }
     }
+}
 
-    fn room(&self) -> Option<Trouble> {
-        let room = statvfs(&self.state).ok()?;
-        let free = room.blocks_available().saturating_mul(room.fragment_size());
-        (free < LEAST_FREE_BYTES).then(|| Trouble::DiskFull { path: self.state.clone() })
-    }
+fn room(state: &Path) -> Option<Trouble> {
+    let room = statvfs(state).ok()?;
+    let free = room.blocks_available().saturating_mul(room.fragment_size());
+    (free < LEAST_FREE_BYTES).then(|| Trouble::DiskFull { path: state.to_owned() })
+}
 
-    /// Whether files can be made where all of them are.
-    fn rights(&self) -> Option<Trouble> {
-        let refused = access(&self.state, AccessFlags::W_OK | AccessFlags::X_OK).err()?;
-        Trouble::of_file(&refused.into(), &self.state)
-    }
+/// Whether files can be made where all of them are.
+fn rights(state: &Path) -> Option<Trouble> {
+    let refused = access(state, AccessFlags::W_OK | AccessFlags::X_OK).err()?;
+    Trouble::of_file(&refused.into(), state)
 }
 
 #[cfg(test)]

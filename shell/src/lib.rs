@@ -10,7 +10,7 @@
 pub mod asking;
 pub mod clock;
 pub mod control;
-mod health;
+pub mod health;
 pub mod keyboard;
 pub mod log;
 mod place;

@@ -46,6 +46,7 @@ pub mod stories;
 pub mod telephone_event;
 pub mod tgcall_end;
 pub mod tone;
+pub mod visitor;
 pub mod wire_pbx;
 pub mod wire_stage;
 pub mod wiretap;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use tgtrunk_config::control::{Answer, Ask, ClientReport};
-use tgtrunk_config::{Lamp, StateDir};
+use tgtrunk_config::{Lamp, Said, StateDir, Trouble};
 use tgtrunk_shell::asking;
 use tgtrunk_shell::keyboard::say;
 use tokio::net::UnixStream;
@@ -44,7 +44,10 @@ pub(crate) async fn runs(state: &StateDir) -> bool {
 /// # Errors
 /// When no client runs.
 pub(crate) async fn report(state: &StateDir, ask: Ask) -> anyhow::Result<ClientReport> {
-    if !runs(state).await {
+    if let Err(error) = UnixStream::connect(state.client_socket()).await {
+        if let Some(trouble) = Trouble::of_file(&error, state.root()) {
+            return Err(anyhow::Error::msg(Said::from(trouble)));
+        }
         bail!("no client runs on {} (start it: tgtrunk-client run)", state.root().display());
     }
     match asking::ask(&state.client_socket(), ask).await? {

@@ -4,9 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tgtrunk_config::control::Ask;
-use tgtrunk_config::{BotName, Lamp, Line, Lines, Settings, StateDir, Texts, too_open};
+use tgtrunk_config::control::{Answer, Ask};
+use tgtrunk_config::{
+    BotName, Footing, Lamp, Line, Lines, Said, Settings, StateDir, Texts, Trouble, too_open,
+};
 use tgtrunk_shell::keyboard::say;
+use tgtrunk_shell::{asking, health, language};
 use tgtrunk_telegram::{Account, Database, Options, Person, Status};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -20,20 +23,23 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Prints what is well and what is not. The exit code is 0 when all is.
 pub(crate) async fn run(config: &Path, state: Option<&Path>) -> ExitCode {
+    let mut well = true;
     let settings = match Settings::load(config) {
-        Ok(settings) => settings,
+        Ok(settings) => Some(settings),
         Err(error) => {
-            say(&error.to_string());
-            return ExitCode::FAILURE;
+            well = wrong(&Trouble::of_settings(&error).into());
+            None
         }
     };
-    let state = StateDir::at(state.unwrap_or(&settings.gateway.state));
-    let mut well = true;
+    let state = StateDir::at(state.unwrap_or(&Footing::load(config).gateway.state));
     if let Some(open) = too_open(config) {
         well = amiss(&open.to_string());
     }
     if state.root().exists() {
-        well &= look_over(&settings, &state).await;
+        if let Some(trouble) = health::of_state(&state) {
+            well = wrong(&trouble.into());
+        }
+        well &= look_over(settings.as_ref(), &state).await;
     } else {
         say(&format!("{} is not there yet: it is made when it is needed", state.root().display()));
     }
@@ -41,24 +47,35 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>) -> ExitCode {
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn look_over(settings: &Settings, state: &StateDir) -> bool {
+async fn look_over(settings: Option<&Settings>, state: &StateDir) -> bool {
     let mut well = true;
     let lines = match Lines::load(state) {
         Ok(lines) => lines,
-        Err(error) => return amiss(&error.to_string()),
+        Err(error) => return wrong(&Said::from(&error)),
     };
     for problem in &lines.problems {
-        well = amiss(&problem.to_string());
+        well = wrong(&Said::from(problem));
     }
     match UnixStream::connect(state.gateway_socket()).await {
-        Ok(_) => say("the gateway runs"),
+        Ok(_) => match timeout(LIMIT, asking::ask(&state.gateway_socket(), Ask::Status)).await {
+            Ok(Ok(Answer::Status(report))) => {
+                say("the gateway runs");
+                for problem in &report.problems {
+                    well = wrong(problem);
+                }
+            }
+            _ => well = amiss("the gateway does not answer"),
+        },
         Err(_) => well = amiss("the gateway does not run: no call is heard of (tgtrunk-gateway run)"),
     }
     let report = if ask::runs(state).await { ask::report(state, Ask::Status).await.ok() } else { None };
+    for problem in report.iter().flat_map(|report| &report.problems) {
+        well = wrong(problem);
+    }
     for line in lines.lines.iter().filter(|line| line.enabled) {
         if let Err(problems) = Texts::load(state, &line.phone) {
             for problem in problems {
-                well = amiss(&problem.to_string());
+                well = wrong(&Said::from(&problem));
             }
         }
         let shown = report.as_ref().map(|report| report.lines.iter().find(|told| told.line == line.phone));
@@ -70,7 +87,10 @@ async fn look_over(settings: &Settings, state: &StateDir) -> bool {
                 }
             }
             Some(None) => well = amiss(&format!("line {}: the client does not run it", line.phone)),
-            None => well &= look_at(settings, state, line).await,
+            None => match settings {
+                Some(settings) => well &= look_at(settings, state, line).await,
+                None => say(&format!("line {}: not looked at without settings", line.phone)),
+            },
         }
     }
     well
@@ -149,6 +169,11 @@ async fn look_at_bot(account: &Account, line: &Line, name: &BotName) -> bool {
         }
         Err(trouble) => amiss(&format!("line {phone}: @{name}: {trouble} (is tgtrunk-bot running?)")),
     }
+}
+
+/// What all programs say in the reader's language.
+fn wrong(said: &Said) -> bool {
+    amiss(said.in_language(language()))
 }
 
 fn amiss(sentence: &str) -> bool {

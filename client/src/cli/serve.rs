@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tgtrunk_config::{
-    Footing, Lock, PageSettings, Said, Settings, SettingsError, StateDir, StateError, written,
+    Footing, Lock, PageSettings, Said, Settings, SettingsError, StateDir, StateError, Trouble, written,
 };
 use tgtrunk_shell::asking::Follower;
 use tgtrunk_shell::{Health, Supervisor, become_owner, control, language};
@@ -167,10 +167,7 @@ fn open(config: &Path, state: Option<&Path>) -> Result<(Settings, StateDir, Lock
             return Err(Shut::ForGood(SettingsError::Unreadable { file, source }.into()));
         }
         Err(error) => {
-            let said = Said::from(&error).within(
-                |error| format!("The settings cannot be used: {error}"),
-                |error| format!("Настройки нельзя применить: {error}"),
-            );
+            let said = Trouble::of_settings(&error).into();
             let text = std::fs::read_to_string(config).unwrap_or_default();
             let page = PageSettings::among(&text, config);
             let state = StateDir::at(state.map_or_else(|| state_among(&text, config), Path::to_owned));
@@ -188,7 +185,7 @@ fn open(config: &Path, state: Option<&Path>) -> Result<(Settings, StateDir, Lock
     match opened {
         Ok((state, lock)) => Ok((settings, state, lock)),
         Err(error @ StateError::Io { .. }) => Err(Shut::Until {
-            said: unwritable(&Said::from(&error)),
+            said: unwritable(&StateDir::at(&settings.gateway.state), &error),
             state: StateDir::at(&settings.gateway.state),
             settings: Box::new(settings.page),
             is_usable: false,

@@ -1,10 +1,11 @@
 //! Who may see the page: one password, kept as Argon2id (RFC 9106), and the browsers that are logged in, in `page.db`.
 
+use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -24,7 +25,7 @@ use crate::clock::unix_s;
 /// How long a browser that does not come back stays logged in, in seconds.
 const STAY_S: i64 = 30 * 24 * 3600;
 /// Browsers that are logged in at once; the one that came longest ago makes room.
-const SESSIONS: i64 = 100;
+const SESSIONS: u32 = 100;
 /// How often a visit is noted, in seconds.
 const NOTE_S: i64 = 300;
 /// Passwords that are tried at the same time: each takes 19 MiB and a processor for a moment.
@@ -52,6 +53,8 @@ pub(crate) struct Entry {
     /// The first password for whoever sets the installation up, until it was used.
     first: Option<PathBuf>,
     tries: Arc<Semaphore>,
+    /// Hashes of the tokens of browsers that came while nothing could be written.
+    unwritten: Arc<Mutex<VecDeque<String>>>,
 }
 
 /// A browser that is logged in.
@@ -106,7 +109,7 @@ impl Entry {
         for table in TABLES {
             sqlx::query(table).execute(&pool).await.context("page.db cannot be used")?;
         }
-        Ok(Self { pool, first: None, tries: Arc::new(Semaphore::new(TRIES)) })
+        Ok(Self { pool, first: None, tries: Arc::new(Semaphore::new(TRIES)), unwritten: Arc::default() })
     }
 
     /// Makes the first password where there is none.
@@ -144,6 +147,7 @@ impl Entry {
             .await?;
         sqlx::query("DELETE FROM page_session").execute(&mut *transaction).await?;
         transaction.commit().await?;
+        self.change_unwritten(VecDeque::clear);
         self.forget_first();
         Ok(())
     }
@@ -167,12 +171,27 @@ impl Entry {
         Ok(tokio::task::spawn_blocking(fits).await?)
     }
 
-    /// Begins a session of somebody who knew the password.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub(crate) async fn log_in(&self) -> anyhow::Result<Session> {
+    /// Begins a session of somebody who knew the password. Where the database cannot be written it lasts as long as this
+    /// process: whoever has to make room on the disk must get in.
+    pub(crate) async fn log_in(&self) -> Session {
         let session = Session { token: URL_SAFE_NO_PAD.encode(random::<32>()) };
+        match self.keep(&session).await {
+            Ok(()) => self.forget_first(),
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "a login at the page lasts until the next start"
+                );
+                self.change_unwritten(|unwritten| {
+                    unwritten.push_front(session.hash());
+                    unwritten.truncate(usize::try_from(SESSIONS).unwrap_or(usize::MAX));
+                });
+            }
+        }
+        session
+    }
+
+    async fn keep(&self, session: &Session) -> anyhow::Result<()> {
         let now_s = unix_s();
         let mut transaction = self.pool.begin().await?;
         sqlx::query("DELETE FROM page_session WHERE seen_s < $1")
@@ -183,7 +202,7 @@ impl Entry {
             "DELETE FROM page_session WHERE token_hash IN
                 (SELECT token_hash FROM page_session ORDER BY seen_s DESC LIMIT -1 OFFSET $1)",
         )
-        .bind(SESSIONS - 1)
+        .bind(i64::from(SESSIONS) - 1)
         .execute(&mut *transaction)
         .await?;
         sqlx::query("INSERT INTO page_session (token_hash, begun_s, seen_s) VALUES ($1, $2, $2)")
@@ -192,8 +211,7 @@ impl Entry {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        self.forget_first();
-        Ok(session)
+        Ok(())
     }
 
     /// The session of a cookie's token, if there is one.
@@ -205,6 +223,9 @@ impl Entry {
             return Ok(None);
         }
         let (session, now_s) = (Session { token: token.to_owned() }, unix_s());
+        if self.change_unwritten(|unwritten| unwritten.contains(&session.hash())) {
+            return Ok(Some(session));
+        }
         let row = sqlx::query("SELECT seen_s FROM page_session WHERE token_hash = $1")
             .bind(session.hash())
             .fetch_optional(&self.pool)
@@ -232,6 +253,7 @@ impl Entry {
     /// # Errors
     /// When the database cannot be written.
     pub(crate) async fn log_out(&self, session: &Session) -> anyhow::Result<()> {
+        self.change_unwritten(|unwritten| unwritten.retain(|hash| *hash != session.hash()));
         sqlx::query("DELETE FROM page_session WHERE token_hash = $1")
             .bind(session.hash())
             .execute(&self.pool)
@@ -253,6 +275,10 @@ impl Entry {
             format!("A password has {least} to {most} characters."),
             format!("В пароле от {least} до {most} знаков."),
         ))
+    }
+
+    fn change_unwritten<T>(&self, change: impl FnOnce(&mut VecDeque<String>) -> T) -> T {
+        change(&mut self.unwritten.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn forget_first(&self) {
@@ -318,7 +344,7 @@ mod tests {
         let (entry, again) = Entry::open(&state).await.unwrap();
         assert_eq!(again, None);
         assert!(entry.is_password(&made).await.unwrap() && state.page_password().exists());
-        entry.log_in().await.unwrap();
+        entry.log_in().await;
         assert!(!state.page_password().exists());
         assert!(state.too_open().unwrap().is_empty());
         drop(room);
@@ -327,7 +353,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_lasts_until_it_ends_or_the_password_changes() {
         let (entry, _) = Entry::in_memory().await.unwrap();
-        let (first, second) = (entry.log_in().await.unwrap(), entry.log_in().await.unwrap());
+        let (first, second) = (entry.log_in().await, entry.log_in().await);
         assert_ne!(first.csrf(), second.csrf());
         assert_eq!(entry.session(first.token()).await.unwrap(), Some(first.clone()));
         entry.log_out(&first).await.unwrap();
@@ -343,10 +369,25 @@ mod tests {
     async fn no_more_than_a_hundred_browsers_are_remembered() {
         let (entry, _) = Entry::in_memory().await.unwrap();
         for _ in 0..105 {
-            entry.log_in().await.unwrap();
+            entry.log_in().await;
         }
         let row = sqlx::query("SELECT count(*) FROM page_session").fetch_one(&entry.pool).await.unwrap();
         assert_eq!(row.get::<i64, _>(0), 100);
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_while_nothing_can_be_written_gets_in_until_they_leave() {
+        let (entry, _) = Entry::in_memory().await.unwrap();
+        sqlx::query("PRAGMA query_only = ON").execute(&entry.pool).await.unwrap();
+        let (first, second) = (entry.log_in().await, entry.log_in().await);
+        assert_eq!(entry.session(first.token()).await.unwrap(), Some(first.clone()));
+        // What is kept on the disk cannot be ended now; what is not, can.
+        assert!(entry.log_out(&first).await.is_err());
+        assert_eq!(entry.session(first.token()).await.unwrap(), None);
+        sqlx::query("PRAGMA query_only = OFF").execute(&entry.pool).await.unwrap();
+        assert!(entry.session(second.token()).await.unwrap().is_some());
+        entry.set("another password").await.unwrap();
+        assert_eq!(entry.session(second.token()).await.unwrap(), None);
     }
 
     #[test]

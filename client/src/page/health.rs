@@ -1,11 +1,10 @@
 //! Whether the installation is well: programs, disk, clock. `/health` says it in a word to anybody, the page in sentences.
 
-use std::path::Path;
-
 use chrono::{Datelike as _, Local, TimeZone as _};
 use nix::sys::statvfs::statvfs;
 use tgtrunk_config::control::Found;
-use tgtrunk_config::{Said, StateDir};
+use tgtrunk_config::{Said, StateDir, StateError, Trouble};
+use tgtrunk_shell::health;
 
 use super::hub::Snapshot;
 use super::model::{Health, Part};
@@ -20,11 +19,19 @@ const EARLIEST_YEAR: i32 = 2025;
 impl Office {
     /// What was looked at, and how it is.
     pub(crate) async fn health(&self, snapshot: &Snapshot) -> Vec<Health> {
-        let mut found: Vec<Health> = Part::ALL.into_iter().map(|part| of_program(snapshot, part)).collect();
+        let trouble = self.trouble.borrow().first().cloned();
+        let of_program = |part| match &trouble {
+            // It waits, and serves this page.
+            Some(said) if part == Part::Client => {
+                Health { name: name(part), found: Found::Bad, said: said.clone() }
+            }
+            _ => of_program(snapshot, part),
+        };
+        let mut found: Vec<Health> = Part::ALL.into_iter().map(of_program).collect();
         let state = self.state.clone();
-        let disk = tokio::task::spawn_blocking(move || [space(state.root()), writable(&state)]).await;
+        let disk = tokio::task::spawn_blocking(move || [space(&state), writable(&state)]).await;
         found.extend(disk.into_iter().flatten());
-        found.push(clock(unix_ms()));
+        found.push(clock(unix_ms(), snapshot.all_problems()));
         found
     }
 
@@ -39,8 +46,7 @@ impl Office {
 }
 
 fn of_program(snapshot: &Snapshot, part: Part) -> Health {
-    let side = snapshot.side(part);
-    let name = Said::new(program(part), program(part));
+    let (side, name) = (snapshot.side(part), name(part));
     if !side.is_up && part == Part::Bot && !snapshot.has_bots() {
         let said = Said::new("Not needed: no line has a bot.", "Не нужна: ни у одной линии нет бота.");
         return Health { name, found: Found::Unknown, said };
@@ -54,8 +60,15 @@ fn of_program(snapshot: &Snapshot, part: Part) -> Health {
     }
 }
 
-fn space(root: &Path) -> Health {
-    let name = Said::new("Disk", "Диск");
+fn name(part: Part) -> Said {
+    Said::new(program(part), program(part))
+}
+
+fn space(state: &StateDir) -> Health {
+    let (root, name) = (state.root(), Said::new("Disk", "Диск"));
+    if let Some(full @ Trouble::DiskFull { .. }) = health::of_state(state) {
+        return Health { name, found: Found::Bad, said: full.into() };
+    }
     let Ok(disk) = statvfs(root) else {
         let said = Said::new(
             format!("The free space of {} cannot be read.", root.display()),
@@ -87,13 +100,20 @@ fn writable(state: &StateDir) -> Health {
                 name, found: Found::Good, said: Said::new("Can be written.", "Доступен для записи.")
             }
         }
-        Err(error) => Health { name, found: Found::Bad, said: unwritable(&Said::from(&error)) },
+        Err(error) => Health { name, found: Found::Bad, said: unwritable(state, &error) },
     }
 }
 
-/// What is said of a state directory that cannot be written.
-pub(crate) fn unwritable(error: &Said) -> Said {
-    error.within(
+/// What is said of a state directory that cannot be written: what all programs say of it, where they have a word for it.
+pub(crate) fn unwritable(state: &StateDir, error: &StateError) -> Said {
+    let known = match error {
+        StateError::Io { source, .. } => Trouble::of_file(source, state.root()),
+        StateError::Locked { .. } | StateError::SocketPath { .. } => None,
+    };
+    if let Some(trouble) = health::of_state(state).or(known) {
+        return trouble.into();
+    }
+    Said::from(error).within(
         |error| {
             format!(
                 "The state directory cannot be used: {error}. Mend its permissions or make room, and it goes on by itself."
@@ -107,8 +127,12 @@ pub(crate) fn unwritable(error: &Said) -> Said {
     )
 }
 
-fn clock(now_ms: u64) -> Health {
+/// `problems` are those that programs tell: the gateway compares the clock with Telegram's.
+fn clock<'p>(now_ms: u64, mut problems: impl Iterator<Item = &'p Said>) -> Health {
     let name = Said::new("Clock", "Часы");
+    if let Some(said) = problems.find(|said| Trouble::is_clock(said)) {
+        return Health { name, found: Found::Bad, said: said.clone() };
+    }
     let time = i64::try_from(now_ms).ok().and_then(|ms| Local.timestamp_millis_opt(ms).single());
     match time {
         Some(time) if time.year() >= EARLIEST_YEAR => {
@@ -131,10 +155,13 @@ mod tests {
 
     #[test]
     fn a_clock_of_long_ago_is_told_with_its_remedy() {
-        assert_eq!(clock(unix_ms()).found, Found::Good);
-        let wrong = clock(86_400_000);
+        assert_eq!(clock(unix_ms(), [].iter()).found, Found::Good);
+        let wrong = clock(86_400_000, [].iter());
         assert_eq!(wrong.found, Found::Bad);
         assert!(wrong.said.en.contains("timedatectl"));
+        let told = Said::from(Trouble::ClockWrong { ahead_s: 90 });
+        let wrong = clock(unix_ms(), [Said::from("x"), told.clone()].iter());
+        assert_eq!((wrong.found, wrong.said), (Found::Bad, told));
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl Snapshot {
         self.sides.get(&part).unwrap_or(&NONE)
     }
 
+    /// What the programs say is wrong.
+    pub(crate) fn all_problems(&self) -> impl Iterator<Item = &Said> {
+        self.sides.values().flat_map(|side| &side.problems)
+    }
+
     /// The numbers that have a line or its file, in the order of their SIP ports.
     pub(crate) fn phones(&self) -> Vec<Phone> {
         let mut phones: Vec<(u16, &Phone)> = self
