@@ -151,6 +151,9 @@ fn judge(request: &Request, body: Option<&[u8]>, length: usize) -> Result<Vec<u8
             return bad(phrase);
         }
     }
+    if headers.all("Via").flat_map(NameAddr::split_list).any(|via| !via.contains('/')) {
+        return bad("Via Not Readable");
+    }
     if headers.from().is_none() {
         return bad("From Not Readable");
     }

@@ -268,6 +268,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
         410 => "Gone",
         413 => "Request Entity Too Large",

@@ -173,6 +173,8 @@ pub(crate) fn split_host(address: &str) -> Result<(String, Option<u16>), UriErro
     let (host, port) = match address.strip_prefix('[') {
         Some(rest) => {
             let (host, after) = rest.split_once(']').ok_or_else(wrong_host)?;
+            // The grammar of RFC 3261 lets three colons through where two are meant (RFC 5118 section 4.10).
+            let host = host.replacen(":::", "::", 1);
             host.parse::<std::net::Ipv6Addr>().map_err(|_| wrong_host())?;
             match after.strip_prefix(':') {
                 Some(port) => (host, Some(port)),
@@ -188,7 +190,7 @@ pub(crate) fn split_host(address: &str) -> Result<(String, Option<u16>), UriErro
             if !named {
                 return Err(wrong_host());
             }
-            (host, port)
+            (host.to_owned(), port)
         }
     };
     let port = match port.map(str::trim) {
@@ -198,7 +200,7 @@ pub(crate) fn split_host(address: &str) -> Result<(String, Option<u16>), UriErro
         }
         Some(other) => return Err(UriError::Port(shorten(other))),
     };
-    Ok((host.to_owned(), port))
+    Ok((host, port))
 }
 
 fn read_parameters(text: &str) -> Vec<(String, Option<String>)> {
@@ -246,6 +248,11 @@ mod tests {
         let uri = Uri::parse("sip:a@[2001:db8::1]:5070;lr").unwrap();
         assert_eq!((uri.ip(), uri.port), (Some("2001:db8::1".parse().unwrap()), Some(5070)));
         assert_eq!(uri.parameter("lr"), Some(""));
+        assert_eq!(
+            Uri::parse("sip:a@[2001:db8:::1]").unwrap().host,
+            "2001:db8::1",
+            "an old grammar's third colon"
+        );
         assert_eq!(sip_uri("a", "[::1]:5060".parse().unwrap()), "sip:a@[::1]:5060");
     }
 

@@ -9,7 +9,7 @@ use crate::dialog::Dialog;
 use crate::edge::Refusal;
 use crate::endpoint::{Availability, CallId, Endpoint};
 use crate::event::Event;
-use crate::header::Reason;
+use crate::header::{NameAddr, Reason};
 use crate::message::{Request, Response};
 use crate::offer_answer::{Audio, AudioError, preview};
 use crate::seen::Copy;
@@ -97,6 +97,7 @@ impl Endpoint {
             return Err(Refusal::new(484).with("Reason", reason.to_string()));
         };
         check_content(request)?;
+        check_accept(request)?;
         if self.calls() >= self.config.max_calls {
             let reason = Reason::q850(34, "No circuit available");
             return Err(Refusal::new(503).with("Reason", reason.to_string()));
@@ -212,6 +213,16 @@ pub(super) fn check_content(request: &Request) -> Result<(), Refusal> {
         return Err(Refusal::new(415).with("Accept", "application/sdp"));
     }
     Ok(())
+}
+
+/// A caller that names what it understands has to understand our description of the session (RFC 3261 section 20.1).
+fn check_accept(request: &Request) -> Result<(), Refusal> {
+    let accepted: Vec<_> = request.headers.all("Accept").flat_map(NameAddr::split_list).collect();
+    let ours = |range: &&str| {
+        let range = range.split(';').next().unwrap_or(range).trim();
+        ["application/sdp", "application/*", "*/*"].iter().any(|taken| range.eq_ignore_ascii_case(taken))
+    };
+    if accepted.is_empty() || accepted.iter().any(ours) { Ok(()) } else { Err(Refusal::new(406)) }
 }
 
 /// The status for an offer that leads to no audio.

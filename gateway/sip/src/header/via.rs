@@ -17,13 +17,18 @@ pub(crate) struct Via {
 }
 
 impl Via {
-    /// `None` when it is not `SIP/2.0/<transport> <host>[:<port>][;...]`.
+    /// `None` when it is not `SIP/<version>/<transport> <host>[:<port>][;...]`. Any version is read, so that another
+    /// than ours can be told so.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (head, parameters) = text.split_once(';').unwrap_or((text, ""));
         let mut protocol = head.splitn(3, '/');
         let (name, version) = (protocol.next()?.trim(), protocol.next()?.trim());
         let (transport, sent_by) = protocol.next()?.trim().split_once(|c: char| c.is_ascii_whitespace())?;
-        if !name.eq_ignore_ascii_case("SIP") || version != "2.0" || !is_token(transport) {
+        if !name.eq_ignore_ascii_case("SIP")
+            || version.is_empty()
+            || !version.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+            || !is_token(transport)
+        {
             return None;
         }
         let sent_by: String = sent_by.chars().filter(|c| !c.is_ascii_whitespace()).collect();
@@ -89,14 +94,9 @@ mod tests {
         );
         assert_eq!(Via::parse("SIP/2.0/UDP pbx.example;branch=old").unwrap().branch(), None);
         assert_eq!(Via::parse("SIP/2.0/UDP pbx : 5061").unwrap().port, Some(5061));
-        for wrong in [
-            "",
-            "SIP/2.0/UDP",
-            "SIP/3.0/UDP h",
-            "SIP/2.0 h",
-            "SIP/2.0/UDP h:x",
-            "SIP/2.0/UDP ;branch=z9hG4bK1",
-        ] {
+        for wrong in
+            ["", "SIP/2.0/UDP", "SIP/x/UDP h", "SIP/2.0 h", "SIP/2.0/UDP h:x", "SIP/2.0/UDP ;branch=z9hG4bK1"]
+        {
             assert_eq!(Via::parse(wrong), None, "{wrong}");
         }
     }

@@ -12,5 +12,6 @@ mod lossy;
 mod media;
 mod mutation;
 mod options;
+mod standards;
 mod torture;
 mod world;
