@@ -117,7 +117,7 @@ fn row(record: &CallRecord, language: Language) -> [String; 12] {
             CallResult::Interrupted => say("прерван", "interrupted"),
         },
         talked.map(|talked| talked.to_string()).unwrap_or_default(),
-        foreign(record.end.as_ref().map(|end| end.cause.as_str())),
+        foreign(record.end.as_ref().map(|end| end.words(language))),
         score.map(|score| format!("{}.{:02}", score / 100, score % 100)).unwrap_or_default(),
     ]
 }

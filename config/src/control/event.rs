@@ -6,6 +6,7 @@ use crate::bot_name::BotName;
 use crate::control::login::LoginInfo;
 use crate::control::quality::{Muted, Quality};
 use crate::control::record::Levels;
+use crate::language::Language;
 use crate::status::{BotStatus, ClientStatus, GatewayStatus};
 use crate::units::{CallId, Digit, Phone, UserId};
 
@@ -187,6 +188,46 @@ pub struct CallEnd {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub q850: Option<u8>,
 }
+
+impl CallEnd {
+    /// Why, for people of this language; words that are not known stay as they are.
+    pub fn words(&self, language: Language) -> &str {
+        let russian =
+            || CAUSES.iter().find(|(english, _)| *english == self.cause).map(|(_, russian)| *russian);
+        match language {
+            Language::English => &self.cause,
+            Language::Russian => russian().unwrap_or(&self.cause),
+        }
+    }
+}
+
+/// The gateway's words for causes, in Russian.
+const CAUSES: &[(&str, &str)] = &[
+    ("Normal call clearing", "обычное завершение"),
+    ("User busy", "занято"),
+    ("No answer from user", "не отвечает"),
+    ("Call rejected", "отклонён"),
+    ("Invalid number format", "набран не номер и не имя"),
+    ("Incompatible destination", "нет общего кодека или протокола"),
+    ("Temporary failure", "временный сбой"),
+    ("Daily limit of strangers reached", "исчерпан дневной лимит незнакомых"),
+    ("The caller gave up", "звонящий не дождался"),
+    ("Answered elsewhere", "ответили на другом устройстве"),
+    ("The other side lost the call", "другая сторона потеряла звонок"),
+    ("Forbidden by privacy settings", "запрещено настройками конфиденциальности"),
+    ("Blocked", "заблокирован"),
+    ("The account is deleted", "аккаунт удалён"),
+    ("Not found at Telegram", "в Telegram такого нет"),
+    ("Telegram wants no calls for a while", "Telegram просит пока не звонить"),
+    ("Telegram took calls to strangers for spam", "Telegram принял звонки незнакомым за спам"),
+    ("The line is not connected to Telegram", "линия не подключена к Telegram"),
+    ("The line has as many calls as it may have", "у линии уже столько звонков, сколько разрешено"),
+    ("Answered, but no sound came", "ответили, но звук не пошёл"),
+    ("Sound was lost", "звук пропал"),
+    ("The PBX does not answer", "АТС не отвечает"),
+    ("Refused by the PBX", "отказано АТС"),
+    ("The gateway stopped", "шлюз остановлен"),
+];
 
 /// Which end ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -99,6 +99,36 @@ pub struct Row {
 }
 
 impl Cause {
+    /// What it is in a few words, for people who read records of calls.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::GivenUp => "The caller gave up",
+            Self::AnsweredElsewhere => "Answered elsewhere",
+            Self::Disconnected => "The other side lost the call",
+            Self::Privacy => "Forbidden by privacy settings",
+            Self::Blocked => "Blocked",
+            Self::Deactivated => "The account is deleted",
+            Self::NotFound => "Not found at Telegram",
+            Self::Flood { .. } => "Telegram wants no calls for a while",
+            Self::PeerFlood => "Telegram took calls to strangers for spam",
+            Self::LineDown => "The line is not connected to Telegram",
+            Self::LineFull => "The line has as many calls as it may have",
+            Self::NoMedia => "Answered, but no sound came",
+            Self::MediaLost => "Sound was lost",
+            Self::TrunkDead => "The PBX does not answer",
+            Self::TrunkRefused { .. } => "Refused by the PBX",
+            Self::Stopping => "The gateway stopped",
+            Self::Normal
+            | Self::Busy
+            | Self::NoAnswer
+            | Self::Declined
+            | Self::BadNumber
+            | Self::Incompatible
+            | Self::Strangers { .. }
+            | Self::Internal => self.row().q850_text,
+        }
+    }
+
     /// The row of the table.
     pub fn row(self) -> Row {
         use Discard::{Busy, Disconnect, Hangup, Missed};

@@ -307,7 +307,7 @@ impl Calls {
         info.duration_ms = Some(0);
         info.end = Some(CallEnd {
             by: Ender::Gateway,
-            cause: row.q850_text.to_owned(),
+            cause: Cause::Internal.words().to_owned(),
             sip_status: info.answered_ms.is_none().then_some(row.status),
             q850: Some(row.q850),
         });
@@ -371,7 +371,7 @@ impl Calls {
                 tgtrunk_bridge::Ender::Far(Leg::Trunk) => Ender::Pbx,
                 tgtrunk_bridge::Ender::Failure(_) | tgtrunk_bridge::Ender::Gateway => Ender::Gateway,
             },
-            cause: row.q850_text.to_owned(),
+            cause: record.cause.words().to_owned(),
             sip_status: info.answered_ms.is_none().then_some(match record.cause {
                 Cause::TrunkRefused { status } => status,
                 _ => row.status,

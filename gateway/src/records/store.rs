@@ -132,9 +132,19 @@ impl Store {
             .map_err(failed(Path::new("gateway.db")))
     }
 
-    /// Closes the rows of calls that went on when a process before this one was killed, which began at `now_ms`.
+    /// Notes that the calls that are up still are: as long they lasted at least.
+    pub(super) async fn still_up(&self, now_ms: u64) -> Result<(), StoreError> {
+        let note = "UPDATE call_record SET ended_ms = $1 WHERE result = $2";
+        let query = sqlx::query(note).bind(number(now_ms)).bind(CallResult::Running.as_str());
+        query.execute(&self.pool).await.map(drop).map_err(failed(Path::new("gateway.db")))
+    }
+
+    /// Closes the rows of calls that went on when a process before this one was killed, which began at `now_ms`. They
+    /// ended when they were last known to be up.
     pub(super) async fn interrupt(&self, now_ms: u64) -> Result<(), StoreError> {
-        let note = "UPDATE call_record SET result = $1, ended_ms = $2 WHERE result = $3 AND started_ms < $2";
+        let note =
+            "UPDATE call_record SET result = $1, ended_ms = COALESCE(ended_ms, answered_ms, started_ms)
+            WHERE result = $3 AND started_ms < $2";
         let query = sqlx::query(note).bind(CallResult::Interrupted.as_str()).bind(number(now_ms));
         let done = query.bind(CallResult::Running.as_str()).execute(&self.pool).await;
         let closed = done.map_err(failed(Path::new("gateway.db")))?.rows_affected();
@@ -218,6 +228,7 @@ fn only(query: &mut QueryBuilder<Sqlite>, filter: &RecordFilter) {
 fn read(line: &Phone, row: &SqliteRow) -> Result<CallRecord, sqlx::Error> {
     let time = |column| row.try_get::<Option<i64>, _>(column).map(|ms| ms.and_then(|ms| ms.try_into().ok()));
     let person: Option<i64> = row.try_get("person")?;
+    let result = word(row, "result")?;
     Ok(CallRecord {
         call: CallId(u64::try_from(row.try_get::<i64, _>("call_id")?).unwrap_or(0)),
         line: line.clone(),
@@ -234,8 +245,9 @@ fn read(line: &Phone, row: &SqliteRow) -> Result<CallRecord, sqlx::Error> {
         emoji: row.try_get("emoji")?,
         started_ms: time("started_ms")?.unwrap_or(0),
         answered_ms: time("answered_ms")?,
-        ended_ms: time("ended_ms")?,
-        result: word(row, "result")?,
+        // Of a call that is up, it is when it was last known to be.
+        ended_ms: time("ended_ms")?.filter(|_| result != CallResult::Running),
+        result,
         end: object(row, "ending")?,
         quality: object(row, "quality")?,
         mos_tenths: row.try_get::<Option<Vec<u8>>, _>("mos_tenths")?.unwrap_or_default(),
@@ -292,6 +304,22 @@ pub(super) mod tests {
         store.put(&sample(1)).await.unwrap();
         assert_eq!(store.record(&line(), 1).await.unwrap(), Some(sample(1)));
         assert_eq!(store.record(&line(), 2).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_cut_short_lasted_until_it_was_last_known_to_be_up() {
+        let (_room, state) = room();
+        let store = Store::open(&state.gateway_db(&line())).await.unwrap();
+        let up = CallRecord { result: CallResult::Running, ended_ms: None, ..sample(1) };
+        let known_ms = up.started_ms + 61_000;
+        store.put(&up).await.unwrap();
+        store.put(&sample(2)).await.unwrap();
+        store.still_up(known_ms).await.unwrap();
+        assert_eq!(store.record(&line(), 1).await.unwrap(), Some(up));
+        store.interrupt(known_ms + 3 * 86_400_000).await.unwrap();
+        let told = store.record(&line(), 1).await.unwrap().unwrap();
+        assert_eq!((told.result, told.ended_ms), (CallResult::Interrupted, Some(known_ms)));
+        assert_eq!(store.record(&line(), 2).await.unwrap(), Some(sample(2)));
     }
 
     #[tokio::test]

@@ -420,30 +420,12 @@ fn says_more(result: CallResult, q850: Option<u8>) -> bool {
     }
 }
 
-/// Who ended a call and why: the causes of ITU-T Q.850 in Russian, as they came in English.
+/// Who ended a call and why.
 fn cause(frame: &Frame, end: &CallEnd) -> String {
     let by = match end.by {
         Ender::Telegram => "Telegram",
         Ender::Pbx => frame.say("АТС", "PBX"),
         Ender::Gateway => frame.say("шлюз", "gateway"),
     };
-    let russian = match end.q850 {
-        Some(1) => "такого номера нет",
-        Some(16) => "обычное завершение",
-        Some(17) => "занято",
-        Some(19) => "не отвечает",
-        Some(21) => "отклонён",
-        Some(22) => "номер сменился",
-        Some(26) => "ответил другой",
-        Some(27) => "недоступен",
-        Some(28) => "неверный номер",
-        Some(34) => "нет свободных каналов",
-        Some(38) => "сеть не работает",
-        Some(41) => "временный сбой",
-        Some(42) => "перегрузка",
-        Some(88) => "нет общего кодека",
-        Some(102) => "истекло время",
-        Some(_) | None => &end.cause,
-    };
-    format!("{by}: {}", frame.say(russian, &end.cause))
+    format!("{by}: {}", end.words(frame.language))
 }
