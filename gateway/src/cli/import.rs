@@ -7,6 +7,7 @@ mod written;
 
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::Subcommand;
 use tgtrunk_config::{Phone, Said, StateDir};
 use tgtrunk_shell::keyboard::say;
@@ -40,7 +41,7 @@ pub(super) enum From {
 /// Takes over what can be taken, and says what that is and what cannot.
 ///
 /// # Errors
-/// When nothing can be read there, or something cannot be written.
+/// When nothing can be read there, or something cannot be written. A line that is refused does not keep the others back.
 pub(super) async fn run(config: &Path, state: &Path, from: From) -> anyhow::Result<()> {
     let (former, dry_run) = match from {
         From::Tg2sip { file, phone, dry_run } => (tg2sip::read(&file, phone)?, dry_run),
@@ -59,13 +60,48 @@ pub(super) async fn run(config: &Path, state: &Path, from: From) -> anyhow::Resu
         written::application(config, &application, proxy.as_deref())?;
     }
     let state = StateDir::open(state)?;
+    let mut refused = 0;
     for line in lines {
-        written::line(config, &state, line).await?;
+        let is_written = written::line(config, &state, line).await?;
+        refused += u32::from(!is_written);
     }
     written::take_up(&state).await;
+    if refused > 0 {
+        let said = Said::new(
+            format!("lines that were not written: {refused}; mend what is said above and run this again"),
+            format!("не записано линий: {refused}; исправьте то, о чём сказано выше, и запустите ещё раз"),
+        );
+        bail!("{}", said.in_language(tgtrunk_shell::language()));
+    }
     Ok(())
 }
 
 fn tell(said: &Said) {
     say(said.in_language(tgtrunk_shell::language()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_cannot_be_written_is_told_and_fails_the_import() {
+        let room = tempfile::tempdir().unwrap();
+        let (config, state) = (room.path().join("tgtrunk.toml"), room.path().join("state"));
+        let file = room.path().join("settings.ini");
+        std::fs::write(
+            &file,
+            "[sip]\nport=30001\n[telegram]\napi_id=12345\napi_hash=0123456789abcdef0123456789abcdef\n",
+        )
+        .unwrap();
+        let import = async |phone: &str| {
+            let phone = Some(phone.parse().unwrap());
+            run(&config, &state, From::Tg2sip { file: file.clone(), phone, dry_run: false }).await
+        };
+        import("+79060000001").await.unwrap();
+        import("+79060000001").await.expect("a number that is there already stays as it is");
+        let told = import("+79060000002").await.unwrap_err().to_string();
+        assert!(told.contains(": 1"), "{told}");
+        assert!(!state.join("+79060000002").exists());
+    }
 }

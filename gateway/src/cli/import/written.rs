@@ -65,11 +65,11 @@ fn with_key(text: &str, key: &str, value: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Writes a line, its texts and its bot. A number that has a line keeps it as it is.
+/// Writes a line, its texts and its bot; whether the number has a line now. One that has it already keeps it as it is.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub(super) async fn line(config: &Path, state: &StateDir, former: FormerLine) -> anyhow::Result<()> {
+pub(super) async fn line(config: &Path, state: &StateDir, former: FormerLine) -> anyhow::Result<bool> {
     let phone = former.phone.clone();
     let bot = match &former.token {
         None => None,
@@ -90,7 +90,21 @@ pub(super) async fn line(config: &Path, state: &StateDir, former: FormerLine) ->
     };
     let said = match Lines::add(state, draft(&former, bot.as_ref(), true)) {
         // What rings first may be written in a way that we do not know: better a line without it.
-        Err(LineError::Wrong(_)) => Lines::add(state, draft(&former, bot.as_ref(), false)),
+        Err(LineError::Wrong(_)) if !former.call_back.is_empty() => {
+            let added = Lines::add(state, draft(&former, bot.as_ref(), false));
+            if added.is_ok() {
+                let rings = &former.call_back;
+                tell(&Said::new(
+                    format!(
+                        "{phone}: who rings first for a call-back is not taken over: {rings:?} is no extension"
+                    ),
+                    format!(
+                        "{phone}: кто звонит первым при обратном звонке, не перенесено: {rings:?} не внутренний номер"
+                    ),
+                ));
+            }
+            added
+        }
         added => added,
     };
     match said {
@@ -103,14 +117,15 @@ pub(super) async fn line(config: &Path, state: &StateDir, former: FormerLine) ->
                 format!("line {phone} is there already and stays as it is"),
                 format!("линия {phone} уже есть и остаётся как была"),
             ));
-            return Ok(());
+            return Ok(true);
         }
         Err(error) => {
             tell(&Said::from(&error));
-            return Ok(());
+            return Ok(false);
         }
     }
-    texts(state, &former)
+    texts(state, &former)?;
+    Ok(true)
 }
 
 fn draft(former: &FormerLine, bot: Option<&BotName>, with_call_back: bool) -> LineDraft {
