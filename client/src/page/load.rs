@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{Days, Local, NaiveDate, TimeZone as _};
 use serde_json::Value;
 use tgtrunk_config::control::{Answer, Ask, CallResult, Direction, LogTail, RecordFilter};
-use tgtrunk_config::{Language, Phone, Said, TextKey, Texts, Words, written};
+use tgtrunk_config::{CodecName, DtmfWay, Language, Phone, Said, TextKey, Texts, Words, written};
 use tokio::time::{sleep, timeout};
 
 use super::fields::Fields;
@@ -135,7 +135,13 @@ impl Office {
     pub(crate) fn pbx_page(&self, snapshot: &Snapshot, card: LineCard) -> PbxPage {
         let line = snapshot.lines.get(&card.phone).and_then(|line| line.as_ref().ok());
         let pbx_user = line.map_or_else(|| card.phone.to_string(), |line| line.pbx_user.clone());
-        PbxPage { card, pbx_user }
+        let audio = line.map(|line| &line.audio);
+        PbxPage {
+            card,
+            pbx_user,
+            codecs: audio.map_or_else(|| CodecName::ALL.to_vec(), |audio| audio.codecs.clone()),
+            dtmf: audio.map_or(DtmfWay::Auto, |audio| audio.dtmf),
+        }
     }
 
     pub(crate) fn line_settings_page(&self, card: LineCard) -> LineSettingsPage {

@@ -106,7 +106,8 @@ use tgtrunk_config::control::{
     BotCheck, BotPerson, CallInfo, CallRecord, Check, Found, LogTail, LoginInfo, RecordFilter,
 };
 use tgtrunk_config::{
-    BotName, BotStatus, ClientStatus, GatewayStatus, Language, MenuRow, Phone, Said, TextKey, Words,
+    BotName, BotStatus, ClientStatus, CodecName, DtmfWay, GatewayStatus, Language, MenuRow, Phone, Said,
+    TextKey, Words,
 };
 
 /// What surrounds every page.
@@ -340,6 +341,10 @@ pub(crate) struct PbxPage {
     pub(crate) card: LineCard,
     /// What the PBX sees as the dialled number of calls from Telegram (`pbx_user`).
     pub(crate) pbx_user: String,
+    /// What the line offers, in its order.
+    pub(crate) codecs: Vec<CodecName>,
+    /// How keys go to the PBX.
+    pub(crate) dtmf: DtmfWay,
 }
 
 /// A line's settings.

@@ -64,8 +64,8 @@ impl Line {
             _ if !Opus::is_among(codecs) => (
                 Found::Bad,
                 Said::new(
-                    "Opus is not among the line's codecs, so every call is recoded. Add \"opus\" to codecs in line.toml.",
-                    "Opus нет среди кодеков линии, поэтому каждый звонок перекодируется. Добавьте \"opus\" в codecs в line.toml.",
+                    "Opus is not among the line's codecs, so every call is recoded. Add \"opus\" to the codecs in the line's settings (codecs in line.toml).",
+                    "Opus нет среди кодеков линии, поэтому каждый звонок перекодируется. Добавьте \"opus\" к кодекам в настройках линии (codecs в line.toml).",
                 ),
             ),
             Some(true) => (

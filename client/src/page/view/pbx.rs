@@ -1,6 +1,7 @@
 //! What to type or paste into a PBX, with this line's own values.
 
 use maud::{Markup, html};
+use tgtrunk_config::{CodecName, DtmfWay};
 
 use crate::page::model::{Frame, PbxPage};
 use crate::page::view::line::{Tab, sheet};
@@ -17,6 +18,8 @@ struct Values {
     user: String,
     /// Where the PBX is, as the line's settings say.
     pbx: String,
+    codecs: Vec<CodecName>,
+    dtmf: DtmfWay,
 }
 
 /// The page.
@@ -31,11 +34,16 @@ pub(crate) fn page(frame: &Frame, page: &PbxPage) -> Markup {
     ];
     let main = html! {
         section.card {
-            h2 { (frame.say("Три вещи, которые нужны любой АТС", "Three things that every PBX needs")) }
+            h2 { (frame.say("Что нужно любой АТС", "What every PBX needs")) }
             dl.facts {
                 (fact(frame, frame.say("Адрес и порт линии", "Address and port of the line"), &page.card.sip))
                 (fact(frame, frame.say("Набранный номер (DID)", "Dialled number (DID)"), &values.user))
-                (fact(frame, frame.say("Кодеки", "Codecs"), "opus, g722, alaw, ulaw"))
+                (fact(frame, frame.say("Кодеки", "Codecs"), &values.codecs(of_people, ", ")))
+                (fact(frame, frame.say("Клавиши (DTMF)", "Keys (DTMF)"), match values.dtmf {
+                    DtmfWay::Auto | DtmfWay::Rfc4733 => "RFC 4733 (RFC 2833)",
+                    DtmfWay::Info => "SIP INFO",
+                    DtmfWay::InBand => frame.say("тонами", "in band"),
+                }))
             }
             p.hint { (frame.say(
                 "Без регистрации и пароля: АТС узнаёт линию по адресу и порту. Звонки линия посылает на ",
@@ -61,11 +69,60 @@ impl Values {
             port: port.to_owned(),
             user: page.pbx_user.clone(),
             pbx: page.card.pbx.clone(),
+            codecs: page.codecs.clone(),
+            dtmf: page.dtmf,
         }
+    }
+
+    /// The line's codecs by the names that a PBX has for them.
+    fn codecs(&self, named: fn(CodecName) -> &'static str, between: &str) -> String {
+        self.codecs.iter().map(|codec| named(*codec)).collect::<Vec<_>>().join(between)
     }
 
     fn place(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+}
+
+/// As Asterisk and what is built on it call them.
+fn of_asterisk(codec: CodecName) -> &'static str {
+    match codec {
+        CodecName::Opus => "opus",
+        CodecName::G722 => "g722",
+        CodecName::Pcma => "alaw",
+        CodecName::Pcmu => "ulaw",
+        CodecName::L16 => "slin48",
+    }
+}
+
+/// As FreeSWITCH calls them.
+fn of_freeswitch(codec: CodecName) -> &'static str {
+    match codec {
+        CodecName::Opus => "OPUS",
+        CodecName::G722 => "G722",
+        CodecName::Pcma => "PCMA",
+        CodecName::Pcmu => "PCMU",
+        CodecName::L16 => "L16@48000h",
+    }
+}
+
+/// As people call them.
+fn of_people(codec: CodecName) -> &'static str {
+    match codec {
+        CodecName::Opus => "Opus",
+        CodecName::G722 => "G.722",
+        CodecName::Pcma => "G.711 A-law",
+        CodecName::Pcmu => "G.711 µ-law",
+        CodecName::L16 => "L16",
+    }
+}
+
+/// The `dtmf_mode` of Asterisk's endpoints.
+fn dtmf_mode(way: DtmfWay) -> &'static str {
+    match way {
+        DtmfWay::Auto | DtmfWay::Rfc4733 => "rfc4733",
+        DtmfWay::Info => "info",
+        DtmfWay::InBand => "inband",
     }
 }
 
@@ -101,7 +158,10 @@ fn mikopbx(frame: &Frame, values: &Values) -> Markup {
                 "Расширенные настройки: включите «Отключить использование fromuser», чтобы номер звонящего остался, каким его даёт линия; «qualify» оставьте включённым.",
                 "Advanced settings: switch the use of fromuser off, so that the caller’s number stays as the line gives it; leave qualify on.",
             )) }
-            li { (frame.say("Общие настройки → Кодеки: включите Opus.", "General settings → Audio codecs: switch Opus on.")) }
+            li {
+                (frame.say("Общие настройки → Кодеки: включите ", "General settings → Audio codecs: switch on "))
+                (values.codecs(of_people, ", ")) "."
+            }
             li { (frame.say("Входящий маршрут: этот провайдер, номер ", "Incoming route: this provider, number ")) code { (values.user) } "." }
             li { (frame.say(
                 "Исходящий маршрут: шаблон номеров, которые идут в Telegram; если знака + нет, пусть маршрут его добавит.",
@@ -132,7 +192,7 @@ fn freepbx(frame: &Frame, values: &Values) -> Markup {
                     "With its port: by the address alone the PBX would take one line for another.",
                 )) }
             }
-            li { "Codecs: opus, g722, alaw, ulaw" }
+            li { "Codecs: " code { (values.codecs(of_asterisk, ", ")) } "; DTMF Mode: " code { (dtmf_mode(values.dtmf)) } }
             li { "Connectivity → Inbound Routes" (rows(frame, &[("DID Number", &values.user)])) }
             li { "Connectivity → Outbound Routes" (rows(frame, &[("Trunk Sequence", &values.trunk), ("match pattern", "+.")])) }
         }
@@ -141,9 +201,10 @@ fn freepbx(frame: &Frame, values: &Values) -> Markup {
 
 fn asterisk(frame: &Frame, values: &Values) -> Markup {
     let (trunk, place, user) = (&values.trunk, values.place(), &values.user);
+    let (codecs, dtmf) = (values.codecs(of_asterisk, ","), dtmf_mode(values.dtmf));
     let pjsip = format!(
-        "[{trunk}]\ntype = endpoint\ncontext = from-telegram\naors = {trunk}\ndisallow = all\nallow = opus,g722,alaw,ulaw\n\
-         direct_media = no\ndtmf_mode = rfc4733\nsend_pai = yes\n\n[{trunk}]\ntype = aor\ncontact = sip:{place}\n\
+        "[{trunk}]\ntype = endpoint\ncontext = from-telegram\naors = {trunk}\ndisallow = all\nallow = {codecs}\n\
+         direct_media = no\ndtmf_mode = {dtmf}\nsend_pai = yes\n\n[{trunk}]\ntype = aor\ncontact = sip:{place}\n\
          qualify_frequency = 30\n\n[{trunk}]\ntype = identify\nendpoint = {trunk}\nmatch = {place}\n"
     );
     let extensions = format!(
@@ -162,6 +223,7 @@ fn asterisk(frame: &Frame, values: &Values) -> Markup {
 
 fn freeswitch(frame: &Frame, values: &Values) -> Markup {
     let (trunk, host, place, user) = (&values.trunk, &values.host, values.place(), &values.user);
+    let codecs = values.codecs(of_freeswitch, ",");
     let gateway = format!(
         "<include>\n  <gateway name=\"{trunk}\">\n    <param name=\"proxy\" value=\"{place}\"/>\n    \
          <param name=\"register\" value=\"false\"/>\n    <param name=\"caller-id-in-from\" value=\"true\"/>\n    \
@@ -176,7 +238,7 @@ fn freeswitch(frame: &Frame, values: &Values) -> Markup {
     );
     let default = format!(
         "<include>\n  <extension name=\"to-{trunk}\">\n    <condition field=\"destination_number\" expression=\"^(\\+\\d+)$\">\n      \
-         <action application=\"bridge\" data=\"{{absolute_codec_string='OPUS,G722,PCMA'}}sofia/gateway/{trunk}/$1\"/>\n    \
+         <action application=\"bridge\" data=\"{{absolute_codec_string='{codecs}'}}sofia/gateway/{trunk}/$1\"/>\n    \
          </condition>\n  </extension>\n</include>\n"
     );
     html! {
@@ -203,7 +265,10 @@ fn three_cx(frame: &Frame, values: &Values) -> Markup {
                     ("Type of Authentication", "Do not require – IP Based"),
                 ]))
             }
-            li { (frame.say("Codecs: Opus, G722, G711. Re-invite и REFER выключите.", "Codecs: Opus, G722, G711. Switch Re-invite and REFER off.")) }
+            li {
+                "Codecs: " (values.codecs(of_people, ", ")) ". "
+                (frame.say("Re-invite и REFER выключите.", "Switch Re-invite and REFER off."))
+            }
             li { (frame.say("Inbound Rules: DID ", "Inbound rules: DID ")) code { (values.user) } "." }
             li { (frame.say("Outbound Rules: номера, которые начинаются с +, через этот транк.", "Outbound rules: numbers that begin with + over this trunk.")) }
             li { (frame.say(

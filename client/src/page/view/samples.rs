@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use maud::Markup;
 use tgtrunk_config::control::{CodeVia, LoginInfo, LoginStage};
-use tgtrunk_config::{Language, LoginToken, Said};
+use tgtrunk_config::{CodecName, DtmfWay, Language, LoginToken, Said};
 
 use super::{
     bots, calls, entry, error, line, line_bot, lines, log, new_line, pbx, sessions, settings, steps, system,
@@ -149,7 +149,18 @@ fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
         ("steps-done", steps_of(LoginStage::Done { account: account() }, None)),
         ("line-bot", line_bot::page(frame, &bot_page())),
         ("texts", texts::page(frame, &texts_page(frame.language))),
-        ("pbx", pbx::page(frame, &PbxPage { card: card(), pbx_user: "+79066660000".into() })),
+        (
+            "pbx",
+            pbx::page(
+                frame,
+                &PbxPage {
+                    card: card(),
+                    pbx_user: "+79066660000".into(),
+                    codecs: CodecName::ALL.to_vec(),
+                    dtmf: DtmfWay::Auto,
+                },
+            ),
+        ),
         ("settings", settings::page(frame, &settings_page())),
         ("calls", calls::page(frame, &calls_page())),
         ("bots", bots::page(frame, &bots_page())),
