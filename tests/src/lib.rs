@@ -43,6 +43,7 @@ pub mod sipp_phone;
 pub mod socks5;
 pub mod stage;
 pub mod stories;
+pub mod storm;
 pub mod telephone_event;
 pub mod tgcall_end;
 pub mod tone;

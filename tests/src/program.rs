@@ -142,6 +142,14 @@ impl Program {
         Ok(self.kind)
     }
 
+    /// Its process.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().context("it has ended")
+    }
+
     /// Asks it to end by SIGTERM and waits.
     ///
     /// # Errors
