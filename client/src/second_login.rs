@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tgtrunk_config::Phone;
-use tgtrunk_config::control::{Answer, Ask, LoginStage};
+use tgtrunk_config::control::{Answer, Ask, LoginStage, Refusal};
+use tgtrunk_config::{Phone, Said};
 use tgtrunk_shell::asking;
 use tgtrunk_telegram::{Acceptance, LoginWord, Red, Status};
 use tokio::time::{Instant, timeout};
@@ -87,12 +87,21 @@ pub(crate) fn acceptance(gateway: PathBuf, phone: &Phone) -> Acceptance {
             let asked = asking::ask(&gateway, Ask::AcceptLogin { line, token });
             match timeout(ACCEPTANCE, asked).await {
                 Ok(Ok(Answer::Accepted { password })) => Ok(password),
-                Ok(Ok(_)) => Err("the gateway answered something else".to_owned()),
-                Ok(Err(error)) => Err(format!("{error:#}").trim_end_matches('.').to_owned()),
-                Err(_) => Err("the gateway does not answer".to_owned()),
+                Ok(Ok(_)) => Err(Said::new("the gateway answered something else", "шлюз ответил не то")),
+                Ok(Err(error)) => Err(cause(&error)),
+                Err(_) => Err(Said::new("the gateway does not answer", "шлюз не отвечает")),
             }
         })
     })
+}
+
+/// What the gateway said, as a part of a sentence.
+fn cause(error: &anyhow::Error) -> Said {
+    let said = match error.downcast_ref::<Refusal>() {
+        Some(refusal) => refusal.said(),
+        None => Said::from(format!("{error:#}")),
+    };
+    said.within(|en| en.trim_end_matches('.').to_owned(), |ru| ru.trim_end_matches('.').to_owned())
 }
 
 #[cfg(test)]

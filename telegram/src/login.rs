@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grammers_tl_types as tl;
+use tgtrunk_config::Said;
 use tracing::info;
 use zeroize::Zeroizing;
 
@@ -124,7 +125,7 @@ pub enum LoginError {
     /// The account's other session does not let this one in.
     NotAccepted {
         /// What it said.
-        cause: String,
+        cause: Said,
     },
     /// The account's other session let this one in, and Telegram does not know of it.
     NotLetIn,

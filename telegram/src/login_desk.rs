@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tgtrunk_config::control::{Ask, LoginInfo, LoginMethod};
-use tgtrunk_config::{LoginCode, LoginToken, Password, Phone};
+use tgtrunk_config::{LoginCode, LoginToken, Password, Phone, Said};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -63,7 +63,7 @@ impl LoginHouse for () {
 pub type Acceptance = Box<dyn FnOnce(LoginToken) -> Pin<Box<dyn Future<Output = Accepted> + Send>> + Send>;
 
 /// What came of it.
-pub type Accepted = Result<Option<Password>, String>;
+pub type Accepted = Result<Option<Password>, Said>;
 
 /// What the task behind the desk is told.
 pub(crate) enum Told {

@@ -365,7 +365,7 @@ impl<H: LoginHouse> Work<H> {
         let login = self.account.login();
         let outcome = login
             .by_token(async |token| {
-                let token = LoginToken::new(&token.bytes).map_err(|error| error.to_string())?;
+                let token = LoginToken::new(&token.bytes).map_err(|error| Said::from(error.to_string()))?;
                 let password = accept(token).await?;
                 Ok(password.map(|password| Zeroizing::new(password.as_str().to_owned())))
             })

@@ -168,7 +168,10 @@ impl From<&LoginError> for Sentence {
                 ),
             ),
             LoginError::NotAccepted { cause } => row(
-                format!("Сеанс шлюза не может впустить этот: {cause}. Войдите по коду."),
+                format!(
+                    "Сеанс шлюза не может впустить этот: {}. Войдите по коду.",
+                    cause.in_language(Language::Russian)
+                ),
                 format!("The gateway's session cannot let this one in: {cause}. Log in with a code."),
             ),
             LoginError::NotLetIn => row(
@@ -453,7 +456,7 @@ mod tests {
             LoginError::StartAgain,
             LoginError::QrForgotten,
             LoginError::OtherAccount { phone: word() },
-            LoginError::NotAccepted { cause: word() },
+            LoginError::NotAccepted { cause: word().into() },
             LoginError::NotLetIn,
             LoginError::FloodWait { seconds: 5 },
             LoginError::NoAnswer,

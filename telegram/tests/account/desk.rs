@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tgtrunk_config::control::{CodeVia, LoginInfo, LoginMethod, LoginStage};
-use tgtrunk_config::{LoginCode, Password, Phone};
+use tgtrunk_config::{LoginCode, Password, Phone, Said};
 use tgtrunk_telegram::{LoginDesk, LoginHouse, LoginWord, Status};
 use tgtrunk_test_telegram::world::{Action, Match, Unregistered};
 use tokio::time::timeout;
@@ -228,13 +228,17 @@ async fn another_session_lets_this_one_in_with_the_password_it_knows_and_its_ref
     first.until_green().await;
     scene.world().set_password(scene.anna, Some("correct horse"));
     let room = Room::of(scene, ANNA).await;
-    let refused =
-        room.desk.let_in(Box::new(|_| Box::pin(async { Err("it sleeps".to_owned()) }))).await.unwrap();
-    assert!(refused.problem.unwrap().en.contains("it sleeps"));
+    let refused = room
+        .desk
+        .let_in(Box::new(|_| Box::pin(async { Err(Said::new("it sleeps", "он спит")) })))
+        .await
+        .unwrap();
+    let problem = refused.problem.unwrap();
+    assert!(problem.en.contains("it sleeps") && problem.ru.contains("он спит"), "{problem:?}");
     assert_eq!(refused.stage, LoginStage::Start);
     let account = first.account.clone();
     let accept = move |token: tgtrunk_config::LoginToken| async move {
-        account.accept_login_token(&token.bytes()).await.map_err(|error| error.to_string())?;
+        account.accept_login_token(&token.bytes()).await.map_err(|error| Said::from(error.to_string()))?;
         Ok(Some(Password::new("correct horse")))
     };
     let done = room.desk.let_in(Box::new(|token| Box::pin(accept(token)))).await.unwrap();
