@@ -252,7 +252,8 @@
   }
   document.addEventListener("submit", (event) => {
     const form = event.target, button = event.submitter;
-    if (form.method !== "post" || form.dataset.plain !== undefined) return;
+    // Not form.method: a field of that name would stand for it.
+    if (form.getAttribute("method") !== "post" || form.dataset.plain !== undefined) return;
     event.preventDefault();
     const send = () => {
       form.closest(".menu")?.removeAttribute("open");
