@@ -313,12 +313,13 @@
     const rest = two(seconds % 60), minutes = Math.floor(seconds / 60) % 60;
     return hours ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
   }
+  const put = (spot, words) => spot.textContent === words || (spot.textContent = words);
   function tick() {
     const at = now();
-    for (const timer of $$("[data-since]")) timer.textContent = spell(at - timer.dataset.since);
+    for (const timer of $$("[data-since]")) put(timer, spell(at - timer.dataset.since));
     for (const left of $$("[data-until]")) {
       const ms = left.dataset.until - at;
-      left.textContent = spell(ms + 999);
+      put(left, spell(ms + 999));
       if (ms <= 0 && left.closest("[data-from]")) left.remove();
     }
     for (const button of $$("button[data-from]")) button.disabled = button.dataset.from > at;
@@ -402,7 +403,7 @@
     if (calls !== watched) watched = calls, watch();
   }
   $$(".log").forEach((list) => (list.scrollTop = list.scrollHeight));
-  setInterval(tick, 1000);
+  setInterval(tick, 250);
   setInterval(watch, 8000);
   open();
   unfold();
