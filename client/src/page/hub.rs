@@ -8,7 +8,7 @@ mod snapshot;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tgtrunk_config::control::{Ask, CallState, Event, Levels, LoginInfo};
+use tgtrunk_config::control::{Answer, Ask, Event, Levels, LoginInfo};
 use tgtrunk_config::{Lines as LineFiles, StateDir};
 use tgtrunk_shell::asking::{Follower, Told};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -23,6 +23,8 @@ pub(crate) use snapshot::Snapshot;
 const REST: Duration = Duration::from_millis(120);
 /// How often settings are read again that somebody may have changed by hand, and problems asked for.
 const LOOK: Duration = Duration::from_secs(5);
+/// How often the calls that are up are asked how they sound, while a page is open that shows them.
+const SOUND: Duration = Duration::from_secs(2);
 /// How long a program that does not answer holds up the others' news.
 const ANSWER: Duration = Duration::from_millis(500);
 /// Levels that a slow watcher may be behind; older ones are of no use to anybody.
@@ -106,6 +108,8 @@ impl Task {
         self.publish();
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sounds = interval(SOUND);
+        sounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut due: Option<Instant> = None;
         loop {
             let changed = tokio::select! {
@@ -134,6 +138,13 @@ impl Task {
                     }
                     self.look().await || changed
                 }
+                // Programs tell how a call sounds only when it moves on.
+                _ = sounds.tick(), if self.levels.receiver_count() > 0 && self.snapshot.has_talk() => {
+                    match timeout(ANSWER, gateway.ask(Ask::Calls)).await {
+                        Ok(Ok(Answer::Calls(calls))) => self.snapshot.sounds(calls),
+                        _ => false,
+                    }
+                }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     due = None;
                     self.publish();
@@ -158,14 +169,7 @@ impl Task {
                 self.levels.send(levels).ok();
                 return false;
             }
-            Told::Event(Event::Call(call)) => {
-                if call.state == CallState::Ended {
-                    self.snapshot.calls.remove(&call.call);
-                    self.snapshot.ended += 1;
-                } else {
-                    self.snapshot.calls.insert(call.call, call);
-                }
-            }
+            Told::Event(Event::Call(call)) => self.snapshot.call(call),
             Told::Event(Event::Line(status)) => {
                 drop(self.snapshot.gateway.insert(status.line.clone(), status))
             }
@@ -206,7 +210,7 @@ impl Task {
 
 #[cfg(test)]
 mod tests {
-    use tgtrunk_config::control::{Answer, BotReport, StatusReport};
+    use tgtrunk_config::control::{BotReport, StatusReport};
     use tgtrunk_config::{GatewayStatus, Lamp, LineDraft, Phone, Said};
     use tgtrunk_shell::control::{self, Question};
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tgtrunk_config::control::{Answer, BotReport, CallInfo, ClientReport, LoginInfo, StatusReport};
+use tgtrunk_config::control::{
+    Answer, BotReport, CallInfo, CallState, ClientReport, LoginInfo, StatusReport,
+};
 use tgtrunk_config::{
     BotName, BotStatus, CallId, ClientStatus, GatewayStatus, Lamp, Light, Line, Lines as LineFiles, Phone,
     Said,
@@ -187,6 +189,37 @@ impl Snapshot {
             status.lines.iter().map(|line| (line.status.line.clone(), line.sip.clone())).collect();
         let lines = status.lines.into_iter().map(|line| (line.status.line.clone(), line.status));
         self.gateway = lines.collect();
+    }
+
+    /// Takes what is told of a call; how it sounded stays where that is not told again.
+    pub(super) fn call(&mut self, mut call: CallInfo) {
+        if call.state == CallState::Ended {
+            self.calls.remove(&call.call);
+            self.ended += 1;
+            return;
+        }
+        let before = self.calls.remove(&call.call);
+        call.quality = call.quality.or_else(|| before.and_then(|before| before.quality));
+        self.calls.insert(call.call, call);
+    }
+
+    /// Whether anybody talks.
+    pub(super) fn has_talk(&self) -> bool {
+        self.calls.values().any(|call| call.state == CallState::Answered)
+    }
+
+    /// Takes how calls sound that are still up; true if any sounds another way than before.
+    pub(super) fn sounds(&mut self, calls: Vec<CallInfo>) -> bool {
+        let mut is_other = false;
+        for CallInfo { call, quality, .. } in calls {
+            if let Some(known) = self.calls.get_mut(&call)
+                && known.quality != quality
+            {
+                known.quality = quality;
+                is_other = true;
+            }
+        }
+        is_other
     }
 
     pub(super) fn client_up(&mut self, report: ClientReport, now_ms: u64) {
