@@ -391,17 +391,16 @@ pub(super) async fn line_bot(State(office): Here, Path(phone): Path<String>, pos
     let said = match bot {
         Ok(bot) if bot.is_empty() || snapshot_bot(&bot) => {
             match change_line(&office, &card.phone, vec![Change::new("bot", bot.clone())]).await {
-                Ok(()) if bot.is_empty() => {
-                    return Ok(
-                        Done::said("The line has no bot now.", "У линии теперь нет бота.").answer(&posted)
-                    );
-                }
                 Ok(()) => {
-                    let done = Done::said(
-                        format!("The line has the bot @{bot} now."),
-                        format!("Теперь у линии бот @{bot}."),
-                    );
-                    return Ok(done.answer(&posted));
+                    let done = match bot.as_str() {
+                        "" => Done::said("The line has no bot now.", "У линии теперь нет бота."),
+                        bot => Done::said(
+                            format!("The line has the bot @{bot} now."),
+                            format!("Теперь у линии бот @{bot}."),
+                        ),
+                    };
+                    // The whole page is another now: the list of bots, the lamps, the empty field.
+                    return Ok(done.go(format!("/lines/{}/login/bot", card.phone)).answer(&posted));
                 }
                 Err(error) => told(&error),
             }

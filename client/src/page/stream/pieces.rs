@@ -24,6 +24,7 @@ pub(super) enum Place {
     Line(Phone),
     Sessions(Phone),
     Steps(Phone, Part),
+    Bot(Phone),
     /// Any other page of a line.
     OfLine(Phone),
     Calls(Fields),
@@ -74,6 +75,7 @@ impl Place {
                 (Ok(phone), ["login"]) => Self::Sessions(phone),
                 (Ok(phone), ["login", "gateway"]) => Self::Steps(phone, Part::Gateway),
                 (Ok(phone), ["login", "client"]) => Self::Steps(phone, Part::Client),
+                (Ok(phone), ["login", "bot"]) => Self::Bot(phone),
                 (Ok(phone), _) => Self::OfLine(phone),
             },
             _ => Self::Other,
@@ -87,9 +89,11 @@ impl Place {
 
     fn phone(&self) -> Option<&Phone> {
         match self {
-            Self::Line(phone) | Self::Sessions(phone) | Self::Steps(phone, _) | Self::OfLine(phone) => {
-                Some(phone)
-            }
+            Self::Line(phone)
+            | Self::Sessions(phone)
+            | Self::Steps(phone, _)
+            | Self::Bot(phone)
+            | Self::OfLine(phone) => Some(phone),
             Self::Lines | Self::Calls(_) | Self::Bots | Self::System | Self::Log(_) | Self::Other => None,
         }
     }
@@ -167,13 +171,12 @@ pub(super) async fn of<'a>(
         }
         Place::Steps(phone, part) => {
             let info = login(office, snapshot, *part, phone).await;
-            let (key, shown) = (still(card.as_ref()?), card.clone()?);
-            let html = move || view::steps::parts(frame, &shown, *part).into_string();
-            pieces.push(piece("parts", &key, html));
+            pieces.push(parts(frame, card.clone()?, *part));
             let key = format!("{info:?}");
             let page = crate::page::model::StepsPage { card: card?, part: *part, info };
             pieces.push(piece("steps", &key, move || view::steps::steps(frame, &page).into_string()));
         }
+        Place::Bot(_) => pieces.push(parts(frame, card?, Part::Bot)),
         Place::Calls(asked) => {
             let page = office.live_page(snapshot);
             let (key, whole) = (names(&page.live), page.clone());
@@ -224,6 +227,10 @@ async fn login(
     }
 }
 
+fn parts(frame: &Frame, card: LineCard, part: Part) -> Piece<'_> {
+    piece("parts", &still(&card), move || view::steps::parts(frame, &card, part).into_string())
+}
+
 fn live(frame: &Frame, call: CallInfo) -> Piece<'_> {
     let (id, key) = (format!("call-{}", call.call), format!("{call:?}"));
     piece(id, &key, move || view::calls::live_row(frame, &call).into_string())
@@ -269,6 +276,7 @@ mod tests {
         assert_eq!(place("/"), "Lines");
         assert_eq!(place("/lines/+79060000000"), r#"Line(Phone("+79060000000"))"#);
         assert_eq!(place("/lines/+79060000000/login/client"), r#"Steps(Phone("+79060000000"), Client)"#);
+        assert_eq!(place("/lines/+79060000000/login/bot"), r#"Bot(Phone("+79060000000"))"#);
         assert_eq!(place("/lines/+79060000000/texts?language=ru"), r#"OfLine(Phone("+79060000000"))"#);
         assert_eq!(place("/system/log?part=bot"), "Log(Bot)");
         assert!(place("/calls?direction=pbx-to-telegram").contains("pbx-to-telegram"));
