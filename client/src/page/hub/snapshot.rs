@@ -113,7 +113,10 @@ impl Snapshot {
     pub(crate) fn client_of(&self, phone: &Phone) -> ClientStatus {
         let side = self.side(Part::Client);
         match self.client.get(phone) {
-            Some(status) if side.is_up => status.clone(),
+            // What a line said last while it was switched off is of no interest.
+            Some(status) if side.is_up && (status.telegram.lamp == Lamp::Green || !self.is_off(phone)) => {
+                status.clone()
+            }
             _ => {
                 let mut waiting = ClientStatus::waiting(phone.clone(), 0, side.since_ms);
                 self.switched(phone, [&mut waiting.telegram, &mut waiting.keypad], side.since_ms);
@@ -172,10 +175,13 @@ impl Snapshot {
 }
 
 impl Snapshot {
+    fn is_off(&self, phone: &Phone) -> bool {
+        self.lines.get(phone).and_then(|line| line.as_ref().ok()).is_some_and(|line| !line.enabled)
+    }
+
     /// A line that its owner switched off stays so, whoever runs.
     fn switched(&self, phone: &Phone, lights: [&mut Light; 2], since_ms: u64) {
-        let off = self.lines.get(phone).and_then(|line| line.as_ref().ok()).is_some_and(|line| !line.enabled);
-        if off {
+        if self.is_off(phone) {
             for light in lights {
                 *light = Light::new(Lamp::Off, Said::new("switched off", "отключено"), since_ms);
             }
