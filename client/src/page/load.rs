@@ -283,6 +283,12 @@ fn typed_of(file: &Path, groups: &[Group]) -> (Typed, Option<Said>) {
     for (name, value) in as_typed(&found, groups) {
         typed.set(&name, value);
     }
+    // Of a secret it is told that there is one.
+    let secrets =
+        groups.iter().flat_map(|group| group.settings).filter(|one| matches!(one.kind, Kind::Secret));
+    for name in secrets.map(|one| one.name()).filter(|name| found.contains_key(name)) {
+        typed.set(&name, String::new());
+    }
     (typed, None)
 }
 
