@@ -5,7 +5,7 @@ use tgtrunk_config::control::BotPerson;
 
 use crate::page::model::{BotCard, BotsPage, Frame};
 use crate::page::view::frame::{self, Place};
-use crate::page::view::lamp;
+use crate::page::view::lamp::{self, About};
 use crate::page::view::line_bot::token_form;
 use crate::page::view::lines::path;
 use crate::page::view::words::{count, moment, phone, sentence};
@@ -46,8 +46,8 @@ fn card(frame: &Frame, bot: &BotCard) -> Markup {
                     @if let Some(name) = &status.name { (name) " " span.name { "@" (status.bot) } } @else { "@" (status.bot) }
                 }
                 div.lamps {
-                    (lamp::single(frame, frame.say("Telegram", "Telegram"), status.telegram.lamp))
-                    (lamp::single(frame, frame.say("Шлюз", "Gateway"), status.gateway.lamp))
+                    (lamp::single(frame, frame.say("Telegram", "Telegram"), About::Telegram, status.telegram.lamp))
+                    (lamp::single(frame, frame.say("Шлюз", "Gateway"), About::Gateway, status.gateway.lamp))
                 }
             }
             @for light in [&status.telegram, &status.gateway] {

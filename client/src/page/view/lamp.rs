@@ -123,13 +123,27 @@ pub(crate) fn one(frame: &Frame, part: &PartLamp<'_>) -> Markup {
     }
 }
 
+/// The word of a colour for one light: in Russian it agrees with what it is of, and only a session needs a login.
+fn word_about(frame: &Frame, about: About, lamp: Lamp) -> &'static str {
+    match (about, lamp) {
+        (About::Pbx, Lamp::Green) => frame.say("подключена", "connected"),
+        (About::Pbx, Lamp::Off) => frame.say("выключена", "off"),
+        (About::Keypad, Lamp::Green) => frame.say("готовы", "ready"),
+        (About::Keypad, Lamp::Off) => frame.say("выключены", "off"),
+        (About::Gateway, Lamp::Green) => frame.say("есть связь", "connected"),
+        (About::Gateway, Lamp::Off) => frame.say("связи нет", "off"),
+        (About::Pbx | About::Keypad | About::Gateway, Lamp::Red) => frame.say("нужна помощь", "help needed"),
+        (_, lamp) => word(frame, lamp),
+    }
+}
+
 /// A lamp of one light, with its name beside it.
-pub(crate) fn single(frame: &Frame, name: &str, lamp: Lamp) -> Markup {
+pub(crate) fn single(frame: &Frame, name: &str, about: About, lamp: Lamp) -> Markup {
     html! {
         span.lamp.(class(lamp)) data-lamp=(class(lamp)) {
             (shape(lamp).draw())
             span.who { (name) }
-            span.word { (word(frame, lamp)) }
+            span.word { (word_about(frame, about, lamp)) }
         }
     }
 }

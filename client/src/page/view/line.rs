@@ -158,7 +158,7 @@ pub(crate) fn lights(frame: &Frame, card: &LineCard) -> Markup {
                 div {
                     @for (about, light) in &part.lights {
                         div.light {
-                            (lamp::single(frame, about_name(frame, part.part, *about), light.lamp))
+                            (lamp::single(frame, about_name(frame, part.part, *about), *about, light.lamp))
                             p.muted { (story(frame, light)) }
                         }
                     }
