@@ -78,7 +78,10 @@ fn space(state: &StateDir) -> Health {
     };
     let free_mib = disk.blocks_available().saturating_mul(disk.fragment_size()) / (1024 * 1024);
     let is_enough = free_mib >= LEAST_FREE_MIB;
-    let said = if is_enough {
+    let said = if free_mib >= 10 * 1024 {
+        let free_gib = free_mib / 1024;
+        Said::new(format!("{free_gib} GiB are free."), format!("Свободно {free_gib} ГиБ."))
+    } else if is_enough {
         Said::new(format!("{free_mib} MiB are free."), format!("Свободно {free_mib} МиБ."))
     } else {
         Said::new(

@@ -219,7 +219,7 @@ fn filters(frame: &Frame, page: &CallsPage) -> Markup {
             @if page.lines.len() > 1 {
                 div.field { label for=(form::id("line")) { (frame.say("Линия", "Line")) } (form::select("line", None, line, &lines)) }
             }
-            div.field { label for=(form::id("direction")) { (frame.say("Куда", "Way")) } (form::select("direction", None, direction, &directions)) }
+            div.field { label for=(form::id("direction")) { (frame.say("Направление", "Direction")) } (form::select("direction", None, direction, &directions)) }
             div.field.wide[page.lines.len() > 1] { label for=(form::id("result")) { (frame.say("Итог", "Result")) } (form::select("result", None, chosen, &results)) }
             (day("from", frame.say("С", "From"), &page.days.0))
             (day("to", frame.say("По", "To"), &page.days.1))
@@ -371,7 +371,7 @@ fn line_name(page: &CallsPage, line: &Phone) -> String {
 
 fn result(frame: &Frame, result: CallResult) -> &'static str {
     match result {
-        CallResult::Running => frame.say("идёт", "up"),
+        CallResult::Running => frame.say("идёт", "going on"),
         CallResult::Answered => frame.say("состоялся", "answered"),
         CallResult::Missed => frame.say("без ответа", "unanswered"),
         CallResult::Busy => frame.say("занято", "busy"),

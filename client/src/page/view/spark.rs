@@ -24,6 +24,7 @@ pub(crate) fn line(language: Language, mos_tenths: &[u8]) -> Markup {
     );
     let (end_x, end_y) = (x(mos_tenths.len().max(2) - 1, mos_tenths.len()), y(*last));
     html! {
+        span.mos.(grade(mean)) aria-hidden="true" { (tenths(language, mean)) }
         svg.spark.(grade(mean)) role="img" aria-label=(label) viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } width=(WIDTH) height=(HEIGHT) {
             title { (label) }
             path d=(path(mos_tenths)) {}

@@ -40,7 +40,7 @@ pub(crate) fn page(frame: &Frame, page: &SystemPage) -> Markup {
 pub(crate) fn health(frame: &Frame, page: &SystemPage) -> Markup {
     html! {
         section #health.card aria-live="polite" {
-            h2 { (frame.say("Здоровье", "Health")) }
+            h2 { (frame.say("Состояние", "Health")) }
             ul.checks {
                 @for one in &page.health {
                     @let (class, icon) = found(one.found);
