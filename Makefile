@@ -21,12 +21,15 @@ PACKAGES := \
 	python3-venv \
 	python3-dev \
 	debootstrap \
-	faketime
+	faketime \
+	chromium \
+	chromium-driver
 # build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus;
 # sip-tester (SIPp), baresip-core, linphone-cli: independent phones; ffmpeg: codecs by others, to judge ours;
 # multimon-ng: hears keys among the sound; coturn: an independent TURN server; iproute2: networks for tests;
 # python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built;
-# debootstrap: a clean Debian, to install the package in; faketime: a clock that is wrong.
+# debootstrap: a clean Debian, to install the package in; faketime: a clock that is wrong;
+# chromium, chromium-driver: a browser that people use, to judge the operator's page.
 
 VENV := target/venv
 REQUIREMENTS := tests/requirements.txt
@@ -65,7 +68,7 @@ $(VENV)/.complete: $(REQUIREMENTS) | packages
 	@rm -rf $(VENV)
 	@mkdir -p target
 	/usr/bin/python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $(REQUIREMENTS)
 	@touch $@
 
 # Everything at once, tests too: parts alone would choose other features of what they share, and build it again.

@@ -2,11 +2,12 @@
 
 Arguments: JSON object {"host", "port", "dc", "pem", "phones"}.
 Commands:  {"do": "code", "phone", "code"} {"do": "press", "user", "chat", "message", "data"} {"do": "send", "user", "to", "text"}
-           {"do": "start", "user", "bot"} {"do": "block", "user", "name"} {"do": "unblock", "user", "name"} {"do": "quit"}
-           "to" is a number that the user has met or a username; "data" is base64.
+           {"do": "start", "user", "bot"} {"do": "block", "user", "name"} {"do": "unblock", "user", "name"}
+           {"do": "accept", "user", "token"} {"do": "quit"}
+           "to" is a number that the user has met or a username; "data" is base64, "token" base64url.
 Events, one JSON object a line on standard output: code_wanted (phone), ready (phone, user), message and edited (user, id, chat,
 text, out, via, action, reason, buttons: rows of {label, data}, keys: labels of a keyboard), deleted (user, ids),
-answered (user, message, data, text, alert, pressed_ns, answered_ns), refused (user, message, data, error, pressed_ns),
+answered (user, message, data, text, alert, pressed_ns, answered_ns), accepted (user), refused (user, message, data, error, pressed_ns),
 error (user, where, error). Nanoseconds are those of the monotonic clock.
 """
 import asyncio
@@ -102,6 +103,9 @@ class User:
                     await self.client(functions.messages.StartBotRequest(bot=bot, peer=bot, start_param=""))
                 case "block":
                     await self.client(functions.contacts.BlockRequest(await self.client.get_input_entity(wish["name"])))
+                case "accept":
+                    await self.client(functions.auth.AcceptLoginTokenRequest(base64.urlsafe_b64decode(wish["token"] + "==")))
+                    say("accepted", user=self.id)
                 case "unblock":
                     await self.client(functions.contacts.UnblockRequest(await self.client.get_input_entity(wish["name"])))
                 case other:

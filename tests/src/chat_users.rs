@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
@@ -271,6 +271,18 @@ impl ChatUser {
     pub async fn block(&self, name: &str, blocked: bool) -> anyhow::Result<()> {
         let wish = if blocked { "block" } else { "unblock" };
         say(&self.commands, &json!({ "do": wish, "user": self.id, "name": name })).await
+    }
+
+    /// Lets in the device that shows a login token, as scanning its QR code does.
+    ///
+    /// # Errors
+    /// When Telegram refuses.
+    pub async fn accept(&mut self, token: &str, limit: Duration) -> anyhow::Result<()> {
+        say(&self.commands, &json!({ "do": "accept", "user": self.id, "token": token })).await?;
+        let ours = |event: &Value| event["event"] == "accepted" || event["where"] == "accept";
+        let event = self.wait("the token to be accepted", limit, ours).await?;
+        ensure!(event["event"] == "accepted", "the token is refused: {event}");
+        Ok(())
     }
 
     /// What came so far and was not waited for.

@@ -6,6 +6,7 @@
 pub mod aside;
 pub mod bad_network;
 pub mod baresip;
+pub mod browser;
 pub mod capture;
 pub mod chat_stage;
 pub mod chat_users;
@@ -27,6 +28,7 @@ pub mod listening;
 pub mod measure;
 pub mod netns;
 pub mod ntgcalls;
+pub mod page_stage;
 pub mod path_stage;
 pub mod pbx;
 pub mod pcap;

@@ -34,6 +34,8 @@ pub struct Options {
     pub telegram: String,
     /// Further lines of `[gateway]` in tgtrunk.toml.
     pub settings: String,
+    /// Where the operator's page is served; nowhere without it.
+    pub page: Option<SocketAddr>,
     /// What Telegram's timers are multiplied by.
     pub timers_scale: f64,
 }
@@ -45,6 +47,7 @@ impl Default for Options {
             media_addresses: None,
             telegram: String::new(),
             settings: String::new(),
+            page: None,
             timers_scale: 1.0,
         }
     }
@@ -89,11 +92,12 @@ impl Stage {
         let settings = format!(
             "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789abcdef\"\n{}\n\n\
              [gateway]\nmedia_addresses = [{}]\nshutdown_grace_s = 2\noptions_interval_s = 5\n{}\n\n\
-             [bot]\napi_url = \"{}\"\n\n[page]\nlisten = \"127.0.0.1:0\"\n",
+             [bot]\napi_url = \"{}\"\n\n[page]\nlisten = \"{}\"\n",
             options.telegram,
             media_addresses.join(", "),
             options.settings,
-            telegram.bot_api_url()
+            telegram.bot_api_url(),
+            options.page.map_or_else(|| "off".to_owned(), |page| page.to_string())
         );
         fs::write(&config, settings)?;
         fs::set_permissions(&config, Permissions::from_mode(0o600))?;

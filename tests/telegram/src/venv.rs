@@ -36,7 +36,7 @@ pub fn python() -> anyhow::Result<PathBuf> {
     }
     let requirements = venv.join("requirements.wanted");
     fs::write(&requirements, REQUIREMENTS)?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"];
     run(Command::new(&python).args(pip).arg(&requirements))?;
     fs::rename(&requirements, &stamp)?;
     File::create(&complete)?;
