@@ -1,0 +1,10 @@
+//! The operator's page in Debian's Chromium, from the first login to lamps that follow the truth. Telegram's people are
+//! Telethon's, the PBX is SIPp, axe-core judges what is shown. Pictures of every page are kept under `target/page`.
+
+#![allow(clippy::unwrap_used)]
+
+mod day;
+mod lamps;
+mod looks;
+mod number;
+mod plain;
