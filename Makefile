@@ -23,13 +23,15 @@ PACKAGES := \
 	debootstrap \
 	faketime \
 	chromium \
-	chromium-driver
+	chromium-driver \
+	fonts-noto-color-emoji
 # build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus;
 # sip-tester (SIPp), baresip-core, linphone-cli: independent phones; ffmpeg: codecs by others, to judge ours;
 # multimon-ng: hears keys among the sound; coturn: an independent TURN server; iproute2: networks for tests;
 # python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built;
 # debootstrap: a clean Debian, to install the package in; faketime: a clock that is wrong;
-# chromium, chromium-driver: a browser that people use, to judge the operator's page.
+# chromium, chromium-driver: a browser that people use, to judge the operator's page; fonts-noto-color-emoji: the four emoji
+# of a call, drawn as on people's devices.
 
 VENV := target/venv
 REQUIREMENTS := tests/requirements.txt
