@@ -101,7 +101,7 @@ fn progress(frame: &Frame, info: Option<&LoginInfo>) -> Markup {
         _ => frame.say("Код", "Code"),
     };
     let names =
-        [frame.say("Способ", "Way"), second, frame.say("Пароль", "Password"), frame.say("Готово", "Done")];
+        [frame.say("Способ", "Method"), second, frame.say("Пароль", "Password"), frame.say("Готово", "Done")];
     html! {
         ol.progress {
             @for (step, name) in names.into_iter().enumerate() {
