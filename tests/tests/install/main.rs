@@ -1,7 +1,10 @@
-//! The Debian package in a clean Debian 12: it installs, its units hold what they promise, its programs run as their
-//! units say and are seen to live, and what is removed and what is kept.
+//! How it is installed. The Debian package in a clean Debian 12: it installs, its units hold what they promise, its
+//! programs run as their units say and are seen to live, and what is removed and what is kept. The folder that needs no
+//! installation: see [`anywhere`].
 
+mod anywhere;
 mod debian;
+mod folder;
 mod supervised;
 
 use std::fs;
