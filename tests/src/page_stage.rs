@@ -62,21 +62,23 @@ impl PageStage {
         Ok(())
     }
 
-    /// The page's password as the client told it at its first start, in its log and in a file of the state.
+    /// The page's first password, out of the file that the client's log names.
     ///
     /// # Errors
-    /// When it told none.
+    /// When it names none.
     pub async fn password(&self) -> anyhow::Result<String> {
         let until = Instant::now() + LIMIT;
         loop {
             let log = self.client.as_ref().context("the client runs")?.log();
-            let told = log.lines().find_map(|line| line.split("password: ").nth(1));
-            if let Some(password) = told {
-                let kept = std::fs::read_to_string(self.stage.installation.state.join("page-password.txt"))?;
-                ensure!(kept.trim() == password.trim(), "the file says {kept:?}, the log {password:?}");
-                return Ok(password.trim().to_owned());
+            let told = log
+                .lines()
+                .find_map(|line| line.split_once("(its first password is in ")?.1.strip_suffix(')'));
+            if let Some(file) = told {
+                let kept = std::fs::read_to_string(file)?;
+                ensure!(!log.contains(kept.trim()), "the log tells the password:\n{log}");
+                return Ok(kept.trim().to_owned());
             }
-            ensure!(Instant::now() < until, "no password was told:\n{log}");
+            ensure!(Instant::now() < until, "no password is told of:\n{log}");
             sleep(Duration::from_millis(50)).await;
         }
     }

@@ -1,6 +1,7 @@
 //! An operator before the page without a screen: what a browser sends and is answered, over HTTP.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -29,7 +30,7 @@ impl Visitor {
     /// When no page is told of, or it lets nobody in.
     pub async fn let_in(log: impl Fn() -> String) -> anyhow::Result<Self> {
         let until = Instant::now() + LIMIT;
-        let (page, password) = loop {
+        let (page, file) = loop {
             if let Some(told) = told(&log()) {
                 break told;
             }
@@ -37,7 +38,8 @@ impl Visitor {
             sleep(Duration::from_millis(50)).await;
         };
         let http = Client::builder().redirect(Policy::none()).no_proxy().timeout(LIMIT).build()?;
-        let form = [("password", password.as_str())];
+        let password = std::fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
+        let form = [("password", password.trim())];
         let answer = http.post(format!("http://{page}/login")).form(&form).send().await?;
         let status = answer.status();
         let mut cookies =
@@ -65,11 +67,11 @@ impl Visitor {
     }
 }
 
-/// Address and password in a client's log.
-fn told(log: &str) -> Option<(SocketAddr, String)> {
+/// The address in a client's log, and where its first password is.
+fn told(log: &str) -> Option<(SocketAddr, PathBuf)> {
     let (_, told) = log.lines().find_map(|line| line.split_once("page: http://"))?;
-    let (page, password) = told.split_once("/ password: ")?;
-    Some((page.parse().ok()?, password.trim().to_owned()))
+    let (page, file) = told.split_once("/ (its first password is in ")?;
+    Some((page.parse().ok()?, file.strip_suffix(')')?.into()))
 }
 
 /// What stands between the tags.
@@ -93,9 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn address_and_password_are_found_in_the_log() {
-        let told = told("x\npage: http://127.0.0.1:8090/ password: aaaa-bbbb\ny\n").unwrap();
-        assert_eq!(told, ("127.0.0.1:8090".parse().unwrap(), "aaaa-bbbb".to_owned()));
+    fn the_address_and_the_file_of_the_password_are_found_in_the_log() {
+        let told =
+            told("x\npage: http://127.0.0.1:8090/ (its first password is in /state/page)\ny\n").unwrap();
+        assert_eq!(told, ("127.0.0.1:8090".parse().unwrap(), "/state/page".into()));
         assert_eq!(super::told("page: http://127.0.0.1:8090/"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! The page on its port: opened when that is free, closed to crowds and to those who dawdle.
 
+use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,13 +85,24 @@ async fn run(plan: Plan, problem: watch::Sender<Option<Said>>) {
     let listen = listener.local_addr().unwrap_or(listen);
     let (entry, password) = door(&plan.state).await;
     match password {
-        Some(password) => keyboard::note(&format!("page: http://{listen}/ password: {password}")),
+        Some(password) => keyboard::note(&first_words(listen, &plan.state, &password)),
         None => tracing::info!(page = format!("http://{listen}/"), "the page is served"),
     }
     let hub = Hub::start(plan.state.clone());
     let Plan { settings_file, settings, state, trouble } = plan;
     let office = Office::new(settings_file, settings, listen, state, hub, entry, trouble);
     serve(listener, routes::router(Arc::new(office))).await;
+}
+
+/// What is told at the first start. Standard error that is no terminal is kept by somebody, and read by more than may know
+/// the password: there the file is named that holds it, if one does.
+fn first_words(listen: SocketAddr, state: &StateDir, password: &str) -> String {
+    let file = state.page_password();
+    if std::io::stderr().is_terminal() || !file.exists() {
+        format!("page: http://{listen}/ password: {password}")
+    } else {
+        format!("page: http://{listen}/ (its first password is in {})", file.display())
+    }
 }
 
 /// The page's password and sessions; in memory where there is nowhere to keep them.

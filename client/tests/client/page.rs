@@ -340,51 +340,53 @@ async fn programs_speak_json_with_a_token() {
 }
 
 /// A client whose page is open.
-struct Room {
-    scene: Scene,
+pub(crate) struct Room {
+    pub(crate) scene: Scene,
     _client: Client,
-    client: reqwest::Client,
+    pub(crate) client: reqwest::Client,
     address: String,
-    password: String,
+    pub(crate) password: String,
     pid: u32,
 }
 
 /// A browser that is logged in.
-struct Visitor {
-    cookie: String,
-    csrf: String,
+pub(crate) struct Visitor {
+    pub(crate) cookie: String,
+    pub(crate) csrf: String,
 }
 
 impl Room {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::of(Scene::new(line()).await).await
     }
 
-    async fn of(scene: Scene) -> Self {
+    pub(crate) async fn of(scene: Scene) -> Self {
         let program = scene.run();
         eventually("the page is served", || scene.client_log().contains("page: http://")).await;
         let log = scene.client_log();
         let told = log.lines().find_map(|line| line.split_once("page: http://")).unwrap().1.to_owned();
-        let (address, password) = told.split_once("/ password: ").unwrap();
+        assert!(!told.contains("password:"), "a log is read by others: {told}");
+        let address = told.split_once("/ (its first password is in ").unwrap().0;
+        let password = std::fs::read_to_string(scene.state.page_password()).unwrap();
         let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         let pid = program.0.id().unwrap();
-        let (address, password) = (address.to_owned(), password.to_owned());
+        let (address, password) = (address.to_owned(), password.trim().to_owned());
         Self { scene, _client: program, client, address, password, pid }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn get(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.client.get(self.url(path))
     }
 
-    fn post(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(self.url(path))
     }
 
-    async fn log_in(&self) -> Visitor {
+    pub(crate) async fn log_in(&self) -> Visitor {
         let answer = self.post("/login").form(&[("password", self.password.as_str())]).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
         let cookie = answer.headers().get_all(SET_COOKIE).iter().find_map(|cookie| {
@@ -416,11 +418,11 @@ impl Room {
 }
 
 impl Visitor {
-    async fn get(&self, room: &Room, path: &str) -> Response {
+    pub(crate) async fn get(&self, room: &Room, path: &str) -> Response {
         room.get(path).header(COOKIE, &self.cookie).send().await.unwrap()
     }
 
-    async fn post(&self, room: &Room, path: &str, fields: &[(&str, &str)]) -> Response {
+    pub(crate) async fn post(&self, room: &Room, path: &str, fields: &[(&str, &str)]) -> Response {
         let mut form = vec![("csrf", self.csrf.as_str())];
         form.extend_from_slice(fields);
         room.post(path).header(COOKIE, &self.cookie).form(&form).send().await.unwrap()
