@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tgtrunk_config::{BotName, Settings, StateDir};
+use tgtrunk_config::{BotName, Footing, Settings, StateDir};
 
 /// The bot of SIP lines whose far end is Telegram: keypad, call-backs, keys, notices.
 #[derive(Parser)]
@@ -70,20 +70,19 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     if let Command::Run = cli.command {
         return serve::run(&cli.config, cli.state.as_deref()).await.map(|()| ExitCode::SUCCESS);
     }
-    let mut settings = Settings::load(&cli.config)?;
-    if let Some(state) = cli.state {
-        settings.gateway.state = state;
-    }
-    tgtrunk_shell::become_owner(&settings.gateway.state)?;
-    let state = StateDir::open(&settings.gateway.state)?;
+    // What needs only the state directory or the running program works whatever the settings became.
+    let state = cli.state.unwrap_or_else(|| Footing::load(&cli.config).gateway.state);
+    let settings = Settings::load(&cli.config);
+    tgtrunk_shell::become_owner(&state)?;
+    let state = StateDir::open(&state)?;
     match cli.command {
         Command::Run => {}
-        Command::Add => add::add(&settings, &state).await?,
+        Command::Add => add::add(&settings?, &state).await?,
         Command::Remove { bot, keep_state } => add::remove(&state, &bot, keep_state).await?,
         Command::Status { json } => return ask::status(&state, json).await,
         Command::Reload => ask::reload(&state).await?,
         Command::Keys { bot, json } => keys::list(&state, &bot, json).await?,
-        Command::Check => return Ok(check::run(&cli.config, &settings, &state).await),
+        Command::Check => return Ok(check::run(&cli.config, &settings?, &state).await),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,12 +6,12 @@ mod login;
 mod password;
 mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tgtrunk_config::control::LoginMethod;
-use tgtrunk_config::{Footing, Phone, Settings, StateDir};
+use tgtrunk_config::{Footing, Phone, Settings, SettingsError, StateDir};
 
 /// What callers of a line see in Telegram: keypad, business card, answers.
 #[derive(Parser)]
@@ -66,31 +66,30 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         serve::run(&cli.config, cli.state.as_deref()).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Command::Status { json } = cli.command {
-        // A client that runs can be asked, whatever its settings became; where none does, they may be why.
-        let state = cli.state.unwrap_or_else(|| Footing::load(&cli.config).gateway.state);
-        let settings = Settings::load(&cli.config);
-        tgtrunk_shell::become_owner(&state)?;
-        let state = StateDir::at(state);
-        if !ask::runs(&state).await {
-            settings?;
-        }
-        return ask::status(&state, json).await;
-    }
-    let mut settings = Settings::load(&cli.config)?;
-    if let Some(state) = cli.state {
-        settings.gateway.state = state;
-    }
-    tgtrunk_shell::become_owner(&settings.gateway.state)?;
-    let state = StateDir::open(&settings.gateway.state)?;
+    // What needs only the state directory or a running client works whatever the settings became.
+    let state = cli.state.unwrap_or_else(|| Footing::load(&cli.config).gateway.state);
+    let settings = Settings::load(&cli.config);
+    tgtrunk_shell::become_owner(&state)?;
     match cli.command {
         Command::Login { phone, qr } => {
+            let mut settings = settings?;
+            settings.gateway.state.clone_from(&state);
             let method = if qr { LoginMethod::Qr } else { LoginMethod::Code };
-            login::run(&settings, &state, &phone, method).await?
+            login::run(&settings, &StateDir::open(&state)?, &phone, method).await?
         }
-        Command::Reload => ask::reload(&state).await?,
-        Command::Password => password::run(&state).await?,
-        Command::Run | Command::Check | Command::Status { .. } => {}
+        Command::Status { json } => return ask::status(&asked(&state, settings).await?, json).await,
+        Command::Reload => ask::reload(&asked(&state, settings).await?).await?,
+        Command::Password => password::run(&StateDir::open(&state)?).await?,
+        Command::Run | Command::Check => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a running client is asked; where none runs, wrong settings may be why.
+async fn asked(state: &Path, settings: Result<Settings, SettingsError>) -> anyhow::Result<StateDir> {
+    let state = StateDir::at(state);
+    if !ask::runs(&state).await {
+        settings?;
+    }
+    Ok(state)
 }

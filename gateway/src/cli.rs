@@ -11,14 +11,14 @@ mod second_login;
 mod serve;
 mod solo;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tgtrunk_config::control::LoginMethod;
-use tgtrunk_config::{CallId, Footing, Phone, Settings, StateDir, UserId};
+use tgtrunk_config::{CallId, Footing, Phone, Settings, SettingsError, StateDir, UserId};
 use tgtrunk_shell::Health;
 use tokio::sync::broadcast;
 
@@ -167,60 +167,85 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     if let Command::Run = cli.command {
         return serve::run(&cli.config, cli.state.as_deref()).await.map(|()| ExitCode::SUCCESS);
     }
-    if let Command::Restore { file, force } = &cli.command {
-        let state = cli.state.unwrap_or_else(|| Footing::load(&cli.config).gateway.state);
-        backup::restore(&cli.config, &state, file, *force)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Command::Import(from) = cli.command {
-        let state = cli.state.unwrap_or_else(|| Footing::load(&cli.config).gateway.state);
-        import::run(&cli.config, &state, from).await?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Command::Status { json } = cli.command {
-        // A gateway that runs can be asked, whatever its settings became; where none does, they may be why.
-        let state = cli.state.unwrap_or_else(|| Footing::load(&cli.config).gateway.state);
-        let settings = Settings::load(&cli.config);
-        tgtrunk_shell::become_owner(&state)?;
-        let state = StateDir::at(state);
-        if !ask::runs(&state).await {
-            settings?;
-        }
-        return ask::status(&state, json).await;
-    }
-    let mut settings = Settings::load(&cli.config)?;
-    if let Some(state) = cli.state {
-        settings.gateway.state = state;
-    }
-    if !matches!(cli.command, Command::Backup { .. }) {
-        tgtrunk_shell::become_owner(&settings.gateway.state)?;
-    }
-    let state = StateDir::open(&settings.gateway.state)?;
+    // What needs only the state directory or a running gateway works whatever the settings became.
+    let state = cli.state.unwrap_or_else(|| Footing::load(&cli.config).gateway.state);
+    let settings = Settings::load(&cli.config).map(|mut settings| {
+        settings.gateway.state.clone_from(&state);
+        settings
+    });
     match cli.command {
+        Command::Backup { file } => {
+            backup::back_up(&cli.config, &StateDir::open(&state)?, &file).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Restore { file, force } => {
+            backup::restore(&cli.config, &state, &file, force)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Import(from) => {
+            import::run(&cli.config, &state, from).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        command => {
+            tgtrunk_shell::become_owner(&state)?;
+            as_owner(command, &state, settings).await
+        }
+    }
+}
+
+async fn as_owner(
+    command: Command,
+    state: &Path,
+    settings: Result<Settings, SettingsError>,
+) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Login { phone, qr } => {
             let method = if qr { LoginMethod::Qr } else { LoginMethod::Code };
-            login::run(&settings, &state, &phone, method).await?
+            login::run(&settings?, &StateDir::open(state)?, &phone, method).await?
         }
-        Command::Echo { phone } => solo::echo(alone(settings, state)?, &phone).await?,
-        Command::Call { phone, person } => solo::call(alone(settings, state)?, &phone, &person).await?,
-        Command::Calls { json } => ask::calls(&state, json).await?,
-        Command::HangUp { call } => ask::hang_up(&state, call).await?,
-        Command::Records(wanted) => records::list(&state, wanted).await?,
-        Command::Join { phone, extension, person } => ask::join(&state, phone, extension, person).await?,
-        Command::Checks { phone, fix } => return checks::run(&state, &phone, fix).await,
-        Command::Reload => ask::reload(&state).await?,
+        Command::Echo { phone } => solo::echo(alone(settings?, StateDir::open(state)?)?, &phone).await?,
+        Command::Call { phone, person } => {
+            solo::call(alone(settings?, StateDir::open(state)?)?, &phone, &person).await?
+        }
+        Command::Records(wanted) => records::list(&StateDir::open(state)?, wanted).await?,
         Command::Lines(LinesCommand::Add { phone, pbx, sip_port }) => {
-            ask::add(&state, &phone, &pbx, sip_port).await?
+            ask::add(&StateDir::open(state)?, &phone, &pbx, sip_port).await?
         }
         Command::Lines(LinesCommand::Remove { phone, keep_state }) => {
-            ask::remove(&state, &phone, keep_state).await?
+            ask::remove(&StateDir::open(state)?, &phone, keep_state).await?
         }
-        Command::Backup { file } => backup::back_up(&cli.config, &state, &file).await?,
+        command => return of_running(command, &asked(state, settings).await?).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where a running gateway is asked; where none runs, wrong settings may be why.
+async fn asked(state: &Path, settings: Result<Settings, SettingsError>) -> anyhow::Result<StateDir> {
+    let state = StateDir::at(state);
+    if !ask::runs(&state).await {
+        settings?;
+    }
+    Ok(state)
+}
+
+async fn of_running(command: Command, state: &StateDir) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Status { json } => return ask::status(state, json).await,
+        Command::Calls { json } => ask::calls(state, json).await?,
+        Command::HangUp { call } => ask::hang_up(state, call).await?,
+        Command::Join { phone, extension, person } => ask::join(state, phone, extension, person).await?,
+        Command::Checks { phone, fix } => return checks::run(state, &phone, fix).await,
+        Command::Reload => ask::reload(state).await?,
         Command::Run
+        | Command::Lines(_)
+        | Command::Login { .. }
+        | Command::Records(_)
         | Command::Check { .. }
-        | Command::Status { .. }
+        | Command::Backup { .. }
         | Command::Restore { .. }
-        | Command::Import(_) => {}
+        | Command::Import(_)
+        | Command::Echo { .. }
+        | Command::Call { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -250,4 +275,28 @@ fn house(settings: Settings, state: StateDir, health: Health) -> anyhow::Result<
         placed: Placed::default(),
         certificate: Arc::new(certificate),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_needs_only_the_state_directory_does_without_settings() {
+        let room = tempfile::tempdir().unwrap();
+        let file = room.path().join("tgtrunk.toml");
+        std::fs::write(&file, "[telegram]\n#api_id = 12345\n").unwrap();
+        let state = room.path().join("state");
+        let done = async |words: &[&str]| {
+            let cli = Cli::try_parse_from([&["tgtrunk-gateway"], words].concat()).unwrap();
+            as_owner(cli.command, &state, Settings::load(&file)).await
+        };
+        done(&["lines", "add", "+79060000000", "--pbx", "127.0.0.1:5060"]).await.unwrap();
+        done(&["records", "--line", "+79060000000"]).await.unwrap();
+        done(&["lines", "remove", "+79060000000"]).await.unwrap();
+        for words in [&["calls"][..], &["reload"], &["login", "+79060000000"]] {
+            let told = done(words).await.unwrap_err();
+            assert!(told.downcast_ref::<SettingsError>().is_some(), "{words:?}: {told}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 mod answers;
 mod bots;
 mod cards;
+mod door;
 mod keypads;
 mod logins;
 mod page;

@@ -1,0 +1,29 @@
+//! Who gets in at the page and who does not, and that right ones are not taken for wrong ones.
+
+use crate::support::{Scene, line};
+
+/// What the package makes its settings from.
+const EXAMPLE: &str = include_str!("../../../config/example.toml");
+
+#[tokio::test]
+async fn a_lost_password_is_renewed_on_the_packages_fresh_settings() {
+    let scene = Scene::new(line()).await;
+    let fresh = EXAMPLE
+        .replace("\napi_id", "\n#api_id")
+        .replace("\napi_hash", "\n#api_hash")
+        .replace("/var/lib/tgtrunk", scene.state.root().to_str().unwrap())
+        .replace("127.0.0.1:8090", "127.0.0.1:0");
+    for settings in [fresh.clone(), format!("nothing = 1\n{fresh}"), "[gateway\n".to_owned()] {
+        std::fs::write(scene.settings(), settings).unwrap();
+        let state = scene.state.root().to_str().unwrap();
+        let made = scene.command(&["--state", state, "password"]).output().await.unwrap();
+        assert!(made.status.success() && made.stdout.starts_with(b"password: "), "{made:?}");
+    }
+    std::fs::write(scene.settings(), fresh).unwrap();
+    let made = scene.command(&["password"]).output().await.unwrap();
+    assert!(made.status.success(), "{made:?}");
+    // Whoever asks a program that does not run is told what may keep it from running.
+    let asked = scene.command(&["reload"]).output().await.unwrap();
+    let told = String::from_utf8_lossy(&asked.stderr);
+    assert!(!asked.status.success() && told.contains("api_id and api_hash are missing"), "{told}");
+}
