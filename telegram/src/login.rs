@@ -66,6 +66,10 @@ pub enum Via {
     App,
     /// A text message.
     Sms,
+    /// A text message that is a word; the code is that word.
+    SmsWord,
+    /// A text message of several words; the code is all of them.
+    SmsPhrase,
     /// A phone call that speaks it.
     Call,
     /// A phone call whose own number ends with it.
@@ -239,12 +243,23 @@ impl Login {
     /// See [`LoginError`]. After [`LoginError::CodeWrong`] another code may be entered.
     pub async fn enter_code(&self, code: &str) -> Result<Stage, LoginError> {
         let mut step = self.waiting_for_code().await?;
-        let code: String = code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+        let code = step.via.clean(code);
+        // A code that went by e-mail proves the address, not the phone (core.telegram.org/api/auth#email-verification).
+        let (phone_code, email_verification) = match step.via {
+            Via::Email => (None, Some(tl::types::EmailVerificationCode { code }.into())),
+            Via::App
+            | Via::Sms
+            | Via::SmsWord
+            | Via::SmsPhrase
+            | Via::Call
+            | Via::MissedCall
+            | Via::Fragment => (Some(code), None),
+        };
         let request = tl::functions::auth::SignIn {
             phone_number: step.phone.clone(),
             phone_code_hash: step.code_hash.clone(),
-            phone_code: Some(code),
-            email_verification: None,
+            phone_code,
+            email_verification,
         };
         match self.core.invoke(&request, self.policy()).await {
             Ok(tl::enums::auth::Authorization::Authorization(authorization)) => {
@@ -438,13 +453,26 @@ impl Login {
     }
 }
 
+impl Via {
+    /// A code as Telegram wants it, of one that was typed.
+    fn clean(self, typed: &str) -> String {
+        match self {
+            Self::SmsWord | Self::SmsPhrase => typed.split_whitespace().collect::<Vec<_>>().join(" "),
+            Self::App | Self::Sms | Self::Call | Self::MissedCall | Self::Email | Self::Fragment => {
+                typed.chars().filter(|c| !c.is_whitespace() && *c != '-').collect()
+            }
+        }
+    }
+}
+
 fn way(sent: &tl::enums::auth::SentCodeType) -> Result<(Via, Option<u32>), LoginError> {
     use tl::enums::auth::SentCodeType as Type;
     let (via, length) = match sent {
         Type::App(code) => (Via::App, Some(code.length)),
         Type::Sms(code) => (Via::Sms, Some(code.length)),
         Type::FirebaseSms(code) => (Via::Sms, Some(code.length)),
-        Type::SmsWord(_) | Type::SmsPhrase(_) => (Via::Sms, None),
+        Type::SmsWord(_) => (Via::SmsWord, None),
+        Type::SmsPhrase(_) => (Via::SmsPhrase, None),
         Type::Call(code) => (Via::Call, Some(code.length)),
         Type::FlashCall(_) => (Via::MissedCall, None),
         Type::MissedCall(code) => (Via::MissedCall, Some(code.length)),
@@ -493,8 +521,13 @@ impl From<InvokeError> for LoginError {
             "PHONE_NUMBER_BANNED" => Self::NumberBanned,
             "PHONE_NUMBER_UNOCCUPIED" => Self::NumberUnregistered,
             "PHONE_NUMBER_FLOOD" | "PHONE_PASSWORD_FLOOD" => Self::NumberFlood,
-            "PHONE_CODE_INVALID" | "PHONE_CODE_EMPTY" => Self::CodeWrong,
-            "PHONE_CODE_EXPIRED" | "PHONE_CODE_HASH_EMPTY" | "PHONE_CODE_HASH_INVALID" => Self::CodeExpired,
+            "PHONE_CODE_INVALID" | "PHONE_CODE_EMPTY" | "CODE_INVALID" | "EMAIL_VERIFY_INVALID" => {
+                Self::CodeWrong
+            }
+            "EMAIL_VERIFY_EXPIRED"
+            | "PHONE_CODE_EXPIRED"
+            | "PHONE_CODE_HASH_EMPTY"
+            | "PHONE_CODE_HASH_INVALID" => Self::CodeExpired,
             "SEND_CODE_UNAVAILABLE" => Self::CodeNotResent,
             "PASSWORD_HASH_INVALID" => Self::PasswordWrong,
             "API_ID_INVALID" => Self::ApiInvalid,

@@ -463,6 +463,8 @@ impl From<Via> for CodeVia {
         match via {
             Via::App => Self::App,
             Via::Sms => Self::Sms,
+            Via::SmsWord => Self::SmsWord,
+            Via::SmsPhrase => Self::SmsPhrase,
             Via::Call => Self::Call,
             Via::MissedCall => Self::MissedCall,
             Via::Email => Self::Email,

@@ -325,6 +325,8 @@ fn source(via: CodeVia) -> (&'static str, &'static str) {
     match via {
         CodeVia::App => ("из приложения Telegram", "the Telegram app"),
         CodeVia::Sms => ("из СМС", "the text message"),
+        CodeVia::SmsWord => ("из СМС, одно слово", "the text message, one word"),
+        CodeVia::SmsPhrase => ("из СМС, вся фраза", "the text message, the whole phrase"),
         CodeVia::Call => ("из телефонного звонка", "the phone call"),
         CodeVia::MissedCall => {
             ("из последних цифр номера, который звонит", "the last digits of the number that calls")
@@ -486,6 +488,8 @@ mod tests {
         let vias = [
             CodeVia::App,
             CodeVia::Sms,
+            CodeVia::SmsWord,
+            CodeVia::SmsPhrase,
             CodeVia::Call,
             CodeVia::MissedCall,
             CodeVia::Email,

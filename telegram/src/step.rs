@@ -93,9 +93,11 @@ impl Step {
 }
 
 impl Via {
-    const WORDS: [(Self, &str); 6] = [
+    const WORDS: [(Self, &str); 8] = [
         (Self::App, "app"),
         (Self::Sms, "sms"),
+        (Self::SmsWord, "sms word"),
+        (Self::SmsPhrase, "sms phrase"),
         (Self::Call, "call"),
         (Self::MissedCall, "missed call"),
         (Self::Email, "email"),

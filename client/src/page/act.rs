@@ -28,7 +28,7 @@ type Answered = Result<Response, Stop>;
 /// Calls whose loudness one page may watch.
 const WATCHED: usize = 20;
 /// Longest code and password of an account, in characters.
-const CODE_CHARS: usize = 32;
+const CODE_CHARS: usize = 256;
 const SECRET_CHARS: usize = 256;
 
 pub(super) async fn add_line(State(office): Here, posted: Posted) -> Answered {
@@ -345,8 +345,8 @@ pub(super) async fn login_step(
         "cancel" => Some(Ask::CancelLogin { line }),
         "logout" => Some(Ask::LogOut { line }),
         "code" => field("code", CODE_CHARS).map(|code| {
-            let code: String = code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
-            Ask::EnterCode { line, code: LoginCode::new(code) }
+            // Whoever sends it knows what of it counts: some codes are several words.
+            Ask::EnterCode { line, code: LoginCode::new(code.trim()) }
         }),
         "password" => field("password", SECRET_CHARS)
             .map(|password| Ask::EnterPassword { line, password: Password::new(password) }),

@@ -1,6 +1,10 @@
 //! Who gets in at the page and who does not, and that right ones are not taken for wrong ones.
 
-use crate::support::{Scene, line};
+use reqwest::StatusCode;
+use tgtrunk_test_telegram::world::CodeWay;
+
+use crate::page::Room;
+use crate::support::{COMPANY, Scene, eventually, line};
 
 /// What the package makes its settings from.
 const EXAMPLE: &str = include_str!("../../../config/example.toml");
@@ -26,4 +30,25 @@ async fn a_lost_password_is_renewed_on_the_packages_fresh_settings() {
     let asked = scene.command(&["reload"]).output().await.unwrap();
     let told = String::from_utf8_lossy(&asked.stderr);
     assert!(!asked.status.success() && told.contains("api_id and api_hash are missing"), "{told}");
+}
+
+#[tokio::test]
+async fn a_code_of_several_words_is_typed_with_its_spaces() {
+    let room = Room::open().await;
+    let visitor = room.log_in().await;
+    room.scene.world().configure(|settings| settings.code_ways = vec![CodeWay::Phrase]);
+    let path = "/lines/+79060000000/login/client";
+    let start = visitor.post(&room, &format!("{path}/start"), &[("method", "code")]).await;
+    assert_eq!(start.status(), StatusCode::SEE_OTHER);
+    eventually("a code is sent", || room.scene.world().pending_login_code(COMPANY).is_some()).await;
+    let page = visitor.get(&room, path).await.text().await.unwrap();
+    assert!(
+        page.contains("enter all of it, with its spaces") && !page.contains("inputmode=\"numeric\""),
+        "{page}"
+    );
+    let code = room.scene.world().pending_login_code(COMPANY).unwrap();
+    let typed = format!(" {} ", code.replace(' ', "  "));
+    visitor.post(&room, &format!("{path}/code"), &[("code", &typed)]).await;
+    let page = visitor.get(&room, path).await.text().await.unwrap();
+    assert!(page.contains(": logged in"), "{page}");
 }

@@ -85,6 +85,10 @@ pub enum CodeVia {
     App,
     /// A text message.
     Sms,
+    /// A text message that is a word; the code is that word.
+    SmsWord,
+    /// A text message that is a sentence of several words; the code is all of them, with the spaces between them.
+    SmsPhrase,
     /// A phone call that speaks it.
     Call,
     /// A phone call whose own number ends with it.
@@ -95,9 +99,26 @@ pub enum CodeVia {
     Fragment,
 }
 
+impl CodeVia {
+    /// Whether the code is words, not digits.
+    pub fn is_words(self) -> bool {
+        match self {
+            Self::SmsWord | Self::SmsPhrase => true,
+            Self::App | Self::Sms | Self::Call | Self::MissedCall | Self::Email | Self::Fragment => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_of_words_have_words_of_their_own() {
+        let word = |via: CodeVia| serde_json::to_value(via).unwrap();
+        assert_eq!([CodeVia::SmsWord, CodeVia::SmsPhrase].map(word), ["sms_word", "sms_phrase"]);
+        assert!(CodeVia::SmsPhrase.is_words() && !CodeVia::Fragment.is_words());
+    }
 
     #[test]
     fn a_login_is_the_json_that_version_1_promises() {

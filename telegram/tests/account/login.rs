@@ -10,7 +10,7 @@ use tgtrunk_telegram::{
     Status, Via,
 };
 use tgtrunk_test_telegram::NewUser;
-use tgtrunk_test_telegram::world::{Action, Match, Unregistered};
+use tgtrunk_test_telegram::world::{Action, CodeWay, Match, Unregistered};
 
 use crate::support::{ANNA, API_HASH, API_ID, BORIS, Open, Scene, stored};
 
@@ -33,6 +33,38 @@ async fn a_code_logs_in_and_the_lamp_turns_green() {
     assert_eq!(me.id, scene.anna);
     open.until_green().await;
     assert_eq!(login.stage().await.unwrap(), Stage::Done(me));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_went_by_e_mail_is_given_back_as_one() {
+    let scene = Scene::new().await;
+    let phone = "79007778811";
+    let vera = scene.world().add_user(NewUser::new(phone, "Vera").email("vera@acme.example")).unwrap();
+    let open = scene.open("vera").await;
+    let stage = open.account.login().send_code(phone).await.unwrap();
+    assert!(matches!(stage, Stage::Code { via: Via::Email, length: Some(5), next: None, .. }), "{stage:?}");
+    assert_eq!(open.account.login().enter_code("x").await.unwrap_err(), LoginError::CodeWrong);
+    open.close().await;
+    // The way of a code is kept too.
+    let open = scene.open("vera").await;
+    let code = scene.world().pending_login_code(phone).unwrap();
+    let Stage::Done(me) = open.account.login().enter_code(&code).await.unwrap() else { panic!("not done") };
+    assert_eq!(me.id, vera);
+    open.until_green().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_of_several_words_keeps_the_spaces_between_them() {
+    let scene = Scene::new().await;
+    scene.world().configure(|settings| settings.code_ways = vec![CodeWay::Phrase]);
+    let open = scene.open("anna").await;
+    let login = open.account.login();
+    let stage = login.send_code(ANNA).await.unwrap();
+    assert!(matches!(stage, Stage::Code { via: Via::SmsPhrase, length: None, .. }), "{stage:?}");
+    let code = scene.world().pending_login_code(ANNA).unwrap();
+    assert!(code.contains(' '));
+    let stage = login.enter_code(&format!("  {}\n", code.replace(' ', "  "))).await.unwrap();
+    assert!(matches!(stage, Stage::Done(_)), "{stage:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

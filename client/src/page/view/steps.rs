@@ -187,7 +187,8 @@ fn running(frame: &Frame, page: &StepsPage) -> Markup {
 fn code(frame: &Frame, page: &StepsPage, action: &str, sent: &Sent) -> Markup {
     let typed = refused(page, "code");
     let length = sent.length.filter(|length| (1..=12).contains(length));
-    let is_digits = sent.via != CodeVia::Fragment;
+    let is_digits = !sent.via.is_words();
+    let length = length.filter(|_| is_digits);
     let hint = length.map(|length| {
         let russian = ["цифра", "цифры", "цифр"];
         count(frame.language, length.into(), russian, ["digit", "digits"])
@@ -217,7 +218,9 @@ fn code(frame: &Frame, page: &StepsPage, action: &str, sent: &Sent) -> Markup {
 fn resend(frame: &Frame, action: &str, next: CodeVia, resend_ms: Option<u64>) -> Markup {
     let way = match next {
         CodeVia::App => frame.say("Прислать код в приложение", "Send it to the app"),
-        CodeVia::Sms => frame.say("Прислать код в СМС", "Send it by SMS"),
+        CodeVia::Sms | CodeVia::SmsWord | CodeVia::SmsPhrase => {
+            frame.say("Прислать код в СМС", "Send it by SMS")
+        }
         CodeVia::Call => frame.say("Продиктовать код звонком", "Have it spoken in a call"),
         CodeVia::MissedCall => {
             frame.say("Позвонить с кодом в номере", "Call from a number that ends with it")
@@ -248,6 +251,14 @@ fn sent_where(frame: &Frame, via: CodeVia) -> &'static str {
         CodeVia::Sms => {
             frame.say("Код отправлен в СМС на этот номер.", "The code was sent to this number by SMS.")
         }
+        CodeVia::SmsWord => frame.say(
+            "На этот номер отправлена СМС со словом: это слово и есть код.",
+            "A word was sent to this number by SMS: that word is the code.",
+        ),
+        CodeVia::SmsPhrase => frame.say(
+            "На этот номер отправлена СМС с фразой: введите её целиком, с пробелами.",
+            "A phrase was sent to this number by SMS: enter all of it, with its spaces.",
+        ),
         CodeVia::Call => {
             frame.say("На этот номер позвонят и продиктуют код.", "A call to this number speaks the code.")
         }

@@ -77,7 +77,7 @@ how the world behaves
   POST   /settings                               any part of it, e.g. {"call_updates": "short" | "updates" | "sequenced",
                                                   "calls": {"p2p_allowed": false, "versions": "best" | "all"}}
                                                  {"short_messages": false, "edit_via_bot": true}
-                                                 {"code_ways": ["app", "sms", "call", "missed_call"], "code_timeout_s": 1,
+                                                 {"code_ways": ["app", "sms", "phrase", "call", "missed_call"], "code_timeout_s": 1,
                                                   "code_life_s": 5}: of login codes
                                                  "connections" of calls are a list of
                                                  {"kind": "reflector", "id": 1, "ip", "ipv6", "port", "tcp": false, "peer_tag": hex}

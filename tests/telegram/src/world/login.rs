@@ -69,7 +69,8 @@ pub(crate) fn send_code(
         return Err(RpcError::new(303, format!("PHONE_MIGRATE_{at_home}")));
     }
     let owner = user.map(|user| user.id);
-    let code: String =
+    let email = user.and_then(|user| user.email.clone());
+    let mut code: String =
         random::<16>().iter().take(settings.code_length).map(|byte| char::from(b'0' + byte % 10)).collect();
     let hash = hex::encode(random::<9>());
     let attempts = settings.code_attempts;
@@ -77,12 +78,23 @@ pub(crate) fn send_code(
     let devices = owner.map(|owner| ctx.state.keys.main_of(owner)).unwrap_or_default();
     let open = |way: &CodeWay| *way != CodeWay::App || !devices.is_empty();
     let mut ways: VecDeque<CodeWay> = settings.code_ways.iter().copied().filter(open).collect();
-    let way = ways.pop_front().ok_or_else(|| RpcError::new(406, "SEND_CODE_UNAVAILABLE"))?;
-    let answer = sent(&hash, settings, way, ways.front().copied());
+    if email.is_some() {
+        ways.clear();
+    }
+    let by_email = email.as_deref().map(|email| sent_by_email(&hash, settings, email));
+    let way = ways.pop_front();
+    let answer = match (by_email, way) {
+        (Some(answer), _) => answer,
+        (None, Some(way)) => sent(&hash, settings, way, ways.front().copied()),
+        (None, None) => return Err(RpcError::new(406, "SEND_CODE_UNAVAILABLE")),
+    };
+    if way == Some(CodeWay::Phrase) {
+        code = format!("Sun {code} over Minsk");
+    }
     ctx.state.clock.after_scaled(life, Due::CodeExpires(hash.clone()));
     let entry = Code { hash, code: code.clone(), attempts, ways, right_at: None };
     ctx.state.logins.codes.insert(phone, entry);
-    if let Some(owner) = owner.filter(|_| way == CodeWay::App) {
+    if let Some(owner) = owner.filter(|_| way == Some(CodeWay::App)) {
         tell_devices(ctx, owner, &code);
     }
     Ok(answer)
@@ -117,7 +129,13 @@ pub(crate) fn sign_in(
     request: tl::functions::auth::SignIn,
 ) -> Result<tl::enums::auth::Authorization, RpcError> {
     let phone = phone(ctx, &request.phone_number)?;
-    let typed = request.phone_code.filter(|code| !code.is_empty());
+    let by_email = ctx.state.users.by_phone(&phone).is_some_and(|user| user.email.is_some());
+    let typed = match (by_email, request.email_verification, request.phone_code) {
+        (true, Some(tl::enums::EmailVerification::Code(typed)), None) => Some(typed.code),
+        (false, None, typed) => typed,
+        _ => None,
+    };
+    let typed = typed.filter(|code| !code.is_empty());
     let typed = typed.ok_or_else(|| RpcError::bad_request("PHONE_CODE_EMPTY"))?;
     let this_key = ctx.caller.auth_key_id;
     let unregistered = ctx.state.settings.unregistered;
@@ -270,6 +288,9 @@ fn sent(hash: &str, settings: &Settings, way: CodeWay, next: Option<CodeWay>) ->
     let r#type = match way {
         CodeWay::App => tl::types::auth::SentCodeTypeApp { length }.into(),
         CodeWay::Sms => tl::types::auth::SentCodeTypeSms { length }.into(),
+        CodeWay::Phrase => {
+            tl::types::auth::SentCodeTypeSmsPhrase { beginning: Some("Sun".to_owned()) }.into()
+        }
         CodeWay::Call => tl::types::auth::SentCodeTypeCall { length }.into(),
         CodeWay::MissedCall => {
             tl::types::auth::SentCodeTypeMissedCall { prefix: "7495".to_owned(), length }.into()
@@ -277,12 +298,29 @@ fn sent(hash: &str, settings: &Settings, way: CodeWay, next: Option<CodeWay>) ->
     };
     let next_type = next.map(|next| match next {
         // There is no such next way: a code goes to the application first or not at all.
-        CodeWay::App | CodeWay::Sms => tl::enums::auth::CodeType::Sms,
+        CodeWay::App | CodeWay::Sms | CodeWay::Phrase => tl::enums::auth::CodeType::Sms,
         CodeWay::Call => tl::enums::auth::CodeType::Call,
         CodeWay::MissedCall => tl::enums::auth::CodeType::MissedCall,
     });
     let timeout = next.map(|_| settings.code_timeout_s);
     tl::types::auth::SentCode { r#type, phone_code_hash: hash.to_owned(), next_type, timeout }.into()
+}
+
+/// Nothing but e-mail is open to whoever has a login e-mail.
+fn sent_by_email(hash: &str, settings: &Settings, email: &str) -> tl::enums::auth::SentCode {
+    let (name, host) = email.split_once('@').unwrap_or((email, ""));
+    let first: String = name.chars().take(1).collect();
+    let r#type = tl::types::auth::SentCodeTypeEmailCode {
+        apple_signin_allowed: false,
+        google_signin_allowed: false,
+        email_pattern: format!("{first}***@{host}"),
+        length: i32::try_from(settings.code_length).unwrap_or(i32::MAX),
+        reset_available_period: None,
+        reset_pending_date: None,
+    }
+    .into();
+    tl::types::auth::SentCode { r#type, phone_code_hash: hash.to_owned(), next_type: None, timeout: None }
+        .into()
 }
 
 /// The code arrives in the chat of user 777000 on devices that are logged in already.

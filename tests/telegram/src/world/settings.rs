@@ -52,6 +52,8 @@ pub enum CodeWay {
     App,
     /// A text message.
     Sms,
+    /// A text message of several words, all of which are the code.
+    Phrase,
     /// A voice says it.
     Call,
     /// The last digits of the number that calls, and is not to be answered.

@@ -33,6 +33,8 @@ pub struct NewUser {
     pub password: Option<String>,
     /// Reminds of the second factor whoever is asked for it.
     pub hint: Option<String>,
+    /// Login e-mail: codes go there first, and are taken from there alone.
+    pub email: Option<String>,
     /// Number of the user; the next free one without it.
     pub id: Option<i64>,
     /// Home data centre; the world's without it.
@@ -72,6 +74,13 @@ impl NewUser {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Whose login codes go by e-mail.
+    #[must_use]
+    pub fn email(mut self, email: impl Into<String>) -> Self {
+        self.email = Some(email.into());
         self
     }
 
@@ -136,6 +145,8 @@ pub(crate) struct User {
     pub(crate) lock: Option<Lock>,
     /// At the second factor.
     pub(crate) hint: Option<String>,
+    /// Where login codes go.
+    pub(crate) email: Option<String>,
     pub(crate) deactivated: bool,
     /// Their newest application cannot take today's calls.
     pub(crate) outdated: bool,
@@ -161,6 +172,7 @@ impl User {
             dc: 0,
             lock: None,
             hint: None,
+            email: None,
             deactivated: false,
             outdated: false,
             premium_only: false,
@@ -249,6 +261,7 @@ impl Users {
             dc: new.dc.unwrap_or(home_dc),
             lock,
             hint: new.hint,
+            email: new.email,
             language: new.language,
             ..User::blank(id, username)
         };
