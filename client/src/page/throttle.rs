@@ -51,20 +51,32 @@ impl Throttle {
         self.all = Some(next(self.all, FREE_OF_ALL, LONGEST_OF_ALL, now));
     }
 
-    /// Notes that an address knew the password.
+    /// Notes that an address knew the password: its last try was no wrong one.
     pub(crate) fn handle_right(&mut self, address: IpAddr) {
         self.addresses.remove(&address);
+        self.all = self.all.and_then(|all| all.without_one(FREE_OF_ALL, LONGEST_OF_ALL));
     }
 }
 
 fn next(before: Option<Wrong>, free: u32, longest: Duration, now: Instant) -> Wrong {
     let before = before.filter(|wrong| now.saturating_duration_since(wrong.last) < MEMORY);
     let times = before.map_or(0, |wrong| wrong.times).saturating_add(1);
-    let wait = match times.checked_sub(free) {
+    Wrong { times, last: now, until: now + pause(times, free, longest) }
+}
+
+fn pause(times: u32, free: u32, longest: Duration) -> Duration {
+    match times.checked_sub(free) {
         None => Duration::ZERO,
         Some(over) => Duration::from_secs(1 << over.min(10)).min(longest),
-    };
-    Wrong { times, last: now, until: now + wait }
+    }
+}
+
+impl Wrong {
+    /// With one time less.
+    fn without_one(self, free: u32, longest: Duration) -> Option<Self> {
+        let times = self.times.checked_sub(1).filter(|times| *times > 0)?;
+        Some(Self { times, until: self.last + pause(times, free, longest), ..self })
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +111,23 @@ mod tests {
             throttle.handle_wrong(IpAddr::V4(n.into()), now);
         }
         assert_eq!(throttle.addresses.len(), ADDRESSES);
+        assert_eq!(throttle.wait(HERE, now), Some(LONGEST_OF_ALL));
+    }
+
+    #[test]
+    fn right_passwords_are_held_against_nobody() {
+        let (mut throttle, now) = (Throttle::default(), tgtrunk_shell::clock::now());
+        for _ in 0..100 {
+            assert_eq!(throttle.wait(HERE, now), None);
+            throttle.handle_wrong(HERE, now);
+            throttle.handle_right(HERE);
+        }
+        // One right password does not hide what others tried.
+        for n in 0..30_u32 {
+            throttle.handle_wrong(IpAddr::V4(n.into()), now);
+        }
+        throttle.handle_wrong(HERE, now);
+        throttle.handle_right(HERE);
         assert_eq!(throttle.wait(HERE, now), Some(LONGEST_OF_ALL));
     }
 

@@ -1,6 +1,8 @@
 //! Who gets in at the page and who does not, and that right ones are not taken for wrong ones.
 
 use reqwest::StatusCode;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::json;
 use tgtrunk_test_telegram::world::CodeWay;
 
 use crate::page::Room;
@@ -30,6 +32,16 @@ async fn a_lost_password_is_renewed_on_the_packages_fresh_settings() {
     let asked = scene.command(&["reload"]).output().await.unwrap();
     let told = String::from_utf8_lossy(&asked.stderr);
     assert!(!asked.status.success() && told.contains("api_id and api_hash are missing"), "{told}");
+}
+
+#[tokio::test]
+async fn right_passwords_are_never_counted_as_wrong_ones() {
+    let room = Room::open().await;
+    let body = json!({"password": room.password}).to_string();
+    for n in 0..30 {
+        let login = room.post("/api/v1/login").header(CONTENT_TYPE, "application/json").body(body.clone());
+        assert_eq!(login.send().await.unwrap().status(), StatusCode::OK, "login {n}");
+    }
 }
 
 #[tokio::test]
