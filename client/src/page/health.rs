@@ -28,9 +28,12 @@ impl Office {
             _ => of_program(snapshot, part),
         };
         let mut found: Vec<Health> = Part::ALL.into_iter().map(of_program).collect();
-        let state = self.state.clone();
-        let disk = tokio::task::spawn_blocking(move || [space(&state), writable(&state)]).await;
-        found.extend(disk.into_iter().flatten());
+        let look = async || {
+            let state = self.state.clone();
+            let looked = tokio::task::spawn_blocking(move || vec![space(&state), writable(&state)]).await;
+            looked.unwrap_or_default()
+        };
+        found.extend(self.disk(look).await);
         found.push(clock(unix_ms(), snapshot.all_problems()));
         found
     }

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use super::entry::Entry;
 use super::guard::Guard;
 use super::hub::{Hub, Snapshot};
-use super::model::{Alert, Part, Today};
+use super::model::{Alert, Health, Part, Today};
 use super::throttle::Throttle;
 
 /// Browsers that may listen for events at once.
@@ -27,6 +27,7 @@ const QUESTIONS: usize = 16;
 const CHECKS_LAST: Duration = Duration::from_secs(120);
 const TROUBLE_LASTS: Duration = Duration::from_secs(5);
 const TODAY_LASTS: Duration = Duration::from_secs(15);
+const DISK_LASTS: Duration = Duration::from_secs(3);
 
 /// What was found of a line's account, bot and PBX, or why nothing was.
 pub(crate) type Looked = Result<Vec<Check>, Said>;
@@ -52,6 +53,8 @@ pub(crate) struct Office {
     /// Lines that are being looked at.
     looking: Mutex<BTreeSet<Phone>>,
     today: Mutex<Option<(Instant, u64, Today)>>,
+    /// Whoever looks at the disk holds it; the others wait for what is found.
+    disk: tokio::sync::Mutex<Option<(Instant, Vec<Health>)>>,
 }
 
 impl Office {
@@ -79,6 +82,7 @@ impl Office {
             checks: Mutex::default(),
             looking: Mutex::default(),
             today: Mutex::default(),
+            disk: tokio::sync::Mutex::default(),
         }
     }
 
@@ -120,6 +124,19 @@ impl Office {
     /// Keeps the day's figures.
     pub(crate) fn keep_today(&self, ended: u64, figures: Today) {
         *self.today.lock().unwrap_or_else(PoisonError::into_inner) = Some((now(), ended, figures));
+    }
+
+    /// What was found of the disk lately; `look` is asked where that was long ago.
+    pub(crate) async fn disk(&self, look: impl AsyncFnOnce() -> Vec<Health>) -> Vec<Health> {
+        let mut disk = self.disk.lock().await;
+        if let Some((at, found)) = disk.as_ref()
+            && now().duration_since(*at) < DISK_LASTS
+        {
+            return found.clone();
+        }
+        let found = look().await;
+        *disk = Some((now(), found.clone()));
+        found
     }
 
     /// What is wrong with more than one line.

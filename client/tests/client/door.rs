@@ -1,8 +1,8 @@
 //! Who gets in at the page and who does not, and that right ones are not taken for wrong ones.
 
 use reqwest::StatusCode;
-use reqwest::header::CONTENT_TYPE;
-use serde_json::json;
+use reqwest::header::{CONTENT_TYPE, COOKIE};
+use serde_json::{Value, json};
 use tgtrunk_test_telegram::world::CodeWay;
 
 use crate::page::Room;
@@ -42,6 +42,33 @@ async fn right_passwords_are_never_counted_as_wrong_ones() {
         let login = room.post("/api/v1/login").header(CONTENT_TYPE, "application/json").body(body.clone());
         assert_eq!(login.send().await.unwrap().status(), StatusCode::OK, "login {n}");
     }
+}
+
+#[tokio::test]
+async fn whether_all_is_well_is_looked_at_once_for_all_who_ask() {
+    let room = Room::open().await;
+    let visitor = room.log_in().await;
+    let changed = || std::fs::metadata(room.scene.state.root()).unwrap().modified().unwrap();
+    let ask = || room.get("/api/v1/health").header(COOKIE, &visitor.cookie).send();
+    let many: Vec<_> = (0..40).map(|_| tokio::spawn(ask())).collect();
+    for answer in many {
+        let told = answer.await.unwrap().unwrap().text().await.unwrap();
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let disk = told["health"].as_array().unwrap().iter();
+        let disk = disk.filter(|health| health["name"]["en"] == "State directory");
+        let found: Vec<_> = disk.map(|health| health["found"].clone()).collect();
+        assert_eq!(found, ["good"], "{told}");
+    }
+    // A look every few seconds may fall into some rounds, not into all.
+    let mut quiet = 0;
+    for _ in 0..10 {
+        let before = changed();
+        for _ in 0..5 {
+            room.get("/health").send().await.unwrap();
+        }
+        quiet += u32::from(changed() == before);
+    }
+    assert!(quiet > 0, "whoever asks has the disk written");
 }
 
 #[tokio::test]
