@@ -20,10 +20,10 @@ use tgtrunk_config::{
 use super::answer::{self, Stop, json_with};
 use super::change::told;
 use super::door::{Shut, enter};
-use super::load::{as_typed, filter, word};
+use super::load::{filter, word};
 use super::model::{LineCard, Part};
 use super::office::Office;
-use super::setting::SYSTEM;
+use super::setting::{Kind, SYSTEM};
 use super::visit::{Guest, Visit};
 
 type Here = State<Arc<Office>>;
@@ -340,9 +340,10 @@ async fn settings(State(office): Here, visit: Visit) -> Answered {
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
         visit.0.stop(&office, 500, Said::from(all.join("; ")))
     })?;
-    let shown: Map<String, Value> = as_typed(&found, SYSTEM)
-        .into_iter()
-        .filter_map(|(name, _)| found.get(&name).map(|value| (name, value.clone())))
+    let settings = SYSTEM.iter().flat_map(|group| group.settings);
+    let shown: Map<String, Value> = settings
+        .filter(|setting| !matches!(setting.kind, Kind::Secret | Kind::Proxy))
+        .filter_map(|setting| Some((setting.name(), found.get(&setting.name())?.clone())))
         .collect();
     Ok(json_with(200, &Value::Object(shown)))
 }

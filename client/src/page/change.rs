@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tgtrunk_config::{Change, EditError, Problem, Said};
 
 use super::fields::Fields;
+use super::load::VEIL;
 use super::model::Typed;
 use super::setting::{Group, Kind, Setting};
 
@@ -27,6 +28,11 @@ pub(super) fn changes(fields: &Fields, groups: &[Group], typed: &mut Typed) -> R
         }
         let is_absent = !typed.0.contains_key(&name);
         typed.set(&name, if matches!(setting.kind, Kind::Secret) { "" } else { given.as_str() });
+        if matches!(setting.kind, Kind::Proxy) && given.contains(VEIL) {
+            typed.refuse(&name, Said::new("want the password too", "нужен и пароль"));
+            wrong += 1;
+            continue;
+        }
         match read(setting, &given) {
             // A number that is not given holds by default.
             Ok(None) if is_absent => {}
@@ -42,8 +48,8 @@ pub(super) fn changes(fields: &Fields, groups: &[Group], typed: &mut Typed) -> R
 
 fn read(setting: &Setting, given: &str) -> Result<Option<Value>, Said> {
     Ok(Some(match setting.kind {
-        Kind::Text | Kind::Secret | Kind::Choice(_) => given.into(),
-        Kind::Number(_) if given.is_empty() => return Ok(None),
+        Kind::Number(_) | Kind::Proxy if given.is_empty() => return Ok(None),
+        Kind::Text | Kind::Secret | Kind::Proxy | Kind::Choice(_) => given.into(),
         Kind::Number(_) => match given.parse::<i64>() {
             Ok(number) => number.into(),
             Err(_) => return Err(Said::new("want a whole number", "нужно целое число")),
@@ -118,7 +124,7 @@ pub(super) fn sentence(problem: &Problem) -> Said {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::setting::LINE;
+    use crate::page::setting::{LINE, SYSTEM};
 
     #[test]
     fn only_what_differs_from_the_file_and_from_the_defaults_is_changed() {
@@ -174,6 +180,25 @@ mod tests {
         assert_eq!(typed.value("ring_limit_s"), "soon");
         assert_eq!(typed.problem("ring_limit_s").unwrap().en, "want a whole number");
         assert_eq!(typed.problem("menu").unwrap().ru, "нужна кнопка в каждой строке: Продажи = 101");
+    }
+
+    #[test]
+    fn a_proxy_is_shown_without_its_password_kept_as_it_is_and_taken_away() {
+        let key = "telegram.proxy";
+        let held = [(key.to_owned(), json!("socks5://anna:s3cret@10.0.0.1:1080"))].into();
+        let shown = crate::page::load::as_typed(&held, SYSTEM);
+        assert_eq!(shown, [(key.to_owned(), "socks5://anna:••••@10.0.0.1:1080".to_owned())]);
+        let posted = |given: &str| {
+            let mut typed = Typed::default();
+            typed.set(key, &shown[0].1);
+            let fields = Fields::new(vec![(key.to_owned(), given.to_owned())]).unwrap();
+            changes(&fields, SYSTEM, &mut typed)
+        };
+        assert_eq!(posted(&shown[0].1), Ok(vec![]));
+        assert_eq!(posted(""), Ok(vec![Change { key: key.into(), value: None }]));
+        let other = "socks5://anna:other@10.0.0.1:1080";
+        assert_eq!(posted(other), Ok(vec![Change::new(key, other)]));
+        assert!(posted("socks5://anna:••••@10.0.0.2:1080").is_err());
     }
 
     fn made(fields: &[(&str, &str)], typed: &mut Typed) -> Result<Vec<Change>, Said> {

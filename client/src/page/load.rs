@@ -28,6 +28,8 @@ const SOON: Duration = Duration::from_millis(1_500);
 const POLL: Duration = Duration::from_millis(30);
 /// Records on one page.
 pub(crate) const RECORDS: u32 = 50;
+/// What stands for a password that is not shown.
+pub(crate) const VEIL: &str = "••••";
 
 impl Office {
     pub(crate) async fn lines_page(&self, snapshot: &Snapshot) -> LinesPage {
@@ -299,6 +301,7 @@ pub(crate) fn as_typed(found: &BTreeMap<String, Value>, groups: &[Group]) -> Vec
         let value = found.get(&setting.name())?;
         let text = match (setting.kind, value) {
             (Kind::Secret, _) => return None,
+            (Kind::Proxy, value) => veiled(&plain(value)),
             (Kind::List, Value::Array(list)) => list.iter().map(plain).collect::<Vec<_>>().join(", "),
             (Kind::Lines, Value::Array(list)) => list.iter().map(plain).collect::<Vec<_>>().join("\n"),
             (Kind::Menu, Value::Array(rows)) => rows
@@ -314,6 +317,14 @@ pub(crate) fn as_typed(found: &BTreeMap<String, Value>, groups: &[Group]) -> Vec
         Some((setting.name(), text))
     });
     typed.collect()
+}
+
+/// The address of a proxy without its password.
+fn veiled(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let Some((who, place)) = rest.rsplit_once('@') else { return address.to_owned() };
+    let who = who.split_once(':').map_or_else(|| who.to_owned(), |(user, _)| format!("{user}:{VEIL}"));
+    if scheme.is_empty() { format!("{who}@{place}") } else { format!("{scheme}://{who}@{place}") }
 }
 
 fn plain(value: &Value) -> String {

@@ -44,6 +44,8 @@ pub(crate) enum Kind {
     Text,
     /// A text that is not shown again: left empty, it stays as it is.
     Secret,
+    /// The address of a proxy, which may hold a password: that is not shown again.
+    Proxy,
     /// A whole number, with its unit in Russian and in English.
     Number([&'static str; 2]),
     /// `true` or `false`.

@@ -72,6 +72,30 @@ async fn whether_all_is_well_is_looked_at_once_for_all_who_ask() {
 }
 
 #[tokio::test]
+async fn a_proxy_of_telegram_is_shown_without_its_password_and_can_be_taken_away() {
+    let scene = Scene::new(line()).await;
+    let text = std::fs::read_to_string(scene.settings()).unwrap();
+    let proxy = "[telegram]\nproxy = \"socks5://anna:s3cret@127.0.0.1:9\"";
+    std::fs::write(scene.settings(), text.replace("[telegram]", proxy)).unwrap();
+    let room = Room::of(scene).await;
+    let visitor = room.log_in().await;
+    let page = visitor.get(&room, "/system").await.text().await.unwrap();
+    assert!(page.contains("value=\"socks5://anna:••••@127.0.0.1:9\"") && !page.contains("s3cret"), "{page}");
+    let api = visitor.get(&room, "/api/v1/settings").await.text().await.unwrap();
+    assert!(!api.contains("s3cret"), "{api}");
+    let kept = [("telegram.proxy", "socks5://anna:••••@127.0.0.1:9"), ("telegram.device_model", "Trunk")];
+    assert_eq!(visitor.post(&room, "/system/settings", &kept).await.status(), StatusCode::SEE_OTHER);
+    let file = || std::fs::read_to_string(room.scene.settings()).unwrap();
+    assert!(file().contains("s3cret") && file().contains("device_model = \"Trunk\""), "{}", file());
+    let half = [("telegram.proxy", "socks5://anna:••••@127.0.0.1:10")];
+    let half = visitor.post(&room, "/system/settings", &half).await;
+    assert_eq!(half.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let none = visitor.post(&room, "/system/settings", &[("telegram.proxy", "")]).await;
+    assert_eq!(none.status(), StatusCode::SEE_OTHER);
+    assert!(!file().contains("proxy = "), "{}", file());
+}
+
+#[tokio::test]
 async fn a_code_of_several_words_is_typed_with_its_spaces() {
     let room = Room::open().await;
     let visitor = room.log_in().await;

@@ -63,7 +63,7 @@ pub(crate) const SYSTEM: &[Group] = &[
             Setting {
                 section: "telegram",
                 key: "proxy",
-                kind: Kind::Secret,
+                kind: Kind::Proxy,
                 default: "",
                 label: ["Прокси SOCKS5", "SOCKS5 proxy"],
                 hint: [
@@ -321,7 +321,7 @@ pub(crate) const SYSTEM: &[Group] = &[
             Setting {
                 section: "bot",
                 key: "proxy",
-                kind: Kind::Secret,
+                kind: Kind::Proxy,
                 default: "",
                 label: ["Прокси SOCKS5", "SOCKS5 proxy"],
                 hint: ["Пусто: как у Telegram, off: без него.", "Empty: Telegram’s, off: none."],

@@ -97,7 +97,7 @@ fn one(frame: &Frame, setting: &Setting, typed: &Typed) -> Markup {
             textarea id=(form::id(&name)) name=(name) rows=(value.lines().count().clamp(1, 8)) spellcheck="false"
                 aria-describedby=(described) aria-invalid=[invalid] { (value) }
         },
-        Kind::Text | Kind::List => html! {
+        Kind::Text | Kind::Proxy | Kind::List => html! {
             input id=(form::id(&name)) name=(name) value=(value) autocomplete="off" spellcheck="false"
                 aria-describedby=(described) aria-invalid=[invalid];
         },
