@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Form;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
-use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap};
+use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri};
 use base64::Engine as _;
@@ -52,6 +52,8 @@ pub(crate) struct Guest {
     pub(crate) is_fragment: bool,
     /// Whether it is the API that is asked.
     pub(crate) is_api: bool,
+    /// Whether it is known by a token that no browser sends by itself.
+    is_by_token: bool,
     notice: Option<Notice>,
     query: Vec<(String, String)>,
 }
@@ -72,11 +74,10 @@ impl Guest {
         let headers = &parts.headers;
         // Within the API the address is told without what it begins with.
         let uri = parts.extensions.get::<Address>().map_or(&parts.uri, |address| &address.0);
-        let bearer =
-            headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let is_api = uri.path().starts_with("/api/");
-        let token =
-            bearer.filter(|_| is_api).map(ToOwned::to_owned).or_else(|| cookie(headers, answer::SESSION));
+        let bearer = headers.get(AUTHORIZATION).filter(|_| is_api).and_then(bearer);
+        let is_by_token = bearer.is_some();
+        let token = bearer.or_else(|| cookie(headers, answer::SESSION));
         let session = match token {
             Some(token) => office.entry.session(&token).await.unwrap_or_else(|error| {
                 tracing::warn!(error = format!("{error:#}"), "page.db cannot be read: nobody is logged in");
@@ -97,6 +98,7 @@ impl Guest {
             is_secure: proxied("x-forwarded-proto").is_some_and(|scheme| scheme == "https"),
             is_fragment: headers.contains_key("x-fragment"),
             is_api,
+            is_by_token,
             notice: cookie(headers, answer::NOTICE).and_then(|notice| read_notice(&notice)),
             query: query.0,
         }
@@ -189,7 +191,6 @@ impl FromRequestParts<Arc<Office>> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, office: &Arc<Office>) -> Result<Self, Stop> {
         let guest = Guest::of(parts, office).await;
-        let by_cookie = !parts.headers.contains_key(AUTHORIZATION);
         if guest.session.is_none() {
             if guest.is_fragment || guest.is_api || parts.uri.path() == "/events" {
                 let said = Said::new("Log in first.", "Сначала войдите.");
@@ -199,7 +200,7 @@ impl FromRequestParts<Arc<Office>> for Visit {
         }
         let visit = Self(guest);
         // Forms carry the mark among their fields; whoever writes by the API and a cookie sends it in a header.
-        if visit.0.is_api && by_cookie && parts.method != Method::GET {
+        if visit.0.is_api && !visit.0.is_by_token && parts.method != Method::GET {
             let sent = parts.headers.get("x-csrf-token").and_then(|value| value.to_str().ok());
             if !visit.is_csrf(sent.unwrap_or_default()) {
                 return Err(visit.0.stop(office, 403, guard::foreign().said));
@@ -253,6 +254,12 @@ pub(crate) async fn fields_of(guest: &Guest, office: &Office, request: Request) 
 pub(crate) fn offset_s(unix_ms: u64) -> i32 {
     let ms = i64::try_from(unix_ms).unwrap_or(0);
     Local.timestamp_millis_opt(ms).single().map_or(0, |time| time.offset().fix().local_minus_utc())
+}
+
+/// The token of an `Authorization` (RFC 6750 section 2.1).
+fn bearer(value: &HeaderValue) -> Option<String> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
 fn cookie(headers: &HeaderMap, wanted: &str) -> Option<String> {

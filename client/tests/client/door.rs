@@ -1,7 +1,7 @@
 //! Who gets in at the page and who does not, and that right ones are not taken for wrong ones.
 
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, COOKIE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use serde_json::{Value, json};
 use tgtrunk_test_telegram::world::CodeWay;
 
@@ -69,6 +69,23 @@ async fn whether_all_is_well_is_looked_at_once_for_all_who_ask() {
         quiet += u32::from(changed() == before);
     }
     assert!(quiet > 0, "whoever asks has the disk written");
+}
+
+#[tokio::test]
+async fn a_header_that_lets_nobody_in_does_not_stand_for_the_mark() {
+    let room = Room::open().await;
+    let visitor = room.log_in().await;
+    let change = |authorization: &str, mark: &str| {
+        let patch = room.client.patch(room.url("/api/v1/lines/+79060000000")).header(COOKIE, &visitor.cookie);
+        let patch = patch.header(AUTHORIZATION, authorization).header("x-csrf-token", mark);
+        patch.header(CONTENT_TYPE, "application/json").body(r#"{"max_calls":7}"#).send()
+    };
+    assert_eq!(change("Basic YTpi", "").await.unwrap().status(), StatusCode::FORBIDDEN);
+    assert_eq!(change("Bearer", "").await.unwrap().status(), StatusCode::FORBIDDEN);
+    assert_eq!(change("Bearer x", "").await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(change("Basic YTpi", &visitor.csrf).await.unwrap().status(), StatusCode::OK);
+    let token = visitor.cookie.split_once('=').unwrap().1;
+    assert_eq!(change(&format!("bearer {token}"), "").await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
