@@ -19,6 +19,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 pub(crate) struct Guard {
     listen: SocketAddr,
     hosts: Vec<String>,
+    is_behind_proxy: bool,
 }
 
 /// Why a request is refused.
@@ -32,7 +33,7 @@ pub(crate) struct Refused {
 
 impl Guard {
     pub(crate) fn new(listen: SocketAddr, settings: &PageSettings) -> Self {
-        Self { listen, hosts: settings.hosts.clone() }
+        Self { listen, hosts: settings.hosts.clone(), is_behind_proxy: settings.behind_proxy }
     }
 
     /// Looks at a request's name and origin.
@@ -64,10 +65,12 @@ impl Guard {
             });
         }
         let is_reading = method == Method::GET || method == Method::HEAD;
-        if !is_reading && !is_own(headers, &host) {
-            return Err(foreign());
+        if is_reading || is_own(headers, &host) {
+            return Ok(());
         }
-        Ok(())
+        // A browser that finds the form to be of this page sees another name than the one that arrives.
+        let is_renamed = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
+        Err(if self.is_behind_proxy && is_renamed { renamed() } else { foreign() })
     }
 
     fn knows(&self, host: &str) -> bool {
@@ -91,6 +94,17 @@ pub(crate) fn foreign() -> Refused {
         said: Said::new(
             "This form did not come from this page. Open the page again and repeat.",
             "Эта форма отправлена не с этой страницы. Откройте страницу заново и повторите.",
+        ),
+    }
+}
+
+/// What is said where a proxy in front asks for the page by another name than browsers do.
+fn renamed() -> Refused {
+    Refused {
+        status: 403,
+        said: Said::new(
+            "This form did not come from this page, or the proxy in front changes the name in Host: have it pass Host on (nginx: proxy_set_header Host $host;).",
+            "Эта форма отправлена не с этой страницы, или прокси подменяет имя в Host: пусть передаёт Host дальше (nginx: proxy_set_header Host $host;).",
         ),
     }
 }
@@ -139,7 +153,7 @@ mod tests {
     fn the_page_answers_to_loopback_its_address_and_names_it_was_given() {
         let judge = |listen: &str, hosts: &[&str], host: &str| {
             let hosts = hosts.iter().map(ToString::to_string).collect();
-            let guard = Guard { listen: listen.parse().unwrap(), hosts };
+            let guard = Guard { listen: listen.parse().unwrap(), hosts, is_behind_proxy: false };
             guard.judge(&Method::GET, &headers(&[("host", host)])).map_err(|refused| refused.status)
         };
         for host in ["127.0.0.1:8090", "localhost:8090", "LOCALHOST:8090", "[::1]:8090"] {
@@ -168,7 +182,8 @@ mod tests {
 
     #[test]
     fn what_another_site_sends_is_refused() {
-        let guard = Guard { listen: "127.0.0.1:8090".parse().unwrap(), hosts: Vec::new() };
+        let guard =
+            Guard { listen: "127.0.0.1:8090".parse().unwrap(), hosts: Vec::new(), is_behind_proxy: false };
         let post = |more: &[(&str, &str)]| {
             let all: Vec<(&str, &str)> = [("host", "127.0.0.1:8090")].iter().chain(more).copied().collect();
             guard.judge(&Method::POST, &headers(&all)).map_err(|refused| refused.status)
@@ -186,6 +201,20 @@ mod tests {
         }
         let twice = headers(&[("host", "127.0.0.1:8090"), ("host", "evil.example")]);
         assert_eq!(guard.judge(&Method::GET, &twice).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn a_proxy_that_asks_by_another_name_than_browsers_is_told_what_to_pass_on() {
+        let judge = |is_behind_proxy, site| {
+            let guard =
+                Guard { listen: "127.0.0.1:8090".parse().unwrap(), hosts: Vec::new(), is_behind_proxy };
+            let origin = ("origin", "https://trunk.example.com");
+            let all = [("host", "127.0.0.1:8090"), origin, ("sec-fetch-site", site)];
+            guard.judge(&Method::POST, &headers(&all)).unwrap_err()
+        };
+        assert!(judge(true, "same-origin").said.en.contains("pass Host on"));
+        assert_eq!(judge(true, "cross-site"), foreign());
+        assert_eq!(judge(false, "same-origin"), foreign());
     }
 
     fn headers(all: &[(&str, &str)]) -> HeaderMap {

@@ -1,7 +1,7 @@
 //! Who gets in at the page and who does not, and that right ones are not taken for wrong ones.
 
 use reqwest::StatusCode;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use serde_json::{Value, json};
 use tgtrunk_test_telegram::world::CodeWay;
 
@@ -86,6 +86,25 @@ async fn a_header_that_lets_nobody_in_does_not_stand_for_the_mark() {
     assert_eq!(change("Basic YTpi", &visitor.csrf).await.unwrap().status(), StatusCode::OK);
     let token = visitor.cookie.split_once('=').unwrap().1;
     assert_eq!(change(&format!("bearer {token}"), "").await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_proxy_that_changes_the_name_is_told_to_pass_it_on() {
+    let scene = Scene::new(line()).await;
+    let text = std::fs::read_to_string(scene.settings()).unwrap();
+    let front = "[page]\nbehind_proxy = true\nhosts = [\"trunk.example.com\"]";
+    std::fs::write(scene.settings(), text.replace("[page]", front)).unwrap();
+    let room = Room::of(scene).await;
+    let sent = |host: Option<&str>| {
+        let post = room.post("/login").form(&[("password", room.password.as_str())]);
+        let post = post.header(ORIGIN, "https://trunk.example.com").header("sec-fetch-site", "same-origin");
+        host.map_or(post.try_clone().unwrap(), |host| post.header(HOST, host)).send()
+    };
+    let refused = sent(None).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    let told = refused.text().await.unwrap();
+    assert!(told.contains("proxy_set_header Host $host;"), "{told}");
+    assert_eq!(sent(Some("trunk.example.com")).await.unwrap().status(), StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
