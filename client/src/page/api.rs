@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tgtrunk_config::control::{Answer, Ask, CheckName, LoginMethod};
 use tgtrunk_config::{
@@ -65,6 +66,29 @@ struct Typed {
     token: String,
 }
 
+/// What a program sent as JSON.
+struct Sent<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Office>> for Sent<T> {
+    type Rejection = Stop;
+
+    async fn from_request(request: Request, office: &Arc<Office>) -> Result<Self, Stop> {
+        let (mut parts, body) = request.into_parts();
+        let guest = Guest::of(&mut parts, office).await;
+        match Json::<T>::from_request(Request::from_parts(parts, body), office).await {
+            Ok(Json(sent)) => Ok(Self(sent)),
+            Err(rejection) => {
+                let why = rejection.body_text();
+                let said = Said::new(
+                    format!("The request cannot be read: {why}."),
+                    format!("Не удалось прочитать запрос: {why}."),
+                );
+                Err(guest.stop(office, rejection.status().as_u16(), said))
+            }
+        }
+    }
+}
+
 /// `ok` or `not ok`, to anybody: for programs that watch whether this one is well.
 pub(super) async fn health_word(State(office): Here) -> Response {
     let is_well = office.is_well().await;
@@ -72,7 +96,7 @@ pub(super) async fn health_word(State(office): Here) -> Response {
     answer::text(status, "text/plain; charset=utf-8", said)
 }
 
-async fn log_in(State(office): Here, guest: Guest, Json(typed): Json<Typed>) -> Answered {
+async fn log_in(State(office): Here, guest: Guest, Sent(typed): Sent<Typed>) -> Answered {
     match enter(&office, &guest, &typed.password).await {
         Ok(session) => {
             let mut response = json_with(200, &json!({"token": session.token(), "csrf": session.csrf()}));
@@ -115,7 +139,7 @@ fn shown(card: &LineCard) -> Value {
     })
 }
 
-async fn add_line(State(office): Here, visit: Visit, Json(line): Json<LineDraft>) -> Answered {
+async fn add_line(State(office): Here, visit: Visit, Sent(line): Sent<LineDraft>) -> Answered {
     match office.ask(Part::Gateway, Ask::AddLine { line }).await {
         Ok(Answer::Line(line)) => {
             office.reload().await;
@@ -134,7 +158,7 @@ async fn change_line(
     State(office): Here,
     visit: Visit,
     Path(phone): Path<String>,
-    Json(keys): Json<Map<String, Value>>,
+    Sent(keys): Sent<Map<String, Value>>,
 ) -> Answered {
     let phone = visit.phone(&office, &phone)?;
     let (state, changes) = (office.state.clone(), as_changes("", keys));
@@ -242,7 +266,7 @@ async fn set_texts(
     State(office): Here,
     visit: Visit,
     Path((phone, language)): Path<(String, String)>,
-    Json(keys): Json<Map<String, Value>>,
+    Sent(keys): Sent<Map<String, Value>>,
 ) -> Answered {
     let phone = visit.phone(&office, &phone)?;
     let Ok(language) = language.parse::<Language>() else { return Err(visit.nothing(&office)) };
@@ -261,7 +285,7 @@ async fn auth_step(
     State(office): Here,
     visit: Visit,
     Path((phone, part, step)): Path<(String, String, String)>,
-    Json(typed): Json<Typed>,
+    Sent(typed): Sent<Typed>,
 ) -> Answered {
     let line = visit.phone(&office, &phone)?;
     let part = visit.part(&office, &part)?;
@@ -302,13 +326,13 @@ async fn bots(State(office): Here, _visit: Visit) -> Answered {
     Ok(json_with(200, &json!({"bots": bots, "problems": snapshot.side(Part::Bot).problems})))
 }
 
-async fn add_bot(State(office): Here, visit: Visit, Json(typed): Json<Typed>) -> Answered {
+async fn add_bot(State(office): Here, visit: Visit, Sent(typed): Sent<Typed>) -> Answered {
     let token = bot_token(&office, &visit, &typed)?;
     let added = office.ask(Part::Bot, Ask::AddBot { token }).await;
     outcome(&office, &visit, added)
 }
 
-async fn check_bot(State(office): Here, visit: Visit, Json(typed): Json<Typed>) -> Answered {
+async fn check_bot(State(office): Here, visit: Visit, Sent(typed): Sent<Typed>) -> Answered {
     let token = bot_token(&office, &visit, &typed)?;
     let checked = office.ask(Part::Bot, Ask::CheckBot { token }).await;
     outcome(&office, &visit, checked)
@@ -348,7 +372,7 @@ async fn settings(State(office): Here, visit: Visit) -> Answered {
     Ok(json_with(200, &Value::Object(shown)))
 }
 
-async fn set_settings(State(office): Here, visit: Visit, Json(keys): Json<Map<String, Value>>) -> Answered {
+async fn set_settings(State(office): Here, visit: Visit, Sent(keys): Sent<Map<String, Value>>) -> Answered {
     let (file, changes) = (office.settings_file.clone(), as_changes("", keys));
     saved(&office, &visit, move || Settings::change(&file, &changes).map(drop)).await
 }

@@ -89,6 +89,28 @@ async fn a_header_that_lets_nobody_in_does_not_stand_for_the_mark() {
 }
 
 #[tokio::test]
+async fn programs_are_refused_in_json_whatever_they_send() {
+    let room = Room::open().await;
+    let visitor = room.log_in().await;
+    let cases = [
+        ("application/json", "{", StatusCode::BAD_REQUEST),
+        ("application/json", "[]", StatusCode::UNPROCESSABLE_ENTITY),
+        ("text/plain", "{}", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ];
+    for (kind, body, status) in cases {
+        let login = room.post("/api/v1/login").header(CONTENT_TYPE, kind).body(body);
+        let put = room.client.put(room.url("/api/v1/settings")).header(COOKIE, &visitor.cookie);
+        let put = put.header("x-csrf-token", &visitor.csrf).header(CONTENT_TYPE, kind).body(body);
+        for asked in [login, put] {
+            let answer = asked.send().await.unwrap();
+            assert_eq!(answer.status(), status, "{kind} {body}");
+            let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+            assert!(told["error"].as_str().unwrap().starts_with("The request cannot be read: "), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_proxy_that_changes_the_name_is_told_to_pass_it_on() {
     let scene = Scene::new(line()).await;
     let text = std::fs::read_to_string(scene.settings()).unwrap();
