@@ -47,8 +47,24 @@ pub(super) async fn of(office: &Office, asked: &Fields, language: Language) -> R
             table.row(&row(record, language));
         }
         filter.skip += AT_ONCE;
-        if records.is_empty() || u64::from(filter.skip) >= total || filter.skip >= ROWS {
+        let is_all = records.is_empty() || u64::from(filter.skip) >= total;
+        if !is_all && filter.skip >= ROWS {
+            table.row(&[cut(total, language)]);
+        }
+        if is_all || filter.skip >= ROWS {
             return Ok(table.text);
+        }
+    }
+}
+
+/// What stands below a table that does not hold all records.
+fn cut(total: u64, language: Language) -> String {
+    match language {
+        Language::Russian => {
+            format!("Здесь {ROWS} звонков из {total}, новые первыми: остальные — выбрав дни.")
+        }
+        Language::English => {
+            format!("These are {ROWS} calls of {total}, the newest first: choose days to have the others.")
         }
     }
 }
@@ -132,6 +148,12 @@ fn foreign(text: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_without_all_calls_says_so() {
+        assert!(cut(20_001, Language::Russian).starts_with("Здесь 20000 звонков из 20001"));
+        assert!(cut(20_001, Language::English).starts_with("These are 20000 calls of 20001"));
+    }
 
     #[test]
     fn cells_are_quoted_where_they_must_be_and_formulas_are_disarmed() {
