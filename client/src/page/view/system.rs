@@ -73,7 +73,7 @@ fn password(frame: &Frame, page: &SystemPage) -> Markup {
 }
 
 fn backup(frame: &Frame, page: &SystemPage) -> Markup {
-    let (save, restore) = ("tgtrunk-gateway backup tgtrunk.tar", "tgtrunk-gateway restore tgtrunk.tar");
+    let (save, restore) = ("tgtrunk-gateway backup tgtrunk.backup", "tgtrunk-gateway restore tgtrunk.backup");
     html! {
         section.card #backup {
             h2 { (frame.say("Резервная копия", "Backup")) }
@@ -84,8 +84,8 @@ fn backup(frame: &Frame, page: &SystemPage) -> Markup {
             div.command { code { (save) } (copy(frame, save, frame.say("Копировать команду", "Copy the command"))) }
             div.command { code { (restore) } (copy(frame, restore, frame.say("Копировать команду", "Copy the command"))) }
             p.hint { (frame.say(
-                "После восстановления сеанс, который Telegram успел закрыть, загорится красным: войдите заново. Храните копию как пароль.",
-                "After a restore, a session that Telegram has closed meanwhile turns red: log in again. Keep the copy like a password.",
+                "Копия запечатана паролем, который спросит команда: без него её не открыть. После восстановления сеанс, который Telegram успел закрыть, загорится красным: войдите заново.",
+                "The copy is sealed with a passphrase that the command asks for: nobody opens it without. After a restore, a session that Telegram has closed meanwhile turns red: log in again.",
             )) }
         }
     }
