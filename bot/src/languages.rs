@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tgtrunk_config::{Language, UserId};
+use tgtrunk_config::{Language, Said, UserId};
 
 use crate::telegram::Person;
 
@@ -15,6 +15,15 @@ pub(crate) fn in_english(language: Language, reason: &str) -> String {
     match language {
         Language::English => reason.to_owned(),
         Language::Russian => String::new(),
+    }
+}
+
+/// A reason in the reader's language, or none where it is known in English alone.
+pub(crate) fn in_language(language: Language, reason: &Said) -> String {
+    if reason.ru.is_empty() {
+        in_english(language, &reason.en)
+    } else {
+        reason.in_language(language).to_owned()
     }
 }
 
@@ -51,6 +60,15 @@ impl Languages {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_is_told_in_the_readers_language_or_not_at_all() {
+        let (both, english) = (Said::new("log in again", "войдите заново"), Said::from("log in again"));
+        assert_eq!(in_language(Language::Russian, &both), "войдите заново");
+        assert_eq!(in_language(Language::English, &both), "log in again");
+        assert_eq!(in_language(Language::Russian, &english), "");
+        assert_eq!(in_language(Language::English, &english), "log in again");
+    }
 
     #[test]
     fn a_language_is_news_once_and_remembered() {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use tgtrunk_config::{ClientStatus, GatewayStatus, Lamp, Phone};
+use tgtrunk_config::{ClientStatus, GatewayStatus, Lamp, Light, Phone, Said};
 
 use crate::calls::{Calls, Standing};
 
@@ -39,7 +39,7 @@ pub(crate) struct Notice {
 /// Why something is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Reason {
-    pub(crate) sentence: String,
+    pub(crate) sentence: Said,
     /// When it will be over, where that is known; milliseconds since 1970.
     pub(crate) until_ms: Option<u64>,
 }
@@ -137,15 +137,16 @@ impl Findings {
             self.unsure.extend([client, writing]);
             return;
         };
-        let because = |sentence: &str| Reason { sentence: sentence.to_owned(), until_ms: None };
+        let because =
+            |light: &Light| Reason { sentence: Said::new(&*light.reason, &*light.reason_ru), until_ms: None };
         match status.telegram.lamp {
-            Lamp::Red => drop(self.wrong.insert(client, because(&status.telegram.reason))),
+            Lamp::Red => drop(self.wrong.insert(client, because(&status.telegram))),
             Lamp::Orange => drop(self.unsure.insert(client)),
             Lamp::Green | Lamp::Off => {}
         }
         match status.keypad.lamp {
             Lamp::Orange if is_limit(&status.keypad.reason) => {
-                self.wrong.insert(writing, because(&status.keypad.reason));
+                self.wrong.insert(writing, because(&status.keypad));
             }
             // Something else hides whether the limit holds.
             Lamp::Orange | Lamp::Red => drop(self.unsure.insert(writing)),
@@ -155,21 +156,22 @@ impl Findings {
 
     fn look_at(&mut self, status: &GatewayStatus, now_ms: u64) {
         let line = || status.line.clone();
-        let because = |sentence: &str| Reason { sentence: sentence.to_owned(), until_ms: None };
+        let because =
+            |light: &Light| Reason { sentence: Said::new(&*light.reason, &*light.reason_ru), until_ms: None };
         match status.telegram.lamp {
-            Lamp::Red => drop(self.wrong.insert(Trouble::Red(line()), because(&status.telegram.reason))),
+            Lamp::Red => drop(self.wrong.insert(Trouble::Red(line()), because(&status.telegram))),
             // It is being tried, and may well turn out red again.
             Lamp::Orange => drop(self.unsure.insert(Trouble::Red(line()))),
             Lamp::Green | Lamp::Off => {}
         }
         match status.sip.lamp {
             Lamp::Red | Lamp::Orange => {
-                self.wrong.insert(Trouble::Pbx(line()), because(&status.sip.reason));
+                self.wrong.insert(Trouble::Pbx(line()), because(&status.sip));
             }
             Lamp::Green | Lamp::Off => {}
         }
         if let Some(pause) = status.pause.as_ref().filter(|pause| pause.until_ms > now_ms) {
-            let reason = Reason { until_ms: Some(pause.until_ms), ..because(&status.telegram.reason) };
+            let reason = Reason { until_ms: Some(pause.until_ms), ..because(&status.telegram) };
             self.wrong.insert(Trouble::Flood(line()), reason);
         }
     }
@@ -338,7 +340,7 @@ mod tests {
         calls.handle(lamps(Lamp::Red));
         let found = look(&calls, 0);
         assert!(found.wrong.keys().eq(&all) && found.unsure.is_empty());
-        assert_eq!(found.wrong[&all[0]].sentence, "log in");
+        assert_eq!(found.wrong[&all[0]].sentence, Said::from("log in"));
         assert_eq!(found.wrong[&all[2]].until_ms, Some(1_000));
         assert!(look(&calls, 1_000).wrong.keys().eq(&all[..2]));
         calls.handle(lamps(Lamp::Orange));

@@ -12,7 +12,7 @@ use tokio::time::sleep_until;
 
 use crate::bot::Desk;
 use crate::clock;
-use crate::languages::in_english;
+use crate::languages::in_language;
 use crate::notices::{Findings, Notice, Notices, Trouble};
 use crate::store::{Letter, StoreError};
 
@@ -124,7 +124,7 @@ fn text(desk: &Desk, phones: &[Phone], notice: &Notice, language: Language) -> S
     let line = notice.trouble.line().map_or_else(all, Phone::to_string);
     let until_ms = notice.reason.as_ref().and_then(|reason| reason.until_ms);
     let reason = match &notice.reason {
-        Some(reason) => in_english(language, &reason.sentence),
+        Some(reason) => in_language(language, &reason.sentence),
         None => well(&notice.trouble, language).to_owned(),
     };
     let words = Words {

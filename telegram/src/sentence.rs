@@ -210,10 +210,13 @@ impl From<&Red> for Sentence {
             Red::NotLoggedIn => row("Вход ещё не выполнен.", "Nobody is logged in yet."),
             Red::LoggedOut => row("Из аккаунта вышли здесь.", "The account was logged out here."),
             Red::Revoked(error) if error.starts_with("USER_DEACTIVATED") => row(DELETED.0, DELETED.1),
-            Red::Revoked(error) => row(
-                format!("Telegram завершил сеанс ({error}). Войдите заново."),
-                format!("Telegram ended the session ({error}). Log in again."),
+            Red::Revoked(error) if error == "SESSION_REVOKED" => row(
+                "Telegram завершил сеанс: его закрыли с другого устройства аккаунта (Настройки, Устройства). Войдите заново.",
+                "Telegram ended the session: it was closed from another device of the account (Settings, Devices). Log in again.",
             ),
+            Red::Revoked(_) => {
+                row("Telegram завершил сеанс. Войдите заново.", "Telegram ended the session. Log in again.")
+            }
             Red::KeyUnknown => row(
                 "Telegram не узнаёт ключ сеанса. Он сохранён: перезапустите программу, чтобы попробовать его ещё раз, или войдите заново.",
                 "Telegram does not know the session's key. It is kept: restart to try it again, or log in again.",
@@ -432,7 +435,10 @@ mod tests {
     #[test]
     fn a_banned_account_is_not_told_to_log_in_again() {
         assert!(!Red::Revoked("USER_DEACTIVATED_BAN".into()).to_string().contains("Log in"));
-        assert!(Red::Revoked("SESSION_REVOKED".into()).to_string().contains("Log in"));
+        for word in ["SESSION_REVOKED", "AUTH_KEY_UNREGISTERED", "SESSION_EXPIRED"] {
+            let told = Red::Revoked(word.into()).to_string();
+            assert!(told.ends_with("Log in again.") && !told.contains(word), "{told}");
+        }
     }
 
     fn every_sentence() -> Vec<Sentence> {
@@ -470,6 +476,7 @@ mod tests {
             Red::NotLoggedIn,
             Red::LoggedOut,
             Red::Revoked(word()),
+            Red::Revoked("SESSION_REVOKED".into()),
             Red::Revoked("USER_DEACTIVATED".into()),
             Red::KeyUnknown,
             Red::KeyDuplicated,
