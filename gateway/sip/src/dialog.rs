@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::filter::Filter;
 use crate::header::NameAddr;
-use crate::message::{Method, Request, Response};
+use crate::message::{Headers, Method, Request, Response};
 use crate::uri::Uri;
 
 /// A dialog's name: Call-ID, our tag, theirs.
@@ -42,6 +42,10 @@ pub(crate) struct Dialog {
     routes: Vec<String>,
     /// Where requests go when target and routes name no address that may be sent to.
     fallback: SocketAddr,
+    /// Whether they take UPDATE, by their last Allow (RFC 3311 section 4).
+    update: bool,
+    /// Whether our INVITE began it.
+    ours: bool,
 }
 
 impl Dialog {
@@ -64,6 +68,8 @@ impl Dialog {
             target: response.headers.contact_uri().unwrap_or_else(|| invite.uri.clone()),
             routes,
             fallback,
+            update: allows_update(&response.headers).unwrap_or(false),
+            ours: true,
         })
     }
 
@@ -83,6 +89,8 @@ impl Dialog {
             target: invite.headers.contact_uri().unwrap_or_else(|| from.uri.clone()),
             routes: invite.headers.routes("Record-Route"),
             fallback: source,
+            update: allows_update(&invite.headers).unwrap_or(false),
+            ours: false,
         })
     }
 
@@ -126,11 +134,27 @@ impl Dialog {
         address.and_then(|address| filter.reachable(address)).unwrap_or(self.fallback)
     }
 
-    /// Takes the Contact of a request that changes the session (RFC 3261 section 12.2.2).
-    pub(crate) fn refresh_target(&mut self, request: &Request) {
-        if let Some(contact) = request.headers.contact_uri() {
+    /// Takes the Contact and Allow of a request that changes the session, or of its 2xx (RFC 3261 section 12.2).
+    pub(crate) fn refresh_target(&mut self, headers: &Headers) {
+        if let Some(contact) = headers.contact_uri() {
             self.target = contact;
         }
+        self.update = allows_update(headers).unwrap_or(self.update);
+    }
+
+    /// Whether they take UPDATE.
+    pub(crate) fn takes_update(&self) -> bool {
+        self.update
+    }
+
+    /// They said that they take UPDATE, and did not.
+    pub(crate) fn forget_update(&mut self) {
+        self.update = false;
+    }
+
+    /// Whether our INVITE began it, so that the Call-ID is ours.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.ours
     }
 
     /// Takes on the numbers of the early dialog that this one was.
@@ -148,6 +172,13 @@ impl Dialog {
     pub(crate) fn remote_tag(&self) -> &str {
         &self.id.remote_tag
     }
+}
+
+/// Whether Allow lists UPDATE; `None` without an Allow.
+fn allows_update(headers: &Headers) -> Option<bool> {
+    headers.first("Allow")?;
+    let mut methods = headers.all("Allow").flat_map(NameAddr::split_list);
+    Some(methods.any(|method| method == "UPDATE"))
 }
 
 #[cfg(test)]

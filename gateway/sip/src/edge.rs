@@ -16,6 +16,9 @@ pub(crate) const DATAGRAM_LIMIT_BYTES: usize = 32 * 1024;
 /// What we serve (RFC 3261 section 20.5).
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO";
 
+/// What we understand beyond RFC 3261 (section 20.37).
+pub(crate) const SUPPORTED: [&str; 1] = ["timer"];
+
 /// What a datagram turned out to be.
 #[derive(Debug)]
 pub(crate) enum Inbound {
@@ -203,7 +206,9 @@ fn serve(request: &Request, in_dialog: bool, hops: u32) -> Result<(), Refusal> {
         }
     }
     if !matches!(request.method, Method::Ack | Method::Cancel) {
-        let wanted: Vec<_> = request.headers.all("Require").flat_map(NameAddr::split_list).collect();
+        let unknown = |option: &&str| !SUPPORTED.iter().any(|known| known.eq_ignore_ascii_case(option));
+        let wanted = request.headers.all("Require").flat_map(NameAddr::split_list);
+        let wanted: Vec<_> = wanted.filter(unknown).collect();
         if !wanted.is_empty() {
             return Err(Refusal::new(420).with("Unsupported", clean(&wanted.join(", "), 256)));
         }
@@ -394,11 +399,11 @@ mod tests {
     #[test]
     fn unsupported_names_what_was_required() {
         let Inbound::Refused { refusal, .. } =
-            read(&invite(&[("Subject: x", "Require: 100rel, timer")]), source())
+            read(&invite(&[("Subject: x", "Require: 100rel, timer, replaces")]), source())
         else {
             panic!("served")
         };
-        assert_eq!(refusal.headers, [("Unsupported", "100rel, timer".to_owned())]);
+        assert_eq!(refusal.headers, [("Unsupported", "100rel, replaces".to_owned())]);
     }
 
     #[test]

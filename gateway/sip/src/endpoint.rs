@@ -8,7 +8,7 @@ use tgtrunk_media::Codec;
 
 use crate::call::{Call, Infos, State};
 use crate::dialog::DialogId;
-use crate::edge::{self, ALLOW, Inbound, Refusal};
+use crate::edge::{self, ALLOW, Inbound, Refusal, SUPPORTED};
 use crate::event::Event;
 use crate::filter::Filter;
 use crate::header::Reason;
@@ -24,7 +24,7 @@ use crate::uri::sip_uri;
 const EXTRA_HEADERS_LIMIT: usize = 32;
 
 /// Headers that a line writes itself.
-const OWN_HEADERS: [&str; 24] = [
+const OWN_HEADERS: [&str; 26] = [
     "Accept",
     "Allow",
     "Authorization",
@@ -36,6 +36,7 @@ const OWN_HEADERS: [&str; 24] = [
     "CSeq",
     "From",
     "Max-Forwards",
+    "Min-SE",
     "P-Asserted-Identity",
     "Proxy-Authorization",
     "Proxy-Require",
@@ -44,6 +45,7 @@ const OWN_HEADERS: [&str; 24] = [
     "Require",
     "Route",
     "Server",
+    "Session-Expires",
     "Supported",
     "To",
     "Unsupported",
@@ -75,6 +77,8 @@ pub struct Config {
     pub options_interval: Duration,
     /// How long our INVITE may stay without a final answer.
     pub ring_limit: Duration,
+    /// How long a session lasts that nobody refreshes, where the choice is ours, seconds; at least 90 (RFC 4028).
+    pub session_interval_s: u32,
     /// 32 random bytes: names that nobody can guess are drawn from them. Never the same twice.
     pub seed: [u8; 32],
 }
@@ -234,6 +238,7 @@ impl Endpoint {
             Some(Owner::Call(id)) => self.invite_answered(now, &key, id, response),
             Some(Owner::Bye(id)) => self.bye_done(id),
             Some(Owner::Info(id)) => self.info_answered(now, id, response.status),
+            Some(Owner::Refresh(id)) => self.refresh_answered(now, &key, id, &response),
             Some(Owner::Probe) => self.probe_answered(now, response.status),
             Some(Owner::Nobody) | None => {}
         }
@@ -246,6 +251,7 @@ impl Endpoint {
                 Some((Owner::Call(id), _)) => self.invite_timed_out(id),
                 Some((Owner::Bye(id), _)) => self.bye_done(id),
                 Some((Owner::Info(id), _)) => self.info_answered(now, id, 408),
+                Some((Owner::Refresh(id), _)) => self.refresh_timed_out(now, id),
                 Some((Owner::Probe, _)) => self.probe_done(now, false),
                 Some((Owner::Nobody, _)) | None => {}
             }
@@ -359,6 +365,7 @@ impl Endpoint {
         let says_allow = refusal.headers.iter().any(|(name, _)| *name == "Allow");
         if (200..300).contains(&refusal.status) && !says_allow {
             response.headers.push("Allow", ALLOW);
+            response.headers.push("Supported", SUPPORTED.join(", "));
         }
         if !self.config.user_agent.is_empty() {
             response.headers.push("Server", clean(&self.config.user_agent, VALUE_LIMIT_BYTES));
@@ -389,11 +396,23 @@ impl Endpoint {
         request.headers = headers;
     }
 
+    /// Makes a request that was refused another one: its own branch and the next number (RFC 3261 section 8.1.3.5).
+    pub(crate) fn renew(&self, request: &mut Request, branch: &str) {
+        let via = format!("SIP/2.0/UDP {};rport;branch={branch}", self.config.announced);
+        request.headers.replace_first("Via", via);
+        if let Some(cseq) = request.headers.cseq() {
+            request.headers.replace_first("CSeq", format!("{} {}", cseq.number + 1, cseq.method));
+        }
+    }
+
     /// Where we are found in the dialog, and what we serve.
     pub(crate) fn push_contact(&self, headers: &mut Headers) {
         headers.push("Contact", format!("<{}>", sip_uri(&self.config.line_user, self.config.announced)));
         if headers.first("Allow").is_none() {
             headers.push("Allow", ALLOW);
+        }
+        if headers.first("Supported").is_none() {
+            headers.push("Supported", SUPPORTED.join(", "));
         }
     }
 

@@ -129,6 +129,15 @@ impl Headers {
         }
     }
 
+    /// Sets the only value under a name.
+    pub(crate) fn set(&mut self, name: &str, value: String) {
+        if self.first(name).is_some() {
+            self.replace_first(name, value);
+        } else {
+            self.push(name, value);
+        }
+    }
+
     /// The topmost Via's text: the first of a list.
     pub(crate) fn top_via(&self) -> Option<&str> {
         NameAddr::split_list(self.first("Via")?).into_iter().next()
@@ -275,6 +284,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        422 => "Session Interval Too Small",
         469 => "Bad Info Package",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",

@@ -116,6 +116,11 @@ impl Audio {
         Ok(remote)
     }
 
+    /// Our last description, which a refresh repeats without change (RFC 4028 section 7.4).
+    pub(crate) fn last_sent(&self) -> Option<&str> {
+        self.sent.as_deref()
+    }
+
     fn describe(&mut self, ip: IpAddr, media: &str) -> String {
         let mut text = render(self.id, self.version, ip, media);
         if self.sent.as_ref().is_some_and(|sent| *sent != text) {

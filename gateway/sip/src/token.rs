@@ -31,6 +31,11 @@ impl Tokens {
         u64::from_str_radix(&self.token()[..13], 16).unwrap_or(self.drawn)
     }
 
+    /// A number in a range that is not empty.
+    pub(crate) fn within(&mut self, range: std::ops::Range<u64>) -> u64 {
+        range.start + self.number() % (range.end - range.start).max(1)
+    }
+
     /// The tag of an answer that is given and forgotten: the same request gets the same (RFC 3261 section 8.2.7).
     pub(crate) fn tag_for(&self, request: &[&str]) -> String {
         let mut parts = vec![&b"tag"[..]];

@@ -14,6 +14,9 @@ use crate::call::{self, SipWord, TrunkAudio};
 use crate::net::mark;
 use crate::{clock, rules};
 
+/// How long a session lasts that neither side refreshes: half an hour, as PBXs have it (RFC 4028 section 4).
+const SESSION_INTERVAL_S: u32 = 1800;
+
 /// The trunk half of a line.
 pub(super) struct Trunk {
     pub(super) endpoint: Endpoint,
@@ -51,6 +54,7 @@ impl Trunk {
             options_interval: house.settings.gateway.options_interval,
             // The bridge ends it first; this is for a bridge that is gone.
             ring_limit: settings.ring_limit + HEARTBEAT,
+            session_interval_s: SESSION_INTERVAL_S,
             seed: clock::random(),
         };
         let audio = TrunkAudio {

@@ -64,6 +64,7 @@ impl Actor {
             max_calls: 10_000,
             options_interval: OPTIONS_INTERVAL,
             ring_limit: RING_LIMIT,
+            session_interval_s: 1800,
             seed: random()?,
         };
         let mut endpoint = Endpoint::new(config, now());

@@ -50,6 +50,7 @@ impl Line {
             max_calls: 500,
             options_interval: Duration::from_secs(3600),
             ring_limit: Duration::from_secs(60),
+            session_interval_s: 1800,
             seed: [3; 32],
         };
         let (orders, inbox) = channel();

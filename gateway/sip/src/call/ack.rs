@@ -61,10 +61,10 @@ impl Endpoint {
         }
     }
 
-    /// Repeats a 2xx that has no ACK yet; after 32 seconds hangs up.
+    /// Repeats a 2xx that has no ACK yet, hanging up after 32 seconds; then looks at the session's timer.
     pub(crate) fn talking_timeout(&mut self, now: Instant, id: CallId, mut talking: Talking, audio: Audio) {
         let Some(unacked) = &mut talking.unacked else {
-            self.keep(id, Call { state: State::Talking(talking), audio });
+            self.session_timeout(now, id, talking, audio);
             return;
         };
         if unacked.repeat.is_over(now) {
@@ -81,6 +81,6 @@ impl Endpoint {
             let (answer_to, bytes) = (unacked.answer_to, unacked.bytes.clone());
             self.layer.send(answer_to, bytes);
         }
-        self.keep(id, Call { state: State::Talking(talking), audio });
+        self.session_timeout(now, id, talking, audio);
     }
 }

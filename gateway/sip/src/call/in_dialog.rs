@@ -40,15 +40,22 @@ impl Endpoint {
             Method::Bye => self.handle_bye(now, id, call, request),
             Method::Update => {
                 let (refusal, sdp) = self.handle_update(id, &dialog, &mut call, request, source);
-                self.keep(id, call);
-                if let Some(sdp) = sdp {
-                    let mut ok = self.answer_for(request, &refusal, "");
-                    self.push_contact(&mut ok.headers);
-                    let ok = ok.with_sdp(&sdp);
-                    self.layer.answer(now, key, answer_to, &ok);
-                    return;
+                let mut answer = self.answer_for(request, &refusal, "");
+                if refusal.status == 200 {
+                    self.push_contact(&mut answer.headers);
+                    if let State::Talking(talking) = &mut call.state {
+                        let before = talking.timer;
+                        talking.timer =
+                            self.settle_session_timer(&request.headers, before, &mut answer.headers, now);
+                    }
                 }
-                refusal
+                self.keep(id, call);
+                let answer = match sdp {
+                    Some(sdp) => answer.with_sdp(&sdp),
+                    None => answer,
+                };
+                self.layer.answer(now, key, answer_to, &answer);
+                return;
             }
             Method::Options => {
                 self.keep(id, call);
@@ -90,10 +97,7 @@ impl Endpoint {
         answer_to: SocketAddr,
         refusal: &Refusal,
     ) {
-        let mut answer = self.answer_for(request, refusal, "");
-        if request.method == Method::Update && refusal.status == 200 {
-            self.push_contact(&mut answer.headers);
-        }
+        let answer = self.answer_for(request, refusal, "");
         if request.method == Method::Invite {
             let trying = self.answer_for(request, &Refusal::new(100), "");
             self.layer.open_invite(key, answer_to, crate::transaction::Owner::Nobody, &trying);

@@ -28,9 +28,7 @@ impl Endpoint {
     ) {
         let judged = match &call.state {
             State::Talking(talking) if talking.hung_up.is_some() => Err(Refusal::new(481)),
-            State::Talking(talking) if talking.unacked.as_ref().is_some_and(|unacked| unacked.offers) => {
-                Err(Refusal::new(491))
-            }
+            State::Talking(talking) if talking.offers() => Err(Refusal::new(491)),
             State::Talking(_) => self.new_session(id, &mut call.audio, request, source),
             // A second INVITE before the answer to the first.
             State::Invited(_) => Err(later(500)),
@@ -43,11 +41,12 @@ impl Endpoint {
             self.answer_in_dialog(now, key, request, answer_to, &refusal);
             return;
         };
-        talking.dialog.refresh_target(request);
+        talking.dialog.refresh_target(&request.headers);
         let trying = self.answer_for(request, &Refusal::new(100), "");
         self.layer.open_invite(key, answer_to, Owner::Nobody, &trying);
         let mut ok = self.answer_for(request, &Refusal::new(200), "");
         self.push_contact(&mut ok.headers);
+        talking.timer = self.settle_session_timer(&request.headers, talking.timer, &mut ok.headers, now);
         let sent = self.layer.answer_invite(now, key, &ok.with_sdp(sdp));
         // An ACK that was still missing came in the shape of this INVITE, so the first 2xx is known to have arrived.
         let first = false;
@@ -70,6 +69,7 @@ impl Endpoint {
         request: &Request,
         source: SocketAddr,
     ) -> Result<String, Refusal> {
+        Self::check_session_timer(&request.headers)?;
         check_content(request)?;
         if request.body.is_empty() {
             return audio.offer().ok_or_else(|| Refusal::new(500));
@@ -92,9 +92,7 @@ impl Endpoint {
         source: SocketAddr,
     ) -> (Refusal, Option<String>) {
         let open = match &call.state {
-            State::Talking(talking) if talking.unacked.as_ref().is_some_and(|unacked| unacked.offers) => {
-                Err(Refusal::new(491))
-            }
+            State::Talking(talking) if talking.offers() => Err(Refusal::new(491)),
             State::Talking(_) => Ok(()),
             // Their offer waits for our answer, which comes with the 200.
             State::Invited(_) => Err(later(500)),
@@ -108,7 +106,7 @@ impl Endpoint {
         };
         let early = matches!(call.state, State::Inviting(_));
         let judged = match (request.body.is_empty(), open) {
-            (true, _) => Ok(None),
+            (true, _) => Self::check_session_timer(&request.headers).map(|()| None),
             (false, Err(refusal)) => Err(refusal),
             (false, Ok(())) if early => self.new_early_session(id, dialog, call, request, source).map(Some),
             (false, Ok(())) => self.new_session(id, &mut call.audio, request, source).map(Some),
@@ -116,7 +114,7 @@ impl Endpoint {
         match judged {
             Ok(sdp) => {
                 if let Some(dialog) = call.dialog_mut(dialog) {
-                    dialog.refresh_target(request);
+                    dialog.refresh_target(&request.headers);
                 }
                 (Refusal::new(200), sdp)
             }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::session_timer::{Refresh, SessionTimer};
 use crate::audio::RemoteAudio;
 use crate::dialog::{Dialog, DialogId};
 use crate::header::Reason;
@@ -36,6 +37,8 @@ pub(crate) struct Inviting {
     pub(crate) giving_up: GivingUp,
     /// One dialog per branch that gave a provisional answer with a tag.
     pub(crate) early: Vec<Early>,
+    /// The Min-SE that it names, and how often a 422 raised it.
+    pub(crate) min_se_s: (u32, u8),
     /// Whether 180 was reported.
     pub(crate) rung: bool,
     /// Whether the end was reported.
@@ -79,6 +82,10 @@ pub(crate) struct Talking {
     pub(crate) unacked: Option<Unacked>,
     /// We have hung up, and the BYE waits for the ACK of the call's first 2xx (RFC 3261 section 15).
     pub(crate) hung_up: Option<Option<Reason>>,
+    /// The session's timer, where both sides agreed on one.
+    pub(crate) timer: Option<SessionTimer>,
+    /// Our refresh of the session.
+    pub(crate) refresh: Refresh,
 }
 
 /// A 2xx of ours, repeated until its ACK (RFC 3261 section 13.3.1.4).
@@ -103,7 +110,10 @@ impl Call {
                 GivingUp::Wanted(_) => None,
                 GivingUp::Cancelled { until } => Some(until),
             },
-            State::Talking(talking) => talking.unacked.as_ref().map(|unacked| unacked.repeat.next()),
+            State::Talking(talking) => {
+                let repeat = talking.unacked.as_ref().map(|unacked| unacked.repeat.next());
+                repeat.into_iter().chain(talking.timer_deadline()).min()
+            }
             State::Invited(_) | State::Leaving(_) => None,
         }
     }

@@ -2,17 +2,21 @@
 
 use std::time::Instant;
 
+use super::session_timer::{MIN_SE_S, Refresh, SessionTimer};
 use super::state::{Call, Early, GivingUp, Inviting, State, Talking};
 use crate::audio::{LocalAudio, RemoteAudio};
 use crate::dialog::Dialog;
 use crate::endpoint::{CallId, Endpoint};
 use crate::event::Event;
-use crate::header::{Protocol, Reason};
+use crate::header::{Protocol, Reason, SessionExpires};
 use crate::message::{Method, Request, Response};
 use crate::offer_answer::{Audio, AudioError};
 use crate::text::quoted;
 use crate::transaction::{Key, Owner, PATIENCE};
 use crate::uri::sip_uri;
+
+/// How often a 422 may ask for a longer interval.
+const RAISES_LIMIT: u8 = 3;
 
 /// Most branches of a forked INVITE whose early dialogs are kept.
 const EARLY_LIMIT: usize = 8;
@@ -58,6 +62,7 @@ impl Endpoint {
             ring_until: now + self.config.ring_limit,
             giving_up: GivingUp::No,
             early: Vec::new(),
+            min_se_s: (MIN_SE_S, 0),
             rung: false,
             reported: false,
         };
@@ -81,6 +86,9 @@ impl Endpoint {
         request.headers.push("CSeq", "1 INVITE");
         request.headers.push("P-Asserted-Identity", identity);
         self.push_contact(&mut request.headers);
+        let seconds = self.config.session_interval_s.max(MIN_SE_S);
+        let session = SessionExpires { seconds, refresher: None };
+        Self::push_session_timer(&mut request.headers, session, MIN_SE_S);
         self.push_extra(&mut request.headers, &invite.headers);
         request
     }
@@ -94,7 +102,7 @@ impl Endpoint {
                 self.invite_rings(id, key, &response);
             }
             200..300 => self.invite_accepted(now, id, key, &response),
-            _ => self.invite_refused(id, &response),
+            _ => self.invite_refused(now, id, key, &response),
         }
     }
 
@@ -190,7 +198,8 @@ impl Endpoint {
         match self.settle(&mut call.audio, &inviting, &dialog, response) {
             Ok(remote) => {
                 self.tell(Event::Answered { call: id, remote });
-                let talking = Talking { dialog, unacked: None, hung_up: None };
+                let timer = SessionTimer::of_response(&response.headers, inviting.min_se_s.0, now);
+                let talking = Talking { dialog, unacked: None, hung_up: None, timer, refresh: Refresh::Idle };
                 self.keep_with_dialogs(id, Call { state: State::Talking(talking), audio: call.audio });
                 self.restore_infos(now, id, infos);
             }
@@ -221,7 +230,10 @@ impl Endpoint {
         audio.accept(&response.body, self.config.peer.ip())
     }
 
-    fn invite_refused(&mut self, id: CallId, response: &Response) {
+    fn invite_refused(&mut self, now: Instant, id: CallId, key: &Key, response: &Response) {
+        if response.status == 422 && self.ask_for_longer(now, id, key, response) {
+            return;
+        }
         let Some(Call { state: State::Inviting(inviting), .. }) = self.forget(id) else { return };
         let reason = Reason::parse(response.headers.all("Reason"));
         let retry_after_s = response.headers.first("Retry-After").and_then(|value| {
@@ -229,6 +241,37 @@ impl Endpoint {
             digits.parse().ok()
         });
         self.report_refused(id, inviting.reported, response.status, &response.phrase, reason, retry_after_s);
+    }
+
+    /// Asks again with the interval that a 422 wants: the same call, the next number (RFC 4028 section 7.3). False when
+    /// it names nothing new.
+    fn ask_for_longer(&mut self, now: Instant, id: CallId, key: &Key, response: &Response) -> bool {
+        let wanted = response.headers.first("Min-SE").and_then(SessionExpires::parse_min_se);
+        let Some((mut request, destination, _)) =
+            self.layer.invite(key).map(|(request, to, open)| (request.clone(), to, open))
+        else {
+            return false;
+        };
+        let Some(Call { state: State::Inviting(inviting), .. }) = self.calls.get(&id) else { return false };
+        let (known, times) = inviting.min_se_s;
+        let Some(wanted) = wanted.filter(|wanted| *wanted > known && times < RAISES_LIMIT) else {
+            return false;
+        };
+        if !matches!(inviting.giving_up, GivingUp::No) {
+            return false;
+        }
+        let Some(Call { state: State::Inviting(mut inviting), audio }) = self.forget(id) else {
+            return false;
+        };
+        inviting.early.clear();
+        inviting.min_se_s = (wanted, times + 1);
+        let seconds = self.config.session_interval_s.max(wanted);
+        Self::push_session_timer(&mut request.headers, SessionExpires { seconds, refresher: None }, wanted);
+        let branch = self.tokens.branch();
+        self.renew(&mut request, &branch);
+        inviting.invite = self.layer.request(now, &branch, request, destination, Owner::Call(id));
+        self.keep(id, Call { state: State::Inviting(inviting), audio });
+        true
     }
 
     /// Nobody answered our INVITE at all.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::session_timer::Refresh;
 use super::state::{Call, Invited, State, Talking, Unacked};
 use crate::audio::{LocalAudio, RemoteAudio};
 use crate::dialog::Dialog;
@@ -96,6 +97,7 @@ impl Endpoint {
             let reason = Reason::q850(28, "Invalid number format");
             return Err(Refusal::new(484).with("Reason", reason.to_string()));
         };
+        Self::check_session_timer(&request.headers)?;
         check_content(request)?;
         check_accept(request)?;
         if self.calls() >= self.config.max_calls {
@@ -162,6 +164,7 @@ impl Endpoint {
         let mut ok = self.answer_for(&invited.invite, &Refusal::new(200), invited.dialog.local_tag());
         self.push_contact(&mut ok.headers);
         self.push_extra(&mut ok.headers, &headers);
+        let timer = self.settle_session_timer(&invited.invite.headers, None, &mut ok.headers, now);
         let ok = ok.with_sdp(&sdp);
         let cseq = invited.invite.headers.cseq().map_or(0, |cseq| cseq.number);
         let sent = self.layer.answer_invite(now, &invited.key, &ok);
@@ -174,7 +177,8 @@ impl Endpoint {
             first: true,
         });
         let remote = audio.remote.clone();
-        let talking = Talking { dialog: invited.dialog, unacked, hung_up: None };
+        let talking =
+            Talking { dialog: invited.dialog, unacked, hung_up: None, timer, refresh: Refresh::Idle };
         self.keep(id, Call { state: State::Talking(talking), audio });
         remote
     }

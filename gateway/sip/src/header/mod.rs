@@ -4,10 +4,12 @@ mod cseq;
 mod name_addr;
 mod parameters;
 mod reason;
+mod session_expires;
 mod via;
 
 pub(crate) use cseq::CSeq;
 pub(crate) use name_addr::NameAddr;
 pub(crate) use parameters::Parameters;
 pub use reason::{Protocol, Reason};
+pub(crate) use session_expires::{Refresher, SessionExpires};
 pub(crate) use via::{Via, stamped};

@@ -25,6 +25,8 @@ pub(crate) enum Owner {
     Bye(CallId),
     /// The call that sent an INFO.
     Info(CallId),
+    /// The call whose session it refreshes.
+    Refresh(CallId),
     /// Our OPTIONS.
     Probe,
     /// No one.

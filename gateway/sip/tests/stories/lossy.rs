@@ -76,6 +76,7 @@ impl Network {
                 max_calls: 100,
                 options_interval: seconds(100_000),
                 ring_limit: seconds(20),
+                session_interval_s: 1800,
                 seed: [u8::try_from(at % 100).unwrap(); 32],
             };
             let mut line = Endpoint::new(config, now);

@@ -12,6 +12,7 @@ mod lossy;
 mod media;
 mod mutation;
 mod options;
+mod session_timer;
 mod standards;
 mod torture;
 mod world;

@@ -33,6 +33,7 @@ fn a_line_begins_down() {
         max_calls: 1,
         options_interval: seconds(30),
         ring_limit: seconds(30),
+        session_interval_s: 1800,
         seed: [0; 32],
     };
     let now = std::time::Instant::now();

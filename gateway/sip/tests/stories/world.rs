@@ -48,6 +48,7 @@ impl World {
             max_calls: 10,
             options_interval: Duration::from_secs(100_000),
             ring_limit: Duration::from_secs(60),
+            session_interval_s: 1800,
             seed: [7; 32],
         };
         change(&mut config);
