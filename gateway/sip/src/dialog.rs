@@ -42,6 +42,8 @@ pub(crate) struct Dialog {
     routes: Vec<String>,
     /// Where requests go when target and routes name no address that may be sent to.
     fallback: SocketAddr,
+    /// RSeq of our last reliable provisional answer, and the number of the INVITE that it answers.
+    pub(crate) provisional: Option<(u32, u32)>,
     /// Whether they take UPDATE, by their last Allow (RFC 3311 section 4).
     update: bool,
     /// Whether our INVITE began it.
@@ -68,6 +70,7 @@ impl Dialog {
             target: response.headers.contact_uri().unwrap_or_else(|| invite.uri.clone()),
             routes,
             fallback,
+            provisional: None,
             update: allows_update(&response.headers).unwrap_or(false),
             ours: true,
         })
@@ -89,6 +92,7 @@ impl Dialog {
             target: invite.headers.contact_uri().unwrap_or_else(|| from.uri.clone()),
             routes: invite.headers.routes("Record-Route"),
             fallback: source,
+            provisional: None,
             update: allows_update(&invite.headers).unwrap_or(false),
             ours: false,
         })

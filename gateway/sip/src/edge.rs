@@ -14,10 +14,10 @@ use crate::uri::{Uri, UriError};
 pub(crate) const DATAGRAM_LIMIT_BYTES: usize = 32 * 1024;
 
 /// What we serve (RFC 3261 section 20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK";
 
 /// What we understand beyond RFC 3261 (section 20.37).
-pub(crate) const SUPPORTED: [&str; 1] = ["timer"];
+pub(crate) const SUPPORTED: [&str; 2] = ["100rel", "timer"];
 
 /// What a datagram turned out to be.
 #[derive(Debug)]
@@ -186,7 +186,6 @@ fn serve(request: &Request, in_dialog: bool, hops: u32) -> Result<(), Refusal> {
         | Method::Notify
         | Method::Publish
         | Method::Message
-        | Method::Prack
         | Method::Refer => return Err(Refusal::new(405).with("Allow", ALLOW)),
         Method::Invite if hops == 0 => return Err(Refusal::new(483)),
         Method::Invite
@@ -195,6 +194,7 @@ fn serve(request: &Request, in_dialog: bool, hops: u32) -> Result<(), Refusal> {
         | Method::Cancel
         | Method::Options
         | Method::Update
+        | Method::Prack
         | Method::Info => {}
     }
     match Uri::parse(&request.uri) {
@@ -376,7 +376,8 @@ mod tests {
             ("From: <sip:100@pbx>;tag=a", "From: \"<sip:100@pbx>;tag=a", 400),
             ("From: <sip:100@pbx>;tag=a", "f: <sip:100@pbx>;tag=a", 0),
             ("To: <sip:+7906@127.0.0.1>", "To: nobody", 400),
-            ("Subject: x", "Require: 100rel", 420),
+            ("Subject: x", "Require: 100rel, timer", 0),
+            ("Subject: x", "Require: 100rel, replaces", 420),
             ("\r\n\r\nv=0", "\r\nv=0", 400),
         ] {
             assert_eq!(status(&invite(&[(old, new)])), wanted, "{new}");
@@ -389,7 +390,7 @@ mod tests {
             invite(&[("INVITE sip", &format!("{name} sip")), ("1 INVITE", &format!("1 {name}"))])
         };
         assert_eq!(status(&named("NEWMETHOD")), 501);
-        for known in ["REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "PRACK", "REFER"] {
+        for known in ["REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"] {
             let Inbound::Refused { refusal, .. } = read(&named(known), source()) else { panic!("{known}") };
             assert_eq!((refusal.status, refusal.headers[0].0), (405, "Allow"), "{known}");
         }
@@ -399,11 +400,11 @@ mod tests {
     #[test]
     fn unsupported_names_what_was_required() {
         let Inbound::Refused { refusal, .. } =
-            read(&invite(&[("Subject: x", "Require: 100rel, timer, replaces")]), source())
+            read(&invite(&[("Subject: x", "Require: 100rel, path, replaces")]), source())
         else {
             panic!("served")
         };
-        assert_eq!(refusal.headers, [("Unsupported", "100rel, replaces".to_owned())]);
+        assert_eq!(refusal.headers, [("Unsupported", "path, replaces".to_owned())]);
     }
 
     #[test]

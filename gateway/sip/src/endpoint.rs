@@ -24,7 +24,7 @@ use crate::uri::sip_uri;
 const EXTRA_HEADERS_LIMIT: usize = 32;
 
 /// Headers that a line writes itself.
-const OWN_HEADERS: [&str; 26] = [
+const OWN_HEADERS: [&str; 28] = [
     "Accept",
     "Allow",
     "Authorization",
@@ -40,6 +40,8 @@ const OWN_HEADERS: [&str; 26] = [
     "P-Asserted-Identity",
     "Proxy-Authorization",
     "Proxy-Require",
+    "RAck",
+    "RSeq",
     "Record-Route",
     "Refer-To",
     "Require",
@@ -209,13 +211,12 @@ impl Endpoint {
         match request.method {
             Method::Invite => self.handle_invite(now, &key, request, source, answer_to),
             Method::Options => self.handle_options(&request, answer_to),
-            Method::Bye | Method::Update | Method::Info => {
+            Method::Bye | Method::Update | Method::Info | Method::Prack => {
                 self.refuse(&request, answer_to, Refusal::new(481))
             }
             Method::Ack
             | Method::Cancel
             | Method::Refer
-            | Method::Prack
             | Method::Register
             | Method::Subscribe
             | Method::Notify
@@ -348,7 +349,8 @@ impl Endpoint {
         match state {
             State::Inviting(inviting) => self.inviting_timeout(now, id, inviting, audio),
             State::Talking(talking) => self.talking_timeout(now, id, talking, audio),
-            state @ (State::Invited(_) | State::Leaving(_)) => self.keep(id, Call { state, audio }),
+            State::Invited(invited) => self.invited_timeout(now, id, invited, audio),
+            state @ State::Leaving(_) => self.keep(id, Call { state, audio }),
         }
     }
 

@@ -66,6 +66,11 @@ impl Endpoint {
                 self.keep(id, call);
                 answer
             }
+            Method::Prack => {
+                let answer = Self::handle_prack(&mut call, &dialog, request);
+                self.keep(id, call);
+                answer
+            }
             // The PBX transfers by itself.
             Method::Refer => {
                 self.keep(id, call);
@@ -74,7 +79,6 @@ impl Endpoint {
             Method::Invite
             | Method::Ack
             | Method::Cancel
-            | Method::Prack
             | Method::Register
             | Method::Subscribe
             | Method::Notify

@@ -6,6 +6,7 @@ mod cancel;
 mod in_dialog;
 mod info;
 mod modify;
+mod provisional;
 mod session_timer;
 mod state;
 mod uac;

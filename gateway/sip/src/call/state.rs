@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::provisional::Unpracked;
 use super::session_timer::{Refresh, SessionTimer};
 use crate::audio::RemoteAudio;
 use crate::dialog::{Dialog, DialogId};
@@ -51,6 +52,8 @@ pub(crate) struct Early {
     pub(crate) dialog: Dialog,
     /// Its answer to our offer, if it gave one already.
     pub(crate) remote: Option<RemoteAudio>,
+    /// Its last reliable provisional answer (RFC 3262 section 4).
+    pub(crate) rseq: Option<u32>,
 }
 
 /// Whether and how far our INVITE is being withdrawn.
@@ -73,6 +76,8 @@ pub(crate) struct Invited {
     pub(crate) invite: Request,
     pub(crate) source: SocketAddr,
     pub(crate) dialog: Dialog,
+    /// Our provisional answer that waits for its PRACK.
+    pub(crate) unpracked: Option<Unpracked>,
 }
 
 #[derive(Debug)]
@@ -84,6 +89,8 @@ pub(crate) struct Talking {
     pub(crate) hung_up: Option<Option<Reason>>,
     /// The session's timer, where both sides agreed on one.
     pub(crate) timer: Option<SessionTimer>,
+    /// Whether no PRACK of an answer that came before the 2xx is expected any more.
+    pub(crate) pracked: bool,
     /// Our refresh of the session.
     pub(crate) refresh: Refresh,
 }
@@ -114,7 +121,8 @@ impl Call {
                 let repeat = talking.unacked.as_ref().map(|unacked| unacked.repeat.next());
                 repeat.into_iter().chain(talking.timer_deadline()).min()
             }
-            State::Invited(_) | State::Leaving(_) => None,
+            State::Invited(invited) => invited.unpracked.as_ref().map(Unpracked::deadline),
+            State::Leaving(_) => None,
         }
     }
 

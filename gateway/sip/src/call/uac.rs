@@ -99,7 +99,7 @@ impl Endpoint {
             ..101 => self.invite_progress(now, id, key),
             101..200 => {
                 self.invite_progress(now, id, key);
-                self.invite_rings(id, key, &response);
+                self.invite_rings(now, id, key, &response);
             }
             200..300 => self.invite_accepted(now, id, key, &response),
             _ => self.invite_refused(now, id, key, &response),
@@ -119,12 +119,18 @@ impl Endpoint {
         self.keep(id, call);
     }
 
-    fn invite_rings(&mut self, id: CallId, key: &Key, response: &Response) {
+    fn invite_rings(&mut self, now: Instant, id: CallId, key: &Key, response: &Response) {
         let Some(mut call) = self.calls.remove(&id) else { return };
+        if let State::Inviting(inviting) = &mut call.state {
+            self.learn_early(id, key, inviting, response);
+            if !self.acknowledge_provisional(now, &mut inviting.early, response) {
+                self.keep(id, call);
+                return;
+            }
+        }
         if let Call { state: State::Inviting(inviting), audio } = &mut call
             && matches!(inviting.giving_up, GivingUp::No)
         {
-            self.learn_early(id, key, inviting, response);
             if response.status == 180 && !inviting.rung {
                 inviting.rung = true;
                 self.tell(Event::Ringing { call: id });
@@ -140,7 +146,7 @@ impl Endpoint {
         let known = inviting.early.iter().any(|early| early.dialog.id == dialog.id);
         if !known && !dialog.remote_tag().is_empty() && inviting.early.len() < EARLY_LIMIT {
             self.dialogs.insert(dialog.id.clone(), id);
-            inviting.early.push(Early { dialog, remote: None });
+            inviting.early.push(Early { dialog, remote: None, rseq: None });
         }
     }
 
@@ -199,7 +205,14 @@ impl Endpoint {
             Ok(remote) => {
                 self.tell(Event::Answered { call: id, remote });
                 let timer = SessionTimer::of_response(&response.headers, inviting.min_se_s.0, now);
-                let talking = Talking { dialog, unacked: None, hung_up: None, timer, refresh: Refresh::Idle };
+                let talking = Talking {
+                    dialog,
+                    unacked: None,
+                    hung_up: None,
+                    timer,
+                    pracked: true,
+                    refresh: Refresh::Idle,
+                };
                 self.keep_with_dialogs(id, Call { state: State::Talking(talking), audio: call.audio });
                 self.restore_infos(now, id, infos);
             }

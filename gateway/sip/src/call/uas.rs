@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::provisional::wants_reliable;
 use super::session_timer::Refresh;
 use super::state::{Call, Invited, State, Talking, Unacked};
 use crate::audio::{LocalAudio, RemoteAudio};
@@ -80,7 +81,7 @@ impl Endpoint {
             headers: extra.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         });
         let audio = Audio::new(self.tokens.number());
-        let invited = Invited { key: key.clone(), invite: request, source, dialog };
+        let invited = Invited { key: key.clone(), invite: request, source, dialog, unpracked: None };
         self.keep_with_dialogs(id, Call { state: State::Invited(invited), audio });
     }
 
@@ -114,16 +115,19 @@ impl Endpoint {
 
     /// Says 180 for an incoming call.
     pub fn ringing(&mut self, now: Instant, id: CallId, headers: Vec<(String, String)>) {
-        let Some(Call { state: State::Invited(invited), .. }) = self.calls.get(&id) else {
+        if !matches!(self.calls.get(&id), Some(Call { state: State::Invited(_), .. })) {
             tracing::debug!(call = id.0, "180 for a call that is not waiting");
             return;
-        };
+        }
+        let Some(Call { state: State::Invited(mut invited), audio }) = self.calls.remove(&id) else { return };
         let tag = invited.dialog.local_tag();
         let mut ringing = self.answer_for(&invited.invite, &Refusal::new(180), tag);
         self.push_contact(&mut ringing.headers);
         self.push_extra(&mut ringing.headers, &headers);
-        let key = invited.key.clone();
-        self.layer.answer_invite(now, &key, &ringing);
+        if !wants_reliable(&invited.invite) || self.rely_on(now, &mut invited, &mut ringing) {
+            self.layer.answer_invite(now, &invited.key, &ringing);
+        }
+        self.keep(id, Call { state: State::Invited(invited), audio });
     }
 
     /// Answers an incoming call with 200 and our answer to its offer; without an offer, with ours.
@@ -177,8 +181,14 @@ impl Endpoint {
             first: true,
         });
         let remote = audio.remote.clone();
-        let talking =
-            Talking { dialog: invited.dialog, unacked, hung_up: None, timer, refresh: Refresh::Idle };
+        let talking = Talking {
+            pracked: invited.unpracked.is_none(),
+            dialog: invited.dialog,
+            unacked,
+            hung_up: None,
+            timer,
+            refresh: Refresh::Idle,
+        };
         self.keep(id, Call { state: State::Talking(talking), audio });
         remote
     }

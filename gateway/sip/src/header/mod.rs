@@ -3,6 +3,7 @@
 mod cseq;
 mod name_addr;
 mod parameters;
+mod rack;
 mod reason;
 mod session_expires;
 mod via;
@@ -10,6 +11,7 @@ mod via;
 pub(crate) use cseq::CSeq;
 pub(crate) use name_addr::NameAddr;
 pub(crate) use parameters::Parameters;
+pub(crate) use rack::{RAck, parse_rseq};
 pub use reason::{Protocol, Reason};
 pub(crate) use session_expires::{Refresher, SessionExpires};
 pub(crate) use via::{Via, stamped};

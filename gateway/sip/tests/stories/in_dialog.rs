@@ -18,7 +18,7 @@ fn update_info_refer_and_options_are_answered_in_an_early_dialog() {
         ("OPTIONS", "", "200 OK"),
         ("REFER", "", "603 Decline"),
         ("INVITE", "sdp", "500 Server Internal Error"),
-        ("PRACK", "", "405 Method Not Allowed"),
+        ("PRACK", "", "400 RAck Not Readable"),
     ] {
         let body = if body.is_empty() { String::new() } else { sdp() };
         world.hears(&phone.request(method, "", &body));

@@ -12,6 +12,7 @@ mod lossy;
 mod media;
 mod mutation;
 mod options;
+mod provisional;
 mod session_timer;
 mod standards;
 mod torture;
