@@ -1,9 +1,10 @@
 //! Sessions that change: hold, resume, moved, refused (RFC 3264 section 8, RFC 3261 section 14).
 
-use tgtrunk_sip::{Direction, Event};
+use tgtrunk_media::codec::{OPUS, PCMA};
+use tgtrunk_sip::{Direction, Event, LocalAudio};
 
 use crate::calls_in::{sdp, talking};
-use crate::world::{Phone, World, body, header, ms, seconds, start};
+use crate::world::{Phone, World, body, header, local_audio, ms, seconds, start};
 
 #[test]
 fn hold_and_resume_are_told_and_answered() {
@@ -101,6 +102,48 @@ fn a_change_that_cannot_be_carried_is_488_and_the_session_stays() {
     world.is_silent();
     world.no_event();
     assert_eq!(world.line.calls(), 1);
+}
+
+#[test]
+fn another_codec_may_be_agreed_in_a_running_call_and_back() {
+    let mut world = World::with(|config| config.codecs = vec![&OPUS, &PCMA]);
+    let mut phone = Phone::new("a");
+    world.hears(&phone.same_branch("INVITE", "", &sdp()));
+    world.said();
+    let Event::Incoming { call, .. } = world.event() else { panic!("no call") };
+    let local = LocalAudio { codecs: vec![&OPUS, &PCMA], ..local_audio() };
+    world.act(|line, now| line.answer(now, call, local, Vec::new()));
+    phone.learn(&world.said());
+    world.hears(&phone.request("ACK", "", ""));
+    let narrow = sdp().replace("RTP/AVP 107", "RTP/AVP 8");
+    for (offer, codec, line) in [(narrow, &PCMA, "RTP/AVP 8\r\n"), (sdp(), &OPUS, "RTP/AVP 107\r\n")] {
+        let answered = reinvite(&mut world, &mut phone, &offer);
+        assert!(answered.contains(line), "{answered}");
+        let Event::MediaChanged { remote, .. } = world.event() else { panic!("{codec:?}") };
+        assert_eq!(remote.codec, codec);
+    }
+    world.hears(&phone.request("INVITE", "", ""));
+    world.said();
+    let ok = world.said();
+    assert!(body(&ok).contains("RTP/AVP 107 8\r\n"), "without an offer ours names all again: {ok}");
+    world.hears(&phone.request("ACK", "", &sdp().replace("RTP/AVP 107", "RTP/AVP 8")));
+    assert!(matches!(world.event(), Event::MediaChanged { remote, .. } if remote.codec == &PCMA));
+}
+
+#[test]
+fn a_held_call_that_is_offered_nothing_gets_our_offer_to_speak_again() {
+    let mut world = World::new();
+    let (mut phone, _) = talking(&mut world);
+    reinvite(&mut world, &mut phone, &sdp().replace("a=sendrecv", "a=inactive"));
+    assert!(matches!(world.event(), Event::MediaChanged { remote, .. } if !remote.listens()));
+    world.hears(&phone.request("INVITE", "", ""));
+    world.said();
+    let ok = world.said();
+    assert!(body(&ok).contains("a=sendrecv\r\n"), "whether they hold on is theirs to answer: {ok}");
+    world.hears(&phone.request("ACK", "", &sdp()));
+    assert!(matches!(world.event(), Event::MediaChanged { remote, .. } if remote.listens()));
+    world.pass(seconds(40));
+    world.is_silent();
 }
 
 #[test]

@@ -269,6 +269,38 @@ fn an_offer_that_meets_our_refresh_is_491_and_ours_comes_again() {
 }
 
 #[test]
+fn where_the_call_id_is_theirs_our_refresh_comes_again_within_two_seconds() {
+    let mut world = World::new();
+    talking(&mut world, "Supported: timer\nSession-Expires: 1800;refresher=uas\n");
+    world.pass(seconds(900));
+    let refresh = world.said();
+    world.hears(&reply(&refresh, "491 Request Pending", "", "", ""));
+    assert!(world.said().starts_with("ACK "));
+    let from = world.now;
+    world.pass(seconds(3));
+    let again = world.times(from, "INVITE");
+    assert!(again[0] <= 2000, "{again:?}");
+}
+
+#[test]
+fn a_refresh_in_the_middle_of_a_hold_keeps_it() {
+    let mut world = World::new();
+    let (mut phone, _) = talking(&mut world, "Supported: timer\nSession-Expires: 1800;refresher=uas\n");
+    let held = sdp().replace("sendrecv", "sendonly");
+    world.hears(&phone.request("INVITE", "Supported: timer\n", &held));
+    world.said();
+    let answered = world.said();
+    world.hears(&phone.request("ACK", "", ""));
+    assert!(matches!(world.event(), Event::MediaChanged { remote, .. } if !remote.listens()));
+    world.pass(seconds(900));
+    let refresh = world.said();
+    assert!(body(&refresh).contains("a=recvonly\r\n") && body(&refresh) == body(&answered), "{refresh}");
+    world.hears(&reply(&refresh, "200 OK", "", "Session-Expires: 1800;refresher=uac\n", &held));
+    assert!(world.said().starts_with("ACK "));
+    world.no_event();
+}
+
+#[test]
 fn a_hold_between_two_refreshes_counts_as_one_and_keeps_who_refreshes() {
     let mut world = World::new();
     let (mut phone, _) = talking(&mut world, "Supported: timer\nSession-Expires: 120\n");
