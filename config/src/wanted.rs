@@ -21,6 +21,7 @@ const PHRASES: &[(&str, &str)] = &[
         "a list of up to 10 texts of letters, digits, + - _ . * and",
         "список до 10 текстов из латинских букв, цифр, + - _ . * и",
     ),
+    ("a list of different words out of", "список разных слов из"),
     ("all different; a word alone, as", "все разные; слово само по себе, например"),
     ("is short for", "значит то же, что"),
     ("a list of up to 10 texts with", "список до 10 текстов с"),
