@@ -176,15 +176,15 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Backup { file } => {
             backup::back_up(&cli.config, &StateDir::open(&state)?, &file).await?;
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
         Command::Restore { file, force } => {
             backup::restore(&cli.config, &state, &file, force)?;
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
         Command::Import(from) => {
             import::run(&cli.config, &state, from).await?;
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
         command => {
             tgtrunk_shell::become_owner(&state)?;
