@@ -24,7 +24,11 @@ const RFC_4475: [(&str, &str, &str); 49] = [
     ("dblreq", "405", "what follows the body of the REGISTER in the datagram is not looked at"),
     ("semiuri", "200", "a semicolon in a user part"),
     ("transports", "200", "what lower Vias travelled over is theirs to know"),
-    ("mpart01", "405", "a MESSAGE, with octets that are no text in its body"),
+    (
+        "mpart01",
+        "405",
+        "a MESSAGE, with octets that are no text in its body; its two signatures are octets of ours",
+    ),
     ("unreason", "-", "a response to nothing; its phrase is UTF-8"),
     ("noreason", "-", "a response to nothing; its phrase is empty"),
     // 3.1.2 Invalid messages
