@@ -70,6 +70,11 @@ impl Lines {
         lines
     }
 
+    /// Whether no call is up, as far as anybody knows.
+    pub(crate) fn are_quiet(&self) -> bool {
+        self.calls.as_ref().is_none_or(BTreeMap::is_empty)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }

@@ -13,7 +13,7 @@ use tgtrunk_shell::asking::Follower;
 use tgtrunk_shell::{Health, Supervisor, become_owner, control, language};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 use tracing::{error, info, warn};
 
 use crate::PROGRAM;
@@ -27,6 +27,8 @@ const QUESTIONS: usize = 64;
 const EVENTS: usize = 1024;
 /// How often it is looked whether settings and state directory can be used now.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How often it is looked whether the last call has ended, once there are new settings to begin with.
+const LOOK_FOR_QUIET: Duration = Duration::from_millis(500);
 
 /// Runs the client until it is told to end. With settings that are wrong, or a state directory that cannot be used, it
 /// serves the page alone, which says so, until that is mended.
@@ -96,6 +98,8 @@ async fn work(
     let mut lines = Lines::open(house, events, page_problem);
     info!(lines = lines.len(), "client runs");
     supervisor.ready(&running(&lines));
+    let mut has_new_settings = false;
+    let mut quiet = interval(LOOK_FOR_QUIET);
     loop {
         tokio::select! {
             Some(question) = questions.recv() => lines.answer(question),
@@ -107,7 +111,11 @@ async fn work(
                 supervisor.ready(&running(&lines));
             }
             () = supervisor.sign_of_life() => {}
-            () = health.settings_changed(), if supervisor.starts_us_again() => break,
+            () = health.settings_changed(), if supervisor.starts_us_again() && !has_new_settings => {
+                has_new_settings = true;
+            }
+            // Whoever is in a call keeps the keypad.
+            _ = quiet.tick(), if has_new_settings && lines.are_quiet() => break,
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
         }

@@ -539,8 +539,8 @@ pub(super) async fn settings(State(office): Here, posted: Posted) -> Answered {
                 Ok(Ok(_)) => {
                     office.reload().await;
                     let done = Done::said(
-                        "The settings are saved. Each program takes them when it starts next: systemctl restart tgtrunk-gateway tgtrunk-client tgtrunk-bot",
-                        "Настройки сохранены. Программы примут их при следующем запуске: systemctl restart tgtrunk-gateway tgtrunk-client tgtrunk-bot",
+                        "The settings are saved. The programs take them up by themselves when the last call has ended; one that you started by hand, when you start it next.",
+                        "Настройки сохранены. Программы примут их сами, когда закончится последний звонок; запущенная вручную — при следующем запуске.",
                     );
                     return Ok(done.answer(&posted));
                 }

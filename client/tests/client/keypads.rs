@@ -27,6 +27,23 @@ async fn a_caller_is_asked_to_type_digits_at_once_and_the_text_goes_with_the_cal
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn new_settings_are_taken_up_when_the_last_call_has_ended_and_cost_nobody_the_keypad() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let mut client = scene.client_that_is_started_again().await;
+    let (_anna, _, call) = scene.anna_calls(&gateway).await;
+    eventually("a text", || scene.anna_sees().len() == 1).await;
+    let settings = std::fs::read_to_string(scene.settings()).unwrap();
+    std::fs::write(scene.settings(), format!("{settings}\n[bot]\npoll_timeout_s = 41\n")).unwrap();
+    stays("the keypad in the call", Duration::from_secs(6), || scene.anna_sees().len() == 1 && client.runs())
+        .await;
+    gateway.ends(&call);
+    eventually("an end, to begin anew", || !client.runs()).await;
+    assert!(scene.anna_sees().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_client_clears_what_it_left_when_it_is_back() {
     let scene = Scene::new(line()).await;
     let gateway = scene.gateway();

@@ -104,6 +104,15 @@ impl Scene {
         client
     }
 
+    /// A client at work that somebody starts again when it ends by itself.
+    pub(crate) async fn client_that_is_started_again(&self) -> Client {
+        let mut command = self.command(&["run"]);
+        let client =
+            Client(command.env("TGTRUNK_BIN", self.folder.path()).stdin(Stdio::null()).spawn().unwrap());
+        self.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
+        client
+    }
+
     /// A client that may have no session yet. Its log is shown when the test fails.
     pub(crate) fn run(&self) -> Client {
         let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
@@ -241,6 +250,10 @@ impl Drop for Gateway {
 }
 
 impl Client {
+    pub(crate) fn runs(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
     /// As the system does to a program that does not end.
     pub(crate) async fn kill(mut self) {
         self.0.kill().await.unwrap();
