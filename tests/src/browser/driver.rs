@@ -50,7 +50,7 @@ impl Driver {
         let port = port.await.context("chromedriver does not start")??;
         // What it says later is read, so that it never waits for a reader.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { address: SocketAddr::from(([127, 0, 0, 1], port)), child: child })
+        Ok(Self { address: SocketAddr::from(([127, 0, 0, 1], port)), child })
     }
 
     /// Gives a command and waits for its `value`.
