@@ -20,6 +20,7 @@ pub struct Visitor {
     pub page: SocketAddr,
     /// What the browser sends to be known, as `name=value`.
     pub cookie: String,
+    password: String,
     http: Client,
 }
 
@@ -37,9 +38,21 @@ impl Visitor {
             ensure!(Instant::now() < until, "no page is told of:\n{}", log());
             sleep(Duration::from_millis(50)).await;
         };
-        let http = Client::builder().redirect(Policy::none()).no_proxy().timeout(LIMIT).build()?;
         let password = std::fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
-        let form = [("password", password.trim())];
+        Self::log_in(page, password.trim().to_owned()).await
+    }
+
+    /// Logs in once more, from another browser.
+    ///
+    /// # Errors
+    /// When nobody is let in.
+    pub async fn again(&self) -> anyhow::Result<Self> {
+        Self::log_in(self.page, self.password.clone()).await
+    }
+
+    async fn log_in(page: SocketAddr, password: String) -> anyhow::Result<Self> {
+        let http = Client::builder().redirect(Policy::none()).no_proxy().timeout(LIMIT).build()?;
+        let form = [("password", &password)];
         let answer = http.post(format!("http://{page}/login")).form(&form).send().await?;
         let status = answer.status();
         let mut cookies =
@@ -49,7 +62,7 @@ impl Visitor {
         let session = session.filter(|_| status == StatusCode::SEE_OTHER);
         let session = session.with_context(|| format!("nobody is let in: {status} {words}"))?;
         let cookie = session.split(';').next().unwrap_or_default().to_owned();
-        Ok(Self { page, cookie, http })
+        Ok(Self { page, cookie, password, http })
     }
 
     /// A page as it is read: its text without tags, in a language.

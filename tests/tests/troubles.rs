@@ -97,7 +97,7 @@ async fn a_full_disk_is_told_and_forgotten_when_there_is_room() -> anyhow::Resul
     let wanted = format!("{}: the disk is full", state.display());
     let said = running.tells(Whose::Both, &wanted, "диск заполнен").await?;
     // Nothing fits any more, and whoever has to make room gets in all the same.
-    let another = Visitor::let_in(|| running.client_log()).await?;
+    let another = running.operator.again().await?;
     running.finds(&another, &said).await?;
     fs::remove_file(state.join("much"))?;
     running.is_well(&said).await?;
