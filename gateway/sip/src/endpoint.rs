@@ -11,7 +11,7 @@ use crate::dialog::DialogId;
 use crate::edge::{self, ALLOW, Inbound, Refusal, SUPPORTED};
 use crate::event::Event;
 use crate::filter::Filter;
-use crate::header::Reason;
+use crate::header::{Credentials, Reason};
 use crate::message::{Headers, Method, Request, Response, phrase};
 use crate::options::Probe;
 use crate::seen::Seen;
@@ -81,6 +81,8 @@ pub struct Config {
     pub ring_limit: Duration,
     /// How long a session lasts that nobody refreshes, where the choice is ours, seconds; at least 90 (RFC 4028).
     pub session_interval_s: u32,
+    /// What a 401 or 407 of the PBX is answered with, once per call; without them the call fails.
+    pub credentials: Option<Credentials>,
     /// 32 random bytes: names that nobody can guess are drawn from them. Never the same twice.
     pub seed: [u8; 32],
 }

@@ -36,7 +36,7 @@ pub use audio::{LocalAudio, RemoteAudio, TelephoneEvent};
 pub use call::{Invite, Rejection};
 pub use endpoint::{Availability, CallId, Config, Endpoint, Memory, Transmit};
 pub use event::Event;
-pub use header::{Protocol, Reason};
+pub use header::{Credentials, Protocol, Reason};
 pub use offer_answer::AudioError;
 pub use sdp::{Direction, SdpError};
 pub use uri::{Scheme, Uri, UriError};

@@ -55,6 +55,7 @@ impl Trunk {
             // The bridge ends it first; this is for a bridge that is gone.
             ring_limit: settings.ring_limit + HEARTBEAT,
             session_interval_s: SESSION_INTERVAL_S,
+            credentials: None,
             seed: clock::random(),
         };
         let audio = TrunkAudio {

@@ -65,6 +65,7 @@ impl Actor {
             options_interval: OPTIONS_INTERVAL,
             ring_limit: RING_LIMIT,
             session_interval_s: 1800,
+            credentials: None,
             seed: random()?,
         };
         let mut endpoint = Endpoint::new(config, now());

@@ -51,6 +51,7 @@ impl Line {
             options_interval: Duration::from_secs(3600),
             ring_limit: Duration::from_secs(60),
             session_interval_s: 1800,
+            credentials: None,
             seed: [3; 32],
         };
         let (orders, inbox) = channel();

@@ -1,6 +1,7 @@
 //! Calls: INVITE both ways and everything that happens inside their dialogs.
 
 mod ack;
+mod again;
 mod bye;
 mod cancel;
 mod in_dialog;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::again::Asked;
 use super::provisional::Unpracked;
 use super::session_timer::{Refresh, SessionTimer};
 use crate::audio::RemoteAudio;
@@ -38,8 +39,8 @@ pub(crate) struct Inviting {
     pub(crate) giving_up: GivingUp,
     /// One dialog per branch that gave a provisional answer with a tag.
     pub(crate) early: Vec<Early>,
-    /// The Min-SE that it names, and how often a 422 raised it.
-    pub(crate) min_se_s: (u32, u8),
+    /// What it was told so far.
+    pub(crate) asked: Asked,
     /// Whether 180 was reported.
     pub(crate) rung: bool,
     /// Whether the end was reported.

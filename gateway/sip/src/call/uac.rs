@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::again::Asked;
 use super::session_timer::{MIN_SE_S, Refresh, SessionTimer};
 use super::state::{Call, Early, GivingUp, Inviting, State, Talking};
 use crate::audio::{LocalAudio, RemoteAudio};
@@ -14,9 +15,6 @@ use crate::offer_answer::{Audio, AudioError};
 use crate::text::quoted;
 use crate::transaction::{Key, Owner, PATIENCE};
 use crate::uri::sip_uri;
-
-/// How often a 422 may ask for a longer interval.
-const RAISES_LIMIT: u8 = 3;
 
 /// Most branches of a forked INVITE whose early dialogs are kept.
 const EARLY_LIMIT: usize = 8;
@@ -62,7 +60,7 @@ impl Endpoint {
             ring_until: now + self.config.ring_limit,
             giving_up: GivingUp::No,
             early: Vec::new(),
-            min_se_s: (MIN_SE_S, 0),
+            asked: Asked::new(),
             rung: false,
             reported: false,
         };
@@ -204,7 +202,7 @@ impl Endpoint {
         match self.settle(&mut call.audio, &inviting, &dialog, response) {
             Ok(remote) => {
                 self.tell(Event::Answered { call: id, remote });
-                let timer = SessionTimer::of_response(&response.headers, inviting.min_se_s.0, now);
+                let timer = SessionTimer::of_response(&response.headers, inviting.asked.min_se_s, now);
                 let talking = Talking {
                     dialog,
                     unacked: None,
@@ -244,7 +242,7 @@ impl Endpoint {
     }
 
     fn invite_refused(&mut self, now: Instant, id: CallId, key: &Key, response: &Response) {
-        if response.status == 422 && self.ask_for_longer(now, id, key, response) {
+        if self.ask_again(now, id, key, response) {
             return;
         }
         let Some(Call { state: State::Inviting(inviting), .. }) = self.forget(id) else { return };
@@ -254,37 +252,6 @@ impl Endpoint {
             digits.parse().ok()
         });
         self.report_refused(id, inviting.reported, response.status, &response.phrase, reason, retry_after_s);
-    }
-
-    /// Asks again with the interval that a 422 wants: the same call, the next number (RFC 4028 section 7.3). False when
-    /// it names nothing new.
-    fn ask_for_longer(&mut self, now: Instant, id: CallId, key: &Key, response: &Response) -> bool {
-        let wanted = response.headers.first("Min-SE").and_then(SessionExpires::parse_min_se);
-        let Some((mut request, destination, _)) =
-            self.layer.invite(key).map(|(request, to, open)| (request.clone(), to, open))
-        else {
-            return false;
-        };
-        let Some(Call { state: State::Inviting(inviting), .. }) = self.calls.get(&id) else { return false };
-        let (known, times) = inviting.min_se_s;
-        let Some(wanted) = wanted.filter(|wanted| *wanted > known && times < RAISES_LIMIT) else {
-            return false;
-        };
-        if !matches!(inviting.giving_up, GivingUp::No) {
-            return false;
-        }
-        let Some(Call { state: State::Inviting(mut inviting), audio }) = self.forget(id) else {
-            return false;
-        };
-        inviting.early.clear();
-        inviting.min_se_s = (wanted, times + 1);
-        let seconds = self.config.session_interval_s.max(wanted);
-        Self::push_session_timer(&mut request.headers, SessionExpires { seconds, refresher: None }, wanted);
-        let branch = self.tokens.branch();
-        self.renew(&mut request, &branch);
-        inviting.invite = self.layer.request(now, &branch, request, destination, Owner::Call(id));
-        self.keep(id, Call { state: State::Inviting(inviting), audio });
-        true
     }
 
     /// Nobody answered our INVITE at all.

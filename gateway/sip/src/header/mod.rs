@@ -1,6 +1,7 @@
 //! One header per file: what it says, read and written (RFC 3261 section 20).
 
 mod cseq;
+mod digest;
 mod name_addr;
 mod parameters;
 mod rack;
@@ -9,6 +10,8 @@ mod session_expires;
 mod via;
 
 pub(crate) use cseq::CSeq;
+pub(crate) use digest::Challenge;
+pub use digest::Credentials;
 pub(crate) use name_addr::NameAddr;
 pub(crate) use parameters::Parameters;
 pub(crate) use rack::{RAck, parse_rseq};

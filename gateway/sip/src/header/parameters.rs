@@ -16,6 +16,12 @@ impl Parameters {
         Self(split_outside(text, b';').into_iter().map(pair).collect())
     }
 
+    /// Reads a list with commas between, as a challenge has them (RFC 3261 section 25.1).
+    pub(crate) fn parse_list(text: &str) -> Self {
+        let pairs = split_outside(text, b',').into_iter().filter_map(|piece| piece.split_once('='));
+        Self(pairs.map(|(name, value)| (name.trim().to_owned(), Some(unquoted(value)))).collect())
+    }
+
     /// Whether the parameter stands there, with or without a value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))

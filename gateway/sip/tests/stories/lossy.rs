@@ -77,6 +77,7 @@ impl Network {
                 options_interval: seconds(100_000),
                 ring_limit: seconds(20),
                 session_interval_s: 1800,
+                credentials: None,
                 seed: [u8::try_from(at % 100).unwrap(); 32],
             };
             let mut line = Endpoint::new(config, now);

@@ -6,6 +6,7 @@
 mod calls_in;
 mod calls_out;
 mod cancel;
+mod digest;
 mod in_dialog;
 mod info;
 mod lossy;

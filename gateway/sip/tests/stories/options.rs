@@ -34,6 +34,7 @@ fn a_line_begins_down() {
         options_interval: seconds(30),
         ring_limit: seconds(30),
         session_interval_s: 1800,
+        credentials: None,
         seed: [0; 32],
     };
     let now = std::time::Instant::now();

@@ -49,6 +49,7 @@ impl World {
             options_interval: Duration::from_secs(100_000),
             ring_limit: Duration::from_secs(60),
             session_interval_s: 1800,
+            credentials: None,
             seed: [7; 32],
         };
         change(&mut config);
