@@ -234,10 +234,7 @@ mod tests {
                 slow[index] += usize::from(!complete);
             }
         }
-        // Acknowledged records wait five seconds before they repeat a last message: two losses
-        // in a row, 4 in 100 per side, are more than a peer waits. SCTP repeats in time.
-        assert!(slow[0] <= 40, "{slow:?} of 200 calls are late with records, SCTP");
-        assert!(slow[1] <= 4, "{slow:?} of 200 calls are late with records, SCTP");
+        assert!(slow.iter().all(|slow| *slow <= 4), "{slow:?} of 200 calls are late with records, SCTP");
     }
 
     #[test]

@@ -12,13 +12,17 @@ use super::crypto::{Envelope, EnvelopeError, MESSAGE_KEY_BYTES};
 use super::sequence::{self, ALONE, COUNTER_MASK, Counter, ReplayFilter, WANTS_ACK};
 
 /// A record is repeated no sooner than this.
-const MIN_RESEND: Duration = Duration::from_secs(3);
+const MIN_RESEND: Duration = Duration::from_secs(1);
 
-/// How often what is not acknowledged is looked at.
-const RESEND: Duration = Duration::from_secs(5);
+/// When what is not acknowledged is repeated first; then after twice as long each time. Telegram's applications wait 5 s
+/// before each repetition, in which a person takes the call for dead.
+const FIRST_RESEND: Duration = Duration::from_secs(1);
+
+/// The longest pause between two repetitions.
+const LAST_RESEND: Duration = Duration::from_secs(5);
 
 /// How long an acknowledgement of a mere repetition may wait.
-const ACK_DELAY: Duration = Duration::from_secs(5);
+const ACK_DELAY: Duration = Duration::from_secs(1);
 
 /// Longest packet sent, message key included.
 const MAX_PACKET_BYTES: usize = 16 * 1024;
@@ -72,6 +76,8 @@ pub(crate) struct Records {
     acks: Vec<u32>,
     delivered: BTreeSet<u32>,
     resend_at: Option<Instant>,
+    /// How long the next repetition waits for the one after it.
+    pause: Duration,
     ack_at: Option<Instant>,
     packets: VecDeque<Vec<u8>>,
     documents: VecDeque<Vec<u8>>,
@@ -110,6 +116,7 @@ impl Records {
             acks: Vec::new(),
             delivered: BTreeSet::new(),
             resend_at: None,
+            pause: FIRST_RESEND,
             ack_at: None,
             packets: VecDeque::new(),
             documents: VecDeque::new(),
@@ -142,7 +149,10 @@ impl Records {
             }
             self.send_service(now)?;
         }
-        self.resend_at.get_or_insert(now + RESEND);
+        if self.resend_at.is_none() {
+            self.pause = FIRST_RESEND;
+            self.resend_at = Some(now + FIRST_RESEND);
+        }
         Ok(())
     }
 
@@ -200,7 +210,12 @@ impl Records {
             // The oldest may have gone out a moment ago, along with a newer one.
             let rested = self.unacked.front().and_then(Unacked::rested_at);
             let sent_now = self.unacked.front().is_some_and(|u| u.sent_at == Some(now));
-            self.resend_at = if sent_now { Some(now + RESEND) } else { rested };
+            self.resend_at = if sent_now {
+                self.pause = (self.pause * 2).min(LAST_RESEND);
+                Some(now + self.pause)
+            } else {
+                rested
+            };
         }
         Ok(())
     }
@@ -342,7 +357,7 @@ mod tests {
         caller.send(now, DOCUMENT).unwrap();
         assert_eq!(hex::encode(caller.poll_packet().unwrap()), CALLER_PACKET);
         assert!(caller.poll_packet().is_none());
-        assert_eq!(caller.poll_timeout(), Some(now + RESEND));
+        assert_eq!(caller.poll_timeout(), Some(now + FIRST_RESEND));
     }
 
     #[test]
@@ -391,34 +406,41 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_acknowledged_is_sent_again_after_five_seconds() {
-        let (mut caller, mut callee, now) = pair();
-        caller.send(now, DOCUMENT).unwrap();
+    fn what_is_not_acknowledged_is_sent_again_after_a_second_and_then_ever_later() {
+        let (mut caller, mut callee, begun) = pair();
+        caller.send(begun, DOCUMENT).unwrap();
         let lost = caller.poll_packet().unwrap();
-        caller.handle_timeout(now + Duration::from_millis(4_999)).unwrap();
-        assert!(caller.poll_packet().is_none());
-        caller.handle_timeout(now + RESEND).unwrap();
-        let again = caller.poll_packet().unwrap();
-        assert_ne!(again, lost);
-        assert_eq!(caller.poll_timeout(), Some(now + RESEND * 2));
-        callee.handle_packet(now, &again).unwrap();
+        let mut waited_s = Vec::new();
+        for _ in 0..5 {
+            let due = caller.poll_timeout().unwrap();
+            caller.handle_timeout(due - Duration::from_millis(1)).unwrap();
+            assert!(caller.poll_packet().is_none());
+            caller.handle_timeout(due).unwrap();
+            let again = caller.poll_packet().unwrap();
+            assert_ne!(again, lost);
+            callee.handle_packet(due, &again).unwrap();
+            waited_s.push((due - begun).as_secs());
+        }
+        assert_eq!(waited_s, [1, 3, 7, 12, 17]);
         assert_eq!(callee.poll_document().unwrap(), DOCUMENT);
+        assert!(callee.poll_document().is_none());
     }
 
     #[test]
-    fn nothing_is_sent_again_within_three_seconds() {
+    fn nothing_is_sent_again_within_a_second() {
         let (mut caller, mut callee, now) = pair();
         caller.send(now, b"1").unwrap();
-        let soon = now + Duration::from_millis(4_500);
+        let soon = now + Duration::from_millis(900);
         caller.send(soon, b"2").unwrap();
         while caller.poll_packet().is_some() {}
-        caller.handle_timeout(now + RESEND).unwrap();
+        let due = now + FIRST_RESEND;
+        caller.handle_timeout(due).unwrap();
         assert!(caller.poll_packet().is_none());
         let rested = soon + MIN_RESEND;
         assert_eq!(caller.poll_timeout(), Some(rested));
         callee.send(now, b"3").unwrap();
         let packet = callee.poll_packet().unwrap();
-        caller.handle_packet(now + RESEND, &packet).unwrap();
+        caller.handle_packet(due, &packet).unwrap();
         let ack_alone = caller.poll_packet().unwrap();
         assert_eq!(ack_alone.len(), 26);
         caller.handle_timeout(rested).unwrap();
@@ -433,7 +455,7 @@ mod tests {
         caller.send(now, DOCUMENT).unwrap();
         callee.handle_packet(now, &caller.poll_packet().unwrap()).unwrap();
         while callee.poll_packet().is_some() {}
-        let later = now + RESEND;
+        let later = now + FIRST_RESEND;
         caller.handle_timeout(later).unwrap();
         callee.handle_packet(later, &caller.poll_packet().unwrap()).unwrap();
         assert_eq!(callee.poll_document().unwrap(), DOCUMENT);
@@ -535,8 +557,8 @@ mod tests {
             while let Some(packet) = callee.poll_packet() {
                 caller.handle_packet(at, &packet).unwrap();
             }
-            at += RESEND;
-            assert!(at < now + RESEND * 10, "{got} documents after ten rounds");
+            at += LAST_RESEND;
+            assert!(at < now + LAST_RESEND * 10, "{got} documents after ten rounds");
             caller.handle_timeout(at).unwrap();
             while let Some(packet) = caller.poll_packet() {
                 assert!(packet.len() <= 16_384);
@@ -565,7 +587,7 @@ mod tests {
         assert_eq!(callee.handle_packet(now, &packet), Err(TakeError::Fatal(exhausted.clone())));
         assert_eq!(callee.poll_document().unwrap(), b"last");
         assert_eq!(caller.send(now, b"no more"), Err(exhausted.clone()));
-        assert_eq!(caller.handle_timeout(now + RESEND), Err(exhausted));
+        assert_eq!(caller.handle_timeout(now + FIRST_RESEND), Err(exhausted));
     }
 
     #[test]
