@@ -41,6 +41,8 @@ enum State {
     Runs,
     /// Others may begin that end by then; none where they may take as long as they like.
     Aside(Option<Instant>),
+    /// It begins a second time when all others are over.
+    Again,
     Over,
 }
 
@@ -78,7 +80,8 @@ impl Plan {
             let needs = self.rows[*number].needs;
             (!needs.alone, std::cmp::Reverse(needs.seconds))
         });
-        let next = waiting.into_iter().find(|number| self.fits(self.rows[*number].needs, now))?;
+        let begins = |number: &usize| self.fits(self.rows[*number].needs, now);
+        let next = waiting.into_iter().find(begins).or_else(|| self.last())?;
         self.rows[next].state = State::Runs;
         Some(next)
     }
@@ -94,12 +97,25 @@ impl Plan {
         Some(number)
     }
 
+    /// Takes that a program ended for good.
     pub(crate) fn handle_end(&mut self, number: usize) {
         self.rows[number].state = State::Over;
     }
 
+    /// Takes that a program failed which is to have a second try, when nothing else runs any more.
+    pub(crate) fn handle_failure(&mut self, number: usize) {
+        self.rows[number].state = State::Again;
+    }
+
+    /// One that has its second try when nothing else is left to do.
+    fn last(&self) -> Option<usize> {
+        let rests = |row: &Row| matches!(row.state, State::Again | State::Over);
+        let again = |row: &Row| row.state == State::Again;
+        self.rows.iter().all(rests).then(|| self.rows.iter().position(again)).flatten()
+    }
+
     fn running(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| !matches!(row.state, State::Waiting | State::Over))
+        self.rows.iter().filter(|row| !matches!(row.state, State::Waiting | State::Again | State::Over))
     }
 
     fn fits(&self, needs: Needs, now: Instant) -> bool {
@@ -130,11 +146,11 @@ mod tests {
     const TWO: Machine = Machine { cores: 1.2, programs: 3 };
 
     fn takes(seconds: u32, cores: f64) -> Needs {
-        Needs { seconds, cores, alone: false, threads: None }
+        Needs { seconds, cores, alone: false, threads: None, measures: false }
     }
 
     fn alone(seconds: u32) -> Needs {
-        Needs { seconds, cores: 1.0, alone: true, threads: None }
+        Needs { seconds, cores: 1.0, alone: true, threads: None, measures: false }
     }
 
     fn begun(plan: &mut Plan, now: Instant) -> Vec<usize> {
@@ -182,6 +198,20 @@ mod tests {
         assert_eq!(begun(&mut plan, at + second * 62), [0usize; 0]);
         plan.handle_aside(0, Aside::Done, at + second * 90);
         assert_eq!(begun(&mut plan, at + second * 90), [1]);
+    }
+
+    #[test]
+    fn a_second_try_begins_when_nothing_else_is_left() {
+        let at = now();
+        let mut plan = Plan::new(TWO, vec![takes(9, 0.1), takes(5, 0.1), takes(4, 1.2)]);
+        assert_eq!(begun(&mut plan, at), [0, 1]);
+        plan.handle_failure(0);
+        plan.handle_failure(1);
+        assert_eq!(begun(&mut plan, at), [2]);
+        plan.handle_end(2);
+        assert_eq!(begun(&mut plan, at), [0]);
+        plan.handle_end(0);
+        assert_eq!(begun(&mut plan, at), [1]);
     }
 
     #[test]

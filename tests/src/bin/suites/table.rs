@@ -26,10 +26,13 @@ pub(crate) struct Needs {
     pub(crate) alone: bool,
     /// How many of its tests run at a time; as many as there are processors where it says nothing.
     pub(crate) threads: Option<u32>,
+    /// It judges sound and losses in real time: where it fails, a second try counts, when all others have ended.
+    #[serde(default)]
+    pub(crate) measures: bool,
 }
 
 /// A program that is not in the table computes, and not for long.
-const UNKNOWN: Needs = Needs { seconds: 5, cores: 1.0, alone: false, threads: None };
+const UNKNOWN: Needs = Needs { seconds: 5, cores: 1.0, alone: false, threads: None, measures: false };
 
 impl Table {
     pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
