@@ -110,12 +110,12 @@ TOOLS := $(CURDIR)/target/tools
 torture: packages ## every fuzz target for TORTURE_S seconds (600); what breaks them is kept in target/torture
 	@[[ -x $(TOOLS)/bin/cargo-fuzz ]] || cargo install --quiet --root $(TOOLS) --version '^0.13' cargo-fuzz
 	@mkdir -p target/torture
-	@for room in media tgcall; do \
-		for target in gateway/$$room/fuzz/fuzz_targets/*.rs; do \
+	@for room in config gateway/bridge gateway/media gateway/sip gateway/tgcall; do \
+		for target in $$room/fuzz/fuzz_targets/*.rs; do \
 			target=$$(basename $$target .rs); \
 			echo "$$room $$target"; \
 			mkdir -p target/torture/$$target; \
-			(cd gateway/$$room/fuzz && RUSTC_BOOTSTRAP=1 PATH="$(TOOLS)/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz \
+			(cd $$room/fuzz && RUSTC_BOOTSTRAP=1 PATH="$(TOOLS)/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz \
 				cargo fuzz run -s none $$target $(CURDIR)/target/torture/$$target corpus/$$target -- \
 				-max_total_time=$(TORTURE_S) -timeout=10 -artifact_prefix=$(CURDIR)/target/torture/$$target-); \
 		done; \

@@ -8,10 +8,12 @@ mod codec;
 mod opus;
 #[path = "../fuzz/entries/packets.rs"]
 mod packets;
-#[path = "../fuzz/entries/script.rs"]
+#[path = "../../../tests/fuzz/replay.rs"]
+mod replay;
+#[path = "../../../tests/fuzz/script.rs"]
 mod script;
 
-use std::path::Path;
+use replay::replay;
 
 #[test]
 fn payloads_do_no_harm() {
@@ -26,15 +28,4 @@ fn opus_framing_does_no_harm() {
 #[test]
 fn rtp_and_rtcp_do_no_harm() {
     replay("packets", packets::take);
-}
-
-fn replay(target: &str, take: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(!files.is_empty(), "no corpus for {target}");
-    for file in files {
-        eprintln!("{}", file.display());
-        take(&std::fs::read(file).unwrap());
-    }
 }

@@ -10,12 +10,14 @@ mod envelope;
 mod message;
 #[path = "../fuzz/entries/relay.rs"]
 mod relay;
-#[path = "../fuzz/entries/script.rs"]
+#[path = "../../../tests/fuzz/replay.rs"]
+mod replay;
+#[path = "../../../tests/fuzz/script.rs"]
 mod script;
 #[path = "../fuzz/entries/stun.rs"]
 mod stun;
 
-use std::path::Path;
+use replay::replay;
 
 #[test]
 fn sealed_signaling_does_no_harm() {
@@ -35,15 +37,4 @@ fn datagrams_do_no_harm() {
 #[test]
 fn servers_do_no_harm() {
     replay("relay", relay::take);
-}
-
-fn replay(target: &str, take: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(!files.is_empty(), "no corpus for {target}");
-    for file in files {
-        eprintln!("{}", file.display());
-        take(&std::fs::read(file).unwrap());
-    }
 }

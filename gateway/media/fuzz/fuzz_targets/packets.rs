@@ -4,7 +4,7 @@
 
 #[path = "../entries/packets.rs"]
 mod entry;
-#[path = "../entries/script.rs"]
+#[path = "../../../../tests/fuzz/script.rs"]
 mod script;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));

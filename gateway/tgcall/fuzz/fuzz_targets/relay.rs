@@ -4,7 +4,7 @@
 
 #[path = "../entries/relay.rs"]
 mod entry;
-#[path = "../entries/script.rs"]
+#[path = "../../../../tests/fuzz/script.rs"]
 mod script;
 #[path = "../entries/stun.rs"]
 mod stun;

@@ -1,0 +1,8 @@
+//! Fuzzes a line's settings, its templates among them; what is done with the bytes stands in `entries`.
+
+#![no_main]
+
+#[path = "../entries/line.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));

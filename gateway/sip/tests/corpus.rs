@@ -1,0 +1,24 @@
+//! Replays the corpora of the fuzzer: bytes, each of which taught it something or once did harm.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, unreachable_pub)]
+
+#[path = "../fuzz/entries/endpoint.rs"]
+mod endpoint;
+#[path = "../../../tests/fuzz/replay.rs"]
+mod replay;
+#[path = "../../../tests/fuzz/script.rs"]
+mod script;
+#[path = "../fuzz/entries/sdp.rs"]
+mod sdp;
+
+use replay::replay;
+
+#[test]
+fn datagrams_in_the_middle_of_calls_do_no_harm() {
+    replay("endpoint", endpoint::take);
+}
+
+#[test]
+fn session_descriptions_do_no_harm() {
+    replay("sdp", sdp::take);
+}
