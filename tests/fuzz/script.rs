@@ -23,6 +23,12 @@ impl<'a> Script<'a> {
         u16::from_be_bytes([self.byte(), self.byte()])
     }
 
+    /// All that is left.
+    #[allow(dead_code, reason = "not every script ends so")]
+    pub fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
     /// Bytes behind a length of two bytes.
     pub fn bytes(&mut self) -> &'a [u8] {
         let length = usize::from(self.word()).min(self.0.len());

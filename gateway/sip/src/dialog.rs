@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use crate::filter::Filter;
 use crate::header::NameAddr;
+use crate::hop::{Hop, Transport};
 use crate::message::{Headers, Method, Request, Response};
-use crate::uri::Uri;
+use crate::uri::{Scheme, Uri};
 
 /// A dialog's name: Call-ID, our tag, theirs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +42,7 @@ pub(crate) struct Dialog {
     target: String,
     routes: Vec<String>,
     /// Where requests go when target and routes name no address that may be sent to.
-    fallback: SocketAddr,
+    fallback: Hop,
     /// RSeq of our last reliable provisional answer, and the number of the INVITE that it answers.
     pub(crate) provisional: Option<(u32, u32)>,
     /// Whether they take UPDATE, by their last Allow (RFC 3311 section 4).
@@ -53,7 +54,7 @@ pub(crate) struct Dialog {
 impl Dialog {
     /// The caller's dialog, from an answer to our INVITE (RFC 3261 section 12.1.2). A To without a tag counts as an
     /// empty tag, as RFC 2543 peers write it.
-    pub(crate) fn from_response(invite: &Request, response: &Response, fallback: SocketAddr) -> Option<Self> {
+    pub(crate) fn from_response(invite: &Request, response: &Response, fallback: Hop) -> Option<Self> {
         let to = response.headers.to()?;
         let mut routes = response.headers.routes("Record-Route");
         routes.reverse();
@@ -77,7 +78,7 @@ impl Dialog {
     }
 
     /// The callee's dialog, from their INVITE (RFC 3261 section 12.1.1).
-    pub(crate) fn from_request(invite: &Request, tag: &str, source: SocketAddr) -> Option<Self> {
+    pub(crate) fn from_request(invite: &Request, tag: &str, source: Hop) -> Option<Self> {
         let from = invite.headers.from()?;
         Some(Self {
             id: DialogId {
@@ -130,12 +131,33 @@ impl Dialog {
     }
 
     /// Where the next request goes: the first route, else the target, where that is an address the line may send to;
-    /// else where the dialog began.
-    pub(crate) fn next_hop(&self, filter: &Filter) -> SocketAddr {
+    /// else where the dialog began, on the connection that it began on.
+    pub(crate) fn next_hop(&self, filter: &Filter) -> Hop {
         let route = self.routes.first().and_then(|route| NameAddr::parse(route)).map(|first| first.uri);
         let uri = Uri::parse(route.as_deref().unwrap_or(&self.target)).ok();
-        let address = uri.and_then(|uri| Some(SocketAddr::new(uri.ip()?, uri.port.unwrap_or(5060))));
-        address.and_then(|address| filter.reachable(address)).unwrap_or(self.fallback)
+        let named = uri.and_then(|uri| {
+            let transport = self.transport(&uri)?;
+            let address = SocketAddr::new(uri.ip()?, uri.port.unwrap_or(transport.default_port()));
+            Some(Hop::to(transport, filter.reachable(address)?))
+        });
+        let began =
+            |hop: &Hop| (hop.transport, hop.address) == (self.fallback.transport, self.fallback.address);
+        named.filter(|hop| !began(hop)).unwrap_or(self.fallback)
+    }
+
+    /// Over what a target is reached; where it does not say, as the dialog began. What began encrypted stays so, and
+    /// what did not has no certificate to begin with.
+    fn transport(&self, uri: &Uri) -> Option<Transport> {
+        let began = self.fallback.transport;
+        let named = match uri.scheme {
+            Scheme::Sips => Some(Transport::Tls),
+            Scheme::Sip | Scheme::Tel => uri.parameter("transport").map_or(Some(began), Transport::parse),
+        };
+        match (began, named?) {
+            (Transport::Tls, _) => Some(Transport::Tls),
+            (Transport::Udp | Transport::Tcp, Transport::Tls) => None,
+            (Transport::Udp | Transport::Tcp, named @ (Transport::Udp | Transport::Tcp)) => Some(named),
+        }
     }
 
     /// Takes the Contact and Allow of a request that changes the session, or of its 2xx (RFC 3261 section 12.2).
@@ -206,7 +228,7 @@ mod tests {
     #[test]
     fn requests_go_to_the_first_route_the_target_or_back_to_the_source_but_never_to_strangers() {
         let filter = Filter::new(["127.0.0.1".parse().unwrap()]);
-        let hop = |dialog: Dialog| dialog.next_hop(&filter).to_string();
+        let hop = |dialog: Dialog| dialog.next_hop(&filter).address.to_string();
         assert_eq!(hop(dialog("<sip:127.0.0.1:5070;lr>")), "127.0.0.1:5070");
         assert_eq!(hop(dialog("")), "127.0.0.1:5062");
         assert_eq!(hop(dialog("<sip:203.0.113.1;lr>")), "127.0.0.1:5060");
@@ -233,6 +255,7 @@ mod tests {
         ] {
             invite.headers.push(name, value);
         }
-        Dialog::from_request(&invite, "ours", "127.0.0.1:5060".parse().unwrap()).unwrap()
+        let source = Hop::to(Transport::Udp, "127.0.0.1:5060".parse().unwrap());
+        Dialog::from_request(&invite, "ours", source).unwrap()
     }
 }

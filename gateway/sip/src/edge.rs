@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use crate::header::{CSeq, NameAddr, stamped};
+use crate::hop::Hop;
 use crate::message::{Headers, Method, Request, Response};
 use crate::text::{clean, is_token};
 use crate::uri::{Uri, UriError};
@@ -23,11 +24,11 @@ pub(crate) const SUPPORTED: [&str; 2] = ["100rel", "timer"];
 #[derive(Debug)]
 pub(crate) enum Inbound {
     /// A request in order, its Via stamped with the source; answers go to `answer_to`.
-    Request { request: Request, answer_to: SocketAddr },
+    Request { request: Request, answer_to: Hop },
     /// A response in order.
     Response(Response),
     /// A request that is answered at once and forgotten.
-    Refused { request: Request, answer_to: SocketAddr, refusal: Refusal },
+    Refused { request: Request, answer_to: Hop, refusal: Refusal },
     /// Nothing to answer; the word says why.
     Ignored(&'static str),
 }
@@ -57,7 +58,7 @@ impl Refusal {
 }
 
 /// Reads one datagram.
-pub(crate) fn read(datagram: &[u8], source: SocketAddr) -> Inbound {
+pub(crate) fn read(datagram: &[u8], source: Hop) -> Inbound {
     let start = datagram.iter().position(|b| !matches!(b, b'\r' | b'\n' | 0)).unwrap_or(datagram.len());
     let datagram = &datagram[start..];
     if datagram.is_empty() {
@@ -74,6 +75,21 @@ pub(crate) fn read(datagram: &[u8], source: SocketAddr) -> Inbound {
         return Inbound::Ignored("no request line");
     };
     read_request(request, &mut fault, body, source, datagram.len())
+}
+
+/// Reads what is left of a message whose end cannot be told: a request gets this refusal, or the one that it has earned
+/// by itself.
+pub(crate) fn read_broken(head: &[u8], source: Hop, refusal: &Refusal) -> Inbound {
+    match read(head, source) {
+        Inbound::Request { request, .. } if request.method == Method::Ack => {
+            Inbound::Ignored("ACK out of order")
+        }
+        Inbound::Request { request, answer_to } | Inbound::Refused { request, answer_to, .. } => {
+            Inbound::Refused { request, answer_to, refusal: refusal.clone() }
+        }
+        Inbound::Response(_) => Inbound::Ignored("response whose end cannot be told"),
+        ignored @ Inbound::Ignored(_) => ignored,
+    }
 }
 
 fn read_response(first: &str, headers: Headers, body: Option<&[u8]>, length: usize) -> Inbound {
@@ -119,12 +135,12 @@ fn read_request(
     mut request: Request,
     fault: &mut Option<Refusal>,
     body: Option<&[u8]>,
-    source: SocketAddr,
+    source: Hop,
     length: usize,
 ) -> Inbound {
     let Some(via) = request.headers.via() else { return Inbound::Ignored("request without a Via") };
     let answer_to = via.answer_to(source);
-    stamp(&mut request.headers, &via, source);
+    stamp(&mut request.headers, &via, source.connection.unwrap_or(source.address));
     let judged = fault.take().map_or_else(|| judge(&request, body, length), Err);
     match judged {
         Ok(body) => {
@@ -218,6 +234,12 @@ fn serve(request: &Request, in_dialog: bool, hops: u32) -> Result<(), Refusal> {
 
 /// The body that Content-Length names; without one, the rest of the datagram (RFC 3261 section 18.3).
 fn cut_body<'a>(headers: &Headers, rest: &'a [u8]) -> Result<&'a [u8], Refusal> {
+    let length = content_length(headers)?.unwrap_or(rest.len());
+    rest.get(..length).ok_or_else(|| Refusal::because(400, "Body Shorter Than Content-Length"))
+}
+
+/// What Content-Length says, where there is one.
+pub(crate) fn content_length(headers: &Headers) -> Result<Option<usize>, Refusal> {
     let mut length = None;
     for value in headers.all("Content-Length") {
         let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
@@ -229,8 +251,7 @@ fn cut_body<'a>(headers: &Headers, rest: &'a [u8]) -> Result<&'a [u8], Refusal> 
         }
         length = Some(stated);
     }
-    let length = length.unwrap_or(rest.len());
-    rest.get(..length).ok_or_else(|| Refusal::because(400, "Body Shorter Than Content-Length"))
+    Ok(length)
 }
 
 fn stamp(headers: &mut Headers, via: &crate::header::Via, source: SocketAddr) {
@@ -265,7 +286,7 @@ fn split_head(datagram: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// Lines as text, continuation lines joined (RFC 3261 section 7.3.1). Bytes outside UTF-8 become U+FFFD, control
 /// characters spaces.
-fn unfold(head: &[u8]) -> Vec<String> {
+pub(crate) fn unfold(head: &[u8]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in head.split(|&b| b == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -284,7 +305,7 @@ fn unfold(head: &[u8]) -> Vec<String> {
     lines
 }
 
-fn read_headers(lines: impl Iterator<Item = String>) -> Headers {
+pub(crate) fn read_headers(lines: impl Iterator<Item = String>) -> Headers {
     let mut headers = Headers::default();
     for line in lines {
         let Some((name, value)) = line.split_once(':') else { continue };
@@ -299,6 +320,7 @@ fn read_headers(lines: impl Iterator<Item = String>) -> Headers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hop::Transport;
 
     #[test]
     fn a_plain_request_is_read_whole() {
@@ -455,8 +477,8 @@ mod tests {
         assert!(ignored(good.replace("SIP/2.0 200", "SIP/3.0 200")));
     }
 
-    fn source() -> SocketAddr {
-        "127.0.0.1:5060".parse().unwrap()
+    fn source() -> Hop {
+        Hop::to(Transport::Udp, "127.0.0.1:5060".parse().unwrap())
     }
 
     fn status(datagram: &[u8]) -> u16 {

@@ -12,9 +12,11 @@ use crate::edge::{self, ALLOW, Inbound, Refusal, SUPPORTED};
 use crate::event::Event;
 use crate::filter::Filter;
 use crate::header::{Credentials, Reason};
+use crate::hop::{Hop, Transport};
 use crate::message::{Headers, Method, Request, Response, phrase};
 use crate::options::Probe;
 use crate::seen::Seen;
+use crate::stream::Frame;
 use crate::text::{VALUE_LIMIT_BYTES, clean, is_token};
 use crate::token::Tokens;
 use crate::transaction::{Agenda, Key, Layer, Owner, TRANSACTIONS_LIMIT};
@@ -65,6 +67,8 @@ pub struct Config {
     pub announced: SocketAddr,
     /// The PBX.
     pub peer: SocketAddr,
+    /// Over what the PBX is called. A line that calls it by TLS hears nothing else.
+    pub transport: Transport,
     /// The line's phone number.
     pub line_user: String,
     /// User-Agent and Server headers; no such header when empty.
@@ -105,11 +109,11 @@ pub enum Availability {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
 
-/// A datagram to send from the line's own port.
+/// A message to send: a datagram from the line's own port, or a piece of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transmit {
-    /// Where to.
-    pub destination: SocketAddr,
+    /// Where to, and over what.
+    pub destination: Hop,
     /// What.
     pub contents: Vec<u8>,
 }
@@ -170,14 +174,58 @@ impl Endpoint {
 
     /// Takes a datagram from the line's socket.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
-        if !self.filter.allows(source.ip()) {
-            if let Some(datagrams) = self.filter.report(now) {
-                self.tell(Event::Stranger { source, datagrams });
-            }
-            return;
+        let clear = self.config.transport != Transport::Tls;
+        if self.welcomes(now, source) && clear {
+            tracing::trace!(%source, message = %String::from_utf8_lossy(datagram), "received");
+            let source = Hop::from(Transport::Udp, source);
+            self.take(now, source, edge::read(datagram, source));
         }
-        tracing::trace!(%source, message = %String::from_utf8_lossy(datagram), "received");
-        match edge::read(datagram, source) {
+    }
+
+    /// Takes a piece of a stream. The connection of a [`Frame::Broken`] ends when what this says is sent.
+    pub fn handle_frame(&mut self, now: Instant, transport: Transport, source: SocketAddr, frame: &Frame) {
+        let hop = Hop::from(transport, source);
+        match frame {
+            Frame::Message(message) => {
+                tracing::trace!(%source, message = %String::from_utf8_lossy(message), "received");
+                self.take(now, hop, edge::read(message, hop));
+            }
+            Frame::Broken(broken) => {
+                tracing::debug!(refusal = ?broken.refusal, "a stream cannot be followed any further");
+                self.take(now, hop, edge::read_broken(&broken.head, hop, &broken.refusal));
+            }
+            Frame::Ping => {}
+        }
+    }
+
+    /// Whether this address is listened to. One that is not is counted, and told once a minute.
+    pub fn welcomes(&mut self, now: Instant, source: SocketAddr) -> bool {
+        let allowed = self.filter.allows(source.ip());
+        if !allowed && let Some(datagrams) = self.filter.report(now) {
+            self.tell(Event::Stranger { source, datagrams });
+        }
+        allowed
+    }
+
+    /// Nothing reaches this address any more: requests that went there and were not heard of fail as if by 503
+    /// (RFC 3261 section 8.1.3.1).
+    pub fn handle_transport_error(&mut self, now: Instant, transport: Transport, address: SocketAddr) {
+        for (owner, key) in self.layer.unheard(transport, address) {
+            match owner {
+                Owner::Call(id) => self.invite_answered(now, &key, id, transport_error()),
+                Owner::Bye(id) => self.bye_done(id),
+                Owner::Info(id) => self.info_answered(now, id, 503),
+                Owner::Refresh(id) => self.refresh_answered(now, &key, id, &transport_error()),
+                Owner::Probe => self.probe_done(now, false),
+                Owner::Nobody => {}
+            }
+            self.layer.abandon(&key);
+        }
+        self.check_invariants();
+    }
+
+    fn take(&mut self, now: Instant, source: Hop, inbound: Inbound) {
+        match inbound {
             Inbound::Request { request, answer_to } => self.handle_request(now, request, source, answer_to),
             Inbound::Response(response) => self.handle_response(now, response),
             Inbound::Refused { request, answer_to, refusal } => {
@@ -189,8 +237,10 @@ impl Endpoint {
         self.check_invariants();
     }
 
-    fn handle_request(&mut self, now: Instant, request: Request, source: SocketAddr, answer_to: SocketAddr) {
+    fn handle_request(&mut self, now: Instant, request: Request, source: Hop, answer_to: Hop) {
         let Some(key) = Key::of_request(&request) else { return };
+        // A connection's own port says nothing: who sent it is found where its Via says (RFC 3261 section 18.2.2).
+        let source = if source.transport.is_reliable() { answer_to } else { source };
         if request.method == Method::Ack {
             self.handle_ack(now, &key, &request);
             return;
@@ -378,7 +428,7 @@ impl Endpoint {
     }
 
     /// Answers a request and forgets it; its copy gets the same answer (RFC 3261 section 8.2.7).
-    pub(crate) fn refuse(&mut self, request: &Request, answer_to: SocketAddr, refusal: Refusal) {
+    pub(crate) fn refuse(&mut self, request: &Request, answer_to: Hop, refusal: Refusal) {
         let headers = &request.headers;
         let from = headers.first("From").unwrap_or("");
         let tag = self.tokens.tag_for(&[headers.call_id(), from, headers.first("CSeq").unwrap_or("")]);
@@ -452,4 +502,10 @@ impl Endpoint {
             "a call without its dialogs"
         );
     }
+}
+
+/// What a request gets that cannot be sent.
+fn transport_error() -> Response {
+    let phrase = "Transport Error".to_owned();
+    Response { status: 503, phrase, headers: Headers::default(), body: Vec::new() }
 }

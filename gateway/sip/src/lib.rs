@@ -1,13 +1,14 @@
-//! The trunk side: one line's end of a SIP trunk (RFC 3261) over UDP, without clock, socket, task or chance.
+//! The trunk side: one line's end of a SIP trunk (RFC 3261), without clock, socket, task or chance.
 //!
-//! [`Endpoint`] is a line. The shell gives it datagrams ([`Endpoint::handle_datagram`]), the time
-//! ([`Endpoint::handle_timeout`]) and wishes ([`Endpoint::invite`], [`Endpoint::ringing`], [`Endpoint::answer`],
-//! [`Endpoint::reject`], [`Endpoint::hang_up`]); after each it takes what comes out of [`Endpoint::poll_transmit`],
-//! [`Endpoint::poll_event`] and [`Endpoint::poll_timeout`].
+//! [`Endpoint`] is a line. The shell gives it datagrams ([`Endpoint::handle_datagram`]) and what a [`Framer`] finds in
+//! streams ([`Endpoint::handle_frame`]), the time ([`Endpoint::handle_timeout`]) and wishes ([`Endpoint::invite`],
+//! [`Endpoint::ringing`], [`Endpoint::answer`], [`Endpoint::reject`], [`Endpoint::hang_up`]); after each it takes what
+//! comes out of [`Endpoint::poll_transmit`], [`Endpoint::poll_event`] and [`Endpoint::poll_timeout`].
 //!
-//! Inside, from the wire up: `edge` judges datagrams, `message`, `header` and `uri` read them, `transaction` makes them
-//! reliable, `dialog` and `call` remember, `sdp` and `offer_answer` settle the audio. The grammar is our own; `rsip` is
-//! the second opinion in the tests. This room knows nothing of who is called, or how they are reached.
+//! Inside, from the wire up: `stream` cuts messages out of streams, `edge` judges them, `message`, `header` and `uri`
+//! read them, `transaction` makes them reliable, `dialog` and `call` remember, `sdp` and `offer_answer` settle the
+//! audio. The grammar is our own; `rsip` is the second opinion in the tests. This room knows nothing of who is called,
+//! or how they are reached.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests begin at the real clock's now"))]
 
@@ -19,6 +20,7 @@ mod endpoint;
 mod event;
 mod filter;
 mod header;
+mod hop;
 mod message;
 mod numbers;
 mod offer_answer;
@@ -27,6 +29,7 @@ mod sdp;
 #[cfg(test)]
 mod second_opinion;
 mod seen;
+mod stream;
 mod text;
 mod token;
 mod transaction;
@@ -37,6 +40,8 @@ pub use call::{Invite, Rejection};
 pub use endpoint::{Availability, CallId, Config, Endpoint, Memory, Transmit};
 pub use event::Event;
 pub use header::{Credentials, Protocol, Reason};
+pub use hop::{Hop, Transport};
 pub use offer_answer::AudioError;
 pub use sdp::{Direction, SdpError};
+pub use stream::{Broken, Expired, Frame, Framer, PONG};
 pub use uri::{Scheme, Uri, UriError};

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::header::{CSeq, NameAddr, Via};
+use crate::hop::Transport;
 use crate::text::is_token;
 
 /// What a request asks for.
@@ -138,6 +139,26 @@ impl Headers {
         }
     }
 
+    /// Says over what the message travels and its sender is found: in the Via of a request of ours (RFC 3261 section
+    /// 18.1.1) and in our Contact (section 19.1.2).
+    pub(crate) fn travel(&mut self, transport: Transport) {
+        if transport == Transport::Udp {
+            return;
+        }
+        if let Some(rest) = self.first("Via").and_then(|via| via.strip_prefix("SIP/2.0/UDP ")) {
+            self.replace_first("Via", format!("SIP/2.0/{} {rest}", transport.as_str()));
+        }
+        self.found_over(transport);
+    }
+
+    fn found_over(&mut self, transport: Transport) {
+        let contact = self.first("Contact").and_then(|contact| contact.split_once('>'));
+        let Some((address, rest)) = contact.filter(|(address, _)| !address.contains(";transport=")) else {
+            return;
+        };
+        self.replace_first("Contact", format!("{address}{}>{rest}", transport.parameter()));
+    }
+
     /// The topmost Via's text: the first of a list.
     pub(crate) fn top_via(&self) -> Option<&str> {
         NameAddr::split_list(self.first("Via")?).into_iter().next()
@@ -247,6 +268,12 @@ impl Response {
         self.headers.push("Content-Type", "application/sdp");
         self.body = sdp.as_bytes().to_vec();
         self
+    }
+
+    /// The same, for the transport that the request came over.
+    pub(crate) fn into_bytes_over(mut self, transport: Transport) -> Vec<u8> {
+        self.headers.found_over(transport);
+        self.to_bytes()
     }
 
     /// The bytes of a datagram. Content-Length is written here and nowhere else.

@@ -1,11 +1,11 @@
 //! OPTIONS both ways (RFC 3261 section 11): theirs is answered with our availability, ours tell whether the PBX is there.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::edge::Refusal;
 use crate::endpoint::{Availability, Endpoint};
 use crate::event::Event;
+use crate::hop::Hop;
 use crate::message::{Method, Request};
 use crate::transaction::{Key, Owner};
 use crate::uri::sip_uri;
@@ -69,6 +69,7 @@ impl Endpoint {
 
     fn ask(&mut self, now: Instant) -> Key {
         let (own, peer) = (self.config.announced, self.config.peer);
+        let hop = Hop::to(self.config.transport, peer);
         let target = sip_uri("", peer);
         let branch = self.tokens.branch();
         let mut request = Request::new(Method::Options, target.clone());
@@ -81,7 +82,7 @@ impl Endpoint {
         request.headers.push("CSeq", "1 OPTIONS");
         self.push_contact(&mut request.headers);
         request.headers.push("Accept", "application/sdp");
-        self.layer.request(now, &branch, request, peer, Owner::Probe)
+        self.layer.request(now, &branch, request, hop, Owner::Probe)
     }
 
     /// Any answer but 408 and 503 means that the PBX is there, whatever it thinks of OPTIONS.
@@ -99,7 +100,7 @@ impl Endpoint {
     }
 
     /// Answers theirs outside a dialog: 200, or 503 while the line cannot take calls, so that the PBX turns to another trunk.
-    pub(crate) fn handle_options(&mut self, request: &Request, answer_to: SocketAddr) {
+    pub(crate) fn handle_options(&mut self, request: &Request, answer_to: Hop) {
         let answer = match &self.availability {
             Availability::Up => Refusal::new(200).with("Accept", "application/sdp"),
             Availability::Down { .. } => self.unavailable(),

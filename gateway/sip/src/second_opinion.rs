@@ -1,7 +1,6 @@
 //! What `rsip` makes of the same bytes: where both understand a message they must agree, and where only we do the
 //! reason is one of those that made us write our own reader.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use rsip::message::{HasHeaders, HeadersExt};
@@ -9,6 +8,7 @@ use rsip::prelude::{ToTypedHeader, UntypedHeader};
 
 use crate::edge::{self, Inbound};
 use crate::header::NameAddr;
+use crate::hop::{Hop, Transport};
 use crate::message::Request;
 use crate::text::is_token;
 
@@ -115,6 +115,6 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
     files.iter().map(|path| (named(path), std::fs::read(path).unwrap())).collect()
 }
 
-fn source() -> SocketAddr {
-    "127.0.0.1:5060".parse().unwrap()
+fn source() -> Hop {
+    Hop::to(Transport::Udp, "127.0.0.1:5060".parse().unwrap())
 }

@@ -10,6 +10,8 @@ mod replay;
 mod script;
 #[path = "../fuzz/entries/sdp.rs"]
 mod sdp;
+#[path = "../fuzz/entries/stream.rs"]
+mod stream;
 
 use replay::replay;
 
@@ -21,4 +23,9 @@ fn datagrams_in_the_middle_of_calls_do_no_harm() {
 #[test]
 fn session_descriptions_do_no_harm() {
     replay("sdp", sdp::take);
+}
+
+#[test]
+fn streams_do_no_harm() {
+    replay("stream", stream::take);
 }

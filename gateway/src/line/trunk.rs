@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tgtrunk_config::{Line as LineSettings, Said, Trouble};
-use tgtrunk_sip::Endpoint;
+use tgtrunk_sip::{Endpoint, Transport};
 use tokio::net::UdpSocket;
 
 use super::{HEARTBEAT, House, Line};
@@ -47,6 +47,7 @@ impl Trunk {
             announced: SocketAddr::new(announced, local.port()),
             codecs: codecs.clone(),
             peer,
+            transport: Transport::Udp,
             line_user: settings.phone.as_str().to_owned(),
             user_agent: house.settings.gateway.user_agent.clone(),
             allowed: settings.allowed_sources.clone(),
@@ -70,7 +71,7 @@ impl Trunk {
 
     pub(super) fn send_all(&mut self) {
         while let Some(transmit) = self.endpoint.poll_transmit() {
-            if let Err(error) = self.socket.try_send_to(&transmit.contents, transmit.destination) {
+            if let Err(error) = self.socket.try_send_to(&transmit.contents, transmit.destination.address) {
                 tracing::debug!(%error, "SIP datagram not sent");
             }
         }

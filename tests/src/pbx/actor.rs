@@ -58,6 +58,7 @@ impl Actor {
             announced: local,
             codecs: vec![&codec::OPUS],
             peer: line,
+            transport: tgtrunk_sip::Transport::Udp,
             line_user: options.user.clone(),
             user_agent: "phone of the tests".to_owned(),
             allowed: Vec::new(),
@@ -122,7 +123,7 @@ impl Actor {
     async fn drain(&mut self, delayed: &mpsc::Sender<CallId>) {
         loop {
             while let Some(transmit) = self.endpoint.poll_transmit() {
-                self.socket.send_to(&transmit.contents, transmit.destination).await.ok();
+                self.socket.send_to(&transmit.contents, transmit.destination.address).await.ok();
             }
             let Some(event) = self.endpoint.poll_event() else { return };
             self.happened(event, delayed);

@@ -44,6 +44,7 @@ impl Line {
             announced: address,
             codecs: vec![&OPUS],
             peer,
+            transport: tgtrunk_sip::Transport::Udp,
             line_user: "+74950000001".to_owned(),
             user_agent: "tgtrunk".to_owned(),
             allowed: Vec::new(),
@@ -150,7 +151,7 @@ fn drain(line: &mut Endpoint, socket: &UdpSocket, audio: &LocalAudio, told: &Sen
         // SIPp takes an OPTIONS for one of its calls.
         if !transmit.contents.starts_with(b"OPTIONS ") {
             // A peer that is gone already shows as an error of a later call.
-            let _ = socket.send_to(&transmit.contents, transmit.destination);
+            let _ = socket.send_to(&transmit.contents, transmit.destination.address);
         }
     }
 }

@@ -67,6 +67,7 @@ impl Trunk {
                 local: address,
                 announced: address,
                 peer: ADDRESSES[1 - which].parse().unwrap(),
+                transport: tgtrunk_sip::Transport::Udp,
                 line_user: "+74950000001".to_owned(),
                 user_agent: "tgtrunk".to_owned(),
                 allowed: Vec::new(),

@@ -78,6 +78,7 @@ fn line() -> (Endpoint, Instant) {
         local: address,
         announced: address,
         peer: PBX.parse().unwrap(),
+        transport: tgtrunk_sip::Transport::Udp,
         line_user: "+74950000001".to_owned(),
         user_agent: "tgtrunk".to_owned(),
         allowed: Vec::new(),

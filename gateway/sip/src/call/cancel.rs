@@ -1,6 +1,5 @@
 //! CANCEL both ways (RFC 3261 section 9).
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::state::{Call, GivingUp, Inviting, State};
@@ -8,6 +7,7 @@ use crate::edge::Refusal;
 use crate::endpoint::{CallId, Endpoint};
 use crate::event::Event;
 use crate::header::Reason;
+use crate::hop::Hop;
 use crate::message::Request;
 use crate::transaction::{Key, Owner, PATIENCE, cancel};
 
@@ -37,7 +37,7 @@ impl Endpoint {
     }
 
     /// Takes a CANCEL: 200 for itself, 487 for an INVITE that was not answered yet, 481 without one.
-    pub(crate) fn handle_cancel(&mut self, now: Instant, request: &Request, answer_to: SocketAddr) {
+    pub(crate) fn handle_cancel(&mut self, now: Instant, request: &Request, answer_to: Hop) {
         let invite = Key::of_cancelled(request);
         let Some((invite, owner)) = invite.and_then(|key| Some((key.clone(), self.layer.owner_of(&key)?)))
         else {

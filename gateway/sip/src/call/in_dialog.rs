@@ -1,12 +1,12 @@
 //! Requests inside a dialog: order of numbers, then each method its answer (RFC 3261 section 12.2.2).
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::state::{Call, State};
 use crate::dialog::DialogId;
 use crate::edge::{ALLOW, Refusal};
 use crate::endpoint::Endpoint;
+use crate::hop::Hop;
 use crate::message::{Method, Request};
 use crate::transaction::Key;
 
@@ -17,8 +17,8 @@ impl Endpoint {
         now: Instant,
         key: &Key,
         request: &Request,
-        source: SocketAddr,
-        answer_to: SocketAddr,
+        source: Hop,
+        answer_to: Hop,
     ) {
         let dialog = DialogId::of_request(request);
         let found = dialog.and_then(|dialog| Some((self.dialogs.get(&dialog).copied()?, dialog)));
@@ -98,7 +98,7 @@ impl Endpoint {
         now: Instant,
         key: &Key,
         request: &Request,
-        answer_to: SocketAddr,
+        answer_to: Hop,
         refusal: &Refusal,
     ) {
         let answer = self.answer_for(request, refusal, "");

@@ -1,6 +1,5 @@
 //! Changes of a running session: re-INVITE (RFC 3261 section 14.2) and UPDATE (RFC 3311 section 5.2).
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::state::{Call, State, Unacked};
@@ -9,6 +8,7 @@ use crate::dialog::DialogId;
 use crate::edge::Refusal;
 use crate::endpoint::{CallId, Endpoint};
 use crate::event::Event;
+use crate::hop::Hop;
 use crate::message::Request;
 use crate::offer_answer::Audio;
 use crate::transaction::{Key, Owner, Repeat, T2};
@@ -23,8 +23,8 @@ impl Endpoint {
         request: &Request,
         id: CallId,
         mut call: Call,
-        source: SocketAddr,
-        answer_to: SocketAddr,
+        source: Hop,
+        answer_to: Hop,
     ) {
         let judged = match &call.state {
             State::Talking(talking) if talking.hung_up.is_some() => Err(Refusal::new(481)),
@@ -67,7 +67,7 @@ impl Endpoint {
         id: CallId,
         audio: &mut Audio,
         request: &Request,
-        source: SocketAddr,
+        source: Hop,
     ) -> Result<String, Refusal> {
         Self::check_session_timer(&request.headers)?;
         check_content(request)?;
@@ -89,7 +89,7 @@ impl Endpoint {
         dialog: &DialogId,
         call: &mut Call,
         request: &Request,
-        source: SocketAddr,
+        source: Hop,
     ) -> (Refusal, Option<String>) {
         let open = match &call.state {
             State::Talking(talking) if talking.offers() => Err(Refusal::new(491)),
@@ -128,7 +128,7 @@ impl Endpoint {
         dialog: &DialogId,
         call: &mut Call,
         request: &Request,
-        source: SocketAddr,
+        source: Hop,
     ) -> Result<String, Refusal> {
         check_content(request)?;
         let before = call.audio.remote.clone();

@@ -1,6 +1,5 @@
 //! What one call remembers, state by state.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::again::Asked;
@@ -9,6 +8,7 @@ use super::session_timer::{Refresh, SessionTimer};
 use crate::audio::RemoteAudio;
 use crate::dialog::{Dialog, DialogId};
 use crate::header::Reason;
+use crate::hop::Hop;
 use crate::message::Request;
 use crate::offer_answer::Audio;
 use crate::transaction::{Key, Repeat};
@@ -75,7 +75,7 @@ pub(crate) enum GivingUp {
 pub(crate) struct Invited {
     pub(crate) key: Key,
     pub(crate) invite: Request,
-    pub(crate) source: SocketAddr,
+    pub(crate) source: Hop,
     pub(crate) dialog: Dialog,
     /// Our provisional answer that waits for its PRACK.
     pub(crate) unpracked: Option<Unpracked>,
@@ -100,7 +100,7 @@ pub(crate) struct Talking {
 #[derive(Debug)]
 pub(crate) struct Unacked {
     pub(crate) cseq: u32,
-    pub(crate) answer_to: SocketAddr,
+    pub(crate) answer_to: Hop,
     pub(crate) bytes: Vec<u8>,
     pub(crate) repeat: Repeat,
     /// Whether it carries our offer, so that the ACK carries the answer.

@@ -10,6 +10,7 @@ use crate::dialog::Dialog;
 use crate::endpoint::{CallId, Endpoint};
 use crate::event::Event;
 use crate::header::{Protocol, Reason, SessionExpires};
+use crate::hop::Hop;
 use crate::message::{Method, Request, Response};
 use crate::offer_answer::{Audio, AudioError};
 use crate::text::quoted;
@@ -53,7 +54,7 @@ impl Endpoint {
         let offer = audio.offer().unwrap_or_default();
         let branch = self.tokens.branch();
         let request = self.build_invite(&invite, &branch).with_sdp(&offer);
-        let peer = self.config.peer;
+        let peer = Hop::to(self.config.transport, self.config.peer);
         let key = self.layer.request(now, &branch, request, peer, Owner::Call(id));
         let inviting = Inviting {
             invite: key,

@@ -1,6 +1,5 @@
 //! Their INVITE: checked, rung, answered or refused (RFC 3261 sections 13.3 and 8.2).
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::provisional::wants_reliable;
@@ -12,6 +11,7 @@ use crate::edge::Refusal;
 use crate::endpoint::{Availability, CallId, Endpoint};
 use crate::event::Event;
 use crate::header::{NameAddr, Reason};
+use crate::hop::Hop;
 use crate::message::{Request, Response};
 use crate::offer_answer::{Audio, AudioError, preview};
 use crate::seen::Copy;
@@ -38,8 +38,8 @@ impl Endpoint {
         now: Instant,
         key: &Key,
         request: Request,
-        source: SocketAddr,
-        answer_to: SocketAddr,
+        source: Hop,
+        answer_to: Hop,
     ) {
         match self.seen.look(now, &request, key) {
             Copy::None => {}
@@ -86,11 +86,7 @@ impl Endpoint {
     }
 
     /// Everything that refuses a call before anybody is asked.
-    fn judge_invite(
-        &self,
-        request: &Request,
-        source: SocketAddr,
-    ) -> Result<(String, Option<RemoteAudio>), Refusal> {
+    fn judge_invite(&self, request: &Request, source: Hop) -> Result<(String, Option<RemoteAudio>), Refusal> {
         if let Availability::Down { .. } = &self.availability {
             return Err(self.unavailable());
         }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Parameters;
+use crate::hop::Hop;
 use crate::text::is_token;
 use crate::uri::split_host;
 
@@ -53,12 +54,13 @@ impl Via {
     /// Where an answer goes: the source itself when it asked for that (RFC 3581), else the source's address
     /// at the port it names (RFC 3261 section 18.2.2).
     ///
-    /// `maddr` is not followed: nobody may aim our answers elsewhere.
-    pub(crate) fn answer_to(&self, source: SocketAddr) -> SocketAddr {
-        if self.parameters.has("rport") {
+    /// `maddr` is not followed: nobody may aim our answers elsewhere. What came on a connection is answered on it.
+    pub(crate) fn answer_to(&self, source: Hop) -> Hop {
+        if source.connection.is_none() && self.parameters.has("rport") {
             return source;
         }
-        SocketAddr::new(source.ip(), self.port.filter(|&port| port != 0).unwrap_or(5060))
+        let port = self.port.filter(|&port| port != 0).unwrap_or(source.transport.default_port());
+        Hop { address: SocketAddr::new(source.ip(), port), ..source }
     }
 }
 
@@ -84,6 +86,7 @@ pub(crate) fn stamped(text: &str, via: &Via, source: SocketAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hop::Transport;
 
     #[test]
     fn spaces_ipv6_and_names_are_read() {
@@ -103,12 +106,22 @@ mod tests {
 
     #[test]
     fn answers_go_to_the_source_when_it_asked_and_to_its_named_port_otherwise() {
-        let source = "192.0.2.1:40000".parse().unwrap();
-        let to = |text: &str| Via::parse(text).unwrap().answer_to(source).to_string();
+        let source = Hop::from(Transport::Udp, "192.0.2.1:40000".parse().unwrap());
+        let to = |text: &str| Via::parse(text).unwrap().answer_to(source).address.to_string();
         assert_eq!(to("SIP/2.0/UDP pbx:5070;rport"), "192.0.2.1:40000");
         assert_eq!(to("SIP/2.0/UDP pbx:5070"), "192.0.2.1:5070");
         assert_eq!(to("SIP/2.0/UDP pbx;maddr=203.0.113.5"), "192.0.2.1:5060");
         assert_eq!(to("SIP/2.0/UDP pbx:0"), "192.0.2.1:5060");
+    }
+
+    #[test]
+    fn what_came_on_a_connection_is_answered_on_it_and_else_at_the_named_port() {
+        let source: SocketAddr = "192.0.2.1:40000".parse().unwrap();
+        let via = Via::parse("SIP/2.0/TLS pbx:5071;rport").unwrap();
+        let back = via.answer_to(Hop::from(Transport::Tls, source));
+        assert_eq!((back.connection, back.address.to_string()), (Some(source), "192.0.2.1:5071".to_owned()));
+        let via = Via::parse("SIP/2.0/TLS pbx").unwrap();
+        assert_eq!(via.answer_to(Hop::from(Transport::Tls, source)).address.port(), 5061);
     }
 
     #[test]

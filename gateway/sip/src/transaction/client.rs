@@ -1,14 +1,17 @@
 //! Client transaction for everything but INVITE (RFC 3261 section 17.1.2).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::timer::{Repeat, T2, T4};
+use crate::hop::Transport;
 
 /// Such a transaction, from the first sending on.
 #[derive(Debug)]
 pub(crate) struct Client {
     request: Vec<u8>,
     state: State,
+    /// How long copies of its final answer may come: timer K.
+    linger: Duration,
 }
 
 #[derive(Debug)]
@@ -21,8 +24,17 @@ enum State {
 
 impl Client {
     /// Begins with the request that is sent now.
-    pub(crate) fn new(now: Instant, request: Vec<u8>) -> Self {
-        Self { request, state: State::Trying(Repeat::new(now, T2)) }
+    pub(crate) fn new(now: Instant, request: Vec<u8>, transport: Transport) -> Self {
+        if transport.is_reliable() {
+            Self { request, state: State::Trying(Repeat::once(now)), linger: Duration::ZERO }
+        } else {
+            Self { request, state: State::Trying(Repeat::new(now, T2)), linger: T4 }
+        }
+    }
+
+    /// Whether it has no answer yet, not even a provisional one.
+    pub(crate) fn is_unheard(&self) -> bool {
+        matches!(self.state, State::Trying(_))
     }
 
     /// Takes a response. True when it is the first final one, for whoever asked.
@@ -33,7 +45,7 @@ impl Client {
                 false
             }
             State::Trying(_) => {
-                self.state = State::Completed { ends_at: now + T4 };
+                self.state = State::Completed { ends_at: now + self.linger };
                 true
             }
             State::Completed { .. } => false,
@@ -86,7 +98,7 @@ mod tests {
     #[test]
     fn a_request_is_repeated_for_32_seconds() {
         let start = Instant::now();
-        let mut client = Client::new(start, b"BYE".to_vec());
+        let mut client = Client::new(start, b"BYE".to_vec(), Transport::Udp);
         let mut sent = 0;
         loop {
             let now = client.deadline();
@@ -107,11 +119,24 @@ mod tests {
     #[test]
     fn the_first_final_answer_counts_and_the_rest_is_swallowed() {
         let start = Instant::now();
-        let mut client = Client::new(start, Vec::new());
+        let mut client = Client::new(start, Vec::new(), Transport::Udp);
         assert!(!client.respond(start, 100));
         assert!(client.respond(start, 200));
         assert!(!client.respond(start, 200));
         assert_eq!(client.handle_timeout(start), Due::Nothing);
         assert_eq!(client.handle_timeout(start + T4), Due::Over);
+    }
+
+    #[test]
+    fn over_a_connection_it_is_sent_once_and_ends_with_its_answer() {
+        let start = Instant::now();
+        let mut client = Client::new(start, Vec::new(), Transport::Tcp);
+        assert_eq!(client.deadline(), start + PATIENCE);
+        assert!(!client.respond(start, 100));
+        assert_eq!(client.deadline(), start + PATIENCE);
+        assert!(client.respond(start, 200));
+        assert_eq!((client.deadline(), client.handle_timeout(start)), (start, Due::Over));
+        let mut client = Client::new(start, Vec::new(), Transport::Tls);
+        assert_eq!(client.handle_timeout(start + PATIENCE), Due::TimedOut);
     }
 }

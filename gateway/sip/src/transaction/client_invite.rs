@@ -3,11 +3,11 @@
 //! It acknowledges refusals itself. A 2xx goes to the call, whose ACK is kept here, so that a repeated 2xx gets it
 //! again even after the call is over.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::client::Due;
 use super::timer::{PATIENCE, Repeat};
+use crate::hop::{Hop, Transport};
 use crate::message::{Method, Request, Response};
 
 /// Most branches of a forked INVITE whose ACKs are kept.
@@ -19,6 +19,8 @@ pub(crate) struct ClientInvite {
     request: Request,
     bytes: Vec<u8>,
     state: State,
+    /// How long copies of a refusal may come: timer D.
+    linger: Duration,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,7 @@ enum State {
 #[derive(Debug)]
 struct Ack {
     tag: String,
-    destination: SocketAddr,
+    destination: Hop,
     bytes: Vec<u8>,
 }
 
@@ -52,15 +54,24 @@ pub(crate) enum Heard {
     /// The copy of a refusal: the ACK goes out again.
     AckRefusal(Vec<u8>),
     /// The copy of a 2xx: its ACK goes out again.
-    AckAgain(SocketAddr, Vec<u8>),
+    AckAgain(Hop, Vec<u8>),
 }
 
 impl ClientInvite {
     /// Begins with the INVITE that is sent now.
-    pub(crate) fn new(now: Instant, request: Request) -> Self {
+    pub(crate) fn new(now: Instant, request: Request, transport: Transport) -> Self {
         let bytes = request.to_bytes();
+        if transport.is_reliable() {
+            return Self { request, bytes, state: State::Calling(Repeat::once(now)), linger: Duration::ZERO };
+        }
         // Timer A has no ceiling.
-        Self { request, bytes, state: State::Calling(Repeat::new(now, Duration::MAX / 4)) }
+        let state = State::Calling(Repeat::new(now, Duration::MAX / 4));
+        Self { request, bytes, state, linger: PATIENCE }
+    }
+
+    /// Whether it has no answer yet, not even a provisional one.
+    pub(crate) fn is_unheard(&self) -> bool {
+        matches!(self.state, State::Calling(_))
     }
 
     /// The INVITE.
@@ -88,7 +99,7 @@ impl ClientInvite {
             }
             (State::Calling(_) | State::Proceeding, _) => {
                 let ack = ack_refusal(&self.request, response).to_bytes();
-                self.state = State::Completed { ack: ack.clone(), ends_at: now + PATIENCE };
+                self.state = State::Completed { ack: ack.clone(), ends_at: now + self.linger };
                 Heard::Refused(ack)
             }
             (State::Completed { ack, .. }, 300..) => Heard::AckRefusal(ack.clone()),
@@ -102,7 +113,7 @@ impl ClientInvite {
     }
 
     /// Keeps the ACK of a 2xx for its copies.
-    pub(crate) fn keep_ack(&mut self, tag: &str, destination: SocketAddr, bytes: Vec<u8>) {
+    pub(crate) fn keep_ack(&mut self, tag: &str, destination: Hop, bytes: Vec<u8>) {
         if let State::Accepted { acks, .. } = &mut self.state {
             acks.push(Ack { tag: tag.to_owned(), destination, bytes });
         }
@@ -170,7 +181,7 @@ mod tests {
     #[test]
     fn an_invite_is_repeated_at_doubling_intervals_for_32_seconds() {
         let start = Instant::now();
-        let mut transaction = ClientInvite::new(start, invite());
+        let mut transaction = ClientInvite::new(start, invite(), Transport::Udp);
         let mut sent = Vec::new();
         while let Some(now) = transaction.deadline() {
             match transaction.handle_timeout(now) {
@@ -185,7 +196,7 @@ mod tests {
     #[test]
     fn the_ack_of_a_refusal_carries_the_to_tag_and_the_route_of_the_invite() {
         let now = Instant::now();
-        let mut transaction = ClientInvite::new(now, invite());
+        let mut transaction = ClientInvite::new(now, invite(), Transport::Udp);
         assert_eq!(transaction.respond(now, &response(100, "")), Heard::Tell);
         assert_eq!(transaction.deadline(), None);
         let Heard::Refused(ack) = transaction.respond(now, &response(486, "77")) else { panic!() };
@@ -201,8 +212,8 @@ mod tests {
     #[test]
     fn each_branch_of_a_fork_is_told_once_and_acknowledged_again() {
         let now = Instant::now();
-        let there = "127.0.0.1:5060".parse().unwrap();
-        let mut transaction = ClientInvite::new(now, invite());
+        let there = Hop::to(Transport::Udp, "127.0.0.1:5060".parse().unwrap());
+        let mut transaction = ClientInvite::new(now, invite(), Transport::Udp);
         assert_eq!(transaction.respond(now, &response(200, "a")), Heard::Tell);
         transaction.keep_ack("a", there, b"ACK a".to_vec());
         assert_eq!(transaction.respond(now, &response(200, "b")), Heard::Tell);
@@ -210,6 +221,18 @@ mod tests {
         assert_eq!(transaction.respond(now, &response(200, "a")), Heard::AckAgain(there, b"ACK a".to_vec()));
         assert_eq!(transaction.respond(now, &response(486, "c")), Heard::Nothing);
         assert_eq!(transaction.deadline(), Some(now + PATIENCE));
+    }
+
+    #[test]
+    fn over_a_connection_it_is_sent_once_and_ends_with_its_refusal() {
+        let now = Instant::now();
+        let mut transaction = ClientInvite::new(now, invite(), Transport::Tcp);
+        assert_eq!(transaction.deadline(), Some(now + PATIENCE));
+        assert!(matches!(transaction.respond(now, &response(486, "77")), Heard::Refused(_)));
+        assert_eq!((transaction.deadline(), transaction.handle_timeout(now)), (Some(now), Due::Over));
+        let mut transaction = ClientInvite::new(now, invite(), Transport::Tcp);
+        assert_eq!(transaction.respond(now, &response(200, "a")), Heard::Tell);
+        assert_eq!(transaction.deadline(), Some(now + PATIENCE), "a 2xx comes again end to end (RFC 6026)");
     }
 
     fn invite() -> Request {

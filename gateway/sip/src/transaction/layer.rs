@@ -11,6 +11,7 @@ use super::server::Server;
 use super::server_invite::ServerInvite;
 use super::timer::Agenda;
 use crate::endpoint::{CallId, Transmit};
+use crate::hop::{Hop, Transport};
 use crate::message::{Method, Request, Response};
 
 /// Above this many open transactions new requests get 503 and are forgotten.
@@ -46,7 +47,7 @@ pub(crate) struct Layer {
 struct Sent {
     kind: ClientKind,
     owner: Owner,
-    destination: SocketAddr,
+    destination: Hop,
 }
 
 #[derive(Debug)]
@@ -59,7 +60,7 @@ enum ClientKind {
 struct Received {
     kind: ServerKind,
     owner: Owner,
-    answer_to: SocketAddr,
+    answer_to: Hop,
 }
 
 #[derive(Debug)]
@@ -85,8 +86,8 @@ impl Layer {
     }
 
     /// Sends bytes that belong to no transaction.
-    pub(crate) fn send(&mut self, destination: SocketAddr, contents: Vec<u8>) {
-        tracing::trace!(%destination, message = %String::from_utf8_lossy(&contents), "sent");
+    pub(crate) fn send(&mut self, destination: Hop, contents: Vec<u8>) {
+        tracing::trace!(destination = %destination.address, message = %String::from_utf8_lossy(&contents), "sent");
         self.transmits.push_back(Transmit { destination, contents });
     }
 
@@ -110,16 +111,18 @@ impl Layer {
         &mut self,
         now: Instant,
         branch: &str,
-        request: Request,
-        destination: SocketAddr,
+        mut request: Request,
+        destination: Hop,
         owner: Owner,
     ) -> Key {
         let key = Key::of_sent(branch, &request.method);
+        let transport = destination.transport;
+        request.headers.travel(transport);
         let bytes = request.to_bytes();
         let kind = if request.method == Method::Invite {
-            ClientKind::Invite(ClientInvite::new(now, request))
+            ClientKind::Invite(ClientInvite::new(now, request, transport))
         } else {
-            ClientKind::Other(Client::new(now, bytes.clone()))
+            ClientKind::Other(Client::new(now, bytes.clone(), transport))
         };
         self.clients.insert(key.clone(), Sent { kind, owner, destination });
         self.schedule_client(&key);
@@ -128,7 +131,7 @@ impl Layer {
     }
 
     /// The INVITE behind a transaction of ours, where it went, and whether it may be cancelled by now.
-    pub(crate) fn invite(&self, key: &Key) -> Option<(&Request, SocketAddr, bool)> {
+    pub(crate) fn invite(&self, key: &Key) -> Option<(&Request, Hop, bool)> {
         match self.clients.get(key) {
             Some(Sent { kind: ClientKind::Invite(client), destination, .. }) => {
                 Some((client.request(), *destination, client.is_proceeding()))
@@ -138,12 +141,29 @@ impl Layer {
     }
 
     /// Sends the ACK of a 2xx and keeps it for the copies of that 2xx.
-    pub(crate) fn acknowledge(&mut self, key: &Key, tag: &str, destination: SocketAddr, ack: &Request) {
+    pub(crate) fn acknowledge(&mut self, key: &Key, tag: &str, destination: Hop, ack: &Request) {
+        let mut ack = ack.clone();
+        ack.headers.travel(destination.transport);
         let bytes = ack.to_bytes();
         if let Some(Sent { kind: ClientKind::Invite(client), .. }) = self.clients.get_mut(key) {
             client.keep_ack(tag, destination, bytes.clone());
         }
         self.send(destination, bytes);
+    }
+
+    /// The requests that went there and were not heard of since.
+    pub(crate) fn unheard(&self, transport: Transport, address: SocketAddr) -> Vec<(Owner, Key)> {
+        let there = |hop: &Hop| {
+            hop.transport == transport && (hop.address == address || hop.connection == Some(address))
+        };
+        let unheard = self.clients.iter().filter(|(_, sent)| {
+            there(&sent.destination)
+                && match &sent.kind {
+                    ClientKind::Invite(client) => client.is_unheard(),
+                    ClientKind::Other(client) => client.is_unheard(),
+                }
+        });
+        unheard.map(|(key, sent)| (sent.owner, key.clone())).collect()
     }
 
     /// Forgets a request of ours.
@@ -187,9 +207,9 @@ impl Layer {
     }
 
     /// Opens the transaction of a received INVITE with the provisional answer that is sent now.
-    pub(crate) fn open_invite(&mut self, key: &Key, answer_to: SocketAddr, owner: Owner, answer: &Response) {
+    pub(crate) fn open_invite(&mut self, key: &Key, answer_to: Hop, owner: Owner, answer: &Response) {
         let bytes = answer.to_bytes();
-        let kind = ServerKind::Invite(ServerInvite::new(bytes.clone()));
+        let kind = ServerKind::Invite(ServerInvite::new(bytes.clone(), answer_to.transport));
         self.servers.insert(key.clone(), Received { kind, owner, answer_to });
         self.send(answer_to, bytes);
     }
@@ -200,10 +220,10 @@ impl Layer {
         now: Instant,
         key: &Key,
         answer: &Response,
-    ) -> Option<(SocketAddr, Vec<u8>)> {
+    ) -> Option<(Hop, Vec<u8>)> {
         let received = self.servers.get_mut(key)?;
         let ServerKind::Invite(server) = &mut received.kind else { return None };
-        let bytes = answer.to_bytes();
+        let bytes = answer.clone().into_bytes_over(received.answer_to.transport);
         if !server.answer(now, answer.status, bytes.clone()) {
             return None;
         }
@@ -214,9 +234,9 @@ impl Layer {
     }
 
     /// Answers another request and keeps the answer for its copies.
-    pub(crate) fn answer(&mut self, now: Instant, key: &Key, answer_to: SocketAddr, answer: &Response) {
-        let bytes = answer.to_bytes();
-        let kind = ServerKind::Other(Server::new(now, bytes.clone()));
+    pub(crate) fn answer(&mut self, now: Instant, key: &Key, answer_to: Hop, answer: &Response) {
+        let bytes = answer.clone().into_bytes_over(answer_to.transport);
+        let kind = ServerKind::Other(Server::new(now, bytes.clone(), answer_to.transport));
         self.servers.insert(key.clone(), Received { kind, owner: Owner::Nobody, answer_to });
         self.schedule_server(key);
         self.send(answer_to, bytes);

@@ -2,15 +2,17 @@
 //!
 //! A refusal is repeated until its ACK; a 2xx is repeated by the call, for it belongs to the dialog.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::timer::{PATIENCE, Repeat, T2, T4};
+use crate::hop::Transport;
 
 /// Such a transaction, from the INVITE on.
 #[derive(Debug)]
 pub(crate) struct ServerInvite {
     answer: Vec<u8>,
     state: State,
+    transport: Transport,
 }
 
 #[derive(Debug)]
@@ -27,8 +29,8 @@ enum State {
 
 impl ServerInvite {
     /// Begins with the provisional answer that is sent now.
-    pub(crate) fn new(answer: Vec<u8>) -> Self {
-        Self { answer, state: State::Proceeding }
+    pub(crate) fn new(answer: Vec<u8>, transport: Transport) -> Self {
+        Self { answer, state: State::Proceeding, transport }
     }
 
     /// Whether a final answer is still to come.
@@ -44,6 +46,7 @@ impl ServerInvite {
         self.state = match status {
             ..200 => State::Proceeding,
             200..300 => State::Accepted { ends_at: now + PATIENCE },
+            _ if self.transport.is_reliable() => State::Completed(Repeat::once(now)),
             _ => State::Completed(Repeat::new(now, T2)),
         };
         self.answer = answer;
@@ -62,7 +65,8 @@ impl ServerInvite {
     pub(crate) fn acknowledge(&mut self, now: Instant) -> bool {
         match self.state {
             State::Completed(_) => {
-                self.state = State::Confirmed { ends_at: now + T4 };
+                let linger = if self.transport.is_reliable() { Duration::ZERO } else { T4 };
+                self.state = State::Confirmed { ends_at: now + linger };
                 true
             }
             State::Confirmed { .. } | State::Proceeding => true,
@@ -92,14 +96,12 @@ impl ServerInvite {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn a_refusal_is_repeated_until_its_ack_and_no_longer() {
         let start = Instant::now();
-        let mut transaction = ServerInvite::new(b"100".to_vec());
+        let mut transaction = ServerInvite::new(b"100".to_vec(), Transport::Udp);
         assert_eq!(transaction.again(), Some(&b"100"[..]));
         assert!(transaction.answer(start, 486, b"486".to_vec()));
         assert_eq!(transaction.handle_timeout(start + Duration::from_millis(500)), (Some(&b"486"[..]), true));
@@ -112,7 +114,7 @@ mod tests {
     #[test]
     fn without_an_ack_a_refusal_is_given_up_after_32_seconds() {
         let start = Instant::now();
-        let mut transaction = ServerInvite::new(Vec::new());
+        let mut transaction = ServerInvite::new(Vec::new(), Transport::Udp);
         transaction.answer(start, 486, Vec::new());
         let mut sent = 0;
         while let Some(now) = transaction.deadline() {
@@ -131,11 +133,21 @@ mod tests {
     #[test]
     fn after_a_2xx_retransmitted_invites_are_swallowed_and_acks_are_the_dialogs() {
         let start = Instant::now();
-        let mut transaction = ServerInvite::new(Vec::new());
+        let mut transaction = ServerInvite::new(Vec::new(), Transport::Udp);
         assert!(transaction.answer(start, 200, b"200".to_vec()));
         assert!(!transaction.answer(start, 487, b"487".to_vec()), "one final answer only");
         assert_eq!(transaction.again(), None);
         assert!(!transaction.acknowledge(start), "the ACK is the dialog's");
         assert_eq!(transaction.deadline(), Some(start + PATIENCE));
+    }
+
+    #[test]
+    fn over_a_connection_a_refusal_is_sent_once_and_ends_with_its_ack() {
+        let start = Instant::now();
+        let mut transaction = ServerInvite::new(Vec::new(), Transport::Tcp);
+        transaction.answer(start, 486, b"486".to_vec());
+        assert_eq!(transaction.deadline(), Some(start + PATIENCE), "timer H stays");
+        assert!(transaction.acknowledge(start));
+        assert_eq!((transaction.deadline(), transaction.handle_timeout(start)), (Some(start), (None, false)));
     }
 }

@@ -1,4 +1,4 @@
-//! Timers: the values of RFC 3261 table 4 for UDP, and the agenda that knows which is due next.
+//! Timers: the values of RFC 3261 table 4, and the agenda that knows which is due next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -29,6 +29,11 @@ impl Repeat {
     /// The first repetition follows after T1.
     pub(crate) fn new(now: Instant, ceiling: Duration) -> Self {
         Self { at: now + T1, interval: T1, ceiling, until: now + PATIENCE }
+    }
+
+    /// Sent once, over a transport that loses nothing: only the deadline is left (RFC 3261 table 4).
+    pub(crate) fn once(now: Instant) -> Self {
+        Self { at: now + PATIENCE, interval: PATIENCE, ceiling: PATIENCE, until: now + PATIENCE }
     }
 
     /// Whether the message is to be sent again now.

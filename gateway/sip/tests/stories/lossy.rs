@@ -69,6 +69,7 @@ impl Network {
                 local: ([127, 0, 0, 1], at).into(),
                 announced: ([127, 0, 0, 1], at).into(),
                 peer: ([127, 0, 0, 1], peer).into(),
+                transport: tgtrunk_sip::Transport::Udp,
                 line_user: "1".to_owned(),
                 user_agent: String::new(),
                 allowed: Vec::new(),

@@ -16,5 +16,6 @@ mod options;
 mod provisional;
 mod session_timer;
 mod standards;
+mod streams;
 mod torture;
 mod world;

@@ -26,6 +26,7 @@ fn a_line_begins_down() {
         local: LINE.parse().unwrap(),
         announced: LINE.parse().unwrap(),
         peer: "127.0.0.1:5060".parse().unwrap(),
+        transport: tgtrunk_sip::Transport::Udp,
         line_user: String::new(),
         user_agent: String::new(),
         allowed: Vec::new(),

@@ -8,7 +8,7 @@ use tgtrunk_sip::Event;
 use crate::world::{PBX, World, header, headers, start};
 
 /// `call` is a call that is taken, `-` silence, anything else the status.
-const RFC_4475: [(&str, &str, &str); 49] = [
+pub(crate) const RFC_4475: [(&str, &str, &str); 49] = [
     // 3.1.1 Valid messages
     (
         "wsinv",
@@ -78,7 +78,7 @@ const RFC_4475: [(&str, &str, &str); 49] = [
 ];
 
 /// The same for RFC 5118.
-const RFC_5118: [(&str, &str, &str); 12] = [
+pub(crate) const RFC_5118: [(&str, &str, &str); 12] = [
     ("ipv6-good", "405", "well-formed; nobody registers here"),
     ("ipv6-bad", "405", "the method is judged before the address without brackets (RFC 3261 section 8.2.1)"),
     ("port-ambiguous", "405", "well-formed: 5070 is a part of the address"),
@@ -162,7 +162,7 @@ fn talkative() -> World {
     World::with(|config| config.codecs = vec![&OPUS, &PCMU])
 }
 
-fn message(folder: &str, name: &str) -> Vec<u8> {
+pub(crate) fn message(folder: &str, name: &str) -> Vec<u8> {
     std::fs::read(path(folder).join(format!("{name}.sip"))).unwrap()
 }
 

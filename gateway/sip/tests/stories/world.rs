@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tgtrunk_media::codec::OPUS;
-use tgtrunk_sip::{Availability, Config, Endpoint, Event, Invite, LocalAudio, Memory};
+use tgtrunk_sip::{Availability, Config, Endpoint, Event, Hop, Invite, LocalAudio, Memory, Transport};
 
 pub(crate) const LINE: &str = "127.0.0.1:30001";
 pub(crate) const PBX: &str = "127.0.0.1:5060";
@@ -15,7 +15,7 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     start: Instant,
     /// What the line sent and nobody looked at yet: when, where, what.
-    wire: VecDeque<(Duration, SocketAddr, String)>,
+    wire: VecDeque<(Duration, Hop, String)>,
     events: VecDeque<Event>,
 }
 
@@ -41,6 +41,7 @@ impl World {
             local: LINE.parse().unwrap(),
             announced: LINE.parse().unwrap(),
             peer: PBX.parse().unwrap(),
+            transport: Transport::Udp,
             line_user: "+74950000001".to_owned(),
             user_agent: "tgtrunk".to_owned(),
             allowed: Vec::new(),
@@ -107,8 +108,15 @@ impl World {
     /// The same with its destination.
     #[track_caller]
     pub(crate) fn said_to(&mut self) -> (SocketAddr, String) {
-        let (_, destination, text) = self.wire.pop_front().expect("the line says something");
-        (destination, text)
+        let (way, text) = self.said_over();
+        (way.address, text)
+    }
+
+    /// The same with the whole way.
+    #[track_caller]
+    pub(crate) fn said_over(&mut self) -> (Hop, String) {
+        let (_, way, text) = self.wire.pop_front().expect("the line says something");
+        (way, text)
     }
 
     /// Nobody looks at what was said so far.

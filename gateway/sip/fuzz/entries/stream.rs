@@ -1,0 +1,69 @@
+//! Streams of a hostile PBX: cut into messages, in readings as long as the script says, and heard by a line.
+
+use std::time::{Duration, Instant};
+
+use tgtrunk_media::codec::OPUS;
+use tgtrunk_sip::{Availability, Config, Endpoint, Frame, Framer, Transport};
+
+use super::script::Script;
+
+const PBX: &str = "127.0.0.1:5060";
+/// Longest message that is taken.
+const MESSAGE_BYTES: usize = 32 * 1024;
+
+/// Hears the script as one stream; the same bytes in one reading give the same frames.
+pub fn take(bytes: &[u8]) {
+    let mut script = Script::new(bytes);
+    let step = usize::from(script.word()).max(1);
+    let stream = script.rest();
+    let now = Instant::now();
+    let cut = frames(now, stream.chunks(step));
+    let whole = frames(now, std::iter::once(stream));
+    // Where the place is lost, and with how much of a head, depends on what had come by then.
+    let sound = |frames: &[Frame]| {
+        let sound = frames.iter().take_while(|frame| !matches!(frame, Frame::Broken(_)));
+        sound.filter(|frame| matches!(frame, Frame::Message(_))).count()
+    };
+    assert_eq!(sound(&cut), sound(&whole));
+    let mut line = line(now);
+    for frame in &cut {
+        if let Frame::Message(message) = frame {
+            assert!(message.len() <= MESSAGE_BYTES);
+        }
+        line.handle_frame(now, Transport::Tcp, PBX.parse().unwrap(), frame);
+        while line.poll_transmit().is_some() {}
+    }
+}
+
+fn frames<'a>(now: Instant, readings: impl Iterator<Item = &'a [u8]>) -> Vec<Frame> {
+    let mut framer = Framer::new(now);
+    let mut frames = Vec::new();
+    for reading in readings {
+        framer.handle(now, reading);
+        frames.extend(std::iter::from_fn(|| framer.poll_frame()));
+        assert!(framer.poll_timeout() > now);
+    }
+    frames
+}
+
+fn line(now: Instant) -> Endpoint {
+    let config = Config {
+        local: "127.0.0.1:30001".parse().unwrap(),
+        announced: "127.0.0.1:30001".parse().unwrap(),
+        peer: PBX.parse().unwrap(),
+        transport: Transport::Tcp,
+        line_user: "+74950000001".to_owned(),
+        user_agent: "tgtrunk".to_owned(),
+        allowed: Vec::new(),
+        codecs: vec![&OPUS],
+        max_calls: 8,
+        options_interval: Duration::from_secs(1000),
+        ring_limit: Duration::from_secs(60),
+        session_interval_s: 1800,
+        credentials: None,
+        seed: [5; 32],
+    };
+    let mut line = Endpoint::new(config, now);
+    line.set_availability(Availability::Up);
+    line
+}

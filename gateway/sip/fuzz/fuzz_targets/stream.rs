@@ -1,0 +1,10 @@
+//! Fuzzes streams of SIP messages; what is done with the bytes stands in `entries`.
+
+#![no_main]
+
+#[path = "../entries/stream.rs"]
+mod entry;
+#[path = "../../../../tests/fuzz/script.rs"]
+mod script;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));
