@@ -553,6 +553,7 @@ impl Line {
         let calls = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
         if let Some(trunk) = &mut self.trunk {
             trunk.endpoint.set_availability(self.lamps.availability(self.stopping.is_some()));
+            metrics::strangers(self.settings.sip_port, trunk.endpoint.strangers());
         }
         let mut changed = false;
         self.status.send_if_modified(|status| {

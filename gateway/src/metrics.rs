@@ -16,6 +16,8 @@ const SETUP: &str = "tgtrunk_call_setup_seconds";
 const UP: &str = "tgtrunk_line_up";
 const PACKETS: &str = "tgtrunk_media_packets_total";
 const LOST: &str = "tgtrunk_media_packets_lost_total";
+const REFUSED: &str = "tgtrunk_media_datagrams_refused_total";
+const STRANGERS: &str = "tgtrunk_sip_strangers_total";
 const REORDERED: &str = "tgtrunk_media_packets_reordered_total";
 const JITTER: &str = "tgtrunk_media_jitter_seconds";
 const ROUND_TRIP: &str = "tgtrunk_media_round_trip_seconds";
@@ -55,6 +57,11 @@ pub(crate) fn line(sip_port: u16, status: &GatewayStatus) {
     gauge!(UP, "line" => port.clone(), "side" => "telegram").set(is_green(status.telegram.lamp));
     gauge!(UP, "line" => port.clone(), "side" => "pbx").set(is_green(status.sip.lamp));
     gauge!(CALLS, "line" => port).set(f64::from(status.calls));
+}
+
+/// Datagrams of strangers that came to a line's SIP port since it was opened.
+pub(crate) fn strangers(sip_port: u16, datagrams: u64) {
+    counter!(STRANGERS, "line" => sip_port.to_string()).absolute(datagrams);
 }
 
 /// A line that works no more.
@@ -108,6 +115,7 @@ fn leg(port: &str, side: &'static str, quality: &LegQuality) {
     counter!(PACKETS, &labels("out")).increment(quality.packets_out);
     counter!(LOST, &labels("in")).increment(quality.lost);
     counter!(REORDERED, &labels("in")).increment(quality.reordered);
+    counter!(REFUSED, "line" => port.to_owned(), "side" => side).increment(quality.refused);
     if quality.packets_in == 0 {
         return;
     }
@@ -129,6 +137,8 @@ fn describe() {
     describe_histogram!(SETUP, Unit::Seconds, "From the answer until sound could flow");
     describe_counter!(PACKETS, "RTP packets of ended calls, in from a side and out to it");
     describe_counter!(LOST, "RTP packets of a side that never came");
+    describe_counter!(REFUSED, "Datagrams at a call's ports that were not its own, of ended calls");
+    describe_counter!(STRANGERS, "SIP datagrams of addresses that are not the line's PBX");
     describe_counter!(REORDERED, "RTP packets of a side that came after a later one");
     describe_histogram!(
         JITTER,

@@ -16,10 +16,9 @@ use tgtrunk_tests::coturn::Coturn;
 use tgtrunk_tests::figures::show;
 use tgtrunk_tests::netns::End;
 use tgtrunk_tests::path_stage::{PathStage, on_cable};
+use tgtrunk_tests::sockets::datagram_sockets;
 use tgtrunk_tests::socks5::Socks5;
-use tgtrunk_tests::{ports, stage, tone};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tgtrunk_tests::{ports, prometheus, stage, tone};
 use tokio::time::{Instant, sleep};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -79,24 +78,24 @@ async fn relayed_calls_sound_both_ways_and_their_figures_tell_the_relay() {
         scene.hang_up(calls).await.unwrap();
     }
 
-    let page = figures(metrics).await;
+    let page = prometheus::page(metrics).await.unwrap();
     for path in ["reflector", "turn"] {
         for way in ["in", "out"] {
             let labels = [r#"side="telegram""#, &format!("path=\"{path}\""), &format!("way=\"{way}\"")];
-            let packets = figure(&page, "tgtrunk_media_packets_total", &labels);
+            let packets = prometheus::sum(&page, "tgtrunk_media_packets_total", &labels);
             assert!(packets >= 4.0 * 50.0, "{path} {way}: {packets}\n{page}");
         }
     }
     for direction in ["pbx-to-telegram", "telegram-to-pbx"] {
         let labels = [r#"answered="yes""#, r#"q850="16""#, &format!("direction=\"{direction}\"")];
-        assert_eq!(figure(&page, "tgtrunk_calls_ended_total", &labels), 4.0, "{page}");
+        assert_eq!(prometheus::sum(&page, "tgtrunk_calls_ended_total", &labels), 4.0, "{page}");
     }
     for side in [r#"side="telegram""#, r#"side="pbx""#] {
-        assert_eq!(figure(&page, "tgtrunk_media_mos_count", &[side]), 8.0, "{page}");
-        assert_eq!(figure(&page, "tgtrunk_media_jitter_seconds_count", &[side]), 8.0, "{page}");
-        assert!(figure(&page, "tgtrunk_media_mos_sum", &[side]) >= 8.0 * 3.8, "{page}");
+        assert_eq!(prometheus::sum(&page, "tgtrunk_media_mos_count", &[side]), 8.0, "{page}");
+        assert_eq!(prometheus::sum(&page, "tgtrunk_media_jitter_seconds_count", &[side]), 8.0, "{page}");
+        assert!(prometheus::sum(&page, "tgtrunk_media_mos_sum", &[side]) >= 8.0 * 3.8, "{page}");
     }
-    assert_eq!(figure(&page, "tgtrunk_calls", &[]), 0.0, "{page}");
+    assert_eq!(prometheus::sum(&page, "tgtrunk_calls", &[]), 0.0, "{page}");
     scene.close().await.unwrap();
 }
 
@@ -141,8 +140,8 @@ async fn with_a_proxy_everything_goes_through_it_and_nothing_leaves_as_a_datagra
     let relay = by_streams.address().to_string();
     assert_eq!(tunnels.iter().filter(|target| **target == relay).count(), 2, "{tunnels:?}");
     // Whoever has sockets on loopback alone sends nothing elsewhere.
-    let sockets = datagram_sockets(scene.wire.gateway.pid().unwrap());
-    assert!(sockets.len() >= 3 && sockets.iter().all(|ip| ip.is_loopback()), "{sockets:?}");
+    let sockets = datagram_sockets(scene.wire.gateway.pid().unwrap()).unwrap();
+    assert!(sockets.len() >= 3 && sockets.iter().all(|socket| socket.ip().is_loopback()), "{sockets:?}");
     assert_eq!(Side::BOTH.map(|side| by_datagrams.passage(side).passed), [0, 0]);
     scene.hang_up(calls).await.unwrap();
     scene.close().await.unwrap();
@@ -288,50 +287,4 @@ fn assert_good(leg: &LegQuality) {
     assert!((15..1000).contains(&leg.packets_in) && (15..1000).contains(&leg.packets_out), "{leg:?}");
     assert!(leg.lost * 50 <= leg.packets_in && leg.jitter_ms < 60, "{leg:?}");
     assert!(leg.mos_hundredths.is_some_and(|mos| (380..=500).contains(&mos)), "{leg:?}");
-}
-
-/// The page of figures.
-async fn figures(address: SocketAddr) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).await.unwrap();
-    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
-    page
-}
-
-/// The sum of a figure over all series with these labels.
-fn figure(page: &str, name: &str, labels: &[&str]) -> f64 {
-    page.lines()
-        .filter(|line| line.split(['{', ' ']).next() == Some(name))
-        .filter(|line| labels.iter().all(|label| line.contains(label)))
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
-}
-
-/// Addresses that a process has datagram sockets on.
-fn datagram_sockets(pid: u32) -> Vec<std::net::IpAddr> {
-    let inodes: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .unwrap()
-        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
-        .filter_map(|target| Some(target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
-        .collect();
-    let mut found = Vec::new();
-    for table in ["udp", "udp6"] {
-        let table = std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap();
-        for line in table.lines().skip(1) {
-            let columns: Vec<&str> = line.split_whitespace().collect();
-            if !inodes.iter().any(|inode| inode == columns[9]) {
-                continue;
-            }
-            let ip = columns[1].split(':').next().unwrap();
-            found.push(match u32::from_str_radix(ip, 16) {
-                Ok(bits) => std::net::Ipv4Addr::from(bits.to_le_bytes()).into(),
-                // Of IPv6 there should be none at all.
-                Err(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
-            });
-        }
-    }
-    found
 }

@@ -26,6 +26,9 @@ pub struct LegQuality {
     pub lost: u64,
     /// Packets from there that came after a later one.
     pub reordered: u64,
+    /// Datagrams that were nobody's of this call: from elsewhere, or without its keys. They changed nothing.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub refused: u64,
     /// How unevenly packets come from there, in milliseconds (RFC 3550 section 6.4.1).
     pub jitter_ms: u32,
     /// There and back, in milliseconds.
@@ -46,6 +49,10 @@ pub struct LegQuality {
     /// In what they travel. Only of Telegram's leg.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<MediaTransport>,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Which way the packets of Telegram's leg take.
@@ -121,6 +128,7 @@ mod tests {
             packets_out: 3_000,
             lost: 7,
             reordered: 1,
+            refused: 2,
             jitter_ms: 4,
             round_trip_ms: Some(38),
             remote_lost_permille: Some(12),
@@ -136,7 +144,7 @@ mod tests {
             serde_json::json!({
                 "telegram": {
                     "codec": "opus", "ptime_ms": 20, "packets_in": 1000, "packets_out": 3000, "lost": 7,
-                    "reordered": 1, "jitter_ms": 4, "round_trip_ms": 38, "remote_lost_permille": 12,
+                    "reordered": 1, "refused": 2, "jitter_ms": 4, "round_trip_ms": 38, "remote_lost_permille": 12,
                     "concealed_permille": 6, "mos_hundredths": 431, "path": "reflector", "transport": "tcp",
                 },
                 "pbx": {

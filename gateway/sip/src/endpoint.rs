@@ -346,6 +346,12 @@ impl Endpoint {
         self.calls.values().filter(|call| call.is_live()).count()
     }
 
+    /// Datagrams of addresses that are not listened to, since the beginning.
+    #[must_use]
+    pub fn strangers(&self) -> u64 {
+        self.filter.strangers()
+    }
+
     /// How much the line remembers.
     #[must_use]
     pub fn memory(&self) -> Memory {

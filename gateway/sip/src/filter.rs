@@ -10,6 +10,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Filter {
     allowed: Vec<IpAddr>,
+    strangers: u64,
     unreported: u64,
     quiet_until: Option<Instant>,
 }
@@ -17,7 +18,7 @@ pub(crate) struct Filter {
 impl Filter {
     pub(crate) fn new(allowed: impl IntoIterator<Item = IpAddr>) -> Self {
         let allowed = allowed.into_iter().map(|ip| ip.to_canonical()).collect();
-        Self { allowed, unreported: 0, quiet_until: None }
+        Self { allowed, strangers: 0, unreported: 0, quiet_until: None }
     }
 
     /// Whether this address is listened to, and may be sent to.
@@ -27,12 +28,18 @@ impl Filter {
 
     /// Counts a stranger's datagram; once a minute it gives the count since the last report.
     pub(crate) fn report(&mut self, now: Instant) -> Option<u64> {
+        self.strangers += 1;
         self.unreported += 1;
         if self.quiet_until.is_some_and(|until| now < until) {
             return None;
         }
         self.quiet_until = Some(now + REPORT_EVERY);
         Some(std::mem::take(&mut self.unreported))
+    }
+
+    /// Datagrams of strangers since the beginning.
+    pub(crate) fn strangers(&self) -> u64 {
+        self.strangers
     }
 
     /// The address, when a message may be sent there.
@@ -62,5 +69,6 @@ mod tests {
         assert_eq!(filter.report(start + Duration::from_secs(1)), None);
         assert_eq!(filter.report(start + Duration::from_secs(59)), None);
         assert_eq!(filter.report(start + Duration::from_secs(60)), Some(3));
+        assert_eq!(filter.strangers(), 4);
     }
 }

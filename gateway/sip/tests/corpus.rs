@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, unreachable_pub)]
 
+#[path = "../fuzz/entries/config.rs"]
+mod config;
 #[path = "../fuzz/entries/endpoint.rs"]
 mod endpoint;
 #[path = "../../../tests/fuzz/replay.rs"]

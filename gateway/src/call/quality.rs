@@ -17,16 +17,24 @@ impl From<&Audio> for Spoken {
     }
 }
 
+/// Datagrams that came to a call's ports and were not its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused {
+    pub(crate) telegram: u64,
+    pub(crate) pbx: u64,
+}
+
 /// Both legs of a call as they are now.
 pub(crate) fn of_call(
     relay: &Relay,
     telegram: Option<Spoken>,
     trunk: Option<Spoken>,
+    refused: Refused,
     path: Option<&PathInfo>,
 ) -> Quality {
     let mut quality = Quality {
-        telegram: leg(&relay.quality(Side::Telegram), telegram),
-        pbx: leg(&relay.quality(Side::Trunk), trunk),
+        telegram: leg(&relay.quality(Side::Telegram), telegram, refused.telegram),
+        pbx: leg(&relay.quality(Side::Trunk), trunk, refused.pbx),
     };
     let telegram = &mut quality.telegram;
     telegram.path = path.map(|path| match path.kind {
@@ -45,7 +53,7 @@ pub(crate) fn of_call(
     quality
 }
 
-fn leg(measured: &quality::LegQuality, spoken: Option<Spoken>) -> LegQuality {
+fn leg(measured: &quality::LegQuality, spoken: Option<Spoken>, refused: u64) -> LegQuality {
     LegQuality {
         codec: spoken.map_or_else(String::new, |spoken| spoken.codec.to_owned()),
         ptime_ms: spoken.map_or(0, |spoken| spoken.ptime_ms),
@@ -53,6 +61,7 @@ fn leg(measured: &quality::LegQuality, spoken: Option<Spoken>) -> LegQuality {
         packets_out: measured.packets_out,
         lost: measured.lost,
         reordered: measured.reordered,
+        refused,
         jitter_ms: whole(measured.jitter_ms),
         round_trip_ms: measured.round_trip_ms.map(whole),
         remote_lost_permille: measured.remote_lost_share.map(|share| whole(share * 1000.0)),
@@ -70,6 +79,9 @@ pub(crate) fn sentence(leg: &LegQuality) -> String {
         "{}/{} in {} out {} lost {} late {} jitter {} ms",
         leg.codec, leg.ptime_ms, leg.packets_in, leg.packets_out, leg.lost, leg.reordered, leg.jitter_ms
     );
+    if leg.refused > 0 {
+        told.push_str(&format!(" refused {}", leg.refused));
+    }
     if let Some(round_trip_ms) = leg.round_trip_ms {
         told.push_str(&format!(" rtt {round_trip_ms} ms"));
     }
@@ -109,11 +121,15 @@ mod tests {
         };
         assert_eq!(sentence(&leg), "PCMA/20 in 1500 out 1499 lost 3 late 0 jitter 2 ms");
         leg.round_trip_ms = Some(12);
+        leg.refused = 9;
         leg.remote_lost_permille = Some(5);
         leg.mos_hundredths = Some(405);
         leg.path = Some(MediaPath::Turn);
         leg.transport = Some(MediaTransport::Tcp);
         let told = sentence(&leg);
-        assert!(told.ends_with("jitter 2 ms rtt 12 ms there lost 5 ‰ mos 4.05 by turn tcp"), "{told}");
+        assert!(
+            told.ends_with("jitter 2 ms refused 9 rtt 12 ms there lost 5 ‰ mos 4.05 by turn tcp"),
+            "{told}"
+        );
     }
 }

@@ -170,6 +170,14 @@ impl TelegramLeg {
         self.path
     }
 
+    /// Datagrams that came to its ports without the call's keys or passwords, or from where nobody was let in.
+    pub(crate) fn refused(&self) -> u64 {
+        self.media.as_ref().map_or(0, |media| {
+            let tgcall::Counters { forged, stray, malformed, other_source, .. } = media.counters();
+            forged + stray + malformed + other_source
+        })
+    }
+
     /// Whether nothing is left to be sent or awaited.
     pub(crate) fn is_settled(&self) -> bool {
         self.steps.is_empty()

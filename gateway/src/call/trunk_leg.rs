@@ -208,6 +208,14 @@ impl TrunkLeg {
             Self::Echo => false,
         }
     }
+
+    /// Datagrams on the RTP port that came from elsewhere.
+    pub(crate) fn refused(&self) -> u64 {
+        match self {
+            Self::Pbx(leg) => leg.latch.as_ref().map_or(0, Latch::intruders),
+            Self::Echo => 0,
+        }
+    }
 }
 
 impl PbxLeg {

@@ -419,6 +419,7 @@ pub(super) mod tests {
             packets_out: 9_999_999_999,
             lost: 9_999_999_999,
             reordered: 9_999_999_999,
+            refused: 9_999_999_999,
             jitter_ms: 99_999,
             round_trip_ms: Some(99_999),
             remote_lost_permille: Some(1_000),

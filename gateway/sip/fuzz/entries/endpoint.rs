@@ -1,12 +1,11 @@
 //! Datagrams of a PBX that may be anybody: raw ones, and those of an honest one, damaged on their way, while both have
 //! calls.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tgtrunk_media::codec::{OPUS, PCMA};
-use tgtrunk_sip::{Availability, CallId, Config, Endpoint, Event, Invite, LocalAudio, Rejection};
+use tgtrunk_sip::{Availability, CallId, Endpoint, Event, Invite, Rejection};
 
+use super::config::{audio, config};
 use super::script::Script;
 
 /// Plays a script against a line and an honest PBX, on a network that is not.
@@ -62,23 +61,7 @@ impl Trunk {
     fn new() -> Self {
         let now = Instant::now();
         let end = |which: usize| {
-            let address: SocketAddr = ADDRESSES[which].parse().unwrap();
-            let config = Config {
-                local: address,
-                announced: address,
-                peer: ADDRESSES[1 - which].parse().unwrap(),
-                transport: tgtrunk_sip::Transport::Udp,
-                line_user: "+74950000001".to_owned(),
-                user_agent: "tgtrunk".to_owned(),
-                allowed: Vec::new(),
-                codecs: vec![&OPUS, &PCMA],
-                max_calls: 8,
-                options_interval: Duration::from_secs(1000),
-                ring_limit: Duration::from_secs(60),
-                session_interval_s: 1800,
-                credentials: None,
-                seed: [which as u8 + 1; 32],
-            };
+            let config = config(ADDRESSES[which], ADDRESSES[1 - which]);
             let mut endpoint = Endpoint::new(config, now);
             endpoint.set_availability(Availability::Up);
             End { endpoint, calls: Vec::new(), which: 0, now }
@@ -244,8 +227,8 @@ impl End {
     }
 
     fn reject(&mut self) {
+        // It does nothing to a call that they placed themselves.
         if let Some(call) = self.call() {
-            self.calls.retain(|one| *one != call);
             let rejection = Rejection { status: 486, phrase: None, reason: None, retry_after_s: Some(5) };
             self.endpoint.reject(self.now, call, rejection);
         }
@@ -260,16 +243,6 @@ impl End {
                 b"Signal=5\r\nDuration=160\r\n",
             );
         }
-    }
-}
-
-fn audio() -> LocalAudio {
-    LocalAudio {
-        rtp: "127.0.0.1:20000".parse().unwrap(),
-        rtcp: None,
-        rtcp_mux: false,
-        codecs: vec![&OPUS, &PCMA],
-        telephone_event: true,
     }
 }
 

@@ -1,11 +1,10 @@
 //! Session descriptions: as an offer, as the answer to ours, and in a later offer of the same session (RFC 3264).
 
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tgtrunk_media::codec::{G722, OPUS, PCMA};
-use tgtrunk_sip::{Availability, Config, Endpoint, Event, Invite, LocalAudio};
+use tgtrunk_sip::{Availability, CallId, Endpoint, Event, Invite};
 
+use super::config::{audio, config};
 use super::script::Script;
 
 /// Offers, answers and offers again what the script holds.
@@ -73,36 +72,9 @@ fn answered(answer: &[u8]) {
 
 fn line() -> (Endpoint, Instant) {
     let now = Instant::now();
-    let address: SocketAddr = "127.0.0.1:30001".parse().unwrap();
-    let config = Config {
-        local: address,
-        announced: address,
-        peer: PBX.parse().unwrap(),
-        transport: tgtrunk_sip::Transport::Udp,
-        line_user: "+74950000001".to_owned(),
-        user_agent: "tgtrunk".to_owned(),
-        allowed: Vec::new(),
-        codecs: vec![&OPUS, &G722, &PCMA],
-        max_calls: 8,
-        options_interval: Duration::from_secs(1000),
-        ring_limit: Duration::from_secs(60),
-        session_interval_s: 1800,
-        credentials: None,
-        seed: [5; 32],
-    };
-    let mut line = Endpoint::new(config, now);
+    let mut line = Endpoint::new(config("127.0.0.1:30001", PBX), now);
     line.set_availability(Availability::Up);
     (line, now)
-}
-
-fn audio() -> LocalAudio {
-    LocalAudio {
-        rtp: "127.0.0.1:20000".parse().unwrap(),
-        rtcp: None,
-        rtcp_mux: true,
-        codecs: vec![&OPUS, &G722, &PCMA],
-        telephone_event: true,
-    }
 }
 
 fn request(method: &str, number: u32, to_tag: &str, body: &[u8]) -> Vec<u8> {
@@ -120,7 +92,7 @@ fn hear(line: &mut Endpoint, now: Instant, datagram: &[u8]) {
     line.handle_datagram(now, PBX.parse().unwrap(), datagram);
 }
 
-fn incoming(line: &mut Endpoint) -> Option<tgtrunk_sip::CallId> {
+fn incoming(line: &mut Endpoint) -> Option<CallId> {
     while let Some(event) = line.poll_event() {
         if let Event::Incoming { call, .. } = event {
             return Some(call);

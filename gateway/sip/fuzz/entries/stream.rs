@@ -1,10 +1,10 @@
 //! Streams of a hostile PBX: cut into messages, in readings as long as the script says, and heard by a line.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tgtrunk_media::codec::OPUS;
 use tgtrunk_sip::{Availability, Config, Endpoint, Frame, Framer, Transport};
 
+use super::config::config;
 use super::script::Script;
 
 const PBX: &str = "127.0.0.1:5060";
@@ -47,22 +47,7 @@ fn frames<'a>(now: Instant, readings: impl Iterator<Item = &'a [u8]>) -> Vec<Fra
 }
 
 fn line(now: Instant) -> Endpoint {
-    let config = Config {
-        local: "127.0.0.1:30001".parse().unwrap(),
-        announced: "127.0.0.1:30001".parse().unwrap(),
-        peer: PBX.parse().unwrap(),
-        transport: Transport::Tcp,
-        line_user: "+74950000001".to_owned(),
-        user_agent: "tgtrunk".to_owned(),
-        allowed: Vec::new(),
-        codecs: vec![&OPUS],
-        max_calls: 8,
-        options_interval: Duration::from_secs(1000),
-        ring_limit: Duration::from_secs(60),
-        session_interval_s: 1800,
-        credentials: None,
-        seed: [5; 32],
-    };
+    let config = Config { transport: Transport::Tcp, ..config("127.0.0.1:30001", PBX) };
     let mut line = Endpoint::new(config, now);
     line.set_availability(Availability::Up);
     line

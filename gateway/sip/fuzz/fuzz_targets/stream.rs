@@ -2,6 +2,8 @@
 
 #![no_main]
 
+#[path = "../entries/config.rs"]
+mod config;
 #[path = "../entries/stream.rs"]
 mod entry;
 #[path = "../../../../tests/fuzz/script.rs"]

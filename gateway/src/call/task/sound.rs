@@ -13,7 +13,7 @@ use tgtrunk_media::{Audio, Event as Heard, Side, codec};
 use tgtrunk_sip::{Direction, RemoteAudio};
 
 use super::{Said, State, Task};
-use crate::call::quality::{self, Spoken};
+use crate::call::quality::{self, Refused, Spoken};
 use crate::call::streams::StreamNews;
 use crate::call::trunk_leg::{SipWord, TrunkLeg};
 use crate::clock;
@@ -307,7 +307,8 @@ impl Task {
     /// How both legs are now.
     pub(super) fn quality(&mut self) -> Quality {
         let path = self.telegram.path();
-        quality::of_call(&self.relay, self.telegram_speaks, self.trunk_speaks, path.as_ref())
+        let refused = Refused { telegram: self.telegram.refused(), pbx: self.trunk.refused() };
+        quality::of_call(&self.relay, self.telegram_speaks, self.trunk_speaks, refused, path.as_ref())
     }
 
     fn show_quality(&mut self) {
