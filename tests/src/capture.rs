@@ -53,24 +53,36 @@ pub struct Passed {
 /// A running capture of all interfaces; needs root.
 pub struct Capture {
     passed: Arc<Mutex<Vec<Passed>>>,
+    _ear: Ear,
+}
+
+/// A UDP datagram as it passes.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<'a> {
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    pub payload: &'a [u8],
+}
+
+/// Hears every UDP datagram over IPv4 on all interfaces, once; needs root.
+pub struct Ear {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Capture {
-    /// Begins to note the packets that `wanted` picks by source and destination.
+impl Ear {
+    /// Begins to listen; `each` gets the interface's index and the datagram.
     ///
     /// # Errors
     /// Without the right to open a packet socket.
-    pub fn start(wanted: impl Fn(SocketAddr, SocketAddr) -> bool + Send + 'static) -> anyhow::Result<Self> {
+    pub fn open(mut each: impl FnMut(usize, Datagram<'_>) + Send + 'static) -> anyhow::Result<Self> {
         let socket =
             socket(AddressFamily::Packet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)
                 .context("a packet socket needs root")?;
         setsockopt(&socket, sockopt::RcvBufForce, &BUFFER_BYTES)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(50))?;
-        let passed = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
-        let (notes, ordered) = (Arc::clone(&passed), Arc::clone(&stop));
+        let ordered = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let mut buffer = vec![0; DATAGRAM_BYTES];
             while !ordered.load(Ordering::Relaxed) {
@@ -79,10 +91,10 @@ impl Capture {
                         // What comes in over loopback was seen going out.
                         let again =
                             from.is_some_and(|from| from.hatype() == LOOPBACK && from.pkttype() != OUTGOING);
-                        let interface = from.map_or(0, |from| from.ifindex());
-                        let packet = read(&buffer[..length], interface, now()).filter(|_| !again);
-                        let picked = packet.filter(|packet| wanted(packet.source, packet.destination));
-                        notes.lock().unwrap_or_else(PoisonError::into_inner).extend(picked);
+                        let datagram = udp(&buffer[..length]).filter(|_| !again);
+                        if let Some(datagram) = datagram {
+                            each(from.map_or(0, |from| from.ifindex()), datagram);
+                        }
                     }
                     Err(Errno::EAGAIN | Errno::EINTR) => {}
                     Err(error) => {
@@ -92,7 +104,26 @@ impl Capture {
                 }
             }
         });
-        Ok(Self { passed, stop, thread: Some(thread) })
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Capture {
+    /// Begins to note the packets that `wanted` picks by source and destination.
+    ///
+    /// # Errors
+    /// Without the right to open a packet socket.
+    pub fn start(wanted: impl Fn(SocketAddr, SocketAddr) -> bool + Send + 'static) -> anyhow::Result<Self> {
+        let passed = Arc::new(Mutex::new(Vec::new()));
+        let notes = Arc::clone(&passed);
+        let ear = Ear::open(move |interface, datagram| {
+            if wanted(datagram.source, datagram.destination)
+                && let Some(packet) = read(datagram, interface, now())
+            {
+                notes.lock().unwrap_or_else(PoisonError::into_inner).push(packet);
+            }
+        })?;
+        Ok(Self { passed, _ear: ear })
     }
 
     /// The packets so far that `wanted` picks, in the order in which they passed.
@@ -107,7 +138,7 @@ impl Capture {
     }
 }
 
-impl Drop for Capture {
+impl Drop for Ear {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -190,8 +221,8 @@ impl Stream {
     }
 }
 
-/// An IPv4 packet with UDP with RTP, and nothing else.
-fn read(packet: &[u8], interface: usize, at: Instant) -> Option<Passed> {
+/// An IPv4 packet with UDP, and nothing else.
+fn udp(packet: &[u8]) -> Option<Datagram<'_>> {
     let first = *packet.first()?;
     let header = usize::from(first & 0x0f) * 4;
     if first >> 4 != 4 || *packet.get(9)? != 17 {
@@ -200,7 +231,16 @@ fn read(packet: &[u8], interface: usize, at: Instant) -> Option<Passed> {
     let address = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(packet.get(at..at + 4)?).ok()?));
     let udp = packet.get(header..)?;
     let port = |at: usize| Some(u16::from_be_bytes(udp.get(at..at + 2)?.try_into().ok()?));
-    let payload = udp.get(8..usize::from(port(4)?))?;
+    Some(Datagram {
+        source: SocketAddr::new(IpAddr::V4(address(12)?), port(0)?),
+        destination: SocketAddr::new(IpAddr::V4(address(16)?), port(2)?),
+        payload: udp.get(8..usize::from(port(4)?))?,
+    })
+}
+
+/// A datagram with RTP.
+fn read(datagram: Datagram<'_>, interface: usize, at: Instant) -> Option<Passed> {
+    let Datagram { source, destination, payload } = datagram;
     if payload.len() <= rtp::HEADER_BYTES || payload[0] >> 6 != 2 || rtp::is_rtcp(payload) {
         return None;
     }
@@ -208,8 +248,8 @@ fn read(packet: &[u8], interface: usize, at: Instant) -> Option<Passed> {
     Some(Passed {
         at,
         interface,
-        source: SocketAddr::new(IpAddr::V4(address(12)?), port(0)?),
-        destination: SocketAddr::new(IpAddr::V4(address(16)?), port(2)?),
+        source,
+        destination,
         marker: payload[1] & 0x80 != 0,
         payload_type: payload[1] & 0x7f,
         sequence: u16::from_be_bytes([payload[2], payload[3]]),
@@ -277,15 +317,16 @@ mod tests {
         let mut packet = vec![0x45, 0, 0, 41, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
         packet.extend([0x10, 0, 0x20, 0, 0, 21, 0, 0]);
         packet.extend([0x80, 107, 0, 5, 0, 0, 0, 9, 0, 0, 0, 7, 0xfc]);
-        let seen = read(&packet, 1, now()).unwrap();
+        let heard = |packet: &[u8]| read(udp(packet)?, 1, now());
+        let seen = heard(&packet).unwrap();
         assert_eq!((seen.sequence, seen.timestamp, seen.ssrc, seen.bytes), (5, 9, 7, 13));
         assert_eq!((seen.marker, seen.payload_type, &*seen.payload), (false, 107, &[0xfc][..]));
         assert_eq!((seen.source.to_string(), seen.destination.port()), ("192.0.2.1:4096".to_owned(), 0x2000));
         for (at, value) in [(9, 6), (0, 0x65), (28, 0x16), (29, 200), (25, 60)] {
             let mut wrong = packet.clone();
             wrong[at] = value;
-            assert!(read(&wrong, 1, now()).is_none(), "byte {at} = {value}");
+            assert!(heard(&wrong).is_none(), "byte {at} = {value}");
         }
-        assert!((0..packet.len()).all(|end| read(&packet[..end], 1, now()).is_none()));
+        assert!((0..packet.len()).all(|end| heard(&packet[..end]).is_none()));
     }
 }

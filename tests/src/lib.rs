@@ -40,6 +40,7 @@ pub mod prometheus;
 pub mod raw_control;
 pub mod raw_sip;
 pub mod score;
+pub mod sip_capture;
 pub mod sipp;
 pub mod sipp_exchange;
 pub mod sipp_phone;

@@ -46,6 +46,16 @@ pub struct Options {
     pub answers: bool,
     /// Where it listens for SIP; any free port without it.
     pub sip_port: Option<u16>,
+    /// What it asks for when it calls; nothing without it.
+    pub session_timer: Option<SessionTimer>,
+}
+
+/// A session timer (RFC 4028) that the phone wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionTimer {
+    pub interval_s: u64,
+    /// Whom it wants to refresh: whoever is called, or itself.
+    pub callee_refreshes: bool,
 }
 
 impl Linphone {
@@ -60,7 +70,7 @@ impl Linphone {
         let sip_port = options.sip_port.map_or_else(ports::free, Ok)?;
         let (config, plays) = (dir.path().join("linphonerc"), dir.path().join("plays.wav"));
         let media_port = ports::free_media()?;
-        fs::write(&config, configuration(sip_port, media_port))?;
+        fs::write(&config, configuration(sip_port, media_port, options.session_timer))?;
         let rate_hz = options.codec.audio_rate_hz();
         let sound = ffmpeg::resampled(&options.plays, rate_hz)?;
         sound.then(&Pcm::silence(SILENCE_MS, rate_hz)).write(&plays, 1)?;
@@ -173,11 +183,19 @@ impl Linphone {
 }
 
 /// IPv4 alone, and nothing that goes out to the network.
-fn configuration(sip_port: u16, rtp_port: u16) -> String {
+fn configuration(sip_port: u16, rtp_port: u16, timer: Option<SessionTimer>) -> String {
+    let timer = timer.map_or_else(String::new, |timer| {
+        format!(
+            "session_expires_enabled=1\nsession_expires_value={}\nsession_expires_min_value=90\n\
+             session_expires_refresher_value={}\n",
+            timer.interval_s,
+            if timer.callee_refreshes { 1 } else { 2 }
+        )
+    });
     format!(
         "[sip]\nsip_port={sip_port}\nsip_tcp_port=0\nsip_tls_port=0\nipv6_migration_done=1\nuse_ipv6=0\n\
          bind_address=127.0.0.1\nguess_hostname=0\ncontact=sip:{user}@127.0.0.1\ndefault_proxy=-1\n\
-         [rtp]\naudio_rtp_port={rtp_port}\n[net]\nmtu=1400\n[sound]\nechocancellation=0\n",
+         {timer}[rtp]\naudio_rtp_port={rtp_port}\n[net]\nmtu=1400\n[sound]\nechocancellation=0\n",
         user = crate::baresip::USER,
     )
 }

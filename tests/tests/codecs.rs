@@ -192,7 +192,8 @@ impl Phone {
                 Self::Baresip(Baresip::start(&options).await.unwrap())
             }
             Kind::Linphone => {
-                let options = linphone::Options { codec, plays: plays.clone(), answers, sip_port };
+                let options =
+                    linphone::Options { codec, plays: plays.clone(), answers, sip_port, session_timer: None };
                 Self::Linphone(Linphone::start(&options).await.unwrap())
             }
             Kind::Sipp => {

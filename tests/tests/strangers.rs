@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used)]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tgtrunk_config::control::{CallState, Ender};
@@ -13,6 +12,7 @@ use tgtrunk_tests::light_user::{self, LightUser, Reason};
 use tgtrunk_tests::measure::{self, Tones};
 use tgtrunk_tests::pbx::{self, Phone};
 use tgtrunk_tests::player::circle;
+use tgtrunk_tests::sip_capture::{Message, SipCapture};
 use tgtrunk_tests::sockets::datagram_sockets;
 use tgtrunk_tests::stage::{self, Line, Stage};
 use tgtrunk_tests::{ports, prometheus};
@@ -43,7 +43,7 @@ async fn strangers_change_nothing_in_a_call_and_are_counted() {
     let incoming = phone.incoming(LIMIT).await.unwrap();
     anna.connected(LIMIT).await.unwrap();
     events.call_state(CallState::Answered, LIMIT).await.unwrap();
-    let dialog = Dialog::of(&wire.lock().unwrap());
+    let dialog = Dialog::of(&wire.messages());
 
     let ears = UdpSocket::bind((STRANGER, 0)).await.unwrap();
     let sip = dialog.requests(line.sip, ears.local_addr().unwrap());
@@ -118,8 +118,9 @@ async fn whatever_people_call_themselves_reaches_the_pbx_as_one_value() {
     let said = "I\"v\\an X-Evil: 1 v=0 <sip:x@y>;tag=z,";
     assert_eq!(incoming.from_display, format!("{said} Via: SIP/2.0/UDP 1.2.3.4"));
     assert_eq!(incoming.header("X-TG-FirstName"), Some(said));
-    let invite = wire.lock().unwrap().iter().find(|text| text.starts_with("INVITE")).unwrap().clone();
-    let (head, _) = invite.split_once("\r\n\r\n").unwrap();
+    let messages = wire.messages();
+    let invite = messages.iter().find(|message| message.asks("INVITE")).unwrap();
+    let (head, _) = invite.text.split_once("\r\n\r\n").unwrap();
     let names: Vec<&str> = head.split("\r\n").skip(1).map(|line| line.split(':').next().unwrap()).collect();
     assert!(!names.contains(&"X-Evil"), "{head}");
     assert_eq!(names.iter().filter(|name| **name == "Via").count(), 1, "{head}");
@@ -128,13 +129,13 @@ async fn whatever_people_call_themselves_reaches_the_pbx_as_one_value() {
     stage.done();
 }
 
-/// A line whose phone sits behind a wire that is listened to.
+/// A line with a phone, over a wire that is listened to.
 struct Scene {
     stage: Stage,
     line: Line,
     phone: Phone,
     anna: LightUser,
-    wire: Arc<Mutex<Vec<String>>>,
+    wire: SipCapture,
 }
 
 impl Scene {
@@ -143,48 +144,35 @@ impl Scene {
         let stage = Stage::set_up(stage::Options { settings, ..stage::Options::default() }).await.unwrap();
         let line = stage.line(COMPANY).unwrap();
         let options = pbx::Options::playing(circle(TONES.pbx_hz, 20).unwrap()).muted();
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let between = socket.local_addr().unwrap();
-        let phone = Phone::switch_on(between, options).await.unwrap();
-        let wire = Arc::default();
-        tokio::spawn(carry(socket, line.sip, phone.sip, Arc::clone(&wire)));
-        stage.open(&line, between, stage::draft(&line).unwrap()).await.unwrap();
+        let phone = stage.desk(&line, options).await.unwrap();
+        let wire = SipCapture::start(line.sip).unwrap();
         let app = light_user::Options::playing(circle(TONES.telegram_hz, 60).unwrap()).muted();
         let anna = stage.person(user, app).unwrap();
         Self { stage, line, phone, anna, wire }
     }
 }
 
-/// Hands everything on between the line and the phone, and notes it.
-async fn carry(socket: UdpSocket, line: SocketAddr, phone: SocketAddr, wire: Arc<Mutex<Vec<String>>>) {
-    let mut buffer = vec![0; 65_535];
-    while let Ok((length, source)) = socket.recv_from(&mut buffer).await {
-        let datagram = &buffer[..length];
-        wire.lock().unwrap().push(String::from_utf8_lossy(datagram).into_owned());
-        let to = if source == phone { line } else { phone };
-        socket.send_to(datagram, to).await.ok();
-    }
-}
-
 /// A call as it passed the wire: what somebody needs who wants to meddle with it.
 struct Dialog {
-    invite: String,
+    invite: Message,
     to: String,
     ssrc: u32,
 }
 
 impl Dialog {
-    fn of(wire: &[String]) -> Self {
-        let invite = wire.iter().find(|text| text.starts_with("INVITE")).unwrap().clone();
-        let ok = |text: &&String| text.starts_with("SIP/2.0 200") && header(text, "CSeq").ends_with("INVITE");
-        let answer = wire.iter().find(ok).unwrap();
-        Self { to: header(answer, "To").to_owned(), invite, ssrc: 0x1234_5678 }
+    fn of(wire: &[Message]) -> Self {
+        let invite = wire.iter().find(|message| message.asks("INVITE")).unwrap().clone();
+        let ok = |message: &&Message| {
+            message.start().starts_with("SIP/2.0 200") && message.header("CSeq").unwrap().ends_with("INVITE")
+        };
+        let to = wire.iter().find(ok).unwrap().header("To").unwrap().to_owned();
+        Self { invite, to, ssrc: 0x1234_5678 }
     }
 
     /// Everything that the PBX might say in this dialog, and a call of the stranger's own.
     fn requests(&self, line: SocketAddr, stranger: SocketAddr) -> Vec<String> {
-        let (ours, theirs) = (header(&self.invite, "From"), self.to.as_str());
-        let call_id = header(&self.invite, "Call-ID");
+        let (ours, theirs) = (self.invite.header("From").unwrap(), self.to.as_str());
+        let call_id = self.invite.header("Call-ID").unwrap();
         let sdp = format!(
             "v=0\r\no=- 9 9 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 9 RTP/AVP 107\r\n\
              a=rtpmap:107 opus/48000/2\r\n",
@@ -201,7 +189,7 @@ impl Dialog {
         };
         let described = "Content-Type: application/sdp\r\n";
         let keys = ("Content-Type: application/dtmf-relay\r\n", "Signal=5\r\nDuration=160\r\n");
-        let invite_branch = header(&self.invite, "Via");
+        let invite_branch = self.invite.header("Via").unwrap();
         vec![
             request("INVITE", 1, "<sip:tg%23anna@127.0.0.1>", "of-a-stranger", described, &sdp),
             request("BYE", 900, ours, call_id, "", ""),
@@ -215,7 +203,7 @@ impl Dialog {
             format!(
                 "SIP/2.0 486 Busy Here\r\nVia: {invite_branch}\r\nFrom: {ours}\r\nTo: {theirs}\r\nCall-ID: {call_id}\r\n\
                  CSeq: {}\r\nContent-Length: 0\r\n\r\n",
-                header(&self.invite, "CSeq")
+                self.invite.header("CSeq").unwrap()
             ),
             "\r\n\r\n".to_owned(),
             "\0\u{1}garbage".to_owned(),
@@ -235,9 +223,4 @@ fn media(dialog: &Dialog) -> Vec<Vec<u8>> {
     // An alert "close notify" (RFC 6347), in clear.
     let alert = vec![21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0];
     vec![rtp, goodbye, event, binding, success, alert, vec![0xff; 100], Vec::new()]
-}
-
-fn header<'a>(message: &'a str, name: &str) -> &'a str {
-    let line = message.split("\r\n").find(|line| line.starts_with(&format!("{name}: "))).unwrap();
-    &line[name.len() + 2..]
 }
