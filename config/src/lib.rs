@@ -13,6 +13,7 @@ mod caller_id;
 mod chat;
 mod client;
 pub mod control;
+mod dial;
 mod edit;
 mod keys;
 mod language;
@@ -38,12 +39,11 @@ pub use bot_name::{BotName, BotNameError};
 pub use caller_id::{CallerField, CallerId, CallerPart, CallerTemplate};
 pub use chat::{CardContact, Chat, MenuRow};
 pub use client::Client;
+pub use dial::{DialRule, FewDigits};
 pub use edit::{Change, EditError, written};
 pub use keys::{Fault, Problem};
 pub use language::{Language, LanguageError};
-pub use line::{
-    CallLimits, DialRule, EarlyAnswer, FewDigits, Line, ParallelIncoming, PbxAddress, PbxAddressError,
-};
+pub use line::{CallLimits, EarlyAnswer, Line, ParallelIncoming, PbxAddress, PbxAddressError};
 pub use lines::{LineDraft, LineError, LineProblem, Lines};
 pub use log::{LogFormat, LogLevel};
 pub use page::PageSettings;
