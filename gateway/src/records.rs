@@ -107,6 +107,10 @@ pub(crate) fn result(info: &CallInfo, record: &Record) -> CallResult {
         | Cause::Flood { .. }
         | Cause::PeerFlood
         | Cause::Strangers { .. }
+        | Cause::NotAllowed
+        | Cause::TooOften { .. }
+        | Cause::QuietHours { .. }
+        | Cause::OutsideHours
         | Cause::LineDown
         | Cause::LineFull
         | Cause::NoMedia

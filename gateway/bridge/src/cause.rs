@@ -47,6 +47,20 @@ pub enum Cause {
         /// Seconds until the next day.
         wait_s: u32,
     },
+    /// The line's lists do not let these two talk.
+    NotAllowed,
+    /// The line has as many calls of this direction as it may have in a minute.
+    TooOften {
+        /// Seconds until there is room.
+        wait_s: u32,
+    },
+    /// The line calls nobody at this hour.
+    QuietHours {
+        /// Seconds until it does.
+        wait_s: u32,
+    },
+    /// The line takes no calls at this hour.
+    OutsideHours,
     /// The line is not connected to Telegram, or no longer authorized.
     LineDown,
     /// The line has as many calls as it may have.
@@ -125,6 +139,10 @@ impl Cause {
             | Self::BadNumber
             | Self::Incompatible
             | Self::Strangers { .. }
+            | Self::NotAllowed
+            | Self::TooOften { .. }
+            | Self::QuietHours { .. }
+            | Self::OutsideHours
             | Self::Internal => self.row().q850_text,
         }
     }
@@ -156,6 +174,20 @@ impl Cause {
                 q850_text: "Daily limit of strangers reached",
                 ..row(503, "Service Unavailable", 42, Disconnect).retry_after(wait_s.saturating_add(1))
             },
+            Self::NotAllowed => {
+                Row { q850_text: "Not allowed by the line's lists", ..row(403, "Forbidden", 21, Busy) }
+            }
+            Self::TooOften { wait_s } => Row {
+                q850_text: "Too many calls in a minute",
+                ..row(503, "Service Unavailable", 42, Busy).retry_after(wait_s.max(1))
+            },
+            Self::QuietHours { wait_s } => Row {
+                q850_text: "Quiet hours of the line",
+                ..row(480, "Temporarily Unavailable", 21, Busy).retry_after(wait_s.max(1))
+            },
+            Self::OutsideHours => {
+                Row { q850_text: "Outside the line's hours", ..row(480, "Temporarily Unavailable", 21, Busy) }
+            }
             Self::LineDown => row(503, "Service Unavailable", 38, Disconnect),
             Self::LineFull => row(503, "Service Unavailable", 34, Busy),
             Self::NoMedia => row(504, "Server Time-out", 102, Disconnect),
@@ -366,6 +398,21 @@ mod tests {
         let row = Cause::Strangers { wait_s: 3600 }.row();
         assert_eq!((row.status, row.q850, row.retry_after_s), (503, 42, Some(3601)));
         assert_eq!(row.q850_text, "Daily limit of strangers reached");
+    }
+
+    #[test]
+    fn what_the_lines_own_rules_forbid_says_so_and_when_to_come_back() {
+        for (cause, told) in [
+            (Cause::NotAllowed, (403, 21, "Not allowed by the line's lists", None)),
+            (Cause::TooOften { wait_s: 40 }, (503, 42, "Too many calls in a minute", Some(40))),
+            (Cause::TooOften { wait_s: 0 }, (503, 42, "Too many calls in a minute", Some(1))),
+            (Cause::QuietHours { wait_s: 3_600 }, (480, 21, "Quiet hours of the line", Some(3_600))),
+            (Cause::OutsideHours, (480, 21, "Outside the line's hours", None)),
+        ] {
+            let row = cause.row();
+            assert_eq!((row.status, row.q850, row.q850_text, row.retry_after_s), told, "{cause:?}");
+            assert_eq!((cause.words(), row.discard), (told.2, Discard::Busy));
+        }
     }
 
     #[test]
