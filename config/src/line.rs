@@ -13,7 +13,9 @@ use crate::audio::{self, Audio};
 use crate::caller_id::{self, CallerId};
 use crate::chat::{self, Chat};
 use crate::dial::{self, DialRule};
+use crate::hours::{self, Hours};
 use crate::keys::{self, Page, Problem, Section};
+use crate::policy::{self, FromTelegram, Owner, ToTelegram};
 use crate::units::Phone;
 
 /// One line, checked.
@@ -50,6 +52,14 @@ pub struct Line {
     pub audio: Audio,
     /// What digits without a sign mean when the PBX dials them.
     pub dial: DialRule,
+    /// Whose calls from Telegram reach the PBX, and what the others get.
+    pub from_telegram: FromTelegram,
+    /// Whom the PBX may call at Telegram.
+    pub to_telegram: ToTelegram,
+    /// Which calls the owner of the account takes on other devices.
+    pub owner: Owner,
+    /// When the PBX takes calls, and when nobody is called.
+    pub hours: Hours,
     /// What the client and the bot do for a caller in Telegram.
     pub chat: Chat,
 }
@@ -238,6 +248,10 @@ fn read_line(
     );
     let audio = audio::read(top);
     let dial = dial::read(top.section("dial"));
+    let from_telegram = policy::read_from_telegram(top.section("from_telegram"));
+    let to_telegram = policy::read_to_telegram(top.section("to_telegram"));
+    let owner = policy::read_owner(top.section("owner"));
+    let hours = hours::read(top.section("hours"));
     let chat = chat::read(top, phone.as_ref(), place);
     let phone = phone?;
     Some(Line {
@@ -256,6 +270,10 @@ fn read_line(
         early_answer,
         audio,
         dial,
+        from_telegram,
+        to_telegram,
+        owner,
+        hours,
         chat,
     })
 }
@@ -322,14 +340,10 @@ mod tests {
         for key in every_key("no_such_key = 1\n") {
             assert!(table.contains_key(key), "config/line.example.toml lacks {key}");
         }
-        for key in every_key(&format!("{SMALLEST}[dial]\nno_such_key = 1\n")) {
-            assert!(table["dial"].get(key).is_some(), "config/line.example.toml lacks dial.{key}");
-        }
-        for key in every_key(&format!("{SMALLEST}[card_contact]\nno_such_key = 1\n")) {
-            assert!(
-                table["card_contact"].get(key).is_some(),
-                "config/line.example.toml lacks card_contact.{key}"
-            );
+        for section in ["dial", "from_telegram", "to_telegram", "owner", "hours", "card_contact"] {
+            for key in every_key(&format!("{SMALLEST}[{section}]\nno_such_key = 1\n")) {
+                assert!(table[section].get(key).is_some(), "config/line.example.toml lacks {section}.{key}");
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! What a value may be is not said here: the same code that reads the files judges it.
 
 mod line;
+mod policy;
 mod system;
 
 pub(crate) use line::LINE;

@@ -37,6 +37,14 @@ fn both(key: TextKey) -> (&'static str, &'static str) {
             "Здравствуйте! Здесь мы отвечаем на звонки. Позвоните нам прямо из этого чата, и мы поговорим.",
             "Hello! We answer calls here. Call us right from this chat, and we will talk.",
         ),
+        TextKey::Refused => (
+            "К сожалению, мы не можем принять Ваш звонок в Telegram.",
+            "Unfortunately, we cannot take your call on Telegram.",
+        ),
+        TextKey::OutsideHours => (
+            "Сейчас у нас нерабочее время. Пожалуйста, позвоните нам, когда мы снова откроемся.",
+            "We are closed at the moment. Please call us again during our hours.",
+        ),
         TextKey::Greeting => (
             "Здравствуйте! Когда Вы звоните нам в Telegram, этот бот показывает клавиши для набора внутреннего номера. \
              Сюда же он может присылать Вам уведомления.",

@@ -24,6 +24,10 @@ pub enum TextKey {
     CardButton,
     /// The answer to a person who writes.
     AutoAnswer,
+    /// To a person whose calls the line does not take.
+    Refused,
+    /// To a person who called outside the line's hours.
+    OutsideHours,
     /// The bot's answer to `/start`.
     Greeting,
     /// After the greeting: how to get one's key.
@@ -80,7 +84,7 @@ const OF_A_LINE: [&str; 4] = ["company", "line", "name", "time"];
 
 impl TextKey {
     /// All of them, in the order of the example file.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::Keypad,
         Self::KeypadTitle,
         Self::TypeDigits,
@@ -90,6 +94,8 @@ impl TextKey {
         Self::CardTitle,
         Self::CardButton,
         Self::AutoAnswer,
+        Self::Refused,
+        Self::OutsideHours,
         Self::Greeting,
         Self::KeyHint,
         Self::Key,
@@ -125,6 +131,8 @@ impl TextKey {
             Self::CardTitle => "card_title",
             Self::CardButton => "card_button",
             Self::AutoAnswer => "auto_answer",
+            Self::Refused => "refused",
+            Self::OutsideHours => "outside_hours",
             Self::Greeting => "greeting",
             Self::KeyHint => "key_hint",
             Self::Key => "key",
@@ -166,6 +174,8 @@ impl TextKey {
             | Self::CardTitle
             | Self::CardButton
             | Self::AutoAnswer
+            | Self::Refused
+            | Self::OutsideHours
             | Self::NoCall
             | Self::NotYours
             | Self::CallBackSoon
@@ -203,6 +213,8 @@ impl TextKey {
             | Self::Card
             | Self::CardPlain
             | Self::AutoAnswer
+            | Self::Refused
+            | Self::OutsideHours
             | Self::Greeting
             | Self::KeyHint
             | Self::Key

@@ -1,6 +1,6 @@
 //! The keys of `line.toml` as a form.
 
-use super::{Group, Kind, Setting};
+use super::{Group, Kind, Setting, policy};
 
 const SECONDS: Kind = Kind::Number(["с", "s"]);
 const MILLISECONDS: Kind = Kind::Number(["мс", "ms"]);
@@ -320,6 +320,10 @@ pub(crate) const LINE: &[Group] = &[
             },
         ],
     },
+    policy::HOURS,
+    policy::FROM_TELEGRAM,
+    policy::TO_TELEGRAM,
+    policy::OWNER,
     Group {
         label: ["Звук и клавиши", "Sound and keys"],
         is_rare: true,
@@ -394,6 +398,17 @@ pub(crate) const LINE: &[Group] = &[
         label: ["Набор номера", "Dialling"],
         is_rare: true,
         settings: &[
+            Setting {
+                section: "dial",
+                key: "rewrite",
+                kind: Kind::Lines,
+                default: "",
+                label: ["Переписать набранное", "Rewrite what is dialled"],
+                hint: [
+                    "По одному на строке: 9(.*) -> $1. Работает первое подходящее.",
+                    "One on each line: 9(.*) -> $1. The first that fits is used.",
+                ],
+            },
             Setting {
                 section: "dial",
                 key: "national_prefix",

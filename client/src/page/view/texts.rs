@@ -43,6 +43,8 @@ const GROUPS: [Group; 5] = [
         label: ["Ответы", "Answers"],
         keys: &[
             TextKey::AutoAnswer,
+            TextKey::Refused,
+            TextKey::OutsideHours,
             TextKey::Greeting,
             TextKey::KeyHint,
             TextKey::Key,
@@ -168,6 +170,10 @@ fn label(key: TextKey) -> [&'static str; 2] {
         TextKey::CardTitle => ["Визитка в списке бота", "The card in the bot’s list"],
         TextKey::CardButton => ["Кнопка", "The button"],
         TextKey::AutoAnswer => ["Тому, кто пишет", "To a person who writes"],
+        TextKey::Refused => ["Тому, чьи звонки не принимаются", "To a person whose calls are not taken"],
+        TextKey::OutsideHours => {
+            ["Тому, кто звонит в нерабочее время", "To a person who calls outside hours"]
+        }
         TextKey::Greeting => ["Приветствие бота", "The bot’s greeting"],
         TextKey::KeyHint => ["Как получить ключ", "How to get one’s key"],
         TextKey::Key => ["Ключ", "The key"],
