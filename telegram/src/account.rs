@@ -224,6 +224,13 @@ impl Account {
         self.core.stranger(person)
     }
 
+    /// Whether this person is in the account's list of contacts, without asking Telegram: true of those alone who came
+    /// along as contacts since the start, as all do with [`Self::meet_contacts`].
+    #[must_use]
+    pub fn is_contact(&self, person: &Person) -> bool {
+        self.core.is_contact(person)
+    }
+
     /// Takes in the account's contacts, who are no strangers.
     ///
     /// # Errors

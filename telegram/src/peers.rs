@@ -1,6 +1,6 @@
 //! People the account has met, so that each is resolved once: by what they were looked up, and whatever came along.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::{PoisonError, RwLock};
 
@@ -28,6 +28,8 @@ pub(crate) struct Peers {
 struct Memory {
     people: HashMap<i64, Resolved>,
     lookups: HashMap<String, i64>,
+    /// Whom the account has among its contacts, as far as they came along since the start.
+    contacts: HashSet<i64>,
 }
 
 impl Peers {
@@ -66,6 +68,12 @@ impl Peers {
         memory.people.values().any(|person| is_meant(person) && self.acquaintances.has(person.id))
     }
 
+    /// Whether somebody who is meant is a contact.
+    pub(crate) fn is_contact(&self, is_meant: impl Fn(&Resolved) -> bool) -> bool {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        memory.contacts.iter().filter_map(|id| memory.people.get(id)).any(is_meant)
+    }
+
     /// Keeps who was found under `lookup`.
     pub(crate) async fn remember(&self, lookup: &str, person: &Resolved) -> Result<(), SessionError> {
         self.write(std::slice::from_ref(person)).await?;
@@ -90,6 +98,15 @@ impl Peers {
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         let mut news = Vec::new();
         for user in users {
+            if let tl::enums::User::User(user) = user
+                && !user.min
+            {
+                if user.contact || user.mutual_contact {
+                    memory.contacts.insert(user.id);
+                } else {
+                    memory.contacts.remove(&user.id);
+                }
+            }
             let Some(mut person) = Resolved::from_user(user) else { continue };
             let known = memory.people.get(&person.id);
             person.phone = person.phone.or_else(|| known.and_then(|known| known.phone.clone()));
@@ -209,6 +226,20 @@ mod tests {
         assert_eq!(met.access_hash, -9);
         assert!(!peers.acquaintances.has(5), "whoever came along with something is a stranger");
         assert_eq!(peers.until_met(5).await, met);
+    }
+
+    #[tokio::test]
+    async fn a_contact_is_one_as_long_as_they_come_along_as_such() {
+        let place = tempfile::tempdir().unwrap();
+        let peers = open(&place).await;
+        let tl::enums::User::User(anna) = user(5) else { panic!() };
+        let is_contact = |peers: &Peers| peers.is_contact(|known| known.id == 5);
+        peers.meet(&[tl::types::User { contact: true, ..anna.clone() }.into()]);
+        assert!(is_contact(&peers));
+        peers.meet(&[tl::types::User { min: true, ..anna.clone() }.into()]);
+        assert!(is_contact(&peers), "a part of a user says nothing");
+        peers.meet(&[anna.into()]);
+        assert!(!is_contact(&peers) && peers.acquaintances.has(5));
     }
 
     #[tokio::test]

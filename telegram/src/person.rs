@@ -93,6 +93,18 @@ impl Person {
             Self::Id(id) => (*id > 0).then(|| format!("id:{id}")),
         }
     }
+
+    /// Whether somebody is the one, who is remembered under `lookup`.
+    fn is_meant(&self, lookup: &str, known: &Resolved) -> bool {
+        match self {
+            Self::Phone(_) => known.phone.as_deref() == Some(lookup.trim_start_matches("phone:")),
+            Self::Username(_) => {
+                let name = lookup.trim_start_matches("username:");
+                known.username.as_ref().is_some_and(|theirs| theirs.eq_ignore_ascii_case(name))
+            }
+            Self::Id(id) => known.id == *id,
+        }
+    }
 }
 
 impl Resolved {
@@ -295,18 +307,18 @@ impl Core {
         }
         let is_acquainted = match person {
             Person::Id(id) => self.peers.acquaintances.has(*id),
-            Person::Phone(_) => {
-                let digits = lookup.trim_start_matches("phone:");
-                self.peers.is_acquainted(|known| known.phone.as_deref() == Some(digits))
-            }
-            Person::Username(_) => {
-                let name = lookup.trim_start_matches("username:");
-                self.peers.is_acquainted(|known| {
-                    known.username.as_ref().is_some_and(|theirs| theirs.eq_ignore_ascii_case(name))
-                })
+            Person::Phone(_) | Person::Username(_) => {
+                self.peers.is_acquainted(|known| person.is_meant(&lookup, known))
             }
         };
         (!is_acquainted).then_some(Stranger::Unknown(lookup))
+    }
+
+    /// Whether this person is in the account's list of contacts, as far as that came along since the start.
+    pub(crate) fn is_contact(&self, person: &Person) -> bool {
+        let Some(lookup) = person.lookup() else { return false };
+        let found = self.remembered(person, &lookup).map(|known| known.id);
+        self.peers.is_contact(|known| Some(known.id) == found || person.is_meant(&lookup, known))
     }
 }
 
