@@ -172,6 +172,7 @@ pub(crate) mod tests {
             peer: Peer { id: UserId::new(person).ok(), ..Peer::default() },
             dialled: None,
             extension: None,
+            refused_by: None,
             telegram_call: None,
             emoji: None,
             started_ms: 1,

@@ -1,5 +1,6 @@
 //! One line: its SIP port, its Telegram account, and the calls between them.
 
+mod admission;
 mod calls;
 mod checks;
 mod ghosts;
@@ -35,6 +36,7 @@ use crate::net::{Addresses, Proxy, RtpPorts};
 use crate::records::{self, Records};
 use crate::telegram::{CallRef, Discard, PhoneCall, user};
 use crate::{metrics, rules};
+pub(crate) use admission::Admission;
 use calls::{Calls, Direction};
 pub(crate) use order::{Keys, Order};
 pub(crate) use placed::Placed;
@@ -95,6 +97,8 @@ pub(crate) struct Line {
     calls: Calls,
     lamps: lamps::Lamps,
     status: watch::Sender<GatewayStatus>,
+    /// Who gets in.
+    admission: Admission,
     /// Telegram wants no calls from us for a while.
     pause: pause::Pause,
     /// Calls that may ring though their requests failed.
@@ -158,6 +162,7 @@ impl Line {
         let (part, partings) = mpsc::channel(1);
         let keeper = login::House { events: house.events.clone(), partings: part };
         let desk = LoginDesk::open(account.clone(), settings.phone.clone(), keeper).await;
+        let admission = Admission::new(&settings);
         let file = house.state.gateway_db(&settings.phone);
         let records = Records::open(file, house.settings.gateway.records_days);
         Ok(Self {
@@ -174,6 +179,7 @@ impl Line {
             calls,
             lamps,
             status,
+            admission,
             pause: pause::Pause::default(),
             ghosts: ghosts::Ghosts::default(),
             desk,
@@ -236,6 +242,7 @@ impl Line {
                 Stopping::Grace(until) | Stopping::Farewell(until) => until,
             }),
             self.calls.poll_timeout(),
+            self.admission.poll_timeout(),
         ];
         limits.into_iter().flatten().min().unwrap_or(now + HEARTBEAT)
     }
@@ -246,6 +253,7 @@ impl Line {
             trunk.endpoint.handle_timeout(now);
         }
         self.calls.handle_timeout(now);
+        self.take_waiting(now);
         if self.pause.handle_timeout(now) {
             self.show();
         }
@@ -354,7 +362,7 @@ impl Line {
             Some(cause) => Some(cause),
             None => full.then_some(Cause::LineFull),
         };
-        let person = rules::dialled(&dialled, &self.settings.dial);
+        let person = rules::dialled(&self.admission.written(&dialled), &self.settings.dial);
         let cause = match (refused, person) {
             (Some(cause), _) => cause,
             (None, Err(error)) => {
@@ -362,7 +370,13 @@ impl Line {
                 tracing::debug!(%error, "dialled");
                 Cause::from(&error)
             }
-            (None, Ok(person)) => {
+            (None, Ok(person)) => 'placed: {
+                let now_ms = clock::unix_ms();
+                if let Err(cause) = self.admission.place(now, now_ms, Some(&dialled), &person, &self.account)
+                {
+                    tracing::info!(?cause, "a call was refused by the line's rules");
+                    break 'placed cause;
+                }
                 let Some(audio) = self.trunk.as_ref().map(|trunk| trunk.audio.clone()) else { return };
                 let trunk = TrunkLeg::from_pbx(audio, remote);
                 let key = self.calls.reserve(Direction::ToTelegram, Some(dialled));
@@ -382,7 +396,7 @@ impl Line {
                 let update = PhoneCall::from(call);
                 match update {
                     PhoneCall::Requested { call, caller: id, g_a_hash, video }
-                        if !self.calls.knows(call.id) =>
+                        if !self.calls.knows(call.id) && !self.admission.waits(call.id) =>
                     {
                         if video {
                             tracing::info!("a video call is taken as audio");
@@ -390,9 +404,14 @@ impl Line {
                         // The account knows everybody who came along with an update; some come without their names.
                         let caller = self.account.known(id).or_else(|| user(&users, id));
                         let caller = caller.unwrap_or_else(|| nobody(id));
-                        self.telegram_calls(call, caller, g_a_hash);
+                        self.telegram_calls(clock::now(), call, caller, g_a_hash);
                     }
                     PhoneCall::Requested { .. } => {}
+                    PhoneCall::Discarded { id, .. } | PhoneCall::Empty { id }
+                        if self.admission.forget(id) =>
+                    {
+                        tracing::info!("a call that waited for the owner of the account is theirs, or over");
+                    }
                     PhoneCall::Waiting { call, callee, .. } | PhoneCall::Accepted { call, callee, .. }
                         if !self.calls.knows(call.id) && self.ghosts.take(clock::now(), callee) =>
                     {
@@ -414,26 +433,12 @@ impl Line {
                 self.calls.tell_all(|| Input::Stop(Cause::LineDown));
                 self.show();
             }
-            Notice::Connected | Notice::Disconnected => self.show(),
+            Notice::Connected => {
+                self.meet_contacts();
+                self.show();
+            }
+            Notice::Disconnected => self.show(),
         }
-    }
-
-    fn telegram_calls(&mut self, call: CallRef, caller: Resolved, g_a_hash: Vec<u8>) {
-        let full = self.calls.is_full(Direction::FromTelegram, &self.settings.calls);
-        if full || self.stopping.is_some() || self.mode == Mode::Nobody {
-            self.discard(call, Discard::Busy);
-            tracing::info!("a caller was told that the line is busy");
-            return;
-        }
-        let key = self.calls.reserve(Direction::FromTelegram, None);
-        self.calls.bind_telegram(clock::now(), key, call);
-        self.calls.meet(key, &caller);
-        let trunk = match &self.trunk {
-            Some(trunk) => TrunkLeg::to_pbx(trunk.audio.clone()),
-            None => TrunkLeg::Echo,
-        };
-        let invite = Box::new(self.invite(key, &caller));
-        self.begin(key, Opening::FromTelegram { call, g_a_hash, caller, trunk, invite });
     }
 
     fn begin(&mut self, key: u64, opening: Opening) {

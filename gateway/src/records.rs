@@ -347,6 +347,7 @@ mod tests {
             peer,
             dialled,
             extension,
+            refused_by: None,
             telegram_call,
             emoji,
             started_ms: 1_000,

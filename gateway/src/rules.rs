@@ -1,5 +1,7 @@
 //! A line's settings and the neighbours' words, put into the bridge's.
 
+mod policy;
+
 use tgtrunk_bridge::caller_id::{Field, Part, Template};
 use tgtrunk_bridge::dial;
 use tgtrunk_bridge::{CallerIdRule, Cause, DialError, DialRule, EarlyAnswer, ParallelIncoming, Settings};
@@ -7,6 +9,8 @@ use tgtrunk_config as config;
 use tgtrunk_media::{Codec, Tone, codec};
 use tgtrunk_sip::{Protocol, Reason};
 use tgtrunk_telegram::Person;
+
+pub(crate) use policy::{asks_for_contacts, policy, rewrites};
 
 /// Limits of a line's calls.
 pub(crate) fn bridge_settings(line: &config::Line) -> Settings {

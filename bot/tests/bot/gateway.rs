@@ -223,6 +223,7 @@ fn call_info(line: &Phone, call: u64, person: i64, state: CallState) -> CallInfo
         peer: Peer { id: UserId::new(person).ok(), name: Some(format!("P{person}")), ..Peer::default() },
         dialled: None,
         extension: None,
+        refused_by: None,
         telegram_call: None,
         emoji: None,
         started_ms: 1,

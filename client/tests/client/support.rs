@@ -290,6 +290,7 @@ pub(crate) fn info(call: u64, person: i64, direction: Direction) -> CallInfo {
         duration_ms: None,
         end: None,
         extension: None,
+        refused_by: None,
         telegram_call: None,
     }
 }

@@ -65,6 +65,10 @@ pub struct CallInfo {
     /// `pbx-to-telegram`: it is `dialling` while the extension rings, `ringing` while the person's device does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension: Option<String>,
+    /// Which rule of the line kept a Telegram caller from the line's own number at the PBX. Such a call has `ended` at
+    /// once, or reaches another extension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_by: Option<RefusedBy>,
     /// Telegram's own id of the call, once it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telegram_call: Option<i64>,
@@ -139,6 +143,18 @@ pub enum Direction {
     PbxToTelegram,
 }
 
+/// A rule of a line that a caller met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedBy {
+    /// The lists of callers.
+    List,
+    /// The hours.
+    Hours,
+    /// The number of calls in a minute.
+    Rate,
+}
+
 /// How far a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -211,6 +227,10 @@ const CAUSES: &[(&str, &str)] = &[
     ("Incompatible destination", "нет общего кодека или протокола"),
     ("Temporary failure", "временный сбой"),
     ("Daily limit of strangers reached", "исчерпан дневной лимит незнакомых"),
+    ("Not allowed by the line's lists", "запрещено списками линии"),
+    ("Too many calls in a minute", "слишком много звонков в минуту"),
+    ("Quiet hours of the line", "линия в это время не звонит"),
+    ("Outside the line's hours", "нерабочее время линии"),
     ("The caller gave up", "звонящий не дождался"),
     ("Answered elsewhere", "ответили на другом устройстве"),
     ("The other side lost the call", "другая сторона потеряла звонок"),
@@ -279,6 +299,14 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_caller_is_told_with_the_rule_that_they_met() {
+        let info = CallInfo { refused_by: Some(RefusedBy::Hours), ..call() };
+        let told = serde_json::to_value(&info).unwrap();
+        assert_eq!(told["refused_by"], "hours");
+        assert_eq!(serde_json::from_value::<CallInfo>(told).unwrap(), info);
+    }
+
+    #[test]
     fn a_key_is_the_json_that_version_1_promises() {
         let event = Event::Digit(DigitInfo {
             call: CallId(0xa1),
@@ -330,6 +358,7 @@ mod tests {
             },
             dialled: None,
             extension: None,
+            refused_by: None,
             telegram_call: None,
             emoji: None,
             started_ms: 1000,

@@ -73,7 +73,9 @@ mod wire;
 pub use bots::{BotCheck, BotPerson};
 pub use check::{Check, CheckName, Found};
 pub use csv::CSV_HEADER;
-pub use event::{CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Direction, Ender, Event, Peer, Side};
+pub use event::{
+    CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Direction, Ender, Event, Peer, RefusedBy, Side,
+};
 pub use log::{LogLine, LogTail};
 pub use login::{CodeVia, LoginInfo, LoginMethod, LoginStage};
 pub use quality::{LegQuality, MediaPath, MediaTransport, Muted, Quality};

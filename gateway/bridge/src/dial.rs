@@ -106,9 +106,8 @@ impl From<&DialError> for Cause {
 /// # Errors
 /// [`DialError`] names what is wanted instead.
 pub fn parse(dialled: &str, rule: &DialRule) -> Result<Person, DialError> {
-    let decoded = percent_decoded(dialled);
-    // Parameters of a telephone number (RFC 3966 section 3) say nothing to Telegram.
-    let user = decoded.split(';').next().unwrap_or_default().trim();
+    let plain = plain(dialled);
+    let user = plain.as_str();
     if let Some(name) = after_prefix(user, "tg#") {
         return username(name).ok_or_else(|| DialError::Username { dialled: dialled.into() });
     }
@@ -137,6 +136,13 @@ pub fn parse(dialled: &str, rule: &DialRule) -> Result<Person, DialError> {
             }
         }
     }
+}
+
+/// The user part that was dialled, its percent signs decoded and what follows it taken away.
+pub fn plain(dialled: &str) -> String {
+    let decoded = percent_decoded(dialled);
+    // Parameters of a telephone number (RFC 3966 section 3) say nothing to Telegram.
+    decoded.split(';').next().unwrap_or_default().trim().to_owned()
 }
 
 impl DialRule {

@@ -229,6 +229,7 @@ mod tests {
             peer: tgtrunk_config::control::Peer::default(),
             dialled: None,
             extension: None,
+            refused_by: None,
             telegram_call: None,
             emoji: None,
             muted: tgtrunk_config::control::Muted::default(),

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use tgtrunk_bridge::policy::Rule;
 use tgtrunk_bridge::{Cause, Leg, Record};
 use tgtrunk_config::control::{
-    self, CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Ender, Muted, Peer, Quality, Refusal,
+    self, CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Ender, Muted, Peer, Quality, Refusal, RefusedBy,
 };
 use tgtrunk_config::{Audio, CallId, CallLimits, Phone, UserId};
 use tgtrunk_media::Side;
@@ -43,6 +44,9 @@ pub(crate) struct Calls {
     /// Calls that ended and have goodbyes on their way.
     leaving: usize,
 }
+
+/// The halves of a call that no task has any more, and what is to be told of it.
+pub(crate) type Remains = (Option<tgtrunk_sip::CallId>, Option<CallRef>, CallInfo, Sparkline);
 
 struct Entry {
     direction: Direction,
@@ -104,6 +108,7 @@ impl Calls {
             peer: Peer::default(),
             dialled,
             extension: None,
+            refused_by: None,
             telegram_call: None,
             emoji: None,
             muted: Muted::default(),
@@ -131,6 +136,26 @@ impl Calls {
         if let Some(entry) = self.calls.get_mut(&key) {
             entry.info.peer = peer(person.clone());
         }
+    }
+
+    /// Notes which rule of the line kept a caller from the line's own user part at the PBX.
+    pub(crate) fn met_rule(&mut self, key: u64, rule: Rule) {
+        if let Some(entry) = self.calls.get_mut(&key) {
+            entry.info.refused_by = Some(match rule {
+                Rule::List => RefusedBy::List,
+                Rule::Hours => RefusedBy::Hours,
+                Rule::Rate => RefusedBy::Rate,
+            });
+        }
+    }
+
+    /// Forgets a call that had no task, and never reached the PBX.
+    pub(crate) fn refused(&mut self, key: u64, cause: Cause) -> Option<(CallInfo, Sparkline)> {
+        let (_, _, mut info, mos) = self.remove_ended(key, cause)?;
+        if let Some(end) = &mut info.end {
+            end.sip_status = None;
+        }
+        Some((info, mos))
     }
 
     /// Notes whom at the PBX the gateway calls first.
@@ -290,10 +315,11 @@ impl Calls {
     }
 
     /// Forgets a call whose task broke: its halves, for whoever ends them.
-    pub(crate) fn broken(
-        &mut self,
-        key: u64,
-    ) -> Option<(Option<tgtrunk_sip::CallId>, Option<CallRef>, CallInfo, Sparkline)> {
+    pub(crate) fn broken(&mut self, key: u64) -> Option<Remains> {
+        self.remove_ended(key, Cause::Internal)
+    }
+
+    fn remove_ended(&mut self, key: u64, cause: Cause) -> Option<Remains> {
         let entry = self.calls.remove(&key)?;
         if let Some(sip) = entry.sip {
             self.by_sip.remove(&sip);
@@ -301,13 +327,13 @@ impl Calls {
         if let Some(call) = entry.telegram {
             self.by_telegram.remove(&call.id);
         }
-        let row = Cause::Internal.row();
+        let row = cause.row();
         let mut info = entry.info;
         info.state = CallState::Ended;
         info.duration_ms = Some(0);
         info.end = Some(CallEnd {
             by: Ender::Gateway,
-            cause: Cause::Internal.words().to_owned(),
+            cause: cause.words().to_owned(),
             sip_status: info.answered_ms.is_none().then_some(row.status),
             q850: Some(row.q850),
         });

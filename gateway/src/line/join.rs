@@ -10,6 +10,7 @@ use tgtrunk_telegram::{Person, Stranger};
 use super::Line;
 use super::calls::Direction;
 use crate::call::{Opening, TrunkLeg};
+use crate::clock;
 
 /// Tells the dial plan that the person asked to be called, and does not call.
 const CALL_BACK: (&str, &str) = ("X-TG-Call-Back", "1");
@@ -68,6 +69,13 @@ impl Line {
                     "the line has called or looked up as many strangers today as it may: strangers_per_day = {limit} \
                      in line.toml; it may again after midnight"
                 ),
+            );
+        }
+        let dialled = Person::Id(peer.id);
+        if let Err(cause) = self.admission.place(now, clock::unix_ms(), None, &dialled, &self.account) {
+            return refuse(
+                RefusalCode::Limit,
+                format!("the line's rules forbid this call: {}", cause.words()),
             );
         }
         let Some(trunk) = self.trunk.as_ref().map(|trunk| TrunkLeg::to_pbx(trunk.audio.clone())) else {

@@ -70,10 +70,15 @@ impl Strangers {
         if self.contacts.initialized() {
             return Some(stranger);
         }
+        self.meet_contacts(account).await;
+        account.stranger(person)
+    }
+
+    /// Takes in the account's contacts, unless that was done.
+    pub(crate) async fn meet_contacts(&self, account: &Account) {
         if let Err(error) = self.contacts.get_or_try_init(|| account.meet_contacts()).await {
             tracing::warn!(%error, "the account's contacts are not told");
         }
-        account.stranger(person)
     }
 
     /// Counts somebody, once a day.

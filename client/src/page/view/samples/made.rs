@@ -112,6 +112,7 @@ pub(super) fn talking(id: u64, line: &str) -> CallInfo {
         },
         dialled: None,
         extension: None,
+        refused_by: None,
         telegram_call: Some(7),
         emoji: Some("🦊🌲🎈🍋".into()),
         started_ms: NOW_MS - 205_000,

@@ -1,0 +1,279 @@
+//! Who gets in: the line's rules asked about each call, and calls from Telegram that wait for the account's owner.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Local, Utc};
+use chrono_tz::Tz;
+use tgtrunk_bridge::policy::{Answer, Policy, Rewrites, Rule, Subject, Verdict};
+use tgtrunk_bridge::{Cause, dial};
+use tgtrunk_config::control::{CallResult, Event as ControlEvent};
+use tgtrunk_config::{CallId, Line as LineSettings};
+use tgtrunk_telegram::{Account, Person, Resolved};
+
+use super::calls::Direction;
+use super::{Line, Mode};
+use crate::call::{Opening, TrunkLeg};
+use crate::telegram::{self, CallRef, Discard};
+use crate::{clock, rules};
+
+/// Telegram is told that a call rings here when it has waited so long: of a call that no device rang for, it makes a missed
+/// one after 20 s.
+const TELL_AFTER: Duration = Duration::from_secs(10);
+/// Most calls that wait for the owner at once.
+const WAITING: usize = 1_000;
+
+/// The rules of a line at work.
+pub(crate) struct Admission {
+    policy: Policy,
+    rewrites: Rewrites,
+    /// Whose clock; the machine's without one.
+    zone: Option<Tz>,
+    /// The account's contacts are to be asked for.
+    wants_contacts: bool,
+    waiting: Vec<Waiting>,
+}
+
+/// A call that the owner may answer first.
+struct Waiting {
+    until: Instant,
+    tell_at: Option<Instant>,
+    offer: Offer,
+}
+
+/// A call of a person, and where at the PBX it goes if not to the line's own user part.
+pub(super) struct Offer {
+    pub(super) call: CallRef,
+    pub(super) caller: Resolved,
+    pub(super) g_a_hash: Vec<u8>,
+    pub(super) diverted: Option<(Rule, String)>,
+}
+
+/// What is due of calls that wait.
+enum Due {
+    Tell(CallRef),
+    Take(Offer),
+}
+
+impl Admission {
+    pub(crate) fn new(line: &LineSettings) -> Self {
+        Self {
+            policy: rules::policy(line),
+            rewrites: rules::rewrites(line),
+            zone: line.hours.time_zone,
+            wants_contacts: rules::asks_for_contacts(line),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// What was dialled, as the line's rules write it.
+    pub(crate) fn written(&self, dialled: &str) -> String {
+        let plain = dial::plain(dialled);
+        self.rewrites.apply(&plain).unwrap_or(plain)
+    }
+
+    /// Whether a rule asks who the account's contacts are.
+    pub(crate) fn wants_contacts(&self) -> bool {
+        self.wants_contacts
+    }
+
+    fn take(&mut self, now: Instant, now_ms: u64, caller: &Subject<'_>) -> Verdict {
+        let utc = utc(now_ms);
+        match self.zone {
+            None => self.policy.take(now, &utc.with_timezone(&Local), caller),
+            Some(zone) => self.policy.take(now, &utc.with_timezone(&zone), caller),
+        }
+    }
+
+    /// Whether a person may be called now; such a call counts.
+    ///
+    /// # Errors
+    /// The cause that the PBX is told.
+    pub(super) fn place(
+        &mut self,
+        now: Instant,
+        now_ms: u64,
+        dialled: Option<&str>,
+        person: &Person,
+        account: &Account,
+    ) -> Result<(), Cause> {
+        let known = match person {
+            Person::Id(id) => account.known(*id),
+            Person::Phone(_) | Person::Username(_) => None,
+        };
+        let plain = dialled.map(dial::plain);
+        let is_contact = self.wants_contacts && account.is_contact(person);
+        let callee = Subject { is_contact, ..subject(person, known.as_ref(), plain.as_deref()) };
+        let utc = utc(now_ms);
+        match self.zone {
+            None => self.policy.place(now, &utc.with_timezone(&Local), &callee),
+            Some(zone) => self.policy.place(now, &utc.with_timezone(&zone), &callee),
+        }
+    }
+
+    /// Why a person of whom no more is known could not be called at this time.
+    pub(crate) fn refusal(&self, now_ms: u64, dialled: &str, person: &Person) -> Option<Cause> {
+        let plain = dial::plain(dialled);
+        let (callee, utc) = (subject(person, None, Some(&plain)), utc(now_ms));
+        match self.zone {
+            None => self.policy.refusal(&utc.with_timezone(&Local), &callee),
+            Some(zone) => self.policy.refusal(&utc.with_timezone(&zone), &callee),
+        }
+    }
+
+    /// Whether a call waits for the owner.
+    pub(super) fn waits(&self, id: i64) -> bool {
+        self.waiting.iter().any(|waiting| waiting.offer.call.id == id)
+    }
+
+    /// Somebody else ended or took a call that waits; true if it did.
+    pub(super) fn forget(&mut self, id: i64) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|waiting| waiting.offer.call.id != id);
+        self.waiting.len() < before
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.waiting.iter().flat_map(|waiting| [Some(waiting.until), waiting.tell_at]).flatten().min()
+    }
+
+    fn poll_due(&mut self, now: Instant) -> Option<Due> {
+        if let Some(at) = self.waiting.iter().position(|waiting| waiting.until <= now) {
+            return Some(Due::Take(self.waiting.remove(at).offer));
+        }
+        let told = self
+            .waiting
+            .iter_mut()
+            .find_map(|waiting| waiting.tell_at.take_if(|at| *at <= now).map(|_| waiting.offer.call));
+        told.map(Due::Tell)
+    }
+}
+
+impl Line {
+    /// A person calls: the line's rules say what becomes of that.
+    pub(super) fn telegram_calls(
+        &mut self,
+        now: Instant,
+        call: CallRef,
+        caller: Resolved,
+        g_a_hash: Vec<u8>,
+    ) {
+        if self.mode != Mode::Trunk {
+            return self.take_offer(now, Offer { call, caller, g_a_hash, diverted: None });
+        }
+        let name = [caller.first_name.as_deref(), caller.last_name.as_deref()];
+        let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let who = Subject {
+            phone: caller.phone.as_deref(),
+            username: caller.username.as_deref(),
+            id: Some(caller.id),
+            name: (!name.is_empty()).then_some(name.as_str()),
+            dialled: None,
+            is_contact: self.account.is_contact(&Person::Id(caller.id)),
+        };
+        match self.admission.take(now, clock::unix_ms(), &who) {
+            Verdict::Leave => tracing::info!("a call is left to the owner of the account"),
+            Verdict::Refuse { rule, answer } => self.refuse(now, call, &caller, rule, &answer),
+            Verdict::Take { wait: None, diverted } => {
+                self.take_offer(now, Offer { call, caller, g_a_hash, diverted });
+            }
+            Verdict::Take { wait: Some(wait), diverted } => {
+                if self.admission.waiting.len() >= WAITING {
+                    return tracing::warn!(
+                        "too many calls wait for the owner of the account: one more is theirs"
+                    );
+                }
+                tracing::info!(wait_s = wait.as_secs(), "a call waits for the owner of the account");
+                let tell_at = (wait > TELL_AFTER).then_some(now + TELL_AFTER);
+                let offer = Offer { call, caller, g_a_hash, diverted };
+                self.admission.waiting.push(Waiting { until: now + wait, tell_at, offer });
+            }
+        }
+    }
+
+    /// The PBX gets a call of a person, if the line has room.
+    fn take_offer(&mut self, now: Instant, offer: Offer) {
+        let Offer { call, caller, g_a_hash, diverted } = offer;
+        let full = self.calls.is_full(Direction::FromTelegram, &self.settings.calls);
+        if full || self.stopping.is_some() || self.mode == Mode::Nobody {
+            self.discard(call, Discard::Busy);
+            tracing::info!("a caller was told that the line is busy");
+            return;
+        }
+        let key = self.calls.reserve(Direction::FromTelegram, None);
+        self.calls.bind_telegram(now, key, call);
+        self.calls.meet(key, &caller);
+        let trunk = match &self.trunk {
+            Some(trunk) => TrunkLeg::to_pbx(trunk.audio.clone()),
+            None => TrunkLeg::Echo,
+        };
+        let mut invite = Box::new(self.invite(key, &caller));
+        if let Some((rule, user)) = diverted {
+            tracing::info!(call = %CallId(key), ?rule, "a caller reaches another extension");
+            self.calls.met_rule(key, rule);
+            invite.to_user = user;
+        }
+        self.begin(key, Opening::FromTelegram { call, g_a_hash, caller, trunk, invite });
+    }
+
+    /// A caller does not reach the PBX; whoever listens is told.
+    fn refuse(&mut self, now: Instant, call: CallRef, caller: &Resolved, rule: Rule, answer: &Answer) {
+        tracing::info!(?rule, ?answer, "a caller was refused");
+        let (told, result) = match answer {
+            Answer::Busy | Answer::Extension(_) => (Some(Discard::Busy), CallResult::Busy),
+            Answer::Decline => (Some(Discard::Hangup), CallResult::Busy),
+            Answer::Ignore => (None, CallResult::Missed),
+        };
+        if let Some(told) = told {
+            self.discard(call, told);
+        }
+        let key = self.calls.reserve(Direction::FromTelegram, None);
+        self.calls.bind_telegram(now, key, call);
+        self.calls.meet(key, caller);
+        self.calls.met_rule(key, rule);
+        if let Some((info, mos)) = self.calls.refused(key, rule.cause()) {
+            self.records.ended(info.clone(), result, mos);
+            self.house.events.send(ControlEvent::Call(info)).ok();
+        }
+    }
+
+    /// Takes what the owner has not answered in time.
+    pub(super) fn take_waiting(&mut self, now: Instant) {
+        while let Some(due) = self.admission.poll_due(now) {
+            match due {
+                Due::Take(offer) => self.take_offer(now, offer),
+                Due::Tell(call) => {
+                    let account = self.account.clone();
+                    tokio::spawn(async move { telegram::received_call(&account, call).await.ok() });
+                }
+            }
+        }
+    }
+
+    /// Learns who the account's contacts are, where a rule asks for that.
+    pub(super) fn meet_contacts(&self) {
+        if self.admission.wants_contacts {
+            let (account, strangers) = (self.account.clone(), self.shared.strangers.clone());
+            tokio::spawn(async move { strangers.meet_contacts(&account).await });
+        }
+    }
+}
+
+fn subject<'a>(person: &'a Person, known: Option<&'a Resolved>, dialled: Option<&'a str>) -> Subject<'a> {
+    let (phone, username, id) = match person {
+        Person::Phone(phone) => (Some(phone.as_str()), None, None),
+        Person::Username(name) => (None, Some(name.trim_start_matches('@')), None),
+        Person::Id(id) => (None, None, Some(*id)),
+    };
+    Subject {
+        phone: phone.or_else(|| known.and_then(|known| known.phone.as_deref())),
+        username: username.or_else(|| known.and_then(|known| known.username.as_deref())),
+        id,
+        name: None,
+        dialled,
+        is_contact: false,
+    }
+}
+
+fn utc(unix_ms: u64) -> DateTime<Utc> {
+    i64::try_from(unix_ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default()
+}
