@@ -4,6 +4,7 @@ mod ask;
 mod backup;
 mod check;
 mod checks;
+mod dial_test;
 mod import;
 mod login;
 mod records;
@@ -94,6 +95,13 @@ enum Command {
         /// Mend what can be mended from here: the account's privacy settings, the dialog with the bot.
         #[arg(long)]
         fix: bool,
+    },
+    /// Shows how a line understands what a PBX dials, and which of its rules forbids the call now. Nobody is called.
+    DialTest {
+        /// Which line, as +79060000000.
+        line: Phone,
+        /// What is dialled, as 89161234567 or tg#name.
+        dialled: String,
     },
     /// Checks settings, rights, ports, the clock, the way to Telegram, PBXs and sessions, and says what to do. Exit code: 0
     /// all is well, 1 warnings, 2 faults.
@@ -207,6 +215,9 @@ async fn as_owner(
         Command::Call { phone, person } => {
             solo::call(alone(settings?, StateDir::open(state)?)?, &phone, &person).await?
         }
+        Command::DialTest { line, dialled } => {
+            return dial_test::run(&StateDir::open(state)?, &line, &dialled);
+        }
         Command::Records(wanted) => records::list(&StateDir::open(state)?, wanted).await?,
         Command::Lines(LinesCommand::Add { phone, pbx, sip_port }) => {
             ask::add(&StateDir::open(state)?, &phone, &pbx, sip_port).await?
@@ -240,6 +251,7 @@ async fn of_running(command: Command, state: &StateDir) -> anyhow::Result<ExitCo
         | Command::Lines(_)
         | Command::Login { .. }
         | Command::Records(_)
+        | Command::DialTest { .. }
         | Command::Check { .. }
         | Command::Backup { .. }
         | Command::Restore { .. }
@@ -293,6 +305,7 @@ mod tests {
         };
         done(&["lines", "add", "+79060000000", "--pbx", "127.0.0.1:5060"]).await.unwrap();
         done(&["records", "--line", "+79060000000"]).await.unwrap();
+        done(&["dial-test", "+79060000000", "89161234567"]).await.unwrap();
         done(&["lines", "remove", "+79060000000"]).await.unwrap();
         for words in [&["calls"][..], &["reload"], &["login", "+79060000000"]] {
             let told = done(words).await.unwrap_err();
