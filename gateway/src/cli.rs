@@ -7,6 +7,7 @@ mod checks;
 mod dial_test;
 mod import;
 mod login;
+mod recommend;
 mod records;
 mod second_login;
 mod serve;
@@ -102,6 +103,14 @@ enum Command {
         line: Phone,
         /// What is dialled, as 89161234567 or tg#name.
         dialled: String,
+    },
+    /// Shows how a line's account should be set at Telegram: calls from everybody, the direct path, a number that is seen.
+    Recommend {
+        /// As +79060000000.
+        phone: Phone,
+        /// Change what is amiss.
+        #[arg(long)]
+        apply: bool,
     },
     /// Checks settings, rights, ports, the clock, the way to Telegram, PBXs and sessions, and says what to do. Exit code: 0
     /// all is well, 1 warnings, 2 faults.
@@ -246,6 +255,7 @@ async fn of_running(command: Command, state: &StateDir) -> anyhow::Result<ExitCo
         Command::HangUp { call } => ask::hang_up(state, call).await?,
         Command::Join { phone, extension, person } => ask::join(state, phone, extension, person).await?,
         Command::Checks { phone, fix } => return checks::run(state, &phone, fix).await,
+        Command::Recommend { phone, apply } => return recommend::run(state, &phone, apply).await,
         Command::Reload => ask::reload(state).await?,
         Command::Run
         | Command::Lines(_)

@@ -44,14 +44,16 @@ async fn look(socket: &Path, phone: &Phone, fix: bool, language: Language) -> an
     Ok(checks.iter().all(|check| check.found != Found::Bad))
 }
 
-async fn ask(socket: &Path, ask: Ask) -> anyhow::Result<Vec<Check>> {
+/// Has a program look, after mending where that is asked.
+pub(super) async fn ask(socket: &Path, ask: Ask) -> anyhow::Result<Vec<Check>> {
     match asking::ask(socket, ask).await? {
         Answer::Checks(checks) => Ok(checks),
         _ => bail!("{}: something else was answered", socket.display()),
     }
 }
 
-fn shown(check: &Check, language: Language) -> String {
+/// A check as a line in the terminal's language.
+pub(super) fn shown(check: &Check, language: Language) -> String {
     let found = match (check.found, language) {
         (Found::Good, Language::English) => "good   ",
         (Found::Bad, Language::English) => "amiss  ",

@@ -126,7 +126,15 @@ async fn check(
 }
 
 fn refused(error: InvokeError) -> Refusal {
-    Refusal { code: RefusalCode::Telegram, message: error.to_string() }
+    let is_fresh = matches!(&error, InvokeError::Rpc { name, .. } if name.starts_with("FRESH_"));
+    let message = if is_fresh {
+        "Telegram lets a session change this a day after its login: try again then, or change it on another device of \
+         the account"
+            .to_owned()
+    } else {
+        error.to_string()
+    };
+    Refusal { code: RefusalCode::Telegram, message }
 }
 
 /// A privacy setting as it was found, or why it was not.
