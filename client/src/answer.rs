@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tgtrunk_config::TextKey;
-use tgtrunk_telegram::{Person, Resolved};
+use tgtrunk_telegram::Resolved;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -30,8 +30,8 @@ pub(crate) fn hopes(news: &News, now_s: i64) -> bool {
     is_person && is_text && !message.is_ours && now_s - message.date_s <= FRESH_S
 }
 
-/// Sends the answer. It was noted before, so that it is not sent twice.
-pub(crate) async fn send(desk: Arc<Desk>, person: i64, is_known: bool) {
+/// Sends the answer, or another text of which a person gets few. It was noted before, so that it is not sent twice.
+pub(crate) async fn send(desk: Arc<Desk>, person: i64, is_known: bool, key: TextKey) {
     if desk.lamps.is_limited() {
         return;
     }
@@ -41,7 +41,7 @@ pub(crate) async fn send(desk: Arc<Desk>, person: i64, is_known: bool) {
         Ok(None) => return,
         Err(trouble) => return warn!("a person is not answered: {trouble}"),
     };
-    let text = desk.manner().say(TextKey::AutoAnswer, found.first_name.as_deref().unwrap_or_default());
+    let text = desk.manner().say(key, found.first_name.as_deref().unwrap_or_default());
     let mut attempt = 1;
     loop {
         let trouble = match telegram::send_text(&desk.account, &found, random_id, &text).await {
@@ -64,7 +64,7 @@ pub(crate) async fn send(desk: Arc<Desk>, person: i64, is_known: bool) {
 
 /// Whom to answer; nobody if it turns out that no person wrote.
 async fn find(desk: &Desk, person: i64, is_known: bool) -> Result<Option<Resolved>, Trouble> {
-    let found = desk.account.resolve(Person::Id(person)).await?;
+    let found = desk.person(person).await?;
     let is_person = is_known || telegram::traits(&desk.account, &found).await?.is_person;
     Ok(is_person.then_some(found))
 }

@@ -25,7 +25,7 @@ use crate::desk::{Desk, Manner};
 use crate::lamps::Lamps;
 use crate::second_login::{self, SecondLogin};
 use crate::store::{Press, Store};
-use crate::{card, checks, clock, dialog, keypad, login, mailbox, typed};
+use crate::{card, checks, clock, dialog, keypad, login, mailbox, refusal, typed};
 
 /// Messages that wait to be read; Telegram keeps the others.
 const MESSAGES: usize = 64;
@@ -235,6 +235,7 @@ impl Line {
         match order {
             Order::Call(call) => {
                 self.note(*call.clone());
+                work.refused(&call, &self.manner.line);
                 work.call(&call, self.manner.line.chat.keypad);
             }
             Order::Holds(calls) => {
@@ -429,6 +430,14 @@ impl Work {
                     warn!(%error, "a call-back could not be noted");
                 }
             });
+        }
+    }
+
+    /// Tells a caller whom the line's rules kept from the PBX, where that is wanted.
+    fn refused(&mut self, call: &CallInfo, line: &tgtrunk_config::Line) {
+        if let (Some(person), Some(key)) = (call.peer.id, refusal::text(call, line)) {
+            let desk = Arc::clone(&self.desk);
+            spawn(&mut self.tasks, refusal::send(desk, person.number(), key));
         }
     }
 

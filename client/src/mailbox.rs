@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tgtrunk_config::TextKey;
 use tgtrunk_telegram::MessageNotice;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -121,7 +122,7 @@ async fn take(desk: &Arc<Desk>, going: &mut Going, news: &News) -> Result<(), sq
         let (desk, turns, is_known) = (Arc::clone(desk), Arc::clone(&going.turns), news.writer.is_some());
         let answer = async move {
             if let Ok(_turn) = turns.acquire().await {
-                answer::send(desk, person, is_known).await;
+                answer::send(desk, person, is_known, TextKey::AutoAnswer).await;
             }
         };
         going.answers.spawn(answer.in_current_span());

@@ -15,6 +15,7 @@ mod lines;
 mod login;
 mod mailbox;
 mod page;
+mod refusal;
 mod second_login;
 mod store;
 mod telegram;

@@ -16,9 +16,9 @@ pub(crate) use keypads::{KeypadRow, Way};
 pub(crate) use presses::Press;
 
 /// How long what was done is remembered, in seconds. Longer than any setting looks back.
-const MEMORY_S: i64 = 30 * 24 * 3600;
+const MEMORY_S: i64 = 31 * 24 * 3600;
 
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     // Keypads that stand, or may stand, in a chat.
     "CREATE TABLE IF NOT EXISTS cl_keypad (
         call TEXT PRIMARY KEY,
@@ -39,6 +39,10 @@ const TABLES: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS cl_answer (
         person BIGINT PRIMARY KEY,
         answered_s BIGINT NOT NULL)",
+    // Callers who were told that their calls are not taken.
+    "CREATE TABLE IF NOT EXISTS cl_refusal (
+        person BIGINT PRIMARY KEY,
+        told_s BIGINT NOT NULL)",
     // Messages of typed digits: 0 to be pressed, 1 pressed and to be deleted, 2 done, and kept for a while so as not to
     // be pressed again.
     "CREATE TABLE IF NOT EXISTS cl_press (
@@ -76,6 +80,7 @@ impl Store {
         for old in [
             "DELETE FROM cl_card WHERE began_s < $1",
             "DELETE FROM cl_answer WHERE answered_s < $1",
+            "DELETE FROM cl_refusal WHERE told_s < $1",
             "DELETE FROM cl_press WHERE typed_s < $1",
             "DELETE FROM cl_call_back WHERE placed_s < $1",
         ] {

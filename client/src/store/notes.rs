@@ -24,6 +24,25 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
+    /// Notes that a refused caller is told now. False if they were told since `since_s`.
+    pub(crate) async fn begin_refusal(
+        &self,
+        person: i64,
+        now_s: i64,
+        since_s: i64,
+    ) -> Result<bool, sqlx::Error> {
+        let done = sqlx::query(
+            "INSERT INTO cl_refusal (person, told_s) VALUES ($1, $2)
+             ON CONFLICT (person) DO UPDATE SET told_s = excluded.told_s WHERE cl_refusal.told_s <= $3",
+        )
+        .bind(person)
+        .bind(now_s)
+        .bind(since_s)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// Whether the account has opened its dialog with a bot; if not, the number to open it with, which stays the same
     /// until it is opened.
     pub(crate) async fn begin_dialog(
@@ -104,6 +123,19 @@ mod tests {
         assert!(!store.begin_answer(5, 129, 99).await.unwrap());
         assert!(store.begin_answer(6, 129, 99).await.unwrap());
         assert!(store.begin_answer(5, 130, 100).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_refused_caller_is_told_once_in_a_while_also_after_a_restart() {
+        let room = Room::new();
+        let (store, database) = room.open().await;
+        assert!(store.begin_refusal(5, 1_000_000, 996_400).await.unwrap());
+        drop(store);
+        database.close().await;
+        let (store, _database) = room.open().await;
+        assert!(!store.begin_refusal(5, 1_003_599, 999_999).await.unwrap());
+        assert!(store.begin_refusal(6, 1_003_599, 999_999).await.unwrap());
+        assert!(store.begin_refusal(5, 1_003_600, 1_000_000).await.unwrap());
     }
 
     #[tokio::test]
