@@ -31,6 +31,7 @@ mod state;
 mod status;
 mod texts;
 mod trouble;
+mod trunk;
 mod units;
 mod wanted;
 
@@ -54,11 +55,12 @@ pub use policy::{FromTelegram, Owner, PersonPattern, Refused, ToTelegram};
 pub use proxy::{Proxy, ProxyError};
 pub use said::Said;
 pub use secret::{BotToken, BotTokenError, LoginCode, LoginToken, LoginTokenError, Password};
-pub use settings::{Footing, Gateway, PortRange, Settings, SettingsError, Telegram};
+pub use settings::{Footing, Gateway, PortRange, Settings, SettingsError, Telegram, TlsFiles};
 pub use state::{Lock, StateDir, StateError, TooOpen, too_open};
 pub use status::{
     BotStatus, ClientStatus, GatewayStatus, Lamp, Light, LinePause, PauseReason, StrangerBudget, WAITING,
 };
 pub use texts::{TextKey, Texts, Words};
 pub use trouble::Trouble;
+pub use trunk::{Srtp, TlsTrust, Transport, Trunk};
 pub use units::{CallId, Digit, Digits, Phone, UnitError, UserId};

@@ -16,6 +16,7 @@ use crate::dial::{self, DialRule};
 use crate::hours::{self, Hours};
 use crate::keys::{self, Page, Problem, Section};
 use crate::policy::{self, FromTelegram, Owner, ToTelegram};
+use crate::trunk::{self, Trunk};
 use crate::units::Phone;
 
 /// One line, checked.
@@ -25,10 +26,12 @@ pub struct Line {
     pub phone: Phone,
     /// A line that is switched off is not opened, but keeps its port.
     pub enabled: bool,
-    /// The line's own UDP port: it listens there and sends from there.
+    /// The line's own port, of UDP and TCP: it listens there, and sends datagrams from there.
     pub sip_port: u16,
     /// Where the PBX is.
     pub pbx: PbxAddress,
+    /// How it is spoken to.
+    pub trunk: Trunk,
     /// User part of the request URI of calls to the PBX, which its inbound routes look at.
     pub pbx_user: String,
     /// Further addresses that may place calls; the PBX's own always may.
@@ -252,6 +255,7 @@ fn read_line(
     let to_telegram = policy::read_to_telegram(top.section("to_telegram"));
     let owner = policy::read_owner(top.section("owner"));
     let hours = hours::read(top.section("hours"));
+    let trunk = trunk::read(top.section("trunk"), place);
     let chat = chat::read(top, phone.as_ref(), place);
     let phone = phone?;
     Some(Line {
@@ -260,6 +264,7 @@ fn read_line(
         enabled,
         sip_port: sip_port?,
         pbx: pbx?,
+        trunk,
         allowed_sources,
         ring_limit,
         media_timeout,
@@ -340,7 +345,7 @@ mod tests {
         for key in every_key("no_such_key = 1\n") {
             assert!(table.contains_key(key), "config/line.example.toml lacks {key}");
         }
-        for section in ["dial", "from_telegram", "to_telegram", "owner", "hours", "card_contact"] {
+        for section in ["dial", "from_telegram", "to_telegram", "owner", "hours", "trunk", "card_contact"] {
             for key in every_key(&format!("{SMALLEST}[{section}]\nno_such_key = 1\n")) {
                 assert!(table[section].get(key).is_some(), "config/line.example.toml lacks {section}.{key}");
             }
@@ -465,6 +470,23 @@ mod tests {
 
     fn errors(text: &str) -> Vec<String> {
         parse(text).unwrap_err().iter().map(Problem::to_string).collect()
+    }
+
+    #[test]
+    fn a_line_on_tls_wants_encrypted_audio_unless_it_says_otherwise() {
+        use crate::trunk::{Srtp, TlsTrust, Transport};
+        let trunk = |text: &str| parse(&format!("{SMALLEST}[trunk]\n{text}")).unwrap().trunk;
+        assert_eq!((trunk("").transport, trunk("").srtp), (Transport::Udp, Srtp::Off));
+        assert_eq!(trunk("transport = \"tls\"").srtp, Srtp::Require);
+        assert_eq!(trunk("transport = \"tls\"\nsrtp = \"off\"").srtp, Srtp::Off);
+        assert_eq!(trunk("srtp = \"offer\"").srtp, Srtp::Offer);
+        assert_eq!(trunk("tls_trust = \"/a/pbx.pem\"").tls_trust, TlsTrust::File("/a/pbx.pem".into()));
+        let wrong = format!("{SMALLEST}[trunk]\ntls_trust = \"sytem\"\n");
+        let told = errors(&wrong).join("\n");
+        assert!(
+            told.contains(r#"trunk.tls_trust = "sytem": want one of "auto", "system", "any", or the path"#),
+            "{told}"
+        );
     }
 
     fn every_key(text: &str) -> Vec<&'static str> {

@@ -65,6 +65,8 @@ pub struct Gateway {
     pub public_address: Option<IpAddr>,
     /// Addresses for media, in this order. Empty: those of every interface but loopback.
     pub media_addresses: Vec<IpAddr>,
+    /// The certificate that lines on TLS show, and its key, both PEM; a self-signed one is made without it.
+    pub tls: Option<TlsFiles>,
     /// UDP ports for the PBX's audio.
     pub rtp_ports: PortRange,
     /// Where the page of figures for Prometheus is served; nowhere without it.
@@ -87,6 +89,15 @@ pub struct Gateway {
     pub options_interval: Duration,
     /// Value of the SIP headers User-Agent and Server.
     pub user_agent: String,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those it is signed with behind it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// A run of UDP ports, both ends included.
@@ -297,6 +308,25 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
             addresses.iter().enumerate().all(usable).then(|| addresses.clone())
         })
         .unwrap_or_default();
+    let place = file.parent().unwrap_or(Path::new(""));
+    let mut pem = |key| {
+        let path = section.optional(key, r#"the path of a PEM file, or "" for none"#, |value| {
+            keys::or_none(value, |text| Some(place.join(text)))
+        });
+        path.flatten()
+    };
+    let tls = match (pem("tls_certificate"), pem("tls_key")) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) => {
+            section.clash("tls_key", "\"\"", "the path of a PEM file, beside tls_certificate");
+            None
+        }
+        (None, Some(_)) => {
+            section.clash("tls_certificate", "\"\"", "the path of a PEM file, beside tls_key");
+            None
+        }
+    };
     let rtp_ports = section
         .optional(
             "rtp_ports",
@@ -320,10 +350,11 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
     let user_agent = shown(&mut section, "user_agent", default_agent);
     section.finish();
     Gateway {
-        state: file.parent().unwrap_or(Path::new("")).join(state),
+        state: place.join(state),
         sip_bind,
         public_address,
         media_addresses,
+        tls,
         rtp_ports,
         metrics,
         dscp_rtp,

@@ -195,6 +195,16 @@ impl StateDir {
         self.root.join("page-password.txt")
     }
 
+    /// The certificate that lines on TLS show where the settings name none. A PBX may be told to trust it.
+    pub fn tls_certificate(&self) -> PathBuf {
+        self.root.join("tls-certificate.pem")
+    }
+
+    /// Its private key.
+    pub fn tls_key(&self) -> PathBuf {
+        self.root.join("tls-key.pem")
+    }
+
     /// Data centres for fresh sessions.
     pub fn dc_seed(&self) -> PathBuf {
         self.root.join("dc-seed.json")
@@ -339,11 +349,17 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Io`] when a folder cannot be listed.
     pub fn too_open(&self) -> Result<Vec<TooOpen>, StateError> {
-        let mut found: Vec<TooOpen> =
-            [self.root.clone(), self.dc_seed(), self.bots_dir(), self.page_db(), self.page_password()]
-                .iter()
-                .filter_map(|path| too_open(path))
-                .collect();
+        let mut found: Vec<TooOpen> = [
+            self.root.clone(),
+            self.dc_seed(),
+            self.bots_dir(),
+            self.page_db(),
+            self.page_password(),
+            self.tls_key(),
+        ]
+        .iter()
+        .filter_map(|path| too_open(path))
+        .collect();
         let lines = self.phones()?.into_iter().map(|phone| self.phone_dir(&phone));
         for dir in lines.chain(self.bots()?.iter().map(|bot| self.bot_dir(bot))) {
             found.extend(too_open(&dir));

@@ -48,6 +48,8 @@ const PHRASES: &[(&str, &str)] = &[
         "1 to 32 of 0 to 9, *, #, A to D in quotes, as",
         "от 1 до 32 знаков из 0–9, *, #, A–D в кавычках, например",
     ),
+    ("the path of a PEM file", "путь к файлу PEM"),
+    ("beside", "к нему"),
     ("the path of a picture", "путь к картинке"),
     ("the path of a directory", "путь к папке"),
     ("1 to 40 characters without line breaks", "от 1 до 40 знаков без переводов строки"),

@@ -14,8 +14,8 @@ mod pause;
 mod placed;
 mod strangers;
 mod trunk;
+mod wire;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use tgtrunk_config::control::{CallResult, Event as ControlEvent};
 use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
 use tgtrunk_shell::Health;
-use tgtrunk_sip::{Event as SipEvent, RemoteAudio};
+use tgtrunk_sip::{Event as SipEvent, Frame, RemoteAudio};
 use tgtrunk_telegram::{Account, LoginDesk, Notice, Red, Resolved};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
@@ -42,6 +42,7 @@ pub(crate) use order::{Keys, Order};
 pub(crate) use placed::Placed;
 pub(crate) use strangers::Strangers;
 use trunk::{Trunk, receive};
+use wire::Received;
 
 /// Words from calls that may wait for their line.
 const WORDS: usize = 1024;
@@ -213,11 +214,7 @@ impl Line {
                 Some((key, word)) = self.said.recv() => self.heard(key, word),
                 Some(notice) = self.notices.recv() => self.noticed(notice),
                 Some(order) = self.orders.recv() => self.ordered(order),
-                received = receive(self.trunk.as_ref(), &mut buffer) => {
-                    if let Ok((length, source)) = received {
-                        self.take_from_pbx(source, length, &mut buffer);
-                    }
-                }
+                received = receive(self.trunk.as_mut(), &mut buffer) => self.take_from_pbx(received, &mut buffer),
                 Some(done) = self.partings.recv() => self.part(done),
                 () = self.lamps.changed() => self.show(),
                 () = &mut timer => self.timed_out(),
@@ -265,13 +262,41 @@ impl Line {
         }
     }
 
-    fn take_from_pbx(&mut self, source: SocketAddr, length: usize, buffer: &mut [u8]) {
-        let Some(trunk) = &mut self.trunk else { return };
+    fn take_from_pbx(&mut self, received: Received, buffer: &mut [u8]) {
+        let Some(Trunk { endpoint, wire, .. }) = &mut self.trunk else { return };
         let now = clock::now();
-        trunk.endpoint.handle_datagram(now, source, &buffer[..length]);
-        for _ in 0..BURST {
-            let Ok((length, source)) = trunk.socket.try_recv_from(buffer) else { break };
-            trunk.endpoint.handle_datagram(now, source, &buffer[..length]);
+        match received {
+            Received::Datagram(length, source) => {
+                endpoint.handle_datagram(now, source, &buffer[..length]);
+                for _ in 0..BURST {
+                    let Some((length, source)) = wire.try_datagram(buffer) else { break };
+                    endpoint.handle_datagram(now, source, &buffer[..length]);
+                }
+            }
+            Received::Knock(stream, source) => {
+                if endpoint.welcomes(now, source) {
+                    wire.admit(stream, source);
+                }
+            }
+            Received::Frame(id, source, frame) => {
+                endpoint.handle_frame(now, wire.stream(), source, &frame);
+                if matches!(frame, Frame::Broken(_)) {
+                    self.drain(now);
+                    self.trunk.iter_mut().for_each(|trunk| trunk.wire.close(id));
+                }
+            }
+            Received::Lost(address, why) => {
+                endpoint.handle_transport_error(now, wire.stream(), address);
+                if why.is_some() {
+                    self.lamps.cannot_connect(why);
+                    self.show();
+                }
+            }
+            Received::Opened => {
+                self.lamps.cannot_connect(None);
+                self.show();
+            }
+            Received::Nothing => {}
         }
     }
 
@@ -279,7 +304,7 @@ impl Line {
     fn drain(&mut self, now: Instant) {
         loop {
             let Some(trunk) = &mut self.trunk else { return };
-            trunk.send_all();
+            trunk.send_all(now);
             let Some(event) = trunk.endpoint.poll_event() else { return };
             self.sip(now, event);
         }
@@ -336,7 +361,7 @@ impl Line {
             SipEvent::Stranger { source, datagrams } => {
                 tracing::warn!(
                     datagrams,
-                    "datagrams from an address that is not this line's PBX were dropped"
+                    "datagrams or connections from an address that is not this line's PBX were dropped"
                 );
                 tracing::debug!(%source, "stranger");
             }

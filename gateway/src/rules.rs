@@ -7,7 +7,7 @@ use tgtrunk_bridge::dial;
 use tgtrunk_bridge::{CallerIdRule, Cause, DialError, DialRule, EarlyAnswer, ParallelIncoming, Settings};
 use tgtrunk_config as config;
 use tgtrunk_media::{Codec, Tone, codec};
-use tgtrunk_sip::{Protocol, Reason};
+use tgtrunk_sip::{Protocol, Reason, Transport};
 use tgtrunk_telegram::Person;
 
 pub(crate) use policy::{asks_for_contacts, policy, rewrites};
@@ -27,6 +27,15 @@ pub(crate) fn bridge_settings(line: &config::Line) -> Settings {
         },
         ring_limit: line.ring_limit,
         ..Settings::default()
+    }
+}
+
+/// What the trunk's room calls a transport.
+pub(crate) fn transport(name: config::Transport) -> Transport {
+    match name {
+        config::Transport::Udp => Transport::Udp,
+        config::Transport::Tcp => Transport::Tcp,
+        config::Transport::Tls => Transport::Tls,
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Lamps {
     status: watch::Receiver<Status>,
     /// Whether the PBX answered our latest OPTIONS; `None` before the first answer or its absence.
     peer: Option<bool>,
+    /// What keeps the line from connecting to its PBX.
+    unconnected: Option<Said>,
     /// There is no PBX to be reached.
     alone: bool,
     /// A proxy stands between us and Telegram.
@@ -24,7 +26,14 @@ pub(crate) struct Lamps {
 
 impl Lamps {
     pub(crate) fn new(account: &Account, alone: bool, proxied: bool) -> Self {
-        Self { account: account.clone(), status: account.status(), peer: None, alone, proxied }
+        Self {
+            account: account.clone(),
+            status: account.status(),
+            peer: None,
+            unconnected: None,
+            alone,
+            proxied,
+        }
     }
 
     /// Waits until the account's status changes.
@@ -36,6 +45,11 @@ impl Lamps {
 
     pub(crate) fn peer_reachable(&mut self, reachable: bool) {
         self.peer = Some(reachable);
+    }
+
+    /// What keeps the line from connecting to its PBX; none when it has connected.
+    pub(crate) fn cannot_connect(&mut self, why: Option<Said>) {
+        self.unconnected = why;
     }
 
     /// Whether the PBX answered our latest OPTIONS; none while nobody knows.
@@ -85,6 +99,7 @@ impl Lamps {
         let (sip_lamp, sip_reason) = match self.peer {
             _ if self.alone => (Lamp::Off, Said::new("no PBX in this mode", "в этом режиме АТС нет")),
             Some(true) => (Lamp::Green, Said::new("the PBX answers", "АТС отвечает")),
+            Some(false) | None if let Some(why) = &self.unconnected => (Lamp::Orange, why.clone()),
             Some(false) => {
                 (Lamp::Orange, Said::new("the PBX does not answer OPTIONS", "АТС не отвечает на OPTIONS"))
             }

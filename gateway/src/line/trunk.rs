@@ -1,17 +1,15 @@
-//! The trunk half of a line: its SIP port, and what its calls have in common there.
+//! The trunk half of a line: its end of the trunk, and what its calls have in common there.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tgtrunk_config::{Line as LineSettings, Said, Trouble};
-use tgtrunk_sip::{Endpoint, Transport};
-use tokio::net::UdpSocket;
+use tgtrunk_config::{Line as LineSettings, Said};
+use tgtrunk_sip::Endpoint;
 
+use super::wire::{Received, Wire};
 use super::{HEARTBEAT, House, Line};
 use crate::call::{self, SipWord, TrunkAudio};
-use crate::net::mark;
 use crate::{clock, rules};
 
 /// How long a session lasts that neither side refreshes: half an hour, as PBXs have it (RFC 4028 section 4).
@@ -20,7 +18,7 @@ const SESSION_INTERVAL_S: u32 = 1800;
 /// The trunk half of a line.
 pub(super) struct Trunk {
     pub(super) endpoint: Endpoint,
-    pub(super) socket: UdpSocket,
+    pub(super) wire: Wire,
     /// What the line's calls have in common.
     pub(super) audio: TrunkAudio,
 }
@@ -29,17 +27,7 @@ impl Trunk {
     pub(super) async fn open(house: &House, settings: &LineSettings) -> anyhow::Result<Self> {
         let local = SocketAddr::new(house.settings.gateway.sip_bind, settings.sip_port);
         let peer = resolve(&settings.pbx.host, settings.pbx.port, local).await?;
-        let socket = UdpSocket::bind(local).await.map_err(|error| {
-            let told = |error: &io::Error| {
-                Said::new(
-                    format!("port {local} cannot be opened: {error}"),
-                    format!("порт {local} не открывается: {error}"),
-                )
-            };
-            let trouble = Trouble::of_port(&error, local, "sip_port in line.toml");
-            anyhow::Error::msg(trouble.map_or_else(|| told(&error), Said::from))
-        })?;
-        mark(&socket, local, house.settings.gateway.dscp_sip);
+        let wire = Wire::open(house, settings, local).await?;
         let announced = house.settings.gateway.public_address.unwrap_or(local.ip());
         let codecs: Vec<_> = settings.audio.codecs.iter().copied().map(rules::codec).collect();
         let config = tgtrunk_sip::Config {
@@ -47,7 +35,7 @@ impl Trunk {
             announced: SocketAddr::new(announced, local.port()),
             codecs: codecs.clone(),
             peer,
-            transport: Transport::Udp,
+            transport: rules::transport(settings.trunk.transport),
             line_user: settings.phone.as_str().to_owned(),
             user_agent: house.settings.gateway.user_agent.clone(),
             allowed: settings.allowed_sources.clone(),
@@ -66,13 +54,14 @@ impl Trunk {
             codecs: codecs.into(),
             dtmf: settings.audio.dtmf,
         };
-        Ok(Self { endpoint: Endpoint::new(config, clock::now()), socket, audio })
+        Ok(Self { endpoint: Endpoint::new(config, clock::now()), wire, audio })
     }
 
-    pub(super) fn send_all(&mut self) {
+    pub(super) fn send_all(&mut self, now: Instant) {
         while let Some(transmit) = self.endpoint.poll_transmit() {
-            if let Err(error) = self.socket.try_send_to(&transmit.contents, transmit.destination.address) {
-                tracing::debug!(%error, "SIP datagram not sent");
+            let transport = transmit.destination.transport;
+            if let Err(address) = self.wire.send(now, transmit) {
+                self.endpoint.handle_transport_error(now, transport, address);
             }
         }
     }
@@ -120,9 +109,9 @@ async fn resolve(host: &str, port: u16, local: SocketAddr) -> anyhow::Result<Soc
     })
 }
 
-pub(super) async fn receive(trunk: Option<&Trunk>, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+pub(super) async fn receive(trunk: Option<&mut Trunk>, buffer: &mut [u8]) -> Received {
     match trunk {
-        Some(trunk) => trunk.socket.recv_from(buffer).await,
+        Some(trunk) => trunk.wire.receive(buffer).await,
         None => std::future::pending().await,
     }
 }

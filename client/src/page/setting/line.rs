@@ -63,6 +63,45 @@ pub(crate) const LINE: &[Group] = &[
                 ],
             },
             Setting {
+                section: "trunk",
+                key: "transport",
+                kind: Kind::Choice(&[
+                    ("udp", ["UDP", "UDP"]),
+                    ("tcp", ["TCP", "TCP"]),
+                    ("tls", ["TLS", "TLS"]),
+                ]),
+                default: "udp",
+                label: ["Связь с АТС", "Connection to the PBX"],
+                hint: [
+                    "Как линия вызывает АТС. Сама она слушает и UDP, и TCP; при TLS только его.",
+                    "How the line calls the PBX. It listens to UDP and TCP itself; with TLS to that alone.",
+                ],
+            },
+            Setting {
+                section: "trunk",
+                key: "tls_trust",
+                kind: Kind::Text,
+                default: "auto",
+                label: ["Чьему сертификату АТС верить", "Whose certificate the PBX may show"],
+                hint: [
+                    "Для TLS. auto, system, any или путь к файлу PEM с сертификатом АТС.",
+                    "For TLS. auto, system, any, or the path of a PEM file with the PBX’s certificate.",
+                ],
+            },
+            Setting {
+                section: "trunk",
+                key: "srtp",
+                kind: Kind::Choice(&[
+                    ("auto", ["С TLS обязательно, иначе нет", "Always with TLS, else never"]),
+                    ("off", ["Никогда", "Never"]),
+                    ("offer", ["Если АТС согласна", "Where the PBX takes it"]),
+                    ("require", ["Всегда", "Always"]),
+                ]),
+                default: "auto",
+                label: ["Шифровать звук (SRTP)", "Encrypt audio (SRTP)"],
+                hint: NOTHING,
+            },
+            Setting {
                 section: "",
                 key: "pbx_user",
                 kind: Kind::Text,

@@ -174,6 +174,25 @@ pub(crate) const SYSTEM: &[Group] = &[
             },
             Setting {
                 section: "gateway",
+                key: "tls_certificate",
+                kind: Kind::Text,
+                default: "",
+                label: ["Сертификат линий с TLS", "Certificate of lines on TLS"],
+                hint: [
+                    "Путь к файлу PEM. Пусто: свой, самоподписанный.",
+                    "Path of a PEM file. Empty: one of our own, self-signed.",
+                ],
+            },
+            Setting {
+                section: "gateway",
+                key: "tls_key",
+                kind: Kind::Text,
+                default: "",
+                label: ["Его ключ", "Its key"],
+                hint: ["Путь к файлу PEM.", "Path of a PEM file."],
+            },
+            Setting {
+                section: "gateway",
                 key: "media_addresses",
                 kind: Kind::List,
                 default: "",
