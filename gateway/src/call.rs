@@ -1,6 +1,7 @@
 //! One call: the bridge's state machine with its two legs, in one task that owns all of it.
 
 mod quality;
+mod srtp;
 mod steps;
 mod streams;
 mod task;

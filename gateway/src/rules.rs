@@ -7,7 +7,7 @@ use tgtrunk_bridge::dial;
 use tgtrunk_bridge::{CallerIdRule, Cause, DialError, DialRule, EarlyAnswer, ParallelIncoming, Settings};
 use tgtrunk_config as config;
 use tgtrunk_media::{Codec, Tone, codec};
-use tgtrunk_sip::{Protocol, Reason, Transport};
+use tgtrunk_sip::{Protocol, Reason, Srtp, Transport};
 use tgtrunk_telegram::Person;
 
 pub(crate) use policy::{asks_for_contacts, policy, rewrites};
@@ -36,6 +36,15 @@ pub(crate) fn transport(name: config::Transport) -> Transport {
         config::Transport::Udp => Transport::Udp,
         config::Transport::Tcp => Transport::Tcp,
         config::Transport::Tls => Transport::Tls,
+    }
+}
+
+/// What the trunk's room calls encryption of audio.
+pub(crate) fn srtp(name: config::Srtp) -> Srtp {
+    match name {
+        config::Srtp::Off => Srtp::Off,
+        config::Srtp::Offer => Srtp::Offer,
+        config::Srtp::Require => Srtp::Require,
     }
 }
 

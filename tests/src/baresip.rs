@@ -50,13 +50,25 @@ pub struct Options {
     pub answers: bool,
     /// Packet duration it asks for. L16/48000 it sends in 10 ms all the same.
     pub ptime_ms: u32,
-    /// Where it listens for SIP; any free port without it.
+    /// Where it listens for SIP; any free port without it. TLS is taken at the next one.
     pub sip_port: Option<u16>,
+    /// `udp`, `tcp` or `tls`: over what it calls and wants to be called.
+    pub transport: &'static str,
+    /// Whether it takes and makes encrypted calls alone (SRTP with SDES).
+    pub encrypts: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { codec: Codec::Opus, plays: Plays::Tone(440), answers: true, ptime_ms: 20, sip_port: None }
+        Self {
+            codec: Codec::Opus,
+            plays: Plays::Tone(440),
+            answers: true,
+            ptime_ms: 20,
+            sip_port: None,
+            transport: "udp",
+            encrypts: false,
+        }
     }
 }
 
@@ -294,7 +306,7 @@ fn write_configuration(
          audio_txmode poll\naudio_level no\naudio_buffer 20-160\nrtp_stats yes\nrtcp_mux no\n\
          jitter_buffer_delay 5-10\nopus_stereo yes\nopus_sprop_stereo yes\n\
          module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule g722.so\nmodule l16.so\nmodule opus.so\n\
-         module ausine.so\nmodule aufile.so\nmodule sndfile.so\n\
+         module srtp.so\nmodule ausine.so\nmodule aufile.so\nmodule sndfile.so\n\
          module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
          ctrl_tcp_listen 127.0.0.1:{control_port}\nsnd_path {shown}\n",
         first = RTP_PORTS.start(),
@@ -302,8 +314,13 @@ fn write_configuration(
     );
     std::fs::write(dir.join("config"), config)?;
     let answer = if options.answers { "auto" } else { "manual" };
+    let transport = match options.transport {
+        "udp" => String::new(),
+        other => format!(";transport={other}"),
+    };
+    let encrypts = if options.encrypts { ";mediaenc=srtp-mand" } else { "" };
     let account = format!(
-        "<sip:{USER}@127.0.0.1:{sip_port}>;regint=0;audio_codecs={};ptime={};answermode={answer}\n",
+        "<sip:{USER}@127.0.0.1:{sip_port}{transport}>;regint=0{encrypts};audio_codecs={};ptime={};answermode={answer}\n",
         codec_name(options.codec),
         options.ptime_ms
     );

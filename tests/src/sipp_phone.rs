@@ -2,7 +2,7 @@
 //! gets. What it hears, a [`Capture`](crate::capture::Capture) keeps. The other end hangs up.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -36,6 +36,18 @@ pub struct Options {
     pub does: Does,
     /// Where it listens for SIP; any free port without it.
     pub sip_port: Option<u16>,
+    /// Its own address.
+    pub ip: IpAddr,
+    /// Whether it speaks over TCP, by one connection.
+    pub tcp: bool,
+}
+
+impl Options {
+    /// A phone on 127.0.0.1 that takes its calls in silence, over UDP.
+    pub fn new(codec: Codec) -> Self {
+        let ip = Ipv4Addr::LOCALHOST.into();
+        Self { codec, events: false, calls: None, does: Does::Nothing, sip_port: None, ip, tcp: false }
+    }
 }
 
 /// What it does once it is answered or has answered.
@@ -111,8 +123,10 @@ impl SippPhone {
         if let Some((user, line)) = &options.calls {
             command.arg(line.to_string()).args(["-s", user]);
         }
-        command.args(["-m", "1", "-i", "127.0.0.1", "-p", &sip_port.to_string()]);
-        command.args(["-mi", "127.0.0.1", "-mp", &media_port.to_string(), "-aa", "-nostdin"]);
+        let ip = options.ip.to_string();
+        command.args(["-m", "1", "-i", &ip, "-p", &sip_port.to_string()]);
+        command.args(["-t", if options.tcp { "t1" } else { "u1" }]);
+        command.args(["-mi", &ip, "-mp", &media_port.to_string(), "-aa", "-nostdin"]);
         command.args(["-cp", &ports::free()?.to_string()]);
         command.args(["-timeout", &LIMIT.as_secs().to_string(), "-timeout_error"]);
         command.args([
@@ -125,7 +139,7 @@ impl SippPhone {
         ]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         let child = command.spawn().context("sipp, from the Debian package sip-tester")?;
-        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let address = |port| SocketAddr::new(options.ip, port);
         Ok(Self { child, dir, sip: address(sip_port), media: address(media_port) })
     }
 
@@ -170,7 +184,7 @@ pub fn spoken(codec: Codec, payload_type: u8, sound: &Pcm) -> anyhow::Result<Vec
 
 /// INFO requests in SIPp's trace of messages that it received.
 fn infos(messages: &str) -> Vec<Info> {
-    let received = messages.split("UDP message received").skip(1);
+    let received = messages.split(" message received").skip(1);
     let infos = received.filter_map(|message| {
         let (_, message) = message.split_once("\n\n").or_else(|| message.split_once("\r\n\r\n"))?;
         let message = message.trim_start().replace('\r', "");
@@ -232,9 +246,9 @@ fn place(out: &mut String, options: &Options) -> anyhow::Result<()> {
     let codec = options.codec;
     let description = description(codec, &codec.payload_type().to_string(), options.events, "101");
     let invite = "INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0";
-    let head = "Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]\n\
+    let head = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
                 From: <sip:100@[local_ip]:[local_port]>;tag=[pid]phone\nCall-ID: [call_id]\n\
-                Contact: <sip:100@[local_ip]:[local_port]>\nMax-Forwards: 70";
+                Contact: <sip:100@[local_ip]:[local_port];transport=[transport]>\nMax-Forwards: 70";
     write!(
         out,
         "<send retrans=\"500\"><![CDATA[\n{invite}\n{head}\nTo: <sip:[service]@[remote_ip]:[remote_port]>\n\
@@ -258,10 +272,10 @@ fn request(
     write!(
         out,
         "<send retrans=\"500\"><![CDATA[\n{method} [next_url] SIP/2.0\n\
-         Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]\n\
+         Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
          From: <sip:100@[local_ip]:[local_port]>;tag=[pid]phone\n\
          To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]\nCall-ID: [call_id]\n\
-         CSeq: {number} {method}\nContact: <sip:100@[local_ip]:[local_port]>\nMax-Forwards: 70\n\
+         CSeq: {number} {method}\nContact: <sip:100@[local_ip]:[local_port];transport=[transport]>\nMax-Forwards: 70\n\
          Content-Type: {content_type}\nContent-Length: [len]\n\n{body}\n]]></send>\n"
     )?;
     Ok(())
@@ -306,13 +320,15 @@ fn respond(out: &mut String, status: &str, to: &str, more: &str) -> anyhow::Resu
     write!(
         out,
         "<send><![CDATA[\nSIP/2.0 {status}\n[last_Via:]\n[last_From:]\n{to}\n[last_Call-ID:]\n[last_CSeq:]\n\
-         Contact: <sip:100@[local_ip]:[local_port]>\nAllow: INVITE, ACK, BYE, CANCEL, INFO, OPTIONS\n{more}\n]]></send>\n"
+         Contact: <sip:100@[local_ip]:[local_port];transport=[transport]>\nAllow: INVITE, ACK, BYE, CANCEL, INFO, OPTIONS\n{more}\n]]></send>\n"
     )?;
     Ok(())
 }
 
 fn description(codec: Codec, audio: &str, events: bool, event: &str) -> String {
-    let mut out = String::from("v=0\no=- 1 1 IN IP4 [local_ip]\ns=-\nc=IN IP4 [media_ip]\nt=0 0\n");
+    let mut out = String::from(
+        "v=0\no=- 1 1 IN IP[local_ip_type] [local_ip]\ns=-\nc=IN IP[media_ip_type] [media_ip]\nt=0 0\n",
+    );
     let numbers = if events { format!("{audio} {event}") } else { audio.to_owned() };
     out.push_str(&format!("m=audio [media_port] RTP/AVP {numbers}\na=rtpmap:{audio} {}\n", codec.rtpmap()));
     if events {

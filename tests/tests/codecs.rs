@@ -188,7 +188,7 @@ impl Phone {
         match kind {
             Kind::Baresip => {
                 let plays = Plays::Sound(plays.clone());
-                let options = baresip::Options { codec, plays, answers, ptime_ms: 20, sip_port };
+                let options = baresip::Options { codec, plays, answers, sip_port, ..baresip::Options::default() };
                 Self::Baresip(Baresip::start(&options).await.unwrap())
             }
             Kind::Linphone => {
@@ -198,7 +198,13 @@ impl Phone {
             }
             Kind::Sipp => {
                 let does = Does::Plays(spoken(codec, codec.payload_type(), plays).unwrap());
-                let options = sipp_phone::Options { codec, events: true, calls, does, sip_port };
+                let options = sipp_phone::Options {
+                    events: true,
+                    calls,
+                    does,
+                    sip_port,
+                    ..sipp_phone::Options::new(codec)
+                };
                 Self::Sipp(SippPhone::start(&options).unwrap())
             }
         }

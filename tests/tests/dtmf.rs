@@ -255,6 +255,7 @@ impl Room {
             calls: Some((self.dials.clone(), self.line.sip)),
             does: way.presses()?,
             sip_port: Some(self.phone_port),
+            ..sipp_phone::Options::new(codec)
         };
         let capture = Capture::start(|_, _| true)?;
         let phone = SippPhone::start(&options)?;

@@ -223,7 +223,7 @@ async fn baresip(codec: Codec, plays: Plays) -> Baresip {
 
 fn calling(codec: Codec, callee: &Baresip, events: bool, does: Does) -> sipp_phone::Options {
     let calls = Some((baresip::USER.to_owned(), callee.sip));
-    sipp_phone::Options { codec, events, calls, does, sip_port: None }
+    sipp_phone::Options { events, calls, does, ..sipp_phone::Options::new(codec) }
 }
 
 fn judged(what: &str, codec: Codec, heard: &Pcm, hz: u32) -> Judgement {

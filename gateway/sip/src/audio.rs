@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tgtrunk_media::Codec;
 use tgtrunk_media::opus::Parameters;
 
+use crate::sdes::SrtpKeys;
 use crate::sdp::Direction;
 
 /// Sound per packet that we agree to, in milliseconds; what is asked for outside of it is not followed.
@@ -51,6 +52,8 @@ pub struct RemoteAudio {
     pub direction: Direction,
     /// RFC 4733 events, where both sides take them.
     pub telephone_event: Option<TelephoneEvent>,
+    /// What its packets and those to it are encrypted with; in the clear without it.
+    pub srtp: Option<SrtpKeys>,
 }
 
 /// How keys travel beside the audio (RFC 4733).
@@ -136,6 +139,7 @@ mod tests {
             maxptime_ms: None,
             direction: Direction::SendRecv,
             telephone_event: None,
+            srtp: None,
         }
     }
 }

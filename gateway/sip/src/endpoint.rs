@@ -15,6 +15,7 @@ use crate::header::{Credentials, Reason};
 use crate::hop::{Hop, Transport};
 use crate::message::{Headers, Method, Request, Response, phrase};
 use crate::options::Probe;
+use crate::sdes::Srtp;
 use crate::seen::Seen;
 use crate::stream::Frame;
 use crate::text::{VALUE_LIMIT_BYTES, clean, is_token};
@@ -69,6 +70,8 @@ pub struct Config {
     pub peer: SocketAddr,
     /// Over what the PBX is called. A line that calls it by TLS hears nothing else.
     pub transport: Transport,
+    /// Whether audio is encrypted.
+    pub srtp: Srtp,
     /// The line's phone number.
     pub line_user: String,
     /// User-Agent and Server headers; no such header when empty.

@@ -25,6 +25,7 @@ mod message;
 mod numbers;
 mod offer_answer;
 mod options;
+mod sdes;
 mod sdp;
 #[cfg(test)]
 mod second_opinion;
@@ -42,6 +43,7 @@ pub use event::Event;
 pub use header::{Credentials, Protocol, Reason};
 pub use hop::{Hop, Transport};
 pub use offer_answer::AudioError;
+pub use sdes::{CryptoSuite, SDES_KEY_BYTES, SdesKey, Srtp, SrtpKeys};
 pub use sdp::{Direction, SdpError};
 pub use stream::{Broken, Expired, Frame, Framer, PONG};
 pub use uri::{Scheme, Uri, UriError};

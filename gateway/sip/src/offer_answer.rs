@@ -12,7 +12,12 @@ use tgtrunk_media::Codec;
 
 use crate::audio::{LocalAudio, RemoteAudio, TelephoneEvent};
 use crate::numbers::{Format, Numbers};
+use crate::sdes::{Crypto, CryptoSuite, SdesKey, Srtp, SrtpKeys};
 use crate::sdp::{Description, Direction, Host, Media, SdpError};
+
+/// Audio in the clear (RFC 3551), and encrypted (RFC 3711).
+const AVP: &str = "RTP/AVP";
+const SAVP: &str = "RTP/SAVP";
 
 /// Why an offer or an answer leads to no audio.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -21,8 +26,13 @@ pub enum AudioError {
     #[error(transparent)]
     Sdp(#[from] SdpError),
     /// Answered 488.
-    #[error("no audio among the media offered: {0:?}, wanted audio over RTP/AVP")]
-    NoAudio(Vec<String>),
+    #[error("no audio among the media offered: {offered:?}, wanted {wanted}")]
+    NoAudio {
+        /// Kind, port and protocol of each media line.
+        offered: Vec<String>,
+        /// What we take.
+        wanted: &'static str,
+    },
     /// Answered 488.
     #[error("offered {offered:?}, this line takes {taken:?}")]
     NoCommonCodec {
@@ -41,14 +51,17 @@ pub(crate) struct Audio {
     /// What we last sent, for the version in `o=` grows only with a change (RFC 3264 section 8).
     sent: Option<String>,
     numbers: Numbers,
+    srtp: Srtp,
+    /// Our key, the same in all that we say of this call.
+    key: SdesKey,
     pub(crate) local: Option<LocalAudio>,
     pub(crate) remote: Option<RemoteAudio>,
 }
 
 impl Audio {
-    /// `id` is the number in `o=`, unique among our calls.
-    pub(crate) fn new(id: u64) -> Self {
-        Self { id, version: 1, sent: None, numbers: Numbers::default(), local: None, remote: None }
+    /// `id` is the number in `o=`, unique among our calls; `key` is nobody's yet.
+    pub(crate) fn new(id: u64, srtp: Srtp, key: SdesKey) -> Self {
+        Self { id, version: 1, sent: None, numbers: Numbers::default(), srtp, key, local: None, remote: None }
     }
 
     /// Our offer, or `None` before [`Audio::local`] is known.
@@ -62,14 +75,18 @@ impl Audio {
                 events.push((self.numbers.assign(Format::Event { clock_hz: *clock_hz }), *clock_hz));
             }
         }
+        let suite = CryptoSuite::Sha1_80;
+        let crypto = (self.srtp != Srtp::Off).then(|| Crypto { tag: 1, suite, key: self.key.clone() });
         let ours = Ours {
             codecs: &codecs,
             events: &events,
             ptime_ms: local.codecs.first()?.default_ptime_ms,
             rtcp_mux: local.rtcp_mux,
             direction: Direction::SendRecv,
+            crypto: crypto.as_ref(),
         };
-        let media = audio_lines(&local, "RTP/AVP", &ours);
+        let protocol = if self.srtp == Srtp::Require { SAVP } else { AVP };
+        let media = audio_lines(&local, protocol, &ours);
         Some(self.describe(local.rtp.ip(), &media))
     }
 
@@ -80,7 +97,12 @@ impl Audio {
     pub(crate) fn answer(&mut self, offer: &[u8], source: IpAddr) -> Result<Option<String>, AudioError> {
         let Some(local) = self.local.clone() else { return Ok(None) };
         let offer = Description::parse(offer)?;
-        let (chosen, remote) = choose(&offer, &local, source)?;
+        let Choice { at: chosen, mut remote, crypto } = choose(&offer, &local, self.srtp, source)?;
+        // The answer repeats the number of the offer's line, with a key of its own (RFC 4568 section 5.1.2).
+        let crypto = crypto.map(|theirs| {
+            remote.srtp = Some(SrtpKeys { suite: theirs.suite, ours: self.key.clone(), theirs: theirs.key });
+            Crypto { tag: theirs.tag, suite: theirs.suite, key: self.key.clone() }
+        });
         let mut media = String::new();
         for (at, line) in offer.media.iter().enumerate() {
             if at == chosen {
@@ -92,6 +114,7 @@ impl Audio {
                     ptime_ms: remote.packet_ms(),
                     rtcp_mux: remote.rtcp_mux,
                     direction: remote.direction.reversed(),
+                    crypto: crypto.as_ref(),
                 };
                 media.push_str(&audio_lines(&local, &line.protocol, &ours));
             } else {
@@ -111,9 +134,25 @@ impl Audio {
     /// # Errors
     /// [`AudioError`] when the answer leaves no audio; then nothing changes.
     pub(crate) fn accept(&mut self, answer: &[u8], source: IpAddr) -> Result<RemoteAudio, AudioError> {
-        let remote = read_answer(answer, self.local.as_ref(), &self.numbers, source)?;
+        let mut remote = read_answer(answer, self.local.as_ref(), &self.numbers, source)?;
+        remote.srtp = self.settle_keys(&Description::parse(answer)?)?;
         self.remote = Some(remote.clone());
         Ok(remote)
+    }
+
+    /// The keys that an answer to our offer settles.
+    fn settle_keys(&self, answer: &Description) -> Result<Option<SrtpKeys>, AudioError> {
+        let media = answer.media.iter().find(|media| media.kind == "audio" && media.port != 0);
+        let Some(media) = media else { return Ok(None) };
+        // We offered one suite.
+        let crypto = Crypto::first(media).filter(|crypto| crypto.suite == CryptoSuite::Sha1_80);
+        match (self.srtp, crypto) {
+            (Srtp::Offer | Srtp::Require, Some(Crypto { suite, key, .. })) => {
+                Ok(Some(SrtpKeys { suite, ours: self.key.clone(), theirs: key }))
+            }
+            (Srtp::Off | Srtp::Offer, _) if media.protocol != SAVP => Ok(None),
+            (Srtp::Off | Srtp::Offer | Srtp::Require, _) => Err(no_audio(answer, self.srtp)),
+        }
     }
 
     /// Our last description, which a refresh repeats without change (RFC 4028 section 7.4).
@@ -139,6 +178,7 @@ impl Audio {
 pub(crate) fn preview(
     offer: &[u8],
     codecs: &[&'static Codec],
+    srtp: Srtp,
     source: IpAddr,
 ) -> Result<RemoteAudio, AudioError> {
     let offer = Description::parse(offer)?;
@@ -149,18 +189,49 @@ pub(crate) fn preview(
         codecs: codecs.to_vec(),
         telephone_event: true,
     };
-    choose(&offer, &local, source).map(|(_, remote)| remote)
+    choose(&offer, &local, srtp, source).map(|choice| choice.remote)
+}
+
+/// What we take of an offer.
+struct Choice {
+    /// Which media line.
+    at: usize,
+    remote: RemoteAudio,
+    /// What it is encrypted with.
+    crypto: Option<Crypto>,
+}
+
+/// The key that a media line is carried with; `None` when it is not carried at all.
+fn carried(media: &Media, srtp: Srtp) -> Option<Option<Crypto>> {
+    if media.kind != "audio" || media.port == 0 {
+        return None;
+    }
+    let crypto = Crypto::first(media).filter(|_| srtp != Srtp::Off);
+    match media.protocol.as_str() {
+        AVP if srtp != Srtp::Require || crypto.is_some() => Some(crypto),
+        SAVP => crypto.map(Some),
+        _ => None,
+    }
+}
+
+fn no_audio(description: &Description, srtp: Srtp) -> AudioError {
+    let lines = description.media.iter();
+    let offered = lines.map(|media| format!("{} {} {}", media.kind, media.port, media.protocol)).collect();
+    let wanted = match srtp {
+        Srtp::Off => "audio over RTP/AVP",
+        Srtp::Offer => "audio over RTP/AVP, or over RTP/SAVP with a key of AES_CM_128",
+        Srtp::Require => "audio over RTP/SAVP with a key of AES_CM_128",
+    };
+    AudioError::NoAudio { offered, wanted }
 }
 
 /// The first media line that we can carry, and its first codec that we have.
-fn choose(
-    offer: &Description,
-    local: &LocalAudio,
-    source: IpAddr,
-) -> Result<(usize, RemoteAudio), AudioError> {
-    let carried = |media: &Media| media.kind == "audio" && media.port != 0 && media.protocol == "RTP/AVP";
+fn choose(offer: &Description, local: &LocalAudio, srtp: Srtp, source: IpAddr) -> Result<Choice, AudioError> {
     let mut offered = Vec::new();
-    for (at, media) in offer.media.iter().enumerate().filter(|(_, media)| carried(media)) {
+    let mut any = false;
+    for (at, media) in offer.media.iter().enumerate() {
+        let Some(crypto) = carried(media, srtp) else { continue };
+        any = true;
         for number in media.payload_types() {
             match codec_behind(media, number, &local.codecs) {
                 Some(codec) => {
@@ -171,18 +242,18 @@ fn choose(
                         clock_hz,
                     });
                     let settled = Settled { numbers: (number, number), codec, event };
-                    return Ok((at, remote_end(offer, media, local, settled, source)));
+                    let remote = remote_end(offer, media, local, settled, source);
+                    return Ok(Choice { at, remote, crypto });
                 }
                 None => offered.push(written(media, number)),
             }
         }
     }
-    if offer.media.iter().any(carried) {
+    if any {
         let taken = local.codecs.iter().map(|codec| codec.name).collect();
         return Err(AudioError::NoCommonCodec { offered, taken });
     }
-    let lines = offer.media.iter().map(|media| format!("{} {} {}", media.kind, media.port, media.protocol));
-    Err(AudioError::NoAudio(lines.collect()))
+    Err(no_audio(offer, srtp))
 }
 
 fn read_answer(
@@ -193,9 +264,7 @@ fn read_answer(
 ) -> Result<RemoteAudio, AudioError> {
     let answer = Description::parse(answer)?;
     let Some(media) = answer.media.iter().find(|media| media.kind == "audio" && media.port != 0) else {
-        return Err(AudioError::NoAudio(
-            answer.media.iter().map(|m| format!("{} {}", m.kind, m.port)).collect(),
-        ));
+        return Err(no_audio(&answer, Srtp::Off));
     };
     let codecs = local.map(|local| local.codecs.as_slice()).unwrap_or_default();
     let offered = || media.payload_types().map(|number| written(media, number)).collect();
@@ -304,6 +373,7 @@ fn remote_end(
         maxptime_ms: media.milliseconds("maxptime"),
         direction,
         telephone_event: settled.event,
+        srtp: None,
     }
     .with_times_of_fmtp()
 }
@@ -315,6 +385,7 @@ struct Ours<'a> {
     ptime_ms: u32,
     rtcp_mux: bool,
     direction: Direction,
+    crypto: Option<&'a Crypto>,
 }
 
 fn audio_lines(local: &LocalAudio, protocol: &str, ours: &Ours<'_>) -> String {
@@ -337,6 +408,9 @@ fn audio_lines(local: &LocalAudio, protocol: &str, ours: &Ours<'_>) -> String {
     for (number, clock_hz) in ours.events {
         let _ = write!(lines, "a=rtpmap:{number} telephone-event/{clock_hz}\r\na=fmtp:{number} 0-15\r\n");
     }
+    if let Some(crypto) = ours.crypto {
+        let _ = write!(lines, "a=crypto:{crypto}\r\n");
+    }
     if let Some(port) = local.rtcp {
         let _ = write!(lines, "a=rtcp:{port}\r\n");
     }
@@ -357,6 +431,7 @@ mod tests {
     use tgtrunk_media::codec::{G722, L16, OPUS, PCMA, PCMU};
 
     use super::*;
+    use crate::sdes::SDES_KEY_BYTES;
 
     #[test]
     fn an_answer_takes_the_offers_first_codec_that_we_have_under_its_number() {
@@ -425,14 +500,14 @@ mod tests {
         let only_g711 = offer_of(
             "m=audio 1 RTP/AVP 8 18 101\r\na=rtpmap:18 G729/8000\r\na=rtpmap:101 telephone-event/8000\r\n",
         );
-        let error = preview(&only_g711, &[&OPUS], source()).unwrap_err();
+        let error = preview(&only_g711, &[&OPUS], Srtp::Off, source()).unwrap_err();
         assert_eq!(
             error.to_string(),
             r#"offered ["8", "G729", "telephone-event"], this line takes ["opus"]"#
         );
         let secure = offer_of("m=audio 1 RTP/SAVP 96\r\na=rtpmap:96 opus/48000/2\r\n");
-        assert!(matches!(preview(&secure, &[&OPUS], source()), Err(AudioError::NoAudio(_))));
-        assert!(matches!(preview(b"hello", &[&OPUS], source()), Err(AudioError::Sdp(_))));
+        assert!(matches!(preview(&secure, &[&OPUS], Srtp::Off, source()), Err(AudioError::NoAudio { .. })));
+        assert!(matches!(preview(b"hello", &[&OPUS], Srtp::Off, source()), Err(AudioError::Sdp(_))));
     }
 
     #[test]
@@ -458,7 +533,7 @@ mod tests {
         let mut caller = ours();
         let mut callee = Audio {
             local: Some(LocalAudio { rtp: "192.0.2.9:4000".parse().unwrap(), ..local() }),
-            ..Audio::new(8)
+            ..Audio::new(8, Srtp::Off, KEY)
         };
         let offer = caller.offer().unwrap();
         let answer = callee.answer(offer.as_bytes(), source()).unwrap().unwrap();
@@ -490,7 +565,7 @@ mod tests {
     #[test]
     fn a_host_name_means_the_address_the_message_came_from() {
         let body = b"v=0\r\nc=IN IP4 pbx.example\r\nm=audio 9 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n";
-        assert_eq!(preview(body, &[&OPUS], source()).unwrap().rtp.to_string(), "127.0.0.1:9");
+        assert_eq!(preview(body, &[&OPUS], Srtp::Off, source()).unwrap().rtp.to_string(), "127.0.0.1:9");
     }
 
     #[test]
@@ -595,7 +670,7 @@ mod tests {
         let fmtp = "maxplaybackrate=16000; stereo=1;maxaveragebitrate=20000";
         assert_eq!((remote.fmtp.as_deref(), remote.maxptime_ms), (Some(fmtp), Some(40)));
         let bare = offer_of("m=audio 1 RTP/AVP 8\r\n");
-        assert_eq!(preview(&bare, &[&PCMA], source()).unwrap().fmtp, None);
+        assert_eq!(preview(&bare, &[&PCMA], Srtp::Off, source()).unwrap().fmtp, None);
     }
 
     #[test]
@@ -623,7 +698,7 @@ mod tests {
             (65_535, "", None),
         ] {
             let offer = offer_of(&format!("m=audio {port} RTP/AVP 8\r\n{line}"));
-            let remote = preview(&offer, &[&PCMA], source()).unwrap();
+            let remote = preview(&offer, &[&PCMA], Srtp::Off, source()).unwrap();
             let rtcp = remote.rtcp.map(|address| address.to_string());
             assert_eq!(rtcp.as_deref(), wanted, "{line}");
         }
@@ -645,6 +720,69 @@ mod tests {
         (local.rtcp_mux, local.rtcp) = (true, Some(20_005));
         let offer = audio.offer().unwrap();
         assert!(offer.contains("a=rtcp:20005\r\na=rtcp-mux\r\n"), "{offer}");
+    }
+
+    const KEY: SdesKey = SdesKey([7; SDES_KEY_BYTES]);
+    const THEIRS: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
+    const OURS: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
+
+    #[test]
+    fn an_encrypted_offer_is_answered_with_its_tag_and_our_key() {
+        let lines = format!(
+            "m=audio 9 RTP/SAVP 96\r\na=rtpmap:96 opus/48000/2\r\na=crypto:1 AES_256_CM_HMAC_SHA1_80 inline:AAAA\r\n\
+             a=crypto:3 AES_CM_128_HMAC_SHA1_32 inline:{THEIRS}|2^31\r\n"
+        );
+        for srtp in [Srtp::Offer, Srtp::Require] {
+            let mut audio = Audio { local: Some(local()), ..Audio::new(7, srtp, KEY) };
+            let answer = audio.answer(&offer_of(&lines), source()).unwrap().unwrap();
+            assert!(answer.contains("m=audio 20000 RTP/SAVP 96\r\n"), "{answer}");
+            assert!(
+                answer.contains(&format!("a=crypto:3 AES_CM_128_HMAC_SHA1_32 inline:{OURS}\r\n")),
+                "{answer}"
+            );
+            let keys = audio.remote.unwrap().srtp.unwrap();
+            assert_eq!((keys.suite, keys.ours, keys.theirs.0), (CryptoSuite::Sha1_32, KEY, [1; 30]));
+        }
+        let off = ours().answer(&offer_of(&lines), source());
+        assert!(matches!(off, Err(AudioError::NoAudio { .. })), "{off:?}");
+        let keyless = offer_of("m=audio 9 RTP/SAVP 96\r\na=rtpmap:96 opus/48000/2\r\n");
+        assert!(preview(&keyless, &[&OPUS], Srtp::Offer, source()).is_err());
+    }
+
+    #[test]
+    fn who_requires_encryption_refuses_what_is_not_and_who_offers_it_takes_both() {
+        let plain = offer_of(OPUS_LINES);
+        assert!(preview(&plain, &[&OPUS], Srtp::Require, source()).is_err());
+        assert!(preview(&plain, &[&OPUS], Srtp::Offer, source()).is_ok());
+        // A phone that encrypts where it can writes a key beside plain RTP.
+        let both = offer_of(&format!("{OPUS_LINES}a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{THEIRS}\r\n"));
+        let mut audio = Audio { local: Some(local()), ..Audio::new(7, Srtp::Require, KEY) };
+        let answer = audio.answer(&both, source()).unwrap().unwrap();
+        assert!(answer.contains("RTP/AVP 96\r\n") && answer.contains("a=crypto:1 "), "{answer}");
+        assert!(!ours().answer(&both, source()).unwrap().unwrap().contains("crypto"));
+    }
+
+    #[test]
+    fn our_offer_says_what_we_want_and_its_answer_settles_the_keys() {
+        let crypto = format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{OURS}\r\n");
+        for (srtp, protocol, keyed) in
+            [(Srtp::Off, "RTP/AVP", false), (Srtp::Offer, "RTP/AVP", true), (Srtp::Require, "RTP/SAVP", true)]
+        {
+            let mut audio = Audio { local: Some(local()), ..Audio::new(7, srtp, KEY) };
+            let offer = audio.offer().unwrap();
+            assert!(offer.contains(&format!("m=audio 20000 {protocol} ")), "{offer}");
+            assert_eq!(offer.contains(&crypto), keyed, "{offer}");
+            let number = offer.split(protocol).nth(1).unwrap().split_whitespace().next().unwrap();
+            let plain = format!("m=audio 9 {protocol} {number}\r\n");
+            let encrypted = format!("{plain}a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{THEIRS}\r\n");
+            let settled = audio.accept(&offer_of(&plain), source()).map(|remote| remote.srtp.is_some());
+            assert_eq!(settled.ok(), (srtp != Srtp::Require).then_some(false), "{srtp:?}");
+            let settled = audio.accept(&offer_of(&encrypted), source()).unwrap().srtp;
+            assert_eq!(settled.is_some(), keyed, "{srtp:?}");
+            let short = encrypted.replace("SHA1_80", "SHA1_32");
+            let settled = audio.accept(&offer_of(&short), source()).map(|remote| remote.srtp.is_some());
+            assert_eq!(settled.ok(), (srtp != Srtp::Require).then_some(false), "not what we offered");
+        }
     }
 
     const OPUS_LINES: &str = "m=audio 10002 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n";
@@ -670,10 +808,10 @@ mod tests {
 
     fn speaking(codecs: &[&'static Codec]) -> Audio {
         let local = LocalAudio { codecs: codecs.to_vec(), telephone_event: true, ..local() };
-        Audio { local: Some(local), ..Audio::new(7) }
+        Audio { local: Some(local), ..Audio::new(7, Srtp::Off, KEY) }
     }
 
     fn ours() -> Audio {
-        Audio { local: Some(local()), ..Audio::new(7) }
+        Audio { local: Some(local()), ..Audio::new(7, Srtp::Off, KEY) }
     }
 }

@@ -198,6 +198,11 @@ impl Media {
         Some((port, Host::parse(host)))
     }
 
+    /// The values of every attribute of a name, in order.
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.attributes.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// Whether an attribute without a value is there.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.attributes.iter().any(|(known, _)| known == name)

@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::sdes::{SDES_KEY_BYTES, SdesKey};
+
 /// The line's source of names. Equal seeds give equal names in equal order.
 #[derive(Debug)]
 pub(crate) struct Tokens {
@@ -19,6 +21,15 @@ impl Tokens {
         let number = self.drawn.to_be_bytes();
         self.drawn += 1;
         self.hash(&[b"drawn", &number])
+    }
+
+    /// A key that nobody saw before.
+    pub(crate) fn key(&mut self) -> SdesKey {
+        let number = self.drawn.to_be_bytes();
+        self.drawn += 1;
+        let mut key = [0; SDES_KEY_BYTES];
+        key.copy_from_slice(&self.digest(&[b"key", &number])[..SDES_KEY_BYTES]);
+        SdesKey(key)
     }
 
     /// A branch for a new transaction, with the cookie of RFC 3261 section 8.1.1.7.
@@ -44,12 +55,16 @@ impl Tokens {
     }
 
     fn hash(&self, parts: &[&[u8]]) -> String {
+        self.digest(parts).iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut hasher = Sha256::new_with_prefix(self.seed);
         for part in parts {
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part);
         }
-        hasher.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+        hasher.finalize().into()
     }
 }
 
@@ -64,6 +79,7 @@ mod tests {
         assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2] && drawn[0].len() == 20);
         assert_eq!(Tokens::new([1; 32]).token(), drawn[0]);
         assert_ne!(Tokens::new([2; 32]).token(), drawn[0]);
+        assert_ne!(tokens.key(), tokens.key());
         assert!(tokens.number() < 1 << 53);
     }
 

@@ -344,17 +344,17 @@ impl Task {
                 }
                 Happened::FromRelay(news) => self.take_from_relay(now, &news, &from_relay),
                 Happened::FromTrunk(length, source) => {
-                    self.take_from_trunk(now, source, &from_trunk[..length]);
+                    self.take_from_trunk(now, source, &mut from_trunk[..length]);
                     for _ in 0..BURST {
                         let Some(Ok((length, source))) =
                             self.trunk.sockets().map(|pair| pair.rtp.try_recv_from(&mut from_trunk))
                         else {
                             break;
                         };
-                        self.take_from_trunk(now, source, &from_trunk[..length]);
+                        self.take_from_trunk(now, source, &mut from_trunk[..length]);
                     }
                 }
-                Happened::TrunkReport(length, source) => self.take_report(now, source, &report[..length]),
+                Happened::TrunkReport(length, source) => self.take_report(now, source, &mut report[..length]),
                 Happened::Addresses => self.telegram.handle_addresses(now),
                 Happened::Nothing => {}
             }

@@ -11,6 +11,7 @@ use tgtrunk_media::dtmf::info::Form;
 use tgtrunk_media::{Codec, Latch, codec};
 use tgtrunk_sip::{Invite, LocalAudio, Reason, Rejection, RemoteAudio};
 
+use super::srtp::Srtp;
 use crate::net::{self, RtpPair, RtpPorts};
 
 /// What the call's task wants said to the PBX.
@@ -53,6 +54,7 @@ pub(crate) struct PbxLeg {
     audio: TrunkAudio,
     sockets: Option<RtpPair>,
     latch: Option<Latch>,
+    srtp: Option<Srtp>,
     remote: Option<RemoteAudio>,
     progress: Progress,
 }
@@ -73,6 +75,7 @@ impl TrunkLeg {
             audio,
             sockets: None,
             latch: None,
+            srtp: None,
             remote: offer,
             progress: Progress::Offered,
         }))
@@ -84,6 +87,7 @@ impl TrunkLeg {
             audio,
             sockets: None,
             latch: None,
+            srtp: None,
             remote: None,
             progress: Progress::Ours,
         }))
@@ -142,6 +146,10 @@ impl TrunkLeg {
                 leg.latch = Some(Latch::new(now, leg.audio.pbx, audio.rtp, audio.receive_payload_type));
             }
         }
+        match (&mut leg.srtp, &audio.srtp) {
+            (Some(srtp), Some(keys)) => srtp.change(keys.clone()),
+            (srtp, keys) => *srtp = keys.clone().and_then(Srtp::new),
+        }
         leg.remote = Some(audio);
     }
 
@@ -177,36 +185,66 @@ impl TrunkLeg {
     }
 
     /// Sends one RTP packet to the phone.
-    pub(crate) fn send(&self, packet: &[u8]) {
+    pub(crate) fn send(&mut self, packet: &[u8]) {
         let Self::Pbx(leg) = self else { return };
         let (Some(pair), Some(latch)) = (&leg.sockets, &leg.latch) else { return };
+        let packet = match leg.srtp.as_mut().map(|srtp| srtp.protect_rtp(packet)) {
+            None => packet,
+            Some(Ok(protected)) => protected,
+            Some(Err(error)) => return tracing::trace!(%error, "RTP packet not sent"),
+        };
         if let Err(error) = net::send(&pair.rtp, packet, latch.target()) {
             tracing::trace!(%error, "RTP packet not sent");
         }
     }
 
     /// Sends one RTCP packet to the phone.
-    pub(crate) fn send_rtcp(&self, packet: &[u8]) {
+    pub(crate) fn send_rtcp(&mut self, packet: &[u8]) {
         let Self::Pbx(leg) = self else { return };
-        let (Some(pair), Some(target)) = (&leg.sockets, leg.rtcp_target()) else { return };
+        let Some(target) = leg.rtcp_target() else { return };
+        let Some(pair) = &leg.sockets else { return };
+        let packet = match leg.srtp.as_mut().map(|srtp| srtp.protect_rtcp(packet)) {
+            None => packet,
+            Some(Ok(protected)) => protected,
+            Some(Err(error)) => return tracing::trace!(%error, "RTCP packet not sent"),
+        };
         if let Err(error) = net::send(&pair.rtcp, packet, target) {
             tracing::trace!(%error, "RTCP packet not sent");
         }
     }
 
-    /// Whether a datagram on the RTCP port is of the phone whose audio is taken.
-    pub(crate) fn accepts_rtcp(&self, source: SocketAddr) -> bool {
-        let Self::Pbx(leg) = self else { return false };
+    /// The report in a datagram on the RTCP port, if it is of the phone whose audio is taken.
+    pub(crate) fn open_rtcp<'a>(&mut self, source: SocketAddr, datagram: &'a mut [u8]) -> Option<&'a [u8]> {
+        let Self::Pbx(leg) = self else { return None };
         let announced = leg.remote.as_ref().and_then(|remote| remote.rtcp);
-        announced == Some(source) || leg.rtcp_target().is_some_and(|target| target.ip() == source.ip())
+        if announced != Some(source) && leg.rtcp_target().is_none_or(|target| target.ip() != source.ip()) {
+            return None;
+        }
+        match &mut leg.srtp {
+            None => Some(datagram),
+            Some(srtp) => {
+                srtp.open_rtcp(datagram).inspect_err(|error| tracing::trace!(%error, "RTCP not opened")).ok()
+            }
+        }
     }
 
-    /// Whether a datagram on the RTP port is this call's audio.
-    pub(crate) fn accepts(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> bool {
-        match self {
-            Self::Pbx(leg) => leg.latch.as_mut().is_some_and(|latch| latch.accept(now, source, datagram)),
-            Self::Echo => false,
-        }
+    /// The packet in a datagram on the RTP port, if it is this call's audio. Where audio is encrypted, what cannot be
+    /// decrypted says nothing of where audio comes from.
+    pub(crate) fn open_rtp<'a>(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        datagram: &'a mut [u8],
+    ) -> Option<&'a [u8]> {
+        let Self::Pbx(leg) = self else { return None };
+        let latch = leg.latch.as_mut()?;
+        let packet = match &mut leg.srtp {
+            None => datagram,
+            Some(srtp) => {
+                srtp.open_rtp(datagram).inspect_err(|error| tracing::trace!(%error, "RTP not opened")).ok()?
+            }
+        };
+        latch.accept(now, source, packet).then_some(packet)
     }
 
     /// Datagrams on the RTP port that came from elsewhere.

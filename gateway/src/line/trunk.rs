@@ -36,6 +36,7 @@ impl Trunk {
             codecs: codecs.clone(),
             peer,
             transport: rules::transport(settings.trunk.transport),
+            srtp: rules::srtp(settings.trunk.srtp),
             line_user: settings.phone.as_str().to_owned(),
             user_agent: house.settings.gateway.user_agent.clone(),
             allowed: settings.allowed_sources.clone(),

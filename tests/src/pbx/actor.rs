@@ -59,6 +59,7 @@ impl Actor {
             codecs: vec![&codec::OPUS],
             peer: line,
             transport: tgtrunk_sip::Transport::Udp,
+            srtp: tgtrunk_sip::Srtp::Off,
             line_user: options.user.clone(),
             user_agent: "phone of the tests".to_owned(),
             allowed: Vec::new(),

@@ -45,6 +45,7 @@ impl Line {
             codecs: vec![&OPUS],
             peer,
             transport: tgtrunk_sip::Transport::Udp,
+            srtp: tgtrunk_sip::Srtp::Off,
             line_user: "+74950000001".to_owned(),
             user_agent: "tgtrunk".to_owned(),
             allowed: Vec::new(),

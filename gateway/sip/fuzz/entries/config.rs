@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tgtrunk_media::codec::{OPUS, PCMA};
-use tgtrunk_sip::{Config, LocalAudio, Transport};
+use tgtrunk_sip::{Config, LocalAudio, Srtp, Transport};
 
 /// A line at one address whose PBX is at another.
 pub fn config(local: &str, peer: &str) -> Config {
@@ -14,6 +14,7 @@ pub fn config(local: &str, peer: &str) -> Config {
         announced: local,
         peer: peer.parse().unwrap(),
         transport: Transport::Udp,
+        srtp: Srtp::Offer,
         line_user: "+74950000001".to_owned(),
         user_agent: "tgtrunk".to_owned(),
         allowed: Vec::new(),

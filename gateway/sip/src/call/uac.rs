@@ -49,7 +49,7 @@ impl Endpoint {
             });
             return id;
         }
-        let mut audio = Audio::new(self.tokens.number());
+        let mut audio = Audio::new(self.tokens.number(), self.config.srtp, self.tokens.key());
         audio.local = Some(invite.audio.clone());
         let offer = audio.offer().unwrap_or_default();
         let branch = self.tokens.branch();

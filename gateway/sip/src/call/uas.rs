@@ -80,7 +80,7 @@ impl Endpoint {
             sip_call_id: request.headers.call_id().to_owned(),
             headers: extra.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         });
-        let audio = Audio::new(self.tokens.number());
+        let audio = Audio::new(self.tokens.number(), self.config.srtp, self.tokens.key());
         let invited = Invited { key: key.clone(), invite: request, source, dialog, unpracked: None };
         self.keep_with_dialogs(id, Call { state: State::Invited(invited), audio });
     }
@@ -104,7 +104,7 @@ impl Endpoint {
         if request.body.is_empty() {
             return Ok((dialled, None));
         }
-        let remote = preview(&request.body, &self.config.codecs, source.ip())
+        let remote = preview(&request.body, &self.config.codecs, self.config.srtp, source.ip())
             .map_err(|error| audio_refusal(&error))?;
         Ok((dialled, Some(remote)))
     }
@@ -239,7 +239,7 @@ fn check_accept(request: &Request) -> Result<(), Refusal> {
 pub(super) fn audio_refusal(error: &AudioError) -> Refusal {
     match error {
         AudioError::Sdp(_) => Refusal::because(400, "Session Description Not Readable"),
-        AudioError::NoAudio(_) | AudioError::NoCommonCodec { .. } => {
+        AudioError::NoAudio { .. } | AudioError::NoCommonCodec { .. } => {
             let reason = Reason::q850(88, "Incompatible destination");
             Refusal::new(488).with("Warning", warning(error)).with("Reason", reason.to_string())
         }
@@ -248,6 +248,6 @@ pub(super) fn audio_refusal(error: &AudioError) -> Refusal {
 
 /// Warning 304: media type, 305: media format (RFC 3261 section 20.43).
 fn warning(error: &AudioError) -> String {
-    let code = if matches!(error, AudioError::NoAudio(_)) { 304 } else { 305 };
+    let code = if matches!(error, AudioError::NoAudio { .. }) { 304 } else { 305 };
     format!("{code} tgtrunk {}", crate::text::quoted(&error.to_string()))
 }

@@ -70,6 +70,7 @@ impl Network {
                 announced: ([127, 0, 0, 1], at).into(),
                 peer: ([127, 0, 0, 1], peer).into(),
                 transport: tgtrunk_sip::Transport::Udp,
+                srtp: tgtrunk_sip::Srtp::Off,
                 line_user: "1".to_owned(),
                 user_agent: String::new(),
                 allowed: Vec::new(),

@@ -27,6 +27,7 @@ fn a_line_begins_down() {
         announced: LINE.parse().unwrap(),
         peer: "127.0.0.1:5060".parse().unwrap(),
         transport: tgtrunk_sip::Transport::Udp,
+        srtp: tgtrunk_sip::Srtp::Off,
         line_user: String::new(),
         user_agent: String::new(),
         allowed: Vec::new(),

@@ -42,6 +42,7 @@ impl World {
             announced: LINE.parse().unwrap(),
             peer: PBX.parse().unwrap(),
             transport: Transport::Udp,
+            srtp: tgtrunk_sip::Srtp::Off,
             line_user: "+74950000001".to_owned(),
             user_agent: "tgtrunk".to_owned(),
             allowed: Vec::new(),

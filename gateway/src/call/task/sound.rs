@@ -90,19 +90,17 @@ impl Task {
         self.tell_heard(now);
     }
 
-    pub(super) fn take_from_trunk(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
-        if !self.trunk.accepts(now, source, datagram) || !self.joined {
-            return;
-        }
+    pub(super) fn take_from_trunk(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) {
+        let Some(packet) = self.trunk.open_rtp(now, source, datagram).filter(|_| self.joined) else { return };
         self.batch.clear();
-        self.relay.handle_packet(now, Side::Trunk, datagram, &mut self.batch);
+        self.relay.handle_packet(now, Side::Trunk, packet, &mut self.batch);
         self.send_batch_to_telegram(now);
         self.tell_heard(now);
     }
 
-    pub(super) fn take_report(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
-        if self.trunk.accepts_rtcp(source) {
-            self.hear_report(now, Side::Trunk, datagram);
+    pub(super) fn take_report(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) {
+        if let Some(report) = self.trunk.open_rtcp(source, datagram) {
+            self.hear_report(now, Side::Trunk, report);
         }
     }
 

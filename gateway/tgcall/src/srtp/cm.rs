@@ -11,7 +11,7 @@ use super::kdf::{Label, derive};
 use super::profile::MasterKey;
 use super::transform::Forged;
 
-/// Bytes of the truncated tag (RFC 5764 section 4.1.2).
+/// Bytes of the truncated tag (RFC 5764 section 4.1.2), on RTCP always.
 pub(super) const TAG_LEN: usize = 10;
 /// The index word at the end of an SRTCP packet, ahead of the tag (RFC 3711 section 3.4).
 pub(super) const INDEX_LEN: usize = 4;
@@ -21,6 +21,8 @@ const E_FLAG: u32 = 1 << 31;
 pub(super) struct Cm {
     cipher: Aes128Enc,
     salt: [u8; 14],
+    /// Bytes of the tag on RTP.
+    rtp_tag_len: usize,
     inner: Sha1,
     outer: Sha1,
 }
@@ -40,13 +42,19 @@ impl Cm {
             block.iter_mut().zip(auth).for_each(|(byte, key)| *byte ^= key);
             Sha1::new_with_prefix(block)
         };
-        Cm { cipher: Aes128Enc::new(&key.into()), salt, inner: padded(0x36), outer: padded(0x5c) }
+        let (inner, outer) = (padded(0x36), padded(0x5c));
+        Cm { cipher: Aes128Enc::new(&key.into()), salt, rtp_tag_len: TAG_LEN, inner, outer }
+    }
+
+    /// With tags of so many bytes on RTP, at most ten.
+    pub(super) fn with_rtp_tag(self, rtp_tag_len: usize) -> Self {
+        Cm { rtp_tag_len: rtp_tag_len.min(TAG_LEN), ..self }
     }
 
     pub(super) fn seal_rtp(&self, header_len: usize, ssrc: u32, index: u64, packet: &mut Vec<u8>) {
         self.apply_keystream(ssrc, index, &mut packet[header_len..]);
         let tag = self.tag(packet, rollover(index));
-        packet.extend_from_slice(&tag);
+        packet.extend_from_slice(&tag[..self.rtp_tag_len]);
     }
 
     /// Opens in place; the length of the plain packet.
@@ -57,7 +65,8 @@ impl Cm {
         index: u64,
         packet: &mut [u8],
     ) -> Result<usize, Forged> {
-        let plain_len = packet.len().checked_sub(TAG_LEN).filter(|len| *len >= header_len).ok_or(Forged)?;
+        let plain_len = packet.len().checked_sub(self.rtp_tag_len);
+        let plain_len = plain_len.filter(|len| *len >= header_len).ok_or(Forged)?;
         let (packet, tag) = packet.split_at_mut(plain_len);
         self.verify(packet, rollover(index), tag)?;
         self.apply_keystream(ssrc, index, &mut packet[header_len..]);
@@ -107,7 +116,11 @@ impl Cm {
         rollover: [u8; N],
         tag: &[u8],
     ) -> Result<(), Forged> {
-        if self.tag(authenticated, rollover).ct_eq(tag).into() { Ok(()) } else { Err(Forged) }
+        if self.tag(authenticated, rollover)[..tag.len().min(TAG_LEN)].ct_eq(tag).into() {
+            Ok(())
+        } else {
+            Err(Forged)
+        }
     }
 
     /// XORs the keystream whose counter starts at salt * 2^16 ^ SSRC * 2^64 ^ index * 2^16 (RFC 3711 section 4.1.1).

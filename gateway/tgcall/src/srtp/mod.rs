@@ -1,4 +1,5 @@
-//! SRTP and SRTCP (RFC 3711, RFC 7714) for the three profiles that DTLS-SRTP negotiates here.
+//! SRTP and SRTCP (RFC 3711, RFC 7714) for the three profiles that DTLS-SRTP negotiates here, and
+//! the one more of SDES.
 //!
 //! [`Sender`] protects and [`Receiver`] opens packets in place, without allocation; [`key_pair`] cuts the keying
 //! material of a DTLS handshake into the two of them.

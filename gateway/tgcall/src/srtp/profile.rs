@@ -7,6 +7,8 @@ use super::{Receiver, Sender};
 pub enum Profile {
     /// AES in counter mode with an 80-bit HMAC-SHA1 tag (RFC 5764 section 4.1.2).
     Aes128CmSha1_80,
+    /// The same with tags of 32 bits on RTP; on RTCP they have 80 (RFC 4568 section 6.2). SDES alone negotiates it here.
+    Aes128CmSha1_32,
     /// AES-128 in Galois/counter mode with a 128-bit tag (RFC 7714).
     AeadAes128Gcm,
     /// AES-256 in Galois/counter mode with a 128-bit tag (RFC 7714).
@@ -17,7 +19,7 @@ impl Profile {
     /// Bytes of the master key.
     pub fn key_len(self) -> usize {
         match self {
-            Profile::Aes128CmSha1_80 | Profile::AeadAes128Gcm => 16,
+            Profile::Aes128CmSha1_80 | Profile::Aes128CmSha1_32 | Profile::AeadAes128Gcm => 16,
             Profile::AeadAes256Gcm => 32,
         }
     }
@@ -25,7 +27,7 @@ impl Profile {
     /// Bytes of the master salt.
     pub fn salt_len(self) -> usize {
         match self {
-            Profile::Aes128CmSha1_80 => 14,
+            Profile::Aes128CmSha1_80 | Profile::Aes128CmSha1_32 => 14,
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => 12,
         }
     }
@@ -34,6 +36,7 @@ impl Profile {
     pub fn rtp_overhead(self) -> usize {
         match self {
             Profile::Aes128CmSha1_80 => 10,
+            Profile::Aes128CmSha1_32 => 4,
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => 16,
         }
     }

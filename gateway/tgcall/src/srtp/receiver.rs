@@ -99,7 +99,8 @@ mod tests {
     use super::*;
     use crate::srtp::{Profile, ProtectError, Sender, key_pair};
 
-    const PROFILES: [Profile; 3] = [Profile::Aes128CmSha1_80, Profile::AeadAes128Gcm, Profile::AeadAes256Gcm];
+    const PROFILES: [Profile; 4] =
+        [Profile::Aes128CmSha1_80, Profile::Aes128CmSha1_32, Profile::AeadAes128Gcm, Profile::AeadAes256Gcm];
 
     #[test]
     fn both_directions_open_what_the_other_protects() {

@@ -17,8 +17,9 @@ pub(super) enum Transform {
 impl Transform {
     pub(super) fn rtp(master: &MasterKey<'_>) -> Self {
         match master.profile {
-            Profile::Aes128CmSha1_80 => {
-                Transform::Cm(Box::new(Cm::new(master, Label::RtpKey, Label::RtpAuth, Label::RtpSalt)))
+            Profile::Aes128CmSha1_80 | Profile::Aes128CmSha1_32 => {
+                let cm = Cm::new(master, Label::RtpKey, Label::RtpAuth, Label::RtpSalt);
+                Transform::Cm(Box::new(cm.with_rtp_tag(master.profile.rtp_overhead())))
             }
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => {
                 Transform::Gcm(Box::new(Gcm::new(master, Label::RtpKey, Label::RtpSalt)))
@@ -28,7 +29,7 @@ impl Transform {
 
     pub(super) fn rtcp(master: &MasterKey<'_>) -> Self {
         match master.profile {
-            Profile::Aes128CmSha1_80 => {
+            Profile::Aes128CmSha1_80 | Profile::Aes128CmSha1_32 => {
                 Transform::Cm(Box::new(Cm::new(master, Label::RtcpKey, Label::RtcpAuth, Label::RtcpSalt)))
             }
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => {
