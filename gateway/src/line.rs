@@ -358,6 +358,20 @@ impl Line {
                 self.lamps.peer_reachable(reachable);
                 self.show();
             }
+            SipEvent::AddressReachable { address, reachable } => {
+                tracing::info!(reachable, "one of the PBX's addresses");
+                tracing::debug!(%address, "which");
+            }
+            SipEvent::Registration(registration) => tracing::info!(?registration, "at the PBX"),
+            SipEvent::ProofRefused { realm, known } => {
+                tracing::warn!(realm, known, "the PBX does not take our password");
+            }
+            SipEvent::ProofTaken => tracing::info!("the PBX takes our password"),
+            SipEvent::Guessed { source, guesses } => {
+                tracing::warn!(guesses, "requests with a wrong user or password were refused");
+                tracing::debug!(%source, "guesses");
+            }
+            SipEvent::Proven { source } => tracing::debug!(%source, "the user and password are right now"),
             SipEvent::Stranger { source, datagrams } => {
                 tracing::warn!(
                     datagrams,

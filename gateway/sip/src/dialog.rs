@@ -25,6 +25,15 @@ impl DialogId {
             remote_tag: request.headers.from()?.tag().unwrap_or("").to_owned(),
         })
     }
+
+    /// The dialog that a request of ours names; `None` without a tag in its To.
+    pub(crate) fn of_sent(request: &Request) -> Option<Self> {
+        Some(Self {
+            call_id: request.headers.call_id().to_owned(),
+            local_tag: request.headers.from()?.tag().unwrap_or("").to_owned(),
+            remote_tag: request.headers.to()?.tag()?.to_owned(),
+        })
+    }
 }
 
 /// One end's memory of a dialog, early or confirmed.
@@ -130,6 +139,12 @@ impl Dialog {
         request
     }
 
+    /// Takes the next number, for a request that is sent again.
+    pub(crate) fn next_number(&mut self) -> u32 {
+        self.local_cseq += 1;
+        self.local_cseq
+    }
+
     /// Where the next request goes: the first route, else the target, where that is an address the line may send to;
     /// else where the dialog began, on the connection that it began on.
     pub(crate) fn next_hop(&self, filter: &Filter) -> Hop {
@@ -189,6 +204,11 @@ impl Dialog {
         self.remote_cseq = self.remote_cseq.max(early.remote_cseq);
     }
 
+    /// Where it began.
+    pub(crate) fn origin(&self) -> SocketAddr {
+        self.fallback.address
+    }
+
     /// Our tag.
     pub(crate) fn local_tag(&self) -> &str {
         &self.id.local_tag
@@ -227,7 +247,7 @@ mod tests {
 
     #[test]
     fn requests_go_to_the_first_route_the_target_or_back_to_the_source_but_never_to_strangers() {
-        let filter = Filter::new(["127.0.0.1".parse().unwrap()]);
+        let filter = Filter::new(["127.0.0.1".parse().unwrap()], false);
         let hop = |dialog: Dialog| dialog.next_hop(&filter).address.to_string();
         assert_eq!(hop(dialog("<sip:127.0.0.1:5070;lr>")), "127.0.0.1:5070");
         assert_eq!(hop(dialog("")), "127.0.0.1:5062");

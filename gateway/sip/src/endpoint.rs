@@ -11,10 +11,13 @@ use crate::dialog::DialogId;
 use crate::edge::{self, ALLOW, Inbound, Refusal, SUPPORTED};
 use crate::event::Event;
 use crate::filter::Filter;
+use crate::guard::{Guard, Judgement};
 use crate::header::{Credentials, Reason};
 use crate::hop::{Hop, Transport};
 use crate::message::{Headers, Method, Request, Response, phrase};
-use crate::options::Probe;
+use crate::peers::Peers;
+use crate::proofs::Proofs;
+use crate::register::{Register, Registrar};
 use crate::sdes::Srtp;
 use crate::seen::Seen;
 use crate::stream::Frame;
@@ -72,12 +75,22 @@ pub struct Config {
     pub transport: Transport,
     /// Whether audio is encrypted.
     pub srtp: Srtp,
+    /// Its further addresses, the best first; at most 15 are used.
+    pub more_peers: Vec<SocketAddr>,
+    /// What stands for the PBX's address in addresses of users there; the address itself without it.
+    pub domain: Option<String>,
+    /// How long our INVITE may stay without any answer before it goes to the PBX's next address.
+    pub failover: Duration,
     /// The line's phone number.
     pub line_user: String,
     /// User-Agent and Server headers; no such header when empty.
     pub user_agent: String,
-    /// More addresses that are listened to; the PBX's own always is.
+    /// More addresses that are listened to; the PBX's own always are.
     pub allowed: Vec<IpAddr>,
+    /// Whether every address is listened to; only with [`Config::guard`].
+    pub any_source: bool,
+    /// What requests outside a dialog have to prove to know, all but OPTIONS.
+    pub guard: Option<Credentials>,
     /// What the line carries; a call that offers none of it is refused with 488 before anybody is asked.
     pub codecs: Vec<&'static Codec>,
     /// Calls at a time; more are refused with 503 and Q.850 cause 34.
@@ -88,8 +101,10 @@ pub struct Config {
     pub ring_limit: Duration,
     /// How long a session lasts that nobody refreshes, where the choice is ours, seconds; at least 90 (RFC 4028).
     pub session_interval_s: u32,
-    /// What a 401 or 407 of the PBX is answered with, once per call; without them the call fails.
+    /// What a 401 or 407 of the PBX is answered with, once per request; without them a call fails.
     pub credentials: Option<Credentials>,
+    /// As whom the line registers at the PBX; not at all without it.
+    pub register: Option<Register>,
     /// 32 random bytes: names that nobody can guess are drawn from them. Never the same twice.
     pub seed: [u8; 32],
 }
@@ -147,7 +162,10 @@ pub struct Endpoint {
     pub(crate) infos: BTreeMap<CallId, Infos>,
     pub(crate) seen: Seen,
     pub(crate) availability: Availability,
-    pub(crate) probe: Probe,
+    pub(crate) peers: Peers,
+    pub(crate) registrar: Option<Registrar>,
+    guard: Option<Guard>,
+    pub(crate) proofs: Proofs,
     agenda: Agenda<CallId>,
     events: VecDeque<Event>,
     last_call: u64,
@@ -157,17 +175,24 @@ impl Endpoint {
     /// A line that is down until [`Endpoint::set_availability`]. Its first OPTIONS is due at once.
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Self {
-        let allowed = config.allowed.iter().copied().chain([config.peer.ip()]);
+        let peers = Peers::new(config.peer, &config.more_peers, config.options_interval, now);
+        let allowed: Vec<_> = config.allowed.iter().copied().chain(peers.ips()).collect();
+        let mut tokens = Tokens::new(config.seed);
+        let registrar = config.register.clone().map(|register| Registrar::new(register, &mut tokens, now));
+        let guard = config.guard.clone().map(|pbx| Guard::new(pbx, config.seed, now));
         Self {
-            tokens: Tokens::new(config.seed),
-            filter: Filter::new(allowed),
+            tokens,
+            filter: Filter::new(allowed, config.any_source && guard.is_some()),
+            peers,
+            registrar,
+            guard,
             layer: Layer::new(),
             calls: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             infos: BTreeMap::new(),
             seen: Seen::default(),
             availability: Availability::Down { retry_after_s: None, reason: None },
-            probe: Probe::new(config.options_interval, now),
+            proofs: Proofs::new(config.credentials.clone()),
             agenda: Agenda::new(),
             events: VecDeque::new(),
             last_call: 0,
@@ -204,8 +229,8 @@ impl Endpoint {
     /// Whether this address is listened to. One that is not is counted, and told once a minute.
     pub fn welcomes(&mut self, now: Instant, source: SocketAddr) -> bool {
         let allowed = self.filter.allows(source.ip());
-        if !allowed && let Some(datagrams) = self.filter.report(now) {
-            self.tell(Event::Stranger { source, datagrams });
+        if !allowed {
+            self.drop_stranger(now, source);
         }
         allowed
     }
@@ -213,14 +238,22 @@ impl Endpoint {
     /// Nothing reaches this address any more: requests that went there and were not heard of fail as if by 503
     /// (RFC 3261 section 8.1.3.1).
     pub fn handle_transport_error(&mut self, now: Instant, transport: Transport, address: SocketAddr) {
-        for (owner, key) in self.layer.unheard(transport, address) {
+        let unheard = self.layer.unheard(transport, address);
+        if unheard
+            .iter()
+            .any(|(owner, _)| matches!(owner, Owner::Call(_) | Owner::Probe(_) | Owner::Register))
+        {
+            self.silence_probe(address);
+            self.peer_answered(now, address, false);
+        }
+        for (owner, key) in unheard {
             match owner {
                 Owner::Call(id) => self.invite_answered(now, &key, id, transport_error()),
                 Owner::Bye(id) => self.bye_done(id),
                 Owner::Info(id) => self.info_answered(now, id, 503),
                 Owner::Refresh(id) => self.refresh_answered(now, &key, id, &transport_error()),
-                Owner::Probe => self.probe_done(now, false),
-                Owner::Nobody => {}
+                Owner::Register => self.register_timed_out(now, &key),
+                Owner::Probe(_) | Owner::Left { .. } | Owner::Nobody => {}
             }
             self.layer.abandon(&key);
         }
@@ -238,6 +271,36 @@ impl Endpoint {
             Inbound::Ignored(why) => tracing::debug!(why, "datagram ignored"),
         }
         self.check_invariants();
+    }
+
+    fn drop_stranger(&mut self, now: Instant, source: SocketAddr) {
+        if let Some(datagrams) = self.filter.report(now) {
+            self.tell(Event::Stranger { source, datagrams });
+        }
+    }
+
+    /// Whether a request outside a dialog may go on; what it gets otherwise is done.
+    fn is_let_in(&mut self, now: Instant, request: &Request, source: SocketAddr, answer_to: Hop) -> bool {
+        let Some(guard) = self.guard.as_mut().filter(|_| Guard::concerns(&request.method)) else {
+            return true;
+        };
+        match guard.judge(now, request, source.ip()) {
+            Judgement::Proven { again } => {
+                if again {
+                    self.tell(Event::Proven { source });
+                }
+                return true;
+            }
+            Judgement::Refused(refusal) => self.refuse(request, answer_to, refusal),
+            Judgement::Guessed(refusal, told) => {
+                self.refuse(request, answer_to, refusal);
+                if let Some(guesses) = told {
+                    self.tell(Event::Guessed { source, guesses });
+                }
+            }
+            Judgement::Silence => self.drop_stranger(now, source),
+        }
+        false
     }
 
     fn handle_request(&mut self, now: Instant, request: Request, source: Hop, answer_to: Hop) {
@@ -261,6 +324,9 @@ impl Endpoint {
         }
         if request.headers.to().is_some_and(|to| to.tag().is_some()) {
             self.handle_in_dialog(now, &key, &request, source, answer_to);
+            return;
+        }
+        if !self.is_let_in(now, &request, source.address, answer_to) {
             return;
         }
         match request.method {
@@ -290,12 +356,27 @@ impl Endpoint {
             tracing::debug!(status = response.status, "response to nothing of ours");
             return;
         };
-        match self.layer.receive_response(now, &key, &response) {
+        let owner = self.layer.receive_response(now, &key, &response);
+        if let Some(owner) = owner.filter(|_| response.status >= 200) {
+            let challenged = matches!(response.status, 401 | 407);
+            let invites = matches!(owner, Owner::Call(_) | Owner::Left { .. });
+            let matters = invites || matches!(owner, Owner::Register);
+            if challenged && !invites && self.prove_again(now, &key, owner, &response) {
+                return;
+            }
+            // A call's challenge is judged once the call is known not to go on.
+            if !(challenged && invites) {
+                self.judge_proof(&key, &response, matters);
+            }
+        }
+        match owner {
             Some(Owner::Call(id)) => self.invite_answered(now, &key, id, response),
             Some(Owner::Bye(id)) => self.bye_done(id),
             Some(Owner::Info(id)) => self.info_answered(now, id, response.status),
             Some(Owner::Refresh(id)) => self.refresh_answered(now, &key, id, &response),
-            Some(Owner::Probe) => self.probe_answered(now, response.status),
+            Some(Owner::Probe(peer)) => self.probe_answered(now, peer, response.status),
+            Some(Owner::Register) => self.register_answered(now, &key, &response),
+            Some(Owner::Left { cancelled }) => self.left_answered(now, &key, cancelled, &response),
             Some(Owner::Nobody) | None => {}
         }
     }
@@ -308,21 +389,24 @@ impl Endpoint {
                 Some((Owner::Bye(id), _)) => self.bye_done(id),
                 Some((Owner::Info(id), _)) => self.info_answered(now, id, 408),
                 Some((Owner::Refresh(id), _)) => self.refresh_timed_out(now, id),
-                Some((Owner::Probe, _)) => self.probe_done(now, false),
-                Some((Owner::Nobody, _)) | None => {}
+                Some((Owner::Probe(peer), _)) => self.peer_answered(now, peer, false),
+                Some((Owner::Register, key)) => self.register_timed_out(now, &key),
+                Some((Owner::Left { .. } | Owner::Nobody, _)) | None => {}
             }
         }
         while let Some(id) = self.agenda.pop_due(now) {
             self.call_timeout(now, id);
         }
         self.probe_timeout(now);
+        self.register_timeout(now);
         self.seen.purge(now);
         self.check_invariants();
     }
 
     /// When [`Endpoint::handle_timeout`] is due next.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        [self.layer.next_timeout(), self.agenda.next(), Some(self.probe.deadline())]
+        let register = self.registrar.as_ref().and_then(Registrar::deadline);
+        [self.layer.next_timeout(), self.agenda.next(), Some(self.peers.deadline()), register]
             .into_iter()
             .flatten()
             .min()

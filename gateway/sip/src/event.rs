@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::audio::RemoteAudio;
 use crate::endpoint::CallId;
 use crate::header::Reason;
+use crate::register::Registration;
 
 /// Something happened.
 ///
@@ -99,8 +100,38 @@ pub enum Event {
         /// 300 to 699; 408 without an answer.
         status: u16,
     },
-    /// Whether the PBX answers our OPTIONS. Told when it changes, and once in the beginning.
+    /// Whether the PBX answers our OPTIONS at any of its addresses. Told when it changes, and once in the beginning.
     PeerReachable(bool),
+    /// Whether the PBX answers our OPTIONS at one of several addresses. Told before [`Event::PeerReachable`].
+    AddressReachable {
+        /// Which.
+        address: SocketAddr,
+        /// Whether it does.
+        reachable: bool,
+    },
+    /// Our registration stands otherwise than it was told before.
+    Registration(Registration),
+    /// Somebody sent requests with a wrong user or password. Told once a minute at most.
+    Guessed {
+        /// The last one.
+        source: SocketAddr,
+        /// Such requests since the last such event.
+        guesses: u32,
+    },
+    /// An address that had sent a wrong user or password sent the right ones.
+    Proven {
+        /// Which.
+        source: SocketAddr,
+    },
+    /// The PBX does not believe us. Told once, until [`Event::ProofTaken`].
+    ProofRefused {
+        /// What it guards, as it calls it; may be empty.
+        realm: String,
+        /// Whether we have credentials, which it did not take.
+        known: bool,
+    },
+    /// The PBX believes us again.
+    ProofTaken,
     /// Somebody who is not the PBX spoke to the line and got no answer. Told once a minute at most.
     Stranger {
         /// The last one.

@@ -11,18 +11,31 @@ const REPORT_EVERY: Duration = Duration::from_secs(60);
 pub(crate) struct Filter {
     allowed: Vec<IpAddr>,
     strangers: u64,
+    /// Whether everybody is listened to: they have to prove themselves.
+    open: bool,
     unreported: u64,
     quiet_until: Option<Instant>,
 }
 
 impl Filter {
-    pub(crate) fn new(allowed: impl IntoIterator<Item = IpAddr>) -> Self {
-        let allowed = allowed.into_iter().map(|ip| ip.to_canonical()).collect();
-        Self { allowed, strangers: 0, unreported: 0, quiet_until: None }
+    pub(crate) fn new(allowed: impl IntoIterator<Item = IpAddr>, open: bool) -> Self {
+        let mut filter = Self { allowed: Vec::new(), open, strangers: 0, unreported: 0, quiet_until: None };
+        filter.allow(allowed);
+        filter
     }
 
-    /// Whether this address is listened to, and may be sent to.
+    /// Takes other addresses.
+    pub(crate) fn allow(&mut self, allowed: impl IntoIterator<Item = IpAddr>) {
+        self.allowed = allowed.into_iter().map(|ip| ip.to_canonical()).collect();
+    }
+
+    /// Whether this address is listened to.
     pub(crate) fn allows(&self, ip: IpAddr) -> bool {
+        self.open || self.knows(ip)
+    }
+
+    /// Whether this address is the PBX's, or one beside it.
+    fn knows(&self, ip: IpAddr) -> bool {
         self.allowed.contains(&ip.to_canonical())
     }
 
@@ -42,9 +55,10 @@ impl Filter {
         self.strangers
     }
 
-    /// The address, when a message may be sent there.
+    /// The address, when a message may be sent there because it stands in another one. Those whom nobody knows get
+    /// theirs where they came from.
     pub(crate) fn reachable(&self, address: SocketAddr) -> Option<SocketAddr> {
-        (self.allows(address.ip()) && address.port() != 0).then_some(address)
+        (self.knows(address.ip()) && address.port() != 0).then_some(address)
     }
 }
 
@@ -54,7 +68,7 @@ mod tests {
 
     #[test]
     fn an_ipv4_address_is_the_same_inside_ipv6() {
-        let filter = Filter::new(["127.0.0.1".parse().unwrap()]);
+        let filter = Filter::new(["127.0.0.1".parse().unwrap()], false);
         assert!(filter.allows("127.0.0.1".parse().unwrap()));
         assert!(filter.allows("::ffff:127.0.0.1".parse().unwrap()));
         assert!(!filter.allows("127.0.0.2".parse().unwrap()));
@@ -62,9 +76,17 @@ mod tests {
     }
 
     #[test]
+    fn an_open_filter_listens_to_everybody_and_sends_only_to_those_it_knows() {
+        let filter = Filter::new(["192.0.2.1".parse().unwrap()], true);
+        assert!(filter.allows("192.0.2.9".parse().unwrap()));
+        assert_eq!(filter.reachable("192.0.2.9:5060".parse().unwrap()), None);
+        assert!(filter.reachable("192.0.2.1:5060".parse().unwrap()).is_some());
+    }
+
+    #[test]
     fn strangers_are_counted_and_mentioned_once_a_minute() {
         let start = Instant::now();
-        let mut filter = Filter::new([]);
+        let mut filter = Filter::new([], false);
         assert_eq!(filter.report(start), Some(1));
         assert_eq!(filter.report(start + Duration::from_secs(1)), None);
         assert_eq!(filter.report(start + Duration::from_secs(59)), None);

@@ -159,6 +159,11 @@ impl Headers {
         self.replace_first("Contact", format!("{address}{}>{rest}", transport.parameter()));
     }
 
+    /// Takes out every value under a name.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+    }
+
     /// The topmost Via's text: the first of a list.
     pub(crate) fn top_via(&self) -> Option<&str> {
         NameAddr::split_list(self.first("Via")?).into_iter().next()
@@ -301,6 +306,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         100 => "Trying",
         180 => "Ringing",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",

@@ -1,10 +1,10 @@
 //! OPTIONS both ways (RFC 3261 section 11): theirs is answered with our availability, ours tell whether the PBX is there.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::edge::Refusal;
 use crate::endpoint::{Availability, Endpoint};
-use crate::event::Event;
 use crate::hop::Hop;
 use crate::message::{Method, Request};
 use crate::transaction::{Key, Owner};
@@ -16,7 +16,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(6);
 /// How soon a PBX that does not answer is asked again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Our OPTIONS to the PBX.
+/// Our OPTIONS to one address of the PBX.
 #[derive(Debug)]
 pub(crate) struct Probe {
     interval: Duration,
@@ -40,6 +40,33 @@ impl Probe {
         }
     }
 
+    /// The question was asked again, as the PBX wanted it.
+    pub(crate) fn asked_again(&mut self, again: Key) {
+        if let State::Asked { key, .. } = &mut self.state {
+            *key = again;
+        }
+    }
+
+    /// Whether the latest was answered; none before the first answer or its absence.
+    pub(crate) fn reachable(&self) -> Option<bool> {
+        self.reachable
+    }
+
+    /// The question that is on its way.
+    fn asked(&self) -> Option<&Key> {
+        match &self.state {
+            State::Asked { key, .. } => Some(key),
+            State::Waiting { .. } => None,
+        }
+    }
+
+    /// Takes an answer or its absence, and waits for the next question. True when that is news.
+    pub(crate) fn done(&mut self, now: Instant, reachable: bool) -> bool {
+        let pause = if reachable { self.interval } else { self.interval.min(RETRY_AFTER) };
+        self.state = State::Waiting { until: now + pause };
+        self.reachable.replace(reachable) != Some(reachable)
+    }
+
     /// When to look again.
     pub(crate) fn deadline(&self) -> Instant {
         match self.state {
@@ -49,28 +76,47 @@ impl Probe {
 }
 
 impl Endpoint {
-    /// Asks the PBX, or notes that it did not answer.
+    /// Asks each address of the PBX whose turn it is, or notes that it did not answer.
     pub(crate) fn probe_timeout(&mut self, now: Instant) {
-        if now < self.probe.deadline() {
-            return;
-        }
-        match &self.probe.state {
-            State::Waiting { .. } => {
-                let key = self.ask(now);
-                self.probe.state = State::Asked { key, until: now + ANSWER_LIMIT };
-            }
-            State::Asked { key, .. } => {
-                let key = key.clone();
-                self.layer.abandon(&key);
-                self.probe_done(now, false);
+        for address in self.peers.due(now) {
+            let Some(probe) = self.peers.probe_mut(address) else { continue };
+            match &probe.state {
+                State::Waiting { .. } => {
+                    let key = self.ask(now, address);
+                    if let Some(probe) = self.peers.probe_mut(address) {
+                        probe.state = State::Asked { key, until: now + ANSWER_LIMIT };
+                    }
+                }
+                State::Asked { key, .. } => {
+                    let key = key.clone();
+                    self.layer.abandon(&key);
+                    self.peer_answered(now, address, false);
+                }
             }
         }
     }
 
-    fn ask(&mut self, now: Instant) -> Key {
-        let (own, peer) = (self.config.announced, self.config.peer);
-        let hop = Hop::to(self.config.transport, peer);
-        let target = sip_uri("", peer);
+    /// Asks an address at once that left a call of ours without an answer, and takes it for silent until it answers.
+    pub(crate) fn ask_now(&mut self, now: Instant, peer: SocketAddr) {
+        self.silence_probe(peer);
+        self.peer_answered(now, peer, false);
+        let key = self.ask(now, peer);
+        if let Some(probe) = self.peers.probe_mut(peer) {
+            probe.state = State::Asked { key, until: now + ANSWER_LIMIT };
+        }
+    }
+
+    /// Forgets the question to an address.
+    pub(crate) fn silence_probe(&mut self, peer: SocketAddr) {
+        let asked = self.peers.probe_mut(peer).and_then(|probe| probe.asked().cloned());
+        if let Some(key) = asked {
+            self.layer.abandon(&key);
+        }
+    }
+
+    fn ask(&mut self, now: Instant, peer: SocketAddr) -> Key {
+        let own = self.config.announced;
+        let target = self.pbx_uri("", peer);
         let branch = self.tokens.branch();
         let mut request = Request::new(Method::Options, target.clone());
         self.push_via(&mut request, &branch);
@@ -82,21 +128,12 @@ impl Endpoint {
         request.headers.push("CSeq", "1 OPTIONS");
         self.push_contact(&mut request.headers);
         request.headers.push("Accept", "application/sdp");
-        self.layer.request(now, &branch, request, hop, Owner::Probe)
+        self.request(now, &branch, request, self.hop(peer), Owner::Probe(peer))
     }
 
     /// Any answer but 408 and 503 means that the PBX is there, whatever it thinks of OPTIONS.
-    pub(crate) fn probe_answered(&mut self, now: Instant, status: u16) {
-        self.probe_done(now, !matches!(status, 408 | 503));
-    }
-
-    pub(crate) fn probe_done(&mut self, now: Instant, reachable: bool) {
-        let pause = if reachable { self.probe.interval } else { self.probe.interval.min(RETRY_AFTER) };
-        self.probe.state = State::Waiting { until: now + pause };
-        if self.probe.reachable != Some(reachable) {
-            self.probe.reachable = Some(reachable);
-            self.tell(Event::PeerReachable(reachable));
-        }
+    pub(crate) fn probe_answered(&mut self, now: Instant, peer: SocketAddr, status: u16) {
+        self.peer_answered(now, peer, !matches!(status, 408 | 503));
     }
 
     /// Answers theirs outside a dialog: 200, or 503 while the line cannot take calls, so that the PBX turns to another trunk.

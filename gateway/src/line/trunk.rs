@@ -37,15 +37,21 @@ impl Trunk {
             peer,
             transport: rules::transport(settings.trunk.transport),
             srtp: rules::srtp(settings.trunk.srtp),
+            more_peers: Vec::new(),
+            domain: None,
+            failover: std::time::Duration::from_secs(4),
             line_user: settings.phone.as_str().to_owned(),
             user_agent: house.settings.gateway.user_agent.clone(),
             allowed: settings.allowed_sources.clone(),
+            any_source: false,
+            guard: None,
             max_calls: settings.calls.total as usize,
             options_interval: house.settings.gateway.options_interval,
             // The bridge ends it first; this is for a bridge that is gone.
             ring_limit: settings.ring_limit + HEARTBEAT,
             session_interval_s: SESSION_INTERVAL_S,
             credentials: None,
+            register: None,
             seed: clock::random(),
         };
         let audio = TrunkAudio {

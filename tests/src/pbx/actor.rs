@@ -60,14 +60,20 @@ impl Actor {
             peer: line,
             transport: tgtrunk_sip::Transport::Udp,
             srtp: tgtrunk_sip::Srtp::Off,
+            more_peers: Vec::new(),
+            domain: None,
+            failover: Duration::from_secs(4),
             line_user: options.user.clone(),
             user_agent: "phone of the tests".to_owned(),
             allowed: Vec::new(),
+            any_source: false,
+            guard: None,
             max_calls: 10_000,
             options_interval: OPTIONS_INTERVAL,
             ring_limit: RING_LIMIT,
             session_interval_s: 1800,
             credentials: None,
+            register: None,
             seed: random()?,
         };
         let mut endpoint = Endpoint::new(config, now());
@@ -159,6 +165,12 @@ impl Actor {
             Told::EarlyMedia { .. }
             | Told::Info { .. }
             | Told::InfoRefused { .. }
+            | Told::AddressReachable { .. }
+            | Told::Registration(_)
+            | Told::Guessed { .. }
+            | Told::Proven { .. }
+            | Told::ProofRefused { .. }
+            | Told::ProofTaken
             | Told::Stranger { .. } => {}
         }
     }

@@ -1,5 +1,6 @@
 //! The ACK of our 2xx, and what happens without it (RFC 3261 sections 13.3.1.4 and 14.2).
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::state::{Call, State, Talking};
@@ -36,7 +37,7 @@ impl Endpoint {
             self.leave(now, id, talking.dialog, audio, reason.as_ref());
             return;
         }
-        if unacked.offers && !self.take_late_answer(id, &mut audio, request) {
+        if unacked.offers && !self.take_late_answer(id, talking.dialog.origin().ip(), &mut audio, request) {
             let reason = Reason::q850(88, "Incompatible destination");
             self.leave(now, id, talking.dialog, audio, Some(&reason));
             self.tell(Event::HungUp { call: id, reason: Some(reason) });
@@ -46,9 +47,9 @@ impl Endpoint {
     }
 
     /// Takes the answer to an offer that our 2xx made. False when it leaves no audio.
-    fn take_late_answer(&mut self, id: CallId, audio: &mut Audio, ack: &Request) -> bool {
+    fn take_late_answer(&mut self, id: CallId, origin: IpAddr, audio: &mut Audio, ack: &Request) -> bool {
         let before = audio.remote.clone();
-        match audio.accept(&ack.body, self.config.peer.ip()) {
+        match audio.accept(&ack.body, origin) {
             Ok(remote) if before.as_ref() == Some(&remote) => true,
             Ok(remote) => {
                 self.tell(Event::MediaChanged { call: id, remote });

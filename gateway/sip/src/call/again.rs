@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::session_timer::MIN_SE_S;
 use super::state::{Call, GivingUp, Inviting, State};
 use crate::endpoint::{CallId, Endpoint};
-use crate::header::{Challenge, SessionExpires};
+use crate::header::SessionExpires;
 use crate::message::{Request, Response};
 use crate::transaction::{Key, Owner};
 
@@ -19,14 +19,19 @@ pub(crate) struct Asked {
     pub(crate) min_se_s: u32,
     /// How often a 422 raised it.
     raises: u8,
-    /// Whether it proved to know the password.
-    proven: bool,
+    /// How many challenges it answered.
+    proven: u8,
 }
 
 impl Asked {
     /// Nothing yet.
     pub(crate) fn new() -> Self {
-        Self { min_se_s: MIN_SE_S, raises: 0, proven: false }
+        Self { min_se_s: MIN_SE_S, raises: 0, proven: 0 }
+    }
+
+    /// What another address need not be told again.
+    pub(crate) fn elsewhere(self) -> Self {
+        Self { proven: 0, ..self }
     }
 }
 
@@ -42,16 +47,11 @@ impl Endpoint {
         let asked = match response.status {
             _ if !matches!(inviting.giving_up, GivingUp::No) => None,
             422 => self.for_longer(inviting, &mut request, response),
-            401 => {
-                self.with_proof(inviting.asked, &mut request, response, "WWW-Authenticate", "Authorization")
+            401 | 407 => {
+                let asked = inviting.asked;
+                let learned = self.proofs.learn(response, destination.address, asked.proven);
+                learned.then_some(Asked { proven: asked.proven + 1, ..asked })
             }
-            407 => self.with_proof(
-                inviting.asked,
-                &mut request,
-                response,
-                "Proxy-Authenticate",
-                "Proxy-Authorization",
-            ),
             _ => None,
         };
         let Some(asked) = asked else { return false };
@@ -62,7 +62,7 @@ impl Endpoint {
         inviting.asked = asked;
         let branch = self.tokens.branch();
         self.renew(&mut request, &branch);
-        inviting.invite = self.layer.request(now, &branch, request, destination, Owner::Call(id));
+        inviting.invite = self.request(now, &branch, request, destination, Owner::Call(id));
         self.keep(id, Call { state: State::Inviting(inviting), audio });
         true
     }
@@ -77,22 +77,5 @@ impl Endpoint {
         let seconds = self.config.session_interval_s.max(wanted);
         Self::push_session_timer(&mut request.headers, SessionExpires { seconds, refresher: None }, wanted);
         Some(Asked { min_se_s: wanted, raises: asked.raises + 1, ..asked })
-    }
-
-    /// The proof that a 401 or 407 wants, once: who does not take it will not take it the second time.
-    fn with_proof(
-        &mut self,
-        asked: Asked,
-        request: &mut Request,
-        response: &Response,
-        challenges: &str,
-        name: &str,
-    ) -> Option<Asked> {
-        let credentials = self.config.credentials.clone().filter(|_| !asked.proven)?;
-        let challenge = Challenge::first(response.headers.all(challenges))?;
-        let cnonce = self.tokens.token();
-        let proof = challenge.answer(&credentials, request.method.as_str(), &request.uri, &cnonce);
-        request.headers.set(name, proof);
-        Some(Asked { proven: true, ..asked })
     }
 }

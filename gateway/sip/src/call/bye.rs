@@ -73,7 +73,7 @@ impl Endpoint {
             bye.headers.push("Reason", reason.to_string());
         }
         let hop = dialog.next_hop(&self.filter);
-        self.layer.request(now, &branch, bye, hop, owner);
+        self.request(now, &branch, bye, hop, owner);
     }
 
     /// Our BYE was answered, or nobody answers any more.

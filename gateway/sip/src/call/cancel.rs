@@ -46,7 +46,13 @@ impl Endpoint {
         };
         let waiting = match owner {
             Owner::Call(id) => Some(id).filter(|id| self.waits_on(*id, &invite)),
-            Owner::Bye(_) | Owner::Info(_) | Owner::Refresh(_) | Owner::Probe | Owner::Nobody => None,
+            Owner::Bye(_)
+            | Owner::Info(_)
+            | Owner::Refresh(_)
+            | Owner::Probe(_)
+            | Owner::Register
+            | Owner::Left { .. }
+            | Owner::Nobody => None,
         };
         let ended = waiting.and_then(|id| Some((id, self.forget(id)?)));
         let Some((id, Call { state: State::Invited(invited), .. })) = ended else {

@@ -62,7 +62,7 @@ impl Endpoint {
         let branch = self.tokens.branch();
         self.push_via(&mut request, &branch);
         let request = request.with_body(&content_type, &body);
-        self.layer.request(now, &branch, request, hop, Owner::Info(id));
+        self.request(now, &branch, request, hop, Owner::Info(id));
     }
 
     /// Our INFO has its final answer, or none in 32 seconds.

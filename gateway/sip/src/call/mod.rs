@@ -4,6 +4,7 @@ mod ack;
 mod again;
 mod bye;
 mod cancel;
+mod failover;
 mod in_dialog;
 mod info;
 mod modify;

@@ -123,7 +123,7 @@ impl Endpoint {
         self.push_via(&mut prack, &branch);
         prack.headers.push("RAck", format!("{rseq} {} {}", cseq.number, cseq.method));
         let hop = early.dialog.next_hop(&self.filter);
-        self.layer.request(now, &branch, prack, hop, Owner::Nobody);
+        self.request(now, &branch, prack, hop, Owner::Nobody);
         true
     }
 }

@@ -3,6 +3,7 @@
 //! Who refreshes does so at half the interval, by UPDATE where the peer takes it, else by an INVITE with the session
 //! as it is. Who hears no refresh hangs up before the interval is over (section 10).
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::state::{Call, State, Talking};
@@ -187,7 +188,7 @@ impl Endpoint {
             None => request,
         };
         let hop = talking.dialog.next_hop(&self.filter);
-        self.layer.request(now, &branch, request, hop, Owner::Refresh(id));
+        self.request(now, &branch, request, hop, Owner::Refresh(id));
         talking.refresh = Refresh::Sent { offers };
     }
 
@@ -215,7 +216,7 @@ impl Endpoint {
                 talking.timer = SessionTimer::of_response(&response.headers, min_se_s, now);
                 talking.refresh = Refresh::Idle;
                 if invite && talking.hung_up.is_none() {
-                    self.take_refreshed_answer(id, &mut audio, response);
+                    self.take_refreshed_answer(id, talking.dialog.origin().ip(), &mut audio, response);
                 }
             }
             // The dialog is gone there, or nobody answers (RFC 4028 section 10).
@@ -249,9 +250,9 @@ impl Endpoint {
         self.layer.acknowledge(key, talking.dialog.remote_tag(), hop, &ack);
     }
 
-    fn take_refreshed_answer(&mut self, id: CallId, audio: &mut Audio, response: &Response) {
+    fn take_refreshed_answer(&mut self, id: CallId, origin: IpAddr, audio: &mut Audio, response: &Response) {
         let before = audio.remote.clone();
-        match audio.accept(&response.body, self.config.peer.ip()) {
+        match audio.accept(&response.body, origin) {
             Ok(remote) if before.as_ref() == Some(&remote) => {}
             Ok(remote) => self.tell(Event::MediaChanged { call: id, remote }),
             Err(error) => tracing::warn!(call = id.0, %error, "the answer to a refresh leaves no audio"),

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::again::Asked;
+use super::failover::Way;
 use super::provisional::Unpracked;
 use super::session_timer::{Refresh, SessionTimer};
 use crate::audio::RemoteAudio;
@@ -35,6 +36,7 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Inviting {
     pub(crate) invite: Key,
+    pub(crate) way: Way,
     pub(crate) ring_until: Instant,
     pub(crate) giving_up: GivingUp,
     /// One dialog per branch that gave a provisional answer with a tag.
@@ -114,7 +116,10 @@ impl Call {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Inviting(inviting) => match inviting.giving_up {
-                GivingUp::No => Some(inviting.ring_until),
+                GivingUp::No => {
+                    let patience_ends = inviting.way.patience_ends;
+                    Some(patience_ends.map_or(inviting.ring_until, |end| end.min(inviting.ring_until)))
+                }
                 GivingUp::Wanted(_) => None,
                 GivingUp::Cancelled { until } => Some(until),
             },

@@ -1,8 +1,10 @@
 //! Our INVITE: placed, ringing, answered or refused (RFC 3261 sections 13.2 and 8.1).
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::again::Asked;
+use super::failover::Way;
 use super::session_timer::{MIN_SE_S, Refresh, SessionTimer};
 use super::state::{Call, Early, GivingUp, Inviting, State, Talking};
 use crate::audio::{LocalAudio, RemoteAudio};
@@ -10,7 +12,6 @@ use crate::dialog::Dialog;
 use crate::endpoint::{CallId, Endpoint};
 use crate::event::Event;
 use crate::header::{Protocol, Reason, SessionExpires};
-use crate::hop::Hop;
 use crate::message::{Method, Request, Response};
 use crate::offer_answer::{Audio, AudioError};
 use crate::text::quoted;
@@ -53,11 +54,12 @@ impl Endpoint {
         audio.local = Some(invite.audio.clone());
         let offer = audio.offer().unwrap_or_default();
         let branch = self.tokens.branch();
-        let request = self.build_invite(&invite, &branch).with_sdp(&offer);
-        let peer = Hop::to(self.config.transport, self.config.peer);
-        let key = self.layer.request(now, &branch, request, peer, Owner::Call(id));
+        let way = Way::new(self, &invite.to_user, now);
+        let request = self.build_invite(&invite, way.peer, &branch).with_sdp(&offer);
+        let key = self.request(now, &branch, request, self.hop(way.peer), Owner::Call(id));
         let inviting = Inviting {
             invite: key,
+            way,
             ring_until: now + self.config.ring_limit,
             giving_up: GivingUp::No,
             early: Vec::new(),
@@ -69,13 +71,13 @@ impl Endpoint {
         id
     }
 
-    fn build_invite(&mut self, invite: &Invite, branch: &str) -> Request {
-        let (own, peer) = (self.config.announced, self.config.peer);
+    fn build_invite(&mut self, invite: &Invite, peer: SocketAddr, branch: &str) -> Request {
+        let own = self.config.announced;
         let from_user = if invite.from_user.is_empty() { &self.config.line_user } else { &invite.from_user };
         let name = quoted(&invite.display_name);
         let name = if name == "\"\"" { String::new() } else { format!("{name} ") };
         let identity = format!("{name}<{}>", sip_uri(from_user, own));
-        let target = sip_uri(&invite.to_user, peer);
+        let target = self.pbx_uri(&invite.to_user, peer);
         let mut request = Request::new(Method::Invite, target.clone());
         self.push_via(&mut request, branch);
         let tag = self.tokens.token();
@@ -108,12 +110,13 @@ impl Endpoint {
     /// A CANCEL that waited may go now.
     fn invite_progress(&mut self, now: Instant, id: CallId, key: &Key) {
         let Some(mut call) = self.calls.remove(&id) else { return };
-        if let State::Inviting(inviting) = &mut call.state
-            && let GivingUp::Wanted(reason) = &mut inviting.giving_up
-        {
-            let reason = reason.take();
-            self.send_cancel(now, key, reason.as_ref());
-            inviting.giving_up = GivingUp::Cancelled { until: now + PATIENCE };
+        if let State::Inviting(inviting) = &mut call.state {
+            inviting.way.patience_ends = None;
+            if let GivingUp::Wanted(reason) = &mut inviting.giving_up {
+                let reason = reason.take();
+                self.send_cancel(now, key, reason.as_ref());
+                inviting.giving_up = GivingUp::Cancelled { until: now + PATIENCE };
+            }
         }
         self.keep(id, call);
     }
@@ -154,7 +157,7 @@ impl Endpoint {
             return;
         }
         let before = audio.remote.clone();
-        match audio.accept(&response.body, self.config.peer.ip()) {
+        match audio.accept(&response.body, inviting.way.peer.ip()) {
             Ok(remote) => {
                 let tag =
                     response.headers.to().and_then(|to| to.tag().map(str::to_owned)).unwrap_or_default();
@@ -176,6 +179,7 @@ impl Endpoint {
             return;
         };
         let mut ack = dialog.request(Method::Ack);
+        copy_proofs(request, &mut ack);
         let ack_branch = self.tokens.branch();
         self.push_via(&mut ack, &ack_branch);
         let hop = dialog.next_hop(&self.filter);
@@ -200,7 +204,7 @@ impl Endpoint {
             self.report_refused(id, inviting.reported, 487, "Request Terminated", None, None);
             return;
         }
-        match self.settle(&mut call.audio, &inviting, &dialog, response) {
+        match Self::settle(&mut call.audio, &inviting, &dialog, response) {
             Ok(remote) => {
                 self.tell(Event::Answered { call: id, remote });
                 let timer = SessionTimer::of_response(&response.headers, inviting.asked.min_se_s, now);
@@ -226,7 +230,6 @@ impl Endpoint {
 
     /// The answer of the 2xx, or the one that its branch gave while it rang.
     fn settle(
-        &self,
         audio: &mut Audio,
         inviting: &Inviting,
         dialog: &Dialog,
@@ -239,11 +242,15 @@ impl Endpoint {
                 return Ok(remote);
             }
         }
-        audio.accept(&response.body, self.config.peer.ip())
+        audio.accept(&response.body, inviting.way.peer.ip())
     }
 
     fn invite_refused(&mut self, now: Instant, id: CallId, key: &Key, response: &Response) {
         if self.ask_again(now, id, key, response) {
+            return;
+        }
+        self.judge_proof(key, response, true);
+        if response.status == 503 && self.try_next(now, id) {
             return;
         }
         let Some(Call { state: State::Inviting(inviting), .. }) = self.forget(id) else { return };
@@ -270,6 +277,14 @@ impl Endpoint {
         audio: Audio,
     ) {
         match inviting.giving_up {
+            GivingUp::No if now < inviting.ring_until => {
+                let silent = inviting.way.peer;
+                inviting.way.patience_ends = None;
+                self.keep(id, Call { state: State::Inviting(inviting), audio });
+                if self.try_next(now, id) {
+                    self.ask_now(now, silent);
+                }
+            }
             GivingUp::No => {
                 self.report_refused(id, false, 408, "Ring Limit", Some(Reason::q850(19, "No answer")), None);
                 inviting.reported = true;
@@ -300,6 +315,15 @@ impl Endpoint {
         if !reported {
             let phrase = phrase.to_owned();
             self.tell(Event::Refused { call: id, status, phrase, reason, retry_after_s });
+        }
+    }
+}
+
+/// An ACK cannot be challenged, so it proves what its INVITE did (RFC 3261 section 22.1).
+fn copy_proofs(invite: &Request, ack: &mut Request) {
+    for name in ["Authorization", "Proxy-Authorization"] {
+        if let Some(proof) = invite.headers.first(name) {
+            ack.headers.push(name, proof);
         }
     }
 }

@@ -94,6 +94,7 @@ impl Endpoint {
             let reason = Reason::q850(28, "Invalid number format");
             return Err(Refusal::new(484).with("Reason", reason.to_string()));
         };
+        let dialled = self.dialled_behind(request, dialled);
         Self::check_session_timer(&request.headers)?;
         check_content(request)?;
         check_accept(request)?;

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use md5::Md5;
 use sha2::Sha256;
 
-use super::Parameters;
 use crate::text::quoted;
 
 /// A user and password that a challenge is answered with.
@@ -24,19 +23,20 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Algorithm {
+/// How passwords and requests are hashed, the weaker first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Algorithm {
     Md5,
     Sha256,
 }
 
 impl Algorithm {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let known = [Self::Md5, Self::Sha256];
         known.into_iter().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(text))
     }
 
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Md5 => "MD5",
             Self::Sha256 => "SHA-256",
@@ -44,7 +44,7 @@ impl Algorithm {
     }
 
     /// Hexadecimal digits of the hash of the parts with colons between them.
-    fn hash(self, parts: &[&str]) -> String {
+    pub(super) fn hash(self, parts: &[&str]) -> String {
         let text = parts.join(":");
         let hash = match self {
             Self::Md5 => <Md5 as md5::Digest>::digest(text.as_bytes()).to_vec(),
@@ -67,20 +67,34 @@ pub(crate) struct Challenge {
     named: Option<Algorithm>,
     /// Whether `auth` is among the qualities of protection; a challenge without any is one of RFC 2069.
     qop: bool,
+    /// Whether the proof before was right and only its nonce too old.
+    stale: bool,
 }
 
 impl Challenge {
-    /// The first that can be answered: its sender puts the best one first (RFC 8760 section 2.4).
-    pub(crate) fn first<'a>(mut values: impl Iterator<Item = &'a str>) -> Option<Self> {
-        values.find_map(Self::parse)
+    /// The strongest that can be answered; of equals the first, as its sender prefers it (RFC 8760 section 2.4 leaves the
+    /// choice to the policy of whoever answers).
+    pub(crate) fn strongest<'a>(values: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let known = values.filter_map(Self::parse);
+        known.reduce(|best, other| if other.algorithm() > best.algorithm() { other } else { best })
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        self.named.unwrap_or(Algorithm::Md5)
+    }
+
+    /// Whether the proof before was right and only its nonce too old.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// What it guards.
+    pub(crate) fn realm(&self) -> &str {
+        &self.realm
     }
 
     fn parse(value: &str) -> Option<Self> {
-        let (scheme, parameters) = value.trim().split_once(|c: char| c.is_ascii_whitespace())?;
-        if !scheme.eq_ignore_ascii_case("Digest") {
-            return None;
-        }
-        let parameters = Parameters::parse_list(parameters);
+        let parameters = Self::parameters(value)?;
         let named = match parameters.value("algorithm") {
             Some(algorithm) => Some(Algorithm::parse(algorithm)?),
             None => None,
@@ -97,20 +111,24 @@ impl Challenge {
             opaque: parameters.value("opaque").map(str::to_owned),
             named,
             qop,
+            stale: parameters.value("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
         })
     }
 
-    /// The Authorization or Proxy-Authorization value for a request (RFC 7616 section 3.4). `cnonce` is a name that
-    /// nobody saw before.
-    pub(crate) fn answer(&self, credentials: &Credentials, method: &str, uri: &str, cnonce: &str) -> String {
-        let algorithm = self.named.unwrap_or(Algorithm::Md5);
-        let secret = algorithm.hash(&[&credentials.user, &self.realm, &credentials.password]);
-        let request = algorithm.hash(&[method, uri]);
-        let response = if self.qop {
-            algorithm.hash(&[&secret, &self.nonce, "00000001", cnonce, "auth", &request])
-        } else {
-            algorithm.hash(&[&secret, &self.nonce, &request])
-        };
+    /// The Authorization or Proxy-Authorization value for a request (RFC 7616 section 3.4). `count` says how often the
+    /// nonce has been used by then, `cnonce` is a name that nobody saw before.
+    pub(crate) fn answer(
+        &self,
+        credentials: &Credentials,
+        method: &str,
+        uri: &str,
+        count: u32,
+        cnonce: &str,
+    ) -> String {
+        let count = format!("{count:08x}");
+        let quality = self.qop.then_some((count.as_str(), cnonce));
+        let response =
+            expected(self.algorithm(), credentials, &self.realm, &self.nonce, quality, method, uri);
         let mut value = format!(
             "Digest username={}, realm={}, nonce={}, uri={}, response=\"{response}\"",
             quoted(&credentials.user),
@@ -125,9 +143,28 @@ impl Challenge {
             let _ = write!(value, ", opaque={}", quoted(opaque));
         }
         if self.qop {
-            let _ = write!(value, ", qop=auth, nc=00000001, cnonce={}", quoted(cnonce));
+            let _ = write!(value, ", qop=auth, nc={count}, cnonce={}", quoted(cnonce));
         }
         value
+    }
+}
+
+/// What a proof says of a request by those who know the password (RFC 7616 section 3.4.1). `quality` is the count and
+/// the cnonce of `qop=auth`; without it the proof is one of RFC 2069.
+pub(super) fn expected(
+    algorithm: Algorithm,
+    credentials: &Credentials,
+    realm: &str,
+    nonce: &str,
+    quality: Option<(&str, &str)>,
+    method: &str,
+    uri: &str,
+) -> String {
+    let secret = algorithm.hash(&[&credentials.user, realm, &credentials.password]);
+    let request = algorithm.hash(&[method, uri]);
+    match quality {
+        Some((count, cnonce)) => algorithm.hash(&[&secret, nonce, count, cnonce, "auth", &request]),
+        None => algorithm.hash(&[&secret, nonce, &request]),
     }
 }
 
@@ -150,8 +187,8 @@ mod tests {
             ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
         ] {
             let value = challenge(algorithm);
-            let challenge = Challenge::first([value.as_str()].into_iter()).unwrap();
-            let answer = challenge.answer(&credentials, "GET", "/dir/index.html", cnonce);
+            let challenge = Challenge::strongest([value.as_str()].into_iter()).unwrap();
+            let answer = challenge.answer(&credentials, "GET", "/dir/index.html", 1, cnonce);
             assert!(
                 answer.contains(&format!("response=\"{response}\", algorithm={algorithm}, ")),
                 "{answer}"
@@ -161,13 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_challenge_that_can_be_answered_is_taken() {
-        let first = |values: &[&str]| Challenge::first(values.iter().copied()).map(|found| found.realm);
+    fn the_strongest_challenge_that_can_be_answered_is_taken_and_of_equals_the_first() {
+        let first = |values: &[&str]| Challenge::strongest(values.iter().copied()).map(|found| found.realm);
         let unknown = "Digest realm=\"a\", nonce=\"1\", algorithm=SHA-512-256";
         let sha = "digest realm=\"b\",nonce=\"1\",algorithm=sha-256,qop=auth";
         let md5 = "Digest realm=\"c\", nonce=\"1\"";
         assert_eq!(first(&[unknown, sha, md5]).as_deref(), Some("b"));
-        assert_eq!(first(&[md5, sha]).as_deref(), Some("c"));
+        assert_eq!(first(&[md5, sha]).as_deref(), Some("b"));
+        assert_eq!(first(&[md5, "Digest realm=\"d\", nonce=\"1\", algorithm=MD5"]).as_deref(), Some("c"));
         for wrong in [
             unknown,
             "Basic realm=\"x\"",
@@ -184,8 +222,8 @@ mod tests {
     fn a_password_is_not_told_and_quotes_cannot_leave_their_place() {
         let credentials = Credentials { user: "a\"b".to_owned(), password: "secret".to_owned() };
         assert!(!format!("{credentials:?}").contains("secret"));
-        let challenge = Challenge::first(["Digest realm=\"x\\\"y\", nonce=\"1\""].into_iter()).unwrap();
-        let answer = challenge.answer(&credentials, "INVITE", "sip:a@b", "c");
+        let challenge = Challenge::strongest(["Digest realm=\"x\\\"y\", nonce=\"1\""].into_iter()).unwrap();
+        let answer = challenge.answer(&credentials, "INVITE", "sip:a@b", 1, "c");
         assert!(
             answer.starts_with("Digest username=\"a\\\"b\", realm=\"x\\\"y\", nonce=\"1\", uri=\"sip:a@b\"")
         );

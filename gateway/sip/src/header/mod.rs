@@ -1,5 +1,6 @@
 //! One header per file: what it says, read and written (RFC 3261 section 20).
 
+mod authorization;
 mod cseq;
 mod digest;
 mod name_addr;
@@ -9,9 +10,10 @@ mod reason;
 mod session_expires;
 mod via;
 
+pub(crate) use authorization::{Authorization, challenge};
 pub(crate) use cseq::CSeq;
-pub(crate) use digest::Challenge;
 pub use digest::Credentials;
+pub(crate) use digest::{Algorithm, Challenge};
 pub(crate) use name_addr::NameAddr;
 pub(crate) use parameters::Parameters;
 pub(crate) use rack::{RAck, parse_rseq};

@@ -84,6 +84,13 @@ impl ClientInvite {
         matches!(self.state, State::Proceeding)
     }
 
+    /// Is repeated no more.
+    pub(crate) fn hush(&mut self) {
+        if let State::Calling(repeat) = &mut self.state {
+            repeat.at = repeat.until;
+        }
+    }
+
     /// Takes a response.
     pub(crate) fn respond(&mut self, now: Instant, response: &Response) -> Heard {
         let to = response.headers.to();

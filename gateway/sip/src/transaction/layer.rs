@@ -28,8 +28,15 @@ pub(crate) enum Owner {
     Info(CallId),
     /// The call whose session it refreshes.
     Refresh(CallId),
-    /// Our OPTIONS.
-    Probe,
+    /// Our OPTIONS to this address.
+    Probe(SocketAddr),
+    /// Our REGISTER.
+    Register,
+    /// No call any more: it went on to another address of the PBX. Whether this one was told to stop.
+    Left {
+        /// Whether it was.
+        cancelled: bool,
+    },
     /// No one.
     Nobody,
 }
@@ -48,12 +55,14 @@ struct Sent {
     kind: ClientKind,
     owner: Owner,
     destination: Hop,
+    /// How many challenges it answers that its request before got.
+    proven: u8,
 }
 
 #[derive(Debug)]
 enum ClientKind {
     Invite(ClientInvite),
-    Other(Client),
+    Other(Client, Request),
 }
 
 #[derive(Debug)]
@@ -122,12 +131,29 @@ impl Layer {
         let kind = if request.method == Method::Invite {
             ClientKind::Invite(ClientInvite::new(now, request, transport))
         } else {
-            ClientKind::Other(Client::new(now, bytes.clone(), transport))
+            ClientKind::Other(Client::new(now, bytes.clone(), transport), request)
         };
-        self.clients.insert(key.clone(), Sent { kind, owner, destination });
+        self.clients.insert(key.clone(), Sent { kind, owner, destination, proven: 0 });
         self.schedule_client(&key);
         self.send(destination, bytes);
         key
+    }
+
+    /// A request of ours, where it went, and how many challenges it answers.
+    pub(crate) fn sent(&self, key: &Key) -> Option<(&Request, Hop, u8)> {
+        let sent = self.clients.get(key)?;
+        let request = match &sent.kind {
+            ClientKind::Invite(client) => client.request(),
+            ClientKind::Other(_, request) => request,
+        };
+        Some((request, sent.destination, sent.proven))
+    }
+
+    /// Notes how many challenges a request of ours answers.
+    pub(crate) fn set_proven(&mut self, key: &Key, proven: u8) {
+        if let Some(sent) = self.clients.get_mut(key) {
+            sent.proven = proven;
+        }
     }
 
     /// The INVITE behind a transaction of ours, where it went, and whether it may be cancelled by now.
@@ -136,7 +162,7 @@ impl Layer {
             Some(Sent { kind: ClientKind::Invite(client), destination, .. }) => {
                 Some((client.request(), *destination, client.is_proceeding()))
             }
-            Some(Sent { kind: ClientKind::Other(_), .. }) | None => None,
+            Some(Sent { kind: ClientKind::Other(..), .. }) | None => None,
         }
     }
 
@@ -160,10 +186,25 @@ impl Layer {
             there(&sent.destination)
                 && match &sent.kind {
                     ClientKind::Invite(client) => client.is_unheard(),
-                    ClientKind::Other(client) => client.is_unheard(),
+                    ClientKind::Other(client, _) => client.is_unheard(),
                 }
         });
         unheard.map(|(key, sent)| (sent.owner, key.clone())).collect()
+    }
+
+    /// Lets another one hear how a request of ours goes.
+    pub(crate) fn set_owner(&mut self, key: &Key, owner: Owner) {
+        if let Some(sent) = self.clients.get_mut(key) {
+            sent.owner = owner;
+        }
+    }
+
+    /// Repeats an INVITE of ours no more, and waits yet for what it may bring.
+    pub(crate) fn hush(&mut self, key: &Key) {
+        if let Some(Sent { kind: ClientKind::Invite(client), .. }) = self.clients.get_mut(key) {
+            client.hush();
+        }
+        self.schedule_client(key);
     }
 
     /// Forgets a request of ours.
@@ -177,7 +218,7 @@ impl Layer {
         let sent = self.clients.get_mut(key)?;
         let (owner, destination) = (sent.owner, sent.destination);
         let (told, send) = match &mut sent.kind {
-            ClientKind::Other(client) => (client.respond(now, response.status), None),
+            ClientKind::Other(client, _) => (client.respond(now, response.status), None),
             ClientKind::Invite(client) => match client.respond(now, response) {
                 Heard::Nothing => (false, None),
                 Heard::Tell => (true, None),
@@ -273,7 +314,7 @@ impl Layer {
         let (owner, destination) = (sent.owner, sent.destination);
         let due = match &mut sent.kind {
             ClientKind::Invite(client) => client.handle_timeout(now),
-            ClientKind::Other(client) => client.handle_timeout(now),
+            ClientKind::Other(client, _) => client.handle_timeout(now),
         };
         match due {
             Due::Again(bytes) => {
@@ -317,7 +358,7 @@ impl Layer {
     fn schedule_client(&mut self, key: &Key) {
         let deadline = self.clients.get(key).and_then(|sent| match &sent.kind {
             ClientKind::Invite(client) => client.deadline(),
-            ClientKind::Other(client) => Some(client.deadline()),
+            ClientKind::Other(client, _) => Some(client.deadline()),
         });
         self.agenda.set(&Entry::Client(key.clone()), deadline);
     }

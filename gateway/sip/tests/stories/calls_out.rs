@@ -126,6 +126,9 @@ fn every_refusal_is_told_and_acknowledged() {
         let ack = world.said();
         assert!(ack.starts_with("ACK sip:+74950000001@127.0.0.1:5060 SIP/2.0\r\n"), "{ack}");
         assert_eq!((header(&ack, "Via"), tag(header(&ack, "To"))), (header(&request, "Via"), "b"));
+        if ["401", "407"].iter().any(|asks| status.starts_with(asks)) {
+            assert!(matches!(world.event(), Event::ProofRefused { known: false, .. }));
+        }
         let Event::Refused { call: ended, status: told, phrase, reason, retry_after_s } = world.event()
         else {
             panic!("{status}")

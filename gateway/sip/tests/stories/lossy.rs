@@ -71,15 +71,21 @@ impl Network {
                 peer: ([127, 0, 0, 1], peer).into(),
                 transport: tgtrunk_sip::Transport::Udp,
                 srtp: tgtrunk_sip::Srtp::Off,
+                more_peers: Vec::new(),
+                domain: None,
+                failover: seconds(4),
                 line_user: "1".to_owned(),
                 user_agent: String::new(),
                 allowed: Vec::new(),
+                any_source: false,
+                guard: None,
                 codecs: vec![&tgtrunk_media::codec::OPUS],
                 max_calls: 100,
                 options_interval: seconds(100_000),
                 ring_limit: seconds(20),
                 session_interval_s: 1800,
                 credentials: None,
+                register: None,
                 seed: [u8::try_from(at % 100).unwrap(); 32],
             };
             let mut line = Endpoint::new(config, now);
@@ -205,6 +211,12 @@ impl Network {
             | Event::InfoRefused { .. }
             | Event::PeerReachable(_) => {}
             Event::Stranger { source, .. } => panic!("{source}"),
+            Event::AddressReachable { .. }
+            | Event::Registration(_)
+            | Event::Guessed { .. }
+            | Event::Proven { .. }
+            | Event::ProofRefused { .. }
+            | Event::ProofTaken => panic!("{event:?}"),
         }
     }
 

@@ -43,15 +43,21 @@ impl World {
             peer: PBX.parse().unwrap(),
             transport: Transport::Udp,
             srtp: tgtrunk_sip::Srtp::Off,
+            more_peers: Vec::new(),
+            domain: None,
+            failover: Duration::from_secs(4),
             line_user: "+74950000001".to_owned(),
             user_agent: "tgtrunk".to_owned(),
             allowed: Vec::new(),
+            any_source: false,
+            guard: None,
             codecs: vec![&OPUS],
             max_calls: 10,
             options_interval: Duration::from_secs(100_000),
             ring_limit: Duration::from_secs(60),
             session_interval_s: 1800,
             credentials: None,
+            register: None,
             seed: [7; 32],
         };
         change(&mut config);
@@ -127,6 +133,16 @@ impl World {
 
     pub(crate) fn try_said(&mut self) -> Option<String> {
         Some(self.wire.pop_front()?.2)
+    }
+
+    pub(crate) fn try_said_to(&mut self) -> Option<(SocketAddr, String)> {
+        let (_, way, text) = self.wire.pop_front()?;
+        Some((way.address, text))
+    }
+
+    /// Somebody looks at this once more, before the rest.
+    pub(crate) fn put_back(&mut self, text: String) {
+        self.wire.push_front((self.now - self.start, Hop::to(Transport::Udp, PBX.parse().unwrap()), text));
     }
 
     pub(crate) fn try_event(&mut self) -> Option<Event> {

@@ -1,0 +1,181 @@
+//! A line that lets nobody call but who knows its password (RFC 3261 section 22.4, RFC 8760).
+
+use tgtrunk_sip::{Credentials, Event};
+
+use crate::calls_in::sdp;
+use crate::world::{LINE, PBX, Phone, World, header, headers, reply, seconds, start};
+
+#[test]
+fn a_call_is_challenged_by_sha_256_and_md5_and_taken_once_it_is_proven_by_either() {
+    for algorithm in ["SHA-256", "MD5"] {
+        let mut world = guarded(|_| {});
+        let mut phone = Phone::new("a");
+        let challenge = challenged(&mut world, &mut phone);
+        assert!(challenge[0].contains("algorithm=SHA-256") && challenge[1].contains("algorithm=MD5"));
+        world.hears(&proven(&mut phone, &challenge, algorithm, "a word of ours", 1));
+        assert_eq!(start(&world.said()), "100 Trying");
+        assert!(matches!(world.event(), Event::Incoming { .. }), "{algorithm}");
+        world.no_event();
+    }
+}
+
+#[test]
+fn requests_inside_a_call_and_options_need_no_proof_and_others_do() {
+    let mut world = guarded(|_| {});
+    let mut phone = Phone::new("a");
+    world.hears(&phone.request("OPTIONS", "", ""));
+    assert_eq!(start(&world.said()), "200 OK");
+    for method in ["BYE", "INFO", "UPDATE"] {
+        world.hears(&phone.request(method, "", ""));
+        assert_eq!(start(&world.said()), "401 Unauthorized", "{method}");
+    }
+    let challenge = challenged(&mut world, &mut phone);
+    world.hears(&proven(&mut phone, &challenge, "SHA-256", "a word of ours", 1));
+    let Event::Incoming { call, .. } = world.event() else { panic!() };
+    world.skip();
+    world.act(|line, now| line.answer(now, call, crate::world::local_audio(), Vec::new()));
+    let ok = world.said();
+    phone.learn(&ok);
+    world.hears(&phone.request("ACK", "", ""));
+    world.hears(&phone.request("BYE", "", ""));
+    assert_eq!(start(&world.said()), "200 OK");
+    assert!(matches!(world.event(), Event::HungUp { .. }));
+}
+
+#[test]
+fn a_proof_is_taken_once_and_an_old_one_is_asked_for_again() {
+    let mut world = guarded(|_| {});
+    let mut phone = Phone::new("a");
+    let challenge = challenged(&mut world, &mut phone);
+    let proof = |phone: &mut Phone, count| proven(phone, &challenge, "SHA-256", "a word of ours", count);
+    for (count, status) in [(1, "100 Trying"), (1, "401 Unauthorized"), (3, "100 Trying"), (2, "100 Trying")]
+    {
+        // Another call, proven by the same nonce.
+        phone.call_id = format!("{count}-{status}");
+        world.hears(&proof(&mut phone, count));
+        let said = world.said();
+        assert_eq!(start(&said), status, "count {count}");
+        if status.starts_with("401") {
+            assert!(header(&said, "WWW-Authenticate").ends_with(", stale=true"), "{said}");
+        }
+    }
+    world.pass(seconds(300));
+    world.skip();
+    world.hears(&proof(&mut phone, 4));
+    assert!(header(&world.said(), "WWW-Authenticate").ends_with(", stale=true"));
+}
+
+#[test]
+fn who_guesses_is_told_of_and_after_ten_guesses_not_answered_for_a_minute() {
+    let mut world = guarded(|_| {});
+    let mut phone = Phone::new("a");
+    for guess in 0..10 {
+        let challenge = challenged(&mut world, &mut phone);
+        world.hears(&proven(&mut phone, &challenge, "MD5", "another word", 1));
+        let said = world.said();
+        assert!(start(&said) == "401 Unauthorized" && !said.contains("stale"), "{said}");
+        if guess == 0 {
+            assert_eq!(world.event(), Event::Guessed { source: PBX.parse().unwrap(), guesses: 1 });
+        }
+    }
+    world.no_event();
+    world.hears(&phone.request("INVITE", "", &sdp()));
+    world.is_silent();
+    assert!(matches!(world.event(), Event::Stranger { .. }), "counted as a stranger");
+    world.hears(&phone.request("OPTIONS", "", ""));
+    assert_eq!(start(&world.said()), "200 OK");
+    world.pass(seconds(60));
+    world.skip();
+    let challenge = challenged(&mut world, &mut phone);
+    world.hears(&proven(&mut phone, &challenge, "MD5", "a word of ours", 1));
+    assert_eq!(start(&world.said()), "100 Trying");
+    assert_eq!(world.event(), Event::Proven { source: PBX.parse().unwrap() });
+}
+
+#[test]
+fn a_proof_for_another_number_or_address_is_none() {
+    let mut world = guarded(|config| config.any_source = true);
+    let mut phone = Phone::new("a");
+    let challenge = challenged(&mut world, &mut phone);
+    let call = proven(&mut phone, &challenge, "SHA-256", "a word of ours", 1);
+    let elsewhere = call.replace("INVITE sip:+79060000000@", "INVITE sip:+15550000000@");
+    assert_ne!(call, elsewhere);
+    world.hears(&elsewhere);
+    assert_eq!(start(&world.said()), "401 Unauthorized");
+    assert!(matches!(world.event(), Event::Guessed { .. }));
+    world.hears_from("192.0.2.66:5060", call.as_bytes());
+    let said = world.said();
+    assert!(
+        start(&said) == "401 Unauthorized" && !said.contains("stale"),
+        "somebody else overheard it: {said}"
+    );
+    world.no_event();
+    world.hears(&call);
+    assert_eq!(start(&world.said()), "100 Trying");
+}
+
+#[test]
+fn a_pbx_of_any_address_is_answered_where_it_called_from() {
+    let source = "198.51.100.7:6070";
+    let mut world = guarded(|config| config.any_source = true);
+    let mut phone = Phone::new("a");
+    world.hears_from(source, phone.request("INVITE", "", &sdp()).as_bytes());
+    let challenge = world.said();
+    let challenge =
+        headers(&challenge, "WWW-Authenticate").into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let call = proven(&mut phone, &challenge, "SHA-256", "a word of ours", 1);
+    world.hears_from(source, call.as_bytes());
+    world.skip();
+    let Event::Incoming { call, .. } = world.event() else { panic!() };
+    world.act(|line, now| line.answer(now, call, crate::world::local_audio(), Vec::new()));
+    let ok = world.said();
+    phone.learn(&ok);
+    world.hears_from(source, phone.request("ACK", "", "").as_bytes());
+    world.act(|line, now| line.hang_up(now, call, None));
+    let (destination, bye) = world.said_to();
+    assert!(bye.starts_with("BYE sip:100@127.0.0.1:5060 "), "{bye}");
+    assert_eq!(destination, PBX.parse().unwrap(), "its Contact is an address that the line knows");
+    world.hears_from(source, reply(&bye, "200 OK", "", "", "").as_bytes());
+
+    let mut shut = World::with(|config| config.any_source = true);
+    shut.hears_from(source, phone.request("OPTIONS", "", "").as_bytes());
+    shut.is_silent();
+}
+
+/// The challenges that a first INVITE gets.
+fn challenged(world: &mut World, phone: &mut Phone) -> Vec<String> {
+    world.hears(&phone.request("INVITE", "", &sdp()));
+    let refusal = world.said();
+    assert_eq!(start(&refusal), "401 Unauthorized");
+    world.hears(&phone.same_branch("ACK", "", ""));
+    headers(&refusal, "WWW-Authenticate").into_iter().map(str::to_owned).collect()
+}
+
+/// The INVITE again, with a proof by RFC 7616 section 3.4.1.
+fn proven(phone: &mut Phone, challenge: &[String], algorithm: &str, password: &str, count: u32) -> String {
+    let chosen = challenge.iter().find(|challenge| challenge.contains(algorithm)).unwrap();
+    let nonce = chosen.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
+    let uri = format!("sip:{}@{LINE}", phone.to);
+    let hash = |text: String| -> String {
+        let bytes = match algorithm {
+            "MD5" => <md5::Md5 as md5::Digest>::digest(text).to_vec(),
+            _ => <sha2::Sha256 as sha2::Digest>::digest(text).to_vec(),
+        };
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let secret = hash(format!("pbx:tgtrunk:{password}"));
+    let request = hash(format!("INVITE:{uri}"));
+    let response = hash(format!("{secret}:{nonce}:{count:08x}:0a4f113b:auth:{request}"));
+    let proof = format!(
+        "Authorization: Digest username=\"pbx\", realm=\"tgtrunk\", nonce=\"{nonce}\", uri=\"{uri}\", \
+         response=\"{response}\", algorithm={algorithm}, cnonce=\"0a4f113b\", qop=auth, nc={count:08x}\n"
+    );
+    phone.request("INVITE", &proof, &sdp())
+}
+
+fn guarded(change: impl FnOnce(&mut tgtrunk_sip::Config)) -> World {
+    World::with(|config| {
+        config.guard = Some(Credentials { user: "pbx".to_owned(), password: "a word of ours".to_owned() });
+        change(config);
+    })
+}
