@@ -143,7 +143,7 @@ impl<'t> Page<'t> {
         let written = self.text.get(value.span()).unwrap_or_default();
         let first = written.lines().next().unwrap_or_default();
         if first.contains("://") && first.contains('@') || holds_token(first) {
-            return format!("({} characters, not shown: it may hold a password)", first.chars().count());
+            return veiled(first);
         }
         if first.chars().count() > 60 {
             first.chars().take(59).chain(['…']).collect()
@@ -328,8 +328,11 @@ impl<'p, 't> Section<'p, 't> {
     /// Tells every key that nobody asked for.
     pub(crate) fn finish(self) {
         for (key, value) in &self.left {
-            let written =
-                if value.get_ref().is_table() { "[…]".to_owned() } else { self.page.as_written(value) };
+            let written = match value.get_ref() {
+                table if table.is_table() => "[…]".to_owned(),
+                DeValue::String(text) if key.get_ref().contains("pas") => veiled(text),
+                _ => self.page.as_written(value),
+            };
             let allowed = self.asked.iter().map(|(key, _)| *key).collect();
             let fault = Fault::Unknown { value: written, allowed };
             self.page.note(key.span().start, format!("{}{}", self.prefix, key.get_ref()), fault);
@@ -394,6 +397,11 @@ pub(crate) fn list<T>(value: &DeValue<'_>, read: impl Fn(&DeValue<'_>) -> Option
 pub(crate) fn choice<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Option<T> {
     let word = text(value)?;
     words.iter().find(|(name, _)| *name == word).map(|(_, meaning)| *meaning)
+}
+
+/// A text of which only the length is told.
+fn veiled(text: &str) -> String {
+    format!("({} characters, not shown: it may hold a password)", text.chars().count())
 }
 
 /// Whether a bot's token may be among it: digits, a colon, and a long word.

@@ -22,6 +22,7 @@ mod line;
 mod lines;
 mod log;
 mod page;
+mod pbx;
 mod policy;
 mod proxy;
 mod said;
@@ -51,6 +52,7 @@ pub use line::{CallLimits, EarlyAnswer, Line, ParallelIncoming, PbxAddress, PbxA
 pub use lines::{LineDraft, LineError, LineProblem, Lines};
 pub use log::{LogFormat, LogLevel};
 pub use page::PageSettings;
+pub use pbx::Pbx;
 pub use policy::{FromTelegram, Owner, PersonPattern, Refused, ToTelegram};
 pub use proxy::{Proxy, ProxyError};
 pub use said::Said;
@@ -62,5 +64,5 @@ pub use status::{
 };
 pub use texts::{TextKey, Texts, Words};
 pub use trouble::Trouble;
-pub use trunk::{Srtp, TlsTrust, Transport, Trunk};
+pub use trunk::{Srtp, TlsTrust, Transport, Trunk, TrunkPassword};
 pub use units::{CallId, Digit, Digits, Phone, UnitError, UserId};

@@ -15,6 +15,7 @@ use crate::chat::{self, Chat};
 use crate::dial::{self, DialRule};
 use crate::hours::{self, Hours};
 use crate::keys::{self, Page, Problem, Section};
+use crate::pbx::{self, Pbx, WANTED_PBX};
 use crate::policy::{self, FromTelegram, Owner, ToTelegram};
 use crate::trunk::{self, Trunk};
 use crate::units::Phone;
@@ -29,8 +30,8 @@ pub struct Line {
     /// The line's own port, of UDP and TCP: it listens there, and sends datagrams from there.
     pub sip_port: u16,
     /// Where the PBX is.
-    pub pbx: PbxAddress,
-    /// How it is spoken to.
+    pub pbx: Pbx,
+    /// How it is spoken to, and how both prove themselves to each other.
     pub trunk: Trunk,
     /// User part of the request URI of calls to the PBX, which its inbound routes look at.
     pub pbx_user: String,
@@ -105,17 +106,15 @@ pub enum EarlyAnswer {
 pub struct PbxAddress {
     /// IP address (without brackets) or host name; names are resolved by whoever sends.
     pub host: String,
-    /// UDP port, 5060 unless given.
-    pub port: u16,
+    /// Port, where one is given. An IP address without one has the transport's own; the name of a PBX without one may have
+    /// its ports and addresses in SRV records (RFC 3263).
+    pub port: Option<u16>,
 }
 
 /// Not an address of a PBX.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("PBX address {0:?}: want {WANTED_PBX}")]
+#[error("PBX address {0:?}: want an IP address or a host name, with a port if it is not 5060")]
 pub struct PbxAddressError(String);
-
-const WANTED_PBX: &str =
-    r#"an IP address or a host name, with a port if it is not 5060, as "127.0.0.1:5060" or "[::1]:5060""#;
 
 impl Line {
     /// Checks a line's text, read from `<folder>/line.toml`. `taken` are the ports of the lines before it.
@@ -129,12 +128,6 @@ impl Line {
         taken: &BTreeMap<u16, Phone>,
     ) -> Result<Self, Vec<Problem>> {
         read(Page::new(file, text), folder, taken, file.parent().unwrap_or(Path::new("")))
-    }
-
-    /// Whether a datagram from `source` may speak to this line. `pbx` is the PBX's address, resolved.
-    pub fn allows(&self, source: IpAddr, pbx: IpAddr) -> bool {
-        let source = source.to_canonical();
-        source == pbx.to_canonical() || self.allowed_sources.contains(&source)
     }
 }
 
@@ -151,11 +144,13 @@ impl FromStr for PbxAddress {
     fn from_str(text: &str) -> Result<Self, PbxAddressError> {
         let wrong = || PbxAddressError(text.chars().take(80).collect());
         if let Ok(ip) = text.parse::<IpAddr>() {
-            return Ok(Self { host: ip.to_string(), port: 5060 });
+            return Ok(Self { host: ip.to_string(), port: None });
         }
         let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?),
-            None => (text, 5060),
+            Some((host, port)) => {
+                (host, Some(port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?))
+            }
+            None => (text, None),
         };
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let sound = match bare {
@@ -169,9 +164,14 @@ impl FromStr for PbxAddress {
 impl fmt::Display for PbxAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
-            write!(out, "[{}]:{}", self.host, self.port)
+            write!(out, "[{}]", self.host)?;
         } else {
-            write!(out, "{}:{}", self.host, self.port)
+            out.write_str(&self.host)?;
+        }
+        match self.port {
+            Some(port) => write!(out, ":{port}"),
+            None if self.ip().is_some() => write!(out, ":5060"),
+            None => Ok(()),
         }
     }
 }
@@ -217,7 +217,7 @@ fn read_line(
         );
         top.clash("sip_port", port, &wanted);
     }
-    let pbx = top.required("pbx", WANTED_PBX, keys::parsed);
+    let pbx = top.required("pbx", WANTED_PBX, pbx::read);
     let pbx_user = top.optional("pbx_user", "1 to 64 letters, digits and + - _ . *", |value| {
         let user = keys::text(value)?;
         let fits = user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-_.*".contains(&byte));
@@ -298,7 +298,7 @@ fn read_limits(top: &mut Section<'_, '_>) -> CallLimits {
 }
 
 /// A host name (RFC 1123 section 2.1) that nobody can mistake for a mistyped address.
-fn is_host_name(host: &str) -> bool {
+pub(crate) fn is_host_name(host: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -434,7 +434,7 @@ mod tests {
             ("10.0.0.5:5160", "10.0.0.5:5160"),
             ("::1", "[::1]:5060"),
             ("[2001:db8::1]:5062", "[2001:db8::1]:5062"),
-            ("pbx.example.org", "pbx.example.org:5060"),
+            ("pbx.example.org", "pbx.example.org"),
             ("pbx:5070", "pbx:5070"),
         ] {
             assert_eq!(text.parse::<PbxAddress>().unwrap().to_string(), written);
@@ -453,15 +453,6 @@ mod tests {
         ] {
             assert!(wrong.parse::<PbxAddress>().is_err(), "{wrong:?} was taken");
         }
-    }
-
-    #[test]
-    fn only_the_pbx_and_the_allowed_sources_may_speak() {
-        let line = parse(&format!("{SMALLEST}allowed_sources = [\"192.0.2.7\"]\n")).unwrap();
-        let pbx = "192.0.2.1".parse().unwrap();
-        let may = |source: &str| line.allows(source.parse().unwrap(), pbx);
-        assert!(may("192.0.2.1") && may("192.0.2.7") && may("::ffff:192.0.2.7"));
-        assert!(!may("192.0.2.8") && !may("::1"));
     }
 
     fn parse(text: &str) -> Result<Line, Vec<Problem>> {

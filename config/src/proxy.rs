@@ -68,7 +68,7 @@ impl Proxy {
             Some(_) => return wrong(PLAIN_USER),
             None => (None, String::new()),
         };
-        Ok(Some(Self { host: place.host, port: place.port, user, password }))
+        Ok(Some(Self { host: place.host, port: place.port.unwrap_or(5060), user, password }))
     }
 
     /// The password; empty without a user.
@@ -85,7 +85,7 @@ impl Proxy {
 
     /// Host and port, as `proxy.example:1080` or `[::1]:1080`.
     pub fn place(&self) -> String {
-        PbxAddress { host: self.host.clone(), port: self.port }.to_string()
+        PbxAddress { host: self.host.clone(), port: Some(self.port) }.to_string()
     }
 }
 

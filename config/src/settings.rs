@@ -67,6 +67,8 @@ pub struct Gateway {
     pub media_addresses: Vec<IpAddr>,
     /// The certificate that lines on TLS show, and its key, both PEM; a self-signed one is made without it.
     pub tls: Option<TlsFiles>,
+    /// Whom names of PBXs are asked of; those that the system asks when empty.
+    pub name_servers: Vec<SocketAddr>,
     /// UDP ports for the PBX's audio.
     pub rtp_ports: PortRange,
     /// Where the page of figures for Prometheus is served; nowhere without it.
@@ -327,6 +329,19 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
             None
         }
     };
+    let name_servers = section
+        .optional(
+            "name_servers",
+            r#"a list of up to 3 IP addresses, with a port if it is not 53, as ["192.0.2.53"]"#,
+            |value| {
+                let servers: Vec<SocketAddr> = keys::list(value, |server| {
+                    let text = keys::text(server)?;
+                    text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse().ok()?, 53)))
+                })?;
+                (servers.len() <= 3).then_some(servers)
+            },
+        )
+        .unwrap_or_default();
     let rtp_ports = section
         .optional(
             "rtp_ports",
@@ -355,6 +370,7 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         public_address,
         media_addresses,
         tls,
+        name_servers,
         rtp_ports,
         metrics,
         dscp_rtp,

@@ -61,6 +61,24 @@ pub enum Trouble {
         /// The setting that names it.
         setting: &'static str,
     },
+    /// The PBX does not take a line's user or password.
+    PbxDoubtsPassword {
+        /// The user.
+        user: String,
+    },
+    /// The PBX wants a user and a password, and the line has none.
+    PbxWantsPassword,
+    /// The PBX refuses a line's registration.
+    NotRegistered {
+        /// As whom the line registers.
+        user: String,
+        /// The status of SIP.
+        status: u16,
+        /// The words beside it.
+        phrase: String,
+    },
+    /// The PBX calls with another user or password than the line wants.
+    PbxGuesses,
     /// This machine's clock is wrong: calls and logins fail then.
     ClockWrong {
         /// How much it is ahead of Telegram's, in seconds; negative when it is behind.
@@ -201,6 +219,30 @@ impl From<&Trouble> for Said {
                     "{} не адрес этой машины: измените {setting} (её адреса покажет ip address)",
                     address.ip()
                 ),
+            ),
+            Trouble::PbxDoubtsPassword { user } => Self::new(
+                format!(
+                    "the PBX does not know user {user}, or the password is wrong: see digest_user and digest_password in the line's settings"
+                ),
+                format!(
+                    "АТС не знает имени {user}, или пароль неверен: проверьте digest_user и digest_password в настройках линии"
+                ),
+            ),
+            Trouble::PbxWantsPassword => Self::new(
+                "the PBX wants a user and a password: enter digest_user and digest_password in the line's settings",
+                "АТС требует имя и пароль: укажите digest_user и digest_password в настройках линии",
+            ),
+            Trouble::NotRegistered { user, status, phrase } => Self::new(
+                format!(
+                    "the PBX does not register the line as {user} ({status} {phrase}): is there such a user, and may it register?"
+                ),
+                format!(
+                    "АТС не регистрирует линию под именем {user} ({status} {phrase}): есть ли там такое имя и разрешена ли ему регистрация?"
+                ),
+            ),
+            Trouble::PbxGuesses => Self::new(
+                "the PBX calls with a wrong user or password: it has to use auth_user and auth_password of the line's settings",
+                "АТС звонит с неверным именем или паролем: у неё должны быть auth_user и auth_password из настроек линии",
             ),
             Trouble::ClockWrong { ahead_s } => clock(*ahead_s),
         }

@@ -1,8 +1,14 @@
-//! `[trunk]` of `line.toml`: over what a line and its PBX speak, and what is encrypted between them.
+//! `[trunk]` of `line.toml`: over what a line and its PBX speak, what is encrypted between them, how they prove
+//! themselves to each other, and how the line is found.
 
+use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::keys::{self, Section};
+use crate::line::is_host_name;
+use crate::secret::Password;
 
 /// How a line and its PBX speak.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +19,34 @@ pub struct Trunk {
     pub tls_trust: TlsTrust,
     /// Whether audio is encrypted.
     pub srtp: Srtp,
+    /// What the line proves to the PBX where that asks.
+    pub digest: Option<TrunkPassword>,
+    /// What the PBX has to prove before its calls are taken.
+    pub auth: Option<TrunkPassword>,
+    /// Whether the PBX may call from any address; only with [`Trunk::auth`].
+    pub any_source: bool,
+    /// For how long the line registers at the PBX; not at all without it.
+    pub register: Option<Duration>,
+    /// What stands for the PBX in addresses of users there, where its own address does not.
+    pub domain: Option<String>,
+    /// How long one of several addresses of the PBX may leave a call without any answer before the next is tried.
+    pub failover: Duration,
+}
+
+/// A user and password between a line and its PBX.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TrunkPassword {
+    /// User.
+    pub user: String,
+    /// Password.
+    pub password: Password,
+}
+
+/// Without the password.
+impl fmt::Debug for TrunkPassword {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("TrunkPassword").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 /// What carries SIP (RFC 3261 section 18). A line listens to UDP and TCP on its port, or to TLS alone.
@@ -75,6 +109,124 @@ pub(crate) fn read(mut section: Section<'_, '_>, place: &Path) -> Trunk {
             ("require", Some(Srtp::Require)),
         ],
     );
+    let digest = read_password(&mut section, ["digest_user", "digest_password"], 1);
+    // Strangers may guess at this one.
+    let auth = read_password(&mut section, ["auth_user", "auth_password"], 8);
+    let any_source = section.switch("any_source", false);
+    if any_source && auth.is_none() {
+        section.clash("any_source", true, "false, or a user and a password in auth_user and auth_password");
+    }
+    let register = section.switch("register", false);
+    let expires = section.seconds("register_expires_s", 600, 60..=86_400);
+    let domain = section
+        .optional(
+            "domain",
+            r#"a host name or an IP address, as "pbx.example.org", or "" for none"#,
+            |value| {
+                keys::or_none(value, |text| {
+                    let is_sound = text.parse::<IpAddr>().is_ok() || is_host_name(text);
+                    is_sound.then(|| text.to_owned())
+                })
+            },
+        )
+        .flatten();
+    let failover = section.seconds("failover_s", 4, 1..=30);
     section.finish();
-    Trunk { transport, tls_trust, srtp: srtp.unwrap_or(usual) }
+    Trunk {
+        transport,
+        tls_trust,
+        srtp: srtp.unwrap_or(usual),
+        digest,
+        auth,
+        any_source,
+        register: register.then_some(expires),
+        domain,
+        failover,
+    }
+}
+
+/// A user and a password, both or none.
+fn read_password(
+    section: &mut Section<'_, '_>,
+    [user_key, password_key]: [&'static str; 2],
+    least: usize,
+) -> Option<TrunkPassword> {
+    let wanted = r#"up to 64 letters, digits and + - _ . * @, or "" for none"#;
+    let user = section.optional(user_key, wanted, |value| {
+        keys::or_none(value, |text| {
+            let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-_.*@".contains(&byte));
+            (fits && text.len() <= 64).then(|| text.to_owned())
+        })
+    });
+    let wanted = format!(r#"{least} to 128 characters without line breaks, or "" for none"#);
+    let password = section.judged(password_key, |value| {
+        let text = keys::text(value).unwrap_or("\n");
+        let length = text.chars().count();
+        let fits = !text.contains(char::is_control) && (text.is_empty() || (least..=128).contains(&length));
+        let given = || (!text.is_empty()).then(|| Password::new(text));
+        if fits { Ok(given()) } else { Err((format!("({length} characters, not shown)"), wanted)) }
+    });
+    match (user.flatten(), password.flatten()) {
+        (Some(user), Some(password)) => Some(TrunkPassword { user, password }),
+        (Some(user), None) => {
+            let wanted = format!("\"\", or a password in {password_key}");
+            section.clash(user_key, format_args!("{user:?}"), &wanted);
+            None
+        }
+        (None, Some(_)) => {
+            let wanted = format!("\"\", or a user in {user_key}");
+            section.clash(password_key, "(not shown)", &wanted);
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+    use crate::keys::Problem;
+    use crate::line::Line;
+
+    #[test]
+    fn passwords_come_with_their_users_and_are_never_shown() {
+        let text = "[trunk]\ndigest_user = \"line1\"\ndigest_password = \"hidden\"\nauth_user = \"pbx\"\nauth_password = \"hidden, too\"\nany_source = true\nregister = true\n";
+        let trunk = parse(text).unwrap().trunk;
+        assert!(!format!("{trunk:?}").contains("hidden"));
+        let digest = trunk.digest.unwrap();
+        assert_eq!((digest.user.as_str(), digest.password.as_str()), ("line1", "hidden"));
+        assert_eq!(trunk.register, Some(Duration::from_secs(600)));
+        assert!(trunk.any_source && trunk.auth.is_some());
+        assert_eq!(
+            errors(
+                "[trunk]\ndigest_user = \"a b\"\ndigest_password = \"hid\\nden\"\nauth_user = \"pbx\"\nauth_password = \"hidden\"\nany_source = true\ndomain = \"a b\"\nfailover_s = 0\nauth_pasword = \"hidden\"\n"
+            ),
+            [
+                r#"l.toml:5: trunk.digest_user = "a b": want up to 64 letters, digits and + - _ . * @, or "" for none"#,
+                r#"l.toml:6: trunk.digest_password = (7 characters, not shown): want 1 to 128 characters without line breaks, or "" for none"#,
+                r#"l.toml:7: trunk.auth_user = "pbx": want "", or a password in auth_password"#,
+                r#"l.toml:8: trunk.auth_password = (6 characters, not shown): want 8 to 128 characters without line breaks, or "" for none"#,
+                "l.toml:9: trunk.any_source = true: want false, or a user and a password in auth_user and auth_password",
+                r#"l.toml:10: trunk.domain = "a b": want a host name or an IP address, as "pbx.example.org", or "" for none"#,
+                "l.toml:11: trunk.failover_s = 0: want a whole number from 1 to 30 (seconds)",
+                "l.toml:12: unknown key trunk.auth_pasword = (6 characters, not shown: it may hold a password): want one of transport, tls_trust, srtp, digest_user, digest_password, auth_user, auth_password, any_source, register, register_expires_s, domain, failover_s",
+            ]
+        );
+        assert_eq!(
+            errors("[trunk]\ndigest_password = \"hidden\"\n"),
+            [r#"l.toml:5: trunk.digest_password = (not shown): want "", or a user in digest_user"#]
+        );
+    }
+
+    fn parse(more: &str) -> Result<Line, Vec<Problem>> {
+        let text = format!("phone = \"+79060000000\"\nsip_port = 30001\npbx = \"127.0.0.1\"\n{more}");
+        Line::parse(&text, Path::new("l.toml"), "+79060000000", &BTreeMap::new())
+    }
+
+    fn errors(more: &str) -> Vec<String> {
+        parse(more).unwrap_err().iter().map(Problem::to_string).collect()
+    }
 }

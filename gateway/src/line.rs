@@ -12,10 +12,13 @@ mod opus;
 mod order;
 mod pause;
 mod placed;
+mod route;
+mod standing;
 mod strangers;
 mod trunk;
 mod wire;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +43,8 @@ pub(crate) use admission::Admission;
 use calls::{Calls, Direction};
 pub(crate) use order::{Keys, Order};
 pub(crate) use placed::Placed;
+pub(crate) use route::find_pbx;
+use standing::Standing;
 pub(crate) use strangers::Strangers;
 use trunk::{Trunk, receive};
 use wire::Received;
@@ -89,6 +94,8 @@ pub(crate) struct Line {
     settings: LineSettings,
     mode: Mode,
     trunk: Option<Trunk>,
+    /// Where the PBX is, as it changes.
+    lookups: Option<route::Lookups>,
     account: Account,
     notices: mpsc::Receiver<Notice>,
     orders: mpsc::Receiver<Order>,
@@ -141,9 +148,9 @@ impl Line {
     /// When the port is taken or the PBX's name cannot be resolved.
     pub(crate) async fn open(start: Start) -> anyhow::Result<Self> {
         let Start { house, settings, mode, account, notices, orders, status } = start;
-        let trunk = match mode {
-            Mode::Trunk => Some(Trunk::open(&house, &settings).await?),
-            Mode::Echo | Mode::Nobody => None,
+        let (trunk, lookups) = match mode {
+            Mode::Trunk => Some(Trunk::open(&house, &settings).await?).unzip(),
+            Mode::Echo | Mode::Nobody => (None, None),
         };
         let pool = account.database().pool();
         let strangers = Strangers::open(pool.clone(), settings.strangers_per_day).await?;
@@ -158,7 +165,8 @@ impl Line {
             strangers: Arc::new(strangers),
         };
         let (say, said) = mpsc::channel(WORDS);
-        let lamps = lamps::Lamps::new(&account, mode != Mode::Trunk, house.proxy.is_some());
+        let standing = Standing::new(trunk::user(&settings));
+        let lamps = lamps::Lamps::new(&account, standing, mode != Mode::Trunk, house.proxy.is_some());
         let calls = Calls::new(settings.phone.clone());
         let (part, partings) = mpsc::channel(1);
         let keeper = login::House { events: house.events.clone(), partings: part };
@@ -171,6 +179,7 @@ impl Line {
             settings,
             mode,
             trunk,
+            lookups,
             account,
             notices,
             orders,
@@ -216,6 +225,7 @@ impl Line {
                 Some(order) = self.orders.recv() => self.ordered(order),
                 received = receive(self.trunk.as_mut(), &mut buffer) => self.take_from_pbx(received, &mut buffer),
                 Some(done) = self.partings.recv() => self.part(done),
+                Some(places) = route::moved(self.lookups.as_mut()) => self.pbx_moved(&places),
                 () = self.lamps.changed() => self.show(),
                 () = &mut timer => self.timed_out(),
                 _ = heartbeat.tick() => {
@@ -311,21 +321,21 @@ impl Line {
     }
 
     /// Whether nothing is left to be said, or no time is left to say it.
-    fn may_end(&self, now: Instant) -> bool {
-        let are_said = self.calls.is_settled()
+    fn may_end(&mut self, now: Instant) -> bool {
+        let calls_end = self.calls.is_settled()
             && self.trunk.as_ref().is_none_or(|trunk| trunk.endpoint.memory().calls == 0);
         match self.stopping {
             None => false,
-            Some(Stopping::Grace(_)) => are_said,
-            Some(Stopping::Farewell(until)) => are_said || until <= now,
+            Some(Stopping::Farewell(until)) if until <= now => true,
+            Some(Stopping::Grace(_) | Stopping::Farewell(_)) => calls_end && self.leave_pbx(now),
         }
     }
 
     fn sip(&mut self, now: Instant, event: SipEvent) {
         match event {
-            SipEvent::Incoming { call, dialled, remote, sip_call_id, .. } => {
+            SipEvent::Incoming { call, source, dialled, remote, sip_call_id, .. } => {
                 self.note_codec(remote.as_ref());
-                self.pbx_calls(now, call, &sip_call_id, dialled, remote);
+                self.pbx_calls(now, (call, source), &sip_call_id, dialled, remote);
             }
             SipEvent::Ringing { call } => self.calls.tell_sip(call, Input::Ringing),
             SipEvent::EarlyMedia { call, remote } => self.calls.tell_sip(call, Input::EarlyMedia(remote)),
@@ -354,24 +364,13 @@ impl Line {
                 }
             }
             SipEvent::InfoRefused { call, status } => self.calls.tell_sip(call, Input::KeyRefused(status)),
-            SipEvent::PeerReachable(reachable) => {
-                self.lamps.peer_reachable(reachable);
-                self.show();
-            }
-            SipEvent::AddressReachable { address, reachable } => {
-                tracing::info!(reachable, "one of the PBX's addresses");
-                tracing::debug!(%address, "which");
-            }
-            SipEvent::Registration(registration) => tracing::info!(?registration, "at the PBX"),
-            SipEvent::ProofRefused { realm, known } => {
-                tracing::warn!(realm, known, "the PBX does not take our password");
-            }
-            SipEvent::ProofTaken => tracing::info!("the PBX takes our password"),
-            SipEvent::Guessed { source, guesses } => {
-                tracing::warn!(guesses, "requests with a wrong user or password were refused");
-                tracing::debug!(%source, "guesses");
-            }
-            SipEvent::Proven { source } => tracing::debug!(%source, "the user and password are right now"),
+            SipEvent::PeerReachable(_)
+            | SipEvent::AddressReachable { .. }
+            | SipEvent::Registration(_)
+            | SipEvent::ProofRefused { .. }
+            | SipEvent::ProofTaken
+            | SipEvent::Guessed { .. }
+            | SipEvent::Proven { .. } => self.pbx_tells(&event),
             SipEvent::Stranger { source, datagrams } => {
                 tracing::warn!(
                     datagrams,
@@ -390,7 +389,7 @@ impl Line {
     fn pbx_calls(
         &mut self,
         now: Instant,
-        sip: tgtrunk_sip::CallId,
+        (sip, source): (tgtrunk_sip::CallId, IpAddr),
         sip_call_id: &str,
         dialled: String,
         remote: Option<RemoteAudio>,
@@ -416,7 +415,7 @@ impl Line {
                     tracing::info!(?cause, "a call was refused by the line's rules");
                     break 'placed cause;
                 }
-                let Some(audio) = self.trunk.as_ref().map(|trunk| trunk.audio.clone()) else { return };
+                let Some(audio) = self.trunk.as_ref().map(|trunk| trunk.audio(source)) else { return };
                 let trunk = TrunkLeg::from_pbx(audio, remote);
                 let key = self.calls.reserve(Direction::ToTelegram, Some(dialled));
                 self.calls.bind_sip(key, sip);

@@ -1,6 +1,6 @@
 //! What a line tells the one who holds it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::audio::RemoteAudio;
 use crate::endpoint::CallId;
@@ -18,6 +18,8 @@ pub enum Event {
     Incoming {
         /// The new call.
         call: CallId,
+        /// Where it came from.
+        source: IpAddr,
         /// User part of the Request-URI without escapes: `+7906...`, `tg#durov`, `id#5`.
         dialled: String,
         /// User part of From without escapes; may be empty.

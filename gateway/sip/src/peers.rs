@@ -125,6 +125,12 @@ impl Endpoint {
         self.peers.current()
     }
 
+    /// Whether an address is one of the PBX's.
+    #[must_use]
+    pub fn is_peer(&self, ip: IpAddr) -> bool {
+        self.peers.ips().any(|known| known.to_canonical() == ip.to_canonical())
+    }
+
     /// The way to an address of the PBX.
     pub(crate) fn hop(&self, address: SocketAddr) -> Hop {
         Hop::to(self.config.transport, address)

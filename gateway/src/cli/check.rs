@@ -35,7 +35,7 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>, json: bool) -> Exit
     running::look_at_page(&mut found, page.listen, &state).await;
     let proxy = settings.as_ref().and_then(|settings| settings.telegram.proxy.clone());
     network::look(&mut found, &state, proxy).await;
-    network::look_up(&mut found, &lines, &bot.api_url).await;
+    network::look_up(&mut found, &lines, &gateway, &bot.api_url).await;
     if json {
         say(&found.json());
     } else {

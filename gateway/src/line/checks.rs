@@ -32,9 +32,16 @@ impl Line {
 
     fn pbx_answers(&self) -> Check {
         let pbx = &self.settings.pbx;
-        let (found, said) = match self.lamps.peer() {
-            Some(true) => (Found::Good, Said::new("The PBX answers OPTIONS.", "АТС отвечает на OPTIONS.")),
-            Some(false) => (
+        let trouble = self.lamps.pbx.trouble().map(Said::from);
+        let (found, said) = match (trouble, self.lamps.pbx.peer()) {
+            (Some(trouble), _) => (
+                Found::Bad,
+                trouble.within(|en| format!("{}.", capital(en)), |ru| format!("{}.", capital(ru))),
+            ),
+            (None, Some(true)) => {
+                (Found::Good, Said::new("The PBX answers OPTIONS.", "АТС отвечает на OPTIONS."))
+            }
+            (None, Some(false)) => (
                 Found::Bad,
                 Said::new(
                     format!(
@@ -47,7 +54,7 @@ impl Line {
                     ),
                 ),
             ),
-            None => (
+            (None, None) => (
                 Found::Unknown,
                 Said::new(
                     "The PBX has not been asked yet. Look again in a minute.",
@@ -123,6 +130,12 @@ async fn check(
     }
     checks.extend(pbx);
     Ok(checks)
+}
+
+/// A sentence that begins with a capital letter.
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn refused(error: InvokeError) -> Refusal {

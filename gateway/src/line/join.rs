@@ -78,7 +78,9 @@ impl Line {
                 format!("the line's rules forbid this call: {}", cause.words()),
             );
         }
-        let Some(trunk) = self.trunk.as_ref().map(|trunk| TrunkLeg::to_pbx(trunk.audio.clone())) else {
+        let Some(trunk) =
+            self.trunk.as_ref().map(|trunk| TrunkLeg::to_pbx(trunk.audio(trunk.endpoint.peer().ip())))
+        else {
             return refuse(RefusalCode::Internal, "the line has no PBX in this mode".to_owned());
         };
         let key = self.calls.reserve(Direction::ToTelegram, None);

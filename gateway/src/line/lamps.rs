@@ -8,16 +8,15 @@ use tgtrunk_telegram::{Account, Sentence, Status};
 use tokio::sync::watch;
 
 use super::pause::Pause;
+use super::standing::Standing;
 use crate::call;
 
 /// What is known about both sides of a line.
 pub(crate) struct Lamps {
     account: Account,
     status: watch::Receiver<Status>,
-    /// Whether the PBX answered our latest OPTIONS; `None` before the first answer or its absence.
-    peer: Option<bool>,
-    /// What keeps the line from connecting to its PBX.
-    unconnected: Option<Said>,
+    /// How the line stands with its PBX.
+    pub(super) pbx: Standing,
     /// There is no PBX to be reached.
     alone: bool,
     /// A proxy stands between us and Telegram.
@@ -25,15 +24,8 @@ pub(crate) struct Lamps {
 }
 
 impl Lamps {
-    pub(crate) fn new(account: &Account, alone: bool, proxied: bool) -> Self {
-        Self {
-            account: account.clone(),
-            status: account.status(),
-            peer: None,
-            unconnected: None,
-            alone,
-            proxied,
-        }
+    pub(crate) fn new(account: &Account, pbx: Standing, alone: bool, proxied: bool) -> Self {
+        Self { account: account.clone(), status: account.status(), pbx, alone, proxied }
     }
 
     /// Waits until the account's status changes.
@@ -43,23 +35,14 @@ impl Lamps {
         }
     }
 
-    pub(crate) fn peer_reachable(&mut self, reachable: bool) {
-        self.peer = Some(reachable);
-    }
-
-    /// What keeps the line from connecting to its PBX; none when it has connected.
+    /// Notes what keeps the line from connecting to its PBX; none when it has connected.
     pub(crate) fn cannot_connect(&mut self, why: Option<Said>) {
-        self.unconnected = why;
-    }
-
-    /// Whether the PBX answered our latest OPTIONS; none while nobody knows.
-    pub(crate) fn peer(&self) -> Option<bool> {
-        self.peer
+        self.pbx.cannot_connect(why);
     }
 
     /// Whether the PBX does not even answer OPTIONS.
     pub(crate) fn peer_is_silent(&self) -> bool {
-        self.peer == Some(false)
+        self.pbx.peer() == Some(false)
     }
 
     /// What the PBX is told about the line.
@@ -96,17 +79,10 @@ impl Lamps {
             Status::Orange { reason } => (Lamp::Orange, Sentence::from(reason).clause()),
             Status::Red { reason } => (Lamp::Red, Sentence::from(reason).clause()),
         };
-        let (sip_lamp, sip_reason) = match self.peer {
-            _ if self.alone => (Lamp::Off, Said::new("no PBX in this mode", "в этом режиме АТС нет")),
-            Some(true) => (Lamp::Green, Said::new("the PBX answers", "АТС отвечает")),
-            Some(false) | None if let Some(why) = &self.unconnected => (Lamp::Orange, why.clone()),
-            Some(false) => {
-                (Lamp::Orange, Said::new("the PBX does not answer OPTIONS", "АТС не отвечает на OPTIONS"))
-            }
-            None => {
-                let waiting = ("waiting for the PBX's answer to OPTIONS", "ожидается ответ АТС на OPTIONS");
-                (Lamp::Orange, Said::new(waiting.0, waiting.1))
-            }
+        let (sip_lamp, sip_reason) = if self.alone {
+            (Lamp::Off, Said::new("no PBX in this mode", "в этом режиме АТС нет"))
+        } else {
+            self.pbx.light()
         };
         let telegram = status.telegram.turn(lamp, reason, now_ms);
         let sip = status.sip.turn(sip_lamp, sip_reason, now_ms);

@@ -1,14 +1,15 @@
 //! The trunk half of a line: its end of the trunk, and what its calls have in common there.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tgtrunk_config::{Line as LineSettings, Said};
-use tgtrunk_sip::Endpoint;
+use tgtrunk_config::{Line as LineSettings, TrunkPassword};
+use tgtrunk_sip::{Credentials, Endpoint, Event as SipEvent, Register};
 
+use super::route::{Lookups, Places, Route};
 use super::wire::{Received, Wire};
-use super::{HEARTBEAT, House, Line};
+use super::{FAREWELL, HEARTBEAT, House, Line, Stopping};
 use crate::call::{self, SipWord, TrunkAudio};
 use crate::{clock, rules};
 
@@ -21,12 +22,16 @@ pub(super) struct Trunk {
     pub(super) wire: Wire,
     /// What the line's calls have in common.
     pub(super) audio: TrunkAudio,
+    /// Whether the PBX was told to forget the line.
+    leaves: bool,
 }
 
 impl Trunk {
-    pub(super) async fn open(house: &House, settings: &LineSettings) -> anyhow::Result<Self> {
+    pub(super) async fn open(house: &House, settings: &LineSettings) -> anyhow::Result<(Self, Lookups)> {
         let local = SocketAddr::new(house.settings.gateway.sip_bind, settings.sip_port);
-        let peer = resolve(&settings.pbx.host, settings.pbx.port, local).await?;
+        let transport = rules::transport(settings.trunk.transport);
+        let route = Route::new(&settings.pbx, transport, local.ip(), &house.settings.gateway);
+        let (places, holds) = route.find().await.map_err(anyhow::Error::msg)?;
         let wire = Wire::open(house, settings, local).await?;
         let announced = house.settings.gateway.public_address.unwrap_or(local.ip());
         let codecs: Vec<_> = settings.audio.codecs.iter().copied().map(rules::codec).collect();
@@ -34,34 +39,54 @@ impl Trunk {
             local,
             announced: SocketAddr::new(announced, local.port()),
             codecs: codecs.clone(),
-            peer,
-            transport: rules::transport(settings.trunk.transport),
+            peer: places.first,
+            transport,
             srtp: rules::srtp(settings.trunk.srtp),
-            more_peers: Vec::new(),
-            domain: None,
-            failover: std::time::Duration::from_secs(4),
+            more_peers: places.others.clone(),
+            domain: domain(settings),
+            failover: settings.trunk.failover,
             line_user: settings.phone.as_str().to_owned(),
             user_agent: house.settings.gateway.user_agent.clone(),
             allowed: settings.allowed_sources.clone(),
-            any_source: false,
-            guard: None,
+            any_source: settings.trunk.any_source,
+            guard: settings.trunk.auth.as_ref().map(credentials),
             max_calls: settings.calls.total as usize,
             options_interval: house.settings.gateway.options_interval,
             // The bridge ends it first; this is for a bridge that is gone.
             ring_limit: settings.ring_limit + HEARTBEAT,
             session_interval_s: SESSION_INTERVAL_S,
-            credentials: None,
-            register: None,
+            credentials: settings.trunk.digest.as_ref().map(credentials),
+            register: settings.trunk.register.map(|expires| Register {
+                user: user(settings).to_owned(),
+                expires_s: u32::try_from(expires.as_secs()).unwrap_or(u32::MAX),
+            }),
             seed: clock::random(),
         };
         let audio = TrunkAudio {
             ports: Arc::clone(&house.rtp_ports),
-            pbx: peer.ip(),
+            pbx: places.first.ip(),
             announced,
             codecs: codecs.into(),
             dtmf: settings.audio.dtmf,
         };
-        Ok(Self { endpoint: Endpoint::new(config, clock::now()), wire, audio })
+        let lookups = Lookups::keep(route, &places, holds);
+        let endpoint = Endpoint::new(config, clock::now());
+        Ok((Self { endpoint, wire, audio, leaves: false }, lookups))
+    }
+
+    /// What a call has of the trunk whose other end is there.
+    pub(super) fn audio(&self, pbx: IpAddr) -> TrunkAudio {
+        TrunkAudio { pbx, ..self.audio.clone() }
+    }
+
+    /// Has the PBX forget the line. False as long as it may still know it.
+    fn leave(&mut self, now: Instant) -> bool {
+        if !self.leaves {
+            self.leaves = true;
+            self.endpoint.unregister(now);
+            self.send_all(now);
+        }
+        !self.endpoint.is_registered()
     }
 
     pub(super) fn send_all(&mut self, now: Instant) {
@@ -75,6 +100,37 @@ impl Trunk {
 }
 
 impl Line {
+    /// Takes what the PBX let the line know of where both stand.
+    pub(super) fn pbx_tells(&mut self, event: &SipEvent) {
+        let Some(trunk) = &self.trunk else { return };
+        if self.lamps.pbx.handle(event, |ip| trunk.endpoint.is_peer(ip)) {
+            if self.lamps.peer_is_silent()
+                && let Some(lookups) = &self.lookups
+            {
+                lookups.hurry();
+            }
+            self.show();
+        }
+    }
+
+    /// The PBX is found elsewhere.
+    pub(super) fn pbx_moved(&mut self, places: &Places) {
+        let Some(trunk) = &mut self.trunk else { return };
+        trunk.endpoint.set_peers(clock::now(), places.first, &places.others);
+        self.lamps.pbx.keep(|address| places.first == address || places.others.contains(&address));
+        self.show();
+    }
+
+    /// Has the PBX forget a line that ends. False as long as that takes.
+    pub(super) fn leave_pbx(&mut self, now: Instant) -> bool {
+        let Some(trunk) = &mut self.trunk else { return true };
+        let left = trunk.leave(now);
+        if !left && let Some(Stopping::Grace(_)) = self.stopping {
+            self.stopping = Some(Stopping::Farewell(now + FAREWELL));
+        }
+        left
+    }
+
     /// Tells the PBX what a call has to say to it.
     pub(super) fn say_to_pbx(&mut self, now: Instant, key: u64, word: SipWord) {
         let Some(trunk) = &mut self.trunk else { return };
@@ -100,20 +156,22 @@ impl Line {
     }
 }
 
-async fn resolve(host: &str, port: u16, local: SocketAddr) -> anyhow::Result<SocketAddr> {
-    let mut found = tokio::net::lookup_host((host, port)).await.map_err(|error| {
-        anyhow::Error::msg(Said::new(
-            format!("pbx = {host:?} cannot be resolved: {error}"),
-            format!("pbx = {host:?}: адрес по этому имени не найден: {error}"),
-        ))
-    })?;
-    found.find(|address| address.is_ipv4() == local.is_ipv4()).ok_or_else(|| {
-        let bind = local.ip();
-        anyhow::Error::msg(Said::new(
-            format!("pbx = {host:?} has no address of the family of gateway.sip_bind = {bind}"),
-            format!("pbx = {host:?}: нет адреса того же семейства, что gateway.sip_bind = {bind}"),
-        ))
-    })
+/// As whom a line proves itself and registers.
+pub(super) fn user(settings: &LineSettings) -> &str {
+    settings.trunk.digest.as_ref().map_or(&settings.pbx_user, |digest| &digest.user)
+}
+
+fn credentials(known: &TrunkPassword) -> Credentials {
+    Credentials { user: known.user.clone(), password: known.password.as_str().to_owned() }
+}
+
+/// What stands for the PBX in addresses of its users: its one name, where it has no other.
+fn domain(settings: &LineSettings) -> Option<String> {
+    let named = || {
+        let only = Some(&settings.pbx.first).filter(|_| settings.pbx.others.is_empty())?;
+        only.ip().is_none().then(|| only.host.clone())
+    };
+    settings.trunk.domain.clone().or_else(named)
 }
 
 pub(super) async fn receive(trunk: Option<&mut Trunk>, buffer: &mut [u8]) -> Received {

@@ -116,7 +116,7 @@ impl Keeper {
             Err(_) => {
                 account.shutdown().await;
                 let limit_s = OPENING.as_secs();
-                let host = &self.settings.pbx.host;
+                let host = self.settings.pbx.to_string();
                 Err(anyhow::Error::msg(Said::new(
                     format!(
                         "pbx = {host:?} is not resolved within {limit_s} s; want an address, or a name server that answers"

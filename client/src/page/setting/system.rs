@@ -201,6 +201,14 @@ pub(crate) const SYSTEM: &[Group] = &[
             },
             Setting {
                 section: "gateway",
+                key: "name_servers",
+                kind: Kind::List,
+                default: "",
+                label: ["Серверы имён для адресов АТС", "Name servers for addresses of PBXs"],
+                hint: ["Пусто: как в системе.", "Empty: those of the system."],
+            },
+            Setting {
+                section: "gateway",
                 key: "rtp_ports",
                 kind: Kind::Text,
                 default: "20100-29999",

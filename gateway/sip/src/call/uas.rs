@@ -73,6 +73,7 @@ impl Endpoint {
             .filter(|(name, _)| name.get(..2).is_some_and(|x| x.eq_ignore_ascii_case("X-")));
         self.tell(Event::Incoming {
             call: id,
+            source: source.ip(),
             dialled,
             from_user: from_uri.and_then(|uri| uri.user).unwrap_or_default(),
             from_display: from.map(|from| from.display).unwrap_or_default(),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tgtrunk_config::{Line, Proxy as ProxySettings, Said, StateDir, Trouble};
+use tgtrunk_config::{Gateway, Line, Proxy as ProxySettings, Said, StateDir, Trouble};
 use tgtrunk_telegram::data_centres;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::task::JoinSet;
@@ -122,7 +122,7 @@ async fn look_at_udp(found: &mut Findings, address: SocketAddr) {
 }
 
 /// Looks names up: those of PBXs, and the Bot API's.
-pub(super) async fn look_up(found: &mut Findings, lines: &[Line], bot_api: &str) {
+pub(super) async fn look_up(found: &mut Findings, lines: &[Line], gateway: &Gateway, bot_api: &str) {
     let topic = || Said::new("names", "имена");
     let host = bot_api.split_once("://").map_or(bot_api, |(_, rest)| rest);
     let host = host.split(['/', '?']).next().unwrap_or_default();
@@ -139,15 +139,8 @@ pub(super) async fn look_up(found: &mut Findings, lines: &[Line], bot_api: &str)
         found.well(topic(), Said::new(format!("{host} is found"), format!("имя {host} находится")));
     }
     for line in lines.iter().filter(|line| line.enabled) {
-        let host = &line.pbx.host;
-        if let Err(why) = resolve(host).await {
-            found.fault(
-                line_topic(line),
-                Said::new(
-                    format!("pbx = {host:?} is not found ({why}): want an address, or a name that a name server knows"),
-                    format!("pbx = {host:?} не находится ({why}): нужен адрес или имя, известное серверу имён"),
-                ),
-            );
+        if let Err(why) = crate::line::find_pbx(line, gateway).await {
+            found.fault(line_topic(line), why);
         }
     }
 }

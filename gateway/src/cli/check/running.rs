@@ -95,7 +95,7 @@ pub(super) async fn look_at_ports(found: &mut Findings, gateway: &Gateway, lines
         for line in lines.iter().filter(|line| line.enabled) {
             let address = SocketAddr::new(gateway.sip_bind, line.sip_port);
             match UdpSocket::bind(address) {
-                Ok(socket) => look_at_pbx(found, line, socket, address).await,
+                Ok(socket) => look_at_pbx(found, line, gateway, socket, address).await,
                 Err(error) => {
                     let said = Trouble::of_port(&error, address, "sip_port in line.toml")
                         .map_or_else(|| Said::from(&format!("port {address}: {error}")), Said::from);
@@ -156,8 +156,16 @@ pub(super) async fn look_at_page(found: &mut Findings, listen: Option<SocketAddr
 }
 
 /// Asks the PBX whether it is there (OPTIONS, RFC 3261 section 11).
-async fn look_at_pbx(found: &mut Findings, line: &Line, socket: UdpSocket, local: SocketAddr) {
-    let said = match timeout(LIMIT, options(line, socket, local)).await {
+async fn look_at_pbx(
+    found: &mut Findings,
+    line: &Line,
+    gateway: &Gateway,
+    socket: UdpSocket,
+    local: SocketAddr,
+) {
+    // That its name is not found is told with the other names.
+    let Ok(pbx) = crate::line::find_pbx(line, gateway).await else { return };
+    let said = match timeout(LIMIT, options(line, socket, local, pbx)).await {
         Ok(Ok(())) => {
             return found.well(
                 line_topic(line),
@@ -182,11 +190,10 @@ async fn look_at_pbx(found: &mut Findings, line: &Line, socket: UdpSocket, local
     );
 }
 
-async fn options(line: &Line, socket: UdpSocket, local: SocketAddr) -> std::io::Result<()> {
+async fn options(line: &Line, socket: UdpSocket, local: SocketAddr, pbx: SocketAddr) -> std::io::Result<()> {
     socket.set_nonblocking(true)?;
     let socket = tokio::net::UdpSocket::from_std(socket)?;
-    let pbx = &line.pbx;
-    socket.connect((pbx.host.as_str(), pbx.port)).await?;
+    socket.connect(pbx).await?;
     let tag = clock::unix_ms();
     let phone = &line.phone;
     let words = format!(

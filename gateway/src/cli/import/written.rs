@@ -255,7 +255,7 @@ mod tests {
         line(&config, &state, FormerLine { sip_port: None, ..former() }).await.unwrap();
         let lines = Lines::load(&state).unwrap();
         assert!(lines.problems.is_empty(), "{:?}", lines.problems);
-        assert_eq!((lines.lines[0].sip_port, lines.lines[0].pbx.port), (30007, 5070));
+        assert_eq!((lines.lines[0].sip_port, lines.lines[0].pbx.first.port), (30007, Some(5070)));
         let texts = std::fs::read_to_string(state.texts_file(&lines.lines[0].phone)).unwrap();
         assert_eq!(texts, "[ru]\nkeypad = \"Номер {{\\\"абонента\\\"}:\\n\"\n");
     }

@@ -38,14 +38,15 @@ impl Tls {
     pub(super) fn open(house: &House, settings: &LineSettings) -> Result<Self, Said> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let own = certificate::own(&house.settings.gateway, &house.state)?;
-        let host = &settings.pbx.host;
+        let host = &settings.pbx.first.host;
         let name = ServerName::try_from(host.clone()).map_err(|_| {
             Said::new(
                 format!("pbx = {host:?} is no name that a certificate can be made for"),
                 format!("pbx = {host:?}: на такое имя сертификат не выпускают"),
             )
         })?;
-        let nearby = settings.pbx.ip().is_some_and(|ip| is_nearby(ip, house.settings.gateway.sip_bind));
+        let bind = house.settings.gateway.sip_bind;
+        let nearby = settings.pbx.addresses().all(|pbx| pbx.ip().is_some_and(|ip| is_nearby(ip, bind)));
         let verifier = trust::verifier(&settings.trunk.tls_trust, nearby || host == "localhost", &provider)?;
         let server = server(&provider, &own).map_err(|error| certificate::unusable(&own.file, &error))?;
         let client =

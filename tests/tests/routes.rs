@@ -1,0 +1,240 @@
+//! Who the PBX is and where: passwords both ways, registration, names with SRV records, several addresses. The far ends are
+//! Kamailio, SIPp and dnsmasq.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::json;
+use tgtrunk_config::Lamp;
+use tgtrunk_test_telegram::NewUser;
+use tgtrunk_tests::dnsmasq::{Dnsmasq, Service};
+use tgtrunk_tests::gateway::Gateway;
+use tgtrunk_tests::kamailio::{self, Algorithm, Kamailio};
+use tgtrunk_tests::light_user::{self, Answering, LightUser, Reason};
+use tgtrunk_tests::player::circle;
+use tgtrunk_tests::ports;
+use tgtrunk_tests::sipp::{Plan, Sipp};
+use tgtrunk_tests::stage::{self, Line, Stage};
+use tokio::time::{Instant, sleep};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_registers_at_kamailio_proves_every_request_and_is_called_where_it_registered() {
+    for (algorithm, phone) in [(Algorithm::Sha256, "+79060009001"), (Algorithm::Md5, "+79060009002")] {
+        let stage = Stage::on_loopback().await.unwrap();
+        let line = stage.line(phone).unwrap();
+        let sip = port();
+        let kamailio = Kamailio::start(sip, algorithm).await.unwrap();
+        let trunk = json!({
+            "digest_user": kamailio::USER, "digest_password": kamailio::PASSWORD,
+            "register": true, "register_expires_s": 60,
+        });
+        stage.open(&line, kamailio.sip, stage::draft(&line).unwrap().set("trunk", trunk)).await.unwrap();
+        let gateway = stage.run(&[&line]).await.unwrap();
+        let words = "the PBX answers, the line is registered there";
+        lamp(&gateway, &line, Lamp::Green, words).await.unwrap();
+        kamailio.says("REGISTER of line1 for 60 s is taken", 1, LIMIT).await.unwrap();
+
+        // From Telegram, through Kamailio, to a phone; INVITE and BYE are proven.
+        let answers = Sipp::start(&plan("answers.xml", None, sip.port())).unwrap();
+        let mut user = person(&stage, "+79160009001", Answering::Silent).unwrap();
+        for _ in 0..2 {
+            let call = user.call(line.account).await.unwrap();
+            user.connected(LIMIT).await.unwrap();
+            user.hang_up(call, Reason::Hangup).await;
+            sleep(Duration::from_millis(300)).await;
+        }
+        kamailio.says("INVITE is proven", 2, LIMIT).await.unwrap();
+        kamailio.says("BYE is proven", 2, LIMIT).await.unwrap();
+        assert_eq!(
+            kamailio.log().matches("INVITE is challenged").count(),
+            1,
+            "one nonce does for both calls"
+        );
+        answers.stop().unwrap();
+
+        // And the other way: a phone calls somebody, and Kamailio finds the line by its registration.
+        let callee = person(&stage, "+79160009002", Answering::After(Duration::ZERO)).unwrap();
+        let mut calls = plan("calls.xml", Some(kamailio.sip), sip.port());
+        calls.people = vec!["+79160009002".to_owned()];
+        drop(answers.finished().await);
+        let outcome = Sipp::start(&calls).unwrap().finished().await.unwrap();
+        assert_eq!((outcome.succeeded, outcome.failed), (1, 0), "{outcome:?}\n{}", kamailio.log());
+        drop(callee);
+        kamailio.says("REGISTER of line1 for 60 s is taken", 2, Duration::from_secs(40)).await.unwrap();
+        gateway.stop().await.unwrap();
+        kamailio.says("REGISTER of line1 for 0 s is taken", 1, LIMIT).await.unwrap();
+        stage.done();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_told_in_plain_words_and_calls_end_as_the_table_says() {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line("+79060009003").unwrap();
+    let kamailio = Kamailio::start(port(), Algorithm::Md5).await.unwrap();
+    let trunk = json!({"digest_user": kamailio::USER, "digest_password": "another", "register": true});
+    stage.open(&line, kamailio.sip, stage::draft(&line).unwrap().set("trunk", trunk)).await.unwrap();
+    let gateway = Gateway::start(&stage.installation).await.unwrap();
+    let words = "the PBX does not know user line1, or the password is wrong: see digest_user and digest_password in the line's settings";
+    let ru = lamp(&gateway, &line, Lamp::Orange, words).await.unwrap();
+    assert!(ru.starts_with("АТС не знает имени line1, или пароль неверен"), "{ru}");
+    let mut user = person(&stage, "+79160009003", Answering::Silent).unwrap();
+    user.call(line.account).await.unwrap();
+    assert_eq!(user.discarded(LIMIT).await.unwrap(), (Some(Reason::Disconnect), 0));
+    let log = std::fs::read_to_string(&stage.installation.log).unwrap();
+    assert!(!log.contains("another"), "no password is in a log");
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sipp_asks_the_line_for_a_proof_and_the_line_asks_sipp() {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line("+79060009004").unwrap();
+    let (sip, other) = (port(), port());
+    let trunk = json!({
+        "digest_user": kamailio::USER, "digest_password": kamailio::PASSWORD,
+        "auth_user": "pbx", "auth_password": "open sesame", "any_source": true,
+    });
+    stage.open(&line, sip, stage::draft(&line).unwrap().set("trunk", trunk)).await.unwrap();
+    let doubts = Sipp::start(&plan("doubts.xml", None, sip.port())).unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let mut user = person(&stage, "+79160009004", Answering::Silent).unwrap();
+    let call = user.call(line.account).await.unwrap();
+    user.connected(LIMIT).await.unwrap();
+    user.hang_up(call, Reason::Hangup).await;
+
+    let callee = person(&stage, "+79160009005", Answering::After(Duration::ZERO)).unwrap();
+    let mut proves = plan("proves.xml", Some(line.sip), other.port());
+    proves.people = vec!["+79160009005".to_owned()];
+    proves.proof = Some(("pbx", "open sesame"));
+    let outcome = Sipp::start(&proves).unwrap().finished().await.unwrap();
+    assert_eq!((outcome.succeeded, outcome.failed), (1, 0), "{outcome:?}");
+    proves.proof = Some(("pbx", "open barley"));
+    proves.port = port().port();
+    let outcome = Sipp::start(&proves).unwrap().finished().await.unwrap();
+    assert_eq!((outcome.succeeded, outcome.failed), (0, 1), "{outcome:?}");
+    assert!(outcome.errors.contains("401"), "{outcome:?}");
+    drop(callee);
+    doubts.stop().unwrap();
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_looked_up_by_srv_and_a_dead_address_is_passed_over_and_named() {
+    let names = port();
+    let [first, second, third] = [port(), port(), port()];
+    let services = |places: &[(&'static str, SocketAddr)]| -> Vec<Service> {
+        (10..)
+            .zip(places)
+            .map(|(priority, (target, place))| Service {
+                name: "_sip._udp.pbx.test",
+                target,
+                port: place.port(),
+                priority,
+            })
+            .collect()
+    };
+    let zone = services(&[("a.pbx.test", first), ("b.pbx.test", second)]);
+    let dns = Dnsmasq::start(names, &zone).await.unwrap();
+    let settings = format!("name_servers = [\"{names}\"]\n");
+    let stage = Stage::set_up(stage::Options { settings, ..Default::default() }).await.unwrap();
+    let line = stage.line("+79060009005").unwrap();
+    let draft = stage::draft(&line)
+        .unwrap()
+        .set("phone", line.phone.as_str())
+        .set("sip_port", i64::from(line.sip.port()))
+        .set("pbx", "pbx.test");
+    let state = tgtrunk_config::StateDir::open(&stage.installation.state).unwrap();
+    tgtrunk_config::Lines::add(&state, draft).unwrap();
+    stage.log_in(&line).await.unwrap();
+    let one = Sipp::start(&plan("answers.xml", None, first.port())).unwrap();
+    let two = Sipp::start(&plan("answers.xml", None, second.port())).unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+    lamp(&gateway, &line, Lamp::Green, "the PBX answers").await.unwrap();
+    let mut user = person(&stage, "+79160009006", Answering::Silent).unwrap();
+    let call = user.call(line.account).await.unwrap();
+    user.connected(LIMIT).await.unwrap();
+    user.hang_up(call, Reason::Hangup).await;
+    user.discarded(LIMIT).await.ok();
+
+    // The first address dies with nobody told: the next call finds out, and is on the other one in time.
+    drop(one);
+    let began = Instant::now();
+    let call = user.call(line.account).await.unwrap();
+    user.connected(LIMIT).await.unwrap();
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    let words = format!("the PBX answers; there is no answer from {first}, calls go to its other address");
+    let ru = lamp(&gateway, &line, Lamp::Green, &words).await.unwrap();
+    assert_eq!(ru, format!("АТС отвечает; нет ответа от {first}, звонки идут на другой её адрес"));
+    user.hang_up(call, Reason::Hangup).await;
+    let began = Instant::now();
+    let call = user.call(line.account).await.unwrap();
+    user.connected(LIMIT).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(3), "known to be dead by now: {:?}", began.elapsed());
+    user.hang_up(call, Reason::Hangup).await;
+
+    // The PBX moves: its name says so, and the line follows.
+    dns.stop().await.unwrap();
+    let _dns = Dnsmasq::start(names, &services(&[("c.pbx.test", third)])).await.unwrap();
+    two.stop().unwrap();
+    drop(two);
+    let three = Sipp::start(&plan("answers.xml", None, third.port())).unwrap();
+    lamp(&gateway, &line, Lamp::Orange, "the PBX does not answer OPTIONS").await.unwrap();
+    let began = Instant::now();
+    lamp(&gateway, &line, Lamp::Green, "the PBX answers").await.unwrap();
+    println!("found where it moved after {:?}", began.elapsed());
+    let call = user.call(line.account).await.unwrap();
+    user.connected(LIMIT).await.unwrap();
+    user.hang_up(call, Reason::Hangup).await;
+    three.stop().unwrap();
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+/// Waits until the PBX's lamp of a line has this colour and these words; gives the Russian ones.
+async fn lamp(gateway: &Gateway, line: &Line, wanted: Lamp, words: &str) -> anyhow::Result<String> {
+    let phone: tgtrunk_config::Phone = line.phone.parse()?;
+    let began = Instant::now();
+    loop {
+        let report = gateway.control().await?.status().await?;
+        let light = report.line(&phone).map(|line| &line.status.sip).context("the line")?;
+        if light.lamp == wanted && light.reason == words {
+            ensure!(!light.reason_ru.is_empty(), "in Russian too");
+            return Ok(light.reason_ru.clone());
+        }
+        if began.elapsed() > Duration::from_secs(30) {
+            bail!("want {wanted:?} {words:?}: {light:?}");
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn plan(scenario: &'static str, line: Option<SocketAddr>, port: u16) -> Plan {
+    Plan {
+        scenario,
+        line,
+        port,
+        calls: 1,
+        per_second: 1,
+        at_once: 1,
+        talk: Duration::from_millis(500),
+        people: Vec::new(),
+        limit: Duration::from_secs(60),
+        proof: None,
+    }
+}
+
+fn person(stage: &Stage, phone: &str, answering: Answering) -> anyhow::Result<LightUser> {
+    let app = light_user::Options::playing(circle(880, 60)?).answering(answering);
+    stage.person(NewUser::new(phone, "Person"), app)
+}
+
+fn port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], ports::free().unwrap()))
+}
