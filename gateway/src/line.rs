@@ -27,7 +27,7 @@ use tgtrunk_config::control::{CallResult, Event as ControlEvent};
 use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
 use tgtrunk_shell::Health;
-use tgtrunk_sip::{Event as SipEvent, Frame, RemoteAudio};
+use tgtrunk_sip::{Event as SipEvent, RemoteAudio};
 use tgtrunk_telegram::{Account, LoginDesk, Notice, Red, Resolved};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
@@ -47,12 +47,9 @@ pub(crate) use route::find_pbx;
 use standing::Standing;
 pub(crate) use strangers::Strangers;
 use trunk::{Trunk, receive};
-use wire::Received;
 
 /// Words from calls that may wait for their line.
 const WORDS: usize = 1024;
-/// Datagrams read in a row before other work gets its turn.
-const BURST: usize = 64;
 /// How often the lamps are looked at though nothing changed.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long goodbyes of ended calls may take when the line ends.
@@ -269,44 +266,6 @@ impl Line {
         {
             self.stopping = Some(Stopping::Farewell(now + FAREWELL));
             self.calls.tell_all(|| Input::Stop(Cause::Stopping));
-        }
-    }
-
-    fn take_from_pbx(&mut self, received: Received, buffer: &mut [u8]) {
-        let Some(Trunk { endpoint, wire, .. }) = &mut self.trunk else { return };
-        let now = clock::now();
-        match received {
-            Received::Datagram(length, source) => {
-                endpoint.handle_datagram(now, source, &buffer[..length]);
-                for _ in 0..BURST {
-                    let Some((length, source)) = wire.try_datagram(buffer) else { break };
-                    endpoint.handle_datagram(now, source, &buffer[..length]);
-                }
-            }
-            Received::Knock(stream, source) => {
-                if endpoint.welcomes(now, source) {
-                    wire.admit(stream, source);
-                }
-            }
-            Received::Frame(id, source, frame) => {
-                endpoint.handle_frame(now, wire.stream(), source, &frame);
-                if matches!(frame, Frame::Broken(_)) {
-                    self.drain(now);
-                    self.trunk.iter_mut().for_each(|trunk| trunk.wire.close(id));
-                }
-            }
-            Received::Lost(address, why) => {
-                endpoint.handle_transport_error(now, wire.stream(), address);
-                if why.is_some() {
-                    self.lamps.cannot_connect(why);
-                    self.show();
-                }
-            }
-            Received::Opened => {
-                self.lamps.cannot_connect(None);
-                self.show();
-            }
-            Received::Nothing => {}
         }
     }
 

@@ -4,6 +4,7 @@ mod datagram;
 mod interfaces;
 mod proxy;
 mod rtp_ports;
+pub(crate) mod unreachable;
 
 pub(crate) use datagram::{DATAGRAM_BYTES, host_socket, host_sockets, mark, receive_any, send};
 pub(crate) use interfaces::{Addresses, follow};

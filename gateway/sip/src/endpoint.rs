@@ -11,7 +11,7 @@ use crate::dialog::DialogId;
 use crate::edge::{self, ALLOW, Inbound, Refusal, SUPPORTED};
 use crate::event::Event;
 use crate::filter::Filter;
-use crate::guard::{Guard, Judgement};
+use crate::guard::Guard;
 use crate::header::{Credentials, Reason};
 use crate::hop::{Hop, Transport};
 use crate::message::{Headers, Method, Request, Response, phrase};
@@ -164,7 +164,7 @@ pub struct Endpoint {
     pub(crate) availability: Availability,
     pub(crate) peers: Peers,
     pub(crate) registrar: Option<Registrar>,
-    guard: Option<Guard>,
+    pub(crate) guard: Option<Guard>,
     pub(crate) proofs: Proofs,
     agenda: Agenda<CallId>,
     events: VecDeque<Event>,
@@ -273,34 +273,10 @@ impl Endpoint {
         self.check_invariants();
     }
 
-    fn drop_stranger(&mut self, now: Instant, source: SocketAddr) {
+    pub(crate) fn drop_stranger(&mut self, now: Instant, source: SocketAddr) {
         if let Some(datagrams) = self.filter.report(now) {
             self.tell(Event::Stranger { source, datagrams });
         }
-    }
-
-    /// Whether a request outside a dialog may go on; what it gets otherwise is done.
-    fn is_let_in(&mut self, now: Instant, request: &Request, source: SocketAddr, answer_to: Hop) -> bool {
-        let Some(guard) = self.guard.as_mut().filter(|_| Guard::concerns(&request.method)) else {
-            return true;
-        };
-        match guard.judge(now, request, source.ip()) {
-            Judgement::Proven { again } => {
-                if again {
-                    self.tell(Event::Proven { source });
-                }
-                return true;
-            }
-            Judgement::Refused(refusal) => self.refuse(request, answer_to, refusal),
-            Judgement::Guessed(refusal, told) => {
-                self.refuse(request, answer_to, refusal);
-                if let Some(guesses) = told {
-                    self.tell(Event::Guessed { source, guesses });
-                }
-            }
-            Judgement::Silence => self.drop_stranger(now, source),
-        }
-        false
     }
 
     fn handle_request(&mut self, now: Instant, request: Request, source: Hop, answer_to: Hop) {

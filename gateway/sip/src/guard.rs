@@ -6,14 +6,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::edge::Refusal;
+use crate::endpoint::Endpoint;
+use crate::event::Event;
 use crate::header::{Algorithm, Authorization, Credentials, challenge};
+use crate::hop::Hop;
 use crate::message::{Method, Request};
 use crate::uri::Uri;
 
@@ -197,6 +200,38 @@ impl Guard {
 
     fn since_ms(&self, now: Instant) -> u64 {
         since(now.saturating_duration_since(self.start))
+    }
+}
+
+impl Endpoint {
+    /// Whether a request outside a dialog may go on; what it gets otherwise is done.
+    pub(crate) fn is_let_in(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        source: SocketAddr,
+        answer_to: Hop,
+    ) -> bool {
+        let Some(guard) = self.guard.as_mut().filter(|_| Guard::concerns(&request.method)) else {
+            return true;
+        };
+        match guard.judge(now, request, source.ip()) {
+            Judgement::Proven { again } => {
+                if again {
+                    self.tell(Event::Proven { source });
+                }
+                return true;
+            }
+            Judgement::Refused(refusal) => self.refuse(request, answer_to, refusal),
+            Judgement::Guessed(refusal, told) => {
+                self.refuse(request, answer_to, refusal);
+                if let Some(guesses) = told {
+                    self.tell(Event::Guessed { source, guesses });
+                }
+            }
+            Judgement::Silence => self.drop_stranger(now, source),
+        }
+        false
     }
 }
 

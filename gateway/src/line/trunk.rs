@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tgtrunk_config::{Line as LineSettings, TrunkPassword};
-use tgtrunk_sip::{Credentials, Endpoint, Event as SipEvent, Register};
+use tgtrunk_sip::{Credentials, Endpoint, Event as SipEvent, Frame, Register};
 
 use super::route::{Lookups, Places, Route};
 use super::wire::{Received, Wire};
@@ -15,6 +15,9 @@ use crate::{clock, rules};
 
 /// How long a session lasts that neither side refreshes: half an hour, as PBXs have it (RFC 4028 section 4).
 const SESSION_INTERVAL_S: u32 = 1800;
+
+/// Datagrams read in a row before other work gets its turn.
+const BURST: usize = 64;
 
 /// The trunk half of a line.
 pub(super) struct Trunk {
@@ -95,11 +98,58 @@ impl Trunk {
             if let Err(address) = self.wire.send(now, transmit) {
                 self.endpoint.handle_transport_error(now, transport, address);
             }
+            for address in self.wire.unreachable() {
+                self.endpoint.handle_unreachable(now, address);
+            }
         }
     }
 }
 
 impl Line {
+    /// Takes what came over the wire.
+    pub(super) fn take_from_pbx(&mut self, received: Received, buffer: &mut [u8]) {
+        let Some(Trunk { endpoint, wire, .. }) = &mut self.trunk else { return };
+        let now = clock::now();
+        match received {
+            Received::Datagram(length, source) => {
+                endpoint.handle_datagram(now, source, &buffer[..length]);
+                for _ in 0..BURST {
+                    let Some((length, source)) = wire.try_datagram(buffer) else { break };
+                    endpoint.handle_datagram(now, source, &buffer[..length]);
+                }
+            }
+            Received::Knock(stream, source) => {
+                if endpoint.welcomes(now, source) {
+                    wire.admit(stream, source);
+                }
+            }
+            Received::Frame(id, source, frame) => {
+                endpoint.handle_frame(now, wire.stream(), source, &frame);
+                if matches!(frame, Frame::Broken(_)) {
+                    self.drain(now);
+                    self.trunk.iter_mut().for_each(|trunk| trunk.wire.close(id));
+                }
+            }
+            Received::Lost(address, why) => {
+                endpoint.handle_transport_error(now, wire.stream(), address);
+                if why.is_some() {
+                    self.lamps.cannot_connect(why);
+                    self.show();
+                }
+            }
+            Received::Unreachable(addresses) => {
+                for address in addresses {
+                    endpoint.handle_unreachable(now, address);
+                }
+            }
+            Received::Opened => {
+                self.lamps.cannot_connect(None);
+                self.show();
+            }
+            Received::Nothing => {}
+        }
+    }
+
     /// Takes what the PBX let the line know of where both stand.
     pub(super) fn pbx_tells(&mut self, event: &SipEvent) {
         let Some(trunk) = &self.trunk else { return };

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 
 use super::House;
-use crate::net::mark;
+use crate::net::{mark, unreachable};
 use backoff::Backoff;
 use connection::{Heard, Opening};
 use tls::Tls;
@@ -46,6 +46,8 @@ pub(super) struct Wire {
     connections: BTreeMap<u64, Connection>,
     last: u64,
     backoff: Backoff,
+    /// Whether an error of an earlier datagram stood in a later one's way.
+    refused: bool,
     heard: mpsc::Receiver<(u64, Heard)>,
     hear: mpsc::Sender<(u64, Heard)>,
 }
@@ -67,6 +69,8 @@ pub(super) enum Received {
     Frame(u64, SocketAddr, Frame),
     /// The line's connection to there is no more, or never was; the sentence says why where somebody can help it.
     Lost(SocketAddr, Option<Said>),
+    /// Datagrams to there did not arrive.
+    Unreachable(Vec<SocketAddr>),
     /// The line's connection to there is open.
     Opened,
     /// Nothing that concerns the line.
@@ -96,6 +100,7 @@ impl Wire {
         let dscp = house.settings.gateway.dscp_sip;
         let socket = UdpSocket::bind(local).await.map_err(told)?;
         mark(&socket, local, dscp);
+        unreachable::listen(&socket, local);
         let listener = TcpListener::bind(local).await.map_err(told)?;
         let tls = match settings.trunk.transport {
             tgtrunk_config::Transport::Tls => Some(Tls::open(house, settings).map_err(anyhow::Error::msg)?),
@@ -111,6 +116,7 @@ impl Wire {
             connections: BTreeMap::new(),
             last: 0,
             backoff: Backoff::default(),
+            refused: false,
             heard,
             hear,
         })
@@ -126,8 +132,7 @@ impl Wire {
         tokio::select! {
             received = self.socket.recv_from(buffer) => match received {
                 Ok((length, source)) => Received::Datagram(length, source),
-                // A port unreachable notice of an earlier datagram, say.
-                Err(_) => Received::Nothing,
+                Err(_) => Received::Unreachable(unreachable::heard(&self.socket)),
             },
             Some((id, heard)) = self.heard.recv() => self.understand(id, heard),
             knock = self.listener.accept() => match knock {
@@ -140,6 +145,11 @@ impl Wire {
                 }
             },
         }
+    }
+
+    /// Where datagrams did not arrive, as sending showed since this was last asked.
+    pub(super) fn unreachable(&mut self) -> Vec<SocketAddr> {
+        if std::mem::take(&mut self.refused) { unreachable::heard(&self.socket) } else { Vec::new() }
     }
 
     /// A datagram that is there already.
@@ -168,7 +178,15 @@ impl Wire {
     pub(super) fn send(&mut self, now: Instant, transmit: Transmit) -> Result<(), SocketAddr> {
         let Transmit { destination, contents } = transmit;
         if destination.transport == Transport::Udp {
-            if let Err(error) = self.socket.try_send_to(&contents, destination.address) {
+            // An error may be that of an earlier datagram to somewhere else, and is told once.
+            let mut sent = self.socket.try_send_to(&contents, destination.address);
+            for _ in 0..2 {
+                if sent.is_err() {
+                    self.refused = true;
+                    sent = self.socket.try_send_to(&contents, destination.address);
+                }
+            }
+            if let Err(error) = sent {
                 tracing::debug!(%error, "SIP datagram not sent");
             }
             return Ok(());

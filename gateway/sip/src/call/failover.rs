@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::state::{Call, GivingUp, State};
 use crate::dialog::Dialog;
 use crate::endpoint::{CallId, Endpoint};
+use crate::hop::Transport;
 use crate::message::{Method, Response};
 use crate::transaction::{Key, Owner};
 
@@ -37,6 +38,24 @@ fn patience(spare: &[SocketAddr], failover: Duration, now: Instant) -> Option<In
 }
 
 impl Endpoint {
+    /// A datagram did not arrive there, as ICMP says: calls that heard nothing from there yet go on to the next address
+    /// where there is one, and else are repeated as before, since anybody can forge ICMP.
+    pub fn handle_unreachable(&mut self, now: Instant, address: SocketAddr) {
+        let unheard = self.layer.unheard(Transport::Udp, address);
+        if unheard
+            .iter()
+            .any(|(owner, _)| matches!(owner, Owner::Call(_) | Owner::Probe(_) | Owner::Register))
+        {
+            self.silence_probe(address);
+            self.peer_answered(now, address, false);
+        }
+        for (owner, _) in unheard {
+            if let Owner::Call(id) = owner {
+                self.try_next(now, id);
+            }
+        }
+    }
+
     /// Turns a call of ours to the next address, where there is one and the call is wanted yet. False where not.
     pub(crate) fn try_next(&mut self, now: Instant, id: CallId) -> bool {
         let Some(Call { state: State::Inviting(inviting), .. }) = self.calls.get(&id) else { return false };

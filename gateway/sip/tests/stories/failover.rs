@@ -88,7 +88,7 @@ fn a_503_and_an_address_that_takes_no_datagrams_send_a_call_on_at_once_and_the_l
     assert!(world.said().starts_with("ACK "));
     let (to, _) = world.said_to();
     assert_eq!(to.to_string(), SECOND);
-    world.act(|line, now| line.handle_transport_error(now, Transport::Udp, SECOND.parse().unwrap()));
+    world.act(|line, now| line.handle_unreachable(now, SECOND.parse().unwrap()));
     let (to, third) = world.said_to();
     assert_eq!(to.to_string(), THIRD);
     assert_eq!(world.event(), Event::AddressReachable { address: SECOND.parse().unwrap(), reachable: false });
@@ -105,6 +105,20 @@ fn a_503_and_an_address_that_takes_no_datagrams_send_a_call_on_at_once_and_the_l
     world.said();
     world.is_silent();
     assert!(matches!(world.event(), Event::Refused { status: 486, .. }));
+}
+
+#[test]
+fn an_only_address_is_asked_on_whatever_icmp_says_and_a_lost_connection_ends_a_call() {
+    let mut world = World::new();
+    let call = world.act(|line, now| line.invite(now, invite()));
+    world.skip();
+    world.act(|line, now| line.handle_unreachable(now, FIRST.parse().unwrap()));
+    assert_eq!(world.event(), Event::PeerReachable(false));
+    world.no_event();
+    world.pass(ms(500));
+    assert!(world.said().starts_with("INVITE "), "ICMP can be forged");
+    world.act(|line, now| line.handle_transport_error(now, Transport::Udp, FIRST.parse().unwrap()));
+    assert!(matches!(world.event(), Event::Refused { call: ended, status: 503, .. } if ended == call));
 }
 
 #[test]
