@@ -188,7 +188,8 @@ impl Phone {
         match kind {
             Kind::Baresip => {
                 let plays = Plays::Sound(plays.clone());
-                let options = baresip::Options { codec, plays, answers, sip_port, ..baresip::Options::default() };
+                let options =
+                    baresip::Options { codec, plays, answers, sip_port, ..baresip::Options::default() };
                 Self::Baresip(Baresip::start(&options).await.unwrap())
             }
             Kind::Linphone => {

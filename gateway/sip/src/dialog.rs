@@ -6,6 +6,7 @@ use crate::filter::Filter;
 use crate::header::NameAddr;
 use crate::hop::{Hop, Transport};
 use crate::message::{Headers, Method, Request, Response};
+use crate::remains::CSEQ_LEAP;
 use crate::uri::{Scheme, Uri};
 
 /// A dialog's name: Call-ID, our tag, theirs.
@@ -17,6 +18,11 @@ pub(crate) struct DialogId {
 }
 
 impl DialogId {
+    /// The Call-ID in it.
+    pub(crate) fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
     /// The dialog that a received request names; `None` without a tag in its To.
     pub(crate) fn of_request(request: &Request) -> Option<Self> {
         Some(Self {
@@ -58,6 +64,8 @@ pub(crate) struct Dialog {
     update: bool,
     /// Whether our INVITE began it.
     ours: bool,
+    /// Who they say is there.
+    party: Option<String>,
 }
 
 impl Dialog {
@@ -83,6 +91,7 @@ impl Dialog {
             provisional: None,
             update: allows_update(&response.headers).unwrap_or(false),
             ours: true,
+            party: party(&response.headers).or_else(|| contact_party(&response.headers)),
         })
     }
 
@@ -105,6 +114,7 @@ impl Dialog {
             provisional: None,
             update: allows_update(&invite.headers).unwrap_or(false),
             ours: false,
+            party: party(&invite.headers),
         })
     }
 
@@ -181,6 +191,14 @@ impl Dialog {
             self.target = contact;
         }
         self.update = allows_update(headers).unwrap_or(self.update);
+        if let Some(party) = party(headers) {
+            self.party = Some(party);
+        }
+    }
+
+    /// Who they say is there: P-Asserted-Identity (RFC 3325) or Remote-Party-ID, else the Contact of an answer to us.
+    pub(crate) fn party(&self) -> Option<&str> {
+        self.party.as_deref()
     }
 
     /// Whether they take UPDATE.
@@ -196,6 +214,11 @@ impl Dialog {
     /// Whether our INVITE began it, so that the Call-ID is ours.
     pub(crate) fn is_ours(&self) -> bool {
         self.ours
+    }
+
+    /// Leaves out the numbers that a line before this one may have used.
+    pub(crate) fn leap(&mut self) {
+        self.local_cseq = self.local_cseq.saturating_add(CSEQ_LEAP).min(i32::MAX.unsigned_abs() - 1);
     }
 
     /// Takes on the numbers of the early dialog that this one was.
@@ -218,6 +241,20 @@ impl Dialog {
     pub(crate) fn remote_tag(&self) -> &str {
         &self.id.remote_tag
     }
+}
+
+/// The user, or the name without one, of P-Asserted-Identity or Remote-Party-ID.
+fn party(headers: &Headers) -> Option<String> {
+    let value = headers.first("P-Asserted-Identity").or_else(|| headers.first("Remote-Party-ID"))?;
+    let identity = NameAddr::parse(NameAddr::split_list(value).into_iter().next()?)?;
+    let user = Uri::parse(&identity.uri).ok().and_then(|uri| uri.user).filter(|user| !user.is_empty());
+    user.or(Some(identity.display)).filter(|party| !party.is_empty())
+}
+
+/// The user of the Contact, where the PBX puts an extension there.
+fn contact_party(headers: &Headers) -> Option<String> {
+    let contact = Uri::parse(&headers.contact_uri()?).ok()?;
+    contact.user.filter(|user| !user.is_empty())
 }
 
 /// Whether Allow lists UPDATE; `None` without an Allow.

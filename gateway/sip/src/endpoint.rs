@@ -23,7 +23,7 @@ use crate::seen::Seen;
 use crate::stream::Frame;
 use crate::text::{VALUE_LIMIT_BYTES, clean, is_token};
 use crate::token::Tokens;
-use crate::transaction::{Agenda, Key, Layer, Owner, TRANSACTIONS_LIMIT};
+use crate::transaction::{Agenda, Key, Layer, Owner, PATIENCE, TRANSACTIONS_LIMIT};
 use crate::uri::sip_uri;
 
 /// Most headers that are written on somebody's behalf.
@@ -166,6 +166,8 @@ pub struct Endpoint {
     pub(crate) registrar: Option<Registrar>,
     pub(crate) guard: Option<Guard>,
     pub(crate) proofs: Proofs,
+    /// Until then calls of a line before this one may be answered.
+    pub(crate) adopts_until: Instant,
     agenda: Agenda<CallId>,
     events: VecDeque<Event>,
     last_call: u64,
@@ -193,6 +195,7 @@ impl Endpoint {
             seen: Seen::default(),
             availability: Availability::Down { retry_after_s: None, reason: None },
             proofs: Proofs::new(config.credentials.clone()),
+            adopts_until: now + config.ring_limit + PATIENCE,
             agenda: Agenda::new(),
             events: VecDeque::new(),
             last_call: 0,
@@ -353,7 +356,8 @@ impl Endpoint {
             Some(Owner::Probe(peer)) => self.probe_answered(now, peer, response.status),
             Some(Owner::Register) => self.register_answered(now, &key, &response),
             Some(Owner::Left { cancelled }) => self.left_answered(now, &key, cancelled, &response),
-            Some(Owner::Nobody) | None => {}
+            Some(Owner::Nobody) => {}
+            None => self.adopt_answered(now, &key, &response),
         }
     }
 

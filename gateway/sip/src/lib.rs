@@ -29,6 +29,7 @@ mod options;
 mod peers;
 mod proofs;
 mod register;
+mod remains;
 mod sdes;
 mod sdp;
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub use header::{Credentials, Protocol, Reason};
 pub use hop::{Hop, Transport};
 pub use offer_answer::AudioError;
 pub use register::{Register, Registration};
+pub use remains::{Remains, RemainsError};
 pub use sdes::{CryptoSuite, SDES_KEY_BYTES, SdesKey, Srtp, SrtpKeys};
 pub use sdp::{Direction, SdpError};
 pub use stream::{Broken, Expired, Frame, Framer, PONG};

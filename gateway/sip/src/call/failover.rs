@@ -30,6 +30,11 @@ impl Way {
         let patience_ends = patience(&spare, endpoint.config.failover, now);
         Self { user: user.to_owned(), peer: endpoint.peers.current(), spare, patience_ends }
     }
+
+    /// A call that is at an address and goes nowhere else.
+    pub(crate) fn at(peer: SocketAddr) -> Self {
+        Self { user: String::new(), peer, spare: Vec::new(), patience_ends: None }
+    }
 }
 
 /// How long an address is waited for: as long as it takes where there is no other.

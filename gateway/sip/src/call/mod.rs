@@ -14,7 +14,9 @@ mod state;
 mod uac;
 mod uas;
 
+pub(crate) use again::Asked;
+pub(crate) use failover::Way;
 pub(crate) use info::Infos;
-pub(crate) use state::{Call, State};
+pub(crate) use state::{Call, GivingUp, Inviting, State};
 pub use uac::Invite;
 pub use uas::Rejection;

@@ -47,6 +47,8 @@ pub(crate) struct Inviting {
     pub(crate) rung: bool,
     /// Whether the end was reported.
     pub(crate) reported: bool,
+    /// Whether a line before this one sent it, and it is only to end.
+    pub(crate) is_adopted: bool,
 }
 
 /// A branch of our INVITE that rings.

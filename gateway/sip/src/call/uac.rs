@@ -66,6 +66,7 @@ impl Endpoint {
             asked: Asked::new(),
             rung: false,
             reported: false,
+            is_adopted: false,
         };
         self.keep(id, Call { state: State::Inviting(inviting), audio });
         id
@@ -200,6 +201,9 @@ impl Endpoint {
         };
         let State::Inviting(inviting) = call.state else { return };
         if !matches!(inviting.giving_up, GivingUp::No) {
+            if inviting.is_adopted {
+                dialog.leap();
+            }
             self.leave(now, id, dialog, call.audio, None);
             self.report_refused(id, inviting.reported, 487, "Request Terminated", None, None);
             return;

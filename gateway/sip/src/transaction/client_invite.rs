@@ -74,6 +74,13 @@ impl ClientInvite {
         matches!(self.state, State::Calling(_))
     }
 
+    /// Goes on with an INVITE that was sent and may be cancelled.
+    pub(crate) fn proceeding(request: Request, transport: Transport) -> Self {
+        let bytes = request.to_bytes();
+        let linger = if transport.is_reliable() { Duration::ZERO } else { PATIENCE };
+        Self { request, bytes, state: State::Proceeding, linger }
+    }
+
     /// The INVITE.
     pub(crate) fn request(&self) -> &Request {
         &self.request

@@ -156,6 +156,21 @@ impl Layer {
         }
     }
 
+    /// Goes on with an INVITE that was sent before this layer was there.
+    pub(crate) fn adopt_invite(&mut self, key: &Key, invite: Request, destination: Hop, owner: Owner) {
+        let kind = ClientKind::Invite(ClientInvite::proceeding(invite, destination.transport));
+        self.clients.insert(key.clone(), Sent { kind, owner, destination, proven: 0 });
+        self.schedule_client(key);
+    }
+
+    /// Whether an INVITE with this Call-ID is ours.
+    pub(crate) fn sent_invite_of(&self, call_id: &str) -> bool {
+        self.clients.values().any(|sent| match &sent.kind {
+            ClientKind::Invite(client) => client.request().headers.call_id() == call_id,
+            ClientKind::Other(..) => false,
+        })
+    }
+
     /// The INVITE behind a transaction of ours, where it went, and whether it may be cancelled by now.
     pub(crate) fn invite(&self, key: &Key) -> Option<(&Request, Hop, bool)> {
         match self.clients.get(key) {
@@ -253,6 +268,17 @@ impl Layer {
         let kind = ServerKind::Invite(ServerInvite::new(bytes.clone(), answer_to.transport));
         self.servers.insert(key.clone(), Received { kind, owner, answer_to });
         self.send(answer_to, bytes);
+    }
+
+    /// Goes on with an INVITE that was received before this layer was there; it has its provisional answer.
+    pub(crate) fn reopen_invite(&mut self, key: &Key, answer_to: Hop, owner: Owner) {
+        let kind = ServerKind::Invite(ServerInvite::new(Vec::new(), answer_to.transport));
+        self.servers.insert(key.clone(), Received { kind, owner, answer_to });
+    }
+
+    /// Where the answers to a received request go.
+    pub(crate) fn answer_to(&self, key: &Key) -> Option<Hop> {
+        Some(self.servers.get(key)?.answer_to)
     }
 
     /// Answers an INVITE that was opened. `None` when it had its final answer before; else the bytes and where they went.

@@ -17,6 +17,7 @@ mod mutation;
 mod options;
 mod provisional;
 mod register;
+mod remains;
 mod session_timer;
 mod standards;
 mod streams;
