@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use crate::call::{Asked, Call, GivingUp, Inviting, Rejection, State, Way};
-use crate::dialog::DialogId;
+use crate::dialog::{Dialog, DialogId};
 use crate::edge::Refusal;
 use crate::endpoint::{CallId, Endpoint};
 use crate::hop::{Hop, Transport};
@@ -219,6 +219,12 @@ impl Endpoint {
         self.seen.remember(now, invite, &key);
         self.layer.reopen_invite(&key, remains.destination, Owner::Nobody);
         self.layer.answer_invite(now, &key, &answer);
+        // It may have been answered in the moment before the kill: then the refusal is nothing to the PBX, and the BYE is.
+        // If it was not, the refusal ended it, and the BYE finds nothing.
+        if let Some(mut dialog) = Dialog::from_request(invite, tag, remains.destination) {
+            dialog.leap();
+            self.send_bye(now, dialog, rejection.reason.as_ref(), Owner::Nobody);
+        }
         true
     }
 

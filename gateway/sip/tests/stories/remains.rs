@@ -109,10 +109,14 @@ fn a_call_that_came_in_gets_its_final_answer() {
     let remains = gone.line.remains(call).unwrap().to_string();
     let (mut world, kept) = next(&remains);
     assert!(world.act(|line, now| line.bury(now, &kept, &rejection())));
-    let refused = world.said();
+    let (refused, bye) = (world.said(), world.said());
     assert_eq!((start(&refused), header(&refused, "CSeq")), ("503 Service Unavailable", "1 INVITE"));
     assert_eq!(header(&refused, "Via"), header(&ringing, "Via"));
     assert_eq!(tag(header(&refused, "To")), tag(header(&ringing, "To")));
+    // The PBX may have had a 200 in the moment before.
+    assert!(bye.starts_with("BYE ") && tag(header(&bye, "From")) == phone.to_tag, "{bye}");
+    assert!(number(&bye) > 1_000_000);
+    world.hears(&reply(&bye, "481 Call/Transaction Does Not Exist", "", "", ""));
     let from = world.now;
     world.pass(seconds(1));
     assert_eq!(world.times(from, "SIP/2.0 503"), [500], "repeated until its ACK");
