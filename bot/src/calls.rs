@@ -175,6 +175,8 @@ pub(crate) mod tests {
             refused_by: None,
             telegram_call: None,
             emoji: None,
+            trunk: Default::default(),
+            ringing_ms: None,
             started_ms: 1,
             answered_ms: None,
             duration_ms: None,

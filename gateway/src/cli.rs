@@ -62,19 +62,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Shows the calls that are up.
-    Calls {
-        /// As JSON, for programs.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Lists calls that were and are, the newest first, for people, spreadsheets and programs.
+    #[command(visible_alias = "records")]
+    Calls(Box<records::Wanted>),
     /// Ends a call on both sides.
     HangUp {
-        /// Its number, as `calls` shows it.
+        /// Its number, as `calls --running` shows it.
         call: CallId,
     },
-    /// Lists calls that were, the newest first.
-    Records(records::Wanted),
     /// Has the PBX ring an extension, and calls a person at Telegram when somebody answers there. Prints the call's number.
     Join {
         /// On which line, as +79060000000.
@@ -227,7 +222,7 @@ async fn as_owner(
         Command::DialTest { line, dialled } => {
             return dial_test::run(&StateDir::open(state)?, &line, &dialled);
         }
-        Command::Records(wanted) => records::list(&StateDir::open(state)?, wanted).await?,
+        Command::Calls(wanted) => records::list(&StateDir::open(state)?, *wanted).await?,
         Command::Lines(LinesCommand::Add { phone, pbx, sip_port }) => {
             ask::add(&StateDir::open(state)?, &phone, &pbx, sip_port).await?
         }
@@ -251,7 +246,6 @@ async fn asked(state: &Path, settings: Result<Settings, SettingsError>) -> anyho
 async fn of_running(command: Command, state: &StateDir) -> anyhow::Result<ExitCode> {
     match command {
         Command::Status { json } => return ask::status(state, json).await,
-        Command::Calls { json } => ask::calls(state, json).await?,
         Command::HangUp { call } => ask::hang_up(state, call).await?,
         Command::Join { phone, extension, person } => ask::join(state, phone, extension, person).await?,
         Command::Checks { phone, fix } => return checks::run(state, &phone, fix).await,
@@ -260,8 +254,8 @@ async fn of_running(command: Command, state: &StateDir) -> anyhow::Result<ExitCo
         Command::Run
         | Command::Lines(_)
         | Command::Login { .. }
-        | Command::Records(_)
         | Command::DialTest { .. }
+        | Command::Calls(_)
         | Command::Check { .. }
         | Command::Backup { .. }
         | Command::Restore { .. }
@@ -317,7 +311,7 @@ mod tests {
         done(&["records", "--line", "+79060000000"]).await.unwrap();
         done(&["dial-test", "+79060000000", "89161234567"]).await.unwrap();
         done(&["lines", "remove", "+79060000000"]).await.unwrap();
-        for words in [&["calls"][..], &["reload"], &["login", "+79060000000"]] {
+        for words in [&["hang-up", "00000000000000a1"][..], &["reload"], &["login", "+79060000000"]] {
             let told = done(words).await.unwrap_err();
             assert!(told.downcast_ref::<SettingsError>().is_some(), "{words:?}: {told}");
         }

@@ -12,6 +12,7 @@ mod opus;
 mod order;
 mod pause;
 mod placed;
+mod remains;
 mod route;
 mod standing;
 mod strangers;
@@ -54,6 +55,8 @@ const WORDS: usize = 1024;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long goodbyes of ended calls may take when the line ends.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a line that begins waits to be told of calls that a kill cut short; a slow disk tells later.
+const LEFT_LIMIT: Duration = Duration::from_secs(2);
 /// How long a step of the login may take to end with the line.
 const LAST_STEP: Duration = Duration::from_secs(2);
 /// Largest SIP datagram (RFC 3261 section 18.1.1 leaves it to IP).
@@ -108,6 +111,8 @@ pub(crate) struct Line {
     pause: pause::Pause,
     /// Calls that may ring though their requests failed.
     ghosts: ghosts::Ghosts,
+    /// Calls that a kill of a process before cut short.
+    remains: remains::Remains,
     desk: LoginDesk,
     /// Wishes that all calls end, and those who wait for that.
     partings: mpsc::Receiver<oneshot::Sender<()>>,
@@ -189,6 +194,7 @@ impl Line {
             admission,
             pause: pause::Pause::default(),
             ghosts: ghosts::Ghosts::default(),
+            remains: remains::Remains::default(),
             desk,
             partings,
             parted: Vec::new(),
@@ -203,6 +209,10 @@ impl Line {
         let mut buffer = vec![0; SIP_BYTES];
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         let mut timer: std::pin::Pin<Box<Sleep>> = Box::pin(sleep_until((clock::now() + HEARTBEAT).into()));
+        // Known before Telegram offers any of them again.
+        if let Ok(left) = timeout(LEFT_LIMIT, self.records.left()).await {
+            self.end_left(clock::now(), left);
+        }
         self.show();
         loop {
             let now = clock::now();
@@ -223,6 +233,7 @@ impl Line {
                 received = receive(self.trunk.as_mut(), &mut buffer) => self.take_from_pbx(received, &mut buffer),
                 Some(done) = self.partings.recv() => self.part(done),
                 Some(places) = route::moved(self.lookups.as_mut()) => self.pbx_moved(&places),
+                left = self.records.left() => self.end_left(clock::now(), left),
                 () = self.lamps.changed() => self.show(),
                 () = &mut timer => self.timed_out(),
                 _ = heartbeat.tick() => {
@@ -247,6 +258,7 @@ impl Line {
             }),
             self.calls.poll_timeout(),
             self.admission.poll_timeout(),
+            self.remains.poll_timeout(),
         ];
         limits.into_iter().flatten().min().unwrap_or(now + HEARTBEAT)
     }
@@ -258,6 +270,7 @@ impl Line {
         }
         self.calls.handle_timeout(now);
         self.take_waiting(now);
+        self.give_up_left();
         if self.pause.handle_timeout(now) {
             self.show();
         }
@@ -302,8 +315,12 @@ impl Line {
                 self.note_codec(Some(&remote));
                 let shut = self.calls.fetched(call).then(|| self.shut(now)).flatten();
                 self.calls.tell_sip(call, shut.map_or(Input::Answered(remote), Input::Stop));
+                self.note_taken(call);
             }
-            SipEvent::MediaChanged { call, remote } => self.calls.tell_sip(call, Input::MediaChanged(remote)),
+            SipEvent::MediaChanged { call, remote } => {
+                self.calls.tell_sip(call, Input::MediaChanged(remote));
+                self.note_taken(call);
+            }
             SipEvent::Refused { call, status, reason, .. } => {
                 let cause = match rules::cause_of_refusal(status, reason.as_ref()) {
                     Cause::NoAnswer if status == 408 && self.lamps.peer_is_silent() => Cause::TrunkDead,
@@ -378,6 +395,7 @@ impl Line {
                 let trunk = TrunkLeg::from_pbx(audio, remote);
                 let key = self.calls.reserve(Direction::ToTelegram, Some(dialled));
                 self.calls.bind_sip(key, sip);
+                self.calls.name_sip(key, sip_call_id);
                 tracing::info!(call = %CallId(key), sip_call_id, "the PBX calls");
                 return self.begin(key, Opening::ToTelegram { person, trunk });
             }
@@ -393,7 +411,9 @@ impl Line {
                 let update = PhoneCall::from(call);
                 match update {
                     PhoneCall::Requested { call, caller: id, g_a_hash, video }
-                        if !self.calls.knows(call.id) && !self.admission.waits(call.id) =>
+                        if !self.calls.knows(call.id)
+                            && !self.remains.knows(call.id)
+                            && !self.admission.waits(call.id) =>
                     {
                         if video {
                             tracing::info!("a video call is taken as audio");
@@ -413,7 +433,7 @@ impl Line {
                         if !self.calls.knows(call.id) && self.ghosts.take(clock::now(), callee) =>
                     {
                         tracing::info!("a call whose request seemed lost is ended");
-                        self.discard(call, Discard::Missed);
+                        self.discard(call, Discard::Missed, Duration::ZERO);
                     }
                     update => self.calls.tell_telegram(clock::now(), update.id(), Input::Update(update)),
                 }
@@ -446,9 +466,10 @@ impl Line {
             comfort: self.settings.audio.comfort,
             opus_complexity: self.house.settings.gateway.opus_complexity,
         };
-        let handle = call::start(key, opening, self.shared.clone(), limits, self.say.clone());
+        let (done, written) = oneshot::channel();
+        let handle = call::start(key, opening, self.shared.clone(), limits, self.say.clone(), written);
         if let Some(info) = self.calls.begun(key, handle) {
-            self.records.note(&info);
+            self.note(key, Some(done));
             self.house.events.send(ControlEvent::Call(info)).ok();
         }
         self.show();
@@ -458,7 +479,14 @@ impl Line {
         let now = clock::now();
         match word {
             Said::Sip(word) => self.say_to_pbx(now, key, word),
-            Said::Known(call) => self.calls.bind_telegram(now, key, call),
+            Said::Calls(peer, done) => {
+                self.calls.meet(key, &peer);
+                self.note(key, Some(done));
+            }
+            Said::Known(call) => {
+                self.calls.bind_telegram(now, key, call);
+                self.note(key, None);
+            }
             Said::Doubtful(callee) => self.ghosts.expect(now, callee),
             Said::Gone => self.calls.gone(),
             Said::Broken => self.bury(now, key),
@@ -475,7 +503,7 @@ impl Line {
                 if let Some(info) = self.calls.progressed(key, progress) {
                     self.acquaint(&info);
                     if is_answer {
-                        self.records.note(&info);
+                        self.note(key, None);
                     }
                     self.house.events.send(ControlEvent::Call(info)).ok();
                 }
@@ -505,7 +533,7 @@ impl Line {
             trunk.endpoint.hang_up(now, sip, Some(call::reason(Cause::Internal)));
         }
         if let Some(call) = telegram {
-            self.discard(call, Discard::Disconnect);
+            self.discard(call, Discard::Disconnect, Duration::ZERO);
         }
         self.records.ended(info.clone(), CallResult::Failed, mos);
         self.house.events.send(ControlEvent::Call(info)).ok();
@@ -513,9 +541,9 @@ impl Line {
     }
 
     /// Ends a call at Telegram that no task has.
-    fn discard(&self, call: CallRef, reason: Discard) {
+    fn discard(&self, call: CallRef, reason: Discard, talked: Duration) {
         let account = self.account.clone();
-        tokio::spawn(async move { call::discard(&account, call, reason, Duration::ZERO).await });
+        tokio::spawn(async move { call::discard(&account, call, reason, talked).await });
     }
 
     fn ordered(&mut self, order: Order) {

@@ -1,8 +1,11 @@
-//! What a line remembers of its calls, in its `gateway.db`: a row when a call begins, completed when it is answered and
-//! when it ends, closed by the next start after a kill.
+//! What a line remembers of its calls, in its `gateway.db`: a row when a call begins, completed at each step and when it
+//! ends, closed by the next start after a kill. While a call is up its row holds what ends both halves of it.
 //!
-//! A task of its own writes. A call never waits for the disk, nor does its line.
+//! A task of its own writes. A line never waits for the disk; a call waits a moment at most, so that whoever is called is
+//! written down first.
 
+mod reader;
+mod row;
 mod search;
 mod sparkline;
 mod store;
@@ -13,12 +16,14 @@ use std::time::Duration;
 
 use tgtrunk_bridge::{Cause, Record};
 use tgtrunk_config::control::{CallInfo, CallRecord, CallResult, CallState};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
 use crate::clock;
-pub(crate) use search::{answer, find};
+pub(crate) use reader::Reader;
+pub(crate) use row::{Left, Legs, Row};
+pub(crate) use search::answer;
 pub(crate) use sparkline::Sparkline;
 use store::{Store, StoreError};
 
@@ -26,6 +31,8 @@ use store::{Store, StoreError};
 const ROWS: usize = 1_024;
 /// Rows that a disk would not take, kept for a better time; the oldest are given up first.
 const OWED: usize = 1_024;
+/// Rows that are written at once.
+const AT_ONCE: usize = 64;
 /// How often such rows are tried again.
 const AGAIN: Duration = Duration::from_secs(20);
 /// How often calls that are up are noted to be.
@@ -38,41 +45,60 @@ const DAY_MS: u64 = 24 * 3_600_000;
 
 /// The records of one line. It never waits.
 pub(crate) struct Records {
-    rows: mpsc::Sender<CallRecord>,
+    words: mpsc::Sender<Word>,
+    left: Option<oneshot::Receiver<Vec<Left>>>,
     task: JoinHandle<()>,
     /// Rows did not fit into the queue, and that was told.
     is_late: bool,
+}
+
+#[derive(Debug)]
+enum Word {
+    Row(Box<Row>),
+    /// Calls that a kill cut short are ended.
+    Buried,
 }
 
 impl Records {
     /// Remembers calls for so many days in a number's database, which is there already. Rows of a process that was
     /// killed are closed.
     pub(crate) fn open(file: PathBuf, days: u32) -> Self {
-        let (rows, noted) = mpsc::channel(ROWS);
-        let keeper = Keeper {
-            file,
-            days,
-            opened_ms: clock::unix_ms(),
-            store: None,
-            owed: VecDeque::new(),
-            is_well: true,
-        };
-        let task = tokio::spawn(tracing::Instrument::in_current_span(keeper.run(noted)));
-        Self { rows, task, is_late: false }
+        let (words, heard) = mpsc::channel(ROWS);
+        let (tell, left) = oneshot::channel();
+        let keeper =
+            Keeper { file, days, tell: Some(tell), store: None, owed: VecDeque::new(), is_well: true };
+        let task = tokio::spawn(tracing::Instrument::in_current_span(keeper.run(heard)));
+        Self { words, left: Some(left), task, is_late: false }
     }
 
-    /// Notes how a call is now; its last word is noted by [`Records::ended`].
-    pub(crate) fn note(&mut self, info: &CallInfo) {
-        self.put(record(info.clone(), CallResult::Running, Sparkline::default()));
+    /// Notes how a call is now; its last word is noted by [`Records::ended`]. Whoever waits for `done` gets it when the
+    /// row is on the disk, or is not going to be soon.
+    pub(crate) fn note(&mut self, info: &CallInfo, legs: Legs, done: Option<oneshot::Sender<()>>) {
+        let record = record(info.clone(), CallResult::Running, Sparkline::default());
+        self.put(Word::Row(Box::new(Row { record, legs, done })));
     }
 
     /// Notes how a call was.
     pub(crate) fn ended(&mut self, info: CallInfo, result: CallResult, mos: Sparkline) {
-        self.put(CallRecord { ended_ms: Some(clock::unix_ms()), ..record(info, result, mos) });
+        let record = CallRecord { ended_ms: Some(clock::unix_ms()), ..record(info, result, mos) };
+        self.put(Word::Row(Box::new(record.into())));
     }
 
-    fn put(&mut self, record: CallRecord) {
-        let was_late = std::mem::replace(&mut self.is_late, self.rows.try_send(record).is_err());
+    /// The calls that a kill cut short, once; pends when they are told.
+    pub(crate) async fn left(&mut self) -> Vec<Left> {
+        let Some(told) = &mut self.left else { return std::future::pending().await };
+        let left = told.await.unwrap_or_default();
+        self.left = None;
+        left
+    }
+
+    /// Nothing is left of those.
+    pub(crate) fn buried(&mut self) {
+        self.put(Word::Buried);
+    }
+
+    fn put(&mut self, word: Word) {
+        let was_late = std::mem::replace(&mut self.is_late, self.words.try_send(word).is_err());
         if self.is_late && !was_late {
             tracing::warn!("call records are lost: the disk is too slow");
         }
@@ -80,8 +106,8 @@ impl Records {
 
     /// Writes what is on its way, as far as that takes no long time.
     pub(crate) async fn close(self) {
-        let Self { rows, mut task, .. } = self;
-        drop(rows);
+        let Self { words, mut task, .. } = self;
+        drop(words);
         if timeout(GOODBYE, &mut task).await.is_err() {
             tracing::warn!("the last call records are not written");
             task.abort();
@@ -122,6 +148,12 @@ pub(crate) fn result(info: &CallInfo, record: &Record) -> CallResult {
     }
 }
 
+/// A call that is up, as a record.
+pub(crate) fn running(info: CallInfo) -> CallRecord {
+    let quality = info.quality.clone();
+    CallRecord { quality, ..record(info, CallResult::Running, Sparkline::default()) }
+}
+
 fn record(info: CallInfo, result: CallResult, mos: Sparkline) -> CallRecord {
     debug_assert!((info.state == CallState::Ended) == (result != CallResult::Running));
     CallRecord {
@@ -133,6 +165,8 @@ fn record(info: CallInfo, result: CallResult, mos: Sparkline) -> CallRecord {
         extension: info.extension,
         telegram_call: info.telegram_call,
         emoji: info.emoji,
+        trunk: info.trunk,
+        ringing_ms: info.ringing_ms,
         started_ms: info.started_ms,
         answered_ms: info.answered_ms,
         ended_ms: None,
@@ -147,35 +181,31 @@ fn record(info: CallInfo, result: CallResult, mos: Sparkline) -> CallRecord {
 struct Keeper {
     file: PathBuf,
     days: u32,
-    /// Whatever began before and goes on was killed.
-    opened_ms: u64,
+    /// Who wants to know of calls that a kill cut short.
+    tell: Option<oneshot::Sender<Vec<Left>>>,
     store: Option<Store>,
-    owed: VecDeque<CallRecord>,
+    owed: VecDeque<Row>,
     is_well: bool,
 }
 
 impl Keeper {
-    async fn run(mut self, mut noted: mpsc::Receiver<CallRecord>) {
+    async fn run(mut self, mut heard: mpsc::Receiver<Word>) {
         let mut again = interval(AGAIN);
         let mut housekeeping = interval(HOUSEKEEPING);
         let mut still_up = interval(STILL_UP);
+        let mut words = Vec::with_capacity(AT_ONCE);
         loop {
             tokio::select! {
                 biased;
-                record = noted.recv() => match record {
-                    Some(record) if self.days > 0 => {
-                        if self.owed.len() >= OWED {
-                            self.owed.pop_front();
-                        }
-                        self.owed.push_back(record);
-                        self.pay().await;
+                count = heard.recv_many(&mut words, AT_ONCE) => {
+                    if count == 0 {
+                        break;
                     }
-                    Some(_) => {}
-                    None => break,
-                },
+                    self.take(&mut words).await;
+                }
                 _ = housekeeping.tick() => self.prune().await,
                 _ = again.tick(), if !self.owed.is_empty() || self.store.is_none() => self.pay().await,
-                _ = still_up.tick(), if self.days > 0 => self.note_still_up().await,
+                _ = still_up.tick() => self.note_still_up().await,
             }
         }
         self.pay().await;
@@ -184,17 +214,45 @@ impl Keeper {
         }
     }
 
+    async fn take(&mut self, words: &mut Vec<Word>) {
+        let mut are_buried = false;
+        for word in words.drain(..) {
+            match word {
+                Word::Row(row) => {
+                    if self.owed.len() >= OWED {
+                        self.owed.pop_front();
+                    }
+                    self.owed.push_back(*row);
+                }
+                Word::Buried => are_buried = true,
+            }
+        }
+        self.pay().await;
+        if are_buried && let Some(store) = &self.store {
+            let done = store.bury().await;
+            self.judge(done);
+        }
+    }
+
     /// Writes what is owed.
     async fn pay(&mut self) {
         let done = self.try_pay().await;
         self.judge(done);
+        // Nobody waits for a disk that does not do its part.
+        self.owed.iter_mut().for_each(|row| drop(row.done.take()));
     }
 
     async fn try_pay(&mut self) -> Result<(), StoreError> {
-        let store = open(&mut self.store, &self.file, self.opened_ms).await?;
-        while let Some(record) = self.owed.front() {
-            store.put(record).await?;
-            self.owed.pop_front();
+        let store = open(&mut self.store, &self.file, &mut self.tell).await?;
+        while !self.owed.is_empty() {
+            let count = self.owed.len().min(AT_ONCE);
+            store.put(self.owed.iter().take(count)).await?;
+            for row in self.owed.drain(..count) {
+                // What is not to be remembered is known while the call is up, so that a kill does not leave it up.
+                if self.days == 0 && row.record.result != CallResult::Running {
+                    store.remove(row.record.call).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -210,7 +268,7 @@ impl Keeper {
     /// Forgets what is too old.
     async fn prune(&mut self) {
         let oldest_ms = clock::unix_ms().saturating_sub(u64::from(self.days) * DAY_MS);
-        let done = match open(&mut self.store, &self.file, self.opened_ms).await {
+        let done = match open(&mut self.store, &self.file, &mut self.tell).await {
             Ok(store) => store.forget(oldest_ms).await,
             Err(error) => Err(error),
         };
@@ -231,13 +289,17 @@ impl Keeper {
 async fn open<'store>(
     store: &'store mut Option<Store>,
     file: &Path,
-    opened_ms: u64,
+    tell: &mut Option<oneshot::Sender<Vec<Left>>>,
 ) -> Result<&'store Store, StoreError> {
     let opened = match store.take() {
         Some(opened) => opened,
         None => {
             let opened = Store::open(file).await?;
-            opened.interrupt(opened_ms).await?;
+            // Whatever goes on here was begun by a process that is no more.
+            let left = opened.interrupt().await?;
+            if let Some(tell) = tell.take() {
+                tell.send(left).ok();
+            }
             opened
         }
     };
@@ -257,13 +319,13 @@ mod tests {
     async fn a_call_that_was_up_when_the_process_was_killed_has_one_record_closed_by_the_next_start() {
         let (_room, state) = room();
         let mut records = Records::open(state.gateway_db(&line()), 90);
-        records.note(&info(1));
-        records.note(&CallInfo { answered_ms: Some(1_500), ..info(1) });
+        records.note(&info(1), Legs::default(), None);
+        records.note(&CallInfo { answered_ms: Some(1_500), ..info(1) }, Legs::default(), None);
         records.close().await;
         assert_eq!(found(&state).await[0].result, CallResult::Running);
 
         let mut records = Records::open(state.gateway_db(&line()), 90);
-        records.note(&CallInfo { started_ms: clock::unix_ms(), ..info(2) });
+        records.note(&CallInfo { started_ms: clock::unix_ms(), ..info(2) }, Legs::default(), None);
         records.close().await;
         let told = found(&state).await;
         assert_eq!(told.len(), 2);
@@ -283,7 +345,7 @@ mod tests {
         let elsewhere = state.root().join("elsewhere");
         std::fs::rename(&folder, &elsewhere).unwrap();
         let mut records = Records::open(state.gateway_db(&line()), 90);
-        records.note(&info(1));
+        records.note(&info(1), Legs::default(), None);
         sleep(Duration::from_millis(200)).await;
         assert!(!folder.exists());
         std::fs::rename(&elsewhere, &folder).unwrap();
@@ -309,8 +371,14 @@ mod tests {
         records.close().await;
         assert_eq!(found(&state).await.len(), 1);
         let mut records = Records::open(state.gateway_db(&line()), 0);
-        records.note(&info(2));
+        records.note(&info(2), Legs::default(), None);
         sleep(Duration::from_millis(200)).await;
+        assert_eq!(found(&state).await.len(), 1, "a call that is up is known");
+        records.ended(
+            CallInfo { state: CallState::Ended, ..info(2) },
+            CallResult::Missed,
+            Sparkline::default(),
+        );
         records.close().await;
         assert_eq!(found(&state).await, []);
     }
@@ -334,7 +402,7 @@ mod tests {
     }
 
     async fn found(state: &StateDir) -> Vec<CallRecord> {
-        find(state, RecordFilter::default()).await.unwrap().0
+        search::find(state, RecordFilter::default()).await.unwrap().0
     }
 
     fn info(call: u64) -> CallInfo {
@@ -350,6 +418,8 @@ mod tests {
             refused_by: None,
             telegram_call,
             emoji,
+            trunk: Default::default(),
+            ringing_ms: None,
             started_ms: 1_000,
             answered_ms: None,
             duration_ms: None,

@@ -480,13 +480,16 @@ async fn the_commands_for_people_tell_lines_and_calls() {
     let ask = |words: &'static [&str]| scene.stage.installation.ask(words, LIMIT);
     let (status, said, _) = ask(&["status"]).await.unwrap();
     assert!(status.success() && said.contains(COMPANY), "{said}");
-    let (_, said, _) = ask(&["calls"]).await.unwrap();
-    assert_eq!(said.trim(), "no calls");
+    for words in [&["calls"][..], &["calls", "--running"]] {
+        let (_, said, _) = ask(words).await.unwrap();
+        assert_eq!(said.trim(), "no calls");
+    }
     let call = scene.anna.call(scene.line.account).await.unwrap();
     scene.anna.connected(LIMIT).await.unwrap();
-    let (_, said, _) = scene.stage.installation.ask(&["calls", "--json"], LIMIT).await.unwrap();
-    let calls: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((&calls[0]["line"], &calls[0]["state"]), (&COMPANY.into(), &"answered".into()));
+    let (_, said, _) = scene.stage.installation.ask(&["calls", "--running", "--json"], LIMIT).await.unwrap();
+    let told: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&told["line"], &told["result"]), (&COMPANY.into(), &"running".into()));
+    assert!(told["answered_ms"].is_u64() && told["sip_call_id"].is_string(), "{told}");
     scene.anna.hang_up(call, Reason::Hangup).await;
     scene.close().await;
 }

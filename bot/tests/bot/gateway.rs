@@ -226,6 +226,8 @@ fn call_info(line: &Phone, call: u64, person: i64, state: CallState) -> CallInfo
         refused_by: None,
         telegram_call: None,
         emoji: None,
+        trunk: Default::default(),
+        ringing_ms: None,
         started_ms: 1,
         answered_ms: None,
         duration_ms: None,

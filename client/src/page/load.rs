@@ -348,6 +348,7 @@ pub(crate) fn filter(asked: &Fields) -> (RecordFilter, (String, String)) {
         direction: word::<Direction>(asked.line("direction")),
         result: word::<CallResult>(asked.line("result")),
         text: (!text.is_empty()).then_some(text),
+        cause: None,
         skip: (page - 1) * RECORDS,
         limit: Some(RECORDS),
     };

@@ -283,6 +283,8 @@ pub(crate) fn info(call: u64, person: i64, direction: Direction) -> CallInfo {
         peer: Peer { id: UserId::new(person).ok(), ..Peer::default() },
         dialled: None,
         emoji: None,
+        trunk: Default::default(),
+        ringing_ms: None,
         muted: Muted::default(),
         quality: None,
         started_ms: unix_ms(),

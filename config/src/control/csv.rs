@@ -4,10 +4,11 @@
 //! words.
 
 use super::event::{Direction, Ender};
+use super::quality::MediaPath;
 use super::record::{CallRecord, CallResult};
 
 /// What each column holds, with its line break.
-pub const CSV_HEADER: &str = "call,line,direction,result,started_ms,answered_ms,ended_ms,talked_s,person,name,username,phone,dialled,extension,ended_by,cause,sip_status,q850,telegram_codec,pbx_codec,telegram_lost,pbx_lost,round_trip_ms,mos,telegram_call\r\n";
+pub const CSV_HEADER: &str = "call,line,direction,result,started_ms,answered_ms,ended_ms,talked_s,person,name,username,phone,dialled,extension,ended_by,cause,sip_status,q850,telegram_codec,pbx_codec,telegram_lost,pbx_lost,round_trip_ms,mos,telegram_call,ringing_ms,taken_by,diverted_from,sip_call_id,emoji,path\r\n";
 
 impl CallRecord {
     /// The record as one row in the order of [`CSV_HEADER`], with its line break. Times are milliseconds since 1970
@@ -44,6 +45,12 @@ impl CallRecord {
             mos.map(|mos| format!("{}.{:02}", mos / 100, mos % 100)).unwrap_or_default(),
             // Wider than the 15 digits that spreadsheets keep.
             shown(self.telegram_call.map(|call| format!("'{call}"))),
+            shown(self.ringing_ms),
+            text(self.trunk.taken_by.as_deref()),
+            text(self.trunk.diverted_from.as_deref()),
+            text(self.trunk.sip_call_id.as_deref()),
+            text(self.emoji.as_deref()),
+            text(legs.and_then(|[telegram, _]| telegram.path).map(MediaPath::as_str)),
         ];
         let mut row = cells.join(",");
         row.push_str("\r\n");
@@ -106,7 +113,7 @@ fn text(words: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{CallEnd, Peer, Quality};
+    use crate::control::{CallEnd, Peer, Quality, TrunkEnd};
     use crate::units::{CallId, UserId};
 
     #[test]
@@ -114,7 +121,7 @@ mod tests {
         let row = record(Some("Анна")).to_csv();
         assert_eq!(
             row,
-            "00000000000000a1,+79060000000,telegram-to-pbx,answered,1000,2000,65000,63,5123456789,Анна,anna,+79061112233,,2001,pbx,normal call clearing,,16,opus,PCMA,0,7,38,3.90,'-7000000000000000001\r\n"
+            "00000000000000a1,+79060000000,telegram-to-pbx,answered,1000,2000,65000,63,5123456789,Анна,anna,+79061112233,,2001,pbx,normal call clearing,,16,opus,PCMA,0,7,38,3.90,'-7000000000000000001,1500,204,\"'=1;2\",b7@192.0.2.1,🦊🌲🎈🍋,reflector\r\n"
         );
         assert_eq!(row.matches(',').count(), CSV_HEADER.matches(',').count());
     }
@@ -162,7 +169,8 @@ mod tests {
     fn record(name: Option<&str>) -> CallRecord {
         let mut quality: Quality = serde_json::from_value(serde_json::json!({
             "telegram": {"codec": "opus", "ptime_ms": 20, "packets_in": 1, "packets_out": 1, "lost": 0, "reordered": 0,
-                "jitter_ms": 1, "round_trip_ms": 38, "concealed_permille": 0, "mos_hundredths": 431},
+                "jitter_ms": 1, "round_trip_ms": 38, "concealed_permille": 0, "mos_hundredths": 431,
+                "path": "reflector"},
             "pbx": {"codec": "PCMA", "ptime_ms": 20, "packets_in": 1, "packets_out": 1, "lost": 7, "reordered": 0,
                 "jitter_ms": 1, "concealed_permille": 0},
         }))
@@ -181,7 +189,13 @@ mod tests {
             dialled: None,
             extension: Some("2001".into()),
             telegram_call: Some(-7_000_000_000_000_000_001),
-            emoji: None,
+            emoji: Some("🦊🌲🎈🍋".into()),
+            trunk: TrunkEnd {
+                sip_call_id: Some("b7@192.0.2.1".into()),
+                taken_by: Some("204".into()),
+                diverted_from: Some("=1;2".into()),
+            },
+            ringing_ms: Some(1_500),
             started_ms: 1_000,
             answered_ms: Some(2_000),
             ended_ms: Some(65_000),

@@ -75,8 +75,14 @@ pub struct CallInfo {
     /// The four emoji that both ends of the Telegram leg see, once the keys are agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emoji: Option<String>,
+    /// What the PBX's side of it is.
+    #[serde(flatten)]
+    pub trunk: TrunkEnd,
     /// When it began.
     pub started_ms: u64,
+    /// When the called side rang.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ringing_ms: Option<u64>,
     /// When it was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_ms: Option<u64>,
@@ -188,6 +194,20 @@ pub struct Peer {
     pub phone: Option<String>,
 }
 
+/// The PBX's side of a call, as far as the PBX tells.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TrunkEnd {
+    /// Call-ID (RFC 3261 section 8.1.1.4): by it the PBX's own log knows the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_call_id: Option<String>,
+    /// Who took it at the PBX: number or name of P-Asserted-Identity, Remote-Party-ID or Contact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<String>,
+    /// Who was called at the PBX before the call came here: the last Diversion (RFC 5806) or History-Info (RFC 7044).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverted_from: Option<String>,
+}
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallEnd {
@@ -247,6 +267,7 @@ const CAUSES: &[(&str, &str)] = &[
     ("The PBX does not answer", "АТС не отвечает"),
     ("Refused by the PBX", "отказано АТС"),
     ("The gateway stopped", "шлюз остановлен"),
+    ("The gateway was restarted", "шлюз перезапустился"),
 ];
 
 /// Which end ended a call.
@@ -361,6 +382,8 @@ mod tests {
             refused_by: None,
             telegram_call: None,
             emoji: None,
+            trunk: Default::default(),
+            ringing_ms: None,
             started_ms: 1000,
             answered_ms: None,
             duration_ms: None,

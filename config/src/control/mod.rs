@@ -75,6 +75,7 @@ pub use check::{Check, CheckName, Found};
 pub use csv::CSV_HEADER;
 pub use event::{
     CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Direction, Ender, Event, Peer, RefusedBy, Side,
+    TrunkEnd,
 };
 pub use log::{LogLine, LogTail};
 pub use login::{CodeVia, LoginInfo, LoginMethod, LoginStage};

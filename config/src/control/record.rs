@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{CallEnd, Direction, Peer};
+use super::event::{CallEnd, Direction, Peer, TrunkEnd};
 use super::quality::Quality;
 use crate::units::{CallId, Phone};
 
@@ -29,8 +29,14 @@ pub struct CallRecord {
     /// The four emoji that both ends of the Telegram leg saw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emoji: Option<String>,
+    /// What the PBX's side of it was.
+    #[serde(flatten)]
+    pub trunk: TrunkEnd,
     /// When it began.
     pub started_ms: u64,
+    /// When the called side rang.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ringing_ms: Option<u64>,
     /// When it was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_ms: Option<u64>,
@@ -65,7 +71,7 @@ pub enum CallResult {
     Busy,
     /// It could not be placed, or broke before anybody talked.
     Failed,
-    /// The gateway was killed meanwhile; the end is the time of its next start.
+    /// The gateway was killed meanwhile; the end is when the call was last known to be up.
     Interrupted,
 }
 
@@ -91,6 +97,9 @@ pub struct RecordFilter {
     /// Part of the person's name, username, phone number or id, or of what was dialled; upper and lower case are the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// With this cause: a part of its words, or its number of Q.850, or the SIP status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// So many of the newest are left out.
     #[serde(default)]
     pub skip: u32,

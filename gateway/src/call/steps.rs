@@ -6,7 +6,10 @@ use std::time::Duration;
 use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
 use tgtrunk_bridge::Cause;
 use tgtrunk_telegram::{Account, InvokeError, Person, Resolved, Stranger};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
+use super::task::Said;
 use super::telegram_leg::Shared;
 use crate::key_agreement::{self, AgreementError};
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
@@ -15,6 +18,27 @@ use crate::{cause, clock};
 /// How long a goodbye is tried while Telegram does not answer, and the longest pause between two tries.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(30);
 const GOODBYE_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a call waits for its row to be written: a disk that takes longer does not hold it up.
+pub(crate) const ROW_LIMIT: Duration = Duration::from_millis(250);
+
+/// Whom the line is told of before they are called.
+pub(crate) struct Announce {
+    pub(crate) key: u64,
+    pub(crate) said: mpsc::Sender<(u64, Said)>,
+}
+
+impl Announce {
+    /// Returns when it is written down that this person is called, or that takes too long: after a kill nobody would know
+    /// whose phone rings.
+    async fn tell(&self, peer: &Resolved) {
+        let (done, written) = oneshot::channel();
+        let word = Said::Calls(Box::new(peer.clone()), done);
+        if self.said.send((self.key, word)).await.is_ok() {
+            timeout(ROW_LIMIT, written).await.ok();
+        }
+    }
+}
 
 /// Outcome of work done away from the call's task.
 pub(crate) enum Step {
@@ -51,6 +75,7 @@ pub(crate) struct Requested {
 pub(crate) async fn request(
     shared: &Shared,
     person: Person,
+    announce: &Announce,
     given_up: &AtomicBool,
 ) -> Result<Requested, Unrequested> {
     let account = &shared.account;
@@ -59,6 +84,7 @@ pub(crate) async fn request(
     let mut peer = peer?;
     let exchange = exchange.map_err(|error| of_agreement(&error))?;
     let hash = exchange.g_a_hash();
+    announce.tell(&peer).await;
     let mut is_first = true;
     loop {
         if given_up.load(Ordering::Relaxed) {

@@ -16,11 +16,11 @@ use tgtrunk_media::{Batch, Relay, Side, Tone};
 use tgtrunk_sip::{Direction, Invite, RemoteAudio};
 use tgtrunk_telegram::{Person, Resolved};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Sleep, sleep_until, timeout_at};
+use tokio::time::{Sleep, sleep_until, timeout, timeout_at};
 use tracing::{Instrument as _, Span, field, info_span};
 
 use super::quality::{self, Spoken};
-use super::steps::Step;
+use super::steps::{Announce, ROW_LIMIT, Step};
 use super::streams::StreamNews;
 use super::telegram_leg::{LegEvent, Shared, TelegramLeg, Waits};
 use super::trunk_leg::{SipWord, TrunkLeg};
@@ -81,6 +81,8 @@ pub(crate) enum Input {
 pub(crate) enum Said {
     /// For the PBX.
     Sip(SipWord),
+    /// This person is called now; whoever is told has the sender dropped when that is written down.
+    Calls(Box<Resolved>, oneshot::Sender<()>),
     /// The call's id at Telegram.
     Known(CallRef),
     /// A call to this user may ring though nobody knows its id.
@@ -192,13 +194,14 @@ struct Task {
     span: Span,
 }
 
-/// Starts a call's task. What it says comes through `said` under its key, [`Said::Ended`] last.
+/// Starts a call's task, which does nothing before it is `written` down, or that takes too long. What it says comes through `said` under its key, [`Said::Ended`] last.
 pub(crate) fn start(
     key: u64,
     opening: Opening,
     shared: Shared,
     limits: Limits,
     said: mpsc::Sender<(u64, Said)>,
+    written: oneshot::Receiver<()>,
 ) -> Handle {
     let (sender, inputs) = mpsc::channel(BACKLOG);
     let (shown, quality) = watch::channel(None);
@@ -262,7 +265,11 @@ pub(crate) fn start(
         span: span.clone(),
     };
     let say = task.said.clone();
-    let work = tokio::spawn(task.run().instrument(span));
+    let work = async move {
+        timeout(ROW_LIMIT, written).await.ok();
+        task.run().await;
+    };
+    let work = tokio::spawn(work.instrument(span));
     tokio::spawn(async move {
         let last = if work.await.is_ok() { Said::Gone } else { Said::Broken };
         say.send((key, last)).await.ok();
@@ -510,7 +517,8 @@ impl Task {
             return self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::LineFull));
         }
         if let Some(person) = self.to_dial.take() {
-            self.telegram.dial(person);
+            let announce = Announce { key: self.key, said: self.said.clone() };
+            self.telegram.dial(person, announce);
         }
     }
 

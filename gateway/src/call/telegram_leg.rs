@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use super::steps::{self, Requested, Step};
+use super::steps::{self, Announce, Requested, Step};
 use super::streams::Streams;
 use crate::key_agreement::DhCache;
 use crate::line::Strangers;
@@ -200,12 +200,14 @@ impl TelegramLeg {
         self.events.pop_front()
     }
 
-    /// Calls a person.
-    pub(crate) fn dial(&mut self, person: Person) {
+    /// Calls a person; who that is, is announced first.
+    pub(crate) fn dial(&mut self, person: Person, announce: Announce) {
         self.state = State::Requesting;
         let shared = self.shared.clone();
         let given_up = Arc::clone(&self.given_up);
-        self.spawn(async move { Step::Requested(steps::request(&shared, person, &given_up).await) });
+        self.spawn(
+            async move { Step::Requested(steps::request(&shared, person, &announce, &given_up).await) },
+        );
     }
 
     /// Lets the caller know that it rings here.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use tgtrunk_config::control::{Answer, Ask, CallInfo, StatusReport};
+use tgtrunk_config::control::{Answer, Ask, StatusReport};
 use tgtrunk_config::{CallId, Lamp, LineDraft, Lines, Phone, Said, StateDir, Trouble, UserId};
 use tgtrunk_shell::asking;
 use tgtrunk_shell::keyboard::say;
@@ -25,27 +25,6 @@ pub(crate) async fn status(state: &StateDir, json: bool) -> anyhow::Result<ExitC
     let well = report.problems.is_empty()
         && report.lines.iter().all(|line| matches!(line.status.lamp(), Lamp::Green | Lamp::Off));
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Prints the calls that are up.
-///
-/// # Errors
-/// When no gateway runs.
-pub(crate) async fn calls(state: &StateDir, json: bool) -> anyhow::Result<()> {
-    let Answer::Calls(calls) = ask(state, Ask::Calls).await? else {
-        bail!("the gateway answered something else")
-    };
-    if json {
-        say(&serde_json::to_string_pretty(&calls)?);
-    } else if calls.is_empty() {
-        say("no calls");
-    }
-    for call in calls.iter().filter(|_| !json) {
-        let CallInfo { call: id, line, direction, state, peer, emoji, .. } = call;
-        let who = peer.name.as_deref().or(peer.username.as_deref()).unwrap_or("-");
-        say(&format!("{} {line} {direction:?} {state:?} {who} {}", id, emoji.as_deref().unwrap_or("")));
-    }
-    Ok(())
 }
 
 /// Ends a call.
@@ -134,7 +113,11 @@ pub(super) async fn runs(state: &StateDir) -> bool {
     UnixStream::connect(state.gateway_socket()).await.is_ok()
 }
 
-async fn ask(state: &StateDir, ask: Ask) -> anyhow::Result<Answer> {
+/// Asks the running gateway.
+///
+/// # Errors
+/// The refusal, or that none runs.
+pub(super) async fn ask(state: &StateDir, ask: Ask) -> anyhow::Result<Answer> {
     if let Err(error) = UnixStream::connect(state.gateway_socket()).await {
         if let Some(trouble) = Trouble::of_file(&error, state.root()) {
             bail!("{}", Said::from(trouble).in_language(tgtrunk_shell::language()));

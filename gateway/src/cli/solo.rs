@@ -232,6 +232,8 @@ mod tests {
             refused_by: None,
             telegram_call: None,
             emoji: None,
+            trunk: Default::default(),
+            ringing_ms: None,
             muted: tgtrunk_config::control::Muted::default(),
             quality: None,
             started_ms: 1,

@@ -195,7 +195,7 @@ impl Line {
         let Offer { call, caller, g_a_hash, diverted } = offer;
         let full = self.calls.is_full(Direction::FromTelegram, &self.settings.calls);
         if full || self.stopping.is_some() || self.mode == Mode::Nobody {
-            self.discard(call, Discard::Busy);
+            self.discard(call, Discard::Busy, Duration::ZERO);
             tracing::info!("a caller was told that the line is busy");
             return;
         }
@@ -224,7 +224,7 @@ impl Line {
             Answer::Ignore => (None, CallResult::Missed),
         };
         if let Some(told) = told {
-            self.discard(call, told);
+            self.discard(call, told, Duration::ZERO);
         }
         let key = self.calls.reserve(Direction::FromTelegram, None);
         self.calls.bind_telegram(now, key, call);

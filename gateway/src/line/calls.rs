@@ -111,6 +111,8 @@ impl Calls {
             refused_by: None,
             telegram_call: None,
             emoji: None,
+            trunk: Default::default(),
+            ringing_ms: None,
             muted: Muted::default(),
             quality: None,
             started_ms: clock::unix_ms(),
@@ -185,6 +187,31 @@ impl Calls {
 
     pub(crate) fn sip(&self, key: u64) -> Option<tgtrunk_sip::CallId> {
         self.calls.get(&key)?.sip
+    }
+
+    /// What the PBX calls the call.
+    pub(crate) fn name_sip(&mut self, key: u64, sip_call_id: &str) {
+        if let Some(entry) = self.calls.get_mut(&key) {
+            entry.info.trunk.sip_call_id = Some(sip_call_id.to_owned());
+        }
+    }
+
+    /// Notes who took the call at the PBX.
+    pub(crate) fn taken_by(&mut self, key: u64, party: &str) {
+        if let Some(entry) = self.calls.get_mut(&key) {
+            entry.info.trunk.taken_by = Some(party.to_owned());
+        }
+    }
+
+    /// The call that the PBX's belongs to.
+    pub(crate) fn of_sip(&self, sip: tgtrunk_sip::CallId) -> Option<u64> {
+        self.by_sip.get(&sip).copied()
+    }
+
+    /// How a call is now, and its half at Telegram.
+    pub(crate) fn info(&self, key: u64) -> Option<(&CallInfo, Option<CallRef>)> {
+        let entry = self.calls.get(&key)?;
+        Some((&entry.info, entry.telegram))
     }
 
     /// Updates about this id belong to the call; those that came before are handed over.
@@ -357,6 +384,9 @@ impl Calls {
             State::Ringing => CallState::Ringing,
             State::Answered => CallState::Answered,
         };
+        if progress.state == State::Ringing && info.ringing_ms.is_none() {
+            info.ringing_ms = Some(clock::unix_ms());
+        }
         if progress.state == State::Answered && info.answered_ms.is_none() {
             info.answered_ms = Some(clock::unix_ms());
         }

@@ -188,11 +188,16 @@ impl Line {
             (SipWord::Invite(invite), _) => {
                 let sip = trunk.endpoint.invite(now, *invite);
                 self.calls.bind_sip(key, sip);
+                if let Some(remains) = trunk.endpoint.remains(sip) {
+                    self.calls.name_sip(key, remains.sip_call_id());
+                }
+                self.note(key, None);
             }
             (SipWord::Ringing, Some(sip)) => trunk.endpoint.ringing(now, sip, Vec::new()),
             (SipWord::Answer(audio), Some(sip)) => {
                 // `None`: the PBX gave up while we were about to answer; its end of the call is on its way to the task.
                 trunk.endpoint.answer(now, sip, audio, Vec::new());
+                self.note(key, None);
             }
             (SipWord::Reject(cause), Some(sip)) => trunk.endpoint.reject(now, sip, call::rejection(cause)),
             (SipWord::Info(form, body), Some(sip)) => {

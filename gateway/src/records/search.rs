@@ -47,19 +47,9 @@ pub(crate) async fn find(
     state: &StateDir,
     filter: RecordFilter,
 ) -> Result<(Vec<CallRecord>, u64), SearchError> {
-    let lines = match &filter.line {
-        Some(line) if !state.phone_dir(line).exists() => return Err(SearchError::UnknownLine(line.clone())),
-        Some(line) => vec![line.clone()],
-        None => state.phones()?,
-    };
+    let stores = stores(state, &filter).await?;
     let (skip, limit) = (filter.skip as usize, filter.limit.unwrap_or(LIMIT) as usize);
     let most = i64::try_from(skip + limit).unwrap_or(DEEPEST).min(DEEPEST);
-    let mut stores = Vec::new();
-    for line in lines {
-        if let Some(store) = Store::open_to_read(&state.gateway_db(&line)).await? {
-            stores.push((line, store));
-        }
-    }
     let mut total = 0;
     let mut found: Vec<(Place, usize)> = Vec::new();
     for (at, (_, store)) in stores.iter().enumerate() {
@@ -77,6 +67,25 @@ pub(crate) async fn find(
         store.close().await;
     }
     Ok((records, total))
+}
+
+/// The records of the lines that a filter means, opened for reading.
+pub(super) async fn stores(
+    state: &StateDir,
+    filter: &RecordFilter,
+) -> Result<Vec<(Phone, Store)>, SearchError> {
+    let lines = match &filter.line {
+        Some(line) if !state.phone_dir(line).exists() => return Err(SearchError::UnknownLine(line.clone())),
+        Some(line) => vec![line.clone()],
+        None => state.phones()?,
+    };
+    let mut stores = Vec::new();
+    for line in lines {
+        if let Some(store) = Store::open_to_read(&state.gateway_db(&line)).await? {
+            stores.push((line, store));
+        }
+    }
+    Ok(stores)
 }
 
 #[cfg(test)]
@@ -101,7 +110,7 @@ mod tests {
         ];
         for call in 1..=9_u64 {
             let record = CallRecord { started_ms: 1_000 * call, ..sample(call) };
-            stores[usize::from(call % 3 == 0)].put(&record).await.unwrap();
+            stores[usize::from(call % 3 == 0)].put(&[record.into()]).await.unwrap();
         }
         let page = async |filter: RecordFilter| {
             let (records, total) = find(&state, filter).await.unwrap();

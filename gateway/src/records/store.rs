@@ -9,9 +9,14 @@ use serde::de::DeserializeOwned;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, QueryBuilder, Row as _, Sqlite, SqlitePool};
-use tgtrunk_config::control::{CallRecord, CallResult, Peer, RecordFilter};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool,
+};
+use tgtrunk_config::control::{CallEnd, CallRecord, CallResult, Ender, Peer, RecordFilter, TrunkEnd};
 use tgtrunk_config::{CallId, Phone, UserId};
+
+use super::row::{Left, Row};
+use crate::telegram::CallRef;
 
 /// How long a statement waits for the file, or a caller for the connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,6 +50,19 @@ const TABLES: [&str; 3] = [
     "CREATE INDEX IF NOT EXISTS call_record_running ON call_record (call_id) WHERE result = 'running'",
 ];
 
+/// Columns that came later; a table of before gets them when it is opened.
+const LATER: [(&str, &str); 6] = [
+    ("ringing_ms", "BIGINT"),
+    ("sip_call_id", "TEXT"),
+    ("taken_by", "TEXT"),
+    ("diverted_from", "TEXT"),
+    // What ends the call after a kill: there only while it is up, and until that is done.
+    ("sip_remains", "TEXT"),
+    ("telegram_hash", "BIGINT"),
+];
+/// Calls of a process that was killed that are ended at most; no line has more at once.
+const MOST_LEFT: i64 = 1_000;
+
 /// One line's records.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -77,6 +95,14 @@ impl Store {
         for table in TABLES {
             sqlx::query(table).execute(&store.pool).await.map_err(failed(path))?;
         }
+        let columns = sqlx::query("SELECT name FROM pragma_table_info('call_record')");
+        let rows = columns.fetch_all(&store.pool).await.map_err(failed(path))?;
+        let known: Vec<String> =
+            rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(failed(path))?;
+        for (name, kind) in LATER.iter().filter(|(name, _)| !known.iter().any(|known| known == name)) {
+            let add = format!("ALTER TABLE call_record ADD COLUMN {name} {kind}");
+            sqlx::raw_sql(AssertSqlSafe(add)).execute(&store.pool).await.map_err(failed(path))?;
+        }
         Ok(store)
     }
 
@@ -97,41 +123,20 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Writes a record over what was known of the call.
-    pub(super) async fn put(&self, record: &CallRecord) -> Result<(), StoreError> {
-        let CallRecord { peer, .. } = record;
-        let name = peer.name.as_deref().map(|name| kept(name, NAME_BYTES));
-        let word = |text: &Option<String>| text.as_deref().map(|text| kept(text, WORD_BYTES));
-        let (username, phone, dialled) = (word(&peer.username), word(&peer.phone), word(&record.dialled));
-        let id = peer.id.map(|id| id.to_string());
-        let words: Vec<&str> =
-            [&name, &username, &phone, &dialled, &id].into_iter().flatten().map(String::as_str).collect();
-        let note = "INSERT OR REPLACE INTO call_record (call_id, direction, result, started_ms, answered_ms, ended_ms,
-            person, name, username, phone, dialled, extension, telegram_call, emoji, ending, quality, mos_tenths, words)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
-        sqlx::query(note)
-            .bind(number(record.call.0))
-            .bind(record.direction.as_str())
-            .bind(record.result.as_str())
-            .bind(number(record.started_ms))
-            .bind(record.answered_ms.map(number))
-            .bind(record.ended_ms.map(number))
-            .bind(peer.id.map(UserId::number))
-            .bind(&name)
-            .bind(&username)
-            .bind(&phone)
-            .bind(&dialled)
-            .bind(word(&record.extension))
-            .bind(record.telegram_call)
-            .bind(word(&record.emoji))
-            .bind(record.end.as_ref().map(json))
-            .bind(record.quality.as_ref().map(json))
-            .bind(&record.mos_tenths)
-            .bind(words.join("\n").to_lowercase())
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(failed(Path::new("gateway.db")))
+    /// Writes records over what was known of their calls, all or none.
+    pub(super) async fn put(&self, rows: impl IntoIterator<Item = &Row>) -> Result<(), StoreError> {
+        let failed = |error| failed(Path::new("gateway.db"))(error);
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        for row in rows {
+            write(row, &mut transaction).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// Forgets one call.
+    pub(super) async fn remove(&self, call: CallId) -> Result<(), StoreError> {
+        let query = sqlx::query("DELETE FROM call_record WHERE call_id = $1").bind(number(call.0));
+        query.execute(&self.pool).await.map(drop).map_err(failed(Path::new("gateway.db")))
     }
 
     /// Notes that the calls that are up still are: as long they lasted at least.
@@ -141,19 +146,38 @@ impl Store {
         query.execute(&self.pool).await.map(drop).map_err(failed(Path::new("gateway.db")))
     }
 
-    /// Closes the rows of calls that went on when a process before this one was killed, which began at `now_ms`. They
-    /// ended when they were last known to be up.
-    pub(super) async fn interrupt(&self, now_ms: u64) -> Result<(), StoreError> {
-        let note =
-            "UPDATE call_record SET result = $1, ended_ms = COALESCE(ended_ms, answered_ms, started_ms)
-            WHERE result = $3 AND started_ms < $2";
-        let query = sqlx::query(note).bind(CallResult::Interrupted.as_str()).bind(number(now_ms));
+    /// Closes the rows of calls that went on when a process before this one was killed. They ended when they were last
+    /// known to be up. Gives what is to be ended of them, and of those that a process before did not come to end.
+    pub(super) async fn interrupt(&self) -> Result<Vec<Left>, StoreError> {
+        let failed = |error| failed(Path::new("gateway.db"))(error);
+        let end = CallEnd {
+            by: Ender::Gateway,
+            cause: "The gateway was restarted".to_owned(),
+            sip_status: None,
+            q850: Some(41),
+        };
+        let note = "UPDATE call_record SET result = $1, ending = $2,
+            ended_ms = COALESCE(ended_ms, answered_ms, started_ms) WHERE result = $3";
+        let query = sqlx::query(note).bind(CallResult::Interrupted.as_str()).bind(json(&end));
         let done = query.bind(CallResult::Running.as_str()).execute(&self.pool).await;
-        let closed = done.map_err(failed(Path::new("gateway.db")))?.rows_affected();
+        let closed = done.map_err(failed)?.rows_affected();
         if closed > 0 {
             tracing::warn!(closed, "calls were up when the gateway ended before: their records are closed");
         }
-        Ok(())
+        let find = "SELECT call_id, direction, person, telegram_call, telegram_hash, answered_ms, ended_ms, sip_remains
+            FROM call_record WHERE result = $1 AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)
+            ORDER BY started_ms DESC, call_id DESC LIMIT $2";
+        let query = sqlx::query(find).bind(CallResult::Interrupted.as_str()).bind(MOST_LEFT);
+        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(left).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Nothing is left to be ended of calls that a kill cut short.
+    pub(super) async fn bury(&self) -> Result<(), StoreError> {
+        let note = "UPDATE call_record SET sip_remains = NULL, telegram_hash = NULL
+            WHERE result = $1 AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)";
+        let query = sqlx::query(note).bind(CallResult::Interrupted.as_str());
+        query.execute(&self.pool).await.map(drop).map_err(failed(Path::new("gateway.db")))
     }
 
     /// Forgets calls that began before `oldest_ms` and are over.
@@ -185,12 +209,100 @@ impl Store {
         Ok((total, places))
     }
 
+    /// The newest records that a filter finds, its `skip` and `limit` aside, which stand before a place, and where they
+    /// stand.
+    pub(super) async fn before(
+        &self,
+        line: &Phone,
+        filter: &RecordFilter,
+        before: Option<Place>,
+        most: i64,
+    ) -> Result<Vec<(Place, CallRecord)>, StoreError> {
+        let failed = |error| failed(Path::new("gateway.db"))(error);
+        let mut query = QueryBuilder::new("SELECT * FROM call_record");
+        only(&mut query, filter);
+        if let Some(Place { started_ms, call }) = before {
+            query.push(" AND (started_ms, call_id) < (").push_bind(started_ms);
+            query.push(", ").push_bind(call).push(")");
+        }
+        query.push(" ORDER BY started_ms DESC, call_id DESC LIMIT ").push_bind(most);
+        let mut found = Vec::new();
+        for row in query.build().fetch_all(&self.pool).await.map_err(failed)? {
+            let (started_ms, call) =
+                (row.try_get("started_ms").map_err(failed)?, row.try_get("call_id").map_err(failed)?);
+            found.push((Place { started_ms, call }, read(line, &row).map_err(failed)?));
+        }
+        Ok(found)
+    }
+
     /// The record of a call; none where it is forgotten meanwhile.
     pub(super) async fn record(&self, line: &Phone, call: i64) -> Result<Option<CallRecord>, StoreError> {
         let query = sqlx::query("SELECT * FROM call_record WHERE call_id = $1").bind(call);
         let row = query.fetch_optional(&self.pool).await.map_err(failed(Path::new("gateway.db")))?;
         row.map(|row| read(line, &row)).transpose().map_err(failed(Path::new("gateway.db")))
     }
+}
+
+async fn write(row: &Row, transaction: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let Row { record, legs, .. } = row;
+    let CallRecord { peer, trunk, .. } = record;
+    let name = peer.name.as_deref().map(|name| kept(name, NAME_BYTES));
+    let word = |text: &Option<String>| text.as_deref().map(|text| kept(text, WORD_BYTES));
+    let (username, phone, dialled) = (word(&peer.username), word(&peer.phone), word(&record.dialled));
+    let id = peer.id.map(|id| id.to_string());
+    let words: Vec<&str> =
+        [&name, &username, &phone, &dialled, &id].into_iter().flatten().map(String::as_str).collect();
+    let note = "INSERT OR REPLACE INTO call_record (call_id, direction, result, started_ms, answered_ms, ended_ms,
+        person, name, username, phone, dialled, extension, telegram_call, emoji, ending, quality, mos_tenths, words,
+        ringing_ms, sip_call_id, taken_by, diverted_from, sip_remains, telegram_hash)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+        $24)";
+    sqlx::query(note)
+        .bind(number(record.call.0))
+        .bind(record.direction.as_str())
+        .bind(record.result.as_str())
+        .bind(number(record.started_ms))
+        .bind(record.answered_ms.map(number))
+        .bind(record.ended_ms.map(number))
+        .bind(peer.id.map(UserId::number))
+        .bind(&name)
+        .bind(&username)
+        .bind(&phone)
+        .bind(&dialled)
+        .bind(word(&record.extension))
+        .bind(legs.telegram.map(|call| call.id).or(record.telegram_call))
+        .bind(word(&record.emoji))
+        .bind(record.end.as_ref().map(json))
+        .bind(record.quality.as_ref().map(json))
+        .bind(&record.mos_tenths)
+        .bind(words.join("\n").to_lowercase())
+        .bind(record.ringing_ms.map(number))
+        .bind(trunk.sip_call_id.as_deref().map(|id| kept(id, NAME_BYTES)))
+        .bind(word(&trunk.taken_by))
+        .bind(word(&trunk.diverted_from))
+        .bind(legs.sip.as_ref().map(ToString::to_string))
+        .bind(legs.hash())
+        .execute(transaction)
+        .await
+        .map(drop)
+}
+
+/// What is to be ended of a call that a kill cut short.
+fn left(row: &SqliteRow) -> Result<Left, sqlx::Error> {
+    let (id, hash): (Option<i64>, Option<i64>) =
+        (row.try_get("telegram_call")?, row.try_get("telegram_hash")?);
+    let (answered, ended): (Option<i64>, Option<i64>) =
+        (row.try_get("answered_ms")?, row.try_get("ended_ms")?);
+    let talked_ms = answered.zip(ended).map(|(from, to)| to.saturating_sub(from));
+    let sip: Option<String> = row.try_get("sip_remains")?;
+    Ok(Left {
+        call: CallId(u64::try_from(row.try_get::<i64, _>("call_id")?).unwrap_or(0)),
+        direction: word(row, "direction")?,
+        sip: sip.and_then(|text| text.parse().ok()),
+        telegram: id.zip(hash).map(|(id, access_hash)| CallRef { id, access_hash }),
+        callee: row.try_get("person")?,
+        talked: talked_ms.and_then(|ms| ms.try_into().ok()).map(Duration::from_millis),
+    })
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -208,7 +320,7 @@ fn failed(path: &Path) -> impl FnOnce(sqlx::Error) -> StoreError + use<> {
 }
 
 fn only(query: &mut QueryBuilder<Sqlite>, filter: &RecordFilter) {
-    let RecordFilter { line: _, from_ms, to_ms, direction, result, text, skip: _, limit: _ } = filter;
+    let RecordFilter { line: _, from_ms, to_ms, direction, result, text, cause, skip: _, limit: _ } = filter;
     query.push(" WHERE 1");
     if let Some(from_ms) = from_ms {
         query.push(" AND started_ms >= ").push_bind(number(*from_ms));
@@ -225,10 +337,16 @@ fn only(query: &mut QueryBuilder<Sqlite>, filter: &RecordFilter) {
     if let Some(text) = text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
         query.push(" AND instr(words, ").push_bind(text.to_lowercase()).push(") > 0");
     }
+    if let Some(cause) = cause.as_deref().map(str::trim).filter(|cause| !cause.is_empty()) {
+        query.push(" AND (instr(lower(ending ->> '$.cause'), ").push_bind(cause.to_lowercase());
+        query.push(") > 0 OR ending ->> '$.q850' = ").push_bind(cause.parse::<i64>().ok());
+        query.push(" OR ending ->> '$.sip_status' = ").push_bind(cause.parse::<i64>().ok()).push(")");
+    }
 }
 
 fn read(line: &Phone, row: &SqliteRow) -> Result<CallRecord, sqlx::Error> {
     let time = |column| row.try_get::<Option<i64>, _>(column).map(|ms| ms.and_then(|ms| ms.try_into().ok()));
+    let ringing_ms: Option<i64> = later(row, "ringing_ms")?;
     let person: Option<i64> = row.try_get("person")?;
     let result = word(row, "result")?;
     Ok(CallRecord {
@@ -245,6 +363,12 @@ fn read(line: &Phone, row: &SqliteRow) -> Result<CallRecord, sqlx::Error> {
         extension: row.try_get("extension")?,
         telegram_call: row.try_get("telegram_call")?,
         emoji: row.try_get("emoji")?,
+        trunk: TrunkEnd {
+            sip_call_id: later(row, "sip_call_id")?,
+            taken_by: later(row, "taken_by")?,
+            diverted_from: later(row, "diverted_from")?,
+        },
+        ringing_ms: ringing_ms.and_then(|ms| ms.try_into().ok()),
         started_ms: time("started_ms")?.unwrap_or(0),
         answered_ms: time("answered_ms")?,
         // Of a call that is up, it is when it was last known to be.
@@ -259,6 +383,17 @@ fn read(line: &Phone, row: &SqliteRow) -> Result<CallRecord, sqlx::Error> {
 fn word<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, sqlx::Error> {
     let text: String = row.try_get(column)?;
     serde_json::from_value(text.into()).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// What a table of before does not have.
+fn later<T>(row: &SqliteRow, column: &str) -> Result<Option<T>, sqlx::Error>
+where
+    Option<T>: for<'row> sqlx::Decode<'row, Sqlite> + sqlx::Type<Sqlite>,
+{
+    match row.try_get(column) {
+        Err(sqlx::Error::ColumnNotFound(_)) => Ok(None),
+        read => read,
+    }
 }
 
 /// A later version may have written what this one cannot read.
@@ -291,19 +426,20 @@ fn kept(text: &str, most_bytes: usize) -> String {
 pub(super) mod tests {
     use tgtrunk_config::StateDir;
     use tgtrunk_config::control::{
-        Answer, CallEnd, Direction, Ender, LONGEST_LINE_BYTES, LegQuality, Quality, Reply, to_line,
+        Answer, Direction, LONGEST_LINE_BYTES, LegQuality, Quality, Reply, to_line,
     };
 
     use super::*;
+    use crate::records::row::Legs;
 
     #[tokio::test]
     async fn a_record_reads_back_as_it_was_written_last() {
         let (_room, state) = room();
         let store = Store::open(&state.gateway_db(&line())).await.unwrap();
         let begun = CallRecord { answered_ms: None, ended_ms: None, end: None, quality: None, ..sample(1) };
-        store.put(&begun).await.unwrap();
+        store.put(&[begun.clone().into()]).await.unwrap();
         assert_eq!(store.record(&line(), 1).await.unwrap(), Some(begun));
-        store.put(&sample(1)).await.unwrap();
+        store.put(&[sample(1).into()]).await.unwrap();
         assert_eq!(store.record(&line(), 1).await.unwrap(), Some(sample(1)));
         assert_eq!(store.record(&line(), 2).await.unwrap(), None);
     }
@@ -314,21 +450,64 @@ pub(super) mod tests {
         let store = Store::open(&state.gateway_db(&line())).await.unwrap();
         let up = CallRecord { result: CallResult::Running, ended_ms: None, ..sample(1) };
         let known_ms = up.started_ms + 61_000;
-        store.put(&up).await.unwrap();
-        store.put(&sample(2)).await.unwrap();
+        store.put(&[up.clone().into()]).await.unwrap();
+        store.put(&[sample(2).into()]).await.unwrap();
         store.still_up(known_ms).await.unwrap();
         assert_eq!(store.record(&line(), 1).await.unwrap(), Some(up));
-        store.interrupt(known_ms + 3 * 86_400_000).await.unwrap();
+        assert_eq!(store.interrupt().await.unwrap(), []);
         let told = store.record(&line(), 1).await.unwrap().unwrap();
         assert_eq!((told.result, told.ended_ms), (CallResult::Interrupted, Some(known_ms)));
         assert_eq!(store.record(&line(), 2).await.unwrap(), Some(sample(2)));
     }
 
     #[tokio::test]
+    async fn what_ends_a_call_after_a_kill_is_told_until_that_is_done_and_never_of_a_call_that_is_over() {
+        let (_room, state) = room();
+        let store = Store::open(&state.gateway_db(&line())).await.unwrap();
+        let bye = "talking 127.0.0.1:5060\r\nBYE sip:a@b SIP/2.0\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n\
+            Call-ID: x\r\nCSeq: 3 BYE\r\n";
+        let legs =
+            Legs { sip: bye.parse().ok(), telegram: Some(CallRef { id: 7, access_hash: 9 }), calls: false };
+        let up = |call| CallRecord { result: CallResult::Running, ended_ms: None, end: None, ..sample(call) };
+        let row = |record| Row { record, legs: legs.clone(), done: None };
+        store.put(&[row(up(1)), row(up(2)), up(3).into()]).await.unwrap();
+        let requested = Legs { calls: true, ..Legs::default() };
+        store.put(&[sample(2).into(), Row { record: up(4), legs: requested, done: None }]).await.unwrap();
+        let left = store.interrupt().await.unwrap();
+        let told: Vec<_> = left.iter().map(|left| (left.call.0, left.telegram, left.sip.is_some())).collect();
+        assert_eq!(told, [(4, None, false), (1, legs.telegram, true)]);
+        assert_eq!((left[1].talked, left[1].callee), (Some(Duration::ZERO), Some(5_123_456_789)));
+        assert_eq!(store.record(&line(), 1).await.unwrap().unwrap().end.unwrap().by, Ender::Gateway);
+        assert_eq!(store.interrupt().await.unwrap(), left, "another kill came before that was done");
+        store.bury().await.unwrap();
+        assert_eq!(store.interrupt().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_table_of_before_is_read_as_it_is_and_gets_its_columns_when_it_is_written() {
+        let (_room, state) = room();
+        let file = state.gateway_db(&line());
+        let before = Store::open(&file).await.unwrap();
+        before.put(&[sample(1).into()]).await.unwrap();
+        for (name, _) in LATER {
+            let drop = format!("ALTER TABLE call_record DROP COLUMN {name}");
+            sqlx::raw_sql(AssertSqlSafe(drop)).execute(&before.pool).await.unwrap();
+        }
+        before.close().await;
+        let reader = Store::open_to_read(&file).await.unwrap().unwrap();
+        let plain = CallRecord { trunk: TrunkEnd::default(), ringing_ms: None, ..sample(1) };
+        assert_eq!(reader.record(&line(), 1).await.unwrap(), Some(plain));
+        reader.close().await;
+        let after = Store::open(&file).await.unwrap();
+        after.put(&[sample(1).into()]).await.unwrap();
+        assert_eq!(after.record(&line(), 1).await.unwrap(), Some(sample(1)));
+    }
+
+    #[tokio::test]
     async fn a_person_is_found_by_any_part_of_what_is_known_of_them_in_any_case() {
         let (_room, state) = room();
         let store = Store::open(&state.gateway_db(&line())).await.unwrap();
-        store.put(&CallRecord { dialled: Some("tg#Someone".into()), ..sample(1) }).await.unwrap();
+        store.put(&[CallRecord { dialled: Some("tg#Someone".into()), ..sample(1) }.into()]).await.unwrap();
         for (text, found) in [
             ("аННа", 1),
             ("", 1),
@@ -350,12 +529,13 @@ pub(super) mod tests {
         let (_room, state) = room();
         let store = Store::open(&state.gateway_db(&line())).await.unwrap();
         for call in 1..=3 {
-            store.put(&CallRecord { started_ms: call * 1_000, ..sample(call) }).await.unwrap();
+            store.put(&[CallRecord { started_ms: call * 1_000, ..sample(call) }.into()]).await.unwrap();
         }
         let direction = Direction::TelegramToPbx;
-        store.put(&CallRecord { started_ms: 500, direction, ..sample(9) }).await.unwrap();
+        store.put(&[CallRecord { started_ms: 500, direction, ..sample(9) }.into()]).await.unwrap();
         store
-            .put(&CallRecord { started_ms: 600, result: CallResult::Running, ended_ms: None, ..sample(8) })
+            .put(&[CallRecord { started_ms: 600, result: CallResult::Running, ended_ms: None, ..sample(8) }
+                .into()])
             .await
             .unwrap();
         let found = async |filter: RecordFilter| {
@@ -385,7 +565,7 @@ pub(super) mod tests {
             let peer =
                 Peer { name: long.clone(), username: long.clone(), phone: long.clone(), ..sample(1).peer };
             let record = CallRecord { peer, dialled: long.clone(), extension: long.clone(), ..sample(call) };
-            store.put(&CallRecord { emoji: long, ..record }).await.unwrap();
+            store.put(&[CallRecord { emoji: long, ..record }.into()]).await.unwrap();
             records.push(store.record(&line(), call.try_into().unwrap()).await.unwrap().unwrap());
         }
         let name = records[3].peer.name.as_deref().unwrap();
@@ -442,6 +622,12 @@ pub(super) mod tests {
             extension: Some("2001".into()),
             telegram_call: Some(i64::MIN),
             emoji: Some("🦊🐻🐼🐨".into()),
+            trunk: TrunkEnd {
+                sip_call_id: Some("b1c2d3e4-0000-4000-8000-123456789abc@192.0.2.1".into()),
+                taken_by: Some("2001".into()),
+                diverted_from: Some("+74950000001".into()),
+            },
+            ringing_ms: Some(1_800_000_000_500),
             started_ms: 1_800_000_000_000,
             answered_ms: Some(1_800_000_001_000),
             ended_ms: Some(1_800_000_002_000),

@@ -198,6 +198,23 @@ impl WireCall {
         Ok(true)
     }
 
+    /// Call-ID.
+    pub fn sip_call_id(&self) -> &str {
+        &self.id
+    }
+
+    /// Gives our 200 again, as one does that gets no ACK.
+    ///
+    /// # Errors
+    /// When the INVITE offers no Opus.
+    pub fn answer_again(&mut self) -> anyhow::Result<()> {
+        let (_, payload_type) = self.offer()?;
+        let (own, body) = (self.inner.own, sdp(self.sound.address, payload_type));
+        let text = self.inner.with(&self.id, |dialog| dialog.response(own, 200, "OK", &[], &body));
+        self.inner.send(&text.flatten().unwrap_or_default());
+        Ok(())
+    }
+
     /// Stops or resumes the sound.
     pub fn mute(&self, muted: bool) {
         self.sound.mute(muted);

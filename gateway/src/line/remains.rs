@@ -1,0 +1,101 @@
+//! Calls that a kill cut short: both their halves are ended by the next process, and what is kept for that.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use tgtrunk_bridge::Cause;
+use tgtrunk_config::control::Direction;
+use tokio::sync::oneshot;
+
+use super::Line;
+use crate::call;
+use crate::clock;
+use crate::records::{Left, Legs};
+use crate::telegram::Discard;
+
+/// How long the ends of such calls are tried, both halves (RFC 3261 section 17.1.2.2 gives a BYE 32 s).
+const TRIED: Duration = Duration::from_secs(35);
+
+/// Calls of a process before this one.
+#[derive(Debug, Default)]
+pub(super) struct Remains {
+    /// By Telegram's ids: the server may offer them again.
+    telegram: BTreeSet<i64>,
+    until: Option<Instant>,
+}
+
+impl Remains {
+    /// Whether a call at Telegram is one of them.
+    pub(super) fn knows(&self, telegram: i64) -> bool {
+        self.telegram.contains(&telegram)
+    }
+
+    /// When they are given up.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Whether they are given up now.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
+        self.until.take_if(|until| *until <= now).is_some()
+    }
+}
+
+impl Line {
+    /// Ends calls that a kill cut short.
+    pub(super) fn end_left(&mut self, now: Instant, left: Vec<Left>) {
+        if left.is_empty() {
+            return;
+        }
+        tracing::info!(calls = left.len(), "calls of before are ended");
+        self.remains.until = Some(now + TRIED);
+        let rejection = call::rejection(Cause::Stopping);
+        for Left { call, direction, sip, telegram, callee, talked } in left {
+            if let (Some(trunk), Some(sip)) = (&mut self.trunk, &sip) {
+                let is_said = trunk.endpoint.bury(now, sip, &rejection);
+                tracing::debug!(%call, is_said, sip_call_id = sip.sip_call_id(), "the PBX's half of a call of before");
+            }
+            match (telegram, callee) {
+                (Some(telegram), _) => {
+                    self.remains.telegram.insert(telegram.id);
+                    let reason = match talked {
+                        None if direction == Direction::PbxToTelegram => Discard::Missed,
+                        Some(_) | None => Discard::Disconnect,
+                    };
+                    self.discard(telegram, reason, talked.unwrap_or_default());
+                }
+                // It may have been requested though nobody lived to hear its id.
+                (None, Some(callee)) if direction == Direction::PbxToTelegram => {
+                    self.ghosts.expect(now, callee)
+                }
+                (None, _) => {}
+            }
+        }
+    }
+
+    /// Writes down how a call is, with what ends it after a kill.
+    pub(super) fn note(&mut self, key: u64, done: Option<oneshot::Sender<()>>) {
+        let sip = self.calls.sip(key);
+        let sip = sip.and_then(|sip| self.trunk.as_ref()?.endpoint.remains(sip));
+        let Some((info, telegram)) = self.calls.info(key) else { return };
+        // An outgoing call may be at Telegram before its id is known.
+        let calls = telegram.is_none() && info.direction == Direction::PbxToTelegram;
+        self.records.note(info, Legs { sip, telegram, calls }, done);
+    }
+
+    /// The PBX took a call, or says who is there now.
+    pub(super) fn note_taken(&mut self, sip: tgtrunk_sip::CallId) {
+        let Some(key) = self.calls.of_sip(sip) else { return };
+        if let Some(party) = self.trunk.as_ref().and_then(|trunk| trunk.endpoint.party(sip)) {
+            self.calls.taken_by(key, party);
+        }
+        self.note(key, None);
+    }
+
+    /// Calls that a kill cut short are ended, as far as that is possible.
+    pub(super) fn give_up_left(&mut self) {
+        if self.remains.handle_timeout(clock::now()) {
+            self.records.buried();
+        }
+    }
+}
