@@ -166,6 +166,18 @@ impl Direction {
         }
     }
 
+    /// Sounds a tone for so long in the place of what is said; nothing before anything was agreed.
+    pub(crate) fn beep(&mut self, now: Instant, tone: Tone, length: Duration) {
+        if self.held {
+            return;
+        }
+        self.open_studio();
+        if let Some(studio) = &mut self.studio {
+            studio.beep(tone, length);
+            studio.start(now);
+        }
+    }
+
     /// How many digits may be sent now; `None` before anything was agreed.
     pub(crate) fn room_for_digits(&mut self) -> Option<usize> {
         let audio = self.outgoing?;
@@ -315,7 +327,7 @@ impl Direction {
             self.arrange();
             return self.keep(now, packet, sound);
         }
-        if self.is_dialling() {
+        if self.is_replaced() {
             self.source.break_off();
             return Err(Reason::Replaced);
         }
@@ -507,8 +519,9 @@ impl Direction {
         self.keys.as_ref().is_some_and(|keys| keys.is_sounding())
     }
 
-    fn is_dialling(&self) -> bool {
-        self.sounds_digits() || self.is_dialling_events()
+    /// Whether what comes is left out, for something of ours takes its place.
+    fn is_replaced(&self) -> bool {
+        self.studio.as_ref().is_some_and(|studio| studio.replaces()) || self.is_dialling_events()
     }
 
     fn open_studio(&mut self) {

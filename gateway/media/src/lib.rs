@@ -11,6 +11,7 @@
 
 pub mod codec;
 pub mod dtmf;
+pub mod ogg;
 pub mod opus;
 pub mod quality;
 pub mod rtcp;

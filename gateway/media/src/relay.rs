@@ -129,6 +129,11 @@ impl Relay {
         self.towards(to).play(now, tone);
     }
 
+    /// Sounds a tone to a side for so long; sound of the other side is left out meanwhile.
+    pub fn beep(&mut self, now: Instant, to: Side, tone: Tone, length: Duration) {
+        self.towards(to).beep(now, tone, length);
+    }
+
     /// Whether the levels of both sides are measured. A copy of what they say is decoded for it; nothing is done for it
     /// while nobody watches.
     pub fn meter(&mut self, is_watched: bool) {
@@ -318,6 +323,34 @@ mod tests {
         }
         assert_eq!(second.sequence, first.sequence.wrapping_add(1));
         assert_eq!(second.timestamp, first.timestamp.wrapping_add(STEP));
+    }
+
+    #[test]
+    fn a_beep_takes_the_place_of_what_is_said_for_its_time_and_then_sound_goes_on() {
+        let (mut relay, start) = (ready(1), Instant::now());
+        let (mut out, mut packet) = (Batch::default(), Vec::new());
+        let (mut replaced, mut made, mut decoded) = (Vec::new(), 0, Vec::new());
+        let mut decoder = OPUS.decoder(8_000).unwrap();
+        relay.beep(start, Side::Telegram, Tone::RECORDED, Duration::from_millis(500));
+        for step in 0..50_u16 {
+            let now = start + Duration::from_millis(20 * u64::from(step));
+            out.clear();
+            let sound = rtp(step, u32::from(step) * STEP, 0xaaaa, b"x");
+            let outcome = relay.handle_packet(now, Side::Trunk, &sound, &mut out);
+            replaced.push(outcome == Outcome::Dropped(Reason::Replaced));
+            relay.handle_timeout(now);
+            while let Some(side) = relay.poll_packet(&mut packet) {
+                assert_eq!(side, Side::Telegram);
+                decoder.decode(Packet::read(&packet).unwrap().payload, &mut decoded).unwrap();
+                made += 1;
+            }
+        }
+        let begin = replaced.iter().position(|replaced| *replaced).unwrap();
+        assert_eq!(replaced.iter().filter(|replaced| **replaced).count(), 25 - begin);
+        assert!(begin <= 1 && (25..=27).contains(&made), "{begin} {made}");
+        let loud = decoded.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
+        assert!((2_000..4_000).contains(&loud), "{loud}");
+        assert!(!replaced[30..].contains(&true));
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) struct Studio {
     pub(crate) playout: Option<Playout>,
     tone: Option<tone::Player>,
     digits: Option<Generator>,
+    /// A tone that takes the place of what is said, and how many samples of it are left.
+    beep: Option<(tone::Player, usize)>,
     voice: Ramp,
     /// When the next frame is due, while the clock runs.
     clock: Option<Instant>,
@@ -84,6 +86,7 @@ impl Studio {
             playout: None,
             tone: None,
             digits: None,
+            beep: None,
             voice: Ramp::full(),
             clock: None,
             pcm: Vec::new(),
@@ -120,6 +123,7 @@ impl Studio {
         }
         if new.sample_hz == self.sample_hz {
             (new.playout, new.digits, new.voice) = (self.playout, self.digits, self.voice);
+            new.beep = self.beep;
             new.joint = None;
         }
         Ok(new)
@@ -154,6 +158,16 @@ impl Studio {
         }
     }
 
+    /// Sounds a tone for so long instead of what the other side says.
+    pub(crate) fn beep(&mut self, tone: Tone, length: Duration) {
+        self.beep = Some((tone::Player::new(tone, self.sample_hz), self.samples(length)));
+    }
+
+    /// Whether something takes the place of what the other side says.
+    pub(crate) fn replaces(&self) -> bool {
+        self.beep.is_some() || self.sounds_digits()
+    }
+
     /// Digits to be sounded instead of what the other side says.
     pub(crate) fn digits(&mut self) -> &mut Generator {
         self.digits.get_or_insert_with(|| Generator::new(self.sample_hz))
@@ -166,7 +180,7 @@ impl Studio {
 
     /// Whether it has a sound that did not come from the other side.
     pub(crate) fn has_own_sound(&self) -> bool {
-        self.tone.is_some() || self.sounds_digits()
+        self.tone.is_some() || self.replaces()
     }
 
     /// A packet of the other side for the playout.
@@ -238,12 +252,20 @@ impl Studio {
             player.end();
         }
         let dials = self.sounds_digits();
-        self.voice.apply(&mut self.pcm, if dials { 0.0 } else { 1.0 }, duck);
+        let replaces = self.replaces();
+        self.voice.apply(&mut self.pcm, if replaces { 0.0 } else { 1.0 }, duck);
         if dials && let Some(digits) = &mut self.digits {
             self.other.resize(samples, 0);
             digits.fill(&mut self.other);
             ramp::add(&mut self.pcm, &self.other);
             sounds = true;
+        } else if let Some((player, left)) = &mut self.beep {
+            self.other.resize(samples, 0);
+            player.fill(&mut self.other);
+            ramp::add(&mut self.pcm, &self.other);
+            sounds = true;
+            *left = left.saturating_sub(samples);
+            self.beep.take_if(|(_, left)| *left == 0);
         } else if let Some(player) = &mut self.tone {
             self.other.resize(samples, 0);
             player.fill(&mut self.other);

@@ -31,6 +31,13 @@ impl Tone {
         below_dbm0: 15,
         cadence: [(Duration::from_secs(1), Duration::from_secs(4)); 2],
     };
+    /// Says that a call is recorded: 1400 Hz for half a second, as recorders of telephones have it.
+    pub const RECORDED: Self = Self {
+        frequency_hz: 1400,
+        second_hz: None,
+        below_dbm0: 18,
+        cadence: [(Duration::from_millis(500), Duration::ZERO); 2],
+    };
     /// Ringback of North America: 440 and 480 Hz, two seconds of six.
     pub const RINGBACK_US: Self = Self {
         frequency_hz: 440,
