@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tgtrunk_config::CallId;
@@ -15,7 +17,10 @@ use tgtrunk_tests::control::Control;
 use tgtrunk_tests::light_user;
 use tgtrunk_tests::pbx;
 use tgtrunk_tests::player::circle;
-use tgtrunk_tests::stage::Stage;
+use tgtrunk_tests::ports;
+use tgtrunk_tests::stage::{self, Stage};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 /// How long anything may take that should take no time.
@@ -100,6 +105,90 @@ async fn calls_are_remembered_over_a_kill_and_their_levels_are_told_while_somebo
     assert!(status.success() && said.contains(",\"'=1+1\"\",\u{202e}🦊"), "{said}");
     assert_eq!(said.lines().count(), 3);
     stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_figure_of_the_grafana_dashboard_is_one_of_the_gateways() {
+    let address = SocketAddr::from(([127, 0, 0, 1], ports::free().unwrap()));
+    let settings = format!("metrics = \"{address}\"");
+    let stage = Stage::set_up(stage::Options { settings, ..Default::default() }).await.unwrap();
+    let line = stage.line(COMPANY).unwrap();
+    let phone = pbx::Options::playing(circle(700, 20).unwrap());
+    let _phone = stage.desk(&line, phone).await.unwrap();
+    let app = light_user::Options::playing(circle(1_100, 60).unwrap());
+    let anna = stage.person(NewUser::new(ANNA, "Anna"), app).unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let mut control = gateway.control().await.unwrap();
+    control.subscribe().await.unwrap();
+    anna.call(line.account).await.unwrap();
+    let call = control.call_state(CallState::Answered, LIMIT).await.unwrap().call;
+    // Round trips are known with the first reports.
+    sleep(Duration::from_secs(7)).await;
+    control.hang_up(call).await.unwrap();
+    control.call_state(CallState::Ended, LIMIT).await.unwrap();
+    let page = figures(address).await;
+    let known: BTreeMap<&str, BTreeSet<&str>> = page
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(series, _)| {
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            (name, labels.split(',').filter_map(|label| Some(label.split_once('=')?.0)).collect())
+        })
+        .collect();
+    let dashboard = include_str!("../../grafana/tgtrunk.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let mut asked = BTreeSet::new();
+    let panels = dashboard["panels"].as_array().unwrap();
+    for panel in panels {
+        for target in panel["targets"].as_array().unwrap() {
+            let query = target["expr"].as_str().unwrap();
+            let names = words(query).filter(|word| word.starts_with("tgtrunk_"));
+            let labels: BTreeSet<&str> = names
+                .flat_map(|name| {
+                    asked.insert(name.trim_end_matches("_bucket").to_owned());
+                    known
+                        .get(name)
+                        .unwrap_or_else(|| panic!("{name} of {query} is not in\n{page}"))
+                        .iter()
+                        .copied()
+                })
+                .collect();
+            let legend = target["legendFormat"].as_str().unwrap();
+            let shown = legend.split("{{").skip(1).filter_map(|part| Some(part.split_once("}}")?.0));
+            let by = query.split(" by (").skip(1).filter_map(|part| Some(part.split_once(')')?.0));
+            let by: Vec<&str> = by.flat_map(|list| list.split(", ")).collect();
+            for label in shown.chain(by.iter().copied()) {
+                assert!(labels.contains(label), "{label} of {query} is not one of {labels:?}");
+            }
+        }
+    }
+    let ours = known.keys().filter(|name| name.starts_with("tgtrunk_"));
+    let ours: BTreeSet<String> = ours
+        .map(|name| {
+            ["_bucket", "_sum", "_count"]
+                .iter()
+                .fold(*name, |name, end| name.trim_end_matches(end))
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(asked, ours, "every figure has its place");
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+fn words(query: &str) -> impl Iterator<Item = &str> {
+    query.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+}
+
+/// The page that Prometheus reads.
+async fn figures(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await.unwrap();
+    page
 }
 
 /// The record of a call that is over, as soon as it is written.
