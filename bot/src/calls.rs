@@ -177,6 +177,7 @@ pub(crate) mod tests {
             emoji: None,
             trunk: Default::default(),
             ringing_ms: None,
+            recording: None,
             started_ms: 1,
             answered_ms: None,
             duration_ms: None,

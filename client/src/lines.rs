@@ -166,6 +166,7 @@ impl Lines {
                 }
             }
             Ask::Records { .. }
+            | Ask::Record { .. }
             | Ask::WatchLevels { .. }
             | Ask::Log { .. }
             | Ask::CheckBot { .. }

@@ -17,6 +17,7 @@ use crate::hours::{self, Hours};
 use crate::keys::{self, Page, Problem, Section};
 use crate::pbx::{self, Pbx, WANTED_PBX};
 use crate::policy::{self, FromTelegram, Owner, ToTelegram};
+use crate::recording::{self, RecordingRule};
 use crate::trunk::{self, Trunk};
 use crate::units::Phone;
 
@@ -64,6 +65,8 @@ pub struct Line {
     pub owner: Owner,
     /// When the PBX takes calls, and when nobody is called.
     pub hours: Hours,
+    /// Whether and where calls are recorded.
+    pub recording: RecordingRule,
     /// What the client and the bot do for a caller in Telegram.
     pub chat: Chat,
 }
@@ -256,6 +259,7 @@ fn read_line(
     let owner = policy::read_owner(top.section("owner"));
     let hours = hours::read(top.section("hours"));
     let trunk = trunk::read(top.section("trunk"), place);
+    let recording = recording::read(top.section("recording"));
     let chat = chat::read(top, phone.as_ref(), place);
     let phone = phone?;
     Some(Line {
@@ -279,6 +283,7 @@ fn read_line(
         to_telegram,
         owner,
         hours,
+        recording,
         chat,
     })
 }
@@ -345,11 +350,34 @@ mod tests {
         for key in every_key("no_such_key = 1\n") {
             assert!(table.contains_key(key), "config/line.example.toml lacks {key}");
         }
-        for section in ["dial", "from_telegram", "to_telegram", "owner", "hours", "trunk", "card_contact"] {
+        for section in
+            ["dial", "from_telegram", "to_telegram", "owner", "hours", "trunk", "recording", "card_contact"]
+        {
             for key in every_key(&format!("{SMALLEST}[{section}]\nno_such_key = 1\n")) {
                 assert!(table[section].get(key).is_some(), "config/line.example.toml lacks {section}.{key}");
             }
         }
+    }
+
+    #[test]
+    fn recordings_are_off_and_where_they_go_is_a_whole_path() {
+        let rule = |more: &str| parse(&format!("{SMALLEST}[recording]\n{more}")).map(|line| line.recording);
+        let usual = rule("").unwrap();
+        assert!(!usual.enabled && usual.directory.is_none());
+        assert_eq!((usual.keep.as_secs(), usual.consent_tone), (30 * 86_400, crate::ConsentTone::Off));
+        let told = rule("enabled = true\ndirectory = \"/srv/calls\"\nconsent_tone = \"repeat\"\n").unwrap();
+        assert_eq!(told.directory.as_deref(), Some(Path::new("/srv/calls")));
+        assert_eq!(rule("directory = \"\"").unwrap().directory, None);
+        assert_eq!(
+            errors(&format!(
+                "{SMALLEST}[recording]\ndirectory = \"calls\"\nkeep_days = 0\nconsent_tone = 1\n"
+            )),
+            [
+                r#"l.toml:5: recording.directory = "calls": want the whole path of a folder, or "" for recordings beside line.toml"#,
+                "l.toml:6: recording.keep_days = 0: want a whole number from 1 to 3650 (days)",
+                r#"l.toml:7: recording.consent_tone = 1: want one of "off", "start", "repeat""#,
+            ]
+        );
     }
 
     #[test]

@@ -30,6 +30,11 @@ pub enum Trouble {
         /// What could not be written.
         path: PathBuf,
     },
+    /// So little room is left that calls are not recorded.
+    NoRoomToRecord {
+        /// Where recordings go.
+        path: PathBuf,
+    },
     /// A file or folder is not the program's to use.
     NotAllowed {
         /// Which.
@@ -177,6 +182,16 @@ impl From<&Trouble> for Said {
             Trouble::DiskFull { path } => Self::new(
                 format!("{}: the disk is full: make room on it, then it goes on by itself", path.display()),
                 format!("{}: диск заполнен: освободите на нём место, дальше всё пойдёт само", path.display()),
+            ),
+            Trouble::NoRoomToRecord { path } => Self::new(
+                format!(
+                    "{}: less than 256 MiB are free, so calls are not recorded: make room, or set keep_days of [recording] in line.toml lower",
+                    path.display()
+                ),
+                format!(
+                    "{}: свободно меньше 256 МиБ, поэтому разговоры не записываются: освободите место или уменьшите keep_days в [recording] файла line.toml",
+                    path.display()
+                ),
             ),
             Trouble::NotAllowed { path } => Self::new(
                 format!(

@@ -9,6 +9,6 @@ mod telegram_leg;
 mod trunk_leg;
 
 pub(crate) use steps::discard;
-pub(crate) use task::{Handle, Input, Levels, Limits, Opening, Progress, Said, State, start};
+pub(crate) use task::{Handle, Input, Levels, Limits, Opening, Progress, Recordings, Said, State, start};
 pub(crate) use telegram_leg::Shared;
 pub(crate) use trunk_leg::{SipWord, TrunkAudio, TrunkLeg, reason, rejection};

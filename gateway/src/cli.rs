@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod checks;
 mod dial_test;
+mod export;
 mod import;
 mod login;
 mod recommend;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use tgtrunk_config::control::LoginMethod;
 use tgtrunk_config::{CallId, Footing, Phone, Settings, SettingsError, StateDir, UserId};
 use tgtrunk_shell::Health;
@@ -26,6 +27,7 @@ use tokio::sync::broadcast;
 
 use crate::line::{House, Placed};
 use crate::net::{self, RtpPorts};
+use crate::recording::Recorder;
 
 /// Events that a slow listener may lag behind.
 const EVENTS: usize = 1024;
@@ -70,6 +72,15 @@ enum Command {
         /// Its number, as `calls --running` shows it.
         call: CallId,
     },
+    /// Records a call that is up, or pauses its recording.
+    Record {
+        /// Its number, as `calls --running` shows it.
+        call: CallId,
+        /// Whether it is recorded from now on.
+        switch: Switch,
+    },
+    /// Mixes both sides of a recorded call into one file.
+    Export(export::Wanted),
     /// Has the PBX ring an extension, and calls a person at Telegram when somebody answers there. Prints the call's number.
     Join {
         /// On which line, as +79060000000.
@@ -142,6 +153,12 @@ enum Command {
         /// Whom: +79060000000, a Telegram id, id#12345 or tg#name.
         person: String,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Subcommand)]
@@ -222,6 +239,7 @@ async fn as_owner(
         Command::DialTest { line, dialled } => {
             return dial_test::run(&StateDir::open(state)?, &line, &dialled);
         }
+        Command::Export(wanted) => export::run(&StateDir::open(state)?, wanted).await?,
         Command::Calls(wanted) => records::list(&StateDir::open(state)?, *wanted).await?,
         Command::Lines(LinesCommand::Add { phone, pbx, sip_port }) => {
             ask::add(&StateDir::open(state)?, &phone, &pbx, sip_port).await?
@@ -247,6 +265,7 @@ async fn of_running(command: Command, state: &StateDir) -> anyhow::Result<ExitCo
     match command {
         Command::Status { json } => return ask::status(state, json).await,
         Command::HangUp { call } => ask::hang_up(state, call).await?,
+        Command::Record { call, switch } => ask::record(state, call, switch == Switch::On).await?,
         Command::Join { phone, extension, person } => ask::join(state, phone, extension, person).await?,
         Command::Checks { phone, fix } => return checks::run(state, &phone, fix).await,
         Command::Recommend { phone, apply } => return recommend::run(state, &phone, apply).await,
@@ -256,6 +275,7 @@ async fn of_running(command: Command, state: &StateDir) -> anyhow::Result<ExitCo
         | Command::Login { .. }
         | Command::DialTest { .. }
         | Command::Calls(_)
+        | Command::Export(_)
         | Command::Check { .. }
         | Command::Backup { .. }
         | Command::Restore { .. }
@@ -280,7 +300,9 @@ fn house(settings: Settings, state: StateDir, health: Health) -> anyhow::Result<
     let ports = settings.gateway.rtp_ports;
     let (events, _) = broadcast::channel(EVENTS);
     let (bind, dscp) = (settings.gateway.sip_bind, settings.gateway.dscp_rtp);
+    let recorder = Recorder::start(health.clone()).context("no thread for recordings")?;
     Ok(House {
+        recorder,
         rtp_ports: Arc::new(RtpPorts::new(bind, ports.first, ports.last, dscp)),
         addresses: net::follow(settings.gateway.media_addresses.clone()),
         proxy: settings.telegram.proxy.clone().map(net::Proxy::new),

@@ -37,6 +37,7 @@ use crate::call::{self, Input, Limits, Opening, Said, Shared, State, TrunkLeg};
 use crate::clock;
 use crate::key_agreement::DhCache;
 use crate::net::{Addresses, Proxy, RtpPorts};
+use crate::recording::{self, Recorder};
 use crate::records::{self, Records};
 use crate::telegram::{CallRef, Discard, PhoneCall, user};
 use crate::{metrics, rules};
@@ -75,6 +76,7 @@ pub(crate) struct House {
     pub(crate) addresses: Addresses,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) placed: Placed,
+    pub(crate) recorder: Recorder,
 }
 
 /// What answers a caller.
@@ -175,7 +177,8 @@ impl Line {
         let desk = LoginDesk::open(account.clone(), settings.phone.clone(), keeper).await;
         let admission = Admission::new(&settings);
         let file = house.state.gateway_db(&settings.phone);
-        let records = Records::open(file, house.settings.gateway.records_days);
+        let kept = (recording::place(&house.state, &settings), settings.recording.keep);
+        let records = Records::open(file, house.settings.gateway.records_days, kept);
         Ok(Self {
             house,
             settings,
@@ -467,7 +470,14 @@ impl Line {
             opus_complexity: self.house.settings.gateway.opus_complexity,
         };
         let (done, written) = oneshot::channel();
-        let handle = call::start(key, opening, self.shared.clone(), limits, self.say.clone(), written);
+        let recordings = call::Recordings {
+            recorder: self.house.recorder.clone(),
+            place: recording::place(&self.house.state, &self.settings),
+            always: self.settings.recording.enabled,
+            tone: self.settings.recording.consent_tone,
+        };
+        let (shared, say) = (self.shared.clone(), self.say.clone());
+        let handle = call::start(key, opening, shared, limits, say, written, recordings);
         if let Some(info) = self.calls.begun(key, handle) {
             self.note(key, Some(done));
             self.house.events.send(ControlEvent::Call(info)).ok();
@@ -493,6 +503,12 @@ impl Line {
             Said::Digit(side, press, way) => {
                 if let Some(digit) = self.calls.pressed(key, side, press, way) {
                     self.house.events.send(ControlEvent::Digit(digit)).ok();
+                }
+            }
+            Said::Recorded(recording) => {
+                if let Some(info) = self.calls.recorded(key, recording) {
+                    self.note(key, None);
+                    self.house.events.send(ControlEvent::Call(info)).ok();
                 }
             }
             Said::Levels(levels) => {
@@ -556,6 +572,9 @@ impl Line {
                 answer.send(self.calls.tell(call.0, Input::Stop(Cause::Normal))).ok();
             }
             Order::Watch(call, answer) => drop(answer.send(self.calls.tell(call.0, Input::Watch))),
+            Order::Record(call, on, answer) => {
+                drop(answer.send(self.calls.tell(call.0, Input::Record(on))));
+            }
             Order::Dial(call, keys, answer) => {
                 self.calls.dial(call, &keys, &self.settings.audio, answer);
             }

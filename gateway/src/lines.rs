@@ -138,6 +138,17 @@ impl Lines {
                     Done::Told
                 });
             }
+            Ask::Record { call, on } => {
+                let lines = self.ears();
+                let order: fn(CallId, oneshot::Sender<bool>) -> Order = match on {
+                    true => |call, answer| Order::Record(call, true, answer),
+                    false => |call, answer| Order::Record(call, false, answer),
+                };
+                self.work.spawn(async move {
+                    reply.send(of_call(lines, call, order).await).ok();
+                    Done::Told
+                });
+            }
             Ask::WatchLevels { call } => {
                 let lines = self.ears();
                 self.work.spawn(async move {

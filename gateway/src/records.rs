@@ -21,9 +21,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
 use crate::clock;
+use crate::recording::{self, Place};
 pub(crate) use reader::Reader;
 pub(crate) use row::{Left, Legs, Row};
-pub(crate) use search::answer;
+pub(crate) use search::{answer, of_call};
 pub(crate) use sparkline::Sparkline;
 use store::{Store, StoreError};
 
@@ -61,12 +62,12 @@ enum Word {
 
 impl Records {
     /// Remembers calls for so many days in a number's database, which is there already. Rows of a process that was
-    /// killed are closed.
-    pub(crate) fn open(file: PathBuf, days: u32) -> Self {
+    /// killed are closed. Recordings are kept no longer than records, and as long as `kept` says at most.
+    pub(crate) fn open(file: PathBuf, days: u32, kept: (Place, Duration)) -> Self {
         let (words, heard) = mpsc::channel(ROWS);
         let (tell, left) = oneshot::channel();
         let keeper =
-            Keeper { file, days, tell: Some(tell), store: None, owed: VecDeque::new(), is_well: true };
+            Keeper { file, days, kept, tell: Some(tell), store: None, owed: VecDeque::new(), is_well: true };
         let task = tokio::spawn(tracing::Instrument::in_current_span(keeper.run(heard)));
         Self { words, left: Some(left), task, is_late: false }
     }
@@ -167,6 +168,7 @@ fn record(info: CallInfo, result: CallResult, mos: Sparkline) -> CallRecord {
         emoji: info.emoji,
         trunk: info.trunk,
         ringing_ms: info.ringing_ms,
+        recording: info.recording,
         started_ms: info.started_ms,
         answered_ms: info.answered_ms,
         ended_ms: None,
@@ -181,6 +183,8 @@ fn record(info: CallInfo, result: CallResult, mos: Sparkline) -> CallRecord {
 struct Keeper {
     file: PathBuf,
     days: u32,
+    /// Where recordings are, and how long they may be there.
+    kept: (Place, Duration),
     /// Who wants to know of calls that a kill cut short.
     tell: Option<oneshot::Sender<Vec<Left>>>,
     store: Option<Store>,
@@ -273,6 +277,15 @@ impl Keeper {
             Err(error) => Err(error),
         };
         self.judge(done);
+        let (place, mut age) = self.kept.clone();
+        if self.days > 0 {
+            age = age.min(Duration::from_millis(u64::from(self.days) * DAY_MS));
+        }
+        match tokio::task::spawn_blocking(move || recording::forget_before(&place, age)).await {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(files)) => tracing::info!(files, "old recordings are deleted"),
+            Ok(Err(error)) => tracing::error!(%error, "old recordings cannot be deleted"),
+        }
     }
 
     /// Tells once of a disk that does not do its part, and once when it does again.
@@ -318,13 +331,13 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_was_up_when_the_process_was_killed_has_one_record_closed_by_the_next_start() {
         let (_room, state) = room();
-        let mut records = Records::open(state.gateway_db(&line()), 90);
+        let mut records = open(&state, 90);
         records.note(&info(1), Legs::default(), None);
         records.note(&CallInfo { answered_ms: Some(1_500), ..info(1) }, Legs::default(), None);
         records.close().await;
         assert_eq!(found(&state).await[0].result, CallResult::Running);
 
-        let mut records = Records::open(state.gateway_db(&line()), 90);
+        let mut records = open(&state, 90);
         records.note(&CallInfo { started_ms: clock::unix_ms(), ..info(2) }, Legs::default(), None);
         records.close().await;
         let told = found(&state).await;
@@ -344,7 +357,7 @@ mod tests {
         let folder = state.phone_dir(&line());
         let elsewhere = state.root().join("elsewhere");
         std::fs::rename(&folder, &elsewhere).unwrap();
-        let mut records = Records::open(state.gateway_db(&line()), 90);
+        let mut records = open(&state, 90);
         records.note(&info(1), Legs::default(), None);
         sleep(Duration::from_millis(200)).await;
         assert!(!folder.exists());
@@ -362,7 +375,7 @@ mod tests {
     #[tokio::test]
     async fn with_no_days_nothing_is_remembered_and_what_was_is_forgotten() {
         let (_room, state) = room();
-        let mut records = Records::open(state.gateway_db(&line()), 90);
+        let mut records = open(&state, 90);
         records.ended(
             CallInfo { state: CallState::Ended, ..info(1) },
             CallResult::Missed,
@@ -370,7 +383,7 @@ mod tests {
         );
         records.close().await;
         assert_eq!(found(&state).await.len(), 1);
-        let mut records = Records::open(state.gateway_db(&line()), 0);
+        let mut records = open(&state, 0);
         records.note(&info(2), Legs::default(), None);
         sleep(Duration::from_millis(200)).await;
         assert_eq!(found(&state).await.len(), 1, "a call that is up is known");
@@ -401,6 +414,11 @@ mod tests {
         assert_eq!(result(&answered, &record(Cause::MediaLost)), CallResult::Answered);
     }
 
+    fn open(state: &StateDir, days: u32) -> Records {
+        let place = Place(state.phone_dir(&line()).join("recordings"));
+        Records::open(state.gateway_db(&line()), days, (place, Duration::from_secs(86_400)))
+    }
+
     async fn found(state: &StateDir) -> Vec<CallRecord> {
         search::find(state, RecordFilter::default()).await.unwrap().0
     }
@@ -420,6 +438,7 @@ mod tests {
             emoji,
             trunk: Default::default(),
             ringing_ms: None,
+            recording: None,
             started_ms: 1_000,
             answered_ms: None,
             duration_ms: None,

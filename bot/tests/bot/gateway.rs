@@ -228,6 +228,7 @@ fn call_info(line: &Phone, call: u64, person: i64, state: CallState) -> CallInfo
         emoji: None,
         trunk: Default::default(),
         ringing_ms: None,
+        recording: None,
         started_ms: 1,
         answered_ms: None,
         duration_ms: None,

@@ -285,6 +285,7 @@ pub(crate) fn info(call: u64, person: i64, direction: Direction) -> CallInfo {
         emoji: None,
         trunk: Default::default(),
         ringing_ms: None,
+        recording: None,
         muted: Muted::default(),
         quality: None,
         started_ms: unix_ms(),

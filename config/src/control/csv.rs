@@ -196,6 +196,7 @@ mod tests {
                 diverted_from: Some("=1;2".into()),
             },
             ringing_ms: Some(1_500),
+            recording: None,
             started_ms: 1_000,
             answered_ms: Some(2_000),
             ended_ms: Some(65_000),

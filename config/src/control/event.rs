@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bot_name::BotName;
 use crate::control::login::LoginInfo;
 use crate::control::quality::{Muted, Quality};
-use crate::control::record::Levels;
+use crate::control::record::{Levels, Recording};
 use crate::language::Language;
 use crate::status::{BotStatus, ClientStatus, GatewayStatus};
 use crate::units::{CallId, Digit, Phone, UserId};
@@ -78,6 +78,9 @@ pub struct CallInfo {
     /// What the PBX's side of it is.
     #[serde(flatten)]
     pub trunk: TrunkEnd,
+    /// Its recording, also where that is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Recording>,
     /// When it began.
     pub started_ms: u64,
     /// When the called side rang.
@@ -384,6 +387,7 @@ mod tests {
             emoji: None,
             trunk: Default::default(),
             ringing_ms: None,
+            recording: None,
             started_ms: 1000,
             answered_ms: None,
             duration_ms: None,

@@ -80,7 +80,7 @@ pub use event::{
 pub use log::{LogLine, LogTail};
 pub use login::{CodeVia, LoginInfo, LoginMethod, LoginStage};
 pub use quality::{LegQuality, MediaPath, MediaTransport, Muted, Quality};
-pub use record::{CallRecord, CallResult, Levels, RecordFilter};
+pub use record::{CallRecord, CallResult, Levels, RecordFilter, Recording};
 pub use reply::{
     Answer, BotReport, ClientReport, Heard, HeardError, Hello, LineInfo, Outcome, Refusal, RefusalCode,
     Reply, StatusReport,

@@ -32,6 +32,9 @@ pub struct CallRecord {
     /// What the PBX's side of it was.
     #[serde(flatten)]
     pub trunk: TrunkEnd,
+    /// Its recording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Recording>,
     /// When it began.
     pub started_ms: u64,
     /// When the called side rang.
@@ -55,6 +58,15 @@ pub struct CallRecord {
     /// (bad) to 50 (excellent): tenths of a point.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mos_tenths: Vec<u8>,
+}
+
+/// The files of a recording, in the folder of their line's recordings: Opus in Ogg (RFC 7845), one side each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// What the person at Telegram said.
+    pub telegram: String,
+    /// What the PBX sent.
+    pub pbx: String,
 }
 
 /// What became of a call.

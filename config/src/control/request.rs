@@ -50,6 +50,13 @@ pub enum Ask {
         /// How long it is silent after each, in milliseconds; as the line's settings say if it is not given.
         pause_ms: Option<u32>,
     },
+    /// `record` (gateway): record a call, or pause its recording.
+    Record {
+        /// Which.
+        call: CallId,
+        /// Whether it is recorded from now on.
+        on: bool,
+    },
     /// `reload`: read the lines and bots again; calls of unchanged lines go on.
     Reload,
     /// `add_line` (gateway): the keys of `line.toml` under `line`; it is written and opened.
@@ -214,6 +221,12 @@ struct HangUp {
 }
 
 #[derive(Serialize, Deserialize)]
+struct Record {
+    call: CallId,
+    on: bool,
+}
+
+#[derive(Serialize, Deserialize)]
 struct SendDigits {
     call: CallId,
     digits: Digits,
@@ -318,7 +331,7 @@ const LONGEST_WAIT_MS: u32 = 30_000;
 /// How many records one answer may hold.
 const RECORDS: RangeInclusive<u32> = 1..=100;
 
-const WORDS: &str = "status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, \
+const WORDS: &str = "status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, \
     accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, \
     reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people";
 
@@ -356,6 +369,7 @@ impl Ask {
             Self::Subscribe => "subscribe",
             Self::HangUp { .. } => "hang_up",
             Self::SendDigits { .. } => "send_digits",
+            Self::Record { .. } => "record",
             Self::Reload => "reload",
             Self::AddLine { .. } => "add_line",
             Self::RemoveLine { .. } => "remove_line",
@@ -392,6 +406,10 @@ impl Serialize for Request {
         match &self.ask {
             Ask::Status | Ask::Calls | Ask::Subscribe | Ask::Reload => {}
             Ask::HangUp { call } | Ask::WatchLevels { call } => map.serialize_entry("call", call)?,
+            Ask::Record { call, on } => {
+                map.serialize_entry("call", call)?;
+                map.serialize_entry("on", on)?;
+            }
             Ask::Login { line }
             | Ask::ResendCode { line }
             | Ask::CancelLogin { line }
@@ -466,6 +484,7 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
         "subscribe" => take(word, keys, &[], |_: Nothing| Ask::Subscribe)?,
         "reload" => take(word, keys, &[], |_: Nothing| Ask::Reload)?,
         "hang_up" => take(word, keys, &["call"], |HangUp { call }| Ask::HangUp { call })?,
+        "record" => take(word, keys, &["call", "on"], |Record { call, on }| Ask::Record { call, on })?,
         "send_digits" => {
             let SendDigits { call, digits, tone_ms, pause_ms } =
                 take(word, keys, &["call", "digits", "tone_ms", "pause_ms"], |asked| asked)?;
@@ -590,6 +609,7 @@ mod tests {
                 tone_ms: Some(100),
                 pause_ms: None,
             },
+            Ask::Record { call: CallId(161), on: true },
             Ask::Reload,
             Ask::AddLine { line: LineDraft::new(&phone).set("pbx", "127.0.0.1") },
             Ask::RemoveLine { phone: phone.clone(), keep_state: true },

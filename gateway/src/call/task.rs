@@ -2,6 +2,7 @@
 
 mod levels;
 mod sound;
+mod tape;
 mod trunk;
 
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::{Action, Call as Bridge, Cause, Event, Leg, Record};
 use tgtrunk_config::CallId;
-use tgtrunk_config::control::{Quality, Refusal};
+use tgtrunk_config::control::{Quality, Recording, Refusal};
 use tgtrunk_media::dtmf::info::Form;
 use tgtrunk_media::dtmf::{Digit, Press, Way};
 use tgtrunk_media::{Batch, Relay, Side, Tone};
@@ -29,6 +30,8 @@ use crate::net::{DATAGRAM_BYTES, receive_any};
 use crate::telegram::{CallRef, Discard, PhoneCall};
 pub(crate) use levels::Levels;
 use levels::Watch;
+pub(crate) use tape::Recordings;
+use tape::Tape;
 use trunk::receive;
 
 /// Words that may wait for a call's task. Its line gives up a call that does not listen.
@@ -64,6 +67,8 @@ pub(crate) enum Input {
     Signaling(Vec<u8>),
     /// Of the gateway.
     Stop(Cause),
+    /// Record the call, or pause its recording.
+    Record(bool),
     /// Somebody watches how loud both sides are.
     Watch,
     /// Keys for the PBX.
@@ -91,6 +96,8 @@ pub(crate) enum Said {
     Progress(Progress),
     /// A key was pressed on this side.
     Digit(Side, Press, Way),
+    /// It is recorded in these files.
+    Recorded(Recording),
     /// How loud both sides are, while somebody watches.
     Levels(Levels),
     /// It is over; goodbyes may still be on their way.
@@ -186,6 +193,7 @@ struct Task {
     info: (Form, Option<Press>),
     muted: Muted,
     watch: Option<Watch>,
+    tape: Tape,
     /// The line has something to say, or may have.
     has_line: bool,
     batch: Batch,
@@ -202,6 +210,7 @@ pub(crate) fn start(
     limits: Limits,
     said: mpsc::Sender<(u64, Said)>,
     written: oneshot::Receiver<()>,
+    recordings: Recordings,
 ) -> Handle {
     let (sender, inputs) = mpsc::channel(BACKLOG);
     let (shown, quality) = watch::channel(None);
@@ -258,6 +267,7 @@ pub(crate) fn start(
         info: (Form::Relay, None),
         muted: Muted::default(),
         watch: None,
+        tape: Tape::new(recordings),
         has_line: true,
         batch: Batch::with_capacity(BATCH_PACKETS, DATAGRAM_BYTES),
         outgoing: Vec::with_capacity(DATAGRAM_BYTES),
@@ -415,6 +425,7 @@ impl Task {
             Input::Update(update) => self.telegram.handle_update(update),
             Input::Signaling(data) => self.telegram.handle_signaling(now, data),
             Input::Stop(cause) => self.bridge.handle(now, Event::Stop(cause)),
+            Input::Record(on) => self.record(now, on),
             Input::Watch => self.begin_watch(now),
         }
     }
@@ -428,6 +439,7 @@ impl Task {
         self.ring_back(now);
         self.play(now);
         self.tell_levels(now);
+        self.beep(now);
     }
 
     fn deadline(&mut self) -> Option<Instant> {
@@ -435,7 +447,8 @@ impl Task {
         let bridge = self.bridge.poll_timeout().map(|(at, _)| at);
         let relay = self.relay.poll_timeout().map(|(at, _)| at);
         let levels = self.watch.map(|watch| watch.next);
-        [media, bridge, relay, self.ringback_at, levels].into_iter().flatten().min()
+        let beep = self.tape.poll_timeout();
+        [media, bridge, relay, self.ringback_at, levels, beep].into_iter().flatten().min()
     }
 
     /// Carries out what the bridge decided until nobody has anything to say.
@@ -539,6 +552,7 @@ impl Task {
         }
         tracing::info!(setup_ms = now.saturating_duration_since(self.began).as_millis(), "call joined");
         self.progress(State::Answered);
+        self.begin_recording(now);
     }
 
     fn progress(&mut self, state: State) {
@@ -548,6 +562,7 @@ impl Task {
     }
 
     async fn finish(mut self, record: Record) {
+        self.tape.end();
         let heard = self.quality();
         let report = self.relay.report();
         tracing::info!(

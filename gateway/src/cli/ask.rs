@@ -35,6 +35,14 @@ pub(crate) async fn hang_up(state: &StateDir, call: CallId) -> anyhow::Result<()
     ask(state, Ask::HangUp { call }).await.map(drop)
 }
 
+/// Has a call recorded, or its recording paused.
+///
+/// # Errors
+/// When no such call is up.
+pub(crate) async fn record(state: &StateDir, call: CallId, on: bool) -> anyhow::Result<()> {
+    ask(state, Ask::Record { call, on }).await.map(drop)
+}
+
 /// Begins a call between an extension and a person, and prints its number.
 ///
 /// # Errors

@@ -234,6 +234,7 @@ mod tests {
             emoji: None,
             trunk: Default::default(),
             ringing_ms: None,
+            recording: None,
             muted: tgtrunk_config::control::Muted::default(),
             quality: None,
             started_ms: 1,

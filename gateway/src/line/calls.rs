@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use tgtrunk_bridge::policy::Rule;
 use tgtrunk_bridge::{Cause, Leg, Record};
 use tgtrunk_config::control::{
-    self, CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Ender, Muted, Peer, Quality, Refusal, RefusedBy,
+    self, CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Ender, Muted, Peer, Quality, Recording, Refusal,
+    RefusedBy,
 };
 use tgtrunk_config::{Audio, CallId, CallLimits, Phone, UserId};
 use tgtrunk_media::Side;
@@ -113,6 +114,7 @@ impl Calls {
             emoji: None,
             trunk: Default::default(),
             ringing_ms: None,
+            recording: None,
             muted: Muted::default(),
             quality: None,
             started_ms: clock::unix_ms(),
@@ -201,6 +203,13 @@ impl Calls {
         if let Some(entry) = self.calls.get_mut(&key) {
             entry.info.trunk.taken_by = Some(party.to_owned());
         }
+    }
+
+    /// Notes where the call is recorded.
+    pub(crate) fn recorded(&mut self, key: u64, recording: Recording) -> Option<CallInfo> {
+        let entry = self.calls.get_mut(&key)?;
+        entry.info.recording = Some(recording);
+        Some(entry.info.clone())
     }
 
     /// The call that the PBX's belongs to.

@@ -15,6 +15,8 @@ pub(crate) enum Order {
     HangUp(CallId, oneshot::Sender<bool>),
     /// Tells how loud both sides of a call are, for a while.
     Watch(CallId, oneshot::Sender<bool>),
+    /// Records a call, or pauses its recording.
+    Record(CallId, bool, oneshot::Sender<bool>),
     /// Presses keys for the PBX; the answer is none where the call is not of this line.
     Dial(CallId, Keys, oneshot::Sender<Result<(), Refusal>>),
     /// Calls a person from nowhere: they hear themselves.
@@ -47,6 +49,7 @@ impl Order {
             Self::Calls(_)
             | Self::HangUp(..)
             | Self::Watch(..)
+            | Self::Record(..)
             | Self::Dial(..)
             | Self::Call(_)
             | Self::Login(..)

@@ -1,7 +1,7 @@
 //! Looking for records over all lines: the newest first, whichever line they are of.
 
 use tgtrunk_config::control::{Answer, CallRecord, RecordFilter, Refusal, RefusalCode};
-use tgtrunk_config::{Phone, StateDir, StateError};
+use tgtrunk_config::{CallId, Phone, StateDir, StateError};
 
 use super::store::{Place, Store, StoreError};
 
@@ -69,6 +69,22 @@ pub(crate) async fn find(
     Ok((records, total))
 }
 
+/// The record of a call, whichever line it is of.
+///
+/// # Errors
+/// [`SearchError`].
+pub(crate) async fn of_call(state: &StateDir, call: CallId) -> Result<Option<CallRecord>, SearchError> {
+    let number = i64::try_from(call.0).unwrap_or(i64::MAX);
+    let mut found = None;
+    for (line, store) in stores(state, &RecordFilter::default()).await? {
+        if found.is_none() {
+            found = store.record(&line, number).await?;
+        }
+        store.close().await;
+    }
+    Ok(found)
+}
+
 /// The records of the lines that a filter means, opened for reading.
 pub(super) async fn stores(
     state: &StateDir,
@@ -90,8 +106,6 @@ pub(super) async fn stores(
 
 #[cfg(test)]
 mod tests {
-    use tgtrunk_config::CallId;
-
     use super::super::store::tests::{line, room, sample};
     use super::*;
 

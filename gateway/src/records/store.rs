@@ -51,11 +51,12 @@ const TABLES: [&str; 3] = [
 ];
 
 /// Columns that came later; a table of before gets them when it is opened.
-const LATER: [(&str, &str); 6] = [
+const LATER: [(&str, &str); 7] = [
     ("ringing_ms", "BIGINT"),
     ("sip_call_id", "TEXT"),
     ("taken_by", "TEXT"),
     ("diverted_from", "TEXT"),
+    ("recording", "TEXT"),
     // What ends the call after a kill: there only while it is up, and until that is done.
     ("sip_remains", "TEXT"),
     ("telegram_hash", "BIGINT"),
@@ -254,9 +255,9 @@ async fn write(row: &Row, transaction: &mut SqliteConnection) -> Result<(), sqlx
         [&name, &username, &phone, &dialled, &id].into_iter().flatten().map(String::as_str).collect();
     let note = "INSERT OR REPLACE INTO call_record (call_id, direction, result, started_ms, answered_ms, ended_ms,
         person, name, username, phone, dialled, extension, telegram_call, emoji, ending, quality, mos_tenths, words,
-        ringing_ms, sip_call_id, taken_by, diverted_from, sip_remains, telegram_hash)
+        ringing_ms, sip_call_id, taken_by, diverted_from, sip_remains, telegram_hash, recording)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-        $24)";
+        $24, $25)";
     sqlx::query(note)
         .bind(number(record.call.0))
         .bind(record.direction.as_str())
@@ -282,6 +283,7 @@ async fn write(row: &Row, transaction: &mut SqliteConnection) -> Result<(), sqlx
         .bind(word(&trunk.diverted_from))
         .bind(legs.sip.as_ref().map(ToString::to_string))
         .bind(legs.hash())
+        .bind(record.recording.as_ref().map(json))
         .execute(transaction)
         .await
         .map(drop)
@@ -369,6 +371,7 @@ fn read(line: &Phone, row: &SqliteRow) -> Result<CallRecord, sqlx::Error> {
             diverted_from: later(row, "diverted_from")?,
         },
         ringing_ms: ringing_ms.and_then(|ms| ms.try_into().ok()),
+        recording: object(row, "recording")?,
         started_ms: time("started_ms")?.unwrap_or(0),
         answered_ms: time("answered_ms")?,
         // Of a call that is up, it is when it was last known to be.
@@ -398,7 +401,7 @@ where
 
 /// A later version may have written what this one cannot read.
 fn object<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<Option<T>, sqlx::Error> {
-    let text: Option<String> = row.try_get(column)?;
+    let text: Option<String> = later(row, column)?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
@@ -495,7 +498,7 @@ pub(super) mod tests {
         }
         before.close().await;
         let reader = Store::open_to_read(&file).await.unwrap().unwrap();
-        let plain = CallRecord { trunk: TrunkEnd::default(), ringing_ms: None, ..sample(1) };
+        let plain = CallRecord { trunk: TrunkEnd::default(), ringing_ms: None, recording: None, ..sample(1) };
         assert_eq!(reader.record(&line(), 1).await.unwrap(), Some(plain));
         reader.close().await;
         let after = Store::open(&file).await.unwrap();
@@ -628,6 +631,10 @@ pub(super) mod tests {
                 diverted_from: Some("+74950000001".into()),
             },
             ringing_ms: Some(1_800_000_000_500),
+            recording: Some(Recording {
+                telegram: "20270115T080000Z-00000000000000a1-telegram.ogg".into(),
+                pbx: "20270115T080000Z-00000000000000a1-pbx.ogg".into(),
+            }),
             started_ms: 1_800_000_000_000,
             answered_ms: Some(1_800_000_001_000),
             ended_ms: Some(1_800_000_002_000),

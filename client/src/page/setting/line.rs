@@ -594,4 +594,52 @@ pub(crate) const LINE: &[Group] = &[
             },
         ],
     },
+    Group {
+        label: ["Запись разговоров", "Recording"],
+        is_rare: true,
+        settings: &[
+            Setting {
+                section: "recording",
+                key: "enabled",
+                kind: Kind::Switch,
+                default: "false",
+                label: ["Записывать все разговоры", "Record every call"],
+                hint: [
+                    "Каждую сторону — в свой файл на этой машине. Закон может требовать, чтобы обе об этом знали.",
+                    "Each side in a file of its own on this machine. The law may want both to know.",
+                ],
+            },
+            Setting {
+                section: "recording",
+                key: "directory",
+                kind: Kind::Text,
+                default: "",
+                label: ["Папка записей", "Folder of recordings"],
+                hint: [
+                    "Полный путь. Пусто: рядом с настройками линии.",
+                    "The whole path. Empty: beside the line’s settings.",
+                ],
+            },
+            Setting {
+                section: "recording",
+                key: "keep_days",
+                kind: COUNT,
+                default: "30",
+                label: ["Хранить записи, дней", "Keep recordings, days"],
+                hint: ["", ""],
+            },
+            Setting {
+                section: "recording",
+                key: "consent_tone",
+                kind: Kind::Choice(&[
+                    ("off", ["Никакого", "None"]),
+                    ("start", ["В начале", "In the beginning"]),
+                    ("repeat", ["Каждые 15 с", "Every 15 s"]),
+                ]),
+                default: "off",
+                label: ["Сигнал о записи для обеих сторон", "Tone that tells both of it"],
+                hint: ["", ""],
+            },
+        ],
+    },
 ];

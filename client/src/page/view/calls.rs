@@ -155,6 +155,7 @@ fn record_row(frame: &Frame, page: &CallsPage, record: &CallRecord) -> Markup {
                 @if let Some(end) = record.end.as_ref().filter(|end| says_more(record.result, end.q850)) {
                     span.muted { " " (cause(frame, end)) }
                 }
+                @if record.recording.is_some() { span.muted { " · " (frame.say("записан", "recorded")) } }
             }
             td.lasted role="cell" { @if let Some(lasted) = lasted { (duration(lasted)) } @else { span.muted { "–" } } }
             td.quality role="cell" {

@@ -74,6 +74,7 @@ impl Task {
         if !self.joined && !self.trunk_listens {
             return;
         }
+        self.tape.take(now, Side::Telegram, rtp);
         self.batch.clear();
         match self.trunk {
             TrunkLeg::Echo => {
@@ -112,6 +113,7 @@ impl Task {
 
     fn send_batch_to_telegram(&mut self, now: Instant) {
         for packet in self.batch.iter() {
+            self.tape.take(now, Side::Trunk, packet);
             self.outgoing.clear();
             self.outgoing.extend_from_slice(packet);
             self.telegram.send_rtp(now, &mut self.outgoing);
@@ -125,6 +127,7 @@ impl Task {
             match side {
                 Side::Trunk => self.trunk.send(&self.outgoing),
                 Side::Telegram => {
+                    self.tape.take(now, Side::Trunk, &self.outgoing);
                     self.telegram.send_rtp(now, &mut self.outgoing);
                 }
             }

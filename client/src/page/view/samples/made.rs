@@ -117,6 +117,7 @@ pub(super) fn talking(id: u64, line: &str) -> CallInfo {
         emoji: Some("🦊🌲🎈🍋".into()),
         trunk: Default::default(),
         ringing_ms: None,
+        recording: None,
         started_ms: NOW_MS - 205_000,
         answered_ms: Some(NOW_MS - 192_000),
         duration_ms: None,
@@ -135,6 +136,7 @@ pub(super) fn ringing(id: u64, line: &str) -> CallInfo {
         emoji: None,
         trunk: Default::default(),
         ringing_ms: None,
+        recording: None,
         answered_ms: None,
         quality: None,
         ..talking(id, line)
@@ -319,6 +321,7 @@ pub(super) fn calls_page() -> CallsPage {
             emoji: None,
             trunk: Default::default(),
             ringing_ms: None,
+            recording: None,
             started_ms,
             answered_ms: talked.then_some(started_ms + 8_000),
             ended_ms: Some(started_ms + 8_000 + lasted_s * 1_000),

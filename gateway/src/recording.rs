@@ -1,0 +1,78 @@
+//! Recordings: what both sides of a call say, each in a file of its own, as the Opus packets that Telegram's side has
+//! anyway. One thread writes for all calls, and no call waits for it.
+
+mod files;
+mod space;
+mod tap;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::Instant;
+
+use tgtrunk_config::control::Recording;
+use tgtrunk_config::{CallId, Line, StateDir};
+use tgtrunk_shell::Health;
+
+use crate::clock;
+pub(crate) use files::{Place, forget_before, path_of};
+use tap::Pool;
+pub(crate) use tap::Tap;
+use writer::{Order, Writer};
+
+/// Orders that may wait for the thread; more are given up.
+const ORDERS: usize = 1_024;
+
+/// Where all recordings of a gateway go. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder {
+    orders: SyncSender<Order>,
+    pool: Pool,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// The disk is as good as full: nothing is recorded.
+    is_full: AtomicBool,
+    /// Pieces of sound that were given up, for the thread was too slow.
+    lost: AtomicU64,
+}
+
+/// Where a line's recordings go.
+pub(crate) fn place(state: &StateDir, line: &Line) -> Place {
+    let beside = || state.phone_dir(&line.phone).join("recordings");
+    Place(line.recording.directory.clone().unwrap_or_else(beside))
+}
+
+impl Recorder {
+    /// Starts the thread, which ends when the last recorder and tap are gone.
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub(crate) fn start(health: Health) -> std::io::Result<Self> {
+        let (orders, given) = sync_channel(ORDERS);
+        let (pool, shared) = (Pool::default(), Arc::<Shared>::default());
+        let writer = Writer::new(pool.clone(), Arc::clone(&shared), health);
+        thread::Builder::new().name("recordings".to_owned()).spawn(move || writer.run(&given))?;
+        Ok(Self { orders, pool, shared })
+    }
+
+    /// Begins to record a call; none where the disk is full or the thread has too much to do.
+    pub(crate) fn begin(&self, place: &Place, call: CallId, now: Instant) -> Option<(Tap, Recording)> {
+        if self.shared.is_full.load(Ordering::Relaxed) {
+            tracing::warn!("the call is not recorded: the disk is full");
+            return None;
+        }
+        let recording = files::name(call, clock::unix_ms());
+        let order = Order::Begin { call: call.0, place: place.clone(), recording: recording.clone() };
+        if self.orders.try_send(order).is_err() {
+            tracing::warn!("the call is not recorded: there is too much to write");
+            return None;
+        }
+        let tap = Tap::new(call.0, now, self.orders.clone(), self.pool.clone(), Arc::clone(&self.shared));
+        Some((tap, recording))
+    }
+}

@@ -1,0 +1,195 @@
+//! The thread that writes recordings.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tgtrunk_config::control::Recording;
+use tgtrunk_config::{CallId, Trouble};
+use tgtrunk_media::Side;
+use tgtrunk_media::ogg::{Track, Writer as Stream};
+use tgtrunk_shell::Health;
+
+use super::Shared;
+use super::files::Place;
+use super::space::has_room;
+use super::tap::{Pool, pieces};
+use crate::clock;
+
+/// What is in memory is written at least this often, and room is looked for.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(super) enum Order {
+    Begin { call: u64, place: Place, recording: Recording },
+    Sound { call: u64, buffer: Vec<u8> },
+    End { call: u64, lasted: Duration },
+}
+
+/// Writes the recordings of all calls.
+pub(super) struct Writer {
+    calls: BTreeMap<u64, Files>,
+    pool: Pool,
+    shared: Arc<Shared>,
+    health: Health,
+    pages: Vec<u8>,
+}
+
+struct Files {
+    place: Place,
+    began: Instant,
+    telegram: OneSide,
+    pbx: OneSide,
+}
+
+struct OneSide {
+    file: File,
+    track: Track,
+}
+
+impl Writer {
+    pub(super) fn new(pool: Pool, shared: Arc<Shared>, health: Health) -> Self {
+        Self { calls: BTreeMap::new(), pool, shared, health, pages: Vec::new() }
+    }
+
+    /// Works until nobody can give an order any more.
+    pub(super) fn run(mut self, orders: &Receiver<Order>) {
+        let mut flush = clock::now() + FLUSH;
+        loop {
+            match orders.recv_timeout(flush.saturating_duration_since(clock::now())) {
+                Ok(order) => self.obey(order),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if clock::now() >= flush {
+                flush = clock::now() + FLUSH;
+                self.flush();
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Begin { call, place, recording } => {
+                let begun = Files::begin(call, place.clone(), &recording);
+                match begun {
+                    Ok(files) => drop(self.calls.insert(call, files)),
+                    Err(error) => self.failed(call, &place, &error),
+                }
+            }
+            Order::Sound { call, buffer } => {
+                self.write(call, |files, pages| files.put(&buffer, pages));
+                self.pool.give_back(buffer);
+            }
+            Order::End { call, lasted } => {
+                self.write(call, |files, pages| files.end(lasted, pages));
+                if self.calls.remove(&call).is_some() {
+                    tracing::debug!(call = %CallId(call), "recording ended");
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        let lost = self.shared.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            tracing::warn!(lost, "sound is missing in recordings: the disk is too slow");
+        }
+        for call in self.calls.keys().copied().collect::<Vec<_>>() {
+            self.write(call, Files::flush);
+        }
+        self.look_for_room();
+    }
+
+    /// Writes one call's sound; a file that cannot be written ends its recording, and nothing else.
+    fn write(&mut self, call: u64, work: impl FnOnce(&mut Files, &mut Vec<u8>) -> io::Result<()>) {
+        let Some(files) = self.calls.get_mut(&call) else { return };
+        if let Err(error) = work(files, &mut self.pages) {
+            let place = files.place.clone();
+            self.calls.remove(&call);
+            self.failed(call, &place, &error);
+        }
+    }
+
+    fn failed(&mut self, call: u64, place: &Place, error: &io::Error) {
+        tracing::error!(call = %CallId(call), %error, "the call is not recorded any more: it goes on");
+        self.health.note("recordings", Trouble::of_file(error, &place.0));
+    }
+
+    /// Ends all recordings where the disk is nearly full, and says so until it is not.
+    fn look_for_room(&mut self) {
+        let was_full = self.shared.is_full.load(Ordering::Relaxed);
+        let full = self.calls.values().map(|files| &files.place).find(|place| !has_room(place.existing()));
+        if let Some(place) = full.cloned() {
+            self.shared.is_full.store(true, Ordering::Relaxed);
+            self.health.note("recordings", Some(Trouble::NoRoomToRecord { path: place.0 }));
+            for call in self.calls.keys().copied().collect::<Vec<_>>() {
+                self.write(call, |files, pages| files.end(Duration::ZERO, pages));
+            }
+            self.calls.clear();
+        } else if was_full {
+            // Nothing is recorded meanwhile: the next call finds out again.
+            self.shared.is_full.store(false, Ordering::Relaxed);
+        } else if !self.calls.is_empty() {
+            self.health.note("recordings", None);
+        }
+    }
+}
+
+impl Files {
+    fn begin(call: u64, place: Place, recording: &Recording) -> io::Result<Self> {
+        if !has_room(place.existing()) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let title = CallId(call).to_string();
+        let side = |name: &str, number: u32, who: &str| {
+            let mut file = place.create(name)?;
+            let mut pages = Vec::new();
+            let serial = (call as u32).wrapping_mul(2).wrapping_add(number);
+            let stream = Stream::begin(serial, &[("TITLE", &title), ("ARTIST", who)], &mut pages);
+            file.write_all(&pages)?;
+            Ok::<_, io::Error>(OneSide { file, track: Track::new(stream) })
+        };
+        let telegram = side(&recording.telegram, 0, "Telegram")?;
+        let pbx = side(&recording.pbx, 1, "PBX")?;
+        Ok(Self { began: clock::now(), telegram, pbx, place })
+    }
+
+    fn put(&mut self, buffer: &[u8], pages: &mut Vec<u8>) -> io::Result<()> {
+        for piece in pieces(buffer) {
+            let side = match piece.side {
+                Side::Telegram => &mut self.telegram,
+                Side::Trunk => &mut self.pbx,
+            };
+            pages.clear();
+            side.track.put(piece.came, piece.ssrc, piece.timestamp, piece.payload, pages);
+            side.file.write_all(pages)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, pages: &mut Vec<u8>) -> io::Result<()> {
+        let now = clock::now().saturating_duration_since(self.began);
+        for side in [&mut self.telegram, &mut self.pbx] {
+            pages.clear();
+            side.track.flush(now, pages);
+            side.file.write_all(pages)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, lasted: Duration, pages: &mut Vec<u8>) -> io::Result<()> {
+        for side in [&mut self.telegram, &mut self.pbx] {
+            pages.clear();
+            side.track.end(lasted, pages);
+            side.file.write_all(pages)?;
+            side.file.sync_all()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! Recordings: each side of a call in a file of its own that any player opens, through a kill too.
+
+#![allow(clippy::unwrap_used)]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tgtrunk_config::CallId;
+use tgtrunk_config::control::{Answer, Ask, CallRecord, CallState, RecordFilter, Recording, RefusalCode};
+use tgtrunk_test_telegram::NewUser;
+use tgtrunk_tests::clock::now;
+use tgtrunk_tests::codec::Codec;
+use tgtrunk_tests::control::Control;
+use tgtrunk_tests::ffmpeg;
+use tgtrunk_tests::light_user::{self, LightUser, Reason};
+use tgtrunk_tests::pbx::{self, Phone};
+use tgtrunk_tests::pcm::{Pcm, samples};
+use tgtrunk_tests::player::circle;
+use tgtrunk_tests::stage::{self, Line, Stage};
+use tgtrunk_tests::tone;
+use tokio::time::sleep;
+
+const LIMIT: Duration = Duration::from_secs(10);
+const TALK: Duration = Duration::from_secs(4);
+const COMPANY: &str = "+79060000000";
+const ANNA: &str = "+79161111111";
+const PBX_HZ: u32 = 700;
+const ANNA_HZ: u32 = 1_100;
+/// What tells both that they are recorded.
+const CONSENT_HZ: u32 = 1_400;
+/// How much of a file must be its side's tone.
+const SHARE: f64 = 0.9;
+const RATE_HZ: u32 = 48_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_side_is_in_a_file_of_its_own_and_both_hear_that_they_are_recorded() {
+    let (stage, line, mut phone, mut anna) = scene(true, "start").await;
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let mut control = gateway.control().await.unwrap();
+    control.subscribe().await.unwrap();
+    anna.call(line.account).await.unwrap();
+    let call = control.call_state(CallState::Answered, LIMIT).await.unwrap().call;
+    let at_phone = phone.answered(LIMIT).await.unwrap();
+    let at_anna = anna.connected(LIMIT).await.unwrap();
+    sleep(TALK).await;
+    anna.hang_up(at_anna, Reason::Hangup).await;
+    control.call_state(CallState::Ended, LIMIT).await.unwrap();
+    for heard in [anna.heard(at_anna), phone.heard(at_phone)] {
+        let sound = ffmpeg::decoded(Codec::Opus, &heard.payloads).unwrap();
+        assert!(sounds_ms(&sound, CONSENT_HZ) >= 300, "{} ms", sounds_ms(&sound, CONSENT_HZ));
+        assert!(sounds_ms(&sound, CONSENT_HZ) <= 700, "{} ms", sounds_ms(&sound, CONSENT_HZ));
+    }
+    let recording = recorded(&mut control, call).await;
+    let folder = stage.installation.state.join(COMPANY).join("recordings");
+    assert_eq!(mode(&folder), 0o700);
+    let (telegram, pbx) = files(&folder, &recording);
+    assert_eq!((mode(&telegram), mode(&pbx)), (0o600, 0o600));
+    let (one, other) = (whole(&telegram), whole(&pbx));
+    let talked = u64::try_from(TALK.as_millis()).unwrap();
+    for (sound, hz) in [(&one, ANNA_HZ), (&other, PBX_HZ)] {
+        let length = sound.length_ms();
+        assert!((talked - 500..talked + 2_500).contains(&length), "{length} ms");
+        // The consent tone takes half a second of what Telegram's side is sent.
+        let share = tone::share(&sound.part(samples(1_000, RATE_HZ), samples(3_500, RATE_HZ)).samples, hz);
+        assert!(share >= SHARE, "{share} of {hz} Hz");
+    }
+    assert!(one.length_ms().abs_diff(other.length_ms()) <= 300, "{} {}", one.length_ms(), other.length_ms());
+
+    gateway.stop().await.unwrap();
+    // No gateway is needed to export.
+    let room = tempfile::tempdir().unwrap();
+    let export = async |name: &str, more: &[&str]| {
+        let out = room.path().join(name);
+        let (id, file) = (call.to_string(), out.to_string_lossy().into_owned());
+        let words = [&["export", &id, "--out", &file], more].concat();
+        let (status, said, complaint) = stage.installation.ask(&words, LIMIT).await.unwrap();
+        (status.success(), out, format!("{said}{complaint}"))
+    };
+    let (done, mixed, said) = export("both.ogg", &[]).await;
+    assert!(done, "{said}");
+    let mixed = whole(&mixed);
+    let middle = mixed.part(samples(1_500, RATE_HZ), samples(3_500, RATE_HZ));
+    let share = tone::share_of(&middle.samples, RATE_HZ, &[ANNA_HZ, PBX_HZ]);
+    assert!(share >= SHARE, "{share} of both");
+    assert!(tone::share(&middle.samples, PBX_HZ) >= 0.2 && tone::share(&middle.samples, ANNA_HZ) >= 0.2);
+    let (done, stereo, said) = export("sides.wav", &["--stereo"]).await;
+    assert!(done, "{said}");
+    let bytes = std::fs::read(&stereo).unwrap();
+    let left = |frame: &[u8]| i16::from_le_bytes([frame[0], frame[1]]);
+    let left = Pcm { samples: bytes[44..].chunks_exact(4).map(left).collect(), rate_hz: RATE_HZ };
+    let middle = left.part(samples(1_500, RATE_HZ), samples(3_500, RATE_HZ));
+    assert!(tone::share(&middle.samples, ANNA_HZ) >= SHARE, "Telegram is on the left");
+    let (done, _, said) = export("both.ogg", &[]).await;
+    assert!(!done && said.contains("cannot be made"), "{said}");
+    let (done, _, said) = export("both.mp3", &[]).await;
+    assert!(!done && said.contains("want a name that ends in .ogg or .wav"), "{said}");
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_recorded_when_somebody_asks_and_a_kill_takes_little_of_it() {
+    let (stage, line, mut phone, mut anna) = scene(false, "off").await;
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let mut control = gateway.control().await.unwrap();
+    control.subscribe().await.unwrap();
+    phone.call(ANNA).await.unwrap();
+    let call = control.call_state(CallState::Answered, LIMIT).await.unwrap().call;
+    anna.connected(LIMIT).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let folder = stage.installation.state.join(COMPANY).join("recordings");
+    assert!(!folder.exists(), "nothing is recorded unasked");
+    let refused = control.refusal(Ask::Record { call: CallId(1), on: true }).await.unwrap();
+    assert_eq!(refused.code, RefusalCode::UnknownCall);
+    let record = async |word: &str| {
+        let id = call.to_string();
+        let (status, _, said) = stage.installation.ask(&["record", &id, word], LIMIT).await.unwrap();
+        assert!(status.success(), "{said}");
+    };
+    record("on").await;
+    sleep(TALK).await;
+    record("off").await;
+    sleep(Duration::from_secs(2)).await;
+    record("on").await;
+    sleep(Duration::from_secs(2)).await;
+    let recording = recorded(&mut control, call).await;
+    drop(control);
+    gateway.kill().await.unwrap();
+    let (telegram, pbx) = files(&folder, &recording);
+    for (file, hz) in [(telegram, ANNA_HZ), (pbx, PBX_HZ)] {
+        let sound = whole(&file);
+        let length = sound.length_ms();
+        assert!(length >= 6_500, "{length} ms of at least 8000 outlived the kill");
+        let part = |from_ms, to_ms| sound.part(samples(from_ms, RATE_HZ), samples(to_ms, RATE_HZ));
+        assert!(tone::share(&part(500, 3_500).samples, hz) >= SHARE);
+        let paused = part(4_600, 5_400).samples;
+        let loudest = paused.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
+        assert!(loudest <= 300, "{loudest} while nobody recorded");
+    }
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let mut control = gateway.control().await.unwrap();
+    assert_eq!(recorded(&mut control, call).await, recording, "the record knows it still");
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+async fn scene(enabled: bool, tone: &str) -> (Stage, Line, Phone, LightUser) {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line(COMPANY).unwrap();
+    let phone = pbx::Options::playing(circle(PBX_HZ, 20).unwrap());
+    let phone = Phone::switch_on(line.sip, phone).await.unwrap();
+    let draft = stage::draft(&line)
+        .unwrap()
+        .set("recording", serde_json::json!({"enabled": enabled, "consent_tone": tone}));
+    stage.open(&line, phone.sip, draft).await.unwrap();
+    let app = light_user::Options::playing(circle(ANNA_HZ, 60).unwrap());
+    let anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app).unwrap();
+    (stage, line, phone, anna)
+}
+
+/// The files of a call's recording, as soon as its record names them.
+async fn recorded(control: &mut Control, call: CallId) -> Recording {
+    let until = now() + LIMIT;
+    loop {
+        let told = match control.ask(Ask::Records { filter: RecordFilter::default() }).await.unwrap() {
+            Answer::Records { records, .. } => records,
+            other => panic!("{other:?}"),
+        };
+        let named = |record: CallRecord| record.recording.filter(|_| record.call == call);
+        if let Some(recording) = told.into_iter().find_map(named) {
+            sleep(Duration::from_millis(300)).await;
+            return recording;
+        }
+        assert!(now() < until, "the record names no recording");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn files(folder: &Path, recording: &Recording) -> (PathBuf, PathBuf) {
+    (folder.join(&recording.telegram), folder.join(&recording.pbx))
+}
+
+/// A file as another program hears it.
+fn whole(file: &Path) -> Pcm {
+    ffmpeg::read(file).unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// For how long a tone sounds, in steps of 20 ms.
+fn sounds_ms(sound: &Pcm, hz: u32) -> usize {
+    let step = samples(20, sound.rate_hz);
+    let sounds = |part: &&[i16]| tone::share_of(part, sound.rate_hz, &[hz]) > 0.8;
+    sound.samples.chunks_exact(step).filter(sounds).count() * 20
+}
