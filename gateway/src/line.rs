@@ -573,7 +573,7 @@ impl Line {
             }
             Order::Watch(call, answer) => drop(answer.send(self.calls.tell(call.0, Input::Watch))),
             Order::Record(call, on, answer) => {
-                drop(answer.send(self.calls.tell(call.0, Input::Record(on))));
+                answer.send(self.calls.tell(call.0, Input::Record(on))).ok();
             }
             Order::Dial(call, keys, answer) => {
                 self.calls.dial(call, &keys, &self.settings.audio, answer);

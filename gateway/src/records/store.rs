@@ -158,7 +158,8 @@ impl Store {
             q850: Some(41),
         };
         let note = "UPDATE call_record SET result = $1, ending = $2,
-            ended_ms = COALESCE(ended_ms, answered_ms, started_ms) WHERE result = $3";
+            ended_ms = max(started_ms, ifnull(ringing_ms, 0), ifnull(answered_ms, 0), ifnull(ended_ms, 0))
+            WHERE result = $3";
         let query = sqlx::query(note).bind(CallResult::Interrupted.as_str()).bind(json(&end));
         let done = query.bind(CallResult::Running.as_str()).execute(&self.pool).await;
         let closed = done.map_err(failed)?.rows_affected();
@@ -467,7 +468,7 @@ pub(super) mod tests {
     async fn what_ends_a_call_after_a_kill_is_told_until_that_is_done_and_never_of_a_call_that_is_over() {
         let (_room, state) = room();
         let store = Store::open(&state.gateway_db(&line())).await.unwrap();
-        let bye = "talking 127.0.0.1:5060\r\nBYE sip:a@b SIP/2.0\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n\
+        let bye = "talking UDP 127.0.0.1:5060\r\nBYE sip:a@b SIP/2.0\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n\
             Call-ID: x\r\nCSeq: 3 BYE\r\n";
         let legs =
             Legs { sip: bye.parse().ok(), telegram: Some(CallRef { id: 7, access_hash: 9 }), calls: false };
