@@ -32,6 +32,7 @@ mod settings;
 mod state;
 mod status;
 mod texts;
+mod transfer;
 mod trouble;
 mod trunk;
 mod units;
@@ -65,6 +66,7 @@ pub use status::{
     BotStatus, ClientStatus, GatewayStatus, Lamp, Light, LinePause, PauseReason, StrangerBudget, WAITING,
 };
 pub use texts::{TextKey, Texts, Words};
+pub use transfer::Transfer;
 pub use trouble::Trouble;
 pub use trunk::{Srtp, TlsTrust, Transport, Trunk, TrunkPassword};
 pub use units::{CallId, Digit, Digits, Phone, UnitError, UserId};

@@ -18,6 +18,7 @@ use crate::keys::{self, Page, Problem, Section};
 use crate::pbx::{self, Pbx, WANTED_PBX};
 use crate::policy::{self, FromTelegram, Owner, ToTelegram};
 use crate::recording::{self, RecordingRule};
+use crate::transfer::{self, Transfer};
 use crate::trunk::{self, Trunk};
 use crate::units::Phone;
 
@@ -67,6 +68,8 @@ pub struct Line {
     pub hours: Hours,
     /// Whether and where calls are recorded.
     pub recording: RecordingRule,
+    /// Whether the PBX may send a call on.
+    pub transfer: Transfer,
     /// What the client and the bot do for a caller in Telegram.
     pub chat: Chat,
 }
@@ -260,6 +263,7 @@ fn read_line(
     let hours = hours::read(top.section("hours"));
     let trunk = trunk::read(top.section("trunk"), place);
     let recording = recording::read(top.section("recording"));
+    let transfer = transfer::read(top.section("transfer"));
     let chat = chat::read(top, phone.as_ref(), place);
     let phone = phone?;
     Some(Line {
@@ -284,6 +288,7 @@ fn read_line(
         owner,
         hours,
         recording,
+        transfer,
         chat,
     })
 }
@@ -350,9 +355,17 @@ mod tests {
         for key in every_key("no_such_key = 1\n") {
             assert!(table.contains_key(key), "config/line.example.toml lacks {key}");
         }
-        for section in
-            ["dial", "from_telegram", "to_telegram", "owner", "hours", "trunk", "recording", "card_contact"]
-        {
+        for section in [
+            "dial",
+            "from_telegram",
+            "to_telegram",
+            "owner",
+            "hours",
+            "trunk",
+            "recording",
+            "transfer",
+            "card_contact",
+        ] {
             for key in every_key(&format!("{SMALLEST}[{section}]\nno_such_key = 1\n")) {
                 assert!(table[section].get(key).is_some(), "config/line.example.toml lacks {section}.{key}");
             }

@@ -11,4 +11,4 @@ mod trunk_leg;
 pub(crate) use steps::discard;
 pub(crate) use task::{Handle, Input, Levels, Limits, Opening, Progress, Recordings, Said, State, start};
 pub(crate) use telegram_leg::Shared;
-pub(crate) use trunk_leg::{SipWord, TrunkAudio, TrunkLeg, reason, rejection};
+pub(crate) use trunk_leg::{OtherLeg, SipWord, TransferWord, TrunkAudio, TrunkLeg, reason, rejection};

@@ -16,6 +16,7 @@ mod remains;
 mod route;
 mod standing;
 mod strangers;
+mod transfer;
 mod trunk;
 mod wire;
 
@@ -28,7 +29,7 @@ use tgtrunk_config::control::{CallResult, Event as ControlEvent};
 use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
 use tgtrunk_shell::Health;
-use tgtrunk_sip::{Event as SipEvent, RemoteAudio};
+use tgtrunk_sip::{Event as SipEvent, Identity, RemoteAudio};
 use tgtrunk_telegram::{Account, LoginDesk, Notice, Red, Resolved};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
@@ -307,10 +308,12 @@ impl Line {
     }
 
     fn sip(&mut self, now: Instant, event: SipEvent) {
+        let Some(event) = self.of_transfer(now, event) else { return };
         match event {
-            SipEvent::Incoming { call, source, dialled, remote, sip_call_id, .. } => {
+            SipEvent::Refer { .. } | SipEvent::Replaces { .. } | SipEvent::Replaced { .. } => {}
+            SipEvent::Incoming { call, source, dialled, identity, remote, sip_call_id, .. } => {
                 self.note_codec(remote.as_ref());
-                self.pbx_calls(now, (call, source), &sip_call_id, dialled, remote);
+                self.pbx_calls(now, (call, source), &sip_call_id, dialled, identity, remote);
             }
             SipEvent::Ringing { call } => self.calls.tell_sip(call, Input::Ringing),
             SipEvent::EarlyMedia { call, remote } => self.calls.tell_sip(call, Input::EarlyMedia(remote)),
@@ -331,7 +334,10 @@ impl Line {
                 };
                 self.calls.tell_sip(call, Input::TrunkEnded(cause));
             }
-            SipEvent::HungUp { call, reason } | SipEvent::Cancelled { call, reason } => {
+            SipEvent::Cancelled { call, reason } => {
+                self.calls.tell_sip(call, Input::TrunkEnded(rules::cause_of_cancel(reason.as_ref())));
+            }
+            SipEvent::HungUp { call, reason } => {
                 self.calls.tell_sip(call, Input::TrunkEnded(rules::cause_of_reason(reason.as_ref())));
             }
             SipEvent::Info { call, content_type, body } => {
@@ -371,6 +377,7 @@ impl Line {
         (sip, source): (tgtrunk_sip::CallId, IpAddr),
         sip_call_id: &str,
         dialled: String,
+        identity: Identity,
         remote: Option<RemoteAudio>,
     ) {
         let full = self.calls.is_full(Direction::ToTelegram, &self.settings.calls);
@@ -399,6 +406,7 @@ impl Line {
                 let key = self.calls.reserve(Direction::ToTelegram, Some(dialled));
                 self.calls.bind_sip(key, sip);
                 self.calls.name_sip(key, sip_call_id);
+                self.calls.tell_pbx_side(key, rules::pbx_side(identity));
                 tracing::info!(call = %CallId(key), sip_call_id, "the PBX calls");
                 return self.begin(key, Opening::ToTelegram { person, trunk });
             }

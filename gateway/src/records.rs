@@ -176,6 +176,7 @@ fn record(info: CallInfo, result: CallResult, mos: Sparkline) -> CallRecord {
         end: info.end,
         quality: info.quality,
         mos_tenths: mos.into_tenths(),
+        pbx: info.pbx,
     }
 }
 
@@ -424,7 +425,8 @@ mod tests {
     }
 
     fn info(call: u64) -> CallInfo {
-        let CallRecord { line, direction, peer, dialled, extension, telegram_call, emoji, .. } = sample(call);
+        let CallRecord { line, direction, peer, dialled, extension, telegram_call, emoji, pbx, .. } =
+            sample(call);
         CallInfo {
             call: CallId(call),
             line,
@@ -445,6 +447,7 @@ mod tests {
             end: None,
             quality: None,
             muted: Default::default(),
+            pbx,
         }
     }
 }

@@ -6,8 +6,9 @@ use tgtrunk_bridge::caller_id::{Field, Part, Template};
 use tgtrunk_bridge::dial;
 use tgtrunk_bridge::{CallerIdRule, Cause, DialError, DialRule, EarlyAnswer, ParallelIncoming, Settings};
 use tgtrunk_config as config;
+use tgtrunk_config::control::PbxSide;
 use tgtrunk_media::{Codec, Tone, codec};
-use tgtrunk_sip::{Protocol, Reason, Srtp, Transport};
+use tgtrunk_sip::{Identity, Protocol, Reason, Srtp, Transport};
 use tgtrunk_telegram::Person;
 
 pub(crate) use policy::{asks_for_contacts, policy, rewrites};
@@ -122,13 +123,30 @@ pub(crate) fn caller_id(shown: &config::CallerId) -> CallerIdRule {
 
 /// What the PBX's refusal means; its Q.850 cause is asked only where the status says little.
 pub(crate) fn cause_of_refusal(status: u16, reason: Option<&Reason>) -> Cause {
-    match q850(reason) {
-        Some(26) => Cause::AnsweredElsewhere,
-        _ => Cause::of_status(status),
+    if reason.is_some_and(Reason::is_elsewhere) { Cause::AnsweredElsewhere } else { Cause::of_status(status) }
+}
+
+/// What a CANCEL of the PBX means: who says that somebody else took the call may say so in SIP's words alone.
+pub(crate) fn cause_of_cancel(reason: Option<&Reason>) -> Cause {
+    if reason.is_some_and(Reason::is_elsewhere) { Cause::AnsweredElsewhere } else { cause_of_reason(reason) }
+}
+
+/// Who is at the PBX's end; of a caller who wants to stay unknown nothing is kept.
+pub(crate) fn pbx_side(identity: Identity) -> PbxSide {
+    let Identity { caller, private, first_diverter, last_diverter } = identity;
+    let word = |text: String| Some(text).filter(|text| !text.is_empty());
+    let diverter = |party: Option<tgtrunk_sip::Party>| party.and_then(|party| word(party.user));
+    PbxSide {
+        number: word(caller.user).filter(|_| !private),
+        name: word(caller.display).filter(|_| !private),
+        private,
+        first_diverter: diverter(first_diverter),
+        last_diverter: diverter(last_diverter),
+        transfers: Vec::new(),
     }
 }
 
-/// What a CANCEL or BYE of the PBX means.
+/// What a BYE of the PBX means.
 pub(crate) fn cause_of_reason(reason: Option<&Reason>) -> Cause {
     Cause::of_reason(q850(reason))
 }

@@ -287,6 +287,7 @@ pub(crate) fn info(call: u64, person: i64, direction: Direction) -> CallInfo {
         ringing_ms: None,
         recording: None,
         muted: Muted::default(),
+        pbx: None,
         quality: None,
         started_ms: unix_ms(),
         answered_ms: None,

@@ -8,7 +8,7 @@ use super::quality::MediaPath;
 use super::record::{CallRecord, CallResult};
 
 /// What each column holds, with its line break.
-pub const CSV_HEADER: &str = "call,line,direction,result,started_ms,answered_ms,ended_ms,talked_s,person,name,username,phone,dialled,extension,ended_by,cause,sip_status,q850,telegram_codec,pbx_codec,telegram_lost,pbx_lost,round_trip_ms,mos,telegram_call,ringing_ms,taken_by,diverted_from,sip_call_id,emoji,path\r\n";
+pub const CSV_HEADER: &str = "call,line,direction,result,started_ms,answered_ms,ended_ms,talked_s,person,name,username,phone,dialled,extension,ended_by,cause,sip_status,q850,telegram_codec,pbx_codec,telegram_lost,pbx_lost,round_trip_ms,mos,telegram_call,ringing_ms,taken_by,diverted_from,sip_call_id,emoji,path,pbx_number,pbx_name\r\n";
 
 impl CallRecord {
     /// The record as one row in the order of [`CSV_HEADER`], with its line break. Times are milliseconds since 1970
@@ -47,10 +47,12 @@ impl CallRecord {
             shown(self.telegram_call.map(|call| format!("'{call}"))),
             shown(self.ringing_ms),
             text(self.trunk.taken_by.as_deref()),
-            text(self.trunk.diverted_from.as_deref()),
+            text(self.pbx.as_ref().and_then(|side| side.last_diverter.as_deref())),
             text(self.trunk.sip_call_id.as_deref()),
             text(self.emoji.as_deref()),
             text(legs.and_then(|[telegram, _]| telegram.path).map(MediaPath::as_str)),
+            text(self.pbx.as_ref().and_then(|side| side.number.as_deref())),
+            text(self.pbx.as_ref().and_then(|side| side.name.as_deref())),
         ];
         let mut row = cells.join(",");
         row.push_str("\r\n");
@@ -113,7 +115,7 @@ fn text(words: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{CallEnd, Peer, Quality, TrunkEnd};
+    use crate::control::{CallEnd, PbxSide, Peer, Quality, TrunkEnd};
     use crate::units::{CallId, UserId};
 
     #[test]
@@ -121,7 +123,7 @@ mod tests {
         let row = record(Some("Анна")).to_csv();
         assert_eq!(
             row,
-            "00000000000000a1,+79060000000,telegram-to-pbx,answered,1000,2000,65000,63,5123456789,Анна,anna,+79061112233,,2001,pbx,normal call clearing,,16,opus,PCMA,0,7,38,3.90,'-7000000000000000001,1500,204,\"'=1;2\",b7@192.0.2.1,🦊🌲🎈🍋,reflector\r\n"
+            "00000000000000a1,+79060000000,telegram-to-pbx,answered,1000,2000,65000,63,5123456789,Анна,anna,+79061112233,,2001,pbx,normal call clearing,,16,opus,PCMA,0,7,38,3.90,'-7000000000000000001,1500,204,\"'=1;2\",b7@192.0.2.1,🦊🌲🎈🍋,reflector,101,Ольга\r\n"
         );
         assert_eq!(row.matches(',').count(), CSV_HEADER.matches(',').count());
     }
@@ -190,11 +192,7 @@ mod tests {
             extension: Some("2001".into()),
             telegram_call: Some(-7_000_000_000_000_000_001),
             emoji: Some("🦊🌲🎈🍋".into()),
-            trunk: TrunkEnd {
-                sip_call_id: Some("b7@192.0.2.1".into()),
-                taken_by: Some("204".into()),
-                diverted_from: Some("=1;2".into()),
-            },
+            trunk: TrunkEnd { sip_call_id: Some("b7@192.0.2.1".into()), taken_by: Some("204".into()) },
             ringing_ms: Some(1_500),
             recording: None,
             started_ms: 1_000,
@@ -209,6 +207,12 @@ mod tests {
             }),
             quality: Some(Box::new(quality)),
             mos_tenths: vec![39],
+            pbx: Some(Box::new(PbxSide {
+                number: Some("101".into()),
+                name: Some("Ольга".into()),
+                last_diverter: Some("=1;2".into()),
+                ..PbxSide::default()
+            })),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bot_name::BotName;
 use crate::control::login::LoginInfo;
+use crate::control::pbx_side::PbxSide;
 use crate::control::quality::{Muted, Quality};
 use crate::control::record::{Levels, Recording};
 use crate::language::Language;
@@ -101,6 +102,9 @@ pub struct CallInfo {
     /// Who has switched the microphone off. Left out while nobody has.
     #[serde(default, skip_serializing_if = "Muted::is_nobody")]
     pub muted: Muted,
+    /// Who is at the PBX's end, where the PBX tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pbx: Option<Box<PbxSide>>,
 }
 
 /// A key that somebody pressed. Told once, when it is known how long it was held.
@@ -206,9 +210,6 @@ pub struct TrunkEnd {
     /// Who took it at the PBX: number or name of P-Asserted-Identity, Remote-Party-ID or Contact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_by: Option<String>,
-    /// Who was called at the PBX before the call came here: the last Diversion (RFC 5806) or History-Info (RFC 7044).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diverted_from: Option<String>,
 }
 
 /// How a call ended.
@@ -394,6 +395,7 @@ mod tests {
             end: None,
             quality: None,
             muted: Muted::default(),
+            pbx: None,
         }
     }
 }

@@ -64,6 +64,7 @@ mod csv;
 mod event;
 mod log;
 mod login;
+mod pbx_side;
 mod quality;
 mod record;
 mod reply;
@@ -79,6 +80,7 @@ pub use event::{
 };
 pub use log::{LogLine, LogTail};
 pub use login::{CodeVia, LoginInfo, LoginMethod, LoginStage};
+pub use pbx_side::{PbxSide, TRANSFERS_TOLD, TransferInfo, TransferKind};
 pub use quality::{LegQuality, MediaPath, MediaTransport, Muted, Quality};
 pub use record::{CallRecord, CallResult, Levels, RecordFilter, Recording};
 pub use reply::{

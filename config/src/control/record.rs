@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{CallEnd, Direction, Peer, TrunkEnd};
+use super::pbx_side::PbxSide;
 use super::quality::Quality;
 use crate::units::{CallId, Phone};
 
@@ -58,6 +59,9 @@ pub struct CallRecord {
     /// (bad) to 50 (excellent): tenths of a point.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mos_tenths: Vec<u8>,
+    /// Who was at the PBX's end, where the PBX told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pbx: Option<Box<PbxSide>>,
 }
 
 /// The files of a recording, in the folder of their line's recordings: Opus in Ogg (RFC 7845), one side each.

@@ -23,6 +23,11 @@ impl DialogId {
         &self.call_id
     }
 
+    /// The dialog of a call, by our tag and theirs.
+    pub(crate) fn new(call_id: String, local_tag: String, remote_tag: String) -> Self {
+        Self { call_id, local_tag, remote_tag }
+    }
+
     /// The dialog that a received request names; `None` without a tag in its To.
     pub(crate) fn of_request(request: &Request) -> Option<Self> {
         Some(Self {
@@ -172,7 +177,7 @@ impl Dialog {
 
     /// Over what a target is reached; where it does not say, as the dialog began. What began encrypted stays so, and
     /// what did not has no certificate to begin with.
-    fn transport(&self, uri: &Uri) -> Option<Transport> {
+    pub(crate) fn transport(&self, uri: &Uri) -> Option<Transport> {
         let began = self.fallback.transport;
         let named = match uri.scheme {
             Scheme::Sips => Some(Transport::Tls),
@@ -230,6 +235,11 @@ impl Dialog {
     /// Where it began.
     pub(crate) fn origin(&self) -> SocketAddr {
         self.fallback.address
+    }
+
+    /// Who they say they are.
+    pub(crate) fn remote_uri(&self) -> Option<Uri> {
+        Uri::parse(&NameAddr::parse(&self.remote)?.uri).ok()
     }
 
     /// Our tag.

@@ -15,10 +15,10 @@ use crate::uri::{Uri, UriError};
 pub(crate) const DATAGRAM_LIMIT_BYTES: usize = 32 * 1024;
 
 /// What we serve (RFC 3261 section 20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK, REFER";
 
 /// What we understand beyond RFC 3261 (section 20.37).
-pub(crate) const SUPPORTED: [&str; 2] = ["100rel", "timer"];
+pub(crate) const SUPPORTED: [&str; 4] = ["100rel", "norefersub", "replaces", "timer"];
 
 /// What a datagram turned out to be.
 #[derive(Debug)]
@@ -399,7 +399,7 @@ mod tests {
             ("From: <sip:100@pbx>;tag=a", "f: <sip:100@pbx>;tag=a", 0),
             ("To: <sip:+7906@127.0.0.1>", "To: nobody", 400),
             ("Subject: x", "Require: 100rel, timer", 0),
-            ("Subject: x", "Require: 100rel, replaces", 420),
+            ("Subject: x", "Require: 100rel, outbound", 420),
             ("\r\n\r\nv=0", "\r\nv=0", 400),
         ] {
             assert_eq!(status(&invite(&[(old, new)])), wanted, "{new}");
@@ -422,11 +422,11 @@ mod tests {
     #[test]
     fn unsupported_names_what_was_required() {
         let Inbound::Refused { refusal, .. } =
-            read(&invite(&[("Subject: x", "Require: 100rel, path, replaces")]), source())
+            read(&invite(&[("Subject: x", "Require: 100rel, path, outbound")]), source())
         else {
             panic!("served")
         };
-        assert_eq!(refusal.headers, [("Unsupported", "path, replaces".to_owned())]);
+        assert_eq!(refusal.headers, [("Unsupported", "path, outbound".to_owned())]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::uri::sip_uri;
 const EXTRA_HEADERS_LIMIT: usize = 32;
 
 /// Headers that a line writes itself.
-const OWN_HEADERS: [&str; 28] = [
+const OWN_HEADERS: [&str; 34] = [
     "Accept",
     "Allow",
     "Authorization",
@@ -44,12 +44,18 @@ const OWN_HEADERS: [&str; 28] = [
     "Max-Forwards",
     "Min-SE",
     "P-Asserted-Identity",
+    "P-Preferred-Identity",
+    "Privacy",
     "Proxy-Authorization",
     "Proxy-Require",
     "RAck",
     "RSeq",
+    "Reason",
     "Record-Route",
+    "Refer-Sub",
     "Refer-To",
+    "Referred-By",
+    "Replaces",
     "Require",
     "Route",
     "Server",
@@ -85,6 +91,10 @@ pub struct Config {
     pub line_user: String,
     /// User-Agent and Server headers; no such header when empty.
     pub user_agent: String,
+    /// Names by which the PBX speaks of itself: whom it transfers to there is called at [`Config::peer`].
+    pub peer_names: Vec<String>,
+    /// Whether the PBX may transfer by REFER; else that gets 603.
+    pub refer: bool,
     /// More addresses that are listened to; the PBX's own always are.
     pub allowed: Vec<IpAddr>,
     /// Whether every address is listened to; only with [`Config::guard`].
@@ -160,6 +170,8 @@ pub struct Endpoint {
     pub(crate) dialogs: BTreeMap<DialogId, CallId>,
     /// INFOs of ours, of the calls that have any.
     pub(crate) infos: BTreeMap<CallId, Infos>,
+    /// Calls that a REFER asked for and that have no final answer, each with the call that it was in.
+    pub(crate) referred: BTreeMap<CallId, CallId>,
     pub(crate) seen: Seen,
     pub(crate) availability: Availability,
     pub(crate) peers: Peers,
@@ -192,6 +204,7 @@ impl Endpoint {
             calls: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             infos: BTreeMap::new(),
+            referred: BTreeMap::new(),
             seen: Seen::default(),
             availability: Availability::Down { retry_after_s: None, reason: None },
             proofs: Proofs::new(config.credentials.clone()),
@@ -254,6 +267,7 @@ impl Endpoint {
                 Owner::Call(id) => self.invite_answered(now, &key, id, transport_error()),
                 Owner::Bye(id) => self.bye_done(id),
                 Owner::Info(id) => self.info_answered(now, id, 503),
+                Owner::Notify(id) => self.notify_answered(now, id, 503),
                 Owner::Refresh(id) => self.refresh_answered(now, &key, id, &transport_error()),
                 Owner::Register => self.register_timed_out(now, &key),
                 Owner::Probe(_) | Owner::Left { .. } | Owner::Nobody => {}
@@ -352,6 +366,7 @@ impl Endpoint {
             Some(Owner::Call(id)) => self.invite_answered(now, &key, id, response),
             Some(Owner::Bye(id)) => self.bye_done(id),
             Some(Owner::Info(id)) => self.info_answered(now, id, response.status),
+            Some(Owner::Notify(id)) => self.notify_answered(now, id, response.status),
             Some(Owner::Refresh(id)) => self.refresh_answered(now, &key, id, &response),
             Some(Owner::Probe(peer)) => self.probe_answered(now, peer, response.status),
             Some(Owner::Register) => self.register_answered(now, &key, &response),
@@ -365,9 +380,10 @@ impl Endpoint {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(timed_out) = self.layer.handle_timeout(now) {
             match timed_out {
-                Some((Owner::Call(id), _)) => self.invite_timed_out(id),
+                Some((Owner::Call(id), _)) => self.invite_timed_out(now, id),
                 Some((Owner::Bye(id), _)) => self.bye_done(id),
                 Some((Owner::Info(id), _)) => self.info_answered(now, id, 408),
+                Some((Owner::Notify(id), _)) => self.notify_answered(now, id, 408),
                 Some((Owner::Refresh(id), _)) => self.refresh_timed_out(now, id),
                 Some((Owner::Probe(peer), _)) => self.peer_answered(now, peer, false),
                 Some((Owner::Register, key)) => self.register_timed_out(now, &key),
@@ -567,6 +583,10 @@ impl Endpoint {
             self.agenda.len(),
             due,
             "a deadline without its call, or a call without its deadline"
+        );
+        debug_assert!(
+            self.referred.keys().all(|id| self.calls.contains_key(id)),
+            "a transfer without its call"
         );
         debug_assert!(self.infos.keys().all(|id| self.calls.contains_key(id)), "an INFO without its call");
         debug_assert_eq!(

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::audio::RemoteAudio;
 use crate::endpoint::CallId;
-use crate::header::Reason;
+use crate::header::{Identity, Reason};
 use crate::register::Registration;
 
 /// Something happened.
@@ -26,12 +26,49 @@ pub enum Event {
         from_user: String,
         /// Display name of From; may be empty.
         from_display: String,
+        /// Who calls by the PBX's word, and who sent the call on.
+        identity: Identity,
         /// What its offer can come to with the line's codecs; `None` without an offer.
         remote: Option<RemoteAudio>,
         /// Call-ID, for the logs of both sides.
         sip_call_id: String,
         /// Its headers that begin with `X-`.
         headers: Vec<(String, String)>,
+    },
+    /// The PBX calls so that this call takes the place of one that it has with us (RFC 3891). It got 100 and waits;
+    /// [`crate::Endpoint::answer`] ends the other one.
+    Replaces {
+        /// The new call.
+        call: CallId,
+        /// The one whose place it takes.
+        replaces: CallId,
+        /// Who takes it, by the PBX's word.
+        identity: Identity,
+        /// What its offer can come to with the line's codecs; `None` without an offer.
+        remote: Option<RemoteAudio>,
+        /// Call-ID, for the logs of both sides.
+        sip_call_id: String,
+    },
+    /// Such a call was answered, and the other one is over; nothing more is told of that.
+    Replaced {
+        /// The new call.
+        call: CallId,
+        /// The one that is over.
+        replaced: CallId,
+        /// The PBX's end of the audio; `None` where the ACK brings it ([`Event::MediaChanged`]).
+        remote: Option<RemoteAudio>,
+    },
+    /// The PBX asks us to call somebody in the place of this call (RFC 3515), and was told that we do:
+    /// [`crate::Endpoint::transfer`] or [`crate::Endpoint::refuse_transfer`] follows.
+    Refer {
+        /// The call that asked.
+        call: CallId,
+        /// User part of whom to call, without escapes; may be empty.
+        to_user: String,
+        /// Whether the new call takes the place of one that somebody at the PBX has there.
+        attended: bool,
+        /// Who transfers, by the PBX's word (RFC 3892).
+        referred_by: Option<String>,
     },
     /// Our call rings (180).
     Ringing {

@@ -167,6 +167,7 @@ impl Endpoint {
             Owner::Call(_)
             | Owner::Bye(_)
             | Owner::Info(_)
+            | Owner::Notify(_)
             | Owner::Refresh(_)
             | Owner::Left { .. }
             | Owner::Nobody => {}

@@ -168,7 +168,7 @@ impl Endpoint {
             bye.headers.push("Reason", reason.to_string());
         }
         let id = self.next_call_id();
-        self.layer.request(now, &branch, bye, remains.destination, Owner::Bye(id));
+        self.request(now, &branch, bye, remains.destination, Owner::Bye(id));
         let audio = Audio::new(self.tokens.number(), self.config.srtp, self.tokens.key());
         self.keep_with_dialogs(id, Call { state: State::Leaving(dialog), audio });
         true

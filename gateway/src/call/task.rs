@@ -3,6 +3,7 @@
 mod levels;
 mod sound;
 mod tape;
+mod transfer;
 mod trunk;
 
 use std::net::SocketAddr;
@@ -24,7 +25,7 @@ use super::quality::{self, Spoken};
 use super::steps::{Announce, ROW_LIMIT, Step};
 use super::streams::StreamNews;
 use super::telegram_leg::{LegEvent, Shared, TelegramLeg, Waits};
-use super::trunk_leg::{SipWord, TrunkLeg};
+use super::trunk_leg::{OtherLeg, SipWord, TrunkLeg};
 use crate::clock;
 use crate::net::{DATAGRAM_BYTES, receive_any};
 use crate::telegram::{CallRef, Discard, PhoneCall};
@@ -32,6 +33,7 @@ pub(crate) use levels::Levels;
 use levels::Watch;
 pub(crate) use tape::Recordings;
 use tape::Tape;
+use transfer::Transfer;
 use trunk::receive;
 
 /// Words that may wait for a call's task. Its line gives up a call that does not listen.
@@ -58,6 +60,12 @@ pub(crate) enum Input {
     Answered(RemoteAudio),
     MediaChanged(RemoteAudio),
     TrunkEnded(Cause),
+    /// The PBX wants somebody else called for it.
+    Refer,
+    /// A call of the PBX, with this offer, is to take the leg's place.
+    Replaces(Option<RemoteAudio>),
+    /// Of the second leg that it has then.
+    Other(OtherLeg),
     /// A key that the PBX sent in INFO.
     Pressed(Press),
     /// The PBX refused a key in INFO with this status.
@@ -172,6 +180,8 @@ struct Task {
     bridge: Bridge,
     telegram: TelegramLeg,
     trunk: TrunkLeg,
+    /// While the PBX sends the call on.
+    transfer: Option<Transfer>,
     relay: Relay,
     trunk_ssrc: u32,
     telegram_speaks: Option<Spoken>,
@@ -250,6 +260,7 @@ pub(crate) fn start(
         bridge,
         telegram,
         trunk,
+        transfer: None,
         relay: Relay::new(u64::from_le_bytes(clock::random())),
         trunk_ssrc: u32::from_le_bytes(clock::random()),
         telegram_speaks: None,
@@ -412,11 +423,11 @@ impl Task {
                 self.trunk_listens = true;
                 self.bridge.handle(now, Event::Answers(Leg::Trunk));
             }
-            Input::MediaChanged(remote) => self.set_trunk_audio(now, remote),
-            Input::TrunkEnded(cause) => {
-                self.trunk.ended();
-                self.bridge.handle(now, Event::HangsUp(Leg::Trunk, cause));
-            }
+            Input::MediaChanged(remote) => self.first_changed(now, remote),
+            Input::TrunkEnded(cause) => self.first_ended(now, cause),
+            Input::Refer => self.refer(now),
+            Input::Replaces(offer) => self.replace(offer),
+            Input::Other(word) => self.handle_other(now, word),
             Input::Pressed(press) => self.pressed(now, Side::Trunk, press, Way::Info),
             Input::KeyRefused(status) => self.key_refused(status),
             Input::Dial { digits, tone, pause, answer } => {

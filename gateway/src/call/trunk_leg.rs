@@ -26,6 +26,32 @@ pub(crate) enum SipWord {
     HangUp(Cause),
     /// A key, as the body of an INFO of this form.
     Info(Form, String),
+    /// About the call's second leg.
+    Transfer(TransferWord),
+}
+
+/// What the call's task wants said about its second leg.
+#[derive(Debug)]
+pub(crate) enum TransferWord {
+    /// Call whom the PBX wants called.
+    Place(LocalAudio),
+    /// Tell the PBX that nobody is called.
+    Refuse,
+    /// Answer the call that takes the place of the first leg.
+    TakeOver(LocalAudio),
+    /// End it.
+    End(Cause),
+}
+
+/// What the line tells a call of its second leg.
+#[derive(Debug)]
+pub(crate) enum OtherLeg {
+    Ringing,
+    EarlyMedia(Box<RemoteAudio>),
+    /// It is the first leg from now on; its audio may come later.
+    Answered(Option<Box<RemoteAudio>>),
+    MediaChanged(Box<RemoteAudio>),
+    Ended(Cause),
 }
 
 /// What a line's calls have in common on the trunk side.
@@ -91,6 +117,21 @@ impl TrunkLeg {
             remote: None,
             progress: Progress::Ours,
         }))
+    }
+
+    /// A further leg to the same PBX; `offer` is its side of the audio where it called.
+    pub(crate) fn beside(&self, offer: Option<RemoteAudio>) -> Option<Self> {
+        match self {
+            Self::Pbx(leg) => Some(Self::Pbx(Box::new(PbxLeg {
+                audio: leg.audio.clone(),
+                sockets: None,
+                latch: None,
+                srtp: None,
+                remote: offer,
+                progress: Progress::Ours,
+            }))),
+            Self::Echo => None,
+        }
     }
 
     /// Opens the RTP port and describes our side of the audio; `None` where there is no PBX.

@@ -236,6 +236,7 @@ mod tests {
             ringing_ms: None,
             recording: None,
             muted: tgtrunk_config::control::Muted::default(),
+            pbx: None,
             quality: None,
             started_ms: 1,
             answered_ms: None,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tgtrunk_bridge::policy::Rule;
 use tgtrunk_bridge::{Cause, Leg, Record};
 use tgtrunk_config::control::{
-    self, CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Ender, Muted, Peer, Quality, Recording, Refusal,
-    RefusedBy,
+    self, CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Ender, Muted, PbxSide, Peer, Quality, Recording,
+    Refusal, RefusedBy, TRANSFERS_TOLD, TransferInfo,
 };
 use tgtrunk_config::{Audio, CallId, CallLimits, Phone, UserId};
 use tgtrunk_media::Side;
@@ -53,6 +53,9 @@ struct Entry {
     direction: Direction,
     handle: Option<Handle>,
     sip: Option<tgtrunk_sip::CallId>,
+    /// Its second trunk leg, while the PBX sends it on.
+    other: Option<tgtrunk_sip::CallId>,
+    person: Option<Resolved>,
     telegram: Option<CallRef>,
     /// It is a joined call whose extension has not come: nothing was done at Telegram.
     fetching: bool,
@@ -116,6 +119,7 @@ impl Calls {
             ringing_ms: None,
             recording: None,
             muted: Muted::default(),
+            pbx: None,
             quality: None,
             started_ms: clock::unix_ms(),
             answered_ms: None,
@@ -126,6 +130,8 @@ impl Calls {
             direction,
             handle: None,
             sip: None,
+            other: None,
+            person: None,
             telegram: None,
             fetching: false,
             info,
@@ -139,6 +145,7 @@ impl Calls {
     pub(crate) fn meet(&mut self, key: u64, person: &Resolved) {
         if let Some(entry) = self.calls.get_mut(&key) {
             entry.info.peer = peer(person.clone());
+            entry.person = Some(person.clone());
         }
     }
 
@@ -221,6 +228,78 @@ impl Calls {
     pub(crate) fn info(&self, key: u64) -> Option<(&CallInfo, Option<CallRef>)> {
         let entry = self.calls.get(&key)?;
         Some((&entry.info, entry.telegram))
+    }
+
+    /// Which call has this leg as its first.
+    pub(crate) fn key(&self, sip: tgtrunk_sip::CallId) -> Option<u64> {
+        let key = *self.by_sip.get(&sip)?;
+        self.calls.get(&key).filter(|entry| entry.sip == Some(sip)).map(|_| key)
+    }
+
+    /// Which call has this leg as its second.
+    pub(crate) fn key_of_other(&self, sip: tgtrunk_sip::CallId) -> Option<u64> {
+        let key = *self.by_sip.get(&sip)?;
+        self.calls.get(&key).filter(|entry| entry.other == Some(sip)).map(|_| key)
+    }
+
+    /// A call's second trunk leg.
+    pub(crate) fn other(&self, key: u64) -> Option<tgtrunk_sip::CallId> {
+        self.calls.get(&key)?.other
+    }
+
+    /// Gives a call a second trunk leg.
+    pub(crate) fn bind_other(&mut self, key: u64, sip: tgtrunk_sip::CallId) {
+        self.drop_other(key);
+        if let Some(entry) = self.calls.get_mut(&key) {
+            entry.other = Some(sip);
+            self.by_sip.insert(sip, key);
+        }
+    }
+
+    /// The second leg is over, or the PBX's alone.
+    pub(crate) fn drop_other(&mut self, key: u64) {
+        if let Some(other) = self.calls.get_mut(&key).and_then(|entry| entry.other.take()) {
+            self.by_sip.remove(&other);
+        }
+    }
+
+    /// The second leg becomes the first.
+    pub(crate) fn swap(&mut self, sip: tgtrunk_sip::CallId) -> Option<u64> {
+        let key = self.key_of_other(sip)?;
+        let entry = self.calls.get_mut(&key)?;
+        std::mem::swap(&mut entry.sip, &mut entry.other);
+        Some(key)
+    }
+
+    /// Who is at Telegram's end.
+    pub(crate) fn person(&self, key: u64) -> Option<Resolved> {
+        self.calls.get(&key)?.person.clone()
+    }
+
+    /// Notes what the PBX told of its end.
+    pub(crate) fn tell_pbx_side(&mut self, key: u64, side: PbxSide) {
+        if let Some(entry) = self.calls.get_mut(&key)
+            && !side.is_empty()
+        {
+            entry.info.pbx = Some(Box::new(side));
+        }
+    }
+
+    /// Notes that the PBX sends a call on.
+    pub(crate) fn transfer_begins(&mut self, key: u64, transfer: TransferInfo) {
+        let Some(entry) = self.calls.get_mut(&key) else { return };
+        let transfers = &mut entry.info.pbx.get_or_insert_default().transfers;
+        if transfers.len() < TRANSFERS_TOLD {
+            transfers.push(transfer);
+        }
+    }
+
+    /// Notes what became of it; `None` where that is known already.
+    pub(crate) fn transfer_ends(&mut self, key: u64, status: u16) -> Option<CallInfo> {
+        let info = &mut self.calls.get_mut(&key)?.info;
+        let last = info.pbx.as_mut()?.transfers.last_mut().filter(|last| last.status.is_none())?;
+        last.status = Some(status);
+        Some(info.clone())
     }
 
     /// Updates about this id belong to the call; those that came before are handed over.
@@ -357,7 +436,7 @@ impl Calls {
 
     fn remove_ended(&mut self, key: u64, cause: Cause) -> Option<Remains> {
         let entry = self.calls.remove(&key)?;
-        if let Some(sip) = entry.sip {
+        for sip in entry.sip.into_iter().chain(entry.other) {
             self.by_sip.remove(&sip);
         }
         if let Some(call) = entry.telegram {
@@ -400,6 +479,7 @@ impl Calls {
             info.answered_ms = Some(clock::unix_ms());
         }
         if let Some(person) = progress.peer {
+            entry.person = Some(person.clone());
             info.peer = peer(person);
         }
         info.emoji = progress.emoji.or_else(|| info.emoji.take());
@@ -418,7 +498,7 @@ impl Calls {
         if entry.mos.is_empty() && entry.info.answered_ms.is_some() {
             entry.mos.take(&quality);
         }
-        if let Some(sip) = entry.sip {
+        for sip in entry.sip.into_iter().chain(entry.other) {
             self.by_sip.remove(&sip);
         }
         if let Some(call) = entry.telegram {

@@ -59,6 +59,9 @@ impl Standing {
             | Event::HungUp { .. }
             | Event::Cancelled { .. }
             | Event::MediaChanged { .. }
+            | Event::Refer { .. }
+            | Event::Replaces { .. }
+            | Event::Replaced { .. }
             | Event::Info { .. }
             | Event::InfoRefused { .. }
             | Event::Stranger { .. } => return false,

@@ -51,6 +51,8 @@ impl Trunk {
             line_user: settings.phone.as_str().to_owned(),
             user_agent: house.settings.gateway.user_agent.clone(),
             allowed: settings.allowed_sources.clone(),
+            peer_names: names(&settings.pbx),
+            refer: settings.transfer.refer,
             any_source: settings.trunk.any_source,
             guard: settings.trunk.auth.as_ref().map(credentials),
             max_calls: settings.calls.total as usize,
@@ -193,6 +195,7 @@ impl Line {
                 }
                 self.note(key, None);
             }
+            (SipWord::Transfer(word), _) => self.say_of_transfer(now, key, word),
             (SipWord::Ringing, Some(sip)) => trunk.endpoint.ringing(now, sip, Vec::new()),
             (SipWord::Answer(audio), Some(sip)) => {
                 // `None`: the PBX gave up while we were about to answer; its end of the call is on its way to the task.
@@ -204,7 +207,7 @@ impl Line {
                 trunk.endpoint.send_info(now, sip, form.content_type(), body.as_bytes());
             }
             (SipWord::HangUp(cause), Some(sip)) => {
-                trunk.endpoint.hang_up(now, sip, Some(call::reason(cause)))
+                trunk.endpoint.hang_up(now, sip, Some(call::reason(cause)));
             }
             (word, None) => tracing::debug!(?word, "the PBX's call is gone"),
         }
@@ -227,6 +230,11 @@ fn domain(settings: &LineSettings) -> Option<String> {
         only.ip().is_none().then(|| only.host.clone())
     };
     settings.trunk.domain.clone().or_else(named)
+}
+
+/// By what names the PBX may speak of itself.
+fn names(pbx: &tgtrunk_config::Pbx) -> Vec<String> {
+    pbx.addresses().filter(|address| address.ip().is_none()).map(|address| address.host.clone()).collect()
 }
 
 pub(super) async fn receive(trunk: Option<&mut Trunk>, buffer: &mut [u8]) -> Received {

@@ -12,7 +12,10 @@ use sqlx::sqlite::{
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool,
 };
-use tgtrunk_config::control::{CallEnd, CallRecord, CallResult, Ender, Peer, RecordFilter, TrunkEnd};
+use tgtrunk_config::control::{
+    CallEnd, CallRecord, CallResult, Ender, PbxSide, Peer, RecordFilter, TRANSFERS_TOLD, TransferInfo,
+    TrunkEnd,
+};
 use tgtrunk_config::{CallId, Phone, UserId};
 
 use super::row::{Left, Row};
@@ -23,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What is kept of a stranger's words, in bytes: a hundred records fit into one answer.
 const NAME_BYTES: usize = 256;
 const WORD_BYTES: usize = 64;
+const NUMBER_BYTES: usize = 32;
 
 const TABLES: [&str; 3] = [
     // `words` is what is searched: in small letters, which SQLite makes of Latin ones alone.
@@ -44,7 +48,8 @@ const TABLES: [&str; 3] = [
         ending TEXT,
         quality TEXT,
         mos_tenths BLOB,
-        words TEXT NOT NULL)",
+        words TEXT NOT NULL,
+        pbx TEXT)",
     "CREATE INDEX IF NOT EXISTS call_record_started ON call_record (started_ms, call_id)",
     // Calls that are up are few among all that ever were.
     "CREATE INDEX IF NOT EXISTS call_record_running ON call_record (call_id) WHERE result = 'running'",
@@ -55,8 +60,8 @@ const LATER: [(&str, &str); 7] = [
     ("ringing_ms", "BIGINT"),
     ("sip_call_id", "TEXT"),
     ("taken_by", "TEXT"),
-    ("diverted_from", "TEXT"),
     ("recording", "TEXT"),
+    ("pbx", "TEXT"),
     // What ends the call after a kill: there only while it is up, and until that is done.
     ("sip_remains", "TEXT"),
     ("telegram_hash", "BIGINT"),
@@ -256,7 +261,7 @@ async fn write(row: &Row, transaction: &mut SqliteConnection) -> Result<(), sqlx
         [&name, &username, &phone, &dialled, &id].into_iter().flatten().map(String::as_str).collect();
     let note = "INSERT OR REPLACE INTO call_record (call_id, direction, result, started_ms, answered_ms, ended_ms,
         person, name, username, phone, dialled, extension, telegram_call, emoji, ending, quality, mos_tenths, words,
-        ringing_ms, sip_call_id, taken_by, diverted_from, sip_remains, telegram_hash, recording)
+        ringing_ms, sip_call_id, taken_by, sip_remains, telegram_hash, recording, pbx)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
         $24, $25)";
     sqlx::query(note)
@@ -281,10 +286,10 @@ async fn write(row: &Row, transaction: &mut SqliteConnection) -> Result<(), sqlx
         .bind(record.ringing_ms.map(number))
         .bind(trunk.sip_call_id.as_deref().map(|id| kept(id, NAME_BYTES)))
         .bind(word(&trunk.taken_by))
-        .bind(word(&trunk.diverted_from))
         .bind(legs.sip.as_ref().map(ToString::to_string))
         .bind(legs.hash())
         .bind(record.recording.as_ref().map(json))
+        .bind(record.pbx.as_deref().map(|side| json(&kept_side(side))))
         .execute(transaction)
         .await
         .map(drop)
@@ -366,11 +371,7 @@ fn read(line: &Phone, row: &SqliteRow) -> Result<CallRecord, sqlx::Error> {
         extension: row.try_get("extension")?,
         telegram_call: row.try_get("telegram_call")?,
         emoji: row.try_get("emoji")?,
-        trunk: TrunkEnd {
-            sip_call_id: later(row, "sip_call_id")?,
-            taken_by: later(row, "taken_by")?,
-            diverted_from: later(row, "diverted_from")?,
-        },
+        trunk: TrunkEnd { sip_call_id: later(row, "sip_call_id")?, taken_by: later(row, "taken_by")? },
         ringing_ms: ringing_ms.and_then(|ms| ms.try_into().ok()),
         recording: object(row, "recording")?,
         started_ms: time("started_ms")?.unwrap_or(0),
@@ -381,6 +382,8 @@ fn read(line: &Phone, row: &SqliteRow) -> Result<CallRecord, sqlx::Error> {
         end: object(row, "ending")?,
         quality: object(row, "quality")?,
         mos_tenths: row.try_get::<Option<Vec<u8>>, _>("mos_tenths")?.unwrap_or_default(),
+        // A table that nothing was written to since an older version has no such column.
+        pbx: if row.try_column("pbx").is_ok() { object(row, "pbx")? } else { None },
     })
 }
 
@@ -414,6 +417,20 @@ fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+/// The PBX's end with its words cut.
+fn kept_side(side: &PbxSide) -> PbxSide {
+    let word = |text: &Option<String>, most| text.as_deref().map(|text| kept(text, most));
+    let transfer = |told: &TransferInfo| TransferInfo { to: kept(&told.to, NUMBER_BYTES), ..told.clone() };
+    PbxSide {
+        number: word(&side.number, NUMBER_BYTES),
+        name: word(&side.name, WORD_BYTES),
+        private: side.private,
+        first_diverter: word(&side.first_diverter, NUMBER_BYTES),
+        last_diverter: word(&side.last_diverter, NUMBER_BYTES),
+        transfers: side.transfers.iter().take(TRANSFERS_TOLD).map(transfer).collect(),
+    }
+}
+
 /// The beginning of a stranger's words, in one line.
 fn kept(text: &str, most_bytes: usize) -> String {
     let mut kept = String::with_capacity(text.len().min(most_bytes));
@@ -430,7 +447,7 @@ fn kept(text: &str, most_bytes: usize) -> String {
 pub(super) mod tests {
     use tgtrunk_config::StateDir;
     use tgtrunk_config::control::{
-        Answer, Direction, LONGEST_LINE_BYTES, LegQuality, Quality, Reply, to_line,
+        Answer, Direction, LONGEST_LINE_BYTES, LegQuality, Quality, Recording, Reply, TransferKind, to_line,
     };
 
     use super::*;
@@ -568,7 +585,13 @@ pub(super) mod tests {
             let long = Some(odd.repeat(400));
             let peer =
                 Peer { name: long.clone(), username: long.clone(), phone: long.clone(), ..sample(1).peer };
-            let record = CallRecord { peer, dialled: long.clone(), extension: long.clone(), ..sample(call) };
+            let mut record =
+                CallRecord { peer, dialled: long.clone(), extension: long.clone(), ..sample(call) };
+            if let Some(side) = &mut record.pbx {
+                (side.number, side.name) = (long.clone(), long.clone());
+                (side.first_diverter, side.last_diverter) = (long.clone(), long.clone());
+                side.transfers.iter_mut().for_each(|told| told.to = odd.repeat(400));
+            }
             store.put(&[CallRecord { emoji: long, ..record }.into()]).await.unwrap();
             records.push(store.record(&line(), call.try_into().unwrap()).await.unwrap().unwrap());
         }
@@ -629,7 +652,6 @@ pub(super) mod tests {
             trunk: TrunkEnd {
                 sip_call_id: Some("b1c2d3e4-0000-4000-8000-123456789abc@192.0.2.1".into()),
                 taken_by: Some("2001".into()),
-                diverted_from: Some("+74950000001".into()),
             },
             ringing_ms: Some(1_800_000_000_500),
             recording: Some(Recording {
@@ -648,6 +670,22 @@ pub(super) mod tests {
             }),
             quality: Some(Box::new(Quality { telegram: leg.clone(), pbx: leg })),
             mos_tenths: vec![43; 60],
+            pbx: Some(Box::new(PbxSide {
+                number: Some("203".into()),
+                name: Some("Анна".into()),
+                private: false,
+                first_diverter: Some("100".into()),
+                last_diverter: Some("101".into()),
+                transfers: vec![
+                    TransferInfo {
+                        kind: TransferKind::Attended,
+                        to: "204".into(),
+                        at_ms: 1_800_000_001_500,
+                        status: Some(200),
+                    };
+                    TRANSFERS_TOLD
+                ],
+            })),
         }
     }
 }

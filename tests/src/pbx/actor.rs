@@ -66,6 +66,8 @@ impl Actor {
             line_user: options.user.clone(),
             user_agent: "phone of the tests".to_owned(),
             allowed: Vec::new(),
+            peer_names: Vec::new(),
+            refer: true,
             any_source: false,
             guard: None,
             max_calls: 10_000,
@@ -163,6 +165,9 @@ impl Actor {
             }
             Told::PeerReachable(up) => self.tell(Event::LineUp(up)),
             Told::EarlyMedia { .. }
+            | Told::Replaces { .. }
+            | Told::Replaced { .. }
+            | Told::Refer { .. }
             | Told::Info { .. }
             | Told::InfoRefused { .. }
             | Told::AddressReachable { .. }

@@ -52,6 +52,8 @@ impl Line {
             line_user: "+74950000001".to_owned(),
             user_agent: "tgtrunk".to_owned(),
             allowed: Vec::new(),
+            peer_names: Vec::new(),
+            refer: true,
             any_source: false,
             guard: None,
             max_calls: 500,

@@ -24,6 +24,8 @@ pub fn config(local: &str, peer: &str) -> Config {
         any_source: false,
         guard: None,
         codecs: vec![&OPUS, &PCMA],
+        peer_names: Vec::new(),
+        refer: true,
         max_calls: 8,
         options_interval: Duration::from_secs(1000),
         ring_limit: Duration::from_secs(60),

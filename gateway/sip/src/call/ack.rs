@@ -63,7 +63,8 @@ impl Endpoint {
     }
 
     /// Repeats a 2xx that has no ACK yet, hanging up after 32 seconds; then looks at the session's timer.
-    pub(crate) fn talking_timeout(&mut self, now: Instant, id: CallId, mut talking: Talking, audio: Audio) {
+    pub(crate) fn talking_timeout(&mut self, now: Instant, id: CallId, talking: Talking, audio: Audio) {
+        let Some((mut talking, audio)) = self.leave_transferred(now, id, talking, audio) else { return };
         let Some(unacked) = &mut talking.unacked else {
             self.session_timeout(now, id, talking, audio);
             return;

@@ -70,7 +70,7 @@ impl Endpoint {
         let branch = self.tokens.branch();
         self.push_via(&mut bye, &branch);
         if let Some(reason) = reason {
-            bye.headers.push("Reason", reason.to_string());
+            reason.push_to(&mut bye.headers);
         }
         let hop = dialog.next_hop(&self.filter);
         self.request(now, &branch, bye, hop, owner);

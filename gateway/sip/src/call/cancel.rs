@@ -31,7 +31,7 @@ impl Endpoint {
             return;
         };
         if let Some(reason) = reason {
-            cancel.headers.push("Reason", reason.to_string());
+            reason.push_to(&mut cancel.headers);
         }
         self.layer.request(now, &branch, cancel, destination, Owner::Nobody);
     }
@@ -48,6 +48,7 @@ impl Endpoint {
             Owner::Call(id) => Some(id).filter(|id| self.waits_on(*id, &invite)),
             Owner::Bye(_)
             | Owner::Info(_)
+            | Owner::Notify(_)
             | Owner::Refresh(_)
             | Owner::Probe(_)
             | Owner::Register

@@ -71,10 +71,16 @@ impl Endpoint {
                 self.keep(id, call);
                 answer
             }
-            // The PBX transfers by itself.
             Method::Refer => {
+                let refusal = self.handle_refer(now, id, &mut call, request);
                 self.keep(id, call);
-                Refusal::new(603)
+                let mut answer = self.answer_for(request, &refusal, "");
+                if refusal.status == 202 {
+                    self.push_contact(&mut answer.headers);
+                }
+                self.layer.answer(now, key, answer_to, &answer);
+                self.next_notify(now, id);
+                return;
             }
             Method::Invite
             | Method::Ack

@@ -9,6 +9,8 @@ mod in_dialog;
 mod info;
 mod modify;
 mod provisional;
+mod refer;
+mod replaces;
 mod session_timer;
 mod state;
 mod uac;

@@ -5,9 +5,11 @@ use std::time::Instant;
 use super::again::Asked;
 use super::failover::Way;
 use super::provisional::Unpracked;
+use super::refer::Referral;
 use super::session_timer::{Refresh, SessionTimer};
 use crate::audio::RemoteAudio;
 use crate::dialog::{Dialog, DialogId};
+use crate::endpoint::CallId;
 use crate::header::Reason;
 use crate::hop::Hop;
 use crate::message::Request;
@@ -81,6 +83,8 @@ pub(crate) struct Invited {
     pub(crate) invite: Request,
     pub(crate) source: Hop,
     pub(crate) dialog: Dialog,
+    /// The call whose place it is to take.
+    pub(crate) replaces: Option<CallId>,
     /// Our provisional answer that waits for its PRACK.
     pub(crate) unpracked: Option<Unpracked>,
 }
@@ -98,6 +102,10 @@ pub(crate) struct Talking {
     pub(crate) pracked: bool,
     /// Our refresh of the session.
     pub(crate) refresh: Refresh,
+    /// The transfer that the PBX asked for last.
+    pub(crate) referral: Option<Box<Referral>>,
+    /// Whether it ever asked for one.
+    pub(crate) referred: bool,
 }
 
 /// A 2xx of ours, repeated until its ACK (RFC 3261 section 13.3.1.4).
@@ -127,7 +135,8 @@ impl Call {
             },
             State::Talking(talking) => {
                 let repeat = talking.unacked.as_ref().map(|unacked| unacked.repeat.next());
-                repeat.into_iter().chain(talking.timer_deadline()).min()
+                let referral = talking.referral.as_ref().and_then(|referral| referral.deadline());
+                repeat.into_iter().chain(talking.timer_deadline()).chain(referral).min()
             }
             State::Invited(invited) => invited.unpracked.as_ref().map(Unpracked::deadline),
             State::Leaving(_) => None,

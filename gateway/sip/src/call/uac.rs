@@ -1,6 +1,5 @@
 //! Our INVITE: placed, ringing, answered or refused (RFC 3261 sections 13.2 and 8.1).
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::again::Asked;
@@ -12,6 +11,7 @@ use crate::dialog::Dialog;
 use crate::endpoint::{CallId, Endpoint};
 use crate::event::Event;
 use crate::header::{Protocol, Reason, SessionExpires};
+use crate::hop::Hop;
 use crate::message::{Method, Request, Response};
 use crate::offer_answer::{Audio, AudioError};
 use crate::text::quoted;
@@ -36,6 +36,17 @@ pub struct Invite {
     pub audio: LocalAudio,
 }
 
+/// Whom an INVITE of ours calls.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// Request-URI and To.
+    pub(crate) uri: String,
+    /// Where it goes.
+    pub(crate) destination: Hop,
+    /// What has to go with it.
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
 impl Endpoint {
     /// Places a call. It ends in [`Event::Refused`] or, once answered, in [`Event::HungUp`].
     pub fn invite(&mut self, now: Instant, invite: Invite) -> CallId {
@@ -50,13 +61,24 @@ impl Endpoint {
             });
             return id;
         }
+        let way = Way::new(self, &invite.to_user, now);
+        let target = Target {
+            uri: self.pbx_uri(&invite.to_user, way.peer),
+            destination: self.hop(way.peer),
+            headers: Vec::new(),
+        };
+        self.place(now, id, &invite, target, way);
+        id
+    }
+
+    /// Sends an INVITE and keeps the call.
+    pub(crate) fn place(&mut self, now: Instant, id: CallId, invite: &Invite, target: Target, way: Way) {
         let mut audio = Audio::new(self.tokens.number(), self.config.srtp, self.tokens.key());
         audio.local = Some(invite.audio.clone());
         let offer = audio.offer().unwrap_or_default();
         let branch = self.tokens.branch();
-        let way = Way::new(self, &invite.to_user, now);
-        let request = self.build_invite(&invite, way.peer, &branch).with_sdp(&offer);
-        let key = self.request(now, &branch, request, self.hop(way.peer), Owner::Call(id));
+        let request = self.build_invite(invite, &target, &branch).with_sdp(&offer);
+        let key = self.request(now, &branch, request, target.destination, Owner::Call(id));
         let inviting = Inviting {
             invite: key,
             way,
@@ -69,21 +91,19 @@ impl Endpoint {
             is_adopted: false,
         };
         self.keep(id, Call { state: State::Inviting(inviting), audio });
-        id
     }
 
-    fn build_invite(&mut self, invite: &Invite, peer: SocketAddr, branch: &str) -> Request {
+    fn build_invite(&mut self, invite: &Invite, target: &Target, branch: &str) -> Request {
         let own = self.config.announced;
         let from_user = if invite.from_user.is_empty() { &self.config.line_user } else { &invite.from_user };
         let name = quoted(&invite.display_name);
         let name = if name == "\"\"" { String::new() } else { format!("{name} ") };
         let identity = format!("{name}<{}>", sip_uri(from_user, own));
-        let target = self.pbx_uri(&invite.to_user, peer);
-        let mut request = Request::new(Method::Invite, target.clone());
+        let mut request = Request::new(Method::Invite, target.uri.clone());
         self.push_via(&mut request, branch);
         let tag = self.tokens.token();
         request.headers.push("From", format!("{identity};tag={tag}"));
-        request.headers.push("To", format!("<{target}>"));
+        request.headers.push("To", format!("<{}>", target.uri));
         request.headers.push("Call-ID", self.tokens.token());
         request.headers.push("CSeq", "1 INVITE");
         request.headers.push("P-Asserted-Identity", identity);
@@ -91,6 +111,9 @@ impl Endpoint {
         let seconds = self.config.session_interval_s.max(MIN_SE_S);
         let session = SessionExpires { seconds, refresher: None };
         Self::push_session_timer(&mut request.headers, session, MIN_SE_S);
+        for (name, value) in &target.headers {
+            request.headers.push(name, value.clone());
+        }
         self.push_extra(&mut request.headers, &invite.headers);
         request
     }
@@ -102,6 +125,7 @@ impl Endpoint {
             101..200 => {
                 self.invite_progress(now, id, key);
                 self.invite_rings(now, id, key, &response);
+                self.referred_rings(now, id, &response);
             }
             200..300 => self.invite_accepted(now, id, key, &response),
             _ => self.invite_refused(now, id, key, &response),
@@ -205,7 +229,7 @@ impl Endpoint {
                 dialog.leap();
             }
             self.leave(now, id, dialog, call.audio, None);
-            self.report_refused(id, inviting.reported, 487, "Request Terminated", None, None);
+            self.report_refused(now, id, inviting.reported, 487, "Request Terminated", None, None);
             return;
         }
         match Self::settle(&mut call.audio, &inviting, &dialog, response) {
@@ -219,15 +243,18 @@ impl Endpoint {
                     timer,
                     pracked: true,
                     refresh: Refresh::Idle,
+                    referral: None,
+                    referred: false,
                 };
                 self.keep_with_dialogs(id, Call { state: State::Talking(talking), audio: call.audio });
+                self.referred_over(now, id, response.status, &response.phrase);
                 self.restore_infos(now, id, infos);
             }
             Err(error) => {
                 tracing::warn!(call = id.0, %error, "the answer leaves no audio");
                 let reason = Reason::q850(88, "Incompatible destination");
                 self.leave(now, id, dialog, call.audio, Some(&reason));
-                self.report_refused(id, false, 488, "No Usable Audio In The Answer", Some(reason), None);
+                self.report_refused(now, id, false, 488, "No Usable Audio In The Answer", Some(reason), None);
             }
         }
     }
@@ -263,13 +290,21 @@ impl Endpoint {
             let digits = value.split(|c: char| !c.is_ascii_digit()).next()?;
             digits.parse().ok()
         });
-        self.report_refused(id, inviting.reported, response.status, &response.phrase, reason, retry_after_s);
+        self.report_refused(
+            now,
+            id,
+            inviting.reported,
+            response.status,
+            &response.phrase,
+            reason,
+            retry_after_s,
+        );
     }
 
     /// Nobody answered our INVITE at all.
-    pub(crate) fn invite_timed_out(&mut self, id: CallId) {
+    pub(crate) fn invite_timed_out(&mut self, now: Instant, id: CallId) {
         let Some(Call { state: State::Inviting(inviting), .. }) = self.forget(id) else { return };
-        self.report_refused(id, inviting.reported, 408, "No Response", None, None);
+        self.report_refused(now, id, inviting.reported, 408, "No Response", None, None);
     }
 
     /// The ring limit, or no final answer after CANCEL.
@@ -290,7 +325,15 @@ impl Endpoint {
                 }
             }
             GivingUp::No => {
-                self.report_refused(id, false, 408, "Ring Limit", Some(Reason::q850(19, "No answer")), None);
+                self.report_refused(
+                    now,
+                    id,
+                    false,
+                    408,
+                    "Ring Limit",
+                    Some(Reason::q850(19, "No answer")),
+                    None,
+                );
                 inviting.reported = true;
                 let reason =
                     Reason { protocol: Protocol::Q850, cause: 19, text: Some("No answer".to_owned()) };
@@ -302,13 +345,15 @@ impl Endpoint {
                 let reported = inviting.reported;
                 self.layer.abandon(&inviting.invite);
                 self.release(id, &Call { state: State::Inviting(inviting), audio });
-                self.report_refused(id, reported, 487, "Request Terminated", None, None);
+                self.report_refused(now, id, reported, 487, "Request Terminated", None, None);
             }
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "when, whose, and all that a refusal says")]
     fn report_refused(
         &mut self,
+        now: Instant,
         id: CallId,
         reported: bool,
         status: u16,
@@ -316,6 +361,7 @@ impl Endpoint {
         reason: Option<Reason>,
         retry_after_s: Option<u32>,
     ) {
+        self.referred_over(now, id, status, phrase);
         if !reported {
             let phrase = phrase.to_owned();
             self.tell(Event::Refused { call: id, status, phrase, reason, retry_after_s });

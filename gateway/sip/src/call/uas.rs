@@ -1,5 +1,6 @@
 //! Their INVITE: checked, rung, answered or refused (RFC 3261 sections 13.3 and 8.2).
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::provisional::wants_reliable;
@@ -10,7 +11,7 @@ use crate::dialog::Dialog;
 use crate::edge::Refusal;
 use crate::endpoint::{Availability, CallId, Endpoint};
 use crate::event::Event;
-use crate::header::{NameAddr, Reason};
+use crate::header::{Identity, NameAddr, Reason};
 use crate::hop::Hop;
 use crate::message::{Request, Response};
 use crate::offer_answer::{Audio, AudioError, preview};
@@ -52,7 +53,11 @@ impl Endpoint {
                 return;
             }
         }
-        let (dialled, remote) = match self.judge_invite(&request, source) {
+        let judged = self.replaced_by(&request).and_then(|replaces| {
+            let (dialled, remote) = self.judge_invite(&request, source, replaces)?;
+            Ok((replaces, dialled, remote))
+        });
+        let (replaces, dialled, remote) = match judged {
             Ok(judged) => judged,
             Err(refusal) => {
                 self.refuse(&request, answer_to, refusal);
@@ -65,33 +70,34 @@ impl Endpoint {
         self.seen.remember(now, &request, key);
         let trying = Response::to(&request, 100, "Trying", None);
         self.layer.open_invite(key, answer_to, Owner::Call(id), &trying);
-        let from = request.headers.from();
-        let from_uri = from.as_ref().and_then(|from| Uri::parse(&from.uri).ok());
-        let extra = request
-            .headers
-            .iter()
-            .filter(|(name, _)| name.get(..2).is_some_and(|x| x.eq_ignore_ascii_case("X-")));
-        self.tell(Event::Incoming {
-            call: id,
-            source: source.ip(),
-            dialled,
-            from_user: from_uri.and_then(|uri| uri.user).unwrap_or_default(),
-            from_display: from.map(|from| from.display).unwrap_or_default(),
-            remote,
-            sip_call_id: request.headers.call_id().to_owned(),
-            headers: extra.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        let sip_call_id = request.headers.call_id().to_owned();
+        let identity = Identity::of(&request.headers);
+        self.tell(match replaces {
+            Some(replaces) => Event::Replaces { call: id, replaces, identity, remote, sip_call_id },
+            None => incoming((id, source.ip()), dialled, identity, remote, &request),
         });
         let audio = Audio::new(self.tokens.number(), self.config.srtp, self.tokens.key());
-        let invited = Invited { key: key.clone(), invite: request, source, dialog, unpracked: None };
+        let invited =
+            Invited { key: key.clone(), invite: request, source, dialog, replaces, unpracked: None };
         self.keep_with_dialogs(id, Call { state: State::Invited(invited), audio });
     }
 
     /// Everything that refuses a call before anybody is asked.
-    fn judge_invite(&self, request: &Request, source: Hop) -> Result<(String, Option<RemoteAudio>), Refusal> {
-        if let Availability::Down { .. } = &self.availability {
+    fn judge_invite(
+        &self,
+        request: &Request,
+        source: Hop,
+        replaces: Option<CallId>,
+    ) -> Result<(String, Option<RemoteAudio>), Refusal> {
+        let takes_place = replaces.is_some();
+        if let Availability::Down { .. } = &self.availability
+            && !takes_place
+        {
             return Err(self.unavailable());
         }
-        let Some(dialled) = Uri::parse(&request.uri).ok().and_then(|uri| uri.user) else {
+        let dialled = Uri::parse(&request.uri).ok().and_then(|uri| uri.user);
+        let dialled = if takes_place { Some(dialled.unwrap_or_default()) } else { dialled };
+        let Some(dialled) = dialled else {
             let reason = Reason::q850(28, "Invalid number format");
             return Err(Refusal::new(484).with("Reason", reason.to_string()));
         };
@@ -99,7 +105,7 @@ impl Endpoint {
         Self::check_session_timer(&request.headers)?;
         check_content(request)?;
         check_accept(request)?;
-        if self.calls() >= self.config.max_calls {
+        if self.calls() >= self.config.max_calls && !takes_place {
             let reason = Reason::q850(34, "No circuit available");
             return Err(Refusal::new(503).with("Reason", reason.to_string()));
         }
@@ -146,6 +152,15 @@ impl Endpoint {
         let Some(Call { state: State::Invited(invited), mut audio }) = self.calls.remove(&id) else {
             return None;
         };
+        let replaced = invited.replaces;
+        if replaced.is_some_and(|old| !self.calls.get(&old).is_some_and(Call::is_live)) {
+            // Whose place it was to take is gone.
+            let answer = self.answer_for(&invited.invite, &Refusal::new(481), invited.dialog.local_tag());
+            self.layer.answer_invite(now, &invited.key, &answer);
+            self.release(id, &Call { state: State::Invited(invited), audio });
+            self.tell(Event::HungUp { call: id, reason: None });
+            return None;
+        }
         audio.local = Some(local);
         let offers = invited.invite.body.is_empty();
         let sdp =
@@ -186,8 +201,14 @@ impl Endpoint {
             hung_up: None,
             timer,
             refresh: Refresh::Idle,
+            referral: None,
+            referred: false,
         };
         self.keep(id, Call { state: State::Talking(talking), audio });
+        if let Some(old) = replaced {
+            self.give_way(now, old);
+            self.tell(Event::Replaced { call: id, replaced: old, remote: remote.clone() });
+        }
         remote
     }
 
@@ -209,6 +230,32 @@ impl Endpoint {
         }
         let answer = self.answer_for(&invited.invite, &refusal, invited.dialog.local_tag());
         self.layer.answer_invite(now, &invited.key, &answer);
+    }
+}
+
+fn incoming(
+    (call, source): (CallId, IpAddr),
+    dialled: String,
+    identity: Identity,
+    remote: Option<RemoteAudio>,
+    request: &Request,
+) -> Event {
+    let from = request.headers.from();
+    let from_uri = from.as_ref().and_then(|from| Uri::parse(&from.uri).ok());
+    let extra = request
+        .headers
+        .iter()
+        .filter(|(name, _)| name.get(..2).is_some_and(|x| x.eq_ignore_ascii_case("X-")));
+    Event::Incoming {
+        call,
+        source,
+        dialled,
+        from_user: from_uri.and_then(|uri| uri.user).unwrap_or_default(),
+        from_display: from.map(|from| from.display).unwrap_or_default(),
+        identity,
+        remote,
+        sip_call_id: request.headers.call_id().to_owned(),
+        headers: extra.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
     }
 }
 

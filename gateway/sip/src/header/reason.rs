@@ -3,10 +3,14 @@
 use std::fmt;
 
 use super::Parameters;
+use crate::message::Headers;
 use crate::text::{clean, quoted, split_outside};
 
 /// Longest explanation, in bytes, that is written or kept.
 const TEXT_LIMIT_BYTES: usize = 128;
+
+/// Non-selected user clearing: somebody else took the call.
+const ELSEWHERE_Q850: u16 = 26;
 
 /// Whose causes are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +39,29 @@ impl Reason {
         Self { protocol: Protocol::Q850, cause, text: Some(text.to_owned()) }
     }
 
-    /// The best cause among the values: Q.850 before SIP. Unknown protocols and causes that are no number are passed over.
+    /// Writes it down. Who is told that somebody else took the call is told so in SIP's words too: phones look for those
+    /// before they count a missed call.
+    pub(crate) fn push_to(&self, headers: &mut Headers) {
+        headers.push("Reason", self.to_string());
+        if (self.protocol, self.cause) == (Protocol::Q850, ELSEWHERE_Q850) {
+            headers.push("Reason", "SIP;cause=200;text=\"Call completed elsewhere\"");
+        }
+    }
+
+    /// Whether somebody else took the call (RFC 3326 section 3.1, Q.850 cause 26).
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        match self.protocol {
+            Protocol::Q850 => self.cause == ELSEWHERE_Q850,
+            Protocol::Sip => self.cause == 200,
+        }
+    }
+
+    /// The best cause among the values: that somebody else took the call, else Q.850 before SIP. Unknown protocols and
+    /// causes that are no number are passed over.
     pub(crate) fn parse<'a>(values: impl Iterator<Item = &'a str>) -> Option<Self> {
         let reasons = values.flat_map(|value| split_outside(value, b',')).filter_map(Self::parse_one);
-        reasons.min_by_key(|reason| reason.protocol == Protocol::Sip)
+        reasons.min_by_key(|reason| (!reason.is_elsewhere(), reason.protocol == Protocol::Sip))
     }
 
     fn parse_one(value: &str) -> Option<Self> {

@@ -26,6 +26,8 @@ pub(crate) enum Owner {
     Bye(CallId),
     /// The call that sent an INFO.
     Info(CallId),
+    /// The call whose transfer it tells of.
+    Notify(CallId),
     /// The call whose session it refreshes.
     Refresh(CallId),
     /// Our OPTIONS to this address.

@@ -43,7 +43,12 @@ fn update_info_refer_and_options_are_answered_in_a_confirmed_dialog() {
         ("OPTIONS", "", "", "200 OK"),
         ("INFO", "", "", "200 OK"),
         ("INFO", "Content-Type: text/plain\n", "5", "415 Unsupported Media Type"),
-        ("REFER", "Refer-To: <sip:1@pbx?Replaces=a%40b%3Bto-tag%3D1>\n", "", "603 Decline"),
+        (
+            "REFER",
+            "Refer-To: <sip:1@pbx?Replaces=a%40b%3Bto-tag%3D1>\n",
+            "",
+            "403 Transfer Target Not At This PBX",
+        ),
         ("UPDATE", "", "", "200 OK"),
     ] {
         let request = phone.request(method, extra, body);

@@ -80,6 +80,8 @@ impl Network {
                 any_source: false,
                 guard: None,
                 codecs: vec![&tgtrunk_media::codec::OPUS],
+                peer_names: Vec::new(),
+                refer: true,
                 max_calls: 100,
                 options_interval: seconds(100_000),
                 ring_limit: seconds(20),
@@ -210,6 +212,7 @@ impl Network {
             | Event::Info { .. }
             | Event::InfoRefused { .. }
             | Event::PeerReachable(_) => {}
+            Event::Replaces { .. } | Event::Replaced { .. } | Event::Refer { .. } => panic!("{event:?}"),
             Event::Stranger { source, .. } => panic!("{source}"),
             Event::AddressReachable { .. }
             | Event::Registration(_)

@@ -12,7 +12,7 @@ fn theirs_is_200_with_what_we_take_and_503_while_the_line_is_down() {
     world.hears(&phone.same_branch("OPTIONS", "", ""));
     let ok = world.said();
     assert_eq!((start(&ok), header(&ok, "Accept")), ("200 OK", "application/sdp"));
-    assert_eq!(header(&ok, "Allow"), "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK");
+    assert_eq!(header(&ok, "Allow"), "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK, REFER");
     world.act(|line, _| line.set_availability(Availability::Down { retry_after_s: Some(9), reason: None }));
     world.hears(&phone.same_branch("OPTIONS", "", ""));
     let refusal = world.said();
@@ -37,6 +37,8 @@ fn a_line_begins_down() {
         any_source: false,
         guard: None,
         codecs: vec![&tgtrunk_media::codec::OPUS],
+        peer_names: Vec::new(),
+        refer: true,
         max_calls: 1,
         options_interval: seconds(30),
         ring_limit: seconds(30),

@@ -52,6 +52,8 @@ impl World {
             any_source: false,
             guard: None,
             codecs: vec![&OPUS],
+            peer_names: Vec::new(),
+            refer: true,
             max_calls: 10,
             options_interval: Duration::from_secs(100_000),
             ring_limit: Duration::from_secs(60),

@@ -92,7 +92,8 @@ impl Task {
     }
 
     pub(super) fn take_from_trunk(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) {
-        let Some(packet) = self.trunk.open_rtp(now, source, datagram).filter(|_| self.joined) else { return };
+        let flows = self.joined && !self.is_left();
+        let Some(packet) = self.trunk.open_rtp(now, source, datagram).filter(|_| flows) else { return };
         self.batch.clear();
         self.relay.handle_packet(now, Side::Trunk, packet, &mut self.batch);
         self.send_batch_to_telegram(now);

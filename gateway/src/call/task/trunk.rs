@@ -47,6 +47,7 @@ impl Task {
 
     pub(super) fn hang_up_trunk(&mut self, now: Instant, cause: Cause) {
         self.words.extend(self.trunk.goodbye(cause).map(Said::Sip));
+        self.end_transfer(cause);
         // The endpoint of the line says goodbye by itself, with all the repeats that it takes.
         self.bridge.handle(now, Event::Released(Leg::Trunk));
     }

@@ -124,6 +124,7 @@ pub(super) fn talking(id: u64, line: &str) -> CallInfo {
         end: None,
         quality: Some(Box::new(quality(431))),
         muted: Muted::default(),
+        pbx: None,
     }
 }
 
@@ -334,6 +335,7 @@ pub(super) fn calls_page() -> CallsPage {
             }),
             quality: talked.then(|| Box::new(quality(410))),
             mos_tenths: mos.to_vec(),
+            pbx: None,
         }
     };
     let good = [44, 43, 44, 42, 43, 44, 44, 43, 41, 44, 44];
