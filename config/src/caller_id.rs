@@ -13,10 +13,23 @@ pub struct CallerId {
     pub names: Vec<CallerTemplate>,
     /// Whether names are written in ASCII, without emoji.
     pub ascii_names: bool,
+    /// Whose calls ask the PBX to show the caller to nobody.
+    pub privacy: CallerPrivacy,
 }
 
 /// Text with fields to fill in.
 pub type CallerTemplate = Vec<CallerPart>;
+
+/// Whose calls ask the PBX to show the caller to nobody (`Privacy: id` of RFC 3325). The PBX itself learns who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerPrivacy {
+    /// Nobody's.
+    Never,
+    /// Those of callers who do not show the account their phone number.
+    WithoutPhone,
+    /// Everybody's.
+    Always,
+}
 
 /// A piece of a [`CallerTemplate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +85,16 @@ pub(crate) fn read(top: &mut Section<'_, '_>) -> CallerId {
     let names = top
         .optional("caller_name", WANTED_NAMES, |value| templates(value, name))
         .unwrap_or_else(|| vec![alone(CallerField::Name)]);
-    CallerId { numbers, names, ascii_names: top.switch("caller_name_ascii", false) }
+    let ascii_names = top.switch("caller_name_ascii", false);
+    let privacy = top.word(
+        "caller_privacy",
+        &[
+            ("never", CallerPrivacy::Never),
+            ("without_phone", CallerPrivacy::WithoutPhone),
+            ("always", CallerPrivacy::Always),
+        ],
+    );
+    CallerId { numbers, names, ascii_names, privacy }
 }
 
 fn templates(

@@ -45,6 +45,8 @@ pub struct Line {
     pub media_timeout: Duration,
     /// How many calls at once.
     pub calls: CallLimits,
+    /// How many new calls of the PBX in a second; two seconds' worth may come at once.
+    pub new_calls_per_second: u32,
     /// How many people who do not know the account it may look up or call in a day; 0 closes that way. Telegram bans
     /// accounts that approach many of them.
     pub strangers_per_day: u32,
@@ -54,6 +56,8 @@ pub struct Line {
     pub parallel_incoming: ParallelIncoming,
     /// What a Telegram caller may hear before the answer.
     pub early_answer: EarlyAnswer,
+    /// What the PBX may hear before the answer.
+    pub early_media: EarlyMedia,
     /// Codecs, keys, and what is heard while nobody speaks.
     pub audio: Audio,
     /// What digits without a sign mean when the PBX dials them.
@@ -105,6 +109,15 @@ pub enum EarlyAnswer {
     Ringing,
     /// Never.
     Off,
+}
+
+/// What a caller at the PBX hears of us before the person on Telegram answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyMedia {
+    /// Nothing: the PBX is told that it rings (180), and makes a tone of its own.
+    Off,
+    /// [`Ringback`](crate::Ringback), in 183 with a description.
+    Ringback,
 }
 
 /// Where a PBX is: an IP address or a host name, and a port.
@@ -237,6 +250,7 @@ fn read_line(
     let ring_limit = top.seconds("ring_limit_s", 90, 5..=180);
     let media_timeout = top.seconds("media_timeout_s", 30, 5..=3_600);
     let calls = read_limits(top);
+    let new_calls_per_second = top.number("max_new_calls_per_s", 50, 1..=1_000, "");
     let strangers_per_day = top.number("strangers_per_day", 20, 0..=10_000, "");
     let caller_id = caller_id::read(top);
     let parallel_incoming = top.word(
@@ -255,6 +269,8 @@ fn read_line(
             ("off", EarlyAnswer::Off),
         ],
     );
+    let early_media =
+        top.word("early_media", &[("off", EarlyMedia::Off), ("ringback", EarlyMedia::Ringback)]);
     let audio = audio::read(top);
     let dial = dial::read(top.section("dial"));
     let from_telegram = policy::read_from_telegram(top.section("from_telegram"));
@@ -277,10 +293,12 @@ fn read_line(
         ring_limit,
         media_timeout,
         calls,
+        new_calls_per_second,
         strangers_per_day,
         caller_id,
         parallel_incoming,
         early_answer,
+        early_media,
         audio,
         dial,
         from_telegram,
@@ -323,7 +341,7 @@ pub(crate) fn is_host_name(host: &str) -> bool {
 mod tests {
     use super::*;
     use crate::audio::{CodecName, DtmfWay, Ringback};
-    use crate::caller_id::{CallerField, CallerPart};
+    use crate::caller_id::{CallerField, CallerPart, CallerPrivacy};
 
     const SMALLEST: &str = "phone = \"+79060000000\"\nsip_port = 30001\npbx = \"127.0.0.1\"\n";
 
@@ -340,6 +358,8 @@ mod tests {
         assert!(!line.caller_id.ascii_names);
         assert_eq!(line.parallel_incoming, ParallelIncoming::Auto);
         assert_eq!(line.early_answer, EarlyAnswer::EarlyMedia);
+        assert_eq!((line.early_media, line.new_calls_per_second), (EarlyMedia::Off, 50));
+        assert_eq!(line.caller_id.privacy, CallerPrivacy::Never);
         assert_eq!(line.audio.codecs, CodecName::ALL);
         assert_eq!((line.audio.dtmf, line.audio.ringback), (DtmfWay::Auto, Ringback::Ru));
         assert_eq!((line.audio.dtmf_tone.as_millis(), line.audio.dtmf_pause.as_millis()), (120, 80));

@@ -87,6 +87,10 @@ pub struct Gateway {
     pub shutdown_grace: Duration,
     /// For how many days calls are remembered; for none with 0.
     pub records_days: u32,
+    /// How many calls at once, over all lines.
+    pub most_calls: u32,
+    /// How many new calls of PBXs in a second, over all lines; two seconds' worth may come at once.
+    pub new_calls_per_second: u32,
     /// How often each line asks its PBX whether it is there (SIP OPTIONS).
     pub options_interval: Duration,
     /// Value of the SIP headers User-Agent and Server.
@@ -360,6 +364,8 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
     let (log, log_level) = log::read(&mut section);
     let shutdown_grace = section.seconds("shutdown_grace_s", 30, 0..=3_600);
     let records_days = section.number("records_days", 90, 0..=3_650, " (days)");
+    let most_calls = section.number("max_calls", 1_000, 1..=10_000, "");
+    let new_calls_per_second = section.number("max_new_calls_per_s", 100, 1..=1_000, "");
     let options_interval = section.seconds("options_interval_s", 30, 5..=3_600);
     let default_agent = concat!("tgtrunk/", env!("CARGO_PKG_VERSION"));
     let user_agent = shown(&mut section, "user_agent", default_agent);
@@ -380,6 +386,8 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         log_level,
         shutdown_grace,
         records_days,
+        most_calls,
+        new_calls_per_second,
         options_interval,
         user_agent,
     }

@@ -28,6 +28,7 @@ use tokio::sync::broadcast;
 use crate::line::{House, Placed};
 use crate::net::{self, RtpPorts};
 use crate::recording::Recorder;
+use crate::rush::Rush;
 
 /// Events that a slow listener may lag behind.
 const EVENTS: usize = 1024;
@@ -306,6 +307,7 @@ fn house(settings: Settings, state: StateDir, health: Health) -> anyhow::Result<
         rtp_ports: Arc::new(RtpPorts::new(bind, ports.first, ports.last, dscp)),
         addresses: net::follow(settings.gateway.media_addresses.clone()),
         proxy: settings.telegram.proxy.clone().map(net::Proxy::new),
+        rush: Rush::new(settings.gateway.most_calls, settings.gateway.new_calls_per_second),
         settings: Arc::new(settings),
         state,
         health,

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::Cause;
 use tgtrunk_config::control::{CallResult, Event as ControlEvent};
-use tgtrunk_config::{CallId, GatewayStatus, Line as LineSettings, Settings, StateDir};
+use tgtrunk_config::{CallId, EarlyMedia, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
 use tgtrunk_shell::Health;
 use tgtrunk_sip::{Event as SipEvent, Identity, RemoteAudio};
@@ -40,6 +40,7 @@ use crate::key_agreement::DhCache;
 use crate::net::{Addresses, Proxy, RtpPorts};
 use crate::recording::{self, Recorder};
 use crate::records::{self, Records};
+use crate::rush::Rush;
 use crate::telegram::{CallRef, Discard, PhoneCall, user};
 use crate::{metrics, rules};
 pub(crate) use admission::Admission;
@@ -78,6 +79,8 @@ pub(crate) struct House {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) placed: Placed,
     pub(crate) recorder: Recorder,
+    /// How much all lines together take on at once.
+    pub(crate) rush: Rush,
 }
 
 /// What answers a caller.
@@ -381,20 +384,22 @@ impl Line {
         remote: Option<RemoteAudio>,
     ) {
         let full = self.calls.is_full(Direction::ToTelegram, &self.settings.calls);
+        let place = if full { None } else { self.house.rush.admit(now) };
         let refused = match self.pause.cause(now) {
             _ if self.stopping.is_some() => Some(Cause::Stopping),
             Some(cause) => Some(cause),
             None => full.then_some(Cause::LineFull),
         };
         let person = rules::dialled(&self.admission.written(&dialled), &self.settings.dial);
-        let cause = match (refused, person) {
-            (Some(cause), _) => cause,
-            (None, Err(error)) => {
+        let cause = match (refused, person, place) {
+            (Some(cause), _, _) => cause,
+            (None, _, None) => Cause::Overloaded,
+            (None, Err(error), Some(_)) => {
                 tracing::info!("a call was refused: what was dialled is neither number nor name");
                 tracing::debug!(%error, "dialled");
                 Cause::from(&error)
             }
-            (None, Ok(person)) => 'placed: {
+            (None, Ok(person), Some(place)) => 'placed: {
                 let now_ms = clock::unix_ms();
                 if let Err(cause) = self.admission.place(now, now_ms, Some(&dialled), &person, &self.account)
                 {
@@ -403,7 +408,7 @@ impl Line {
                 }
                 let Some(audio) = self.trunk.as_ref().map(|trunk| trunk.audio(source)) else { return };
                 let trunk = TrunkLeg::from_pbx(audio, remote);
-                let key = self.calls.reserve(Direction::ToTelegram, Some(dialled));
+                let key = self.calls.reserve(Direction::ToTelegram, Some(dialled), place);
                 self.calls.bind_sip(key, sip);
                 self.calls.name_sip(key, sip_call_id);
                 self.calls.tell_pbx_side(key, rules::pbx_side(identity));
@@ -474,6 +479,7 @@ impl Line {
             bridge: rules::bridge_settings(&self.settings),
             media_timeout: self.settings.media_timeout,
             ringback: rules::ringback(self.settings.audio.ringback),
+            early_media: self.settings.early_media == EarlyMedia::Ringback,
             comfort: self.settings.audio.comfort,
             opus_complexity: self.house.settings.gateway.opus_complexity,
         };
@@ -587,7 +593,7 @@ impl Line {
                 self.calls.dial(call, &keys, &self.settings.audio, answer);
             }
             Order::Call(person) => {
-                let key = self.calls.reserve(Direction::ToTelegram, None);
+                let key = self.calls.reserve(Direction::ToTelegram, None, self.house.rush.place());
                 self.begin(key, Opening::ToTelegram { person, trunk: TrunkLeg::Echo });
             }
             Order::Join { extension, person, key, answer } => {
@@ -620,6 +626,8 @@ impl Line {
             changed
         });
         metrics::line(self.settings.sip_port, &self.status.borrow());
+        let refused = self.trunk.as_ref().map_or(0, |trunk| trunk.endpoint.refused_for_load());
+        metrics::overload(self.settings.sip_port, refused, self.house.rush.refused());
         if changed {
             self.house.events.send(ControlEvent::Line(self.status.borrow().clone())).ok();
         }

@@ -12,6 +12,7 @@ mod net;
 mod recording;
 mod records;
 mod rules;
+mod rush;
 mod sealed;
 mod telegram;
 mod wall;

@@ -23,6 +23,7 @@ const JITTER: &str = "tgtrunk_media_jitter_seconds";
 const ROUND_TRIP: &str = "tgtrunk_media_round_trip_seconds";
 const CONCEALED: &str = "tgtrunk_media_concealed_share";
 const MOS: &str = "tgtrunk_media_mos";
+const OVERLOADED: &str = "tgtrunk_overload_refusals_total";
 
 const SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 const SETUP_SECONDS: [f64; 9] = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0];
@@ -129,7 +130,14 @@ fn leg(port: &str, side: &'static str, quality: &LegQuality) {
     }
 }
 
+/// How many requests a line, and all lines together, refused because there was too much to do.
+pub(crate) fn overload(sip_port: u16, of_line: u64, of_gateway: u64) {
+    counter!(OVERLOADED, "line" => sip_port.to_string()).absolute(of_line);
+    counter!(OVERLOADED, "line" => "all").absolute(of_gateway);
+}
+
 fn describe() {
+    describe_counter!(OVERLOADED, "Requests refused with 503 because there was too much to do");
     describe_gauge!(UP, "1 while the side of a line is connected");
     describe_gauge!(CALLS, "Calls that are up, ringing ones included");
     describe_counter!(ENDED, "Calls that ended, by direction, answer and Q.850 cause");

@@ -144,6 +144,7 @@ pub(crate) fn result(info: &CallInfo, record: &Record) -> CallResult {
         | Cause::MediaLost
         | Cause::TrunkDead
         | Cause::TrunkRefused { .. }
+        | Cause::Overloaded
         | Cause::Stopping
         | Cause::Internal => CallResult::Failed,
     }

@@ -270,6 +270,7 @@ const CAUSES: &[(&str, &str)] = &[
     ("Sound was lost", "звук пропал"),
     ("The PBX does not answer", "АТС не отвечает"),
     ("Refused by the PBX", "отказано АТС"),
+    ("Too many calls at once", "слишком много звонков сразу"),
     ("The gateway stopped", "шлюз остановлен"),
     ("The gateway was restarted", "шлюз перезапустился"),
 ];

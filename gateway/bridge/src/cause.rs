@@ -6,6 +6,9 @@
 /// Seconds that a PBX is asked to stay away after Telegram called the account's traffic spam.
 const PEER_FLOOD_RETRY_S: u32 = 3600;
 
+/// Seconds that a PBX is asked to stay away while there is more to do than the gateway can.
+const OVERLOAD_RETRY_S: u32 = 2;
+
 /// Why a call ended or never came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
@@ -76,6 +79,8 @@ pub enum Cause {
         /// Its final status.
         status: u16,
     },
+    /// There is more to do than the gateway can.
+    Overloaded,
     /// The gateway stops.
     Stopping,
     /// Our own fault, or an error that nobody has met yet.
@@ -131,6 +136,7 @@ impl Cause {
             Self::MediaLost => "Sound was lost",
             Self::TrunkDead => "The PBX does not answer",
             Self::TrunkRefused { .. } => "Refused by the PBX",
+            Self::Overloaded => "Too many calls at once",
             Self::Stopping => "The gateway stopped",
             Self::Normal
             | Self::Busy
@@ -194,6 +200,7 @@ impl Cause {
             Self::MediaLost => row(503, "Service Unavailable", 41, Disconnect),
             Self::TrunkDead => row(503, "Service Unavailable", 27, Disconnect),
             Self::TrunkRefused { .. } => row(503, "Service Unavailable", 41, Disconnect),
+            Self::Overloaded => row(503, "Service Unavailable", 42, Busy).retry_after(OVERLOAD_RETRY_S),
             Self::Stopping => row(503, "Service Unavailable", 41, Hangup),
             Self::Internal => row(500, "Server Internal Error", 41, Disconnect),
         }
@@ -507,6 +514,7 @@ mod tests {
             Cause::MediaLost,
             Cause::TrunkDead,
             Cause::TrunkRefused { status: 500 },
+            Cause::Overloaded,
             Cause::Stopping,
             Cause::Internal,
         ];

@@ -18,6 +18,7 @@ use crate::message::{Headers, Method, Request, Response, phrase};
 use crate::peers::Peers;
 use crate::proofs::Proofs;
 use crate::register::{Register, Registrar};
+use crate::rush::Rush;
 use crate::sdes::Srtp;
 use crate::seen::Seen;
 use crate::stream::Frame;
@@ -103,6 +104,9 @@ pub struct Config {
     pub guard: Option<Credentials>,
     /// What the line carries; a call that offers none of it is refused with 488 before anybody is asked.
     pub codecs: Vec<&'static Codec>,
+    /// New calls of the PBX in a second, of which two seconds' worth may come at once; more are refused with 503 and
+    /// Retry-After. 0 is no limit.
+    pub new_calls_per_second: u32,
     /// Calls at a time; more are refused with 503 and Q.850 cause 34.
     pub max_calls: usize,
     /// Pause between two OPTIONS of ours; at least a second.
@@ -173,6 +177,7 @@ pub struct Endpoint {
     /// Calls that a REFER asked for and that have no final answer, each with the call that it was in.
     pub(crate) referred: BTreeMap<CallId, CallId>,
     pub(crate) seen: Seen,
+    pub(crate) rush: Rush,
     pub(crate) availability: Availability,
     pub(crate) peers: Peers,
     pub(crate) registrar: Option<Registrar>,
@@ -206,6 +211,7 @@ impl Endpoint {
             infos: BTreeMap::new(),
             referred: BTreeMap::new(),
             seen: Seen::default(),
+            rush: Rush::new(config.new_calls_per_second),
             availability: Availability::Down { retry_after_s: None, reason: None },
             proofs: Proofs::new(config.credentials.clone()),
             adopts_until: now + config.ring_limit + PATIENCE,
@@ -311,11 +317,14 @@ impl Endpoint {
             self.handle_cancel(now, &request, answer_to);
             return;
         }
-        if self.layer.len() >= TRANSACTIONS_LIMIT {
-            self.refuse(&request, answer_to, Refusal::new(503).with("Retry-After", "5"));
+        let in_dialog = request.headers.to().is_some_and(|to| to.tag().is_some());
+        // What belongs to a running call has room that no crowd of new ones can take.
+        let limit = if in_dialog { TRANSACTIONS_LIMIT * 4 } else { TRANSACTIONS_LIMIT };
+        if self.layer.len() >= limit && request.method != Method::Options {
+            self.refuse_for_load(&request, answer_to);
             return;
         }
-        if request.headers.to().is_some_and(|to| to.tag().is_some()) {
+        if in_dialog {
             self.handle_in_dialog(now, &key, &request, source, answer_to);
             return;
         }

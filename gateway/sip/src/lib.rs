@@ -30,6 +30,7 @@ mod peers;
 mod proofs;
 mod register;
 mod remains;
+mod rush;
 mod sdes;
 mod sdp;
 #[cfg(test)]

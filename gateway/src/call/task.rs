@@ -167,6 +167,8 @@ pub(crate) struct Limits {
     pub(crate) media_timeout: Duration,
     /// What a caller hears while the callee rings, once it hears us.
     pub(crate) ringback: Option<Tone>,
+    /// Whether the PBX gets that, too, while the Telegram user's device rings.
+    pub(crate) early_media: bool,
     /// Whether the PBX gets silence while the Telegram user is muted.
     pub(crate) comfort: bool,
     /// Effort of the Opus encoder, 0 to 10.
@@ -513,7 +515,7 @@ impl Task {
         match action {
             Action::Dial(Leg::Telegram) => self.dial_telegram(now),
             Action::Dial(Leg::Trunk) => self.dial_trunk(now),
-            Action::TellRinging(Leg::Trunk) => self.words.push(Said::Sip(SipWord::Ringing)),
+            Action::TellRinging(Leg::Trunk) => self.tell_trunk_ringing(now),
             Action::TellRinging(Leg::Telegram) => self.telegram.tell_ringing(),
             Action::RingBack(leg) => {
                 let side = if leg == Leg::Trunk { Side::Trunk } else { Side::Telegram };

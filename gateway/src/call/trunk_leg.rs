@@ -19,6 +19,8 @@ use crate::net::{self, RtpPair, RtpPorts};
 pub(crate) enum SipWord {
     Invite(Box<Invite>),
     Ringing,
+    /// That it rings, with a tone to hear.
+    Progress(LocalAudio),
     Answer(LocalAudio),
     /// Refuse the PBX's call.
     Reject(Cause),

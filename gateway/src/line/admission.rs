@@ -194,12 +194,12 @@ impl Line {
     fn take_offer(&mut self, now: Instant, offer: Offer) {
         let Offer { call, caller, g_a_hash, diverted } = offer;
         let full = self.calls.is_full(Direction::FromTelegram, &self.settings.calls);
-        if full || self.stopping.is_some() || self.mode == Mode::Nobody {
+        if full || self.house.rush.is_full() || self.stopping.is_some() || self.mode == Mode::Nobody {
             self.discard(call, Discard::Busy, Duration::ZERO);
             tracing::info!("a caller was told that the line is busy");
             return;
         }
-        let key = self.calls.reserve(Direction::FromTelegram, None);
+        let key = self.calls.reserve(Direction::FromTelegram, None, self.house.rush.place());
         self.calls.bind_telegram(now, key, call);
         self.calls.meet(key, &caller);
         let trunk = match &self.trunk {
@@ -226,7 +226,7 @@ impl Line {
         if let Some(told) = told {
             self.discard(call, told, Duration::ZERO);
         }
-        let key = self.calls.reserve(Direction::FromTelegram, None);
+        let key = self.calls.reserve(Direction::FromTelegram, None, self.house.rush.place());
         self.calls.bind_telegram(now, key, call);
         self.calls.meet(key, caller);
         self.calls.met_rule(key, rule);

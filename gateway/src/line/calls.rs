@@ -19,6 +19,7 @@ use super::Keys;
 use crate::call::{Handle, Input, Levels, Progress, State};
 use crate::clock;
 use crate::records::Sparkline;
+use crate::rush::Place;
 use crate::telegram::CallRef;
 
 /// News of calls that nobody claims yet, kept for the answer of a request that is still on its way.
@@ -61,6 +62,8 @@ struct Entry {
     fetching: bool,
     info: CallInfo,
     mos: Sparkline,
+    /// Its place among the calls of all lines.
+    _place: Place,
 }
 
 impl Calls {
@@ -90,7 +93,7 @@ impl Calls {
     }
 
     /// A place for a new call, under a number that no other call of any line has.
-    pub(crate) fn reserve(&mut self, direction: Direction, dialled: Option<String>) -> u64 {
+    pub(crate) fn reserve(&mut self, direction: Direction, dialled: Option<String>, place: Place) -> u64 {
         // 53 bits: a number that every JSON reader keeps whole.
         let key = loop {
             let key = u64::from_le_bytes(clock::random()) >> 11;
@@ -136,6 +139,7 @@ impl Calls {
             fetching: false,
             info,
             mos: Sparkline::default(),
+            _place: place,
         };
         self.calls.insert(key, entry);
         key

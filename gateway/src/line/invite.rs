@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tgtrunk_bridge::Caller;
-use tgtrunk_config::CallId;
+use tgtrunk_config::{CallId, CallerPrivacy};
 use tgtrunk_sip::{Invite, LocalAudio};
 use tgtrunk_telegram::Resolved;
 
@@ -26,6 +26,11 @@ impl Line {
             to_user: self.settings.pbx_user.clone(),
             from_user: id.user,
             display_name: id.display_name,
+            private: match self.settings.caller_id.privacy {
+                CallerPrivacy::Never => false,
+                CallerPrivacy::WithoutPhone => caller.phone.is_none(),
+                CallerPrivacy::Always => true,
+            },
             headers: caller
                 .headers(&context)
                 .into_iter()

@@ -83,7 +83,7 @@ impl Line {
         else {
             return refuse(RefusalCode::Internal, "the line has no PBX in this mode".to_owned());
         };
-        let key = self.calls.reserve(Direction::ToTelegram, None);
+        let key = self.calls.reserve(Direction::ToTelegram, None, self.house.rush.place());
         let mut invite = Box::new(self.invite(key, &peer));
         let (name, value) = CALL_BACK;
         invite.headers.push((name.to_owned(), value.to_owned()));

@@ -55,6 +55,7 @@ impl Trunk {
             refer: settings.transfer.refer,
             any_source: settings.trunk.any_source,
             guard: settings.trunk.auth.as_ref().map(credentials),
+            new_calls_per_second: settings.new_calls_per_second,
             max_calls: settings.calls.total as usize,
             options_interval: house.settings.gateway.options_interval,
             // The bridge ends it first; this is for a bridge that is gone.
@@ -197,6 +198,9 @@ impl Line {
             }
             (SipWord::Transfer(word), _) => self.say_of_transfer(now, key, word),
             (SipWord::Ringing, Some(sip)) => trunk.endpoint.ringing(now, sip, Vec::new()),
+            (SipWord::Progress(audio), Some(sip)) => {
+                trunk.endpoint.progress(now, sip, audio, Vec::new());
+            }
             (SipWord::Answer(audio), Some(sip)) => {
                 // `None`: the PBX gave up while we were about to answer; its end of the call is on its way to the task.
                 trunk.endpoint.answer(now, sip, audio, Vec::new());

@@ -70,6 +70,7 @@ impl Actor {
             refer: true,
             any_source: false,
             guard: None,
+            new_calls_per_second: 0,
             max_calls: 10_000,
             options_interval: OPTIONS_INTERVAL,
             ring_limit: RING_LIMIT,
@@ -203,6 +204,7 @@ impl Actor {
             to_user: user,
             from_user: self.options.user.clone(),
             display_name: "Desk".to_owned(),
+            private: false,
             headers: Vec::new(),
             audio,
         };

@@ -56,6 +56,7 @@ impl Line {
             refer: true,
             any_source: false,
             guard: None,
+            new_calls_per_second: 0,
             max_calls: 500,
             options_interval: Duration::from_secs(3600),
             ring_limit: Duration::from_secs(60),
@@ -170,6 +171,7 @@ fn invite(audio: &LocalAudio) -> Invite {
         to_user: "100".to_owned(),
         from_user: "+79061112233".to_owned(),
         display_name: "Иван \"x\"".to_owned(),
+        private: false,
         headers: vec![("X-TG-ID".to_owned(), "5".to_owned())],
         audio: audio.clone(),
     }

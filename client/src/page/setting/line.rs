@@ -147,6 +147,18 @@ pub(crate) const LINE: &[Group] = &[
             },
             Setting {
                 section: "",
+                key: "caller_privacy",
+                kind: Kind::Choice(&[
+                    ("never", ["Никого", "Nobody"]),
+                    ("without_phone", ["Тех, чей номер не виден", "Those whose number is not shown"]),
+                    ("always", ["Всех", "Everybody"]),
+                ]),
+                default: "never",
+                label: ["Кого просить АТС не показывать", "Whom the PBX is asked to show to nobody"],
+                hint: ["Заголовок Privacy: id.", "The header Privacy: id."],
+            },
+            Setting {
+                section: "",
                 key: "allowed_sources",
                 kind: Kind::List,
                 default: "",
@@ -414,6 +426,14 @@ pub(crate) const LINE: &[Group] = &[
             },
             Setting {
                 section: "",
+                key: "max_new_calls_per_s",
+                kind: COUNT,
+                default: "50",
+                label: ["Новых звонков от АТС в секунду", "New calls of the PBX per second"],
+                hint: ["Лишним АТС слышит 503.", "The PBX gets 503 for more."],
+            },
+            Setting {
+                section: "",
                 key: "strangers_per_day",
                 kind: COUNT,
                 default: "20",
@@ -449,6 +469,28 @@ pub(crate) const LINE: &[Group] = &[
                 default: "early_media",
                 label: ["Когда принимать звонок из Telegram", "When a call from Telegram is accepted"],
                 hint: ["", ""],
+            },
+            Setting {
+                section: "",
+                key: "early_media",
+                kind: Kind::Choice(&[
+                    ("off", ["Гудки самой АТС", "The PBX’s own tone"]),
+                    ("ringback", ["Гудки шлюза", "The gateway’s tone"]),
+                ]),
+                default: "off",
+                label: ["Что слышат на АТС до ответа", "What the PBX hears before the answer"],
+                hint: ["", ""],
+            },
+            Setting {
+                section: "transfer",
+                key: "refer",
+                kind: Kind::Switch,
+                default: "true",
+                label: ["Переводить звонки по REFER", "Transfer calls by REFER"],
+                hint: [
+                    "Только на номера самой АТС; собеседник в Telegram остаётся в звонке.",
+                    "To numbers of the PBX alone; the person on Telegram stays in the call.",
+                ],
             },
         ],
     },

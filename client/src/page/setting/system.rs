@@ -263,6 +263,22 @@ pub(crate) const SYSTEM: &[Group] = &[
             },
             Setting {
                 section: "gateway",
+                key: "max_calls",
+                kind: COUNT,
+                default: "1000",
+                label: ["Звонков сразу на всех линиях", "Calls at once on all lines"],
+                hint: NOTHING,
+            },
+            Setting {
+                section: "gateway",
+                key: "max_new_calls_per_s",
+                kind: COUNT,
+                default: "100",
+                label: ["Новых звонков от АТС в секунду", "New calls of PBXs per second"],
+                hint: ["На всех линиях; лишним АТС слышит 503.", "On all lines; the PBX gets 503 for more."],
+            },
+            Setting {
+                section: "gateway",
                 key: "options_interval_s",
                 kind: SECONDS,
                 default: "30",

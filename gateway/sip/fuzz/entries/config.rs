@@ -26,6 +26,7 @@ pub fn config(local: &str, peer: &str) -> Config {
         codecs: vec![&OPUS, &PCMA],
         peer_names: Vec::new(),
         refer: true,
+        new_calls_per_second: 0,
         max_calls: 8,
         options_interval: Duration::from_secs(1000),
         ring_limit: Duration::from_secs(60),

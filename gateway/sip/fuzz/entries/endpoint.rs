@@ -200,6 +200,7 @@ impl End {
             to_user: "tg#anna".to_owned(),
             from_user: "100".to_owned(),
             display_name: "Anna \"x\"".to_owned(),
+            private: false,
             headers: vec![("X-TG-ID".to_owned(), "5".to_owned())],
             audio: audio(),
         };

@@ -46,6 +46,7 @@ fn answered(answer: &[u8]) {
             to_user: "100".to_owned(),
             from_user: "5".to_owned(),
             display_name: String::new(),
+            private: false,
             headers: Vec::new(),
             audio: audio(),
         },

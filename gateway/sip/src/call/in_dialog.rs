@@ -69,7 +69,9 @@ impl Endpoint {
             Method::Prack => {
                 let answer = Self::handle_prack(&mut call, &dialog, request);
                 self.keep(id, call);
-                answer
+                self.answer_in_dialog(now, key, request, answer_to, &answer);
+                self.answer_late(now, id);
+                return;
             }
             Method::Refer => {
                 let refusal = self.handle_refer(now, id, &mut call, request);

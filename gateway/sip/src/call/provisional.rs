@@ -1,7 +1,7 @@
 //! Reliable provisional answers both ways: theirs get a PRACK, ours are repeated until one comes (RFC 3262).
 //!
-//! Ours are reliable only where the caller requires it, and never carry a description: the answer to the caller's
-//! offer comes with the 200, so that the 200 need not wait for a PRACK (section 3).
+//! Ours are reliable only where the caller requires it. Where one carries a description, the 200 waits for its PRACK
+//! (section 3).
 
 use std::time::{Duration, Instant};
 
@@ -76,6 +76,16 @@ impl Endpoint {
             self.layer.answer_invite(now, &invited.key, &answer);
         }
         self.keep(id, Call { state: State::Invited(invited), audio });
+    }
+
+    /// Gives the answer that waited for a PRACK.
+    pub(crate) fn answer_late(&mut self, now: Instant, id: CallId) {
+        let Some(Call { state: State::Invited(invited), .. }) = self.calls.get_mut(&id) else { return };
+        if invited.unpracked.is_none()
+            && let Some((local, headers)) = invited.answering.take()
+        {
+            self.answer(now, id, local, headers);
+        }
     }
 
     /// Takes a PRACK in a call's dialog. One that comes after the 200 is still expected (RFC 3262 section 3).

@@ -7,7 +7,7 @@ use super::failover::Way;
 use super::provisional::Unpracked;
 use super::refer::Referral;
 use super::session_timer::{Refresh, SessionTimer};
-use crate::audio::RemoteAudio;
+use crate::audio::{LocalAudio, RemoteAudio};
 use crate::dialog::{Dialog, DialogId};
 use crate::endpoint::CallId;
 use crate::header::Reason;
@@ -87,6 +87,8 @@ pub(crate) struct Invited {
     pub(crate) replaces: Option<CallId>,
     /// Our provisional answer that waits for its PRACK.
     pub(crate) unpracked: Option<Unpracked>,
+    /// Our answer, while it waits for that.
+    pub(crate) answering: Option<(LocalAudio, Vec<(String, String)>)>,
 }
 
 #[derive(Debug)]

@@ -32,6 +32,8 @@ pub struct Invite {
     pub display_name: String,
     /// More headers. Values are made safe; names that the line writes itself, and what is no name, are left out.
     pub headers: Vec<(String, String)>,
+    /// Whether the PBX is asked to show the caller to nobody (RFC 3323, RFC 3325 section 7).
+    pub private: bool,
     /// What we offer.
     pub audio: LocalAudio,
 }
@@ -107,6 +109,9 @@ impl Endpoint {
         request.headers.push("Call-ID", self.tokens.token());
         request.headers.push("CSeq", "1 INVITE");
         request.headers.push("P-Asserted-Identity", identity);
+        if invite.private {
+            request.headers.push("Privacy", "id");
+        }
         self.push_contact(&mut request.headers);
         let seconds = self.config.session_interval_s.max(MIN_SE_S);
         let session = SessionExpires { seconds, refresher: None };

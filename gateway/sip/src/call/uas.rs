@@ -64,6 +64,10 @@ impl Endpoint {
                 return;
             }
         };
+        if replaces.is_none() && !self.rush.admit(now) {
+            self.refuse_invite_for_load(now, key, &request, answer_to);
+            return;
+        }
         let tag = self.tokens.token();
         let Some(dialog) = Dialog::from_request(&request, &tag, source) else { return };
         let id = self.next_call_id();
@@ -77,8 +81,15 @@ impl Endpoint {
             None => incoming((id, source.ip()), dialled, identity, remote, &request),
         });
         let audio = Audio::new(self.tokens.number(), self.config.srtp, self.tokens.key());
-        let invited =
-            Invited { key: key.clone(), invite: request, source, dialog, replaces, unpracked: None };
+        let invited = Invited {
+            key: key.clone(),
+            invite: request,
+            source,
+            dialog,
+            replaces,
+            unpracked: None,
+            answering: None,
+        };
         self.keep_with_dialogs(id, Call { state: State::Invited(invited), audio });
     }
 
@@ -134,6 +145,40 @@ impl Endpoint {
         self.keep(id, Call { state: State::Invited(invited), audio });
     }
 
+    /// Lets the caller hear something before the answer: 183 with our answer to its offer, which the 200 repeats. Gives what
+    /// was settled; `None` where only 180 could be said, for want of an offer, or nothing any more.
+    pub fn progress(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        local: LocalAudio,
+        headers: Vec<(String, String)>,
+    ) -> Option<RemoteAudio> {
+        let Some(Call { state: State::Invited(_), .. }) = self.calls.get(&id) else { return None };
+        let Some(Call { state: State::Invited(mut invited), mut audio }) = self.calls.remove(&id) else {
+            return None;
+        };
+        audio.local = Some(local);
+        let offer = &invited.invite.body;
+        let described =
+            if offer.is_empty() { None } else { audio.answer(offer, invited.source.address.ip()).ok() };
+        let Some(sdp) = described.flatten() else {
+            self.keep(id, Call { state: State::Invited(invited), audio });
+            self.ringing(now, id, headers);
+            return None;
+        };
+        let mut progress =
+            self.answer_for(&invited.invite, &Refusal::new(183), invited.dialog.local_tag()).with_sdp(&sdp);
+        self.push_contact(&mut progress.headers);
+        self.push_extra(&mut progress.headers, &headers);
+        if !wants_reliable(&invited.invite) || self.rely_on(now, &mut invited, &mut progress) {
+            self.layer.answer_invite(now, &invited.key, &progress);
+        }
+        let remote = audio.remote.clone();
+        self.keep(id, Call { state: State::Invited(invited), audio });
+        remote
+    }
+
     /// Answers an incoming call with 200 and our answer to its offer; without an offer, with ours.
     ///
     /// Gives what was settled. `None`: the audio is known with the ACK ([`Event::MediaChanged`]), or the call is over
@@ -149,9 +194,16 @@ impl Endpoint {
             tracing::debug!(call = id.0, "answer for a call that is not waiting");
             return None;
         }
-        let Some(Call { state: State::Invited(invited), mut audio }) = self.calls.remove(&id) else {
+        let Some(Call { state: State::Invited(mut invited), mut audio }) = self.calls.remove(&id) else {
             return None;
         };
+        if invited.unpracked.is_some() && audio.remote.is_some() {
+            // The 200 waits until the description of the 183 has arrived (RFC 3262 section 3).
+            invited.answering = Some((local, headers));
+            let remote = audio.remote.clone();
+            self.keep(id, Call { state: State::Invited(invited), audio });
+            return remote;
+        }
         let replaced = invited.replaces;
         if replaced.is_some_and(|old| !self.calls.get(&old).is_some_and(Call::is_live)) {
             // Whose place it was to take is gone.

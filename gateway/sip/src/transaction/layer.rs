@@ -302,6 +302,17 @@ impl Layer {
         Some((answer_to, bytes))
     }
 
+    /// Refuses an INVITE without a word before; its copies get the same until its ACK.
+    pub(crate) fn refuse_invite(&mut self, now: Instant, key: &Key, answer_to: Hop, answer: &Response) {
+        let bytes = answer.to_bytes();
+        let mut server = ServerInvite::new(bytes.clone(), answer_to.transport);
+        server.answer(now, answer.status, bytes.clone());
+        let kind = ServerKind::Invite(server);
+        self.servers.insert(key.clone(), Received { kind, owner: Owner::Nobody, answer_to });
+        self.schedule_server(key);
+        self.send(answer_to, bytes);
+    }
+
     /// Answers another request and keeps the answer for its copies.
     pub(crate) fn answer(&mut self, now: Instant, key: &Key, answer_to: Hop, answer: &Response) {
         let bytes = answer.clone().into_bytes_over(answer_to.transport);

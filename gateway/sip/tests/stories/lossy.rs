@@ -82,6 +82,7 @@ impl Network {
                 codecs: vec![&tgtrunk_media::codec::OPUS],
                 peer_names: Vec::new(),
                 refer: true,
+                new_calls_per_second: 0,
                 max_calls: 100,
                 options_interval: seconds(100_000),
                 ring_limit: seconds(20),

@@ -39,6 +39,7 @@ fn a_line_begins_down() {
         codecs: vec![&tgtrunk_media::codec::OPUS],
         peer_names: Vec::new(),
         refer: true,
+        new_calls_per_second: 0,
         max_calls: 1,
         options_interval: seconds(30),
         ring_limit: seconds(30),

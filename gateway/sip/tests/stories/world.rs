@@ -54,6 +54,7 @@ impl World {
             codecs: vec![&OPUS],
             peer_names: Vec::new(),
             refer: true,
+            new_calls_per_second: 0,
             max_calls: 10,
             options_interval: Duration::from_secs(100_000),
             ring_limit: Duration::from_secs(60),
@@ -344,6 +345,7 @@ pub(crate) fn invite() -> Invite {
         to_user: "+74950000001".to_owned(),
         from_user: "+79061112233".to_owned(),
         display_name: "Ivan".to_owned(),
+        private: false,
         headers: vec![("X-TG-ID".to_owned(), "5".to_owned())],
         audio: local_audio(),
     }

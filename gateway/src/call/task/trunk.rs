@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use tgtrunk_bridge::{Cause, Event, Leg};
+use tgtrunk_media::Side;
 
 use super::{Said, State, Task};
 use crate::call::trunk_leg::SipWord;
@@ -42,6 +43,20 @@ impl Task {
         }
         if let Some(remote) = self.trunk.remote().cloned() {
             self.set_trunk_audio(now, remote);
+        }
+    }
+
+    /// Tells the PBX that it rings; where it has no tone of its own, with one of ours.
+    pub(super) fn tell_trunk_ringing(&mut self, now: Instant) {
+        let offer = self.trunk.remote().cloned().filter(|_| self.limits.early_media);
+        match (offer, self.trunk.open()) {
+            (Some(remote), Ok(Some(audio))) => {
+                self.words.push(Said::Sip(SipWord::Progress(audio)));
+                self.set_trunk_audio(now, remote);
+                self.relay.play(now, Side::Trunk, self.limits.ringback);
+                self.play(now);
+            }
+            _ => self.words.push(Said::Sip(SipWord::Ringing)),
         }
     }
 
