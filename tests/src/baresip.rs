@@ -162,6 +162,14 @@ impl Baresip {
         self.command("accept", "").await
     }
 
+    /// Transfers the current call to a SIP address.
+    ///
+    /// # Errors
+    /// When the control connection is gone.
+    pub async fn transfer(&mut self, uri: &str) -> anyhow::Result<()> {
+        self.command("transfer", uri).await
+    }
+
     /// Ends or refuses the current call.
     ///
     /// # Errors

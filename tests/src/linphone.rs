@@ -110,6 +110,14 @@ impl Linphone {
         self.command("answer").await
     }
 
+    /// Transfers its first call to a SIP address.
+    ///
+    /// # Errors
+    /// When the phone is gone.
+    pub async fn transfer(&mut self, uri: &str) -> anyhow::Result<()> {
+        self.command(&format!("transfer 1 {uri}")).await
+    }
+
     /// Ends or refuses the current call.
     ///
     /// # Errors

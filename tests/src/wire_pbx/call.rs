@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::dialog::sdp;
+use super::dialog::{respond, sdp};
 use super::message::Message;
 use super::pbx::Inner;
 use super::sound::Sound;
@@ -137,6 +137,43 @@ impl WireCall {
             .inner
             .with(&self.id, |dialog| dialog.request(own, "CANCEL", &dialog.branch.clone(), 1, &headers, ""));
         self.inner.send(&text.unwrap_or_default());
+    }
+
+    /// Sends any request in the dialog, without a body.
+    pub fn ask(&self, method: &str, headers: &[&str]) {
+        let headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
+        let (own, branch) = (self.inner.own, self.inner.branch());
+        let text = self.inner.with(&self.id, |dialog| {
+            dialog.cseq += 1;
+            dialog.request(own, method, &branch, dialog.cseq, &headers, "")
+        });
+        self.inner.send(&text.unwrap_or_default());
+    }
+
+    /// Waits for the NOTIFY of a transfer that begins so, and takes all on the way to it.
+    ///
+    /// # Errors
+    /// As [`WireCall::wait_for`].
+    pub async fn notified(&mut self, fragment: &str, limit: Duration) -> anyhow::Result<Message> {
+        let until = Instant::now() + limit;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let notify = self.request("NOTIFY", left).await.with_context(|| format!("want {fragment:?}"))?;
+            let to = notify.header("To").unwrap_or_default();
+            self.inner.send(&respond(&notify, to, self.inner.own, 200, "OK", &[], ""));
+            if notify.body.starts_with(fragment) {
+                return Ok(notify);
+            }
+        }
+    }
+
+    /// Call-ID, the line's tag and ours, as `Replaces` has them.
+    pub fn replaces(&self) -> Option<String> {
+        let tag = |header: &str| header.split(";tag=").nth(1).map(str::to_owned);
+        self.inner.with(&self.id, |dialog| {
+            let (theirs, ours) = (tag(&dialog.remote)?, tag(&dialog.local)?);
+            Some(format!("{};to-tag={theirs};from-tag={ours}", dialog.call_id))
+        })?
     }
 
     /// Hangs up.

@@ -100,6 +100,14 @@ impl WirePbx {
     /// # Errors
     /// When it gets no port for the sound.
     pub async fn call(&self, user: &str) -> anyhow::Result<WireCall> {
+        self.call_with(user, &[]).await
+    }
+
+    /// The same with more headers.
+    ///
+    /// # Errors
+    /// When it gets no port for the sound.
+    pub async fn call_with(&self, user: &str, headers: &[String]) -> anyhow::Result<WireCall> {
         let inner = &self.inner;
         let sound = Sound::open(Arc::clone(&inner.plays)).await?;
         let (number, own, line) = (inner.number(), inner.own, inner.line);
@@ -119,7 +127,7 @@ impl WirePbx {
             over: false,
         };
         let body = sdp(sound.address, PAYLOAD_TYPE);
-        let invite = dialog.request(own, "INVITE", &dialog.branch, 1, &[], &body);
+        let invite = dialog.request(own, "INVITE", &dialog.branch, 1, headers, &body);
         let (sender, messages) = mpsc::channel(QUEUE);
         inner.places().insert(call_id.clone(), Place { dialog, messages: sender });
         let call = WireCall::new(Arc::clone(inner), call_id, messages, sound);
