@@ -1,5 +1,6 @@
 //! The task of one call: the bridge decides, the legs act, audio passes between their sockets.
 
+mod farewell;
 mod levels;
 mod sound;
 mod tape;
@@ -18,10 +19,10 @@ use tgtrunk_media::{Batch, Relay, Side, Tone};
 use tgtrunk_sip::{Direction, Invite, RemoteAudio};
 use tgtrunk_telegram::{Person, Resolved};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Sleep, sleep_until, timeout};
 use tracing::{Instrument as _, Span, field, info_span};
 
-use super::quality::{self, Spoken};
+use super::quality::Spoken;
 use super::steps::{Announce, ROW_LIMIT, Step};
 use super::streams::StreamNews;
 use super::telegram_leg::{LegEvent, Shared, TelegramLeg, Waits};
@@ -46,8 +47,6 @@ const BATCH_PACKETS: usize = 12;
 const REPORT_BYTES: usize = 1024;
 /// What is read of a relay's connection in one go.
 const STREAM_BYTES: usize = 4096;
-/// How long the end of a call waits to be told for the id of one that was being requested; a line that ends has 2 s.
-const ID_LIMIT: Duration = Duration::from_secs(1);
 /// A task without a deadline looks around this often; nothing depends on it.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -572,60 +571,5 @@ impl Task {
         let emoji = self.telegram.emoji().map(ToOwned::to_owned);
         let Self { muted, peer, .. } = self;
         self.words.push(Said::Progress(Progress { state, peer: peer.clone(), emoji, muted: *muted }));
-    }
-
-    async fn finish(mut self, record: Record) {
-        self.tape.end();
-        let heard = self.quality();
-        let report = self.relay.report();
-        tracing::info!(
-            cause = ?record.cause,
-            by = ?record.ended_by,
-            talked_ms = record.talked.as_millis(),
-            lasted_ms = record.lasted.as_millis(),
-            emoji = self.telegram.emoji().unwrap_or("-"),
-            to_trunk_ms = report.to_trunk.audio.as_millis(),
-            to_telegram_ms = report.to_telegram.audio.as_millis(),
-            telegram = quality::sentence(&heard.telegram),
-            pbx = quality::sentence(&heard.pbx),
-            "call ended"
-        );
-        self.say_bye(clock::now());
-        let until = (clock::now() + ID_LIMIT).into();
-        while self.telegram.awaits_id() {
-            let step = TelegramLeg::any_step(self.telegram.waits().steps);
-            let Ok(Some(step)) = timeout_at(until, step).await else { break };
-            self.telegram.handle_step(clock::now(), step);
-            self.say_last().await;
-        }
-        self.said.send((self.key, Said::Ended(record, Box::new(heard)))).await.ok();
-        self.telegram.close_media();
-        drop(std::mem::replace(&mut self.trunk, TrunkLeg::Echo));
-        // What is still on its way to Telegram gets there, or is given up in time.
-        while !self.telegram.is_settled() {
-            if let Some(step) = TelegramLeg::any_step(self.telegram.waits().steps).await {
-                self.telegram.handle_step(clock::now(), step);
-            }
-            self.say_last().await;
-        }
-    }
-
-    /// Tells what is worth knowing of a Telegram leg though its call is over.
-    async fn say_last(&mut self) {
-        while let Some(event) = self.telegram.poll_event() {
-            let word = match event {
-                LegEvent::Known(call) => Said::Known(call),
-                LegEvent::Doubtful(callee) => Said::Doubtful(callee),
-                LegEvent::Peer(_)
-                | LegEvent::Ringing
-                | LegEvent::Accepted
-                | LegEvent::Connected
-                | LegEvent::Lost
-                | LegEvent::Muted(_)
-                | LegEvent::Over(_)
-                | LegEvent::Released => continue,
-            };
-            self.said.send((self.key, word)).await.ok();
-        }
     }
 }
