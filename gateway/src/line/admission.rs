@@ -203,7 +203,7 @@ impl Line {
         self.calls.bind_telegram(now, key, call);
         self.calls.meet(key, &caller);
         let trunk = match &self.trunk {
-            Some(trunk) => TrunkLeg::to_pbx(trunk.audio.clone()),
+            Some(trunk) => TrunkLeg::to_pbx(trunk.audio(trunk.endpoint.peer().ip())),
             None => TrunkLeg::Echo,
         };
         let mut invite = Box::new(self.invite(key, &caller));
