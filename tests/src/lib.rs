@@ -46,6 +46,7 @@ pub mod sip_capture;
 pub mod sipp;
 pub mod sipp_exchange;
 pub mod sipp_phone;
+pub mod sipp_script;
 pub mod sipp_transfer;
 pub mod sockets;
 pub mod socks5;

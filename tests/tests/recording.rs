@@ -100,7 +100,7 @@ async fn each_side_is_in_a_file_of_its_own_and_both_hear_that_they_are_recorded(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_recorded_when_somebody_asks_and_a_kill_takes_little_of_it() {
-    let (stage, line, mut phone, mut anna) = scene(false, "off").await;
+    let (stage, line, phone, mut anna) = scene(false, "off").await;
     let gateway = stage.run(&[&line]).await.unwrap();
     let mut control = gateway.control().await.unwrap();
     control.subscribe().await.unwrap();
