@@ -233,7 +233,8 @@ async fn baresip_transfers_a_person_to_another_baresip_in_another_codec() {
         baresip::Options { codec: Codec::Pcma, plays: Plays::Tone(COLLEAGUE_HZ), ..Default::default() };
     let (mut desk, mut colleague) =
         (Baresip::start(&desk).await.unwrap(), Baresip::start(&other).await.unwrap());
-    stage.open(&line, desk.sip, stage::draft(&line).unwrap()).await.unwrap();
+    let settings = stage::draft(&line).unwrap().set("pbx_user", baresip::USER);
+    stage.open(&line, desk.sip, settings).await.unwrap();
     let gateway = stage.run(&[&line]).await.unwrap();
     let mut user = person(&stage, 1);
     let call = user.call(line.account).await.unwrap();
@@ -285,9 +286,7 @@ async fn a_setting_takes_no_transfers() {
     let mut scene = Scene::open("+79060000010").await;
     let post = scene
         .stage
-        .post("+79060000011", |draft| {
-            draft.set("transfer", toml::Table::from_iter([("refer".to_owned(), false.into())]))
-        })
+        .post("+79060000011", |draft| draft.set("transfer", serde_json::json!({ "refer": false })))
         .await
         .unwrap();
     scene.stage.reload(&[&post]).await.unwrap();
@@ -363,7 +362,7 @@ async fn last_record(stage: &WireStage) -> CallRecord {
     let filter = RecordFilter { limit: Some(1), ..RecordFilter::default() };
     for _ in 0..40 {
         let mut control = stage.gateway.control().await.unwrap();
-        let answer = control.ask(Ask::Records(filter.clone())).await.unwrap();
+        let answer = control.ask(Ask::Records { filter: filter.clone() }).await.unwrap();
         let Answer::Records { mut records, .. } = answer else { panic!("{answer:?}") };
         if let Some(record) = records.pop().filter(|record| record.ended_ms.is_some()) {
             return record;

@@ -127,6 +127,11 @@ impl Direction {
         self.meter.as_mut().map(|meter| meter.take())
     }
 
+    /// Somebody else speaks from now on.
+    pub(crate) fn replace_source(&mut self) {
+        self.source.replace();
+    }
+
     pub(crate) fn hold(&mut self, now: Instant, held: bool) {
         let ends = self.held && !held;
         self.held = held;

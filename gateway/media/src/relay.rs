@@ -97,6 +97,12 @@ impl Relay {
         self.towards(side.other()).set_incoming(audio);
     }
 
+    /// Another device is at `side` from now on: what it sends joins on where the former one stopped, whatever its SSRC and
+    /// numbers are. [`set_audio`](Self::set_audio) says what was agreed with it.
+    pub fn replace(&mut self, side: Side) {
+        self.towards(side.other()).replace_source();
+    }
+
     /// While `held`, `side` gets nothing and is excused from sending. What follows joins on without a hole.
     pub fn hold(&mut self, now: Instant, side: Side, held: bool) {
         self.towards(side).hold(now, held);
@@ -492,6 +498,19 @@ mod tests {
         let second = call.pass(rtp(9001, 3 + STEP, 2, b"new")).unwrap();
         assert_eq!(second.timestamp.wrapping_sub(first.timestamp), STEP);
         assert!(!second.marker);
+    }
+
+    #[test]
+    fn another_device_joins_on_though_it_has_the_ssrc_and_older_numbers_of_the_former_one() {
+        let mut call = Call::new();
+        let last = call.pass(rtp(500, 77_000, 1, b"old")).unwrap();
+        call.now += Duration::from_millis(20);
+        call.relay.replace(Side::Trunk);
+        let first = call.pass(rtp(400, 3, 1, b"new")).unwrap();
+        assert_eq!(first.sequence.wrapping_sub(last.sequence), 1);
+        assert_eq!(first.timestamp.wrapping_sub(last.timestamp), STEP);
+        assert!(first.marker, "a new talk spurt");
+        assert_eq!(call.counters().lost, 0);
     }
 
     #[test]

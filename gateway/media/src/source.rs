@@ -77,6 +77,12 @@ impl Source {
         }
     }
 
+    /// Forgets what came: who speaks from now on is somebody else, whatever numbers they have. The last packets of the
+    /// former one come no more.
+    pub(crate) fn replace(&mut self) {
+        *self = Self::default();
+    }
+
     /// Whether packets of this source have been taken.
     pub(crate) fn knows(&self, ssrc: u32) -> bool {
         self.run.as_ref().is_some_and(|run| run.ssrc == ssrc)

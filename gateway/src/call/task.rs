@@ -560,7 +560,7 @@ impl Task {
             let listens =
                 self.trunk.remote().is_some_and(|remote| matches!(remote.direction, Direction::SendRecv));
             self.relay.watch(now, Side::Trunk, Some(self.limits.media_timeout));
-            self.relay.excuse(now, Side::Trunk, !listens);
+            self.relay.excuse(now, Side::Trunk, !listens || self.awaits_leg());
         }
         tracing::info!(setup_ms = now.saturating_duration_since(self.began).as_millis(), "call joined");
         self.progress(State::Answered);

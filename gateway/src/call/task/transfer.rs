@@ -36,7 +36,7 @@ impl Task {
     /// The PBX wants somebody else called for this call.
     pub(super) fn refer(&mut self, now: Instant) {
         let is_free = self.transfer.as_ref().is_none_or(|transfer| transfer.stage == Stage::Done);
-        let leg = self.trunk.beside(None).filter(|_| self.joined && is_free && !self.bridge.is_ending());
+        let leg = self.trunk.beside(None).filter(|_| self.is_up() && is_free && !self.bridge.is_ending());
         let opened = leg.map(|mut leg| leg.open().map(|audio| (leg, audio)));
         match opened {
             Some(Ok((leg, Some(audio)))) => {
@@ -65,6 +65,16 @@ impl Task {
         }
     }
 
+    /// Whether a leg that is not answered yet keeps the call up: nothing is to be heard of it for a while.
+    pub(super) fn awaits_leg(&self) -> bool {
+        self.transfer.as_ref().is_some_and(|transfer| transfer.stage != Stage::Done)
+    }
+
+    /// Whether the PBX's phone was ever answered, or answered.
+    fn is_up(&self) -> bool {
+        self.joined || self.trunk_listens
+    }
+
     /// Whether what comes on the trunk leg is not to be heard: somebody else rings for the Telegram user.
     pub(super) fn is_left(&self) -> bool {
         self.transfer.as_ref().is_some_and(|transfer| transfer.rings && transfer.stage != Stage::Early)
@@ -84,7 +94,7 @@ impl Task {
             OtherLeg::EarlyMedia(remote) => match transfer.stage {
                 Stage::Coming => {
                     transfer.stage = Stage::Early;
-                    std::mem::swap(&mut self.trunk, &mut transfer.leg);
+                    self.change_legs();
                     self.set_trunk_audio(now, *remote);
                     self.relay.excuse(now, Side::Trunk, true);
                 }
@@ -97,12 +107,21 @@ impl Task {
         }
     }
 
+    /// The other leg is heard from now on.
+    fn change_legs(&mut self) {
+        if let Some(transfer) = &mut self.transfer {
+            std::mem::swap(&mut self.trunk, &mut transfer.leg);
+            self.relay.replace(Side::Trunk);
+        }
+    }
+
     fn take_over(&mut self, now: Instant, remote: Option<RemoteAudio>) {
         let Some(transfer) = &mut self.transfer else { return };
-        if transfer.stage == Stage::Coming {
-            std::mem::swap(&mut self.trunk, &mut transfer.leg);
+        let stage = std::mem::replace(&mut transfer.stage, Stage::Done);
+        transfer.rings = false;
+        if stage == Stage::Coming {
+            self.change_legs();
         }
-        (transfer.stage, transfer.rings) = (Stage::Done, false);
         self.trunk.answered();
         self.info = (Form::Relay, None);
         self.relay.play(now, Side::Telegram, None);
@@ -127,6 +146,7 @@ impl Task {
             Stage::Coming | Stage::Early => {
                 if stage == Stage::Early {
                     std::mem::swap(&mut self.trunk, &mut leg);
+                    self.relay.replace(Side::Trunk);
                 }
                 tracing::info!(?cause, "the transfer did not come about, the call goes on as before");
                 self.relay.play(now, Side::Telegram, None);
@@ -152,13 +172,17 @@ impl Task {
 
     /// The PBX ended its first leg. One who transfers may do so before the new leg is answered.
     pub(super) fn first_ended(&mut self, now: Instant, cause: Cause) {
+        let is_up = self.is_up();
         match &mut self.transfer {
-            Some(transfer) if matches!(transfer.stage, Stage::Coming | Stage::Early) && self.joined => {
-                if transfer.stage == Stage::Coming {
-                    std::mem::swap(&mut self.trunk, &mut transfer.leg);
+            Some(transfer) if matches!(transfer.stage, Stage::Coming | Stage::Early) && is_up => {
+                let stage = std::mem::replace(&mut transfer.stage, Stage::Alone);
+                transfer.rings = false;
+                if stage == Stage::Coming {
+                    self.change_legs();
                 }
-                transfer.leg.ended();
-                (transfer.stage, transfer.rings) = (Stage::Alone, false);
+                if let Some(transfer) = &mut self.transfer {
+                    transfer.leg.ended();
+                }
             }
             Some(_) | None => {
                 self.trunk.ended();
