@@ -106,6 +106,10 @@ impl Line {
         self.transferred(sip, 200);
         if let Some(key) = self.calls.swap(sip) {
             self.calls.fetched(sip);
+            if let Some(remains) = self.trunk.as_ref().and_then(|trunk| trunk.endpoint.remains(sip)) {
+                self.calls.name_sip(key, remains.sip_call_id());
+            }
+            self.note_taken(sip);
             self.calls.tell(key, Input::Other(OtherLeg::Answered(remote.map(Box::new))));
         }
     }

@@ -184,26 +184,24 @@ impl Endpoint {
     /// Where a target is, when it may be called: at the PBX, by address or by one of its names, or at an address that is
     /// listened to.
     fn referred_to(&self, uri: &Uri, dialog: &Dialog) -> Result<Hop, Refusal> {
-        let peer = self.peers.current();
         let Some(ip) = uri.ip() else {
             let host = uri.host.trim_end_matches('.');
-            let names = self.config.peer_names.iter().map(String::as_str);
+            let names = self.config.peer_names.iter().chain(&self.config.domain).map(String::as_str);
             let of_dialog = dialog.remote_uri().map(|remote| remote.host);
-            let known = names
-                .chain(self.config.domain.as_deref())
-                .chain(of_dialog.as_deref())
-                .any(|name| name.eq_ignore_ascii_case(host));
-            return if known { Ok(Hop::to(self.config.transport, peer)) } else { Err(elsewhere()) };
+            let known = names.chain(of_dialog.as_deref()).any(|name| name.eq_ignore_ascii_case(host));
+            return if known { Ok(self.hop(self.peers.current())) } else { Err(elsewhere()) };
         };
         let transport = dialog.transport(uri).ok_or_else(elsewhere)?;
-        let is_pbx = ip.to_canonical() == peer.ip().to_canonical() && transport == self.config.transport;
-        let usual = if is_pbx { peer.port() } else { transport.default_port() };
-        let address = SocketAddr::new(ip, uri.port.unwrap_or(usual));
+        let peers = [self.config.peer].into_iter().chain(self.config.more_peers.iter().copied());
+        let pbx = peers.into_iter().find(|peer| peer.ip().to_canonical() == ip.to_canonical());
+        let usual = pbx.filter(|_| transport == self.config.transport).map(|peer| peer.port());
+        let address = SocketAddr::new(ip, uri.port.or(usual).unwrap_or(transport.default_port()));
         if [self.config.local, self.config.announced].contains(&address) {
             return Err(Refusal::because(403, "No Transfer To Telegram"));
         }
-        let address = self.filter.reachable(address).ok_or_else(elsewhere)?;
-        Ok(Hop::to(transport, address))
+        // Where every address is listened to, no more of them are called.
+        let listed = pbx.is_some() || self.config.allowed.iter().any(|known| known.to_canonical() == ip);
+        if listed && address.port() != 0 { Ok(Hop::to(transport, address)) } else { Err(elsewhere()) }
     }
 
     /// Places the call that a REFER in `call` asked for. Its events are those of any call that we place, under the id
