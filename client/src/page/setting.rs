@@ -4,6 +4,7 @@
 
 mod line;
 mod policy;
+mod proof;
 mod system;
 
 pub(crate) use line::LINE;

@@ -18,6 +18,7 @@ mod dialog;
 mod edge;
 mod endpoint;
 mod event;
+mod extra;
 mod filter;
 mod guard;
 mod header;

@@ -1,6 +1,6 @@
 //! The keys of `line.toml` as a form.
 
-use super::{Group, Kind, Setting, policy};
+use super::{Group, Kind, Setting, policy, proof};
 
 const SECONDS: Kind = Kind::Number(["с", "s"]);
 const MILLISECONDS: Kind = Kind::Number(["мс", "ms"]);
@@ -167,99 +167,7 @@ pub(crate) const LINE: &[Group] = &[
             },
         ],
     },
-    Group {
-        label: ["Пароли и регистрация на АТС", "Passwords and registration at the PBX"],
-        is_rare: true,
-        settings: &[
-            Setting {
-                section: "trunk",
-                key: "digest_user",
-                kind: Kind::Text,
-                default: "",
-                label: ["Имя линии на АТС", "The line’s user at the PBX"],
-                hint: [
-                    "Если АТС спрашивает имя и пароль у линии. Пусто: не спрашивает.",
-                    "Where the PBX asks the line for a user and a password. Empty: it does not.",
-                ],
-            },
-            Setting {
-                section: "trunk",
-                key: "digest_password",
-                kind: Kind::Secret,
-                default: "",
-                label: ["Пароль линии на АТС", "The line’s password at the PBX"],
-                hint: ["", ""],
-            },
-            Setting {
-                section: "trunk",
-                key: "register",
-                kind: Kind::Switch,
-                default: "false",
-                label: ["Регистрироваться на АТС", "Register at the PBX"],
-                hint: [
-                    "Для АТС, которые узнают линию по регистрации, а не по адресу.",
-                    "For PBXs that know a line by its registration instead of its address.",
-                ],
-            },
-            Setting {
-                section: "trunk",
-                key: "register_expires_s",
-                kind: SECONDS,
-                default: "600",
-                label: ["Срок регистрации", "Registration lasts"],
-                hint: ["Обновляется вдвое чаще.", "Refreshed twice as often."],
-            },
-            Setting {
-                section: "trunk",
-                key: "domain",
-                kind: Kind::Text,
-                default: "",
-                label: ["Домен АТС", "Domain of the PBX"],
-                hint: [
-                    "Что стоит после @ в адресах. Пусто: адрес АТС.",
-                    "What stands behind the @ in addresses. Empty: the address of the PBX.",
-                ],
-            },
-            Setting {
-                section: "trunk",
-                key: "auth_user",
-                kind: Kind::Text,
-                default: "",
-                label: ["Имя, с которым звонит АТС", "The user that the PBX calls with"],
-                hint: [
-                    "Тогда звонки с АТС принимаются только с именем и паролем. Пусто: достаточно её адреса.",
-                    "Calls of the PBX are then taken with this user and the password only. Empty: its address is enough.",
-                ],
-            },
-            Setting {
-                section: "trunk",
-                key: "auth_password",
-                kind: Kind::Secret,
-                default: "",
-                label: ["Пароль, с которым звонит АТС", "The password that the PBX calls with"],
-                hint: ["Не короче 8 знаков.", "8 characters or more."],
-            },
-            Setting {
-                section: "trunk",
-                key: "any_source",
-                kind: Kind::Switch,
-                default: "false",
-                label: ["АТС звонит с любого адреса", "The PBX calls from any address"],
-                hint: [
-                    "Если её адрес меняется; только вместе с именем и паролем выше.",
-                    "Where its address changes; only with the user and password above.",
-                ],
-            },
-            Setting {
-                section: "trunk",
-                key: "failover_s",
-                kind: SECONDS,
-                default: "4",
-                label: ["Ждать ответа одного из адресов АТС", "Wait for one of the PBX’s addresses"],
-                hint: ["Потом звонок идёт на следующий.", "Then the call goes to the next one."],
-            },
-        ],
-    },
+    proof::PROOF,
     Group {
         label: ["Что видит звонящий", "What a caller sees"],
         is_rare: false,
