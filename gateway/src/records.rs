@@ -122,7 +122,8 @@ pub(crate) fn result(info: &CallInfo, record: &Record) -> CallResult {
         return CallResult::Answered;
     }
     match record.cause {
-        Cause::Normal | Cause::GivenUp | Cause::AnsweredElsewhere | Cause::NoAnswer => CallResult::Missed,
+        Cause::Normal | Cause::GivenUp | Cause::NoAnswer => CallResult::Missed,
+        Cause::AnsweredElsewhere => CallResult::Elsewhere,
         Cause::Busy | Cause::Declined => CallResult::Busy,
         Cause::Disconnected
         | Cause::Privacy

@@ -128,6 +128,7 @@ fn row(record: &CallRecord, language: Language) -> [String; 12] {
             CallResult::Running => say("идёт", "running"),
             CallResult::Answered => say("отвечен", "answered"),
             CallResult::Missed => say("не отвечен", "missed"),
+            CallResult::Elsewhere => say("отвечен в другом месте", "answered elsewhere"),
             CallResult::Busy => say("занято", "busy"),
             CallResult::Failed => say("не удался", "failed"),
             CallResult::Interrupted => say("прерван", "interrupted"),

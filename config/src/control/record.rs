@@ -83,6 +83,8 @@ pub enum CallResult {
     Answered,
     /// The called side did not answer in time, or the calling side gave up before.
     Missed,
+    /// Another device of the account, or another phone, took it.
+    Elsewhere,
     /// The called side was busy or declined.
     Busy,
     /// It could not be placed, or broke before anybody talked.

@@ -260,6 +260,13 @@ impl TelegramLeg {
         }
         match (std::mem::replace(&mut self.state, State::Over), update) {
             (State::Over, _) => {}
+            // Who ends a call says why; the server tells the devices that did not take it without a reason.
+            (
+                State::Offered(..) | State::Accepting(_),
+                PhoneCall::Discarded { reason: Discard::Unknown, .. },
+            ) => {
+                self.end(Cause::AnsweredElsewhere);
+            }
             (_, PhoneCall::Discarded { reason, .. }) => self.end(reason.into()),
             (_, PhoneCall::Empty { .. }) => self.end(Cause::Disconnected),
             (State::Waiting(call, exchange), PhoneCall::Waiting { ringing, .. }) => {

@@ -9,7 +9,7 @@ use tgtrunk_config::DtmfWay;
 use tgtrunk_media::dtmf::Way;
 use tgtrunk_media::dtmf::info::Form;
 use tgtrunk_media::{Codec, Latch, codec};
-use tgtrunk_sip::{Invite, LocalAudio, Reason, Rejection, RemoteAudio};
+use tgtrunk_sip::{Invite, LocalAudio, Protocol, Reason, Rejection, RemoteAudio};
 
 use super::srtp::Srtp;
 use crate::net::{self, RtpPair, RtpPorts};
@@ -315,8 +315,13 @@ impl PbxLeg {
     }
 }
 
-/// The cause of an ending in SIP's words (RFC 3326).
+/// The cause of an ending in SIP's words (RFC 3326). Phones that stop ringing because a call was completed elsewhere show no
+/// missed call (its section 2).
 pub(crate) fn reason(cause: Cause) -> Reason {
+    if cause == Cause::AnsweredElsewhere {
+        let text = Some("Call completed elsewhere".to_owned());
+        return Reason { protocol: Protocol::Sip, cause: 200, text };
+    }
     let row = cause.row();
     Reason::q850(row.q850.into(), row.q850_text)
 }

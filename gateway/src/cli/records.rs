@@ -196,9 +196,8 @@ fn sentence(record: &CallRecord) -> String {
     let talked = talked_s.map_or_else(String::new, |s| format!(" {}:{:02}", s / 60, s % 60));
     let taken = record.trunk.taken_by.as_ref().map_or_else(String::new, |who| format!(" by {who}"));
     let cause = match (result, &record.end) {
-        (CallResult::Answered | CallResult::Running | CallResult::Interrupted, _) | (_, None) => {
-            String::new()
-        }
+        (CallResult::Answered | CallResult::Running | CallResult::Interrupted | CallResult::Elsewhere, _)
+        | (_, None) => String::new(),
         (CallResult::Missed | CallResult::Busy | CallResult::Failed, Some(end)) => {
             format!(" ({})", end.cause)
         }

@@ -194,6 +194,7 @@ fn filters(frame: &Frame, page: &CallsPage) -> Markup {
     let all = [
         CallResult::Answered,
         CallResult::Missed,
+        CallResult::Elsewhere,
         CallResult::Busy,
         CallResult::Failed,
         CallResult::Interrupted,
@@ -375,6 +376,7 @@ fn result(frame: &Frame, result: CallResult) -> &'static str {
         CallResult::Running => frame.say("идёт", "going on"),
         CallResult::Answered => frame.say("состоялся", "answered"),
         CallResult::Missed => frame.say("без ответа", "unanswered"),
+        CallResult::Elsewhere => frame.say("ответили в другом месте", "answered elsewhere"),
         CallResult::Busy => frame.say("занято", "busy"),
         CallResult::Failed => frame.say("не удался", "failed"),
         CallResult::Interrupted => frame.say("прерван", "interrupted"),
@@ -387,6 +389,7 @@ pub(crate) fn result_word(result: CallResult) -> &'static str {
         CallResult::Running => "running",
         CallResult::Answered => "answered",
         CallResult::Missed => "missed",
+        CallResult::Elsewhere => "elsewhere",
         CallResult::Busy => "busy",
         CallResult::Failed => "failed",
         CallResult::Interrupted => "interrupted",
@@ -395,7 +398,7 @@ pub(crate) fn result_word(result: CallResult) -> &'static str {
 
 fn result_class(result: CallResult) -> &'static str {
     match result {
-        CallResult::Running | CallResult::Answered => "green",
+        CallResult::Running | CallResult::Answered | CallResult::Elsewhere => "green",
         CallResult::Missed | CallResult::Busy => "orange",
         CallResult::Failed | CallResult::Interrupted => "red",
     }
@@ -414,7 +417,7 @@ fn state_word(state: CallState) -> &'static str {
 /// Whether the cause tells something beside the result.
 fn says_more(result: CallResult, q850: Option<u8>) -> bool {
     match result {
-        CallResult::Running | CallResult::Answered => false,
+        CallResult::Running | CallResult::Answered | CallResult::Elsewhere => false,
         CallResult::Busy => q850 != Some(17),
         CallResult::Missed => q850 != Some(19),
         CallResult::Failed | CallResult::Interrupted => true,
