@@ -416,6 +416,7 @@ impl Line {
                 } else {
                     tracing::error!(?reason, "authorization is needed: log in again");
                 }
+                self.admission.forget_all();
                 self.calls.tell_all(|| Input::Stop(Cause::LineDown));
                 self.show();
             }

@@ -132,6 +132,11 @@ impl Admission {
         self.waiting.len() < before
     }
 
+    /// Nobody's calls come any more.
+    pub(super) fn forget_all(&mut self) {
+        self.waiting.clear();
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.waiting.iter().flat_map(|waiting| [Some(waiting.until), waiting.tell_at]).flatten().min()
     }
@@ -193,8 +198,7 @@ impl Line {
     /// The PBX gets a call of a person, if the line has room.
     fn take_offer(&mut self, now: Instant, offer: Offer) {
         let Offer { call, caller, g_a_hash, diverted } = offer;
-        let full = self.calls.is_full(Direction::FromTelegram, &self.settings.calls);
-        if full || self.house.rush.is_full() || self.stopping.is_some() || self.mode == Mode::Nobody {
+        if !self.has_room() {
             self.discard(call, Discard::Busy, Duration::ZERO);
             tracing::info!("a caller was told that the line is busy");
             return;
@@ -213,6 +217,12 @@ impl Line {
             invite.to_user = user;
         }
         self.begin(key, Opening::FromTelegram { call, g_a_hash, caller, trunk, invite });
+    }
+
+    /// Whether one more call from Telegram may come in.
+    fn has_room(&self) -> bool {
+        let full = self.calls.is_full(Direction::FromTelegram, &self.settings.calls);
+        !full && !self.house.rush.is_full() && self.stopping.is_none() && self.mode != Mode::Nobody
     }
 
     /// A caller does not reach the PBX; whoever listens is told.
@@ -240,6 +250,10 @@ impl Line {
     pub(super) fn take_waiting(&mut self, now: Instant) {
         while let Some(due) = self.admission.poll_due(now) {
             match due {
+                // Busy would end it on the owner's devices, too.
+                Due::Take(_) if !self.has_room() => {
+                    tracing::info!("a call stays with the owner of the account: the line has no room");
+                }
                 Due::Take(offer) => self.take_offer(now, offer),
                 Due::Tell(call) => {
                     let account = self.account.clone();
