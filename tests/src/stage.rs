@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use serde_json::json;
 use tempfile::TempDir;
 use tgtrunk_config::{Lamp, LineDraft, Phone as PhoneNumber, StateDir};
 use tgtrunk_test_telegram::control::{self, Desk};
@@ -234,12 +235,16 @@ pub fn username(phone: &str) -> String {
     format!("company{}", phone.trim_start_matches('+'))
 }
 
-/// The beginning of a line's settings. Tests call more strangers than a careful operator would.
+/// The beginning of a line's settings. Tests call more, and more strangers, than a careful operator would.
 ///
 /// # Errors
 /// When the line's number is none.
 pub fn draft(line: &Line) -> anyhow::Result<LineDraft> {
-    Ok(LineDraft::new(&line.phone.parse()?).set("strangers_per_day", 10_000))
+    let any_number = || json!({ "calls_per_minute": 0 });
+    Ok(LineDraft::new(&line.phone.parse()?)
+        .set("strangers_per_day", 10_000)
+        .set("from_telegram", any_number())
+        .set("to_telegram", any_number()))
 }
 
 /// Waits until both lamps of a line are green; tells how long it took.

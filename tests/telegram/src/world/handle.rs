@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::call::CallInfo;
 use super::clock::Clock;
+use super::contacts::Contact;
 use super::device::{self, Device};
 use super::dispatch;
 use super::error::RpcError;
@@ -137,6 +138,22 @@ impl World {
     pub fn set_language(&self, user: i64, language: &str) {
         if let Some(user) = self.lock().users.user_mut(user) {
             user.language = Some(language.to_owned()).filter(|language| !language.is_empty());
+        }
+    }
+
+    /// `owner` takes `other` into their contacts, under their own name, or out of them.
+    pub fn set_contact(&self, owner: i64, other: i64, is_contact: bool) {
+        let mut state = self.lock();
+        let card = state.users.user(other).map(|user| Contact {
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+            by_phone: true,
+        });
+        let Some((owner, card)) = state.users.user_mut(owner).zip(card) else { return };
+        if is_contact {
+            owner.contacts.insert(other, card);
+        } else {
+            owner.contacts.remove(&other);
         }
     }
 
