@@ -9,4 +9,5 @@ mod door;
 mod keypads;
 mod logins;
 mod page;
+mod refusals;
 mod support;
