@@ -68,5 +68,5 @@ pub use status::{
 pub use texts::{TextKey, Texts, Words};
 pub use transfer::Transfer;
 pub use trouble::Trouble;
-pub use trunk::{Srtp, TlsTrust, Transport, Trunk, TrunkPassword};
+pub use trunk::{AuthAlgorithm, Srtp, TlsTrust, Transport, Trunk, TrunkPassword};
 pub use units::{CallId, Digit, Digits, Phone, UnitError, UserId};

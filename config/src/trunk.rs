@@ -23,6 +23,8 @@ pub struct Trunk {
     pub digest: Option<TrunkPassword>,
     /// What the PBX has to prove before its calls are taken.
     pub auth: Option<TrunkPassword>,
+    /// By which hash it proves that.
+    pub auth_algorithm: AuthAlgorithm,
     /// Whether the PBX may call from any address; only with [`Trunk::auth`].
     pub any_source: bool,
     /// For how long the line registers at the PBX; not at all without it.
@@ -31,6 +33,17 @@ pub struct Trunk {
     pub domain: Option<String>,
     /// How long one of several addresses of the PBX may leave a call without any answer before the next is tried.
     pub failover: Duration,
+}
+
+/// By which hash a PBX proves to know its password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthAlgorithm {
+    /// SHA-256, or MD5 where it does not know that.
+    Auto,
+    /// SHA-256.
+    Sha256,
+    /// MD5, for a PBX that knows nothing else and stumbles when it is asked by another one first.
+    Md5,
 }
 
 /// A user and password between a line and its PBX.
@@ -112,6 +125,10 @@ pub(crate) fn read(mut section: Section<'_, '_>, place: &Path) -> Trunk {
     let digest = read_password(&mut section, ["digest_user", "digest_password"], 1);
     // Strangers may guess at this one.
     let auth = read_password(&mut section, ["auth_user", "auth_password"], 8);
+    let auth_algorithm = section.word(
+        "auth_algorithm",
+        &[("auto", AuthAlgorithm::Auto), ("sha-256", AuthAlgorithm::Sha256), ("md5", AuthAlgorithm::Md5)],
+    );
     let any_source = section.switch("any_source", false);
     if any_source && auth.is_none() {
         section.clash("any_source", true, "false, or a user and a password in auth_user and auth_password");
@@ -138,6 +155,7 @@ pub(crate) fn read(mut section: Section<'_, '_>, place: &Path) -> Trunk {
         srtp: srtp.unwrap_or(usual),
         digest,
         auth,
+        auth_algorithm,
         any_source,
         register: register.then_some(expires),
         domain,
@@ -212,7 +230,7 @@ mod tests {
                 "l.toml:9: trunk.any_source = true: want false, or a user and a password in auth_user and auth_password",
                 r#"l.toml:10: trunk.domain = "a b": want a host name or an IP address, as "pbx.example.org", or "" for none"#,
                 "l.toml:11: trunk.failover_s = 0: want a whole number from 1 to 30 (seconds)",
-                "l.toml:12: unknown key trunk.auth_pasword = (6 characters, not shown: it may hold a password): want one of transport, tls_trust, srtp, digest_user, digest_password, auth_user, auth_password, any_source, register, register_expires_s, domain, failover_s",
+                "l.toml:12: unknown key trunk.auth_pasword = (6 characters, not shown: it may hold a password): want one of transport, tls_trust, srtp, digest_user, digest_password, auth_user, auth_password, auth_algorithm, any_source, register, register_expires_s, domain, failover_s",
             ]
         );
         assert_eq!(

@@ -8,7 +8,7 @@ use tgtrunk_bridge::{CallerIdRule, Cause, DialError, DialRule, EarlyAnswer, Para
 use tgtrunk_config as config;
 use tgtrunk_config::control::PbxSide;
 use tgtrunk_media::{Codec, Tone, codec};
-use tgtrunk_sip::{Identity, Protocol, Reason, Srtp, Transport};
+use tgtrunk_sip::{DemandedBy, Identity, Protocol, Reason, Srtp, Transport};
 use tgtrunk_telegram::Person;
 
 pub(crate) use policy::{asks_for_contacts, policy, rewrites};
@@ -46,6 +46,15 @@ pub(crate) fn srtp(name: config::Srtp) -> Srtp {
         config::Srtp::Off => Srtp::Off,
         config::Srtp::Offer => Srtp::Offer,
         config::Srtp::Require => Srtp::Require,
+    }
+}
+
+/// What the trunk's room calls the hashes that a PBX is asked for.
+pub(crate) fn demanded_by(name: config::AuthAlgorithm) -> DemandedBy {
+    match name {
+        config::AuthAlgorithm::Auto => DemandedBy::Either,
+        config::AuthAlgorithm::Sha256 => DemandedBy::Sha256,
+        config::AuthAlgorithm::Md5 => DemandedBy::Md5,
     }
 }
 

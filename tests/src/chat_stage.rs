@@ -243,7 +243,6 @@ impl ChatStage {
             talk: Duration::from_secs(1),
             people: vec![whom.to_owned()],
             limit: Duration::from_secs(60),
-            proof: None,
         };
         let sipp = Sipp::start(&plan)?;
         Ok(tokio::spawn(sipp.finished()))

@@ -18,6 +18,8 @@ use crate::ports;
 pub const USER: &str = "line1";
 /// That user's password.
 pub const PASSWORD: &str = "correct horse";
+/// As whom it calls the line, which asks for that.
+pub const CALLER: (&str, &str) = ("kamailio", "open sesame");
 /// What it guards.
 pub const REALM: &str = "pbx.test";
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -38,16 +40,20 @@ pub struct Kamailio {
 }
 
 impl Kamailio {
-    /// Starts it in front of a phone: whom the line calls, rings there; who is called at the registrar's user rings at the
-    /// line.
+    /// Starts it in front of a phone: whom the line calls, rings there; whom the phone calls, is called over the line, with
+    /// the user and password of `caller` where the line asks for them.
     ///
     /// # Errors
     /// When the Debian package `kamailio` is missing or it does not answer in time; with its log.
-    pub async fn start(phone: SocketAddr, algorithm: Algorithm) -> anyhow::Result<Self> {
+    pub async fn start(
+        phone: SocketAddr,
+        algorithm: Algorithm,
+        caller: (&str, &str),
+    ) -> anyhow::Result<Self> {
         let dir = TempDir::with_prefix("tgtrunk-kamailio-")?;
         let sip = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
         let config = dir.path().join("kamailio.cfg");
-        fs::write(&config, text(sip, phone, algorithm))?;
+        fs::write(&config, text(sip, phone, algorithm, caller))?;
         let log = File::create(dir.path().join("log"))?;
         let child = Command::new("kamailio")
             .args(["-DD", "-E", "-m", "32", "-M", "4", "-f"])
@@ -113,7 +119,7 @@ impl Kamailio {
     }
 }
 
-fn text(sip: SocketAddr, phone: SocketAddr, algorithm: Algorithm) -> String {
+fn text(sip: SocketAddr, phone: SocketAddr, algorithm: Algorithm, caller: (&str, &str)) -> String {
     let algorithm = match algorithm {
         Algorithm::Md5 => "MD5",
         Algorithm::Sha256 => "SHA-256",
@@ -136,6 +142,10 @@ loadmodule "maxfwd.so"
 loadmodule "usrloc.so"
 loadmodule "registrar.so"
 loadmodule "auth.so"
+loadmodule "uac.so"
+modparam("uac", "auth_username_avp", "$avp(auser)")
+modparam("uac", "auth_password_avp", "$avp(apass)")
+modparam("uac", "auth_realm_avp", "$avp(arealm)")
 modparam("usrloc", "db_mode", 0)
 modparam("registrar", "min_expires", 60)
 modparam("auth", "algorithm", "{algorithm}")
@@ -179,6 +189,7 @@ request_route {{
     $rU = "{USER}";
     if (!lookup("location")) {{ sl_send_reply("480", "Not Registered"); exit; }}
     xlog("a call to $var(wanted) goes to $ru\n");
+    t_on_failure("ASKED");
     t_relay();
     exit;
   }}
@@ -192,7 +203,20 @@ request_route {{
   $du = "sip:{phone}";
   t_relay();
 }}
+
+failure_route[ASKED] {{
+  if (t_is_canceled() || !t_check_status("401|407")) {{ exit; }}
+  $avp(auser) = "{user}";
+  $avp(apass) = "{password}";
+  $avp(arealm) = "tgtrunk";
+  if (uac_auth()) {{
+    xlog("the line is shown a proof\n");
+    t_relay();
+  }}
+}}
 "#,
-        phone_port = phone.port()
+        phone_port = phone.port(),
+        user = caller.0,
+        password = caller.1
     )
 }

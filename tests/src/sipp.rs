@@ -34,8 +34,6 @@ pub struct Plan {
     pub people: Vec<String>,
     /// How long all of it may take.
     pub limit: Duration,
-    /// User and password where a scenario proves who it is.
-    pub proof: Option<(&'static str, &'static str)>,
 }
 
 /// A SIPp at work.
@@ -64,7 +62,7 @@ impl Sipp {
     pub fn start(plan: &Plan) -> anyhow::Result<Self> {
         let dir = TempDir::with_prefix("sipp-")?;
         let own = |name: &str| dir.path().join(name).into_os_string();
-        let media = ports::free_pair()?.clamp(1024, 60_000);
+        let media = ports::free_media()?;
         let mut command = Command::new("sipp");
         command.arg("-sf").arg(scenarios().join(plan.scenario));
         if let Some(line) = plan.line {
@@ -72,9 +70,6 @@ impl Sipp {
             command.arg(line.to_string()).arg("-inf").arg(own("people.csv"));
             command.args(["-r", &plan.per_second.to_string(), "-l", &plan.at_once.to_string()]);
             command.args(["-m", &plan.calls.to_string(), "-d", &plan.talk.as_millis().to_string()]);
-        }
-        if let Some((user, password)) = plan.proof {
-            command.args(["-au", user, "-ap", password]);
         }
         command.args(["-i", "127.0.0.1", "-p", &plan.port.to_string()]);
         command.args(["-mi", "127.0.0.1", "-mp", &media.to_string(), "-rtp_echo", "-aa", "-nostdin"]);

@@ -165,7 +165,6 @@ impl Scene {
             talk,
             people: self.people.clone(),
             limit: Duration::from_secs(60),
-            proof: None,
         };
         let sipp = Sipp::start(&plan)?;
         let (most, end) = count_calls(&self.gateway).await?;
@@ -211,7 +210,6 @@ impl Scene {
             talk: BRIEF,
             people: Vec::new(),
             limit: Duration::from_secs(60),
-            proof: None,
         };
         let sipp = Sipp::start(&plan)?;
         sleep(Duration::from_millis(300)).await;

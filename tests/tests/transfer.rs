@@ -284,7 +284,7 @@ async fn linphone_transfers_a_person_to_a_baresip() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_setting_takes_no_transfers() {
-    let mut scene = Scene::open("+79060000010").await;
+    let scene = Scene::open("+79060000010").await;
     let post = scene
         .stage
         .post("+79060000011", |draft| draft.set("transfer", serde_json::json!({ "refer": false })))

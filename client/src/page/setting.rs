@@ -4,8 +4,8 @@
 
 mod line;
 mod policy;
-mod proof;
 mod system;
+mod trunk;
 
 pub(crate) use line::LINE;
 pub(crate) use system::SYSTEM;

@@ -11,7 +11,7 @@ use crate::dialog::DialogId;
 use crate::edge::{self, ALLOW, Inbound, Refusal, SUPPORTED};
 use crate::event::Event;
 use crate::filter::Filter;
-use crate::guard::Guard;
+use crate::guard::{Demand, Guard};
 use crate::header::{Credentials, Reason};
 use crate::hop::{Hop, Transport};
 use crate::message::{Headers, Method, Request, Response, phrase};
@@ -60,7 +60,7 @@ pub struct Config {
     /// Whether every address is listened to; only with [`Config::guard`].
     pub any_source: bool,
     /// What requests outside a dialog have to prove to know, all but OPTIONS.
-    pub guard: Option<Credentials>,
+    pub guard: Option<Demand>,
     /// What the line carries; a call that offers none of it is refused with 488 before anybody is asked.
     pub codecs: Vec<&'static Codec>,
     /// New calls of the PBX in a second, of which two seconds' worth may come at once; more are refused with 503 and

@@ -35,10 +35,30 @@ const GUESSERS_LIMIT: usize = 1024;
 /// How often wrong guesses are mentioned.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
+/// What somebody has to prove to know, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    /// User and password.
+    pub credentials: Credentials,
+    /// By which hash.
+    pub by: DemandedBy,
+}
+
+/// Which hashes a proof is asked for by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemandedBy {
+    /// SHA-256, and MD5 for who does not know it (RFC 8760 section 2.3).
+    Either,
+    /// SHA-256 and nothing else.
+    Sha256,
+    /// MD5 and nothing else, for those that stumble over another one before it.
+    Md5,
+}
+
 /// A line's guard.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    credentials: Credentials,
+    demand: Demand,
     key: [u8; 32],
     start: Instant,
     drawn: u32,
@@ -87,9 +107,9 @@ pub(crate) enum Judgement {
 
 impl Guard {
     /// `seed` is known to nobody.
-    pub(crate) fn new(credentials: Credentials, seed: [u8; 32], start: Instant) -> Self {
+    pub(crate) fn new(demand: Demand, seed: [u8; 32], start: Instant) -> Self {
         Self {
-            credentials,
+            demand,
             key: Sha256::new_with_prefix(seed).chain_update(b"nonce").finalize().into(),
             start,
             drawn: 0,
@@ -118,7 +138,8 @@ impl Guard {
         let Some((nonce, proof)) = ours.next() else {
             return Judgement::Refused(self.asks(now, source, false));
         };
-        let is_right = proof.is_right(&self.credentials, REALM, request.method.as_str())
+        let is_right = self.asked().contains(&proof.algorithm)
+            && proof.is_right(&self.demand.credentials, REALM, request.method.as_str())
             && calls(&proof.uri) == calls(&request.uri);
         if !is_right {
             return self.guessed(now, place, source);
@@ -155,9 +176,17 @@ impl Guard {
     fn asks(&mut self, now: Instant, source: IpAddr, stale: bool) -> Refusal {
         self.drawn = self.drawn.wrapping_add(1);
         let nonce = self.sealed(self.since_ms(now), self.drawn, source);
-        [Algorithm::Sha256, Algorithm::Md5].into_iter().fold(Refusal::new(401), |refusal, algorithm| {
-            refusal.with("WWW-Authenticate", challenge(algorithm, REALM, &nonce, stale))
+        self.asked().iter().fold(Refusal::new(401), |refusal, algorithm| {
+            refusal.with("WWW-Authenticate", challenge(*algorithm, REALM, &nonce, stale))
         })
+    }
+
+    fn asked(&self) -> &'static [Algorithm] {
+        match self.demand.by {
+            DemandedBy::Either => &[Algorithm::Sha256, Algorithm::Md5],
+            DemandedBy::Sha256 => &[Algorithm::Sha256],
+            DemandedBy::Md5 => &[Algorithm::Md5],
+        }
     }
 
     /// A nonce: its time, its number, and a seal that only we can make and only for this address.
@@ -348,6 +377,7 @@ mod tests {
     }
 
     fn guard(now: Instant) -> Guard {
-        Guard::new(Credentials { user: "pbx".to_owned(), password: "a word".to_owned() }, [3; 32], now)
+        let credentials = Credentials { user: "pbx".to_owned(), password: "a word".to_owned() };
+        Guard::new(Demand { credentials, by: DemandedBy::Either }, [3; 32], now)
     }
 }

@@ -47,6 +47,7 @@ pub use audio::{LocalAudio, RemoteAudio, TelephoneEvent};
 pub use call::{Invite, Rejection};
 pub use endpoint::{Availability, CallId, Config, Endpoint, Memory, Transmit};
 pub use event::Event;
+pub use guard::{Demand, DemandedBy};
 pub use header::{Credentials, Identity, Party, Protocol, Reason};
 pub use hop::{Hop, Transport};
 pub use offer_answer::AudioError;

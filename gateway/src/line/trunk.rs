@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tgtrunk_config::{Line as LineSettings, TrunkPassword};
-use tgtrunk_sip::{Credentials, Endpoint, Event as SipEvent, Frame, Register};
+use tgtrunk_sip::{Credentials, Demand, Endpoint, Event as SipEvent, Frame, Register};
 
 use super::route::{Lookups, Places, Route};
 use super::wire::{Received, Wire};
@@ -54,7 +54,10 @@ impl Trunk {
             peer_names: names(&settings.pbx),
             refer: settings.transfer.refer,
             any_source: settings.trunk.any_source,
-            guard: settings.trunk.auth.as_ref().map(credentials),
+            guard: settings.trunk.auth.as_ref().map(|auth| Demand {
+                credentials: credentials(auth),
+                by: rules::demanded_by(settings.trunk.auth_algorithm),
+            }),
             new_calls_per_second: settings.new_calls_per_second,
             max_calls: settings.calls.total as usize,
             options_interval: house.settings.gateway.options_interval,

@@ -1,6 +1,7 @@
 //! The keys of `line.toml` as a form.
 
-use super::{Group, Kind, Setting, policy, proof};
+use super::trunk::TRUNK;
+use super::{Group, Kind, Setting, policy};
 
 const SECONDS: Kind = Kind::Number(["с", "s"]);
 const MILLISECONDS: Kind = Kind::Number(["мс", "ms"]);
@@ -167,7 +168,7 @@ pub(crate) const LINE: &[Group] = &[
             },
         ],
     },
-    proof::PROOF,
+    TRUNK,
     Group {
         label: ["Что видит звонящий", "What a caller sees"],
         is_rare: false,

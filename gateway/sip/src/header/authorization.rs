@@ -14,7 +14,7 @@ pub(crate) struct Authorization {
     /// The address that it proves to call.
     pub(crate) uri: String,
     response: String,
-    algorithm: Algorithm,
+    pub(crate) algorithm: Algorithm,
     /// Count and cnonce as written; none is a proof as of RFC 2069.
     quality: Option<(String, String)>,
 }

@@ -1,6 +1,6 @@
 //! A line that lets nobody call but who knows its password (RFC 3261 section 22.4, RFC 8760).
 
-use tgtrunk_sip::{Credentials, Event};
+use tgtrunk_sip::{Credentials, Demand, DemandedBy, Event};
 
 use crate::calls_in::sdp;
 use crate::world::{LINE, PBX, Phone, World, header, headers, reply, seconds, start};
@@ -16,6 +16,24 @@ fn a_call_is_challenged_by_sha_256_and_md5_and_taken_once_it_is_proven_by_either
         assert_eq!(start(&world.said()), "100 Trying");
         assert!(matches!(world.event(), Event::Incoming { .. }), "{algorithm}");
         world.no_event();
+    }
+}
+
+#[test]
+fn a_line_that_asks_by_one_hash_takes_no_other() {
+    for (by, asked, other) in [(DemandedBy::Md5, "MD5", "SHA-256"), (DemandedBy::Sha256, "SHA-256", "MD5")] {
+        let mut world = guarded(|config| config.guard.as_mut().unwrap().by = by);
+        let mut phone = Phone::new("a");
+        let challenge = challenged(&mut world, &mut phone);
+        assert!(
+            challenge.len() == 1 && challenge[0].contains(&format!("algorithm={asked},")),
+            "{challenge:?}"
+        );
+        let pretended = [challenge[0].replace(asked, other)];
+        world.hears(&proven(&mut phone, &pretended, other, "a word of ours", 1));
+        assert_eq!(start(&world.said()), "401 Unauthorized");
+        world.hears(&proven(&mut phone, &challenge, asked, "a word of ours", 1));
+        assert_eq!(start(&world.said()), "100 Trying");
     }
 }
 
@@ -175,7 +193,8 @@ fn proven(phone: &mut Phone, challenge: &[String], algorithm: &str, password: &s
 
 fn guarded(change: impl FnOnce(&mut tgtrunk_sip::Config)) -> World {
     World::with(|config| {
-        config.guard = Some(Credentials { user: "pbx".to_owned(), password: "a word of ours".to_owned() });
+        let credentials = Credentials { user: "pbx".to_owned(), password: "a word of ours".to_owned() };
+        config.guard = Some(Demand { credentials, by: DemandedBy::Either });
         change(config);
     })
 }

@@ -1,11 +1,9 @@
-//! The keys of `line.toml` by which line and PBX prove who they are, as a form.
+//! The keys of `line.toml` by which a line and its PBX prove themselves to each other, and find each other.
 
 use super::{Group, Kind, Setting};
 
-const SECONDS: Kind = Kind::Number(["с", "s"]);
-
-/// Passwords both ways, and registration at the PBX.
-pub(super) const PROOF: Group = Group {
+/// Passwords and registration.
+pub(super) const TRUNK: Group = Group {
     label: ["Пароли и регистрация на АТС", "Passwords and registration at the PBX"],
     is_rare: true,
     settings: &[
@@ -42,7 +40,7 @@ pub(super) const PROOF: Group = Group {
         Setting {
             section: "trunk",
             key: "register_expires_s",
-            kind: SECONDS,
+            kind: Kind::Number(["с", "s"]),
             default: "600",
             label: ["Срок регистрации", "Registration lasts"],
             hint: ["Обновляется вдвое чаще.", "Refreshed twice as often."],
@@ -79,6 +77,18 @@ pub(super) const PROOF: Group = Group {
         },
         Setting {
             section: "trunk",
+            key: "auth_algorithm",
+            kind: Kind::Choice(&[
+                ("auto", ["SHA-256 или MD5", "SHA-256 or MD5"]),
+                ("sha-256", ["SHA-256", "SHA-256"]),
+                ("md5", ["MD5", "MD5"]),
+            ]),
+            default: "auto",
+            label: ["Как АТС доказывает пароль", "How the PBX proves the password"],
+            hint: ["MD5: если АТС иначе не звонит.", "MD5: where the PBX does not call otherwise."],
+        },
+        Setting {
+            section: "trunk",
             key: "any_source",
             kind: Kind::Switch,
             default: "false",
@@ -91,7 +101,7 @@ pub(super) const PROOF: Group = Group {
         Setting {
             section: "trunk",
             key: "failover_s",
-            kind: SECONDS,
+            kind: Kind::Number(["с", "s"]),
             default: "4",
             label: ["Ждать ответа одного из адресов АТС", "Wait for one of the PBX’s addresses"],
             hint: ["Потом звонок идёт на следующий.", "Then the call goes to the next one."],
