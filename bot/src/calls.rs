@@ -184,6 +184,7 @@ pub(crate) mod tests {
             end: None,
             quality: None,
             muted: Muted::default(),
+            pbx: None,
         }
     }
 }

@@ -235,5 +235,6 @@ fn call_info(line: &Phone, call: u64, person: i64, state: CallState) -> CallInfo
         end: None,
         quality: None,
         muted: Muted::default(),
+        pbx: None,
     }
 }
