@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 /// What carries messages (RFC 3261 section 18, 26.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
-    /// One message, one datagram.
+    /// One message, one datagram. Long requests stay on it (RFC 3261 section 18.1.1 would have them leave for TCP at 1300
+    /// bytes): a PBX that is called by UDP may take nothing else, and between here and it there is mostly no network
+    /// that could lose a fragment.
     Udp,
     /// A stream of messages.
     Tcp,

@@ -100,8 +100,9 @@ impl Audio {
         let Choice { at: chosen, mut remote, crypto } = choose(&offer, &local, self.srtp, source)?;
         // The answer repeats the number of the offer's line, with a key of its own (RFC 4568 section 5.1.2).
         let crypto = crypto.map(|theirs| {
-            remote.srtp = Some(SrtpKeys { suite: theirs.suite, ours: self.key.clone(), theirs: theirs.key });
-            Crypto { tag: theirs.tag, suite: theirs.suite, key: self.key.clone() }
+            let ours = Crypto { tag: theirs.tag, suite: theirs.suite, key: self.key.clone() };
+            remote.srtp = Some(theirs.keys(&self.key));
+            ours
         });
         let mut media = String::new();
         for (at, line) in offer.media.iter().enumerate() {
@@ -147,9 +148,7 @@ impl Audio {
         // We offered one suite.
         let crypto = Crypto::first(media).filter(|crypto| crypto.suite == CryptoSuite::Sha1_80);
         match (self.srtp, crypto) {
-            (Srtp::Offer | Srtp::Require, Some(Crypto { suite, key, .. })) => {
-                Ok(Some(SrtpKeys { suite, ours: self.key.clone(), theirs: key }))
-            }
+            (Srtp::Offer | Srtp::Require, Some(theirs)) => Ok(Some(theirs.keys(&self.key))),
             (Srtp::Off | Srtp::Offer, _) if media.protocol != SAVP => Ok(None),
             (Srtp::Off | Srtp::Offer | Srtp::Require, _) => Err(no_audio(answer, self.srtp)),
         }
@@ -171,14 +170,14 @@ impl Audio {
     }
 }
 
-/// What an offer would come to with these codecs, before anybody answers.
+/// What an offer would come to with these codecs and our key, before anybody answers.
 ///
 /// # Errors
 /// [`AudioError`] when nothing in it can be carried.
 pub(crate) fn preview(
     offer: &[u8],
     codecs: &[&'static Codec],
-    srtp: Srtp,
+    (srtp, key): (Srtp, &SdesKey),
     source: IpAddr,
 ) -> Result<RemoteAudio, AudioError> {
     let offer = Description::parse(offer)?;
@@ -189,7 +188,9 @@ pub(crate) fn preview(
         codecs: codecs.to_vec(),
         telephone_event: true,
     };
-    choose(&offer, &local, srtp, source).map(|choice| choice.remote)
+    let Choice { mut remote, crypto, .. } = choose(&offer, &local, srtp, source)?;
+    remote.srtp = crypto.map(|theirs| theirs.keys(key));
+    Ok(remote)
 }
 
 /// What we take of an offer.
@@ -500,14 +501,17 @@ mod tests {
         let only_g711 = offer_of(
             "m=audio 1 RTP/AVP 8 18 101\r\na=rtpmap:18 G729/8000\r\na=rtpmap:101 telephone-event/8000\r\n",
         );
-        let error = preview(&only_g711, &[&OPUS], Srtp::Off, source()).unwrap_err();
+        let error = preview(&only_g711, &[&OPUS], (Srtp::Off, &KEY), source()).unwrap_err();
         assert_eq!(
             error.to_string(),
             r#"offered ["8", "G729", "telephone-event"], this line takes ["opus"]"#
         );
         let secure = offer_of("m=audio 1 RTP/SAVP 96\r\na=rtpmap:96 opus/48000/2\r\n");
-        assert!(matches!(preview(&secure, &[&OPUS], Srtp::Off, source()), Err(AudioError::NoAudio { .. })));
-        assert!(matches!(preview(b"hello", &[&OPUS], Srtp::Off, source()), Err(AudioError::Sdp(_))));
+        assert!(matches!(
+            preview(&secure, &[&OPUS], (Srtp::Off, &KEY), source()),
+            Err(AudioError::NoAudio { .. })
+        ));
+        assert!(matches!(preview(b"hello", &[&OPUS], (Srtp::Off, &KEY), source()), Err(AudioError::Sdp(_))));
     }
 
     #[test]
@@ -565,7 +569,10 @@ mod tests {
     #[test]
     fn a_host_name_means_the_address_the_message_came_from() {
         let body = b"v=0\r\nc=IN IP4 pbx.example\r\nm=audio 9 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n";
-        assert_eq!(preview(body, &[&OPUS], Srtp::Off, source()).unwrap().rtp.to_string(), "127.0.0.1:9");
+        assert_eq!(
+            preview(body, &[&OPUS], (Srtp::Off, &KEY), source()).unwrap().rtp.to_string(),
+            "127.0.0.1:9"
+        );
     }
 
     #[test]
@@ -670,7 +677,7 @@ mod tests {
         let fmtp = "maxplaybackrate=16000; stereo=1;maxaveragebitrate=20000";
         assert_eq!((remote.fmtp.as_deref(), remote.maxptime_ms), (Some(fmtp), Some(40)));
         let bare = offer_of("m=audio 1 RTP/AVP 8\r\n");
-        assert_eq!(preview(&bare, &[&PCMA], Srtp::Off, source()).unwrap().fmtp, None);
+        assert_eq!(preview(&bare, &[&PCMA], (Srtp::Off, &KEY), source()).unwrap().fmtp, None);
     }
 
     #[test]
@@ -698,7 +705,7 @@ mod tests {
             (65_535, "", None),
         ] {
             let offer = offer_of(&format!("m=audio {port} RTP/AVP 8\r\n{line}"));
-            let remote = preview(&offer, &[&PCMA], Srtp::Off, source()).unwrap();
+            let remote = preview(&offer, &[&PCMA], (Srtp::Off, &KEY), source()).unwrap();
             let rtcp = remote.rtcp.map(|address| address.to_string());
             assert_eq!(rtcp.as_deref(), wanted, "{line}");
         }
@@ -746,20 +753,22 @@ mod tests {
         let off = ours().answer(&offer_of(&lines), source());
         assert!(matches!(off, Err(AudioError::NoAudio { .. })), "{off:?}");
         let keyless = offer_of("m=audio 9 RTP/SAVP 96\r\na=rtpmap:96 opus/48000/2\r\n");
-        assert!(preview(&keyless, &[&OPUS], Srtp::Offer, source()).is_err());
+        assert!(preview(&keyless, &[&OPUS], (Srtp::Offer, &KEY), source()).is_err());
     }
 
     #[test]
     fn who_requires_encryption_refuses_what_is_not_and_who_offers_it_takes_both() {
         let plain = offer_of(OPUS_LINES);
-        assert!(preview(&plain, &[&OPUS], Srtp::Require, source()).is_err());
-        assert!(preview(&plain, &[&OPUS], Srtp::Offer, source()).is_ok());
+        assert!(preview(&plain, &[&OPUS], (Srtp::Require, &KEY), source()).is_err());
+        assert!(preview(&plain, &[&OPUS], (Srtp::Offer, &KEY), source()).is_ok());
         // A phone that encrypts where it can writes a key beside plain RTP.
         let both = offer_of(&format!("{OPUS_LINES}a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{THEIRS}\r\n"));
         let mut audio = Audio { local: Some(local()), ..Audio::new(7, Srtp::Require, KEY) };
         let answer = audio.answer(&both, source()).unwrap().unwrap();
         assert!(answer.contains("RTP/AVP 96\r\n") && answer.contains("a=crypto:1 "), "{answer}");
         assert!(!ours().answer(&both, source()).unwrap().unwrap().contains("crypto"));
+        let seen = preview(&both, &[&OPUS], (Srtp::Require, &KEY), source()).unwrap();
+        assert_eq!(seen.srtp, audio.remote.unwrap().srtp, "the keys are known before the answer");
     }
 
     #[test]

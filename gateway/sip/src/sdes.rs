@@ -79,6 +79,11 @@ impl Crypto {
         media.values("crypto").find_map(Self::parse)
     }
 
+    /// What this line of theirs and our key come to.
+    pub(crate) fn keys(self, ours: &SdesKey) -> SrtpKeys {
+        SrtpKeys { suite: self.suite, ours: ours.clone(), theirs: self.key }
+    }
+
     /// Reads an attribute's value: `<tag> <suite> inline:<key>[|lifetime] [parameters]`.
     fn parse(value: &str) -> Option<Self> {
         let mut words = value.split_ascii_whitespace();

@@ -15,6 +15,7 @@ use crate::header::{Identity, NameAddr, Reason};
 use crate::hop::Hop;
 use crate::message::{Request, Response};
 use crate::offer_answer::{Audio, AudioError, preview};
+use crate::sdes::SdesKey;
 use crate::seen::Copy;
 use crate::transaction::{Key, Owner, Repeat, T2};
 use crate::uri::Uri;
@@ -53,8 +54,9 @@ impl Endpoint {
                 return;
             }
         }
+        let srtp_key = self.tokens.key();
         let judged = self.replaced_by(&request).and_then(|replaces| {
-            let (dialled, remote) = self.judge_invite(&request, source, replaces)?;
+            let (dialled, remote) = self.judge_invite(&request, &srtp_key, source, replaces)?;
             Ok((replaces, dialled, remote))
         });
         let (replaces, dialled, remote) = match judged {
@@ -80,7 +82,7 @@ impl Endpoint {
             Some(replaces) => Event::Replaces { call: id, replaces, identity, remote, sip_call_id },
             None => incoming((id, source.ip()), dialled, identity, remote, &request),
         });
-        let audio = Audio::new(self.tokens.number(), self.config.srtp, self.tokens.key());
+        let audio = Audio::new(self.tokens.number(), self.config.srtp, srtp_key);
         let invited = Invited {
             key: key.clone(),
             invite: request,
@@ -97,6 +99,7 @@ impl Endpoint {
     fn judge_invite(
         &self,
         request: &Request,
+        srtp_key: &SdesKey,
         source: Hop,
         replaces: Option<CallId>,
     ) -> Result<(String, Option<RemoteAudio>), Refusal> {
@@ -123,7 +126,7 @@ impl Endpoint {
         if request.body.is_empty() {
             return Ok((dialled, None));
         }
-        let remote = preview(&request.body, &self.config.codecs, self.config.srtp, source.ip())
+        let remote = preview(&request.body, &self.config.codecs, (self.config.srtp, srtp_key), source.ip())
             .map_err(|error| audio_refusal(&error))?;
         Ok((dialled, Some(remote)))
     }
