@@ -17,12 +17,14 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::clock::now;
 use crate::codec::Codec;
 use crate::pcm::Pcm;
-use crate::{ffmpeg, ports};
+use crate::{certificate, ffmpeg, ports};
 
 /// The name that it answers to.
 pub const USER: &str = "100";
 /// Where its sound comes and goes.
 pub const RTP_PORTS: RangeInclusive<u16> = 12_000..=19_998;
+/// Its certificate and key.
+const CERTIFICATE: &str = "certificate.pem";
 /// How much silence follows a sound that is over.
 const SILENCE_MS: u32 = 60_000;
 /// How long baresip may take to open its control port.
@@ -38,6 +40,8 @@ pub struct Baresip {
     dir: TempDir,
     /// Where it listens for SIP.
     pub sip: std::net::SocketAddr,
+    /// Where it listens for SIP over TLS, the next port by its own rule.
+    pub tls: std::net::SocketAddr,
 }
 
 /// What the phone is like.
@@ -119,6 +123,8 @@ impl Baresip {
         let sip_port = options.sip_port.map_or_else(ports::free_pair, Ok)?;
         let control_port = ports::free()?;
         let sip = std::net::SocketAddr::from(([127, 0, 0, 1], sip_port));
+        let tls = std::net::SocketAddr::from(([127, 0, 0, 1], sip_port + 1));
+        certificate::write(&dir.path().join(CERTIFICATE), &["127.0.0.1"])?;
         write_configuration(dir.path(), sip_port, control_port, options)?;
         let log = std::fs::File::create(dir.path().join("baresip.log"))?;
         let child = Command::new("baresip")
@@ -143,7 +149,12 @@ impl Baresip {
             }
         };
         let (reader, writer) = stream.into_split();
-        Ok(Self { child, reader, writer, unread: Vec::new(), keys: Keys::default(), dir, sip })
+        Ok(Self { child, reader, writer, unread: Vec::new(), keys: Keys::default(), dir, sip, tls })
+    }
+
+    /// The certificate that it shows over TLS, its key behind it.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.path().join(CERTIFICATE)
     }
 
     /// Calls a SIP address.
@@ -307,7 +318,7 @@ fn write_configuration(
     let shown = dir.display();
     let (source, rate_hz, channels) = source(dir, options)?;
     let config = format!(
-        "sip_listen 127.0.0.1:{sip_port}\nnet_interface 127.0.0.1\nrtp_ports {first}-{last}\n\
+        "sip_listen 127.0.0.1:{sip_port}\nsip_certificate {shown}/{CERTIFICATE}\nnet_interface 127.0.0.1\nrtp_ports {first}-{last}\n\
          audio_source {source}\naudio_player nil\n\
          ausrc_srate {rate_hz}\nauplay_srate 48000\nausrc_channels {channels}\nauplay_channels 2\n\
          ausrc_format s16\nauplay_format s16\nauenc_format s16\naudec_format s16\n\

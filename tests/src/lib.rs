@@ -8,6 +8,7 @@ pub mod bad_network;
 pub mod baresip;
 pub mod browser;
 pub mod capture;
+pub mod certificate;
 pub mod chat_stage;
 pub mod chat_users;
 pub mod checksum;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::codec::Codec;
 use crate::pcm::{self, Pcm};
@@ -31,7 +31,7 @@ pub struct Options {
     pub codec: Codec,
     /// Whether it takes events of RFC 4733, at the clock of its codec.
     pub events: bool,
-    /// Whom it calls: user and address; nobody when it waits to be called.
+    /// Whom it calls: user and address; nobody when it waits to be asked by OPTIONS once, and called then.
     pub calls: Option<(String, SocketAddr)>,
     pub does: Does,
     /// Where it listens for SIP; any free port without it.
@@ -124,7 +124,9 @@ impl SippPhone {
             command.arg(line.to_string()).args(["-s", user]);
         }
         let ip = options.ip.to_string();
-        command.args(["-m", "1", "-i", &ip, "-p", &sip_port.to_string()]);
+        // One more for the OPTIONS by which a line asks whether it is there.
+        let calls = if options.calls.is_some() { "1" } else { "2" };
+        command.args(["-m", calls, "-i", &ip, "-p", &sip_port.to_string()]);
         command.args(["-t", if options.tcp { "t1" } else { "u1" }]);
         command.args(["-mi", &ip, "-mp", &media_port.to_string(), "-aa", "-nostdin"]);
         command.args(["-cp", &ports::free()?.to_string()]);
@@ -141,6 +143,21 @@ impl SippPhone {
         let child = command.spawn().context("sipp, from the Debian package sip-tester")?;
         let address = |port| SocketAddr::new(options.ip, port);
         Ok(Self { child, dir, sip: address(sip_port), media: address(media_port) })
+    }
+
+    /// Waits until a phone that waited was hung up on. It does not end by itself: it takes the OPTIONS by which a line
+    /// asks whether it is there for a call that never ends.
+    ///
+    /// # Errors
+    /// When no BYE comes in time; with what came instead.
+    pub async fn hung_up(self, limit: Duration) -> anyhow::Result<()> {
+        let messages = || std::fs::read_to_string(self.dir.path().join("messages.log")).unwrap_or_default();
+        let waiting = async {
+            while !messages().contains("\nBYE ") {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(limit, waiting).await.with_context(|| format!("no BYE came:\n{}", messages()))
     }
 
     /// Waits until the call is over; gives the INFO requests that came.

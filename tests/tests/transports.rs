@@ -1,0 +1,263 @@
+//! SIP over TCP and TLS, audio in SRTP, and all of it over IPv6: with SIPp and baresip as the PBX, both ways.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use serde_json::json;
+use tgtrunk_config::Lamp;
+use tgtrunk_test_telegram::NewUser;
+use tgtrunk_tests::baresip::{self, Baresip};
+use tgtrunk_tests::codec::Codec;
+use tgtrunk_tests::gateway::Gateway;
+use tgtrunk_tests::light_user::{self, LightUser, Reason};
+use tgtrunk_tests::measure::{LEAST_SHARE, Tones};
+use tgtrunk_tests::player::circle;
+use tgtrunk_tests::sipp_phone::{self, SippPhone};
+use tgtrunk_tests::stage::{self, Line, Stage};
+use tgtrunk_tests::tone::{self, Meter};
+use tgtrunk_tests::{ports, stage as scene};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+/// How long anything may take that should take no time.
+const LIMIT: Duration = Duration::from_secs(10);
+const TALK: Duration = Duration::from_secs(3);
+const TONES: Tones = Tones::USUAL;
+const COMPANY: &str = "+79060000000";
+const ANNA: &str = "+79161111111";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sipp_is_called_and_calls_over_tcp() {
+    sipp_both_ways(Ipv4Addr::LOCALHOST.into(), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sipp_is_called_and_calls_over_ipv6() {
+    for tcp in [false, true] {
+        sipp_both_ways(Ipv6Addr::LOCALHOST.into(), tcp).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baresip_is_called_and_calls_over_tls_with_encrypted_audio() {
+    let trunk = |certificate: &str| json!({"transport": "tls", "tls_trust": certificate});
+    baresip_both_ways(baresip::Options { transport: "tls", encrypts: true, ..phone() }, trunk).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baresip_is_called_and_calls_over_tcp_in_the_clear() {
+    let trunk = |_: &str| json!({"transport": "tcp"});
+    baresip_both_ways(baresip::Options { transport: "tcp", ..phone() }, trunk).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_requires_encryption_refuses_a_call_without_it() {
+    let mut scene = Scene::open(phone(), |_| json!({"srtp": "require"})).await;
+    scene.phone.dial(&scene.dialled("")).await.unwrap();
+    let closed = scene.phone.wait_for("CALL_CLOSED", LIMIT).await.unwrap();
+    assert!(closed["param"].as_str().unwrap_or_default().contains("488"), "{closed}");
+    scene.gateway.stop().await.unwrap();
+    scene.stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_nobody_vouches_for_is_told_by_the_lamp() {
+    let options = baresip::Options { transport: "tls", ..phone() };
+    let (stage, line) = stage().await;
+    let phone = Baresip::start(&options).await.unwrap();
+    let trunk = json!({"transport": "tls", "tls_trust": "system"});
+    stage.open(&line, phone.tls, draft(&line).set("trunk", trunk)).await.unwrap();
+    let gateway = stage.run(&[]).await.unwrap();
+    let told = sip_lamp(&gateway, &line, |reason| reason.contains("is not trusted")).await;
+    assert!(told.contains("tls_trust in line.toml"), "{told}");
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_are_answered_pinged_and_ended_as_they_deserve() {
+    let mut scene = Scene::open(phone(), |_| json!({})).await;
+    let line = scene.line.sip;
+    let mut stream = TcpStream::connect(line).await.unwrap();
+    stream.write_all(b"\r\n\r\n").await.unwrap();
+    let mut pong = [0; 2];
+    timeout(LIMIT, stream.read_exact(&mut pong)).await.unwrap().unwrap();
+    assert_eq!(&pong, b"\r\n");
+    // Two requests in one piece, and one in many.
+    let options = options(line, "Content-Length: 0\r\n");
+    stream.write_all(format!("{options}{options}").replace("branch=", "branch=x").as_bytes()).await.unwrap();
+    for byte in options.as_bytes().chunks(7) {
+        stream.write_all(byte).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+    }
+    let said = heard(&mut stream, 3).await;
+    assert_eq!(said.matches("SIP/2.0 200 OK").count(), 3, "{said}");
+    assert!(said.contains("Via: SIP/2.0/TCP "), "{said}");
+    for wrong in ["Content-Length: 18446744073709551615\r\n", "Content-Type: application/sdp\r\n"] {
+        let mut stream = TcpStream::connect(line).await.unwrap();
+        stream.write_all(self::options(line, wrong).as_bytes()).await.unwrap();
+        let mut said = String::new();
+        timeout(LIMIT, stream.read_to_string(&mut said)).await.expect("the connection ends").unwrap();
+        assert!(said.starts_with("SIP/2.0 5") || said.starts_with("SIP/2.0 4"), "{said}");
+    }
+    // Who is not the PBX gets no word.
+    let stranger = tokio::net::TcpSocket::new_v4().unwrap();
+    stranger.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut stranger = stranger.connect(line).await.unwrap();
+    stranger.write_all(options.as_bytes()).await.ok();
+    let mut said = Vec::new();
+    timeout(LIMIT, stranger.read_to_end(&mut said)).await.expect("the connection ends").ok();
+    assert!(said.is_empty());
+    // A call all the same.
+    scene.phone.dial(&scene.dialled("")).await.unwrap();
+    let call = scene.anna.connected(LIMIT).await.unwrap();
+    scene.anna.hang_up(call, Reason::Hangup).await;
+    scene.gateway.stop().await.unwrap();
+    scene.stage.done();
+}
+
+async fn sipp_both_ways(ip: IpAddr, tcp: bool) {
+    let settings = format!("sip_bind = \"{ip}\"\n");
+    let stage = Stage::set_up(scene::Options { settings, ..scene::Options::default() }).await.unwrap();
+    let mut line = stage.line(COMPANY).unwrap();
+    line.sip = SocketAddr::new(ip, line.sip.port());
+    let mut anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app()).unwrap();
+    let options = sipp_phone::Options { ip, tcp, ..sipp_phone::Options::new(Codec::Pcma) };
+    let phone = SippPhone::start(&options).unwrap();
+    let trunk = json!({"transport": if tcp { "tcp" } else { "udp" }});
+    stage.open(&line, phone.sip, draft(&line).set("trunk", trunk)).await.unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let call = anna.call(line.account).await.unwrap();
+    anna.connected(LIMIT).await.unwrap();
+    sleep(Duration::from_millis(500)).await;
+    anna.hang_up(call, Reason::Hangup).await;
+    phone.hung_up(LIMIT).await.unwrap();
+    let calls = Some(("tg%23anna".to_owned(), line.sip));
+    let phone = SippPhone::start(&sipp_phone::Options { calls, ..options }).unwrap();
+    let call = anna.connected(LIMIT).await.unwrap();
+    sleep(Duration::from_millis(500)).await;
+    anna.hang_up(call, Reason::Hangup).await;
+    phone.finished().await.unwrap();
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+async fn baresip_both_ways(options: baresip::Options, trunk: impl Fn(&str) -> serde_json::Value) {
+    let transport = options.transport;
+    let mut scene = Scene::open(options, trunk).await;
+    let outgoing = scene.anna.call(scene.line.account).await.unwrap();
+    scene.anna.connected(LIMIT).await.unwrap();
+    sleep(TALK).await;
+    scene.anna.hang_up(outgoing, Reason::Hangup).await;
+    scene.phone.wait_for("CALL_CLOSED", LIMIT).await.unwrap();
+    let dialled = scene.dialled(&format!(";transport={transport}"));
+    scene.phone.dial(&dialled).await.unwrap();
+    let incoming = scene.anna.connected(LIMIT).await.unwrap();
+    sleep(TALK).await;
+    scene.phone.hang_up().await.unwrap();
+    scene.anna.discarded(LIMIT).await.unwrap();
+    for call in [outgoing, incoming] {
+        let mut meter = Meter::new(TONES.pbx_hz).unwrap();
+        let payloads = scene.anna.heard(call).payloads;
+        assert!(payloads.len() > 40, "{} packets", payloads.len());
+        payloads[10..].iter().for_each(|payload| meter.feed(payload).unwrap());
+        assert!(meter.share() >= LEAST_SHARE, "{} of what the person hears is the phone", meter.share());
+    }
+    // The dump is of the last call.
+    let heard = scene.phone.finish().await.unwrap();
+    let half = &heard.samples[heard.samples.len() / 2..];
+    let share = tone::share_of(half, heard.rate_hz, &[TONES.telegram_hz]);
+    assert!(share >= LEAST_SHARE, "{share} of what the phone hears is the person");
+    assert_eq!(heard.lost, 0);
+    scene.gateway.stop().await.unwrap();
+    scene.stage.done();
+}
+
+/// A line whose PBX is a baresip, one user of Telegram, and the gateway between them, all green.
+struct Scene {
+    stage: Stage,
+    line: Line,
+    phone: Baresip,
+    anna: LightUser,
+    gateway: Gateway,
+}
+
+impl Scene {
+    async fn open(options: baresip::Options, trunk: impl Fn(&str) -> serde_json::Value) -> Self {
+        let (stage, line) = stage().await;
+        let anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app()).unwrap();
+        let phone = Baresip::start(&options).await.unwrap();
+        let trunk = trunk(&phone.certificate().display().to_string());
+        let pbx = if options.transport == "tls" { phone.tls } else { phone.sip };
+        stage.open(&line, pbx, draft(&line).set("trunk", trunk)).await.unwrap();
+        let gateway = stage.run(&[&line]).await.unwrap();
+        Self { stage, line, phone, anna, gateway }
+    }
+
+    fn dialled(&self, parameters: &str) -> String {
+        format!("sip:tg%23anna@{}{parameters}", self.line.sip)
+    }
+}
+
+async fn stage() -> (Stage, Line) {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line(COMPANY).unwrap();
+    (stage, line)
+}
+
+fn draft(line: &Line) -> tgtrunk_config::LineDraft {
+    stage::draft(line).unwrap().set("pbx_user", baresip::USER)
+}
+
+fn phone() -> baresip::Options {
+    baresip::Options {
+        codec: Codec::Pcma,
+        plays: baresip::Plays::Tone(TONES.pbx_hz),
+        sip_port: Some(ports::free_pair().unwrap()),
+        ..baresip::Options::default()
+    }
+}
+
+fn app() -> light_user::Options {
+    light_user::Options::playing(circle(TONES.telegram_hz, 60).unwrap())
+}
+
+/// What the line's lamp towards the PBX says, once it says this.
+async fn sip_lamp(gateway: &Gateway, line: &Line, says: impl Fn(&str) -> bool) -> String {
+    let phone = line.phone.parse().unwrap();
+    let mut control = gateway.control().await.unwrap();
+    for _ in 0..200 {
+        let report = control.status().await.unwrap();
+        let light = report.line(&phone).map(|line| line.status.sip.clone());
+        if let Some(light) = light.filter(|light| light.lamp == Lamp::Orange && says(&light.reason)) {
+            return light.reason;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the lamp does not say so: {:?}", control.status().await.unwrap());
+}
+
+fn options(line: SocketAddr, more: &str) -> String {
+    format!(
+        "OPTIONS sip:x@{line} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;rport;branch=z9hG4bK{}\r\nMax-Forwards: 70\r\n\
+         From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:x@{line}>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n{more}\r\n",
+        more.len()
+    )
+}
+
+/// What comes until so many answers have.
+async fn heard(stream: &mut TcpStream, answers: usize) -> String {
+    let mut said = Vec::new();
+    let reading = async {
+        while String::from_utf8_lossy(&said).matches("\r\n\r\n").count() < answers {
+            if stream.read_buf(&mut said).await.unwrap() == 0 {
+                break;
+            }
+        }
+    };
+    timeout(LIMIT, reading).await.ok();
+    String::from_utf8_lossy(&said).into_owned()
+}
