@@ -189,9 +189,20 @@ fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// For how long a tone sounds, in steps of 20 ms.
+/// For how long a tone sounds and nothing else, in steps of 20 ms.
 fn sounds_ms(sound: &Pcm, hz: u32) -> usize {
     let step = samples(20, sound.rate_hz);
-    let sounds = |part: &&[i16]| tone::share_of(part, sound.rate_hz, &[hz]) > 0.8;
+    let turn = std::f64::consts::TAU * f64::from(hz) / f64::from(sound.rate_hz);
+    let sounds = |part: &&[i16]| {
+        let wave = part.iter().enumerate().map(|(at, sample)| (turn * at as f64, f64::from(*sample)));
+        let (mut real, mut imaginary, mut all) = (0.0, 0.0, 0.0);
+        for (phase, sample) in wave {
+            real += sample * phase.cos();
+            imaginary += sample * phase.sin();
+            all += sample * sample;
+        }
+        let share = 2.0 * (real * real + imaginary * imaginary) / (all.max(1.0) * part.len() as f64);
+        all / part.len() as f64 > 10_000.0 && share > 0.8
+    };
     sound.samples.chunks_exact(step).filter(sounds).count() * 20
 }

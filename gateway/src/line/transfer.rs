@@ -109,6 +109,7 @@ impl Line {
             if let Some(remains) = self.trunk.as_ref().and_then(|trunk| trunk.endpoint.remains(sip)) {
                 self.calls.name_sip(key, remains.sip_call_id());
             }
+            // It is this leg that a kill would leave.
             self.note_taken(sip);
             self.calls.tell(key, Input::Other(OtherLeg::Answered(remote.map(Box::new))));
         }
