@@ -171,8 +171,13 @@ fn a_domain_stands_for_the_address_everywhere_and_another_address_is_told_at_onc
     assert_eq!(start(&first), "REGISTER sip:pbx.example.org");
     assert_eq!(header(&first, "To"), "<sip:line1@pbx.example.org>");
     world.hears(&reply(&first, "200 OK", "t", &ours(600), ""));
+    world.act(|line, now| line.invite(now, crate::world::invite()));
     world
         .act(|line, now| line.handle_transport_error(now, Transport::Udp, "127.0.0.1:5060".parse().unwrap()));
+    let said = std::iter::from_fn(|| world.try_said_to()).last();
+    assert!(said.is_some_and(
+        |(to, said)| to.port() == 5080 && said.starts_with("INVITE sip:+74950000001@pbx.example.org ")
+    ));
     world.pass(ms(1));
     let (destination, again) = world.said_to();
     assert_eq!(destination, "127.0.0.1:5080".parse().unwrap());

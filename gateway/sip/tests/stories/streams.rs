@@ -178,12 +178,12 @@ fn what_cannot_be_sent_fails_at_once_and_leaves_nothing() {
     world.act(|line, now| line.handle_transport_error(now, Transport::Udp, PBX.parse().unwrap()));
     world.no_event();
     world.act(|line, now| line.handle_transport_error(now, Transport::Tcp, PBX.parse().unwrap()));
+    assert_eq!(world.event(), Event::PeerReachable(false), "until it answers again");
     let Event::Refused { status: 503, phrase, .. } = world.event() else { panic!() };
     assert_eq!(phrase, "Transport Error");
+    world.no_event();
     world.pass(seconds(0));
     assert_eq!(world.line.memory(), Memory::default());
-    world.skip();
-    world.ends_clean();
 }
 
 #[test]
