@@ -216,32 +216,6 @@ impl Endpoint {
         allowed
     }
 
-    /// Nothing reaches this address any more: requests that went there and were not heard of fail as if by 503
-    /// (RFC 3261 section 8.1.3.1).
-    pub fn handle_transport_error(&mut self, now: Instant, transport: Transport, address: SocketAddr) {
-        let unheard = self.layer.unheard(transport, address);
-        if unheard
-            .iter()
-            .any(|(owner, _)| matches!(owner, Owner::Call(_) | Owner::Probe(_) | Owner::Register))
-        {
-            self.silence_probe(address);
-            self.peer_answered(now, address, false);
-        }
-        for (owner, key) in unheard {
-            match owner {
-                Owner::Call(id) => self.invite_answered(now, &key, id, transport_error()),
-                Owner::Bye(id) => self.bye_done(id),
-                Owner::Info(id) => self.info_answered(now, id, 503),
-                Owner::Notify(id) => self.notify_answered(now, id, 503),
-                Owner::Refresh(id) => self.refresh_answered(now, &key, id, &transport_error()),
-                Owner::Register => self.register_timed_out(now, &key),
-                Owner::Probe(_) | Owner::Left { .. } | Owner::Nobody => {}
-            }
-            self.layer.abandon(&key);
-        }
-        self.check_invariants();
-    }
-
     fn take(&mut self, now: Instant, source: Hop, inbound: Inbound) {
         match inbound {
             Inbound::Request { request, answer_to } => self.handle_request(now, request, source, answer_to),
@@ -528,7 +502,7 @@ impl Endpoint {
     }
 
     /// What holds between any two words to the line.
-    fn check_invariants(&self) {
+    pub(crate) fn check_invariants(&self) {
         debug_assert!(
             self.dialogs.values().all(|id| self.calls.contains_key(id)),
             "a dialog without its call"
@@ -550,10 +524,4 @@ impl Endpoint {
             "a call without its dialogs"
         );
     }
-}
-
-/// What a request gets that cannot be sent.
-fn transport_error() -> Response {
-    let phrase = "Transport Error".to_owned();
-    Response { status: 503, phrase, headers: Headers::default(), body: Vec::new() }
 }

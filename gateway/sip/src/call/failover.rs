@@ -7,7 +7,7 @@ use super::state::{Call, GivingUp, State};
 use crate::dialog::Dialog;
 use crate::endpoint::{CallId, Endpoint};
 use crate::hop::Transport;
-use crate::message::{Method, Response};
+use crate::message::{Headers, Method, Response};
 use crate::transaction::{Key, Owner};
 
 /// Where a call goes.
@@ -43,6 +43,32 @@ fn patience(spare: &[SocketAddr], failover: Duration, now: Instant) -> Option<In
 }
 
 impl Endpoint {
+    /// Nothing reaches this address any more: requests that went there and were not heard of fail as if by 503
+    /// (RFC 3261 section 8.1.3.1).
+    pub fn handle_transport_error(&mut self, now: Instant, transport: Transport, address: SocketAddr) {
+        let unheard = self.layer.unheard(transport, address);
+        if unheard
+            .iter()
+            .any(|(owner, _)| matches!(owner, Owner::Call(_) | Owner::Probe(_) | Owner::Register))
+        {
+            self.silence_probe(address);
+            self.peer_answered(now, address, false);
+        }
+        for (owner, key) in unheard {
+            match owner {
+                Owner::Call(id) => self.invite_answered(now, &key, id, transport_error()),
+                Owner::Bye(id) => self.bye_done(id),
+                Owner::Info(id) => self.info_answered(now, id, 503),
+                Owner::Notify(id) => self.notify_answered(now, id, 503),
+                Owner::Refresh(id) => self.refresh_answered(now, &key, id, &transport_error()),
+                Owner::Register => self.register_timed_out(now, &key),
+                Owner::Probe(_) | Owner::Left { .. } | Owner::Nobody => {}
+            }
+            self.layer.abandon(&key);
+        }
+        self.check_invariants();
+    }
+
     /// A datagram did not arrive there, as ICMP says: calls that heard nothing from there yet go on to the next address
     /// where there is one, and else are repeated as before, since anybody can forge ICMP.
     pub fn handle_unreachable(&mut self, now: Instant, address: SocketAddr) {
@@ -113,4 +139,10 @@ impl Endpoint {
             _ => {}
         }
     }
+}
+
+/// What a request gets that cannot be sent.
+fn transport_error() -> Response {
+    let phrase = "Transport Error".to_owned();
+    Response { status: 503, phrase, headers: Headers::default(), body: Vec::new() }
 }
