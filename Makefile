@@ -17,6 +17,8 @@ PACKAGES := \
 	ffmpeg \
 	multimon-ng \
 	coturn \
+	kamailio \
+	dnsmasq-base \
 	iproute2 \
 	python3-venv \
 	python3-dev \
@@ -27,7 +29,8 @@ PACKAGES := \
 	fonts-noto-color-emoji
 # build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus;
 # sip-tester (SIPp), baresip-core, linphone-cli: independent phones; ffmpeg: codecs by others, to judge ours;
-# multimon-ng: hears keys among the sound; coturn: an independent TURN server; iproute2: networks for tests;
+# multimon-ng: hears keys among the sound; coturn: an independent TURN server; kamailio: a SIP registrar
+# and proxy by others; dnsmasq-base: SRV records; iproute2: networks for tests;
 # python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built;
 # debootstrap: a clean Debian, to install the package in; faketime: a clock that is wrong;
 # chromium, chromium-driver: a browser that people use, to judge the operator's page; fonts-noto-color-emoji: the four emoji
