@@ -69,7 +69,7 @@ mod tests {
         ] {
             assert_eq!(pbx(text).unwrap().to_string(), written);
         }
-        let nine = format!("[{}]", vec!["\"pbx\""; 9].join(", "));
+        let nine = format!("[{}]", ["\"pbx\""; 9].join(", "));
         for wrong in ["[]", r#""""#, r#"["10.0.0.1", ""]"#, r#"["10.0.0.1", 5]"#, r#""10.0.0.1,""#, &nine] {
             assert!(pbx(wrong).is_err(), "{wrong}");
         }

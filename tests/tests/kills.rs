@@ -51,7 +51,7 @@ async fn a_kill_leaves_no_call_up_on_either_side_and_one_record_of_each() {
     let mut callers = Vec::new();
     for number in 0..CALLS {
         let answering = if number < TAKE { Answering::After(Duration::ZERO) } else { Answering::Rings };
-        let user = |number: usize| tgtrunk_test_telegram::NewUser::new(&phone_of(number), "Anna");
+        let user = |number: usize| tgtrunk_test_telegram::NewUser::new(phone_of(number), "Anna");
         let app = light_user::Options::playing(Arc::clone(&plays));
         callees.push(Arc::new(stage.person(user(number), app.clone().answering(answering)).unwrap()));
         callers.push(Arc::new(stage.person(user(100 + number), app).unwrap()));
@@ -63,11 +63,11 @@ async fn a_kill_leaves_no_call_up_on_either_side_and_one_record_of_each() {
     let mut answering = tokio::spawn(Arc::clone(&scene).take_calls(chance.fork()));
     for kill in 0..kills {
         let mut calls = JoinSet::new();
-        for number in 0..CALLS {
+        for (number, caller) in callers.iter().enumerate() {
             let plan = (chance.below(BEGIN_MS), chance.below(1_200));
             calls.spawn(Arc::clone(&scene).pbx_calls(number, plan));
             let plan = (chance.below(BEGIN_MS), chance.below(1_200));
-            calls.spawn(Arc::clone(&scene).user_calls(Arc::clone(&callers[number]), plan));
+            calls.spawn(Arc::clone(&scene).user_calls(Arc::clone(caller), plan));
         }
         sleep(Duration::from_millis(500 + chance.below(BEGIN_MS + 500))).await;
         scene.frozen.store(true, Ordering::SeqCst);

@@ -2,6 +2,8 @@
 //!
 //! FLOOD_WAIT, PEER_FLOOD, strangers of a day, ring times and calls at once to Telegram are rules, too: `causes` has them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
 //! Who the PBX is and where: passwords both ways, registration, names with SRV records, several addresses. The far ends are
 //! Kamailio, SIPp and dnsmasq.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -101,12 +101,11 @@ impl Peers {
 
     /// Whether any answers: none as long as it may turn out either way.
     fn any_reachable(&self) -> Option<bool> {
-        let known = self.iter().map(|peer| peer.probe.reachable());
-        known.fold(Some(false), |any, one| match (any, one) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (None, _) | (_, None) => None,
-            (Some(false), Some(false)) => Some(false),
-        })
+        let known = || self.iter().map(|peer| peer.probe.reachable());
+        if known().any(|one| one == Some(true)) {
+            return Some(true);
+        }
+        known().all(|one| one == Some(false)).then_some(false)
     }
 }
 

@@ -4,11 +4,13 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use chrono::{TimeZone as _, Utc};
 use tgtrunk_config::CallId;
 use tgtrunk_config::control::Recording;
+
+use crate::clock;
 
 /// What ends the names of recordings.
 const SUFFIX: &str = ".ogg";
@@ -48,7 +50,8 @@ pub(crate) fn path_of(place: &Place, name: &str) -> Option<PathBuf> {
 /// # Errors
 /// When the folder cannot be read.
 pub(crate) fn forget_before(place: &Place, age: Duration) -> io::Result<usize> {
-    let Some(oldest) = SystemTime::now().checked_sub(age) else { return Ok(0) };
+    let now = UNIX_EPOCH + Duration::from_millis(clock::unix_ms());
+    let Some(oldest) = now.checked_sub(age) else { return Ok(0) };
     let files = match fs::read_dir(&place.0) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         files => files?,

@@ -10,6 +10,6 @@ pub(super) const LEAST_FREE_BYTES: u64 = 256 * 1024 * 1024;
 /// Whether a folder's file system has room; one that cannot be asked has.
 pub(super) fn has_room(folder: &Path) -> bool {
     let Ok(found) = statvfs(folder) else { return true };
-    let free = u64::from(found.blocks_available()).saturating_mul(found.fragment_size());
+    let free = found.blocks_available().saturating_mul(found.fragment_size());
     free >= LEAST_FREE_BYTES
 }
