@@ -3,6 +3,8 @@
 //! The English words stand where a key is read; here is one row for each phrase of them, the longer ones first.
 
 const PHRASES: &[(&str, &str)] = &[
+    ("for recordings beside line.toml", "для записей рядом с line.toml"),
+    ("the whole path of a folder, or", "полный путь папки или"),
     (
         "+ and 7 to 15 digits with the country code first, as",
         "+ и от 7 до 15 цифр, сначала код страны, например",

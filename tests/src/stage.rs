@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use serde_json::json;
 use tempfile::TempDir;
-use tgtrunk_config::{Lamp, LineDraft, Phone as PhoneNumber, StateDir};
+use tgtrunk_config::{GatewayStatus, Lamp, LineDraft, Phone as PhoneNumber, StateDir};
 use tgtrunk_test_telegram::control::{self, Desk};
 use tgtrunk_test_telegram::{NewUser, TestTelegram, World};
 use tokio::net::TcpListener;
@@ -252,13 +252,30 @@ pub fn draft(line: &Line) -> anyhow::Result<LineDraft> {
 /// # Errors
 /// When that does not happen in time; with the line's status.
 pub async fn green(gateway: &Gateway, line: &Line, limit: Duration) -> anyhow::Result<Duration> {
+    shines(gateway, line, limit, |status| status.lamp() == Lamp::Green).await
+}
+
+/// Waits until a line is connected to Telegram; gives how long that took.
+///
+/// # Errors
+/// When that does not happen in time.
+pub async fn logged_in(gateway: &Gateway, line: &Line, limit: Duration) -> anyhow::Result<Duration> {
+    shines(gateway, line, limit, |status| status.telegram.lamp == Lamp::Green).await
+}
+
+async fn shines(
+    gateway: &Gateway,
+    line: &Line,
+    limit: Duration,
+    wanted: impl Fn(&GatewayStatus) -> bool,
+) -> anyhow::Result<Duration> {
     let phone: PhoneNumber = line.phone.parse()?;
     let began = Instant::now();
     let mut control = gateway.control().await.context("the gateway cannot be asked")?;
     loop {
         let report = control.status().await?;
         let status = report.line(&phone).map(|line| &line.status);
-        if status.is_some_and(|status| status.lamp() == Lamp::Green) {
+        if status.is_some_and(&wanted) {
             return Ok(began.elapsed());
         }
         if began.elapsed() > limit {

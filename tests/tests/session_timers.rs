@@ -60,6 +60,10 @@ async fn two_refreshes_pass_whoever_makes_them_and_the_call_goes_on() {
         rooms.push(Room { way, line, phone_port, user, dials });
     }
     let gateway = stage.run(&[]).await.unwrap();
+    // Their phones are not there yet.
+    for room in &rooms {
+        stage::logged_in(&gateway, &room.line, LIMIT).await.unwrap();
+    }
     let calls: Vec<_> = rooms.into_iter().map(|room| (room.way, tokio::spawn(room.call()))).collect();
     let mut wrong = Vec::new();
     for (way, call) in calls {
@@ -91,9 +95,7 @@ impl Room {
                 let steps = sipp_calls(&self.dials, gateway_refreshes);
                 let sipp =
                     SippScript::start(&steps, self.phone_port, Some(self.line.sip), LONG_ENOUGH + LIMIT)?;
-                let connected = self.user.connected(LIMIT).await;
-                sipp.finished().await?;
-                connected?;
+                self.over(sipp).await?;
                 gateway_refreshes
             }
             Way::SippIsCalled { gateway_refreshes } => {
@@ -101,9 +103,7 @@ impl Room {
                 let sipp = SippScript::start(&steps, self.phone_port, None, LONG_ENOUGH + LIMIT * 2)?;
                 sleep(Duration::from_secs(1)).await;
                 self.user.call(self.line.account).await?;
-                let connected = self.user.connected(LIMIT).await;
-                sipp.finished().await?;
-                connected?;
+                self.over(sipp).await?;
                 gateway_refreshes
             }
             Way::LinphoneCalls { gateway_refreshes } => {
@@ -121,12 +121,29 @@ impl Room {
                 phone.established(LIMIT).await?;
                 sleep(LONG_ENOUGH).await;
                 phone.finish().await?;
+                self.lasted(LIMIT).await?;
                 gateway_refreshes
             }
         };
-        let (reason, duration_s) = self.user.discarded(LIMIT).await?;
-        ensure!(duration_s >= i32::try_from(INTERVAL_S)?, "{reason:?} after {duration_s} s");
         check(&capture.messages(), self.line.sip, gateway_refreshes)
+    }
+}
+
+impl Room {
+    /// Waits until SIPp hangs up.
+    async fn over(&mut self, sipp: SippScript) -> anyhow::Result<()> {
+        let connected = self.user.connected(LIMIT).await;
+        let lasted = if connected.is_ok() { self.lasted(LONG_ENOUGH + LIMIT).await } else { Ok(()) };
+        sipp.end().await?;
+        connected?;
+        lasted
+    }
+
+    /// Waits until the call ends, which must be late enough.
+    async fn lasted(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let (reason, duration_s) = self.user.discarded(limit).await?;
+        ensure!(duration_s >= i32::try_from(INTERVAL_S)?, "{reason:?} after {duration_s} s");
+        Ok(())
     }
 }
 
@@ -244,14 +261,17 @@ fn sipp_is_called(gateway_refreshes: bool) -> String {
              [last_Call-ID:]\n[last_CSeq:]\n{own}"
         )
     };
+    let options = "<label id=\"1\"/>\n<send><![CDATA[\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n\
+                   [last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send>\n<label id=\"2\"/>\n\
+                   <pause milliseconds=\"1\"/>\n";
     format!(
-        "<recv request=\"INVITE\" rrs=\"true\"><action>\
+        "<recv request=\"OPTIONS\" optional=\"true\" next=\"1\"/>\n<recv request=\"INVITE\" rrs=\"true\"><action>\
          <ereg regexp=\"[^;]*\" search_in=\"hdr\" header=\"To:\" check_it=\"true\" assign_to=\"local\"/>\
          <ereg regexp=\".*\" search_in=\"hdr\" header=\"From:\" check_it=\"true\" assign_to=\"remote\"/>\
          <ereg regexp=\"[0-9]+\" search_in=\"hdr\" header=\"Session-Expires:\" check_it=\"true\" assign_to=\"expires\"/>\
          </action></recv>\n\
          {ok}{ALLOW}Require: timer\n{expires}Content-Type: application/sdp\nContent-Length: [len]\n\n{AUDIO}]]></send>\n\
-         <recv request=\"ACK\"/>\n{between}<pause milliseconds=\"3000\"/>\n{bye}<recv response=\"200\"/>\n\
+         <recv request=\"ACK\"/>\n{between}<pause milliseconds=\"3000\"/>\n{bye}<recv response=\"200\" next=\"2\"/>\n{options}\
          <Reference variables=\"expires,local,remote\"/>\n",
         ok = response("200 OK"),
         bye = request("BYE", 9, ""),

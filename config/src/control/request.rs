@@ -691,17 +691,17 @@ mod tests {
             (
                 r#"{"id":1}"#,
                 Some(1),
-                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people",
+                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people",
             ),
             (
                 r#"{"id":1,"do":"dial"}"#,
                 Some(1),
-                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people"#,
+                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people"#,
             ),
             (
                 r#"{"id":1,"do":5}"#,
                 Some(1),
-                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people",
+                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people",
             ),
             (r#"{"id":1,"do":"status","line":"x"}"#, Some(1), r#"status: unknown key "line": want id, do"#),
             (

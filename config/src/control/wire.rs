@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// Longest line in either direction, in bytes, without its newline.
-pub const LONGEST_LINE_BYTES: usize = 256 * 1024;
+pub const LONGEST_LINE_BYTES: usize = 512 * 1024;
 
 /// A line that cannot be used. Reading goes on with the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -122,7 +122,7 @@ mod tests {
         reader.push(b"\xff\xfe\nnext\n");
         assert_eq!(reader.next_line(), Some(Err(WireError::NotText)));
         assert_eq!(reader.next_line(), Some(Ok("next".to_owned())));
-        assert_eq!(WireError::TooLong.to_string(), "the line is longer than 262144 bytes");
+        assert_eq!(WireError::TooLong.to_string(), "the line is longer than 524288 bytes");
         assert_eq!(WireError::NotText.to_string(), "the line is not UTF-8");
     }
 }

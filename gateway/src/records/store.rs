@@ -493,7 +493,13 @@ pub(super) mod tests {
         let row = |record| Row { record, legs: legs.clone(), done: None };
         store.put(&[row(up(1)), row(up(2)), up(3).into()]).await.unwrap();
         let requested = Legs { calls: true, ..Legs::default() };
-        store.put(&[sample(2).into(), Row { record: up(4), legs: requested, done: None }]).await.unwrap();
+        store
+            .put(&[
+                sample(2).into(),
+                Row { record: CallRecord { telegram_call: None, ..up(4) }, legs: requested, done: None },
+            ])
+            .await
+            .unwrap();
         let left = store.interrupt().await.unwrap();
         let told: Vec<_> = left.iter().map(|left| (left.call.0, left.telegram, left.sip.is_some())).collect();
         assert_eq!(told, [(4, None, false), (1, legs.telegram, true)]);
@@ -516,7 +522,13 @@ pub(super) mod tests {
         }
         before.close().await;
         let reader = Store::open_to_read(&file).await.unwrap().unwrap();
-        let plain = CallRecord { trunk: TrunkEnd::default(), ringing_ms: None, recording: None, ..sample(1) };
+        let plain = CallRecord {
+            trunk: TrunkEnd::default(),
+            ringing_ms: None,
+            recording: None,
+            pbx: None,
+            ..sample(1)
+        };
         assert_eq!(reader.record(&line(), 1).await.unwrap(), Some(plain));
         reader.close().await;
         let after = Store::open(&file).await.unwrap();

@@ -7,12 +7,13 @@
 
 mod line;
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use tgtrunk_sip::{Event, Memory};
+use tgtrunk_tests::ports;
 
 use line::Line;
 
@@ -233,7 +234,7 @@ fn baresip(folder: &Path, port: SocketAddr, calls: Option<SocketAddr>) -> Baresi
     Baresip(child)
 }
 
-/// A port that was free a moment ago.
+/// A port that nobody else gets; foreign phones open the next one, too.
 fn free_port() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    SocketAddr::from(([127, 0, 0, 1], ports::free_pair().unwrap()))
 }

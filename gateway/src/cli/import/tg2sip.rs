@@ -167,7 +167,7 @@ mod tests {
             assert_eq!(number(text).unwrap().as_str(), "+79060000000");
         }
         assert_eq!(number("tg_account"), None);
-        assert_eq!(host("sip:100@pbx.example.org;transport=udp").as_deref(), Some("pbx.example.org:5060"));
+        assert_eq!(host("sip:100@pbx.example.org;transport=udp").as_deref(), Some("pbx.example.org"));
         assert_eq!(host("<sip:[::1]:5062>").as_deref(), Some("[::1]:5062"));
         assert_eq!(host("tel:100"), None);
     }
