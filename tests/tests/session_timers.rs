@@ -214,7 +214,7 @@ fn sipp_calls(dials: &str, gateway_refreshes: bool) -> String {
         awaited().repeat(2)
     } else {
         let update = |number| {
-            let update = request("UPDATE", number, "[last_To:]\n", &with_timer, "");
+            let update = request("UPDATE", number, "To: [$remote]\n", &with_timer, "");
             format!("<pause milliseconds=\"{}\"/>\n{update}{}", INTERVAL_S * 500, answered(&expires))
         };
         format!("{}{}", update(2), update(3))
@@ -222,12 +222,12 @@ fn sipp_calls(dials: &str, gateway_refreshes: bool) -> String {
     format!(
         "{invite}<recv response=\"100\" optional=\"true\"/>\n<recv response=\"180\" optional=\"true\"/>\n\
          <recv response=\"183\" optional=\"true\"/>\n{answered}\
-         {ack}{ours}[last_To:]\nCall-ID: [call_id]\nCSeq: 1 ACK\nMax-Forwards: 70\nContent-Length: 0\n\n]]></send>\n\
+         {ack}{ours}To: [$remote]\nCall-ID: [call_id]\nCSeq: 1 ACK\nMax-Forwards: 70\nContent-Length: 0\n\n]]></send>\n\
          {between}<pause milliseconds=\"3000\"/>\n{bye}<recv response=\"200\"/>\n\
-         <Reference variables=\"expires\"/>\n",
+         <Reference variables=\"expires,remote\"/>\n",
         invite = request("INVITE", 1, &to, &with_timer, AUDIO),
         answered = answered(&expires),
-        bye = request("BYE", 9, "[last_To:]\n", "", ""),
+        bye = request("BYE", 9, "To: [$remote]\n", "", ""),
     )
 }
 
@@ -283,7 +283,9 @@ fn answered(expires: &str) -> String {
     let (_, wanted) = expires.trim().split_once(": ").unwrap();
     format!(
         "<recv response=\"200\" rrs=\"true\"><action><ereg regexp=\"{wanted}\" search_in=\"hdr\" \
-         header=\"Session-Expires:\" check_it=\"true\" assign_to=\"expires\"/></action></recv>\n"
+         header=\"Session-Expires:\" check_it=\"true\" assign_to=\"expires\"/>\
+         <ereg regexp=\".*\" search_in=\"hdr\" header=\"To:\" check_it=\"true\" assign_to=\"remote\"/>\
+         </action></recv>\n"
     )
 }
 
