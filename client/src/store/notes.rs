@@ -12,16 +12,9 @@ impl Store {
         now_s: i64,
         since_s: i64,
     ) -> Result<bool, sqlx::Error> {
-        let done = sqlx::query(
-            "INSERT INTO cl_answer (person, answered_s) VALUES ($1, $2)
-             ON CONFLICT (person) DO UPDATE SET answered_s = excluded.answered_s WHERE cl_answer.answered_s <= $3",
-        )
-        .bind(person)
-        .bind(now_s)
-        .bind(since_s)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
+        let note = "INSERT INTO cl_answer (person, answered_s) VALUES ($1, $2)
+            ON CONFLICT (person) DO UPDATE SET answered_s = excluded.answered_s WHERE cl_answer.answered_s <= $3";
+        self.begin(note, person, now_s, since_s).await
     }
 
     /// Notes that a refused caller is told now. False if they were told since `since_s`.
@@ -31,16 +24,21 @@ impl Store {
         now_s: i64,
         since_s: i64,
     ) -> Result<bool, sqlx::Error> {
-        let done = sqlx::query(
-            "INSERT INTO cl_refusal (person, told_s) VALUES ($1, $2)
-             ON CONFLICT (person) DO UPDATE SET told_s = excluded.told_s WHERE cl_refusal.told_s <= $3",
-        )
-        .bind(person)
-        .bind(now_s)
-        .bind(since_s)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
+        let note = "INSERT INTO cl_refusal (person, told_s) VALUES ($1, $2)
+            ON CONFLICT (person) DO UPDATE SET told_s = excluded.told_s WHERE cl_refusal.told_s <= $3";
+        self.begin(note, person, now_s, since_s).await
+    }
+
+    /// Notes when something was done for a person last. False if that was since `since_s`.
+    async fn begin(
+        &self,
+        note: &'static str,
+        person: i64,
+        now_s: i64,
+        since_s: i64,
+    ) -> Result<bool, sqlx::Error> {
+        let query = sqlx::query(note).bind(person).bind(now_s).bind(since_s);
+        Ok(query.execute(&self.pool).await?.rows_affected() > 0)
     }
 
     /// Whether the account has opened its dialog with a bot; if not, the number to open it with, which stays the same

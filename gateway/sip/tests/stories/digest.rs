@@ -5,6 +5,9 @@ use tgtrunk_sip::{Credentials, Event};
 use crate::calls_in::sdp;
 use crate::world::{World, body, header, headers, invite, reply, start};
 
+/// The least that a challenge holds.
+const CHALLENGE: &str = "WWW-Authenticate: Digest realm=\"a\", nonce=\"b\"\n";
+
 #[test]
 fn a_challenge_is_answered_once_under_the_next_number() {
     for (status, asks, answers) in [
@@ -47,13 +50,7 @@ fn a_call_that_proved_itself_goes_on_as_any_other() {
     let mut world = knowing();
     world.act(|line, now| line.invite(now, invite()));
     let first = world.said();
-    world.hears(&reply(
-        &first,
-        "401 Unauthorized",
-        "t",
-        "WWW-Authenticate: Digest realm=\"a\", nonce=\"b\"\n",
-        "",
-    ));
+    world.hears(&reply(&first, "401 Unauthorized", "t", CHALLENGE, ""));
     world.said();
     let second = world.said();
     assert!(!header(&second, "Authorization").contains("algorithm"), "none was named");
@@ -94,13 +91,7 @@ fn a_call_that_was_withdrawn_proves_nothing() {
     let first = world.said();
     assert!(headers(&first, "Authorization").is_empty());
     world.act(|line, now| line.hang_up(now, call, None));
-    world.hears(&reply(
-        &first,
-        "401 Unauthorized",
-        "t",
-        "WWW-Authenticate: Digest realm=\"a\", nonce=\"b\"\n",
-        "",
-    ));
+    world.hears(&reply(&first, "401 Unauthorized", "t", CHALLENGE, ""));
     assert!(world.said().starts_with("ACK "));
     world.is_silent();
     assert!(matches!(world.event(), Event::ProofRefused { .. }));
