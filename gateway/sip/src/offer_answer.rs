@@ -1,7 +1,8 @@
 //! Offer and answer for one audio stream (RFC 3264): what we offer, what we answer, what the peer then expects.
 //!
 //! An answer takes the first codec of the offer that the line carries, under the offer's own number, with keys on that
-//! codec's clock (RFC 4733 section 2.1), and refuses every other media line by port 0. What we add to a codec in
+//! codec's clock (RFC 4733 section 2.1), and refuses every other media line by port 0. Lines once refused keep their
+//! places in our own later offers, and the audio its protocol (RFC 3264 section 8). What we add to a codec in
 //! `a=fmtp` is the codec table's, the same in offer and answer: for Opus those parameters say what their writer likes to
 //! get (RFC 7587 section 7.1), and that does not hang on the other side's.
 
@@ -50,6 +51,7 @@ pub(crate) struct Audio {
     version: u64,
     /// What we last sent, for the version in `o=` grows only with a change (RFC 3264 section 8).
     sent: Option<String>,
+    session: Session,
     numbers: Numbers,
     srtp: Srtp,
     /// Our key, the same in all that we say of this call.
@@ -58,10 +60,29 @@ pub(crate) struct Audio {
     pub(crate) remote: Option<RemoteAudio>,
 }
 
+/// The session's media lines as the last offer of the PBX had them.
+#[derive(Debug, Default)]
+struct Session {
+    /// Lines without audio for us, before the one with it and behind, each as we write it.
+    refused: (String, String),
+    /// The audio's protocol; none before an offer of the PBX.
+    protocol: Option<String>,
+}
+
 impl Audio {
     /// `id` is the number in `o=`, unique among our calls; `key` is nobody's yet.
     pub(crate) fn new(id: u64, srtp: Srtp, key: SdesKey) -> Self {
-        Self { id, version: 1, sent: None, numbers: Numbers::default(), srtp, key, local: None, remote: None }
+        Self {
+            id,
+            version: 1,
+            sent: None,
+            session: Session::default(),
+            numbers: Numbers::default(),
+            srtp,
+            key,
+            local: None,
+            remote: None,
+        }
     }
 
     /// Our offer, or `None` before [`Audio::local`] is known.
@@ -75,7 +96,7 @@ impl Audio {
                 events.push((self.numbers.assign(Format::Event { clock_hz: *clock_hz }), *clock_hz));
             }
         }
-        let suite = CryptoSuite::Sha1_80;
+        let suite = self.offered_suite();
         let crypto = (self.srtp != Srtp::Off).then(|| Crypto { tag: 1, suite, key: self.key.clone() });
         let ours = Ours {
             codecs: &codecs,
@@ -85,9 +106,21 @@ impl Audio {
             direction: Direction::SendRecv,
             crypto: crypto.as_ref(),
         };
-        let protocol = if self.srtp == Srtp::Require { SAVP } else { AVP };
-        let media = audio_lines(&local, protocol, &ours);
+        let (before, behind) = &self.session.refused;
+        let media = format!("{before}{}{behind}", audio_lines(&local, self.offered_protocol(), &ours));
         Some(self.describe(local.rtp.ip(), &media))
+    }
+
+    /// What our offers carry the audio over.
+    fn offered_protocol(&self) -> &str {
+        let usual = if self.srtp == Srtp::Require { SAVP } else { AVP };
+        self.session.protocol.as_deref().unwrap_or(usual)
+    }
+
+    /// What our offers have it encrypted by: the session's suite, for the PBX may have no other one.
+    fn offered_suite(&self) -> CryptoSuite {
+        let settled = self.remote.as_ref().and_then(|remote| remote.srtp.as_ref());
+        settled.map_or(CryptoSuite::Sha1_80, |keys| keys.suite)
     }
 
     /// Our answer to an offer; what it settles is kept.
@@ -104,24 +137,22 @@ impl Audio {
             remote.srtp = Some(theirs.keys(&self.key));
             ours
         });
-        let mut media = String::new();
-        for (at, line) in offer.media.iter().enumerate() {
-            if at == chosen {
-                let events: Vec<_> =
-                    remote.telephone_event.iter().map(|event| (event.payload_type, event.clock_hz)).collect();
-                let ours = Ours {
-                    codecs: &[(remote.payload_type, remote.codec)],
-                    events: &events,
-                    ptime_ms: remote.packet_ms(),
-                    rtcp_mux: remote.rtcp_mux,
-                    direction: remote.direction.reversed(),
-                    crypto: crypto.as_ref(),
-                };
-                media.push_str(&audio_lines(&local, &line.protocol, &ours));
-            } else {
-                let _ = write!(media, "m={} 0 {} {}\r\n", line.kind, line.protocol, line.formats.join(" "));
-            }
-        }
+        let refused = |lines: &[Media]| -> String { lines.iter().map(refused_line).collect() };
+        let (before, behind) = offer.media.split_at(chosen);
+        let Some((line, behind)) = behind.split_first() else { return Ok(None) };
+        let events: Vec<_> =
+            remote.telephone_event.iter().map(|event| (event.payload_type, event.clock_hz)).collect();
+        let ours = Ours {
+            codecs: &[(remote.payload_type, remote.codec)],
+            events: &events,
+            ptime_ms: remote.packet_ms(),
+            rtcp_mux: remote.rtcp_mux,
+            direction: remote.direction.reversed(),
+            crypto: crypto.as_ref(),
+        };
+        let (before, behind) = (refused(before), refused(behind));
+        let media = format!("{before}{}{behind}", audio_lines(&local, &line.protocol, &ours));
+        self.session = Session { refused: (before, behind), protocol: Some(line.protocol.clone()) };
         self.numbers.agree(remote.receive_payload_type, Format::Codec(remote.codec));
         if let Some(event) = remote.telephone_event {
             self.numbers.agree(event.receive_payload_type, Format::Event { clock_hz: event.clock_hz });
@@ -146,10 +177,11 @@ impl Audio {
         let media = answer.media.iter().find(|media| media.kind == "audio" && media.port != 0);
         let Some(media) = media else { return Ok(None) };
         // We offered one suite.
-        let crypto = Crypto::first(media).filter(|crypto| crypto.suite == CryptoSuite::Sha1_80);
+        let crypto = Crypto::first(media).filter(|crypto| crypto.suite == self.offered_suite());
+        let encrypted = [self.offered_protocol(), media.protocol.as_str()].contains(&SAVP);
         match (self.srtp, crypto) {
             (Srtp::Offer | Srtp::Require, Some(theirs)) => Ok(Some(theirs.keys(&self.key))),
-            (Srtp::Off | Srtp::Offer, _) if media.protocol != SAVP => Ok(None),
+            (Srtp::Off | Srtp::Offer, _) if !encrypted => Ok(None),
             (Srtp::Off | Srtp::Offer | Srtp::Require, _) => Err(no_audio(answer, self.srtp)),
         }
     }
@@ -389,6 +421,11 @@ struct Ours<'a> {
     crypto: Option<&'a Crypto>,
 }
 
+/// A media line that is not carried.
+fn refused_line(line: &Media) -> String {
+    format!("m={} 0 {} {}\r\n", line.kind, line.protocol, line.formats.join(" "))
+}
+
 fn audio_lines(local: &LocalAudio, protocol: &str, ours: &Ours<'_>) -> String {
     let mut lines = format!("m=audio {} {protocol}", local.rtp.port());
     let codecs = ours.codecs.iter().map(|&(number, _)| number);
@@ -467,6 +504,30 @@ mod tests {
             "m=image 0 udptl t38",
         ];
         assert_eq!(media, wanted);
+    }
+
+    #[test]
+    fn an_offer_of_ours_in_a_session_keeps_its_lines_in_their_places() {
+        let key = Crypto { tag: 1, suite: CryptoSuite::Sha1_32, key: KEY };
+        let offer = offer_of(&format!(
+            "m=audio 5000 RTP/AVP 0\r\nm=audio 6000 RTP/SAVP 96\r\na=rtpmap:96 opus/48000/2\r\na=crypto:{key}\r\n\
+             m=video 7000 RTP/AVP 97 98\r\n"
+        ));
+        let mut audio = Audio { srtp: Srtp::Offer, ..ours() };
+        audio.answer(&offer, source()).unwrap();
+        let ours = audio.offer().unwrap();
+        let media: Vec<_> = ours.lines().filter(|line| line.starts_with("m=")).collect();
+        let wanted = ["m=audio 0 RTP/AVP 0", "m=audio 20000 RTP/SAVP 96", "m=video 0 RTP/AVP 97 98"];
+        assert_eq!(media, wanted, "{ours}");
+        assert!(ours.contains(" AES_CM_128_HMAC_SHA1_32 "), "what the PBX was seen to have: {ours}");
+        let answer = |protocol: &str, crypto: &str| {
+            let audio = format!("m=audio 6000 {protocol} 96\r\n{crypto}");
+            offer_of(&format!("m=audio 0 RTP/AVP 0\r\n{audio}m=video 0 RTP/AVP 97 98\r\n"))
+        };
+        assert!(audio.accept(&answer("RTP/SAVP", ""), source()).is_err());
+        assert!(audio.accept(&answer("RTP/AVP", ""), source()).is_err(), "nobody takes the encryption away");
+        let settled = audio.accept(&answer("RTP/SAVP", &format!("a=crypto:{key}\r\n")), source()).unwrap();
+        assert_eq!((settled.rtp.port(), settled.srtp.is_some()), (6000, true));
     }
 
     #[test]

@@ -155,6 +155,20 @@ fn a_fax_line_in_a_reinvite_is_refused_by_port_0() {
 }
 
 #[test]
+fn our_offer_in_a_running_call_keeps_every_media_line_in_its_place() {
+    let mut world = World::new();
+    let (mut phone, _) = talking(&mut world);
+    reinvite(&mut world, &mut phone, &format!("{}m=image 4000 udptl t38\n", sdp()));
+    world.event();
+    world.hears(&phone.request("INVITE", "", ""));
+    world.said();
+    let ok = world.said();
+    assert!(body(&ok).contains("m=audio 20000 ") && body(&ok).ends_with("m=image 0 udptl t38\r\n"), "{ok}");
+    world.hears(&phone.request("ACK", "", &format!("{}m=image 0 udptl t38\n", sdp())));
+    world.no_event();
+}
+
+#[test]
 fn an_update_changes_the_session_at_once() {
     let mut world = World::new();
     let (mut phone, _) = talking(&mut world);
