@@ -35,7 +35,7 @@ impl Filter {
     }
 
     /// Whether this address is the PBX's, or one beside it.
-    fn knows(&self, ip: IpAddr) -> bool {
+    pub(crate) fn knows(&self, ip: IpAddr) -> bool {
         self.allowed.contains(&ip.to_canonical())
     }
 

@@ -2,7 +2,10 @@
 //! (RFC 3261 section 22.4, RFC 7616, RFC 8760).
 //!
 //! A nonce carries its time and is sealed for the address that gets it, so that a challenge costs no memory. What is kept
-//! is which counts of the nonces that were used are spent, and who guessed wrong; both are bounded.
+//! is which counts of the nonces that were used are spent, who guessed wrong and who proved right; all are bounded.
+//!
+//! Who guesses too often gets no answer any more. An address that has something to do with the PBX is never silenced so:
+//! somebody beside the PBX, behind the same router, could shut it out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,12 +29,14 @@ const REALM: &str = "tgtrunk";
 const NONCE_LIFE: Duration = Duration::from_secs(300);
 /// Most nonces whose counts are kept.
 const NONCES_LIMIT: usize = 1024;
-/// Wrong guesses of one address before it is not answered any more.
+/// Wrong guesses of one address before it is not answered any more, or, at the PBX's, not asked again.
 const GUESSES_LIMIT: u32 = 10;
 /// For so long, from its last guess on.
 const SILENCE: Duration = Duration::from_secs(60);
 /// Most addresses whose guesses are counted.
 const GUESSERS_LIMIT: usize = 1024;
+/// Most addresses of which it is known that they proved right.
+const PROVEN_LIMIT: usize = 64;
 /// How often wrong guesses are mentioned.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
@@ -67,6 +72,8 @@ pub(crate) struct Guard {
     /// Nonces up to this time are not good any more: their counts were forgotten.
     floor_ms: u64,
     guessers: BTreeMap<IpAddr, Guesser>,
+    /// Addresses that proved right, and when they did last.
+    proven: BTreeMap<IpAddr, Instant>,
     unreported: u32,
     quiet_until: Option<Instant>,
 }
@@ -116,6 +123,7 @@ impl Guard {
             spent: BTreeMap::new(),
             floor_ms: 0,
             guessers: BTreeMap::new(),
+            proven: BTreeMap::new(),
             unreported: 0,
             quiet_until: None,
         }
@@ -126,11 +134,18 @@ impl Guard {
         !matches!(method, Method::Ack | Method::Cancel | Method::Options)
     }
 
-    /// Judges a request outside a dialog.
-    pub(crate) fn judge(&mut self, now: Instant, request: &Request, source: IpAddr) -> Judgement {
+    /// Judges a request outside a dialog. `is_known` says that its address is the PBX's without any proof.
+    pub(crate) fn judge(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        source: IpAddr,
+        is_known: bool,
+    ) -> Judgement {
         let place = place(source);
         let guesser = self.guessers.get(&place).filter(|guesser| now < guesser.last + SILENCE);
-        if guesser.is_some_and(|guesser| guesser.guesses >= GUESSES_LIMIT) {
+        let guesses_on = guesser.is_some_and(|guesser| guesser.guesses >= GUESSES_LIMIT);
+        if guesses_on && !is_known && !self.proven.contains_key(&place) {
             return Judgement::Silence;
         }
         let proofs = request.headers.all("Authorization").filter_map(Authorization::parse);
@@ -142,34 +157,32 @@ impl Guard {
             && proof.is_right(&self.demand.credentials, REALM, request.method.as_str())
             && calls(&proof.uri) == calls(&request.uri);
         if !is_right {
-            return self.guessed(now, place, source);
+            let refusal = if guesses_on { Refusal::new(403) } else { self.asks(now, source, false) };
+            return Judgement::Guessed(refusal, self.guessed(now, place));
         }
         if nonce.is_old || !self.spend(nonce, proof.count()) {
             return Judgement::Refused(self.asks(now, source, true));
         }
+        make_room(&mut self.proven, PROVEN_LIMIT, place, |at| *at);
+        self.proven.insert(place, now);
         Judgement::Proven { again: self.guessers.remove(&place).is_some() }
     }
 
-    fn guessed(&mut self, now: Instant, place: IpAddr, source: IpAddr) -> Judgement {
-        if self.guessers.len() >= GUESSERS_LIMIT && !self.guessers.contains_key(&place) {
-            let oldest = self.guessers.iter().min_by_key(|(_, guesser)| guesser.last);
-            if let Some(oldest) = oldest.map(|(place, _)| *place) {
-                self.guessers.remove(&oldest);
-            }
-        }
+    /// Notes a wrong guess. Gives how many there were since that was told last, once a minute.
+    fn guessed(&mut self, now: Instant, place: IpAddr) -> Option<u32> {
+        make_room(&mut self.guessers, GUESSERS_LIMIT, place, |guesser| guesser.last);
         let guesser = self.guessers.entry(place).or_insert(Guesser { guesses: 0, last: now });
         if now >= guesser.last + SILENCE {
             guesser.guesses = 0;
         }
-        guesser.guesses += 1;
+        guesser.guesses = guesser.guesses.saturating_add(1);
         guesser.last = now;
         self.unreported += 1;
-        let report = self.quiet_until.is_none_or(|until| now >= until);
-        let told = report.then(|| std::mem::take(&mut self.unreported));
-        if report {
-            self.quiet_until = Some(now + REPORT_EVERY);
+        if self.quiet_until.is_some_and(|until| now < until) {
+            return None;
         }
-        Judgement::Guessed(self.asks(now, source, false), told)
+        self.quiet_until = Some(now + REPORT_EVERY);
+        Some(std::mem::take(&mut self.unreported))
     }
 
     /// A 401, the better hash first (RFC 8760 section 2.3).
@@ -241,10 +254,11 @@ impl Endpoint {
         source: SocketAddr,
         answer_to: Hop,
     ) -> bool {
+        let is_known = self.filter.knows(source.ip());
         let Some(guard) = self.guard.as_mut().filter(|_| Guard::concerns(&request.method)) else {
             return true;
         };
-        match guard.judge(now, request, source.ip()) {
+        match guard.judge(now, request, source.ip(), is_known) {
             Judgement::Proven { again } => {
                 if again {
                     self.tell(Event::Proven { source });
@@ -290,6 +304,16 @@ impl Spent {
 /// Whom an address calls: proxies on the way may change the host, not the user.
 fn calls(uri: &str) -> Option<String> {
     Uri::parse(uri).ok()?.user
+}
+
+/// Takes the oldest entry out of a full table where another one is to come in.
+fn make_room<T>(table: &mut BTreeMap<IpAddr, T>, limit: usize, place: IpAddr, age: impl Fn(&T) -> Instant) {
+    if table.len() < limit || table.contains_key(&place) {
+        return;
+    }
+    if let Some(oldest) = table.iter().min_by_key(|(_, entry)| age(entry)).map(|(place, _)| *place) {
+        table.remove(&oldest);
+    }
 }
 
 /// What counts as one address: with IPv6, whoever has one has its whole network.
@@ -371,7 +395,7 @@ mod tests {
         assert_eq!(guard.floor_ms, 3_000 - NONCES_LIMIT as u64);
         for number in 0..3_000_u32 {
             let source = IpAddr::from(number.to_be_bytes());
-            guard.guessed(now + Duration::from_millis(number.into()), source, source);
+            guard.guessed(now + Duration::from_millis(number.into()), source);
         }
         assert_eq!(guard.guessers.len(), GUESSERS_LIMIT);
     }

@@ -85,29 +85,57 @@ fn a_proof_is_taken_once_and_an_old_one_is_asked_for_again() {
 
 #[test]
 fn who_guesses_is_told_of_and_after_ten_guesses_not_answered_for_a_minute() {
-    let mut world = guarded(|_| {});
+    let mut world = guarded(|config| config.any_source = true);
     let mut phone = Phone::new("a");
     for guess in 0..10 {
-        let challenge = challenged(&mut world, &mut phone);
-        world.hears(&proven(&mut phone, &challenge, "MD5", "another word", 1));
+        let challenge = challenged_at(&mut world, &mut phone, STRANGER);
+        world.hears_from(STRANGER, proven(&mut phone, &challenge, "MD5", "another word", 1).as_bytes());
         let said = world.said();
         assert!(start(&said) == "401 Unauthorized" && !said.contains("stale"), "{said}");
         if guess == 0 {
-            assert_eq!(world.event(), Event::Guessed { source: PBX.parse().unwrap(), guesses: 1 });
+            assert_eq!(world.event(), Event::Guessed { source: STRANGER.parse().unwrap(), guesses: 1 });
         }
     }
     world.no_event();
-    world.hears(&phone.request("INVITE", "", &sdp()));
+    world.hears_from(STRANGER, phone.request("INVITE", "", &sdp()).as_bytes());
     world.is_silent();
     assert!(matches!(world.event(), Event::Stranger { .. }), "counted as a stranger");
-    world.hears(&phone.request("OPTIONS", "", ""));
+    world.hears_from(STRANGER, phone.request("OPTIONS", "", "").as_bytes());
     assert_eq!(start(&world.said()), "200 OK");
     world.pass(seconds(60));
     world.skip();
-    let challenge = challenged(&mut world, &mut phone);
-    world.hears(&proven(&mut phone, &challenge, "MD5", "a word of ours", 1));
+    let challenge = challenged_at(&mut world, &mut phone, STRANGER);
+    world.hears_from(STRANGER, proven(&mut phone, &challenge, "MD5", "a word of ours", 1).as_bytes());
     assert_eq!(start(&world.said()), "100 Trying");
-    assert_eq!(world.event(), Event::Proven { source: PBX.parse().unwrap() });
+    assert_eq!(world.event(), Event::Proven { source: STRANGER.parse().unwrap() });
+}
+
+#[test]
+fn whoever_guesses_beside_the_pbx_does_not_silence_it() {
+    // By its address, or because it proved right there before.
+    for source in [PBX, STRANGER] {
+        let mut world = guarded(|config| config.any_source = true);
+        let mut phone = Phone::new("a");
+        let challenge = challenged_at(&mut world, &mut phone, source);
+        world.hears_from(source, proven(&mut phone, &challenge, "MD5", "a word of ours", 1).as_bytes());
+        assert_eq!(start(&world.said()), "100 Trying");
+        assert!(matches!(world.event(), Event::Incoming { .. }));
+        let mut guesser = Phone::new("guesser");
+        for guess in 0..30 {
+            let challenge = challenged_at(&mut world, &mut guesser, source);
+            world.hears_from(source, proven(&mut guesser, &challenge, "MD5", "another word", 1).as_bytes());
+            let wanted = if guess < 10 { "401 Unauthorized" } else { "403 Forbidden" };
+            assert_eq!(start(&world.said()), wanted, "guess {guess}");
+        }
+        assert!(matches!(world.event(), Event::Guessed { .. }), "once a minute");
+        let mut phone = Phone::new("b");
+        let challenge = challenged_at(&mut world, &mut phone, source);
+        world.hears_from(source, proven(&mut phone, &challenge, "MD5", "a word of ours", 1).as_bytes());
+        assert_eq!(start(&world.said()), "100 Trying");
+        assert_eq!(world.event(), Event::Proven { source: source.parse().unwrap() });
+        assert!(matches!(world.event(), Event::Incoming { .. }));
+        world.no_event();
+    }
 }
 
 #[test]
@@ -134,13 +162,10 @@ fn a_proof_for_another_number_or_address_is_none() {
 
 #[test]
 fn a_pbx_of_any_address_is_answered_where_it_called_from() {
-    let source = "198.51.100.7:6070";
+    let source = STRANGER;
     let mut world = guarded(|config| config.any_source = true);
     let mut phone = Phone::new("a");
-    world.hears_from(source, phone.request("INVITE", "", &sdp()).as_bytes());
-    let challenge = world.said();
-    let challenge =
-        headers(&challenge, "WWW-Authenticate").into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let challenge = challenged_at(&mut world, &mut phone, source);
     let call = proven(&mut phone, &challenge, "SHA-256", "a word of ours", 1);
     world.hears_from(source, call.as_bytes());
     world.skip();
@@ -160,12 +185,21 @@ fn a_pbx_of_any_address_is_answered_where_it_called_from() {
     shut.is_silent();
 }
 
+/// Somebody who may be the PBX at another address.
+const STRANGER: &str = "198.51.100.7:6070";
+
 /// The challenges that a first INVITE gets.
 fn challenged(world: &mut World, phone: &mut Phone) -> Vec<String> {
-    world.hears(&phone.request("INVITE", "", &sdp()));
+    challenged_at(world, phone, PBX)
+}
+
+/// The challenges that a first INVITE from this address gets.
+#[track_caller]
+fn challenged_at(world: &mut World, phone: &mut Phone, source: &str) -> Vec<String> {
+    world.hears_from(source, phone.request("INVITE", "", &sdp()).as_bytes());
     let refusal = world.said();
     assert_eq!(start(&refusal), "401 Unauthorized");
-    world.hears(&phone.same_branch("ACK", "", ""));
+    world.hears_from(source, phone.same_branch("ACK", "", "").as_bytes());
     headers(&refusal, "WWW-Authenticate").into_iter().map(str::to_owned).collect()
 }
 
