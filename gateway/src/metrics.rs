@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tgtrunk_bridge::{Leg, Record};
 use tgtrunk_config::control::{LegQuality, Quality};
 use tgtrunk_config::{GatewayStatus, Lamp};
+use tgtrunk_sip::Strangers;
 
 const CALLS: &str = "tgtrunk_calls";
 const ENDED: &str = "tgtrunk_calls_ended_total";
@@ -18,6 +19,8 @@ const PACKETS: &str = "tgtrunk_media_packets_total";
 const LOST: &str = "tgtrunk_media_packets_lost_total";
 const REFUSED: &str = "tgtrunk_media_datagrams_refused_total";
 const STRANGERS: &str = "tgtrunk_sip_strangers_total";
+const UNPROVEN: &str = "tgtrunk_sip_unproven_total";
+const WRONG_PROOFS: &str = "tgtrunk_sip_wrong_proofs_total";
 const REORDERED: &str = "tgtrunk_media_packets_reordered_total";
 const JITTER: &str = "tgtrunk_media_jitter_seconds";
 const ROUND_TRIP: &str = "tgtrunk_media_round_trip_seconds";
@@ -60,9 +63,13 @@ pub(crate) fn line(sip_port: u16, status: &GatewayStatus) {
     gauge!(CALLS, "line" => port).set(f64::from(status.calls));
 }
 
-/// Datagrams of strangers that came to a line's SIP port since it was opened.
-pub(crate) fn strangers(sip_port: u16, datagrams: u64) {
-    counter!(STRANGERS, "line" => sip_port.to_string()).absolute(datagrams);
+/// What came from others than the PBX to a line's SIP port since it was opened.
+pub(crate) fn strangers(sip_port: u16, counted: Strangers) {
+    let Strangers { dropped, unproven, wrong_proofs } = counted;
+    let port = sip_port.to_string();
+    counter!(STRANGERS, "line" => port.clone()).absolute(dropped);
+    counter!(UNPROVEN, "line" => port.clone()).absolute(unproven);
+    counter!(WRONG_PROOFS, "line" => port).absolute(wrong_proofs);
 }
 
 /// A line that works no more.
@@ -147,6 +154,8 @@ fn describe() {
     describe_counter!(LOST, "RTP packets of a side that never came");
     describe_counter!(REFUSED, "Datagrams at a call's ports that were not its own, of ended calls");
     describe_counter!(STRANGERS, "SIP datagrams of addresses that are not the line's PBX");
+    describe_counter!(UNPROVEN, "SIP messages that any_source let in, of addresses that had not proven to be the PBX");
+    describe_counter!(WRONG_PROOFS, "SIP requests with a wrong user or password");
     describe_counter!(REORDERED, "RTP packets of a side that came after a later one");
     describe_histogram!(
         JITTER,

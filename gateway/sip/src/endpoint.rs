@@ -122,6 +122,17 @@ pub struct Memory {
     pub invites: usize,
 }
 
+/// What came from others than the PBX, since the beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Strangers {
+    /// Datagrams and connections that were dropped without an answer.
+    pub dropped: u64,
+    /// Messages that were listened to, of addresses that are not the PBX's and had not proven to speak for it.
+    pub unproven: u64,
+    /// Requests with a wrong user or password, the PBX's included.
+    pub wrong_proofs: u64,
+}
+
 /// One line on the trunk. See the crate's own page for its words.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -217,6 +228,16 @@ impl Endpoint {
     }
 
     fn take(&mut self, now: Instant, source: Hop, inbound: Inbound) {
+        let dropped = self.filter.strangers();
+        self.serve(now, source, inbound);
+        let proven = self.guard.as_ref().is_some_and(|guard| guard.has_proven(source.ip()));
+        if !proven && !self.filter.knows(source.ip()) && self.filter.strangers() == dropped {
+            self.filter.count_unproven();
+        }
+        self.check_invariants();
+    }
+
+    fn serve(&mut self, now: Instant, source: Hop, inbound: Inbound) {
         match inbound {
             Inbound::Request { request, answer_to } => self.handle_request(now, request, source, answer_to),
             Inbound::Response(response) => self.handle_response(now, response),
@@ -226,7 +247,6 @@ impl Endpoint {
             }
             Inbound::Ignored(why) => tracing::debug!(why, "datagram ignored"),
         }
-        self.check_invariants();
     }
 
     pub(crate) fn drop_stranger(&mut self, now: Instant, source: SocketAddr) {
@@ -371,10 +391,14 @@ impl Endpoint {
         self.calls.values().filter(|call| call.is_live()).count()
     }
 
-    /// Datagrams of addresses that are not listened to, since the beginning.
+    /// What came from others than the PBX.
     #[must_use]
-    pub fn strangers(&self) -> u64 {
-        self.filter.strangers()
+    pub fn strangers(&self) -> Strangers {
+        Strangers {
+            dropped: self.filter.strangers(),
+            unproven: self.filter.unproven(),
+            wrong_proofs: self.guard.as_ref().map_or(0, Guard::wrong),
+        }
     }
 
     /// How much the line remembers.

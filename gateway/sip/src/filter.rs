@@ -13,13 +13,16 @@ pub(crate) struct Filter {
     strangers: u64,
     /// Whether everybody is listened to: they have to prove themselves.
     open: bool,
+    /// Messages of strangers that were listened to.
+    unproven: u64,
     unreported: u64,
     quiet_until: Option<Instant>,
 }
 
 impl Filter {
     pub(crate) fn new(allowed: impl IntoIterator<Item = IpAddr>, open: bool) -> Self {
-        let mut filter = Self { allowed: Vec::new(), open, strangers: 0, unreported: 0, quiet_until: None };
+        let mut filter =
+            Self { allowed: Vec::new(), open, strangers: 0, unproven: 0, unreported: 0, quiet_until: None };
         filter.allow(allowed);
         filter
     }
@@ -48,6 +51,16 @@ impl Filter {
         }
         self.quiet_until = Some(now + REPORT_EVERY);
         Some(std::mem::take(&mut self.unreported))
+    }
+
+    /// Counts a message of somebody who was listened to and is not known to be the PBX.
+    pub(crate) fn count_unproven(&mut self) {
+        self.unproven += 1;
+    }
+
+    /// Such messages since the beginning.
+    pub(crate) fn unproven(&self) -> u64 {
+        self.unproven
     }
 
     /// Datagrams of strangers since the beginning.

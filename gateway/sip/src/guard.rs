@@ -74,6 +74,8 @@ pub(crate) struct Guard {
     guessers: BTreeMap<IpAddr, Guesser>,
     /// Addresses that proved right, and when they did last.
     proven: BTreeMap<IpAddr, Instant>,
+    /// Wrong guesses since the beginning.
+    wrong: u64,
     unreported: u32,
     quiet_until: Option<Instant>,
 }
@@ -124,9 +126,20 @@ impl Guard {
             floor_ms: 0,
             guessers: BTreeMap::new(),
             proven: BTreeMap::new(),
+            wrong: 0,
             unreported: 0,
             quiet_until: None,
         }
+    }
+
+    /// Wrong guesses since the beginning.
+    pub(crate) fn wrong(&self) -> u64 {
+        self.wrong
+    }
+
+    /// Whether this address ever proved right.
+    pub(crate) fn has_proven(&self, source: IpAddr) -> bool {
+        self.proven.contains_key(&place(source))
     }
 
     /// Whether a request outside a dialog has to be proven at all.
@@ -177,6 +190,7 @@ impl Guard {
         }
         guesser.guesses = guesser.guesses.saturating_add(1);
         guesser.last = now;
+        self.wrong += 1;
         self.unreported += 1;
         if self.quiet_until.is_some_and(|until| now < until) {
             return None;

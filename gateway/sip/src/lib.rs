@@ -45,7 +45,7 @@ mod uri;
 
 pub use audio::{LocalAudio, RemoteAudio, TelephoneEvent};
 pub use call::{Invite, Rejection};
-pub use endpoint::{Availability, CallId, Config, Endpoint, Memory, Transmit};
+pub use endpoint::{Availability, CallId, Config, Endpoint, Memory, Strangers, Transmit};
 pub use event::Event;
 pub use guard::{Demand, DemandedBy};
 pub use header::{Credentials, Identity, Party, Protocol, Reason};

@@ -1,6 +1,6 @@
 //! A line that lets nobody call but who knows its password (RFC 3261 section 22.4, RFC 8760).
 
-use tgtrunk_sip::{Credentials, Demand, DemandedBy, Event};
+use tgtrunk_sip::{Credentials, Demand, DemandedBy, Event, Strangers};
 
 use crate::calls_in::sdp;
 use crate::world::{LINE, PBX, Phone, World, header, headers, reply, seconds, start};
@@ -136,6 +136,34 @@ fn whoever_guesses_beside_the_pbx_does_not_silence_it() {
         assert!(matches!(world.event(), Event::Incoming { .. }));
         world.no_event();
     }
+}
+
+#[test]
+fn strangers_on_a_line_that_listens_to_everybody_are_counted_until_they_prove_right() {
+    let mut world = guarded(|config| config.any_source = true);
+    let mut phone = Phone::new("a");
+    for method in ["INVITE", "OPTIONS", "REGISTER", "BYE"] {
+        world.hears_from(STRANGER, phone.request(method, "", "").as_bytes());
+    }
+    world.hears_from(STRANGER, b"\0garbage");
+    let counted = Strangers { unproven: 5, ..Strangers::default() };
+    assert_eq!(world.line.strangers(), counted);
+    world.skip();
+    let challenge = challenged_at(&mut world, &mut phone, STRANGER);
+    for _ in 0..12 {
+        world.hears_from(STRANGER, proven(&mut phone, &challenge, "MD5", "another word", 1).as_bytes());
+    }
+    // The INVITE and its ACK, ten guesses, and two that were not even looked at.
+    let counted = Strangers { dropped: 2, unproven: 17, wrong_proofs: 10 };
+    assert_eq!(world.line.strangers(), counted);
+    world.pass(seconds(60));
+    world.skip();
+    let challenge = challenged_at(&mut world, &mut phone, STRANGER);
+    let counted = Strangers { unproven: 19, ..counted };
+    world.hears_from(STRANGER, proven(&mut phone, &challenge, "MD5", "a word of ours", 1).as_bytes());
+    world.hears_from(STRANGER, phone.request("OPTIONS", "", "").as_bytes());
+    world.hears(&phone.request("INVITE", "", &sdp()));
+    assert_eq!(world.line.strangers(), counted, "neither who proved right nor the PBX's own address");
 }
 
 #[test]
