@@ -7,7 +7,7 @@ use crate::dialog::DialogId;
 use crate::edge::{ALLOW, Refusal};
 use crate::endpoint::Endpoint;
 use crate::hop::Hop;
-use crate::message::{Method, Request};
+use crate::message::{Method, Request, Response};
 use crate::transaction::Key;
 
 impl Endpoint {
@@ -50,11 +50,7 @@ impl Endpoint {
                     }
                 }
                 self.keep(id, call);
-                let answer = match sdp {
-                    Some(sdp) => answer.with_sdp(&sdp),
-                    None => answer,
-                };
-                self.layer.answer(now, key, answer_to, &answer);
+                self.layer.answer(now, key, answer_to, &described(answer, sdp));
                 return;
             }
             Method::Options => {
@@ -67,9 +63,10 @@ impl Endpoint {
                 answer
             }
             Method::Prack => {
-                let answer = Self::handle_prack(&mut call, &dialog, request);
+                let (refusal, sdp) = self.handle_prack(id, &mut call, &dialog, request, source);
                 self.keep(id, call);
-                self.answer_in_dialog(now, key, request, answer_to, &answer);
+                let answer = self.answer_for(request, &refusal, "");
+                self.layer.answer(now, key, answer_to, &described(answer, sdp));
                 self.answer_late(now, id);
                 return;
             }
@@ -117,6 +114,14 @@ impl Endpoint {
         } else {
             self.layer.answer(now, key, answer_to, &answer);
         }
+    }
+}
+
+/// An answer with our answer to an offer, where there was one.
+fn described(answer: Response, sdp: Option<String>) -> Response {
+    match sdp {
+        Some(sdp) => answer.with_sdp(&sdp),
+        None => answer,
     }
 }
 

@@ -70,10 +70,21 @@ impl Endpoint {
         source: Hop,
     ) -> Result<String, Refusal> {
         Self::check_session_timer(&request.headers)?;
-        check_content(request)?;
         if request.body.is_empty() {
             return audio.offer().ok_or_else(|| Refusal::new(500));
         }
+        self.take_offer(id, audio, request, source)
+    }
+
+    /// Our answer to an offer that changes the session.
+    pub(crate) fn take_offer(
+        &mut self,
+        id: CallId,
+        audio: &mut Audio,
+        request: &Request,
+        source: Hop,
+    ) -> Result<String, Refusal> {
+        check_content(request)?;
         let before = audio.remote.clone();
         let answer = audio.answer(&request.body, source.ip()).map_err(|error| audio_refusal(&error))?;
         if let Some(remote) = audio.remote.clone().filter(|remote| before.as_ref() != Some(remote)) {
@@ -94,7 +105,8 @@ impl Endpoint {
         let open = match &call.state {
             State::Talking(talking) if talking.offers() => Err(Refusal::new(491)),
             State::Talking(_) => Ok(()),
-            // Their offer waits for our answer, which comes with the 200.
+            State::Invited(invited) if invited.agreed => Ok(()),
+            // Their offer waits for our answer, or for the word that it has arrived.
             State::Invited(_) => Err(later(500)),
             // Our offer waits for their answer, unless this branch gave it early.
             State::Inviting(inviting) => {

@@ -12,6 +12,7 @@ use crate::edge::Refusal;
 use crate::endpoint::{CallId, Endpoint};
 use crate::event::Event;
 use crate::header::{NameAddr, RAck, Reason, parse_rseq};
+use crate::hop::Hop;
 use crate::message::{Headers, Method, Request, Response};
 use crate::offer_answer::Audio;
 use crate::transaction::{Owner, Repeat};
@@ -88,25 +89,51 @@ impl Endpoint {
         }
     }
 
-    /// Takes a PRACK in a call's dialog. One that comes after the 200 is still expected (RFC 3262 section 3).
-    pub(crate) fn handle_prack(call: &mut Call, dialog: &DialogId, request: &Request) -> Refusal {
+    /// Takes a PRACK in a call's dialog. One that comes after the 200 is still expected (RFC 3262 section 3). Gives the
+    /// status and, for an offer, our answer.
+    pub(crate) fn handle_prack(
+        &mut self,
+        id: CallId,
+        call: &mut Call,
+        dialog: &DialogId,
+        request: &Request,
+        source: Hop,
+    ) -> (Refusal, Option<String>) {
         let Some(rack) = request.headers.first("RAck").and_then(RAck::parse) else {
-            return Refusal::because(400, "RAck Not Readable");
+            return (Refusal::because(400, "RAck Not Readable"), None);
         };
         let known = call.dialog_mut(dialog).and_then(|dialog| dialog.provisional);
         if known != Some((rack.rseq, rack.cseq)) || rack.method != Method::Invite {
-            return Refusal::new(481);
+            return (Refusal::new(481), None);
         }
-        match &mut call.state {
-            State::Invited(invited) if invited.unpracked.is_some() => invited.unpracked = None,
-            State::Talking(talking) if !talking.pracked => talking.pracked = true,
+        let agreed = match &mut call.state {
+            State::Invited(invited) if invited.unpracked.is_some() => {
+                let unpracked = invited.unpracked.take();
+                invited.agreed |= unpracked.is_some_and(|unpracked| !unpracked.answer.body.is_empty());
+                invited.agreed
+            }
+            State::Talking(talking) if !talking.pracked => {
+                talking.pracked = true;
+                false
+            }
             // It had its PRACK.
             State::Invited(_) | State::Talking(_) | State::Inviting(_) | State::Leaving(_) => {
-                return Refusal::new(481);
+                return (Refusal::new(481), None);
             }
+        };
+        if request.body.is_empty() {
+            return (Refusal::new(200), None);
         }
-        // An offer in a PRACK follows an answer, and none was given.
-        if request.body.is_empty() { Refusal::new(200) } else { Refusal::new(488) }
+        // An offer in a PRACK follows an answer.
+        let offered = if agreed {
+            self.take_offer(id, &mut call.audio, request, source)
+        } else {
+            Err(Refusal::new(488))
+        };
+        match offered {
+            Ok(sdp) => (Refusal::new(200), Some(sdp)),
+            Err(refusal) => (refusal, None),
+        }
     }
 
     /// Acknowledges a reliable provisional answer to our INVITE. False for a copy, and for one whose predecessor was

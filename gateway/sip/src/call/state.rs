@@ -87,6 +87,8 @@ pub(crate) struct Invited {
     pub(crate) replaces: Option<CallId>,
     /// Our provisional answer that waits for its PRACK.
     pub(crate) unpracked: Option<Unpracked>,
+    /// Whether the caller has our answer to its offer for sure, so that it may make another one (RFC 3262 section 5).
+    pub(crate) agreed: bool,
     /// Our answer, while it waits for that.
     pub(crate) answering: Option<(LocalAudio, Vec<(String, String)>)>,
 }

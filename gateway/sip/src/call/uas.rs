@@ -90,6 +90,7 @@ impl Endpoint {
             dialog,
             replaces,
             unpracked: None,
+            agreed: false,
             answering: None,
         };
         self.keep_with_dialogs(id, Call { state: State::Invited(invited), audio });
@@ -163,8 +164,11 @@ impl Endpoint {
         };
         audio.local = Some(local);
         let offer = &invited.invite.body;
-        let described =
-            if offer.is_empty() { None } else { audio.answer(offer, invited.source.address.ip()).ok() };
+        let described = match audio.last_sent() {
+            Some(settled) if invited.agreed => Some(Some(settled.to_owned())),
+            Some(_) | None if offer.is_empty() => None,
+            Some(_) | None => audio.answer(offer, invited.source.address.ip()).ok(),
+        };
         let Some(sdp) = described.flatten() else {
             self.keep(id, Call { state: State::Invited(invited), audio });
             self.ringing(now, id, headers);
@@ -218,8 +222,12 @@ impl Endpoint {
         }
         audio.local = Some(local);
         let offers = invited.invite.body.is_empty();
-        let sdp =
-            if offers { Ok(audio.offer()) } else { audio.answer(&invited.invite.body, invited.source.ip()) };
+        let sdp = match audio.last_sent() {
+            // The session is settled and may be another one by now: who looks at this finds it as it is.
+            Some(settled) if invited.agreed => Ok(Some(settled.to_owned())),
+            Some(_) | None if offers => Ok(audio.offer()),
+            Some(_) | None => audio.answer(&invited.invite.body, invited.source.ip()),
+        };
         let sdp = match sdp {
             Ok(sdp) => sdp.unwrap_or_default(),
             Err(error) => {

@@ -1,6 +1,6 @@
 //! Sound for the PBX before its call is answered: 183 with our answer to its offer (RFC 3261 section 13.3.1.1, RFC 3262).
 
-use tgtrunk_sip::Event;
+use tgtrunk_sip::{CallId, Event};
 
 use crate::calls_in::{incoming, sdp};
 use crate::world::{Phone, World, body, header, local_audio, ms, start, tag};
@@ -55,6 +55,53 @@ fn the_answer_to_a_caller_who_requires_reliable_answers_waits_for_the_prack() {
 }
 
 #[test]
+fn once_its_answer_has_arrived_a_caller_may_offer_anew_by_prack_and_by_update_before_the_200() {
+    for method in ["PRACK", "UPDATE"] {
+        let (mut world, mut phone, call, progress) = progressed();
+        let rack = format!("RAck: {} 1 INVITE\n", header(&progress, "RSeq"));
+        let held = sdp().replace("a=sendrecv", "a=sendonly");
+        world.hears(&phone.request("UPDATE", "", &held));
+        let early = world.said();
+        assert_eq!((start(&early), header(&early, "Retry-After")), ("500 Server Internal Error", "5"));
+        if method == "UPDATE" {
+            world.hears(&phone.request("PRACK", &rack, ""));
+            assert_eq!((start(&world.said()), body(&progress).is_empty()), ("200 OK", false));
+            world.hears(&phone.request("UPDATE", "", &held));
+        } else {
+            world.hears(&phone.request("PRACK", &rack, &held));
+        }
+        let changed = world.said();
+        assert_eq!((start(&changed), header(&changed, "CSeq").split(' ').nth(1)), ("200 OK", Some(method)));
+        assert!(body(&changed).contains("a=recvonly\r\n"), "{changed}");
+        assert!(
+            matches!(world.event(), Event::MediaChanged { call: told, remote } if told == call && !remote.listens())
+        );
+        let remote = world.act(|line, now| line.answer(now, call, local_audio(), Vec::new())).unwrap();
+        assert!(!remote.listens(), "the session is the last one that was agreed");
+        let ok = world.said();
+        assert_eq!((start(&ok), body(&ok)), ("200 OK", body(&changed)));
+        phone.cseq = 1;
+        world.hears(&phone.request("ACK", "", ""));
+        world.is_silent();
+        world.no_event();
+    }
+}
+
+#[test]
+fn an_early_offer_that_cannot_be_carried_is_488_and_the_session_stays() {
+    let (mut world, mut phone, call, progress) = progressed();
+    let other = sdp().replace("opus/48000/2", "G729/8000");
+    world.hears(&phone.request("PRACK", &format!("RAck: {} 1 INVITE\n", header(&progress, "RSeq")), &other));
+    assert_eq!(start(&world.said()), "488 Not Acceptable Here");
+    world.hears(&phone.request("UPDATE", "", &other));
+    assert_eq!(start(&world.said()), "488 Not Acceptable Here");
+    world.no_event();
+    world.act(|line, now| line.answer(now, call, local_audio(), Vec::new())).unwrap();
+    let ok = world.said();
+    assert_eq!((start(&ok), body(&ok)), ("200 OK", body(&progress)));
+}
+
+#[test]
 fn without_an_offer_there_is_nothing_to_describe_and_it_rings() {
     let mut world = World::new();
     world.hears(&Phone::new("a").same_branch("INVITE", "", ""));
@@ -63,4 +110,17 @@ fn without_an_offer_there_is_nothing_to_describe_and_it_rings() {
     assert_eq!(world.act(|line, now| line.progress(now, call, local_audio(), Vec::new())), None);
     let ringing = world.said();
     assert_eq!((start(&ringing), body(&ringing)), ("180 Ringing", ""));
+}
+
+/// A call that requires reliable answers and has got its 183.
+fn progressed() -> (World, Phone, CallId, String) {
+    let mut world = World::new();
+    let mut phone = Phone::new("a");
+    world.hears(&phone.same_branch("INVITE", "Require: 100rel\n", &sdp()));
+    world.said();
+    let Event::Incoming { call, .. } = world.event() else { panic!() };
+    world.act(|line, now| line.progress(now, call, local_audio(), Vec::new())).unwrap();
+    let progress = world.said();
+    phone.learn(&progress);
+    (world, phone, call, progress)
 }
