@@ -6,10 +6,10 @@
 use std::net::SocketAddr;
 
 use crate::header::{CSeq, NameAddr, stamped};
-use crate::hop::Hop;
+use crate::hop::{Hop, Transport};
 use crate::message::{Headers, Method, Request, Response};
 use crate::text::{clean, is_token};
-use crate::uri::{Uri, UriError};
+use crate::uri::{Scheme, Uri, UriError};
 
 /// Longest datagram that is read; a longer request gets 513 (RFC 3261 section 21.5.14).
 pub(crate) const DATAGRAM_LIMIT_BYTES: usize = 32 * 1024;
@@ -141,7 +141,7 @@ fn read_request(
     let Some(via) = request.headers.via() else { return Inbound::Ignored("request without a Via") };
     let answer_to = via.answer_to(source);
     stamp(&mut request.headers, &via, source.connection.unwrap_or(source.address));
-    let judged = fault.take().map_or_else(|| judge(&request, body, length), Err);
+    let judged = fault.take().map_or_else(|| judge(&request, body, source.transport, length), Err);
     match judged {
         Ok(body) => {
             request.body = body;
@@ -153,7 +153,12 @@ fn read_request(
 }
 
 /// Everything about a request that can be wrong without knowing any call. Gives the body.
-fn judge(request: &Request, body: Option<&[u8]>, length: usize) -> Result<Vec<u8>, Refusal> {
+fn judge(
+    request: &Request,
+    body: Option<&[u8]>,
+    transport: Transport,
+    length: usize,
+) -> Result<Vec<u8>, Refusal> {
     let bad = |phrase: &str| Err(Refusal::because(400, phrase));
     let headers = &request.headers;
     if length > DATAGRAM_LIMIT_BYTES {
@@ -188,12 +193,12 @@ fn judge(request: &Request, body: Option<&[u8]>, length: usize) -> Result<Vec<u8
     let body = cut_body(headers, body)?;
     let hops = headers.first("Max-Forwards").unwrap_or("70");
     let Ok(hops @ 0..=255) = hops.parse::<u32>() else { return bad("Max-Forwards Not Readable") };
-    serve(request, to.tag().is_some(), hops)?;
+    serve(request, transport, to.tag().is_some(), hops)?;
     Ok(body.to_vec())
 }
 
 /// Method, scheme and extensions (RFC 3261 sections 8.2.1 and 8.2.2).
-fn serve(request: &Request, in_dialog: bool, hops: u32) -> Result<(), Refusal> {
+fn serve(request: &Request, transport: Transport, in_dialog: bool, hops: u32) -> Result<(), Refusal> {
     match &request.method {
         Method::Unknown(_) => return Err(Refusal::new(501).with("Allow", ALLOW)),
         Method::Refer if in_dialog => {}
@@ -214,7 +219,10 @@ fn serve(request: &Request, in_dialog: bool, hops: u32) -> Result<(), Refusal> {
         | Method::Info => {}
     }
     match Uri::parse(&request.uri) {
-        Ok(uri) if uri.scheme == crate::uri::Scheme::Sips => return Err(Refusal::new(416)),
+        // What asks for TLS all the way cannot have come without it (RFC 3261 section 26.2.2).
+        Ok(uri) if uri.scheme == Scheme::Sips && transport != Transport::Tls => {
+            return Err(Refusal::new(416));
+        }
         Ok(_) => {}
         Err(UriError::Scheme(_)) => return Err(Refusal::new(416)),
         Err(UriError::Host(_) | UriError::Port(_) | UriError::Empty(_)) => {
@@ -320,7 +328,6 @@ pub(crate) fn read_headers(lines: impl Iterator<Item = String>) -> Headers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hop::Transport;
 
     #[test]
     fn a_plain_request_is_read_whole() {
@@ -404,6 +411,14 @@ mod tests {
         ] {
             assert_eq!(status(&invite(&[(old, new)])), wanted, "{new}");
         }
+    }
+
+    #[test]
+    fn sips_is_served_where_it_came_encrypted() {
+        let invite = invite(&[("INVITE sip:+7906@127.0.0.1:30001", "INVITE sips:+7906@127.0.0.1:30001")]);
+        let over = |transport| read(&invite, Hop::from(transport, source().address));
+        assert!(matches!(over(Transport::Tls), Inbound::Request { .. }));
+        assert!(matches!(over(Transport::Tcp), Inbound::Refused { refusal, .. } if refusal.status == 416));
     }
 
     #[test]

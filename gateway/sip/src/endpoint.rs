@@ -514,9 +514,15 @@ impl Endpoint {
         }
     }
 
-    /// Where we are found in the dialog, and what we serve.
-    pub(crate) fn push_contact(&self, headers: &mut Headers) {
-        headers.push("Contact", format!("<{}>", sip_uri(&self.config.line_user, self.config.announced)));
+    /// Where we are found in the dialog, and what we serve. `sips` asks for TLS on every hop, which a line has that calls
+    /// its PBX so.
+    pub(crate) fn push_contact(&self, headers: &mut Headers, sips: bool) {
+        let own = sip_uri(&self.config.line_user, self.config.announced);
+        let own = match own.strip_prefix("sip:") {
+            Some(rest) if sips && self.config.transport == Transport::Tls => format!("sips:{rest}"),
+            Some(_) | None => own,
+        };
+        headers.push("Contact", format!("<{own}>"));
         if headers.first("Allow").is_none() {
             headers.push("Allow", ALLOW);
         }

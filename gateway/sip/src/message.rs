@@ -153,7 +153,8 @@ impl Headers {
 
     fn found_over(&mut self, transport: Transport) {
         let contact = self.first("Contact").and_then(|contact| contact.split_once('>'));
-        let Some((address, rest)) = contact.filter(|(address, _)| !address.contains(";transport=")) else {
+        let says = |address: &str| address.starts_with("<sips:") || address.contains(";transport=");
+        let Some((address, rest)) = contact.filter(|(address, _)| !says(address)) else {
             return;
         };
         self.replace_first("Contact", format!("{address}{}>{rest}", transport.parameter()));
@@ -238,6 +239,16 @@ impl Request {
         self.headers.push("Content-Type", content_type);
         self.body = body.to_vec();
         self
+    }
+
+    /// Whether it wants the way back encrypted on every hop, so that the Contact beside it has to be a `sips:` one
+    /// (RFC 3261 sections 8.1.1.8 and 12.1.1).
+    pub(crate) fn is_sips(&self) -> bool {
+        let route = self.headers.first("Route").or_else(|| self.headers.first("Record-Route"));
+        let way = route.or_else(|| self.headers.first("Contact"));
+        let way = way.and_then(|way| NameAddr::parse(NameAddr::split_list(way).into_iter().next()?));
+        let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+        is_sips(&self.uri) || way.is_some_and(|way| is_sips(&way.uri))
     }
 
     /// The bytes of a datagram. Content-Length is written here and nowhere else.

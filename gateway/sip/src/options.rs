@@ -126,7 +126,8 @@ impl Endpoint {
         request.headers.push("To", format!("<{target}>"));
         request.headers.push("Call-ID", self.tokens.token());
         request.headers.push("CSeq", "1 OPTIONS");
-        self.push_contact(&mut request.headers);
+        let sips = request.is_sips();
+        self.push_contact(&mut request.headers, sips);
         request.headers.push("Accept", "application/sdp");
         self.request(now, &branch, request, self.hop(peer), Owner::Probe(peer))
     }

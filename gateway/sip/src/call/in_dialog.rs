@@ -42,7 +42,7 @@ impl Endpoint {
                 let (refusal, sdp) = self.handle_update(id, &dialog, &mut call, request, source);
                 let mut answer = self.answer_for(request, &refusal, "");
                 if refusal.status == 200 {
-                    self.push_contact(&mut answer.headers);
+                    self.push_contact(&mut answer.headers, request.is_sips());
                     if let State::Talking(talking) = &mut call.state {
                         let before = talking.timer;
                         talking.timer =
@@ -75,7 +75,7 @@ impl Endpoint {
                 self.keep(id, call);
                 let mut answer = self.answer_for(request, &refusal, "");
                 if refusal.status == 202 {
-                    self.push_contact(&mut answer.headers);
+                    self.push_contact(&mut answer.headers, request.is_sips());
                 }
                 self.layer.answer(now, key, answer_to, &answer);
                 self.next_notify(now, id);

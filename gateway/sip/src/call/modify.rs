@@ -45,7 +45,7 @@ impl Endpoint {
         let trying = self.answer_for(request, &Refusal::new(100), "");
         self.layer.open_invite(key, answer_to, Owner::Nobody, &trying);
         let mut ok = self.answer_for(request, &Refusal::new(200), "");
-        self.push_contact(&mut ok.headers);
+        self.push_contact(&mut ok.headers, request.is_sips());
         talking.timer = self.settle_session_timer(&request.headers, talking.timer, &mut ok.headers, now);
         let sent = self.layer.answer_invite(now, key, &ok.with_sdp(sdp));
         // An ACK that was still missing came in the shape of this INVITE, so the first 2xx is known to have arrived.

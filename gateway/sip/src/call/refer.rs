@@ -153,6 +153,7 @@ impl Endpoint {
         let refer_to = NameAddr::parse(value).ok_or_else(unreadable)?;
         let uri = match Uri::parse(&refer_to.uri) {
             Ok(uri) if uri.scheme == Scheme::Sip => uri,
+            Ok(uri) if uri.scheme == Scheme::Sips && talking.dialog.transport(&uri).is_some() => uri,
             Ok(_) | Err(UriError::Scheme(_)) => return Err(Refusal::new(416)),
             Err(UriError::Host(_) | UriError::Port(_) | UriError::Empty(_)) => return Err(unreadable()),
         };
@@ -276,7 +277,8 @@ impl Endpoint {
         };
         let branch = self.tokens.branch();
         self.push_via(&mut request, &branch);
-        self.push_contact(&mut request.headers);
+        let sips = request.is_sips();
+        self.push_contact(&mut request.headers, sips);
         request.headers.push("Event", event);
         request.headers.push("Subscription-State", state);
         let fragment = format!("SIP/2.0 {status} {phrase}\r\n");

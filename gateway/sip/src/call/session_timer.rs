@@ -180,7 +180,8 @@ impl Endpoint {
         let mut request = talking.dialog.request(if offers { Method::Invite } else { Method::Update });
         let branch = self.tokens.branch();
         self.push_via(&mut request, &branch);
-        self.push_contact(&mut request.headers);
+        let sips = request.is_sips();
+        self.push_contact(&mut request.headers, sips);
         let value = SessionExpires { seconds: timer.interval_s, refresher: Some(Refresher::Uac) };
         Self::push_session_timer(&mut request.headers, value, timer.min_se_s);
         let request = match sdp {

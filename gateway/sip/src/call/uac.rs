@@ -112,7 +112,8 @@ impl Endpoint {
         if invite.private {
             request.headers.push("Privacy", "id");
         }
-        self.push_contact(&mut request.headers);
+        let sips = request.is_sips();
+        self.push_contact(&mut request.headers, sips);
         let seconds = self.config.session_interval_s.max(MIN_SE_S);
         let session = SessionExpires { seconds, refresher: None };
         Self::push_session_timer(&mut request.headers, session, MIN_SE_S);

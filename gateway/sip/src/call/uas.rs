@@ -141,7 +141,7 @@ impl Endpoint {
         let Some(Call { state: State::Invited(mut invited), audio }) = self.calls.remove(&id) else { return };
         let tag = invited.dialog.local_tag();
         let mut ringing = self.answer_for(&invited.invite, &Refusal::new(180), tag);
-        self.push_contact(&mut ringing.headers);
+        self.push_contact(&mut ringing.headers, invited.invite.is_sips());
         self.push_extra(&mut ringing.headers, &headers);
         if !wants_reliable(&invited.invite) || self.rely_on(now, &mut invited, &mut ringing) {
             self.layer.answer_invite(now, &invited.key, &ringing);
@@ -176,7 +176,7 @@ impl Endpoint {
         };
         let mut progress =
             self.answer_for(&invited.invite, &Refusal::new(183), invited.dialog.local_tag()).with_sdp(&sdp);
-        self.push_contact(&mut progress.headers);
+        self.push_contact(&mut progress.headers, invited.invite.is_sips());
         self.push_extra(&mut progress.headers, &headers);
         if !wants_reliable(&invited.invite) || self.rely_on(now, &mut invited, &mut progress) {
             self.layer.answer_invite(now, &invited.key, &progress);
@@ -242,7 +242,7 @@ impl Endpoint {
             }
         };
         let mut ok = self.answer_for(&invited.invite, &Refusal::new(200), invited.dialog.local_tag());
-        self.push_contact(&mut ok.headers);
+        self.push_contact(&mut ok.headers, invited.invite.is_sips());
         self.push_extra(&mut ok.headers, &headers);
         let timer = self.settle_session_timer(&invited.invite.headers, None, &mut ok.headers, now);
         let ok = ok.with_sdp(&sdp);

@@ -202,6 +202,42 @@ fn a_line_on_tls_hears_no_datagram_and_stays_on_tls() {
     assert_eq!((hop.transport, start(&ack).split(' ').next()), (Transport::Tls, Some("ACK")));
 }
 
+#[test]
+fn a_line_on_tls_is_called_and_transferred_by_sips_and_found_so() {
+    let mut world = over(Transport::Tls);
+    let mut phone = Phone::new("a");
+    let sips = |text: String| {
+        text.replace("/UDP", "/TLS")
+            .replace(" sip:", " sips:")
+            .replace("<sip:100@127.0.0.1:", "<sips:100@127.0.0.1:")
+    };
+    world.hears_over_tls(&sips(phone.same_branch("INVITE", "", BODY)));
+    assert_eq!(start(&world.said()), "100 Trying");
+    let Event::Incoming { call, dialled, .. } = world.event() else { panic!() };
+    assert_eq!(dialled, "+79060000000");
+    world.act(|line, now| line.answer(now, call, local_audio(), Vec::new()));
+    let ok = world.said();
+    assert_eq!(header(&ok, "Contact"), format!("<sips:+74950000001@{LINE}>"));
+    phone.learn(&ok);
+    world.hears_over_tls(&sips(phone.request("ACK", "", "")));
+    for (target, wanted) in
+        [("tel:200", "416 Unsupported URI Scheme"), ("sips:200@127.0.0.1", "202 Accepted")]
+    {
+        world.hears_over_tls(&sips(phone.request("REFER", &format!("Refer-To: <{target}>\n"), "")));
+        assert_eq!(start(&world.said()), wanted, "{target}");
+    }
+    world.skip();
+    world.event();
+    world.act(|line, now| line.transfer(now, call, &invite())).unwrap();
+    let (hop, said) = world.said_over();
+    assert_eq!((hop.transport, start(&said)), (Transport::Tls, "INVITE sips:200@127.0.0.1"));
+    assert_eq!(header(&said, "Contact"), format!("<sips:+74950000001@{LINE}>"));
+    assert!(header(&said, "To").starts_with("<sips:200@"), "{said}");
+    world.act(|line, now| line.hang_up(now, call, None));
+    let (hop, bye) = world.said_over();
+    assert_eq!((hop.transport, start(&bye)), (Transport::Tls, "BYE sips:100@127.0.0.1:5060"));
+}
+
 const BODY: &str = "v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 20002 RTP/AVP 96\na=rtpmap:96 opus/48000/2\n";
 
 /// A line that calls its PBX so, its first OPTIONS answered.
@@ -216,6 +252,12 @@ fn over(transport: Transport) -> World {
 }
 
 impl World {
+    /// The PBX says this, encrypted.
+    fn hears_over_tls(&mut self, text: &str) {
+        let frame = Frame::Message(text.as_bytes().to_vec());
+        self.act(|line, now| line.handle_frame(now, Transport::Tls, THERE.parse().unwrap(), &frame));
+    }
+
     /// The PBX says this on a connection. False when that has to end.
     fn hears_on(&mut self, framer: &mut Framer, bytes: &[u8]) -> bool {
         framer.handle(self.now, bytes);
