@@ -385,10 +385,15 @@ impl Endpoint {
         self.availability = availability;
     }
 
-    /// Calls that take one of the line's places.
+    /// Calls that take one of the line's places. One that comes into the place of another takes none beside it.
     #[must_use]
     pub fn calls(&self) -> usize {
-        self.calls.values().filter(|call| call.is_live()).count()
+        let is_live = |id: &CallId| self.calls.get(id).is_some_and(Call::is_live);
+        let shares = |id: &CallId, call: &Call| {
+            call.has_moved()
+                || call.replaces().or_else(|| self.referred.get(id).copied()).is_some_and(|old| is_live(&old))
+        };
+        self.calls.iter().filter(|(id, call)| call.is_live() && !shares(id, call)).count()
     }
 
     /// What came from others than the PBX.

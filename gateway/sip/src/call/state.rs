@@ -157,6 +157,24 @@ impl Call {
         }
     }
 
+    /// The call whose place it is to take, by the PBX's own INVITE.
+    pub(crate) fn replaces(&self) -> Option<CallId> {
+        match &self.state {
+            State::Invited(invited) => invited.replaces,
+            State::Inviting(_) | State::Talking(_) | State::Leaving(_) => None,
+        }
+    }
+
+    /// Whether another call has its place, which it asked for, and it waits for its end.
+    pub(crate) fn has_moved(&self) -> bool {
+        match &self.state {
+            State::Talking(talking) => {
+                talking.referral.as_ref().is_some_and(|referral| referral.deadline().is_some())
+            }
+            State::Inviting(_) | State::Invited(_) | State::Leaving(_) => false,
+        }
+    }
+
     /// The names of its dialogs.
     pub(crate) fn dialog_ids(&self) -> Vec<DialogId> {
         match &self.state {

@@ -2,7 +2,7 @@
 
 use tgtrunk_sip::{CallId, Event};
 
-use crate::calls_in::talking;
+use crate::calls_in::{sdp, talking};
 use crate::world::{
     LINE, PBX, Phone, World, answer, body, header, headers, invite, reply, seconds, start, tag,
 };
@@ -248,6 +248,33 @@ fn who_does_not_take_a_notify_gets_no_further_one() {
     world.hears(&reply(&request, "603 Decline", "b", "", ""));
     assert!(world.said().starts_with("ACK "));
     world.is_silent();
+}
+
+#[test]
+fn the_second_leg_of_a_transfer_takes_no_place_of_a_line_that_has_few() {
+    let mut world = World::with(|config| config.max_calls = 2);
+    let (mut phone, call) = talking(&mut world);
+    let (new, request) = transferred(&mut world, &mut phone, call, "");
+    assert_eq!(world.line.calls(), 1);
+    let other = Phone::new("b");
+    world.hears(&other.same_branch("INVITE", "", &sdp()));
+    assert_eq!(start(&world.said()), "100 Trying");
+    assert!(matches!(world.event(), Event::Incoming { .. }));
+    world.hears(&Phone::new("c").same_branch("INVITE", "", &sdp()));
+    assert_eq!(start(&world.said()), "503 Service Unavailable", "two are two");
+    world.hears(&answer(&request, "asterisk-200.sip", "d"));
+    assert!(matches!(world.event(), Event::Answered { call, .. } if call == new));
+    world.skip();
+    assert_eq!(world.line.calls(), 2, "the old leg, which waits for its end, takes none any more");
+    world.hears(&other.same_branch("CANCEL", "", ""));
+    world.hears(&phone.request("BYE", "", ""));
+    assert_eq!(world.line.calls(), 1);
+
+    let mut world = World::with(|config| config.max_calls = 1);
+    let (mut phone, call) = talking(&mut world);
+    transferred(&mut world, &mut phone, call, "");
+    world.hears(&phone.request("BYE", "", ""));
+    assert_eq!(world.line.calls(), 1, "the new leg has the place of the one that is gone");
 }
 
 const CONTACT: &str = "<sip:+74950000001@127.0.0.1:30001>";

@@ -16,7 +16,7 @@ fn a_new_call_takes_the_place_of_an_answered_one_even_on_a_line_that_is_down_and
     world.hears(&other.same_branch("INVITE", &format!("{replaces}Require: replaces\n"), &sdp()));
     assert_eq!(start(&world.said()), "100 Trying");
     let Event::Replaces { call: new, replaces, remote: Some(_), .. } = world.event() else { panic!() };
-    assert_eq!(replaces, old);
+    assert_eq!((replaces, world.line.calls()), (old, 1));
     world.act(|line, now| line.answer(now, new, local_audio(), Vec::new())).unwrap();
     let ok = world.said();
     assert_eq!(start(&ok), "200 OK");
