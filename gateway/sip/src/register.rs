@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::header::NameAddr;
 use crate::message::{Headers, Method, Request, Response};
 use crate::token::Tokens;
-use crate::transaction::{Key, Owner};
+use crate::transaction::{Key, Owner, PATIENCE};
 use crate::uri::{Uri, sip_uri};
 
 /// The pause after the first failure; it doubles from failure to failure.
@@ -58,6 +58,10 @@ pub(crate) struct Registrar {
     call_id: String,
     cseq: u32,
     state: State,
+    /// Until then the registrar may know the line, by its word or by a REGISTER whose end nobody knows.
+    known_until: Option<Instant>,
+    /// Whether the line ends.
+    leaves: bool,
     failures: u32,
     told: Option<Registration>,
 }
@@ -82,6 +86,8 @@ impl Registrar {
             call_id: tokens.token(),
             cseq: 0,
             state: State::Waiting { until: now },
+            known_until: None,
+            leaves: false,
             failures: 0,
             told: None,
         }
@@ -103,12 +109,34 @@ impl Registrar {
         }
     }
 
+    /// Notes that a REGISTER may have been taken, at `at` at the latest, of which nobody will ever say so.
+    fn doubt(&mut self, at: Instant) {
+        let until = at + Duration::from_secs(self.wanted.expires_s.into());
+        self.known_until = self.known_until.max(Some(until));
+    }
+
+    /// Has the line forgotten where it may be known, as soon as that may be asked for: one REGISTER at a time
+    /// (RFC 3261 section 10.2).
+    fn leave(&mut self, now: Instant) {
+        self.leaves = true;
+        match &self.state {
+            State::Waiting { .. } | State::Held { .. }
+                if self.known_until.is_some_and(|until| now < until) =>
+            {
+                self.state = State::Waiting { until: now };
+            }
+            State::Waiting { .. } | State::Held { .. } => self.state = State::Left,
+            State::Asked { .. } | State::Left => {}
+        }
+    }
+
     fn news(&mut self, registration: Registration) -> Option<Event> {
         let is_news = match (&self.told, &registration) {
             (Some(Registration::Held { .. }), Registration::Held { .. }) => false,
             (told, registration) => told.as_ref() != Some(registration),
         };
         self.told = Some(registration.clone());
+        let is_news = is_news && !self.leaves;
         is_news.then_some(Event::Registration(registration))
     }
 
@@ -124,11 +152,9 @@ impl Registrar {
 impl Endpoint {
     /// Has the registrar forget the line. Nothing follows; [`Endpoint::is_registered`] tells when it is done.
     pub fn unregister(&mut self, now: Instant) {
-        let Some(registrar) = &mut self.registrar else { return };
-        if matches!(registrar.told, Some(Registration::Held { .. })) {
-            self.send_register(now, true);
-        } else {
-            registrar.state = State::Left;
+        if let Some(registrar) = &mut self.registrar {
+            registrar.leave(now);
+            self.register_timeout(now);
         }
     }
 
@@ -137,15 +163,16 @@ impl Endpoint {
     pub fn is_registered(&self) -> bool {
         self.registrar.as_ref().is_some_and(|registrar| match &registrar.state {
             State::Held { .. } | State::Asked { .. } => true,
-            State::Waiting { .. } | State::Left => false,
+            State::Waiting { .. } => registrar.leaves,
+            State::Left => false,
         })
     }
 
     /// Registers where that is due.
     pub(crate) fn register_timeout(&mut self, now: Instant) {
-        let due = self.registrar.as_ref().and_then(Registrar::deadline);
-        if due.is_some_and(|due| due <= now) {
-            self.send_register(now, false);
+        let Some(registrar) = &self.registrar else { return };
+        if registrar.deadline().is_some_and(|due| due <= now) {
+            self.send_register(now, registrar.leaves);
         }
     }
 
@@ -153,7 +180,9 @@ impl Endpoint {
     pub(crate) fn register_elsewhere(&mut self, now: Instant) {
         let Some(registrar) = &mut self.registrar else { return };
         match &registrar.state {
-            State::Waiting { .. } | State::Held { .. } | State::Asked { leaves: false, .. } => {
+            State::Waiting { .. } | State::Held { .. } => registrar.state = State::Waiting { until: now },
+            State::Asked { leaves: false, .. } => {
+                registrar.doubt(now + PATIENCE);
                 registrar.state = State::Waiting { until: now };
             }
             State::Asked { leaves: true, .. } | State::Left => {}
@@ -206,6 +235,7 @@ impl Endpoint {
                 let granted_s = granted(&response.headers, &own, registrar.wanted.expires_s);
                 let until = now + (Duration::from_secs(granted_s.into()) / 2).max(SHORTEST_REFRESH);
                 registrar.state = State::Held { until };
+                registrar.known_until = Some(now + Duration::from_secs(granted_s.into()));
                 registrar.failures = 0;
                 registrar.news(Registration::Held { expires_s: granted_s })
             }
@@ -215,6 +245,10 @@ impl Endpoint {
                 None
             }
             status => {
+                // Somebody on the way may have said so of a REGISTER that went on.
+                if matches!(status, 408 | 500..600) {
+                    registrar.doubt(now);
+                }
                 let least = if (500..600).contains(&status) { FIRST_PAUSE } else { REFUSED_PAUSE };
                 let wished = retry_after(&response.headers).unwrap_or_default();
                 let pause = registrar.pause(least, &mut self.tokens).max(wished);
@@ -222,6 +256,9 @@ impl Endpoint {
                 registrar.news(Registration::Refused { status, phrase: response.phrase.clone() })
             }
         };
+        if registrar.leaves {
+            registrar.leave(now);
+        }
         if let Some(event) = news {
             self.tell(event);
         }
@@ -235,6 +272,10 @@ impl Endpoint {
             State::Asked { key: asked, leaves: false } if asked == key => {
                 let pause = registrar.pause(FIRST_PAUSE, &mut self.tokens);
                 registrar.state = State::Waiting { until: now + pause };
+                registrar.doubt(now);
+                if registrar.leaves {
+                    registrar.leave(now);
+                }
                 if let Some(event) = registrar.news(Registration::Unanswered) {
                     self.tell(event);
                 }

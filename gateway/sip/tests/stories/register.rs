@@ -148,6 +148,70 @@ fn a_line_that_ends_has_itself_forgotten() {
 }
 
 #[test]
+fn a_line_that_ends_has_itself_forgotten_wherever_it_may_be_known() {
+    // Its first REGISTER is on the wire.
+    let mut world = registering(|_| {});
+    let first = world.said();
+    world.act(|line, now| line.unregister(now));
+    world.is_silent();
+    assert!(world.line.is_registered());
+    world.hears(&reply(&first, "200 OK", "t", &ours(600), ""));
+    world.pass(ms(0));
+    forgotten(&mut world);
+
+    // A refresh was refused, and what it refreshed is not over.
+    let mut world = registering(|_| {});
+    let first = world.said();
+    world.hears(&reply(&first, "200 OK", "t", &ours(600), ""));
+    world.event();
+    world.pass(seconds(300));
+    let again = world.said();
+    world.hears(&reply(&again, "403 Forbidden", "t", "", ""));
+    world.event();
+    world.act(|line, now| line.unregister(now));
+    forgotten(&mut world);
+
+    // Its REGISTER was not answered: the answer may be what was lost.
+    let mut world = registering(|_| {});
+    world.skip();
+    world.pass(seconds(32));
+    assert_eq!(world.event(), Event::Registration(Registration::Unanswered));
+    world.skip();
+    world.act(|line, now| line.unregister(now));
+    forgotten(&mut world);
+}
+
+#[test]
+fn a_line_that_is_known_nowhere_ends_without_a_word() {
+    let mut world = registering(|_| {});
+    let first = world.said();
+    world.hears(&reply(&first, "403 Forbidden", "t", "", ""));
+    world.event();
+    world.act(|line, now| line.unregister(now));
+    assert!(!world.line.is_registered());
+    world.ends_clean();
+
+    let mut world = registering(|_| {});
+    let first = world.said();
+    world.act(|line, now| line.unregister(now));
+    world.hears(&reply(&first, "403 Forbidden", "t", "", ""));
+    assert!(!world.line.is_registered());
+    world.ends_clean();
+}
+
+/// The line takes its registration back, once, and is gone.
+#[track_caller]
+fn forgotten(world: &mut World) {
+    let leave = world.said();
+    assert_eq!(header(&leave, "Contact"), "<sip:+74950000001@127.0.0.1:30001>;expires=0");
+    assert!(header(&leave, "Expires") == "0" && world.line.is_registered());
+    world.hears(&reply(&leave, "200 OK", "t", "", ""));
+    assert!(!world.line.is_registered());
+    world.is_silent();
+    world.ends_clean();
+}
+
+#[test]
 fn a_call_to_the_registered_address_is_for_whom_its_to_names() {
     let mut world = registering(|_| {});
     world.skip();
