@@ -199,18 +199,6 @@ fn a_line_that_is_known_nowhere_ends_without_a_word() {
     world.ends_clean();
 }
 
-/// The line takes its registration back, once, and is gone.
-#[track_caller]
-fn forgotten(world: &mut World) {
-    let leave = world.said();
-    assert_eq!(header(&leave, "Contact"), "<sip:+74950000001@127.0.0.1:30001>;expires=0");
-    assert!(header(&leave, "Expires") == "0" && world.line.is_registered());
-    world.hears(&reply(&leave, "200 OK", "t", "", ""));
-    assert!(!world.line.is_registered());
-    world.is_silent();
-    world.ends_clean();
-}
-
 #[test]
 fn a_call_to_the_registered_address_is_for_whom_its_to_names() {
     let mut world = registering(|_| {});
@@ -274,4 +262,16 @@ fn registering(change: impl FnOnce(&mut Config)) -> World {
     assert_eq!(registers.len(), 1);
     world.put_back(registers.remove(0));
     world
+}
+
+/// The line takes its registration back, once, and is gone.
+#[track_caller]
+fn forgotten(world: &mut World) {
+    let leave = world.said();
+    assert_eq!(header(&leave, "Contact"), "<sip:+74950000001@127.0.0.1:30001>;expires=0");
+    assert!(header(&leave, "Expires") == "0" && world.line.is_registered());
+    world.hears(&reply(&leave, "200 OK", "t", "", ""));
+    assert!(!world.line.is_registered());
+    world.is_silent();
+    world.ends_clean();
 }
