@@ -87,7 +87,8 @@ impl CallerIdRule {
     /// What the PBX is shown.
     pub fn apply(&self, caller: &Caller) -> CallerId {
         let number = |template: &Template| {
-            let number: String = template.filled(caller, str::to_owned)?.chars().filter(is_plain).collect();
+            let number = template.filled(caller, str::to_owned)?;
+            let number: String = number.chars().filter(is_plain).take(LONGEST_BYTES).collect();
             (!number.is_empty()).then_some(number)
         };
         let written = if self.ascii_names { ascii } else { str::to_owned };
@@ -333,6 +334,10 @@ mod tests {
         }
         let long = Caller { first_name: Some("я".repeat(64)), last_name: Some("я".repeat(64)), ..ivan() };
         assert_eq!(shown(&long).1, "я".repeat(64), "both names together are capped too");
+        let name = || Part::Field(Field::FirstName);
+        let rule = CallerIdRule { numbers: vec![Template(vec![name(), name()])], ..CallerIdRule::default() };
+        let long = Caller { first_name: Some("x".repeat(99)), ..ivan() };
+        assert_eq!(rule.apply(&long).user, "x".repeat(LONGEST_BYTES), "and so is a number made of names");
     }
 
     fn alone(field: Field) -> Template {
