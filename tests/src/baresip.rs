@@ -60,6 +60,8 @@ pub struct Options {
     pub transport: &'static str,
     /// Whether it takes and makes encrypted calls alone (SRTP with SDES).
     pub encrypts: bool,
+    /// User and password for whoever asks for them.
+    pub digest: Option<(&'static str, &'static str)>,
 }
 
 impl Default for Options {
@@ -72,6 +74,7 @@ impl Default for Options {
             sip_port: None,
             transport: "udp",
             encrypts: false,
+            digest: None,
         }
     }
 }
@@ -179,6 +182,22 @@ impl Baresip {
     /// When the control connection is gone.
     pub async fn transfer(&mut self, uri: &str) -> anyhow::Result<()> {
         self.command("transfer", uri).await
+    }
+
+    /// Puts the current call on hold.
+    ///
+    /// # Errors
+    /// When the control connection is gone.
+    pub async fn hold(&mut self) -> anyhow::Result<()> {
+        self.command("hold", "").await
+    }
+
+    /// Takes the current call off hold.
+    ///
+    /// # Errors
+    /// When the control connection is gone.
+    pub async fn resume(&mut self) -> anyhow::Result<()> {
+        self.command("resume", "").await
     }
 
     /// Ends or refuses the current call.
@@ -338,8 +357,11 @@ fn write_configuration(
         other => format!(";transport={other}"),
     };
     let encrypts = if options.encrypts { ";mediaenc=srtp-mand" } else { "" };
+    let digest = options
+        .digest
+        .map_or_else(String::new, |(user, password)| format!(";auth_user={user};auth_pass={password}"));
     let account = format!(
-        "<sip:{USER}@127.0.0.1:{sip_port}{transport}>;regint=0{encrypts};audio_codecs={};ptime={};answermode={answer}\n",
+        "<sip:{USER}@127.0.0.1:{sip_port}{transport}>;regint=0{encrypts}{digest};audio_codecs={};ptime={};answermode={answer}\n",
         codec_name(options.codec),
         options.ptime_ms
     );

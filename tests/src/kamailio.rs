@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::net::UdpSocket;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::ports;
+use crate::{certificate, ports};
 
 /// The user that it knows.
 pub const USER: &str = "line1";
@@ -22,6 +23,8 @@ pub const PASSWORD: &str = "correct horse";
 pub const CALLER: (&str, &str) = ("kamailio", "open sesame");
 /// What it guards.
 pub const REALM: &str = "pbx.test";
+/// Its certificate and key.
+const CERTIFICATE: &str = "certificate.pem";
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// What it wants proofs by.
@@ -31,29 +34,82 @@ pub enum Algorithm {
     Sha256,
 }
 
+/// Whom it takes for the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Who proves to be [`USER`]; where that one registered, the line is.
+    Password(Algorithm),
+    /// Whoever comes from another port than the phone; the line is at this address.
+    Address(SocketAddr),
+}
+
+/// Over what the line speaks with it; phones do over UDP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+/// What the server is like.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// The phone behind it: whom the line calls, rings there; whom it calls, is called over the line.
+    pub phone: SocketAddr,
+    pub trust: Trust,
+    /// User and password where the line asks for them.
+    pub caller: (&'static str, &'static str),
+    pub transport: Transport,
+}
+
 /// A running server; dropped, it is killed.
 pub struct Kamailio {
     child: Child,
     /// Where it takes SIP.
     pub sip: SocketAddr,
+    /// Where it takes SIP over TLS, if it does.
+    pub tls: SocketAddr,
     dir: TempDir,
 }
 
 impl Kamailio {
-    /// Starts it in front of a phone: whom the line calls, rings there; whom the phone calls, is called over the line, with
-    /// the user and password of `caller` where the line asks for them.
+    /// Starts it in front of a phone, over UDP.
     ///
     /// # Errors
-    /// When the Debian package `kamailio` is missing or it does not answer in time; with its log.
+    /// As [`Kamailio::start_with`].
     pub async fn start(
         phone: SocketAddr,
         algorithm: Algorithm,
-        caller: (&str, &str),
+        caller: (&'static str, &'static str),
     ) -> anyhow::Result<Self> {
+        let trust = Trust::Password(algorithm);
+        Self::start_with(Options { phone, trust, caller, transport: Transport::Udp }).await
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When the Debian packages `kamailio` and, for TLS, `kamailio-tls-modules` are missing, or it does not answer in time;
+    /// with its log.
+    pub async fn start_with(options: Options) -> anyhow::Result<Self> {
         let dir = TempDir::with_prefix("tgtrunk-kamailio-")?;
-        let sip = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let sip = loopback(ports::free_pair()?);
+        let tls = loopback(sip.port() + 1);
         let config = dir.path().join("kamailio.cfg");
-        fs::write(&config, text(sip, phone, algorithm, caller))?;
+        let certificate = dir.path().join(CERTIFICATE);
+        certificate::write(&certificate, &["127.0.0.1"])?;
+        let listens = match options.transport {
+            Transport::Udp => "disable_tcp=yes\n".to_owned(),
+            Transport::Tcp => format!("tcp_children=2\nlisten=tcp:{sip}\n"),
+            Transport::Tls => format!(
+                "tcp_children=2\nenable_tls=yes\nlisten=tls:{tls}\nloadmodule \"tls.so\"\n\
+                 modparam(\"tls\", \"tls_method\", \"TLSv1.2+\")\n\
+                 modparam(\"tls\", \"certificate\", \"{0}\")\nmodparam(\"tls\", \"private_key\", \"{0}\")\n",
+                certificate.display()
+            ),
+        };
+        fs::write(&config, text(sip, &listens, &options))?;
         let log = File::create(dir.path().join("log"))?;
         let child = Command::new("kamailio")
             .args(["-DD", "-E", "-m", "32", "-M", "4", "-f"])
@@ -67,7 +123,7 @@ impl Kamailio {
             .kill_on_drop(true)
             .spawn()
             .context("kamailio, from the Debian package of this name")?;
-        let mut server = Self { child, sip, dir };
+        let mut server = Self { child, sip, tls, dir };
         server.answers().await?;
         Ok(server)
     }
@@ -112,6 +168,11 @@ impl Kamailio {
         Ok(())
     }
 
+    /// The certificate that it shows over TLS.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.path().join(CERTIFICATE)
+    }
+
     /// Its log so far.
     pub fn log(&self) -> String {
         let bytes = fs::read(self.dir.path().join("log")).unwrap_or_default();
@@ -119,19 +180,28 @@ impl Kamailio {
     }
 }
 
-fn text(sip: SocketAddr, phone: SocketAddr, algorithm: Algorithm, caller: (&str, &str)) -> String {
-    let algorithm = match algorithm {
-        Algorithm::Md5 => "MD5",
-        Algorithm::Sha256 => "SHA-256",
+fn text(sip: SocketAddr, listens: &str, options: &Options) -> String {
+    let Options { phone, caller, .. } = options;
+    let (algorithm, trusts) = match options.trust {
+        Trust::Password(Algorithm::Md5) => ("MD5", String::new()),
+        Trust::Password(Algorithm::Sha256) => ("SHA-256", String::new()),
+        Trust::Address(line) => {
+            let transport = match options.transport {
+                Transport::Udp => "udp",
+                Transport::Tcp => "tcp",
+                Transport::Tls => "tls",
+            };
+            ("MD5", format!("#!define LINE \"sip:{line};transport={transport}\"\n"))
+        }
     };
     format!(
-        r#"
-debug=1
+        r#"#!KAMAILIO
+{trusts}debug=1
 log_stderror=yes
 children=2
 auto_aliases=no
 listen=udp:{sip}
-loadmodule "tm.so"
+{listens}loadmodule "tm.so"
 loadmodule "sl.so"
 loadmodule "rr.so"
 loadmodule "pv.so"
@@ -168,6 +238,7 @@ request_route {{
     exit;
   }}
   if (has_totag()) {{
+#!ifndef LINE
     if (is_method("BYE") && $sp != {phone_port}) {{
       if (!pv_proxy_authenticate("{REALM}", "{PASSWORD}", "0")) {{
         xlog("BYE is challenged\n");
@@ -177,6 +248,7 @@ request_route {{
       xlog("BYE is proven\n");
       consume_credentials();
     }}
+#!endif
     if (loose_route()) {{ t_relay(); exit; }}
     if (is_method("ACK") && t_check_trans()) {{ t_relay(); }}
     exit;
@@ -184,6 +256,11 @@ request_route {{
   if (!is_method("INVITE")) {{ sl_send_reply("405", "Method Not Allowed"); exit; }}
   record_route();
   if ($sp == {phone_port}) {{
+#!ifdef LINE
+    $du = LINE;
+    t_relay();
+    exit;
+#!else
     # The phone calls somebody over the line, which is where its registration says.
     $var(wanted) = $rU;
     $rU = "{USER}";
@@ -192,7 +269,9 @@ request_route {{
     t_on_failure("ASKED");
     t_relay();
     exit;
+#!endif
   }}
+#!ifndef LINE
   if (!pv_proxy_authenticate("{REALM}", "{PASSWORD}", "0")) {{
     xlog("INVITE is challenged\n");
     proxy_challenge("{REALM}", "1");
@@ -200,6 +279,7 @@ request_route {{
   }}
   xlog("INVITE is proven\n");
   consume_credentials();
+#!endif
   $du = "sip:{phone}";
   t_relay();
 }}

@@ -45,6 +45,7 @@ pub mod raw_sip;
 pub mod score;
 pub mod sip_capture;
 pub mod sipp;
+pub mod sipp_dialog;
 pub mod sipp_exchange;
 pub mod sipp_phone;
 pub mod sipp_script;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -44,10 +45,47 @@ pub struct Options {
     pub plays: Pcm,
     /// Answers by itself; else [`Linphone::accept`] does.
     pub answers: bool,
+    /// Plays before it answers.
+    pub plays_early: bool,
+    /// Whether it says reliably that it rings (RFC 3262).
+    pub wants_prack: bool,
     /// Where it listens for SIP; any free port without it.
     pub sip_port: Option<u16>,
     /// What it asks for when it calls; nothing without it.
     pub session_timer: Option<SessionTimer>,
+    /// Over what it listens for SIP, and how it calls.
+    pub transport: Transport,
+    /// Whether it takes and makes encrypted calls alone (SRTP with SDES).
+    pub encrypts: bool,
+    /// User and password for whoever asks for them.
+    pub digest: Option<(&'static str, &'static str)>,
+}
+
+/// How the phone speaks SIP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+    /// It listens for nobody: its TLS only calls. It trusts the certificates of this file.
+    Tls(PathBuf),
+}
+
+impl Options {
+    /// A phone that answers by itself, over UDP and in the clear.
+    pub fn new(codec: Codec, plays: Pcm) -> Self {
+        Self {
+            codec,
+            plays,
+            answers: true,
+            plays_early: false,
+            wants_prack: false,
+            sip_port: None,
+            session_timer: None,
+            transport: Transport::Udp,
+            encrypts: false,
+            digest: None,
+        }
+    }
 }
 
 /// A session timer (RFC 4028) that the phone wants.
@@ -70,7 +108,7 @@ impl Linphone {
         let sip_port = options.sip_port.map_or_else(ports::free, Ok)?;
         let (config, plays) = (dir.path().join("linphonerc"), dir.path().join("plays.wav"));
         let media_port = ports::free_media()?;
-        fs::write(&config, configuration(sip_port, media_port, options.session_timer))?;
+        fs::write(&config, configuration(sip_port, media_port, options))?;
         let rate_hz = options.codec.audio_rate_hz();
         let sound = ffmpeg::resampled(&options.plays, rate_hz)?;
         sound.then(&Pcm::silence(SILENCE_MS, rate_hz)).write(&plays, 1)?;
@@ -78,6 +116,9 @@ impl Linphone {
         command.arg("-c").arg(config).env("HOME", dir.path()).env_remove("XDG_DATA_HOME");
         if options.answers {
             command.arg("-a");
+        }
+        if options.plays_early {
+            command.arg("--real-early-media");
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().context("linphonec, from the Debian package linphone-cli")?;
@@ -118,6 +159,30 @@ impl Linphone {
         self.command(&format!("transfer 1 {uri}")).await
     }
 
+    /// Transfers its first call to whom it talks in its second.
+    ///
+    /// # Errors
+    /// When the phone is gone.
+    pub async fn transfer_to_second(&mut self) -> anyhow::Result<()> {
+        self.command("transfer 1 --to-call 2").await
+    }
+
+    /// Puts the current call on hold.
+    ///
+    /// # Errors
+    /// When the phone is gone.
+    pub async fn hold(&mut self) -> anyhow::Result<()> {
+        self.command("pause").await
+    }
+
+    /// Takes its only call off hold.
+    ///
+    /// # Errors
+    /// When the phone is gone.
+    pub async fn resume(&mut self) -> anyhow::Result<()> {
+        self.command("resume").await
+    }
+
     /// Ends or refuses the current call.
     ///
     /// # Errors
@@ -139,7 +204,7 @@ impl Linphone {
     /// # Errors
     /// When that does not happen in time; with what it said instead.
     pub async fn rings(&mut self, limit: Duration) -> anyhow::Result<()> {
-        self.says("is contacting you", limit).await.map(drop)
+        self.says("Receiving new incoming call", limit).await.map(drop)
     }
 
     /// Stops the phone and reads what it heard.
@@ -191,8 +256,8 @@ impl Linphone {
 }
 
 /// IPv4 alone, and nothing that goes out to the network.
-fn configuration(sip_port: u16, rtp_port: u16, timer: Option<SessionTimer>) -> String {
-    let timer = timer.map_or_else(String::new, |timer| {
+fn configuration(sip_port: u16, rtp_port: u16, options: &Options) -> String {
+    let timer = options.session_timer.map_or_else(String::new, |timer| {
         format!(
             "session_expires_enabled=1\nsession_expires_value={}\nsession_expires_min_value=90\n\
              session_expires_refresher_value={}\n",
@@ -200,10 +265,30 @@ fn configuration(sip_port: u16, rtp_port: u16, timer: Option<SessionTimer>) -> S
             if timer.callee_refreshes { 1 } else { 2 }
         )
     });
+    let [udp, tcp, tls] = match options.transport {
+        Transport::Udp => [sip_port, 0, 0],
+        Transport::Tcp => [0, sip_port, 0],
+        Transport::Tls(_) => [0, 0, sip_port],
+    };
+    let trusts = match &options.transport {
+        Transport::Udp | Transport::Tcp => String::new(),
+        // It compares no addresses, and reads no other names than domains.
+        Transport::Tls(trusted) => format!("root_ca={}\nverify_server_cn=0\n", trusted.display()),
+    };
+    let prack = if options.wants_prack { "100rel_support_level=2\n" } else { "" };
+    let early = if options.plays_early { "incoming_calls_early_media=1\n" } else { "" };
+    let encrypts =
+        if options.encrypts { "media_encryption=srtp\nmedia_encryption_mandatory=1\n" } else { "" };
+    let digest = options.digest.map_or_else(String::new, |(user, password)| {
+        // It looks for who it is, and each algorithm wants a password of its own.
+        let known = format!("username={}\nuserid={user}\npasswd={password}\n", crate::baresip::USER);
+        format!("[auth_info_0]\n{known}algorithm=SHA-256\n[auth_info_1]\n{known}algorithm=MD5\n")
+    });
     format!(
-        "[sip]\nsip_port={sip_port}\nsip_tcp_port=0\nsip_tls_port=0\nipv6_migration_done=1\nuse_ipv6=0\n\
+        "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\nipv6_migration_done=1\nuse_ipv6=0\n\
          bind_address=127.0.0.1\nguess_hostname=0\ncontact=sip:{user}@127.0.0.1\ndefault_proxy=-1\n\
-         {timer}[rtp]\naudio_rtp_port={rtp_port}\n[net]\nmtu=1400\n[sound]\nechocancellation=0\n",
+         {timer}{trusts}{encrypts}{prack}{early}[rtp]\naudio_rtp_port={rtp_port}\n[net]\nmtu=1400\n\
+         [sound]\nechocancellation=0\n{digest}",
         user = crate::baresip::USER,
     )
 }

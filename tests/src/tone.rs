@@ -108,6 +108,12 @@ impl Meter {
         (self.received_samples * 1000 / RATE_HZ) as u64
     }
 
+    /// Milliseconds of what was fed in which there is any sound.
+    pub fn sounds_ms(&mut self) -> u64 {
+        let chunks = self.heard.make_contiguous().chunks(RATE_HZ / 100);
+        10 * chunks.filter(|chunk| sounds(chunk)).count() as u64
+    }
+
     /// Share of the energy within 5 Hz of the tone, from the first to the last sound; 0 if less than 0.5 s sounded.
     pub fn share(&mut self) -> f64 {
         share(self.heard.make_contiguous(), self.hz)
@@ -122,9 +128,6 @@ pub fn share(samples: &[i16], hz: u32) -> f64 {
 
 /// The same for samples of any rate and for tones that sound at once.
 pub fn share_of(samples: &[i16], rate_hz: u32, hertz: &[u32]) -> f64 {
-    let sounds = |chunk: &[i16]| {
-        chunk.iter().map(|sample| f64::from(*sample).abs()).sum::<f64>() / chunk.len() as f64 > SILENCE
-    };
     let chunk = rate_hz as usize / 100;
     let Some(first) = samples.chunks(chunk).position(sounds) else { return 0.0 };
     let last = samples.chunks(chunk).rposition(sounds).unwrap_or(first);
@@ -155,6 +158,10 @@ pub fn share_of(samples: &[i16], rate_hz: u32, hertz: &[u32]) -> f64 {
     if all > 0.0 { near / all } else { 0.0 }
 }
 
+fn sounds(chunk: &[i16]) -> bool {
+    chunk.iter().map(|sample| f64::from(*sample).abs()).sum::<f64>() / chunk.len() as f64 > SILENCE
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +178,7 @@ mod tests {
             }
             assert!(same.share() > 0.99, "{packet_ms} ms: {}", same.share());
             assert!(other.share() < 0.01, "{packet_ms} ms: {}", other.share());
+            assert!(same.sounds_ms() > 1900, "{} ms", same.sounds_ms());
             assert_eq!(same.received_ms(), (2000 / packet_ms * packet_ms) as u64);
         }
     }

@@ -193,8 +193,7 @@ impl Phone {
                 Self::Baresip(Baresip::start(&options).await.unwrap())
             }
             Kind::Linphone => {
-                let options =
-                    linphone::Options { codec, plays: plays.clone(), answers, sip_port, session_timer: None };
+                let options = linphone::Options { sip_port, ..linphone::Options::new(codec, plays.clone()) };
                 Self::Linphone(Linphone::start(&options).await.unwrap())
             }
             Kind::Sipp => {

@@ -59,9 +59,7 @@ async fn linphone_and_baresip_hear_each_other_in_every_codec_of_both() {
     let calls = linphone::CODECS.map(|codec| {
         tokio::spawn(async move {
             let plays = material(CALLEE_HZ, LEAD_MS).unwrap();
-            let options =
-                linphone::Options { codec, plays, answers: true, sip_port: None, session_timer: None };
-            let mut callee = Linphone::start(&options).await.unwrap();
+            let mut callee = Linphone::start(&linphone::Options::new(codec, plays)).await.unwrap();
             let mut caller = baresip(codec, Plays::Sound(material(CALLER_HZ, LEAD_MS).unwrap())).await;
             caller.dial(&format!("sip:linphone@{}", callee.sip)).await.unwrap();
             callee.established(LIMIT).await.unwrap();

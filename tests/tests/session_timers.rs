@@ -109,11 +109,9 @@ impl Room {
             Way::LinphoneCalls { gateway_refreshes } => {
                 let timer = SessionTimer { interval_s: INTERVAL_S, callee_refreshes: gateway_refreshes };
                 let options = linphone::Options {
-                    codec: Codec::Pcma,
-                    plays: Pcm::silence(20, ffmpeg::RATE_HZ),
-                    answers: true,
                     sip_port: Some(self.phone_port),
                     session_timer: Some(timer),
+                    ..linphone::Options::new(Codec::Pcma, Pcm::silence(20, ffmpeg::RATE_HZ))
                 };
                 let mut phone = Linphone::start(&options).await?;
                 phone.dial(&format!("sip:{}@{}", self.dials, self.line.sip)).await?;

@@ -259,9 +259,7 @@ async fn linphone_transfers_a_person_to_a_baresip() {
     let stage = Stage::on_loopback().await.unwrap();
     let line = stage.line("+79060000009").unwrap();
     let plays = Pcm::silence(20_000, ffmpeg::RATE_HZ);
-    let desk =
-        linphone::Options { codec: Codec::Pcma, plays, answers: true, sip_port: None, session_timer: None };
-    let mut desk = Linphone::start(&desk).await.unwrap();
+    let mut desk = Linphone::start(&linphone::Options::new(Codec::Pcma, plays)).await.unwrap();
     let other =
         baresip::Options { codec: Codec::Opus, plays: Plays::Tone(COLLEAGUE_HZ), ..Default::default() };
     let mut colleague = Baresip::start(&other).await.unwrap();
