@@ -1,4 +1,5 @@
-//! SIP over TCP and TLS, audio in SRTP, and all of it over IPv6: with SIPp and baresip as the PBX, both ways.
+//! SIP over TCP and TLS, audio in SRTP, and all of it over IPv6; passwords that the line asks for: with SIPp, baresip and
+//! linphonec as the PBX, both ways.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,12 +13,16 @@ use tgtrunk_tests::baresip::{self, Baresip};
 use tgtrunk_tests::codec::Codec;
 use tgtrunk_tests::gateway::Gateway;
 use tgtrunk_tests::light_user::{self, LightUser, Reason};
+use tgtrunk_tests::linphone::{self, Linphone, Transport};
 use tgtrunk_tests::measure::{LEAST_SHARE, Tones};
+use tgtrunk_tests::pcm::Pcm;
 use tgtrunk_tests::player::circle;
+use tgtrunk_tests::sipp_dialog::{Session, SippDialog};
 use tgtrunk_tests::sipp_phone::{self, SippPhone};
+use tgtrunk_tests::sipp_script::SippScript;
 use tgtrunk_tests::stage::{self, Line, Stage};
 use tgtrunk_tests::tone::{self, Meter};
-use tgtrunk_tests::{ports, stage as scene};
+use tgtrunk_tests::{ffmpeg, ports, stage as scene};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -26,6 +31,8 @@ use tokio::time::{sleep, timeout};
 const LIMIT: Duration = Duration::from_secs(10);
 const TALK: Duration = Duration::from_secs(3);
 const TONES: Tones = Tones::USUAL;
+/// User and password of whoever calls a line that asks for them.
+const PROOF: (&str, &str) = ("phone100", "open-sesame");
 const COMPANY: &str = "+79060000000";
 const ANNA: &str = "+79161111111";
 
@@ -51,6 +58,79 @@ async fn baresip_is_called_and_calls_over_tls_with_encrypted_audio() {
 async fn baresip_is_called_and_calls_over_tcp_in_the_clear() {
     let trunk = |_: &str| json!({"transport": "tcp"});
     baresip_both_ways(baresip::Options { transport: "tcp", ..phone() }, trunk).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn linphone_is_called_and_calls_over_tcp() {
+    let mut scene = Studio::open(json!({"transport": "tcp"})).await;
+    let options = scene.options(Transport::Tcp);
+    let mut phone = Linphone::start(&options).await.unwrap();
+    stage::green(&scene.gateway, &scene.line, LIMIT).await.unwrap();
+    let call = scene.anna.call(scene.line.account).await.unwrap();
+    scene.anna.connected(LIMIT).await.unwrap();
+    phone.established(LIMIT).await.unwrap();
+    sleep(TALK).await;
+    hears_the_phone(&scene.anna, call);
+    scene.anna.hang_up(call, Reason::Hangup).await;
+    scene.anna.discarded(LIMIT).await.ok();
+    sleep(Duration::from_millis(500)).await;
+    scene.phone_calls(&mut phone, ";transport=tcp").await;
+    scene.close(phone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn linphone_calls_over_tls_with_encrypted_audio() {
+    let mut scene = Studio::open(json!({"transport": "tls", "tls_trust": "any"})).await;
+    let trusted = Transport::Tls(scene.stage.installation.state.join("tls-certificate.pem"));
+    let options = linphone::Options { encrypts: true, ..scene.options(trusted) };
+    let mut phone = Linphone::start(&options).await.unwrap();
+    scene.phone_calls(&mut phone, ";transport=tls").await;
+    scene.close(phone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn linphone_proves_who_calls_in_each_algorithm() {
+    for algorithm in ["sha-256", "md5", "auto"] {
+        let mut scene = Studio::open(asks(algorithm)).await;
+        let options = linphone::Options { digest: Some(PROOF), ..scene.options(Transport::Udp) };
+        let mut phone = Linphone::start(&options).await.unwrap();
+        scene.phone_calls(&mut phone, "").await;
+        scene.close(phone).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baresip_proves_who_calls_where_nothing_but_md5_is_asked_for() {
+    let options = baresip::Options { digest: Some(PROOF), ..phone() };
+    let mut scene = Scene::open(options, |_| asks("md5")).await;
+    scene.phone.dial(&scene.dialled("")).await.unwrap();
+    scene.anna.connected(LIMIT).await.unwrap();
+    scene.phone.hang_up().await.unwrap();
+    scene.anna.discarded(LIMIT).await.unwrap();
+    scene.gateway.stop().await.unwrap();
+    scene.stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sipp_proves_who_calls_and_is_refused_with_another_password() {
+    for (password, calls) in [(PROOF.1, true), ("open-barley", false)] {
+        let mut scene = Studio::open(asks("md5")).await;
+        let session = Session::both_ways(Codec::Pcma);
+        let mut dialog = SippDialog::calls_with_proof("tg%23anna", session, (PROOF.0, password));
+        dialog.pauses(500);
+        let scenario = dialog.hangs_up();
+        let sipp = SippScript::start_with(&scenario, scene.phone_port, Some(scene.line.sip), LIMIT).unwrap();
+        if calls {
+            scene.anna.connected(LIMIT).await.unwrap();
+            scene.anna.discarded(LIMIT).await.unwrap();
+            sipp.end().await.unwrap();
+        } else {
+            assert!(scene.anna.event(Duration::from_secs(2)).await.is_err(), "nobody rings");
+            drop(sipp);
+        }
+        scene.gateway.stop().await.unwrap();
+        scene.stage.done();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,11 +240,7 @@ async fn baresip_both_ways(options: baresip::Options, trunk: impl Fn(&str) -> se
     scene.phone.hang_up().await.unwrap();
     scene.anna.discarded(LIMIT).await.unwrap();
     for call in [outgoing, incoming] {
-        let mut meter = Meter::new(TONES.pbx_hz).unwrap();
-        let payloads = scene.anna.heard(call).payloads;
-        assert!(payloads.len() > 40, "{} packets", payloads.len());
-        payloads[10..].iter().for_each(|payload| meter.feed(payload).unwrap());
-        assert!(meter.share() >= LEAST_SHARE, "{} of what the person hears is the phone", meter.share());
+        hears_the_phone(&scene.anna, call);
     }
     // The dump is of the last call.
     let heard = scene.phone.finish().await.unwrap();
@@ -174,6 +250,67 @@ async fn baresip_both_ways(options: baresip::Options, trunk: impl Fn(&str) -> se
     assert_eq!(heard.lost, 0);
     scene.gateway.stop().await.unwrap();
     scene.stage.done();
+}
+
+fn hears_the_phone(anna: &LightUser, call: i64) {
+    let mut meter = Meter::new(TONES.pbx_hz).unwrap();
+    let payloads = anna.heard(call).payloads;
+    assert!(payloads.len() > 40, "{} packets", payloads.len());
+    payloads[10..].iter().for_each(|payload| meter.feed(payload).unwrap());
+    assert!(meter.share() >= LEAST_SHARE, "{} of what the person hears is the phone", meter.share());
+}
+
+/// What makes the line ask for a password.
+fn asks(algorithm: &str) -> serde_json::Value {
+    json!({"auth_user": PROOF.0, "auth_password": PROOF.1, "auth_algorithm": algorithm})
+}
+
+/// A line whose PBX is a phone that comes later, one user of Telegram, and the gateway between them.
+struct Studio {
+    stage: Stage,
+    line: Line,
+    phone_port: u16,
+    anna: LightUser,
+    gateway: Gateway,
+}
+
+impl Studio {
+    async fn open(trunk: serde_json::Value) -> Self {
+        let (stage, line) = stage().await;
+        let anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app()).unwrap();
+        let phone_port = ports::free_pair().unwrap();
+        let pbx = SocketAddr::from(([127, 0, 0, 1], phone_port));
+        stage.open(&line, pbx, draft(&line).set("trunk", trunk)).await.unwrap();
+        let gateway = stage.run(&[]).await.unwrap();
+        stage::logged_in(&gateway, &line, LIMIT).await.unwrap();
+        Self { stage, line, phone_port, anna, gateway }
+    }
+
+    fn options(&self, transport: Transport) -> linphone::Options {
+        let plays = Pcm::tone(&[TONES.pbx_hz], 60_000, ffmpeg::RATE_HZ);
+        let sip_port = Some(self.phone_port);
+        linphone::Options { sip_port, transport, ..linphone::Options::new(Codec::Pcma, plays) }
+    }
+
+    /// The phone calls and hangs up; the person hears it.
+    async fn phone_calls(&mut self, phone: &mut Linphone, parameters: &str) {
+        phone.dial(&format!("sip:tg%23anna@{}{parameters}", self.line.sip)).await.unwrap();
+        let call = self.anna.connected(LIMIT).await.unwrap();
+        sleep(TALK).await;
+        phone.hang_up().await.unwrap();
+        self.anna.discarded(LIMIT).await.unwrap();
+        hears_the_phone(&self.anna, call);
+    }
+
+    /// The phone heard the person in its last call.
+    async fn close(self, phone: Linphone) {
+        let heard = phone.finish().await.unwrap();
+        let half = &heard.samples[heard.samples.len() / 2..];
+        let share = tone::share_of(half, heard.rate_hz, &[TONES.telegram_hz]);
+        assert!(share >= LEAST_SHARE, "{share} of what the phone hears is the person");
+        self.gateway.stop().await.unwrap();
+        self.stage.done();
+    }
 }
 
 /// A line whose PBX is a baresip, one user of Telegram, and the gateway between them, all green.
