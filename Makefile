@@ -18,6 +18,7 @@ PACKAGES := \
 	multimon-ng \
 	coturn \
 	kamailio \
+	kamailio-tls-modules \
 	dnsmasq-base \
 	iproute2 \
 	python3-venv \
@@ -29,8 +30,8 @@ PACKAGES := \
 	fonts-noto-color-emoji
 # build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus;
 # sip-tester (SIPp), baresip-core, linphone-cli: independent phones; ffmpeg: codecs by others, to judge ours;
-# multimon-ng: hears keys among the sound; coturn: an independent TURN server; kamailio: a SIP registrar
-# and proxy by others; dnsmasq-base: SRV records; iproute2: networks for tests;
+# multimon-ng: hears keys among the sound; coturn: an independent TURN server; kamailio, kamailio-tls-modules: a SIP
+# registrar and proxy by others, over TLS too; dnsmasq-base: SRV records; iproute2: networks for tests;
 # python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built;
 # debootstrap: a clean Debian, to install the package in; faketime: a clock that is wrong;
 # chromium, chromium-driver: a browser that people use, to judge the operator's page; fonts-noto-color-emoji: the four emoji

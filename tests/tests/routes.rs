@@ -12,7 +12,7 @@ use tgtrunk_config::Lamp;
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_tests::dnsmasq::{Dnsmasq, Service};
 use tgtrunk_tests::gateway::Gateway;
-use tgtrunk_tests::kamailio::{self, Algorithm, Kamailio};
+use tgtrunk_tests::kamailio::{self, Algorithm, Kamailio, Transport, Trust};
 use tgtrunk_tests::light_user::{self, Answering, LightUser, Reason};
 use tgtrunk_tests::player::circle;
 use tgtrunk_tests::ports;
@@ -24,56 +24,120 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_registers_at_kamailio_proves_every_request_and_is_called_where_it_registered() {
-    for (algorithm, phone) in [(Algorithm::Sha256, "+79060009001"), (Algorithm::Md5, "+79060009002")] {
+    let way = behind_kamailio(Transport::Udp, Algorithm::Sha256, "+79060009001").await;
+    way.kamailio.says("REGISTER of line1 for 60 s is taken", 2, Duration::from_secs(40)).await.unwrap();
+    way.close().await;
+    behind_kamailio(Transport::Udp, Algorithm::Md5, "+79060009002").await.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_registers_at_kamailio_and_is_called_there_over_tcp() {
+    behind_kamailio(Transport::Tcp, Algorithm::Sha256, "+79060009008").await.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_registers_at_kamailio_and_is_called_there_over_tls() {
+    behind_kamailio(Transport::Tls, Algorithm::Md5, "+79060009009").await.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kamailio_and_a_line_trust_each_others_addresses() {
+    for (transport, word) in [(Transport::Udp, "udp"), (Transport::Tcp, "tcp"), (Transport::Tls, "tls")] {
         let stage = Stage::on_loopback().await.unwrap();
-        let line = stage.line(phone).unwrap();
+        let line = stage.line("+79060009010").unwrap();
         let sip = port();
-        let kamailio = Kamailio::start(sip, algorithm, kamailio::CALLER).await.unwrap();
-        let trunk = json!({
-            "digest_user": kamailio::USER, "digest_password": kamailio::PASSWORD,
-            "register": true, "register_expires_s": 60,
-            "auth_user": kamailio::CALLER.0, "auth_password": kamailio::CALLER.1, "auth_algorithm": "md5",
-        });
-        stage.open(&line, kamailio.sip, stage::draft(&line).unwrap().set("trunk", trunk)).await.unwrap();
+        let trust = Trust::Address(line.sip);
+        let options = kamailio::Options { phone: sip, trust, caller: kamailio::CALLER, transport };
+        let kamailio = Kamailio::start_with(options).await.unwrap();
+        let trust = kamailio.certificate().display().to_string();
+        let trunk = json!({"transport": word, "tls_trust": trust, "srtp": "off"});
+        let pbx = if transport == Transport::Tls { kamailio.tls } else { kamailio.sip };
+        stage.open(&line, pbx, stage::draft(&line).unwrap().set("trunk", trunk)).await.unwrap();
         let gateway = stage.run(&[&line]).await.unwrap();
-        let words = "the PBX answers, the line is registered there";
-        lamp(&gateway, &line, Lamp::Green, words).await.unwrap();
-        kamailio.says("REGISTER of line1 for 60 s is taken", 1, LIMIT).await.unwrap();
-
-        // From Telegram, through Kamailio, to a phone; INVITE and BYE are proven.
         let answers = Sipp::start(&plan("answers.xml", None, sip.port())).unwrap();
-        let mut user = person(&stage, "+79160009001", Answering::Silent).unwrap();
-        for _ in 0..2 {
-            let call = user.call(line.account).await.unwrap();
-            user.connected(LIMIT).await.unwrap();
-            user.hang_up(call, Reason::Hangup).await;
-            sleep(Duration::from_millis(300)).await;
-        }
-        kamailio.says("INVITE is proven", 2, LIMIT).await.unwrap();
-        kamailio.says("BYE is proven", 2, LIMIT).await.unwrap();
-        assert_eq!(
-            kamailio.log().matches("INVITE is challenged").count(),
-            1,
-            "one nonce does for both calls"
-        );
+        let mut user = person(&stage, "+79160009010", Answering::Silent).unwrap();
+        let call = user.call(line.account).await.unwrap();
+        user.connected(LIMIT).await.unwrap();
+        user.hang_up(call, Reason::Hangup).await;
+        sleep(Duration::from_millis(300)).await;
         answers.stop().unwrap();
-
-        // And the other way: a phone calls somebody, and Kamailio finds the line by its registration.
-        let callee = person(&stage, "+79160009002", Answering::After(Duration::ZERO)).unwrap();
-        let mut calls = plan("calls.xml", Some(kamailio.sip), sip.port());
-        calls.people = vec!["+79160009002".to_owned()];
         drop(answers.finished().await);
+
+        let _callee = person(&stage, "+79160009011", Answering::After(Duration::ZERO)).unwrap();
+        let mut calls = plan("calls.xml", Some(kamailio.sip), sip.port());
+        calls.people = vec!["+79160009011".to_owned()];
         let outcome = Sipp::start(&calls).unwrap().finished().await.unwrap();
-        assert_eq!((outcome.succeeded, outcome.failed), (1, 0), "{outcome:?}\n{}", kamailio.log());
-        kamailio.says("the line is shown a proof", 1, LIMIT).await.unwrap();
-        drop(callee);
-        if algorithm == Algorithm::Sha256 {
-            kamailio.says("REGISTER of line1 for 60 s is taken", 2, Duration::from_secs(40)).await.unwrap();
-        }
+        assert_eq!((outcome.succeeded, outcome.failed), (1, 0), "{word}: {outcome:?}\n{}", kamailio.log());
+        assert!(!kamailio.log().contains("challenged"), "nobody was asked for a password");
         gateway.stop().await.unwrap();
-        kamailio.says("REGISTER of line1 for 0 s is taken", 1, LIMIT).await.unwrap();
         stage.done();
     }
+}
+
+/// What is left when the calls of a line behind Kamailio are over.
+struct BehindKamailio {
+    stage: Stage,
+    gateway: Gateway,
+    kamailio: Kamailio,
+}
+
+impl BehindKamailio {
+    async fn close(self) {
+        self.gateway.stop().await.unwrap();
+        self.stage.done();
+    }
+}
+
+/// A line that registers at Kamailio, calls from both sides, and proofs of all of it.
+async fn behind_kamailio(transport: Transport, algorithm: Algorithm, phone: &str) -> BehindKamailio {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line(phone).unwrap();
+    let sip = port();
+    let trust = Trust::Password(algorithm);
+    let options = kamailio::Options { phone: sip, trust, caller: kamailio::CALLER, transport };
+    let kamailio = Kamailio::start_with(options).await.unwrap();
+    let (word, pbx) = match transport {
+        Transport::Udp => ("udp", kamailio.sip),
+        Transport::Tcp => ("tcp", kamailio.sip),
+        Transport::Tls => ("tls", kamailio.tls),
+    };
+    // SIPp behind it has no SRTP.
+    let trunk = json!({
+        "transport": word, "tls_trust": kamailio.certificate().display().to_string(), "srtp": "off",
+        "digest_user": kamailio::USER, "digest_password": kamailio::PASSWORD,
+        "register": true, "register_expires_s": 60,
+        "auth_user": kamailio::CALLER.0, "auth_password": kamailio::CALLER.1, "auth_algorithm": "md5",
+    });
+    stage.open(&line, pbx, stage::draft(&line).unwrap().set("trunk", trunk)).await.unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let words = "the PBX answers, the line is registered there";
+    lamp(&gateway, &line, Lamp::Green, words).await.unwrap();
+    kamailio.says("REGISTER of line1 for 60 s is taken", 1, LIMIT).await.unwrap();
+
+    // From Telegram, through Kamailio, to a phone; INVITE and BYE are proven.
+    let answers = Sipp::start(&plan("answers.xml", None, sip.port())).unwrap();
+    let mut user = person(&stage, "+79160009001", Answering::Silent).unwrap();
+    for _ in 0..2 {
+        let call = user.call(line.account).await.unwrap();
+        user.connected(LIMIT).await.unwrap();
+        user.hang_up(call, Reason::Hangup).await;
+        sleep(Duration::from_millis(300)).await;
+    }
+    kamailio.says("INVITE is proven", 2, LIMIT).await.unwrap();
+    kamailio.says("BYE is proven", 2, LIMIT).await.unwrap();
+    assert_eq!(kamailio.log().matches("INVITE is challenged").count(), 1, "one nonce does for both calls");
+    answers.stop().unwrap();
+
+    // And the other way: a phone calls somebody, and Kamailio finds the line by its registration.
+    let callee = person(&stage, "+79160009002", Answering::After(Duration::ZERO)).unwrap();
+    let mut calls = plan("calls.xml", Some(kamailio.sip), sip.port());
+    calls.people = vec!["+79160009002".to_owned()];
+    drop(answers.finished().await);
+    let outcome = Sipp::start(&calls).unwrap().finished().await.unwrap();
+    assert_eq!((outcome.succeeded, outcome.failed), (1, 0), "{outcome:?}\n{}", kamailio.log());
+    kamailio.says("the line is shown a proof", 1, LIMIT).await.unwrap();
+    drop(callee);
+    BehindKamailio { stage, gateway, kamailio }
 }
 
 #[tokio::test(flavor = "multi_thread")]
