@@ -17,6 +17,7 @@ use tgtrunk_tests::linphone::{self, Linphone};
 use tgtrunk_tests::pcm::Pcm;
 use tgtrunk_tests::player::circle;
 use tgtrunk_tests::ports;
+use tgtrunk_tests::sip_capture::SipCapture;
 use tgtrunk_tests::sipp_transfer::Transferor;
 use tgtrunk_tests::stage::{self, Stage};
 use tgtrunk_tests::tone::Meter;
@@ -225,6 +226,35 @@ async fn sipp_transfers_and_gets_its_notifies_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sipp_transfers_to_a_call_that_is_to_be_replaced() {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line("+79060000012").unwrap();
+    let colleague =
+        WirePbx::switch_on(line.sip, wire_pbx::Options::playing(COLLEAGUE_HZ).unwrap()).await.unwrap();
+    let port = ports::free().unwrap();
+    let pbx = SocketAddr::from(([127, 0, 0, 1], port));
+    stage.open(&line, pbx, stage::draft(&line).unwrap()).await.unwrap();
+    let target = format!("sip:200@{}?Replaces=abc%40pbx%3Bto-tag%3Dt1%3Bfrom-tag%3Df1", colleague.sip);
+    let sipp = Transferor::start(port, &target).unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let mut user = person(&stage, 1);
+    let call = user.call(line.account).await.unwrap();
+    user.connected(LIMIT).await.unwrap();
+    let mut picked_up = colleague.incoming(LIMIT).await.unwrap();
+    let invite = picked_up.invite().unwrap();
+    assert_eq!(invite.header("Replaces"), Some("abc@pbx;to-tag=t1;from-tag=f1"));
+    picked_up.respond(180, "Ringing", &[]);
+    sleep(TAIL).await;
+    picked_up.answer().unwrap();
+    sipp.finished().await.unwrap();
+    assert!(hears(&user, call, COLLEAGUE_HZ).await > LEAST_SHARE);
+    picked_up.bye(&[]);
+    user.discarded(LIMIT).await.unwrap();
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn baresip_transfers_a_person_to_another_baresip_in_another_codec() {
     let stage = Stage::on_loopback().await.unwrap();
     let line = stage.line("+79060000008").unwrap();
@@ -276,6 +306,43 @@ async fn linphone_transfers_a_person_to_a_baresip() {
     assert!(hears(&user, call, COLLEAGUE_HZ).await > LEAST_SHARE);
     user.hang_up(call, Reason::Hangup).await;
     colleague.wait_for("CALL_CLOSED", LIMIT).await.unwrap();
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn linphone_asks_a_colleague_first_whose_linphone_lets_the_person_take_its_place() {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line("+79060000013").unwrap();
+    let phone = |hz| linphone::Options::new(Codec::Pcma, Pcm::tone(&[hz], 60_000, ffmpeg::RATE_HZ));
+    let mut desk = Linphone::start(&phone(PBX_HZ)).await.unwrap();
+    let mut colleague = Linphone::start(&phone(COLLEAGUE_HZ)).await.unwrap();
+    // linphonec names its colleague without a port, which is then the PBX's.
+    stage.open(&line, colleague.sip, stage::draft(&line).unwrap()).await.unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let capture = SipCapture::start(colleague.sip).unwrap();
+    let app = light_user::Options::playing(circle(USER_HZ, 20).unwrap());
+    let mut user = stage.person(NewUser::new(phone_of(1), "Somebody"), app).unwrap();
+    desk.dial(&format!("sip:{}@{}", phone_of(1), line.sip)).await.unwrap();
+    let call = user.connected(LIMIT).await.unwrap();
+    desk.established(LIMIT).await.unwrap();
+    assert!(hears(&user, call, PBX_HZ).await > LEAST_SHARE);
+
+    desk.hold().await.unwrap();
+    sleep(TAIL).await;
+    desk.dial(&format!("sip:200@{}", colleague.sip)).await.unwrap();
+    colleague.established(LIMIT).await.unwrap();
+    desk.established(LIMIT).await.unwrap();
+    assert!(hears(&user, call, COLLEAGUE_HZ).await < 0.1, "they talk among themselves");
+    desk.transfer_to_second().await.unwrap();
+    colleague.established(LIMIT).await.unwrap();
+    assert!(hears(&user, call, COLLEAGUE_HZ).await > LEAST_SHARE);
+    let messages = capture.messages();
+    let asks = messages.iter().find(|message| message.source == line.sip && message.asks("INVITE")).unwrap();
+    let replaced = asks.header("Replaces").unwrap().split(';').next().unwrap();
+    let asked = messages.iter().find(|message| message.source == desk.sip && message.asks("INVITE")).unwrap();
+    assert_eq!(Some(replaced), asked.header("Call-ID"), "the call that the desk made");
+    user.hang_up(call, Reason::Hangup).await;
     gateway.stop().await.unwrap();
     stage.done();
 }
