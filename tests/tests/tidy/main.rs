@@ -8,6 +8,7 @@
 mod code;
 mod lock;
 mod manifests;
+mod peers;
 mod sources;
 mod tree;
 mod words;
@@ -32,6 +33,11 @@ fn sources_keep_the_house_style() {
 #[test]
 fn every_text_suits_any_machine_and_reader() {
     assert_tidy(&words::complaints(&Tree::of_project()));
+}
+
+#[test]
+fn the_table_of_peers_names_tests_and_reasons() {
+    assert_tidy(&peers::complaints(&Tree::of_project()));
 }
 
 fn assert_tidy(complaints: &[String]) {
