@@ -6,9 +6,9 @@ mod space;
 mod tap;
 mod writer;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -35,8 +35,8 @@ pub(crate) struct Recorder {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// The disk is as good as full: nothing is recorded.
-    is_full: AtomicBool,
+    /// Places on disks that are as good as full: nothing is recorded there.
+    full: Mutex<Vec<Place>>,
     /// Pieces of sound that were given up, for the thread was too slow.
     lost: AtomicU64,
 }
@@ -60,19 +60,30 @@ impl Recorder {
         Ok(Self { orders, pool, shared })
     }
 
-    /// Begins to record a call; none where the disk is full or the thread has too much to do.
+    /// Begins to record a call; none where its disk is full or the thread has too much to do.
     pub(crate) fn begin(&self, place: &Place, call: CallId, now: Instant) -> Option<(Tap, Recording)> {
-        if self.shared.is_full.load(Ordering::Relaxed) {
+        if self.shared.full().contains(place) {
             tracing::warn!("the call is not recorded: the disk is full");
             return None;
         }
-        let recording = files::name(call, clock::unix_ms());
-        let order = Order::Begin { call: call.0, place: place.clone(), recording: recording.clone() };
+        let (recording, over) = (files::name(call, clock::unix_ms()), Arc::<AtomicBool>::default());
+        let order = Order::Begin {
+            call: call.0,
+            place: place.clone(),
+            recording: recording.clone(),
+            over: Arc::clone(&over),
+        };
         if self.orders.try_send(order).is_err() {
             tracing::warn!("the call is not recorded: there is too much to write");
             return None;
         }
-        let tap = Tap::new(call.0, now, self.orders.clone(), self.pool.clone(), Arc::clone(&self.shared));
-        Some((tap, recording))
+        let way = (self.orders.clone(), self.pool.clone(), Arc::clone(&self.shared));
+        Some((Tap::new(call.0, now, way, over), recording))
+    }
+}
+
+impl Shared {
+    fn full(&self) -> MutexGuard<'_, Vec<Place>> {
+        self.full.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -50,6 +50,7 @@ pub mod sipp_exchange;
 pub mod sipp_phone;
 pub mod sipp_script;
 pub mod sipp_transfer;
+pub mod small_disk;
 pub mod sockets;
 pub mod socks5;
 pub mod stage;

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::json;
 use tgtrunk_config::CallId;
 use tgtrunk_config::control::{Answer, Ask, CallRecord, CallState, RecordFilter, Recording, RefusalCode};
 use tgtrunk_test_telegram::NewUser;
@@ -17,6 +18,7 @@ use tgtrunk_tests::light_user::{self, LightUser, Reason};
 use tgtrunk_tests::pbx::{self, Phone};
 use tgtrunk_tests::pcm::{Pcm, samples};
 use tgtrunk_tests::player::circle;
+use tgtrunk_tests::small_disk::SmallDisk;
 use tgtrunk_tests::stage::{self, Line, Stage};
 use tgtrunk_tests::tone;
 use tokio::time::sleep;
@@ -35,7 +37,7 @@ const RATE_HZ: u32 = 48_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_side_is_in_a_file_of_its_own_and_both_hear_that_they_are_recorded() {
-    let (stage, line, mut phone, mut anna) = scene(true, "start").await;
+    let (stage, line, mut phone, mut anna) = scene(json!({"enabled": true, "consent_tone": "start"})).await;
     let gateway = stage.run(&[&line]).await.unwrap();
     let mut control = gateway.control().await.unwrap();
     control.subscribe().await.unwrap();
@@ -100,7 +102,7 @@ async fn each_side_is_in_a_file_of_its_own_and_both_hear_that_they_are_recorded(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_recorded_when_somebody_asks_and_a_kill_takes_little_of_it() {
-    let (stage, line, phone, mut anna) = scene(false, "off").await;
+    let (stage, line, phone, mut anna) = scene(json!({"enabled": false})).await;
     let gateway = stage.run(&[&line]).await.unwrap();
     let mut control = gateway.control().await.unwrap();
     control.subscribe().await.unwrap();
@@ -144,28 +146,120 @@ async fn a_call_is_recorded_when_somebody_asks_and_a_kill_takes_little_of_it() {
     stage.done();
 }
 
-async fn scene(enabled: bool, tone: &str) -> (Stage, Line, Phone, LightUser) {
+#[tokio::test(flavor = "multi_thread")]
+async fn recordings_give_way_on_a_disk_that_fills_calls_go_on_and_there_is_room_for_the_next() {
+    let disk = SmallDisk::mount(300).unwrap();
+    let folder = disk.path().join("recordings");
+    let (stage, line, mut phone, mut anna) =
+        scene(json!({"enabled": true, "directory": folder.to_str().unwrap()})).await;
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let mut control = gateway.control().await.unwrap();
+    control.subscribe().await.unwrap();
+    anna.call(line.account).await.unwrap();
+    let call = control.call_state(CallState::Answered, LIMIT).await.unwrap().call;
+    let at_phone = phone.answered(LIMIT).await.unwrap();
+    let at_anna = anna.connected(LIMIT).await.unwrap();
+    sleep(TALK).await;
+    let recording = recorded(&mut control, call).await;
+    assert!(!problems(&mut control).await.contains("256 MiB"), "there is room");
+
+    // 250 MiB are free, of which sessions and records have more need.
+    let filler = disk.fill(50).unwrap();
+    let told = problem(&mut control, true).await;
+    let place = folder.display();
+    assert!(
+        told.contains(&format!("{place}: less than 256 MiB are free, so calls are not recorded")),
+        "{told}"
+    );
+    assert!(told.contains(&format!("{place}: свободно меньше 256 МиБ")), "{told}");
+    let (telegram, pbx) = files(&folder, &recording);
+    let written = [&telegram, &pbx].map(|file| std::fs::metadata(file).unwrap().len());
+    let before = [phone.heard(at_phone).received_ms, anna.heard(at_anna).received_ms];
+    sleep(Duration::from_secs(2)).await;
+    let after = [phone.heard(at_phone).received_ms, anna.heard(at_anna).received_ms];
+    for (before, after) in before.into_iter().zip(after) {
+        assert!(after - before >= 1_900, "{} ms of sound in 2 s", after - before);
+    }
+    assert_eq!([&telegram, &pbx].map(|file| std::fs::metadata(file).unwrap().len()), written);
+    for (file, hz) in [(&telegram, ANNA_HZ), (&pbx, PBX_HZ)] {
+        let sound = whole(file);
+        assert!(sound.length_ms() >= 3_500, "{} ms", sound.length_ms());
+        assert!(
+            tone::share(&sound.part(samples(500, RATE_HZ), samples(3_000, RATE_HZ)).samples, hz) >= SHARE
+        );
+    }
+    anna.hang_up(at_anna, Reason::Hangup).await;
+    control.call_state(CallState::Ended, LIMIT).await.unwrap();
+
+    // The next call is not recorded, and the one after there is room again is.
+    for (room, filler) in [(false, Some(filler)), (true, None)] {
+        if room {
+            problem(&mut control, false).await;
+        }
+        phone.forget();
+        anna.call(line.account).await.unwrap();
+        let call = control.call_state(CallState::Answered, LIMIT).await.unwrap().call;
+        let at_anna = anna.connected(LIMIT).await.unwrap();
+        sleep(Duration::from_secs(2)).await;
+        anna.hang_up(at_anna, Reason::Hangup).await;
+        control.call_state(CallState::Ended, LIMIT).await.unwrap();
+        let told = records(&mut control).await;
+        let told = told.into_iter().find(|record| record.call == call).unwrap();
+        assert_eq!(told.recording.is_some(), room, "{told:?}");
+        if let Some(recording) = &told.recording {
+            assert!(whole(&files(&folder, recording).0).length_ms() >= 1_500);
+        }
+        if let Some(filler) = filler {
+            std::fs::remove_file(filler).unwrap();
+        }
+    }
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+async fn scene(recording: serde_json::Value) -> (Stage, Line, Phone, LightUser) {
     let stage = Stage::on_loopback().await.unwrap();
     let line = stage.line(COMPANY).unwrap();
     let phone = pbx::Options::playing(circle(PBX_HZ, 20).unwrap());
     let phone = Phone::switch_on(line.sip, phone).await.unwrap();
-    let draft = stage::draft(&line)
-        .unwrap()
-        .set("recording", serde_json::json!({"enabled": enabled, "consent_tone": tone}));
+    let draft = stage::draft(&line).unwrap().set("recording", recording);
     stage.open(&line, phone.sip, draft).await.unwrap();
     let app = light_user::Options::playing(circle(ANNA_HZ, 60).unwrap());
     let anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app).unwrap();
     (stage, line, phone, anna)
 }
 
+/// What is wrong with the gateway, in both languages.
+async fn problems(control: &mut Control) -> String {
+    let told = control.status().await.unwrap().problems;
+    told.iter().map(|said| format!("{}\n{}\n", said.en, said.ru)).collect()
+}
+
+/// Waits until it is told that there is no room for recordings, or is told no more.
+async fn problem(control: &mut Control, is_told: bool) -> String {
+    let until = now() + LIMIT;
+    loop {
+        let told = problems(control).await;
+        if told.contains("calls are not recorded") == is_told {
+            return told;
+        }
+        assert!(now() < until, "want {is_told}: {told}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn records(control: &mut Control) -> Vec<CallRecord> {
+    match control.ask(Ask::Records { filter: RecordFilter::default() }).await.unwrap() {
+        Answer::Records { records, .. } => records,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The files of a call's recording, as soon as its record names them.
 async fn recorded(control: &mut Control, call: CallId) -> Recording {
     let until = now() + LIMIT;
     loop {
-        let told = match control.ask(Ask::Records { filter: RecordFilter::default() }).await.unwrap() {
-            Answer::Records { records, .. } => records,
-            other => panic!("{other:?}"),
-        };
+        let told = records(control).await;
         let named = |record: CallRecord| record.recording.filter(|_| record.call == call);
         if let Some(recording) = told.into_iter().find_map(named) {
             sleep(Duration::from_millis(300)).await;

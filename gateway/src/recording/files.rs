@@ -16,7 +16,7 @@ use crate::clock;
 const SUFFIX: &str = ".ogg";
 
 /// The folder of a line's recordings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place(pub(crate) PathBuf);
 
 impl Place {

@@ -1,6 +1,6 @@
 //! What a call's task does to be recorded: it copies packets into a buffer, and hands that over now and then.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -48,6 +48,8 @@ pub(crate) struct Tap {
     orders: SyncSender<Order>,
     pool: Pool,
     shared: Arc<Shared>,
+    /// The writer has ended it.
+    over: Arc<AtomicBool>,
 }
 
 /// One packet in a buffer: when it came, whose it is, its numbers, and its payload.
@@ -98,17 +100,16 @@ impl Tap {
     pub(super) fn new(
         call: u64,
         began: Instant,
-        orders: SyncSender<Order>,
-        pool: Pool,
-        shared: Arc<Shared>,
+        (orders, pool, shared): (SyncSender<Order>, Pool, Arc<Shared>),
+        over: Arc<AtomicBool>,
     ) -> Self {
         let buffer = pool.take();
-        Self { call, began, buffer, since: None, orders, pool, shared }
+        Self { call, began, buffer, since: None, orders, pool, shared, over }
     }
 
-    /// Whether the disk became full meanwhile: nothing more is recorded.
+    /// Whether nothing more is recorded: the disk became full meanwhile, or cannot be written.
     pub(crate) fn is_over(&self) -> bool {
-        self.shared.is_full.load(Ordering::Relaxed)
+        self.over.load(Ordering::Relaxed)
     }
 
     /// Takes an RTP packet of one side's sound.

@@ -1,10 +1,10 @@
 //! The thread that writes recordings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Order {
-    Begin { call: u64, place: Place, recording: Recording },
+    Begin { call: u64, place: Place, recording: Recording, over: Arc<AtomicBool> },
     Sound { call: u64, buffer: Vec<u8> },
     End { call: u64, lasted: Duration },
 }
@@ -42,6 +42,8 @@ pub(super) struct Writer {
 
 struct Files {
     place: Place,
+    /// Tells the call's task that nothing more is recorded.
+    over: Arc<AtomicBool>,
     began: Instant,
     telegram: OneSide,
     pbx: OneSide,
@@ -75,11 +77,10 @@ impl Writer {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Begin { call, place, recording } => {
-                let begun = Files::begin(call, place.clone(), &recording);
-                match begun {
+            Order::Begin { call, place, recording, over } => {
+                match Files::begin(call, &place, &recording, Arc::clone(&over)) {
                     Ok(files) => drop(self.calls.insert(call, files)),
-                    Err(error) => self.failed(call, &place, &error),
+                    Err(error) => self.failed(call, &place, &over, &error),
                 }
             }
             Order::Sound { call, buffer } => {
@@ -110,39 +111,48 @@ impl Writer {
     fn write(&mut self, call: u64, work: impl FnOnce(&mut Files, &mut Vec<u8>) -> io::Result<()>) {
         let Some(files) = self.calls.get_mut(&call) else { return };
         if let Err(error) = work(files, &mut self.pages) {
-            let place = files.place.clone();
-            self.calls.remove(&call);
-            self.failed(call, &place, &error);
-        }
-    }
-
-    fn failed(&mut self, call: u64, place: &Place, error: &io::Error) {
-        tracing::error!(call = %CallId(call), %error, "the call is not recorded any more: it goes on");
-        self.health.note("recordings", Trouble::of_file(error, &place.0));
-    }
-
-    /// Ends all recordings where the disk is nearly full, and says so until it is not.
-    fn look_for_room(&mut self) {
-        let was_full = self.shared.is_full.load(Ordering::Relaxed);
-        let full = self.calls.values().map(|files| &files.place).find(|place| !has_room(place.existing()));
-        if let Some(place) = full.cloned() {
-            self.shared.is_full.store(true, Ordering::Relaxed);
-            self.health.note("recordings", Some(Trouble::NoRoomToRecord { path: place.0 }));
-            for call in self.calls.keys().copied().collect::<Vec<_>>() {
-                self.write(call, |files, pages| files.end(Duration::ZERO, pages));
+            if let Some(Files { place, over, .. }) = self.calls.remove(&call) {
+                self.failed(call, &place, &over, &error);
             }
-            self.calls.clear();
-        } else if was_full {
-            // Nothing is recorded meanwhile: the next call finds out again.
-            self.shared.is_full.store(false, Ordering::Relaxed);
-        } else if !self.calls.is_empty() {
-            self.health.note("recordings", None);
         }
+    }
+
+    fn failed(&mut self, call: u64, place: &Place, over: &AtomicBool, error: &io::Error) {
+        tracing::error!(call = %CallId(call), %error, "the call is not recorded any more: it goes on");
+        over.store(true, Ordering::Relaxed);
+        if has_room(place.existing()) {
+            self.health.note("recordings", Trouble::of_file(error, &place.0));
+        } else {
+            // Said with the next look, until there is room again.
+            self.shared.full().push(place.clone());
+        }
+    }
+
+    /// Ends the recordings on disks that are nearly full, and says so until they are not.
+    fn look_for_room(&mut self) {
+        let known = self.shared.full().clone();
+        let places = self.calls.values().map(|files| &files.place).chain(&known);
+        let places: BTreeSet<Place> = places.cloned().collect();
+        let looked_at = !places.is_empty();
+        let full: Vec<Place> = places.into_iter().filter(|place| !has_room(place.existing())).collect();
+        let on_full = self.calls.iter().filter(|(_, files)| full.contains(&files.place));
+        for call in on_full.map(|(call, _)| *call).collect::<Vec<_>>() {
+            self.write(call, |files, pages| files.end(Duration::ZERO, pages));
+            if let Some(files) = self.calls.remove(&call) {
+                tracing::error!(call = %CallId(call), "the call is not recorded any more: it goes on");
+                files.over.store(true, Ordering::Relaxed);
+            }
+        }
+        if looked_at {
+            let path = full.first().map(|place| place.0.clone());
+            self.health.note("recordings", path.map(|path| Trouble::NoRoomToRecord { path }));
+        }
+        *self.shared.full() = full;
     }
 }
 
 impl Files {
-    fn begin(call: u64, place: Place, recording: &Recording) -> io::Result<Self> {
+    fn begin(call: u64, place: &Place, recording: &Recording, over: Arc<AtomicBool>) -> io::Result<Self> {
         if !has_room(place.existing()) {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -157,7 +167,7 @@ impl Files {
         };
         let telegram = side(&recording.telegram, 0, "Telegram")?;
         let pbx = side(&recording.pbx, 1, "PBX")?;
-        Ok(Self { began: clock::now(), telegram, pbx, place })
+        Ok(Self { began: clock::now(), telegram, pbx, place: place.clone(), over })
     }
 
     fn put(&mut self, buffer: &[u8], pages: &mut Vec<u8>) -> io::Result<()> {
