@@ -3,10 +3,9 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// So much of a second's new calls may come together.
-const BURST: Duration = Duration::from_secs(2);
+use tgtrunk_sip::Bucket;
 
 /// What the lines of one gateway share of it.
 #[derive(Debug, Clone)]
@@ -15,11 +14,9 @@ pub(crate) struct Rush(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     most_calls: usize,
-    per_second: u32,
     calls: AtomicUsize,
     refused: AtomicU64,
-    /// What is left of [`BURST`], and when that was so.
-    left: Mutex<(Duration, Option<Instant>)>,
+    new_calls: Mutex<Bucket>,
 }
 
 /// A call that counts; dropped, it counts no more.
@@ -30,10 +27,9 @@ impl Rush {
     pub(crate) fn new(most_calls: u32, per_second: u32) -> Self {
         Self(Arc::new(Inner {
             most_calls: most_calls as usize,
-            per_second: per_second.max(1),
             calls: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
-            left: Mutex::new((BURST, None)),
+            new_calls: Mutex::new(Bucket::new(per_second)),
         }))
     }
 
@@ -67,13 +63,7 @@ impl Rush {
 
 impl Inner {
     fn takes_another(&self, now: Instant) -> bool {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, since) = *left;
-        let passed = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        let filled = (before + passed).min(BURST);
-        let rest = filled.checked_sub(Duration::from_secs(1) / self.per_second);
-        *left = (rest.unwrap_or(filled), Some(now));
-        rest.is_some()
+        self.new_calls.lock().unwrap_or_else(PoisonError::into_inner).admit(now)
     }
 }
 
@@ -85,6 +75,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock;
 

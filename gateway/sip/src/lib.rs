@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests begin at the real clock's now"))]
 
 mod audio;
+mod bucket;
 mod call;
 mod dialog;
 mod edge;
@@ -44,6 +45,7 @@ mod transaction;
 mod uri;
 
 pub use audio::{LocalAudio, RemoteAudio, TelephoneEvent};
+pub use bucket::Bucket;
 pub use call::{Invite, Rejection};
 pub use endpoint::{Availability, CallId, Config, Endpoint, Memory, Strangers, Transmit};
 pub use event::Event;
