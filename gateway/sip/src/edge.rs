@@ -201,7 +201,7 @@ fn judge(
 fn serve(request: &Request, transport: Transport, in_dialog: bool, hops: u32) -> Result<(), Refusal> {
     match &request.method {
         Method::Unknown(_) => return Err(Refusal::new(501).with("Allow", ALLOW)),
-        Method::Refer if in_dialog => {}
+        Method::Refer | Method::Subscribe if in_dialog => {}
         Method::Register
         | Method::Subscribe
         | Method::Notify

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::state::{Call, State};
+use super::subscribe::handle_subscribe;
 use crate::dialog::DialogId;
 use crate::edge::{ALLOW, Refusal};
 use crate::endpoint::Endpoint;
@@ -70,11 +71,15 @@ impl Endpoint {
                 self.answer_late(now, id);
                 return;
             }
-            Method::Refer => {
-                let refusal = self.handle_refer(now, id, &mut call, request);
+            Method::Refer | Method::Subscribe => {
+                let refusal = if request.method == Method::Refer {
+                    self.handle_refer(now, id, &mut call, request)
+                } else {
+                    handle_subscribe(now, &mut call, request)
+                };
                 self.keep(id, call);
                 let mut answer = self.answer_for(request, &refusal, "");
-                if refusal.status == 202 {
+                if refusal.status < 300 {
                     self.push_contact(&mut answer.headers, request.is_sips());
                 }
                 self.layer.answer(now, key, answer_to, &answer);
@@ -85,7 +90,6 @@ impl Endpoint {
             | Method::Ack
             | Method::Cancel
             | Method::Register
-            | Method::Subscribe
             | Method::Notify
             | Method::Publish
             | Method::Message

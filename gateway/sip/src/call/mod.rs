@@ -13,6 +13,7 @@ mod refer;
 mod replaces;
 mod session_timer;
 mod state;
+mod subscribe;
 mod uac;
 mod uas;
 

@@ -54,17 +54,50 @@ enum Stage {
 /// The PBX's wish to hear how the transfer goes (RFC 3515 section 2.4.4).
 #[derive(Debug)]
 struct Subscription {
-    /// The number of the REFER, where the call had one before (section 2.4.6).
-    id: Option<u32>,
+    /// The number of the REFER.
+    number: Option<u32>,
+    /// Whether the call had a REFER before, so that NOTIFYs tell the number (section 2.4.6).
+    is_numbered: bool,
     expires_at: Instant,
+    /// Whether the next NOTIFY is the last one, for the PBX wants no more.
+    ends: bool,
     /// Whether a NOTIFY is on its way: over UDP a second one could overtake it.
     sent: bool,
     /// What the next one says.
     next: Option<(u16, String)>,
-    told: u16,
+    told: (u16, String),
+}
+
+impl Subscription {
+    /// Whether it goes on: nothing final was told, and its time has not run out.
+    fn is_live(&self, now: Instant) -> bool {
+        self.told.0 < 200 && !self.ends && now < self.expires_at
+    }
 }
 
 impl Referral {
+    /// Has the subscription of the REFER with this number last for so many seconds and no more; 0 ends it with one more
+    /// NOTIFY. Gives for how many it lasts; none where there is none (RFC 6665 section 4.2.1).
+    pub(crate) fn subscribe(
+        &mut self,
+        now: Instant,
+        number: Option<u32>,
+        wanted_s: Option<u32>,
+    ) -> Option<u64> {
+        let subscription = self.subscription.as_mut().filter(|known| known.is_live(now))?;
+        // The first one may be meant without a number.
+        if number.is_none() && subscription.is_numbered || number.is_some() && number != subscription.number {
+            return None;
+        }
+        let left_s = subscription.expires_at.saturating_duration_since(now).as_secs();
+        let lasts_s = wanted_s.map_or(left_s, |wanted_s| left_s.min(wanted_s.into()));
+        subscription.expires_at = now + Duration::from_secs(lasts_s);
+        subscription.ends = lasts_s == 0;
+        // Each SUBSCRIBE is answered by where things stand, too.
+        subscription.next = Some(subscription.told.clone());
+        Some(lasts_s)
+    }
+
     /// When the call that was transferred is ended.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.stage {
@@ -75,11 +108,12 @@ impl Referral {
 
     fn tell(&mut self, status: u16, phrase: &str) {
         if let Some(subscription) = &mut self.subscription
-            && subscription.told < 200
-            && (status != subscription.told || status >= 200)
+            && subscription.told.0 < 200
+            && !subscription.ends
+            && (status != subscription.told.0 || status >= 200)
         {
-            subscription.told = status;
-            subscription.next = Some((status, clean(phrase, 128)));
+            subscription.told = (status, clean(phrase, 128));
+            subscription.next = Some(subscription.told.clone());
         }
     }
 
@@ -111,12 +145,15 @@ impl Endpoint {
             value.split(';').next().unwrap_or(value).trim().eq_ignore_ascii_case("false")
         });
         let number = request.headers.cseq().map(|cseq| cseq.number);
+        let trying = || (100, "Trying".to_owned());
         let subscription = (!unheard).then(|| Subscription {
-            id: number.filter(|_| talking.referred),
+            number,
+            is_numbered: talking.referred,
             expires_at: now + self.config.ring_limit + LEEWAY,
+            ends: false,
             sent: false,
-            next: Some((100, "Trying".to_owned())),
-            told: 100,
+            next: Some(trying()),
+            told: trying(),
         });
         let header = |name: &str| {
             target.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
@@ -260,6 +297,10 @@ impl Endpoint {
     pub(crate) fn next_notify(&mut self, now: Instant, id: CallId) {
         let Some(Call { state: State::Talking(talking), .. }) = self.calls.get_mut(&id) else { return };
         let Talking { dialog, referral, .. } = talking;
+        if let Some(referral) = referral {
+            // Whoever lets it run out waits for nothing more.
+            referral.subscription.take_if(|known| now >= known.expires_at && !known.ends && !known.sent);
+        }
         if referral.as_ref().is_some_and(|known| known.is_over()) {
             *referral = None;
         }
@@ -269,9 +310,11 @@ impl Endpoint {
         subscription.sent = true;
         let mut request = dialog.request(Method::Notify);
         let hop = dialog.next_hop(&self.filter);
-        let event = subscription.id.map_or("refer".to_owned(), |id| format!("refer;id={id}"));
+        let number = subscription.number.filter(|_| subscription.is_numbered);
+        let event = number.map_or("refer".to_owned(), |number| format!("refer;id={number}"));
         let left_s = subscription.expires_at.saturating_duration_since(now).as_secs();
         let state = match status {
+            ..200 if subscription.ends => "terminated;reason=timeout".to_owned(),
             ..200 => format!("active;expires={left_s}"),
             _ => "terminated;reason=noresource".to_owned(),
         };

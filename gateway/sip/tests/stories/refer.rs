@@ -125,6 +125,79 @@ fn whoever_wants_no_notify_gets_none() {
 }
 
 #[test]
+fn a_pbx_may_hear_of_its_transfer_for_a_shorter_time_or_no_more() {
+    let mut world = World::new();
+    let (mut phone, call) = talking(&mut world);
+    let (_, request) = transferred(&mut world, &mut phone, call, "");
+    let refer = phone.cseq;
+    world.hears(&reply(&request, "100 Trying", "", "", ""));
+    world.hears(&phone.request("SUBSCRIBE", "Event: refer\nExpires: 30\n", ""));
+    let taken = world.said();
+    assert_eq!(
+        (start(&taken), header(&taken, "Expires"), header(&taken, "Contact")),
+        ("200 OK", "30", CONTACT)
+    );
+    let now = notified(&mut world, "100 Trying", "active;expires=30");
+    world.hears(&reply(&now, "200 OK", "", "", ""));
+    // Not longer than it lasts anyway; the number of the REFER may be told.
+    world.pass(seconds(10));
+    let extra = format!("Event: REFER ; id = {refer}\nExpires: 86400\n");
+    world.hears(&phone.request("SUBSCRIBE", &extra, ""));
+    assert_eq!(header(&world.said(), "Expires"), "20");
+    let now = notified(&mut world, "100 Trying", "active;expires=20");
+    world.hears(&reply(&now, "200 OK", "", "", ""));
+    for (extra, refusal) in [
+        ("Event: presence\n", "489 Bad Event"),
+        ("", "489 Bad Event"),
+        ("Event: refer;id=7\n", "481 Subscription Does Not Exist"),
+        ("Event: refer;id=x\n", "400 Event Or Expires Not Readable"),
+        ("Event: refer\nExpires: -1\n", "400 Event Or Expires Not Readable"),
+    ] {
+        world.hears(&phone.request("SUBSCRIBE", extra, ""));
+        let told = world.said();
+        assert_eq!(start(&told), refusal, "{extra}");
+        let allowed: &[&str] = if refusal.starts_with("489") { &["refer"] } else { &[] };
+        assert_eq!(headers(&told, "Allow-Events"), allowed);
+        world.is_silent();
+    }
+
+    world.hears(&phone.request("SUBSCRIBE", "Event: refer\nExpires: 0\n", ""));
+    let taken = world.said();
+    assert_eq!((start(&taken), header(&taken, "Expires")), ("200 OK", "0"));
+    let last = notified(&mut world, "100 Trying", "terminated;reason=timeout");
+    world.hears(&phone.request("SUBSCRIBE", "Event: refer\n", ""));
+    assert_eq!(start(&world.said()), "481 Subscription Does Not Exist");
+    world.hears(&reply(&last, "200 OK", "", "", ""));
+    world.hears(&reply(&request, "180 Ringing", "b", "", ""));
+    assert!(matches!(world.event(), Event::Ringing { .. }));
+    world.is_silent();
+    world.hears(&answer(&request, "asterisk-200.sip", "b"));
+    assert!(world.said().starts_with("ACK "));
+    world.is_silent();
+}
+
+#[test]
+fn a_subscription_that_ran_out_is_told_nothing_more() {
+    let mut world = World::new();
+    let (mut phone, call) = talking(&mut world);
+    world.hears(&phone.request("SUBSCRIBE", "Event: refer\n", ""));
+    assert_eq!(start(&world.said()), "481 Subscription Does Not Exist");
+    let (_, request) = transferred(&mut world, &mut phone, call, "");
+    world.hears(&reply(&request, "100 Trying", "", "", ""));
+    world.hears(&phone.request("SUBSCRIBE", "Event: refer\nExpires: 5\n", ""));
+    assert_eq!(start(&world.said()), "200 OK");
+    let now = notified(&mut world, "100 Trying", "active;expires=5");
+    world.hears(&reply(&now, "200 OK", "", "", ""));
+    world.pass(seconds(6));
+    world.hears(&reply(&request, "486 Busy Here", "b", "", ""));
+    assert!(world.said().starts_with("ACK "));
+    world.is_silent();
+    // The call goes on, and can be transferred again.
+    world.hears(&phone.request("REFER", "Refer-To: <sip:300@127.0.0.1>\n", ""));
+    assert_eq!(start(&world.said()), "202 Accepted");
+}
+
+#[test]
 fn an_attended_transfer_takes_the_place_of_the_call_that_it_names() {
     let mut world = World::new();
     let (mut phone, call) = talking(&mut world);
