@@ -132,7 +132,9 @@ pub struct PbxAddress {
 
 /// Not an address of a PBX.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("PBX address {0:?}: want an IP address or a host name, with a port if it is not 5060")]
+#[error(
+    "PBX address {0:?}: want an IP address or a host name, with a port if it is not 5060 (or 5061 with TLS)"
+)]
 pub struct PbxAddressError(String);
 
 impl Line {
@@ -189,7 +191,6 @@ impl fmt::Display for PbxAddress {
         }
         match self.port {
             Some(port) => write!(out, ":{port}"),
-            None if self.ip().is_some() => write!(out, ":5060"),
             None => Ok(()),
         }
     }
@@ -236,7 +237,7 @@ fn read_line(
         );
         top.clash("sip_port", port, &wanted);
     }
-    let pbx = top.required("pbx", WANTED_PBX, pbx::read);
+    let mut pbx = top.required("pbx", WANTED_PBX, pbx::read);
     let pbx_user = top.optional("pbx_user", "1 to 64 letters, digits and + - _ . *", |value| {
         let user = keys::text(value)?;
         let fits = user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-_.*".contains(&byte));
@@ -278,6 +279,7 @@ fn read_line(
     let owner = policy::read_owner(top.section("owner"));
     let hours = hours::read(top.section("hours"));
     let trunk = trunk::read(top.section("trunk"), place);
+    pbx.iter_mut().for_each(|pbx| pbx.settle(trunk.transport));
     let recording = recording::read(top.section("recording"));
     let transfer = transfer::read(top.section("transfer"));
     let chat = chat::read(top, phone.as_ref(), place);
@@ -492,9 +494,9 @@ mod tests {
     #[test]
     fn pbx_addresses_are_read_and_written_in_every_form() {
         for (text, written) in [
-            ("127.0.0.1", "127.0.0.1:5060"),
+            ("127.0.0.1", "127.0.0.1"),
             ("10.0.0.5:5160", "10.0.0.5:5160"),
-            ("::1", "[::1]:5060"),
+            ("::1", "[::1]"),
             ("[2001:db8::1]:5062", "[2001:db8::1]:5062"),
             ("pbx.example.org", "pbx.example.org"),
             ("pbx:5070", "pbx:5070"),

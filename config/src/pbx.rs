@@ -7,11 +7,12 @@ use toml::de::DeValue;
 
 use crate::keys;
 use crate::line::PbxAddress;
+use crate::trunk::Transport;
 
 /// Most addresses that may be named.
 const ADDRESSES_LIMIT: usize = 8;
 
-pub(crate) const WANTED_PBX: &str = r#"an IP address or a host name, with a port if it is not 5060, as "127.0.0.1:5060" or "[::1]:5060", or a list of up to 8 of these"#;
+pub(crate) const WANTED_PBX: &str = r#"an IP address or a host name, with a port if it is not 5060 (or 5061 with TLS), as "127.0.0.1:5060" or "[::1]:5060", or a list of up to 8 of these"#;
 
 /// Where a PBX is: its addresses, the best first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,14 @@ pub struct Pbx {
 }
 
 impl Pbx {
+    /// Gives IP addresses without a port the one of the transport. Names may have theirs in SRV records.
+    pub(crate) fn settle(&mut self, transport: Transport) {
+        let without = |address: &&mut PbxAddress| address.port.is_none() && address.ip().is_some();
+        for address in std::iter::once(&mut self.first).chain(&mut self.others).filter(without) {
+            address.port = Some(transport.default_port());
+        }
+    }
+
     /// All addresses, the best first.
     pub fn addresses(&self) -> impl Iterator<Item = &PbxAddress> {
         std::iter::once(&self.first).chain(&self.others)
@@ -72,6 +81,20 @@ mod tests {
         let nine = format!("[{}]", ["\"pbx\""; 9].join(", "));
         for wrong in ["[]", r#""""#, r#"["10.0.0.1", ""]"#, r#"["10.0.0.1", 5]"#, r#""10.0.0.1,""#, &nine] {
             assert!(pbx(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_a_port_has_the_transports_own() {
+        for (transport, written) in [
+            ("udp", "10.0.0.1:5060, [::1]:5060, pbx.example.org, 10.0.0.2:5070"),
+            ("tcp", "10.0.0.1:5060, [::1]:5060, pbx.example.org, 10.0.0.2:5070"),
+            ("tls", "10.0.0.1:5061, [::1]:5061, pbx.example.org, 10.0.0.2:5070"),
+        ] {
+            let text = format!(
+                "\"10.0.0.1, ::1, pbx.example.org, 10.0.0.2:5070\"\n[trunk]\ntransport = {transport:?}"
+            );
+            assert_eq!(pbx(&text).unwrap().to_string(), written);
         }
     }
 

@@ -73,6 +73,16 @@ pub enum Transport {
     Tls,
 }
 
+impl Transport {
+    /// The port of an address that names none (RFC 3261 section 19.1.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+        }
+    }
+}
+
 /// Whose certificate a PBX may show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsTrust {

@@ -13,8 +13,8 @@ const PHRASES: &[(&str, &str)] = &[
     ("has this one and runs, this line does not", "уже занимает этот порт и работает, а эта линия нет"),
     ("the name of its folder, which is", "имя её папки, то есть"),
     (
-        "an IP address or a host name, with a port if it is not 5060, as",
-        "IP-адрес или имя узла, с портом, если это не 5060, например",
+        "an IP address or a host name, with a port if it is not 5060 (or 5061 with TLS), as",
+        "IP-адрес или имя узла, с портом, если это не 5060 (или 5061 по TLS), например",
     ),
     (", or a list of up to 8 of these", ", или список до 8 таких"),
     ("up to 64 letters, digits and", "до 64 латинских букв, цифр и"),

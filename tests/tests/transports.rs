@@ -7,10 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::json;
-use tgtrunk_config::Lamp;
+use tgtrunk_config::{Lamp, StateDir};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_tests::baresip::{self, Baresip};
 use tgtrunk_tests::codec::Codec;
+use tgtrunk_tests::dnsmasq::{Dnsmasq, Service};
 use tgtrunk_tests::gateway::Gateway;
 use tgtrunk_tests::light_user::{self, LightUser, Reason};
 use tgtrunk_tests::linphone::{self, Linphone, Transport};
@@ -197,6 +198,44 @@ async fn streams_are_answered_pinged_and_ended_as_they_deserve() {
     scene.anna.hang_up(call, Reason::Hangup).await;
     scene.gateway.stop().await.unwrap();
     scene.stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pbx_that_is_a_name_is_found_by_the_records_of_the_lines_transport() {
+    for transport in ["tcp", "tls"] {
+        let encrypts = transport == "tls";
+        let phone = Baresip::start(&baresip::Options { transport, encrypts, ..phone() }).await.unwrap();
+        let names = SocketAddr::from(([127, 0, 0, 1], ports::free().unwrap()));
+        // Whoever asks for another transport is led to nobody.
+        let to = |kind: &str, place: SocketAddr| if kind == transport { place.port() } else { 9 };
+        let zone = [
+            service("_sip._udp.pbx.test", "a.pbx.test", to("udp", phone.sip)),
+            service("_sip._tcp.pbx.test", "b.pbx.test", to("tcp", phone.sip)),
+            service("_sips._tcp.pbx.test", "c.pbx.test", to("tls", phone.tls)),
+        ];
+        let dns = Dnsmasq::start(names, &zone).await.unwrap();
+        let settings = format!("name_servers = [\"{names}\"]\n");
+        let stage = Stage::set_up(scene::Options { settings, ..scene::Options::default() }).await.unwrap();
+        let line = stage.line(COMPANY).unwrap();
+        let mut anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app()).unwrap();
+        let trust = phone.certificate().display().to_string();
+        let trunk = json!({"transport": transport, "tls_trust": trust});
+        let draft = draft(&line).set("sip_port", line.sip.port()).set("pbx", "pbx.test").set("trunk", trunk);
+        let state = StateDir::open(&stage.installation.state).unwrap();
+        tgtrunk_config::Lines::add(&state, draft).unwrap();
+        stage.log_in(&line).await.unwrap();
+        let gateway = stage.run(&[&line]).await.unwrap();
+        let call = anna.call(line.account).await.unwrap();
+        anna.connected(LIMIT).await.unwrap();
+        anna.hang_up(call, Reason::Hangup).await;
+        gateway.stop().await.unwrap();
+        dns.stop().await.unwrap();
+        stage.done();
+    }
+}
+
+fn service(name: &'static str, target: &'static str, port: u16) -> Service {
+    Service { name, target, port, priority: 10 }
 }
 
 async fn sipp_both_ways(ip: IpAddr, tcp: bool) {

@@ -376,11 +376,16 @@ mod tests {
         let (found, holds) = find("10.0.0.1,10.0.0.2:5070,::1", Transport::Udp, "127.0.0.1").await.unwrap();
         assert_eq!(found.first.to_string(), "10.0.0.1:5060");
         assert_eq!((found.others.len(), holds), (1, None), "only addresses of our family");
+        // RFC 3261 section 19.1.2, for names too.
+        let ports = [(Transport::Udp, 5060), (Transport::Tcp, 5060), (Transport::Tls, 5061)];
+        for ((transport, port), host) in
+            ports.into_iter().flat_map(|of| [(of, "127.0.0.1"), (of, "localhost")])
+        {
+            let (found, _) = find(host, transport, "127.0.0.1").await.unwrap();
+            assert_eq!(found.first.to_string(), format!("127.0.0.1:{port}"), "{host} {transport:?}");
+        }
         let told = find("::1", Transport::Udp, "127.0.0.1").await.unwrap_err();
-        assert_eq!(
-            told.en,
-            "pbx = \"[::1]:5060\" has no address of the family of gateway.sip_bind = 127.0.0.1"
-        );
+        assert_eq!(told.en, "pbx = \"[::1]\" has no address of the family of gateway.sip_bind = 127.0.0.1");
         let told = find("no.such.host.invalid:5060", Transport::Udp, "127.0.0.1").await.unwrap_err();
         assert!(told.en.starts_with("pbx = \"no.such.host.invalid\" cannot be resolved: "), "{told:?}");
     }
