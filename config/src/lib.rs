@@ -22,6 +22,7 @@ mod line;
 mod lines;
 mod log;
 mod page;
+mod password_file;
 mod pbx;
 mod policy;
 mod proxy;
@@ -68,5 +69,5 @@ pub use status::{
 pub use texts::{TextKey, Texts, Words};
 pub use transfer::Transfer;
 pub use trouble::Trouble;
-pub use trunk::{AuthAlgorithm, Srtp, TlsTrust, Transport, Trunk, TrunkPassword};
+pub use trunk::{AuthAlgorithm, Srtp, TlsTrust, Transport, Trunk, TrunkLogin, TrunkPassword, TrunkSecret};
 pub use units::{CallId, Digit, Digits, Phone, UnitError, UserId};

@@ -20,7 +20,7 @@ pub struct Trunk {
     /// Whether audio is encrypted.
     pub srtp: Srtp,
     /// What the line proves to the PBX where that asks.
-    pub digest: Option<TrunkPassword>,
+    pub digest: Option<TrunkLogin>,
     /// What the PBX has to prove before its calls are taken.
     pub auth: Option<TrunkPassword>,
     /// By which hash it proves that.
@@ -44,6 +44,34 @@ pub enum AuthAlgorithm {
     Sha256,
     /// MD5, for a PBX that knows nothing else and stumbles when it is asked by another one first.
     Md5,
+}
+
+/// A user and where their password is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkLogin {
+    /// User.
+    pub user: String,
+    /// The password, or where it lies.
+    pub secret: TrunkSecret,
+}
+
+/// A password, or where it lies.
+#[derive(Clone, PartialEq, Eq)]
+pub enum TrunkSecret {
+    /// Itself.
+    Here(Password),
+    /// In a file, which is read when the line opens: other programs may not be able to.
+    File(PathBuf),
+}
+
+/// Without the password.
+impl fmt::Debug for TrunkSecret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(_) => out.write_str("Here"),
+            Self::File(path) => out.debug_tuple("File").field(path).finish(),
+        }
+    }
 }
 
 /// A user and password between a line and its PBX.
@@ -107,6 +135,9 @@ pub enum Srtp {
     Require,
 }
 
+/// Linux takes no longer path.
+const LONGEST_PATH_BYTES: usize = 4_095;
+
 const WANTED_TRUST: &str =
     r#"one of "auto", "system", "any", or the path of a PEM file, as "/etc/tgtrunk/pbx.pem""#;
 
@@ -132,7 +163,7 @@ pub(crate) fn read(mut section: Section<'_, '_>, place: &Path) -> Trunk {
             ("require", Some(Srtp::Require)),
         ],
     );
-    let digest = read_password(&mut section, ["digest_user", "digest_password"], 1);
+    let digest = read_login(&mut section, place);
     // Strangers may guess at this one.
     let auth = read_password(&mut section, ["auth_user", "auth_password"], 8);
     let auth_algorithm = section.word(
@@ -173,12 +204,51 @@ pub(crate) fn read(mut section: Section<'_, '_>, place: &Path) -> Trunk {
     }
 }
 
+/// A user and a password, both or none; the password here or in a file.
+fn read_login(section: &mut Section<'_, '_>, place: &Path) -> Option<TrunkLogin> {
+    let [user_key, password_key, file_key] = ["digest_user", "digest_password", "digest_password_file"];
+    let (user, password) = read_both(section, [user_key, password_key], 1);
+    let wanted = r#"the path of a file with the password, as "/etc/tgtrunk/line1.password", or "" for none"#;
+    let file = section.optional(file_key, wanted, |value| {
+        keys::or_none(value, |text| {
+            let fits = !text.contains(char::is_control) && text.len() <= LONGEST_PATH_BYTES;
+            fits.then(|| place.join(text))
+        })
+    });
+    match (user, password, file.flatten()) {
+        (_, Some(_), Some(_)) => {
+            section.clash(password_key, "(not shown)", &format!("\"\", or \"\" in {file_key}"));
+            None
+        }
+        (user, password, None) => {
+            let TrunkPassword { user, password } = both(section, [user_key, password_key], user, password)?;
+            Some(TrunkLogin { user, secret: TrunkSecret::Here(password) })
+        }
+        (Some(user), None, Some(file)) => Some(TrunkLogin { user, secret: TrunkSecret::File(file) }),
+        (None, None, Some(file)) => {
+            let wanted = format!("\"\", or a user in {user_key}");
+            section.clash(file_key, format_args!("{file:?}"), &wanted);
+            None
+        }
+    }
+}
+
 /// A user and a password, both or none.
 fn read_password(
     section: &mut Section<'_, '_>,
-    [user_key, password_key]: [&'static str; 2],
+    keys: [&'static str; 2],
     least: usize,
 ) -> Option<TrunkPassword> {
+    let (user, password) = read_both(section, keys, least);
+    both(section, keys, user, password)
+}
+
+/// A user and a password, each if it is there and right.
+fn read_both(
+    section: &mut Section<'_, '_>,
+    [user_key, password_key]: [&'static str; 2],
+    least: usize,
+) -> (Option<String>, Option<Password>) {
     let wanted = r#"up to 64 letters, digits and + - _ . * @, or "" for none"#;
     let user = section.optional(user_key, wanted, |value| {
         keys::or_none(value, |text| {
@@ -190,11 +260,21 @@ fn read_password(
     let password = section.judged(password_key, |value| {
         let text = keys::text(value).unwrap_or("\n");
         let length = text.chars().count();
-        let fits = !text.contains(char::is_control) && (text.is_empty() || (least..=128).contains(&length));
+        let fits = text.is_empty() || fits_password(text, least);
         let given = || (!text.is_empty()).then(|| Password::new(text));
         if fits { Ok(given()) } else { Err((format!("({length} characters, not shown)"), wanted)) }
     });
-    match (user.flatten(), password.flatten()) {
+    (user.flatten(), password.flatten())
+}
+
+/// Tells which of a user and a password is missing.
+fn both(
+    section: &Section<'_, '_>,
+    [user_key, password_key]: [&'static str; 2],
+    user: Option<String>,
+    password: Option<Password>,
+) -> Option<TrunkPassword> {
+    match (user, password) {
         (Some(user), Some(password)) => Some(TrunkPassword { user, password }),
         (Some(user), None) => {
             let wanted = format!("\"\", or a password in {password_key}");
@@ -210,6 +290,11 @@ fn read_password(
     }
 }
 
+/// Whether a text can be a password of so many characters at least.
+pub(crate) fn fits_password(text: &str, least: usize) -> bool {
+    !text.contains(char::is_control) && (least..=128).contains(&text.chars().count())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -220,12 +305,35 @@ mod tests {
     use crate::line::Line;
 
     #[test]
+    fn a_password_may_lie_in_a_file_and_not_in_both_places() {
+        let text = "[trunk]\ndigest_user = \"line1\"\ndigest_password_file = ";
+        let secret = |file: &str| parse(&format!("{text}{file:?}\n")).unwrap().trunk.digest.unwrap().secret;
+        assert_eq!(secret("/run/credentials/x/line1"), TrunkSecret::File("/run/credentials/x/line1".into()));
+        assert_eq!(secret("line1.password"), TrunkSecret::File("line1.password".into()), "beside line.toml");
+        assert_eq!(
+            errors(&format!("{text}\"a\"\ndigest_password = \"hidden\"\n")),
+            [r#"l.toml:7: trunk.digest_password = (not shown): want "", or "" in digest_password_file"#]
+        );
+        assert_eq!(
+            errors("[trunk]\ndigest_password_file = \"a\"\n"),
+            [r#"l.toml:5: trunk.digest_password_file = "a": want "", or a user in digest_user"#]
+        );
+        assert_eq!(
+            errors("[trunk]\ndigest_password_file = 1\n"),
+            [
+                r#"l.toml:5: trunk.digest_password_file = 1: want the path of a file with the password, as "/etc/tgtrunk/line1.password", or "" for none"#
+            ]
+        );
+    }
+
+    #[test]
     fn passwords_come_with_their_users_and_are_never_shown() {
         let text = "[trunk]\ndigest_user = \"line1\"\ndigest_password = \"hidden\"\nauth_user = \"pbx\"\nauth_password = \"hidden, too\"\nany_source = true\nregister = true\n";
         let trunk = parse(text).unwrap().trunk;
         assert!(!format!("{trunk:?}").contains("hidden"));
         let digest = trunk.digest.unwrap();
-        assert_eq!((digest.user.as_str(), digest.password.as_str()), ("line1", "hidden"));
+        assert_eq!(digest.user, "line1");
+        assert_eq!(digest.secret, TrunkSecret::Here(Password::new("hidden")));
         assert_eq!(trunk.register, Some(Duration::from_secs(600)));
         assert!(trunk.any_source && trunk.auth.is_some());
         assert_eq!(
@@ -240,7 +348,7 @@ mod tests {
                 "l.toml:9: trunk.any_source = true: want false, or a user and a password in auth_user and auth_password",
                 r#"l.toml:10: trunk.domain = "a b": want a host name or an IP address, as "pbx.example.org", or "" for none"#,
                 "l.toml:11: trunk.failover_s = 0: want a whole number from 1 to 30 (seconds)",
-                "l.toml:12: unknown key trunk.auth_pasword = (6 characters, not shown: it may hold a password): want one of transport, tls_trust, srtp, digest_user, digest_password, auth_user, auth_password, auth_algorithm, any_source, register, register_expires_s, domain, failover_s",
+                "l.toml:12: unknown key trunk.auth_pasword = (6 characters, not shown: it may hold a password): want one of transport, tls_trust, srtp, digest_user, digest_password, digest_password_file, auth_user, auth_password, auth_algorithm, any_source, register, register_expires_s, domain, failover_s",
             ]
         );
         assert_eq!(

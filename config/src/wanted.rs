@@ -64,6 +64,7 @@ const PHRASES: &[(&str, &str)] = &[
         "от 1 до 32 знаков из 0–9, *, #, A–D в кавычках, например",
     ),
     ("the path of a PEM file", "путь к файлу PEM"),
+    ("the path of a file with the password, as", "путь к файлу с паролем, например"),
     ("beside", "к нему"),
     ("the path of a picture", "путь к картинке"),
     ("the path of a directory", "путь к папке"),

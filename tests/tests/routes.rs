@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -102,12 +105,18 @@ async fn behind_kamailio(transport: Transport, algorithm: Algorithm, phone: &str
         Transport::Tls => ("tls", kamailio.tls),
     };
     // SIPp behind it has no SRTP.
-    let trunk = json!({
+    let mut trunk = json!({
         "transport": word, "tls_trust": kamailio.certificate().display().to_string(), "srtp": "off",
-        "digest_user": kamailio::USER, "digest_password": kamailio::PASSWORD,
-        "register": true, "register_expires_s": 60,
+        "digest_user": kamailio::USER, "register": true, "register_expires_s": 60,
         "auth_user": kamailio::CALLER.0, "auth_password": kamailio::CALLER.1, "auth_algorithm": "md5",
     });
+    // The password is in line.toml, or in a file beside it.
+    if algorithm == Algorithm::Md5 {
+        let file = password_file(&stage, &line, kamailio::PASSWORD, 0o440);
+        trunk["digest_password_file"] = file.file_name().unwrap().to_str().into();
+    } else {
+        trunk["digest_password"] = kamailio::PASSWORD.into();
+    }
     stage.open(&line, pbx, stage::draft(&line).unwrap().set("trunk", trunk)).await.unwrap();
     let gateway = stage.run(&[&line]).await.unwrap();
     let words = "the PBX answers, the line is registered there";
@@ -158,6 +167,34 @@ async fn a_wrong_password_is_told_in_plain_words_and_calls_end_as_the_table_says
     let log = std::fs::read_to_string(&stage.installation.log).unwrap();
     assert!(!log.contains("another"), "no password is in a log");
     gateway.stop().await.unwrap();
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_file_that_everybody_may_read_keeps_its_line_from_opening_until_it_is_closed() {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line("+79060009007").unwrap();
+    let sip = port();
+    let file = password_file(&stage, &line, "open sesame", 0o644);
+    let path = file.to_str().unwrap();
+    let trunk = json!({"digest_user": kamailio::USER, "digest_password_file": path});
+    stage.open(&line, sip, stage::draft(&line).unwrap().set("trunk", trunk)).await.unwrap();
+    let answers = Sipp::start(&plan("answers.xml", None, sip.port())).unwrap();
+    let wanted = format!(
+        "trunk.digest_password_file = \"{path}\": everybody may read it (mode 0644): want a file with 1 to 128 characters in one line that others cannot read (chmod 600)"
+    );
+    let (status, told, _) = stage.installation.ask(&["check"], LIMIT).await.unwrap();
+    assert!(!status.success() && told.contains(&wanted), "{told}");
+    let gateway = Gateway::start(&stage.installation).await.unwrap();
+    let words = format!("the line does not run: {wanted}");
+    let ru = lamp(&gateway, &line, Lamp::Orange, &words).await.unwrap();
+    assert!(ru.contains("его может прочесть кто угодно (права 0644); нужно: файл"), "{ru}");
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    stage::green(&gateway, &line, LIMIT).await.unwrap();
+    gateway.stop().await.unwrap();
+    answers.stop().unwrap();
+    let log = std::fs::read_to_string(&stage.installation.log).unwrap();
+    assert!(!log.contains("open sesame"), "no password is in a log");
     stage.done();
 }
 
@@ -311,6 +348,15 @@ fn plan(scenario: &'static str, line: Option<SocketAddr>, port: u16) -> Plan {
 fn person(stage: &Stage, phone: &str, answering: Answering) -> anyhow::Result<LightUser> {
     let app = light_user::Options::playing(circle(880, 60)?).answering(answering);
     stage.person(NewUser::new(phone, "Person"), app)
+}
+
+/// A file with a password beside the line's settings.
+fn password_file(stage: &Stage, line: &Line, password: &str, mode: u32) -> PathBuf {
+    let file = stage.installation.state.join(&line.phone).join("trunk.password");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, format!("{password}\n")).unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+    file
 }
 
 fn port() -> SocketAddr {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tgtrunk_config::{Line as LineSettings, TrunkPassword};
+use tgtrunk_config::{Line as LineSettings, Password, Said, TrunkLogin};
 use tgtrunk_sip::{Credentials, Demand, Endpoint, Event as SipEvent, Frame, Register};
 
 use super::route::{Lookups, Places, Route};
@@ -34,6 +34,8 @@ impl Trunk {
         let local = SocketAddr::new(house.settings.gateway.sip_bind, settings.sip_port);
         let transport = rules::transport(settings.trunk.transport);
         let route = Route::new(&settings.pbx, transport, local.ip(), &house.settings.gateway);
+        // A password that cannot be had is told before anything is opened.
+        let proof = proof(settings).map_err(anyhow::Error::msg)?;
         let (places, holds) = route.find().await.map_err(anyhow::Error::msg)?;
         let wire = Wire::open(house, settings, local).await?;
         let announced = house.settings.gateway.public_address.unwrap_or(local.ip());
@@ -55,7 +57,7 @@ impl Trunk {
             refer: settings.transfer.refer,
             any_source: settings.trunk.any_source,
             guard: settings.trunk.auth.as_ref().map(|auth| Demand {
-                credentials: credentials(auth),
+                credentials: credentials(&auth.user, &auth.password),
                 by: rules::demanded_by(settings.trunk.auth_algorithm),
             }),
             new_calls_per_second: settings.new_calls_per_second,
@@ -64,7 +66,7 @@ impl Trunk {
             // The bridge ends it first; this is for a bridge that is gone.
             ring_limit: settings.ring_limit + HEARTBEAT,
             session_interval_s: SESSION_INTERVAL_S,
-            credentials: settings.trunk.digest.as_ref().map(credentials),
+            credentials: proof,
             register: settings.trunk.register.map(|expires| Register {
                 user: user(settings).to_owned(),
                 expires_s: u32::try_from(expires.as_secs()).unwrap_or(u32::MAX),
@@ -226,8 +228,18 @@ pub(super) fn user(settings: &LineSettings) -> &str {
     settings.trunk.digest.as_ref().map_or(&settings.pbx_user, |digest| &digest.user)
 }
 
-fn credentials(known: &TrunkPassword) -> Credentials {
-    Credentials { user: known.user.clone(), password: known.password.as_str().to_owned() }
+/// What a line proves to its PBX.
+///
+/// # Errors
+/// Why the password cannot be had.
+pub(crate) fn proof(settings: &LineSettings) -> Result<Option<Credentials>, Said> {
+    let Some(TrunkLogin { user, secret }) = &settings.trunk.digest else { return Ok(None) };
+    let password = secret.password("trunk.digest_password_file")?;
+    Ok(Some(credentials(user, &password)))
+}
+
+fn credentials(user: &str, password: &Password) -> Credentials {
+    Credentials { user: user.to_owned(), password: password.as_str().to_owned() }
 }
 
 /// What stands for the PBX in addresses of its users: its one name, where it has no other.

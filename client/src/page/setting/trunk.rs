@@ -28,6 +28,17 @@ pub(super) const TRUNK: Group = Group {
         },
         Setting {
             section: "trunk",
+            key: "digest_password_file",
+            kind: Kind::Text,
+            default: "",
+            label: ["Или файл с этим паролем", "Or a file with that password"],
+            hint: [
+                "Путь на машине шлюза, например к credential systemd; другим он должен быть недоступен.",
+                "A path on the gateway’s machine, of a systemd credential say; others must not be able to read it.",
+            ],
+        },
+        Setting {
+            section: "trunk",
             key: "register",
             kind: Kind::Switch,
             default: "false",
