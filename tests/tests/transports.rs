@@ -234,6 +234,63 @@ async fn a_pbx_that_is_a_name_is_found_by_the_records_of_the_lines_transport() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_without_the_gateway_tries_each_line_by_its_own_transport_and_leaves_nothing() {
+    let (stage, line) = stage().await;
+    stage.telegram().write_dc_seed(&stage.installation.state, 1).unwrap();
+    let phone = Baresip::start(&baresip::Options { transport: "tls", ..phone() }).await.unwrap();
+    let nobody = SocketAddr::from(([127, 0, 0, 1], ports::free().unwrap()));
+    let certificate = phone.certificate().display().to_string();
+    for (pbx, trunk, wanted) in [
+        (phone.sip, json!({"transport": "udp"}), format!("PBX {} answers", phone.sip)),
+        (phone.sip, json!({"transport": "tcp"}), format!("PBX {} answers", phone.sip)),
+        (
+            phone.tls,
+            json!({"transport": "tls", "tls_trust": certificate}),
+            format!("PBX {} answers", phone.tls),
+        ),
+        (phone.tls, json!({"transport": "tls", "tls_trust": "system"}), "is not trusted".to_owned()),
+        (
+            phone.sip,
+            json!({"transport": "tls"}),
+            format!("the TLS handshake with the PBX at {} took too long", phone.sip),
+        ),
+        (nobody, json!({"transport": "tcp"}), format!("the PBX takes no connection at {nobody}")),
+        (nobody, json!({"transport": "tls"}), format!("the PBX takes no connection at {nobody}")),
+        (
+            phone.tls,
+            json!({"transport": "tls", "tls_trust": "/nowhere/pbx.pem"}),
+            "/nowhere/pbx.pem cannot be read".to_owned(),
+        ),
+    ] {
+        let told = checked(&stage, &line, pbx, trunk.clone()).await;
+        assert!(told.contains(&wanted), "{trunk}: want {wanted:?} in {told}");
+    }
+    let state = StateDir::open(&stage.installation.state).unwrap();
+    assert!(!state.tls_certificate().exists(), "a check makes no certificate");
+    // Connections have the same port as datagrams, and both must be had.
+    let taken = tokio::net::TcpListener::bind(line.sip).await.unwrap();
+    let told = checked(&stage, &line, phone.sip, json!({"transport": "tcp"})).await;
+    assert!(told.contains(&line.sip.to_string()) && told.contains("sip_port in line.toml"), "{told}");
+    drop(taken);
+    let config = std::fs::read_to_string(&stage.installation.config).unwrap();
+    let named = "[gateway]\ntls_certificate = \"/nowhere/own.pem\"\ntls_key = \"/nowhere/own.key\"";
+    std::fs::write(&stage.installation.config, config.replace("[gateway]", named)).unwrap();
+    let told = checked(&stage, &line, phone.tls, json!({"transport": "tls", "tls_trust": "any"})).await;
+    assert!(told.contains("/nowhere/own.pem cannot be read"), "{told}");
+    stage.done();
+}
+
+/// What `check` says of a line that goes by such a way to its PBX.
+async fn checked(stage: &Stage, line: &Line, pbx: SocketAddr, trunk: serde_json::Value) -> String {
+    let state = StateDir::open(&stage.installation.state).unwrap();
+    let phone = line.phone.parse().unwrap();
+    std::fs::remove_file(state.line_file(&phone)).ok();
+    stage.write_line(line, pbx, draft(line).set("trunk", trunk)).unwrap();
+    let (_, told, complaint) = stage.installation.ask(&["check"], LIMIT * 3).await.unwrap();
+    told + &complaint
+}
+
 fn service(name: &'static str, target: &'static str, port: u16) -> Service {
     Service { name, target, port, priority: 10 }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>, json: bool) -> Exit
     let state = StateDir::at(state.unwrap_or(&gateway.state));
     let lines = files::look(&mut found, config, &state);
     let report = running::look(&mut found, &state, &lines).await;
-    running::look_at_ports(&mut found, &gateway, &lines, report.is_some()).await;
+    running::look_at_ports(&mut found, &gateway, &state, &lines, report.is_some()).await;
     running::look_at_page(&mut found, page.listen, &state).await;
     let proxy = settings.as_ref().and_then(|settings| settings.telegram.proxy.clone());
     network::look(&mut found, &state, proxy).await;

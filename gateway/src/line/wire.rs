@@ -6,6 +6,7 @@
 mod backoff;
 mod certificate;
 mod connection;
+mod probe;
 mod tls;
 mod trust;
 
@@ -23,6 +24,7 @@ use super::House;
 use crate::net::{mark, unreachable};
 use backoff::Backoff;
 use connection::{Heard, Opening};
+pub(crate) use probe::Probe;
 use tls::Tls;
 
 /// Most connections at once that others opened, from one address and from all.
@@ -77,6 +79,17 @@ pub(super) enum Received {
     Nothing,
 }
 
+/// Why a line's port cannot be opened.
+fn unopened(local: SocketAddr, error: &io::Error) -> Said {
+    let plain = || {
+        Said::new(
+            format!("port {local} cannot be opened: {error}"),
+            format!("порт {local} не открывается: {error}"),
+        )
+    };
+    Trouble::of_port(error, local, "sip_port in line.toml").map_or_else(plain, Said::from)
+}
+
 impl Wire {
     /// Opens the line's port, for datagrams and for connections.
     ///
@@ -87,23 +100,18 @@ impl Wire {
         settings: &LineSettings,
         local: SocketAddr,
     ) -> anyhow::Result<Self> {
-        let told = |error: io::Error| {
-            let trouble = Trouble::of_port(&error, local, "sip_port in line.toml");
-            let plain = || {
-                Said::new(
-                    format!("port {local} cannot be opened: {error}"),
-                    format!("порт {local} не открывается: {error}"),
-                )
-            };
-            anyhow::Error::msg(trouble.map_or_else(plain, Said::from))
-        };
+        let told = |error: io::Error| anyhow::Error::msg(unopened(local, &error));
         let dscp = house.settings.gateway.dscp_sip;
         let socket = UdpSocket::bind(local).await.map_err(told)?;
         mark(&socket, local, dscp);
         unreachable::listen(&socket, local);
         let listener = TcpListener::bind(local).await.map_err(told)?;
         let tls = match settings.trunk.transport {
-            tgtrunk_config::Transport::Tls => Some(Tls::open(house, settings).map_err(anyhow::Error::msg)?),
+            tgtrunk_config::Transport::Tls => {
+                let own =
+                    certificate::own(&house.settings.gateway, &house.state).map_err(anyhow::Error::msg)?;
+                Some(Tls::open(local.ip(), &own, settings).map_err(anyhow::Error::msg)?)
+            }
             tgtrunk_config::Transport::Udp | tgtrunk_config::Transport::Tcp => None,
         };
         let (hear, heard) = mpsc::channel(WORDS);

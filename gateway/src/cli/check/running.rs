@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::files::line_topic;
 use super::finding::{Findings, Verdict};
-use crate::clock;
+use crate::line::Probe;
 
-/// How long a program, or a PBX, may take to answer.
+/// How long a program may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
 /// Ports that a call takes; fewer free ones than for this many calls are told.
 const PORTS_PER_CALL: usize = 2;
@@ -90,18 +90,17 @@ fn tell(found: &mut Findings, report: &StatusReport) {
 }
 
 /// Whether the ports could be opened, and whether PBXs answer. A gateway that runs has its lines' ports itself.
-pub(super) async fn look_at_ports(found: &mut Findings, gateway: &Gateway, lines: &[Line], runs: bool) {
-    if !runs {
-        for line in lines.iter().filter(|line| line.enabled) {
-            let address = SocketAddr::new(gateway.sip_bind, line.sip_port);
-            match UdpSocket::bind(address) {
-                Ok(socket) => look_at_pbx(found, line, gateway, socket, address).await,
-                Err(error) => {
-                    let said = Trouble::of_port(&error, address, "sip_port in line.toml")
-                        .map_or_else(|| Said::from(&format!("port {address}: {error}")), Said::from);
-                    found.fault(line_topic(line), said);
-                }
-            }
+pub(super) async fn look_at_ports(
+    found: &mut Findings,
+    gateway: &Gateway,
+    state: &StateDir,
+    lines: &[Line],
+    runs: bool,
+) {
+    for line in lines.iter().filter(|line| line.enabled && !runs) {
+        match Probe::open(gateway, state, line).await {
+            Ok(probe) => look_at_pbx(found, line, gateway, &probe).await,
+            Err(said) => found.fault(line_topic(line), said),
         }
     }
     let PortRange { first, last } = gateway.rtp_ports;
@@ -155,58 +154,30 @@ pub(super) async fn look_at_page(found: &mut Findings, listen: Option<SocketAddr
     }
 }
 
-/// Asks the PBX whether it is there (OPTIONS, RFC 3261 section 11).
-async fn look_at_pbx(
-    found: &mut Findings,
-    line: &Line,
-    gateway: &Gateway,
-    socket: UdpSocket,
-    local: SocketAddr,
-) {
+/// Asks the PBX whether it is there, by the line's own transport.
+async fn look_at_pbx(found: &mut Findings, line: &Line, gateway: &Gateway, probe: &Probe) {
     // That its name is not found is told with the other names.
     let Ok(pbx) = crate::line::find_pbx(line, gateway).await else { return };
-    let said = match timeout(LIMIT, options(line, socket, local, pbx)).await {
-        Ok(Ok(())) => {
-            return found.well(
-                line_topic(line),
-                Said::new(format!("PBX {} answers", line.pbx), format!("АТС {} отвечает", line.pbx)),
-            );
-        }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("{} s", LIMIT.as_secs()),
-    };
-    found.warning(
-        line_topic(line),
-        Said::new(
-            format!(
-                "PBX {} does not answer OPTIONS ({said}): add {local} to it as a provider by IP",
-                line.pbx
-            ),
-            format!(
-                "АТС {} не отвечает на OPTIONS ({said}): добавьте в неё {local} провайдером по IP",
-                line.pbx
-            ),
+    match probe.ask(pbx).await {
+        Ok(()) => found.well(
+            line_topic(line),
+            Said::new(format!("PBX {} answers", line.pbx), format!("АТС {} отвечает", line.pbx)),
         ),
-    );
-}
-
-async fn options(line: &Line, socket: UdpSocket, local: SocketAddr, pbx: SocketAddr) -> std::io::Result<()> {
-    socket.set_nonblocking(true)?;
-    let socket = tokio::net::UdpSocket::from_std(socket)?;
-    socket.connect(pbx).await?;
-    let tag = clock::unix_ms();
-    let phone = &line.phone;
-    let words = format!(
-        "OPTIONS sip:{pbx} SIP/2.0\r\nVia: SIP/2.0/UDP {local};rport;branch=z9hG4bK{tag}\r\nMax-Forwards: 70\r\n\
-         From: <sip:{phone}@{local}>;tag={tag}\r\nTo: <sip:{pbx}>\r\nCall-ID: check-{tag}@{local}\r\n\
-         CSeq: 1 OPTIONS\r\nContact: <sip:{phone}@{local}>\r\nContent-Length: 0\r\n\r\n"
-    );
-    socket.send(words.as_bytes()).await?;
-    let mut answer = [0; 2048];
-    loop {
-        let length = socket.recv(&mut answer).await?;
-        if answer[..length].starts_with(b"SIP/2.0 ") {
-            return Ok(());
+        Err(why) => {
+            let local = SocketAddr::new(gateway.sip_bind, line.sip_port);
+            found.warning(
+                line_topic(line),
+                Said::new(
+                    format!(
+                        "PBX {} does not answer ({}): add {local} to it as a provider by IP",
+                        line.pbx, why.en
+                    ),
+                    format!(
+                        "АТС {} не отвечает ({}): добавьте в неё {local} провайдером по IP",
+                        line.pbx, why.ru
+                    ),
+                ),
+            );
         }
     }
 }

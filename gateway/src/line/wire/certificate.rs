@@ -40,6 +40,20 @@ pub(super) fn own(gateway: &Gateway, state: &StateDir) -> Result<Own, Said> {
     })
 }
 
+/// The same without making anything: where there is none, one in memory alone.
+///
+/// # Errors
+/// Which file cannot be used, and why.
+pub(super) fn on_trial(gateway: &Gateway, state: &StateDir) -> Result<Own, Said> {
+    let file = state.tls_certificate();
+    if gateway.tls.is_some() || (file.exists() && state.tls_key().exists()) {
+        return own(gateway, state);
+    }
+    let made = generate(gateway)?;
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    Ok(Own { chain: vec![made.cert.into()], key, file })
+}
+
 /// All certificates in a file.
 ///
 /// # Errors
@@ -81,18 +95,23 @@ fn unread(file: &Path, error: &io::Error) -> Said {
     )
 }
 
-/// Makes a self-signed one for this machine's addresses.
-fn make(gateway: &Gateway, state: &StateDir) -> Result<(), Said> {
+/// A self-signed one for this machine's addresses.
+fn generate(gateway: &Gateway) -> Result<rcgen::CertifiedKey<rcgen::KeyPair>, Said> {
     let failed = |error: rcgen::Error| {
         Said::new(
             format!("no certificate could be made: {error}"),
             format!("сертификат не удалось выпустить: {error}"),
         )
     };
-    let unwritten = |error: tgtrunk_config::StateError| Said::new(error.to_string(), error.to_string());
     let addresses = [Some(gateway.sip_bind), gateway.public_address];
     let names: Vec<String> = addresses.into_iter().flatten().map(|address| address.to_string()).collect();
-    let made = rcgen::generate_simple_self_signed(names).map_err(failed)?;
+    rcgen::generate_simple_self_signed(names).map_err(failed)
+}
+
+/// Makes ours.
+fn make(gateway: &Gateway, state: &StateDir) -> Result<(), Said> {
+    let unwritten = |error: tgtrunk_config::StateError| Said::new(error.to_string(), error.to_string());
+    let made = generate(gateway)?;
     let certificate = pem("CERTIFICATE", made.cert.der());
     let key = pem("PRIVATE KEY", &made.signing_key.serialize_der());
     // The key first: a certificate alone would be taken for a whole pair.

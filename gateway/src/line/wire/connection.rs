@@ -103,7 +103,7 @@ async fn open(
     Ok(())
 }
 
-async fn connect(from: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
+pub(super) async fn connect(from: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
     let socket = if peer.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // The PBX knows the line by its address; the port of a connection may be any (RFC 3261 section 18.1.1).
     socket.bind(SocketAddr::new(from, 0))?;
@@ -121,7 +121,7 @@ fn timed_out<T>() -> io::Result<T> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-fn unreachable(peer: SocketAddr, error: &io::Error) -> Said {
+pub(super) fn unreachable(peer: SocketAddr, error: &io::Error) -> Said {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Said::new(
             format!("the PBX takes no connection at {peer}: check pbx and transport in line.toml"),

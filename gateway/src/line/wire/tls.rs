@@ -13,7 +13,6 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::super::House;
 use super::{certificate, trust};
 
 /// What a line needs for TLS.
@@ -31,13 +30,12 @@ pub(super) struct Connector {
 }
 
 impl Tls {
-    /// Reads the certificates of both sides.
+    /// Reads the certificates that the PBX may show; ours is `own`, and `bind` our address.
     ///
     /// # Errors
     /// What keeps them from being used.
-    pub(super) fn open(house: &House, settings: &LineSettings) -> Result<Self, Said> {
+    pub(super) fn open(bind: IpAddr, own: &certificate::Own, settings: &LineSettings) -> Result<Self, Said> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let own = certificate::own(&house.settings.gateway, &house.state)?;
         let host = &settings.pbx.first.host;
         let name = ServerName::try_from(host.clone()).map_err(|_| {
             Said::new(
@@ -45,12 +43,11 @@ impl Tls {
                 format!("pbx = {host:?}: на такое имя сертификат не выпускают"),
             )
         })?;
-        let bind = house.settings.gateway.sip_bind;
         let nearby = settings.pbx.addresses().all(|pbx| pbx.ip().is_some_and(|ip| is_nearby(ip, bind)));
         let verifier = trust::verifier(&settings.trunk.tls_trust, nearby || host == "localhost", &provider)?;
-        let server = server(&provider, &own).map_err(|error| certificate::unusable(&own.file, &error))?;
+        let server = server(&provider, own).map_err(|error| certificate::unusable(&own.file, &error))?;
         let client =
-            client(&provider, &own, verifier).map_err(|error| certificate::unusable(&own.file, &error))?;
+            client(&provider, own, verifier).map_err(|error| certificate::unusable(&own.file, &error))?;
         let connector = Connector { connector: TlsConnector::from(Arc::new(client)), name };
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(server)), connector })
     }
