@@ -111,7 +111,8 @@ bench: setup build ## what transcoding costs beside libopus alone (fails above 1
 TORTURE_S ?= 600
 TOOLS := $(CURDIR)/target/tools
 .PHONY: torture
-torture: packages ## every fuzz target for TORTURE_S seconds (600); what breaks them is kept in target/torture
+torture: build ## twenty kills amid a thousand calls, every fuzz target for TORTURE_S seconds (600): target/torture
+	TGTRUNK_KILLS=20 TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites kills
 	@[[ -x $(TOOLS)/bin/cargo-fuzz ]] || cargo install --quiet --root $(TOOLS) --version '^0.13' cargo-fuzz
 	@mkdir -p target/torture
 	@for room in config gateway/bridge gateway/media gateway/sip gateway/tgcall; do \
