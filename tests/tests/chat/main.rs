@@ -7,6 +7,7 @@ mod answers;
 mod call_back;
 mod card;
 mod flow;
+mod kept_out;
 mod kills;
 mod login;
 mod notices;
