@@ -12,7 +12,20 @@ use tokio::time::{Instant, timeout_at};
 /// # Errors
 /// When there is no final answer in time.
 pub async fn invite(line: SocketAddr, user: &str, limit: Duration) -> anyhow::Result<Vec<u16>> {
-    let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    invite_from(SocketAddr::from(([127, 0, 0, 1], 0)), line, user, limit).await
+}
+
+/// The same from another address.
+///
+/// # Errors
+/// When there is no final answer in time; tells the statuses seen.
+pub async fn invite_from(
+    from: SocketAddr,
+    line: SocketAddr,
+    user: &str,
+    limit: Duration,
+) -> anyhow::Result<Vec<u16>> {
+    let socket = UdpSocket::bind(from).await?;
     let local = socket.local_addr()?;
     let port = local.port();
     let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\

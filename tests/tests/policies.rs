@@ -97,13 +97,17 @@ async fn hours_say_when_the_pbx_takes_calls_and_when_nobody_is_called() {
         json!({"time_zone": "Etc/UTC", "work": [later], "outside": "extension", "outside_extension": "900"});
     let night = scene.post("+79060001024", hours(night)).await.unwrap();
     // The same hours by a clock that is 14 hours ahead are over, or to come.
-    let far = json!({"time_zone": "Pacific/Kiritimati", "work": [now], "outside": "busy"});
+    let far = json!({"time_zone": "Pacific/Kiritimati", "work": [now], "outside": "busy", "quiet": [now]});
     let far = scene.post("+79060001025", hours(far)).await.unwrap();
+    let there = span(14 * 60 - 60, 14 * 60 + 60);
+    let there =
+        json!({"time_zone": "Pacific/Kiritimati", "work": [there], "outside": "busy", "quiet": [there]});
+    let there = scene.post("+79060001028", hours(there)).await.unwrap();
     let quiet = json!({"time_zone": "Etc/UTC", "quiet": [now]});
     let quiet = scene.post("+79060001026", hours(quiet)).await.unwrap();
     let feast = json!({"time_zone": "Etc/UTC", "work": ["daily 00:00-24:00"], "holidays": days_around_now(), "outside": "busy"});
     let feast = scene.post("+79060001027", hours(feast)).await.unwrap();
-    scene.reload(&[&open_now, &closed, &night, &far, &quiet, &feast]).await.unwrap();
+    scene.reload(&[&open_now, &closed, &night, &far, &there, &quiet, &feast]).await.unwrap();
 
     let mut user = person(&scene, NewUser::new("+79163000031", "Caller"), Answering::Rings);
     reaches(&mut user, &open_now, None).await.unwrap();
@@ -115,15 +119,20 @@ async fn hours_say_when_the_pbx_takes_calls_and_when_nobody_is_called() {
     refused(&scene, &mut user, &closed, Some(Reason::Hangup)).await.unwrap();
     reaches(&mut user, &night, Some("900")).await.unwrap();
     refused(&scene, &mut user, &far, Some(Reason::Busy)).await.unwrap();
+    rings(&far, "+79163000031").await.context("quiet hours are over there, or to come").unwrap();
+    user.discarded(LIMIT).await.unwrap();
+    reaches(&mut user, &there, None).await.unwrap();
     refused(&scene, &mut user, &feast, Some(Reason::Busy)).await.unwrap();
     reaches(&mut user, &quiet, None).await.unwrap();
 
-    let last = last_request(&scene);
-    let answer = quiet.pbx.call("+79163000031").await.unwrap().final_answer(LIMIT).await.unwrap();
-    check(&answer, "480 Temporarily Unavailable", 21, "Quiet hours of the line").unwrap();
-    let wait_s: u32 = answer.header("Retry-After").unwrap().parse().unwrap();
-    assert!((3_400..=3_660).contains(&wait_s), "the quiet hour ends in about one: {wait_s}");
-    unasked(&scene, &quiet, last).unwrap();
+    for post in [&quiet, &there] {
+        let last = last_request(&scene);
+        let answer = post.pbx.call("+79163000031").await.unwrap().final_answer(LIMIT).await.unwrap();
+        check(&answer, "480 Temporarily Unavailable", 21, "Quiet hours of the line").unwrap();
+        let wait_s: u32 = answer.header("Retry-After").unwrap().parse().unwrap();
+        assert!((3_400..=3_660).contains(&wait_s), "the quiet hour ends in about one: {wait_s}");
+        unasked(&scene, post, last).unwrap();
+    }
     let told = records(&scene, &closed).await.unwrap();
     assert!(told.contains("Outside the line's hours"), "{told}");
     scene.close().await.unwrap();
