@@ -46,6 +46,7 @@ use crate::{metrics, rules};
 pub(crate) use admission::Admission;
 use calls::{Calls, Direction};
 pub(crate) use order::{Keys, Order};
+pub(crate) use pause::Pause;
 pub(crate) use placed::Placed;
 pub(crate) use route::find_pbx;
 use standing::Standing;
@@ -114,8 +115,6 @@ pub(crate) struct Line {
     status: watch::Sender<GatewayStatus>,
     /// Who gets in.
     admission: Admission,
-    /// Telegram wants no calls from us for a while.
-    pause: pause::Pause,
     /// Calls that may ring though their requests failed.
     ghosts: ghosts::Ghosts,
     /// Calls that a kill of a process before cut short.
@@ -164,6 +163,7 @@ impl Line {
         let pool = account.database().pool();
         let strangers = Strangers::open(pool.clone(), settings.strangers_per_day).await?;
         let opus = opus::Opus::open(pool.clone()).await?;
+        let pause = Pause::open(pool.clone()).await?;
         let shared = Shared {
             account: account.clone(),
             dh: Arc::new(DhCache::default()),
@@ -172,6 +172,7 @@ impl Line {
             proxy: house.proxy.clone(),
             dscp: house.settings.gateway.dscp_rtp,
             strangers: Arc::new(strangers),
+            pause: Arc::new(pause),
         };
         let (say, said) = mpsc::channel(WORDS);
         let standing = Standing::new(trunk::user(&settings));
@@ -200,7 +201,6 @@ impl Line {
             lamps,
             status,
             admission,
-            pause: pause::Pause::default(),
             ghosts: ghosts::Ghosts::default(),
             remains: remains::Remains::default(),
             desk,
@@ -260,7 +260,7 @@ impl Line {
         let endpoint = self.trunk.as_mut().and_then(|trunk| trunk.endpoint.poll_timeout());
         let limits = [
             endpoint,
-            self.pause.poll_timeout(),
+            self.shared.pause.poll_timeout(),
             self.stopping.map(|stopping| match stopping {
                 Stopping::Grace(until) | Stopping::Farewell(until) => until,
             }),
@@ -279,7 +279,7 @@ impl Line {
         self.calls.handle_timeout(now);
         self.take_waiting(now);
         self.give_up_left();
-        if self.pause.handle_timeout(now) {
+        if self.shared.pause.handle_timeout(now) {
             self.show();
         }
         if let Some(Stopping::Grace(until)) = self.stopping
@@ -372,7 +372,7 @@ impl Line {
 
     /// Why nobody can be called at Telegram now.
     fn shut(&self, now: Instant) -> Option<Cause> {
-        self.pause.cause(now).or_else(|| self.lamps.is_red().then_some(Cause::LineDown))
+        self.shared.pause.cause(now).or_else(|| self.lamps.is_red().then_some(Cause::LineDown))
     }
 
     fn noticed(&mut self, notice: Notice) {
@@ -494,9 +494,6 @@ impl Line {
                 }
             }
             Said::Ended(record, quality) => {
-                if self.pause.learn(now, clock::unix_ms(), record.cause) {
-                    tracing::warn!(cause = ?record.cause, "Telegram wants no calls for a while");
-                }
                 metrics::call(self.settings.sip_port, &record, &quality);
                 if record.is_trunk_trouble(self.lamps.peer_is_silent()) {
                     tracing::warn!(cause = ?record.cause, "the PBX did not take a call");
@@ -575,7 +572,7 @@ impl Line {
         }
         let mut changed = false;
         self.status.send_if_modified(|status| {
-            changed = self.lamps.paint(status, &self.pause, calls, clock::unix_ms());
+            changed = self.lamps.paint(status, &self.shared.pause, calls, clock::unix_ms());
             let strangers = Some(self.shared.strangers.budget());
             changed |= std::mem::replace(&mut status.strangers, strangers) != strangers;
             changed

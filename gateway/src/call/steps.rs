@@ -71,18 +71,23 @@ pub(crate) struct Requested {
 }
 
 /// Finds the person and requests the call, both halves at once where they do not need each other.
-/// `given_up` is looked at last: nobody's phone rings for a caller who is gone.
+/// `given_up` is looked at last: nobody's phone rings for a caller who is gone. Before each request it is asked whether
+/// Telegram wants none: another call may have been told so meanwhile.
 pub(crate) async fn request(
     shared: &Shared,
     person: Person,
     announce: &Announce,
     given_up: &AtomicBool,
 ) -> Result<Requested, Unrequested> {
-    let account = &shared.account;
+    let Shared { account, pause, .. } = shared;
+    pause.check()?;
     let (peer, exchange) =
         tokio::join!(find(shared, person.clone()), key_agreement::begin_as_caller(&shared.dh, account));
     let mut peer = peer?;
-    let exchange = exchange.map_err(|error| of_agreement(&error))?;
+    let exchange = match exchange {
+        Ok(exchange) => exchange,
+        Err(error) => return Err(pause.heard(of_agreement(&error)).await.into()),
+    };
     let hash = exchange.g_a_hash();
     announce.tell(&peer).await;
     let mut is_first = true;
@@ -90,17 +95,21 @@ pub(crate) async fn request(
         if given_up.load(Ordering::Relaxed) {
             return Err(Cause::GivenUp.into());
         }
+        pause.check()?;
         let random_id = i32::from_le_bytes(clock::random());
         match telegram::request_call(account, &peer, random_id, &hash).await {
             Ok(answer) => return Ok(Requested { peer, exchange, answer }),
             Err(error) if is_first && cause::is_random_id_duplicate(&error) => {}
             Err(error) if is_first && cause::is_stale_peer(&error) => {
-                peer =
-                    account.resolve_anew(person.clone()).await.map_err(|error| cause::of_resolve(&error))?;
+                pause.check()?;
+                peer = match account.resolve_anew(person.clone()).await {
+                    Ok(peer) => peer,
+                    Err(error) => return Err(pause.heard(cause::of_resolve(&error)).await.into()),
+                };
             }
             Err(error) => {
                 let doubtful = is_of_unknown_fate(&error).then_some(peer.id);
-                return Err(Unrequested { cause: cause::of_invoke(&error), doubtful });
+                return Err(Unrequested { cause: pause.heard(cause::of_invoke(&error)).await, doubtful });
             }
         }
         is_first = false;
@@ -109,7 +118,7 @@ pub(crate) async fn request(
 
 /// Finds the person; a stranger only as long as the line may approach any today.
 async fn find(shared: &Shared, person: Person) -> Result<Resolved, Cause> {
-    let Shared { account, strangers, .. } = shared;
+    let Shared { account, strangers, pause, .. } = shared;
     let counted = match strangers.judge(account, &person).await {
         // Telegram is not asked who has an id: it tells that of people the account knows, and of nobody else.
         Some(Stranger::Unknown(_)) if matches!(person, Person::Id(_)) => None,
@@ -119,7 +128,11 @@ async fn find(shared: &Shared, person: Person) -> Result<Resolved, Cause> {
         }
         Some(Stranger::Known(_)) | None => None,
     };
-    let peer = account.resolve(person).await.map_err(|error| cause::of_resolve(&error))?;
+    pause.check()?;
+    let peer = match account.resolve(person).await {
+        Ok(peer) => peer,
+        Err(error) => return Err(pause.heard(cause::of_resolve(&error)).await),
+    };
     let met = Person::Id(peer.id);
     if let Some(Stranger::Known(who) | Stranger::Unknown(who)) = strangers.judge(account, &met).await {
         match counted {
@@ -136,28 +149,30 @@ pub(crate) async fn accept(
     call: CallRef,
     g_a_hash: Vec<u8>,
 ) -> Result<(PhoneCall, CalleeExchange), Cause> {
-    let exchange = key_agreement::begin_as_callee(&shared.dh, &shared.account, g_a_hash)
-        .await
-        .map_err(|error| of_agreement(&error))?;
-    let answer = telegram::accept_call(&shared.account, call, &exchange.g_b())
-        .await
-        .map_err(|error| cause::of_invoke(&error))?;
-    Ok((answer, exchange))
+    let Shared { account, dh, pause, .. } = shared;
+    let exchange = match key_agreement::begin_as_callee(dh, account, g_a_hash).await {
+        Ok(exchange) => exchange,
+        Err(error) => return Err(pause.heard(of_agreement(&error)).await),
+    };
+    match telegram::accept_call(account, call, &exchange.g_b()).await {
+        Ok(answer) => Ok((answer, exchange)),
+        Err(error) => Err(pause.heard(cause::of_invoke(&error)).await),
+    }
 }
 
 /// Reveals our half after the callee took the call.
 pub(crate) async fn confirm(
-    account: &Account,
+    shared: &Shared,
     call: CallRef,
     exchange: CallerExchange,
     g_b: Vec<u8>,
 ) -> Result<(PhoneCall, SharedKey, [u8; 256]), Cause> {
     let (key, g_a) =
         key_agreement::finish_as_caller(exchange, g_b).await.map_err(|error| of_agreement(&error))?;
-    let answer = telegram::confirm_call(account, call, &g_a, key.fingerprint())
-        .await
-        .map_err(|error| cause::of_invoke(&error))?;
-    Ok((answer, key, g_a))
+    match telegram::confirm_call(&shared.account, call, &g_a, key.fingerprint()).await {
+        Ok(answer) => Ok((answer, key, g_a)),
+        Err(error) => Err(shared.pause.heard(cause::of_invoke(&error)).await),
+    }
 }
 
 /// Finishes the key after the caller revealed its half.

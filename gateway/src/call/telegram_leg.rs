@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 use super::steps::{self, Announce, Requested, Step};
 use super::streams::Streams;
 use crate::key_agreement::DhCache;
-use crate::line::Strangers;
+use crate::line::{Pause, Strangers};
 use crate::net::{Addresses, Proxy};
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock};
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) dscp: u8,
     /// How many strangers may still be approached.
     pub(crate) strangers: Arc<Strangers>,
+    /// Whether Telegram wants no calls of the line for a while.
+    pub(crate) pause: Arc<Pause>,
 }
 
 /// What the leg tells its call.
@@ -278,9 +280,9 @@ impl TelegramLeg {
             (State::Waiting(call, exchange), PhoneCall::Accepted { g_b, .. }) => {
                 self.state = State::Confirming(call);
                 self.events.push_back(LegEvent::Accepted);
-                let account = self.shared.account.clone();
+                let shared = self.shared.clone();
                 self.spawn(
-                    async move { Step::Confirmed(steps::confirm(&account, call, exchange, g_b).await) },
+                    async move { Step::Confirmed(steps::confirm(&shared, call, exchange, g_b).await) },
                 );
             }
             (State::Agreeing(call, exchange), PhoneCall::Established(established)) => {

@@ -25,7 +25,7 @@ impl Line {
     ) {
         let full = self.calls.is_full(Direction::ToTelegram, &self.settings.calls);
         let place = if full { None } else { self.house.rush.admit(now) };
-        let refused = match self.pause.cause(now) {
+        let refused = match self.shared.pause.cause(now) {
             _ if self.stopping.is_some() => Some(Cause::Stopping),
             Some(cause) => Some(cause),
             None => full.then_some(Cause::LineFull),

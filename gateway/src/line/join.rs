@@ -46,7 +46,7 @@ impl Line {
         if let Some(problem) = self.lamps.account_problem() {
             return Err(problem);
         }
-        if let Some(cause) = self.pause.cause(now) {
+        if let Some(cause) = self.shared.pause.cause(now) {
             return refuse(RefusalCode::Telegram, pause_sentence(cause));
         }
         if self.calls.is_full(Direction::ToTelegram, &self.settings.calls) {
