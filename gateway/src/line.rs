@@ -1,6 +1,7 @@
 //! One line: its SIP port, its Telegram account, and the calls between them.
 
 mod admission;
+mod callee;
 mod calls;
 mod checks;
 mod dialled;
@@ -44,7 +45,9 @@ use crate::rush::Rush;
 use crate::telegram::{CallRef, Discard, PhoneCall, user};
 use crate::{metrics, rules};
 pub(crate) use admission::Admission;
-use calls::{Calls, Direction};
+pub(crate) use callee::Callee;
+use calls::Calls;
+pub(crate) use calls::Direction;
 pub(crate) use order::{Keys, Order};
 pub(crate) use pause::Pause;
 pub(crate) use placed::Placed;
@@ -546,7 +549,10 @@ impl Line {
             }
             Order::Call(person) => {
                 let key = self.calls.reserve(Direction::ToTelegram, None, self.house.rush.place());
-                self.begin(key, Opening::ToTelegram { person, trunk: TrunkLeg::Echo });
+                self.begin(
+                    key,
+                    Opening::ToTelegram { callee: Callee::anybody(person), trunk: TrunkLeg::Echo },
+                );
             }
             Order::Join { extension, person, key, answer } => {
                 answer.send(self.join_once(clock::now(), extension, person, key)).ok();

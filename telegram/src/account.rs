@@ -213,7 +213,13 @@ impl Account {
         self.core.peers.by_id(id)
     }
 
-    /// The same, for somebody whom the account is about to meet: waits until they come along with something.
+    /// The person who is remembered to be meant, without asking Telegram.
+    #[must_use]
+    pub fn remembered(&self, person: &Person) -> Option<Resolved> {
+        self.core.recall(person)
+    }
+
+    /// The same as [`Self::known`], for somebody whom the account is about to meet: waits until they come along with something.
     pub async fn met(&self, id: i64, within: Duration) -> Option<Resolved> {
         timeout(within, self.core.peers.until_met(id)).await.ok()
     }

@@ -184,6 +184,11 @@ impl Core {
         }
     }
 
+    /// The person who is remembered to be meant.
+    pub(crate) fn recall(&self, person: &Person) -> Option<Resolved> {
+        self.remembered(person, &person.lookup()?)
+    }
+
     async fn look_up(&self, person: &Person, lookup: &str, anew: bool) -> Result<Resolved, ResolveError> {
         let found = match person {
             Person::Phone(_) => self.by_phone(lookup.trim_start_matches("phone:")).await,

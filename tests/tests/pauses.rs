@@ -5,14 +5,17 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+use tgtrunk_config::LineDraft;
 use tgtrunk_config::control::Ask;
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Match};
 use tgtrunk_tests::gateway::Gateway;
-use tgtrunk_tests::light_user::Answering;
+use tgtrunk_tests::light_user::{self, Answering};
+use tgtrunk_tests::player::circle;
 use tgtrunk_tests::stage::{self, GREEN_LIMIT};
 use tgtrunk_tests::wire_pbx::Message;
-use tgtrunk_tests::wire_stage::{Post, WireStage, phone_of};
+use tgtrunk_tests::wire_stage::{Post, USER_HZ, WireStage, phone_of};
 use tokio::time::sleep;
 
 /// How long anything may take that should take no time.
@@ -82,6 +85,40 @@ async fn a_call_that_is_being_placed_asks_nothing_more_once_another_one_was_told
     assert_eq!(answer.status(), Some(503));
     assert!(retry_after_s(&answer).is_some_and(|told| (25..=31).contains(&told)), "{answer:?}");
     assert_eq!(world.count(company, "phone.requestCall"), 1, "nobody was called after the first refusal");
+    scene.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_denied_is_not_reached_by_another_of_their_names() {
+    let scene = open("+79060002021").await;
+    let denied = |list| move |draft: LineDraft| draft.set("to_telegram", list);
+    let by_id = denied(json!({"deny": ["id:777021"], "calls_per_minute": 0}));
+    let by_id = scene.post("+79060002022", by_id).await.unwrap();
+    let by_name = denied(json!({"deny": ["@spam_kim"], "calls_per_minute": 2}));
+    let by_name = scene.post("+79060002023", by_name).await.unwrap();
+    scene.reload(&[&by_id, &by_name]).await.unwrap();
+    let kim = NewUser::new("+79163000061", "Kim").username("spam_kim").id(777_021);
+    let app = light_user::Options::playing(circle(USER_HZ, 60).unwrap()).answering(Answering::Rings);
+    let _kim = scene.stage.person(kim, app).unwrap();
+    let _other = scene.person(4, Answering::Rings).unwrap();
+    let (phone, name) = ("+79163000061", "tg%23spam_kim");
+    for (post, dialled) in [(&by_id, [phone, name, phone].as_slice()), (&by_name, &[phone, phone])] {
+        for dialled in dialled {
+            let answer = call(post, dialled).await;
+            assert_eq!(answer.status(), Some(403), "{dialled}: {}", answer.start);
+            assert!(
+                answer.header("Reason").unwrap().contains("Not allowed by the line's lists"),
+                "{answer:?}"
+            );
+        }
+        assert_eq!(scene.world().count(post.line.account, "phone.requestCall"), 0, "nobody's phone rang");
+        assert_eq!(scene.world().count(post.line.account, "contacts.resolvePhone"), 1, "who it is, is known");
+    }
+    // Of the two in a minute one is left.
+    let mut other = by_name.pbx.call(&phone_of(4)).await.unwrap();
+    other.rings(LIMIT).await.unwrap();
+    other.cancel(&[]);
+    other.final_answer(LIMIT).await.unwrap();
     scene.close().await.unwrap();
 }
 

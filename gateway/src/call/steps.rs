@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::task::Said;
 use super::telegram_leg::Shared;
 use crate::key_agreement::{self, AgreementError};
+use crate::line::Callee;
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock};
 
@@ -75,15 +76,18 @@ pub(crate) struct Requested {
 /// Telegram wants none: another call may have been told so meanwhile.
 pub(crate) async fn request(
     shared: &Shared,
-    person: Person,
+    callee: &Callee,
     announce: &Announce,
     given_up: &AtomicBool,
 ) -> Result<Requested, Unrequested> {
     let Shared { account, pause, .. } = shared;
     pause.check()?;
-    let (peer, exchange) =
-        tokio::join!(find(shared, person.clone()), key_agreement::begin_as_caller(&shared.dh, account));
+    let (peer, exchange) = tokio::join!(
+        find(shared, callee.person.clone()),
+        key_agreement::begin_as_caller(&shared.dh, account)
+    );
     let mut peer = peer?;
+    callee.judge(account, &peer)?;
     let exchange = match exchange {
         Ok(exchange) => exchange,
         Err(error) => return Err(pause.heard(of_agreement(&error)).await.into()),
@@ -102,10 +106,11 @@ pub(crate) async fn request(
             Err(error) if is_first && cause::is_random_id_duplicate(&error) => {}
             Err(error) if is_first && cause::is_stale_peer(&error) => {
                 pause.check()?;
-                peer = match account.resolve_anew(person.clone()).await {
+                peer = match account.resolve_anew(callee.person.clone()).await {
                     Ok(peer) => peer,
                     Err(error) => return Err(pause.heard(cause::of_resolve(&error)).await.into()),
                 };
+                callee.judge(account, &peer)?;
             }
             Err(error) => {
                 let doubtful = is_of_unknown_fate(&error).then_some(peer.id);

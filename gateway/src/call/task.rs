@@ -17,7 +17,7 @@ use tgtrunk_media::dtmf::info::Form;
 use tgtrunk_media::dtmf::{Digit, Press, Way};
 use tgtrunk_media::{Batch, Relay, Side, Tone};
 use tgtrunk_sip::{Direction, Invite, RemoteAudio};
-use tgtrunk_telegram::{Person, Resolved};
+use tgtrunk_telegram::Resolved;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
 use tracing::{Instrument as _, Span, field, info_span};
@@ -28,6 +28,7 @@ use super::streams::StreamNews;
 use super::telegram_leg::{LegEvent, Shared, TelegramLeg, Waits};
 use super::trunk_leg::{OtherLeg, SipWord, TrunkLeg};
 use crate::clock;
+use crate::line::Callee;
 use crate::net::{DATAGRAM_BYTES, receive_any};
 use crate::telegram::{CallRef, Discard, PhoneCall};
 pub(crate) use levels::Levels;
@@ -136,9 +137,9 @@ pub(crate) enum State {
 /// How a call begins.
 pub(crate) enum Opening {
     /// The PBX, or the gateway itself, calls a person.
-    ToTelegram { person: Person, trunk: TrunkLeg },
+    ToTelegram { callee: Callee, trunk: TrunkLeg },
     /// Somebody has the gateway call both: what `invite` is addressed to first, then the person.
-    ToBoth { peer: Resolved, trunk: TrunkLeg, invite: Box<Invite> },
+    ToBoth { callee: Callee, peer: Resolved, trunk: TrunkLeg, invite: Box<Invite> },
     /// A person calls; `invite` is what the PBX gets, its audio still to be filled in.
     FromTelegram { call: CallRef, g_a_hash: Vec<u8>, caller: Resolved, trunk: TrunkLeg, invite: Box<Invite> },
 }
@@ -190,7 +191,7 @@ struct Task {
     shown: watch::Sender<Option<Quality>>,
     began: Instant,
     limits: Limits,
-    to_dial: Option<Person>,
+    to_dial: Option<Callee>,
     to_invite: Option<Box<Invite>>,
     peer: Option<Resolved>,
     joined: bool,
@@ -234,14 +235,14 @@ pub(crate) fn start(
     let span = info_span!("call", id = %CallId(key), direction, version = field::Empty);
     let calls = |caller| Bridge::new(caller, limits.bridge, now);
     let (bridge, telegram, trunk, to_dial, to_invite, peer) = match opening {
-        Opening::ToTelegram { person, trunk } => {
-            (calls(Leg::Trunk), TelegramLeg::outgoing(shared), trunk, Some(person), None, None)
+        Opening::ToTelegram { callee, trunk } => {
+            (calls(Leg::Trunk), TelegramLeg::outgoing(shared), trunk, Some(callee), None, None)
         }
-        Opening::ToBoth { peer, trunk, invite } => (
+        Opening::ToBoth { callee, peer, trunk, invite } => (
             Bridge::to_both(limits.bridge, now),
             TelegramLeg::outgoing(shared),
             trunk,
-            Some(Person::Id(peer.id)),
+            Some(callee),
             Some(invite),
             Some(peer),
         ),
@@ -541,9 +542,9 @@ impl Task {
             tracing::warn!(error = format!("{error:#}"), "no RTP port");
             return self.bridge.handle(now, Event::Fails(Leg::Trunk, Cause::LineFull));
         }
-        if let Some(person) = self.to_dial.take() {
+        if let Some(callee) = self.to_dial.take() {
             let announce = Announce { key: self.key, said: self.said.clone() };
-            self.telegram.dial(person, announce);
+            self.telegram.dial(callee, announce);
         }
     }
 

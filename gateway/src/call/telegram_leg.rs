@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
 use tgcall::{Certificate, PathInfo, Version};
 use tgtrunk_bridge::Cause;
-use tgtrunk_telegram::{Account, Person, Resolved};
+use tgtrunk_telegram::{Account, Resolved};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 use super::steps::{self, Announce, Requested, Step};
 use super::streams::Streams;
 use crate::key_agreement::DhCache;
-use crate::line::{Pause, Strangers};
+use crate::line::{Callee, Pause, Strangers};
 use crate::net::{Addresses, Proxy};
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock};
@@ -202,13 +202,13 @@ impl TelegramLeg {
         self.events.pop_front()
     }
 
-    /// Calls a person; who that is, is announced first.
-    pub(crate) fn dial(&mut self, person: Person, announce: Announce) {
+    /// Calls a person; who that is, is judged and announced first.
+    pub(crate) fn dial(&mut self, callee: Callee, announce: Announce) {
         self.state = State::Requesting;
         let shared = self.shared.clone();
         let given_up = Arc::clone(&self.given_up);
         self.spawn(
-            async move { Step::Requested(steps::request(&shared, person, &announce, &given_up).await) },
+            async move { Step::Requested(steps::request(&shared, &callee, &announce, &given_up).await) },
         );
     }
 

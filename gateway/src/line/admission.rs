@@ -1,15 +1,17 @@
 //! Who gets in: the line's rules asked about each call, and calls from Telegram that wait for the account's owner.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Local, Utc};
 use chrono_tz::Tz;
-use tgtrunk_bridge::policy::{Answer, Policy, Rewrites, Rule, Subject, Verdict};
+use tgtrunk_bridge::policy::{AccessList, Answer, Policy, Rewrites, Rule, Subject, Verdict};
 use tgtrunk_bridge::{Cause, dial};
 use tgtrunk_config::control::{CallResult, Event as ControlEvent};
 use tgtrunk_config::{CallId, Line as LineSettings};
 use tgtrunk_telegram::{Account, Person, Resolved};
 
+use super::callee::{Callee, full_name, subject};
 use super::calls::Direction;
 use super::{Line, Mode};
 use crate::call::{Opening, TrunkLeg};
@@ -26,6 +28,8 @@ const WAITING: usize = 1_000;
 pub(crate) struct Admission {
     policy: Policy,
     rewrites: Rewrites,
+    /// Who may be called, for calls that learn late who that is.
+    callees: Arc<AccessList>,
     /// Whose clock; the machine's without one.
     zone: Option<Tz>,
     /// The account's contacts are to be asked for.
@@ -57,7 +61,9 @@ enum Due {
 impl Admission {
     pub(crate) fn new(line: &LineSettings) -> Self {
         Self {
-            policy: rules::policy(line),
+        let policy = rules::policy(line);
+            callees: Arc::new(policy.callees.clone()),
+            policy,
             rewrites: rules::rewrites(line),
             zone: line.hours.time_zone,
             wants_contacts: rules::asks_for_contacts(line),
@@ -84,7 +90,7 @@ impl Admission {
         }
     }
 
-    /// Whether a person may be called now; such a call counts.
+    /// Whether a person may be called now, as far as it is known who that is; such a call counts.
     ///
     /// # Errors
     /// The cause that the PBX is told.
@@ -93,27 +99,26 @@ impl Admission {
         now: Instant,
         now_ms: u64,
         dialled: Option<&str>,
-        person: &Person,
+        person: Person,
         account: &Account,
-    ) -> Result<(), Cause> {
-        let known = match person {
-            Person::Id(id) => account.known(*id),
-            Person::Phone(_) | Person::Username(_) => None,
-        };
+    ) -> Result<Callee, Cause> {
+        let known = account.remembered(&person);
+        let name = known.as_ref().map(full_name).unwrap_or_default();
         let plain = dialled.map(dial::plain);
-        let is_contact = self.wants_contacts && account.is_contact(person);
-        let callee = Subject { is_contact, ..subject(person, known.as_ref(), plain.as_deref()) };
+        let is_contact = self.wants_contacts && account.is_contact(&person);
+        let callee = Subject { is_contact, ..subject(&person, known.as_ref(), &name, plain.as_deref()) };
         let utc = utc(now_ms);
         match self.zone {
-            None => self.policy.place(now, &utc.with_timezone(&Local), &callee),
-            Some(zone) => self.policy.place(now, &utc.with_timezone(&zone), &callee),
+            None => self.policy.place(now, &utc.with_timezone(&Local), &callee)?,
+            Some(zone) => self.policy.place(now, &utc.with_timezone(&zone), &callee)?,
         }
     }
+        Ok(Callee::new(person, plain, Arc::clone(&self.callees)))
 
     /// Why a person of whom no more is known could not be called at this time.
     pub(crate) fn refusal(&self, now_ms: u64, dialled: &str, person: &Person) -> Option<Cause> {
         let plain = dial::plain(dialled);
-        let (callee, utc) = (subject(person, None, Some(&plain)), utc(now_ms));
+        let (callee, utc) = (subject(person, None, "", Some(&plain)), utc(now_ms));
         match self.zone {
             None => self.policy.refusal(&utc.with_timezone(&Local), &callee),
             Some(zone) => self.policy.refusal(&utc.with_timezone(&zone), &callee),
@@ -165,8 +170,7 @@ impl Line {
         if self.mode != Mode::Trunk {
             return self.take_offer(now, Offer { call, caller, g_a_hash, diverted: None });
         }
-        let name = [caller.first_name.as_deref(), caller.last_name.as_deref()];
-        let name = name.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let name = full_name(&caller);
         let who = Subject {
             phone: caller.phone.as_deref(),
             username: caller.username.as_deref(),
@@ -269,22 +273,6 @@ impl Line {
             let (account, strangers) = (self.account.clone(), self.shared.strangers.clone());
             tokio::spawn(async move { strangers.meet_contacts(&account).await });
         }
-    }
-}
-
-fn subject<'a>(person: &'a Person, known: Option<&'a Resolved>, dialled: Option<&'a str>) -> Subject<'a> {
-    let (phone, username, id) = match person {
-        Person::Phone(phone) => (Some(phone.as_str()), None, None),
-        Person::Username(name) => (None, Some(name.trim_start_matches('@')), None),
-        Person::Id(id) => (None, None, Some(*id)),
-    };
-    Subject {
-        phone: phone.or_else(|| known.and_then(|known| known.phone.as_deref())),
-        username: username.or_else(|| known.and_then(|known| known.username.as_deref())),
-        id,
-        name: None,
-        dialled,
-        is_contact: false,
     }
 }
 

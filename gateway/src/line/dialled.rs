@@ -41,11 +41,14 @@ impl Line {
             }
             (None, Ok(person), Some(place)) => 'placed: {
                 let now_ms = clock::unix_ms();
-                if let Err(cause) = self.admission.place(now, now_ms, Some(&dialled), &person, &self.account)
-                {
-                    tracing::info!(?cause, "a call was refused by the line's rules");
-                    break 'placed cause;
-                }
+                let placed = self.admission.place(now, now_ms, Some(&dialled), person, &self.account);
+                let callee = match placed {
+                    Ok(callee) => callee,
+                    Err(cause) => {
+                        tracing::info!(?cause, "a call was refused by the line's rules");
+                        break 'placed cause;
+                    }
+                };
                 let Some(audio) = self.trunk.as_ref().map(|trunk| trunk.audio(source)) else { return };
                 let trunk = TrunkLeg::from_pbx(audio, remote);
                 let key = self.calls.reserve(Direction::ToTelegram, Some(dialled), place);
@@ -53,7 +56,7 @@ impl Line {
                 self.calls.name_sip(key, sip_call_id);
                 self.calls.tell_pbx_side(key, rules::pbx_side(identity));
                 tracing::info!(call = %CallId(key), sip_call_id, "the PBX calls");
-                return self.begin(key, Opening::ToTelegram { person, trunk });
+                return self.begin(key, Opening::ToTelegram { callee, trunk });
             }
         };
         if let Some(trunk) = &mut self.trunk {

@@ -72,12 +72,15 @@ impl Line {
             );
         }
         let dialled = Person::Id(peer.id);
-        if let Err(cause) = self.admission.place(now, clock::unix_ms(), None, &dialled, &self.account) {
-            return refuse(
-                RefusalCode::Limit,
-                format!("the line's rules forbid this call: {}", cause.words()),
-            );
-        }
+        let callee = match self.admission.place(now, clock::unix_ms(), None, dialled, &self.account) {
+            Ok(callee) => callee,
+            Err(cause) => {
+                return refuse(
+                    RefusalCode::Limit,
+                    format!("the line's rules forbid this call: {}", cause.words()),
+                );
+            }
+        };
         let Some(trunk) =
             self.trunk.as_ref().map(|trunk| TrunkLeg::to_pbx(trunk.audio(trunk.endpoint.peer().ip())))
         else {
@@ -91,7 +94,7 @@ impl Line {
         self.calls.meet(key, &peer);
         self.calls.fetch(key, extension);
         tracing::info!(call = %CallId(key), "a call to both sides was ordered");
-        self.begin(key, Opening::ToBoth { peer, trunk, invite });
+        self.begin(key, Opening::ToBoth { callee, peer, trunk, invite });
         Ok(CallId(key))
     }
 }

@@ -14,8 +14,13 @@ pub struct AccessList {
 impl AccessList {
     /// Whether somebody is let through.
     pub fn admits(&self, who: &Subject<'_>) -> bool {
-        let any = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches(who));
-        !any(&self.deny) && (self.allow.is_empty() || any(&self.allow))
+        let is_allowed = self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.matches(who));
+        is_allowed && !self.denies(who)
+    }
+
+    /// Whether somebody is denied by name.
+    pub fn denies(&self, who: &Subject<'_>) -> bool {
+        self.deny.iter().any(|pattern| pattern.matches(who))
     }
 }
 
@@ -32,6 +37,7 @@ mod tests {
         let (bad, good, other) = (person("+74951234567"), person("+74957654321"), person("+79161234567"));
         let list = AccessList { allow: vec![], deny: vec![one.clone()] };
         assert_eq!([bad, good, other].map(|who| list.admits(&who)), [false, true, true]);
+        assert_eq!([bad, good].map(|who| list.denies(&who)), [true, false]);
         let list = AccessList { allow: vec![moscow.clone()], deny: vec![one.clone()] };
         assert_eq!([bad, good, other].map(|who| list.admits(&who)), [false, true, false]);
         let list = AccessList { allow: vec![one.clone()], deny: vec![one] };
