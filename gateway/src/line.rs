@@ -14,6 +14,7 @@ mod opus;
 mod order;
 mod pause;
 mod placed;
+mod refused;
 mod remains;
 mod route;
 mod standing;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::Cause;
-use tgtrunk_config::control::{CallResult, Event as ControlEvent};
+use tgtrunk_config::control::Event as ControlEvent;
 use tgtrunk_config::{EarlyMedia, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
 use tgtrunk_shell::Health;
@@ -118,6 +119,8 @@ pub(crate) struct Line {
     status: watch::Sender<GatewayStatus>,
     /// Who gets in.
     admission: Admission,
+    /// Calls that came to nothing before anybody was called.
+    refusals: refused::Refusals,
     /// Calls that may ring though their requests failed.
     ghosts: ghosts::Ghosts,
     /// Calls that a kill of a process before cut short.
@@ -204,6 +207,7 @@ impl Line {
             lamps,
             status,
             admission,
+            refusals: refused::Refusals::new(),
             ghosts: ghosts::Ghosts::default(),
             remains: remains::Remains::default(),
             desk,
@@ -322,6 +326,9 @@ impl Line {
                 self.note_codec(remote.as_ref());
                 self.pbx_calls(now, (call, source), &sip_call_id, dialled, identity, remote);
             }
+            SipEvent::TurnedAway { dialled, identity, sip_call_id, why } => {
+                self.turned_away(now, dialled, identity, sip_call_id, why);
+            }
             SipEvent::Ringing { call } => self.calls.tell_sip(call, Input::Ringing),
             SipEvent::EarlyMedia { call, remote } => self.calls.tell_sip(call, Input::EarlyMedia(remote)),
             SipEvent::Answered { call, remote } => {
@@ -397,10 +404,11 @@ impl Line {
                         self.telegram_calls(clock::now(), call, caller, g_a_hash);
                     }
                     PhoneCall::Requested { .. } => {}
-                    PhoneCall::Discarded { id, .. } | PhoneCall::Empty { id }
-                        if self.admission.forget(id) =>
-                    {
-                        tracing::info!("a call that waited for the owner of the account is theirs, or over");
+                    PhoneCall::Discarded { id, reason } if self.admission.waits(id) => {
+                        self.waits_no_more(clock::now(), id, Some(reason));
+                    }
+                    PhoneCall::Empty { id } if self.admission.waits(id) => {
+                        self.waits_no_more(clock::now(), id, None);
                     }
                     PhoneCall::Waiting { call, callee, .. } | PhoneCall::Accepted { call, callee, .. }
                         if !self.calls.knows(call.id) && self.ghosts.take(clock::now(), callee) =>
@@ -420,7 +428,7 @@ impl Line {
                 } else {
                     tracing::error!(?reason, "authorization is needed: log in again");
                 }
-                self.admission.forget_all();
+                self.none_waits(clock::now(), Cause::LineDown);
                 self.calls.tell_all(|| Input::Stop(Cause::LineDown));
                 self.show();
             }
@@ -510,21 +518,6 @@ impl Line {
         }
     }
 
-    /// Ends both halves of a call whose task broke.
-    fn bury(&mut self, now: Instant, key: u64) {
-        let Some((sip, telegram, info, mos)) = self.calls.broken(key) else { return self.calls.gone() };
-        tracing::error!(call = %info.call, "the task of a call broke");
-        if let (Some(trunk), Some(sip)) = (&mut self.trunk, sip) {
-            trunk.endpoint.hang_up(now, sip, Some(call::reason(Cause::Internal)));
-        }
-        if let Some(call) = telegram {
-            self.discard(call, Discard::Disconnect, Duration::ZERO);
-        }
-        self.records.ended(info.clone(), CallResult::Failed, mos);
-        self.house.events.send(ControlEvent::Call(info)).ok();
-        self.show();
-    }
-
     /// Ends a call at Telegram that no task has.
     fn discard(&self, call: CallRef, reason: Discard, talked: Duration) {
         let account = self.account.clone();
@@ -562,6 +555,7 @@ impl Line {
             Order::Check(fix, answer) => self.check(fix, answer),
             Order::Stop(grace) => {
                 self.stopping = Some(Stopping::Grace(clock::now() + grace));
+                self.none_waits(clock::now(), Cause::Stopping);
                 // The grace is for people who talk, or are called.
                 self.calls.tell_fetching(|| Input::Stop(Cause::Stopping));
                 self.show();

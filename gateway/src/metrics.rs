@@ -5,13 +5,16 @@ use std::net::SocketAddr;
 use anyhow::Context as _;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
-use tgtrunk_bridge::{Leg, Record};
+use tgtrunk_bridge::{Cause, Leg, Record};
 use tgtrunk_config::control::{LegQuality, Quality};
 use tgtrunk_config::{GatewayStatus, Lamp};
 use tgtrunk_sip::Strangers;
 
+use crate::line::Direction;
+
 const CALLS: &str = "tgtrunk_calls";
 const ENDED: &str = "tgtrunk_calls_ended_total";
+const CALLS_REFUSED: &str = "tgtrunk_calls_refused_total";
 const TALKED: &str = "tgtrunk_call_talked_seconds_total";
 const SETUP: &str = "tgtrunk_call_setup_seconds";
 const UP: &str = "tgtrunk_line_up";
@@ -109,6 +112,20 @@ pub(crate) fn call(sip_port: u16, record: &Record, quality: &Quality) {
     leg(&port, "pbx", &quality.pbx);
 }
 
+/// A call that came to nothing before the gateway called anybody.
+pub(crate) fn refused(sip_port: u16, direction: Direction, cause: Cause) {
+    let direction = match direction {
+        Direction::ToTelegram => "pbx-to-telegram",
+        Direction::FromTelegram => "telegram-to-pbx",
+    };
+    let labels = [
+        ("line", sip_port.to_string()),
+        ("direction", direction.to_owned()),
+        ("q850", cause.row().q850.to_string()),
+    ];
+    counter!(CALLS_REFUSED, &labels).increment(1);
+}
+
 fn leg(port: &str, side: &'static str, quality: &LegQuality) {
     let labels = |way: &'static str| {
         [
@@ -148,13 +165,20 @@ fn describe() {
     describe_gauge!(UP, "1 while the side of a line is connected");
     describe_gauge!(CALLS, "Calls that are up, ringing ones included");
     describe_counter!(ENDED, "Calls that ended, by direction, answer and Q.850 cause");
+    describe_counter!(
+        CALLS_REFUSED,
+        "Calls that came to nothing before anybody was called, by direction and Q.850 cause"
+    );
     describe_counter!(TALKED, Unit::Seconds, "How long sound could flow, all calls together");
     describe_histogram!(SETUP, Unit::Seconds, "From the answer until sound could flow");
     describe_counter!(PACKETS, "RTP packets of ended calls, in from a side and out to it");
     describe_counter!(LOST, "RTP packets of a side that never came");
     describe_counter!(REFUSED, "Datagrams at a call's ports that were not its own, of ended calls");
     describe_counter!(STRANGERS, "SIP datagrams of addresses that are not the line's PBX");
-    describe_counter!(UNPROVEN, "SIP messages that any_source let in, of addresses that had not proven to be the PBX");
+    describe_counter!(
+        UNPROVEN,
+        "SIP messages that any_source let in, of addresses that had not proven to be the PBX"
+    );
     describe_counter!(WRONG_PROOFS, "SIP requests with a wrong user or password");
     describe_counter!(REORDERED, "RTP packets of a side that came after a later one");
     describe_histogram!(

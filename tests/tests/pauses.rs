@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
@@ -11,8 +12,10 @@ use tgtrunk_config::control::Ask;
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Match};
 use tgtrunk_tests::gateway::Gateway;
-use tgtrunk_tests::light_user::{self, Answering};
+use tgtrunk_tests::light_user::{self, Answering, Reason};
 use tgtrunk_tests::player::circle;
+use tgtrunk_tests::ports;
+use tgtrunk_tests::prometheus;
 use tgtrunk_tests::stage::{self, GREEN_LIMIT};
 use tgtrunk_tests::wire_pbx::Message;
 use tgtrunk_tests::wire_stage::{Post, USER_HZ, WireStage, phone_of};
@@ -120,6 +123,83 @@ async fn whoever_is_denied_is_not_reached_by_another_of_their_names() {
     other.cancel(&[]);
     other.final_answer(LIMIT).await.unwrap();
     scene.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_that_came_to_nothing_is_in_the_records_and_a_rush_of_them_is_counted() {
+    let address = SocketAddr::from(([127, 0, 0, 1], ports::free().unwrap()));
+    let settings = format!("metrics = \"{address}\"");
+    let options = stage::Options { settings, ..Default::default() };
+    let scene = WireStage::open("+79060002031", options).await.unwrap();
+    let one = |draft: LineDraft| {
+        draft.set("max_calls", 1).set("to_telegram", json!({"deny": ["+7495*"], "calls_per_minute": 0}))
+    };
+    let one = scene.post("+79060002032", one).await.unwrap();
+    let owner = |draft: LineDraft| draft.set("owner", json!({"takes": "first", "seconds": 2}));
+    let owner = scene.post("+79060002033", owner).await.unwrap();
+    scene.reload(&[&one, &owner]).await.unwrap();
+
+    // A number that the line's lists deny, one that means nobody, and a line that is full, both ways.
+    let from = ["P-Asserted-Identity: \"Reception\" <sip:201@127.0.0.1>".to_owned()];
+    let mut refused = one.pbx.call_with("+74951112233", &from).await.unwrap();
+    assert_eq!(refused.final_answer(LIMIT).await.unwrap().status(), Some(403));
+    assert_eq!(call(&one, "reception").await.status(), Some(484));
+    let _callee = scene.person(5, Answering::Rings).unwrap();
+    let mut busy = one.pbx.call(&phone_of(5)).await.unwrap();
+    busy.rings(LIMIT).await.unwrap();
+    assert_eq!(call(&one, &phone_of(6)).await.status(), Some(503));
+    let mut caller = scene.person(7, Answering::Silent).unwrap();
+    caller.call(one.line.account).await.unwrap();
+    assert_eq!(caller.discarded(LIMIT).await.unwrap().0, Some(Reason::Busy));
+    busy.cancel(&[]);
+    busy.final_answer(LIMIT).await.unwrap();
+    // A call that waits for the account's owner, whose caller gives up.
+    let waits = caller.call(owner.line.account).await.unwrap();
+    sleep(Duration::from_millis(500)).await;
+    caller.hang_up(waits, Reason::Missed).await;
+    // A rush at a line that Telegram does not let in.
+    scene.world().revoke_user(scene.post.line.account, "SESSION_REVOKED");
+    scene.post.pbx.line_answers(503, LIMIT).await.unwrap();
+    for _ in 0..100 {
+        assert_eq!(call(&scene.post, "+79161112233").await.status(), Some(503));
+    }
+
+    let told = records(&scene, &one, "+74951112233").await;
+    let denied = told.lines().find(|row| row.contains("+74951112233")).unwrap();
+    for wanted in ["pbx-to-telegram", "201", "Not allowed by the line's lists", ",403,"] {
+        assert!(denied.contains(wanted), "{wanted}: {denied}");
+    }
+    let row = |told: &str, way: &str, cause: &str, whom: &str| {
+        let is_it = |row: &&str| [way, cause, whom].iter().all(|wanted| row.contains(wanted));
+        assert!(told.lines().any(|row| is_it(&row)), "{way} {cause} {whom}: {told}");
+    };
+    row(&told, "pbx-to-telegram", "Invalid number format", "reception");
+    let full = "The line has as many calls as it may have";
+    row(&told, "pbx-to-telegram", full, &phone_of(6));
+    row(&told, "telegram-to-pbx", full, &caller.id.to_string());
+    let told = records(&scene, &owner, "gave up").await;
+    row(&told, "telegram-to-pbx", "The caller gave up", &caller.id.to_string());
+    let told = records(&scene, &scene.post, "not connected").await;
+    assert_eq!(told.matches("The line is not connected to Telegram").count(), 60, "as many as a minute has");
+    let page = prometheus::page(address).await.unwrap();
+    let line = format!("line=\"{}\"", scene.post.line.sip.port());
+    let labels = [line.as_str(), "direction=\"pbx-to-telegram\"", "q850=\"38\""];
+    assert_eq!(prometheus::sum(&page, "tgtrunk_calls_refused_total", &labels), 100.0, "all are counted");
+    scene.close().await.unwrap();
+}
+
+/// The line's records as CSV, when these words are there.
+async fn records(scene: &WireStage, post: &Post, wanted: &str) -> String {
+    let words = ["calls", "--csv", "--line", &post.line.phone];
+    for _ in 0..50 {
+        let (status, told, said) = scene.stage.installation.ask(&words, LIMIT).await.unwrap();
+        assert!(status.success(), "{said}");
+        if told.contains(wanted) {
+            return told;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{wanted:?} is in no record of {}", post.line.phone)
 }
 
 async fn call(post: &Post, dialled: &str) -> Message {

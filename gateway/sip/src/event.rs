@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::audio::RemoteAudio;
+use crate::call::TurnedAway;
 use crate::endpoint::CallId;
 use crate::header::{Identity, Reason};
 use crate::register::Registration;
@@ -34,6 +35,17 @@ pub enum Event {
         sip_call_id: String,
         /// Its headers that begin with `X-`.
         headers: Vec<(String, String)>,
+    },
+    /// The PBX called and was refused before anybody was asked. It may be told again of a copy of the same request.
+    TurnedAway {
+        /// As with [`Event::Incoming`]; may be empty.
+        dialled: String,
+        /// Who called by the PBX's word.
+        identity: Identity,
+        /// Call-ID, for the logs of both sides.
+        sip_call_id: String,
+        /// Why.
+        why: TurnedAway,
     },
     /// The PBX calls so that this call takes the place of one that it has with us (RFC 3891). It got 100 and waits;
     /// [`crate::Endpoint::answer`] ends the other one.

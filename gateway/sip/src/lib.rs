@@ -46,7 +46,7 @@ mod uri;
 
 pub use audio::{LocalAudio, RemoteAudio, TelephoneEvent};
 pub use bucket::Bucket;
-pub use call::{Invite, Rejection};
+pub use call::{Invite, Rejection, TurnedAway};
 pub use endpoint::{Availability, CallId, Config, Endpoint, Memory, Strangers, Transmit};
 pub use event::Event;
 pub use guard::{Demand, DemandedBy};

@@ -7,12 +7,13 @@ use chrono::{DateTime, Local, Utc};
 use chrono_tz::Tz;
 use tgtrunk_bridge::policy::{AccessList, Answer, Policy, Rewrites, Rule, Subject, Verdict};
 use tgtrunk_bridge::{Cause, dial};
-use tgtrunk_config::control::{CallResult, Event as ControlEvent};
+use tgtrunk_config::control::CallResult;
 use tgtrunk_config::{CallId, Line as LineSettings};
 use tgtrunk_telegram::{Account, Person, Resolved};
 
 use super::callee::{Callee, full_name, subject};
 use super::calls::Direction;
+use super::refused::{Lost, Whose};
 use super::{Line, Mode};
 use crate::call::{Opening, TrunkLeg};
 use crate::telegram::{self, CallRef, Discard};
@@ -27,9 +28,9 @@ const WAITING: usize = 1_000;
 /// The rules of a line at work.
 pub(crate) struct Admission {
     policy: Policy,
-    rewrites: Rewrites,
     /// Who may be called, for calls that learn late who that is.
     callees: Arc<AccessList>,
+    rewrites: Rewrites,
     /// Whose clock; the machine's without one.
     zone: Option<Tz>,
     /// The account's contacts are to be asked for.
@@ -60,8 +61,8 @@ enum Due {
 
 impl Admission {
     pub(crate) fn new(line: &LineSettings) -> Self {
-        Self {
         let policy = rules::policy(line);
+        Self {
             callees: Arc::new(policy.callees.clone()),
             policy,
             rewrites: rules::rewrites(line),
@@ -112,8 +113,8 @@ impl Admission {
             None => self.policy.place(now, &utc.with_timezone(&Local), &callee)?,
             Some(zone) => self.policy.place(now, &utc.with_timezone(&zone), &callee)?,
         }
-    }
         Ok(Callee::new(person, plain, Arc::clone(&self.callees)))
+    }
 
     /// Why a person of whom no more is known could not be called at this time.
     pub(crate) fn refusal(&self, now_ms: u64, dialled: &str, person: &Person) -> Option<Cause> {
@@ -130,16 +131,10 @@ impl Admission {
         self.waiting.iter().any(|waiting| waiting.offer.call.id == id)
     }
 
-    /// Somebody else ended or took a call that waits; true if it did.
-    pub(super) fn forget(&mut self, id: i64) -> bool {
-        let before = self.waiting.len();
-        self.waiting.retain(|waiting| waiting.offer.call.id != id);
-        self.waiting.len() < before
-    }
-
-    /// Nobody's calls come any more.
-    pub(super) fn forget_all(&mut self) {
-        self.waiting.clear();
+    /// Takes out a call that waits.
+    fn forget(&mut self, id: i64) -> Option<Offer> {
+        let at = self.waiting.iter().position(|waiting| waiting.offer.call.id == id)?;
+        Some(self.waiting.remove(at).offer)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -181,15 +176,13 @@ impl Line {
         };
         match self.admission.take(now, clock::unix_ms(), &who) {
             Verdict::Leave => tracing::info!("a call is left to the owner of the account"),
-            Verdict::Refuse { rule, answer } => self.refuse(now, call, &caller, rule, &answer),
+            Verdict::Refuse { rule, answer } => self.refuse(now, call, caller, rule, &answer),
             Verdict::Take { wait: None, diverted } => {
                 self.take_offer(now, Offer { call, caller, g_a_hash, diverted });
             }
             Verdict::Take { wait: Some(wait), diverted } => {
                 if self.admission.waiting.len() >= WAITING {
-                    return tracing::warn!(
-                        "too many calls wait for the owner of the account: one more is theirs"
-                    );
+                    return self.telegram_lost(now, (call, caller), Cause::Overloaded, CallResult::Missed);
                 }
                 tracing::info!(wait_s = wait.as_secs(), "a call waits for the owner of the account");
                 let tell_at = (wait > TELL_AFTER).then_some(now + TELL_AFTER);
@@ -204,8 +197,7 @@ impl Line {
         let Offer { call, caller, g_a_hash, diverted } = offer;
         if !self.has_room() {
             self.discard(call, Discard::Busy, Duration::ZERO);
-            tracing::info!("a caller was told that the line is busy");
-            return;
+            return self.telegram_lost(now, (call, caller), self.no_room(), CallResult::Busy);
         }
         let key = self.calls.reserve(Direction::FromTelegram, None, self.house.rush.place());
         self.calls.bind_telegram(now, key, call);
@@ -229,8 +221,17 @@ impl Line {
         !full && !self.house.rush.is_full() && self.stopping.is_none() && self.mode != Mode::Nobody
     }
 
+    /// Why the line has no room.
+    fn no_room(&self) -> Cause {
+        match self.stopping {
+            Some(_) => Cause::Stopping,
+            None if self.house.rush.is_full() => Cause::Overloaded,
+            None => Cause::LineFull,
+        }
+    }
+
     /// A caller does not reach the PBX; whoever listens is told.
-    fn refuse(&mut self, now: Instant, call: CallRef, caller: &Resolved, rule: Rule, answer: &Answer) {
+    fn refuse(&mut self, now: Instant, call: CallRef, caller: Resolved, rule: Rule, answer: &Answer) {
         tracing::info!(?rule, ?answer, "a caller was refused");
         let (told, result) = match answer {
             Answer::Busy | Answer::Extension(_) => (Some(Discard::Busy), CallResult::Busy),
@@ -240,13 +241,26 @@ impl Line {
         if let Some(told) = told {
             self.discard(call, told, Duration::ZERO);
         }
-        let key = self.calls.reserve(Direction::FromTelegram, None, self.house.rush.place());
-        self.calls.bind_telegram(now, key, call);
-        self.calls.meet(key, caller);
-        self.calls.met_rule(key, rule);
-        if let Some((info, mos)) = self.calls.refused(key, rule.cause()) {
-            self.records.ended(info.clone(), result, mos);
-            self.house.events.send(ControlEvent::Call(info)).ok();
+        let who = Whose::Telegram { call, caller: Box::new(caller) };
+        self.lost(now, Lost { who, cause: rule.cause(), result, rule: Some(rule) });
+    }
+
+    /// A call that waits is over, or the owner of the account has it.
+    pub(super) fn waits_no_more(&mut self, now: Instant, id: i64, reason: Option<Discard>) {
+        let Some(Offer { call, caller, .. }) = self.admission.forget(id) else { return };
+        // Who ends a call says why; the server tells the devices that did not take it without a reason.
+        let (cause, result) = match reason {
+            Some(Discard::Unknown) => (Cause::AnsweredElsewhere, CallResult::Elsewhere),
+            Some(Discard::Busy) => (Cause::Declined, CallResult::Busy),
+            Some(_) | None => (Cause::GivenUp, CallResult::Missed),
+        };
+        self.telegram_lost(now, (call, caller), cause, result);
+    }
+
+    /// No call that waits for the owner of the account comes to the PBX any more: they stay theirs.
+    pub(super) fn none_waits(&mut self, now: Instant, cause: Cause) {
+        for Waiting { offer, .. } in std::mem::take(&mut self.admission.waiting) {
+            self.telegram_lost(now, (offer.call, offer.caller), cause, CallResult::Missed);
         }
     }
 
@@ -255,8 +269,9 @@ impl Line {
         while let Some(due) = self.admission.poll_due(now) {
             match due {
                 // Busy would end it on the owner's devices, too.
-                Due::Take(_) if !self.has_room() => {
+                Due::Take(Offer { call, caller, .. }) if !self.has_room() => {
                     tracing::info!("a call stays with the owner of the account: the line has no room");
+                    self.telegram_lost(now, (call, caller), self.no_room(), CallResult::Missed);
                 }
                 Due::Take(offer) => self.take_offer(now, offer),
                 Due::Tell(call) => {

@@ -164,10 +164,13 @@ impl Calls {
         }
     }
 
-    /// Forgets a call that had no task, and never reached the PBX.
+    /// Forgets a call that had no task: nobody was called for it.
     pub(crate) fn refused(&mut self, key: u64, cause: Cause) -> Option<(CallInfo, Sparkline)> {
         let (_, _, mut info, mos) = self.remove_ended(key, cause)?;
-        if let Some(end) = &mut info.end {
+        // The PBX heard nothing of a call from Telegram.
+        if info.direction == control::Direction::TelegramToPbx
+            && let Some(end) = &mut info.end
+        {
             end.sip_status = None;
         }
         Some((info, mos))

@@ -62,5 +62,6 @@ impl Line {
         if let Some(trunk) = &mut self.trunk {
             trunk.endpoint.reject(now, sip, call::rejection(cause));
         }
+        self.pbx_lost(now, dialled, identity, sip_call_id.to_owned(), cause);
     }
 }

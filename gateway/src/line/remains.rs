@@ -1,10 +1,11 @@
-//! Calls that a kill cut short: both their halves are ended by the next process, and what is kept for that.
+//! Calls that nobody has any more. Of those that a kill cut short both halves are ended by the next process, and what is
+//! kept for that; of one whose task broke, at once.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::Cause;
-use tgtrunk_config::control::Direction;
+use tgtrunk_config::control::{CallResult, Direction, Event as ControlEvent};
 use tokio::sync::oneshot;
 
 use super::Line;
@@ -71,6 +72,21 @@ impl Line {
                 (None, _) => {}
             }
         }
+    }
+
+    /// Ends both halves of a call whose task broke.
+    pub(super) fn bury(&mut self, now: Instant, key: u64) {
+        let Some((sip, telegram, info, mos)) = self.calls.broken(key) else { return self.calls.gone() };
+        tracing::error!(call = %info.call, "the task of a call broke");
+        if let (Some(trunk), Some(sip)) = (&mut self.trunk, sip) {
+            trunk.endpoint.hang_up(now, sip, Some(call::reason(Cause::Internal)));
+        }
+        if let Some(call) = telegram {
+            self.discard(call, Discard::Disconnect, Duration::ZERO);
+        }
+        self.records.ended(info.clone(), CallResult::Failed, mos);
+        self.house.events.send(ControlEvent::Call(info)).ok();
+        self.show();
     }
 
     /// Writes down how a call is, with what ends it after a kill.

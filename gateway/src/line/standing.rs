@@ -64,6 +64,7 @@ impl Standing {
             | Event::Replaced { .. }
             | Event::Info { .. }
             | Event::InfoRefused { .. }
+            | Event::TurnedAway { .. }
             | Event::Stranger { .. } => return false,
         }
         true

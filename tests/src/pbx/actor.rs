@@ -177,6 +177,7 @@ impl Actor {
             | Told::Proven { .. }
             | Told::ProofRefused { .. }
             | Told::ProofTaken
+            | Told::TurnedAway { .. }
             | Told::Stranger { .. } => {}
         }
     }

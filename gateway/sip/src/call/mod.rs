@@ -14,6 +14,7 @@ mod replaces;
 mod session_timer;
 mod state;
 mod subscribe;
+mod turned_away;
 mod uac;
 mod uas;
 
@@ -21,5 +22,6 @@ pub(crate) use again::Asked;
 pub(crate) use failover::Way;
 pub(crate) use info::Infos;
 pub(crate) use state::{Call, GivingUp, Inviting, State};
+pub use turned_away::TurnedAway;
 pub use uac::Invite;
 pub use uas::Rejection;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::provisional::wants_reliable;
 use super::session_timer::Refresh;
 use super::state::{Call, Invited, State, Talking, Unacked};
+use super::turned_away::TurnedAway;
 use crate::audio::{LocalAudio, RemoteAudio};
 use crate::dialog::Dialog;
 use crate::edge::Refusal;
@@ -62,11 +63,13 @@ impl Endpoint {
         let (replaces, dialled, remote) = match judged {
             Ok(judged) => judged,
             Err(refusal) => {
+                self.tell_refused(&request, &refusal);
                 self.refuse(&request, answer_to, refusal);
                 return;
             }
         };
         if replaces.is_none() && !self.rush.admit(now) {
+            self.tell_turned_away(&request, TurnedAway::Crowded);
             self.refuse_invite_for_load(now, key, &request, answer_to);
             return;
         }

@@ -1,7 +1,7 @@
 //! The PBX calls: answered, refused, lost on the way (RFC 3261 sections 13.3 and 15).
 
 use tgtrunk_media::codec::{OPUS, PCMA};
-use tgtrunk_sip::{Availability, CallId, Direction, Event, Reason, Rejection};
+use tgtrunk_sip::{Availability, CallId, Direction, Event, Reason, Rejection, TurnedAway};
 
 use crate::world::{
     LINE, PBX, Phone, World, body, header, headers, local_audio, ms, seconds, start, tag, testdata,
@@ -301,6 +301,7 @@ fn the_line_takes_as_many_calls_as_it_may_and_refuses_the_rest_with_34() {
         if name == "c" {
             assert_eq!(start(&said), "503 Service Unavailable");
             assert!(header(&said, "Reason").starts_with("Q.850;cause=34"));
+            turned_away(&mut world, TurnedAway::Full);
         } else {
             let Event::Incoming { call, .. } = world.event() else { panic!() };
             calls.push(call);
@@ -326,6 +327,7 @@ fn a_line_that_is_down_refuses_calls_and_says_when_to_come_again() {
     let refusal = world.said();
     assert_eq!((start(&refusal), header(&refusal, "Retry-After")), ("503 Service Unavailable", "31"));
     assert_eq!(header(&refusal, "Reason"), "Q.850;cause=42;text=\"Flood\"");
+    turned_away(&mut world, TurnedAway::Down);
     world.no_event();
     assert_eq!(world.line.calls(), 1, "running calls go on");
     world.act(|line, now| line.hang_up(now, running, None));
@@ -484,6 +486,16 @@ pub(crate) fn incoming(world: &mut World) -> (Phone, CallId) {
     (phone, call)
 }
 
+/// Whoever holds the line is told of a call that was refused.
+#[track_caller]
+pub(crate) fn turned_away(world: &mut World, wanted: TurnedAway) {
+    let Event::TurnedAway { dialled, identity, sip_call_id, why } = world.event() else {
+        panic!("want a call that was refused")
+    };
+    assert_eq!(why, wanted);
+    assert!(!dialled.is_empty() && !identity.caller.user.is_empty() && !sip_call_id.is_empty());
+}
+
 /// A call that is answered and acknowledged.
 pub(crate) fn talking(world: &mut World) -> (Phone, CallId) {
     let (mut phone, call) = incoming(world);
@@ -500,6 +512,7 @@ fn a_line_refuses_at_once_what_it_does_not_carry_and_takes_the_rest_in_the_calle
     let mut opus_only = World::new();
     opus_only.hears(&Phone::new("a").same_branch("INVITE", "", &sdp().replace("RTP/AVP 107", "RTP/AVP 8")));
     assert_eq!(start(&opus_only.said()), "488 Not Acceptable Here");
+    turned_away(&mut opus_only, TurnedAway::Incompatible);
     opus_only.no_event();
 
     let mut world = World::with(|config| config.codecs = vec![&OPUS, &PCMA]);

@@ -213,7 +213,10 @@ impl Network {
             | Event::Info { .. }
             | Event::InfoRefused { .. }
             | Event::PeerReachable(_) => {}
-            Event::Replaces { .. } | Event::Replaced { .. } | Event::Refer { .. } => panic!("{event:?}"),
+            Event::TurnedAway { .. }
+            | Event::Replaces { .. }
+            | Event::Replaced { .. }
+            | Event::Refer { .. } => panic!("{event:?}"),
             Event::Stranger { source, .. } => panic!("{source}"),
             Event::AddressReachable { .. }
             | Event::Registration(_)

@@ -1,8 +1,8 @@
 //! More calls than the line can take: new ones are sent away for a while, and nothing else is touched.
 
-use tgtrunk_sip::Event;
+use tgtrunk_sip::{Event, TurnedAway};
 
-use crate::calls_in::{sdp, talking};
+use crate::calls_in::{sdp, talking, turned_away};
 use crate::world::{Phone, World, header, seconds, start};
 
 #[test]
@@ -23,6 +23,7 @@ fn a_crowd_beyond_the_limit_gets_503_and_running_calls_and_options_notice_nothin
         }
         assert_eq!((start(&said), header(&said, "Retry-After")), ("503 Service Unavailable", "2"));
         assert!(header(&said, "Reason").starts_with("Q.850;cause=42"), "{said}");
+        turned_away(&mut world, TurnedAway::Crowded);
     }
     assert_eq!((served, world.line.refused_for_load()), (9, 41));
     world.no_event();

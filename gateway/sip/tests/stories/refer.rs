@@ -1,8 +1,8 @@
 //! The PBX transfers: REFER, the call that it asks for, and the NOTIFYs about it (RFC 3515, RFC 5589, RFC 4488).
 
-use tgtrunk_sip::{CallId, Event};
+use tgtrunk_sip::{CallId, Event, TurnedAway};
 
-use crate::calls_in::{sdp, talking};
+use crate::calls_in::{sdp, talking, turned_away};
 use crate::world::{
     LINE, PBX, Phone, World, answer, body, header, headers, invite, reply, seconds, start, tag,
 };
@@ -335,6 +335,7 @@ fn the_second_leg_of_a_transfer_takes_no_place_of_a_line_that_has_few() {
     assert!(matches!(world.event(), Event::Incoming { .. }));
     world.hears(&Phone::new("c").same_branch("INVITE", "", &sdp()));
     assert_eq!(start(&world.said()), "503 Service Unavailable", "two are two");
+    turned_away(&mut world, TurnedAway::Full);
     world.hears(&answer(&request, "asterisk-200.sip", "d"));
     assert!(matches!(world.event(), Event::Answered { call, .. } if call == new));
     world.skip();

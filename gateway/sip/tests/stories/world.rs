@@ -134,6 +134,11 @@ impl World {
         self.wire.clear();
     }
 
+    /// Takes out what is told of calls that were refused.
+    pub(crate) fn skip_turned_away(&mut self) {
+        self.events.retain(|event| !matches!(event, Event::TurnedAway { .. }));
+    }
+
     pub(crate) fn try_said(&mut self) -> Option<String> {
         Some(self.wire.pop_front()?.2)
     }
