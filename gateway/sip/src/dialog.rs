@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::filter::Filter;
-use crate::header::NameAddr;
+use crate::header::{Identity, NameAddr, is_hidden};
 use crate::hop::{Hop, Transport};
 use crate::message::{Headers, Method, Request, Response};
 use crate::remains::CSEQ_LEAP;
@@ -71,6 +71,8 @@ pub(crate) struct Dialog {
     ours: bool,
     /// Who they say is there.
     party: Option<String>,
+    /// They called, and want to stay unknown.
+    hidden: bool,
 }
 
 impl Dialog {
@@ -96,13 +98,17 @@ impl Dialog {
             provisional: None,
             update: allows_update(&response.headers).unwrap_or(false),
             ours: true,
-            party: party(&response.headers).or_else(|| contact_party(&response.headers)),
+            party: party(&response.headers)
+                .or_else(|| contact_party(&response.headers))
+                .filter(|_| !is_hidden(&response.headers)),
+            hidden: false,
         })
     }
 
     /// The callee's dialog, from their INVITE (RFC 3261 section 12.1.1).
     pub(crate) fn from_request(invite: &Request, tag: &str, source: Hop) -> Option<Self> {
         let from = invite.headers.from()?;
+        let hidden = Identity::of(&invite.headers).private;
         Some(Self {
             id: DialogId {
                 call_id: invite.headers.call_id().to_owned(),
@@ -119,7 +125,8 @@ impl Dialog {
             provisional: None,
             update: allows_update(&invite.headers).unwrap_or(false),
             ours: false,
-            party: party(&invite.headers),
+            party: party(&invite.headers).filter(|_| !hidden),
+            hidden,
         })
     }
 
@@ -196,7 +203,9 @@ impl Dialog {
             self.target = contact;
         }
         self.update = allows_update(headers).unwrap_or(self.update);
-        if let Some(party) = party(headers) {
+        if self.hidden || is_hidden(headers) {
+            self.party = None;
+        } else if let Some(party) = party(headers) {
             self.party = Some(party);
         }
     }
@@ -253,8 +262,11 @@ impl Dialog {
     }
 }
 
-/// The user, or the name without one, of P-Asserted-Identity or Remote-Party-ID.
+/// The user, or the name without one, of P-Asserted-Identity or Remote-Party-ID; nobody who wants to stay unknown.
 fn party(headers: &Headers) -> Option<String> {
+    if is_hidden(headers) {
+        return None;
+    }
     let value = headers.first("P-Asserted-Identity").or_else(|| headers.first("Remote-Party-ID"))?;
     let identity = NameAddr::parse(NameAddr::split_list(value).into_iter().next()?)?;
     let user = Uri::parse(&identity.uri).ok().and_then(|uri| uri.user).filter(|user| !user.is_empty());

@@ -54,6 +54,8 @@ struct Entry {
     direction: Direction,
     handle: Option<Handle>,
     sip: Option<tgtrunk_sip::CallId>,
+    /// The leg on which the PBX called: who is there took nothing.
+    caller: Option<tgtrunk_sip::CallId>,
     /// Its second trunk leg, while the PBX sends it on.
     other: Option<tgtrunk_sip::CallId>,
     person: Option<Resolved>,
@@ -133,6 +135,7 @@ impl Calls {
             direction,
             handle: None,
             sip: None,
+            caller: None,
             other: None,
             person: None,
             telegram: None,
@@ -201,6 +204,14 @@ impl Calls {
         }
     }
 
+    /// The same for a call that the PBX places.
+    pub(crate) fn bind_caller(&mut self, key: u64, sip: tgtrunk_sip::CallId) {
+        self.bind_sip(key, sip);
+        if let Some(entry) = self.calls.get_mut(&key) {
+            entry.caller = Some(sip);
+        }
+    }
+
     pub(crate) fn sip(&self, key: u64) -> Option<tgtrunk_sip::CallId> {
         self.calls.get(&key)?.sip
     }
@@ -212,9 +223,11 @@ impl Calls {
         }
     }
 
-    /// Notes who took the call at the PBX.
-    pub(crate) fn taken_by(&mut self, key: u64, party: &str) {
-        if let Some(entry) = self.calls.get_mut(&key) {
+    /// Notes who took the call at the PBX, on this leg; whoever called on it took nothing.
+    pub(crate) fn taken_by(&mut self, key: u64, sip: tgtrunk_sip::CallId, party: &str) {
+        if let Some(entry) = self.calls.get_mut(&key)
+            && entry.caller != Some(sip)
+        {
             entry.info.trunk.taken_by = Some(party.to_owned());
         }
     }
@@ -571,5 +584,27 @@ fn peer(person: Resolved) -> Peer {
         name: Some(name).filter(|name| !name.is_empty()),
         username: person.username,
         phone: person.phone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rush::Rush;
+
+    #[test]
+    fn whoever_called_on_a_leg_took_nothing_and_who_takes_its_place_did() {
+        let mut calls = Calls::new("+79060000000".parse().unwrap());
+        let place = Rush::new(10, 10).place();
+        let key = calls.reserve(Direction::ToTelegram, Some("+79161112233".to_owned()), place);
+        let (caller, other) = (tgtrunk_sip::CallId(1), tgtrunk_sip::CallId(2));
+        calls.bind_caller(key, caller);
+        calls.taken_by(key, caller, "201");
+        let taken_by = |calls: &Calls| calls.info(key).unwrap().0.trunk.taken_by.clone();
+        assert_eq!(taken_by(&calls), None);
+        calls.bind_other(key, other);
+        calls.swap(other);
+        calls.taken_by(key, other, "202");
+        assert_eq!(taken_by(&calls).as_deref(), Some("202"));
     }
 }

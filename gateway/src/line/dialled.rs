@@ -52,7 +52,7 @@ impl Line {
                 let Some(audio) = self.trunk.as_ref().map(|trunk| trunk.audio(source)) else { return };
                 let trunk = TrunkLeg::from_pbx(audio, remote);
                 let key = self.calls.reserve(Direction::ToTelegram, Some(dialled), place);
-                self.calls.bind_sip(key, sip);
+                self.calls.bind_caller(key, sip);
                 self.calls.name_sip(key, sip_call_id);
                 self.calls.tell_pbx_side(key, rules::pbx_side(identity));
                 tracing::info!(call = %CallId(key), sip_call_id, "the PBX calls");

@@ -103,7 +103,7 @@ impl Line {
     pub(super) fn note_taken(&mut self, sip: tgtrunk_sip::CallId) {
         let Some(key) = self.calls.of_sip(sip) else { return };
         if let Some(party) = self.trunk.as_ref().and_then(|trunk| trunk.endpoint.party(sip)) {
-            self.calls.taken_by(key, party);
+            self.calls.taken_by(key, sip, party);
         }
         self.note(key, None);
     }

@@ -66,6 +66,11 @@ impl Identity {
     }
 }
 
+/// Whether whoever sends these headers in a dialog wants to stay unknown. From is left out: in answers it is ours.
+pub(crate) fn is_hidden(headers: &Headers) -> bool {
+    wants_privacy(headers) || list(headers, "Remote-Party-ID").any(is_restricted)
+}
+
 fn list<'a>(headers: &'a Headers, name: &'a str) -> impl Iterator<Item = &'a str> {
     headers.all(name).flat_map(NameAddr::split_list).take(VALUES_LIMIT)
 }

@@ -16,6 +16,7 @@ pub(crate) use authorization::{Authorization, challenge};
 pub(crate) use cseq::CSeq;
 pub use digest::Credentials;
 pub(crate) use digest::{Algorithm, Challenge};
+pub(crate) use identity::is_hidden;
 pub use identity::{Identity, Party};
 pub(crate) use name_addr::NameAddr;
 pub(crate) use parameters::Parameters;

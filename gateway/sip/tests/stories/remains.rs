@@ -1,6 +1,6 @@
 //! Lines that are gone, and how the next one on their address ends their calls.
 
-use tgtrunk_sip::{Reason, Rejection, Remains};
+use tgtrunk_sip::{Invite, Reason, Rejection, Remains};
 
 use crate::calls_in::incoming;
 use crate::world::{World, answer, header, invite, local_audio, reply, seconds, start, tag};
@@ -154,9 +154,12 @@ fn who_took_a_call_at_the_pbx_is_known_by_what_its_answer_says() {
         ("Remote-Party-ID: <sip:205@127.0.0.1>;party=called\r\n", Some("205")),
         ("Contact: <sip:206@127.0.0.1:5060>\r\n", Some("206")),
         ("", None),
+        ("Privacy: id\r\nP-Asserted-Identity: <sip:204@127.0.0.1>\r\n", None),
+        ("Privacy: id\r\nContact: <sip:206@127.0.0.1:5060>\r\n", None),
+        ("Remote-Party-ID: <sip:205@127.0.0.1>;party=called;privacy=full\r\n", None),
     ] {
         let mut world = World::new();
-        let call = world.act(|line, now| line.invite(now, invite()));
+        let call = world.act(|line, now| line.invite(now, Invite { private: true, ..invite() }));
         let request = world.said();
         assert_eq!(world.line.party(call), None);
         let ok = answer(&request, "asterisk-200.sip", "b");
