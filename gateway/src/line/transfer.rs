@@ -85,6 +85,12 @@ impl Line {
         identity: Identity,
         offer: Option<RemoteAudio>,
     ) {
+        if self.stopping.is_some() {
+            if let Some(trunk) = &mut self.trunk {
+                trunk.endpoint.reject(now, sip, call::rejection(Cause::Stopping));
+            }
+            return;
+        }
         let key = self.calls.key(replaces).filter(|key| self.calls.other(*key).is_none());
         if let Some(key) = key {
             tracing::info!(call = %CallId(key), "a call of the PBX takes the place of another one");
