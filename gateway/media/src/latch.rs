@@ -3,7 +3,7 @@
 //! The address of the peer's SDP is believed first. A peer with several addresses may send from the one that signals
 //! instead, from the announced port. Only when both stay silent may another port of these hosts take their place, and
 //! whoever it is yields as soon as the announced address speaks. After that nobody else gets in until the peer makes a new
-//! offer.
+//! offer. A peer may begin with a key: from the announced port, RTP events are its audio, too.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ pub struct Latch {
     signals_from: IpAddr,
     announced: SocketAddr,
     payload_type: u8,
+    /// Payload type of RTP events (RFC 4733), where they were agreed on.
+    events: Option<u8>,
     since: Instant,
     latched: Option<SocketAddr>,
     intruders: u64,
@@ -27,7 +29,13 @@ pub struct Latch {
 impl Latch {
     /// Expects packets of `payload_type` from the address in the SDP of the peer, who signals from `signals_from`.
     pub fn new(now: Instant, signals_from: IpAddr, announced: SocketAddr, payload_type: u8) -> Self {
-        Self { signals_from, announced, payload_type, since: now, latched: None, intruders: 0 }
+        let (events, latched) = (None, None);
+        Self { signals_from, announced, payload_type, events, since: now, latched, intruders: 0 }
+    }
+
+    /// Expects RTP events under this payload type, too, or none.
+    pub fn expect_events(&mut self, payload_type: Option<u8>) {
+        self.events = payload_type;
     }
 
     /// The peer made a new offer or answer. The same address keeps what was latched.
@@ -46,12 +54,13 @@ impl Latch {
             return true;
         }
         let is_peers = [self.announced.ip(), self.signals_from].contains(&source.ip());
-        let eligible = source == self.announced
-            || self.latched.is_none()
-                && is_peers
-                && (source.port() == self.announced.port()
-                    || now.saturating_duration_since(self.since) >= PREFERENCE);
-        let valid = Packet::read(datagram).is_ok_and(|packet| packet.payload_type == self.payload_type);
+        let is_open = self.latched.is_none() && is_peers;
+        let as_announced = source == self.announced || is_open && source.port() == self.announced.port();
+        let eligible = as_announced || is_open && now.saturating_duration_since(self.since) >= PREFERENCE;
+        let valid = Packet::read(datagram).is_ok_and(|packet| {
+            let is_event = as_announced && self.events == Some(packet.payload_type);
+            packet.payload_type == self.payload_type || is_event
+        });
         if eligible && valid {
             tracing::debug!(%source, announced = %self.announced, "latched");
             self.latched = Some(source);
@@ -151,6 +160,22 @@ mod tests {
         assert_eq!(latch.intruders(), 0, "the peer itself is no intruder");
         assert!(latch.accept(start, announced(), &OPUS));
         assert!(latch.accept(start, announced(), &other_type), "from the latched source everything is taken");
+    }
+
+    #[test]
+    fn a_key_latches_the_announced_port_before_any_sound_and_no_other() {
+        let (mut latch, start) = latch();
+        let mut key = OPUS;
+        key[1] = 0x80 | 101;
+        assert!(!latch.accept(start, announced(), &key), "not agreed on");
+        latch.expect_events(Some(101));
+        assert!(!latch.accept(start + PREFERENCE, from("127.0.0.1:4002"), &key));
+        assert!(latch.accept(start, announced(), &key));
+        assert_eq!(latch.target(), announced());
+
+        let mut latch = Latch::new(start, from("192.0.2.1:0").ip(), announced(), 107);
+        latch.expect_events(Some(101));
+        assert!(latch.accept(start, from("192.0.2.1:4000"), &key), "from the address that signals");
     }
 
     #[test]

@@ -183,12 +183,10 @@ impl TrunkLeg {
     /// Takes the PBX's offer or answer: where audio goes and from where it may come.
     pub(crate) fn set_remote(&mut self, now: Instant, audio: RemoteAudio) {
         let Self::Pbx(leg) = self else { return };
-        match &mut leg.latch {
-            Some(latch) => latch.expect(now, audio.rtp, audio.receive_payload_type),
-            None => {
-                leg.latch = Some(Latch::new(now, leg.audio.pbx, audio.rtp, audio.receive_payload_type));
-            }
-        }
+        let (pbx, payload_type) = (leg.audio.pbx, audio.receive_payload_type);
+        let latch = leg.latch.get_or_insert_with(|| Latch::new(now, pbx, audio.rtp, payload_type));
+        latch.expect(now, audio.rtp, payload_type);
+        latch.expect_events(audio.telephone_event.map(|event| event.receive_payload_type));
         match (&mut leg.srtp, &audio.srtp) {
             (Some(srtp), Some(keys)) => srtp.change(keys.clone()),
             (srtp, keys) => *srtp = keys.clone().and_then(Srtp::new),
