@@ -1,5 +1,6 @@
 //! baresip as the phone behind the PBX: started with a configuration of its own, driven over its control port.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -39,9 +40,9 @@ pub struct Baresip {
     keys: Keys,
     dir: TempDir,
     /// Where it listens for SIP.
-    pub sip: std::net::SocketAddr,
+    pub sip: SocketAddr,
     /// Where it listens for SIP over TLS, the next port by its own rule.
-    pub tls: std::net::SocketAddr,
+    pub tls: SocketAddr,
 }
 
 /// What the phone is like.
@@ -56,6 +57,8 @@ pub struct Options {
     pub ptime_ms: u32,
     /// Where it listens for SIP; any free port without it. TLS is taken at the next one.
     pub sip_port: Option<u16>,
+    /// Its own address.
+    pub ip: IpAddr,
     /// `udp`, `tcp` or `tls`: over what it calls and wants to be called.
     pub transport: &'static str,
     /// Whether it takes and makes encrypted calls alone (SRTP with SDES).
@@ -72,6 +75,7 @@ impl Default for Options {
             answers: true,
             ptime_ms: 20,
             sip_port: None,
+            ip: Ipv4Addr::LOCALHOST.into(),
             transport: "udp",
             encrypts: false,
             digest: None,
@@ -125,10 +129,10 @@ impl Baresip {
         let dir = tempfile::tempdir()?;
         let sip_port = options.sip_port.map_or_else(ports::free_pair, Ok)?;
         let control_port = ports::free()?;
-        let sip = std::net::SocketAddr::from(([127, 0, 0, 1], sip_port));
-        let tls = std::net::SocketAddr::from(([127, 0, 0, 1], sip_port + 1));
+        let sip = SocketAddr::new(options.ip, sip_port);
+        let tls = SocketAddr::new(options.ip, sip_port + 1);
         certificate::write(&dir.path().join(CERTIFICATE), &["127.0.0.1"])?;
-        write_configuration(dir.path(), sip_port, control_port, options)?;
+        write_configuration(dir.path(), sip, control_port, options)?;
         let log = std::fs::File::create(dir.path().join("baresip.log"))?;
         let child = Command::new("baresip")
             .arg("-f")
@@ -330,14 +334,15 @@ impl Keys {
 
 fn write_configuration(
     dir: &Path,
-    sip_port: u16,
+    sip: SocketAddr,
     control_port: u16,
     options: &Options,
 ) -> anyhow::Result<()> {
     let shown = dir.display();
     let (source, rate_hz, channels) = source(dir, options)?;
     let config = format!(
-        "sip_listen 127.0.0.1:{sip_port}\nsip_certificate {shown}/{CERTIFICATE}\nnet_interface 127.0.0.1\nrtp_ports {first}-{last}\n\
+        "sip_listen {sip}\nsip_certificate {shown}/{CERTIFICATE}\nnet_interface {ip}\nnet_prefer_ipv6 {ipv6}\n\
+         rtp_ports {first}-{last}\n\
          audio_source {source}\naudio_player nil\n\
          ausrc_srate {rate_hz}\nauplay_srate 48000\nausrc_channels {channels}\nauplay_channels 2\n\
          ausrc_format s16\nauplay_format s16\nauenc_format s16\naudec_format s16\n\
@@ -347,6 +352,8 @@ fn write_configuration(
          module srtp.so\nmodule ausine.so\nmodule aufile.so\nmodule sndfile.so\n\
          module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
          ctrl_tcp_listen 127.0.0.1:{control_port}\nsnd_path {shown}\n",
+        ip = sip.ip(),
+        ipv6 = if sip.is_ipv6() { "yes" } else { "no" },
         first = RTP_PORTS.start(),
         last = RTP_PORTS.end(),
     );
@@ -361,7 +368,7 @@ fn write_configuration(
         .digest
         .map_or_else(String::new, |(user, password)| format!(";auth_user={user};auth_pass={password}"));
     let account = format!(
-        "<sip:{USER}@127.0.0.1:{sip_port}{transport}>;regint=0{encrypts}{digest};audio_codecs={};ptime={};answermode={answer}\n",
+        "<sip:{USER}@{sip}{transport}>;regint=0{encrypts}{digest};audio_codecs={};ptime={};answermode={answer}\n",
         codec_name(options.codec),
         options.ptime_ms
     );

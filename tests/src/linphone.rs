@@ -1,7 +1,7 @@
 //! linphonec as the phone behind the PBX, with files for a microphone and a loudspeaker; driven by its own commands.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub const CODECS: [Codec; 4] = [Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::Op
 pub const LEAST_SCORE: f64 = 0.93;
 /// How long it may take to be ready, and to end.
 const LIMIT: Duration = Duration::from_secs(10);
+/// From one key to the next.
+const KEY: Duration = Duration::from_millis(300);
 /// How much silence follows a sound that is over.
 const SILENCE_MS: u32 = 60_000;
 
@@ -51,6 +53,10 @@ pub struct Options {
     pub wants_prack: bool,
     /// Where it listens for SIP; any free port without it.
     pub sip_port: Option<u16>,
+    /// Its own address.
+    pub ip: IpAddr,
+    /// Whether its keys are INFO instead of RFC 4733.
+    pub keys_by_info: bool,
     /// What it asks for when it calls; nothing without it.
     pub session_timer: Option<SessionTimer>,
     /// Over what it listens for SIP, and how it calls.
@@ -80,6 +86,8 @@ impl Options {
             plays_early: false,
             wants_prack: false,
             sip_port: None,
+            ip: Ipv4Addr::LOCALHOST.into(),
+            keys_by_info: false,
             session_timer: None,
             transport: Transport::Udp,
             encrypts: false,
@@ -124,7 +132,7 @@ impl Linphone {
         let mut child = command.spawn().context("linphonec, from the Debian package linphone-cli")?;
         let commands = child.stdin.take().context("its input is a pipe")?;
         let said = BufReader::new(child.stdout.take().context("its output is a pipe")?).lines();
-        let sip = SocketAddr::from(([127, 0, 0, 1], sip_port));
+        let sip = SocketAddr::new(options.ip, sip_port);
         let mut phone = Self { child, commands, said, dir, sip, media_port };
         phone.choose(options.codec).await?;
         phone.command("soundcard use files").await?;
@@ -181,6 +189,18 @@ impl Linphone {
     /// When the phone is gone.
     pub async fn resume(&mut self) -> anyhow::Result<()> {
         self.command("resume").await
+    }
+
+    /// Presses keys, one after the other.
+    ///
+    /// # Errors
+    /// When the phone is gone.
+    pub async fn press(&mut self, digits: &str) -> anyhow::Result<()> {
+        for digit in digits.chars() {
+            self.command(&digit.to_string()).await?;
+            sleep(KEY).await;
+        }
+        Ok(())
     }
 
     /// Ends or refuses the current call.
@@ -255,7 +275,7 @@ impl Linphone {
     }
 }
 
-/// IPv4 alone, and nothing that goes out to the network.
+/// One family of addresses, and nothing that goes out to the network.
 fn configuration(sip_port: u16, rtp_port: u16, options: &Options) -> String {
     let timer = options.session_timer.map_or_else(String::new, |timer| {
         format!(
@@ -265,6 +285,8 @@ fn configuration(sip_port: u16, rtp_port: u16, options: &Options) -> String {
             if timer.callee_refreshes { 1 } else { 2 }
         )
     });
+    let ip = options.ip;
+    let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
     let [udp, tcp, tls] = match options.transport {
         Transport::Udp => [sip_port, 0, 0],
         Transport::Tcp => [0, sip_port, 0],
@@ -285,10 +307,12 @@ fn configuration(sip_port: u16, rtp_port: u16, options: &Options) -> String {
         format!("[auth_info_0]\n{known}algorithm=SHA-256\n[auth_info_1]\n{known}algorithm=MD5\n")
     });
     format!(
-        "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\nipv6_migration_done=1\nuse_ipv6=0\n\
-         bind_address=127.0.0.1\nguess_hostname=0\ncontact=sip:{user}@127.0.0.1\ndefault_proxy=-1\n\
+        "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\nipv6_migration_done=1\nuse_ipv6={ipv6}\n\
+         bind_address={ip}\nguess_hostname=0\ncontact=sip:{user}@{host}\ndefault_proxy=-1\n{keys}\
          {timer}{trusts}{encrypts}{prack}{early}[rtp]\naudio_rtp_port={rtp_port}\n[net]\nmtu=1400\n\
          [sound]\nechocancellation=0\n{digest}",
         user = crate::baresip::USER,
+        ipv6 = u8::from(ip.is_ipv6()),
+        keys = if options.keys_by_info { "use_info=1\nuse_rfc2833=0\n" } else { "" },
     )
 }

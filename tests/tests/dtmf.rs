@@ -20,6 +20,7 @@ use tgtrunk_tests::codec::Codec;
 use tgtrunk_tests::figures::show;
 use tgtrunk_tests::gateway::Gateway;
 use tgtrunk_tests::light_user::{self, LightUser};
+use tgtrunk_tests::linphone::{self, Linphone};
 use tgtrunk_tests::pcm::Pcm;
 use tgtrunk_tests::raw_control::RawControl;
 use tgtrunk_tests::sipp_phone::{self, Does, EVENT_TYPE, Info, SippPhone, spoken};
@@ -112,6 +113,45 @@ async fn a_hundred_keys_come_over_on_every_way_and_in_both_directions() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     Arc::into_inner(gateway).unwrap().stop().await.unwrap();
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_linphone_presses_are_told_and_how_they_came() {
+    let _alone = ALONE.lock().await;
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line("+79060000098").unwrap();
+    let port = ports::free().unwrap();
+    let pbx = SocketAddr::from(([127, 0, 0, 1], port));
+    stage.open(&line, pbx, stage::draft(&line).unwrap()).await.unwrap();
+    let silence = ffmpeg::opus_encoded(&Pcm::silence(10_000, ffmpeg::RATE_HZ), 32_000).unwrap();
+    let user = NewUser::new("+79161111198", "Anna").username("anna98");
+    let mut user = stage.person(user, light_user::Options::playing(silence.into())).unwrap();
+    let gateway = stage.run(&[]).await.unwrap();
+    stage::logged_in(&gateway, &line, LIMIT).await.unwrap();
+    let digits = "1234567890*#";
+    for (keys_by_info, way) in [(false, "rfc4733"), (true, "info")] {
+        let plays = Pcm::silence(20, ffmpeg::RATE_HZ);
+        let options = linphone::Options {
+            sip_port: Some(port),
+            keys_by_info,
+            ..linphone::Options::new(Codec::Pcma, plays)
+        };
+        let mut phone = Linphone::start(&options).await.unwrap();
+        let mut control = RawControl::connect(&stage.installation.state.join("gateway.sock")).await.unwrap();
+        phone.dial(&format!("sip:tg%23anna98@{}", line.sip)).await.unwrap();
+        user.connected(LIMIT).await.unwrap();
+        phone.established(LIMIT).await.unwrap();
+        phone.press(digits).await.unwrap();
+        let ours = |event: &Value| event["event"] == "digit" && event["from"] == "pbx";
+        let told = control.gather(digits.len(), LIMIT, ours).await.unwrap();
+        assert!(told.iter().all(|event| event["way"] == way), "{told:?}");
+        let told: String = told.iter().filter_map(|event| event["digit"].as_str()).collect();
+        assert_eq!(told, digits);
+        phone.finish().await.unwrap();
+        user.discarded(LIMIT).await.unwrap();
+    }
+    gateway.stop().await.unwrap();
     stage.done();
 }
 

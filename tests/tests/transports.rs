@@ -67,16 +67,27 @@ async fn linphone_is_called_and_calls_over_tcp() {
     let options = scene.options(Transport::Tcp);
     let mut phone = Linphone::start(&options).await.unwrap();
     stage::green(&scene.gateway, &scene.line, LIMIT).await.unwrap();
-    let call = scene.anna.call(scene.line.account).await.unwrap();
-    scene.anna.connected(LIMIT).await.unwrap();
-    phone.established(LIMIT).await.unwrap();
-    sleep(TALK).await;
-    hears_the_phone(&scene.anna, call);
-    scene.anna.hang_up(call, Reason::Hangup).await;
-    scene.anna.discarded(LIMIT).await.ok();
-    sleep(Duration::from_millis(500)).await;
+    scene.phone_is_called(&mut phone).await;
     scene.phone_calls(&mut phone, ";transport=tcp").await;
     scene.close(phone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn linphone_is_called_and_calls_over_ipv6() {
+    let ip = Ipv6Addr::LOCALHOST.into();
+    let mut scene = Studio::open_at(ip, json!({})).await;
+    let options = linphone::Options { ip, ..scene.options(Transport::Udp) };
+    let mut phone = Linphone::start(&options).await.unwrap();
+    stage::green(&scene.gateway, &scene.line, LIMIT).await.unwrap();
+    scene.phone_is_called(&mut phone).await;
+    scene.phone_calls(&mut phone, "").await;
+    scene.close(phone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baresip_is_called_and_calls_over_ipv6() {
+    let options = baresip::Options { ip: Ipv6Addr::LOCALHOST.into(), ..phone() };
+    baresip_both_ways(options, |_| json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,10 +307,7 @@ fn service(name: &'static str, target: &'static str, port: u16) -> Service {
 }
 
 async fn sipp_both_ways(ip: IpAddr, tcp: bool) {
-    let settings = format!("sip_bind = \"{ip}\"\n");
-    let stage = Stage::set_up(scene::Options { settings, ..scene::Options::default() }).await.unwrap();
-    let mut line = stage.line(COMPANY).unwrap();
-    line.sip = SocketAddr::new(ip, line.sip.port());
+    let (stage, line) = stage_at(ip).await;
     let mut anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app()).unwrap();
     let options = sipp_phone::Options { ip, tcp, ..sipp_phone::Options::new(Codec::Pcma) };
     let phone = SippPhone::start(&options).unwrap();
@@ -372,10 +380,14 @@ struct Studio {
 
 impl Studio {
     async fn open(trunk: serde_json::Value) -> Self {
-        let (stage, line) = stage().await;
+        Self::open_at(Ipv4Addr::LOCALHOST.into(), trunk).await
+    }
+
+    async fn open_at(ip: IpAddr, trunk: serde_json::Value) -> Self {
+        let (stage, line) = stage_at(ip).await;
         let anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app()).unwrap();
         let phone_port = ports::free_pair().unwrap();
-        let pbx = SocketAddr::from(([127, 0, 0, 1], phone_port));
+        let pbx = SocketAddr::new(ip, phone_port);
         stage.open(&line, pbx, draft(&line).set("trunk", trunk)).await.unwrap();
         let gateway = stage.run(&[]).await.unwrap();
         stage::logged_in(&gateway, &line, LIMIT).await.unwrap();
@@ -386,6 +398,17 @@ impl Studio {
         let plays = Pcm::tone(&[TONES.pbx_hz], 60_000, ffmpeg::RATE_HZ);
         let sip_port = Some(self.phone_port);
         linphone::Options { sip_port, transport, ..linphone::Options::new(Codec::Pcma, plays) }
+    }
+
+    /// The person calls, hears the phone, and hangs up.
+    async fn phone_is_called(&mut self, phone: &mut Linphone) {
+        let call = self.anna.call(self.line.account).await.unwrap();
+        self.anna.connected(LIMIT).await.unwrap();
+        phone.established(LIMIT).await.unwrap();
+        sleep(TALK).await;
+        hears_the_phone(&self.anna, call);
+        self.anna.hang_up(call, Reason::Hangup).await;
+        sleep(Duration::from_millis(500)).await;
     }
 
     /// The phone calls and hangs up; the person hears it.
@@ -420,7 +443,7 @@ struct Scene {
 
 impl Scene {
     async fn open(options: baresip::Options, trunk: impl Fn(&str) -> serde_json::Value) -> Self {
-        let (stage, line) = stage().await;
+        let (stage, line) = stage_at(options.ip).await;
         let anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app()).unwrap();
         let phone = Baresip::start(&options).await.unwrap();
         let trunk = trunk(&phone.certificate().display().to_string());
@@ -436,8 +459,14 @@ impl Scene {
 }
 
 async fn stage() -> (Stage, Line) {
-    let stage = Stage::on_loopback().await.unwrap();
-    let line = stage.line(COMPANY).unwrap();
+    stage_at(Ipv4Addr::LOCALHOST.into()).await
+}
+
+async fn stage_at(ip: IpAddr) -> (Stage, Line) {
+    let settings = format!("sip_bind = \"{ip}\"\n");
+    let stage = Stage::set_up(scene::Options { settings, ..scene::Options::default() }).await.unwrap();
+    let mut line = stage.line(COMPANY).unwrap();
+    line.sip.set_ip(ip);
     (stage, line)
 }
 
