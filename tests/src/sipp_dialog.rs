@@ -263,7 +263,7 @@ impl SippDialog {
         let _ = write!(
             self.scenario.steps,
             "<send{retransmits}><![CDATA[\n{method} [next_url] SIP/2.0\n\
-             Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]\nMax-Forwards: 70\n{ours}\
+             Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]\nMax-Forwards: 70\n[routes]\n{ours}\
              CSeq: {number} {method}\n{CONTACT}{kind}Content-Length: [len]\n\n{body}]]></send>\n"
         );
     }

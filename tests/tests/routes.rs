@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::json;
 use tgtrunk_config::Lamp;
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_tests::codec::Codec;
 use tgtrunk_tests::dnsmasq::{Dnsmasq, Service};
 use tgtrunk_tests::gateway::Gateway;
 use tgtrunk_tests::kamailio::{self, Algorithm, Kamailio, Transport, Trust};
@@ -20,10 +21,14 @@ use tgtrunk_tests::light_user::{self, Answering, LightUser, Reason};
 use tgtrunk_tests::player::circle;
 use tgtrunk_tests::ports;
 use tgtrunk_tests::sipp::{Plan, Sipp};
+use tgtrunk_tests::sipp_dialog::{Session, SippDialog};
+use tgtrunk_tests::sipp_script::SippScript;
 use tgtrunk_tests::stage::{self, Line, Stage};
+use tgtrunk_tests::tone::Meter;
 use tokio::time::{Instant, sleep};
 
 const LIMIT: Duration = Duration::from_secs(20);
+const PHONE_HZ: u32 = 440;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_registers_at_kamailio_proves_every_request_and_is_called_where_it_registered() {
@@ -75,6 +80,40 @@ async fn kamailio_and_a_line_trust_each_others_addresses() {
         gateway.stop().await.unwrap();
         stage.done();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_through_kamailio_is_held_and_taken_back() {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line("+79060009012").unwrap();
+    let (sip, transport) = (port(), Transport::Tcp);
+    let trust = Trust::Address(line.sip);
+    let options = kamailio::Options { phone: sip, trust, caller: kamailio::CALLER, transport };
+    let kamailio = Kamailio::start_with(options).await.unwrap();
+    let draft = stage::draft(&line).unwrap().set("trunk", json!({"transport": "tcp"}));
+    stage.open(&line, kamailio.sip, draft).await.unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let mut user = person(&stage, "+79160009012", Answering::After(Duration::ZERO)).unwrap();
+
+    let talk = Session::both_ways(Codec::Pcma);
+    let mut dialog = SippDialog::calls("+79160009012", talk);
+    for (session, answer) in [(talk.going("sendonly"), "a=recvonly"), (talk, "a=sendrecv")] {
+        dialog.pauses(500);
+        dialog.offers("INVITE", session, answer);
+    }
+    dialog.plays(Codec::Pcma, PHONE_HZ, 3000).unwrap();
+    dialog.pauses(3000);
+    let sipp = SippScript::start_with(&dialog.hangs_up(), sip.port(), Some(kamailio.sip), LIMIT * 2).unwrap();
+    let call = user.connected(LIMIT).await.unwrap();
+    user.discarded(LIMIT).await.unwrap();
+    let mut meter = Meter::new(PHONE_HZ).unwrap();
+    for payload in user.heard(call).payloads {
+        meter.feed(&payload).unwrap();
+    }
+    assert!(meter.share() > 0.9, "{} of what the person hears is the phone", meter.share());
+    sipp.end().await.unwrap();
+    gateway.stop().await.unwrap();
+    stage.done();
 }
 
 /// What is left when the calls of a line behind Kamailio are over.
