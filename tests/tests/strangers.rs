@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use serde_json::json;
 use tgtrunk_config::control::{CallState, Ender};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_tests::light_user::{self, LightUser, Reason};
@@ -28,6 +29,8 @@ const COMPANY: &str = "+79060000000";
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 66));
 /// How often everything is thrown while both talk.
 const ROUNDS: u32 = 20;
+/// How often a password is guessed: less often than silences who does it.
+const GUESSES: u32 = 3;
 /// How long the gateway takes to bring its figures up to date.
 const FIGURES: Duration = Duration::from_secs(7);
 
@@ -101,6 +104,61 @@ async fn strangers_change_nothing_in_a_call_and_are_counted() {
         let counted = prometheus::sum(&page, "tgtrunk_media_datagrams_refused_total", &[&port, side]);
         assert!(counted >= f64::from(ROUNDS), "{side}: {counted}");
     }
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_at_a_line_that_listens_to_everybody_have_to_prove_themselves_and_are_counted() {
+    let metrics = SocketAddr::from(([127, 0, 0, 1], ports::free().unwrap()));
+    let settings = format!("metrics = \"{metrics}\"");
+    let stage = Stage::set_up(stage::Options { settings, ..stage::Options::default() }).await.unwrap();
+    let line = stage.line(COMPANY).unwrap();
+    let options = pbx::Options::playing(circle(TONES.pbx_hz, 20).unwrap()).muted();
+    let phone = pbx::Phone::switch_on(line.sip, options).await.unwrap();
+    let trunk = json!({"any_source": true, "auth_user": "pbx", "auth_password": "a long word of ours"});
+    stage.open(&line, phone.sip, stage::draft(&line).unwrap().set("trunk", trunk)).await.unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+
+    let ears = UdpSocket::bind((STRANGER, 0)).await.unwrap();
+    let asks = async |method: &str, number: u32, more: &str| {
+        let (here, there) = (ears.local_addr().unwrap(), line.sip);
+        let message = format!(
+            "{method} sip:tg%23anna@{there} SIP/2.0\r\nVia: SIP/2.0/UDP {here};rport;branch=z9hG4bK{method}{number}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:100@{here}>;tag=s\r\nTo: <sip:tg%23anna@{there}>\r\nCall-ID: {number}\r\n\
+             CSeq: {number} {method}\r\nContact: <sip:100@{here}>\r\n{more}Content-Length: 0\r\n\r\n"
+        );
+        ears.send_to(message.as_bytes(), there).await.unwrap();
+        let mut buffer = [0; 4096];
+        let (length, _) = timeout(LIMIT, ears.recv_from(&mut buffer)).await.unwrap().unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let mut challenge = String::new();
+    for round in 0..ROUNDS {
+        for (method, status) in [("OPTIONS", "200"), ("REGISTER", "405"), ("BYE", "401"), ("INVITE", "401")] {
+            challenge = asks(method, round + 1, "").await;
+            assert!(challenge.starts_with(&format!("SIP/2.0 {status} ")), "{method}: {challenge}");
+        }
+    }
+    let nonce = challenge.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
+    let proof = format!(
+        "Authorization: Digest username=\"pbx\", realm=\"tgtrunk\", nonce=\"{nonce}\", uri=\"sip:tg%23anna@{}\", \
+         response=\"{}\", algorithm=MD5\r\n",
+        line.sip,
+        "0".repeat(32)
+    );
+    for guess in 0..GUESSES {
+        let said = asks("INVITE", ROUNDS + 1 + guess, &proof).await;
+        assert!(said.starts_with("SIP/2.0 401 "), "{said}");
+    }
+    sleep(FIGURES).await;
+    let page = prometheus::page(metrics).await.unwrap();
+    let port = format!("line=\"{}\"", line.sip.port());
+    let counted = |name: &str| prometheus::sum(&page, name, &[&port]);
+    assert_eq!(counted("tgtrunk_sip_unproven_total"), f64::from(4 * ROUNDS + GUESSES), "each is counted");
+    assert_eq!(counted("tgtrunk_sip_wrong_proofs_total"), f64::from(GUESSES));
+    assert_eq!(counted("tgtrunk_sip_strangers_total"), 0.0, "each was answered");
+    assert!(gateway.control().await.unwrap().calls().await.unwrap().is_empty());
     gateway.stop().await.unwrap();
     stage.done();
 }
