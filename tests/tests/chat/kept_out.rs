@@ -21,7 +21,9 @@ fn rules(draft: LineDraft) -> LineDraft {
         "+79060000001" => (json!({}), json!({"work": [never()], "outside": "busy", "outside_message": true})),
         _ => (json!({"deny": ["@anna00"]}), json!({"work": [never()], "outside": "busy"})),
     };
-    draft.set("from_telegram", list).set("hours", hours).set("language", "en").set("card", false)
+    // Nothing else is said to a caller.
+    let draft = draft.set("keypad", false).set("card", false).set("language", "en");
+    draft.set("from_telegram", list).set("hours", hours)
 }
 
 /// A minute that is half a day away.
