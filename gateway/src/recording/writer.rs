@@ -110,10 +110,10 @@ impl Writer {
     /// Writes one call's sound; a file that cannot be written ends its recording, and nothing else.
     fn write(&mut self, call: u64, work: impl FnOnce(&mut Files, &mut Vec<u8>) -> io::Result<()>) {
         let Some(files) = self.calls.get_mut(&call) else { return };
-        if let Err(error) = work(files, &mut self.pages) {
-            if let Some(Files { place, over, .. }) = self.calls.remove(&call) {
-                self.failed(call, &place, &over, &error);
-            }
+        if let Err(error) = work(files, &mut self.pages)
+            && let Some(Files { place, over, .. }) = self.calls.remove(&call)
+        {
+            self.failed(call, &place, &over, &error);
         }
     }
 
