@@ -115,7 +115,7 @@ async fn strangers_at_a_line_that_listens_to_everybody_have_to_prove_themselves_
     let stage = Stage::set_up(stage::Options { settings, ..stage::Options::default() }).await.unwrap();
     let line = stage.line(COMPANY).unwrap();
     let options = pbx::Options::playing(circle(TONES.pbx_hz, 20).unwrap()).muted();
-    let phone = pbx::Phone::switch_on(line.sip, options).await.unwrap();
+    let phone = Phone::switch_on(line.sip, options).await.unwrap();
     let trunk = json!({"any_source": true, "auth_user": "pbx", "auth_password": "a long word of ours"});
     stage.open(&line, phone.sip, stage::draft(&line).unwrap().set("trunk", trunk)).await.unwrap();
     let gateway = stage.run(&[&line]).await.unwrap();
