@@ -12,7 +12,8 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 pub struct RecordingRule {
     /// Every call from when both can hear each other; without it those for which somebody asks.
     pub enabled: bool,
-    /// Where the files go; without it the folder `recordings` beside `line.toml`.
+    /// Where the files go, in a folder that is called as the line's number; without it the folder `recordings` beside
+    /// `line.toml`.
     pub directory: Option<PathBuf>,
     /// How long a recording is kept.
     pub keep: Duration,

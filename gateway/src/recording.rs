@@ -6,6 +6,7 @@ mod space;
 mod tap;
 mod writer;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,10 +42,12 @@ struct Shared {
     lost: AtomicU64,
 }
 
-/// Where a line's recordings go.
+/// Where a line's recordings go. Several lines may name the same directory: each has a folder of its own there, in which
+/// it alone deletes.
 pub(crate) fn place(state: &StateDir, line: &Line) -> Place {
     let beside = || state.phone_dir(&line.phone).join("recordings");
-    Place(line.recording.directory.clone().unwrap_or_else(beside))
+    let own = |directory: &PathBuf| directory.join(line.phone.as_str());
+    Place(line.recording.directory.as_ref().map_or_else(beside, own))
 }
 
 impl Recorder {
@@ -85,5 +88,36 @@ impl Recorder {
 impl Shared {
     fn full(&self) -> MutexGuard<'_, Vec<Place>> {
         self.full.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn lines_that_share_a_directory_each_delete_in_a_folder_of_their_own() {
+        let room = tempfile::tempdir().unwrap();
+        let state = StateDir::open(room.path()).unwrap();
+        let text = |phone: &str, more: &str| {
+            let text = format!("phone = \"{phone}\"\nsip_port = 30001\npbx = \"127.0.0.1\"\n{more}");
+            Line::parse(&text, Path::new("l"), phone, &BTreeMap::new()).unwrap()
+        };
+        let shared = format!("[recording]\ndirectory = \"{}\"\n", room.path().join("all").display());
+        let phones = ["+79060000000", "+79060000001"];
+        let [one, other] = phones.map(|phone| place(&state, &text(phone, &shared)));
+        assert_eq!(one, Place(room.path().join("all/+79060000000")));
+        let names = files::name(CallId(1), 1_800_000_000_000);
+        for place in [&one, &other] {
+            drop(place.create(&names.telegram).unwrap());
+        }
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(forget_before(&one, Duration::ZERO).unwrap(), 1);
+        assert!(path_of(&other, &names.telegram).unwrap().exists());
+        assert_eq!(place(&state, &text(phones[0], "")), Place(room.path().join("+79060000000/recordings")));
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn path_of(place: &Place, name: &str) -> Option<PathBuf> {
 /// Forgets recordings that were written last before so long. Gives how many.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// When the folder cannot be read, or a file cannot be deleted; the others are.
 pub(crate) fn forget_before(place: &Place, age: Duration) -> io::Result<usize> {
     let now = UNIX_EPOCH + Duration::from_millis(clock::unix_ms());
     let Some(oldest) = now.checked_sub(age) else { return Ok(0) };
@@ -56,17 +56,20 @@ pub(crate) fn forget_before(place: &Place, age: Duration) -> io::Result<usize> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         files => files?,
     };
-    let mut gone = 0;
+    let (mut gone, mut failed) = (0, None);
     for file in files {
         let file = file?;
         let is_ours = is_ours(&file.file_name().to_string_lossy());
         let is_old = file.metadata().and_then(|file| file.modified()).is_ok_and(|written| written < oldest);
         if is_ours && is_old {
-            fs::remove_file(file.path())?;
-            gone += 1;
+            match fs::remove_file(file.path()) {
+                Ok(()) => gone += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => failed = Some(error),
+            }
         }
     }
-    Ok(gone)
+    failed.map_or(Ok(gone), Err)
 }
 
 /// Whether a file has the name of a recording.

@@ -567,8 +567,8 @@ pub(crate) const LINE: &[Group] = &[
                 default: "",
                 label: ["Папка записей", "Folder of recordings"],
                 hint: [
-                    "Полный путь. Пусто: рядом с настройками линии.",
-                    "The whole path. Empty: beside the line’s settings.",
+                    "Полный путь; у каждой линии там своя папка. Пусто: рядом с настройками линии.",
+                    "The whole path; each line has a folder of its own there. Empty: beside the line’s settings.",
                 ],
             },
             Setting {
