@@ -2,13 +2,13 @@
 //! anyway. One thread writes for all calls, and no call waits for it.
 
 mod files;
+mod orders;
 mod space;
 mod tap;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -19,17 +19,16 @@ use tgtrunk_shell::Health;
 
 use crate::clock;
 pub(crate) use files::{Place, forget_before, path_of};
+pub(crate) use orders::Standing;
+use orders::{Order, Orders, Stage};
 use tap::Pool;
 pub(crate) use tap::Tap;
-use writer::{Order, Writer};
-
-/// Orders that may wait for the thread; more are given up.
-const ORDERS: usize = 1_024;
+use writer::Writer;
 
 /// Where all recordings of a gateway go. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder {
-    orders: SyncSender<Order>,
+    orders: Orders,
     pool: Pool,
     shared: Arc<Shared>,
 }
@@ -56,32 +55,33 @@ impl Recorder {
     /// # Errors
     /// When the system has no thread for it.
     pub(crate) fn start(health: Health) -> std::io::Result<Self> {
-        let (orders, given) = sync_channel(ORDERS);
+        let (orders, given) = Orders::channel();
         let (pool, shared) = (Pool::default(), Arc::<Shared>::default());
         let writer = Writer::new(pool.clone(), Arc::clone(&shared), health);
         thread::Builder::new().name("recordings".to_owned()).spawn(move || writer.run(&given))?;
         Ok(Self { orders, pool, shared })
     }
 
-    /// Begins to record a call; none where its disk is full or the thread has too much to do.
+    /// Begins to record a call; none where its disk is full or the thread has too much to do. Whether its files could be
+    /// made is known a moment later, from [`Tap::standing`].
     pub(crate) fn begin(&self, place: &Place, call: CallId, now: Instant) -> Option<(Tap, Recording)> {
         if self.shared.full().contains(place) {
             tracing::warn!("the call is not recorded: the disk is full");
             return None;
         }
-        let (recording, over) = (files::name(call, clock::unix_ms()), Arc::<AtomicBool>::default());
+        let (recording, stage) = (files::name(call, clock::unix_ms()), Stage::default());
         let order = Order::Begin {
             call: call.0,
             place: place.clone(),
             recording: recording.clone(),
-            over: Arc::clone(&over),
+            stage: stage.clone(),
         };
-        if self.orders.try_send(order).is_err() {
+        if !self.orders.offer(order) {
             tracing::warn!("the call is not recorded: there is too much to write");
             return None;
         }
         let way = (self.orders.clone(), self.pool.clone(), Arc::clone(&self.shared));
-        Some((Tap::new(call.0, now, way, over), recording))
+        Some((Tap::new(call.0, now, way, stage), recording))
     }
 }
 
@@ -98,6 +98,26 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_recording_whose_files_cannot_be_made_is_over_and_another_one_is_open() {
+        let room = tempfile::tempdir().unwrap();
+        let file = room.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let recorder = Recorder::start(Health::default()).unwrap();
+        for (folder, standing) in
+            [(file.join("recordings"), Standing::Over), (room.path().join("recordings"), Standing::Open)]
+        {
+            let (tap, _) = recorder.begin(&Place(folder), CallId(1), clock::now()).unwrap();
+            for _ in 0..200 {
+                if tap.standing() != Standing::Opening {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            assert_eq!(tap.standing(), standing);
+        }
+    }
 
     #[test]
     fn lines_that_share_a_directory_each_delete_in_a_folder_of_their_own() {

@@ -452,7 +452,7 @@ impl Task {
         self.ring_back(now);
         self.play(now);
         self.tell_levels(now);
-        self.beep(now);
+        self.attend_tape(now);
     }
 
     fn deadline(&mut self) -> Option<Instant> {

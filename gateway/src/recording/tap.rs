@@ -1,7 +1,6 @@
 //! What a call's task does to be recorded: it copies packets into a buffer, and hands that over now and then.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use tgtrunk_media::Side;
 use tgtrunk_media::rtp::Packet;
 
 use super::Shared;
-use super::writer::Order;
+use super::orders::{Order, Orders, Stage, Standing};
 
 /// A buffer is handed over after this time: so much is lost in a kill, and what the writer has not put into a page.
 const HAND_OVER: Duration = Duration::from_millis(200);
@@ -45,11 +44,10 @@ pub(crate) struct Tap {
     began: Instant,
     buffer: Vec<u8>,
     since: Option<Instant>,
-    orders: SyncSender<Order>,
+    orders: Orders,
     pool: Pool,
     shared: Arc<Shared>,
-    /// The writer has ended it.
-    over: Arc<AtomicBool>,
+    stage: Stage,
 }
 
 /// One packet in a buffer: when it came, whose it is, its numbers, and its payload.
@@ -100,16 +98,21 @@ impl Tap {
     pub(super) fn new(
         call: u64,
         began: Instant,
-        (orders, pool, shared): (SyncSender<Order>, Pool, Arc<Shared>),
-        over: Arc<AtomicBool>,
+        (orders, pool, shared): (Orders, Pool, Arc<Shared>),
+        stage: Stage,
     ) -> Self {
         let buffer = pool.take();
-        Self { call, began, buffer, since: None, orders, pool, shared, over }
+        Self { call, began, buffer, since: None, orders, pool, shared, stage }
+    }
+
+    /// How far the recording is.
+    pub(crate) fn standing(&self) -> Standing {
+        self.stage.standing()
     }
 
     /// Whether nothing more is recorded: the disk became full meanwhile, or cannot be written.
     pub(crate) fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
+        self.standing() == Standing::Over
     }
 
     /// Takes an RTP packet of one side's sound.
@@ -133,7 +136,7 @@ impl Tap {
         }
         let buffer = std::mem::replace(&mut self.buffer, self.pool.take());
         let order = Order::Sound { call: self.call, buffer };
-        if self.orders.try_send(order).is_err() {
+        if !self.orders.offer(order) {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -143,9 +146,7 @@ impl Drop for Tap {
     fn drop(&mut self) {
         self.hand_over();
         let lasted = crate::clock::now().saturating_duration_since(self.began);
-        if self.orders.try_send(Order::End { call: self.call, lasted }).is_err() {
-            tracing::warn!("a recording is not ended well: there is too much to write");
-        }
+        self.orders.end(self.call, lasted);
     }
 }
 

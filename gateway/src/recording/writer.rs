@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use tgtrunk_config::control::Recording;
@@ -16,20 +16,13 @@ use tgtrunk_shell::Health;
 
 use super::Shared;
 use super::files::Place;
+use super::orders::{Given, Order, Stage};
 use super::space::has_room;
 use super::tap::{Pool, pieces};
 use crate::clock;
 
 /// What is in memory is written at least this often, and room is looked for.
 const FLUSH: Duration = Duration::from_secs(1);
-
-/// What the thread is told.
-#[derive(Debug)]
-pub(super) enum Order {
-    Begin { call: u64, place: Place, recording: Recording, over: Arc<AtomicBool> },
-    Sound { call: u64, buffer: Vec<u8> },
-    End { call: u64, lasted: Duration },
-}
 
 /// Writes the recordings of all calls.
 pub(super) struct Writer {
@@ -42,8 +35,7 @@ pub(super) struct Writer {
 
 struct Files {
     place: Place,
-    /// Tells the call's task that nothing more is recorded.
-    over: Arc<AtomicBool>,
+    stage: Stage,
     began: Instant,
     telegram: OneSide,
     pbx: OneSide,
@@ -60,10 +52,10 @@ impl Writer {
     }
 
     /// Works until nobody can give an order any more.
-    pub(super) fn run(mut self, orders: &Receiver<Order>) {
+    pub(super) fn run(mut self, orders: &Given) {
         let mut flush = clock::now() + FLUSH;
         loop {
-            match orders.recv_timeout(flush.saturating_duration_since(clock::now())) {
+            match orders.next(flush.saturating_duration_since(clock::now())) {
                 Ok(order) => self.obey(order),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -77,10 +69,10 @@ impl Writer {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Begin { call, place, recording, over } => {
-                match Files::begin(call, &place, &recording, Arc::clone(&over)) {
+            Order::Begin { call, place, recording, stage } => {
+                match Files::begin(call, &place, &recording, &stage) {
                     Ok(files) => drop(self.calls.insert(call, files)),
-                    Err(error) => self.failed(call, &place, &over, &error),
+                    Err(error) => self.failed(call, &place, &stage, &error),
                 }
             }
             Order::Sound { call, buffer } => {
@@ -111,15 +103,15 @@ impl Writer {
     fn write(&mut self, call: u64, work: impl FnOnce(&mut Files, &mut Vec<u8>) -> io::Result<()>) {
         let Some(files) = self.calls.get_mut(&call) else { return };
         if let Err(error) = work(files, &mut self.pages)
-            && let Some(Files { place, over, .. }) = self.calls.remove(&call)
+            && let Some(Files { place, stage, .. }) = self.calls.remove(&call)
         {
-            self.failed(call, &place, &over, &error);
+            self.failed(call, &place, &stage, &error);
         }
     }
 
-    fn failed(&mut self, call: u64, place: &Place, over: &AtomicBool, error: &io::Error) {
+    fn failed(&mut self, call: u64, place: &Place, stage: &Stage, error: &io::Error) {
         tracing::error!(call = %CallId(call), %error, "the call is not recorded any more: it goes on");
-        over.store(true, Ordering::Relaxed);
+        stage.over();
         if has_room(place.existing()) {
             self.health.note("recordings", Trouble::of_file(error, &place.0));
         } else {
@@ -140,7 +132,7 @@ impl Writer {
             self.write(call, |files, pages| files.end(Duration::ZERO, pages));
             if let Some(files) = self.calls.remove(&call) {
                 tracing::error!(call = %CallId(call), "the call is not recorded any more: it goes on");
-                files.over.store(true, Ordering::Relaxed);
+                files.stage.over();
             }
         }
         if looked_at {
@@ -152,7 +144,7 @@ impl Writer {
 }
 
 impl Files {
-    fn begin(call: u64, place: &Place, recording: &Recording, over: Arc<AtomicBool>) -> io::Result<Self> {
+    fn begin(call: u64, place: &Place, recording: &Recording, stage: &Stage) -> io::Result<Self> {
         if !has_room(place.existing()) {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -167,7 +159,8 @@ impl Files {
         };
         let telegram = side(&recording.telegram, 0, "Telegram")?;
         let pbx = side(&recording.pbx, 1, "PBX")?;
-        Ok(Self { began: clock::now(), telegram, pbx, place: place.clone(), over })
+        stage.open();
+        Ok(Self { began: clock::now(), telegram, pbx, place: place.clone(), stage: stage.clone() })
     }
 
     fn put(&mut self, buffer: &[u8], pages: &mut Vec<u8>) -> io::Result<()> {

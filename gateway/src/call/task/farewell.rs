@@ -15,7 +15,9 @@ const ID_LIMIT: Duration = Duration::from_secs(1);
 impl Task {
     /// Says what is left to be said, and waits until that is heard or given up.
     pub(super) async fn finish(mut self, record: Record) {
-        self.tape.end();
+        if let Some(recording) = self.tape.end() {
+            self.said.send((self.key, Said::Recorded(recording))).await.ok();
+        }
         let heard = self.quality();
         let report = self.relay.report();
         tracing::info!(
