@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 use tgtrunk_config::CallId;
 use tgtrunk_config::control::{Answer, Ask, CallRecord, CallState, RecordFilter, Recording, RefusalCode};
@@ -21,6 +23,7 @@ use tgtrunk_tests::player::circle;
 use tgtrunk_tests::small_disk::SmallDisk;
 use tgtrunk_tests::stage::{self, Line, Stage};
 use tgtrunk_tests::tone;
+use tgtrunk_tests::wire_pbx::{self, WireCall, WirePbx};
 use tokio::time::sleep;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -149,9 +152,11 @@ async fn a_call_is_recorded_when_somebody_asks_and_a_kill_takes_little_of_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn recordings_give_way_on_a_disk_that_fills_calls_go_on_and_there_is_room_for_the_next() {
     let disk = SmallDisk::mount(300).unwrap();
-    let folder = disk.path().join("recordings");
+    let shared = disk.path().join("recordings");
+    // Each line has a folder of its own there.
+    let folder = shared.join(COMPANY);
     let (stage, line, mut phone, mut anna) =
-        scene(json!({"enabled": true, "directory": folder.to_str().unwrap()})).await;
+        scene(json!({"enabled": true, "directory": shared.to_str().unwrap()})).await;
     let gateway = stage.run(&[&line]).await.unwrap();
     let mut control = gateway.control().await.unwrap();
     control.subscribe().await.unwrap();
@@ -213,6 +218,40 @@ async fn recordings_give_way_on_a_disk_that_fills_calls_go_on_and_there_is_room_
             std::fs::remove_file(filler).unwrap();
         }
     }
+    gateway.stop().await.unwrap();
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_over_a_recorded_call_hears_that_it_is_and_nobody_does_on_a_line_that_stops() {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line(COMPANY).unwrap();
+    let pbx = WirePbx::switch_on(line.sip, wire_pbx::Options::playing(PBX_HZ).unwrap()).await.unwrap();
+    let recording = json!({"enabled": true, "consent_tone": "start"});
+    let draft = stage::draft(&line).unwrap().set("recording", recording);
+    stage.open(&line, pbx.sip, draft).await.unwrap();
+    let app = light_user::Options::playing(circle(ANNA_HZ, 60).unwrap());
+    let _anna = stage.person(NewUser::new(ANNA, "Anna"), app).unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let mut first = pbx.call(ANNA).await.unwrap();
+    first.answered(LIMIT).await.unwrap();
+    sleep(Duration::from_secs(2)).await;
+    let takes = |call: &WireCall| [format!("Replaces: {}", call.replaces().unwrap())];
+    let mut second = pbx.call_with("anybody", &takes(&first)).await.unwrap();
+    second.answered(LIMIT).await.unwrap();
+    first.request("BYE", LIMIT).await.unwrap();
+    sleep(Duration::from_secs(2)).await;
+    for (who, call) in [("who was there", &first), ("who takes over", &second)] {
+        let sound = ffmpeg::decoded(Codec::Opus, &call.heard().payloads).unwrap();
+        let consent_ms = sounds_ms(&sound, CONSENT_HZ);
+        assert!((300..=700).contains(&consent_ms), "{who}: {consent_ms} ms");
+    }
+    let pid = Pid::from_raw(gateway.pid().unwrap().try_into().unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    pbx.line_answers(503, LIMIT).await.unwrap();
+    let answer = pbx.call_with("anybody", &takes(&second)).await.unwrap().final_answer(LIMIT).await.unwrap();
+    assert_eq!(answer.status(), Some(503), "{}", answer.start);
+    second.bye(&[]);
     gateway.stop().await.unwrap();
     stage.done();
 }

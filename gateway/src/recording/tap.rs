@@ -1,6 +1,6 @@
 //! What a call's task does to be recorded: it copies packets into a buffer, and hands that over now and then.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 

@@ -127,6 +127,12 @@ impl Task {
         self.attend_tape(now);
     }
 
+    /// Somebody else hears the call from now on, and is to know that it is recorded.
+    pub(super) fn warn_of_recording(&mut self, now: Instant) {
+        self.tape.sound_tone(now);
+        self.beep(now);
+    }
+
     /// Does what is due of a recording.
     pub(super) fn attend_tape(&mut self, now: Instant) {
         if let Some(recording) = self.tape.poll_opened(now) {

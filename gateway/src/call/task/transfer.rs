@@ -133,6 +133,7 @@ impl Task {
         // Where nobody had answered before, this is the answer.
         self.bridge.handle(now, Event::Answers(Leg::Trunk));
         self.progress(State::Unchanged);
+        self.warn_of_recording(now);
     }
 
     fn other_ended(&mut self, now: Instant, cause: Cause) {
