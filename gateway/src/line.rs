@@ -267,6 +267,7 @@ impl Line {
         let endpoint = self.trunk.as_mut().and_then(|trunk| trunk.endpoint.poll_timeout());
         let limits = [
             endpoint,
+            self.trunk.as_ref().and_then(|trunk| trunk.wire.poll_timeout()),
             self.shared.pause.poll_timeout(),
             self.stopping.map(|stopping| match stopping {
                 Stopping::Grace(until) | Stopping::Farewell(until) => until,
@@ -282,6 +283,7 @@ impl Line {
         let now = clock::now();
         if let Some(trunk) = &mut self.trunk {
             trunk.endpoint.handle_timeout(now);
+            trunk.wire.handle_timeout(now);
         }
         self.calls.handle_timeout(now);
         self.take_waiting(now);

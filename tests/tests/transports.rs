@@ -10,6 +10,7 @@ use serde_json::json;
 use tgtrunk_config::{Lamp, StateDir};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_tests::baresip::{self, Baresip};
+use tgtrunk_tests::clock::now;
 use tgtrunk_tests::codec::Codec;
 use tgtrunk_tests::dnsmasq::{Dnsmasq, Service};
 use tgtrunk_tests::gateway::Gateway;
@@ -207,6 +208,42 @@ async fn streams_are_answered_pinged_and_ended_as_they_deserve() {
     scene.phone.dial(&scene.dialled("")).await.unwrap();
     let call = scene.anna.connected(LIMIT).await.unwrap();
     scene.anna.hang_up(call, Reason::Hangup).await;
+    scene.gateway.stop().await.unwrap();
+    scene.stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_who_only_connect_leave_the_pbx_its_places_and_are_let_go() {
+    let open = |_: &str| json!({"any_source": true, "auth_user": "pbx", "auth_password": "a word of ours"});
+    let scene = Scene::open(phone(), open).await;
+    let line = scene.line.sip;
+    let began = now();
+    let mut strangers = Vec::new();
+    for number in 0..150 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 10 + number % 15], 0))).unwrap();
+        strangers.push(socket.connect(line).await.unwrap());
+    }
+    let mut pbx = TcpStream::connect(line).await.unwrap();
+    let asks = options(line, "Content-Length: 0\r\n");
+    pbx.write_all(asks.as_bytes()).await.unwrap();
+    let said = heard(&mut pbx, 1).await;
+    assert!(said.starts_with("SIP/2.0 200 OK"), "{said}");
+    let mut kept = 0;
+    for mut stranger in strangers {
+        stranger.write_all(b"\r\n\r\n").await.ok();
+        let mut said = Vec::new();
+        timeout(Duration::from_secs(15), stranger.read_to_end(&mut said))
+            .await
+            .expect("they are let go")
+            .ok();
+        kept += usize::from(said == b"\r\n");
+    }
+    assert!((1..=64).contains(&kept), "{kept} were kept for a while");
+    assert!(now() - began >= Duration::from_secs(9), "whoever may be the PBX has time to prove it");
+    pbx.write_all(asks.replace("branch=", "branch=y").as_bytes()).await.unwrap();
+    let said = heard(&mut pbx, 1).await;
+    assert!(said.starts_with("SIP/2.0 200 OK"), "the PBX stays: {said}");
     scene.gateway.stop().await.unwrap();
     scene.stage.done();
 }

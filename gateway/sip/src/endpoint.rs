@@ -227,11 +227,16 @@ impl Endpoint {
         allowed
     }
 
+    /// Whether this address is the PBX's or one beside it, or somebody proved there to be the PBX.
+    #[must_use]
+    pub fn trusts(&self, ip: IpAddr) -> bool {
+        self.filter.knows(ip) || self.guard.as_ref().is_some_and(|guard| guard.has_proven(ip))
+    }
+
     fn take(&mut self, now: Instant, source: Hop, inbound: Inbound) {
         let dropped = self.filter.strangers();
         self.serve(now, source, inbound);
-        let proven = self.guard.as_ref().is_some_and(|guard| guard.has_proven(source.ip()));
-        if !proven && !self.filter.knows(source.ip()) && self.filter.strangers() == dropped {
+        if !self.trusts(source.ip()) && self.filter.strangers() == dropped {
             self.filter.count_unproven();
         }
         self.check_invariants();

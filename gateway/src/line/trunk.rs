@@ -128,11 +128,14 @@ impl Line {
             }
             Received::Knock(stream, source) => {
                 if endpoint.welcomes(now, source) {
-                    wire.admit(stream, source);
+                    wire.admit(now, stream, source, endpoint.trusts(source.ip()));
                 }
             }
             Received::Frame(id, source, frame) => {
                 endpoint.handle_frame(now, wire.stream(), source, &frame);
+                if wire.has_to_prove(id) && endpoint.trusts(source.ip()) {
+                    wire.prove(id);
+                }
                 if matches!(frame, Frame::Broken(_)) {
                     self.drain(now);
                     self.trunk.iter_mut().for_each(|trunk| trunk.wire.close(id));

@@ -6,6 +6,7 @@
 mod backoff;
 mod certificate;
 mod connection;
+mod guests;
 mod probe;
 mod tls;
 mod trust;
@@ -24,12 +25,10 @@ use super::House;
 use crate::net::{mark, unreachable};
 use backoff::Backoff;
 use connection::{Heard, Opening};
+use guests::Guests;
 pub(crate) use probe::Probe;
 use tls::Tls;
 
-/// Most connections at once that others opened, from one address and from all.
-const FROM_ONE: usize = 64;
-const FROM_ALL: usize = 128;
 /// Most connections at once that the line opened.
 const OURS: usize = 32;
 /// Words from connections that may wait for the line.
@@ -46,6 +45,8 @@ pub(super) struct Wire {
     tls: Option<Tls>,
     dscp: u8,
     connections: BTreeMap<u64, Connection>,
+    /// Of those, the ones that others opened.
+    guests: Guests,
     last: u64,
     backoff: Backoff,
     /// Whether an error of an earlier datagram stood in a later one's way.
@@ -122,6 +123,7 @@ impl Wire {
             tls,
             dscp,
             connections: BTreeMap::new(),
+            guests: Guests::default(),
             last: 0,
             backoff: Backoff::default(),
             refused: false,
@@ -165,18 +167,36 @@ impl Wire {
         self.socket.try_recv_from(buffer).ok()
     }
 
-    /// Takes a connection that somebody welcome opened, unless there are too many.
-    pub(super) fn admit(&mut self, stream: TcpStream, source: SocketAddr) {
-        let theirs = self.connections.values().filter(|connection| !connection.ours);
-        let (all, one) = theirs.fold((0, 0), |(all, one), connection| {
-            (all + 1, one + usize::from(connection.peer.ip() == source.ip()))
-        });
-        if all >= FROM_ALL || one >= FROM_ONE {
-            tracing::warn!(all, one, "a connection from the PBX was closed: there are too many");
+    /// Takes a connection that somebody welcome opened, unless there are too many. `is_known` says that they are the PBX.
+    pub(super) fn admit(&mut self, now: Instant, stream: TcpStream, source: SocketAddr, is_known: bool) {
+        if !self.guests.admit(now, self.last + 1, source.ip(), is_known) {
             return;
         }
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
         self.start(source, false, Opening::Theirs(stream, acceptor));
+    }
+
+    /// Whether it is not known yet that the PBX is at the other end of this connection.
+    pub(super) fn has_to_prove(&self, id: u64) -> bool {
+        self.guests.has_to_prove(id)
+    }
+
+    /// It is.
+    pub(super) fn prove(&mut self, id: u64) {
+        self.guests.prove(id);
+    }
+
+    /// When a connection is to be closed.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.guests.poll_timeout()
+    }
+
+    /// Closes connections of those who have not proven in time that they are the PBX.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.guests.poll_expired(now) {
+            tracing::debug!("a stranger's connection was closed: they proved nothing");
+            self.connections.remove(&id);
+        }
     }
 
     /// Sends a message on the way it is meant to take.
@@ -209,12 +229,13 @@ impl Wire {
         }
         // Whoever takes nothing for so long is not there.
         tracing::debug!("a connection takes no more and is closed");
-        self.connections.remove(&id);
+        self.close(id);
         Err(destination.address)
     }
 
     /// Ends a connection when what is queued has been sent.
     pub(super) fn close(&mut self, id: u64) {
+        self.guests.forget(id);
         self.connections.remove(&id);
     }
 
@@ -253,12 +274,12 @@ impl Wire {
                 if ours { Received::Opened } else { Received::Nothing }
             }
             Heard::Closed { opened, why } => {
-                self.connections.remove(&id);
+                self.close(id);
                 if !opened && ours {
                     self.backoff.failed(crate::clock::now(), peer);
                 }
                 if let Some(why) = why.as_ref().filter(|_| !ours) {
-                    tracing::warn!(%why, "a connection from the PBX did not come about");
+                    tracing::warn!(%why, "a connection to the line did not come about");
                 }
                 Received::Lost(peer, why.filter(|_| ours))
             }

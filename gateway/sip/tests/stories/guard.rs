@@ -1,5 +1,7 @@
 //! A line that lets nobody call but who knows its password (RFC 3261 section 22.4, RFC 8760).
 
+use std::net::SocketAddr;
+
 use tgtrunk_sip::{Credentials, Demand, DemandedBy, Event, Strangers};
 
 use crate::calls_in::sdp;
@@ -160,9 +162,13 @@ fn strangers_on_a_line_that_listens_to_everybody_are_counted_until_they_prove_ri
     world.skip();
     let challenge = challenged_at(&mut world, &mut phone, STRANGER);
     let counted = Strangers { unproven: 19, ..counted };
+    let (pbx, stranger) =
+        (PBX.parse::<SocketAddr>().unwrap().ip(), STRANGER.parse::<SocketAddr>().unwrap().ip());
+    assert!(world.line.trusts(pbx) && !world.line.trusts(stranger));
     world.hears_from(STRANGER, proven(&mut phone, &challenge, "MD5", "a word of ours", 1).as_bytes());
     world.hears_from(STRANGER, phone.request("OPTIONS", "", "").as_bytes());
     world.hears(&phone.request("INVITE", "", &sdp()));
+    assert!(world.line.trusts(stranger), "whoever proved right is the PBX");
     assert_eq!(world.line.strangers(), counted, "neither who proved right nor the PBX's own address");
 }
 
