@@ -39,7 +39,8 @@ async fn lists_say_whose_calls_reach_the_pbx_and_what_the_others_get() {
     let minute = scene.post("+79060001006", from(json!({"calls_per_minute": 1}))).await.unwrap();
     let one = |draft: LineDraft| draft.set("max_calls_from_telegram", 1);
     let one = scene.post("+79060001007", one).await.unwrap();
-    scene.reload(&[&busy, &decline, &ignore, &divert, &minute, &one]).await.unwrap();
+    let known = scene.post("+79060001008", from(json!({"deny": ["strangers"]}))).await.unwrap();
+    scene.reload(&[&busy, &decline, &ignore, &divert, &minute, &one, &known]).await.unwrap();
 
     let (scene, mut stories) = (Arc::new(scene), Stories::default());
     let it = || Arc::clone(&scene);
@@ -49,6 +50,7 @@ async fn lists_say_whose_calls_reach_the_pbx_and_what_the_others_get() {
     stories.begin("whoever shows no number reaches another extension", diverted(it(), divert));
     stories.begin("a second call in a minute hears busy", once_a_minute(it(), minute));
     stories.begin("a second call at once hears busy", one_at_once(it(), one));
+    stories.begin("a stranger hears busy and a contact does not", no_strangers(it(), known));
     stories.end().await.unwrap();
     close(scene).await;
 }
@@ -145,11 +147,14 @@ async fn the_owner_of_a_shared_account_answers_first_or_alone_and_the_pbx_hears_
     let first = scene.post("+79060001032", owner(json!({"takes": "first", "seconds": 2}))).await.unwrap();
     let alone = scene.post("+79060001033", owner(json!({"takes": "contacts"}))).await.unwrap();
     let line_only = scene.post("+79060001034", owner(json!({"takes": "everything"}))).await.unwrap();
-    scene.reload(&[&first, &alone, &line_only]).await.unwrap();
+    let friends = owner(json!({"takes": "contacts_first", "seconds": 2}));
+    let friends = scene.post("+79060001035", friends).await.unwrap();
+    scene.reload(&[&first, &alone, &line_only, &friends]).await.unwrap();
     let (scene, mut stories) = (Arc::new(scene), Stories::default());
     let it = || Arc::clone(&scene);
     stories.begin("the owner first", owner_first(it(), first));
     stories.begin("contacts are the owner's", contacts_are_the_owners(it(), alone));
+    stories.begin("contacts are the owner's first", friends_are_the_owners_first(it(), friends));
     stories.begin("the line only calls", owner_alone(it(), line_only));
     stories.begin("another device is quicker than the PBX", answered_elsewhere(it(), scene.post.clone()));
     stories.end().await.unwrap();
@@ -209,6 +214,14 @@ async fn only_contacts(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> 
     let mut stranger = person(&scene, NewUser::new("+79163000006", "Stranger"), Answering::Rings);
     refused(&scene, &mut stranger, &post, None).await?;
     let mut friend = person(&scene, NewUser::new("+79163000007", "Friend"), Answering::Rings);
+    scene.world().set_contact(post.line.account, friend.id, true);
+    reaches(&mut friend, &post, None).await
+}
+
+async fn no_strangers(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {
+    let mut stranger = person(&scene, NewUser::new("+79163000018", "Stranger"), Answering::Rings);
+    refused(&scene, &mut stranger, &post, Some(Reason::Busy)).await?;
+    let mut friend = person(&scene, NewUser::new("+79163000019", "Friend"), Answering::Rings);
     scene.world().set_contact(post.line.account, friend.id, true);
     reaches(&mut friend, &post, None).await
 }
@@ -328,6 +341,25 @@ async fn owner_first(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {
     owner.hang_up(second, Reason::Hangup).await;
     ensure!(user.discarded(LIMIT).await?.0 == Some(Reason::Hangup), "they talked on until then");
     Ok(())
+}
+
+async fn friends_are_the_owners_first(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {
+    let mut owner = owner_of(&scene, &post)?;
+    let mut stranger = person(&scene, NewUser::new("+79163000044", "Stranger"), Answering::Rings);
+    let began = Instant::now();
+    reaches(&mut stranger, &post, None).await?;
+    let waited = began.elapsed();
+    ensure!(waited.as_millis() < 1_900, "a stranger is the PBX's at once, not after {waited:?}");
+    let mut friend = person(&scene, NewUser::new("+79163000045", "Friend"), Answering::Rings);
+    scene.world().set_contact(post.line.account, friend.id, true);
+    let began = Instant::now();
+    friend.call(post.line.account).await?;
+    rings_at(&mut owner).await?;
+    let invite = post.pbx.incoming(LIMIT).await?;
+    let waited = began.elapsed();
+    ensure!((1_900..4_000).contains(&waited.as_millis()), "the PBX was called after {waited:?}, want 2 s");
+    invite.respond(486, "Busy Here", &[]);
+    friend.discarded(LIMIT).await.map(drop)
 }
 
 async fn contacts_are_the_owners(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {

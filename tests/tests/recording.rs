@@ -104,6 +104,70 @@ async fn each_side_is_in_a_file_of_its_own_and_both_hear_that_they_are_recorded(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_older_than_the_settings_say_is_gone_after_a_start_and_the_rest_is_exported_as_json() {
+    let (stage, line, _phone, mut anna) = scene(json!({"enabled": true, "keep_days": 7})).await;
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let mut control = gateway.control().await.unwrap();
+    control.subscribe().await.unwrap();
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        anna.call(line.account).await.unwrap();
+        let call = control.call_state(CallState::Answered, LIMIT).await.unwrap().call;
+        let at_anna = anna.connected(LIMIT).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        anna.hang_up(at_anna, Reason::Hangup).await;
+        control.call_state(CallState::Ended, LIMIT).await.unwrap();
+        calls.push((call, recorded(&mut control, call).await));
+    }
+    drop(control);
+    gateway.stop().await.unwrap();
+    let folder = stage.installation.state.join(COMPANY);
+    let [(older, of_older), (old, of_old), (new, of_new)] = calls.try_into().unwrap();
+    // The first is from before `records_days` (90), the second from before `keep_days`.
+    for (call, recording, days) in [(older, &of_older, 91), (old, &of_old, 8)] {
+        let age = Duration::from_secs(days * 86_400);
+        let (telegram, pbx) = files(&folder.join("recordings"), recording);
+        for file in [telegram, pbx] {
+            let file = std::fs::File::options().append(true).open(file).unwrap();
+            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+        }
+        let ms = age.as_millis();
+        let statement = format!(
+            "UPDATE call_record SET started_ms = started_ms - {ms}, ended_ms = ended_ms - {ms} WHERE call_id = ?"
+        );
+        let script = "import sqlite3, sys; base = sqlite3.connect(sys.argv[1]); rows = base.execute(sys.argv[2], (int(sys.argv[3]),)).rowcount; base.commit(); sys.exit(rows != 1)";
+        let database = folder.join("gateway.db");
+        let id = call.0.to_string();
+        let mut python = std::process::Command::new("/usr/bin/python3");
+        let python = python.args(["-c", script]).arg(database).args([&statement, &id]);
+        assert!(python.status().unwrap().success());
+    }
+    let gateway = stage.run(&[&line]).await.unwrap();
+    stage::logged_in(&gateway, &line, LIMIT).await.unwrap();
+    let until = now() + LIMIT;
+    while std::fs::read_dir(folder.join("recordings")).unwrap().count() > 2 {
+        assert!(now() < until, "recordings that are too old are still there");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let (telegram, pbx) = files(&folder.join("recordings"), &of_new);
+    assert!(telegram.exists() && pbx.exists());
+    gateway.stop().await.unwrap();
+    let json = async |words: &[&str]| {
+        let words = [&["calls", "--json"], words].concat();
+        let (status, told, said) = stage.installation.ask(&words, LIMIT).await.unwrap();
+        assert!(status.success(), "{said}");
+        let ids = told.lines().map(|row| serde_json::from_str::<CallRecord>(row).unwrap().call);
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(json(&[]).await, [new, old], "the newest first, and nothing from before 90 days");
+    assert_eq!(json(&["--today", "--direction", "telegram-to-pbx"]).await, [new]);
+    assert_eq!(json(&["--direction", "pbx-to-telegram"]).await, []);
+    assert_eq!(json(&["--peer", "anna", "--answered", "--limit", "1"]).await, [new]);
+    assert_eq!(json(&["--cause", "16", "--until", "2020-01-01"]).await, []);
+    stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_recorded_when_somebody_asks_and_a_kill_takes_little_of_it() {
     let (stage, line, phone, mut anna) = scene(json!({"enabled": false})).await;
     let gateway = stage.run(&[&line]).await.unwrap();

@@ -140,6 +140,44 @@ async fn who_at_the_pbx_wants_to_stay_unknown_is_in_no_record_and_others_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_a_call_was_for_at_first_and_who_sent_it_on_is_in_its_record() {
+    let scene = open("+79060002041", "").await;
+    let mut user = scene.person(1, Answering::Rings).unwrap();
+    let diversion = [
+        "Diversion: <sip:303@pbx.test>;reason=no-answer",
+        "Diversion: \"Reception\" <sip:100@pbx.test>;reason=unconditional",
+    ];
+    let history = [
+        "History-Info: <sip:100@pbx.test>;index=1, <sip:303@pbx.test>;index=1.1;mp=1, <sip:9@pbx.test>;index=1.1.1;mp=1.1",
+    ];
+    for (number, headers, diverters) in [
+        (1, diversion.to_vec(), [Some("100"), Some("303")]),
+        (2, history.to_vec(), [Some("100"), Some("303")]),
+        (3, Vec::new(), [None, None]),
+    ] {
+        let headers: Vec<String> = headers.into_iter().map(str::to_owned).collect();
+        let mut call = scene.post.pbx.call_with(&phone_of(1), &headers).await.unwrap();
+        call.rings(LIMIT).await.unwrap();
+        call.cancel(&[]);
+        call.final_answer(LIMIT).await.unwrap();
+        user.discarded(LIMIT).await.unwrap();
+        scene.no_calls_of(&scene.post.line).await.unwrap();
+        let told = records(&scene).await.unwrap();
+        assert_eq!(told.len(), number);
+        let side = told[0].pbx.as_deref();
+        let seen = [
+            side.and_then(|side| side.first_diverter.as_deref()),
+            side.and_then(|side| side.last_diverter.as_deref()),
+        ];
+        assert_eq!(seen, diverters, "{headers:?}");
+    }
+    let words = ["calls", "--csv"];
+    let (status, told, _) = scene.stage.installation.ask(&words, LIMIT).await.unwrap();
+    assert!(status.success() && told.lines().filter(|row| row.contains("303")).count() == 2, "{told}");
+    scene.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_the_line_names_may_call_and_its_neighbour_gets_no_answer() {
     let scene = open("+79060002031", "").await;
     let shared = scene.post("+79060002032", |draft| draft.set("allowed_sources", json!(["127.0.0.7"])));
