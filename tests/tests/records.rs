@@ -114,12 +114,13 @@ async fn every_figure_of_the_grafana_dashboard_is_one_of_the_gateways() {
     let stage = Stage::set_up(stage::Options { settings, ..Default::default() }).await.unwrap();
     let line = stage.line(COMPANY).unwrap();
     let phone = pbx::Options::playing(circle(700, 20).unwrap());
-    let _phone = stage.desk(&line, phone).await.unwrap();
+    let phone = stage.desk(&line, phone).await.unwrap();
     let app = light_user::Options::playing(circle(1_100, 60).unwrap());
     let anna = stage.person(NewUser::new(ANNA, "Anna"), app).unwrap();
     let gateway = stage.run(&[&line]).await.unwrap();
     let mut control = gateway.control().await.unwrap();
     control.subscribe().await.unwrap();
+    phone.call("receptionist").await.unwrap();
     anna.call(line.account).await.unwrap();
     let call = control.call_state(CallState::Answered, LIMIT).await.unwrap().call;
     // Round trips are known with the first reports.
