@@ -345,12 +345,12 @@ async fn owner_first(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {
 
 async fn friends_are_the_owners_first(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {
     let mut owner = owner_of(&scene, &post)?;
-    let mut stranger = person(&scene, NewUser::new("+79163000044", "Stranger"), Answering::Rings);
+    let mut stranger = person(&scene, NewUser::new("+79163000046", "Stranger"), Answering::Rings);
     let began = Instant::now();
     reaches(&mut stranger, &post, None).await?;
     let waited = began.elapsed();
     ensure!(waited.as_millis() < 1_900, "a stranger is the PBX's at once, not after {waited:?}");
-    let mut friend = person(&scene, NewUser::new("+79163000045", "Friend"), Answering::Rings);
+    let mut friend = person(&scene, NewUser::new("+79163000047", "Friend"), Answering::Rings);
     scene.world().set_contact(post.line.account, friend.id, true);
     let began = Instant::now();
     friend.call(post.line.account).await?;
