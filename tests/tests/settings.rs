@@ -148,7 +148,7 @@ async fn who_a_call_was_for_at_first_and_who_sent_it_on_is_in_its_record() {
         "Diversion: \"Reception\" <sip:100@pbx.test>;reason=unconditional",
     ];
     let history = [
-        "History-Info: <sip:100@pbx.test>;index=1, <sip:303@pbx.test>;index=1.1;mp=1, <sip:9@pbx.test>;index=1.1.1;mp=1.1",
+        "History-Info: <sip:100@pbx.test>;index=1, <sip:303@pbx.test;cause=302>;index=1.1;mp=1, <sip:9@pbx.test;cause=408>;index=1.1.1;mp=1.1",
     ];
     for (number, headers, diverters) in [
         (1, diversion.to_vec(), [Some("100"), Some("303")]),

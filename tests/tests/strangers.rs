@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tgtrunk_config::control::{CallState, Ender};
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_tests::clock::now;
 use tgtrunk_tests::light_user::{self, LightUser, Reason};
 use tgtrunk_tests::measure::{self, Tones};
 use tgtrunk_tests::pbx::{self, Phone};
@@ -176,8 +177,14 @@ async fn whatever_people_call_themselves_reaches_the_pbx_as_one_value() {
     let said = "I\"v\\an X-Evil: 1 v=0 <sip:x@y>;tag=z,";
     assert_eq!(incoming.from_display, format!("{said} Via: SIP/2.0/UDP 1.2.3.4"));
     assert_eq!(incoming.header("X-TG-FirstName"), Some(said));
-    let messages = wire.messages();
-    let invite = messages.iter().find(|message| message.asks("INVITE")).unwrap();
+    let until = now() + LIMIT;
+    let invite = loop {
+        match wire.messages().into_iter().find(|message| message.asks("INVITE")) {
+            Some(invite) => break invite,
+            None => assert!(now() < until, "the INVITE was not on the wire"),
+        }
+        sleep(Duration::from_millis(20)).await;
+    };
     let (head, _) = invite.text.split_once("\r\n\r\n").unwrap();
     let names: Vec<&str> = head.split("\r\n").skip(1).map(|line| line.split(':').next().unwrap()).collect();
     assert!(!names.contains(&"X-Evil"), "{head}");
