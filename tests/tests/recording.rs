@@ -129,7 +129,7 @@ async fn what_is_older_than_the_settings_say_is_gone_after_a_start_and_the_rest_
         let (telegram, pbx) = files(&folder.join("recordings"), recording);
         for file in [telegram, pbx] {
             let file = std::fs::File::options().append(true).open(file).unwrap();
-            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+            file.set_modified(file.metadata().unwrap().modified().unwrap() - age).unwrap();
         }
         let ms = age.as_millis();
         let statement = format!(
