@@ -167,7 +167,8 @@ async fn write(pool: SqlitePool, asked: Option<Asked>) {
     let number = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
     let insert = sqlx::query(
         "INSERT INTO pause (reason, until_ms, wait_ms) VALUES ($1, $2, $3)
-         ON CONFLICT (reason) DO UPDATE SET until_ms = excluded.until_ms, wait_ms = excluded.wait_ms",
+         ON CONFLICT (reason) DO UPDATE SET until_ms = excluded.until_ms, wait_ms = excluded.wait_ms
+         WHERE excluded.until_ms > pause.until_ms",
     );
     let insert = insert.bind(reason).bind(number(until_ms)).bind(number(millis(wait)));
     if let Err(error) = insert.execute(&pool).await {
