@@ -570,7 +570,8 @@ impl Line {
         let calls = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
         if let Some(trunk) = &mut self.trunk {
             trunk.endpoint.set_availability(self.lamps.availability(self.stopping.is_some()));
-            metrics::strangers(self.settings.sip_port, trunk.endpoint.strangers());
+            let counted = trunk.counted();
+            metrics::counted(self.settings.sip_port, std::mem::replace(&mut trunk.told, counted), counted);
         }
         let mut changed = false;
         self.status.send_if_modified(|status| {
@@ -580,8 +581,7 @@ impl Line {
             changed
         });
         metrics::line(self.settings.sip_port, &self.status.borrow());
-        let refused = self.trunk.as_ref().map_or(0, |trunk| trunk.endpoint.refused_for_load());
-        metrics::overload(self.settings.sip_port, refused, self.house.rush.refused());
+        metrics::overload(self.house.rush.refused());
         if changed {
             self.house.events.send(ControlEvent::Line(self.status.borrow().clone())).ok();
         }

@@ -66,13 +66,25 @@ pub(crate) fn line(sip_port: u16, status: &GatewayStatus) {
     gauge!(CALLS, "line" => port).set(f64::from(status.calls));
 }
 
-/// What came from others than the PBX to a line's SIP port since it was opened.
-pub(crate) fn strangers(sip_port: u16, counted: Strangers) {
-    let Strangers { dropped, unproven, wrong_proofs } = counted;
+/// What a line has counted at its SIP port since it was opened. It begins anew with the line, the figures do not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counted {
+    /// What came from others than the PBX.
+    pub(crate) strangers: Strangers,
+    /// Requests that were refused because there was too much to do.
+    pub(crate) refused: u64,
+}
+
+/// Adds what a line has counted beyond what was `known`.
+pub(crate) fn counted(sip_port: u16, known: Counted, now: Counted) {
     let port = sip_port.to_string();
-    counter!(STRANGERS, "line" => port.clone()).absolute(dropped);
-    counter!(UNPROVEN, "line" => port.clone()).absolute(unproven);
-    counter!(WRONG_PROOFS, "line" => port).absolute(wrong_proofs);
+    let more = |name, known: u64, now: u64| {
+        counter!(name, "line" => port.clone()).increment(now.saturating_sub(known));
+    };
+    more(STRANGERS, known.strangers.dropped, now.strangers.dropped);
+    more(UNPROVEN, known.strangers.unproven, now.strangers.unproven);
+    more(WRONG_PROOFS, known.strangers.wrong_proofs, now.strangers.wrong_proofs);
+    more(OVERLOADED, known.refused, now.refused);
 }
 
 /// A line that works no more.
@@ -154,9 +166,8 @@ fn leg(port: &str, side: &'static str, quality: &LegQuality) {
     }
 }
 
-/// How many requests a line, and all lines together, refused because there was too much to do.
-pub(crate) fn overload(sip_port: u16, of_line: u64, of_gateway: u64) {
-    counter!(OVERLOADED, "line" => sip_port.to_string()).absolute(of_line);
+/// How many requests all lines together refused because there was too much to do.
+pub(crate) fn overload(of_gateway: u64) {
     counter!(OVERLOADED, "line" => "all").absolute(of_gateway);
 }
 

@@ -11,6 +11,7 @@ use super::route::{Lookups, Places, Route};
 use super::wire::{Received, Wire};
 use super::{FAREWELL, HEARTBEAT, House, Line, Stopping};
 use crate::call::{self, SipWord, TrunkAudio};
+use crate::metrics::Counted;
 use crate::{clock, rules};
 
 /// How long a session lasts that neither side refreshes: half an hour, as PBXs have it (RFC 4028 section 4).
@@ -25,11 +26,18 @@ pub(super) struct Trunk {
     pub(super) wire: Wire,
     /// What the line's calls have in common.
     pub(super) audio: TrunkAudio,
+    /// What the figures have of it.
+    pub(super) told: Counted,
     /// Whether the PBX was told to forget the line.
     leaves: bool,
 }
 
 impl Trunk {
+    /// What it has counted.
+    pub(super) fn counted(&self) -> Counted {
+        Counted { strangers: self.endpoint.strangers(), refused: self.endpoint.refused_for_load() }
+    }
+
     pub(super) async fn open(house: &House, settings: &LineSettings) -> anyhow::Result<(Self, Lookups)> {
         let local = SocketAddr::new(house.settings.gateway.sip_bind, settings.sip_port);
         let transport = rules::transport(settings.trunk.transport);
@@ -82,7 +90,7 @@ impl Trunk {
         };
         let lookups = Lookups::keep(route, &places, holds);
         let endpoint = Endpoint::new(config, clock::now());
-        Ok((Self { endpoint, wire, audio, leaves: false }, lookups))
+        Ok((Self { endpoint, wire, audio, told: Counted::default(), leaves: false }, lookups))
     }
 
     /// What a call has of the trunk whose other end is there.
