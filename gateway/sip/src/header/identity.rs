@@ -51,11 +51,15 @@ impl Identity {
         let is_anonymous = from.user.eq_ignore_ascii_case("anonymous");
         let private = is_anonymous || wants_privacy(headers) || remote.is_some_and(is_restricted);
         let caller = asserted.or_else(|| remote.and_then(party)).unwrap_or(from);
-        let mut diverters: Vec<_> = list(headers, "Diversion").filter_map(party).collect();
+        let open = |value: &&str| !is_restricted(value);
+        let mut diverters: Vec<_> = list(headers, "Diversion").filter(open).filter_map(party).collect();
         // The last one stands first (RFC 5806 section 3.1).
         diverters.reverse();
         if diverters.is_empty() {
             diverters = history(headers);
+        }
+        if withholds_history(headers) {
+            diverters.clear();
         }
         Self {
             caller,
@@ -83,10 +87,17 @@ fn party(value: &str) -> Option<Party> {
 
 /// Whether the caller wants to stay unknown; `none`, `critical` and words of no RFC do not say so (RFC 3323 section 4.2).
 fn wants_privacy(headers: &Headers) -> bool {
-    let words = headers.all("Privacy").flat_map(|value| value.split([';', ',']));
-    words
-        .map(str::trim)
-        .any(|word| ["id", "user", "header"].iter().any(|known| word.eq_ignore_ascii_case(known)))
+    has_privacy(headers, &["id", "user", "header"])
+}
+
+/// Whether nobody is to learn who sent the call on (RFC 7044 section 10.1.2).
+fn withholds_history(headers: &Headers) -> bool {
+    has_privacy(headers, &["history", "header", "session"])
+}
+
+fn has_privacy(headers: &Headers, asked: &[&str]) -> bool {
+    let mut words = headers.all("Privacy").flat_map(|value| value.split([';', ',']));
+    words.any(|word| asked.iter().any(|known| word.trim().eq_ignore_ascii_case(known)))
 }
 
 fn is_restricted(remote: &str) -> bool {
@@ -106,7 +117,12 @@ fn history(headers: &Headers) -> Vec<Party> {
         let why = entries[at].1.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Reason"));
         why || entries.get(at + 1).is_some_and(|(_, next)| next.parameter("cause").is_some())
     };
-    (0..entries.len()).filter(|at| is_left(*at)).filter_map(|at| party(entries[at].0)).collect()
+    let is_open =
+        |at: usize| !entries[at].1.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Privacy"));
+    (0..entries.len())
+        .filter(|at| is_left(*at) && is_open(*at))
+        .filter_map(|at| party(entries[at].0))
+        .collect()
 }
 
 #[cfg(test)]
@@ -156,6 +172,19 @@ mod tests {
         );
         assert_eq!(diverters(&[history]), ["b", "c"]);
         assert_eq!(diverters(&[history, diversion]), ["b", "c"], "told once");
+        for word in ["history", "id;header", "session"] {
+            assert!(diverters(&[history, ("Privacy", word)]).is_empty(), "{word}");
+        }
+        assert_eq!(diverters(&[history, ("Privacy", "id")]), ["b", "c"], "that is the caller's");
+        let one = (
+            "History-Info",
+            "<sip:b@pbx?Reason=SIP%3Bcause%3D302&Privacy=history>;index=1, <sip:c@pbx;cause=302>;index=1.1, <sip:d@pbx;cause=408>;index=1.1.1",
+        );
+        assert_eq!(diverters(&[one]), ["c", "c"]);
+        assert_eq!(
+            diverters(&[("Diversion", "<sip:c@pbx>;privacy=full, <sip:b@pbx>;privacy=off")]),
+            ["b", "b"]
+        );
         let way = ("History-Info", "<sip:b@pbx>;index=1, <sip:b@192.0.2.7>;index=1.1;rc=1");
         assert!(diverters(&[way]).is_empty(), "a way through proxies diverts nobody");
     }
