@@ -25,7 +25,7 @@ use super::House;
 use crate::net::{mark, unreachable};
 use backoff::Backoff;
 use connection::{Heard, Opening};
-use guests::Guests;
+use guests::{Admission, Guests};
 pub(crate) use probe::Probe;
 use tls::Tls;
 
@@ -169,8 +169,13 @@ impl Wire {
 
     /// Takes a connection that somebody welcome opened, unless there are too many. `is_known` says that they are the PBX.
     pub(super) fn admit(&mut self, now: Instant, stream: TcpStream, source: SocketAddr, is_known: bool) {
-        if !self.guests.admit(now, self.last + 1, source.ip(), is_known) {
-            return;
+        match self.guests.admit(now, self.last + 1, source.ip(), is_known) {
+            Admission::Refused => return,
+            Admission::Taken { closed } => {
+                if let Some(closed) = closed {
+                    self.connections.remove(&closed);
+                }
+            }
         }
         let acceptor = self.tls.as_ref().map(Tls::acceptor);
         self.start(source, false, Opening::Theirs(stream, acceptor));

@@ -4,7 +4,7 @@
 //! proven in time that they are the PBX is let go.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 /// Most connections at once of the PBX, from one address and from all.
@@ -25,6 +25,15 @@ pub(super) struct Guests {
     quiet_until: Option<Instant>,
 }
 
+/// What becomes of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is taken, in the place of another one.
+    Taken { closed: Option<u64> },
+    /// There is no place.
+    Refused,
+}
+
 #[derive(Debug)]
 struct Guest {
     ip: IpAddr,
@@ -33,18 +42,32 @@ struct Guest {
 }
 
 impl Guests {
-    /// Takes a connection, unless there are too many of its kind. `is_known` says that its address is the PBX's.
-    pub(super) fn admit(&mut self, now: Instant, id: u64, ip: IpAddr, is_known: bool) -> bool {
+    /// Takes a connection, unless there are too many of its kind. `is_known` says that its address is the PBX's. A stranger
+    /// finds a place while another address has several: whoever has most of them loses the oldest, which is to be closed.
+    pub(super) fn admit(&mut self, now: Instant, id: u64, ip: IpAddr, is_known: bool) -> Admission {
+        let ip = place(ip);
         let same = self.here.values().filter(|guest| guest.until.is_none() == is_known);
         let (all, one) = same.fold((0, 0), |(all, one), guest| (all + 1, one + usize::from(guest.ip == ip)));
         let (most, most_of_one) =
             if is_known { (FROM_ALL, FROM_ONE) } else { (STRANGERS_FROM_ALL, STRANGERS_FROM_ONE) };
+        let mut closed = None;
         if all >= most || one >= most_of_one {
             self.tell(now, all, one, is_known);
-            return false;
+            closed = self.crowding().filter(|_| !is_known && one < most_of_one);
+            let Some(closed) = closed else { return Admission::Refused };
+            self.here.remove(&closed);
         }
         self.here.insert(id, Guest { ip, until: (!is_known).then(|| now + PROOF_LIMIT) });
-        true
+        Admission::Taken { closed }
+    }
+
+    /// The oldest connection of the address that has most of the strangers' places, if it has more than one.
+    fn crowding(&self) -> Option<u64> {
+        let mut counts = BTreeMap::<IpAddr, usize>::new();
+        let strangers = || self.here.iter().filter(|(_, guest)| guest.until.is_some());
+        strangers().for_each(|(_, guest)| *counts.entry(guest.ip).or_default() += 1);
+        let (ip, _) = counts.into_iter().filter(|(_, count)| *count > 1).max_by_key(|(_, count)| *count)?;
+        strangers().find(|(_, guest)| guest.ip == ip).map(|(id, _)| *id)
     }
 
     fn tell(&mut self, now: Instant, all: usize, one: usize, is_known: bool) {
@@ -89,6 +112,14 @@ impl Guests {
     }
 }
 
+/// What counts as one address: with IPv6, whoever has one has its whole network.
+fn place(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,13 +130,38 @@ mod tests {
         let (mut guests, now) = (Guests::default(), clock::now());
         let ip = |last: u8| IpAddr::from([192, 0, 2, last]);
         let mut ids = 0_u64..;
-        let mut admit =
-            |guests: &mut Guests, ip, is_known| guests.admit(now, ids.next().unwrap(), ip, is_known);
+        let mut admit = |guests: &mut Guests, ip, is_known| {
+            guests.admit(now, ids.next().unwrap(), ip, is_known) != Admission::Refused
+        };
         assert_eq!((0..100).filter(|_| admit(&mut guests, ip(1), false)).count(), STRANGERS_FROM_ONE);
         let others = (2..200).filter(|last| admit(&mut guests, ip(*last), false)).count();
-        assert_eq!(others, STRANGERS_FROM_ALL - STRANGERS_FROM_ONE);
+        assert_eq!(others, STRANGERS_FROM_ALL - 1, "one place stays everybody's who came first");
         assert_eq!((0..100).filter(|_| admit(&mut guests, ip(250), true)).count(), FROM_ONE);
         assert_eq!((0..100).filter(|_| admit(&mut guests, ip(251), true)).count(), FROM_ALL - FROM_ONE);
+    }
+
+    #[test]
+    fn a_few_who_take_all_the_places_make_room_for_one_who_has_none() {
+        let (mut guests, now) = (Guests::default(), clock::now());
+        let ids: Vec<u64> = (0..64).collect();
+        for id in &ids {
+            let ip = IpAddr::from([192, 0, 2, u8::try_from(id / 8).unwrap()]);
+            assert_eq!(guests.admit(now, *id, ip, false), Admission::Taken { closed: None });
+        }
+        let pbx = IpAddr::from([198, 51, 100, 1]);
+        let Admission::Taken { closed: Some(closed) } = guests.admit(now, 100, pbx, false) else { panic!() };
+        assert!(ids.contains(&closed) && closed % 8 == 0, "the oldest of one address: {closed}");
+        for id in 101..140 {
+            let ip = IpAddr::from([192, 0, 2, 1]);
+            guests.admit(now, id, ip, false);
+        }
+        assert!(guests.has_to_prove(100), "whoever has one connection keeps it");
+        let network = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
+        let mut guests = Guests::default();
+        let taken = (0..100).filter(|id| {
+            guests.admit(now, *id, network(u16::try_from(*id).unwrap()), false) != Admission::Refused
+        });
+        assert_eq!(taken.count(), STRANGERS_FROM_ONE, "a network is one address");
     }
 
     #[test]
@@ -113,7 +169,7 @@ mod tests {
         let (mut guests, start) = (Guests::default(), clock::now());
         let (pbx, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
         for (id, ip, is_known) in [(1, pbx, false), (2, pbx, false), (3, other, false), (4, other, true)] {
-            assert!(guests.admit(start, id, ip, is_known));
+            assert_eq!(guests.admit(start, id, ip, is_known), Admission::Taken { closed: None });
         }
         assert!(guests.has_to_prove(1) && !guests.has_to_prove(4));
         guests.prove(1);
