@@ -1,8 +1,9 @@
 //! All lines on this machine's loopback: accounts that nobody logged in, and no PBX.
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use tgtrunk_config::control::{LoginInfo, LoginStage};
 use tgtrunk_config::{Lamp, LoginCode, Settings};
@@ -14,7 +15,7 @@ use crate::net::RtpPorts;
 #[tokio::test]
 async fn a_line_whose_port_is_busy_is_reported_by_problem_and_lamp_until_it_opens() {
     let room = Room::new();
-    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = taken();
     let port = taken.local_addr().unwrap().port();
     room.write_line(port.into(), "");
     let mut lines = Lines::open(room.house.clone());
@@ -40,7 +41,7 @@ async fn a_line_whose_port_is_busy_is_reported_by_problem_and_lamp_until_it_open
 #[tokio::test]
 async fn a_line_that_did_not_open_is_tried_again_by_itself() {
     let room = Room::new();
-    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = taken();
     room.write_line(taken.local_addr().unwrap().port().into(), "");
     let mut lines = Lines::open(room.house.clone());
     assert_eq!(room.ask(&mut lines, Ask::Status).await.problems.len(), 1);
@@ -55,7 +56,7 @@ async fn a_line_that_did_not_open_is_tried_again_by_itself() {
 #[tokio::test]
 async fn a_line_that_cannot_be_opened_is_not_added_and_leaves_nothing_behind() {
     let room = Room::new();
-    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = taken();
     let port = taken.local_addr().unwrap().port();
     let mut lines = Lines::open(room.house.clone());
     let draft = LineDraft::new(&phone()).set("pbx", "127.0.0.1").set("sip_port", port);
@@ -79,7 +80,7 @@ async fn a_line_that_cannot_be_opened_is_not_added_and_leaves_nothing_behind() {
 async fn a_line_whose_account_nobody_logged_in_is_added_runs_and_waits_for_its_login() {
     let room = Room::new();
     let mut lines = Lines::open(room.house.clone());
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = taken().local_addr().unwrap().port();
     let draft = LineDraft::new(&phone()).set("pbx", "127.0.0.1").set("sip_port", port);
     let added = room.try_ask(&mut lines, Ask::AddLine { line: draft }).await.unwrap();
     let Answer::Line(line) = added else { panic!("{added:?}") };
@@ -116,7 +117,7 @@ async fn a_mistake_in_a_file_is_forgotten_with_its_line_and_a_switched_off_line_
 #[tokio::test]
 async fn a_line_is_not_opened_anew_for_its_menu_nor_closed_for_a_mistake() {
     let room = Room::new();
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = taken().local_addr().unwrap().port();
     room.write_line(port.into(), "");
     let mut lines = Lines::open(room.house.clone());
     room.ask(&mut lines, Ask::Status).await;
@@ -167,7 +168,7 @@ async fn a_press_does_not_wait_for_lines_that_have_not_the_call() {
 #[tokio::test]
 async fn what_one_line_is_to_do_is_refused_where_it_is_not_there_or_nobody_is_logged_in() {
     let room = Room::new();
-    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = taken().local_addr().unwrap().port();
     room.write_line(free.into(), "");
     let mut lines = Lines::open(room.house.clone());
     room.ask(&mut lines, Ask::Status).await;
@@ -184,6 +185,20 @@ async fn what_one_line_is_to_do_is_refused_where_it_is_not_there_or_nobody_is_lo
         assert_eq!(room.try_ask(&mut lines, join).await.unwrap_err().code, code);
     }
     lines.stop(Duration::ZERO).await;
+}
+
+/// A port of this machine's that nobody but the test has, and that no program gets which asks for any: those run beside it,
+/// and a line wants it for connections too.
+fn taken() -> UdpSocket {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 9_000).unwrap();
+    (0..9_000)
+        .find_map(|_| {
+            let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 9_000;
+            TcpListener::bind(("127.0.0.1", port)).ok()?;
+            UdpSocket::bind(("127.0.0.1", port)).ok()
+        })
+        .unwrap()
 }
 
 /// A state directory, and what lines share.
