@@ -16,6 +16,7 @@ pub mod clock;
 pub mod codec;
 pub mod control;
 pub mod coturn;
+pub mod database;
 pub mod dnsmasq;
 pub mod ffmpeg;
 pub mod figures;

@@ -11,6 +11,7 @@ use tgtrunk_config::LineDraft;
 use tgtrunk_config::control::Ask;
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Match};
+use tgtrunk_tests::database;
 use tgtrunk_tests::gateway::Gateway;
 use tgtrunk_tests::light_user::{self, Answering, Reason};
 use tgtrunk_tests::player::circle;
@@ -30,7 +31,7 @@ async fn what_telegram_asked_for_holds_on_a_line_that_is_opened_anew_and_after_a
     let spam = scene.post("+79060002002", |draft| draft).await.unwrap();
     scene.reload(&[&spam]).await.unwrap();
     let flood = scene.post.clone();
-    scene.stage.user(NewUser::new(phone_of(1), "Wanted")).unwrap();
+    let mut wanted = scene.person(1, Answering::Rings).unwrap();
     for (post, code, message, retry_s) in
         [(&flood, 420, "FLOOD_WAIT_600", 601), (&spam, 400, "PEER_FLOOD", 3_600)]
     {
@@ -62,6 +63,22 @@ async fn what_telegram_asked_for_holds_on_a_line_that_is_opened_anew_and_after_a
             let lamp = scene.telegram_lamp(&post.line).await.unwrap();
             assert!(lamp.starts_with("Green: limited"), "kill {kill}: {lamp}");
         }
+    }
+    // When its time is over the line calls as before.
+    scene.gateway.kill().await.unwrap();
+    for post in [&flood, &spam] {
+        let database = scene.stage.installation.state.join(&post.line.phone).join("gateway.db");
+        let over = database::change(&database, "UPDATE pause SET until_ms = ?", &[1]).unwrap();
+        assert_eq!(over, 1);
+    }
+    scene.gateway = Gateway::start(&scene.stage.installation).await.unwrap();
+    for post in [&flood, &spam] {
+        stage::green(&scene.gateway, &post.line, GREEN_LIMIT).await.unwrap();
+        let mut call = post.pbx.call(&phone_of(1)).await.unwrap();
+        call.rings(LIMIT).await.unwrap();
+        call.cancel(&[]);
+        call.final_answer(LIMIT).await.unwrap();
+        wanted.discarded(LIMIT).await.unwrap();
     }
     scene.close().await.unwrap();
 }

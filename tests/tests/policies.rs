@@ -95,6 +95,8 @@ async fn hours_say_when_the_pbx_takes_calls_and_when_nobody_is_called() {
     let open_now = open_now.await.unwrap();
     let closed = json!({"time_zone": "Etc/UTC", "work": [later], "outside": "decline"});
     let closed = scene.post("+79060001023", hours(closed)).await.unwrap();
+    let silent = json!({"time_zone": "Etc/UTC", "work": [later], "outside": "ignore"});
+    let silent = scene.post("+79060001029", hours(silent)).await.unwrap();
     let night =
         json!({"time_zone": "Etc/UTC", "work": [later], "outside": "extension", "outside_extension": "900"});
     let night = scene.post("+79060001024", hours(night)).await.unwrap();
@@ -109,7 +111,7 @@ async fn hours_say_when_the_pbx_takes_calls_and_when_nobody_is_called() {
     let quiet = scene.post("+79060001026", hours(quiet)).await.unwrap();
     let feast = json!({"time_zone": "Etc/UTC", "work": ["daily 00:00-24:00"], "holidays": days_around_now(), "outside": "busy"});
     let feast = scene.post("+79060001027", hours(feast)).await.unwrap();
-    scene.reload(&[&open_now, &closed, &night, &far, &there, &quiet, &feast]).await.unwrap();
+    scene.reload(&[&open_now, &closed, &silent, &night, &far, &there, &quiet, &feast]).await.unwrap();
 
     let mut user = person(&scene, NewUser::new("+79163000031", "Caller"), Answering::Rings);
     reaches(&mut user, &open_now, None).await.unwrap();
@@ -119,6 +121,7 @@ async fn hours_say_when_the_pbx_takes_calls_and_when_nobody_is_called() {
     call.final_answer(LIMIT).await.unwrap();
     user.discarded(LIMIT).await.unwrap();
     refused(&scene, &mut user, &closed, Some(Reason::Hangup)).await.unwrap();
+    refused(&scene, &mut user, &silent, None).await.unwrap();
     reaches(&mut user, &night, Some("900")).await.unwrap();
     refused(&scene, &mut user, &far, Some(Reason::Busy)).await.unwrap();
     rings(&far, "+79163000031").await.context("quiet hours are over there, or to come").unwrap();

@@ -15,6 +15,7 @@ use tgtrunk_test_telegram::NewUser;
 use tgtrunk_tests::clock::now;
 use tgtrunk_tests::codec::Codec;
 use tgtrunk_tests::control::Control;
+use tgtrunk_tests::database;
 use tgtrunk_tests::ffmpeg;
 use tgtrunk_tests::light_user::{self, LightUser, Reason};
 use tgtrunk_tests::pbx::{self, Phone};
@@ -131,16 +132,11 @@ async fn what_is_older_than_the_settings_say_is_gone_after_a_start_and_the_rest_
             let file = std::fs::File::options().append(true).open(file).unwrap();
             file.set_modified(file.metadata().unwrap().modified().unwrap() - age).unwrap();
         }
-        let ms = age.as_millis();
-        let statement = format!(
-            "UPDATE call_record SET started_ms = started_ms - {ms}, ended_ms = ended_ms - {ms} WHERE call_id = ?"
-        );
-        let script = "import sqlite3, sys; base = sqlite3.connect(sys.argv[1]); rows = base.execute(sys.argv[2], (int(sys.argv[3]),)).rowcount; base.commit(); sys.exit(rows != 1)";
-        let database = folder.join("gateway.db");
-        let id = call.0.to_string();
-        let mut python = std::process::Command::new("/usr/bin/python3");
-        let python = python.args(["-c", script]).arg(database).args([&statement, &id]);
-        assert!(python.status().unwrap().success());
+        let ms = i64::try_from(age.as_millis()).unwrap();
+        let statement =
+            "UPDATE call_record SET started_ms = started_ms - ?, ended_ms = ended_ms - ? WHERE call_id = ?";
+        let id = i64::try_from(call.0).unwrap();
+        assert_eq!(database::change(&folder.join("gateway.db"), statement, &[ms, ms, id]).unwrap(), 1);
     }
     let gateway = stage.run(&[&line]).await.unwrap();
     stage::logged_in(&gateway, &line, LIMIT).await.unwrap();
