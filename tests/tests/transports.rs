@@ -463,7 +463,8 @@ impl Studio {
         let heard = phone.finish().await.unwrap();
         let half = &heard.samples[heard.samples.len() / 2..];
         let share = tone::share_of(half, heard.rate_hz, &[TONES.telegram_hz]);
-        assert!(share >= LEAST_SHARE, "{share} of what the phone hears is the person");
+        // What it loses by itself where the machine is busy is judged elsewhere, alone.
+        assert!(share >= 0.9, "{share} of what the phone hears is the person");
         self.gateway.stop().await.unwrap();
         self.stage.done();
     }
