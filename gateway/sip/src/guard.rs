@@ -139,7 +139,7 @@ impl Guard {
 
     /// Whether this address ever proved right.
     pub(crate) fn has_proven(&self, source: IpAddr) -> bool {
-        self.proven.contains_key(&place(source))
+        self.proven.contains_key(&network_of(source))
     }
 
     /// Whether a request outside a dialog has to be proven at all.
@@ -155,7 +155,7 @@ impl Guard {
         source: IpAddr,
         is_known: bool,
     ) -> Judgement {
-        let place = place(source);
+        let place = network_of(source);
         let guesser = self.guessers.get(&place).filter(|guesser| now < guesser.last + SILENCE);
         let guesses_on = guesser.is_some_and(|guesser| guesser.guesses >= GUESSES_LIMIT);
         if guesses_on && !is_known && !self.proven.contains_key(&place) {
@@ -330,8 +330,9 @@ fn make_room<T>(table: &mut BTreeMap<IpAddr, T>, limit: usize, place: IpAddr, ag
     }
 }
 
-/// What counts as one address: with IPv6, whoever has one has its whole network.
-fn place(source: IpAddr) -> IpAddr {
+/// What counts as one address where strangers are counted: with IPv6 the network of 64 bits, for whoever has one address has
+/// them all (RFC 6177).
+pub fn network_of(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(ip) => IpAddr::V4(ip),
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX))),

@@ -49,7 +49,7 @@ pub use bucket::Bucket;
 pub use call::{Invite, Rejection, TurnedAway};
 pub use endpoint::{Availability, CallId, Config, Endpoint, Memory, Strangers, Transmit};
 pub use event::Event;
-pub use guard::{Demand, DemandedBy};
+pub use guard::{Demand, DemandedBy, network_of};
 pub use header::{Credentials, Identity, Party, Protocol, Reason};
 pub use hop::{Hop, Transport};
 pub use offer_answer::AudioError;

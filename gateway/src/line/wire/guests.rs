@@ -4,8 +4,10 @@
 //! proven in time that they are the PBX is let go.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use tgtrunk_sip::network_of;
 
 /// Most connections at once of the PBX, from one address and from all.
 const FROM_ONE: usize = 64;
@@ -45,7 +47,7 @@ impl Guests {
     /// Takes a connection, unless there are too many of its kind. `is_known` says that its address is the PBX's. A stranger
     /// finds a place while another address has several: whoever has most of them loses the oldest, which is to be closed.
     pub(super) fn admit(&mut self, now: Instant, id: u64, ip: IpAddr, is_known: bool) -> Admission {
-        let ip = place(ip);
+        let ip = network_of(ip);
         let same = self.here.values().filter(|guest| guest.until.is_none() == is_known);
         let (all, one) = same.fold((0, 0), |(all, one), guest| (all + 1, one + usize::from(guest.ip == ip)));
         let (most, most_of_one) =
@@ -109,14 +111,6 @@ impl Guests {
         let id = *id;
         self.here.remove(&id);
         Some(id)
-    }
-}
-
-/// What counts as one address: with IPv6, whoever has one has its whole network.
-fn place(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => IpAddr::V4(ip),
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX))),
     }
 }
 
