@@ -200,58 +200,13 @@ async fn a_call_of_the_pbx_takes_the_place_of_an_answered_one_and_of_one_that_ri
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sipp_transfers_and_gets_its_notifies_in_order() {
-    let stage = Stage::on_loopback().await.unwrap();
-    let line = stage.line("+79060000007").unwrap();
-    let colleague =
-        WirePbx::switch_on(line.sip, wire_pbx::Options::playing(COLLEAGUE_HZ).unwrap()).await.unwrap();
-    let port = ports::free().unwrap();
-    let pbx = SocketAddr::from(([127, 0, 0, 1], port));
-    stage.open(&line, pbx, stage::draft(&line).unwrap()).await.unwrap();
-    let target = format!("sip:200@{}", colleague.sip);
-    let sipp = Transferor::start(port, &target).unwrap();
-    let gateway = stage.run(&[&line]).await.unwrap();
-    let mut user = person(&stage, 1);
-    let call = user.call(line.account).await.unwrap();
-    user.connected(LIMIT).await.unwrap();
-    let mut picked_up = colleague.incoming(LIMIT).await.unwrap();
-    picked_up.respond(180, "Ringing", &[]);
-    sleep(TAIL).await;
-    picked_up.answer().unwrap();
-    sipp.finished().await.unwrap();
-    assert!(hears(&user, call, COLLEAGUE_HZ).await > LEAST_SHARE);
-    picked_up.bye(&[]);
-    user.discarded(LIMIT).await.unwrap();
-    gateway.stop().await.unwrap();
-    stage.done();
+    sipp_transfers("+79060000007", "", None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sipp_transfers_to_a_call_that_is_to_be_replaced() {
-    let stage = Stage::on_loopback().await.unwrap();
-    let line = stage.line("+79060000012").unwrap();
-    let colleague =
-        WirePbx::switch_on(line.sip, wire_pbx::Options::playing(COLLEAGUE_HZ).unwrap()).await.unwrap();
-    let port = ports::free().unwrap();
-    let pbx = SocketAddr::from(([127, 0, 0, 1], port));
-    stage.open(&line, pbx, stage::draft(&line).unwrap()).await.unwrap();
-    let target = format!("sip:200@{}?Replaces=abc%40pbx%3Bto-tag%3Dt1%3Bfrom-tag%3Df1", colleague.sip);
-    let sipp = Transferor::start(port, &target).unwrap();
-    let gateway = stage.run(&[&line]).await.unwrap();
-    let mut user = person(&stage, 1);
-    let call = user.call(line.account).await.unwrap();
-    user.connected(LIMIT).await.unwrap();
-    let mut picked_up = colleague.incoming(LIMIT).await.unwrap();
-    let invite = picked_up.invite().unwrap();
-    assert_eq!(invite.header("Replaces"), Some("abc@pbx;to-tag=t1;from-tag=f1"));
-    picked_up.respond(180, "Ringing", &[]);
-    sleep(TAIL).await;
-    picked_up.answer().unwrap();
-    sipp.finished().await.unwrap();
-    assert!(hears(&user, call, COLLEAGUE_HZ).await > LEAST_SHARE);
-    picked_up.bye(&[]);
-    user.discarded(LIMIT).await.unwrap();
-    gateway.stop().await.unwrap();
-    stage.done();
+    let more = "?Replaces=abc%40pbx%3Bto-tag%3Dt1%3Bfrom-tag%3Df1";
+    sipp_transfers("+79060000012", more, Some("abc@pbx;to-tag=t1;from-tag=f1")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -436,6 +391,35 @@ async fn last_record(stage: &WireStage) -> CallRecord {
         sleep(Duration::from_millis(50)).await;
     }
     panic!("no record of the call")
+}
+
+/// SIPp sends a person on to a colleague, at an address with `more` behind it.
+async fn sipp_transfers(phone: &str, more: &str, replaces: Option<&str>) {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line(phone).unwrap();
+    let colleague =
+        WirePbx::switch_on(line.sip, wire_pbx::Options::playing(COLLEAGUE_HZ).unwrap()).await.unwrap();
+    let port = ports::free().unwrap();
+    let pbx = SocketAddr::from(([127, 0, 0, 1], port));
+    stage.open(&line, pbx, stage::draft(&line).unwrap()).await.unwrap();
+    let target = format!("sip:200@{}{more}", colleague.sip);
+    let sipp = Transferor::start(port, &target).unwrap();
+    let gateway = stage.run(&[&line]).await.unwrap();
+    let mut user = person(&stage, 1);
+    let call = user.call(line.account).await.unwrap();
+    user.connected(LIMIT).await.unwrap();
+    let mut picked_up = colleague.incoming(LIMIT).await.unwrap();
+    let invite = picked_up.invite().unwrap();
+    assert_eq!(invite.header("Replaces"), replaces);
+    picked_up.respond(180, "Ringing", &[]);
+    sleep(TAIL).await;
+    picked_up.answer().unwrap();
+    sipp.finished().await.unwrap();
+    assert!(hears(&user, call, COLLEAGUE_HZ).await > LEAST_SHARE);
+    picked_up.bye(&[]);
+    user.discarded(LIMIT).await.unwrap();
+    gateway.stop().await.unwrap();
+    stage.done();
 }
 
 fn person(stage: &Stage, number: usize) -> LightUser {
