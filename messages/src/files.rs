@@ -1,0 +1,286 @@
+//! Bodies of files: taken in from programs, fetched from Telegram or from the web, given away by links that nobody guesses.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Client;
+use tokio::fs::{File, OpenOptions};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::clock;
+use crate::content::{Attachment, FileKind};
+use crate::instance::{Refused, StoredFile};
+use crate::messenger::Failure;
+use crate::push::sources;
+use crate::store::{FileRow, Store};
+
+/// Longest file that is taken in.
+pub(crate) const MOST_BYTES: u64 = 100 * 1024 * 1024;
+/// How long a file on the web may take to arrive.
+const FETCH_LIMIT: Duration = Duration::from_secs(120);
+/// Longest name of a file, in characters.
+const NAME_CHARACTERS: usize = 200;
+
+/// Where the bodies are.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    folder: PathBuf,
+    /// What links begin with.
+    base: String,
+}
+
+/// A file that is being taken in.
+#[derive(Debug)]
+pub struct FileWriter {
+    store: Store,
+    files: Files,
+    row: FileRow,
+    file: File,
+    path: PathBuf,
+    is_finished: bool,
+}
+
+impl Files {
+    pub(crate) fn open(folder: PathBuf, base: String) -> io::Result<Self> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        // What was being taken in when the program ended has no row.
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().ends_with(".part") {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(Self { folder, base })
+    }
+
+    pub(crate) fn path(&self, secret: &str) -> PathBuf {
+        self.folder.join(secret)
+    }
+
+    pub(crate) fn link(&self, secret: &str, name: &str) -> String {
+        format!("{}/files/{secret}/{}", self.base, encoded(name))
+    }
+
+    /// A link to a file that will be fetched from Telegram when somebody asks for it.
+    pub(crate) fn promise(&self, file: &mut Attachment) -> FileRow {
+        let secret = secret();
+        file.stored = Some(secret.clone());
+        FileRow {
+            secret,
+            name: file.name.clone(),
+            mime: file.mime.clone(),
+            size: i64::try_from(file.size).unwrap_or(i64::MAX),
+            remote: file.remote.clone(),
+            is_here: false,
+            created_s: clock::unix_s(),
+        }
+    }
+
+    pub(crate) async fn create(
+        &self,
+        store: &Store,
+        name: &str,
+        mime: Option<&str>,
+    ) -> Result<FileWriter, Refused> {
+        let name = clean(name);
+        let mime =
+            mime.map(str::trim).filter(|mime| is_useful(mime)).map_or_else(|| mime_of(&name), str::to_owned);
+        let secret = secret();
+        let path = self.folder.join(format!("{secret}.part"));
+        let file = private(&path).await.map_err(|error| Refused::Storage(error.to_string()))?;
+        let row =
+            FileRow { secret, name, mime, size: 0, remote: None, is_here: true, created_s: clock::unix_s() };
+        Ok(FileWriter { store: store.clone(), files: self.clone(), row, file, path, is_finished: false })
+    }
+
+    /// Fetches a file from the web, as `name` if one is given.
+    pub(crate) async fn fetch(
+        &self,
+        store: &Store,
+        client: &Client,
+        url: &str,
+        name: &str,
+    ) -> Result<StoredFile, Failure> {
+        let refused = |sentence: String| Failure::Refused { word: "attachment_failed", sentence };
+        let unknown = |error: reqwest::Error| {
+            let cause = sources(&error.without_url());
+            Failure::Unknown(format!("the file cannot be fetched: {cause}"))
+        };
+        let mut answer = client.get(url).timeout(FETCH_LIMIT).send().await.map_err(unknown)?;
+        if answer.status().is_server_error() {
+            return Err(Failure::Unknown(format!("the file cannot be fetched: {}", answer.status())));
+        }
+        if !answer.status().is_success() {
+            return Err(refused(format!("the file cannot be fetched: {}", answer.status())));
+        }
+        let mime = answer.headers().get("content-type").and_then(|mime| mime.to_str().ok());
+        let mime = mime.and_then(|mime| mime.split(';').next()).map(str::to_owned);
+        let storage = |error: Refused| match error {
+            Refused::Bad(sentence) => Failure::Refused { word: "attachment_too_large", sentence },
+            error => Failure::Unknown(error.to_string()),
+        };
+        let named = mime_of(name) != OCTETS;
+        let mut writer =
+            self.create(store, name, mime.as_deref().filter(|_| !named)).await.map_err(storage)?;
+        while let Some(chunk) = answer.chunk().await.map_err(unknown)? {
+            writer.write(&chunk).await.map_err(storage)?;
+        }
+        writer.finish().await.map_err(storage)
+    }
+}
+
+impl FileWriter {
+    /// The next bytes.
+    ///
+    /// # Errors
+    /// [`Refused::Bad`] when it grows beyond 100 MB, [`Refused::Storage`].
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        self.row.size += i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        if u64::try_from(self.row.size).is_ok_and(|size| size > MOST_BYTES) {
+            return Err(Refused::Bad(format!("'file' must be no larger than {MOST_BYTES} bytes (100 MB)")));
+        }
+        self.file.write_all(bytes).await.map_err(|error| Refused::Storage(error.to_string()))
+    }
+
+    /// That was all.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn finish(mut self) -> Result<StoredFile, Refused> {
+        let storage = |error: io::Error| Refused::Storage(error.to_string());
+        self.file.flush().await.map_err(storage)?;
+        self.file.sync_all().await.map_err(storage)?;
+        tokio::fs::rename(&self.path, self.files.path(&self.row.secret)).await.map_err(storage)?;
+        self.is_finished = true;
+        self.store.keep_file(&self.row).await?;
+        Ok(StoredFile {
+            key: self.row.secret.clone(),
+            name: self.row.name.clone(),
+            mime: self.row.mime.clone(),
+            size: u64::try_from(self.row.size).unwrap_or(0),
+            url: self.files.link(&self.row.secret, &self.row.name),
+        })
+    }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            std::fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+/// What a file is to those who look at it, by its media type.
+#[must_use]
+pub fn kind_of(mime: &str) -> FileKind {
+    match mime.split('/').next().unwrap_or_default() {
+        // Telegram shows these as pictures, and other pictures as files.
+        "image" if ["image/jpeg", "image/png", "image/webp"].contains(&mime) => FileKind::Image,
+        "video" => FileKind::Video,
+        "audio" => FileKind::Audio,
+        _ => FileKind::Document,
+    }
+}
+
+/// Media type of bytes of which nothing is known.
+const OCTETS: &str = "application/octet-stream";
+
+/// Media types by the ends of names (RFC 6838 registrations), those that offices send.
+pub(crate) fn mime_of(name: &str) -> String {
+    let end = name.rsplit_once('.').map_or(String::new(), |(_, end)| end.to_ascii_lowercase());
+    let mime = match end.as_str() {
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "mp4" | "m4v" => "video/mp4",
+        "mov" => "video/quicktime",
+        "mp3" => "audio/mpeg",
+        "ogg" | "oga" | "opus" => "audio/ogg",
+        "m4a" => "audio/mp4",
+        "wav" => "audio/wav",
+        "pdf" => "application/pdf",
+        "txt" | "log" => "text/plain",
+        "csv" => "text/csv",
+        "html" | "htm" => "text/html",
+        "xml" => "application/xml",
+        "json" => "application/json",
+        "zip" => "application/zip",
+        "doc" => "application/msword",
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "xls" => "application/vnd.ms-excel",
+        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "ppt" => "application/vnd.ms-powerpoint",
+        "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "vcf" => "text/vcard",
+        _ => OCTETS,
+    };
+    mime.to_owned()
+}
+
+fn is_useful(mime: &str) -> bool {
+    let is_plain = mime.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/+-.".contains(&byte));
+    is_plain && mime.contains('/') && mime.len() <= 100 && mime != OCTETS && mime != "multipart/form-data"
+}
+
+/// The last part of a path, without what a file system or a header could stumble over.
+fn clean(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let clean: String = last.chars().filter(|c| !c.is_control() && !"\"<>|:*?".contains(*c)).collect();
+    let clean = clean.trim().trim_start_matches('.');
+    if clean.is_empty() { "file".to_owned() } else { clean.chars().take(NAME_CHARACTERS).collect() }
+}
+
+/// A name in a link (RFC 3986 section 2.1).
+fn encoded(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+fn secret() -> String {
+    hex::encode(clock::random::<16>())
+}
+
+async fn private(path: &Path) -> io::Result<File> {
+    let options: OpenOptions =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).to_owned().into();
+    options.open(path).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_what_could_lead_elsewhere() {
+        for (name, expected) in [
+            ("../../etc/passwd", "passwd"),
+            ("C:\\Отчёты\\счёт.pdf", "счёт.pdf"),
+            ("..", "file"),
+            (".bashrc", "bashrc"),
+            ("a\r\nb\".txt", "ab.txt"),
+            ("", "file"),
+        ] {
+            assert_eq!(clean(name), expected, "{name}");
+        }
+        assert_eq!(encoded("счёт 1.pdf"), "%D1%81%D1%87%D1%91%D1%82%201.pdf");
+    }
+
+    #[test]
+    fn what_a_file_is_is_told_by_its_type_and_that_by_its_name() {
+        assert_eq!(kind_of(&mime_of("a.JPG")), FileKind::Image);
+        assert_eq!(kind_of(&mime_of("a.gif")), FileKind::Document);
+        assert_eq!(kind_of(&mime_of("a.mp4")), FileKind::Video);
+        assert_eq!(mime_of("a"), OCTETS);
+    }
+}

@@ -1,0 +1,3 @@
+//! The dialect of GREEN-API's clients.
+
+pub(crate) mod notification;

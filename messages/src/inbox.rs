@@ -1,0 +1,196 @@
+//! Takes in what Telegram tells: first the journal and the queue of notifications, on the disk, then everything else.
+
+use std::sync::Arc;
+
+use tracing::debug;
+
+use crate::chat::ChatId;
+use crate::clock;
+use crate::content::Content;
+use crate::id::MessageId;
+use crate::instance::inner::Inner;
+use crate::messenger::{News, Received, Sent};
+use crate::outbox;
+use crate::record::{Direction, Origin, Quoted, Record, SendStatus};
+use crate::store::{FileRow, Told};
+
+/// By what something told of a message is known to be the same.
+pub(crate) fn dedupe(what: &str, chat: ChatId, tg_id: i32) -> String {
+    format!("{what}:{chat}:{tg_id}")
+}
+
+impl Inner {
+    /// Takes news in; when this returns they are on the disk.
+    pub(crate) async fn take(self: &Arc<Self>, news: News) -> Result<(), sqlx::Error> {
+        match news {
+            News::New(message) => self.take_new(*message).await?,
+            News::Edited(message) => self.take_edited(*message).await?,
+            News::Deleted { chat, tg_ids } => {
+                for tg_id in tg_ids {
+                    self.take_deleted(chat, tg_id).await?;
+                }
+            }
+            News::Read { chat, up_to } => {
+                let is_told = self.row().settings.is_on("outgoingWebhook");
+                let told = |record: &Record| is_told.then(|| self.told_status(record, "read"));
+                self.store.read(chat, up_to, told, clock::unix_ms()).await?;
+            }
+            News::Reaction { chat, tg_id, sender, emoji, date_s } => {
+                if let (Some(emoji), true) = (emoji, self.row().settings.is_on("incomingWebhook"))
+                    && let Some(record) = self.store.message_at(Some(chat.id), tg_id).await?
+                {
+                    let id = self.store.next_id(clock::unix_ms()).await?;
+                    let who = sender.as_ref().map_or(0, |sender| sender.id.0);
+                    let told = self.told_reaction(id, &emoji, sender.as_ref(), &record);
+                    let dedupe = format!("reaction:{}:{tg_id}:{who}:{date_s}:{emoji}", chat.id);
+                    self.store.tell(&Told { dedupe, ..told }, clock::unix_ms()).await?;
+                }
+            }
+        }
+        self.notifications.notify_waiters();
+        Ok(())
+    }
+
+    async fn take_new(self: &Arc<Self>, message: Received) -> Result<(), sqlx::Error> {
+        if message.is_ours && self.is_of_queue(&message).await? {
+            return Ok(());
+        }
+        let (is_ours, chat, tg_id) = (message.is_ours, message.chat.id, message.tg_id);
+        let (mut record, file) = self.record(message).await?;
+        let row = self.row();
+        let (kind, switch) = if is_ours {
+            ("outgoingMessageReceived", "outgoingMessageWebhook")
+        } else {
+            ("incomingMessageReceived", "incomingWebhook")
+        };
+        let is_told = row.settings.is_on(switch);
+        let told = |record: &Record| is_told.then(|| self.told_message(kind, record));
+        let is_new = self.store.receive(&mut record, file.as_ref(), told, clock::unix_ms()).await?;
+        if is_new && !is_ours {
+            self.mark_received(chat, tg_id);
+        }
+        Ok(())
+    }
+
+    /// Whether a message of ours is one that the queue has handed over and not heard of yet. After a crash this is how
+    /// its number is learnt.
+    async fn is_of_queue(self: &Arc<Self>, message: &Received) -> Result<bool, sqlx::Error> {
+        if self.store.message_at(Some(message.chat.id), message.tg_id).await?.is_some() {
+            return Ok(true);
+        }
+        for outgoing in self.store.claimed().await? {
+            let Some(record) = self.store.message(outgoing.id).await? else { continue };
+            if record.chat.is_some_and(|chat| chat != message.chat.id) {
+                continue;
+            }
+            let parts = outbox::parts(outgoing.letter.content.clone());
+            let is_whole = parts.len() == 1;
+            if !parts.iter().any(|part| outbox::is_same(part, &message.content)) {
+                continue;
+            }
+            debug!(id = %outgoing.id, "Telegram tells of a message of the queue");
+            if is_whole && !self.is_sending(outgoing.id) {
+                let sent = Sent {
+                    chat: message.chat.clone(),
+                    tg_id: message.tg_id,
+                    date_s: message.date_s,
+                    remote: None,
+                };
+                let told = |record: &Record| outbox::told_sent(self, record);
+                self.store.sent(outgoing.id, Some(&sent), told, clock::unix_ms()).await?;
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    async fn take_edited(self: &Arc<Self>, message: Received) -> Result<(), sqlx::Error> {
+        let Some(known) = self.store.message_at(Some(message.chat.id), message.tg_id).await? else {
+            // It was never told of: it is told of as it is now.
+            return self.take_new(message).await;
+        };
+        let (chat, tg_id) = (message.chat.id, message.tg_id);
+        let edited_s = message.edited_s.unwrap_or_else(clock::unix_s);
+        if known.edited_s.is_some_and(|before| before >= edited_s) && known.content == message.content {
+            return Ok(());
+        }
+        let content = match (message.content, &known.content) {
+            // The file's link stays.
+            (Content::File { file, caption }, Content::File { file: before, .. }) => {
+                Content::File { file: crate::Attachment { stored: before.stored.clone(), ..file }, caption }
+            }
+            (content, _) => content,
+        };
+        // Reactions and read marks change a message too, and nothing that people read.
+        let is_other = content != known.content;
+        let record = Record { content, edited_s: Some(edited_s), ..known };
+        let told = if is_other && self.row().settings.is_on("editedMessageWebhook") {
+            let id = self.store.next_id(clock::unix_ms()).await?;
+            let told = self.told_edited(id, &record);
+            Some(Told { dedupe: format!("edited:{chat}:{tg_id}:{edited_s}"), ..told })
+        } else {
+            None
+        };
+        self.store.change(&record, told.as_ref(), clock::unix_ms()).await
+    }
+
+    async fn take_deleted(self: &Arc<Self>, chat: Option<ChatId>, tg_id: i32) -> Result<(), sqlx::Error> {
+        let Some(known) = self.store.message_at(chat, tg_id).await? else { return Ok(()) };
+        if known.deleted_s.is_some() {
+            return Ok(());
+        }
+        let record = Record { deleted_s: Some(clock::unix_s()), ..known };
+        let told = if self.row().settings.is_on("deletedMessageWebhook") {
+            let id = self.store.next_id(clock::unix_ms()).await?;
+            let chat = record.chat.unwrap_or(ChatId(0));
+            Some(Told { dedupe: dedupe("deleted", chat, tg_id), ..self.told_deleted(id, &record) })
+        } else {
+            None
+        };
+        self.store.change(&record, told.as_ref(), clock::unix_ms()).await
+    }
+
+    /// A message as the journal keeps it, and its file.
+    pub(crate) async fn record(&self, message: Received) -> Result<(Record, Option<FileRow>), sqlx::Error> {
+        let mut content = message.content;
+        let file = match &mut content {
+            Content::File { file, .. } => Some(self.files.promise(file)),
+            _ => None,
+        };
+        let quoted = match message.quoted {
+            Some(quoted) => {
+                let known = self.store.message_at(Some(message.chat.id), quoted.tg_id).await?;
+                Some(match known {
+                    Some(known) => Quoted {
+                        message: Some(known.id),
+                        participant: known.sender.as_ref().map(|sender| sender.id).or(quoted.participant),
+                        content: Some(Box::new(known.content)),
+                        ..quoted
+                    },
+                    None => quoted,
+                })
+            }
+            None => None,
+        };
+        let record = Record {
+            id: MessageId::new(0),
+            direction: if message.is_ours { Direction::Outgoing } else { Direction::Incoming },
+            origin: if message.is_ours { Origin::Device } else { Origin::Peer },
+            chat: Some(message.chat.id),
+            address: message.chat.id.to_string(),
+            chat_kind: message.chat.kind,
+            chat_title: message.chat.title,
+            tg_id: Some(message.tg_id),
+            date_s: message.date_s,
+            sender: message.sender,
+            content,
+            quoted,
+            is_forwarded: message.is_forwarded,
+            status: if message.is_ours { SendStatus::Sent } else { SendStatus::Read },
+            failure: None,
+            edited_s: message.edited_s,
+            deleted_s: None,
+        };
+        Ok((record, file))
+    }
+}

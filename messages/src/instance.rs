@@ -1,0 +1,426 @@
+//! An instance: an account or a bot as programs know it.
+
+mod chats;
+pub(crate) mod inner;
+mod letters;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Client;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
+
+use self::inner::Inner;
+use crate::chat::{Address, ChatId};
+use crate::content::Content;
+use crate::files::Files;
+use crate::id::{InstanceId, MessageId};
+use crate::messenger::{Failure, Messenger, News};
+use crate::settings::{Settings, SettingsError};
+use crate::standing::Standing;
+use crate::store::{InstanceRow, Store};
+use crate::token::{self, Token};
+use crate::{clock, outbox, push, upkeep};
+
+/// Whose instance it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceKind {
+    /// An account's.
+    User,
+    /// A bot's.
+    Bot,
+}
+
+/// What the account seems to be doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TypingKind {
+    /// Writing.
+    Text,
+    /// Speaking.
+    RecordVoiceNote,
+    /// Sending a voice.
+    UploadVoiceNote,
+    /// Filming a round film.
+    RecordVideoNote,
+    /// Sending one.
+    UploadVideoNote,
+    /// Filming.
+    RecordVideo,
+    /// Sending a film.
+    UploadVideo,
+    /// Sending a picture.
+    UploadPhoto,
+    /// Sending a file.
+    UploadDocument,
+    /// Choosing a sticker.
+    ChooseSticker,
+    /// Choosing a place.
+    ChooseLocation,
+    /// Choosing a contact.
+    ChooseContact,
+}
+
+/// What is shown before a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Typing {
+    /// What the account seems to be doing.
+    pub kind: TypingKind,
+    /// For how long: milliseconds, 1,000 to 20,000.
+    pub ms: u32,
+}
+
+/// A message that a program wants to have sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// Whom to.
+    pub to: Address,
+    /// What is in it. A file is in the file store (`stored`), or is to be fetched (`url`).
+    pub content: Content,
+    /// The message that it answers.
+    pub quoted: Option<MessageId>,
+    /// A message to be forwarded instead.
+    pub forward: Option<(ChatId, MessageId)>,
+    /// What is shown before.
+    pub typing: Option<Typing>,
+    /// What the program called, as the queue shows it.
+    pub method: &'static str,
+    /// What it said, as the queue shows it.
+    pub request: Value,
+}
+
+/// A message that is in the outgoing queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its number.
+    pub id: MessageId,
+}
+
+/// A line of the outgoing queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueLine {
+    /// The message.
+    pub id: MessageId,
+    /// What the program called.
+    pub method: String,
+    /// What it said.
+    pub request: Value,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried next: milliseconds since 1970.
+    pub not_before_ms: i64,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+/// Why something is not done for a program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Something in the request cannot be so; the text names it.
+    #[error("{0}")]
+    Bad(String),
+    /// The instance stands so that it cannot be done.
+    #[error("the instance is {}", .0.as_str())]
+    Standing(Standing),
+    /// There is no such message, or file, or instance.
+    #[error("{0}")]
+    Missing(String),
+    /// Too much at once.
+    #[error("{0}")]
+    Full(String),
+    /// Telegram did not do it.
+    #[error(transparent)]
+    Telegram(Failure),
+    /// The disk did not.
+    #[error("{0}")]
+    Storage(String),
+}
+
+/// A file in the file store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// What the store calls it, for [`crate::Attachment::stored`].
+    pub key: String,
+    /// What it is called.
+    pub name: String,
+    /// Its media type.
+    pub mime: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The link by which it is fetched.
+    pub url: String,
+}
+
+/// How an instance treats what it keeps.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A name for people.
+    pub name: String,
+    /// Whose it is.
+    pub kind: InstanceKind,
+    /// Where bodies of files are kept.
+    pub files: std::path::PathBuf,
+    /// What links to files begin with: `http://127.0.0.1:8091`.
+    pub base: String,
+    /// How long a message may wait in the outgoing queue, and notifications in theirs.
+    pub queue_life: Duration,
+    /// How long the journal reaches back.
+    pub journal_life: Duration,
+    /// How long links to files are good.
+    pub file_life: Duration,
+    /// How many phone numbers and names Telegram is asked for in a day.
+    pub checks_per_day: u32,
+    /// How long a webhook may think.
+    pub webhook_timeout: Duration,
+    /// Longest outgoing queue.
+    pub queue_limit: u32,
+}
+
+/// An instance at work. Clones are the same one; it ends with the last.
+#[derive(Clone)]
+pub struct Instance {
+    inner: Arc<Inner>,
+    _tasks: Arc<JoinSet<()>>,
+}
+
+impl Options {
+    /// The usual ones.
+    #[must_use]
+    pub fn new(kind: InstanceKind, name: &str, files: std::path::PathBuf, base: &str) -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self {
+            name: name.to_owned(),
+            kind,
+            files,
+            base: base.trim_end_matches('/').to_owned(),
+            queue_life: DAY,
+            journal_life: DAY * 30,
+            file_life: DAY,
+            checks_per_day: 100,
+            webhook_timeout: Duration::from_secs(30),
+            queue_limit: 100_000,
+        }
+    }
+
+    pub(crate) fn queue_ms(&self) -> i64 {
+        i64::try_from(self.queue_life.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Instance {
+    /// Opens the instance of a database, which is made where there is none, and goes on with what it had under way.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn open(
+        store: Store,
+        messenger: Arc<dyn Messenger>,
+        options: Options,
+    ) -> Result<Self, Refused> {
+        let new = InstanceRow {
+            id: InstanceId::random(),
+            kind: options.kind.as_str().to_owned(),
+            name: options.name.clone(),
+            token_hash: String::new(),
+            settings: Settings::default(),
+            created_s: clock::unix_s(),
+            suspended_until_s: None,
+        };
+        let row = store.instance(new).await?;
+        let files = Files::open(options.files.clone(), options.base.clone());
+        let files =
+            files.map_err(|error| Refused::Storage(format!("{}: {error}", options.files.display())))?;
+        let client = Client::builder().build().map_err(|error| Refused::Storage(error.to_string()))?;
+        let inner = Arc::new(Inner::new(row, store, files, messenger, options, client.clone()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(outbox::run(Arc::clone(&inner)).in_current_span());
+        tasks.spawn(push::run(Arc::clone(&inner), client).in_current_span());
+        tasks.spawn(upkeep::watch(Arc::clone(&inner)).in_current_span());
+        tasks.spawn(upkeep::forget(Arc::clone(&inner)).in_current_span());
+        Ok(Self { inner, _tasks: Arc::new(tasks) })
+    }
+
+    /// Takes news in; when this returns they are on the disk, and Telegram need not tell them again.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`]: nothing was taken in.
+    pub async fn take(&self, news: News) -> Result<(), Refused> {
+        Ok(self.inner.take(news).await?)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> InstanceId {
+        self.inner.row().id
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn kind(&self) -> InstanceKind {
+        self.inner.options.kind
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.inner.row().name.clone()
+    }
+
+    /// When it was made: seconds since 1970.
+    #[must_use]
+    pub fn created_s(&self) -> i64 {
+        self.inner.row().created_s
+    }
+
+    /// Whether it has a token.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        !self.inner.row().token_hash.is_empty()
+    }
+
+    /// Whether a program's token is its token.
+    #[must_use]
+    pub fn is_token(&self, said: &str) -> bool {
+        token::is_token(said, &self.inner.row().token_hash)
+    }
+
+    /// Gives it another token; the old one is dead.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn renew_token(&self) -> Result<Token, Refused> {
+        let token = Token::new();
+        self.inner.store.keep_token(&token.hash()).await?;
+        self.inner.change_row(|row| row.token_hash = token.hash());
+        Ok(token)
+    }
+
+    /// Who speaks with Telegram for it.
+    #[must_use]
+    pub fn messenger(&self) -> Arc<dyn Messenger> {
+        Arc::clone(&self.inner.messenger)
+    }
+
+    /// How it stands with Telegram.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.inner.standing()
+    }
+
+    /// Until when Telegram limits the account: seconds since 1970.
+    #[must_use]
+    pub fn suspended_until_s(&self) -> Option<i64> {
+        self.inner.row().suspended_until_s.filter(|until| *until > clock::unix_s())
+    }
+
+    /// The account's own address, `<phone>@c.us`; empty while it is not authorized.
+    #[must_use]
+    pub fn wid(&self) -> String {
+        self.inner.wid()
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.inner.row().settings.clone()
+    }
+
+    /// Changes what is named.
+    ///
+    /// # Errors
+    /// [`Refused::Bad`], [`Refused::Storage`].
+    pub async fn change_settings(&self, values: &Map<String, Value>) -> Result<(), Refused> {
+        let mut settings = self.settings();
+        settings.change(values)?;
+        self.inner.store.keep_settings(&settings).await?;
+        self.inner.change_row(|row| row.settings = settings);
+        self.inner.settings_changed.notify_waiters();
+        self.inner.outgoing.notify_one();
+        Ok(())
+    }
+
+    /// The notification at the head of the queue: receipt and body; waits for one, at most `wait`.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn receive(&self, wait: Duration) -> Result<Option<(i64, Value)>, Refused> {
+        let until = Instant::now() + wait;
+        loop {
+            let told = self.inner.notifications.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            if let Some(head) = self.inner.head().await? {
+                return Ok(Some((head.receipt, head.body)));
+            }
+            if timeout_at(until, told).await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes a notification away; false if it is not there.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn confirm(&self, receipt: i64) -> Result<bool, Refused> {
+        let is_gone = self.inner.store.confirm(receipt, clock::unix_s()).await?;
+        if is_gone {
+            // The next one is the head now.
+            self.inner.notifications.notify_waiters();
+        }
+        Ok(is_gone)
+    }
+
+    /// How many notifications wait.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn notifications_len(&self) -> Result<u64, Refused> {
+        Ok(self.inner.store.notifications_len(self.inner.since_ms()).await?)
+    }
+
+    /// Takes all notifications away; the seconds until it may be done again, sooner than a minute after the last time.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn clear_notifications(&self) -> Result<Result<(), u64>, Refused> {
+        if let Err(left_s) = self.inner.may_clear() {
+            return Ok(Err(left_s));
+        }
+        self.inner.store.clear_notifications(clock::unix_s()).await?;
+        Ok(Ok(()))
+    }
+}
+
+impl InstanceKind {
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Bot => "bot",
+        }
+    }
+}
+
+impl From<SettingsError> for Refused {
+    fn from(error: SettingsError) -> Self {
+        Self::Bad(error.to_string())
+    }
+}
+
+impl From<sqlx::Error> for Refused {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Storage(error.to_string())
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::Telegram(failure)
+    }
+}

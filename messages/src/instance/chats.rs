@@ -1,0 +1,71 @@
+//! Chats: whose a number or a name is, and pictures.
+
+use super::{Instance, Refused};
+use crate::chat::{Address, ChatId};
+use crate::clock;
+use crate::messenger::Failure;
+
+/// How long it is believed that somebody has Telegram, and that nobody has, in seconds.
+const FOUND_S: i64 = 24 * 3600;
+const UNFOUND_S: i64 = 6 * 3600;
+
+impl Instance {
+    /// The chat's number, asked of Telegram where it is named otherwise.
+    ///
+    /// # Errors
+    /// [`Refused::Telegram`]: nobody is found, among others.
+    pub async fn chat(&self, of: &Address) -> Result<ChatId, Refused> {
+        if let Address::Chat(chat) = of {
+            return Ok(*chat);
+        }
+        let (found, _) = self.check(of, false).await?;
+        found.ok_or_else(|| {
+            let sentence = format!("nobody on Telegram is found by {}", of.text());
+            Failure::Refused { word: "no_telegram_account", sentence }.into()
+        })
+    }
+
+    /// Whether somebody has Telegram: their number, and whether that was known already. `is_fresh` asks anew.
+    ///
+    /// # Errors
+    /// [`Refused::Full`]: the budget of a day is spent; [`Refused::Telegram`].
+    pub async fn check(&self, who: &Address, is_fresh: bool) -> Result<(Option<ChatId>, bool), Refused> {
+        let (store, now_s) = (&self.inner.store, clock::unix_s());
+        let key = who.text().to_lowercase();
+        if let Some((chat, at_s)) = store.checked(&key).await?
+            && !is_fresh
+            && now_s - at_s < if chat.is_some() { FOUND_S } else { UNFOUND_S }
+        {
+            return Ok((chat, true));
+        }
+        let budget = self.inner.options.checks_per_day;
+        if !store.may_ask(budget, now_s).await? {
+            return Err(Refused::Full(format!(
+                "Telegram was asked for {budget} numbers and names today, which is the most that the settings allow"
+            )));
+        }
+        let found = self.inner.messenger.find(who).await?.map(|person| person.id);
+        store.keep_check(&key, found, now_s).await?;
+        Ok((found, false))
+    }
+
+    /// How many phone numbers and names Telegram was asked for today, and how many it may be.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn checks(&self) -> Result<(u32, u32), Refused> {
+        let asked = self.inner.store.asked_today(clock::unix_s()).await?;
+        Ok((asked, self.inner.options.checks_per_day))
+    }
+
+    /// The link to a chat's picture; empty if it has none.
+    ///
+    /// # Errors
+    /// [`Refused::Telegram`], [`Refused::Storage`].
+    pub async fn avatar_link(&self, of: &Address) -> Result<String, Refused> {
+        let writer = self.new_file("avatar.jpg", None).await?;
+        let file = writer.finish().await?;
+        let path = self.inner.files.path(&file.key);
+        if self.inner.messenger.avatar(of, &path).await? { Ok(file.url) } else { Ok(String::new()) }
+    }
+}

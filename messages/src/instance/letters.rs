@@ -1,0 +1,327 @@
+//! Messages: sending, the queue, the journal.
+
+use super::{Accepted, Draft, Instance, QueueLine, Refused, StoredFile};
+use crate::chat::{Address, ChatId, ChatKind};
+use crate::clock;
+use crate::content::Content;
+use crate::files::FileWriter;
+use crate::id::MessageId;
+use crate::messenger::Failure;
+use crate::outbox::Letter;
+use crate::record::{Direction, Origin, Quoted, Record, SendStatus};
+use crate::store::Accept;
+
+impl Instance {
+    /// Puts a message into the outgoing queue; it is on the disk when this returns. Instances that are not authorized
+    /// take messages too, and send them when they are.
+    ///
+    /// # Errors
+    /// [`Refused::Missing`] (`quoted`, `forward`), [`Refused::Full`], [`Refused::Storage`].
+    pub async fn send(&self, draft: Draft) -> Result<Accepted, Refused> {
+        let store = &self.inner.store;
+        let quoted = match draft.quoted {
+            Some(id) => Some(self.quoted(id).await?),
+            None => None,
+        };
+        let mut content = draft.content;
+        if let Some((chat, id)) = draft.forward {
+            match store.message(id).await? {
+                Some(record) if record.chat == Some(chat) => content = record.content,
+                None if i32::try_from(id.get()).is_ok() => {}
+                _ => return Err(Refused::Missing(format!("there is no message {id} in the chat {chat}"))),
+            }
+        }
+        let now_ms = clock::unix_ms();
+        let chat = match &draft.to {
+            Address::Chat(chat) => Some(*chat),
+            Address::Phone(_) | Address::Username(_) => None,
+        };
+        let letter = Letter {
+            to: draft.to.text(),
+            content: content.clone(),
+            quoted: draft.quoted,
+            forward: draft.forward,
+            typing: draft.typing,
+        };
+        let mut record = Record {
+            id: MessageId::new(0),
+            direction: Direction::Outgoing,
+            origin: Origin::Api,
+            chat,
+            address: draft.to.text(),
+            chat_kind: guessed(chat),
+            chat_title: String::new(),
+            tg_id: None,
+            date_s: now_ms / 1000,
+            sender: None,
+            content,
+            quoted,
+            is_forwarded: draft.forward.is_some(),
+            status: SendStatus::Pending,
+            failure: None,
+            edited_s: None,
+            deleted_s: None,
+        };
+        let accept = Accept {
+            method: draft.method,
+            request: &draft.request,
+            letter: &letter,
+            random_id: clock::random_id(),
+            limit: self.inner.options.queue_limit.into(),
+        };
+        let Some(id) = store.accept(&mut record, accept, now_ms).await? else {
+            let most = self.inner.options.queue_limit;
+            return Err(Refused::Full(format!("the outgoing queue is full: {most} messages wait")));
+        };
+        self.inner.outgoing.notify_one();
+        Ok(Accepted { id })
+    }
+
+    async fn quoted(&self, id: MessageId) -> Result<Quoted, Refused> {
+        let missing = || Refused::Missing(format!("'quotedMessageId' names no message: {id}"));
+        Ok(match self.inner.store.message(id).await? {
+            Some(known) => Quoted {
+                tg_id: known.tg_id.unwrap_or(0),
+                message: Some(known.id),
+                participant: known.sender.map(|sender| sender.id),
+                content: Some(Box::new(known.content)),
+            },
+            None => Quoted {
+                tg_id: i32::try_from(id.get()).map_err(|_| missing())?,
+                message: None,
+                participant: None,
+                content: None,
+            },
+        })
+    }
+
+    /// The outgoing queue.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn queue(&self) -> Result<Vec<QueueLine>, Refused> {
+        Ok(self.inner.store.queue().await?)
+    }
+
+    /// How long the outgoing queue is.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn queue_len(&self) -> Result<u64, Refused> {
+        Ok(self.inner.store.queue_len().await?)
+    }
+
+    /// Empties the outgoing queue; what Telegram is being handed goes out.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn clear_queue(&self) -> Result<(), Refused> {
+        for id in self.inner.store.waiting().await? {
+            self.inner.fail(id, "taken out of the queue").await?;
+        }
+        Ok(())
+    }
+
+    /// The journal's messages of the last `minutes`, the newest first.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn journal(&self, direction: Direction, minutes: u32) -> Result<Vec<Record>, Refused> {
+        let since_s = clock::unix_s() - i64::from(minutes) * 60;
+        Ok(self.inner.store.journal(direction, since_s).await?)
+    }
+
+    /// The last messages of a chat, the newest first: of Telegram where it can be asked, else of the journal.
+    ///
+    /// # Errors
+    /// [`Refused::Telegram`], [`Refused::Storage`].
+    pub async fn history(&self, of: &Address, count: usize) -> Result<Vec<Record>, Refused> {
+        let chat = self.chat(of).await?;
+        let told = match self.inner.messenger.history(chat, None, count).await {
+            Ok(told) => told,
+            Err(Failure::Unsupported(_) | Failure::Unknown(_) | Failure::Unauthorized) => {
+                return Ok(self.inner.store.history(chat, count).await?);
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        let mut records = Vec::with_capacity(told.len());
+        for message in told {
+            let (record, file) = self.inner.record(message).await?;
+            records.push(self.inner.store.recall(&record, file.as_ref()).await?);
+        }
+        Ok(records)
+    }
+
+    /// One message.
+    ///
+    /// # Errors
+    /// [`Refused::Missing`], [`Refused::Telegram`], [`Refused::Storage`].
+    pub async fn message(&self, of: &Address, id: MessageId) -> Result<Record, Refused> {
+        if let Some(known) = self.known(of, id).await? {
+            return Ok(known);
+        }
+        let missing = || Refused::Missing(format!("there is no message {id} in this chat"));
+        let tg_id = i32::try_from(id.get()).map_err(|_| missing())?;
+        let chat = self.chat(of).await?;
+        let message = self.inner.messenger.message(chat, tg_id).await?.ok_or_else(missing)?;
+        let (record, file) = self.inner.record(message).await?;
+        Ok(self.inner.store.recall(&record, file.as_ref()).await?)
+    }
+
+    /// A message of the journal, if it is of this chat.
+    async fn known(&self, of: &Address, id: MessageId) -> Result<Option<Record>, Refused> {
+        let store = &self.inner.store;
+        let known = match store.message(id).await? {
+            Some(known) => known,
+            None => match i32::try_from(id.get()) {
+                Ok(tg_id) => match store.message_at(Some(self.chat(of).await?), tg_id).await? {
+                    Some(known) => return Ok(Some(known)),
+                    None => return Ok(None),
+                },
+                Err(_) => return Ok(None),
+            },
+        };
+        let is_here = known.address == of.text() || known.chat == Some(self.chat(of).await?);
+        Ok(is_here.then_some(known))
+    }
+
+    async fn at_telegram(&self, of: &Address, id: MessageId) -> Result<(Record, ChatId, i32), Refused> {
+        let record = self.message(of, id).await?;
+        match (record.chat, record.tg_id) {
+            (Some(chat), Some(tg_id)) => Ok((record, chat, tg_id)),
+            _ => Err(Refused::Missing(format!("the message {id} is not sent yet"))),
+        }
+    }
+
+    /// Changes a message's text or caption.
+    ///
+    /// # Errors
+    /// [`Refused::Missing`], [`Refused::Telegram`], [`Refused::Storage`].
+    pub async fn edit(&self, of: &Address, id: MessageId, text: &str) -> Result<(), Refused> {
+        let (record, chat, tg_id) = self.at_telegram(of, id).await?;
+        self.inner.messenger.edit(chat, tg_id, text).await?;
+        let content = match record.content.clone() {
+            Content::Text { has_preview, .. } => Content::Text { text: text.to_owned(), has_preview },
+            Content::File { file, .. } => Content::File { file, caption: text.to_owned() },
+            content => content,
+        };
+        let record = Record { content, edited_s: Some(clock::unix_s()), ..record };
+        Ok(self.inner.store.change(&record, None, clock::unix_ms()).await?)
+    }
+
+    /// Deletes a message; one that is still in the queue is not sent.
+    ///
+    /// # Errors
+    /// [`Refused::Missing`], [`Refused::Telegram`], [`Refused::Storage`].
+    pub async fn delete(&self, of: &Address, id: MessageId, is_for_everyone: bool) -> Result<(), Refused> {
+        if self.inner.store.waiting().await?.contains(&id) {
+            self.inner.fail(id, "deleted before it was sent").await?;
+            return Ok(());
+        }
+        let (record, chat, tg_id) = self.at_telegram(of, id).await?;
+        self.inner.messenger.delete(chat, &[tg_id], is_for_everyone).await?;
+        let record = Record { deleted_s: Some(clock::unix_s()), ..record };
+        Ok(self.inner.store.change(&record, None, clock::unix_ms()).await?)
+    }
+
+    /// Marks a chat read, up to a message or whole.
+    ///
+    /// # Errors
+    /// [`Refused::Missing`], [`Refused::Telegram`], [`Refused::Storage`].
+    pub async fn mark_read(&self, of: &Address, id: Option<MessageId>) -> Result<(), Refused> {
+        let (chat, up_to) = match id {
+            Some(id) => {
+                let (_, chat, tg_id) = self.at_telegram(of, id).await?;
+                (chat, Some(tg_id))
+            }
+            None => (self.chat(of).await?, None),
+        };
+        Ok(self.inner.messenger.mark_read(chat, up_to).await?)
+    }
+
+    /// Begins to take a file in. A media type that nobody names is told by the name.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn new_file(&self, name: &str, mime: Option<&str>) -> Result<FileWriter, Refused> {
+        self.inner.files.create(&self.inner.store, name, mime).await
+    }
+
+    /// A file of the store, by the secret in its link.
+    ///
+    /// # Errors
+    /// [`Refused::Missing`] when there is none; [`Refused::Telegram`] when it cannot be fetched.
+    pub async fn stored(&self, secret: &str) -> Result<StoredFile, Refused> {
+        let missing = || Refused::Missing("there is no such file, or its time is over".to_owned());
+        let row = self.inner.store.file(secret).await?.ok_or_else(missing)?;
+        let oldest_s =
+            clock::unix_s() - i64::try_from(self.inner.options.file_life.as_secs()).unwrap_or(i64::MAX);
+        if row.created_s < oldest_s {
+            return Err(missing());
+        }
+        Ok(StoredFile {
+            url: self.inner.files.link(&row.secret, &row.name),
+            key: row.secret,
+            name: row.name,
+            mime: row.mime,
+            size: u64::try_from(row.size).unwrap_or(0),
+        })
+    }
+
+    /// The body of a stored file, fetched from Telegram where it has to be.
+    ///
+    /// # Errors
+    /// As [`Self::stored`].
+    pub async fn body_of(&self, file: &StoredFile) -> Result<std::path::PathBuf, Refused> {
+        let missing = || Refused::Missing("there is no such file, or its time is over".to_owned());
+        let path = self.inner.files.path(&file.key);
+        let row = self.inner.store.file(&file.key).await?.ok_or_else(missing)?;
+        if !row.is_here {
+            let remote = row.remote.ok_or_else(missing)?;
+            self.inner.download(&file.key, &remote).await?;
+        }
+        Ok(path)
+    }
+
+    /// The link by which the file of a message is fetched; the file comes from Telegram only when somebody does.
+    ///
+    /// # Errors
+    /// [`Refused::Missing`], [`Refused::Storage`].
+    pub async fn file_link(&self, of: &Address, id: MessageId) -> Result<String, Refused> {
+        let mut record = self.message(of, id).await?;
+        let none = || Refused::Missing(format!("the message {id} has no file"));
+        let Content::File { file, caption } = &mut record.content else { return Err(none()) };
+        let is_good = match &file.stored {
+            Some(secret) => self.stored(secret).await.is_ok(),
+            None => false,
+        };
+        if !is_good {
+            // The link's time is over; the message is still there.
+            let (Some(chat), Some(tg_id)) = (record.chat, record.tg_id) else { return Err(none()) };
+            let fresh = self.inner.messenger.message(chat, tg_id).await?.ok_or_else(none)?;
+            let Content::File { file: fresh, .. } = fresh.content else { return Err(none()) };
+            *file = fresh;
+            let row = self.inner.files.promise(file);
+            self.inner.store.keep_file(&row).await?;
+            let content = Content::File { file: file.clone(), caption: caption.clone() };
+            record.content = content;
+            self.inner.store.change(&record, None, clock::unix_ms()).await?;
+        }
+        self.link_of(&record.content).ok_or_else(none)
+    }
+
+    /// The link to the file of a record, where it has one.
+    #[must_use]
+    pub fn link_of(&self, content: &Content) -> Option<String> {
+        self.inner.link_of(content)
+    }
+}
+
+/// What a chat is, as far as its number tells.
+fn guessed(chat: Option<ChatId>) -> ChatKind {
+    match chat {
+        Some(chat) if chat.channel().is_some() => ChatKind::Supergroup,
+        Some(chat) if chat.group().is_some() => ChatKind::Group,
+        _ => ChatKind::User,
+    }
+}

@@ -1,0 +1,43 @@
+//! Messages of an account or a bot, kept so that nothing accepted is lost, and the HTTP dialects over them.
+//!
+//! An [`Instance`] is one account or bot as programs know it: a ten-digit number and a token. What they have it send goes
+//! through its outgoing queue, what comes through its queue of notifications; both are on the disk before anybody is told,
+//! as is its journal. A [`Messenger`] is whoever speaks with Telegram for it; this crate knows no Telegram, only the
+//! numbers that its chats and messages have. [`green`] is the dialect that GREEN-API's clients speak.
+
+mod chat;
+mod clock;
+mod content;
+mod files;
+pub mod green;
+mod house;
+mod id;
+mod inbox;
+mod instance;
+mod messenger;
+mod outbox;
+mod push;
+mod record;
+mod settings;
+mod standing;
+mod store;
+mod token;
+mod upkeep;
+
+pub use chat::{Address, AddressError, Chat, ChatId, ChatKind, Person, PersonKind};
+pub use content::{Attachment, Content, FileKind, LoginTokenPicture, Place, Poll, VCard};
+pub use files::{FileWriter, kind_of};
+pub use house::{House, Office};
+pub use id::{InstanceId, MessageId};
+pub use instance::{
+    Accepted, Draft, Instance, InstanceKind, Options, QueueLine, Refused, StoredFile, Typing, TypingKind,
+};
+pub use messenger::{
+    Account, Door, Failure, Found, Group, GroupChange, GroupMember, GroupRights, LoginStep, Messenger,
+    NewGroup, News, Order, Received, Sent, Signin,
+};
+pub use record::{Direction, Origin, Quoted, Record, SendStatus};
+pub use settings::{Settings, SettingsError};
+pub use standing::Standing;
+pub use store::Store;
+pub use token::Token;

@@ -1,0 +1,112 @@
+//! Brings notifications to the webhook that an instance's program has named.
+//!
+//! One at a time, in their order; the same again until it is taken, with pauses that grow to a minute.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use crate::clock;
+use crate::instance::inner::Inner;
+use crate::store::Notification;
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long nothing is done at most, whatever is waited for.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Works until it is dropped.
+pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let changed = inner.settings_changed.notified();
+        let url = inner.row().settings.webhook_url.clone();
+        let head = match inner.head().await {
+            Ok(head) => head.filter(|_| !url.is_empty()),
+            Err(error) => {
+                warn!(%error, "the queue of notifications cannot be read");
+                sleep(FIRST_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(head) = head else {
+            pause = FIRST_PAUSE;
+            let told = inner.notifications.notified();
+            tokio::select! {
+                () = told => {}
+                () = changed => {}
+                () = sleep(LOOK) => {}
+            }
+            continue;
+        };
+        let token = inner.row().settings.webhook_token.clone();
+        let outcome = match bring(&client, &url, &token, &head, inner.options.webhook_timeout).await {
+            Ok(()) => {
+                pause = FIRST_PAUSE;
+                inner.store.confirm(head.receipt, clock::unix_s()).await.map(drop)
+            }
+            Err(cause) => {
+                debug!(receipt = head.receipt, cause, "a webhook does not take a notification");
+                let noted = inner.store.push_failed(head.receipt, &cause).await;
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = changed => {}
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                noted
+            }
+        };
+        if let Err(error) = outcome {
+            warn!(%error, "what came of a notification cannot be written down");
+            sleep(FIRST_PAUSE).await;
+        }
+    }
+}
+
+async fn bring(
+    client: &Client,
+    url: &str,
+    token: &str,
+    head: &Notification,
+    limit: Duration,
+) -> Result<(), String> {
+    let mut request = client
+        .post(url)
+        .timeout(limit)
+        .header(CONTENT_TYPE, "application/json")
+        .header("X-Notification-Id", head.receipt)
+        .header("X-Attempt", head.attempts + 1)
+        .body(head.body.to_string());
+    if !token.is_empty() {
+        request = request.header(AUTHORIZATION, authorization(token));
+    }
+    match request.send().await {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(format!("it answers {}", answer.status())),
+        // The address may hold a secret.
+        Err(error) if error.is_timeout() => Err(format!("no answer within {} s", limit.as_secs())),
+        Err(error) => Err(sources(&error.without_url())),
+    }
+}
+
+/// A token is a bearer's (RFC 6750) unless it says itself what it is.
+fn authorization(token: &str) -> String {
+    let names_scheme =
+        ["basic ", "bearer "].iter().any(|scheme| token.to_ascii_lowercase().starts_with(scheme));
+    if names_scheme { token.to_owned() } else { format!("Bearer {token}") }
+}
+
+/// An error and what is behind it.
+pub(crate) fn sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,147 @@
+//! Queues and journals on the disk, in the one database file of a number beside the session's own tables.
+//!
+//! A row is there before anybody is told of what it stands for. Plain SQL, which PostgreSQL takes too, the two growing
+//! keys apart.
+
+mod checks;
+mod files;
+mod instance;
+mod journal;
+mod notifications;
+mod outgoing;
+
+use sqlx::SqlitePool;
+
+pub(crate) use files::FileRow;
+pub(crate) use instance::InstanceRow;
+pub(crate) use notifications::{Notification, Told};
+pub(crate) use outgoing::{Accept, Outgoing};
+
+const TABLES: [&str; 12] = [
+    // One row: the database is one number's.
+    "CREATE TABLE IF NOT EXISTS ms_instance (
+        id BIGINT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        token_hash TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        created_s BIGINT NOT NULL,
+        suspended_until_s BIGINT)",
+    "CREATE TABLE IF NOT EXISTS ms_message (
+        id BIGINT PRIMARY KEY,
+        direction TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        chat BIGINT,
+        address TEXT NOT NULL,
+        chat_kind TEXT NOT NULL,
+        chat_title TEXT NOT NULL,
+        tg_id BIGINT,
+        date_s BIGINT NOT NULL,
+        sender TEXT,
+        content TEXT NOT NULL,
+        quoted TEXT,
+        is_forwarded BIGINT NOT NULL,
+        status TEXT NOT NULL,
+        failure TEXT,
+        edited_s BIGINT,
+        deleted_s BIGINT)",
+    // Telegram tells of a message more than once.
+    "CREATE UNIQUE INDEX IF NOT EXISTS ms_message_tg ON ms_message (chat, tg_id)",
+    "CREATE INDEX IF NOT EXISTS ms_message_tg_id ON ms_message (tg_id)",
+    "CREATE INDEX IF NOT EXISTS ms_message_date ON ms_message (date_s)",
+    "CREATE TABLE IF NOT EXISTS ms_outgoing (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id BIGINT NOT NULL UNIQUE,
+        method TEXT NOT NULL,
+        request TEXT NOT NULL,
+        draft TEXT NOT NULL,
+        random_id BIGINT NOT NULL,
+        accepted_ms BIGINT NOT NULL,
+        not_before_ms BIGINT NOT NULL,
+        attempts BIGINT NOT NULL,
+        claimed BIGINT NOT NULL,
+        parts_done BIGINT NOT NULL,
+        last_error TEXT)",
+    // A receipt's number is never used again.
+    "CREATE TABLE IF NOT EXISTS ms_notification (
+        receipt INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        dedupe TEXT NOT NULL UNIQUE,
+        body TEXT NOT NULL,
+        created_ms BIGINT NOT NULL,
+        attempts BIGINT NOT NULL,
+        last_error TEXT)",
+    // What was told and taken away, so that it is not told again when Telegram repeats it.
+    "CREATE TABLE IF NOT EXISTS ms_told (
+        dedupe TEXT PRIMARY KEY,
+        told_s BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS ms_file (
+        secret TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        mime TEXT NOT NULL,
+        size BIGINT NOT NULL,
+        remote TEXT,
+        is_here BIGINT NOT NULL,
+        created_s BIGINT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS ms_file_created ON ms_file (created_s)",
+    // Whom a phone number or a name belongs to; nobody where null.
+    "CREATE TABLE IF NOT EXISTS ms_check (
+        address TEXT PRIMARY KEY,
+        chat BIGINT,
+        checked_s BIGINT NOT NULL)",
+    // How often Telegram was asked for phone numbers, by the day.
+    "CREATE TABLE IF NOT EXISTS ms_check_day (
+        day BIGINT PRIMARY KEY,
+        asked BIGINT NOT NULL)",
+];
+
+/// The tables of an instance. Clones share the connection.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: SqlitePool,
+}
+
+impl Store {
+    /// Makes the tables that are not there yet.
+    ///
+    /// # Errors
+    /// What SQLite said.
+    pub async fn open(pool: SqlitePool) -> Result<Self, sqlx::Error> {
+        let mut transaction = pool.begin().await?;
+        for table in TABLES {
+            sqlx::query(table).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(Self { pool })
+    }
+}
+
+/// What a row holds that is none of ours: somebody has changed the file.
+fn malformed(column: &str, error: impl std::fmt::Display) -> sqlx::Error {
+    sqlx::Error::Decode(format!("{column}: {error}").into())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+
+    use super::*;
+
+    /// A store on a disk of its own, which may be opened again as after a crash.
+    pub(crate) struct Room {
+        folder: tempfile::TempDir,
+    }
+
+    impl Room {
+        pub(crate) fn new() -> Self {
+            Self { folder: tempfile::tempdir().unwrap() }
+        }
+
+        pub(crate) async fn open(&self) -> Store {
+            let file = self.folder.path().join("messages.db");
+            let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+            let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+            Store::open(pool).await.unwrap()
+        }
+    }
+}

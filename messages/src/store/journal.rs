@@ -1,0 +1,270 @@
+//! The journal of messages.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
+
+use super::notifications::{self, Told};
+use super::{FileRow, Store, files, malformed};
+use crate::chat::{ChatId, ChatKind};
+use crate::id::MessageId;
+use crate::record::{Direction, Origin, Record, SendStatus};
+
+impl Store {
+    /// The number of the next message.
+    pub(crate) async fn next_id(&self, now_ms: i64) -> Result<MessageId, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        next_id(&mut connection, now_ms).await
+    }
+
+    /// Writes a message of Telegram's down, with its file and what is told of it; false if it was there already.
+    pub(crate) async fn receive(
+        &self,
+        record: &mut Record,
+        file: Option<&FileRow>,
+        told: impl FnOnce(&Record) -> Option<Told>,
+        now_ms: i64,
+    ) -> Result<bool, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        if by_tg_id(&mut transaction, record.chat, record.tg_id).await?.is_some() {
+            return Ok(false);
+        }
+        record.id = next_id(&mut transaction, now_ms).await?;
+        insert(&mut transaction, record).await?;
+        if let Some(file) = file {
+            files::insert(&mut transaction, file).await?;
+        }
+        if let Some(told) = told(record) {
+            notifications::insert(&mut transaction, &told, now_ms).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Writes down a message of before, unless it is there; gives what the journal holds of it.
+    pub(crate) async fn recall(
+        &self,
+        record: &Record,
+        file: Option<&FileRow>,
+    ) -> Result<Record, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        if let Some(known) = by_tg_id(&mut transaction, record.chat, record.tg_id).await? {
+            return Ok(known);
+        }
+        // As if it had been told of when it was written.
+        let mut record = record.clone();
+        let mut number = record.date_s * 1000 + i64::from(record.tg_id.unwrap_or(0)).rem_euclid(1000);
+        while by_id(&mut transaction, MessageId::new(number)).await?.is_some() {
+            number += 1;
+        }
+        record.id = MessageId::new(number);
+        insert(&mut transaction, &record).await?;
+        if let Some(file) = file {
+            files::insert(&mut transaction, file).await?;
+        }
+        transaction.commit().await?;
+        Ok(record)
+    }
+
+    /// A message by its number.
+    pub(crate) async fn message(&self, id: MessageId) -> Result<Option<Record>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        by_id(&mut connection, id).await
+    }
+
+    /// A message by Telegram's number; of a private chat or a basic group where the chat is not named, which share theirs.
+    pub(crate) async fn message_at(
+        &self,
+        chat: Option<ChatId>,
+        tg_id: i32,
+    ) -> Result<Option<Record>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        if chat.is_some() {
+            return by_tg_id(&mut connection, chat, Some(tg_id)).await;
+        }
+        let row = sqlx::query("SELECT * FROM ms_message WHERE tg_id = $1 AND chat > -1000000000000")
+            .bind(tg_id)
+            .fetch_optional(&mut *connection)
+            .await?;
+        row.as_ref().map(record).transpose()
+    }
+
+    /// Messages one way since `since_s`, the newest first.
+    pub(crate) async fn journal(
+        &self,
+        direction: Direction,
+        since_s: i64,
+    ) -> Result<Vec<Record>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT * FROM ms_message WHERE date_s >= $1 AND direction = $2 ORDER BY date_s DESC, id DESC LIMIT 10000",
+        )
+        .bind(since_s)
+        .bind(direction.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(record).collect()
+    }
+
+    /// The last messages of a chat, the newest first.
+    pub(crate) async fn history(&self, chat: ChatId, count: usize) -> Result<Vec<Record>, sqlx::Error> {
+        let rows =
+            sqlx::query("SELECT * FROM ms_message WHERE chat = $1 ORDER BY date_s DESC, id DESC LIMIT $2")
+                .bind(chat.0)
+                .bind(i64::try_from(count).unwrap_or(i64::MAX))
+                .fetch_all(&self.pool)
+                .await?;
+        rows.iter().map(record).collect()
+    }
+
+    /// A message is another one now.
+    pub(crate) async fn change(
+        &self,
+        record: &Record,
+        told: Option<&Told>,
+        now_ms: i64,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("UPDATE ms_message SET content = $2, edited_s = $3, deleted_s = $4 WHERE id = $1")
+            .bind(record.id.get())
+            .bind(json("content", &record.content)?)
+            .bind(record.edited_s)
+            .bind(record.deleted_s)
+            .execute(&mut *transaction)
+            .await?;
+        if let Some(told) = told {
+            notifications::insert(&mut transaction, told, now_ms).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// The other side has read our messages of a chat up to a number; gives those that were not read before, and tells
+    /// what is to be told of each.
+    pub(crate) async fn read(
+        &self,
+        chat: ChatId,
+        up_to: i32,
+        told: impl Fn(&Record) -> Option<Told>,
+        now_ms: i64,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let rows = sqlx::query(
+            "UPDATE ms_message SET status = 'read'
+             WHERE chat = $1 AND tg_id <= $2 AND direction = 'outgoing' AND status = 'sent' RETURNING *",
+        )
+        .bind(chat.0)
+        .bind(up_to)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let mut records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+        records.sort_by_key(|record| record.id);
+        for told in records.iter().filter_map(told) {
+            notifications::insert(&mut transaction, &told, now_ms).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// Forgets what is older than `before_s`, a little at a time; true while there is more.
+    pub(crate) async fn forget(&self, before_s: i64) -> Result<bool, sqlx::Error> {
+        let mut is_more = false;
+        for old in [
+            "DELETE FROM ms_message WHERE id IN (SELECT id FROM ms_message WHERE date_s < $1
+                AND NOT EXISTS (SELECT 1 FROM ms_outgoing WHERE ms_outgoing.id = ms_message.id) LIMIT 500)",
+            "DELETE FROM ms_told WHERE dedupe IN (SELECT dedupe FROM ms_told WHERE told_s < $1 LIMIT 500)",
+        ] {
+            let done = sqlx::query(old).bind(before_s).execute(&self.pool).await?;
+            is_more |= done.rows_affected() > 0;
+        }
+        Ok(is_more)
+    }
+}
+
+pub(super) async fn next_id(
+    connection: &mut SqliteConnection,
+    now_ms: i64,
+) -> Result<MessageId, sqlx::Error> {
+    let row = sqlx::query("SELECT COALESCE(MAX(id), 0) FROM ms_message").fetch_one(connection).await?;
+    Ok(MessageId::after(row.try_get(0)?, now_ms))
+}
+
+pub(super) async fn insert(connection: &mut SqliteConnection, record: &Record) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO ms_message (id, direction, origin, chat, address, chat_kind, chat_title, tg_id, date_s, sender,
+             content, quoted, is_forwarded, status, failure, edited_s, deleted_s)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+    )
+    .bind(record.id.get())
+    .bind(record.direction.as_str())
+    .bind(record.origin.as_str())
+    .bind(record.chat.map(|chat| chat.0))
+    .bind(record.address.clone())
+    .bind(record.chat_kind.as_str())
+    .bind(record.chat_title.clone())
+    .bind(record.tg_id)
+    .bind(record.date_s)
+    .bind(record.sender.as_ref().map(|sender| json("sender", sender)).transpose()?)
+    .bind(json("content", &record.content)?)
+    .bind(record.quoted.as_ref().map(|quoted| json("quoted", quoted)).transpose()?)
+    .bind(i64::from(record.is_forwarded))
+    .bind(record.status.as_str())
+    .bind(record.failure.clone())
+    .bind(record.edited_s)
+    .bind(record.deleted_s)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+pub(super) async fn by_id(
+    connection: &mut SqliteConnection,
+    id: MessageId,
+) -> Result<Option<Record>, sqlx::Error> {
+    let query = sqlx::query("SELECT * FROM ms_message WHERE id = $1").bind(id.get());
+    query.fetch_optional(connection).await?.as_ref().map(record).transpose()
+}
+
+pub(super) async fn by_tg_id(
+    connection: &mut SqliteConnection,
+    chat: Option<ChatId>,
+    tg_id: Option<i32>,
+) -> Result<Option<Record>, sqlx::Error> {
+    let (Some(chat), Some(tg_id)) = (chat, tg_id) else { return Ok(None) };
+    let query =
+        sqlx::query("SELECT * FROM ms_message WHERE chat = $1 AND tg_id = $2").bind(chat.0).bind(tg_id);
+    query.fetch_optional(connection).await?.as_ref().map(record).transpose()
+}
+
+pub(super) fn json(column: &str, value: &impl Serialize) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| malformed(column, error))
+}
+
+pub(super) fn parsed<T: DeserializeOwned>(column: &str, text: &str) -> Result<T, sqlx::Error> {
+    serde_json::from_str(text).map_err(|error| malformed(column, error))
+}
+
+pub(super) fn record(row: &SqliteRow) -> Result<Record, sqlx::Error> {
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let optional = |column: &str| row.try_get::<Option<String>, _>(column);
+    let word = |column: &str| text(column).map_err(|_| malformed(column, "missing"));
+    let (direction, origin, status) = (word("direction")?, word("origin")?, word("status")?);
+    let kind = format!("\"{}\"", word("chat_kind")?);
+    Ok(Record {
+        id: MessageId::new(row.try_get("id")?),
+        direction: Direction::read(&direction).ok_or_else(|| malformed("direction", direction))?,
+        origin: Origin::read(&origin).ok_or_else(|| malformed("origin", origin))?,
+        chat: row.try_get::<Option<i64>, _>("chat")?.map(ChatId),
+        address: text("address")?,
+        chat_kind: parsed::<ChatKind>("chat_kind", &kind)?,
+        chat_title: text("chat_title")?,
+        tg_id: row.try_get("tg_id")?,
+        date_s: row.try_get("date_s")?,
+        sender: optional("sender")?.map(|sender| parsed("sender", &sender)).transpose()?,
+        content: parsed("content", &text("content")?)?,
+        quoted: optional("quoted")?.map(|quoted| parsed("quoted", &quoted)).transpose()?,
+        is_forwarded: row.try_get::<i64, _>("is_forwarded")? != 0,
+        status: SendStatus::read(&status).ok_or_else(|| malformed("status", status))?,
+        failure: optional("failure")?,
+        edited_s: row.try_get("edited_s")?,
+        deleted_s: row.try_get("deleted_s")?,
+    })
+}

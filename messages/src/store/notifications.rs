@@ -1,0 +1,180 @@
+//! The queue of notifications: what programs are told, in the order in which it happened, until they have taken it away.
+
+use serde_json::Value;
+use sqlx::{Row as _, SqliteConnection};
+
+use super::Store;
+use super::journal::{json, parsed};
+
+/// Something to be told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told {
+    /// GREEN-API's `typeWebhook`.
+    pub(crate) kind: &'static str,
+    /// By what it is known to be the same as something told before.
+    pub(crate) dedupe: String,
+    pub(crate) body: Value,
+}
+
+/// A notification in the queue.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Notification {
+    pub(crate) receipt: i64,
+    pub(crate) body: Value,
+    pub(crate) created_ms: i64,
+    pub(crate) attempts: i64,
+    pub(crate) last_error: Option<String>,
+}
+
+impl Store {
+    /// Puts something at the end of the queue, unless it was told before.
+    pub(crate) async fn tell(&self, told: &Told, now_ms: i64) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        insert(&mut transaction, told, now_ms).await?;
+        transaction.commit().await
+    }
+
+    /// The head of the queue. What is older than `since_ms` is thrown away first.
+    pub(crate) async fn head(&self, since_ms: i64) -> Result<Option<Notification>, sqlx::Error> {
+        let row =
+            sqlx::query("SELECT * FROM ms_notification ORDER BY receipt LIMIT 1").fetch_optional(&self.pool);
+        let Some(mut row) = row.await? else { return Ok(None) };
+        if row.try_get::<i64, _>("created_ms")? < since_ms {
+            sqlx::query("DELETE FROM ms_notification WHERE created_ms < $1")
+                .bind(since_ms)
+                .execute(&self.pool)
+                .await?;
+            let next = sqlx::query("SELECT * FROM ms_notification ORDER BY receipt LIMIT 1")
+                .fetch_optional(&self.pool);
+            let Some(next) = next.await? else { return Ok(None) };
+            row = next;
+        }
+        Ok(Some(Notification {
+            receipt: row.try_get("receipt")?,
+            body: parsed("body", &row.try_get::<String, _>("body")?)?,
+            created_ms: row.try_get("created_ms")?,
+            attempts: row.try_get("attempts")?,
+            last_error: row.try_get("last_error")?,
+        }))
+    }
+
+    /// Takes a notification away; false if there is none of this number.
+    pub(crate) async fn confirm(&self, receipt: i64, now_s: i64) -> Result<bool, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let row = sqlx::query("DELETE FROM ms_notification WHERE receipt = $1 RETURNING dedupe")
+            .bind(receipt)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let Some(row) = row else { return Ok(false) };
+        sqlx::query("INSERT INTO ms_told (dedupe, told_s) VALUES ($1, $2) ON CONFLICT (dedupe) DO NOTHING")
+            .bind(row.try_get::<String, _>("dedupe")?)
+            .bind(now_s)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// A webhook did not take the head.
+    pub(crate) async fn push_failed(&self, receipt: i64, error: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE ms_notification SET attempts = attempts + 1, last_error = $2 WHERE receipt = $1")
+            .bind(receipt)
+            .bind(error.to_owned())
+            .execute(&self.pool)
+            .await
+            .map(drop)
+    }
+
+    pub(crate) async fn notifications_len(&self, since_ms: i64) -> Result<u64, sqlx::Error> {
+        let row = sqlx::query("SELECT COUNT(*) FROM ms_notification WHERE created_ms >= $1").bind(since_ms);
+        Ok(u64::try_from(row.fetch_one(&self.pool).await?.try_get::<i64, _>(0)?).unwrap_or(0))
+    }
+
+    pub(crate) async fn clear_notifications(&self, now_s: i64) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(
+            "INSERT INTO ms_told (dedupe, told_s) SELECT dedupe, $1 FROM ms_notification WHERE true
+             ON CONFLICT (dedupe) DO NOTHING",
+        )
+        .bind(now_s)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("DELETE FROM ms_notification").execute(&mut *transaction).await?;
+        transaction.commit().await
+    }
+}
+
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    told: &Told,
+    now_ms: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO ms_notification (kind, dedupe, body, created_ms, attempts) SELECT $1, $2, $3, $4, 0
+         WHERE NOT EXISTS (SELECT 1 FROM ms_told WHERE dedupe = $2) ON CONFLICT (dedupe) DO NOTHING",
+    )
+    .bind(told.kind)
+    .bind(told.dedupe.clone())
+    .bind(json("body", &told.body)?)
+    .bind(now_ms)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Takes back what was not fetched yet.
+pub(super) async fn take_back(connection: &mut SqliteConnection, dedupe: &str) -> Result<(), sqlx::Error> {
+    let query = sqlx::query("DELETE FROM ms_notification WHERE dedupe = $1").bind(dedupe.to_owned());
+    query.execute(connection).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::store::Told;
+    use crate::store::tests::Room;
+
+    #[tokio::test]
+    async fn the_head_stays_until_it_is_taken_away_and_is_not_told_again() {
+        let room = Room::new();
+        let store = room.open().await;
+        let told = |number: u32| Told {
+            kind: "incomingMessageReceived",
+            dedupe: format!("new:{number}"),
+            body: json!({ "n": number }),
+        };
+        for number in [1, 2, 1] {
+            store.tell(&told(number), 1_000).await.unwrap();
+        }
+        assert_eq!(store.notifications_len(0).await.unwrap(), 2);
+        let head = store.head(0).await.unwrap().unwrap();
+        assert_eq!(store.head(0).await.unwrap().unwrap(), head, "the same until it is taken away");
+        assert!(!store.confirm(head.receipt + 7, 1).await.unwrap());
+        assert!(store.confirm(head.receipt, 1).await.unwrap());
+        drop(store);
+        let store = room.open().await;
+        store.tell(&told(1), 2_000).await.unwrap();
+        let next = store.head(0).await.unwrap().unwrap();
+        assert_eq!((next.body["n"].as_u64(), next.receipt), (Some(2), head.receipt + 1));
+        assert!(store.confirm(next.receipt, 1).await.unwrap());
+        assert_eq!(store.head(0).await.unwrap(), None, "the first was told before");
+        store.tell(&told(3), 3_000).await.unwrap();
+        assert!(
+            store.head(0).await.unwrap().unwrap().receipt > next.receipt,
+            "a receipt's number is never used again"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_nobody_fetched_for_too_long_is_thrown_away() {
+        let room = Room::new();
+        let store = room.open().await;
+        for (number, at) in [(1, 1_000), (2, 5_000)] {
+            let told = Told { kind: "x", dedupe: number.to_string(), body: json!(number) };
+            store.tell(&told, at).await.unwrap();
+        }
+        assert_eq!(store.head(2_000).await.unwrap().unwrap().body, json!(2));
+        assert_eq!(store.notifications_len(0).await.unwrap(), 1);
+    }
+}

@@ -1,0 +1,156 @@
+//! What Telegram tells: journal, notifications, repeats.
+
+use std::time::Duration;
+
+use tgtrunk_messages::{ChatId, Direction, News, SendStatus};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{Room, draft, from_anna, now_s, ours, switch_on, text, text_of, until};
+
+const DAY_MIN: u32 = 60 * 24;
+
+#[tokio::test]
+async fn a_message_is_in_the_journal_and_told_once_however_often_telegram_tells_it() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook"]).await;
+    for _ in 0..3 {
+        instance.take(News::New(Box::new(from_anna(7, "hello")))).await.unwrap();
+    }
+    instance.take(News::New(Box::new(from_anna(8, "again")))).await.unwrap();
+    let journal = instance.journal(Direction::Incoming, DAY_MIN).await.unwrap();
+    assert_eq!(journal.len(), 2);
+    let (receipt, body) = instance.receive(Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(
+        instance.receive(Duration::ZERO).await.unwrap(),
+        Some((receipt, body)),
+        "the same until it is taken away"
+    );
+    assert!(instance.confirm(receipt).await.unwrap());
+    // Killed and told again by Telegram.
+    drop(instance);
+    let instance = room.open().await;
+    instance.take(News::New(Box::new(from_anna(7, "hello")))).await.unwrap();
+    assert_eq!(instance.notifications_len().await.unwrap(), 1);
+    assert_eq!(instance.journal(Direction::Incoming, DAY_MIN).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn whoever_waits_is_told_at_once_and_nobody_is_told_in_vain() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook"]).await;
+    let began = Instant::now();
+    assert_eq!(instance.receive(Duration::from_millis(300)).await.unwrap(), None);
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    let waiting = tokio::spawn({
+        let instance = instance.clone();
+        async move { instance.receive(Duration::from_secs(20)).await.unwrap() }
+    });
+    sleep(Duration::from_millis(50)).await;
+    let began = Instant::now();
+    instance.take(News::New(Box::new(from_anna(7, "hello")))).await.unwrap();
+    assert!(waiting.await.unwrap().is_some());
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn messages_are_edited_deleted_and_read() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["editedMessageWebhook", "deletedMessageWebhook", "outgoingWebhook"]).await;
+    instance.take(News::New(Box::new(from_anna(7, "helo")))).await.unwrap();
+    let mut edited = from_anna(7, "hello");
+    let edited_s = now_s() + 1;
+    edited.edited_s = Some(edited_s);
+    for _ in 0..2 {
+        instance.take(News::Edited(Box::new(edited.clone()))).await.unwrap();
+    }
+    for _ in 0..2 {
+        instance.take(News::Deleted { chat: None, tg_ids: vec![7, 999] }).await.unwrap();
+    }
+    assert_eq!(instance.notifications_len().await.unwrap(), 2, "one of each");
+    let record = &instance.journal(Direction::Incoming, DAY_MIN).await.unwrap()[0];
+    assert_eq!((text_of(&record.content), record.edited_s), ("hello".to_owned(), Some(edited_s)));
+    assert!(record.deleted_s.is_some());
+    instance.send(draft(5, "read me")).await.unwrap();
+    until("it is sent", async || instance.queue_len().await.unwrap() == 0).await;
+    for _ in 0..2 {
+        instance.take(News::Read { chat: ChatId(5), up_to: 100 }).await.unwrap();
+    }
+    assert_eq!(instance.journal(Direction::Outgoing, DAY_MIN).await.unwrap()[0].status, SendStatus::Read);
+    assert_eq!(instance.notifications_len().await.unwrap(), 5, "sent, delivered, read");
+}
+
+#[tokio::test]
+async fn what_the_owner_writes_elsewhere_is_told_as_theirs_and_what_programs_send_is_not() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["outgoingMessageWebhook"]).await;
+    instance.send(draft(5, "by a program")).await.unwrap();
+    until("it is sent", async || instance.queue_len().await.unwrap() == 0).await;
+    instance.take(News::New(Box::new(ours(100, "by a program")))).await.unwrap();
+    instance.take(News::New(Box::new(ours(101, "by hand")))).await.unwrap();
+    assert_eq!(instance.notifications_len().await.unwrap(), 1);
+    let (_, body) = instance.receive(Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(body["typeWebhook"], "outgoingMessageReceived");
+}
+
+#[tokio::test]
+async fn chats_are_marked_read_as_the_settings_say() {
+    let room = Room::new();
+    let instance = room.open().await;
+    instance.take(News::New(Box::new(from_anna(1, "one")))).await.unwrap();
+    switch_on(&instance, &["markIncomingMessagesReaded"]).await;
+    instance.take(News::New(Box::new(from_anna(2, "two")))).await.unwrap();
+    until("it is read", async || *room.telegram.reads.lock().unwrap() == [(ChatId(5), Some(2))]).await;
+    switch_on(&instance, &["markIncomingMessagesReadedOnReply"]).await;
+    instance.take(News::New(Box::new(from_anna(3, "three")))).await.unwrap();
+    instance.send(draft(5, "reply")).await.unwrap();
+    until("it is read", async || {
+        *room.telegram.reads.lock().unwrap() == [(ChatId(5), Some(2)), (ChatId(5), None)]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_queue_of_notifications_is_emptied_once_a_minute() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook"]).await;
+    instance.take(News::New(Box::new(from_anna(1, "one")))).await.unwrap();
+    assert_eq!(instance.clear_notifications().await.unwrap(), Ok(()));
+    assert_eq!(instance.notifications_len().await.unwrap(), 0);
+    assert!(matches!(instance.clear_notifications().await.unwrap(), Err(1..=60)));
+}
+
+#[tokio::test]
+async fn a_link_to_a_file_fetches_it_from_telegram_when_somebody_asks() {
+    let room = Room::new();
+    let instance = room.open().await;
+    let mut message = from_anna(9, "");
+    message.content = tgtrunk_messages::Content::File {
+        file: tgtrunk_messages::Attachment {
+            kind: tgtrunk_messages::FileKind::Document,
+            name: "счёт.pdf".to_owned(),
+            mime: "application/pdf".to_owned(),
+            size: 3,
+            stored: None,
+            url: None,
+            remote: Some("doc:1".to_owned()),
+            thumbnail: None,
+        },
+        caption: "for you".to_owned(),
+    };
+    instance.take(News::New(Box::new(message))).await.unwrap();
+    let record = instance.journal(Direction::Incoming, DAY_MIN).await.unwrap().remove(0);
+    let of = tgtrunk_messages::Address::Chat(ChatId(5));
+    let link = instance.file_link(&of, record.id).await.unwrap();
+    assert_eq!(Some(&link), instance.link_of(&record.content).as_ref());
+    let secret = link.strip_prefix("http://127.0.0.1:1/files/").unwrap().split('/').next().unwrap();
+    let file = instance.stored(secret).await.unwrap();
+    assert_eq!((&*file.name, &*file.mime), ("счёт.pdf", "application/pdf"));
+    let path = instance.body_of(&file).await.unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), b"doc:1");
+    assert_ne!(record.content, text(""));
+}
