@@ -272,6 +272,20 @@ impl Account {
         self.core.peers.write(&met).await
     }
 
+    /// Takes in groups and channels from an answer to [`Self::invoke`].
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn remember_chats(&self, chats: &[tl::enums::Chat]) -> Result<(), SessionError> {
+        self.core.session.remember_chats(chats).await
+    }
+
+    /// A channel or supergroup that the account has met, as requests take it.
+    #[must_use]
+    pub fn channel(&self, id: i64) -> Option<tl::types::InputChannel> {
+        self.core.session.channel(id)
+    }
+
     /// Who is logged in.
     #[must_use]
     pub fn me(&self) -> Option<Resolved> {

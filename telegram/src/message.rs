@@ -1,4 +1,4 @@
-//! Messages of the account's private chats, told so that none is lost: each is kept by Telegram until the program has
+//! Messages of the account's chats, told so that none is lost: each is kept by Telegram until the program has
 //! taken it in (core.telegram.org/api/updates).
 //!
 //! The update state is saved only when everything told was taken in. A program that is killed before is told again,
@@ -16,10 +16,12 @@ pub struct MessageNotice {
     pub news: MessageNews,
     /// Who came along with it.
     pub users: Vec<tl::enums::User>,
+    /// Which groups and channels did.
+    pub chats: Vec<tl::enums::Chat>,
     receipt: Receipt,
 }
 
-/// What happened to messages. Those of channels are left out.
+/// What happened to messages.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MessageNews {
     /// A message came, or the account wrote one.
@@ -28,6 +30,20 @@ pub enum MessageNews {
     Edited(tl::enums::Message),
     /// Messages are gone: their ids, which the account's private chats and groups share.
     Deleted(Vec<i32>),
+    /// Messages of a channel are gone.
+    DeletedOf {
+        /// The channel, or supergroup.
+        channel: i64,
+        /// Their ids, which are the channel's own.
+        ids: Vec<i32>,
+    },
+    /// The account's messages of a chat were read, up to one.
+    Read {
+        /// The chat.
+        peer: tl::enums::Peer,
+        /// The last that was read.
+        up_to: i32,
+    },
 }
 
 /// Counts what was told and what was taken in.
@@ -54,15 +70,32 @@ impl MessageNews {
             tl::enums::Update::NewMessage(update) => Some(Self::New(update.message)),
             tl::enums::Update::EditMessage(update) => Some(Self::Edited(update.message)),
             tl::enums::Update::DeleteMessages(update) => Some(Self::Deleted(update.messages)),
+            tl::enums::Update::NewChannelMessage(update) => Some(Self::New(update.message)),
+            tl::enums::Update::EditChannelMessage(update) => Some(Self::Edited(update.message)),
+            tl::enums::Update::DeleteChannelMessages(update) => {
+                Some(Self::DeletedOf { channel: update.channel_id, ids: update.messages })
+            }
+            tl::enums::Update::ReadHistoryOutbox(update) => {
+                Some(Self::Read { peer: update.peer, up_to: update.max_id })
+            }
+            tl::enums::Update::ReadChannelOutbox(update) => {
+                let peer = tl::types::PeerChannel { channel_id: update.channel_id }.into();
+                Some(Self::Read { peer, up_to: update.max_id })
+            }
             _ => None,
         }
     }
 }
 
 impl Ledger {
-    pub(crate) fn tell(&mut self, news: MessageNews, users: Vec<tl::enums::User>) -> MessageNotice {
+    pub(crate) fn tell(
+        &mut self,
+        news: MessageNews,
+        users: Vec<tl::enums::User>,
+        chats: Vec<tl::enums::Chat>,
+    ) -> MessageNotice {
         self.told += 1;
-        MessageNotice { news, users, receipt: Receipt(Arc::clone(&self.taken)) }
+        MessageNotice { news, users, chats, receipt: Receipt(Arc::clone(&self.taken)) }
     }
 
     /// Whether everything told was taken in.
@@ -79,8 +112,8 @@ mod tests {
     fn what_was_told_is_settled_once_all_of_it_was_taken_in() {
         let mut ledger = Ledger::default();
         assert!(ledger.is_settled());
-        let first = ledger.tell(MessageNews::Deleted(vec![1]), vec![]);
-        let second = ledger.tell(MessageNews::Deleted(vec![2]), vec![]);
+        let first = ledger.tell(MessageNews::Deleted(vec![1]), vec![], vec![]);
+        let second = ledger.tell(MessageNews::Deleted(vec![2]), vec![], vec![]);
         second.taken();
         assert!(!ledger.is_settled());
         first.taken();
@@ -90,8 +123,8 @@ mod tests {
     #[test]
     fn what_a_program_loses_is_never_settled() {
         let mut ledger = Ledger::default();
-        drop(ledger.tell(MessageNews::Deleted(vec![1]), vec![]));
-        ledger.tell(MessageNews::Deleted(vec![2]), vec![]).taken();
+        drop(ledger.tell(MessageNews::Deleted(vec![1]), vec![], vec![]));
+        ledger.tell(MessageNews::Deleted(vec![2]), vec![], vec![]).taken();
         assert!(!ledger.is_settled());
     }
 }

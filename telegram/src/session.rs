@@ -10,6 +10,7 @@ use std::sync::{PoisonError, RwLock};
 
 use grammers_session::types::{DcOption, PeerAuth, PeerId, PeerInfo, UpdateState, UpdatesState};
 use grammers_session::{BoxFuture, SessionData};
+use grammers_tl_types as tl;
 use sqlx::SqlitePool;
 use tokio::sync::Mutex;
 
@@ -353,6 +354,28 @@ impl StoredSession {
         transaction.commit().await?;
         self.write(|memory| memory.dcs.insert(dc.id, dc.clone()));
         Ok(())
+    }
+
+    /// Keeps groups and channels that came along with something.
+    pub(crate) async fn remember_chats(&self, chats: &[tl::enums::Chat]) -> Result<(), SessionError> {
+        let peers = chats.iter().filter_map(|chat| match chat {
+            tl::enums::Chat::Chat(chat) => Some(PeerInfo::Chat { id: chat.id }),
+            tl::enums::Chat::Channel(channel) if !channel.min => Some(PeerInfo::Channel {
+                id: channel.id,
+                auth: channel.access_hash.map(PeerAuth::from_hash),
+                kind: None,
+            }),
+            _ => None,
+        });
+        self.store_peers(peers.collect()).await
+    }
+
+    /// A channel as requests take it, if the account has met it.
+    pub(crate) fn channel(&self, channel_id: i64) -> Option<tl::types::InputChannel> {
+        let id = PeerId::channel(channel_id)?;
+        let found = self.read(|memory| memory.peers.get(&id).cloned())?;
+        let PeerInfo::Channel { auth: Some(auth), .. } = found else { return None };
+        Some(tl::types::InputChannel { channel_id, access_hash: auth.hash() })
     }
 
     async fn store_peers(&self, peers: Vec<PeerInfo>) -> Result<(), SessionError> {

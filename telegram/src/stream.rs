@@ -108,7 +108,7 @@ async fn receive(
                     && let Some(news) = MessageNews::of(update)
                 {
                     // Whom it comes from is known by now. A program that is slow holds the stream up, not the calls.
-                    let notice = ledger.tell(news, users);
+                    let notice = ledger.tell(news, users, peers.iter_peers().filter_map(chat).collect());
                     tokio::select! {
                         () = raised(over) => return,
                         _ = messages.send(notice) => {}
@@ -132,6 +132,14 @@ fn user(peer: &Peer) -> Option<tl::enums::User> {
     match peer {
         Peer::User(user) => Some(user.raw.clone()),
         Peer::Group(_) | Peer::Channel(_) | Peer::Community(_) => None,
+    }
+}
+
+fn chat(peer: &Peer) -> Option<tl::enums::Chat> {
+    match peer {
+        Peer::Group(group) => Some(group.raw.clone()),
+        Peer::Channel(channel) => Some(channel.raw.clone().into()),
+        Peer::User(_) | Peer::Community(_) => None,
     }
 }
 
