@@ -1,3 +1,40 @@
-//! The dialect of GREEN-API's clients.
+//! The dialect of GREEN-API's clients for Telegram: what they call, what they say, and what they are answered.
+//!
+//! A call is `/waInstance{idInstance}/{method}/{apiTokenInstance}`, a partner's is `/partner/{method}/{token}`; files are
+//! fetched at `/files/{secret}/{name}`. [`methods`] holds every method by its name. Whatever a client is answered is JSON,
+//! with code 200 where the method was done; bodies of errors say what is wrong and what is allowed.
 
+mod account;
+mod answer;
+mod arguments;
+mod call;
+mod error;
+mod files;
+mod groups;
+mod journals;
+mod lenient;
+mod limits;
+mod methods;
+mod multipart;
 pub(crate) mod notification;
+mod partner;
+mod queues;
+mod receiving;
+mod sending;
+mod service;
+mod shape;
+mod throttle;
+mod upload;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+
+use crate::house::House;
+
+pub use throttle::Pace;
+
+/// Answers the calls of GREEN-API's clients to a program's instances, and nothing else: other paths are refused.
+pub fn router(house: House, pace: Pace) -> Router {
+    let desk = answer::Desk::new(house, pace);
+    Router::new().fallback(answer::answer).layer(DefaultBodyLimit::disable()).with_state(desk)
+}

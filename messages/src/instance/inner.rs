@@ -270,8 +270,8 @@ impl Inner {
     }
 
     fn with_envelope<T>(&self, build: impl FnOnce(&Envelope<'_>) -> T) -> T {
-        let wid = self.wid();
-        build(&Envelope { instance: self.row().id, wid: &wid, now_s: clock::unix_s() })
+        let account = self.messenger.account();
+        build(&Envelope { instance: self.row().id, account: &account, now_s: clock::unix_s() })
     }
 }
 

@@ -1,0 +1,185 @@
+//! How a call is answered: who calls, whether they may, whether it can be done now, and then the method.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::arguments::Arguments;
+use super::call::{Call, PartnerCall, Target};
+use super::error::Failed;
+use super::files;
+use super::methods::{self, Takes};
+use super::throttle::{Pace, Throttle};
+use super::upload;
+use crate::house::House;
+use crate::id::InstanceId;
+use crate::instance::Instance;
+
+/// What a method gives.
+pub(super) type Answer = Result<Value, Failed>;
+
+/// Where calls are answered.
+#[derive(Clone)]
+pub(super) struct Desk {
+    house: House,
+    throttle: Arc<Throttle>,
+}
+
+impl Desk {
+    pub(super) fn new(house: House, pace: Pace) -> Self {
+        Self { house, throttle: Arc::new(Throttle::new(pace)) }
+    }
+
+    fn instance(&self, id: Option<InstanceId>, token: &str) -> Result<Instance, Failed> {
+        let Some(id) = id else { return Err(Failed::unknown_instance()) };
+        let instance = self.house.instance(id).ok_or_else(Failed::unknown_instance)?;
+        if instance.is_token(token) { Ok(instance) } else { Err(Failed::unauthorized()) }
+    }
+}
+
+/// Answers whatever comes.
+pub(super) async fn answer(State(desk): State<Desk>, request: Request) -> Response {
+    let (parts, mut body) = request.into_parts();
+    let target = Target::read(parts.uri.path());
+    let done = match &target {
+        Target::Instance { id, method, token, tail } => {
+            instance_call(&desk, &parts, &mut body, (*id, method, token, tail.clone())).await
+        }
+        Target::Partner { method, token } => partner_call(&desk, &parts, &mut body, (method, token)).await,
+        Target::File { secret } => files::file(&desk.house, &parts, secret).await,
+        Target::Nothing => Err(Failed::unknown_path()),
+    };
+    match done {
+        Ok(response) => response,
+        Err(failed) => {
+            let path = target.masked();
+            tracing::debug!(
+                path,
+                code = failed.status.as_u16(),
+                message = failed.message,
+                "a call is refused"
+            );
+            upload::drain(&mut body).await;
+            refusal(&failed, &path)
+        }
+    }
+}
+
+async fn instance_call(
+    desk: &Desk,
+    parts: &Parts,
+    body: &mut Body,
+    (id, name, token, tail): (Option<InstanceId>, &str, &str, Option<String>),
+) -> Result<Response, Failed> {
+    let instance = desk.instance(id, token)?;
+    let method = methods::find(name).ok_or_else(|| Failed::unknown_method(name))?;
+    check_verb(parts, method.name, method.verbs)?;
+    desk.throttle.admit(instance.id(), method.name, method.rps, Instant::now()).map_err(Failed::too_many)?;
+    method.needs.check(instance.standing())?;
+    let (said, upload) = match method.takes {
+        Takes::Json => (upload::json(&parts.headers, body).await?, None),
+        Takes::Form => upload::form_with_file(&instance, &parts.headers, body).await?,
+        Takes::File => {
+            let file = upload::file(&instance, &parts.headers, body).await?;
+            (Value::Null, Some(file))
+        }
+    };
+    let arguments = Arguments::of(query(parts)?, said);
+    let value = (method.run)(Call { house: desk.house.clone(), instance, arguments, tail, upload }).await?;
+    Ok(json(StatusCode::OK, &value))
+}
+
+async fn partner_call(
+    desk: &Desk,
+    parts: &Parts,
+    body: &mut Body,
+    (name, token): (&str, &str),
+) -> Result<Response, Failed> {
+    if !desk.house.office().is_partner(token) {
+        return Err(Failed::new(
+            StatusCode::UNAUTHORIZED,
+            "Unauthorized: the token in the path is no partner's",
+        ));
+    }
+    let method = methods::find_partner(name).ok_or_else(|| Failed::unknown_method(name))?;
+    check_verb(parts, method.name, method.verbs)?;
+    let said = upload::json(&parts.headers, body).await?;
+    let arguments = Arguments::of(query(parts)?, said);
+    let value = (method.run)(PartnerCall { house: desk.house.clone(), arguments }).await?;
+    Ok(json(StatusCode::OK, &value))
+}
+
+fn check_verb(parts: &Parts, name: &str, verbs: &[&str]) -> Result<(), Failed> {
+    if verbs.contains(&parts.method.as_str()) {
+        return Ok(());
+    }
+    let message = format!("Not Found: '{name}' is called by {}", verbs.join(" or "));
+    Err(Failed::new(StatusCode::NOT_FOUND, message))
+}
+
+fn query(parts: &Parts) -> Result<BTreeMap<String, String>, Failed> {
+    match Query::try_from_uri(&parts.uri) {
+        Ok(Query(query)) => Ok(query),
+        Err(_) => Err(Failed::validation("the query must be written as key=value&key=value")),
+    }
+}
+
+fn refusal(failed: &Failed, path: &str) -> Response {
+    let body = failed.body(path, &iso(crate::clock::unix_ms()));
+    let mut response = json(failed.status, &body);
+    if let Some(seconds) = failed.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn json(status: StatusCode, value: &Value) -> Response {
+    let mut response = Response::new(Body::from(value.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A time as ISO 8601 writes it: milliseconds since 1970 in UTC.
+pub(super) fn iso(unix_ms: i64) -> String {
+    let (days, ms) = (unix_ms.div_euclid(86_400_000), unix_ms.rem_euclid(86_400_000));
+    // Days are counted in years that begin in March, so that a leap day is the last of its year.
+    let since = days + 719_468;
+    let (era, day_of_era) = (since.div_euclid(146_097), since.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_utc() {
+        for (unix_ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+            (1_755_781_336_247, "2025-08-21T13:02:16.247Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(iso(unix_ms), text);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What is answered when something is not done: a code, and a sentence that says why, in the vendor's shape.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::instance::Refused;
+use crate::messenger::Failure;
+use crate::standing::Standing;
+
+/// Why a call is not answered with 200.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    /// The code.
+    pub(super) status: StatusCode,
+    /// The sentence.
+    pub(super) message: String,
+    /// When it may be tried again: seconds.
+    pub(super) retry_after_s: Option<u32>,
+}
+
+/// Longest pause that a client is told to wait; the official ones sleep for it.
+const RETRY_AFTER_S: u32 = 60;
+/// Longest value that is shown in a sentence: characters.
+const SHOWN: usize = 60;
+
+impl Failed {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), retry_after_s: None }
+    }
+
+    /// A value that cannot be so. `want` says what is allowed: "must be ...".
+    pub(super) fn wrong(key: &str, want: &str, value: Option<&Value>) -> Self {
+        let is = match value {
+            Some(value) => format!("it is {}", shown(value)),
+            None => "it is missing".to_owned(),
+        };
+        Self::validation(&format!("'{key}' {want}; {is}"))
+    }
+
+    /// The same for a value that nobody shall see.
+    pub(super) fn wrong_secret(key: &str, want: &str) -> Self {
+        Self::validation(&format!("'{key}' {want}"))
+    }
+
+    pub(super) fn validation(details: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("Validation failed. Details: {details}"))
+    }
+
+    fn bad_data(sentence: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("bad request data: {sentence}"))
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized: the token in the path is not this instance's")
+    }
+
+    pub(super) fn unknown_instance() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden: there is no such idInstance")
+    }
+
+    pub(super) fn unknown_path() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden: want /waInstance{idInstance}/{method}/{token}")
+    }
+
+    pub(super) fn unknown_method(name: &str) -> Self {
+        let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric()).take(SHOWN).collect();
+        Self::new(StatusCode::NOT_FOUND, format!("Not Found: there is no method '{name}'"))
+    }
+
+    pub(super) fn too_many(wait_s: u32) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            message: format!("Too Many Requests: try again in {wait_s} s"),
+            retry_after_s: Some(wait_s.clamp(1, RETRY_AFTER_S)),
+        }
+    }
+
+    pub(super) fn too_large(most: u64) -> Self {
+        let message = format!("Payload Too Large: want at most {most} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    /// The instance stands so that a method cannot be done.
+    pub(super) fn standing(standing: Standing) -> Self {
+        let (status, message) = match standing {
+            Standing::Starting => (StatusCode::BAD_REQUEST, "instance in starting process try later"),
+            Standing::Suspended => (StatusCode::FORBIDDEN, "Your account is suspended"),
+            Standing::Blocked => (StatusCode::FORBIDDEN, "Your account is blocked"),
+            Standing::NotAuthorized | Standing::PendingPassword | Standing::Authorized => {
+                (StatusCode::BAD_REQUEST, "instance is starting or not authorized")
+            }
+        };
+        Self::new(status, message)
+    }
+
+    /// The answer's body. `path` is the request's, its token masked.
+    pub(super) fn body(&self, path: &str, at: &str) -> Value {
+        json!({
+            "statusCode": self.status.as_u16(),
+            "timestamp": at,
+            "path": path,
+            "message": self.message,
+        })
+    }
+}
+
+/// A value as a sentence shows it.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+impl From<Refused> for Failed {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Bad(details) => Self::validation(&details),
+            Refused::Standing(standing) => Self::standing(standing),
+            Refused::Missing(sentence) => Self::bad_data(&sentence),
+            Refused::Full(sentence) => {
+                let message = format!("Too Many Requests: {sentence}");
+                Self { retry_after_s: Some(1), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
+            }
+            Refused::Telegram(failure) => failure.into(),
+            Refused::Storage(sentence) => {
+                tracing::error!(%sentence, "a call is not answered for the disk's sake");
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "Internal Server Error: the storage failed; the program's log says how",
+                )
+            }
+        }
+    }
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Flood { seconds } => Self::too_many(seconds),
+            Failure::PeerFlood => Self::standing(Standing::Suspended),
+            Failure::Repeated => Self::bad_data("the message was sent before"),
+            Failure::Unknown(sentence) => Self::new(
+                StatusCode::BAD_GATEWAY,
+                format!("Bad Gateway: Telegram did not answer: {sentence}"),
+            ),
+            Failure::Unauthorized => Self::standing(Standing::NotAuthorized),
+            Failure::Refused { sentence, .. } => Self::bad_data(&sentence),
+            Failure::Unsupported(sentence) => Self::bad_data(sentence),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_key_and_with_what_is_allowed() {
+        let wrong = Failed::wrong("typingTime", "must be 1000 to 20000", Some(&json!(5)));
+        assert_eq!(
+            wrong.body("/waInstance1/sendTyping/***", "2025-08-21T13:02:16.247Z"),
+            json!({
+                "statusCode": 400,
+                "timestamp": "2025-08-21T13:02:16.247Z",
+                "path": "/waInstance1/sendTyping/***",
+                "message": "Validation failed. Details: 'typingTime' must be 1000 to 20000; it is 5",
+            })
+        );
+        let missing = Failed::wrong("chatId", "must be a chat", None);
+        assert_eq!(missing.message, "Validation failed. Details: 'chatId' must be a chat; it is missing");
+        let long = Failed::wrong("x", "must be short", Some(&json!("ж".repeat(1000))));
+        assert!(long.message.chars().count() < 130, "{}", long.message);
+    }
+
+    #[test]
+    fn every_refusal_has_its_code() {
+        let refused = |word| Failure::Refused { word, sentence: "no".to_owned() };
+        for (failed, code) in [
+            (Failed::from(Refused::Bad("x".to_owned())), 400),
+            (Failed::from(Refused::Standing(Standing::Starting)), 400),
+            (Failed::from(Refused::Standing(Standing::NotAuthorized)), 400),
+            (Failed::from(Refused::Standing(Standing::Suspended)), 403),
+            (Failed::from(Refused::Missing("x".to_owned())), 400),
+            (Failed::from(Refused::Full("x".to_owned())), 429),
+            (Failed::from(Refused::Storage("x".to_owned())), 500),
+            (Failed::from(Refused::Telegram(Failure::Flood { seconds: 3 })), 429),
+            (Failed::from(Refused::Telegram(Failure::PeerFlood)), 403),
+            (Failed::from(Refused::Telegram(Failure::Unknown("x".to_owned()))), 502),
+            (Failed::from(Refused::Telegram(Failure::Unauthorized)), 400),
+            (Failed::from(Refused::Telegram(refused("privacy_restricted"))), 400),
+            (Failed::from(Refused::Telegram(Failure::Unsupported("x"))), 400),
+            (Failed::unauthorized(), 401),
+            (Failed::unknown_instance(), 403),
+            (Failed::unknown_method("x"), 404),
+            (Failed::too_large(1), 413),
+        ] {
+            assert_eq!(failed.status.as_u16(), code, "{failed:?}");
+        }
+        assert_eq!(Failed::too_many(4000).retry_after_s, Some(60));
+    }
+}

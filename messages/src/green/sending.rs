@@ -1,0 +1,281 @@
+//! What is sent. A message is in the outgoing queue, and on the disk, before its number is told.
+
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::arguments::{self, plain};
+use super::call::Call;
+use super::error::Failed;
+use super::limits;
+use super::shape;
+use crate::chat::Address;
+use crate::content::{Attachment, Content, Place, Poll, VCard};
+use crate::files::{kind_of, mime_of};
+use crate::id::MessageId;
+use crate::instance::{Draft, StoredFile};
+
+/// A text.
+pub(super) async fn send_message(call: Call) -> Answer {
+    let text = call.arguments.text("message", limits::MESSAGE)?;
+    let has_preview = shape::has_link(&text) && call.arguments.flag("linkPreview")?.unwrap_or(true);
+    queue(&call, "sendMessage", Content::Text { text, has_preview }).await
+}
+
+/// A link, shown with a picture of where it leads.
+pub(super) async fn send_link(call: Call) -> Answer {
+    let text = call.arguments.text("urlLink", limits::LINK)?;
+    queue(&call, "sendMessage", Content::Text { text, has_preview: true }).await
+}
+
+/// A file that comes with the call.
+pub(super) async fn send_file_by_upload(mut call: Call) -> Answer {
+    let draft = draft(&call, "sendFileByUpload", placeholder())?;
+    let caption = call.arguments.optional_text("caption", limits::CAPTION)?.unwrap_or_default();
+    let name = call.arguments.optional_text("fileName", limits::WORD)?;
+    let upload = call.upload.take().ok_or_else(|| Failed::wrong("file", "must be a file", None))?;
+    let stored = upload.finish().await?;
+    let url = stored.url.clone();
+    let content = Content::File { file: kept(stored, name), caption };
+    let accepted = call.instance.send(Draft { content, ..draft }).await?;
+    Ok(json!({"idMessage": accepted.id.to_string(), "urlFile": url}))
+}
+
+/// A file that is fetched before it is sent.
+pub(super) async fn send_file_by_url(call: Call) -> Answer {
+    let url = call.arguments.text("urlFile", limits::LINK)?.trim().to_owned();
+    let is_link = ["http://", "https://"].iter().any(|start| shape::starts_with(&url, start));
+    if !is_link || url.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
+        let want = "must be a link that begins with http:// or https://";
+        return Err(Failed::wrong("urlFile", want, call.arguments.value("urlFile")));
+    }
+    let said = call.arguments.optional_text("fileName", limits::WORD)?;
+    let name = said.or_else(|| name_in(&url)).ok_or_else(|| {
+        Failed::wrong("fileName", "must be the file's name with its extension, as \"price.pdf\"", None)
+    })?;
+    let caption = call.arguments.optional_text("caption", limits::CAPTION)?.unwrap_or_default();
+    let file = match own(&call, &url).await {
+        Some(stored) => kept(stored, Some(name)),
+        None => {
+            let mime = mime_of(&name);
+            Attachment {
+                kind: kind_of(&mime),
+                name,
+                mime,
+                size: 0,
+                stored: None,
+                url: Some(url),
+                remote: None,
+                thumbnail: None,
+            }
+        }
+    };
+    queue(&call, "sendFileByUrl", Content::File { file, caption }).await
+}
+
+/// The file behind a link that the store gave.
+async fn own(call: &Call, url: &str) -> Option<StoredFile> {
+    let (_, rest) = url.split_once("/files/")?;
+    let stored = call.instance.stored(rest.split('/').next()?).await.ok()?;
+    (stored.url == url).then_some(stored)
+}
+
+/// Lays a file down, to be sent by its link.
+pub(super) async fn upload_file(mut call: Call) -> Answer {
+    let upload = call.upload.take().ok_or_else(|| Failed::wrong("file", "must be a file", None))?;
+    let stored = upload.finish().await?;
+    Ok(json!({"urlFile": stored.url}))
+}
+
+/// A place.
+pub(super) async fn send_location(call: Call) -> Answer {
+    let said = &call.arguments;
+    let place = Place {
+        latitude: said.degrees("latitude", 90.0)?,
+        longitude: said.degrees("longitude", 180.0)?,
+        name: said.optional_text("nameLocation", limits::WORD)?.unwrap_or_default(),
+        address: said.optional_text("address", limits::CAPTION)?.unwrap_or_default(),
+    };
+    queue(&call, "sendLocation", Content::Location(place)).await
+}
+
+/// Somebody's number and name, or somebody whom the account knows.
+pub(super) async fn send_contact(call: Call) -> Answer {
+    let said = call.arguments.value("contact");
+    // A form says the contact as JSON.
+    let parsed = said.and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
+    let contact: Value = parsed.or_else(|| said.cloned()).unwrap_or_default();
+    let field = |key: &str| {
+        let text = contact.get(key).and_then(plain).unwrap_or_default();
+        text.trim().chars().take(limits::WORD).collect::<String>()
+    };
+    let phone = match field("phoneContact") {
+        empty if empty.is_empty() => field("phoneNumber"),
+        phone => phone,
+    };
+    let card = match contact.get("chatId").filter(|id| phone.is_empty() && !id.is_null()) {
+        Some(id) => known(&call, &arguments::address("contact.chatId", id)?).await?,
+        None => {
+            if phone.bytes().filter(u8::is_ascii_digit).count() < 3 {
+                let want = "must be an object with phoneContact, a phone number, or with chatId";
+                return Err(Failed::wrong("contact", want, said));
+            }
+            VCard {
+                first_name: field("firstName"),
+                last_name: joined(&field("middleName"), &field("lastName")),
+                company: field("company"),
+                phone,
+                vcard: String::new(),
+            }
+        }
+    };
+    queue(&call, "sendContact", Content::Contact(card)).await
+}
+
+async fn known(call: &Call, who: &Address) -> Result<VCard, Failed> {
+    let person = call.instance.messenger().info(who).await?.person;
+    let phone = person.phone.ok_or_else(|| {
+        Failed::validation("'contact.chatId' must be somebody whose phone number the account sees")
+    })?;
+    let name = person.contact_name.unwrap_or(person.name);
+    Ok(VCard {
+        phone,
+        first_name: name,
+        last_name: String::new(),
+        company: String::new(),
+        vcard: String::new(),
+    })
+}
+
+/// A question to be voted on.
+pub(super) async fn send_poll(call: Call) -> Answer {
+    let said = &call.arguments;
+    let question = said.text("message", limits::QUESTION)?;
+    let mut options: Vec<String> = Vec::new();
+    for option in said.list("options") {
+        let text = option.get("optionName").and_then(plain).or_else(|| plain(&option)).unwrap_or_default();
+        if !limits::OPTION.contains(&text.chars().count()) || options.contains(&text) {
+            let want = "must have answers of 1 to 100 characters, no two of them the same";
+            return Err(Failed::wrong("options", want, Some(&option)));
+        }
+        options.push(text);
+    }
+    if !limits::OPTIONS.contains(&options.len()) {
+        let want = "must be a list of 2 to 12 answers, as [{\"optionName\":\"Yes\"},{\"optionName\":\"No\"}]";
+        return Err(Failed::wrong("options", want, said.value("options")));
+    }
+    let is_multiple = said.flag("multipleAnswers")?.unwrap_or(false);
+    let is_anonymous = said.flag("isAnonymous")?.unwrap_or(true);
+    queue(&call, "sendPoll", Content::Poll(Poll { question, options, is_multiple, is_anonymous })).await
+}
+
+/// Messages of a chat, forwarded to another. Either all are queued or none.
+pub(super) async fn forward_messages(call: Call) -> Answer {
+    let from = call.arguments.address("chatIdFrom")?;
+    let ids = call.arguments.list("messages");
+    if !limits::FORWARDED.contains(&ids.len()) {
+        let want = "must be a list of 1 to 100 messages' numbers";
+        return Err(Failed::wrong("messages", want, call.arguments.value("messages")));
+    }
+    let ids: Vec<MessageId> =
+        ids.iter().map(|id| arguments::message("messages", id)).collect::<Result<_, _>>()?;
+    let whole = draft(&call, "forwardMessages", placeholder())?;
+    let chat = call.instance.chat(&from).await?;
+    let mut drafts = Vec::new();
+    for id in ids {
+        let content = call.instance.message(&from, id).await?.content;
+        drafts.push(Draft { content, forward: Some((chat, id)), ..whole.clone() });
+    }
+    let mut accepted = Vec::new();
+    for draft in drafts {
+        accepted.push(call.instance.send(draft).await?.id.to_string());
+    }
+    Ok(json!({"messages": accepted}))
+}
+
+async fn queue(call: &Call, method: &'static str, content: Content) -> Answer {
+    let accepted = call.instance.send(draft(call, method, content)?).await?;
+    Ok(json!({"idMessage": accepted.id.to_string()}))
+}
+
+fn draft(call: &Call, method: &'static str, content: Content) -> Result<Draft, Failed> {
+    let said = &call.arguments;
+    Ok(Draft {
+        to: said.chat()?,
+        content,
+        quoted: said.optional_message("quotedMessageId")?,
+        forward: None,
+        typing: said.typing()?,
+        method,
+        request: Value::Object(said.named().clone()),
+    })
+}
+
+/// What stands in a draft until its content is known.
+fn placeholder() -> Content {
+    Content::Text { text: String::new(), has_preview: false }
+}
+
+/// A file of the store as it is sent, under another name perhaps.
+fn kept(stored: StoredFile, name: Option<String>) -> Attachment {
+    let is_untold = stored.mime == mime_of("");
+    let mime = name.as_deref().filter(|_| is_untold).map_or(stored.mime, mime_of);
+    Attachment {
+        kind: kind_of(&mime),
+        name: name.unwrap_or(stored.name),
+        mime,
+        size: stored.size,
+        stored: Some(stored.key),
+        url: None,
+        remote: None,
+        thumbnail: None,
+    }
+}
+
+/// A file's name at the end of a link.
+fn name_in(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next()?;
+    let (host, name) = path.rsplit_once('/')?;
+    let name = super::multipart::decoded(name);
+    (host.contains("//") && !host.ends_with('/') && name.contains('.')).then_some(name)
+}
+
+fn joined(first: &str, second: &str) -> String {
+    [first, second].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::FileKind;
+
+    #[test]
+    fn a_link_tells_its_files_name() {
+        for (url, name) in [
+            ("https://example.org/a/price%20list.pdf?x=1#y", Some("price list.pdf")),
+            ("https://example.org/a/download", None),
+            ("https://example.org", None),
+            ("https://example.org/", None),
+        ] {
+            assert_eq!(name_in(url).as_deref(), name, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_new_name_tells_the_type_that_nobody_told() {
+        let stored = |mime: &str| StoredFile {
+            key: "1".to_owned(),
+            name: "x".to_owned(),
+            mime: mime.to_owned(),
+            size: 5,
+            url: "https://example.org/files/1/x".to_owned(),
+        };
+        let sent = kept(stored("application/octet-stream"), Some("a.jpg".to_owned()));
+        assert_eq!(
+            (sent.kind, sent.mime.as_str(), sent.name.as_str()),
+            (FileKind::Image, "image/jpeg", "a.jpg")
+        );
+        let sent = kept(stored("video/mp4"), Some("a.jpg".to_owned()));
+        assert_eq!((sent.kind, sent.mime.as_str()), (FileKind::Video, "video/mp4"));
+        assert_eq!(kept(stored("text/plain"), None).name, "x");
+    }
+}
