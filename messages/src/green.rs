@@ -38,3 +38,9 @@ pub fn router(house: House, pace: Pace) -> Router {
     let desk = answer::Desk::new(house, pace);
     Router::new().fallback(answer::answer).layer(DefaultBodyLimit::disable()).with_state(desk)
 }
+
+/// The names of all methods of an instance and then of the partner, as the documentation writes them.
+pub fn methods() -> impl Iterator<Item = &'static str> {
+    let partner = methods::PARTNER.iter().map(|method| method.name);
+    methods::METHODS.iter().map(|method| method.name).chain(partner)
+}

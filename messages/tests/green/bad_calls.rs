@@ -1,0 +1,304 @@
+//! Errors by their causes: the code, a sentence that names what is wrong, and nothing done.
+
+use serde_json::{Value, json};
+use tgtrunk_messages::green::Pace;
+use tgtrunk_messages::{Failure, Standing};
+
+use super::stage::{PARTNER, Stage, json as answered, keys};
+use super::telegram::{ANNA, GROUP};
+
+#[tokio::test]
+async fn wrong_values_are_named_with_what_is_allowed_and_nothing_is_queued() {
+    let stage = Stage::new().await;
+    let long = |characters: usize| "ж".repeat(characters);
+    let options = |count: usize| -> Value {
+        (0..count).map(|number| json!({"optionName": number.to_string()})).collect()
+    };
+    let poll =
+        |message: String, options: Value| json!({"chatId": ANNA, "message": message, "options": options});
+    for (verb, method, body, sentence) in [
+        ("POST", "sendMessage", json!({"message": "x"}), "'chatId' must be a chat's number"),
+        ("POST", "sendMessage", json!({"chatId": "anna", "message": "x"}), "it is \"anna\""),
+        (
+            "POST",
+            "sendMessage",
+            json!({"chatId": ANNA}),
+            "'message' must be a text of 1 to 20000 characters; it is missing",
+        ),
+        ("POST", "sendMessage", json!({"chatId": ANNA, "message": " "}), "'message' must be a text"),
+        ("POST", "sendMessage", json!({"chatId": ANNA, "message": long(20_001)}), "it has 20001"),
+        (
+            "POST",
+            "sendMessage",
+            json!({"chatId": ANNA, "message": "x", "typingTime": 500}),
+            "'typingTime' must be a whole number from 1000 to 20000; it is 500",
+        ),
+        (
+            "POST",
+            "sendMessage",
+            json!({"chatId": ANNA, "message": "x", "typingType": "x"}),
+            "'typingType' must be one of text, record_voice_note",
+        ),
+        (
+            "POST",
+            "sendMessage",
+            json!({"chatId": ANNA, "message": "x", "quotedMessageId": "x"}),
+            "'quotedMessageId' must be a message's number",
+        ),
+        (
+            "POST",
+            "sendMessage",
+            json!({"chatId": ANNA, "message": "x", "quotedMessageId": "1763115112345"}),
+            "1763115112345",
+        ),
+        (
+            "POST",
+            "sendFileByUrl",
+            json!({"chatId": ANNA, "urlFile": "ftp://x/y.z"}),
+            "'urlFile' must be a link that begins with http",
+        ),
+        (
+            "POST",
+            "sendFileByUrl",
+            json!({"chatId": ANNA, "urlFile": "https://x/y"}),
+            "'fileName' must be the file's name with its extension",
+        ),
+        (
+            "POST",
+            "sendFileByUrl",
+            json!({"chatId": ANNA, "urlFile": "https://x/y.z", "caption": long(1025)}),
+            "'caption' must be a text of 1 to 1024 characters; it has 1025",
+        ),
+        ("POST", "sendFileByUpload", json!({"chatId": ANNA}), "'file' must be a file"),
+        (
+            "POST",
+            "sendLocation",
+            json!({"chatId": ANNA, "latitude": 91, "longitude": 0}),
+            "'latitude' must be a number of degrees from -90 to 90; it is 91",
+        ),
+        ("POST", "sendLocation", json!({"chatId": ANNA, "latitude": 1}), "'longitude' must be"),
+        (
+            "POST",
+            "sendContact",
+            json!({"chatId": ANNA, "contact": {"firstName": "A"}}),
+            "'contact' must be an object with phoneContact",
+        ),
+        ("POST", "sendPoll", poll("x".to_owned(), options(1)), "'options' must be a list of 2 to 12 answers"),
+        (
+            "POST",
+            "sendPoll",
+            poll("x".to_owned(), options(13)),
+            "'options' must be a list of 2 to 12 answers",
+        ),
+        ("POST", "sendPoll", poll("x".to_owned(), json!(["a", "a"])), "no two of them the same"),
+        ("POST", "sendPoll", poll("x".to_owned(), json!(["a", long(101)])), "answers of 1 to 100 characters"),
+        (
+            "POST",
+            "sendPoll",
+            poll(long(256), options(2)),
+            "'message' must be a text of 1 to 255 characters; it has 256",
+        ),
+        (
+            "POST",
+            "forwardMessages",
+            json!({"chatId": ANNA, "chatIdFrom": ANNA, "messages": []}),
+            "'messages' must be a list",
+        ),
+        (
+            "POST",
+            "forwardMessages",
+            json!({"chatId": ANNA, "chatIdFrom": ANNA, "messages": ["1763115112345"]}),
+            "1763115112345",
+        ),
+        (
+            "GET",
+            "receiveNotification",
+            json!({"receiveTimeout": 4}),
+            "'receiveTimeout' must be a whole number from 5 to 60; it is 4",
+        ),
+        ("GET", "receiveNotification", json!({"receiveTimeout": 61}), "it is 61"),
+        ("DELETE", "deleteNotification", Value::Null, "'receiptId' must be a notification's receipt"),
+        (
+            "POST",
+            "getChatHistory",
+            json!({"chatId": ANNA, "count": 0}),
+            "'count' must be a whole number from 1",
+        ),
+        ("POST", "getMessage", json!({"chatId": ANNA}), "'idMessage' must be a message's number"),
+        ("POST", "getMessage", json!({"chatId": ANNA, "idMessage": "1763115112345"}), "1763115112345"),
+        ("GET", "lastIncomingMessages", json!({"minutes": "x"}), "'minutes' must be a whole number"),
+        (
+            "POST",
+            "createGroup",
+            json!({"groupName": long(101)}),
+            "'groupName' must be a text of 1 to 100 characters",
+        ),
+        (
+            "POST",
+            "createGroup",
+            json!({"groupName": "x", "type": "club"}),
+            "'type' must be \"group\" or \"supergroup\"",
+        ),
+        (
+            "POST",
+            "createGroup",
+            json!({"groupName": "x", "messageAutoDeleteTime": 366}),
+            "from 0 to 365; it is 366",
+        ),
+        ("POST", "createGroup", json!({"groupName": "x", "chatIds": ["?"]}), "'chatIds' must be"),
+        (
+            "POST",
+            "updateGroupName",
+            json!({"chatId": ANNA, "groupName": "x"}),
+            "'chatId' must be a group's number",
+        ),
+        ("POST", "updateGroupSettings", json!({"chatId": GROUP}), "allowParticipantsSendMessages"),
+        ("POST", "addGroupParticipant", json!({"chatId": GROUP}), "'participantChatId' must be"),
+        ("POST", "checkAccount", json!({"phoneNumber": "12"}), "'phoneNumber' must be a phone number"),
+        ("POST", "checkAccount", json!({"username": "@a"}), "'username' must be a name"),
+        ("POST", "getContactInfo", json!({"chatId": GROUP}), "'chatId' must be a person's number"),
+        (
+            "POST",
+            "editMessage",
+            json!({"chatId": ANNA, "idMessage": 1, "message": long(4097)}),
+            "1 to 4096 characters; it has 4097",
+        ),
+        ("POST", "sendTyping", json!({"chatId": ANNA, "typingTime": 20_001}), "it is 20001"),
+        ("POST", "setSettings", json!({}), "'settings' must name at least one setting"),
+        (
+            "POST",
+            "setSettings",
+            json!({"delaySendMessagesMilliseconds": 499}),
+            "'delaySendMessagesMilliseconds' must be",
+        ),
+        ("POST", "setSettings", json!({"webhookUrl": "ftp://x"}), "'webhookUrl' must be"),
+        ("POST", "startAuthorization", json!({"phoneNumber": "x"}), "'phoneNumber' must be"),
+        ("POST", "sendAuthorizationCode", json!({}), "'code' must be the code that Telegram sent"),
+        ("POST", "sendAuthorizationPassword", json!({}), "'password' must be"),
+    ] {
+        let (code, error) = stage.call(verb, method, body).await;
+        let said = error["message"].as_str().unwrap_or_default();
+        assert_eq!(code, 400, "{method}: {error}");
+        assert!(said.contains(sentence), "{method} {sentence:?}: {said}");
+        assert_eq!(keys(&error), ["message", "path", "statusCode", "timestamp"]);
+        assert_eq!(error["path"], format!("/waInstance{}/{method}/***", stage.instance.id()));
+        assert!(!error.to_string().contains(&stage.token));
+    }
+    assert_eq!(stage.instance.queue_len().await, Ok(0));
+    assert!(stage.telegram.orders().is_empty());
+}
+
+#[tokio::test]
+async fn who_may_not_and_what_is_not_there_is_told_by_its_code() {
+    let stage = Stage::new().await;
+    let id = stage.instance.id();
+    let other = if id.get() == 4_100_000_001 { 4_100_000_002_i64 } else { 4_100_000_001 };
+    for (verb, path, code, sentence) in [
+        ("GET", format!("/waInstance{id}/getSettings/wrong"), 401, "Unauthorized"),
+        ("POST", format!("/waInstance{id}/sendMessage/"), 403, "Forbidden"),
+        ("GET", format!("/waInstance{other}/getSettings/{}", stage.token), 403, "Forbidden"),
+        ("GET", format!("/waInstance41/getSettings/{}", stage.token), 403, "Forbidden"),
+        ("GET", "/elsewhere".to_owned(), 403, "Forbidden"),
+        ("GET", stage.path("getNothing"), 404, "Not Found: there is no method 'getNothing'"),
+        ("GET", stage.path("sendMessage"), 404, "Not Found: 'sendMessage' is called by POST"),
+        ("POST", stage.path("getSettings"), 404, "is called by GET"),
+        ("GET", "/partner/getInstances/wrong".to_owned(), 401, "Unauthorized"),
+        ("GET", format!("/partner/getNothing/{PARTNER}"), 404, "Not Found"),
+        ("POST", format!("/partner/createInstance/{PARTNER}"), 400, "Validation failed"),
+        ("POST", format!("/partner/deleteInstanceAccount/{PARTNER}"), 400, "'idInstance' must be"),
+    ] {
+        let (said, error) = stage.ask(verb, &path, Value::Null).await;
+        assert_eq!((said, &error["statusCode"]), (code, &json!(code)), "{path}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(sentence), "{path}: {error}");
+        assert!(!error.to_string().contains(&stage.token) && !error.to_string().contains(PARTNER));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_told_with_its_place() {
+    let stage = Stage::new().await;
+    for (body, sentence) in [
+        ("hello", "Unexpected token h in JSON at position 0"),
+        ("{\"chatId\":", "Unexpected end of JSON input"),
+    ] {
+        let headers = [("content-type", "application/json")];
+        let said = answered(stage.send("POST", &stage.path("sendMessage"), &headers, body).await).await;
+        assert_eq!((said.0, said.1["message"].as_str().unwrap()), (400, sentence));
+    }
+    for (kind, body) in [("multipart/form-data", "--b"), ("multipart/form-data; boundary=b", "--b\r\n\r\nx")]
+    {
+        let headers = [("content-type", kind)];
+        let said = answered(stage.send("POST", &stage.path("sendFileByUpload"), &headers, body).await).await;
+        assert_eq!(said.0, 400);
+        assert!(said.1["message"].as_str().unwrap().starts_with("bad request data: the form"), "{}", said.1);
+    }
+    let large = format!("{{\"chatId\":\"1\",\"message\":\"{}\"}}", "x".repeat(1 << 20));
+    let said = answered(stage.send("POST", &stage.path("sendMessage"), &[], large).await).await;
+    assert_eq!(said.0, 413);
+    assert_eq!(stage.instance.queue_len().await, Ok(0));
+}
+
+#[tokio::test]
+async fn the_instances_standing_decides_what_can_be_done() {
+    let stage = Stage::new().await;
+    for (standing, contacts, check) in [
+        (Standing::Starting, (400, "instance in starting process try later"), 400),
+        (Standing::NotAuthorized, (400, "instance is starting or not authorized"), 400),
+        (Standing::PendingPassword, (400, "instance is starting or not authorized"), 400),
+        (Standing::Blocked, (403, "Your account is blocked"), 403),
+        (Standing::Suspended, (200, ""), 403),
+    ] {
+        stage.telegram.stands(standing);
+        let (code, said) = stage.call("GET", "getContacts", Value::Null).await;
+        let sentence = said.get("message").and_then(Value::as_str).unwrap_or_default();
+        assert_eq!((code, sentence), contacts, "{standing:?}");
+        let (code, said) =
+            stage.call("POST", "checkAccount", json!({"phoneNumber": 79_000_000_001_i64})).await;
+        assert_eq!(code, check, "{said}");
+        let (_, state) = stage.call("GET", "getStateInstance", Value::Null).await;
+        assert_eq!(state["stateInstance"], standing.as_str());
+    }
+    assert_eq!(stage.telegram.did(), ["contacts"]);
+}
+
+#[tokio::test]
+async fn telegrams_refusals_are_told_by_their_kind() {
+    let stage = Stage::new().await;
+    for (failure, code, sentence) in [
+        (Failure::Flood { seconds: 7 }, 429, "Too Many Requests: try again in 7 s"),
+        (Failure::PeerFlood, 403, "Your account is suspended"),
+        (Failure::Unknown("the connection is lost".to_owned()), 502, "Bad Gateway"),
+        (Failure::Unauthorized, 400, "instance is starting or not authorized"),
+        (
+            Failure::Refused { word: "x", sentence: "the chat is closed".to_owned() },
+            400,
+            "the chat is closed",
+        ),
+        (Failure::Unsupported("a bot has no archive"), 400, "a bot has no archive"),
+    ] {
+        stage.telegram.refuses(failure);
+        let (said, error) = stage.call("POST", "archiveChat", json!({"chatId": ANNA})).await;
+        assert_eq!(said, code, "{error}");
+        assert!(error["message"].as_str().unwrap().contains(sentence), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn who_calls_too_often_is_told_before_anything_is_done() {
+    let stage = Stage::at(Pace::Vendor).await;
+    let mut codes = Vec::new();
+    for _ in 0..31 {
+        let path = stage.path("getStateInstance");
+        codes.push(stage.send("GET", &path, &[], "").await);
+    }
+    let last = codes.pop().unwrap();
+    assert!(codes.iter().all(|response| response.status() == 200));
+    assert_eq!(last.headers().get("retry-after").unwrap(), "1");
+    let (code, error) = answered(last).await;
+    assert_eq!((code, &error["message"]), (429, &json!("Too Many Requests: try again in 1 s")));
+    assert_eq!(
+        stage.call("GET", "getSettings", Value::Null).await.0,
+        200,
+        "other methods have their own pace"
+    );
+}

@@ -1,0 +1,231 @@
+//! What unmodified clients do: the official ones of Python, Go and JavaScript, and the connector of 1C.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tgtrunk_messages::News;
+
+use super::stage::{PARTNER, Stage, json as answered};
+use super::telegram::{ANNA, GROUP, from_anna, text};
+
+#[tokio::test]
+async fn python_deletes_a_notification_by_a_number_in_the_body() {
+    let stage = Stage::new().await;
+    let receipt = told(&stage).await;
+    let path = format!("{}/", stage.path("deleteNotification"));
+    assert_eq!(stage.ask("DELETE", &path, receipt).await, (200, json!({"result": true})));
+    assert_eq!(stage.instance.notifications_len().await, Ok(0));
+}
+
+#[tokio::test]
+async fn numbers_in_paths_may_have_the_spaces_of_1c() {
+    let stage = Stage::new().await;
+    for number in ["1%C2%A0234%C2%A0567", "1%20234"] {
+        let path = format!("{}/{number}", stage.path("deleteNotification"));
+        assert_eq!(
+            stage.ask("DELETE", &path, Value::Null).await,
+            (200, json!({"result": false})),
+            "{number}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn python_writes_async_behind_names() {
+    let stage = Stage::new().await;
+    for method in ["getMessagesCountAsync", "getWebhooksCountAsync"] {
+        assert_eq!(stage.done("GET", method, Value::Null).await, json!({"count": 0}), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn arguments_of_get_may_stand_in_a_body() {
+    let stage = Stage::new().await;
+    for method in ["lastIncomingMessages", "lastOutgoingMessages"] {
+        for body in [json!({"minutes": 5}), json!({})] {
+            assert_eq!(stage.done("GET", method, body).await, json!([]), "{method}");
+        }
+        let path = format!("{}?minutes=5", stage.path(method));
+        assert_eq!(stage.ask("GET", &path, json!({"minutes": 0})).await.0, 200, "the query goes first");
+        assert_eq!(stage.call("GET", method, json!({"minutes": 0})).await.0, 400);
+    }
+}
+
+#[tokio::test]
+async fn a_poll_is_held_until_something_comes_or_its_time_is_over() {
+    let stage = Stage::new().await;
+    let start = Instant::now();
+    assert_eq!(stage.done("GET", "receiveNotification", Value::Null).await, Value::Null);
+    assert!(start.elapsed() >= Duration::from_secs(5), "{:?}", start.elapsed());
+    let start = Instant::now();
+    let path = format!("{}?receiveTimeout=60", stage.path("receiveNotification"));
+    let (poll, receipt) = tokio::join!(stage.ask("GET", &path, Value::Null), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        told(&stage).await
+    });
+    assert_eq!(poll.1["receiptId"], receipt);
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn connections_may_be_closed_after_every_call() {
+    let stage = Stage::new().await;
+    let request =
+        format!("GET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", stage.path("getStateInstance"));
+    let answer = stage.raw(request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n{\"stateInstance\":\"authorized\"}"), "{answer}");
+}
+
+#[tokio::test]
+async fn names_may_be_capitalized_and_paths_may_begin_with_v3() {
+    let stage = Stage::new().await;
+    for method in ["GetChats", "getchats", "GETCONTACTS"] {
+        assert!(stage.done("GET", method, Value::Null).await.is_array(), "{method}");
+    }
+    let check = json!({"phoneNumber": 79_000_000_001_i64});
+    assert_eq!(stage.done("POST", "CheckAccount", check).await["exist"], true);
+    let v3 = format!("/v3{}", stage.path("getStateInstance"));
+    assert_eq!(stage.ask("GET", &v3, Value::Null).await.0, 200);
+}
+
+#[tokio::test]
+async fn texts_of_1c_keep_the_backslashes_that_its_json_has_lost() {
+    let stage = Stage::new().await;
+    for (count, (body, said)) in [
+        (r#"{"chatId":"10000000","message":"C:\docs\1.txt"}"#, r"C:\docs\1.txt"),
+        (r#"{"message":"D:\","chatId":"10000000"}"#, r"D:\"),
+        (r#"{"chatId":"10000000","message":"\ud83d\ude00"}"#, "\u{1f600}"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let headers = [("content-type", "application/json")];
+        let sent = answered(stage.send("POST", &stage.path("sendMessage"), &headers, body).await).await;
+        assert_eq!(sent.0, 200, "{}", sent.1);
+        stage.sent(count + 1).await;
+        assert_eq!(stage.telegram.orders()[count].content, text(said));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_told_that_nobody_switched_on() {
+    let stage = Stage::new().await;
+    stage.instance.take(News::New(Box::new(from_anna(1, text("hello"))))).await.unwrap();
+    stage.done("POST", "sendMessage", json!({"chatId": ANNA, "message": "out"})).await;
+    stage.sent(1).await;
+    assert_eq!(stage.done("GET", "getWebhooksCount", Value::Null).await, json!({"count": 0}));
+}
+
+#[tokio::test]
+async fn the_three_switches_of_1c_tell_only_what_it_knows() {
+    let stage = Stage::new().await;
+    // What the connector's own button sets.
+    let set = json!({
+        "webhookUrl": "", "webhookUrlToken": "", "incomingWebhook": "yes", "outgoingWebhook": "yes", "stateWebhook": "yes",
+    });
+    assert_eq!(stage.done("POST", "setSettings", set).await, json!({"saveSettings": true}));
+    let message = from_anna(1, text("hello"));
+    stage.instance.take(News::New(Box::new(message.clone()))).await.unwrap();
+    let edited =
+        tgtrunk_messages::Received { content: text("hello!"), edited_s: Some(message.date_s + 1), ..message };
+    stage.instance.take(News::Edited(Box::new(edited))).await.unwrap();
+    stage.instance.take(News::Deleted { chat: None, tg_ids: vec![1] }).await.unwrap();
+    stage.done("POST", "sendMessage", json!({"chatId": ANNA, "message": "out"})).await;
+    stage.sent(1).await;
+    stage.telegram.stands(tgtrunk_messages::Standing::Starting);
+    let mut kinds = Vec::new();
+    while kinds.last() != Some(&json!("stateInstanceChanged")) {
+        let head = stage.done("GET", "receiveNotification", Value::Null).await;
+        kinds.push(head["body"]["typeWebhook"].clone());
+        let path = format!("{}/{}", stage.path("deleteNotification"), head["receiptId"]);
+        assert_eq!(stage.ask("DELETE", &path, Value::Null).await, (200, json!({"result": true})));
+    }
+    let known = ["incomingMessageReceived", "outgoingMessageStatus", "stateInstanceChanged"];
+    assert!(kinds.iter().all(|kind| known.contains(&kind.as_str().unwrap())), "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| **kind == json!("incomingMessageReceived")).count(), 1);
+}
+
+#[tokio::test]
+async fn forms_of_1c_have_no_file_name_and_no_last_line_end() {
+    let stage = Stage::new().await;
+    let boundary = "5f3c0e1a2b4d4c6e8f90a1b2c3d4e5f6";
+    let file = "Content-Disposition: form-data; name=\"file\"; filename=\"Логотип.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n";
+    for (method, body, did) in [
+        (
+            "setGroupPicture",
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"chatId\"\r\n\r\n{GROUP}\r\n--{boundary}\r\n{file}\u{1}\u{2}\r\n--{boundary}--\r\n"
+            ),
+            format!("change {GROUP} picture \u{1}\u{2}"),
+        ),
+        (
+            "setProfilePicture",
+            format!("--{boundary}\r\n{file}\u{1}\u{2}\r\n--{boundary}--"),
+            "avatar \u{1}\u{2}".to_owned(),
+        ),
+    ] {
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        let headers = [("content-type", kind.as_str())];
+        let done = answered(stage.send("POST", &stage.path(method), &headers, body).await).await;
+        assert_eq!((done.0, &done.1[method]), (200, &json!(true)), "{}", done.1);
+        assert_eq!(stage.telegram.did(), [did]);
+    }
+    let body = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"chatId\"\r\n\r\n10000000\r\n--{boundary}\r\n{file}\u{1}\r\n--{boundary}--\r\n"
+    );
+    let kind = format!("multipart/form-data; boundary={boundary}");
+    let headers = [("content-type", kind.as_str())];
+    let sent = answered(stage.send("POST", &stage.path("sendFileByUpload"), &headers, body).await).await;
+    assert_eq!(sent.0, 200, "{}", sent.1);
+    stage.sent(1).await;
+    let orders = stage.telegram.orders();
+    assert!(
+        matches!(&orders[0].content, tgtrunk_messages::Content::File { file, .. } if file.name == "Логотип.jpg")
+    );
+}
+
+#[tokio::test]
+async fn an_instance_that_1c_makes_does_not_tell_the_example_of_its_source() {
+    let stage = Stage::new().await;
+    let settings = json!({
+        "webhookUrl": "https://mysite.com/webhook/green-api/", "webhookUrlToken": "f93537eb3e8fed66847b5bd",
+        "delaySendMessagesMilliseconds": 1000, "incomingWebhook": "yes", "enableMessagesHistory": "no",
+    });
+    let path = format!("/partner/createInstance/{PARTNER}");
+    assert_eq!(stage.ask("POST", &path, settings).await.0, 200);
+    let did = stage.office.did.lock().unwrap().join(" ");
+    assert!(!did.contains("mysite") && !did.contains("f93537") && did.contains("incomingWebhook"), "{did}");
+    let own = json!({"webhookUrl": "https://example.org/hook"});
+    stage.ask("POST", &path, own).await;
+    assert!(stage.office.did.lock().unwrap().join(" ").contains("example.org"));
+}
+
+#[tokio::test]
+async fn javascript_says_numbers_as_texts_and_group_id() {
+    let stage = Stage::new().await;
+    let group = json!({"groupId": GROUP.to_string(), "groupName": "Новый"});
+    assert_eq!(stage.done("POST", "updateGroupName", group).await, json!({"updateGroupName": true}));
+    let check = json!({"phoneNumber": "79000000001"});
+    assert_eq!(stage.done("POST", "checkAccount", check).await["exist"], true);
+    let history = json!({"chatId": "79000000001@c.us", "count": "2"});
+    assert_eq!(stage.done("POST", "getChatHistory", history).await.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_body_is_json_whatever_its_header_says() {
+    let stage = Stage::new().await;
+    for kind in ["application/x-www-form-urlencoded", "text/plain"] {
+        let body = r#"{"chatId":"10000000","message":"x"}"#;
+        let headers = [("content-type", kind)];
+        let sent = answered(stage.send("POST", &stage.path("sendMessage"), &headers, body).await).await;
+        assert_eq!(sent.0, 200, "{kind}: {}", sent.1);
+    }
+}
+
+/// Has something told, and gives its receipt.
+async fn told(stage: &Stage) -> Value {
+    stage.done("POST", "setSettings", json!({"incomingWebhook": "yes"})).await;
+    stage.instance.take(News::New(Box::new(from_anna(1, text("hello"))))).await.unwrap();
+    stage.done("GET", "receiveNotification", Value::Null).await["receiptId"].clone()
+}

@@ -1,0 +1,62 @@
+//! Files by their links.
+
+use serde_json::Value;
+
+use super::stage::{Stage, json as answered};
+
+#[tokio::test]
+async fn a_file_is_given_under_its_name_and_as_nobodys_page() {
+    let stage = Stage::new().await;
+    let body = "x".repeat(300_000);
+    let headers = [("content-type", "text/html"), ("ga-filename", "C:\\dir\\счёт 1.html")];
+    let (_, laid) =
+        answered(stage.send("POST", &stage.path("UploadFile"), &headers, body.clone()).await).await;
+    let link = laid["urlFile"].as_str().unwrap();
+    let path = link.strip_prefix(&stage.base).unwrap();
+    let file = stage.send("GET", path, &[], "").await;
+    assert_eq!(file.status(), 200);
+    for (name, value) in [
+        ("content-type", "text/html"),
+        ("content-length", "300000"),
+        ("x-content-type-options", "nosniff"),
+        (
+            "content-disposition",
+            "attachment; filename=\"____ 1.html\"; filename*=UTF-8''%D1%81%D1%87%D1%91%D1%82%201.html",
+        ),
+    ] {
+        assert_eq!(file.headers().get(name).unwrap(), value, "{name}");
+    }
+    assert_eq!(file.text().await.unwrap(), body);
+    let head = stage.send("HEAD", path, &[], "").await;
+    assert_eq!((head.status().as_u16(), head.text().await.unwrap().len()), (200, 0));
+}
+
+#[tokio::test]
+async fn a_link_that_nobody_gave_leads_nowhere() {
+    let stage = Stage::new().await;
+    for path in ["/files/0123456789abcdef0123456789abcdef/a.txt", "/files/../../etc/passwd", "/files/x"] {
+        let (code, error) = stage.ask("GET", path, Value::Null).await;
+        assert!([403, 410].contains(&code), "{path}: {error}");
+        assert_ne!(error["path"], path);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_is_refused_and_nothing_is_queued() {
+    let stage = Stage::new().await;
+    let (code, error) =
+        answered(stage.send("POST", &stage.path("uploadFile"), &[("ga-filename", "a.txt")], "").await).await;
+    assert_eq!(code, 400);
+    assert!(
+        error["message"].as_str().unwrap().contains("'file' must be a file that is not empty"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_larger_than_allowed_is_refused() {
+    let stage = Stage::new().await;
+    let body = vec![0_u8; (100 << 20) + 1];
+    let response = stage.send("POST", &stage.path("uploadFile"), &[("ga-filename", "a.bin")], body).await;
+    assert_eq!(answered(response).await.0, 413);
+}
