@@ -37,14 +37,22 @@ pub(super) async fn check_whatsapp(call: Call) -> Answer {
 
 async fn check(call: &Call) -> Result<(Option<ChatId>, bool), Failed> {
     let said = &call.arguments;
-    let who = match (said.value("phoneNumber"), said.optional_text("username", limits::WORD)?) {
-        (None, Some(name)) => {
+    let name = said.optional_text("username", limits::WORD)?;
+    let who = match (said.value("phoneNumber"), name, said.chat_value()) {
+        (None, Some(name), _) => {
             let name = format!("@{}", name.trim().trim_start_matches('@'));
             Address::read(&name).map_err(|_| {
                 Failed::wrong("username", "must be a name as \"@anna\"", said.value("username"))
             })?
         }
-        (_, _) => Address::Phone(said.phone("phoneNumber")?),
+        (None, None, Some(value)) => match said.chat()? {
+            Address::Chat(_) => {
+                let want = "must be a phone number as \"79991234567@c.us\", or a name as \"@anna\"";
+                return Err(Failed::wrong("chatId", want, Some(value)));
+            }
+            who => who,
+        },
+        (_, _, _) => Address::Phone(said.phone("phoneNumber")?),
     };
     let is_fresh = said.flag("force")?.unwrap_or(false);
     Ok(call.instance.check(&who, is_fresh).await?)

@@ -156,6 +156,7 @@ async fn wrong_values_are_named_with_what_is_allowed_and_nothing_is_queued() {
         ("POST", "addGroupParticipant", json!({"chatId": GROUP}), "'participantChatId' must be"),
         ("POST", "checkAccount", json!({"phoneNumber": "12"}), "'phoneNumber' must be a phone number"),
         ("POST", "checkAccount", json!({"username": "@a"}), "'username' must be a name"),
+        ("POST", "checkWhatsapp", json!({"chatId": ANNA}), "'chatId' must be a phone number"),
         ("POST", "getContactInfo", json!({"chatId": GROUP}), "'chatId' must be a person's number"),
         (
             "POST",

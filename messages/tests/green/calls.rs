@@ -315,6 +315,8 @@ async fn people_chats_and_messages_are_served() {
         stage.done("POST", "checkAccount", json!({"username": "@anna_b", "force": true})).await,
         found
     );
+    let by_chat = stage.done("POST", "checkWhatsapp", json!({"chatId": "79000000001@c.us"})).await;
+    assert_eq!(by_chat["existsWhatsapp"], true);
     let nobody = json!({"exist": false, "chatId": "", "fromCache": false});
     assert_eq!(stage.done("POST", "checkAccount", json!({"phoneNumber": "79999999999"})).await, nobody);
     let avatar = stage.done("POST", "getAvatar", json!({"chatId": ANNA})).await;
