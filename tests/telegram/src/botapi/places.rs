@@ -7,7 +7,7 @@ use super::params::Params;
 use super::reply::ApiError;
 use super::sending::{recipient, send};
 use crate::world::State;
-use crate::world::message::Draft;
+use crate::world::messages::message::Draft;
 
 /// For how long a place may be told live, in seconds.
 const LIVE_S: std::ops::RangeInclusive<i32> = 60..=86_400;

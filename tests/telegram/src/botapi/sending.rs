@@ -9,8 +9,8 @@ use super::params::Params;
 use super::reply::ApiError;
 use crate::world::State;
 use crate::world::bots::{markup_from_json, message_json};
-use crate::world::message::Draft;
-use crate::world::send::forwarded;
+use crate::world::messages::message::Draft;
+use crate::world::messages::send::forwarded;
 
 /// Longest text, in characters.
 pub(crate) const TEXT_MAX: usize = 4096;

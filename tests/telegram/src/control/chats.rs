@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::desk::Shared;
 use super::refusal::Refusal;
-use crate::world::{MessageInfo, Said};
+use crate::world::{ChatInfo, Letter, MessageInfo, WebPage};
 
 #[derive(Deserialize)]
 pub(crate) struct Chat {
@@ -22,28 +22,37 @@ pub(crate) async fn list(
     Path(user): Path<i64>,
     Query(chat): Query<Chat>,
 ) -> Json<Vec<MessageInfo>> {
-    let mut messages = desk.world().messages(user);
-    messages.retain(|message| chat.with.is_none_or(|other| other == message.chat));
-    Json(messages)
+    Json(match chat.with {
+        Some(other) => desk.world().chat_whole(user, other),
+        None => desk.world().messages(user),
+    })
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Letter {
-    to: i64,
-    text: String,
+/// The chats of a user, the newest first.
+pub(crate) async fn chats(State(desk): Shared, Path(user): Path<i64>) -> Json<Vec<ChatInfo>> {
+    Json(desk.world().chats(user))
 }
 
+/// The numbers of the first message, and of all of an album.
 pub(crate) async fn say(
     State(desk): Shared,
     Path(user): Path<i64>,
     Json(letter): Json<Letter>,
-) -> Result<Json<Said>, Refusal> {
-    Ok(Json(desk.world().say(user, letter.to, &letter.text)?))
+) -> Result<Json<Value>, Refusal> {
+    let said = desk.world().write(user, letter)?;
+    let first = said.first().copied();
+    Ok(Json(json!({
+        "id": first.map(|said| said.id),
+        "twin": first.and_then(|said| said.twin),
+        "all": said,
+    })))
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Text {
     text: String,
+    /// A supergroup or channel, which counts its messages itself.
+    chat: Option<i64>,
 }
 
 pub(crate) async fn edit(
@@ -51,14 +60,88 @@ pub(crate) async fn edit(
     Path((user, message)): Path<(i64, i32)>,
     Json(change): Json<Text>,
 ) -> Result<Json<Value>, Refusal> {
-    desk.world().edit_text(user, message, &change.text)?;
+    desk.world().edit_text_in(user, change.chat.unwrap_or(user), message, &change.text)?;
     Ok(Json(json!({ "ok": true })))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Forward {
+    from: i64,
+    to: i64,
+}
+
+pub(crate) async fn forward(
+    State(desk): Shared,
+    Path((user, message)): Path<(i64, i32)>,
+    Json(order): Json<Forward>,
+) -> Result<Json<Value>, Refusal> {
+    let said = desk.world().forward(user, order.from, message, order.to)?;
+    Ok(Json(json!({ "id": said.id, "twin": said.twin })))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Reaction {
+    chat: i64,
+    emoji: Option<String>,
+}
+
+pub(crate) async fn react(
+    State(desk): Shared,
+    Path((user, message)): Path<(i64, i32)>,
+    Json(reaction): Json<Reaction>,
+) -> Result<Json<Value>, Refusal> {
+    desk.world().react(user, reaction.chat, message, reaction.emoji.as_deref())?;
+    Ok(Json(json!({ "ok": true })))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Vote {
+    chat: i64,
+    answers: Vec<u8>,
+}
+
+pub(crate) async fn vote(
+    State(desk): Shared,
+    Path((user, message)): Path<(i64, i32)>,
+    Json(vote): Json<Vote>,
+) -> Result<Json<Value>, Refusal> {
+    desk.world().vote(user, vote.chat, message, &vote.answers)?;
+    Ok(Json(json!({ "ok": true })))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Archive {
+    other: i64,
+    archived: bool,
+}
+
+pub(crate) async fn archive(
+    State(desk): Shared,
+    Path(user): Path<i64>,
+    Json(order): Json<Archive>,
+) -> Json<Value> {
+    Json(json!({ "changed": desk.world().archive(user, order.other, order.archived) }))
+}
+
+pub(crate) async fn send_scheduled(State(desk): Shared, Path(user): Path<i64>) -> Json<Value> {
+    Json(json!({ "sent": desk.world().send_scheduled(user) }))
+}
+
+pub(crate) async fn add_web_page(State(desk): Shared, Json(page): Json<WebPage>) -> Json<Value> {
+    desk.world().add_web_page(page);
+    Json(json!({ "ok": true }))
+}
+
+pub(crate) async fn expire_file(State(desk): Shared, Path(file): Path<i64>) -> Json<Value> {
+    Json(json!({ "expired": desk.world().expire_file(file) }))
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Deletion {
     #[serde(default = "yes")]
     revoke: bool,
+    /// A supergroup or channel, which counts its messages itself.
+    chat: Option<i64>,
 }
 
 fn yes() -> bool {
@@ -70,7 +153,11 @@ pub(crate) async fn delete(
     Path((user, message)): Path<(i64, i32)>,
     Query(how): Query<Deletion>,
 ) -> Json<Value> {
-    Json(json!({ "deleted": desk.world().delete_messages(user, &[message], how.revoke) }))
+    let deleted = match how.chat {
+        Some(chat) => desk.world().delete_messages_in(chat, &[message]),
+        None => desk.world().delete_messages(user, &[message], how.revoke),
+    };
+    Json(json!({ "deleted": deleted }))
 }
 
 #[derive(Deserialize)]

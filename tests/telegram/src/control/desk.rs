@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use super::refusal::Refusal;
-use super::{bots, calls, chats, faults, guide, reflectors, sessions, users};
+use super::{bots, calls, chats, faults, groups, guide, reflectors, sessions, users};
 use crate::TestTelegram;
 use crate::reflector::Reflector;
 use crate::seed::FILE_NAME;
@@ -87,10 +87,24 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/users/{user}/too-long", post(sessions::too_long))
         .route("/users/{user}/messages", get(chats::list).post(chats::say))
         .route("/users/{user}/messages/{message}", post(chats::edit).delete(chats::delete))
+        .route("/users/{user}/messages/{message}/forward", post(chats::forward))
+        .route("/users/{user}/messages/{message}/react", post(chats::react))
+        .route("/users/{user}/messages/{message}/vote", post(chats::vote))
+        .route("/users/{user}/chats", get(chats::chats))
+        .route("/users/{user}/archive", post(chats::archive))
+        .route("/users/{user}/send-scheduled", post(chats::send_scheduled))
+        .route("/users/{user}/portrait", post(users::portrait))
         .route("/users/{user}/read", post(chats::read))
         .route("/users/{user}/typing", post(chats::typing))
         .route("/users/{user}/accept-login", post(chats::accept_login))
         .route("/files/{file}", get(chats::file))
+        .route("/files/{file}/expire", post(chats::expire_file))
+        .route("/web-pages", post(chats::add_web_page))
+        .route("/groups", get(groups::list).post(groups::add))
+        .route("/groups/{group}", get(groups::one).post(groups::change))
+        .route("/groups/{group}/members", post(groups::bring))
+        .route("/groups/{group}/members/{user}", delete(groups::take_out))
+        .route("/groups/{group}/link", post(groups::link))
         .route("/calls", get(calls::list))
         .route("/calls/{call}/settings", post(calls::settings))
         .route("/users/{user}/next-call", post(calls::next_call))

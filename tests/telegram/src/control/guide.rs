@@ -19,6 +19,8 @@ users
   POST   /users/ID                               {"deactivated": true} {"outdated": true} {"password": "x", or ""} {"hint": "of it"}
                                                  {"premium_only": true}: new chats are refused with PRIVACY_PREMIUM_REQUIRED
                                                  {"language": "ru"}: of their application
+                                                 {"uninvitable": true}: contacts alone may bring them into groups
+  POST   /users/ID/portrait                      {"base64": PNG or JPEG}: show it from now on
   POST   /users/ID/privacy                       {"kind": "phone_call" | "phone_p2p" | "phone_number" | "added_by_phone",
                                                   "audience": "everybody" | "contacts" | "nobody"}, and optionally
                                                  allow: [ID], disallow: [ID]; GET tells them
@@ -40,12 +42,38 @@ sessions
 chats; numbers of messages are those of ID's own box, "twin" is the number in the other user's
   GET    /users/ID/messages?with=ID              the box of a user, oldest first, with what was deleted ("deleted": true);
                                                  "reactions" and "pinned" are what bots left on them
-  POST   /users/ID/messages                      {"to": ID, "text": "hello"}: say it; its answer has id and twin
-  POST   /users/ID/messages/MESSAGE              {"text": "hello again"}: change it
-  DELETE /users/ID/messages/MESSAGE?revoke=true  delete it, for both
-  POST   /users/ID/read                          {"other": ID}: read all that the other wrote
-  POST   /users/ID/typing                        {"other": ID}: be seen typing
+  POST   /users/ID/messages                      {"to": ID, "text": "hello"}: say it; its answer has id and twin; optionally
+                                                 reply_to, silent, and media: a list (several are an album) of
+                                                 {"kind": "photo", "base64"} {"kind": "document", "base64", "name", "mime"}
+                                                 {"kind": "voice", "base64", "duration"} {"kind": "audio", "base64", "duration", "title"}
+                                                 {"kind": "video", "base64", "duration", "round"} {"kind": "sticker", "base64", "emoji"}
+                                                 {"kind": "place", "latitude", "longitude", "title", "address"}
+                                                 {"kind": "contact", "phone", "first_name", "last_name", "vcard"}
+                                                 {"kind": "poll", "question", "answers": ["a", "b"], "multiple": false}
+  POST   /users/ID/messages/MESSAGE              {"text": "hello again"}: change it; in a supergroup or channel with chat: ID
+  DELETE /users/ID/messages/MESSAGE?revoke=true  delete it, for both; in a supergroup or channel with chat=ID
+  POST   /users/ID/messages/MESSAGE/forward      {"from": CHAT, "to": ID}
+  POST   /users/ID/messages/MESSAGE/react        {"chat": CHAT, "emoji": "👍" or null}
+  POST   /users/ID/messages/MESSAGE/vote         {"chat": CHAT, "answers": [0]}: in a poll, by the numbers of its answers
+  GET    /users/ID/chats                         the list of chats, the newest first, with unread and archived
+  POST   /users/ID/archive                       {"other": CHAT, "archived": true}
+  POST   /users/ID/send-scheduled                send now what waits for its time
+  POST   /users/ID/read                          {"other": CHAT}: read all of it
+  POST   /users/ID/typing                        {"other": CHAT}: be seen typing
   GET    /files/FILE                             the contents of a photo or document
+  POST   /files/FILE/expire                      its present reference is refused with FILE_REFERENCE_EXPIRED
+  POST   /web-pages                              {"url", "title", "site_name", "description"}: previews of it are shown
+
+groups; their numbers are those that bots see: a basic group negative, supergroups and channels below -10^12.
+A group may stand wherever a chat is asked for
+  GET    /groups, /groups/ID
+  POST   /groups                                 {"creator": ID, "title": "Sales", "members": [ID]} and optionally
+                                                 "kind": "basic" | "supergroup" | "channel", username
+  POST   /groups/ID                              {"by": ID, "title": "Sales 2"} {"by": ID, "admin": ID} {"by": ID, "no_admin": ID}
+                                                 {"by": ID, "forbid": ["send_messages", "send_media", "change_info", "invite_users"]}
+  POST   /groups/ID/members                      {"user": ID, "by": ID}: bring somebody in
+  DELETE /groups/ID/members/USER?by=ID           put somebody out, or let them go
+  POST   /groups/ID/link                         {"by": ID}: a new permanent invite link
 
 calls; a puppet is a device that does what you say, made when first used
   GET    /calls                                  all calls
@@ -76,7 +104,7 @@ how the world behaves
   GET    /settings
   POST   /settings                               any part of it, e.g. {"call_updates": "short" | "updates" | "sequenced",
                                                   "calls": {"p2p_allowed": false, "versions": "best" | "all"}}
-                                                 {"short_messages": false, "edit_via_bot": true}
+                                                 {"short_messages": false, "edit_via_bot": true, "edit_time_s": 172800}
                                                  {"code_ways": ["app", "sms", "phrase", "call", "missed_call"], "code_timeout_s": 1,
                                                   "code_life_s": 5}: of login codes
                                                  "connections" of calls are a list of

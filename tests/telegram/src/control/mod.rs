@@ -7,6 +7,7 @@ mod calls;
 mod chats;
 mod desk;
 mod faults;
+mod groups;
 mod guide;
 mod reflectors;
 mod refusal;

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,6 +32,8 @@ pub(crate) struct Change {
     deactivated: Option<bool>,
     outdated: Option<bool>,
     premium_only: Option<bool>,
+    /// Contacts alone may bring them into groups.
+    uninvitable: Option<bool>,
     /// An empty one takes the second factor away.
     password: Option<String>,
     /// At the second factor; an empty one takes it away.
@@ -52,6 +56,9 @@ pub(crate) async fn change(
     }
     if let Some(premium_only) = change.premium_only {
         desk.world().set_premium_only(user, premium_only);
+    }
+    if let Some(uninvitable) = change.uninvitable {
+        desk.world().set_uninvitable(user, uninvitable);
     }
     if let Some(language) = change.language {
         desk.world().set_language(user, &language);
@@ -81,6 +88,20 @@ pub(crate) async fn privacy(
     known(&desk, user)?;
     desk.world().set_privacy_except(user, &rule);
     Ok(Json(json!({ "ok": true })))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Portrait {
+    base64: String,
+}
+
+pub(crate) async fn portrait(
+    State(desk): Shared,
+    Path(user): Path<i64>,
+    Json(portrait): Json<Portrait>,
+) -> Result<Json<Value>, Refusal> {
+    let picture = STANDARD.decode(portrait.base64).map_err(|error| Refusal::bad(error.to_string()))?;
+    Ok(Json(json!({ "photo": desk.world().set_portrait(user, picture)? })))
 }
 
 #[derive(Deserialize)]

@@ -257,6 +257,7 @@ impl State {
             | Due::PressUnanswered(_)
             | Due::CodeExpires(_)
             | Due::TokenExpires(_)
+            | Due::Scheduled { .. }
             | Due::Push(_)
             | Due::Release(_) => return,
         };

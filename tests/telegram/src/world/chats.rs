@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::call::Ending;
 use super::error::RpcError;
 use super::handle::World;
-use super::mailbox::{Filed, Mailbox};
-use super::message::Draft;
-use super::outbox::Parcel;
-use super::send::TEXT_MAX;
-use super::settings::Wrap;
+use super::letters::Letter;
+use super::messages::mailbox::Filed;
+use super::messages::post::box_of;
+use super::peers::{dialog, is_channel};
+use super::state::State;
 
 /// A message in a user's box, told to a test.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,11 +19,11 @@ pub struct MessageInfo {
     pub id: i32,
     /// The number of the other copy, in the other user's box.
     pub twin: Option<i32>,
-    /// The other user of the chat.
+    /// The other user of the chat, or the group.
     pub chat: i64,
     /// Who sent it.
     pub from: i64,
-    /// Who got it.
+    /// Who got it: a user or a group.
     pub to: i64,
     /// The owner of the box sent it.
     pub out: bool,
@@ -46,8 +46,18 @@ pub struct MessageInfo {
     pub contact: Option<ContactInfo>,
     /// Its place.
     pub place: Option<PlaceInfo>,
+    /// Its poll.
+    pub poll: Option<PollInfo>,
     /// The line about a call.
     pub call: Option<CallLine>,
+    /// The schema's word for what a line tells that nobody wrote: `messageActionChatAddUser`.
+    pub action: Option<&'static str>,
+    /// The album to which it belongs.
+    pub album: Option<i64>,
+    /// Who wrote it first, where it was forwarded.
+    pub forwarded_from: Option<i64>,
+    /// The title of the page whose preview is shown.
+    pub preview: Option<String>,
     /// The message of this box that it answers.
     pub reply_to: Option<i32>,
     /// Sent without a sound.
@@ -97,6 +107,28 @@ pub struct ReactionInfo {
     pub emoji: String,
 }
 
+/// A poll that was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PollInfo {
+    /// What is asked.
+    pub question: String,
+    /// What may be answered, and who did.
+    pub answers: Vec<(String, Vec<i64>)>,
+    /// No more votes are taken.
+    pub closed: bool,
+}
+
+/// A chat in a user's list, told to a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ChatInfo {
+    /// The other user, or the group.
+    pub chat: i64,
+    /// Messages that the user has not read.
+    pub unread: i32,
+    /// In the archive.
+    pub archived: bool,
+}
+
 /// A place that was sent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlaceInfo {
@@ -133,33 +165,41 @@ pub struct Said {
 impl World {
     /// A user's box, oldest first, with what was deleted.
     pub fn messages(&self, user: i64) -> Vec<MessageInfo> {
-        let state = self.lock();
-        let Some(owner) = state.users.user(user) else { return Vec::new() };
-        owner.mailbox.all().map(|(id, filed)| info(user, &owner.mailbox, id, filed)).collect()
+        self.lock().box_seen_by(user, user)
     }
 
-    /// What a user sees of the chat with another, oldest first.
+    /// A user's chats, the one with the newest message first.
+    pub fn chats(&self, user: i64) -> Vec<ChatInfo> {
+        let told = |(chat, unread, archived)| ChatInfo { chat, unread, archived };
+        self.lock().chats_of(user).into_iter().map(told).collect()
+    }
+
+    /// What a user sees of the chat with another, or of a group, oldest first.
     pub fn chat(&self, user: i64, other: i64) -> Vec<MessageInfo> {
-        let mut messages = self.messages(user);
-        messages.retain(|message| message.chat == other && !message.deleted);
+        let mut messages = self.chat_whole(user, other);
+        messages.retain(|message| !message.deleted);
         messages
     }
 
-    /// A user writes to another; all devices of both are told.
+    /// The same, with what was deleted.
+    pub fn chat_whole(&self, user: i64, other: i64) -> Vec<MessageInfo> {
+        let state = self.lock();
+        let hidden = state.groups.group(other).is_some_and(|group| !group.basic() && !group.open_to(user));
+        if hidden {
+            return Vec::new();
+        }
+        let mut messages = state.box_seen_by(user, box_of(user, other));
+        messages.retain(|message| message.chat == other);
+        messages
+    }
+
+    /// A user writes to another, or into a group; all devices are told.
     ///
     /// # Errors
     /// What `messages.sendMessage` refuses with.
     pub fn say(&self, from: i64, to: i64, text: &str) -> Result<Said, RpcError> {
-        if text.trim().is_empty() {
-            return Err(RpcError::bad_request("MESSAGE_EMPTY"));
-        }
-        if text.chars().count() > TEXT_MAX {
-            return Err(RpcError::bad_request("MESSAGE_TOO_LONG"));
-        }
-        let mut state = self.lock();
-        state.may_write(from, to)?;
-        let posted = state.post(from, to, Draft::text(text), None);
-        Ok(Said { id: posted.id, twin: posted.twin.map(|(_, id)| id) })
+        let said = self.write(from, Letter::text(to, text))?;
+        said.first().copied().ok_or_else(|| RpcError::bad_request("MESSAGE_EMPTY"))
     }
 
     /// A user changes a text of their own.
@@ -167,8 +207,17 @@ impl World {
     /// # Errors
     /// `MESSAGE_ID_INVALID`, `MESSAGE_AUTHOR_REQUIRED`, `MESSAGE_NOT_MODIFIED`.
     pub fn edit_text(&self, owner: i64, id: i32, text: &str) -> Result<(), RpcError> {
+        self.edit_text_in(owner, owner, id, text)
+    }
+
+    /// The same in a supergroup or channel, which counts its messages itself.
+    ///
+    /// # Errors
+    /// As [`World::edit_text`].
+    pub fn edit_text_in(&self, user: i64, chat: i64, id: i32, text: &str) -> Result<(), RpcError> {
         let mut state = self.lock();
-        if state.message(owner, id).is_some_and(|message| !message.out) {
+        let owner = box_of(user, chat);
+        if state.filed(owner, id).is_some_and(|filed| filed.author != user) {
             return Err(RpcError::forbidden("MESSAGE_AUTHOR_REQUIRED"));
         }
         state.edit(owner, id, None, |message| {
@@ -178,25 +227,27 @@ impl World {
         Ok(())
     }
 
-    /// A user deletes messages, with `revoke` for both. Returns how many the user saw until now.
+    /// A user deletes messages, with `revoke` for all. Returns how many the user saw until now.
     pub fn delete_messages(&self, owner: i64, ids: &[i32], revoke: bool) -> i32 {
         self.lock().delete(owner, ids, revoke, None).1
     }
 
-    /// A user has read all that another wrote. False if there was nothing new.
-    pub fn read(&self, reader: i64, other: i64) -> bool {
-        self.lock().read_history(reader, other, i32::MAX, None).1 > 0
+    /// A user deletes messages of a supergroup or channel.
+    pub fn delete_messages_in(&self, chat: i64, ids: &[i32]) -> i32 {
+        self.lock().delete(chat, ids, true, None).1
     }
 
-    /// A user is seen typing to another.
-    pub fn show_typing(&self, from: i64, to: i64) {
+    /// A user has read all of a chat. False if there was nothing new.
+    pub fn read(&self, reader: i64, other: i64) -> bool {
         let mut state = self.lock();
-        let action = tl::enums::SendMessageAction::SendMessageTypingAction;
-        let update: tl::enums::Update =
-            tl::types::UpdateUserTyping { user_id: from, top_msg_id: None, action }.into();
-        for key in state.keys.main_of(to) {
-            state.push(Parcel { key, update: update.clone(), users: vec![from], wrap: Wrap::Short });
-        }
+        let before = state.dialog(reader, other).read_inbox_max_id;
+        state.read_history(reader, other, i32::MAX, None);
+        state.dialog(reader, other).read_inbox_max_id > before
+    }
+
+    /// A user is seen typing to another, or in a group.
+    pub fn show_typing(&self, from: i64, to: i64) {
+        self.lock().show_action(from, to, &tl::enums::SendMessageAction::SendMessageTypingAction);
     }
 
     /// The contents of a file that was sent, by the number of its photo or document.
@@ -213,69 +264,108 @@ impl World {
     }
 }
 
-fn info(owner: i64, mailbox: &Mailbox, id: i32, filed: &Filed) -> MessageInfo {
-    let out = filed.out();
-    let (from, to) = if out { (owner, filed.peer) } else { (filed.peer, owner) };
-    let read = if out { mailbox.read_outbox(filed.peer) } else { mailbox.read_inbox(filed.peer) };
-    let mut info = MessageInfo {
-        id,
-        twin: filed.twin.map(|(_, id)| id),
-        chat: filed.peer,
-        from,
-        to,
-        out,
-        date: filed.date(),
-        edited: None,
-        text: String::new(),
-        via_bot: None,
-        buttons: Vec::new(),
-        media: None,
-        file: None,
-        contact: None,
-        place: None,
-        call: None,
-        reply_to: None,
-        silent: false,
-        pinned: false,
-        reactions: Vec::new(),
-        read: id <= read,
-        deleted: filed.deleted,
-    };
-    match &filed.message {
-        tl::enums::Message::Message(message) => {
-            info.edited = message.edit_date;
-            info.text.clone_from(&message.message);
-            info.via_bot = message.via_bot_id;
-            info.silent = message.silent;
-            info.pinned = message.pinned;
-            info.reactions = message.reactions.as_ref().map(reactions).unwrap_or_default();
-            info.buttons = message.reply_markup.as_ref().map(buttons).unwrap_or_default();
-            if let Some(tl::enums::MessageReplyHeader::Header(header)) = &message.reply_to {
-                info.reply_to = header.reply_to_msg_id;
-            }
-            if let Some(media) = &message.media {
-                fill(&mut info, media);
-            }
-        }
-        tl::enums::Message::Service(message) => {
-            if let Some(tl::enums::MessageReplyHeader::Header(header)) = &message.reply_to {
-                info.reply_to = header.reply_to_msg_id;
-            }
-            if let tl::enums::MessageAction::PhoneCall(call) = &message.action {
-                let ending = call.reason.clone().map(Ending::from_tl);
-                info.call = Some(CallLine { id: call.call_id, ending, duration: call.duration });
-            }
-        }
-        tl::enums::Message::Empty(_) => {}
+impl State {
+    fn box_seen_by(&self, viewer: i64, owner: i64) -> Vec<MessageInfo> {
+        let Some(mailbox) = self.mailbox(owner) else { return Vec::new() };
+        mailbox.all().map(|(id, filed)| self.info(viewer, owner, id, filed)).collect()
     }
-    info
+
+    fn info(&self, viewer: i64, owner: i64, id: i32, filed: &Filed) -> MessageInfo {
+        let out = if is_channel(owner) { filed.author == viewer } else { filed.out() };
+        let to = if filed.peer < 0 || out { filed.peer } else { owner };
+        let marks = self.dialog(viewer, filed.peer);
+        let read = if out { marks.read_outbox_max_id } else { marks.read_inbox_max_id };
+        let twin = filed.copies.iter().find(|(other, _)| filed.peer > 0 && *other != owner);
+        let mut info = MessageInfo {
+            id,
+            twin: twin.map(|(_, id)| *id),
+            chat: filed.peer,
+            from: filed.author,
+            to,
+            out,
+            date: filed.date(),
+            edited: None,
+            text: String::new(),
+            via_bot: None,
+            buttons: Vec::new(),
+            media: None,
+            file: None,
+            contact: None,
+            place: None,
+            poll: None,
+            call: None,
+            action: None,
+            album: None,
+            forwarded_from: None,
+            preview: None,
+            reply_to: None,
+            silent: false,
+            pinned: false,
+            reactions: Vec::new(),
+            read: id <= read,
+            deleted: filed.deleted,
+        };
+        match &filed.message {
+            tl::enums::Message::Message(message) => self.fill_message(&mut info, message),
+            tl::enums::Message::Service(message) => {
+                info.reply_to = message.reply_to.as_ref().and_then(replied);
+                info.action = Some(word(&message.action));
+                if let tl::enums::MessageAction::PhoneCall(call) = &message.action {
+                    let ending = call.reason.clone().map(Ending::from_tl);
+                    info.call = Some(CallLine { id: call.call_id, ending, duration: call.duration });
+                }
+            }
+            tl::enums::Message::Empty(_) => {}
+        }
+        info
+    }
+
+    fn fill_message(&self, info: &mut MessageInfo, message: &tl::types::Message) {
+        info.edited = message.edit_date;
+        info.text.clone_from(&message.message);
+        info.via_bot = message.via_bot_id;
+        info.silent = message.silent;
+        info.pinned = message.pinned;
+        info.album = message.grouped_id;
+        info.forwarded_from = message.fwd_from.as_ref().and_then(|header| {
+            let tl::enums::MessageFwdHeader::Header(header) = header;
+            header.from_id.as_ref().map(dialog)
+        });
+        info.reactions = message.reactions.as_ref().map(reactions).unwrap_or_default();
+        info.buttons = message.reply_markup.as_ref().map(buttons).unwrap_or_default();
+        info.reply_to = message.reply_to.as_ref().and_then(replied);
+        if let Some(media) = &message.media {
+            fill(info, media);
+        }
+        if let Some(tl::enums::MessageMedia::Poll(media)) = &message.media {
+            let tl::enums::Poll::Poll(poll) = &media.poll;
+            let tl::enums::TextWithEntities::Entities(question) = &poll.question;
+            let (answers, closed) = self.polls.votes(poll.id);
+            info.poll = Some(PollInfo { question: question.text.clone(), answers, closed });
+        }
+    }
+}
+
+fn replied(header: &tl::enums::MessageReplyHeader) -> Option<i32> {
+    match header {
+        tl::enums::MessageReplyHeader::Header(header) => header.reply_to_msg_id,
+        _ => None,
+    }
+}
+
+/// The schema's word for a value.
+fn word(value: &impl tl::Serializable) -> &'static str {
+    value.to_bytes().first_chunk::<4>().map_or("", |id| tl::name_for_id(u32::from_le_bytes(*id)))
 }
 
 fn fill(info: &mut MessageInfo, media: &tl::enums::MessageMedia) {
-    use tl::Serializable;
-    let name = media.to_bytes();
-    info.media = name.first_chunk::<4>().map(|id| tl::name_for_id(u32::from_le_bytes(*id)));
+    info.media = Some(word(media));
     match media {
+        tl::enums::MessageMedia::WebPage(media) => {
+            if let tl::enums::WebPage::Page(page) = &media.webpage {
+                info.preview.clone_from(&page.title);
+            }
+        }
         tl::enums::MessageMedia::Contact(card) => {
             info.contact = Some(ContactInfo {
                 phone: card.phone_number.clone(),

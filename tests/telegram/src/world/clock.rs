@@ -29,6 +29,17 @@ pub(crate) enum Due {
     CodeExpires(String),
     /// A login token has grown too old.
     TokenExpires(Vec<u8>),
+    /// A message's time has come.
+    Scheduled {
+        /// Whose.
+        user: i64,
+        /// Into which chat.
+        to: i64,
+        /// Its number among those that wait.
+        id: i32,
+        /// For when it was meant, Unix time.
+        date: i32,
+    },
     /// A push that a fault held back.
     Push(Box<Parcel>),
     /// A push that waited for a later one to overtake it.

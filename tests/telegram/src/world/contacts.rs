@@ -5,9 +5,10 @@ use grammers_tl_types as tl;
 use super::clock::unix_now;
 use super::dispatch::Ctx;
 use super::error::RpcError;
+use super::peers::{Named, peer};
 use super::privacy::PrivacyKind;
 use super::state::State;
-use super::users::{blank_peer_settings, digits};
+use super::users::{blank_peer_settings, digits, is_username};
 
 /// What a user wrote into the address book about another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +44,11 @@ pub(crate) fn resolve_username(
     request: tl::functions::contacts::ResolveUsername,
 ) -> Result<tl::enums::contacts::ResolvedPeer, RpcError> {
     let name = request.username.trim_start_matches('@');
-    let fine = (4..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if !fine {
+    if !is_username(name) {
         return Err(RpcError::bad_request("USERNAME_INVALID"));
+    }
+    if let Some(group) = ctx.state.groups.by_username(name) {
+        return Ok(resolved(ctx, group.id));
     }
     let user = ctx.state.users.by_username(name).filter(|user| !user.deactivated);
     let id = user.ok_or_else(|| RpcError::bad_request("USERNAME_NOT_OCCUPIED"))?.id;
@@ -53,8 +56,8 @@ pub(crate) fn resolve_username(
 }
 
 fn resolved(ctx: &Ctx<'_>, id: i64) -> tl::enums::contacts::ResolvedPeer {
-    let users = vec![ctx.state.users.seen_by(ctx.user, id)];
-    tl::types::contacts::ResolvedPeer { peer: peer(id), chats: Vec::new(), users }.into()
+    let Named { users, chats } = ctx.state.named(ctx.user, [id]);
+    tl::types::contacts::ResolvedPeer { peer: peer(id), chats, users }.into()
 }
 
 /// `contacts.importContacts`: numbers nobody has are passed over in silence.
@@ -192,20 +195,23 @@ pub(crate) fn search(
         .filter(|id| !mine.contains(id) && by_username(*id))
         .take(limit)
         .collect();
-    let users = ctx.state.users.many_seen_by(ctx.user, mine.iter().chain(&found).copied());
+    let named = |group: &&super::groups::Group| {
+        matches(&group.title) || group.username.as_deref().is_some_and(matches)
+    };
+    let groups = ctx.state.groups.all().filter(|group| !group.deleted && group.migrated_to.is_none());
+    let (joined, public): (Vec<_>, Vec<_>) =
+        groups.filter(named).partition(|group| group.member(ctx.user).is_some());
+    let mine: Vec<i64> = mine.into_iter().chain(joined.iter().map(|group| group.id)).collect();
+    let public = public.iter().filter(|group| group.username.is_some());
+    let found: Vec<i64> = found.into_iter().chain(public.map(|group| group.id)).collect();
+    let Named { users, chats } = ctx.state.named(ctx.user, mine.iter().chain(&found).copied());
     let peers = |ids: Vec<i64>| ids.into_iter().map(peer).collect();
-    Ok(tl::types::contacts::Found {
-        my_results: peers(mine),
-        results: peers(found),
-        chats: Vec::new(),
-        users,
-    }
-    .into())
+    Ok(tl::types::contacts::Found { my_results: peers(mine), results: peers(found), chats, users }.into())
 }
 
 /// `contacts.block`.
 pub(crate) fn block(ctx: &mut Ctx<'_>, request: tl::functions::contacts::Block) -> Result<bool, RpcError> {
-    let id = ctx.state.input_peer(ctx.user, &request.id)?;
+    let id = ctx.state.input_person(ctx.user, &request.id)?;
     if id == ctx.user {
         return Err(RpcError::bad_request("CONTACT_ID_INVALID"));
     }
@@ -217,7 +223,7 @@ pub(crate) fn unblock(
     ctx: &mut Ctx<'_>,
     request: tl::functions::contacts::Unblock,
 ) -> Result<bool, RpcError> {
-    let id = ctx.state.input_peer(ctx.user, &request.id)?;
+    let id = ctx.state.input_person(ctx.user, &request.id)?;
     Ok(set_blocked(ctx, id, false))
 }
 
@@ -291,8 +297,4 @@ fn settings_changed(ctx: &Ctx<'_>, ids: &[i64]) -> tl::enums::Updates {
     let users = ctx.state.users.many_seen_by(ctx.user, ids.iter().copied());
     let updates = ids.iter().map(update).collect();
     tl::types::Updates { updates, users, chats: Vec::new(), date: unix_now(), seq: 0 }.into()
-}
-
-pub(crate) fn peer(user_id: i64) -> tl::enums::Peer {
-    tl::types::PeerUser { user_id }.into()
 }

@@ -9,8 +9,8 @@ use super::error::RpcError;
 use super::journal::shorten;
 use super::state::State;
 use super::{
-    authorizations, bots, change, contacts, help, history, login, media, password, phone, prime, privacy, qr,
-    quiet, send, updates, users,
+    authorizations, bots, channels, contacts, files, groups, help, login, messages, password, phone, prime,
+    privacy, profile, qr, quiet, updates, users,
 };
 use crate::link::{Answer, Caller};
 
@@ -101,7 +101,7 @@ methods! {
 
     LoggedIn f::updates::GetState => updates::get_state;
     LoggedIn f::updates::GetDifference => updates::get_difference;
-    LoggedIn f::updates::GetChannelDifference => updates::get_channel_difference;
+    LoggedIn f::updates::GetChannelDifference => channels::get_channel_difference;
     LoggedIn f::account::UpdateStatus => users::update_status;
     LoggedIn f::users::GetUsers => users::get_users;
     LoggedIn f::users::GetFullUser => users::get_full_user;
@@ -122,24 +122,94 @@ methods! {
     LoggedIn f::account::GetPrivacy => privacy::get_privacy;
     LoggedIn f::account::SetPrivacy => privacy::set_privacy;
 
-    LoggedIn f::messages::SendMessage => send::send_message;
-    LoggedIn f::messages::SendMedia => send::send_media;
-    LoggedIn f::messages::ForwardMessages => send::forward_messages;
-    LoggedIn f::messages::UploadMedia => media::upload_media;
-    LoggedIn f::upload::SaveFilePart => media::save_file_part;
-    LoggedIn f::upload::SaveBigFilePart => media::save_big_file_part;
-    LoggedIn f::upload::GetFile => media::get_file;
-    LoggedIn f::messages::EditMessage => change::edit_message;
-    LoggedIn f::messages::DeleteMessages => change::delete_messages;
-    LoggedIn f::messages::ReadHistory => change::read_history;
-    LoggedIn f::messages::ReadMessageContents => change::read_message_contents;
-    LoggedIn f::messages::SetTyping => change::set_typing;
-    LoggedIn f::messages::GetMessages => history::get_messages;
-    LoggedIn f::messages::GetHistory => history::get_history;
-    LoggedIn f::messages::GetDialogs => history::get_dialogs;
-    LoggedIn f::messages::GetPeerDialogs => history::get_peer_dialogs;
-    LoggedIn f::messages::GetPinnedDialogs => history::get_pinned_dialogs;
-    LoggedIn f::messages::GetDialogFilters => history::get_dialog_filters;
+    LoggedIn f::messages::SendMessage => messages::send_message;
+    LoggedIn f::messages::SendMedia => messages::send_media;
+    LoggedIn f::messages::SendMultiMedia => messages::send_multi_media;
+    LoggedIn f::messages::ForwardMessages => messages::forward_messages;
+    LoggedIn f::messages::EditMessage => messages::edit_message;
+    LoggedIn f::messages::DeleteMessages => messages::delete_messages;
+    LoggedIn f::messages::DeleteHistory => messages::delete_history;
+    LoggedIn f::messages::ReadHistory => messages::read_history;
+    LoggedIn f::messages::ReadMessageContents => messages::read_message_contents;
+    LoggedIn f::messages::SetTyping => messages::set_typing;
+    LoggedIn f::messages::GetMessages => messages::get_messages;
+    LoggedIn f::messages::GetHistory => messages::get_history;
+    LoggedIn f::messages::Search => messages::search;
+    LoggedIn f::messages::SearchGlobal => messages::search_global;
+    LoggedIn f::messages::GetDialogs => messages::get_dialogs;
+    LoggedIn f::messages::GetPeerDialogs => messages::get_peer_dialogs;
+    LoggedIn f::messages::GetPinnedDialogs => messages::get_pinned_dialogs;
+    LoggedIn f::messages::ToggleDialogPin => messages::toggle_dialog_pin;
+    LoggedIn f::messages::GetDialogFilters => messages::get_dialog_filters;
+    LoggedIn f::messages::UpdatePinnedMessage => messages::update_pinned_message;
+    LoggedIn f::messages::UnpinAllMessages => messages::unpin_all_messages;
+    LoggedIn f::messages::SendReaction => messages::send_reaction;
+    LoggedIn f::messages::GetMessagesReactions => messages::get_messages_reactions;
+    LoggedIn f::messages::GetScheduledHistory => messages::get_scheduled_history;
+    LoggedIn f::messages::GetScheduledMessages => messages::get_scheduled_messages;
+    LoggedIn f::messages::SendScheduledMessages => messages::send_scheduled_messages;
+    LoggedIn f::messages::DeleteScheduledMessages => messages::delete_scheduled_messages;
+    LoggedIn f::messages::SendVote => messages::send_vote;
+    LoggedIn f::messages::GetPollResults => messages::get_poll_results;
+    LoggedIn f::messages::GetPollVotes => messages::get_poll_votes;
+    LoggedIn f::messages::GetWebPagePreview => messages::get_web_page_preview;
+
+    LoggedIn f::folders::EditPeerFolders => messages::edit_peer_folders;
+
+    LoggedIn f::messages::UploadMedia => files::upload_media;
+
+    LoggedIn f::upload::SaveFilePart => files::save_file_part;
+    LoggedIn f::upload::SaveBigFilePart => files::save_big_file_part;
+    LoggedIn f::upload::GetFile => files::get_file;
+    LoggedIn f::upload::GetFileHashes => files::get_file_hashes;
+
+    LoggedIn f::photos::UploadProfilePhoto => files::upload_profile_photo;
+    LoggedIn f::photos::UpdateProfilePhoto => files::update_profile_photo;
+    LoggedIn f::photos::DeletePhotos => files::delete_photos;
+    LoggedIn f::photos::GetUserPhotos => files::get_user_photos;
+
+    LoggedIn f::messages::CreateChat => groups::create_chat;
+    LoggedIn f::messages::AddChatUser => groups::add_chat_user;
+    LoggedIn f::messages::DeleteChatUser => groups::delete_chat_user;
+    LoggedIn f::messages::EditChatAdmin => groups::edit_chat_admin;
+    LoggedIn f::messages::EditChatTitle => groups::edit_chat_title;
+    LoggedIn f::messages::EditChatPhoto => groups::edit_chat_photo;
+    LoggedIn f::messages::EditChatAbout => groups::edit_chat_about;
+    LoggedIn f::messages::EditChatDefaultBannedRights => groups::edit_chat_default_banned_rights;
+    LoggedIn f::messages::GetFullChat => groups::get_full_chat;
+    LoggedIn f::messages::GetChats => groups::get_chats;
+    LoggedIn f::messages::DeleteChat => groups::delete_chat;
+    LoggedIn f::messages::MigrateChat => groups::migrate_chat;
+    LoggedIn f::messages::ExportChatInvite => groups::export_chat_invite;
+    LoggedIn f::messages::GetExportedChatInvites => groups::get_exported_chat_invites;
+    LoggedIn f::messages::EditExportedChatInvite => groups::edit_exported_chat_invite;
+    LoggedIn f::messages::CheckChatInvite => groups::check_chat_invite;
+    LoggedIn f::messages::ImportChatInvite => groups::import_chat_invite;
+
+    LoggedIn f::channels::CreateChannel => channels::create_channel;
+    LoggedIn f::channels::GetChannels => channels::get_channels;
+    LoggedIn f::channels::GetFullChannel => channels::get_full_channel;
+    LoggedIn f::channels::GetParticipants => channels::get_participants;
+    LoggedIn f::channels::GetParticipant => channels::get_participant;
+    LoggedIn f::channels::InviteToChannel => channels::invite_to_channel;
+    LoggedIn f::channels::JoinChannel => channels::join_channel;
+    LoggedIn f::channels::LeaveChannel => channels::leave_channel;
+    LoggedIn f::channels::DeleteChannel => channels::delete_channel;
+    LoggedIn f::channels::EditAdmin => channels::edit_admin;
+    LoggedIn f::channels::EditBanned => channels::edit_banned;
+    LoggedIn f::channels::EditTitle => channels::edit_title;
+    LoggedIn f::channels::EditPhoto => channels::edit_photo;
+    LoggedIn f::channels::CheckUsername => channels::check_username;
+    LoggedIn f::channels::UpdateUsername => channels::update_username;
+    LoggedIn f::channels::GetMessages => channels::get_messages;
+    LoggedIn f::channels::DeleteMessages => channels::delete_messages;
+    LoggedIn f::channels::ReadHistory => channels::read_history;
+    LoggedIn f::channels::ReadMessageContents => channels::read_message_contents;
+    LoggedIn f::channels::ExportMessageLink => channels::export_message_link;
+
+    LoggedIn f::account::UpdateProfile => profile::update_profile;
+    LoggedIn f::account::CheckUsername => profile::check_username;
+    LoggedIn f::account::UpdateUsername => profile::update_username;
 
     LoggedIn f::account::GetNotifySettings => quiet::get_notify_settings;
     LoggedIn f::messages::GetPeerSettings => quiet::get_peer_settings;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::clock::{Due, unix_now};
 use super::faults::PushFate;
+use super::peers::Named;
 use super::settings::Wrap;
 use super::state::State;
 use crate::link::Push;
@@ -21,7 +22,7 @@ const OVERTAKEN_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) struct Parcel {
     pub(crate) key: i64,
     pub(crate) update: tl::enums::Update,
-    /// Whom the update names.
+    /// Whom and which chats the update names.
     pub(crate) users: Vec<i64>,
     pub(crate) wrap: Wrap,
 }
@@ -116,12 +117,12 @@ impl State {
         };
         let date = unix_now();
         let body: tl::enums::Updates = match (wrap, short_message(&update)) {
-            (Wrap::Updates, Some(short)) if self.settings.short_messages => short.into(),
+            (Wrap::Updates, Some(short)) if self.settings.short_messages => short,
             (Wrap::Short, _) => tl::types::UpdateShort { update, date }.into(),
             (Wrap::Updates | Wrap::Sequenced, _) => {
                 let seq = if wrap == Wrap::Sequenced { self.next_seq(key) } else { 0 };
-                let users = self.users.many_seen_by(viewer, users);
-                tl::types::Updates { updates: vec![update], users, chats: Vec::new(), date, seq }.into()
+                let Named { users, chats } = self.named(viewer, users);
+                tl::types::Updates { updates: vec![update], users, chats, date, seq }.into()
             }
         };
         self.outbox.order(Push::Updates { auth_key_id: key, body: body.to_bytes() });
@@ -142,30 +143,64 @@ impl State {
     }
 }
 
-/// A plain text of a chat of two, told without its users.
-fn short_message(update: &tl::enums::Update) -> Option<tl::types::UpdateShortMessage> {
+/// A plain text of a chat of two or of a basic group, told without its users.
+fn short_message(update: &tl::enums::Update) -> Option<tl::enums::Updates> {
     let tl::enums::Update::NewMessage(new) = update else { return None };
     let tl::enums::Message::Message(message) = &new.message else { return None };
-    let tl::enums::Peer::User(chat) = &message.peer_id else { return None };
     let more = message.media.is_some()
         || message.reply_markup.is_some()
         || message.via_bot_id.is_some()
-        || message.fwd_from.is_some();
-    (!more).then(|| tl::types::UpdateShortMessage {
-        out: message.out,
-        mentioned: false,
-        media_unread: false,
-        silent: message.silent,
-        id: message.id,
-        user_id: chat.user_id,
-        message: message.message.clone(),
-        pts: new.pts,
-        pts_count: new.pts_count,
-        date: message.date,
-        fwd_from: None,
-        via_bot_id: None,
-        reply_to: message.reply_to.clone(),
-        entities: message.entities.clone(),
-        ttl_period: None,
-    })
+        || message.fwd_from.is_some()
+        || message.from_scheduled
+        || message.grouped_id.is_some();
+    if more {
+        return None;
+    }
+    let (out, silent, id, date) = (message.out, message.silent, message.id, message.date);
+    let (pts, pts_count, text) = (new.pts, new.pts_count, message.message.clone());
+    let (reply_to, entities) = (message.reply_to.clone(), message.entities.clone());
+    match (&message.peer_id, &message.from_id) {
+        (tl::enums::Peer::User(chat), _) => Some(
+            tl::types::UpdateShortMessage {
+                out,
+                mentioned: false,
+                media_unread: false,
+                silent,
+                id,
+                user_id: chat.user_id,
+                message: text,
+                pts,
+                pts_count,
+                date,
+                fwd_from: None,
+                via_bot_id: None,
+                reply_to,
+                entities,
+                ttl_period: None,
+            }
+            .into(),
+        ),
+        (tl::enums::Peer::Chat(chat), Some(tl::enums::Peer::User(from))) => Some(
+            tl::types::UpdateShortChatMessage {
+                out,
+                mentioned: false,
+                media_unread: false,
+                silent,
+                id,
+                from_id: from.user_id,
+                chat_id: chat.chat_id,
+                message: text,
+                pts,
+                pts_count,
+                date,
+                fwd_from: None,
+                via_bot_id: None,
+                reply_to,
+                entities,
+                ttl_period: None,
+            }
+            .into(),
+        ),
+        _ => None,
+    }
 }

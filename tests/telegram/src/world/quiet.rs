@@ -20,9 +20,9 @@ pub(crate) fn get_peer_settings(
     request: tl::functions::messages::GetPeerSettings,
 ) -> Result<tl::enums::messages::PeerSettings, RpcError> {
     let other = ctx.state.input_peer(ctx.user, &request.peer)?;
-    let users = vec![ctx.state.users.seen_by(ctx.user, other)];
+    let super::peers::Named { users, chats } = ctx.state.named(ctx.user, [other]);
     let settings = blank_peer_settings();
-    Ok(tl::types::messages::PeerSettings { settings, chats: Vec::new(), users }.into())
+    Ok(tl::types::messages::PeerSettings { settings, chats, users }.into())
 }
 
 /// `messages.getAvailableReactions`.

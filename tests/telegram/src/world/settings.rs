@@ -162,6 +162,8 @@ pub struct Settings {
     pub difference_too_long: i32,
     /// A user may change the text of a message sent through a bot. Official applications do not offer it.
     pub edit_via_bot: bool,
+    /// Seconds after which a message can no longer be changed.
+    pub edit_time_s: i32,
     /// What a number without account gets for the right code.
     pub unregistered: Unregistered,
     /// The only `api_id` and `api_hash` taken; any without it.
@@ -190,6 +192,7 @@ impl Default for Settings {
             difference_slice: 100,
             difference_too_long: 5000,
             edit_via_bot: false,
+            edit_time_s: 172_800,
             unregistered: Unregistered::SignUpRequired,
             app: None,
             code_length: 5,

@@ -8,13 +8,17 @@ use super::clock::{Clock, Due, unix_now_ms};
 use super::dispatch::{self, Ctx, Reply};
 use super::error::RpcError;
 use super::faults::{Fate, Faults};
+use super::files::Files;
+use super::groups::Groups;
 use super::journal::{Entry, Journal};
 use super::keys::Keys;
 use super::login::Logins;
-use super::media::Files;
+use super::messages::polls::Polls;
+use super::messages::scheduled::Scheduled;
+use super::messages::send::RandomIds;
+use super::messages::webpages::WebPages;
 use super::outbox::Outbox;
 use super::qr::LoginTokens;
-use super::send::RandomIds;
 use super::settings::Settings;
 use super::users::Users;
 use crate::link::{Answer, Caller};
@@ -29,6 +33,10 @@ pub(crate) struct State {
     pub(crate) calls: Calls,
     pub(crate) random_ids: RandomIds,
     pub(crate) files: Files,
+    pub(crate) groups: Groups,
+    pub(crate) polls: Polls,
+    pub(crate) scheduled: Scheduled,
+    pub(crate) web_pages: WebPages,
     pub(crate) bots: Bots,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
@@ -51,6 +59,10 @@ impl State {
             calls: Calls::default(),
             random_ids: RandomIds::default(),
             files: Files::default(),
+            groups: Groups::default(),
+            polls: Polls::default(),
+            scheduled: Scheduled::default(),
+            web_pages: WebPages::default(),
             bots: Bots::default(),
             faults: Faults::default(),
             journal: Journal::default(),
@@ -107,6 +119,7 @@ impl State {
             Due::PressUnanswered(query) => self.press_due(query),
             Due::CodeExpires(hash) => self.code_due(&hash),
             Due::TokenExpires(token) => self.token_due(&token),
+            Due::Scheduled { user, to, id, date } => self.scheduled_due(user, to, id, date),
             Due::Push(parcel) => self.send(*parcel),
             Due::Release(key) => self.release(key),
         }

@@ -5,8 +5,10 @@ use grammers_tl_types as tl;
 use super::clock::unix_now;
 use super::dispatch::Ctx;
 use super::error::RpcError;
-use super::mailbox::Event;
-use super::message::people;
+use super::messages::mailbox::Event;
+use super::messages::message::people;
+use super::messages::send::named_in;
+use super::peers::Named;
 use super::state::State;
 
 impl State {
@@ -66,22 +68,26 @@ pub(crate) fn get_difference(
     for (pts, event) in &events {
         match event {
             // As it is now; one that is gone again never was.
-            Event::New(id) => new_messages.extend(state.filed(user, *id).map(|filed| filed.message.clone())),
+            Event::New(id) => {
+                new_messages.extend(state.filed(user, *id).map(|filed| state.shown(user, filed)))
+            }
             Event::Edit(id) if state.filed(user, *id).is_none() => {}
             Event::Edit(_)
             | Event::Delete(_)
             | Event::ReadInbox { .. }
             | Event::ReadOutbox { .. }
-            | Event::Pin { .. } => {
-                other_updates.push(state.told(user, *pts, event));
+            | Event::Pin { .. }
+            | Event::ReadContents(_)
+            | Event::Folder { .. } => {
+                other_updates.push(state.told(user, user, *pts, event));
             }
         }
     }
     other_updates.extend(calls);
     let named =
         new_messages.iter().flat_map(people).chain(other_updates.iter().flat_map(named_in)).chain([user]);
-    let users = state.users.many_seen_by(user, named);
-    let (new_encrypted_messages, chats) = (Vec::new(), Vec::new());
+    let Named { users, chats } = state.named(user, named);
+    let new_encrypted_messages = Vec::new();
     let reached = state.update_state(user, key, reached);
     Ok(if slice {
         tl::types::updates::DifferenceSlice {
@@ -104,24 +110,4 @@ pub(crate) fn get_difference(
         }
         .into()
     })
-}
-
-/// `updates.getChannelDifference`: there are no channels.
-pub(crate) fn get_channel_difference(
-    _: &mut Ctx<'_>,
-    _: tl::functions::updates::GetChannelDifference,
-) -> Result<tl::enums::updates::ChannelDifference, RpcError> {
-    Err(RpcError::bad_request("CHANNEL_INVALID"))
-}
-
-/// Whom an update names.
-fn named_in(update: &tl::enums::Update) -> Vec<i64> {
-    match update {
-        tl::enums::Update::PhoneCall(call) => match &call.phone_call {
-            tl::enums::PhoneCall::Requested(call) => vec![call.admin_id],
-            _ => Vec::new(),
-        },
-        tl::enums::Update::EditMessage(update) => people(&update.message),
-        _ => Vec::new(),
-    }
 }

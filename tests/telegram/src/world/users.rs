@@ -11,7 +11,7 @@ use super::bots::BotFace;
 use super::contacts::Contact;
 use super::dispatch::Ctx;
 use super::error::RpcError;
-use super::mailbox::Mailbox;
+use super::messages::mailbox::Mailbox;
 use super::password::Lock;
 use super::prime;
 use super::privacy::{Privacy, PrivacyKind};
@@ -157,6 +157,16 @@ pub(crate) struct User {
     pub(crate) blocked: BTreeMap<i64, i32>,
     pub(crate) privacy: Privacy,
     pub(crate) language: Option<String>,
+    /// What they say of themselves.
+    pub(crate) about: Option<String>,
+    /// Portraits by number, the newest first.
+    pub(crate) photos: Vec<i64>,
+    /// Chats in the archive.
+    pub(crate) archived: BTreeSet<i64>,
+    /// Chats above all others, in this order.
+    pub(crate) pinned: Vec<i64>,
+    /// Contacts alone may bring them into groups.
+    pub(crate) uninvitable: bool,
     /// What a bot has and a person has not.
     pub(crate) bot: Option<BotFace>,
 }
@@ -181,6 +191,11 @@ impl User {
             blocked: BTreeMap::new(),
             privacy: Privacy::default(),
             language: None,
+            about: None,
+            photos: Vec::new(),
+            archived: BTreeSet::new(),
+            pinned: Vec::new(),
+            uninvitable: false,
             bot: None,
         }
     }
@@ -326,6 +341,22 @@ impl Users {
         self.by_username.get(&name.to_lowercase()).and_then(|id| self.by_id.get(id))
     }
 
+    /// Gives a user another user name, or takes it away. The caller has seen that it is free.
+    pub(crate) fn set_username(&mut self, id: i64, username: Option<String>) {
+        let Some(user) = self.by_id.get_mut(&id) else { return };
+        if let Some(old) = user.username.take() {
+            self.by_username.remove(&old.to_lowercase());
+        }
+        if let Some(name) = &username {
+            self.by_username.insert(name.to_lowercase(), id);
+        }
+        user.username = username;
+    }
+
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut User> {
+        self.by_id.values_mut()
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &User> {
         self.by_id.values()
     }
@@ -359,6 +390,11 @@ impl Users {
         seen.last_name = last_name.filter(|name| !name.is_empty());
         seen.username.clone_from(&user.username);
         seen.contact_require_premium = user.premium_only;
+        seen.photo = user.photos.first().map(|photo_id| {
+            let (photo_id, dc_id) = (*photo_id, user.dc);
+            let (has_video, personal, stripped_thumb) = (false, false, None);
+            tl::types::UserProfilePhoto { has_video, personal, photo_id, stripped_thumb, dc_id }.into()
+        });
         if let Some(face) = &user.bot {
             (seen.bot, seen.bot_nochats) = (true, true);
             seen.bot_info_version = Some(face.version);
@@ -409,17 +445,18 @@ impl State {
         }
     }
 
-    /// Whom an `InputPeer` of this caller means; only users exist.
-    pub(crate) fn input_peer(&self, viewer: i64, input: &tl::enums::InputPeer) -> Result<i64, RpcError> {
-        match input {
-            tl::enums::InputPeer::PeerSelf => Ok(viewer),
-            tl::enums::InputPeer::User(named) => {
-                let (user_id, access_hash) = (named.user_id, named.access_hash);
-                self.input_user(viewer, &tl::types::InputUser { user_id, access_hash }.into())
-                    .map_err(|_| RpcError::bad_request("PEER_ID_INVALID"))
-            }
-            _ => Err(RpcError::bad_request("PEER_ID_INVALID")),
+    /// How many groups two users are both in.
+    fn common_groups(&self, one: i64, other: i64) -> i32 {
+        let both = |group: &&super::groups::Group| {
+            !group.deleted
+                && group.migrated_to.is_none()
+                && group.member(one).is_some()
+                && group.member(other).is_some()
+        };
+        if one == other {
+            return 0;
         }
+        i32::try_from(self.groups.all().filter(both).count()).unwrap_or(i32::MAX)
     }
 }
 
@@ -449,6 +486,12 @@ pub(crate) fn get_full_user(
     full.video_calls_available = callable;
     full.phone_calls_private = !ctx.state.users.allows(id, PrivacyKind::PhoneCall, viewer);
     full.contact_require_premium = ctx.state.users.user(id).is_some_and(|user| user.premium_only);
+    full.about = ctx.state.users.user(id).and_then(|user| user.about.clone());
+    let photo = ctx.state.users.user(id).and_then(|user| user.photos.first().copied());
+    full.profile_photo = photo.and_then(|photo| ctx.state.files.photo(photo));
+    full.pinned_msg_id = ctx.state.pinned(viewer, id);
+    full.has_scheduled = !ctx.state.waiting_in(viewer, id).is_empty();
+    full.common_chats_count = ctx.state.common_groups(viewer, id);
     full.blocked = ctx.state.users.user(viewer).is_some_and(|user| user.blocked.contains_key(&id));
     let users = vec![ctx.state.users.seen_by(viewer, id)];
     Ok(tl::types::users::UserFull { full_user: full.into(), chats: Vec::new(), users }.into())
@@ -460,6 +503,11 @@ pub(crate) fn update_status(
     _: tl::functions::account::UpdateStatus,
 ) -> Result<bool, RpcError> {
     Ok(true)
+}
+
+/// Whether a text may be a user name.
+pub(crate) fn is_username(name: &str) -> bool {
+    (4..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// A phone number as digits alone, if it is one (E.164: at most 15 digits).

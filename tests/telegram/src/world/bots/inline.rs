@@ -14,9 +14,9 @@ use crate::link::Answer;
 use crate::world::clock::{Due, unix_now_ms};
 use crate::world::dispatch::{Ctx, Reply};
 use crate::world::error::RpcError;
-use crate::world::message::Draft;
+use crate::world::messages::message::Draft;
+use crate::world::messages::send::{in_full, replied};
 use crate::world::prime::random;
-use crate::world::send::{in_full, replied};
 use crate::world::state::State;
 
 /// How long a user waits for a bot.

@@ -1,16 +1,14 @@
-//! What bots leave on messages without changing them: reactions and pins.
+//! What bots leave on messages without changing them: reactions, and that they pin some.
 
 use grammers_tl_types as tl;
 
 use crate::world::clock::unix_now;
-use crate::world::contacts::peer;
 use crate::world::error::RpcError;
-use crate::world::mailbox::Event;
+use crate::world::peers::peer;
 use crate::world::state::State;
 
 impl State {
-    /// A bot reacts to a message of its box, in place of what it felt before. Other bots are not in the chat, and users
-    /// do not react.
+    /// A bot reacts to a message of its box, in place of what it felt before. Other bots are not in the chat.
     ///
     /// # Errors
     /// As `edit` has them.
@@ -39,29 +37,8 @@ impl State {
         if self.message(bot, id).is_none_or(|message| message.pinned == pinned) {
             return false;
         }
-        for (owner, other, id) in
-            [(bot, chat, id)].into_iter().chain(self.twin(bot, id).map(|(owner, id)| (owner, bot, id)))
-        {
-            let seen = self.users.user_mut(owner).and_then(|user| user.mailbox.seen_mut(id));
-            if let Some(tl::enums::Message::Message(message)) = seen.map(|filed| &mut filed.message) {
-                message.pinned = pinned;
-                self.happen(owner, Event::Pin { peer: other, id, pinned }, &[other], None);
-            }
-        }
-        if pinned {
-            self.tell_pinned(bot, chat, id, silent);
-        }
+        self.pin(bot, chat, id, (pinned, silent), None);
         true
-    }
-
-    /// The newest message of a chat that is pinned, by its number in the bot's box.
-    pub(crate) fn pinned(&self, bot: i64, chat: i64) -> Option<i32> {
-        let is_pinned = |message: &tl::enums::Message| match message {
-            tl::enums::Message::Message(message) => message.pinned,
-            tl::enums::Message::Service(_) | tl::enums::Message::Empty(_) => false,
-        };
-        let mut seen = self.users.user(bot)?.mailbox.chat(chat);
-        seen.find(|(_, filed)| is_pinned(&filed.message)).map(|(id, _)| id)
     }
 }
 

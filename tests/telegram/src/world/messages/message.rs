@@ -1,10 +1,10 @@
-//! A message between two users: what is asked for, and how each copy of it looks.
+//! A message: what is asked for, and how each copy of it looks.
 
 use grammers_tl_types as tl;
 use tl::{Deserializable, Serializable};
 
-use super::clock::unix_now;
-use super::contacts::peer;
+use crate::world::clock::unix_now;
+use crate::world::peers::{dialog, peer};
 
 /// A message about to be sent.
 #[derive(Debug, Clone, Default)]
@@ -13,31 +13,32 @@ pub(crate) struct Draft {
     pub(crate) entities: Vec<tl::enums::MessageEntity>,
     pub(crate) media: Option<tl::enums::MessageMedia>,
     pub(crate) reply_markup: Option<tl::enums::ReplyMarkup>,
-    /// A message of the sender's box.
+    /// A message of the sender's box, or of the channel's.
     pub(crate) reply_to: Option<i32>,
     pub(crate) via_bot_id: Option<i64>,
     pub(crate) forwarded: Option<tl::enums::MessageFwdHeader>,
     pub(crate) silent: bool,
+    /// The album to which it belongs.
+    pub(crate) grouped_id: Option<i64>,
+    /// It waited for its time.
+    pub(crate) from_scheduled: bool,
 }
 
 /// Where a copy of a message lies.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
-    /// Whose box.
+    /// Whose box; a channel's is its own.
     pub(crate) owner: i64,
-    /// The other user of the chat.
+    /// The chat as the owner sees it.
     pub(crate) chat: i64,
     /// Its number in the box.
     pub(crate) id: i32,
     /// The owner sent it.
     pub(crate) out: bool,
-}
-
-impl Place {
-    /// In a chat of two only what goes out names its sender (layer 119 and later).
-    pub(crate) fn sender(&self) -> Option<tl::enums::Peer> {
-        self.out.then(|| peer(self.owner))
-    }
+    /// Whom it names as its sender.
+    pub(crate) from: Option<i64>,
+    /// A channel's post.
+    pub(crate) post: bool,
 }
 
 impl Draft {
@@ -46,14 +47,26 @@ impl Draft {
         Self { text: text.into(), ..Self::default() }
     }
 
+    /// A voice or a face in a circle, of which its sender is told that it was heard.
+    fn is_to_be_heard(&self) -> bool {
+        matches!(&self.media, Some(tl::enums::MessageMedia::Document(media)) if media.voice || media.round)
+    }
+
     /// The copy in one box; `reply_to` is the number there of the message that it answers.
     pub(crate) fn copy(&self, place: Place, reply_to: Option<i32>) -> tl::types::Message {
         let mut message = blank_message(place.id, place.chat, &self.text);
         message.out = place.out;
-        message.from_id = place.sender();
+        message.from_id = place.from.map(peer);
+        message.post = place.post;
+        if place.post {
+            (message.views, message.forwards) = (Some(1), Some(0));
+        }
         message.silent = self.silent;
+        message.from_scheduled = self.from_scheduled;
+        message.grouped_id = self.grouped_id;
         message.entities = Some(self.entities.clone()).filter(|entities| !entities.is_empty());
         message.media.clone_from(&self.media);
+        message.media_unread = self.is_to_be_heard() && !place.post && place.chat != place.owner;
         message.reply_markup.clone_from(&self.reply_markup);
         message.via_bot_id = self.via_bot_id;
         message.fwd_from.clone_from(&self.forwarded);
@@ -62,13 +75,14 @@ impl Draft {
     }
 }
 
-/// Whom a message names.
+/// Whom and which chats a message names.
 pub(crate) fn people(message: &tl::enums::Message) -> Vec<i64> {
     match message {
         tl::enums::Message::Service(message) => [Some(&message.peer_id), message.from_id.as_ref()]
             .into_iter()
             .flatten()
-            .filter_map(user)
+            .map(dialog)
+            .chain(named_by(&message.action))
             .collect(),
         tl::enums::Message::Message(message) => {
             let forwarded = message.fwd_from.as_ref().and_then(|from| {
@@ -80,16 +94,22 @@ pub(crate) fn people(message: &tl::enums::Message) -> Vec<i64> {
                 Some(tl::enums::MessageMedia::Contact(card)) => Some(card.user_id).filter(|id| *id != 0),
                 _ => None,
             };
-            peers.into_iter().flatten().filter_map(user).chain(message.via_bot_id).chain(contact).collect()
+            peers.into_iter().flatten().map(dialog).chain(message.via_bot_id).chain(contact).collect()
         }
         tl::enums::Message::Empty(_) => Vec::new(),
     }
 }
 
-fn user(peer: &tl::enums::Peer) -> Option<i64> {
-    match peer {
-        tl::enums::Peer::User(user) => Some(user.user_id),
-        tl::enums::Peer::Chat(_) | tl::enums::Peer::Channel(_) => None,
+fn named_by(action: &tl::enums::MessageAction) -> Vec<i64> {
+    use crate::world::peers::{basic_group, channel_of};
+    match action {
+        tl::enums::MessageAction::ChatCreate(made) => made.users.clone(),
+        tl::enums::MessageAction::ChatAddUser(added) => added.users.clone(),
+        tl::enums::MessageAction::ChatDeleteUser(gone) => vec![gone.user_id],
+        tl::enums::MessageAction::ChatJoinedByLink(joined) => vec![joined.inviter_id],
+        tl::enums::MessageAction::ChatMigrateTo(to) => vec![channel_of(to.channel_id)],
+        tl::enums::MessageAction::ChannelMigrateFrom(from) => vec![basic_group(from.chat_id)],
+        _ => Vec::new(),
     }
 }
 
@@ -118,8 +138,9 @@ mod tests {
     #[test]
     fn the_two_copies_differ_in_what_each_side_may_know() {
         let draft = Draft { silent: true, via_bot_id: Some(9), ..Draft::text("hello") };
-        let sent = draft.copy(Place { owner: 1, chat: 2, id: 10, out: true }, Some(4));
-        let got = draft.copy(Place { owner: 2, chat: 1, id: 20, out: false }, None);
+        let place = Place { owner: 1, chat: 2, id: 10, out: true, from: Some(1), post: false };
+        let sent = draft.copy(place, Some(4));
+        let got = draft.copy(Place { owner: 2, chat: 1, id: 20, out: false, from: None, post: false }, None);
         assert_eq!((sent.id, &sent.peer_id, &sent.from_id), (10, &peer(2), &Some(peer(1))));
         assert_eq!((got.id, &got.peer_id, &got.from_id), (20, &peer(1), &None));
         assert_eq!((sent.message.as_str(), sent.silent, got.silent), ("hello", true, true));
@@ -127,5 +148,14 @@ mod tests {
         assert_eq!(header.reply_to_msg_id, Some(4));
         assert_eq!(got.reply_to, None);
         assert_eq!(people(&tl::enums::Message::Message(got)), [1, 9]);
+    }
+
+    #[test]
+    fn a_post_of_a_channel_names_nobody_but_the_channel() {
+        let channel = -1_000_000_000_007;
+        let place = Place { owner: channel, chat: channel, id: 1, out: false, from: None, post: true };
+        let post = Draft::text("news").copy(place, None);
+        assert_eq!((post.post, post.views, &post.from_id), (true, Some(1), &None));
+        assert_eq!(people(&tl::enums::Message::Message(post)), [channel]);
     }
 }

@@ -1,6 +1,7 @@
 //! A user's box of messages and what happened in it, counted by `pts` (core.telegram.org/api/updates).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use grammers_tl_types as tl;
 
@@ -24,18 +25,23 @@ pub(crate) enum Event {
     ReadOutbox { peer: i64, max_id: i32 },
     /// A message of the chat with this user was pinned, or no longer is.
     Pin { peer: i64, id: i32, pinned: bool },
+    /// They were listened to or looked at.
+    ReadContents(Vec<i32>),
+    /// The chat was put into a folder: 1 is the archive, 0 none.
+    Folder { peer: i64, folder: i32 },
 }
 
 impl Event {
     /// `pts_count`: how far the event moves the counter.
     pub(crate) fn count(&self) -> i32 {
         match self {
-            Self::Delete(ids) => i32::try_from(ids.len()).unwrap_or(i32::MAX),
+            Self::Delete(ids) | Self::ReadContents(ids) => i32::try_from(ids.len()).unwrap_or(i32::MAX),
             Self::New(_)
             | Self::Edit(_)
             | Self::ReadInbox { .. }
             | Self::ReadOutbox { .. }
-            | Self::Pin { .. } => 1,
+            | Self::Pin { .. }
+            | Self::Folder { .. } => 1,
         }
     }
 }
@@ -44,10 +50,12 @@ impl Event {
 #[derive(Debug, Clone)]
 pub(crate) struct Filed {
     pub(crate) message: tl::enums::Message,
-    /// The other user of the chat; the owner in the chat with oneself.
+    /// The chat: the other user, the owner in the chat with oneself, or the group.
     pub(crate) peer: i64,
-    /// Whose box holds the other copy, and its number there.
-    pub(crate) twin: Option<(i64, i32)>,
+    /// Who sent it.
+    pub(crate) author: i64,
+    /// Whose boxes hold a copy, and its number in each; this one is among them.
+    pub(crate) copies: Arc<[(i64, i32)]>,
     /// The owner sees it no more. It is kept for tests to look at.
     pub(crate) deleted: bool,
 }
@@ -148,6 +156,11 @@ impl Mailbox {
         self.messages.iter().map(|(id, filed)| (*id, filed))
     }
 
+    /// All messages, the deleted ones too.
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Filed> {
+        self.messages.values_mut()
+    }
+
     /// What the owner sees of one chat, newest first.
     pub(crate) fn chat(&self, peer: i64) -> impl Iterator<Item = (i32, &Filed)> {
         self.all().rev().filter(move |(_, filed)| filed.peer == peer && !filed.deleted)
@@ -181,7 +194,12 @@ impl Mailbox {
         let (marks, peer, max_id) = match event {
             Event::ReadInbox { peer, max_id } => (&mut self.read_inbox, peer, max_id),
             Event::ReadOutbox { peer, max_id } => (&mut self.read_outbox, peer, max_id),
-            Event::New(_) | Event::Edit(_) | Event::Delete(_) | Event::Pin { .. } => return false,
+            Event::New(_)
+            | Event::Edit(_)
+            | Event::Delete(_)
+            | Event::Pin { .. }
+            | Event::ReadContents(_)
+            | Event::Folder { .. } => return false,
         };
         let mark = marks.entry(*peer).or_insert(0);
         let forward = *max_id > *mark;
