@@ -46,6 +46,36 @@ async fn telethon_writes_changes_deletes_and_reads_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn telethon_sends_finds_and_fetches_files_of_every_kind() {
+    let done = Stage::start().await.play("world_files.py").await;
+    assert_eq!(done, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telethon_schedules_reacts_votes_searches_and_archives() {
+    let done = Stage::start().await.play("world_chats.py").await;
+    assert_eq!(done, 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telethon_leads_basic_groups() {
+    let done = Stage::start().await.play("world_groups.py").await;
+    assert_eq!(done, 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telethon_keeps_its_contacts_and_its_profile() {
+    let done = Stage::start().await.play("world_contacts.py").await;
+    assert_eq!(done, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telethon_leads_supergroups_and_channels() {
+    let done = Stage::start().await.play("world_channels.py").await;
+    assert_eq!(done, 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn telethon_logs_in_by_a_token_that_another_device_accepts() {
     let done = Stage::start().await.play("world_qr.py").await;
     assert_eq!(done, 6);
