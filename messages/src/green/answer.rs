@@ -1,7 +1,7 @@
 //! How a call is answered: who calls, whether they may, whether it can be done now, and then the method.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
@@ -30,17 +30,35 @@ pub(super) type Answer = Result<Value, Failed>;
 pub(super) struct Desk {
     house: House,
     throttle: Arc<Throttle>,
+    deleted: Deleted,
 }
+
+/// The instances that a partner has deleted since the program began: their clients are told so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deleted(Arc<Mutex<BTreeSet<InstanceId>>>);
 
 impl Desk {
     pub(super) fn new(house: House, pace: Pace) -> Self {
-        Self { house, throttle: Arc::new(Throttle::new(pace)) }
+        Self { house, throttle: Arc::new(Throttle::new(pace)), deleted: Deleted::default() }
     }
 
     fn instance(&self, id: Option<InstanceId>, token: &str) -> Result<Instance, Failed> {
         let Some(id) = id else { return Err(Failed::unknown_instance()) };
-        let instance = self.house.instance(id).ok_or_else(Failed::unknown_instance)?;
+        let Some(instance) = self.house.instance(id) else {
+            let was = self.deleted.holds(id);
+            return Err(if was { Failed::deleted_instance() } else { Failed::unknown_instance() });
+        };
         if instance.is_token(token) { Ok(instance) } else { Err(Failed::unauthorized()) }
+    }
+}
+
+impl Deleted {
+    pub(super) fn put(&self, id: InstanceId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    fn holds(&self, id: InstanceId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }
 }
 
@@ -112,7 +130,9 @@ async fn partner_call(
     check_verb(parts, method.name, method.verbs)?;
     let said = upload::json(&parts.headers, body).await?;
     let arguments = Arguments::of(query(parts)?, said);
-    let value = (method.run)(PartnerCall { house: desk.house.clone(), arguments }).await?;
+    let value =
+        (method.run)(PartnerCall { house: desk.house.clone(), deleted: desk.deleted.clone(), arguments })
+            .await?;
     Ok(json(StatusCode::OK, &value))
 }
 

@@ -58,6 +58,10 @@ impl Failed {
         Self::new(StatusCode::FORBIDDEN, "Forbidden: there is no such idInstance")
     }
 
+    pub(super) fn deleted_instance() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Instance is deleted")
+    }
+
     pub(super) fn unknown_path() -> Self {
         Self::new(StatusCode::FORBIDDEN, "Forbidden: want /waInstance{idInstance}/{method}/{token}")
     }

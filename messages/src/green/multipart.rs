@@ -395,6 +395,19 @@ mod tests {
     }
 
     #[test]
+    fn a_form_that_is_damaged_anywhere_hurts_nobody() {
+        for at in 0..FILE.len() {
+            for byte in *b"\r\n-\"; \0\xff" {
+                let mut damaged = FILE.to_vec();
+                damaged[at] = byte;
+                let whole = read(TYPE, &[&damaged]);
+                let cut: Vec<&[u8]> = damaged.chunks(7).collect();
+                assert_eq!(read(TYPE, &cut), whole, "byte {at} is {byte}");
+            }
+        }
+    }
+
+    #[test]
     fn a_large_file_is_never_held() {
         let mut form = Multipart::of(TYPE).unwrap();
         form.push(b"--0123abc\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n").unwrap();

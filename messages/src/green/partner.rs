@@ -74,5 +74,6 @@ pub(super) async fn delete_instance_account(call: PartnerCall) -> Answer {
     let id =
         id.ok_or_else(|| Failed::wrong("idInstance", "must be an instance's number, ten digits", said))?;
     call.house.office().delete(id).await?;
+    call.deleted.put(id);
     Ok(json!({"deleteInstanceAccount": true}))
 }

@@ -404,6 +404,8 @@ async fn a_partner_lists_makes_and_deletes_instances() {
     assert_eq!(made["apiTokenInstance"].as_str().unwrap().len(), 50);
     let gone = stage.ask("POST", &path("deleteInstanceAccount"), json!({"idInstance": "4100000002"})).await;
     assert_eq!(gone, (200, json!({"deleteInstanceAccount": true})));
+    let (code, error) = stage.ask("GET", "/waInstance4100000002/getSettings/x", Value::Null).await;
+    assert_eq!((code, &error["message"]), (400, &json!("Instance is deleted")));
     let did = stage.office.did.lock().unwrap().clone();
     assert_eq!(did, ["create shop {\"stateWebhook\":\"yes\"}", "delete 4100000002"]);
 }
