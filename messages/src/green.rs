@@ -1,7 +1,7 @@
 //! The dialect of GREEN-API's clients for Telegram: what they call, what they say, and what they are answered.
 //!
 //! A call is `/waInstance{idInstance}/{method}/{apiTokenInstance}`, a partner's is `/partner/{method}/{token}`; files are
-//! fetched at `/files/{secret}/{name}`. [`methods`] holds every method by its name. Whatever a client is answered is JSON,
+//! fetched at `/files/{secret}/{name}`. `methods.rs` holds every method by its name. Whatever a client is answered is JSON,
 //! with code 200 where the method was done; bodies of errors say what is wrong and what is allowed.
 
 mod account;

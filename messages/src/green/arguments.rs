@@ -61,12 +61,13 @@ impl Arguments {
         self.named.get(key).filter(|value| !value.is_null())
     }
 
-    /// The chat that a call is about; clients of other messengers say `groupId`.
+    /// The chat that a call is about; clients of other messengers say `groupId`, and older ones `phoneNumber`.
     pub(super) fn chat(&self) -> Result<Address, Failed> {
         let key = if self.value("chatId").is_some() { "chatId" } else { "groupId" };
-        match self.value(key) {
-            Some(value) => address(key, value),
-            None => Err(Failed::wrong("chatId", &chat_wanted(), None)),
+        match (self.value(key), self.value("phoneNumber")) {
+            (Some(value), _) => address(key, value),
+            (None, Some(_)) => self.phone("phoneNumber").map(Address::Phone),
+            (None, None) => Err(Failed::wrong("chatId", &chat_wanted(), None)),
         }
     }
 
@@ -288,6 +289,8 @@ mod tests {
         ] {
             assert_eq!(arguments(said.clone()).chat(), group, "{said}");
         }
+        let phone = arguments(json!({"phoneNumber": 79_991_234_567_i64}));
+        assert_eq!(phone.chat(), Ok(Address::Phone("79991234567".to_owned())));
         let phone = arguments(json!({"chatId": "79991234567@c.us"}));
         assert_eq!(phone.chat(), Ok(Address::Phone("79991234567".to_owned())));
         assert!(said(phone.group()).contains("not a phone number"));

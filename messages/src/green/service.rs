@@ -160,10 +160,7 @@ pub(super) async fn edit_contact(call: Call) -> Answer {
 
 async fn contact(call: &Call, key: &str) -> Answer {
     let said = &call.arguments;
-    let who = match said.chat_value() {
-        Some(_) => said.chat()?,
-        None => Address::Phone(said.phone("phoneNumber")?),
-    };
+    let who = said.chat()?;
     let first = said.text("firstName", 1..=limits::WORD)?;
     let last = said.optional_text("lastName", limits::WORD)?.unwrap_or_default();
     let person = call.instance.messenger().add_contact(&who, &first, &last).await?;

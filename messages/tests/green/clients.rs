@@ -208,6 +208,8 @@ async fn javascript_says_numbers_as_texts_and_group_id() {
     assert_eq!(stage.done("POST", "updateGroupName", group).await, json!({"updateGroupName": true}));
     let check = json!({"phoneNumber": "79000000001"});
     assert_eq!(stage.done("POST", "checkAccount", check).await["exist"], true);
+    let avatar = stage.done("POST", "getAvatar", json!({"phoneNumber": 79_000_000_001_i64})).await;
+    assert!(avatar["urlAvatar"].as_str().unwrap().starts_with(&stage.base));
     let history = json!({"chatId": "79000000001@c.us", "count": "2"});
     assert_eq!(stage.done("POST", "getChatHistory", history).await.as_array().unwrap().len(), 2);
 }
