@@ -198,6 +198,7 @@ async def it_changes_its_looks():
 async def who_was_away_catches_up():
     chat, (a, b) = await channel("Anna", "Boris")
     numbers = [(await a.client.send_message(chat, text)).id for text in ("old", "to change", "to delete")]
+    before_all = await b.client(f.updates.GetStateRequest())
     there = await b.client.get_input_entity(chat.id)
     (before,) = (await b.client(f.messages.GetPeerDialogsRequest([t.InputDialogPeer(there)]))).dialogs
     difference = lambda pts, limit=100: b.client(f.updates.GetChannelDifferenceRequest(
@@ -211,6 +212,10 @@ async def who_was_away_catches_up():
     changed, deleted = missed.other_updates
     assert changed.message.message == "changed" and changed.pts == before.pts + 1
     assert deleted.messages == [numbers[2]] and missed.pts == before.pts + 3
+    state = await b.client(f.updates.GetStateRequest())
+    whole = await b.client(f.updates.GetDifferenceRequest(state.pts, before_all.date, 0))
+    (behind,) = whole.other_updates
+    assert isinstance(behind, t.UpdateChannelTooLong) and (behind.channel_id, behind.pts) == (chat.id, missed.pts), behind
     part = await difference(before.pts, 1)
     assert not part.final and part.pts == before.pts + 1
     last = await difference(missed.pts)

@@ -209,6 +209,31 @@ async def a_page_is_previewed_if_the_sender_lets_it():
     assert isinstance(preview.media, t.MessageMediaEmpty)
 
 
+async def a_message_whose_answer_was_lost_is_told_by_its_random_id():
+    a, b = await friends("Anna", "Boris")
+    before = await a.client(f.updates.GetStateRequest())
+    peer = await a.client.get_input_entity(b.id)
+    send = f.messages.SendMessageRequest(peer, "once", random_id=4711)
+    rule = post("/faults", {"match": {"user": a.id, "method": "messages.sendMessage", "times": 1},
+                            "action": {"do": "lose_answer"}})
+    try:
+        await asyncio.wait_for(a.client(send), 0.7)
+        raise AssertionError("an answer came")
+    except asyncio.TimeoutError:
+        control("DELETE", f"/faults/{rule['id']}")
+    there, text, _ = await b.hears()
+    async with refused("RANDOM_ID_DUPLICATE", 500):
+        await a.client(f.messages.SendMessageRequest(peer, "once", random_id=4711))
+    missed = await a.client(f.updates.GetDifferenceRequest(before.pts, before.date, 0))
+    (number,) = [update for update in missed.other_updates if isinstance(update, t.UpdateMessageID)]
+    (sent,) = missed.new_messages
+    assert (number.random_id, number.id, sent.message) == (4711, sent.id, "once") and text == "once" and there
+    a2 = await Person.log_in(a.phone)
+    elsewhere = await a2.client(f.updates.GetDifferenceRequest(before.pts, before.date, 0))
+    assert not [update for update in elsewhere.other_updates if isinstance(update, t.UpdateMessageID)]
+    assert len(seen(b.id, a.id)) == 1
+
+
 async def a_change_has_its_limits():
     a, b = await friends("Anna", "Boris")
     text = await a.client.send_message(b.id, "text")
@@ -245,5 +270,6 @@ run(
     chats_are_archived_and_pinned,
     a_voice_message_is_heard,
     a_page_is_previewed_if_the_sender_lets_it,
+    a_message_whose_answer_was_lost_is_told_by_its_random_id,
     a_change_has_its_limits,
 )

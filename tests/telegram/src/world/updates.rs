@@ -8,7 +8,7 @@ use super::error::RpcError;
 use super::messages::mailbox::Event;
 use super::messages::message::people;
 use super::messages::send::named_in;
-use super::peers::Named;
+use super::peers::{Named, bare};
 use super::state::State;
 
 impl State {
@@ -16,6 +16,16 @@ impl State {
         let pts = pts.or_else(|| self.users.user(user).map(|user| user.mailbox.pts())).unwrap_or(1);
         let seq = self.keys.key(key).map_or(0, |key| key.seq);
         tl::types::updates::State { pts, qts: 0, date: unix_now(), seq, unread_count: 0 }.into()
+    }
+
+    /// The supergroups and channels of a user in which something happened since, Unix time.
+    fn channels_changed(&self, user: i64, since: i32) -> Vec<tl::enums::Update> {
+        let changed = |id: i64| self.mailbox(id).filter(|mailbox| mailbox.changed() >= since);
+        let told = |(id, _)| {
+            let pts = Some(changed(id)?.pts());
+            Some(tl::types::UpdateChannelTooLong { channel_id: bare(id), pts }.into())
+        };
+        self.groups.channels_of(user).filter_map(told).collect()
     }
 }
 
@@ -58,13 +68,20 @@ pub(crate) fn get_difference(
     let slice = events.len() > asked.min(state.settings.difference_slice);
     events.truncate(asked.min(state.settings.difference_slice));
     let calls = if slice { Vec::new() } else { state.calls_to_repeat(user) };
-    if events.is_empty() && calls.is_empty() {
+    let channels = if slice { Vec::new() } else { state.channels_changed(user, request.date) };
+    if events.is_empty() && calls.is_empty() && channels.is_empty() {
         let seq = state.keys.key(key).map_or(0, |key| key.seq);
         return Ok(tl::types::updates::DifferenceEmpty { date: unix_now(), seq }.into());
     }
     let reached = events.last().map(|(pts, _)| *pts);
     let mut new_messages = Vec::new();
-    let mut other_updates = Vec::new();
+    // What this session handed in and may have no answer to.
+    let number = |(_, event): &(i32, Event)| {
+        let Event::New(id) = event else { return None };
+        let (_, random_id) = state.filed(user, *id)?.handed_in.filter(|(by, _)| *by == key)?;
+        Some(tl::types::UpdateMessageId { id: *id, random_id }.into())
+    };
+    let mut other_updates: Vec<tl::enums::Update> = events.iter().filter_map(number).collect();
     for (pts, event) in &events {
         match event {
             // As it is now; one that is gone again never was.
@@ -84,6 +101,7 @@ pub(crate) fn get_difference(
         }
     }
     other_updates.extend(calls);
+    other_updates.extend(channels);
     let named =
         new_messages.iter().flat_map(people).chain(other_updates.iter().flat_map(named_in)).chain([user]);
     let Named { users, chats } = state.named(user, named);

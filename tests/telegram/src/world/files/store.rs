@@ -139,7 +139,8 @@ impl Files {
             let size = *size.get_or_insert(part.len());
             let last = number == count - 1;
             // All but the last are of one size, which divides the largest.
-            let fine = last || (part.len() == size && size % PART_UNIT == 0 && PART_MAX % size == 0);
+            let fine = last
+                || (part.len() == size && size.is_multiple_of(PART_UNIT) && PART_MAX.is_multiple_of(size));
             if !fine {
                 return Err(RpcError::bad_request("FILE_PART_SIZE_INVALID"));
             }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use grammers_tl_types as tl;
 
+use crate::world::clock::unix_now;
+
 /// Events kept for sessions that were away; who was away longer gets `differenceTooLong`.
 const EVENTS_KEPT: usize = 10_000;
 /// Messages kept, the deleted ones among them; the oldest go first.
@@ -56,6 +58,8 @@ pub(crate) struct Filed {
     pub(crate) author: i64,
     /// Whose boxes hold a copy, and its number in each; this one is among them.
     pub(crate) copies: Arc<[(i64, i32)]>,
+    /// The key that handed it in, and the `random_id` by which it did.
+    pub(crate) handed_in: Option<(i64, i64)>,
     /// The owner sees it no more. It is kept for tests to look at.
     pub(crate) deleted: bool,
 }
@@ -84,6 +88,8 @@ impl Filed {
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     pts: i32,
+    /// When something happened last, Unix time.
+    changed: i32,
     last_message: i32,
     messages: BTreeMap<i32, Filed>,
     /// With the counter after each.
@@ -97,6 +103,7 @@ impl Default for Mailbox {
     fn default() -> Self {
         Self {
             pts: 1,
+            changed: 0,
             last_message: 0,
             messages: BTreeMap::new(),
             events: VecDeque::new(),
@@ -109,6 +116,11 @@ impl Default for Mailbox {
 impl Mailbox {
     pub(crate) fn pts(&self) -> i32 {
         self.pts
+    }
+
+    /// When something happened last, Unix time.
+    pub(crate) fn changed(&self) -> i32 {
+        self.changed
     }
 
     /// The number that the next message gets.
@@ -128,6 +140,7 @@ impl Mailbox {
     /// Counts an event and returns the counter after it.
     pub(crate) fn note(&mut self, event: Event) -> i32 {
         self.pts = self.pts.saturating_add(event.count());
+        self.changed = unix_now();
         if self.events.len() == EVENTS_KEPT {
             self.events.pop_front();
         }

@@ -112,7 +112,8 @@ impl State {
     ) -> tl::enums::Update {
         let named = people(&message);
         if let Some(mailbox) = self.mailbox_mut(place.owner) {
-            mailbox.keep(place.id, Filed { message, peer: place.chat, author, copies, deleted: false });
+            let (peer, handed_in, deleted) = (place.chat, None, false);
+            mailbox.keep(place.id, Filed { message, peer, author, copies, handed_in, deleted });
         }
         self.happen(place.owner, Event::New(place.id), &named, by)
     }

@@ -81,7 +81,7 @@ pub(crate) fn send_message(
     Ok(match sent {
         Sent::Now(posted) if short => in_short(ctx, &posted),
         Sent::Now(posted) => in_full(ctx, &posted, request.random_id),
-        Sent::Later(update) => numbered(ctx, vec![(request.random_id, update)]),
+        Sent::Later(update) => numbered(ctx, vec![(request.random_id, *update)]),
     })
 }
 
@@ -106,16 +106,16 @@ pub(crate) fn send_media(
 /// What became of a message that was handed in.
 pub(crate) enum Sent {
     /// It was sent.
-    Now(Posted),
+    Now(Box<Posted>),
     /// It waits for its time; the update tells that.
-    Later(tl::enums::Update),
+    Later(Box<tl::enums::Update>),
 }
 
 impl Sent {
     pub(crate) fn update(self) -> tl::enums::Update {
         match self {
             Self::Now(posted) => posted.update,
-            Self::Later(update) => update,
+            Self::Later(update) => *update,
         }
     }
 }
@@ -133,11 +133,17 @@ pub(crate) fn hand_in(
     match schedule_date.map(|date| scheduled::due(ctx.state, ctx.user, to, date)).transpose()?.flatten() {
         Some(due) => {
             ctx.state.take_random_id(ctx.user, random_id)?;
-            Ok(Sent::Later(ctx.state.schedule(ctx.user, to, draft, due, Some(key))))
+            Ok(Sent::Later(Box::new(ctx.state.schedule(ctx.user, to, draft, due, Some(key)))))
         }
         None => {
             ctx.state.take_random_id(ctx.user, random_id)?;
-            Ok(Sent::Now(ctx.state.post(ctx.user, to, draft, Some(key))))
+            let posted = ctx.state.post(ctx.user, to, draft, Some(key));
+            let owner = box_of(ctx.user, to);
+            let filed = ctx.state.mailbox_mut(owner).and_then(|mailbox| mailbox.seen_mut(posted.id));
+            if let Some(filed) = filed {
+                filed.handed_in = Some((key, random_id));
+            }
+            Ok(Sent::Now(Box::new(posted)))
         }
     }
 }
@@ -364,6 +370,7 @@ pub(crate) fn named_in(update: &tl::enums::Update) -> Vec<i64> {
         },
         tl::enums::Update::MessageReactions(update) => vec![dialog(&update.peer)],
         tl::enums::Update::ReadChannelInbox(update) => vec![channel_of(update.channel_id)],
+        tl::enums::Update::ChannelTooLong(update) => vec![channel_of(update.channel_id)],
         _ => Vec::new(),
     }
 }
