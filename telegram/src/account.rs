@@ -190,6 +190,19 @@ impl Account {
         self.core.invoke(request, policy).await
     }
 
+    /// Invokes a request at another data centre: where a file lies. The request may be sent twice.
+    ///
+    /// # Errors
+    /// See [`InvokeError`]; nothing but the account's own state makes it [`InvokeError::Revoked`].
+    pub async fn invoke_at<R: RemoteCall>(
+        &self,
+        dc: i32,
+        request: &R,
+        policy: Policy,
+    ) -> Result<R::Return, InvokeError> {
+        self.core.invoke_at(dc, request, policy).await
+    }
+
     /// Finds a person: remembered ones first, then by Telegram, which is remembered.
     ///
     /// # Errors

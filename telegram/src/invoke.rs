@@ -139,6 +139,11 @@ impl Policy {
         Self { timeout, ..self }
     }
 
+    /// How long one attempt may take.
+    pub(crate) const fn limit(self) -> Duration {
+        self.timeout
+    }
+
     /// Sent whatever the account's status: login, pings.
     pub(crate) const fn for_anyone(self) -> Self {
         Self { gate: Gate::Anyone, ..self }
@@ -247,7 +252,11 @@ impl Core {
     }
 
     /// Gives up at once when the account goes red or closes, whatever the server does.
-    async fn guarded<T>(&self, work: impl Future<Output = T>, policy: Policy) -> Result<T, InvokeError> {
+    pub(crate) async fn guarded<T>(
+        &self,
+        work: impl Future<Output = T>,
+        policy: Policy,
+    ) -> Result<T, InvokeError> {
         if policy.gate == Gate::Authorized
             && let Some(reason) = self.health.red()
         {

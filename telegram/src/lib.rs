@@ -13,6 +13,7 @@
 
 mod account;
 mod acquaintances;
+mod away;
 mod backoff;
 mod beside;
 mod clock;

@@ -44,6 +44,15 @@ pub enum MessageNews {
         /// The last that was read.
         up_to: i32,
     },
+    /// What people feel about a message changed.
+    Reactions {
+        /// The message's chat.
+        peer: tl::enums::Peer,
+        /// The message.
+        id: i32,
+        /// All of it.
+        reactions: tl::types::MessageReactions,
+    },
 }
 
 /// Counts what was told and what was taken in.
@@ -81,6 +90,10 @@ impl MessageNews {
             tl::enums::Update::ReadChannelOutbox(update) => {
                 let peer = tl::types::PeerChannel { channel_id: update.channel_id }.into();
                 Some(Self::Read { peer, up_to: update.max_id })
+            }
+            tl::enums::Update::MessageReactions(update) => {
+                let tl::enums::MessageReactions::Reactions(reactions) = update.reactions;
+                Some(Self::Reactions { peer: update.peer, id: update.msg_id, reactions })
             }
             _ => None,
         }
