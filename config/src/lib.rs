@@ -5,6 +5,7 @@
 //! [`ClientStatus`] and [`BotStatus`] are what the programs say about themselves, and [`control`] is what goes over their
 //! sockets. It touches files, but no network, no clock (times are arguments) and no Telegram or SIP word.
 
+mod api;
 mod audio;
 mod bot;
 mod bot_file;
@@ -39,6 +40,7 @@ mod trunk;
 mod units;
 mod wanted;
 
+pub use api::ApiSettings;
 pub use audio::{Audio, CodecName, DtmfWay, Ringback};
 pub use bot::{Bot, Webhook};
 pub use bot_file::{BotError, BotFile, Bots};

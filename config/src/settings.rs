@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use crate::api::{self, ApiSettings};
 use crate::bot::{self, Bot};
 use crate::client::{self, Client};
 use crate::keys::{self, Page, Problem, Section};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub bot: Bot,
     /// The operator's page.
     pub page: PageSettings,
+    /// The messages' API.
+    pub api: ApiSettings,
 }
 
 /// `[telegram]`: the application's identity, from <https://my.telegram.org>.
@@ -189,8 +192,9 @@ impl Settings {
             let proxy = telegram.as_ref().and_then(|telegram| telegram.proxy.as_ref());
             let bot = bot::read(top.section("bot"), &gateway, proxy);
             let page = page::read(top.section("page"));
+            let api = api::read(top.section("api"), file);
             top.finish();
-            Some(Self { telegram: telegram?, gateway, client, bot, page })
+            Some(Self { telegram: telegram?, gateway, client, bot, page, api })
         });
         page.finish(checked)
     }
@@ -523,7 +527,7 @@ mod tests {
         let told = errors(&format!("{SMALLEST}\n[bots]\nlog = \"plain\"\n"));
         assert_eq!(
             told,
-            ["t.toml:5: unknown key bots = […]: want one of telegram, gateway, client, bot, page"]
+            ["t.toml:5: unknown key bots = […]: want one of telegram, gateway, client, bot, page, api"]
         );
         let told = errors(&format!("gateway = 1\n{SMALLEST}"));
         assert_eq!(told, ["t.toml:1: gateway = 1: want a section, as [gateway]"]);
@@ -675,7 +679,7 @@ mod tests {
     /// The keys as the reader itself lists them when it meets one that it does not know.
     fn every_key() -> Vec<(&'static str, &'static str)> {
         let mut keys = Vec::new();
-        for section in ["telegram", "gateway", "client", "bot", "page"] {
+        for section in ["telegram", "gateway", "client", "bot", "page", "api"] {
             let Err(SettingsError::Wrong(problems)) = parse(&format!("[{section}]\nno_such_key = 1\n"))
             else {
                 panic!("an unknown key was taken")

@@ -130,6 +130,8 @@ const PHRASES: &[(&str, &str)] = &[
     ("1 to 64 printable ASCII characters", "от 1 до 64 печатных знаков ASCII"),
     ("for the default", "для текста по умолчанию"),
     ("for no page", "если страница не нужна"),
+    ("for no API", "если API не нужен"),
+    ("for that of", "для адреса из"),
     ("for none", "если не нужно"),
     ("at most", "не больше"),
     ("up to", "до"),

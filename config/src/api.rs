@@ -1,0 +1,170 @@
+//! `[api]` of `tgtrunk.toml`: where the client serves the messages of its lines to programs, and for how long it keeps them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::keys::{self, Section};
+use crate::settings::TlsFiles;
+
+/// The messages' API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// Where it is served without TLS; nowhere without it. Port 0 is any free one, which the log names.
+    pub listen: Option<SocketAddr>,
+    /// Where it is served with TLS.
+    pub tls_listen: Option<SocketAddr>,
+    /// The certificate that is shown there, and its key; a self-signed one is made without it.
+    pub tls: Option<TlsFiles>,
+    /// By what programs reach it, where that is not [`ApiSettings::listen`]: links to files begin with it.
+    pub public_url: Option<String>,
+    /// How far back the journal of messages reaches.
+    pub journal: Duration,
+    /// How long links to files are good.
+    pub files: Duration,
+    /// How long messages wait to be sent, and notifications to be fetched.
+    pub queue: Duration,
+    /// How many phone numbers and names a line asks Telegram for in a day.
+    pub phone_checks_per_day: u32,
+    /// How long a webhook may think.
+    pub webhook_timeout: Duration,
+}
+
+const HOUR_S: u64 = 3600;
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8091)),
+            tls_listen: None,
+            tls: None,
+            public_url: None,
+            journal: Duration::from_secs(30 * 24 * HOUR_S),
+            files: Duration::from_secs(24 * HOUR_S),
+            queue: Duration::from_secs(24 * HOUR_S),
+            phone_checks_per_day: 100,
+            webhook_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
+    let default = ApiSettings::default();
+    let listen = section
+        .optional("listen", r#"an address and a port, as "127.0.0.1:8091", or "off" for no API"#, |value| {
+            match keys::text(value)? {
+                "off" => Some(None),
+                text => text.parse().ok().map(Some),
+            }
+        })
+        .unwrap_or(default.listen);
+    let tls_listen = section
+        .optional("tls_listen", r#"an address and a port, as "0.0.0.0:443", or "" for none"#, |value| {
+            keys::or_none(value, |text| text.parse().ok())
+        })
+        .flatten();
+    let place = file.parent().unwrap_or(Path::new(""));
+    let mut pem = |key| {
+        let path = section.optional(key, r#"the path of a PEM file, or "" for none"#, |value| {
+            keys::or_none(value, |text| Some(place.join(text)))
+        });
+        path.flatten()
+    };
+    let tls = match (pem("certificate"), pem("key")) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) => {
+            section.clash("key", "\"\"", "the path of a PEM file, beside certificate");
+            None
+        }
+        (None, Some(_)) => {
+            section.clash("certificate", "\"\"", "the path of a PEM file, beside key");
+            None
+        }
+    };
+    let public_url = section
+        .optional(
+            "public_url",
+            r#"an address as "https://pbx.example.org:8091", or "" for that of "listen""#,
+            |value| keys::or_none(value, |text| is_url(text).then(|| text.trim_end_matches('/').to_owned())),
+        )
+        .flatten();
+    let journal = Duration::from_secs(section.number("journal_days", 30, 1..=3650, " (days)") * 24 * HOUR_S);
+    let files = Duration::from_secs(section.number("file_hours", 24, 1..=720, " (hours)") * HOUR_S);
+    let queue = Duration::from_secs(section.number("queue_hours", 24, 1..=720, " (hours)") * HOUR_S);
+    let phone_checks_per_day = section.number("phone_checks_per_day", 100, 0..=10_000, "");
+    let webhook_timeout = section.seconds("webhook_timeout_s", 30, 1..=120);
+    section.finish();
+    ApiSettings {
+        listen,
+        tls_listen,
+        tls,
+        public_url,
+        journal,
+        files,
+        queue,
+        phone_checks_per_day,
+        webhook_timeout,
+    }
+}
+
+/// Scheme, host and perhaps a port or a path (RFC 9110 section 4.2).
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let is_plain =
+        |rest: &str| rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>?#".contains(&byte));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && is_plain(rest) && rest.len() <= 500)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Settings, SettingsError};
+
+    #[test]
+    fn the_api_is_on_loopback_unless_it_is_told_otherwise() {
+        let api = api("").unwrap();
+        assert_eq!(api, ApiSettings::default());
+        assert_eq!(api.listen.unwrap().to_string(), "127.0.0.1:8091");
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let read = api(
+            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nqueue_hours = 3\nphone_checks_per_day = 0\nwebhook_timeout_s = 5\n",
+        );
+        let read = read.unwrap();
+        assert_eq!((read.listen, read.tls_listen.unwrap().port()), (None, 443));
+        let tls = read.tls.unwrap();
+        assert_eq!((tls.certificate, tls.key), ("place/c.pem".into(), "/k.pem".into()));
+        assert_eq!(read.public_url.as_deref(), Some("https://pbx.example.org"));
+        let hours = [read.journal, read.files, read.queue].map(|span| span.as_secs() / HOUR_S);
+        assert_eq!(hours, [24, 2, 3]);
+        assert_eq!((read.phone_checks_per_day, read.webhook_timeout.as_secs()), (0, 5));
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_its_key() {
+        let told = api(
+            "[api]\nlisten = \"8091\"\ntls_listen = \"443\"\nkey = \"k.pem\"\npublic_url = \"pbx\"\njournal_days = 0\nport = 1\n",
+        )
+        .unwrap_err()
+        .to_string();
+        for start in [
+            r#"place/t.toml:5: api.listen = "8091": want an address and a port, as "127.0.0.1:8091", or "off" for no API"#,
+            r#"place/t.toml:6: api.tls_listen = "443": want an address and a port, as "0.0.0.0:443", or "" for none"#,
+            r#"api.certificate = "": want the path of a PEM file, beside key"#,
+            r#"api.public_url = "pbx": want an address as "https://pbx.example.org:8091", or "" for that of "listen""#,
+            "api.journal_days = 0: want a whole number from 1 to 3650 (days)",
+            "unknown key api.port = 1",
+        ] {
+            assert!(told.contains(start), "{start}\n{told}");
+        }
+    }
+
+    fn api(text: &str) -> Result<ApiSettings, SettingsError> {
+        let telegram = "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n";
+        let read = Settings::parse(&format!("{telegram}{text}"), Path::new("place/t.toml"));
+        read.map(|settings| settings.api)
+    }
+}
