@@ -1,8 +1,10 @@
 //! The methods of `messages.*` in plain words: one function per thing that the client does at Telegram. With the files
 //! under it the only one that names the schema's types.
 
+mod messenger;
 mod news;
-mod photo;
+mod request;
+mod upload;
 
 use std::time::Duration;
 
@@ -11,10 +13,11 @@ use tgtrunk_telegram::{Account, InvokeError, Policy, Resolved, tl};
 
 use crate::trouble::Trouble;
 
+pub(crate) use messenger::Correspondent;
 #[cfg(test)]
 pub(crate) use news::Writer;
 pub(crate) use news::{Content, Message, News};
-pub(crate) use photo::upload;
+pub(crate) use upload::upload;
 
 /// How long Telegram may take for anything that somebody waits for.
 const LIMIT: Duration = Duration::from_secs(6);
@@ -97,7 +100,7 @@ pub(crate) async fn send_offer(
         allow_paid_stars: None,
     };
     let updates = account.invoke(&request, Policy::call().within(LIMIT)).await?;
-    Ok(message_id(&updates, random_id))
+    Ok(request::message_id(&updates, random_id))
 }
 
 /// `messages.sendMessage` with plain text; gives the message's number where Telegram tells it.
@@ -107,32 +110,9 @@ pub(crate) async fn send_text(
     random_id: i64,
     text: &str,
 ) -> Result<Option<i32>, Trouble> {
-    let request = tl::functions::messages::SendMessage {
-        no_webpage: true,
-        silent: false,
-        background: false,
-        clear_draft: false,
-        noforwards: false,
-        update_stickersets_order: false,
-        invert_media: false,
-        allow_paid_floodskip: false,
-        peer: person.input_peer(),
-        reply_to: None,
-        message: text.to_owned(),
-        random_id,
-        reply_markup: None,
-        entities: None,
-        schedule_date: None,
-        schedule_repeat_period: None,
-        send_as: None,
-        quick_reply_shortcut: None,
-        effect: None,
-        allow_paid_stars: None,
-        suggested_post: None,
-        rich_message: None,
-    };
+    let request = request::send_text(person.input_peer(), random_id, text);
     let updates = account.invoke(&request, Policy::call().within(LIMIT)).await?;
-    Ok(message_id(&updates, random_id))
+    Ok(request::message_id(&updates, random_id))
 }
 
 /// `messages.sendMedia` with a contact and its vCard (RFC 6350).
@@ -146,7 +126,7 @@ pub(crate) async fn send_contact(
         phone_number: contact.phone.clone(),
         first_name: contact.first_name.clone(),
         last_name: contact.last_name.clone(),
-        vcard: vcard(contact),
+        vcard: vcard(&contact.phone, &contact.first_name, &contact.last_name, ""),
     };
     send_media(account, person, random_id, media.into()).await
 }
@@ -178,43 +158,16 @@ pub(crate) async fn delete(account: &Account, ids: &[i32]) -> Result<(), Trouble
 
 /// `messages.editMessage`: another text, and no buttons.
 pub(crate) async fn edit(account: &Account, person: &Resolved, id: i32, text: &str) -> Result<(), Trouble> {
-    let request = tl::functions::messages::EditMessage {
-        no_webpage: true,
-        invert_media: false,
-        peer: person.input_peer(),
-        id,
-        message: Some(text.to_owned()),
-        media: None,
-        reply_markup: None,
-        entities: None,
-        schedule_date: None,
-        schedule_repeat_period: None,
-        quick_reply_shortcut_id: None,
-        rich_message: None,
-    };
+    let request = request::edit(person.input_peer(), id, text);
     account.invoke(&request, Policy::call().within(LIMIT)).await?;
     Ok(())
 }
 
 /// `messages.getHistory`: the last messages of the chat with a person, the newest first.
 pub(crate) async fn last_messages(account: &Account, person: &Resolved) -> Result<Vec<Message>, Trouble> {
-    let request = tl::functions::messages::GetHistory {
-        peer: person.input_peer(),
-        offset_id: 0,
-        offset_date: 0,
-        add_offset: 0,
-        limit: LOOKED_THROUGH,
-        max_id: 0,
-        min_id: 0,
-        hash: 0,
-    };
-    let messages = match account.invoke(&request, Policy::call().within(LIMIT)).await? {
-        tl::enums::messages::Messages::Messages(found) => found.messages,
-        tl::enums::messages::Messages::Slice(found) => found.messages,
-        tl::enums::messages::Messages::ChannelMessages(found) => found.messages,
-        tl::enums::messages::Messages::NotModified(_) => Vec::new(),
-    };
-    Ok(messages.into_iter().filter_map(news::message).collect())
+    let request = request::history(person.input_peer(), 0, LOOKED_THROUGH);
+    let found: request::Messages = account.invoke(&request, Policy::call().within(LIMIT)).await?.into();
+    Ok(found.messages.into_iter().filter_map(news::message).collect())
 }
 
 /// `users.getUsers`: what a user is.
@@ -254,55 +207,22 @@ async fn send_media(
     random_id: i64,
     media: tl::enums::InputMedia,
 ) -> Result<(), Trouble> {
-    let request = tl::functions::messages::SendMedia {
-        silent: false,
-        background: false,
-        clear_draft: false,
-        noforwards: false,
-        update_stickersets_order: false,
-        invert_media: false,
-        allow_paid_floodskip: false,
-        peer: person.input_peer(),
-        reply_to: None,
-        media,
-        message: String::new(),
-        random_id,
-        reply_markup: None,
-        entities: None,
-        schedule_date: None,
-        schedule_repeat_period: None,
-        send_as: None,
-        quick_reply_shortcut: None,
-        effect: None,
-        allow_paid_stars: None,
-        suggested_post: None,
-    };
+    let request = request::send_media(person.input_peer(), random_id, media);
     account.invoke(&request, Policy::call().within(LIMIT)).await?;
     Ok(())
 }
 
-/// The number that a message sent with `random_id` got.
-fn message_id(updates: &tl::enums::Updates, random_id: i64) -> Option<i32> {
-    let list = match updates {
-        tl::enums::Updates::UpdateShortSentMessage(sent) => return Some(sent.id),
-        tl::enums::Updates::Updates(full) => &full.updates,
-        tl::enums::Updates::Combined(full) => &full.updates,
-        tl::enums::Updates::UpdateShort(short) => std::slice::from_ref(&short.update),
-        _ => return None,
-    };
-    list.iter().find_map(|update| match update {
-        tl::enums::Update::MessageId(told) if told.random_id == random_id => Some(told.id),
-        _ => None,
-    })
-}
-
 /// A contact as a vCard 3.0, which every phone reads (RFC 2426).
-fn vcard(contact: &CardContact) -> String {
-    let (first, last) = (escaped(&contact.first_name), escaped(&contact.last_name));
+fn vcard(phone: &str, first_name: &str, last_name: &str, company: &str) -> String {
+    let (first, last) = (escaped(first_name), escaped(last_name));
     let full = format!("{first} {last}");
-    let phone = escaped(&contact.phone);
+    let company = match company {
+        "" => String::new(),
+        company => format!("ORG:{}\r\n", escaped(company)),
+    };
+    let phone = escaped(phone);
     format!(
-        "BEGIN:VCARD\r\nVERSION:3.0\r\nN:{last};{first};;;\r\nFN:{}\r\nTEL;TYPE=WORK,VOICE:{phone}\r\nEND:VCARD\r\n",
+        "BEGIN:VCARD\r\nVERSION:3.0\r\nN:{last};{first};;;\r\nFN:{}\r\n{company}TEL;TYPE=WORK,VOICE:{phone}\r\nEND:VCARD\r\n",
         full.trim()
     )
 }
@@ -324,31 +244,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sent_messages_number_is_found_in_every_answer() {
-        let told = |random_id, id| tl::types::UpdateMessageId { id, random_id }.into();
-        let full = tl::types::Updates {
-            updates: vec![told(1, 10), told(2, 20)],
-            users: vec![],
-            chats: vec![],
-            date: 0,
-            seq: 0,
-        };
-        assert_eq!(message_id(&full.clone().into(), 2), Some(20));
-        assert_eq!(message_id(&full.into(), 3), None);
-        let short = tl::types::UpdateShort { update: told(7, 70), date: 0 };
-        assert_eq!(message_id(&short.into(), 7), Some(70));
-        assert_eq!(message_id(&tl::enums::Updates::TooLong, 7), None);
-    }
-
-    #[test]
     fn a_contact_is_a_vcard_whose_text_cannot_break_out() {
-        let contact = CardContact {
-            phone: "+74951234567".into(),
-            first_name: "Acme, Ltd;\r\nTEL:1".into(),
-            last_name: String::new(),
-        };
         assert_eq!(
-            vcard(&contact),
+            vcard("+74951234567", "Acme, Ltd;\r\nTEL:1", "", ""),
             "BEGIN:VCARD\r\nVERSION:3.0\r\nN:;Acme\\, Ltd\\;TEL:1;;;\r\nFN:Acme\\, Ltd\\;TEL:1\r\nTEL;TYPE=WORK,VOICE:+74951234567\r\nEND:VCARD\r\n"
         );
     }

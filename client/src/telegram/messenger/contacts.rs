@@ -1,0 +1,75 @@
+//! People: found, known, kept among the contacts (core.telegram.org/api/contacts).
+
+use tgtrunk_messages::{Address, ChatId, Failure, Found, Person};
+use tgtrunk_telegram::tl;
+
+use super::Correspondent;
+use super::peer::Peer;
+
+impl Correspondent {
+    pub(super) async fn look_for(&self, who: &Address) -> Result<Option<Person>, Failure> {
+        match self.peer(who).await {
+            Ok(Peer::User(user)) => Ok(Some(self.found(&user))),
+            Ok(peer @ (Peer::Group(_) | Peer::Channel(_))) => Ok(Some(self.person_card(peer.id()))),
+            Err(Failure::Refused { word: "no_telegram_account" | "dialog_not_found", .. }) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    pub(super) async fn card_of(&self, who: &Address) -> Result<Found, Failure> {
+        let user = self.user(who).await?;
+        let request = tl::functions::users::GetFullUser { id: user.input_user() };
+        let tl::enums::users::UserFull::Full(found) = self.ask(&request).await?;
+        self.meet(&found.users, &found.chats).await;
+        let tl::enums::UserFull::Full(full) = found.full_user;
+        let status = found.users.iter().find_map(|found| match found {
+            tl::enums::User::User(found) if found.id == user.id => found.status.as_ref(),
+            _ => None,
+        });
+        let last_seen_s = match status {
+            Some(tl::enums::UserStatus::Offline(status)) => Some(status.was_online.into()),
+            // Until when they are believed to be there.
+            Some(tl::enums::UserStatus::Online(_)) => Some(crate::clock::unix_s()),
+            _ => None,
+        };
+        Ok(Found { person: self.found(&user), last_seen_s, about: full.about.unwrap_or_default() })
+    }
+
+    pub(super) async fn all_contacts(&self) -> Result<Vec<Person>, Failure> {
+        match self.ask(&tl::functions::contacts::GetContacts { hash: 0 }).await? {
+            tl::enums::contacts::Contacts::Contacts(found) => {
+                self.meet(&found.users, &[]).await;
+                let ids = found.contacts.iter().map(|tl::enums::Contact::Contact(contact)| contact.user_id);
+                Ok(ids.map(|id| self.person_card(ChatId::of_user(id))).collect())
+            }
+            tl::enums::contacts::Contacts::NotModified => Ok(Vec::new()),
+        }
+    }
+
+    pub(super) async fn note_contact(
+        &self,
+        who: &Address,
+        first_name: &str,
+        last_name: &str,
+    ) -> Result<Person, Failure> {
+        let user = self.user(who).await?;
+        let request = tl::functions::contacts::AddContact {
+            add_phone_privacy_exception: false,
+            id: user.input_user(),
+            first_name: first_name.to_owned(),
+            last_name: last_name.to_owned(),
+            phone: user.phone.clone().unwrap_or_default(),
+            note: None,
+        };
+        let answer = self.ask(&request).await?;
+        self.meet_all(&answer).await;
+        Ok(self.found(&user))
+    }
+
+    pub(super) async fn forget_contact(&self, who: &Address) -> Result<(), Failure> {
+        let id = vec![self.user(who).await?.input_user()];
+        let answer = self.ask(&tl::functions::contacts::DeleteContacts { id }).await?;
+        self.meet_all(&answer).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! The list of chats, and the archive (core.telegram.org/api/folders#peer-folders).
+
+use tgtrunk_messages::{Chat, ChatId, Failure};
+use tgtrunk_telegram::tl;
+
+use super::Correspondent;
+use super::peer::id_of;
+
+/// Most chats in one answer.
+const PAGE: usize = 100;
+/// The list itself, and the archive.
+const FOLDERS: [(i32, bool); 2] = [(0, false), (1, true)];
+
+/// One answer, whatever its kind.
+struct Page {
+    dialogs: Vec<tl::enums::Dialog>,
+    messages: Vec<tl::enums::Message>,
+    users: Vec<tl::enums::User>,
+    chats: Vec<tl::enums::Chat>,
+    is_last: bool,
+}
+
+impl Correspondent {
+    pub(super) async fn dialogs(&self, count: usize) -> Result<Vec<Chat>, Failure> {
+        let mut found: Vec<Chat> = Vec::new();
+        for (folder, is_archived) in FOLDERS {
+            let (mut offset_date, mut offset_id) = (0, 0);
+            let mut offset_peer = tl::enums::InputPeer::Empty;
+            while found.len() < count {
+                let limit = (count - found.len()).min(PAGE);
+                let request = tl::functions::messages::GetDialogs {
+                    exclude_pinned: false,
+                    folder_id: Some(folder),
+                    offset_date,
+                    offset_id,
+                    offset_peer: offset_peer.clone(),
+                    limit: i32::try_from(limit).unwrap_or(0),
+                    hash: 0,
+                };
+                let page = Page::from(self.ask(&request).await?);
+                self.meet(&page.users, &page.chats).await;
+                let before = found.len();
+                let mut last = None;
+                for dialog in &page.dialogs {
+                    let tl::enums::Dialog::Dialog(dialog) = dialog else { continue };
+                    let id = id_of(&dialog.peer);
+                    last = Some((id, dialog.top_message));
+                    // A pinned one comes twice.
+                    if !found.iter().any(|chat| chat.id == id) {
+                        found.push(Chat { is_archived, ..self.chat_card(id) });
+                    }
+                }
+                let Some((id, top_message)) = last else { break };
+                if page.is_last || found.len() == before {
+                    break;
+                }
+                let date = page.messages.iter().find_map(|message| dated(message, id, top_message));
+                let Ok(peer) = self.chat_peer(id).await else { break };
+                (offset_date, offset_id, offset_peer) = (date.unwrap_or(0), top_message, peer.input());
+            }
+        }
+        found.truncate(count);
+        Ok(found)
+    }
+
+    pub(super) async fn put_away(&self, chat: ChatId, is_archived: bool) -> Result<(), Failure> {
+        let peer = self.chat_peer(chat).await?.input();
+        let folder_peers =
+            vec![tl::types::InputFolderPeer { peer, folder_id: i32::from(is_archived) }.into()];
+        let answer = self.ask(&tl::functions::folders::EditPeerFolders { folder_peers }).await?;
+        self.meet_all(&answer).await;
+        Ok(())
+    }
+}
+
+/// The date of a chat's newest message.
+fn dated(message: &tl::enums::Message, chat: ChatId, id: i32) -> Option<i32> {
+    let (peer, found, date) = match message {
+        tl::enums::Message::Message(message) => (&message.peer_id, message.id, message.date),
+        tl::enums::Message::Service(message) => (&message.peer_id, message.id, message.date),
+        tl::enums::Message::Empty(_) => return None,
+    };
+    (id_of(peer) == chat && found == id).then_some(date)
+}
+
+impl From<tl::enums::messages::Dialogs> for Page {
+    fn from(answer: tl::enums::messages::Dialogs) -> Self {
+        use tl::enums::messages::Dialogs as Answer;
+        let (dialogs, messages, users, chats, is_last) = match answer {
+            Answer::Dialogs(all) => (all.dialogs, all.messages, all.users, all.chats, true),
+            Answer::Slice(some) => (some.dialogs, some.messages, some.users, some.chats, false),
+            Answer::NotModified(_) => (Vec::new(), Vec::new(), Vec::new(), Vec::new(), true),
+        };
+        Self { dialogs, messages, users, chats, is_last }
+    }
+}

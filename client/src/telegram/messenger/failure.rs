@@ -1,0 +1,233 @@
+//! What Telegram's words mean for a program: one of its codes, and a sentence for people.
+
+use tgtrunk_messages::{Address, Failure};
+use tgtrunk_telegram::{InvokeError, ResolveError};
+
+/// What Telegram says, by its words: for programs, and for people.
+const WORDS: &[(&[&str], &str, &str)] = &[
+    (
+        &["PRIVACY_PREMIUM_REQUIRED"],
+        "privacy_restricted",
+        "the person takes messages from Premium accounts and contacts only",
+    ),
+    (
+        &[
+            "USER_PRIVACY_RESTRICTED",
+            "USER_NOT_MUTUAL_CONTACT",
+            "VOICE_MESSAGES_FORBIDDEN",
+            "USER_CHANNELS_TOO_MUCH",
+            "CHAT_GUEST_SEND_FORBIDDEN",
+            "ALLOW_PAYMENT_REQUIRED",
+        ],
+        "privacy_restricted",
+        "the person's privacy settings do not allow it",
+    ),
+    (
+        &[
+            "CHAT_ADMIN_REQUIRED",
+            "CHAT_WRITE_FORBIDDEN",
+            "USER_BANNED_IN_CHANNEL",
+            "RIGHT_FORBIDDEN",
+            "CHAT_RESTRICTED",
+            "CHAT_ADMIN_INVITE_REQUIRED",
+            "USER_ADMIN_INVALID",
+            "CHAT_FORWARDS_RESTRICTED",
+            "CHAT_NOT_MODIFIED_FORBIDDEN",
+        ],
+        "privacy_restricted",
+        "the account may not do this in the chat",
+    ),
+    (
+        &["USER_IS_BLOCKED", "YOU_BLOCKED_USER", "USER_BLOCKED"],
+        "user_blocked_bot",
+        "the person has blocked the account, or is blocked by it",
+    ),
+    (&["INPUT_USER_DEACTIVATED", "USER_DELETED"], "dialog_not_found", "the person's account is deleted"),
+    (
+        &[
+            "PEER_ID_INVALID",
+            "USER_ID_INVALID",
+            "CHAT_ID_INVALID",
+            "CHANNEL_INVALID",
+            "CHANNEL_PRIVATE",
+            "CHAT_FORBIDDEN",
+            "USERNAME_NOT_OCCUPIED",
+            "USERNAME_INVALID",
+            "PARTICIPANT_ID_INVALID",
+        ],
+        "dialog_not_found",
+        "the account does not know this person or chat",
+    ),
+    (
+        &["PHONE_NOT_OCCUPIED", "PHONE_NUMBER_INVALID", "PHONE_NUMBER_UNOCCUPIED"],
+        "no_telegram_account",
+        "nobody on Telegram is found by this number",
+    ),
+    (
+        &[
+            "MESSAGE_ID_INVALID",
+            "MSG_ID_INVALID",
+            "REPLY_MESSAGE_ID_INVALID",
+            "MESSAGE_IDS_EMPTY",
+            "MESSAGE_ID_REQUIRED",
+        ],
+        "message_not_found",
+        "the message is not there",
+    ),
+    (
+        &[
+            "MESSAGE_AUTHOR_REQUIRED",
+            "MESSAGE_EDIT_TIME_EXPIRED",
+            "MESSAGE_DELETE_FORBIDDEN",
+            "INLINE_BOT_REQUIRED",
+        ],
+        "not_editable",
+        "the message is not the account's own, or too old to be changed",
+    ),
+    (&["MESSAGE_NOT_MODIFIED", "CHAT_NOT_MODIFIED"], "not_modified", "it is so already"),
+    (&["MESSAGE_TOO_LONG", "MEDIA_CAPTION_TOO_LONG"], "too_long", "the text is too long"),
+    (&["ENTITY_BOUNDS_INVALID", "ENTITIES_TOO_LONG"], "markup_error", "the markup of the text is wrong"),
+    (
+        &["FILE_PARTS_INVALID", "FILE_PART_TOO_BIG", "FILE_TOO_LARGE"],
+        "attachment_too_large",
+        "the file is too large for Telegram",
+    ),
+    (
+        &[
+            "IMAGE_PROCESS_FAILED",
+            "PHOTO_INVALID_DIMENSIONS",
+            "PHOTO_EXT_INVALID",
+            "PHOTO_SAVE_FILE_INVALID",
+            "PHOTO_CROP_SIZE_SMALL",
+            "PHOTO_INVALID",
+            "MEDIA_INVALID",
+            "MEDIA_EMPTY",
+            "FILE_REFERENCE_EXPIRED",
+            "FILE_REFERENCE_INVALID",
+            "FILE_REFERENCE_EMPTY",
+            "FILE_ID_INVALID",
+            "LOCATION_INVALID",
+            "FILE_PART_MISSING",
+            "FILE_PARTS_MISSING",
+        ],
+        "attachment_failed",
+        "Telegram does not take this file",
+    ),
+    (&["USER_ALREADY_PARTICIPANT"], "bad_request", "the person is in the group already"),
+    (&["USER_NOT_PARTICIPANT"], "bad_request", "the person is not in the group"),
+    (
+        &["USERS_TOO_MUCH", "USERS_TOO_FEW"],
+        "bad_request",
+        "the group would have too many members, or too few",
+    ),
+    (&["MESSAGE_EMPTY"], "bad_request", "the message is empty"),
+    (
+        &["POLL_OPTION_INVALID", "POLL_ANSWERS_INVALID", "POLL_QUESTION_INVALID", "POLL_OPTION_DUPLICATE"],
+        "bad_request",
+        "Telegram does not take this poll",
+    ),
+];
+
+/// A refusal for good.
+pub(super) fn refused(word: &'static str, sentence: String) -> Failure {
+    Failure::Refused { word, sentence }
+}
+
+/// What it means that a request failed.
+pub(super) fn judge(error: InvokeError) -> Failure {
+    let (code, name) = match error {
+        InvokeError::Rpc { code, name, .. } => (code, name),
+        InvokeError::Flood { seconds } => return Failure::Flood { seconds },
+        InvokeError::PeerFlood => return Failure::PeerFlood,
+        InvokeError::Revoked { .. } => return Failure::Unauthorized,
+        InvokeError::Timeout { .. }
+        | InvokeError::Offline { .. }
+        | InvokeError::Proxy { .. }
+        | InvokeError::Crowded { .. }
+        | InvokeError::KeyExchange { .. }
+        | InvokeError::Malformed { .. }
+        | InvokeError::Storage { .. }
+        | InvokeError::Closed => return Failure::Unknown(error.to_string()),
+    };
+    if name == "RANDOM_ID_DUPLICATE" {
+        return Failure::Repeated;
+    }
+    if name.starts_with("FROZEN_") {
+        let sentence =
+            format!("Telegram has frozen the account ({name}); it must be appealed in the Telegram app");
+        return refused("peer_flood", sentence);
+    }
+    if let Some((_, word, sentence)) = WORDS.iter().find(|(names, ..)| names.contains(&name.as_str())) {
+        return refused(word, format!("{sentence} ({name})"));
+    }
+    // An error inside Telegram: the request may have been carried out (core.telegram.org/api/errors).
+    if !(0..500).contains(&code) || name.starts_with("INTERDC_") {
+        return Failure::Unknown(name);
+    }
+    let word = match name.as_str() {
+        _ if name.starts_with("CHAT_SEND_") && name.ends_with("_FORBIDDEN") => "privacy_restricted",
+        _ if code == 403 => "privacy_restricted",
+        _ => "bad_request",
+    };
+    refused(word, format!("Telegram refused: {name}"))
+}
+
+/// What it means that somebody was not found.
+pub(super) fn judge_lookup(error: ResolveError, of: &Address) -> Failure {
+    match error {
+        ResolveError::NotFound(_) | ResolveError::Invalid(_) => match of {
+            Address::Phone(phone) => {
+                refused("no_telegram_account", format!("nobody on Telegram is found by +{phone}"))
+            }
+            Address::Chat(chat) => refused(
+                "dialog_not_found",
+                format!("the account has never met {chat}: name them by phone number or @name once"),
+            ),
+            Address::Username(name) => {
+                refused("dialog_not_found", format!("nobody on Telegram is found by @{name}"))
+            }
+        },
+        ResolveError::Flood { seconds } => Failure::Flood { seconds },
+        ResolveError::Invoke(error) => judge(error),
+        ResolveError::Storage(cause) => Failure::Unknown(cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn telegrams_words_become_what_programs_can_match_on() {
+        for (code, name, expected) in [
+            (400, "PEER_ID_INVALID", "dialog_not_found"),
+            (403, "USER_IS_BLOCKED", "user_blocked_bot"),
+            (400, "MESSAGE_NOT_MODIFIED", "not_modified"),
+            (403, "CHAT_SEND_DOCS_FORBIDDEN", "privacy_restricted"),
+            (400, "PHOTO_INVALID_DIMENSIONS", "attachment_failed"),
+            (420, "FROZEN_METHOD_INVALID", "peer_flood"),
+            (400, "SOMETHING_NEW", "bad_request"),
+        ] {
+            match judge(rpc(code, name)) {
+                Failure::Refused { word, sentence } => {
+                    assert_eq!(word, expected, "{name}");
+                    assert!(sentence.contains(name), "{sentence}");
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        assert_eq!(judge(rpc(500, "RANDOM_ID_DUPLICATE")), Failure::Repeated);
+        assert_eq!(judge(InvokeError::PeerFlood), Failure::PeerFlood);
+    }
+
+    #[test]
+    fn whatever_leaves_the_fate_of_a_message_open_is_unknown() {
+        assert_eq!(judge(rpc(500, "RPC_CALL_FAIL")), Failure::Unknown("RPC_CALL_FAIL".to_owned()));
+        assert_eq!(judge(rpc(-503, "Timeout")), Failure::Unknown("Timeout".to_owned()));
+        assert!(matches!(judge(InvokeError::Closed), Failure::Unknown(_)));
+    }
+
+    fn rpc(code: i32, name: &str) -> InvokeError {
+        InvokeError::Rpc { code, name: name.to_owned(), value: None }
+    }
+}
