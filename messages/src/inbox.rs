@@ -36,7 +36,8 @@ impl Inner {
                 self.store.read(chat, up_to, told, clock::unix_ms()).await?;
             }
             News::Reaction { chat, tg_id, sender, emoji, date_s } => {
-                if let (Some(emoji), true) = (emoji, self.row().settings.is_on("incomingWebhook"))
+                let is_told = self.row().settings.is_on("incomingWebhook");
+                if let (Some(emoji), true) = (emoji, is_told)
                     && let Some(record) = self.store.message_at(Some(chat.id), tg_id).await?
                 {
                     let id = self.store.next_id(clock::unix_ms()).await?;
@@ -57,13 +58,12 @@ impl Inner {
         }
         let (is_ours, chat, tg_id) = (message.is_ours, message.chat.id, message.tg_id);
         let (mut record, file) = self.record(message).await?;
-        let row = self.row();
         let (kind, switch) = if is_ours {
             ("outgoingMessageReceived", "outgoingMessageWebhook")
         } else {
             ("incomingMessageReceived", "incomingWebhook")
         };
-        let is_told = row.settings.is_on(switch);
+        let is_told = self.row().settings.is_on(switch);
         let told = |record: &Record| is_told.then(|| self.told_message(kind, record));
         let is_new = self.store.receive(&mut record, file.as_ref(), told, clock::unix_ms()).await?;
         if is_new && !is_ours {
