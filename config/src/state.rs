@@ -205,6 +205,16 @@ impl StateDir {
         self.root.join("tls-key.pem")
     }
 
+    /// The certificate that the messages' API shows where the settings name none.
+    pub fn api_certificate(&self) -> PathBuf {
+        self.root.join("api-certificate.pem")
+    }
+
+    /// Its private key.
+    pub fn api_key(&self) -> PathBuf {
+        self.root.join("api-key.pem")
+    }
+
     /// Data centres for fresh sessions.
     pub fn dc_seed(&self) -> PathBuf {
         self.root.join("dc-seed.json")

@@ -216,6 +216,8 @@ impl Lines {
             | Ask::AddBot { .. }
             | Ask::RemoveBot { .. }
             | Ask::People { .. }
+            | Ask::Instances
+            | Ask::RenewToken { .. }
             | Ask::ExportLogin { .. } => drop(reply.send(Err(Refusal::not_here(PROGRAM, &ask)))),
         }
     }

@@ -62,6 +62,7 @@ mod bots;
 mod check;
 mod csv;
 mod event;
+mod instance;
 mod log;
 mod login;
 mod pbx_side;
@@ -78,6 +79,7 @@ pub use event::{
     CallEnd, CallInfo, CallState, DigitInfo, DigitWay, Direction, Ender, Event, Peer, RefusedBy, Side,
     TrunkEnd,
 };
+pub use instance::{InstanceInfo, NewToken};
 pub use log::{LogLine, LogTail};
 pub use login::{CodeVia, LoginInfo, LoginMethod, LoginStage};
 pub use pbx_side::{PbxSide, TRANSFERS_TOLD, TransferInfo, TransferKind};

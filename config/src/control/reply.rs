@@ -6,6 +6,7 @@ use crate::control::VERSION;
 use crate::control::bots::{BotCheck, BotPerson};
 use crate::control::check::Check;
 use crate::control::event::{CallInfo, Event};
+use crate::control::instance::{InstanceInfo, NewToken};
 use crate::control::log::LogTail;
 use crate::control::login::LoginInfo;
 use crate::control::record::CallRecord;
@@ -100,6 +101,10 @@ pub enum Answer {
     Bot(BotCheck),
     /// To `people`: those who wrote to the bot, the latest first, as many as one answer holds.
     People(Vec<BotPerson>),
+    /// To `instances`.
+    Instances(Vec<InstanceInfo>),
+    /// To `renew_token`.
+    NewToken(NewToken),
 }
 
 /// All lines at a glance.

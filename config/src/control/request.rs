@@ -200,6 +200,13 @@ pub enum Ask {
         /// Which bot.
         bot: BotName,
     },
+    /// `instances` (client): the lines as programs that send and read messages know them.
+    Instances,
+    /// `renew_token` (client): another token for a line's instance; the one before is dead.
+    RenewToken {
+        /// Of which line.
+        line: Phone,
+    },
 }
 
 /// A request that cannot be understood. Its text names the key and what is allowed.
@@ -333,7 +340,7 @@ const RECORDS: RangeInclusive<u32> = 1..=100;
 
 const WORDS: &str = "status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, \
     accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, \
-    reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people";
+    reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, instances, renew_token";
 
 impl Request {
     /// Reads a request's line.
@@ -394,6 +401,8 @@ impl Ask {
             Self::AddBot { .. } => "add_bot",
             Self::RemoveBot { .. } => "remove_bot",
             Self::People { .. } => "people",
+            Self::Instances => "instances",
+            Self::RenewToken { .. } => "renew_token",
         }
     }
 }
@@ -404,7 +413,7 @@ impl Serialize for Request {
         map.serialize_entry("id", &self.id)?;
         map.serialize_entry("do", self.ask.word())?;
         match &self.ask {
-            Ask::Status | Ask::Calls | Ask::Subscribe | Ask::Reload => {}
+            Ask::Status | Ask::Calls | Ask::Subscribe | Ask::Reload | Ask::Instances => {}
             Ask::HangUp { call } | Ask::WatchLevels { call } => map.serialize_entry("call", call)?,
             Ask::Record { call, on } => {
                 map.serialize_entry("call", call)?;
@@ -416,7 +425,8 @@ impl Serialize for Request {
             | Ask::LogOut { line }
             | Ask::ResetLine { line }
             | Ask::RestartLine { line }
-            | Ask::Checks { line } => map.serialize_entry("line", line)?,
+            | Ask::Checks { line }
+            | Ask::RenewToken { line } => map.serialize_entry("line", line)?,
             Ask::StartLogin { line, method } => {
                 map.serialize_entry("line", line)?;
                 map.serialize_entry("method", method)?;
@@ -556,6 +566,8 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
         "check_bot" => take(word, keys, &["token"], |WithToken { token }| Ask::CheckBot { token })?,
         "add_bot" => take(word, keys, &["token"], |WithToken { token }| Ask::AddBot { token })?,
         "remove_bot" => take(word, keys, &["bot"], |OfBot { bot }| Ask::RemoveBot { bot })?,
+        "instances" => take(word, keys, &[], |_: Nothing| Ask::Instances)?,
+        "renew_token" => take(word, keys, &["line"], |OfLine { line }| Ask::RenewToken { line })?,
         "people" => take(word, keys, &["bot"], |OfBot { bot }| Ask::People { bot })?,
         unknown => {
             let shown: String = unknown.chars().take(40).collect();
@@ -626,6 +638,8 @@ mod tests {
             Ask::CancelLogin { line: phone.clone() },
             Ask::LogOut { line: phone.clone() },
             Ask::ResetLine { line: phone.clone() },
+            Ask::Instances,
+            Ask::RenewToken { line: phone.clone() },
             Ask::RestartLine { line: phone.clone() },
             Ask::Checks { line: phone.clone() },
             Ask::FixCheck { line: phone.clone(), check: CheckName::PeerToPeer },
@@ -691,17 +705,17 @@ mod tests {
             (
                 r#"{"id":1}"#,
                 Some(1),
-                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people",
+                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, instances, renew_token",
             ),
             (
                 r#"{"id":1,"do":"dial"}"#,
                 Some(1),
-                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people"#,
+                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, instances, renew_token"#,
             ),
             (
                 r#"{"id":1,"do":5}"#,
                 Some(1),
-                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people",
+                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, instances, renew_token",
             ),
             (r#"{"id":1,"do":"status","line":"x"}"#, Some(1), r#"status: unknown key "line": want id, do"#),
             (
