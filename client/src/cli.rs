@@ -5,6 +5,7 @@ mod check;
 mod login;
 mod password;
 mod serve;
+mod token;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,6 +50,17 @@ enum Command {
     Reload,
     /// Checks settings, texts, sessions and bots, and says what is missing.
     Check,
+    /// Makes a new token for a line's messages and prints it, with what to paste into a program. The old one is dead.
+    Token {
+        /// As +79060000000.
+        phone: Phone,
+    },
+    /// Lists the lines as programs that send and read messages know them.
+    Instances {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Makes a new password for the operator's page and prints it. Every browser is logged out.
     Password,
 }
@@ -79,6 +91,8 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Status { json } => return ask::status(&asked(&state, settings).await?, json).await,
         Command::Reload => ask::reload(&asked(&state, settings).await?).await?,
+        Command::Token { phone } => token::renew(&asked(&state, settings).await?, phone).await?,
+        Command::Instances { json } => token::list(&asked(&state, settings).await?, json).await?,
         Command::Password => password::run(&StateDir::open(&state)?).await?,
         Command::Run | Command::Check => {}
     }

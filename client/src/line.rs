@@ -11,6 +11,7 @@ use tgtrunk_config::control::{
     Answer, CallInfo, CallState, CheckName, Direction, Event, Refusal, RefusalCode,
 };
 use tgtrunk_config::{CallId, ClientStatus, Password, Said, Settings, StateDir, StateError, UserId};
+use tgtrunk_messages::InstanceId;
 use tgtrunk_shell::Health;
 use tgtrunk_shell::asking::Follower;
 use tgtrunk_shell::said::said;
@@ -21,6 +22,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{Instrument as _, error, info, warn};
 
+use crate::api::Api;
+use crate::correspondence::Correspondence;
 use crate::desk::{Desk, Manner};
 use crate::lamps::Lamps;
 use crate::second_login::{self, SecondLogin};
@@ -48,6 +51,8 @@ pub(crate) struct House {
     pub(crate) gateway: Follower,
     /// What an operator can mend.
     pub(crate) health: Health,
+    /// The messages of the lines, for programs.
+    pub(crate) api: Api,
 }
 
 /// What a line is told.
@@ -105,6 +110,8 @@ struct Work {
     logins: LoginDesk,
     second: SecondLogin,
     is_green: bool,
+    api: Api,
+    instance: InstanceId,
 }
 
 impl Line {
@@ -143,7 +150,7 @@ impl Line {
     }
 
     async fn open(&self) -> anyhow::Result<Work> {
-        let House { settings, state, gateway, .. } = &self.house;
+        let House { settings, state, gateway, api, .. } = &self.house;
         let phone = &self.manner.line.phone;
         state.make_phone_dir(phone)?;
         let database = Database::open(state.client_db(phone)).await;
@@ -156,13 +163,15 @@ impl Line {
         let (account, notices) = Account::open(options).await.context("the account cannot be opened")?;
         let keeper = login::House { events: self.events.clone() };
         let logins = LoginDesk::open(account.clone(), phone.clone(), keeper).await;
+        let kept = Correspondence::open(&database, &account, &logins, phone, api).await?;
         let lamps = Lamps::new(self.status.clone());
         lamps.account(&account.status().borrow());
         lamps.keypad(self.manner.line.chat.keypad);
         let desk = Arc::new(Desk::new(account, store, gateway.clone(), lamps, Arc::clone(&self.manner)));
         let mut tasks = JoinSet::new();
         let (reader, keeper) = (Arc::clone(&desk), Arc::clone(&desk));
-        spawn(&mut tasks, mailbox::read(reader, messages));
+        let instance = kept.id();
+        spawn(&mut tasks, mailbox::read(reader, kept, messages));
         spawn(&mut tasks, dialog::keep(keeper));
         Ok(Work {
             desk,
@@ -176,6 +185,8 @@ impl Line {
             logins,
             second: SecondLogin::default(),
             is_green: false,
+            api: api.clone(),
+            instance,
         })
     }
 
@@ -496,6 +507,7 @@ impl Work {
     }
 
     async fn end(mut self) {
+        self.api.leave(self.instance);
         let attended: Vec<CallId> = self.attended.keys().copied().collect();
         for call in attended {
             self.over(call);

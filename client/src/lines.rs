@@ -27,8 +27,8 @@ pub(crate) struct Lines {
     house: House,
     /// Where lamps are told as they change.
     events: broadcast::Sender<Event>,
-    /// Why the operator's page cannot be opened.
-    page_problem: Option<watch::Receiver<Option<Said>>>,
+    /// Why the operator's page and the messages' API cannot be opened.
+    port_problems: Vec<watch::Receiver<Option<Said>>>,
     kept: BTreeMap<Phone, Kept>,
     problems: Vec<Said>,
     /// The calls that are up at the gateway; none while it is not there or nobody knows.
@@ -52,12 +52,12 @@ impl Lines {
     pub(crate) fn open(
         house: House,
         events: broadcast::Sender<Event>,
-        page_problem: Option<watch::Receiver<Option<Said>>>,
+        port_problems: Vec<watch::Receiver<Option<Said>>>,
     ) -> Self {
         let mut lines = Self {
             house,
             events,
-            page_problem,
+            port_problems,
             kept: BTreeMap::new(),
             problems: Vec::new(),
             calls: None,
@@ -148,6 +148,18 @@ impl Lines {
                 }
                 None => Err(unknown(&line)),
             },
+            Ask::Instances => {
+                let api = self.house.api.clone();
+                tokio::spawn(async move { answer.send(api.instances().await.map(Answer::Instances)).ok() });
+                return;
+            }
+            Ask::RenewToken { line } => {
+                let api = self.house.api.clone();
+                tokio::spawn(
+                    async move { answer.send(api.renew_token(&line).await.map(Answer::NewToken)).ok() },
+                );
+                return;
+            }
             Ask::Checks { line } => return self.check(&line, None, answer),
             Ask::FixCheck { line, check } => return self.check(&line, Some(check), answer),
             Ask::RestartLine { line } => self.restart(&line),
@@ -355,9 +367,9 @@ impl Lines {
             let status = kept.status.borrow().clone();
             ClientStatus { written_ms: now_ms, ..status }
         });
-        let of_page = self.page_problem.as_ref().and_then(|problem| problem.borrow().clone());
+        let of_ports = self.port_problems.iter().filter_map(|problem| problem.borrow().clone());
         let problems =
-            self.house.health.problems().into_iter().chain(self.problems.clone()).chain(of_page).collect();
+            self.house.health.problems().into_iter().chain(self.problems.clone()).chain(of_ports).collect();
         ClientReport { lines: lines.collect(), problems }
     }
 }

@@ -1,6 +1,7 @@
 //! Reads the account's messages one by one and decides what each is: keys, a hope for an answer, a missed call.
 //!
-//! What is decided is on the disk before Telegram is told that the message was taken in.
+//! What is decided is on the disk before Telegram is told that the message was taken in, and so is the message itself,
+//! for the programs that fetch it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{Instrument as _, debug, error, warn};
 
 use crate::clock;
+use crate::correspondence::Correspondence;
 use crate::desk::Desk;
 use crate::store::Press;
 use crate::telegram::News;
@@ -31,14 +33,18 @@ const WAITING_ANSWERS: usize = 256;
 /// What the messages set going. It ends with the reading.
 struct Going {
     /// Missed calls that wait for what the gateway says of them.
-    held: JoinSet<(MessageNotice, News)>,
+    held: JoinSet<(MessageNotice, News, bool)>,
     cards: JoinSet<()>,
     answers: JoinSet<()>,
     turns: Arc<Semaphore>,
 }
 
 /// Reads until the account is closed.
-pub(crate) async fn read(desk: Arc<Desk>, mut messages: mpsc::Receiver<MessageNotice>) {
+pub(crate) async fn read(
+    desk: Arc<Desk>,
+    correspondence: Correspondence,
+    mut messages: mpsc::Receiver<MessageNotice>,
+) {
     let mut going = Going {
         held: JoinSet::new(),
         cards: JoinSet::new(),
@@ -46,21 +52,22 @@ pub(crate) async fn read(desk: Arc<Desk>, mut messages: mpsc::Receiver<MessageNo
         turns: Arc::new(Semaphore::new(ANSWERS)),
     };
     loop {
-        let (notice, news) = tokio::select! {
+        let (notice, news, is_kept) = tokio::select! {
             notice = messages.recv() => {
                 let Some(notice) = notice else { return };
+                let is_kept = correspondence.keep(&notice).await;
                 let Some(news) = News::of(&notice) else {
-                    notice.taken();
+                    settle(notice, is_kept);
                     continue;
                 };
                 if card::cause(&news, clock::unix_s()).is_some() && desk.may_have_asked(news.message.person) {
                     going.held.spawn(async move {
                         sleep(HOLD).await;
-                        (notice, news)
+                        (notice, news, is_kept)
                     });
                     continue;
                 }
-                (notice, news)
+                (notice, news, is_kept)
             }
             Some(ripe) = going.held.join_next() => match ripe {
                 Ok(next) => next,
@@ -76,6 +83,13 @@ pub(crate) async fn read(desk: Arc<Desk>, mut messages: mpsc::Receiver<MessageNo
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+        settle(notice, is_kept);
+    }
+}
+
+/// Telegram is not to tell it again, unless it could not be kept: then it tells the next process.
+fn settle(notice: MessageNotice, is_kept: bool) {
+    if is_kept {
         notice.taken();
     }
 }

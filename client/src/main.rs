@@ -2,10 +2,12 @@
 //! card, and answers people who write. Calls go on without it.
 
 mod answer;
+mod api;
 mod card;
 mod checks;
 mod cli;
 mod clock;
+mod correspondence;
 mod desk;
 mod dialog;
 mod keypad;
@@ -21,6 +23,7 @@ mod store;
 mod telegram;
 mod trouble;
 mod typed;
+mod web;
 
 use std::process::ExitCode;
 use std::time::Duration;

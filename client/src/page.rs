@@ -14,7 +14,6 @@ mod hub;
 mod load;
 pub(crate) mod model;
 mod office;
-mod patient;
 mod programs;
 mod routes;
 mod server;

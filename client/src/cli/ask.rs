@@ -44,16 +44,24 @@ pub(crate) async fn runs(state: &StateDir) -> bool {
 /// # Errors
 /// When no client runs.
 pub(crate) async fn report(state: &StateDir, ask: Ask) -> anyhow::Result<ClientReport> {
+    match answer(state, ask).await? {
+        Answer::Clients(report) => Ok(report),
+        _ => bail!("the client answered something else"),
+    }
+}
+
+/// What the running client answers.
+///
+/// # Errors
+/// When no client runs, or it refuses.
+pub(crate) async fn answer(state: &StateDir, ask: Ask) -> anyhow::Result<Answer> {
     if let Err(error) = UnixStream::connect(state.client_socket()).await {
         if let Some(trouble) = Trouble::of_file(&error, state.root()) {
             return Err(anyhow::Error::msg(Said::from(trouble)));
         }
         bail!("no client runs on {} (start it: tgtrunk-client run)", state.root().display());
     }
-    match asking::ask(&state.client_socket(), ask).await? {
-        Answer::Clients(report) => Ok(report),
-        _ => bail!("the client answered something else"),
-    }
+    Ok(asking::ask(&state.client_socket(), ask).await?)
 }
 
 fn show(report: &ClientReport) {

@@ -17,6 +17,7 @@ use tokio::time::{interval, sleep};
 use tracing::{error, info, warn};
 
 use crate::PROGRAM;
+use crate::api::Api;
 use crate::line::House;
 use crate::lines::Lines;
 use crate::page::{Page, Plan, unwritable};
@@ -92,10 +93,12 @@ async fn work(
     let listener = control::listen(&socket)?;
     let (asks, mut questions) = mpsc::channel(QUESTIONS);
     let (events, _) = broadcast::channel(EVENTS);
-    let served = tokio::spawn(control::serve(listener, PROGRAM, asks, events.clone()));
+    let served = tokio::spawn(control::serve(listener, PROGRAM, asks.clone(), events.clone()));
     let (gateway, mut told) = Follower::start(state.gateway_socket());
-    let house = House { settings: Arc::new(settings), state, gateway, health: health.clone() };
-    let mut lines = Lines::open(house, events, page_problem);
+    let (api, ports) = Api::start(&settings.api, &state, asks).await;
+    let port_problems = page_problem.into_iter().chain(ports.problems()).collect();
+    let house = House { settings: Arc::new(settings), state, gateway, health: health.clone(), api };
+    let mut lines = Lines::open(house, events, port_problems);
     info!(lines = lines.len(), "client runs");
     supervisor.ready(&running(&lines));
     let mut has_new_settings = false;
@@ -129,6 +132,7 @@ async fn work(
         _ = signals.terminate.recv() => warn!("stopped without waiting"),
     }
     served.abort();
+    drop(ports);
     std::fs::remove_file(socket).ok();
     Ok(())
 }

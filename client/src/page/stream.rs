@@ -25,9 +25,9 @@ use super::answer::Stop;
 use super::hub::Snapshot;
 use super::model::Part;
 use super::office::Office;
-use super::patient::PATIENCE;
 use super::view;
 use super::visit::Visit;
+use crate::web::PATIENCE;
 use pieces::{Memory, Piece, Place};
 
 /// How often a listener hears that the page is there.

@@ -23,13 +23,10 @@ use super::hub::Snapshot;
 use super::model::{Frame, Notice, Part, Theme};
 use super::office::Office;
 use crate::clock::unix_ms;
+use crate::web::Caller;
 
 /// How long a form may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
-
-/// Where a connection comes from; the server notes it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Caller(pub(crate) IpAddr);
 
 /// The whole address that was asked for; the guard notes it.
 #[derive(Clone, Debug)]

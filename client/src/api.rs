@@ -1,0 +1,232 @@
+//! The messages of the lines for programs: each line is an instance, and this is where they are called.
+
+mod certificate;
+mod office;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use tgtrunk_config::control::{InstanceInfo, NewToken, Refusal, RefusalCode};
+use tgtrunk_config::{ApiSettings, Password, Phone, Said, StateDir};
+use tgtrunk_messages::{House, Instance, InstanceId, InstanceKind, Options, Refused, green};
+use tgtrunk_shell::control::Question;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use self::office::Office;
+use crate::web::{self, Port};
+
+/// Most connections at once, on each port.
+const CONNECTIONS: usize = 1_024;
+
+/// Whose instance is whose.
+type Owners = Arc<Mutex<BTreeMap<InstanceId, Phone>>>;
+
+/// The instances of all lines, and how they are served. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Api {
+    house: House,
+    owners: Owners,
+    settings: Arc<ApiSettings>,
+    state: StateDir,
+    /// What addresses begin with.
+    base: Arc<str>,
+}
+
+/// The ports. Dropped, they are closed.
+pub(crate) struct Ports {
+    _tasks: JoinSet<()>,
+    problems: Vec<watch::Receiver<Option<Said>>>,
+}
+
+impl Api {
+    /// Serves instances, of which there are none yet, from now on.
+    pub(crate) async fn start(
+        settings: &ApiSettings,
+        state: &StateDir,
+        asks: mpsc::Sender<Question>,
+    ) -> (Self, Ports) {
+        // A port that is free is known before the first link is made.
+        let bound = match settings.listen {
+            Some(listen) => TcpListener::bind(listen).await.ok(),
+            None => None,
+        };
+        let at = bound.as_ref().and_then(|bound| bound.local_addr().ok()).or(settings.listen);
+        let base = settings.public_url.clone().unwrap_or_else(|| base(at, settings.tls_listen));
+        let owners = Owners::default();
+        let house = House::new(Arc::new(Office::new(asks, Arc::clone(&owners))));
+        let api = Self {
+            house: house.clone(),
+            owners,
+            settings: Arc::new(settings.clone()),
+            state: state.clone(),
+            base: base.into(),
+        };
+        let router = green::router(house, green::Pace::default());
+        let (mut tasks, mut problems) = (JoinSet::new(), Vec::new());
+        if let Some(listen) = settings.listen {
+            let (tell, problem) = watch::channel(None);
+            tasks.spawn(serve(listen, bound, router.clone(), tell));
+            problems.push(problem);
+        }
+        if let Some(listen) = settings.tls_listen {
+            let (tell, problem) = watch::channel(None);
+            tasks.spawn(serve_tls(listen, api.clone(), router, tell));
+            problems.push(problem);
+        }
+        (api, Ports { _tasks: tasks, problems })
+    }
+
+    /// How a line's instance treats what it keeps.
+    pub(crate) fn options(&self, phone: &Phone) -> Options {
+        let ApiSettings { journal, files, queue, phone_checks_per_day, webhook_timeout, .. } = *self.settings;
+        let folder = self.state.phone_dir(phone).join("files");
+        Options {
+            queue_life: queue,
+            journal_life: journal,
+            file_life: files,
+            checks_per_day: phone_checks_per_day,
+            webhook_timeout,
+            ..Options::new(InstanceKind::User, phone.as_str(), folder, &self.base)
+        }
+    }
+
+    /// A line's instance can be called from now on.
+    pub(crate) fn enter(&self, phone: &Phone, instance: Instance) {
+        let id = instance.id();
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).insert(id, phone.clone());
+        self.house.enter(instance);
+    }
+
+    /// It cannot be called any more.
+    pub(crate) fn leave(&self, id: InstanceId) {
+        self.house.leave(id);
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    fn owned(&self) -> BTreeMap<InstanceId, Phone> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All instances at a glance.
+    pub(crate) async fn instances(&self) -> Result<Vec<InstanceInfo>, Refusal> {
+        let mut infos = Vec::new();
+        for (id, line) in self.owned() {
+            let Some(instance) = self.house.instance(id) else { continue };
+            infos.push(InstanceInfo {
+                instance: id.get(),
+                line,
+                standing: instance.standing().as_str().to_owned(),
+                has_token: instance.has_token(),
+                outgoing: instance.queue_len().await.map_err(refusal)?,
+                notifications: instance.notifications_len().await.map_err(refusal)?,
+            });
+        }
+        infos.sort_by(|one, other| one.line.cmp(&other.line));
+        Ok(infos)
+    }
+
+    /// Another token for a line's instance.
+    pub(crate) async fn renew_token(&self, line: &Phone) -> Result<NewToken, Refusal> {
+        let owned = self.owned();
+        let id = owned.iter().find(|(_, owner)| *owner == line).map(|(id, _)| *id);
+        let instance = id.and_then(|id| self.house.instance(id)).ok_or_else(|| Refusal {
+            code: RefusalCode::UnknownLine,
+            message: format!("the client has no line {line} that runs"),
+        })?;
+        let token = instance.renew_token().await.map_err(refusal)?;
+        Ok(NewToken {
+            instance: instance.id().get(),
+            token: Password::new(token.reveal()),
+            url: self.base.to_string(),
+        })
+    }
+}
+
+impl Ports {
+    /// Why ports are not open, as far as they are not.
+    pub(crate) fn problems(&self) -> Vec<watch::Receiver<Option<Said>>> {
+        self.problems.clone()
+    }
+}
+
+fn refusal(refused: Refused) -> Refusal {
+    Refusal { code: RefusalCode::Internal, message: refused.to_string() }
+}
+
+/// What addresses begin with where nobody says so.
+fn base(listen: Option<SocketAddr>, tls_listen: Option<SocketAddr>) -> String {
+    let (scheme, at) = match (listen, tls_listen) {
+        (Some(listen), _) => ("http", listen),
+        (None, Some(listen)) => ("https", listen),
+        (None, None) => ("http", SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8091)),
+    };
+    let host = match at.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("{scheme}://{}", SocketAddr::new(host, at.port()))
+}
+
+async fn serve(
+    listen: SocketAddr,
+    bound: Option<TcpListener>,
+    router: Router,
+    problem: watch::Sender<Option<Said>>,
+) {
+    let listener = match bound {
+        Some(bound) => bound,
+        None => {
+            let port = Port {
+                listen,
+                key: "api.listen in tgtrunk.toml",
+                name: ["the messages' API", "API сообщений"],
+            };
+            web::bind(port, &problem).await
+        }
+    };
+    let at = listener.local_addr().unwrap_or(listen);
+    tracing::info!(api = format!("http://{at}"), "messages are served");
+    web::serve(listener, None, router, CONNECTIONS).await;
+}
+
+async fn serve_tls(listen: SocketAddr, api: Api, router: Router, problem: watch::Sender<Option<Said>>) {
+    let acceptor = loop {
+        match certificate::acceptor(&api.settings, &api.state, listen.ip()) {
+            Ok(acceptor) => break acceptor,
+            Err(said) => {
+                if problem.send_replace(Some(said.clone())).as_ref() != Some(&said) {
+                    tracing::error!("{}", said.in_language(tgtrunk_shell::language()));
+                }
+                sleep(web::AGAIN).await;
+            }
+        }
+    };
+    let port = Port {
+        listen,
+        key: "api.tls_listen in tgtrunk.toml",
+        name: ["the messages' API with TLS", "API сообщений с TLS"],
+    };
+    let listener = web::bind(port, &problem).await;
+    let at = listener.local_addr().unwrap_or(listen);
+    tracing::info!(api = format!("https://{at}"), "messages are served");
+    web::serve(listener, Some(acceptor), router, CONNECTIONS).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_to_where_it_is_served() {
+        let at = |text: &str| Some(text.parse().unwrap());
+        assert_eq!(base(at("127.0.0.1:8091"), at("0.0.0.0:443")), "http://127.0.0.1:8091");
+        assert_eq!(base(None, at("0.0.0.0:443")), "https://127.0.0.1:443");
+        assert_eq!(base(at("[::]:80"), None), "http://[::1]:80");
+    }
+}

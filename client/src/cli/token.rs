@@ -1,0 +1,107 @@
+//! `token` and `instances`: what a program needs to send and read a line's messages.
+
+use anyhow::bail;
+use tgtrunk_config::control::{Answer, Ask, NewToken};
+use tgtrunk_config::{Language, Phone, StateDir};
+use tgtrunk_shell::keyboard::say;
+use tgtrunk_shell::language;
+
+use super::ask;
+
+/// Makes a line's instance another token and shows it this once.
+///
+/// # Errors
+/// When no client runs, or it has no such line.
+pub(crate) async fn renew(state: &StateDir, phone: Phone) -> anyhow::Result<()> {
+    match ask::answer(state, Ask::RenewToken { line: phone }).await? {
+        Answer::NewToken(token) => say(&shown(&token, language())),
+        _ => bail!("the client answered something else"),
+    }
+    Ok(())
+}
+
+/// Lists all instances.
+///
+/// # Errors
+/// When no client runs.
+pub(crate) async fn list(state: &StateDir, json: bool) -> anyhow::Result<()> {
+    let Answer::Instances(instances) = ask::answer(state, Ask::Instances).await? else {
+        bail!("the client answered something else")
+    };
+    if json {
+        say(&serde_json::to_string_pretty(&instances)?);
+        return Ok(());
+    }
+    if instances.is_empty() {
+        say(match language() {
+            Language::Russian => "линий нет: tgtrunk-gateway lines add +79060000000 --pbx 127.0.0.1:5060",
+            Language::English => "no lines: tgtrunk-gateway lines add +79060000000 --pbx 127.0.0.1:5060",
+        });
+    }
+    for one in &instances {
+        let (instance, line, standing) = (one.instance, &one.line, &one.standing);
+        let (outgoing, notifications) = (one.outgoing, one.notifications);
+        say(&match language() {
+            Language::Russian => {
+                let token = if one.has_token { "" } else { ", токена нет: tgtrunk-client token" };
+                format!(
+                    "{instance} {line} {standing}: к отправке {outgoing}, уведомлений {notifications}{token}"
+                )
+            }
+            Language::English => {
+                let token = if one.has_token { "" } else { ", no token: tgtrunk-client token" };
+                format!(
+                    "{instance} {line} {standing}: {outgoing} to send, {notifications} notifications{token}"
+                )
+            }
+        });
+    }
+    Ok(())
+}
+
+/// The token, and what a programmer pastes.
+fn shown(new: &NewToken, language: Language) -> String {
+    let NewToken { instance, token, url } = new;
+    let token = token.as_str();
+    let [once, shell, python] = match language {
+        Language::Russian => [
+            "Токен показан один раз; прежний больше не действует.",
+            "Состояние:",
+            "Python (pip install telegram-api-client-python):",
+        ],
+        Language::English => [
+            "The token is shown this once; the one before is dead.",
+            "How it stands:",
+            "Python (pip install telegram-api-client-python):",
+        ],
+    };
+    format!(
+        "idInstance: {instance}\napiTokenInstance: {token}\n{once}\n\n{shell}\n  curl {url}/waInstance{instance}/getStateInstance/{token}\n{python}\n  from telegram_api_client_python import API\n  api = API.GreenAPI(\"{instance}\", \"{token}\", host=\"{url}\", media=\"{url}\")\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use tgtrunk_config::Password;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_shown_with_what_a_programmer_pastes() {
+        let new = NewToken {
+            instance: 4_100_000_001,
+            token: Password::new("abc"),
+            url: "http://127.0.0.1:8091".into(),
+        };
+        let told = shown(&new, Language::English);
+        for line in [
+            "idInstance: 4100000001",
+            "apiTokenInstance: abc",
+            "curl http://127.0.0.1:8091/waInstance4100000001/getStateInstance/abc",
+            "API.GreenAPI(\"4100000001\", \"abc\", host=\"http://127.0.0.1:8091\"",
+        ] {
+            assert!(told.contains(line), "{told}");
+        }
+        assert!(shown(&new, Language::Russian).contains("один раз"));
+    }
+}
