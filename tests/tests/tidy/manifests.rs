@@ -5,11 +5,12 @@ use toml::{Table, Value};
 use crate::tree::{PURE, Tree, room};
 
 /// What each room may import of ours. Tests may import anything and nobody imports tests.
-const OURS: [(&str, &[&str]); 10] = [
+const OURS: [(&str, &[&str]); 11] = [
     ("config", &[]),
     ("telegram", &["tgtrunk-config"]),
     ("shell", &["tgtrunk-config"]),
-    ("client", &["tgtrunk-config", "tgtrunk-shell", "tgtrunk-telegram"]),
+    ("messages", &["tgtrunk-config"]),
+    ("client", &["tgtrunk-config", "tgtrunk-shell", "tgtrunk-telegram", "tgtrunk-messages"]),
     ("bot", &["tgtrunk-config", "tgtrunk-shell"]),
     ("gateway/media", &[]),
     ("gateway/sip", &["tgtrunk-media"]),
