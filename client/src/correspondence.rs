@@ -43,6 +43,11 @@ impl Correspondence {
         self.instance.id()
     }
 
+    /// Learns whom the account knows, once it works.
+    pub(crate) fn get_acquainted(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        self.correspondent.clone().get_acquainted()
+    }
+
     /// Puts what Telegram tells into queues and journal; false if the disk does not take it, which was tried for a while.
     pub(crate) async fn keep(&self, notice: &MessageNotice) -> bool {
         for news in self.correspondent.news(notice) {

@@ -171,6 +171,7 @@ impl Line {
         let mut tasks = JoinSet::new();
         let (reader, keeper) = (Arc::clone(&desk), Arc::clone(&desk));
         let instance = kept.id();
+        spawn(&mut tasks, kept.get_acquainted());
         spawn(&mut tasks, mailbox::read(reader, kept, messages));
         spawn(&mut tasks, dialog::keep(keeper));
         Ok(Work {

@@ -93,7 +93,7 @@ impl Stage {
         let settings = format!(
             "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789abcdef\"\n{}\n\n\
              [gateway]\nmedia_addresses = [{}]\nshutdown_grace_s = 2\noptions_interval_s = 5\n{}\n\n\
-             [bot]\napi_url = \"{}\"\n\n[page]\nlisten = \"{}\"\n",
+             [bot]\napi_url = \"{}\"\n\n[api]\nlisten = \"off\"\n\n[page]\nlisten = \"{}\"\n",
             options.telegram,
             media_addresses.join(", "),
             options.settings,

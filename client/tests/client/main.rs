@@ -8,6 +8,8 @@ mod cards;
 mod door;
 mod keypads;
 mod logins;
+mod messages;
 mod page;
+mod program;
 mod refusals;
 mod support;

@@ -1,7 +1,8 @@
 //! The list of chats, and the archive (core.telegram.org/api/folders#peer-folders).
 
 use tgtrunk_messages::{Chat, ChatId, Failure};
-use tgtrunk_telegram::tl;
+use tgtrunk_telegram::{Status, tl};
+use tracing::debug;
 
 use super::Correspondent;
 use super::peer::id_of;
@@ -61,6 +62,20 @@ impl Correspondent {
         }
         found.truncate(count);
         Ok(found)
+    }
+
+    /// Learns, once the account works, whom and what it knows: its contacts, and the chats of late.
+    pub(crate) async fn get_acquainted(self) {
+        let mut status = self.account.status();
+        if status.wait_for(|status| matches!(status, Status::Green { .. })).await.is_err() {
+            return;
+        }
+        if let Err(failure) = self.all_contacts().await {
+            debug!(%failure, "the account's contacts are not known");
+        }
+        if let Err(failure) = self.dialogs(PAGE).await {
+            debug!(%failure, "the account's chats are not known");
+        }
     }
 
     pub(super) async fn put_away(&self, chat: ChatId, is_archived: bool) -> Result<(), Failure> {

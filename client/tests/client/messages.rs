@@ -1,0 +1,240 @@
+//! Messages of a line's account, sent and read by programs, and Anna at the other end.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tgtrunk_test_telegram::world::{GroupKind, Hung, Letter};
+
+use crate::program::{Program, json_of};
+use crate::support::{Client, Scene, eventually, line, phone};
+
+/// A line at work with a program, and nobody's gateway.
+async fn at_work() -> (Scene, Client, Program) {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    drop(gateway);
+    let client = scene.client().await;
+    let program = Program::new(&scene).await;
+    (scene, client, program)
+}
+
+/// Anna's number, once the account has met her.
+async fn met(scene: &Scene, program: &Program) -> String {
+    let found = program.post("checkAccount", json!({"phoneNumber": 79_001_112_233_i64})).await;
+    assert_eq!(found["chatId"], scene.anna.to_string(), "{found}");
+    scene.anna.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_is_sent_read_changed_and_taken_back() {
+    let (scene, _client, program) = at_work().await;
+    let anna = "79001112233@c.us";
+    let sent = program.post("sendMessage", json!({"chatId": anna, "message": "Hello, Anna"})).await;
+    eventually("the message", || texts(&scene) == ["Hello, Anna"]).await;
+    program.until_status(&sent["idMessage"], "sent").await;
+    scene.world().read(scene.anna, scene.company);
+    let told = program.until_status(&sent["idMessage"], "read").await;
+    assert_eq!(told["chatId"], scene.anna.to_string());
+    let edit = json!({"chatId": anna, "idMessage": sent["idMessage"], "message": "Hello, dear Anna"});
+    program.post("editMessage", edit).await;
+    eventually("the change", || texts(&scene) == ["Hello, dear Anna"]).await;
+    program.post("deleteMessage", json!({"chatId": anna, "idMessage": sent["idMessage"]})).await;
+    eventually("nothing", || texts(&scene).is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_writes_changes_and_takes_back_is_told() {
+    let (scene, _client, program) = at_work().await;
+    let said = scene.world().say(scene.anna, scene.company, "Good morning").unwrap();
+    let told = program.next().await;
+    assert_eq!(told["typeWebhook"], "incomingMessageReceived");
+    assert_eq!(told["senderData"]["chatId"], scene.anna.to_string());
+    assert_eq!(told["senderData"]["senderName"], "Anna");
+    assert_eq!(told["messageData"]["textMessageData"]["textMessage"], "Good morning");
+    scene.world().edit_text(scene.anna, said.id, "Good evening").unwrap();
+    let edited = program.next().await;
+    assert!(edited.to_string().contains("Good evening"), "{edited}");
+    assert!(edited.to_string().contains(told["idMessage"].as_str().unwrap()), "{edited}");
+    scene.world().delete_messages(scene.anna, &[said.id], true);
+    let deleted = program.next().await;
+    assert!(deleted.to_string().contains("deletedMessage"), "{deleted}");
+    assert!(deleted.to_string().contains(told["idMessage"].as_str().unwrap()), "{deleted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn places_contacts_polls_and_files_go_both_ways() {
+    let (scene, _client, program) = at_work().await;
+    let anna = met(&scene, &program).await;
+    let place = json!({"chatId": anna, "latitude": 55.75, "longitude": 37.61, "nameLocation": "Office"});
+    program.post("sendLocation", place).await;
+    let contact =
+        json!({"chatId": anna, "contact": {"phoneContact": 79_990_000_000_i64, "firstName": "Boris"}});
+    program.post("sendContact", contact).await;
+    let poll = json!({"chatId": anna, "message": "When?", "options": [{"optionName": "now"}, {"optionName": "later"}]});
+    program.post("sendPoll", poll).await;
+    let body: Vec<u8> = (0..700_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+    let part = reqwest::header::HeaderValue::from_static("text/csv");
+    let uploaded = program.http.post(program.address("uploadFile")).header("content-type", part);
+    let uploaded = uploaded.header("GA-Filename", "prices.csv").body(body.clone()).send().await.unwrap();
+    let uploaded = json_of(uploaded).await;
+    let file = json!({"chatId": anna, "urlFile": uploaded["urlFile"], "fileName": "prices.csv", "caption": "for you"});
+    program.post("sendFileByUrl", file).await;
+    let media = || scene.anna_sees().iter().filter_map(|message| message.media).collect::<Vec<_>>();
+    eventually("all four", || {
+        media() == ["messageMediaVenue", "messageMediaContact", "messageMediaPoll", "messageMediaDocument"]
+    })
+    .await;
+    let seen = scene.anna_sees().pop().unwrap();
+    assert_eq!(seen.text, "for you");
+    assert_eq!(scene.world().file(seen.file.unwrap()).unwrap(), body);
+
+    let document = Hung::Document {
+        base64: STANDARD.encode(&body),
+        name: "order.pdf".to_owned(),
+        mime: "application/pdf".to_owned(),
+    };
+    let letter = Letter { media: vec![document], ..Letter::text(scene.company, "my order") };
+    scene.world().write(scene.anna, letter).unwrap();
+    let told = program.until("a file", |body| body["typeWebhook"] == "incomingMessageReceived").await;
+    let file = &told["messageData"]["fileMessageData"];
+    assert_eq!((&file["fileName"], &file["caption"]), (&json!("order.pdf"), &json!("my order")), "{told}");
+    let link = file["downloadUrl"].as_str().unwrap();
+    let fetched = program.http.get(link).send().await.unwrap();
+    assert_eq!(fetched.bytes().await.unwrap(), body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_reference_ran_out_is_fetched_all_the_same() {
+    let (scene, _client, program) = at_work().await;
+    let document = Hung::Document {
+        base64: STANDARD.encode("1,2"),
+        name: "a.csv".to_owned(),
+        mime: "text/csv".to_owned(),
+    };
+    let letter = Letter { media: vec![document], ..Letter::text(scene.company, "") };
+    scene.world().write(scene.anna, letter).unwrap();
+    let told = program.next().await;
+    let file = scene.company_sees().pop().unwrap().file.unwrap();
+    assert!(scene.world().expire_file(file));
+    let link = told["messageData"]["fileMessageData"]["downloadUrl"].as_str().unwrap();
+    let fetched = program.http.get(link).send().await.unwrap();
+    assert_eq!(fetched.bytes().await.unwrap(), "1,2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chats_history_and_people_are_looked_up() {
+    let (scene, _client, program) = at_work().await;
+    let anna = scene.anna.to_string();
+    scene.world().say(scene.anna, scene.company, "one").unwrap();
+    scene.world().say(scene.company, scene.anna, "two").unwrap();
+    program.until("both", |body| body.to_string().contains("two")).await;
+    let history = program.post("getChatHistory", json!({"chatId": anna, "count": 10})).await;
+    let texts: Vec<&str> =
+        history.as_array().unwrap().iter().map(|item| item["textMessage"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["two", "one"], "{history}");
+    met(&scene, &program).await;
+    let nobody = program.post("checkAccount", json!({"phoneNumber": 79_009_999_999_i64})).await;
+    assert_eq!(nobody["exist"], false);
+    let chats = program.get("getChats").await;
+    assert!(chats.as_array().unwrap().iter().any(|chat| chat["chatId"] == anna), "{chats}");
+    program.post("readChat", json!({"chatId": anna})).await;
+    eventually("read", || scene.world().chat(scene.anna, scene.company).iter().all(|m| !m.out || m.read))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_of_both_kinds_are_made_and_changed() {
+    let (scene, _client, program) = at_work().await;
+    met(&scene, &program).await;
+    for (kind, expected) in [("group", GroupKind::Basic), ("supergroup", GroupKind::Supergroup)] {
+        let new = json!({"groupName": "Orders", "chatIds": [scene.anna.to_string()], "type": kind});
+        let made = program.post("createGroup", new).await;
+        assert_eq!(made["created"], true, "{made}");
+        let chat = made["chatId"].clone();
+        assert!(made["groupInviteLink"].as_str().unwrap().starts_with("https://t.me/+"), "{made}");
+        let id: i64 = chat.as_str().unwrap().parse().unwrap();
+        let group = || scene.world().group(id).unwrap();
+        assert_eq!(group().kind, expected);
+        let anna = json!({"chatId": chat, "participantChatId": scene.anna.to_string()});
+        program.post("setGroupAdmin", anna.clone()).await;
+        let card = program.post("getGroupData", json!({"chatId": chat})).await;
+        let admins = |card: &Value| {
+            card["participants"].as_array().unwrap().iter().filter(|one| one["isAdmin"] == true).count()
+        };
+        assert_eq!(card["participants"].as_array().unwrap().len(), 2, "{card}");
+        assert_eq!(admins(&card), 2, "{card}");
+        assert_eq!(card["owner"], scene.company.to_string(), "{card}");
+        program.post("removeAdmin", anna.clone()).await;
+        assert_eq!(admins(&program.post("getGroupData", json!({"chatId": chat})).await), 1);
+        program.post("updateGroupName", json!({"chatId": chat, "groupName": "Returns"})).await;
+        assert_eq!(group().title, "Returns");
+        program.post("sendMessage", json!({"chatId": chat, "message": "to all"})).await;
+        eventually("the message", || {
+            scene.world().chat(scene.anna, id).iter().any(|message| message.text == "to all")
+        })
+        .await;
+        scene.world().say(scene.anna, id, "to you").unwrap();
+        let told = program.until("Anna", |body| body.to_string().contains("to you")).await;
+        assert_eq!(told["senderData"]["chatId"], chat);
+        assert_eq!(told["senderData"]["sender"], scene.anna.to_string());
+        program.post("removeGroupParticipant", anna.clone()).await;
+        assert_eq!(group().members.len(), 1);
+        program.post("addGroupParticipant", anna).await;
+        assert_eq!(group().members.len(), 2);
+        program.post("leaveGroup", json!({"chatId": chat})).await;
+        eventually("gone", || group().members.iter().all(|member| member.user != scene.company)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_the_client_is_killed() {
+    let (scene, client, program) = at_work().await;
+    let anna = met(&scene, &program).await;
+    let mut ids = Vec::new();
+    for number in 0..6 {
+        let message = json!({"chatId": anna, "message": format!("out {number}")});
+        ids.push(program.post("sendMessage", message).await["idMessage"].clone());
+    }
+    scene.world().say(scene.anna, scene.company, "in 0").unwrap();
+    eventually("some of them", || texts(&scene).contains(&"out 1".to_owned())).await;
+    client.kill().await;
+    scene.world().say(scene.anna, scene.company, "in 1").unwrap();
+    let _client = scene.client().await;
+    let program = Program::with_token(&scene).await;
+    scene.world().say(scene.anna, scene.company, "in 2").unwrap();
+    let sent =
+        || -> Vec<String> { texts(&scene).into_iter().filter(|text| text.starts_with("out")).collect() };
+    let expected: Vec<String> = (0..6).map(|number| format!("out {number}")).collect();
+    eventually("all of them, once", || sent() == expected).await;
+    let mut came = Vec::new();
+    while came.len() < 3 {
+        let told = program.next().await;
+        if told["typeWebhook"] == "incomingMessageReceived" {
+            came.push(told["messageData"]["textMessageData"]["textMessage"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(came, ["in 0", "in 1", "in 2"]);
+    assert_eq!(sent(), expected);
+    let outgoing = program.get("lastOutgoingMessages").await;
+    assert_eq!(outgoing.as_array().unwrap().len(), ids.len(), "{outgoing}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_one_instance_until_there_is_another() {
+    let (scene, _client, old) = at_work().await;
+    let state = old.get("getStateInstance").await;
+    assert_eq!(state["stateInstance"], "authorized");
+    let new = Program::with_token(&scene).await;
+    assert_eq!((&new.instance, new.token == old.token), (&old.instance, false));
+    assert_eq!(old.asked("getStateInstance", Value::Null).await.0, 401);
+    let listed = scene.command(&["instances"]).output().await.unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(listed, format!("{} {} authorized: 0 to send, 0 notifications\n", new.instance, phone()));
+    let told = scene.command(&["token", "+79069999999"]).output().await.unwrap();
+    assert!(!told.status.success());
+}
+
+fn texts(scene: &Scene) -> Vec<String> {
+    scene.anna_sees().into_iter().map(|message| message.text).collect()
+}
