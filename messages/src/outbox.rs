@@ -214,6 +214,7 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, sqlx::Erro
         sleep(shown).await;
     }
     let parts = parts(content);
+    let last = parts.len() - 1;
     let mut first = None;
     for (number, content) in parts.into_iter().enumerate().skip(next.parts_done as usize) {
         let order = Order {
@@ -230,7 +231,10 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, sqlx::Erro
             Err(failure) => return Ok(judge(failure)),
         };
         first = first.or(sent);
-        inner.store.part_done(next.seq).await?;
+        // The last one is done when the message is: killed between the two, nobody would look for its number.
+        if number < last {
+            inner.store.part_done(next.seq).await?;
+        }
     }
     Ok(Outcome::Sent(first))
 }
