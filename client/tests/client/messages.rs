@@ -235,6 +235,53 @@ async fn a_token_opens_one_instance_until_there_is_another() {
     assert!(!told.status.success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_nobody_logged_in_is_logged_in_by_its_program() {
+    let scene = Scene::new(line()).await;
+    let _client = scene.run();
+    let program = Program::with_token(&scene).await;
+    assert_eq!(program.get("getStateInstance").await["stateInstance"], "notAuthorized");
+    let started = json!({"phoneNumber": 79_060_000_000_i64});
+    let started = program.post("startAuthorization", started).await;
+    assert_eq!(started["status"], true, "{started}");
+    let wrong = program.post("sendAuthorizationCode", json!({"code": "00000"})).await;
+    assert_eq!(wrong["status"], false, "{wrong}");
+    let code = scene.world().pending_login_code(crate::support::COMPANY).unwrap();
+    let done = program.post("sendAuthorizationCode", json!({"code": code})).await;
+    assert_eq!(done["status"], true, "{done}");
+    eventually("a session", || scene.status().telegram.lamp == tgtrunk_config::Lamp::Green).await;
+    assert_eq!(program.get("getStateInstance").await["stateInstance"], "authorized");
+    let account = program.get("getAccountSettings").await;
+    assert_eq!(account["phone"], crate::support::COMPANY, "{account}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_served_with_tls_by_a_certificate_made_once() {
+    let scene = Scene::new(line()).await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = std::fs::read_to_string(scene.settings()).unwrap();
+    let text = text.replace("[api]\n", &format!("[api]\ntls_listen = \"127.0.0.1:{port}\"\n"));
+    std::fs::write(scene.settings(), text).unwrap();
+    let _client = scene.run();
+    let program = Program::with_token(&scene).await;
+    let file = scene.state.api_certificate();
+    eventually("a certificate", || file.exists()).await;
+    let certificate = reqwest::Certificate::from_pem(&std::fs::read(&file).unwrap()).unwrap();
+    let http = reqwest::Client::builder().no_proxy().add_root_certificate(certificate).build().unwrap();
+    let address =
+        program.address("getStateInstance").replace(&program.url, &format!("https://localhost:{port}"));
+    let mut answer = http.get(&address).send().await;
+    for _ in 0..100 {
+        if answer.is_ok() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        answer = http.get(&address).send().await;
+    }
+    let told = json_of(answer.unwrap()).await;
+    assert_eq!(told["stateInstance"], "notAuthorized");
+}
+
 fn texts(scene: &Scene) -> Vec<String> {
     scene.anna_sees().into_iter().map(|message| message.text).collect()
 }
