@@ -61,7 +61,7 @@ pub(crate) async fn answer(state: &StateDir, ask: Ask) -> anyhow::Result<Answer>
         }
         bail!("no client runs on {} (start it: tgtrunk-client run)", state.root().display());
     }
-    Ok(asking::ask(&state.client_socket(), ask).await?)
+    asking::ask(&state.client_socket(), ask).await
 }
 
 fn show(report: &ClientReport) {
