@@ -1,8 +1,9 @@
 //! Where instances would be made and deleted: here each is a line, which is added and removed where lines are.
 
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use std::sync::PoisonError;
 use tgtrunk_config::control::Ask;
 use tgtrunk_messages::{Failure, InstanceId, Refused, Token};
 use tgtrunk_shell::control::Question;

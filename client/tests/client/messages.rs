@@ -285,3 +285,36 @@ async fn messages_are_served_with_tls_by_a_certificate_made_once() {
 fn texts(scene: &Scene) -> Vec<String> {
     scene.anna_sees().into_iter().map(|message| message.text).collect()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reactions_contacts_pictures_and_the_archive() {
+    let (scene, _client, program) = at_work().await;
+    let anna = met(&scene, &program).await;
+    let sent = program.post("sendMessage", json!({"chatId": anna, "message": "Is it good?"})).await;
+    program.until_status(&sent["idMessage"], "sent").await;
+    let seen = scene.anna_sees().pop().unwrap();
+    scene.world().react(scene.anna, scene.company, seen.id, Some("👍")).unwrap();
+    let told = program.until("a reaction", |body| body.to_string().contains("👍")).await;
+    assert!(told.to_string().contains(sent["idMessage"].as_str().unwrap()), "{told}");
+    let contact = json!({"chatId": anna, "firstName": "Anna", "lastName": "of the shop"});
+    program.post("addContact", contact).await;
+    let contacts = program.get("getContacts").await;
+    let of_anna = contacts.as_array().unwrap().iter().find(|one| one["chatId"] == anna).unwrap();
+    assert_eq!(of_anna["contactName"], "Anna of the shop", "{contacts}");
+    let card = program.post("getContactInfo", json!({"chatId": anna})).await;
+    assert_eq!((&card["chatId"], &card["contactName"]), (&json!(anna), &json!("Anna of the shop")), "{card}");
+    assert_eq!(program.post("getAvatar", json!({"chatId": anna})).await["urlAvatar"], "");
+    let picture = STANDARD.decode(PIXEL).unwrap();
+    scene.world().set_portrait(scene.anna, picture.clone()).unwrap();
+    let avatar = program.post("getAvatar", json!({"chatId": anna})).await;
+    let fetched = program.http.get(avatar["urlAvatar"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(fetched.bytes().await.unwrap(), picture);
+    program.post("archiveChat", json!({"chatId": anna})).await;
+    let chats = program.get("getChats").await;
+    assert!(chats.as_array().unwrap().iter().any(|chat| chat["chatId"] == anna), "{chats}");
+    program.post("unarchiveChat", json!({"chatId": anna})).await;
+}
+
+/// A picture of one pixel: PNG.
+const PIXEL: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII=";
