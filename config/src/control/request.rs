@@ -328,13 +328,10 @@ struct ExportLogin {
 
 /// How long a key may sound, and be followed by silence, in milliseconds; the settings' own bounds.
 const LENGTH_MS: RangeInclusive<u32> = 40..=1_000;
-
 /// How long the key of a joined call may be.
 const KEY_CHARS: RangeInclusive<usize> = 1..=64;
-
 /// How long an asker may wait for something new in a log, in milliseconds.
 const LONGEST_WAIT_MS: u32 = 30_000;
-
 /// How many records one answer may hold.
 const RECORDS: RangeInclusive<u32> = 1..=100;
 
