@@ -171,15 +171,9 @@ impl Instance {
     /// A message of the journal, if it is of this chat.
     async fn known(&self, of: &Address, id: MessageId) -> Result<Option<Record>, Refused> {
         let store = &self.inner.store;
-        let known = match store.message(id).await? {
-            Some(known) => known,
-            None => match i32::try_from(id.get()) {
-                Ok(tg_id) => match store.message_at(Some(self.chat(of).await?), tg_id).await? {
-                    Some(known) => return Ok(Some(known)),
-                    None => return Ok(None),
-                },
-                Err(_) => return Ok(None),
-            },
+        let Some(known) = store.message(id).await? else {
+            let Ok(tg_id) = i32::try_from(id.get()) else { return Ok(None) };
+            return Ok(store.message_at(Some(self.chat(of).await?), tg_id).await?);
         };
         let is_here = known.address == of.text() || known.chat == Some(self.chat(of).await?);
         Ok(is_here.then_some(known))

@@ -139,8 +139,7 @@ pub(crate) fn ours(tg_id: i32, said: &str) -> Received {
 
 /// Seconds since 1970. Journals forget what is old.
 pub(crate) fn now_s() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    i64::try_from(since.unwrap().as_secs()).unwrap()
+    i64::try_from(tgtrunk_shell::clock::unix_ms() / 1000).unwrap()
 }
 
 fn anna() -> Person {

@@ -9,7 +9,7 @@ const OURS: [(&str, &[&str]); 11] = [
     ("config", &[]),
     ("telegram", &["tgtrunk-config"]),
     ("shell", &["tgtrunk-config"]),
-    ("messages", &["tgtrunk-config"]),
+    ("messages", &["tgtrunk-shell"]),
     ("client", &["tgtrunk-config", "tgtrunk-shell", "tgtrunk-telegram", "tgtrunk-messages"]),
     ("bot", &["tgtrunk-config", "tgtrunk-shell"]),
     ("gateway/media", &[]),
