@@ -52,8 +52,8 @@ const AT_HOME: [(&str, &[&str], &str); 8] = [
     ("rsip::", &["gateway/sip/"], "SIP grammar stays in gateway/sip"),
     (
         "sqlx::",
-        &["telegram/", "gateway/src/", "client/src/", "bot/src/", "tests/"],
-        "storage stays in telegram/ and the programs' shells",
+        &["telegram/", "messages/src/store", "messages/tests/", "gateway/src/", "client/src/", "bot/src/", "tests/"],
+        "storage stays in telegram/, messages/store and the programs' shells",
     ),
 ];
 
