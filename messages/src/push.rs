@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
+use reqwest::redirect::Policy;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
@@ -19,11 +20,24 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long nothing is done at most, whatever is waited for.
 const LOOK: Duration = Duration::from_secs(30);
 
+/// What brings notifications. It follows no redirection: clients turn a POST into a GET on the way, and what that gets
+/// says nothing of whether the notification was taken (RFC 9110, 15.4).
+///
+/// # Errors
+/// There are no certificates, or no randomness.
+pub(crate) fn client() -> Result<Client, reqwest::Error> {
+    Client::builder().redirect(Policy::none()).build()
+}
+
 /// Works until it is dropped.
 pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let changed = inner.settings_changed.notified();
+        // Before anything is read: what comes meanwhile is not slept over.
+        let (told, changed) = (inner.notifications.notified(), inner.settings_changed.notified());
+        tokio::pin!(told, changed);
+        told.as_mut().enable();
+        changed.as_mut().enable();
         let url = inner.row().settings.webhook_url.clone();
         let head = match inner.head().await {
             Ok(head) => head.filter(|_| !url.is_empty()),
@@ -35,7 +49,6 @@ pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
         };
         let Some(head) = head else {
             pause = FIRST_PAUSE;
-            let told = inner.notifications.notified();
             tokio::select! {
                 () = told => {}
                 () = changed => {}
@@ -86,6 +99,15 @@ async fn bring(
     }
     match request.send().await {
         Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) if answer.status().is_redirection() => {
+            let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
+            let to = answer.url().join(to).ok().and_then(|to| to.host_str().map(str::to_owned));
+            let to = to.unwrap_or_else(|| "nowhere".to_owned());
+            Err(format!(
+                "it answers {}, which leads to {to}: name the address that takes it",
+                answer.status()
+            ))
+        }
         Ok(answer) => Err(format!("it answers {}", answer.status())),
         // The address may hold a secret.
         Err(error) if error.is_timeout() => Err(format!("no answer within {} s", limit.as_secs())),

@@ -154,3 +154,31 @@ async fn a_link_to_a_file_fetches_it_from_telegram_when_somebody_asks() {
     assert_eq!(std::fs::read(path).unwrap(), b"doc:1");
     assert_ne!(record.content, text(""));
 }
+
+#[tokio::test]
+async fn a_webhook_that_leads_elsewhere_takes_nothing() {
+    let room = Room::new();
+    let instance = room.open().await;
+    let (asked, heard) =
+        (std::sync::Arc::new(std::sync::Mutex::new(0)), std::sync::Arc::new(std::sync::Mutex::new(0)));
+    let (asking, hearing) = (std::sync::Arc::clone(&asked), std::sync::Arc::clone(&heard));
+    let app = axum::Router::new()
+        .route(
+            "/hook",
+            axum::routing::post(async move || {
+                *asking.lock().unwrap() += 1;
+                (axum::http::StatusCode::FOUND, [("location", "/login")])
+            }),
+        )
+        .route("/login", axum::routing::any(async move || *hearing.lock().unwrap() += 1));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    switch_on(&instance, &["incomingWebhook"]).await;
+    let values = [("webhookUrl".to_owned(), serde_json::Value::from(url))].into_iter().collect();
+    instance.change_settings(&values).await.unwrap();
+    instance.take(News::New(Box::new(from_anna(7, "hello")))).await.unwrap();
+    until("it was tried twice", async || *asked.lock().unwrap() >= 2).await;
+    assert_eq!(*heard.lock().unwrap(), 0, "nobody follows it");
+    assert_eq!(instance.notifications_len().await.unwrap(), 1, "the notification is still there");
+}
