@@ -44,9 +44,12 @@ impl House {
         self.instances.write().unwrap_or_else(PoisonError::into_inner).insert(instance.id(), instance);
     }
 
-    /// An instance works no more.
+    /// An instance works no more, nor does anything that it does by itself.
     pub fn leave(&self, id: InstanceId) {
-        self.instances.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let gone = self.instances.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if let Some(gone) = gone {
+            gone.close();
+        }
     }
 
     /// An instance.

@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use tracing::debug;
-
 use crate::chat::ChatId;
 use crate::clock;
 use crate::content::Content;
 use crate::id::MessageId;
 use crate::instance::inner::Inner;
-use crate::messenger::{News, Received, Sent};
-use crate::outbox;
+use crate::messenger::{News, Received};
 use crate::record::{Direction, Origin, Quoted, Record, SendStatus};
 use crate::store::{FileRow, Told};
 
@@ -53,7 +50,7 @@ impl Inner {
     }
 
     async fn take_new(self: &Arc<Self>, message: Received) -> Result<(), sqlx::Error> {
-        if message.is_ours && self.is_of_queue(&message).await? {
+        if message.is_ours && self.store.is_part(message.chat.id, message.tg_id).await? {
             return Ok(());
         }
         let (is_ours, chat, tg_id) = (message.is_ours, message.chat.id, message.tg_id);
@@ -70,38 +67,6 @@ impl Inner {
             self.mark_received(chat, tg_id);
         }
         Ok(())
-    }
-
-    /// Whether a message of ours is one that the queue has handed over and not heard of yet. After a crash this is how
-    /// its number is learnt.
-    async fn is_of_queue(self: &Arc<Self>, message: &Received) -> Result<bool, sqlx::Error> {
-        if self.store.message_at(Some(message.chat.id), message.tg_id).await?.is_some() {
-            return Ok(true);
-        }
-        for outgoing in self.store.claimed().await? {
-            let Some(record) = self.store.message(outgoing.id).await? else { continue };
-            if record.chat.is_some_and(|chat| chat != message.chat.id) {
-                continue;
-            }
-            let parts = outbox::parts(outgoing.letter.content.clone());
-            let is_whole = parts.len() == 1;
-            if !parts.iter().any(|part| outbox::is_same(part, &message.content)) {
-                continue;
-            }
-            debug!(id = %outgoing.id, "Telegram tells of a message of the queue");
-            if is_whole && !self.is_sending(outgoing.id) {
-                let sent = Sent {
-                    chat: message.chat.clone(),
-                    tg_id: message.tg_id,
-                    date_s: message.date_s,
-                    remote: None,
-                };
-                let told = |record: &Record| outbox::told_sent(self, record);
-                self.store.sent(outgoing.id, Some(&sent), told, clock::unix_ms()).await?;
-            }
-            return Ok(true);
-        }
-        Ok(false)
     }
 
     async fn take_edited(self: &Arc<Self>, message: Received) -> Result<(), sqlx::Error> {

@@ -4,7 +4,8 @@ mod chats;
 pub(crate) mod inner;
 mod letters;
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Client;
@@ -184,7 +185,7 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Instance {
     inner: Arc<Inner>,
-    _tasks: Arc<JoinSet<()>>,
+    tasks: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl Options {
@@ -234,14 +235,24 @@ impl Instance {
         let files = Files::open(options.files.clone(), options.base.clone());
         let files =
             files.map_err(|error| Refused::Storage(format!("{}: {error}", options.files.display())))?;
-        let client = Client::builder().build().map_err(|error| Refused::Storage(error.to_string()))?;
-        let inner = Arc::new(Inner::new(row, store, files, messenger, options, client.clone()));
+        let unable = |error: reqwest::Error| Refused::Storage(error.to_string());
+        let (client, pusher) = (Client::builder().build().map_err(unable)?, push::client().map_err(unable)?);
+        store.lose_hold().await?;
+        let inner = Arc::new(Inner::new(row, store, files, messenger, options, client));
         let mut tasks = JoinSet::new();
         tasks.spawn(outbox::run(Arc::clone(&inner)).in_current_span());
-        tasks.spawn(push::run(Arc::clone(&inner), client).in_current_span());
+        tasks.spawn(push::run(Arc::clone(&inner), pusher).in_current_span());
         tasks.spawn(upkeep::watch(Arc::clone(&inner)).in_current_span());
         tasks.spawn(upkeep::forget(Arc::clone(&inner)).in_current_span());
-        Ok(Self { inner, _tasks: Arc::new(tasks) })
+        Ok(Self { inner, tasks: Arc::new(Mutex::new(tasks)) })
+    }
+
+    /// Ends what it does by itself; whoever waits for a notification hears that it is starting. Its database may be closed
+    /// then.
+    pub fn close(&self) {
+        self.inner.is_closed.store(true, Ordering::Relaxed);
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        self.inner.notifications.notify_waiters();
     }
 
     /// Takes news in; when this returns they are on the disk, and Telegram need not tell them again.
@@ -293,6 +304,7 @@ impl Instance {
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn renew_token(&self) -> Result<Token, Refused> {
+        let _one = self.inner.changing.lock().await;
         let token = Token::new();
         self.inner.store.keep_token(&token.hash()).await?;
         self.inner.change_row(|row| row.token_hash = token.hash());
@@ -334,6 +346,7 @@ impl Instance {
     /// # Errors
     /// [`Refused::Bad`], [`Refused::Storage`].
     pub async fn change_settings(&self, values: &Map<String, Value>) -> Result<(), Refused> {
+        let _one = self.inner.changing.lock().await;
         let mut settings = self.settings();
         settings.change(values)?;
         self.inner.store.keep_settings(&settings).await?;
@@ -353,6 +366,9 @@ impl Instance {
             let told = self.inner.notifications.notified();
             tokio::pin!(told);
             told.as_mut().enable();
+            if self.inner.is_closed.load(Ordering::Relaxed) {
+                return Err(Refused::Standing(Standing::Starting));
+            }
             if let Some(head) = self.inner.head().await? {
                 return Ok(Some((head.receipt, head.body)));
             }

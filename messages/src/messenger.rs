@@ -50,6 +50,12 @@ pub enum Failure {
         /// For so long.
         seconds: u32,
     },
+    /// `SLOWMODE_WAIT`: this chat takes the account's next message later.
+    #[error("the chat takes another message of the account in {seconds} s (slow mode)")]
+    Slow {
+        /// After so long.
+        seconds: u32,
+    },
     /// `PEER_FLOOD`: the account may not write to strangers for a while.
     #[error("Telegram limits the account for writing to strangers (PEER_FLOOD)")]
     PeerFlood,

@@ -4,7 +4,9 @@
 //! keys apart.
 
 mod checks;
+mod echoes;
 mod files;
+mod holds;
 mod instance;
 mod journal;
 mod notifications;
@@ -13,11 +15,12 @@ mod outgoing;
 use sqlx::SqlitePool;
 
 pub(crate) use files::FileRow;
+pub(crate) use holds::Hold;
 pub(crate) use instance::InstanceRow;
 pub(crate) use notifications::{Notification, Told};
-pub(crate) use outgoing::{Accept, Outgoing};
+pub(crate) use outgoing::{Accept, Outgoing, Teller, Withdrawn};
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 16] = [
     // One row: the database is one number's.
     "CREATE TABLE IF NOT EXISTS ms_instance (
         id BIGINT PRIMARY KEY,
@@ -61,7 +64,30 @@ const TABLES: [&str; 12] = [
         attempts BIGINT NOT NULL,
         claimed BIGINT NOT NULL,
         parts_done BIGINT NOT NULL,
+        chat BIGINT,
         last_error TEXT)",
+    "CREATE INDEX IF NOT EXISTS ms_outgoing_claimed ON ms_outgoing (chat) WHERE claimed > 0",
+    // What rests: everything, what needs a lookup, what goes to strangers, or what goes to a chat.
+    "CREATE TABLE IF NOT EXISTS ms_hold (
+        what TEXT PRIMARY KEY,
+        chat BIGINT,
+        until_ms BIGINT NOT NULL,
+        cause TEXT NOT NULL)",
+    // The parts that a long text was sent as.
+    "CREATE TABLE IF NOT EXISTS ms_part (
+        id BIGINT NOT NULL,
+        number BIGINT NOT NULL,
+        chat BIGINT NOT NULL,
+        tg_id BIGINT NOT NULL,
+        date_s BIGINT NOT NULL,
+        PRIMARY KEY (id, number),
+        UNIQUE (chat, tg_id))",
+    // Messages of the account's own that came while one of the queue was under way to their chat, and may be that one.
+    "CREATE TABLE IF NOT EXISTS ms_echo (
+        id BIGINT NOT NULL,
+        chat BIGINT NOT NULL,
+        tg_id BIGINT NOT NULL,
+        PRIMARY KEY (chat, tg_id))",
     // A receipt's number is never used again.
     "CREATE TABLE IF NOT EXISTS ms_notification (
         receipt INTEGER PRIMARY KEY AUTOINCREMENT,

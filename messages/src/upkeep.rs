@@ -21,6 +21,8 @@ pub(crate) async fn watch(inner: Arc<Inner>) {
     let mut told = inner.standing();
     loop {
         let changed = inner.settings_changed.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
         tokio::select! {
             () = inner.messenger.standing_changed() => {}
             () = changed => {}

@@ -204,6 +204,8 @@ impl InvokeError {
         }
         match (code, name.as_str()) {
             // The account may read and not write (core.telegram.org/api/auth#frozen-accounts); no wait ends that.
+            // It is one chat's (core.telegram.org/api/errors): the account may do everything else.
+            (420, "SLOWMODE_WAIT") => Self::Rpc { code, name, value },
             (420, name) if name.starts_with("FROZEN_") => Self::Rpc { code, name: name.to_owned(), value },
             (420, _) => Self::Flood { seconds: value.unwrap_or(1) },
             (_, "PEER_FLOOD") => Self::PeerFlood,
@@ -393,7 +395,8 @@ mod tests {
     fn telegrams_words_become_errors_to_match_on() {
         assert_eq!(judged(420, "FLOOD_WAIT_31"), InvokeError::Flood { seconds: 31 });
         assert_eq!(judged(420, "FLOOD_PREMIUM_WAIT_7"), InvokeError::Flood { seconds: 7 });
-        assert_eq!(judged(420, "SLOWMODE_WAIT_9"), InvokeError::Flood { seconds: 9 });
+        let slow = InvokeError::Rpc { code: 420, name: "SLOWMODE_WAIT".to_owned(), value: Some(9) };
+        assert_eq!(judged(420, "SLOWMODE_WAIT_9"), slow);
         assert_eq!(judged(400, "PEER_FLOOD"), InvokeError::PeerFlood);
         assert_eq!(judged(406, "AUTH_KEY_DUPLICATED"), InvokeError::Revoked { reason: Red::KeyDuplicated });
         for word in ["AUTH_KEY_UNREGISTERED", "SESSION_REVOKED", "SESSION_EXPIRED", "USER_DEACTIVATED_BAN"] {

@@ -142,7 +142,7 @@ impl From<Refused> for Failed {
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Flood { seconds } => Self::too_many(seconds),
+            Failure::Flood { seconds } | Failure::Slow { seconds } => Self::too_many(seconds),
             Failure::PeerFlood => Self::standing(Standing::Suspended),
             Failure::Repeated => Self::bad_data("the message was sent before"),
             Failure::Unknown(sentence) => Self::new(

@@ -185,11 +185,9 @@ pub(super) async fn forward_messages(call: Call) -> Answer {
         let content = call.instance.message(&from, id).await?.content;
         drafts.push(Draft { content, forward: Some((chat, id)), ..whole.clone() });
     }
-    let mut accepted = Vec::new();
-    for draft in drafts {
-        accepted.push(call.instance.send(draft).await?.id.to_string());
-    }
-    Ok(json!({"messages": accepted}))
+    let accepted = call.instance.send_all(drafts).await?;
+    let ids: Vec<String> = accepted.into_iter().map(|accepted| accepted.id.to_string()).collect();
+    Ok(json!({"messages": ids}))
 }
 
 async fn queue(call: &Call, method: &'static str, content: Content) -> Answer {

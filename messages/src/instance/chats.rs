@@ -1,13 +1,10 @@
 //! Chats: whose a number or a name is, and pictures.
 
+use super::inner::{FOUND_S, UNFOUND_S};
 use super::{Instance, Refused};
 use crate::chat::{Address, ChatId};
 use crate::clock;
 use crate::messenger::Failure;
-
-/// How long it is believed that somebody has Telegram, and that nobody has, in seconds.
-const FOUND_S: i64 = 24 * 3600;
-const UNFOUND_S: i64 = 6 * 3600;
 
 impl Instance {
     /// The chat's number, asked of Telegram where it is named otherwise.

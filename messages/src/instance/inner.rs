@@ -1,7 +1,8 @@
 //! What the tasks of an instance share.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::Client;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::{Options, Refused};
-use crate::chat::{ChatId, Person};
+use crate::chat::{Address, ChatId, Person};
 use crate::clock;
 use crate::content::{Attachment, Content};
 use crate::files::Files;
@@ -19,14 +20,32 @@ use crate::id::MessageId;
 use crate::messenger::{Failure, Messenger};
 use crate::record::Record;
 use crate::standing::Standing;
-use crate::store::{InstanceRow, Notification, Outgoing, Store, Told};
+use crate::store::{InstanceRow, Notification, Outgoing, Store, Teller, Told};
 
+/// How long it is believed that somebody has Telegram, and that nobody has, in seconds.
+pub(super) const FOUND_S: i64 = 24 * 3600;
+pub(super) const UNFOUND_S: i64 = 6 * 3600;
+/// Seconds of a day.
+const DAY_S: i64 = 86_400;
 /// How often the queue of notifications may be emptied.
 const CLEAR_EVERY: Duration = Duration::from_secs(60);
 
+/// Where a chat is that was named.
+pub(crate) enum Located {
+    At(ChatId),
+    /// Nobody is found; a sentence.
+    Nobody(String),
+    /// No more may be asked today; so long.
+    Spent {
+        seconds: u32,
+    },
+    /// Telegram cannot be asked.
+    Unable(Failure),
+}
+
 /// What the tasks of an instance share.
 pub(crate) struct Inner {
-    row: RwLock<InstanceRow>,
+    row: RwLock<Arc<InstanceRow>>,
     pub(crate) store: Store,
     pub(crate) files: Files,
     pub(crate) messenger: Arc<dyn Messenger>,
@@ -37,8 +56,11 @@ pub(crate) struct Inner {
     /// There is something to tell.
     pub(crate) notifications: Notify,
     pub(crate) settings_changed: Notify,
+    /// Who changes the row, one after the other.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// It ends; its database may be closed.
+    pub(crate) is_closed: AtomicBool,
     cleared: Mutex<Option<Instant>>,
-    sending: Mutex<Option<MessageId>>,
 }
 
 impl Inner {
@@ -51,7 +73,7 @@ impl Inner {
         client: Client,
     ) -> Self {
         Self {
-            row: RwLock::new(row),
+            row: RwLock::new(Arc::new(row)),
             store,
             files,
             messenger,
@@ -60,17 +82,19 @@ impl Inner {
             outgoing: Notify::new(),
             notifications: Notify::new(),
             settings_changed: Notify::new(),
+            changing: tokio::sync::Mutex::default(),
+            is_closed: AtomicBool::new(false),
             cleared: Mutex::default(),
-            sending: Mutex::default(),
         }
     }
 
-    pub(crate) fn row(&self) -> RwLockReadGuard<'_, InstanceRow> {
-        self.row.read().unwrap_or_else(PoisonError::into_inner)
+    /// The row as it is now: a copy, so that nobody holds a lock while something is built from it.
+    pub(crate) fn row(&self) -> Arc<InstanceRow> {
+        Arc::clone(&self.row.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn change_row(&self, change: impl FnOnce(&mut InstanceRow)) {
-        change(&mut self.row.write().unwrap_or_else(PoisonError::into_inner));
+        change(Arc::make_mut(&mut self.row.write().unwrap_or_else(PoisonError::into_inner)));
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -106,33 +130,45 @@ impl Inner {
         Ok(())
     }
 
-    /// A message is being handed to Telegram, or none.
-    pub(crate) fn sends(&self, id: Option<MessageId>) {
-        *lock(&self.sending) = id;
-    }
-
-    pub(crate) fn is_sending(&self, id: MessageId) -> bool {
-        *lock(&self.sending) == Some(id)
-    }
-
-    /// A message will not be sent; that is told whatever the settings say.
-    pub(crate) async fn fail(&self, id: MessageId, cause: &str) -> Result<(), sqlx::Error> {
-        let told = |record: &Record| vec![self.told_status(record, "failed")];
-        self.store.failed(id, cause, told, clock::unix_ms()).await?;
+    /// Messages will not be sent; that is told whatever the settings say.
+    pub(crate) async fn fail(&self, ids: &[MessageId], cause: &str) -> Result<(), sqlx::Error> {
+        self.store.failed(ids, cause, self, clock::unix_ms()).await?;
         self.notifications.notify_waiters();
         Ok(())
     }
 
-    /// The account has to rest.
-    pub(crate) async fn rests(&self, pause: Duration, failure: &Failure) -> Result<(), sqlx::Error> {
-        if *failure != Failure::PeerFlood {
-            return Ok(());
-        }
+    /// The account may not write to strangers for so long, and stands so.
+    pub(crate) async fn suspend(&self, pause: Duration) -> Result<(), sqlx::Error> {
         let until_s = clock::unix_s() + i64::try_from(pause.as_secs()).unwrap_or(0);
         self.store.keep_suspension(Some(until_s)).await?;
         self.change_row(|row| row.suspended_until_s = Some(until_s));
         self.settings_changed.notify_waiters();
         Ok(())
+    }
+
+    /// The chat that an address names, asked of Telegram within the day's budget where it is not known.
+    pub(crate) async fn locate(&self, address: &Address) -> Result<Located, sqlx::Error> {
+        if let Address::Chat(chat) = address {
+            return Ok(Located::At(*chat));
+        }
+        let now_s = clock::unix_s();
+        let nobody = || Located::Nobody(format!("nobody on Telegram is found by {}", address.text()));
+        let key = address.text().to_lowercase();
+        if let Some((chat, at_s)) = self.store.checked(&key).await?
+            && now_s - at_s < if chat.is_some() { FOUND_S } else { UNFOUND_S }
+        {
+            return Ok(chat.map_or_else(nobody, Located::At));
+        }
+        if !self.store.may_ask(self.options.checks_per_day, now_s).await? {
+            let left_s = DAY_S - now_s.rem_euclid(DAY_S);
+            return Ok(Located::Spent { seconds: u32::try_from(left_s).unwrap_or(0) });
+        }
+        let found = match self.messenger.find(address).await {
+            Ok(person) => person.map(|person| person.id),
+            Err(failure) => return Ok(Located::Unable(failure)),
+        };
+        self.store.keep_check(&key, found, now_s).await?;
+        Ok(found.map_or_else(nobody, Located::At))
     }
 
     /// Telegram's number of a message: of the journal, or one that programs know from elsewhere.
@@ -198,12 +234,10 @@ impl Inner {
 
     /// Marks a message read that came, if that is wanted.
     pub(crate) fn mark_received(self: &Arc<Self>, chat: ChatId, tg_id: i32) {
-        let is_wanted = {
-            let row = self.row();
-            row.settings.is_on("markIncomingMessagesReaded")
-                && !row.settings.is_on("markIncomingMessagesReadedOnReply")
-        };
-        if is_wanted {
+        let settings = &self.row().settings;
+        if settings.is_on("markIncomingMessagesReaded")
+            && !settings.is_on("markIncomingMessagesReadedOnReply")
+        {
             self.mark(chat, Some(tg_id));
         }
     }
@@ -272,6 +306,29 @@ impl Inner {
     fn with_envelope<T>(&self, build: impl FnOnce(&Envelope<'_>) -> T) -> T {
         let account = self.messenger.account();
         build(&Envelope { instance: self.row().id, account: &account, now_s: clock::unix_s() })
+    }
+}
+
+impl Teller for Inner {
+    fn of_sent(&self, record: &Record) -> Vec<Told> {
+        let (row, mut told) = (self.row(), Vec::new());
+        if row.settings.is_on("outgoingAPIMessageWebhook") {
+            told.push(self.told_message("outgoingAPIMessageReceived", record));
+        }
+        if row.settings.is_on("outgoingWebhook") {
+            // Telegram tells of nothing between its own having a message and its being read.
+            told.extend(["sent", "delivered"].map(|status| self.told_status(record, status)));
+        }
+        told
+    }
+
+    fn of_failed(&self, record: &Record) -> Vec<Told> {
+        vec![self.told_status(record, "failed")]
+    }
+
+    fn of_device(&self, record: &Record) -> Option<Told> {
+        let is_wanted = self.row().settings.is_on("outgoingMessageWebhook");
+        is_wanted.then(|| self.told_message("outgoingMessageReceived", record))
     }
 }
 

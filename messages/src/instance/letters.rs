@@ -9,7 +9,7 @@ use crate::id::MessageId;
 use crate::messenger::Failure;
 use crate::outbox::Letter;
 use crate::record::{Direction, Origin, Quoted, Record, SendStatus};
-use crate::store::Accept;
+use crate::store::{Accept, Withdrawn};
 
 impl Instance {
     /// Puts a message into the outgoing queue; it is on the disk when this returns. Instances that are not authorized
@@ -18,20 +18,47 @@ impl Instance {
     /// # Errors
     /// [`Refused::Missing`] (`quoted`, `forward`), [`Refused::Full`], [`Refused::Storage`].
     pub async fn send(&self, draft: Draft) -> Result<Accepted, Refused> {
-        let store = &self.inner.store;
+        let accepted = self.send_all(vec![draft]).await?;
+        accepted.into_iter().next().ok_or_else(|| Refused::Bad("there is nothing to send".to_owned()))
+    }
+
+    /// Puts messages of one call into the outgoing queue, all or none.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_all(&self, drafts: Vec<Draft>) -> Result<Vec<Accepted>, Refused> {
+        let Some((method, request)) = drafts.first().map(|draft| (draft.method, draft.request.clone()))
+        else {
+            return Ok(Vec::new());
+        };
+        let (now_ms, mut letters) = (clock::unix_ms(), Vec::with_capacity(drafts.len()));
+        for draft in drafts {
+            let (record, letter) = self.letter(draft, now_ms).await?;
+            letters.push((record, letter, clock::random_id()));
+        }
+        let limit = self.inner.options.queue_limit;
+        let accept = Accept { method, request: &request, limit: limit.into() };
+        if !self.inner.store.accept(&mut letters, accept, now_ms).await? {
+            return Err(Refused::Full(format!("the outgoing queue is full: {limit} messages may wait")));
+        }
+        self.inner.outgoing.notify_one();
+        Ok(letters.into_iter().map(|(record, ..)| Accepted { id: record.id }).collect())
+    }
+
+    /// A message as the journal keeps it and as it is sent.
+    async fn letter(&self, draft: Draft, now_ms: i64) -> Result<(Record, Letter), Refused> {
         let quoted = match draft.quoted {
             Some(id) => Some(self.quoted(id).await?),
             None => None,
         };
         let mut content = draft.content;
         if let Some((chat, id)) = draft.forward {
-            match store.message(id).await? {
+            match self.inner.store.message(id).await? {
                 Some(record) if record.chat == Some(chat) => content = record.content,
                 None if i32::try_from(id.get()).is_ok() => {}
                 _ => return Err(Refused::Missing(format!("there is no message {id} in the chat {chat}"))),
             }
         }
-        let now_ms = clock::unix_ms();
         let chat = match &draft.to {
             Address::Chat(chat) => Some(*chat),
             Address::Phone(_) | Address::Username(_) => None,
@@ -43,7 +70,7 @@ impl Instance {
             forward: draft.forward,
             typing: draft.typing,
         };
-        let mut record = Record {
+        let record = Record {
             id: MessageId::new(0),
             direction: Direction::Outgoing,
             origin: Origin::Api,
@@ -62,19 +89,7 @@ impl Instance {
             edited_s: None,
             deleted_s: None,
         };
-        let accept = Accept {
-            method: draft.method,
-            request: &draft.request,
-            letter: &letter,
-            random_id: clock::random_id(),
-            limit: self.inner.options.queue_limit.into(),
-        };
-        let Some(id) = store.accept(&mut record, accept, now_ms).await? else {
-            let most = self.inner.options.queue_limit;
-            return Err(Refused::Full(format!("the outgoing queue is full: {most} messages wait")));
-        };
-        self.inner.outgoing.notify_one();
-        Ok(Accepted { id })
+        Ok((record, letter))
     }
 
     async fn quoted(&self, id: MessageId) -> Result<Quoted, Refused> {
@@ -100,7 +115,7 @@ impl Instance {
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn queue(&self) -> Result<Vec<QueueLine>, Refused> {
-        Ok(self.inner.store.queue().await?)
+        Ok(self.inner.store.queue(clock::unix_ms()).await?)
     }
 
     /// How long the outgoing queue is.
@@ -111,14 +126,14 @@ impl Instance {
         Ok(self.inner.store.queue_len().await?)
     }
 
-    /// Empties the outgoing queue; what Telegram is being handed goes out.
+    /// Empties the outgoing queue, all at once; what Telegram is being handed just now goes out.
     ///
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn clear_queue(&self) -> Result<(), Refused> {
-        for id in self.inner.store.waiting().await? {
-            self.inner.fail(id, "taken out of the queue").await?;
-        }
+        let (store, now_ms) = (&self.inner.store, clock::unix_ms());
+        store.withdraw(None, "taken out of the queue", self.inner.as_ref(), now_ms).await?;
+        self.inner.notifications.notify_waiters();
         Ok(())
     }
 
@@ -187,18 +202,26 @@ impl Instance {
         }
     }
 
-    /// Changes a message's text or caption.
+    /// Changes a message's text or caption; of one that waits in the queue before it is sent.
     ///
     /// # Errors
     /// [`Refused::Missing`], [`Refused::Telegram`], [`Refused::Storage`].
     pub async fn edit(&self, of: &Address, id: MessageId, text: &str) -> Result<(), Refused> {
+        let record = self.message(of, id).await?;
+        if record.status == SendStatus::Pending {
+            let is_done = self.inner.store.rewrite(id, |content| *content = with_text(content, text)).await?;
+            if is_done {
+                return Ok(());
+            }
+        }
         let (record, chat, tg_id) = self.at_telegram(of, id).await?;
         self.inner.messenger.edit(chat, tg_id, text).await?;
-        let content = match record.content.clone() {
-            Content::Text { has_preview, .. } => Content::Text { text: text.to_owned(), has_preview },
-            Content::File { file, .. } => Content::File { file, caption: text.to_owned() },
-            content => content,
-        };
+        // What a long text became is one message again.
+        let rest = self.inner.store.parts(record.id).await?;
+        if !rest.is_empty() {
+            self.inner.messenger.delete(chat, &rest, true).await?;
+        }
+        let content = with_text(&record.content, text);
         let record = Record { content, edited_s: Some(clock::unix_s()), ..record };
         Ok(self.inner.store.change(&record, None, clock::unix_ms()).await?)
     }
@@ -208,12 +231,25 @@ impl Instance {
     /// # Errors
     /// [`Refused::Missing`], [`Refused::Telegram`], [`Refused::Storage`].
     pub async fn delete(&self, of: &Address, id: MessageId, is_for_everyone: bool) -> Result<(), Refused> {
-        if self.inner.store.waiting().await?.contains(&id) {
-            self.inner.fail(id, "deleted before it was sent").await?;
-            return Ok(());
+        let record = self.message(of, id).await?;
+        if record.status == SendStatus::Pending {
+            let (store, now_ms) = (&self.inner.store, clock::unix_ms());
+            match store.withdraw(Some(id), "deleted before it was sent", self.inner.as_ref(), now_ms).await? {
+                Withdrawn::Out => {
+                    self.inner.notifications.notify_waiters();
+                    return Ok(());
+                }
+                Withdrawn::UnderWay => {
+                    let sentence = format!("the message {id} is being sent just now: delete it when it is");
+                    return Err(Refused::Missing(sentence));
+                }
+                Withdrawn::Absent => {}
+            }
         }
         let (record, chat, tg_id) = self.at_telegram(of, id).await?;
-        self.inner.messenger.delete(chat, &[tg_id], is_for_everyone).await?;
+        let mut all = vec![tg_id];
+        all.extend(self.inner.store.parts(record.id).await?);
+        self.inner.messenger.delete(chat, &all, is_for_everyone).await?;
         let record = Record { deleted_s: Some(clock::unix_s()), ..record };
         Ok(self.inner.store.change(&record, None, clock::unix_ms()).await?)
     }
@@ -308,6 +344,15 @@ impl Instance {
     #[must_use]
     pub fn link_of(&self, content: &Content) -> Option<String> {
         self.inner.link_of(content)
+    }
+}
+
+/// A content with another text or caption.
+fn with_text(content: &Content, text: &str) -> Content {
+    match content.clone() {
+        Content::Text { has_preview, .. } => Content::Text { text: text.to_owned(), has_preview },
+        Content::File { file, .. } => Content::File { file, caption: text.to_owned() },
+        content => content,
     }
 }
 

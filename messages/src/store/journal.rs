@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::notifications::{self, Told};
-use super::{FileRow, Store, files, malformed};
+use super::{FileRow, Store, echoes, files, malformed};
 use crate::chat::{ChatId, ChatKind};
 use crate::id::MessageId;
 use crate::record::{Direction, Origin, Record, SendStatus};
@@ -35,7 +35,10 @@ impl Store {
         if let Some(file) = file {
             files::insert(&mut transaction, file).await?;
         }
-        if let Some(told) = told(record) {
+        // What may be a message of the queue is told of when it is known not to be.
+        let is_ours = record.direction == Direction::Outgoing;
+        let is_open = is_ours && echoes::note(&mut transaction, record.chat, record.tg_id).await?;
+        if let Some(told) = told(record).filter(|_| !is_open) {
             notifications::insert(&mut transaction, &told, now_ms).await?;
         }
         transaction.commit().await?;
@@ -170,6 +173,8 @@ impl Store {
         for old in [
             "DELETE FROM ms_message WHERE id IN (SELECT id FROM ms_message WHERE date_s < $1
                 AND NOT EXISTS (SELECT 1 FROM ms_outgoing WHERE ms_outgoing.id = ms_message.id) LIMIT 500)",
+            "DELETE FROM ms_part WHERE date_s < $1 AND id IN (SELECT id FROM ms_part WHERE date_s < $1
+                AND NOT EXISTS (SELECT 1 FROM ms_message WHERE ms_message.id = ms_part.id) LIMIT 500)",
             "DELETE FROM ms_told WHERE dedupe IN (SELECT dedupe FROM ms_told WHERE told_s < $1 LIMIT 500)",
         ] {
             let done = sqlx::query(old).bind(before_s).execute(&self.pool).await?;

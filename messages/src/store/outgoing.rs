@@ -3,9 +3,10 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
+use super::holds::HELD;
 use super::journal::{self, json, parsed};
 use super::notifications::{self, Told};
-use super::{Store, malformed};
+use super::{Store, echoes, malformed};
 use crate::chat::ChatId;
 use crate::content::{Attachment, Content};
 use crate::id::MessageId;
@@ -21,77 +22,131 @@ pub(crate) struct Outgoing {
     pub(crate) id: MessageId,
     pub(crate) letter: Letter,
     pub(crate) random_id: i64,
-    pub(crate) accepted_ms: i64,
+    /// Where it goes, once that is known.
+    pub(crate) chat: Option<ChatId>,
     pub(crate) not_before_ms: i64,
     pub(crate) attempts: u32,
     /// How many of its parts Telegram has.
     pub(crate) parts_done: u32,
 }
 
-/// What goes into the queue beside the message itself.
+/// What goes into the queue beside the messages themselves.
 pub(crate) struct Accept<'a> {
     pub(crate) method: &'a str,
     pub(crate) request: &'a serde_json::Value,
-    pub(crate) letter: &'a Letter,
-    pub(crate) random_id: i64,
     /// Longest queue.
     pub(crate) limit: i64,
 }
 
+/// Messages for the queue: as the journal keeps them, as they are sent, and what Telegram knows them by.
+pub(crate) type Letters = Vec<(Record, Letter, i64)>;
+
+/// What is told of messages of the queue.
+pub(crate) trait Teller: Sync {
+    /// Of one that Telegram has.
+    fn of_sent(&self, record: &Record) -> Vec<Told>;
+    /// Of one that will not be sent.
+    fn of_failed(&self, record: &Record) -> Vec<Told>;
+    /// Of one that was written at another device.
+    fn of_device(&self, record: &Record) -> Option<Told>;
+}
+
+/// What came of taking a message out of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withdrawn {
+    /// It is out.
+    Out,
+    /// Telegram is being handed it.
+    UnderWay,
+    /// It is not in the queue.
+    Absent,
+}
+
 impl Store {
-    /// Writes a message and its place in the queue down; none if the queue is too long.
+    /// Writes messages and their places in the queue down, all or none; none if the queue is too long.
     pub(crate) async fn accept(
         &self,
-        record: &mut Record,
+        letters: &mut Letters,
         accept: Accept<'_>,
         now_ms: i64,
-    ) -> Result<Option<MessageId>, sqlx::Error> {
+    ) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        let waiting = sqlx::query("SELECT COUNT(*) FROM ms_outgoing").fetch_one(&mut *transaction).await?;
-        if waiting.try_get::<i64, _>(0)? >= accept.limit {
-            return Ok(None);
+        let new = i64::try_from(letters.len()).unwrap_or(i64::MAX);
+        // Numbers have gaps: there are at most so many, and they are counted only where that may be too many.
+        let most = sqlx::query("SELECT COALESCE(MAX(seq) - MIN(seq) + 1, 0) FROM ms_outgoing");
+        if most.fetch_one(&mut *transaction).await?.try_get::<i64, _>(0)? + new > accept.limit {
+            let waiting =
+                sqlx::query("SELECT COUNT(*) FROM ms_outgoing").fetch_one(&mut *transaction).await?;
+            if waiting.try_get::<i64, _>(0)? + new > accept.limit {
+                return Ok(false);
+            }
         }
-        record.id = journal::next_id(&mut transaction, now_ms).await?;
-        journal::insert(&mut transaction, record).await?;
-        sqlx::query(
-            "INSERT INTO ms_outgoing (id, method, request, draft, random_id, accepted_ms, not_before_ms, attempts, claimed,
-                 parts_done) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0)",
-        )
-        .bind(record.id.get())
-        .bind(accept.method.to_owned())
-        .bind(json("request", accept.request)?)
-        .bind(json("draft", accept.letter)?)
-        .bind(accept.random_id)
-        .bind(now_ms)
-        .execute(&mut *transaction)
-        .await?;
+        for (record, letter, random_id) in letters {
+            record.id = journal::next_id(&mut transaction, now_ms).await?;
+            journal::insert(&mut transaction, record).await?;
+            sqlx::query(
+                "INSERT INTO ms_outgoing (id, method, request, draft, random_id, accepted_ms, not_before_ms, attempts,
+                     claimed, parts_done, chat) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, $7)",
+            )
+            .bind(record.id.get())
+            .bind(accept.method.to_owned())
+            .bind(json("request", accept.request)?)
+            .bind(json("draft", letter)?)
+            .bind(*random_id)
+            .bind(now_ms)
+            .bind(record.chat.map(|chat| chat.0))
+            .execute(&mut *transaction)
+            .await?;
+        }
         transaction.commit().await?;
-        Ok(Some(record.id))
+        Ok(true)
     }
 
-    /// The message that is to be sent next, whether its time has come or not: the first in the queue, or the first after
-    /// those that failed more often than `tries`, as long as their time has not come.
+    /// What was being handed over when the program ended: nobody knows whether Telegram has it.
+    pub(crate) async fn lose_hold(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE ms_outgoing SET claimed = 1 WHERE claimed > 1")
+            .execute(&self.pool)
+            .await
+            .map(drop)
+    }
+
+    /// The message that is to be sent next, whether its time has come or not: the first in the queue that does not rest, or
+    /// the first after those that failed more often than `tries`, as long as their time has not come.
     pub(crate) async fn next(&self, now_ms: i64, tries: u32) -> Result<Option<Outgoing>, sqlx::Error> {
+        let text = format!(
+            "SELECT * FROM ms_outgoing o WHERE (attempts <= $2 OR not_before_ms <= $1)
+             AND NOT EXISTS (SELECT 1 FROM ms_hold h WHERE {HELD}) ORDER BY seq LIMIT 1"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(now_ms).bind(i64::from(tries));
+        row.fetch_optional(&self.pool).await?.as_ref().map(outgoing).transpose()
+    }
+
+    /// When the next of those that wait or rest may be tried: milliseconds since 1970.
+    pub(crate) async fn next_at_ms(&self, now_ms: i64) -> Result<Option<i64>, sqlx::Error> {
         let row = sqlx::query(
-            "SELECT * FROM ms_outgoing WHERE attempts <= $2 OR not_before_ms <= $1 ORDER BY seq LIMIT 1",
-        )
-        .bind(now_ms)
-        .bind(i64::from(tries))
-        .fetch_optional(&self.pool)
-        .await?;
-        row.as_ref().map(outgoing).transpose()
+            "SELECT MIN(at_ms) FROM (SELECT MIN(not_before_ms) AS at_ms FROM ms_outgoing WHERE not_before_ms > $1
+             UNION ALL SELECT MIN(until_ms) FROM ms_hold WHERE until_ms > $1)",
+        );
+        row.bind(now_ms).fetch_one(&self.pool).await?.try_get(0)
     }
 
-    /// When the first of those that wait may be tried again.
-    pub(crate) async fn next_at_ms(&self) -> Result<Option<i64>, sqlx::Error> {
-        let row = sqlx::query("SELECT MIN(not_before_ms) FROM ms_outgoing").fetch_one(&self.pool).await?;
-        row.try_get(0)
+    /// A message is about to be handed to Telegram; from now on nobody knows whether it has it. False if it is not in the
+    /// queue any more.
+    pub(crate) async fn claim(&self, seq: i64) -> Result<bool, sqlx::Error> {
+        let query = sqlx::query("UPDATE ms_outgoing SET claimed = 2, attempts = attempts + 1 WHERE seq = $1");
+        Ok(query.bind(seq).execute(&self.pool).await?.rows_affected() > 0)
     }
 
-    /// A message is about to be handed to Telegram; from now on nobody knows whether it has it.
-    pub(crate) async fn claim(&self, seq: i64) -> Result<(), sqlx::Error> {
-        let query = sqlx::query("UPDATE ms_outgoing SET claimed = 1, attempts = attempts + 1 WHERE seq = $1");
-        query.bind(seq).execute(&self.pool).await.map(drop)
+    /// It is known whose chat a message goes to.
+    pub(crate) async fn located(&self, outgoing: &Outgoing, chat: ChatId) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        for query in [
+            "UPDATE ms_outgoing SET chat = $2 WHERE id = $1",
+            "UPDATE ms_message SET chat = $2 WHERE id = $1",
+        ] {
+            sqlx::query(query).bind(outgoing.id.get()).bind(chat.0).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
     }
 
     /// Its file was fetched from the web.
@@ -101,61 +156,80 @@ impl Store {
             kept.clone_from(file);
         }
         let mut transaction = self.pool.begin().await?;
-        sqlx::query("UPDATE ms_outgoing SET draft = $2 WHERE seq = $1")
-            .bind(outgoing.seq)
-            .bind(json("draft", &letter)?)
-            .execute(&mut *transaction)
-            .await?;
-        sqlx::query("UPDATE ms_message SET content = $2 WHERE id = $1")
-            .bind(outgoing.id.get())
-            .bind(json("content", &letter.content)?)
-            .execute(&mut *transaction)
-            .await?;
+        keep_letter(&mut transaction, outgoing.id, &letter).await?;
         transaction.commit().await
     }
 
-    /// Telegram has another part of it.
-    pub(crate) async fn part_done(&self, seq: i64) -> Result<(), sqlx::Error> {
-        let query = sqlx::query("UPDATE ms_outgoing SET parts_done = parts_done + 1 WHERE seq = $1");
-        query.bind(seq).execute(&self.pool).await.map(drop)
+    /// Telegram has another part of it; its number, where it is known.
+    pub(crate) async fn part_done(
+        &self,
+        outgoing: &Outgoing,
+        number: usize,
+        sent: Option<&Sent>,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("UPDATE ms_outgoing SET parts_done = $2 WHERE seq = $1")
+            .bind(outgoing.seq)
+            .bind(i64::try_from(number + 1).unwrap_or(i64::MAX))
+            .execute(&mut *transaction)
+            .await?;
+        note_part(&mut transaction, outgoing.id, number, sent).await?;
+        transaction.commit().await
     }
 
     /// It is to be tried again. `is_lost`: whether Telegram may have it nevertheless.
     pub(crate) async fn later(
         &self,
-        seq: i64,
+        outgoing: &Outgoing,
         not_before_ms: i64,
         error: &str,
         is_lost: bool,
+        teller: &dyn Teller,
+        now_ms: i64,
     ) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE ms_outgoing SET not_before_ms = $2, last_error = $3, claimed = $4 WHERE seq = $1")
-            .bind(seq)
-            .bind(not_before_ms)
-            .bind(error.to_owned())
-            .bind(i64::from(is_lost))
-            .execute(&self.pool)
-            .await
-            .map(drop)
-    }
-
-    /// It was not counted as an attempt: the account has to rest, or is not authorized.
-    pub(crate) async fn unclaim(&self, seq: i64, error: &str) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
         sqlx::query(
-            "UPDATE ms_outgoing SET attempts = attempts - 1, claimed = 0, last_error = $2 WHERE seq = $1 AND claimed = 1",
+            "UPDATE ms_outgoing SET not_before_ms = $2, last_error = $3, claimed = $4 WHERE seq = $1",
         )
-        .bind(seq)
+        .bind(outgoing.seq)
+        .bind(not_before_ms)
         .bind(error.to_owned())
-        .execute(&self.pool)
-        .await
-        .map(drop)
+        .bind(i64::from(is_lost))
+        .execute(&mut *transaction)
+        .await?;
+        if !is_lost {
+            echoes::settle(&mut transaction, outgoing.id, |record| teller.of_device(record), now_ms).await?;
+        }
+        transaction.commit().await
     }
 
-    /// Telegram has it.
+    /// It was not taken, and that is not counted as an attempt: it rests, or the account is not authorized.
+    pub(crate) async fn unclaim(
+        &self,
+        outgoing: &Outgoing,
+        error: &str,
+        teller: &dyn Teller,
+        now_ms: i64,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(
+            "UPDATE ms_outgoing SET attempts = attempts - 1, claimed = 0, last_error = $2 WHERE seq = $1 AND claimed > 0",
+        )
+        .bind(outgoing.seq)
+        .bind(error.to_owned())
+        .execute(&mut *transaction)
+        .await?;
+        echoes::settle(&mut transaction, outgoing.id, |record| teller.of_device(record), now_ms).await?;
+        transaction.commit().await
+    }
+
+    /// Telegram has it: its first part, and which the last one is of several.
     pub(crate) async fn sent(
         &self,
         id: MessageId,
         sent: Option<&Sent>,
-        told: impl Fn(&Record) -> Vec<Told>,
+        last: Option<(usize, &Sent)>,
+        teller: &dyn Teller,
         now_ms: i64,
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
@@ -169,8 +243,7 @@ impl Store {
         };
         record.status = SendStatus::Sent;
         if let Some(sent) = sent {
-            // Telegram may have told of it as of a message of another device.
-            twin(&mut transaction, sent.chat.id, sent.tg_id).await?;
+            echoes::forget(&mut transaction, sent.chat.id, sent.tg_id).await?;
             record.chat = Some(sent.chat.id);
             record.chat_kind = sent.chat.kind;
             record.chat_title.clone_from(&sent.chat.title);
@@ -189,64 +262,113 @@ impl Store {
         .bind(record.date_s)
         .execute(&mut *transaction)
         .await?;
-        for told in told(&record) {
+        if let Some((number, last)) = last {
+            note_part(&mut transaction, id, number, Some(last)).await?;
+        }
+        echoes::settle(&mut transaction, id, |record| teller.of_device(record), now_ms).await?;
+        for told in teller.of_sent(&record) {
             notifications::insert(&mut transaction, &told, now_ms).await?;
         }
         transaction.commit().await
     }
 
-    /// It will not be sent.
+    /// They will not be sent.
     pub(crate) async fn failed(
         &self,
-        id: MessageId,
+        ids: &[MessageId],
         failure: &str,
-        told: impl Fn(&Record) -> Vec<Told>,
+        teller: &dyn Teller,
         now_ms: i64,
-    ) -> Result<bool, sqlx::Error> {
+    ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        let left =
-            sqlx::query("DELETE FROM ms_outgoing WHERE id = $1").bind(id.get()).execute(&mut *transaction);
-        if left.await?.rows_affected() == 0 {
-            return Ok(false);
-        }
-        sqlx::query("UPDATE ms_message SET status = 'failed', failure = $2 WHERE id = $1")
-            .bind(id.get())
-            .bind(failure.to_owned())
-            .execute(&mut *transaction)
-            .await?;
-        if let Some(record) = journal::by_id(&mut transaction, id).await? {
-            for told in told(&record) {
-                notifications::insert(&mut transaction, &told, now_ms).await?;
+        for id in ids {
+            let left = sqlx::query("DELETE FROM ms_outgoing WHERE id = $1").bind(id.get());
+            if left.execute(&mut *transaction).await?.rows_affected() > 0 {
+                fail(&mut transaction, *id, failure, teller, now_ms).await?;
             }
         }
+        transaction.commit().await
+    }
+
+    /// Takes one message, or all, out of the queue, unless Telegram is being handed it just now.
+    pub(crate) async fn withdraw(
+        &self,
+        id: Option<MessageId>,
+        failure: &str,
+        teller: &dyn Teller,
+        now_ms: i64,
+    ) -> Result<Withdrawn, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let gone = sqlx::query(
+            "DELETE FROM ms_outgoing WHERE claimed < 2 AND (id = $1 OR $1 IS NULL) RETURNING id, claimed, parts_done",
+        )
+        .bind(id.map(MessageId::get))
+        .fetch_all(&mut *transaction)
+        .await?;
+        let mut out = Vec::with_capacity(gone.len());
+        for row in &gone {
+            let may_be_there = row.try_get::<i64, _>(1)? > 0 || row.try_get::<i64, _>(2)? > 0;
+            out.push((MessageId::new(row.try_get(0)?), may_be_there));
+        }
+        out.sort_unstable();
+        for (id, may_be_there) in &out {
+            let failure = if *may_be_there { &format!("{failure}; Telegram may have it") } else { failure };
+            fail(&mut transaction, *id, failure, teller, now_ms).await?;
+        }
+        let is_under_way = match id {
+            Some(id) if out.is_empty() => {
+                let row = sqlx::query("SELECT 1 FROM ms_outgoing WHERE id = $1").bind(id.get());
+                row.fetch_optional(&mut *transaction).await?.is_some()
+            }
+            _ => false,
+        };
+        transaction.commit().await?;
+        Ok(match out.is_empty() {
+            false => Withdrawn::Out,
+            true if is_under_way => Withdrawn::UnderWay,
+            true => Withdrawn::Absent,
+        })
+    }
+
+    /// Changes the content of a message that waits and that Telegram cannot have; false if it is not such a one.
+    pub(crate) async fn rewrite(
+        &self,
+        id: MessageId,
+        change: impl FnOnce(&mut Content),
+    ) -> Result<bool, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let row = sqlx::query("SELECT * FROM ms_outgoing WHERE id = $1 AND claimed = 0 AND parts_done = 0");
+        let Some(row) = row.bind(id.get()).fetch_optional(&mut *transaction).await? else {
+            return Ok(false);
+        };
+        let mut letter = outgoing(&row)?.letter;
+        change(&mut letter.content);
+        keep_letter(&mut transaction, id, &letter).await?;
         transaction.commit().await?;
         Ok(true)
     }
 
-    /// Messages that were handed to Telegram, whose fate nobody knows.
-    pub(crate) async fn claimed(&self) -> Result<Vec<Outgoing>, sqlx::Error> {
-        let rows =
-            sqlx::query("SELECT * FROM ms_outgoing WHERE claimed = 1 ORDER BY seq").fetch_all(&self.pool);
-        rows.await?.iter().map(outgoing).collect()
-    }
-
-    /// Those accepted before `before_ms`.
+    /// Those accepted before `before_ms`, at most 500 of them: they are in the order in which they were accepted.
     pub(crate) async fn expired(&self, before_ms: i64) -> Result<Vec<MessageId>, sqlx::Error> {
-        let rows = sqlx::query("SELECT id FROM ms_outgoing WHERE accepted_ms < $1 ORDER BY seq LIMIT 500");
-        let rows = rows.bind(before_ms).fetch_all(&self.pool).await?;
-        rows.iter().map(|row| row.try_get(0).map(MessageId::new)).collect()
+        let rows =
+            sqlx::query("SELECT id, accepted_ms FROM ms_outgoing WHERE claimed < 2 ORDER BY seq LIMIT 500");
+        let mut old = Vec::new();
+        for row in rows.fetch_all(&self.pool).await? {
+            if row.try_get::<i64, _>(1)? >= before_ms {
+                break;
+            }
+            old.push(MessageId::new(row.try_get(0)?));
+        }
+        Ok(old)
     }
 
-    /// All that wait, except the one that is being sent.
-    pub(crate) async fn waiting(&self) -> Result<Vec<MessageId>, sqlx::Error> {
-        let rows =
-            sqlx::query("SELECT id FROM ms_outgoing WHERE claimed = 0 ORDER BY seq").fetch_all(&self.pool);
-        rows.await?.iter().map(|row| row.try_get(0).map(MessageId::new)).collect()
-    }
-
-    pub(crate) async fn queue(&self) -> Result<Vec<QueueLine>, sqlx::Error> {
-        let rows =
-            sqlx::query("SELECT * FROM ms_outgoing ORDER BY seq LIMIT 10000").fetch_all(&self.pool).await?;
+    /// The queue, and when each of it is tried: its own time, or when its rest ends.
+    pub(crate) async fn queue(&self, now_ms: i64) -> Result<Vec<QueueLine>, sqlx::Error> {
+        let text = format!(
+            "SELECT o.*, (SELECT MAX(h.until_ms) FROM ms_hold h WHERE {HELD}) AS held_ms FROM ms_outgoing o
+             ORDER BY seq LIMIT 10000"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(now_ms).fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {
                 Ok(QueueLine {
@@ -254,7 +376,9 @@ impl Store {
                     method: row.try_get("method")?,
                     request: parsed("request", &row.try_get::<String, _>("request")?)?,
                     attempts: attempts(row)?,
-                    not_before_ms: row.try_get("not_before_ms")?,
+                    not_before_ms: row
+                        .try_get::<i64, _>("not_before_ms")?
+                        .max(row.try_get::<Option<i64>, _>("held_ms")?.unwrap_or(0)),
                     last_error: row.try_get("last_error")?,
                 })
             })
@@ -267,15 +391,58 @@ impl Store {
     }
 }
 
-/// Takes out what stands for the same message, if anything does, and what was told of it.
-async fn twin(connection: &mut SqliteConnection, chat: ChatId, tg_id: i32) -> Result<(), sqlx::Error> {
-    let done = sqlx::query("DELETE FROM ms_message WHERE chat = $1 AND tg_id = $2")
-        .bind(chat.0)
-        .bind(tg_id)
+async fn keep_letter(
+    connection: &mut SqliteConnection,
+    id: MessageId,
+    letter: &Letter,
+) -> Result<(), sqlx::Error> {
+    for (query, text) in [
+        ("UPDATE ms_outgoing SET draft = $2 WHERE id = $1", json("draft", letter)?),
+        ("UPDATE ms_message SET content = $2 WHERE id = $1", json("content", &letter.content)?),
+    ] {
+        sqlx::query(query).bind(id.get()).bind(text).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn note_part(
+    connection: &mut SqliteConnection,
+    id: MessageId,
+    number: usize,
+    sent: Option<&Sent>,
+) -> Result<(), sqlx::Error> {
+    let Some(sent) = sent else { return Ok(()) };
+    sqlx::query(
+        "INSERT INTO ms_part (id, number, chat, tg_id, date_s) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+    )
+    .bind(id.get())
+    .bind(i64::try_from(number).unwrap_or(i64::MAX))
+    .bind(sent.chat.id.0)
+    .bind(sent.tg_id)
+    .bind(sent.date_s)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// A message that left the queue was not sent.
+async fn fail(
+    connection: &mut SqliteConnection,
+    id: MessageId,
+    failure: &str,
+    teller: &dyn Teller,
+    now_ms: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE ms_message SET status = 'failed', failure = $2 WHERE id = $1")
+        .bind(id.get())
+        .bind(failure.to_owned())
         .execute(&mut *connection)
         .await?;
-    if done.rows_affected() > 0 {
-        notifications::take_back(connection, &crate::inbox::dedupe("new", chat, tg_id)).await?;
+    echoes::settle(connection, id, |record| teller.of_device(record), now_ms).await?;
+    if let Some(record) = journal::by_id(connection, id).await? {
+        for told in teller.of_failed(&record) {
+            notifications::insert(connection, &told, now_ms).await?;
+        }
     }
     Ok(())
 }
@@ -292,7 +459,7 @@ fn outgoing(row: &SqliteRow) -> Result<Outgoing, sqlx::Error> {
         id: MessageId::new(row.try_get("id")?),
         letter: parsed("draft", &row.try_get::<String, _>("draft")?)?,
         random_id: row.try_get("random_id")?,
-        accepted_ms: row.try_get("accepted_ms")?,
+        chat: row.try_get::<Option<i64>, _>("chat")?.map(ChatId),
         not_before_ms: row.try_get("not_before_ms")?,
         attempts: attempts(row)?,
         parts_done: u32::try_from(parts).map_err(|error| malformed("parts_done", error))?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tgtrunk_messages::{Address, Direction, Failure, News, SendStatus, Standing};
 use tokio::time::Instant;
 
-use crate::support::{Room, Say, draft, ours, switch_on, until};
+use crate::support::{Room, Say, draft, from_anna, ours, switch_on, until};
 
 #[tokio::test]
 async fn what_is_accepted_goes_out_in_its_order_and_is_told() {
@@ -65,13 +65,34 @@ async fn a_crash_between_telegrams_having_it_and_our_knowing_doubles_nothing() {
     let instance = room.open().await;
     assert_eq!(instance.queue_len().await.unwrap(), 1);
     instance.take(News::New(Box::new(ours(100, "once")))).await.unwrap();
-    assert_eq!(instance.queue_len().await.unwrap(), 0);
+    assert_eq!(instance.notifications_len().await.unwrap(), 0, "nobody knows yet whose it is");
     room.telegram.stands(Standing::Authorized);
+    until("Telegram has said that it has it", async || instance.queue_len().await.unwrap() == 0).await;
     instance.take(News::New(Box::new(ours(100, "once")))).await.unwrap();
     let journal = instance.journal(Direction::Outgoing, 60 * 24).await.unwrap();
     assert_eq!(journal.iter().map(|record| (record.id, record.tg_id)).collect::<Vec<_>>(), [(id, Some(100))]);
     assert_eq!(instance.notifications_len().await.unwrap(), 1, "told once, as sent by a program");
-    assert_eq!(room.telegram.orders.lock().unwrap().len(), 1);
+    assert_eq!(room.telegram.texts(), ["once"]);
+}
+
+#[tokio::test]
+async fn what_the_owner_writes_while_a_message_is_under_way_is_not_taken_for_it() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["outgoingMessageWebhook"]).await;
+    // Nobody knows whether Telegram has it; it does not.
+    let lost = Say::Fail(Failure::Unknown("the connection is lost".to_owned()));
+    room.telegram.say([lost]);
+    let id = instance.send(draft(5, "Yes")).await.unwrap().id;
+    until("it was tried", async || room.telegram.orders.lock().unwrap().len() == 1).await;
+    instance.take(News::New(Box::new(ours(7, "Yes")))).await.unwrap();
+    until("it is sent", async || instance.queue_len().await.unwrap() == 0).await;
+    assert_eq!(room.telegram.texts(), ["Yes"], "it was handed over again");
+    let journal = instance.journal(Direction::Outgoing, 60 * 24).await.unwrap();
+    let numbers: Vec<_> = journal.iter().map(|record| (record.id == id, record.tg_id)).collect();
+    assert!(numbers.contains(&(true, Some(100))) && numbers.contains(&(false, Some(7))), "{numbers:?}");
+    let (_, body) = instance.receive(Duration::ZERO).await.unwrap().expect("the owner's message is told");
+    assert_eq!(body["typeWebhook"], "outgoingMessageReceived");
 }
 
 #[tokio::test]
@@ -148,4 +169,220 @@ async fn messages_too_old_are_not_sent_any_more_and_a_long_text_becomes_several(
     let texts = room.telegram.texts();
     assert_eq!(texts.len(), 2);
     assert_eq!(texts.join(" ").trim_end(), long.trim_end());
+}
+
+#[tokio::test]
+async fn all_parts_of_a_long_text_are_the_one_message_that_the_program_sent() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["outgoingMessageWebhook"]).await;
+    // The first part is there; of the second nobody knows, and then the program ends.
+    room.telegram.say([Say::Sent, Say::SentUnheard]);
+    let id = instance.send(draft(5, &"word ".repeat(1_000))).await.unwrap().id;
+    until("both were tried", async || room.telegram.orders.lock().unwrap().len() == 2).await;
+    drop(instance);
+    let instance = room.open().await;
+    until("it is sent", async || instance.queue_len().await.unwrap() == 0).await;
+    let parts = room.telegram.texts();
+    assert_eq!(parts.len(), 2);
+    for (tg_id, text) in (100..).zip(&parts) {
+        instance.take(News::New(Box::new(ours(tg_id, text)))).await.unwrap();
+    }
+    assert_eq!(instance.notifications_len().await.unwrap(), 0, "no part is of another device");
+    let journal = instance.journal(Direction::Outgoing, 60 * 24).await.unwrap();
+    assert_eq!(journal.iter().map(|record| (record.id, record.tg_id)).collect::<Vec<_>>(), [(id, Some(100))]);
+    let chat = Address::Chat(tgtrunk_messages::ChatId(5));
+    instance.edit(&chat, id, "short").await.unwrap();
+    instance.delete(&chat, id, true).await.unwrap();
+    assert_eq!(
+        *room.telegram.changes.lock().unwrap(),
+        ["edit 100: short", "delete [101]", "delete [100, 101]"]
+    );
+}
+
+#[tokio::test]
+async fn slow_mode_of_one_chat_holds_no_other_up_and_keeps_the_order_there() {
+    let room = Room::new();
+    let instance = room.open().await;
+    room.telegram.say([Say::Fail(Failure::Slow { seconds: 1 })]);
+    for (to, said) in [(6, "slow"), (5, "quick"), (6, "after it")] {
+        instance.send(draft(to, said)).await.unwrap();
+    }
+    until("the other is sent", async || room.telegram.texts() == ["quick"]).await;
+    let queue = instance.queue().await.unwrap();
+    let now_ms = i64::try_from(tgtrunk_shell::clock::unix_ms()).unwrap();
+    assert!(queue.iter().all(|line| line.not_before_ms > now_ms), "{queue:?}");
+    until("all are sent", async || room.telegram.texts() == ["quick", "slow", "after it"]).await;
+    assert_eq!(room.telegram.orders.lock().unwrap().len(), 4, "nothing was asked meanwhile");
+}
+
+#[tokio::test]
+async fn a_limit_on_strangers_holds_up_nobody_who_has_written() {
+    let room = Room::new();
+    let instance = room.open().await;
+    instance.take(News::New(Box::new(from_anna(7, "hello")))).await.unwrap();
+    room.telegram.say([Say::Fail(Failure::PeerFlood)]);
+    for (to, said) in [(8, "to a stranger"), (9, "to another"), (5, "to Anna")] {
+        instance.send(draft(to, said)).await.unwrap();
+    }
+    until("Anna's is sent", async || room.telegram.texts() == ["to Anna"]).await;
+    assert_eq!(instance.standing(), Standing::Suspended);
+    assert_eq!(instance.queue_len().await.unwrap(), 2);
+    assert_eq!(room.telegram.orders.lock().unwrap().len(), 2, "the other stranger's was not tried");
+    // A restart forgets none of it.
+    drop(instance);
+    let instance = room.open().await;
+    instance.send(draft(5, "again")).await.unwrap();
+    until("Anna's is sent", async || room.telegram.texts() == ["to Anna", "again"]).await;
+    assert_eq!(instance.queue_len().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_rest_is_kept_to_after_a_restart() {
+    let room = Room::new();
+    let instance = room.open().await;
+    room.telegram.say([Say::Fail(Failure::Flood { seconds: 2 })]);
+    let began = Instant::now();
+    instance.send(draft(5, "one")).await.unwrap();
+    until("it rests", async || instance.queue().await.unwrap()[0].last_error.is_some()).await;
+    drop(instance);
+    let instance = room.open().await;
+    until("it is sent", async || instance.queue_len().await.unwrap() == 0).await;
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(room.telegram.orders.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_needs_a_lookup_waits_when_no_more_may_be_asked_and_the_rest_goes() {
+    let mut room = Room::new();
+    room.options.checks_per_day = 1;
+    let instance = room.open().await;
+    let by_phone = |phone: &str, said: &str| tgtrunk_messages::Draft {
+        to: Address::Phone(phone.to_owned()),
+        ..draft(5, said)
+    };
+    let unknown = instance.send(by_phone("79990000099", "to nobody")).await.unwrap().id;
+    instance.send(by_phone("79990000005", "to Anna, later")).await.unwrap();
+    instance.send(draft(5, "to Anna")).await.unwrap();
+    until("it is sent", async || room.telegram.texts() == ["to Anna"]).await;
+    until("the first is refused", async || instance.queue_len().await.unwrap() == 1).await;
+    let journal = instance.journal(Direction::Outgoing, 60 * 24).await.unwrap();
+    let of_nobody = journal.iter().find(|record| record.id == unknown).unwrap();
+    assert_eq!(of_nobody.status, SendStatus::Failed);
+    let waiting = &instance.queue().await.unwrap()[0];
+    assert!(waiting.last_error.as_ref().unwrap().contains("as many numbers"), "{waiting:?}");
+}
+
+#[tokio::test]
+async fn the_queue_is_cleared_at_once_with_what_was_tried_in_vain() {
+    let room = Room::new();
+    let instance = room.open().await;
+    let lost = || Say::Fail(Failure::Unknown("the connection is lost".to_owned()));
+    room.telegram.say((0..20).map(|_| lost()));
+    for said in ["one", "two", "three"] {
+        instance.send(draft(5, said)).await.unwrap();
+    }
+    until("one was tried", async || instance.queue().await.unwrap()[0].last_error.is_some()).await;
+    let before = room.telegram.orders.lock().unwrap().len();
+    instance.clear_queue().await.unwrap();
+    assert_eq!(instance.queue_len().await.unwrap(), 0);
+    let journal = instance.journal(Direction::Outgoing, 60 * 24).await.unwrap();
+    let causes: Vec<_> = journal.iter().rev().map(|record| record.failure.clone().unwrap()).collect();
+    assert!(causes[0].contains("Telegram may have it"), "{causes:?}");
+    assert_eq!(causes[1..], ["taken out of the queue", "taken out of the queue"]);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(room.telegram.orders.lock().unwrap().len(), before, "nothing of it is tried any more");
+}
+
+#[tokio::test]
+async fn a_message_that_waits_is_changed_and_taken_out_before_it_goes() {
+    let room = Room::new();
+    room.telegram.stands(Standing::NotAuthorized);
+    let instance = room.open().await;
+    let (first, second) =
+        (instance.send(draft(5, "helo")).await.unwrap(), instance.send(draft(5, "no")).await.unwrap());
+    let chat = Address::Chat(tgtrunk_messages::ChatId(5));
+    instance.edit(&chat, first.id, "hello").await.unwrap();
+    assert!(
+        instance.delete(&Address::Chat(tgtrunk_messages::ChatId(6)), second.id, true).await.is_err(),
+        "it is not of that chat"
+    );
+    instance.delete(&chat, second.id, true).await.unwrap();
+    room.telegram.stands(Standing::Authorized);
+    until("the queue is empty", async || instance.queue_len().await.unwrap() == 0).await;
+    assert_eq!(room.telegram.texts(), ["hello"]);
+    assert!(room.telegram.changes.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn messages_of_one_call_are_queued_all_or_none() {
+    let mut room = Room::new();
+    room.telegram.stands(Standing::NotAuthorized);
+    room.options.queue_limit = 3;
+    let instance = room.open().await;
+    instance.send(draft(5, "one")).await.unwrap();
+    let refused = instance.send_all(vec![draft(5, "two"), draft(5, "three"), draft(5, "four")]).await;
+    assert!(matches!(refused, Err(tgtrunk_messages::Refused::Full(_))), "{refused:?}");
+    assert_eq!(instance.queue_len().await.unwrap(), 1);
+    instance.send_all(vec![draft(5, "two"), draft(5, "three")]).await.unwrap();
+    assert_eq!(instance.queue_len().await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_fetched_yet_waits_as_long_as_a_text() {
+    let room = Room::new();
+    let instance = room.open().await;
+    let file = tgtrunk_messages::Attachment {
+        kind: tgtrunk_messages::FileKind::Document,
+        name: "price.pdf".to_owned(),
+        mime: String::new(),
+        size: 0,
+        stored: None,
+        // Nobody listens there.
+        url: Some("http://127.0.0.1:9/price.pdf".to_owned()),
+        remote: None,
+        thumbnail: None,
+    };
+    let content = tgtrunk_messages::Content::File { file, caption: String::new() };
+    instance.send(tgtrunk_messages::Draft { content, ..draft(5, "") }).await.unwrap();
+    until("it was tried often", async || instance.queue().await.unwrap()[0].attempts > 3).await;
+    assert_eq!(instance.queue_len().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_an_instance_that_ends_hears_that_it_is_starting() {
+    let room = Room::new();
+    let instance = room.open().await;
+    let waiting = tokio::spawn({
+        let instance = instance.clone();
+        async move { instance.receive(Duration::from_secs(60)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    instance.close();
+    let told = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
+    assert_eq!(told, Err(tgtrunk_messages::Refused::Standing(Standing::Starting)));
+    instance.send(draft(5, "later")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(room.telegram.texts().is_empty(), "it sends nothing any more");
+}
+
+#[tokio::test]
+async fn two_who_change_settings_at_once_both_get_their_way() {
+    let room = Room::new();
+    let instance = room.open().await;
+    let names = [
+        "incomingWebhook",
+        "outgoingWebhook",
+        "stateWebhook",
+        "editedMessageWebhook",
+        "deletedMessageWebhook",
+    ];
+    let changes = names.map(|name| {
+        let instance = instance.clone();
+        tokio::spawn(async move { switch_on(&instance, &[name]).await })
+    });
+    for change in changes {
+        change.await.unwrap();
+    }
+    assert!(names.iter().all(|name| instance.settings().is_on(name)));
 }

@@ -40,6 +40,8 @@ pub(crate) struct Played {
     /// What Telegram has: by the number that it is known by.
     pub(crate) has: Mutex<Vec<(i64, Received)>>,
     pub(crate) reads: Mutex<Vec<(ChatId, Option<i32>)>>,
+    /// Messages that were changed and deleted.
+    pub(crate) changes: Mutex<Vec<String>>,
 }
 
 impl Played {
@@ -225,11 +227,13 @@ impl Messenger for Played {
         Ok(())
     }
 
-    async fn edit(&self, _: ChatId, _: i32, _: &str) -> Result<(), Failure> {
+    async fn edit(&self, _: ChatId, tg_id: i32, text: &str) -> Result<(), Failure> {
+        self.changes.lock().unwrap().push(format!("edit {tg_id}: {text}"));
         Ok(())
     }
 
-    async fn delete(&self, _: ChatId, _: &[i32], _: bool) -> Result<(), Failure> {
+    async fn delete(&self, _: ChatId, tg_ids: &[i32], _: bool) -> Result<(), Failure> {
+        self.changes.lock().unwrap().push(format!("delete {tg_ids:?}"));
         Ok(())
     }
 

@@ -136,6 +136,9 @@ pub(super) fn refused(word: &'static str, sentence: String) -> Failure {
 /// What it means that a request failed.
 pub(super) fn judge(error: InvokeError) -> Failure {
     let (code, name) = match error {
+        InvokeError::Rpc { name, value: Some(seconds), .. } if name == "SLOWMODE_WAIT" => {
+            return Failure::Slow { seconds };
+        }
         InvokeError::Rpc { code, name, .. } => (code, name),
         InvokeError::Flood { seconds } => return Failure::Flood { seconds },
         InvokeError::PeerFlood => return Failure::PeerFlood,
