@@ -220,10 +220,14 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, sqlx::Erro
     };
     let forward = match letter.forward {
         Some((chat, message)) => match inner.tg_id_of(message).await? {
-            Some(tg_id) => Some((chat, tg_id)),
+            Some(tg_id) => {
+                let mut all = vec![(chat, tg_id)];
+                all.extend(inner.store.parts(message).await?.into_iter().map(|part| (chat, part)));
+                all
+            }
             None => return Ok(Outcome::Failed("the message to be forwarded is not there".to_owned())),
         },
-        None => None,
+        None => Vec::new(),
     };
     let mut content = letter.content.clone();
     let path = match &mut content {
@@ -244,10 +248,14 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, sqlx::Erro
         inner.messenger.typing(&to, typing.kind).await.ok();
         sleep(shown).await;
     }
-    let parts = parts::of(content);
+    let parts: Vec<_> = if forward.is_empty() {
+        parts::of(content).into_iter().map(|part| (part, None)).collect()
+    } else {
+        forward.into_iter().map(|part| (content.clone(), Some(part))).collect()
+    };
     let last = parts.len() - 1;
     let (mut first, mut latest) = (None, None);
-    for (number, content) in parts.into_iter().enumerate().skip(next.parts_done as usize) {
+    for (number, (content, forward)) in parts.into_iter().enumerate().skip(next.parts_done as usize) {
         let order = Order {
             to: to.clone(),
             random_id: next.random_id.wrapping_add(i64::try_from(number).unwrap_or(0)),

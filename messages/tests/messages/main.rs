@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod guarantees;
 mod receiving;
 mod sending;
 mod support;
+mod webhook;

@@ -26,6 +26,8 @@ pub(crate) enum Say {
     Sent,
     /// Telegram has it, and the program is not told.
     SentUnheard,
+    /// Telegram has it, and answers so much later.
+    SentLate(Duration),
     Fail(Failure),
 }
 
@@ -40,8 +42,7 @@ pub(crate) struct Played {
     /// What Telegram has: by the number that it is known by.
     pub(crate) has: Mutex<Vec<(i64, Received)>>,
     pub(crate) reads: Mutex<Vec<(ChatId, Option<i32>)>>,
-    /// Messages that were changed and deleted.
-    pub(crate) changes: Mutex<Vec<String>>,
+    pub(crate) deleted: Mutex<Vec<i32>>,
 }
 
 impl Played {
@@ -209,14 +210,19 @@ impl Messenger for Played {
         if let Say::Fail(failure) = say {
             return Err(failure);
         }
-        let mut has = self.has.lock().unwrap();
-        let tg_id = 100 + i32::try_from(has.len()).unwrap();
-        let message = Received { content: order.content.clone(), ..ours(tg_id, "") };
-        has.push((order.random_id, message.clone()));
+        let message = {
+            let mut has = self.has.lock().unwrap();
+            let tg_id = 100 + i32::try_from(has.len()).unwrap();
+            let message = Received { content: order.content.clone(), ..ours(tg_id, "") };
+            has.push((order.random_id, message.clone()));
+            message
+        };
         match say {
-            Say::SentUnheard => Err(Failure::Unknown("the connection is lost".to_owned())),
-            _ => Ok(Sent { chat: message.chat, tg_id, date_s: message.date_s, remote: None }),
+            Say::SentUnheard => return Err(Failure::Unknown("the connection is lost".to_owned())),
+            Say::SentLate(late) => sleep(late).await,
+            Say::Sent | Say::Fail(_) => {}
         }
+        Ok(Sent { chat: message.chat, tg_id: message.tg_id, date_s: message.date_s, remote: None })
     }
 
     async fn last_own(&self, _: &Address) -> Result<Vec<Received>, Failure> {
@@ -227,13 +233,12 @@ impl Messenger for Played {
         Ok(())
     }
 
-    async fn edit(&self, _: ChatId, tg_id: i32, text: &str) -> Result<(), Failure> {
-        self.changes.lock().unwrap().push(format!("edit {tg_id}: {text}"));
+    async fn edit(&self, _: ChatId, _: i32, _: &str) -> Result<(), Failure> {
         Ok(())
     }
 
     async fn delete(&self, _: ChatId, tg_ids: &[i32], _: bool) -> Result<(), Failure> {
-        self.changes.lock().unwrap().push(format!("delete {tg_ids:?}"));
+        self.deleted.lock().unwrap().extend(tg_ids);
         Ok(())
     }
 

@@ -1,0 +1,195 @@
+//! What holds whatever happens: parts, twins, rests and ages.
+
+use std::time::Duration;
+
+use tgtrunk_messages::{Address, ChatId, Direction, Failure, Instance, News, Record, SendStatus, Standing};
+use tokio::time::Instant;
+
+use crate::support::{Room, Say, draft, from_anna, ours, switch_on, text_of, until};
+
+const DAY_MIN: u32 = 60 * 24;
+const DAY_MS: i64 = 24 * 3600 * 1000;
+const ANNA: Address = Address::Chat(ChatId(5));
+
+/// A text that Telegram takes as three.
+fn long() -> String {
+    ["one ".repeat(900), "two ".repeat(900), "three ".repeat(600)].join("\n")
+}
+
+async fn sent(instance: &Instance) {
+    until("it is sent", async || instance.queue_len().await.unwrap() == 0).await;
+}
+
+async fn outgoing(instance: &Instance) -> Vec<Record> {
+    instance.journal(Direction::Outgoing, DAY_MIN).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_text_in_parts_that_is_killed_midway_keeps_the_number_of_its_first_part() {
+    for killed_at in [1, 2] {
+        let room = Room::new();
+        let instance = room.open().await;
+        switch_on(&instance, &["outgoingWebhook", "outgoingMessageWebhook"]).await;
+        let mut says = vec![Say::Sent; killed_at];
+        says.push(Say::SentUnheard);
+        room.telegram.say(says);
+        let id = instance.send(draft(5, &long())).await.unwrap().id;
+        until("a part is there", async || room.telegram.texts().len() > killed_at).await;
+        drop(instance);
+        let instance = room.open().await;
+        sent(&instance).await;
+        let texts = room.telegram.texts();
+        assert_eq!(texts.len(), 3, "each part once");
+        assert!(texts[0].starts_with("one") && texts[2].ends_with("three "), "in their order");
+        let journal = outgoing(&instance).await;
+        assert_eq!(journal.iter().map(|one| (one.id, one.tg_id)).collect::<Vec<_>>(), [(id, Some(100))]);
+        // The stream of updates tells of all three, as it does after a crash.
+        for (number, text) in texts.iter().enumerate() {
+            let told = ours(100 + i32::try_from(number).unwrap(), text);
+            instance.take(News::New(Box::new(told))).await.unwrap();
+        }
+        assert_eq!(outgoing(&instance).await.len(), 1, "no part is a message of its own");
+        assert_eq!(instance.notifications_len().await.unwrap(), 2, "sent and delivered, once");
+        instance.take(News::Read { chat: ChatId(5), up_to: 102 }).await.unwrap();
+        assert_eq!(outgoing(&instance).await[0].status, SendStatus::Read);
+        instance.edit(&ANNA, id, "short").await.unwrap();
+        assert_eq!(*room.telegram.deleted.lock().unwrap(), [101, 102], "the text is in the first part now");
+        assert_eq!(text_of(&outgoing(&instance).await[0].content), "short");
+    }
+}
+
+#[tokio::test]
+async fn all_parts_of_a_text_are_deleted_and_forwarded_together() {
+    let room = Room::new();
+    let instance = room.open().await;
+    let id = instance.send(draft(5, &long())).await.unwrap().id;
+    sent(&instance).await;
+    let mut forward = draft(6, "");
+    forward.forward = Some((ChatId(5), id));
+    instance.send(forward).await.unwrap();
+    sent(&instance).await;
+    let orders = room.telegram.orders.lock().unwrap().clone();
+    let forwarded: Vec<_> = orders.iter().filter_map(|order| order.forward).collect();
+    assert_eq!(forwarded, [(ChatId(5), 100), (ChatId(5), 101), (ChatId(5), 102)]);
+    instance.delete(&ANNA, id, true).await.unwrap();
+    assert_eq!(*room.telegram.deleted.lock().unwrap(), [100, 101, 102]);
+}
+
+#[tokio::test]
+async fn what_the_owner_writes_while_a_program_sends_the_same_is_another_message() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["outgoingMessageWebhook"]).await;
+    room.telegram.say([Say::SentLate(Duration::from_millis(300))]);
+    let id = instance.send(draft(5, "yes")).await.unwrap().id;
+    until("Telegram has it", async || room.telegram.texts() == ["yes"]).await;
+    // Telegram answers only after it has told of both.
+    for tg_id in [100, 77] {
+        instance.take(News::New(Box::new(ours(tg_id, "yes")))).await.unwrap();
+    }
+    sent(&instance).await;
+    let mut journal: Vec<_> = outgoing(&instance).await.iter().map(|one| (one.tg_id, one.id == id)).collect();
+    journal.sort();
+    assert_eq!(journal, [(Some(77), false), (Some(100), true)]);
+    assert_eq!(instance.notifications_len().await.unwrap(), 1, "the owner's alone");
+}
+
+#[tokio::test]
+async fn a_rest_that_telegram_asked_for_outlives_the_process() {
+    let room = Room::new();
+    let instance = room.open().await;
+    room.telegram.say([Say::Fail(Failure::Flood { seconds: 2 })]);
+    let began = Instant::now();
+    instance.send(draft(5, "one")).await.unwrap();
+    instance.send(draft(5, "two")).await.unwrap();
+    until("Telegram was asked", async || room.telegram.orders.lock().unwrap().len() == 1).await;
+    until("it is noted", async || instance.queue().await.unwrap()[0].not_before_ms > 0).await;
+    drop(instance);
+    let instance = room.open().await;
+    sent(&instance).await;
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(room.telegram.texts(), ["one", "two"]);
+    assert_eq!(room.telegram.orders.lock().unwrap().len(), 3, "nothing was asked meanwhile");
+}
+
+#[tokio::test]
+async fn a_message_of_a_day_ago_is_not_sent_and_one_a_minute_younger_is() {
+    let room = Room::new();
+    room.telegram.stands(Standing::NotAuthorized);
+    let instance = room.open().await;
+    let old = instance.send(draft(5, "old")).await.unwrap().id;
+    let young = instance.send(draft(5, "young")).await.unwrap().id;
+    drop(instance);
+    // The clock goes on by a day.
+    let pool = room.pool().await;
+    for (id, age_ms) in [(old, DAY_MS + 1_000), (young, DAY_MS - 60_000)] {
+        sqlx::query("UPDATE ms_outgoing SET accepted_ms = accepted_ms - $2 WHERE id = $1")
+            .bind(id.get())
+            .bind(age_ms)
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    pool.close().await;
+    room.telegram.stands(Standing::Authorized);
+    let instance = room.open().await;
+    sent(&instance).await;
+    assert_eq!(room.telegram.texts(), ["young"]);
+    let (_, body) = instance.receive(Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!((&body["status"], &body["idMessage"]), (&"failed".into(), &old.to_string().into()));
+}
+
+#[tokio::test]
+async fn a_notification_of_a_day_ago_is_gone_and_one_a_minute_younger_is_there() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook"]).await;
+    for (tg_id, said) in [(1, "old"), (2, "young")] {
+        instance.take(News::New(Box::new(from_anna(tg_id, said)))).await.unwrap();
+    }
+    drop(instance);
+    let pool = room.pool().await;
+    for (receipt, age_ms) in [(1, DAY_MS + 1_000), (2, DAY_MS - 60_000)] {
+        sqlx::query("UPDATE ms_notification SET created_ms = created_ms - $2 WHERE receipt = $1")
+            .bind(receipt)
+            .bind(age_ms)
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    pool.close().await;
+    let instance = room.open().await;
+    assert_eq!(instance.notifications_len().await.unwrap(), 1);
+    let (receipt, body) = instance.receive(Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(body["messageData"]["textMessageData"]["textMessage"], "young");
+    assert!(instance.confirm(receipt).await.unwrap());
+    assert_eq!(
+        instance.journal(Direction::Incoming, DAY_MIN).await.unwrap().len(),
+        2,
+        "the journal has both"
+    );
+    // Telegram tells the lost one again: it was told in its time.
+    instance.take(News::New(Box::new(from_anna(1, "old")))).await.unwrap();
+    assert_eq!(instance.receive(Duration::ZERO).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn two_who_fetch_see_the_same_until_one_takes_it_away() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook"]).await;
+    let wait = Duration::from_secs(5);
+    let (one, other) = (instance.clone(), instance.clone());
+    let one = tokio::spawn(async move { one.receive(wait).await.unwrap().unwrap() });
+    let other = tokio::spawn(async move { other.receive(wait).await.unwrap().unwrap() });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    for tg_id in 1..=2 {
+        instance.take(News::New(Box::new(from_anna(tg_id, &tg_id.to_string())))).await.unwrap();
+    }
+    let (one, other) = (one.await.unwrap(), other.await.unwrap());
+    assert_eq!(one, other);
+    assert!(instance.confirm(one.0).await.unwrap());
+    assert!(!instance.confirm(other.0).await.unwrap(), "it is gone, and the next one is not");
+    let (next, body) = instance.receive(wait).await.unwrap().unwrap();
+    assert_eq!((next, &body["messageData"]["textMessageData"]["textMessage"]), (one.0 + 1, &"2".into()));
+}
