@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test's way to fail")]
 
 mod answers;
+mod backup;
 mod bots;
 mod cards;
 mod door;
 mod keypads;
+mod kills;
+mod ledger;
 mod logins;
 mod messages;
 mod page;

@@ -64,8 +64,11 @@ impl Correspondent {
 
     pub(super) async fn change(&self, chat: ChatId, tg_id: i32, text: &str) -> Result<(), Failure> {
         let peer = self.chat_peer(chat).await?;
-        self.have(&request::edit(peer.input(), tg_id, text)).await?;
-        Ok(())
+        match self.have(&request::edit(peer.input(), tg_id, text)).await {
+            // It was asked for before, and the answer was lost.
+            Err(Failure::Refused { word: "not_modified", .. }) => Ok(()),
+            told => told.map(drop),
+        }
     }
 
     pub(super) async fn take_away(

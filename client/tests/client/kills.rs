@@ -1,0 +1,311 @@
+//! The client killed as a crash would, at each step of sending and receiving: nothing that was accepted or written is lost,
+//! nothing is doubled, the order is kept, and queues, settings and tokens are there in the next process.
+//!
+//! `TGTRUNK_KILLS` says how often it is killed amid many messages (4 without it), `TGTRUNK_SEED` with which chance.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde_json::json;
+use tgtrunk_test_telegram::world::{Action, Match};
+use tokio::time::{sleep, timeout};
+
+use crate::ledger::{Books, Chance};
+use crate::support::{SOON, eventually};
+
+/// How far a message of a program's is when the client dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Out {
+    /// It was just accepted.
+    Accepted,
+    /// Telegram was asked and does not answer; it does not have it.
+    Asked,
+    /// Telegram has it, and its answer is lost.
+    Unheard,
+    /// Telegram has it, and its answer is under way.
+    Answering,
+    /// Telegram has it, and has answered.
+    Answered,
+    /// It was told that it is sent.
+    Told,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_sent_once_wherever_the_client_dies() {
+    let mut books = Books::open().await;
+    let mut chance = Chance(11);
+    for step in [Out::Accepted, Out::Asked, Out::Unheard, Out::Answering, Out::Answered, Out::Told] {
+        let text = format!("{step:?}");
+        let account = books.scene.company;
+        let send = Match::method("messages.sendMessage").user(account).once();
+        let fault = match step {
+            Out::Asked => Some(Action::Silence),
+            Out::Unheard => Some(Action::LoseAnswer),
+            Out::Answering => Some(Action::Delay { ms: 300 }),
+            Out::Accepted | Out::Answered | Out::Told => None,
+        };
+        if let Some(fault) = fault {
+            books.scene.world().add_fault(send, fault);
+        }
+        assert!(books.send(&text).await);
+        let scene = &books.scene;
+        let has = || scene.anna_sees().iter().any(|message| message.text == text);
+        match step {
+            Out::Accepted => {}
+            Out::Asked => eventually("asked", || scene.world().faults()[0].acted == 1).await,
+            Out::Unheard | Out::Answering => eventually("Telegram has it", has).await,
+            Out::Answered => {
+                eventually("Telegram has it", has).await;
+                chance.pause(15).await;
+            }
+            Out::Told => {
+                let (id, _) = books.accepted.last().unwrap().clone();
+                books.until_status(&id, "sent").await;
+            }
+        }
+        books.kill().await;
+        books.scene.world().clear_faults();
+        // The next one waits behind it.
+        books.start().await;
+        assert!(books.send(&format!("after {step:?}")).await);
+    }
+    books.balance().await;
+}
+
+/// What is under way when the client dies, beside plain texts.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_texts_files_and_changes_are_done_once_wherever_the_client_dies() {
+    let mut books = Books::open().await;
+    let account = books.scene.company;
+    let long = [("first ", 800), ("second ", 550), ("third ", 400)].map(|(word, count)| word.repeat(count));
+    let long = long.join("\n").trim_end().to_owned();
+    for nth in [2, 3] {
+        let matches = Match { nth: Some(nth), ..Match::method("messages.sendMessage").user(account).once() };
+        books.scene.world().add_fault(matches, Action::LoseAnswer);
+        let before = books.scene.anna_sees().len();
+        assert!(books.send(&long).await);
+        let scene = &books.scene;
+        let parts = before + usize::try_from(nth).unwrap();
+        eventually("some parts", || scene.anna_sees().len() == parts).await;
+        books.kill().await;
+        books.scene.world().clear_faults();
+        books.start().await;
+        let (id, _) = books.accepted.last().unwrap().clone();
+        books.until_status(&id, "delivered").await;
+        books.scene.world().read(books.scene.anna, account);
+        books.until_status(&id, "read").await;
+    }
+    books.balance().await;
+    // All parts of it are one message.
+    let (id, _) = books.accepted.pop().unwrap();
+    let delete = json!({"chatId": books.scene.anna.to_string(), "idMessage": id});
+    books.program.post("deleteMessage", delete).await;
+    let scene = &books.scene;
+    eventually("three parts less", || scene.anna_sees().len() == 3).await;
+    let (id, _) = books.accepted.pop().unwrap();
+
+    // An edit whose answer is lost is asked for again.
+    let edit = json!({"chatId": books.scene.anna.to_string(), "idMessage": id, "message": "short"});
+    books
+        .scene
+        .world()
+        .add_fault(Match::method("messages.editMessage").user(account).once(), Action::LoseAnswer);
+    let asked = timeout(Duration::from_millis(300), books.program.asked("editMessage", edit.clone())).await;
+    assert!(asked.is_err(), "{asked:?}");
+    books.kill().await;
+    books.start().await;
+    books.program.post("editMessage", edit).await;
+    let texts = || scene_texts(&books);
+    eventually("one short text", || texts() == ["short"]).await;
+
+    // A file, while it is handed over and after that.
+    let faults = [("upload.saveFilePart", Action::Silence), ("messages.sendMedia", Action::LoseAnswer)];
+    for (number, (method, action)) in faults.into_iter().enumerate() {
+        books.scene.world().add_fault(Match::method(method).user(account).once(), action);
+        let uploaded = books.program.http.post(books.program.address("uploadFile"));
+        let uploaded =
+            uploaded.header("content-type", "text/csv").body(vec![b'7'; 300_000]).send().await.unwrap();
+        let uploaded = crate::program::json_of(uploaded).await;
+        let caption = format!("file {number}");
+        let file = json!({
+            "chatId": books.scene.anna.to_string(), "urlFile": uploaded["urlFile"], "fileName": "a.csv",
+            "caption": caption,
+        });
+        let sent = books.program.post("sendFileByUrl", file).await;
+        let scene = &books.scene;
+        eventually("the fault", || scene.world().faults().iter().any(|fault| fault.acted == 1)).await;
+        books.kill().await;
+        books.scene.world().clear_faults();
+        books.start().await;
+        books.until_status(sent["idMessage"].as_str().unwrap(), "delivered").await;
+        let found = scene_texts(&books).into_iter().filter(|text| *text == caption).count();
+        assert_eq!(found, 1, "{method}");
+        let forward = json!({
+            "chatId": books.scene.anna.to_string(), "chatIdFrom": books.scene.anna.to_string(),
+            "messages": [sent["idMessage"]],
+        });
+        books
+            .scene
+            .world()
+            .add_fault(Match::method("messages.forwardMessages").user(account).once(), Action::LoseAnswer);
+        let sent = books.program.post("forwardMessages", forward).await;
+        let scene = &books.scene;
+        eventually("it is forwarded", || {
+            texts_of(scene).iter().filter(|text| **text == caption).count() == 2
+        })
+        .await;
+        books.kill().await;
+        books.scene.world().clear_faults();
+        books.start().await;
+        books.until_status(sent["messages"][0].as_str().unwrap(), "delivered").await;
+        let found = scene_texts(&books).into_iter().filter(|text| *text == caption).count();
+        assert_eq!(found, 2, "forwarded once");
+    }
+}
+
+fn scene_texts(books: &Books) -> Vec<String> {
+    texts_of(&books.scene)
+}
+
+fn texts_of(scene: &crate::support::Scene) -> Vec<String> {
+    scene.anna_sees().into_iter().map(|message| message.text).collect()
+}
+
+/// How far a message of Anna's is when the client dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum In {
+    /// She writes while no client runs, and Telegram does not say what was missed at first.
+    Away,
+    /// Telegram tells of it late.
+    Coming,
+    /// Telegram has told of it.
+    Come,
+    /// It is told of twice.
+    Twice,
+    /// The program has fetched it and not taken it away.
+    Fetched,
+    /// The program has taken it away.
+    TakenAway,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_writes_is_told_once_wherever_the_client_dies() {
+    let mut books = Books::open().await;
+    let mut chance = Chance(12);
+    for step in [In::Away, In::Coming, In::Come, In::Come, In::Twice, In::Fetched, In::TakenAway] {
+        let account = books.scene.company;
+        let push = Match::method("updateNewMessage").user(account).once();
+        let text = format!("{step:?} {}", books.said.len());
+        match step {
+            In::Away => books.kill().await,
+            In::Coming => drop(books.scene.world().add_fault(push, Action::DelayPush { ms: 60_000 })),
+            In::Twice => drop(books.scene.world().add_fault(push, Action::DuplicatePush)),
+            In::Come | In::Fetched | In::TakenAway => {}
+        }
+        books.say(&text);
+        match step {
+            In::Away => {
+                let difference = Match::method("updates.getDifference").user(account);
+                books.scene.world().add_fault(difference, Action::Silence);
+                books.start().await;
+                let scene = &books.scene;
+                eventually("asked", || scene.world().faults()[0].acted > 0).await;
+            }
+            In::Coming => {}
+            In::Come | In::Twice => chance.pause(20).await,
+            In::Fetched | In::TakenAway => loop {
+                let receipt = books.fetch(5).await.unwrap();
+                let is_it = books.told[&receipt].to_string().contains(&text);
+                if !is_it || step == In::TakenAway {
+                    assert!(books.take_away(receipt).await);
+                }
+                if is_it {
+                    break;
+                }
+            },
+        }
+        books.kill().await;
+        books.scene.world().clear_faults();
+        books.start().await;
+        if step == In::Fetched {
+            // `fetch` compares it with what was told under this receipt before.
+            let receipt = books.fetch(5).await.unwrap();
+            assert!(books.told[&receipt].to_string().contains(&text), "the head is as it was");
+        }
+        books.say(&format!("after {text}"));
+    }
+    books.balance().await;
+
+    // Changes that were made while nobody was there.
+    books.kill().await;
+    let numbers: Vec<i32> = books.scene.anna_sees().iter().filter(|one| one.out).map(|one| one.id).collect();
+    books.scene.world().edit_text(books.scene.anna, numbers[0], "edited").unwrap();
+    books.scene.world().delete_messages(books.scene.anna, &[numbers[1]], true);
+    for _ in 0..2 {
+        books.start().await;
+        chance.pause(300).await;
+        books.kill().await;
+    }
+    books.start().await;
+    for kind in ["editedMessage", "deletedMessage"] {
+        books.until_told(kind, |body| body["messageData"]["typeMessage"] == kind).await;
+        let told = books.told.values().filter(|body| body["messageData"]["typeMessage"] == kind);
+        assert_eq!(told.count(), 1, "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_messages_both_ways_outlive_kills_at_any_time() {
+    let number = |name: &str, usual: u64| std::env::var(name).map_or(usual, |value| value.parse().unwrap());
+    let (kills, seed) = (number("TGTRUNK_KILLS", 4), number("TGTRUNK_SEED", 7).max(1));
+    let mut chance = Chance(seed);
+    let mut books = Books::open().await;
+    books.kill().await;
+    books.without_pauses().await;
+    let (mut sent, mut said) = (0, 0);
+    for kill in 0..kills {
+        books.start().await;
+        // Every other one dies while it is still being told what to send.
+        let lasts = Duration::from_millis(if kill % 2 == 0 { chance.below(80) } else { chance.below(1_500) });
+        let batch = 200 / kills.min(5);
+        let work = async {
+            // The program sends as fast as it is answered, Anna writes now and then, and what is told is fetched.
+            for step in 0..batch {
+                sent += 1;
+                if !books.send(&format!("out {sent}")).await {
+                    return;
+                }
+                if step % 4 == 0 {
+                    said += 1;
+                    books.say(&format!("in {said}"));
+                }
+                if step % 8 == 7
+                    && let Some(receipt) = books.fetch(5).await
+                    && chance.below(4) > 0
+                {
+                    books.take_away(receipt).await;
+                }
+            }
+            sleep(SOON).await;
+        };
+        let is_amid = timeout(lasts, work).await.is_err();
+        if is_amid && books.accepted.len() + books.unsure.len() < sent {
+            // It was asked for, and the answer is not awaited.
+            books.unsure.push(format!("out {sent}"));
+        }
+        let there = books.scene.anna_sees().len();
+        books.kill().await;
+        said += 1;
+        books.say(&format!("in {said}"));
+        writeln!(
+            std::io::stderr(),
+            "kill {kill} of seed {seed} after {} ms: {} accepted, {} unsure, {there} at Anna's",
+            lasts.as_millis(),
+            books.accepted.len(),
+            books.unsure.len()
+        )
+        .ok();
+    }
+    books.start().await;
+    books.balance().await;
+}
