@@ -103,16 +103,17 @@ test: setup check build test-package ## everything CI runs (SUITES="chat tidy" r
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites $(SUITES)
 
 .PHONY: bench
-bench: setup build ## what transcoding costs beside libopus alone (fails above 1.15 times), how soon keypad and keys come
+bench: setup build ## what transcoding costs beside libopus alone (fails above 1.15 times), what messages cost, how soon keypad and keys come
 	cargo bench --locked -p tgtrunk-media --bench transcoding
+	cargo bench --locked -p tgtrunk-client --bench messages
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/keypad_bench
 
 # Fuzzer's runtime and targets live outside the workspace. TORTURE_S seconds for each target.
 TORTURE_S ?= 600
 TOOLS := $(CURDIR)/target/tools
 .PHONY: torture
-torture: build ## twenty kills amid a thousand calls, every fuzz target for TORTURE_S seconds (600): target/torture
-	TGTRUNK_KILLS=20 TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites kills
+torture: build ## twenty kills amid a thousand calls, and amid messages, every fuzz target for TORTURE_S seconds (600): target/torture
+	TGTRUNK_KILLS=20 TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites kills client
 	@[[ -x $(TOOLS)/bin/cargo-fuzz ]] || cargo install --quiet --root $(TOOLS) --version '^0.13' cargo-fuzz
 	@mkdir -p target/torture
 	@for room in config gateway/bridge gateway/media gateway/sip gateway/tgcall; do \

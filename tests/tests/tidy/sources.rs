@@ -57,7 +57,7 @@ const AT_HOME: [(&str, &[&str], &str); 8] = [
             "messages/src/store",
             "messages/tests/",
             "gateway/src/",
-            "client/src/",
+            "client/",
             "bot/src/",
             "tests/",
         ],
