@@ -73,7 +73,9 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let new = i64::try_from(letters.len()).unwrap_or(i64::MAX);
         // Numbers have gaps: there are at most so many, and they are counted only where that may be too many.
-        let most = sqlx::query("SELECT COALESCE(MAX(seq) - MIN(seq) + 1, 0) FROM ms_outgoing");
+        let most = sqlx::query(
+            "SELECT COALESCE((SELECT MAX(seq) FROM ms_outgoing) - (SELECT MIN(seq) FROM ms_outgoing) + 1, 0)",
+        );
         if most.fetch_one(&mut *transaction).await?.try_get::<i64, _>(0)? + new > accept.limit {
             let waiting =
                 sqlx::query("SELECT COUNT(*) FROM ms_outgoing").fetch_one(&mut *transaction).await?;
