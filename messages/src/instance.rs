@@ -23,7 +23,7 @@ use crate::id::{InstanceId, MessageId};
 use crate::messenger::{Failure, Messenger, News};
 use crate::settings::{Settings, SettingsError};
 use crate::standing::Standing;
-use crate::store::{InstanceRow, Store};
+use crate::store::{InstanceRow, Store, StoreError};
 use crate::token::{self, Token};
 use crate::{clock, outbox, push, upkeep};
 
@@ -431,6 +431,12 @@ impl From<SettingsError> for Refused {
 
 impl From<sqlx::Error> for Refused {
     fn from(error: sqlx::Error) -> Self {
+        Self::Storage(error.to_string())
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
         Self::Storage(error.to_string())
     }
 }

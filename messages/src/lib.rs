@@ -39,5 +39,5 @@ pub use messenger::{
 pub use record::{Direction, Origin, Quoted, Record, SendStatus};
 pub use settings::{Settings, SettingsError};
 pub use standing::Standing;
-pub use store::Store;
+pub use store::{Store, StoreError};
 pub use token::Token;

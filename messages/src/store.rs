@@ -11,6 +11,7 @@ mod instance;
 mod journal;
 mod notifications;
 mod outgoing;
+mod schema;
 
 use sqlx::SqlitePool;
 
@@ -19,7 +20,9 @@ pub(crate) use holds::Hold;
 pub(crate) use instance::InstanceRow;
 pub(crate) use notifications::{Notification, Told};
 pub(crate) use outgoing::{Accept, Outgoing, Teller, Withdrawn};
+pub use schema::StoreError;
 
+/// The first version's. What came later is in the steps of [`schema`].
 const TABLES: [&str; 16] = [
     // One row: the database is one number's.
     "CREATE TABLE IF NOT EXISTS ms_instance (
@@ -128,15 +131,13 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes the tables that are not there yet.
+    /// Makes the tables that are not there yet, and lifts older ones.
     ///
     /// # Errors
-    /// What SQLite said.
-    pub async fn open(pool: SqlitePool) -> Result<Self, sqlx::Error> {
+    /// The tables are a newer program's, or what SQLite said.
+    pub async fn open(pool: SqlitePool) -> Result<Self, StoreError> {
         let mut transaction = pool.begin().await?;
-        for table in TABLES {
-            sqlx::query(table).execute(&mut *transaction).await?;
-        }
+        schema::lift(&mut transaction).await?;
         transaction.commit().await?;
         Ok(Self { pool })
     }
@@ -163,11 +164,14 @@ pub(crate) mod tests {
             Self { folder: tempfile::tempdir().unwrap() }
         }
 
-        pub(crate) async fn open(&self) -> Store {
+        pub(crate) async fn pool(&self) -> SqlitePool {
             let file = self.folder.path().join("messages.db");
             let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
-            let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
-            Store::open(pool).await.unwrap()
+            SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap()
+        }
+
+        pub(crate) async fn open(&self) -> Store {
+            Store::open(self.pool().await).await.unwrap()
         }
     }
 }

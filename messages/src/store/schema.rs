@@ -1,0 +1,105 @@
+//! The versions of an instance's tables: ordered steps, each of which lifts a database from the version before.
+
+use sqlx::{Row as _, SqliteConnection};
+
+use super::TABLES;
+
+/// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
+///
+/// The first one finds its tables there in databases from before the versions.
+const STEPS: [&[&str]; 1] = [&TABLES];
+
+/// Why the tables cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is from a newer program.
+    #[error(
+        "the messages' tables are of version {found}, which a newer tgtrunk has made; this one knows them up to version \
+         {known}: install the newer one again, or put back the number's folder as it was before"
+    )]
+    Newer {
+        /// The version of the tables.
+        found: i64,
+        /// The newest that this program knows.
+        known: usize,
+    },
+    /// What SQLite said.
+    #[error(transparent)]
+    Sqlite(#[from] sqlx::Error),
+}
+
+/// Lifts a database to the newest version, whichever it is of.
+pub(super) async fn lift(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query("CREATE TABLE IF NOT EXISTS ms_schema (version BIGINT NOT NULL)")
+        .execute(&mut *connection)
+        .await?;
+    let row = sqlx::query("SELECT version FROM ms_schema").fetch_optional(&mut *connection).await?;
+    let found = row.map_or(Ok(0), |row| row.try_get(0))?;
+    let known = STEPS.len();
+    let steps = usize::try_from(found).ok().and_then(|done| STEPS.get(done..));
+    let steps = steps.ok_or(StoreError::Newer { found, known })?;
+    for statement in steps.iter().copied().flatten() {
+        sqlx::query(*statement).execute(&mut *connection).await?;
+    }
+    if !steps.is_empty() {
+        sqlx::query("DELETE FROM ms_schema").execute(&mut *connection).await?;
+        sqlx::query("INSERT INTO ms_schema (version) VALUES ($1)")
+            .bind(i64::try_from(known).unwrap_or(i64::MAX))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::tests::Room;
+
+    #[tokio::test]
+    async fn a_database_from_before_the_versions_is_lifted_and_keeps_what_it_has() {
+        let room = Room::new();
+        let pool = room.pool().await;
+        for table in TABLES {
+            sqlx::query(table).execute(&pool).await.unwrap();
+        }
+        for id in [1_700_000_000_123_i64, 1_700_000_000_125] {
+            sqlx::query(
+                "INSERT INTO ms_message (id, direction, origin, chat, address, chat_kind, chat_title, tg_id, date_s, content,
+                     is_forwarded, status)
+                 VALUES ($1, 'incoming', 'peer', 5, '5', 'user', 'Anna', $2, 1699999999,
+                     '{\"kind\":\"text\",\"text\":\"hello\"}', 0, 'read')",
+            )
+            .bind(id)
+            .bind(id % 1000)
+            .execute(&pool)
+            .await
+            .unwrap();
+        }
+        pool.close().await;
+        for _ in 0..2 {
+            let store = room.open().await;
+            assert_eq!(version(&store).await, i64::try_from(STEPS.len()).unwrap());
+            let row = sqlx::query("SELECT COUNT(*) FROM ms_message").fetch_one(&store.pool).await.unwrap();
+            assert_eq!(row.get::<i64, _>(0), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_program_is_refused_and_left_as_it_is() {
+        let room = Room::new();
+        let store = room.open().await;
+        sqlx::query("UPDATE ms_schema SET version = 99").execute(&store.pool).await.unwrap();
+        let error = Store::open(store.pool.clone()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+        assert!(error.to_string().contains("install the newer one"), "{error}");
+        assert_eq!(version(&store).await, 99);
+    }
+
+    async fn version(store: &Store) -> i64 {
+        let rows = sqlx::query("SELECT version FROM ms_schema").fetch_all(&store.pool).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        rows[0].get(0)
+    }
+}
