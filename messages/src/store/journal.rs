@@ -18,7 +18,8 @@ impl Store {
         next_id(&mut connection, now_ms).await
     }
 
-    /// Writes a message of Telegram's down, with its file and what is told of it; false if it was there already.
+    /// Writes a message of Telegram's down, with its file and what is told of it; false if it was told of already. One
+    /// that a program has read in its chat before keeps the number that it got then.
     pub(crate) async fn receive(
         &self,
         record: &mut Record,
@@ -27,13 +28,19 @@ impl Store {
         now_ms: i64,
     ) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        if by_tg_id(&mut transaction, record.chat, record.tg_id).await?.is_some() {
-            return Ok(false);
-        }
-        record.id = next_id(&mut transaction, now_ms).await?;
-        insert(&mut transaction, record).await?;
-        if let Some(file) = file {
-            files::insert(&mut transaction, file).await?;
+        if let Some(known) = by_tg_id(&mut transaction, record.chat, record.tg_id).await? {
+            let told = sqlx::query("UPDATE ms_message SET recalled = 0 WHERE id = $1 AND recalled = 1");
+            let told = told.bind(known.id.get()).execute(&mut *transaction).await?;
+            if told.rows_affected() == 0 {
+                return Ok(false);
+            }
+            *record = known;
+        } else {
+            record.id = next_id(&mut transaction, now_ms).await?;
+            insert(&mut transaction, record).await?;
+            if let Some(file) = file {
+                files::insert(&mut transaction, file).await?;
+            }
         }
         // What may be a message of the queue is told of when it is known not to be.
         let is_ours = record.direction == Direction::Outgoing;
@@ -45,7 +52,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Writes down a message of before, unless it is there; gives what the journal holds of it.
+    /// Writes down a message that a program reads in its chat, unless it is there; gives what the journal holds of it.
+    /// Telegram may not have told of it yet: what is told of it is told when it does.
     pub(crate) async fn recall(
         &self,
         record: &Record,
@@ -63,6 +71,8 @@ impl Store {
         }
         record.id = MessageId::new(number);
         insert(&mut transaction, &record).await?;
+        let recalled = sqlx::query("UPDATE ms_message SET recalled = 1 WHERE id = $1").bind(number);
+        recalled.execute(&mut *transaction).await?;
         if let Some(file) = file {
             files::insert(&mut transaction, file).await?;
         }
@@ -91,6 +101,16 @@ impl Store {
             .fetch_optional(&mut *connection)
             .await?;
         row.as_ref().map(record).transpose()
+    }
+
+    /// Whether the journal has a message that Telegram has told of.
+    pub(crate) async fn is_told_of(&self, chat: ChatId, tg_id: i32) -> Result<bool, sqlx::Error> {
+        let row = sqlx::query("SELECT 1 FROM ms_message WHERE chat = $1 AND tg_id = $2 AND recalled = 0")
+            .bind(chat.0)
+            .bind(tg_id)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
     }
 
     /// Messages one way since `since_s`, the newest first.

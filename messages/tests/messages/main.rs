@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod guarantees;
+mod journal;
 mod receiving;
 mod sending;
 mod support;
