@@ -18,7 +18,7 @@ use crate::files::Files;
 use crate::green::notification::{self, Envelope};
 use crate::id::MessageId;
 use crate::messenger::{Failure, Messenger};
-use crate::record::Record;
+use crate::record::{Record, SendStatus};
 use crate::standing::Standing;
 use crate::store::{InstanceRow, Notification, Outgoing, Store, Teller, Told};
 
@@ -318,6 +318,9 @@ impl Teller for Inner {
         if row.settings.is_on("outgoingWebhook") {
             // Telegram tells of nothing between its own having a message and its being read.
             told.extend(["sent", "delivered"].map(|status| self.told_status(record, status)));
+            if record.status == SendStatus::Read {
+                told.push(self.told_status(record, "read"));
+            }
         }
         told
     }

@@ -37,6 +37,7 @@ impl Store {
             *record = known;
         } else {
             record.id = next_id(&mut transaction, now_ms).await?;
+            mark(&mut transaction, record).await?;
             insert(&mut transaction, record).await?;
             if let Some(file) = file {
                 files::insert(&mut transaction, file).await?;
@@ -70,6 +71,7 @@ impl Store {
             number += 1;
         }
         record.id = MessageId::new(number);
+        mark(&mut transaction, &mut record).await?;
         insert(&mut transaction, &record).await?;
         let recalled = sqlx::query("UPDATE ms_message SET recalled = 1 WHERE id = $1").bind(number);
         recalled.execute(&mut *transaction).await?;
@@ -161,8 +163,8 @@ impl Store {
         transaction.commit().await
     }
 
-    /// The other side has read our messages of a chat up to a number; gives those that were not read before, and tells
-    /// what is to be told of each.
+    /// The other side has read our messages of a chat up to a number: tells what is to be told of each that was not read
+    /// before, and that Telegram or a program has told of. Those that get their number later are read from the start.
     pub(crate) async fn read(
         &self,
         chat: ChatId,
@@ -171,15 +173,32 @@ impl Store {
         now_ms: i64,
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        let rows = sqlx::query(
-            "UPDATE ms_message SET status = 'read'
-             WHERE chat = $1 AND tg_id <= $2 AND direction = 'outgoing' AND status = 'sent' RETURNING *",
+        let before = read_up_to(&mut transaction, chat).await?.unwrap_or(i64::MIN);
+        if before >= i64::from(up_to) {
+            return Ok(());
+        }
+        sqlx::query(
+            "INSERT INTO ms_read (chat, up_to) VALUES ($1, $2) ON CONFLICT (chat) DO UPDATE SET up_to = $2",
         )
         .bind(chat.0)
         .bind(up_to)
+        .execute(&mut *transaction)
+        .await?;
+        let rows = sqlx::query(
+            "UPDATE ms_message SET status = 'read'
+             WHERE chat = $1 AND tg_id > $2 AND tg_id <= $3 AND direction = 'outgoing' AND status = 'sent' RETURNING *",
+        )
+        .bind(chat.0)
+        .bind(before)
+        .bind(up_to)
         .fetch_all(&mut *transaction)
         .await?;
-        let mut records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+        let mut records = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if row.try_get::<i64, _>("recalled")? == 0 {
+                records.push(record(row)?);
+            }
+        }
         records.sort_by_key(|record| record.id);
         for told in records.iter().filter_map(told) {
             notifications::insert(&mut transaction, &told, now_ms).await?;
@@ -210,6 +229,22 @@ pub(super) async fn next_id(
 ) -> Result<MessageId, sqlx::Error> {
     let row = sqlx::query("SELECT COALESCE(MAX(id), 0) FROM ms_message").fetch_one(connection).await?;
     Ok(MessageId::after(row.try_get(0)?, now_ms))
+}
+
+/// Up to where the other side of a chat has read.
+async fn read_up_to(connection: &mut SqliteConnection, chat: ChatId) -> Result<Option<i64>, sqlx::Error> {
+    let query = sqlx::query("SELECT up_to FROM ms_read WHERE chat = $1").bind(chat.0);
+    query.fetch_optional(connection).await?.map(|row| row.try_get(0)).transpose()
+}
+
+/// A message of ours that Telegram has may have been read before anybody here knew of it.
+pub(super) async fn mark(connection: &mut SqliteConnection, record: &mut Record) -> Result<(), sqlx::Error> {
+    if let (Some(chat), Some(tg_id), SendStatus::Sent) = (record.chat, record.tg_id, record.status)
+        && read_up_to(connection, chat).await?.is_some_and(|up_to| up_to >= i64::from(tg_id))
+    {
+        record.status = SendStatus::Read;
+    }
+    Ok(())
 }
 
 pub(super) async fn insert(connection: &mut SqliteConnection, record: &Record) -> Result<(), sqlx::Error> {

@@ -252,8 +252,9 @@ impl Store {
             record.tg_id = Some(sent.tg_id);
             record.date_s = sent.date_s;
         }
+        journal::mark(&mut transaction, &mut record).await?;
         sqlx::query(
-            "UPDATE ms_message SET status = 'sent', chat = $2, chat_kind = $3, chat_title = $4, tg_id = $5, date_s = $6
+            "UPDATE ms_message SET status = $7, chat = $2, chat_kind = $3, chat_title = $4, tg_id = $5, date_s = $6
              WHERE id = $1",
         )
         .bind(id.get())
@@ -262,6 +263,7 @@ impl Store {
         .bind(record.chat_title.clone())
         .bind(record.tg_id)
         .bind(record.date_s)
+        .bind(record.status.as_str())
         .execute(&mut *transaction)
         .await?;
         if let Some((number, last)) = last {

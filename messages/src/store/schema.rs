@@ -7,10 +7,12 @@ use super::TABLES;
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
 ///
 /// The first one finds its tables there in databases from before the versions.
-const STEPS: [&[&str]; 2] = [
+const STEPS: [&[&str]; 3] = [
     &TABLES,
     // Whether a message was only read in its chat by a program, and not told of by Telegram yet.
     &["ALTER TABLE ms_message ADD COLUMN recalled BIGINT NOT NULL DEFAULT 0"],
+    // Up to where the other side of a chat has read.
+    &["CREATE TABLE ms_read (chat BIGINT PRIMARY KEY, up_to BIGINT NOT NULL)"],
 ];
 
 /// Why the tables cannot be opened.

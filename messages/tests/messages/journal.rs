@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tgtrunk_messages::{Address, ChatId, Instance, News};
+use tgtrunk_messages::{Address, ChatId, Direction, Instance, News, SendStatus};
 
-use crate::support::{Room, from_anna, ours, switch_on, until};
+use crate::support::{Room, Say, draft, from_anna, ours, switch_on, until};
 
 #[tokio::test]
 async fn a_message_that_a_program_has_read_in_its_chat_is_told_nevertheless_once_telegram_tells_of_it() {
@@ -31,6 +31,45 @@ async fn a_message_that_a_program_has_read_in_its_chat_is_told_nevertheless_once
     instance.history(&anna(), 10).await.unwrap();
     instance.take(News::New(Box::new(from_anna(7, "hello")))).await.unwrap();
     assert_eq!(instance.notifications_len().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_message_that_is_read_before_its_number_is_known_is_told_as_read() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["outgoingWebhook"]).await;
+    // The answer is lost, and the reader is quick.
+    room.telegram.say([Say::SentUnheard]);
+    instance.send(draft(5, "read me")).await.unwrap();
+    until("Telegram has it", async || !room.telegram.has.lock().unwrap().is_empty()).await;
+    instance.take(News::Read { chat: ChatId(5), up_to: 100 }).await.unwrap();
+    until("it is sent", async || instance.queue_len().await.unwrap() == 0).await;
+    let told = all_told(&instance).await;
+    let statuses: Vec<_> = told.iter().map(|told| told["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["sent", "delivered", "read"]);
+    assert_eq!(instance.history(&anna(), 10).await.unwrap().len(), 0);
+    assert_eq!(instance.journal(Direction::Outgoing, 60).await.unwrap()[0].status, SendStatus::Read);
+}
+
+#[tokio::test]
+async fn nobody_is_told_that_old_messages_are_read_which_a_program_has_only_read_in_their_chat() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["outgoingWebhook"]).await;
+    *room.telegram.history.lock().unwrap() = vec![ours(9, "three"), ours(8, "two")];
+    instance.history(&anna(), 10).await.unwrap();
+    instance.take(News::New(Box::new(ours(10, "by hand")))).await.unwrap();
+    instance.take(News::Read { chat: ChatId(5), up_to: 12 }).await.unwrap();
+    let told = all_told(&instance).await;
+    assert_eq!(told.len(), 1, "of what Telegram has told of: {told:?}");
+    assert_eq!(told[0]["status"], "read");
+    // They are read all the same, and so is what is read in the chat later, or told late.
+    room.telegram.history.lock().unwrap().push(ours(7, "one"));
+    instance.take(News::New(Box::new(ours(11, "late")))).await.unwrap();
+    instance.history(&anna(), 10).await.unwrap();
+    let journal = instance.journal(Direction::Outgoing, 60).await.unwrap();
+    assert_eq!(journal.len(), 5);
+    assert!(journal.iter().all(|record| record.status == SendStatus::Read), "{journal:?}");
 }
 
 fn anna() -> Address {
