@@ -70,12 +70,10 @@ impl Inner {
     }
 
     async fn take_edited(self: &Arc<Self>, message: Received) -> Result<(), sqlx::Error> {
-        let Some(known) = self.store.message_at(Some(message.chat.id), message.tg_id).await? else {
-            // It was never told of: it is told of as it is now.
-            return self.take_new(message).await;
-        };
-        let (chat, tg_id) = (message.chat.id, message.tg_id);
         let edited_s = message.edited_s.unwrap_or_else(clock::unix_s);
+        let Some(known) = self.store.message_at(Some(message.chat.id), message.tg_id).await? else {
+            return self.take_edited_before(message, edited_s).await;
+        };
         if known.edited_s.is_some_and(|before| before >= edited_s) && known.content == message.content {
             return Ok(());
         }
@@ -90,13 +88,31 @@ impl Inner {
         let is_other = content != known.content;
         let record = Record { content, edited_s: Some(edited_s), ..known };
         let told = if is_other && self.row().settings.is_on("editedMessageWebhook") {
-            let id = self.store.next_id(clock::unix_ms()).await?;
-            let told = self.told_edited(id, &record);
-            Some(Told { dedupe: format!("edited:{chat}:{tg_id}:{edited_s}"), ..told })
+            Some(self.told_edited_at(self.store.next_id(clock::unix_ms()).await?, &record))
         } else {
             None
         };
         self.store.change(&record, told.as_ref(), clock::unix_ms()).await
+    }
+
+    /// A message was changed that the journal has not: it is older than the journal or the instance, or is still to be told
+    /// of as new. Told as new here, programs would answer what was said last month.
+    async fn take_edited_before(
+        self: &Arc<Self>,
+        message: Received,
+        edited_s: i64,
+    ) -> Result<(), sqlx::Error> {
+        let (record, file) = self.record(Received { edited_s: Some(edited_s), ..message }).await?;
+        let is_told = edited_s >= self.row().created_s && self.row().settings.is_on("editedMessageWebhook");
+        let id = if is_told { Some(self.store.next_id(clock::unix_ms()).await?) } else { None };
+        let told = |record: &Record| id.map(|id| self.told_edited_at(id, record));
+        self.store.recall(&record, file.as_ref(), told, clock::unix_ms()).await.map(drop)
+    }
+
+    fn told_edited_at(&self, id: MessageId, record: &Record) -> Told {
+        let (chat, tg_id) = (record.chat.unwrap_or(ChatId(0)), record.tg_id.unwrap_or(0));
+        let edited_s = record.edited_s.unwrap_or(0);
+        Told { dedupe: format!("edited:{chat}:{tg_id}:{edited_s}"), ..self.told_edited(id, record) }
     }
 
     async fn take_deleted(self: &Arc<Self>, chat: Option<ChatId>, tg_id: i32) -> Result<(), sqlx::Error> {

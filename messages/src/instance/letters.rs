@@ -162,7 +162,7 @@ impl Instance {
         let mut records = Vec::with_capacity(told.len());
         for message in told {
             let (record, file) = self.inner.record(message).await?;
-            records.push(self.inner.store.recall(&record, file.as_ref()).await?);
+            records.push(self.inner.store.recall(&record, file.as_ref(), |_| None, clock::unix_ms()).await?);
         }
         Ok(records)
     }
@@ -180,7 +180,7 @@ impl Instance {
         let chat = self.chat(of).await?;
         let message = self.inner.messenger.message(chat, tg_id).await?.ok_or_else(missing)?;
         let (record, file) = self.inner.record(message).await?;
-        Ok(self.inner.store.recall(&record, file.as_ref()).await?)
+        Ok(self.inner.store.recall(&record, file.as_ref(), |_| None, clock::unix_ms()).await?)
     }
 
     /// A message of the journal, if it is of this chat.

@@ -53,12 +53,14 @@ impl Store {
         Ok(true)
     }
 
-    /// Writes down a message that a program reads in its chat, unless it is there; gives what the journal holds of it.
-    /// Telegram may not have told of it yet: what is told of it is told when it does.
+    /// Writes down a message that Telegram has not told of as of a new one, and what is told of it, unless it is there; gives
+    /// what the journal holds of it. What is told of a new one is told when Telegram does.
     pub(crate) async fn recall(
         &self,
         record: &Record,
         file: Option<&FileRow>,
+        told: impl FnOnce(&Record) -> Option<Told>,
+        now_ms: i64,
     ) -> Result<Record, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         if let Some(known) = by_tg_id(&mut transaction, record.chat, record.tg_id).await? {
@@ -77,6 +79,9 @@ impl Store {
         recalled.execute(&mut *transaction).await?;
         if let Some(file) = file {
             files::insert(&mut transaction, file).await?;
+        }
+        if let Some(told) = told(&record) {
+            notifications::insert(&mut transaction, &told, now_ms).await?;
         }
         transaction.commit().await?;
         Ok(record)

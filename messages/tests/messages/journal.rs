@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tgtrunk_messages::{Address, ChatId, Direction, Instance, News, SendStatus};
 
-use crate::support::{Room, Say, draft, from_anna, ours, switch_on, until};
+use crate::support::{Room, Say, draft, from_anna, now_s, ours, switch_on, until};
 
 #[tokio::test]
 async fn a_message_that_a_program_has_read_in_its_chat_is_told_nevertheless_once_telegram_tells_of_it() {
@@ -70,6 +70,36 @@ async fn nobody_is_told_that_old_messages_are_read_which_a_program_has_only_read
     let journal = instance.journal(Direction::Outgoing, 60).await.unwrap();
     assert_eq!(journal.len(), 5);
     assert!(journal.iter().all(|record| record.status == SendStatus::Read), "{journal:?}");
+}
+
+#[tokio::test]
+async fn an_edit_of_a_message_that_the_journal_has_not_is_told_as_an_edit_and_never_as_a_new_message() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook"]).await;
+    let month_ago_s = now_s() - 30 * 86_400;
+    let edited = |tg_id, edited_s| {
+        let mut message = from_anna(tg_id, "the other way round");
+        (message.date_s, message.edited_s) = (month_ago_s, Some(edited_s));
+        News::Edited(Box::new(message))
+    };
+    instance.take(edited(7, now_s() + 1)).await.unwrap();
+    assert_eq!(all_told(&instance).await, [] as [Value; 0], "edits are not wanted");
+    switch_on(&instance, &["editedMessageWebhook"]).await;
+    for _ in 0..2 {
+        instance.take(edited(8, now_s() + 1)).await.unwrap();
+    }
+    instance.take(edited(9, month_ago_s + 60)).await.unwrap();
+    let told = all_told(&instance).await;
+    assert_eq!(told.len(), 1, "once, and not what was edited before there was an instance: {told:?}");
+    assert_eq!(told[0]["messageData"]["typeMessage"], "editedMessage");
+    // It is a message of its chat now.
+    let stanza = &told[0]["messageData"]["editedMessageData"]["stanzaId"];
+    let id = stanza.as_str().unwrap().parse().unwrap();
+    assert_eq!(instance.message(&anna(), id).await.unwrap().tg_id, Some(8));
+    // One that Telegram has still to tell of is told of as new then.
+    instance.take(News::New(Box::new(from_anna(8, "the other way round")))).await.unwrap();
+    assert_eq!(all_told(&instance).await[0]["messageData"]["typeMessage"], "textMessage");
 }
 
 fn anna() -> Address {
