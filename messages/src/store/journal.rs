@@ -66,16 +66,11 @@ impl Store {
         if let Some(known) = by_tg_id(&mut transaction, record.chat, record.tg_id).await? {
             return Ok(known);
         }
-        // As if it had been told of when it was written.
         let mut record = record.clone();
-        let mut number = record.date_s * 1000 + i64::from(record.tg_id.unwrap_or(0)).rem_euclid(1000);
-        while by_id(&mut transaction, MessageId::new(number)).await?.is_some() {
-            number += 1;
-        }
-        record.id = MessageId::new(number);
+        record.id = recalled_id(&mut transaction, &record, now_ms).await?;
         mark(&mut transaction, &mut record).await?;
         insert(&mut transaction, &record).await?;
-        let recalled = sqlx::query("UPDATE ms_message SET recalled = 1 WHERE id = $1").bind(number);
+        let recalled = sqlx::query("UPDATE ms_message SET recalled = 1 WHERE id = $1").bind(record.id.get());
         recalled.execute(&mut *transaction).await?;
         if let Some(file) = file {
             files::insert(&mut transaction, file).await?;
@@ -228,12 +223,43 @@ impl Store {
     }
 }
 
+/// The first number that was given away, and the last one.
+async fn numbers(connection: &mut SqliteConnection) -> Result<Option<(i64, i64)>, sqlx::Error> {
+    let query = sqlx::query("SELECT first_id, last_id FROM ms_number WHERE one = 1");
+    query.fetch_optional(connection).await?.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
+}
+
+/// A number that nothing has had: edits, deletions and reactions have one too, and are not in the journal.
 pub(super) async fn next_id(
     connection: &mut SqliteConnection,
     now_ms: i64,
 ) -> Result<MessageId, sqlx::Error> {
-    let row = sqlx::query("SELECT COALESCE(MAX(id), 0) FROM ms_message").fetch_one(connection).await?;
-    Ok(MessageId::after(row.try_get(0)?, now_ms))
+    let last = numbers(connection).await?.map_or(0, |(_, last)| last);
+    let id = MessageId::after(last, now_ms);
+    sqlx::query(
+        "INSERT INTO ms_number (one, first_id, last_id) VALUES (1, $1, $1) ON CONFLICT (one) DO UPDATE SET last_id = $1",
+    )
+    .bind(id.get())
+    .execute(connection)
+    .await?;
+    Ok(id)
+}
+
+/// The number of a message that a program reads in its chat: as if it had been told of when it was written, if that was
+/// before the first number was given away, so that nothing else has it.
+async fn recalled_id(
+    connection: &mut SqliteConnection,
+    record: &Record,
+    now_ms: i64,
+) -> Result<MessageId, sqlx::Error> {
+    let mut number = record.date_s * 1000 + i64::from(record.tg_id.unwrap_or(0)).rem_euclid(1000);
+    while by_id(connection, MessageId::new(number)).await?.is_some() {
+        number += 1;
+    }
+    match numbers(connection).await? {
+        Some((first, _)) if number < first => Ok(MessageId::new(number)),
+        _ => next_id(connection, now_ms).await,
+    }
 }
 
 /// Up to where the other side of a chat has read.

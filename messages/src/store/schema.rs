@@ -7,12 +7,19 @@ use super::TABLES;
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
 ///
 /// The first one finds its tables there in databases from before the versions.
-const STEPS: [&[&str]; 3] = [
+const STEPS: [&[&str]; 4] = [
     &TABLES,
     // Whether a message was only read in its chat by a program, and not told of by Telegram yet.
     &["ALTER TABLE ms_message ADD COLUMN recalled BIGINT NOT NULL DEFAULT 0"],
     // Up to where the other side of a chat has read.
     &["CREATE TABLE ms_read (chat BIGINT PRIMARY KEY, up_to BIGINT NOT NULL)"],
+    // One row: the first number that was given to a message, an edit or the like, and the last one.
+    &[
+        "CREATE TABLE ms_number (one BIGINT PRIMARY KEY, first_id BIGINT NOT NULL, last_id BIGINT NOT NULL)",
+        "INSERT INTO ms_number (one, first_id, last_id)
+             SELECT 1, COALESCE((SELECT MIN(created_s) FROM ms_instance), 0) * 1000, id FROM ms_message
+             ORDER BY id DESC LIMIT 1",
+    ],
 ];
 
 /// Why the tables cannot be opened.
@@ -89,6 +96,7 @@ mod tests {
             assert_eq!(version(&store).await, i64::try_from(STEPS.len()).unwrap());
             let row = sqlx::query("SELECT COUNT(*) FROM ms_message").fetch_one(&store.pool).await.unwrap();
             assert_eq!(row.get::<i64, _>(0), 2);
+            assert!(store.next_id(5).await.unwrap().get() > 1_700_000_000_125);
         }
     }
 

@@ -102,6 +102,31 @@ async fn an_edit_of_a_message_that_the_journal_has_not_is_told_as_an_edit_and_ne
     assert_eq!(all_told(&instance).await[0]["messageData"]["typeMessage"], "textMessage");
 }
 
+#[tokio::test]
+async fn no_two_things_that_are_told_have_the_same_number() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook", "editedMessageWebhook", "deletedMessageWebhook"]).await;
+    for tg_id in 1..=10 {
+        instance.take(News::New(Box::new(from_anna(tg_id, "hello")))).await.unwrap();
+        let mut edited = from_anna(tg_id, "hallo");
+        edited.edited_s = Some(now_s() + 1);
+        instance.take(News::Edited(Box::new(edited))).await.unwrap();
+        instance.take(News::Deleted { chat: None, tg_ids: vec![tg_id] }).await.unwrap();
+    }
+    // What is read in the chat takes nobody's number either, and messages that come later do not take theirs.
+    *room.telegram.history.lock().unwrap() = (11..=30).map(|tg_id| from_anna(tg_id, "new")).collect();
+    let read = instance.history(&anna(), 20).await.unwrap();
+    instance.take(News::New(Box::new(from_anna(31, "hello")))).await.unwrap();
+    let told = all_told(&instance).await;
+    let told = told.iter().map(|told| told["idMessage"].as_str().unwrap().to_owned());
+    let mut numbers: Vec<_> = told.chain(read.iter().map(|record| record.id.to_string())).collect();
+    assert_eq!(numbers.len(), 51);
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 51);
+}
+
 fn anna() -> Address {
     Address::Chat(ChatId(5))
 }
