@@ -70,8 +70,8 @@ impl Store {
         record.id = recalled_id(&mut transaction, &record, now_ms).await?;
         mark(&mut transaction, &mut record).await?;
         insert(&mut transaction, &record).await?;
-        let recalled = sqlx::query("UPDATE ms_message SET recalled = 1 WHERE id = $1").bind(record.id.get());
-        recalled.execute(&mut *transaction).await?;
+        let recalled = sqlx::query("UPDATE ms_message SET recalled = 1, kept_s = $2 WHERE id = $1");
+        recalled.bind(record.id.get()).bind(now_ms / 1000).execute(&mut *transaction).await?;
         if let Some(file) = file {
             files::insert(&mut transaction, file).await?;
         }
@@ -206,11 +206,11 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Forgets what is older than `before_s`, a little at a time; true while there is more.
+    /// Forgets what came into the journal before `before_s`, however old it was then, a little at a time; true while there is more.
     pub(crate) async fn forget(&self, before_s: i64) -> Result<bool, sqlx::Error> {
         let mut is_more = false;
         for old in [
-            "DELETE FROM ms_message WHERE id IN (SELECT id FROM ms_message WHERE date_s < $1
+            "DELETE FROM ms_message WHERE id IN (SELECT id FROM ms_message WHERE kept_s < $1
                 AND NOT EXISTS (SELECT 1 FROM ms_outgoing WHERE ms_outgoing.id = ms_message.id) LIMIT 500)",
             "DELETE FROM ms_part WHERE date_s < $1 AND id IN (SELECT id FROM ms_part WHERE date_s < $1
                 AND NOT EXISTS (SELECT 1 FROM ms_message WHERE ms_message.id = ms_part.id) LIMIT 500)",
@@ -278,11 +278,12 @@ pub(super) async fn mark(connection: &mut SqliteConnection, record: &mut Record)
     Ok(())
 }
 
+/// Writes a message down; its number is the time at which that is done.
 pub(super) async fn insert(connection: &mut SqliteConnection, record: &Record) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO ms_message (id, direction, origin, chat, address, chat_kind, chat_title, tg_id, date_s, sender,
-             content, quoted, is_forwarded, status, failure, edited_s, deleted_s)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+             content, quoted, is_forwarded, status, failure, edited_s, deleted_s, kept_s)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $1 / 1000)",
     )
     .bind(record.id.get())
     .bind(record.direction.as_str())
@@ -358,4 +359,51 @@ pub(super) fn record(row: &SqliteRow) -> Result<Record, sqlx::Error> {
         edited_s: row.try_get("edited_s")?,
         deleted_s: row.try_get("deleted_s")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Content;
+    use crate::store::tests::Room;
+
+    /// Thirty days ago is 0.
+    const NOW_MS: i64 = 30 * 86_400_000;
+
+    #[tokio::test]
+    async fn what_a_program_read_in_a_chat_is_kept_as_long_as_what_came_then() {
+        let room = Room::new();
+        let store = room.open().await;
+        let mut new = message(2, 0);
+        assert!(store.receive(&mut new, None, |_| None, NOW_MS).await.unwrap());
+        let old = store.recall(&message(1, 5), None, |_| None, NOW_MS).await.unwrap();
+        assert!(old.id < new.id, "as if it had been told of when it was written");
+        assert!(!store.forget(NOW_MS / 1000).await.unwrap());
+        assert!(store.message(old.id).await.unwrap().is_some());
+        assert!(store.forget(NOW_MS / 1000 + 1).await.unwrap());
+        assert!(store.message(old.id).await.unwrap().is_none());
+        assert!(store.message(new.id).await.unwrap().is_none());
+    }
+
+    fn message(tg_id: i32, date_s: i64) -> Record {
+        Record {
+            id: MessageId::new(0),
+            direction: Direction::Incoming,
+            origin: Origin::Peer,
+            chat: Some(ChatId(5)),
+            address: "5".to_owned(),
+            chat_kind: ChatKind::User,
+            chat_title: "Anna".to_owned(),
+            tg_id: Some(tg_id),
+            date_s,
+            sender: None,
+            content: Content::Text { text: "hello".to_owned(), has_preview: false },
+            quoted: None,
+            is_forwarded: false,
+            status: SendStatus::Read,
+            failure: None,
+            edited_s: None,
+            deleted_s: None,
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::TABLES;
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
 ///
 /// The first one finds its tables there in databases from before the versions.
-const STEPS: [&[&str]; 4] = [
+const STEPS: [&[&str]; 5] = [
     &TABLES,
     // Whether a message was only read in its chat by a program, and not told of by Telegram yet.
     &["ALTER TABLE ms_message ADD COLUMN recalled BIGINT NOT NULL DEFAULT 0"],
@@ -19,6 +19,13 @@ const STEPS: [&[&str]; 4] = [
         "INSERT INTO ms_number (one, first_id, last_id)
              SELECT 1, COALESCE((SELECT MIN(created_s) FROM ms_instance), 0) * 1000, id FROM ms_message
              ORDER BY id DESC LIMIT 1",
+    ],
+    // When a message came into the journal, which may be long after it was written.
+    &[
+        "ALTER TABLE ms_message ADD COLUMN kept_s BIGINT NOT NULL DEFAULT 0",
+        "UPDATE ms_message SET kept_s = id / 1000",
+        "CREATE INDEX ms_message_kept ON ms_message (kept_s)",
+        "CREATE INDEX ms_told_told ON ms_told (told_s)",
     ],
 ];
 
