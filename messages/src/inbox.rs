@@ -19,6 +19,7 @@ pub(crate) fn dedupe(what: &str, chat: ChatId, tg_id: i32) -> String {
 impl Inner {
     /// Takes news in; when this returns they are on the disk.
     pub(crate) async fn take(self: &Arc<Self>, news: News) -> Result<(), sqlx::Error> {
+        self.see_account().await?;
         match news {
             News::New(message) => self.take_new(*message).await?,
             News::Edited(message) => self.take_edited(*message).await?,
@@ -133,6 +134,7 @@ impl Inner {
 
     /// A message as the journal keeps it, and its file.
     pub(crate) async fn record(&self, message: Received) -> Result<(Record, Option<FileRow>), sqlx::Error> {
+        self.see_account().await?;
         let mut content = message.content;
         let file = match &mut content {
             Content::File { file, .. } => Some(self.files.promise(file)),

@@ -122,6 +122,7 @@ impl Outbox {
         if inner.messenger.standing() != Standing::Authorized {
             return Ok(Some(LOOK));
         }
+        inner.see_account().await?;
         if self.rest_until_ms > now_ms {
             return Ok(Some(until_ms(self.rest_until_ms, now_ms)));
         }

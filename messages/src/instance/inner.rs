@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::Client;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{Options, Refused};
 use crate::chat::{Address, ChatId, Person};
@@ -29,6 +29,9 @@ pub(super) const UNFOUND_S: i64 = 6 * 3600;
 const DAY_S: i64 = 86_400;
 /// How often the queue of notifications may be emptied.
 const CLEAR_EVERY: Duration = Duration::from_secs(60);
+/// Why what waited is not sent when the number has another account.
+const OTHER_ACCOUNT: &str =
+    "the number has another Telegram account since: it was not sent in the other one's name";
 
 /// Where a chat is that was named.
 pub(crate) enum Located {
@@ -60,6 +63,8 @@ pub(crate) struct Inner {
     pub(crate) changing: tokio::sync::Mutex<()>,
     /// It ends; its database may be closed.
     pub(crate) is_closed: AtomicBool,
+    /// Whose messages these are, once that was looked at.
+    whose: tokio::sync::Mutex<Option<ChatId>>,
     cleared: Mutex<Option<Instant>>,
 }
 
@@ -84,6 +89,7 @@ impl Inner {
             settings_changed: Notify::new(),
             changing: tokio::sync::Mutex::default(),
             is_closed: AtomicBool::new(false),
+            whose: tokio::sync::Mutex::default(),
             cleared: Mutex::default(),
         }
     }
@@ -169,6 +175,22 @@ impl Inner {
         };
         self.store.keep_check(&key, found, now_s).await?;
         Ok(found.map_or_else(nobody, Located::At))
+    }
+
+    /// Looks whether the account is the one of before: a number that was given up may have another one.
+    pub(crate) async fn see_account(&self) -> Result<(), sqlx::Error> {
+        let Some(account) = self.messenger.account().id else { return Ok(()) };
+        let mut whose = self.whose.lock().await;
+        if *whose == Some(account) {
+            return Ok(());
+        }
+        let told = |record: &Record| self.of_failed(record);
+        if self.store.begin_account(account, OTHER_ACCOUNT, told, clock::unix_ms()).await? {
+            warn!(%account, "the number has another account at Telegram: its messages begin anew");
+            self.notifications.notify_waiters();
+        }
+        *whose = Some(account);
+        Ok(())
     }
 
     /// Telegram's number of a message: of the journal, or one that programs know from elsewhere.

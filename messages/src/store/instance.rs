@@ -2,8 +2,12 @@
 
 use sqlx::Row as _;
 
+use super::journal::record;
+use super::notifications::{self, Told};
 use super::{Store, malformed};
+use crate::chat::ChatId;
 use crate::id::InstanceId;
+use crate::record::Record;
 use crate::settings::Settings;
 
 /// The instance as it is kept.
@@ -65,4 +69,54 @@ impl Store {
         let query = sqlx::query("UPDATE ms_instance SET suspended_until_s = $1").bind(until_s);
         query.execute(&self.pool).await.map(drop)
     }
+
+    /// The messages are those of this account from now on; true if they were another's. Telegram's numbers begin anew then
+    /// and mean other messages: the journal forgets the old ones, and so does what was told and read by them. What waits
+    /// in the queue was for the other one to send, and fails with `failure`.
+    pub(crate) async fn begin_account(
+        &self,
+        account: ChatId,
+        failure: &str,
+        told: impl Fn(&Record) -> Vec<Told>,
+        now_ms: i64,
+    ) -> Result<bool, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let row = sqlx::query("SELECT account FROM ms_instance").fetch_optional(&mut *transaction).await?;
+        let before: Option<i64> = row.map_or(Ok(None), |row| row.try_get(0))?;
+        if before == Some(account.0) {
+            return Ok(false);
+        }
+        let keep = sqlx::query("UPDATE ms_instance SET account = $1").bind(account.0);
+        keep.execute(&mut *transaction).await?;
+        if before.is_some() {
+            let failed = sqlx::query(
+                "UPDATE ms_message SET status = 'failed', failure = $1 WHERE id IN (SELECT id FROM ms_outgoing) RETURNING *",
+            );
+            let mut failed = failed.bind(failure.to_owned()).fetch_all(&mut *transaction).await?;
+            failed.sort_by_key(|row| row.get::<i64, _>("id"));
+            for statement in FORGOTTEN {
+                sqlx::query(statement).execute(&mut *transaction).await?;
+            }
+            for row in &failed {
+                for told in told(&record(row)?) {
+                    notifications::insert(&mut transaction, &told, now_ms).await?;
+                }
+            }
+        }
+        transaction.commit().await?;
+        Ok(before.is_some())
+    }
 }
+
+/// What goes by the numbers of an account.
+const FORGOTTEN: [&str; 9] = [
+    "DELETE FROM ms_outgoing",
+    "DELETE FROM ms_hold",
+    "DELETE FROM ms_part",
+    "DELETE FROM ms_echo",
+    "UPDATE ms_message SET tg_id = NULL WHERE tg_id IS NOT NULL",
+    "UPDATE ms_notification SET dedupe = 'before:' || receipt || ':' || dedupe",
+    "DELETE FROM ms_told",
+    "DELETE FROM ms_read",
+    "DELETE FROM ms_check",
+];

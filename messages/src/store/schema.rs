@@ -7,7 +7,7 @@ use super::TABLES;
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
 ///
 /// The first one finds its tables there in databases from before the versions.
-const STEPS: [&[&str]; 5] = [
+const STEPS: [&[&str]; 6] = [
     &TABLES,
     // Whether a message was only read in its chat by a program, and not told of by Telegram yet.
     &["ALTER TABLE ms_message ADD COLUMN recalled BIGINT NOT NULL DEFAULT 0"],
@@ -27,6 +27,8 @@ const STEPS: [&[&str]; 5] = [
         "CREATE INDEX ms_message_kept ON ms_message (kept_s)",
         "CREATE INDEX ms_told_told ON ms_told (told_s)",
     ],
+    // Telegram's number of the account whose messages these are; none where it is not known yet.
+    &["ALTER TABLE ms_instance ADD COLUMN account BIGINT"],
 ];
 
 /// Why the tables cannot be opened.

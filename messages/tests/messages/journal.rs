@@ -1,9 +1,10 @@
 //! The journal: what programs read in chats, what becomes of messages that it has not, and whose they are.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
-use tgtrunk_messages::{Address, ChatId, Direction, Instance, News, SendStatus};
+use tgtrunk_messages::{Address, ChatId, Direction, Instance, News, SendStatus, Standing};
 
 use crate::support::{Room, Say, draft, from_anna, now_s, ours, switch_on, until};
 
@@ -125,6 +126,45 @@ async fn no_two_things_that_are_told_have_the_same_number() {
     numbers.sort_unstable();
     numbers.dedup();
     assert_eq!(numbers.len(), 51);
+}
+
+#[tokio::test]
+async fn another_account_of_the_same_number_begins_anew_and_sends_nothing_of_the_old_ones() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook"]).await;
+    instance.take(News::New(Box::new(from_anna(1, "to the old one")))).await.unwrap();
+    instance.take(News::New(Box::new(from_anna(2, "not fetched yet")))).await.unwrap();
+    let (receipt, _) = instance.receive(Duration::ZERO).await.unwrap().unwrap();
+    assert!(instance.confirm(receipt).await.unwrap());
+    instance.take(News::Read { chat: ChatId(5), up_to: 40 }).await.unwrap();
+    room.telegram.stands(Standing::NotAuthorized);
+    instance.send(draft(5, "in the old one's name")).await.unwrap();
+    // Deleted, and registered again: Telegram's numbers begin at 1.
+    room.telegram.accounts_before.store(1, Ordering::Relaxed);
+    room.telegram.stands(Standing::Authorized);
+    until("the queue is empty", async || instance.queue_len().await.unwrap() == 0).await;
+    assert_eq!(room.telegram.texts(), [] as [String; 0]);
+    for _ in 0..2 {
+        instance.take(News::New(Box::new(from_anna(1, "one")))).await.unwrap();
+        instance.take(News::New(Box::new(from_anna(2, "two")))).await.unwrap();
+        instance.take(News::New(Box::new(ours(3, "not read")))).await.unwrap();
+    }
+    let told = all_told(&instance).await;
+    let said = |told: &Value| match told["status"].as_str() {
+        Some(status) => status.to_owned(),
+        None => told["messageData"]["textMessageData"]["textMessage"].as_str().unwrap().to_owned(),
+    };
+    assert_eq!(told.iter().map(said).collect::<Vec<_>>(), ["not fetched yet", "failed", "one", "two"]);
+    let journal = instance.journal(Direction::Outgoing, 60).await.unwrap();
+    assert_eq!(journal[0].status, SendStatus::Sent, "the old one's was read up to 40");
+    assert!(journal[1].failure.as_deref().unwrap().contains("another Telegram account"));
+    // The same account again is no other.
+    drop(instance);
+    let instance = room.open().await;
+    instance.take(News::New(Box::new(from_anna(1, "one")))).await.unwrap();
+    assert_eq!(instance.notifications_len().await.unwrap(), 0);
+    assert_eq!(instance.journal(Direction::Incoming, 60).await.unwrap().len(), 4);
 }
 
 fn anna() -> Address {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub(crate) struct Played {
     pub(crate) has: Mutex<Vec<(i64, Received)>>,
     pub(crate) reads: Mutex<Vec<(ChatId, Option<i32>)>>,
     pub(crate) deleted: Mutex<Vec<i32>>,
+    /// How many accounts the number had before this one.
+    pub(crate) accounts_before: AtomicU32,
     /// The chat's messages, the newest first, as it gives them to whoever asks.
     pub(crate) history: Mutex<Vec<Received>>,
 }
@@ -192,7 +195,7 @@ impl Messenger for Played {
 
     fn account(&self) -> Account {
         Account {
-            id: Some(ChatId(1)),
+            id: Some(ChatId(1 + i64::from(self.accounts_before.load(Ordering::Relaxed)))),
             phone: "79990000001".to_owned(),
             name: "Office".to_owned(),
             username: None,
