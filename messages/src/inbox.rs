@@ -107,7 +107,7 @@ impl Inner {
         let is_told = edited_s >= self.row().created_s && self.row().settings.is_on("editedMessageWebhook");
         let id = if is_told { Some(self.store.next_id(clock::unix_ms()).await?) } else { None };
         let told = |record: &Record| id.map(|id| self.told_edited_at(id, record));
-        self.store.recall(&record, file.as_ref(), told, clock::unix_ms()).await.map(drop)
+        self.store.recall_and_tell(record, file.as_ref(), told, clock::unix_ms()).await
     }
 
     fn told_edited_at(&self, id: MessageId, record: &Record) -> Told {

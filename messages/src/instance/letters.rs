@@ -161,10 +161,9 @@ impl Instance {
         };
         let mut records = Vec::with_capacity(told.len());
         for message in told {
-            let (record, file) = self.inner.record(message).await?;
-            records.push(self.inner.store.recall(&record, file.as_ref(), |_| None, clock::unix_ms()).await?);
+            records.push(self.inner.record(message).await?);
         }
-        Ok(records)
+        Ok(self.inner.store.recall(records, clock::unix_ms()).await?)
     }
 
     /// One message.
@@ -179,8 +178,8 @@ impl Instance {
         let tg_id = i32::try_from(id.get()).map_err(|_| missing())?;
         let chat = self.chat(of).await?;
         let message = self.inner.messenger.message(chat, tg_id).await?.ok_or_else(missing)?;
-        let (record, file) = self.inner.record(message).await?;
-        Ok(self.inner.store.recall(&record, file.as_ref(), |_| None, clock::unix_ms()).await?)
+        let message = self.inner.record(message).await?;
+        self.inner.store.recall(vec![message], clock::unix_ms()).await?.pop().ok_or_else(missing)
     }
 
     /// A message of the journal, if it is of this chat.

@@ -11,6 +11,21 @@ use crate::chat::{ChatId, ChatKind};
 use crate::id::MessageId;
 use crate::record::{Direction, Origin, Record, SendStatus};
 
+const JOURNAL: &str = "SELECT * FROM ms_message WHERE date_s >= $1 AND direction = $2 ORDER BY date_s DESC, id DESC LIMIT 10000";
+const HISTORY: &str = "SELECT * FROM ms_message WHERE chat = $1 ORDER BY date_s DESC, id DESC LIMIT $2";
+/// Private chats and basic groups share their numbers.
+const ANYWHERE: &str = "SELECT * FROM ms_message WHERE tg_id = $1 AND chat > -1000000000000";
+const AT: &str = "SELECT * FROM ms_message WHERE chat = $1 AND tg_id = $2";
+const READ: &str = "UPDATE ms_message SET status = 'read'
+    WHERE chat = $1 AND tg_id > $2 AND tg_id <= $3 AND direction = 'outgoing' AND status = 'sent' RETURNING *";
+const OLD_MESSAGES: &str = "DELETE FROM ms_message WHERE id IN (SELECT id FROM ms_message WHERE kept_s < $1
+    AND NOT EXISTS (SELECT 1 FROM ms_outgoing WHERE ms_outgoing.id = ms_message.id) LIMIT 500)";
+/// Only long texts have parts: there are few.
+const OLD_PARTS: &str = "DELETE FROM ms_part WHERE date_s < $1
+    AND NOT EXISTS (SELECT 1 FROM ms_message WHERE ms_message.id = ms_part.id)";
+const OLD_TOLD: &str =
+    "DELETE FROM ms_told WHERE dedupe IN (SELECT dedupe FROM ms_told WHERE told_s < $1 LIMIT 500)";
+
 impl Store {
     /// The number of the next message.
     pub(crate) async fn next_id(&self, now_ms: i64) -> Result<MessageId, sqlx::Error> {
@@ -53,33 +68,36 @@ impl Store {
         Ok(true)
     }
 
-    /// Writes down a message that Telegram has not told of as of a new one, and what is told of it, unless it is there; gives
-    /// what the journal holds of it. What is told of a new one is told when Telegram does.
+    /// Writes down messages that a program reads in their chat, unless they are there; gives what the journal holds of
+    /// them, in their order. Telegram may not have told of them yet: what is told of them is told when it does.
     pub(crate) async fn recall(
         &self,
-        record: &Record,
+        messages: Vec<(Record, Option<FileRow>)>,
+        now_ms: i64,
+    ) -> Result<Vec<Record>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let mut records = Vec::with_capacity(messages.len());
+        for (record, file) in messages {
+            records.push(recall(&mut transaction, record, file.as_ref(), now_ms).await?.0);
+        }
+        transaction.commit().await?;
+        Ok(records)
+    }
+
+    /// The same for one of which something else is told now.
+    pub(crate) async fn recall_and_tell(
+        &self,
+        message: Record,
         file: Option<&FileRow>,
         told: impl FnOnce(&Record) -> Option<Told>,
         now_ms: i64,
-    ) -> Result<Record, sqlx::Error> {
+    ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        if let Some(known) = by_tg_id(&mut transaction, record.chat, record.tg_id).await? {
-            return Ok(known);
-        }
-        let mut record = record.clone();
-        record.id = recalled_id(&mut transaction, &record, now_ms).await?;
-        mark(&mut transaction, &mut record).await?;
-        insert(&mut transaction, &record).await?;
-        let recalled = sqlx::query("UPDATE ms_message SET recalled = 1, kept_s = $2 WHERE id = $1");
-        recalled.bind(record.id.get()).bind(now_ms / 1000).execute(&mut *transaction).await?;
-        if let Some(file) = file {
-            files::insert(&mut transaction, file).await?;
-        }
-        if let Some(told) = told(&record) {
+        let (record, is_new) = recall(&mut transaction, message, file, now_ms).await?;
+        if let Some(told) = told(&record).filter(|_| is_new) {
             notifications::insert(&mut transaction, &told, now_ms).await?;
         }
-        transaction.commit().await?;
-        Ok(record)
+        transaction.commit().await
     }
 
     /// A message by its number.
@@ -98,10 +116,7 @@ impl Store {
         if chat.is_some() {
             return by_tg_id(&mut connection, chat, Some(tg_id)).await;
         }
-        let row = sqlx::query("SELECT * FROM ms_message WHERE tg_id = $1 AND chat > -1000000000000")
-            .bind(tg_id)
-            .fetch_optional(&mut *connection)
-            .await?;
+        let row = sqlx::query(ANYWHERE).bind(tg_id).fetch_optional(&mut *connection).await?;
         row.as_ref().map(record).transpose()
     }
 
@@ -121,24 +136,17 @@ impl Store {
         direction: Direction,
         since_s: i64,
     ) -> Result<Vec<Record>, sqlx::Error> {
-        let rows = sqlx::query(
-            "SELECT * FROM ms_message WHERE date_s >= $1 AND direction = $2 ORDER BY date_s DESC, id DESC LIMIT 10000",
-        )
-        .bind(since_s)
-        .bind(direction.as_str())
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(JOURNAL).bind(since_s).bind(direction.as_str()).fetch_all(&self.pool).await?;
         rows.iter().map(record).collect()
     }
 
     /// The last messages of a chat, the newest first.
     pub(crate) async fn history(&self, chat: ChatId, count: usize) -> Result<Vec<Record>, sqlx::Error> {
-        let rows =
-            sqlx::query("SELECT * FROM ms_message WHERE chat = $1 ORDER BY date_s DESC, id DESC LIMIT $2")
-                .bind(chat.0)
-                .bind(i64::try_from(count).unwrap_or(i64::MAX))
-                .fetch_all(&self.pool)
-                .await?;
+        let rows = sqlx::query(HISTORY)
+            .bind(chat.0)
+            .bind(i64::try_from(count).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(record).collect()
     }
 
@@ -184,15 +192,8 @@ impl Store {
         .bind(up_to)
         .execute(&mut *transaction)
         .await?;
-        let rows = sqlx::query(
-            "UPDATE ms_message SET status = 'read'
-             WHERE chat = $1 AND tg_id > $2 AND tg_id <= $3 AND direction = 'outgoing' AND status = 'sent' RETURNING *",
-        )
-        .bind(chat.0)
-        .bind(before)
-        .bind(up_to)
-        .fetch_all(&mut *transaction)
-        .await?;
+        let rows =
+            sqlx::query(READ).bind(chat.0).bind(before).bind(up_to).fetch_all(&mut *transaction).await?;
         let mut records = Vec::with_capacity(rows.len());
         for row in &rows {
             if row.try_get::<i64, _>("recalled")? == 0 {
@@ -209,13 +210,7 @@ impl Store {
     /// Forgets what came into the journal before `before_s`, however old it was then, a little at a time; true while there is more.
     pub(crate) async fn forget(&self, before_s: i64) -> Result<bool, sqlx::Error> {
         let mut is_more = false;
-        for old in [
-            "DELETE FROM ms_message WHERE id IN (SELECT id FROM ms_message WHERE kept_s < $1
-                AND NOT EXISTS (SELECT 1 FROM ms_outgoing WHERE ms_outgoing.id = ms_message.id) LIMIT 500)",
-            "DELETE FROM ms_part WHERE date_s < $1 AND id IN (SELECT id FROM ms_part WHERE date_s < $1
-                AND NOT EXISTS (SELECT 1 FROM ms_message WHERE ms_message.id = ms_part.id) LIMIT 500)",
-            "DELETE FROM ms_told WHERE dedupe IN (SELECT dedupe FROM ms_told WHERE told_s < $1 LIMIT 500)",
-        ] {
+        for old in [OLD_MESSAGES, OLD_PARTS, OLD_TOLD] {
             let done = sqlx::query(old).bind(before_s).execute(&self.pool).await?;
             is_more |= done.rows_affected() > 0;
         }
@@ -243,6 +238,30 @@ pub(super) async fn next_id(
     .execute(connection)
     .await?;
     Ok(id)
+}
+
+/// Writes one down, unless it is there; whether it was not.
+async fn recall(
+    connection: &mut SqliteConnection,
+    mut record: Record,
+    file: Option<&FileRow>,
+    now_ms: i64,
+) -> Result<(Record, bool), sqlx::Error> {
+    if let Some(known) = by_tg_id(connection, record.chat, record.tg_id).await? {
+        return Ok((known, false));
+    }
+    record.id = recalled_id(connection, &record, now_ms).await?;
+    mark(connection, &mut record).await?;
+    insert(connection, &record).await?;
+    sqlx::query("UPDATE ms_message SET recalled = 1, kept_s = $2 WHERE id = $1")
+        .bind(record.id.get())
+        .bind(now_ms / 1000)
+        .execute(&mut *connection)
+        .await?;
+    if let Some(file) = file {
+        files::insert(connection, file).await?;
+    }
+    Ok((record, true))
 }
 
 /// The number of a message that a program reads in its chat: as if it had been told of when it was written, if that was
@@ -321,8 +340,7 @@ pub(super) async fn by_tg_id(
     tg_id: Option<i32>,
 ) -> Result<Option<Record>, sqlx::Error> {
     let (Some(chat), Some(tg_id)) = (chat, tg_id) else { return Ok(None) };
-    let query =
-        sqlx::query("SELECT * FROM ms_message WHERE chat = $1 AND tg_id = $2").bind(chat.0).bind(tg_id);
+    let query = sqlx::query(AT).bind(chat.0).bind(tg_id);
     query.fetch_optional(connection).await?.as_ref().map(record).transpose()
 }
 
@@ -376,13 +394,46 @@ mod tests {
         let store = room.open().await;
         let mut new = message(2, 0);
         assert!(store.receive(&mut new, None, |_| None, NOW_MS).await.unwrap());
-        let old = store.recall(&message(1, 5), None, |_| None, NOW_MS).await.unwrap();
+        let old = store.recall(vec![(message(1, 5), None)], NOW_MS).await.unwrap().remove(0);
         assert!(old.id < new.id, "as if it had been told of when it was written");
         assert!(!store.forget(NOW_MS / 1000).await.unwrap());
         assert!(store.message(old.id).await.unwrap().is_some());
         assert!(store.forget(NOW_MS / 1000 + 1).await.unwrap());
         assert!(store.message(old.id).await.unwrap().is_none());
         assert!(store.message(new.id).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_history_is_written_down_whole_or_not_at_all() {
+        let room = Room::new();
+        let store = room.open().await;
+        sqlx::query(
+            "CREATE TRIGGER full BEFORE INSERT ON ms_message WHEN NEW.tg_id = 4 BEGIN SELECT RAISE(ABORT, 'full'); END",
+        )
+        .execute(&store.pool)
+        .await
+        .unwrap();
+        let history = |last| (1..=last).rev().map(|tg_id| (message(tg_id, 5), None)).collect();
+        store.recall(history(6), NOW_MS).await.unwrap_err();
+        assert_eq!(store.history(ChatId(5), 10).await.unwrap(), []);
+        let records = store.recall(history(3), NOW_MS).await.unwrap();
+        assert_eq!(records.iter().map(|record| record.tg_id.unwrap()).collect::<Vec<_>>(), [3, 2, 1]);
+        assert_eq!(store.recall(history(3), NOW_MS).await.unwrap(), records, "they are there");
+    }
+
+    #[tokio::test]
+    async fn nothing_that_is_asked_often_looks_through_the_whole_journal_or_sorts_it() {
+        let room = Room::new();
+        let store = room.open().await;
+        for query in [JOURNAL, HISTORY, ANYWHERE, AT, READ, OLD_MESSAGES, OLD_TOLD] {
+            let explained = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}")));
+            let rows = explained.bind(1).bind(1).bind(1).fetch_all(&store.pool).await;
+            let plan: Vec<String> = rows.unwrap().iter().map(|row| row.get("detail")).collect();
+            assert!(
+                plan.iter().all(|step| !step.contains("SCAN") && !step.contains("TEMP B-TREE")),
+                "{query}: {plan:?}"
+            );
+        }
     }
 
     fn message(tg_id: i32, date_s: i64) -> Record {

@@ -7,7 +7,7 @@ use super::TABLES;
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
 ///
 /// The first one finds its tables there in databases from before the versions.
-const STEPS: [&[&str]; 6] = [
+const STEPS: [&[&str]; 7] = [
     &TABLES,
     // Whether a message was only read in its chat by a program, and not told of by Telegram yet.
     &["ALTER TABLE ms_message ADD COLUMN recalled BIGINT NOT NULL DEFAULT 0"],
@@ -29,6 +29,13 @@ const STEPS: [&[&str]; 6] = [
     ],
     // Telegram's number of the account whose messages these are; none where it is not known yet.
     &["ALTER TABLE ms_instance ADD COLUMN account BIGINT"],
+    // The journal one way and a chat's history, in the order in which they are asked for.
+    &[
+        "DROP INDEX ms_message_date",
+        "CREATE INDEX ms_message_way ON ms_message (direction, date_s, id)",
+        "CREATE INDEX ms_message_chat ON ms_message (chat, date_s, id)",
+        "CREATE INDEX ms_notification_created ON ms_notification (created_ms)",
+    ],
 ];
 
 /// Why the tables cannot be opened.
