@@ -62,13 +62,31 @@ pub(crate) struct Ledger {
     taken: Arc<AtomicU64>,
 }
 
+/// Stands for something that was told, until it is taken in. One that is lost is never taken in.
 #[derive(Debug)]
-struct Receipt(Arc<AtomicU64>);
+pub(crate) struct Receipt(Arc<AtomicU64>);
+
+impl Receipt {
+    /// It was taken in, or there was nothing in it.
+    pub(crate) fn taken(self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+
+    /// Tells what it stands for.
+    pub(crate) fn tell(
+        self,
+        news: MessageNews,
+        users: Vec<tl::enums::User>,
+        chats: Vec<tl::enums::Chat>,
+    ) -> MessageNotice {
+        MessageNotice { news, users, chats, receipt: self }
+    }
+}
 
 impl MessageNotice {
     /// The program will not forget this any more, even if it is killed now.
     pub fn taken(self) {
-        self.receipt.0.fetch_add(1, Ordering::Release);
+        self.receipt.taken();
     }
 }
 
@@ -101,14 +119,10 @@ impl MessageNews {
 }
 
 impl Ledger {
-    pub(crate) fn tell(
-        &mut self,
-        news: MessageNews,
-        users: Vec<tl::enums::User>,
-        chats: Vec<tl::enums::Chat>,
-    ) -> MessageNotice {
+    /// Something is in hand from now on, which is to be told. Nothing is settled meanwhile, also if it is never told.
+    pub(crate) fn take_up(&mut self) -> Receipt {
         self.told += 1;
-        MessageNotice { news, users, chats, receipt: Receipt(Arc::clone(&self.taken)) }
+        Receipt(Arc::clone(&self.taken))
     }
 
     /// Whether everything told was taken in.
@@ -125,8 +139,8 @@ mod tests {
     fn what_was_told_is_settled_once_all_of_it_was_taken_in() {
         let mut ledger = Ledger::default();
         assert!(ledger.is_settled());
-        let first = ledger.tell(MessageNews::Deleted(vec![1]), vec![], vec![]);
-        let second = ledger.tell(MessageNews::Deleted(vec![2]), vec![], vec![]);
+        let first = deleted(&mut ledger, 1);
+        let second = deleted(&mut ledger, 2);
         second.taken();
         assert!(!ledger.is_settled());
         first.taken();
@@ -136,8 +150,24 @@ mod tests {
     #[test]
     fn what_a_program_loses_is_never_settled() {
         let mut ledger = Ledger::default();
-        drop(ledger.tell(MessageNews::Deleted(vec![1]), vec![], vec![]));
-        ledger.tell(MessageNews::Deleted(vec![2]), vec![], vec![]).taken();
+        drop(deleted(&mut ledger, 1));
+        deleted(&mut ledger, 2).taken();
         assert!(!ledger.is_settled());
+    }
+
+    #[test]
+    fn what_is_lost_on_its_way_to_the_program_is_never_settled() {
+        let mut ledger = Ledger::default();
+        let in_hand = ledger.take_up();
+        assert!(!ledger.is_settled());
+        drop(in_hand);
+        assert!(!ledger.is_settled());
+        let mut ledger = Ledger::default();
+        ledger.take_up().taken();
+        assert!(ledger.is_settled(), "there was nothing in it");
+    }
+
+    fn deleted(ledger: &mut Ledger, id: i32) -> MessageNotice {
+        ledger.take_up().tell(MessageNews::Deleted(vec![id]), vec![], vec![])
     }
 }

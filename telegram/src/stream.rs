@@ -88,6 +88,8 @@ async fn receive(
             Err(_) => {}
             Ok(Ok((update, _, peers))) => {
                 backoff.reset();
+                // From here on the stream holds it no more: until the program has it, no state is saved that is past it.
+                let in_hand = core.messages.is_some().then(|| ledger.take_up());
                 let mut users: Vec<_> = peers.iter_peers().filter_map(user).collect();
                 for parcel in Parcel::among(std::slice::from_ref(&update), &users, Origin::Stream) {
                     if courier.send(parcel).await.is_err() {
@@ -96,23 +98,22 @@ async fn receive(
                 }
                 core.peers.acquaintances.note(acquaintances::writer(&update));
                 cache(core, &users, &peers).await;
-                if core.messages.is_some() {
-                    let strangers = tokio::select! {
-                        () = raised(over) => return,
-                        strangers = stranger::ask(core, &update) => strangers,
-                    };
-                    meet(core, &strangers).await;
-                    users.extend(strangers);
-                }
-                if let Some(messages) = &core.messages
-                    && let Some(news) = MessageNews::of(update)
-                {
-                    // Whom it comes from is known by now. A program that is slow holds the stream up, not the calls.
-                    let notice = ledger.tell(news, users, peers.iter_peers().filter_map(chat).collect());
-                    tokio::select! {
-                        () = raised(over) => return,
-                        _ = messages.send(notice) => {}
-                    }
+                let (Some(messages), Some(in_hand)) = (&core.messages, in_hand) else { continue };
+                let strangers = tokio::select! {
+                    () = raised(over) => return,
+                    strangers = stranger::ask(core, &update) => strangers,
+                };
+                meet(core, &strangers).await;
+                users.extend(strangers);
+                let Some(news) = MessageNews::of(update) else {
+                    in_hand.taken();
+                    continue;
+                };
+                // Whom it comes from is known by now. A program that is slow holds the stream up, not the calls.
+                let notice = in_hand.tell(news, users, peers.iter_peers().filter_map(chat).collect());
+                tokio::select! {
+                    () = raised(over) => return,
+                    _ = messages.send(notice) => {}
                 }
             }
             Ok(Err(error)) => {

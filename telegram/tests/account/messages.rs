@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use tgtrunk_telegram::{MessageNews, MessageNotice, tl};
-use tgtrunk_test_telegram::world::Ending;
+use tgtrunk_test_telegram::world::{Action, Ending, Match};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::support::{Open, SOON, Scene};
+use crate::support::{Open, SOON, Scene, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_was_taken_in_is_not_told_again_and_one_that_was_not_is() {
@@ -105,6 +105,25 @@ async fn whoever_writes_can_be_answered_though_short_messages_name_nobody() {
     scene.world().say(scene.boris, scene.anna, "Are you there?").unwrap();
     next(&mut messages).await.taken();
     assert_eq!(scene.world().count(scene.anna, "updates.getDifference"), asked, "he is known now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_not_lost_if_the_account_closes_while_it_asks_who_wrote_it() {
+    let scene = Scene::new().await;
+    let (open, mut messages) = anna(&scene).await;
+    let asked = scene.world().count(scene.anna, "updates.getDifference");
+    let fault = scene.world().add_fault(Match::method("updates.getDifference"), Action::Silence);
+    scene.world().say(scene.boris, scene.anna, "Hello").unwrap();
+    eventually("it is asked who wrote", || scene.world().count(scene.anna, "updates.getDifference") > asked)
+        .await;
+    open.close().await;
+    assert!(messages.try_recv().is_err());
+    scene.world().remove_fault(fault);
+
+    let (_open, mut messages) = anna(&scene).await;
+    let notice = next(&mut messages).await;
+    let MessageNews::New(tl::enums::Message::Message(message)) = &notice.news else { panic!("{notice:?}") };
+    assert_eq!(message.message, "Hello");
 }
 
 #[tokio::test(flavor = "multi_thread")]
