@@ -1,7 +1,7 @@
 //! Reads the account's messages one by one and decides what each is: keys, a hope for an answer, a missed call.
 //!
 //! What is decided is on the disk before Telegram is told that the message was taken in, and so is the message itself,
-//! for the programs that fetch it.
+//! for the programs that fetch it. Keypads do not wait for a disk that takes nothing for programs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use tgtrunk_config::TextKey;
 use tgtrunk_telegram::MessageNotice;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{Instrument as _, debug, error, warn};
 
+use crate::backlog::Backlog;
 use crate::clock;
 use crate::correspondence::Correspondence;
 use crate::desk::Desk;
@@ -33,7 +34,7 @@ const WAITING_ANSWERS: usize = 256;
 /// What the messages set going. It ends with the reading.
 struct Going {
     /// Missed calls that wait for what the gateway says of them.
-    held: JoinSet<(MessageNotice, News, bool)>,
+    held: JoinSet<(Arc<MessageNotice>, News)>,
     cards: JoinSet<()>,
     answers: JoinSet<()>,
     turns: Arc<Semaphore>,
@@ -51,23 +52,30 @@ pub(crate) async fn read(
         answers: JoinSet::new(),
         turns: Arc::new(Semaphore::new(ANSWERS)),
     };
+    let mut backlog = Backlog::new(Instant::now());
     loop {
-        let (notice, news, is_kept) = tokio::select! {
-            notice = messages.recv() => {
+        let (notice, news) = tokio::select! {
+            notice = messages.recv(), if backlog.has_room() => {
                 let Some(notice) = notice else { return };
-                let is_kept = correspondence.keep(&notice).await;
+                let notice = Arc::new(notice);
+                backlog.push(Arc::clone(&notice), correspondence.news(&notice));
+                write_down(&mut backlog, &correspondence).await;
                 let Some(news) = News::of(&notice) else {
-                    settle(notice, is_kept);
+                    settle(notice);
                     continue;
                 };
                 if card::cause(&news, clock::unix_s()).is_some() && desk.may_have_asked(news.message.person) {
                     going.held.spawn(async move {
                         sleep(HOLD).await;
-                        (notice, news, is_kept)
+                        (notice, news)
                     });
                     continue;
                 }
-                (notice, news, is_kept)
+                (notice, news)
+            }
+            () = sleep_until(backlog.again()), if !backlog.is_empty() => {
+                write_down(&mut backlog, &correspondence).await;
+                continue;
             }
             Some(ripe) = going.held.join_next() => match ripe {
                 Ok(next) => next,
@@ -83,13 +91,23 @@ pub(crate) async fn read(
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        settle(notice, is_kept);
+        settle(notice);
     }
 }
 
-/// Telegram is not to tell it again, unless it could not be kept: then it tells the next process.
-fn settle(notice: MessageNotice, is_kept: bool) {
-    if is_kept {
+/// Writes down for programs what waits for it.
+async fn write_down(
+    backlog: &mut Backlog<Arc<MessageNotice>, tgtrunk_messages::News>,
+    correspondence: &Correspondence,
+) {
+    for notice in backlog.work(Instant::now(), async |news| correspondence.keep(news).await).await {
+        settle(notice);
+    }
+}
+
+/// Programs or keypads have done with it. When both have, Telegram is not to tell it again.
+fn settle(notice: Arc<MessageNotice>) {
+    if let Some(notice) = Arc::into_inner(notice) {
         notice.taken();
     }
 }

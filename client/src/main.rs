@@ -3,6 +3,7 @@
 
 mod answer;
 mod api;
+mod backlog;
 mod card;
 mod checks;
 mod cli;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::error;
+
 use crate::chat::ChatId;
 use crate::clock;
 use crate::content::Content;
@@ -17,8 +19,19 @@ pub(crate) fn dedupe(what: &str, chat: ChatId, tg_id: i32) -> String {
 }
 
 impl Inner {
-    /// Takes news in; when this returns they are on the disk.
+    /// Takes news in; when this returns they are on the disk. News of which a row says what it cannot say are passed over:
+    /// they would be so at every try, and everything that comes after them would wait.
     pub(crate) async fn take(self: &Arc<Self>, news: News) -> Result<(), sqlx::Error> {
+        match self.take_in(news).await {
+            Err(error) if is_of_the_row(&error) => {
+                error!(%error, "what Telegram tells of a message is passed over: the journal holds what it cannot hold");
+                Ok(())
+            }
+            taken => taken,
+        }
+    }
+
+    async fn take_in(self: &Arc<Self>, news: News) -> Result<(), sqlx::Error> {
         self.see_account().await?;
         match news {
             News::New(message) => self.take_new(*message).await?,
@@ -175,5 +188,16 @@ impl Inner {
             deleted_s: None,
         };
         Ok((record, file))
+    }
+}
+
+/// Whether an error is that of a row, and not of the disk.
+fn is_of_the_row(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
+        sqlx::Error::Database(error) => {
+            error.is_unique_violation() || error.is_check_violation() || error.is_foreign_key_violation()
+        }
+        _ => false,
     }
 }

@@ -167,6 +167,24 @@ async fn another_account_of_the_same_number_begins_anew_and_sends_nothing_of_the
     assert_eq!(instance.journal(Direction::Incoming, 60).await.unwrap().len(), 4);
 }
 
+#[tokio::test]
+async fn a_row_that_says_what_it_cannot_say_holds_nothing_up() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook", "editedMessageWebhook"]).await;
+    instance.take(News::New(Box::new(from_anna(7, "helo")))).await.unwrap();
+    let pool = room.pool().await;
+    sqlx::query("UPDATE ms_message SET content = 'nonsense'").execute(&pool).await.unwrap();
+    let mut edited = from_anna(7, "hello");
+    edited.edited_s = Some(now_s() + 1);
+    instance.take(News::Edited(Box::new(edited))).await.unwrap();
+    instance.take(News::New(Box::new(from_anna(8, "again")))).await.unwrap();
+    assert_eq!(all_told(&instance).await.len(), 2);
+    // A disk that takes nothing is another matter.
+    sqlx::query("DROP TABLE ms_told").execute(&pool).await.unwrap();
+    instance.take(News::New(Box::new(from_anna(9, "later")))).await.unwrap_err();
+}
+
 fn anna() -> Address {
     Address::Chat(ChatId(5))
 }
