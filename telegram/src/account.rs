@@ -8,7 +8,7 @@ use grammers_tl_types::{self as tl, RemoteCall};
 use tgtrunk_config::{Proxy, Telegram};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::core::{AnewError, Core, Settings, take_seed};
@@ -309,6 +309,12 @@ impl Account {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.core.health.watch()
+    }
+
+    /// Since when Telegram does not answer that did; none while it answers, and while it has not answered yet.
+    #[must_use]
+    pub fn lost_since(&self) -> Option<Instant> {
+        self.core.health.lost_since()
     }
 
     /// The steps of a login. They may be taken in any state.

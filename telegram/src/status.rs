@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::clock::wall_now;
 use crate::notice::Notice;
@@ -113,6 +114,8 @@ pub(crate) struct Health {
     status: watch::Sender<Status>,
     /// What changes meant, for those who watch too seldom to see each.
     news: Mutex<Vec<Notice>>,
+    /// Since when Telegram does not answer that did.
+    lost: Mutex<Option<Instant>>,
 }
 
 impl Health {
@@ -121,7 +124,7 @@ impl Health {
             Some(reason) => Status::Red { reason },
             None => Status::Orange { reason: Orange::Starting },
         };
-        Self { status: watch::Sender::new(status), news: Mutex::default() }
+        Self { status: watch::Sender::new(status), news: Mutex::default(), lost: Mutex::default() }
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<Status> {
@@ -133,6 +136,11 @@ impl Health {
             Status::Red { reason } => Some(reason.clone()),
             Status::Orange { .. } | Status::Green { .. } => None,
         }
+    }
+
+    /// Since when Telegram does not answer; none while it does, and while it has not answered yet.
+    pub(crate) fn lost_since(&self) -> Option<Instant> {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_green(&self) -> bool {
@@ -213,6 +221,12 @@ impl Health {
             let changed = change(status);
             if changed {
                 self.news.lock().unwrap_or_else(PoisonError::into_inner).extend(news(&before, status));
+                let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+                *lost = match (&before, &*status) {
+                    (Status::Green { .. }, Status::Orange { .. }) => Some(Instant::now()),
+                    (_, Status::Orange { .. }) => *lost,
+                    (_, Status::Red { .. } | Status::Green { .. }) => None,
+                };
             }
             changed
         })
@@ -274,6 +288,27 @@ mod tests {
         health.waiting(Orange::NoAnswer);
         health.alive();
         assert!(!health.is_green());
+    }
+
+    #[test]
+    fn a_silence_lasts_from_the_last_answer_whatever_it_is_called_meanwhile() {
+        let health = Health::new(&Standing::Authorized);
+        health.lost("never there");
+        assert_eq!(health.lost_since(), None);
+        health.proven();
+        assert_eq!(health.lost_since(), None);
+        let before = Instant::now();
+        health.lost("gone");
+        let since = health.lost_since().unwrap();
+        assert!(since >= before);
+        health.waiting(Orange::NoAnswer);
+        health.waiting(Orange::Crowded);
+        assert_eq!(health.lost_since(), Some(since));
+        health.proven();
+        assert_eq!(health.lost_since(), None);
+        health.waiting(Orange::NoAnswer);
+        health.ended(Red::KeyUnknown);
+        assert_eq!(health.lost_since(), None);
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Correspondent {
 #[async_trait]
 impl Messenger for Correspondent {
     fn standing(&self) -> Standing {
-        standing::of(&self.account.status().borrow(), &self.door.stage())
+        self.stands()
     }
 
     async fn standing_changed(&self) {
