@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use tracing::error;
 
 use crate::chat::ChatId;
@@ -125,8 +126,13 @@ impl Inner {
 
     fn told_edited_at(&self, id: MessageId, record: &Record) -> Told {
         let (chat, tg_id) = (record.chat.unwrap_or(ChatId(0)), record.tg_id.unwrap_or(0));
+        // Telegram counts seconds, and people may edit twice in one.
+        let what = hex::encode(Sha256::digest(format!("{:?}", record.content)));
         let edited_s = record.edited_s.unwrap_or(0);
-        Told { dedupe: format!("edited:{chat}:{tg_id}:{edited_s}"), ..self.told_edited(id, record) }
+        Told {
+            dedupe: format!("edited:{chat}:{tg_id}:{edited_s}:{}", &what[..16]),
+            ..self.told_edited(id, record)
+        }
     }
 
     async fn take_deleted(self: &Arc<Self>, chat: Option<ChatId>, tg_id: i32) -> Result<(), sqlx::Error> {

@@ -185,6 +185,27 @@ async fn a_row_that_says_what_it_cannot_say_holds_nothing_up() {
     instance.take(News::New(Box::new(from_anna(9, "later")))).await.unwrap_err();
 }
 
+#[tokio::test]
+async fn both_of_two_edits_in_one_second_are_told() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["editedMessageWebhook"]).await;
+    instance.take(News::New(Box::new(from_anna(7, "helo")))).await.unwrap();
+    let edited_s = now_s() + 1;
+    let edit = |said| {
+        let mut message = from_anna(7, said);
+        message.edited_s = Some(edited_s);
+        News::Edited(Box::new(message))
+    };
+    for said in ["hallo", "hallo", "hello", "hello"] {
+        instance.take(edit(said)).await.unwrap();
+    }
+    let told = all_told(&instance).await;
+    let said =
+        told.iter().map(|told| told["messageData"]["editedMessageData"]["textMessage"].as_str().unwrap());
+    assert_eq!(said.collect::<Vec<_>>(), ["hallo", "hello"]);
+}
+
 fn anna() -> Address {
     Address::Chat(ChatId(5))
 }
