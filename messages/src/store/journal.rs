@@ -120,16 +120,6 @@ impl Store {
         row.as_ref().map(record).transpose()
     }
 
-    /// Whether the journal has a message that Telegram has told of.
-    pub(crate) async fn is_told_of(&self, chat: ChatId, tg_id: i32) -> Result<bool, sqlx::Error> {
-        let row = sqlx::query("SELECT 1 FROM ms_message WHERE chat = $1 AND tg_id = $2 AND recalled = 0")
-            .bind(chat.0)
-            .bind(tg_id)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.is_some())
-    }
-
     /// Messages one way since `since_s`, the newest first.
     pub(crate) async fn journal(
         &self,
