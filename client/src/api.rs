@@ -102,14 +102,36 @@ impl Api {
         self.house.enter(instance);
     }
 
+    /// A line is opened anew: its instance is starting until it is entered again.
+    pub(crate) fn rest(&self, phone: &Phone) {
+        if let Some(id) = self.instance_of(phone) {
+            self.house.rest(id);
+        }
+    }
+
+    /// A line is closed, whether it was being opened anew or not.
+    pub(crate) fn give_up(&self, phone: &Phone) {
+        if let Some(id) = self.instance_of(phone).filter(|id| self.house.rests(*id)) {
+            self.house.give_up(id);
+            self.leave(id);
+        }
+    }
+
     /// It cannot be called any more.
     pub(crate) fn leave(&self, id: InstanceId) {
         self.house.leave(id);
+        if self.house.rests(id) {
+            return;
+        }
         self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     fn owned(&self) -> BTreeMap<InstanceId, Phone> {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn instance_of(&self, line: &Phone) -> Option<InstanceId> {
+        self.owned().iter().find(|(_, owner)| *owner == line).map(|(id, _)| *id)
     }
 
     /// All instances at a glance.
@@ -132,12 +154,11 @@ impl Api {
 
     /// Another token for a line's instance.
     pub(crate) async fn renew_token(&self, line: &Phone) -> Result<NewToken, Refusal> {
-        let owned = self.owned();
-        let id = owned.iter().find(|(_, owner)| *owner == line).map(|(id, _)| *id);
-        let instance = id.and_then(|id| self.house.instance(id)).ok_or_else(|| Refusal {
-            code: RefusalCode::UnknownLine,
-            message: format!("the client has no line {line} that runs"),
-        })?;
+        let instance =
+            self.instance_of(line).and_then(|id| self.house.instance(id)).ok_or_else(|| Refusal {
+                code: RefusalCode::UnknownLine,
+                message: format!("the client has no line {line} that runs"),
+            })?;
         let token = instance.renew_token().await.map_err(refusal)?;
         Ok(NewToken {
             instance: instance.id().get(),

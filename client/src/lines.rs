@@ -209,6 +209,7 @@ impl Lines {
         let Some(kept) = self.kept.get(line) else { return Err(unknown(line)) };
         let Manner { line: settings, texts } = &*kept.manner;
         let manner = Manner { line: settings.clone(), texts: texts.clone() };
+        self.house.api.rest(line);
         self.part(line);
         self.begin(line.clone(), manner);
         Ok(Answer::Done)
@@ -338,6 +339,7 @@ impl Lines {
     }
 
     fn close(&mut self, phone: &Phone) {
+        self.house.api.give_up(phone);
         if self.part(phone) {
             self.events.send(Event::LineRemoved { line: phone.clone() }).ok();
         }

@@ -6,15 +6,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
 use crate::id::InstanceId;
 use crate::instance::{Instance, Refused, StoredFile};
-use crate::token::Token;
+use crate::token::{self, Token};
 
 /// All instances of a program. Clones are the same house.
 #[derive(Clone)]
 pub struct House {
     instances: Arc<RwLock<BTreeMap<InstanceId, Instance>>>,
+    /// Those that are being opened anew, with the hashes of their tokens.
+    resting: Arc<watch::Sender<BTreeMap<InstanceId, String>>>,
     office: Arc<dyn Office>,
 }
 
@@ -36,12 +39,14 @@ impl House {
     /// A house without instances.
     #[must_use]
     pub fn new(office: Arc<dyn Office>) -> Self {
-        Self { instances: Arc::default(), office }
+        Self { instances: Arc::default(), resting: Arc::new(watch::Sender::default()), office }
     }
 
     /// An instance works from now on.
     pub fn enter(&self, instance: Instance) {
-        self.instances.write().unwrap_or_else(PoisonError::into_inner).insert(instance.id(), instance);
+        let id = instance.id();
+        self.instances.write().unwrap_or_else(PoisonError::into_inner).insert(id, instance);
+        self.resting.send_modify(|resting| drop(resting.remove(&id)));
     }
 
     /// An instance works no more, nor does anything that it does by itself.
@@ -50,6 +55,37 @@ impl House {
         if let Some(gone) = gone {
             gone.close();
         }
+    }
+
+    /// An instance is opened anew: it is starting until it works again, or is given up.
+    pub fn rest(&self, id: InstanceId) {
+        let working = self.instances.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if let Some(instance) = working {
+            self.resting.send_modify(|resting| drop(resting.insert(id, instance.token_hash())));
+        }
+    }
+
+    /// An instance that was to be opened anew does not come back.
+    pub fn give_up(&self, id: InstanceId) {
+        self.resting.send_modify(|resting| drop(resting.remove(&id)));
+    }
+
+    /// Whether an instance is being opened anew.
+    #[must_use]
+    pub fn rests(&self, id: InstanceId) -> bool {
+        self.resting.borrow().contains_key(&id)
+    }
+
+    /// Whether a program's token is that of an instance which is being opened anew; none if it is not.
+    pub(crate) fn is_token_of_resting(&self, id: InstanceId, said: &str) -> Option<bool> {
+        self.resting.borrow().get(&id).map(|hash| token::is_token(said, hash))
+    }
+
+    /// An instance once it is not being opened anew any more.
+    pub(crate) async fn rested(&self, id: InstanceId) -> Option<Instance> {
+        let mut resting = self.resting.subscribe();
+        resting.wait_for(|resting| !resting.contains_key(&id)).await.ok();
+        self.instance(id)
     }
 
     /// An instance.

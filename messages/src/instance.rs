@@ -299,6 +299,11 @@ impl Instance {
         token::is_token(said, &self.inner.row().token_hash)
     }
 
+    /// What is kept of its token.
+    pub(crate) fn token_hash(&self) -> String {
+        self.inner.row().token_hash.clone()
+    }
+
     /// Gives it another token; the old one is dead.
     ///
     /// # Errors

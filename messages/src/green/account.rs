@@ -94,7 +94,11 @@ pub(super) async fn set_settings(call: Call) -> Answer {
 
 /// How the instance stands.
 pub(super) async fn state_instance(call: Call) -> Answer {
-    Ok(json!({"stateInstance": call.instance.standing().as_str()}))
+    Ok(state(call.instance.standing()))
+}
+
+pub(super) fn state(standing: Standing) -> Value {
+    json!({"stateInstance": standing.as_str()})
 }
 
 /// Opens the connection to Telegram anew.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
@@ -9,8 +10,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+use super::account;
 use super::arguments::Arguments;
 use super::call::{Call, PartnerCall, Target};
 use super::error::Failed;
@@ -21,6 +23,10 @@ use super::upload;
 use crate::house::House;
 use crate::id::InstanceId;
 use crate::instance::Instance;
+use crate::standing::Standing;
+
+/// How long a call waits for an instance that is being opened anew.
+const RESTING: Duration = Duration::from_secs(5);
 
 /// What a method gives.
 pub(super) type Answer = Result<Value, Failed>;
@@ -42,8 +48,18 @@ impl Desk {
         Self { house, throttle: Arc::new(Throttle::new(pace)), deleted: Deleted::default() }
     }
 
-    fn instance(&self, id: Option<InstanceId>, token: &str) -> Result<Instance, Failed> {
+    /// The instance that is called; one that is being opened anew is waited for, because clients that are refused call
+    /// again at once.
+    async fn instance(&self, id: Option<InstanceId>, token: &str) -> Result<Instance, Failed> {
         let Some(id) = id else { return Err(Failed::unknown_instance()) };
+        match self.house.is_token_of_resting(id, token) {
+            Some(true) => drop(timeout(RESTING, self.house.rested(id)).await),
+            Some(false) => return Err(Failed::unauthorized()),
+            None => {}
+        }
+        if self.house.rests(id) {
+            return Err(Failed::standing(Standing::Starting));
+        }
         let Some(instance) = self.house.instance(id) else {
             let was = self.deleted.holds(id);
             return Err(if was { Failed::deleted_instance() } else { Failed::unknown_instance() });
@@ -96,8 +112,13 @@ async fn instance_call(
     body: &mut Body,
     (id, name, token, tail): (Option<InstanceId>, &str, &str, Option<String>),
 ) -> Result<Response, Failed> {
-    let instance = desk.instance(id, token)?;
-    let method = methods::find(name).ok_or_else(|| Failed::unknown_method(name))?;
+    let method = methods::find(name);
+    let is_state = method.is_some_and(|method| method.name == "getStateInstance");
+    if is_state && id.is_some_and(|id| desk.house.is_token_of_resting(id, token) == Some(true)) {
+        return Ok(json(StatusCode::OK, &account::state(Standing::Starting)));
+    }
+    let instance = desk.instance(id, token).await?;
+    let method = method.ok_or_else(|| Failed::unknown_method(name))?;
     check_verb(parts, method.name, method.verbs)?;
     desk.throttle.admit(instance.id(), method.name, method.rps, Instant::now()).map_err(Failed::too_many)?;
     method.needs.check(instance.standing())?;

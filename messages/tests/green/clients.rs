@@ -68,6 +68,28 @@ async fn a_poll_is_held_until_something_comes_or_its_time_is_over() {
 }
 
 #[tokio::test]
+async fn an_instance_that_is_opened_anew_is_waited_for() {
+    let stage = Stage::new().await;
+    stage.house.rest(stage.instance.id());
+    let state = stage.done("GET", "getStateInstance", Value::Null).await;
+    assert_eq!(state, json!({"stateInstance": "starting"}));
+    let path = format!("/waInstance{}/getStateInstance/nobody", stage.instance.id());
+    assert_eq!(stage.ask("GET", &path, Value::Null).await.0, 401);
+    let (settings, ()) = tokio::join!(stage.call("GET", "getSettings", Value::Null), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stage.house.enter(stage.instance.clone());
+    });
+    assert_eq!(settings.0, 200, "{}", settings.1);
+    stage.house.rest(stage.instance.id());
+    let start = Instant::now();
+    let (code, told) = stage.call("GET", "getSettings", Value::Null).await;
+    assert_eq!((code, &told["message"]), (400, &json!("instance in starting process try later")));
+    assert!(start.elapsed() >= Duration::from_secs(4), "{:?}", start.elapsed());
+    stage.house.give_up(stage.instance.id());
+    assert_eq!(stage.call("GET", "getStateInstance", Value::Null).await.0, 403);
+}
+
+#[tokio::test]
 async fn connections_may_be_closed_after_every_call() {
     let stage = Stage::new().await;
     let request =

@@ -25,6 +25,7 @@ pub(crate) struct Stage {
     pub(crate) instance: Instance,
     pub(crate) telegram: Arc<Played>,
     pub(crate) office: Arc<Desk>,
+    pub(crate) house: House,
     pub(crate) token: String,
     pub(crate) base: String,
     client: reqwest::Client,
@@ -61,10 +62,10 @@ impl Stage {
         let office: Arc<Desk> = Arc::default();
         let house = House::new(Arc::clone(&office) as Arc<dyn Office>);
         house.enter(instance.clone());
-        let router = green::router(house, pace);
+        let router = green::router(house.clone(), pace);
         tokio::spawn(async move { axum::serve(listener, router).await });
         let client = reqwest::Client::new();
-        Self { instance, telegram, office, token, base, client, _folder: folder }
+        Self { instance, telegram, office, house, token, base, client, _folder: folder }
     }
 
     /// The path of a method.
