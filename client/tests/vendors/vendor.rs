@@ -1,0 +1,101 @@
+//! A vendor's client in a program of its language, which is told line by line what to call.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tgtrunk_test_telegram::venv;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::{Duration, timeout};
+
+/// A call may wait for a notification and be repeated by the client.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// The program. It ends when it is dropped.
+pub(crate) struct Vendor {
+    _child: Child,
+    commands: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+    methods: BTreeSet<String>,
+    called: BTreeSet<String>,
+    calls: usize,
+    /// Whether the asynchronous half of the client is called.
+    pub(crate) is_async: bool,
+}
+
+impl Vendor {
+    /// Starts a program and hears what can be called.
+    pub(crate) async fn start(mut command: Command, options: &Value) -> Self {
+        let mut child = command.arg(options.to_string()).spawn().unwrap();
+        let commands = child.stdin.take().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (methods, called) = <(BTreeSet<String>, BTreeSet<String>)>::default();
+        let mut vendor = Self { _child: child, commands, lines, methods, called, calls: 0, is_async: false };
+        let told = vendor.line().await;
+        vendor.methods = serde_json::from_value(told["methods"].clone()).unwrap();
+        vendor
+    }
+
+    async fn line(&mut self) -> Value {
+        let line = timeout(LIMIT, self.lines.next_line()).await.unwrap().unwrap();
+        serde_json::from_str(&line.unwrap()).unwrap()
+    }
+
+    /// Calls a method; gives the code and what came with it.
+    pub(crate) async fn asks(&mut self, method: &str, with: Value) -> (Option<u64>, Value) {
+        let wish = json!({"call": method, "with": with, "is_async": self.is_async});
+        self.commands.write_all(format!("{wish}\n").as_bytes()).await.unwrap();
+        let mut told = self.line().await;
+        self.called.insert(method.to_owned());
+        self.calls += 1;
+        (told["code"].as_u64(), told["data"].take())
+    }
+
+    /// Calls a method that does what it is asked, and has an answer of exactly these keys. A `?` behind a key lets it be
+    /// missing. Of a list it is the first item that has them.
+    pub(crate) async fn calls(&mut self, method: &str, with: Value, keys: &[&str]) -> Value {
+        let (code, data) = self.asks(method, with.clone()).await;
+        assert_eq!(code, Some(200), "{method} {with}: {data}");
+        let shown = data.get(0).unwrap_or(&data);
+        let found: Vec<&str> =
+            shown.as_object().map(|shown| shown.keys().map(String::as_str).collect()).unwrap_or_default();
+        let missing = keys.iter().filter(|key| !key.ends_with('?')).filter(|key| !found.contains(key));
+        let strange =
+            found.iter().filter(|key| !keys.iter().any(|known| known.trim_end_matches('?') == **key));
+        let (missing, strange): (Vec<_>, Vec<_>) = (missing.collect(), strange.collect());
+        assert!(
+            missing.is_empty() && strange.is_empty(),
+            "{method}: no {missing:?}, but {strange:?} in {shown:#}"
+        );
+        data
+    }
+
+    /// What can be called and was not.
+    pub(crate) fn untried(&self) -> Vec<&str> {
+        self.methods.difference(&self.called).map(String::as_str).collect()
+    }
+
+    /// How many different methods were called.
+    pub(crate) fn tried(&self) -> usize {
+        self.called.len()
+    }
+}
+
+/// A program of Python out of `tests/python`, with pipes.
+pub(crate) async fn python(script: &str) -> Command {
+    let python = tokio::task::spawn_blocking(venv::python).await.unwrap().unwrap();
+    let mut command = Command::new(python);
+    command.arg(scripts("python").join(script)).env("PYTHONDONTWRITEBYTECODE", "1");
+    piped(&mut command);
+    command
+}
+
+fn piped(command: &mut Command) {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+}
+
+fn scripts(language: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(language)
+}
