@@ -62,6 +62,7 @@ impl House {
         let working = self.instances.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
         if let Some(instance) = working {
             self.resting.send_modify(|resting| drop(resting.insert(id, instance.token_hash())));
+            instance.close();
         }
     }
 

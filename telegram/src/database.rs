@@ -20,12 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_TRIES: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// An open database file. Clones share the connection and the lock; the last one gives the lock back.
+/// An open database file. Clones share the connection and the lock; closing gives the lock back, or else the last one.
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: SqlitePool,
     path: PathBuf,
-    _lock: Arc<File>,
+    lock: Arc<File>,
 }
 
 /// Why a database did not open.
@@ -118,7 +118,7 @@ impl Database {
             .connect_with(options)
             .await
             .map_err(|source| DatabaseError::Sql { path: path.clone(), source })?;
-        Ok(Self { pool, path, _lock: Arc::new(lock) })
+        Ok(Self { pool, path, lock: Arc::new(lock) })
     }
 
     /// The one connection, as a pool of one.
@@ -133,9 +133,13 @@ impl Database {
         &self.path
     }
 
-    /// Waits for running statements, closes the connection and folds the write-ahead log into the file.
+    /// Waits for running statements, closes the connection, folds the write-ahead log into the file and gives the lock
+    /// back. Whoever has a clone can do nothing with it any more.
     pub async fn close(self) {
         self.pool.close().await;
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "a database's lock cannot be given back");
+        }
     }
 }
 
@@ -205,8 +209,10 @@ mod tests {
         let refused = Database::open(&path).await.unwrap_err();
         assert!(matches!(refused, DatabaseError::InUse { pid: Some(pid), .. } if pid == std::process::id()));
         assert!(refused.to_string().contains("in use by another process"), "{refused}");
+        let clone = first.clone();
         first.close().await;
         Database::open(&path).await.unwrap();
+        assert!(sqlx::query("SELECT 1").execute(clone.pool()).await.is_err());
     }
 
     #[tokio::test]

@@ -90,6 +90,19 @@ async fn an_instance_that_is_opened_anew_is_waited_for() {
 }
 
 #[tokio::test]
+async fn whoever_polls_is_let_go_when_the_instance_is_opened_anew() {
+    let stage = Stage::new().await;
+    let path = format!("{}?receiveTimeout=60", stage.path("receiveNotification"));
+    let start = Instant::now();
+    let (poll, ()) = tokio::join!(stage.ask("GET", &path, Value::Null), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stage.house.rest(stage.instance.id());
+    });
+    assert_eq!((poll.0, &poll.1["message"]), (400, &json!("instance in starting process try later")));
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
 async fn connections_may_be_closed_after_every_call() {
     let stage = Stage::new().await;
     let request =
