@@ -37,27 +37,33 @@ PACKAGES := \
 # chromium, chromium-driver: a browser that people use, to judge the operator's page; fonts-noto-color-emoji: the four emoji
 # of a call, drawn as on people's devices.
 
+# A vendor's client of JavaScript; node may be there by other means, which bring npm and suffer no package of that name.
+NODE_PACKAGES := nodejs npm
+
 VENV := target/venv
 REQUIREMENTS := tests/requirements.txt
+NODE := target/node
+NODE_LOCK := tests/node/package.json tests/node/package-lock.json
 
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 14
 
 .PHONY: setup
-setup: packages $(VENV)/.complete ## install what is missing: Debian packages (as root) and Python ones under target/
+setup: packages $(VENV)/.complete $(NODE)/.complete ## install what is missing: Debian packages (as root), Python and node ones under target/
 	@command -v cargo >/dev/null || { \
 		echo "Rust is missing: install rustup (https://rustup.rs), it reads rust-toolchain.toml by itself" >&2; exit 1; }
 
 .PHONY: packages
 packages:
 	@if ! command -v dpkg-query >/dev/null; then \
-		echo "not a Debian: install by your own means what these packages hold: $(PACKAGES)"; exit 0; \
+		echo "not a Debian: install by your own means what these packages hold: $(PACKAGES) $(NODE_PACKAGES)"; exit 0; \
 	fi; \
 	missing=(); \
 	for package in $(PACKAGES); do \
 		[[ "$$(dpkg-query -W -f='$${db:Status-Status}' "$$package" 2>/dev/null)" == installed ]] || missing+=("$$package"); \
 	done; \
+	command -v node >/dev/null && command -v npm >/dev/null || missing+=($(NODE_PACKAGES)); \
 	if (( $${#missing[@]} == 0 )); then exit 0; fi; \
 	if (( $$(id -u) != 0 )); then \
 		echo "packages are missing; run this and start again:" >&2; \
@@ -75,6 +81,13 @@ $(VENV)/.complete: $(REQUIREMENTS) | packages
 	@mkdir -p target
 	/usr/bin/python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $(REQUIREMENTS)
+	@touch $@
+
+$(NODE)/.complete: $(NODE_LOCK) | packages
+	@rm -rf $(NODE)
+	@mkdir -p $(NODE)
+	@cp $(NODE_LOCK) $(NODE)
+	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # Everything at once, tests too: parts alone would choose other features of what they share, and build it again.

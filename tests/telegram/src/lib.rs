@@ -12,6 +12,7 @@ pub mod bad_path;
 mod botapi;
 pub mod control;
 pub mod link;
+pub mod node;
 pub mod reflector;
 pub mod seed;
 mod test_telegram;
