@@ -1,9 +1,10 @@
-"""A bot on GREEN-API's official library for Telegram: it answers every text with the same text behind "echo: ".
+"""A bot on GREEN-API's official library for Telegram: it answers every text with the same text behind "echo: ", and every
+file with a file.
 
-Arguments: JSON object {"host", "instance", "token"}.
-Commands on standard input: {"do": "count"}, {"do": "quit"}.
-Events, one JSON object a line on standard output: ready, once it has emptied its queue; heard (chat, sender, text, kind) and
-answered (code, id) for every text; count (count), the notifications that wait.
+Arguments: JSON object {"host", "instance", "token", "letter"}: the server, the instance and its token, a file to answer with.
+Once it has emptied its queue it prints {"methods": ["count"]}, and {"heard": kind, "body", "code", "id"} for all that comes,
+with what became of the answer. {"call": "count", "with": []} is answered by {"code": 200, "data": {"count"}}: the
+notifications that wait.
 """
 import json
 import logging
@@ -14,10 +15,14 @@ import threading
 from telegram_chatbot_python import GreenAPIBot
 
 options = json.loads(sys.argv[1])
+# The library prints now and then; only our own lines go to standard output.
+lines, sys.stdout = sys.stdout, sys.stderr
+turn = threading.Lock()
 
 
-def say(event, **fields):
-    print(json.dumps({"event": event, **fields}, ensure_ascii=False), flush=True)
+def say(**fields):
+    with turn:
+        print(json.dumps(fields, ensure_ascii=False), file=lines, flush=True)
 
 
 logging.getLogger("telegram-chatbot-python").setLevel(logging.ERROR)
@@ -27,21 +32,17 @@ bot = GreenAPIBot(str(options["instance"]), options["token"], host=options["host
 @bot.router.message()
 def message(notification):
     text = notification.message_text
-    kind = notification.event["messageData"]["typeMessage"]
-    say("heard", chat=notification.chat, sender=notification.sender, text=text, kind=kind)
-    if text is not None:
+    if text is None:
+        answer = notification.answer_with_file(options["letter"], "answer.txt", "for you")
+    else:
         answer = notification.answer(f"echo: {text}")
-        say("answered", code=answer.code, id=(answer.data or {}).get("idMessage"))
+    kind = notification.event["messageData"]["typeMessage"]
+    say(heard=kind, body=notification.event, code=answer.code, id=(answer.data or {}).get("idMessage"))
 
 
-say("ready")
+say(methods=["count"])
 threading.Thread(target=bot.run_forever, daemon=True).start()
 for line in sys.stdin:
-    command = json.loads(line)
-    if command["do"] == "count":
-        say("count", **bot.api.queues.getWebhooksCount().data)
-    if command["do"] == "quit":
-        break
+    say(code=200, data=bot.api.queues.getWebhooksCount().data)
 # The library's loop knows no end.
-sys.stdout.flush()
 os._exit(0)

@@ -19,6 +19,8 @@ from telethon.crypto import rsa
 from telethon.sessions import MemorySession
 from telethon.tl import functions as f, types as t
 
+import qr
+
 options = json.loads(sys.argv[1])
 
 
@@ -142,9 +144,10 @@ class Person:
         """How many sessions the account has."""
         return len((await self.client(f.account.GetAuthorizationsRequest())).authorizations)
 
-    async def accept(self, token):
-        """Lets a session in that shows a token."""
-        await self.client(f.auth.AcceptLoginTokenRequest(base64.b64decode(token)))
+    async def scan(self, png):
+        """Lets a session in that shows a code."""
+        token = qr.read(base64.b64decode(png)).removeprefix("tg://login?token=")
+        await self.client(f.auth.AcceptLoginTokenRequest(base64.urlsafe_b64decode(token + "==")))
 
     async def send(self, chat, text, reply_to=None):
         return (await self.client.send_message(await self.peer(chat), text, reply_to=reply_to)).id

@@ -3,10 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's way to fail")]
 
+mod chatbot;
+mod javascript;
 #[path = "../client/program.rs"]
 #[expect(dead_code, reason = "what the stories beside it need")]
 mod program;
 mod python_telegram;
+mod python_whatsapp;
 mod room;
 #[path = "../client/support.rs"]
 #[expect(dead_code, reason = "what the stories beside it need")]

@@ -83,6 +83,8 @@ impl Story {
     }
 
     async fn tell(&mut self) {
+        self.is_scanned_in().await;
+        self.logs_out().await;
         self.logs_in().await;
         self.sets_and_finds().await;
         self.sends().await;
@@ -91,7 +93,8 @@ impl Story {
         self.leads_a_group().await;
         self.has_pictures().await;
         self.empties_queues().await;
-        self.starts_again_and_logs_out().await;
+        self.starts_again().await;
+        self.logs_out().await;
     }
 
     async fn call(&mut self, method: &str, with: Value, keys: &[&str]) -> Value {
@@ -112,12 +115,37 @@ impl Story {
         panic!("never {wanted}");
     }
 
-    async fn logs_in(&mut self) {
+    /// By the code that the client shows and a person scans; the account has a password beside.
+    async fn is_scanned_in(&mut self) {
+        let own = self.room.own.clone();
         assert_eq!(self.state().await, "notAuthorized");
+        assert_eq!(own.can("sessions", json!({})).await, 1);
         let shown = self.call("account.qr", json!([]), &["type", "message"]).await;
         assert_eq!(shown["type"], "qrCode", "{shown}");
-        let own = self.room.own.clone();
-        assert_eq!(own.can("sessions", json!({})).await, 1);
+        own.can("scan", json!({"png": shown["message"]})).await;
+        self.until_state("pendingPassword").await;
+        self.gives_the_password().await;
+    }
+
+    async fn gives_the_password(&mut self) {
+        let keys = ["status", "data"];
+        let wrong = self.call("account.sendAuthorizationPassword", json!(["no"]), &keys).await;
+        assert_eq!((&wrong["status"], &wrong["data"]["reason"]), (&json!(false), &json!("invalid_password")));
+        let done = self.call("account.sendAuthorizationPassword", json!([PASSWORD]), &keys).await;
+        assert_eq!(done["status"], true, "{done}");
+        self.until_state("authorized").await;
+        assert_eq!(self.room.own.can("sessions", json!({})).await, 2);
+    }
+
+    async fn logs_out(&mut self) {
+        let out = self.call("account.logout", json!([]), &["isLogout"]).await;
+        assert_eq!(out["isLogout"], true);
+        self.room.own.sees("sessions", json!({}), |count| *count == 1).await;
+        self.until_state("notAuthorized").await;
+    }
+
+    /// By the code that Telegram sends.
+    async fn logs_in(&mut self) {
         let keys = ["status", "data"];
         let started = self.call("account.startAuthorization", json!([Room::own_number()]), &keys).await;
         assert_eq!(started["status"], true, "{started}");
@@ -127,12 +155,7 @@ impl Story {
         let asked = self.call("account.sendAuthorizationCode", json!([code]), &keys).await;
         assert_eq!(asked["data"]["reason"], "pending_password", "{asked}");
         assert_eq!(self.state().await, "pendingPassword");
-        let wrong = self.call("account.sendAuthorizationPassword", json!(["no"]), &keys).await;
-        assert_eq!((&wrong["status"], &wrong["data"]["reason"]), (&json!(false), &json!("invalid_password")));
-        let done = self.call("account.sendAuthorizationPassword", json!([PASSWORD]), &keys).await;
-        assert_eq!(done["status"], true, "{done}");
-        self.until_state("authorized").await;
-        assert_eq!(own.can("sessions", json!({})).await, 2);
+        self.gives_the_password().await;
     }
 
     async fn sets_and_finds(&mut self) {
@@ -180,45 +203,40 @@ impl Story {
         }
     }
 
-    /// Waits for what Anna gets from the account.
-    async fn anna_gets(&self, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        self.room.anna.message(self.room.own.id, is_wanted).await
-    }
-
     async fn sends(&mut self) {
         let anna = self.anna.to_string();
         let first = self.call("sending.sendMessage", json!([anna, "hello, Anna"]), &["idMessage"]).await;
-        self.anna_gets(|message| message["text"] == "hello, Anna").await;
+        self.room.anna_gets(|message| message["text"] == "hello, Anna").await;
         let slow =
             json!({"chatId": anna, "message": "one more", "typingTime": 1000, "typingType": "record_video"});
         self.call("sending.sendMessage", slow, &["idMessage"]).await;
         let is_filming = |update: &Value| update["action"]["_"] == "SendMessageRecordVideoAction";
         self.room.anna.told("UpdateUserTyping", is_filming).await;
-        self.anna_gets(|message| message["text"] == "one more").await;
+        self.room.anna_gets(|message| message["text"] == "one more").await;
 
         let letter = self.room.letter.clone();
         let with = json!([anna, letter, "письмо.txt", "a letter"]);
         let sent = self.call("sending.sendFileByUpload", with, &["idMessage", "urlFile"]).await;
         assert_eq!(self.room.fetch(&sent["urlFile"]).await, LETTER.as_bytes());
-        let got = self.anna_gets(|message| message["text"] == "a letter").await;
+        let got = self.room.anna_gets(|message| message["text"] == "a letter").await;
         let file = json!({"name": "письмо.txt", "mime": "text/plain", "sha256": sha256(LETTER.as_bytes())});
         assert_eq!((&got["media"], &got["file"]), (&json!("MessageMediaDocument"), &file));
 
         let link = self.uploads_a_picture(&sent["urlFile"]).await;
         let with = json!([anna, link, "picture.jpg", "a picture"]);
         self.call("sending.sendFileByUrl", with, &["idMessage"]).await;
-        let got = self.anna_gets(|message| message["text"] == "a picture").await;
+        let got = self.room.anna_gets(|message| message["text"] == "a picture").await;
         assert_eq!(got["media"], "MessageMediaPhoto", "{got}");
         assert_eq!(got["file"]["sha256"], sha256(&jpeg()));
 
         let place = json!([anna, 55.75, 37.61]);
         self.call("sending.sendLocation", place, &["idMessage"]).await;
-        let got = self.anna_gets(|message| !message["place"].is_null()).await;
+        let got = self.room.anna_gets(|message| !message["place"].is_null()).await;
         assert_eq!(got["place"], json!({"lat": 55.75, "long": 37.61, "title": null, "address": null}));
 
         let card = json!({"phoneContact": 79_001_234_567_i64, "firstName": "Vera", "lastName": "Orlova"});
         self.call("sending.sendContact", json!([anna, card]), &["idMessage"]).await;
-        let got = self.anna_gets(|message| !message["contact"].is_null()).await;
+        let got = self.room.anna_gets(|message| !message["contact"].is_null()).await;
         let card = json!({"phone": "79001234567", "first_name": "Vera", "last_name": "Orlova"});
         assert_eq!(got["contact"], card);
 
@@ -227,7 +245,7 @@ impl Story {
             "multipleAnswers": true, "isAnonymous": false,
         });
         self.call("sending.sendPoll", poll, &["idMessage"]).await;
-        let got = self.anna_gets(|message| !message["poll"].is_null()).await;
+        let got = self.room.anna_gets(|message| !message["poll"].is_null()).await;
         let poll = json!({"question": "Tea?", "answers": ["Yes", "No"], "multiple": true, "public": true});
         assert_eq!(got["poll"], poll);
 
@@ -327,15 +345,13 @@ impl Story {
         let (own, anna) = (self.room.own.clone(), self.room.anna.clone());
         let chat = anna.id.to_string();
         let sent = self.call("sending.sendMessage", json!([chat, "a mistake"]), &["idMessage"]).await;
-        let got = self.anna_gets(|message| message["text"] == "a mistake").await;
+        let got = self.room.anna_gets(|message| message["text"] == "a mistake").await;
         let edit = json!([chat, sent["idMessage"], "no mistake"]);
         assert_eq!(self.call("serviceMethods.editMessage", edit, &["idMessage"]).await, sent);
-        let changed = self.anna_gets(|message| message["text"] == "no mistake").await;
+        let changed = self.room.anna_gets(|message| message["text"] == "no mistake").await;
         assert_eq!((&changed["id"], &changed["edited"]), (&got["id"], &json!(true)));
         self.call("serviceMethods.deleteMessage", json!([chat, sent["idMessage"]]), &[]).await;
-        let is_gone =
-            |seen: &Value| seen.as_array().is_some_and(|all| all.iter().all(|one| one["id"] != got["id"]));
-        anna.sees("messages", json!({"chat": own.id}), is_gone).await;
+        self.room.anna_loses(&got["id"]).await;
 
         let is_archived = async |is: bool| {
             own.sees("dialogs", json!({}), |all| all[&chat]["archived"] == is).await;
@@ -467,7 +483,7 @@ impl Story {
         let fast = json!([{"delaySendMessagesMilliseconds": 500}]);
         self.call("account.setSettings", fast, &["saveSettings"]).await;
         self.call("sending.sendMessage", json!([anna, "afterwards"]), &["idMessage"]).await;
-        self.anna_gets(|message| message["text"] == "afterwards").await;
+        self.room.anna_gets(|message| message["text"] == "afterwards").await;
         let seen = self.room.anna.can("messages", json!({"chat": self.room.own.id})).await;
         assert!(!seen.to_string().contains("never"), "{seen:#}");
 
@@ -480,7 +496,7 @@ impl Story {
         assert_eq!(again["isCleared"], false, "{again}");
     }
 
-    async fn starts_again_and_logs_out(&mut self) {
+    async fn starts_again(&mut self) {
         let (own, anna) = (self.room.own.clone(), self.room.anna.clone());
         self.call("account.reboot", json!([]), &["isReboot"]).await;
         let state = self.state().await;
@@ -490,9 +506,5 @@ impl Story {
         assert_eq!(told["messageData"]["textMessageData"]["textMessage"], "are you there?");
         self.until_state("authorized").await;
         assert_eq!(own.can("sessions", json!({})).await, 2);
-        let out = self.call("account.logout", json!([]), &["isLogout"]).await;
-        assert_eq!(out["isLogout"], true);
-        own.sees("sessions", json!({}), |count| *count == 1).await;
-        self.until_state("notAuthorized").await;
     }
 }

@@ -90,6 +90,18 @@ impl Room {
         answer.bytes().await.unwrap().to_vec()
     }
 
+    /// Waits for what Anna gets from the account.
+    pub(crate) async fn anna_gets(&self, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        self.anna.message(self.own.id, is_wanted).await
+    }
+
+    /// Waits until a message is gone for Anna.
+    pub(crate) async fn anna_loses(&self, id: &Value) {
+        let is_gone =
+            |seen: &Value| seen.as_array().is_some_and(|all| all.iter().all(|one| one["id"] != *id));
+        self.anna.sees("messages", json!({"chat": self.own.id}), is_gone).await;
+    }
+
     pub(crate) fn code(&self) -> String {
         self.scene.world().pending_login_code(COMPANY).unwrap()
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tgtrunk_test_telegram::venv;
+use tgtrunk_test_telegram::{node, venv};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Duration, timeout};
@@ -20,7 +20,8 @@ pub(crate) struct Vendor {
     lines: Lines<BufReader<ChildStdout>>,
     methods: BTreeSet<String>,
     called: BTreeSet<String>,
-    calls: usize,
+    /// What its loop heard and nobody has asked for.
+    heard: Vec<Value>,
     /// Whether the asynchronous half of the client is called.
     pub(crate) is_async: bool,
 }
@@ -32,7 +33,8 @@ impl Vendor {
         let commands = child.stdin.take().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (methods, called) = <(BTreeSet<String>, BTreeSet<String>)>::default();
-        let mut vendor = Self { _child: child, commands, lines, methods, called, calls: 0, is_async: false };
+        let mut vendor =
+            Self { _child: child, commands, lines, methods, called, heard: Vec::new(), is_async: false };
         let told = vendor.line().await;
         vendor.methods = serde_json::from_value(told["methods"].clone()).unwrap();
         vendor
@@ -48,8 +50,11 @@ impl Vendor {
         let wish = json!({"call": method, "with": with, "is_async": self.is_async});
         self.commands.write_all(format!("{wish}\n").as_bytes()).await.unwrap();
         let mut told = self.line().await;
+        while !told["heard"].is_null() {
+            self.heard.push(told);
+            told = self.line().await;
+        }
         self.called.insert(method.to_owned());
-        self.calls += 1;
         (told["code"].as_u64(), told["data"].take())
     }
 
@@ -72,6 +77,24 @@ impl Vendor {
         data
     }
 
+    /// Calls a method that the server does not have: the client is told so.
+    pub(crate) async fn lacks(&mut self, method: &str, with: Value) {
+        let (code, why) = self.asks(method, with).await;
+        assert_eq!(code, Some(404), "{method}: {why}");
+        assert!(why.to_string().contains("there is no method"), "{why}");
+    }
+
+    /// Waits for something that its loop hears.
+    pub(crate) async fn hears(&mut self, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            if let Some(at) = self.heard.iter().position(&is_wanted) {
+                return self.heard.remove(at);
+            }
+            let told = self.line().await;
+            self.heard.push(told);
+        }
+    }
+
     /// What can be called and was not.
     pub(crate) fn untried(&self) -> Vec<&str> {
         self.methods.difference(&self.called).map(String::as_str).collect()
@@ -90,6 +113,15 @@ pub(crate) async fn python(script: &str) -> Command {
     command.arg(scripts("python").join(script)).env("PYTHONDONTWRITEBYTECODE", "1");
     piped(&mut command);
     command
+}
+
+/// A program of JavaScript out of `tests/node`, with pipes, and where its packages are.
+pub(crate) async fn javascript(script: &str) -> (Command, PathBuf) {
+    let modules = tokio::task::spawn_blocking(node::modules).await.unwrap().unwrap();
+    let mut command = Command::new("node");
+    command.arg(scripts("node").join(script));
+    piped(&mut command);
+    (command, modules)
 }
 
 fn piped(command: &mut Command) {
