@@ -28,6 +28,8 @@ pub struct ApiSettings {
     pub phone_checks_per_day: u32,
     /// How long a webhook may think.
     pub webhook_timeout: Duration,
+    /// How many instances a partner's program may have made at a time.
+    pub partner_instances: u32,
 }
 
 const HOUR_S: u64 = 3600;
@@ -44,6 +46,7 @@ impl Default for ApiSettings {
             queue: Duration::from_secs(24 * HOUR_S),
             phone_checks_per_day: 100,
             webhook_timeout: Duration::from_secs(30),
+            partner_instances: 20,
         }
     }
 }
@@ -94,6 +97,7 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
     let queue = Duration::from_secs(section.number("queue_hours", 24, 1..=720, " (hours)") * HOUR_S);
     let phone_checks_per_day = section.number("phone_checks_per_day", 100, 0..=10_000, "");
     let webhook_timeout = section.seconds("webhook_timeout_s", 30, 1..=120);
+    let partner_instances = section.number("partner_instances", 20, 0..=1_000, "");
     section.finish();
     ApiSettings {
         listen,
@@ -105,6 +109,7 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
         queue,
         phone_checks_per_day,
         webhook_timeout,
+        partner_instances,
     }
 }
 
@@ -131,7 +136,7 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let read = api(
-            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nqueue_hours = 3\nphone_checks_per_day = 0\nwebhook_timeout_s = 5\n",
+            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nqueue_hours = 3\nphone_checks_per_day = 0\nwebhook_timeout_s = 5\npartner_instances = 0\n",
         );
         let read = read.unwrap();
         assert_eq!((read.listen, read.tls_listen.unwrap().port()), (None, 443));
@@ -141,12 +146,13 @@ mod tests {
         let hours = [read.journal, read.files, read.queue].map(|span| span.as_secs() / HOUR_S);
         assert_eq!(hours, [24, 2, 3]);
         assert_eq!((read.phone_checks_per_day, read.webhook_timeout.as_secs()), (0, 5));
+        assert_eq!(read.partner_instances, 0);
     }
 
     #[test]
     fn each_mistake_is_told_with_its_key() {
         let told = api(
-            "[api]\nlisten = \"8091\"\ntls_listen = \"443\"\nkey = \"k.pem\"\npublic_url = \"pbx\"\njournal_days = 0\nport = 1\n",
+            "[api]\nlisten = \"8091\"\ntls_listen = \"443\"\nkey = \"k.pem\"\npublic_url = \"pbx\"\njournal_days = 0\npartner_instances = 1001\nport = 1\n",
         )
         .unwrap_err()
         .to_string();
@@ -156,6 +162,7 @@ mod tests {
             r#"api.certificate = "": want the path of a PEM file, beside key"#,
             r#"api.public_url = "pbx": want an address as "https://pbx.example.org:8091", or "" for that of "listen""#,
             "api.journal_days = 0: want a whole number from 1 to 3650 (days)",
+            "api.partner_instances = 1001: want a whole number from 0 to 1000",
             "unknown key api.port = 1",
         ] {
             assert!(told.contains(start), "{start}\n{told}");

@@ -19,6 +19,11 @@
 //!     bot.toml                      the bot's token and settings
 //!     bot.db  bot.db.lock           people, their keys, what was told
 //!     bot.status.json               what the bot says about itself
+//!   instances/                      0700
+//!     register.json                 the instances that a partner's program made, and those that were
+//!     partner-token.sha256          by what the partner's token is known
+//!     4100000001/                   0700, one folder per instance, named by its number
+//!       client.db  client.db.lock   its session, and its messages
 //! ```
 //!
 //! Files are 0600. Deleting a number's folder forgets the number.
@@ -34,6 +39,7 @@ use crate::trouble::Trouble;
 use crate::units::Phone;
 
 mod bots;
+mod instances;
 
 /// Longest path of a Unix socket, in bytes, without its closing zero (unix(7), `sun_path`).
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -363,6 +369,9 @@ impl StateDir {
             self.root.clone(),
             self.dc_seed(),
             self.bots_dir(),
+            self.instances_dir(),
+            self.instances_file(),
+            self.partner_file(),
             self.page_db(),
             self.page_password(),
             self.tls_key(),
@@ -371,7 +380,9 @@ impl StateDir {
         .filter_map(|path| too_open(path))
         .collect();
         let lines = self.phones()?.into_iter().map(|phone| self.phone_dir(&phone));
-        for dir in lines.chain(self.bots()?.iter().map(|bot| self.bot_dir(bot))) {
+        let bots = self.bots()?.into_iter().map(|bot| self.bot_dir(&bot));
+        let instances = self.instance_folders()?.into_iter().map(|folder| self.instances_dir().join(folder));
+        for dir in lines.chain(bots).chain(instances) {
             found.extend(too_open(&dir));
             for entry in fs::read_dir(&dir).map_err(failed("list", &dir))? {
                 found.extend(too_open(&entry.map_err(failed("list", &dir))?.path()));

@@ -248,6 +248,17 @@ pub(crate) const SYSTEM: &[Group] = &[
                 label: ["Ждать ответа вебхука", "Wait for a webhook's answer"],
                 hint: NOTHING,
             },
+            Setting {
+                section: "api",
+                key: "partner_instances",
+                kind: Kind::Number(["", ""]),
+                default: "20",
+                label: ["Инстансов партнёра", "A partner's instances"],
+                hint: [
+                    "Аккаунты без линии, которые программа партнёра заводит методом createInstance. Токен: tgtrunk-client partner-token",
+                    "Accounts without a line that a partner's program makes by createInstance. The token: tgtrunk-client partner-token",
+                ],
+            },
         ],
     },
     Group {
