@@ -51,7 +51,7 @@ impl SecondLogin {
     pub(crate) fn person_says(&mut self, word: &LoginWord) {
         match word {
             LoginWord::Cancel | LoginWord::LogOut => self.is_unwanted = true,
-            LoginWord::Start(_) | LoginWord::Forget => self.is_unwanted = false,
+            LoginWord::Start(_) | LoginWord::StartFor(_) | LoginWord::Forget => self.is_unwanted = false,
             LoginWord::Look | LoginWord::Resend | LoginWord::Code(_) | LoginWord::Password(_) => {}
         }
     }

@@ -126,6 +126,11 @@ pub enum LoginError {
         /// Its number, digits.
         phone: String,
     },
+    /// A code was asked for by another number than the one that logs in here.
+    OtherNumber {
+        /// The number that does.
+        phone: String,
+    },
     /// The account's other session does not let this one in.
     NotAccepted {
         /// What it said.

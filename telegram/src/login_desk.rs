@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tracing::{Instrument as _, warn};
 
 use crate::account::Account;
-use crate::login_work::Work;
+use crate::login_work::{Owner, Work};
 
 /// Words that may wait.
 const WORDS: usize = 16;
@@ -29,6 +29,8 @@ pub enum LoginWord {
     Look,
     /// Begin, in any state.
     Start(LoginMethod),
+    /// Begin with a code that is sent to this number, where the desk is nobody's yet; one of a number takes its own alone.
+    StartFor(Phone),
     /// Have the code sent again.
     Resend,
     /// The code that Telegram sent.
@@ -103,9 +105,19 @@ impl LoginWord {
 impl LoginDesk {
     /// Opens the desk of an account; a login that was under way goes on.
     pub async fn open(account: Account, phone: Phone, house: impl LoginHouse) -> Self {
+        let owner = Owner::Of(phone.clone());
+        Self::begin(account, phone, owner, house).await
+    }
+
+    /// Opens the desk of an account that may be anybody's: whoever logs in first. `name` is what [`LoginInfo`] calls it.
+    pub async fn open_for_anybody(account: Account, name: Phone, house: impl LoginHouse) -> Self {
+        Self::begin(account, name, Owner::Anybody, house).await
+    }
+
+    async fn begin(account: Account, name: Phone, owner: Owner, house: impl LoginHouse) -> Self {
         let (told, telling) = mpsc::channel(WORDS);
         let late = Arc::default();
-        let work = Work::open(account, phone, house, Arc::clone(&late)).await;
+        let work = Work::open(account, (name, owner), house, Arc::clone(&late)).await;
         let shown = work.shown();
         let task = tokio::spawn(work.run(telling).in_current_span());
         Self { told, shown, late, task: Arc::new(Mutex::new(Some(task))) }

@@ -35,10 +35,21 @@ const QR_PAUSE: Duration = Duration::from_secs(2);
 /// A wait that Telegram asks for, in seconds, which does not end the login.
 const QR_WAIT_S: u32 = 60;
 
+/// Who may log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The account of this number.
+    Of(Phone),
+    /// Whoever does it first.
+    Anybody,
+}
+
 /// A login and all that it needs.
 pub(crate) struct Work<H> {
     account: Account,
-    phone: Phone,
+    /// What the login is called.
+    name: Phone,
+    owner: Owner,
     house: H,
     shown: watch::Sender<LoginInfo>,
     /// The session that is being logged in while the account's own one works.
@@ -61,17 +72,17 @@ struct Qr {
 impl<H: LoginHouse> Work<H> {
     pub(crate) async fn open(
         account: Account,
-        phone: Phone,
+        (name, owner): (Phone, Owner),
         house: H,
         late: Arc<Mutex<Option<Password>>>,
     ) -> Self {
-        let start = LoginInfo { line: phone.clone(), stage: LoginStage::Start, problem: None };
+        let start = LoginInfo { line: name.clone(), stage: LoginStage::Start, problem: None };
         let shown = watch::Sender::new(start);
         let beside = Beside::left(&account).await.unwrap_or_else(|error| {
             warn!(%error, "a login that was under way is lost");
             None
         });
-        let mut work = Self { account, phone, house, shown, beside, qr: None, late, late_until: None };
+        let mut work = Self { account, name, owner, house, shown, beside, qr: None, late, late_until: None };
         work.take_up().await;
         let stage = work.stage().await;
         let problem = work.ended().filter(|_| stage == LoginStage::Start);
@@ -154,7 +165,17 @@ impl<H: LoginHouse> Work<H> {
     async fn act(&mut self, word: LoginWord) {
         let result = match word {
             LoginWord::Look => Ok(()),
-            LoginWord::Start(method) => self.start(method).await,
+            LoginWord::Start(LoginMethod::Qr) => self.start_by_token().await,
+            LoginWord::Start(LoginMethod::Code) => match self.owner.clone() {
+                Owner::Of(phone) => self.start_by_code(&phone).await,
+                Owner::Anybody => Err(LoginError::NumberInvalid),
+            },
+            LoginWord::StartFor(phone) => match &self.owner {
+                Owner::Of(own) if *own != phone => {
+                    Err(LoginError::OtherNumber { phone: own.as_str().to_owned() })
+                }
+                Owner::Of(_) | Owner::Anybody => self.start_by_code(&phone).await,
+            },
             LoginWord::Resend => self.login().resend_code().await.map(drop),
             LoginWord::Code(code) => {
                 self.took(|login| async move { login.enter_code(code.as_str()).await }).await
@@ -184,25 +205,27 @@ impl<H: LoginHouse> Work<H> {
         self.show(stage, problem);
     }
 
-    async fn start(&mut self, method: LoginMethod) -> Result<(), LoginError> {
+    async fn start_by_code(&mut self, phone: &Phone) -> Result<(), LoginError> {
+        self.start_anew().await?;
+        self.took(|login| async move { login.send_code(phone.as_str()).await }).await
+    }
+
+    async fn start_by_token(&mut self) -> Result<(), LoginError> {
+        self.start_anew().await?;
+        let login = self.login();
+        if matches!(login.stage().await?, Stage::Code { .. } | Stage::Password { .. }) {
+            self.give_up().await?;
+        }
+        let stage = login.export_token().await?;
+        self.token_stage(stage, Instant::now() + QR_LIFE).await
+    }
+
+    async fn start_anew(&mut self) -> Result<(), LoginError> {
         self.drop_token().await?;
         if self.beside.is_none() && self.account.is_in() {
             self.beside = Some(Beside::open(&self.account).await?);
         }
-        let login = self.login();
-        match method {
-            LoginMethod::Code => {
-                let phone = self.phone.as_str().to_owned();
-                self.took(|login| async move { login.send_code(&phone).await }).await
-            }
-            LoginMethod::Qr => {
-                if matches!(login.stage().await?, Stage::Code { .. } | Stage::Password { .. }) {
-                    self.give_up().await?;
-                }
-                let stage = login.export_token().await?;
-                self.token_stage(stage, Instant::now() + QR_LIFE).await
-            }
-        }
+        Ok(())
     }
 
     /// Takes a step whose success may be that somebody is logged in.
@@ -276,9 +299,14 @@ impl<H: LoginHouse> Work<H> {
 
     /// Somebody is logged in. If it is the line's account, the new session takes the place of the old one.
     async fn check_in(&mut self, me: &Resolved) -> Result<(), LoginError> {
-        let wanted = self.phone.as_str().trim_start_matches('+');
-        if let Some(phone) = me.phone.as_deref().map(|phone| phone.trim_start_matches('+'))
-            && phone != wanted
+        let came = me.phone.as_deref().map(|phone| phone.trim_start_matches('+'));
+        if let (Owner::Anybody, Some(Ok(phone))) =
+            (&self.owner, came.map(|phone| format!("+{phone}").parse()))
+        {
+            self.owner = Owner::Of(phone);
+        }
+        if let (Some(phone), Owner::Of(own)) = (came, &self.owner)
+            && phone != own.digits()
         {
             match self.beside.take() {
                 Some(beside) => beside.remove().await,
@@ -414,7 +442,7 @@ impl<H: LoginHouse> Work<H> {
 
     fn show(&self, stage: LoginStage, problem: Option<Said>) {
         let problem = problem.or_else(|| self.ended().filter(|_| stage == LoginStage::Start));
-        let info = LoginInfo { line: self.phone.clone(), stage, problem };
+        let info = LoginInfo { line: self.name.clone(), stage, problem };
         let changed = self.shown.send_if_modified(|shown| {
             let changed = *shown != info;
             shown.clone_from(&info);

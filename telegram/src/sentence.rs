@@ -159,6 +159,14 @@ impl From<&LoginError> for Sentence {
                 "QR-код никто не отсканировал. Начните вход ещё раз.",
                 "Nobody scanned the QR code. Begin the login again.",
             ),
+            LoginError::OtherNumber { phone } => row(
+                format!(
+                    "Здесь входит только аккаунт номера {phone}: его сообщения уже в журнале. Другому номеру нужна своя линия или свой инстанс."
+                ),
+                format!(
+                    "Only the account of {phone} logs in here: its messages are in the journal already. Another number needs a line or an instance of its own."
+                ),
+            ),
             LoginError::OtherAccount { phone } => row(
                 format!(
                     "QR-код отсканировали из аккаунта другого номера, +{phone}. Нужен аккаунт этой линии."
@@ -464,6 +472,7 @@ mod tests {
             LoginError::StartAgain,
             LoginError::QrForgotten,
             LoginError::OtherAccount { phone: word() },
+            LoginError::OtherNumber { phone: word() },
             LoginError::NotAccepted { cause: word().into() },
             LoginError::NotLetIn,
             LoginError::FloodWait { seconds: 5 },
