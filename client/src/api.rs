@@ -1,15 +1,21 @@
-//! The messages of the lines for programs: each line is an instance, and this is where they are called.
+//! Messages for programs: each line is an instance, as are the accounts that partners' programs make, and this is where
+//! they are called.
 
 mod certificate;
 mod office;
+pub(crate) mod partner;
+mod register;
+mod tenant;
+mod tenants;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use tgtrunk_config::control::{InstanceInfo, NewToken, Refusal, RefusalCode};
-use tgtrunk_config::{ApiSettings, Password, Phone, Said, StateDir};
+use tgtrunk_config::{ApiSettings, Password, Phone, Said, Settings, StateDir};
 use tgtrunk_messages::{House, Instance, InstanceId, InstanceKind, Options, Refused, green};
 use tgtrunk_shell::control::Question;
 use tokio::net::TcpListener;
@@ -18,6 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use self::office::Office;
+use self::tenants::Tenants;
 use crate::web::{self, Port};
 
 /// Most connections at once, on each port.
@@ -26,12 +33,13 @@ const CONNECTIONS: usize = 1_024;
 /// Whose instance is whose.
 type Owners = Arc<Mutex<BTreeMap<InstanceId, Phone>>>;
 
-/// The instances of all lines, and how they are served. Clones are the same.
+/// All instances, and how they are served. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Api {
     house: House,
     owners: Owners,
-    settings: Arc<ApiSettings>,
+    tenants: Arc<Tenants>,
+    settings: Arc<Settings>,
     state: StateDir,
     /// What addresses begin with.
     base: Arc<str>,
@@ -44,36 +52,38 @@ pub(crate) struct Ports {
 }
 
 impl Api {
-    /// Serves instances, of which there are none yet, from now on.
+    /// Serves instances from now on; those of lines come with the lines.
     pub(crate) async fn start(
-        settings: &ApiSettings,
+        settings: Arc<Settings>,
         state: &StateDir,
         asks: mpsc::Sender<Question>,
     ) -> (Self, Ports) {
         // A port that is free is known before the first link is made.
-        let bound = match settings.listen {
+        let ApiSettings { listen, tls_listen, .. } = settings.api;
+        let bound = match listen {
             Some(listen) => TcpListener::bind(listen).await.ok(),
             None => None,
         };
-        let at = bound.as_ref().and_then(|bound| bound.local_addr().ok()).or(settings.listen);
-        let base = settings.public_url.clone().unwrap_or_else(|| base(at, settings.tls_listen));
+        let at = bound.as_ref().and_then(|bound| bound.local_addr().ok()).or(listen);
+        let base: Arc<str> = settings.api.public_url.clone().unwrap_or_else(|| base(at, tls_listen)).into();
         let owners = Owners::default();
-        let house = House::new(Arc::new(Office::new(asks, Arc::clone(&owners))));
-        let api = Self {
-            house: house.clone(),
-            owners,
-            settings: Arc::new(settings.clone()),
-            state: state.clone(),
-            base: base.into(),
-        };
+        let tenants = Tenants::new(Arc::clone(&settings), state.clone(), Arc::clone(&base));
+        let tenants = Arc::new(tenants);
+        let office = Office::new(asks, Arc::clone(&owners), Arc::clone(&tenants), state.clone());
+        let house = House::new(Arc::new(office));
+        tenants.start(house.clone());
+        let api = Self { house: house.clone(), owners, tenants, settings, state: state.clone(), base };
         let router = green::router(house, green::Pace::default());
         let (mut tasks, mut problems) = (JoinSet::new(), Vec::new());
-        if let Some(listen) = settings.listen {
+        if let Some(problem) = api.tenants.problem() {
+            problems.push(watch::channel(Some(problem)).1);
+        }
+        if let Some(listen) = listen {
             let (tell, problem) = watch::channel(None);
             tasks.spawn(serve(listen, bound, router.clone(), tell));
             problems.push(problem);
         }
-        if let Some(listen) = settings.tls_listen {
+        if let Some(listen) = tls_listen {
             let (tell, problem) = watch::channel(None);
             tasks.spawn(serve_tls(listen, api.clone(), router, tell));
             problems.push(problem);
@@ -83,16 +93,8 @@ impl Api {
 
     /// How a line's instance treats what it keeps.
     pub(crate) fn options(&self, phone: &Phone) -> Options {
-        let ApiSettings { journal, files, queue, phone_checks_per_day, webhook_timeout, .. } = *self.settings;
         let folder = self.state.phone_dir(phone).join("files");
-        Options {
-            queue_life: queue,
-            journal_life: journal,
-            file_life: files,
-            checks_per_day: phone_checks_per_day,
-            webhook_timeout,
-            ..Options::new(InstanceKind::User, phone.as_str(), folder, &self.base)
-        }
+        options(&self.settings.api, &self.base, phone.as_str(), folder)
     }
 
     /// A line's instance can be called from now on.
@@ -134,21 +136,30 @@ impl Api {
         self.owned().iter().find(|(_, owner)| *owner == line).map(|(id, _)| *id)
     }
 
-    /// All instances at a glance.
+    /// Ends the instances that are no lines.
+    pub(crate) async fn stop(&self) {
+        self.tenants.stop().await;
+    }
+
+    /// All instances at a glance: those of lines, then the others.
     pub(crate) async fn instances(&self) -> Result<Vec<InstanceInfo>, Refusal> {
+        let lines = self.owned().into_iter().map(|(id, line)| (id, Some(line), None, String::new()));
+        let others = self.tenants.rows().into_iter().map(|row| (row.id, None, row.phone, row.name));
         let mut infos = Vec::new();
-        for (id, line) in self.owned() {
+        for (id, line, phone, name) in lines.chain(others) {
             let Some(instance) = self.house.instance(id) else { continue };
             infos.push(InstanceInfo {
                 instance: id.get(),
                 line,
+                phone,
+                name,
                 standing: instance.standing().as_str().to_owned(),
                 has_token: instance.has_token(),
                 outgoing: instance.queue_len().await.map_err(refusal)?,
                 notifications: instance.notifications_len().await.map_err(refusal)?,
             });
         }
-        infos.sort_by(|one, other| one.line.cmp(&other.line));
+        infos.sort_by_key(|info| (info.line.is_none(), info.line.clone(), info.instance));
         Ok(infos)
     }
 
@@ -177,6 +188,19 @@ impl Ports {
 
 fn refusal(refused: Refused) -> Refusal {
     Refusal { code: RefusalCode::Internal, message: refused.to_string() }
+}
+
+/// How an instance treats what it keeps.
+fn options(settings: &ApiSettings, base: &str, name: &str, folder: PathBuf) -> Options {
+    let ApiSettings { journal, files, queue, phone_checks_per_day, webhook_timeout, .. } = *settings;
+    Options {
+        queue_life: queue,
+        journal_life: journal,
+        file_life: files,
+        checks_per_day: phone_checks_per_day,
+        webhook_timeout,
+        ..Options::new(InstanceKind::User, name, folder, base)
+    }
 }
 
 /// What addresses begin with where nobody says so.
@@ -218,7 +242,7 @@ async fn serve(
 
 async fn serve_tls(listen: SocketAddr, api: Api, router: Router, problem: watch::Sender<Option<Said>>) {
     let acceptor = loop {
-        match certificate::acceptor(&api.settings, &api.state, listen.ip()) {
+        match certificate::acceptor(&api.settings.api, &api.state, listen.ip()) {
             Ok(acceptor) => break acceptor,
             Err(said) => {
                 if problem.send_replace(Some(said.clone())).as_ref() != Some(&said) {

@@ -42,79 +42,98 @@ impl<N, T: Clone> Backlog<N, T> {
         self.waiting.push_back((notice, news.into()));
     }
 
-    /// Writes down what is due, in its order, until `keep` says that one was not taken; gives those that are down whole.
-    pub(crate) async fn work(&mut self, now: Instant, keep: impl AsyncFn(T) -> bool) -> Vec<N> {
-        let mut kept = Vec::new();
-        if now < self.again {
-            return kept;
+    /// What is to be written down now, if anything is.
+    pub(crate) fn due(&self, now: Instant) -> Option<T> {
+        let (_, news) = self.waiting.front().filter(|_| now >= self.again)?;
+        news.front().cloned()
+    }
+
+    /// What was due is written down.
+    pub(crate) fn kept(&mut self) {
+        self.pause = FIRST_PAUSE;
+        if let Some((_, news)) = self.waiting.front_mut() {
+            news.pop_front();
         }
-        while let Some((_, news)) = self.waiting.front_mut() {
-            while let Some(one) = news.front() {
-                if !keep(one.clone()).await {
-                    self.again = now + self.pause;
-                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-                    return kept;
-                }
-                self.pause = FIRST_PAUSE;
-                news.pop_front();
-            }
-            kept.extend(self.waiting.pop_front().map(|(notice, _)| notice));
-        }
-        kept
+    }
+
+    /// The disk does not take it: nothing is due for a while.
+    pub(crate) fn refused(&mut self, now: Instant) {
+        self.again = now + self.pause;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// The next notice of which everything is written down.
+    pub(crate) fn next_whole(&mut self) -> Option<N> {
+        self.waiting.front().filter(|(_, news)| news.is_empty())?;
+        self.waiting.pop_front().map(|(notice, _)| notice)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::{Cell, RefCell};
-
     use super::*;
 
-    #[tokio::test]
-    async fn what_the_disk_refuses_is_kept_later_in_its_order_and_what_comes_meanwhile_after_it() {
-        let mut now = Instant::now();
-        let (is_full, written) = (Cell::new(false), RefCell::new(Vec::new()));
-        let keep = async |one: u32| {
-            // The disk fills in the middle of a notice.
-            let is_kept = !is_full.get() && !(one == 3 && written.borrow().len() == 2);
-            is_full.set(!is_kept);
-            if is_kept {
-                written.borrow_mut().push(one);
+    /// Writes down what is due as long as `keep` says that it is; gives the notices that are whole.
+    fn work<N>(backlog: &mut Backlog<N, u32>, now: Instant, mut keep: impl FnMut(u32) -> bool) -> Vec<N> {
+        let mut whole = Vec::new();
+        loop {
+            whole.extend(backlog.next_whole());
+            match backlog.due(now) {
+                Some(news) if keep(news) => backlog.kept(),
+                Some(_) => backlog.refused(now),
+                None => match backlog.next_whole() {
+                    Some(notice) => whole.push(notice),
+                    None => return whole,
+                },
             }
-            is_kept
-        };
+        }
+    }
+
+    #[test]
+    fn what_the_disk_refuses_is_kept_later_in_its_order_and_what_comes_meanwhile_after_it() {
+        let mut now = Instant::now();
+        let mut written = Vec::new();
         let mut backlog = Backlog::new(now);
         backlog.push("first", vec![1]);
         backlog.push("second", vec![2, 3]);
-        assert_eq!(backlog.work(now, &keep).await, ["first"]);
+        // The disk fills in the middle of a notice.
+        let until_three = |written: &mut Vec<u32>, news| {
+            let is_kept = news != 3;
+            if is_kept {
+                written.push(news);
+            }
+            is_kept
+        };
+        assert_eq!(work(&mut backlog, now, |news| until_three(&mut written, news)), ["first"]);
         backlog.push("third", vec![4]);
         // Nothing is tried before its time, whatever comes.
-        assert_eq!(backlog.work(now, &keep).await, [""; 0]);
-        let mut tries = 0;
-        while now < backlog.again() && tries < 30 {
+        assert_eq!(work(&mut backlog, now, |_| panic!("too early")), [""; 0]);
+        for _ in 0..30 {
             now = backlog.again();
-            tries += 1;
-            assert_eq!(backlog.work(now, &keep).await, [""; 0]);
+            assert_eq!(work(&mut backlog, now, |news| until_three(&mut written, news)), [""; 0]);
+            assert!(backlog.again() > now && backlog.again() <= now + LONGEST_PAUSE);
         }
-        assert_eq!((tries, &*written.borrow()), (30, &vec![1, 2]));
-        is_full.set(false);
-        written.borrow_mut().push(0);
+        assert_eq!(written, [1, 2]);
         now = backlog.again();
-        assert_eq!(backlog.work(now, &keep).await, ["second", "third"]);
-        assert_eq!(*written.borrow(), [1, 2, 0, 3, 4]);
+        let taken = |news| {
+            written.push(news);
+            true
+        };
+        assert_eq!(work(&mut backlog, now, taken), ["second", "third"]);
+        assert_eq!(written, [1, 2, 3, 4]);
         assert!(backlog.is_empty());
     }
 
-    #[tokio::test]
-    async fn no_more_is_read_than_memory_is_meant_for() {
+    #[test]
+    fn no_more_is_read_than_memory_is_meant_for() {
         let now = Instant::now();
         let mut backlog = Backlog::new(now);
         for number in 0..MOST {
             assert!(backlog.has_room());
-            backlog.push(number, vec![()]);
+            backlog.push(number, vec![1]);
         }
         assert!(!backlog.has_room());
-        assert_eq!(backlog.work(now, async |()| true).await.len(), MOST);
+        assert_eq!(work(&mut backlog, now, |_| true).len(), MOST);
         assert!(backlog.has_room());
     }
 }

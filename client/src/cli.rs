@@ -55,7 +55,13 @@ enum Command {
         /// As +79060000000.
         phone: Phone,
     },
-    /// Lists the lines as programs that send and read messages know them.
+    /// Makes a new token for partners, whose programs make and delete instances, and prints it. The old one is dead.
+    PartnerToken {
+        /// Only ends the one there is.
+        #[arg(long)]
+        revoke: bool,
+    },
+    /// Lists the lines, and what partners made, as programs that send and read messages know them.
     Instances {
         /// As JSON, for programs.
         #[arg(long)]
@@ -93,6 +99,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Reload => ask::reload(&asked(&state, settings).await?).await?,
         Command::Token { phone } => token::renew(&asked(&state, settings).await?, phone).await?,
         Command::Instances { json } => token::list(&asked(&state, settings).await?, json).await?,
+        Command::PartnerToken { revoke } => token::partner(&StateDir::open(&state)?, revoke)?,
         Command::Password => password::run(&StateDir::open(&state)?).await?,
         Command::Run | Command::Check => {}
     }

@@ -1,39 +1,37 @@
-//! A line's messages for programs: whatever Telegram tells is in the queues and the journal before it is taken as told.
+//! An account's messages for programs: whatever Telegram tells is in the queues and the journal before it is taken as told.
 
 use std::sync::Arc;
 
 use tgtrunk_config::Phone;
-use tgtrunk_messages::{Instance, InstanceId, News, Refused, Store};
+use tgtrunk_messages::{Instance, News, Options, Refused, Store};
 use tgtrunk_telegram::{Account, Database, LoginDesk, MessageNotice};
 use tracing::error;
 
-use crate::api::Api;
 use crate::telegram::Correspondent;
 
-/// A line's instance, and who reads for it.
+/// An account's instance, and who reads for it.
 pub(crate) struct Correspondence {
     instance: Instance,
     correspondent: Correspondent,
 }
 
 impl Correspondence {
-    /// Opens a line's instance, which programs can call from now on.
+    /// Opens an account's instance. Its number is `phone`, where that is known before it is logged in.
     pub(crate) async fn open(
         database: &Database,
         account: &Account,
         logins: &LoginDesk,
-        phone: &Phone,
-        api: &Api,
+        phone: Option<Phone>,
+        options: Options,
     ) -> Result<Self, Refused> {
         let store = Store::open(database.pool().clone()).await?;
-        let correspondent = Correspondent::new(account.clone(), phone.clone(), logins.clone());
-        let instance = Instance::open(store, Arc::new(correspondent.clone()), api.options(phone)).await?;
-        api.enter(phone, instance.clone());
+        let correspondent = Correspondent::new(account.clone(), phone, logins.clone());
+        let instance = Instance::open(store, Arc::new(correspondent.clone()), options).await?;
         Ok(Self { instance, correspondent })
     }
 
-    pub(crate) fn id(&self) -> InstanceId {
-        self.instance.id()
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.instance
     }
 
     /// Learns whom the account knows, once it works.

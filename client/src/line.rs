@@ -163,14 +163,16 @@ impl Line {
         let (account, notices) = Account::open(options).await.context("the account cannot be opened")?;
         let keeper = login::House { events: self.events.clone() };
         let logins = LoginDesk::open(account.clone(), phone.clone(), keeper).await;
-        let kept = Correspondence::open(&database, &account, &logins, phone, api).await?;
+        let (own, options) = (Some(phone.clone()), api.options(phone));
+        let kept = Correspondence::open(&database, &account, &logins, own, options).await?;
+        api.enter(phone, kept.instance().clone());
         let lamps = Lamps::new(self.status.clone());
         lamps.account(&account.status().borrow());
         lamps.keypad(self.manner.line.chat.keypad);
         let desk = Arc::new(Desk::new(account, store, gateway.clone(), lamps, Arc::clone(&self.manner)));
         let mut tasks = JoinSet::new();
         let (reader, keeper) = (Arc::clone(&desk), Arc::clone(&desk));
-        let instance = kept.id();
+        let instance = kept.instance().id();
         spawn(&mut tasks, kept.get_acquainted());
         spawn(&mut tasks, mailbox::read(reader, kept, messages));
         spawn(&mut tasks, dialog::keep(keeper));

@@ -100,8 +100,16 @@ async fn write_down(
     backlog: &mut Backlog<Arc<MessageNotice>, tgtrunk_messages::News>,
     correspondence: &Correspondence,
 ) {
-    for notice in backlog.work(Instant::now(), async |news| correspondence.keep(news).await).await {
-        settle(notice);
+    loop {
+        while let Some(notice) = backlog.next_whole() {
+            settle(notice);
+        }
+        let Some(news) = backlog.due(Instant::now()) else { return };
+        if correspondence.keep(news).await {
+            backlog.kept();
+        } else {
+            backlog.refused(Instant::now());
+        }
     }
 }
 

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::id::InstanceId;
 use crate::instance::{Instance, Refused, StoredFile};
+use crate::settings::Settings;
 use crate::token::{self, Token};
 
 /// All instances of a program. Clones are the same house.
@@ -21,14 +21,28 @@ pub struct House {
     office: Arc<dyn Office>,
 }
 
+/// An instance that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// Its number.
+    pub id: InstanceId,
+    /// Its name for people.
+    pub name: String,
+    /// When it was made: seconds since 1970.
+    pub created_s: i64,
+    /// When it was deleted: seconds since 1970.
+    pub deleted_s: i64,
+}
+
 /// Where instances are made and deleted.
 #[async_trait]
 pub trait Office: Send + Sync + 'static {
-    /// Makes an instance, whose account somebody will log in.
-    async fn create(&self, name: &str, settings: &Map<String, Value>)
-    -> Result<(InstanceId, Token), Refused>;
-    /// Deletes an instance and all that it holds.
+    /// Makes an instance, whose account somebody will log in. It can be called when this returns.
+    async fn create(&self, name: &str, settings: Settings) -> Result<(InstanceId, Token), Refused>;
+    /// Deletes an instance and all that it holds; one that is deleted already is no error.
     async fn delete(&self, id: InstanceId) -> Result<(), Refused>;
+    /// Those that were deleted lately: their clients are told so.
+    fn former(&self) -> Vec<Former>;
     /// Opens an instance's connection to Telegram anew.
     async fn reboot(&self, id: InstanceId) -> Result<(), Refused>;
     /// Whether a partner's token is one.

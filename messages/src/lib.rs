@@ -27,7 +27,7 @@ mod upkeep;
 pub use chat::{Address, AddressError, Chat, ChatId, ChatKind, Person, PersonKind};
 pub use content::{Attachment, Content, FileKind, LoginTokenPicture, Place, Poll, VCard};
 pub use files::{FileWriter, kind_of};
-pub use house::{House, Office};
+pub use house::{Former, House, Office};
 pub use id::{InstanceId, MessageId};
 pub use instance::{
     Accepted, Draft, Instance, InstanceKind, Options, QueueLine, Refused, StoredFile, Typing, TypingKind,

@@ -31,23 +31,23 @@ pub(crate) fn client() -> Result<Client, reqwest::Error> {
 
 /// Works until it is dropped.
 pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut held) = (FIRST_PAUSE, false);
     loop {
         // Before anything is read: what comes meanwhile is not slept over.
         let (told, changed) = (inner.notifications.notified(), inner.settings_changed.notified());
         tokio::pin!(told, changed);
         told.as_mut().enable();
         changed.as_mut().enable();
-        let url = inner.row().settings.webhook_url.clone();
+        let url = webhook(&inner, &mut held);
         let head = match inner.head().await {
-            Ok(head) => head.filter(|_| !url.is_empty()),
+            Ok(head) => head.zip(url),
             Err(error) => {
                 warn!(%error, "the queue of notifications cannot be read");
                 sleep(FIRST_PAUSE).await;
                 continue;
             }
         };
-        let Some(head) = head else {
+        let Some((head, url)) = head else {
             pause = FIRST_PAUSE;
             tokio::select! {
                 () = told => {}
@@ -78,6 +78,21 @@ pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
             sleep(FIRST_PAUSE).await;
         }
     }
+}
+
+/// Where notifications are brought. An example in the source of a client is somebody else's site: that nothing is brought
+/// there is said once.
+fn webhook(inner: &Inner, held: &mut bool) -> Option<String> {
+    let row = inner.row();
+    let is_example = row.settings.webhook_is_example();
+    if is_example && !std::mem::replace(held, is_example) {
+        warn!(
+            instance = %row.id,
+            "the webhook of an instance is the example of 1C's connector: nothing is sent there until setSettings names another webhookUrl"
+        );
+    }
+    *held = is_example;
+    row.settings.webhook().map(str::to_owned)
 }
 
 async fn bring(

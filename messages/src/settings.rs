@@ -31,6 +31,9 @@ pub struct SettingsError {
 const DELAY_MS: std::ops::RangeInclusive<u32> = 500..=600_000;
 /// Longest address of a webhook, and longest token for it.
 const TEXT_BYTES: usize = 2048;
+/// Where the connector of 1C has every instance that it makes send its notifications: an example that nobody changed, and
+/// somebody else's site.
+const EXAMPLE: &str = "https://mysite.com/webhook/green-api";
 
 /// Switches that do something here, and those that older clients set and read back.
 const SWITCHES: [&str; 15] = [
@@ -67,6 +70,18 @@ impl Settings {
     #[must_use]
     pub fn is_on(&self, switch: &str) -> bool {
         self.on.contains(switch)
+    }
+
+    /// Where notifications are brought; none where that is nowhere, or an example in the source of a client.
+    #[must_use]
+    pub fn webhook(&self) -> Option<&str> {
+        Some(self.webhook_url.as_str()).filter(|url| !url.is_empty() && !self.webhook_is_example())
+    }
+
+    /// Whether the webhook's address is an example that nobody changed.
+    #[must_use]
+    pub fn webhook_is_example(&self) -> bool {
+        self.webhook_url.trim_end_matches('/').eq_ignore_ascii_case(EXAMPLE)
     }
 
     /// Changes what is named.
@@ -200,5 +215,20 @@ mod tests {
         }
         change(&mut settings, json!({"webhookUrl": "https://x/", "wid": "1", "older": "yes"})).unwrap();
         assert_eq!(settings.webhook_url, "https://x/");
+    }
+
+    #[test]
+    fn an_example_of_a_webhook_is_kept_and_nothing_is_brought_there() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.webhook(), None);
+        for (url, brought) in [
+            ("https://mysite.com/webhook/green-api/", None),
+            ("https://mysite.com/webhook/green-api", None),
+            ("https://mysite.com/webhook/green-api/2", Some("https://mysite.com/webhook/green-api/2")),
+            ("https://example.org/hook", Some("https://example.org/hook")),
+        ] {
+            settings.change(json!({"webhookUrl": url}).as_object().unwrap()).unwrap();
+            assert_eq!((settings.shown("")["webhookUrl"].as_str(), settings.webhook()), (Some(url), brought));
+        }
     }
 }

@@ -15,6 +15,12 @@ mod schema;
 
 use sqlx::SqlitePool;
 
+use crate::clock;
+use crate::id::InstanceId;
+use crate::instance::InstanceKind;
+use crate::settings::Settings;
+use crate::token::Token;
+
 pub(crate) use files::FileRow;
 pub(crate) use holds::Hold;
 pub(crate) use instance::InstanceRow;
@@ -140,6 +146,33 @@ impl Store {
         schema::lift(&mut transaction).await?;
         transaction.commit().await?;
         Ok(Self { pool })
+    }
+
+    /// Makes the instance of a database that has none, with a token and settings: it is there when this returns.
+    ///
+    /// # Errors
+    /// What SQLite said.
+    pub async fn found(
+        &self,
+        id: InstanceId,
+        name: &str,
+        token: &Token,
+        settings: Settings,
+    ) -> Result<(), sqlx::Error> {
+        let new = InstanceRow {
+            id,
+            kind: InstanceKind::User.as_str().to_owned(),
+            name: name.to_owned(),
+            token_hash: token.hash(),
+            settings,
+            created_s: clock::unix_s(),
+            suspended_until_s: None,
+        };
+        if self.instance(new.clone()).await? == new {
+            Ok(())
+        } else {
+            Err(malformed("id", "it is another's"))
+        }
     }
 }
 

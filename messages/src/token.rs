@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// A token, 50 hexadecimal digits. It has no `Debug` that shows it.
+/// A token, 50 hexadecimal digits, a partner's with `gac.` before them. It has no `Debug` that shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
@@ -14,6 +14,18 @@ impl Token {
     #[must_use]
     pub fn new() -> Self {
         Self(hex::encode(crate::clock::random::<25>()))
+    }
+
+    /// A new one for a partner, which begins as GREEN-API's do.
+    #[must_use]
+    pub fn of_partner() -> Self {
+        Self(format!("gac.{}", Self::new().0))
+    }
+
+    /// Whether `said` is the token of which `kept` is the hash.
+    #[must_use]
+    pub fn is_of(said: &str, kept: &str) -> bool {
+        is_token(said, kept)
     }
 
     /// The token, to be shown to whom it is for.

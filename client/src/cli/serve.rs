@@ -95,9 +95,10 @@ async fn work(
     let (events, _) = broadcast::channel(EVENTS);
     let served = tokio::spawn(control::serve(listener, PROGRAM, asks.clone(), events.clone()));
     let (gateway, mut told) = Follower::start(state.gateway_socket());
-    let (api, ports) = Api::start(&settings.api, &state, asks).await;
+    let settings = Arc::new(settings);
+    let (api, ports) = Api::start(Arc::clone(&settings), &state, asks).await;
     let port_problems = page_problem.into_iter().chain(ports.problems()).collect();
-    let house = House { settings: Arc::new(settings), state, gateway, health: health.clone(), api };
+    let house = House { settings, state, gateway, health: health.clone(), api: api.clone() };
     let mut lines = Lines::open(house, events, port_problems);
     info!(lines = lines.len(), "client runs");
     supervisor.ready(&running(&lines));
@@ -127,7 +128,7 @@ async fn work(
     supervisor.stopping("keypads are taken away");
     drop(questions);
     tokio::select! {
-        () = supervisor.during(lines.stop()) => {}
+        () = supervisor.during(async { tokio::join!(lines.stop(), api.stop()); }) => {}
         _ = signals.interrupt.recv() => warn!("stopped without waiting"),
         _ = signals.terminate.recv() => warn!("stopped without waiting"),
     }

@@ -1,12 +1,13 @@
-//! `token` and `instances`: what a program needs to send and read a line's messages.
+//! `token`, `instances` and `partner-token`: what a program needs to send and read an account's messages.
 
 use anyhow::bail;
-use tgtrunk_config::control::{Answer, Ask, NewToken};
+use tgtrunk_config::control::{Answer, Ask, InstanceInfo, NewToken};
 use tgtrunk_config::{Language, Phone, StateDir};
 use tgtrunk_shell::keyboard::say;
 use tgtrunk_shell::language;
 
 use super::ask;
+use crate::api::partner;
 
 /// Makes a line's instance another token and shows it this once.
 ///
@@ -39,24 +40,37 @@ pub(crate) async fn list(state: &StateDir, json: bool) -> anyhow::Result<()> {
         });
     }
     for one in &instances {
-        let (instance, line, standing) = (one.instance, &one.line, &one.standing);
+        let (instance, whose, standing) = (one.instance, whose(one, language()), &one.standing);
         let (outgoing, notifications) = (one.outgoing, one.notifications);
         say(&match language() {
             Language::Russian => {
                 let token = if one.has_token { "" } else { ", токена нет: tgtrunk-client token" };
                 format!(
-                    "{instance} {line} {standing}: к отправке {outgoing}, уведомлений {notifications}{token}"
+                    "{instance} {whose} {standing}: к отправке {outgoing}, уведомлений {notifications}{token}"
                 )
             }
             Language::English => {
                 let token = if one.has_token { "" } else { ", no token: tgtrunk-client token" };
                 format!(
-                    "{instance} {line} {standing}: {outgoing} to send, {notifications} notifications{token}"
+                    "{instance} {whose} {standing}: {outgoing} to send, {notifications} notifications{token}"
                 )
             }
         });
     }
     Ok(())
+}
+
+/// A line's number; of an instance that is no line, its account's and what its partner calls it.
+fn whose(one: &InstanceInfo, language: Language) -> String {
+    if let Some(line) = &one.line {
+        return line.to_string();
+    }
+    let number = one.phone.as_ref().map(|phone| format!(" {phone}")).unwrap_or_default();
+    let name = if one.name.is_empty() { String::new() } else { format!(" {:?}", one.name) };
+    match language {
+        Language::Russian => format!("партнёра{number}{name}"),
+        Language::English => format!("a partner's{number}{name}"),
+    }
 }
 
 /// The token, and what a programmer pastes.
@@ -78,6 +92,34 @@ fn shown(new: &NewToken, language: Language) -> String {
     format!(
         "idInstance: {instance}\napiTokenInstance: {token}\n{once}\n\n{shell}\n  curl {url}/waInstance{instance}/getStateInstance/{token}\n{python}\n  from telegram_api_client_python import API\n  api = API.GreenAPI(\"{instance}\", \"{token}\", host=\"{url}\", media=\"{url}\")\n"
     )
+}
+
+/// Makes the partner's token anew and shows it this once, whether the client runs or not; or takes it away.
+///
+/// # Errors
+/// When it cannot be kept.
+pub(crate) fn partner(state: &StateDir, is_revoked: bool) -> anyhow::Result<()> {
+    if is_revoked {
+        let there_was = partner::revoke(state)?;
+        say(match (language(), there_was) {
+            (Language::Russian, true) => "Токен партнёра больше не действует.",
+            (Language::Russian, false) => "Токена партнёра не было.",
+            (Language::English, true) => "The partner's token is dead.",
+            (Language::English, false) => "There was no partner's token.",
+        });
+        return Ok(());
+    }
+    let token = partner::renew(state)?;
+    let once = match language() {
+        Language::Russian => {
+            "Токен показан один раз; прежний больше не действует. Кто его знает, заводит и удаляет инстансы."
+        }
+        Language::English => {
+            "The token is shown this once; the one before is dead. Whoever has it makes and deletes instances."
+        }
+    };
+    say(&format!("partnerToken: {}\n{once}", token.reveal()));
+    Ok(())
 }
 
 #[cfg(test)]

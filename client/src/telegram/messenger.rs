@@ -40,18 +40,19 @@ use self::door::FrontDoor;
 /// How long Telegram may take for what somebody waits for.
 const LIMIT: Duration = Duration::from_secs(12);
 
-/// Whoever writes and reads for a line's account. Clones are the same one.
+/// Whoever writes and reads for an account. Clones are the same one.
 #[derive(Clone)]
 pub(crate) struct Correspondent {
     account: Account,
-    phone: Phone,
+    /// Its number, where that is known before it is logged in.
+    phone: Option<Phone>,
     cards: Arc<Cards>,
     door: FrontDoor,
 }
 
 impl Correspondent {
-    pub(crate) fn new(account: Account, phone: Phone, logins: LoginDesk) -> Self {
-        let door = FrontDoor::new(logins, phone.clone());
+    pub(crate) fn new(account: Account, phone: Option<Phone>, logins: LoginDesk) -> Self {
+        let door = FrontDoor::new(logins);
         Self { account, phone, cards: Arc::default(), door }
     }
 

@@ -13,6 +13,7 @@ mod ledger;
 mod logins;
 mod messages;
 mod page;
+mod partners;
 mod program;
 mod refusals;
 mod support;

@@ -1,4 +1,4 @@
-//! An instance: a line's messages as programs know them, by a number and a token.
+//! An instance: an account's messages as programs know them, by a number and a token.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +10,15 @@ use crate::units::Phone;
 pub struct InstanceInfo {
     /// Its number, ten digits: GREEN-API's `idInstance`.
     pub instance: i64,
-    /// Whose messages.
-    pub line: Phone,
+    /// Whose messages; none for an account that a partner's program made an instance for, which is no line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<Phone>,
+    /// The number of such an account, once it was logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Phone>,
+    /// What the partner calls it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// How it stands with Telegram, in GREEN-API's words: `authorized`, `notAuthorized`, ...
     pub standing: String,
     /// Whether it has a token; nobody can call it without one.
@@ -49,7 +56,9 @@ mod tests {
         assert_eq!(serde_json::to_value(&token).unwrap(), promised);
         let info = InstanceInfo {
             instance: 4_100_000_001,
-            line: "+79060000000".parse().unwrap(),
+            line: Some("+79060000000".parse().unwrap()),
+            phone: None,
+            name: String::new(),
             standing: "authorized".into(),
             has_token: true,
             outgoing: 2,
@@ -58,6 +67,13 @@ mod tests {
         let promised = serde_json::json!({
             "instance": 4_100_000_001_i64, "line": "+79060000000", "standing": "authorized", "has_token": true,
             "outgoing": 2, "notifications": 3,
+        });
+        assert_eq!(serde_json::to_value(&info).unwrap(), promised);
+        let info =
+            InstanceInfo { line: None, phone: info.line.clone(), name: "Shop".into(), outgoing: 0, ..info };
+        let promised = serde_json::json!({
+            "instance": 4_100_000_001_i64, "phone": "+79060000000", "name": "Shop", "standing": "authorized",
+            "has_token": true, "outgoing": 0, "notifications": 3,
         });
         assert_eq!(serde_json::to_value(&info).unwrap(), promised);
     }

@@ -1,7 +1,7 @@
 //! How a call is answered: who calls, whether they may, whether it can be done now, and then the method.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -36,16 +36,11 @@ pub(super) type Answer = Result<Value, Failed>;
 pub(super) struct Desk {
     house: House,
     throttle: Arc<Throttle>,
-    deleted: Deleted,
 }
-
-/// The instances that a partner has deleted since the program began: their clients are told so.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Deleted(Arc<Mutex<BTreeSet<InstanceId>>>);
 
 impl Desk {
     pub(super) fn new(house: House, pace: Pace) -> Self {
-        Self { house, throttle: Arc::new(Throttle::new(pace)), deleted: Deleted::default() }
+        Self { house, throttle: Arc::new(Throttle::new(pace)) }
     }
 
     /// The instance that is called; one that is being opened anew is waited for, because clients that are refused call
@@ -61,20 +56,10 @@ impl Desk {
             return Err(Failed::standing(Standing::Starting));
         }
         let Some(instance) = self.house.instance(id) else {
-            let was = self.deleted.holds(id);
+            let was = self.house.office().former().iter().any(|former| former.id == id);
             return Err(if was { Failed::deleted_instance() } else { Failed::unknown_instance() });
         };
         if instance.is_token(token) { Ok(instance) } else { Err(Failed::unauthorized()) }
-    }
-}
-
-impl Deleted {
-    pub(super) fn put(&self, id: InstanceId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-    }
-
-    fn holds(&self, id: InstanceId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }
 }
 
@@ -151,9 +136,7 @@ async fn partner_call(
     check_verb(parts, method.name, method.verbs)?;
     let said = upload::json(&parts.headers, body).await?;
     let arguments = Arguments::of(query(parts)?, said);
-    let value =
-        (method.run)(PartnerCall { house: desk.house.clone(), deleted: desk.deleted.clone(), arguments })
-            .await?;
+    let value = (method.run)(PartnerCall { house: desk.house.clone(), arguments }).await?;
     Ok(json(StatusCode::OK, &value))
 }
 

@@ -1,6 +1,5 @@
 //! A call: what its path says, and what a method is given.
 
-use super::answer::Deleted;
 use super::arguments::Arguments;
 use super::multipart::decoded;
 use super::upload::Upload;
@@ -56,8 +55,6 @@ pub(super) struct Call {
 pub(super) struct PartnerCall {
     /// All instances.
     pub(super) house: House,
-    /// Those that are no more.
-    pub(super) deleted: Deleted,
     /// Said in query and body.
     pub(super) arguments: Arguments,
 }

@@ -8,33 +8,36 @@ use super::call::PartnerCall;
 use super::error::Failed;
 use super::limits;
 use crate::id::InstanceId;
-use crate::instance::{Instance, InstanceKind};
+use crate::instance::InstanceKind;
 use crate::settings::Settings;
 
-/// Where the connector of 1C has every instance that it makes send its notifications: an example that nobody changed.
-const EXAMPLE: &str = "https://mysite.com/webhook/green-api";
-
-/// All instances. Their tokens were shown when they were made; nobody has them since.
+/// All instances, those that were deleted lately behind the others. Their tokens were shown when they were made; nobody has
+/// them since.
 pub(super) fn instances(call: &PartnerCall) -> Answer {
-    Ok(call.house.instances().iter().map(shown).collect::<Vec<Value>>().into())
+    let there = call.house.instances();
+    let there = there
+        .iter()
+        .map(|instance| shown(instance.id(), &instance.name(), instance.kind(), instance.created_s(), None));
+    let gone = call.house.office().former();
+    let gone = gone
+        .iter()
+        .map(|gone| shown(gone.id, &gone.name, InstanceKind::User, gone.created_s, Some(gone.deleted_s)));
+    Ok(there.chain(gone).collect::<Vec<Value>>().into())
 }
 
-fn shown(instance: &Instance) -> Value {
-    let kind = match instance.kind() {
-        InstanceKind::User => "user",
-        InstanceKind::Bot => "bot",
-    };
+fn shown(id: InstanceId, name: &str, kind: InstanceKind, created_s: i64, deleted_s: Option<i64>) -> Value {
+    let time = |unix_s: i64| iso(unix_s.saturating_mul(1000));
     json!({
-        "idInstance": instance.id().get(),
-        "name": instance.name(),
+        "idInstance": id.get(),
+        "name": name,
         "typeInstance": "telegram",
-        "typeAccount": kind,
+        "typeAccount": kind.as_str(),
         "messenger": "telegram",
         "partnerUserUiid": "",
-        "timeCreated": iso(instance.created_s().saturating_mul(1000)),
-        "timeDeleted": "0001-01-01T00:00:00.000Z",
+        "timeCreated": time(created_s),
+        "timeDeleted": deleted_s.map_or_else(|| "0001-01-01T00:00:00.000Z".to_owned(), time),
         "apiTokenInstance": "",
-        "deleted": false,
+        "deleted": deleted_s.is_some(),
         "tariff": "",
         "isFree": false,
         "isPartner": true,
@@ -51,19 +54,13 @@ pub(super) async fn create_instance(call: PartnerCall) -> Answer {
         return Err(Failed::validation("one of name and the instance's settings must be there"));
     }
     settings.remove("name");
-    let url = settings.get("webhookUrl").and_then(Value::as_str).unwrap_or_default();
-    if url.trim_end_matches('/') == EXAMPLE {
-        settings.remove("webhookUrl");
-        settings.remove("webhookUrlToken");
-        tracing::info!("an instance is made without the webhook of the connector's example");
-    }
-    if !settings.is_empty()
-        && let Err(error) = Settings::default().change(&settings)
+    let mut kept = Settings::default();
+    if let Err(error) = kept.change(&settings)
         && error.key != "settings"
     {
         return Err(Failed::validation(&error.to_string()));
     }
-    let (id, token) = call.house.office().create(&name, &settings).await?;
+    let (id, token) = call.house.office().create(&name, kept).await?;
     Ok(json!({"idInstance": id.get(), "apiTokenInstance": token.reveal(), "typeInstance": "telegram"}))
 }
 
@@ -74,6 +71,5 @@ pub(super) async fn delete_instance_account(call: PartnerCall) -> Answer {
     let id =
         id.ok_or_else(|| Failed::wrong("idInstance", "must be an instance's number, ten digits", said))?;
     call.house.office().delete(id).await?;
-    call.deleted.put(id);
     Ok(json!({"deleteInstanceAccount": true}))
 }

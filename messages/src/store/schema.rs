@@ -67,8 +67,10 @@ pub(super) async fn lift(connection: &mut SqliteConnection) -> Result<(), StoreE
     let known = STEPS.len();
     let steps = usize::try_from(found).ok().and_then(|done| STEPS.get(done..));
     let steps = steps.ok_or(StoreError::Newer { found, known })?;
-    for statement in steps.iter().copied().flatten() {
-        sqlx::query(*statement).execute(&mut *connection).await?;
+    for step in steps {
+        for statement in *step {
+            sqlx::query(*statement).execute(&mut *connection).await?;
+        }
     }
     if !steps.is_empty() {
         sqlx::query("DELETE FROM ms_schema").execute(&mut *connection).await?;

@@ -407,5 +407,11 @@ async fn a_partner_lists_makes_and_deletes_instances() {
     let (code, error) = stage.ask("GET", "/waInstance4100000002/getSettings/x", Value::Null).await;
     assert_eq!((code, &error["message"]), (400, &json!("Instance is deleted")));
     let did = stage.office.did.lock().unwrap().clone();
-    assert_eq!(did, ["create shop {\"stateWebhook\":\"yes\"}", "delete 4100000002"]);
+    assert_eq!(did, ["create shop {\"stateWebhook\"}  ", "delete 4100000002"]);
+    let (_, all) = stage.ask("GET", &path("getInstances"), Value::Null).await;
+    let deleted: Vec<_> =
+        all.as_array().unwrap().iter().map(|one| one["deleted"].as_bool().unwrap()).collect();
+    assert_eq!(deleted, [false, true]);
+    assert_eq!((&all[1]["idInstance"], &all[1]["name"]), (&json!(4_100_000_002_i64), &json!("shop")));
+    assert_eq!(all[1]["timeDeleted"], "2025-11-14T10:11:53.000Z");
 }

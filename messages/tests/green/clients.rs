@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
 use serde_json::{Value, json};
 use tgtrunk_messages::News;
 
@@ -221,7 +222,7 @@ async fn forms_of_1c_have_no_file_name_and_no_last_line_end() {
 }
 
 #[tokio::test]
-async fn an_instance_that_1c_makes_does_not_tell_the_example_of_its_source() {
+async fn what_1c_says_when_it_makes_an_instance_is_kept_as_it_is() {
     let stage = Stage::new().await;
     let settings = json!({
         "webhookUrl": "https://mysite.com/webhook/green-api/", "webhookUrlToken": "f93537eb3e8fed66847b5bd",
@@ -230,10 +231,31 @@ async fn an_instance_that_1c_makes_does_not_tell_the_example_of_its_source() {
     let path = format!("/partner/createInstance/{PARTNER}");
     assert_eq!(stage.ask("POST", &path, settings).await.0, 200);
     let did = stage.office.did.lock().unwrap().join(" ");
-    assert!(!did.contains("mysite") && !did.contains("f93537") && did.contains("incomingWebhook"), "{did}");
-    let own = json!({"webhookUrl": "https://example.org/hook"});
-    stage.ask("POST", &path, own).await;
-    assert!(stage.office.did.lock().unwrap().join(" ").contains("example.org"));
+    let kept = "create  {\"incomingWebhook\"} https://mysite.com/webhook/green-api/ f93537eb3e8fed66847b5bd";
+    assert_eq!(did, kept);
+}
+
+#[tokio::test]
+async fn nothing_is_brought_to_the_example_of_1cs_source_until_another_webhook_is_named() {
+    let stage = Stage::new().await;
+    let example = json!({"webhookUrl": "https://mysite.com/webhook/green-api/", "incomingWebhook": "yes"});
+    stage.done("POST", "setSettings", example).await;
+    stage.instance.take(News::New(Box::new(from_anna(1, text("hello"))))).await.unwrap();
+    assert_eq!(stage.done("GET", "getWebhooksCount", Value::Null).await["count"], 1);
+    // Whoever tried to bring it there would have failed by now.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let hook = async move |headers: HeaderMap, body: String| {
+        tell.send((headers["x-attempt"].clone(), body)).unwrap();
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = json!({"webhookUrl": format!("http://{}/hook", listener.local_addr().unwrap())});
+    let router = axum::Router::new().route("/hook", axum::routing::post(hook));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    stage.done("POST", "setSettings", own).await;
+    let (attempt, body) = tokio::time::timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap();
+    assert!(body.contains("hello"), "{body}");
+    assert_eq!(attempt, "1", "somebody else was told before");
 }
 
 #[tokio::test]

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::{Method, Response};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tgtrunk_messages::green::{self, Pace};
 use tgtrunk_messages::{
-    House, Instance, InstanceId, InstanceKind, Messenger, Office, Options, Refused, Store, Token,
+    Former, House, Instance, InstanceId, InstanceKind, Messenger, Office, Options, Refused, Settings, Store,
+    Token,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,6 +37,7 @@ pub(crate) struct Stage {
 #[derive(Default)]
 pub(crate) struct Desk {
     pub(crate) did: Mutex<Vec<String>>,
+    former: Mutex<Vec<Former>>,
 }
 
 /// The partner's token.
@@ -141,18 +143,22 @@ pub(crate) fn keys(value: &Value) -> Vec<&str> {
 
 #[async_trait]
 impl Office for Desk {
-    async fn create(
-        &self,
-        name: &str,
-        settings: &Map<String, Value>,
-    ) -> Result<(InstanceId, Token), Refused> {
-        self.did.lock().unwrap().push(format!("create {name} {}", Value::Object(settings.clone())));
+    async fn create(&self, name: &str, settings: Settings) -> Result<(InstanceId, Token), Refused> {
+        let (url, token) = (&settings.webhook_url, &settings.webhook_token);
+        self.did.lock().unwrap().push(format!("create {name} {:?} {url} {token}", settings.on));
         Ok((InstanceId::new(4_100_000_002).unwrap(), Token::new()))
     }
 
     async fn delete(&self, id: InstanceId) -> Result<(), Refused> {
         self.did.lock().unwrap().push(format!("delete {id}"));
+        let former =
+            Former { id, name: "shop".to_owned(), created_s: 1_763_115_112, deleted_s: 1_763_115_113 };
+        self.former.lock().unwrap().push(former);
         Ok(())
+    }
+
+    fn former(&self) -> Vec<Former> {
+        self.former.lock().unwrap().clone()
     }
 
     async fn reboot(&self, id: InstanceId) -> Result<(), Refused> {

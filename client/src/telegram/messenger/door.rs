@@ -15,12 +15,11 @@ use super::picture;
 #[derive(Clone)]
 pub(super) struct FrontDoor {
     logins: LoginDesk,
-    phone: Phone,
 }
 
 impl FrontDoor {
-    pub(super) fn new(logins: LoginDesk, phone: Phone) -> Self {
-        Self { logins, phone }
+    pub(super) fn new(logins: LoginDesk) -> Self {
+        Self { logins }
     }
 
     pub(super) fn stage(&self) -> LoginStage {
@@ -54,12 +53,9 @@ impl Door for FrontDoor {
                     self.enter(LoginWord::Start(LoginMethod::Qr)).await
                 }
             },
-            Signin::Phone(phone) if phone == self.phone.digits() => {
-                self.enter(LoginWord::Start(LoginMethod::Code)).await
-            }
-            Signin::Phone(_) => LoginStep::Failed {
-                word: "phone_number_invalid",
-                sentence: "the instance is that of another number".to_owned(),
+            Signin::Phone(digits) => match format!("+{digits}").parse::<Phone>() {
+                Ok(phone) => self.enter(LoginWord::StartFor(phone)).await,
+                Err(error) => LoginStep::Failed { word: "phone_number_invalid", sentence: error.to_string() },
             },
             Signin::Code { code, password } => match (code.trim(), password, self.stage()) {
                 ("", Some(password), _) | (_, Some(password), LoginStage::Password { .. }) => {
@@ -120,7 +116,8 @@ fn failed(problem: &Said) -> LoginStep {
         () if is(LoginError::CodeNotSent) || is(LoginError::PasswordNotAsked) => "authorization_not_started",
         () if is(LoginError::NumberInvalid) || is(LoginError::NumberUnregistered) => "phone_number_invalid",
         () if is(LoginError::NumberBanned) => "phone_number_banned",
-        // A sentence with a number of seconds in it.
+        // Sentences with a number in them.
+        () if problem.en.contains("logs in here") => "phone_number_invalid",
         () if problem.en.contains("asks to wait") => "rate_limit_exceeded",
         () => "failed",
     };

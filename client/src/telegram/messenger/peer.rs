@@ -160,7 +160,10 @@ impl Correspondent {
         let Some(me) = self.account.me() else { return tgtrunk_messages::Account::default() };
         tgtrunk_messages::Account {
             id: Some(ChatId::of_user(me.id)),
-            phone: me.phone.unwrap_or_else(|| self.phone.digits().to_owned()),
+            phone: me
+                .phone
+                .or_else(|| self.phone.as_ref().map(|phone| phone.digits().to_owned()))
+                .unwrap_or_default(),
             name: cards::name(me.first_name.as_deref(), me.last_name.as_deref()),
             username: me.username,
         }

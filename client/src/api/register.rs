@@ -1,0 +1,200 @@
+//! The register of the instances that a partner's program made: which there are, which were, and whose accounts they are.
+//!
+//! It says what holds: a folder that it does not know was never finished, one that it calls deleted is to be removed.
+
+use std::io::ErrorKind;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tgtrunk_config::{Phone, Said, StateDir};
+use tgtrunk_messages::{Former, InstanceId, Refused};
+use tracing::error;
+
+use crate::clock;
+
+/// How long an instance that was deleted is remembered, in seconds.
+const MEMORY_S: i64 = 30 * 24 * 3600;
+
+/// An instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Row {
+    pub(super) id: InstanceId,
+    pub(super) name: String,
+    pub(super) created_s: i64,
+    /// Whose account was logged in first, and is the only one since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) phone: Option<Phone>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) deleted_s: Option<i64>,
+}
+
+/// All of them.
+pub(super) struct Register {
+    state: StateDir,
+    rows: Mutex<Vec<Row>>,
+    /// Why nobody knows what there is.
+    problem: Option<Said>,
+}
+
+impl Register {
+    /// Reads the register; where it cannot be read nothing is made and nothing removed.
+    pub(super) fn open(state: &StateDir) -> Self {
+        let file = state.instances_file();
+        let told = |cause: &dyn std::fmt::Display| {
+            let file = file.display();
+            Said::new(
+                format!(
+                    "{file}: {cause}: the instances of partners do not run. Mend the file, or remove it and they are forgotten."
+                ),
+                format!(
+                    "{file}: {cause}: инстансы партнёров не работают. Исправьте файл или удалите его, тогда они будут забыты."
+                ),
+            )
+        };
+        let (rows, problem) = match std::fs::read(&file) {
+            Ok(text) => match serde_json::from_slice::<Vec<Row>>(&text) {
+                Ok(rows) => (rows, None),
+                Err(error) => (Vec::new(), Some(told(&error))),
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), None),
+            Err(error) => (Vec::new(), Some(told(&error))),
+        };
+        Self { state: state.clone(), rows: Mutex::new(rows), problem }
+    }
+
+    /// Why it cannot be used.
+    pub(super) fn problem(&self) -> Option<&Said> {
+        self.problem.as_ref()
+    }
+
+    /// Those that are not deleted.
+    pub(super) fn live(&self) -> Vec<Row> {
+        self.rows().iter().filter(|row| row.deleted_s.is_none()).cloned().collect()
+    }
+
+    /// Those that were deleted lately.
+    pub(super) fn former(&self) -> Vec<Former> {
+        let since_s = clock::unix_s() - MEMORY_S;
+        let rows = self.rows();
+        let gone = rows.iter().filter_map(|row| {
+            let deleted_s = row.deleted_s.filter(|deleted_s| *deleted_s >= since_s)?;
+            Some(Former { id: row.id, name: row.name.clone(), created_s: row.created_s, deleted_s })
+        });
+        gone.collect()
+    }
+
+    /// An instance, deleted or not.
+    pub(super) fn row(&self, id: InstanceId) -> Option<Row> {
+        self.rows().iter().find(|row| row.id == id).cloned()
+    }
+
+    /// An instance is made.
+    pub(super) fn add(&self, row: Row) -> Result<(), Refused> {
+        self.change(|rows| rows.push(row))
+    }
+
+    /// An account was logged in for the first time.
+    pub(super) fn bind(&self, id: InstanceId, phone: &Phone) -> Result<(), Refused> {
+        self.change(|rows| {
+            for row in rows.iter_mut().filter(|row| row.id == id && row.phone.is_none()) {
+                row.phone = Some(phone.clone());
+            }
+        })
+    }
+
+    /// An instance is deleted.
+    pub(super) fn delete(&self, id: InstanceId) -> Result<(), Refused> {
+        self.change(|rows| {
+            for row in rows.iter_mut().filter(|row| row.id == id) {
+                row.deleted_s = Some(clock::unix_s());
+            }
+        })
+    }
+
+    /// What is changed is on the disk when this returns.
+    fn change(&self, change: impl FnOnce(&mut Vec<Row>)) -> Result<(), Refused> {
+        if let Some(problem) = &self.problem {
+            return Err(Refused::Storage(problem.en.clone()));
+        }
+        let mut rows = self.rows();
+        let mut changed = rows.clone();
+        change(&mut changed);
+        let since_s = clock::unix_s() - MEMORY_S;
+        changed.retain(|row| row.deleted_s.is_none_or(|deleted_s| deleted_s >= since_s));
+        if changed == *rows {
+            return Ok(());
+        }
+        let storage = |error: &dyn std::fmt::Display| {
+            error!("the register of instances cannot be written: {error}");
+            Refused::Storage(error.to_string())
+        };
+        let text = serde_json::to_vec_pretty(&changed).map_err(|error| storage(&error))?;
+        self.state.make_instances_dir().map_err(|error| storage(&error))?;
+        self.state.replace(&self.state.instances_file(), &text).map_err(|error| storage(&error))?;
+        *rows = changed;
+        Ok(())
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Vec<Row>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_again_and_the_first_account_stays() {
+        let (_room, state) = state();
+        let (first, second) = (id(4_100_000_001), id(4_100_000_002));
+        let register = Register::open(&state);
+        for id in [first, second] {
+            register.add(row(id)).unwrap();
+        }
+        register.bind(first, &"+79060000000".parse().unwrap()).unwrap();
+        register.bind(first, &"+79060000001".parse().unwrap()).unwrap();
+        register.delete(second).unwrap();
+        let register = Register::open(&state);
+        assert_eq!(register.problem(), None);
+        let live = register.live();
+        assert_eq!(live.iter().map(|row| row.id).collect::<Vec<_>>(), [first]);
+        assert_eq!(live[0].phone.as_ref().unwrap().as_str(), "+79060000000");
+        assert_eq!(register.former()[0].id, second);
+        assert!(register.row(second).unwrap().deleted_s.is_some());
+    }
+
+    #[test]
+    fn a_deleted_instance_is_forgotten_after_a_month() {
+        let (_room, state) = state();
+        let register = Register::open(&state);
+        let long_ago = clock::unix_s() - MEMORY_S - 1;
+        register.add(Row { deleted_s: Some(long_ago), ..row(id(4_100_000_001)) }).unwrap();
+        assert_eq!((register.former(), register.row(id(4_100_000_001))), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_register_that_cannot_be_read_is_left_as_it_is() {
+        let (_room, state) = state();
+        state.make_instances_dir().unwrap();
+        state.replace(&state.instances_file(), b"[{").unwrap();
+        let register = Register::open(&state);
+        assert!(register.problem().unwrap().en.contains("register.json"));
+        assert!(matches!(register.add(row(id(4_100_000_001))), Err(Refused::Storage(_))));
+        assert_eq!(std::fs::read(state.instances_file()).unwrap(), b"[{");
+    }
+
+    fn row(id: InstanceId) -> Row {
+        Row { id, name: "shop".to_owned(), created_s: clock::unix_s(), phone: None, deleted_s: None }
+    }
+
+    fn id(number: i64) -> InstanceId {
+        InstanceId::new(number).unwrap()
+    }
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let room = tempfile::tempdir().unwrap();
+        let state = StateDir::open(room.path().join("state")).unwrap();
+        (room, state)
+    }
+}

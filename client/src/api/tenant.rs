@@ -1,0 +1,194 @@
+//! An instance without a line: an account that a partner's program made for its messages alone. Nobody calls it here; its
+//! program logs it in, by a code or a QR code.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tgtrunk_config::{Phone, Said, Settings, StateDir};
+use tgtrunk_messages::{House, InstanceId, Options};
+use tgtrunk_shell::said::said;
+use tgtrunk_telegram::{Account, Database, LoginDesk, LoginWord, MessageNotice, Notice};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{Instrument as _, error, info, warn};
+
+use super::register::Register;
+use crate::backlog::Backlog;
+use crate::correspondence::Correspondence;
+use crate::line::DEVICE_SUFFIX;
+
+/// Messages that wait to be read; Telegram keeps the others.
+const MESSAGES: usize = 64;
+/// How long an instance that cannot be opened is left alone.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How long Telegram may take to be told that the session ends.
+const LOG_OUT: Duration = Duration::from_secs(15);
+/// How long a login under way may take to be broken off.
+const PARTING: Duration = Duration::from_secs(4);
+
+/// The end of an instance's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It goes on later.
+    Stop,
+    /// Its account is logged out first.
+    LogOut,
+}
+
+/// The task behind an instance.
+pub(super) struct Tenant {
+    pub(super) id: InstanceId,
+    pub(super) options: Options,
+    pub(super) settings: Arc<Settings>,
+    pub(super) state: StateDir,
+    pub(super) house: House,
+    pub(super) register: Arc<Register>,
+    /// Whether it can be called.
+    pub(super) is_open: watch::Sender<bool>,
+}
+
+/// An instance at work.
+struct Work {
+    account: Account,
+    database: Database,
+    logins: LoginDesk,
+    kept: Arc<Correspondence>,
+    notices: mpsc::Receiver<Notice>,
+    tasks: JoinSet<()>,
+}
+
+impl Tenant {
+    /// Works until it is told to end.
+    pub(super) async fn run(self, mut ends: mpsc::Receiver<End>) {
+        loop {
+            match self.open().await {
+                Ok(work) => {
+                    self.house.enter(work.kept.instance().clone());
+                    self.is_open.send_replace(true);
+                    return self.serve(work, &mut ends).await;
+                }
+                Err(problem) => {
+                    let problem: Said = said(&problem);
+                    error!(retry_s = PAUSE.as_secs(), "an instance does not run: {problem}");
+                }
+            }
+            tokio::select! {
+                () = sleep(PAUSE) => {}
+                _ = ends.recv() => return,
+            }
+        }
+    }
+
+    /// Logs out what was deleted and could not be before the program ended.
+    pub(super) async fn depart(self) {
+        match self.open().await {
+            Ok(work) => work.end(End::LogOut).await,
+            Err(problem) => {
+                warn!("an instance that was deleted could not be logged out: {}", said(&problem));
+            }
+        }
+    }
+
+    async fn open(&self) -> anyhow::Result<Work> {
+        let id = self.id.get();
+        self.state.make_instance_dir(id)?;
+        let database = Database::open(self.state.instance_db(id)).await;
+        let database = database.map_err(|error| anyhow::Error::msg(Said::from(&error)))?;
+        let (send, messages) = mpsc::channel(MESSAGES);
+        let (telegram, seed) = (&self.settings.telegram, self.state.dc_seed());
+        let mut options =
+            tgtrunk_telegram::Options::from_settings(database.clone(), telegram, DEVICE_SUFFIX, seed);
+        options.messages = Some(send);
+        let (account, notices) = Account::open(options).await.context("the account cannot be opened")?;
+        self.note_number(&account);
+        let number = self.register.row(self.id).and_then(|row| row.phone);
+        let logins = match number.clone() {
+            Some(number) => LoginDesk::open(account.clone(), number, ()).await,
+            None => {
+                // It has no number yet; its own stands for it.
+                let name: Phone = format!("+{id}").parse()?;
+                LoginDesk::open_for_anybody(account.clone(), name, ()).await
+            }
+        };
+        let kept = Correspondence::open(&database, &account, &logins, number, self.options.clone()).await?;
+        let kept = Arc::new(kept);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(kept.get_acquainted().in_current_span());
+        tasks.spawn(read(Arc::clone(&kept), messages).in_current_span());
+        Ok(Work { account, database, logins, kept, notices, tasks })
+    }
+
+    async fn serve(&self, mut work: Work, ends: &mut mpsc::Receiver<End>) {
+        info!("instance opened");
+        let mut status = work.account.status();
+        status.mark_changed();
+        let end = loop {
+            tokio::select! {
+                end = ends.recv() => break end.unwrap_or(End::Stop),
+                Ok(()) = status.changed() => {
+                    status.mark_unchanged();
+                    self.note_number(&work.account);
+                }
+                Some(_) = work.notices.recv() => {}
+                Some(done) = work.tasks.join_next() => if let Err(error) = done {
+                    error!(%error, "a task of an instance broke");
+                },
+            }
+        };
+        self.is_open.send_replace(false);
+        self.house.leave(self.id);
+        work.end(end).await;
+    }
+
+    /// Whoever is logged in first is the only one since.
+    fn note_number(&self, account: &Account) {
+        let Some(phone) = account.me().and_then(|me| me.phone) else { return };
+        let Ok(phone) = format!("+{}", phone.trim_start_matches('+')).parse() else { return };
+        if let Err(refused) = self.register.bind(self.id, &phone) {
+            warn!("whose an instance is cannot be noted: {refused}");
+        }
+    }
+}
+
+impl Work {
+    async fn end(mut self, end: End) {
+        if end == End::LogOut && timeout(LOG_OUT, self.logins.say(LoginWord::LogOut)).await.is_err() {
+            warn!(
+                "Telegram was not told that an instance's session ends: end it in the account's list of devices"
+            );
+        }
+        timeout(PARTING, self.logins.end()).await.ok();
+        self.tasks.shutdown().await;
+        self.account.shutdown().await;
+        drop(self.kept);
+        self.database.close().await;
+    }
+}
+
+/// Puts what Telegram tells into queues and journal.
+async fn read(kept: Arc<Correspondence>, mut messages: mpsc::Receiver<MessageNotice>) {
+    let mut backlog = Backlog::new(Instant::now());
+    loop {
+        tokio::select! {
+            notice = messages.recv(), if backlog.has_room() => {
+                let Some(notice) = notice else { return };
+                let news = kept.news(&notice);
+                backlog.push(notice, news);
+            }
+            () = sleep_until(backlog.again()), if !backlog.is_empty() => {}
+        }
+        loop {
+            while let Some(notice) = backlog.next_whole() {
+                notice.taken();
+            }
+            let Some(news) = backlog.due(Instant::now()) else { break };
+            if kept.keep(news).await {
+                backlog.kept();
+            } else {
+                backlog.refused(Instant::now());
+            }
+        }
+    }
+}
