@@ -174,6 +174,19 @@ async fn groups_of_both_kinds_are_made_and_changed() {
             scene.world().chat(scene.anna, id).iter().any(|message| message.text == "to all")
         })
         .await;
+        if expected == GroupKind::Supergroup {
+            let sent = program.get("lastOutgoingMessages").await[0]["idMessage"].clone();
+            let mut gone = json!({"chatId": chat, "idMessage": sent, "onlySenderDelete": true});
+            let (code, told) = program.asked("deleteMessage", gone.clone()).await;
+            assert_eq!(code, 400, "{told}");
+            assert!(told.to_string().contains("only be deleted for everybody"), "{told}");
+            let is_there =
+                || scene.world().chat(scene.anna, id).iter().any(|message| message.text == "to all");
+            assert!(is_there(), "for nobody, where the account alone cannot be meant");
+            gone["onlySenderDelete"] = false.into();
+            program.post("deleteMessage", gone).await;
+            eventually("nothing", || !is_there()).await;
+        }
         scene.world().say(scene.anna, id, "to you").unwrap();
         let told = program.until("Anna", |body| body.to_string().contains("to you")).await;
         assert_eq!(told["senderData"]["chatId"], chat);

@@ -12,6 +12,10 @@ const PAGE: usize = 100;
 /// So many messages are looked through for one of ours.
 const LOOKED_THROUGH: i32 = 50;
 
+/// Why a message of a channel stays.
+const FOR_ALL_ONLY: &str = "in a channel or supergroup a message can only be deleted for everybody: \
+    call it without 'onlySenderDelete'";
+
 impl Correspondent {
     pub(super) async fn messages_of(
         &self,
@@ -79,6 +83,8 @@ impl Correspondent {
     ) -> Result<(), Failure> {
         let id = tg_ids.to_vec();
         match self.chat_peer(chat).await? {
+            // A channel's messages are the same for all who see them.
+            Peer::Channel(_) if !is_for_everyone => return Err(Failure::Unsupported(FOR_ALL_ONLY)),
             Peer::Channel(channel) => {
                 let channel = channel.into();
                 self.have(&tl::functions::channels::DeleteMessages { channel, id }).await?;
