@@ -117,6 +117,9 @@ impl Inner {
         message: Received,
         edited_s: i64,
     ) -> Result<(), sqlx::Error> {
+        if message.is_ours && self.store.is_part(message.chat.id, message.tg_id).await? {
+            return Ok(());
+        }
         let (record, file) = self.record(Received { edited_s: Some(edited_s), ..message }).await?;
         let is_told = edited_s >= self.row().created_s && self.row().settings.is_on("editedMessageWebhook");
         let id = if is_told { Some(self.store.next_id(clock::unix_ms()).await?) } else { None };

@@ -104,6 +104,21 @@ async fn an_edit_of_a_message_that_the_journal_has_not_is_told_as_an_edit_and_ne
 }
 
 #[tokio::test]
+async fn a_change_of_a_long_texts_part_makes_no_message_of_it() {
+    let room = Room::new();
+    let instance = room.open().await;
+    instance.send(draft(5, &"0123456789 ".repeat(600))).await.unwrap();
+    until("it is sent", async || instance.queue_len().await.unwrap() == 0).await;
+    assert_eq!(room.telegram.texts().len(), 2);
+    switch_on(&instance, &["outgoingMessageWebhook", "editedMessageWebhook"]).await;
+    let mut part = ours(101, "with a picture of where a link leads");
+    part.edited_s = Some(now_s() + 1);
+    instance.take(News::Edited(Box::new(part))).await.unwrap();
+    assert_eq!(all_told(&instance).await, [] as [Value; 0]);
+    assert_eq!(instance.journal(Direction::Outgoing, 60).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn no_two_things_that_are_told_have_the_same_number() {
     let room = Room::new();
     let instance = room.open().await;
