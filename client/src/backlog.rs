@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Pauses between attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Notices that wait in memory. No more are read then, and Telegram keeps the rest.
 const MOST: usize = 4096;
 

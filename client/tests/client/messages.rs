@@ -1,9 +1,14 @@
 //! Messages of a line's account, sent and read by programs, and Anna at the other end.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tgtrunk_test_telegram::world::{GroupKind, Hung, Letter};
+use tokio::time::sleep;
 
 use crate::program::{Program, json_of};
 use crate::support::{Client, Scene, eventually, line, phone};
@@ -198,6 +203,32 @@ async fn groups_of_both_kinds_are_made_and_changed() {
         program.post("leaveGroup", json!({"chatId": chat})).await;
         eventually("gone", || group().members.iter().all(|member| member.user != scene.company)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_disk_refused_is_told_once_it_takes_writes_again_and_not_once_more_later() {
+    let (scene, client, program) = at_work().await;
+    let file = SqliteConnectOptions::new().filename(scene.state.client_db(&phone()));
+    let mut disk = SqliteConnection::connect_with(&file).await.unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON ms_message
+        BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    sqlx::query(full).execute(&mut disk).await.unwrap();
+    for said in ["one", "two"] {
+        scene.world().say(scene.anna, scene.company, said).unwrap();
+    }
+    // So long that whoever only tries for a while has given up.
+    sleep(Duration::from_secs(14)).await;
+    sqlx::query("DROP TRIGGER full").execute(&mut disk).await.unwrap();
+    disk.close().await.unwrap();
+    let said = |told: &Value| told["messageData"]["textMessageData"]["textMessage"].clone();
+    assert_eq!((said(&program.next().await), said(&program.next().await)), (json!("one"), json!("two")));
+    scene.world().say(scene.anna, scene.company, "three").unwrap();
+    assert_eq!(said(&program.next().await), "three");
+    client.kill().await;
+    let _client = scene.client().await;
+    let program = Program::with_token(&scene).await;
+    scene.world().say(scene.anna, scene.company, "four").unwrap();
+    assert_eq!(said(&program.next().await), "four");
 }
 
 #[tokio::test(flavor = "multi_thread")]
