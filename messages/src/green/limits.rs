@@ -47,5 +47,7 @@ pub(super) const BODY_BYTES: usize = 1 << 20;
 pub(super) const FIELD_BYTES: usize = 1 << 18;
 /// Parts of a form.
 pub(super) const PARTS: usize = 64;
+/// Bytes of a form, with its file and with what nobody asked for.
+pub(super) const FORM_BYTES: u64 = FILE_BYTES + (PARTS * FIELD_BYTES) as u64;
 /// Bytes of a file.
 pub(super) const FILE_BYTES: u64 = crate::files::MOST_BYTES;

@@ -57,6 +57,9 @@ pub(super) enum MultipartError {
     /// The boundary is nowhere in the body.
     #[error("the form's boundary is not in its body")]
     NoParts,
+    /// What stands behind a delimiter has no end.
+    #[error("a line of the form that has its boundary is longer than 1024 bytes")]
+    Line,
     /// The headers of a part have no end.
     #[error("the headers of a part of the form are longer than 16384 bytes")]
     Headers,
@@ -69,6 +72,8 @@ pub(super) enum MultipartError {
 const BOUNDARY_BYTES: usize = 200;
 /// Longest text before the first delimiter.
 const PREAMBLE_BYTES: usize = 8192;
+/// Longest rest of a delimiter's line; RFC 2046 has blanks there.
+const LINE_BYTES: usize = 1024;
 /// Longest headers of a part.
 const HEADERS_BYTES: usize = 16_384;
 
@@ -116,7 +121,7 @@ impl Multipart {
         loop {
             let is_step = match self.state {
                 State::Before => self.first()?,
-                State::Line => self.line(),
+                State::Line => self.line()?,
                 State::Headers => self.headers(&mut pieces)?,
                 State::Start | State::Body => self.body(is_all, &mut pieces),
                 State::Over => {
@@ -147,15 +152,18 @@ impl Multipart {
     }
 
     /// Reads what stands behind a delimiter.
-    fn line(&mut self) -> bool {
+    fn line(&mut self) -> Result<bool, MultipartError> {
         if self.buffer.starts_with(b"--") {
             self.state = State::Over;
-            return true;
+            return Ok(true);
         }
-        let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') else { return false };
+        let end = self.buffer.iter().take(LINE_BYTES).position(|byte| *byte == b'\n');
+        let Some(end) = end else {
+            return if self.buffer.len() > LINE_BYTES { Err(MultipartError::Line) } else { Ok(false) };
+        };
         self.buffer.drain(..=end);
         self.state = State::Headers;
-        true
+        Ok(true)
     }
 
     fn headers(&mut self, pieces: &mut Vec<Piece>) -> Result<bool, MultipartError> {
@@ -392,6 +400,12 @@ mod tests {
         }
         let long = [b"--0123abc\r\n".to_vec(), vec![b'h'; 17_000]].concat();
         assert_eq!(read(TYPE, &[&long]), Err(MultipartError::Headers));
+        // One that comes in pieces is refused before it is held.
+        let mut form = Multipart::of(TYPE).unwrap();
+        form.push(b"--0123abc").unwrap();
+        let refused = (0..64).find_map(|_| form.push(&[b' '; 100]).err());
+        assert_eq!(refused, Some(MultipartError::Line));
+        assert!(form.buffer.len() < 1200, "{}", form.buffer.len());
     }
 
     #[test]

@@ -65,8 +65,11 @@ pub(super) async fn form_with_file(
     let Some(form) = form(headers) else {
         return Ok((json(headers, body).await?, None));
     };
-    let mut reader = FormReader { form: Some(form?), named: Map::new(), parts: 0, field: None, upload: None };
+    let mut reader =
+        FormReader { form: Some(form?), named: Map::new(), parts: 0, fields: 0, field: None, upload: None };
+    let mut left = limits::FORM_BYTES;
     while let Some(bytes) = next(body).await? {
+        left = left.checked_sub(bytes.len() as u64).ok_or_else(|| Failed::too_large(limits::FORM_BYTES))?;
         reader.push(instance, &bytes).await?;
     }
     reader.finish(instance).await
@@ -106,6 +109,8 @@ struct FormReader {
     form: Option<Multipart>,
     named: Map<String, Value>,
     parts: usize,
+    /// Bytes of all fields, which stay in memory.
+    fields: usize,
     field: Option<(String, Vec<u8>)>,
     upload: Option<(Upload, bool)>,
 }
@@ -131,7 +136,13 @@ impl FormReader {
             match piece {
                 Piece::Part(part) => self.part(instance, part).await?,
                 Piece::Bytes(bytes) => match (&mut self.field, &mut self.upload) {
-                    (Some((name, value)), _) => append(name, value, &bytes)?,
+                    (Some((name, value)), _) => {
+                        self.fields += bytes.len();
+                        if self.fields > limits::BODY_BYTES {
+                            return Err(Failed::too_large(limits::BODY_BYTES as u64));
+                        }
+                        append(name, value, &bytes)?;
+                    }
                     (None, Some((upload, true))) => upload.write(&bytes).await?,
                     (None, _) => {}
                 },

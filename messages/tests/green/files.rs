@@ -60,3 +60,22 @@ async fn a_file_larger_than_allowed_is_refused() {
     let response = stage.send("POST", &stage.path("uploadFile"), &[("ga-filename", "a.bin")], body).await;
     assert_eq!(answered(response).await.0, 413);
 }
+
+#[tokio::test]
+async fn a_form_is_bounded_as_a_whole_and_so_are_its_fields() {
+    let stage = Stage::new().await;
+    let part = |name: &str, length: usize| {
+        let head = format!("--b\r\nContent-Disposition: form-data; {name}\r\n\r\n");
+        [head.into_bytes(), vec![b'x'; length], b"\r\n".to_vec()].concat()
+    };
+    // Files beyond the first are read over, but not for ever.
+    let file = |name: &str, length| part(&format!("name=\"{name}\"; filename=\"a\""), length);
+    let files = [file("file", 1), file("other", 117 << 20), b"--b--".to_vec()].concat();
+    let fields = (0..6).map(|at| part(&format!("name=\"{at}\""), 200_000)).collect::<Vec<_>>().concat();
+    for form in [files, fields] {
+        let headers = [("content-type", "multipart/form-data; boundary=b")];
+        let answer = stage.send("POST", &stage.path("sendFileByUpload"), &headers, form).await;
+        assert_eq!(answered(answer).await.0, 413);
+    }
+    assert_eq!(stage.instance.queue_len().await.unwrap(), 0);
+}
