@@ -85,8 +85,12 @@ pub(super) async fn answer(State(desk): State<Desk>, request: Request) -> Respon
                 message = failed.message,
                 "a call is refused"
             );
-            upload::drain(&mut body).await;
-            refusal(&failed, &path)
+            let is_over = upload::drain(&mut body).await;
+            let mut response = refusal(&failed, &path);
+            if !is_over {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
         }
     }
 }

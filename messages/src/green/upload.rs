@@ -1,11 +1,13 @@
 //! The body of a request: a form's fields and its file, a file alone, or JSON. A file goes to the store as it comes.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use hyper::body::Body as _;
 use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::Failed;
 use super::lenient;
@@ -20,8 +22,30 @@ pub(super) struct Upload {
     size: u64,
 }
 
+/// How long a client may be silent in the middle of a request.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long a request without a file may take to come.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How long one with a file may: 100 MB at 256 kbit/s.
+const FILE_LIMIT: Duration = Duration::from_secs(3600);
+/// How long what nobody wants is read, so that whoever is still writing it hears the answer.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long a client is waited for.
+#[derive(Clone, Copy)]
+struct Patience {
+    silence: Duration,
+    until: Instant,
+}
+
 /// What a client writes where a file's name should be, if it writes nothing.
 const UNNAMED: &str = "file";
+
+impl Patience {
+    fn of(limit: Duration) -> Self {
+        Self { silence: SILENCE, until: Instant::now() + limit }
+    }
+}
 
 impl Upload {
     async fn begin(instance: &Instance, name: &str, mime: Option<&str>) -> Result<Self, Failed> {
@@ -49,7 +73,7 @@ impl Upload {
 
 /// Reads a body that is JSON, or a form without a file.
 pub(super) async fn json(headers: &HeaderMap, body: &mut Body) -> Result<Value, Failed> {
-    let bytes = whole(body).await?;
+    let bytes = whole(body, Patience::of(LIMIT)).await?;
     if let Some(form) = form(headers) {
         return fields(form?, &bytes);
     }
@@ -67,8 +91,8 @@ pub(super) async fn form_with_file(
     };
     let mut reader =
         FormReader { form: Some(form?), named: Map::new(), parts: 0, fields: 0, field: None, upload: None };
-    let mut left = limits::FORM_BYTES;
-    while let Some(bytes) = next(body).await? {
+    let (mut left, patience) = (limits::FORM_BYTES, Patience::of(FILE_LIMIT));
+    while let Some(bytes) = next(body, patience).await? {
         left = left.checked_sub(bytes.len() as u64).ok_or_else(|| Failed::too_large(limits::FORM_BYTES))?;
         reader.push(instance, &bytes).await?;
     }
@@ -88,21 +112,25 @@ pub(super) async fn file(
     let name = text("ga-filename").map(|name| decoded(&name)).unwrap_or_default();
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
     let mut upload = Upload::begin(instance, &name, text("content-type").as_deref()).await?;
-    while let Some(bytes) = next(body).await? {
+    let patience = Patience::of(FILE_LIMIT);
+    while let Some(bytes) = next(body, patience).await? {
         upload.write(&bytes).await?;
     }
     Ok(upload)
 }
 
-/// Reads what is left of a body that nobody wants, so that a client which is still writing hears the answer.
-pub(super) async fn drain(body: &mut Body) {
+/// Reads what is left of a body that nobody wants, as far as it comes at once; false if it does not end.
+pub(super) async fn drain(body: &mut Body) -> bool {
     let mut left = limits::BODY_BYTES;
-    while let Ok(Some(bytes)) = next(body).await {
-        left = left.saturating_sub(bytes.len());
-        if left == 0 {
-            return;
+    let read = timeout(FAREWELL, async {
+        while let Some(Ok(bytes)) = frame(body).await {
+            left = left.saturating_sub(bytes.len());
+            if left == 0 {
+                break;
+            }
         }
-    }
+    });
+    read.await.is_ok() && body.is_end_stream()
 }
 
 struct FormReader {
@@ -222,9 +250,9 @@ fn form(headers: &HeaderMap) -> Option<Result<Multipart, Failed>> {
     is_form.then(|| Multipart::of(content_type).map_err(Failed::from))
 }
 
-async fn whole(body: &mut Body) -> Result<Vec<u8>, Failed> {
+async fn whole(body: &mut Body, patience: Patience) -> Result<Vec<u8>, Failed> {
     let mut bytes = Vec::new();
-    while let Some(next) = next(body).await? {
+    while let Some(next) = next(body, patience).await? {
         if bytes.len() + next.len() > limits::BODY_BYTES {
             return Err(Failed::too_large(limits::BODY_BYTES as u64));
         }
@@ -234,23 +262,30 @@ async fn whole(body: &mut Body) -> Result<Vec<u8>, Failed> {
 }
 
 /// The next bytes of a body.
-async fn next(body: &mut Body) -> Result<Option<Bytes>, Failed> {
+async fn next(body: &mut Body, patience: Patience) -> Result<Option<Bytes>, Failed> {
+    match timeout_at(patience.until.min(Instant::now() + patience.silence), frame(body)).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
+        Ok(Some(Err(error))) => {
+            tracing::debug!(%error, "a request ended before its end");
+            Err(Failed::new(StatusCode::BAD_REQUEST, "bad request data: the request was cut off"))
+        }
+        Err(_) => Err(Failed::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "Request Timeout: the rest of the request does not come",
+        )),
+    }
+}
+
+async fn frame(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
     loop {
-        let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
-        match frame {
-            None => return Ok(None),
-            Some(Ok(frame)) => {
+        match std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await? {
+            Ok(frame) => {
                 if let Ok(bytes) = frame.into_data() {
-                    return Ok(Some(bytes));
+                    return Some(Ok(bytes));
                 }
             }
-            Some(Err(error)) => {
-                tracing::debug!(%error, "a request ended before its end");
-                return Err(Failed::new(
-                    StatusCode::BAD_REQUEST,
-                    "bad request data: the request was cut off",
-                ));
-            }
+            Err(error) => return Some(Err(error)),
         }
     }
 }
@@ -258,5 +293,55 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, Failed> {
 impl From<MultipartError> for Failed {
     fn from(error: MultipartError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("bad request data: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, ready};
+
+    use hyper::body::Frame;
+    use tokio::time::{Sleep, sleep};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_begins_a_request_and_is_silent_is_not_waited_for() {
+        let patience = |silence_ms, limit_ms| Patience {
+            silence: Duration::from_millis(silence_ms),
+            until: Instant::now() + Duration::from_millis(limit_ms),
+        };
+        let hour = Duration::from_secs(3600);
+        let failed = whole(&mut Drip::every(hour), patience(50, 60_000)).await.unwrap_err();
+        assert_eq!(failed.status, StatusCode::REQUEST_TIMEOUT);
+        // Nor is whoever says a letter now and then.
+        let failed = whole(&mut Drip::every(Duration::from_millis(5)), patience(10_000, 100)).await;
+        assert_eq!(failed.unwrap_err().status, StatusCode::REQUEST_TIMEOUT);
+        assert!(!drain(&mut Drip::every(hour)).await);
+        assert!(drain(&mut Body::from("x")).await);
+    }
+
+    /// A body that brings a byte after each pause, for ever.
+    struct Drip(Duration, Pin<Box<Sleep>>);
+
+    impl Drip {
+        fn every(pause: Duration) -> Body {
+            Body::new(Self(pause, Box::pin(sleep(pause))))
+        }
+    }
+
+    impl hyper::body::Body for Drip {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            ready!(self.1.as_mut().poll(context));
+            let next = Instant::now() + self.0;
+            self.1.as_mut().reset(next);
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Errors by their causes: the code, a sentence that names what is wrong, and nothing done.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use tgtrunk_messages::green::Pace;
 use tgtrunk_messages::{Failure, Standing};
@@ -302,4 +304,14 @@ async fn who_calls_too_often_is_told_before_anything_is_done() {
         200,
         "other methods have their own pace"
     );
+}
+
+#[tokio::test]
+async fn who_is_refused_and_says_no_more_is_answered_and_let_go() {
+    let stage = Stage::new().await;
+    let request = b"POST /waInstance1/sendMessage/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+    let began = Instant::now();
+    let answer = stage.raw(request).await;
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("connection: close"), "{answer}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
