@@ -65,6 +65,11 @@ impl Files {
 
     /// A link to a file that will be fetched from Telegram when somebody asks for it.
     pub(crate) fn promise(&self, file: &mut Attachment) -> FileRow {
+    /// Where a body lies that is not whole yet; another one each time.
+    pub(crate) fn part(&self, secret: &str) -> PathBuf {
+        self.folder.join(format!("{secret}.{}.part", hex::encode(clock::random::<4>())))
+    }
+
         let secret = secret();
         file.stored = Some(secret.clone());
         FileRow {
@@ -88,7 +93,7 @@ impl Files {
         let mime =
             mime.map(str::trim).filter(|mime| is_useful(mime)).map_or_else(|| mime_of(&name), str::to_owned);
         let secret = secret();
-        let path = self.folder.join(format!("{secret}.part"));
+        let path = self.part(&secret);
         let file = private(&path).await.map_err(|error| Refused::Storage(error.to_string()))?;
         let row =
             FileRow { secret, name, mime, size: 0, remote: None, is_here: true, created_s: clock::unix_s() };

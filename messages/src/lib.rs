@@ -8,6 +8,7 @@
 mod chat;
 mod clock;
 mod content;
+mod fetching;
 mod files;
 pub mod green;
 mod house;

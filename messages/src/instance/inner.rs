@@ -14,6 +14,7 @@ use super::{Options, Refused};
 use crate::chat::{Address, ChatId, Person};
 use crate::clock;
 use crate::content::{Attachment, Content};
+use crate::fetching::Fetching;
 use crate::files::Files;
 use crate::green::notification::{self, Envelope};
 use crate::id::MessageId;
@@ -66,6 +67,7 @@ pub(crate) struct Inner {
     /// Whose messages these are, once that was looked at.
     whose: tokio::sync::Mutex<Option<ChatId>>,
     cleared: Mutex<Option<Instant>>,
+    pub(crate) fetching: Fetching,
 }
 
 impl Inner {
@@ -91,6 +93,7 @@ impl Inner {
             is_closed: AtomicBool::new(false),
             whose: tokio::sync::Mutex::default(),
             cleared: Mutex::default(),
+            fetching: Fetching::default(),
         }
     }
 
@@ -232,19 +235,6 @@ impl Inner {
         }
         let sentence = "the file is not kept any more".to_owned();
         Ok(Err(Failure::Refused { word: "attachment_failed", sentence }))
-    }
-
-    /// Fetches a stored file's body from Telegram.
-    pub(crate) async fn download(&self, secret: &str, remote: &str) -> Result<(), Refused> {
-        let path = self.files.path(secret);
-        let part = path.with_extension("part");
-        let limit = crate::files::MOST_BYTES;
-        self.messenger.download(remote, &part, limit).await?;
-        let storage = |error: std::io::Error| Refused::Storage(error.to_string());
-        let size = tokio::fs::metadata(&part).await.map_err(storage)?.len();
-        tokio::fs::rename(&part, &path).await.map_err(storage)?;
-        self.store.file_is_here(secret, i64::try_from(size).unwrap_or(i64::MAX)).await?;
-        Ok(())
     }
 
     /// Marks a chat read after an answer, if that is wanted.

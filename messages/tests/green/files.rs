@@ -1,8 +1,13 @@
 //! Files by their links.
 
-use serde_json::Value;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tgtrunk_messages::News;
+use tokio::time::{sleep, timeout};
 
 use super::stage::{Stage, json as answered};
+use super::telegram::{from_anna, picture};
 
 #[tokio::test]
 async fn a_file_is_given_under_its_name_and_as_nobodys_page() {
@@ -78,4 +83,32 @@ async fn a_form_is_bounded_as_a_whole_and_so_are_its_fields() {
         assert_eq!(answered(answer).await.0, 413);
     }
     assert_eq!(stage.instance.queue_len().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_file_is_fetched_once_for_all_who_ask_and_to_its_end_whoever_hangs_up() {
+    let stage = Stage::new().await;
+    let path = came(&stage).await;
+    let path = path.as_str();
+    // One is too impatient to hear the end.
+    let hurried = timeout(Duration::from_millis(50), stage.send("GET", path, &[], "")).await;
+    assert!(hurried.is_err());
+    sleep(Duration::from_millis(50)).await;
+    let (one, other) = tokio::join!(stage.send("GET", path, &[], ""), stage.send("GET", path, &[], ""));
+    for answer in [one, other, stage.send("GET", path, &[], "").await] {
+        assert_eq!(
+            (answer.status().as_u16(), answer.text().await.unwrap().as_str()),
+            (200, "remote-picture")
+        );
+    }
+    assert_eq!(stage.telegram.downloads(), 1);
+}
+
+/// Has a picture come, and gives the path of its link.
+async fn came(stage: &Stage) -> String {
+    stage.done("POST", "setSettings", json!({"incomingWebhook": "yes"})).await;
+    stage.instance.take(News::New(Box::new(from_anna(1, picture())))).await.unwrap();
+    let told = stage.done("GET", "receiveNotification", Value::Null).await;
+    let link = told["body"]["messageData"]["fileMessageData"]["downloadUrl"].as_str().unwrap();
+    link.strip_prefix(&stage.base).unwrap().to_owned()
 }

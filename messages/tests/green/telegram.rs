@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tgtrunk_messages::{
@@ -9,7 +11,9 @@ use tgtrunk_messages::{
     GroupChange, GroupMember, GroupRights, LoginStep, LoginTokenPicture, Messenger, NewGroup, Order, Person,
     PersonKind, Received, Sent, Signin, Standing, TypingKind,
 };
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 /// Anna's number, the account's and the group's.
 pub(crate) const ANNA: i64 = 10_000_000;
@@ -25,6 +29,7 @@ pub(crate) struct Played {
     orders: Mutex<Vec<Order>>,
     refusal: Mutex<Option<Failure>>,
     step: Mutex<Option<LoginStep>>,
+    downloads: AtomicUsize,
 }
 
 impl Played {
@@ -50,6 +55,11 @@ impl Played {
 
     pub(crate) fn orders(&self) -> Vec<Order> {
         self.orders.lock().unwrap().clone()
+    }
+
+    /// How often a file was fetched.
+    pub(crate) fn downloads(&self) -> usize {
+        self.downloads.load(Ordering::Relaxed)
     }
 
     fn notes(&self, what: String) -> Result<(), Failure> {
@@ -204,7 +214,17 @@ impl Messenger for Played {
     }
 
     async fn download(&self, remote: &str, path: &Path, _: u64) -> Result<(), Failure> {
-        tokio::fs::write(path, remote).await.map_err(|error| Failure::Unknown(error.to_string()))
+        self.downloads.fetch_add(1, Ordering::Relaxed);
+        let written = async {
+            let mut file = tokio::fs::File::create(path).await?;
+            let (head, tail) = remote.as_bytes().split_at(remote.len() / 2);
+            file.write_all(head).await?;
+            file.flush().await?;
+            sleep(Duration::from_millis(200)).await;
+            file.write_all(tail).await?;
+            file.flush().await
+        };
+        written.await.map_err(|error: std::io::Error| Failure::Unknown(error.to_string()))
     }
 
     async fn find(&self, who: &Address) -> Result<Option<Person>, Failure> {
