@@ -204,9 +204,9 @@ impl Inner {
         }
     }
 
-    /// The body of a file that is to be sent; fetched from the web where it has to be.
+    /// The body of a file that is to be sent; fetched from the web or from Telegram where it has to be.
     pub(crate) async fn fetch_for_sending(
-        &self,
+        self: &Arc<Self>,
         outgoing: &Outgoing,
         file: &mut Attachment,
     ) -> Result<Result<PathBuf, Failure>, sqlx::Error> {
@@ -232,6 +232,14 @@ impl Inner {
         let path = self.files.path(&key);
         if tokio::fs::try_exists(&path).await.unwrap_or(false) {
             return Ok(Ok(path));
+        }
+        // One that came may be sent on before anybody has fetched it.
+        if let Some(remote) = self.store.file(&key).await?.and_then(|row| row.remote) {
+            return Ok(match self.download(&key, &remote).await {
+                Ok(()) => Ok(path),
+                Err(Refused::Telegram(failure)) => Err(failure),
+                Err(refused) => Err(Failure::Unknown(refused.to_string())),
+            });
         }
         let sentence = "the file is not kept any more".to_owned();
         Ok(Err(Failure::Refused { word: "attachment_failed", sentence }))

@@ -7,7 +7,7 @@ use tgtrunk_messages::News;
 use tokio::time::{sleep, timeout};
 
 use super::stage::{Stage, json as answered};
-use super::telegram::{from_anna, picture};
+use super::telegram::{ANNA, from_anna, picture};
 
 #[tokio::test]
 async fn a_file_is_given_under_its_name_and_as_nobodys_page() {
@@ -101,6 +101,18 @@ async fn a_file_is_fetched_once_for_all_who_ask_and_to_its_end_whoever_hangs_up(
             (200, "remote-picture")
         );
     }
+    assert_eq!(stage.telegram.downloads(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_came_is_sent_on_by_its_link_though_nobody_has_fetched_it() {
+    let stage = Stage::new().await;
+    let url = format!("{}{}", stage.base, came(&stage).await);
+    let said = json!({"chatId": ANNA.to_string(), "urlFile": url, "fileName": "a.jpg"});
+    stage.done("POST", "sendFileByUrl", said).await;
+    stage.sent(1).await;
+    let path = stage.telegram.orders()[0].path.clone().unwrap();
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "remote-picture");
     assert_eq!(stage.telegram.downloads(), 1);
 }
 
