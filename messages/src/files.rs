@@ -5,7 +5,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::header::LOCATION;
+use reqwest::{Client, Response, Url};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 
@@ -14,12 +15,15 @@ use crate::content::{Attachment, FileKind};
 use crate::instance::{Refused, StoredFile};
 use crate::messenger::Failure;
 use crate::push::sources;
+use crate::reach::{self, ReachError};
 use crate::store::{FileRow, Store};
 
 /// Longest file that is taken in.
 pub(crate) const MOST_BYTES: u64 = 100 * 1024 * 1024;
 /// How long a file on the web may take to arrive.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
+/// How often whoever asks for a file may be sent on.
+const REDIRECTS: usize = 5;
 /// Longest name of a file, in characters.
 const NAME_CHARACTERS: usize = 200;
 
@@ -29,6 +33,8 @@ pub(crate) struct Files {
     folder: PathBuf,
     /// What links begin with.
     base: String,
+    /// Ports of this program, of which it asks nothing.
+    own_ports: Vec<u16>,
 }
 
 /// A file that is being taken in.
@@ -43,7 +49,7 @@ pub struct FileWriter {
 }
 
 impl Files {
-    pub(crate) fn open(folder: PathBuf, base: String) -> io::Result<Self> {
+    pub(crate) fn open(folder: PathBuf, base: String, own_ports: Vec<u16>) -> io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         // What was being taken in when the program ended has no row.
         for entry in std::fs::read_dir(&folder)? {
@@ -52,11 +58,16 @@ impl Files {
                 std::fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self { folder, base })
+        Ok(Self { folder, base, own_ports })
     }
 
     pub(crate) fn path(&self, secret: &str) -> PathBuf {
         self.folder.join(secret)
+    }
+
+    /// Where a body lies that is not whole yet; another one each time.
+    pub(crate) fn part(&self, secret: &str) -> PathBuf {
+        self.folder.join(format!("{secret}.{}.part", hex::encode(clock::random::<4>())))
     }
 
     pub(crate) fn link(&self, secret: &str, name: &str) -> String {
@@ -65,13 +76,12 @@ impl Files {
 
     /// A link to a file that will be fetched from Telegram when somebody asks for it.
     pub(crate) fn promise(&self, file: &mut Attachment) -> FileRow {
-    /// Where a body lies that is not whole yet; another one each time.
-    pub(crate) fn part(&self, secret: &str) -> PathBuf {
-        self.folder.join(format!("{secret}.{}.part", hex::encode(clock::random::<4>())))
-    }
-
         let secret = secret();
         file.stored = Some(secret.clone());
+        // Strangers have named it, and programs keep it under its name.
+        if !file.name.is_empty() {
+            file.name = clean(&file.name);
+        }
         FileRow {
             secret,
             name: file.name.clone(),
@@ -109,11 +119,7 @@ impl Files {
         name: &str,
     ) -> Result<StoredFile, Failure> {
         let refused = |sentence: String| Failure::Refused { word: "attachment_failed", sentence };
-        let unknown = |error: reqwest::Error| {
-            let cause = sources(&error.without_url());
-            Failure::Unknown(format!("the file cannot be fetched: {cause}"))
-        };
-        let mut answer = client.get(url).timeout(FETCH_LIMIT).send().await.map_err(unknown)?;
+        let mut answer = self.ask(client, url).await?;
         if answer.status().is_server_error() {
             return Err(Failure::Unknown(format!("the file cannot be fetched: {}", answer.status())));
         }
@@ -129,11 +135,39 @@ impl Files {
         let named = mime_of(name) != OCTETS;
         let mut writer =
             self.create(store, name, mime.as_deref().filter(|_| !named)).await.map_err(storage)?;
-        while let Some(chunk) = answer.chunk().await.map_err(unknown)? {
+        while let Some(chunk) = answer.chunk().await.map_err(unfetched)? {
             writer.write(&chunk).await.map_err(storage)?;
         }
         writer.finish().await.map_err(storage)
     }
+
+    /// Asks for a file, and whomever else it is sent on to.
+    async fn ask(&self, client: &Client, url: &str) -> Result<Response, Failure> {
+        let refused = |sentence: String| Failure::Refused { word: "attachment_failed", sentence };
+        let mut url =
+            Url::parse(url).map_err(|error| refused(format!("the link cannot be read: {error}")))?;
+        for _ in 0..=REDIRECTS {
+            match reach::check(&url, &self.own_ports).await {
+                Ok(()) => {}
+                Err(error @ ReachError::Unknown { .. }) => {
+                    return Err(Failure::Unknown(format!("the file cannot be fetched: {error}")));
+                }
+                Err(error) => return Err(refused(format!("the file is not fetched: {error}"))),
+            }
+            let answer = client.get(url.clone()).timeout(FETCH_LIMIT).send().await.map_err(unfetched)?;
+            let location = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
+            let Some(location) = location else { return Ok(answer) };
+            let next = location.to_str().ok().and_then(|location| url.join(location).ok());
+            url = next
+                .ok_or_else(|| refused("the file cannot be fetched: it is said to be nowhere".to_owned()))?;
+        }
+        Err(refused(format!("the file cannot be fetched: it is somewhere else more than {REDIRECTS} times")))
+    }
+}
+
+fn unfetched(error: reqwest::Error) -> Failure {
+    // The address may hold a secret.
+    Failure::Unknown(format!("the file cannot be fetched: {}", sources(&error.without_url())))
 }
 
 impl FileWriter {

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
@@ -25,7 +24,7 @@ use crate::settings::{Settings, SettingsError};
 use crate::standing::Standing;
 use crate::store::{InstanceRow, Store, StoreError};
 use crate::token::{self, Token};
-use crate::{clock, outbox, push, upkeep};
+use crate::{clock, outbox, push, reach, upkeep};
 
 /// Whose instance it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +178,8 @@ pub struct Options {
     pub webhook_timeout: Duration,
     /// Longest outgoing queue.
     pub queue_limit: u32,
+    /// Ports on which the program itself listens: files are not fetched from there, nor notifications brought.
+    pub own_ports: Vec<u16>,
 }
 
 /// An instance at work. Clones are the same one; it ends with the last.
@@ -204,6 +205,7 @@ impl Options {
             checks_per_day: 100,
             webhook_timeout: Duration::from_secs(30),
             queue_limit: 100_000,
+            own_ports: Vec::new(),
         }
     }
 
@@ -232,16 +234,15 @@ impl Instance {
             suspended_until_s: None,
         };
         let row = store.instance(new).await?;
-        let files = Files::open(options.files.clone(), options.base.clone());
+        let files = Files::open(options.files.clone(), options.base.clone(), options.own_ports.clone());
         let files =
             files.map_err(|error| Refused::Storage(format!("{}: {error}", options.files.display())))?;
-        let unable = |error: reqwest::Error| Refused::Storage(error.to_string());
-        let (client, pusher) = (Client::builder().build().map_err(unable)?, push::client().map_err(unable)?);
+        let client = reach::client().map_err(|error| Refused::Storage(error.to_string()))?;
         store.lose_hold().await?;
-        let inner = Arc::new(Inner::new(row, store, files, messenger, options, client));
+        let inner = Arc::new(Inner::new(row, store, files, messenger, options, client.clone()));
         let mut tasks = JoinSet::new();
         tasks.spawn(outbox::run(Arc::clone(&inner)).in_current_span());
-        tasks.spawn(push::run(Arc::clone(&inner), pusher).in_current_span());
+        tasks.spawn(push::run(Arc::clone(&inner), client).in_current_span());
         tasks.spawn(upkeep::watch(Arc::clone(&inner)).in_current_span());
         tasks.spawn(upkeep::forget(Arc::clone(&inner)).in_current_span());
         Ok(Self { inner, tasks: Arc::new(Mutex::new(tasks)) })

@@ -18,6 +18,7 @@ mod instance;
 mod messenger;
 mod outbox;
 mod push;
+mod reach;
 mod record;
 mod settings;
 mod standing;

@@ -5,14 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
-use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use crate::clock;
+use crate::instance::Options;
 use crate::instance::inner::Inner;
+use crate::reach;
 use crate::store::Notification;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -20,16 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long nothing is done at most, whatever is waited for.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// What brings notifications. It follows no redirection: clients turn a POST into a GET on the way, and what that gets
-/// says nothing of whether the notification was taken (RFC 9110, 15.4).
-///
-/// # Errors
-/// There are no certificates, or no randomness.
-pub(crate) fn client() -> Result<Client, reqwest::Error> {
-    Client::builder().redirect(Policy::none()).build()
-}
-
-/// Works until it is dropped.
+/// Works until it is dropped. No redirection is followed: clients turn a POST into a GET on the way, and what that gets says
+/// nothing of whether the notification was taken (RFC 9110, 15.4).
 pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
     let (mut pause, mut held) = (FIRST_PAUSE, false);
     loop {
@@ -57,7 +50,7 @@ pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
             continue;
         };
         let token = inner.row().settings.webhook_token.clone();
-        let outcome = match bring(&client, &url, &token, &head, inner.options.webhook_timeout).await {
+        let outcome = match bring(&client, &inner.options, &url, &token, &head).await {
             Ok(()) => {
                 pause = FIRST_PAUSE;
                 inner.store.confirm(head.receipt, clock::unix_s()).await.map(drop)
@@ -97,13 +90,16 @@ fn webhook(inner: &Inner, held: &mut bool) -> Option<String> {
 
 async fn bring(
     client: &Client,
+    options: &Options,
     url: &str,
     token: &str,
     head: &Notification,
-    limit: Duration,
 ) -> Result<(), String> {
+    let limit = options.webhook_timeout;
+    let at = Url::parse(url).map_err(|error| error.to_string())?;
+    reach::check(&at, &options.own_ports).await.map_err(|error| error.to_string())?;
     let mut request = client
-        .post(url)
+        .post(at)
         .timeout(limit)
         .header(CONTENT_TYPE, "application/json")
         .header("X-Notification-Id", head.receipt)

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::get;
 use serde_json::{Value, json};
-use tgtrunk_messages::News;
+use tgtrunk_messages::{Attachment, Content, News};
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use super::stage::{Stage, json as answered};
@@ -114,6 +118,57 @@ async fn a_file_that_came_is_sent_on_by_its_link_though_nobody_has_fetched_it() 
     let path = stage.telegram.orders()[0].path.clone().unwrap();
     assert_eq!(std::fs::read_to_string(path).unwrap(), "remote-picture");
     assert_eq!(stage.telegram.downloads(), 1);
+}
+
+#[tokio::test]
+async fn strangers_names_of_files_lead_nowhere() {
+    let stage = Stage::new().await;
+    stage.done("POST", "setSettings", json!({"incomingWebhook": "yes"})).await;
+    let Content::File { file, caption } = picture() else { panic!() };
+    let file = Attachment { name: "..\\..\\x/../shell.php\r\n".to_owned(), ..file };
+    let message = from_anna(1, Content::File { file, caption });
+    stage.instance.take(News::New(Box::new(message))).await.unwrap();
+    let told = stage.done("GET", "receiveNotification", Value::Null).await;
+    let file = &told["body"]["messageData"]["fileMessageData"];
+    assert_eq!(file["fileName"], "shell.php");
+    assert!(file["downloadUrl"].as_str().unwrap().ends_with("/shell.php"));
+}
+
+#[tokio::test]
+async fn a_file_on_the_web_is_looked_for_where_it_is_said_to_be_and_never_at_a_machines_own_link() {
+    let stage = Stage::new().await;
+    // Three steps, which end at a file or at what only this machine sees.
+    let steps = |last: &str| {
+        let last = last.to_owned();
+        let on = |to: &str| Redirect::temporary(to);
+        Router::new()
+            .route("/1", get(async move || on("/2")))
+            .route("/2", get(async move || on("3")))
+            .route("/3", get(async move || on(&last)))
+            .route("/ring", get(async move || on("/ring")))
+            .route("/end", get(async || "the file"))
+    };
+    for (start, last, cause) in [
+        ("/1", "/end", None),
+        ("/1", "http://169.254.169.254/secret", Some("an address of this machine's own link")),
+        ("/ring", "/end", Some("more than 5 times")),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}{start}", listener.local_addr().unwrap());
+        let router = steps(last);
+        let web = tokio::spawn(async move { axum::serve(listener, router).await });
+        let before = stage.telegram.orders().len();
+        let said = json!({"chatId": ANNA.to_string(), "urlFile": url, "fileName": "a.txt"});
+        let id = stage.done("POST", "sendFileByUrl", said).await["idMessage"].clone();
+        stage.sent(before + usize::from(cause.is_none())).await;
+        let sent = stage.done("GET", "lastOutgoingMessages", Value::Null).await;
+        let sent = sent.as_array().unwrap().iter().find(|message| message["idMessage"] == id).unwrap();
+        let state = if cause.is_none() { "sent" } else { "failed" };
+        assert_eq!(sent["statusMessage"], state, "{sent}");
+        let failure = sent["description"].as_str().unwrap_or_default();
+        assert!(failure.contains(cause.unwrap_or_default()), "{failure}");
+        web.abort();
+    }
 }
 
 /// Has a picture come, and gives the path of its link.
