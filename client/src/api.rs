@@ -5,6 +5,7 @@ mod certificate;
 mod office;
 pub(crate) mod partner;
 mod register;
+mod space;
 mod tenant;
 mod tenants;
 
@@ -39,10 +40,18 @@ pub(crate) struct Api {
     house: House,
     owners: Owners,
     tenants: Arc<Tenants>,
-    settings: Arc<Settings>,
+    terms: Terms,
     state: StateDir,
+}
+
+/// What holds for all instances. Clones are the same.
+#[derive(Clone)]
+struct Terms {
+    settings: Arc<Settings>,
     /// What addresses begin with.
     base: Arc<str>,
+    /// The ports of this program, which it asks for nothing.
+    own_ports: Arc<[u16]>,
 }
 
 /// The ports. Dropped, they are closed.
@@ -67,12 +76,13 @@ impl Api {
         let at = bound.as_ref().and_then(|bound| bound.local_addr().ok()).or(listen);
         let base: Arc<str> = settings.api.public_url.clone().unwrap_or_else(|| base(at, tls_listen)).into();
         let owners = Owners::default();
-        let tenants = Tenants::new(Arc::clone(&settings), state.clone(), Arc::clone(&base));
-        let tenants = Arc::new(tenants);
+        let own_ports = [at, tls_listen, settings.page.listen].into_iter().flatten().map(|at| at.port());
+        let terms = Terms { settings: Arc::clone(&settings), base, own_ports: own_ports.collect() };
+        let tenants = Arc::new(Tenants::new(terms.clone(), state.clone()));
         let office = Office::new(asks, Arc::clone(&owners), Arc::clone(&tenants), state.clone());
         let house = House::new(Arc::new(office));
         tenants.start(house.clone());
-        let api = Self { house: house.clone(), owners, tenants, settings, state: state.clone(), base };
+        let api = Self { house: house.clone(), owners, tenants, terms, state: state.clone() };
         let router = green::router(house, green::Pace::default());
         let (mut tasks, mut problems) = (JoinSet::new(), Vec::new());
         if let Some(problem) = api.tenants.problem() {
@@ -88,13 +98,16 @@ impl Api {
             tasks.spawn(serve_tls(listen, api.clone(), router, tell));
             problems.push(problem);
         }
+        let (tell, problem) = watch::channel(None);
+        tasks.spawn(space::watch(state.root().to_owned(), settings.api.disk_reserve_mb, tell));
+        problems.push(problem);
         (api, Ports { _tasks: tasks, problems })
     }
 
     /// How a line's instance treats what it keeps.
     pub(crate) fn options(&self, phone: &Phone) -> Options {
         let folder = self.state.phone_dir(phone).join("files");
-        options(&self.settings.api, &self.base, phone.as_str(), folder)
+        self.terms.options(phone.as_str(), folder)
     }
 
     /// A line's instance can be called from now on.
@@ -174,13 +187,13 @@ impl Api {
         Ok(NewToken {
             instance: instance.id().get(),
             token: Password::new(token.reveal()),
-            url: self.base.to_string(),
+            url: self.terms.base.to_string(),
         })
     }
 }
 
 impl Ports {
-    /// Why ports are not open, as far as they are not.
+    /// Why ports are not open, as far as they are not, and what there is no room for.
     pub(crate) fn problems(&self) -> Vec<watch::Receiver<Option<Said>>> {
         self.problems.clone()
     }
@@ -190,16 +203,24 @@ fn refusal(refused: Refused) -> Refusal {
     Refusal { code: RefusalCode::Internal, message: refused.to_string() }
 }
 
-/// How an instance treats what it keeps.
-fn options(settings: &ApiSettings, base: &str, name: &str, folder: PathBuf) -> Options {
-    let ApiSettings { journal, files, queue, phone_checks_per_day, webhook_timeout, .. } = *settings;
-    Options {
-        queue_life: queue,
-        journal_life: journal,
-        file_life: files,
-        checks_per_day: phone_checks_per_day,
-        webhook_timeout,
-        ..Options::new(InstanceKind::User, name, folder, base)
+impl Terms {
+    /// How an instance treats what it keeps.
+    fn options(&self, name: &str, folder: PathBuf) -> Options {
+        const MB: u64 = 1024 * 1024;
+        let ApiSettings { journal, files, queue, phone_checks_per_day, webhook_timeout, .. } =
+            self.settings.api;
+        let (most, reserve) = (self.settings.api.files_total_mb, self.settings.api.disk_reserve_mb);
+        Options {
+            queue_life: queue,
+            journal_life: journal,
+            file_life: files,
+            checks_per_day: phone_checks_per_day,
+            webhook_timeout,
+            own_ports: self.own_ports.to_vec(),
+            files_most_bytes: u64::from(most) * MB,
+            disk_reserve_bytes: u64::from(reserve) * MB,
+            ..Options::new(InstanceKind::User, name, folder, &self.base)
+        }
     }
 }
 
@@ -242,7 +263,7 @@ async fn serve(
 
 async fn serve_tls(listen: SocketAddr, api: Api, router: Router, problem: watch::Sender<Option<Said>>) {
     let acceptor = loop {
-        match certificate::acceptor(&api.settings.api, &api.state, listen.ip()) {
+        match certificate::acceptor(&api.terms.settings.api, &api.state, listen.ip()) {
             Ok(acceptor) => break acceptor,
             Err(said) => {
                 if problem.send_replace(Some(said.clone())).as_ref() != Some(&said) {

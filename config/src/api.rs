@@ -22,6 +22,10 @@ pub struct ApiSettings {
     pub journal: Duration,
     /// How long links to files are good.
     pub files: Duration,
+    /// How much files of a line may hold together: MB. The oldest give way.
+    pub files_total_mb: u32,
+    /// How much is left free on the disk: MB. With less no files are kept, and with less than half no texts of the journal.
+    pub disk_reserve_mb: u32,
     /// How long messages wait to be sent, and notifications to be fetched.
     pub queue: Duration,
     /// How many phone numbers and names a line asks Telegram for in a day.
@@ -43,6 +47,8 @@ impl Default for ApiSettings {
             public_url: None,
             journal: Duration::from_secs(30 * 24 * HOUR_S),
             files: Duration::from_secs(24 * HOUR_S),
+            files_total_mb: 5_000,
+            disk_reserve_mb: 200,
             queue: Duration::from_secs(24 * HOUR_S),
             phone_checks_per_day: 100,
             webhook_timeout: Duration::from_secs(30),
@@ -94,6 +100,8 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
         .flatten();
     let journal = Duration::from_secs(section.number("journal_days", 30, 1..=3650, " (days)") * 24 * HOUR_S);
     let files = Duration::from_secs(section.number("file_hours", 24, 1..=720, " (hours)") * HOUR_S);
+    let files_total_mb = section.number("files_total_mb", 5_000, 100..=1_000_000, " (MB)");
+    let disk_reserve_mb = section.number("disk_reserve_mb", 200, 0..=1_000_000, " (MB)");
     let queue = Duration::from_secs(section.number("queue_hours", 24, 1..=720, " (hours)") * HOUR_S);
     let phone_checks_per_day = section.number("phone_checks_per_day", 100, 0..=10_000, "");
     let webhook_timeout = section.seconds("webhook_timeout_s", 30, 1..=120);
@@ -106,6 +114,8 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
         public_url,
         journal,
         files,
+        files_total_mb,
+        disk_reserve_mb,
         queue,
         phone_checks_per_day,
         webhook_timeout,
@@ -136,7 +146,7 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let read = api(
-            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nqueue_hours = 3\nphone_checks_per_day = 0\nwebhook_timeout_s = 5\npartner_instances = 0\n",
+            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nfiles_total_mb = 300\ndisk_reserve_mb = 0\nqueue_hours = 3\nphone_checks_per_day = 0\nwebhook_timeout_s = 5\npartner_instances = 0\n",
         );
         let read = read.unwrap();
         assert_eq!((read.listen, read.tls_listen.unwrap().port()), (None, 443));
@@ -145,6 +155,7 @@ mod tests {
         assert_eq!(read.public_url.as_deref(), Some("https://pbx.example.org"));
         let hours = [read.journal, read.files, read.queue].map(|span| span.as_secs() / HOUR_S);
         assert_eq!(hours, [24, 2, 3]);
+        assert_eq!((read.files_total_mb, read.disk_reserve_mb), (300, 0));
         assert_eq!((read.phone_checks_per_day, read.webhook_timeout.as_secs()), (0, 5));
         assert_eq!(read.partner_instances, 0);
     }
@@ -152,7 +163,7 @@ mod tests {
     #[test]
     fn each_mistake_is_told_with_its_key() {
         let told = api(
-            "[api]\nlisten = \"8091\"\ntls_listen = \"443\"\nkey = \"k.pem\"\npublic_url = \"pbx\"\njournal_days = 0\npartner_instances = 1001\nport = 1\n",
+            "[api]\nlisten = \"8091\"\ntls_listen = \"443\"\nkey = \"k.pem\"\npublic_url = \"pbx\"\njournal_days = 0\nfiles_total_mb = 99\ndisk_reserve_mb = \"x\"\npartner_instances = 1001\nport = 1\n",
         )
         .unwrap_err()
         .to_string();
@@ -163,6 +174,8 @@ mod tests {
             r#"api.public_url = "pbx": want an address as "https://pbx.example.org:8091", or "" for that of "listen""#,
             "api.journal_days = 0: want a whole number from 1 to 3650 (days)",
             "api.partner_instances = 1001: want a whole number from 0 to 1000",
+            "api.files_total_mb = 99: want a whole number from 100 to 1000000 (MB)",
+            "api.disk_reserve_mb = \"x\": want a whole number from 0 to 1000000 (MB)",
             "unknown key api.port = 1",
         ] {
             assert!(told.contains(start), "{start}\n{told}");

@@ -72,10 +72,12 @@ impl Inner {
         let _turn = self.fetching.turns.acquire().await;
         let part = self.files.part(secret);
         let done = async {
+            self.files.check_space()?;
             self.messenger.download(remote, &part, crate::files::MOST_BYTES).await?;
             let size = tokio::fs::metadata(&part).await.map_err(storage)?.len();
             tokio::fs::rename(&part, self.files.path(secret)).await.map_err(storage)?;
             self.store.file_is_here(secret, i64::try_from(size).unwrap_or(i64::MAX)).await?;
+            self.files.holds(size);
             Ok(())
         };
         let done = done.await;

@@ -1,25 +1,33 @@
 //! Bodies of files: taken in from programs, fetched from Telegram or from the web, given away by links that nobody guesses.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::LOCATION;
 use reqwest::{Client, Response, Url};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Notify;
 
 use crate::clock;
 use crate::content::{Attachment, FileKind};
-use crate::instance::{Refused, StoredFile};
+use crate::instance::{Options, Refused, StoredFile};
 use crate::messenger::Failure;
 use crate::push::sources;
 use crate::reach::{self, ReachError};
+use crate::space::Space;
 use crate::store::{FileRow, Store};
 
 /// Longest file that is taken in.
 pub(crate) const MOST_BYTES: u64 = 100 * 1024 * 1024;
+const MB: u64 = 1024 * 1024;
+/// After so many bytes it is looked again whether the disk has room.
+const LOOK_BYTES: i64 = 4 * 1024 * 1024;
 /// How long a file on the web may take to arrive.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
 /// How often whoever asks for a file may be sent on.
@@ -35,6 +43,18 @@ pub(crate) struct Files {
     base: String,
     /// Ports of this program, of which it asks nothing.
     own_ports: Vec<u16>,
+    /// What is left free on the disk, in bytes.
+    reserve_bytes: u64,
+    held: Arc<Held>,
+}
+
+/// How much the bodies hold together.
+#[derive(Debug)]
+struct Held {
+    most_bytes: u64,
+    bytes: AtomicU64,
+    /// It is more than allowed.
+    too_much: Notify,
 }
 
 /// A file that is being taken in.
@@ -49,16 +69,66 @@ pub struct FileWriter {
 }
 
 impl Files {
-    pub(crate) fn open(folder: PathBuf, base: String, own_ports: Vec<u16>) -> io::Result<Self> {
+    /// Opens the folder; bodies that are not among the `known` are of nobody.
+    pub(crate) fn open(options: &Options, known: &BTreeSet<String>) -> io::Result<Self> {
+        let folder = options.files.clone();
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         // What was being taken in when the program ended has no row.
+        let mut bytes = 0;
         for entry in std::fs::read_dir(&folder)? {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().ends_with(".part") {
+            if known.contains(&*entry.file_name().to_string_lossy()) {
+                bytes += entry.metadata()?.len();
+            } else if entry.file_type()?.is_file() {
                 std::fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self { folder, base, own_ports })
+        Ok(Self {
+            folder,
+            base: options.base.clone(),
+            own_ports: options.own_ports.clone(),
+            reserve_bytes: options.disk_reserve_bytes,
+            held: Arc::new(Held {
+                most_bytes: options.files_most_bytes,
+                bytes: AtomicU64::new(bytes),
+                too_much: Notify::new(),
+            }),
+        })
+    }
+
+    /// What the disk has room for.
+    pub(crate) fn space(&self) -> Space {
+        Space::of(&self.folder, self.reserve_bytes)
+    }
+
+    /// Whether a body may be written.
+    pub(crate) fn check_space(&self) -> Result<(), Refused> {
+        if self.space() == Space::Plenty {
+            return Ok(());
+        }
+        Err(Refused::Storage(format!(
+            "less than {} MB are free on the disk ([api] disk_reserve_mb): no files are kept until there is room",
+            self.reserve_bytes / MB
+        )))
+    }
+
+    /// A body is there.
+    pub(crate) fn holds(&self, size: u64) {
+        let before = self.held.bytes.fetch_add(size, Ordering::Relaxed);
+        if before.saturating_add(size) > self.held.most_bytes {
+            self.held.too_much.notify_one();
+        }
+    }
+
+    /// Bytes by which the bodies hold more than they may, by what the database knows of them.
+    pub(crate) fn excess(&self, bytes: u64) -> u64 {
+        self.held.bytes.store(bytes, Ordering::Relaxed);
+        bytes.saturating_sub(self.held.most_bytes)
+    }
+
+    /// Returns when they hold more than they may.
+    pub(crate) async fn too_much(&self) {
+        self.held.too_much.notified().await;
     }
 
     pub(crate) fn path(&self, secret: &str) -> PathBuf {
@@ -99,6 +169,7 @@ impl Files {
         name: &str,
         mime: Option<&str>,
     ) -> Result<FileWriter, Refused> {
+        self.check_space()?;
         let name = clean(name);
         let mime =
             mime.map(str::trim).filter(|mime| is_useful(mime)).map_or_else(|| mime_of(&name), str::to_owned);
@@ -176,7 +247,11 @@ impl FileWriter {
     /// # Errors
     /// [`Refused::Bad`] when it grows beyond 100 MB, [`Refused::Storage`].
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        let looks = self.row.size / LOOK_BYTES;
         self.row.size += i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        if self.row.size / LOOK_BYTES > looks {
+            self.files.check_space()?;
+        }
         if u64::try_from(self.row.size).is_ok_and(|size| size > MOST_BYTES) {
             return Err(Refused::Bad(format!("'file' must be no larger than {MOST_BYTES} bytes (100 MB)")));
         }
@@ -188,12 +263,26 @@ impl FileWriter {
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn finish(mut self) -> Result<StoredFile, Refused> {
+        self.file.flush().await.map_err(|error| Refused::Storage(error.to_string()))?;
+        self.settle().await
+    }
+
+    /// Where somebody else writes it, who finds it again by `remote`.
+    pub(crate) fn place(&mut self, remote: String) -> &Path {
+        self.row.remote = Some(remote);
+        &self.path
+    }
+
+    /// Somebody else has written it.
+    pub(crate) async fn settle(mut self) -> Result<StoredFile, Refused> {
         let storage = |error: io::Error| Refused::Storage(error.to_string());
-        self.file.flush().await.map_err(storage)?;
+        let size = tokio::fs::metadata(&self.path).await.map_err(storage)?.len();
+        self.row.size = i64::try_from(size).unwrap_or(i64::MAX);
         self.file.sync_all().await.map_err(storage)?;
         tokio::fs::rename(&self.path, self.files.path(&self.row.secret)).await.map_err(storage)?;
         self.is_finished = true;
         self.store.keep_file(&self.row).await?;
+        self.files.holds(size);
         Ok(StoredFile {
             key: self.row.secret.clone(),
             name: self.row.name.clone(),

@@ -12,6 +12,7 @@ use crate::id::MessageId;
 use crate::instance::inner::Inner;
 use crate::messenger::{News, Received};
 use crate::record::{Direction, Origin, Quoted, Record, SendStatus};
+use crate::space::{self, Space};
 use crate::store::{FileRow, Told};
 
 /// By what something told of a message is known to be the same.
@@ -76,7 +77,14 @@ impl Inner {
             ("incomingMessageReceived", "incomingWebhook")
         };
         let is_told = self.row().settings.is_on(switch);
-        let told = |record: &Record| is_told.then(|| self.told_message(kind, record));
+        // The queue tells all of it, whatever the journal has room for.
+        let whole = record.clone();
+        if self.files.space() == Space::Gone {
+            record = space::bare(&record);
+        }
+        let told = |record: &Record| {
+            is_told.then(|| self.told_message(kind, &Record { id: record.id, ..whole.clone() }))
+        };
         let is_new = self.store.receive(&mut record, file.as_ref(), told, clock::unix_ms()).await?;
         if is_new && !is_ours {
             self.mark_received(chat, tg_id);

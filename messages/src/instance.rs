@@ -180,6 +180,10 @@ pub struct Options {
     pub queue_limit: u32,
     /// Ports on which the program itself listens: files are not fetched from there, nor notifications brought.
     pub own_ports: Vec<u16>,
+    /// How much files may hold together: bytes. The oldest give way.
+    pub files_most_bytes: u64,
+    /// What is left free on the disk: bytes. Below it no files are kept, and below half of it no texts of the journal.
+    pub disk_reserve_bytes: u64,
 }
 
 /// An instance at work. Clones are the same one; it ends with the last.
@@ -206,6 +210,8 @@ impl Options {
             webhook_timeout: Duration::from_secs(30),
             queue_limit: 100_000,
             own_ports: Vec::new(),
+            files_most_bytes: 5_000 << 20,
+            disk_reserve_bytes: 200 << 20,
         }
     }
 
@@ -234,7 +240,7 @@ impl Instance {
             suspended_until_s: None,
         };
         let row = store.instance(new).await?;
-        let files = Files::open(options.files.clone(), options.base.clone(), options.own_ports.clone());
+        let files = Files::open(&options, &store.bodies().await?);
         let files =
             files.map_err(|error| Refused::Storage(format!("{}: {error}", options.files.display())))?;
         let client = reach::client().map_err(|error| Refused::Storage(error.to_string()))?;

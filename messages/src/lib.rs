@@ -21,6 +21,7 @@ mod push;
 mod reach;
 mod record;
 mod settings;
+mod space;
 mod standing;
 mod store;
 mod token;

@@ -352,6 +352,9 @@ pub trait Messenger: Send + Sync + 'static {
     /// What is known of somebody.
     async fn info(&self, who: &Address) -> Result<Found, Failure>;
 
+    /// What a chat's picture is known by, which is another for another picture; none if it has none.
+    async fn avatar_key(&self, of: &Address) -> Result<Option<String>, Failure>;
+
     /// Writes a chat's picture to `path`; false if it has none.
     async fn avatar(&self, of: &Address, path: &Path) -> Result<bool, Failure>;
 

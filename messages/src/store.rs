@@ -21,7 +21,7 @@ use crate::instance::InstanceKind;
 use crate::settings::Settings;
 use crate::token::Token;
 
-pub(crate) use files::FileRow;
+pub(crate) use files::{FileRow, PICTURE};
 pub(crate) use holds::Hold;
 pub(crate) use instance::InstanceRow;
 pub(crate) use notifications::{Notification, Told};

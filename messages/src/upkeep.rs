@@ -49,7 +49,10 @@ pub(crate) async fn forget(inner: Arc<Inner>) {
         if let Err(error) = forget_once(&inner).await {
             warn!(%error, "what is old cannot be forgotten");
         }
-        sleep(EVERY).await;
+        tokio::select! {
+            () = sleep(EVERY) => {}
+            () = inner.files.too_much() => {}
+        }
     }
 }
 
@@ -61,11 +64,23 @@ async fn forget_once(inner: &Inner) -> Result<(), sqlx::Error> {
     loop {
         let gone = inner.store.forget_files(before(inner.options.file_life)).await?;
         if gone.is_empty() {
+            break;
+        }
+        remove(inner, gone).await;
+    }
+    loop {
+        let excess = inner.files.excess(inner.store.bodies_bytes().await?);
+        let gone = if excess > 0 { inner.store.forget_bodies(excess).await? } else { Vec::new() };
+        if gone.is_empty() {
             return Ok(());
         }
-        for secret in gone {
-            tokio::fs::remove_file(inner.files.path(&secret)).await.ok();
-        }
-        sleep(BITE).await;
+        remove(inner, gone).await;
     }
+}
+
+async fn remove(inner: &Inner, secrets: Vec<String>) {
+    for secret in secrets {
+        tokio::fs::remove_file(inner.files.path(&secret)).await.ok();
+    }
+    sleep(BITE).await;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tgtrunk_config::{Said, Settings, StateDir};
+use tgtrunk_config::{Said, StateDir};
 use tgtrunk_messages::{Former, House, InstanceId, Refused, Store, Token};
 use tgtrunk_telegram::Database;
 use tokio::sync::{mpsc, watch};
@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{Instrument as _, error, info, info_span, warn};
 
+use super::Terms;
 use super::register::{Register, Row};
 use super::tenant::{End, Tenant};
 
@@ -25,9 +26,7 @@ const DRAWS: u32 = 1_000;
 /// All of them.
 pub(super) struct Tenants {
     house: OnceLock<House>,
-    /// What addresses begin with.
-    base: Arc<str>,
-    settings: Arc<Settings>,
+    terms: Terms,
     state: StateDir,
     register: Arc<Register>,
     kept: Mutex<BTreeMap<InstanceId, Kept>>,
@@ -43,12 +42,11 @@ struct Kept {
 
 impl Tenants {
     /// Those of a state directory; none works yet.
-    pub(super) fn new(settings: Arc<Settings>, state: StateDir, base: Arc<str>) -> Self {
+    pub(super) fn new(terms: Terms, state: StateDir) -> Self {
         let register = Arc::new(Register::open(&state));
         Self {
             house: OnceLock::new(),
-            base,
-            settings,
+            terms,
             state,
             register,
             kept: Mutex::default(),
@@ -109,7 +107,7 @@ impl Tenants {
         if let Some(problem) = self.register.problem() {
             return Err(Refused::Storage(problem.en.clone()));
         }
-        let (most, there) = (self.settings.api.partner_instances, self.register.live().len());
+        let (most, there) = (self.terms.settings.api.partner_instances, self.register.live().len());
         if u32::try_from(there).is_ok_and(|there| there >= most) {
             return Err(Refused::Bad(format!(
                 "there are {there} instances already: delete one, or raise partner_instances = {most} in [api] of tgtrunk.toml"
@@ -211,8 +209,8 @@ impl Tenants {
         let folder = self.state.instance_dir(row.id.get()).join("files");
         Tenant {
             id: row.id,
-            options: super::options(&self.settings.api, &self.base, &row.name, folder),
-            settings: Arc::clone(&self.settings),
+            options: self.terms.options(&row.name, folder),
+            settings: Arc::clone(&self.terms.settings),
             state: self.state.clone(),
             house: house.clone(),
             register: Arc::clone(&self.register),

@@ -156,6 +156,10 @@ impl Messenger for Correspondent {
         self.card_of(who).await
     }
 
+    async fn avatar_key(&self, of: &Address) -> Result<Option<String>, Failure> {
+        self.key_of_picture(of).await
+    }
+
     async fn avatar(&self, of: &Address, path: &Path) -> Result<bool, Failure> {
         self.fetch_picture(of, path).await
     }

@@ -5,6 +5,7 @@ use super::{Instance, Refused};
 use crate::chat::{Address, ChatId};
 use crate::clock;
 use crate::messenger::Failure;
+use crate::store::PICTURE;
 
 impl Instance {
     /// The chat's number, asked of Telegram where it is named otherwise.
@@ -60,9 +61,16 @@ impl Instance {
     /// # Errors
     /// [`Refused::Telegram`], [`Refused::Storage`].
     pub async fn avatar_link(&self, of: &Address) -> Result<String, Refused> {
-        let writer = self.new_file("avatar.jpg", None).await?;
-        let file = writer.finish().await?;
-        let path = self.inner.files.path(&file.key);
-        if self.inner.messenger.avatar(of, &path).await? { Ok(file.url) } else { Ok(String::new()) }
+        let (inner, messenger) = (&self.inner, &self.inner.messenger);
+        let Some(key) = messenger.avatar_key(of).await? else { return Ok(String::new()) };
+        let remote = format!("{PICTURE}{key}");
+        if let Some(kept) = inner.store.renew_file(&remote, clock::unix_s()).await? {
+            return Ok(inner.files.link(&kept.secret, &kept.name));
+        }
+        let mut writer = self.new_file("avatar.jpg", None).await?;
+        if !messenger.avatar(of, writer.place(remote)).await? {
+            return Ok(String::new());
+        }
+        Ok(writer.settle().await?.url)
     }
 }

@@ -1,5 +1,7 @@
 //! Files by the secret in their links.
 
+use std::collections::BTreeSet;
+
 use sqlx::{Row as _, SqliteConnection};
 
 use super::Store;
@@ -17,6 +19,9 @@ pub(crate) struct FileRow {
     pub(crate) is_here: bool,
     pub(crate) created_s: i64,
 }
+
+/// What the picture of a chat is found by begins with.
+pub(crate) const PICTURE: &str = "picture:";
 
 impl Store {
     pub(crate) async fn keep_file(&self, file: &FileRow) -> Result<(), sqlx::Error> {
@@ -36,6 +41,60 @@ impl Store {
             is_here: row.try_get::<i64, _>("is_here")? != 0,
             created_s: row.try_get("created_s")?,
         }))
+    }
+
+    /// The secrets of files whose bodies are on the disk.
+    pub(crate) async fn bodies(&self) -> Result<BTreeSet<String>, sqlx::Error> {
+        let rows = sqlx::query("SELECT secret FROM ms_file WHERE is_here = 1").fetch_all(&self.pool).await?;
+        rows.iter().map(|row| row.try_get(0)).collect()
+    }
+
+    /// How much the bodies on the disk hold together: bytes.
+    pub(crate) async fn bodies_bytes(&self) -> Result<u64, sqlx::Error> {
+        let row = sqlx::query("SELECT COALESCE(SUM(size), 0) FROM ms_file WHERE is_here = 1");
+        Ok(u64::try_from(row.fetch_one(&self.pool).await?.try_get::<i64, _>(0)?).unwrap_or(0))
+    }
+
+    /// Forgets the oldest bodies, a few at most, which hold `bytes` together; those that the queue needs stay. Gives their
+    /// secrets. What lies at Telegram too can be fetched again.
+    pub(crate) async fn forget_bodies(&self, bytes: u64) -> Result<Vec<String>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT secret, size, remote FROM ms_file WHERE is_here = 1
+             AND NOT EXISTS (SELECT 1 FROM ms_outgoing WHERE ms_outgoing.draft LIKE '%' || ms_file.secret || '%')
+             ORDER BY created_s, secret LIMIT 100",
+        );
+        let rows = rows.fetch_all(&self.pool).await?;
+        let (mut gone, mut left) = (Vec::new(), i64::try_from(bytes).unwrap_or(i64::MAX));
+        for row in rows {
+            if left <= 0 {
+                break;
+            }
+            let (secret, size): (String, i64) = (row.try_get("secret")?, row.try_get("size")?);
+            let remote: Option<String> = row.try_get("remote")?;
+            let query = if remote.is_some_and(|remote| !remote.starts_with(PICTURE)) {
+                sqlx::query("UPDATE ms_file SET is_here = 0 WHERE secret = $1")
+            } else {
+                sqlx::query("DELETE FROM ms_file WHERE secret = $1")
+            };
+            query.bind(secret.clone()).execute(&self.pool).await?;
+            left = left.saturating_sub(size);
+            gone.push(secret);
+        }
+        Ok(gone)
+    }
+
+    /// The newest file that is found by `remote`, whose link is good from now on as if it were new.
+    pub(crate) async fn renew_file(&self, remote: &str, now_s: i64) -> Result<Option<FileRow>, sqlx::Error> {
+        let row = sqlx::query(
+            "UPDATE ms_file SET created_s = $2 WHERE secret =
+             (SELECT secret FROM ms_file WHERE remote = $1 AND is_here = 1 ORDER BY created_s DESC LIMIT 1)
+             RETURNING secret",
+        );
+        let row = row.bind(remote.to_owned()).bind(now_s).fetch_optional(&self.pool).await?;
+        match row {
+            Some(row) => self.file(&row.try_get::<String, _>(0)?).await,
+            None => Ok(None),
+        }
     }
 
     /// Its body is on the disk.

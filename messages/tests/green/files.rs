@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use super::stage::{Stage, json as answered};
-use super::telegram::{ANNA, from_anna, picture};
+use super::telegram::{ANNA, GROUP, from_anna, picture};
 
 #[tokio::test]
 async fn a_file_is_given_under_its_name_and_as_nobodys_page() {
@@ -169,6 +169,26 @@ async fn a_file_on_the_web_is_looked_for_where_it_is_said_to_be_and_never_at_a_m
         assert!(failure.contains(cause.unwrap_or_default()), "{failure}");
         web.abort();
     }
+}
+
+#[tokio::test]
+async fn a_chats_picture_is_kept_once_and_one_that_is_not_there_not_at_all() {
+    let stage = Stage::new().await;
+    let avatar = async |chat: i64| {
+        let answer = stage.done("POST", "getAvatar", json!({"chatId": chat.to_string()})).await;
+        answer["urlAvatar"].as_str().unwrap().to_owned()
+    };
+    let link = avatar(ANNA).await;
+    assert_eq!(avatar(ANNA).await, link);
+    assert_eq!(stage.telegram.downloads(), 1);
+    let path = link.strip_prefix(&stage.base).unwrap();
+    assert_eq!(stage.send("GET", path, &[], "").await.text().await.unwrap(), ANNA.to_string());
+    assert_eq!(avatar(GROUP).await, "");
+    assert_eq!(stage.telegram.downloads(), 1);
+    // Another picture has another link.
+    stage.done("POST", "sendMessage", json!({"chatId": ANNA.to_string(), "message": "x"})).await;
+    stage.sent(1).await;
+    assert_ne!(avatar(ANNA).await, link);
 }
 
 /// Has a picture come, and gives the path of its link.

@@ -5,6 +5,7 @@
 mod guarantees;
 mod journal;
 mod receiving;
+mod room;
 mod sending;
 mod support;
 mod webhook;

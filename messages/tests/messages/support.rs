@@ -272,6 +272,10 @@ impl Messenger for Played {
         Ok(Found { person: anna(), last_seen_s: None, about: String::new() })
     }
 
+    async fn avatar_key(&self, _: &Address) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
+
     async fn avatar(&self, _: &Address, _: &Path) -> Result<bool, Failure> {
         Ok(false)
     }

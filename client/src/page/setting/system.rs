@@ -223,6 +223,25 @@ pub(crate) const SYSTEM: &[Group] = &[
             },
             Setting {
                 section: "api",
+                key: "files_total_mb",
+                kind: Kind::Number(["МБ", "MB"]),
+                default: "5000",
+                label: ["Места для файлов каждой линии", "Room for the files of each line"],
+                hint: ["Самые старые уступают место новым.", "The oldest give way to new ones."],
+            },
+            Setting {
+                section: "api",
+                key: "disk_reserve_mb",
+                kind: Kind::Number(["МБ", "MB"]),
+                default: "200",
+                label: ["Оставлять свободным на диске", "Leave free on the disk"],
+                hint: [
+                    "Если свободно меньше, файлы не сохраняются; если меньше половины этого, то и тексты журнала. Очереди работают.",
+                    "With less, files are not kept; with less than half of it, texts of the journal neither. Queues go on.",
+                ],
+            },
+            Setting {
+                section: "api",
                 key: "queue_hours",
                 kind: Kind::Number(["часов", "hours"]),
                 default: "24",

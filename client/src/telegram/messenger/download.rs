@@ -132,6 +132,12 @@ impl Correspondent {
         })
     }
 
+    /// What the picture of a person or a chat is known by; none if there is none.
+    pub(super) async fn key_of_picture(&self, of: &Address) -> Result<Option<String>, Failure> {
+        let peer = self.peer(of).await?;
+        Ok(self.picture_of(&peer).await?.map(|(photo_id, _)| format!("{}:{photo_id}", peer.id())))
+    }
+
     /// Writes the picture of a person or a chat to `path`; false if there is none.
     pub(super) async fn fetch_picture(&self, of: &Address, path: &Path) -> Result<bool, Failure> {
         let peer = self.peer(of).await?;
