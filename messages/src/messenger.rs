@@ -271,6 +271,17 @@ pub struct NewGroup {
     pub auto_delete_days: u32,
 }
 
+/// A group that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewlyMade {
+    /// Its chat.
+    pub chat: Chat,
+    /// The link by which one joins it; empty if Telegram did not give one.
+    pub link: String,
+    /// Who is not in it, and why, where not all are.
+    pub missing: Option<String>,
+}
+
 /// What to change in a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupChange {
@@ -376,8 +387,8 @@ pub trait Messenger: Send + Sync + 'static {
     /// Puts a chat into the archive, or takes it out.
     async fn archive(&self, chat: ChatId, is_archived: bool) -> Result<(), Failure>;
 
-    /// Makes a group; the second is the link by which one joins it.
-    async fn create_group(&self, group: &NewGroup) -> Result<(Chat, String), Failure>;
+    /// Makes a group. Once it is there, nothing that goes wrong afterwards is a failure.
+    async fn create_group(&self, group: &NewGroup) -> Result<NewlyMade, Failure>;
 
     /// A group, with its members.
     async fn group(&self, chat: ChatId) -> Result<Group, Failure>;

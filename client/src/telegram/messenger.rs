@@ -28,8 +28,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tgtrunk_config::Phone;
 use tgtrunk_messages::{
-    Address, Chat, ChatId, Door, Failure, Found, Group, GroupChange, Messenger, NewGroup, Order, Person,
-    Received, Sent, Standing, TypingKind,
+    Address, Chat, ChatId, Door, Failure, Found, Group, GroupChange, Messenger, NewGroup, NewlyMade, Order,
+    Person, Received, Sent, Standing, TypingKind,
 };
 use tgtrunk_telegram::{Account, LoginDesk, Policy, tl};
 use tracing::warn;
@@ -188,7 +188,7 @@ impl Messenger for Correspondent {
         self.put_away(chat, is_archived).await
     }
 
-    async fn create_group(&self, group: &NewGroup) -> Result<(Chat, String), Failure> {
+    async fn create_group(&self, group: &NewGroup) -> Result<NewlyMade, Failure> {
         self.found_group(group).await
     }
 

@@ -36,7 +36,14 @@ pub(super) async fn create_group(call: Call) -> Answer {
     let auto_delete_days = u32::try_from(days).unwrap_or_default();
     let group = NewGroup { title, members, is_supergroup, auto_delete_days };
     Ok(match call.instance.messenger().create_group(&group).await {
-        Ok((chat, link)) => json!({"created": true, "chatId": chat.id.to_string(), "groupInviteLink": link}),
+        Ok(made) => {
+            let chat_id = made.chat.id.to_string();
+            let mut done = json!({"created": true, "chatId": chat_id, "groupInviteLink": made.link});
+            if let Some(missing) = made.missing {
+                done["reason"] = missing.into();
+            }
+            done
+        }
         Err(Failure::Refused { sentence, .. }) => {
             json!({"created": false, "chatId": "", "groupInviteLink": "", "reason": sentence})
         }

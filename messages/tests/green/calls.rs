@@ -304,6 +304,15 @@ async fn groups_are_made_shown_and_changed() {
 }
 
 #[tokio::test]
+async fn a_group_that_is_there_is_told_of_though_not_everybody_is_in_it() {
+    let stage = Stage::new().await;
+    let said = json!({"groupName": "Закрытая", "chatIds": ["5"], "type": "supergroup"});
+    let made = stage.done("POST", "createGroup", said).await;
+    assert_eq!((&made["created"], &made["chatId"]), (&json!(true), &json!(GROUP.to_string())));
+    assert_eq!(made["reason"], "5 does not let the account add them");
+}
+
+#[tokio::test]
 async fn people_chats_and_messages_are_served() {
     let stage = Stage::new().await;
     let found = json!({"exist": true, "chatId": "10000000", "fromCache": false});

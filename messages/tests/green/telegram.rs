@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tgtrunk_messages::{
     Account, Address, Attachment, Chat, ChatId, ChatKind, Content, Door, Failure, FileKind, Found, Group,
-    GroupChange, GroupMember, GroupRights, LoginStep, LoginTokenPicture, Messenger, NewGroup, Order, Person,
-    PersonKind, Received, Sent, Signin, Standing, TypingKind,
+    GroupChange, GroupMember, GroupRights, LoginStep, LoginTokenPicture, Messenger, NewGroup, NewlyMade,
+    Order, Person, PersonKind, Received, Sent, Signin, Standing, TypingKind,
 };
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
@@ -275,9 +275,10 @@ impl Messenger for Played {
         self.notes(format!("archive {chat} {is_archived}"))
     }
 
-    async fn create_group(&self, group: &NewGroup) -> Result<(Chat, String), Failure> {
+    async fn create_group(&self, group: &NewGroup) -> Result<NewlyMade, Failure> {
         self.notes(format!("group {group:?}"))?;
-        Ok((chat(GROUP), "https://t.me/+abc".to_owned()))
+        let missing = (group.title == "Закрытая").then(|| "5 does not let the account add them".to_owned());
+        Ok(NewlyMade { chat: chat(GROUP), link: "https://t.me/+abc".to_owned(), missing })
     }
 
     async fn group(&self, id: ChatId) -> Result<Group, Failure> {

@@ -12,8 +12,8 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tgtrunk_messages::{
     Account, Address, Chat, ChatId, ChatKind, Content, Door, Draft, Failure, Found, Group, GroupChange,
-    Instance, InstanceKind, LoginStep, Messenger, NewGroup, Options, Order, Person, PersonKind, Received,
-    Sent, Signin, Standing, Store, TypingKind,
+    Instance, InstanceKind, LoginStep, Messenger, NewGroup, NewlyMade, Options, Order, Person, PersonKind,
+    Received, Sent, Signin, Standing, Store, TypingKind,
 };
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -304,7 +304,7 @@ impl Messenger for Played {
         Ok(())
     }
 
-    async fn create_group(&self, _: &NewGroup) -> Result<(Chat, String), Failure> {
+    async fn create_group(&self, _: &NewGroup) -> Result<NewlyMade, Failure> {
         Err(Failure::Unsupported("no groups"))
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tgtrunk_messages::{Address, Chat, ChatId, Failure, GroupChange, GroupRights, NewGroup};
+use tgtrunk_messages::{Address, ChatId, Failure, GroupChange, GroupRights, NewGroup, NewlyMade};
 use tgtrunk_telegram::tl;
 use tracing::warn;
 
@@ -15,7 +15,7 @@ const SEEN_BY_NEW: i32 = 50;
 const DAY_S: u32 = 86_400;
 
 impl Correspondent {
-    pub(super) async fn found_group(&self, group: &NewGroup) -> Result<(Chat, String), Failure> {
+    pub(super) async fn found_group(&self, group: &NewGroup) -> Result<NewlyMade, Failure> {
         let mut members = Vec::with_capacity(group.members.len());
         for member in &group.members {
             members.push(self.user(member).await?.input_user());
@@ -24,6 +24,7 @@ impl Correspondent {
             0 => None,
             days => Some(i32::try_from(days.saturating_mul(DAY_S)).unwrap_or(i32::MAX)),
         };
+        let mut missing = None;
         let answer = if group.is_supergroup {
             let request = tl::functions::channels::CreateChannel {
                 broadcast: false,
@@ -44,24 +45,31 @@ impl Correspondent {
                 ttl_period,
             };
             let tl::enums::messages::InvitedUsers::Users(made) = self.have(&request).await?;
+            missing = uninvited(&made.missing_invitees);
             made.updates
         };
         self.meet_all(&answer).await;
         let chat = made(&answer)
             .ok_or_else(|| Failure::Unknown("Telegram did not say which group it became".to_owned()))?;
-        let peer = self.chat_peer(chat).await?;
-        if group.is_supergroup
-            && !members.is_empty()
-            && let Peer::Channel(channel) = &peer
-        {
-            self.invite(channel, members).await?;
+        // The group is there, whatever becomes of its members and its link: whoever heard of a failure would make another.
+        let peer = self.chat_peer(chat).await;
+        if group.is_supergroup && !members.is_empty() {
+            let invited = match &peer {
+                Ok(Peer::Channel(channel)) => self.invite(channel, members).await,
+                Ok(Peer::Group(_) | Peer::User(_)) => Ok(()),
+                Err(failure) => Err(failure.clone()),
+            };
+            missing = invited.err().map(|failure| failure.to_string());
         }
-        // The group is there, whatever becomes of its link.
-        let link = self.invite_link(&peer).await.unwrap_or_else(|failure| {
+        let link = match &peer {
+            Ok(peer) => self.invite_link(peer).await,
+            Err(failure) => Err(failure.clone()),
+        };
+        let link = link.unwrap_or_else(|failure| {
             warn!(%failure, "a new group has no link");
             String::new()
         });
-        Ok((self.chat_card(chat), link))
+        Ok(NewlyMade { chat: self.chat_card(chat), link, missing })
     }
 
     pub(super) async fn invite_link(&self, peer: &Peer) -> Result<String, Failure> {
@@ -176,15 +184,9 @@ impl Correspondent {
     async fn invited(&self, invited: tl::enums::messages::InvitedUsers) -> Result<(), Failure> {
         let tl::enums::messages::InvitedUsers::Users(invited) = invited;
         self.meet_all(&invited.updates).await;
-        match invited.missing_invitees.first() {
+        match uninvited(&invited.missing_invitees) {
             None => Ok(()),
-            Some(tl::enums::MissingInvitee::Invitee(missing)) => Err(failure::refused(
-                "privacy_restricted",
-                format!(
-                    "{} does not let the account add them to groups; send them the group's link",
-                    missing.user_id
-                ),
-            )),
+            Some(sentence) => Err(failure::refused("privacy_restricted", sentence)),
         }
     }
 
@@ -259,6 +261,21 @@ impl Correspondent {
         self.meet_all(&answer).await;
         Ok(())
     }
+}
+
+/// Who was not added, as a sentence.
+fn uninvited(missing: &[tl::enums::MissingInvitee]) -> Option<String> {
+    let ids: Vec<String> = missing
+        .iter()
+        .map(|tl::enums::MissingInvitee::Invitee(missing)| missing.user_id.to_string())
+        .collect();
+    let do_not = if ids.len() == 1 { "does" } else { "do" };
+    (!ids.is_empty()).then(|| {
+        format!(
+            "{} {do_not} not let the account add them to groups; send them the group's link",
+            ids.join(", ")
+        )
+    })
 }
 
 fn no_group(peer: &Peer) -> Failure {
