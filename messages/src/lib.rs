@@ -37,7 +37,7 @@ pub use instance::{
 };
 pub use messenger::{
     Account, Door, Failure, Found, Group, GroupChange, GroupMember, GroupRights, LoginStep, Messenger,
-    NewGroup, NewlyMade, News, Order, Received, Sent, Signin,
+    NewGroup, NewlyMade, News, Order, Received, RightsChange, Sent, Signin,
 };
 pub use record::{Direction, Origin, Quoted, Record, SendStatus};
 pub use settings::{Settings, SettingsError};

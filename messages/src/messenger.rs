@@ -228,6 +228,27 @@ pub struct GroupRights {
     pub pin_messages: bool,
 }
 
+/// What of it is to be changed; what is none stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RightsChange {
+    /// Write.
+    pub send_messages: Option<bool>,
+    /// Send files.
+    pub send_media: Option<bool>,
+    /// Make polls.
+    pub send_polls: Option<bool>,
+    /// Send stickers and the like.
+    pub send_other: Option<bool>,
+    /// Have links shown with pictures.
+    pub add_web_page_previews: Option<bool>,
+    /// Change title and picture.
+    pub edit_settings: Option<bool>,
+    /// Add members.
+    pub add_members: Option<bool>,
+    /// Pin messages.
+    pub pin_messages: Option<bool>,
+}
+
 /// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMember {
@@ -288,7 +309,7 @@ pub enum GroupChange {
     /// Its title.
     Title(String),
     /// What members may do.
-    Rights(GroupRights),
+    Rights(RightsChange),
     /// Its picture, a JPEG file.
     Picture(PathBuf),
     /// Add somebody.

@@ -10,7 +10,7 @@ use super::error::Failed;
 use super::limits;
 use super::shape;
 use crate::chat::{Address, ChatId};
-use crate::messenger::{Failure, GroupChange, NewGroup};
+use crate::messenger::{Failure, GroupChange, NewGroup, RightsChange};
 
 /// Makes a group.
 pub(super) async fn create_group(call: Call) -> Answer {
@@ -60,22 +60,15 @@ pub(super) async fn update_group_name(call: Call) -> Answer {
 /// Changes what members may do; what is not named stays as it is.
 pub(super) async fn update_group_settings(call: Call) -> Answer {
     let chat = group(&call).await?;
-    let mut named = Vec::new();
+    let mut rights = RightsChange::default();
     for right in shape::RIGHTS {
-        if let Some(is) = call.arguments.flag(right.key)? {
-            named.push((right, is));
-        }
+        *(right.change)(&mut rights) = call.arguments.flag(right.key)?;
     }
-    if named.is_empty() {
+    if rights == RightsChange::default() {
         let keys: Vec<&str> = shape::RIGHTS.iter().map(|right| right.key).collect();
         return Err(Failed::validation(&format!("one of {} must be true or false", keys.join(", "))));
     }
-    let messenger = call.instance.messenger();
-    let mut rights = messenger.group(chat).await?.rights;
-    for (right, is) in named {
-        *(right.place)(&mut rights) = is;
-    }
-    let reason = soft(messenger.change_group(chat, &GroupChange::Rights(rights)).await)?;
+    let reason = soft(call.instance.messenger().change_group(chat, &GroupChange::Rights(rights)).await)?;
     Ok(json!({"updateGroupSettings": reason.is_none(), "reason": reason.unwrap_or_default()}))
 }
 

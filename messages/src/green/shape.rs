@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::chat::{Chat, ChatId, Person, PersonKind};
 use crate::content::{Content, FileKind, Poll, VCard};
 use crate::instance::QueueLine;
-use crate::messenger::{Account, Found, Group, GroupRights};
+use crate::messenger::{Account, Found, Group, GroupRights, RightsChange};
 use crate::record::{Direction, Origin, Quoted, Record};
 
 /// Something that members of a group may do.
@@ -13,19 +13,53 @@ pub(super) struct Right {
     /// Its key.
     pub(super) key: &'static str,
     /// Where it is kept.
-    pub(super) place: fn(&mut GroupRights) -> &mut bool,
+    pub(super) place: fn(&GroupRights) -> bool,
+    /// Where it is changed.
+    pub(super) change: fn(&mut RightsChange) -> &mut Option<bool>,
 }
 
 /// All that members of a group may do.
 pub(super) const RIGHTS: [Right; 8] = [
-    Right { key: "allowParticipantsSendMessages", place: |rights| &mut rights.send_messages },
-    Right { key: "allowParticipantsSendMedia", place: |rights| &mut rights.send_media },
-    Right { key: "allowParticipantsSendPolls", place: |rights| &mut rights.send_polls },
-    Right { key: "allowParticipantsSendOtherMessages", place: |rights| &mut rights.send_other },
-    Right { key: "allowParticipantsAddWebPagePreviews", place: |rights| &mut rights.add_web_page_previews },
-    Right { key: "allowParticipantsEditGroupSettings", place: |rights| &mut rights.edit_settings },
-    Right { key: "allowParticipantsAddMembers", place: |rights| &mut rights.add_members },
-    Right { key: "allowParticipantsPinMessages", place: |rights| &mut rights.pin_messages },
+    Right {
+        key: "allowParticipantsSendMessages",
+        place: |rights| rights.send_messages,
+        change: |rights| &mut rights.send_messages,
+    },
+    Right {
+        key: "allowParticipantsSendMedia",
+        place: |rights| rights.send_media,
+        change: |rights| &mut rights.send_media,
+    },
+    Right {
+        key: "allowParticipantsSendPolls",
+        place: |rights| rights.send_polls,
+        change: |rights| &mut rights.send_polls,
+    },
+    Right {
+        key: "allowParticipantsSendOtherMessages",
+        place: |rights| rights.send_other,
+        change: |rights| &mut rights.send_other,
+    },
+    Right {
+        key: "allowParticipantsAddWebPagePreviews",
+        place: |rights| rights.add_web_page_previews,
+        change: |rights| &mut rights.add_web_page_previews,
+    },
+    Right {
+        key: "allowParticipantsEditGroupSettings",
+        place: |rights| rights.edit_settings,
+        change: |rights| &mut rights.edit_settings,
+    },
+    Right {
+        key: "allowParticipantsAddMembers",
+        place: |rights| rights.add_members,
+        change: |rights| &mut rights.add_members,
+    },
+    Right {
+        key: "allowParticipantsPinMessages",
+        place: |rights| rights.pin_messages,
+        change: |rights| &mut rights.pin_messages,
+    },
 ];
 
 /// A message as journals show it.
@@ -197,7 +231,7 @@ pub(super) fn group(group: &Group) -> Value {
     });
     let mut rights = group.rights;
     for right in RIGHTS {
-        shown[right.key] = (*(right.place)(&mut rights)).into();
+        shown[right.key] = (right.place)(&rights).into();
     }
     shown
 }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use tgtrunk_messages::{Address, ChatId, Failure, GroupChange, GroupRights, NewGroup, NewlyMade};
+use tgtrunk_messages::{
+    Address, ChatId, Failure, GroupChange, GroupRights, NewGroup, NewlyMade, RightsChange,
+};
 use tgtrunk_telegram::tl;
 use tracing::warn;
 
@@ -92,7 +94,7 @@ impl Correspondent {
         let peer = self.chat_peer(chat).await?;
         match change {
             GroupChange::Title(title) => self.rename(&peer, title).await,
-            GroupChange::Rights(rights) => self.permit(&peer, *rights).await,
+            GroupChange::Rights(rights) => self.permit(&peer, rights).await,
             GroupChange::Picture(path) => self.picture(&peer, path).await,
             GroupChange::Add(who) => self.add(&peer, who).await,
             GroupChange::Remove(who) => self.remove(&peer, who).await,
@@ -118,10 +120,10 @@ impl Correspondent {
         Ok(())
     }
 
-    async fn permit(&self, peer: &Peer, rights: GroupRights) -> Result<(), Failure> {
+    async fn permit(&self, peer: &Peer, change: &RightsChange) -> Result<(), Failure> {
         let request = tl::functions::messages::EditChatDefaultBannedRights {
             peer: peer.input(),
-            banned_rights: banned(rights).into(),
+            banned_rights: changed(self.bans(peer).await?, change).into(),
         };
         let answer = match self.have(&request).await {
             // It is so already.
@@ -130,6 +132,28 @@ impl Correspondent {
         };
         self.meet_all(&answer).await;
         Ok(())
+    }
+
+    /// What members may not do now.
+    async fn bans(&self, peer: &Peer) -> Result<tl::types::ChatBannedRights, Failure> {
+        let answer = match peer {
+            Peer::Group(id) => self.ask(&tl::functions::messages::GetChats { id: vec![*id] }).await?,
+            Peer::Channel(channel) => {
+                let id = vec![channel.clone().into()];
+                self.ask(&tl::functions::channels::GetChannels { id }).await?
+            }
+            Peer::User(_) => return Err(no_group(peer)),
+        };
+        let chats = match answer {
+            tl::enums::messages::Chats::Chats(found) => found.chats,
+            tl::enums::messages::Chats::Slice(found) => found.chats,
+        };
+        let bans = chats.into_iter().find_map(|chat| match chat {
+            tl::enums::Chat::Chat(chat) => chat.default_banned_rights,
+            tl::enums::Chat::Channel(channel) => channel.default_banned_rights,
+            _ => None,
+        });
+        Ok(bans.map_or_else(nothing_banned, |tl::enums::ChatBannedRights::Rights(bans)| bans))
     }
 
     async fn picture(&self, peer: &Peer, path: &Path) -> Result<(), Failure> {
@@ -331,29 +355,46 @@ fn nothing_banned() -> tl::types::ChatBannedRights {
     }
 }
 
-/// What members may not do, of what they may.
-fn banned(rights: GroupRights) -> tl::types::ChatBannedRights {
-    let (media, other) = (!rights.send_media, !rights.send_other);
-    tl::types::ChatBannedRights {
-        send_messages: !rights.send_messages,
-        send_plain: !rights.send_messages,
-        send_media: media,
-        send_photos: media,
-        send_videos: media,
-        send_roundvideos: media,
-        send_audios: media,
-        send_voices: media,
-        send_docs: media,
-        send_stickers: other,
-        send_gifs: other,
-        send_games: other,
-        send_inline: other,
-        embed_links: !rights.add_web_page_previews,
-        send_polls: !rights.send_polls,
-        change_info: !rights.edit_settings,
-        invite_users: !rights.add_members,
-        pin_messages: !rights.pin_messages,
-        ..nothing_banned()
+/// What members may not do after a change; what it does not name stays as it is.
+fn changed(bans: tl::types::ChatBannedRights, change: &RightsChange) -> tl::types::ChatBannedRights {
+    let mut bans = bans;
+    let tl::types::ChatBannedRights {
+        send_messages,
+        send_media,
+        send_stickers,
+        send_gifs,
+        send_games,
+        send_inline,
+        embed_links,
+        send_polls,
+        change_info,
+        invite_users,
+        pin_messages,
+        send_photos,
+        send_videos,
+        send_roundvideos,
+        send_audios,
+        send_voices,
+        send_docs,
+        send_plain,
+        ..
+    } = &mut bans;
+    let media = [send_media, send_photos, send_videos, send_roundvideos, send_audios, send_voices, send_docs];
+    set(change.send_messages, [send_messages, send_plain]);
+    set(change.send_media, media);
+    set(change.send_polls, [send_polls]);
+    set(change.send_other, [send_stickers, send_gifs, send_games, send_inline]);
+    set(change.add_web_page_previews, [embed_links]);
+    set(change.edit_settings, [change_info]);
+    set(change.add_members, [invite_users]);
+    set(change.pin_messages, [pin_messages]);
+    bans
+}
+
+fn set<'a>(is_allowed: Option<bool>, bans: impl IntoIterator<Item = &'a mut bool>) {
+    let Some(is_allowed) = is_allowed else { return };
+    for ban in bans {
+        *ban = !is_allowed;
     }
 }
 
@@ -419,13 +460,40 @@ mod tests {
             pin_messages: true,
         };
         assert_eq!(permitted(None), all);
-        for rights in [
-            all,
-            GroupRights { send_media: false, ..all },
-            GroupRights { send_polls: false, pin_messages: false, ..all },
-            GroupRights { edit_settings: false, add_members: false, ..all },
+        let off = Some(false);
+        for (change, rights) in [
+            (RightsChange::default(), all),
+            (
+                RightsChange { send_media: off, ..Default::default() },
+                GroupRights { send_media: false, ..all },
+            ),
+            (
+                RightsChange { send_polls: off, pin_messages: off, ..Default::default() },
+                GroupRights { send_polls: false, pin_messages: false, ..all },
+            ),
+            (
+                RightsChange { edit_settings: off, add_members: off, ..Default::default() },
+                GroupRights { edit_settings: false, add_members: false, ..all },
+            ),
         ] {
-            assert_eq!(permitted(Some(&banned(rights).into())), rights);
+            assert_eq!(permitted(Some(&changed(nothing_banned(), &change).into())), rights);
         }
+    }
+
+    #[test]
+    fn what_a_change_does_not_name_stays_as_it_is() {
+        let bans = tl::types::ChatBannedRights {
+            send_photos: true,
+            send_gifs: true,
+            send_reactions: true,
+            manage_topics: true,
+            ..nothing_banned()
+        };
+        let change = RightsChange { pin_messages: Some(false), ..Default::default() };
+        let wanted = tl::types::ChatBannedRights { pin_messages: true, ..bans.clone() };
+        assert_eq!(changed(bans.clone(), &change), wanted);
+        let change = RightsChange { send_media: Some(true), ..Default::default() };
+        let wanted = tl::types::ChatBannedRights { send_photos: false, ..bans.clone() };
+        assert_eq!(changed(bans, &change), wanted);
     }
 }
