@@ -132,6 +132,16 @@ pub enum Refused {
     /// Too much at once.
     #[error("{0}")]
     Full(String),
+    /// Telegram was asked for as many numbers and names in a day as the settings allow.
+    #[error(
+        "Telegram was asked for {budget} numbers and names today, which is the most that the settings allow"
+    )]
+    Spent {
+        /// So many.
+        budget: u32,
+        /// When it may be asked again: seconds.
+        seconds: u32,
+    },
     /// Telegram did not do it.
     #[error(transparent)]
     Telegram(Failure),

@@ -378,7 +378,12 @@ pub trait Messenger: Send + Sync + 'static {
     /// Writes a file of Telegram to `path`, at most `limit` bytes.
     async fn download(&self, remote: &str, path: &Path, limit: u64) -> Result<(), Failure>;
 
-    /// Whom a phone number or a name belongs to; none if to nobody who lets themselves be found.
+    /// Whom an address names, as far as that is remembered: Telegram is not asked.
+    fn remembered(&self, _: &Address) -> Option<ChatId> {
+        None
+    }
+
+    /// Whom a phone number or a name belongs to, asked anew; none if to nobody who lets themselves be found.
     async fn find(&self, who: &Address) -> Result<Option<Person>, Failure>;
 
     /// What is known of somebody.

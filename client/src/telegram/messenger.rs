@@ -148,6 +148,10 @@ impl Messenger for Correspondent {
         self.fetch(remote, path, limit).await
     }
 
+    fn remembered(&self, of: &Address) -> Option<ChatId> {
+        self.remembers(of)
+    }
+
     async fn find(&self, who: &Address) -> Result<Option<Person>, Failure> {
         self.look_for(who).await
     }

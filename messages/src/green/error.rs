@@ -127,6 +127,10 @@ impl From<Refused> for Failed {
                 let message = format!("Too Many Requests: {sentence}");
                 Self { retry_after_s: Some(1), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
             }
+            Refused::Spent { seconds, .. } => {
+                let message = format!("Too Many Requests: {refused}; try again in {seconds} s");
+                Self { message, ..Self::too_many(seconds) }
+            }
             Refused::Telegram(failure) => failure.into(),
             Refused::Storage(sentence) => {
                 tracing::error!(%sentence, "a call is not answered for the disk's sake");
@@ -188,6 +192,7 @@ mod tests {
             (Failed::from(Refused::Standing(Standing::Suspended)), 403),
             (Failed::from(Refused::Missing("x".to_owned())), 400),
             (Failed::from(Refused::Full("x".to_owned())), 429),
+            (Failed::from(Refused::Spent { budget: 100, seconds: 40_000 }), 429),
             (Failed::from(Refused::Storage("x".to_owned())), 500),
             (Failed::from(Refused::Telegram(Failure::Flood { seconds: 3 })), 429),
             (Failed::from(Refused::Telegram(Failure::PeerFlood)), 403),

@@ -34,7 +34,11 @@ pub(super) async fn create_group(call: Call) -> Answer {
     said.flag("isAnonymous")?;
     let days = said.integer("messageAutoDeleteTime", limits::AUTO_DELETE_DAYS)?.unwrap_or(0);
     let auto_delete_days = u32::try_from(days).unwrap_or_default();
-    let group = NewGroup { title, members, is_supergroup, auto_delete_days };
+    let mut found = Vec::with_capacity(members.len());
+    for member in members {
+        found.push(call.instance.named(&member).await?);
+    }
+    let group = NewGroup { title, members: found, is_supergroup, auto_delete_days };
     Ok(match call.instance.messenger().create_group(&group).await {
         Ok(made) => {
             let chat_id = made.chat.id.to_string();
@@ -81,25 +85,25 @@ pub(super) async fn group_data(call: Call) -> Answer {
 
 /// Adds somebody.
 pub(super) async fn add_group_participant(call: Call) -> Answer {
-    let who = call.arguments.address("participantChatId")?;
+    let who = participant(&call).await?;
     change(&call, "addParticipant", GroupChange::Add(who)).await
 }
 
 /// Removes somebody.
 pub(super) async fn remove_group_participant(call: Call) -> Answer {
-    let who = call.arguments.address("participantChatId")?;
+    let who = participant(&call).await?;
     change(&call, "removeParticipant", GroupChange::Remove(who)).await
 }
 
 /// Makes somebody an administrator.
 pub(super) async fn set_group_admin(call: Call) -> Answer {
-    let who = call.arguments.address("participantChatId")?;
+    let who = participant(&call).await?;
     change(&call, "setGroupAdmin", GroupChange::Promote(who)).await
 }
 
 /// Makes an administrator a member like all others.
 pub(super) async fn remove_admin(call: Call) -> Answer {
-    let who = call.arguments.address("participantChatId")?;
+    let who = participant(&call).await?;
     change(&call, "removeAdmin", GroupChange::Demote(who)).await
 }
 
@@ -120,6 +124,10 @@ pub(super) async fn set_group_picture(mut call: Call) -> Answer {
 /// Leaves a group.
 pub(super) async fn leave_group(call: Call) -> Answer {
     change(&call, "leaveGroup", GroupChange::Leave).await
+}
+
+async fn participant(call: &Call) -> Result<Address, Failed> {
+    Ok(call.instance.named(&call.arguments.address("participantChatId")?).await?)
 }
 
 async fn group(call: &Call) -> Result<ChatId, Failed> {

@@ -132,7 +132,8 @@ pub(super) async fn send_contact(call: Call) -> Answer {
 }
 
 async fn known(call: &Call, who: &Address) -> Result<VCard, Failed> {
-    let person = call.instance.messenger().info(who).await?.person;
+    let who = call.instance.named(who).await?;
+    let person = call.instance.messenger().info(&who).await?.person;
     let phone = person.phone.ok_or_else(|| {
         Failed::validation("'contact.chatId' must be somebody whose phone number the account sees")
     })?;

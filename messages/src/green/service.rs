@@ -83,6 +83,7 @@ pub(super) async fn contact_info(call: Call) -> Answer {
         let value = call.arguments.chat_value();
         return Err(Failed::wrong("chatId", "must be a person's number, not a group's", value));
     }
+    let who = call.instance.named(&who).await?;
     let found = call.instance.messenger().info(&who).await?;
     let avatar = call.instance.avatar_link(&Address::Chat(found.person.id)).await.unwrap_or_default();
     Ok(shape::contact_info(&found, &avatar))
@@ -129,10 +130,10 @@ async fn archive(call: &Call, is_archived: bool) -> Answer {
 
 /// Shows that the account is writing, and goes on showing it for as long as the call says.
 pub(super) async fn send_typing(call: Call) -> Answer {
-    let chat = call.arguments.chat()?;
+    let said = call.arguments.chat()?;
     let kind = call.arguments.typing_kind()?;
     let ms = call.arguments.typing()?.map_or(0, |typing| typing.ms);
-    let messenger = call.instance.messenger();
+    let (chat, messenger) = (call.instance.named(&said).await?, call.instance.messenger());
     messenger.typing(&chat, kind).await?;
     let until = Instant::now() + Duration::from_millis(u64::from(ms));
     if until > Instant::now() + SHOWN {
@@ -163,13 +164,14 @@ async fn contact(call: &Call, key: &str) -> Answer {
     let who = said.chat()?;
     let first = said.text("firstName", 1..=limits::WORD)?;
     let last = said.optional_text("lastName", limits::WORD)?.unwrap_or_default();
+    let who = call.instance.named(&who).await?;
     let person = call.instance.messenger().add_contact(&who, &first, &last).await?;
     Ok(json!({key: true, "chatId": person.id.to_string()}))
 }
 
 /// Takes somebody from among the contacts.
 pub(super) async fn delete_contact(call: Call) -> Answer {
-    let who = call.arguments.chat()?;
+    let who = call.instance.named(&call.arguments.chat()?).await?;
     call.instance.messenger().delete_contact(&who).await?;
     Ok(json!({"deleteContact": true}))
 }

@@ -229,7 +229,7 @@ pub(super) fn group(group: &Group) -> Value {
         "isChannel": group.chat.kind == crate::chat::ChatKind::Channel,
         "participants": members.collect::<Vec<Value>>(),
     });
-    let mut rights = group.rights;
+    let rights = group.rights;
     for right in RIGHTS {
         shown[right.key] = (right.place)(&rights).into();
     }

@@ -1,6 +1,6 @@
 //! Chats: whose a number or a name is, and pictures.
 
-use super::inner::{FOUND_S, UNFOUND_S};
+use super::inner::{FOUND_S, Located, UNFOUND_S, until_tomorrow_s};
 use super::{Instance, Refused};
 use crate::chat::{Address, ChatId};
 use crate::clock;
@@ -11,22 +11,34 @@ impl Instance {
     /// The chat's number, asked of Telegram where it is named otherwise.
     ///
     /// # Errors
-    /// [`Refused::Telegram`]: nobody is found, among others.
+    /// [`Refused::Telegram`]: nobody is found, among others; [`Refused::Spent`].
     pub async fn chat(&self, of: &Address) -> Result<ChatId, Refused> {
-        if let Address::Chat(chat) = of {
-            return Ok(*chat);
+        match self.inner.locate(of).await? {
+            Located::At(chat) => Ok(chat),
+            Located::Nobody(sentence) => {
+                Err(Failure::Refused { word: "no_telegram_account", sentence }.into())
+            }
+            Located::Spent { seconds } => Err(self.spent(seconds)),
+            Located::Unable(failure) => Err(failure.into()),
         }
-        let (found, _) = self.check(of, false).await?;
-        found.ok_or_else(|| {
-            let sentence = format!("nobody on Telegram is found by {}", of.text());
-            Failure::Refused { word: "no_telegram_account", sentence }.into()
-        })
+    }
+
+    /// The same as an address, for whoever asks Telegram for something else: it knows a number, and looks nobody up.
+    ///
+    /// # Errors
+    /// As [`Self::chat`].
+    pub async fn named(&self, of: &Address) -> Result<Address, Refused> {
+        Ok(Address::Chat(self.chat(of).await?))
+    }
+
+    fn spent(&self, seconds: u32) -> Refused {
+        Refused::Spent { budget: self.inner.options.checks_per_day, seconds }
     }
 
     /// Whether somebody has Telegram: their number, and whether that was known already. `is_fresh` asks anew.
     ///
     /// # Errors
-    /// [`Refused::Full`]: the budget of a day is spent; [`Refused::Telegram`].
+    /// [`Refused::Spent`]; [`Refused::Telegram`].
     pub async fn check(&self, who: &Address, is_fresh: bool) -> Result<(Option<ChatId>, bool), Refused> {
         let (store, now_s) = (&self.inner.store, clock::unix_s());
         let key = who.text().to_lowercase();
@@ -36,11 +48,8 @@ impl Instance {
         {
             return Ok((chat, true));
         }
-        let budget = self.inner.options.checks_per_day;
-        if !store.may_ask(budget, now_s).await? {
-            return Err(Refused::Full(format!(
-                "Telegram was asked for {budget} numbers and names today, which is the most that the settings allow"
-            )));
+        if !store.may_ask(self.inner.options.checks_per_day, now_s).await? {
+            return Err(self.spent(until_tomorrow_s(now_s)));
         }
         let found = self.inner.messenger.find(who).await?.map(|person| person.id);
         store.keep_check(&key, found, now_s).await?;
@@ -62,6 +71,7 @@ impl Instance {
     /// [`Refused::Telegram`], [`Refused::Storage`].
     pub async fn avatar_link(&self, of: &Address) -> Result<String, Refused> {
         let (inner, messenger) = (&self.inner, &self.inner.messenger);
+        let of = &self.named(of).await?;
         let Some(key) = messenger.avatar_key(of).await? else { return Ok(String::new()) };
         let remote = format!("{PICTURE}{key}");
         if let Some(kept) = inner.store.renew_file(&remote, clock::unix_s()).await? {

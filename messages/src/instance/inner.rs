@@ -47,6 +47,11 @@ pub(crate) enum Located {
     Unable(Failure),
 }
 
+/// Seconds until a new day begins, with a new budget (UTC).
+pub(super) fn until_tomorrow_s(now_s: i64) -> u32 {
+    u32::try_from(DAY_S - now_s.rem_euclid(DAY_S)).unwrap_or(0)
+}
+
 /// What the tasks of an instance share.
 pub(crate) struct Inner {
     row: RwLock<Arc<InstanceRow>>,
@@ -168,9 +173,11 @@ impl Inner {
         {
             return Ok(chat.map_or_else(nobody, Located::At));
         }
+        if let Some(chat) = self.messenger.remembered(address) {
+            return Ok(Located::At(chat));
+        }
         if !self.store.may_ask(self.options.checks_per_day, now_s).await? {
-            let left_s = DAY_S - now_s.rem_euclid(DAY_S);
-            return Ok(Located::Spent { seconds: u32::try_from(left_s).unwrap_or(0) });
+            return Ok(Located::Spent { seconds: until_tomorrow_s(now_s) });
         }
         let found = match self.messenger.find(address).await {
             Ok(person) => person.map(|person| person.id),

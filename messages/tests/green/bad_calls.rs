@@ -315,3 +315,36 @@ async fn who_is_refused_and_says_no_more_is_answered_and_let_go() {
     assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("connection: close"), "{answer}");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn nobody_is_looked_up_beyond_the_days_budget_whatever_is_called() {
+    let stage = Stage::new().await;
+    let known = json!({"chatId": "79000000001@c.us"});
+    stage.done("POST", "sendTyping", known.clone()).await;
+    assert_eq!(stage.telegram.did(), ["find +79000000001", &format!("typing {ANNA} Text")]);
+    for number in 0..99 {
+        let said = json!({"phoneNumber": format!("790000002{number:02}")});
+        assert_eq!(stage.done("POST", "checkAccount", said).await["exist"], false);
+    }
+    stage.telegram.did();
+    let stranger = "79000000300@c.us";
+    for (method, said) in [
+        ("sendTyping", json!({"chatId": stranger})),
+        ("getContactInfo", json!({"chatId": stranger})),
+        ("getAvatar", json!({"chatId": stranger})),
+        ("addContact", json!({"chatId": stranger, "firstName": "x"})),
+        ("deleteContact", json!({"chatId": stranger})),
+        ("createGroup", json!({"groupName": "x", "chatIds": [stranger]})),
+        ("addGroupParticipant", json!({"chatId": GROUP, "participantChatId": stranger})),
+        ("sendContact", json!({"chatId": ANNA, "contact": {"chatId": stranger}})),
+        ("checkAccount", json!({"phoneNumber": "79000000001", "force": true})),
+    ] {
+        let (code, error) = stage.call("POST", method, said).await;
+        let message = error["message"].as_str().unwrap();
+        assert_eq!(code, 429, "{method}: {message}");
+        assert!(message.contains("100 numbers and names today") && message.ends_with(" s"), "{message}");
+    }
+    assert_eq!(stage.telegram.did(), Vec::<String>::new());
+    // Who is known costs nothing.
+    stage.done("POST", "sendTyping", known).await;
+}

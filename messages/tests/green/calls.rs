@@ -369,7 +369,7 @@ async fn people_chats_and_messages_are_served() {
             "addContact",
             json!({"chatId": "79000000001@c.us", "firstName": "A", "lastName": "B"}),
             json!({"addContact": true, "chatId": "10000000"}),
-            "contact +79000000001 A B",
+            "contact 10000000 A B",
         ),
         (
             "editContact",

@@ -1,19 +1,44 @@
 //! People: found, known, kept among the contacts (core.telegram.org/api/contacts).
 
 use tgtrunk_messages::{Address, ChatId, Failure, Found, Person};
-use tgtrunk_telegram::tl;
+use tgtrunk_telegram::{Person as Whom, ResolveError, tl};
 
-use super::Correspondent;
 use super::peer::Peer;
+use super::{Correspondent, failure};
 
 impl Correspondent {
     pub(super) async fn look_for(&self, who: &Address) -> Result<Option<Person>, Failure> {
-        match self.peer(who).await {
+        match self.peer_anew(who).await {
             Ok(Peer::User(user)) => Ok(Some(self.found(&user))),
             Ok(peer @ (Peer::Group(_) | Peer::Channel(_))) => Ok(Some(self.person_card(peer.id()))),
             Err(Failure::Refused { word: "no_telegram_account" | "dialog_not_found", .. }) => Ok(None),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Whom an address names, whatever is remembered of it.
+    async fn peer_anew(&self, who: &Address) -> Result<Peer, Failure> {
+        let whom = match who {
+            Address::Chat(_) => return self.peer(who).await,
+            Address::Phone(phone) => Whom::Phone(phone.clone()),
+            Address::Username(name) => Whom::Username(name.clone()),
+        };
+        match (self.account.resolve_anew(whom).await, who) {
+            (Ok(user), _) => Ok(Peer::User(user)),
+            // It may be a channel's.
+            (Err(ResolveError::NotFound(_)), Address::Username(name)) => self.channel_named(name).await,
+            (Err(error), _) => Err(failure::judge_lookup(error, who)),
+        }
+    }
+
+    /// Whom an address names, as far as the account remembers.
+    pub(super) fn remembers(&self, of: &Address) -> Option<ChatId> {
+        let whom = match of {
+            Address::Chat(chat) => return Some(*chat),
+            Address::Phone(phone) => Whom::Phone(phone.clone()),
+            Address::Username(name) => Whom::Username(name.clone()),
+        };
+        self.account.remembered(&whom).map(|user| ChatId::of_user(user.id))
     }
 
     pub(super) async fn card_of(&self, who: &Address) -> Result<Found, Failure> {

@@ -98,7 +98,7 @@ impl Correspondent {
         }
     }
 
-    async fn channel_named(&self, name: &str) -> Result<Peer, Failure> {
+    pub(super) async fn channel_named(&self, name: &str) -> Result<Peer, Failure> {
         let missing = || nobody(&Address::Username(name.to_owned()));
         let request = tl::functions::contacts::ResolveUsername { username: name.to_owned(), referer: None };
         let tl::enums::contacts::ResolvedPeer::Peer(found) = match self.ask(&request).await {
