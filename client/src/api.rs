@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use tgtrunk_config::control::{InstanceInfo, NewToken, Refusal, RefusalCode};
-use tgtrunk_config::{ApiSettings, Password, Phone, Said, Settings, StateDir};
+use tgtrunk_config::{ApiSettings, Lines, Password, Phone, Said, Settings, StateDir};
 use tgtrunk_messages::{House, Instance, InstanceId, InstanceKind, Options, Refused, green};
 use tgtrunk_shell::control::Question;
 use tokio::net::TcpListener;
@@ -83,6 +83,13 @@ impl Api {
         let house = House::new(Arc::new(office));
         tenants.start(house.clone());
         let api = Self { house: house.clone(), owners, tenants, terms, state: state.clone() };
+        // Programs that call before the lines are open hear that they are starting.
+        let lines = Lines::load(state).map(|found| found.lines).unwrap_or_default();
+        for line in lines.into_iter().filter(|line| line.enabled) {
+            if let Some(id) = api.house.expect(&state.client_db(&line.phone)).await {
+                api.owners.lock().unwrap_or_else(PoisonError::into_inner).insert(id, line.phone);
+            }
+        }
         let router = green::router(house, green::Pace::default());
         let (mut tasks, mut problems) = (JoinSet::new(), Vec::new());
         if let Some(problem) = api.tenants.problem() {

@@ -289,7 +289,11 @@ impl Lines {
     pub(crate) async fn stop(mut self) {
         let all: Vec<Phone> = self.kept.keys().cloned().collect();
         for phone in &all {
-            self.close(phone);
+            // Nobody is told that it is gone: it is back with the next start.
+            self.house.api.rest(phone);
+            if self.part(phone) {
+                self.events.send(Event::LineRemoved { line: phone.clone() }).ok();
+            }
         }
         while self.leaving.join_next().await.is_some() {}
     }

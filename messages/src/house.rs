@@ -1,15 +1,17 @@
 //! All instances of a program, and whoever may make and delete them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use tracing::debug;
 
 use crate::id::InstanceId;
 use crate::instance::{Instance, Refused, StoredFile};
 use crate::settings::Settings;
+use crate::store;
 use crate::token::{self, Token};
 
 /// All instances of a program. Clones are the same house.
@@ -78,6 +80,23 @@ impl House {
             self.resting.send_modify(|resting| drop(resting.insert(id, instance.token_hash())));
             instance.close();
         }
+    }
+
+    /// The instance that a database holds will be opened: it is starting until it works, or is given up. None where nobody
+    /// knows which it is.
+    pub async fn expect(&self, database: &Path) -> Option<InstanceId> {
+        let held = match store::held(database).await {
+            Ok(held) => held,
+            Err(error) => {
+                debug!(%error, "nobody knows yet which instance a database holds");
+                None
+            }
+        };
+        let (id, hash) = held?;
+        if self.instance(id).is_none() {
+            self.resting.send_modify(|resting| drop(resting.insert(id, hash)));
+        }
+        Some(id)
     }
 
     /// An instance that was to be opened anew does not come back.

@@ -23,7 +23,7 @@ use crate::token::Token;
 
 pub(crate) use files::{FileRow, PICTURE};
 pub(crate) use holds::Hold;
-pub(crate) use instance::InstanceRow;
+pub(crate) use instance::{InstanceRow, held};
 pub(crate) use notifications::{Notification, Told};
 pub(crate) use outgoing::{Accept, Outgoing, Teller, Withdrawn};
 pub use schema::StoreError;

@@ -1,6 +1,10 @@
 //! The instance's own row.
 
-use sqlx::Row as _;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use super::journal::record;
 use super::notifications::{self, Told};
@@ -9,6 +13,22 @@ use crate::chat::ChatId;
 use crate::id::InstanceId;
 use crate::record::Record;
 use crate::settings::Settings;
+
+/// How long it is waited for a database that somebody else writes.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Which instance a database holds that is not open, and the hash of its token.
+pub(crate) async fn held(file: &Path) -> Result<Option<(InstanceId, String)>, sqlx::Error> {
+    let options =
+        SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE).disable_statement_logging();
+    let mut connection = options.connect().await?;
+    let row = sqlx::query("SELECT id, token_hash FROM ms_instance LIMIT 1");
+    let row = row.fetch_optional(&mut connection).await;
+    connection.close().await?;
+    let Some(row) = row? else { return Ok(None) };
+    let id: i64 = row.try_get("id")?;
+    Ok(Some((InstanceId::new(id).ok_or_else(|| malformed("id", id))?, row.try_get("token_hash")?)))
+}
 
 /// The instance as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -91,6 +91,22 @@ async fn an_instance_that_is_opened_anew_is_waited_for() {
 }
 
 #[tokio::test]
+async fn an_instance_that_is_not_open_yet_is_starting_for_its_own_token() {
+    let stage = Stage::new().await;
+    let (id, body) = (stage.instance.id(), json!({"chatId": "10000000", "message": "x"}));
+    stage.house.leave(id);
+    assert_eq!(stage.call("POST", "sendMessage", body.clone()).await.0, 403);
+    assert_eq!(stage.house.expect(&stage.folder.path().join("nothing.db")).await, None);
+    assert_eq!(stage.house.expect(&stage.folder.path().join("client.db")).await, Some(id));
+    let state = stage.done("GET", "getStateInstance", Value::Null).await;
+    assert_eq!(state, json!({"stateInstance": "starting"}));
+    let (code, told) = stage.call("POST", "sendMessage", body.clone()).await;
+    assert_eq!((code, &told["message"]), (400, &json!("instance in starting process try later")));
+    let wrong = format!("/waInstance{id}/sendMessage/0123456789");
+    assert_eq!(stage.ask("POST", &wrong, body.clone()).await.0, 401);
+}
+
+#[tokio::test]
 async fn whoever_polls_is_let_go_when_the_instance_is_opened_anew() {
     let stage = Stage::new().await;
     let path = format!("{}?receiveTimeout=60", stage.path("receiveNotification"));

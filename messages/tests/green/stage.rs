@@ -30,7 +30,7 @@ pub(crate) struct Stage {
     pub(crate) token: String,
     pub(crate) base: String,
     client: reqwest::Client,
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// Where the partner's instances are made.
@@ -67,7 +67,7 @@ impl Stage {
         let router = green::router(house.clone(), pace);
         tokio::spawn(async move { axum::serve(listener, router).await });
         let client = reqwest::Client::new();
-        Self { instance, telegram, office, house, token, base, client, _folder: folder }
+        Self { instance, telegram, office, house, token, base, client, folder }
     }
 
     /// The path of a method.
