@@ -1,6 +1,7 @@
 //! Messages for programs: each line is an instance, as are the accounts that partners' programs make, and this is where
 //! they are called.
 
+mod address;
 mod certificate;
 mod office;
 pub(crate) mod partner;
@@ -10,7 +11,7 @@ mod tenant;
 mod tenants;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -74,7 +75,8 @@ impl Api {
             None => None,
         };
         let at = bound.as_ref().and_then(|bound| bound.local_addr().ok()).or(listen);
-        let base: Arc<str> = settings.api.public_url.clone().unwrap_or_else(|| base(at, tls_listen)).into();
+        let base = settings.api.public_url.clone().unwrap_or_else(|| address::base(at, tls_listen));
+        let base: Arc<str> = base.into();
         let owners = Owners::default();
         let own_ports = [at, tls_listen, settings.page.listen].into_iter().flatten().map(|at| at.port());
         let terms = Terms { settings: Arc::clone(&settings), base, own_ports: own_ports.collect() };
@@ -231,21 +233,6 @@ impl Terms {
     }
 }
 
-/// What addresses begin with where nobody says so.
-fn base(listen: Option<SocketAddr>, tls_listen: Option<SocketAddr>) -> String {
-    let (scheme, at) = match (listen, tls_listen) {
-        (Some(listen), _) => ("http", listen),
-        (None, Some(listen)) => ("https", listen),
-        (None, None) => ("http", SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8091)),
-    };
-    let host = match at.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    format!("{scheme}://{}", SocketAddr::new(host, at.port()))
-}
-
 async fn serve(
     listen: SocketAddr,
     bound: Option<TcpListener>,
@@ -269,9 +256,9 @@ async fn serve(
 }
 
 async fn serve_tls(listen: SocketAddr, api: Api, router: Router, problem: watch::Sender<Option<Said>>) {
-    let acceptor = loop {
+    let (acceptor, shown) = loop {
         match certificate::acceptor(&api.terms.settings.api, &api.state, listen.ip()) {
-            Ok(acceptor) => break acceptor,
+            Ok(opened) => break opened,
             Err(said) => {
                 if problem.send_replace(Some(said.clone())).as_ref() != Some(&said) {
                     tracing::error!("{}", said.in_language(tgtrunk_shell::language()));
@@ -288,18 +275,8 @@ async fn serve_tls(listen: SocketAddr, api: Api, router: Router, problem: watch:
     let listener = web::bind(port, &problem).await;
     let at = listener.local_addr().unwrap_or(listen);
     tracing::info!(api = format!("https://{at}"), "messages are served");
-    web::serve(listener, Some(acceptor), router, CONNECTIONS).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_lead_to_where_it_is_served() {
-        let at = |text: &str| Some(text.parse().unwrap());
-        assert_eq!(base(at("127.0.0.1:8091"), at("0.0.0.0:443")), "http://127.0.0.1:8091");
-        assert_eq!(base(None, at("0.0.0.0:443")), "https://127.0.0.1:443");
-        assert_eq!(base(at("[::]:80"), None), "http://[::1]:80");
+    tokio::select! {
+        () = web::serve(listener, Some(acceptor), router, CONNECTIONS) => {}
+        () = shown.follow() => {}
     }
 }

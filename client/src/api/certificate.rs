@@ -1,16 +1,33 @@
 //! The certificate that programs are shown: the one that the settings name, or a self-signed one, made once.
 
 use std::net::IpAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls::ServerConfig;
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, crypto};
 use tgtrunk_config::{ApiSettings, Said, StateDir, Trouble};
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
+
+use super::address;
+
+/// How often it is looked whether the files of the certificate are others.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// The certificate that is shown, and where it is from.
+#[derive(Debug)]
+pub(super) struct Shown {
+    file: PathBuf,
+    key: PathBuf,
+    now: RwLock<Arc<CertifiedKey>>,
+}
 
 /// Speaks TLS as the settings say; the certificate is made where none is named and none there.
 ///
@@ -20,36 +37,76 @@ pub(super) fn acceptor(
     settings: &ApiSettings,
     state: &StateDir,
     listen: IpAddr,
-) -> Result<TlsAcceptor, Said> {
+) -> Result<(TlsAcceptor, Arc<Shown>), Said> {
     let (file, key) = match &settings.tls {
         Some(files) => (files.certificate.clone(), files.key.clone()),
         None => {
             let (file, key) = (state.api_certificate(), state.api_key());
-            if !file.exists() || !key.exists() {
-                make(settings, state, listen)?;
+            let names = names(settings, listen);
+            if !key.exists() || !is_for(&file, &names) {
+                make(state, names)?;
             }
             (file, key)
         }
     };
-    let chain = CertificateDer::pem_file_iter(&file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| refused(&file, &error))?;
-    if chain.is_empty() {
-        return Err(refused(&file, &PemError::NoItemsFound));
+    let now = read(&file, &key)?;
+    let shown = Arc::new(Shown { file, key, now: RwLock::new(Arc::new(now)) });
+    let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions();
+    let config = config.map_err(|error| Said::from(&error.to_string()))?;
+    let resolver = Arc::clone(&shown) as Arc<dyn ResolvesServerCert>;
+    let config = config.with_no_client_auth().with_cert_resolver(resolver);
+    Ok((TlsAcceptor::from(Arc::new(config)), shown))
+}
+
+impl Shown {
+    /// Shows what the files hold when they are others, until it is dropped. What cannot be used is told, and not shown.
+    pub(super) async fn follow(&self) {
+        let mut known = self.changed();
+        loop {
+            sleep(LOOK).await;
+            let now = self.changed();
+            if now == known {
+                continue;
+            }
+            match read(&self.file, &self.key) {
+                Ok(pair) => {
+                    *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
+                    known = now;
+                    tracing::info!(file = %self.file.display(), "another certificate is shown");
+                }
+                // A pair is not changed at once; it is looked again.
+                Err(said) => tracing::warn!("{}", said.in_language(tgtrunk_shell::language())),
+            }
+        }
     }
-    let key = PrivateKeyDer::from_pem_file(&key).map_err(|error| refused(&key, &error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-    let config = config.map_err(|error| {
+
+    fn changed(&self) -> [Option<SystemTime>; 2] {
+        [&self.file, &self.key].map(|file| std::fs::metadata(file).and_then(|file| file.modified()).ok())
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+fn read(file: &Path, key: &Path) -> Result<CertifiedKey, Said> {
+    let chain = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| refused(file, &error))?;
+    if chain.is_empty() {
+        return Err(refused(file, &PemError::NoItemsFound));
+    }
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| refused(key, &error))?;
+    CertifiedKey::from_der(chain, key, &crypto::ring::default_provider()).map_err(|error| {
         let file = file.display();
         Said::new(
             format!("{file}: this certificate cannot be used, or its key is another one's: {error}"),
             format!("{file}: этот сертификат не годится, или ключ не от него: {error}"),
         )
-    })?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    })
 }
 
 fn refused(file: &Path, error: &PemError) -> Said {
@@ -66,7 +123,7 @@ fn refused(file: &Path, error: &PemError) -> Said {
 }
 
 /// Makes a self-signed one for the names by which programs may reach this machine.
-fn make(settings: &ApiSettings, state: &StateDir, listen: IpAddr) -> Result<(), Said> {
+fn make(state: &StateDir, names: Vec<String>) -> Result<(), Said> {
     let failed = |error: rcgen::Error| {
         Said::new(
             format!("no certificate could be made: {error}"),
@@ -74,8 +131,10 @@ fn make(settings: &ApiSettings, state: &StateDir, listen: IpAddr) -> Result<(), 
         )
     };
     let unwritten = |error: tgtrunk_config::StateError| Said::new(error.to_string(), error.to_string());
-    let made = rcgen::generate_simple_self_signed(names(settings, listen)).map_err(failed)?;
-    let certificate = pem("CERTIFICATE", made.cert.der());
+    let about = about(&names);
+    let made = rcgen::generate_simple_self_signed(names).map_err(failed)?;
+    // What stands before the first line of dashes is for people (RFC 7468 section 2).
+    let certificate = format!("{about}\n{}", pem("CERTIFICATE", made.cert.der()));
     let key = pem("PRIVATE KEY", &made.signing_key.serialize_der());
     // The key first: a certificate alone would be taken for a whole pair.
     state.replace(&state.api_key(), key.as_bytes()).map_err(unwritten)?;
@@ -84,11 +143,18 @@ fn make(settings: &ApiSettings, state: &StateDir, listen: IpAddr) -> Result<(), 
     Ok(())
 }
 
+fn about(names: &[String]) -> String {
+    format!("for {}", names.join(", "))
+}
+
+/// Whether a certificate that was made is for these names.
+fn is_for(file: &Path, names: &[String]) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|text| text.lines().next() == Some(&about(names)))
+}
+
 fn names(settings: &ApiSettings, listen: IpAddr) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    if !listen.is_unspecified() {
-        names.push(listen.to_string());
-    }
+    names.push(address::shown(listen).to_string());
     let public = settings.public_url.as_deref().and_then(|url| url.split("://").nth(1));
     let host = public.and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let host = match host.strip_prefix('[') {
@@ -129,6 +195,18 @@ mod tests {
         let made = std::fs::read(state.api_certificate()).unwrap();
         assert!(acceptor(&settings, &state, listen).is_ok());
         assert_eq!(std::fs::read(state.api_certificate()).unwrap(), made);
+        // Under another name it is another one.
+        let elsewhere = ApiSettings::default();
+        assert!(acceptor(&elsewhere, &state, listen).is_ok());
+        assert_ne!(std::fs::read(state.api_certificate()).unwrap(), made);
+        // One that was renewed is read; half of a pair is not.
+        let (file, key) = (state.api_certificate(), state.api_key());
+        let before = read(&file, &key).unwrap();
+        make(&state, vec!["localhost".to_owned()]).unwrap();
+        let renewed = read(&file, &key).unwrap();
+        assert_ne!(before.cert, renewed.cert);
+        std::fs::write(&file, made).unwrap();
+        assert!(read(&file, &key).is_err());
         assert_eq!(
             names(&settings, listen),
             ["127.0.0.1", "192.0.2.7", "::1", "localhost", "pbx.example.org"]
