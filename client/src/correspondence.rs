@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tgtrunk_config::Phone;
-use tgtrunk_messages::{Instance, News, Options, Refused, Store};
+use tgtrunk_config::{Phone, Said};
+use tgtrunk_messages::{Instance, News, Options, Store, StoreError};
 use tgtrunk_telegram::{Account, Database, LoginDesk, MessageNotice};
 use tracing::error;
 
@@ -23,8 +23,8 @@ impl Correspondence {
         logins: &LoginDesk,
         phone: Option<Phone>,
         options: Options,
-    ) -> Result<Self, Refused> {
-        let store = Store::open(database.pool().clone()).await?;
+    ) -> anyhow::Result<Self> {
+        let store = Store::open(database.pool().clone()).await.map_err(unopened)?;
         let correspondent = Correspondent::new(account.clone(), phone, logins.clone());
         let instance = Instance::open(store, Arc::new(correspondent.clone()), options).await?;
         Ok(Self { instance, correspondent })
@@ -53,5 +53,29 @@ impl Correspondence {
                 false
             }
         }
+    }
+}
+
+/// People read why a line does not run.
+fn unopened(error: StoreError) -> anyhow::Error {
+    let StoreError::Newer { found, known } = error else { return error.into() };
+    anyhow::Error::msg(Said::new(
+        error.to_string(),
+        format!(
+            "таблицы сообщений имеют версию {found}, их сделал более новый tgtrunk; этот знает их до версии {known}: \
+             установите снова более новый или верните папку номера в прежнем виде"
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_in_both_languages_that_a_newer_program_was_here() {
+        let said = tgtrunk_shell::said::said(&unopened(StoreError::Newer { found: 9, known: 7 }));
+        assert!(said.en.contains("of version 9") && said.en.contains("install the newer one"), "{said:?}");
+        assert!(said.ru.contains("версию 9") && said.ru.contains("установите снова"), "{said:?}");
     }
 }
