@@ -405,7 +405,7 @@ impl Instance {
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn confirm(&self, receipt: i64) -> Result<bool, Refused> {
-        let is_gone = self.inner.store.confirm(receipt, clock::unix_s()).await?;
+        let is_gone = self.inner.store.confirm(receipt).await?;
         if is_gone {
             // The next one is the head now.
             self.inner.notifications.notify_waiters();
@@ -429,7 +429,7 @@ impl Instance {
         if let Err(left_s) = self.inner.may_clear() {
             return Ok(Err(left_s));
         }
-        self.inner.store.clear_notifications(clock::unix_s()).await?;
+        self.inner.store.clear_notifications().await?;
         Ok(Ok(()))
     }
 }

@@ -10,7 +10,6 @@ use reqwest::{Client, Url};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use crate::clock;
 use crate::instance::Options;
 use crate::instance::inner::Inner;
 use crate::reach;
@@ -53,7 +52,7 @@ pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
         let outcome = match bring(&client, &inner.options, &url, &token, &head).await {
             Ok(()) => {
                 pause = FIRST_PAUSE;
-                inner.store.confirm(head.receipt, clock::unix_s()).await.map(drop)
+                inner.store.confirm(head.receipt).await.map(drop)
             }
             Err(cause) => {
                 debug!(receipt = head.receipt, cause, "a webhook does not take a notification");

@@ -196,7 +196,7 @@ async fn a_row_that_says_what_it_cannot_say_holds_nothing_up() {
     instance.take(News::New(Box::new(from_anna(8, "again")))).await.unwrap();
     assert_eq!(all_told(&instance).await.len(), 2);
     // A disk that takes nothing is another matter.
-    sqlx::query("DROP TABLE ms_told").execute(&pool).await.unwrap();
+    sqlx::query("DROP TABLE ms_notification").execute(&pool).await.unwrap();
     instance.take(News::New(Box::new(from_anna(9, "later")))).await.unwrap_err();
 }
 
