@@ -8,6 +8,7 @@ mod echoes;
 mod files;
 mod holds;
 mod instance;
+mod intake;
 mod journal;
 mod notifications;
 mod outgoing;
@@ -25,7 +26,7 @@ pub(crate) use files::{FileRow, PICTURE};
 pub(crate) use holds::Hold;
 pub(crate) use instance::{InstanceRow, held};
 pub(crate) use notifications::{Notification, Told};
-pub(crate) use outgoing::{Accept, Outgoing, Teller, Withdrawn};
+pub(crate) use outgoing::{Accept, Letters, Outgoing, Teller, Withdrawn};
 pub use schema::StoreError;
 
 /// The first version's. What came later is in the steps of [`schema`].
@@ -106,7 +107,7 @@ const TABLES: [&str; 16] = [
         created_ms BIGINT NOT NULL,
         attempts BIGINT NOT NULL,
         last_error TEXT)",
-    // What was told and taken away, so that it is not told again when Telegram repeats it.
+    // What was told that the journal does not know, so that it is not told again when Telegram repeats it.
     "CREATE TABLE IF NOT EXISTS ms_told (
         dedupe TEXT PRIMARY KEY,
         told_s BIGINT NOT NULL)",
@@ -134,6 +135,7 @@ const TABLES: [&str; 16] = [
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
+    intake: intake::Intake,
 }
 
 impl Store {
@@ -145,7 +147,7 @@ impl Store {
         let mut transaction = pool.begin().await?;
         schema::lift(&mut transaction).await?;
         transaction.commit().await?;
-        Ok(Self { pool })
+        Ok(Self { pool, intake: intake::Intake::default() })
     }
 
     /// Makes the instance of a database that has none, with a token and settings: it is there when this returns.

@@ -37,10 +37,10 @@ impl Instance {
             letters.push((record, letter, clock::random_id()));
         }
         let limit = self.inner.options.queue_limit;
-        let accept = Accept { method, request: &request, limit: limit.into() };
-        if !self.inner.store.accept(&mut letters, accept, now_ms).await? {
+        let accept = Accept { method, request, limit: limit.into() };
+        let Some(letters) = self.inner.store.accept(letters, accept, now_ms).await? else {
             return Err(Refused::Full(format!("the outgoing queue is full: {limit} messages may wait")));
-        }
+        };
         self.inner.outgoing.notify_one();
         Ok(letters.into_iter().map(|(record, ..)| Accepted { id: record.id }).collect())
     }

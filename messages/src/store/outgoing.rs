@@ -31,9 +31,10 @@ pub(crate) struct Outgoing {
 }
 
 /// What goes into the queue beside the messages themselves.
-pub(crate) struct Accept<'a> {
-    pub(crate) method: &'a str,
-    pub(crate) request: &'a serde_json::Value,
+#[derive(Debug)]
+pub(crate) struct Accept {
+    pub(crate) method: &'static str,
+    pub(crate) request: serde_json::Value,
     /// Longest queue.
     pub(crate) limit: i64,
 }
@@ -63,47 +64,6 @@ pub(crate) enum Withdrawn {
 }
 
 impl Store {
-    /// Writes messages and their places in the queue down, all or none; none if the queue is too long.
-    pub(crate) async fn accept(
-        &self,
-        letters: &mut Letters,
-        accept: Accept<'_>,
-        now_ms: i64,
-    ) -> Result<bool, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
-        let new = i64::try_from(letters.len()).unwrap_or(i64::MAX);
-        // Numbers have gaps: there are at most so many, and they are counted only where that may be too many.
-        let most = sqlx::query(
-            "SELECT COALESCE((SELECT MAX(seq) FROM ms_outgoing) - (SELECT MIN(seq) FROM ms_outgoing) + 1, 0)",
-        );
-        if most.fetch_one(&mut *transaction).await?.try_get::<i64, _>(0)? + new > accept.limit {
-            let waiting =
-                sqlx::query("SELECT COUNT(*) FROM ms_outgoing").fetch_one(&mut *transaction).await?;
-            if waiting.try_get::<i64, _>(0)? + new > accept.limit {
-                return Ok(false);
-            }
-        }
-        for (record, letter, random_id) in letters {
-            record.id = journal::next_id(&mut transaction, now_ms).await?;
-            journal::insert(&mut transaction, record).await?;
-            sqlx::query(
-                "INSERT INTO ms_outgoing (id, method, request, draft, random_id, accepted_ms, not_before_ms, attempts,
-                     claimed, parts_done, chat) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, $7)",
-            )
-            .bind(record.id.get())
-            .bind(accept.method.to_owned())
-            .bind(json("request", accept.request)?)
-            .bind(json("draft", letter)?)
-            .bind(*random_id)
-            .bind(now_ms)
-            .bind(record.chat.map(|chat| chat.0))
-            .execute(&mut *transaction)
-            .await?;
-        }
-        transaction.commit().await?;
-        Ok(true)
-    }
-
     /// What was being handed over when the program ended: nobody knows whether Telegram has it.
     pub(crate) async fn lose_hold(&self) -> Result<(), sqlx::Error> {
         sqlx::query("UPDATE ms_outgoing SET claimed = 1 WHERE claimed > 1")
