@@ -27,17 +27,17 @@ impl Correspondent {
         }
     }
 
-    /// Those that others gave of late; who took one back is not told.
+    /// Those that others gave of late, not the account's own; who took one back is not told.
     fn reactions(
         &self,
         peer: &tl::enums::Peer,
         id: i32,
         reactions: &tl::types::MessageReactions,
     ) -> Vec<News> {
-        let chat = self.chat_card(id_of(peer));
+        let (chat, own) = (self.chat_card(id_of(peer)), self.account.me().map(|me| ChatId::of_user(me.id)));
         let recent = reactions.recent_reactions.as_deref().unwrap_or_default().iter();
         let given = recent.filter_map(|tl::enums::MessagePeerReaction::Reaction(given)| {
-            if given.my {
+            if given.my || Some(id_of(&given.peer_id)) == own {
                 return None;
             }
             let tl::enums::Reaction::Emoji(emoji) = &given.reaction else { return None };
