@@ -20,6 +20,7 @@ mod received;
 mod remote;
 mod sending;
 mod standing;
+mod thumbnail;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,11 +1,10 @@
 //! What hangs on a message, in both directions (core.telegram.org/constructor/message).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use tgtrunk_messages::{Attachment, ChatId, Content, FileKind, Place, Poll, VCard};
 use tgtrunk_telegram::tl;
 
 use super::remote::{Kind, Remote};
+use super::thumbnail;
 
 /// What a message of a chat holds.
 pub(super) fn of(message: &tl::types::Message, chat: ChatId) -> Content {
@@ -93,7 +92,7 @@ fn photo_file(photo: &tl::types::Photo, chat: ChatId, tg_id: i32) -> Option<Atta
         stored: None,
         url: None,
         remote: Some(remote.text()),
-        thumbnail: thumbnail(&photo.sizes),
+        thumbnail: thumbnail::of(&photo.sizes),
     })
 }
 
@@ -147,7 +146,7 @@ fn document_file(document: &tl::types::Document, chat: ChatId, tg_id: i32) -> At
         stored: None,
         url: None,
         remote: Some(remote.text()),
-        thumbnail: thumbnail(document.thumbs.as_deref().unwrap_or_default()),
+        thumbnail: thumbnail::of(document.thumbs.as_deref().unwrap_or_default()),
     }
 }
 
@@ -164,14 +163,6 @@ fn size(size: &tl::enums::PhotoSize) -> Option<(String, u64)> {
         _ => return None,
     };
     Some((word.clone(), u64::try_from(bytes).unwrap_or(0)))
-}
-
-/// A small picture that came along whole.
-fn thumbnail(sizes: &[tl::enums::PhotoSize]) -> Option<String> {
-    sizes.iter().find_map(|size| match size {
-        tl::enums::PhotoSize::PhotoCachedSize(size) => Some(STANDARD.encode(&size.bytes)),
-        _ => None,
-    })
 }
 
 /// Where somebody works, by their card (RFC 6350 section 6.6.4).
