@@ -75,10 +75,10 @@ impl House {
 
     /// An instance is opened anew: it is starting until it works again, or is given up.
     pub fn rest(&self, id: InstanceId) {
-        let working = self.instances.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        if let Some(instance) = working {
+        if let Some(instance) = self.instance(id) {
+            // So that at no time there is neither.
             self.resting.send_modify(|resting| drop(resting.insert(id, instance.token_hash())));
-            instance.close();
+            self.leave(id);
         }
     }
 
