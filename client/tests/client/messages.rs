@@ -319,7 +319,7 @@ async fn messages_are_served_with_tls_by_a_certificate_made_once() {
         if answer.is_ok() {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        sleep(Duration::from_millis(50)).await;
         answer = http.get(&address).send().await;
     }
     let told = json_of(answer.unwrap()).await;
