@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use tgtrunk_test_telegram::world::{GroupKind, Hung, Letter};
+use tgtrunk_test_telegram::world::{Action, GroupKind, Hung, Letter, Match};
 use tokio::time::sleep;
 
 use crate::program::{Program, json_of};
@@ -146,6 +146,23 @@ async fn chats_history_and_people_are_looked_up() {
     program.post("readChat", json!({"chatId": anna})).await;
     eventually("read", || scene.world().chat(scene.anna, scene.company).iter().all(|m| !m.out || m.read))
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_whose_members_cannot_be_invited_is_made_once_and_told_of() {
+    let (scene, _client, program) = at_work().await;
+    met(&scene, &program).await;
+    for (code, message) in [(403, "USER_PRIVACY_RESTRICTED"), (420, "FLOOD_WAIT_30")] {
+        let invite = Match::method("channels.inviteToChannel").user(scene.company);
+        let fault = scene.world().add_fault(invite, Action::Error { code, message: message.into() });
+        let new = json!({"groupName": "Orders", "chatIds": [scene.anna.to_string()], "type": "supergroup"});
+        let made = program.post("createGroup", new).await;
+        assert_eq!(made["created"], true, "{made}");
+        assert!(made["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{made}");
+        let id: i64 = made["chatId"].as_str().unwrap().parse().unwrap();
+        assert_eq!(scene.world().group(id).unwrap().members.len(), 1);
+        scene.world().remove_fault(fault);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -308,6 +325,7 @@ async fn messages_are_served_with_tls_by_a_certificate_made_once() {
     std::fs::write(scene.settings(), text).unwrap();
     let _client = scene.run();
     let program = Program::with_token(&scene).await;
+    assert_eq!(program.url, format!("https://127.0.0.1:{port}"));
     let file = scene.state.api_certificate();
     eventually("a certificate", || file.exists()).await;
     let certificate = reqwest::Certificate::from_pem(&std::fs::read(&file).unwrap()).unwrap();
