@@ -24,6 +24,7 @@ impl Inner {
     /// Takes news in; when this returns they are on the disk. News of which a row says what it cannot say are passed over:
     /// they would be so at every try, and everything that comes after them would wait.
     pub(crate) async fn take(self: &Arc<Self>, news: News) -> Result<(), sqlx::Error> {
+        self.see_account().await?;
         match self.take_in(news).await {
             Err(error) if is_of_the_row(&error) => {
                 error!(%error, "what Telegram tells of a message is passed over: the journal holds what it cannot hold");
@@ -34,7 +35,6 @@ impl Inner {
     }
 
     async fn take_in(self: &Arc<Self>, news: News) -> Result<(), sqlx::Error> {
-        self.see_account().await?;
         match news {
             News::New(message) => self.take_new(*message).await?,
             News::Edited(message) => self.take_edited(*message).await?,

@@ -195,7 +195,12 @@ async fn a_row_that_says_what_it_cannot_say_holds_nothing_up() {
     instance.take(News::Edited(Box::new(edited))).await.unwrap();
     instance.take(News::New(Box::new(from_anna(8, "again")))).await.unwrap();
     assert_eq!(all_told(&instance).await.len(), 2);
-    // A disk that takes nothing is another matter.
+    // Whose the messages are concerns all of them, and so does a disk that takes nothing.
+    drop(instance);
+    sqlx::query("UPDATE ms_instance SET account = 'nonsense'").execute(&pool).await.unwrap();
+    let instance = room.open().await;
+    instance.take(News::New(Box::new(from_anna(9, "later")))).await.unwrap_err();
+    sqlx::query("UPDATE ms_instance SET account = 1").execute(&pool).await.unwrap();
     sqlx::query("DROP TABLE ms_notification").execute(&pool).await.unwrap();
     instance.take(News::New(Box::new(from_anna(9, "later")))).await.unwrap_err();
 }
