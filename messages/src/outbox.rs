@@ -53,7 +53,7 @@ pub(crate) struct Letter {
 /// What came of a try.
 enum Outcome {
     /// Its first part, and the last one of several with its place.
-    Sent(Option<Sent>, Option<(usize, Sent)>),
+    Sent(Option<Box<Sent>>, Option<(usize, Box<Sent>)>),
     Failed(String),
     /// Again after a pause; whether Telegram may have it.
     Later {
@@ -154,8 +154,8 @@ impl Outbox {
         let (inner, now_ms) = (&self.inner, clock::unix_ms());
         match outcome {
             Outcome::Sent(first, last) => {
-                let last = last.as_ref().map(|(number, sent)| (*number, sent));
-                inner.store.sent(next.id, first.as_ref(), last, inner.as_ref(), now_ms).await?;
+                let last = last.as_ref().map(|(number, sent)| (*number, sent.as_ref()));
+                inner.store.sent(next.id, first.as_deref(), last, inner.as_ref(), now_ms).await?;
                 if let Some(sent) = first {
                     inner.read_on_reply(sent.chat.id);
                 }
@@ -290,7 +290,8 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, sqlx::Erro
         let chat = Chat { id: chat, ..latest.chat.clone() };
         first = Some(Sent { chat, tg_id, date_s, remote: None });
     }
-    Ok(Outcome::Sent(first, latest.filter(|_| last > 0).map(|latest| (last, latest))))
+    let latest = latest.filter(|_| last > 0).map(|latest| (last, Box::new(latest)));
+    Ok(Outcome::Sent(first.map(Box::new), latest))
 }
 
 /// The message that was sent before: what came meanwhile, or one of the account's last in the chat. Else why it cannot be
