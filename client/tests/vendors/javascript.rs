@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::keys;
 use crate::room::{ANNA, BORIS, LETTER, Room, jpeg, sha256};
 use crate::support::COMPANY;
 use crate::vendor::{Vendor, javascript};
@@ -53,19 +54,14 @@ async fn logs_in(room: &Room, vendor: &mut Vendor) {
     room.own.can("scan", json!({"png": shown["message"]})).await;
     until_state(vendor, "authorized").await;
     assert_eq!(room.own.can("sessions", json!({})).await, 2);
-    let settings = vendor
-        .calls("settings.getWaSettings", json!([]), &["avatar", "phone", "stateInstance", "chatId"])
-        .await;
+    let settings = vendor.calls("settings.getWaSettings", json!([]), &keys::ACCOUNT).await;
     assert_eq!((&settings["phone"], &settings["chatId"]), (&json!(COMPANY), &json!(room.own.id.to_string())));
     let set = json!([{"incomingWebhook": "yes", "delaySendMessagesMilliseconds": 500}]);
     vendor.calls("settings.setSettings", set, &["saveSettings"]).await;
-    let (code, settings) = vendor.asks("settings.getSettings", json!([])).await;
-    assert_eq!(
-        (code, &settings["incomingWebhook"], &settings["delaySendMessagesMilliseconds"]),
-        (Some(200), &json!("yes"), &json!(500))
-    );
-    let keys = ["platform", "deviceManufacturer", "deviceModel", "osVersion", "waVersion", "battery"];
-    vendor.calls("instance.getDeviceInfo", json!([]), &keys).await;
+    let settings = vendor.calls("settings.getSettings", json!([]), &keys::SETTINGS).await;
+    let told = (&settings["incomingWebhook"], &settings["delaySendMessagesMilliseconds"]);
+    assert_eq!(told, (&json!("yes"), &json!(500)));
+    vendor.calls("instance.getDeviceInfo", json!([]), &keys::DEVICE).await;
 }
 
 async fn finds(room: &Room, vendor: &mut Vendor) {
@@ -81,12 +77,9 @@ async fn finds(room: &Room, vendor: &mut Vendor) {
     let shown = vendor.calls("instance.getAvatar", json!([anna]), &["urlAvatar"]).await;
     assert_eq!(room.fetch(&shown["urlAvatar"]).await, jpeg());
     room.own.can("note", json!({"chat": room.anna.id, "first_name": "Anna", "last_name": "of Orders"})).await;
-    let keys =
-        ["avatar", "name", "contactName", "chatId", "lastSeen", "phoneNumber", "username", "description"];
-    let info = vendor.calls("instance.getContactInfo", json!([anna]), &keys).await;
+    let info = vendor.calls("instance.getContactInfo", json!([anna]), &keys::INFO).await;
     assert_eq!(info["contactName"], "Anna of Orders");
-    let keys = ["chatId", "name", "contactName", "type", "phoneNumber", "username"];
-    let contacts = vendor.calls("instance.getContacts", json!([]), &keys).await;
+    let contacts = vendor.calls("instance.getContacts", json!([]), &keys::CONTACT).await;
     assert_eq!(
         (&contacts[0]["chatId"], &contacts[0]["contactName"]),
         (&json!(anna), &json!("Anna of Orders"))
@@ -167,10 +160,10 @@ async fn looks_back(room: &Room, vendor: &mut Vendor) {
         "textMessage",
     ];
     assert_eq!(kinds, wanted);
-    let (_, history) = vendor.asks("message.getChatHistory", json!([anna, 3])).await;
+    let history = vendor.calls("message.getChatHistory", json!([anna, 3]), &keys::LINE).await;
     let captions: Vec<&Value> = history.as_array().unwrap().iter().map(|line| &line["caption"]).collect();
     assert_eq!(captions[..2], ["a letter", "a picture"]);
-    let (_, one) = vendor.asks("message.getMessage", json!([anna, history[0]["idMessage"]])).await;
+    let one = vendor.calls("message.getMessage", json!([anna, history[0]["idMessage"]]), &keys::LINE).await;
     assert_eq!((&one["fileName"], &one["idMessage"]), (&json!("письмо.txt"), &history[0]["idMessage"]));
 }
 
@@ -182,7 +175,7 @@ async fn receives(room: &Room, vendor: &mut Vendor) {
     vendor.calls("webhookService.deleteNotification", json!([told["receiptId"]]), &["result"]).await;
     vendor.calls("message.readChat", json!([anna, null, told["body"]["idMessage"]]), &["setRead"]).await;
     room.anna.told("UpdateReadHistoryOutbox", |update| update["max_id"] == said).await;
-    let chats = vendor.asks("instance.getChats", json!([])).await.1;
+    let chats = vendor.calls("instance.getChats", json!([]), &keys::CHAT).await;
     assert!(chats.as_array().unwrap().iter().any(|chat| chat["chatId"] == anna), "{chats}");
     let lines = vendor.calls("message.lastIncomingMessages", json!([]), &LINE).await;
     assert_eq!(lines[0]["textMessage"], "good morning");
@@ -244,7 +237,7 @@ async fn leads_a_group(room: &Room, vendor: &mut Vendor) {
     sees(&|group| group["members"][&boris] == "ChatParticipant").await;
     vendor.calls("group.setGroupAdmin", json!([chat, boris]), &["setGroupAdmin"]).await;
     sees(&|group| group["members"][&boris] == "ChatParticipantAdmin").await;
-    let (_, data) = vendor.asks("group.getGroupData", json!([chat])).await;
+    let data = vendor.calls("group.getGroupData", json!([chat]), &keys::GROUP).await;
     assert_eq!((&data["subject"], &data["owner"]), (&json!("Returns"), &json!(room.own.id.to_string())));
     assert_eq!(data["participants"].as_array().map(Vec::len), Some(3), "{data}");
     vendor.calls("group.removeAdmin", json!([chat, boris]), &["removeAdmin"]).await;

@@ -5,6 +5,8 @@
 
 mod chatbot;
 mod javascript;
+mod keys;
+mod partner;
 #[path = "../client/program.rs"]
 #[expect(dead_code, reason = "what the stories beside it need")]
 mod program;

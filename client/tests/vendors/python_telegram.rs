@@ -2,45 +2,13 @@
 
 use serde_json::{Value, json};
 
+use crate::keys;
 use crate::room::{ANNA, BORIS, LETTER, Room, jpeg, sha256};
 use crate::support::COMPANY;
 use crate::vendor::{Vendor, python};
 use crate::witness::Person;
 
 const PASSWORD: &str = "correct horse";
-
-/// What keeps a journal's line of any kind.
-const LINE: [&str; 29] = [
-    "type",
-    "idMessage",
-    "timestamp",
-    "typeMessage",
-    "chatId",
-    "chatType?",
-    "chatName?",
-    "senderId?",
-    "senderName?",
-    "senderContactName?",
-    "senderType?",
-    "senderPhoneNumber?",
-    "textMessage?",
-    "extendedTextMessage?",
-    "downloadUrl?",
-    "caption?",
-    "fileName?",
-    "mimeType?",
-    "jpegThumbnail?",
-    "location?",
-    "contact?",
-    "pollMessageData?",
-    "quotedMessage?",
-    "isEdited?",
-    "isDeleted?",
-    "isForwarded?",
-    "forwardingScore?",
-    "statusMessage?",
-    "sendByApi?",
-];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_method_does_what_it_says() {
@@ -159,37 +127,14 @@ impl Story {
     }
 
     async fn sets_and_finds(&mut self) {
-        let keys = ["avatar", "phone", "stateInstance", "chatId"];
-        let account = self.call("account.getAccountSettings", json!([]), &keys).await;
+        let account = self.call("account.getAccountSettings", json!([]), &keys::ACCOUNT).await;
         assert_eq!(
             (&account["phone"], &account["chatId"]),
             (&json!(COMPANY), &json!(self.room.own.id.to_string()))
         );
         let settings = json!([{"incomingWebhook": "yes", "outgoingWebhook": "yes", "delaySendMessagesMilliseconds": 500}]);
         assert_eq!(self.call("account.setSettings", settings, &["saveSettings"]).await["saveSettings"], true);
-        let keys = [
-            "wid",
-            "typeInstance",
-            "webhookUrl",
-            "webhookUrlToken",
-            "delaySendMessagesMilliseconds",
-            "markIncomingMessagesReaded",
-            "markIncomingMessagesReadedOnReply",
-            "outgoingWebhook",
-            "outgoingMessageWebhook",
-            "outgoingAPIMessageWebhook",
-            "stateWebhook",
-            "incomingWebhook",
-            "editedMessageWebhook",
-            "deletedMessageWebhook",
-            "keepOnlineStatus",
-            "enableMessagesHistory",
-            "pollMessageWebhook",
-            "incomingCallWebhook",
-            "deviceWebhook",
-            "statusInstanceWebhook",
-        ];
-        let settings = self.call("account.getSettings", json!([]), &keys).await;
+        let settings = self.call("account.getSettings", json!([]), &keys::SETTINGS).await;
         assert_eq!(
             (&settings["incomingWebhook"], &settings["delaySendMessagesMilliseconds"]),
             (&json!("yes"), &json!(500))
@@ -262,11 +207,11 @@ impl Story {
             "textMessage",
             "textMessage",
         ];
-        let lines = self.call("journals.lastOutgoingMessages", json!([60]), &LINE).await;
+        let lines = self.call("journals.lastOutgoingMessages", json!([60]), &keys::LINE).await;
         assert_eq!(texts(&lines), kinds);
-        let history = self.call("journals.getChatHistory", json!([anna, 10]), &LINE).await;
+        let history = self.call("journals.getChatHistory", json!([anna, 10]), &keys::LINE).await;
         assert_eq!(texts(&history), kinds);
-        let one = self.call("journals.getMessage", json!([anna, first["idMessage"]]), &LINE).await;
+        let one = self.call("journals.getMessage", json!([anna, first["idMessage"]]), &keys::LINE).await;
         assert_eq!((&one["textMessage"], &one["idMessage"]), (&json!("hello, Anna"), &first["idMessage"]));
     }
 
@@ -326,7 +271,7 @@ impl Story {
         let with = json!([self.anna.to_string(), file["idMessage"]]);
         let link = self.call("receiving.downloadFile", with, &["downloadUrl"]).await;
         assert_eq!(self.room.fetch(&link["downloadUrl"]).await, b"1,2\n");
-        let lines = self.call("journals.lastIncomingMessages", json!([60]), &LINE).await;
+        let lines = self.call("journals.lastIncomingMessages", json!([60]), &keys::LINE).await;
         assert_eq!(
             (&lines[0]["fileName"], &lines[1]["textMessage"]),
             (&json!("prices.csv"), &json!("good morning"))
@@ -392,26 +337,7 @@ impl Story {
         sees(&boris, &|group| group["members"][&him] == "ChatParticipant").await;
         self.call("groups.setGroupAdmin", with.clone(), &["setGroupAdmin"]).await;
         sees(&anna, &|group| group["members"][&him] == "ChatParticipantAdmin").await;
-        let keys = [
-            "chatId",
-            "owner",
-            "subject",
-            "description",
-            "creation",
-            "groupInviteLink",
-            "isSupergroup",
-            "isChannel",
-            "participants",
-            "allowParticipantsSendMessages",
-            "allowParticipantsSendMedia",
-            "allowParticipantsSendPolls",
-            "allowParticipantsSendOtherMessages",
-            "allowParticipantsAddWebPagePreviews",
-            "allowParticipantsEditGroupSettings",
-            "allowParticipantsAddMembers",
-            "allowParticipantsPinMessages",
-        ];
-        let data = self.call("groups.getGroupData", json!([chat]), &keys).await;
+        let data = self.call("groups.getGroupData", json!([chat]), &keys::GROUP).await;
         assert_eq!((&data["subject"], &data["owner"]), (&json!("Returns"), &json!(own.id.to_string())));
         let admins = data["participants"].as_array().unwrap().iter().filter(|one| one["isAdmin"] == true);
         assert_eq!(admins.count(), 2, "{data}");
@@ -441,16 +367,13 @@ impl Story {
         assert_eq!(self.room.fetch(&hers["urlAvatar"]).await, jpeg());
         anna.can("note", json!({"chat": own.id, "first_name": "Company", "last_name": ""})).await;
         own.can("note", json!({"chat": anna.id, "first_name": "Anna", "last_name": "of Orders"})).await;
-        let keys = ["chatId", "name", "contactName", "type", "phoneNumber", "username"];
-        let contacts = self.call("serviceMethods.getContacts", json!([]), &keys).await;
+        let contacts = self.call("serviceMethods.getContacts", json!([]), &keys::CONTACT).await;
         let one = contacts.as_array().unwrap().iter().find(|one| one["chatId"] == her).unwrap();
         assert_eq!(
             (&one["contactName"], &one["phoneNumber"]),
             (&json!("Anna of Orders"), &json!(79_001_112_233_i64))
         );
-        let keys =
-            ["avatar", "name", "contactName", "chatId", "lastSeen", "phoneNumber", "username", "description"];
-        let info = self.call("serviceMethods.getContactInfo", json!([her]), &keys).await;
+        let info = self.call("serviceMethods.getContactInfo", json!([her]), &keys::INFO).await;
         assert_eq!(info["contactName"], "Anna of Orders");
         assert_eq!(self.room.fetch(&info["avatar"]).await, jpeg());
     }
@@ -463,18 +386,7 @@ impl Story {
             self.call("sending.sendMessage", json!([anna, text]), &["idMessage"]).await;
         }
         assert_eq!(self.call("queues.getMessagesCount", json!([]), &["count"]).await["count"], 2);
-        let keys = [
-            "messageID",
-            "idMessage",
-            "type",
-            "typeMessage",
-            "chatId",
-            "body",
-            "attempts",
-            "notBefore",
-            "message",
-        ];
-        let queue = self.call("queues.showMessagesQueue", json!([]), &keys).await;
+        let queue = self.call("queues.showMessagesQueue", json!([]), &keys::QUEUED).await;
         let texts: Vec<&Value> =
             queue.as_array().unwrap().iter().map(|line| &line["body"]["message"]).collect();
         assert_eq!(texts, ["never 1", "never 2"]);

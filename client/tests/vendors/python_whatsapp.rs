@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::keys;
 use crate::room::{ANNA, BORIS, Room};
 use crate::support::COMPANY;
 use crate::vendor::{Vendor, python};
@@ -46,15 +47,12 @@ async fn a_code_is_sent_by_the_name_of_the_vendors_other_messenger() {
 
 /// Who is who.
 async fn asks(room: &Room, vendor: &mut Vendor) {
-    let settings = vendor
-        .calls("account.getWaSettings", json!([]), &["avatar", "phone", "stateInstance", "chatId"])
-        .await;
+    let settings = vendor.calls("account.getWaSettings", json!([]), &keys::ACCOUNT).await;
     let own = (&settings["phone"], &settings["stateInstance"], &settings["chatId"]);
     assert_eq!(own, (&json!(COMPANY), &json!("authorized"), &json!(room.own.id.to_string())));
     if !vendor.is_async {
         // It has no asynchronous twin.
-        let keys = ["platform", "deviceManufacturer", "deviceModel", "osVersion", "waVersion", "battery"];
-        vendor.calls("device.getDeviceInfo", json!([]), &keys).await;
+        vendor.calls("device.getDeviceInfo", json!([]), &keys::DEVICE).await;
     }
     let keys = ["existsWhatsapp", "exist", "chatId", "fromCache"];
     let boris = json!({"chatId": format!("{BORIS}@c.us")});
@@ -103,8 +101,7 @@ async fn sends(room: &Room, vendor: &mut Vendor) {
     assert_eq!(got["forwarded"], true, "{got}");
 
     let said = room.anna.can("send", json!({"chat": room.own.id, "text": format!("from Anna {word}")})).await;
-    let keys = ["chatId", "name", "type", "phoneNumber", "username", "archive"];
-    let chats = vendor.calls("serviceMethods.getChats", json!({"count": 5}), &keys).await;
+    let chats = vendor.calls("serviceMethods.getChats", json!({"count": 5}), &keys::CHAT).await;
     assert!(chats.as_array().unwrap().iter().any(|chat| chat["chatId"] == anna), "{chats}");
     let text = format!("from Anna {word}");
     let mut known = Value::Null;
@@ -153,7 +150,7 @@ async fn leads_a_group(room: &Room, vendor: &mut Vendor) {
     sees(&|group| group["banned"]["send_plain"] == true || group["banned"]["send_messages"] == true).await;
     vendor.calls("groups.updateGroupName", json!([chat, "Returns"]), &["updateGroupName"]).await;
     sees(&|group| group["title"] == "Returns").await;
-    let data = vendor.asks("groups.getGroupData", json!([chat])).await.1;
+    let data = vendor.calls("groups.getGroupData", json!([chat]), &keys::GROUP).await;
     assert_eq!(
         (&data["subject"], &data["allowParticipantsSendMessages"]),
         (&json!("Returns"), &json!(false))
