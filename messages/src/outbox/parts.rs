@@ -22,8 +22,9 @@ fn cut(text: &str, most_units: usize) -> Vec<String> {
         });
         let end = end.unwrap_or(rest.len());
         let head = &rest[..end];
-        let at =
-            head.rfind('\n').or_else(|| head.rfind(' ')).filter(|at| *at > end / 2).map_or(end, |at| at + 1);
+        // A line that ends early does not keep a word from being left whole.
+        let late = |end_of: char| head.rfind(end_of).filter(|at| *at > end / 2);
+        let at = late('\n').or_else(|| late(' ')).map_or(end, |at| at + 1);
         parts.push(rest[..at].trim_end().to_owned());
         rest = &rest[at..];
     }
@@ -67,5 +68,6 @@ mod tests {
         assert_eq!(cut(&whole, 4096).concat(), whole);
         assert!(cut(&whole, 4096).iter().all(|part| part.encode_utf16().count() <= 4096));
         assert_eq!(cut("short", 4096), ["short"]);
+        assert_eq!(cut("a\nbbbb cccc dddd", 12), ["a\nbbbb cccc", "dddd"]);
     }
 }
