@@ -31,9 +31,8 @@ impl Store {
 
     /// Whether a message of Telegram's is a part of a message that programs know.
     pub(crate) async fn is_part(&self, chat: ChatId, tg_id: i32) -> Result<bool, sqlx::Error> {
-        let row =
-            sqlx::query("SELECT 1 FROM ms_part WHERE chat = $1 AND tg_id = $2").bind(chat.0).bind(tg_id);
-        Ok(row.fetch_optional(&self.pool).await?.is_some())
+        let mut connection = self.pool.acquire().await?;
+        is_part(&mut connection, Some(chat), Some(tg_id)).await
     }
 
     /// What came while a message was under way, as the journal holds it.
@@ -41,6 +40,17 @@ impl Store {
         let mut connection = self.pool.acquire().await?;
         echoes(&mut connection, id).await
     }
+}
+
+/// Whether a message of Telegram's is a part of a message that programs know.
+pub(super) async fn is_part(
+    connection: &mut SqliteConnection,
+    chat: Option<ChatId>,
+    tg_id: Option<i32>,
+) -> Result<bool, sqlx::Error> {
+    let (Some(chat), Some(tg_id)) = (chat, tg_id) else { return Ok(false) };
+    let row = sqlx::query("SELECT 1 FROM ms_part WHERE chat = $1 AND tg_id = $2").bind(chat.0).bind(tg_id);
+    Ok(row.fetch_optional(connection).await?.is_some())
 }
 
 /// Notes a message of the account's own that may be one of the queue; false if none is under way to its chat.
@@ -72,9 +82,7 @@ pub(super) async fn settle(
         let (Some(chat), Some(tg_id)) = (record.chat, record.tg_id) else {
             return Err(malformed("ms_echo", "a message without its number"));
         };
-        let part =
-            sqlx::query("SELECT 1 FROM ms_part WHERE chat = $1 AND tg_id = $2").bind(chat.0).bind(tg_id);
-        if part.fetch_optional(&mut *connection).await?.is_some() {
+        if is_part(connection, Some(chat), Some(tg_id)).await? {
             forget(connection, chat, tg_id).await?;
         } else if let Some(told) = of_device(&record) {
             notifications::insert(connection, &told, now_ms).await?;

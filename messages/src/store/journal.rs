@@ -50,6 +50,9 @@ impl Store {
                 return Ok(false);
             }
             *record = known;
+        } else if echoes::is_part(&mut transaction, record.chat, record.tg_id).await? {
+            // The queue has learnt its number since it was looked at.
+            return Ok(false);
         } else {
             record.id = next_id(&mut transaction, now_ms).await?;
             mark(&mut transaction, record).await?;
