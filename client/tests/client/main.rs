@@ -12,6 +12,7 @@ mod kills;
 mod ledger;
 mod logins;
 mod messages;
+mod onec;
 mod page;
 mod partners;
 mod program;
