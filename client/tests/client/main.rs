@@ -7,6 +7,7 @@ mod backup;
 mod bots;
 mod cards;
 mod door;
+mod further;
 mod keypads;
 mod kills;
 mod ledger;
