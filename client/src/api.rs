@@ -158,6 +158,15 @@ impl Api {
         self.owned().iter().find(|(_, owner)| *owner == line).map(|(id, _)| *id)
     }
 
+    /// The instance of a number, whether it is a line or not.
+    fn called(&self, phone: &Phone) -> Option<InstanceId> {
+        let tenant = || {
+            let rows = self.tenants.rows();
+            rows.into_iter().find(|row| row.phone.as_ref() == Some(phone)).map(|row| row.id)
+        };
+        self.instance_of(phone).or_else(tenant)
+    }
+
     /// Ends the instances that are no lines.
     pub(crate) async fn stop(&self) {
         self.tenants.stop().await;
@@ -185,13 +194,12 @@ impl Api {
         Ok(infos)
     }
 
-    /// Another token for a line's instance.
+    /// Another token for the instance of a number: a line's, or one that a partner made and whose account has it.
     pub(crate) async fn renew_token(&self, line: &Phone) -> Result<NewToken, Refusal> {
-        let instance =
-            self.instance_of(line).and_then(|id| self.house.instance(id)).ok_or_else(|| Refusal {
-                code: RefusalCode::UnknownLine,
-                message: format!("the client has no line {line} that runs"),
-            })?;
+        let instance = self.called(line).and_then(|id| self.house.instance(id)).ok_or_else(|| Refusal {
+            code: RefusalCode::UnknownLine,
+            message: format!("the client has no line {line} that runs"),
+        })?;
         let token = instance.renew_token().await.map_err(refusal)?;
         Ok(NewToken {
             instance: instance.id().get(),

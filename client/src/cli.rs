@@ -50,7 +50,8 @@ enum Command {
     Reload,
     /// Checks settings, texts, sessions and bots, and says what is missing.
     Check,
-    /// Makes a new token for a line's messages and prints it, with what to paste into a program. The old one is dead.
+    /// Makes a new token for the messages of a line, or of a partner's instance with that number, and prints it, with what
+    /// to paste into a program. The old one is dead.
     Token {
         /// As +79060000000.
         phone: Phone,

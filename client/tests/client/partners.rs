@@ -129,6 +129,13 @@ async fn a_partner_makes_an_instance_that_is_used_survives_a_kill_and_is_deleted
         format!("{} a partner's +{SHOP} \"Shop\" authorized: 0 to send, 0 notifications\n", shop.instance);
     assert!(listed.contains(&row), "{listed}");
 
+    let renewed = scene.command(&["token", &format!("+{SHOP}")]).output().await.unwrap();
+    let renewed = String::from_utf8(renewed.stdout).unwrap();
+    assert!(renewed.contains(&format!("idInstance: {}", shop.instance)), "{renewed}");
+    assert_eq!(shop.asked("getMessagesCount", Value::Null).await.0, 401, "the old token opens it");
+    let token = renewed.split("apiTokenInstance: ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let shop = Program { token: token.to_owned(), ..shop };
+
     client.kill().await;
     scene.world().say(scene.anna, user, "while it was away").unwrap();
     let client = scene.run();
