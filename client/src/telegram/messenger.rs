@@ -10,6 +10,7 @@ mod dialogs;
 mod door;
 mod download;
 mod failure;
+mod film;
 mod groups;
 mod history;
 mod members;

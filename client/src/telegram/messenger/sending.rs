@@ -4,7 +4,7 @@ use tgtrunk_messages::{Attachment, Content, Failure, FileKind, Order, Sent};
 use tgtrunk_telegram::{Person as Whom, tl};
 
 use super::peer::Peer;
-use super::{Correspondent, content, failure};
+use super::{Correspondent, content, failure, film};
 use crate::clock;
 use crate::telegram::request;
 use crate::telegram::upload::SMALL_BYTES;
@@ -83,6 +83,7 @@ impl Correspondent {
         loop {
             let handed = self.give(path, &file.name).await?;
             let media = content::file_to_send(file, handed, as_picture);
+            let media = film::measured(media, path).await;
             let request = tl::functions::messages::SendMedia {
                 reply_to: order.reply_to.map(answering),
                 message: caption.to_owned(),
