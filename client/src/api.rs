@@ -83,7 +83,7 @@ impl Api {
         let tenants = Arc::new(Tenants::new(terms.clone(), state.clone()));
         let office = Office::new(asks, Arc::clone(&owners), Arc::clone(&tenants), state.clone());
         let house = House::new(Arc::new(office));
-        tenants.start(house.clone());
+        tenants.start(house.clone()).await;
         let api = Self { house: house.clone(), owners, tenants, terms, state: state.clone() };
         // Programs that call before the lines are open hear that they are starting.
         let lines = Lines::load(state).map(|found| found.lines).unwrap_or_default();

@@ -55,8 +55,8 @@ impl Tenants {
     }
 
     /// Opens them all. What was never finished is removed, and what was deleted as well.
-    pub(super) fn start(self: &Arc<Self>, house: House) {
-        self.house.set(house).ok();
+    pub(super) async fn start(self: &Arc<Self>, house: House) {
+        self.house.set(house.clone()).ok();
         if let Some(problem) = self.register.problem() {
             return error!("{problem}");
         }
@@ -73,6 +73,8 @@ impl Tenants {
             }
         }
         for row in self.register.live() {
+            // Programs that call before it is open hear that it is starting.
+            house.expect(&self.state.instance_db(row.id.get())).await;
             self.begin(&row);
         }
     }
@@ -140,6 +142,7 @@ impl Tenants {
         self.register.delete(id)?;
         info!(instance = %id, "an instance is deleted");
         if let Some(house) = self.house.get() {
+            house.give_up(id);
             house.leave(id);
         }
         self.end(id, End::LogOut).await;
@@ -152,6 +155,7 @@ impl Tenants {
         let _turn = self.turn.lock().await;
         let row = self.register.row(id).filter(|row| row.deleted_s.is_none());
         let row = row.ok_or_else(|| missing(id))?;
+        self.rests(id);
         self.end(id, End::Stop).await;
         self.begin(&row);
         self.until_open(id).await;
@@ -161,7 +165,8 @@ impl Tenants {
     /// Ends them all; they go on with the next start.
     pub(super) async fn stop(&self) {
         let kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
-        for kept in kept.values() {
+        for (id, kept) in &kept {
+            self.rests(*id);
             kept.ends.send(End::Stop).await.ok();
         }
         for (id, kept) in kept {
@@ -215,6 +220,13 @@ impl Tenants {
             house: house.clone(),
             register: Arc::clone(&self.register),
             is_open,
+        }
+    }
+
+    /// It comes back: programs that call meanwhile hear that it is starting.
+    fn rests(&self, id: InstanceId) {
+        if let Some(house) = self.house.get() {
+            house.rest(id);
         }
     }
 
