@@ -28,8 +28,8 @@ pub(crate) const MOST_BYTES: u64 = 100 * 1024 * 1024;
 const MB: u64 = 1024 * 1024;
 /// After so many bytes it is looked again whether the disk has room.
 const LOOK_BYTES: i64 = 4 * 1024 * 1024;
-/// How long a file on the web may take to arrive.
-const FETCH_LIMIT: Duration = Duration::from_secs(120);
+/// How long whoever gives a file on the web may be silent.
+pub(crate) const SILENCE: Duration = Duration::from_secs(20);
 /// How often whoever asks for a file may be sent on.
 const REDIRECTS: usize = 5;
 /// Longest name of a file, in characters.
@@ -212,6 +212,12 @@ impl Files {
         writer.finish().await.map_err(storage)
     }
 
+    /// Whether the host of a file that is to be fetched is there; else a sentence.
+    pub(crate) async fn knock(&self, url: &str) -> Result<(), String> {
+        let url = Url::parse(url).map_err(|error| error.to_string())?;
+        reach::knock(&url, &self.own_ports).await.map_err(|error| error.to_string())
+    }
+
     /// Asks for a file, and whomever else it is sent on to.
     async fn ask(&self, client: &Client, url: &str) -> Result<Response, Failure> {
         let refused = |sentence: String| Failure::Refused { word: "attachment_failed", sentence };
@@ -219,13 +225,13 @@ impl Files {
             Url::parse(url).map_err(|error| refused(format!("the link cannot be read: {error}")))?;
         for _ in 0..=REDIRECTS {
             match reach::check(&url, &self.own_ports).await {
-                Ok(()) => {}
+                Ok(_) => {}
                 Err(error @ ReachError::Unknown { .. }) => {
                     return Err(Failure::Unknown(format!("the file cannot be fetched: {error}")));
                 }
                 Err(error) => return Err(refused(format!("the file is not fetched: {error}"))),
             }
-            let answer = client.get(url.clone()).timeout(FETCH_LIMIT).send().await.map_err(unfetched)?;
+            let answer = client.get(url.clone()).send().await.map_err(unfetched)?;
             let location = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
             let Some(location) = location else { return Ok(answer) };
             let next = location.to_str().ok().and_then(|location| url.join(location).ok());

@@ -253,12 +253,14 @@ impl Instance {
         let files = Files::open(&options, &store.bodies().await?);
         let files =
             files.map_err(|error| Refused::Storage(format!("{}: {error}", options.files.display())))?;
-        let client = reach::client().map_err(|error| Refused::Storage(error.to_string()))?;
+        let unable = |error: reqwest::Error| Refused::Storage(error.to_string());
+        let client = reach::client(Some(crate::files::SILENCE)).map_err(unable)?;
+        let pusher = reach::client(None).map_err(unable)?;
         store.lose_hold().await?;
-        let inner = Arc::new(Inner::new(row, store, files, messenger, options, client.clone()));
+        let inner = Arc::new(Inner::new(row, store, files, messenger, options, client));
         let mut tasks = JoinSet::new();
         tasks.spawn(outbox::run(Arc::clone(&inner)).in_current_span());
-        tasks.spawn(push::run(Arc::clone(&inner), client).in_current_span());
+        tasks.spawn(push::run(Arc::clone(&inner), pusher).in_current_span());
         tasks.spawn(upkeep::watch(Arc::clone(&inner)).in_current_span());
         tasks.spawn(upkeep::forget(Arc::clone(&inner)).in_current_span());
         Ok(Self { inner, tasks: Arc::new(Mutex::new(tasks)) })

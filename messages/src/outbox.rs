@@ -33,6 +33,8 @@ const LIMIT: Duration = Duration::from_secs(900);
 const LOOK: Duration = Duration::from_secs(30);
 /// How often it is looked for messages that are too old.
 const EXPIRY: Duration = Duration::from_secs(1);
+/// How often one that fails often goes before others.
+const RETRY_EVERY: Duration = Duration::from_secs(60);
 /// How long the disk is left alone when it refuses.
 const REST: Duration = Duration::from_secs(1);
 
@@ -73,11 +75,14 @@ struct Outbox {
     rest_until_ms: i64,
     /// When it was last looked for messages that are too old.
     looked: Option<Instant>,
+    /// When one that fails often was last tried.
+    retried: Option<Instant>,
 }
 
 /// Works until it is dropped.
 pub(crate) async fn run(inner: Arc<Inner>) {
-    let mut outbox = Outbox { inner: Arc::clone(&inner), last_sent: None, rest_until_ms: 0, looked: None };
+    let mut outbox =
+        Outbox { inner: Arc::clone(&inner), last_sent: None, rest_until_ms: 0, looked: None, retried: None };
     let mut is_awake = false;
     loop {
         let step = match is_awake {
@@ -126,7 +131,9 @@ impl Outbox {
         if self.rest_until_ms > now_ms {
             return Ok(Some(until_ms(self.rest_until_ms, now_ms)));
         }
-        let Some(next) = inner.store.next(now_ms, TRIES).await? else {
+        // One that fails often takes the others' time once in a while, not at each of its own.
+        let is_last = self.retried.get_or_insert_with(Instant::now).elapsed() < RETRY_EVERY;
+        let Some(next) = inner.store.next(now_ms, TRIES, is_last).await? else {
             let at_ms = inner.store.next_at_ms(now_ms).await?;
             return Ok(Some(at_ms.map_or(LOOK, |at_ms| until_ms(at_ms, now_ms))));
         };
@@ -146,6 +153,9 @@ impl Outbox {
             Err(_) => Outcome::Later { cause: "Telegram did not take it in time".to_owned(), is_lost: true },
         };
         self.last_sent = Some(Instant::now());
+        if next.attempts > TRIES {
+            self.retried = self.last_sent;
+        }
         self.conclude(&next, outcome).await?;
         Ok(None)
     }
@@ -178,11 +188,12 @@ impl Outbox {
                     Hold::Strangers => inner.suspend(pause).await?,
                     Hold::Lookups | Hold::Chat(_) => {}
                 }
-                inner.store.unclaim(next, &cause, inner.as_ref(), now_ms).await?;
+                // Whatever rests beside it, this one does.
+                inner.store.unclaim(next, until_ms, &cause, inner.as_ref(), now_ms).await?;
             }
             Outcome::Unauthorized => {
                 let cause = Failure::Unauthorized.to_string();
-                inner.store.unclaim(next, &cause, inner.as_ref(), now_ms).await?;
+                inner.store.unclaim(next, 0, &cause, inner.as_ref(), now_ms).await?;
             }
         }
         inner.notifications.notify_waiters();
@@ -246,7 +257,7 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, sqlx::Erro
     if let Some(typing) = letter.typing.filter(|_| next.attempts == 0) {
         let shown = Duration::from_millis(typing.ms.into());
         // It is of no weight whether somebody saw it.
-        inner.messenger.typing(&to, typing.kind).await.ok();
+        inner.messenger.typing(&Address::Chat(chat), typing.kind).await.ok();
         sleep(shown).await;
     }
     let parts: Vec<_> = if forward.is_empty() {
@@ -257,15 +268,21 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, sqlx::Erro
     let last = parts.len() - 1;
     let (mut first, mut latest) = (None, None);
     for (number, (content, forward)) in parts.into_iter().enumerate().skip(next.parts_done as usize) {
-        let order = Order {
-            to: to.clone(),
+        let mut order = Order {
+            to: Address::Chat(chat),
             random_id: next.random_id.wrapping_add(i64::try_from(number).unwrap_or(0)),
             content,
             path: path.clone(),
             reply_to: reply_to.filter(|_| number == 0),
             forward,
         };
-        let sent = match inner.messenger.send(&order).await {
+        let mut told = inner.messenger.send(&order).await;
+        if matches!(told, Err(Failure::Refused { word: "dialog_not_found", .. })) && order.to != to {
+            // The account has forgotten them: it finds them as it did before.
+            order.to = to.clone();
+            told = inner.messenger.send(&order).await;
+        }
+        let sent = match told {
             Ok(sent) => Some(sent),
             Err(Failure::Repeated) => match find_sent(inner, next, &order).await? {
                 Ok(found) => found,

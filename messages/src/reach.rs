@@ -5,11 +5,18 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
-use tokio::net::lookup_host;
+use reqwest::{Client, ClientBuilder, Url};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+/// How long a host may take to take a connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long whoever has a file fetched waits to hear that its host is there.
+const KNOCK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why something is not reached.
 #[derive(Debug, thiserror::Error)]
@@ -31,15 +38,37 @@ pub(crate) enum ReachError {
         /// Why.
         source: io::Error,
     },
+    /// Nobody takes a connection there.
+    #[error("{host} takes no connection: {cause}")]
+    Closed {
+        /// The name.
+        host: String,
+        /// Why.
+        cause: String,
+    },
 }
 
-/// A client of HTTP that goes where a request says and nowhere else: it follows nobody who sends it on.
-pub(crate) fn client() -> reqwest::Result<Client> {
-    Client::builder().redirect(Policy::none()).dns_resolver(Arc::new(Names)).build()
+/// A client of HTTP that goes where a request says and nowhere else: it follows nobody who sends it on. Whoever is silent
+/// for longer than `silence` has broken off.
+pub(crate) fn client(silence: Option<Duration>) -> reqwest::Result<Client> {
+    let client = Client::builder().redirect(Policy::none()).dns_resolver(Arc::new(Names));
+    let client = client.connect_timeout(CONNECT_LIMIT);
+    silence.into_iter().fold(client, ClientBuilder::read_timeout).build()
 }
 
-/// Whether a link may be followed. What this program itself gives away are files alone.
-pub(crate) async fn check(url: &Url, own_ports: &[u16]) -> Result<(), ReachError> {
+/// Whether a link may be followed and somebody listens there now.
+pub(crate) async fn knock(url: &Url, own_ports: &[u16]) -> Result<(), ReachError> {
+    let found = check(url, own_ports).await?;
+    let cause = match timeout(KNOCK_LIMIT, TcpStream::connect(&*found)).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} s", KNOCK_LIMIT.as_secs()),
+    };
+    Err(ReachError::Closed { host: url.host_str().unwrap_or_default().to_owned(), cause })
+}
+
+/// Whether a link may be followed; where it leads. What this program itself gives away are files alone.
+pub(crate) async fn check(url: &Url, own_ports: &[u16]) -> Result<Vec<SocketAddr>, ReachError> {
     let host = url.host_str().filter(|_| ["http", "https"].contains(&url.scheme()));
     let (Some(host), Some(port)) = (host, url.port_or_known_default()) else {
         return Err(ReachError::NoLink);
@@ -53,7 +82,7 @@ pub(crate) async fn check(url: &Url, own_ports: &[u16]) -> Result<(), ReachError
             .collect(),
     };
     let is_file = url.path().starts_with("/files/");
-    for at in found {
+    for &at in &found {
         if is_link_local(at.ip()) {
             return Err(ReachError::LinkLocal(at.ip()));
         }
@@ -61,7 +90,7 @@ pub(crate) async fn check(url: &Url, own_ports: &[u16]) -> Result<(), ReachError
             return Err(ReachError::Own(at));
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Finds names as the system does; whoever changes what a name means after it was checked gains nothing.

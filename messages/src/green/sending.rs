@@ -56,6 +56,7 @@ pub(super) async fn send_file_by_url(call: Call) -> Answer {
     let file = match own(&call, &url).await {
         Some(stored) => kept(stored, Some(name)),
         None => {
+            call.instance.reaches(&url).await?;
             let mime = mime_of(&name);
             Attachment {
                 kind: kind_of(&mime),

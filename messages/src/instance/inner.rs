@@ -162,20 +162,11 @@ impl Inner {
 
     /// The chat that an address names, asked of Telegram within the day's budget where it is not known.
     pub(crate) async fn locate(&self, address: &Address) -> Result<Located, sqlx::Error> {
-        if let Address::Chat(chat) = address {
-            return Ok(Located::At(*chat));
+        let nobody = || Located::Nobody(format!("nobody on Telegram is found by {}", address.text()));
+        if let Some(known) = self.known(address).await? {
+            return Ok(known.map_or_else(nobody, Located::At));
         }
         let now_s = clock::unix_s();
-        let nobody = || Located::Nobody(format!("nobody on Telegram is found by {}", address.text()));
-        let key = address.text().to_lowercase();
-        if let Some((chat, at_s)) = self.store.checked(&key).await?
-            && now_s - at_s < if chat.is_some() { FOUND_S } else { UNFOUND_S }
-        {
-            return Ok(chat.map_or_else(nobody, Located::At));
-        }
-        if let Some(chat) = self.messenger.remembered(address) {
-            return Ok(Located::At(chat));
-        }
         if !self.store.may_ask(self.options.checks_per_day, now_s).await? {
             return Ok(Located::Spent { seconds: until_tomorrow_s(now_s) });
         }
@@ -183,8 +174,21 @@ impl Inner {
             Ok(person) => person.map(|person| person.id),
             Err(failure) => return Ok(Located::Unable(failure)),
         };
-        self.store.keep_check(&key, found, now_s).await?;
+        self.store.keep_check(&address.text().to_lowercase(), found, now_s).await?;
         Ok(found.map_or_else(nobody, Located::At))
+    }
+
+    /// The chat that an address names as far as it is known without asking Telegram: a chat, nobody, or not known.
+    pub(crate) async fn known(&self, address: &Address) -> Result<Option<Option<ChatId>>, sqlx::Error> {
+        if let Address::Chat(chat) = address {
+            return Ok(Some(Some(*chat)));
+        }
+        if let Some((chat, at_s)) = self.store.checked(&address.text().to_lowercase()).await?
+            && clock::unix_s() - at_s < if chat.is_some() { FOUND_S } else { UNFOUND_S }
+        {
+            return Ok(Some(chat));
+        }
+        Ok(self.messenger.remembered(address).map(Some))
     }
 
     /// Looks whether the account is the one of before: a number that was given up may have another one.

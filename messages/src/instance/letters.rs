@@ -45,6 +45,15 @@ impl Instance {
         Ok(letters.into_iter().map(|(record, ..)| Accepted { id: record.id }).collect())
     }
 
+    /// Whether the host of a link is there, from which a file is to be fetched.
+    ///
+    /// # Errors
+    /// [`Refused::Bad`]: it is not, or may not be asked.
+    pub async fn reaches(&self, url: &str) -> Result<(), Refused> {
+        let refused = |cause| Refused::Bad(format!("'urlFile' must be a file that can be fetched: {cause}"));
+        self.inner.files.knock(url).await.map_err(refused)
+    }
+
     /// A message as the journal keeps it and as it is sent.
     async fn letter(&self, draft: Draft, now_ms: i64) -> Result<(Record, Letter), Refused> {
         let quoted = match draft.quoted {
@@ -59,10 +68,8 @@ impl Instance {
                 _ => return Err(Refused::Missing(format!("there is no message {id} in the chat {chat}"))),
             }
         }
-        let chat = match &draft.to {
-            Address::Chat(chat) => Some(*chat),
-            Address::Phone(_) | Address::Username(_) => None,
-        };
+        // What is known need not wait where nobody may be looked up.
+        let chat = self.inner.known(&draft.to).await?.flatten();
         let letter = Letter {
             to: draft.to.text(),
             content: content.clone(),

@@ -8,7 +8,15 @@ const TEXT_UNITS: usize = 4096;
 /// A text that is too long for one message, as several; cut where a line or a word ends.
 pub(super) fn of(content: Content) -> Vec<Content> {
     let Content::Text { text, has_preview } = content else { return vec![content] };
-    cut(&text, TEXT_UNITS).into_iter().map(|text| Content::Text { text, has_preview }).collect()
+    let mut parts = cut(&text, TEXT_UNITS);
+    // Telegram takes no text of blanks alone.
+    if parts.len() > 1 {
+        parts.retain(|part| !part.trim().is_empty());
+    }
+    if parts.is_empty() {
+        parts.push(text);
+    }
+    parts.into_iter().map(|text| Content::Text { text, has_preview }).collect()
 }
 
 fn cut(text: &str, most_units: usize) -> Vec<String> {

@@ -63,6 +63,9 @@ pub(crate) enum Withdrawn {
     Absent,
 }
 
+/// A pause that those behind wait for.
+const SHORT_MS: i64 = 60_000;
+
 impl Store {
     /// What was being handed over when the program ended: nobody knows whether Telegram has it.
     pub(crate) async fn lose_hold(&self) -> Result<(), sqlx::Error> {
@@ -72,15 +75,23 @@ impl Store {
             .map(drop)
     }
 
-    /// The message that is to be sent next, whether its time has come or not: the first in the queue that does not rest, or
-    /// the first after those that failed more often than `tries`, as long as their time has not come.
-    pub(crate) async fn next(&self, now_ms: i64, tries: u32) -> Result<Option<Outgoing>, sqlx::Error> {
+    /// The message that is to be sent next, whether its time has come or not: the first in the queue that does not rest.
+    /// Those that failed more often than `tries`, or wait longer than a short pause, let the others pass; where `is_last` is
+    /// said, also when their time has come.
+    pub(crate) async fn next(
+        &self,
+        now_ms: i64,
+        tries: u32,
+        is_last: bool,
+    ) -> Result<Option<Outgoing>, sqlx::Error> {
         let text = format!(
-            "SELECT * FROM ms_outgoing o WHERE (attempts <= $2 OR not_before_ms <= $1)
-             AND NOT EXISTS (SELECT 1 FROM ms_hold h WHERE {HELD}) ORDER BY seq LIMIT 1"
+            "SELECT * FROM ms_outgoing o
+             WHERE ((attempts <= $2 AND not_before_ms <= $1 + {SHORT_MS}) OR not_before_ms <= $1)
+             AND NOT EXISTS (SELECT 1 FROM ms_hold h WHERE {HELD})
+             ORDER BY attempts > $2 AND $3 = 1, CASE WHEN attempts > $2 THEN not_before_ms ELSE 0 END * $3, seq LIMIT 1"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(now_ms).bind(i64::from(tries));
-        row.fetch_optional(&self.pool).await?.as_ref().map(outgoing).transpose()
+        row.bind(i64::from(is_last)).fetch_optional(&self.pool).await?.as_ref().map(outgoing).transpose()
     }
 
     /// When the next of those that wait or rest may be tried: milliseconds since 1970.
@@ -95,7 +106,9 @@ impl Store {
     /// A message is about to be handed to Telegram; from now on nobody knows whether it has it. False if it is not in the
     /// queue any more.
     pub(crate) async fn claim(&self, seq: i64) -> Result<bool, sqlx::Error> {
-        let query = sqlx::query("UPDATE ms_outgoing SET claimed = 2, attempts = attempts + 1 WHERE seq = $1");
+        let query = sqlx::query(
+            "UPDATE ms_outgoing SET claimed = claimed % 2 + 2, attempts = attempts + 1 WHERE seq = $1",
+        );
         Ok(query.bind(seq).execute(&self.pool).await?.rows_affected() > 0)
     }
 
@@ -139,7 +152,7 @@ impl Store {
         transaction.commit().await
     }
 
-    /// It is to be tried again. `is_lost`: whether Telegram may have it nevertheless.
+    /// It is to be tried again. `is_lost`: whether Telegram may have it nevertheless, as it may if it was so before.
     pub(crate) async fn later(
         &self,
         outgoing: &Outgoing,
@@ -150,38 +163,40 @@ impl Store {
         now_ms: i64,
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "UPDATE ms_outgoing SET not_before_ms = $2, last_error = $3, claimed = $4 WHERE seq = $1",
+        let row = sqlx::query(
+            "UPDATE ms_outgoing SET not_before_ms = $2, last_error = $3, claimed = MAX(claimed % 2, $4) WHERE seq = $1
+             RETURNING claimed",
         )
         .bind(outgoing.seq)
         .bind(not_before_ms)
         .bind(error.to_owned())
         .bind(i64::from(is_lost))
-        .execute(&mut *transaction)
+        .fetch_optional(&mut *transaction)
         .await?;
-        if !is_lost {
-            echoes::settle(&mut transaction, outgoing.id, |record| teller.of_device(record), now_ms).await?;
-        }
+        settle_known(&mut transaction, outgoing.id, row, teller, now_ms).await?;
         transaction.commit().await
     }
 
-    /// It was not taken, and that is not counted as an attempt: it rests, or the account is not authorized.
+    /// It was not taken, and that is not counted as an attempt: it rests until a time, or the account is not authorized.
     pub(crate) async fn unclaim(
         &self,
         outgoing: &Outgoing,
+        not_before_ms: i64,
         error: &str,
         teller: &dyn Teller,
         now_ms: i64,
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "UPDATE ms_outgoing SET attempts = attempts - 1, claimed = 0, last_error = $2 WHERE seq = $1 AND claimed > 0",
+        let row = sqlx::query(
+            "UPDATE ms_outgoing SET attempts = attempts - 1, not_before_ms = $2, claimed = claimed % 2, last_error = $3
+             WHERE seq = $1 AND claimed > 1 RETURNING claimed",
         )
         .bind(outgoing.seq)
+        .bind(not_before_ms)
         .bind(error.to_owned())
-        .execute(&mut *transaction)
+        .fetch_optional(&mut *transaction)
         .await?;
-        echoes::settle(&mut transaction, outgoing.id, |record| teller.of_device(record), now_ms).await?;
+        settle_known(&mut transaction, outgoing.id, row, teller, now_ms).await?;
         transaction.commit().await
     }
 
@@ -329,8 +344,9 @@ impl Store {
     /// The queue, and when each of it is tried: its own time, or when its rest ends.
     pub(crate) async fn queue(&self, now_ms: i64) -> Result<Vec<QueueLine>, sqlx::Error> {
         let text = format!(
-            "SELECT o.*, (SELECT MAX(h.until_ms) FROM ms_hold h WHERE {HELD}) AS held_ms FROM ms_outgoing o
-             ORDER BY seq LIMIT 10000"
+            "SELECT o.*, (SELECT MAX(h.until_ms) FROM ms_hold h WHERE {HELD}) AS held_ms,
+             (SELECT h.cause FROM ms_hold h WHERE {HELD} ORDER BY h.until_ms DESC LIMIT 1) AS held_cause
+             FROM ms_outgoing o ORDER BY seq LIMIT 10000"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(now_ms).fetch_all(&self.pool).await?;
         rows.iter()
@@ -343,7 +359,10 @@ impl Store {
                     not_before_ms: row
                         .try_get::<i64, _>("not_before_ms")?
                         .max(row.try_get::<Option<i64>, _>("held_ms")?.unwrap_or(0)),
-                    last_error: row.try_get("last_error")?,
+                    last_error: match row.try_get("last_error")? {
+                        Some(error) => Some(error),
+                        None => row.try_get("held_cause")?,
+                    },
                 })
             })
             .collect()
@@ -352,6 +371,22 @@ impl Store {
     pub(crate) async fn queue_len(&self) -> Result<u64, sqlx::Error> {
         let row = sqlx::query("SELECT COUNT(*) FROM ms_outgoing").fetch_one(&self.pool).await?;
         Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
+    }
+}
+
+/// If Telegram cannot have a message, what came meanwhile is told of.
+async fn settle_known(
+    connection: &mut SqliteConnection,
+    id: MessageId,
+    row: Option<SqliteRow>,
+    teller: &dyn Teller,
+    now_ms: i64,
+) -> Result<(), sqlx::Error> {
+    match row {
+        Some(row) if row.try_get::<i64, _>("claimed")? == 0 => {
+            echoes::settle(connection, id, |record| teller.of_device(record), now_ms).await
+        }
+        _ => Ok(()),
     }
 }
 

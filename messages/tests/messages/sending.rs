@@ -192,36 +192,55 @@ async fn a_limit_on_strangers_holds_up_nobody_who_has_written() {
     let room = Room::new();
     let instance = room.open().await;
     instance.take(News::New(Box::new(from_anna(7, "hello")))).await.unwrap();
+    // Telegram may say so of somebody who has written, too.
     room.telegram.say([Say::Fail(Failure::PeerFlood)]);
+    let mut other = from_anna(8, "me too");
+    other.chat.id = tgtrunk_messages::ChatId(6);
+    instance.take(News::New(Box::new(other))).await.unwrap();
+    instance.send(draft(6, "to one who has written")).await.unwrap();
     for (to, said) in [(8, "to a stranger"), (9, "to another"), (5, "to Anna")] {
         instance.send(draft(to, said)).await.unwrap();
     }
     until("Anna's is sent", async || room.telegram.texts() == ["to Anna"]).await;
     assert_eq!(instance.standing(), Standing::Suspended);
-    assert_eq!(instance.queue_len().await.unwrap(), 2);
-    assert_eq!(room.telegram.orders.lock().unwrap().len(), 2, "the other stranger's was not tried");
+    assert_eq!(instance.queue_len().await.unwrap(), 3);
+    assert_eq!(
+        room.telegram.orders.lock().unwrap().len(),
+        2,
+        "nobody is tried again, and no stranger at all"
+    );
     // A restart forgets none of it.
     drop(instance);
     let instance = room.open().await;
     instance.send(draft(5, "again")).await.unwrap();
     until("Anna's is sent", async || room.telegram.texts() == ["to Anna", "again"]).await;
-    assert_eq!(instance.queue_len().await.unwrap(), 2);
+    assert_eq!(instance.queue_len().await.unwrap(), 3);
 }
 
 #[tokio::test]
 async fn what_needs_a_lookup_waits_when_no_more_may_be_asked_and_the_rest_goes() {
     let mut room = Room::new();
-    room.options.checks_per_day = 1;
+    room.options.checks_per_day = 2;
     let instance = room.open().await;
     let by_phone = |phone: &str, said: &str| tgtrunk_messages::Draft {
         to: Address::Phone(phone.to_owned()),
         ..draft(5, said)
     };
     let unknown = instance.send(by_phone("79990000099", "to nobody")).await.unwrap().id;
-    instance.send(by_phone("79990000005", "to Anna, later")).await.unwrap();
-    instance.send(draft(5, "to Anna")).await.unwrap();
-    until("it is sent", async || room.telegram.texts() == ["to Anna"]).await;
-    until("the first is refused", async || instance.queue_len().await.unwrap() == 1).await;
+    instance.send(by_phone("79990000005", "to Anna")).await.unwrap();
+    until("both are done with", async || instance.queue_len().await.unwrap() == 0).await;
+    // Whom the account has found before needs no look-up.
+    instance.send(by_phone("79990000098", "to whom?")).await.unwrap();
+    instance.send(by_phone("79990000005", "again")).await.unwrap();
+    instance.send(draft(5, "and by number")).await.unwrap();
+    let known = ["to Anna", "again", "and by number"];
+    until("they are sent", async || room.telegram.texts() == known).await;
+    assert_eq!(instance.queue_len().await.unwrap(), 1);
+    let to: Vec<_> = room.telegram.orders.lock().unwrap().iter().map(|order| order.to.clone()).collect();
+    assert!(
+        to.iter().all(|to| *to == Address::Chat(tgtrunk_messages::ChatId(5))),
+        "nobody is looked up twice: {to:?}"
+    );
     let journal = instance.journal(Direction::Outgoing, 60 * 24).await.unwrap();
     let of_nobody = journal.iter().find(|record| record.id == unknown).unwrap();
     assert_eq!(of_nobody.status, SendStatus::Failed);
@@ -341,4 +360,54 @@ async fn two_who_change_settings_at_once_both_get_their_way() {
         change.await.unwrap();
     }
     assert!(names.iter().all(|name| instance.settings().is_on(name)));
+}
+
+#[tokio::test]
+async fn whoever_has_often_failed_lets_the_others_pass_though_its_time_has_come() {
+    let room = Room::new();
+    room.telegram.stands(Standing::NotAuthorized);
+    let instance = room.open().await;
+    // It takes connections and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/price.pdf", silent.local_addr().unwrap());
+    for _ in 0..2 {
+        let file = tgtrunk_messages::Attachment {
+            kind: tgtrunk_messages::FileKind::Document,
+            name: "price.pdf".to_owned(),
+            mime: String::new(),
+            size: 0,
+            stored: None,
+            url: Some(url.clone()),
+            remote: None,
+            thumbnail: None,
+        };
+        let content = tgtrunk_messages::Content::File { file, caption: String::new() };
+        instance.send(tgtrunk_messages::Draft { content, ..draft(5, "") }).await.unwrap();
+    }
+    let pool = room.pool().await;
+    sqlx::query("UPDATE ms_outgoing SET attempts = 9").execute(&pool).await.unwrap();
+    pool.close().await;
+    instance.send(draft(6, "a text")).await.unwrap();
+    room.telegram.stands(Standing::Authorized);
+    until("the text is sent", async || room.telegram.texts() == ["a text"]).await;
+}
+
+#[tokio::test]
+async fn what_telegram_may_have_is_not_forgotten_when_it_says_to_wait() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["outgoingMessageWebhook"]).await;
+    room.telegram.say([Say::SentUnheard]);
+    let before_telegram_looks = Failure::Slow { seconds: 1 };
+    room.telegram.first_says.lock().unwrap().push_back(None);
+    room.telegram.first_says.lock().unwrap().push_back(Some(before_telegram_looks));
+    let id = instance.send(draft(5, "once")).await.unwrap().id;
+    until("it waits", async || room.telegram.orders.lock().unwrap().len() == 2).await;
+    instance.take(News::New(Box::new(ours(100, "once")))).await.unwrap();
+    let chat = Address::Chat(tgtrunk_messages::ChatId(5));
+    assert!(instance.edit(&chat, id, "twice").await.is_err(), "Telegram may have it");
+    until("it is known", async || instance.queue_len().await.unwrap() == 0).await;
+    assert_eq!(instance.notifications_len().await.unwrap(), 0, "it is not of another device");
+    let journal = instance.journal(Direction::Outgoing, 60 * 24).await.unwrap();
+    assert_eq!(journal.iter().map(|record| (record.id, record.tg_id)).collect::<Vec<_>>(), [(id, Some(100))]);
 }

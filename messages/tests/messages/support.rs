@@ -38,6 +38,8 @@ pub(crate) struct Played {
     pub(crate) standing: Mutex<Option<Standing>>,
     changed: Notify,
     pub(crate) says: Mutex<VecDeque<Say>>,
+    /// What Telegram says before it looks whether it has the message.
+    pub(crate) first_says: Mutex<VecDeque<Option<Failure>>>,
     /// What was handed over, whatever came of it.
     pub(crate) orders: Mutex<Vec<Order>>,
     /// What Telegram has: by the number that it is known by.
@@ -208,6 +210,9 @@ impl Messenger for Played {
 
     async fn send(&self, order: &Order) -> Result<Sent, Failure> {
         self.orders.lock().unwrap().push(order.clone());
+        if let Some(Some(failure)) = self.first_says.lock().unwrap().pop_front() {
+            return Err(failure);
+        }
         if self.has.lock().unwrap().iter().any(|(random_id, _)| *random_id == order.random_id) {
             return Err(Failure::Repeated);
         }

@@ -63,7 +63,9 @@ async fn what_a_webhook_missed_comes_to_it_in_order_and_once() {
     let tried = receipts(0);
     assert!(tried.iter().all(|receipt| *receipt == tried[0]), "the head alone: {tried:?}");
     let attempts: Vec<u32> = hook.came.lock().unwrap().iter().map(|(_, attempt, _)| *attempt).collect();
-    assert_eq!(attempts, (1..=attempts.len()).map(|n| u32::try_from(n).unwrap()).collect::<Vec<_>>());
+    assert_eq!(attempts[..3], [1, 2, 3]);
+    // The third may have been cut short before its failure was noted.
+    assert!([3, 4].contains(&attempts[3]), "{attempts:?}");
     hook.came.lock().unwrap().clear();
     hook.is_up.store(true, Ordering::SeqCst);
     until("all of them came", async || instance.notifications_len().await.unwrap() == 0).await;
