@@ -104,7 +104,7 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
     let disk_reserve_mb = section.number("disk_reserve_mb", 200, 0..=1_000_000, " (MB)");
     let queue = Duration::from_secs(section.number("queue_hours", 24, 1..=720, " (hours)") * HOUR_S);
     let phone_checks_per_day = section.number("phone_checks_per_day", 100, 0..=10_000, "");
-    let webhook_timeout = section.seconds("webhook_timeout_s", 30, 1..=120);
+    let webhook_timeout = section.seconds("webhook_timeout_s", 30, 1..=180);
     let partner_instances = section.number("partner_instances", 20, 0..=1_000, "");
     section.finish();
     ApiSettings {
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let read = api(
-            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nfiles_total_mb = 300\ndisk_reserve_mb = 0\nqueue_hours = 3\nphone_checks_per_day = 0\nwebhook_timeout_s = 5\npartner_instances = 0\n",
+            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nfiles_total_mb = 300\ndisk_reserve_mb = 0\nqueue_hours = 3\nphone_checks_per_day = 0\nwebhook_timeout_s = 180\npartner_instances = 0\n",
         );
         let read = read.unwrap();
         assert_eq!((read.listen, read.tls_listen.unwrap().port()), (None, 443));
@@ -156,7 +156,7 @@ mod tests {
         let hours = [read.journal, read.files, read.queue].map(|span| span.as_secs() / HOUR_S);
         assert_eq!(hours, [24, 2, 3]);
         assert_eq!((read.files_total_mb, read.disk_reserve_mb), (300, 0));
-        assert_eq!((read.phone_checks_per_day, read.webhook_timeout.as_secs()), (0, 5));
+        assert_eq!((read.phone_checks_per_day, read.webhook_timeout.as_secs()), (0, 180));
         assert_eq!(read.partner_instances, 0);
     }
 
