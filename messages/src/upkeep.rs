@@ -1,6 +1,8 @@
 //! What an instance does by itself: tells how it stands, and forgets what is old.
 
+use std::future::{Future as _, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -8,6 +10,7 @@ use tracing::warn;
 
 use crate::clock;
 use crate::instance::inner::Inner;
+use crate::standing::Standing;
 
 /// How often it is looked for what is old.
 const EVERY: Duration = Duration::from_secs(600);
@@ -20,26 +23,37 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(crate) async fn watch(inner: Arc<Inner>) {
     let mut told = inner.standing();
     loop {
-        let changed = inner.settings_changed.notified();
-        tokio::pin!(changed);
-        changed.as_mut().enable();
-        tokio::select! {
-            () = inner.messenger.standing_changed() => {}
-            () = changed => {}
-            () = sleep(LOOK) => {}
-        }
+        let changes = async {
+            let settings = inner.settings_changed.notified();
+            tokio::pin!(settings);
+            settings.as_mut().enable();
+            tokio::select! {
+                () = inner.messenger.standing_changed() => {}
+                () = settings => {}
+                () = sleep(LOOK) => {}
+            }
+        };
+        tokio::pin!(changes);
+        // Before it is looked: what changes while it is told is not slept over.
+        let is_changed = poll_fn(|context| Poll::Ready(changes.as_mut().poll(context).is_ready())).await;
         let now = inner.standing();
-        if now == told {
-            continue;
+        if now != told {
+            told = now;
+            tell(&inner, now).await;
         }
-        told = now;
-        if !inner.row().settings.is_on("stateWebhook") {
-            continue;
+        if !is_changed {
+            changes.await;
         }
-        match inner.store.tell(&inner.told_standing(now), clock::unix_ms()).await {
-            Ok(()) => inner.notifications.notify_waiters(),
-            Err(error) => warn!(%error, "how the instance stands cannot be told"),
-        }
+    }
+}
+
+async fn tell(inner: &Inner, standing: Standing) {
+    if !inner.row().settings.is_on("stateWebhook") {
+        return;
+    }
+    match inner.store.tell(&inner.told_standing(standing), clock::unix_ms()).await {
+        Ok(()) => inner.notifications.notify_waiters(),
+        Err(error) => warn!(%error, "how the instance stands cannot be told"),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What Telegram tells: journal, notifications, repeats.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tgtrunk_messages::{ChatId, Direction, News, SendStatus};
+use tgtrunk_messages::{ChatId, Direction, Instance, Messenger, News, SendStatus, Standing, Store};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Room, draft, from_anna, now_s, ours, switch_on, text, text_of, until};
@@ -94,6 +95,24 @@ async fn what_the_owner_writes_elsewhere_is_told_as_theirs_and_what_programs_sen
     assert_eq!(instance.notifications_len().await.unwrap(), 1);
     let (_, body) = instance.receive(Duration::ZERO).await.unwrap().unwrap();
     assert_eq!(body["typeWebhook"], "outgoingMessageReceived");
+}
+
+#[tokio::test]
+async fn how_the_instance_stands_is_told_though_it_changes_while_the_last_change_is_written_down() {
+    let room = Room::new();
+    let pool = room.pool().await;
+    let store = Store::open(pool.clone()).await.unwrap();
+    let telegram = Arc::clone(&room.telegram) as Arc<dyn Messenger>;
+    let instance = Instance::open(store, telegram, room.options.clone()).await.unwrap();
+    switch_on(&instance, &["stateWebhook"]).await;
+    let busy = pool.acquire().await.unwrap();
+    for standing in [Standing::NotAuthorized, Standing::PendingPassword] {
+        room.telegram.stands(standing);
+        sleep(Duration::from_millis(200)).await;
+    }
+    drop(busy);
+    // Sooner than it is looked without being told.
+    until("both are told", async || instance.notifications_len().await.unwrap() == 2).await;
 }
 
 #[tokio::test]
