@@ -57,9 +57,10 @@ impl Store {
             record.id = next_id(&mut transaction, now_ms).await?;
             mark(&mut transaction, record).await?;
             insert(&mut transaction, record).await?;
-            if let Some(file) = file {
-                files::insert(&mut transaction, file).await?;
-            }
+        }
+        // What is told names it, whichever the program that read the message in its chat was given.
+        if let Some(file) = file {
+            files::insert(&mut transaction, file).await?;
         }
         // What may be a message of the queue is told of when it is known not to be.
         let is_ours = record.direction == Direction::Outgoing;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tgtrunk_messages::{ChatId, Direction, Instance, Messenger, News, SendStatus, Standing, Store};
+use tgtrunk_messages::{
+    Attachment, ChatId, Content, Direction, FileKind, Instance, Messenger, News, Received, SendStatus,
+    Standing, Store,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Room, draft, from_anna, now_s, ours, switch_on, text, text_of, until};
@@ -147,31 +150,35 @@ async fn the_queue_of_notifications_is_emptied_once_a_minute() {
 async fn a_link_to_a_file_fetches_it_from_telegram_when_somebody_asks() {
     let room = Room::new();
     let instance = room.open().await;
-    let mut message = from_anna(9, "");
-    message.content = tgtrunk_messages::Content::File {
-        file: tgtrunk_messages::Attachment {
-            kind: tgtrunk_messages::FileKind::Document,
-            name: "счёт.pdf".to_owned(),
-            mime: "application/pdf".to_owned(),
-            size: 3,
-            stored: None,
-            url: None,
-            remote: Some("doc:1".to_owned()),
-            thumbnail: None,
-        },
-        caption: "for you".to_owned(),
-    };
+    let message = Received { content: document("счёт.pdf", "doc:1"), ..from_anna(9, "") };
     instance.take(News::New(Box::new(message))).await.unwrap();
     let record = instance.journal(Direction::Incoming, DAY_MIN).await.unwrap().remove(0);
     let of = tgtrunk_messages::Address::Chat(ChatId(5));
     let link = instance.file_link(&of, record.id).await.unwrap();
     assert_eq!(Some(&link), instance.link_of(&record.content).as_ref());
-    let secret = link.strip_prefix("http://127.0.0.1:1/files/").unwrap().split('/').next().unwrap();
-    let file = instance.stored(secret).await.unwrap();
+    let file = instance.stored(secret_of(&link)).await.unwrap();
     assert_eq!((&*file.name, &*file.mime), ("счёт.pdf", "application/pdf"));
     let path = instance.body_of(&file).await.unwrap();
     assert_eq!(std::fs::read(path).unwrap(), b"doc:1");
     assert_ne!(record.content, text(""));
+}
+
+#[tokio::test]
+async fn the_link_that_is_told_of_a_file_leads_to_it_though_a_program_saw_the_message_before() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook"]).await;
+    let message = Received { content: document("счёт.pdf", "doc:1"), ..from_anna(9, "") };
+    room.telegram.history.lock().unwrap().push(message.clone());
+    let of = tgtrunk_messages::Address::Chat(ChatId(5));
+    let seen = instance.history(&of, 10).await.unwrap().remove(0);
+    instance.take(News::New(Box::new(message))).await.unwrap();
+    let (_, body) = instance.receive(Duration::ZERO).await.unwrap().unwrap();
+    let told = body["messageData"]["fileMessageData"]["downloadUrl"].as_str().unwrap().to_owned();
+    for link in [told, instance.link_of(&seen.content).unwrap()] {
+        let file = instance.stored(secret_of(&link)).await.unwrap();
+        assert_eq!(std::fs::read(instance.body_of(&file).await.unwrap()).unwrap(), b"doc:1");
+    }
 }
 
 #[tokio::test]
@@ -200,4 +207,24 @@ async fn a_webhook_that_leads_elsewhere_takes_nothing() {
     until("it was tried twice", async || *asked.lock().unwrap() >= 2).await;
     assert_eq!(*heard.lock().unwrap(), 0, "nobody follows it");
     assert_eq!(instance.notifications_len().await.unwrap(), 1, "the notification is still there");
+}
+
+/// A document at Telegram.
+fn document(name: &str, remote: &str) -> Content {
+    let file = Attachment {
+        kind: FileKind::Document,
+        name: name.to_owned(),
+        mime: "application/pdf".to_owned(),
+        size: 3,
+        stored: None,
+        url: None,
+        remote: Some(remote.to_owned()),
+        thumbnail: None,
+    };
+    Content::File { file, caption: "for you".to_owned() }
+}
+
+/// What a link to a file is known by.
+fn secret_of(link: &str) -> &str {
+    link.strip_prefix("http://127.0.0.1:1/files/").unwrap().split('/').next().unwrap()
 }
