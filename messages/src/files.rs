@@ -148,10 +148,7 @@ impl Files {
     pub(crate) fn promise(&self, file: &mut Attachment) -> FileRow {
         let secret = secret();
         file.stored = Some(secret.clone());
-        // Strangers have named it, and programs keep it under its name.
-        if !file.name.is_empty() {
-            file.name = clean(&file.name);
-        }
+        file.name = tidy(&file.name);
         FileRow {
             secret,
             name: file.name.clone(),
@@ -161,6 +158,22 @@ impl Files {
             is_here: false,
             created_s: clock::unix_s(),
         }
+    }
+
+    /// The same for the file of a message that was changed. One that is as `before` keeps its link, and what is known of
+    /// it: none.
+    pub(crate) fn renew(&self, file: &mut Attachment, before: &Attachment) -> Option<FileRow> {
+        // A journal without room has no small pictures.
+        let pictures = file.thumbnail.as_ref().zip(before.thumbnail.as_ref());
+        let is_same = (file.kind, &file.mime, file.size) == (before.kind, &before.mime, before.size)
+            && tidy(&file.name) == before.name
+            && pictures.is_none_or(|(now, before)| now == before);
+        // What was sent from here is called otherwise at Telegram, which says no more than that.
+        if is_same || before.remote.is_none() {
+            file.clone_from(before);
+            return None;
+        }
+        Some(self.promise(file))
     }
 
     pub(crate) async fn create(
@@ -366,6 +379,11 @@ fn clean(name: &str) -> String {
     let clean: String = last.chars().filter(|c| !c.is_control() && !"\"<>|:*?".contains(*c)).collect();
     let clean = clean.trim().trim_start_matches('.');
     if clean.is_empty() { "file".to_owned() } else { clean.chars().take(NAME_CHARACTERS).collect() }
+}
+
+/// The same for one that strangers gave, under which programs keep a file; none stays none.
+fn tidy(name: &str) -> String {
+    if name.is_empty() { String::new() } else { clean(name) }
 }
 
 /// A name in a link (RFC 3986 section 2.1).

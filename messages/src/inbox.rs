@@ -97,18 +97,22 @@ impl Inner {
         let Some(known) = self.store.message_at(Some(message.chat.id), message.tg_id).await? else {
             return self.take_edited_before(message, edited_s).await;
         };
-        if known.edited_s.is_some_and(|before| before >= edited_s) && known.content == message.content {
-            return Ok(());
-        }
-        let content = match (message.content, &known.content) {
-            // The file's link stays.
-            (Content::File { file, caption }, Content::File { file: before, .. }) => {
-                Content::File { file: crate::Attachment { stored: before.stored.clone(), ..file }, caption }
+        let mut content = message.content;
+        let file = match (&mut content, &known.content) {
+            (Content::File { file, .. }, Content::File { file: before, .. }) => {
+                self.files.renew(file, before)
             }
-            (content, _) => content,
+            (Content::File { file, .. }, _) => Some(self.files.promise(file)),
+            _ => None,
         };
         // Reactions and read marks change a message too, and nothing that people read.
         let is_other = content != known.content;
+        if !is_other && known.edited_s.is_some_and(|before| before >= edited_s) {
+            return Ok(());
+        }
+        if let Some(file) = file {
+            self.store.keep_file(&file).await?;
+        }
         let record = Record { content, edited_s: Some(edited_s), ..known };
         let told = if is_other && self.row().settings.is_on("editedMessageWebhook") {
             Some(self.told_edited_at(self.store.next_id(clock::unix_ms()).await?, &record))

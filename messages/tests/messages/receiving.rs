@@ -182,12 +182,41 @@ async fn the_link_that_is_told_of_a_file_leads_to_it_though_a_program_saw_the_me
 }
 
 #[tokio::test]
+async fn an_edit_tells_of_a_file_only_where_people_read_another_and_under_a_name_that_leads_nowhere() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["editedMessageWebhook"]).await;
+    let name = "..\\..\\x/../счёт.pdf";
+    let message = Received { content: document(name, "doc:1"), ..from_anna(9, "") };
+    instance.take(News::New(Box::new(message.clone()))).await.unwrap();
+    let link = async || {
+        let record = instance.journal(Direction::Incoming, DAY_MIN).await.unwrap().remove(0);
+        assert!(matches!(&record.content, Content::File { file, .. } if file.name == "счёт.pdf"));
+        instance.link_of(&record.content).unwrap()
+    };
+    let first = link().await;
+    // Somebody reacted: the same file under another right to fetch it.
+    let edit = |at_s: i64, content| {
+        let edited_s = Some(now_s() + at_s);
+        News::Edited(Box::new(Received { content, edited_s, ..message.clone() }))
+    };
+    instance.take(edit(1, document(name, "doc:1 again"))).await.unwrap();
+    assert_eq!((instance.notifications_len().await.unwrap(), link().await), (0, first.clone()));
+    let Content::File { file, .. } = document(name, "doc:2") else { panic!() };
+    let other = Content::File { file: Attachment { size: 4, ..file }, caption: "for you".to_owned() };
+    instance.take(edit(2, other)).await.unwrap();
+    assert_eq!(instance.notifications_len().await.unwrap(), 1);
+    assert_ne!(link().await, first, "it leads to the file that was replaced");
+    let file = instance.stored(secret_of(&link().await)).await.unwrap();
+    assert_eq!(std::fs::read(instance.body_of(&file).await.unwrap()).unwrap(), b"doc:2");
+}
+
+#[tokio::test]
 async fn a_webhook_that_leads_elsewhere_takes_nothing() {
     let room = Room::new();
     let instance = room.open().await;
-    let (asked, heard) =
-        (std::sync::Arc::new(std::sync::Mutex::new(0)), std::sync::Arc::new(std::sync::Mutex::new(0)));
-    let (asking, hearing) = (std::sync::Arc::clone(&asked), std::sync::Arc::clone(&heard));
+    let (asked, heard) = (Arc::new(std::sync::Mutex::new(0)), Arc::new(std::sync::Mutex::new(0)));
+    let (asking, hearing) = (Arc::clone(&asked), Arc::clone(&heard));
     let app = axum::Router::new()
         .route(
             "/hook",
