@@ -6,11 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use tracing::debug;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
 
 use crate::id::InstanceId;
-use crate::instance::{Instance, Refused, StoredFile};
+use crate::instance::{Instance, InstanceKind, Refused, StoredFile};
 use crate::settings::Settings;
+use crate::standing::Standing;
 use crate::store;
 use crate::token::{self, Token};
 
@@ -18,9 +20,24 @@ use crate::token::{self, Token};
 #[derive(Clone)]
 pub struct House {
     instances: Arc<RwLock<BTreeMap<InstanceId, Instance>>>,
-    /// Those that are being opened anew, with the hashes of their tokens.
-    resting: Arc<watch::Sender<BTreeMap<InstanceId, String>>>,
+    /// Those that are being opened anew.
+    resting: Arc<watch::Sender<BTreeMap<InstanceId, Starting>>>,
     office: Arc<dyn Office>,
+}
+
+/// An instance that is being opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Starting {
+    /// Its number.
+    pub id: InstanceId,
+    /// Its name for people.
+    pub name: String,
+    /// Whose it is.
+    pub kind: InstanceKind,
+    /// When it was made: seconds since 1970.
+    pub created_s: i64,
+    /// What is kept of its token; empty if it has none, and none where nobody could read it.
+    pub(crate) token_hash: Option<String>,
 }
 
 /// An instance that was deleted.
@@ -51,6 +68,29 @@ pub trait Office: Send + Sync + 'static {
     fn is_partner(&self, said: &str) -> bool;
 }
 
+impl Starting {
+    fn again(instance: &Instance) -> Self {
+        Self {
+            id: instance.id(),
+            name: instance.name(),
+            kind: instance.kind(),
+            created_s: instance.created_s(),
+            token_hash: Some(instance.token_hash()),
+        }
+    }
+
+    /// Whether it has a token, as far as is known.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        self.token_hash.as_ref().is_none_or(|hash| !hash.is_empty())
+    }
+
+    /// Whether a program's token is its token. Where nobody knows, a program hears no more than that it is starting.
+    fn is_token(&self, said: &str) -> bool {
+        self.token_hash.as_ref().is_none_or(|hash| token::is_token(said, hash))
+    }
+}
+
 impl House {
     /// A house without instances.
     #[must_use]
@@ -77,7 +117,7 @@ impl House {
     pub fn rest(&self, id: InstanceId) {
         if let Some(instance) = self.instance(id) {
             // So that at no time there is neither.
-            self.resting.send_modify(|resting| drop(resting.insert(id, instance.token_hash())));
+            self.resting.send_modify(|resting| drop(resting.insert(id, Starting::again(&instance))));
             self.leave(id);
         }
     }
@@ -92,11 +132,22 @@ impl House {
                 None
             }
         };
-        let (id, hash) = held?;
-        if self.instance(id).is_none() {
-            self.resting.send_modify(|resting| drop(resting.insert(id, hash)));
-        }
+        let held = held?;
+        let id = held.id;
+        self.expect_known(held);
         Some(id)
+    }
+
+    /// The same for one of which the caller knows what is known, because nobody can read its database.
+    pub fn expect_unread(&self, id: InstanceId, name: &str, created_s: i64) {
+        let name = name.to_owned();
+        self.expect_known(Starting { id, name, kind: InstanceKind::User, created_s, token_hash: None });
+    }
+
+    fn expect_known(&self, starting: Starting) {
+        if self.instance(starting.id).is_none() {
+            self.resting.send_modify(|resting| drop(resting.insert(starting.id, starting)));
+        }
     }
 
     /// An instance that was to be opened anew does not come back.
@@ -112,7 +163,7 @@ impl House {
 
     /// Whether a program's token is that of an instance which is being opened anew; none if it is not.
     pub(crate) fn is_token_of_resting(&self, id: InstanceId, said: &str) -> Option<bool> {
-        self.resting.borrow().get(&id).map(|hash| token::is_token(said, hash))
+        self.resting.borrow().get(&id).map(|starting| starting.is_token(said))
     }
 
     /// An instance once it is not being opened anew any more.
@@ -134,6 +185,16 @@ impl House {
         self.instances.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// All of them, those that work and those that are being opened: each is among the ones or the others.
+    #[must_use]
+    pub fn all(&self) -> (Vec<Instance>, Vec<Starting>) {
+        // None comes or goes between the two looks.
+        let there = self.instances.read().unwrap_or_else(PoisonError::into_inner);
+        let resting = self.resting.borrow();
+        let starting = resting.values().filter(|starting| !there.contains_key(&starting.id));
+        (there.values().cloned().collect(), starting.cloned().collect())
+    }
+
     /// Where they are made and deleted.
     #[must_use]
     pub fn office(&self) -> Arc<dyn Office> {
@@ -143,17 +204,38 @@ impl House {
     /// A file by the secret in its link, and where its body is.
     ///
     /// # Errors
-    /// [`Refused::Missing`] when there is none or its time is over; [`Refused::Telegram`] when it cannot be fetched.
+    /// [`Refused::Missing`] when there is none or its time is over; [`Refused::Standing`] when it may be that of an instance
+    /// which cannot be asked now; [`Refused::Telegram`] when it cannot be fetched.
     pub async fn file(&self, secret: &str) -> Result<(StoredFile, PathBuf), Refused> {
-        if secret.len() == 32 && secret.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            for instance in self.instances() {
-                match instance.stored(secret).await {
-                    Ok(file) => return instance.body_of(&file).await.map(|path| (file, path)),
-                    Err(Refused::Missing(_)) => {}
-                    Err(refused) => return Err(refused),
+        let missing = || Refused::Missing("there is no such file, or its time is over".to_owned());
+        if secret.len() != 32 || !secret.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(missing());
+        }
+        let (there, starting) = self.all();
+        // All at once: one whose disk is busy keeps nobody waiting.
+        let mut asked = JoinSet::new();
+        for instance in there {
+            let secret = secret.to_owned();
+            asked.spawn(async move {
+                let found = instance.stored(&secret).await;
+                (instance, found)
+            });
+        }
+        let mut is_known = starting.is_empty();
+        while let Some(answered) = asked.join_next().await {
+            match answered {
+                Ok((instance, Ok(file))) => return instance.body_of(&file).await.map(|path| (file, path)),
+                Ok((_, Err(Refused::Missing(_)))) => {}
+                Ok((instance, Err(refused))) => {
+                    warn!(instance = %instance.id(), "an instance's files cannot be looked up: {refused}");
+                    is_known = false;
+                }
+                Err(error) => {
+                    warn!(%error, "an instance's files cannot be looked up");
+                    is_known = false;
                 }
             }
         }
-        Err(Refused::Missing("there is no such file, or its time is over".to_owned()))
+        Err(if is_known { missing() } else { Refused::Standing(Standing::Starting) })
     }
 }

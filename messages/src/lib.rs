@@ -30,7 +30,7 @@ mod upkeep;
 pub use chat::{Address, AddressError, Chat, ChatId, ChatKind, Person, PersonKind};
 pub use content::{Attachment, Content, FileKind, LoginTokenPicture, Place, Poll, VCard};
 pub use files::{FileWriter, kind_of};
-pub use house::{Former, House, Office};
+pub use house::{Former, House, Office, Starting};
 pub use id::{InstanceId, MessageId};
 pub use instance::{
     Accepted, Draft, Instance, InstanceKind, Options, QueueLine, Refused, StoredFile, Typing, TypingKind,

@@ -20,6 +20,8 @@ pub(super) struct Failed {
 
 /// Longest pause that a client is told to wait; the official ones sleep for it.
 const RETRY_AFTER_S: u32 = 60;
+/// When whoever asks for what is starting may ask again.
+const AGAIN_S: u32 = 5;
 /// Longest value that is shown in a sentence: characters.
 const SHOWN: usize = 60;
 
@@ -82,6 +84,12 @@ impl Failed {
     pub(super) fn too_large(most: u64) -> Self {
         let message = format!("Payload Too Large: want at most {most} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    /// It can be done soon.
+    pub(super) fn unavailable(cause: &str) -> Self {
+        let message = format!("Service Unavailable: {cause}; try again in {AGAIN_S} s");
+        Self { retry_after_s: Some(AGAIN_S), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
     }
 
     /// The instance stands so that a method cannot be done.

@@ -29,6 +29,10 @@ pub(super) async fn file(house: &House, parts: &Parts, secret: &str) -> Result<R
         Err(Refused::Missing(_)) => {
             return Err(Failed::new(StatusCode::GONE, "Gone: there is no such file, or its time is over"));
         }
+        // Receivers take "gone" for good.
+        Err(Refused::Standing(_)) => {
+            return Err(Failed::unavailable("this may be the file of an instance that is starting"));
+        }
         Err(refused) => return Err(refused.into()),
     };
     let body = if parts.method == Method::HEAD { Body::empty() } else { Body::new(open(&path).await?) };

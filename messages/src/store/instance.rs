@@ -10,24 +10,33 @@ use super::journal::record;
 use super::notifications::{self, Told};
 use super::{Store, malformed};
 use crate::chat::ChatId;
+use crate::house::Starting;
 use crate::id::InstanceId;
+use crate::instance::InstanceKind;
 use crate::record::Record;
 use crate::settings::Settings;
 
 /// How long it is waited for a database that somebody else writes.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Which instance a database holds that is not open, and the hash of its token.
-pub(crate) async fn held(file: &Path) -> Result<Option<(InstanceId, String)>, sqlx::Error> {
+/// The instance that a database holds which is not open.
+pub(crate) async fn held(file: &Path) -> Result<Option<Starting>, sqlx::Error> {
     let options =
         SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE).disable_statement_logging();
     let mut connection = options.connect().await?;
-    let row = sqlx::query("SELECT id, token_hash FROM ms_instance LIMIT 1");
+    let row = sqlx::query("SELECT id, kind, name, token_hash, created_s FROM ms_instance LIMIT 1");
     let row = row.fetch_optional(&mut connection).await;
     connection.close().await?;
     let Some(row) = row? else { return Ok(None) };
     let id: i64 = row.try_get("id")?;
-    Ok(Some((InstanceId::new(id).ok_or_else(|| malformed("id", id))?, row.try_get("token_hash")?)))
+    let kind: String = row.try_get("kind")?;
+    Ok(Some(Starting {
+        id: InstanceId::new(id).ok_or_else(|| malformed("id", id))?,
+        name: row.try_get("name")?,
+        kind: if kind == InstanceKind::Bot.as_str() { InstanceKind::Bot } else { InstanceKind::User },
+        created_s: row.try_get("created_s")?,
+        token_hash: Some(row.try_get("token_hash")?),
+    }))
 }
 
 /// The instance as it is kept.

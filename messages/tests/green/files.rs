@@ -109,6 +109,28 @@ async fn a_file_is_fetched_once_for_all_who_ask_and_to_its_end_whoever_hangs_up(
 }
 
 #[tokio::test]
+async fn a_link_is_not_gone_while_an_instance_starts_and_an_ill_one_spoils_nobody_elses() {
+    let stage = Stage::new().await;
+    let path = came(&stage).await;
+    let code = async |path: &str| stage.send("GET", path, &[], "").await.status().as_u16();
+    let nobodys = "/files/0123456789abcdef0123456789abcdef/a.txt";
+    // The database of another one was closed under it.
+    let other = Stage::new().await;
+    other.close_database().await;
+    stage.house.enter(other.instance.clone());
+    assert_eq!(code(&path).await, 200, "another one's illness spoils it");
+    assert_eq!(code(nobodys).await, 503, "the ill one may have it");
+    stage.house.leave(other.instance.id());
+    assert_eq!(code(nobodys).await, 410);
+
+    stage.house.rest(stage.instance.id());
+    let answer = stage.send("GET", &path, &[], "").await;
+    assert_eq!(answer.headers().get("retry-after").unwrap(), "5");
+    let (code, told) = answered(answer).await;
+    assert!(code == 503 && told["message"].as_str().unwrap().contains("is starting"), "{told}");
+}
+
+#[tokio::test]
 async fn a_file_that_came_is_sent_on_by_its_link_though_nobody_has_fetched_it() {
     let stage = Stage::new().await;
     let url = format!("{}{}", stage.base, came(&stage).await);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::{Method, Response};
 use serde_json::Value;
+use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tgtrunk_messages::green::{self, Pace};
 use tgtrunk_messages::{
@@ -30,6 +31,7 @@ pub(crate) struct Stage {
     pub(crate) token: String,
     pub(crate) base: String,
     client: reqwest::Client,
+    pool: SqlitePool,
     pub(crate) folder: tempfile::TempDir,
 }
 
@@ -58,7 +60,7 @@ impl Stage {
         let telegram: Arc<Played> = Arc::default();
         let options = Options::new(InstanceKind::User, "office", folder.path().join("files"), &base);
         let messenger = Arc::clone(&telegram) as Arc<dyn Messenger>;
-        let store = Store::open(pool).await.unwrap();
+        let store = Store::open(pool.clone()).await.unwrap();
         let instance = Instance::open(store, messenger, options).await.unwrap();
         let token = instance.renew_token().await.unwrap().reveal().to_owned();
         let office: Arc<Desk> = Arc::default();
@@ -67,7 +69,12 @@ impl Stage {
         let router = green::router(house.clone(), pace);
         tokio::spawn(async move { axum::serve(listener, router).await });
         let client = reqwest::Client::new();
-        Self { instance, telegram, office, house, token, base, client, folder }
+        Self { instance, telegram, office, house, token, base, client, pool, folder }
+    }
+
+    /// The instance's database is closed under it.
+    pub(crate) async fn close_database(&self) {
+        self.pool.close().await;
     }
 
     /// The path of a method.
