@@ -18,7 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use tgtrunk_config::control::{InstanceInfo, NewToken, Refusal, RefusalCode};
 use tgtrunk_config::{ApiSettings, Lines, Password, Phone, Said, Settings, StateDir};
-use tgtrunk_messages::{House, Instance, InstanceId, InstanceKind, Options, Refused, green};
+use tgtrunk_messages::{
+    House, Instance, InstanceId, InstanceKind, Options, Refused, Standing, Starting, green,
+};
 use tgtrunk_shell::control::Question;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -177,18 +179,29 @@ impl Api {
         let lines = self.owned().into_iter().map(|(id, line)| (id, Some(line), None, String::new()));
         let others = self.tenants.rows().into_iter().map(|row| (row.id, None, row.phone, row.name));
         let mut infos = Vec::new();
+        let (there, starting) = self.house.all();
         for (id, line, phone, name) in lines.chain(others) {
-            let Some(instance) = self.house.instance(id) else { continue };
-            infos.push(InstanceInfo {
+            let starts = starting.iter().find(|one| one.id == id);
+            let mut info = InstanceInfo {
                 instance: id.get(),
                 line,
                 phone,
                 name,
-                standing: instance.standing().as_str().to_owned(),
-                has_token: instance.has_token(),
-                outgoing: instance.queue_len().await.map_err(refusal)?,
-                notifications: instance.notifications_len().await.map_err(refusal)?,
-            });
+                standing: Standing::Starting.as_str().to_owned(),
+                has_token: starts.is_none_or(Starting::has_token),
+                outgoing: 0,
+                notifications: 0,
+            };
+            if let Some(instance) = there.iter().find(|one| one.id() == id) {
+                instance.standing().as_str().clone_into(&mut info.standing);
+                info.has_token = instance.has_token();
+                info.outgoing = instance.queue_len().await.map_err(refusal)?;
+                info.notifications = instance.notifications_len().await.map_err(refusal)?;
+            } else if starts.is_none() && info.line.is_some() {
+                // It has just been closed.
+                continue;
+            }
+            infos.push(info);
         }
         infos.sort_by_key(|info| (info.line.is_none(), info.line.clone(), info.instance));
         Ok(infos)

@@ -74,7 +74,9 @@ impl Tenants {
         }
         for row in self.register.live() {
             // Programs that call before it is open hear that it is starting.
-            house.expect(&self.state.instance_db(row.id.get())).await;
+            if house.expect(&self.state.instance_db(row.id.get())).await.is_none() {
+                house.expect_unread(row.id, &row.name, row.created_s);
+            }
             self.begin(&row);
         }
     }
@@ -127,6 +129,10 @@ impl Tenants {
             return Err(refused);
         }
         info!(instance = %id, "an instance is made");
+        if let Some(house) = self.house.get() {
+            // Its token is told, however long it takes to open.
+            house.expect(&self.state.instance_db(id.get())).await;
+        }
         self.begin(&row);
         self.until_open(id).await;
         Ok((id, token))

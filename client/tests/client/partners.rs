@@ -165,6 +165,26 @@ async fn a_partner_makes_an_instance_that_is_used_survives_a_kill_and_is_deleted
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_cannot_be_opened_yet_is_listed_as_starting() {
+    let (scene, _, client, partner) = shop_and_client().await;
+    let shop = partner.makes(json!({"name": "Shop"})).await;
+    client.kill().await;
+    let database = scene.state.instance_db(shop.instance.parse().unwrap());
+    std::fs::write(&database, "no database").unwrap();
+    let _client = scene.run();
+    let partner = Partner { program: again(&scene, &partner.program).await, ..partner };
+    let all = partner.instances().await;
+    let names: Vec<&Value> = all.iter().map(|one| &one["name"]).collect();
+    assert!(names.len() == 2 && names.contains(&&json!("Shop")), "{all:?}");
+    let shop = again(&scene, &shop).await;
+    assert_eq!(shop.get("getStateInstance").await, json!({"stateInstance": "starting"}));
+    let listed = scene.command(&["instances"]).output().await.unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let row = format!("{} a partner's \"Shop\" starting: 0 to send, 0 notifications\n", shop.instance);
+    assert!(listed.contains(&row), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_instance_is_logged_in_by_password_and_stays_that_of_its_number() {
     let (scene, user, client, partner) = shop_and_client().await;
     scene.world().set_password(user, Some("correct horse"));

@@ -11,13 +11,19 @@ use crate::id::InstanceId;
 use crate::instance::InstanceKind;
 use crate::settings::Settings;
 
-/// All instances, those that were deleted lately behind the others. Their tokens were shown when they were made; nobody has
+/// All instances, whether they work or are starting, those that were deleted lately behind the others. Their tokens were shown when they were made; nobody has
 /// them since.
 pub(super) fn instances(call: &PartnerCall) -> Answer {
-    let there = call.house.instances();
-    let there = there
-        .iter()
-        .map(|instance| shown(instance.id(), &instance.name(), instance.kind(), instance.created_s(), None));
+    let (there, starting) = call.house.all();
+    let mut listed: Vec<(InstanceId, Value)> = Vec::with_capacity(there.len() + starting.len());
+    for one in &there {
+        listed.push((one.id(), shown(one.id(), &one.name(), one.kind(), one.created_s(), None)));
+    }
+    for one in starting {
+        listed.push((one.id, shown(one.id, &one.name, one.kind, one.created_s, None)));
+    }
+    listed.sort_by_key(|(id, _)| *id);
+    let there = listed.into_iter().map(|(_, shown)| shown);
     let gone = call.house.office().former();
     let gone = gone
         .iter()

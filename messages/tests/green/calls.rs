@@ -1,7 +1,9 @@
 //! Every method: what it is answered, and what it does.
 
 use serde_json::{Value, json};
-use tgtrunk_messages::{Address, ChatId, Content, Failure, FileKind, LoginStep, News, Standing, green};
+use tgtrunk_messages::{
+    Address, ChatId, Content, Failure, FileKind, InstanceId, LoginStep, News, Standing, green,
+};
 
 use super::stage::{PARTNER, Stage, json as answered, keys};
 use super::telegram::{ANNA, GROUP, from_anna, picture, text};
@@ -424,4 +426,28 @@ async fn a_partner_lists_makes_and_deletes_instances() {
     assert_eq!(deleted, [false, true]);
     assert_eq!((&all[1]["idInstance"], &all[1]["name"]), (&json!(4_100_000_002_i64), &json!("shop")));
     assert_eq!(all[1]["timeDeleted"], "2025-11-14T10:11:53.000Z");
+}
+
+#[tokio::test]
+async fn a_partner_sees_instances_that_are_starting_too() {
+    let stage = Stage::new().await;
+    let listed = async || {
+        let (code, all) = stage.ask("GET", &format!("/partner/getInstances/{PARTNER}"), Value::Null).await;
+        assert_eq!(code, 200, "{all}");
+        all
+    };
+    let open = listed().await;
+    stage.house.rest(stage.instance.id());
+    assert_eq!(listed().await, open, "opened anew");
+    stage.house.give_up(stage.instance.id());
+    assert_eq!(listed().await, json!([]));
+    stage.house.expect(&stage.folder.path().join("client.db")).await.unwrap();
+    assert_eq!(listed().await, open, "not open yet");
+    stage.house.enter(stage.instance.clone());
+    stage.house.expect_unread(InstanceId::new(4_100_000_001).unwrap(), "shop", 1_763_115_112);
+    let all = listed().await;
+    let shop = all.as_array().unwrap().iter().find(|one| one["idInstance"] == 4_100_000_001_i64).unwrap();
+    assert_eq!((&shop["name"], &shop["timeCreated"]), (&json!("shop"), &json!("2025-11-14T10:11:52.000Z")));
+    let state = stage.ask("GET", "/waInstance4100000001/getStateInstance/x", Value::Null).await;
+    assert_eq!(state, (200, json!({"stateInstance": "starting"})));
 }
