@@ -49,6 +49,16 @@ pub(super) struct Tenant {
     pub(super) is_open: watch::Sender<bool>,
 }
 
+/// An instance's account, connected.
+struct Link {
+    account: Account,
+    database: Database,
+    logins: LoginDesk,
+    number: Option<Phone>,
+    notices: mpsc::Receiver<Notice>,
+    messages: mpsc::Receiver<MessageNotice>,
+}
+
 /// An instance at work.
 struct Work {
     account: Account,
@@ -76,22 +86,36 @@ impl Tenant {
             }
             tokio::select! {
                 () = sleep(PAUSE) => {}
-                _ = ends.recv() => return,
+                end = ends.recv() => {
+                    if end == Some(End::LogOut) {
+                        warn_of_session();
+                    }
+                    return;
+                }
             }
         }
     }
 
-    /// Logs out what was deleted and could not be before the program ended.
+    /// Logs out what was deleted and could not be before the program ended. Nothing of its queues is sent any more.
     pub(super) async fn depart(self) {
-        match self.open().await {
-            Ok(work) => work.end(End::LogOut).await,
+        match self.connect().await {
+            Ok(mut link) => {
+                tokio::select! {
+                    () = log_out(&link.logins) => {}
+                    () = pass_over(&mut link.messages, &mut link.notices) => {}
+                }
+                timeout(PARTING, link.logins.end()).await.ok();
+                link.account.shutdown().await;
+                link.database.close().await;
+            }
             Err(problem) => {
-                warn!("an instance that was deleted could not be logged out: {}", said(&problem));
+                error!("an instance that was deleted cannot be opened: {}", said(&problem));
+                warn_of_session();
             }
         }
     }
 
-    async fn open(&self) -> anyhow::Result<Work> {
+    async fn connect(&self) -> anyhow::Result<Link> {
         let id = self.id.get();
         self.state.make_instance_dir(id)?;
         let database = Database::open(self.state.instance_db(id)).await;
@@ -112,6 +136,11 @@ impl Tenant {
                 LoginDesk::open_for_anybody(account.clone(), name, ()).await
             }
         };
+        Ok(Link { account, database, logins, number, notices, messages })
+    }
+
+    async fn open(&self) -> anyhow::Result<Work> {
+        let Link { account, database, logins, number, notices, messages } = self.connect().await?;
         let kept = Correspondence::open(&database, &account, &logins, number, self.options.clone()).await?;
         let kept = Arc::new(kept);
         let mut tasks = JoinSet::new();
@@ -154,16 +183,37 @@ impl Tenant {
 
 impl Work {
     async fn end(mut self, end: End) {
-        if end == End::LogOut && timeout(LOG_OUT, self.logins.say(LoginWord::LogOut)).await.is_err() {
-            warn!(
-                "Telegram was not told that an instance's session ends: end it in the account's list of devices"
-            );
+        if end == End::LogOut {
+            // Whoever deletes it wants nothing sent any more.
+            self.kept.instance().close();
+            log_out(&self.logins).await;
         }
         timeout(PARTING, self.logins.end()).await.ok();
         self.tasks.shutdown().await;
         self.account.shutdown().await;
         drop(self.kept);
         self.database.close().await;
+    }
+}
+
+async fn log_out(logins: &LoginDesk) {
+    if timeout(LOG_OUT, logins.say(LoginWord::LogOut)).await.is_err() {
+        warn_of_session();
+    }
+}
+
+fn warn_of_session() {
+    warn!("Telegram was not told that an instance's session ends: end it in the account's list of devices");
+}
+
+/// Takes what Telegram tells, for nobody.
+async fn pass_over(messages: &mut mpsc::Receiver<MessageNotice>, notices: &mut mpsc::Receiver<Notice>) {
+    loop {
+        tokio::select! {
+            Some(notice) = messages.recv() => notice.taken(),
+            Some(_) = notices.recv() => {}
+            else => return std::future::pending().await,
+        }
     }
 }
 

@@ -260,6 +260,13 @@ async fn what_a_kill_left_half_made_or_half_deleted_is_gone_after_the_next_start
     let shop = partner.makes(json!({"name": "Shop"})).await;
     log_in(&scene, &shop, SHOP).await;
     assert_eq!(scene.world().keys_of(user).len(), 1);
+    // What it was told to send just before must not be sent.
+    shop.post("setSettings", json!({"delaySendMessagesMilliseconds": 5000})).await;
+    let sent = || scene.world().chat(scene.anna, user).len();
+    for text in ["one", "two"] {
+        shop.post("sendMessage", json!({"chatId": "79001112233@c.us", "message": text})).await;
+    }
+    eventually("the first message", || sent() == 1).await;
     client.kill().await;
     // As after a kill between the register and the folder, both ways.
     let file = scene.state.instances_file();
@@ -275,4 +282,5 @@ async fn what_a_kill_left_half_made_or_half_deleted_is_gone_after_the_next_start
     assert_eq!((code, &told["message"]), (400, &json!("Instance is deleted")));
     eventually("no session", || scene.world().keys_of(user).is_empty()).await;
     eventually("no folder", || scene.state.instance_folders().unwrap().is_empty()).await;
+    assert_eq!(sent(), 1, "an instance that was deleted goes on sending");
 }
