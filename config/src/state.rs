@@ -24,6 +24,7 @@
 //!     partner-token.sha256          by what the partner's token is known
 //!     4100000001/                   0700, one folder per instance, named by its number
 //!       client.db  client.db.lock   its session, and its messages
+//!       unfinished                  as long as it is being made
 //! ```
 //!
 //! Files are 0600. Deleting a number's folder forgets the number.

@@ -1,6 +1,7 @@
 //! The register of the instances that a partner's program made: which there are, which were, and whose accounts they are.
 //!
-//! It says what holds: a folder that it does not know was never finished, one that it calls deleted is to be removed.
+//! It says what holds: a folder that it calls deleted is to be removed, one that it does not know is left alone, unless it is
+//! marked as one that was never finished.
 
 use std::io::ErrorKind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,7 +38,7 @@ pub(super) struct Register {
 }
 
 impl Register {
-    /// Reads the register; where it cannot be read nothing is made and nothing removed.
+    /// Reads the register; where it cannot be read, or is missed, nothing is made and nothing removed.
     pub(super) fn open(state: &StateDir) -> Self {
         let file = state.instances_file();
         let told = |cause: &dyn std::fmt::Display| {
@@ -56,7 +57,7 @@ impl Register {
                 Ok(rows) => (rows, None),
                 Err(error) => (Vec::new(), Some(told(&error))),
             },
-            Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), None),
+            Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), missed(state)),
             Err(error) => (Vec::new(), Some(told(&error))),
         };
         Self { state: state.clone(), rows: Mutex::new(rows), problem }
@@ -140,6 +141,27 @@ impl Register {
     }
 }
 
+/// Why there should be a register, where there is none.
+fn missed(state: &StateDir) -> Option<Said> {
+    let folders = match state.instance_folders() {
+        Ok(folders) => folders,
+        Err(error) => return Some(Said::from(&error)),
+    };
+    let is_one =
+        |folder: &String| folder.parse::<InstanceId>().is_ok() && !state.is_unfinished_instance(folder);
+    let folder = folders.into_iter().find(is_one)?;
+    let (dir, file) = (state.instances_dir(), state.instances_file());
+    let (dir, file) = (dir.display(), file.display());
+    Some(Said::new(
+        format!(
+            "{file} is missing, and {dir}/{folder} is there: the instances of partners do not run. Put the file back from a backup, or move the folders of the instances away."
+        ),
+        format!(
+            "{file} нет, а {dir}/{folder} есть: инстансы партнёров не работают. Верните файл из резервной копии или уберите папки инстансов."
+        ),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +204,20 @@ mod tests {
         assert!(register.problem().unwrap().en.contains("register.json"));
         assert!(matches!(register.add(row(id(4_100_000_001))), Err(Refused::Storage(_))));
         assert_eq!(std::fs::read(state.instances_file()).unwrap(), b"[{");
+    }
+
+    #[test]
+    fn a_register_that_is_missed_is_not_begun_anew() {
+        let (_room, state) = state();
+        state.begin_instance(4_100_000_001).unwrap();
+        assert_eq!(Register::open(&state).problem(), None, "the first one was never finished");
+        state.make_instance_dir(4_100_000_002).unwrap();
+        state.replace(&state.instance_db(4_100_000_002), b"x").unwrap();
+        let register = Register::open(&state);
+        let problem = register.problem().unwrap();
+        assert!(problem.en.contains("4100000002 is there") && problem.ru.contains("4100000002 есть"));
+        assert!(matches!(register.add(row(id(4_100_000_003))), Err(Refused::Storage(_))));
+        assert!(!state.instances_file().exists());
     }
 
     fn row(id: InstanceId) -> Row {

@@ -54,7 +54,7 @@ impl Tenants {
         }
     }
 
-    /// Opens them all. What was never finished is removed, and what was deleted as well.
+    /// Opens them all. What was never finished is removed, and what was deleted as well; what nobody knows is left.
     pub(super) async fn start(self: &Arc<Self>, house: House) {
         self.house.set(house.clone()).ok();
         if let Some(problem) = self.register.problem() {
@@ -67,9 +67,10 @@ impl Tenants {
         for folder in folders {
             let row = folder.parse().ok().and_then(|id| self.register.row(id));
             match row {
-                Some(row) if row.deleted_s.is_none() => {}
+                Some(row) if row.deleted_s.is_none() => self.unmark(row.id),
                 Some(row) => drop(tokio::spawn(Arc::clone(self).finish(row))),
-                None => self.forget(&folder),
+                None if self.state.is_unfinished_instance(&folder) => self.forget(&folder),
+                None => warn!("{folder} among the instances is nobody's: remove it if it is not needed"),
             }
         }
         for row in self.register.live() {
@@ -128,6 +129,7 @@ impl Tenants {
             self.forget(&folder);
             return Err(refused);
         }
+        self.unmark(id);
         info!(instance = %id, "an instance is made");
         if let Some(house) = self.house.get() {
             // Its token is told, however long it takes to open.
@@ -188,7 +190,7 @@ impl Tenants {
     ) -> Result<(), Refused> {
         let storage = |error: &dyn std::fmt::Display| Refused::Storage(error.to_string());
         self.state.make_instances_dir().map_err(|error| storage(&error))?;
-        self.state.make_instance_dir(row.id.get()).map_err(|error| storage(&error))?;
+        self.state.begin_instance(row.id.get()).map_err(|error| storage(&error))?;
         let database = Database::open(self.state.instance_db(row.id.get())).await;
         let database = database.map_err(|error| storage(&error))?;
         let store = Store::open(database.pool().clone()).await?;
@@ -266,6 +268,13 @@ impl Tenants {
             }
         }
         self.forget(&row.id.to_string());
+    }
+
+    /// It is made.
+    fn unmark(&self, id: InstanceId) {
+        if let Err(error) = self.state.finish_instance(id.get()) {
+            error!(instance = %id, "the mark of an instance that is made cannot be removed: {error}");
+        }
     }
 
     fn forget(&self, folder: &str) {

@@ -274,13 +274,16 @@ async fn what_a_kill_left_half_made_or_half_deleted_is_gone_after_the_next_start
     let mut rows: Value = serde_json::from_str(&text).unwrap();
     rows[0]["deleted_s"] = rows[0]["created_s"].clone();
     std::fs::write(&file, rows.to_string()).unwrap();
-    scene.state.make_instance_dir(4_100_000_009).unwrap();
+    scene.state.begin_instance(4_100_000_009).unwrap();
     std::fs::write(scene.state.instance_db(4_100_000_009), "").unwrap();
+    // Somebody's copy is nobody's to remove.
+    let copy = scene.state.instances_dir().join("4100000009.bak");
+    std::fs::create_dir(&copy).unwrap();
     let _client = scene.run();
     let shop = again(&scene, &shop).await;
     let (code, told) = shop.asked("getStateInstance", Value::Null).await;
     assert_eq!((code, &told["message"]), (400, &json!("Instance is deleted")));
     eventually("no session", || scene.world().keys_of(user).is_empty()).await;
-    eventually("no folder", || scene.state.instance_folders().unwrap().is_empty()).await;
+    eventually("no folder", || scene.state.instance_folders().unwrap() == ["4100000009.bak"]).await;
     assert_eq!(sent(), 1, "an instance that was deleted goes on sending");
 }

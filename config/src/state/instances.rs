@@ -1,7 +1,8 @@
 //! The folders of instances that are no lines, `<state>/instances/4100000001/`: accounts that a partner's program made for
 //! its messages. What they are called and who made them stands in the register beside them.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use crate::state::{StateDir, StateError, absent_is_fine, failed, make_private_dir};
@@ -48,6 +49,40 @@ impl StateDir {
         make_private_dir(&self.instance_dir(id))
     }
 
+    /// Stands in an instance's folder as long as it is being made.
+    pub fn instance_mark(&self, id: i64) -> PathBuf {
+        self.instance_dir(id).join("unfinished")
+    }
+
+    /// Makes an instance's folder (0700), marked as that of one which is being made.
+    ///
+    /// # Errors
+    /// [`StateError::Io`].
+    pub fn begin_instance(&self, id: i64) -> Result<(), StateError> {
+        self.make_instance_dir(id)?;
+        let mark = self.instance_mark(id);
+        // In one step: a folder with something half written in it would be somebody's.
+        let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&mark);
+        made.map(drop).map_err(failed("write", &mark))
+    }
+
+    /// An instance is made: its folder is no more marked.
+    ///
+    /// # Errors
+    /// [`StateError::Io`]; that it is not marked is no error.
+    pub fn finish_instance(&self, id: i64) -> Result<(), StateError> {
+        let mark = self.instance_mark(id);
+        absent_is_fine(fs::remove_file(&mark)).map_err(failed("remove", &mark))
+    }
+
+    /// Whether a folder among the instances' is what was left of one that was never finished, or of one half removed.
+    pub fn is_unfinished_instance(&self, folder: &str) -> bool {
+        let dir = self.instances_dir().join(folder);
+        let is_empty = || fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_none());
+        let is_gone = folder.starts_with('.') && folder.ends_with(".gone");
+        is_gone || folder.parse::<i64>().is_ok_and(|id| self.instance_mark(id).exists() || is_empty())
+    }
+
     /// Names of all folders among the instances', sorted; that there is none is no error.
     ///
     /// # Errors
@@ -75,6 +110,27 @@ impl StateDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_was_never_finished_or_is_half_removed_is_of_nobody() {
+        let room = tempfile::tempdir().unwrap();
+        let state = StateDir::open(room.path().join("state")).unwrap();
+        for id in [4_100_000_001, 4_100_000_002, 4_100_000_003] {
+            state.make_instance_dir(id).unwrap();
+        }
+        state.replace(&state.instance_db(4_100_000_001), b"x").unwrap();
+        state.begin_instance(4_100_000_002).unwrap();
+        state.begin_instance(4_100_000_001).unwrap();
+        state.finish_instance(4_100_000_001).unwrap();
+        assert_eq!(state.too_open().unwrap(), []);
+        for folder in [".4100000004.gone", "4100000001.bak", ".hidden"] {
+            make_private_dir(&state.instances_dir().join(folder)).unwrap();
+        }
+        let folders = state.instance_folders().unwrap();
+        let unfinished: Vec<&String> =
+            folders.iter().filter(|folder| state.is_unfinished_instance(folder)).collect();
+        assert_eq!(unfinished, [".4100000004.gone", "4100000002", "4100000003"]);
+    }
 
     #[test]
     fn a_forgotten_instance_leaves_nothing_and_a_half_removed_one_is_removed_later() {
