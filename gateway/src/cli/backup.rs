@@ -42,20 +42,37 @@ async fn seal(config: &Path, state: &StateDir, file: &Path, passphrase: &str) ->
     let copies = Scratch::make(state, ".backup")?;
     let mut whole = Vec::new();
     gather(state.root(), Path::new(STATE), &mut whole)?;
+    pack(config, whole, &copies, file, passphrase).await
+}
+
+/// Writes what was found. What is gone since then was not meant to last: files of messages come and go.
+async fn pack(
+    config: &Path,
+    whole: Vec<Found>,
+    copies: &Scratch,
+    file: &Path,
+    passphrase: &str,
+) -> anyhow::Result<()> {
     let unfinished = Unfinished::begin(file)?;
     let sealer = Sealer::begin(BufWriter::new(&unfinished.file), passphrase, clock::random())?;
     let mut archive = Builder::new(sealer);
-    append(&mut archive, config, Path::new(SETTINGS)).with_context(|| config.display().to_string())?;
+    let settings = File::open(config).with_context(|| config.display().to_string())?;
+    append(&mut archive, settings, Path::new(SETTINGS))?;
+    let copy = copies.folder.join("copy.db");
     for Found { path, name } in whole {
         if path.is_dir() {
             append_folder(&mut archive, &name)?;
         } else if path.extension().is_some_and(|end| end == "db") {
-            let copy = copies.folder.join("copy.db");
-            tgtrunk_telegram::copy_database(&path, &copy).await?;
-            append(&mut archive, &copy, &name)?;
-            fs::remove_file(copy)?;
-        } else {
-            append(&mut archive, &path, &name).with_context(|| path.display().to_string())?;
+            match tgtrunk_telegram::copy_database(&path, &copy).await {
+                Ok(()) => append(&mut archive, File::open(&copy)?, &name)?,
+                Err(_) if !path.exists() => {}
+                Err(error) => return Err(error.into()),
+            }
+            unless_gone(fs::remove_file(&copy))?;
+        } else if let Some(there) =
+            unless_gone(File::open(&path)).with_context(|| path.display().to_string())?
+        {
+            append(&mut archive, there, &name).with_context(|| path.display().to_string())?;
         }
     }
     archive.into_inner()?.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -139,8 +156,11 @@ struct Found {
 
 /// Everything in a folder that lasts, folders before what is in them.
 fn gather(folder: &Path, name: &Path, found: &mut Vec<Found>) -> anyhow::Result<()> {
-    for path in entries(folder)? {
-        let metadata = fs::symlink_metadata(&path)?;
+    let Some(paths) = unless_gone(fs::read_dir(folder)).with_context(|| folder.display().to_string())? else {
+        return Ok(());
+    };
+    for path in sorted(paths)? {
+        let Some(metadata) = unless_gone(fs::symlink_metadata(&path))? else { continue };
         if is_passing(&path) || !(metadata.is_file() || metadata.is_dir()) {
             continue;
         }
@@ -153,8 +173,20 @@ fn gather(folder: &Path, name: &Path, found: &mut Vec<Found>) -> anyhow::Result<
     Ok(())
 }
 
+/// What there is; none of what has just gone.
+fn unless_gone<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let read = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    sorted(fs::read_dir(folder).with_context(|| folder.display().to_string())?)
+}
+
+fn sorted(read: fs::ReadDir) -> anyhow::Result<Vec<PathBuf>> {
     let mut paths = read.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
     paths.sort();
     Ok(paths)
@@ -163,12 +195,11 @@ fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// Whether something is there only while programs run, or is half done.
 fn is_passing(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let ends = [".lock", ".sock", ".status.json", ".db-wal", ".db-shm", ".db-journal"];
+    let ends = [".lock", ".sock", ".status.json", ".db-wal", ".db-shm", ".db-journal", ".part"];
     name.starts_with('.') || ends.iter().any(|end| name.ends_with(end))
 }
 
-fn append<W: io::Write>(archive: &mut Builder<W>, from: &Path, name: &Path) -> anyhow::Result<()> {
-    let mut file = File::open(from)?;
+fn append<W: io::Write>(archive: &mut Builder<W>, mut file: File, name: &Path) -> anyhow::Result<()> {
     let size = file.metadata()?.len();
     let mut header = header(EntryType::Regular, 0o600);
     header.set_size(size);
@@ -334,6 +365,39 @@ mod tests {
         let names: Vec<PathBuf> = entries(other.root()).unwrap();
         let is_ours = |path: &PathBuf| !path.file_name().unwrap().to_string_lossy().starts_with('.');
         assert!(names.iter().all(is_ours), "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn a_backup_passes_over_what_goes_meanwhile_and_what_is_half_there() {
+        let room = tempfile::tempdir().unwrap();
+        let (config, file) = (room.path().join("tgtrunk.toml"), room.path().join("backup"));
+        fs::write(&config, SETTINGS_TEXT).unwrap();
+        let state = StateDir::open(room.path().join("state")).unwrap();
+        let phone: Phone = "+79060000000".parse().unwrap();
+        state.make_phone_dir(&phone).unwrap();
+        state.replace(&state.line_file(&phone), b"a line").unwrap();
+        let files = state.phone_dir(&phone).join("files");
+        fs::create_dir(&files).unwrap();
+        for name in ["kept", "goes", "goes.1f.part", "gone.db"] {
+            fs::write(files.join(name), name).unwrap();
+        }
+        fs::create_dir(files.join("folder")).unwrap();
+        let copies = Scratch::make(&state, ".backup").unwrap();
+        let mut whole = Vec::new();
+        gather(state.root(), Path::new(STATE), &mut whole).unwrap();
+        for name in ["goes", "gone.db"] {
+            fs::remove_file(files.join(name)).unwrap();
+        }
+        fs::remove_dir(files.join("folder")).unwrap();
+        gather(&files.join("folder"), Path::new(STATE), &mut whole).unwrap();
+        pack(&config, whole, &copies, &file, "a passphrase").await.unwrap();
+
+        let other = StateDir::open(room.path().join("other")).unwrap();
+        let sealed = File::open(&file).unwrap();
+        unseal(&room.path().join("fresh.toml"), &other, sealed, "a passphrase", false).unwrap();
+        assert_eq!(fs::read(other.line_file(&phone)).unwrap(), b"a line");
+        let names = entries(&other.phone_dir(&phone).join("files")).unwrap();
+        assert_eq!(names, [other.phone_dir(&phone).join("files/kept")]);
     }
 
     #[test]

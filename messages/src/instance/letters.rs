@@ -312,7 +312,8 @@ impl Instance {
         let missing = || Refused::Missing("there is no such file, or its time is over".to_owned());
         let path = self.inner.files.path(&file.key);
         let row = self.inner.store.file(&file.key).await?.ok_or_else(missing)?;
-        if !row.is_here {
+        // A backup may have passed it over.
+        if !row.is_here || !tokio::fs::try_exists(&path).await.unwrap_or(false) {
             let remote = row.remote.ok_or_else(missing)?;
             self.inner.download(&file.key, &remote).await?;
         }
