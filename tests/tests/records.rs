@@ -44,7 +44,15 @@ async fn calls_are_remembered_over_a_kill_and_their_levels_are_told_while_somebo
 
     anna.call(line.account).await.unwrap();
     let first = control.call_state(CallState::Answered, LIMIT).await.unwrap().call;
-    let told = records(&mut control, RecordFilter::default()).await;
+    // It is told that the call is answered beside its being written down.
+    let began = now();
+    let told = loop {
+        let told = records(&mut control, RecordFilter::default()).await;
+        if !told.is_empty() || now() - began > LIMIT {
+            break told;
+        }
+        sleep(Duration::from_millis(20)).await;
+    };
     assert_eq!((told.len(), told[0].call, told[0].result), (1, first, CallResult::Running));
     let Answer::Done = control.ask(Ask::WatchLevels { call: first }).await.unwrap() else { panic!() };
     let began = now();
