@@ -13,7 +13,7 @@ use crate::instance::inner::Inner;
 use crate::messenger::{News, Received};
 use crate::record::{Direction, Origin, Quoted, Record, SendStatus};
 use crate::space::{self, Space};
-use crate::store::{FileRow, Told};
+use crate::store::{FileRow, StorageError, Told};
 
 /// By what something told of a message is known to be the same.
 pub(crate) fn dedupe(what: &str, chat: ChatId, tg_id: i32) -> String {
@@ -23,7 +23,7 @@ pub(crate) fn dedupe(what: &str, chat: ChatId, tg_id: i32) -> String {
 impl Inner {
     /// Takes news in; when this returns they are on the disk. News of which a row says what it cannot say are passed over:
     /// they would be so at every try, and everything that comes after them would wait.
-    pub(crate) async fn take(self: &Arc<Self>, news: News) -> Result<(), sqlx::Error> {
+    pub(crate) async fn take(self: &Arc<Self>, news: News) -> Result<(), StorageError> {
         self.see_account().await?;
         match self.take_in(news).await {
             Err(error) if is_of_the_row(&error) => {
@@ -34,7 +34,7 @@ impl Inner {
         }
     }
 
-    async fn take_in(self: &Arc<Self>, news: News) -> Result<(), sqlx::Error> {
+    async fn take_in(self: &Arc<Self>, news: News) -> Result<(), StorageError> {
         match news {
             News::New(message) => self.take_new(*message).await?,
             News::Edited(message) => self.take_edited(*message).await?,
@@ -65,7 +65,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn take_new(self: &Arc<Self>, message: Received) -> Result<(), sqlx::Error> {
+    async fn take_new(self: &Arc<Self>, message: Received) -> Result<(), StorageError> {
         if message.is_ours && self.store.is_part(message.chat.id, message.tg_id).await? {
             return Ok(());
         }
@@ -92,7 +92,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn take_edited(self: &Arc<Self>, message: Received) -> Result<(), sqlx::Error> {
+    async fn take_edited(self: &Arc<Self>, message: Received) -> Result<(), StorageError> {
         let edited_s = message.edited_s.unwrap_or_else(clock::unix_s);
         let Some(known) = self.store.message_at(Some(message.chat.id), message.tg_id).await? else {
             return self.take_edited_before(message, edited_s).await;
@@ -128,7 +128,7 @@ impl Inner {
         self: &Arc<Self>,
         message: Received,
         edited_s: i64,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<(), StorageError> {
         if message.is_ours && self.store.is_part(message.chat.id, message.tg_id).await? {
             return Ok(());
         }
@@ -150,7 +150,7 @@ impl Inner {
         }
     }
 
-    async fn take_deleted(self: &Arc<Self>, chat: Option<ChatId>, tg_id: i32) -> Result<(), sqlx::Error> {
+    async fn take_deleted(self: &Arc<Self>, chat: Option<ChatId>, tg_id: i32) -> Result<(), StorageError> {
         let Some(known) = self.store.message_at(chat, tg_id).await? else { return Ok(()) };
         if known.deleted_s.is_some() {
             return Ok(());
@@ -167,7 +167,7 @@ impl Inner {
     }
 
     /// A message as the journal keeps it, and its file.
-    pub(crate) async fn record(&self, message: Received) -> Result<(Record, Option<FileRow>), sqlx::Error> {
+    pub(crate) async fn record(&self, message: Received) -> Result<(Record, Option<FileRow>), StorageError> {
         self.see_account().await?;
         let mut content = message.content;
         let file = match &mut content {
@@ -213,10 +213,10 @@ impl Inner {
 }
 
 /// Whether an error is that of a row, and not of the disk.
-fn is_of_the_row(error: &sqlx::Error) -> bool {
+fn is_of_the_row(error: &StorageError) -> bool {
     match error {
-        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
-        sqlx::Error::Database(error) => {
+        StorageError::Decode(_) | StorageError::ColumnDecode { .. } => true,
+        StorageError::Database(error) => {
             error.is_unique_violation() || error.is_check_violation() || error.is_foreign_key_violation()
         }
         _ => false,

@@ -22,7 +22,7 @@ use crate::id::{InstanceId, MessageId};
 use crate::messenger::{Failure, Messenger, News};
 use crate::settings::{Settings, SettingsError};
 use crate::standing::Standing;
-use crate::store::{InstanceRow, Store, StoreError};
+use crate::store::{InstanceRow, StorageError, Store, StoreError};
 use crate::token::{self, Token};
 use crate::{clock, outbox, push, reach, upkeep};
 
@@ -453,8 +453,8 @@ impl From<SettingsError> for Refused {
     }
 }
 
-impl From<sqlx::Error> for Refused {
-    fn from(error: sqlx::Error) -> Self {
+impl From<StorageError> for Refused {
+    fn from(error: StorageError) -> Self {
         Self::Storage(error.to_string())
     }
 }

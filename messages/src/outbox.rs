@@ -20,7 +20,7 @@ use crate::instance::Typing;
 use crate::instance::inner::{Inner, Located};
 use crate::messenger::{Failure, Order, Received, Sent};
 use crate::standing::Standing;
-use crate::store::{Hold, Outgoing};
+use crate::store::{Hold, Outgoing, StorageError};
 
 /// A message that fails so often lets others pass.
 const TRIES: u32 = 3;
@@ -112,7 +112,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
 
 impl Outbox {
     /// Does one thing, if there is one to do; else says how long there is none.
-    async fn step(&mut self) -> Result<Option<Duration>, sqlx::Error> {
+    async fn step(&mut self) -> Result<Option<Duration>, StorageError> {
         let inner = &self.inner;
         let now_ms = clock::unix_ms();
         if self.looked.is_none_or(|at| at.elapsed() >= EXPIRY) {
@@ -160,7 +160,7 @@ impl Outbox {
         Ok(None)
     }
 
-    async fn conclude(&mut self, next: &Outgoing, outcome: Outcome) -> Result<(), sqlx::Error> {
+    async fn conclude(&mut self, next: &Outgoing, outcome: Outcome) -> Result<(), StorageError> {
         let (inner, now_ms) = (&self.inner, clock::unix_ms());
         match outcome {
             Outcome::Sent(first, last) => {
@@ -204,7 +204,7 @@ impl Outbox {
 /// PEER_FLOOD does not say how long; Telegram's own advice is days, and a try now and then does no harm.
 const SPAM_PAUSE: Duration = Duration::from_secs(3600);
 
-async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, sqlx::Error> {
+async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, StorageError> {
     let letter = &next.letter;
     let Ok(to) = Address::read(&letter.to) else {
         return Ok(Outcome::Failed(format!("{} is no chat", letter.to)));
@@ -317,7 +317,7 @@ async fn find_sent(
     inner: &Inner,
     next: &Outgoing,
     order: &Order,
-) -> Result<Result<Option<Sent>, String>, sqlx::Error> {
+) -> Result<Result<Option<Sent>, String>, StorageError> {
     for echo in inner.store.echoes(next.id).await? {
         if let (Some(id), Some(tg_id)) = (echo.chat, echo.tg_id)
             && parts::is_same(&echo.content, &order.content)

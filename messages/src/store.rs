@@ -28,6 +28,8 @@ pub(crate) use instance::{InstanceRow, held};
 pub(crate) use notifications::{Notification, Told};
 pub(crate) use outgoing::{Accept, Letters, Outgoing, Teller, Withdrawn};
 pub use schema::StoreError;
+/// What SQLite said.
+pub(crate) use sqlx::Error as StorageError;
 
 /// The first version's. What came later is in the steps of [`schema`].
 const TABLES: [&str; 16] = [

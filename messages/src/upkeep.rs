@@ -11,6 +11,7 @@ use tracing::warn;
 use crate::clock;
 use crate::instance::inner::Inner;
 use crate::standing::Standing;
+use crate::store::StorageError;
 
 /// How often it is looked for what is old.
 const EVERY: Duration = Duration::from_secs(600);
@@ -70,7 +71,7 @@ pub(crate) async fn forget(inner: Arc<Inner>) {
     }
 }
 
-async fn forget_once(inner: &Inner) -> Result<(), sqlx::Error> {
+async fn forget_once(inner: &Inner) -> Result<(), StorageError> {
     let before = |life: Duration| clock::unix_s() - i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
     while inner.store.forget(before(inner.options.journal_life)).await? {
         sleep(BITE).await;

@@ -21,7 +21,7 @@ use crate::id::MessageId;
 use crate::messenger::{Failure, Messenger};
 use crate::record::{Record, SendStatus};
 use crate::standing::Standing;
-use crate::store::{InstanceRow, Notification, Outgoing, Store, Teller, Told};
+use crate::store::{InstanceRow, Notification, Outgoing, StorageError, Store, Teller, Told};
 
 /// How long it is believed that somebody has Telegram, and that nobody has, in seconds.
 pub(super) const FOUND_S: i64 = 24 * 3600;
@@ -130,7 +130,7 @@ impl Inner {
         clock::unix_ms() - self.options.queue_ms()
     }
 
-    pub(crate) async fn head(&self) -> Result<Option<Notification>, sqlx::Error> {
+    pub(crate) async fn head(&self) -> Result<Option<Notification>, StorageError> {
         self.store.head(self.since_ms()).await
     }
 
@@ -145,14 +145,14 @@ impl Inner {
     }
 
     /// Messages will not be sent; that is told whatever the settings say.
-    pub(crate) async fn fail(&self, ids: &[MessageId], cause: &str) -> Result<(), sqlx::Error> {
+    pub(crate) async fn fail(&self, ids: &[MessageId], cause: &str) -> Result<(), StorageError> {
         self.store.failed(ids, cause, self, clock::unix_ms()).await?;
         self.notifications.notify_waiters();
         Ok(())
     }
 
     /// The account may not write to strangers for so long, and stands so.
-    pub(crate) async fn suspend(&self, pause: Duration) -> Result<(), sqlx::Error> {
+    pub(crate) async fn suspend(&self, pause: Duration) -> Result<(), StorageError> {
         let until_s = clock::unix_s() + i64::try_from(pause.as_secs()).unwrap_or(0);
         self.store.keep_suspension(Some(until_s)).await?;
         self.change_row(|row| row.suspended_until_s = Some(until_s));
@@ -161,7 +161,7 @@ impl Inner {
     }
 
     /// The chat that an address names, asked of Telegram within the day's budget where it is not known.
-    pub(crate) async fn locate(&self, address: &Address) -> Result<Located, sqlx::Error> {
+    pub(crate) async fn locate(&self, address: &Address) -> Result<Located, StorageError> {
         let nobody = || Located::Nobody(format!("nobody on Telegram is found by {}", address.text()));
         if let Some(known) = self.known(address).await? {
             return Ok(known.map_or_else(nobody, Located::At));
@@ -179,7 +179,7 @@ impl Inner {
     }
 
     /// The chat that an address names as far as it is known without asking Telegram: a chat, nobody, or not known.
-    pub(crate) async fn known(&self, address: &Address) -> Result<Option<Option<ChatId>>, sqlx::Error> {
+    pub(crate) async fn known(&self, address: &Address) -> Result<Option<Option<ChatId>>, StorageError> {
         if let Address::Chat(chat) = address {
             return Ok(Some(Some(*chat)));
         }
@@ -192,7 +192,7 @@ impl Inner {
     }
 
     /// Looks whether the account is the one of before: a number that was given up may have another one.
-    pub(crate) async fn see_account(&self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn see_account(&self) -> Result<(), StorageError> {
         let Some(account) = self.messenger.account().id else { return Ok(()) };
         let mut whose = self.whose.lock().await;
         if *whose == Some(account) {
@@ -208,7 +208,7 @@ impl Inner {
     }
 
     /// Telegram's number of a message: of the journal, or one that programs know from elsewhere.
-    pub(crate) async fn tg_id_of(&self, id: MessageId) -> Result<Option<i32>, sqlx::Error> {
+    pub(crate) async fn tg_id_of(&self, id: MessageId) -> Result<Option<i32>, StorageError> {
         match self.store.message(id).await? {
             Some(record) => Ok(record.tg_id),
             None => Ok(i32::try_from(id.get()).ok()),
@@ -220,7 +220,7 @@ impl Inner {
         self: &Arc<Self>,
         outgoing: &Outgoing,
         file: &mut Attachment,
-    ) -> Result<Result<PathBuf, Failure>, sqlx::Error> {
+    ) -> Result<Result<PathBuf, Failure>, StorageError> {
         let key = match (&file.stored, &file.url) {
             (Some(key), _) => key.clone(),
             (None, Some(url)) => match self.files.fetch(&self.store, &self.client, url, &file.name).await {
