@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::world::{Action, Match};
 
 use crate::program::{Program, json_of};
 use crate::support::{Client, Scene, eventually, line};
@@ -261,20 +262,9 @@ async fn what_a_kill_left_half_made_or_half_deleted_is_gone_after_the_next_start
     let shop = partner.makes(json!({"name": "Shop"})).await;
     log_in(&scene, &shop, SHOP).await;
     assert_eq!(scene.world().keys_of(user).len(), 1);
-    // What it was told to send just before must not be sent.
-    shop.post("setSettings", json!({"delaySendMessagesMilliseconds": 5000})).await;
-    let sent = || scene.world().chat(scene.anna, user).len();
-    for text in ["one", "two"] {
-        shop.post("sendMessage", json!({"chatId": "79001112233@c.us", "message": text})).await;
-    }
-    eventually("the first message", || sent() == 1).await;
     client.kill().await;
     // As after a kill between the register and the folder, both ways.
-    let file = scene.state.instances_file();
-    let text = std::fs::read_to_string(&file).unwrap();
-    let mut rows: Value = serde_json::from_str(&text).unwrap();
-    rows[0]["deleted_s"] = rows[0]["created_s"].clone();
-    std::fs::write(&file, rows.to_string()).unwrap();
+    call_deleted(&scene);
     scene.state.begin_instance(4_100_000_009).unwrap();
     std::fs::write(scene.state.instance_db(4_100_000_009), "").unwrap();
     // Somebody's copy is nobody's to remove.
@@ -286,5 +276,33 @@ async fn what_a_kill_left_half_made_or_half_deleted_is_gone_after_the_next_start
     assert_eq!((code, &told["message"]), (400, &json!("Instance is deleted")));
     eventually("no session", || scene.world().keys_of(user).is_empty()).await;
     eventually("no folder", || scene.state.instance_folders().unwrap() == ["4100000009.bak"]).await;
-    assert_eq!(sent(), 1, "an instance that was deleted goes on sending");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_instance_sends_nothing_more_however_long_its_logout_takes() {
+    let (scene, user, client, partner) = shop_and_client().await;
+    let shop = partner.makes(json!({"name": "Shop"})).await;
+    log_in(&scene, &shop, SHOP).await;
+    shop.post("setSettings", json!({"delaySendMessagesMilliseconds": 5000})).await;
+    let sent = || scene.world().chat(scene.anna, user).len();
+    for text in ["one", "two"] {
+        shop.post("sendMessage", json!({"chatId": "79001112233@c.us", "message": text})).await;
+    }
+    eventually("the first message", || sent() == 1).await;
+    client.kill().await;
+    call_deleted(&scene);
+    scene.world().add_fault(Match::method("auth.logOut"), Action::Silence);
+    let _client = scene.run();
+    eventually("the logout", || scene.world().faults()[0].acted > 0).await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(sent(), 1, "it goes on sending");
+}
+
+/// As after a kill in the midst of a deletion: the register calls the first instance deleted.
+fn call_deleted(scene: &Scene) {
+    let file = scene.state.instances_file();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut rows: Value = serde_json::from_str(&text).unwrap();
+    rows[0]["deleted_s"] = rows[0]["created_s"].clone();
+    std::fs::write(&file, rows.to_string()).unwrap();
 }
