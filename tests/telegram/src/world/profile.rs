@@ -43,11 +43,7 @@ pub(crate) fn check_username(
     ctx: &mut Ctx<'_>,
     request: tl::functions::account::CheckUsername,
 ) -> Result<bool, RpcError> {
-    match ctx.state.username_free(&request.username) {
-        Ok(()) => Ok(true),
-        Err(error) if error.message == "USERNAME_OCCUPIED" => Ok(false),
-        Err(error) => Err(error),
-    }
+    ctx.state.check_username(&request.username)
 }
 
 /// `account.updateUsername`: an empty one takes it away.

@@ -20,6 +20,15 @@ impl State {
         }
         Ok(())
     }
+
+    /// The same as `checkUsername` of an account and of a channel answers it.
+    pub(crate) fn check_username(&self, name: &str) -> Result<bool, RpcError> {
+        match self.username_free(name) {
+            Ok(()) => Ok(true),
+            Err(error) if error.message == "USERNAME_OCCUPIED" => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// `channels.editTitle`.
@@ -45,11 +54,7 @@ pub(crate) fn check_username(
     ctx: &mut Ctx<'_>,
     request: tl::functions::channels::CheckUsername,
 ) -> Result<bool, RpcError> {
-    match ctx.state.username_free(&request.username) {
-        Ok(()) => Ok(true),
-        Err(error) if error.message == "USERNAME_OCCUPIED" => Ok(false),
-        Err(error) => Err(error),
-    }
+    ctx.state.check_username(&request.username)
 }
 
 /// `channels.updateUsername`: an empty one makes it private again.
