@@ -1,7 +1,6 @@
 //! Who speaks with Telegram for an instance: an account, or a bot.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -37,8 +36,6 @@ pub struct Sent {
     pub tg_id: i32,
     /// Seconds since 1970.
     pub date_s: i64,
-    /// By what its file is found at Telegram.
-    pub remote: Option<String>,
 }
 
 /// Why Telegram did not do what it was asked.
@@ -421,9 +418,4 @@ pub trait Messenger: Send + Sync + 'static {
 
     /// Changes a group.
     async fn change_group(&self, chat: ChatId, change: &GroupChange) -> Result<(), Failure>;
-
-    /// How long may pass until a request is answered.
-    fn patience(&self) -> Duration {
-        Duration::from_secs(30)
-    }
 }

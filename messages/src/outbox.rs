@@ -305,7 +305,7 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, StorageErr
     {
         // It was sent before the program was started anew.
         let chat = Chat { id: chat, ..latest.chat.clone() };
-        first = Some(Sent { chat, tg_id, date_s, remote: None });
+        first = Some(Sent { chat, tg_id, date_s });
     }
     let latest = latest.filter(|_| last > 0).map(|latest| (last, Box::new(latest)));
     Ok(Outcome::Sent(first.map(Box::new), latest))
@@ -330,7 +330,7 @@ async fn find_sent(
                 phone: None,
                 is_archived: false,
             };
-            return Ok(Ok(Some(Sent { chat, tg_id, date_s: echo.date_s, remote: None })));
+            return Ok(Ok(Some(Sent { chat, tg_id, date_s: echo.date_s })));
         }
     }
     let last = match inner.messenger.last_own(&order.to).await {
@@ -351,7 +351,7 @@ async fn find_sent(
         // One that the journal knows already is another message that says the same.
         let known = inner.store.message_at(Some(chat.id), tg_id).await?;
         if known.is_none_or(|known| known.origin != crate::record::Origin::Api) {
-            return Ok(Ok(Some(Sent { chat, tg_id, date_s, remote: None })));
+            return Ok(Ok(Some(Sent { chat, tg_id, date_s })));
         }
     }
     Ok(Ok(None))

@@ -205,9 +205,4 @@ impl Messenger for Correspondent {
     async fn change_group(&self, chat: ChatId, change: &GroupChange) -> Result<(), Failure> {
         self.rearrange(chat, change).await
     }
-
-    fn patience(&self) -> Duration {
-        // A question is asked three times at most, with short pauses.
-        LIMIT * 3
-    }
 }

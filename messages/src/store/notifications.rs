@@ -21,7 +21,6 @@ pub(crate) struct Told {
 pub(crate) struct Notification {
     pub(crate) receipt: i64,
     pub(crate) body: Value,
-    pub(crate) created_ms: i64,
     pub(crate) attempts: i64,
     pub(crate) last_error: Option<String>,
 }
@@ -52,7 +51,6 @@ impl Store {
         Ok(Some(Notification {
             receipt: row.try_get("receipt")?,
             body: parsed("body", &row.try_get::<String, _>("body")?)?,
-            created_ms: row.try_get("created_ms")?,
             attempts: row.try_get("attempts")?,
             last_error: row.try_get("last_error")?,
         }))

@@ -181,7 +181,7 @@ impl Messenger for Played {
         let mut orders = self.orders.lock().unwrap();
         orders.push(order.clone());
         let tg_id = 100 + i32::try_from(orders.len()).unwrap();
-        Ok(Sent { chat: chat(ANNA), tg_id, date_s: from_anna(1, text("")).date_s, remote: None })
+        Ok(Sent { chat: chat(ANNA), tg_id, date_s: from_anna(1, text("")).date_s })
     }
 
     async fn last_own(&self, _: &Address) -> Result<Vec<Received>, Failure> {

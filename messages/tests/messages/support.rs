@@ -232,7 +232,7 @@ impl Messenger for Played {
             Say::SentLate(late) => sleep(late).await,
             Say::Sent | Say::Fail(_) => {}
         }
-        Ok(Sent { chat: message.chat, tg_id: message.tg_id, date_s: message.date_s, remote: None })
+        Ok(Sent { chat: message.chat, tg_id: message.tg_id, date_s: message.date_s })
     }
 
     async fn last_own(&self, _: &Address) -> Result<Vec<Received>, Failure> {

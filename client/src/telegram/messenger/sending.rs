@@ -102,9 +102,7 @@ impl Correspondent {
         let unsure = || Failure::Unknown("Telegram did not say which message it became".to_owned());
         let tg_id = request::message_id(answer, random_id).ok_or_else(unsure)?;
         if let tl::enums::Updates::UpdateShortSentMessage(sent) = answer {
-            let file = sent.media.as_ref().and_then(|media| content::file(media, chat.id, tg_id));
-            let remote = file.and_then(|file| file.remote);
-            return Ok(Sent { chat, tg_id, date_s: sent.date.into(), remote });
+            return Ok(Sent { chat, tg_id, date_s: sent.date.into() });
         }
         let message = request::updates(answer).iter().find_map(|update| {
             let message = match update {
@@ -118,9 +116,7 @@ impl Correspondent {
             }
         });
         let date_s = message.map_or_else(clock::unix_s, |message| message.date.into());
-        let media = message.and_then(|message| message.media.as_ref());
-        let file = media.and_then(|media| content::file(media, chat.id, tg_id));
-        Ok(Sent { chat, tg_id, date_s, remote: file.and_then(|file| file.remote) })
+        Ok(Sent { chat, tg_id, date_s })
     }
 }
 
