@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::entity::Entity;
+
 /// What is in a message, sent or received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -13,14 +15,23 @@ pub enum Content {
         /// Whether a link in it is shown with a picture of where it leads.
         #[serde(default)]
         has_preview: bool,
+        /// How parts of it look.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        entities: Vec<Entity>,
     },
     /// A file with perhaps a word to it.
     File {
         /// The file.
         file: Attachment,
+        /// Files that were sent with it by one call: albums, as far as they go together.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        more: Vec<Attachment>,
         /// The word.
         #[serde(default)]
         caption: String,
+        /// How parts of the word look.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        entities: Vec<Entity>,
     },
     /// A place.
     Location(Place),
@@ -33,6 +44,20 @@ pub enum Content {
         /// What Telegram calls it.
         what: String,
     },
+}
+
+impl Content {
+    /// Text that looks like any other.
+    #[must_use]
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into(), has_preview: false, entities: Vec::new() }
+    }
+
+    /// A file with a word to it.
+    #[must_use]
+    pub fn file(file: Attachment, caption: impl Into<String>) -> Self {
+        Self::File { file, more: Vec::new(), caption: caption.into(), entities: Vec::new() }
+    }
 }
 
 /// What a file is to those who look at it.
@@ -56,6 +81,9 @@ pub enum FileKind {
 pub struct Attachment {
     /// What it is.
     pub kind: FileKind,
+    /// Whether it is sent as a file, whatever is in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_plain: bool,
     /// What it is called.
     pub name: String,
     /// Its media type (RFC 6838).

@@ -203,8 +203,10 @@ impl Inner {
             content,
             quoted,
             is_forwarded: message.is_forwarded,
+            is_silent: message.is_silent,
             status: if message.is_ours { SendStatus::Sent } else { SendStatus::Read },
             failure: None,
+            reason: None,
             edited_s: message.edited_s,
             deleted_s: None,
         };

@@ -87,10 +87,28 @@ pub struct Draft {
     pub forward: Option<(ChatId, MessageId)>,
     /// What is shown before.
     pub typing: Option<Typing>,
+    /// How it is sent.
+    pub manner: Manner,
     /// What the program called, as the queue shows it.
     pub method: &'static str,
     /// What it said, as the queue shows it.
     pub request: Value,
+}
+
+/// How a message is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Manner {
+    /// Without a sound.
+    pub is_silent: bool,
+    /// A forwarded one does not say who wrote it.
+    pub hides_author: bool,
+    /// Not at all if the message that it answers is not there any more.
+    pub needs_quoted: bool,
+    /// The files that can be had even if others of them cannot.
+    pub takes_some: bool,
+    /// Not before this time: milliseconds since 1970.
+    pub not_before_ms: i64,
 }
 
 /// A message that is in the outgoing queue.

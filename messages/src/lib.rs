@@ -8,6 +8,7 @@
 mod chat;
 mod clock;
 mod content;
+mod entity;
 mod fetching;
 mod files;
 pub mod green;
@@ -29,17 +30,19 @@ mod upkeep;
 
 pub use chat::{Address, AddressError, Chat, ChatId, ChatKind, Person, PersonKind};
 pub use content::{Attachment, Content, FileKind, LoginTokenPicture, Place, Poll, VCard};
+pub use entity::{Entity, EntityKind};
 pub use files::{FileWriter, kind_of};
 pub use house::{Former, House, Office, Starting};
 pub use id::{InstanceId, MessageId};
 pub use instance::{
-    Accepted, Draft, Instance, InstanceKind, Options, QueueLine, Refused, StoredFile, Typing, TypingKind,
+    Accepted, Draft, Instance, InstanceKind, Manner, Options, QueueLine, Refused, StoredFile, Typing,
+    TypingKind,
 };
 pub use messenger::{
-    Account, Door, Failure, Found, Group, GroupChange, GroupMember, GroupRights, LoginStep, Messenger,
-    NewGroup, NewlyMade, News, Order, Received, RightsChange, Sent, Signin,
+    Account, Dialog, Door, Failure, Found, Group, GroupChange, GroupMember, GroupRights, LoginStep,
+    Messenger, NewGroup, NewlyMade, News, Order, Received, RightsChange, Search, Sent, Signin,
 };
-pub use record::{Direction, Origin, Quoted, Record, SendStatus};
+pub use record::{Direction, Origin, Quoted, Reason, Record, SendStatus};
 pub use settings::{Settings, SettingsError};
 pub use standing::Standing;
 pub use store::{Store, StoreError};

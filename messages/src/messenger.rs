@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use crate::chat::{Address, Chat, ChatId, Person};
 use crate::content::{Content, LoginTokenPicture};
+use crate::entity::Entity;
 use crate::instance::TypingKind;
 use crate::record::Quoted;
 use crate::standing::Standing;
@@ -17,14 +18,18 @@ pub struct Order {
     pub to: Address,
     /// What Telegram knows it by, so that it is not sent twice.
     pub random_id: i64,
-    /// What is in it; a file lies at `path`.
+    /// What is in it; its files lie at `paths`.
     pub content: Content,
-    /// Where the file is.
-    pub path: Option<PathBuf>,
+    /// Where the files are, one after the other.
+    pub paths: Vec<PathBuf>,
     /// Telegram's number of the message that it answers.
     pub reply_to: Option<i32>,
     /// A message to be forwarded instead of the content: its chat, and its number.
     pub forward: Option<(ChatId, i32)>,
+    /// Whether a forwarded message does not say who wrote it.
+    pub hides_author: bool,
+    /// Whether it comes without a sound.
+    pub is_silent: bool,
 }
 
 /// A message that was sent.
@@ -136,6 +141,36 @@ pub struct Received {
     pub quoted: Option<Quoted>,
     /// Whether it was written by somebody else first.
     pub is_forwarded: bool,
+    /// Whether it came without a sound.
+    pub is_silent: bool,
+    /// What the messages of one album have in common (`grouped_id`).
+    pub album: Option<i64>,
+}
+
+/// Which messages of a chat are looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Words that are in them; any where empty.
+    pub query: String,
+    /// Older than the message with this number.
+    pub before: Option<i32>,
+    /// Not older than this: seconds since 1970.
+    pub since_s: Option<i64>,
+    /// Older than this: seconds since 1970.
+    pub until_s: Option<i64>,
+    /// At most so many.
+    pub count: usize,
+}
+
+/// A chat of the account's list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dialog {
+    /// The chat.
+    pub chat: Chat,
+    /// How many messages in it the account has not read.
+    pub unread: u32,
+    /// Its newest message.
+    pub last: Option<Received>,
 }
 
 /// The account's own card.
@@ -352,8 +387,14 @@ pub trait Messenger: Send + Sync + 'static {
     /// Shows that the account is writing, or doing something like it.
     async fn typing(&self, to: &Address, kind: TypingKind) -> Result<(), Failure>;
 
+    /// Sends a file and one to nine more ([`Content::File`]) as one album, the first known by the order's `random_id` and
+    /// each further one by the next number.
+    async fn send_album(&self, _: &Order) -> Result<Vec<Sent>, Failure> {
+        Err(Failure::Unsupported("albums cannot be sent"))
+    }
+
     /// Changes the text or the caption of a message.
-    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str) -> Result<(), Failure>;
+    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str, entities: &[Entity]) -> Result<(), Failure>;
 
     /// Deletes messages, for everybody or for the account alone.
     async fn delete(&self, chat: ChatId, tg_ids: &[i32], is_for_everyone: bool) -> Result<(), Failure>;
@@ -371,6 +412,25 @@ pub trait Messenger: Send + Sync + 'static {
 
     /// One message.
     async fn message(&self, chat: ChatId, tg_id: i32) -> Result<Option<Received>, Failure>;
+
+    /// Messages by their numbers; those that are not there are left out.
+    async fn messages(&self, chat: ChatId, tg_ids: &[i32]) -> Result<Vec<Received>, Failure> {
+        let mut found = Vec::new();
+        for tg_id in tg_ids {
+            found.extend(self.message(chat, *tg_id).await?);
+        }
+        Ok(found)
+    }
+
+    /// Messages of a chat that are looked for, the newest first.
+    async fn search(&self, _: ChatId, _: &Search) -> Result<Vec<Received>, Failure> {
+        Err(Failure::Unsupported("messages cannot be searched"))
+    }
+
+    /// The account's chats with their newest messages, those with the newest first.
+    async fn dialogs(&self, _: usize) -> Result<Vec<Dialog>, Failure> {
+        Err(Failure::Unsupported("the list of chats is not to be had"))
+    }
 
     /// Writes a file of Telegram to `path`, at most `limit` bytes.
     async fn download(&self, remote: &str, path: &Path, limit: u64) -> Result<(), Failure>;

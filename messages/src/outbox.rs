@@ -16,8 +16,8 @@ use crate::chat::{Address, Chat, ChatId};
 use crate::clock;
 use crate::content::Content;
 use crate::id::MessageId;
-use crate::instance::Typing;
 use crate::instance::inner::{Inner, Located};
+use crate::instance::{Manner, Typing};
 use crate::messenger::{Failure, Order, Received, Sent};
 use crate::standing::Standing;
 use crate::store::{Hold, Outgoing, StorageError};
@@ -50,6 +50,8 @@ pub(crate) struct Letter {
     pub(crate) forward: Option<(ChatId, MessageId)>,
     #[serde(default)]
     pub(crate) typing: Option<Typing>,
+    #[serde(default)]
+    pub(crate) manner: Manner,
 }
 
 /// What came of a try.
@@ -272,9 +274,11 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, StorageErr
             to: Address::Chat(chat),
             random_id: next.random_id.wrapping_add(i64::try_from(number).unwrap_or(0)),
             content,
-            path: path.clone(),
+            paths: path.clone().into_iter().collect(),
             reply_to: reply_to.filter(|_| number == 0),
             forward,
+            hides_author: letter.manner.hides_author,
+            is_silent: letter.manner.is_silent,
         };
         let mut told = inner.messenger.send(&order).await;
         if matches!(told, Err(Failure::Refused { word: "dialog_not_found", .. })) && order.to != to {

@@ -58,6 +58,19 @@ pub struct Quoted {
     pub content: Option<Box<Content>>,
 }
 
+/// Why a message was not sent, as programs are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// A word of [`crate::Failure::word`].
+    pub word: String,
+    /// Which of its files it was, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<u32>,
+    /// When it may be tried again: seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u32>,
+}
+
 /// A message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -87,10 +100,14 @@ pub struct Record {
     pub quoted: Option<Quoted>,
     /// Whether it was written by somebody else first.
     pub is_forwarded: bool,
+    /// Whether it came without a sound.
+    pub is_silent: bool,
     /// How far it came; of messages of others, whether it was read.
     pub status: SendStatus,
     /// Why it was not sent.
     pub failure: Option<String>,
+    /// The same for programs.
+    pub reason: Option<Reason>,
     /// When it was last edited: seconds since 1970.
     pub edited_s: Option<i64>,
     /// When it was deleted: seconds since 1970.

@@ -40,10 +40,10 @@ impl Space {
 /// A record without what was written.
 pub(crate) fn bare(record: &Record) -> Record {
     let content = match &record.content {
-        Content::Text { .. } => Content::Text { text: String::new(), has_preview: false },
+        Content::Text { .. } => Content::plain(""),
         Content::File { file, .. } => {
             let file = Attachment { thumbnail: None, ..file.clone() };
-            Content::File { file, caption: String::new() }
+            Content::file(file, "")
         }
         content @ (Content::Location(_) | Content::Contact(_) | Content::Poll(_) | Content::Other { .. }) => {
             content.clone()

@@ -30,8 +30,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tgtrunk_config::Phone;
 use tgtrunk_messages::{
-    Address, Chat, ChatId, Door, Failure, Found, Group, GroupChange, Messenger, NewGroup, NewlyMade, Order,
-    Person, Received, Sent, Standing, TypingKind,
+    Address, Chat, ChatId, Door, Entity, Failure, Found, Group, GroupChange, Messenger, NewGroup, NewlyMade,
+    Order, Person, Received, Sent, Standing, TypingKind,
 };
 use tgtrunk_telegram::{Account, LoginDesk, Policy, tl};
 use tracing::warn;
@@ -121,7 +121,7 @@ impl Messenger for Correspondent {
         self.seem(to, kind).await
     }
 
-    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str) -> Result<(), Failure> {
+    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str, _: &[Entity]) -> Result<(), Failure> {
         self.change(chat, tg_id, text).await
     }
 

@@ -160,7 +160,7 @@ fn message_data(record: &Record, link: Option<&str>) -> Value {
             ("extendedTextMessageData", extended(text, record.quoted.as_ref()))
         }
         Content::Text { text, .. } => ("textMessageData", json!({"textMessage": text})),
-        Content::File { file, caption } => {
+        Content::File { file, caption, .. } => {
             let mut data = json!({
                 "downloadUrl": link.unwrap_or_default(),
                 "caption": caption,
@@ -262,6 +262,7 @@ mod tests {
     fn every_kind_of_message_has_its_data() {
         let file = |kind: FileKind, mime: &str| Content::File {
             file: Attachment {
+                is_plain: false,
                 kind,
                 name: "a.bin".to_owned(),
                 mime: mime.to_owned(),
@@ -271,7 +272,9 @@ mod tests {
                 remote: None,
                 thumbnail: Some("AAAA".to_owned()),
             },
+            more: Vec::new(),
             caption: "word".to_owned(),
+            entities: Vec::new(),
         };
         let place =
             Place {
@@ -483,8 +486,10 @@ mod tests {
             content,
             quoted: None,
             is_forwarded: false,
+            is_silent: false,
             status: SendStatus::Sent,
             failure: None,
+            reason: None,
             edited_s: None,
             deleted_s: None,
         }
@@ -502,6 +507,6 @@ mod tests {
     }
 
     fn text(text: &str) -> Content {
-        Content::Text { text: text.to_owned(), has_preview: false }
+        Content::plain(text)
     }
 }

@@ -12,19 +12,19 @@ use crate::chat::Address;
 use crate::content::{Attachment, Content, Place, Poll, VCard};
 use crate::files::{kind_of, mime_of};
 use crate::id::MessageId;
-use crate::instance::{Draft, StoredFile};
+use crate::instance::{Draft, Manner, StoredFile};
 
 /// A text.
 pub(super) async fn send_message(call: Call) -> Answer {
     let text = call.arguments.text("message", limits::MESSAGE)?;
     let has_preview = shape::has_link(&text) && call.arguments.flag("linkPreview")?.unwrap_or(true);
-    queue(&call, "sendMessage", Content::Text { text, has_preview }).await
+    queue(&call, "sendMessage", Content::Text { text, has_preview, entities: Vec::new() }).await
 }
 
 /// A link, shown with a picture of where it leads.
 pub(super) async fn send_link(call: Call) -> Answer {
     let text = call.arguments.text("urlLink", limits::LINK)?;
-    queue(&call, "sendMessage", Content::Text { text, has_preview: true }).await
+    queue(&call, "sendMessage", Content::Text { text, has_preview: true, entities: Vec::new() }).await
 }
 
 /// A file that comes with the call.
@@ -35,7 +35,7 @@ pub(super) async fn send_file_by_upload(mut call: Call) -> Answer {
     let upload = call.upload.take().ok_or_else(|| Failed::wrong("file", "must be a file", None))?;
     let stored = upload.finish().await?;
     let url = stored.url.clone();
-    let content = Content::File { file: kept(stored, name), caption };
+    let content = Content::file(kept(stored, name), caption);
     let accepted = call.instance.send(Draft { content, ..draft }).await?;
     Ok(json!({"idMessage": accepted.id.to_string(), "urlFile": url}))
 }
@@ -60,6 +60,7 @@ pub(super) async fn send_file_by_url(call: Call) -> Answer {
             let mime = mime_of(&name);
             Attachment {
                 kind: kind_of(&mime),
+                is_plain: false,
                 name,
                 mime,
                 size: 0,
@@ -70,7 +71,7 @@ pub(super) async fn send_file_by_url(call: Call) -> Answer {
             }
         }
     };
-    queue(&call, "sendFileByUrl", Content::File { file, caption }).await
+    queue(&call, "sendFileByUrl", Content::file(file, caption)).await
 }
 
 /// The file behind a link that the store gave.
@@ -205,6 +206,7 @@ fn draft(call: &Call, method: &'static str, content: Content) -> Result<Draft, F
         quoted: said.optional_message("quotedMessageId")?,
         forward: None,
         typing: said.typing()?,
+        manner: Manner::default(),
         method,
         request: Value::Object(said.named().clone()),
     })
@@ -212,7 +214,7 @@ fn draft(call: &Call, method: &'static str, content: Content) -> Result<Draft, F
 
 /// What stands in a draft until its content is known.
 fn placeholder() -> Content {
-    Content::Text { text: String::new(), has_preview: false }
+    Content::plain("")
 }
 
 /// A file of the store as it is sent, under another name perhaps.
@@ -221,6 +223,7 @@ fn kept(stored: StoredFile, name: Option<String>) -> Attachment {
     let mime = name.as_deref().filter(|_| is_untold).map_or(stored.mime, mime_of);
     Attachment {
         kind: kind_of(&mime),
+        is_plain: false,
         name: name.unwrap_or(stored.name),
         mime,
         size: stored.size,

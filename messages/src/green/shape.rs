@@ -90,7 +90,7 @@ pub(super) fn journal(account: &Account, record: &Record, link: Option<String>) 
                 put("extendedTextMessage", json!({"text": text, "description": "", "title": ""}));
             }
         }
-        Content::File { file, caption } => {
+        Content::File { file, caption, .. } => {
             put("downloadUrl", link.unwrap_or_default().into());
             put("caption", caption.clone().into());
             put("fileName", file.name.clone().into());
@@ -296,7 +296,7 @@ pub(super) fn quoted(quoted: &Quoted) -> Value {
         shown.insert("typeMessage".to_owned(), type_message(content, false).into());
         match content {
             Content::Text { text, .. } => drop(shown.insert("textMessage".to_owned(), text.clone().into())),
-            Content::File { file, caption } => {
+            Content::File { file, caption, .. } => {
                 shown.insert("fileName".to_owned(), file.name.clone().into());
                 shown.insert("mimeType".to_owned(), file.mime.clone().into());
                 shown.insert("caption".to_owned(), caption.clone().into());

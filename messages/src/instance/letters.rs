@@ -76,6 +76,7 @@ impl Instance {
             quoted: draft.quoted,
             forward: draft.forward,
             typing: draft.typing,
+            manner: draft.manner,
         };
         let record = Record {
             id: MessageId::new(0),
@@ -91,8 +92,10 @@ impl Instance {
             content,
             quoted,
             is_forwarded: draft.forward.is_some(),
+            is_silent: draft.manner.is_silent,
             status: SendStatus::Pending,
             failure: None,
+            reason: None,
             edited_s: None,
             deleted_s: None,
         };
@@ -221,7 +224,7 @@ impl Instance {
             }
         }
         let (record, chat, tg_id) = self.at_telegram(of, id).await?;
-        self.inner.messenger.edit(chat, tg_id, text).await?;
+        self.inner.messenger.edit(chat, tg_id, text, &[]).await?;
         // What a long text became is one message again.
         let rest = self.inner.store.parts(record.id).await?;
         if !rest.is_empty() {
@@ -327,7 +330,7 @@ impl Instance {
     pub async fn file_link(&self, of: &Address, id: MessageId) -> Result<String, Refused> {
         let mut record = self.message(of, id).await?;
         let none = || Refused::Missing(format!("the message {id} has no file"));
-        let Content::File { file, caption } = &mut record.content else { return Err(none()) };
+        let Content::File { file, .. } = &mut record.content else { return Err(none()) };
         let is_good = match &file.stored {
             Some(secret) => self.stored(secret).await.is_ok(),
             None => false,
@@ -340,8 +343,6 @@ impl Instance {
             *file = fresh;
             let row = self.inner.files.promise(file);
             self.inner.store.keep_file(&row).await?;
-            let content = Content::File { file: file.clone(), caption: caption.clone() };
-            record.content = content;
             self.inner.store.change(&record, None, clock::unix_ms()).await?;
         }
         self.link_of(&record.content).ok_or_else(none)
@@ -357,8 +358,12 @@ impl Instance {
 /// A content with another text or caption.
 fn with_text(content: &Content, text: &str) -> Content {
     match content.clone() {
-        Content::Text { has_preview, .. } => Content::Text { text: text.to_owned(), has_preview },
-        Content::File { file, .. } => Content::File { file, caption: text.to_owned() },
+        Content::Text { has_preview, .. } => {
+            Content::Text { text: text.to_owned(), has_preview, entities: Vec::new() }
+        }
+        Content::File { file, more, .. } => {
+            Content::File { file, more, caption: text.to_owned(), entities: Vec::new() }
+        }
         content => content,
     }
 }

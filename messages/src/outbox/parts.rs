@@ -7,7 +7,7 @@ const TEXT_UNITS: usize = 4096;
 
 /// A text that is too long for one message, as several; cut where a line or a word ends.
 pub(super) fn of(content: Content) -> Vec<Content> {
-    let Content::Text { text, has_preview } = content else { return vec![content] };
+    let Content::Text { text, has_preview, .. } = content else { return vec![content] };
     let mut parts = cut(&text, TEXT_UNITS);
     // Telegram takes no text of blanks alone.
     if parts.len() > 1 {
@@ -16,7 +16,7 @@ pub(super) fn of(content: Content) -> Vec<Content> {
     if parts.is_empty() {
         parts.push(text);
     }
-    parts.into_iter().map(|text| Content::Text { text, has_preview }).collect()
+    parts.into_iter().map(|text| Content::Text { text, has_preview, entities: Vec::new() }).collect()
 }
 
 fn cut(text: &str, most_units: usize) -> Vec<String> {

@@ -295,8 +295,8 @@ pub(super) async fn mark(connection: &mut SqliteConnection, record: &mut Record)
 pub(super) async fn insert(connection: &mut SqliteConnection, record: &Record) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO ms_message (id, direction, origin, chat, address, chat_kind, chat_title, tg_id, date_s, sender,
-             content, quoted, is_forwarded, status, failure, edited_s, deleted_s, kept_s)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $1 / 1000)",
+             content, quoted, is_forwarded, status, failure, edited_s, deleted_s, kept_s, is_silent)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $1 / 1000, $18)",
     )
     .bind(record.id.get())
     .bind(record.direction.as_str())
@@ -315,6 +315,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, record: &Record) -
     .bind(record.failure.clone())
     .bind(record.edited_s)
     .bind(record.deleted_s)
+    .bind(i64::from(record.is_silent))
     .execute(connection)
     .await
     .map(drop)
@@ -366,8 +367,10 @@ pub(super) fn record(row: &SqliteRow) -> Result<Record, sqlx::Error> {
         content: parsed("content", &text("content")?)?,
         quoted: optional("quoted")?.map(|quoted| parsed("quoted", &quoted)).transpose()?,
         is_forwarded: row.try_get::<i64, _>("is_forwarded")? != 0,
+        is_silent: row.try_get::<i64, _>("is_silent")? != 0,
         status: SendStatus::read(&status).ok_or_else(|| malformed("status", status))?,
         failure: optional("failure")?,
+        reason: optional("reason")?.map(|reason| parsed("reason", &reason)).transpose()?,
         edited_s: row.try_get("edited_s")?,
         deleted_s: row.try_get("deleted_s")?,
     })
@@ -442,11 +445,13 @@ mod tests {
             tg_id: Some(tg_id),
             date_s,
             sender: None,
-            content: Content::Text { text: "hello".to_owned(), has_preview: false },
+            content: Content::plain("hello"),
             quoted: None,
             is_forwarded: false,
+            is_silent: false,
             status: SendStatus::Read,
             failure: None,
+            reason: None,
             edited_s: None,
             deleted_s: None,
         }

@@ -7,7 +7,7 @@ use super::TABLES;
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
 ///
 /// The first one finds its tables there in databases from before the versions.
-const STEPS: [&[&str]; 7] = [
+const STEPS: [&[&str]; 8] = [
     &TABLES,
     // Whether a message was only read in its chat by a program, and not told of by Telegram yet.
     &["ALTER TABLE ms_message ADD COLUMN recalled BIGINT NOT NULL DEFAULT 0"],
@@ -35,6 +35,31 @@ const STEPS: [&[&str]; 7] = [
         "CREATE INDEX ms_message_way ON ms_message (direction, date_s, id)",
         "CREATE INDEX ms_message_chat ON ms_message (chat, date_s, id)",
         "CREATE INDEX ms_notification_created ON ms_notification (created_ms)",
+    ],
+    // What programs have done by actions: the message that each becomes, or what came of it.
+    &[
+        "ALTER TABLE ms_message ADD COLUMN is_silent BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE ms_message ADD COLUMN reason TEXT",
+        // When a message is due that is not sent at once.
+        "ALTER TABLE ms_outgoing ADD COLUMN due_ms BIGINT NOT NULL DEFAULT 0",
+        "CREATE TABLE ms_job (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            action TEXT NOT NULL,
+            request TEXT NOT NULL,
+            idempotency_key TEXT UNIQUE,
+            is_queued BIGINT NOT NULL,
+            not_before_ms BIGINT NOT NULL,
+            attempts BIGINT NOT NULL,
+            outcome TEXT,
+            created_ms BIGINT NOT NULL,
+            finished_ms BIGINT)",
+        "CREATE INDEX ms_job_finished ON ms_job (finished_ms)",
+        "CREATE TABLE ms_job_message (
+            id BIGINT PRIMARY KEY,
+            job TEXT NOT NULL,
+            number BIGINT NOT NULL,
+            UNIQUE (job, number))",
     ],
 ];
 

@@ -162,9 +162,9 @@ async fn files_are_sent_however_they_come() {
         (&orders[0], "отчёт.pdf", FileKind::Document, "word", "abc"),
         (&orders[1], "new.jpg", FileKind::Image, "", "jpeg"),
     ] {
-        let Content::File { file, caption: said } = &order.content else { panic!("{order:?}") };
+        let Content::File { file, caption: said, .. } = &order.content else { panic!("{order:?}") };
         assert_eq!((file.name.as_str(), file.kind, said.as_str()), (name, kind, caption));
-        assert_eq!(std::fs::read_to_string(order.path.as_ref().unwrap()).unwrap(), bytes);
+        assert_eq!(std::fs::read_to_string(&order.paths[0]).unwrap(), bytes);
     }
 }
 

@@ -137,7 +137,7 @@ async fn a_file_that_came_is_sent_on_by_its_link_though_nobody_has_fetched_it() 
     let said = json!({"chatId": ANNA.to_string(), "urlFile": url, "fileName": "a.jpg"});
     stage.done("POST", "sendFileByUrl", said).await;
     stage.sent(1).await;
-    let path = stage.telegram.orders()[0].path.clone().unwrap();
+    let path = stage.telegram.orders()[0].paths[0].clone();
     assert_eq!(std::fs::read_to_string(path).unwrap(), "remote-picture");
     assert_eq!(stage.telegram.downloads(), 1);
 }
@@ -146,9 +146,9 @@ async fn a_file_that_came_is_sent_on_by_its_link_though_nobody_has_fetched_it() 
 async fn strangers_names_of_files_lead_nowhere() {
     let stage = Stage::new().await;
     stage.done("POST", "setSettings", json!({"incomingWebhook": "yes"})).await;
-    let Content::File { file, caption } = picture() else { panic!() };
+    let Content::File { file, caption, .. } = picture() else { panic!() };
     let file = Attachment { name: "..\\..\\x/../shell.php\r\n".to_owned(), ..file };
-    let message = from_anna(1, Content::File { file, caption });
+    let message = from_anna(1, Content::file(file, caption));
     stage.instance.take(News::New(Box::new(message))).await.unwrap();
     let told = stage.done("GET", "receiveNotification", Value::Null).await;
     let file = &told["body"]["messageData"]["fileMessageData"];

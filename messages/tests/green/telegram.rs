@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tgtrunk_messages::{
-    Account, Address, Attachment, Chat, ChatId, ChatKind, Content, Door, Failure, FileKind, Found, Group,
-    GroupChange, GroupMember, GroupRights, LoginStep, LoginTokenPicture, Messenger, NewGroup, NewlyMade,
-    Order, Person, PersonKind, Received, Sent, Signin, Standing, TypingKind,
+    Account, Address, Attachment, Chat, ChatId, ChatKind, Content, Door, Entity, Failure, FileKind, Found,
+    Group, GroupChange, GroupMember, GroupRights, LoginStep, LoginTokenPicture, Messenger, NewGroup,
+    NewlyMade, Order, Person, PersonKind, Received, Sent, Signin, Standing, TypingKind,
 };
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
@@ -104,16 +104,19 @@ pub(crate) fn from_anna(tg_id: i32, content: Content) -> Received {
         content,
         quoted: None,
         is_forwarded: false,
+        is_silent: false,
+        album: None,
     }
 }
 
 pub(crate) fn text(text: &str) -> Content {
-    Content::Text { text: text.to_owned(), has_preview: false }
+    Content::plain(text)
 }
 
 /// A picture that lies at Telegram.
 pub(crate) fn picture() -> Content {
     let file = Attachment {
+        is_plain: false,
         kind: FileKind::Image,
         name: "фото.jpg".to_owned(),
         mime: "image/jpeg".to_owned(),
@@ -123,7 +126,7 @@ pub(crate) fn picture() -> Content {
         remote: Some("remote-picture".to_owned()),
         thumbnail: None,
     };
-    Content::File { file, caption: "word".to_owned() }
+    Content::file(file, "word")
 }
 
 const RIGHTS: GroupRights = GroupRights {
@@ -192,7 +195,7 @@ impl Messenger for Played {
         self.notes(format!("typing {} {kind:?}", to.text()))
     }
 
-    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str) -> Result<(), Failure> {
+    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str, _: &[Entity]) -> Result<(), Failure> {
         self.notes(format!("edit {chat} {tg_id} {text}"))
     }
 

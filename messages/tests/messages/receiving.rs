@@ -207,7 +207,12 @@ async fn an_edit_tells_of_a_file_only_where_people_read_another_and_under_a_name
     instance.take(edit(1, document(name, "doc:1 again"))).await.unwrap();
     assert_eq!((instance.notifications_len().await.unwrap(), link().await), (0, first.clone()));
     let Content::File { file, .. } = document(name, "doc:2") else { panic!() };
-    let other = Content::File { file: Attachment { size: 4, ..file }, caption: "for you".to_owned() };
+    let other = Content::File {
+        file: Attachment { size: 4, ..file },
+        caption: "for you".to_owned(),
+        more: Vec::new(),
+        entities: Vec::new(),
+    };
     instance.take(edit(2, other)).await.unwrap();
     assert_eq!(instance.notifications_len().await.unwrap(), 1);
     assert_ne!(link().await, first, "it leads to the file that was replaced");
@@ -245,6 +250,7 @@ async fn a_webhook_that_leads_elsewhere_takes_nothing() {
 /// A document at Telegram.
 fn document(name: &str, remote: &str) -> Content {
     let file = Attachment {
+        is_plain: false,
         kind: FileKind::Document,
         name: name.to_owned(),
         mime: "application/pdf".to_owned(),
@@ -254,7 +260,7 @@ fn document(name: &str, remote: &str) -> Content {
         remote: Some(remote.to_owned()),
         thumbnail: None,
     };
-    Content::File { file, caption: "for you".to_owned() }
+    Content::File { file, caption: "for you".to_owned(), more: Vec::new(), entities: Vec::new() }
 }
 
 /// What a link to a file is known by.

@@ -308,6 +308,7 @@ async fn a_file_that_cannot_be_fetched_yet_waits_as_long_as_a_text() {
     let room = Room::new();
     let instance = room.open().await;
     let file = tgtrunk_messages::Attachment {
+        is_plain: false,
         kind: tgtrunk_messages::FileKind::Document,
         name: "price.pdf".to_owned(),
         mime: String::new(),
@@ -318,7 +319,7 @@ async fn a_file_that_cannot_be_fetched_yet_waits_as_long_as_a_text() {
         remote: None,
         thumbnail: None,
     };
-    let content = tgtrunk_messages::Content::File { file, caption: String::new() };
+    let content = tgtrunk_messages::Content::file(file, "");
     instance.send(tgtrunk_messages::Draft { content, ..draft(5, "") }).await.unwrap();
     until("it was tried often", async || instance.queue().await.unwrap()[0].attempts > 3).await;
     assert_eq!(instance.queue_len().await.unwrap(), 1);
@@ -372,6 +373,7 @@ async fn whoever_has_often_failed_lets_the_others_pass_though_its_time_has_come(
     let url = format!("http://{}/price.pdf", silent.local_addr().unwrap());
     for _ in 0..2 {
         let file = tgtrunk_messages::Attachment {
+            is_plain: false,
             kind: tgtrunk_messages::FileKind::Document,
             name: "price.pdf".to_owned(),
             mime: String::new(),
@@ -381,7 +383,7 @@ async fn whoever_has_often_failed_lets_the_others_pass_though_its_time_has_come(
             remote: None,
             thumbnail: None,
         };
-        let content = tgtrunk_messages::Content::File { file, caption: String::new() };
+        let content = tgtrunk_messages::Content::file(file, "");
         instance.send(tgtrunk_messages::Draft { content, ..draft(5, "") }).await.unwrap();
     }
     let pool = room.pool().await;

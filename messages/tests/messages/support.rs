@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tgtrunk_messages::{
-    Account, Address, Chat, ChatId, ChatKind, Content, Door, Draft, Failure, Found, Group, GroupChange,
-    Instance, InstanceKind, LoginStep, Messenger, NewGroup, NewlyMade, Options, Order, Person, PersonKind,
-    Received, Sent, Signin, Standing, Store, TypingKind,
+    Account, Address, Chat, ChatId, ChatKind, Content, Door, Draft, Entity, Failure, Found, Group,
+    GroupChange, Instance, InstanceKind, LoginStep, Manner, Messenger, NewGroup, NewlyMade, Options, Order,
+    Person, PersonKind, Received, Sent, Signin, Standing, Store, TypingKind,
 };
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -98,7 +98,7 @@ impl Room {
 }
 
 pub(crate) fn text(text: &str) -> Content {
-    Content::Text { text: text.to_owned(), has_preview: false }
+    Content::plain(text)
 }
 
 pub(crate) fn text_of(content: &Content) -> String {
@@ -115,6 +115,7 @@ pub(crate) fn draft(to: i64, said: &str) -> Draft {
         quoted: None,
         forward: None,
         typing: None,
+        manner: Manner::default(),
         method: "sendMessage",
         request: json!({ "chatId": to.to_string(), "message": said }),
     }
@@ -144,6 +145,8 @@ pub(crate) fn ours(tg_id: i32, said: &str) -> Received {
         content: text(said),
         quoted: None,
         is_forwarded: false,
+        is_silent: false,
+        album: None,
     }
 }
 
@@ -243,7 +246,7 @@ impl Messenger for Played {
         Ok(())
     }
 
-    async fn edit(&self, _: ChatId, _: i32, _: &str) -> Result<(), Failure> {
+    async fn edit(&self, _: ChatId, _: i32, _: &str, _: &[Entity]) -> Result<(), Failure> {
         Ok(())
     }
 

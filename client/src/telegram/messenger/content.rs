@@ -9,7 +9,7 @@ use super::thumbnail;
 /// What a message of a chat holds.
 pub(super) fn of(message: &tl::types::Message, chat: ChatId) -> Content {
     let text = || message.message.clone();
-    let plain = |has_preview| Content::Text { text: text(), has_preview };
+    let plain = |has_preview| Content::Text { text: text(), has_preview, entities: Vec::new() };
     let place = |geo: &tl::enums::GeoPoint, name: &str, address: &str| match geo {
         tl::enums::GeoPoint::Point(point) => Content::Location(Place {
             latitude: point.lat,
@@ -34,7 +34,7 @@ pub(super) fn of(message: &tl::types::Message, chat: ChatId) -> Content {
         }),
         Some(tl::enums::MessageMedia::Poll(media)) => Content::Poll(poll(&media.poll)),
         Some(media) => match file(media, chat, message.id) {
-            Some(file) => Content::File { file, caption: text() },
+            Some(file) => Content::file(file, text()),
             None => other(media, message),
         },
     }
@@ -43,7 +43,7 @@ pub(super) fn of(message: &tl::types::Message, chat: ChatId) -> Content {
 fn other(media: &tl::enums::MessageMedia, message: &tl::types::Message) -> Content {
     // What has words is told by them.
     if !message.message.is_empty() {
-        return Content::Text { text: message.message.clone(), has_preview: false };
+        return Content::plain(&message.message);
     }
     let what = match media {
         tl::enums::MessageMedia::Photo(_) => "messageMediaPhoto",
@@ -85,6 +85,7 @@ fn photo_file(photo: &tl::types::Photo, chat: ChatId, tg_id: i32) -> Option<Atta
         tg_id,
     };
     Some(Attachment {
+        is_plain: false,
         kind: FileKind::Image,
         name: "photo.jpg".to_owned(),
         mime: "image/jpeg".to_owned(),
@@ -139,6 +140,7 @@ fn document_file(document: &tl::types::Document, chat: ChatId, tg_id: i32) -> At
         tg_id,
     };
     Attachment {
+        is_plain: false,
         kind,
         name: named.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("{stem}.{end}")),
         mime: mime.to_owned(),

@@ -30,6 +30,8 @@ impl Correspondent {
                 &message.fwd_from,
                 Some(tl::enums::MessageFwdHeader::Header(header)) if !header.imported
             ),
+            is_silent: message.silent,
+            album: message.grouped_id,
         })
     }
 }
@@ -48,6 +50,6 @@ fn quoted(header: &tl::enums::MessageReplyHeader, chat: ChatId) -> Option<Quoted
         tg_id: header.reply_to_msg_id?,
         message: None,
         participant: None,
-        content: header.quote_text.clone().map(|text| Box::new(Content::Text { text, has_preview: false })),
+        content: header.quote_text.clone().map(|text| Box::new(Content::plain(text))),
     })
 }

@@ -34,7 +34,7 @@ impl Correspondent {
         }
         let reply_to = order.reply_to.map(answering);
         let media = match &order.content {
-            Content::Text { text, has_preview } => {
+            Content::Text { text, has_preview, .. } => {
                 let request = tl::functions::messages::SendMessage {
                     no_webpage: !has_preview,
                     reply_to,
@@ -42,7 +42,9 @@ impl Correspondent {
                 };
                 return self.have(&request).await;
             }
-            Content::File { file, caption } => return self.hand_over_file(order, peer, file, caption).await,
+            Content::File { file, caption, .. } => {
+                return self.hand_over_file(order, peer, file, caption).await;
+            }
             Content::Location(place) => content::place_to_send(place),
             Content::Contact(card) => tl::types::InputMediaContact {
                 phone_number: card.phone.clone(),
@@ -74,7 +76,7 @@ impl Correspondent {
         caption: &str,
     ) -> Result<tl::enums::Updates, Failure> {
         let lost = || failure::refused("attachment_failed", "the file is not there".to_owned());
-        let path = order.path.as_deref().ok_or_else(lost)?;
+        let path = order.paths.first().ok_or_else(lost)?;
         let size = tokio::fs::metadata(path).await.map_err(|_| lost())?.len();
         if size == 0 {
             return Err(failure::refused("attachment_failed", "the file is empty".to_owned()));
