@@ -11,6 +11,7 @@ mod content;
 mod entity;
 mod fetching;
 mod files;
+mod gate;
 pub mod green;
 mod house;
 mod id;
@@ -32,6 +33,7 @@ pub use chat::{Address, AddressError, Chat, ChatId, ChatKind, Person, PersonKind
 pub use content::{Attachment, Content, FileKind, LoginTokenPicture, Place, Poll, VCard};
 pub use entity::{Entity, EntityKind};
 pub use files::{FileWriter, kind_of};
+pub use gate::{Gate, Grant};
 pub use house::{Former, House, Office, Starting};
 pub use id::{InstanceId, MessageId};
 pub use instance::{
