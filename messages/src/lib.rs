@@ -17,6 +17,7 @@ mod house;
 mod id;
 mod inbox;
 mod instance;
+mod markup;
 mod messenger;
 mod outbox;
 mod push;
