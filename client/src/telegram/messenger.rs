@@ -3,12 +3,14 @@
 //!
 //! Messages go out by the number that the queue keeps (`random_id`), so that one handed over twice is there once.
 
+mod album;
 mod cards;
 mod contacts;
 mod content;
 mod dialogs;
 mod door;
 mod download;
+mod entities;
 mod failure;
 mod film;
 mod groups;
@@ -30,8 +32,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tgtrunk_config::Phone;
 use tgtrunk_messages::{
-    Address, Chat, ChatId, Door, Entity, Failure, Found, Group, GroupChange, Messenger, NewGroup, NewlyMade,
-    Order, Person, Received, Sent, Standing, TypingKind,
+    Address, Chat, ChatId, Dialog, Door, Entity, Failure, Found, Group, GroupChange, Messenger, NewGroup,
+    NewlyMade, Order, Person, Received, Search, Sent, Standing, TypingKind,
 };
 use tgtrunk_telegram::{Account, LoginDesk, Policy, tl};
 use tracing::warn;
@@ -121,8 +123,12 @@ impl Messenger for Correspondent {
         self.seem(to, kind).await
     }
 
-    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str, _: &[Entity]) -> Result<(), Failure> {
-        self.change(chat, tg_id, text).await
+    async fn send_album(&self, order: &Order) -> Result<Vec<Sent>, Failure> {
+        self.hand_over_album(order).await
+    }
+
+    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str, entities: &[Entity]) -> Result<(), Failure> {
+        self.change(chat, tg_id, text, entities).await
     }
 
     async fn delete(&self, chat: ChatId, tg_ids: &[i32], is_for_everyone: bool) -> Result<(), Failure> {
@@ -144,6 +150,18 @@ impl Messenger for Correspondent {
 
     async fn message(&self, chat: ChatId, tg_id: i32) -> Result<Option<Received>, Failure> {
         self.message_of(chat, tg_id).await
+    }
+
+    async fn messages(&self, chat: ChatId, tg_ids: &[i32]) -> Result<Vec<Received>, Failure> {
+        self.messages_with(chat, tg_ids).await
+    }
+
+    async fn search(&self, chat: ChatId, search: &Search) -> Result<Vec<Received>, Failure> {
+        self.looked_for(chat, search).await
+    }
+
+    async fn dialogs(&self, count: usize) -> Result<Vec<Dialog>, Failure> {
+        self.chat_list(count).await
     }
 
     async fn download(&self, remote: &str, path: &Path, limit: u64) -> Result<(), Failure> {
@@ -187,7 +205,7 @@ impl Messenger for Correspondent {
     }
 
     async fn chats(&self, count: usize) -> Result<Vec<Chat>, Failure> {
-        self.dialogs(count).await
+        Ok(self.chat_list(count).await?.into_iter().map(|dialog| dialog.chat).collect())
     }
 
     async fn archive(&self, chat: ChatId, is_archived: bool) -> Result<(), Failure> {

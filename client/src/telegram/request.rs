@@ -134,6 +134,56 @@ pub(super) fn history(
     }
 }
 
+/// `messages.search`: messages of a chat with words in them, the newest first.
+pub(super) fn search(
+    peer: tl::enums::InputPeer,
+    words: &str,
+    before: i32,
+    limit: i32,
+) -> tl::functions::messages::Search {
+    tl::functions::messages::Search {
+        peer,
+        q: words.to_owned(),
+        from_id: None,
+        saved_peer_id: None,
+        saved_reaction: None,
+        top_msg_id: None,
+        filter: tl::enums::MessagesFilter::InputMessagesFilterEmpty,
+        min_date: 0,
+        max_date: 0,
+        offset_id: before,
+        add_offset: 0,
+        limit,
+        max_id: 0,
+        min_id: 0,
+        hash: 0,
+    }
+}
+
+/// `messages.sendMultiMedia`.
+pub(super) fn send_album(
+    peer: tl::enums::InputPeer,
+    multi_media: Vec<tl::enums::InputSingleMedia>,
+) -> tl::functions::messages::SendMultiMedia {
+    tl::functions::messages::SendMultiMedia {
+        silent: false,
+        background: false,
+        clear_draft: false,
+        noforwards: false,
+        update_stickersets_order: false,
+        invert_media: false,
+        allow_paid_floodskip: false,
+        peer,
+        reply_to: None,
+        multi_media,
+        schedule_date: None,
+        send_as: None,
+        quick_reply_shortcut: None,
+        effect: None,
+        allow_paid_stars: None,
+    }
+}
+
 /// What an answer made of messages holds.
 #[derive(Default)]
 pub(super) struct Messages {

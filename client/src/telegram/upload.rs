@@ -16,6 +16,8 @@ use crate::trouble::Trouble;
 const PART_BYTES: usize = 512 * 1024;
 /// Largest picture that Telegram takes as one, and largest file of `upload.saveFilePart`.
 pub(super) const SMALL_BYTES: u64 = 10 * 1024 * 1024;
+/// Largest file that anybody may send: 8000 parts, for Premium accounts; others may send half of it.
+pub(super) const LARGEST_BYTES: u64 = 8000 * PART_BYTES as u64;
 /// How long one part may take.
 const PART_LIMIT: Duration = Duration::from_secs(60);
 

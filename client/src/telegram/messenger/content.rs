@@ -4,12 +4,13 @@ use tgtrunk_messages::{Attachment, ChatId, Content, FileKind, Place, Poll, VCard
 use tgtrunk_telegram::tl;
 
 use super::remote::{Kind, Remote};
-use super::thumbnail;
+use super::{entities, thumbnail};
 
 /// What a message of a chat holds.
 pub(super) fn of(message: &tl::types::Message, chat: ChatId) -> Content {
     let text = || message.message.clone();
-    let plain = |has_preview| Content::Text { text: text(), has_preview, entities: Vec::new() };
+    let entities = || entities::of(message.entities.as_deref());
+    let plain = |has_preview| Content::Text { text: text(), has_preview, entities: entities() };
     let place = |geo: &tl::enums::GeoPoint, name: &str, address: &str| match geo {
         tl::enums::GeoPoint::Point(point) => Content::Location(Place {
             latitude: point.lat,
@@ -34,7 +35,7 @@ pub(super) fn of(message: &tl::types::Message, chat: ChatId) -> Content {
         }),
         Some(tl::enums::MessageMedia::Poll(media)) => Content::Poll(poll(&media.poll)),
         Some(media) => match file(media, chat, message.id) {
-            Some(file) => Content::file(file, text()),
+            Some(file) => Content::File { file, more: Vec::new(), caption: text(), entities: entities() },
             None => other(media, message),
         },
     }
@@ -43,7 +44,11 @@ pub(super) fn of(message: &tl::types::Message, chat: ChatId) -> Content {
 fn other(media: &tl::enums::MessageMedia, message: &tl::types::Message) -> Content {
     // What has words is told by them.
     if !message.message.is_empty() {
-        return Content::plain(&message.message);
+        return Content::Text {
+            text: message.message.clone(),
+            has_preview: false,
+            entities: entities::of(message.entities.as_deref()),
+        };
     }
     let what = match media {
         tl::enums::MessageMedia::Photo(_) => "messageMediaPhoto",
@@ -274,6 +279,8 @@ pub(super) fn file_to_send(
     let mut attributes: Vec<tl::enums::DocumentAttribute> =
         vec![tl::types::DocumentAttributeFilename { file_name: file.name.clone() }.into()];
     match file.kind {
+        // Whoever gets it is to see a file and its name.
+        _ if file.is_plain => {}
         FileKind::Video => attributes.push(
             tl::types::DocumentAttributeVideo {
                 round_message: false,
@@ -302,7 +309,7 @@ pub(super) fn file_to_send(
     }
     tl::types::InputMediaUploadedDocument {
         nosound_video: false,
-        force_file: matches!(file.kind, FileKind::Document | FileKind::Image),
+        force_file: file.is_plain || matches!(file.kind, FileKind::Document | FileKind::Image),
         spoiler: false,
         file: handed,
         thumb: None,
@@ -314,6 +321,42 @@ pub(super) fn file_to_send(
         ttl_seconds: None,
     }
     .into()
+}
+
+/// A file that lies at Telegram already, as it is sent; none for what is no file.
+pub(super) fn uploaded_to_send(media: tl::enums::MessageMedia) -> Option<tl::enums::InputMedia> {
+    match media {
+        tl::enums::MessageMedia::Photo(media) => match media.photo? {
+            tl::enums::Photo::Photo(photo) => {
+                let tl::types::Photo { id, access_hash, file_reference, .. } = photo;
+                let id = tl::types::InputPhoto { id, access_hash, file_reference }.into();
+                let (spoiler, live_photo) = (false, false);
+                Some(
+                    tl::types::InputMediaPhoto { spoiler, live_photo, id, ttl_seconds: None, video: None }
+                        .into(),
+                )
+            }
+            tl::enums::Photo::Empty(_) => None,
+        },
+        tl::enums::MessageMedia::Document(media) => match media.document? {
+            tl::enums::Document::Document(document) => {
+                let tl::types::Document { id, access_hash, file_reference, .. } = document;
+                Some(
+                    tl::types::InputMediaDocument {
+                        spoiler: false,
+                        id: tl::types::InputDocument { id, access_hash, file_reference }.into(),
+                        video_cover: None,
+                        video_timestamp: None,
+                        ttl_seconds: None,
+                        query: None,
+                    }
+                    .into(),
+                )
+            }
+            tl::enums::Document::Empty(_) => None,
+        },
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The list of chats, and the archive (core.telegram.org/api/folders#peer-folders).
 
-use tgtrunk_messages::{Chat, ChatId, Failure};
+use tgtrunk_messages::{Chat, ChatId, Dialog, Failure};
 use tgtrunk_telegram::{Status, tl};
 use tracing::debug;
 
@@ -22,8 +22,9 @@ struct Page {
 }
 
 impl Correspondent {
-    pub(super) async fn dialogs(&self, count: usize) -> Result<Vec<Chat>, Failure> {
-        let mut found: Vec<Chat> = Vec::new();
+    /// Chats, those with the newest messages first, and those of the archive last.
+    pub(super) async fn chat_list(&self, count: usize) -> Result<Vec<Dialog>, Failure> {
+        let mut found: Vec<Dialog> = Vec::new();
         for (folder, is_archived) in FOLDERS {
             let (mut offset_date, mut offset_id) = (0, 0);
             let mut offset_peer = tl::enums::InputPeer::Empty;
@@ -47,8 +48,14 @@ impl Correspondent {
                     let id = id_of(&dialog.peer);
                     last = Some((id, dialog.top_message));
                     // A pinned one comes twice.
-                    if !found.iter().any(|chat| chat.id == id) {
-                        found.push(Chat { is_archived, ..self.chat_card(id) });
+                    if !found.iter().any(|other| other.chat.id == id) {
+                        let is_top =
+                            |message: &&tl::enums::Message| dated(message, id, dialog.top_message).is_some();
+                        found.push(Dialog {
+                            chat: Chat { is_archived, ..self.chat_card(id) },
+                            unread: u32::try_from(dialog.unread_count).unwrap_or(0),
+                            last: page.messages.iter().find(is_top).and_then(|top| self.received(top)),
+                        });
                     }
                 }
                 let Some((id, top_message)) = last else { break };
@@ -73,7 +80,7 @@ impl Correspondent {
         if let Err(failure) = self.all_contacts().await {
             debug!(%failure, "the account's contacts are not known");
         }
-        if let Err(failure) = self.dialogs(PAGE).await {
+        if let Err(failure) = self.chat_list(PAGE).await {
             debug!(%failure, "the account's chats are not known");
         }
     }

@@ -1,10 +1,10 @@
 //! Messages that are there already: read, changed, taken away, marked.
 
-use tgtrunk_messages::{Address, ChatId, Failure, Received, TypingKind};
+use tgtrunk_messages::{Address, ChatId, Entity, Failure, Received, Search, TypingKind};
 use tgtrunk_telegram::tl;
 
-use super::Correspondent;
 use super::peer::Peer;
+use super::{Correspondent, failure};
 use crate::telegram::request::{self, Messages};
 
 /// Most messages in one answer.
@@ -45,6 +45,62 @@ impl Correspondent {
         Ok(found.filter(|message| message.is_ours).collect())
     }
 
+    /// Messages with words in them, or of some days: the newest first.
+    pub(super) async fn looked_for(&self, chat: ChatId, search: &Search) -> Result<Vec<Received>, Failure> {
+        let peer = self.chat_peer(chat).await?;
+        let (mut offset, mut found) = (0, Vec::new());
+        while found.len() < search.count {
+            let limit = (search.count - found.len()).min(PAGE);
+            let page = self.page_of(&peer, search, offset, limit).await?;
+            let Some(oldest) = page.messages.last().map(tl::enums::Message::id) else { break };
+            let messages = page.messages.iter().filter_map(|message| self.received(message));
+            let mut is_past = false;
+            for message in messages {
+                is_past |= search.since_s.is_some_and(|since_s| message.date_s < since_s);
+                if !is_past && search.until_s.is_none_or(|until_s| message.date_s < until_s) {
+                    found.push(message);
+                }
+            }
+            // Those of the days before are of no use, and some of the newest may be too new.
+            if is_past || page.messages.len() < limit || oldest == offset {
+                break;
+            }
+            offset = oldest;
+        }
+        Ok(found)
+    }
+
+    async fn page_of(
+        &self,
+        peer: &Peer,
+        search: &Search,
+        offset: i32,
+        limit: usize,
+    ) -> Result<Messages, Failure> {
+        let date = |at_s: Option<i64>| at_s.map_or(0, |at_s| i32::try_from(at_s.max(0)).unwrap_or(i32::MAX));
+        let (limit, before) = (i32::try_from(limit).unwrap_or(0), search.before.unwrap_or(0));
+        let answer = if search.query.is_empty() {
+            let request = tl::functions::messages::GetHistory {
+                offset_date: date(search.until_s),
+                max_id: before,
+                ..request::history(peer.input(), offset, limit)
+            };
+            self.ask(&request).await?
+        } else {
+            let request = tl::functions::messages::Search {
+                // Telegram gives what is newer than this.
+                min_date: date(search.since_s.map(|since_s| since_s - 1)),
+                max_date: date(search.until_s),
+                max_id: before,
+                ..request::search(peer.input(), &search.query, offset, limit)
+            };
+            self.ask(&request).await?
+        };
+        let answer = Messages::from(answer);
+        self.meet(&answer.users, &answer.chats).await;
+        Ok(answer)
+    }
+
     async fn page(&self, peer: &Peer, before: i32, limit: i32) -> Result<Messages, Failure> {
         let answer: Messages = self.ask(&request::history(peer.input(), before, limit)).await?.into();
         self.meet(&answer.users, &answer.chats).await;
@@ -52,25 +108,50 @@ impl Correspondent {
     }
 
     pub(super) async fn message_of(&self, chat: ChatId, tg_id: i32) -> Result<Option<Received>, Failure> {
-        let id = vec![tl::types::InputMessageId { id: tg_id }.into()];
-        let answer = match self.chat_peer(chat).await? {
-            Peer::Channel(channel) => {
-                let channel = channel.into();
-                self.ask(&tl::functions::channels::GetMessages { channel, id }).await?
-            }
-            Peer::User(_) | Peer::Group(_) => self.ask(&tl::functions::messages::GetMessages { id }).await?,
-        };
-        let answer = Messages::from(answer);
-        self.meet(&answer.users, &answer.chats).await;
-        let mut found = answer.messages.iter().filter_map(|message| self.received(message));
-        Ok(found.find(|message| message.tg_id == tg_id && message.chat.id == chat))
+        Ok(self.messages_with(chat, &[tg_id]).await?.pop())
     }
 
-    pub(super) async fn change(&self, chat: ChatId, tg_id: i32, text: &str) -> Result<(), Failure> {
+    /// Messages by their numbers; those that are not there are left out.
+    pub(super) async fn messages_with(&self, chat: ChatId, tg_ids: &[i32]) -> Result<Vec<Received>, Failure> {
         let peer = self.chat_peer(chat).await?;
-        match self.have(&request::edit(peer.input(), tg_id, text)).await {
-            // It was asked for before, and the answer was lost.
-            Err(Failure::Refused { word: "not_modified", .. }) => Ok(()),
+        let mut found = Vec::new();
+        for some in tg_ids.chunks(PAGE) {
+            let id = some.iter().map(|id| tl::types::InputMessageId { id: *id }.into()).collect();
+            let answer = match &peer {
+                Peer::Channel(channel) => {
+                    let channel = channel.clone().into();
+                    self.ask(&tl::functions::channels::GetMessages { channel, id }).await?
+                }
+                Peer::User(_) | Peer::Group(_) => {
+                    self.ask(&tl::functions::messages::GetMessages { id }).await?
+                }
+            };
+            let answer = Messages::from(answer);
+            self.meet(&answer.users, &answer.chats).await;
+            let messages = answer.messages.iter().filter_map(|message| self.received(message));
+            // A number of another chat is none of this one's.
+            found.extend(messages.filter(|message| message.chat.id == chat && some.contains(&message.tg_id)));
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn change(
+        &self,
+        chat: ChatId,
+        tg_id: i32,
+        text: &str,
+        entities: &[Entity],
+    ) -> Result<(), Failure> {
+        let peer = self.chat_peer(chat).await?;
+        let request = tl::functions::messages::EditMessage {
+            entities: self.entities(entities).await?,
+            ..request::edit(peer.input(), tg_id, text)
+        };
+        match self.have(&request).await {
+            // Telegram's word is that of all that an account may not do in a chat.
+            Err(Failure::Refused { word: "privacy_restricted", sentence }) => {
+                Err(failure::refused("not_editable", sentence))
+            }
             told => told.map(drop),
         }
     }

@@ -16,6 +16,8 @@ struct Told {
     about: String,
     link: String,
     members: Vec<Member>,
+    /// Whether the account may see who is in it.
+    is_open: bool,
 }
 
 struct Member {
@@ -40,7 +42,10 @@ impl Correspondent {
         let tl::enums::messages::ChatFull::Full(answer) = answer;
         self.meet(&answer.users, &answer.chats).await;
         let mut told = told(answer.full_chat);
-        if let Peer::Channel(channel) = &peer {
+        // Only its administrators see who reads a channel.
+        if let Peer::Channel(channel) = &peer
+            && told.is_open
+        {
             // Members of a large group may be hidden.
             told.members = match self.members(channel).await {
                 Err(Failure::Refused { .. }) => Vec::new(),
@@ -118,12 +123,13 @@ fn told(full: tl::enums::ChatFull) -> Told {
                 }
                 tl::enums::ChatParticipants::Forbidden(_) => Vec::new(),
             };
-            Told { about: full.about, link: link(full.exported_invite), members }
+            Told { about: full.about, link: link(full.exported_invite), members, is_open: true }
         }
         tl::enums::ChatFull::ChannelFull(full) => {
-            Told { about: full.about, link: link(full.exported_invite), members: Vec::new() }
+            let is_open = full.can_view_participants;
+            Told { about: full.about, link: link(full.exported_invite), members: Vec::new(), is_open }
         }
-        other => Told { about: other.about(), link: String::new(), members: Vec::new() },
+        other => Told { about: other.about(), link: String::new(), members: Vec::new(), is_open: false },
     }
 }
 
