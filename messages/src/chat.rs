@@ -135,10 +135,27 @@ impl ChatId {
         if self.0 < CHANNELS { Some(CHANNELS - self.0) } else { None }
     }
 
+    /// What it is, as far as its number tells.
+    pub(crate) const fn guessed_kind(self) -> ChatKind {
+        match (self.channel(), self.group()) {
+            (Some(_), _) => ChatKind::Supergroup,
+            (None, Some(_)) => ChatKind::Group,
+            (None, None) => ChatKind::User,
+        }
+    }
+
     /// Whether it is a person's chat.
     #[must_use]
     pub const fn is_person(self) -> bool {
         self.0 > 0
+    }
+}
+
+impl Chat {
+    /// One of which only the number is known.
+    pub(crate) fn unknown(id: ChatId) -> Self {
+        let kind = id.guessed_kind();
+        Self { id, kind, title: String::new(), username: None, phone: None, is_archived: false }
     }
 }
 
@@ -187,6 +204,14 @@ impl Address {
         }
         let number: i64 = text.parse().map_err(|_| AddressError)?;
         if number == 0 { Err(AddressError) } else { Ok(Self::Chat(ChatId(number))) }
+    }
+
+    /// What programs are told when nobody is found by it.
+    pub(crate) const fn unfound(&self) -> &'static str {
+        match self {
+            Self::Phone(_) => "no_telegram_account",
+            Self::Chat(_) | Self::Username(_) => "dialog_not_found",
+        }
     }
 
     /// As it is kept: what [`Self::read`] reads again.

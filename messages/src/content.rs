@@ -26,6 +26,9 @@ pub enum Content {
         /// Files that were sent with it by one call: albums, as far as they go together.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         more: Vec<Attachment>,
+        /// Files that were to be sent with it and could not be had.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<LeftOut>,
         /// The word.
         #[serde(default)]
         caption: String,
@@ -53,11 +56,110 @@ impl Content {
         Self::Text { text: text.into(), has_preview: false, entities: Vec::new() }
     }
 
+    /// What people read of it.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Text { text, .. } => text,
+            Self::File { caption, .. } => caption,
+            Self::Location(place) => &place.name,
+            Self::Contact(card) => &card.first_name,
+            Self::Poll(poll) => &poll.question,
+            Self::Other { what } => what,
+        }
+    }
+
+    /// Its files, one after the other.
+    pub fn files(&self) -> impl Iterator<Item = &Attachment> {
+        let (first, more) = match self {
+            Self::File { file, more, .. } => (Some(file), more.as_slice()),
+            _ => (None, &[][..]),
+        };
+        first.into_iter().chain(more)
+    }
+
+    /// The same, to be changed.
+    pub fn files_mut(&mut self) -> impl Iterator<Item = &mut Attachment> {
+        let (first, more) = match self {
+            Self::File { file, more, .. } => (Some(file), more.as_mut_slice()),
+            _ => (None, &mut [][..]),
+        };
+        first.into_iter().chain(more)
+    }
+
+    /// Which of the files that were named the file at a place is, counted from 0.
+    pub(crate) fn item(&self, place: usize) -> u32 {
+        let Self::File { left_out, .. } = self else { return 0 };
+        let is_there = |item: &u32| !left_out.iter().any(|left| left.item == *item);
+        (0..).filter(is_there).nth(place).unwrap_or(0)
+    }
+
+    /// Leaves out the file at a place, unless it is the only one.
+    pub(crate) fn leave_out(&mut self, place: usize, cause: String) {
+        let item = self.item(place);
+        let Self::File { file, more, left_out, .. } = self else { return };
+        if more.is_empty() || place > more.len() {
+            return;
+        }
+        let gone = match place {
+            0 => std::mem::replace(file, more.remove(0)),
+            place => more.remove(place - 1),
+        };
+        left_out.push(LeftOut { item, name: gone.name, cause });
+    }
+
+    /// Whether people read the same in both: of what Telegram finds in a text by itself nothing counts.
+    pub(crate) fn reads_as(&self, other: &Self) -> bool {
+        let looks = |entities: &[Entity]| -> Vec<Entity> {
+            entities.iter().filter(|entity| entity.kind.is_look()).cloned().collect()
+        };
+        match (self, other) {
+            (Self::Text { text, entities, .. }, Self::Text { text: other, entities: others, .. }) => {
+                text == other && looks(entities) == looks(others)
+            }
+            (
+                Self::File { file, caption, entities, .. },
+                Self::File { file: other, caption: word, entities: others, .. },
+            ) => file == other && caption == word && looks(entities) == looks(others),
+            (one, other) => one == other,
+        }
+    }
+
     /// A file with a word to it.
     #[must_use]
     pub fn file(file: Attachment, caption: impl Into<String>) -> Self {
-        Self::File { file, more: Vec::new(), caption: caption.into(), entities: Vec::new() }
+        Self::File {
+            file,
+            more: Vec::new(),
+            left_out: Vec::new(),
+            caption: caption.into(),
+            entities: Vec::new(),
+        }
     }
+}
+
+/// A file that was to be sent and could not be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Which of those that were named, counted from 0.
+    pub item: u32,
+    /// What it is called.
+    pub name: String,
+    /// Why.
+    pub cause: String,
+}
+
+/// Whether a text has a link.
+pub(crate) fn has_link(text: &str) -> bool {
+    let is_start = |(at, _): (usize, char)| {
+        ["http://", "https://", "www."].iter().any(|start| starts_with(&text[at..], start))
+    };
+    text.char_indices().any(is_start)
+}
+
+/// Whether a text begins so, in capitals or not. `start` is of small letters of ASCII.
+pub(crate) fn starts_with(text: &str, start: &str) -> bool {
+    text.as_bytes().get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes()))
 }
 
 /// What a file is to those who look at it.

@@ -14,6 +14,22 @@ pub struct Entity {
     pub kind: EntityKind,
 }
 
+impl EntityKind {
+    /// Whether somebody made it so: the others Telegram finds in a text by itself.
+    pub(crate) const fn is_look(&self) -> bool {
+        !matches!(
+            self,
+            Self::Mention
+                | Self::Hashtag
+                | Self::Cashtag
+                | Self::BotCommand
+                | Self::Url
+                | Self::Email
+                | Self::PhoneNumber
+        )
+    }
+}
+
 /// How it looks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

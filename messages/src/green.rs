@@ -27,7 +27,10 @@ mod throttle;
 mod upload;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::Value;
 
 use crate::house::House;
 
@@ -37,6 +40,14 @@ pub use throttle::Pace;
 pub fn router(house: House, pace: Pace) -> Router {
     let desk = answer::Desk::new(house, pace);
     Router::new().fallback(answer::answer).layer(DefaultBodyLimit::disable()).with_state(desk)
+}
+
+pub(crate) use self::multipart::decoded;
+pub(crate) use self::upload::drain;
+
+/// A body that is JSON, as clients write it, or a form; else a status and a sentence.
+pub(crate) async fn read_json(headers: &HeaderMap, body: &mut Body) -> Result<Value, (StatusCode, String)> {
+    upload::json(headers, body).await.map_err(|failed| (failed.status, failed.message))
 }
 
 /// The names of all methods of an instance and then of the partner, as the documentation writes them.

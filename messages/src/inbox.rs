@@ -106,7 +106,13 @@ impl Inner {
             _ => None,
         };
         // Reactions and read marks change a message too, and nothing that people read.
-        let is_other = content != known.content;
+        let is_other = !content.reads_as(&known.content);
+        if let (Content::File { more, left_out, .. }, Content::File { more: others, left_out: gone, .. }) =
+            (&mut content, &known.content)
+        {
+            more.clone_from(others);
+            left_out.clone_from(gone);
+        }
         if !is_other && known.edited_s.is_some_and(|before| before >= edited_s) {
             return Ok(());
         }

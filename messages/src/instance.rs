@@ -1,7 +1,9 @@
 //! An instance: an account or a bot as programs know it.
 
+mod attachment;
 mod chats;
 pub(crate) mod inner;
+mod jobs;
 mod letters;
 
 use std::sync::atomic::Ordering;
@@ -14,7 +16,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
+pub(crate) use self::attachment::{kept, name_in, with_end_of};
 use self::inner::Inner;
+pub(crate) use self::letters::Posted;
 use crate::chat::{Address, ChatId};
 use crate::content::Content;
 use crate::files::Files;
@@ -24,7 +28,7 @@ use crate::settings::{Settings, SettingsError};
 use crate::standing::Standing;
 use crate::store::{InstanceRow, StorageError, Store, StoreError};
 use crate::token::{self, Token};
-use crate::{clock, outbox, push, reach, upkeep};
+use crate::{clock, job, outbox, push, reach, upkeep};
 
 /// Whose instance it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +151,9 @@ pub enum Refused {
     /// There is no such message, or file, or instance.
     #[error("{0}")]
     Missing(String),
+    /// The message is being sent just now; it can be done when it is.
+    #[error("{0}")]
+    UnderWay(String),
     /// Too much at once.
     #[error("{0}")]
     Full(String),
@@ -278,10 +285,21 @@ impl Instance {
         let inner = Arc::new(Inner::new(row, store, files, messenger, options, client));
         let mut tasks = JoinSet::new();
         tasks.spawn(outbox::run(Arc::clone(&inner)).in_current_span());
+        tasks.spawn(job::run(Arc::clone(&inner)).in_current_span());
         tasks.spawn(push::run(Arc::clone(&inner), pusher).in_current_span());
         tasks.spawn(upkeep::watch(Arc::clone(&inner)).in_current_span());
         tasks.spawn(upkeep::forget(Arc::clone(&inner)).in_current_span());
         Ok(Self { inner, tasks: Arc::new(Mutex::new(tasks)) })
+    }
+
+    /// The same one for a task of its own, which does not keep it alive.
+    pub(crate) fn of(inner: Arc<Inner>) -> Self {
+        Self { inner, tasks: Arc::default() }
+    }
+
+    /// What its tasks share.
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
     }
 
     /// Ends what it does by itself; whoever waits for a notification hears that it is starting. Its database may be closed
@@ -290,6 +308,7 @@ impl Instance {
         self.inner.is_closed.store(true, Ordering::Relaxed);
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
         self.inner.notifications.notify_waiters();
+        self.inner.bells.ring_all();
     }
 
     /// Takes news in; when this returns they are on the disk, and Telegram need not tell them again.

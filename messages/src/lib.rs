@@ -5,6 +5,7 @@
 //! as is its journal. A [`Messenger`] is whoever speaks with Telegram for it; this crate knows no Telegram, only the
 //! numbers that its chats and messages have. [`green`] is the dialect that GREEN-API's clients speak.
 
+pub mod actions;
 mod chat;
 mod clock;
 mod content;
@@ -17,6 +18,7 @@ mod house;
 mod id;
 mod inbox;
 mod instance;
+mod job;
 mod markup;
 mod messenger;
 mod outbox;
@@ -31,7 +33,7 @@ mod token;
 mod upkeep;
 
 pub use chat::{Address, AddressError, Chat, ChatId, ChatKind, Person, PersonKind};
-pub use content::{Attachment, Content, FileKind, LoginTokenPicture, Place, Poll, VCard};
+pub use content::{Attachment, Content, FileKind, LeftOut, LoginTokenPicture, Place, Poll, VCard};
 pub use entity::{Entity, EntityKind};
 pub use files::{FileWriter, kind_of};
 pub use gate::{Gate, Grant};

@@ -5,6 +5,7 @@
 
 mod parts;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,12 @@ use crate::id::MessageId;
 use crate::instance::inner::{Inner, Located};
 use crate::instance::{Manner, Typing};
 use crate::messenger::{Failure, Order, Received, Sent};
+use crate::record::Reason;
 use crate::standing::Standing;
-use crate::store::{Hold, Outgoing, StorageError};
+use crate::store::{Fault, Hold, Outgoing, StorageError};
+
+use self::parts::Step;
+pub(crate) use self::parts::{TEXT_UNITS, is_text_apart, messages};
 
 /// A message that fails so often lets others pass.
 const TRIES: u32 = 3;
@@ -56,9 +61,9 @@ pub(crate) struct Letter {
 
 /// What came of a try.
 enum Outcome {
-    /// Its first part, and the last one of several with its place.
-    Sent(Option<Box<Sent>>, Option<(usize, Box<Sent>)>),
-    Failed(String),
+    /// Its first part, and those of its last step after the first with their places.
+    Sent(Option<Box<Sent>>, Vec<(usize, Sent)>),
+    Failed(Fault),
     /// Again after a pause; whether Telegram may have it.
     Later {
         cause: String,
@@ -121,7 +126,8 @@ impl Outbox {
             let old = inner.store.expired(now_ms - inner.options.queue_ms()).await?;
             if !old.is_empty() {
                 info!(messages = old.len(), "messages were not sent in time");
-                inner.fail(&old, "expired: it could not be sent in time").await?;
+                let sentence = "expired: it could not be sent in time".to_owned();
+                inner.fail(&old, &Fault { sentence, reason: Reason::of("timeout") }).await?;
                 return Ok(None);
             }
             self.looked = Some(Instant::now());
@@ -165,16 +171,16 @@ impl Outbox {
     async fn conclude(&mut self, next: &Outgoing, outcome: Outcome) -> Result<(), StorageError> {
         let (inner, now_ms) = (&self.inner, clock::unix_ms());
         match outcome {
-            Outcome::Sent(first, last) => {
-                let last = last.as_ref().map(|(number, sent)| (*number, sent.as_ref()));
-                inner.store.sent(next.id, first.as_deref(), last, inner.as_ref(), now_ms).await?;
+            Outcome::Sent(first, rest) => {
+                inner.store.sent(next.id, first.as_deref(), &rest, inner.as_ref(), now_ms).await?;
                 if let Some(sent) = first {
                     inner.read_on_reply(sent.chat.id);
                 }
             }
-            Outcome::Failed(cause) => {
-                info!(id = %next.id, cause, "a message cannot be sent");
-                inner.fail(&[next.id], &cause).await?;
+            Outcome::Failed(fault) => {
+                info!(id = %next.id, word = fault.reason.word, "a message cannot be sent");
+                debug!(id = %next.id, cause = fault.sentence, "why it cannot be sent");
+                inner.fail(&[next.id], &fault).await?;
             }
             Outcome::Later { cause, is_lost } => {
                 debug!(id = %next.id, cause, "a message is sent later");
@@ -192,13 +198,14 @@ impl Outbox {
                 }
                 // Whatever rests beside it, this one does.
                 inner.store.unclaim(next, until_ms, &cause, inner.as_ref(), now_ms).await?;
+                inner.rests.notify_waiters();
             }
             Outcome::Unauthorized => {
                 let cause = Failure::Unauthorized.to_string();
                 inner.store.unclaim(next, 0, &cause, inner.as_ref(), now_ms).await?;
             }
         }
-        inner.notifications.notify_waiters();
+        inner.settle();
         Ok(())
     }
 }
@@ -209,11 +216,15 @@ const SPAM_PAUSE: Duration = Duration::from_secs(3600);
 async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, StorageError> {
     let letter = &next.letter;
     let Ok(to) = Address::read(&letter.to) else {
-        return Ok(Outcome::Failed(format!("{} is no chat", letter.to)));
+        return Ok(failed("bad_request", format!("{} is no chat", letter.to)));
     };
     let chat = match inner.locate(&to).await? {
         Located::At(chat) => chat,
-        Located::Nobody(sentence) => return Ok(Outcome::Failed(sentence)),
+        Located::Nobody(sentence) => {
+            let word =
+                if matches!(to, Address::Phone(_)) { "no_telegram_account" } else { "dialog_not_found" };
+            return Ok(failed(word, sentence));
+        }
         Located::Spent { seconds } => {
             let cause = "Telegram was asked for as many numbers and names today as the settings allow";
             return Ok(Outcome::Rest(Hold::Lookups, rest(seconds), cause.to_owned()));
@@ -232,6 +243,23 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, StorageErr
         Some(quoted) => inner.tg_id_of(quoted).await?,
         None => None,
     };
+    if letter.quoted.is_some() && reply_to.is_none() && letter.manner.needs_quoted {
+        return Ok(failed("message_not_found", "the message that is answered is not there".to_owned()));
+    }
+    if let Some(tg_id) = reply_to.filter(|_| letter.manner.needs_quoted && next.parts_done == 0) {
+        // Telegram passes over in silence that it is gone.
+        match inner.messenger.message(chat, tg_id).await {
+            Ok(Some(_)) | Err(Failure::Unsupported(_)) => {}
+            Ok(None) => {
+                return Ok(failed(
+                    "message_not_found",
+                    "the message that is answered is not there".to_owned(),
+                ));
+            }
+            Err(Failure::Unknown(cause)) => return Ok(Outcome::Later { cause, is_lost: false }),
+            Err(failure) => return Ok(judge(failure, Some(chat))),
+        }
+    }
     let forward = match letter.forward {
         Some((chat, message)) => match inner.tg_id_of(message).await? {
             Some(tg_id) => {
@@ -239,22 +267,21 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, StorageErr
                 all.extend(inner.store.parts(message).await?.into_iter().map(|part| (chat, part)));
                 all
             }
-            None => return Ok(Outcome::Failed("the message to be forwarded is not there".to_owned())),
+            None => {
+                return Ok(failed(
+                    "message_not_found",
+                    "the message to be forwarded is not there".to_owned(),
+                ));
+            }
         },
         None => Vec::new(),
     };
-    let mut content = letter.content.clone();
-    let path = match &mut content {
-        Content::File { file, .. } if letter.forward.is_none() => {
-            match inner.fetch_for_sending(next, file).await? {
-                Ok(path) => Some(path),
-                Err(Failure::Unknown(cause)) => {
-                    return Ok(Outcome::Later { cause, is_lost: false });
-                }
-                Err(failure) => return Ok(Outcome::Failed(failure.to_string())),
-            }
-        }
-        _ => None,
+    let (content, paths) = match letter.forward {
+        Some(_) => (letter.content.clone(), Vec::new()),
+        None => match collect(inner, next).await? {
+            Ok(collected) => collected,
+            Err(outcome) => return Ok(outcome),
+        },
     };
     if let Some(typing) = letter.typing.filter(|_| next.attempts == 0) {
         let shown = Duration::from_millis(typing.ms.into());
@@ -262,69 +289,150 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, StorageErr
         inner.messenger.typing(&Address::Chat(chat), typing.kind).await.ok();
         sleep(shown).await;
     }
-    let parts: Vec<_> = if forward.is_empty() {
-        parts::of(content).into_iter().map(|part| (part, None)).collect()
+    let steps: Vec<_> = if forward.is_empty() {
+        parts::of(content, paths)
     } else {
-        forward.into_iter().map(|part| (content.clone(), Some(part))).collect()
+        let step = |from| Step { content: content.clone(), paths: Vec::new(), forward: Some(from) };
+        forward.into_iter().map(step).collect()
     };
-    let last = parts.len() - 1;
-    let (mut first, mut latest) = (None, None);
-    for (number, (content, forward)) in parts.into_iter().enumerate().skip(next.parts_done as usize) {
+    let (mut first, mut latest, mut done) = (None, Vec::new(), 0);
+    let last = steps.len() - 1;
+    for (index, step) in steps.into_iter().enumerate() {
+        let (begin, count) = (done, step.paths.len().max(1));
+        done += count;
+        if done <= next.parts_done as usize {
+            continue;
+        }
         let mut order = Order {
             to: Address::Chat(chat),
-            random_id: next.random_id.wrapping_add(i64::try_from(number).unwrap_or(0)),
-            content,
-            paths: path.clone().into_iter().collect(),
-            reply_to: reply_to.filter(|_| number == 0),
-            forward,
+            random_id: next.random_id.wrapping_add(i64::try_from(begin).unwrap_or(0)),
+            content: step.content,
+            paths: step.paths,
+            reply_to: reply_to.filter(|_| begin == 0),
+            forward: step.forward,
             hides_author: letter.manner.hides_author,
             is_silent: letter.manner.is_silent,
         };
-        let mut told = inner.messenger.send(&order).await;
+        let mut told = hand_over(inner, &order).await;
         if matches!(told, Err(Failure::Refused { word: "dialog_not_found", .. })) && order.to != to {
             // The account has forgotten them: it finds them as it did before.
             order.to = to.clone();
-            told = inner.messenger.send(&order).await;
+            told = hand_over(inner, &order).await;
+        }
+        if matches!(told, Err(Failure::Refused { word: "message_not_found", .. }))
+            && order.reply_to.is_some()
+            && !letter.manner.needs_quoted
+        {
+            order.reply_to = None;
+            told = hand_over(inner, &order).await;
         }
         let sent = match told {
-            Ok(sent) => Some(sent),
+            Ok(sent) => sent,
             Err(Failure::Repeated) => match find_sent(inner, next, &order).await? {
                 Ok(found) => found,
                 Err(cause) => return Ok(Outcome::Later { cause, is_lost: true }),
             },
-            Err(failure) => return Ok(judge(failure, Some(chat))),
+            Err(failure) => {
+                return Ok(judge(failure, Some(chat)));
+            }
         };
-        // The last one is done when the message is: killed between the two, nobody would look for its number.
-        if number < last {
-            inner.store.part_done(next, number, sent.as_ref()).await?;
+        let mut sent: Vec<_> = sent.into_iter().enumerate().map(|(at, sent)| (begin + at, sent)).collect();
+        if begin == 0 {
+            first = sent.first().map(|(_, sent)| sent.clone());
         }
-        if number == 0 {
-            first.clone_from(&sent);
+        // The last one is done when the message is: killed between the two, nobody would look for its number.
+        if index < last {
+            inner.store.parts_done(next, done, &sent).await?;
+        } else if last == 0 {
+            sent.retain(|(number, _)| *number > 0);
         }
         latest = sent;
     }
     if first.is_none()
         && last > 0
-        && let (Some((chat, tg_id, date_s)), Some(latest)) = (inner.store.first_part(next.id).await?, &latest)
+        && let Some((chat, tg_id, date_s)) = inner.store.first_part(next.id).await?
     {
         // It was sent before the program was started anew.
-        let chat = Chat { id: chat, ..latest.chat.clone() };
+        let card = latest.first().map(|(_, latest)| latest.chat.clone());
+        let chat = card.unwrap_or_else(|| Chat::unknown(chat));
         first = Some(Sent { chat, tg_id, date_s });
     }
-    let latest = latest.filter(|_| last > 0).map(|latest| (last, Box::new(latest)));
     Ok(Outcome::Sent(first.map(Box::new), latest))
 }
 
-/// The message that was sent before: what came meanwhile, or one of the account's last in the chat. Else why it cannot be
-/// looked for now.
+/// What is sent, with the files of it on the disk; else what comes of it.
+async fn collect(
+    inner: &Arc<Inner>,
+    next: &Outgoing,
+) -> Result<Result<(Content, Vec<PathBuf>), Outcome>, StorageError> {
+    let (mut content, mut paths) = (next.letter.content.clone(), Vec::new());
+    let (count, mut is_less) = (content.files().count(), false);
+    loop {
+        let Some(mut file) = content.files().nth(paths.len()).cloned() else { break };
+        let place = paths.len();
+        let failure = match inner.fetch_for_sending(next, place, &mut file).await? {
+            Ok(path) => {
+                content.files_mut().skip(place).take(1).for_each(|kept| kept.clone_from(&file));
+                paths.push(path);
+                continue;
+            }
+            Err(failure) => failure,
+        };
+        let may_be_left_out = match &failure {
+            Failure::Refused { .. } => true,
+            Failure::Unknown(_) => next.attempts + 1 >= TRIES,
+            _ => false,
+        };
+        if next.letter.manner.takes_some
+            && may_be_left_out
+            && next.parts_done == 0
+            && content.files().count() > 1
+        {
+            content.leave_out(place, failure.to_string());
+            is_less = true;
+            continue;
+        }
+        if let Failure::Unknown(cause) = failure {
+            return Ok(Err(Outcome::Later { cause, is_lost: false }));
+        }
+        let mut outcome = judge(failure, None);
+        if let Outcome::Failed(fault) = &mut outcome {
+            let item = content.item(place);
+            if count > 1 {
+                fault.sentence = format!("{} ({}): {}", file.name, item + 1, fault.sentence);
+            }
+            fault.reason.item = Some(item);
+        }
+        return Ok(Err(outcome));
+    }
+    if is_less {
+        inner.store.keep_content(next, &content).await?;
+    }
+    Ok(Ok((content, paths)))
+}
+
+/// Hands one message over, or an album.
+async fn hand_over(inner: &Inner, order: &Order) -> Result<Vec<Sent>, Failure> {
+    if order.paths.len() > 1 {
+        return inner.messenger.send_album(order).await;
+    }
+    Ok(vec![inner.messenger.send(order).await?])
+}
+
+/// The message that was sent before, or those of the album: what came meanwhile, or the account's last in the chat. None
+/// where it is not found. Else why it cannot be looked for now.
 async fn find_sent(
     inner: &Inner,
     next: &Outgoing,
     order: &Order,
-) -> Result<Result<Option<Sent>, String>, StorageError> {
+) -> Result<Result<Vec<Sent>, String>, StorageError> {
+    if order.paths.len() > 1 {
+        return find_album(inner, order).await;
+    }
     for echo in inner.store.echoes(next.id).await? {
         if let (Some(id), Some(tg_id)) = (echo.chat, echo.tg_id)
             && parts::is_same(&echo.content, &order.content)
+            && !inner.store.is_part(id, tg_id).await?
         {
             let chat = Chat {
                 id,
@@ -334,7 +442,7 @@ async fn find_sent(
                 phone: None,
                 is_archived: false,
             };
-            return Ok(Ok(Some(Sent { chat, tg_id, date_s: echo.date_s })));
+            return Ok(Ok(vec![Sent { chat, tg_id, date_s: echo.date_s }]));
         }
     }
     let last = match inner.messenger.last_own(&order.to).await {
@@ -342,7 +450,7 @@ async fn find_sent(
         Err(failure @ (Failure::Unknown(_) | Failure::Flood { .. } | Failure::Unauthorized)) => {
             return Ok(Err(failure.to_string()));
         }
-        Err(_) => return Ok(Ok(None)),
+        Err(_) => return Ok(Ok(Vec::new())),
     };
     for message in last {
         let Received { chat, tg_id, date_s, is_ours, content, .. } = message;
@@ -355,10 +463,48 @@ async fn find_sent(
         // One that the journal knows already is another message that says the same.
         let known = inner.store.message_at(Some(chat.id), tg_id).await?;
         if known.is_none_or(|known| known.origin != crate::record::Origin::Api) {
-            return Ok(Ok(Some(Sent { chat, tg_id, date_s })));
+            return Ok(Ok(vec![Sent { chat, tg_id, date_s }]));
         }
     }
-    Ok(Ok(None))
+    Ok(Ok(Vec::new()))
+}
+
+/// The messages of an album that was sent before.
+async fn find_album(inner: &Inner, order: &Order) -> Result<Result<Vec<Sent>, String>, StorageError> {
+    let last = match inner.messenger.last_own(&order.to).await {
+        Ok(last) => last,
+        Err(failure @ (Failure::Unknown(_) | Failure::Flood { .. } | Failure::Unauthorized)) => {
+            return Ok(Err(failure.to_string()));
+        }
+        Err(_) => return Ok(Ok(Vec::new())),
+    };
+    let mut albums: Vec<(i64, Vec<Received>)> = Vec::new();
+    for message in last {
+        let Some(album) = message.album.filter(|_| message.is_ours) else { continue };
+        match albums.iter_mut().find(|(known, _)| *known == album) {
+            Some((_, messages)) => messages.insert(0, message),
+            None => albums.push((album, vec![message])),
+        }
+    }
+    for (_, messages) in albums {
+        let is_it =
+            messages.len() == order.paths.len() && parts::is_same(&messages[0].content, &order.content);
+        let mut is_known = false;
+        for message in &messages {
+            is_known |= inner.store.is_part(message.chat.id, message.tg_id).await?;
+        }
+        let known = inner.store.message_at(Some(messages[0].chat.id), messages[0].tg_id).await?;
+        if is_it && !is_known && known.is_none_or(|known| known.origin != crate::record::Origin::Api) {
+            let sent =
+                |message: Received| Sent { chat: message.chat, tg_id: message.tg_id, date_s: message.date_s };
+            return Ok(Ok(messages.into_iter().map(sent).collect()));
+        }
+    }
+    Ok(Ok(Vec::new()))
+}
+
+fn failed(word: &str, sentence: String) -> Outcome {
+    Outcome::Failed(Fault { sentence, reason: Reason::of(word) })
 }
 
 /// What it means that a message was not taken, which is for a chat.
@@ -372,7 +518,8 @@ fn judge(failure: Failure, chat: Option<ChatId>) -> Outcome {
         (Failure::PeerFlood, _) => Outcome::Rest(Hold::Strangers, SPAM_PAUSE, cause),
         (Failure::Unknown(cause), _) => Outcome::Later { cause, is_lost: true },
         (Failure::Unauthorized, _) => Outcome::Unauthorized,
-        (Failure::Repeated | Failure::Refused { .. } | Failure::Unsupported(_), _) => Outcome::Failed(cause),
+        (Failure::Refused { word, sentence }, _) => failed(word, sentence),
+        (Failure::Repeated | Failure::Unsupported(_), _) => failed("unsupported_for_user", cause),
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Quoted {
 /// Why a message was not sent, as programs are told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// A word of [`crate::Failure::word`].
+    /// One of the action API's (`privacy_restricted`, `flood_wait`, ...).
     pub word: String,
     /// Which of its files it was, counted from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +69,23 @@ pub struct Reason {
     /// When it may be tried again: seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u32>,
+    /// Whether Telegram may have it, or a part of it, nevertheless.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_sent: bool,
+}
+
+impl Reason {
+    /// Only the word.
+    #[must_use]
+    pub fn of(word: &str) -> Self {
+        Self { word: word.to_owned(), item: None, retry_after_s: None, may_be_sent: false }
+    }
+
+    /// Whether the same may be done at another time.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        ["flood_wait", "peer_flood", "not_authorized", "timeout", "internal"].contains(&self.word.as_str())
+    }
 }
 
 /// A message.

@@ -9,6 +9,7 @@ mod files;
 mod holds;
 mod instance;
 mod intake;
+mod jobs;
 mod journal;
 mod notifications;
 mod outgoing;
@@ -22,11 +23,13 @@ use crate::instance::InstanceKind;
 use crate::settings::Settings;
 use crate::token::Token;
 
+pub(crate) use echoes::Part;
 pub(crate) use files::{FileRow, PICTURE};
 pub(crate) use holds::Hold;
 pub(crate) use instance::{InstanceRow, held};
+pub(crate) use jobs::{Begun, Kept};
 pub(crate) use notifications::{Notification, Told};
-pub(crate) use outgoing::{Accept, Letters, Outgoing, Teller, Withdrawn};
+pub(crate) use outgoing::{Accept, Fault, Letters, Outgoing, Taken, Teller, Withdrawn};
 pub use schema::StoreError;
 /// What SQLite said.
 pub(crate) use sqlx::Error as StorageError;

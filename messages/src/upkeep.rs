@@ -76,6 +76,9 @@ async fn forget_once(inner: &Inner) -> Result<(), StorageError> {
     while inner.store.forget(before(inner.options.journal_life)).await? {
         sleep(BITE).await;
     }
+    while inner.store.forget_jobs(clock::unix_ms()).await? {
+        sleep(BITE).await;
+    }
     loop {
         let gone = inner.store.forget_files(before(inner.options.file_life)).await?;
         if gone.is_empty() {

@@ -130,7 +130,7 @@ impl From<Refused> for Failed {
         match refused {
             Refused::Bad(details) => Self::validation(&details),
             Refused::Standing(standing) => Self::standing(standing),
-            Refused::Missing(sentence) => Self::bad_data(&sentence),
+            Refused::Missing(sentence) | Refused::UnderWay(sentence) => Self::bad_data(&sentence),
             Refused::Full(sentence) => {
                 let message = format!("Too Many Requests: {sentence}");
                 Self { retry_after_s: Some(1), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }

@@ -325,7 +325,7 @@ fn file_name(said: &str) -> String {
 }
 
 /// A text with its percent-encoded bytes read (RFC 8187).
-pub(super) fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -44,7 +44,7 @@ pub(crate) fn edited(
     record: &Record,
     link: Option<&str>,
 ) -> Value {
-    let mut data = json!({"textMessage": words(&record.content), "stanzaId": record.id.to_string()});
+    let mut data = json!({"textMessage": record.content.words(), "stanzaId": record.id.to_string()});
     if let Content::File { caption, .. } = &record.content {
         data["caption"] = caption.clone().into();
         data["downloadUrl"] = link.unwrap_or_default().into();
@@ -214,18 +214,6 @@ fn extended(text: &str, quoted: Option<&Quoted>) -> Value {
     data
 }
 
-/// What people read of a message.
-fn words(content: &Content) -> &str {
-    match content {
-        Content::Text { text, .. } => text,
-        Content::File { caption, .. } => caption,
-        Content::Location(place) => &place.name,
-        Content::Contact(card) => &card.first_name,
-        Content::Poll(poll) => &poll.question,
-        Content::Other { what } => what,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +261,7 @@ mod tests {
                 thumbnail: Some("AAAA".to_owned()),
             },
             more: Vec::new(),
+            left_out: Vec::new(),
             caption: "word".to_owned(),
             entities: Vec::new(),
         };

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, iso};
+use super::answer::Answer;
 use super::arguments::integer;
 use super::call::PartnerCall;
 use super::error::Failed;
 use super::limits;
+use crate::clock;
 use crate::id::InstanceId;
 use crate::instance::InstanceKind;
 use crate::settings::Settings;
@@ -32,7 +33,7 @@ pub(super) fn instances(call: &PartnerCall) -> Answer {
 }
 
 fn shown(id: InstanceId, name: &str, kind: InstanceKind, created_s: i64, deleted_s: Option<i64>) -> Value {
-    let time = |unix_s: i64| iso(unix_s.saturating_mul(1000));
+    let time = |unix_s: i64| clock::iso(unix_s.saturating_mul(1000));
     json!({
         "idInstance": id.get(),
         "name": name,

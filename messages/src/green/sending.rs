@@ -7,17 +7,15 @@ use super::arguments::{self, plain};
 use super::call::Call;
 use super::error::Failed;
 use super::limits;
-use super::shape;
 use crate::chat::Address;
-use crate::content::{Attachment, Content, Place, Poll, VCard};
-use crate::files::{kind_of, mime_of};
+use crate::content::{Content, Place, Poll, VCard, has_link};
 use crate::id::MessageId;
-use crate::instance::{Draft, Manner, StoredFile};
+use crate::instance::{Draft, Manner, Refused, kept, name_in};
 
 /// A text.
 pub(super) async fn send_message(call: Call) -> Answer {
     let text = call.arguments.text("message", limits::MESSAGE)?;
-    let has_preview = shape::has_link(&text) && call.arguments.flag("linkPreview")?.unwrap_or(true);
+    let has_preview = has_link(&text) && call.arguments.flag("linkPreview")?.unwrap_or(true);
     queue(&call, "sendMessage", Content::Text { text, has_preview, entities: Vec::new() }).await
 }
 
@@ -43,8 +41,7 @@ pub(super) async fn send_file_by_upload(mut call: Call) -> Answer {
 /// A file that is fetched before it is sent.
 pub(super) async fn send_file_by_url(call: Call) -> Answer {
     let url = call.arguments.text("urlFile", limits::LINK)?.trim().to_owned();
-    let is_link = ["http://", "https://"].iter().any(|start| shape::starts_with(&url, start));
-    if !is_link || url.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
+    if !call.instance.is_link(&url) {
         let want = "must be a link that begins with http:// or https://";
         return Err(Failed::wrong("urlFile", want, call.arguments.value("urlFile")));
     }
@@ -53,32 +50,10 @@ pub(super) async fn send_file_by_url(call: Call) -> Answer {
         Failed::wrong("fileName", "must be the file's name with its extension, as \"price.pdf\"", None)
     })?;
     let caption = call.arguments.optional_text("caption", limits::CAPTION)?.unwrap_or_default();
-    let file = match own(&call, &url).await {
-        Some(stored) => kept(stored, Some(name)),
-        None => {
-            call.instance.reaches(&url).await?;
-            let mime = mime_of(&name);
-            Attachment {
-                kind: kind_of(&mime),
-                is_plain: false,
-                name,
-                mime,
-                size: 0,
-                stored: None,
-                url: Some(url),
-                remote: None,
-                thumbnail: None,
-            }
-        }
-    };
+    let file = call.instance.attachment(&url, Some(name)).await.map_err(|refused| {
+        Failed::from(Refused::Bad(format!("'urlFile' must be a file that can be fetched: {refused}")))
+    })?;
     queue(&call, "sendFileByUrl", Content::file(file, caption)).await
-}
-
-/// The file behind a link that the store gave.
-async fn own(call: &Call, url: &str) -> Option<StoredFile> {
-    let (_, rest) = url.split_once("/files/")?;
-    let stored = call.instance.stored(rest.split('/').next()?).await.ok()?;
-    (stored.url == url).then_some(stored)
 }
 
 /// Lays a file down, to be sent by its link.
@@ -217,68 +192,6 @@ fn placeholder() -> Content {
     Content::plain("")
 }
 
-/// A file of the store as it is sent, under another name perhaps.
-fn kept(stored: StoredFile, name: Option<String>) -> Attachment {
-    let is_untold = stored.mime == mime_of("");
-    let mime = name.as_deref().filter(|_| is_untold).map_or(stored.mime, mime_of);
-    Attachment {
-        kind: kind_of(&mime),
-        is_plain: false,
-        name: name.unwrap_or(stored.name),
-        mime,
-        size: stored.size,
-        stored: Some(stored.key),
-        url: None,
-        remote: None,
-        thumbnail: None,
-    }
-}
-
-/// A file's name at the end of a link.
-fn name_in(url: &str) -> Option<String> {
-    let path = url.split(['?', '#']).next()?;
-    let (host, name) = path.rsplit_once('/')?;
-    let name = super::multipart::decoded(name);
-    (host.contains("//") && !host.ends_with('/') && name.contains('.')).then_some(name)
-}
-
 fn joined(first: &str, second: &str) -> String {
     [first, second].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::content::FileKind;
-
-    #[test]
-    fn a_link_tells_its_files_name() {
-        for (url, name) in [
-            ("https://example.org/a/price%20list.pdf?x=1#y", Some("price list.pdf")),
-            ("https://example.org/a/download", None),
-            ("https://example.org", None),
-            ("https://example.org/", None),
-        ] {
-            assert_eq!(name_in(url).as_deref(), name, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_new_name_tells_the_type_that_nobody_told() {
-        let stored = |mime: &str| StoredFile {
-            key: "1".to_owned(),
-            name: "x".to_owned(),
-            mime: mime.to_owned(),
-            size: 5,
-            url: "https://example.org/files/1/x".to_owned(),
-        };
-        let sent = kept(stored("application/octet-stream"), Some("a.jpg".to_owned()));
-        assert_eq!(
-            (sent.kind, sent.mime.as_str(), sent.name.as_str()),
-            (FileKind::Image, "image/jpeg", "a.jpg")
-        );
-        let sent = kept(stored("video/mp4"), Some("a.jpg".to_owned()));
-        assert_eq!((sent.kind, sent.mime.as_str()), (FileKind::Video, "video/mp4"));
-        assert_eq!(kept(stored("text/plain"), None).name, "x");
-    }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::chat::{Chat, ChatId, Person, PersonKind};
-use crate::content::{Content, FileKind, Poll, VCard};
+use crate::content::{Content, FileKind, Poll, VCard, has_link};
 use crate::instance::QueueLine;
 use crate::messenger::{Account, Found, Group, GroupRights, RightsChange};
 use crate::record::{Direction, Origin, Quoted, Record};
@@ -378,17 +378,4 @@ pub(super) fn phone_number(phone: Option<&str>) -> i64 {
 
 fn username(name: Option<&str>) -> String {
     name.map(|name| format!("@{}", name.trim_start_matches('@'))).unwrap_or_default()
-}
-
-/// Whether a text has a link.
-pub(super) fn has_link(text: &str) -> bool {
-    let is_start = |(at, _): (usize, char)| {
-        ["http://", "https://", "www."].iter().any(|start| starts_with(&text[at..], start))
-    };
-    text.char_indices().any(is_start)
-}
-
-/// Whether a text begins so, in capitals or not. `start` is of small letters of ASCII.
-pub(super) fn starts_with(text: &str, start: &str) -> bool {
-    text.as_bytes().get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes()))
 }

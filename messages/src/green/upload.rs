@@ -120,7 +120,7 @@ pub(super) async fn file(
 }
 
 /// Reads what is left of a body that nobody wants, as far as it comes at once; false if it does not end.
-pub(super) async fn drain(body: &mut Body) -> bool {
+pub(crate) async fn drain(body: &mut Body) -> bool {
     let mut left = limits::BODY_BYTES;
     let read = timeout(FAREWELL, async {
         while let Some(Ok(bytes)) = frame(body).await {

@@ -15,9 +15,7 @@ impl Instance {
     pub async fn chat(&self, of: &Address) -> Result<ChatId, Refused> {
         match self.inner.locate(of).await? {
             Located::At(chat) => Ok(chat),
-            Located::Nobody(sentence) => {
-                Err(Failure::Refused { word: "no_telegram_account", sentence }.into())
-            }
+            Located::Nobody(sentence) => Err(Failure::Refused { word: of.unfound(), sentence }.into()),
             Located::Spent { seconds } => Err(self.spent(seconds)),
             Located::Unable(failure) => Err(failure.into()),
         }

@@ -13,15 +13,16 @@ use tracing::{debug, warn};
 use super::{Options, Refused};
 use crate::chat::{Address, ChatId, Person};
 use crate::clock;
-use crate::content::{Attachment, Content};
+use crate::content::{Attachment, Content, FileKind};
 use crate::fetching::Fetching;
 use crate::files::Files;
 use crate::green::notification::{self, Envelope};
 use crate::id::MessageId;
+use crate::job::Bells;
 use crate::messenger::{Failure, Messenger};
-use crate::record::{Record, SendStatus};
+use crate::record::{Reason, Record, SendStatus};
 use crate::standing::Standing;
-use crate::store::{InstanceRow, Notification, Outgoing, StorageError, Store, Teller, Told};
+use crate::store::{Fault, InstanceRow, Notification, Outgoing, StorageError, Store, Teller, Told};
 
 /// How long it is believed that somebody has Telegram, and that nobody has, in seconds.
 pub(super) const FOUND_S: i64 = 24 * 3600;
@@ -62,6 +63,12 @@ pub(crate) struct Inner {
     pub(crate) client: Client,
     /// There is something to send.
     pub(crate) outgoing: Notify,
+    /// Programs have asked for something to be done.
+    pub(crate) jobs: Notify,
+    /// Whoever waits for jobs.
+    pub(crate) bells: Bells,
+    /// The queue rests.
+    pub(crate) rests: Notify,
     /// There is something to tell.
     pub(crate) notifications: Notify,
     pub(crate) settings_changed: Notify,
@@ -92,6 +99,9 @@ impl Inner {
             options,
             client,
             outgoing: Notify::new(),
+            jobs: Notify::new(),
+            bells: Bells::default(),
+            rests: Notify::new(),
             notifications: Notify::new(),
             settings_changed: Notify::new(),
             changing: tokio::sync::Mutex::default(),
@@ -145,10 +155,16 @@ impl Inner {
     }
 
     /// Messages will not be sent; that is told whatever the settings say.
-    pub(crate) async fn fail(&self, ids: &[MessageId], cause: &str) -> Result<(), StorageError> {
-        self.store.failed(ids, cause, self, clock::unix_ms()).await?;
-        self.notifications.notify_waiters();
+    pub(crate) async fn fail(&self, ids: &[MessageId], fault: &Fault) -> Result<(), StorageError> {
+        self.store.failed(ids, fault, self, clock::unix_ms()).await?;
+        self.settle();
         Ok(())
+    }
+
+    /// Something left the outgoing queue.
+    pub(crate) fn settle(&self) {
+        self.notifications.notify_waiters();
+        self.jobs.notify_one();
     }
 
     /// The account may not write to strangers for so long, and stands so.
@@ -199,9 +215,10 @@ impl Inner {
             return Ok(());
         }
         let told = |record: &Record| self.of_failed(record);
-        if self.store.begin_account(account, OTHER_ACCOUNT, told, clock::unix_ms()).await? {
+        let fault = Fault { sentence: OTHER_ACCOUNT.to_owned(), reason: Reason::of("not_authorized") };
+        if self.store.begin_account(account, &fault, told, clock::unix_ms()).await? {
             warn!(%account, "the number has another account at Telegram: its messages begin anew");
-            self.notifications.notify_waiters();
+            self.settle();
         }
         *whose = Some(account);
         Ok(())
@@ -219,6 +236,7 @@ impl Inner {
     pub(crate) async fn fetch_for_sending(
         self: &Arc<Self>,
         outgoing: &Outgoing,
+        number: usize,
         file: &mut Attachment,
     ) -> Result<Result<PathBuf, Failure>, StorageError> {
         let key = match (&file.stored, &file.url) {
@@ -228,9 +246,12 @@ impl Inner {
                     file.stored = Some(stored.key.clone());
                     file.mime.clone_from(&stored.mime);
                     file.size = stored.size;
-                    file.kind = crate::files::kind_of(&stored.mime);
+                    file.kind = match file.is_plain {
+                        true => FileKind::Document,
+                        false => crate::files::kind_of(&stored.mime),
+                    };
                     // The next try need not fetch it again.
-                    self.store.fetched(outgoing, file).await?;
+                    self.store.fetched(outgoing, number, file).await?;
                     stored.key
                 }
                 Err(failure) => return Ok(Err(failure)),

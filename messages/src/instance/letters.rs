@@ -1,15 +1,19 @@
 //! Messages: sending, the queue, the journal.
 
+use tokio::sync::Notify;
+
 use super::{Accepted, Draft, Instance, QueueLine, Refused, StoredFile};
 use crate::chat::{Address, ChatId, ChatKind};
 use crate::clock;
 use crate::content::Content;
+use crate::entity::Entity;
 use crate::files::FileWriter;
 use crate::id::MessageId;
+use crate::job::NewJob;
 use crate::messenger::Failure;
-use crate::outbox::Letter;
-use crate::record::{Direction, Origin, Quoted, Record, SendStatus};
-use crate::store::{Accept, Withdrawn};
+use crate::outbox::{self, Letter};
+use crate::record::{Direction, Origin, Quoted, Reason, Record, SendStatus};
+use crate::store::{Accept, Begun, Fault, Letters, Taken, Withdrawn};
 
 impl Instance {
     /// Puts a message into the outgoing queue; it is on the disk when this returns. Instances that are not authorized
@@ -36,13 +40,40 @@ impl Instance {
             let (record, letter) = self.letter(draft, now_ms).await?;
             letters.push((record, letter, clock::random_id()));
         }
+        match self.accept(letters, Accept { method, request, limit: 0, job: None }, now_ms).await? {
+            Taken::In(letters) => {
+                Ok(letters.into_iter().map(|(record, ..)| Accepted { id: record.id }).collect())
+            }
+            Taken::Full | Taken::Known(_) => Err(self.full()),
+        }
+    }
+
+    /// The same for the messages of a job, unless it was begun before.
+    pub(crate) async fn post(&self, job: NewJob, drafts: Vec<Draft>) -> Result<Posted, Refused> {
+        let (now_ms, mut letters) = (clock::unix_ms(), Vec::with_capacity(drafts.len()));
+        let (method, request) = (job.action, job.request.clone());
+        for draft in drafts {
+            let (record, letter) = self.letter(draft, now_ms).await?;
+            letters.push((record, letter, clock::random_id()));
+        }
+        match self.accept(letters, Accept { method, request, limit: 0, job: Some(job) }, now_ms).await? {
+            Taken::In(letters) => Ok(Posted::In(letters.into_iter().map(|(record, ..)| record.id).collect())),
+            Taken::Known(begun) => Ok(Posted::Known(begun)),
+            Taken::Full => Err(self.full()),
+        }
+    }
+
+    /// Puts messages of one call into the queue.
+    async fn accept(&self, letters: Letters, accept: Accept, now_ms: i64) -> Result<Taken, Refused> {
+        let accept = Accept { limit: self.inner.options.queue_limit.into(), ..accept };
+        // Whoever hangs up meanwhile leaves what was taken in, and nobody else would wake the queue.
+        let _wakes = Wakes(&self.inner.outgoing);
+        Ok(self.inner.store.accept(letters, accept, now_ms).await?)
+    }
+
+    fn full(&self) -> Refused {
         let limit = self.inner.options.queue_limit;
-        let accept = Accept { method, request, limit: limit.into() };
-        let Some(letters) = self.inner.store.accept(letters, accept, now_ms).await? else {
-            return Err(Refused::Full(format!("the outgoing queue is full: {limit} messages may wait")));
-        };
-        self.inner.outgoing.notify_one();
-        Ok(letters.into_iter().map(|(record, ..)| Accepted { id: record.id }).collect())
+        Refused::Full(format!("the outgoing queue is full: {limit} messages may wait"))
     }
 
     /// Whether the host of a link is there, from which a file is to be fetched.
@@ -50,14 +81,13 @@ impl Instance {
     /// # Errors
     /// [`Refused::Bad`]: it is not, or may not be asked.
     pub async fn reaches(&self, url: &str) -> Result<(), Refused> {
-        let refused = |cause| Refused::Bad(format!("'urlFile' must be a file that can be fetched: {cause}"));
-        self.inner.files.knock(url).await.map_err(refused)
+        self.inner.files.knock(url).await.map_err(Refused::Bad)
     }
 
     /// A message as the journal keeps it and as it is sent.
     async fn letter(&self, draft: Draft, now_ms: i64) -> Result<(Record, Letter), Refused> {
         let quoted = match draft.quoted {
-            Some(id) => Some(self.quoted(id).await?),
+            Some(id) => Some((id, self.quoted(id).await?)),
             None => None,
         };
         let mut content = draft.content;
@@ -70,6 +100,12 @@ impl Instance {
         }
         // What is known need not wait where nobody may be looked up.
         let chat = self.inner.known(&draft.to).await?.flatten();
+        let quoted = match quoted {
+            Some((id, (_, Some(elsewhere)))) if chat.is_some_and(|chat| chat != elsewhere) => {
+                return Err(Refused::Missing(format!("the message {id} is in another chat, {elsewhere}")));
+            }
+            quoted => quoted.map(|(_, (quoted, _))| quoted),
+        };
         let letter = Letter {
             to: draft.to.text(),
             content: content.clone(),
@@ -84,7 +120,7 @@ impl Instance {
             origin: Origin::Api,
             chat,
             address: draft.to.text(),
-            chat_kind: guessed(chat),
+            chat_kind: chat.map_or(ChatKind::User, ChatId::guessed_kind),
             chat_title: String::new(),
             tg_id: None,
             date_s: now_ms / 1000,
@@ -102,21 +138,23 @@ impl Instance {
         Ok((record, letter))
     }
 
-    async fn quoted(&self, id: MessageId) -> Result<Quoted, Refused> {
-        let missing = || Refused::Missing(format!("'quotedMessageId' names no message: {id}"));
+    /// A message that is answered, and its chat where that is known.
+    async fn quoted(&self, id: MessageId) -> Result<(Quoted, Option<ChatId>), Refused> {
+        let missing = || Refused::Missing(format!("the message that is answered is not there: {id}"));
         Ok(match self.inner.store.message(id).await? {
-            Some(known) => Quoted {
-                tg_id: known.tg_id.unwrap_or(0),
-                message: Some(known.id),
-                participant: known.sender.map(|sender| sender.id),
-                content: Some(Box::new(known.content)),
-            },
-            None => Quoted {
-                tg_id: i32::try_from(id.get()).map_err(|_| missing())?,
-                message: None,
-                participant: None,
-                content: None,
-            },
+            Some(known) => {
+                let quoted = Quoted {
+                    tg_id: known.tg_id.unwrap_or(0),
+                    message: Some(known.id),
+                    participant: known.sender.map(|sender| sender.id),
+                    content: Some(Box::new(known.content)),
+                };
+                (quoted, known.chat)
+            }
+            None => {
+                let tg_id = i32::try_from(id.get()).map_err(|_| missing())?;
+                (Quoted { tg_id, message: None, participant: None, content: None }, None)
+            }
         })
     }
 
@@ -142,8 +180,9 @@ impl Instance {
     /// [`Refused::Storage`].
     pub async fn clear_queue(&self) -> Result<(), Refused> {
         let (store, now_ms) = (&self.inner.store, clock::unix_ms());
-        store.withdraw(None, "taken out of the queue", self.inner.as_ref(), now_ms).await?;
-        self.inner.notifications.notify_waiters();
+        let fault = withdrawn("taken out of the queue");
+        store.withdraw(None, &fault, self.inner.as_ref(), now_ms).await?;
+        self.inner.settle();
         Ok(())
     }
 
@@ -169,11 +208,7 @@ impl Instance {
             }
             Err(failure) => return Err(failure.into()),
         };
-        let mut records = Vec::with_capacity(told.len());
-        for message in told {
-            records.push(self.inner.record(message).await?);
-        }
-        Ok(self.inner.store.recall(records, clock::unix_ms()).await?)
+        self.recalled(told).await
     }
 
     /// One message.
@@ -207,36 +242,67 @@ impl Instance {
         let record = self.message(of, id).await?;
         match (record.chat, record.tg_id) {
             (Some(chat), Some(tg_id)) => Ok((record, chat, tg_id)),
+            _ if record.status == SendStatus::Failed => {
+                Err(Refused::Missing(format!("the message {id} was not sent")))
+            }
             _ => Err(Refused::Missing(format!("the message {id} is not sent yet"))),
         }
     }
 
-    /// Changes a message's text or caption; of one that waits in the queue before it is sent.
+    /// Changes a message's text or caption; of one that waits in the queue before it is sent. False if it says so already.
     ///
     /// # Errors
-    /// [`Refused::Missing`], [`Refused::Telegram`], [`Refused::Storage`].
-    pub async fn edit(&self, of: &Address, id: MessageId, text: &str) -> Result<(), Refused> {
+    /// [`Refused::Bad`], [`Refused::Missing`], [`Refused::Telegram`], [`Refused::Storage`].
+    pub async fn edit(
+        &self,
+        of: &Address,
+        id: MessageId,
+        text: &str,
+        entities: &[Entity],
+    ) -> Result<bool, Refused> {
         let record = self.message(of, id).await?;
         if record.status == SendStatus::Pending {
-            let is_done = self.inner.store.rewrite(id, |content| *content = with_text(content, text)).await?;
+            if record.is_forwarded || !matches!(record.content, Content::Text { .. } | Content::File { .. }) {
+                return Err(not_editable("it has no text of the account's own"));
+            }
+            let is_done =
+                self.inner.store.rewrite(id, |content| *content = with_text(content, text, entities)).await?;
             if is_done {
-                return Ok(());
+                return Ok(true);
+            }
+            let record = self.message(of, id).await?;
+            if record.status == SendStatus::Pending {
+                return Err(Refused::UnderWay(format!(
+                    "the message {id} is being sent just now: change it when it is"
+                )));
             }
         }
         let (record, chat, tg_id) = self.at_telegram(of, id).await?;
-        match self.inner.messenger.edit(chat, tg_id, text, &[]).await {
-            // It was asked for before, and the answer was lost.
-            Err(Failure::Refused { word: "not_modified", .. }) => {}
-            told => told?,
+        if outbox::is_text_apart(&record.content) && record.origin == Origin::Api {
+            return Err(not_editable(
+                "its text was too long for its files and was sent before them as messages of their own; delete it and send another",
+            ));
         }
+        let is_changed = match self.inner.messenger.edit(chat, tg_id, text, entities).await {
+            // It was asked for before, perhaps, and the answer was lost.
+            Err(Failure::Refused { word: "not_modified", .. }) => false,
+            told => told.map(|()| true)?,
+        };
         // What a long text became is one message again.
-        let rest = self.inner.store.parts(record.id).await?;
-        if !rest.is_empty() {
-            self.inner.messenger.delete(chat, &rest, true).await?;
+        let mut is_changed = is_changed;
+        if matches!(record.content, Content::Text { .. }) {
+            let rest = self.inner.store.parts(record.id).await?;
+            if !rest.is_empty() {
+                self.inner.messenger.delete(chat, &rest, true).await?;
+                is_changed = true;
+            }
         }
-        let content = with_text(&record.content, text);
-        let record = Record { content, edited_s: Some(clock::unix_s()), ..record };
-        Ok(self.inner.store.change(&record, None, clock::unix_ms()).await?)
+        let content = with_text(&record.content, text, entities);
+        is_changed |= !content.reads_as(&record.content);
+        let edited_s = if is_changed { Some(clock::unix_s()) } else { record.edited_s };
+        let record = Record { content, edited_s, ..record };
+        self.inner.store.change(&record, None, clock::unix_ms()).await?;
+        Ok(is_changed)
     }
 
     /// Deletes a message; one that is still in the queue is not sent.
@@ -247,14 +313,25 @@ impl Instance {
         let record = self.message(of, id).await?;
         if record.status == SendStatus::Pending {
             let (store, now_ms) = (&self.inner.store, clock::unix_ms());
-            match store.withdraw(Some(id), "deleted before it was sent", self.inner.as_ref(), now_ms).await? {
-                Withdrawn::Out => {
-                    self.inner.notifications.notify_waiters();
+            let fault = withdrawn("deleted before it was sent");
+            match store.withdraw(Some(id), &fault, self.inner.as_ref(), now_ms).await? {
+                Withdrawn::Out { may_be_sent } => {
+                    self.inner.settle();
+                    let sent = self.inner.store.parts_of(id).await?;
+                    if let (Some(chat), false) = (record.chat, sent.is_empty()) {
+                        let sent: Vec<_> = sent.iter().map(|part| part.tg_id).collect();
+                        self.inner.messenger.delete(chat, &sent, is_for_everyone).await?;
+                    } else if may_be_sent {
+                        let sentence = format!(
+                            "the message {id} is not sent again, but Telegram may have it: look in the chat"
+                        );
+                        return Err(Failure::Refused { word: "internal", sentence }.into());
+                    }
                     return Ok(());
                 }
                 Withdrawn::UnderWay => {
                     let sentence = format!("the message {id} is being sent just now: delete it when it is");
-                    return Err(Refused::Missing(sentence));
+                    return Err(Refused::UnderWay(sentence));
                 }
                 Withdrawn::Absent => {}
             }
@@ -360,23 +437,41 @@ impl Instance {
 }
 
 /// A content with another text or caption.
-fn with_text(content: &Content, text: &str) -> Content {
+fn with_text(content: &Content, text: &str, entities: &[Entity]) -> Content {
+    let entities = entities.to_vec();
     match content.clone() {
-        Content::Text { has_preview, .. } => {
-            Content::Text { text: text.to_owned(), has_preview, entities: Vec::new() }
-        }
-        Content::File { file, more, .. } => {
-            Content::File { file, more, caption: text.to_owned(), entities: Vec::new() }
+        Content::Text { has_preview, .. } => Content::Text { text: text.to_owned(), has_preview, entities },
+        Content::File { file, more, left_out, .. } => {
+            Content::File { file, more, left_out, caption: text.to_owned(), entities }
         }
         content => content,
     }
 }
 
-/// What a chat is, as far as its number tells.
-fn guessed(chat: Option<ChatId>) -> ChatKind {
-    match chat {
-        Some(chat) if chat.channel().is_some() => ChatKind::Supergroup,
-        Some(chat) if chat.group().is_some() => ChatKind::Group,
-        _ => ChatKind::User,
+fn not_editable(cause: &str) -> Refused {
+    Failure::Refused { word: "not_editable", sentence: format!("the message cannot be changed: {cause}") }
+        .into()
+}
+
+/// Wakes a task when it is dropped.
+pub(super) struct Wakes<'a>(pub(super) &'a Notify);
+
+impl Drop for Wakes<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
+}
+
+/// What became of the messages of a job.
+#[derive(Debug)]
+pub(crate) enum Posted {
+    /// They are in the queue.
+    In(Vec<MessageId>),
+    /// The job was begun before, or its key is another's.
+    Known(Begun),
+}
+
+/// Why a message was taken out of the queue.
+fn withdrawn(sentence: &str) -> Fault {
+    Fault { sentence: sentence.to_owned(), reason: Reason::of("message_not_found") }
 }

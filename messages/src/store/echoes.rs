@@ -3,6 +3,7 @@
 //! Nobody knows yet whether they are that one or were written at another device. They are in the journal at once, and told
 //! of when it is known; once the queue's message has its numbers, those with the same numbers are what it became.
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::journal;
@@ -12,7 +13,27 @@ use crate::chat::ChatId;
 use crate::id::MessageId;
 use crate::record::Record;
 
+/// A message of Telegram's that is a part of one that programs know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) number: usize,
+    pub(crate) tg_id: i32,
+    pub(crate) date_s: i64,
+}
+
 impl Store {
+    /// All parts of a message that Telegram has and whose numbers are known.
+    pub(crate) async fn parts_of(&self, id: MessageId) -> Result<Vec<Part>, sqlx::Error> {
+        let rows = sqlx::query("SELECT number, tg_id, date_s FROM ms_part WHERE id = $1 ORDER BY number");
+        let rows = rows.bind(id.get()).fetch_all(&self.pool).await?;
+        let part = |row: &SqliteRow| {
+            let number: i64 = row.try_get(0)?;
+            let number = usize::try_from(number).map_err(|error| malformed("number", error))?;
+            Ok(Part { number, tg_id: row.try_get(1)?, date_s: row.try_get(2)? })
+        };
+        rows.iter().map(part).collect()
+    }
+
     /// The parts of a message after the first that Telegram has: their numbers there.
     pub(crate) async fn parts(&self, id: MessageId) -> Result<Vec<i32>, sqlx::Error> {
         let rows = sqlx::query("SELECT tg_id FROM ms_part WHERE id = $1 AND number > 0 ORDER BY number")
@@ -40,6 +61,18 @@ impl Store {
         let mut connection = self.pool.acquire().await?;
         echoes(&mut connection, id).await
     }
+}
+
+/// The message that programs know of which one of Telegram's is a part.
+pub(super) async fn whole_of(
+    connection: &mut SqliteConnection,
+    chat: Option<ChatId>,
+    tg_id: Option<i32>,
+) -> Result<Option<MessageId>, sqlx::Error> {
+    let (Some(chat), Some(tg_id)) = (chat, tg_id) else { return Ok(None) };
+    let row = sqlx::query("SELECT id FROM ms_part WHERE chat = $1 AND tg_id = $2").bind(chat.0).bind(tg_id);
+    let row = row.fetch_optional(connection).await?;
+    row.map(|row| Ok(MessageId::new(row.try_get(0)?))).transpose()
 }
 
 /// Whether a message of Telegram's is a part of a message that programs know.

@@ -6,14 +6,14 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use super::journal::record;
+use super::journal::{json, record};
 use super::notifications::{self, Told};
-use super::{Store, malformed};
+use super::{Fault, Store, malformed};
 use crate::chat::ChatId;
 use crate::house::Starting;
 use crate::id::InstanceId;
 use crate::instance::InstanceKind;
-use crate::record::Record;
+use crate::record::{Reason, Record};
 use crate::settings::Settings;
 
 /// How long it is waited for a database that somebody else writes.
@@ -101,11 +101,11 @@ impl Store {
 
     /// The messages are those of this account from now on; true if they were another's. Telegram's numbers begin anew then
     /// and mean other messages: the journal forgets the old ones, and so does what was told and read by them. What waits
-    /// in the queue was for the other one to send, and fails with `failure`.
+    /// in the queue was for the other one to send, and fails.
     pub(crate) async fn begin_account(
         &self,
         account: ChatId,
-        failure: &str,
+        fault: &Fault,
         told: impl Fn(&Record) -> Vec<Told>,
         now_ms: i64,
     ) -> Result<bool, sqlx::Error> {
@@ -119,10 +119,18 @@ impl Store {
         keep.execute(&mut *transaction).await?;
         if before.is_some() {
             let failed = sqlx::query(
-                "UPDATE ms_message SET status = 'failed', failure = $1 WHERE id IN (SELECT id FROM ms_outgoing) RETURNING *",
+                "UPDATE ms_message SET status = 'failed', failure = $1, kept_s = $3, reason = CASE
+                     WHEN id IN (SELECT id FROM ms_outgoing WHERE claimed % 2 = 1 OR parts_done > 0) THEN $4 ELSE $2 END
+                 WHERE id IN (SELECT id FROM ms_outgoing) RETURNING *",
             );
-            let mut failed = failed.bind(failure.to_owned()).fetch_all(&mut *transaction).await?;
+            let failed = failed.bind(fault.sentence.clone()).bind(json("reason", &fault.reason)?);
+            let doubtful = Reason { may_be_sent: true, ..fault.reason.clone() };
+            let failed = failed.bind(now_ms / 1000).bind(json("reason", &doubtful)?);
+            let mut failed = failed.fetch_all(&mut *transaction).await?;
             failed.sort_by_key(|row| row.get::<i64, _>("id"));
+            // What came of them is told by whoever does them.
+            let ended = sqlx::query("UPDATE ms_job SET finished_ms = $1 WHERE finished_ms IS NULL");
+            ended.bind(now_ms).execute(&mut *transaction).await?;
             for statement in FORGOTTEN {
                 sqlx::query(statement).execute(&mut *transaction).await?;
             }

@@ -7,7 +7,7 @@ use sqlx::{Row as _, SqliteConnection};
 use tokio::sync::{Mutex as Turn, oneshot};
 
 use super::journal::{self, json};
-use super::{Accept, Letters, Store};
+use super::{Accept, Begun, Letters, Store, Taken, jobs};
 
 /// Calls whose messages go to the disk together, at most.
 const TOGETHER: usize = 256;
@@ -28,7 +28,15 @@ struct Waiting {
     letters: Letters,
     accept: Accept,
     now_ms: i64,
-    reply: oneshot::Sender<Result<Option<Letters>, String>>,
+    reply: oneshot::Sender<Result<Taken, String>>,
+}
+
+/// What became of a call.
+#[derive(Debug)]
+enum Verdict {
+    In,
+    Full,
+    Known(Begun),
 }
 
 impl Intake {
@@ -47,14 +55,13 @@ impl Intake {
 }
 
 impl Store {
-    /// Writes messages of one call and their places in the queue down, all or none, and gives them back with their numbers;
-    /// none if the queue is too long.
+    /// Writes messages of one call and their places in the queue down, all or none, and gives them back with their numbers.
     pub(crate) async fn accept(
         &self,
         letters: Letters,
         accept: Accept,
         now_ms: i64,
-    ) -> Result<Option<Letters>, sqlx::Error> {
+    ) -> Result<Taken, sqlx::Error> {
         let (reply, told) = oneshot::channel();
         if self.intake.put(Waiting { letters, accept, now_ms, reply }) {
             // On its own, so that a program that hangs up takes nobody's messages along.
@@ -76,9 +83,14 @@ impl Store {
                 return;
             }
             let done = self.write_down(&mut calls).await;
-            for (number, Waiting { letters, reply, .. }) in calls.into_iter().enumerate() {
-                let told = match &done {
-                    Ok(taken) => Ok(taken.get(number).copied().unwrap_or(false).then_some(letters)),
+            let mut done = done.map(Vec::into_iter);
+            for Waiting { letters, reply, .. } in calls {
+                let told = match &mut done {
+                    Ok(done) => Ok(match done.next() {
+                        Some(Verdict::In) => Taken::In(letters),
+                        Some(Verdict::Known(begun)) => Taken::Known(begun),
+                        Some(Verdict::Full) | None => Taken::Full,
+                    }),
                     Err(error) => Err(error.to_string()),
                 };
                 // Whoever hung up does not hear of it.
@@ -87,8 +99,8 @@ impl Store {
         }
     }
 
-    /// Whether the messages of each call are in the queue now.
-    async fn write_down(&self, calls: &mut [Waiting]) -> Result<Vec<bool>, sqlx::Error> {
+    /// What became of the messages of each call.
+    async fn write_down(&self, calls: &mut [Waiting]) -> Result<Vec<Verdict>, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         let mut taken = Vec::with_capacity(calls.len());
         let mut most = longest(&mut transaction).await?;
@@ -101,11 +113,21 @@ impl Store {
                 most = row.try_get(0)?;
                 has_room = most.saturating_add(new) <= call.accept.limit;
             }
-            taken.push(has_room);
-            if has_room {
-                most += new;
-                insert(&mut transaction, call).await?;
+            if !has_room {
+                taken.push(Verdict::Full);
+                continue;
             }
+            let begun = match &call.accept.job {
+                Some(job) => jobs::begin(&mut transaction, job, call.now_ms).await?,
+                None => Begun::New,
+            };
+            if begun != Begun::New {
+                taken.push(Verdict::Known(begun));
+                continue;
+            }
+            most += new;
+            insert(&mut transaction, call).await?;
+            taken.push(Verdict::In);
         }
         transaction.commit().await?;
         Ok(taken)
@@ -122,12 +144,12 @@ async fn longest(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> 
 }
 
 async fn insert(connection: &mut SqliteConnection, call: &mut Waiting) -> Result<(), sqlx::Error> {
-    for (record, letter, random_id) in &mut call.letters {
+    for (number, (record, letter, random_id)) in call.letters.iter_mut().enumerate() {
         record.id = journal::next_id(connection, call.now_ms).await?;
         journal::insert(connection, record).await?;
         sqlx::query(
             "INSERT INTO ms_outgoing (id, method, request, draft, random_id, accepted_ms, not_before_ms, attempts, claimed,
-                 parts_done, chat) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, $7)",
+                 parts_done, chat, due_ms) VALUES ($1, $2, $3, $4, $5, $6, $8, 0, 0, 0, $7, $8)",
         )
         .bind(record.id.get())
         .bind(call.accept.method)
@@ -136,8 +158,12 @@ async fn insert(connection: &mut SqliteConnection, call: &mut Waiting) -> Result
         .bind(*random_id)
         .bind(call.now_ms)
         .bind(record.chat.map(|chat| chat.0))
+        .bind(letter.manner.not_before_ms)
         .execute(&mut *connection)
         .await?;
+        if let Some(job) = &call.accept.job {
+            jobs::bind(connection, &job.id, number, record.id).await?;
+        }
     }
     Ok(())
 }

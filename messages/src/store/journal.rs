@@ -244,6 +244,11 @@ async fn recall(
     if let Some(known) = by_tg_id(connection, record.chat, record.tg_id).await? {
         return Ok((known, false));
     }
+    // A part of a message of ours is no message of its own in the journal; it has that one's number.
+    if let Some(whole) = echoes::whole_of(connection, record.chat, record.tg_id).await? {
+        record.id = whole;
+        return Ok((record, false));
+    }
     record.id = recalled_id(connection, &record, now_ms).await?;
     mark(connection, &mut record).await?;
     insert(connection, &record).await?;

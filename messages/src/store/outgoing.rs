@@ -6,14 +6,15 @@ use sqlx::{Row as _, SqliteConnection};
 use super::holds::HELD;
 use super::journal::{self, json, parsed};
 use super::notifications::{self, Told};
-use super::{Store, echoes, malformed};
+use super::{Begun, Store, echoes, jobs, malformed};
 use crate::chat::ChatId;
 use crate::content::{Attachment, Content};
 use crate::id::MessageId;
 use crate::instance::QueueLine;
+use crate::job::NewJob;
 use crate::messenger::Sent;
 use crate::outbox::Letter;
-use crate::record::{Record, SendStatus};
+use crate::record::{Reason, Record, SendStatus};
 
 /// A message of the queue.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +38,45 @@ pub(crate) struct Accept {
     pub(crate) request: serde_json::Value,
     /// Longest queue.
     pub(crate) limit: i64,
+    /// The job that they are of.
+    pub(crate) job: Option<NewJob>,
+}
+
+/// What became of messages for the queue.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// They are in it.
+    In(Letters),
+    /// It is too long.
+    Full,
+    /// Their job was begun before, or its key is another's.
+    Known(Begun),
+}
+
+/// Why a message will not be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// For people.
+    pub(crate) sentence: String,
+    /// For programs.
+    pub(crate) reason: Reason,
+}
+
+impl Fault {
+    /// The same for a row of the queue: whether Telegram may have something of it.
+    pub(super) fn with_doubt(&self, claimed: i64, parts_done: i64) -> Self {
+        let mut fault = self.clone();
+        if is_doubtful(claimed, parts_done) {
+            fault.sentence.push_str("; Telegram may have it");
+            fault.reason.may_be_sent = true;
+        }
+        fault
+    }
+}
+
+/// Whether Telegram may have something of a message: one that is being handed over and is refused, it has not.
+const fn is_doubtful(claimed: i64, parts_done: i64) -> bool {
+    claimed % 2 == 1 || parts_done > 0
 }
 
 /// Messages for the queue: as the journal keeps them, as they are sent, and what Telegram knows them by.
@@ -55,8 +95,11 @@ pub(crate) trait Teller: Sync {
 /// What came of taking a message out of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Withdrawn {
-    /// It is out.
-    Out,
+    /// It is out; whether Telegram may have it, or a part of it.
+    Out {
+        /// Of one message.
+        may_be_sent: bool,
+    },
     /// Telegram is being handed it.
     UnderWay,
     /// It is not in the queue.
@@ -87,7 +130,7 @@ impl Store {
         let text = format!(
             "SELECT * FROM ms_outgoing o
              WHERE ((attempts <= $2 AND not_before_ms <= $1 + {SHORT_MS}) OR not_before_ms <= $1)
-             AND NOT EXISTS (SELECT 1 FROM ms_hold h WHERE {HELD})
+             AND due_ms <= $1 AND NOT EXISTS (SELECT 1 FROM ms_hold h WHERE {HELD})
              ORDER BY attempts > $2 AND $3 = 1, CASE WHEN attempts > $2 THEN not_before_ms ELSE 0 END * $3, seq LIMIT 1"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(now_ms).bind(i64::from(tries));
@@ -124,31 +167,54 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Its file was fetched from the web.
-    pub(crate) async fn fetched(&self, outgoing: &Outgoing, file: &Attachment) -> Result<(), sqlx::Error> {
-        let mut letter = outgoing.letter.clone();
-        if let Content::File { file: kept, .. } = &mut letter.content {
+    /// One of its files was fetched from the web.
+    pub(crate) async fn fetched(
+        &self,
+        outgoing: &Outgoing,
+        number: usize,
+        file: &Attachment,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let row = sqlx::query("SELECT * FROM ms_outgoing WHERE id = $1").bind(outgoing.id.get());
+        let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(()) };
+        let mut letter = self::outgoing(&row)?.letter;
+        if let Some(kept) = letter.content.files_mut().nth(number) {
             kept.clone_from(file);
         }
-        let mut transaction = self.pool.begin().await?;
         keep_letter(&mut transaction, outgoing.id, &letter).await?;
         transaction.commit().await
     }
 
-    /// Telegram has another part of it; its number, where it is known.
-    pub(crate) async fn part_done(
+    /// Less is sent of it than it was to be.
+    pub(crate) async fn keep_content(
         &self,
         outgoing: &Outgoing,
-        number: usize,
-        sent: Option<&Sent>,
+        content: &Content,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let row = sqlx::query("SELECT * FROM ms_outgoing WHERE id = $1").bind(outgoing.id.get());
+        let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(()) };
+        let letter = Letter { content: content.clone(), ..self::outgoing(&row)?.letter };
+        keep_letter(&mut transaction, outgoing.id, &letter).await?;
+        transaction.commit().await
+    }
+
+    /// Telegram has other parts of it, the first `done` now; their numbers, where they are known.
+    pub(crate) async fn parts_done(
+        &self,
+        outgoing: &Outgoing,
+        done: usize,
+        sent: &[(usize, Sent)],
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query("UPDATE ms_outgoing SET parts_done = $2 WHERE seq = $1")
             .bind(outgoing.seq)
-            .bind(i64::try_from(number + 1).unwrap_or(i64::MAX))
+            .bind(i64::try_from(done).unwrap_or(i64::MAX))
             .execute(&mut *transaction)
             .await?;
-        note_part(&mut transaction, outgoing.id, number, sent).await?;
+        for (number, sent) in sent {
+            note_part(&mut transaction, outgoing.id, *number, sent).await?;
+        }
         transaction.commit().await
     }
 
@@ -200,12 +266,12 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Telegram has it: its first part, and which the last one is of several.
+    /// Telegram has it: its first part, and those of its last step after the first.
     pub(crate) async fn sent(
         &self,
         id: MessageId,
         sent: Option<&Sent>,
-        last: Option<(usize, &Sent)>,
+        rest: &[(usize, Sent)],
         teller: &dyn Teller,
         now_ms: i64,
     ) -> Result<(), sqlx::Error> {
@@ -229,8 +295,8 @@ impl Store {
         }
         journal::mark(&mut transaction, &mut record).await?;
         sqlx::query(
-            "UPDATE ms_message SET status = $7, chat = $2, chat_kind = $3, chat_title = $4, tg_id = $5, date_s = $6
-             WHERE id = $1",
+            "UPDATE ms_message SET status = $7, chat = $2, chat_kind = $3, chat_title = $4, tg_id = $5, date_s = $6,
+                 kept_s = $8 WHERE id = $1",
         )
         .bind(id.get())
         .bind(record.chat.map(|chat| chat.0))
@@ -239,15 +305,17 @@ impl Store {
         .bind(record.tg_id)
         .bind(record.date_s)
         .bind(record.status.as_str())
+        .bind(now_ms / 1000)
         .execute(&mut *transaction)
         .await?;
-        if let Some((number, last)) = last {
-            note_part(&mut transaction, id, number, Some(last)).await?;
+        for (number, sent) in rest {
+            note_part(&mut transaction, id, *number, sent).await?;
         }
         echoes::settle(&mut transaction, id, |record| teller.of_device(record), now_ms).await?;
         for told in teller.of_sent(&record) {
             notifications::insert(&mut transaction, &told, now_ms).await?;
         }
+        jobs::settle(&mut transaction, id, now_ms).await?;
         transaction.commit().await
     }
 
@@ -255,15 +323,16 @@ impl Store {
     pub(crate) async fn failed(
         &self,
         ids: &[MessageId],
-        failure: &str,
+        fault: &Fault,
         teller: &dyn Teller,
         now_ms: i64,
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         for id in ids {
-            let left = sqlx::query("DELETE FROM ms_outgoing WHERE id = $1").bind(id.get());
-            if left.execute(&mut *transaction).await?.rows_affected() > 0 {
-                fail(&mut transaction, *id, failure, teller, now_ms).await?;
+            let left = sqlx::query("DELETE FROM ms_outgoing WHERE id = $1 RETURNING claimed, parts_done");
+            if let Some(row) = left.bind(id.get()).fetch_optional(&mut *transaction).await? {
+                let fault = fault.with_doubt(row.try_get(0)?, row.try_get(1)?);
+                fail(&mut transaction, *id, &fault, teller, now_ms).await?;
             }
         }
         transaction.commit().await
@@ -273,26 +342,30 @@ impl Store {
     pub(crate) async fn withdraw(
         &self,
         id: Option<MessageId>,
-        failure: &str,
+        fault: &Fault,
         teller: &dyn Teller,
         now_ms: i64,
     ) -> Result<Withdrawn, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        let gone = sqlx::query(
-            "DELETE FROM ms_outgoing WHERE claimed < 2 AND (id = $1 OR $1 IS NULL) RETURNING id, claimed, parts_done",
-        )
-        .bind(id.map(MessageId::get))
-        .fetch_all(&mut *transaction)
-        .await?;
+        let gone = match id {
+            Some(id) => {
+                let one =
+                    "DELETE FROM ms_outgoing WHERE claimed < 2 AND id = $1 RETURNING id, claimed, parts_done";
+                sqlx::query(one).bind(id.get()).fetch_all(&mut *transaction).await?
+            }
+            None => {
+                let all = "DELETE FROM ms_outgoing WHERE claimed < 2 RETURNING id, claimed, parts_done";
+                sqlx::query(all).fetch_all(&mut *transaction).await?
+            }
+        };
         let mut out = Vec::with_capacity(gone.len());
         for row in &gone {
-            let may_be_there = row.try_get::<i64, _>(1)? > 0 || row.try_get::<i64, _>(2)? > 0;
-            out.push((MessageId::new(row.try_get(0)?), may_be_there));
+            out.push((MessageId::new(row.try_get(0)?), row.try_get::<i64, _>(1)?, row.try_get::<i64, _>(2)?));
         }
         out.sort_unstable();
-        for (id, may_be_there) in &out {
-            let failure = if *may_be_there { &format!("{failure}; Telegram may have it") } else { failure };
-            fail(&mut transaction, *id, failure, teller, now_ms).await?;
+        for (id, claimed, parts) in &out {
+            let fault = fault.with_doubt(*claimed, *parts);
+            fail(&mut transaction, *id, &fault, teller, now_ms).await?;
         }
         let is_under_way = match id {
             Some(id) if out.is_empty() => {
@@ -302,10 +375,12 @@ impl Store {
             _ => false,
         };
         transaction.commit().await?;
-        Ok(match out.is_empty() {
-            false => Withdrawn::Out,
-            true if is_under_way => Withdrawn::UnderWay,
-            true => Withdrawn::Absent,
+        Ok(match out.first() {
+            Some((_, claimed, parts)) => {
+                Withdrawn::Out { may_be_sent: id.is_some() && is_doubtful(*claimed, *parts) }
+            }
+            None if is_under_way => Withdrawn::UnderWay,
+            None => Withdrawn::Absent,
         })
     }
 
@@ -327,15 +402,23 @@ impl Store {
         Ok(true)
     }
 
-    /// Those accepted before `before_ms`, at most 500 of them: they are in the order in which they were accepted.
+    /// Those accepted before `before_ms`, or due before it, at most 500 of each: they are in the order in which they were
+    /// accepted.
     pub(crate) async fn expired(&self, before_ms: i64) -> Result<Vec<MessageId>, sqlx::Error> {
-        let rows =
-            sqlx::query("SELECT id, accepted_ms FROM ms_outgoing WHERE claimed < 2 ORDER BY seq LIMIT 500");
+        let rows = sqlx::query(
+            "SELECT id, accepted_ms FROM ms_outgoing WHERE claimed < 2 AND due_ms = 0 ORDER BY seq LIMIT 500",
+        );
         let mut old = Vec::new();
         for row in rows.fetch_all(&self.pool).await? {
             if row.try_get::<i64, _>(1)? >= before_ms {
                 break;
             }
+            old.push(MessageId::new(row.try_get(0)?));
+        }
+        let rows = sqlx::query(
+            "SELECT id FROM ms_outgoing WHERE claimed < 2 AND due_ms > 0 AND due_ms < $1 ORDER BY due_ms LIMIT 500",
+        );
+        for row in rows.bind(before_ms).fetch_all(&self.pool).await? {
             old.push(MessageId::new(row.try_get(0)?));
         }
         Ok(old)
@@ -408,9 +491,8 @@ async fn note_part(
     connection: &mut SqliteConnection,
     id: MessageId,
     number: usize,
-    sent: Option<&Sent>,
+    sent: &Sent,
 ) -> Result<(), sqlx::Error> {
-    let Some(sent) = sent else { return Ok(()) };
     sqlx::query(
         "INSERT INTO ms_part (id, number, chat, tg_id, date_s) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
     )
@@ -425,19 +507,24 @@ async fn note_part(
 }
 
 /// A message that left the queue was not sent.
-async fn fail(
+pub(super) async fn fail(
     connection: &mut SqliteConnection,
     id: MessageId,
-    failure: &str,
+    fault: &Fault,
     teller: &dyn Teller,
     now_ms: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE ms_message SET status = 'failed', failure = $2 WHERE id = $1")
-        .bind(id.get())
-        .bind(failure.to_owned())
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(
+        "UPDATE ms_message SET status = 'failed', failure = $2, reason = $3, kept_s = $4 WHERE id = $1",
+    )
+    .bind(id.get())
+    .bind(fault.sentence.clone())
+    .bind(json("reason", &fault.reason)?)
+    .bind(now_ms / 1000)
+    .execute(&mut *connection)
+    .await?;
     echoes::settle(connection, id, |record| teller.of_device(record), now_ms).await?;
+    jobs::settle(connection, id, now_ms).await?;
     if let Some(record) = journal::by_id(connection, id).await? {
         for told in teller.of_failed(&record) {
             notifications::insert(connection, &told, now_ms).await?;

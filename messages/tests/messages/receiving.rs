@@ -207,12 +207,7 @@ async fn an_edit_tells_of_a_file_only_where_people_read_another_and_under_a_name
     instance.take(edit(1, document(name, "doc:1 again"))).await.unwrap();
     assert_eq!((instance.notifications_len().await.unwrap(), link().await), (0, first.clone()));
     let Content::File { file, .. } = document(name, "doc:2") else { panic!() };
-    let other = Content::File {
-        file: Attachment { size: 4, ..file },
-        caption: "for you".to_owned(),
-        more: Vec::new(),
-        entities: Vec::new(),
-    };
+    let other = Content::file(Attachment { size: 4, ..file }, "for you");
     instance.take(edit(2, other)).await.unwrap();
     assert_eq!(instance.notifications_len().await.unwrap(), 1);
     assert_ne!(link().await, first, "it leads to the file that was replaced");
@@ -260,7 +255,7 @@ fn document(name: &str, remote: &str) -> Content {
         remote: Some(remote.to_owned()),
         thumbnail: None,
     };
-    Content::File { file, caption: "for you".to_owned(), more: Vec::new(), entities: Vec::new() }
+    Content::file(file, "for you")
 }
 
 /// What a link to a file is known by.

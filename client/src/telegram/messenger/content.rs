@@ -35,7 +35,13 @@ pub(super) fn of(message: &tl::types::Message, chat: ChatId) -> Content {
         }),
         Some(tl::enums::MessageMedia::Poll(media)) => Content::Poll(poll(&media.poll)),
         Some(media) => match file(media, chat, message.id) {
-            Some(file) => Content::File { file, more: Vec::new(), caption: text(), entities: entities() },
+            Some(file) => Content::File {
+                file,
+                more: Vec::new(),
+                left_out: Vec::new(),
+                caption: text(),
+                entities: entities(),
+            },
             None => other(media, message),
         },
     }
