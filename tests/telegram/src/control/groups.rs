@@ -34,6 +34,8 @@ pub(crate) struct Change {
     no_admin: Option<i64>,
     /// What members that are no admins may not.
     forbid: Option<Vec<String>>,
+    /// Whether nothing of it may be forwarded.
+    protected: Option<bool>,
 }
 
 pub(crate) async fn change(
@@ -52,6 +54,9 @@ pub(crate) async fn change(
     }
     if let Some(what) = change.forbid {
         desk.world().forbid(group, &what)?;
+    }
+    if let Some(protected) = change.protected {
+        desk.world().set_protected(group, protected)?;
     }
     Ok(Json(json!({ "ok": true })))
 }

@@ -71,6 +71,7 @@ A group may stand wherever a chat is asked for
                                                  "kind": "basic" | "supergroup" | "channel", username
   POST   /groups/ID                              {"by": ID, "title": "Sales 2"} {"by": ID, "admin": ID} {"by": ID, "no_admin": ID}
                                                  {"by": ID, "forbid": ["send_messages", "send_media", "change_info", "invite_users"]}
+                                                 {"by": ID, "protected": true}: nothing of it may be forwarded
   POST   /groups/ID/members                      {"user": ID, "by": ID}: bring somebody in
   DELETE /groups/ID/members/USER?by=ID           put somebody out, or let them go
   POST   /groups/ID/link                         {"by": ID}: a new permanent invite link

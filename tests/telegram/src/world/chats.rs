@@ -33,6 +33,8 @@ pub struct MessageInfo {
     pub edited: Option<i32>,
     /// Text or caption.
     pub text: String,
+    /// How parts of it look.
+    pub entities: Vec<EntityInfo>,
     /// The bot that made it.
     pub via_bot: Option<i64>,
     /// Rows of buttons.
@@ -70,6 +72,19 @@ pub struct MessageInfo {
     pub read: bool,
     /// The owner of the box sees it no more.
     pub deleted: bool,
+}
+
+/// How a part of a text looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EntityInfo {
+    /// The schema's word: `messageEntityBold`.
+    pub kind: &'static str,
+    /// UTF-16 code units before it.
+    pub offset: i32,
+    /// In UTF-16 code units.
+    pub length: i32,
+    /// Where a link leads, the language of code, the number of a user or an emoji.
+    pub of: String,
 }
 
 /// A button below a message.
@@ -286,6 +301,7 @@ impl State {
             date: filed.date(),
             edited: None,
             text: String::new(),
+            entities: Vec::new(),
             via_bot: None,
             buttons: Vec::new(),
             media: None,
@@ -323,6 +339,7 @@ impl State {
     fn fill_message(&self, info: &mut MessageInfo, message: &tl::types::Message) {
         info.edited = message.edit_date;
         info.text.clone_from(&message.message);
+        info.entities = message.entities.iter().flatten().map(entity).collect();
         info.via_bot = message.via_bot_id;
         info.silent = message.silent;
         info.pinned = message.pinned;
@@ -356,6 +373,18 @@ fn replied(header: &tl::enums::MessageReplyHeader) -> Option<i32> {
 /// The schema's word for a value.
 fn word(value: &impl tl::Serializable) -> &'static str {
     value.to_bytes().first_chunk::<4>().map_or("", |id| tl::name_for_id(u32::from_le_bytes(*id)))
+}
+
+fn entity(entity: &tl::enums::MessageEntity) -> EntityInfo {
+    let of = match entity {
+        tl::enums::MessageEntity::TextUrl(link) => link.url.clone(),
+        tl::enums::MessageEntity::Pre(pre) => pre.language.clone(),
+        tl::enums::MessageEntity::MentionName(named) => named.user_id.to_string(),
+        tl::enums::MessageEntity::CustomEmoji(emoji) => emoji.document_id.to_string(),
+        tl::enums::MessageEntity::Blockquote(quote) if quote.collapsed => "collapsed".to_owned(),
+        _ => String::new(),
+    };
+    EntityInfo { kind: word(entity), offset: entity.offset(), length: entity.length(), of }
 }
 
 fn fill(info: &mut MessageInfo, media: &tl::enums::MessageMedia) {

@@ -47,7 +47,8 @@ pub use bots::{
 };
 pub use call::{CallInfo, Ending, Stage};
 pub use chats::{
-    ButtonInfo, CallLine, ChatInfo, ContactInfo, MessageInfo, PlaceInfo, PollInfo, ReactionInfo, Said,
+    ButtonInfo, CallLine, ChatInfo, ContactInfo, EntityInfo, MessageInfo, PlaceInfo, PollInfo, ReactionInfo,
+    Said,
 };
 pub use device::{DEVICE_QUEUE, Device, DeviceHandle};
 pub use error::RpcError;

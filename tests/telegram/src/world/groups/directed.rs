@@ -212,6 +212,19 @@ impl World {
         Ok(())
     }
 
+    /// Keeps what is in a group from being forwarded, or lets it be: `messages.toggleNoForwards` by its creator.
+    ///
+    /// # Errors
+    /// `CHAT_ID_INVALID`.
+    pub fn set_protected(&self, group: i64, protected: bool) -> Result<(), RpcError> {
+        let mut state = self.lock();
+        let known = state.groups.group_mut(group).ok_or_else(|| RpcError::bad_request("CHAT_ID_INVALID"))?;
+        known.protected = protected;
+        let members = state.groups.members(group);
+        state.tell_chat_changed(group, &members, None);
+        Ok(())
+    }
+
     /// A new permanent invite link of an admin.
     ///
     /// # Errors

@@ -80,6 +80,8 @@ pub(crate) struct Group {
     pub(crate) migrated_to: Option<i64>,
     pub(crate) migrated_from: Option<i64>,
     pub(crate) deleted: bool,
+    /// Nothing of it may be forwarded.
+    pub(crate) protected: bool,
 }
 
 impl Group {
@@ -102,6 +104,7 @@ impl Group {
             migrated_to: None,
             migrated_from: None,
             deleted: false,
+            protected: false,
         }
     }
 

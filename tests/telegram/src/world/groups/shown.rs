@@ -33,7 +33,7 @@ impl State {
             deactivated: group.migrated_to.is_some() || group.deleted,
             call_active: false,
             call_not_empty: false,
-            noforwards: false,
+            noforwards: group.protected,
             id,
             title: group.title.clone(),
             photo: self.chat_photo(group),
@@ -76,6 +76,7 @@ impl State {
         seen.default_banned_rights = (!broadcast).then(|| group.default_bans.clone().into());
         seen.participants_count = Some(count(group));
         seen.has_link = false;
+        seen.noforwards = group.protected;
         seen.into()
     }
 

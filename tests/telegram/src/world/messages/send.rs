@@ -164,6 +164,9 @@ pub(crate) fn forward_messages(
     if request.id.len() != request.random_id.len() {
         return Err(RpcError::bad_request("RANDOM_ID_INVALID"));
     }
+    if ctx.state.groups.group(from).is_some_and(|group| group.protected) {
+        return Err(RpcError::bad_request("CHAT_FORWARDS_RESTRICTED"));
+    }
     ctx.state.may_write(ctx.user, to)?;
     let mut albums: BTreeMap<i64, i64> = BTreeMap::new();
     let mut drafts = Vec::new();
