@@ -81,6 +81,9 @@ class Person:
             "id": message.id, "out": message.out, "text": message.message or "", "from": message.sender_id,
             "reply_to": message.reply_to_msg_id, "edited": message.edit_date is not None,
             "forwarded": message.fwd_from is not None,
+            # The words that each entity covers, by Telethon's own count.
+            "entities": [[type(entity).__name__, words] for entity, words in message.get_entities_text()],
+            "silent": bool(message.silent), "album": message.grouped_id,
             "action": message.action and type(message.action).__name__,
             "media": media and type(media).__name__, "file": file,
             "place": place and {"lat": place.lat, "long": place.long, "title": venue and venue.title,
@@ -155,6 +158,15 @@ class Person:
     async def send_file(self, chat, contents, name, caption=""):
         sent = await self.client.send_file(await self.peer(chat), named(contents, name), caption=caption, force_document=True)
         return sent.id
+
+    async def send_album(self, chat, files, caption=""):
+        """Files are pairs of contents and a name."""
+        files = [named(contents, name) for contents, name in files]
+        sent = await self.client.send_file(await self.peer(chat), files, caption=caption)
+        return [message.id for message in sent]
+
+    async def send_html(self, chat, text, silent=False):
+        return (await self.client.send_message(await self.peer(chat), text, parse_mode="html", silent=silent)).id
 
     async def read(self, chat):
         await self.client.send_read_acknowledge(await self.peer(chat))
