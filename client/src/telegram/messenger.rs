@@ -224,3 +224,6 @@ impl Messenger for Correspondent {
         self.rearrange(chat, change).await
     }
 }
+
+#[cfg(test)]
+mod tests;
