@@ -18,7 +18,7 @@ use crate::clock;
 use crate::content::{Attachment, FileKind};
 use crate::instance::{Options, Refused, StoredFile};
 use crate::messenger::Failure;
-use crate::push::sources;
+use crate::post::sources;
 use crate::reach::{self, ReachError};
 use crate::space::Space;
 use crate::store::{FileRow, Store};

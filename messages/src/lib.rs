@@ -22,6 +22,7 @@ mod job;
 mod markup;
 mod messenger;
 mod outbox;
+mod post;
 mod push;
 mod reach;
 mod record;
@@ -47,6 +48,7 @@ pub use messenger::{
     Account, Dialog, Door, Failure, Found, Group, GroupChange, GroupMember, GroupRights, LoginStep,
     Messenger, NewGroup, NewlyMade, News, Order, Received, RightsChange, Search, Sent, Signin,
 };
+pub use post::{Poster, PosterError};
 pub use record::{Direction, Origin, Quoted, Reason, Record, SendStatus};
 pub use settings::{Settings, SettingsError};
 pub use standing::Standing;

@@ -5,14 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
-use reqwest::{Client, Url};
+use reqwest::Client;
+use reqwest::header::AUTHORIZATION;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use crate::instance::Options;
 use crate::instance::inner::Inner;
-use crate::reach;
+use crate::post;
 use crate::store::Notification;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -20,8 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long nothing is done at most, whatever is waited for.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Works until it is dropped. No redirection is followed: clients turn a POST into a GET on the way, and what that gets says
-/// nothing of whether the notification was taken (RFC 9110, 15.4).
+/// Works until it is dropped.
 pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
     let (mut pause, mut held) = (FIRST_PAUSE, false);
     loop {
@@ -94,35 +93,13 @@ async fn bring(
     token: &str,
     head: &Notification,
 ) -> Result<(), String> {
-    let limit = options.webhook_timeout;
-    let at = Url::parse(url).map_err(|error| error.to_string())?;
-    reach::check(&at, &options.own_ports).await.map_err(|error| error.to_string())?;
-    let mut request = client
-        .post(at)
-        .timeout(limit)
-        .header(CONTENT_TYPE, "application/json")
-        .header("X-Notification-Id", head.receipt)
-        .header("X-Attempt", head.attempts + 1)
-        .body(head.body.to_string());
+    let mut headers =
+        vec![("X-Notification-Id", head.receipt.to_string()), ("X-Attempt", (head.attempts + 1).to_string())];
     if !token.is_empty() {
-        request = request.header(AUTHORIZATION, authorization(token));
+        headers.push((AUTHORIZATION.as_str(), authorization(token)));
     }
-    match request.send().await {
-        Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) if answer.status().is_redirection() => {
-            let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
-            let to = answer.url().join(to).ok().and_then(|to| to.host_str().map(str::to_owned));
-            let to = to.unwrap_or_else(|| "nowhere".to_owned());
-            Err(format!(
-                "it answers {}, which leads to {to}: name the address that takes it",
-                answer.status()
-            ))
-        }
-        Ok(answer) => Err(format!("it answers {}", answer.status())),
-        // The address may hold a secret.
-        Err(error) if error.is_timeout() => Err(format!("no answer within {} s", limit.as_secs())),
-        Err(error) => Err(sources(&error.without_url())),
-    }
+    post::post(client, options.webhook_timeout, &options.own_ports, url, &headers, head.body.to_string())
+        .await
 }
 
 /// A token is a bearer's (RFC 6750) unless it says itself what it is.
@@ -130,15 +107,4 @@ fn authorization(token: &str) -> String {
     let names_scheme =
         ["basic ", "bearer "].iter().any(|scheme| token.to_ascii_lowercase().starts_with(scheme));
     if names_scheme { token.to_owned() } else { format!("Bearer {token}") }
-}
-
-/// An error and what is behind it.
-pub(crate) fn sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
