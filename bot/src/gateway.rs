@@ -98,7 +98,7 @@ impl Gateway {
         let ask = Ask::JoinCall {
             line: line.clone(),
             extension: extension.to_owned(),
-            person,
+            person: person.into(),
             key: Some(key.to_owned()),
         };
         match timeout(JOIN_LIMIT, asking::ask(&self.socket, ask)).await {

@@ -122,6 +122,7 @@ fn limit(error: &AskError) -> Result<Duration, Verdict> {
             RefusalCode::UnknownCall => Err(Verdict::NoCall),
             RefusalCode::BadRequest
             | RefusalCode::UnknownBot
+            | RefusalCode::UnknownPerson
             | RefusalCode::UnknownLine
             | RefusalCode::LineExists
             | RefusalCode::BadLine

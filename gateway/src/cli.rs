@@ -21,7 +21,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use tgtrunk_config::control::LoginMethod;
-use tgtrunk_config::{CallId, Footing, Phone, Settings, SettingsError, StateDir, UserId};
+use tgtrunk_config::{CallId, Callee, Footing, Phone, Settings, SettingsError, StateDir};
 use tgtrunk_shell::Health;
 use tokio::sync::broadcast;
 
@@ -88,8 +88,9 @@ enum Command {
         phone: Phone,
         /// Who rings first: an extension or a queue of the PBX.
         extension: String,
-        /// Who is called then: the Telegram id of somebody the line's account has met.
-        person: UserId,
+        /// Who is called then: a phone number as +79990000000, a username as @anna, or the Telegram id of somebody the
+        /// line's account has met.
+        person: Callee,
     },
     /// Reads the lines' files again; calls of unchanged lines go on.
     Reload,

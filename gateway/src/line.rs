@@ -549,6 +549,7 @@ impl Line {
                     Opening::ToTelegram { callee: Callee::anybody(person), trunk: TrunkLeg::Echo },
                 );
             }
+            Order::Find(person, answer) => self.find(person, answer),
             Order::Join { extension, person, key, answer } => {
                 answer.send(self.join_once(clock::now(), extension, person, key)).ok();
             }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits for a line. Whatever takes its time is a task, and the asker has the answer when that ends.
 
+mod join;
 mod keeper;
 mod report;
 mod restart;
@@ -171,15 +172,7 @@ impl Lines {
             }
             Ask::AddLine { line } => self.add(line, reply),
             Ask::RemoveLine { phone, keep_state } => self.remove(phone, keep_state, reply),
-            Ask::JoinCall { line, extension, person, key } => {
-                self.order(
-                    &line,
-                    THOUGHT,
-                    reply,
-                    |call| Answer::Call { call },
-                    |answer| Order::Join { extension, person, key, answer },
-                );
-            }
+            Ask::JoinCall { line, extension, person, key } => self.join(&line, extension, person, key, reply),
             Ask::AcceptLogin { line, token } => {
                 let accepted = |password| Answer::Accepted { password };
                 self.order(&line, LOGIN, reply, accepted, |answer| Order::AcceptLogin(token, answer));
@@ -442,8 +435,6 @@ impl Lines {
         let (ask, asked) = oneshot::channel();
         kept.orders.try_send(order(ask)).ok();
         self.work.spawn(async move {
-            let silent =
-                || Refusal { code: RefusalCode::Internal, message: "the line does not run".to_owned() };
             let done = timeout(limit, asked).await.ok().and_then(Result::ok);
             reply.send(done.unwrap_or_else(|| Err(silent())).map(answer)).ok();
             Done::Told
@@ -559,6 +550,10 @@ async fn first<T>(mut asked: Vec<oneshot::Receiver<T>>, is_wanted: impl Fn(&T) -
 fn take_away(state: &StateDir, phone: &Phone, keep_state: bool) -> Result<(), Refusal> {
     let removed = if keep_state { state.retire_line(phone) } else { state.forget(phone) };
     removed.map_err(|error| Refusal { code: RefusalCode::Internal, message: error.to_string() })
+}
+
+fn silent() -> Refusal {
+    Refusal { code: RefusalCode::Internal, message: "the line does not run".to_owned() }
 }
 
 fn unknown(phone: &Phone) -> Refusal {

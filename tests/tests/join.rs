@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use tgtrunk_config::control::{Answer, Ask, CallInfo, CallState, Direction, Ender, Event, RefusalCode};
-use tgtrunk_config::{CallId, LineDraft, UserId};
+use tgtrunk_config::{CallId, Callee, LineDraft, UserId};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Match};
 use tgtrunk_tests::baresip::{self, Baresip};
@@ -243,7 +243,7 @@ async fn what_cannot_be_joined_is_refused_and_nobody_is_called() {
     let ask = |line: &str, person| Ask::JoinCall {
         line: line.parse().unwrap(),
         extension: EXTENSION.to_owned(),
-        person,
+        person: Callee::from(person),
         key: None,
     };
     let refusal = asker.refusal(ask("+79069999999", known)).await.unwrap();
@@ -276,6 +276,39 @@ async fn what_cannot_be_joined_is_refused_and_nobody_is_called() {
     let status = &report.line(&COMPANY.parse().unwrap()).unwrap().status;
     assert_eq!(status.account.map(UserId::number), Some(scene.line.account));
     assert!(status.pause.is_some(), "{status:?}");
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_may_be_named_by_number_or_username_and_is_looked_up_first() {
+    let mut scene = Scene::open(pbx().answering(pbx::Answering::Rings), app(), |draft| draft).await;
+    let boris = scene.stage.user(NewUser::new("+79162222222", "Boris").username("boris_k")).unwrap();
+    let mut asker = scene.asker().await;
+    let ask = |callee: &str| Ask::JoinCall {
+        line: COMPANY.parse().unwrap(),
+        extension: EXTENSION.to_owned(),
+        person: callee.parse().unwrap(),
+        key: None,
+    };
+    for (callee, person) in [("+7 916 222-22-22", boris), ("@boris_k", boris), ("@anna", scene.anna.id)] {
+        let Answer::Call { call } = asker.ask(ask(callee)).await.unwrap() else { panic!("no call") };
+        scene.phone.incoming(LIMIT).await.unwrap();
+        let begun = scene.state(CallState::Dialling).await;
+        assert_eq!((begun.call, begun.peer.id.map(UserId::number)), (call, Some(person)), "{callee}");
+        asker.hang_up(call).await.unwrap();
+        scene.state(CallState::Ended).await;
+        scene.phone.ended(LIMIT).await.unwrap();
+    }
+    for nobody in ["+79169999999", "@nobody_k"] {
+        let refusal = asker.refusal(ask(nobody)).await.unwrap();
+        assert_eq!(refusal.code, RefusalCode::UnknownPerson, "{nobody}");
+        assert!(refusal.message.contains(nobody), "{refusal}");
+    }
+    let flood = Match::method("contacts.resolveUsername").user(scene.line.account);
+    let message = "FLOOD_WAIT_3600".to_owned();
+    scene.stage.world().add_fault(flood, Action::Error { code: 420, message });
+    assert_eq!(asker.refusal(ask("@somebody_k")).await.unwrap().code, RefusalCode::Telegram);
+    assert!(asker.calls().await.unwrap().is_empty(), "nobody was called");
     scene.close().await;
 }
 
@@ -382,7 +415,7 @@ impl Scene {
     }
 
     async fn join_under(&self, key: Option<&str>) -> CallId {
-        let person = UserId::new(self.anna.id).unwrap();
+        let person = UserId::new(self.anna.id).unwrap().into();
         let (line, key) = (COMPANY.parse().unwrap(), key.map(ToOwned::to_owned));
         let ask = Ask::JoinCall { line, extension: EXTENSION.to_owned(), person, key };
         let Answer::Call { call } = self.asker().await.ask(ask).await.unwrap() else { panic!("no call") };

@@ -9,7 +9,7 @@ use tgtrunk_config::control::{
     Answer, Ask, CallEnd, CallInfo, CallState, Direction, Ender, Event, LineInfo, Muted, Peer, Refusal,
     RefusalCode, StatusReport,
 };
-use tgtrunk_config::{CallId, GatewayStatus, Lamp, Phone, UserId};
+use tgtrunk_config::{CallId, Callee, GatewayStatus, Lamp, Phone, UserId};
 use tgtrunk_shell::control::{self, Question};
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
@@ -189,7 +189,7 @@ fn respond(
         Ask::JoinCall { key, .. } if world.keys.contains_key(key.as_deref().unwrap_or_default()) => {
             Answer::Call { call: world.keys[&key.unwrap()] }
         }
-        Ask::JoinCall { line, extension, person, key } => {
+        Ask::JoinCall { line, extension, person: Callee::Id(person), key } => {
             world.joined.push((line.clone(), extension.clone(), person));
             let id = 0xb0 + world.joined.len() as u64;
             let info = CallInfo {

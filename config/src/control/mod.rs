@@ -26,6 +26,10 @@
 //! < {"id":5,"ok":{"call":{"call":"00000000000000a3"}}}
 //! ```
 //!
+//! `person` may also be a phone number, as `"+79990000000"`, or a username, as `"@anna"`; the gateway then looks the person
+//! up at Telegram first, which counts as the line's `strangers_per_day` say, and refuses as `unknown_person` where nobody
+//! is found.
+//!
 //! It may carry a `key` of the asker's, 1 to 64 characters. The gateway remembers for 10 minutes which call of the line was
 //! begun under it, and answers a repetition with that call, also when it is over, instead of beginning another: whoever
 //! did not hear the answer asks again. A refusal is not remembered, nor is anything when the gateway starts anew.

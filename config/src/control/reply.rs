@@ -171,6 +171,8 @@ pub enum RefusalCode {
     UnknownLine,
     /// No such bot.
     UnknownBot,
+    /// Nobody at Telegram has that number or name, or they do not let themselves be found by it.
+    UnknownPerson,
     /// There is such a line already.
     LineExists,
     /// The line's settings are wrong.
@@ -265,6 +267,7 @@ impl Refusal {
             RefusalCode::Full => "в этом звонке и так ждут слишком много клавиш",
             RefusalCode::UnknownLine => "такой линии нет",
             RefusalCode::UnknownBot => "такого бота нет",
+            RefusalCode::UnknownPerson => "в Telegram такого нет, или он не даёт себя найти",
             RefusalCode::LineExists => "такая линия уже есть",
             RefusalCode::NotAuthorized => "линия не авторизована в Telegram: войдите в её аккаунт",
             RefusalCode::Limit => "на линии столько звонков, сколько ей разрешено",

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::bot_name::BotName;
+use crate::callee::Callee;
 use crate::chat::{WANTED_EXTENSION, is_extension};
 use crate::control::check::CheckName;
 use crate::control::login::LoginMethod;
 use crate::control::record::RecordFilter;
 use crate::lines::LineDraft;
 use crate::secret::{BotToken, LoginCode, LoginToken, Password};
-use crate::units::{CallId, Digits, Phone, UserId};
+use crate::units::{CallId, Digits, Phone};
 
 /// One request: `{"id":1,"do":"status"}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +79,8 @@ pub enum Ask {
         line: Phone,
         /// Who rings first: an extension or a queue of the PBX.
         extension: String,
-        /// Who is called then.
-        person: UserId,
+        /// Who is called then. By an id, the account must have met them.
+        person: Callee,
         /// Whoever did not hear the answer asks again with the same key, 1 to 64 characters, and gets the same call.
         key: Option<String>,
     },
@@ -257,7 +258,7 @@ struct RemoveLine {
 struct JoinCall {
     line: Phone,
     extension: String,
-    person: UserId,
+    person: Callee,
     key: Option<String>,
 }
 
@@ -601,6 +602,7 @@ fn take<T: DeserializeOwned, M>(
 mod tests {
     use super::*;
     use crate::control::to_line;
+    use crate::units::UserId;
 
     const TOKEN: &str = "123456789:AAabcdefghijklmnopqrstuvwxyz0123_-x";
 
@@ -803,7 +805,7 @@ mod tests {
         Ask::JoinCall {
             line: "+79060000000".parse().unwrap(),
             extension: "2001".to_owned(),
-            person: UserId::new(5_123_456_789).unwrap(),
+            person: UserId::new(5_123_456_789).unwrap().into(),
             key: key.map(ToOwned::to_owned),
         }
     }

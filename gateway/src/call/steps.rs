@@ -122,7 +122,7 @@ pub(crate) async fn request(
 }
 
 /// Finds the person; a stranger only as long as the line may approach any today.
-async fn find(shared: &Shared, person: Person) -> Result<Resolved, Cause> {
+pub(crate) async fn find(shared: &Shared, person: Person) -> Result<Resolved, Cause> {
     let Shared { account, strangers, pause, .. } = shared;
     let counted = match strangers.judge(account, &person).await {
         // Telegram is not asked who has an id: it tells that of people the account knows, and of nobody else.

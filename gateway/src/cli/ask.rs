@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use tgtrunk_config::control::{Answer, Ask, StatusReport};
-use tgtrunk_config::{CallId, Lamp, LineDraft, Lines, Phone, Said, StateDir, Trouble, UserId};
+use tgtrunk_config::{CallId, Callee, Lamp, LineDraft, Lines, Phone, Said, StateDir, Trouble};
 use tgtrunk_shell::asking;
 use tgtrunk_shell::keyboard::say;
 use tokio::net::UnixStream;
@@ -51,7 +51,7 @@ pub(crate) async fn join(
     state: &StateDir,
     line: Phone,
     extension: String,
-    person: UserId,
+    person: Callee,
 ) -> anyhow::Result<()> {
     let Answer::Call { call } = ask(state, Ask::JoinCall { line, extension, person, key: None }).await?
     else {

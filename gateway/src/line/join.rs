@@ -6,10 +6,11 @@ use tgtrunk_bridge::Cause;
 use tgtrunk_config::control::{Refusal, RefusalCode};
 use tgtrunk_config::{CallId, UserId};
 use tgtrunk_telegram::{Person, Stranger};
+use tokio::sync::oneshot;
 
 use super::Line;
 use super::calls::Direction;
-use crate::call::{Opening, TrunkLeg};
+use crate::call::{self, Opening, TrunkLeg};
 use crate::clock;
 
 /// Tells the dial plan that the person asked to be called, and does not call.
@@ -38,6 +39,26 @@ impl Line {
         Ok(call)
     }
 
+    /// Tells who has a number or a name; Telegram is asked where the account does not remember it.
+    ///
+    /// The refusal, where nobody is found by it or the line may look nobody up now.
+    pub(super) fn find(&self, person: Person, answer: oneshot::Sender<Result<UserId, Refusal>>) {
+        if let Some(problem) = self.lamps.account_problem() {
+            return drop(answer.send(Err(problem)));
+        }
+        let (shared, limit) = (self.shared.clone(), self.settings.strangers_per_day);
+        tokio::spawn(async move {
+            let found = call::find(&shared, person.clone()).await;
+            let found = found.map_err(|cause| unfound(&person, cause, limit));
+            answer
+                .send(found.and_then(|found| {
+                    UserId::new(found.id)
+                        .map_err(|error| Refusal { code: RefusalCode::Internal, message: error.to_string() })
+                }))
+                .ok();
+        });
+    }
+
     fn join(&mut self, now: Instant, extension: String, person: UserId) -> Result<CallId, Refusal> {
         let refuse = |code, message: String| Err(Refusal { code, message });
         if self.stopping.is_some() {
@@ -62,14 +83,7 @@ impl Line {
             self.account.stranger(&Person::Id(peer.id))
             && self.shared.strangers.refusal(&who).is_some()
         {
-            let limit = self.settings.strangers_per_day;
-            return refuse(
-                RefusalCode::Limit,
-                format!(
-                    "the line has called or looked up as many strangers today as it may: strangers_per_day = {limit} \
-                     in line.toml; it may again after midnight"
-                ),
-            );
+            return refuse(RefusalCode::Limit, strangers_sentence(self.settings.strangers_per_day));
         }
         let dialled = Person::Id(peer.id);
         let callee = match self.admission.place(now, clock::unix_ms(), None, dialled, &self.account) {
@@ -97,6 +111,32 @@ impl Line {
         self.begin(key, Opening::ToBoth { callee, peer, trunk, invite });
         Ok(CallId(key))
     }
+}
+
+fn unfound(person: &Person, cause: Cause, limit: u32) -> Refusal {
+    let shown = match person {
+        Person::Phone(phone) => format!("the number {phone}"),
+        Person::Username(name) => format!("the name @{name}"),
+        Person::Id(id) => format!("the id {id}"),
+    };
+    let (code, message) = match cause {
+        Cause::NotFound | Cause::Deactivated | Cause::BadNumber | Cause::Privacy => {
+            (RefusalCode::UnknownPerson, format!("nobody at Telegram is found by {shown}"))
+        }
+        Cause::Flood { .. } | Cause::PeerFlood => (RefusalCode::Telegram, pause_sentence(cause)),
+        Cause::Strangers { .. } => (RefusalCode::Limit, strangers_sentence(limit)),
+        Cause::Disconnected => (RefusalCode::Unreachable, "Telegram could not be asked".to_owned()),
+        Cause::LineDown => (RefusalCode::NotAuthorized, cause.words().to_owned()),
+        other => (RefusalCode::Internal, other.words().to_owned()),
+    };
+    Refusal { code, message }
+}
+
+fn strangers_sentence(limit: u32) -> String {
+    format!(
+        "the line has called or looked up as many strangers today as it may: strangers_per_day = {limit} in line.toml; \
+         it may again after midnight"
+    )
 }
 
 fn pause_sentence(cause: Cause) -> String {

@@ -21,6 +21,8 @@ pub(crate) enum Order {
     Dial(CallId, Keys, oneshot::Sender<Result<(), Refusal>>),
     /// Calls a person from nowhere: they hear themselves.
     Call(tgtrunk_telegram::Person),
+    /// Who has this number or name, as far as the line may look people up now.
+    Find(tgtrunk_telegram::Person, oneshot::Sender<Result<UserId, Refusal>>),
     /// Has the PBX ring an extension, and calls a person when somebody answers there.
     Join {
         extension: String,
@@ -44,6 +46,7 @@ impl Order {
     pub(super) fn is_wanted(&self) -> bool {
         match self {
             Self::Join { answer, .. } => !answer.is_closed(),
+            Self::Find(_, answer) => !answer.is_closed(),
             Self::AcceptLogin(_, answer) => !answer.is_closed(),
             Self::Check(_, answer) => !answer.is_closed(),
             Self::Calls(_)

@@ -181,7 +181,7 @@ async fn what_one_line_is_to_do_is_refused_where_it_is_not_there_or_nobody_is_lo
     for (line, code) in [(other, RefusalCode::UnknownLine), (phone(), RefusalCode::NotAuthorized)] {
         let accept = Ask::AcceptLogin { line: line.clone(), token: token.clone() };
         assert_eq!(room.try_ask(&mut lines, accept).await.unwrap_err().code, code);
-        let join = Ask::JoinCall { line, extension: "2001".into(), person, key: None };
+        let join = Ask::JoinCall { line, extension: "2001".into(), person: person.into(), key: None };
         assert_eq!(room.try_ask(&mut lines, join).await.unwrap_err().code, code);
     }
     lines.stop(Duration::ZERO).await;
