@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::keys::{self, Section};
+use crate::secret::Password;
 use crate::settings::TlsFiles;
+use crate::trunk::{TrunkSecret, fits_password};
 
 /// The messages' API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +36,23 @@ pub struct ApiSettings {
     pub webhook_timeout: Duration,
     /// How many instances a partner's program may have made at a time.
     pub partner_instances: u32,
+    /// Where news of calls are brought; nowhere without it.
+    pub call_webhook: Option<CallWebhook>,
+}
+
+/// Where news of calls are brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallWebhook {
+    /// The address, with `http://` or `https://`.
+    pub url: String,
+    /// By what its receiver knows that they are ours; nothing is signed without it.
+    pub secret: Option<TrunkSecret>,
 }
 
 const HOUR_S: u64 = 3600;
+/// A shorter secret could be guessed, in characters.
+const LEAST_SECRET: usize = 16;
+const WANTED_SECRET: &str = r#"16 to 128 characters without line breaks, or "" for none"#;
 
 impl Default for ApiSettings {
     fn default() -> Self {
@@ -53,6 +69,7 @@ impl Default for ApiSettings {
             phone_checks_per_day: 100,
             webhook_timeout: Duration::from_secs(30),
             partner_instances: 20,
+            call_webhook: None,
         }
     }
 }
@@ -106,6 +123,7 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
     let phone_checks_per_day = section.number("phone_checks_per_day", 100, 0..=10_000, "");
     let webhook_timeout = section.seconds("webhook_timeout_s", 30, 1..=180);
     let partner_instances = section.number("partner_instances", 20, 0..=1_000, "");
+    let call_webhook = read_call_webhook(&mut section, place);
     section.finish();
     ApiSettings {
         listen,
@@ -120,7 +138,49 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
         phone_checks_per_day,
         webhook_timeout,
         partner_instances,
+        call_webhook,
     }
+}
+
+fn read_call_webhook(section: &mut Section<'_, '_>, place: &Path) -> Option<CallWebhook> {
+    let url = section
+        .optional(
+            "call_webhook_url",
+            r#"an address as "https://crm.example.org/calls", or "" for none"#,
+            |value| keys::or_none(value, |text| is_webhook(text).then(|| text.to_owned())),
+        )
+        .flatten();
+    let secret = section.judged("call_webhook_secret", |value| {
+        let text = keys::text(value).unwrap_or("\n");
+        let shown = || format!("({} characters, not shown)", text.chars().count());
+        let fits = text.is_empty() || fits_password(text, LEAST_SECRET);
+        let given = (!text.is_empty()).then(|| Password::new(text));
+        if fits { Ok(given) } else { Err((shown(), WANTED_SECRET)) }
+    });
+    let wanted = r#"the path of a file with the secret, as "/etc/tgtrunk/calls.secret", or "" for none"#;
+    let file = section.optional("call_webhook_secret_file", wanted, |value| {
+        keys::or_none(value, |text| (!text.contains(char::is_control)).then(|| place.join(text)))
+    });
+    let secret = match (secret.flatten(), file.flatten()) {
+        (Some(_), Some(_)) => {
+            section.clash("call_webhook_secret", "(not shown)", r#""", or "" in call_webhook_secret_file"#);
+            None
+        }
+        (Some(secret), None) => Some(TrunkSecret::Here(secret)),
+        (None, file) => file.map(TrunkSecret::File),
+    };
+    if url.is_none() && secret.is_some() {
+        section.clash("call_webhook_url", "\"\"", "an address, where there is a secret for it");
+    }
+    Some(CallWebhook { url: url?, secret })
+}
+
+/// As [`is_url`], where programs also name what they want after a `?`.
+fn is_webhook(text: &str) -> bool {
+    let (address, query) = text.split_once('?').unwrap_or((text, ""));
+    is_url(address)
+        && text.len() <= 500
+        && query.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>#".contains(&byte))
 }
 
 /// Scheme, host and perhaps a port or a path (RFC 9110 section 4.2).
@@ -158,6 +218,41 @@ mod tests {
         assert_eq!((read.files_total_mb, read.disk_reserve_mb), (300, 0));
         assert_eq!((read.phone_checks_per_day, read.webhook_timeout.as_secs()), (0, 180));
         assert_eq!(read.partner_instances, 0);
+    }
+
+    #[test]
+    fn news_of_calls_are_brought_where_somebody_says_and_the_secret_is_never_shown() {
+        let of = |text: &str| api(&format!("[api]\n{text}")).map(|api| api.call_webhook);
+        assert_eq!(of("call_webhook_url = \"\"\ncall_webhook_secret = \"\"\n").unwrap(), None);
+        let url = "call_webhook_url = \"https://crm.example.org/calls?key=1\"\n";
+        assert_eq!(of(url).unwrap().unwrap().secret, None);
+        let hook = of(&format!("{url}call_webhook_secret = \"0123456789abcdef\"\n")).unwrap().unwrap();
+        assert_eq!(hook.url, "https://crm.example.org/calls?key=1");
+        assert_eq!(hook.secret, Some(TrunkSecret::Here(Password::new("0123456789abcdef"))));
+        assert!(!format!("{hook:?}").contains("0123456789abcdef"));
+        let filed = of(&format!("{url}call_webhook_secret_file = \"s\"\n")).unwrap().unwrap();
+        assert_eq!(filed.secret, Some(TrunkSecret::File("place/s".into())));
+        for (text, told) in [
+            (
+                "call_webhook_secret = \"short\"\n",
+                "api.call_webhook_secret = (5 characters, not shown): want 16 to 128",
+            ),
+            (
+                "call_webhook_secret = \"0123456789abcdef\"\n",
+                "api.call_webhook_url = \"\": want an address, where",
+            ),
+            (
+                "call_webhook_secret = \"0123456789abcdef\"\ncall_webhook_secret_file = \"s\"\n",
+                "api.call_webhook_secret = (not shown): want \"\", or \"\" in call_webhook_secret_file",
+            ),
+            (
+                "call_webhook_url = \"crm\"\n",
+                "api.call_webhook_url = \"crm\": want an address as \"https://crm",
+            ),
+        ] {
+            let error = of(text).unwrap_err().to_string();
+            assert!(error.contains(told) && !error.contains("0123456789abcdef"), "{told}\n{error}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ mod trunk;
 mod units;
 mod wanted;
 
-pub use api::ApiSettings;
+pub use api::{ApiSettings, CallWebhook};
 pub use audio::{Audio, CodecName, DtmfWay, Ringback};
 pub use bot::{Bot, Webhook};
 pub use bot_file::{BotError, BotFile, Bots};

@@ -278,6 +278,36 @@ pub(crate) const SYSTEM: &[Group] = &[
                     "Accounts without a line that a partner's program makes by createInstance. The token: tgtrunk-client partner-token",
                 ],
             },
+            Setting {
+                section: "api",
+                key: "call_webhook_url",
+                kind: Kind::Text,
+                default: "",
+                label: ["Вебхук звонков", "Webhook of calls"],
+                hint: [
+                    "Адрес программы, которая узнаёт о каждом звонке. Пусто: никуда.",
+                    "The address of a program that hears of every call. Empty: none.",
+                ],
+            },
+            Setting {
+                section: "api",
+                key: "call_webhook_secret",
+                kind: Kind::Secret,
+                default: "",
+                label: ["Секрет вебхука звонков", "Secret of the webhook of calls"],
+                hint: [
+                    "16–128 знаков: им подписано каждое событие. Пусто: без подписи.",
+                    "16 to 128 characters, which every event is signed with. Empty: no signature.",
+                ],
+            },
+            Setting {
+                section: "api",
+                key: "call_webhook_secret_file",
+                kind: Kind::Text,
+                default: "",
+                label: ["Или файл с ним", "Or a file with it"],
+                hint: NOTHING,
+            },
         ],
     },
     Group {
