@@ -21,6 +21,7 @@ use tgtrunk_config::{ApiSettings, Lines, Password, Phone, Said, Settings, StateD
 use tgtrunk_messages::{
     House, Instance, InstanceId, InstanceKind, Options, Refused, Standing, Starting, green,
 };
+use tgtrunk_shell::asking::Follower;
 use tgtrunk_shell::control::Question;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -29,6 +30,7 @@ use tokio::time::sleep;
 
 use self::office::Office;
 use self::tenants::Tenants;
+use crate::calls::{self, Admit, Admitted, Calls};
 use crate::web::{self, Port};
 
 /// Most connections at once, on each port.
@@ -45,6 +47,7 @@ pub(crate) struct Api {
     tenants: Arc<Tenants>,
     terms: Terms,
     state: StateDir,
+    calls: Calls,
 }
 
 /// What holds for all instances. Clones are the same.
@@ -69,6 +72,7 @@ impl Api {
         settings: Arc<Settings>,
         state: &StateDir,
         asks: mpsc::Sender<Question>,
+        gateway: Follower,
     ) -> (Self, Ports) {
         // A port that is free is known before the first link is made.
         let ApiSettings { listen, tls_listen, .. } = settings.api;
@@ -86,7 +90,8 @@ impl Api {
         let office = Office::new(asks, Arc::clone(&owners), Arc::clone(&tenants), state.clone());
         let house = House::new(Arc::new(office));
         tenants.start(house.clone()).await;
-        let api = Self { house: house.clone(), owners, tenants, terms, state: state.clone() };
+        let calls = Calls::new(gateway, state.gateway_socket(), &settings.api, terms.own_ports.to_vec());
+        let api = Self { house: house.clone(), owners, tenants, terms, state: state.clone(), calls };
         // Programs that call before the lines are open hear that they are starting.
         let lines = Lines::load(state).map(|found| found.lines).unwrap_or_default();
         for line in lines.into_iter().filter(|line| line.enabled) {
@@ -94,7 +99,8 @@ impl Api {
                 api.owners.lock().unwrap_or_else(PoisonError::into_inner).insert(id, line.phone);
             }
         }
-        let router = green::router(house, green::Pace::default());
+        let router = calls::router(api.calls.clone(), Arc::new(api.clone()))
+            .fallback_service(green::router(house, green::Pace::default()));
         let (mut tasks, mut problems) = (JoinSet::new(), Vec::new());
         if let Some(problem) = api.tenants.problem() {
             problems.push(watch::channel(Some(problem)).1);
@@ -113,6 +119,11 @@ impl Api {
         tasks.spawn(space::watch(state.root().to_owned(), settings.api.disk_reserve_mb, tell));
         problems.push(problem);
         (api, Ports { _tasks: tasks, problems })
+    }
+
+    /// The lines' calls, for programs.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// How a line's instance treats what it keeps.
@@ -219,6 +230,14 @@ impl Api {
             token: Password::new(token.reveal()),
             url: self.terms.base.to_string(),
         })
+    }
+}
+
+impl Admit for Api {
+    fn admits(&self, bearer: &str) -> Option<Admitted> {
+        let mut owned = self.owned().into_iter();
+        let is_theirs = |id| self.house.instance(id).is_some_and(|instance| instance.is_token(bearer));
+        owned.find(|(id, _)| is_theirs(*id)).map(|(_, line)| Admitted::Line(line))
     }
 }
 

@@ -23,6 +23,7 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{Instrument as _, error, info, warn};
 
 use crate::api::Api;
+use crate::calls::{Calls, LineCalls};
 use crate::correspondence::Correspondence;
 use crate::desk::{Desk, Manner};
 use crate::lamps::Lamps;
@@ -53,6 +54,8 @@ pub(crate) struct House {
     pub(crate) health: Health,
     /// The messages of the lines, for programs.
     pub(crate) api: Api,
+    /// Their calls, for programs.
+    pub(crate) calls: Calls,
 }
 
 /// What a line is told.
@@ -112,6 +115,7 @@ struct Work {
     is_green: bool,
     api: Api,
     instance: InstanceId,
+    calls: LineCalls,
 }
 
 impl Line {
@@ -124,6 +128,7 @@ impl Line {
                 Ok(mut work) => {
                     info!("line opened");
                     self.serve(&mut work).await;
+                    self.house.calls.leave(&self.manner.line.phone);
                     work.end().await;
                     break;
                 }
@@ -150,7 +155,7 @@ impl Line {
     }
 
     async fn open(&self) -> anyhow::Result<Work> {
-        let House { settings, state, gateway, api, .. } = &self.house;
+        let House { settings, state, gateway, api, calls, .. } = &self.house;
         let phone = &self.manner.line.phone;
         state.make_phone_dir(phone)?;
         let database = Database::open(state.client_db(phone)).await;
@@ -166,6 +171,7 @@ impl Line {
         let (own, options) = (Some(phone.clone()), api.options(phone));
         let kept = Correspondence::open(&database, &account, &logins, own, options).await?;
         api.enter(phone, kept.instance().clone());
+        let (calls, telling) = calls.enter(phone, store.clone());
         let lamps = Lamps::new(self.status.clone());
         lamps.account(&account.status().borrow());
         lamps.keypad(self.manner.line.chat.keypad);
@@ -176,6 +182,7 @@ impl Line {
         spawn(&mut tasks, kept.get_acquainted());
         spawn(&mut tasks, mailbox::read(reader, kept, messages));
         spawn(&mut tasks, dialog::keep(keeper));
+        spawn(&mut tasks, telling);
         Ok(Work {
             desk,
             database,
@@ -190,6 +197,7 @@ impl Line {
             is_green: false,
             api: api.clone(),
             instance,
+            calls,
         })
     }
 
@@ -249,6 +257,7 @@ impl Line {
         match order {
             Order::Call(call) => {
                 self.note(*call.clone());
+                work.calls.tell(&call);
                 work.refused(&call, &self.manner.line);
                 work.call(&call, self.manner.line.chat.keypad);
             }
@@ -309,6 +318,7 @@ impl Line {
         if self.gone_at.is_some() || self.calls.is_none() && !self.is_gone {
             return;
         }
+        work.calls.holds(self.calls.as_ref());
         let up = self.calls.clone().unwrap_or_default();
         let over: Vec<CallId> = work.attended.keys().filter(|call| !up.contains_key(call)).copied().collect();
         for call in over {

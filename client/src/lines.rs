@@ -374,8 +374,9 @@ impl Lines {
             ClientStatus { written_ms: now_ms, ..status }
         });
         let of_ports = self.port_problems.iter().filter_map(|problem| problem.borrow().clone());
-        let problems =
-            self.house.health.problems().into_iter().chain(self.problems.clone()).chain(of_ports).collect();
+        let of_calls = self.house.calls.problems();
+        let problems = self.house.health.problems().into_iter().chain(self.problems.clone()).chain(of_ports);
+        let problems = problems.chain(of_calls).collect();
         ClientReport { lines: lines.collect(), problems }
     }
 }

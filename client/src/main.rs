@@ -4,6 +4,7 @@
 mod answer;
 mod api;
 mod backlog;
+mod calls;
 mod card;
 mod checks;
 mod cli;

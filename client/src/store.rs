@@ -4,6 +4,8 @@
 //! (`random_id`), so that whatever happens in between can be finished or taken back, and nothing is sent twice.
 //! Plain SQL, which PostgreSQL takes too.
 
+mod call_orders;
+mod calls;
 mod cards;
 mod keypads;
 mod notes;
@@ -11,6 +13,8 @@ mod presses;
 
 use sqlx::SqlitePool;
 
+pub(crate) use call_orders::OrderRow;
+pub(crate) use calls::{CallRow, EventRow, Fate};
 pub(crate) use cards::{CardPart, CardRow};
 pub(crate) use keypads::{KeypadRow, Way};
 pub(crate) use presses::Press;
@@ -18,7 +22,7 @@ pub(crate) use presses::Press;
 /// How long what was done is remembered, in seconds. Longer than any setting looks back.
 const MEMORY_S: i64 = 31 * 24 * 3600;
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 11] = [
     // Keypads that stand, or may stand, in a chat.
     "CREATE TABLE IF NOT EXISTS cl_keypad (
         call TEXT PRIMARY KEY,
@@ -62,6 +66,35 @@ const TABLES: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS cl_call_back (
         telegram_call BIGINT PRIMARY KEY,
         placed_s BIGINT NOT NULL)",
+    // Calls that programs are told of or asked for, as they were last known.
+    "CREATE TABLE IF NOT EXISTS cl_call (
+        call TEXT PRIMARY KEY,
+        started_ms BIGINT NOT NULL,
+        ended_ms BIGINT,
+        is_over BIGINT NOT NULL,
+        info TEXT NOT NULL)",
+    // What programs are told of calls: 0 to be told, 1 told, 2 given up. Each of a call's events is there once.
+    "CREATE TABLE IF NOT EXISTS cl_call_event (
+        seq BIGINT PRIMARY KEY,
+        call TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        noted_s BIGINT NOT NULL,
+        attempts BIGINT NOT NULL,
+        fate BIGINT NOT NULL,
+        UNIQUE (call, kind))",
+    // Since when programs are told of calls, and up to which call nothing is missing.
+    "CREATE TABLE IF NOT EXISTS cl_call_mark (
+        name TEXT PRIMARY KEY,
+        at_ms BIGINT NOT NULL)",
+    // Calls that programs ordered under keys of theirs. Without a call nobody knows whether it was placed.
+    "CREATE TABLE IF NOT EXISTS cl_call_order (
+        key TEXT PRIMARY KEY,
+        gateway_key TEXT NOT NULL,
+        request TEXT NOT NULL,
+        asked_ms BIGINT NOT NULL,
+        gateway_pid BIGINT NOT NULL,
+        call TEXT)",
 ];
 
 /// The client's tables.
@@ -83,6 +116,9 @@ impl Store {
             "DELETE FROM cl_refusal WHERE told_s < $1",
             "DELETE FROM cl_press WHERE typed_s < $1",
             "DELETE FROM cl_call_back WHERE placed_s < $1",
+            "DELETE FROM cl_call WHERE is_over = 1 AND started_ms < $1 * 1000",
+            "DELETE FROM cl_call_event WHERE fate <> 0 AND noted_s < $1",
+            "DELETE FROM cl_call_order WHERE asked_ms < $1 * 1000",
         ] {
             sqlx::query(old).bind(now_s - MEMORY_S).execute(&mut *transaction).await?;
         }

@@ -66,7 +66,7 @@ const WANTED_KEYS: &str = r#"1 to 32 of 0 to 9, *, #, A to D in quotes, as "101"
 const MOST_ROWS: usize = 20;
 
 /// Whether the PBX can be asked for it in a request URI (RFC 3261 section 25.1; `#` is escaped by who writes it).
-pub(crate) fn is_extension(text: &str) -> bool {
+pub fn is_extension(text: &str) -> bool {
     let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-_.*#".contains(&byte));
     fits && (1..=64).contains(&text.len())
 }

@@ -48,7 +48,7 @@ pub use bot_file::{BotError, BotFile, Bots};
 pub use bot_name::{BotName, BotNameError};
 pub use callee::{Callee, CalleeError};
 pub use caller_id::{CallerField, CallerId, CallerPart, CallerPrivacy, CallerTemplate};
-pub use chat::{CardContact, Chat, MenuRow};
+pub use chat::{CardContact, Chat, MenuRow, is_extension};
 pub use client::Client;
 pub use dial::{DialRule, FewDigits, Rewrite};
 pub use edit::{Change, EditError, written};

@@ -96,9 +96,16 @@ async fn work(
     let served = tokio::spawn(control::serve(listener, PROGRAM, asks.clone(), events.clone()));
     let (gateway, mut told) = Follower::start(state.gateway_socket());
     let settings = Arc::new(settings);
-    let (api, ports) = Api::start(Arc::clone(&settings), &state, asks).await;
+    let (api, ports) = Api::start(Arc::clone(&settings), &state, asks, gateway.clone()).await;
     let port_problems = page_problem.into_iter().chain(ports.problems()).collect();
-    let house = House { settings, state, gateway, health: health.clone(), api: api.clone() };
+    let house = House {
+        settings,
+        state,
+        gateway,
+        health: health.clone(),
+        api: api.clone(),
+        calls: api.calls().clone(),
+    };
     let mut lines = Lines::open(house, events, port_problems);
     info!(lines = lines.len(), "client runs");
     supervisor.ready(&running(&lines));

@@ -5,6 +5,8 @@
 mod answers;
 mod backup;
 mod bots;
+mod call_events;
+mod call_orders;
 mod cards;
 mod door;
 mod further;

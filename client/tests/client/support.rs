@@ -1,14 +1,18 @@
 //! A line whose account is on a test Telegram, a gateway's control socket, and the client between them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tgtrunk_config::control::{
-    Answer, Ask, CallInfo, CallState, Direction, Event, Muted, Peer, Refusal, RefusalCode, StatusReport,
+    Answer, Ask, CallInfo, CallRecord, CallState, Direction, Event, LineInfo, Muted, Peer, Refusal,
+    RefusalCode, StatusReport,
 };
-use tgtrunk_config::{CallId, ClientStatus, Lamp, LineDraft, Lines, Password, Phone, StateDir, UserId};
+use tgtrunk_config::{
+    CallId, Callee, ClientStatus, GatewayStatus, Lamp, LineDraft, Lines, Password, Phone, StateDir, UserId,
+};
 use tgtrunk_shell::control::{self, Question};
 use tgtrunk_test_telegram::world::{MessageInfo, Puppet, World};
 use tgtrunk_test_telegram::{NewUser, Options, TestTelegram};
@@ -50,6 +54,17 @@ pub(crate) struct Known {
     /// Whether it gives no answer to keys; how often it did not.
     pub(crate) is_deaf: bool,
     pub(crate) unheard: u32,
+    /// Its process, where it says that it has the line.
+    pub(crate) pid: Option<u32>,
+    /// Calls that were, the newest first.
+    pub(crate) records: Vec<CallRecord>,
+    /// Calls that it placed: to whom, from which extension, under which key.
+    pub(crate) joined: Vec<(Callee, String, Option<String>)>,
+    pub(crate) keys: BTreeMap<String, CallId>,
+    /// What it says to those who want a call placed; none where it places it.
+    pub(crate) join_refusal: Option<Refusal>,
+    /// Whether it places calls and does not say so.
+    pub(crate) joins_silently: bool,
 }
 
 /// A running client. It is killed when it is dropped.
@@ -185,7 +200,7 @@ impl Gateway {
         let (asks, mut questions) = mpsc::channel::<Question>(64);
         let (events, _) = broadcast::channel(1024);
         let told = Arc::new(Mutex::new(Known::default()));
-        let known = Arc::clone(&told);
+        let (known, told_of) = (Arc::clone(&told), events.clone());
         let answering = tokio::spawn(async move {
             while let Some(Question { ask, answer }) = questions.recv().await {
                 let mut known = known.lock().unwrap();
@@ -194,7 +209,22 @@ impl Gateway {
                     std::mem::forget(answer);
                     continue;
                 }
-                answer.send(known.reply(ask, &world, account)).ok();
+                let is_silent = known.joins_silently && matches!(ask, Ask::JoinCall { .. });
+                let before = known.calls.clone();
+                let reply = known.reply(ask, &world, account);
+                for call in known.calls.iter().filter(|call| !before.contains(call)) {
+                    told_of.send(Event::Call(call.clone())).ok();
+                }
+                for call in
+                    before.into_iter().filter(|call| known.calls.iter().all(|one| one.call != call.call))
+                {
+                    told_of.send(Event::Call(CallInfo { state: CallState::Ended, ..call })).ok();
+                }
+                if is_silent {
+                    std::mem::forget(answer);
+                } else {
+                    answer.send(reply).ok();
+                }
             }
         });
         let serving = {
@@ -226,7 +256,45 @@ impl Known {
     fn reply(&mut self, ask: Ask, world: &World, account: i64) -> Result<Answer, Refusal> {
         match ask {
             Ask::Calls => Ok(Answer::Calls(self.calls.clone())),
-            Ask::Status => Ok(Answer::Status(StatusReport::default())),
+            Ask::Status => {
+                let info = |pid| LineInfo {
+                    sip: "127.0.0.1:30001".into(),
+                    pbx: "127.0.0.1:5060".into(),
+                    status: GatewayStatus::waiting(phone(), pid, unix_ms()),
+                };
+                let lines = self.pid.map(info).into_iter().collect();
+                Ok(Answer::Status(StatusReport { lines, problems: Vec::new() }))
+            }
+            Ask::Records { filter } => {
+                let is_in = |record: &&CallRecord| {
+                    filter.from_ms.is_none_or(|from_ms| record.started_ms >= from_ms)
+                        && filter.to_ms.is_none_or(|to_ms| record.started_ms < to_ms)
+                };
+                let found: Vec<CallRecord> = self.records.iter().filter(is_in).cloned().collect();
+                let (skip, limit) = (filter.skip as usize, filter.limit.unwrap_or(50) as usize);
+                let total = found.len() as u64;
+                Ok(Answer::Records { records: found.into_iter().skip(skip).take(limit).collect(), total })
+            }
+            Ask::JoinCall { .. } if self.join_refusal.is_some() => Err(self.join_refusal.clone().unwrap()),
+            Ask::JoinCall { key: Some(key), .. } if self.keys.contains_key(&key) => {
+                Ok(Answer::Call { call: self.keys[&key] })
+            }
+            Ask::JoinCall { extension, person, key, .. } => {
+                self.joined.push((person, extension.clone(), key.clone()));
+                let number = 0xb000 + self.joined.len() as u64;
+                let call = CallInfo {
+                    state: CallState::Dialling,
+                    extension: Some(extension),
+                    ..info(number, 5, Direction::PbxToTelegram)
+                };
+                self.keys.extend(key.map(|key| (key, call.call)));
+                self.calls.push(call);
+                Ok(Answer::Call { call: CallId(number) })
+            }
+            Ask::HangUp { call } if self.calls.iter().any(|known| known.call == call) => {
+                self.calls.retain(|known| known.call != call);
+                Ok(Answer::Done)
+            }
             Ask::SendDigits { call, digits, .. } => {
                 self.digits.push((call, digits.keys().iter().map(|key| key.char()).collect()));
                 Ok(Answer::Done)

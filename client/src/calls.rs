@@ -1,0 +1,261 @@
+//! Calls for programs: every call of a line is told to a webhook, and programs have calls placed.
+//!
+//! The gateway tells what happens; each line keeps it in a ledger on its disk (`ledger.rs`), from which it is brought to the
+//! webhook (`push.rs`). Orders for calls come over HTTP (`door.rs`), are written down, and go to the gateway (`order.rs`).
+
+mod door;
+mod event;
+mod ledger;
+mod order;
+mod push;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tgtrunk_config::control::{CallInfo, CallState};
+use tgtrunk_config::{ApiSettings, CallId, Phone, Said};
+use tgtrunk_messages::Poster;
+use tgtrunk_shell::asking::Follower;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep};
+use tracing::error;
+
+pub(crate) use self::door::{Admit, Admitted, router};
+use self::ledger::{Heard, Ledger};
+use self::push::{Pusher, Receiver};
+use crate::store::Store;
+
+/// A webhook that takes nothing for so long is told to people.
+const AMISS: Duration = Duration::from_secs(180);
+/// How long the first news of a call that was placed may take, and how often they are looked for.
+const FIRST_NEWS: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The calls of all lines. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Calls {
+    gateway: Follower,
+    /// Where the gateway is asked for what takes long.
+    socket: Arc<PathBuf>,
+    receiver: Option<Arc<Receiver>>,
+    lines: Arc<Mutex<BTreeMap<Phone, LineCalls>>>,
+    troubles: Troubles,
+}
+
+/// The calls of one line. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct LineCalls {
+    line: Phone,
+    store: Store,
+    live: Live,
+    heard: mpsc::UnboundedSender<Heard>,
+    /// Orders under keys, one at a time.
+    turns: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The calls of a line that are up. Clones are the same.
+#[derive(Clone, Default)]
+struct Live(Arc<Mutex<BTreeMap<CallId, CallInfo>>>);
+
+impl Calls {
+    /// News are brought as the settings say; `own_ports` are this program's.
+    pub(crate) fn new(
+        gateway: Follower,
+        socket: PathBuf,
+        settings: &ApiSettings,
+        own_ports: Vec<u16>,
+    ) -> Self {
+        let receiver = settings.call_webhook.clone().and_then(|webhook| {
+            match Poster::new(settings.webhook_timeout, own_ports) {
+                Ok(poster) => Some(Arc::new(Receiver { webhook, poster, life: settings.queue })),
+                Err(error) => {
+                    error!(%error, "nobody is told of calls");
+                    None
+                }
+            }
+        });
+        let (lines, troubles) = (Arc::default(), Troubles::default());
+        Self { gateway, socket: Arc::new(socket), receiver, lines, troubles }
+    }
+
+    /// A line is open. What comes back with it goes on until it is dropped.
+    pub(crate) fn enter(
+        &self,
+        line: &Phone,
+        store: Store,
+    ) -> (LineCalls, impl Future<Output = ()> + Send + 'static + use<>) {
+        let (heard, hears) = mpsc::unbounded_channel();
+        let (live, told) = (Live::default(), Arc::new(Notify::new()));
+        let ledger = Ledger {
+            line: line.clone(),
+            store: store.clone(),
+            gateway: self.gateway.clone(),
+            tells_all: self.receiver.is_some(),
+            heard: hears,
+            live: live.clone(),
+            told: Arc::clone(&told),
+            is_complete: false,
+            again_at: None,
+            missing: BTreeMap::new(),
+        };
+        let pusher = self.receiver.clone().map(|receiver| Pusher {
+            line: line.clone(),
+            store: store.clone(),
+            receiver,
+            told,
+            troubles: self.troubles.clone(),
+        });
+        let entered = LineCalls { line: line.clone(), store, live, heard, turns: Arc::default() };
+        self.lines().insert(line.clone(), entered.clone());
+        let work = async move {
+            let push = async {
+                if let Some(pusher) = pusher {
+                    pusher.run().await;
+                }
+            };
+            tokio::join!(ledger.run(), push);
+        };
+        (entered, work)
+    }
+
+    /// A line is closed.
+    pub(crate) fn leave(&self, line: &Phone) {
+        self.lines().remove(line);
+        self.troubles.is_well(line);
+    }
+
+    /// What people are to be told of the webhook.
+    pub(crate) fn problems(&self) -> Vec<Said> {
+        self.troubles.said(Instant::now()).into_iter().collect()
+    }
+
+    fn line(&self, line: &Phone) -> Option<LineCalls> {
+        self.lines().get(line).cloned()
+    }
+
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<Phone, LineCalls>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LineCalls {
+    /// A call came, moved on or ended.
+    pub(crate) fn tell(&self, info: &CallInfo) {
+        self.live.note(info);
+        self.heard.send(Heard::Call(Box::new(info.clone()))).ok();
+    }
+
+    /// Returns once the gateway told of a call that it says it placed, so that whoever asks for it next is answered.
+    async fn until_heard_of(&self, call: CallId) {
+        let limit = Instant::now() + FIRST_NEWS;
+        while !self.live.has(call)
+            && !matches!(self.store.call(&call.to_string()).await, Ok(Some(_)))
+            && Instant::now() < limit
+        {
+            sleep(LOOK).await;
+        }
+    }
+
+    /// These calls are up, and no others; none where nobody knows.
+    pub(crate) fn holds(&self, up: Option<&BTreeMap<CallId, CallInfo>>) {
+        *self.live.lock() = up.cloned().unwrap_or_default();
+        if let Some(up) = up {
+            self.heard.send(Heard::Holds(up.values().cloned().collect())).ok();
+        }
+    }
+}
+
+impl Live {
+    fn note(&self, info: &CallInfo) {
+        let mut calls = self.lock();
+        if info.state == CallState::Ended {
+            calls.remove(&info.call);
+        } else {
+            calls.insert(info.call, info.clone());
+        }
+    }
+
+    fn all(&self) -> Vec<CallInfo> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn has(&self, call: CallId) -> bool {
+        self.lock().contains_key(&call)
+    }
+
+    fn find(&self, call: CallId) -> Option<CallInfo> {
+        self.lock().get(&call).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CallId, CallInfo>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lines whose webhook takes nothing. Clones are the same.
+#[derive(Clone, Default)]
+struct Troubles(Arc<Mutex<BTreeMap<Phone, Trouble>>>);
+
+struct Trouble {
+    since: Instant,
+    cause: String,
+    waiting: u64,
+}
+
+impl Troubles {
+    fn is_well(&self, line: &Phone) {
+        self.lock().remove(line);
+    }
+
+    fn is_amiss(&self, line: &Phone, cause: String, waiting: u64) {
+        let mut troubles = self.lock();
+        let since = troubles.get(line).map_or_else(Instant::now, |trouble| trouble.since);
+        troubles.insert(line.clone(), Trouble { since, cause, waiting });
+    }
+
+    /// One sentence for all lines, once one of them is in trouble for long.
+    fn said(&self, now: Instant) -> Option<Said> {
+        let troubles = self.lock();
+        let longest = troubles.values().min_by_key(|trouble| trouble.since)?;
+        let time = now.duration_since(longest.since);
+        if time < AMISS {
+            return None;
+        }
+        let (minutes, cause) = (time.as_secs() / 60, &longest.cause);
+        let waiting: u64 = troubles.values().map(|trouble| trouble.waiting).sum();
+        Some(Said::new(
+            format!(
+                "the webhook of calls (api.call_webhook_url in tgtrunk.toml) has taken nothing for {minutes} min: {cause}; events that wait: {waiting}"
+            ),
+            format!(
+                "вебхук звонков (api.call_webhook_url в tgtrunk.toml) ничего не принимает уже {minutes} мин: {cause}; ждут событий: {waiting}"
+            ),
+        ))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Phone, Trouble>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_hear_of_a_webhook_that_takes_nothing_for_minutes_and_no_more_when_it_does() {
+        let (troubles, start) = (Troubles::default(), Instant::now());
+        let lines: [Phone; 2] = ["+79060000000", "+79060000001"].map(|line| line.parse().unwrap());
+        troubles.is_amiss(&lines[0], "it answers 500".into(), 2);
+        troubles.is_amiss(&lines[1], "it answers 500".into(), 3);
+        troubles.is_amiss(&lines[0], "it answers 502".into(), 4);
+        assert_eq!(troubles.said(start + AMISS / 2), None);
+        let said = troubles.said(start + AMISS * 2).unwrap();
+        assert!(said.en.contains("for 6 min: it answers 502; events that wait: 7"), "{}", said.en);
+        assert!(said.ru.contains("уже 6 мин: it answers 502; ждут событий: 7"), "{}", said.ru);
+        lines.iter().for_each(|line| troubles.is_well(line));
+        assert_eq!(troubles.said(start + AMISS * 2), None);
+    }
+}

@@ -1,0 +1,325 @@
+//! Calls over HTTP: `POST`, `GET /api/v1/calls`, `GET`, `DELETE /api/v1/calls/{call_id}`, JSON both ways.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+use tgtrunk_config::control::CallInfo;
+use tgtrunk_config::{CallId, Callee, Phone, is_extension};
+use tracing::warn;
+
+use super::event::Known;
+use super::order::{Code, Failed, Wanted};
+use super::{Calls, LineCalls};
+
+/// Longest request, in bytes.
+const BODY_BYTES: usize = 64 * 1024;
+/// Longest key of a program's, in characters.
+const KEY_CHARS: usize = 255;
+const KEYS: [&str; 4] = ["line", "to", "extension", "idempotency_key"];
+
+/// Who may ask for calls.
+pub(crate) trait Admit: Send + Sync {
+    /// What the bearer of a token may use; none where there is no such token.
+    fn admits(&self, bearer: &str) -> Option<Admitted>;
+}
+
+/// For what a token is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// One line alone.
+    Line(Phone),
+    /// All lines; a request names one.
+    #[allow(dead_code, reason = "whoever knows tokens of all lines says so")]
+    All,
+}
+
+#[derive(Clone)]
+struct Desk {
+    calls: Calls,
+    admit: Arc<dyn Admit>,
+}
+
+/// Answers to programs that want calls.
+pub(crate) fn router(calls: Calls, admit: Arc<dyn Admit>) -> Router {
+    Router::new()
+        .route("/api/v1/calls", get(list).post(place).fallback(no_method))
+        .route("/api/v1/calls/{call_id}", get(show).delete(end).fallback(no_method))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(Desk { calls, admit })
+}
+
+async fn place(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Response {
+    let admitted = match desk.admitted(&headers) {
+        Ok(admitted) => admitted,
+        Err(failed) => return failed.into_response(),
+    };
+    // Whoever hangs up while the gateway is asked has the call placed all the same, and written down.
+    let work = tokio::spawn(async move {
+        let asked = read(&body)?;
+        let line = desk.line(&admitted, asked.line)?;
+        let call = desk.calls.place(&line, &asked.wanted).await?;
+        line.until_heard_of(call).await;
+        Ok(json!({"call_id": call.to_string(), "state": "ringing"}))
+    });
+    answer(work.await.unwrap_or_else(|error| {
+        warn!(%error, "an order for a call broke");
+        Err(Failed::new(Code::Internal, "something broke on our side"))
+    }))
+}
+
+async fn list(State(desk): State<Desk>, headers: HeaderMap) -> Response {
+    let lines = desk.admitted(&headers).map(|admitted| desk.lines(&admitted));
+    answer(lines.map(|lines| {
+        let mut calls: Vec<CallInfo> = lines.iter().flat_map(|line| line.live.all()).collect();
+        calls.sort_by_key(|info| (info.started_ms, info.call));
+        calls.into_iter().map(|info| Value::Object(Known::heard(info, 0).facts())).collect()
+    }))
+}
+
+async fn show(State(desk): State<Desk>, headers: HeaderMap, Path(call): Path<String>) -> Response {
+    answer(desk.find(&headers, &call).await.map(|known| Value::Object(known.facts())))
+}
+
+async fn end(State(desk): State<Desk>, headers: HeaderMap, Path(call): Path<String>) -> Response {
+    let ended = async {
+        let known = desk.find(&headers, &call).await?;
+        if !known.is_over() {
+            desk.calls.hang_up(known.info.call).await?;
+        }
+        Ok(json!({"call_id": known.info.call.to_string(), "state": "ended"}))
+    };
+    answer(ended.await)
+}
+
+async fn no_method() -> Response {
+    let failed = Failed::new(
+        Code::BadRequest,
+        "want POST or GET of /api/v1/calls, GET or DELETE of /api/v1/calls/{call_id}",
+    );
+    (StatusCode::METHOD_NOT_ALLOWED, Json(failed.body())).into_response()
+}
+
+/// What a request to place a call says.
+struct Asked {
+    line: Option<Phone>,
+    wanted: Wanted,
+}
+
+fn read(body: &[u8]) -> Result<Asked, Failed> {
+    let bad = |message: String| Failed::new(Code::BadRequest, message);
+    let keys: Map<String, Value> = serde_json::from_slice(body)
+        .map_err(|error| bad(format!("want a JSON object with {}: {error}", KEYS.join(", "))))?;
+    if let Some(unknown) = keys.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        let shown: String = unknown.chars().take(40).collect();
+        return Err(bad(format!("unknown key {shown:?}: want {}", KEYS.join(", "))));
+    }
+    let value = |key: &str| keys.get(key).filter(|value| !value.is_null());
+    let wrong = |key: &str, want: &str| {
+        let is: String =
+            value(key).map_or("missing".to_owned(), |value| value.to_string().chars().take(60).collect());
+        bad(format!("{key} = {is}: want {want}"))
+    };
+    let line = match value("line") {
+        None => None,
+        Some(line) => {
+            let digits = line.as_str().map(|text| format!("+{}", text.trim_start_matches('+')));
+            let parsed = digits.and_then(|digits| digits.parse().ok());
+            Some(parsed.ok_or_else(|| wrong("line", "the number of a line, as \"+79060000000\""))?)
+        }
+    };
+    let to = value("to").and_then(|to| serde_json::from_value::<Callee>(to.clone()).ok());
+    let to = to.ok_or_else(|| {
+        wrong("to", "a phone number as \"+79990000000\", a username as \"@anna\", or a Telegram id")
+    })?;
+    let extension = match value("extension") {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let extension = extension.filter(|extension| is_extension(extension)).ok_or_else(|| {
+        wrong(
+            "extension",
+            "an extension or a queue of the PBX, 1 to 64 letters, digits and + - _ . * #, as \"201\"",
+        )
+    })?;
+    let key = match value("idempotency_key") {
+        None => None,
+        Some(key) => {
+            let fits = |key: &&str| (1..=KEY_CHARS).contains(&key.chars().count());
+            let key = key.as_str().filter(fits).map(str::to_owned);
+            Some(key.ok_or_else(|| wrong("idempotency_key", "a text of 1 to 255 characters"))?)
+        }
+    };
+    Ok(Asked { line, wanted: Wanted { to, extension, key } })
+}
+
+impl Desk {
+    fn admitted(&self, headers: &HeaderMap) -> Result<Admitted, Failed> {
+        let said = headers.get(AUTHORIZATION).and_then(|said| said.to_str().ok());
+        let bearer = said.and_then(|said| {
+            let (scheme, token) = said.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        bearer.and_then(|bearer| self.admit.admits(bearer)).ok_or_else(|| {
+            Failed::new(
+                Code::Unauthorized,
+                "want a header Authorization: Bearer with a token that is good for calls",
+            )
+        })
+    }
+
+    /// The line that a request is about.
+    fn line(&self, admitted: &Admitted, asked: Option<Phone>) -> Result<LineCalls, Failed> {
+        let line = match (admitted, asked) {
+            (Admitted::Line(own), Some(asked)) if asked != *own => {
+                return Err(Failed::new(Code::Forbidden, format!("this token is not good for line {asked}")));
+            }
+            (Admitted::Line(own), _) => own.clone(),
+            (Admitted::All, Some(asked)) => asked,
+            (Admitted::All, None) => {
+                let message = "line is missing: want the number of a line, as \"+79060000000\"; this token is good for all";
+                return Err(Failed::new(Code::BadRequest, message));
+            }
+        };
+        self.calls
+            .line(&line)
+            .ok_or_else(|| Failed::new(Code::Unavailable, format!("there is no line {line} that runs")))
+    }
+
+    fn lines(&self, admitted: &Admitted) -> Vec<LineCalls> {
+        match admitted {
+            Admitted::Line(line) => self.calls.line(line).into_iter().collect(),
+            Admitted::All => self.calls.lines().values().cloned().collect(),
+        }
+    }
+
+    /// A call of the lines that the token is good for.
+    async fn find(&self, headers: &HeaderMap, call: &str) -> Result<Known, Failed> {
+        let lines = self.lines(&self.admitted(headers)?);
+        let unknown = || Failed::new(Code::CallNotFound, "no such call is known to the lines of this token");
+        let call: CallId = call.parse().map_err(|_| unknown())?;
+        if let Some(info) = lines.iter().find_map(|line| line.live.find(call)) {
+            return Ok(Known::heard(info, 0));
+        }
+        for line in lines {
+            let row = line.store.call(&call.to_string()).await;
+            let row = row.map_err(|error| Failed::new(Code::Internal, error.to_string()))?;
+            if let Some(row) = row
+                && let Ok(info) = serde_json::from_str(&row.info)
+            {
+                return Ok(Known { info, ended_ms: row.ended_ms });
+            }
+            // It is placed, and its first news are on the way.
+            if line.store.is_ordered(&call.to_string()).await.is_ok_and(|is_ordered| is_ordered) {
+                return Err(Failed::new(Code::Unavailable, "the gateway has not told of this call yet"));
+            }
+        }
+        Err(unknown())
+    }
+}
+
+fn answer(done: Result<Value, Failed>) -> Response {
+    match done {
+        Ok(result) => Json(json!({"ok": true, "result": result})).into_response(),
+        Err(failed) => failed.into_response(),
+    }
+}
+
+impl Code {
+    fn word(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::Unauthorized | Self::Forbidden => "unauthorized",
+            Self::NotAuthorized => "not_authorized",
+            Self::CallNotFound => "call_not_found",
+            Self::DialogNotFound => "dialog_not_found",
+            Self::NoTelegramAccount => "no_telegram_account",
+            Self::FloodWait => "flood_wait",
+            Self::Timeout => "timeout",
+            Self::Unavailable | Self::Internal => "internal",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotAuthorized => StatusCode::CONFLICT,
+            Self::CallNotFound | Self::DialogNotFound | Self::NoTelegramAccount => StatusCode::NOT_FOUND,
+            Self::FloodWait => StatusCode::TOO_MANY_REQUESTS,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl Failed {
+    fn body(&self) -> Value {
+        json!({"ok": false, "error": {
+            "code": self.code.word(),
+            "message": self.message,
+            "retryable": self.is_retryable,
+            "retry_after": self.retry_after_s,
+        }})
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let mut response = (self.code.status(), Json(self.body())).into_response();
+        if let Some(wait_s) = self.retry_after_s {
+            response.headers_mut().insert(RETRY_AFTER, wait_s.into());
+        }
+        if self.code == Code::Unauthorized {
+            response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_read_as_programs_write_it() {
+        let asked = read(br#"{"line":"79060000000","to":"+7 999 000-00-00","extension":201}"#);
+        let asked = asked.unwrap_or_else(|failed| panic!("{}", failed.message));
+        assert_eq!(asked.line, "+79060000000".parse().ok());
+        let to = Callee::Phone("+79990000000".parse().unwrap());
+        assert_eq!(asked.wanted, Wanted { to, extension: "201".into(), key: None });
+        let asked = read(br#"{"to":5,"extension":"q_1","idempotency_key":"order-7"}"#);
+        let asked = asked.unwrap_or_else(|failed| panic!("{}", failed.message));
+        assert_eq!((asked.line, asked.wanted.key.as_deref()), (None, Some("order-7")));
+    }
+
+    #[test]
+    fn what_cannot_be_ordered_is_told_with_its_key_and_what_is_allowed() {
+        for (body, told) in [
+            ("[]", "want a JSON object with line, to, extension, idempotency_key: "),
+            (r#"{"too":1}"#, "unknown key \"too\": want line, to"),
+            (r#"{"to":"anna","extension":"201"}"#, "to = \"anna\": want a phone number as \"+7999"),
+            (r#"{"extension":"201"}"#, "to = missing: want a phone number"),
+            (r#"{"to":5,"extension":"a@b"}"#, "extension = \"a@b\": want an extension or a queue"),
+            (r#"{"to":5}"#, "extension = missing: want an extension"),
+            (r#"{"to":5,"extension":"1","line":"x"}"#, "line = \"x\": want the number of a line"),
+            (
+                r#"{"to":5,"extension":"1","idempotency_key":""}"#,
+                "idempotency_key = \"\": want a text of 1 to 255",
+            ),
+        ] {
+            let failed = read(body.as_bytes()).err().unwrap();
+            assert_eq!(failed.code, Code::BadRequest);
+            assert!(failed.message.starts_with(told), "{told}\n{}", failed.message);
+        }
+    }
+}

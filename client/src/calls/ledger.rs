@@ -1,0 +1,254 @@
+//! Keeps what programs are told of a line's calls: from the gateway's news as they come, and from its records where news
+//! were missed. What is written down first is told later; nothing is told that is not written down.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tgtrunk_config::control::{Answer, Ask, CallInfo, CallRecord, CallResult, RecordFilter};
+use tgtrunk_config::{CallId, Phone};
+use tgtrunk_shell::asking::Follower;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::Live;
+use super::event::{Kind, Known};
+use crate::clock;
+use crate::store::{CallRow, Store};
+
+/// How soon the gateway's records are read again where that is needed.
+const AGAIN: Duration = Duration::from_secs(5);
+/// A call that is neither up nor in the records for so long is over.
+const LOST: Duration = Duration::from_secs(60);
+/// Records are read from so long before the last call that is known: clocks are set back, in milliseconds.
+const SLACK_MS: u64 = 3_600_000;
+/// Records in one answer of the gateway.
+const PAGE: u32 = 100;
+/// Since when programs are told of calls.
+const SINCE: &str = "since";
+/// When the latest call began before which nothing is missing.
+const SEEN: &str = "seen";
+
+/// News of a line's calls.
+pub(super) enum Heard {
+    /// A call came, moved on or ended.
+    Call(Box<CallInfo>),
+    /// These are up, and no others.
+    Holds(Vec<CallInfo>),
+}
+
+/// The keeper of one line's ledger.
+pub(super) struct Ledger {
+    pub(super) line: Phone,
+    pub(super) store: Store,
+    pub(super) gateway: Follower,
+    /// Whether programs are told of every call, and not only of those they order.
+    pub(super) tells_all: bool,
+    pub(super) heard: mpsc::UnboundedReceiver<Heard>,
+    pub(super) live: Live,
+    /// Something is to be told.
+    pub(super) told: Arc<Notify>,
+    /// Everything before now is written down, as far as the gateway knows it.
+    pub(super) is_complete: bool,
+    /// When the records are read again.
+    pub(super) again_at: Option<Instant>,
+    /// Calls that nobody knows any more, and since when.
+    pub(super) missing: BTreeMap<CallId, Instant>,
+}
+
+impl Ledger {
+    /// Works until it is dropped.
+    pub(super) async fn run(mut self) {
+        while let Err(error) = self.begin().await {
+            warn!(%error, "what programs are told of calls cannot be read");
+            tokio::time::sleep(AGAIN).await;
+        }
+        loop {
+            let again_at = self.again_at;
+            tokio::select! {
+                heard = self.heard.recv() => match heard {
+                    None => return std::future::pending().await,
+                    Some(Heard::Call(info)) => {
+                        let known = Known::heard(*info, clock::unix_ms());
+                        if let Err(error) = self.heard_of(&known).await {
+                            self.unwritten(&error);
+                        }
+                    }
+                    Some(Heard::Holds(calls)) => {
+                        self.is_complete = false;
+                        self.catch_up(&calls).await;
+                    }
+                },
+                () = sleep_until(again_at.unwrap_or_else(Instant::now)), if again_at.is_some() => {
+                    let calls: Vec<CallInfo> = self.live.all();
+                    self.catch_up(&calls).await;
+                }
+            }
+        }
+    }
+
+    async fn begin(&self) -> Result<(), sqlx::Error> {
+        if !self.tells_all {
+            return self.store.forget_events().await;
+        }
+        let now_ms = clock::unix_ms();
+        self.store.call_mark(SINCE, now_ms).await?;
+        self.store.call_mark(SEEN, now_ms).await.map(drop)
+    }
+
+    /// Only what programs ordered, where nobody is told of the others.
+    fn is_followed(&self, info: &CallInfo) -> bool {
+        self.tells_all || info.extension.is_some()
+    }
+
+    async fn heard_of(&mut self, known: &Known) -> Result<(), sqlx::Error> {
+        if !self.is_followed(&known.info) {
+            return Ok(());
+        }
+        self.note(known, true).await?;
+        if self.tells_all && self.is_complete && known.is_over() {
+            self.store.move_call_mark(SEEN, known.info.started_ms).await?;
+        }
+        Ok(())
+    }
+
+    async fn note(&self, known: &Known, is_live: bool) -> Result<(), sqlx::Error> {
+        let row = CallRow {
+            call: known.info.call.to_string(),
+            started_ms: known.info.started_ms,
+            ended_ms: known.ended_ms,
+            is_over: known.is_over(),
+            info: serde_json::to_string(&known.info).unwrap_or_default(),
+        };
+        let due = |told: &[String]| {
+            if !self.tells_all {
+                return Vec::new();
+            }
+            let told: Vec<Kind> = told.iter().filter_map(|word| Kind::from_word(word)).collect();
+            let due = known.due(&told, is_live).into_iter();
+            due.map(|kind| (kind.word().to_owned(), known.event(kind).to_string())).collect()
+        };
+        if self.store.note_call(&row, clock::unix_s(), due).await? {
+            self.told.notify_one();
+        }
+        Ok(())
+    }
+
+    /// The disk does not take what is to be told: the records have it, too.
+    fn unwritten(&mut self, error: &sqlx::Error) {
+        warn!(%error, "what programs are to be told of a call cannot be written down yet");
+        self.is_complete = false;
+        self.again_at = Some(Instant::now() + AGAIN);
+    }
+
+    /// Writes down what happened while nobody listened.
+    async fn catch_up(&mut self, up: &[CallInfo]) {
+        self.again_at = None;
+        match self.try_catch_up(up).await {
+            Ok(true) => self.is_complete = true,
+            Ok(false) => self.again_at = Some(Instant::now() + AGAIN),
+            Err(Behind::Disk(error)) => self.unwritten(&error),
+            Err(Behind::Gateway) => {
+                debug!("the gateway's records cannot be read now");
+                self.again_at = Some(Instant::now() + AGAIN);
+            }
+        }
+    }
+
+    /// True when nothing is missing.
+    async fn try_catch_up(&mut self, up: &[CallInfo]) -> Result<bool, Behind> {
+        let now_ms = clock::unix_ms();
+        for info in up.iter().filter(|info| self.is_followed(info)) {
+            self.note(&Known::heard(info.clone(), now_ms), true).await?;
+        }
+        let open = self.store.open_calls().await?;
+        let oldest_ms = open.iter().map(|row| row.started_ms).min();
+        let from_ms = if self.tells_all {
+            let seen_ms = self.store.call_mark(SEEN, now_ms).await?;
+            let since_ms = self.store.call_mark(SINCE, now_ms).await?;
+            seen_ms.min(oldest_ms.unwrap_or(u64::MAX)).saturating_sub(SLACK_MS).max(since_ms)
+        } else {
+            match oldest_ms {
+                Some(oldest_ms) => oldest_ms.saturating_sub(SLACK_MS),
+                None => return Ok(true),
+            }
+        };
+        // A call that went on when programs began to be told may have begun before.
+        let from_ms = from_ms.min(oldest_ms.unwrap_or(u64::MAX));
+        let mut seen_ms = 0;
+        let opened: BTreeSet<&str> = open.iter().map(|row| row.call.as_str()).collect();
+        let mut over = BTreeSet::new();
+        for record in self.records(from_ms).await? {
+            seen_ms = seen_ms.max(record.started_ms);
+            let call = record.call.to_string();
+            if record.result == CallResult::Running || !self.tells_all && !opened.contains(call.as_str()) {
+                continue;
+            }
+            self.note(&Known::of_record(record), false).await?;
+            over.insert(call);
+        }
+        let up: BTreeSet<String> = up.iter().map(|info| info.call.to_string()).collect();
+        let left = open.iter().filter(|row| !over.contains(&row.call) && !up.contains(&row.call));
+        let is_all = self.end_lost(left).await?;
+        if is_all && self.tells_all {
+            self.store.move_call_mark(SEEN, seen_ms).await?;
+        }
+        Ok(is_all)
+    }
+
+    /// Ends calls that were up, of which the gateway knows nothing any more. True where none is left.
+    async fn end_lost(&mut self, left: impl Iterator<Item = &CallRow>) -> Result<bool, Behind> {
+        let (now, mut missing) = (Instant::now(), BTreeMap::new());
+        for row in left {
+            let Ok(info) = serde_json::from_str::<CallInfo>(&row.info) else { continue };
+            if self.live.has(info.call) {
+                continue;
+            }
+            let since = *self.missing.get(&info.call).unwrap_or(&now);
+            if now.duration_since(since) < LOST {
+                missing.insert(info.call, since);
+                continue;
+            }
+            info!(call = %info.call, "a call is over of which the gateway knows nothing");
+            self.note(&Known::lost(info, clock::unix_ms()), false).await?;
+        }
+        self.missing = missing;
+        Ok(self.missing.is_empty())
+    }
+
+    /// The line's calls that began at `from_ms` or later, the oldest first.
+    async fn records(&self, from_ms: u64) -> Result<Vec<CallRecord>, Behind> {
+        let mut found = BTreeMap::new();
+        let mut skip = 0;
+        loop {
+            let filter = RecordFilter {
+                line: Some(self.line.clone()),
+                from_ms: Some(from_ms),
+                skip,
+                limit: Some(PAGE),
+                ..RecordFilter::default()
+            };
+            let answer = self.gateway.ask(Ask::Records { filter }).await;
+            let Ok(Answer::Records { records, total }) = answer else { return Err(Behind::Gateway) };
+            let is_last = records.is_empty() || u64::from(skip) + u64::from(PAGE) >= total;
+            found.extend(records.into_iter().map(|record| ((record.started_ms, record.call), record)));
+            if is_last {
+                return Ok(found.into_values().collect());
+            }
+            skip += PAGE;
+        }
+    }
+}
+
+/// Why not all is known.
+enum Behind {
+    Gateway,
+    Disk(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Behind {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Disk(error)
+    }
+}
