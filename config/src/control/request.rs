@@ -1,12 +1,18 @@
 //! What may be asked of a running program. Each program answers what is its own and refuses the rest.
 
+mod keys;
+
 use std::ops::RangeInclusive;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::ser::{SerializeMap, Serializer};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use self::keys::{
+    AcceptLogin, AddLine, EnterCode, EnterPassword, ExportLogin, FixCheck, HangUp, JoinCall, Log, Nothing,
+    OfBot, OfLine, Record, Records, RemoveLine, SendDigits, StartLogin, WithToken,
+};
 use crate::bot_name::BotName;
 use crate::callee::Callee;
 use crate::chat::{WANTED_EXTENSION, is_extension};
@@ -218,113 +224,6 @@ pub struct BadRequest {
     pub id: Option<u64>,
     /// What is wrong.
     pub message: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Nothing {}
-
-#[derive(Serialize, Deserialize)]
-struct HangUp {
-    call: CallId,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Record {
-    call: CallId,
-    on: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SendDigits {
-    call: CallId,
-    digits: Digits,
-    tone_ms: Option<Value>,
-    pause_ms: Option<Value>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct AddLine {
-    line: LineDraft,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RemoveLine {
-    phone: Phone,
-    #[serde(default)]
-    keep_state: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct JoinCall {
-    line: Phone,
-    extension: String,
-    person: Callee,
-    key: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct AcceptLogin {
-    line: Phone,
-    token: LoginToken,
-}
-
-#[derive(Serialize, Deserialize)]
-struct OfLine {
-    line: Phone,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StartLogin {
-    line: Phone,
-    method: LoginMethod,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EnterCode {
-    line: Phone,
-    code: LoginCode,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EnterPassword {
-    line: Phone,
-    password: Password,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FixCheck {
-    line: Phone,
-    check: CheckName,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Records {
-    #[serde(default)]
-    filter: RecordFilter,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Log {
-    #[serde(default)]
-    after: u64,
-    #[serde(default)]
-    wait_ms: u32,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WithToken {
-    token: BotToken,
-}
-
-#[derive(Serialize, Deserialize)]
-struct OfBot {
-    bot: BotName,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ExportLogin {
-    line: Phone,
-    password: Option<Password>,
 }
 
 /// How long a key may sound, and be followed by silence, in milliseconds; the settings' own bounds.

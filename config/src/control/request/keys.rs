@@ -1,0 +1,120 @@
+//! The keys of each request.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::bot_name::BotName;
+use crate::callee::Callee;
+use crate::control::check::CheckName;
+use crate::control::login::LoginMethod;
+use crate::control::record::RecordFilter;
+use crate::lines::LineDraft;
+use crate::secret::{BotToken, LoginCode, LoginToken, Password};
+use crate::units::{CallId, Digits, Phone};
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Nothing {}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct HangUp {
+    pub(super) call: CallId,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) call: CallId,
+    pub(super) on: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SendDigits {
+    pub(super) call: CallId,
+    pub(super) digits: Digits,
+    pub(super) tone_ms: Option<Value>,
+    pub(super) pause_ms: Option<Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct AddLine {
+    pub(super) line: LineDraft,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct RemoveLine {
+    pub(super) phone: Phone,
+    #[serde(default)]
+    pub(super) keep_state: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct JoinCall {
+    pub(super) line: Phone,
+    pub(super) extension: String,
+    pub(super) person: Callee,
+    pub(super) key: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct AcceptLogin {
+    pub(super) line: Phone,
+    pub(super) token: LoginToken,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct OfLine {
+    pub(super) line: Phone,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StartLogin {
+    pub(super) line: Phone,
+    pub(super) method: LoginMethod,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct EnterCode {
+    pub(super) line: Phone,
+    pub(super) code: LoginCode,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct EnterPassword {
+    pub(super) line: Phone,
+    pub(super) password: Password,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct FixCheck {
+    pub(super) line: Phone,
+    pub(super) check: CheckName,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Records {
+    #[serde(default)]
+    pub(super) filter: RecordFilter,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Log {
+    #[serde(default)]
+    pub(super) after: u64,
+    #[serde(default)]
+    pub(super) wait_ms: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct WithToken {
+    pub(super) token: BotToken,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct OfBot {
+    pub(super) bot: BotName,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ExportLogin {
+    pub(super) line: Phone,
+    pub(super) password: Option<Password>,
+}
