@@ -32,10 +32,12 @@ pub(crate) fn told(seen: Vec<Seen>) -> Vec<BotPerson> {
     let people = seen.into_iter().map(|person| BotPerson {
         id: person.id,
         name: Some(person.name).filter(|name| !name.is_empty()),
+        username: person.username,
         // What they show to be written to is their Telegram id.
         key: Some(person.id.to_string()),
         blocked: person.blocked,
         since_ms: Some(person.first_ms),
+        last_ms: Some(person.last_ms),
     });
     let fits = |person: &BotPerson| {
         let left = room.checked_sub(to_line(person).len());

@@ -185,6 +185,10 @@ impl Lines {
             | Ask::AddBot { .. }
             | Ask::RemoveBot { .. }
             | Ask::People { .. }
+            | Ask::WriteTo { .. }
+            | Ask::MakeActionToken { .. }
+            | Ask::ActionTokens
+            | Ask::RevokeActionToken { .. }
             | Ask::Calls
             | Ask::Subscribe
             | Ask::HangUp { .. }

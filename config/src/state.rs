@@ -7,6 +7,7 @@
 //!   bot.sock      bot.lock          the same of the bot
 //!   page.db                         the operator's page: its password, who is logged in
 //!   page-password.txt               its first password, until somebody has logged in with it
+//!   directory.db  directory.db.lock what has no number: action tokens, organisations, recipients, what was sent to them
 //!   dc-seed.json                    data centres for fresh sessions, if somebody put it there
 //!   +79060000000/                   0700, one folder per number, named by it
 //!     line.toml                     the line's settings
@@ -202,6 +203,11 @@ impl StateDir {
         self.root.join("page-password.txt")
     }
 
+    /// What the client keeps that belongs to no number: action tokens, organisations, recipients, notifications (SQLite).
+    pub fn directory_db(&self) -> PathBuf {
+        self.root.join("directory.db")
+    }
+
     /// The certificate that lines on TLS show where the settings name none. A PBX may be told to trust it.
     pub fn tls_certificate(&self) -> PathBuf {
         self.root.join("tls-certificate.pem")
@@ -374,6 +380,7 @@ impl StateDir {
             self.instances_file(),
             self.partner_file(),
             self.page_db(),
+            self.directory_db(),
             self.page_password(),
             self.tls_key(),
         ]

@@ -209,6 +209,10 @@ impl Lines {
             | Ask::AddBot { .. }
             | Ask::RemoveBot { .. }
             | Ask::People { .. }
+            | Ask::WriteTo { .. }
+            | Ask::MakeActionToken { .. }
+            | Ask::ActionTokens
+            | Ask::RevokeActionToken { .. }
             | Ask::Instances
             | Ask::RenewToken { .. }
             | Ask::ExportLogin { .. } => drop(reply.send(Err(Refusal::not_here(PROGRAM, &ask)))),

@@ -62,11 +62,13 @@
 //! A subscriber gets every event from then on, and `lagged` where it read too slowly. Only encoding and decoding is
 //! here; sockets are the programs'.
 
+mod action_token;
 mod bots;
 mod check;
 mod csv;
 mod event;
 mod instance;
+mod letter;
 mod log;
 mod login;
 mod pbx_side;
@@ -76,6 +78,7 @@ mod reply;
 mod request;
 mod wire;
 
+pub use action_token::{ActionTokenInfo, NewActionToken};
 pub use bots::{BotCheck, BotPerson};
 pub use check::{Check, CheckName, Found};
 pub use csv::CSV_HEADER;
@@ -84,6 +87,7 @@ pub use event::{
     TrunkEnd,
 };
 pub use instance::{InstanceInfo, NewToken};
+pub use letter::{LetterInfo, LetterState};
 pub use log::{LogLine, LogTail};
 pub use login::{CodeVia, LoginInfo, LoginMethod, LoginStage};
 pub use pbx_side::{PbxSide, TRANSFERS_TOLD, TransferInfo, TransferKind};

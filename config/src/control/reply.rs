@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::VERSION;
+use crate::control::action_token::{ActionTokenInfo, NewActionToken};
 use crate::control::bots::{BotCheck, BotPerson};
 use crate::control::check::Check;
 use crate::control::event::{CallInfo, Event};
 use crate::control::instance::{InstanceInfo, NewToken};
+use crate::control::letter::LetterInfo;
 use crate::control::log::LogTail;
 use crate::control::login::LoginInfo;
 use crate::control::record::CallRecord;
@@ -52,8 +54,8 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// To `subscribe`, `hang_up`, `send_digits`, `remove_line`, `reset_line`, `restart_line`, `watch_levels` and
-    /// `remove_bot`, and to `export_login` once somebody is logged in: `"done"`.
+    /// To `subscribe`, `hang_up`, `send_digits`, `remove_line`, `reset_line`, `restart_line`, `watch_levels`,
+    /// `remove_bot` and `revoke_action_token`, and to `export_login` once somebody is logged in: `"done"`.
     Done,
     /// The gateway's to `status` and `reload`.
     Status(StatusReport),
@@ -105,6 +107,12 @@ pub enum Answer {
     Instances(Vec<InstanceInfo>),
     /// To `renew_token`.
     NewToken(NewToken),
+    /// To `make_action_token`.
+    NewActionToken(NewActionToken),
+    /// To `action_tokens`.
+    ActionTokens(Vec<ActionTokenInfo>),
+    /// To `write_to`.
+    Letter(LetterInfo),
 }
 
 /// All lines at a glance.
@@ -171,7 +179,8 @@ pub enum RefusalCode {
     UnknownLine,
     /// No such bot.
     UnknownBot,
-    /// Nobody at Telegram has that number or name, or they do not let themselves be found by it.
+    /// Nobody at Telegram has that number or name, or they do not let themselves be found by it; or the bot has given that key
+    /// to nobody.
     UnknownPerson,
     /// There is such a line already.
     LineExists,
@@ -267,7 +276,7 @@ impl Refusal {
             RefusalCode::Full => "в этом звонке и так ждут слишком много клавиш",
             RefusalCode::UnknownLine => "такой линии нет",
             RefusalCode::UnknownBot => "такого бота нет",
-            RefusalCode::UnknownPerson => "в Telegram такого нет, или он не даёт себя найти",
+            RefusalCode::UnknownPerson => "такого человека нет, или он не даёт себя найти",
             RefusalCode::LineExists => "такая линия уже есть",
             RefusalCode::NotAuthorized => "линия не авторизована в Telegram: войдите в её аккаунт",
             RefusalCode::Limit => "на линии столько звонков, сколько ей разрешено",
@@ -366,6 +375,7 @@ mod tests {
             (RefusalCode::NotAuthorized, "not_authorized"),
             (RefusalCode::Telegram, "telegram"),
             (RefusalCode::BadToken, "bad_token"),
+            (RefusalCode::UnknownPerson, "unknown_person"),
             (RefusalCode::Unreachable, "unreachable"),
             (RefusalCode::Limit, "limit"),
         ] {

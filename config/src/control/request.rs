@@ -10,8 +10,9 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use self::keys::{
-    AcceptLogin, AddLine, EnterCode, EnterPassword, ExportLogin, FixCheck, HangUp, JoinCall, Log, Nothing,
-    OfBot, OfLine, Record, Records, RemoveLine, SendDigits, StartLogin, WithToken,
+    AcceptLogin, AddLine, EnterCode, EnterPassword, ExportLogin, FixCheck, HangUp, JoinCall, Log,
+    MakeActionToken, Nothing, OfBot, OfLine, OfToken, Record, Records, RemoveLine, SendDigits, StartLogin,
+    WithToken, WriteTo,
 };
 use crate::bot_name::BotName;
 use crate::callee::Callee;
@@ -21,7 +22,7 @@ use crate::control::login::LoginMethod;
 use crate::control::record::RecordFilter;
 use crate::lines::LineDraft;
 use crate::secret::{BotToken, LoginCode, LoginToken, Password};
-use crate::units::{CallId, Digits, Phone};
+use crate::units::{CallId, Digits, Phone, UserId};
 
 /// One request: `{"id":1,"do":"status"}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,12 +208,38 @@ pub enum Ask {
         /// Which bot.
         bot: BotName,
     },
+    /// `write_to` (bot): have a bot write to somebody whom it knows. It is on the disk when it is answered.
+    WriteTo {
+        /// Which bot.
+        bot: BotName,
+        /// To whom: their key is their Telegram id.
+        person: UserId,
+        /// The message, 1 to 4096 UTF-16 units.
+        text: String,
+        /// Whoever asks again with the same key, 1 to 64 characters, hears what became of the message, and nothing is
+        /// written a second time. It is remembered for 30 days.
+        key: String,
+    },
     /// `instances` (client): the lines as programs that send and read messages know them.
     Instances,
     /// `renew_token` (client): another token for a line's instance; the one before is dead.
     RenewToken {
         /// Of which line.
         line: Phone,
+    },
+    /// `make_action_token` (client): a further token, with which programs call `/api/v1/`.
+    MakeActionToken {
+        /// For which line alone; for all of them if it is not given.
+        line: Option<Phone>,
+        /// Who gets it, as people remember it, 1 to 64 characters.
+        label: String,
+    },
+    /// `action_tokens` (client): those that hold, and those that were revoked lately.
+    ActionTokens,
+    /// `revoke_action_token` (client): it is dead from now on.
+    RevokeActionToken {
+        /// Its number.
+        number: i64,
     },
 }
 
@@ -232,12 +259,17 @@ const LENGTH_MS: RangeInclusive<u32> = 40..=1_000;
 const KEY_CHARS: RangeInclusive<usize> = 1..=64;
 /// How long an asker may wait for something new in a log, in milliseconds.
 const LONGEST_WAIT_MS: u32 = 30_000;
+/// How long the label of a token may be.
+const LABEL_CHARS: RangeInclusive<usize> = 1..=64;
+/// How long a bot's message may be, in UTF-16 units (core.telegram.org/bots/api#sendmessage).
+const TEXT_UNITS: RangeInclusive<usize> = 1..=4_096;
 /// How many records one answer may hold.
 const RECORDS: RangeInclusive<u32> = 1..=100;
 
 const WORDS: &str = "status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, \
     accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, \
-    reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, instances, renew_token";
+    reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, instances, \
+    renew_token, make_action_token, action_tokens, revoke_action_token";
 
 impl Request {
     /// Reads a request's line.
@@ -298,8 +330,12 @@ impl Ask {
             Self::AddBot { .. } => "add_bot",
             Self::RemoveBot { .. } => "remove_bot",
             Self::People { .. } => "people",
+            Self::WriteTo { .. } => "write_to",
             Self::Instances => "instances",
             Self::RenewToken { .. } => "renew_token",
+            Self::MakeActionToken { .. } => "make_action_token",
+            Self::ActionTokens => "action_tokens",
+            Self::RevokeActionToken { .. } => "revoke_action_token",
         }
     }
 }
@@ -310,7 +346,7 @@ impl Serialize for Request {
         map.serialize_entry("id", &self.id)?;
         map.serialize_entry("do", self.ask.word())?;
         match &self.ask {
-            Ask::Status | Ask::Calls | Ask::Subscribe | Ask::Reload | Ask::Instances => {}
+            Ask::Status | Ask::Calls | Ask::Subscribe | Ask::Reload | Ask::Instances | Ask::ActionTokens => {}
             Ask::HangUp { call } | Ask::WatchLevels { call } => map.serialize_entry("call", call)?,
             Ask::Record { call, on } => {
                 map.serialize_entry("call", call)?;
@@ -347,6 +383,19 @@ impl Serialize for Request {
             }
             Ask::CheckBot { token } | Ask::AddBot { token } => map.serialize_entry("token", token)?,
             Ask::RemoveBot { bot } | Ask::People { bot } => map.serialize_entry("bot", bot)?,
+            Ask::WriteTo { bot, person, text, key } => {
+                map.serialize_entry("bot", bot)?;
+                map.serialize_entry("person", person)?;
+                map.serialize_entry("text", text)?;
+                map.serialize_entry("key", key)?;
+            }
+            Ask::MakeActionToken { line, label } => {
+                if let Some(line) = line {
+                    map.serialize_entry("line", line)?;
+                }
+                map.serialize_entry("label", label)?;
+            }
+            Ask::RevokeActionToken { number } => map.serialize_entry("number", number)?,
             Ask::SendDigits { call, digits, tone_ms, pause_ms } => {
                 map.serialize_entry("call", call)?;
                 map.serialize_entry("digits", digits)?;
@@ -410,10 +459,8 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
                 let shown: String = extension.chars().take(40).collect();
                 return Err(format!("{word}: extension = {shown:?}: want {WANTED_EXTENSION}"));
             }
-            if let Some(key) = key.as_ref().filter(|key| !KEY_CHARS.contains(&key.chars().count())) {
-                let shown: String = key.chars().take(40).collect();
-                let (least, most) = (KEY_CHARS.start(), KEY_CHARS.end());
-                return Err(format!("{word}: key = {shown:?}: want {least} to {most} characters"));
+            if let Some(key) = &key {
+                check_length(word, "key", key, &KEY_CHARS)?;
             }
             Ask::JoinCall { line, extension, person, key }
         }
@@ -465,12 +512,41 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
         "remove_bot" => take(word, keys, &["bot"], |OfBot { bot }| Ask::RemoveBot { bot })?,
         "instances" => take(word, keys, &[], |_: Nothing| Ask::Instances)?,
         "renew_token" => take(word, keys, &["line"], |OfLine { line }| Ask::RenewToken { line })?,
+        "write_to" => {
+            let WriteTo { bot, person, text, key } =
+                take(word, keys, &["bot", "person", "text", "key"], |asked| asked)?;
+            check_length(word, "key", &key, &KEY_CHARS)?;
+            let units = text.encode_utf16().count();
+            if !TEXT_UNITS.contains(&units) {
+                let (least, most) = (TEXT_UNITS.start(), TEXT_UNITS.end());
+                return Err(format!("{word}: text has {units} UTF-16 units: want {least} to {most}"));
+            }
+            Ask::WriteTo { bot, person, text, key }
+        }
+        "make_action_token" => {
+            let MakeActionToken { line, label } = take(word, keys, &["line", "label"], |asked| asked)?;
+            check_length(word, "label", &label, &LABEL_CHARS)?;
+            Ask::MakeActionToken { line, label }
+        }
+        "action_tokens" => take(word, keys, &[], |_: Nothing| Ask::ActionTokens)?,
+        "revoke_action_token" => {
+            take(word, keys, &["number"], |OfToken { number }| Ask::RevokeActionToken { number })?
+        }
         "people" => take(word, keys, &["bot"], |OfBot { bot }| Ask::People { bot })?,
         unknown => {
             let shown: String = unknown.chars().take(40).collect();
             return Err(format!("do = {shown:?}: want one of {WORDS}"));
         }
     })
+}
+
+fn check_length(word: &str, key: &str, value: &str, chars: &RangeInclusive<usize>) -> Result<(), String> {
+    if chars.contains(&value.chars().count()) {
+        return Ok(());
+    }
+    let shown: String = value.chars().take(40).collect();
+    let (least, most) = (chars.start(), chars.end());
+    Err(format!("{word}: {key} = {shown:?}: want {least} to {most} characters"))
 }
 
 fn read_length(word: &str, key: &str, value: Option<Value>) -> Result<Option<u32>, String> {
@@ -501,7 +577,6 @@ fn take<T: DeserializeOwned, M>(
 mod tests {
     use super::*;
     use crate::control::to_line;
-    use crate::units::UserId;
 
     const TOKEN: &str = "123456789:AAabcdefghijklmnopqrstuvwxyz0123_-x";
 
@@ -548,6 +623,16 @@ mod tests {
             Ask::AddBot { token: TOKEN.parse().unwrap() },
             Ask::RemoveBot { bot: "acme_bot".parse().unwrap() },
             Ask::People { bot: "acme_bot".parse().unwrap() },
+            Ask::WriteTo {
+                bot: "acme_bot".parse().unwrap(),
+                person: UserId::new(5).unwrap(),
+                text: "ы".repeat(4_096),
+                key: "notify-7".to_owned(),
+            },
+            Ask::MakeActionToken { line: Some(phone.clone()), label: "1C".to_owned() },
+            Ask::MakeActionToken { line: None, label: "CRM".to_owned() },
+            Ask::ActionTokens,
+            Ask::RevokeActionToken { number: 7 },
         ] {
             let request = Request { id: 7, ask };
             let line = to_line(&request);
@@ -603,17 +688,17 @@ mod tests {
             (
                 r#"{"id":1}"#,
                 Some(1),
-                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, instances, renew_token",
+                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, instances, renew_token, make_action_token, action_tokens, revoke_action_token",
             ),
             (
                 r#"{"id":1,"do":"dial"}"#,
                 Some(1),
-                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, instances, renew_token"#,
+                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, instances, renew_token, make_action_token, action_tokens, revoke_action_token"#,
             ),
             (
                 r#"{"id":1,"do":5}"#,
                 Some(1),
-                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, instances, renew_token",
+                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, instances, renew_token, make_action_token, action_tokens, revoke_action_token",
             ),
             (r#"{"id":1,"do":"status","line":"x"}"#, Some(1), r#"status: unknown key "line": want id, do"#),
             (
@@ -671,6 +756,16 @@ mod tests {
                 r#"{"id":5,"do":"join_call","line":"+79060000000","extension":"2001","person":1,"key":"12345678901234567890123456789012345678901234567890123456789012345"}"#,
                 Some(5),
                 r#"join_call: key = "1234567890123456789012345678901234567890": want 1 to 64 characters"#,
+            ),
+            (
+                r#"{"id":6,"do":"write_to","bot":"acme_bot","person":5,"text":"","key":"k"}"#,
+                Some(6),
+                "write_to: text has 0 UTF-16 units: want 1 to 4096",
+            ),
+            (
+                r#"{"id":6,"do":"make_action_token","label":""}"#,
+                Some(6),
+                r#"make_action_token: label = "": want 1 to 64 characters"#,
             ),
             (
                 r#"{"id":6,"do":"accept_login","line":"+79060000000","token":"a+b/"}"#,

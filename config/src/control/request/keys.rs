@@ -10,7 +10,7 @@ use crate::control::login::LoginMethod;
 use crate::control::record::RecordFilter;
 use crate::lines::LineDraft;
 use crate::secret::{BotToken, LoginCode, LoginToken, Password};
-use crate::units::{CallId, Digits, Phone};
+use crate::units::{CallId, Digits, Phone, UserId};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Nothing {}
@@ -117,4 +117,23 @@ pub(super) struct OfBot {
 pub(super) struct ExportLogin {
     pub(super) line: Phone,
     pub(super) password: Option<Password>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct WriteTo {
+    pub(super) bot: BotName,
+    pub(super) person: UserId,
+    pub(super) text: String,
+    pub(super) key: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct MakeActionToken {
+    pub(super) line: Option<Phone>,
+    pub(super) label: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct OfToken {
+    pub(super) number: i64,
 }

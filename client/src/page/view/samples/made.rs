@@ -366,9 +366,11 @@ pub(super) fn bots_page() -> BotsPage {
     let person = |id, name: &str, key: Option<&str>, blocked| BotPerson {
         id: UserId::new(id).unwrap(),
         name: Some(name.into()),
+        username: None,
         key: key.map(Into::into),
         blocked,
         since_ms: Some(NOW_MS - 400_000_000),
+        last_ms: None,
     };
     let people = vec![
         person(5_123_456_789, "Анна К.", Some("K7PQ-3M"), false),
