@@ -13,11 +13,13 @@ use tgtrunk_config::{
 };
 use tgtrunk_shell::Health;
 use tgtrunk_shell::control::Question;
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::clock;
+use crate::errands::{self, Errand};
 use crate::gateway::Gateway;
 use crate::roster::{Roster, Rosters};
 use crate::status::Lamps;
@@ -27,6 +29,9 @@ use keeper::Keeper;
 
 /// How long all bots together may take to end.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Messages of programs that may wait to be written down.
+const ERRANDS: usize = 64;
 
 /// What all bots share.
 #[derive(Clone)]
@@ -65,6 +70,7 @@ struct Kept {
     file: BotFile,
     roster: watch::Sender<Arc<Roster>>,
     status: watch::Receiver<BotStatus>,
+    errands: mpsc::Sender<Errand>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -122,6 +128,16 @@ impl Bots {
                 });
                 return;
             }
+            Ask::WriteTo { bot, person, text, key } => match self.kept.get(&bot) {
+                Some(kept) => match kept.errands.try_send(Errand { person, text, key, answer }) {
+                    Ok(()) => return,
+                    Err(TrySendError::Full(errand) | TrySendError::Closed(errand)) => {
+                        errand.answer.send(Err(errands::full())).ok();
+                        return;
+                    }
+                },
+                None => Err(admission::unknown(&bot)),
+            },
             ask => Err(Refusal::not_here(PROGRAM, &ask)),
         };
         answer.send(told).ok();
@@ -290,16 +306,18 @@ impl Bots {
         self.follow(bot.clone(), status.clone());
         let (roster, lines) = watch::channel(roster);
         let (stop, stopped) = oneshot::channel();
+        let (errands, wanted) = mpsc::channel(ERRANDS);
         let keeper = Keeper {
             house: self.house.clone(),
             bot: bot.clone(),
             file: file.clone(),
             roster: lines,
+            errands: wanted,
             lamps: Lamps::new(shown),
         };
         let span = tracing::info_span!("bot", name = %bot);
         let task = tokio::spawn(tracing::Instrument::instrument(keeper.run(before, stopped), span));
-        self.kept.insert(bot, Kept { file, roster, status, stop, task });
+        self.kept.insert(bot, Kept { file, roster, status, errands, stop, task });
     }
 
     /// The texts that a line has now.

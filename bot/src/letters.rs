@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::bot::Desk;
 use crate::clock;
-use crate::store::Letter;
+use crate::store::{Letter, Outcome};
 use crate::telegram::Failure;
 
 /// What could not be sent for so long is of no interest any more.
@@ -19,8 +19,16 @@ const TOKEN_PAUSE: Duration = Duration::from_secs(30);
 /// Sends a message, however long Telegram needs to take it, and forgets it.
 pub(crate) async fn deliver(desk: &Desk, letter: Letter) {
     let mut pause = FIRST_PAUSE;
+    let reason = "it could not be sent in time".to_owned();
+    let mut outcome = Outcome::Failed { reason, is_blocked: false };
     while clock::unix_ms().saturating_sub(letter.made_ms) < STALE_MS {
-        let Err(failure) = desk.api.send(letter.to, &letter.text, letter.button.clone()).await else { break };
+        let failure = match desk.api.send(letter.to, &letter.text, letter.button.clone()).await {
+            Ok(message) => {
+                outcome = Outcome::Sent(message);
+                break;
+            }
+            Err(failure) => failure,
+        };
         let rest = match failure {
             Failure::Flood { wait } => wait,
             Failure::Token | Failure::Conflict(_) => TOKEN_PAUSE,
@@ -28,16 +36,19 @@ pub(crate) async fn deliver(desk: &Desk, letter: Letter) {
             Failure::Forbidden(ref why) => {
                 tracing::info!(why, "a person has blocked the bot, or never began with it");
                 desk.kept(desk.store.block(letter.to, true).await);
+                outcome = Outcome::Failed { reason: failure.to_string(), is_blocked: true };
                 break;
             }
             Failure::Refused { .. } => {
                 tracing::warn!(%failure, "a message is given up");
+                outcome = Outcome::Failed { reason: failure.to_string(), is_blocked: false };
                 break;
             }
         };
         tracing::info!(%failure, rest_ms = rest.as_millis(), "a message waits");
+        desk.kept(desk.store.waits(letter.id, &failure.to_string()).await);
         pause = (pause * 2).min(LONGEST_PAUSE);
         sleep(rest).await;
     }
-    desk.kept(desk.store.sent(letter.id).await);
+    desk.kept(desk.store.conclude(letter.id, &outcome).await);
 }

@@ -14,6 +14,7 @@ mod cards;
 mod cli;
 mod clock;
 mod data;
+mod errands;
 mod face;
 mod flood;
 mod gateway;

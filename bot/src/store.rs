@@ -3,6 +3,7 @@
 //! What a write returned for is on the disk. Nothing here stands between a pressed button and the gateway.
 
 mod call_backs;
+mod errands;
 mod letters;
 mod people;
 
@@ -21,6 +22,7 @@ use sqlx::{ConnectOptions as _, Row as _, SqlitePool};
 use tgtrunk_config::{Language, Phone, UserId};
 
 pub(crate) use call_backs::Asked;
+pub(crate) use errands::{Outcome, Taken};
 pub(crate) use letters::Letter;
 pub(crate) use people::Seen;
 
@@ -29,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long Telegram repeats an update that was not confirmed (core.telegram.org/bots/api#getting-updates).
 const REPEATED_MS: i64 = 24 * 3_600_000;
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "CREATE TABLE IF NOT EXISTS person (
         user_id BIGINT PRIMARY KEY,
         name TEXT NOT NULL,
@@ -74,6 +76,16 @@ const TABLES: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS secret (
         word TEXT PRIMARY KEY,
         value TEXT NOT NULL)",
+    // What programs had written, by their own keys: `waiting` as long as the letter is there, then `sent` or `failed`.
+    "CREATE TABLE IF NOT EXISTS errand (
+        key TEXT PRIMARY KEY,
+        user_id BIGINT NOT NULL,
+        letter_id BIGINT NOT NULL,
+        state TEXT NOT NULL,
+        message BIGINT,
+        reason TEXT,
+        blocked BIGINT NOT NULL,
+        made_ms BIGINT NOT NULL)",
 ];
 
 /// A bot's database. Clones share it.

@@ -14,6 +14,7 @@ use super::House;
 use crate::admission;
 use crate::bot::{self, Bot, Desk};
 use crate::clock;
+use crate::errands::{self, Errand};
 use crate::keys;
 use crate::languages::Languages;
 use crate::roster::Roster;
@@ -39,12 +40,13 @@ pub(crate) struct Keeper {
     pub(crate) bot: BotName,
     pub(crate) file: BotFile,
     pub(crate) roster: watch::Receiver<Arc<Roster>>,
+    pub(crate) errands: mpsc::Receiver<Errand>,
     pub(crate) lamps: Lamps,
 }
 
 impl Keeper {
     /// Works until it is told to stop. What `before` was doing with the same files ends first.
-    pub(crate) async fn run(self, before: Option<JoinHandle<()>>, mut stop: oneshot::Receiver<()>) {
+    pub(crate) async fn run(mut self, before: Option<JoinHandle<()>>, mut stop: oneshot::Receiver<()>) {
         if let Some(before) = before {
             before.await.ok();
         }
@@ -66,8 +68,13 @@ impl Keeper {
         let store = desk.store.clone();
         let (news, polled) = mpsc::channel(POLLS);
         let (letters, written) = mpsc::channel(LETTERS);
+        // Whoever sends an errand when the bot has gone hears that at once.
+        let (_, none) = mpsc::channel(1);
+        let errands = std::mem::replace(&mut self.errands, none);
+        let writing = errands::serve(desk.clone(), errands, letters.clone());
         let mut beside = bot::beside(&desk, &self.file, &self.house.state, letters, &self.bot);
         let notes = tokio::spawn(notes);
+        beside.spawn(writing);
         self.listen(&desk, news, &mut beside);
         bot.run(polled, written, stop).await;
         self.house.doors.send_if_modified(|doors| doors.remove(&self.bot.folder()).is_some());

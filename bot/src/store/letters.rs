@@ -54,12 +54,6 @@ impl Store {
         Ok(owed)
     }
 
-    /// A message is sent, or never will be.
-    pub(crate) async fn sent(&self, letter: i64) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM letter WHERE letter_id = $1").bind(letter).execute(&self.pool).await?;
-        Ok(())
-    }
-
     /// Notes that operators are told of a trouble or of its end, together with the messages that tell it.
     pub(crate) async fn tell(
         &self,
@@ -92,13 +86,13 @@ impl Store {
         Ok(words?.iter().filter_map(|word| Trouble::from_word(word)).collect())
     }
 
-    fn letter(&self, to: UserId, text: &str, button: Option<&str>, made_ms: u64) -> Letter {
+    pub(super) fn letter(&self, to: UserId, text: &str, button: Option<&str>, made_ms: u64) -> Letter {
         let id = self.last_letter.fetch_add(1, Ordering::Relaxed) + 1;
         Letter { id, to, text: text.to_owned(), button: button.map(str::to_owned), made_ms }
     }
 }
 
-async fn owe(connection: &mut SqliteConnection, letter: &Letter) -> Result<(), sqlx::Error> {
+pub(super) async fn owe(connection: &mut SqliteConnection, letter: &Letter) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO letter (letter_id, user_id, text, button, made_ms) VALUES ($1, $2, $3, $4, $5)")
         .bind(letter.id)
         .bind(letter.to.number())
@@ -113,6 +107,7 @@ async fn owe(connection: &mut SqliteConnection, letter: &Letter) -> Result<(), s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Outcome;
     use crate::store::people::tests::person;
     use crate::store::tests::store;
 
@@ -125,7 +120,7 @@ mod tests {
         let store = Store::open(&room.path().join("bot.db")).await.unwrap();
         assert_eq!(store.owed().await.unwrap(), [first.clone(), told[0].clone()]);
         assert_eq!(store.told().await.unwrap(), [Trouble::Gateway]);
-        store.sent(first.id).await.unwrap();
+        store.conclude(first.id, &Outcome::Sent(None)).await.unwrap();
         let third = store.tell(&Trouble::Gateway, true, &[(first.to, "three".into())], 3).await.unwrap();
         assert!(third[0].id > told[0].id);
         assert_eq!(store.owed().await.unwrap(), [told[0].clone(), third[0].clone()]);

@@ -191,18 +191,20 @@ impl Api {
         self.tell(&asked.cache_time(0), SOON).await
     }
 
-    /// Writes to a person, with a button in place of their letters where `typing` names one.
+    /// Writes to a person, with a button in place of their letters where `typing` names one. Gives the message's number, if
+    /// that is told.
     pub(crate) async fn send(
         &self,
         person: UserId,
         text: &str,
         typing: Option<String>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<i32>, Failure> {
         let mut asked = SendMessage::new(Recipient::Id(ChatId(person.number())), text);
         if let Some(typing) = typing {
             asked = asked.reply_markup(markup::typing(typing));
         }
-        self.tell(&asked, PATIENCE).await
+        let sent: Value = self.ask(&asked, PATIENCE).await?;
+        Ok(sent["message_id"].as_i64().and_then(|number| i32::try_from(number).ok()))
     }
 
     /// Writes to a person, with buttons under it.

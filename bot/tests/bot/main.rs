@@ -4,6 +4,7 @@
 
 mod admission;
 mod call_backs;
+mod errands;
 mod gateway;
 mod people;
 mod presses;
