@@ -3,6 +3,7 @@
 
 mod address;
 mod certificate;
+mod directory;
 mod office;
 pub(crate) mod partner;
 mod register;
@@ -28,6 +29,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use self::directory::Directory;
 use self::office::Office;
 use self::tenants::Tenants;
 use crate::calls::{self, Admit, Admitted, Calls};
@@ -45,6 +47,7 @@ pub(crate) struct Api {
     house: House,
     owners: Owners,
     tenants: Arc<Tenants>,
+    directory: Arc<Directory>,
     terms: Terms,
     state: StateDir,
     calls: Calls,
@@ -91,7 +94,10 @@ impl Api {
         let house = House::new(Arc::new(office));
         tenants.start(house.clone()).await;
         let calls = Calls::new(gateway, state.gateway_socket(), &settings.api, terms.own_ports.to_vec());
-        let api = Self { house: house.clone(), owners, tenants, terms, state: state.clone(), calls };
+        let (own, others) = (Arc::clone(&owners), Arc::clone(&tenants));
+        let directory = Directory::open(house.clone(), own, others, &terms, state.clone()).await;
+        let state_dir = state.clone();
+        let api = Self { house: house.clone(), owners, tenants, directory, terms, state: state_dir, calls };
         // Programs that call before the lines are open hear that they are starting.
         let lines = Lines::load(state).map(|found| found.lines).unwrap_or_default();
         for line in lines.into_iter().filter(|line| line.enabled) {
@@ -100,6 +106,7 @@ impl Api {
             }
         }
         let router = calls::router(api.calls.clone(), Arc::new(api.clone()))
+            .merge(directory::router(Arc::clone(&api.directory)))
             .fallback_service(green::router(house, green::Pace::default()));
         let (mut tasks, mut problems) = (JoinSet::new(), Vec::new());
         if let Some(problem) = api.tenants.problem() {
@@ -115,6 +122,9 @@ impl Api {
             tasks.spawn(serve_tls(listen, api.clone(), router, tell));
             problems.push(problem);
         }
+        let (tell, problem) = watch::channel(None);
+        tasks.spawn(Arc::clone(&api.directory).run(tell));
+        problems.push(problem);
         let (tell, problem) = watch::channel(None);
         tasks.spawn(space::watch(state.root().to_owned(), settings.api.disk_reserve_mb, tell));
         problems.push(problem);
@@ -161,6 +171,12 @@ impl Api {
             return;
         }
         self.owners.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.directory.left();
+    }
+
+    /// Tokens, organisations, and whom they notify.
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory)
     }
 
     fn owned(&self) -> BTreeMap<InstanceId, Phone> {
@@ -183,6 +199,7 @@ impl Api {
     /// Ends the instances that are no lines.
     pub(crate) async fn stop(&self) {
         self.tenants.stop().await;
+        self.directory.stop().await;
     }
 
     /// All instances at a glance: those of lines, then the others.

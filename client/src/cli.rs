@@ -1,5 +1,6 @@
 //! The command line.
 
+mod action_token;
 mod ask;
 mod check;
 mod login;
@@ -62,6 +63,11 @@ enum Command {
         #[arg(long)]
         revoke: bool,
     },
+    /// Tokens for the HTTP API /api/v1/: actions, notifications, recipients, organisations.
+    ActionToken {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Lists the lines, and what partners made, as programs that send and read messages know them.
     Instances {
         /// As JSON, for programs.
@@ -70,6 +76,33 @@ enum Command {
     },
     /// Makes a new password for the operator's page and prints it. Every browser is logged out.
     Password,
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Makes a further token and prints it this once.
+    Make {
+        /// For this line alone, as +79060000000.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        phone: Option<Phone>,
+        /// For all lines.
+        #[arg(long)]
+        all: bool,
+        /// Who gets it, as 1C.
+        #[arg(long)]
+        label: String,
+    },
+    /// Lists the tokens, without what they are.
+    List {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ends a token at once.
+    Revoke {
+        /// Its number in the list.
+        number: i64,
+    },
 }
 
 /// Does what the command line says.
@@ -100,6 +133,14 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Reload => ask::reload(&asked(&state, settings).await?).await?,
         Command::Token { phone } => token::renew(&asked(&state, settings).await?, phone).await?,
         Command::Instances { json } => token::list(&asked(&state, settings).await?, json).await?,
+        Command::ActionToken { command } => {
+            let state = asked(&state, settings).await?;
+            match command {
+                TokenCommand::Make { phone, label, .. } => action_token::make(&state, phone, label).await?,
+                TokenCommand::List { json } => action_token::list(&state, json).await?,
+                TokenCommand::Revoke { number } => action_token::revoke(&state, number).await?,
+            }
+        }
         Command::PartnerToken { revoke } => token::partner(&StateDir::open(&state)?, revoke)?,
         Command::Password => password::run(&StateDir::open(&state)?).await?,
         Command::Run | Command::Check => {}

@@ -160,6 +160,28 @@ impl Lines {
                 );
                 return;
             }
+            Ask::MakeActionToken { line, label } => {
+                let directory = self.house.api.directory();
+                tokio::spawn(async move {
+                    let made = directory.make_token(line.as_ref(), &label).await;
+                    answer.send(made.map(Answer::NewActionToken)).ok()
+                });
+                return;
+            }
+            Ask::ActionTokens => {
+                let directory = self.house.api.directory();
+                tokio::spawn(
+                    async move { answer.send(directory.tokens().await.map(Answer::ActionTokens)).ok() },
+                );
+                return;
+            }
+            Ask::RevokeActionToken { number } => {
+                let directory = self.house.api.directory();
+                tokio::spawn(async move {
+                    answer.send(directory.revoke_token(number).await.map(|()| Answer::Done)).ok()
+                });
+                return;
+            }
             Ask::Checks { line } => return self.check(&line, None, answer),
             Ask::FixCheck { line, check } => return self.check(&line, Some(check), answer),
             Ask::RestartLine { line } => self.restart(&line),
@@ -186,9 +208,6 @@ impl Lines {
             | Ask::RemoveBot { .. }
             | Ask::People { .. }
             | Ask::WriteTo { .. }
-            | Ask::MakeActionToken { .. }
-            | Ask::ActionTokens
-            | Ask::RevokeActionToken { .. }
             | Ask::Calls
             | Ask::Subscribe
             | Ask::HangUp { .. }

@@ -1,0 +1,160 @@
+//! What programs are answered: what they asked for, or why not, as JSON with a status that says the same.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tgtrunk_messages::Refused;
+
+use super::store::StoreError;
+
+/// What a program gets.
+pub(super) type Answer = Result<Value, Failed>;
+
+/// Why a program does not get what it asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) status: StatusCode,
+    /// For programs.
+    pub(super) code: &'static str,
+    /// For people: what it is about, and what is allowed.
+    pub(super) message: String,
+    /// Whether the same may be done later.
+    pub(super) is_retryable: bool,
+    /// When: seconds.
+    pub(super) retry_after_s: Option<u32>,
+}
+
+/// When whoever asks for what is starting may ask again: seconds.
+const AGAIN_S: u32 = 5;
+/// Longest value that is shown in a sentence: characters.
+const SHOWN: usize = 60;
+
+impl Failed {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), is_retryable: false, retry_after_s: None }
+    }
+
+    /// Something in the request cannot be so.
+    pub(super) fn bad(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// A value that cannot be so: "want …".
+    pub(super) fn wrong(key: &str, value: &Value, want: &str) -> Self {
+        Self::bad(format!("{key} = {}: {want}", shown(value)))
+    }
+
+    /// A value is taken by somebody else, or stands in the way of it.
+    pub(super) fn taken(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "bad_request", message)
+    }
+
+    /// There is no such thing.
+    pub(super) fn missing(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "bad_request", message)
+    }
+
+    /// There is no such token.
+    pub(super) fn stranger() -> Self {
+        let message = "want the header Authorization: Bearer {token}, with a token of tgtrunk-client action-token make \
+             that was not revoked";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// The token is not good for that.
+    pub(super) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "unauthorized", message)
+    }
+
+    /// It can be done soon.
+    pub(super) fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+        let failed = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+        Self { is_retryable: true, retry_after_s: Some(AGAIN_S), ..failed }
+    }
+
+    fn body(&self) -> Value {
+        json!({"ok": false, "error": {
+            "code": self.code, "message": self.message, "retryable": self.is_retryable,
+            "retry_after": self.retry_after_s,
+        }})
+    }
+}
+
+/// The response to a program.
+pub(super) fn response(answer: Answer) -> Response {
+    let failed = match answer {
+        Ok(result) => return Json(json!({"ok": true, "result": result})).into_response(),
+        Err(failed) => failed,
+    };
+    let mut response = (failed.status, Json(failed.body())).into_response();
+    if failed.status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(after_s) = failed.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
+    }
+    response
+}
+
+/// A value as a sentence shows it.
+pub(super) fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        tracing::error!("a request is not answered: {error}");
+        let message = "the storage failed; the program's log says how";
+        let failed = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message);
+        Self { is_retryable: true, ..failed }
+    }
+}
+
+impl From<Refused> for Failed {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Storage(sentence) => {
+                tracing::error!("a request is not answered: {sentence}");
+                let message = "the storage failed; the program's log says how";
+                let failed = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message);
+                Self { is_retryable: true, ..failed }
+            }
+            Refused::Full(sentence) => Self::unavailable("flood_wait", sentence),
+            refused => Self::bad(refused.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_is_allowed_and_long_values_are_cut() {
+        let wrong = Failed::wrong("notify", &json!("maybe"), "want true or false");
+        let promised = json!({"ok": false, "error": {
+            "code": "bad_request", "message": "notify = \"maybe\": want true or false", "retryable": false,
+            "retry_after": null,
+        }});
+        assert_eq!(wrong.body(), promised);
+        let long = Failed::wrong("text", &json!("ж".repeat(9_000)), "want less");
+        assert!(long.message.chars().count() < 100, "{}", long.message);
+    }
+
+    #[test]
+    fn whoever_is_refused_hears_what_to_do_by_headers_too() {
+        let stranger = response(Err(Failed::stranger()));
+        assert_eq!(stranger.status(), 401);
+        assert_eq!(stranger.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        let later = response(Err(Failed::unavailable("timeout", "later")));
+        assert_eq!(
+            (later.status().as_u16(), later.headers()[header::RETRY_AFTER].to_str().unwrap()),
+            (503, "5")
+        );
+    }
+}

@@ -1,0 +1,317 @@
+//! Hands notifications over, to the account's outgoing queue or to the bot, and follows what becomes of them.
+//!
+//! A notification is on the disk before it is handed over, and marked as being handed over. Where the program was killed
+//! in between, it is first looked for in the account's queue and journal; the bot knows it by its key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tgtrunk_config::BotName;
+use tgtrunk_config::control::{Answer as Told, Ask, LetterInfo, LetterState, RefusalCode};
+use tgtrunk_messages::{
+    Address, Content, Direction, Draft, Instance, InstanceId, Manner, MessageId, Record, Refused, SendStatus,
+};
+use tokio::task::JoinSet;
+
+use super::Directory;
+use super::answer::Failed;
+use super::bots::BotTrouble;
+use super::notify::person;
+use super::store::{Channel, Notification, State, StoreError};
+use crate::clock;
+
+/// What the outgoing queue shows as the method.
+const METHOD: &str = "notify";
+/// How long the bot may take to write something down.
+const SOON: Duration = Duration::from_secs(5);
+/// What could not be handed over for so long is of no interest any more, in seconds; nor is what nobody knows of.
+const STALE_S: i64 = 24 * 3600;
+/// Longest pause between two looks, in seconds.
+const LONGEST_PAUSE_S: i64 = 60;
+/// How many are handed over at once.
+const AT_ONCE: usize = 16;
+
+impl Directory {
+    /// Hands one over that was just kept; how far it is then. Whatever hinders it is tried again.
+    pub(super) async fn hand_over(self: &Arc<Self>, mut one: Notification) -> Result<Notification, Failed> {
+        if one.state != State::Waiting || !self.store()?.claim_notification(one.id).await? {
+            return Ok(one);
+        }
+        one.state = State::Sending;
+        let one = self.deliver(one).await?;
+        if one.state == State::Queued {
+            self.handing.notify_one();
+        }
+        Ok(one)
+    }
+
+    /// Hands over what waits, and looks what became of the rest.
+    pub(super) async fn tend(self: &Arc<Self>) -> Result<(), StoreError> {
+        let Some(store) = self.store.get() else { return Ok(()) };
+        let mut work = JoinSet::new();
+        for one in store.open_notifications(clock::unix_s()).await? {
+            let directory = Arc::clone(self);
+            if work.len() >= AT_ONCE {
+                work.join_next().await;
+            }
+            work.spawn(async move {
+                let done = match one.state {
+                    State::Waiting => directory.hand_over(one).await.map(drop),
+                    _ => directory.follow(one).await.map(drop),
+                };
+                if let Err(failed) = done {
+                    tracing::warn!("a notification is tried again: {}", failed.message);
+                }
+            });
+        }
+        while work.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    /// How far one is now, where that may have changed.
+    pub(super) async fn followed(self: &Arc<Self>, one: Notification) -> Result<Notification, Failed> {
+        match (one.state, one.channel) {
+            (State::Queued, _) | (State::Sent, Channel::User) => self.follow(one).await,
+            _ => Ok(one),
+        }
+    }
+
+    async fn deliver(&self, mut one: Notification) -> Result<Notification, Failed> {
+        if clock::unix_s() - one.created_s > STALE_S {
+            one.fails("expired: it could not be sent in time", "timeout");
+        } else {
+            match one.channel {
+                Channel::User => self.post(&mut one).await?,
+                Channel::Bot => self.tell_bot(&mut one).await?,
+            }
+        }
+        self.note(one).await
+    }
+
+    /// Puts it into the account's outgoing queue.
+    async fn post(&self, one: &mut Notification) -> Result<(), Failed> {
+        let id = one.sender.as_deref().and_then(|id| id.parse::<InstanceId>().ok());
+        let Some(instance) = id.and_then(|id| self.house.instance(id)) else {
+            one.waits("the sender is not open: it goes out when it is");
+            return Ok(());
+        };
+        let Ok(to) = Address::read(&one.target) else {
+            one.fails(&format!("{} is no chat", one.target), "dialog_not_found");
+            return Ok(());
+        };
+        if one.is_doubtful {
+            if let Some(known) = self.accepted(&instance, one).await? {
+                one.is_queued(known);
+                return Ok(());
+            }
+            one.is_doubtful = false;
+        }
+        let draft = Draft {
+            to,
+            content: Content::plain(one.text.clone()),
+            quoted: None,
+            forward: None,
+            typing: None,
+            manner: Manner::default(),
+            method: METHOD,
+            request: json!({"notification": one.id}),
+        };
+        match instance.send(draft).await {
+            Ok(accepted) => one.is_queued(accepted.id),
+            Err(Refused::Storage(cause)) => {
+                tracing::error!("a notification is not handed over: {cause}");
+                one.is_doubtful = true;
+                one.waits("the storage failed; it is tried again");
+            }
+            Err(refused @ (Refused::Full(_) | Refused::Standing(_))) => one.waits(&refused.to_string()),
+            Err(refused) => one.fails(&refused.to_string(), "bad_request"),
+        }
+        Ok(())
+    }
+
+    /// The message of one that may be in the account's queue, or was: there it stands with this one's number, or the
+    /// journal has a message that says the same to the same chat, and is no other notification.
+    async fn accepted(&self, instance: &Instance, one: &Notification) -> Result<Option<MessageId>, Failed> {
+        for line in instance.queue().await? {
+            if line.method == METHOD && line.request["notification"] == one.id {
+                return Ok(Some(line.id));
+            }
+        }
+        let minutes = (clock::unix_s() - one.created_s) / 60 + 2;
+        let minutes = u32::try_from(minutes).unwrap_or(u32::MAX);
+        let sender = instance.id().to_string();
+        let is_same = |record: &Record| {
+            let said = matches!(&record.content, Content::Text { text, .. } if *text == one.text);
+            said && record.address == one.target && record.id.get() >= one.created_s * 1000
+        };
+        // The oldest first, as they were asked for.
+        for record in instance.journal(Direction::Outgoing, minutes).await?.iter().rev() {
+            if is_same(record) && !self.store()?.is_notification(&sender, record.id.get()).await? {
+                return Ok(Some(record.id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Has a bot write it: that of the organisation, that of its line, or whichever knows the person.
+    async fn tell_bot(&self, one: &mut Notification) -> Result<(), Failed> {
+        let Some(person) = person(&one.target) else {
+            one.fails(&format!("{} is no key of a bot", one.target), "dialog_not_found");
+            return Ok(());
+        };
+        let bots = match &one.sender {
+            Some(bot) => bot.parse().into_iter().collect(),
+            None => match self.possible_bots(one).await? {
+                Ok(bots) => bots,
+                Err(trouble) => {
+                    one.waits(&trouble.text());
+                    return Ok(());
+                }
+            },
+        };
+        if bots.is_empty() {
+            one.waits("no bot runs: tgtrunk-bot add");
+            return Ok(());
+        }
+        let mut strangers = Vec::new();
+        for bot in bots {
+            let (text, key) = (one.text.clone(), format!("notify-{}", one.id));
+            let ask = Ask::WriteTo { bot: bot.clone(), person, text, key };
+            match self.ask_bot(ask, SOON).await {
+                Ok(Told::Letter(info)) => {
+                    one.sender = Some(bot.folder());
+                    self.learn(one, &info).await?;
+                    return Ok(());
+                }
+                Ok(other) => one.waits(&format!("@{bot} answered something else: {other:?}")),
+                Err(BotTrouble::Refused(refusal)) if refusal.code == RefusalCode::UnknownPerson => {
+                    strangers.push(format!("@{bot}"));
+                    continue;
+                }
+                Err(BotTrouble::Refused(refusal)) if refusal.code == RefusalCode::BadRequest => {
+                    one.fails(&refusal.message, "bad_request");
+                }
+                Err(trouble) => one.waits(&trouble.text()),
+            }
+            return Ok(());
+        }
+        let strangers = strangers.join(", ");
+        one.fails(&format!("{strangers} has given the key {person} to nobody"), "dialog_not_found");
+        Ok(())
+    }
+
+    async fn possible_bots(&self, one: &Notification) -> Result<Result<Vec<BotName>, BotTrouble>, Failed> {
+        let organisation = match one.organisation {
+            Some(id) => self.store()?.organisation(id).await?,
+            None => None,
+        };
+        let named = organisation.as_ref().and_then(|one| one.bot.as_ref()?.parse().ok());
+        if let Some(named) = named {
+            return Ok(Ok(vec![named]));
+        }
+        // A token of one line writes by the bot of that line.
+        let instance =
+            organisation.as_ref().map_or_else(|| one.scope.parse().ok(), |one| self.sender_instance(one));
+        let line = self
+            .lines()
+            .into_iter()
+            .find(|line| instance.is_some() && self.line_instance(&line.phone) == instance);
+        if let Some(bot) = line.and_then(|line| line.chat.bot) {
+            return Ok(Ok(vec![bot]));
+        }
+        Ok(self.bots().await.map(|report| report.bots.into_iter().map(|bot| bot.bot).collect()))
+    }
+
+    /// Notes what the bot says.
+    async fn learn(&self, one: &mut Notification, info: &LetterInfo) -> Result<(), Failed> {
+        match info.state {
+            LetterState::Waiting => {
+                one.state = State::Queued;
+                one.reason.clone_from(&info.reason);
+            }
+            LetterState::Sent => {
+                (one.state, one.reason) = (State::Sent, None);
+                one.message = info.message.map(i64::from);
+            }
+            LetterState::Failed => {
+                let code = if info.blocked { "user_blocked_bot" } else { "internal" };
+                one.fails(info.reason.as_deref().unwrap_or("the bot gave it up"), code);
+            }
+        }
+        if let Some(recipient) = one.recipient.filter(|_| info.state != LetterState::Waiting) {
+            self.store()?.block_recipient(recipient, info.blocked).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks what became of one that was handed over.
+    async fn follow(&self, mut one: Notification) -> Result<Notification, Failed> {
+        match one.channel {
+            Channel::Bot => self.tell_bot(&mut one).await?,
+            Channel::User => {
+                let id = one.sender.as_deref().and_then(|id| id.parse::<InstanceId>().ok());
+                let (to, message) = (Address::read(&one.target), one.message.map(MessageId::new));
+                match (id.and_then(|id| self.house.instance(id)), to, message) {
+                    (Some(instance), Ok(to), Some(message)) => match instance.message(&to, message).await {
+                        Ok(record) => one.becomes(&record),
+                        Err(refused) => one.is_lost(&format!("nobody knows what became of it: {refused}")),
+                    },
+                    (Some(_), ..) => one.fails("its message is not known any more", "internal"),
+                    (None, ..) => one.is_lost("its sender is not there any more"),
+                }
+            }
+        }
+        // What was handed over stays so, whatever hinders a look.
+        if one.state == State::Waiting {
+            one.state = State::Queued;
+            let hindrance = one.reason.clone().unwrap_or_default();
+            one.is_lost(&format!("nobody knows what became of it: {hindrance}"));
+        }
+        self.note(one).await
+    }
+
+    async fn note(&self, mut one: Notification) -> Result<Notification, Failed> {
+        let now_s = clock::unix_s();
+        let pause_s = (1_i64 << one.tries.clamp(0, 6)).min(LONGEST_PAUSE_S);
+        (one.updated_s, one.tries) = (now_s, one.tries + 1);
+        self.store()?.note_notification(&one, now_s + pause_s).await?;
+        Ok(one)
+    }
+}
+
+impl Notification {
+    fn waits(&mut self, reason: &str) {
+        (self.state, self.reason) = (State::Waiting, Some(reason.to_owned()));
+    }
+
+    fn fails(&mut self, reason: &str, code: &str) {
+        (self.state, self.reason, self.code) =
+            (State::Failed, Some(reason.to_owned()), Some(code.to_owned()));
+    }
+
+    fn is_queued(&mut self, message: MessageId) {
+        (self.state, self.reason, self.message) = (State::Queued, None, Some(message.get()));
+        // Looked for anew, from now on.
+        self.tries = 0;
+    }
+
+    /// Nobody can say, now or ever.
+    fn is_lost(&mut self, reason: &str) {
+        if self.state != State::Sent && clock::unix_s() - self.created_s > STALE_S {
+            self.fails(reason, "internal");
+        }
+    }
+
+    fn becomes(&mut self, record: &Record) {
+        match record.status {
+            SendStatus::Pending => {}
+            SendStatus::Sent => (self.state, self.reason) = (State::Sent, None),
+            SendStatus::Read => (self.state, self.reason) = (State::Read, None),
+            SendStatus::Failed => {
+                let code = record.reason.as_ref().map_or("internal", |reason| reason.word.as_str());
+                self.fails(record.failure.as_deref().unwrap_or("it was not sent"), code);
+            }
+        }
+    }
+}

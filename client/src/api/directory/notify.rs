@@ -1,0 +1,381 @@
+//! Notifying people: whom, in whose name, by which way. What is taken is on the disk before it is answered, under the
+//! request's own key where it has one.
+
+use serde_json::{Value, json};
+use tgtrunk_config::UserId;
+use tgtrunk_messages::{Address, ChatId, Grant};
+
+use super::answer::{Answer, Failed};
+use super::door::Call;
+use super::fields::Fields;
+use super::recipients::{dialog_of, organisation_of, phone_of};
+use super::store::{Channel, NewNotification, Notification, Organisation, Recipient, State};
+use super::{Directory, time};
+use crate::clock;
+
+const FIELDS: [&str; 5] = ["recipient", "text", "organisation", "channel", "idempotency_key"];
+/// Longest text, in UTF-16 units: Telegram takes so many in a message. An account sends longer ones as several.
+const UNITS: usize = 4_096;
+const UNITS_OF_SEVERAL: usize = 20_000;
+/// Longest key of a request, in characters.
+const KEY: usize = 64;
+/// How many are shown at once.
+const PAGE: i64 = 500;
+
+/// Who is to be notified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Target {
+    row: Option<Recipient>,
+    key: Option<String>,
+    /// By phone, or in a chat.
+    address: Option<String>,
+}
+
+impl Call {
+    /// Notifies somebody.
+    pub(super) async fn notify(self) -> Answer {
+        let mut said = Fields::read(&self.body, &FIELDS)?;
+        let directory = &self.directory;
+        let store = directory.store()?;
+        let scope = match self.grant {
+            Grant::All => "all".to_owned(),
+            Grant::Instance(id) => id.to_string(),
+        };
+        let idem_key = said.word("idempotency_key", KEY)?.flatten();
+        if let Some(key) = &idem_key
+            && let Some(known) = store.notification_by_key(&scope, key, clock::unix_s()).await?
+        {
+            return directory.told(&directory.followed(known).await?).await;
+        }
+        let text = text(said.take("text"))?;
+        let wanted = said.take("recipient").unwrap_or_default();
+        let target = directory.target(&wanted).await?;
+        let organisations = store.organisations().await?;
+        let organisation = match said.take("organisation").filter(|named| !named.is_null()) {
+            Some(named) => organisation_of(&organisations, &named)?.cloned(),
+            None => directory.usual(self.grant, target.row.as_ref(), &organisations)?,
+        };
+        if let Some(organisation) = organisation.as_ref().filter(|one| !directory.is_for(self.grant, one)) {
+            return Err(Failed::forbidden(format!(
+                "this token is for one line, and organisation {:?} has another sender",
+                organisation.name
+            )));
+        }
+        let channel = channel(said.take("channel"), &target)?;
+        let (sender, to) = match channel {
+            Channel::User => {
+                let sender = directory.account(self.grant, organisation.as_ref())?;
+                (
+                    Some(sender),
+                    target
+                        .address
+                        .clone()
+                        .or_else(|| by_id(&target))
+                        .ok_or_else(|| no_way(&wanted, channel))?,
+                )
+            }
+            Channel::Bot => {
+                let key = target.key.clone().ok_or_else(|| no_way(&wanted, channel))?;
+                if person(&key).is_none() {
+                    return Err(Failed::bad(format!(
+                        "key = {key:?}: no bot gave it, so no bot can write to it; keys of bots are numbers"
+                    )));
+                }
+                (None, key)
+            }
+        };
+        let units = text.encode_utf16().count();
+        let most = if channel == Channel::Bot { UNITS } else { UNITS_OF_SEVERAL };
+        if units > most {
+            let message = format!("text has {units} UTF-16 units: want 1 to {most}");
+            return Err(Failed { code: "too_long", ..Failed::bad(message) });
+        }
+        let row = target.row.as_ref();
+        let off = row
+            .filter(|row| !row.is_notified)
+            .map(|row| format!("switched off: {:?} (recipient {}) is not to be notified", row.title, row.id));
+        let new = NewNotification {
+            scope,
+            idem_key,
+            recipient: row.map(|row| row.id),
+            organisation: organisation.map(|one| one.id),
+            channel,
+            sender,
+            target: to,
+            text,
+            state: if off.is_some() { State::Skipped } else { State::Waiting },
+            reason: off,
+        };
+        let (kept, is_new) = store.add_notification(&new, clock::unix_s()).await?;
+        let kept = if is_new { directory.hand_over(kept).await? } else { kept };
+        directory.told(&kept).await
+    }
+
+    /// What became of one.
+    pub(super) async fn notification(self) -> Answer {
+        let (id, directory) = (self.id.unwrap_or_default(), &self.directory);
+        let found = directory.store()?.notification(id).await?.filter(|one| is_own(self.grant, one));
+        let found = found.ok_or_else(|| Failed::missing(format!("there is no notification {id}")))?;
+        directory.told(&directory.followed(found).await?).await
+    }
+
+    /// The last ones, the latest first.
+    pub(super) async fn notifications(self) -> Answer {
+        let mut said = Fields::of(self.query.clone(), &["before", "limit"])?;
+        let before = said.number("before", 1..=i64::MAX)?.flatten().unwrap_or(i64::MAX);
+        let limit = said.number("limit", 1..=PAGE)?.flatten().unwrap_or(100);
+        let own = match self.grant {
+            Grant::All => None,
+            Grant::Instance(id) => Some(id.to_string()),
+        };
+        let directory = &self.directory;
+        let mut shown = Vec::new();
+        for one in directory.store()?.notifications(before, limit, own.as_deref()).await? {
+            shown.push(directory.told(&one).await?);
+        }
+        Ok(Value::Array(shown))
+    }
+}
+
+impl Directory {
+    /// Whom a request names: by the number of a recipient, a key, a phone number, a chat.
+    async fn target(&self, wanted: &Value) -> Result<Target, Failed> {
+        let store = self.store()?;
+        let want = "want a key, a phone number as \"+79001112233\", @name, the number of a recipient, \
+             or {\"id\" | \"key\" | \"phone\" | \"dialog\": …}";
+        let wrong = || Failed::wrong("recipient", wanted, want);
+        let missing = |message: String| Failed { code: "dialog_not_found", ..Failed::missing(message) };
+        let said = match wanted {
+            Value::Null => return Err(Failed::bad(format!("recipient is missing: {want}"))),
+            Value::Object(said) => {
+                let mut entries = said.iter();
+                let (Some((by, value)), None) = (entries.next(), entries.next()) else { return Err(wrong()) };
+                let value = plain(value).ok_or_else(wrong)?;
+                let row = match by.as_str() {
+                    "id" => {
+                        let row = match value.parse() {
+                            Ok(id) => store.recipient(id).await?,
+                            Err(_) => None,
+                        };
+                        Some(row.ok_or_else(|| {
+                            missing(format!("recipient.id = {value}: there is no such recipient"))
+                        })?)
+                    }
+                    "key" => store.recipient_by_key(&value).await?,
+                    "phone" => store.recipient_by_phone(&phone_of(&value)?).await?,
+                    "dialog" => store.recipient_by_dialog(&dialog_of(&value)?).await?,
+                    _ => return Err(wrong()),
+                };
+                return Ok(match (row, by.as_str()) {
+                    (Some(row), _) => Target::of(row),
+                    (None, "key") => Target { key: Some(value), ..Target::default() },
+                    (None, "phone") => Target { address: Some(phone_of(&value)?), ..Target::default() },
+                    (None, _) => Target { address: Some(dialog_of(&value)?), ..Target::default() },
+                });
+            }
+            plain_value => plain(plain_value).ok_or_else(wrong)?,
+        };
+        if said.starts_with('+') {
+            let phone = phone_of(&said).map_err(|_| wrong())?;
+            let row = store.recipient_by_phone(&phone).await?;
+            return Ok(row.map_or_else(|| Target { address: Some(phone), ..Target::default() }, Target::of));
+        }
+        if said.starts_with('@') || said.starts_with('-') {
+            let dialog = dialog_of(&said).map_err(|_| wrong())?;
+            let row = store.recipient_by_dialog(&dialog).await?;
+            return Ok(row.map_or_else(|| Target { address: Some(dialog), ..Target::default() }, Target::of));
+        }
+        if let Some(row) = store.recipient_by_key(&said).await? {
+            return Ok(Target::of(row));
+        }
+        if let Ok(id) = said.parse()
+            && let Some(row) = store.recipient(id).await?
+        {
+            return Ok(Target::of(row));
+        }
+        let known = self.all_people().await.unwrap_or_default();
+        if known.iter().any(|(_, person)| person.key.as_deref() == Some(said.as_str())) {
+            return Ok(Target { key: Some(said), ..Target::default() });
+        }
+        Err(missing(format!("recipient = {said:?}: nobody has this key or number; {want}")))
+    }
+
+    /// In whose name somebody is notified where the request does not say: that of the recipient's organisation, or of the
+    /// only one there is. A token of one line needs none.
+    fn usual(
+        &self,
+        grant: Grant,
+        row: Option<&Recipient>,
+        all: &[Organisation],
+    ) -> Result<Option<Organisation>, Failed> {
+        if let Some(own) = row.and_then(|row| row.organisation) {
+            return Ok(all.iter().find(|one| one.id == own).cloned());
+        }
+        match (grant, all) {
+            (Grant::Instance(_), _) => Ok(None),
+            (Grant::All, [only]) => Ok(Some(only.clone())),
+            (Grant::All, _) => organisation_of(all, &Value::String(String::new()))
+                .map(Option::<&Organisation>::cloned)
+                .map_err(|failed| {
+                    Failed::bad(failed.message.replacen("organisation = \"\"", "organisation is missing", 1))
+                }),
+        }
+    }
+
+    /// The number of the instance that sends.
+    fn account(&self, grant: Grant, organisation: Option<&Organisation>) -> Result<String, Failed> {
+        let organisation = match (organisation, grant) {
+            (Some(organisation), _) => organisation,
+            (None, Grant::Instance(id)) => return Ok(id.to_string()),
+            (None, Grant::All) => return Err(Failed::bad("organisation is missing")),
+        };
+        let name = &organisation.name;
+        let refused = |message| Failed { code: "not_authorized", ..Failed::taken(message) };
+        let Some((sender, look)) = self.look_at(organisation.sender.as_deref()) else {
+            return Err(refused(format!(
+                "organisation {name:?} ({}) has no sender: give it one by POST /api/v1/organisations {{\"id\":{},\"sender\":\"+…\"}}",
+                organisation.id, organisation.id
+            )));
+        };
+        if !look.is_there {
+            let message =
+                format!("organisation {name:?}: its sender {} is not there any more", sender.text());
+            return Err(refused(message));
+        }
+        look.instance.map(|id| id.to_string()).ok_or_else(|| {
+            Failed::unavailable(
+                "not_authorized",
+                format!("organisation {name:?}: its sender {} is starting, or switched off", sender.text()),
+            )
+        })
+    }
+
+    /// A notification as programs see it.
+    async fn told(&self, one: &Notification) -> Answer {
+        let store = self.store()?;
+        let recipient = match one.recipient {
+            Some(id) => store.recipient(id).await?,
+            None => None,
+        };
+        let organisation = match one.organisation {
+            Some(id) => store.organisation(id).await?,
+            None => None,
+        };
+        let state = match one.state {
+            State::Waiting | State::Sending => State::Queued,
+            state => state,
+        };
+        let message = one.message.map(|message| message.to_string());
+        let is_user = one.channel == Channel::User;
+        Ok(json!({
+            "id": one.id,
+            "state": state.as_str(),
+            "reason": one.reason,
+            "code": one.code,
+            "channel": one.channel.as_str(),
+            "recipient": one.recipient,
+            "title": recipient.map(|row| row.title),
+            "organisation": one.organisation,
+            "organisation_name": organisation.map(|row| row.name),
+            "instance": one.sender.as_ref().filter(|_| is_user),
+            "bot": one.sender.as_ref().filter(|_| !is_user),
+            "to": one.target,
+            "id_message": message.as_ref().filter(|_| is_user),
+            "message_id": one.message.filter(|_| !is_user),
+            "text": one.text,
+            "created": time(one.created_s),
+            "updated": time(one.updated_s),
+        }))
+    }
+}
+
+impl Target {
+    fn of(row: Recipient) -> Self {
+        let address = row.phone.clone().or_else(|| row.dialog.clone());
+        Self { key: row.key.clone(), address, row: Some(row) }
+    }
+}
+
+/// Whose a notification is: of the token's scope, or sent by its line.
+fn is_own(grant: Grant, one: &Notification) -> bool {
+    match grant {
+        Grant::All => true,
+        Grant::Instance(id) => {
+            let id = id.to_string();
+            one.scope == id || (one.channel == Channel::User && one.sender.as_ref() == Some(&id))
+        }
+    }
+}
+
+/// A text that may have been written as a number.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Number(number) => number.as_i64().map(|number| number.to_string()),
+        _ => None,
+    }
+}
+
+fn text(said: Option<Value>) -> Result<String, Failed> {
+    match said {
+        Some(Value::String(text)) if !text.trim().is_empty() => Ok(text),
+        Some(other) => Err(Failed::wrong("text", &other, "want a text of 1 to 4096 UTF-16 units")),
+        None => Err(Failed::bad("text is missing: want a text of 1 to 4096 UTF-16 units")),
+    }
+}
+
+/// By which way: as the request says, else by the account where the person has a phone or a chat.
+fn channel(said: Option<Value>, target: &Target) -> Result<Channel, Failed> {
+    match said {
+        None | Some(Value::Null) if target.address.is_some() => Ok(Channel::User),
+        None | Some(Value::Null) => Ok(Channel::Bot),
+        Some(value) => {
+            let channel = value.as_str().and_then(Channel::read);
+            channel.ok_or_else(|| Failed::wrong("channel", &value, "want \"user\" or \"bot\""))
+        }
+    }
+}
+
+/// The chat of somebody of whom only the key is known, which is their Telegram id.
+fn by_id(target: &Target) -> Option<String> {
+    let person = person(target.key.as_deref()?)?;
+    Some(Address::Chat(ChatId::of_user(person.number())).text())
+}
+
+/// Whose a key is: bots give everybody their own Telegram id.
+pub(super) fn person(key: &str) -> Option<UserId> {
+    UserId::new(key.parse().ok()?).ok()
+}
+
+fn no_way(wanted: &Value, channel: Channel) -> Failed {
+    let lacks = match channel {
+        Channel::User => "neither a phone nor a dialog is known, which channel = \"user\" needs",
+        Channel::Bot => "no key is known, which channel = \"bot\" needs: the person asks the bot for it",
+    };
+    Failed::wrong("recipient", wanted, lacks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_is_what_the_request_says_and_else_what_is_known() {
+        let by_phone = Target { address: Some("+79001112233".to_owned()), ..Target::default() };
+        let by_key = Target { key: Some("5".to_owned()), ..Target::default() };
+        assert_eq!(channel(None, &by_phone), Ok(Channel::User));
+        assert_eq!(channel(Some(Value::Null), &by_key), Ok(Channel::Bot));
+        assert_eq!(channel(Some(json!("bot")), &by_phone), Ok(Channel::Bot));
+        let wrong = channel(Some(json!("sms")), &by_key).unwrap_err();
+        assert_eq!(wrong.message, "channel = \"sms\": want \"user\" or \"bot\"");
+        assert_eq!((by_id(&by_key).as_deref(), by_id(&by_phone)), (Some("5"), None));
+    }
+
+    #[test]
+    fn keys_of_bots_are_telegram_ids() {
+        assert_eq!(person("5123456789").unwrap().number(), 5_123_456_789);
+        for wrong in ["", "0", "-5", "K7PQ"] {
+            assert!(person(wrong).is_none(), "{wrong}");
+        }
+    }
+}

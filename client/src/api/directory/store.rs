@@ -1,0 +1,175 @@
+//! `directory.db`: what belongs to no number. Plain SQL, which PostgreSQL takes too.
+//!
+//! What a write returned for is on the disk.
+
+mod notifications;
+mod organisations;
+mod recipients;
+mod tokens;
+
+use sqlx::{Row as _, SqliteConnection, SqlitePool};
+use tgtrunk_config::StateDir;
+use tgtrunk_telegram::{Database, DatabaseError};
+
+pub(super) use notifications::{Channel, NewNotification, Notification, State};
+pub(super) use organisations::Organisation;
+pub(super) use recipients::Recipient;
+pub(super) use tokens::TokenRow;
+
+/// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
+const STEPS: [&[&str]; 1] = [&[
+    // With which programs call the API. Of a token only its hash is kept. `instance` is null for one that is for all.
+    "CREATE TABLE token (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        instance BIGINT,
+        line TEXT,
+        hash TEXT NOT NULL UNIQUE,
+        label TEXT NOT NULL,
+        created_s BIGINT NOT NULL,
+        last_used_s BIGINT,
+        revoked_s BIGINT)",
+    // `sender` is a line's phone number, or an instance's own number.
+    "CREATE TABLE organisation (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        sender TEXT,
+        bot TEXT,
+        api_id BIGINT,
+        api_hash_sha256 TEXT,
+        created_s BIGINT NOT NULL)",
+    "CREATE TABLE recipient (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        key_code TEXT UNIQUE,
+        title TEXT NOT NULL,
+        phone TEXT UNIQUE,
+        dialog TEXT UNIQUE,
+        organisation BIGINT,
+        notify BIGINT NOT NULL,
+        blocked BIGINT NOT NULL,
+        first_seen_s BIGINT,
+        last_seen_s BIGINT,
+        created_s BIGINT NOT NULL)",
+    // What was to be sent to whom, and what became of it. `scope` and `idem_key` say which request it was.
+    "CREATE TABLE notification (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        created_s BIGINT NOT NULL,
+        updated_s BIGINT NOT NULL,
+        scope TEXT NOT NULL,
+        idem_key TEXT,
+        recipient BIGINT,
+        organisation BIGINT,
+        channel TEXT NOT NULL,
+        sender TEXT,
+        target TEXT NOT NULL,
+        text TEXT NOT NULL,
+        state TEXT NOT NULL,
+        reason TEXT,
+        code TEXT,
+        message BIGINT,
+        doubtful BIGINT NOT NULL,
+        tries BIGINT NOT NULL,
+        next_s BIGINT NOT NULL)",
+    "CREATE UNIQUE INDEX notification_idem ON notification (scope, idem_key)",
+    "CREATE INDEX notification_open ON notification (next_s) WHERE state IN ('waiting', 'sending', 'queued')",
+    "CREATE INDEX notification_message ON notification (sender, message)",
+    "CREATE INDEX notification_created ON notification (created_s)",
+]];
+
+/// The database. Clones share the connection.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    database: Database,
+    pool: SqlitePool,
+}
+
+/// The database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Closed(#[from] DatabaseError),
+    /// It is from a newer program.
+    #[error(
+        "directory.db is of version {found}, which a newer tgtrunk has made; this one knows it up to version {known}: install the newer one again"
+    )]
+    Newer {
+        /// Its version.
+        found: i64,
+        /// The newest that this program knows.
+        known: usize,
+    },
+    /// SQLite refused.
+    #[error("directory.db: {0}")]
+    Sql(#[from] sqlx::Error),
+}
+
+impl Store {
+    /// Opens the database, makes it (0600) where it is missing, and lifts an older one.
+    pub(super) async fn open(state: &StateDir) -> Result<Self, StoreError> {
+        let database = Database::open(state.directory_db()).await?;
+        let pool = database.pool().clone();
+        let mut transaction = pool.begin().await?;
+        lift(&mut transaction).await?;
+        // What was being handed over when the program ended: nobody knows how far that came.
+        sqlx::query("UPDATE notification SET state = 'waiting', doubtful = 1 WHERE state = 'sending'")
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(Self { database, pool })
+    }
+
+    /// Waits for running statements and closes the file.
+    pub(super) async fn close(self) {
+        self.database.close().await;
+    }
+}
+
+async fn lift(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query("CREATE TABLE IF NOT EXISTS directory_schema (version BIGINT NOT NULL)")
+        .execute(&mut *connection)
+        .await?;
+    let row = sqlx::query("SELECT version FROM directory_schema").fetch_optional(&mut *connection).await?;
+    let found: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    let known = STEPS.len();
+    let steps = usize::try_from(found).ok().and_then(|done| STEPS.get(done..));
+    let steps = steps.ok_or(StoreError::Newer { found, known })?;
+    for step in steps {
+        for statement in *step {
+            sqlx::query(*statement).execute(&mut *connection).await?;
+        }
+    }
+    if !steps.is_empty() {
+        sqlx::query("DELETE FROM directory_schema").execute(&mut *connection).await?;
+        sqlx::query("INSERT INTO directory_schema (version) VALUES ($1)")
+            .bind(i64::try_from(known).unwrap_or(i64::MAX))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_file_is_its_owners_alone_and_a_newer_ones_is_left_as_it_is() {
+        let (room, store) = store().await;
+        let state = StateDir::at(room.path());
+        let mode = std::fs::metadata(state.directory_db()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        sqlx::query("UPDATE directory_schema SET version = 99").execute(&store.pool).await.unwrap();
+        store.close().await;
+        let refused = Store::open(&state).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Newer { found: 99, .. }), "{refused}");
+    }
+
+    pub(crate) async fn store() -> (tempfile::TempDir, Store) {
+        let room = tempfile::tempdir().unwrap();
+        let store = Store::open(&StateDir::at(room.path())).await.unwrap();
+        (room, store)
+    }
+}

@@ -1,0 +1,355 @@
+//! What was to be sent to people, and what became of it.
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::{Store, StoreError};
+
+/// By which way somebody is notified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::api::directory) enum Channel {
+    /// By the organisation's own account.
+    User,
+    /// By its bot.
+    Bot,
+}
+
+/// How far a notification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::api::directory) enum State {
+    /// It is to be handed over.
+    Waiting,
+    /// This process is handing it over.
+    Sending,
+    /// The account's queue, or the bot, has it.
+    Queued,
+    /// Telegram has it.
+    Sent,
+    /// They have read it.
+    Read,
+    /// It will not be sent.
+    Failed,
+    /// They do not want it.
+    Skipped,
+}
+
+/// A notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::api::directory) struct Notification {
+    pub(in crate::api::directory) id: i64,
+    pub(in crate::api::directory) created_s: i64,
+    pub(in crate::api::directory) updated_s: i64,
+    pub(in crate::api::directory) scope: String,
+    pub(in crate::api::directory) recipient: Option<i64>,
+    pub(in crate::api::directory) organisation: Option<i64>,
+    pub(in crate::api::directory) channel: Channel,
+    /// The instance's number, or the bot's name; none while it is not known which bot it will be.
+    pub(in crate::api::directory) sender: Option<String>,
+    /// The chat as an instance knows it, or the key.
+    pub(in crate::api::directory) target: String,
+    pub(in crate::api::directory) text: String,
+    pub(in crate::api::directory) state: State,
+    /// Why it is not sent, or not yet.
+    pub(in crate::api::directory) reason: Option<String>,
+    /// The same for programs.
+    pub(in crate::api::directory) code: Option<String>,
+    /// The message's number: the instance's own, or Telegram's in the bot's chat.
+    pub(in crate::api::directory) message: Option<i64>,
+    /// Whether it may have been handed over by a process that was killed.
+    pub(in crate::api::directory) is_doubtful: bool,
+    pub(in crate::api::directory) tries: i64,
+}
+
+/// One that is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::api::directory) struct NewNotification {
+    /// Whose the key is.
+    pub(in crate::api::directory) scope: String,
+    /// Under which it is asked for again.
+    pub(in crate::api::directory) idem_key: Option<String>,
+    pub(in crate::api::directory) recipient: Option<i64>,
+    pub(in crate::api::directory) organisation: Option<i64>,
+    pub(in crate::api::directory) channel: Channel,
+    pub(in crate::api::directory) sender: Option<String>,
+    pub(in crate::api::directory) target: String,
+    pub(in crate::api::directory) text: String,
+    pub(in crate::api::directory) state: State,
+    pub(in crate::api::directory) reason: Option<String>,
+}
+
+/// How long a key is remembered, in seconds.
+const KEYS_S: i64 = 24 * 3600;
+
+impl Store {
+    /// Keeps a notification, unless one was kept under its key within a day: then that one. Whether it is new.
+    pub(in crate::api::directory) async fn add_notification(
+        &self,
+        new: &NewNotification,
+        now_s: i64,
+    ) -> Result<(Notification, bool), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        if let Some(key) = &new.idem_key {
+            sqlx::query(
+                "UPDATE notification SET idem_key = NULL WHERE scope = $1 AND idem_key = $2 AND created_s <= $3",
+            )
+            .bind(&new.scope)
+            .bind(key)
+            .bind(now_s - KEYS_S)
+            .execute(&mut *transaction)
+            .await?;
+            let known = sqlx::query("SELECT * FROM notification WHERE scope = $1 AND idem_key = $2")
+                .bind(&new.scope)
+                .bind(key)
+                .fetch_optional(&mut *transaction)
+                .await?;
+            if let Some(known) = known {
+                transaction.commit().await?;
+                return Ok((row(&known)?, false));
+            }
+        }
+        let kept = sqlx::query(
+            "INSERT INTO notification (created_s, updated_s, scope, idem_key, recipient, organisation, channel, sender,
+                target, text, state, reason, doubtful, tries, next_s)
+             VALUES ($1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $1) RETURNING *",
+        )
+        .bind(now_s)
+        .bind(&new.scope)
+        .bind(&new.idem_key)
+        .bind(new.recipient)
+        .bind(new.organisation)
+        .bind(new.channel.as_str())
+        .bind(&new.sender)
+        .bind(&new.target)
+        .bind(&new.text)
+        .bind(new.state.as_str())
+        .bind(&new.reason)
+        .fetch_one(&mut *transaction)
+        .await?;
+        let kept = row(&kept)?;
+        transaction.commit().await?;
+        Ok((kept, true))
+    }
+
+    /// The one that was kept under a key within a day.
+    pub(in crate::api::directory) async fn notification_by_key(
+        &self,
+        scope: &str,
+        key: &str,
+        now_s: i64,
+    ) -> Result<Option<Notification>, StoreError> {
+        let found =
+            sqlx::query("SELECT * FROM notification WHERE scope = $1 AND idem_key = $2 AND created_s > $3");
+        let found = found.bind(scope).bind(key).bind(now_s - KEYS_S).fetch_optional(&self.pool).await?;
+        Ok(found.as_ref().map(row).transpose()?)
+    }
+
+    /// One by its number.
+    pub(in crate::api::directory) async fn notification(
+        &self,
+        id: i64,
+    ) -> Result<Option<Notification>, StoreError> {
+        let found = sqlx::query("SELECT * FROM notification WHERE id = $1").bind(id);
+        Ok(found.fetch_optional(&self.pool).await?.as_ref().map(row).transpose()?)
+    }
+
+    /// Those before a number, the latest first; of one instance alone, where it is said.
+    pub(in crate::api::directory) async fn notifications(
+        &self,
+        before: i64,
+        limit: i64,
+        sender: Option<&str>,
+    ) -> Result<Vec<Notification>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM notification WHERE id < $1 AND ($3 IS NULL OR scope = $3 OR (channel = 'user' AND sender = $3))
+             ORDER BY id DESC LIMIT $2",
+        );
+        let rows = rows.bind(before).bind(limit).bind(sender).fetch_all(&self.pool).await?;
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    /// Those that are not done and whose time has come, those that waited longest first.
+    pub(in crate::api::directory) async fn open_notifications(
+        &self,
+        now_s: i64,
+    ) -> Result<Vec<Notification>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM notification WHERE state IN ('waiting', 'queued') AND next_s <= $1
+             ORDER BY next_s, id LIMIT 200",
+        );
+        Ok(rows.bind(now_s).fetch_all(&self.pool).await?.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    /// Whoever claims one that waits hands it over; false if somebody else does, or it was.
+    pub(in crate::api::directory) async fn claim_notification(&self, id: i64) -> Result<bool, StoreError> {
+        let claim =
+            sqlx::query("UPDATE notification SET state = 'sending' WHERE id = $1 AND state = 'waiting'");
+        Ok(claim.bind(id).execute(&self.pool).await?.rows_affected() > 0)
+    }
+
+    /// Notes how far one is, and when it is looked at next.
+    pub(in crate::api::directory) async fn note_notification(
+        &self,
+        one: &Notification,
+        next_s: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE notification SET updated_s = $2, sender = $3, state = $4, reason = $5, code = $6, message = $7,
+                doubtful = $8, tries = $9, next_s = $10 WHERE id = $1",
+        )
+        .bind(one.id)
+        .bind(one.updated_s)
+        .bind(&one.sender)
+        .bind(one.state.as_str())
+        .bind(&one.reason)
+        .bind(&one.code)
+        .bind(one.message)
+        .bind(i64::from(one.is_doubtful))
+        .bind(one.tries)
+        .bind(next_s)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether a message of an instance is another notification already.
+    pub(in crate::api::directory) async fn is_notification(
+        &self,
+        sender: &str,
+        message: i64,
+    ) -> Result<bool, StoreError> {
+        let found = sqlx::query("SELECT 1 FROM notification WHERE sender = $1 AND message = $2");
+        Ok(found.bind(sender).bind(message).fetch_optional(&self.pool).await?.is_some())
+    }
+
+    /// Forgets those that are done and older than `before_s`.
+    pub(in crate::api::directory) async fn forget_notifications(
+        &self,
+        before_s: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE created_s < $1
+             AND state NOT IN ('waiting', 'sending', 'queued') ORDER BY created_s LIMIT 500)",
+        )
+        .bind(before_s)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
+
+fn row(row: &SqliteRow) -> Result<Notification, sqlx::Error> {
+    let word = |column: &str| row.try_get::<String, _>(column);
+    let strange = |column: &str, word: &str| sqlx::Error::Decode(format!("{column} = {word:?}").into());
+    let (channel, state) = (word("channel")?, word("state")?);
+    Ok(Notification {
+        id: row.try_get("id")?,
+        created_s: row.try_get("created_s")?,
+        updated_s: row.try_get("updated_s")?,
+        scope: row.try_get("scope")?,
+        recipient: row.try_get("recipient")?,
+        organisation: row.try_get("organisation")?,
+        channel: Channel::read(&channel).ok_or_else(|| strange("channel", &channel))?,
+        sender: row.try_get("sender")?,
+        target: row.try_get("target")?,
+        text: row.try_get("text")?,
+        state: State::read(&state).ok_or_else(|| strange("state", &state))?,
+        reason: row.try_get("reason")?,
+        code: row.try_get("code")?,
+        message: row.try_get("message")?,
+        is_doubtful: row.try_get::<i64, _>("doubtful")? != 0,
+        tries: row.try_get("tries")?,
+    })
+}
+
+macro_rules! words {
+    ($kind:ty { $($variant:ident = $word:literal),+ $(,)? }) => {
+        impl $kind {
+            /// The word.
+            pub(in crate::api::directory) const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The variant of a word.
+            pub(in crate::api::directory) fn read(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+words!(Channel { User = "user", Bot = "bot" });
+words!(State {
+    Waiting = "waiting",
+    Sending = "sending",
+    Queued = "queued",
+    Sent = "sent",
+    Read = "read",
+    Failed = "failed",
+    Skipped = "skipped",
+});
+
+#[cfg(test)]
+mod tests {
+    use tgtrunk_config::StateDir;
+
+    use super::*;
+    use crate::api::directory::store::tests::store;
+
+    fn new(key: Option<&str>) -> NewNotification {
+        NewNotification {
+            scope: "all".to_owned(),
+            idem_key: key.map(str::to_owned),
+            recipient: None,
+            organisation: None,
+            channel: Channel::User,
+            sender: Some("4100000001".to_owned()),
+            target: "+79001112233".to_owned(),
+            text: "hello".to_owned(),
+            state: State::Waiting,
+            reason: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_gives_the_first_one_for_a_day_and_each_scope_has_its_own() {
+        let (_room, store) = store().await;
+        let (first, is_new) = store.add_notification(&new(Some("k")), 1_000).await.unwrap();
+        assert!(is_new);
+        let again = store.add_notification(&new(Some("k")), 1_000 + KEYS_S - 1).await.unwrap();
+        assert_eq!(again, (first.clone(), false));
+        assert_eq!(store.notification_by_key("all", "k", 2_000).await.unwrap(), Some(first.clone()));
+        let other = NewNotification { scope: "4100000001".to_owned(), ..new(Some("k")) };
+        assert!(store.add_notification(&other, 1_000).await.unwrap().1);
+        let (later, is_new) = store.add_notification(&new(Some("k")), 1_000 + KEYS_S).await.unwrap();
+        assert!(is_new && later.id != first.id);
+        for _ in 0..2 {
+            assert!(store.add_notification(&new(None), 1_000).await.unwrap().1);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_alone_hands_it_over_and_after_a_kill_it_is_doubtful() {
+        let (room, store) = store().await;
+        let (one, _) = store.add_notification(&new(None), 1_000).await.unwrap();
+        assert!(store.claim_notification(one.id).await.unwrap());
+        assert!(!store.claim_notification(one.id).await.unwrap());
+        assert_eq!(store.open_notifications(5_000).await.unwrap(), []);
+        store.close().await;
+        let store = Store::open(&StateDir::at(room.path())).await.unwrap();
+        let mut found = store.open_notifications(5_000).await.unwrap();
+        assert!(found.len() == 1 && found[0].is_doubtful, "{found:?}");
+        let mut one = found.remove(0);
+        one.state = State::Queued;
+        one.message = Some(1_700_000_000_001);
+        store.note_notification(&one, 5_010).await.unwrap();
+        assert!(store.is_notification("4100000001", 1_700_000_000_001).await.unwrap());
+        assert!(!store.is_notification("4100000002", 1_700_000_000_001).await.unwrap());
+        assert_eq!(store.open_notifications(5_009).await.unwrap(), []);
+        store.forget_notifications(9_000).await.unwrap();
+        assert_eq!(store.open_notifications(5_010).await.unwrap(), [one.clone()]);
+        one.state = State::Sent;
+        store.note_notification(&one, 0).await.unwrap();
+        store.forget_notifications(9_000).await.unwrap();
+        assert_eq!(store.notification(one.id).await.unwrap(), None);
+    }
+}

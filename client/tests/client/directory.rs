@@ -1,0 +1,371 @@
+//! Tokens, organisations, recipients and notifications, over plain HTTP. What arrives is looked at in Anna's chat.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tgtrunk_test_telegram::world::{Action, Match};
+use tokio::time::{Instant, sleep};
+
+use crate::program::{Program, json_of};
+use crate::support::{Client, Gateway, SOON, Scene, eventually, line, phone, stays};
+
+const ANNA: &str = "+79001112233";
+
+/// A program that has a token.
+struct Desk {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Desk {
+    /// Makes a token at the terminal.
+    async fn new(scene: &Scene, whose: &str, label: &str) -> Self {
+        let end = Instant::now() + SOON;
+        let told = loop {
+            let done =
+                scene.command(&["action-token", "make", whose, "--label", label]).output().await.unwrap();
+            if done.status.success() {
+                break String::from_utf8(done.stdout).unwrap();
+            }
+            assert!(Instant::now() < end, "no token: {done:?}");
+            sleep(Duration::from_millis(50)).await;
+        };
+        let token = told.split("actionToken: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+        let url = told.split("http://").nth(1).unwrap().split("/api/").next().unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { http, url: format!("http://{url}"), token }
+    }
+
+    async fn raw(&self, verb: &str, path: &str, body: String) -> (u16, Value) {
+        let request = self.http.request(verb.parse().unwrap(), format!("{}/api/v1/{path}", self.url));
+        let answer = request.bearer_auth(&self.token).body(body).send().await.unwrap();
+        (answer.status().as_u16(), json_of(answer).await)
+    }
+
+    async fn post(&self, path: &str, said: Value) -> Value {
+        let (code, told) = self.raw("POST", path, said.to_string()).await;
+        assert_eq!((code, &told["ok"]), (200, &json!(true)), "{path} {said}: {told}");
+        told["result"].clone()
+    }
+
+    async fn refused(&self, path: &str, said: Value, code: u16) -> Value {
+        let (found, told) = self.raw("POST", path, said.to_string()).await;
+        assert_eq!((found, &told["ok"]), (code, &json!(false)), "{path} {said}: {told}");
+        told["error"].clone()
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let (code, told) = self.raw("GET", path, String::new()).await;
+        assert_eq!((code, &told["ok"]), (200, &json!(true)), "{path}: {told}");
+        told["result"].clone()
+    }
+
+    /// Waits for a state of a notification.
+    async fn becomes(&self, id: &Value, state: &str) -> Value {
+        let end = Instant::now() + SOON;
+        loop {
+            let told = self.get(&format!("notify/{id}")).await;
+            if told["state"] == state {
+                return told;
+            }
+            assert!(Instant::now() < end, "{told}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// A running client, and a token for all lines.
+async fn office() -> (Scene, Gateway, Client, Desk) {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let client = scene.client().await;
+    // Messages follow each other sooner than the default.
+    Program::new(&scene).await;
+    let desk = Desk::new(&scene, "--all", "CRM").await;
+    (scene, gateway, client, desk)
+}
+
+fn texts(scene: &Scene) -> Vec<String> {
+    scene.anna_sees().into_iter().map(|message| message.text).collect()
+}
+
+fn times(scene: &Scene, text: &str) -> usize {
+    texts(scene).iter().filter(|seen| *seen == text).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_made_listed_used_and_revoked_at_once_and_go_with_their_line() {
+    let (scene, _gateway, _client, all) = office().await;
+    let one = Desk::new(&scene, phone().as_str(), "1C").await;
+    let list = async |more: &[&str]| {
+        let arguments: Vec<&str> = ["action-token", "list"].iter().chain(more).copied().collect();
+        String::from_utf8(scene.command(&arguments).output().await.unwrap().stdout).unwrap()
+    };
+    let told = list(&[]).await;
+    assert!(told.contains("1 \"CRM\" (all lines)") && told.contains("2 \"1C\" (+79060000000)"), "{told}");
+    assert_eq!(all.get("organisations").await, json!([]));
+    assert_eq!(one.get("organisations").await, json!([]));
+    let denied = one.refused("organisations", json!({"name": "Main"}), 403).await;
+    assert!(denied["message"].as_str().unwrap().contains("make --all"), "{denied}");
+    for token in ["", "tga.", "x", &one.token[..53]] {
+        let stranger = Desk { http: one.http.clone(), url: one.url.clone(), token: token.to_owned() };
+        let (code, told) = stranger.raw("GET", "organisations", String::new()).await;
+        assert_eq!((code, &told["error"]["code"]), (401, &json!("unauthorized")), "{token}");
+    }
+    // GREEN-API's clients are answered as before.
+    let other = all.http.get(format!("{}/waInstance1/getStateInstance/x", all.url)).send().await.unwrap();
+    assert_eq!(other.status(), 403);
+
+    let revoke = async |number: &str| {
+        let done = scene.command(&["action-token", "revoke", number]).output().await.unwrap();
+        done.status.success()
+    };
+    assert!(revoke("1").await && !revoke("1").await && !revoke("99").await);
+    assert_eq!(all.raw("GET", "organisations", String::new()).await.0, 401);
+    assert_eq!(one.get("organisations").await, json!([]));
+    assert!(list(&[]).await.contains("revoked"));
+
+    let mode = std::fs::metadata(scene.state.directory_db()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    for kept in [std::fs::read(scene.state.directory_db()).unwrap(), scene.client_log().into_bytes()] {
+        let secret = &one.token.as_bytes()[4..];
+        assert!(!kept.windows(secret.len()).any(|window| window == secret), "a token is readable");
+    }
+    scene.state.forget(&phone()).unwrap();
+    assert!(scene.command(&["reload"]).output().await.unwrap().status.success());
+    let end = Instant::now() + SOON;
+    while list(&["--json"]).await.contains("1C") {
+        assert!(Instant::now() < end, "the token outlives its line");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(one.raw("GET", "organisations", String::new()).await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organisation_notifies_by_its_sender_and_many_share_one() {
+    let (scene, _gateway, _client, desk) = office().await;
+    let main = desk.post("organisations", json!({"name": "Main"})).await;
+    assert!(main["warnings"][0].as_str().unwrap().contains("no sender"), "{main}");
+    let refused = desk.refused("notify", json!({"recipient": ANNA, "text": "x"}), 409).await;
+    assert_eq!(refused["code"], "not_authorized");
+    assert!(refused["message"].as_str().unwrap().contains("\"Main\" (1) has no sender"), "{refused}");
+    let missing = desk.refused("organisations", json!({"id": 1, "sender": "+79069999999"}), 400).await;
+    assert!(missing["message"].as_str().unwrap().contains("+79060000000"), "{missing}");
+
+    let said =
+        json!({"id": 1, "sender": phone(), "api_id": 12345, "api_hash": "0123456789ABCDEF0123456789abcdef"});
+    let main = desk.post("organisations", said).await;
+    assert_eq!(
+        (&main["sender_state"]["standing"], &main["warnings"]),
+        (&json!("authorized"), &json!([])),
+        "{main}"
+    );
+    assert_eq!(
+        (&main["api_hash_set"], &main["note"]),
+        (&json!(true), &json!("uses the authorization of +79060000000"))
+    );
+    assert!(!main.to_string().to_lowercase().contains("0123456789abcdef"), "{main}");
+    let branch = json!({"name": "Branch", "sender": main["sender_state"]["instance"], "api_id": 777});
+    let refused = desk.refused("organisations", branch, 409).await["message"].to_string();
+    assert!(refused.contains("Branch") && refused.contains("Main") && refused.contains("12345"), "{refused}");
+    let branch = json!({"name": "Branch", "sender": main["sender_state"]["instance"], "api_id": 12345});
+    let branch = desk.post("organisations", branch).await;
+    assert_eq!((&branch["sender"], &branch["shared_with"]), (&json!(phone()), &json!(["Main"])), "{branch}");
+    assert!(branch["note"].as_str().unwrap().contains("as Main does"), "{branch}");
+    assert!(branch["warnings"].to_string().contains("belong together"), "{branch}");
+    let taken = desk.refused("organisations", json!({"name": "main"}), 409).await;
+    assert!(taken["message"].as_str().unwrap().contains("organisation 1"), "{taken}");
+    assert_eq!(desk.get("organisations").await.as_array().unwrap().len(), 2);
+
+    for organisation in [json!(1), json!("branch")] {
+        let text = format!("invoice of {organisation}");
+        let said = json!({"recipient": ANNA, "text": text, "organisation": organisation});
+        let sent = desk.post("notify", said).await;
+        assert_eq!(
+            (&sent["channel"], &sent["to"], &sent["state"]),
+            (&json!("user"), &json!(ANNA), &json!("queued"))
+        );
+        assert_eq!(sent["id_message"].as_str().unwrap().len(), 13);
+        eventually("the notification", || times(&scene, &text) == 1).await;
+        desk.becomes(&sent["id"], "sent").await;
+        scene.world().read(scene.anna, scene.company);
+        desk.becomes(&sent["id"], "read").await;
+    }
+    let choose = desk.refused("notify", json!({"recipient": ANNA, "text": "x"}), 400).await;
+    assert!(choose["message"].as_str().unwrap().contains("2 (Branch)"), "{choose}");
+
+    // A token of the line is good for its organisations and for nobody else's.
+    desk.post("organisations", json!({"name": "Other"})).await;
+    let one = Desk::new(&scene, phone().as_str(), "1C").await;
+    assert_eq!(one.get("organisations").await.as_array().unwrap().len(), 2);
+    one.refused("notify", json!({"recipient": ANNA, "text": "x", "organisation": "Other"}), 403).await;
+    one.post("notify", json!({"recipient": ANNA, "text": "of the line", "organisation": "Main"})).await;
+    one.post("notify", json!({"recipient": ANNA, "text": "of nobody"})).await;
+    eventually("both", || times(&scene, "of the line") == 1 && times(&scene, "of nobody") == 1).await;
+    assert_eq!(one.get("notify").await.as_array().unwrap().len(), 4);
+
+    // A sender that is gone is shown as such, and refuses clearly.
+    scene.state.forget(&phone()).unwrap();
+    assert!(scene.command(&["reload"]).output().await.unwrap().status.success());
+    let end = Instant::now() + SOON;
+    while desk.get("organisations/1").await["sender_state"]["present"] == true {
+        assert!(Instant::now() < end, "the sender stays");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let refused =
+        desk.refused("notify", json!({"recipient": ANNA, "text": "x", "organisation": 1}), 409).await;
+    assert!(refused["message"].as_str().unwrap().contains("not there any more"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recipients_are_kept_apart_switched_off_and_failures_have_reasons() {
+    let (scene, _gateway, _client, desk) = office().await;
+    desk.post("organisations", json!({"name": "Main", "sender": phone()})).await;
+    let anna = json!({"title": "Anna", "phone": "7 (900) 111-22-33", "key": 500, "organisation": "Main"});
+    let anna = desk.post("recipients", anna).await;
+    assert_eq!((&anna["phone"], &anna["key"], &anna["notify"]), (&json!(ANNA), &json!("500"), &json!(true)));
+    assert!(anna["warnings"].to_string().contains("tgtrunk-bot does not run"), "{anna}");
+    for double in [json!({"title": "B", "phone": ANNA}), json!({"title": "B", "key": "500"})] {
+        let taken = desk.refused("recipients", double, 409).await;
+        assert!(taken["message"].as_str().unwrap().contains("recipient 1 (\"Anna\")"), "{taken}");
+    }
+    let nobody = desk.refused("recipients", json!({"title": "B"}), 400).await;
+    assert!(nobody["message"].as_str().unwrap().contains("one of key"), "{nobody}");
+
+    desk.post("recipients", json!({"id": 1, "notify": false})).await;
+    for (recipient, key) in [(json!(ANNA), "a"), (json!("500"), "b"), (json!({"id": 1}), "c")] {
+        let said = json!({"recipient": recipient, "text": "unwanted", "idempotency_key": key});
+        let skipped = desk.post("notify", said.clone()).await;
+        assert_eq!((&skipped["state"], &skipped["title"]), (&json!("skipped"), &json!("Anna")), "{skipped}");
+        assert!(skipped["reason"].as_str().unwrap().starts_with("switched off"), "{skipped}");
+        assert_eq!(desk.post("notify", said).await["id"], skipped["id"]);
+    }
+    desk.post("recipients", json!({"id": 1, "notify": true})).await;
+    let wanted = desk.post("notify", json!({"recipient": 500, "text": "wanted", "channel": "user"})).await;
+    desk.becomes(&wanted["id"], "sent").await;
+    assert_eq!(texts(&scene), ["wanted"]);
+    let journal = desk.get("notify?limit=2").await;
+    assert_eq!(
+        (&journal[0]["state"], &journal[1]["state"]),
+        (&json!("sent"), &json!("skipped")),
+        "{journal}"
+    );
+
+    let sent = desk.post("notify", json!({"recipient": "+79009999999", "text": "x"})).await;
+    let failed = desk.becomes(&sent["id"], "failed").await;
+    assert_eq!(failed["code"], "no_telegram_account", "{failed}");
+    assert!(failed["reason"].as_str().unwrap().contains("nobody on Telegram"), "{failed}");
+
+    let (code, told) = desk.raw("DELETE", "recipients/1", String::new()).await;
+    assert_eq!((code, &told["result"]["deleted"]), (200, &json!(true)));
+    assert_eq!(desk.raw("GET", "recipients/1", String::new()).await.0, 404);
+    // Without a bot program a key waits for it, and nobody is silent about that.
+    let waits = json!({"recipient": {"key": "500"}, "text": "later", "organisation": "Main"});
+    let waits = desk.post("notify", waits).await;
+    assert_eq!((&waits["state"], &waits["channel"]), (&json!("queued"), &json!("bot")));
+    assert!(waits["reason"].as_str().unwrap().contains("tgtrunk-bot does not run"), "{waits}");
+    let absent = desk.raw("GET", "bot/keys", String::new()).await;
+    assert_eq!((absent.0, &absent.1["error"]["retryable"]), (503, &json!(true)), "{absent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_arrives_once_wherever_the_client_dies() {
+    let (scene, _gateway, client, mut desk) = office().await;
+    desk.post("organisations", json!({"name": "Main", "sender": phone()})).await;
+    let mut client = Some(client);
+    for round in 0..4_u64 {
+        if round == 2 {
+            let send = Match::method("messages.sendMessage").user(scene.company).once();
+            scene.world().add_fault(send, Action::LoseAnswer);
+        }
+        let said = |number: u64| json!({"recipient": ANNA, "text": format!("{round}: {number}"), "idempotency_key": format!("{round} {number}")});
+        let first = desk.post("notify", said(0)).await;
+        // The second is asked for while the client dies: perhaps it was taken, perhaps not.
+        let asking = {
+            let (http, url) = (desk.http.clone(), format!("{}/api/v1/notify", desk.url));
+            let request = http.post(url).bearer_auth(&desk.token).body(said(1).to_string());
+            tokio::spawn(async move { request.send().await.map(drop) })
+        };
+        sleep(Duration::from_millis(round * 7)).await;
+        client.take().unwrap().kill().await;
+        asking.await.unwrap().ok();
+        scene.world().clear_faults();
+        client = Some(scene.client().await);
+        desk = Desk { url: Desk::new(&scene, "--all", "again").await.url, ..desk };
+        let again = desk.post("notify", said(0)).await;
+        assert_eq!((&again["id"], &again["created"]), (&first["id"], &first["created"]));
+        let second = desk.post("notify", said(1)).await;
+        for id in [&first["id"], &second["id"]] {
+            desk.becomes(id, "sent").await;
+        }
+    }
+    let mut seen = texts(&scene);
+    seen.sort();
+    let wanted: Vec<String> = (0..4).flat_map(|round| (0..2).map(move |n| format!("{round}: {n}"))).collect();
+    assert_eq!(seen, wanted);
+    stays("each once", Duration::from_secs(2), || texts(&scene).len() == 8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_named_with_what_is_allowed() {
+    let (_scene, _gateway, _client, desk) = office().await;
+    desk.post("organisations", json!({"name": "Main", "sender": phone()})).await;
+    let long = "ж".repeat(20_001);
+    for (path, body, code, wanted) in [
+        ("notify", "{".to_owned(), 400, "the body is no JSON object"),
+        ("notify", "[]".to_owned(), 400, "the body is no JSON object"),
+        ("notify", "\u{1}".to_owned(), 400, "the body is no JSON object"),
+        ("notify", "{}".to_owned(), 400, "text is missing"),
+        ("notify", json!({"text": 5, "recipient": ANNA}).to_string(), 400, "text = 5: want a text"),
+        ("notify", json!({"text": " ", "recipient": ANNA}).to_string(), 400, "text = \" \""),
+        ("notify", json!({"text": "x"}).to_string(), 400, "recipient is missing"),
+        ("notify", json!({"text": "x", "recipient": []}).to_string(), 400, "recipient = []: want a key"),
+        ("notify", json!({"text": "x", "recipient": {"phone": "x"}}).to_string(), 400, "phone = \"x\""),
+        ("notify", json!({"text": "x", "recipient": "8"}).to_string(), 404, "nobody has this key"),
+        ("notify", json!({"text": "x", "recipient": ANNA, "to": 1}).to_string(), 400, "unknown field \"to\""),
+        (
+            "notify",
+            json!({"text": "x", "recipient": ANNA, "channel": "sms"}).to_string(),
+            400,
+            "want \"user\" or \"bot\"",
+        ),
+        (
+            "notify",
+            json!({"text": "x", "recipient": ANNA, "channel": "bot"}).to_string(),
+            400,
+            "no key is known",
+        ),
+        ("notify", json!({"text": "x", "recipient": ANNA, "organisation": 9}).to_string(), 404, "1 (Main)"),
+        ("notify", json!({"text": long, "recipient": ANNA}).to_string(), 400, "text has 20001 UTF-16 units"),
+        ("notify", "x".repeat(300_000), 413, "longer than"),
+        ("organisations", json!({"name": ""}).to_string(), 400, "name = \"\""),
+        ("organisations", json!({"nmae": "x"}).to_string(), 400, "unknown field \"nmae\": want id, name"),
+        (
+            "organisations",
+            json!({"name": "x", "api_hash": "zz"}).to_string(),
+            400,
+            "api_hash: want 32 hexadecimal",
+        ),
+        ("organisations", json!({"id": 9, "name": "x"}).to_string(), 404, "there is no such organisation"),
+        ("recipients", json!({"title": "x", "phone": "+7"}).to_string(), 400, "phone = \"+7\""),
+        (
+            "recipients",
+            json!({"title": "x", "phone": ANNA, "notify": 1}).to_string(),
+            400,
+            "notify = 1: want true or false",
+        ),
+        ("bot/check-token", json!({"token": "x"}).to_string(), 400, "want a bot's token"),
+    ] {
+        let (found, told) = desk.raw("POST", path, body.clone()).await;
+        let message = told["error"]["message"].as_str().unwrap_or_default();
+        let shown: String = body.chars().take(80).collect();
+        assert!(found == code && message.contains(wanted), "{path} {shown}: {found} {told}");
+    }
+    let (code, told) = desk.raw("PUT", "notify", String::new()).await;
+    assert_eq!((code, &told["ok"]), (405, &json!(false)), "{told}");
+    assert_eq!(desk.raw("GET", "notify/x", String::new()).await.0, 404);
+    assert_eq!(desk.get("notify").await, json!([]));
+}
