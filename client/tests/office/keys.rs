@@ -1,0 +1,258 @@
+//! People who ask the bot for their key, and are notified by it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::world::{BotAction, BotInfo, BotMatch, NewBot};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, Command};
+use tokio::time::{Duration, Instant, sleep};
+
+use crate::program::{Program, json_of};
+use crate::support::{COMPANY, Client, SOON, Scene, line, phone};
+use crate::witness::{Person, Witness};
+
+const ANNA: &str = "79001112233";
+const BORIS: &str = "79001112244";
+
+/// An office with an account, a bot, and people.
+struct Office {
+    // What dies first stands first.
+    _witness: Witness,
+    client: Option<Client>,
+    bot: Option<Child>,
+    scene: Scene,
+    info: BotInfo,
+    anna: Person,
+    boris: Person,
+    own: Person,
+    http: reqwest::Client,
+    url: String,
+    token: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Office {
+    async fn open() -> Self {
+        let scene = Scene::new(line().set("bot", "acme_bot")).await;
+        let info = scene.world().add_bot(NewBot::new("acme_bot", "Acme")).unwrap();
+        scene.world().add_user(NewUser::new(BORIS, "Boris").username("boris_b")).unwrap();
+        let text = std::fs::read_to_string(scene.settings()).unwrap();
+        let url = scene.telegram.bot_api_url();
+        let bot = format!("[bot]\napi_url = {url:?}\npoll_timeout_s = 2\nlog_level = \"info\"\n");
+        std::fs::write(scene.settings(), format!("{text}{bot}")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let witness = Witness::log_in(&scene, &[COMPANY, ANNA, BORIS], folder.path()).await;
+        let [own, anna, boris] = [COMPANY, ANNA, BORIS].map(|phone| witness.person(phone));
+        boris.can("meet", json!({"phone": COMPANY})).await;
+        let mut add = bot_command(&scene, &["add"]).stdin(Stdio::piped()).spawn().unwrap();
+        add.stdin.take().unwrap().write_all(format!("{}\n", info.token).as_bytes()).await.unwrap();
+        assert!(add.wait().await.unwrap().success(), "the bot is not added");
+        let gateway = scene.gateway();
+        scene.log_in().await;
+        drop(gateway);
+        let client = scene.client().await;
+        Program::new(&scene).await;
+        let (url, token) = token(&scene, "--all").await;
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut office = Self {
+            _witness: witness,
+            client: Some(client),
+            bot: None,
+            scene,
+            info,
+            anna,
+            boris,
+            own,
+            http,
+            url,
+            token,
+            _folder: folder,
+        };
+        office.starts_bot();
+        office.post("organisations", json!({"name": "Main", "sender": phone()})).await;
+        office
+    }
+
+    fn starts_bot(&mut self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.bot_log()).unwrap();
+        self.bot = Some(bot_command(&self.scene, &["run"]).stderr(log).spawn().unwrap());
+    }
+
+    fn bot_log(&self) -> PathBuf {
+        self.scene.settings().with_file_name("bot.log")
+    }
+
+    async fn asks(&self, verb: &str, path: &str, body: String) -> (u16, Value) {
+        let request = self.http.request(verb.parse().unwrap(), format!("{}/api/v1/{path}", self.url));
+        let answer = request.bearer_auth(&self.token).body(body).send().await.unwrap();
+        (answer.status().as_u16(), json_of(answer).await)
+    }
+
+    async fn post(&self, path: &str, said: Value) -> Value {
+        let (code, told) = self.asks("POST", path, said.to_string()).await;
+        assert_eq!((code, &told["ok"]), (200, &json!(true)), "{path} {said}: {told}");
+        told["result"].clone()
+    }
+
+    /// Asks until it is told what is wanted.
+    async fn until(&self, path: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let end = Instant::now() + SOON;
+        loop {
+            let (code, told) = self.asks("GET", path, String::new()).await;
+            if code == 200 && is_wanted(&told["result"]) {
+                return told["result"].clone();
+            }
+            assert!(Instant::now() < end, "{path}: {code} {told}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn becomes(&self, id: &Value, state: &str) -> Value {
+        self.until(&format!("notify/{id}"), |told| told["state"] == state).await
+    }
+
+    /// What the bot wrote to Anna, as she sees it.
+    async fn anna_has(&self, text: &str) -> usize {
+        let seen = self.anna.can("messages", json!({"chat": self.info.id, "limit": 100})).await;
+        let from_bot = |one: &&Value| one["out"] == false && one["text"] == text;
+        seen.as_array().unwrap().iter().filter(from_bot).count()
+    }
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(self.bot_log()).unwrap_or_default());
+        }
+    }
+}
+
+/// A command of the bot program, which lies beside the client.
+fn bot_command(scene: &Scene, arguments: &[&str]) -> Command {
+    let program = Path::new(env!("CARGO_BIN_EXE_tgtrunk-client")).with_file_name("tgtrunk-bot");
+    assert!(program.exists(), "{} is missing: cargo build --workspace --bins", program.display());
+    let mut command = Command::new(program);
+    command.arg("--config").arg(scene.settings()).args(arguments);
+    command.env_remove("RUST_LOG").env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Where the API is, and a new token of it.
+async fn token(scene: &Scene, whose: &str) -> (String, String) {
+    let end = Instant::now() + SOON;
+    let told = loop {
+        let done = scene.command(&["action-token", "make", whose, "--label", "1C"]).output().await.unwrap();
+        if done.status.success() {
+            break String::from_utf8(done.stdout).unwrap();
+        }
+        assert!(Instant::now() < end, "no token: {done:?}");
+        sleep(Duration::from_millis(50)).await;
+    };
+    let token = told.split("actionToken: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let url = told.split("http://").nth(1).unwrap().split("/api/").next().unwrap();
+    (format!("http://{url}"), token)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_notified_by_the_key_that_the_bot_gave_them_and_by_phone() {
+    let mut office = Office::open().await;
+    let key = office.anna.id.to_string();
+    // Anna asks the bot for her key, and the office sees it.
+    office.anna.can("send", json!({"chat": "@acme_bot", "text": "/start"})).await;
+    office.anna.can("send", json!({"chat": "@acme_bot", "text": "мой ключ"})).await;
+    let told = |one: &Value| one["out"] == false && one["text"].as_str().unwrap().contains(&key);
+    office.anna.message(office.info.id, told).await;
+    let keys = office.until("bot/keys", |keys| keys.as_array().is_some_and(|keys| keys.len() == 1)).await;
+    assert_eq!((&keys[0]["key"], &keys[0]["bot"]), (&json!(key), &json!("acme_bot")), "{keys}");
+    assert!(keys[0]["first_seen"].as_str().is_some_and(|seen| seen.ends_with('Z')), "{keys}");
+    assert_eq!(keys[0]["name"], "Anna", "{keys}");
+
+    let anna = office.post("recipients", json!({"title": "Anna", "key": key})).await;
+    assert_eq!((&anna["warnings"], &anna["first_seen"]), (&json!([]), &keys[0]["first_seen"]), "{anna}");
+    let typo = office.post("recipients", json!({"title": "Nobody", "key": 77})).await;
+    assert!(typo["warnings"][0].as_str().unwrap().contains("key = \"77\""), "{typo}");
+
+    let said = json!({"recipient": key, "text": "Счёт 7 ждёт", "idempotency_key": "doc-7"});
+    let sent = office.post("notify", said.clone()).await;
+    assert_eq!(sent["channel"], "bot");
+    let sent = office.becomes(&sent["id"], "sent").await;
+    assert_eq!(sent["bot"], "acme_bot");
+    let seen = office.anna.message(office.info.id, |one| one["text"] == "Счёт 7 ждёт").await;
+    assert_eq!(seen["from"], office.info.id);
+    assert_eq!(office.post("notify", said).await["id"], sent["id"]);
+    let missing = office.post("notify", json!({"recipient": {"key": "77"}, "text": "x"})).await;
+    let failed = office.becomes(&missing["id"], "failed").await;
+    assert!(failed["reason"].as_str().unwrap().contains("@acme_bot"), "{failed}");
+
+    // By phone it is the organisation's own account that writes.
+    let to_boris = office.post("notify", json!({"recipient": "+79001112244", "text": "Акт 9"})).await;
+    assert_eq!(to_boris["channel"], "user");
+    let seen = office.boris.message(office.own.id, |one| one["text"] == "Акт 9").await;
+    assert_eq!(seen["from"], office.own.id);
+    office.becomes(&to_boris["id"], "sent").await;
+
+    // Both programs die after it was taken: it arrives once.
+    office.bot.take().unwrap().kill().await.unwrap();
+    let said = json!({"recipient": key, "text": "Договор 3", "idempotency_key": "doc-3"});
+    let waits = office.post("notify", said.clone()).await;
+    assert_eq!(waits["state"], "queued");
+    assert!(waits["reason"].as_str().unwrap().contains("tgtrunk-bot does not run"), "{waits}");
+    office.client.take().unwrap().kill().await;
+    office.client = Some(office.scene.client().await);
+    office.url = token(&office.scene, "--all").await.0;
+    assert_eq!(office.post("notify", said).await["id"], waits["id"]);
+    office.starts_bot();
+    office.becomes(&waits["id"], "sent").await;
+    assert_eq!((office.anna_has("Договор 3").await, office.anna_has("Счёт 7 ждёт").await), (1, 1));
+
+    // Whoever blocks the bot stays in the list, marked.
+    office.scene.world().set_blocked(office.anna.id, office.info.id, true);
+    let lost = office.post("notify", json!({"recipient": key, "text": "unread"})).await;
+    let failed = office.becomes(&lost["id"], "failed").await;
+    assert_eq!(failed["code"], "user_blocked_bot", "{failed}");
+    let path = format!("recipients/{}", anna["id"]);
+    office.until(&path, |anna| anna["blocked"] == true).await;
+    office.until("bot/keys", |keys| keys[0]["blocked"] == true).await;
+    office.scene.world().set_blocked(office.anna.id, office.info.id, false);
+    office.anna.can("send", json!({"chat": "@acme_bot", "text": "/start"})).await;
+    office.until(&path, |anna| anna["blocked"] == false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bots_token_is_checked_and_what_is_wrong_is_told_apart() {
+    let mut office = Office::open().await;
+    let check =
+        async |token: &str| office.asks("POST", "bot/check-token", json!({"token": token}).to_string()).await;
+    let end = Instant::now() + SOON;
+    let told = loop {
+        let (code, told) = check(&office.info.token).await;
+        if code == 200 && told["result"]["active"] == true {
+            break told["result"].clone();
+        }
+        assert!(Instant::now() < end, "{code} {told}");
+        sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!((&told["title"], &told["username"]), (&json!("Acme"), &json!("acme_bot")), "{told}");
+    assert_eq!(
+        (&told["id"], &told["inline"]),
+        (&json!(office.info.id), &json!(office.info.inline)),
+        "{told}"
+    );
+    assert!(!told.to_string().contains(&office.info.token), "{told}");
+    let (code, wrong) = check("43:AAabcdefghijklmnopqrstuvwxyz0123456").await;
+    let message = wrong["error"]["message"].as_str().unwrap();
+    assert!(code == 400 && message.starts_with("the token is wrong: "), "{code} {wrong}");
+    let down = BotAction::Html { code: 502 };
+    office.scene.world().add_bot_fault(BotMatch::method("getMe"), down);
+    let (code, broken) = check(&office.info.token).await;
+    let message = broken["error"]["message"].as_str().unwrap();
+    assert!(code == 502 && message.starts_with("no connection to Telegram: "), "{code} {broken}");
+    office.bot.take().unwrap().kill().await.unwrap();
+    let (code, absent) =
+        office.asks("POST", "bot/check-token", json!({"token": office.info.token}).to_string()).await;
+    assert_eq!((code, &absent["error"]["retryable"]), (503, &json!(true)), "{absent}");
+    assert!(absent["error"]["message"].as_str().unwrap().contains("tgtrunk-bot does not run"), "{absent}");
+}
