@@ -24,6 +24,7 @@ use tgtrunk_messages::{
 };
 use tgtrunk_shell::asking::Follower;
 use tgtrunk_shell::control::Question;
+use tgtrunk_shell::web::{self, Port};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -33,7 +34,6 @@ use self::directory::Directory;
 use self::office::Office;
 use self::tenants::Tenants;
 use crate::calls::{self, Admit, Admitted, Calls};
-use crate::web::{self, Port};
 
 /// Most connections at once, on each port.
 const CONNECTIONS: usize = 1_024;

@@ -25,7 +25,6 @@ mod store;
 mod telegram;
 mod trouble;
 mod typed;
-mod web;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tgtrunk_config::{PageSettings, Said, StateDir};
 use tgtrunk_shell::keyboard;
+use tgtrunk_shell::web::{self, AGAIN, Port};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -15,7 +16,6 @@ use super::entry::Entry;
 use super::hub::Hub;
 use super::office::{LISTENERS, Office};
 use super::routes;
-use crate::web::{self, AGAIN, Port};
 
 /// Connections beside those that listen for events.
 const OTHERS: usize = 256;

@@ -18,6 +18,7 @@ use hyper::body::{Body as HttpBody, Bytes, Frame};
 use serde_json::json;
 use tgtrunk_config::Said;
 use tgtrunk_config::control::{Answer, Levels};
+use tgtrunk_shell::web::PATIENCE;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
@@ -27,7 +28,6 @@ use super::model::Part;
 use super::office::Office;
 use super::view;
 use super::visit::Visit;
-use crate::web::PATIENCE;
 use pieces::{Memory, Piece, Place};
 
 /// How often a listener hears that the page is there.

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{Local, Offset as _, TimeZone as _};
 use subtle::ConstantTimeEq as _;
 use tgtrunk_config::{Language, Phone, Said};
+use tgtrunk_shell::web::Caller;
 
 use super::answer::{self, Stop};
 use super::entry::Session;
@@ -23,7 +24,6 @@ use super::hub::Snapshot;
 use super::model::{Frame, Notice, Part, Theme};
 use super::office::Office;
 use crate::clock::unix_ms;
-use crate::web::Caller;
 
 /// How long a form may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);

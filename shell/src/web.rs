@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-pub(crate) use self::patient::PATIENCE;
+pub use self::patient::PATIENCE;
 use self::patient::Patient;
 
 /// How long a caller may take to say what it wants, and to think between two questions.
@@ -29,32 +29,36 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Longest head of a request, in bytes.
 const HEAD_BYTES: usize = 32 * 1024;
 /// How often a port is tried that somebody else has.
-pub(crate) const AGAIN: Duration = Duration::from_secs(5);
+pub const AGAIN: Duration = Duration::from_secs(5);
 /// How long the listener rests when the system has no connection to give.
 const REST: Duration = Duration::from_millis(100);
 /// How long whoever is one too many is told so.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Connections beyond the most that are told so.
 const DECLINED: usize = 256;
-/// Descriptors that the rest of the client needs.
+/// Descriptors that the rest of the program needs.
 const RESERVE: usize = 256;
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Caller(pub(crate) IpAddr);
+pub struct Caller(
+    /// Its address.
+    pub IpAddr,
+);
 
 /// What is served on a port.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Port {
-    pub(crate) listen: SocketAddr,
+pub struct Port {
+    /// The address; port 0 is any free one.
+    pub listen: SocketAddr,
     /// What says so: `page.listen in tgtrunk.toml`.
-    pub(crate) key: &'static str,
+    pub key: &'static str,
     /// What people call it, in English and in Russian.
-    pub(crate) name: [&'static str; 2],
+    pub name: [&'static str; 2],
 }
 
 /// Opens a port, once it is free; tells meanwhile why it is not open.
-pub(crate) async fn bind(port: Port, problem: &watch::Sender<Option<Said>>) -> TcpListener {
+pub async fn bind(port: Port, problem: &watch::Sender<Option<Said>>) -> TcpListener {
     let Port { listen, key, name: [english, russian] } = port;
     let mut is_told = false;
     loop {
@@ -76,7 +80,7 @@ pub(crate) async fn bind(port: Port, problem: &watch::Sender<Option<Said>>) -> T
                     },
                 );
                 if !std::mem::replace(&mut is_told, true) {
-                    tracing::error!("{}", told.in_language(tgtrunk_shell::language()));
+                    tracing::error!("{}", told.in_language(crate::language()));
                 }
                 problem.send_replace(Some(told));
                 sleep(AGAIN).await;
@@ -86,7 +90,7 @@ pub(crate) async fn bind(port: Port, problem: &watch::Sender<Option<Said>>) -> T
 }
 
 /// Serves until the task is dropped: at most so many connections at once, as far as the system has them.
-pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, most: usize) {
+pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, most: usize) {
     let most = most.min(descriptors().saturating_sub(RESERVE)).max(16);
     let places = Arc::new(Semaphore::new(most));
     let mut connections = JoinSet::new();
