@@ -23,6 +23,19 @@ pub struct Bot {
     pub poll_timeout: Duration,
     /// Where Telegram brings news, instead of being asked for it.
     pub webhook: Option<Webhook>,
+    /// The bots' own Bot API for other programs.
+    pub api: BotApi,
+}
+
+/// `[bot.api]`: other programs lead the same bots by the Bot API of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BotApi {
+    /// Where it is served, plain HTTP; nowhere without it. Port 0 is any free one, which the log names.
+    pub listen: Option<SocketAddr>,
+    /// How long updates wait to be fetched.
+    pub queue: Duration,
+    /// How long a program's webhook may think.
+    pub webhook_timeout: Duration,
 }
 
 /// `[bot.webhook]`: Telegram calls us.
@@ -58,8 +71,21 @@ pub(crate) fn read(mut section: Section<'_, '_>, gateway: &Gateway, telegram: Op
         .unwrap_or_else(|| telegram.cloned());
     let poll_timeout = section.seconds("poll_timeout_s", 10, 1..=50);
     let webhook = read_webhook(section.section("webhook"), api_url == OFFICIAL);
+    let api = read_api(section.section("api"));
     section.finish();
-    Bot { log, log_level, api_url, proxy, poll_timeout, webhook }
+    Bot { log, log_level, api_url, proxy, poll_timeout, webhook, api }
+}
+
+fn read_api(mut section: Section<'_, '_>) -> BotApi {
+    let listen = section
+        .optional("listen", r#"an address and a port, as "127.0.0.1:8092", or "" for none"#, |value| {
+            keys::or_none(value, |text| text.parse().ok())
+        })
+        .flatten();
+    let queue = Duration::from_secs(section.number("queue_hours", 24, 1..=720, " (hours)") * 3600);
+    let webhook_timeout = section.seconds("webhook_timeout_s", 30, 1..=180);
+    section.finish();
+    BotApi { listen, queue, webhook_timeout }
 }
 
 fn read_webhook(mut section: Section<'_, '_>, official: bool) -> Option<Webhook> {
@@ -102,14 +128,15 @@ mod tests {
     fn the_bot_asks_the_official_api_for_news_unless_it_is_told_otherwise() {
         let bot = bot("").unwrap();
         assert_eq!((bot.api_url.as_str(), bot.poll_timeout.as_secs()), ("https://api.telegram.org", 10));
-        assert_eq!((bot.proxy, bot.webhook), (None, None));
+        assert_eq!((bot.proxy, bot.webhook, bot.api.listen), (None, None, None));
     }
 
     #[test]
     fn every_key_is_read() {
         let bot = bot(
             "[bot]\nlog = \"json\"\nlog_level = \"debug\"\napi_url = \"http://127.0.0.1:8081/\"\npoll_timeout_s = 50\n\
-             [bot.webhook]\nurl = \"https://example.org/tgtrunk/\"\nlisten = \"[::1]:8443\"\n",
+             [bot.webhook]\nurl = \"https://example.org/tgtrunk/\"\nlisten = \"[::1]:8443\"\n\
+             [bot.api]\nlisten = \"127.0.0.1:8092\"\nqueue_hours = 48\nwebhook_timeout_s = 60\n",
         )
         .unwrap();
         assert_eq!((bot.log, bot.log_level), (LogFormat::Json, LogLevel::Debug));
@@ -117,6 +144,8 @@ mod tests {
         let webhook = bot.webhook.unwrap();
         assert_eq!(webhook.url, "https://example.org/tgtrunk");
         assert_eq!(webhook.listen.to_string(), "[::1]:8443");
+        assert_eq!(bot.api.listen.unwrap().to_string(), "127.0.0.1:8092");
+        assert_eq!((bot.api.queue.as_secs(), bot.api.webhook_timeout.as_secs()), (48 * 3600, 60));
     }
 
     #[test]
@@ -148,7 +177,7 @@ mod tests {
         assert_eq!(
             errors(
                 "[bot]\nlog = \"xml\"\nlog_level = \"all\"\napi_url = \"api.telegram.org\"\nproxy = 5\npoll_timeout_s = 51\n\
-                 [bot.webhook]\nurl = \"http://example.org\"\nlisten = \"8443\"\nport = 1\n[client]\nlogs = \"\"\n"
+                 [bot.webhook]\nurl = \"http://example.org\"\nlisten = \"8443\"\nport = 1\n[bot.api]\nlisten = \"8092\"\nqueue_hours = 0\n[client]\nlogs = \"\"\n"
             ),
             [
                 r#"t.toml:5: bot.log = "xml": want one of "", "plain", "json""#,
@@ -159,7 +188,9 @@ mod tests {
                 r#"t.toml:11: bot.webhook.url = "http://example.org": want an address that Telegram can reach, as "https://example.org/tgtrunk", or "" for none"#,
                 r#"t.toml:12: bot.webhook.listen = "8443": want an address and a port, as "127.0.0.1:8443""#,
                 "t.toml:13: unknown key bot.webhook.port = 1: want one of url, listen",
-                r#"t.toml:15: unknown key client.logs = "": want one of log, log_level"#,
+                r#"t.toml:15: bot.api.listen = "8092": want an address and a port, as "127.0.0.1:8092", or "" for none"#,
+                "t.toml:16: bot.api.queue_hours = 0: want a whole number from 1 to 720 (hours)",
+                r#"t.toml:18: unknown key client.logs = "": want one of log, log_level"#,
             ]
         );
     }
@@ -181,7 +212,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "t.toml:5: unknown key bot.token = (47 characters, not shown: it may hold a password): want one of log, log_level, api_url, proxy, poll_timeout_s, webhook"
+                "t.toml:5: unknown key bot.token = (47 characters, not shown: it may hold a password): want one of log, log_level, api_url, proxy, poll_timeout_s, webhook, api"
             ]
         );
     }

@@ -43,7 +43,7 @@ mod wanted;
 
 pub use api::{ApiSettings, CallWebhook};
 pub use audio::{Audio, CodecName, DtmfWay, Ringback};
-pub use bot::{Bot, Webhook};
+pub use bot::{Bot, BotApi, Webhook};
 pub use bot_file::{BotError, BotFile, Bots};
 pub use bot_name::{BotName, BotNameError};
 pub use callee::{Callee, CalleeError};
@@ -68,7 +68,8 @@ pub use secret::{BotToken, BotTokenError, LoginCode, LoginToken, LoginTokenError
 pub use settings::{Footing, Gateway, PortRange, Settings, SettingsError, Telegram, TlsFiles};
 pub use state::{Lock, StateDir, StateError, TooOpen, too_open};
 pub use status::{
-    BotStatus, ClientStatus, GatewayStatus, Lamp, Light, LinePause, PauseReason, StrangerBudget, WAITING,
+    BotPrograms, BotStatus, ClientStatus, GatewayStatus, Lamp, Light, LinePause, PauseReason, StrangerBudget,
+    WAITING,
 };
 pub use texts::{TextKey, Texts, Words};
 pub use transfer::Transfer;

@@ -464,6 +464,9 @@ mod tests {
                 "config/example.toml lacks bot.webhook.{key}"
             );
         }
+        for key in ["listen", "queue_hours", "webhook_timeout_s"] {
+            assert!(table["bot"]["api"].get(key).is_some(), "config/example.toml lacks bot.api.{key}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Lamp, Light, dim, is_believed, neediest, publish, told};
 use crate::bot_name::BotName;
+use crate::said::Said;
 use crate::state::{StateDir, StateError};
 use crate::units::{Phone, UserId};
 
@@ -32,6 +33,19 @@ pub struct BotStatus {
     pub name: Option<String>,
     /// The lines it serves.
     pub lines: Vec<Phone>,
+    /// The other programs that lead it, where `[bot.api]` lets them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub programs: Option<BotPrograms>,
+}
+
+/// How the other programs do that lead a bot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BotPrograms {
+    /// Updates that wait for them.
+    pub waiting: u64,
+    /// Why their webhook does not take updates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Said>,
 }
 
 impl BotStatus {
@@ -51,6 +65,7 @@ impl BotStatus {
             id: None,
             name: None,
             lines: Vec::new(),
+            programs: None,
         }
     }
 
@@ -100,9 +115,11 @@ mod tests {
         status.id = UserId::new(7_000_000_001).ok();
         status.name = Some("Акме".into());
         status.lines.push("+79060000000".parse().unwrap());
+        status.programs = Some(BotPrograms { waiting: 3, trouble: Some(Said::new("gone", "нет")) });
         promised["id"] = 7_000_000_001_i64.into();
         promised["name"] = "Акме".into();
         promised["lines"] = serde_json::json!(["+79060000000"]);
+        promised["programs"] = serde_json::json!({"waiting": 3, "trouble": {"en": "gone", "ru": "нет"}});
         assert_eq!(serde_json::to_value(&status).unwrap(), promised);
         assert_eq!(serde_json::from_value::<BotStatus>(promised).unwrap(), status);
     }

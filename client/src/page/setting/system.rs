@@ -552,6 +552,33 @@ pub(crate) const SYSTEM: &[Group] = &[
                 hint: NOTHING,
             },
             Setting {
+                section: "bot.api",
+                key: "listen",
+                kind: Kind::Text,
+                default: "",
+                label: ["Bot API для программ слушает", "The programs’ Bot API listens on"],
+                hint: [
+                    "Как 127.0.0.1:8092; пусто: программам бот не отвечает.",
+                    "As 127.0.0.1:8092; empty: no program is served.",
+                ],
+            },
+            Setting {
+                section: "bot.api",
+                key: "queue_hours",
+                kind: Kind::Number(["часов", "hours"]),
+                default: "24",
+                label: ["Обновления ждут программу", "Updates wait for the program"],
+                hint: NOTHING,
+            },
+            Setting {
+                section: "bot.api",
+                key: "webhook_timeout_s",
+                kind: SECONDS,
+                default: "30",
+                label: ["Ждать ответа вебхука", "Wait for the webhook’s answer"],
+                hint: NOTHING,
+            },
+            Setting {
                 section: "bot",
                 key: "log",
                 kind: OTHER_LOG,
