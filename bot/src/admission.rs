@@ -18,8 +18,10 @@ pub(crate) fn inline_off() -> Said {
 /// What to do about a bot that somebody else has at work.
 pub(crate) fn conflict(failure: &Failure) -> Said {
     Said::new(
-        format!("another program polls with this token, stop it: {failure}"),
-        "с этим токеном работает ещё одна программа: остановите её",
+        format!(
+            "another program polls with this token, stop it or have it ask tgtrunk-bot ([bot.api]): {failure}"
+        ),
+        "с этим токеном работает ещё одна программа: остановите её или направьте к tgtrunk-bot (раздел [bot.api])",
     )
 }
 

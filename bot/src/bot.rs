@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use crate::call_back;
 use crate::cards;
 use crate::clock;
-use crate::data::Pressed;
+use crate::data::{Pressed, Wanted};
 use crate::face::Face;
 use crate::flood::FloodGuard;
 use crate::gateway::Gateway;
@@ -30,6 +30,7 @@ use crate::letters;
 use crate::notes::Note;
 use crate::operators;
 use crate::press::{self, Verdict};
+use crate::programs::Queue;
 use crate::query;
 use crate::recent::Recent;
 use crate::roster::{Roster, Served};
@@ -72,6 +73,8 @@ pub(crate) struct Desk {
     /// Who leads all lines, beside each line's own account.
     pub(crate) operators: Arc<Vec<UserId>>,
     pub(crate) notes: mpsc::Sender<Note>,
+    /// The updates of other programs that lead the bot, where there may be some.
+    pub(crate) queue: Option<Queue>,
 }
 
 /// A press of the keypad under way.
@@ -145,6 +148,11 @@ impl Desk {
         if let Err(error) = done {
             tracing::error!(%error, "not written");
         }
+    }
+
+    /// Whether another program deals with what is not ours.
+    fn is_attended(&self) -> bool {
+        self.queue.as_ref().is_some_and(Queue::is_attended)
     }
 
     fn note(&self, note: Note) {
@@ -269,6 +277,8 @@ impl Bot {
                 self.pressed(update, press, arrived, open.clone());
                 self.learn(person);
             }
+            News::Query(query)
+                if Wanted::from_query(query.text.trim()).is_none() && self.desk.is_attended() => {}
             News::Query(query) => {
                 let desk = self.desk.clone();
                 self.spawn(async move { query::answer(&desk, query, arrived).await });
@@ -307,6 +317,7 @@ impl Bot {
             Some(Pressed::Again { line, person }) => {
                 self.wants_call(Order { update, press, line, person, leads: true, open });
             }
+            None if self.desk.is_attended() => {}
             None => self.answer(press, None, "", Verdict::NoCall),
         }
     }
@@ -369,6 +380,14 @@ impl Bot {
         {
             let (desk, language) = (self.desk.clone(), self.reads(&person));
             return self.spawn(async move { lead::show(&desk, person.id, language).await });
+        }
+        if wish == Wish::Unknown && self.desk.is_attended() {
+            let desk = self.desk.clone();
+            return self.spawn(async move {
+                desk.kept(desk.store.see(&[person], true, clock::unix_ms()).await);
+                desk.note(Note::Taken(update));
+                drop(open);
+            });
         }
         let language = self.desk.languages.of(person.id).unwrap_or(served.chat.language);
         let answer = keys::answer(wish, &person, language, &served.texts, &served.chat.company);

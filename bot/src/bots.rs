@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use crate::clock;
 use crate::errands::{self, Errand};
 use crate::gateway::Gateway;
+use crate::programs::Offices;
 use crate::roster::{Roster, Rosters};
 use crate::status::Lamps;
 use crate::telegram::Doors;
@@ -40,6 +41,10 @@ pub(crate) struct House {
     pub(crate) state: StateDir,
     pub(crate) gateway: Gateway,
     pub(crate) doors: Arc<Doors>,
+    /// Where other programs find the bots.
+    pub(crate) offices: Offices,
+    /// Why they cannot be served.
+    pub(crate) port: watch::Receiver<Option<Said>>,
     pub(crate) events: broadcast::Sender<Event>,
     /// What an operator can mend.
     pub(crate) health: Health,
@@ -273,6 +278,7 @@ impl Bots {
                 self.house.events.send(Event::BotRemoved { bot: bot.clone() }).ok();
             }
             // One that leaves has waited for its predecessor, or does so first.
+            self.house.offices.end(&kept.file.token);
             self.leaving.insert(bot, kept.close());
         }
         for (bot, file) in wanted {
@@ -314,6 +320,7 @@ impl Bots {
             roster: lines,
             errands: wanted,
             lamps: Lamps::new(shown),
+            standing: self.house.offices.begin(&file.token),
         };
         let span = tracing::info_span!("bot", name = %bot);
         let task = tokio::spawn(tracing::Instrument::instrument(keeper.run(before, stopped), span));
@@ -326,8 +333,14 @@ impl Bots {
     }
 
     fn report(&self) -> BotReport {
-        let bots = self.kept.values().map(|kept| kept.status.borrow().clone()).collect();
-        let problems = self.house.health.problems().into_iter().chain(self.problems.clone()).collect();
+        let bots: Vec<BotStatus> = self.kept.values().map(|kept| kept.status.borrow().clone()).collect();
+        let mut problems = self.house.health.problems();
+        problems.extend(self.problems.clone());
+        problems.extend(self.house.port.borrow().clone());
+        problems.extend(bots.iter().filter_map(|bot| {
+            let trouble = bot.programs.as_ref()?.trouble.as_ref()?;
+            Some(trouble.within(|en| format!("@{}: {en}", bot.bot), |ru| format!("@{}: {ru}", bot.bot)))
+        }));
         BotReport { bots, problems }
     }
 }

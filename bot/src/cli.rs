@@ -5,6 +5,7 @@ mod ask;
 mod check;
 mod keys;
 mod serve;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,8 +58,38 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tokens for other programs that lead a bot by the Bot API of this machine ([bot.api] of the settings).
+    #[command(subcommand)]
+    ApiToken(ApiToken),
     /// Checks bots, tokens, inline mode and lines.
     Check,
+}
+
+#[derive(Subcommand)]
+enum ApiToken {
+    /// Makes a token and prints it this once, so that a program need not have the bot's own.
+    Make {
+        /// The bot's username, as acme_support_bot.
+        bot: BotName,
+        /// Whom it is for, as "1C".
+        #[arg(long, default_value = "")]
+        label: String,
+    },
+    /// Lists the tokens of a bot.
+    List {
+        /// The bot's username, as acme_support_bot.
+        bot: BotName,
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ends a token, at once.
+    Revoke {
+        /// The bot's username, as acme_support_bot.
+        bot: BotName,
+        /// Its label or its number.
+        token: String,
+    },
 }
 
 /// Does what the command line says.
@@ -82,6 +113,12 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Status { json } => return ask::status(&state, json).await,
         Command::Reload => ask::reload(&state).await?,
         Command::Keys { bot, json } => keys::list(&state, &bot, json).await?,
+        Command::ApiToken(ApiToken::Make { bot, label }) => {
+            token::make(&state, &bot, &label, settings.ok().and_then(|settings| settings.bot.api.listen))
+                .await?;
+        }
+        Command::ApiToken(ApiToken::List { bot, json }) => token::list(&state, &bot, json).await?,
+        Command::ApiToken(ApiToken::Revoke { bot, token }) => token::revoke(&state, &bot, &token).await?,
         Command::Check => return Ok(check::run(&cli.config, &settings?, &state).await),
     }
     Ok(ExitCode::SUCCESS)

@@ -28,6 +28,7 @@ mod notes;
 mod notices;
 mod operators;
 mod press;
+mod programs;
 mod query;
 mod recent;
 mod roster;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tgtrunk_config::{BotStatus, Lamp, Light, Phone, Said, StateDir, StateError};
+use tgtrunk_config::{BotPrograms, BotStatus, Lamp, Light, Phone, Said, StateDir, StateError};
 use tokio::sync::watch;
 
 use crate::admission;
@@ -81,6 +81,11 @@ impl Lamps {
             status.id = Some(profile.id);
             status.name = Some(profile.name.clone());
         });
+    }
+
+    /// How the other programs do that lead it.
+    pub(crate) fn programs(&self, programs: BotPrograms) {
+        self.status.send_if_modified(|status| status.programs.replace(programs.clone()) != Some(programs));
     }
 
     /// Which lines it serves.

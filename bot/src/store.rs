@@ -6,6 +6,8 @@ mod call_backs;
 mod errands;
 mod letters;
 mod people;
+mod programs;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::fs::{OpenOptions, Permissions};
@@ -25,13 +27,14 @@ pub(crate) use call_backs::Asked;
 pub(crate) use errands::{Outcome, Taken};
 pub(crate) use letters::Letter;
 pub(crate) use people::Seen;
+pub(crate) use programs::Incoming;
 
 /// How long a statement waits for the file, or a caller for the connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long Telegram repeats an update that was not confirmed (core.telegram.org/bots/api#getting-updates).
 const REPEATED_MS: i64 = 24 * 3_600_000;
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 13] = [
     "CREATE TABLE IF NOT EXISTS person (
         user_id BIGINT PRIMARY KEY,
         name TEXT NOT NULL,
@@ -85,6 +88,24 @@ const TABLES: [&str; 8] = [
         message BIGINT,
         reason TEXT,
         blocked BIGINT NOT NULL,
+        made_ms BIGINT NOT NULL)",
+    // What other programs are told. Without its text an update was fetched, and Telegram may repeat it all the same.
+    "CREATE TABLE IF NOT EXISTS news (
+        number BIGINT PRIMARY KEY,
+        update_id BIGINT NOT NULL UNIQUE,
+        chat BIGINT NOT NULL,
+        text TEXT,
+        at_ms BIGINT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS news_waits ON news (number) WHERE text IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS news_of_chat ON news (chat, number) WHERE text IS NOT NULL",
+    // What other programs have settled: their webhook, the kinds of updates that they want, when they asked last.
+    "CREATE TABLE IF NOT EXISTS settled (
+        word TEXT PRIMARY KEY,
+        value TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS api_token (
+        token_id BIGINT PRIMARY KEY,
+        hash TEXT NOT NULL UNIQUE,
+        label TEXT NOT NULL,
         made_ms BIGINT NOT NULL)",
 ];
 

@@ -7,6 +7,7 @@ mod api;
 mod failure;
 mod markup;
 mod news;
+mod passage;
 mod polling;
 mod webhook;
 
@@ -14,5 +15,6 @@ pub(crate) use api::{Api, Article, Profile};
 pub(crate) use failure::Failure;
 pub(crate) use markup::{Button, Keyboard};
 pub(crate) use news::{News, Person, Press, Query, Said};
+pub(crate) use passage::Place;
 pub(crate) use polling::{Batch, Open, Poll, poll};
 pub(crate) use webhook::{Door, Doors, listen};

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::errands::{self, Errand};
 use crate::keys;
 use crate::languages::Languages;
+use crate::programs::{self, Office, Queue, Standing};
 use crate::roster::Roster;
 use crate::status::{self, Lamps};
 use crate::store::{Store, StoreError};
@@ -42,6 +43,8 @@ pub(crate) struct Keeper {
     pub(crate) roster: watch::Receiver<Arc<Roster>>,
     pub(crate) errands: mpsc::Receiver<Errand>,
     pub(crate) lamps: Lamps,
+    /// Where other programs find it.
+    pub(crate) standing: Standing,
 }
 
 impl Keeper {
@@ -77,6 +80,7 @@ impl Keeper {
         beside.spawn(writing);
         self.listen(&desk, news, &mut beside);
         bot.run(polled, written, stop).await;
+        self.standing.send_replace(None);
         self.house.doors.send_if_modified(|doors| doors.remove(&self.bot.folder()).is_some());
         beside.shutdown().await;
         drop(desk);
@@ -92,10 +96,16 @@ impl Keeper {
         let api = Api::new(&settings.api_url, settings.proxy.as_ref(), self.file.token.as_str()).map_err(
             |error| Said::new(error, "api_url или proxy в разделе [bot] не годятся: проверьте tgtrunk.toml"),
         )?;
+        let has_programs = settings.api.listen.is_some();
+        let api = if has_programs { api.hearing_everything() } else { api };
         let told = |error: StoreError| stuck(&error);
         let store = Store::open(&self.house.state.bot_db(&self.bot)).await.map_err(told)?;
         let languages = Languages::new(store.languages().await.map_err(told)?);
         let accounts: BTreeMap<_, _> = store.accounts().await.map_err(told)?;
+        let queue = match has_programs {
+            true => Some(Queue::open(store.clone(), settings.api.queue).await.map_err(told)?),
+            false => None,
+        };
         let (notes, noted) = mpsc::channel(NOTES);
         let desk = Desk {
             api,
@@ -108,6 +118,7 @@ impl Keeper {
             accounts: Arc::new(accounts),
             operators: Arc::new(self.file.operators.clone()),
             notes,
+            queue,
         };
         let bot = Bot::new(desk.clone()).await.map_err(told)?;
         Ok((bot, desk, crate::notes::keep(store, noted)))
@@ -118,13 +129,21 @@ impl Keeper {
         let settings = &self.house.settings.bot;
         match &settings.webhook {
             None => {
-                tasks.spawn(poll(desk.api.clone(), settings.poll_timeout, news));
+                tasks.spawn(poll(desk.api.clone(), settings.poll_timeout, news, desk.queue.clone()));
             }
             Some(webhook) => {
                 let url = format!("{}/{}", webhook.url, self.bot.folder());
                 let (desk, house, bot) = (desk.clone(), self.house.clone(), self.bot.folder());
                 tasks.spawn(async move { hook(desk, house, bot, url, news).await });
             }
+        }
+        if let Some(queue) = &desk.queue {
+            let lamps = self.lamps.clone();
+            tasks.spawn(queue.clone().tend(move |programs| lamps.programs(programs)));
+            let limit = settings.api.webhook_timeout;
+            tasks.spawn(programs::deliver(queue.clone(), desk.api.clone(), limit));
+            let (token, api, queue) = (self.file.token.clone(), desk.api.clone(), queue.clone());
+            self.standing.send_replace(Some(Arc::new(Office { token, api, queue })));
         }
         let (desk, bot, webhook) = (desk.clone(), self.bot.clone(), settings.webhook.is_some());
         tasks.spawn(async move { look(desk, bot, webhook).await });
@@ -140,7 +159,7 @@ async fn hook(desk: Desk, house: House, bot: String, url: String, news: mpsc::Se
             return;
         }
     };
-    let door = Door { secret: secret.clone(), out: news };
+    let door = Door { secret: secret.clone(), out: news, queue: desk.queue.clone() };
     house.doors.send_modify(|doors| drop(doors.insert(bot, door)));
     while let Err(failure) = desk.api.set_webhook(&url, &secret).await {
         desk.lamps.telegram(Err(&failure));
@@ -191,6 +210,10 @@ async fn look(desk: Desk, bot: BotName, webhook: bool) {
 }
 
 async fn name_commands(desk: &Desk) -> Result<(), Failure> {
+    // They may be another program's.
+    if desk.queue.is_some() && desk.api.has_commands().await? {
+        return Ok(());
+    }
     let served = desk.voice();
     for code in [None, Some("ru"), Some("uk"), Some("be"), Some("kk"), Some("ky")] {
         let language = code.map_or(Language::English, Language::from_code);

@@ -62,6 +62,9 @@ fn show(report: &BotReport) {
             bot.gateway.reason,
             if lines.is_empty() { "none".to_owned() } else { lines.join(" ") }
         ));
+        if let Some(programs) = &bot.programs {
+            say(&format!("@{}: updates that wait for other programs: {}", bot.bot, programs.waiting));
+        }
     }
     for problem in &report.problems {
         say(problem.in_language(tgtrunk_shell::language()));

@@ -10,11 +10,12 @@ use tgtrunk_config::control::{Answer, BotReport};
 use tgtrunk_config::{StateDir, Trouble};
 use tgtrunk_shell::{Begun, Health, Role, control};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::PROGRAM;
 use crate::bots::{Bots, House};
 use crate::gateway::Gateway;
+use crate::programs::{self, Offices};
 use crate::telegram::{Doors, listen};
 
 /// Questions that may wait.
@@ -53,14 +54,19 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<(
     let (events, _) = broadcast::channel(EVENTS);
     let served = tokio::spawn(control::serve(listener, PROGRAM, asks, events.clone()));
     let gateway = Gateway::start(state.gateway_socket());
+    let (offices, (problem, port)) = (Offices::default(), watch::channel(None));
+    let listen = settings.bot.api.listen;
     let mut bots = Bots::open(House {
         settings: Arc::new(settings),
         state,
         gateway,
         doors,
+        offices: offices.clone(),
+        port,
         events,
         health: health.clone(),
     });
+    let programs = listen.map(|listen| tokio::spawn(programs::open(listen, offices, problem)));
     tracing::info!(bots = bots.len(), "bots run");
     supervisor.ready(&running(&bots));
     loop {
@@ -80,6 +86,9 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<(
     }
     tracing::info!("bots stop");
     supervisor.stopping("bots stop");
+    if let Some(programs) = programs {
+        programs.abort();
+    }
     supervisor.during(bots.stop()).await;
     served.abort();
     std::fs::remove_file(socket).ok();

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Response, Url, redirect};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use teloxide::payloads::{
     AnswerCallbackQuery, AnswerCallbackQuerySetters as _, AnswerInlineQuery, AnswerInlineQuerySetters as _,
     DeleteWebhook, EditMessageText, EditMessageTextInline, EditMessageTextInlineSetters as _,
-    EditMessageTextSetters as _, GetMe, GetMyDescription, GetWebhookInfo, SendMessage,
+    EditMessageTextSetters as _, GetMe, GetMyCommands, GetMyDescription, GetWebhookInfo, SendMessage,
     SendMessageSetters as _, SetMyCommands, SetMyCommandsSetters as _,
 };
 use teloxide::requests::Payload;
@@ -40,6 +40,8 @@ pub(crate) struct Api {
     http: Client,
     /// Ends with the token, so it is shown to nobody.
     base: Arc<Url>,
+    /// The kinds of updates that are asked for.
+    kinds: &'static [&'static str],
 }
 
 /// What Telegram says of a bot itself.
@@ -83,6 +85,7 @@ impl Api {
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(30))
+            .redirect(redirect::Policy::none())
             .no_proxy();
         if let Some(proxy) = proxy {
             // The proxy looks names up, too: where Telegram is blocked, its names often are.
@@ -95,7 +98,20 @@ impl Api {
             .pop_if_empty()
             .push(&format!("bot{token}"));
         let http = http.build().map_err(|error| error.without_url().to_string())?;
-        Ok(Self { http, base: Arc::new(base) })
+        Ok(Self { http, base: Arc::new(base), kinds: &news::WANTED })
+    }
+
+    /// The same, with updates of all kinds, for other programs.
+    pub(crate) fn hearing_everything(self) -> Self {
+        Self { kinds: &news::EVERYTHING, ..self }
+    }
+
+    pub(super) fn http(&self) -> &Client {
+        &self.http
+    }
+
+    pub(super) fn base(&self) -> &Url {
+        &self.base
     }
 
     /// Who the bot is.
@@ -134,14 +150,14 @@ impl Api {
         wait: Duration,
     ) -> Result<Vec<Value>, Failure> {
         let asked = json!({
-            "offset": offset, "limit": limit, "timeout": wait.as_secs(), "allowed_updates": news::WANTED,
+            "offset": offset, "limit": limit, "timeout": wait.as_secs(), "allowed_updates": self.kinds,
         });
         self.ask_as("GetUpdates", asked.to_string().into_bytes(), wait + ON_TOP).await
     }
 
     /// Has updates sent to an address, with a secret that only Telegram knows.
     pub(crate) async fn set_webhook(&self, url: &str, secret: &str) -> Result<(), Failure> {
-        let asked = json!({"url": url, "secret_token": secret, "allowed_updates": news::WANTED});
+        let asked = json!({"url": url, "secret_token": secret, "allowed_updates": self.kinds});
         self.ask_as::<Value>("SetWebhook", asked.to_string().into_bytes(), PATIENCE).await.map(drop)
     }
 
@@ -167,6 +183,11 @@ impl Api {
             asked = asked.language_code(code);
         }
         self.tell(&asked, PATIENCE).await
+    }
+
+    /// Whether the bot has commands, for people whose app speaks no language in particular.
+    pub(crate) async fn has_commands(&self) -> Result<bool, Failure> {
+        self.ask::<_, Vec<Value>>(&GetMyCommands::new(), PATIENCE).await.map(|commands| !commands.is_empty())
     }
 
     /// Answers an inline query with one message to send, or with nothing.
@@ -253,7 +274,7 @@ impl Api {
         self.ask_as(P::NAME.trim_end_matches("Inline"), body, limit).await
     }
 
-    async fn ask_as<T: DeserializeOwned>(
+    pub(super) async fn ask_as<T: DeserializeOwned>(
         &self,
         method: &str,
         body: Vec<u8>,
@@ -293,7 +314,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
 }
 
 /// The library's own text holds the address, and with it the token.
-fn unreachable(error: reqwest::Error) -> Failure {
+pub(super) fn unreachable(error: reqwest::Error) -> Failure {
     let error = error.without_url();
     let mut told = error.to_string();
     let mut cause = std::error::Error::source(&error);

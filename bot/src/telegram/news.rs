@@ -6,6 +6,32 @@ use tgtrunk_config::{Language, UserId};
 
 /// The kinds of updates that are asked for.
 pub(super) const WANTED: [&str; 4] = ["message", "inline_query", "callback_query", "my_chat_member"];
+/// All kinds that there are, where other programs choose among them.
+pub(super) const EVERYTHING: [&str; 23] = [
+    "message",
+    "edited_message",
+    "channel_post",
+    "edited_channel_post",
+    "business_connection",
+    "business_message",
+    "edited_business_message",
+    "deleted_business_messages",
+    "message_reaction",
+    "message_reaction_count",
+    "inline_query",
+    "chosen_inline_result",
+    "callback_query",
+    "shipping_query",
+    "pre_checkout_query",
+    "purchased_paid_media",
+    "poll",
+    "poll_answer",
+    "my_chat_member",
+    "chat_member",
+    "chat_join_request",
+    "chat_boost",
+    "removed_chat_boost",
+];
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

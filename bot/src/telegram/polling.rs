@@ -1,7 +1,8 @@
 //! Updates by long polling (core.telegram.org/bots/api#getupdates).
 //!
 //! Asking for the next updates confirms the ones before, so the next question waits until those were taken in: a
-//! press is taken in when the gateway has it, anything else when it is on the disk.
+//! press is taken in when the gateway has it, anything else when it is on the disk. What other programs are told is on the
+//! disk before it is confirmed in any case.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::api::Api;
 use super::failure::Failure;
 use super::news::{self, News};
 use crate::clock;
+use crate::programs::Queue;
 
 /// Longer than that nobody else's presses wait for an update that is not taken in yet.
 const TAKING_IN: Duration = Duration::from_millis(250);
@@ -67,8 +69,8 @@ impl TakenIn {
     }
 }
 
-/// Polls until nobody listens any more.
-pub(crate) async fn poll(api: Api, wait: Duration, out: mpsc::Sender<Poll>) {
+/// Polls until nobody listens any more. What is for other programs goes to their queue.
+pub(crate) async fn poll(api: Api, wait: Duration, out: mpsc::Sender<Poll>, queue: Option<Queue>) {
     let mut offset = None;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -76,14 +78,26 @@ pub(crate) async fn poll(api: Api, wait: Duration, out: mpsc::Sender<Poll>) {
         match api.updates(offset, MOST, wait).await {
             Ok(updates) => {
                 pause = FIRST_PAUSE;
-                let quiet = updates.is_empty();
+                let (quiet, full) = (updates.is_empty(), updates.len() >= usize::from(MOST));
+                let others = queue.as_ref().map(|queue| (queue, queue.sort(&updates)));
                 let (open, taken) = Open::new();
                 let (next, news) = sort(updates);
                 if out.send(Poll::Batch(Batch { news, open })).await.is_err() {
                     return;
                 }
-                taken.wait(TAKING_IN).await;
-                offset = next.or(offset);
+                let kept = async {
+                    match &others {
+                        Some((queue, news)) => queue.keep(news).await,
+                        None => true,
+                    }
+                };
+                let (_, kept) = tokio::join!(taken.wait(TAKING_IN), kept);
+                // Behind a full answer presses would wait for a disk that is full.
+                if kept || full {
+                    offset = next.or(offset);
+                } else {
+                    sleep(TAKING_IN).await;
+                }
                 if quiet && asked.elapsed() < TOO_SOON {
                     sleep(TOO_SOON).await;
                 }

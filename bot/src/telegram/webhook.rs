@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::news;
 use super::polling::{Batch, Open, Poll};
+use crate::programs::Queue;
 
 const SECRET: &str = "x-telegram-bot-api-secret-token";
 const LARGEST_BYTES: usize = 1024 * 1024;
@@ -31,6 +32,8 @@ pub(crate) struct Door {
     pub(crate) secret: String,
     /// Where the updates go.
     pub(crate) out: mpsc::Sender<Poll>,
+    /// Where other programs' go.
+    pub(crate) queue: Option<Queue>,
 }
 
 /// The doors of all bots, by the last part of their address.
@@ -65,16 +68,22 @@ async fn take(
     let Some(door) = door.filter(|door| same(door.secret.as_bytes(), shown)) else {
         return StatusCode::NOT_FOUND;
     };
-    let Some((id, news)) = serde_json::from_slice(&body).ok().and_then(news::read) else {
-        return StatusCode::BAD_REQUEST;
-    };
+    let Ok(update) = serde_json::from_slice(&body) else { return StatusCode::BAD_REQUEST };
+    let others = door.queue.as_ref().map(|queue| (queue, queue.sort(std::slice::from_ref(&update))));
+    let Some((id, news)) = news::read(update) else { return StatusCode::BAD_REQUEST };
     let (open, taken) = Open::new();
     let news = news.map(|news| (id, news)).into_iter().collect();
     if door.out.send(Poll::Batch(Batch { news, open })).await.is_err() {
         return StatusCode::SERVICE_UNAVAILABLE;
     }
-    taken.wait(TAKING_IN).await;
-    StatusCode::OK
+    let kept = async {
+        match &others {
+            Some((queue, news)) => queue.keep(news).await,
+            None => true,
+        }
+    };
+    let (_, kept) = tokio::join!(taken.wait(TAKING_IN), kept);
+    if kept { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 /// Compares without telling by the time it takes where two secrets differ.
@@ -90,7 +99,9 @@ mod tests {
     async fn only_who_shows_the_secret_is_heard() {
         let doors = Doors::default();
         let (out, mut updates) = mpsc::channel(1);
-        doors.send_modify(|doors| drop(doors.insert("bot".into(), Door { secret: "abc".into(), out })));
+        doors.send_modify(|doors| {
+            drop(doors.insert("bot".into(), Door { secret: "abc".into(), out, queue: None }))
+        });
         let spare = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = spare.local_addr().unwrap();
         drop(spare);

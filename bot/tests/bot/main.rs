@@ -8,6 +8,7 @@ mod errands;
 mod gateway;
 mod people;
 mod presses;
+mod programs;
 mod room;
 mod telegram;
 mod troubles;

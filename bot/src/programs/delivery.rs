@@ -1,0 +1,249 @@
+//! Updates brought to a program's webhook (core.telegram.org/bots/api#setwebhook): what is of one chat in order, chats side by
+//! side, each update until it is taken or too old.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Response, redirect};
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::methods::Own;
+use super::queue::{Hook, Queue};
+use crate::store::StoreError;
+use crate::telegram::Api;
+
+const SECRET: &str = "x-telegram-bot-api-secret-token";
+const CONNECT: Duration = Duration::from_secs(5);
+/// Until an update that was not taken is brought again: the first time, and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Until a store that cannot be read is read again.
+const STORE: Duration = Duration::from_secs(5);
+/// What is read of an answer, in bytes.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+/// Of what a server says about itself.
+const LONGEST_PHRASE: usize = 100;
+
+/// Brings a bot's updates wherever its webhook is, while there is one. `limit` is how long a webhook may think.
+pub(crate) async fn deliver(queue: Queue, api: Api, limit: Duration) {
+    let http = Client::builder()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT)
+        .timeout(limit)
+        .build();
+    let http = match http {
+        Ok(http) => http,
+        Err(error) => return tracing::error!(%error, "webhooks of programs are not served"),
+    };
+    let mut hooks = queue.hooks();
+    loop {
+        let hook = hooks.borrow_and_update().clone();
+        let brought = async {
+            match hook {
+                None => std::future::pending().await,
+                Some(hook) => Delivery::new(&queue, &api, &http, hook).run().await,
+            }
+        };
+        tokio::select! {
+            () = brought => {}
+            changed = hooks.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// The updates on their way to one webhook.
+struct Delivery<'q> {
+    queue: &'q Queue,
+    api: &'q Api,
+    http: &'q Client,
+    hook: Hook,
+    under_way: JoinSet<(i64, i64, Result<Vec<u8>, Miss>)>,
+    /// Chats whose first update is under way, or was not taken.
+    chats: BTreeMap<i64, Chat>,
+    /// The webhook itself, when nobody is there.
+    rest: Option<Rest>,
+}
+
+#[derive(Clone, Copy)]
+enum Chat {
+    UnderWay(Option<Rest>),
+    Rests(Rest),
+}
+
+#[derive(Clone, Copy)]
+struct Rest {
+    until: Instant,
+    pause: Duration,
+}
+
+/// Why an update was not taken.
+struct Miss {
+    message: String,
+    /// Whether nobody was there at all.
+    is_away: bool,
+}
+
+impl Rest {
+    fn after(before: Option<Self>) -> Self {
+        let pause = before.map_or(FIRST_PAUSE, |rest| (rest.pause * 2).min(LONGEST_PAUSE));
+        Self { until: Instant::now() + pause, pause }
+    }
+}
+
+impl<'q> Delivery<'q> {
+    fn new(queue: &'q Queue, api: &'q Api, http: &'q Client, hook: Hook) -> Self {
+        Self { queue, api, http, hook, under_way: JoinSet::new(), chats: BTreeMap::new(), rest: None }
+    }
+
+    async fn run(mut self) {
+        let mut arrived = self.queue.arrivals();
+        loop {
+            arrived.mark_unchanged();
+            let now = Instant::now();
+            if let Err(error) = self.begin(now).await {
+                tracing::error!(%error, "updates are not brought to a webhook");
+                sleep(STORE).await;
+                continue;
+            }
+            let next = self.next(now);
+            tokio::select! {
+                _ = arrived.changed() => {}
+                Some(done) = self.under_way.join_next() => match done {
+                    Ok((chat, number, answer)) => self.finish(chat, number, answer).await,
+                    Err(error) => tracing::error!(%error, "a delivery broke"),
+                },
+                () = async {
+                    match next {
+                        Some(next) => sleep_until(next).await,
+                        None => std::future::pending().await,
+                    }
+                } => {}
+            }
+        }
+    }
+
+    /// When somebody's rest is over.
+    fn next(&self, now: Instant) -> Option<Instant> {
+        if let Some(rest) = self.rest.filter(|rest| rest.until > now) {
+            return Some(rest.until);
+        }
+        let chats = self.chats.values().filter_map(|chat| match chat {
+            Chat::Rests(rest) => Some(rest.until).filter(|until| *until > now),
+            Chat::UnderWay(_) => None,
+        });
+        chats.min()
+    }
+
+    /// Sends whatever may be sent now.
+    async fn begin(&mut self, now: Instant) -> Result<(), StoreError> {
+        if self.rest.is_some_and(|rest| rest.until > now) {
+            return Ok(());
+        }
+        // While nobody is there one update is enough to see whether that is still so.
+        let most = if self.rest.is_some() { 1 } else { usize::from(self.hook.max_connections) };
+        if self.under_way.len() >= most {
+            return Ok(());
+        }
+        for (chat, number) in self.queue.store().first_of_chats().await? {
+            let before = match self.chats.get(&chat) {
+                None => None,
+                Some(Chat::Rests(rest)) if rest.until <= now => Some(*rest),
+                Some(Chat::Rests(_) | Chat::UnderWay(_)) => continue,
+            };
+            let Some(update) = self.queue.one(number).await? else { continue };
+            let (http, hook) = (self.http.clone(), self.hook.clone());
+            self.under_way.spawn(async move { (chat, number, post(&http, &hook, update).await) });
+            self.chats.insert(chat, Chat::UnderWay(before));
+            if self.under_way.len() >= most {
+                return Ok(());
+            }
+        }
+        // Of those that could have been sent and were not, nothing waits any more.
+        self.chats.retain(|_, chat| !matches!(chat, Chat::Rests(rest) if rest.until <= now));
+        Ok(())
+    }
+
+    async fn finish(&mut self, chat: i64, number: i64, answer: Result<Vec<u8>, Miss>) {
+        let before = match self.chats.remove(&chat) {
+            Some(Chat::UnderWay(before)) => before,
+            Some(Chat::Rests(_)) | None => None,
+        };
+        match answer {
+            Ok(answer) => {
+                self.rest = None;
+                self.queue.succeeded();
+                if let Err(error) = self.queue.store().hand_over(number).await {
+                    tracing::error!(%error, "a webhook may have an update once more");
+                }
+                perform(self.api, answer);
+            }
+            Err(Miss { message, is_away }) => {
+                self.queue.failed(message);
+                if is_away {
+                    // Of many that find nobody at the same moment only the first counts.
+                    if self.rest.is_none_or(|rest| rest.until <= Instant::now()) {
+                        self.rest = Some(Rest::after(self.rest));
+                    }
+                } else {
+                    self.chats.insert(chat, Chat::Rests(Rest::after(before)));
+                }
+            }
+        }
+    }
+}
+
+/// Brings one update; gives what was answered.
+async fn post(http: &Client, hook: &Hook, update: String) -> Result<Vec<u8>, Miss> {
+    let mut request = http.post(&hook.url).header(CONTENT_TYPE, "application/json").body(update);
+    if let Some(secret) = &hook.secret {
+        request = request.header(SECRET, secret);
+    }
+    let answer = request.send().await.map_err(|error| miss(&error))?;
+    let status = answer.status();
+    if !status.is_success() {
+        let phrase: String = status.to_string().chars().take(LONGEST_PHRASE).collect();
+        return Err(Miss { message: format!("Wrong response from the webhook: {phrase}"), is_away: false });
+    }
+    read(answer).await.map_err(|error| miss(&error))
+}
+
+async fn read(mut answer: Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut all = Vec::new();
+    while let Some(part) = answer.chunk().await? {
+        if all.len() + part.len() > LONGEST_ANSWER {
+            return Ok(Vec::new());
+        }
+        all.extend_from_slice(&part);
+    }
+    Ok(all)
+}
+
+/// In Telegram's words, and without the address: it may hold a password.
+fn miss(error: &reqwest::Error) -> Miss {
+    let message = match (error.is_connect(), error.is_timeout()) {
+        (true, true) => "Connection timed out",
+        (true, false) => "Connection refused",
+        (false, true) => "Read timeout expired",
+        (false, false) => "Connection closed",
+    };
+    Miss { message: message.to_owned(), is_away: error.is_connect() }
+}
+
+/// A webhook may answer with a method to be called (core.telegram.org/bots/api#making-requests-when-getting-updates).
+fn perform(api: &Api, answer: Vec<u8>) {
+    let Ok(Value::Object(fields)) = serde_json::from_slice(&answer) else { return };
+    let Some(method) = fields.get("method").and_then(Value::as_str).map(str::to_owned) else { return };
+    if Own::from_name(&method).is_some() || !super::server::may_pass(&method) {
+        return tracing::warn!(method, "a webhook's answer asks for a method that is not called this way");
+    }
+    let api = api.clone();
+    tokio::spawn(async move {
+        if let Err(failure) = api.perform(&method, answer).await {
+            tracing::warn!(method, %failure, "a method in a webhook's answer is refused");
+        }
+    });
+}

@@ -1,0 +1,189 @@
+//! The methods that Telegram cannot answer for other programs: `getUpdates` and those of webhooks.
+
+use std::time::Duration;
+
+use axum::response::Response;
+use reqwest::Url;
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::params::Params;
+use super::queue::{Hook, Queue};
+use super::reply::{self, Refused};
+
+/// Longest that a poll may wait, in seconds, and the most updates in one answer.
+const LONGEST_S: i64 = 50;
+const MOST: u8 = 100;
+/// Connections to a webhook at once, where nothing is said and at most.
+const CONNECTIONS: i64 = 40;
+const MOST_CONNECTIONS: i64 = 100;
+/// Longest secret of a webhook.
+const SECRET: usize = 256;
+
+const OTHER_POLL: &str =
+    "terminated by other getUpdates request; make sure that only one bot instance is running";
+const WEBHOOK_ACTIVE: &str =
+    "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first";
+const WEBHOOK_SET: &str = "terminated by setWebhook request";
+
+/// A method of this room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    GetUpdates,
+    SetWebhook,
+    DeleteWebhook,
+    GetWebhookInfo,
+}
+
+impl Own {
+    /// By its name, whose case does not matter.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "getupdates" => Some(Self::GetUpdates),
+            "setwebhook" => Some(Self::SetWebhook),
+            "deletewebhook" => Some(Self::DeleteWebhook),
+            "getwebhookinfo" => Some(Self::GetWebhookInfo),
+            _ => None,
+        }
+    }
+
+    pub(super) async fn serve(self, queue: &Queue, params: &Params) -> Result<Response, Refused> {
+        match self {
+            Self::GetUpdates => updates(queue, params).await,
+            Self::SetWebhook => set_webhook(queue, params).await,
+            Self::DeleteWebhook => delete_webhook(queue, params).await,
+            Self::GetWebhookInfo => webhook_info(queue).await,
+        }
+    }
+}
+
+async fn updates(queue: &Queue, params: &Params) -> Result<Response, Refused> {
+    let limit = params.number("limit").and_then(|limit| u8::try_from(limit).ok());
+    let limit = limit.filter(|limit| (1..=MOST).contains(limit)).unwrap_or(MOST);
+    let wait = params.number("timeout").unwrap_or(0).clamp(0, LONGEST_S);
+    let kinds = params.words("allowed_updates")?;
+    if queue.hook().is_some() {
+        return Err(Refused::conflict(WEBHOOK_ACTIVE));
+    }
+    let mut turn = queue.take_turn().await?;
+    if let Some(kinds) = kinds {
+        queue.want(kinds).await?;
+    }
+    if let Some(offset) = params.number("offset") {
+        queue.confirm(offset).await?;
+    }
+    let mut arrived = queue.arrivals();
+    let end = sleep(Duration::from_secs(wait.unsigned_abs()));
+    tokio::pin!(end);
+    loop {
+        arrived.mark_unchanged();
+        let updates = queue.first(limit).await?;
+        if !turn.holds() {
+            let why = if queue.hook().is_some() { WEBHOOK_SET } else { OTHER_POLL };
+            return Err(Refused::conflict(why));
+        }
+        if !updates.is_empty() || wait == 0 || end.is_elapsed() {
+            return Ok(reply::updates(&updates));
+        }
+        tokio::select! {
+            _ = arrived.changed() => {}
+            () = turn.is_over() => {}
+            () = &mut end => {}
+        }
+    }
+}
+
+async fn set_webhook(queue: &Queue, params: &Params) -> Result<Response, Refused> {
+    let url = params.text("url").unwrap_or_default();
+    if url.trim().is_empty() {
+        return delete_webhook(queue, params).await;
+    }
+    let kinds = params.words("allowed_updates")?;
+    let hook = hook(url.trim(), params)?;
+    if let Some(kinds) = kinds {
+        queue.want(kinds).await?;
+    }
+    if params.flag("drop_pending_updates") {
+        queue.clear().await?;
+    }
+    let word = if queue.set_hook(Some(hook)).await? { "Webhook was set" } else { "Webhook is already set" };
+    Ok(reply::done(&json!(true), Some(word)))
+}
+
+/// The webhook that is asked for. Any address will do, as with a Bot API server of one's own.
+fn hook(url: &str, params: &Params) -> Result<Hook, Refused> {
+    let bad = |why: &str| Refused::bad(&format!("bad webhook: {why}"));
+    let address = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    if address.is_none_or(|url| url.host_str().is_none_or(str::is_empty)) {
+        return Err(bad("want an address as http://127.0.0.1:8080/path or https://example.org/path"));
+    }
+    if params.has("certificate") {
+        return Err(bad(
+            "a certificate of your own is not taken: use http://, or a certificate that is trusted",
+        ));
+    }
+    let secret = params.text("secret_token").filter(|secret| !secret.is_empty());
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if secret.as_ref().is_some_and(|secret| secret.len() > SECRET || !secret.bytes().all(plain)) {
+        return Err(Refused::bad("secret token contains unallowed characters"));
+    }
+    let connections = params.number("max_connections").filter(|most| *most > 0).unwrap_or(CONNECTIONS);
+    let max_connections = u8::try_from(connections.min(MOST_CONNECTIONS)).unwrap_or(1);
+    Ok(Hook { url: url.to_owned(), secret, max_connections })
+}
+
+async fn delete_webhook(queue: &Queue, params: &Params) -> Result<Response, Refused> {
+    if params.flag("drop_pending_updates") {
+        queue.clear().await?;
+    }
+    let word = if queue.set_hook(None).await? { "Webhook was deleted" } else { "Webhook is already deleted" };
+    Ok(reply::done(&json!(true), Some(word)))
+}
+
+async fn webhook_info(queue: &Queue) -> Result<Response, Refused> {
+    let waiting = queue.store().count_news().await?;
+    let hook = queue.hook();
+    let url = hook.as_ref().map_or("", |hook| &hook.url);
+    let mut info = json!({"url": url, "has_custom_certificate": false, "pending_update_count": waiting});
+    if let Some(hook) = &hook {
+        info["max_connections"] = json!(hook.max_connections);
+        if let Some(fault) = queue.fault() {
+            info["last_error_date"] = json!(fault.at_ms / 1_000);
+            info["last_error_message"] = json!(fault.message);
+        }
+    }
+    if let Some(kinds) = queue.kinds() {
+        info["allowed_updates"] = json!(kinds);
+    }
+    Ok(reply::done(&info, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_known_in_any_case() {
+        assert_eq!(Own::from_name("GETUPDATES"), Some(Own::GetUpdates));
+        assert_eq!(Own::from_name("setWebhook"), Some(Own::SetWebhook));
+        assert_eq!(Own::from_name("getMe"), None);
+    }
+
+    #[test]
+    fn a_webhook_may_be_anywhere_and_what_cannot_be_one_is_refused() {
+        let asked = |url: &str, more: &str| hook(url, &Params::read(more, "", b"").unwrap());
+        for url in ["http://127.0.0.1:9/x", "http://10.0.0.5/1c/hs/bot", "https://example.org"] {
+            assert_eq!(asked(url, "").unwrap().max_connections, 40, "{url}");
+        }
+        assert_eq!(asked("http://a", "max_connections=500&secret_token=a-b").unwrap().max_connections, 100);
+        for (url, more) in [
+            ("ftp://a", ""),
+            ("127.0.0.1:80", ""),
+            ("http://", ""),
+            ("http://a", "secret_token=%20"),
+            ("http://a", "certificate=x"),
+        ] {
+            assert_eq!(asked(url, more).unwrap_err().code, 400, "{url} {more}");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! The updates of one bot that wait for other programs, and who fetches them: one poll at a time, or a webhook.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tgtrunk_config::{BotPrograms, Said};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::handed::{handed, told};
+use crate::clock;
+use crate::store::{Incoming, Store, StoreError};
+
+/// Whoever asked within this time is one who answers people, too.
+const ATTENDED_MS: u64 = 24 * 3_600_000;
+/// How exactly it is kept when somebody asked.
+const NOTED_MS: u64 = 10 * 60_000;
+/// How often what is too old is forgotten, and how often it is counted what waits.
+const TIDY: Duration = Duration::from_secs(600);
+const COUNT: Duration = Duration::from_secs(5);
+
+const WEBHOOK: &str = "webhook";
+const KINDS: &str = "allowed_updates";
+const ASKED: &str = "asked_ms";
+
+/// A bot's queue. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Queue {
+    store: Store,
+    /// How long updates wait.
+    life: Duration,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    kinds: Mutex<Option<Vec<String>>>,
+    hook: watch::Sender<Option<Hook>>,
+    /// Turned at each arrival.
+    arrived: watch::Sender<u64>,
+    /// The number of the poll that may have updates.
+    poll: watch::Sender<u64>,
+    asked_ms: AtomicU64,
+    fault: Mutex<Option<Fault>>,
+}
+
+/// Where updates are brought to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hook {
+    pub(super) url: String,
+    /// What is shown there.
+    pub(super) secret: Option<String>,
+    pub(super) max_connections: u8,
+}
+
+/// What went wrong last at the webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) at_ms: u64,
+    pub(super) message: String,
+    is_over: bool,
+}
+
+/// One poll's right to the updates.
+pub(super) struct Turn {
+    number: u64,
+    now: watch::Receiver<u64>,
+}
+
+impl Queue {
+    /// Goes on with what is in the store.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) async fn open(store: Store, life: Duration) -> Result<Self, StoreError> {
+        let read = |text: Option<String>| text.and_then(|text| serde_json::from_str::<Hook>(&text).ok());
+        let hook = read(store.settled(WEBHOOK).await?);
+        let kinds = store.settled(KINDS).await?.and_then(|text| serde_json::from_str(&text).ok());
+        let asked_ms = store.settled(ASKED).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let shared = Shared {
+            kinds: Mutex::new(kinds),
+            hook: watch::Sender::new(hook),
+            arrived: watch::Sender::new(0),
+            poll: watch::Sender::new(0),
+            asked_ms: AtomicU64::new(asked_ms),
+            fault: Mutex::default(),
+        };
+        Ok(Self { store, life, shared: Arc::new(shared) })
+    }
+
+    /// What of some updates is for programs.
+    pub(crate) fn sort(&self, updates: &[Value]) -> Vec<Incoming> {
+        let kinds = self.shared.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        updates.iter().filter_map(|update| handed(update, kinds.as_deref())).collect()
+    }
+
+    /// Keeps updates. What it returned for is on the disk; false when that is not so.
+    pub(crate) async fn keep(&self, news: &[Incoming]) -> bool {
+        if news.is_empty() {
+            return true;
+        }
+        match self.store.keep_news(news, clock::unix_ms()).await {
+            Ok(0) => true,
+            Ok(_) => {
+                self.shared.arrived.send_modify(|arrivals| *arrivals += 1);
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "updates for other programs are not kept; Telegram has them still");
+                false
+            }
+        }
+    }
+
+    /// Whether another program answers people: it has a webhook, or asked for updates lately.
+    pub(crate) fn is_attended(&self) -> bool {
+        let asked_ms = self.shared.asked_ms.load(Ordering::Relaxed);
+        self.hook().is_some() || clock::unix_ms().saturating_sub(asked_ms) < ATTENDED_MS
+    }
+
+    /// Forgets what is too old, and tells `show` now and then how the programs do.
+    pub(crate) async fn tend(self, show: impl Fn(BotPrograms)) {
+        loop {
+            let now_ms = clock::unix_ms();
+            let life_ms = u64::try_from(self.life.as_millis()).unwrap_or(u64::MAX);
+            match self.store.forget_news(now_ms.saturating_sub(life_ms), now_ms).await {
+                Ok(0) => {}
+                Ok(lost) => tracing::warn!(lost, "updates are forgotten that no program fetched in time"),
+                Err(error) => tracing::error!(%error, "old updates are not forgotten"),
+            }
+            for _ in 0..TIDY.as_secs() / COUNT.as_secs() {
+                if let Ok(waiting) = self.store.count_news().await {
+                    show(BotPrograms { waiting, trouble: self.trouble() });
+                }
+                sleep(COUNT).await;
+            }
+        }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn hook(&self) -> Option<Hook> {
+        self.shared.hook.borrow().clone()
+    }
+
+    /// The webhook, as it changes.
+    pub(super) fn hooks(&self) -> watch::Receiver<Option<Hook>> {
+        self.shared.hook.subscribe()
+    }
+
+    /// Turns when updates arrive.
+    pub(super) fn arrivals(&self) -> watch::Receiver<u64> {
+        self.shared.arrived.subscribe()
+    }
+
+    pub(super) fn kinds(&self) -> Option<Vec<String>> {
+        self.shared.kinds.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Wants these kinds of updates from now on; the usual ones where there is none.
+    pub(super) async fn want(&self, kinds: Vec<String>) -> Result<(), StoreError> {
+        let kinds = Some(kinds).filter(|kinds| !kinds.is_empty());
+        if self.kinds() == kinds {
+            return Ok(());
+        }
+        let text = kinds.as_ref().map(|kinds| Value::from(kinds.clone()).to_string());
+        self.store.settle(KINDS, text.as_deref()).await?;
+        *self.shared.kinds.lock().unwrap_or_else(PoisonError::into_inner) = kinds;
+        Ok(())
+    }
+
+    /// Begins a poll, which ends the one before.
+    pub(super) async fn take_turn(&self) -> Result<Turn, StoreError> {
+        let now = self.shared.poll.subscribe();
+        let mut number = 0;
+        self.shared.poll.send_modify(|poll| {
+            *poll += 1;
+            number = *poll;
+        });
+        let now_ms = clock::unix_ms();
+        if now_ms.saturating_sub(self.shared.asked_ms.load(Ordering::Relaxed)) > NOTED_MS {
+            self.store.settle(ASKED, Some(&now_ms.to_string())).await?;
+            self.shared.asked_ms.store(now_ms, Ordering::Relaxed);
+        }
+        Ok(Turn { number, now })
+    }
+
+    /// Confirms all updates before the offset; a negative one leaves so many of the last.
+    pub(super) async fn confirm(&self, offset: i64) -> Result<(), StoreError> {
+        match offset {
+            0 => Ok(()),
+            ..0 => self.store.hand_over_but(offset.saturating_neg()).await,
+            1.. => self.store.hand_over_before(offset).await,
+        }
+    }
+
+    /// The first updates that wait, as programs get them.
+    pub(super) async fn first(&self, most: u8) -> Result<Vec<String>, StoreError> {
+        let first = self.store.first_news(most).await?;
+        Ok(first.into_iter().map(|(number, rest)| told(number, &rest)).collect())
+    }
+
+    /// One update as programs get it, if it still waits.
+    pub(super) async fn one(&self, number: i64) -> Result<Option<String>, StoreError> {
+        Ok(self.store.news(number).await?.map(|rest| told(number, &rest)))
+    }
+
+    /// Forgets all that waits.
+    pub(super) async fn clear(&self) -> Result<(), StoreError> {
+        self.store.hand_over_before(i64::MAX).await
+    }
+
+    /// Brings updates to a webhook from now on, or to none. A poll under way ends. False when nothing changed.
+    pub(super) async fn set_hook(&self, hook: Option<Hook>) -> Result<bool, StoreError> {
+        if self.hook() == hook {
+            return Ok(false);
+        }
+        let text = hook.as_ref().and_then(|hook| serde_json::to_string(hook).ok());
+        self.store.settle(WEBHOOK, text.as_deref()).await?;
+        *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.poll.send_modify(|poll| *poll += 1);
+        self.shared.hook.send_replace(hook);
+        Ok(true)
+    }
+
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The webhook did not take an update.
+    pub(super) fn failed(&self, message: String) {
+        tracing::warn!(message, "a program's webhook does not take an update");
+        let fault = Fault { at_ms: clock::unix_ms(), message, is_over: false };
+        *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+    }
+
+    /// It took one.
+    pub(super) fn succeeded(&self) {
+        if let Some(fault) = &mut *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) {
+            fault.is_over = true;
+        }
+    }
+
+    fn trouble(&self) -> Option<Said> {
+        let Fault { message, .. } = self.fault().filter(|fault| !fault.is_over)?;
+        Some(Said::new(
+            format!(
+                "the webhook of the program that leads the bot takes no updates: {message}; they wait, and it is tried again"
+            ),
+            format!(
+                "вебхук программы, которая ведёт бота, не принимает обновления: {message}; они ждут, попытки повторяются"
+            ),
+        ))
+    }
+}
+
+impl Turn {
+    /// Whether no other poll and no webhook has come since.
+    pub(super) fn holds(&self) -> bool {
+        *self.now.borrow() == self.number
+    }
+
+    /// Waits until that is over.
+    pub(super) async fn is_over(&mut self) {
+        let number = self.number;
+        if self.now.wait_for(|now| *now != number).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::tests::store;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[tokio::test]
+    async fn an_offset_confirms_and_a_negative_one_leaves_the_last() {
+        let (_room, store) = store().await;
+        let queue = Queue::open(store, DAY).await.unwrap();
+        assert!(queue.keep(&queue.sort(&(1..=6).map(message).collect::<Vec<_>>())).await);
+        for (offset, left) in [(0, 6), (3, 4), (-2, 2), (-9, 2), (7, 0)] {
+            queue.confirm(offset).await.unwrap();
+            assert_eq!(queue.first(100).await.unwrap().len(), left, "{offset}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_webhook_and_kinds_outlive_the_program_and_a_program_is_known_to_attend() {
+        let (_room, store) = store().await;
+        let queue = Queue::open(store.clone(), DAY).await.unwrap();
+        assert!(!queue.is_attended());
+        let hook = Hook { url: "http://127.0.0.1/x".into(), secret: None, max_connections: 40 };
+        assert!(queue.set_hook(Some(hook.clone())).await.unwrap());
+        assert!(!queue.set_hook(Some(hook.clone())).await.unwrap());
+        queue.want(vec!["poll".into()]).await.unwrap();
+        assert!(queue.sort(&[message(1)]).is_empty());
+        let again = Queue::open(store.clone(), DAY).await.unwrap();
+        assert!(again.is_attended() && again.hook() == Some(hook));
+        assert_eq!(again.kinds(), Some(vec!["poll".to_owned()]));
+        again.set_hook(None).await.unwrap();
+        again.want(Vec::new()).await.unwrap();
+        assert!(!again.is_attended() && again.sort(&[message(1)]).len() == 1);
+        again.take_turn().await.unwrap();
+        assert!(Queue::open(store, DAY).await.unwrap().is_attended());
+    }
+
+    #[tokio::test]
+    async fn a_turn_ends_when_another_begins_or_a_webhook_is_set() {
+        let (_room, store) = store().await;
+        let queue = Queue::open(store, DAY).await.unwrap();
+        let mut first = queue.take_turn().await.unwrap();
+        assert!(first.holds());
+        let second = queue.take_turn().await.unwrap();
+        assert!(!first.holds() && second.holds());
+        first.is_over().await;
+        let hook = Hook { url: "http://127.0.0.1/x".into(), secret: None, max_connections: 40 };
+        queue.set_hook(Some(hook)).await.unwrap();
+        assert!(!second.holds());
+    }
+
+    #[tokio::test]
+    async fn trouble_is_told_in_both_languages_until_it_is_over() {
+        let (_room, store) = store().await;
+        let queue = Queue::open(store, DAY).await.unwrap();
+        queue.failed("Connection refused".into());
+        let told = queue.trouble().unwrap();
+        assert!(told.en.contains("Connection refused") && told.ru.contains("не принимает"), "{told:?}");
+        queue.succeeded();
+        assert!(queue.trouble().is_none() && queue.fault().is_some());
+    }
+
+    fn message(update: u32) -> Value {
+        json!({"update_id": update, "message": {"message_id": 1, "chat": {"id": 5}, "text": "x"}})
+    }
+}

@@ -1,0 +1,199 @@
+//! `http://…/bot<token>/<method>` and `http://…/file/bot<token>/<path>`: who may, and what becomes of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
+use subtle::ConstantTimeEq as _;
+use tgtrunk_config::{BotToken, Said};
+use tgtrunk_shell::web::{self, Port};
+use tokio::sync::watch;
+
+use super::methods::Own;
+use super::params::Params;
+use super::queue::Queue;
+use super::reply::Refused;
+use super::token;
+use crate::telegram::{Api, Place};
+
+/// Connections at once: each bot's program has one that waits for updates.
+const CONNECTIONS: usize = 1_024;
+/// Longest body of a method that is answered here, in bytes.
+const LONGEST_BODY: usize = 1024 * 1024;
+/// They would end the bot for this program, too.
+const ENDS: [&str; 2] = ["logout", "close"];
+
+/// What a bot does for other programs. None while it is being opened.
+pub(crate) type Standing = watch::Sender<Option<Arc<Office>>>;
+
+/// One bot, for other programs.
+pub(crate) struct Office {
+    pub(crate) token: BotToken,
+    pub(crate) api: Api,
+    pub(crate) queue: Queue,
+}
+
+/// All bots of this program, by their ids. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct Offices {
+    all: Arc<Mutex<BTreeMap<String, watch::Receiver<Option<Arc<Office>>>>>>,
+}
+
+impl Offices {
+    /// A bot begins; gives where it says that it is ready.
+    pub(crate) fn begin(&self, token: &BotToken) -> Standing {
+        let (place, office) = watch::channel(None);
+        self.lock().insert(id(token.as_str()).to_owned(), office);
+        place
+    }
+
+    /// A bot ends.
+    pub(crate) fn end(&self, token: &BotToken) {
+        self.lock().remove(id(token.as_str()));
+    }
+
+    /// The bot that a token is for.
+    ///
+    /// # Errors
+    /// In Telegram's words. A bot that is being opened is "down", not "unknown": libraries give up on that.
+    async fn admit(&self, shown: &str) -> Result<Arc<Office>, Refused> {
+        let id = id(shown);
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) || shown.len() <= id.len() + 1 {
+            return Err(Refused::not_found());
+        }
+        let office = self.lock().get(id).map(|office| office.borrow().clone());
+        let office = office.ok_or_else(Refused::unauthorized)?;
+        let office = office.ok_or_else(|| Refused::down("the bot is being started"))?;
+        let is_own = bool::from(office.token.as_str().as_bytes().ct_eq(shown.as_bytes()));
+        if is_own || office.queue.store().is_token(&token::hash(shown)).await? {
+            Ok(office)
+        } else {
+            Err(Refused::unauthorized())
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, watch::Receiver<Option<Arc<Office>>>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Serves programs, once the port is free. `problem` tells meanwhile why it is not.
+pub(crate) async fn open(
+    listen: std::net::SocketAddr,
+    offices: Offices,
+    problem: watch::Sender<Option<Said>>,
+) {
+    let name = ["The programs' Bot API", "Bot API для программ"];
+    let listener =
+        web::bind(Port { listen, key: "listen of [bot.api] in tgtrunk.toml", name }, &problem).await;
+    match listener.local_addr() {
+        Ok(address) => tracing::info!("the Bot API for programs: http://{address}/bot<token>/<method>"),
+        Err(error) => tracing::error!(%error, "the address of the Bot API for programs is not known"),
+    }
+    let router = Router::new().fallback(answer).with_state(offices);
+    web::serve(listener, None, router, CONNECTIONS).await;
+}
+
+async fn answer(State(offices): State<Offices>, request: Request) -> Response {
+    match serve(&offices, request).await {
+        Ok(response) => response,
+        Err(refused) => refused.response(),
+    }
+}
+
+async fn serve(offices: &Offices, request: Request) -> Result<Response, Refused> {
+    let path = request.uri().path().to_owned();
+    let (rest, is_file) = match (path.strip_prefix("/file/bot"), path.strip_prefix("/bot")) {
+        (Some(rest), _) => (rest, true),
+        (None, Some(rest)) => (rest, false),
+        (None, None) => return Err(Refused::not_found()),
+    };
+    let (shown, rest) = rest.split_once('/').ok_or_else(Refused::not_found)?;
+    // Some libraries write the colon so.
+    let shown = shown.replace("%3A", ":").replace("%3a", ":");
+    let office = offices.admit(&shown).await?;
+    if is_file {
+        let climbs = rest.split('/').any(|part| part.replace("%2e", ".").replace("%2E", ".") == "..");
+        if climbs {
+            return Err(Refused::not_found());
+        }
+        return pass(&office, Place::File(rest), request).await;
+    }
+    if let Some(own) = Own::from_name(rest) {
+        let params = params(request).await?;
+        let response = own.serve(&office.queue, &params).await?;
+        // It may have waited, and the token been revoked meanwhile.
+        if own == Own::GetUpdates {
+            offices.admit(&shown).await?;
+        }
+        return Ok(response);
+    }
+    if ENDS.contains(&rest.to_ascii_lowercase().as_str()) {
+        return Err(Refused::bad(
+            "tgtrunk-bot runs this bot, and logOut or close would end it for all its programs",
+        ));
+    }
+    if !may_pass(rest) {
+        return Err(Refused::not_found());
+    }
+    pass(&office, Place::Method(rest), request).await
+}
+
+/// Whether it is a method's name, and none that ends the bot.
+pub(super) fn may_pass(method: &str) -> bool {
+    let is_name =
+        !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name && !ENDS.contains(&method.to_ascii_lowercase().as_str())
+}
+
+async fn pass(office: &Office, place: Place<'_>, request: Request) -> Result<Response, Refused> {
+    office.api.pass(place, request).await.map_err(|failure| {
+        tracing::warn!(%failure, "a program's request did not reach Telegram");
+        Refused::down(failure)
+    })
+}
+
+async fn params(request: Request) -> Result<Params, Refused> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, LONGEST_BODY).await.map_err(|_| Refused::too_large())?;
+    let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Params::read(parts.uri.query().unwrap_or_default(), kind, &body)
+}
+
+/// The bot's id, with which a token begins.
+fn id(token: &str) -> &str {
+    token.split(':').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bot_that_is_being_opened_is_down_and_not_unknown() {
+        let offices = Offices::default();
+        let token: BotToken = "42:abcdefghijklmnopqrstuvwxyz".parse().unwrap();
+        let code = async |shown: &str| offices.admit(shown).await.err().map(|refused| refused.code);
+        assert_eq!(code(token.as_str()).await, Some(401));
+        let _place = offices.begin(&token);
+        assert_eq!(code(token.as_str()).await, Some(502));
+        for (shown, told) in [("43:abc", 401), ("x", 404), ("", 404), ("42", 404), ("42:", 404), (":a", 404)]
+        {
+            assert_eq!(code(shown).await, Some(told), "{shown}");
+        }
+        offices.end(&token);
+        assert_eq!(code(token.as_str()).await, Some(401));
+    }
+
+    #[test]
+    fn only_names_of_methods_are_passed_on() {
+        assert!(may_pass("sendMessage") && may_pass("SENDPHOTO"));
+        for other in ["", "..", "a/b", "getMe%2f", "logOut", "CLOSE", "test/getMe"] {
+            assert!(!may_pass(other), "{other}");
+        }
+    }
+}
