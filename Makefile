@@ -8,6 +8,7 @@ SHELL := /bin/bash
 # Debian packages by name, and what each is for.
 PACKAGES := \
 	build-essential \
+	curl \
 	cmake \
 	pkg-config \
 	libopus-dev \
