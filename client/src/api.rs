@@ -20,7 +20,7 @@ use axum::Router;
 use tgtrunk_config::control::{InstanceInfo, NewToken, Refusal, RefusalCode};
 use tgtrunk_config::{ApiSettings, Lines, Password, Phone, Said, Settings, StateDir};
 use tgtrunk_messages::{
-    House, Instance, InstanceId, InstanceKind, Options, Refused, Standing, Starting, green,
+    Gate, House, Instance, InstanceId, InstanceKind, Options, Refused, Standing, Starting, actions, green,
 };
 use tgtrunk_shell::asking::Follower;
 use tgtrunk_shell::control::Question;
@@ -107,6 +107,7 @@ impl Api {
         }
         let router = calls::router(api.calls.clone(), Arc::new(api.clone()))
             .merge(directory::router(Arc::clone(&api.directory)))
+            .merge(actions::router(house.clone(), Arc::clone(&api.directory) as Arc<dyn Gate>))
             .fallback_service(green::router(house, green::Pace::default()));
         let (mut tasks, mut problems) = (JoinSet::new(), Vec::new());
         if let Some(problem) = api.tenants.problem() {
