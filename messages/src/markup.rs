@@ -99,12 +99,19 @@ struct Fault {
     advice: &'static str,
 }
 
+/// Most marks that are open at once: Telegram's own texts have a few.
+const DEEPEST: usize = 64;
+
 /// Characters of the text that an error shows.
 const SHOWN: usize = 24;
 
 impl Fault {
     fn new(at: usize, what: impl Into<String>, advice: &'static str) -> Self {
         Self { at, what: what.into(), advice }
+    }
+
+    fn too_deep(at: usize) -> Self {
+        Self::new(at, "one mark too many inside others", "want at most 64 inside each other")
     }
 
     fn told(self, text: &str, source: &[char]) -> MarkupError {
@@ -133,6 +140,8 @@ struct Begun {
     order: usize,
     offset: u32,
     byte: usize,
+    /// Entities that ended before it.
+    ended: usize,
 }
 
 impl Sheet {
@@ -143,7 +152,7 @@ impl Sheet {
 
     fn begin(&mut self) -> Begun {
         self.opened += 1;
-        Begun { order: self.opened, offset: self.units, byte: self.text.len() }
+        Begun { order: self.opened, offset: self.units, byte: self.text.len(), ended: self.entities.len() }
     }
 
     fn end(&mut self, begun: Begun, kind: EntityKind) {

@@ -1,7 +1,7 @@
 //! HTML, as the module above says.
 
-use super::{Begun, Fault, Sheet, link};
-use crate::entity::{Entity, EntityKind};
+use super::{Begun, DEEPEST, Fault, Sheet, link};
+use crate::entity::EntityKind;
 
 const TAGS: &str = "want one of b, strong, i, em, u, ins, s, strike, del, span class=\"tg-spoiler\", tg-spoiler, a, \
     tg-emoji, code, pre, blockquote; write &lt; for the character <";
@@ -50,6 +50,8 @@ pub(super) fn read(source: &[char]) -> Result<Sheet, Fault> {
                 let length = tag.length;
                 if tag.is_end {
                     end(&mut sheet, &mut open, &tag, at)?;
+                } else if open.len() == DEEPEST {
+                    return Err(Fault::too_deep(at));
                 } else {
                     let kind = kind(&tag, open.last(), at)?;
                     open.push(Open { name: tag.name, at, begun: sheet.begin(), kind });
@@ -98,22 +100,22 @@ fn end(sheet: &mut Sheet, open: &mut Vec<Open>, tag: &Tag, at: usize) -> Result<
     Ok(())
 }
 
-/// The language of `<pre><code class="language-...">`, where the code is the whole block.
+/// The language of `<pre><code class="language-...">`, where the code is the whole block; code in a part of it is no block.
 fn code_of_block(sheet: &mut Sheet, block: Begun) -> Option<String> {
     let length = sheet.units - block.offset;
-    let is_code = |(order, entity): &(usize, Entity)| {
-        *order > block.order && matches!(entity.kind, EntityKind::Pre { .. })
-    };
-    let at = sheet.entities.iter().position(is_code)?;
-    let (_, code) = &mut sheet.entities[at];
-    if (code.offset, code.length) != (block.offset, length) {
-        code.kind = EntityKind::Code;
-        return None;
+    let mut told = None;
+    for (order, mut entity) in sheet.entities.split_off(block.ended) {
+        match &mut entity.kind {
+            EntityKind::Pre { language } if (entity.offset, entity.length) == (block.offset, length) => {
+                told = Some(std::mem::take(language));
+                continue;
+            }
+            kind @ EntityKind::Pre { .. } => *kind = EntityKind::Code,
+            _ => {}
+        }
+        sheet.entities.push((order, entity));
     }
-    match sheet.entities.remove(at).1.kind {
-        EntityKind::Pre { language } => Some(language),
-        _ => None,
-    }
+    told
 }
 
 /// What a tag says of what is in it.

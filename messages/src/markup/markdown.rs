@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Begun, Fault, Sheet, link};
+use super::{Begun, DEEPEST, Fault, Sheet, link};
 use crate::entity::EntityKind;
 
 /// Most marks in a row that are marks.
@@ -55,6 +55,9 @@ pub(super) fn read(source: &[char]) -> Result<Sheet, Fault> {
     let mut reader =
         Reader { source, at: 0, sheet: Sheet::default(), open: Vec::new(), links: links(source) };
     while let Some(letter) = reader.ahead(0) {
+        if let Some(open) = reader.open.get(DEEPEST) {
+            return Err(Fault::too_deep(open.at));
+        }
         if reader.at == 0 || reader.source[reader.at - 1] == '\n' {
             let before = reader.at;
             reader.line()?;

@@ -39,6 +39,10 @@ fn tags_become_entities_in_utf16_units_outer_ones_first() {
         "let a;\nb c | pre 0 7 rust, pre 7 3 , code 9 1"
     );
     assert_eq!(
+        html("<pre><code>a</code> <code class=\"language-c\">b</code></pre>"),
+        "a b | pre 0 3 , code 0 1, code 2 1"
+    );
+    assert_eq!(
         html("<BLOCKQUOTE expandable> \nмного\n</blockquote><tg-spoiler>с&#8381;&#x20BD;</tg-spoiler>"),
         "много\nс₽₽ | expandable_blockquote 0 5, spoiler 6 3"
     );
@@ -237,14 +241,33 @@ fn no_text_is_too_broken_to_be_read() {
     assert!(read > 10_000, "{read}");
 }
 
+/// What takes the square of its length would not end here for minutes.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is asked")]
 fn long_texts_are_read_in_a_moment() {
     let started = std::time::Instant::now();
-    for piece in ["[", "[a](", "*a ", "_", "`", "<b>", "&", "> ", "||", "[a](b) ", "**a** "] {
-        let source = piece.repeat(50_000);
+    let mut sources: Vec<String> =
+        ["[", "[a](", "*a ", "_", "`", "<b>", "&", "> ", "||", "[a](b) ", "**a** "]
+            .iter()
+            .chain(&["<pre>a</pre>", "<pre><code>a</code> b</pre>", "<b>a</b> "])
+            .map(|piece| piece.repeat(50_000))
+            .collect();
+    sources.push("[".repeat(51_000) + &"](x)".repeat(51_000));
+    sources.push("<b>".repeat(51_000) + &" ".repeat(51_000) + &"</b>".repeat(51_000));
+    for source in sources {
         let _either = (parse(&source, Format::Markdown).is_ok(), parse(&source, Format::Html).is_ok());
     }
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+#[test]
+fn marks_lie_inside_each_other_up_to_a_limit() {
+    let markdown = |depth| "[".repeat(depth) + "a" + &"](x)".repeat(depth);
+    let html = |depth| "<b>".repeat(depth) + "a" + &"</b>".repeat(depth);
+    assert!(parse(&markdown(64), Format::Markdown).is_ok());
+    assert!(parse(&html(64), Format::Html).is_ok());
+    assert_broken(&markdown(65), Format::Markdown, 64, "one mark too many inside others");
+    assert_broken(&html(65), Format::Html, 192, "one mark too many inside others");
 }
 
 #[test]
