@@ -73,7 +73,10 @@ pub(super) async fn delete(instance: &Instance, said: Said<'_>) -> Result<Value,
         match instance.delete(&of, id, is_for_everyone).await {
             Ok(()) => deleted += 1,
             Err(refused) => {
-                let failed = Failed { item: u32::try_from(number).ok(), ..refused.into() };
+                let mut failed = Failed { item: u32::try_from(number).ok(), ..refused.into() };
+                if failed.code == Code::UnsupportedForUser {
+                    failed.message.push_str(": 'for_everyone' must be true");
+                }
                 // The others would fail the same way, and those that are gone stay so when it is tried again.
                 if failed.is_passing() {
                     let message = match deleted {

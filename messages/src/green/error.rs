@@ -48,7 +48,7 @@ impl Failed {
         Self::new(StatusCode::BAD_REQUEST, format!("Validation failed. Details: {details}"))
     }
 
-    fn bad_data(sentence: &str) -> Self {
+    pub(super) fn bad_data(sentence: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("bad request data: {sentence}"))
     }
 

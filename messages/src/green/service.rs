@@ -11,6 +11,8 @@ use super::error::Failed;
 use super::limits;
 use super::shape;
 use crate::chat::{Address, ChatId};
+use crate::instance::Refused;
+use crate::messenger::Failure;
 
 /// How long Telegram shows that somebody is typing; it is told anew before.
 const SHOWN: Duration = Duration::from_secs(5);
@@ -108,7 +110,12 @@ pub(super) async fn edit_message(call: Call) -> Answer {
 pub(super) async fn delete_message(call: Call) -> Answer {
     let (chat, id) = (call.arguments.chat()?, call.arguments.message("idMessage")?);
     let is_for_me = call.arguments.flag("onlySenderDelete")?.unwrap_or(false);
-    call.instance.delete(&chat, id, !is_for_me).await?;
+    call.instance.delete(&chat, id, !is_for_me).await.map_err(|refused| match refused {
+        Refused::Telegram(Failure::Unsupported(sentence)) => {
+            Failed::bad_data(&format!("{sentence}: call it without 'onlySenderDelete'"))
+        }
+        refused => refused.into(),
+    })?;
     Ok(json!({}))
 }
 

@@ -13,8 +13,7 @@ const PAGE: usize = 100;
 const LOOKED_THROUGH: i32 = 50;
 
 /// Why a message of a channel stays.
-const FOR_ALL_ONLY: &str = "in a channel or supergroup a message can only be deleted for everybody: \
-    call it without 'onlySenderDelete'";
+const FOR_ALL_ONLY: &str = "in a channel or supergroup a message can only be deleted for everybody";
 
 impl Correspondent {
     pub(super) async fn messages_of(
