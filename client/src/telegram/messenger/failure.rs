@@ -200,7 +200,7 @@ pub(super) fn judge(error: InvokeError) -> Failure {
     }
     // An error inside Telegram: the request may have been carried out (core.telegram.org/api/errors).
     if !(0..500).contains(&code) || name.starts_with("INTERDC_") {
-        return Failure::Unknown(name);
+        return Failure::Unknown(format!("Telegram failed inside ({name})"));
     }
     let word = match name.as_str() {
         _ if name.starts_with("CHAT_SEND_") && name.ends_with("_FORBIDDEN") => "privacy_restricted",
@@ -271,8 +271,10 @@ mod tests {
 
     #[test]
     fn whatever_leaves_the_fate_of_a_message_open_is_unknown() {
-        assert_eq!(judge(rpc(500, "RPC_CALL_FAIL")), Failure::Unknown("RPC_CALL_FAIL".to_owned()));
-        assert_eq!(judge(rpc(-503, "Timeout")), Failure::Unknown("Timeout".to_owned()));
+        for (code, name) in [(500, "RPC_CALL_FAIL"), (-503, "Timeout")] {
+            let sentence = format!("Telegram failed inside ({name})");
+            assert_eq!(judge(rpc(code, name)), Failure::Unknown(sentence));
+        }
         assert!(matches!(judge(InvokeError::Closed), Failure::Unknown(_)));
     }
 
