@@ -51,7 +51,7 @@ fn one(instance: &Instance, record: &Record, number: usize) -> Value {
             "id": record.chat,
             "type": kind(record.chat_kind),
             "title": record.chat_title,
-            "username": record.sender.as_ref().filter(|who| Some(who.id) == record.chat).map(|who| &who.username),
+            "username": username(record),
         },
         "date": clock::iso(record.date_s * 1000),
         "date_unix": record.date_s,
@@ -127,6 +127,13 @@ fn one(instance: &Instance, record: &Record, number: usize) -> Value {
         Content::Other { what } => shown["other"] = what.clone().into(),
     }
     shown
+}
+
+/// The chat's name, as far as the message tells: its writer's, or the one by which a program meant it.
+fn username(record: &Record) -> Option<String> {
+    let of_writer = record.sender.as_ref().filter(|who| Some(who.id) == record.chat);
+    let meant = || record.address.strip_prefix('@').map(str::to_owned);
+    of_writer.and_then(|who| who.username.clone()).or_else(meant)
 }
 
 fn attachment(instance: &Instance, file: &Attachment) -> Value {
