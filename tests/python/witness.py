@@ -14,7 +14,7 @@ import json
 import os
 import sys
 
-from telethon import TelegramClient, events
+from telethon import TelegramClient, events, utils
 from telethon.crypto import rsa
 from telethon.sessions import MemorySession
 from telethon.tl import functions as f, types as t
@@ -46,6 +46,11 @@ def named(contents, name):
     file = io.BytesIO(base64.b64decode(contents))
     file.name = name
     return file
+
+
+def author(forwarded):
+    """Who wrote a message first, as far as it says."""
+    return forwarded.from_name or (forwarded.from_id and utils.get_peer_id(forwarded.from_id))
 
 
 class Person:
@@ -80,10 +85,11 @@ class Person:
         return {
             "id": message.id, "out": message.out, "text": message.message or "", "from": message.sender_id,
             "reply_to": message.reply_to_msg_id, "edited": message.edit_date is not None,
-            "forwarded": message.fwd_from is not None,
+            "forwarded": message.fwd_from is not None, "author": message.fwd_from and author(message.fwd_from),
             # The words that each entity covers, by Telethon's own count.
             "entities": [[type(entity).__name__, words] for entity, words in message.get_entities_text()],
-            "silent": bool(message.silent), "album": message.grouped_id,
+            "spans": [[entity.offset, entity.length] for entity in message.entities or []],
+            "silent": bool(message.silent), "album": message.grouped_id, "date": message.date,
             "action": message.action and type(message.action).__name__,
             "media": media and type(media).__name__, "file": file,
             "place": place and {"lat": place.lat, "long": place.long, "title": venue and venue.title,
