@@ -5,6 +5,7 @@ mod address;
 mod certificate;
 mod directory;
 mod office;
+mod openapi;
 pub(crate) mod partner;
 mod register;
 mod space;
@@ -107,6 +108,7 @@ impl Api {
         }
         let router = calls::router(api.calls.clone(), Arc::new(api.clone()))
             .merge(directory::router(Arc::clone(&api.directory)))
+            .merge(openapi::router())
             .merge(actions::router(house.clone(), Arc::clone(&api.directory) as Arc<dyn Gate>))
             .fallback_service(green::router(house, green::Pace::default()));
         let (mut tasks, mut problems) = (JoinSet::new(), Vec::new());

@@ -141,6 +141,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ACTIONS.iter().map(|action| action.name)
 }
 
+/// What may be said to an action.
+pub fn keys(name: &str) -> impl Iterator<Item = &'static str> {
+    let own = find(name).map_or(&[][..], |action| action.keys);
+    own.iter().chain(&said::COMMON).copied()
+}
+
 fn find(name: &str) -> Option<&'static Action> {
     ACTIONS.iter().find(|action| action.name == name)
 }

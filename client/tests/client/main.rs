@@ -8,6 +8,7 @@ mod bots;
 mod call_events;
 mod call_orders;
 mod cards;
+mod described;
 mod directory;
 mod door;
 mod further;
