@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn an_update_is_told_whole_under_our_number() {
         let update =
-            json!({"update_id": 9, "message": {"message_id": 1, "chat": {"id": -100_5}, "text": "Привет"}});
+            json!({"update_id": 9, "message": {"message_id": 1, "chat": {"id": -1005}, "text": "Привет"}});
         let kept = handed(&update, None).unwrap();
         assert_eq!((kept.update, kept.chat), (9, -1005));
         let told: Value = serde_json::from_str(&told(12, &kept.text)).unwrap();

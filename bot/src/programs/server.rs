@@ -1,7 +1,8 @@
 //! `http://…/bot<token>/<method>` and `http://…/file/bot<token>/<path>`: who may, and what becomes of it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::to_bytes;
@@ -29,6 +30,7 @@ const ENDS: [&str; 2] = ["logout", "close"];
 
 /// What a bot does for other programs. None while it is being opened.
 pub(crate) type Standing = watch::Sender<Option<Arc<Office>>>;
+type Known = BTreeMap<String, watch::Receiver<Option<Arc<Office>>>>;
 
 /// One bot, for other programs.
 pub(crate) struct Office {
@@ -40,7 +42,7 @@ pub(crate) struct Office {
 /// All bots of this program, by their ids. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Offices {
-    all: Arc<Mutex<BTreeMap<String, watch::Receiver<Option<Arc<Office>>>>>>,
+    all: Arc<Mutex<Known>>,
 }
 
 impl Offices {
@@ -76,17 +78,13 @@ impl Offices {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, watch::Receiver<Option<Arc<Office>>>>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Serves programs, once the port is free. `problem` tells meanwhile why it is not.
-pub(crate) async fn open(
-    listen: std::net::SocketAddr,
-    offices: Offices,
-    problem: watch::Sender<Option<Said>>,
-) {
+pub(crate) async fn open(listen: SocketAddr, offices: Offices, problem: watch::Sender<Option<Said>>) {
     let name = ["The programs' Bot API", "Bot API для программ"];
     let listener =
         web::bind(Port { listen, key: "listen of [bot.api] in tgtrunk.toml", name }, &problem).await;
