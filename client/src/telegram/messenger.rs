@@ -38,6 +38,7 @@ use tgtrunk_messages::{
 use tgtrunk_telegram::{Account, LoginDesk, Policy, tl};
 use tracing::warn;
 
+use self::album::Uploads;
 use self::cards::Cards;
 use self::door::FrontDoor;
 
@@ -51,13 +52,14 @@ pub(crate) struct Correspondent {
     /// Its number, where that is known before it is logged in.
     phone: Option<Phone>,
     cards: Arc<Cards>,
+    uploads: Arc<Uploads>,
     door: FrontDoor,
 }
 
 impl Correspondent {
     pub(crate) fn new(account: Account, phone: Option<Phone>, logins: LoginDesk) -> Self {
         let door = FrontDoor::new(logins);
-        Self { account, phone, cards: Arc::default(), door }
+        Self { account, phone, cards: Arc::default(), uploads: Arc::default(), door }
     }
 
     /// A question, which may be asked twice.

@@ -1,6 +1,8 @@
 //! Albums: up to ten files that are shown as one message (core.telegram.org/api/files#albums-grouped-media).
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use tgtrunk_messages::{Attachment, Content, Failure, Order, Sent};
 use tgtrunk_telegram::tl;
@@ -13,6 +15,35 @@ use crate::telegram::upload::SMALL_BYTES;
 
 /// Most files of one album.
 const MOST: usize = 10;
+
+/// Files that are kept so; the next one more empties the box.
+const MOST_KEPT: usize = 1_000;
+
+/// Files that lie at Telegram already, by what their messages are to be known by, and whether as what they show: an album
+/// that is tried again is not handed over again.
+#[derive(Debug, Default)]
+pub(super) struct Uploads(Mutex<HashMap<(i64, bool), tl::enums::InputMedia>>);
+
+impl Uploads {
+    fn of(&self, random_id: i64, as_seen: bool) -> Option<tl::enums::InputMedia> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(&(random_id, as_seen)).cloned()
+    }
+
+    fn keep(&self, random_id: i64, as_seen: bool, media: &tl::enums::InputMedia) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        kept.insert((random_id, as_seen), media.clone());
+    }
+
+    fn forget(&self, random_id: i64) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(&(random_id, false));
+        kept.remove(&(random_id, true));
+    }
+}
 
 impl Correspondent {
     /// The files go together or not at all. Where Telegram does not take one of the pictures as a picture, all go as files.
@@ -34,6 +65,10 @@ impl Correspondent {
         {
             told = self.hand_over_all(order, &files, &peer, false).await;
         }
+        // Whatever else it is, it is not tried again with these.
+        if !matches!(told, Err(Failure::Unknown(_) | Failure::Flood { .. } | Failure::Slow { .. })) {
+            (0..files.len()).for_each(|number| self.uploads.forget(numbered(order, number)));
+        }
         let answer = told?;
         self.meet_all(&answer).await;
         (0..files.len()).map(|number| self.sent(&answer, numbered(order, number), &peer)).collect()
@@ -51,9 +86,15 @@ impl Correspondent {
         let mut singles = Vec::with_capacity(files.len());
         for (number, (file, path)) in files.iter().enumerate() {
             let is_first = number == 0;
+            let random_id = numbered(order, number);
+            let media = match self.uploads.of(random_id, as_seen) {
+                Some(media) => media,
+                None => self.upload(peer, file, path, as_seen).await?,
+            };
+            self.uploads.keep(random_id, as_seen, &media);
             let single = tl::types::InputSingleMedia {
-                media: self.upload(peer, file, path, as_seen).await?,
-                random_id: numbered(order, number),
+                media,
+                random_id,
                 message: if is_first { caption.clone() } else { String::new() },
                 entities: entities.clone().filter(|_| is_first),
             };

@@ -107,7 +107,10 @@ async fn an_album_is_one_message_of_several_files_and_is_there_once() {
     let files = files.into_iter().map(|file| Attachment { is_plain: true, ..file }).collect();
     let order = scene.album(files, 20);
     assert!(matches!(scene.us.send_album(&order).await, Err(Failure::Unknown(_))));
+    let uploads = || scene.world().count(scene.company, "messages.uploadMedia");
+    let before = uploads();
     assert_eq!(scene.us.send_album(&order).await, Err(Failure::Repeated));
+    assert_eq!(uploads(), before);
     let seen = scene.seen();
     assert_eq!(seen.len(), 5);
     assert!(seen[3..].iter().all(|one| one.media == Some("messageMediaDocument")));
