@@ -207,6 +207,35 @@ async fn an_organisation_notifies_by_its_sender_and_many_share_one() {
     eventually("both", || times(&scene, "of the line") == 1 && times(&scene, "of nobody") == 1).await;
     assert_eq!(one.get("notify").await.as_array().unwrap().len(), 4);
 
+    // Of other people it hears nothing: neither by their numbers, nor when it writes to them.
+    for (title, phone, key, organisation) in [
+        ("Secret A", "+79001112299", "501", json!("Other")),
+        ("Secret B", "+79001112298", "502", Value::Null),
+    ] {
+        let said = json!({"title": title, "phone": phone, "key": key, "organisation": organisation});
+        let other = desk.post("recipients", said).await;
+        for said in [json!({"id": other["id"]}), json!({"id": 9})] {
+            let said = json!({"recipient": said, "text": "x", "organisation": "Main"});
+            let missing = one.refused("notify", said, 404).await;
+            assert!(missing["message"].as_str().unwrap().contains("there is no such recipient"), "{missing}");
+        }
+        let told = one.post("notify", json!({"recipient": phone, "text": "x"})).await;
+        assert_eq!(
+            (&told["to"], &told["recipient"], &told["title"]),
+            (&json!(phone), &Value::Null, &Value::Null)
+        );
+        // By a key, which another token would write to by the phone that stands beside it.
+        let told = one.post("notify", json!({"recipient": key, "text": "x", "channel": "user"})).await;
+        assert_eq!(
+            (&told["to"], &told["recipient"], &told["title"]),
+            (&json!(key), &Value::Null, &Value::Null)
+        );
+        desk.post("recipients", json!({"id": other["id"], "notify": false})).await;
+        let off = one.post("notify", json!({"recipient": phone, "text": "x"})).await;
+        assert_eq!((&off["state"], &off["title"]), (&json!("skipped"), &Value::Null), "{off}");
+        assert!(!off.to_string().contains("Secret"), "{off}");
+    }
+
     // A sender that is gone is shown as such, and refuses clearly.
     scene.state.forget(&phone()).unwrap();
     assert!(scene.command(&["reload"]).output().await.unwrap().status.success());

@@ -29,6 +29,15 @@ struct Target {
     key: Option<String>,
     /// By phone, or in a chat.
     address: Option<String>,
+    /// They are not to be notified.
+    is_off: bool,
+}
+
+/// Who asks, and what there is of organisations: people of others are nobody to a token of one line.
+#[derive(Clone, Copy)]
+struct Asker<'o> {
+    grant: Grant,
+    organisations: &'o [Organisation],
 }
 
 impl Call {
@@ -49,8 +58,9 @@ impl Call {
         }
         let text = text(said.take("text"))?;
         let wanted = said.take("recipient").unwrap_or_default();
-        let target = directory.target(&wanted).await?;
         let organisations = store.organisations().await?;
+        let asker = Asker { grant: self.grant, organisations: &organisations };
+        let target = directory.target(&wanted, asker).await?;
         let organisation = match said.take("organisation").filter(|named| !named.is_null()) {
             Some(named) => organisation_of(&organisations, &named)?.cloned(),
             None => directory.usual(self.grant, target.row.as_ref(), &organisations)?,
@@ -91,9 +101,12 @@ impl Call {
             return Err(Failed { code: "too_long", ..Failed::bad(message) });
         }
         let row = target.row.as_ref();
-        let off = row
-            .filter(|row| !row.is_notified)
-            .map(|row| format!("switched off: {:?} (recipient {}) is not to be notified", row.title, row.id));
+        let off = target.is_off.then(|| match row {
+            Some(row) => {
+                format!("switched off: {:?} (recipient {}) is not to be notified", row.title, row.id)
+            }
+            None => "switched off: this person is not to be notified".to_owned(),
+        });
         let new = NewNotification {
             scope,
             idem_key,
@@ -139,7 +152,7 @@ impl Call {
 
 impl Directory {
     /// Whom a request names: by the number of a recipient, a key, a phone number, a chat.
-    async fn target(&self, wanted: &Value) -> Result<Target, Failed> {
+    async fn target(&self, wanted: &Value, asker: Asker<'_>) -> Result<Target, Failed> {
         let store = self.store()?;
         let want = "want a key, a phone number as \"+79001112233\", @name, the number of a recipient, \
              or {\"id\" | \"key\" | \"phone\" | \"dialog\": …}";
@@ -151,45 +164,48 @@ impl Directory {
                 let mut entries = said.iter();
                 let (Some((by, value)), None) = (entries.next(), entries.next()) else { return Err(wrong()) };
                 let value = plain(value).ok_or_else(wrong)?;
-                let row = match by.as_str() {
+                let (row, bare) = match by.as_str() {
                     "id" => {
                         let row = match value.parse() {
                             Ok(id) => store.recipient(id).await?,
                             Err(_) => None,
                         };
-                        Some(row.ok_or_else(|| {
+                        let row = row.filter(|row| self.knows(asker.grant, row, asker.organisations));
+                        return row.map(Target::of).ok_or_else(|| {
                             missing(format!("recipient.id = {value}: there is no such recipient"))
-                        })?)
+                        });
                     }
-                    "key" => store.recipient_by_key(&value).await?,
-                    "phone" => store.recipient_by_phone(&phone_of(&value)?).await?,
-                    "dialog" => store.recipient_by_dialog(&dialog_of(&value)?).await?,
+                    "key" => (store.recipient_by_key(&value).await?, Target::by_key(value)),
+                    "phone" => {
+                        let phone = phone_of(&value)?;
+                        (store.recipient_by_phone(&phone).await?, Target::at(phone))
+                    }
+                    "dialog" => {
+                        let dialog = dialog_of(&value)?;
+                        (store.recipient_by_dialog(&dialog).await?, Target::at(dialog))
+                    }
                     _ => return Err(wrong()),
                 };
-                return Ok(match (row, by.as_str()) {
-                    (Some(row), _) => Target::of(row),
-                    (None, "key") => Target { key: Some(value), ..Target::default() },
-                    (None, "phone") => Target { address: Some(phone_of(&value)?), ..Target::default() },
-                    (None, _) => Target { address: Some(dialog_of(&value)?), ..Target::default() },
-                });
+                return Ok(self.seen_by(asker, row, bare));
             }
             plain_value => plain(plain_value).ok_or_else(wrong)?,
         };
         if said.starts_with('+') {
             let phone = phone_of(&said).map_err(|_| wrong())?;
             let row = store.recipient_by_phone(&phone).await?;
-            return Ok(row.map_or_else(|| Target { address: Some(phone), ..Target::default() }, Target::of));
+            return Ok(self.seen_by(asker, row, Target::at(phone)));
         }
         if said.starts_with('@') || said.starts_with('-') {
             let dialog = dialog_of(&said).map_err(|_| wrong())?;
             let row = store.recipient_by_dialog(&dialog).await?;
-            return Ok(row.map_or_else(|| Target { address: Some(dialog), ..Target::default() }, Target::of));
+            return Ok(self.seen_by(asker, row, Target::at(dialog)));
         }
         if let Some(row) = store.recipient_by_key(&said).await? {
-            return Ok(Target::of(row));
+            return Ok(self.seen_by(asker, Some(row), Target::by_key(said)));
         }
         if let Ok(id) = said.parse()
             && let Some(row) = store.recipient(id).await?
+            && self.knows(asker.grant, &row, asker.organisations)
         {
             return Ok(Target::of(row));
         }
@@ -198,6 +214,16 @@ impl Directory {
             return Ok(Target { key: Some(said), ..Target::default() });
         }
         Err(missing(format!("recipient = {said:?}: nobody has this key or number; {want}")))
+    }
+
+    /// Whom somebody who asks means: what is known of them, or no more than the request says where they are not theirs. That
+    /// people are switched off holds for everybody.
+    fn seen_by(&self, asker: Asker<'_>, row: Option<Recipient>, said: Target) -> Target {
+        match row {
+            Some(row) if self.knows(asker.grant, &row, asker.organisations) => Target::of(row),
+            Some(row) => Target { is_off: !row.is_notified, ..said },
+            None => said,
+        }
     }
 
     /// In whose name somebody is notified where the request does not say: that of the recipient's organisation, or of the
@@ -292,7 +318,15 @@ impl Directory {
 impl Target {
     fn of(row: Recipient) -> Self {
         let address = row.phone.clone().or_else(|| row.dialog.clone());
-        Self { key: row.key.clone(), address, row: Some(row) }
+        Self { key: row.key.clone(), address, is_off: !row.is_notified, row: Some(row) }
+    }
+
+    fn by_key(key: String) -> Self {
+        Self { key: Some(key), ..Self::default() }
+    }
+
+    fn at(address: String) -> Self {
+        Self { address: Some(address), ..Self::default() }
     }
 }
 
