@@ -291,11 +291,22 @@ async fn recipients_are_kept_apart_switched_off_and_failures_have_reasons() {
     let (code, told) = desk.raw("DELETE", "recipients/1", String::new()).await;
     assert_eq!((code, &told["result"]["deleted"]), (200, &json!(true)));
     assert_eq!(desk.raw("GET", "recipients/1", String::new()).await.0, 404);
+    // Nobody writes by another's bot: where the organisation and its line have none, that is said.
+    let one = Desk::new(&scene, phone().as_str(), "1C").await;
+    for (desk, whose) in
+        [(&desk, "organisation \"Main\" (1) has no bot"), (&one, "line +79060000000 has no bot")]
+    {
+        let lacks = desk.refused("notify", json!({"recipient": {"key": "500"}, "text": "x"}), 400).await;
+        assert!(lacks["message"].as_str().unwrap().starts_with(whose), "{lacks}");
+    }
     // Without a bot program a key waits for it, and nobody is silent about that.
-    let waits = json!({"recipient": {"key": "500"}, "text": "later", "organisation": "Main"});
-    let waits = desk.post("notify", waits).await;
-    assert_eq!((&waits["state"], &waits["channel"]), (&json!("queued"), &json!("bot")));
-    assert!(waits["reason"].as_str().unwrap().contains("tgtrunk-bot does not run"), "{waits}");
+    desk.post("organisations", json!({"id": 1, "bot": "acme_bot"})).await;
+    for recipient in [json!({"key": "500"}), json!(500)] {
+        let waits = json!({"recipient": recipient, "text": "later", "organisation": "Main"});
+        let waits = desk.post("notify", waits).await;
+        assert_eq!((&waits["state"], &waits["channel"]), (&json!("queued"), &json!("bot")));
+        assert!(waits["reason"].as_str().unwrap().contains("tgtrunk-bot does not run"), "{waits}");
+    }
     let absent = desk.raw("GET", "bot/keys", String::new()).await;
     assert_eq!((absent.0, &absent.1["error"]["retryable"]), (503, &json!(true)), "{absent:?}");
 }
@@ -353,7 +364,8 @@ async fn what_is_wrong_is_named_with_what_is_allowed() {
         ("notify", json!({"text": "x"}).to_string(), 400, "recipient is missing"),
         ("notify", json!({"text": "x", "recipient": []}).to_string(), 400, "recipient = []: want a key"),
         ("notify", json!({"text": "x", "recipient": {"phone": "x"}}).to_string(), 400, "phone = \"x\""),
-        ("notify", json!({"text": "x", "recipient": "8"}).to_string(), 404, "nobody has this key"),
+        ("notify", json!({"text": "x", "recipient": "K8"}).to_string(), 404, "nobody has this key"),
+        ("notify", json!({"text": "x", "recipient": "8"}).to_string(), 400, "\"Main\" (1) has no bot"),
         ("notify", json!({"text": "x", "recipient": ANNA, "to": 1}).to_string(), 400, "unknown field \"to\""),
         (
             "notify",

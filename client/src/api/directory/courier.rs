@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tgtrunk_config::BotName;
 use tgtrunk_config::control::{Answer as Told, Ask, LetterInfo, LetterState, RefusalCode};
 use tgtrunk_messages::{
     Address, Content, Direction, Draft, Instance, InstanceId, Manner, MessageId, Record, Refused, SendStatus,
@@ -154,73 +153,40 @@ impl Directory {
         Ok(None)
     }
 
-    /// Has a bot write it: that of the organisation, that of its line, or whichever knows the person.
+    /// Has the bot write it.
     async fn tell_bot(&self, one: &mut Notification) -> Result<(), Failed> {
         let Some(person) = person(&one.target) else {
             one.fails(&format!("{} is no key of a bot", one.target), "dialog_not_found");
             return Ok(());
         };
-        let bots = match &one.sender {
-            Some(bot) => bot.parse().into_iter().collect(),
-            None => match self.possible_bots(one).await? {
-                Ok(bots) => bots,
-                Err(trouble) => {
-                    one.waits(&trouble.text());
-                    return Ok(());
-                }
-            },
-        };
-        if bots.is_empty() {
-            one.waits("no bot runs: tgtrunk-bot add");
-            return Ok(());
-        }
-        let mut strangers = Vec::new();
-        for bot in bots {
-            let (text, key) = (one.text.clone(), format!("notify-{}", one.id));
-            let ask = Ask::WriteTo { bot: bot.clone(), person, text, key };
-            match self.ask_bot(ask, SOON).await {
-                Ok(Told::Letter(info)) => {
-                    one.sender = Some(bot.folder());
-                    self.learn(one, &info).await?;
-                    return Ok(());
-                }
-                Ok(other) => one.waits(&format!("@{bot} answered something else: {other:?}")),
-                Err(BotTrouble::Refused(refusal)) if refusal.code == RefusalCode::UnknownPerson => {
-                    strangers.push(format!("@{bot}"));
-                    continue;
-                }
-                Err(BotTrouble::Refused(refusal)) if refusal.code == RefusalCode::BadRequest => {
-                    one.fails(&refusal.message, "bad_request");
-                }
-                Err(trouble) => one.waits(&trouble.text()),
-            }
-            return Ok(());
-        }
-        let strangers = strangers.join(", ");
-        one.fails(&format!("{strangers} has given the key {person} to nobody"), "dialog_not_found");
-        Ok(())
-    }
-
-    async fn possible_bots(&self, one: &Notification) -> Result<Result<Vec<BotName>, BotTrouble>, Failed> {
         let organisation = match one.organisation {
             Some(id) => self.store()?.organisation(id).await?,
             None => None,
         };
-        let named = organisation.as_ref().and_then(|one| one.bot.as_ref()?.parse().ok());
-        if let Some(named) = named {
-            return Ok(Ok(vec![named]));
+        let chosen = one.sender.as_ref().and_then(|bot| bot.parse().ok());
+        let bot = match chosen.map_or_else(|| self.bot_of(&one.scope, organisation.as_ref()), Ok) {
+            Ok(bot) => bot,
+            Err(lacks) => {
+                one.waits(&lacks);
+                return Ok(());
+            }
+        };
+        let (text, key) = (one.text.clone(), format!("notify-{}", one.id));
+        match self.ask_bot(Ask::WriteTo { bot: bot.clone(), person, text, key }, SOON).await {
+            Ok(Told::Letter(info)) => {
+                one.sender = Some(bot.folder());
+                self.learn(one, &info).await?;
+            }
+            Ok(other) => one.waits(&format!("@{bot} answered something else: {other:?}")),
+            Err(BotTrouble::Refused(refusal)) if refusal.code == RefusalCode::UnknownPerson => {
+                one.fails(&format!("@{bot} has given the key {person} to nobody"), "dialog_not_found");
+            }
+            Err(BotTrouble::Refused(refusal)) if refusal.code == RefusalCode::BadRequest => {
+                one.fails(&refusal.message, "bad_request");
+            }
+            Err(trouble) => one.waits(&trouble.text()),
         }
-        // A token of one line writes by the bot of that line.
-        let instance =
-            organisation.as_ref().map_or_else(|| one.scope.parse().ok(), |one| self.sender_instance(one));
-        let line = self
-            .lines()
-            .into_iter()
-            .find(|line| instance.is_some() && self.line_instance(&line.phone) == instance);
-        if let Some(bot) = line.and_then(|line| line.chat.bot) {
-            return Ok(Ok(vec![bot]));
-        }
-        Ok(self.bots().await.map(|report| report.bots.into_iter().map(|bot| bot.bot).collect()))
+        Ok(())
     }
 
     /// Notes what the bot says.

@@ -91,6 +91,7 @@ impl Call {
                         "key = {key:?}: no bot gave it, so no bot can write to it; keys of bots are numbers"
                     )));
                 }
+                directory.bot_of(&scope, organisation.as_ref()).map_err(Failed::bad)?;
                 (None, key)
             }
         };
@@ -209,9 +210,9 @@ impl Directory {
         {
             return Ok(Target::of(row));
         }
-        let known = self.all_people().await.unwrap_or_default();
-        if known.iter().any(|(_, person)| person.key.as_deref() == Some(said.as_str())) {
-            return Ok(Target { key: Some(said), ..Target::default() });
+        // Whether its bot knows it the bot says when it is asked to write.
+        if person(&said).is_some() {
+            return Ok(Target::by_key(said));
         }
         Err(missing(format!("recipient = {said:?}: nobody has this key or number; {want}")))
     }

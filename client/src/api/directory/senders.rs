@@ -2,10 +2,11 @@
 
 use std::sync::PoisonError;
 
-use tgtrunk_config::{Lines, Phone};
+use tgtrunk_config::{BotName, Lines, Phone};
 use tgtrunk_messages::{InstanceId, Standing};
 
 use super::Directory;
+use super::store::Organisation;
 
 /// An account that writes, as an organisation names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +105,31 @@ impl Directory {
         let sender = Sender::read(sender?)?;
         let look = self.look(&sender);
         Some((sender, look))
+    }
+
+    /// Whose bot writes: the organisation's own, else that of the line that writes for it; where none is named, that of the
+    /// token's line. Never another's, which would write in another name. In words, what is lacking.
+    pub(super) fn bot_of(&self, scope: &str, organisation: Option<&Organisation>) -> Result<BotName, String> {
+        if let Some(bot) = organisation.and_then(|one| one.bot.as_ref()?.parse().ok()) {
+            return Ok(bot);
+        }
+        let look = match organisation {
+            Some(one) => self.look_at(one.sender.as_deref()).map(|(_, look)| look),
+            None => scope.parse().ok().map(|id| self.look(&Sender::Instance(id))),
+        };
+        let phone = look.and_then(|look| look.phone);
+        let line = self.lines().into_iter().find(|line| Some(&line.phone) == phone.as_ref());
+        line.and_then(|line| line.chat.bot).ok_or_else(|| {
+            let line = phone.map_or_else(|| "its sender".to_owned(), |phone| format!("line {phone}"));
+            match organisation {
+                Some(one) => format!(
+                    "organisation {:?} ({}) has no bot, and neither has {line}: give it one by POST \
+                     /api/v1/organisations {{\"id\":{},\"bot\":\"…\"}}",
+                    one.name, one.id, one.id
+                ),
+                None => format!("{line} has no bot: give it one, or name an organisation that has one"),
+            }
+        })
     }
 
     /// The lines as their files say.
