@@ -13,6 +13,7 @@ mod senders;
 mod store;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub(crate) struct Directory {
     book: Book,
     /// Whoever changes organisations or people holds it.
     changing: Mutex<()>,
+    /// The notifications that are being handed over.
+    held: std::sync::Mutex<BTreeSet<i64>>,
     /// An instance was closed.
     left: Notify,
     /// Something is to be handed over.
@@ -93,6 +96,7 @@ impl Directory {
             store: OnceLock::new(),
             book: Book::default(),
             changing: Mutex::default(),
+            held: std::sync::Mutex::default(),
             left: Notify::new(),
             handing: Notify::new(),
         };
@@ -127,6 +131,7 @@ impl Directory {
             if is_due(swept, SWEEP) {
                 swept = Some(Instant::now());
                 self.kept(self.sweep().await);
+                self.kept(self.lift().await);
             }
             if is_due(forgot, FORGET) {
                 forgot = Some(Instant::now());

@@ -350,6 +350,31 @@ async fn what_was_taken_arrives_once_wherever_the_client_dies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_goes_out_once_though_its_outcome_could_not_be_noted() {
+    let (scene, _gateway, _client, desk) = office().await;
+    desk.post("organisations", json!({"name": "Main", "sender": phone()})).await;
+    // Nothing that is being handed over can be changed, as on a disk that is full.
+    let sql = async |text: &str| {
+        let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=10); db.execute(sys.argv[2]); db.commit()";
+        let mut python = tokio::process::Command::new("python3");
+        python.args(["-c", script]).arg(scene.state.directory_db()).arg(text);
+        assert!(python.status().await.unwrap().success(), "{text}");
+    };
+    sql("CREATE TRIGGER full BEFORE UPDATE ON notification WHEN OLD.state = 'sending' BEGIN SELECT RAISE(ABORT, 'full'); END")
+        .await;
+    let taken = desk.post("notify", json!({"recipient": ANNA, "text": "once"})).await;
+    assert_eq!(taken["state"], "queued", "{taken}");
+    eventually("the message", || times(&scene, "once") == 1).await;
+    sql("DROP TRIGGER full").await;
+    let end = Instant::now() + Duration::from_secs(60);
+    while desk.get(&format!("notify/{}", taken["id"])).await["state"] != "sent" {
+        assert!(Instant::now() < end, "nobody tries it again");
+        sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(times(&scene, "once"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_named_with_what_is_allowed() {
     let (_scene, _gateway, _client, desk) = office().await;
     desk.post("organisations", json!({"name": "Main", "sender": phone()})).await;

@@ -3,7 +3,7 @@
 //! A notification is on the disk before it is handed over, and marked as being handed over. Where the program was killed
 //! in between, it is first looked for in the account's queue and journal; the bot knows it by its key.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -28,21 +28,61 @@ const SOON: Duration = Duration::from_secs(5);
 const STALE_S: i64 = 24 * 3600;
 /// Longest pause between two looks, in seconds.
 const LONGEST_PAUSE_S: i64 = 60;
+/// When one is tried again whose outcome could not be noted, in seconds.
+const AFTER_FAILURE_S: i64 = 5;
 /// How many are handed over at once.
 const AT_ONCE: usize = 16;
 
 impl Directory {
     /// Hands one over that was just kept; how far it is then. Whatever hinders it is tried again.
     pub(super) async fn hand_over(self: &Arc<Self>, mut one: Notification) -> Result<Notification, Failed> {
-        if one.state != State::Waiting || !self.store()?.claim_notification(one.id).await? {
+        let Some(_held) = self.hold(one.id) else { return Ok(one) };
+        if one.state != State::Waiting {
             return Ok(one);
         }
-        one.state = State::Sending;
-        let one = self.deliver(one).await?;
+        let done = match self.store()?.claim_notification(one.id).await {
+            Ok(Some(claimed)) => self.deliver(claimed).await,
+            Ok(None) => return Ok(one),
+            Err(error) => Err(error.into()),
+        };
+        match done {
+            Ok(done) => one = done,
+            // It was taken, and stays so: nobody need ask for it again.
+            Err(failed) => {
+                tracing::error!(notification = one.id, "a notification is tried again: {}", failed.message);
+                one.is_doubtful = true;
+                one.waits("the storage failed; it is tried again");
+                self.give_back(one.id).await;
+            }
+        }
         if one.state == State::Queued {
             self.handing.notify_one();
         }
         Ok(one)
+    }
+
+    /// Gives back what nobody hands over any more: its outcome could not be noted.
+    pub(super) async fn lift(&self) -> Result<(), StoreError> {
+        let Some(store) = self.store.get() else { return Ok(()) };
+        for id in store.sending_notifications().await? {
+            if let Some(_held) = self.hold(id) {
+                self.give_back(id).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_back(&self, id: i64) {
+        let Some(store) = self.store.get() else { return };
+        if let Err(error) = store.return_notification(id, clock::unix_s() + AFTER_FAILURE_S).await {
+            tracing::error!(notification = id, "a notification is given back later: {error}");
+        }
+    }
+
+    /// Holds a notification while it is handed over; nobody else does then.
+    fn hold(&self, id: i64) -> Option<Held<'_>> {
+        let is_free = self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        is_free.then_some(Held { directory: self, id })
     }
 
     /// Hands over what waits, and looks what became of the rest.
@@ -243,6 +283,18 @@ impl Directory {
         (one.updated_s, one.tries) = (now_s, one.tries + 1);
         self.store()?.note_notification(&one, now_s + pause_s).await?;
         Ok(one)
+    }
+}
+
+/// A notification that this process hands over.
+struct Held<'d> {
+    directory: &'d Directory,
+    id: i64,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.directory.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }
 

@@ -179,11 +179,40 @@ impl Store {
         Ok(rows.bind(now_s).fetch_all(&self.pool).await?.iter().map(row).collect::<Result<_, _>>()?)
     }
 
-    /// Whoever claims one that waits hands it over; false if somebody else does, or it was.
-    pub(in crate::api::directory) async fn claim_notification(&self, id: i64) -> Result<bool, StoreError> {
-        let claim =
-            sqlx::query("UPDATE notification SET state = 'sending' WHERE id = $1 AND state = 'waiting'");
-        Ok(claim.bind(id).execute(&self.pool).await?.rows_affected() > 0)
+    /// Whoever claims one that waits hands it over, as it is now; none if somebody else does, or it was.
+    pub(in crate::api::directory) async fn claim_notification(
+        &self,
+        id: i64,
+    ) -> Result<Option<Notification>, StoreError> {
+        let claim = sqlx::query(
+            "UPDATE notification SET state = 'sending' WHERE id = $1 AND state = 'waiting' RETURNING *",
+        );
+        Ok(claim.bind(id).fetch_optional(&self.pool).await?.as_ref().map(row).transpose()?)
+    }
+
+    /// Those that somebody claimed.
+    pub(in crate::api::directory) async fn sending_notifications(&self) -> Result<Vec<i64>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id FROM notification WHERE state IN ('waiting', 'sending', 'queued') AND state = 'sending'",
+        );
+        let rows = rows.fetch_all(&self.pool).await?;
+        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    }
+
+    /// Nobody hands one over any more, and nobody knows how far that came.
+    pub(in crate::api::directory) async fn return_notification(
+        &self,
+        id: i64,
+        next_s: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE notification SET state = 'waiting', doubtful = 1, next_s = $2 WHERE id = $1 AND state = 'sending'",
+        )
+        .bind(id)
+        .bind(next_s)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Notes how far one is, and when it is looked at next.
@@ -331,9 +360,19 @@ mod tests {
     async fn one_alone_hands_it_over_and_after_a_kill_it_is_doubtful() {
         let (room, store) = store().await;
         let (one, _) = store.add_notification(&new(None), 1_000).await.unwrap();
-        assert!(store.claim_notification(one.id).await.unwrap());
-        assert!(!store.claim_notification(one.id).await.unwrap());
+        assert!(store.claim_notification(one.id).await.unwrap().is_some());
+        assert_eq!(store.claim_notification(one.id).await.unwrap(), None);
         assert_eq!(store.open_notifications(5_000).await.unwrap(), []);
+        assert_eq!(store.sending_notifications().await.unwrap(), [one.id]);
+        store.return_notification(one.id, 5_000).await.unwrap();
+        assert_eq!(store.sending_notifications().await.unwrap(), []);
+        assert_eq!(store.open_notifications(4_999).await.unwrap(), []);
+        let given = store.claim_notification(one.id).await.unwrap();
+        assert!(given.is_some_and(|given| given.is_doubtful));
+        store.return_notification(one.id, 5_000).await.unwrap();
+        store.return_notification(one.id, 9_000).await.unwrap();
+        assert_eq!(store.open_notifications(5_000).await.unwrap().len(), 1);
+        store.claim_notification(one.id).await.unwrap();
         store.close().await;
         let store = Store::open(&StateDir::at(room.path())).await.unwrap();
         let mut found = store.open_notifications(5_000).await.unwrap();
