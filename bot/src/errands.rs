@@ -26,6 +26,10 @@ pub(crate) async fn serve(desk: Desk, mut errands: mpsc::Receiver<Errand>, lette
                 Ok(LetterInfo { state: LetterState::Waiting, message: None, reason: None, blocked: false })
             }
             Ok(Taken::Known(info)) => Ok(info),
+            Ok(Taken::Other) => Err(Refusal {
+                code: RefusalCode::BadRequest,
+                message: format!("key = {key:?}: another message was written under it"),
+            }),
             Ok(Taken::Stranger) => Err(Refusal {
                 code: RefusalCode::UnknownPerson,
                 message: format!("nobody with the key {person} ever wrote to the bot"),

@@ -83,6 +83,7 @@ const TABLES: [&str; 13] = [
     "CREATE TABLE IF NOT EXISTS errand (
         key TEXT PRIMARY KEY,
         user_id BIGINT NOT NULL,
+        text_sha256 TEXT NOT NULL,
         letter_id BIGINT NOT NULL,
         state TEXT NOT NULL,
         message BIGINT,

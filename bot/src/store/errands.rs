@@ -1,5 +1,6 @@
 //! Messages that programs have the bot write, each under a key of the program's, so that nobody is written to twice.
 
+use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use tgtrunk_config::UserId;
@@ -21,6 +22,8 @@ pub(crate) enum Taken {
     New(Letter),
     /// It was there already: this became of it.
     Known(LetterInfo),
+    /// The key is another message's.
+    Other,
     /// The bot knows nobody with this key.
     Stranger,
     /// So many wait already.
@@ -52,8 +55,11 @@ impl Store {
     ) -> Result<Taken, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let known = sqlx::query("SELECT * FROM errand WHERE key = $1").bind(key);
+        let text_sha256 = hex::encode(Sha256::digest(text));
         if let Some(row) = known.fetch_optional(&mut *transaction).await? {
-            return Ok(Taken::Known(info(&row)?));
+            let is_same = row.try_get::<i64, _>("user_id")? == person.number()
+                && row.try_get::<String, _>("text_sha256")? == text_sha256;
+            return Ok(if is_same { Taken::Known(info(&row)?) } else { Taken::Other });
         }
         let seen = sqlx::query("SELECT 1 FROM person WHERE user_id = $1 AND wrote = 1").bind(person.number());
         if seen.fetch_optional(&mut *transaction).await?.is_none() {
@@ -66,13 +72,14 @@ impl Store {
         let letter = self.letter(person, text, None, now_ms);
         owe(&mut transaction, &letter).await?;
         sqlx::query(
-            "INSERT INTO errand (key, user_id, letter_id, state, blocked, made_ms)
-             VALUES ($1, $2, $3, 'waiting', 0, $4)",
+            "INSERT INTO errand (key, user_id, letter_id, state, blocked, made_ms, text_sha256)
+             VALUES ($1, $2, $3, 'waiting', 0, $4, $5)",
         )
         .bind(key)
         .bind(person.number())
         .bind(letter.id)
         .bind(number(now_ms))
+        .bind(text_sha256)
         .execute(&mut *transaction)
         .await?;
         let old = number(now_ms).saturating_sub(MEMORY_MS);
@@ -170,6 +177,11 @@ mod tests {
             blocked: false,
         };
         assert_eq!(known("k1").await, Taken::Known(waiting));
+        // What became of one message is never told of another.
+        assert_eq!(store.take_errand(anna.id, "other", "k1", 3).await.unwrap(), Taken::Other);
+        let boris = person(6, None);
+        store.see(std::slice::from_ref(&boris), true, 1).await.unwrap();
+        assert_eq!(store.take_errand(boris.id, "hello", "k1", 3).await.unwrap(), Taken::Other);
         store.conclude(letter.id, &Outcome::Sent(Some(77))).await.unwrap();
         assert_eq!(store.owed().await.unwrap(), []);
         let sent = LetterInfo { state: LetterState::Sent, message: Some(77), reason: None, blocked: false };

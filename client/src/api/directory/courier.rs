@@ -211,7 +211,7 @@ impl Directory {
                 return Ok(());
             }
         };
-        let (text, key) = (one.text.clone(), format!("notify-{}", one.id));
+        let (text, key) = (one.text.clone(), format!("notify-{}", one.word));
         match self.ask_bot(Ask::WriteTo { bot: bot.clone(), person, text, key }, SOON).await {
             Ok(Told::Letter(info)) => {
                 one.sender = Some(bot.folder());

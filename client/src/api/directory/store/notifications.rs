@@ -3,6 +3,8 @@
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use tgtrunk_messages::Token;
+
 use super::{Store, StoreError};
 
 /// By which way somebody is notified.
@@ -40,6 +42,8 @@ pub(in crate::api::directory) struct Notification {
     pub(in crate::api::directory) created_s: i64,
     pub(in crate::api::directory) updated_s: i64,
     pub(in crate::api::directory) scope: String,
+    /// Under which a bot writes it: no other has it, ever.
+    pub(in crate::api::directory) word: String,
     pub(in crate::api::directory) recipient: Option<i64>,
     pub(in crate::api::directory) organisation: Option<i64>,
     pub(in crate::api::directory) channel: Channel,
@@ -109,8 +113,8 @@ impl Store {
         }
         let kept = sqlx::query(
             "INSERT INTO notification (created_s, updated_s, scope, idem_key, recipient, organisation, channel, sender,
-                target, text, state, reason, doubtful, tries, next_s)
-             VALUES ($1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $1) RETURNING *",
+                target, text, state, reason, word, doubtful, tries, next_s)
+             VALUES ($1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0, $1) RETURNING *",
         )
         .bind(now_s)
         .bind(&new.scope)
@@ -123,6 +127,7 @@ impl Store {
         .bind(&new.text)
         .bind(new.state.as_str())
         .bind(&new.reason)
+        .bind(Token::new().reveal())
         .fetch_one(&mut *transaction)
         .await?;
         let kept = row(&kept)?;
@@ -275,6 +280,7 @@ fn row(row: &SqliteRow) -> Result<Notification, sqlx::Error> {
         created_s: row.try_get("created_s")?,
         updated_s: row.try_get("updated_s")?,
         scope: row.try_get("scope")?,
+        word: row.try_get("word")?,
         recipient: row.try_get("recipient")?,
         organisation: row.try_get("organisation")?,
         channel: Channel::read(&channel).ok_or_else(|| strange("channel", &channel))?,
@@ -351,9 +357,14 @@ mod tests {
         assert!(store.add_notification(&other, 1_000).await.unwrap().1);
         let (later, is_new) = store.add_notification(&new(Some("k")), 1_000 + KEYS_S).await.unwrap();
         assert!(is_new && later.id != first.id);
+        let mut words = std::collections::BTreeSet::from([first.word, later.word]);
         for _ in 0..2 {
-            assert!(store.add_notification(&new(None), 1_000).await.unwrap().1);
+            let (one, is_new) = store.add_notification(&new(None), 1_000).await.unwrap();
+            // A bot takes keys of up to 64 characters.
+            assert!(is_new && one.word.len() >= 32 && one.word.len() <= 57);
+            words.insert(one.word);
         }
+        assert_eq!(words.len(), 4);
     }
 
     #[tokio::test]
