@@ -61,9 +61,12 @@ impl Directory {
         Ok(one)
     }
 
-    /// Gives back what nobody hands over any more: its outcome could not be noted.
+    /// Gives back what nobody hands over any more, as its outcome could not be noted; and what waits for a time that a wrong
+    /// clock has said.
     pub(super) async fn lift(&self) -> Result<(), StoreError> {
         let Some(store) = self.store.get() else { return Ok(()) };
+        let now_s = clock::unix_s();
+        store.hurry_notifications(now_s, now_s + LONGEST_PAUSE_S + 4).await?;
         for id in store.sending_notifications().await? {
             if let Some(_held) = self.hold(id) {
                 self.give_back(id).await;

@@ -81,8 +81,15 @@ pub(in crate::api::directory) struct NewNotification {
     pub(in crate::api::directory) reason: Option<String>,
 }
 
+/// Those that are not done and whose time has come. The first term is that of the index.
+const OPEN: &str =
+    "SELECT * FROM notification WHERE state IN ('waiting', 'sending', 'queued') AND state <> 'sending'
+     AND next_s <= $1 ORDER BY next_s, id LIMIT 200";
+
 /// How long a key is remembered, in seconds.
 const KEYS_S: i64 = 24 * 3600;
+/// How far the clock may go back without that a key is forgotten, in seconds.
+const SKEW_S: i64 = 60;
 
 impl Store {
     /// Keeps a notification, unless one was kept under its key within a day: then that one. Whether it is new.
@@ -94,11 +101,13 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         if let Some(key) = &new.idem_key {
             sqlx::query(
-                "UPDATE notification SET idem_key = NULL WHERE scope = $1 AND idem_key = $2 AND created_s <= $3",
+                "UPDATE notification SET idem_key = NULL WHERE scope = $1 AND idem_key = $2
+                    AND (created_s <= $3 OR created_s > $4)",
             )
             .bind(&new.scope)
             .bind(key)
             .bind(now_s - KEYS_S)
+            .bind(now_s + SKEW_S)
             .execute(&mut *transaction)
             .await?;
             let known = sqlx::query("SELECT * FROM notification WHERE scope = $1 AND idem_key = $2")
@@ -142,9 +151,11 @@ impl Store {
         key: &str,
         now_s: i64,
     ) -> Result<Option<Notification>, StoreError> {
-        let found =
-            sqlx::query("SELECT * FROM notification WHERE scope = $1 AND idem_key = $2 AND created_s > $3");
-        let found = found.bind(scope).bind(key).bind(now_s - KEYS_S).fetch_optional(&self.pool).await?;
+        let found = sqlx::query(
+            "SELECT * FROM notification WHERE scope = $1 AND idem_key = $2 AND created_s > $3 AND created_s <= $4",
+        );
+        let found = found.bind(scope).bind(key).bind(now_s - KEYS_S).bind(now_s + SKEW_S);
+        let found = found.fetch_optional(&self.pool).await?;
         Ok(found.as_ref().map(row).transpose()?)
     }
 
@@ -177,11 +188,24 @@ impl Store {
         &self,
         now_s: i64,
     ) -> Result<Vec<Notification>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM notification WHERE state IN ('waiting', 'queued') AND next_s <= $1
-             ORDER BY next_s, id LIMIT 200",
-        );
-        Ok(rows.bind(now_s).fetch_all(&self.pool).await?.iter().map(row).collect::<Result<_, _>>()?)
+        let rows = sqlx::query(OPEN).bind(now_s).fetch_all(&self.pool).await?;
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    /// Has those looked at whose time is later than `latest_s`, the longest pause from now: the clock was set back.
+    pub(in crate::api::directory) async fn hurry_notifications(
+        &self,
+        now_s: i64,
+        latest_s: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE notification SET next_s = $1 WHERE state IN ('waiting', 'sending', 'queued') AND next_s > $2",
+        )
+        .bind(now_s)
+        .bind(latest_s)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Whoever claims one that waits hands it over, as it is now; none if somebody else does, or it was.
@@ -353,6 +377,12 @@ mod tests {
         let again = store.add_notification(&new(Some("k")), 1_000 + KEYS_S - 1).await.unwrap();
         assert_eq!(again, (first.clone(), false));
         assert_eq!(store.notification_by_key("all", "k", 2_000).await.unwrap(), Some(first.clone()));
+        // The clock was a year ahead: what was asked for then says nothing of now.
+        let (ahead, now_s) = (40_000_000, 5_000);
+        let early = store.add_notification(&new(Some("early")), ahead).await.unwrap().0;
+        assert_eq!(store.notification_by_key("all", "early", ahead - SKEW_S).await.unwrap(), Some(early));
+        assert_eq!(store.notification_by_key("all", "early", now_s).await.unwrap(), None);
+        assert!(store.add_notification(&new(Some("early")), now_s).await.unwrap().1);
         let other = NewNotification { scope: "4100000001".to_owned(), ..new(Some("k")) };
         assert!(store.add_notification(&other, 1_000).await.unwrap().1);
         let (later, is_new) = store.add_notification(&new(Some("k")), 1_000 + KEYS_S).await.unwrap();
@@ -365,6 +395,22 @@ mod tests {
             words.insert(one.word);
         }
         assert_eq!(words.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn what_is_open_is_found_by_the_index_and_wherever_the_clock_was() {
+        let (_room, store) = store().await;
+        let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {OPEN}")))
+            .bind(1)
+            .fetch_all(&store.pool)
+            .await;
+        let plan: Vec<String> = plan.unwrap().iter().map(|row| row.try_get("detail").unwrap()).collect();
+        assert!(plan[0].starts_with("SEARCH notification USING INDEX notification_open"), "{plan:?}");
+        let (ahead, _) = store.add_notification(&new(None), 40_000_000).await.unwrap();
+        store.hurry_notifications(5_000, 40_000_000).await.unwrap();
+        assert_eq!(store.open_notifications(5_000).await.unwrap(), []);
+        store.hurry_notifications(5_000, 5_064).await.unwrap();
+        assert_eq!(store.open_notifications(5_000).await.unwrap(), [ahead]);
     }
 
     #[tokio::test]
