@@ -190,13 +190,18 @@ impl Directory {
         if self.house.instance(id).is_some() || self.house.rests(id) {
             return false;
         }
+        // As long as it cannot be read which partners' instances there are, none of them is gone.
+        if self.tenants.problem().is_some() {
+            return false;
+        }
         if self.tenants.knows(id) {
             return !self.tenants.rows().iter().any(|tenant| tenant.id == id);
         }
         match &row.line {
             // A line that was removed and added again is another instance.
             Some(line) => {
-                !self.state.client_db(line).exists()
+                // A folder that cannot be looked into is there.
+                matches!(self.state.client_db(line).try_exists(), Ok(false))
                     || self.line_instance(line).is_some_and(|found| found != id)
             }
             None => true,
