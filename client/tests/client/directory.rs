@@ -271,6 +271,14 @@ async fn recipients_are_kept_apart_switched_off_and_failures_have_reasons() {
         assert_eq!((&skipped["state"], &skipped["title"]), (&json!("skipped"), &json!("Anna")), "{skipped}");
         assert!(skipped["reason"].as_str().unwrap().starts_with("switched off"), "{skipped}");
         assert_eq!(desk.post("notify", said).await["id"], skipped["id"]);
+        for other in
+            [json!({"recipient": recipient, "text": "y"}), json!({"recipient": "@boris", "text": "unwanted"})]
+        {
+            let mut other = other;
+            other["idempotency_key"] = json!(key);
+            let taken = desk.refused("notify", other, 409).await["message"].to_string();
+            assert!(taken.contains(&format!("notification {} was asked for", skipped["id"])), "{taken}");
+        }
     }
     desk.post("recipients", json!({"id": 1, "notify": true})).await;
     let wanted = desk.post("notify", json!({"recipient": 500, "text": "wanted", "channel": "user"})).await;

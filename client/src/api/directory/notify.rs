@@ -2,6 +2,7 @@
 //! request's own key where it has one.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tgtrunk_config::UserId;
 use tgtrunk_messages::{Address, ChatId, Grant};
 
@@ -51,13 +52,15 @@ impl Call {
             Grant::Instance(id) => id.to_string(),
         };
         let idem_key = said.word("idempotency_key", KEY)?.flatten();
+        let text = text(said.take("text"))?;
+        let wanted = said.take("recipient").unwrap_or_default();
+        let asked = asked(&wanted, &text);
         if let Some(key) = &idem_key
             && let Some(known) = store.notification_by_key(&scope, key, clock::unix_s()).await?
         {
+            same(&known, key, &asked)?;
             return directory.told(&directory.followed(known).await?).await;
         }
-        let text = text(said.take("text"))?;
-        let wanted = said.take("recipient").unwrap_or_default();
         let organisations = store.organisations().await?;
         let asker = Asker { grant: self.grant, organisations: &organisations };
         let target = directory.target(&wanted, asker).await?;
@@ -110,7 +113,8 @@ impl Call {
         });
         let new = NewNotification {
             scope,
-            idem_key,
+            idem_key: idem_key.clone(),
+            asked,
             recipient: row.map(|row| row.id),
             organisation: organisation.map(|one| one.id),
             channel,
@@ -121,7 +125,10 @@ impl Call {
             reason: off,
         };
         let (kept, is_new) = store.add_notification(&new, clock::unix_s()).await?;
-        let kept = if is_new { directory.hand_over(kept).await? } else { kept };
+        let kept = match idem_key.filter(|_| !is_new) {
+            Some(key) => same(&kept, &key, &new.asked).map(|()| kept)?,
+            None => directory.hand_over(kept).await?,
+        };
         directory.told(&kept).await
     }
 
@@ -342,6 +349,28 @@ fn is_own(grant: Grant, one: &Notification) -> bool {
     }
 }
 
+/// What is kept of whom a request names and of its text, to know it again.
+fn asked(wanted: &Value, text: &str) -> String {
+    let value = |value: &Value| plain(value).unwrap_or_else(|| value.to_string());
+    let whom = match wanted {
+        Value::Object(said) => said.iter().map(|(by, said)| format!("{by}={};", value(said))).collect(),
+        other => value(other),
+    };
+    hex::encode(Sha256::digest(format!("{}:{whom}{text}", whom.len())))
+}
+
+/// Refuses a key that stands for something else.
+fn same(known: &Notification, key: &str, asked: &str) -> Result<(), Failed> {
+    if known.asked == asked {
+        return Ok(());
+    }
+    Err(Failed::taken(format!(
+        "idempotency_key = {key:?}: notification {} was asked for under it, to another recipient or with another text; \
+         each notification wants its own",
+        known.id
+    )))
+}
+
 /// A text that may have been written as a number.
 fn plain(value: &Value) -> Option<String> {
     match value {
@@ -404,6 +433,22 @@ mod tests {
         let wrong = channel(Some(json!("sms")), &by_key).unwrap_err();
         assert_eq!(wrong.message, "channel = \"sms\": want \"user\" or \"bot\"");
         assert_eq!((by_id(&by_key).as_deref(), by_id(&by_phone)), (Some("5"), None));
+    }
+
+    #[test]
+    fn a_request_is_known_again_by_whom_it_names_and_by_its_text() {
+        let first = asked(&json!("5"), "x");
+        assert_eq!(first, asked(&json!(5), "x"));
+        assert_eq!(asked(&json!({"key": 5}), "x"), asked(&json!({"key": "5"}), "x"));
+        for (wanted, text) in [
+            (json!("5"), "y"),
+            (json!("6"), "x"),
+            (json!({"id": 5}), "x"),
+            (json!("5x"), ""),
+            (json!(""), "5x"),
+        ] {
+            assert_ne!(first, asked(&wanted, text), "{wanted} {text}");
+        }
     }
 
     #[test]

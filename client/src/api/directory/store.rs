@@ -50,14 +50,16 @@ const STEPS: [&[&str]; 1] = [&[
         first_seen_s BIGINT,
         last_seen_s BIGINT,
         created_s BIGINT NOT NULL)",
-    // What was to be sent to whom, and what became of it. `scope` and `idem_key` say which request it was. `word` is its
-    // name to bots: numbers come again where this file is lost, and bots remember longer.
+    // What was to be sent to whom, and what became of it. `scope` and `idem_key` say which request it was. `asked` is
+    // the hash of what that said. `word` is its name to bots: numbers come again where this file is lost, and bots remember
+    // longer.
     "CREATE TABLE notification (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         created_s BIGINT NOT NULL,
         updated_s BIGINT NOT NULL,
         scope TEXT NOT NULL,
         idem_key TEXT,
+        asked TEXT NOT NULL,
         word TEXT NOT NULL,
         recipient BIGINT,
         organisation BIGINT,

@@ -42,6 +42,8 @@ pub(in crate::api::directory) struct Notification {
     pub(in crate::api::directory) created_s: i64,
     pub(in crate::api::directory) updated_s: i64,
     pub(in crate::api::directory) scope: String,
+    /// The hash of whom the request named, and of the text.
+    pub(in crate::api::directory) asked: String,
     /// Under which a bot writes it: no other has it, ever.
     pub(in crate::api::directory) word: String,
     pub(in crate::api::directory) recipient: Option<i64>,
@@ -71,6 +73,7 @@ pub(in crate::api::directory) struct NewNotification {
     pub(in crate::api::directory) scope: String,
     /// Under which it is asked for again.
     pub(in crate::api::directory) idem_key: Option<String>,
+    pub(in crate::api::directory) asked: String,
     pub(in crate::api::directory) recipient: Option<i64>,
     pub(in crate::api::directory) organisation: Option<i64>,
     pub(in crate::api::directory) channel: Channel,
@@ -122,8 +125,8 @@ impl Store {
         }
         let kept = sqlx::query(
             "INSERT INTO notification (created_s, updated_s, scope, idem_key, recipient, organisation, channel, sender,
-                target, text, state, reason, word, doubtful, tries, next_s)
-             VALUES ($1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0, $1) RETURNING *",
+                target, text, state, reason, word, asked, doubtful, tries, next_s)
+             VALUES ($1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 0, $1) RETURNING *",
         )
         .bind(now_s)
         .bind(&new.scope)
@@ -137,6 +140,7 @@ impl Store {
         .bind(new.state.as_str())
         .bind(&new.reason)
         .bind(Token::new().reveal())
+        .bind(&new.asked)
         .fetch_one(&mut *transaction)
         .await?;
         let kept = row(&kept)?;
@@ -304,6 +308,7 @@ fn row(row: &SqliteRow) -> Result<Notification, sqlx::Error> {
         created_s: row.try_get("created_s")?,
         updated_s: row.try_get("updated_s")?,
         scope: row.try_get("scope")?,
+        asked: row.try_get("asked")?,
         word: row.try_get("word")?,
         recipient: row.try_get("recipient")?,
         organisation: row.try_get("organisation")?,
@@ -358,6 +363,7 @@ mod tests {
         NewNotification {
             scope: "all".to_owned(),
             idem_key: key.map(str::to_owned),
+            asked: "hello to Anna".to_owned(),
             recipient: None,
             organisation: None,
             channel: Channel::User,
