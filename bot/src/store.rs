@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long Telegram repeats an update that was not confirmed (core.telegram.org/bots/api#getting-updates).
 const REPEATED_MS: i64 = 24 * 3_600_000;
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 15] = [
     "CREATE TABLE IF NOT EXISTS person (
         user_id BIGINT PRIMARY KEY,
         name TEXT NOT NULL,
@@ -90,6 +90,8 @@ const TABLES: [&str; 13] = [
         reason TEXT,
         blocked BIGINT NOT NULL,
         made_ms BIGINT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS errand_waiting ON errand (letter_id) WHERE state = 'waiting'",
+    "CREATE INDEX IF NOT EXISTS errand_made ON errand (made_ms)",
     // What other programs are told. Without its text an update was fetched, and Telegram may repeat it all the same.
     "CREATE TABLE IF NOT EXISTS news (
         number BIGINT PRIMARY KEY,
