@@ -211,6 +211,7 @@ impl Directory {
     async fn forget(&self) -> Result<(), StoreError> {
         let Some(store) = self.store.get() else { return Ok(()) };
         let life_s = i64::try_from(self.settings.api.journal.as_secs()).unwrap_or(i64::MAX);
+        store.forget_tokens(clock::unix_s() - MEMORY_S).await?;
         // Keys are remembered for a day.
         store.forget_notifications(clock::unix_s() - life_s.max(2 * 24 * 3600)).await
     }

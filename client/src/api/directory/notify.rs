@@ -10,7 +10,7 @@ use super::answer::{Answer, Failed};
 use super::door::Call;
 use super::fields::Fields;
 use super::recipients::{dialog_of, organisation_of, phone_of};
-use super::store::{Channel, NewNotification, Notification, Organisation, Recipient, State};
+use super::store::{Channel, MOST_OPEN, NewNotification, Notification, Organisation, Recipient, State};
 use super::{Directory, time};
 use crate::clock;
 
@@ -124,7 +124,12 @@ impl Call {
             state: if off.is_some() { State::Skipped } else { State::Waiting },
             reason: off,
         };
-        let (kept, is_new) = store.add_notification(&new, clock::unix_s()).await?;
+        let kept = store.add_notification(&new, clock::unix_s()).await?;
+        let (kept, is_new) = kept.ok_or_else(|| {
+            let message =
+                format!("{MOST_OPEN} notifications are on their way already: ask again when some are sent");
+            Failed::unavailable("flood_wait", message)
+        })?;
         let kept = match idem_key.filter(|_| !is_new) {
             Some(key) => same(&kept, &key, &new.asked).map(|()| kept)?,
             None => directory.hand_over(kept).await?,

@@ -11,7 +11,7 @@ use sqlx::{Row as _, SqliteConnection, SqlitePool};
 use tgtrunk_config::StateDir;
 use tgtrunk_telegram::{Database, DatabaseError};
 
-pub(super) use notifications::{Channel, NewNotification, Notification, State};
+pub(super) use notifications::{Channel, MOST_OPEN, NewNotification, Notification, State};
 pub(super) use organisations::Organisation;
 pub(super) use recipients::Recipient;
 pub(super) use tokens::TokenRow;

@@ -91,16 +91,21 @@ const OPEN: &str =
 
 /// How long a key is remembered, in seconds.
 const KEYS_S: i64 = 24 * 3600;
+/// How many may be open at a time.
+pub(in crate::api::directory) const MOST_OPEN: i64 = 10_000;
+/// How many are forgotten at a time.
+const PORTION: u64 = 500;
 /// How far the clock may go back without that a key is forgotten, in seconds.
 const SKEW_S: i64 = 60;
 
 impl Store {
-    /// Keeps a notification, unless one was kept under its key within a day: then that one. Whether it is new.
+    /// Keeps a notification, unless one was kept under its key within a day: then that one. Whether it is new. None where too
+    /// many are open.
     pub(in crate::api::directory) async fn add_notification(
         &self,
         new: &NewNotification,
         now_s: i64,
-    ) -> Result<(Notification, bool), StoreError> {
+    ) -> Result<Option<(Notification, bool)>, StoreError> {
         let mut transaction = self.pool.begin().await?;
         if let Some(key) = &new.idem_key {
             sqlx::query(
@@ -120,7 +125,15 @@ impl Store {
                 .await?;
             if let Some(known) = known {
                 transaction.commit().await?;
-                return Ok((row(&known)?, false));
+                return Ok(Some((row(&known)?, false)));
+            }
+        }
+        if new.state == State::Waiting {
+            let open = sqlx::query(
+                "SELECT COUNT(*) FROM notification WHERE state IN ('waiting', 'sending', 'queued')",
+            );
+            if open.fetch_one(&mut *transaction).await?.try_get::<i64, _>(0)? >= MOST_OPEN {
+                return Ok(None);
             }
         }
         let kept = sqlx::query(
@@ -145,7 +158,7 @@ impl Store {
         .await?;
         let kept = row(&kept)?;
         transaction.commit().await?;
-        Ok((kept, true))
+        Ok(Some((kept, true)))
     }
 
     /// The one that was kept under a key within a day.
@@ -288,14 +301,17 @@ impl Store {
         &self,
         before_s: i64,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE created_s < $1
-             AND state NOT IN ('waiting', 'sending', 'queued') ORDER BY created_s LIMIT 500)",
-        )
-        .bind(before_s)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        // In portions, so that requests are answered in between.
+        loop {
+            let portion = sqlx::query(
+                "DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE created_s < $1
+                 AND state NOT IN ('waiting', 'sending', 'queued') ORDER BY created_s LIMIT $2)",
+            );
+            let portion = portion.bind(before_s).bind(i64::try_from(PORTION).unwrap_or(i64::MAX));
+            if portion.execute(&self.pool).await?.rows_affected() < PORTION {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -375,32 +391,58 @@ mod tests {
         }
     }
 
+    async fn add(store: &Store, new: &NewNotification, now_s: i64) -> (Notification, bool) {
+        store.add_notification(new, now_s).await.unwrap().unwrap()
+    }
+
     #[tokio::test]
     async fn a_key_gives_the_first_one_for_a_day_and_each_scope_has_its_own() {
         let (_room, store) = store().await;
-        let (first, is_new) = store.add_notification(&new(Some("k")), 1_000).await.unwrap();
+        let (first, is_new) = add(&store, &new(Some("k")), 1_000).await;
         assert!(is_new);
-        let again = store.add_notification(&new(Some("k")), 1_000 + KEYS_S - 1).await.unwrap();
+        let again = add(&store, &new(Some("k")), 1_000 + KEYS_S - 1).await;
         assert_eq!(again, (first.clone(), false));
         assert_eq!(store.notification_by_key("all", "k", 2_000).await.unwrap(), Some(first.clone()));
         // The clock was a year ahead: what was asked for then says nothing of now.
         let (ahead, now_s) = (40_000_000, 5_000);
-        let early = store.add_notification(&new(Some("early")), ahead).await.unwrap().0;
+        let early = add(&store, &new(Some("early")), ahead).await.0;
         assert_eq!(store.notification_by_key("all", "early", ahead - SKEW_S).await.unwrap(), Some(early));
         assert_eq!(store.notification_by_key("all", "early", now_s).await.unwrap(), None);
-        assert!(store.add_notification(&new(Some("early")), now_s).await.unwrap().1);
+        assert!(add(&store, &new(Some("early")), now_s).await.1);
         let other = NewNotification { scope: "4100000001".to_owned(), ..new(Some("k")) };
-        assert!(store.add_notification(&other, 1_000).await.unwrap().1);
-        let (later, is_new) = store.add_notification(&new(Some("k")), 1_000 + KEYS_S).await.unwrap();
+        assert!(add(&store, &other, 1_000).await.1);
+        let (later, is_new) = add(&store, &new(Some("k")), 1_000 + KEYS_S).await;
         assert!(is_new && later.id != first.id);
         let mut words = std::collections::BTreeSet::from([first.word, later.word]);
         for _ in 0..2 {
-            let (one, is_new) = store.add_notification(&new(None), 1_000).await.unwrap();
+            let (one, is_new) = add(&store, &new(None), 1_000).await;
             // A bot takes keys of up to 64 characters.
             assert!(is_new && one.word.len() >= 32 && one.word.len() <= 57);
             words.insert(one.word);
         }
         assert_eq!(words.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn so_many_are_open_at_most_and_all_that_are_old_are_forgotten() {
+        let (_room, store) = store().await;
+        let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+            INSERT INTO notification (created_s, updated_s, scope, word, asked, channel, target, text, state, doubtful,
+                tries, next_s) SELECT 1, 1, 'all', i, '', 'user', '', '', 'queued', 0, 0, 1 FROM n";
+        sqlx::query(fill).bind(MOST_OPEN - 1).execute(&store.pool).await.unwrap();
+        let (last, _) = add(&store, &new(Some("last")), 5_000).await;
+        assert_eq!(store.add_notification(&new(None), 5_000).await.unwrap(), None);
+        assert_eq!(add(&store, &new(Some("last")), 5_000).await, (last.clone(), false));
+        let skipped = NewNotification { state: State::Skipped, ..new(None) };
+        assert!(add(&store, &skipped, 5_000).await.1);
+        sqlx::query("UPDATE notification SET state = 'sent' WHERE id < $1")
+            .bind(last.id)
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        assert!(add(&store, &new(None), 5_000).await.1);
+        store.forget_notifications(5_000).await.unwrap();
+        assert_eq!(store.notifications(i64::MAX, i64::MAX, None).await.unwrap().len(), 3);
     }
 
     #[tokio::test]
@@ -412,7 +454,7 @@ mod tests {
             .await;
         let plan: Vec<String> = plan.unwrap().iter().map(|row| row.try_get("detail").unwrap()).collect();
         assert!(plan[0].starts_with("SEARCH notification USING INDEX notification_open"), "{plan:?}");
-        let (ahead, _) = store.add_notification(&new(None), 40_000_000).await.unwrap();
+        let (ahead, _) = add(&store, &new(None), 40_000_000).await;
         store.hurry_notifications(5_000, 40_000_000).await.unwrap();
         assert_eq!(store.open_notifications(5_000).await.unwrap(), []);
         store.hurry_notifications(5_000, 5_064).await.unwrap();
@@ -422,7 +464,7 @@ mod tests {
     #[tokio::test]
     async fn one_alone_hands_it_over_and_after_a_kill_it_is_doubtful() {
         let (room, store) = store().await;
-        let (one, _) = store.add_notification(&new(None), 1_000).await.unwrap();
+        let (one, _) = add(&store, &new(None), 1_000).await;
         assert!(store.claim_notification(one.id).await.unwrap().is_some());
         assert_eq!(store.claim_notification(one.id).await.unwrap(), None);
         assert_eq!(store.open_notifications(5_000).await.unwrap(), []);

@@ -73,6 +73,12 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets those that were revoked before `before_s`.
+    pub(in crate::api::directory) async fn forget_tokens(&self, before_s: i64) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM token WHERE revoked_s < $1").bind(before_s).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Forgets one, as its line was.
     pub(in crate::api::directory) async fn forget_token(&self, id: i64) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM token WHERE id = $1").bind(id).execute(&self.pool).await?;
