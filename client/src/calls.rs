@@ -252,7 +252,7 @@ mod tests {
         troubles.is_amiss(&lines[1], "it answers 500".into(), 3);
         troubles.is_amiss(&lines[0], "it answers 502".into(), 4);
         assert_eq!(troubles.said(start + AMISS / 2), None);
-        let said = troubles.said(start + AMISS * 2).unwrap();
+        let said = troubles.said(start + AMISS * 2 + Duration::from_secs(1)).unwrap();
         assert!(said.en.contains("for 6 min: it answers 502; events that wait: 7"), "{}", said.en);
         assert!(said.ru.contains("уже 6 мин: it answers 502; ждут событий: 7"), "{}", said.ru);
         lines.iter().for_each(|line| troubles.is_well(line));

@@ -314,7 +314,6 @@ async fn every_end_is_told_though_the_client_is_killed_at_any_time() {
                     gateway.tell(&CallInfo { state: CallState::Answered, answered_ms, ..info.clone() });
                     sleep(Duration::from_millis(below(30))).await;
                 }
-                open = None;
                 over(&info, answered_ms);
             }
         };
