@@ -11,6 +11,7 @@ mod push;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ use self::ledger::{Heard, Ledger};
 use self::push::{Pusher, Receiver};
 use crate::store::Store;
 
+/// News of a line that may wait to be written down.
+const NEWS: usize = 1_024;
 /// A webhook that takes nothing for so long is told to people.
 const AMISS: Duration = Duration::from_secs(180);
 /// How long the first news of a call that was placed may take, and how often they are looked for.
@@ -50,7 +53,9 @@ pub(crate) struct LineCalls {
     line: Phone,
     store: Store,
     live: Live,
-    heard: mpsc::UnboundedSender<Heard>,
+    heard: mpsc::Sender<Heard>,
+    /// News found no room: the ledger reads the gateway's records instead.
+    is_behind: Arc<AtomicBool>,
     /// Orders under keys, one at a time.
     turns: Arc<tokio::sync::Mutex<()>>,
 }
@@ -86,7 +91,8 @@ impl Calls {
         line: &Phone,
         store: Store,
     ) -> (LineCalls, impl Future<Output = ()> + Send + 'static + use<>) {
-        let (heard, hears) = mpsc::unbounded_channel();
+        let (heard, hears) = mpsc::channel(NEWS);
+        let is_behind = Arc::new(AtomicBool::new(false));
         let (live, told) = (Live::default(), Arc::new(Notify::new()));
         let ledger = Ledger {
             line: line.clone(),
@@ -94,6 +100,7 @@ impl Calls {
             gateway: self.gateway.clone(),
             tells_all: self.receiver.is_some(),
             heard: hears,
+            is_behind: Arc::clone(&is_behind),
             live: live.clone(),
             told: Arc::clone(&told),
             is_complete: false,
@@ -107,7 +114,7 @@ impl Calls {
             told,
             troubles: self.troubles.clone(),
         });
-        let entered = LineCalls { line: line.clone(), store, live, heard, turns: Arc::default() };
+        let entered = LineCalls { line: line.clone(), store, live, heard, is_behind, turns: Arc::default() };
         self.lines().insert(line.clone(), entered.clone());
         let work = async move {
             let push = async {
@@ -144,7 +151,7 @@ impl LineCalls {
     /// A call came, moved on or ended.
     pub(crate) fn tell(&self, info: &CallInfo) {
         self.live.note(info);
-        self.heard.send(Heard::Call(Box::new(info.clone()))).ok();
+        self.hear(Heard::Call(Box::new(info.clone())));
     }
 
     /// Returns once the gateway told of a call that it says it placed, so that whoever asks for it next is answered.
@@ -162,7 +169,14 @@ impl LineCalls {
     pub(crate) fn holds(&self, up: Option<&BTreeMap<CallId, CallInfo>>) {
         *self.live.lock() = up.cloned().unwrap_or_default();
         if let Some(up) = up {
-            self.heard.send(Heard::Holds(up.values().cloned().collect())).ok();
+            self.hear(Heard::Holds(up.values().cloned().collect()));
+        }
+    }
+
+    /// Never waits: where the disk is far behind, the gateway's records have what is left out.
+    fn hear(&self, heard: Heard) {
+        if self.heard.try_send(heard).is_err() {
+            self.is_behind.store(true, Ordering::Release);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tgtrunk_config::control::{Answer, Ask, CallInfo, CallRecord, CallResult, RecordFilter};
@@ -45,7 +46,9 @@ pub(super) struct Ledger {
     pub(super) gateway: Follower,
     /// Whether programs are told of every call, and not only of those they order.
     pub(super) tells_all: bool,
-    pub(super) heard: mpsc::UnboundedReceiver<Heard>,
+    pub(super) heard: mpsc::Receiver<Heard>,
+    /// News were left out: there are more than the disk takes.
+    pub(super) is_behind: Arc<AtomicBool>,
     pub(super) live: Live,
     /// Something is to be told.
     pub(super) told: Arc<Notify>,
@@ -65,6 +68,10 @@ impl Ledger {
             tokio::time::sleep(AGAIN).await;
         }
         loop {
+            if self.is_behind.swap(false, Ordering::AcqRel) {
+                self.is_complete = false;
+                self.again_at = Some(Instant::now());
+            }
             let again_at = self.again_at;
             tokio::select! {
                 heard = self.heard.recv() => match heard {
