@@ -65,6 +65,8 @@ const PHRASES: &[(&str, &str)] = &[
     ),
     ("the path of a PEM file", "путь к файлу PEM"),
     ("the path of a file with the password, as", "путь к файлу с паролем, например"),
+    ("the path of a file with the secret, as", "путь к файлу с секретом, например"),
+    ("an address, where there is a secret for it", "адрес, раз для него есть секрет"),
     ("beside", "к нему"),
     ("the path of a picture", "путь к картинке"),
     ("the path of a directory", "путь к папке"),
