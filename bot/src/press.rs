@@ -131,6 +131,8 @@ fn limit(error: &AskError) -> Result<Duration, Verdict> {
             | RefusalCode::BadToken
             | RefusalCode::Unreachable
             | RefusalCode::Limit
+            | RefusalCode::Strangers
+            | RefusalCode::Forbidden
             | RefusalCode::Internal => Err(Verdict::NotSent(error.to_string())),
         },
     }

@@ -329,6 +329,41 @@ async fn who_asks_again_with_the_same_key_gets_the_same_call_also_when_it_is_ove
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_same_key_gives_the_same_call_by_name_too_though_the_line_may_call_nobody_now() {
+    let mut scene = Scene::open(pbx().answering(pbx::Answering::Rings), app(), |draft| draft).await;
+    let mut asker = scene.asker().await;
+    let ask = |callee: &str, key: &str| Ask::JoinCall {
+        line: COMPANY.parse().unwrap(),
+        extension: EXTENSION.to_owned(),
+        person: callee.parse().unwrap(),
+        key: Some(key.to_owned()),
+    };
+    let Answer::Call { call } = asker.ask(ask("@anna", "once")).await.unwrap() else { panic!("no call") };
+    scene.phone.incoming(LIMIT).await.unwrap();
+    let flood = Match::method("contacts.resolveUsername").user(scene.line.account);
+    let message = "FLOOD_WAIT_3600".to_owned();
+    scene.stage.world().add_fault(flood, Action::Error { code: 420, message });
+    let refusal = asker.refusal(ask("@somebody_k", "other")).await.unwrap();
+    assert_eq!(refusal.code, RefusalCode::Telegram, "the line pauses");
+    let Answer::Call { call: again } = asker.ask(ask("@anna", "once")).await.unwrap() else {
+        panic!("no call")
+    };
+    assert_eq!(again, call);
+    asker.hang_up(call).await.unwrap();
+    scene.state(CallState::Ended).await;
+    let mut used = async || {
+        let report = asker.status().await.unwrap();
+        report.line(&COMPANY.parse().unwrap()).unwrap().status.strangers.unwrap().used
+    };
+    let before = used().await;
+    let refusal = scene.asker().await.refusal(ask("+79169999999", "another")).await.unwrap();
+    assert_eq!(refusal.code, RefusalCode::Telegram);
+    assert_eq!(used().await, before, "nobody was looked up");
+    assert!(asker.calls().await.unwrap().is_empty(), "nobody was called");
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_joins_a_foreign_phone_and_a_person() {
     let stage = Stage::on_loopback().await.unwrap();
     let line = stage.line(COMPANY).unwrap();

@@ -242,6 +242,7 @@ impl Code {
             Self::DialogNotFound => "dialog_not_found",
             Self::NoTelegramAccount => "no_telegram_account",
             Self::FloodWait => "flood_wait",
+            Self::NotAllowed => "not_allowed",
             Self::Timeout => "timeout",
             Self::Unavailable | Self::Internal => "internal",
         }
@@ -251,7 +252,7 @@ impl Code {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::NotAllowed => StatusCode::FORBIDDEN,
             Self::NotAuthorized => StatusCode::CONFLICT,
             Self::CallNotFound | Self::DialogNotFound | Self::NoTelegramAccount => StatusCode::NOT_FOUND,
             Self::FloodWait => StatusCode::TOO_MANY_REQUESTS,

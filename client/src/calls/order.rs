@@ -58,6 +58,8 @@ pub(super) enum Code {
     DialogNotFound,
     NoTelegramAccount,
     FloodWait,
+    /// The line's rules never let this person be called.
+    NotAllowed,
     Timeout,
     /// It does not work now.
     Unavailable,
@@ -274,16 +276,14 @@ fn refused(refusal: &Refusal, to: &Callee, gateway: &GatewayStatus) -> Failed {
         (RefusalCode::UnknownPerson, Callee::Phone(_)) => Code::NoTelegramAccount,
         (RefusalCode::UnknownPerson | RefusalCode::BadRequest, _) => Code::DialogNotFound,
         (RefusalCode::NotAuthorized, _) => Code::NotAuthorized,
-        (RefusalCode::Telegram | RefusalCode::Limit, _) => Code::FloodWait,
+        (RefusalCode::Telegram | RefusalCode::Limit | RefusalCode::Strangers, _) => Code::FloodWait,
+        (RefusalCode::Forbidden, _) => Code::NotAllowed,
         (RefusalCode::Stopping | RefusalCode::Unreachable | RefusalCode::UnknownLine, _) => Code::Unavailable,
         _ => Code::Internal,
     };
     let retry_after_s = match refusal.code {
         RefusalCode::Telegram => gateway.pause.and_then(|pause| wait_s(pause.until_ms)),
-        RefusalCode::Limit => {
-            let spent = gateway.strangers.filter(|strangers| strangers.used >= strangers.limit);
-            spent.filter(|_| refusal.message.contains("strangers")).and_then(|spent| wait_s(spent.resets_ms))
-        }
+        RefusalCode::Strangers => gateway.strangers.and_then(|strangers| wait_s(strangers.resets_ms)),
         _ => None,
     };
     Failed { retry_after_s, ..Failed::new(code, refusal.message.clone()) }
@@ -307,6 +307,8 @@ mod tests {
         assert_eq!(of(RefusalCode::NotAuthorized, "5"), (Code::NotAuthorized, false));
         assert_eq!(of(RefusalCode::Telegram, "5"), (Code::FloodWait, true));
         assert_eq!(of(RefusalCode::Limit, "5"), (Code::FloodWait, true));
+        assert_eq!(of(RefusalCode::Strangers, "5"), (Code::FloodWait, true));
+        assert_eq!(of(RefusalCode::Forbidden, "5"), (Code::NotAllowed, false));
         assert_eq!(of(RefusalCode::Stopping, "5"), (Code::Unavailable, true));
         assert_eq!(of(RefusalCode::Internal, "5"), (Code::Internal, false));
     }

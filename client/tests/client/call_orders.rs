@@ -151,6 +151,8 @@ async fn whoever_may_not_and_what_cannot_be_is_refused_and_nobody_is_called() {
         (RefusalCode::NotAuthorized, "@anna_k", 409, "not_authorized", false),
         (RefusalCode::Telegram, "@anna_k", 429, "flood_wait", true),
         (RefusalCode::Limit, "@anna_k", 429, "flood_wait", true),
+        (RefusalCode::Strangers, "@anna_k", 429, "flood_wait", true),
+        (RefusalCode::Forbidden, "@anna_k", 403, "not_allowed", false),
         (RefusalCode::Internal, "@anna_k", 500, "internal", false),
     ] {
         shop.gateway.told.lock().unwrap().join_refusal =

@@ -194,8 +194,12 @@ pub enum RefusalCode {
     BadToken,
     /// Telegram cannot be reached now.
     Unreachable,
-    /// The line has as many calls as it may.
+    /// The line has as many calls as it may, or may call nobody at this time.
     Limit,
+    /// The line has called or looked up as many strangers today as it may.
+    Strangers,
+    /// The line's rules never let this person be called.
+    Forbidden,
     /// The program is stopping.
     Stopping,
     /// Something broke on our side; the message says what.
@@ -280,6 +284,10 @@ impl Refusal {
             RefusalCode::LineExists => "такая линия уже есть",
             RefusalCode::NotAuthorized => "линия не авторизована в Telegram: войдите в её аккаунт",
             RefusalCode::Limit => "на линии столько звонков, сколько ей разрешено",
+            RefusalCode::Strangers => {
+                "линия обратилась сегодня к стольким незнакомым людям, сколько ей разрешено"
+            }
+            RefusalCode::Forbidden => "правила линии не разрешают звонить этому человеку",
             RefusalCode::Stopping => "программа останавливается: попробуйте ещё раз чуть позже",
             RefusalCode::BadRequest
             | RefusalCode::BadLine
@@ -378,6 +386,8 @@ mod tests {
             (RefusalCode::UnknownPerson, "unknown_person"),
             (RefusalCode::Unreachable, "unreachable"),
             (RefusalCode::Limit, "limit"),
+            (RefusalCode::Strangers, "strangers"),
+            (RefusalCode::Forbidden, "forbidden"),
         ] {
             assert_eq!(serde_json::to_value(code).unwrap(), word);
         }

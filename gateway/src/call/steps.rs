@@ -128,6 +128,8 @@ pub(crate) async fn find(shared: &Shared, person: Person) -> Result<Resolved, Ca
         // Telegram is not asked who has an id: it tells that of people the account knows, and of nobody else.
         Some(Stranger::Unknown(_)) if matches!(person, Person::Id(_)) => None,
         Some(Stranger::Unknown(who)) => {
+            // Whoever is not looked up does not count.
+            pause.check()?;
             strangers.admit(&who).await?;
             Some(who)
         }

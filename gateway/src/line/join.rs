@@ -41,10 +41,15 @@ impl Line {
 
     /// Tells who has a number or a name; Telegram is asked where the account does not remember it.
     ///
-    /// The refusal, where nobody is found by it or the line may look nobody up now.
+    /// The refusal, where nobody is found by it or the line may look nobody up now. Nobody is looked up who could not be
+    /// called: strangers are few a day.
     pub(super) fn find(&self, person: Person, answer: oneshot::Sender<Result<UserId, Refusal>>) {
-        if let Some(problem) = self.lamps.account_problem() {
-            return drop(answer.send(Err(problem)));
+        let outside = || match self.admission.refusal(clock::unix_ms(), "", &person) {
+            Some(cause @ (Cause::QuietHours { .. } | Cause::OutsideHours)) => Some(forbidden(cause)),
+            _ => None,
+        };
+        if let Some(refusal) = self.closed(clock::now()).or_else(outside) {
+            return drop(answer.send(Err(refusal)));
         }
         let (shared, limit) = (self.shared.clone(), self.settings.strangers_per_day);
         tokio::spawn(async move {
@@ -59,19 +64,28 @@ impl Line {
         });
     }
 
-    fn join(&mut self, now: Instant, extension: String, person: UserId) -> Result<CallId, Refusal> {
-        let refuse = |code, message: String| Err(Refusal { code, message });
+    /// Why nobody can be called to both sides now, whoever it is.
+    fn closed(&self, now: Instant) -> Option<Refusal> {
+        let refusal = |code, message: String| Some(Refusal { code, message });
         if self.stopping.is_some() {
-            return refuse(RefusalCode::Stopping, "the line is stopping".to_owned());
+            return refusal(RefusalCode::Stopping, "the line is stopping".to_owned());
         }
         if let Some(problem) = self.lamps.account_problem() {
-            return Err(problem);
+            return Some(problem);
         }
         if let Some(cause) = self.shared.pause.cause(now) {
-            return refuse(RefusalCode::Telegram, pause_sentence(cause));
+            return refusal(RefusalCode::Telegram, pause_sentence(cause));
         }
         if self.calls.is_full(Direction::ToTelegram, &self.settings.calls) {
-            return refuse(RefusalCode::Limit, "the line has as many calls as it may have".to_owned());
+            return refusal(RefusalCode::Limit, "the line has as many calls as it may have".to_owned());
+        }
+        None
+    }
+
+    fn join(&mut self, now: Instant, extension: String, person: UserId) -> Result<CallId, Refusal> {
+        let refuse = |code, message: String| Err(Refusal { code, message });
+        if let Some(refusal) = self.closed(now) {
+            return Err(refusal);
         }
         let Some(peer) = self.account.known(person.number()) else {
             return refuse(
@@ -83,17 +97,12 @@ impl Line {
             self.account.stranger(&Person::Id(peer.id))
             && self.shared.strangers.refusal(&who).is_some()
         {
-            return refuse(RefusalCode::Limit, strangers_sentence(self.settings.strangers_per_day));
+            return refuse(RefusalCode::Strangers, strangers_sentence(self.settings.strangers_per_day));
         }
         let dialled = Person::Id(peer.id);
         let callee = match self.admission.place(now, clock::unix_ms(), None, dialled, &self.account) {
             Ok(callee) => callee,
-            Err(cause) => {
-                return refuse(
-                    RefusalCode::Limit,
-                    format!("the line's rules forbid this call: {}", cause.words()),
-                );
-            }
+            Err(cause) => return Err(forbidden(cause)),
         };
         let Some(trunk) =
             self.trunk.as_ref().map(|trunk| TrunkLeg::to_pbx(trunk.audio(trunk.endpoint.peer().ip())))
@@ -113,6 +122,15 @@ impl Line {
     }
 }
 
+/// The line's rules forbid a call: at this time, or for good.
+fn forbidden(cause: Cause) -> Refusal {
+    let code = match cause {
+        Cause::TooOften { .. } | Cause::QuietHours { .. } | Cause::OutsideHours => RefusalCode::Limit,
+        _ => RefusalCode::Forbidden,
+    };
+    Refusal { code, message: format!("the line's rules forbid this call: {}", cause.words()) }
+}
+
 fn unfound(person: &Person, cause: Cause, limit: u32) -> Refusal {
     let shown = match person {
         Person::Phone(phone) => format!("the number {phone}"),
@@ -124,7 +142,7 @@ fn unfound(person: &Person, cause: Cause, limit: u32) -> Refusal {
             (RefusalCode::UnknownPerson, format!("nobody at Telegram is found by {shown}"))
         }
         Cause::Flood { .. } | Cause::PeerFlood => (RefusalCode::Telegram, pause_sentence(cause)),
-        Cause::Strangers { .. } => (RefusalCode::Limit, strangers_sentence(limit)),
+        Cause::Strangers { .. } => (RefusalCode::Strangers, strangers_sentence(limit)),
         Cause::Disconnected => (RefusalCode::Unreachable, "Telegram could not be asked".to_owned()),
         Cause::LineDown => (RefusalCode::NotAuthorized, cause.words().to_owned()),
         other => (RefusalCode::Internal, other.words().to_owned()),
