@@ -56,9 +56,13 @@ pub(crate) struct LineCalls {
     heard: mpsc::Sender<Heard>,
     /// News found no room: the ledger reads the gateway's records instead.
     is_behind: Arc<AtomicBool>,
-    /// Orders under keys, one at a time.
-    turns: Arc<tokio::sync::Mutex<()>>,
+    /// Orders under the same key, one at a time.
+    turns: Arc<Mutex<BTreeMap<String, Turn>>>,
+    /// Whoever looks for the call of an order holds it.
+    finding: Turn,
 }
+
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// The calls of a line that are up. Clones are the same.
 #[derive(Clone, Default)]
@@ -114,7 +118,8 @@ impl Calls {
             told,
             troubles: self.troubles.clone(),
         });
-        let entered = LineCalls { line: line.clone(), store, live, heard, is_behind, turns: Arc::default() };
+        let (turns, finding) = (Arc::default(), Turn::default());
+        let entered = LineCalls { line: line.clone(), store, live, heard, is_behind, turns, finding };
         self.lines().insert(line.clone(), entered.clone());
         let work = async move {
             let push = async {
@@ -152,6 +157,13 @@ impl LineCalls {
     pub(crate) fn tell(&self, info: &CallInfo) {
         self.live.note(info);
         self.hear(Heard::Call(Box::new(info.clone())));
+    }
+
+    /// What the order under a key waits for, while the same one is being placed.
+    fn turn(&self, key: &str) -> Turn {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(key.to_owned()).or_default())
     }
 
     /// Returns once the gateway told of a call that it says it placed, so that whoever asks for it next is answered.

@@ -81,9 +81,9 @@ impl Failed {
 impl Calls {
     /// Has a call placed; the same key gives the same call.
     pub(super) async fn place(&self, line: &LineCalls, wanted: &Wanted) -> Result<CallId, Failed> {
-        let gateway = self.gateway_of(&line.line).await?;
         let Some(key) = &wanted.key else {
-            return match self.join(line, wanted, &random_key(), &gateway).await {
+            let gateway = self.gateway_of(&line.line).await?;
+            return match self.join(line, wanted, &random_key(), gateway.pid).await {
                 Joined::Is(call) => Ok(call),
                 Joined::Not(failed) => Err(failed),
                 Joined::Unknown => Err(Failed {
@@ -95,35 +95,35 @@ impl Calls {
                 }),
             };
         };
-        let _turn = line.turns.lock().await;
+        let turn = line.turn(key);
+        let Ok(_turn) = timeout(LIMIT, turn.lock()).await else {
+            let message = "the same order is being placed: ask again with the same idempotency_key, which places no second call";
+            return Err(Failed::new(Code::Timeout, message));
+        };
         let now_ms = clock::unix_ms();
         let request = format!("{} {}", wanted.to, wanted.extension);
         let disk = |error| Failed::disk(&error);
         let known = line.store.call_order(key).await.map_err(disk)?;
-        let known = known.filter(|order| now_ms.saturating_sub(order.asked_ms) < MEMORY_MS);
-        let order = match known {
-            Some(order) if order.request != request => {
+        let known = known.filter(|order| {
+            now_ms.saturating_sub(order.asked_ms) < MEMORY_MS
+                || placed(order).is_some_and(|call| line.live.has(call))
+        });
+        if let Some(order) = &known {
+            if !order.request.eq_ignore_ascii_case(&request) {
                 let message = "idempotency_key was given with another \"to\" or \"extension\" before: want one of its own for each call";
                 return Err(Failed::new(Code::BadRequest, message));
             }
-            Some(OrderRow { call: Some(call), .. }) => {
-                return call.parse().map_err(|_| Failed::new(Code::Internal, "the call's number is lost"));
+            if order.call.is_some() {
+                return placed(order).ok_or_else(|| Failed::new(Code::Internal, "the call's number is lost"));
             }
+        }
+        // Another process than the one that was asked before may run by now.
+        let gateway = self.gateway_of(&line.line).await?;
+        let is_new = known.is_none();
+        let order = match known {
             // The gateway gives the same call, where it took the order before.
-            Some(order)
-                if order.gateway_pid == gateway.pid && now_ms.saturating_sub(order.asked_ms) < KNOWN_MS =>
-            {
-                order
-            }
-            Some(order) => {
-                let Some(call) = self.found(line, &order, wanted).await? else {
-                    let message = "tgtrunk was stopped while this call was being placed, and it is not among the gateway's calls: it was most likely not placed. Order it with another idempotency_key";
-                    return Err(Failed::new(Code::Internal, message));
-                };
-                let placed = OrderRow { call: Some(call.to_string()), ..order };
-                line.store.put_call_order(&placed).await.map_err(disk)?;
-                return Ok(call);
-            }
+            Some(order) if order.gateway_pid == gateway.pid && is_remembered(order.asked_ms, now_ms) => order,
+            Some(order) => return self.find_again(line, order, wanted).await,
             None => OrderRow {
                 key: key.clone(),
                 gateway_key: random_key(),
@@ -134,23 +134,39 @@ impl Calls {
             },
         };
         line.store.put_call_order(&order).await.map_err(disk)?;
-        let failed = match self.join(line, wanted, &order.gateway_key, &gateway).await {
+        match self.join(line, wanted, &order.gateway_key, gateway.pid).await {
             Joined::Is(call) => {
                 let placed = OrderRow { call: Some(call.to_string()), ..order };
                 // A repetition finds it at the gateway, too.
                 if let Err(error) = line.store.put_call_order(&placed).await {
                     warn!(%error, "which call was placed for an order cannot be written down");
                 }
-                return Ok(call);
+                Ok(call)
             }
-            Joined::Not(failed) => failed,
+            Joined::Not(failed) if is_new => {
+                line.store.drop_call_order(key).await.map_err(disk)?;
+                Err(failed)
+            }
+            // Whether a call was placed when it was ordered first, this does not tell.
+            Joined::Not(failed) => Err(Failed { is_retryable: true, ..failed }),
             Joined::Unknown => {
                 let message = "the gateway did not answer: ask again with the same idempotency_key, which places no second call";
-                return Err(Failed::new(Code::Timeout, message));
+                Err(Failed::new(Code::Timeout, message))
             }
+        }
+    }
+
+    /// The call of an order that the gateway does not remember, as far as anything shows it.
+    async fn find_again(&self, line: &LineCalls, order: OrderRow, wanted: &Wanted) -> Result<CallId, Failed> {
+        // Two orders of the same kind do not take one call for theirs.
+        let _alone = line.finding.lock().await;
+        let Some(call) = self.found(line, &order, wanted).await? else {
+            let message = "tgtrunk was stopped while this call was being placed, and it is not among the gateway's calls: it was most likely not placed. Order it with another idempotency_key";
+            return Err(Failed::new(Code::Internal, message));
         };
-        line.store.drop_call_order(key).await.map_err(disk)?;
-        Err(failed)
+        let placed = OrderRow { call: Some(call.to_string()), ..order };
+        line.store.put_call_order(&placed).await.map_err(|error| Failed::disk(&error))?;
+        Ok(call)
     }
 
     /// Ends a call on both sides. False when none is up.
@@ -177,7 +193,8 @@ impl Calls {
         }
     }
 
-    async fn join(&self, line: &LineCalls, wanted: &Wanted, key: &str, gateway: &GatewayStatus) -> Joined {
+    /// `pid` is the gateway's process: no other one knows what this one was asked.
+    async fn join(&self, line: &LineCalls, wanted: &Wanted, key: &str, pid: u32) -> Joined {
         let ask = Ask::JoinCall {
             line: line.line.clone(),
             extension: wanted.extension.clone(),
@@ -185,7 +202,10 @@ impl Calls {
             key: Some(key.to_owned()),
         };
         // The second time for whoever did not hear the first answer.
-        for _ in 0..2 {
+        for is_first in [true, false] {
+            if !is_first && self.gateway_of(&line.line).await.is_ok_and(|gateway| gateway.pid != pid) {
+                return Joined::Unknown;
+            }
             match timeout(LIMIT, asking::ask(&self.socket, ask.clone())).await {
                 Ok(Ok(Answer::Call { call })) => {
                     info!(%call, "a program had a call placed");
@@ -193,9 +213,13 @@ impl Calls {
                 }
                 Ok(Ok(_)) => return Joined::Unknown,
                 Ok(Err(error)) => match error.downcast::<Refusal>() {
+                    // The first time may have placed it all the same.
+                    Ok(_) if !is_first => return Joined::Unknown,
                     Ok(refusal) => {
                         info!(code = ?refusal.code, "a call that a program wants is refused");
-                        return Joined::Not(refused(&refusal, &wanted.to, gateway));
+                        // Perhaps this order is what Telegram wants a pause after.
+                        let gateway = self.gateway_of(&line.line).await.ok();
+                        return Joined::Not(refused(&refusal, &wanted.to, gateway.as_ref()));
                     }
                     Err(error) => debug!(%error, "the gateway did not answer to an order"),
                 },
@@ -253,6 +277,16 @@ fn may_be(peer: &Peer, to: &Callee) -> bool {
     }
 }
 
+/// The call that was placed for an order.
+fn placed(order: &OrderRow) -> Option<CallId> {
+    order.call.as_ref()?.parse().ok()
+}
+
+/// Whether the gateway's process that was asked is sure to remember it: not where the clock was set back since.
+fn is_remembered(asked_ms: u64, now_ms: u64) -> bool {
+    now_ms.checked_sub(asked_ms).is_some_and(|age_ms| age_ms < KNOWN_MS)
+}
+
 /// What became of an order.
 enum Joined {
     Is(CallId),
@@ -270,7 +304,7 @@ fn gateway_gone() -> Failed {
 }
 
 /// Why the gateway does not place a call.
-fn refused(refusal: &Refusal, to: &Callee, gateway: &GatewayStatus) -> Failed {
+fn refused(refusal: &Refusal, to: &Callee, gateway: Option<&GatewayStatus>) -> Failed {
     let wait_s = |until_ms: u64| Some(until_ms.saturating_sub(clock::unix_ms()).div_ceil(1_000).max(1));
     let code = match (refusal.code, to) {
         (RefusalCode::UnknownPerson, Callee::Phone(_)) => Code::NoTelegramAccount,
@@ -282,8 +316,8 @@ fn refused(refusal: &Refusal, to: &Callee, gateway: &GatewayStatus) -> Failed {
         _ => Code::Internal,
     };
     let retry_after_s = match refusal.code {
-        RefusalCode::Telegram => gateway.pause.and_then(|pause| wait_s(pause.until_ms)),
-        RefusalCode::Strangers => gateway.strangers.and_then(|strangers| wait_s(strangers.resets_ms)),
+        RefusalCode::Telegram => gateway.and_then(|gateway| wait_s(gateway.pause?.until_ms)),
+        RefusalCode::Strangers => gateway.and_then(|gateway| wait_s(gateway.strangers?.resets_ms)),
         _ => None,
     };
     Failed { retry_after_s, ..Failed::new(code, refusal.message.clone()) }
@@ -298,7 +332,7 @@ mod tests {
         let gateway = GatewayStatus::waiting("+79060000000".parse().unwrap(), 1, 0);
         let of = |code, to: &str| {
             let refusal = Refusal { code, message: "why".into() };
-            let failed = refused(&refusal, &to.parse().unwrap(), &gateway);
+            let failed = refused(&refusal, &to.parse().unwrap(), Some(&gateway));
             (failed.code, failed.is_retryable)
         };
         assert_eq!(of(RefusalCode::UnknownPerson, "+79990000000"), (Code::NoTelegramAccount, false));
@@ -311,5 +345,11 @@ mod tests {
         assert_eq!(of(RefusalCode::Forbidden, "5"), (Code::NotAllowed, false));
         assert_eq!(of(RefusalCode::Stopping, "5"), (Code::Unavailable, true));
         assert_eq!(of(RefusalCode::Internal, "5"), (Code::Internal, false));
+    }
+
+    #[test]
+    fn the_gateway_is_sure_to_remember_for_minutes_and_not_once_the_clock_was_set_back() {
+        assert!(is_remembered(1_000, 1_000) && is_remembered(1_000, KNOWN_MS));
+        assert!(!is_remembered(1_000, 1_000 + KNOWN_MS) && !is_remembered(1_000, 999));
     }
 }

@@ -198,6 +198,13 @@ async fn a_key_places_one_call_though_the_client_is_killed_at_any_moment() {
     shop.kill().await;
     shop.gateway.told.lock().unwrap().joins_silently = false;
     shop.start().await;
+    // Why it cannot be placed now does not tell whether it was placed then.
+    for code in [RefusalCode::UnknownLine, RefusalCode::Internal, RefusalCode::Limit] {
+        shop.gateway.told.lock().unwrap().join_refusal = Some(Refusal { code, message: "not now".into() });
+        let (status, told) = shop.place(lost.clone()).await;
+        assert_eq!((status >= 400, &told["error"]["retryable"]), (true, &json!(true)), "{told}");
+    }
+    shop.gateway.told.lock().unwrap().join_refusal = None;
     let (code, told) = shop.place(lost.clone()).await;
     assert_eq!((code, &told["result"]["call_id"]), (200, &json!("000000000000b002")), "{told}");
     assert_eq!(shop.joined(), 2);
