@@ -22,7 +22,7 @@ pub(crate) use presses::Press;
 /// How long what was done is remembered, in seconds. Longer than any setting looks back.
 const MEMORY_S: i64 = 31 * 24 * 3600;
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 14] = [
     // Keypads that stand, or may stand, in a chat.
     "CREATE TABLE IF NOT EXISTS cl_keypad (
         call TEXT PRIMARY KEY,
@@ -95,6 +95,10 @@ const TABLES: [&str; 11] = [
         asked_ms BIGINT NOT NULL,
         gateway_pid BIGINT NOT NULL,
         call TEXT)",
+    // What is looked for again and again is few among all that ever was.
+    "CREATE INDEX IF NOT EXISTS cl_call_event_waits ON cl_call_event (seq) WHERE fate = 0",
+    "CREATE INDEX IF NOT EXISTS cl_call_up ON cl_call (started_ms) WHERE is_over = 0",
+    "CREATE INDEX IF NOT EXISTS cl_call_order_call ON cl_call_order (call)",
 ];
 
 /// The client's tables.
@@ -110,6 +114,14 @@ impl Store {
         for table in TABLES {
             sqlx::query(table).execute(&mut *transaction).await?;
         }
+        transaction.commit().await?;
+        let store = Self { pool };
+        store.forget(now_s).await?;
+        Ok(store)
+    }
+
+    /// Forgets what is too old to matter.
+    pub(crate) async fn forget(&self, now_s: i64) -> Result<(), sqlx::Error> {
         for old in [
             "DELETE FROM cl_card WHERE began_s < $1",
             "DELETE FROM cl_answer WHERE answered_s < $1",
@@ -120,10 +132,9 @@ impl Store {
             "DELETE FROM cl_call_event WHERE fate <> 0 AND noted_s < $1",
             "DELETE FROM cl_call_order WHERE asked_ms < $1 * 1000",
         ] {
-            sqlx::query(old).bind(now_s - MEMORY_S).execute(&mut *transaction).await?;
+            sqlx::query(old).bind(now_s - MEMORY_S).execute(&self.pool).await?;
         }
-        transaction.commit().await?;
-        Ok(Self { pool })
+        Ok(())
     }
 }
 

@@ -83,22 +83,16 @@ impl Known {
         Self { ended_ms: record.ended_ms.or(Some(info.started_ms)), info }
     }
 
-    /// A call that is over without a record of it.
-    pub(crate) fn lost(info: CallInfo, now_ms: u64) -> Self {
+    /// A call that is over without a record of it: nobody knows since when.
+    pub(crate) fn lost(info: CallInfo) -> Self {
         let end = CallEnd {
             by: Ender::Gateway,
             cause: "The other side lost the call".to_owned(),
             sip_status: None,
             q850: Some(41),
         };
-        let duration_ms = info.answered_ms.map(|answered_ms| now_ms.saturating_sub(answered_ms));
-        let info = CallInfo {
-            state: CallState::Ended,
-            duration_ms: Some(duration_ms.unwrap_or(0)),
-            end: Some(end),
-            ..info
-        };
-        Self { info, ended_ms: Some(now_ms) }
+        let info = CallInfo { state: CallState::Ended, duration_ms: None, end: Some(end), ..info };
+        Self { info, ended_ms: None }
     }
 
     /// Whether it is over.
@@ -108,7 +102,9 @@ impl Known {
 
     /// What is to be told now, in its order. Of a call that was over before anybody heard of it, its end alone.
     pub(crate) fn due(&self, told: &[Kind], is_live: bool) -> Vec<Kind> {
-        let (is_begun, is_answered) = (told.contains(&Kind::Start), self.info.answered_ms.is_some());
+        let is_begun = told.contains(&Kind::Start);
+        // A record that was not written any more does not know of the answer.
+        let is_answered = self.info.answered_ms.is_some() || told.contains(&Kind::Answer);
         let last = if is_answered { Kind::End } else { Kind::Missed };
         let is_told_over = told.contains(&Kind::End) || told.contains(&Kind::Missed);
         [
@@ -127,8 +123,8 @@ impl Known {
         format!("{}.{}", self.info.call, kind.word().trim_start_matches("call."))
     }
 
-    /// An event as JSON.
-    pub(crate) fn event(&self, kind: Kind) -> Value {
+    /// An event as JSON, noted at `now_ms`.
+    pub(crate) fn event(&self, kind: Kind, now_ms: u64) -> Value {
         let at_ms = match kind {
             Kind::Start => Some(self.info.started_ms),
             Kind::Answer => self.info.answered_ms,
@@ -137,7 +133,7 @@ impl Known {
         let mut event = Map::new();
         event.insert("event".to_owned(), kind.word().into());
         event.insert("event_id".to_owned(), self.event_id(kind).into());
-        put_time(&mut event, "occurred", at_ms);
+        put_time(&mut event, "occurred", at_ms.or(Some(now_ms)));
         let mut facts = self.facts();
         // What a call became is told by its end alone.
         if matches!(kind, Kind::Start | Kind::Answer) {
@@ -175,7 +171,8 @@ impl Known {
         put("sip_call_id", trunk.sip_call_id.clone().into());
         // Wider than what every reader of JSON keeps whole.
         put("telegram_call_id", info.telegram_call.map(|id| id.to_string()).into());
-        put("duration_ms", self.is_over().then(|| info.duration_ms.unwrap_or(0)).into());
+        let is_ended = self.is_over() && self.ended_ms.is_some();
+        put("duration_ms", is_ended.then(|| info.duration_ms.unwrap_or(0)).into());
         put("ring_ms", self.ring_ms().into());
         put("ended_by", end.as_ref().map(|end| end.by.as_str()).into());
         put("cause", end.as_ref().map(cause).into());
@@ -306,6 +303,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_call_that_was_answered_is_never_missed_and_of_a_lost_one_nobody_knows_how_long_it_was() {
+        let unwritten = Known::of_record(record(None));
+        assert_eq!(unwritten.due(&[Kind::Start, Kind::Answer], false), [Kind::End]);
+        let talking = CallInfo { answered_ms: Some(3_000), ..call(CallState::Answered) };
+        let lost = Known::lost(talking);
+        assert_eq!(lost.due(&[Kind::Start, Kind::Answer], false), [Kind::End]);
+        let event = lost.event(Kind::End, 99_500);
+        let nobody_knows = ["duration_ms", "ended_ms", "ended_at"];
+        assert!(nobody_knows.iter().all(|key| event[key].is_null()), "{event}");
+        assert_eq!((&event["occurred_ms"], &event["state"]), (&json!(99_500), &json!("ended")));
+    }
+
+    #[test]
     fn an_event_says_what_programs_are_promised() {
         let info = CallInfo {
             answered_ms: Some(3_000),
@@ -326,7 +336,7 @@ pub(crate) mod tests {
             "text": "Normal call clearing", "text_ru": "обычное завершение", "sip_status": null, "q850": 16,
         });
         assert_eq!(
-            known.event(Kind::End),
+            known.event(Kind::End, 99_500),
             json!({
                 "event": "call.end", "event_id": "00000000000000a1.end",
                 "occurred_at": "1970-01-01T00:01:03.000Z", "occurred_ms": 63_000,
@@ -342,10 +352,10 @@ pub(crate) mod tests {
                 "quality": null, "recording": null,
             })
         );
-        let start = known.event(Kind::Start);
+        let start = known.event(Kind::Start, 99_500);
         assert_eq!((&start["state"], &start["occurred_ms"]), (&json!("ringing"), &json!(1_000)));
         assert!(["ended_at", "cause", "answered_ms", "duration_ms"].iter().all(|key| start[*key].is_null()));
-        let answer = known.event(Kind::Answer);
+        let answer = known.event(Kind::Answer, 99_500);
         assert_eq!((&answer["state"], &answer["ring_ms"]), (&json!("talking"), &json!(1_500)));
         assert_eq!((&answer["occurred_ms"], &answer["ended_ms"]), (&json!(3_000), &Value::Null));
     }

@@ -22,6 +22,8 @@ use crate::store::{CallRow, Store};
 const AGAIN: Duration = Duration::from_secs(5);
 /// A call that is neither up nor in the records for so long is over.
 const LOST: Duration = Duration::from_secs(60);
+/// How often it is forgotten what is too old to matter.
+const FORGET: Duration = Duration::from_secs(6 * 3600);
 /// Records are read from so long before the last call that is known: clocks are set back, in milliseconds.
 const SLACK_MS: u64 = 3_600_000;
 /// Records in one answer of the gateway.
@@ -67,6 +69,7 @@ impl Ledger {
             warn!(%error, "what programs are told of calls cannot be read");
             tokio::time::sleep(AGAIN).await;
         }
+        let mut forget_at = Instant::now() + FORGET;
         loop {
             if self.is_behind.swap(false, Ordering::AcqRel) {
                 self.is_complete = false;
@@ -87,6 +90,12 @@ impl Ledger {
                         self.catch_up(&calls).await;
                     }
                 },
+                () = sleep_until(forget_at) => {
+                    forget_at = Instant::now() + FORGET;
+                    if let Err(error) = self.store.forget(clock::unix_s()).await {
+                        warn!(%error, "what is too old to matter cannot be forgotten");
+                    }
+                }
                 () = sleep_until(again_at.unwrap_or_else(Instant::now)), if again_at.is_some() => {
                     let calls: Vec<CallInfo> = self.live.all();
                     self.catch_up(&calls).await;
@@ -100,6 +109,8 @@ impl Ledger {
             return self.store.forget_events().await;
         }
         let now_ms = clock::unix_ms();
+        // A clock that was ahead would have everything until then passed over.
+        self.store.cap_call_marks(now_ms).await?;
         self.store.call_mark(SINCE, now_ms).await?;
         self.store.call_mark(SEEN, now_ms).await.map(drop)
     }
@@ -134,7 +145,8 @@ impl Ledger {
             }
             let told: Vec<Kind> = told.iter().filter_map(|word| Kind::from_word(word)).collect();
             let due = known.due(&told, is_live).into_iter();
-            due.map(|kind| (kind.word().to_owned(), known.event(kind).to_string())).collect()
+            due.map(|kind| (kind.word().to_owned(), known.event(kind, clock::unix_ms()).to_string()))
+                .collect()
         };
         if self.store.note_call(&row, clock::unix_s(), due).await? {
             self.told.notify_one();
@@ -185,19 +197,25 @@ impl Ledger {
         let from_ms = from_ms.min(oldest_ms.unwrap_or(u64::MAX));
         let mut seen_ms = 0;
         let opened: BTreeSet<&str> = open.iter().map(|row| row.call.as_str()).collect();
-        let mut over = BTreeSet::new();
+        let (mut over, mut running) = (BTreeSet::new(), BTreeSet::new());
         for record in self.records(from_ms).await? {
             seen_ms = seen_ms.max(record.started_ms);
             let call = record.call.to_string();
-            if record.result == CallResult::Running || !self.tells_all && !opened.contains(call.as_str()) {
+            if !self.tells_all && !opened.contains(call.as_str()) {
+                continue;
+            }
+            // A line that did not answer in time has calls all the same.
+            if record.result == CallResult::Running {
+                running.insert(call);
                 continue;
             }
             self.note(&Known::of_record(record), false).await?;
             over.insert(call);
         }
         let up: BTreeSet<String> = up.iter().map(|info| info.call.to_string()).collect();
-        let left = open.iter().filter(|row| !over.contains(&row.call) && !up.contains(&row.call));
-        let is_all = self.end_lost(left).await?;
+        let left =
+            open.iter().filter(|row| ![&over, &up, &running].iter().any(|known| known.contains(&row.call)));
+        let is_all = self.end_lost(left).await? && running.is_subset(&up);
         if is_all && self.tells_all {
             self.store.move_call_mark(SEEN, seen_ms).await?;
         }
@@ -218,7 +236,7 @@ impl Ledger {
                 continue;
             }
             info!(call = %info.call, "a call is over of which the gateway knows nothing");
-            self.note(&Known::lost(info, clock::unix_ms()), false).await?;
+            self.note(&Known::lost(info), false).await?;
         }
         self.missing = missing;
         Ok(self.missing.is_empty())
@@ -257,5 +275,94 @@ enum Behind {
 impl From<sqlx::Error> for Behind {
     fn from(error: sqlx::Error) -> Self {
         Self::Disk(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tgtrunk_config::control::{CallState, Refusal, RefusalCode};
+    use tgtrunk_shell::asking::Told;
+    use tgtrunk_shell::control::{self, Question};
+    use tokio::sync::broadcast;
+
+    use super::super::event::tests::{call, record};
+    use super::*;
+    use crate::store::tests::Room;
+
+    #[tokio::test]
+    async fn a_call_whose_record_runs_is_not_over_though_its_line_does_not_tell_of_it() {
+        let (folder, records) = (tempfile::tempdir().unwrap(), Arc::new(Mutex::new(Vec::new())));
+        let gateway = gateway(folder.path().join("gateway.sock"), Arc::clone(&records)).await;
+        let (store, _database) = Room::new().open().await;
+        let (_tell, heard) = mpsc::unbounded_channel();
+        let mut ledger = Ledger {
+            line: "+79060000000".parse().unwrap(),
+            store: store.clone(),
+            gateway,
+            tells_all: true,
+            heard,
+            live: Live::default(),
+            told: Arc::default(),
+            is_complete: false,
+            again_at: None,
+            missing: BTreeMap::new(),
+        };
+        ledger.begin().await.unwrap();
+        let talking = CallInfo { answered_ms: Some(3_000), ..call(CallState::Answered) };
+        ledger.heard_of(&Known::heard(talking.clone(), 0)).await.unwrap();
+        // It is missing for long.
+        ledger.missing.insert(talking.call, Instant::now().checked_sub(LOST * 2).unwrap());
+        let runs = CallRecord { result: CallResult::Running, ended_ms: None, ..record(None) };
+        records.lock().unwrap().push(runs);
+        let marks = async || store.call_mark(SEEN, 0).await.unwrap();
+        let seen_ms = marks().await;
+        ledger.catch_up(&[]).await;
+        assert!(!ledger.is_complete && ledger.again_at.is_some(), "it is looked at again");
+        assert_eq!(kinds(&store).await, ["call.start", "call.answer"]);
+        assert_eq!(marks().await, seen_ms);
+        *records.lock().unwrap() = vec![record(Some(3_000))];
+        ledger.catch_up(&[]).await;
+        assert!(ledger.is_complete);
+        let told = store.next_event().await.unwrap().unwrap();
+        assert_eq!(told.kind, "call.end");
+        assert!(told.body.contains("\"duration_ms\":2000"), "its true end: {}", told.body);
+    }
+
+    /// What waits to be told, and is told now.
+    async fn kinds(store: &Store) -> Vec<String> {
+        let mut kinds = Vec::new();
+        while let Some(event) = store.next_event().await.unwrap() {
+            store.event_done(&event, crate::store::Fate::Told).await.unwrap();
+            kinds.push(event.kind);
+        }
+        kinds
+    }
+
+    /// A gateway with records and without calls.
+    async fn gateway(socket: std::path::PathBuf, records: Arc<Mutex<Vec<CallRecord>>>) -> Follower {
+        let listener = control::listen(&socket).unwrap();
+        let (asks, mut questions) = mpsc::channel::<Question>(8);
+        let (events, _) = broadcast::channel(8);
+        tokio::spawn(async move { control::serve(listener, "tgtrunk-gateway", asks, events).await });
+        tokio::spawn(async move {
+            while let Some(Question { ask, answer }) = questions.recv().await {
+                let told = match ask {
+                    Ask::Calls => Ok(Answer::Calls(Vec::new())),
+                    Ask::Status => Ok(Answer::Status(Default::default())),
+                    Ask::Records { .. } => {
+                        let records = records.lock().unwrap().clone();
+                        Ok(Answer::Records { total: records.len() as u64, records })
+                    }
+                    _ => Err(Refusal { code: RefusalCode::BadRequest, message: "what?".into() }),
+                };
+                answer.send(told).ok();
+            }
+        });
+        let (follower, mut news) = Follower::start(socket);
+        while !matches!(news.recv().await, Some(Told::Up { .. })) {}
+        tokio::spawn(async move { while news.recv().await.is_some() {} });
+        follower
     }
 }

@@ -7,7 +7,7 @@ use aws_lc_rs::hmac;
 use tgtrunk_config::{CallWebhook, Phone};
 use tgtrunk_messages::Poster;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use super::Troubles;
@@ -18,6 +18,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long nothing is done at most.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// A webhook that has taken nothing for so long takes nothing that is too old, either.
+const DEAD: Duration = Duration::from_secs(600);
 
 /// The webhook, and how it is called.
 pub(super) struct Receiver {
@@ -40,16 +43,19 @@ pub(super) struct Pusher {
 impl Pusher {
     /// Works until it is dropped.
     pub(super) async fn run(self) {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut failing) = (FIRST_PAUSE, None::<Instant>);
         loop {
-            match self.bring_next().await {
+            match self.bring_next(failing.is_some_and(|since| since.elapsed() >= DEAD)).await {
                 Ok(Brought::Told) => {
                     self.troubles.is_well(&self.line);
-                    pause = FIRST_PAUSE;
+                    (pause, failing) = (FIRST_PAUSE, None);
                 }
+                // That the webhook works again, this does not tell.
+                Ok(Brought::GivenUp) => {}
                 Ok(Brought::Nothing) => {
-                    self.troubles.is_well(&self.line);
-                    pause = FIRST_PAUSE;
+                    if failing.is_none() {
+                        self.troubles.is_well(&self.line);
+                    }
                     tokio::select! {
                         () = self.told.notified() => {}
                         () = sleep(LOOK) => {}
@@ -57,6 +63,7 @@ impl Pusher {
                 }
                 Ok(Brought::Failed(cause)) => {
                     debug!(cause, "the webhook of calls does not take an event");
+                    failing.get_or_insert_with(Instant::now);
                     let waiting = self.store.waiting_events().await.unwrap_or(1);
                     self.troubles.is_amiss(&self.line, cause, waiting);
                     sleep(pause).await;
@@ -70,17 +77,18 @@ impl Pusher {
         }
     }
 
-    async fn bring_next(&self) -> Result<Brought, sqlx::Error> {
+    async fn bring_next(&self, is_dead: bool) -> Result<Brought, sqlx::Error> {
         let Some(event) = self.store.next_event().await? else { return Ok(Brought::Nothing) };
         let age_s = u64::try_from(clock::unix_s().saturating_sub(event.noted_s)).unwrap_or(0);
-        if age_s > self.receiver.life.as_secs() {
+        // A clock that jumped, or a program that did not run, leaves events old that nobody tried to tell.
+        if age_s > self.receiver.life.as_secs() && (event.attempts > 0 || is_dead) {
             warn!(
                 call = event.call,
                 kind = event.kind,
                 "an event of a call is given up: the webhook does not take it"
             );
             self.store.event_done(&event, Fate::GivenUp).await?;
-            return Ok(Brought::Told);
+            return Ok(Brought::GivenUp);
         }
         match self.bring(&event).await {
             Ok(()) => {
@@ -112,6 +120,7 @@ impl Pusher {
 
 enum Brought {
     Told,
+    GivenUp,
     Nothing,
     Failed(String),
 }
@@ -126,6 +135,39 @@ fn signature(secret: &str, unix_s: i64, body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::CallRow;
+    use crate::store::tests::Room;
+
+    #[tokio::test]
+    async fn what_is_too_old_is_given_up_once_it_was_tried_or_the_webhook_is_dead() {
+        let (store, _database) = Room::new().open().await;
+        for call in ["a", "b"] {
+            let row = CallRow {
+                call: call.to_owned(),
+                started_ms: 1,
+                ended_ms: None,
+                is_over: false,
+                info: "{}".to_owned(),
+            };
+            let due = |_: &[String]| vec![("call.start".to_owned(), "{}".to_owned())];
+            store.note_call(&row, 1_000_000, due).await.unwrap();
+        }
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let webhook = CallWebhook { url: format!("http://{nobody}/"), secret: None };
+        let poster = Poster::new(Duration::from_secs(5), Vec::new()).unwrap();
+        let pusher = Pusher {
+            line: "+79060000000".parse().unwrap(),
+            store: store.clone(),
+            receiver: Arc::new(Receiver { webhook, poster, life: Duration::from_secs(3600) }),
+            told: Arc::default(),
+            troubles: Troubles::default(),
+        };
+        assert!(matches!(pusher.bring_next(false).await, Ok(Brought::Failed(_))), "it is tried once");
+        assert!(matches!(pusher.bring_next(false).await, Ok(Brought::GivenUp)));
+        assert_eq!(store.next_event().await.unwrap().unwrap().call, "b");
+        assert!(matches!(pusher.bring_next(true).await, Ok(Brought::GivenUp)));
+        assert!(matches!(pusher.bring_next(true).await, Ok(Brought::Nothing)));
+    }
 
     /// By Python: `hmac.new(b"0123456789abcdef", b'1800000000.{"event":"call.start"}', "sha256").hexdigest()`.
     #[test]

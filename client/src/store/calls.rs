@@ -130,6 +130,12 @@ impl Store {
         Ok(unsigned(query.fetch_one(&self.pool).await?.try_get("at_ms")?))
     }
 
+    /// Moves such times back to `now_ms` that are later than that.
+    pub(crate) async fn cap_call_marks(&self, now_ms: u64) -> Result<(), sqlx::Error> {
+        let note = "UPDATE cl_call_mark SET at_ms = $1 WHERE at_ms > $1";
+        sqlx::query(note).bind(number(now_ms)).execute(&self.pool).await.map(drop)
+    }
+
     /// Moves such a time on; never back.
     pub(crate) async fn move_call_mark(&self, name: &str, at_ms: u64) -> Result<(), sqlx::Error> {
         let note = "UPDATE cl_call_mark SET at_ms = $2 WHERE name = $1 AND at_ms < $2";
@@ -211,10 +217,44 @@ mod tests {
         assert_eq!(store.call_mark("seen", 60).await.unwrap(), 50);
         store.move_call_mark("seen", 70).await.unwrap();
         assert_eq!(store.call_mark("seen", 60).await.unwrap(), 70);
+        store.cap_call_marks(65).await.unwrap();
+        assert_eq!(store.call_mark("seen", 60).await.unwrap(), 65);
+        store.cap_call_marks(80).await.unwrap();
+        assert_eq!(store.call_mark("seen", 60).await.unwrap(), 65);
         store.note_call(&row("a", false), 1_000_000, |_| events(&["s"])).await.unwrap();
         store.forget_events().await.unwrap();
         assert_eq!((store.next_event().await.unwrap(), store.waiting_events().await.unwrap()), (None, 0));
         assert_eq!(store.call_mark("seen", 60).await.unwrap(), 60);
+    }
+
+    #[tokio::test]
+    async fn what_waits_and_what_is_up_is_found_without_reading_all_that_was() {
+        let (store, _database) = Room::new().open().await;
+        for (query, index) in [
+            ("SELECT * FROM cl_call_event WHERE fate = 0 ORDER BY seq LIMIT 1", "cl_call_event_waits"),
+            ("SELECT COUNT(*) FROM cl_call_event WHERE fate = 0", "cl_call_event_waits"),
+            ("SELECT * FROM cl_call WHERE is_over = 0 ORDER BY started_ms", "cl_call_up"),
+            ("SELECT 1 FROM cl_call_order WHERE call = 'a'", "cl_call_order_call"),
+        ] {
+            let explain = format!("EXPLAIN QUERY PLAN {query}");
+            let plan = sqlx::query(sqlx::AssertSqlSafe(explain)).fetch_all(&store.pool).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|row| row.try_get("detail").unwrap()).collect();
+            assert!(plan.len() == 1 && plan[0].contains(index), "{query}: {plan:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_over_for_long_is_forgotten_and_what_waits_or_is_up_is_not() {
+        let (store, _database) = Room::new().open().await;
+        for (call, is_over) in [("told", true), ("waits", true), ("up", false)] {
+            store.note_call(&row(call, is_over), 1_000_000, |_| events(&[call])).await.unwrap();
+        }
+        let told = store.next_event().await.unwrap().unwrap();
+        store.event_done(&told, Fate::Told).await.unwrap();
+        store.forget(1_000_000 + super::super::MEMORY_S + 1).await.unwrap();
+        assert_eq!(store.waiting_events().await.unwrap(), 2);
+        assert_eq!(store.open_calls().await.unwrap(), [row("up", false)]);
+        assert_eq!(store.call("told").await.unwrap(), None);
     }
 
     fn row(call: &str, is_over: bool) -> CallRow {
