@@ -21,7 +21,8 @@ use axum::Router;
 use tgtrunk_config::control::{InstanceInfo, NewToken, Refusal, RefusalCode};
 use tgtrunk_config::{ApiSettings, Lines, Password, Phone, Said, Settings, StateDir};
 use tgtrunk_messages::{
-    Gate, House, Instance, InstanceId, InstanceKind, Options, Refused, Standing, Starting, actions, green,
+    Gate, Grant, House, Instance, InstanceId, InstanceKind, Options, Refused, Standing, Starting, actions,
+    green,
 };
 use tgtrunk_shell::asking::Follower;
 use tgtrunk_shell::control::Question;
@@ -255,9 +256,22 @@ impl Api {
 
 impl Admit for Api {
     fn admits(&self, bearer: &str) -> Option<Admitted> {
-        let mut owned = self.owned().into_iter();
-        let is_theirs = |id| self.house.instance(id).is_some_and(|instance| instance.is_token(bearer));
-        owned.find(|(id, _)| is_theirs(*id)).map(|(_, line)| Admitted::Line(line))
+        let mut owned = self.owned();
+        match Gate::admits(&*self.directory, bearer) {
+            Some(Grant::All) => Some(Admitted::All),
+            Some(Grant::Instance(id)) => owned.remove(&id).map(Admitted::Line),
+            None => {
+                let mut unsure = None;
+                for (id, line) in owned {
+                    match self.house.is_token(id, bearer) {
+                        Some(true) => return Some(Admitted::Line(line)),
+                        Some(false) => {}
+                        None => unsure = Some(Admitted::Starting),
+                    }
+                }
+                unsure
+            }
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep};
 use tracing::error;
 
 pub(crate) use self::door::{Admit, Admitted, router};
+use self::event::Known;
 use self::ledger::{Heard, Ledger};
 use self::push::{Pusher, Receiver};
 use crate::store::Store;
@@ -66,7 +67,14 @@ type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// The calls of a line that are up. Clones are the same.
 #[derive(Clone, Default)]
-struct Live(Arc<Mutex<BTreeMap<CallId, CallInfo>>>);
+struct Live(Arc<Mutex<Up>>);
+
+#[derive(Default)]
+struct Up {
+    /// Whether the gateway has told which are up. Nobody knows while it does not run.
+    is_told: bool,
+    calls: BTreeMap<CallId, CallInfo>,
+}
 
 impl Calls {
     /// News are brought as the settings say; `own_ports` are this program's.
@@ -177,9 +185,27 @@ impl LineCalls {
         }
     }
 
+    /// Returns once a call is over that is being ended, or that takes too long.
+    async fn until_over(&self, call: CallId) {
+        let limit = Instant::now() + FIRST_NEWS;
+        while self.live.has(call) && Instant::now() < limit {
+            sleep(LOOK).await;
+        }
+    }
+
+    /// A call as the gateway told of it last.
+    async fn known(&self, call: CallId) -> Result<Option<Known>, sqlx::Error> {
+        if let Some(info) = self.live.find(call) {
+            return Ok(Some(Known::heard(info, 0)));
+        }
+        let Some(row) = self.store.call(&call.to_string()).await? else { return Ok(None) };
+        let info = serde_json::from_str(&row.info).ok();
+        Ok(info.map(|info| Known { info, ended_ms: row.ended_ms }))
+    }
+
     /// These calls are up, and no others; none where nobody knows.
     pub(crate) fn holds(&self, up: Option<&BTreeMap<CallId, CallInfo>>) {
-        *self.live.lock() = up.cloned().unwrap_or_default();
+        *self.live.lock() = Up { is_told: up.is_some(), calls: up.cloned().unwrap_or_default() };
         if let Some(up) = up {
             self.hear(Heard::Holds(up.values().cloned().collect()));
         }
@@ -195,7 +221,7 @@ impl LineCalls {
 
 impl Live {
     fn note(&self, info: &CallInfo) {
-        let mut calls = self.lock();
+        let calls = &mut self.lock().calls;
         if info.state == CallState::Ended {
             calls.remove(&info.call);
         } else {
@@ -204,18 +230,24 @@ impl Live {
     }
 
     fn all(&self) -> Vec<CallInfo> {
-        self.lock().values().cloned().collect()
+        self.lock().calls.values().cloned().collect()
+    }
+
+    /// The same; none where nobody knows.
+    fn known(&self) -> Option<Vec<CallInfo>> {
+        let up = self.lock();
+        up.is_told.then(|| up.calls.values().cloned().collect())
     }
 
     fn has(&self, call: CallId) -> bool {
-        self.lock().contains_key(&call)
+        self.lock().calls.contains_key(&call)
     }
 
     fn find(&self, call: CallId) -> Option<CallInfo> {
-        self.lock().get(&call).cloned()
+        self.lock().calls.get(&call).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<CallId, CallInfo>> {
+    fn lock(&self) -> MutexGuard<'_, Up> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

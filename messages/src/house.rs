@@ -166,6 +166,18 @@ impl House {
         self.resting.borrow().get(&id).map(|starting| starting.is_token(said))
     }
 
+    /// Whether a program's token is an instance's own; none where nobody knows yet, as it is starting.
+    #[must_use]
+    pub fn is_token(&self, id: InstanceId, said: &str) -> Option<bool> {
+        if let Some(instance) = self.instance(id) {
+            return Some(instance.is_token(said));
+        }
+        match self.resting.borrow().get(&id) {
+            Some(starting) => starting.token_hash.as_ref().map(|hash| token::is_token(said, hash)),
+            None => Some(false),
+        }
+    }
+
     /// An instance once it is not being opened anew any more.
     pub(crate) async fn rested(&self, id: InstanceId) -> Option<Instance> {
         let mut resting = self.resting.subscribe();

@@ -36,8 +36,9 @@ pub(crate) enum Admitted {
     /// One line alone.
     Line(Phone),
     /// All lines; a request names one.
-    #[allow(dead_code, reason = "whoever knows tokens of all lines says so")]
     All,
+    /// Nobody knows yet: lines are starting.
+    Starting,
 }
 
 #[derive(Clone)]
@@ -66,7 +67,9 @@ async fn place(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Res
         let line = desk.line(&admitted, asked.line)?;
         let call = desk.calls.place(&line, &asked.wanted).await?;
         line.until_heard_of(call).await;
-        Ok(json!({"call_id": call.to_string(), "state": "ringing"}))
+        // An order that is repeated may be of a call that is long over.
+        let state = line.known(call).await.ok().flatten().map_or("ringing", |known| known.state().0);
+        Ok(json!({"call_id": call.to_string(), "state": state}))
     });
     answer(work.await.unwrap_or_else(|error| {
         warn!(%error, "an order for a call broke");
@@ -75,25 +78,34 @@ async fn place(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Res
 }
 
 async fn list(State(desk): State<Desk>, headers: HeaderMap) -> Response {
-    let lines = desk.admitted(&headers).map(|admitted| desk.lines(&admitted));
-    answer(lines.map(|lines| {
-        let mut calls: Vec<CallInfo> = lines.iter().flat_map(|line| line.live.all()).collect();
-        calls.sort_by_key(|info| (info.started_ms, info.call));
-        calls.into_iter().map(|info| Value::Object(Known::heard(info, 0).facts())).collect()
-    }))
+    let listed = || {
+        let mut calls = Vec::new();
+        for line in desk.lines(&desk.admitted(&headers)?)? {
+            let known = line.live.known().ok_or_else(|| {
+                let message = "the gateway does not run: nobody knows which calls are up";
+                Failed::new(Code::Unavailable, message)
+            })?;
+            calls.extend(known);
+        }
+        calls.sort_by_key(|info: &CallInfo| (info.started_ms, info.call));
+        Ok(calls.into_iter().map(|info| Value::Object(Known::heard(info, 0).facts())).collect())
+    };
+    answer(listed())
 }
 
 async fn show(State(desk): State<Desk>, headers: HeaderMap, Path(call): Path<String>) -> Response {
-    answer(desk.find(&headers, &call).await.map(|known| Value::Object(known.facts())))
+    answer(desk.find(&headers, &call).await.map(|(_, known)| Value::Object(known.facts())))
 }
 
 async fn end(State(desk): State<Desk>, headers: HeaderMap, Path(call): Path<String>) -> Response {
     let ended = async {
-        let known = desk.find(&headers, &call).await?;
-        if !known.is_over() {
-            desk.calls.hang_up(known.info.call).await?;
+        let (line, known) = desk.find(&headers, &call).await?;
+        let call = known.info.call;
+        if !known.is_over() && desk.calls.hang_up(call).await? {
+            line.until_over(call).await;
         }
-        Ok(json!({"call_id": known.info.call.to_string(), "state": "ended"}))
+        let state = line.live.find(call).map_or("ended", |info| Known::heard(info, 0).state().0);
+        Ok(json!({"call_id": call.to_string(), "state": state}))
     };
     answer(ended.await)
 }
@@ -167,12 +179,14 @@ impl Desk {
             let (scheme, token) = said.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
-        bearer.and_then(|bearer| self.admit.admits(bearer)).ok_or_else(|| {
-            Failed::new(
+        match bearer.and_then(|bearer| self.admit.admits(bearer)) {
+            Some(Admitted::Starting) => Err(starting()),
+            Some(admitted) => Ok(admitted),
+            None => Err(Failed::new(
                 Code::Unauthorized,
                 "want a header Authorization: Bearer with a token that is good for calls",
-            )
-        })
+            )),
+        }
     }
 
     /// The line that a request is about.
@@ -187,42 +201,50 @@ impl Desk {
                 let message = "line is missing: want the number of a line, as \"+79060000000\"; this token is good for all";
                 return Err(Failed::new(Code::BadRequest, message));
             }
+            (Admitted::Starting, _) => return Err(starting()),
         };
-        self.calls
-            .line(&line)
-            .ok_or_else(|| Failed::new(Code::Unavailable, format!("there is no line {line} that runs")))
+        self.running(&line)
     }
 
-    fn lines(&self, admitted: &Admitted) -> Vec<LineCalls> {
+    /// A line's calls: none while it is starting or being opened anew.
+    fn running(&self, line: &Phone) -> Result<LineCalls, Failed> {
+        let message = || format!("there is no line {line} that runs");
+        self.calls.line(line).ok_or_else(|| Failed::new(Code::Unavailable, message()))
+    }
+
+    fn lines(&self, admitted: &Admitted) -> Result<Vec<LineCalls>, Failed> {
         match admitted {
-            Admitted::Line(line) => self.calls.line(line).into_iter().collect(),
-            Admitted::All => self.calls.lines().values().cloned().collect(),
+            Admitted::Line(line) => Ok(vec![self.running(line)?]),
+            Admitted::All => Ok(self.calls.lines().values().cloned().collect()),
+            Admitted::Starting => Err(starting()),
         }
     }
 
-    /// A call of the lines that the token is good for.
-    async fn find(&self, headers: &HeaderMap, call: &str) -> Result<Known, Failed> {
-        let lines = self.lines(&self.admitted(headers)?);
+    /// A call of the lines that the token is good for, and its line.
+    async fn find(&self, headers: &HeaderMap, call: &str) -> Result<(LineCalls, Known), Failed> {
+        let lines = self.lines(&self.admitted(headers)?)?;
         let unknown = || Failed::new(Code::CallNotFound, "no such call is known to the lines of this token");
         let call: CallId = call.parse().map_err(|_| unknown())?;
-        if let Some(info) = lines.iter().find_map(|line| line.live.find(call)) {
-            return Ok(Known::heard(info, 0));
+        let disk = |error: sqlx::Error| Failed::new(Code::Internal, error.to_string());
+        if let Some((line, info)) = lines.iter().find_map(|line| Some((line, line.live.find(call)?))) {
+            return Ok((line.clone(), Known::heard(info, 0)));
         }
         for line in lines {
-            let row = line.store.call(&call.to_string()).await;
-            let row = row.map_err(|error| Failed::new(Code::Internal, error.to_string()))?;
-            if let Some(row) = row
-                && let Ok(info) = serde_json::from_str(&row.info)
-            {
-                return Ok(Known { info, ended_ms: row.ended_ms });
+            if let Some(known) = line.known(call).await.map_err(disk)? {
+                return Ok((line, known));
             }
-            // It is placed, and its first news are on the way.
-            if line.store.is_ordered(&call.to_string()).await.is_ok_and(|is_ordered| is_ordered) {
-                return Err(Failed::new(Code::Unavailable, "the gateway has not told of this call yet"));
+            // It is placed, and its first news are on the way, or were missed.
+            if let Some(asked_ms) = line.store.ordered_ms(&call.to_string()).await.map_err(disk)? {
+                let known = self.calls.recorded(&line, call, asked_ms).await?;
+                return known.map(|known| (line, known)).ok_or_else(unknown);
             }
         }
         Err(unknown())
     }
+}
+
+fn starting() -> Failed {
+    Failed::new(Code::Unavailable, "the lines are starting: ask again soon")
 }
 
 fn answer(done: Result<Value, Failed>) -> Response {

@@ -187,7 +187,7 @@ impl Known {
     }
 
     /// How far it is, and who rings now.
-    fn state(&self) -> (&'static str, Option<&'static str>) {
+    pub(super) fn state(&self) -> (&'static str, Option<&'static str>) {
         let (extension, user) = (Some("extension"), Some("user"));
         match self.info.state {
             CallState::Ended => ("ended", None),

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use tgtrunk_config::control::{
-    Answer, Ask, CallInfo, CallRecord, Direction, Peer, RecordFilter, Refusal, RefusalCode, StatusReport,
+    Answer, Ask, CallInfo, CallRecord, CallResult, Direction, Peer, RecordFilter, Refusal, RefusalCode,
+    StatusReport,
 };
 use tgtrunk_config::{CallId, Callee, GatewayStatus, Phone};
 use tgtrunk_shell::asking::{self, AskError};
@@ -229,6 +230,39 @@ impl Calls {
         Joined::Unknown
     }
 
+    /// A call that was ordered, by the gateway's records; none where the gateway knows nothing of it.
+    pub(super) async fn recorded(
+        &self,
+        line: &LineCalls,
+        call: CallId,
+        asked_ms: u64,
+    ) -> Result<Option<Known>, Failed> {
+        let soon = || Failed::new(Code::Unavailable, "the gateway has not told of this call yet");
+        let records = self.records(line, asked_ms).await?;
+        match records.into_iter().find(|record| record.call == call) {
+            Some(record) if record.result == CallResult::Running => Err(soon()),
+            Some(record) => Ok(Some(Known::of_record(record))),
+            None if clock::unix_ms().saturating_sub(asked_ms) < LATE_MS => Err(soon()),
+            None => Ok(None),
+        }
+    }
+
+    /// The gateway's records of calls that may be what was ordered then.
+    async fn records(&self, line: &LineCalls, asked_ms: u64) -> Result<Vec<CallRecord>, Failed> {
+        let filter = RecordFilter {
+            line: Some(line.line.clone()),
+            from_ms: Some(asked_ms.saturating_sub(EARLY_MS)),
+            to_ms: Some(asked_ms.saturating_add(LATE_MS + 1)),
+            direction: Some(Direction::PbxToTelegram),
+            limit: Some(100),
+            ..RecordFilter::default()
+        };
+        match self.gateway.ask(Ask::Records { filter }).await {
+            Ok(Answer::Records { records, .. }) => Ok(records),
+            Ok(_) | Err(_) => Err(gateway_gone()),
+        }
+    }
+
     /// The call that an order brought about, as far as the gateway's calls and records show it.
     async fn found(
         &self,
@@ -243,18 +277,7 @@ impl Calls {
                 && may_be(&info.peer, &wanted.to)
                 && time_ms.contains(&info.started_ms)
         };
-        let filter = RecordFilter {
-            line: Some(line.line.clone()),
-            from_ms: Some(*time_ms.start()),
-            to_ms: Some(time_ms.end().saturating_add(1)),
-            direction: Some(Direction::PbxToTelegram),
-            limit: Some(100),
-            ..RecordFilter::default()
-        };
-        let records: Vec<CallRecord> = match self.gateway.ask(Ask::Records { filter }).await {
-            Ok(Answer::Records { records, .. }) => records,
-            Ok(_) | Err(_) => return Err(gateway_gone()),
-        };
+        let records = self.records(line, order.asked_ms).await?;
         let recorded = records.into_iter().map(|record| Known::of_record(record).info);
         for info in line.live.all().into_iter().chain(recorded).filter(is_it) {
             let is_anothers = line.store.is_ordered(&info.call.to_string()).await;

@@ -52,6 +52,13 @@ impl Store {
         sqlx::query("DELETE FROM cl_call_order WHERE key = $1").bind(key).execute(&self.pool).await.map(drop)
     }
 
+    /// When a call was ordered; none where it was not.
+    pub(crate) async fn ordered_ms(&self, call: &str) -> Result<Option<u64>, sqlx::Error> {
+        let query = sqlx::query("SELECT asked_ms FROM cl_call_order WHERE call = $1").bind(call);
+        let row = query.fetch_optional(&self.pool).await?;
+        row.map(|row| row.try_get("asked_ms").map(unsigned)).transpose()
+    }
+
     /// Whether a call was placed for an order.
     pub(crate) async fn is_ordered(&self, call: &str) -> Result<bool, sqlx::Error> {
         let query = sqlx::query("SELECT 1 FROM cl_call_order WHERE call = $1").bind(call);
@@ -95,6 +102,8 @@ mod tests {
         let placed = OrderRow { call: Some("a1".into()), ..order };
         store.put_call_order(&placed).await.unwrap();
         assert_eq!(store.call_order("k").await.unwrap(), Some(placed));
+        assert_eq!(store.ordered_ms("a1").await.unwrap(), Some(1_000_000_000));
+        assert_eq!(store.ordered_ms("a2").await.unwrap(), None);
         assert!(store.is_ordered("a1").await.unwrap() && !store.is_ordered("a2").await.unwrap());
         store.drop_call_order("k").await.unwrap();
         assert_eq!(store.call_order("k").await.unwrap(), None);

@@ -117,6 +117,59 @@ async fn a_program_has_a_call_placed_follows_it_and_ends_another() {
     let (code, _) =
         shop.ask(reqwest::Method::DELETE, &format!("/{PLACED}"), &shop.program.token, Value::Null).await;
     assert_eq!(code, 200, "over is over");
+    eventually("nothing is up", || shop.gateway.told.lock().unwrap().calls.is_empty()).await;
+    let (code, told) = shop.ask(reqwest::Method::GET, "", &shop.program.token, Value::Null).await;
+    assert_eq!((code, &told["result"]), (200, &json!([])));
+}
+
+/// What a key's call became is told, and nobody is told that nothing is up where nobody knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_order_tells_how_its_call_is_and_without_a_gateway_nobody_knows_what_is_up() {
+    let shop = Shop::open().await;
+    let wanted = json!({"to": "@anna_k", "extension": "201", "idempotency_key": "k"});
+    let (_, told) = shop.place(wanted.clone()).await;
+    assert_eq!(told["result"]["state"], "ringing", "{told}");
+    let dials = shop.gateway.told.lock().unwrap().calls[0].clone();
+    let answered_ms = Some(dials.started_ms + 3_000);
+    let talks = CallInfo { state: CallState::Answered, answered_ms, ..dials };
+    shop.gateway.tell(&talks);
+    until(&shop, "talking").await;
+    let (_, told) = shop.place(wanted.clone()).await;
+    assert_eq!(told["result"], json!({"call_id": PLACED, "state": "talking"}));
+    shop.gateway.ends(&talks);
+    until(&shop, "ended").await;
+    let (_, told) = shop.place(wanted.clone()).await;
+    assert_eq!(told["result"], json!({"call_id": PLACED, "state": "ended"}));
+
+    // A token of all lines names one.
+    let made =
+        shop.scene.command(&["action-token", "make", "--all", "--label", "CRM"]).output().await.unwrap();
+    let made = String::from_utf8_lossy(&made.stdout).into_owned();
+    let token = made.split("actionToken: ").nth(1).unwrap().lines().next().unwrap();
+    let (code, told) = shop.ask(reqwest::Method::POST, "", token, wanted.clone()).await;
+    assert_eq!((code, &told["error"]["code"]), (400, &json!("bad_request")), "{told}");
+    let named = json!({"line": phone().as_str(), "to": "@anna_k", "extension": "202"});
+    let (code, told) = shop.ask(reqwest::Method::POST, "", token, named).await;
+    assert_eq!((code, &told["result"]["state"]), (200, &json!("ringing")), "{told}");
+
+    let Shop { scene, gateway, client, program } = shop;
+    drop(gateway);
+    let gone = async || {
+        let request = program.http.get(format!("{}/api/v1/calls", program.url)).bearer_auth(&program.token);
+        request.send().await.unwrap().status().as_u16()
+    };
+    for _ in 0..400 {
+        if gone().await == 503 {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(gone().await, 503);
+    // Whose call it was is known from the disk all the same.
+    let request = program.http.get(format!("{}/api/v1/calls/{PLACED}", program.url));
+    let answer = request.bearer_auth(&program.token).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    drop((scene, client));
 }
 
 #[tokio::test(flavor = "multi_thread")]
