@@ -228,7 +228,7 @@ async fn every_code_has_a_cause_a_status_and_a_sentence() {
             Says(SEND, 420, "FLOOD_WAIT_79"),
             "send_message",
             text(json!(boris)),
-            &["79", "not sent"],
+            &["s are left", "not sent"],
         ),
         ("not_authorized", Revoked, "send_message", text(json!(boris)), &["notAuthorized", "queue"]),
         ("not_authorized", Request, "get_messages", json!({"dialog": anna}), &["authorized"]),
@@ -242,7 +242,7 @@ async fn every_code_has_a_cause_a_status_and_a_sentence() {
                 world.add_fault(Match::method(method).user(own), fault);
             }
             Late(method) => {
-                drop(world.add_fault(Match::method(method).user(own), Action::Delay { ms: 2_000 }))
+                world.add_fault(Match::method(method).user(own), Action::Delay { ms: 2_000 });
             }
             Blocked => world.set_blocked(anna, own, true),
             PremiumOnly => world.set_premium_only(anna, true),
