@@ -226,6 +226,35 @@ async fn whoever_may_not_and_what_cannot_be_is_refused_and_nobody_is_called() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_all_lines_names_one_and_is_good_until_it_is_revoked() {
+    let shop = Shop::open().await;
+    let token = async |whose: &str| {
+        let arguments = ["action-token", "make", whose, "--label", "crm"];
+        let done = shop.scene.command(&arguments).output().await.unwrap();
+        let told = String::from_utf8(done.stdout).unwrap();
+        assert!(done.status.success(), "{told}");
+        told.split("actionToken: ").nth(1).unwrap().lines().next().unwrap().to_owned()
+    };
+    let (all, own) = (token("--all").await, token(phone().as_str()).await);
+    let bare = json!({"to": "@anna_k", "extension": "201"});
+    let named = json!({"to": "@anna_k", "extension": "201", "line": phone().as_str()});
+    let place =
+        async |token: &str, body: &Value| shop.ask(reqwest::Method::POST, "", token, body.clone()).await.0;
+    assert_eq!(place(&all, &bare).await, 400, "it is good for all, and says of none");
+    assert_eq!(place(&all, &named).await, 200);
+    assert_eq!((place(&own, &bare).await, place(&own, &named).await), (200, 200));
+    let other = json!({"to": "@anna_k", "extension": "201", "line": "+79990000001"});
+    assert_eq!(place(&own, &other).await, 403);
+    let (_, list) = shop.ask(reqwest::Method::GET, "", &all, Value::Null).await;
+    assert_eq!(list["result"].as_array().unwrap().len(), 3, "{list}");
+    for number in ["1", "2"] {
+        let done = shop.scene.command(&["action-token", "revoke", number]).output().await.unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+    assert_eq!((place(&all, &named).await, place(&own, &bare).await), (401, 401));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_places_one_call_though_the_client_is_killed_at_any_moment() {
     let mut shop = Shop::open().await;
     let wanted = json!({"to": "@anna_k", "extension": "201", "idempotency_key": "order-7"});
