@@ -246,6 +246,7 @@ fn language(row: &SqliteRow) -> Result<Option<Language>, sqlx::Error> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    pub(crate) use super::programs::tests::fill_disk;
     use super::*;
 
     #[tokio::test]

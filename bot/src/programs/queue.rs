@@ -22,6 +22,9 @@ const NOTED_MS: u64 = 10 * 60_000;
 const TIDY: Duration = Duration::from_secs(600);
 const COUNT: Duration = Duration::from_secs(5);
 
+/// Updates in memory, while the disk takes none, at most.
+const MOST_HELD: usize = 10_000;
+
 const WEBHOOK: &str = "webhook";
 const KINDS: &str = "allowed_updates";
 const ASKED: &str = "asked_ms";
@@ -44,6 +47,8 @@ struct Shared {
     poll: watch::Sender<u64>,
     asked_ms: AtomicU64,
     fault: Mutex<Option<Fault>>,
+    /// What Telegram was told of before it was on the disk.
+    held: Mutex<Vec<Incoming>>,
 }
 
 /// Where updates are brought to.
@@ -86,6 +91,7 @@ impl Queue {
             poll: watch::Sender::new(0),
             asked_ms: AtomicU64::new(asked_ms),
             fault: Mutex::default(),
+            held: Mutex::default(),
         };
         Ok(Self { store, life, shared: Arc::new(shared) })
     }
@@ -96,22 +102,48 @@ impl Queue {
         updates.iter().filter_map(|update| handed(update, kinds.as_deref())).collect()
     }
 
-    /// Keeps updates. What it returned for is on the disk; false when that is not so.
+    /// Keeps updates, behind those that are held. What it returned for is on the disk; false when that is not so.
     pub(crate) async fn keep(&self, news: &[Incoming]) -> bool {
-        if news.is_empty() {
+        let held = std::mem::take(&mut *self.held());
+        if held.is_empty() && news.is_empty() {
             return true;
         }
-        match self.store.keep_news(news, clock::unix_ms()).await {
+        let kept = match held.is_empty() {
+            true => self.store.keep_news(news, clock::unix_ms()).await,
+            false => self.store.keep_news(&[&held, news].concat(), clock::unix_ms()).await,
+        };
+        match kept {
             Ok(0) => true,
             Ok(_) => {
                 self.shared.arrived.send_modify(|arrivals| *arrivals += 1);
                 true
             }
             Err(error) => {
-                tracing::error!(%error, "updates for other programs are not kept; Telegram has them still");
+                tracing::error!(%error, "updates for other programs are not on the disk yet; it is tried again");
+                self.held().splice(0..0, held);
                 false
             }
         }
+    }
+
+    /// Has updates in memory until the next that are kept, as Telegram gives no others before it is told that it need not
+    /// have them. False when there are too many.
+    pub(crate) fn hold(&self, news: Vec<Incoming>) -> bool {
+        let mut held = self.held();
+        let has_room = held.len() + news.len() <= MOST_HELD;
+        if has_room {
+            held.extend(news);
+        }
+        has_room
+    }
+
+    /// Whether updates are in memory alone.
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.held().is_empty()
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Vec<Incoming>> {
+        self.shared.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether another program answers people: it has a webhook, or asked for updates lately.
@@ -246,6 +278,12 @@ impl Queue {
     }
 
     fn trouble(&self) -> Option<Said> {
+        if self.is_holding() {
+            return Some(Said::new(
+                "updates for other programs cannot be written to bot.db: look at the space on the disk",
+                "обновления для других программ не записываются в bot.db: проверьте место на диске",
+            ));
+        }
         let Fault { message, .. } = self.fault().filter(|fault| !fault.is_over)?;
         Some(Said::new(
             format!(

@@ -24,7 +24,8 @@ impl Store {
     /// Programs have a number of our own, which grows whatever Telegram does: it repeats updates, brings some of them out
     /// of order to a webhook, and begins anew at any number after a quiet week. Mostly the two are the same.
     pub(crate) async fn keep_news(&self, news: &[Incoming], now_ms: u64) -> Result<usize, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        // One that only reads at first is refused at once where another process has written meanwhile.
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let last = sqlx::query("SELECT COALESCE(MAX(number), 0) FROM news");
         let mut last: i64 = last.fetch_one(&mut *transaction).await?.try_get(0)?;
         let mut new = 0;
@@ -152,7 +153,7 @@ async fn hand_over_before(connection: &mut SqliteConnection, number: i64) -> Res
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::store::tests::store;
 
@@ -208,6 +209,19 @@ mod tests {
         assert_eq!(store.settled("webhook").await.unwrap().as_deref(), Some("b"));
         store.settle("webhook", None).await.unwrap();
         assert_eq!(store.settled("webhook").await.unwrap(), None);
+    }
+
+    /// A disk that is full can be read, and no update can be written to it.
+    pub(crate) async fn fill_disk(store: &Store, is_full: bool) {
+        for what in ["INSERT", "UPDATE"] {
+            let change = match is_full {
+                true => format!(
+                    "CREATE TRIGGER full_{what} BEFORE {what} ON news BEGIN SELECT RAISE(ABORT, 'full'); END"
+                ),
+                false => format!("DROP TRIGGER full_{what}"),
+            };
+            sqlx::query(sqlx::AssertSqlSafe(change)).execute(&store.pool).await.unwrap();
+        }
     }
 
     async fn numbers(store: &Store) -> Vec<i64> {

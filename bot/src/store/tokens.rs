@@ -16,7 +16,7 @@ pub(crate) struct Token {
 impl Store {
     /// Keeps a token by its hash; gives its number.
     pub(crate) async fn admit_token(&self, hash: &str, label: &str, now_ms: u64) -> Result<i64, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let last = sqlx::query("SELECT COALESCE(MAX(token_id), 0) FROM api_token");
         let id = last.fetch_one(&mut *transaction).await?.try_get::<i64, _>(0)? + 1;
         let note =
