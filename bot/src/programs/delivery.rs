@@ -64,6 +64,8 @@ struct Delivery<'q> {
     under_way: JoinSet<(i64, i64, Result<Vec<u8>, Miss>)>,
     /// Chats whose first update is under way, or was not taken.
     chats: BTreeMap<i64, Chat>,
+    /// Updates that were taken, which the disk does not know yet, and whose they are.
+    taken: BTreeMap<i64, i64>,
     /// The webhook itself, when nobody is there.
     rest: Option<Rest>,
 }
@@ -96,7 +98,16 @@ impl Rest {
 
 impl<'q> Delivery<'q> {
     fn new(queue: &'q Queue, api: &'q Api, http: &'q Client, hook: Hook) -> Self {
-        Self { queue, api, http, hook, under_way: JoinSet::new(), chats: BTreeMap::new(), rest: None }
+        Self {
+            queue,
+            api,
+            http,
+            hook,
+            under_way: JoinSet::new(),
+            chats: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            rest: None,
+        }
     }
 
     async fn run(mut self) {
@@ -138,8 +149,37 @@ impl<'q> Delivery<'q> {
         chats.min()
     }
 
+    /// Tells the disk once more of what was taken.
+    async fn note_taken(&mut self, now: Instant) {
+        for (number, chat) in self.taken.clone() {
+            match self.chats.get(&chat) {
+                Some(Chat::Rests(rest)) if rest.until <= now => {
+                    let rest = *rest;
+                    self.hand_over(chat, number, Some(rest)).await;
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    /// Notes that an update was taken. Where that cannot be, its chat rests: it is not brought twice.
+    async fn hand_over(&mut self, chat: i64, number: i64, before: Option<Rest>) {
+        match self.queue.store().hand_over(number).await {
+            Ok(()) => {
+                self.taken.remove(&number);
+                self.chats.remove(&chat);
+            }
+            Err(error) => {
+                tracing::error!(%error, "that a webhook took an update is not on the disk yet; it is tried again");
+                self.taken.insert(number, chat);
+                self.chats.insert(chat, Chat::Rests(Rest::after(before)));
+            }
+        }
+    }
+
     /// Sends whatever may be sent now.
     async fn begin(&mut self, now: Instant) -> Result<(), StoreError> {
+        self.note_taken(now).await;
         if self.rest.is_some_and(|rest| rest.until > now) {
             return Ok(());
         }
@@ -176,9 +216,7 @@ impl<'q> Delivery<'q> {
             Ok(answer) => {
                 self.rest = None;
                 self.queue.succeeded();
-                if let Err(error) = self.queue.store().hand_over(number).await {
-                    tracing::error!(%error, "a webhook may have an update once more");
-                }
+                self.hand_over(chat, number, before).await;
                 perform(self.api, answer);
             }
             Err(Miss { message, is_away }) => {
@@ -246,4 +284,63 @@ fn perform(api: &Api, answer: Vec<u8>) {
             tracing::warn!(method, %failure, "a method in a webhook's answer is refused");
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::routing::post;
+    use axum::{Json, Router};
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::tests::{fill_disk, store};
+
+    #[tokio::test]
+    async fn on_a_full_disk_an_update_that_was_taken_is_brought_no_more_and_answered_once() {
+        let (_room, store) = store().await;
+        let queue = Queue::open(store.clone(), Duration::from_secs(3_600)).await.unwrap();
+        let (brought, performed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let answer = json!({"method": "sendMessage", "chat_id": 5, "text": "x"});
+        let url = server("/hook", Arc::clone(&brought), answer).await;
+        let telegram = json!({"ok": true, "result": true});
+        let telegram = server("/bot42:abc/sendMessage", Arc::clone(&performed), telegram).await;
+        let counts = || (brought.load(Ordering::Relaxed), performed.load(Ordering::Relaxed));
+        let message =
+            |update: u32| json!({"update_id": update, "message": {"message_id": 1, "chat": {"id": 5}}});
+        assert!(queue.keep(&queue.sort(&[message(1), message(2)])).await);
+        fill_disk(&store, true).await;
+        let hook = Hook { url: format!("{url}/hook"), secret: None, max_connections: 40 };
+        queue.set_hook(Some(hook)).await.unwrap();
+        let api = Api::new(&telegram, None, "42:abc").unwrap();
+        let delivering = tokio::spawn(deliver(queue.clone(), api, Duration::from_secs(5)));
+        sleep(FIRST_PAUSE * 3 / 2).await;
+        assert_eq!(counts(), (1, 1));
+        assert_eq!(store.count_news().await.unwrap(), 2);
+        fill_disk(&store, false).await;
+        let all = async {
+            while store.count_news().await.unwrap() > 0 || counts() != (2, 2) {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), all).await.expect("both are brought");
+        sleep(Duration::from_millis(200)).await;
+        assert_eq!(counts(), (2, 2));
+        delivering.abort();
+    }
+
+    /// Counts what it is asked, and answers always the same.
+    async fn server(path: &str, asked: Arc<AtomicUsize>, answer: Value) -> String {
+        let serve = async move || {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Json(answer.clone())
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().route(path, post(serve));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        url
+    }
 }
