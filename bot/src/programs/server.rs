@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use subtle::ConstantTimeEq as _;
@@ -104,6 +105,9 @@ async fn answer(State(offices): State<Offices>, request: Request) -> Response {
 }
 
 async fn serve(offices: &Offices, request: Request) -> Result<Response, Refused> {
+    if !matches!(*request.method(), Method::GET | Method::POST) {
+        return Err(Refused::not_found());
+    }
     let path = request.uri().path().to_owned();
     let (rest, is_file) = match (path.strip_prefix("/file/bot"), path.strip_prefix("/bot")) {
         (Some(rest), _) => (rest, true),
@@ -115,8 +119,8 @@ async fn serve(offices: &Offices, request: Request) -> Result<Response, Refused>
     let shown = shown.replace("%3A", ":").replace("%3a", ":");
     let office = offices.admit(&shown).await?;
     if is_file {
-        let climbs = rest.split('/').any(|part| part.replace("%2e", ".").replace("%2E", ".") == "..");
-        if climbs {
+        // Addresses take it for a slash.
+        if rest.contains('\\') {
             return Err(Refused::not_found());
         }
         return pass(&office, Place::File(rest), request).await;
@@ -149,7 +153,8 @@ pub(super) fn may_pass(method: &str) -> bool {
 }
 
 async fn pass(office: &Office, place: Place<'_>, request: Request) -> Result<Response, Refused> {
-    office.api.pass(place, request).await.map_err(|failure| {
+    let url = office.api.place(place).ok_or_else(Refused::not_found)?;
+    office.api.pass(url, request).await.map_err(|failure| {
         tracing::warn!(%failure, "a program's request did not reach Telegram");
         Refused::down(failure)
     })

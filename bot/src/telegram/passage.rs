@@ -56,13 +56,12 @@ pub(crate) enum Place<'r> {
 }
 
 impl Api {
-    /// Passes a request on, and the answer back.
+    /// Passes a request on to where [`place`](Self::place) says, and the answer back.
     ///
     /// # Errors
     /// When there is no answer. What Telegram refuses is an answer.
-    pub(crate) async fn pass(&self, place: Place<'_>, request: Request) -> Result<Response, Failure> {
+    pub(crate) async fn pass(&self, mut url: Url, request: Request) -> Result<Response, Failure> {
         let (parts, body) = request.into_parts();
-        let mut url = self.place(place)?;
         url.set_query(parts.uri.query());
         let moved = Arc::new(Notify::new());
         let mut asked = self.http().request(parts.method, url).headers(of(&parts.headers, &ASKED));
@@ -91,16 +90,16 @@ impl Api {
         self.ask_as::<serde_json::Value>(method, params, limit).await.map(drop)
     }
 
-    fn place(&self, place: Place<'_>) -> Result<Url, Failure> {
-        let base = self.base().as_str();
-        let url = match place {
-            Place::Method(method) => format!("{base}/{method}"),
-            Place::File(path) => {
-                let (root, bot) = base.rsplit_once('/').unwrap_or((base, ""));
-                format!("{root}/file/{bot}/{path}")
-            }
+    /// The address of a method or a file. None for what is none of this bot's, however it is written.
+    pub(crate) fn place(&self, place: Place<'_>) -> Option<Url> {
+        let (root, bot) = self.base().path().rsplit_once('/')?;
+        let (under, rest) = match place {
+            Place::Method(method) => (format!("{root}/{bot}/"), method),
+            Place::File(path) => (format!("{root}/file/{bot}/"), path),
         };
-        Url::parse(&url).map_err(|error| Failure::Unreachable(error.to_string()))
+        let url = self.base().join(&format!("{under}{rest}")).ok()?;
+        let stays = url.origin() == self.base().origin() && url.path().starts_with(&under);
+        stays.then_some(url)
     }
 }
 
@@ -163,5 +162,39 @@ where
 
     fn size_hint(&self) -> SizeHint {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_leads_out_of_the_bots_own_files() {
+        for root in ["http://user:pass@127.0.0.1:8081/proxy", "https://api.telegram.org"] {
+            let api = Api::new(root, None, "42:abc").unwrap();
+            let file = |path| api.place(Place::File(path)).map(String::from);
+            assert_eq!(
+                file("documents/a%20b.pdf"),
+                Some(format!("{root}/file/bot42:abc/documents/a%20b.pdf"))
+            );
+            assert_eq!(
+                api.place(Place::Method("getMe")).map(String::from),
+                Some(format!("{root}/bot42:abc/getMe"))
+            );
+            for out in [
+                "../../x",
+                "..\\..\\x",
+                "a/..\\..\\..\\..\\bot43:abc/getMe",
+                "%2e%2E/x",
+                ".%2e/x",
+                "%2e%2e\\x",
+                "..",
+                "a\\..\\..\\x",
+            ] {
+                assert_eq!(file(out), None, "{out}");
+            }
+            assert_eq!(api.place(Place::Method("../bot43:abc/getMe")), None);
+        }
     }
 }
