@@ -8,8 +8,9 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::Method;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::Response;
+use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tgtrunk_config::{BotToken, Said};
 use tgtrunk_shell::web::{self, Port};
@@ -26,6 +27,8 @@ use crate::telegram::{Api, Place};
 const CONNECTIONS: usize = 1_024;
 /// Longest body of a method that is answered here, in bytes.
 const LONGEST_BODY: usize = 1024 * 1024;
+/// What tells where a file is.
+const FILE: &str = "getFile";
 /// They would end the bot for this program, too.
 const ENDS: [&str; 2] = ["logout", "close"];
 
@@ -142,7 +145,37 @@ async fn serve(offices: &Offices, request: Request) -> Result<Response, Refused>
     if !may_pass(rest) {
         return Err(Refused::not_found());
     }
+    if rest.eq_ignore_ascii_case(FILE) {
+        return file(&office, rest, request).await;
+    }
     pass(&office, Place::Method(rest), request).await
+}
+
+/// Where a file is. A Bot API server of one's own may tell it by a path that holds the bot's token.
+async fn file(office: &Office, method: &str, mut request: Request) -> Result<Response, Refused> {
+    request.headers_mut().remove(ACCEPT_ENCODING);
+    let (mut parts, body) = pass(office, Place::Method(method), request).await?.into_parts();
+    let unreadable = || Refused::down("what Telegram tells of the file cannot be read");
+    let body = to_bytes(body, LONGEST_BODY).await.map_err(|_| unreadable())?;
+    let told = String::from_utf8(body.into()).map_err(|_| unreadable())?;
+    let told = without_token(told, office.token.as_str()).ok_or_else(unreadable)?;
+    parts.headers.remove(CONTENT_LENGTH);
+    Ok(Response::from_parts(parts, told.into()))
+}
+
+/// An answer to `getFile` with a path that begins behind the token. None when the token is elsewhere, too.
+fn without_token(told: String, token: &str) -> Option<String> {
+    let secret = token.split_once(':').map_or(token, |(_, secret)| secret);
+    let mut answer: Value = serde_json::from_str(&told).ok()?;
+    let path = answer.pointer("/result/file_path").and_then(Value::as_str);
+    let behind = path.and_then(|path| path.rsplit_once(secret)).map(|(_, behind)| behind);
+    if let Some(behind) = behind {
+        let place = behind.split_once('/').map_or("", |(_, place)| place).to_owned();
+        answer["result"]["file_path"] = Value::String(place);
+    } else if !told.contains(secret) {
+        return Some(told);
+    }
+    Some(answer.to_string()).filter(|told| !told.contains(secret))
 }
 
 /// Whether it is a method's name, and none that ends the bot.
@@ -174,6 +207,8 @@ fn id(token: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[tokio::test]
@@ -190,6 +225,28 @@ mod tests {
         }
         offices.end(&token);
         assert_eq!(code(token.as_str()).await, Some(401));
+    }
+
+    #[test]
+    fn where_a_file_is_does_not_tell_the_bots_token() {
+        let token = "42:abc-secret";
+        let told =
+            |path: &str| json!({"ok": true, "result": {"file_id": "1", "file_path": path}}).to_string();
+        let file = told("documents/file_1.pdf");
+        assert_eq!(without_token(file.clone(), token), Some(file.clone()));
+        for root in
+            ["/var/lib/telegram-bot-api/42:abc-secret", "D:/42~abc-secret", "/a/42:abc-secret/42:abc-secret"]
+        {
+            assert_eq!(
+                without_token(told(&format!("{root}/documents/file_1.pdf")), token),
+                Some(file.clone())
+            );
+        }
+        let refused = r#"{"ok":false,"error_code":400,"description":"Bad Request"}"#;
+        assert_eq!(without_token(refused.to_owned(), token).as_deref(), Some(refused));
+        let elsewhere = json!({"ok": false, "description": "/42:abc-secret/x"}).to_string();
+        assert_eq!(without_token(elsewhere, token), None);
+        assert_eq!(without_token("no JSON".to_owned(), token), None);
     }
 
     #[test]
