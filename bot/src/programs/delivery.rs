@@ -180,6 +180,9 @@ impl<'q> Delivery<'q> {
     /// Sends whatever may be sent now.
     async fn begin(&mut self, now: Instant) -> Result<(), StoreError> {
         self.note_taken(now).await;
+        if self.queue.end_hook_of_revoked(&self.hook).await? {
+            return Ok(());
+        }
         if self.rest.is_some_and(|rest| rest.until > now) {
             return Ok(());
         }
@@ -312,7 +315,7 @@ mod tests {
             |update: u32| json!({"update_id": update, "message": {"message_id": 1, "chat": {"id": 5}}});
         assert!(queue.keep(&queue.sort(&[message(1), message(2)])).await);
         fill_disk(&store, true).await;
-        let hook = Hook { url: format!("{url}/hook"), secret: None, max_connections: 40 };
+        let hook = Hook { url: format!("{url}/hook"), secret: None, max_connections: 40, token: None };
         queue.set_hook(Some(hook)).await.unwrap();
         let api = Api::new(&telegram, None, "42:abc").unwrap();
         let delivering = tokio::spawn(deliver(queue.clone(), api, Duration::from_secs(5)));

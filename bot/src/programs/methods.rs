@@ -47,10 +47,16 @@ impl Own {
         }
     }
 
-    pub(super) async fn serve(self, queue: &Queue, params: &Params) -> Result<Response, Refused> {
+    /// Serves whoever showed the token with this hash; none for the bot's own.
+    pub(super) async fn serve(
+        self,
+        queue: &Queue,
+        token: Option<String>,
+        params: &Params,
+    ) -> Result<Response, Refused> {
         match self {
             Self::GetUpdates => updates(queue, params).await,
-            Self::SetWebhook => set_webhook(queue, params).await,
+            Self::SetWebhook => set_webhook(queue, token, params).await,
             Self::DeleteWebhook => delete_webhook(queue, params).await,
             Self::GetWebhookInfo => webhook_info(queue).await,
         }
@@ -93,13 +99,13 @@ async fn updates(queue: &Queue, params: &Params) -> Result<Response, Refused> {
     }
 }
 
-async fn set_webhook(queue: &Queue, params: &Params) -> Result<Response, Refused> {
+async fn set_webhook(queue: &Queue, token: Option<String>, params: &Params) -> Result<Response, Refused> {
     let url = params.text("url").unwrap_or_default();
     if url.trim().is_empty() {
         return delete_webhook(queue, params).await;
     }
     let kinds = params.words("allowed_updates")?;
-    let hook = hook(url.trim(), params)?;
+    let hook = Hook { token, ..hook(url.trim(), params)? };
     if let Some(kinds) = kinds {
         queue.want(kinds).await?;
     }
@@ -129,7 +135,7 @@ fn hook(url: &str, params: &Params) -> Result<Hook, Refused> {
     }
     let connections = params.number("max_connections").filter(|most| *most > 0).unwrap_or(CONNECTIONS);
     let max_connections = u8::try_from(connections.min(MOST_CONNECTIONS)).unwrap_or(1);
-    Ok(Hook { url: url.to_owned(), secret, max_connections })
+    Ok(Hook { url: url.to_owned(), secret, max_connections, token: None })
 }
 
 async fn delete_webhook(queue: &Queue, params: &Params) -> Result<Response, Refused> {

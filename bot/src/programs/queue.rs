@@ -58,6 +58,9 @@ pub(super) struct Hook {
     /// What is shown there.
     pub(super) secret: Option<String>,
     pub(super) max_connections: u8,
+    /// The hash of the token that set it; none for the bot's own.
+    #[serde(default)]
+    pub(super) token: Option<String>,
 }
 
 /// What went wrong last at the webhook.
@@ -259,6 +262,19 @@ impl Queue {
         Ok(true)
     }
 
+    /// Deletes the webhook if the token that set it was revoked. True when it was.
+    pub(super) async fn end_hook_of_revoked(&self, hook: &Hook) -> Result<bool, StoreError> {
+        let Some(token) = &hook.token else { return Ok(false) };
+        if self.store.is_token(token).await? {
+            return Ok(false);
+        }
+        if self.hook().as_ref() == Some(hook) {
+            tracing::warn!("the webhook is deleted: the token that set it was revoked");
+            self.set_hook(None).await?;
+        }
+        Ok(true)
+    }
+
     pub(super) fn fault(&self) -> Option<Fault> {
         self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -336,7 +352,7 @@ mod tests {
         let (_room, store) = store().await;
         let queue = Queue::open(store.clone(), DAY).await.unwrap();
         assert!(!queue.is_attended());
-        let hook = Hook { url: "http://127.0.0.1/x".into(), secret: None, max_connections: 40 };
+        let hook = Hook { url: "http://127.0.0.1/x".into(), secret: None, max_connections: 40, token: None };
         assert!(queue.set_hook(Some(hook.clone())).await.unwrap());
         assert!(!queue.set_hook(Some(hook.clone())).await.unwrap());
         queue.want(vec!["poll".into()]).await.unwrap();
@@ -352,6 +368,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_webhook_ends_with_the_token_that_set_it() {
+        let (_room, store) = store().await;
+        let queue = Queue::open(store.clone(), DAY).await.unwrap();
+        let hook = |token: Option<&str>| Hook {
+            url: "http://127.0.0.1/x".into(),
+            secret: None,
+            max_connections: 40,
+            token: token.map(str::to_owned),
+        };
+        store.admit_token("aa", "1C", 1).await.unwrap();
+        for (token, left) in [(None, true), (Some("aa"), false)] {
+            store.admit_token("bb", "Zabbix", 1).await.unwrap();
+            queue.set_hook(Some(hook(token))).await.unwrap();
+            assert!(!queue.end_hook_of_revoked(&hook(token)).await.unwrap());
+            store.revoke_token("Zabbix").await.unwrap();
+            assert!(!queue.end_hook_of_revoked(&hook(token)).await.unwrap());
+            store.revoke_token("1C").await.unwrap();
+            assert_eq!(queue.end_hook_of_revoked(&hook(token)).await.unwrap(), !left);
+            assert_eq!((queue.hook().is_some(), queue.is_attended()), (left, left));
+            store.admit_token("aa", "1C", 1).await.unwrap();
+        }
+        assert!(Queue::open(store, DAY).await.unwrap().hook().is_none());
+    }
+
+    #[tokio::test]
     async fn a_turn_ends_when_another_begins_or_a_webhook_is_set() {
         let (_room, store) = store().await;
         let queue = Queue::open(store, DAY).await.unwrap();
@@ -360,7 +401,7 @@ mod tests {
         let second = queue.take_turn().await.unwrap();
         assert!(!first.holds() && second.holds());
         first.is_over().await;
-        let hook = Hook { url: "http://127.0.0.1/x".into(), secret: None, max_connections: 40 };
+        let hook = Hook { url: "http://127.0.0.1/x".into(), secret: None, max_connections: 40, token: None };
         queue.set_hook(Some(hook)).await.unwrap();
         assert!(!second.holds());
     }

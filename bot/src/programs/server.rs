@@ -62,11 +62,11 @@ impl Offices {
         self.lock().remove(id(token.as_str()));
     }
 
-    /// The bot that a token is for.
+    /// The bot that a token is for, and the token's hash if it is not the bot's own.
     ///
     /// # Errors
     /// In Telegram's words. A bot that is being opened is "down", not "unknown": libraries give up on that.
-    async fn admit(&self, shown: &str) -> Result<Arc<Office>, Refused> {
+    async fn admit(&self, shown: &str) -> Result<(Arc<Office>, Option<String>), Refused> {
         let id = id(shown);
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) || shown.len() <= id.len() + 1 {
             return Err(Refused::not_found());
@@ -74,11 +74,13 @@ impl Offices {
         let office = self.lock().get(id).map(|office| office.borrow().clone());
         let office = office.ok_or_else(Refused::unauthorized)?;
         let office = office.ok_or_else(|| Refused::down("the bot is being started"))?;
-        let is_own = bool::from(office.token.as_str().as_bytes().ct_eq(shown.as_bytes()));
-        if is_own || office.queue.store().is_token(&token::hash(shown)).await? {
-            Ok(office)
-        } else {
-            Err(Refused::unauthorized())
+        if bool::from(office.token.as_str().as_bytes().ct_eq(shown.as_bytes())) {
+            return Ok((office, None));
+        }
+        let hash = token::hash(shown);
+        match office.queue.store().is_token(&hash).await? {
+            true => Ok((office, Some(hash))),
+            false => Err(Refused::unauthorized()),
         }
     }
 
@@ -120,7 +122,7 @@ async fn serve(offices: &Offices, request: Request) -> Result<Response, Refused>
     let (shown, rest) = rest.split_once('/').ok_or_else(Refused::not_found)?;
     // Some libraries write the colon so.
     let shown = shown.replace("%3A", ":").replace("%3a", ":");
-    let office = offices.admit(&shown).await?;
+    let (office, token) = offices.admit(&shown).await?;
     if is_file {
         // Addresses take it for a slash.
         if rest.contains('\\') {
@@ -130,7 +132,7 @@ async fn serve(offices: &Offices, request: Request) -> Result<Response, Refused>
     }
     if let Some(own) = Own::from_name(rest) {
         let params = params(request).await?;
-        let response = own.serve(&office.queue, &params).await?;
+        let response = own.serve(&office.queue, token, &params).await?;
         // It may have waited, and the token been revoked meanwhile.
         if own == Own::GetUpdates {
             offices.admit(&shown).await?;
