@@ -296,13 +296,14 @@ mod tests {
         let (folder, records) = (tempfile::tempdir().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let gateway = gateway(folder.path().join("gateway.sock"), Arc::clone(&records)).await;
         let (store, _database) = Room::new().open().await;
-        let (_tell, heard) = mpsc::unbounded_channel();
+        let (_tell, heard) = mpsc::channel(1);
         let mut ledger = Ledger {
             line: "+79060000000".parse().unwrap(),
             store: store.clone(),
             gateway,
             tells_all: true,
             heard,
+            is_behind: Arc::default(),
             live: Live::default(),
             told: Arc::default(),
             is_complete: false,
