@@ -93,11 +93,12 @@ impl Keeper {
 
     async fn open(&self) -> Result<(Bot, Desk, impl Future<Output = ()> + Send + 'static + use<>), Said> {
         let settings = &self.house.settings.bot;
-        let api = Api::new(&settings.api_url, settings.proxy.as_ref(), self.file.token.as_str()).map_err(
-            |error| Said::new(error, "api_url или proxy в разделе [bot] не годятся: проверьте tgtrunk.toml"),
-        )?;
         let has_programs = settings.api.listen.is_some();
-        let api = if has_programs { api.hearing_everything() } else { api };
+        let new = if has_programs { Api::for_programs } else { Api::new };
+        let api =
+            new(&settings.api_url, settings.proxy.as_ref(), self.file.token.as_str()).map_err(|error| {
+                Said::new(error, "api_url или proxy в разделе [bot] не годятся: проверьте tgtrunk.toml")
+            })?;
         let told = |error: StoreError| stuck(&error);
         let store = Store::open(&self.house.state.bot_db(&self.bot)).await.map_err(told)?;
         let languages = Languages::new(store.languages().await.map_err(told)?);

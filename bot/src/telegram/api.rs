@@ -81,11 +81,29 @@ impl Api {
     /// # Errors
     /// A sentence, when the address or the proxy cannot be used.
     pub(crate) fn new(url: &str, proxy: Option<&Proxy>, token: &str) -> Result<Self, String> {
+        Self::with(url, proxy, token, &news::WANTED, redirect::Policy::default())
+    }
+
+    /// The same, for other programs too: with updates of all kinds, and with answers as they come.
+    ///
+    /// # Errors
+    /// As of [`new`](Self::new).
+    pub(crate) fn for_programs(url: &str, proxy: Option<&Proxy>, token: &str) -> Result<Self, String> {
+        Self::with(url, proxy, token, &news::EVERYTHING, redirect::Policy::none())
+    }
+
+    fn with(
+        url: &str,
+        proxy: Option<&Proxy>,
+        token: &str,
+        kinds: &'static [&'static str],
+        redirects: redirect::Policy,
+    ) -> Result<Self, String> {
         let mut http = Client::builder()
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(30))
-            .redirect(redirect::Policy::none())
+            .redirect(redirects)
             .no_proxy();
         if let Some(proxy) = proxy {
             // The proxy looks names up, too: where Telegram is blocked, its names often are.
@@ -98,12 +116,7 @@ impl Api {
             .pop_if_empty()
             .push(&format!("bot{token}"));
         let http = http.build().map_err(|error| error.without_url().to_string())?;
-        Ok(Self { http, base: Arc::new(base), kinds: &news::WANTED })
-    }
-
-    /// The same, with updates of all kinds, for other programs.
-    pub(crate) fn hearing_everything(self) -> Self {
-        Self { kinds: &news::EVERYTHING, ..self }
+        Ok(Self { http, base: Arc::new(base), kinds })
     }
 
     pub(super) fn http(&self) -> &Client {
