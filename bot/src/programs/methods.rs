@@ -68,14 +68,15 @@ async fn updates(queue: &Queue, params: &Params) -> Result<Response, Refused> {
     let limit = limit.filter(|limit| (1..=MOST).contains(limit)).unwrap_or(MOST);
     let wait = params.number("timeout").unwrap_or(0).clamp(0, LONGEST_S);
     let kinds = params.words("allowed_updates")?;
+    let offset = params.whole("offset")?;
+    let mut turn = queue.take_turn().await?;
     if queue.hook().is_some() {
         return Err(Refused::conflict(WEBHOOK_ACTIVE));
     }
-    let mut turn = queue.take_turn().await?;
     if let Some(kinds) = kinds {
         queue.want(kinds).await?;
     }
-    if let Some(offset) = params.number("offset") {
+    if let Some(offset) = offset {
         queue.confirm(offset).await?;
     }
     let mut arrived = queue.arrivals();

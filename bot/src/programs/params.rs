@@ -47,16 +47,35 @@ impl Params {
         self.text(name)?.trim().parse().ok()
     }
 
+    /// A number that does not go without saying.
+    pub(super) fn whole(&self, name: &str) -> Result<Option<i64>, Refused> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+            Some(_) => {
+                let number = self.number(name);
+                number.map(Some).ok_or_else(|| Refused::bad(&format!("{name} must be an integer")))
+            }
+        }
+    }
+
     pub(super) fn flag(&self, name: &str) -> bool {
         match self.0.get(name) {
             Some(Value::Bool(flag)) => *flag,
-            Some(_) => matches!(self.text(name).as_deref(), Some("true" | "True" | "1")),
+            Some(_) => {
+                let text = self.text(name).unwrap_or_default().trim().to_ascii_lowercase();
+                matches!(text.as_str(), "true" | "yes" | "1")
+            }
             None => false,
         }
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        match self.0.get(name) {
+            None | Some(Value::Null) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(_) => true,
+        }
     }
 
     /// A list of words, which may stand in a text as JSON.
@@ -131,6 +150,17 @@ mod tests {
         let params = Params::read("a=True&b=true&c=0&d=[", "", b"").unwrap();
         assert!(params.flag("a") && params.flag("b") && !params.flag("c") && !params.flag("z"));
         assert_eq!(params.words("d").unwrap_err().description, "Bad Request: can't parse d JSON object");
+        for (query, whole) in
+            [("", Ok(None)), ("o=", Ok(None)), ("o=+5", Ok(Some(5))), ("o=-1", Ok(Some(-1)))]
+        {
+            assert_eq!(Params::read(query, "", b"").unwrap().whole("o"), whole, "{query}");
+        }
+        for wrong in [&b"o=5.0"[..], b"o=1%C2%A0234", b"o=x"] {
+            let refused = Params::read("", "", wrong).unwrap().whole("o").unwrap_err();
+            assert_eq!(refused.description, "Bad Request: o must be an integer");
+        }
+        let empty = Params::read("", "application/json", br#"{"a":null,"b":"","c":"YES"}"#).unwrap();
+        assert!(!empty.has("a") && !empty.has("b") && empty.has("c") && empty.flag("c"));
         assert!(Params::read("", "application/json", b"[1]").is_err());
         assert!(Params::read("", "multipart/form-data", b"").is_err());
         let file = "--b\r\nContent-Disposition: form-data; name=\"certificate\"; filename=\"c.pem\"\r\n\r\nx\r\n--b--";

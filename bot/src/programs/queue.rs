@@ -257,8 +257,9 @@ impl Queue {
         let text = hook.as_ref().and_then(|hook| serde_json::to_string(hook).ok());
         self.store.settle(WEBHOOK, text.as_deref()).await?;
         *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.shared.poll.send_modify(|poll| *poll += 1);
+        // In this order: a poll that begins meanwhile sees the webhook, or loses its turn.
         self.shared.hook.send_replace(hook);
+        self.shared.poll.send_modify(|poll| *poll += 1);
         Ok(true)
     }
 
