@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::methods::Own;
 use super::queue::{Hook, Queue};
 use crate::store::StoreError;
-use crate::telegram::Api;
+use crate::telegram::{Api, Failure};
 
 const SECRET: &str = "x-telegram-bot-api-secret-token";
 const CONNECT: Duration = Duration::from_secs(5);
@@ -61,7 +61,7 @@ struct Delivery<'q> {
     api: &'q Api,
     http: &'q Client,
     hook: Hook,
-    under_way: JoinSet<(i64, i64, Result<Vec<u8>, Miss>)>,
+    under_way: JoinSet<(i64, i64, Result<(), Miss>)>,
     /// Chats whose first update is under way, or was not taken.
     chats: BTreeMap<i64, Chat>,
     /// Updates that were taken, which the disk does not know yet, and whose they are.
@@ -198,8 +198,19 @@ impl<'q> Delivery<'q> {
                 Some(Chat::Rests(_) | Chat::UnderWay(_)) => continue,
             };
             let Some(update) = self.queue.one(number).await? else { continue };
-            let (http, hook) = (self.http.clone(), self.hook.clone());
-            self.under_way.spawn(async move { (chat, number, post(&http, &hook, update).await) });
+            let (http, hook, api) = (self.http.clone(), self.hook.clone(), self.api.clone());
+            self.under_way.spawn(async move {
+                let answer = post(&http, &hook, update).await;
+                // What follows of the same chat waits, so that answers come in order.
+                let taken = match answer {
+                    Ok(answer) => {
+                        perform(&api, answer).await;
+                        Ok(())
+                    }
+                    Err(miss) => Err(miss),
+                };
+                (chat, number, taken)
+            });
             self.chats.insert(chat, Chat::UnderWay(before));
             if self.under_way.len() >= most {
                 return Ok(());
@@ -210,17 +221,16 @@ impl<'q> Delivery<'q> {
         Ok(())
     }
 
-    async fn finish(&mut self, chat: i64, number: i64, answer: Result<Vec<u8>, Miss>) {
+    async fn finish(&mut self, chat: i64, number: i64, taken: Result<(), Miss>) {
         let before = match self.chats.remove(&chat) {
             Some(Chat::UnderWay(before)) => before,
             Some(Chat::Rests(_)) | None => None,
         };
-        match answer {
-            Ok(answer) => {
+        match taken {
+            Ok(()) => {
                 self.rest = None;
                 self.queue.succeeded();
                 self.hand_over(chat, number, before).await;
-                perform(self.api, answer);
             }
             Err(Miss { message, is_away }) => {
                 self.queue.failed(message);
@@ -276,18 +286,23 @@ fn miss(error: &reqwest::Error) -> Miss {
 }
 
 /// A webhook may answer with a method to be called (core.telegram.org/bots/api#making-requests-when-getting-updates).
-fn perform(api: &Api, answer: Vec<u8>) {
+async fn perform(api: &Api, answer: Vec<u8>) {
     let Ok(Value::Object(fields)) = serde_json::from_slice(&answer) else { return };
     let Some(method) = fields.get("method").and_then(Value::as_str).map(str::to_owned) else { return };
     if Own::from_name(&method).is_some() || !super::server::may_pass(&method) {
+        let method: String = method.chars().take(LONGEST_PHRASE).collect();
         return tracing::warn!(method, "a webhook's answer asks for a method that is not called this way");
     }
-    let api = api.clone();
-    tokio::spawn(async move {
-        if let Err(failure) = api.perform(&method, answer).await {
-            tracing::warn!(method, %failure, "a method in a webhook's answer is refused");
-        }
-    });
+    let mut done = api.perform(&method, answer.clone()).await;
+    if let Err(Failure::Flood { wait }) = &done
+        && *wait <= LONGEST_PAUSE
+    {
+        sleep(*wait).await;
+        done = api.perform(&method, answer).await;
+    }
+    if let Err(failure) = done {
+        tracing::warn!(method, %failure, "a method in a webhook's answer is refused");
+    }
 }
 
 #[cfg(test)]
