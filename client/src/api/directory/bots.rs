@@ -81,6 +81,7 @@ impl Call {
                 )));
             }
         }
+        let organisations = directory.store()?.organisations().await?;
         let mut keys = Vec::new();
         for bot in bots {
             for person in directory.people(&bot).await.map_err(BotTrouble::failed)? {
@@ -88,6 +89,7 @@ impl Call {
                     Some(key) => directory.store()?.recipient_by_key(key).await?,
                     None => None,
                 };
+                let known = known.filter(|known| directory.knows(self.grant, known, &organisations));
                 keys.push(shown(&bot, &person, known.map(|known| known.id)));
             }
         }

@@ -65,14 +65,21 @@ impl Call {
         let asker = Asker { grant: self.grant, organisations: &organisations };
         let target = directory.target(&wanted, asker).await?;
         let organisation = match said.take("organisation").filter(|named| !named.is_null()) {
-            Some(named) => organisation_of(&organisations, &named)?.cloned(),
+            Some(named) => match organisation_of(&organisations, &named) {
+                Ok(found) => found.cloned(),
+                // Whoever names nobody is told of their own alone.
+                Err(_) => {
+                    let own = organisations.iter().filter(|one| directory.is_for(self.grant, one));
+                    let own: Vec<Organisation> = own.cloned().collect();
+                    organisation_of(&own, &named)?.cloned()
+                }
+            },
             None => directory.usual(self.grant, target.row.as_ref(), &organisations)?,
         };
-        if let Some(organisation) = organisation.as_ref().filter(|one| !directory.is_for(self.grant, one)) {
-            return Err(Failed::forbidden(format!(
-                "this token is for one line, and organisation {:?} has another sender",
-                organisation.name
-            )));
+        if organisation.as_ref().is_some_and(|one| !directory.is_for(self.grant, one)) {
+            return Err(Failed::forbidden(
+                "this token is for one line, and the organisation has another sender",
+            ));
         }
         let channel = channel(said.take("channel"), &target)?;
         let (sender, to) = match channel {
