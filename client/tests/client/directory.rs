@@ -315,6 +315,11 @@ async fn recipients_are_kept_apart_switched_off_and_failures_have_reasons() {
         assert_eq!((&waits["state"], &waits["channel"]), (&json!("queued"), &json!("bot")));
         assert!(waits["reason"].as_str().unwrap().contains("tgtrunk-bot does not run"), "{waits}");
     }
+    // Whoever is switched off while something waits does not get it.
+    let boris = desk.post("recipients", json!({"title": "Boris", "key": 600})).await;
+    let waits = desk.post("notify", json!({"recipient": 600, "text": "later", "organisation": "Main"})).await;
+    desk.post("recipients", json!({"id": boris["id"], "notify": false})).await;
+    desk.becomes(&waits["id"], "skipped").await;
     let absent = desk.raw("GET", "bot/keys", String::new()).await;
     assert_eq!((absent.0, &absent.1["error"]["retryable"]), (503, &json!(true)), "{absent:?}");
 }

@@ -122,6 +122,8 @@ impl Directory {
     async fn deliver(&self, mut one: Notification) -> Result<Notification, Failed> {
         if clock::unix_s() - one.created_s > STALE_S {
             one.fails("expired: it could not be sent in time", "timeout");
+        } else if !one.is_doubtful && self.is_off(&one).await? {
+            (one.state, one.reason) = (State::Skipped, Some("switched off while it waited".to_owned()));
         } else {
             match one.channel {
                 Channel::User => self.post(&mut one).await?,
@@ -129,6 +131,12 @@ impl Directory {
             }
         }
         self.note(one).await
+    }
+
+    /// Whether somebody was switched off meanwhile.
+    async fn is_off(&self, one: &Notification) -> Result<bool, Failed> {
+        let Some(id) = one.recipient else { return Ok(false) };
+        Ok(self.store()?.recipient(id).await?.is_some_and(|row| !row.is_notified))
     }
 
     /// Puts it into the account's outgoing queue.
