@@ -256,7 +256,7 @@ impl Directory {
                 one.fails(info.reason.as_deref().unwrap_or("the bot gave it up"), code);
             }
         }
-        if let Some(recipient) = one.recipient.filter(|_| info.state != LetterState::Waiting) {
+        if let Some(recipient) = one.recipient.filter(|_| info.state == LetterState::Sent || info.blocked) {
             self.store()?.block_recipient(recipient, info.blocked).await?;
         }
         Ok(())
