@@ -107,7 +107,7 @@ impl Queue {
 
     /// Keeps updates, behind those that are held. What it returned for is on the disk; false when that is not so.
     pub(crate) async fn keep(&self, news: &[Incoming]) -> bool {
-        let held = std::mem::take(&mut *self.held());
+        let held = self.held().clone();
         if held.is_empty() && news.is_empty() {
             return true;
         }
@@ -116,17 +116,17 @@ impl Queue {
             false => self.store.keep_news(&[&held, news].concat(), clock::unix_ms()).await,
         };
         match kept {
-            Ok(0) => true,
-            Ok(_) => {
-                self.shared.arrived.send_modify(|arrivals| *arrivals += 1);
-                true
-            }
+            Ok(0) => {}
+            Ok(_) => self.shared.arrived.send_modify(|arrivals| *arrivals += 1),
             Err(error) => {
                 tracing::error!(%error, "updates for other programs are not on the disk yet; it is tried again");
-                self.held().splice(0..0, held);
-                false
+                return false;
             }
         }
+        let mut all = self.held();
+        let written = held.len().min(all.len());
+        all.drain(..written);
+        true
     }
 
     /// Has updates in memory until the next that are kept, as Telegram gives no others before it is told that it need not
