@@ -1,3 +1,5 @@
+//! Texts with marks: what they become, what is wrong in them, and that others read the same.
+
 use serde_json::Value;
 
 use super::*;
