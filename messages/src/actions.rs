@@ -1,7 +1,7 @@
 //! The action API: what an account does for a program, one action a call, and one shape for whatever comes of it.
 //!
 //! `POST /api/v1/actions/{action}`, or `POST /api/v1/actions` with `"action"` in the body, whose bearer's token (RFC 6750)
-//! says for whom. The answer is `{"ok":true,"result":...,"job_id":...}` or `{"ok":false,"error":{"code":...}}` ([`error`]).
+//! says for whom. The answer is `{"ok":true,"result":...,"job_id":...}` or `{"ok":false,"error":{"code":...}}` (`error.rs`).
 //! What sends goes through the outgoing queue, what changes is done in its order, and both are on the disk before anybody is
 //! told; `GET /api/v1/jobs/{job_id}` tells what came of them. `ACTIONS` holds every action by its name.
 
