@@ -1,5 +1,6 @@
 //! Other programs that lead the bot by the Bot API of this machine, request by request.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -226,6 +227,11 @@ async fn a_webhook_gets_each_chats_updates_in_order_until_it_takes_them_also_ove
     room.telegram.says(501, "good");
     receiver.took("good").await;
     room.telegram.presses(501, "order:1");
+    let limit = Instant::now() + Duration::from_secs(10);
+    // What it took is noted when it has answered.
+    while api.get("getWebhookInfo").await["result"]["pending_update_count"] != 2 && Instant::now() < limit {
+        sleep(Duration::from_millis(20)).await;
+    }
     let info = api.get("getWebhookInfo").await["result"].clone();
     assert_eq!((&info["url"], &info["pending_update_count"]), (&json!(receiver.url), &json!(2)));
     assert_eq!(info["last_error_message"], "Wrong response from the webhook: 500 Internal Server Error");
@@ -367,10 +373,11 @@ struct Heard {
 
 impl Receiver {
     async fn start() -> Self {
-        let spare = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/1c/hs/bot", spare.local_addr().unwrap());
-        drop(spare);
-        Self::at(url).await
+        // An address of its own: a port that is free for a moment may be another's in the next.
+        static RECEIVERS: AtomicU32 = AtomicU32::new(1);
+        let (receiver, process) = (RECEIVERS.fetch_add(1, Ordering::Relaxed), std::process::id());
+        let (high, low) = (128 + (process >> 8) % 64, process % 256);
+        Self::at(format!("http://127.{high}.{low}.{receiver}:8093/1c/hs/bot")).await
     }
 
     async fn at(url: String) -> Self {

@@ -1,6 +1,7 @@
 //! A line with a program that has a token of the action API, the people around it, and files on a web server.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -69,6 +70,13 @@ pub(crate) struct Told {
     pub(crate) body: Value,
 }
 
+/// An address that is one stage's alone: a port that is free for a moment may be another's in the next.
+fn own_address() -> String {
+    static STAGES: AtomicU32 = AtomicU32::new(1);
+    let (stage, process) = (STAGES.fetch_add(1, Ordering::Relaxed), std::process::id());
+    format!("127.{}.{}.{}:8091", 64 + (process >> 8) % 64, process % 256, stage % 255)
+}
+
 impl Stage {
     /// With a session of the account.
     pub(crate) async fn open() -> Self {
@@ -83,10 +91,11 @@ impl Stage {
     async fn set(is_logged_in: bool) -> Self {
         let scene = Scene::new(line()).await;
         // The next process is called where the first one was.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let text = std::fs::read_to_string(scene.settings()).unwrap();
-        let text = text
-            .replace("[api]\nlisten = \"127.0.0.1:0\"\n", &format!("[api]\nlisten = \"127.0.0.1:{port}\"\n"));
+        let text = text.replace(
+            "[api]\nlisten = \"127.0.0.1:0\"\n",
+            &format!("[api]\nlisten = \"{}\"\n", own_address()),
+        );
         std::fs::write(scene.settings(), text).unwrap();
         scene.world().add_user(NewUser::new(BORIS, "Boris").username("boris_b")).unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -26,10 +26,11 @@ impl Shop {
         let gateway = scene.gateway();
         gateway.told.lock().unwrap().pid = Some(4711);
         scene.log_in().await;
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Nobody else takes ports of this address.
+        let port = std::net::TcpListener::bind("127.91.0.1:0").unwrap().local_addr().unwrap().port();
         let text = std::fs::read_to_string(scene.settings()).unwrap();
         let (from, to) =
-            ("[api]\nlisten = \"127.0.0.1:0\"\n", format!("[api]\nlisten = \"127.0.0.1:{port}\"\n"));
+            ("[api]\nlisten = \"127.0.0.1:0\"\n", format!("[api]\nlisten = \"127.91.0.1:{port}\"\n"));
         std::fs::write(scene.settings(), text.replace(from, &to)).unwrap();
         let client = scene.client().await;
         let program = Program::with_token(&scene).await;
