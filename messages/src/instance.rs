@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
-pub(crate) use self::attachment::{kept, name_in, with_end_of};
+pub(crate) use self::attachment::{is_link, kept, name_in, with_end_of};
 use self::inner::Inner;
 pub(crate) use self::letters::Posted;
 use crate::chat::{Address, ChatId};

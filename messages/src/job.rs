@@ -16,15 +16,12 @@ use tokio::time::{Instant, sleep};
 use tracing::{Instrument as _, warn};
 
 use crate::actions::{self, Failed};
-use crate::clock;
 use crate::instance::Instance;
 use crate::instance::inner::Inner;
 use crate::standing::Standing;
 use crate::store::StorageError;
+use crate::{clock, pause};
 
-/// Pauses after a failure of which nobody knows whether the next try fails too.
-const FIRST_PAUSE_MS: i64 = 1_000;
-const LONGEST_PAUSE_MS: i64 = 60_000;
 /// How long what waits for a message to be sent is waited for, if nobody was promised more: milliseconds.
 const UNDER_WAY_MS: i64 = 600_000;
 /// How long nothing is done at most, whatever is waited for.
@@ -295,9 +292,9 @@ async fn end(inner: &Inner, job: &Job, failed: &Failed) -> Result<(), StorageErr
         return inner.store.conclude(&job.id, &actions::undone(failed), now_ms).await;
     }
     let pause_ms = match (failed.is_under_way, failed.retry_after_s) {
-        (true, _) => FIRST_PAUSE_MS,
+        (true, _) => pause::FIRST_MS,
         (false, Some(seconds)) => (i64::from(seconds) + 1) * 1000,
-        (false, None) => FIRST_PAUSE_MS.saturating_mul(1 << job.attempts.min(6)).min(LONGEST_PAUSE_MS),
+        (false, None) => pause::after_ms(job.attempts),
     };
     inner.store.postpone(&job.id, now_ms + pause_ms).await
 }

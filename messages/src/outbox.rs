@@ -14,7 +14,6 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use crate::chat::{Address, Chat, ChatId};
-use crate::clock;
 use crate::content::Content;
 use crate::id::MessageId;
 use crate::instance::inner::{Inner, Located};
@@ -23,15 +22,13 @@ use crate::messenger::{Failure, Order, Received, Sent};
 use crate::record::Reason;
 use crate::standing::Standing;
 use crate::store::{Fault, Hold, Outgoing, StorageError};
+use crate::{clock, pause};
 
 use self::parts::Step;
 pub(crate) use self::parts::{TEXT_UNITS, is_text_apart, messages};
 
 /// A message that fails so often lets others pass.
 const TRIES: u32 = 3;
-/// Pauses after a failure of which nobody knows whether the next try fails too.
-const FIRST_PAUSE_MS: i64 = 1_000;
-const LONGEST_PAUSE_MS: i64 = 60_000;
 /// How long a whole try may take: files are large.
 const LIMIT: Duration = Duration::from_secs(900);
 /// How long nothing is done at most, whatever is waited for.
@@ -173,6 +170,7 @@ impl Outbox {
         match outcome {
             Outcome::Sent(first, rest) => {
                 inner.store.sent(next.id, first.as_deref(), &rest, inner.as_ref(), now_ms).await?;
+                inner.jobs.notify_one();
                 if let Some(sent) = first {
                     inner.read_on_reply(sent.chat.id);
                 }
@@ -184,7 +182,7 @@ impl Outbox {
             }
             Outcome::Later { cause, is_lost } => {
                 debug!(id = %next.id, cause, "a message is sent later");
-                let pause = FIRST_PAUSE_MS.saturating_mul(1 << next.attempts.min(6)).min(LONGEST_PAUSE_MS);
+                let pause = pause::after_ms(next.attempts);
                 inner.store.later(next, now_ms + pause, &cause, is_lost, inner.as_ref(), now_ms).await?;
             }
             Outcome::Rest(what, pause, cause) => {
@@ -205,7 +203,7 @@ impl Outbox {
                 inner.store.unclaim(next, 0, &cause, inner.as_ref(), now_ms).await?;
             }
         }
-        inner.settle();
+        inner.notifications.notify_waiters();
         Ok(())
     }
 }
@@ -445,12 +443,9 @@ async fn find_sent(
             return Ok(Ok(vec![Sent { chat, tg_id, date_s: echo.date_s }]));
         }
     }
-    let last = match inner.messenger.last_own(&order.to).await {
+    let last = match last_own(inner, order).await {
         Ok(last) => last,
-        Err(failure @ (Failure::Unknown(_) | Failure::Flood { .. } | Failure::Unauthorized)) => {
-            return Ok(Err(failure.to_string()));
-        }
-        Err(_) => return Ok(Ok(Vec::new())),
+        Err(cause) => return Ok(Err(cause)),
     };
     for message in last {
         let Received { chat, tg_id, date_s, is_ours, content, .. } = message;
@@ -469,14 +464,21 @@ async fn find_sent(
     Ok(Ok(Vec::new()))
 }
 
+/// The account's last messages where something was to be sent: none where they are not to be had, or why not now.
+async fn last_own(inner: &Inner, order: &Order) -> Result<Vec<Received>, String> {
+    match inner.messenger.last_own(&order.to).await {
+        Err(failure @ (Failure::Unknown(_) | Failure::Flood { .. } | Failure::Unauthorized)) => {
+            Err(failure.to_string())
+        }
+        told => Ok(told.unwrap_or_default()),
+    }
+}
+
 /// The messages of an album that was sent before.
 async fn find_album(inner: &Inner, order: &Order) -> Result<Result<Vec<Sent>, String>, StorageError> {
-    let last = match inner.messenger.last_own(&order.to).await {
+    let last = match last_own(inner, order).await {
         Ok(last) => last,
-        Err(failure @ (Failure::Unknown(_) | Failure::Flood { .. } | Failure::Unauthorized)) => {
-            return Ok(Err(failure.to_string()));
-        }
-        Err(_) => return Ok(Ok(Vec::new())),
+        Err(cause) => return Ok(Err(cause)),
     };
     let mut albums: Vec<(i64, Vec<Received>)> = Vec::new();
     for message in last {

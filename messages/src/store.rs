@@ -30,7 +30,7 @@ pub(crate) use instance::{InstanceRow, held};
 pub(crate) use jobs::{Begun, Kept};
 pub(crate) use notifications::{Notification, Told};
 pub(crate) use outgoing::{Accept, Fault, Letters, Outgoing, Taken, Teller, Withdrawn};
-pub use schema::StoreError;
+pub use schema::{Lifted, StoreError, lift};
 /// What SQLite said.
 pub(crate) use sqlx::Error as StorageError;
 
@@ -150,7 +150,7 @@ impl Store {
     /// The tables are a newer program's, or what SQLite said.
     pub async fn open(pool: SqlitePool) -> Result<Self, StoreError> {
         let mut transaction = pool.begin().await?;
-        schema::lift(&mut transaction).await?;
+        schema::lift_own(&mut transaction).await?;
         transaction.commit().await?;
         Ok(Self { pool, intake: intake::Intake::default() })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 use tgtrunk_config::control::CallInfo;
 use tgtrunk_config::{CallId, Callee, Phone, is_extension};
+use tgtrunk_messages::bearer;
 use tracing::warn;
 
 use super::event::Known;
@@ -174,12 +175,7 @@ fn read(body: &[u8]) -> Result<Asked, Failed> {
 
 impl Desk {
     fn admitted(&self, headers: &HeaderMap) -> Result<Admitted, Failed> {
-        let said = headers.get(AUTHORIZATION).and_then(|said| said.to_str().ok());
-        let bearer = said.and_then(|said| {
-            let (scheme, token) = said.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
-        match bearer.and_then(|bearer| self.admit.admits(bearer)) {
+        match bearer(headers).and_then(|bearer| self.admit.admits(bearer)) {
             Some(Admitted::Starting) => Err(starting()),
             Some(admitted) => Ok(admitted),
             None => Err(Failed::new(

@@ -15,6 +15,7 @@ use super::error::{Code, Failed};
 use super::said::Said;
 use super::{Action, Sort, changing, find, names, reading, sending, waiting};
 use crate::clock;
+use crate::doors::bearer;
 use crate::gate::{Gate, Grant};
 use crate::green;
 use crate::house::House;
@@ -147,15 +148,12 @@ impl Desk {
     }
 
     fn grant(&self, headers: &HeaderMap) -> Result<Grant, Failed> {
-        let said =
-            headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let token = said.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let Some((_, token)) = token else {
+        let Some(token) = bearer(headers) else {
             let sentence = "the header Authorization must be \"Bearer\" and a token, which tgtrunk-client action-token makes";
             return Err(Failed::new(Code::Unauthorized, sentence));
         };
         self.gate
-            .admits(token.trim())
+            .admits(token)
             .ok_or_else(|| Failed::new(Code::Unauthorized, "the token is nobody's, or was revoked"))
     }
 

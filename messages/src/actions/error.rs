@@ -3,12 +3,10 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::doors::shown;
 use crate::instance::Refused;
 use crate::messenger::Failure;
 use crate::record::Reason;
-
-/// Longest value that is shown in a sentence: characters.
-const SHOWN: usize = 60;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $word:literal, $status:ident;)+) => {
@@ -237,16 +235,6 @@ impl From<Failure> for Failed {
             Failure::Unsupported(_) => Self::new(Code::UnsupportedForUser, sentence),
         }
     }
-}
-
-/// A value as it stands in a sentence.
-pub(super) fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= SHOWN {
-        return text;
-    }
-    let head: String = text.chars().take(SHOWN).collect();
-    format!("{head}…")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::content::{Attachment, Content, FileKind, LeftOut, Place, VCard, has_link};
 use crate::entity::{Entity, EntityKind};
 use crate::id::MessageId;
-use crate::instance::{Draft, Instance, InstanceKind, Manner, with_end_of};
+use crate::instance::{Draft, Instance, InstanceKind, Manner, is_link, with_end_of};
 
 /// Longest name or title: characters.
 const WORD: usize = 255;
@@ -89,7 +89,7 @@ async fn message(instance: &Instance, said: Said<'_>) -> Result<Content, Failed>
         }
         (Some(Styled { text, entities }), true) => {
             let is_wanted = said.flag("link_preview")?.unwrap_or(true);
-            let has_preview = is_wanted && (has_link(&text) || entities.iter().any(is_link));
+            let has_preview = is_wanted && (has_link(&text) || entities.iter().any(is_linked));
             Ok(Content::Text { text, has_preview, entities })
         }
         (styled, false) => {
@@ -101,7 +101,7 @@ async fn message(instance: &Instance, said: Said<'_>) -> Result<Content, Failed>
 }
 
 /// Whether a link is behind other words.
-fn is_link(entity: &Entity) -> bool {
+fn is_linked(entity: &Entity) -> bool {
     matches!(entity.kind, EntityKind::TextLink { .. })
 }
 
@@ -153,8 +153,7 @@ async fn attachment(instance: &Instance, number: usize, item: &Value) -> Result<
     }
     let value = fields.value("url");
     let url = value.and_then(plain).unwrap_or_default();
-    let is_link = url.len() <= LINK && instance.is_link(&url);
-    if !is_link {
+    if url.len() > LINK || !is_link(&url) {
         let want = "must be a link that begins with http:// or https://";
         return Err(Failed { item: place, ..Failed::wrong(&format!("{key}.url"), want, value) });
     }

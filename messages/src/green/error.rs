@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::doors::{SHOWN, shown};
 use crate::instance::Refused;
 use crate::messenger::Failure;
 use crate::standing::Standing;
@@ -22,8 +23,6 @@ pub(super) struct Failed {
 const RETRY_AFTER_S: u32 = 60;
 /// When whoever asks for what is starting may ask again.
 const AGAIN_S: u32 = 5;
-/// Longest value that is shown in a sentence: characters.
-const SHOWN: usize = 60;
 
 impl Failed {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
@@ -113,15 +112,6 @@ impl Failed {
             "path": path,
             "message": self.message,
         })
-    }
-}
-
-/// A value as a sentence shows it.
-fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
     }
 }
 

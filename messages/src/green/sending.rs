@@ -10,7 +10,7 @@ use super::limits;
 use crate::chat::Address;
 use crate::content::{Content, Place, Poll, VCard, has_link};
 use crate::id::MessageId;
-use crate::instance::{Draft, Manner, Refused, kept, name_in};
+use crate::instance::{Draft, Manner, Refused, is_link, kept, name_in};
 
 /// A text.
 pub(super) async fn send_message(call: Call) -> Answer {
@@ -41,7 +41,7 @@ pub(super) async fn send_file_by_upload(mut call: Call) -> Answer {
 /// A file that is fetched before it is sent.
 pub(super) async fn send_file_by_url(call: Call) -> Answer {
     let url = call.arguments.text("urlFile", limits::LINK)?.trim().to_owned();
-    if !call.instance.is_link(&url) {
+    if !is_link(&url) {
         let want = "must be a link that begins with http:// or https://";
         return Err(Failed::wrong("urlFile", want, call.arguments.value("urlFile")));
     }

@@ -1,18 +1,10 @@
 //! Files behind links, to be sent.
 
 use super::{Instance, Refused, StoredFile};
-use crate::content::Attachment;
+use crate::content::{Attachment, starts_with};
 use crate::files::{kind_of, mime_of};
 
 impl Instance {
-    /// Whether a text is a link to something that may be fetched.
-    pub(crate) fn is_link(&self, url: &str) -> bool {
-        let begins =
-            |start: &str| url.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
-        (begins("http://") || begins("https://"))
-            && !url.chars().any(|letter| letter.is_whitespace() || letter.is_control())
-    }
-
     /// A file behind a link: one of the store's own, or one that is fetched before it is sent. One of the web whose host is
     /// not there is refused at once. It is called `name`, or as the link says.
     ///
@@ -45,6 +37,12 @@ impl Instance {
         let stored = self.stored(rest.split('/').next()?).await.ok()?;
         (stored.url == url).then_some(stored)
     }
+}
+
+/// Whether a text is a link to something that may be fetched.
+pub(crate) fn is_link(text: &str) -> bool {
+    ["http://", "https://"].iter().any(|start| starts_with(text, start))
+        && !text.chars().any(|letter| letter.is_whitespace() || letter.is_control())
 }
 
 /// A file of the store as it is sent, under another name perhaps.

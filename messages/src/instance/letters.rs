@@ -1,5 +1,6 @@
 //! Messages: sending, the queue, the journal.
 
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{Accepted, Draft, Instance, QueueLine, Refused, StoredFile};
@@ -35,12 +36,7 @@ impl Instance {
         else {
             return Ok(Vec::new());
         };
-        let (now_ms, mut letters) = (clock::unix_ms(), Vec::with_capacity(drafts.len()));
-        for draft in drafts {
-            let (record, letter) = self.letter(draft, now_ms).await?;
-            letters.push((record, letter, clock::random_id()));
-        }
-        match self.accept(letters, Accept { method, request, limit: 0, job: None }, now_ms).await? {
+        match self.accept(drafts, method, request, None).await? {
             Taken::In(letters) => {
                 Ok(letters.into_iter().map(|(record, ..)| Accepted { id: record.id }).collect())
             }
@@ -50,13 +46,7 @@ impl Instance {
 
     /// The same for the messages of a job, unless it was begun before.
     pub(crate) async fn post(&self, job: NewJob, drafts: Vec<Draft>) -> Result<Posted, Refused> {
-        let (now_ms, mut letters) = (clock::unix_ms(), Vec::with_capacity(drafts.len()));
-        let (method, request) = (job.action, job.request.clone());
-        for draft in drafts {
-            let (record, letter) = self.letter(draft, now_ms).await?;
-            letters.push((record, letter, clock::random_id()));
-        }
-        match self.accept(letters, Accept { method, request, limit: 0, job: Some(job) }, now_ms).await? {
+        match self.accept(drafts, job.action, job.request.clone(), Some(job)).await? {
             Taken::In(letters) => Ok(Posted::In(letters.into_iter().map(|(record, ..)| record.id).collect())),
             Taken::Known(begun) => Ok(Posted::Known(begun)),
             Taken::Full => Err(self.full()),
@@ -64,8 +54,19 @@ impl Instance {
     }
 
     /// Puts messages of one call into the queue.
-    async fn accept(&self, letters: Letters, accept: Accept, now_ms: i64) -> Result<Taken, Refused> {
-        let accept = Accept { limit: self.inner.options.queue_limit.into(), ..accept };
+    async fn accept(
+        &self,
+        drafts: Vec<Draft>,
+        method: &'static str,
+        request: Value,
+        job: Option<NewJob>,
+    ) -> Result<Taken, Refused> {
+        let (now_ms, mut letters) = (clock::unix_ms(), Letters::with_capacity(drafts.len()));
+        for draft in drafts {
+            let (record, letter) = self.letter(draft, now_ms).await?;
+            letters.push((record, letter, clock::random_id()));
+        }
+        let accept = Accept { method, request, limit: self.inner.options.queue_limit.into(), job };
         // Whoever hangs up meanwhile leaves what was taken in, and nobody else would wake the queue.
         let _wakes = Wakes(&self.inner.outgoing);
         Ok(self.inner.store.accept(letters, accept, now_ms).await?)

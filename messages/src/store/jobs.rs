@@ -72,11 +72,11 @@ impl Store {
 
     /// Jobs that are done and of which nobody has written down what came.
     pub(crate) async fn jobs_to_tell(&self) -> Result<Vec<Kept>, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut connection = self.pool.acquire().await?;
         let mut all = Vec::new();
-        for row in sqlx::query(TO_TELL).fetch_all(&mut *transaction).await? {
+        for row in sqlx::query(TO_TELL).fetch_all(&mut *connection).await? {
             let job = job(&row)?;
-            let records = records(&mut transaction, job.id.as_str()).await?;
+            let records = records(&mut connection, job.id.as_str()).await?;
             all.push(Kept { job, records });
         }
         Ok(all)

@@ -88,29 +88,60 @@ pub enum StoreError {
     Sqlite(#[from] sqlx::Error),
 }
 
-/// Lifts a database to the newest version, whichever it is of.
-pub(super) async fn lift(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::query("CREATE TABLE IF NOT EXISTS ms_schema (version BIGINT NOT NULL)")
+/// How far a database was lifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifted {
+    /// It is of the newest version.
+    Newest,
+    /// It is of one that this program does not know, and is left as it is.
+    Newer {
+        /// Its version.
+        found: i64,
+        /// The newest that this program knows.
+        known: usize,
+    },
+}
+
+/// Lifts an instance's tables to the newest version, whichever they are of.
+pub(super) async fn lift_own(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    match lift(connection, "ms_schema", &STEPS).await? {
+        Lifted::Newest => Ok(()),
+        Lifted::Newer { found, known } => Err(StoreError::Newer { found, known }),
+    }
+}
+
+/// Lifts tables by the steps that they have not had; `version_table` holds how many those are.
+///
+/// # Errors
+/// What SQLite said.
+pub async fn lift(
+    connection: &mut SqliteConnection,
+    version_table: &'static str,
+    steps: &'static [&'static [&'static str]],
+) -> Result<Lifted, sqlx::Error> {
+    let say = |text: String| sqlx::query(sqlx::AssertSqlSafe(text));
+    say(format!("CREATE TABLE IF NOT EXISTS {version_table} (version BIGINT NOT NULL)"))
         .execute(&mut *connection)
         .await?;
-    let row = sqlx::query("SELECT version FROM ms_schema").fetch_optional(&mut *connection).await?;
-    let found = row.map_or(Ok(0), |row| row.try_get(0))?;
-    let known = STEPS.len();
-    let steps = usize::try_from(found).ok().and_then(|done| STEPS.get(done..));
-    let steps = steps.ok_or(StoreError::Newer { found, known })?;
-    for step in steps {
+    let row = say(format!("SELECT version FROM {version_table}")).fetch_optional(&mut *connection).await?;
+    let found: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    let known = steps.len();
+    let Some(missing) = usize::try_from(found).ok().and_then(|done| steps.get(done..)) else {
+        return Ok(Lifted::Newer { found, known });
+    };
+    for step in missing {
         for statement in *step {
             sqlx::query(*statement).execute(&mut *connection).await?;
         }
     }
-    if !steps.is_empty() {
-        sqlx::query("DELETE FROM ms_schema").execute(&mut *connection).await?;
-        sqlx::query("INSERT INTO ms_schema (version) VALUES ($1)")
+    if !missing.is_empty() {
+        say(format!("DELETE FROM {version_table}")).execute(&mut *connection).await?;
+        say(format!("INSERT INTO {version_table} (version) VALUES ($1)"))
             .bind(i64::try_from(known).unwrap_or(i64::MAX))
             .execute(&mut *connection)
             .await?;
     }
-    Ok(())
+    Ok(Lifted::Newest)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tgtrunk_messages::Refused;
+use tgtrunk_messages::{Refused, shown};
 
 use super::store::StoreError;
 
@@ -27,8 +27,6 @@ pub(super) struct Failed {
 
 /// When whoever asks for what is starting may ask again: seconds.
 const AGAIN_S: u32 = 5;
-/// Longest value that is shown in a sentence: characters.
-const SHOWN: usize = 60;
 
 impl Failed {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
@@ -95,15 +93,6 @@ pub(super) fn response(answer: Answer) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
     }
     response
-}
-
-/// A value as a sentence shows it.
-pub(super) fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
 }
 
 impl From<StoreError> for Failed {

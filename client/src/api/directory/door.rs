@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use serde_json::{Map, Value};
-use tgtrunk_messages::{Gate as _, Grant};
+use tgtrunk_messages::{Gate as _, Grant, bearer, shown};
 
 use super::Directory;
 use super::answer::{Answer, Failed, response};
@@ -51,12 +51,13 @@ pub(super) async fn answer(State(directory): State<Arc<Directory>>, request: Req
 }
 
 async fn answered(directory: Arc<Directory>, parts: &Parts, body: Body) -> Answer {
-    let grant = bearer(parts).and_then(|token| directory.admits(token)).ok_or_else(Failed::stranger)?;
+    let grant =
+        bearer(&parts.headers).and_then(|token| directory.admits(token)).ok_or_else(Failed::stranger)?;
     let mut path = parts.uri.path().trim_start_matches("/api/v1/").split('/');
     let (what, rest) = (path.next().unwrap_or_default(), path.next());
     let id = match rest.filter(|_| what != "bot") {
         Some(said) => Some(said.parse().ok().filter(|id| *id > 0).ok_or_else(|| {
-            let said = super::answer::shown(&Value::String(said.to_owned()));
+            let said = shown(&Value::String(said.to_owned()));
             Failed::missing(format!("{what}/{said}: want a number, as /api/v1/{what}/7"))
         })?),
         None => None,
@@ -99,13 +100,6 @@ async fn answered(directory: Arc<Directory>, parts: &Parts, body: Body) -> Answe
     }
 }
 
-/// The token that somebody bears (RFC 6750 section 2.1).
-fn bearer(parts: &Parts) -> Option<&str> {
-    let said = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = said.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 fn query(uri: &Uri) -> Result<Map<String, Value>, Failed> {
     let read = Query::<BTreeMap<String, String>>::try_from_uri(uri);
     let Query(said) = read.map_err(|error| Failed::bad(format!("the address cannot be read: {error}")))?;
@@ -120,22 +114,6 @@ impl Call {
             Grant::Instance(_) => Err(Failed::forbidden(format!(
                 "{what} need a token for all lines: tgtrunk-client action-token make --all"
             ))),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_token_is_read_as_http_writes_it() {
-        let bearer = |said: &str| {
-            let request = axum::http::Request::builder().header("authorization", said).body(()).unwrap();
-            super::bearer(&request.into_parts().0).map(str::to_owned)
-        };
-        assert_eq!(bearer("Bearer tga.x").as_deref(), Some("tga.x"));
-        assert_eq!(bearer("bearer  tga.x ").as_deref(), Some("tga.x"));
-        for wrong in ["", "tga.x", "Basic dTpw", "Bearer"] {
-            assert_eq!(bearer(wrong), None, "{wrong}");
         }
     }
 }

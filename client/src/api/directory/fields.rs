@@ -1,8 +1,9 @@
 //! The fields of a request: read one after another, each named with its value and what is allowed where it is wrong.
 
 use serde_json::{Map, Value};
+use tgtrunk_messages::shown;
 
-use super::answer::{Failed, shown};
+use super::answer::Failed;
 
 /// The fields that are not read yet.
 #[derive(Debug)]

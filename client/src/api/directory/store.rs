@@ -7,8 +7,9 @@ mod organisations;
 mod recipients;
 mod tokens;
 
-use sqlx::{Row as _, SqliteConnection, SqlitePool};
+use sqlx::SqlitePool;
 use tgtrunk_config::StateDir;
+use tgtrunk_messages::{Lifted, lift};
 use tgtrunk_telegram::{Database, DatabaseError};
 
 pub(super) use notifications::{Channel, MOST_OPEN, NewNotification, Notification, State};
@@ -114,7 +115,9 @@ impl Store {
         let database = Database::open(state.directory_db()).await?;
         let pool = database.pool().clone();
         let mut transaction = pool.begin().await?;
-        lift(&mut transaction).await?;
+        if let Lifted::Newer { found, known } = lift(&mut transaction, "directory_schema", &STEPS).await? {
+            return Err(StoreError::Newer { found, known });
+        }
         // What was being handed over when the program ended: nobody knows how far that came.
         sqlx::query("UPDATE notification SET state = 'waiting', doubtful = 1 WHERE state = 'sending'")
             .execute(&mut *transaction)
@@ -127,30 +130,6 @@ impl Store {
     pub(super) async fn close(self) {
         self.database.close().await;
     }
-}
-
-async fn lift(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::query("CREATE TABLE IF NOT EXISTS directory_schema (version BIGINT NOT NULL)")
-        .execute(&mut *connection)
-        .await?;
-    let row = sqlx::query("SELECT version FROM directory_schema").fetch_optional(&mut *connection).await?;
-    let found: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
-    let known = STEPS.len();
-    let steps = usize::try_from(found).ok().and_then(|done| STEPS.get(done..));
-    let steps = steps.ok_or(StoreError::Newer { found, known })?;
-    for step in steps {
-        for statement in *step {
-            sqlx::query(*statement).execute(&mut *connection).await?;
-        }
-    }
-    if !steps.is_empty() {
-        sqlx::query("DELETE FROM directory_schema").execute(&mut *connection).await?;
-        sqlx::query("INSERT INTO directory_schema (version) VALUES ($1)")
-            .bind(i64::try_from(known).unwrap_or(i64::MAX))
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
