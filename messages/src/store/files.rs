@@ -111,7 +111,8 @@ impl Store {
     pub(crate) async fn forget_files(&self, before_s: i64) -> Result<Vec<String>, sqlx::Error> {
         let rows = sqlx::query(
             "DELETE FROM ms_file WHERE secret IN (SELECT secret FROM ms_file WHERE created_s < $1
-                AND NOT EXISTS (SELECT 1 FROM ms_outgoing WHERE ms_outgoing.draft LIKE '%' || ms_file.secret || '%')
+                AND secret NOT IN (SELECT draft.value FROM ms_outgoing, json_tree(ms_outgoing.draft) AS draft
+                    WHERE ms_outgoing.draft LIKE '%\"stored\"%' AND draft.key = 'stored')
                 LIMIT 100) RETURNING secret",
         )
         .bind(before_s)
@@ -135,4 +136,48 @@ pub(super) async fn insert(connection: &mut SqliteConnection, file: &FileRow) ->
     .execute(connection)
     .await
     .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::tests::Room;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_the_queue_needs_outlives_its_time() {
+        let room = Room::new();
+        let store = room.open().await;
+        for secret in ["needed", "named", "old"] {
+            let file = FileRow {
+                secret: secret.to_owned(),
+                name: "price.pdf".to_owned(),
+                mime: "application/pdf".to_owned(),
+                size: 0,
+                remote: None,
+                is_here: true,
+                created_s: 100,
+            };
+            insert(&mut store.pool.acquire().await.unwrap(), &file).await.unwrap();
+        }
+        // What a person writes is not what a file is kept as.
+        for (id, draft) in [
+            (1, r#"{"to":"5","content":{"kind":"file","file":{"name":"a"},"more":[{"stored":"needed"}]}}"#),
+            (2, r#"{"to":"5","content":{"kind":"text","text":"\"stored\":\"named\""}}"#),
+        ] {
+            sqlx::query(
+                "INSERT INTO ms_outgoing (id, method, request, draft, random_id, accepted_ms, not_before_ms, attempts, claimed,
+                     parts_done) VALUES ($1, '', '', $2, 0, 0, 0, 0, 0, 0)",
+            )
+            .bind(id)
+            .bind(draft)
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        }
+        let mut gone = store.forget_files(101).await.unwrap();
+        gone.sort();
+        assert_eq!(gone, ["named", "old"]);
+        assert_eq!(store.forget_files(101).await.unwrap(), [""; 0]);
+    }
 }

@@ -1,5 +1,8 @@
 //! The outgoing queue.
 
+#[cfg(test)]
+mod tests;
+
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
@@ -108,6 +111,8 @@ pub(crate) enum Withdrawn {
 
 /// A pause that those behind wait for.
 const SHORT_MS: i64 = 60_000;
+/// Those that failed often, whose time has come.
+const LAST: &str = "attempts > $2 AND not_before_ms <= $1 ORDER BY not_before_ms, seq";
 
 impl Store {
     /// What was being handed over when the program ended: nobody knows whether Telegram has it.
@@ -127,14 +132,22 @@ impl Store {
         tries: u32,
         is_last: bool,
     ) -> Result<Option<Outgoing>, sqlx::Error> {
-        let text = format!(
-            "SELECT * FROM ms_outgoing o
-             WHERE ((attempts <= $2 AND not_before_ms <= $1 + {SHORT_MS}) OR not_before_ms <= $1)
-             AND due_ms <= $1 AND NOT EXISTS (SELECT 1 FROM ms_hold h WHERE {HELD})
-             ORDER BY attempts > $2 AND $3 = 1, CASE WHEN attempts > $2 THEN not_before_ms ELSE 0 END * $3, seq LIMIT 1"
-        );
-        let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(now_ms).bind(i64::from(tries));
-        row.bind(i64::from(is_last)).fetch_optional(&self.pool).await?.as_ref().map(outgoing).transpose()
+        // Each in the order of the rows, so that the first that fits ends the search.
+        let fits: &[&str] = match is_last {
+            true => &["attempts <= $2 AND not_before_ms <= $3 ORDER BY seq", LAST],
+            false => &["(not_before_ms <= $1 OR attempts <= $2 AND not_before_ms <= $3) ORDER BY seq"],
+        };
+        for fit in fits {
+            let text = format!(
+                "SELECT * FROM ms_outgoing o WHERE due_ms <= $1
+                 AND NOT EXISTS (SELECT 1 FROM ms_hold h WHERE {HELD}) AND {fit} LIMIT 1"
+            );
+            let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(now_ms).bind(i64::from(tries));
+            if let Some(row) = row.bind(now_ms + SHORT_MS).fetch_optional(&self.pool).await? {
+                return outgoing(&row).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// When the next of those that wait or rest may be tried: milliseconds since 1970.

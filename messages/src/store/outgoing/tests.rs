@@ -1,0 +1,45 @@
+//! Which message of the queue is the next.
+
+use crate::store::tests::Room;
+
+const NOW_MS: i64 = 1_000_000;
+const TRIES: u32 = 3;
+
+#[tokio::test]
+async fn those_that_failed_often_go_last_unless_it_is_their_turn() {
+    let room = Room::new();
+    let store = room.open().await;
+    let next = async |is_last| store.next(NOW_MS, TRIES, is_last).await.unwrap().map(|next| next.id.get());
+    assert_eq!(next(true).await, None);
+    // Number, attempts, when it may be tried again, when it is due.
+    for (id, attempts, not_before_ms, due_ms) in [
+        (1, 0, 0, NOW_MS + 1),
+        (2, 9, NOW_MS - 5, 0),
+        (3, 9, NOW_MS - 7, 0),
+        (4, 1, NOW_MS + 90_000, 0),
+        (5, 9, NOW_MS + 1, 0),
+    ] {
+        sqlx::query(
+            "INSERT INTO ms_outgoing (id, method, request, draft, random_id, accepted_ms, not_before_ms, attempts, claimed,
+                 parts_done, due_ms)
+             VALUES ($1, '', '', '{\"to\":\"5\",\"content\":{\"kind\":\"text\",\"text\":\"\"}}', 0, 0, $2, $3, 0, 0, $4)",
+        )
+        .bind(id)
+        .bind(not_before_ms)
+        .bind(attempts)
+        .bind(due_ms)
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    }
+    assert_eq!(next(true).await, Some(3), "the one that waits longest");
+    assert_eq!(next(false).await, Some(2), "the first of the queue");
+    // A short pause keeps those behind.
+    sqlx::query("UPDATE ms_outgoing SET not_before_ms = $1 WHERE id = 4")
+        .bind(NOW_MS + 30_000)
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    assert_eq!(next(true).await, Some(4));
+    assert_eq!(next(false).await, Some(2));
+}
