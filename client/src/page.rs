@@ -5,6 +5,7 @@ mod answer;
 mod api;
 pub(crate) mod assets;
 mod change;
+mod core;
 mod door;
 mod entry;
 mod fields;
@@ -25,6 +26,7 @@ mod throttle;
 pub(crate) mod view;
 mod visit;
 
+pub(crate) use self::core::Core;
 pub(crate) use entry::Entry;
 pub(crate) use health::unwritable;
 pub(crate) use server::{Page, Plan};

@@ -20,7 +20,7 @@ use crate::PROGRAM;
 use crate::api::Api;
 use crate::line::House;
 use crate::lines::Lines;
-use crate::page::{Page, Plan, unwritable};
+use crate::page::{Core, Page, Plan, unwritable};
 
 /// Questions that may wait.
 const QUESTIONS: usize = 64;
@@ -43,6 +43,8 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<(
     let mut supervisor = Supervisor::of_environment();
     let mut signals = Signals::new()?;
     let (tell, trouble) = watch::channel(Vec::new());
+    let (open_core, core) = watch::channel(None);
+    let core = Core::new(core);
     let mut page: Option<Served> = None;
     let opened = loop {
         match open(config, state) {
@@ -55,7 +57,7 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<(
                     // The page is there: the service manager need not start it again.
                     supervisor.ready(sentence);
                 }
-                keep(&mut page, config, *settings, (state, is_usable), &trouble);
+                keep(&mut page, config, *settings, (state, is_usable), (&trouble, &core));
             }
         }
         tokio::select! {
@@ -71,10 +73,18 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<(
         return Ok(());
     };
     tell.send_replace(Vec::new());
-    keep(&mut page, config, settings.page.clone(), (state.clone(), true), &trouble);
-    let problem = page.as_ref().map(|served| served.page.problem());
+    keep(&mut page, config, settings.page.clone(), (state.clone(), true), (&trouble, &core));
+    let shown = Shown { problem: page.as_ref().map(|served| served.page.problem()), core: open_core };
     let health = Health::start(config, &state, &settings);
-    work(settings, state, &mut signals, problem, supervisor, health).await
+    work(settings, state, &mut signals, shown, supervisor, health).await
+}
+
+/// What the page and the client at work know of each other.
+struct Shown {
+    /// Why the page is not served, while it is not.
+    problem: Option<watch::Receiver<Option<Said>>>,
+    /// Tells the page when the client works.
+    core: watch::Sender<Option<Api>>,
 }
 
 /// The client at work.
@@ -82,7 +92,7 @@ async fn work(
     settings: Settings,
     state: StateDir,
     signals: &mut Signals,
-    page_problem: Option<watch::Receiver<Option<Said>>>,
+    page: Shown,
     mut supervisor: Supervisor,
     health: Health,
 ) -> anyhow::Result<()> {
@@ -97,7 +107,8 @@ async fn work(
     let (gateway, mut told) = Follower::start(state.gateway_socket());
     let settings = Arc::new(settings);
     let (api, ports) = Api::start(Arc::clone(&settings), &state, asks, gateway.clone()).await;
-    let port_problems = page_problem.into_iter().chain(ports.problems()).collect();
+    page.core.send_replace(Some(api.clone()));
+    let port_problems = page.problem.into_iter().chain(ports.problems()).collect();
     let house = House {
         settings,
         state,
@@ -133,6 +144,7 @@ async fn work(
     }
     info!("client stops: keypads are taken away");
     supervisor.stopping("keypads are taken away");
+    page.core.send_replace(None);
     drop(questions);
     tokio::select! {
         () = supervisor.during(async { tokio::join!(lines.stop(), api.stop()); }) => {}
@@ -237,7 +249,7 @@ fn keep(
     config: &Path,
     settings: PageSettings,
     state: (StateDir, bool),
-    trouble: &watch::Receiver<Vec<Said>>,
+    (trouble, core): (&watch::Receiver<Vec<Said>>, &Core),
 ) {
     if served.as_ref().is_some_and(|served| served.settings == settings && served.state == state) {
         return;
@@ -248,6 +260,7 @@ fn keep(
         settings: settings.clone(),
         state: state.0.clone(),
         trouble: trouble.clone(),
+        core: core.clone(),
     };
     *served = Some(Served { settings, state, page: Page::start(plan) });
 }

@@ -11,6 +11,7 @@ use tgtrunk_config::{PageSettings, Phone, Said, StateDir};
 use tgtrunk_shell::clock::now;
 use tokio::sync::{Semaphore, watch};
 
+use super::core::Core;
 use super::entry::Entry;
 use super::guard::Guard;
 use super::hub::{Hub, Snapshot};
@@ -49,6 +50,8 @@ pub(crate) struct Office {
     pub(crate) questions: Semaphore,
     /// Why the client itself does not work.
     pub(crate) trouble: watch::Receiver<Vec<Said>>,
+    /// The client at work, once it is.
+    pub(crate) core: Core,
     checks: Mutex<BTreeMap<Phone, (Instant, Looked)>>,
     /// Lines that are being looked at.
     looking: Mutex<BTreeSet<Phone>>,
@@ -79,6 +82,7 @@ impl Office {
             log_watchers: Arc::new(Semaphore::new(LOG_WATCHERS)),
             questions: Semaphore::new(QUESTIONS),
             trouble,
+            core: Core::default(),
             checks: Mutex::default(),
             looking: Mutex::default(),
             today: Mutex::default(),

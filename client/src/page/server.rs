@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use super::core::Core;
 use super::entry::Entry;
 use super::hub::Hub;
 use super::office::{LISTENERS, Office};
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) state: StateDir,
     /// Why the client itself does not work.
     pub(crate) trouble: watch::Receiver<Vec<Said>>,
+    /// The client at work, once it is.
+    pub(crate) core: Core,
 }
 
 impl Page {
@@ -69,8 +72,9 @@ async fn run(plan: Plan, problem: watch::Sender<Option<Said>>) {
         None => tracing::info!(page = format!("http://{listen}/"), "the page is served"),
     }
     let hub = Hub::start(plan.state.clone());
-    let Plan { settings_file, settings, state, trouble } = plan;
-    let office = Office::new(settings_file, settings, listen, state, hub, entry, trouble);
+    let Plan { settings_file, settings, state, trouble, core } = plan;
+    let mut office = Office::new(settings_file, settings, listen, state, hub, entry, trouble);
+    office.core = core;
     web::serve(listener, None, routes::router(Arc::new(office)), LISTENERS + OTHERS).await;
 }
 
