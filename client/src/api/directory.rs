@@ -224,7 +224,7 @@ impl Directory {
     ) -> Result<NewActionToken, Refusal> {
         let store = self.store().map_err(refusal)?;
         let whose = match line {
-            Some(line) => Some((self.called(line).ok_or_else(|| unknown(line))?, line)),
+            Some(line) => Some((self.called(line).ok_or_else(|| unknown(line))?, Some(line))),
             None => None,
         };
         let live = store.tokens().await.map_err(broken)?;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use tgtrunk_config::Said;
 use tgtrunk_messages::{Refused, shown};
 
 use super::store::StoreError;
@@ -19,6 +20,10 @@ pub(super) struct Failed {
     pub(super) code: &'static str,
     /// For people: what it is about, and what is allowed.
     pub(super) message: String,
+    /// The same in Russian; empty where only the English is known.
+    pub(super) russian: String,
+    /// Which field it is about.
+    pub(super) key: Option<&'static str>,
     /// Whether the same may be done later.
     pub(super) is_retryable: bool,
     /// When: seconds.
@@ -30,7 +35,16 @@ const AGAIN_S: u32 = 5;
 
 impl Failed {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), is_retryable: false, retry_after_s: None }
+        let message = message.into();
+        Self {
+            status,
+            code,
+            message,
+            russian: String::new(),
+            key: None,
+            is_retryable: false,
+            retry_after_s: None,
+        }
     }
 
     /// Something in the request cannot be so.
@@ -39,8 +53,25 @@ impl Failed {
     }
 
     /// A value that cannot be so: "want …".
-    pub(super) fn wrong(key: &str, value: &Value, want: &str) -> Self {
-        Self::bad(format!("{key} = {}: {want}", shown(value)))
+    pub(super) fn wrong(key: &'static str, value: &Value, want: &Said) -> Self {
+        let value = shown(value);
+        let said = want.within(|en| format!("{key} = {value}: {en}"), |ru| format!("{key} = {value}: {ru}"));
+        Self::bad(said.en).of(key).in_russian(said.ru)
+    }
+
+    /// It is about this field.
+    pub(super) fn of(self, key: &'static str) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    /// The same for people who read Russian.
+    pub(super) fn in_russian(self, russian: impl Into<String>) -> Self {
+        Self { russian: russian.into(), ..self }
+    }
+
+    /// For people, in both languages.
+    pub(super) fn said(&self) -> Said {
+        Said::new(self.message.as_str(), self.russian.as_str())
     }
 
     /// A value is taken by somebody else, or stands in the way of it.
@@ -71,6 +102,14 @@ impl Failed {
         Self { is_retryable: true, retry_after_s: Some(AGAIN_S), ..failed }
     }
 
+    /// What was asked for could not be written or read.
+    fn broken() -> Self {
+        let message = "the storage failed; the program's log says how";
+        let failed = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+            .in_russian("хранилище отказало; подробности в журнале программы");
+        Self { is_retryable: true, ..failed }
+    }
+
     fn body(&self) -> Value {
         json!({"ok": false, "error": {
             "code": self.code, "message": self.message, "retryable": self.is_retryable,
@@ -98,9 +137,7 @@ pub(super) fn response(answer: Answer) -> Response {
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
         tracing::error!("a request is not answered: {error}");
-        let message = "the storage failed; the program's log says how";
-        let failed = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message);
-        Self { is_retryable: true, ..failed }
+        Self::broken()
     }
 }
 
@@ -109,9 +146,7 @@ impl From<Refused> for Failed {
         match refused {
             Refused::Storage(sentence) => {
                 tracing::error!("a request is not answered: {sentence}");
-                let message = "the storage failed; the program's log says how";
-                let failed = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message);
-                Self { is_retryable: true, ..failed }
+                Self::broken()
             }
             Refused::Full(sentence) => Self::unavailable("flood_wait", sentence),
             refused => Self::bad(refused.to_string()),
@@ -125,13 +160,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_what_is_allowed_and_long_values_are_cut() {
-        let wrong = Failed::wrong("notify", &json!("maybe"), "want true or false");
+        let wrong = Failed::wrong("notify", &json!("maybe"), &"want true or false".into());
         let promised = json!({"ok": false, "error": {
             "code": "bad_request", "message": "notify = \"maybe\": want true or false", "retryable": false,
             "retry_after": null,
         }});
         assert_eq!(wrong.body(), promised);
-        let long = Failed::wrong("text", &json!("ж".repeat(9_000)), "want less");
+        let long = Failed::wrong("text", &json!("ж".repeat(9_000)), &"want less".into());
         assert!(long.message.chars().count() < 100, "{}", long.message);
     }
 

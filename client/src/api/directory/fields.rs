@@ -1,6 +1,7 @@
 //! The fields of a request: read one after another, each named with its value and what is allowed where it is wrong.
 
 use serde_json::{Map, Value};
+use tgtrunk_config::Said;
 use tgtrunk_messages::shown;
 
 use super::answer::Failed;
@@ -34,14 +35,19 @@ impl Fields {
     }
 
     /// A field; none where it is not said.
-    pub(super) fn take(&mut self, key: &str) -> Option<Value> {
+    pub(super) fn take(&mut self, key: &'static str) -> Option<Value> {
         debug_assert!(self.known.contains(&key), "{key}");
         self.left.remove(key)
     }
 
     /// A text of so many characters; none where it is not said, and nothing where it is said to be null.
-    pub(super) fn text(&mut self, key: &str, most: usize) -> Result<Option<Option<String>>, Failed> {
-        let want = || format!("want a text of 1 to {most} characters, or null");
+    pub(super) fn text(&mut self, key: &'static str, most: usize) -> Result<Option<Option<String>>, Failed> {
+        let want = || {
+            Said::new(
+                format!("want a text of 1 to {most} characters, or null"),
+                format!("нужен текст от 1 до {most} знаков"),
+            )
+        };
         match self.take(key) {
             None => Ok(None),
             Some(Value::Null) => Ok(Some(None)),
@@ -59,7 +65,7 @@ impl Fields {
     }
 
     /// The same of one that may also be written as a number.
-    pub(super) fn word(&mut self, key: &str, most: usize) -> Result<Option<Option<String>>, Failed> {
+    pub(super) fn word(&mut self, key: &'static str, most: usize) -> Result<Option<Option<String>>, Failed> {
         if let Some(number) = self.left.get(key).and_then(Value::as_i64) {
             self.left.insert(key.to_owned(), Value::String(number.to_string()));
         }
@@ -67,18 +73,20 @@ impl Fields {
     }
 
     /// True or false; none where it is not said.
-    pub(super) fn flag(&mut self, key: &str) -> Result<Option<bool>, Failed> {
+    pub(super) fn flag(&mut self, key: &'static str) -> Result<Option<bool>, Failed> {
         match self.take(key) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
-            Some(other) => Err(Failed::wrong(key, &other, "want true or false")),
+            Some(other) => {
+                Err(Failed::wrong(key, &other, &Said::new("want true or false", "нужно true или false")))
+            }
         }
     }
 
     /// A whole number; none where it is not said, and nothing where it is said to be null.
     pub(super) fn number(
         &mut self,
-        key: &str,
+        key: &'static str,
         allowed: std::ops::RangeInclusive<i64>,
     ) -> Result<Option<Option<i64>>, Failed> {
         let value = match self.take(key) {
@@ -90,7 +98,11 @@ impl Fields {
         match number.filter(|number| allowed.contains(number)) {
             Some(number) => Ok(Some(Some(number))),
             None => {
-                let want = format!("want a whole number from {} to {}", allowed.start(), allowed.end());
+                let (from, to) = (allowed.start(), allowed.end());
+                let want = Said::new(
+                    format!("want a whole number from {from} to {to}"),
+                    format!("нужно целое число от {from} до {to}"),
+                );
                 Err(Failed::wrong(key, &value, &want))
             }
         }

@@ -176,7 +176,7 @@ impl Directory {
         let store = self.store()?;
         let want = "want a key, a phone number as \"+79001112233\", @name, the number of a recipient, \
              or {\"id\" | \"key\" | \"phone\" | \"dialog\": …}";
-        let wrong = || Failed::wrong("recipient", wanted, want);
+        let wrong = || Failed::wrong("recipient", wanted, &want.into());
         let missing = |message: String| Failed { code: "dialog_not_found", ..Failed::missing(message) };
         let said = match wanted {
             Value::Null => return Err(Failed::bad(format!("recipient is missing: {want}"))),
@@ -395,7 +395,7 @@ fn plain(value: &Value) -> Option<String> {
 fn text(said: Option<Value>) -> Result<String, Failed> {
     match said {
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(text),
-        Some(other) => Err(Failed::wrong("text", &other, "want a text of 1 to 4096 UTF-16 units")),
+        Some(other) => Err(Failed::wrong("text", &other, &"want a text of 1 to 4096 UTF-16 units".into())),
         None => Err(Failed::bad("text is missing: want a text of 1 to 4096 UTF-16 units")),
     }
 }
@@ -407,7 +407,7 @@ fn channel(said: Option<Value>, target: &Target) -> Result<Channel, Failed> {
         None | Some(Value::Null) => Ok(Channel::Bot),
         Some(value) => {
             let channel = value.as_str().and_then(Channel::read);
-            channel.ok_or_else(|| Failed::wrong("channel", &value, "want \"user\" or \"bot\""))
+            channel.ok_or_else(|| Failed::wrong("channel", &value, &"want \"user\" or \"bot\"".into()))
         }
     }
 }
@@ -428,7 +428,7 @@ fn no_way(wanted: &Value, channel: Channel) -> Failed {
         Channel::User => "neither a phone nor a dialog is known, which channel = \"user\" needs",
         Channel::Bot => "no key is known, which channel = \"bot\" needs: the person asks the bot for it",
     };
-    Failed::wrong("recipient", wanted, lacks)
+    Failed::wrong("recipient", wanted, &lacks.into())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tgtrunk_config::BotName;
+use tgtrunk_config::{BotName, Said};
 use tgtrunk_messages::{Grant, InstanceId};
 
 use super::answer::{Answer, Failed};
@@ -14,7 +14,7 @@ use super::store::Organisation;
 use super::{Directory, time};
 use crate::clock;
 
-const FIELDS: [&str; 6] = ["id", "name", "sender", "bot", "api_id", "api_hash"];
+pub(super) const FIELDS: [&str; 6] = ["id", "name", "sender", "bot", "api_id", "api_hash"];
 /// Longest name, in characters.
 const NAME: usize = 100;
 /// Organisations at most.
@@ -41,17 +41,35 @@ impl Call {
     /// Makes one, or changes the one whose number is said: what is not said stays, null takes away.
     pub(super) async fn keep_organisation(self) -> Answer {
         self.manages("organisations")?;
-        let mut said = Fields::read(&self.body, &FIELDS)?;
-        let directory = &self.directory;
-        let store = directory.store()?;
-        let _one = directory.changing.lock().await;
+        let (kept, all) = self.directory.change_organisation(Fields::read(&self.body, &FIELDS)?).await?;
+        Ok(self.directory.shown(&kept, &all))
+    }
+
+    /// Forgets one.
+    pub(super) async fn forget_organisation(self) -> Answer {
+        self.manages("organisations")?;
+        let id = self.id.unwrap_or_default();
+        self.directory.remove_organisation(id).await?;
+        Ok(json!({"id": id, "deleted": true}))
+    }
+}
+
+impl Directory {
+    /// Makes an organisation, or changes the one whose number is said; it, and all as they are then.
+    pub(super) async fn change_organisation(
+        &self,
+        mut said: Fields,
+    ) -> Result<(Organisation, Vec<Organisation>), Failed> {
+        let store = self.store()?;
+        let _one = self.changing.lock().await;
         let mut all = store.organisations().await?;
         let mut kept = match said.number("id", 1..=i64::MAX)?.flatten() {
             Some(id) => all.iter().find(|one| one.id == id).cloned().ok_or_else(|| {
-                Failed::missing(format!("id = {id}: there is no such organisation; leave id out to make one"))
+                missing(id, format!("id = {id}: there is no such organisation; leave id out to make one"))
             })?,
             None if all.len() >= MOST => {
-                return Err(Failed::taken(format!("there are {MOST} organisations already")));
+                let failed = Failed::taken(format!("there are {MOST} organisations already"));
+                return Err(failed.in_russian(format!("организаций уже {MOST}")));
             }
             None => Organisation {
                 id: 0,
@@ -65,11 +83,12 @@ impl Call {
         };
         let name = said.text("name", NAME)?;
         if name == Some(None) || (name.is_none() && kept.id == 0) {
-            return Err(Failed::bad(format!("name is missing: want a text of 1 to {NAME} characters")));
+            let failed = Failed::bad(format!("name is missing: want a text of 1 to {NAME} characters"));
+            return Err(failed.of("name").in_russian(format!("нужно название от 1 до {NAME} знаков")));
         }
         kept.name = name.flatten().unwrap_or(kept.name);
         if let Some(sender) = said.word("sender", 32)? {
-            kept.sender = sender.map(|text| directory.existing_sender(&text)).transpose()?;
+            kept.sender = sender.map(|text| self.existing_sender(&text)).transpose()?;
         }
         if let Some(bot) = said.text("bot", 33)? {
             kept.bot = bot.map(|text| bot_name(&text)).transpose()?;
@@ -84,28 +103,28 @@ impl Call {
                 kept.api_hash_sha256 = Some(fingerprint(&hash))
             }
             // Nobody shall read it in an answer or a log.
-            Some(_) => return Err(Failed::bad("api_hash: want 32 hexadecimal digits, or null")),
+            Some(_) => {
+                return Err(Failed::bad("api_hash: want 32 hexadecimal digits, or null")
+                    .of("api_hash")
+                    .in_russian("api_hash: нужны 32 шестнадцатеричные цифры"));
+            }
         }
-        directory.refuse_doubles(&kept, &all)?;
+        self.refuse_doubles(&kept, &all)?;
         kept.id = store.keep_organisation(&kept).await?;
         all.retain(|one| one.id != kept.id);
         all.push(kept.clone());
-        Ok(directory.shown(&kept, &all))
+        Ok((kept, all))
     }
 
-    /// Forgets one.
-    pub(super) async fn forget_organisation(self) -> Answer {
-        self.manages("organisations")?;
-        let id = self.id.unwrap_or_default();
-        let _one = self.directory.changing.lock().await;
-        match self.directory.store()?.forget_organisation(id).await? {
-            true => Ok(json!({"id": id, "deleted": true})),
-            false => Err(Failed::missing(format!("there is no organisation {id}"))),
+    /// Forgets an organisation; its people stay.
+    pub(super) async fn remove_organisation(&self, id: i64) -> Result<(), Failed> {
+        let _one = self.changing.lock().await;
+        match self.store()?.forget_organisation(id).await? {
+            true => Ok(()),
+            false => Err(missing(id, format!("there is no organisation {id}"))),
         }
     }
-}
 
-impl Directory {
     /// Whether a token is good for an organisation.
     pub(super) fn is_for(&self, grant: Grant, organisation: &Organisation) -> bool {
         match grant {
@@ -121,13 +140,20 @@ impl Directory {
 
     /// Who is named, as it is kept.
     fn existing_sender(&self, text: &str) -> Result<String, Failed> {
-        let want = "want a line's phone number, as \"+79060000000\", or an instance's number";
+        let want = Said::new(
+            "want a line's phone number, as \"+79060000000\", or an instance's number",
+            "нужен номер линии, например \"+79060000000\", или номер инстанса",
+        );
         let value = Value::String(text.to_owned());
-        let sender = Sender::read(text).ok_or_else(|| Failed::wrong("sender", &value, want))?;
+        let sender = Sender::read(text).ok_or_else(|| Failed::wrong("sender", &value, &want))?;
         let look = self.look(&sender);
         if !look.is_there {
             let there = self.possible_senders();
-            return Err(Failed::wrong("sender", &value, &format!("there is no such line; {want}: {there}")));
+            let want = want.within(
+                |want| format!("there is no such line; {want}: {there}"),
+                |want| format!("такой линии нет; {want}: {there}"),
+            );
+            return Err(Failed::wrong("sender", &value, &want));
         }
         // An instance that is a line is named by its number, which stays when it is removed and added again.
         let line =
@@ -138,10 +164,10 @@ impl Directory {
     fn refuse_doubles(&self, kept: &Organisation, all: &[Organisation]) -> Result<(), Failed> {
         let others = || all.iter().filter(|one| one.id != kept.id);
         if let Some(other) = others().find(|one| one.name.to_lowercase() == kept.name.to_lowercase()) {
-            return Err(Failed::taken(format!(
-                "name = {:?}: organisation {} is called so already",
-                kept.name, other.id
-            )));
+            let (name, id) = (&kept.name, other.id);
+            return Err(Failed::taken(format!("name = {name:?}: organisation {id} is called so already"))
+                .of("name")
+                .in_russian(format!("name = {name:?}: так уже называется организация {id}")));
         }
         let (Some(api_id), Some(sender)) = (kept.api_id, &kept.sender) else { return Ok(()) };
         let shared = others().filter(|one| self.share(one, kept));
@@ -151,13 +177,18 @@ impl Directory {
             return Err(Failed::taken(format!(
                 "api_id = {api_id} of organisation {:?}: organisation {:?} ({}) has api_id = {theirs} for the same sender {sender}, and Telegram attaches one api_id to a number: make both the same",
                 kept.name, other.name, other.id
+            ))
+            .of("api_id")
+            .in_russian(format!(
+                "api_id = {api_id} организации {:?}: у организации {:?} ({}) для того же отправителя {sender} указан api_id = {theirs}, а Telegram привязывает к номеру один api_id: укажите одинаковые",
+                kept.name, other.name, other.id
             )));
         }
         Ok(())
     }
 
     /// Whether two organisations have the same sender.
-    fn share(&self, one: &Organisation, other: &Organisation) -> bool {
+    pub(super) fn share(&self, one: &Organisation, other: &Organisation) -> bool {
         let (Some(left), Some(right)) = (&one.sender, &other.sender) else { return false };
         let instance = self.sender_instance(one);
         left == right || (instance.is_some() && instance == self.sender_instance(other))
@@ -192,53 +223,79 @@ impl Directory {
             "api_id": one.api_id,
             "api_hash_set": one.api_hash_sha256.is_some(),
             "created": time(one.created_s),
-            "warnings": self.warnings(one, look.as_ref()),
+            "warnings": english(&self.warnings(one, look.as_ref())),
         })
     }
 
-    fn warnings(&self, one: &Organisation, look: Option<&Look>) -> Vec<String> {
+    /// What hinders an organisation, or may.
+    pub(super) fn warnings(&self, one: &Organisation, look: Option<&Look>) -> Vec<Said> {
         let mut warnings = Vec::new();
         match (look, &one.sender) {
-            (Some(look), Some(sender)) if !look.is_there => {
-                warnings.push(format!("its sender {sender} is not there any more: nobody is notified by it"));
-            }
-            (Some(look), Some(sender)) if !look.is_authorized() => warnings.push(format!(
-                "its sender {sender} is {}: notifications wait until it is authorized",
-                look.standing
+            (Some(look), Some(sender)) if !look.is_there => warnings.push(Said::new(
+                format!("its sender {sender} is not there any more: nobody is notified by it"),
+                format!("отправителя {sender} больше нет: от её имени никто не получит уведомлений"),
+            )),
+            (Some(look), Some(sender)) if !look.is_authorized() => warnings.push(Said::new(
+                format!(
+                    "its sender {sender} is {}: notifications wait until it is authorized",
+                    look.standing
+                ),
+                format!("отправитель {sender}: {}; уведомления ждут его авторизации", look.standing),
             )),
             (Some(_), _) => {}
-            (None, _) => {
-                warnings.push("it has no sender: nobody is notified by an account in its name".to_owned())
-            }
+            (None, _) => warnings.push(Said::new(
+                "it has no sender: nobody is notified by an account in its name",
+                "отправителя нет: отправка от имени аккаунта отклоняется",
+            )),
         }
         if let Some(bot) = &one.bot
             && bot.parse().is_ok_and(|bot: BotName| !self.state.bot_file(&bot).exists())
         {
-            warnings.push(format!("there is no bot @{bot} here: tgtrunk-bot add"));
+            warnings.push(Said::new(
+                format!("there is no bot @{bot} here: tgtrunk-bot add"),
+                format!("бота @{bot} здесь нет: добавьте его на странице ботов или командой tgtrunk-bot add"),
+            ));
         }
         let telegram = &self.settings.telegram;
         if let Some(api_id) = one.api_id.filter(|api_id| *api_id != i64::from(telegram.api_id)) {
-            warnings.push(format!(
-                "api_id = {api_id} differs from telegram.api_id = {} of tgtrunk.toml, which accounts are logged in with",
-                telegram.api_id
+            let main = telegram.api_id;
+            warnings.push(Said::new(
+                format!("api_id = {api_id} differs from telegram.api_id = {main} of tgtrunk.toml, which accounts are logged in with"),
+                format!("api_id = {api_id} отличается от telegram.api_id = {main} в tgtrunk.toml, с которым авторизуются аккаунты"),
             ));
         }
         if one.api_hash_sha256.as_ref().is_some_and(|kept| *kept != fingerprint(&telegram.api_hash)) {
-            warnings.push(
-                "api_hash differs from telegram.api_hash of tgtrunk.toml, which accounts are logged in with"
-                    .to_owned(),
-            );
+            warnings.push(Said::new(
+                "api_hash differs from telegram.api_hash of tgtrunk.toml, which accounts are logged in with",
+                "api_hash отличается от telegram.api_hash в tgtrunk.toml, с которым авторизуются аккаунты",
+            ));
         }
         if one.api_id.is_some() != one.api_hash_sha256.is_some() {
-            warnings.push("api_id and api_hash belong together: one of them is missing".to_owned());
+            warnings.push(Said::new(
+                "api_id and api_hash belong together: one of them is missing",
+                "api_id и api_hash нужны вместе: одного из них нет",
+            ));
         }
         warnings
     }
 }
 
+/// Sentences as programs read them.
+pub(super) fn english(all: &[Said]) -> Vec<&str> {
+    all.iter().map(|said| said.en.as_str()).collect()
+}
+
+fn missing(id: i64, message: String) -> Failed {
+    Failed::missing(message).in_russian(format!("организации {id} нет: её удалили"))
+}
+
 fn bot_name(text: &str) -> Result<String, Failed> {
     let bot = text.trim_start_matches('@').parse::<BotName>();
-    bot.map(|bot| bot.folder()).map_err(|error| Failed::bad(format!("bot: {error}")))
+    bot.map(|bot| bot.folder()).map_err(|error| {
+        Failed::bad(format!("bot: {error}"))
+            .of("bot")
+            .in_russian(format!("bot = {text:?}: нужно имя бота, например acme_bot"))
+    })
 }
 
 fn is_api_hash(text: &str) -> bool {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use tgtrunk_config::Said;
 use tgtrunk_config::control::BotPerson;
 use tgtrunk_messages::{Address, Grant};
 
@@ -11,16 +12,26 @@ use super::answer::{Answer, Failed};
 use super::bots::seconds;
 use super::door::Call;
 use super::fields::Fields;
+use super::organisations::english;
 use super::store::{Organisation, Recipient};
 use super::{Directory, time};
 use crate::clock;
 
-const FIELDS: [&str; 8] = ["id", "key", "title", "phone", "dialog", "organisation", "notify", "blocked"];
+pub(super) const FIELDS: [&str; 8] =
+    ["id", "key", "title", "phone", "dialog", "organisation", "notify", "blocked"];
 /// Longest title and key, in characters.
 const TITLE: usize = 100;
 const KEY: usize = 64;
 /// How many are shown at once.
 const PAGE: i64 = 1_000;
+
+/// A recipient who was kept.
+pub(super) struct Changed {
+    pub(super) kept: Recipient,
+    /// Whom bots know, by their keys.
+    pub(super) seen: BTreeMap<String, BotPerson>,
+    pub(super) warnings: Vec<Said>,
+}
 
 impl Call {
     /// Those that the token is good for.
@@ -42,7 +53,7 @@ impl Call {
             if i64::try_from(shown.len()).is_ok_and(|count| count >= limit) {
                 break;
             }
-            shown.push(shown_of(&one, &seen, Vec::new()));
+            shown.push(shown_of(&one, &seen, &[]));
         }
         Ok(Value::Array(shown))
     }
@@ -54,19 +65,33 @@ impl Call {
         let organisations = store.organisations().await?;
         let one = store.recipient(id).await?.filter(|one| directory.knows(self.grant, one, &organisations));
         let one = one.ok_or_else(|| Failed::missing(format!("there is no recipient {id}")))?;
-        Ok(shown_of(&one, &directory.seen().await.unwrap_or_default(), Vec::new()))
+        Ok(shown_of(&one, &directory.seen().await.unwrap_or_default(), &[]))
     }
 
     /// Keeps a new one, or changes the one whose number is said: what is not said stays, null takes away.
     pub(super) async fn keep_recipient(self) -> Answer {
         self.manages("recipients")?;
-        let mut said = Fields::read(&self.body, &FIELDS)?;
-        let directory = &self.directory;
-        let store = directory.store()?;
-        let _one = directory.changing.lock().await;
+        let changed = self.directory.change_recipient(Fields::read(&self.body, &FIELDS)?).await?;
+        Ok(shown_of(&changed.kept, &changed.seen, &changed.warnings))
+    }
+
+    /// Forgets one.
+    pub(super) async fn forget_recipient(self) -> Answer {
+        self.manages("recipients")?;
+        let id = self.id.unwrap_or_default();
+        self.directory.remove_recipient(id).await?;
+        Ok(json!({"id": id, "deleted": true}))
+    }
+}
+
+impl Directory {
+    /// Keeps a new recipient, or changes the one whose number is said.
+    pub(super) async fn change_recipient(&self, mut said: Fields) -> Result<Changed, Failed> {
+        let store = self.store()?;
+        let _one = self.changing.lock().await;
         let mut kept = match said.number("id", 1..=i64::MAX)?.flatten() {
             Some(id) => store.recipient(id).await?.ok_or_else(|| {
-                Failed::missing(format!("id = {id}: there is no such recipient; leave id out to make one"))
+                missing(id, format!("id = {id}: there is no such recipient; leave id out to make one"))
             })?,
             None => Recipient {
                 id: 0,
@@ -84,7 +109,8 @@ impl Call {
         };
         let title = said.text("title", TITLE)?;
         if title == Some(None) || (title.is_none() && kept.id == 0) {
-            return Err(Failed::bad(format!("title is missing: want a text of 1 to {TITLE} characters")));
+            let failed = Failed::bad(format!("title is missing: want a text of 1 to {TITLE} characters"));
+            return Err(failed.of("title").in_russian(format!("нужно имя от 1 до {TITLE} знаков")));
         }
         kept.title = title.flatten().unwrap_or(kept.title);
         let before = kept.key.clone();
@@ -106,19 +132,27 @@ impl Call {
         if kept.key.is_none() && kept.phone.is_none() && kept.dialog.is_none() {
             return Err(Failed::bad(
                 "a recipient needs one of key (that a bot gave), phone (as \"+79001112233\") and dialog (as \"@anna\")",
-            ));
+            )
+            .of("phone")
+            .in_russian("нужно хотя бы одно: ключ, который выдал бот, телефон (+79001112233) или чат (@anna)"));
         }
-        directory.refuse_same(&kept).await?;
-        let (mut warnings, seen) = (Vec::new(), directory.seen().await);
+        self.refuse_same(&kept).await?;
+        let (mut warnings, seen) = (Vec::new(), self.seen().await);
         if let Some(key) = &kept.key {
             match &seen {
                 Ok(seen) => match seen.get(key) {
                     Some(person) => note(&mut kept, person),
-                    None => warnings.push(format!(
-                        "key = {key:?}: no bot has given this key to anybody that it remembers; it is kept all the same"
+                    None => warnings.push(Said::new(
+                        format!(
+                            "key = {key:?}: no bot has given this key to anybody that it remembers; it is kept all the same"
+                        ),
+                        format!("key = {key:?}: боты не помнят, чтобы выдавали такой ключ; он всё равно сохранён"),
                     )),
                 },
-                Err(why) => warnings.push(format!("whether key = {key:?} is known cannot be looked up: {why}")),
+                Err(why) => warnings.push(Said::new(
+                    format!("whether key = {key:?} is known cannot be looked up: {why}"),
+                    format!("не удалось узнать, знают ли боты key = {key:?}: {why}"),
+                )),
             }
         }
         if let Some(phone) = &kept.phone
@@ -126,28 +160,25 @@ impl Call {
             && let Some(organisation) = store.organisation(organisation).await?
             && organisation.sender.is_none()
         {
-            warnings.push(format!(
-                "{phone} is not notified as long as organisation {:?} has no sender",
-                organisation.name
+            let name = organisation.name;
+            warnings.push(Said::new(
+                format!("{phone} is not notified as long as organisation {name:?} has no sender"),
+                format!("{phone} не получит уведомлений, пока у организации {name:?} нет отправителя"),
             ));
         }
         kept.id = store.keep_recipient(&kept).await?;
-        Ok(shown_of(&kept, &seen.unwrap_or_default(), warnings))
+        Ok(Changed { kept, seen: seen.unwrap_or_default(), warnings })
     }
 
-    /// Forgets one.
-    pub(super) async fn forget_recipient(self) -> Answer {
-        self.manages("recipients")?;
-        let id = self.id.unwrap_or_default();
-        let _one = self.directory.changing.lock().await;
-        match self.directory.store()?.forget_recipient(id).await? {
-            true => Ok(json!({"id": id, "deleted": true})),
-            false => Err(Failed::missing(format!("there is no recipient {id}"))),
+    /// Forgets a recipient.
+    pub(super) async fn remove_recipient(&self, id: i64) -> Result<(), Failed> {
+        let _one = self.changing.lock().await;
+        match self.store()?.forget_recipient(id).await? {
+            true => Ok(()),
+            false => Err(missing(id, format!("there is no recipient {id}"))),
         }
     }
-}
 
-impl Directory {
     /// Whether a token is good for somebody.
     pub(super) fn knows(&self, grant: Grant, one: &Recipient, organisations: &[Organisation]) -> bool {
         let own = organisations.iter().find(|organisation| Some(organisation.id) == one.organisation);
@@ -155,7 +186,7 @@ impl Directory {
     }
 
     /// Whom bots know, by their keys; or why nobody can tell.
-    async fn seen(&self) -> Result<BTreeMap<String, BotPerson>, String> {
+    pub(super) async fn seen(&self) -> Result<BTreeMap<String, BotPerson>, String> {
         let people = self.all_people().await.map_err(|trouble| trouble.text())?;
         Ok(people.into_iter().filter_map(|(_, person)| Some((person.key.clone()?, person))).collect())
     }
@@ -174,14 +205,20 @@ impl Directory {
         }
         for (what, value, other) in found {
             if let Some(other) = other.filter(|other| other.id != kept.id) {
+                let (id, title) = (other.id, other.title);
                 return Err(Failed::taken(format!(
-                    "{what} = {value:?}: recipient {} ({:?}) has it already",
-                    other.id, other.title
-                )));
+                    "{what} = {value:?}: recipient {id} ({title:?}) has it already"
+                ))
+                .of(what)
+                .in_russian(format!("{what} = {value:?}: уже есть у получателя {id} ({title:?})")));
             }
         }
         Ok(())
     }
+}
+
+fn missing(id: i64, message: String) -> Failed {
+    Failed::missing(message).in_russian(format!("получателя {id} нет: его удалили"))
 }
 
 /// An organisation by its number, or its name; none for null.
@@ -203,8 +240,11 @@ pub(super) fn organisation_of<'o>(
         let there: Vec<String> =
             all.iter().take(20).map(|one| format!("{} ({})", one.id, one.name)).collect();
         let there = if there.is_empty() { "there is none yet".to_owned() } else { there.join(", ") };
-        let failed =
-            Failed::wrong("organisation", named, &format!("want the number or the name of one: {there}"));
+        let failed = Failed::wrong(
+            "organisation",
+            named,
+            &format!("want the number or the name of one: {there}").into(),
+        );
         Failed { status: StatusCode::NOT_FOUND, ..failed }
     })
 }
@@ -215,6 +255,10 @@ pub(super) fn phone_of(text: &str) -> Result<String, Failed> {
         Ok(Address::Phone(digits)) => Ok(format!("+{digits}")),
         _ => Err(Failed::bad(format!(
             "phone = {text:?}: want 5 to 15 digits with the country code first, as \"+79001112233\""
+        ))
+        .of("phone")
+        .in_russian(format!(
+            "phone = {text:?}: нужно от 5 до 15 цифр с кодом страны, например +79001112233"
         ))),
     }
 }
@@ -225,22 +269,26 @@ pub(super) fn dialog_of(text: &str) -> Result<String, Failed> {
         Ok(Address::Username(name)) => Ok(format!("@{}", name.to_lowercase())),
         Ok(Address::Chat(chat)) => Ok(chat.to_string()),
         Ok(Address::Phone(_)) => {
-            Err(Failed::bad(format!("dialog = {text:?}: a phone number belongs into phone")))
+            Err(Failed::bad(format!("dialog = {text:?}: a phone number belongs into phone"))
+                .of("dialog")
+                .in_russian(format!("dialog = {text:?}: номер телефона пишется в поле телефона")))
         }
         Err(_) => Err(Failed::bad(format!(
             "dialog = {text:?}: want @name, or a chat's number as \"-1001234567890\""
-        ))),
+        ))
+        .of("dialog")
+        .in_russian(format!("dialog = {text:?}: нужно @имя или номер чата, например -1001234567890"))),
     }
 }
 
 /// What the bot knows of somebody.
-fn note(one: &mut Recipient, person: &BotPerson) {
+pub(super) fn note(one: &mut Recipient, person: &BotPerson) {
     one.is_blocked = person.blocked;
     one.first_seen_s = person.since_ms.map(seconds).or(one.first_seen_s);
     one.last_seen_s = person.last_ms.map(seconds).or(one.last_seen_s);
 }
 
-fn shown_of(one: &Recipient, seen: &BTreeMap<String, BotPerson>, warnings: Vec<String>) -> Value {
+fn shown_of(one: &Recipient, seen: &BTreeMap<String, BotPerson>, warnings: &[Said]) -> Value {
     let mut one = one.clone();
     if let Some(person) = one.key.as_ref().and_then(|key| seen.get(key)) {
         note(&mut one, person);
@@ -257,7 +305,7 @@ fn shown_of(one: &Recipient, seen: &BTreeMap<String, BotPerson>, warnings: Vec<S
         "first_seen": one.first_seen_s.map(time),
         "last_seen": one.last_seen_s.map(time),
         "created": time(one.created_s),
-        "warnings": warnings,
+        "warnings": english(warnings),
     })
 }
 

@@ -50,12 +50,12 @@ impl Book {
     pub(super) async fn make(
         &self,
         store: &Store,
-        whose: Option<(InstanceId, &Phone)>,
+        whose: Option<(InstanceId, Option<&Phone>)>,
         label: &str,
         now_s: i64,
     ) -> Result<Made, StoreError> {
         let token = Token::new();
-        let (instance, line) = (whose.map(|(id, _)| id), whose.map(|(_, line)| line));
+        let (instance, line) = (whose.map(|(id, _)| id), whose.and_then(|(_, line)| line));
         let hash = hash(&format!("{BEGINS}{}", token.reveal()));
         let number = store.add_token(instance, line, &hash, label, now_s).await?;
         let grant = instance.map_or(Grant::All, Grant::Instance);
@@ -124,7 +124,7 @@ mod tests {
         let (room, store) = store().await;
         let book = Book::default();
         let (id, line) = (InstanceId::new(4_100_000_001).unwrap(), "+79060000000".parse().unwrap());
-        let one = book.make(&store, Some((id, &line)), "1C", 5).await.unwrap();
+        let one = book.make(&store, Some((id, Some(&line))), "1C", 5).await.unwrap();
         let all = book.make(&store, None, "CRM", 6).await.unwrap();
         assert!(one.reveal().starts_with("tga.") && one.reveal().len() == 54);
         // A token that was read again from the disk holds as before.

@@ -53,6 +53,16 @@ impl Store {
         Ok(row.try_get(0)?)
     }
 
+    /// Calls one that holds otherwise; false if it does not hold, or is not there.
+    pub(in crate::api::directory) async fn rename_token(
+        &self,
+        id: i64,
+        label: &str,
+    ) -> Result<bool, StoreError> {
+        let query = sqlx::query("UPDATE token SET label = $2 WHERE id = $1 AND revoked_s IS NULL");
+        Ok(query.bind(id).bind(label).execute(&self.pool).await?.rows_affected() > 0)
+    }
+
     /// Notes that one is dead; false if it was, or is not there.
     pub(in crate::api::directory) async fn revoke_token(
         &self,
