@@ -3,7 +3,7 @@
 
 mod address;
 mod certificate;
-mod directory;
+pub(crate) mod directory;
 mod office;
 mod openapi;
 pub(crate) mod partner;

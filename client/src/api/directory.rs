@@ -5,9 +5,11 @@ mod answer;
 mod bots;
 mod courier;
 mod door;
+mod face;
 mod fields;
 mod notify;
 mod organisations;
+mod reasons;
 mod recipients;
 mod senders;
 mod store;
@@ -25,6 +27,11 @@ use tgtrunk_messages::{Gate, Grant, House, InstanceId};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
+
+pub(crate) use self::face::{
+    Keys, Life, Noted, NotificationFace, OrganisationFace, RecipientFace, SeenKey, SenderChoice, TokenFor,
+    Wrong,
+};
 
 use self::answer::Failed;
 use self::store::{Store, StoreError, TokenRow};
@@ -222,11 +229,19 @@ impl Directory {
         line: Option<&Phone>,
         label: &str,
     ) -> Result<NewActionToken, Refusal> {
-        let store = self.store().map_err(refusal)?;
         let whose = match line {
             Some(line) => Some((self.called(line).ok_or_else(|| unknown(line))?, Some(line))),
             None => None,
         };
+        self.make_token_for(whose, label).await
+    }
+
+    async fn make_token_for(
+        &self,
+        whose: Option<(InstanceId, Option<&Phone>)>,
+        label: &str,
+    ) -> Result<NewActionToken, Refusal> {
+        let store = self.store().map_err(refusal)?;
         let live = store.tokens().await.map_err(broken)?;
         if live.iter().filter(|row| row.revoked_s.is_none()).count() >= TOKENS {
             let message = format!("there are {TOKENS} tokens already: revoke those that nobody uses");

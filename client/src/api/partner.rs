@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::time::UNIX_EPOCH;
 
 use tgtrunk_config::{StateDir, StateError};
 use tgtrunk_messages::Token;
@@ -30,6 +31,20 @@ pub(crate) fn revoke(state: &StateDir) -> std::io::Result<bool> {
     }
 }
 
+/// When the one that holds was made: milliseconds since 1970; none where there is none.
+///
+/// # Errors
+/// What the system said.
+pub(crate) fn since_ms(state: &StateDir) -> std::io::Result<Option<u64>> {
+    let made = match fs::metadata(state.partner_file()) {
+        Ok(file) => file.modified()?,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let since = made.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+}
+
 /// Whether it is the one that holds now.
 pub(super) fn is_token(state: &StateDir, said: &str) -> bool {
     match fs::read_to_string(state.partner_file()) {
@@ -51,7 +66,9 @@ mod tests {
         let room = tempfile::tempdir().unwrap();
         let state = StateDir::open(room.path().join("state")).unwrap();
         assert!(!is_token(&state, ""));
+        assert_eq!(since_ms(&state).unwrap(), None);
         let first = renew(&state).unwrap();
+        assert!(since_ms(&state).unwrap().is_some_and(|ms| ms > 1_700_000_000_000));
         assert!(first.reveal().starts_with("gac.") && is_token(&state, first.reveal()));
         let kept = fs::read_to_string(state.partner_file()).unwrap();
         assert!(!kept.contains(&first.reveal()[4..]));

@@ -2,6 +2,7 @@
 //!
 //! What a write returned for is on the disk.
 
+mod browsed;
 mod notifications;
 mod organisations;
 mod recipients;

@@ -315,7 +315,7 @@ impl Store {
     }
 }
 
-fn row(row: &SqliteRow) -> Result<Notification, sqlx::Error> {
+pub(super) fn row(row: &SqliteRow) -> Result<Notification, sqlx::Error> {
     let word = |column: &str| row.try_get::<String, _>(column);
     let strange = |column: &str, word: &str| sqlx::Error::Decode(format!("{column} = {word:?}").into());
     let (channel, state) = (word("channel")?, word("state")?);

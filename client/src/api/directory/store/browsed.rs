@@ -1,0 +1,142 @@
+//! Notifications as the operator looks through them: by how far they are, and sent again or given up by hand.
+
+use sqlx::Row as _;
+use tgtrunk_messages::Token;
+
+use super::notifications::row;
+use super::{MOST_OPEN, Notification, State, Store, StoreError};
+
+impl Store {
+    /// Those before a number that are this far, the latest first; of one organisation alone, where it is said.
+    pub(in crate::api::directory) async fn browse_notifications(
+        &self,
+        before: i64,
+        limit: i64,
+        states: &[State],
+        organisation: Option<i64>,
+    ) -> Result<Vec<Notification>, StoreError> {
+        let states: String = states.iter().map(|state| format!(",{},", state.as_str())).collect();
+        let rows = sqlx::query(
+            "SELECT * FROM notification WHERE id < $1 AND ($3 = '' OR $3 LIKE '%,' || state || ',%')
+             AND ($4 IS NULL OR organisation = $4) ORDER BY id DESC LIMIT $2",
+        );
+        let rows = rows.bind(before).bind(limit).bind(states).bind(organisation);
+        let rows = rows.fetch_all(&self.pool).await?;
+        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+    }
+
+    /// How many are how far.
+    pub(in crate::api::directory) async fn count_notifications(
+        &self,
+    ) -> Result<Vec<(State, u64)>, StoreError> {
+        let rows = sqlx::query("SELECT state, COUNT(*) FROM notification GROUP BY state");
+        let mut counts = Vec::new();
+        for row in rows.fetch_all(&self.pool).await? {
+            if let Some(state) = State::read(&row.try_get::<String, _>(0)?) {
+                counts.push((state, u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or_default()));
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Has one that was not sent wait anew, as one that nobody was told of; false where it is not so, or too many are open.
+    pub(in crate::api::directory) async fn repeat_notification(
+        &self,
+        id: i64,
+        now_s: i64,
+    ) -> Result<bool, StoreError> {
+        // A bot remembers what became of a word, so it hears of another one.
+        let query = sqlx::query(
+            "UPDATE notification SET state = 'waiting', created_s = $2, updated_s = $2, next_s = $2, word = $3,
+                reason = NULL, code = NULL, message = NULL, doubtful = 0, tries = 0
+             WHERE id = $1 AND (state = 'failed' OR (state = 'skipped' AND recipient IS NOT NULL))
+                AND (SELECT COUNT(*) FROM notification WHERE state IN ('waiting', 'sending', 'queued')) < $4",
+        );
+        let query = query.bind(id).bind(now_s).bind(Token::new().reveal().to_owned()).bind(MOST_OPEN);
+        Ok(query.execute(&self.pool).await?.rows_affected() > 0)
+    }
+
+    /// Gives up one that nobody has begun to hand over; false where somebody has.
+    pub(in crate::api::directory) async fn skip_notification(
+        &self,
+        id: i64,
+        reason: &str,
+        now_s: i64,
+    ) -> Result<bool, StoreError> {
+        let query = sqlx::query(
+            "UPDATE notification SET state = 'skipped', reason = $2, updated_s = $3
+             WHERE id = $1 AND state = 'waiting' AND doubtful = 0",
+        );
+        Ok(query.bind(id).bind(reason).bind(now_s).execute(&self.pool).await?.rows_affected() > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Channel, NewNotification};
+    use super::*;
+    use crate::api::directory::store::tests::store;
+
+    async fn add(store: &Store, state: State, recipient: Option<i64>) -> Notification {
+        let new = NewNotification {
+            scope: "all".to_owned(),
+            idem_key: None,
+            asked: "hello".to_owned(),
+            recipient,
+            organisation: Some(1),
+            channel: Channel::Bot,
+            sender: None,
+            target: "5".to_owned(),
+            text: "hello".to_owned(),
+            state: if state == State::Skipped { state } else { State::Waiting },
+            reason: None,
+        };
+        let (mut one, _) = store.add_notification(&new, 1_000).await.unwrap().unwrap();
+        if one.state != state {
+            (one.state, one.code) = (state, Some("internal".to_owned()));
+            store.note_notification(&one, 9_000).await.unwrap();
+        }
+        one
+    }
+
+    #[tokio::test]
+    async fn those_of_a_kind_are_found_the_latest_first_and_counted() {
+        let (_room, store) = store().await;
+        let waiting = add(&store, State::Waiting, None).await.id;
+        let failed = add(&store, State::Failed, None).await.id;
+        let sent = add(&store, State::Sent, None).await.id;
+        let found = async |states: &[State], organisation| {
+            let found = store.browse_notifications(i64::MAX, 10, states, organisation).await.unwrap();
+            found.iter().map(|one| one.id).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[], None).await, [sent, failed, waiting]);
+        assert_eq!(found(&[State::Failed, State::Skipped], None).await, [failed]);
+        assert!(found(&[State::Sent], Some(2)).await.is_empty());
+        assert_eq!(store.browse_notifications(failed, 10, &[], None).await.unwrap().len(), 1);
+        let counts = store.count_notifications().await.unwrap();
+        assert!(counts.contains(&(State::Failed, 1)) && counts.contains(&(State::Waiting, 1)), "{counts:?}");
+    }
+
+    #[tokio::test]
+    async fn what_was_not_sent_waits_anew_under_another_word_and_what_waits_is_given_up() {
+        let (_room, store) = store().await;
+        let failed = add(&store, State::Failed, None).await;
+        assert!(store.repeat_notification(failed.id, 5_000).await.unwrap());
+        let again = store.notification(failed.id).await.unwrap().unwrap();
+        assert_eq!(
+            (again.state, again.created_s, &again.code, again.tries),
+            (State::Waiting, 5_000, &None, 0)
+        );
+        assert_ne!(again.word, failed.word);
+        assert!(!store.repeat_notification(failed.id, 5_000).await.unwrap(), "it waits already");
+        assert!(store.skip_notification(failed.id, "why", 6_000).await.unwrap());
+        let given_up = store.notification(failed.id).await.unwrap().unwrap();
+        assert_eq!((given_up.state, given_up.reason.as_deref()), (State::Skipped, Some("why")));
+        // Whoever is switched off and not known by number stays so.
+        assert!(!store.repeat_notification(failed.id, 7_000).await.unwrap());
+        let known = add(&store, State::Skipped, Some(3)).await.id;
+        assert!(store.repeat_notification(known, 7_000).await.unwrap());
+        store.claim_notification(known).await.unwrap();
+        assert!(!store.skip_notification(known, "why", 8_000).await.unwrap(), "it is being handed over");
+    }
+}
