@@ -1,5 +1,6 @@
 //! The operator's page: what it shows, how that looks, what of it lies in the program, and who serves it to whom.
 
+mod access;
 mod act;
 mod answer;
 mod api;

@@ -21,6 +21,7 @@
 //! | `/calls?line=&from=&to=&direction=&result=&text=&page=` | [`CallsPage`]; `from` and `to` are days as `2026-11-26` here, `to` included; `page` counts from 1 |
 //! | `/calls.csv?…` | the same records as a table |
 //! | `/bots` | [`BotsPage`] |
+//! | `/access…` | [`access`] |
 //! | `/system` | [`SystemPage`] |
 //! | `/system/log?part=` | [`LogPage`] |
 //! | `/events?page=` | events for the page at that address (path and query) |
@@ -99,6 +100,8 @@
 //! shows is no more, go there; `event: append`, `data: {"id":"log","html":"<li>…</li>","most":1000}`: more lines of the log
 //! (`view::log::lines`); a comment every 15 s. The page counts the stream as lost after 3 s without it and shows that by
 //! itself.
+
+pub(crate) mod access;
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::office::Office;
 use super::visit::{Address, Guest, Visit};
-use super::{act, answer, api, door, fields, guard, show, stream};
+use super::{access, act, answer, api, door, fields, guard, show, stream};
 
 /// How long a question may take to arrive and to be answered. Events are told for as long as the page is open.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -48,6 +48,7 @@ pub(super) fn router(office: Arc<Office>) -> Router {
         .route("/calls/{call}/hangup", post(act::hang_up))
         .route("/bots", get(show::bots).post(act::bots))
         .route("/bots/{bot}/remove", post(act::remove_bot))
+        .merge(access::router())
         .route("/system", get(show::system))
         .route("/system/settings", post(act::settings))
         .route("/system/password", post(door::password))

@@ -1,5 +1,6 @@
 //! What the pages look like: functions of what they show and the language they are read in.
 
+pub(crate) mod access;
 pub(crate) mod bots;
 pub(crate) mod calls;
 pub(crate) mod entry;

@@ -30,6 +30,8 @@
       return;
     }
     if (old.nodeName === "CANVAS" || old.isEqualNode(fresh)) return;
+    // What is shown once stays until the page is left, or another one comes.
+    if (old.dataset.once && !fresh.dataset.once) return;
     const field = /^(INPUT|TEXTAREA|SELECT)$/.test(old.nodeName);
     if (field && old.type !== "hidden" && isTyped(old)) return;
     const keep = kept[old.nodeName] || [];

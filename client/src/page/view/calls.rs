@@ -257,7 +257,7 @@ fn query(page: &CallsPage, number: Option<u32>) -> String {
 }
 
 /// A value in a query (RFC 3986 section 2.1): all but unreserved characters as `%XX`.
-fn escaped(value: &str) -> String {
+pub(crate) fn escaped(value: &str) -> String {
     let mut out = String::new();
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

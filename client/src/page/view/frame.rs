@@ -15,6 +15,7 @@ pub(crate) enum Place {
     Lines,
     Calls,
     Bots,
+    Access,
     System,
 }
 
@@ -109,6 +110,7 @@ fn header(frame: &Frame, place: Place) -> Markup {
         (Place::Lines, "/", frame.say("Линии", "Lines")),
         (Place::Calls, "/calls", frame.say("Звонки", "Calls")),
         (Place::Bots, "/bots", frame.say("Боты", "Bots")),
+        (Place::Access, "/access", frame.say("Доступ", "Access")),
         (Place::System, "/system", frame.say("Система", "System")),
     ];
     html! {

@@ -1,6 +1,7 @@
 //! Every page with something on it, in both languages and themes, written to `page-samples` in the target folder to be
 //! looked at.
 
+mod access;
 mod made;
 
 use std::fs;
@@ -122,7 +123,7 @@ fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
         }),
         ..frame.clone()
     };
-    vec![
+    let mut all = vec![
         ("login", entry::page(frame, &LoginPage { next: "/".into(), problem: None, wait_s: None })),
         (
             "login-wrong",
@@ -176,5 +177,7 @@ fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
                 },
             ),
         ),
-    ]
+    ];
+    all.extend(access::pages(frame));
+    all
 }
