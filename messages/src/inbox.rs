@@ -62,6 +62,7 @@ impl Inner {
             }
         }
         self.notifications.notify_waiters();
+        self.touch();
         Ok(())
     }
 

@@ -448,6 +448,7 @@ impl Instance {
         if is_gone {
             // The next one is the head now.
             self.inner.notifications.notify_waiters();
+            self.inner.touch();
         }
         Ok(is_gone)
     }
@@ -469,6 +470,7 @@ impl Instance {
             return Ok(Err(left_s));
         }
         self.inner.store.clear_notifications().await?;
+        self.inner.touch();
         Ok(Ok(()))
     }
 }

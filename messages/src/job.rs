@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -246,6 +247,9 @@ impl Desk {
                 self.busy.remove(&id);
                 if let Some(seconds) = flood_s {
                     self.rests_until = Some(Instant::now() + Duration::from_secs(u64::from(seconds) + 1));
+                    let until_ms = clock::unix_ms() + (i64::from(seconds) + 1) * 1000;
+                    self.inner.jobs_rest_until_ms.store(until_ms, Ordering::Relaxed);
+                    self.inner.touch();
                 }
             }
             Err(error) => {

@@ -6,6 +6,7 @@
 //! numbers that its chats and messages have. [`green`] is the dialect that GREEN-API's clients speak.
 
 pub mod actions;
+mod browse;
 mod chat;
 mod clock;
 mod content;
@@ -35,6 +36,9 @@ mod store;
 mod token;
 mod upkeep;
 
+pub use browse::{
+    Bookmark, Browse, Cancelled, Head, Leaf, Rest, RestKind, Waiting, WebhookFault, WebhookState,
+};
 pub use chat::{Address, AddressError, Chat, ChatId, ChatKind, Person, PersonKind};
 pub use content::{Attachment, Content, FileKind, LeftOut, LoginTokenPicture, Place, Poll, VCard};
 pub use doors::{bearer, shown};

@@ -204,6 +204,7 @@ impl Outbox {
             }
         }
         inner.notifications.notify_waiters();
+        inner.touch();
         Ok(())
     }
 }

@@ -30,7 +30,8 @@ impl Poster {
     /// # Errors
     /// Why it was not taken, without the address, which may hold a secret.
     pub async fn post(&self, url: &str, headers: &[(&str, String)], body: String) -> Result<(), String> {
-        post(&self.client, self.limit, &self.own_ports, url, headers, body).await
+        let brought = post(&self.client, self.limit, &self.own_ports, url, headers, body).await;
+        brought.map_err(|missed| missed.sentence)
     }
 }
 
@@ -38,6 +39,21 @@ impl Poster {
 #[derive(Debug, thiserror::Error)]
 #[error("nothing can be brought to webhooks: {0}")]
 pub struct PosterError(reqwest::Error);
+
+/// Why a webhook did not take something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Missed {
+    /// The HTTP status, where it answered.
+    pub(crate) status: Option<u16>,
+    /// Without the address, which may hold a secret.
+    pub(crate) sentence: String,
+}
+
+impl From<String> for Missed {
+    fn from(sentence: String) -> Self {
+        Self { status: None, sentence }
+    }
+}
 
 /// Brings it once, within `limit`.
 pub(crate) async fn post(
@@ -47,7 +63,7 @@ pub(crate) async fn post(
     url: &str,
     headers: &[(&str, String)],
     body: String,
-) -> Result<(), String> {
+) -> Result<(), Missed> {
     let at = Url::parse(url).map_err(|error| error.to_string())?;
     reach::check(&at, own_ports).await.map_err(|error| error.to_string())?;
     let mut request = client.post(at).timeout(limit).header(CONTENT_TYPE, "application/json").body(body);
@@ -60,15 +76,18 @@ pub(crate) async fn post(
             let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
             let to = answer.url().join(to).ok().and_then(|to| to.host_str().map(str::to_owned));
             let to = to.unwrap_or_else(|| "nowhere".to_owned());
-            Err(format!(
-                "it answers {}, which leads to {to}: name the address that takes it",
-                answer.status()
-            ))
+            let status = answer.status();
+            let sentence =
+                format!("it answers {status}, which leads to {to}: name the address that takes it");
+            Err(Missed { status: Some(status.as_u16()), sentence })
         }
-        Ok(answer) => Err(format!("it answers {}", answer.status())),
+        Ok(answer) => {
+            let status = answer.status();
+            Err(Missed { status: Some(status.as_u16()), sentence: format!("it answers {status}") })
+        }
         // The address may hold a secret.
-        Err(error) if error.is_timeout() => Err(format!("no answer within {} s", limit.as_secs())),
-        Err(error) => Err(sources(&error.without_url())),
+        Err(error) if error.is_timeout() => Err(format!("no answer within {} s", limit.as_secs()).into()),
+        Err(error) => Err(sources(&error.without_url()).into()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! One at a time, in their order; the same again until it is taken, with pauses that grow to a minute.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use reqwest::Client;
@@ -10,9 +11,11 @@ use reqwest::header::AUTHORIZATION;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use crate::browse::WebhookFault;
+use crate::clock;
 use crate::instance::Options;
 use crate::instance::inner::Inner;
-use crate::post;
+use crate::post::{self, Missed};
 use crate::store::Notification;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -51,19 +54,26 @@ pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
         let outcome = match bring(&client, &inner.options, &url, &token, &head).await {
             Ok(()) => {
                 pause = FIRST_PAUSE;
+                inner.pushed_ms.store(clock::unix_ms(), Ordering::Relaxed);
                 inner.store.confirm(head.receipt).await.map(drop)
             }
-            Err(cause) => {
-                debug!(receipt = head.receipt, cause, "a webhook does not take a notification");
-                let noted = inner.store.push_failed(head.receipt, &cause).await;
+            Err(Missed { status, sentence }) => {
+                debug!(receipt = head.receipt, cause = sentence, "a webhook does not take a notification");
+                let fault = WebhookFault { at_ms: clock::unix_ms(), status, sentence };
+                let noted = inner.store.push_failed(head.receipt, &fault).await;
+                let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(0);
+                inner.next_push_ms.store(clock::unix_ms() + pause_ms, Ordering::Relaxed);
+                inner.touch();
                 tokio::select! {
                     () = sleep(pause) => {}
                     () = changed => {}
                 }
+                inner.next_push_ms.store(0, Ordering::Relaxed);
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 noted
             }
         };
+        inner.touch();
         if let Err(error) = outcome {
             warn!(%error, "what came of a notification cannot be written down");
             sleep(FIRST_PAUSE).await;
@@ -92,7 +102,7 @@ async fn bring(
     url: &str,
     token: &str,
     head: &Notification,
-) -> Result<(), String> {
+) -> Result<(), Missed> {
     let mut headers =
         vec![("X-Notification-Id", head.receipt.to_string()), ("X-Attempt", (head.attempts + 1).to_string())];
     if !token.is_empty() {

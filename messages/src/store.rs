@@ -3,6 +3,7 @@
 //! A row is there before anybody is told of what it stands for. Plain SQL, which PostgreSQL takes too, the two growing
 //! keys apart.
 
+mod browse;
 mod checks;
 mod echoes;
 mod files;
@@ -23,6 +24,7 @@ use crate::instance::InstanceKind;
 use crate::settings::Settings;
 use crate::token::Token;
 
+pub(crate) use browse::Shelf;
 pub(crate) use echoes::Part;
 pub(crate) use files::{FileRow, PICTURE};
 pub(crate) use holds::Hold;

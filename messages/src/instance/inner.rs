@@ -1,7 +1,7 @@
 //! What the tasks of an instance share.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -74,6 +74,14 @@ pub(crate) struct Inner {
     pub(crate) settings_changed: Notify,
     /// Who changes the row, one after the other.
     pub(crate) changing: tokio::sync::Mutex<()>,
+    /// When the webhook last took something: milliseconds since 1970; 0 for not yet.
+    pub(crate) pushed_ms: AtomicI64,
+    /// When it is brought the head again: milliseconds since 1970; 0 where that is not waited for.
+    pub(crate) next_push_ms: AtomicI64,
+    /// Until when actions rest: milliseconds since 1970; 0 for not at all.
+    pub(crate) jobs_rest_until_ms: AtomicI64,
+    /// Grows whenever something may look another way.
+    pub(crate) revision: AtomicU64,
     /// It ends; its database may be closed.
     pub(crate) is_closed: AtomicBool,
     /// Whose messages these are, once that was looked at.
@@ -105,11 +113,20 @@ impl Inner {
             notifications: Notify::new(),
             settings_changed: Notify::new(),
             changing: tokio::sync::Mutex::default(),
+            pushed_ms: AtomicI64::new(0),
+            next_push_ms: AtomicI64::new(0),
+            jobs_rest_until_ms: AtomicI64::new(0),
+            revision: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             whose: tokio::sync::Mutex::default(),
             cleared: Mutex::default(),
             fetching: Fetching::default(),
         }
+    }
+
+    /// Something may look another way now.
+    pub(crate) fn touch(&self) {
+        self.revision.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The row as it is now: a copy, so that nobody holds a lock while something is built from it.
@@ -119,6 +136,7 @@ impl Inner {
 
     pub(crate) fn change_row(&self, change: impl FnOnce(&mut InstanceRow)) {
         change(Arc::make_mut(&mut self.row.write().unwrap_or_else(PoisonError::into_inner)));
+        self.touch();
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -165,6 +183,7 @@ impl Inner {
     pub(crate) fn settle(&self) {
         self.notifications.notify_waiters();
         self.jobs.notify_one();
+        self.touch();
     }
 
     /// The account may not write to strangers for so long, and stands so.

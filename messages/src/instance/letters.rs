@@ -14,7 +14,7 @@ use crate::job::NewJob;
 use crate::messenger::Failure;
 use crate::outbox::{self, Letter};
 use crate::record::{Direction, Origin, Quoted, Reason, Record, SendStatus};
-use crate::store::{Accept, Begun, Fault, Letters, Taken, Withdrawn};
+use crate::store::{Accept, Begun, Fault, Letters, StorageError, Taken, Withdrawn};
 
 impl Instance {
     /// Puts a message into the outgoing queue; it is on the disk when this returns. Instances that are not authorized
@@ -69,7 +69,9 @@ impl Instance {
         let accept = Accept { method, request, limit: self.inner.options.queue_limit.into(), job };
         // Whoever hangs up meanwhile leaves what was taken in, and nobody else would wake the queue.
         let _wakes = Wakes(&self.inner.outgoing);
-        Ok(self.inner.store.accept(letters, accept, now_ms).await?)
+        let taken = self.inner.store.accept(letters, accept, now_ms).await?;
+        self.inner.touch();
+        Ok(taken)
     }
 
     fn full(&self) -> Refused {
@@ -185,6 +187,12 @@ impl Instance {
         store.withdraw(None, &fault, self.inner.as_ref(), now_ms).await?;
         self.inner.settle();
         Ok(())
+    }
+
+    /// Takes one message out of the outgoing queue; its program is told that it failed.
+    pub(crate) async fn take_out(&self, id: MessageId) -> Result<Withdrawn, StorageError> {
+        let fault = withdrawn("taken out of the queue");
+        self.inner.store.withdraw(Some(id), &fault, self.inner.as_ref(), clock::unix_ms()).await
     }
 
     /// The journal's messages of the last `minutes`, the newest first.

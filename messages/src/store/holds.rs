@@ -58,6 +58,16 @@ impl Hold {
         }
     }
 
+    /// What a row calls it.
+    pub(super) fn read(name: &str, chat: Option<ChatId>) -> Option<Self> {
+        match (name, chat) {
+            ("all", _) => Some(Self::All),
+            ("lookups", _) => Some(Self::Lookups),
+            ("strangers", _) => Some(Self::Strangers),
+            (_, chat) => chat.map(Self::Chat),
+        }
+    }
+
     fn chat(self) -> Option<ChatId> {
         match self {
             Self::All | Self::Lookups | Self::Strangers => None,

@@ -5,6 +5,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::Store;
 use super::journal::{json, parsed};
+use crate::browse::WebhookFault;
 
 /// Something to be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,13 +64,23 @@ impl Store {
     }
 
     /// A webhook did not take the head.
-    pub(crate) async fn push_failed(&self, receipt: i64, error: &str) -> Result<(), sqlx::Error> {
+    pub(crate) async fn push_failed(&self, receipt: i64, fault: &WebhookFault) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
         sqlx::query("UPDATE ms_notification SET attempts = attempts + 1, last_error = $2 WHERE receipt = $1")
             .bind(receipt)
-            .bind(error.to_owned())
-            .execute(&self.pool)
-            .await
-            .map(drop)
+            .bind(fault.sentence.clone())
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query(
+            "INSERT INTO ms_webhook_fault (one, at_ms, status, sentence) VALUES (1, $1, $2, $3)
+             ON CONFLICT (one) DO UPDATE SET at_ms = $1, status = $2, sentence = $3",
+        )
+        .bind(fault.at_ms)
+        .bind(fault.status.map(i64::from))
+        .bind(fault.sentence.clone())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await
     }
 
     pub(crate) async fn notifications_len(&self, since_ms: i64) -> Result<u64, sqlx::Error> {

@@ -7,7 +7,7 @@ use super::TABLES;
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
 ///
 /// The first one finds its tables there in databases from before the versions.
-const STEPS: [&[&str]; 8] = [
+const STEPS: [&[&str]; 9] = [
     &TABLES,
     // Whether a message was only read in its chat by a program, and not told of by Telegram yet.
     &["ALTER TABLE ms_message ADD COLUMN recalled BIGINT NOT NULL DEFAULT 0"],
@@ -67,6 +67,12 @@ const STEPS: [&[&str]; 8] = [
             number BIGINT NOT NULL,
             UNIQUE (job, number))",
     ],
+    // One row: what the webhook answered last that was not well.
+    &["CREATE TABLE ms_webhook_fault (
+            one BIGINT PRIMARY KEY,
+            at_ms BIGINT NOT NULL,
+            status BIGINT,
+            sentence TEXT NOT NULL)"],
 ];
 
 /// Why the tables cannot be opened.

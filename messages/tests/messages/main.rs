@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod actions;
+mod browse;
 mod guarantees;
 mod journal;
 mod receiving;

@@ -1,0 +1,403 @@
+//! What people look at of an instance: its journal and its queues by pages, and what holds them up.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::Value;
+
+use crate::chat::ChatId;
+use crate::clock;
+use crate::content::{Content, FileKind};
+use crate::id::MessageId;
+use crate::instance::{Instance, Refused};
+use crate::record::{Direction, Record, SendStatus};
+use crate::store::{Hold, Shelf, StorageError, Withdrawn};
+
+/// Messages of the journal that are looked at for one page: a filter that few fit goes on with the next.
+const LOOKED_AT: usize = 20_000;
+/// So many are read at a time where not each of them fits.
+const BATCH: usize = 500;
+
+/// What somebody looks for in the journal. Empty fits everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Browse {
+    /// Which way.
+    pub direction: Option<Direction>,
+    /// Of which chat.
+    pub chat: Option<ChatId>,
+    /// Who or where: a part of a chat's name or address, or of the sender's name.
+    pub whom: String,
+    /// What is in it: a word of [`Content::kind`].
+    pub kind: Option<String>,
+    /// How far it came.
+    pub status: Option<SendStatus>,
+    /// What it says, in part.
+    pub text: String,
+}
+
+/// A place in the journal: everything older comes after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bookmark {
+    /// Seconds since 1970.
+    pub date_s: i64,
+    /// The message.
+    pub id: MessageId,
+}
+
+/// A page of the journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leaf {
+    /// The newest first.
+    pub records: Vec<Record>,
+    /// Where the next page begins, if there may be one. It may be given with no records: those that were looked at do not
+    /// fit.
+    pub older: Option<Bookmark>,
+}
+
+/// A message of the outgoing queue, as people see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// Where it stands in the queue, from 1.
+    pub position: u64,
+    /// The message.
+    pub id: MessageId,
+    /// Whom to, as the program said: [`crate::Address::text`].
+    pub to: String,
+    /// The chat, once that is known.
+    pub chat: Option<ChatId>,
+    /// What is in it.
+    pub content: Content,
+    /// What the program called.
+    pub method: String,
+    /// When it was accepted: milliseconds since 1970.
+    pub accepted_ms: i64,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried next: milliseconds since 1970, in the past where its turn is all it waits for.
+    pub next_ms: i64,
+    /// Whether Telegram is being handed it.
+    pub is_under_way: bool,
+    /// Why it rests, if it does.
+    pub rests: Option<String>,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+/// What rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestKind {
+    /// All that is sent.
+    All,
+    /// Messages whose chat is to be looked up by a phone number or a name.
+    Lookups,
+    /// Messages to those who have not written to the account.
+    Strangers,
+    /// Messages to a chat.
+    Chat(ChatId),
+    /// What programs ask by actions.
+    Actions,
+}
+
+/// Something that rests, because Telegram said so or the day's budget is spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// What.
+    pub what: RestKind,
+    /// Until when: milliseconds since 1970.
+    pub until_ms: i64,
+    /// Why; empty where nothing more is known.
+    pub cause: String,
+}
+
+/// The head of the queue of notifications.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    /// Its number.
+    pub receipt: i64,
+    /// GREEN-API's `typeWebhook`.
+    pub kind: String,
+    /// What is told.
+    pub body: Value,
+    /// Since when it waits: milliseconds since 1970.
+    pub created_ms: i64,
+    /// How often the webhook did not take it.
+    pub attempts: u32,
+    /// What the webhook answered last.
+    pub last_error: Option<String>,
+}
+
+/// What a webhook answered that was not well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookFault {
+    /// When: milliseconds since 1970.
+    pub at_ms: i64,
+    /// The HTTP status, where it answered.
+    pub status: Option<u16>,
+    /// What was wrong.
+    pub sentence: String,
+}
+
+/// How a webhook does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebhookState {
+    /// What it answered last that was not well.
+    pub fault: Option<WebhookFault>,
+    /// When it last took something since the program was started: milliseconds since 1970.
+    pub taken_ms: Option<i64>,
+    /// When the head is brought again: milliseconds since 1970. None where it is not waited for that.
+    pub next_ms: Option<i64>,
+}
+
+/// What came of taking a message out of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is out; whether Telegram may have it, or a part of it.
+    Out {
+        /// Nobody knows that it has not.
+        may_be_sent: bool,
+    },
+    /// Telegram is being handed it just now.
+    UnderWay,
+    /// It is not in the queue any more.
+    Gone,
+}
+
+impl Waiting {
+    /// Why it does not go out though it has been tried, or may not be tried.
+    #[must_use]
+    pub fn stuck(&self) -> Option<&str> {
+        if self.is_under_way {
+            return None;
+        }
+        self.rests.as_deref().or(self.last_error.as_deref())
+    }
+}
+
+impl From<Hold> for RestKind {
+    fn from(hold: Hold) -> Self {
+        match hold {
+            Hold::All => Self::All,
+            Hold::Lookups => Self::Lookups,
+            Hold::Strangers => Self::Strangers,
+            Hold::Chat(chat) => Self::Chat(chat),
+        }
+    }
+}
+
+impl Bookmark {
+    /// Before everything: the newest messages come after it.
+    pub const NEWEST: Self = Self { date_s: i64::MAX, id: MessageId::new(i64::MAX) };
+
+    fn of(record: &Record) -> Self {
+        Self { date_s: record.date_s, id: record.id }
+    }
+}
+
+impl Content {
+    /// What is in it, in a word: `text`, a kind of file, `location`, `contact`, `poll`, `other`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Text { .. } => "text",
+            Self::File { file, .. } => match file.kind {
+                FileKind::Image => "image",
+                FileKind::Video => "video",
+                FileKind::Audio => "audio",
+                FileKind::Sticker => "sticker",
+                FileKind::Document => "document",
+            },
+            Self::Location(_) => "location",
+            Self::Contact(_) => "contact",
+            Self::Poll(_) => "poll",
+            Self::Other { .. } => "other",
+        }
+    }
+
+    /// The words that [`Self::kind`] has.
+    pub const KINDS: [&'static str; 10] =
+        ["text", "image", "video", "audio", "sticker", "document", "location", "contact", "poll", "other"];
+}
+
+impl Browse {
+    /// Whether each message of a shelf is wanted.
+    fn is_all(&self) -> bool {
+        let by_index = self.chat.is_none() || self.direction.is_none();
+        by_index
+            && self.whom.is_empty()
+            && self.kind.is_none()
+            && self.status.is_none()
+            && self.text.is_empty()
+    }
+
+    fn fits(&self, record: &Record) -> bool {
+        let has = |text: &str, wanted: &str| text.to_lowercase().contains(wanted);
+        let whom = self.whom.to_lowercase();
+        let text = self.text.to_lowercase();
+        let names = || {
+            let chat = record.chat.map(|chat| chat.to_string()).unwrap_or_default();
+            let sender = record.sender.as_ref();
+            let sender = [
+                sender.map(|sender| sender.name.clone()),
+                sender.and_then(|sender| sender.contact_name.clone()),
+                sender.and_then(|sender| sender.username.clone()),
+                sender.and_then(|sender| sender.phone.clone()),
+            ];
+            let all = [record.chat_title.clone(), record.address.clone(), chat].into_iter();
+            all.chain(sender.into_iter().flatten()).any(|name| has(&name, &whom))
+        };
+        self.direction.is_none_or(|direction| direction == record.direction)
+            && self.kind.as_deref().is_none_or(|kind| kind == record.content.kind())
+            && self.status.is_none_or(|status| status == record.status)
+            && (whom.is_empty() || names())
+            && (text.is_empty()
+                || has(record.content.words(), &text)
+                || record.content.files().any(|file| has(&file.name, &text)))
+    }
+}
+
+impl Instance {
+    /// A page of the journal: `count` messages that fit, before a place.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn leaf(&self, of: &Browse, before: Bookmark, count: usize) -> Result<Leaf, Refused> {
+        let batch = if of.is_all() { count + 1 } else { BATCH };
+        let (mut records, mut at, mut looked) = (Vec::new(), before, 0);
+        while looked < LOOKED_AT {
+            let found = self.shelved(of, at, batch).await?;
+            let is_last = found.len() < batch;
+            let mut found = found.into_iter();
+            while let Some(record) = found.next() {
+                at = Bookmark::of(&record);
+                looked += 1;
+                if of.fits(&record) {
+                    records.push(record);
+                }
+                if records.len() == count {
+                    let older = (!is_last || found.next().is_some()).then_some(at);
+                    return Ok(Leaf { records, older });
+                }
+            }
+            if is_last {
+                return Ok(Leaf { records, older: None });
+            }
+        }
+        Ok(Leaf { records, older: Some(at) })
+    }
+
+    /// Messages before a place, each of which may fit, the newest first.
+    async fn shelved(
+        &self,
+        of: &Browse,
+        before: Bookmark,
+        count: usize,
+    ) -> Result<Vec<Record>, StorageError> {
+        let store = &self.inner().store;
+        match (of.chat, of.direction) {
+            (Some(chat), _) => store.browse(Shelf::Chat(chat), before, count).await,
+            (None, Some(direction)) => store.browse(Shelf::Way(direction), before, count).await,
+            (None, None) => {
+                let mut both = store.browse(Shelf::Way(Direction::Incoming), before, count).await?;
+                both.extend(store.browse(Shelf::Way(Direction::Outgoing), before, count).await?);
+                both.sort_by_key(|record| std::cmp::Reverse((record.date_s, record.id)));
+                both.truncate(count);
+                Ok(both)
+            }
+        }
+    }
+
+    /// When the newest message one way was written: seconds since 1970.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn last_message_s(&self, direction: Direction) -> Result<Option<i64>, Refused> {
+        Ok(self.inner().store.last_message_s(direction).await?)
+    }
+
+    /// A page of the outgoing queue, in its order.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn waiting(&self, skip: u32, count: u32) -> Result<Vec<Waiting>, Refused> {
+        Ok(self.inner().store.waiting(skip, count, clock::unix_ms()).await?)
+    }
+
+    /// Longest outgoing queue.
+    #[must_use]
+    pub fn queue_limit(&self) -> u32 {
+        self.inner().options.queue_limit
+    }
+
+    /// What rests, the soonest to end first.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn resting(&self) -> Result<Vec<Rest>, Refused> {
+        let now_ms = clock::unix_ms();
+        let mut rests = self.inner().store.rests(now_ms).await?;
+        let until_ms = self.inner().jobs_rest_until_ms.load(Ordering::Relaxed);
+        if until_ms > now_ms {
+            rests.push(Rest { what: RestKind::Actions, until_ms, cause: String::new() });
+            rests.sort_by_key(|rest| rest.until_ms);
+        }
+        Ok(rests)
+    }
+
+    /// The head of the queue of notifications.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn head(&self) -> Result<Option<Head>, Refused> {
+        Ok(self.inner().store.look_at_head(self.inner().since_ms()).await?)
+    }
+
+    /// How the webhook does.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn webhook_state(&self) -> Result<WebhookState, Refused> {
+        let inner = self.inner();
+        let known = |ms: i64| (ms > 0).then_some(ms);
+        Ok(WebhookState {
+            fault: inner.store.webhook_fault().await?,
+            taken_ms: known(inner.pushed_ms.load(Ordering::Relaxed)),
+            next_ms: known(inner.next_push_ms.load(Ordering::Relaxed)),
+        })
+    }
+
+    /// Takes one message out of the queue.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn cancel(&self, id: MessageId) -> Result<Cancelled, Refused> {
+        let withdrawn = self.take_out(id).await?;
+        self.inner().settle();
+        Ok(match withdrawn {
+            Withdrawn::Out { may_be_sent } => Cancelled::Out { may_be_sent },
+            Withdrawn::UnderWay => Cancelled::UnderWay,
+            Withdrawn::Absent => Cancelled::Gone,
+        })
+    }
+
+    /// Tells how the instance stands, whether that is wanted or not, so that somebody sees where notifications go.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn tell_standing(&self) -> Result<(), Refused> {
+        let inner = self.inner();
+        inner.store.tell(&inner.told_standing(inner.standing()), clock::unix_ms()).await?;
+        inner.notifications.notify_waiters();
+        inner.touch();
+        Ok(())
+    }
+
+    /// Brings the head to the webhook now, however long it was to wait.
+    pub fn push_now(&self) {
+        self.inner().settings_changed.notify_waiters();
+    }
+
+    /// Grows whenever something of it may look another way: its queues, its journal, its settings.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.inner().revision.load(Ordering::Relaxed)
+    }
+}
