@@ -6,6 +6,7 @@ mod certificate;
 pub(crate) mod directory;
 mod office;
 mod openapi;
+mod owned;
 pub(crate) mod partner;
 mod register;
 mod space;
@@ -34,6 +35,7 @@ use tokio::time::sleep;
 
 use self::directory::Directory;
 use self::office::Office;
+pub(crate) use self::owned::Owned;
 use self::tenants::Tenants;
 use crate::calls::{self, Admit, Admitted, Calls};
 

@@ -14,6 +14,7 @@ mod guard;
 mod health;
 mod hub;
 mod load;
+mod messages;
 pub(crate) mod model;
 mod office;
 mod programs;

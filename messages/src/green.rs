@@ -34,6 +34,7 @@ use serde_json::Value;
 
 use crate::house::House;
 
+pub use files::download;
 pub use throttle::Pace;
 
 /// Answers the calls of GREEN-API's clients to a program's instances, and nothing else: other paths are refused.

@@ -24,6 +24,7 @@
 //! | `/access…` | [`access`] |
 //! | `/system` | [`SystemPage`] |
 //! | `/system/log?part=` | [`LogPage`] |
+//! | `/messages…` | [`messages`] |
 //! | `/events?page=` | events for the page at that address (path and query) |
 //! | `/assets/…` | [`super::assets`] |
 //! | any | [`ErrorPage`] where nothing else can be shown |
@@ -102,6 +103,7 @@
 //! itself.
 
 pub(crate) mod access;
+pub(crate) mod messages;
 
 use std::collections::BTreeMap;
 

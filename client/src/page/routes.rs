@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::office::Office;
 use super::visit::{Address, Guest, Visit};
-use super::{access, act, answer, api, door, fields, guard, show, stream};
+use super::{access, act, answer, api, door, fields, guard, messages, show, stream};
 
 /// How long a question may take to arrive and to be answered. Events are told for as long as the page is open.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -53,6 +53,7 @@ pub(super) fn router(office: Arc<Office>) -> Router {
         .route("/system/settings", post(act::settings))
         .route("/system/password", post(door::password))
         .route("/system/log", get(show::log))
+        .merge(of_messages())
         .route("/events", get(events))
         .route("/assets/{name}", get(show::asset))
         .route("/health", get(api::health_word))
@@ -62,6 +63,28 @@ pub(super) fn router(office: Arc<Office>) -> Router {
         .layer(DefaultBodyLimit::max(fields::LONGEST_BYTES))
         .layer(middleware::from_fn_with_state(Arc::clone(&office), guarded))
         .with_state(office)
+}
+
+/// The place "Messages".
+fn of_messages() -> Router<Arc<Office>> {
+    use messages::{act, show};
+    Router::new()
+        .route("/messages", get(show::all))
+        .route("/messages/{id}", get(show::instance))
+        .route("/messages/{id}/restart", post(act::restart))
+        .route("/messages/{id}/logout", post(act::log_out))
+        .route("/messages/{id}/journal", get(show::journal))
+        .route("/messages/{id}/journal.csv", get(show::csv))
+        .route("/messages/{id}/chats/{chat}", get(show::chat))
+        .route("/messages/{id}/files/{key}", get(show::file))
+        .route("/messages/{id}/queue/clear", post(act::clear_queue))
+        .route("/messages/{id}/queue/{message}/cancel", post(act::cancel))
+        .route("/messages/{id}/notifications/{what}", post(act::notifications))
+        .route("/messages/{id}/notifications/{what}/skip", post(act::skip))
+        .route("/messages/{id}/login", get(show::signin))
+        .route("/messages/{id}/login/{step}", post(act::signin))
+        .route("/messages/{id}/settings", get(show::settings).post(act::settings))
+        .route("/messages/{id}/access", get(show::access).post(act::access))
 }
 
 async fn events(State(office): State<Arc<Office>>, visit: Visit) -> Result<Response, answer::Stop> {

@@ -20,7 +20,7 @@ use tgtrunk_config::Said;
 use tgtrunk_config::control::{Answer, Levels};
 use tgtrunk_shell::web::PATIENCE;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
-use tokio::time::{Instant, interval_at, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::answer::Stop;
 use super::hub::Snapshot;
@@ -34,6 +34,8 @@ use pieces::{Memory, Piece, Place};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The shortest time between two looks of one listener.
 const REST: Duration = Duration::from_millis(200);
+/// How often instances are looked at, whose messages nobody tells of.
+const MESSAGES: Duration = Duration::from_secs(1);
 /// Events on their way to one listener.
 const WAITING: usize = 16;
 /// How long a program is asked to wait for a new line of its log.
@@ -118,6 +120,8 @@ impl Listener {
         let mut watch = self.office.hub.watch();
         let mut levels = self.office.hub.levels();
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+        let mut messages = interval_at(Instant::now() + MESSAGES, MESSAGES);
+        messages.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (lines, mut logged) = mpsc::channel(4);
         let log = log.map(|part| tokio::spawn(follow_log(Arc::clone(&self.office), part, lines)));
         let ended = loop {
@@ -132,6 +136,7 @@ impl Listener {
                 let told = tokio::select! {
                     () = &mut rest, if !rested => { rested = true; Ok(()) }
                     changed = watch.changed(), if rested => break changed.map_err(|_| Deaf),
+                    _ = messages.tick(), if rested && place.has_messages() => break Ok(()),
                     () = self.send.closed() => Err(Deaf),
                     _ = heartbeat.tick() => {
                         // Whoever was logged out meanwhile hears no more.

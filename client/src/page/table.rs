@@ -36,8 +36,7 @@ const HEADINGS: [[&str; 2]; 12] = [
 pub(super) async fn of(office: &Office, asked: &Fields, language: Language) -> Result<String, Said> {
     let (mut filter, _) = filter(asked);
     (filter.skip, filter.limit) = (0, Some(AT_ONCE));
-    // A spreadsheet takes the text for Unicode by this mark.
-    let mut table = Table { text: "\u{feff}".to_owned(), separator: separator(language) };
+    let mut table = Table::new(language);
     let column = usize::from(language == Language::English);
     table.row(&HEADINGS.map(|heading| heading[column].to_owned()));
     loop {
@@ -69,13 +68,21 @@ fn cut(total: u64, language: Language) -> String {
     }
 }
 
-struct Table {
-    text: String,
+/// A table being written.
+pub(super) struct Table {
+    pub(super) text: String,
     separator: char,
 }
 
 impl Table {
-    fn row(&mut self, cells: &[String]) {
+    /// An empty one, as spreadsheets of a language take it.
+    pub(super) fn new(language: Language) -> Self {
+        // A spreadsheet takes the text for Unicode by this mark.
+        Self { text: "\u{feff}".to_owned(), separator: separator(language) }
+    }
+
+    /// Writes a row down.
+    pub(super) fn row(&mut self, cells: &[String]) {
         for (at, cell) in cells.iter().enumerate() {
             if at > 0 {
                 self.text.push(self.separator);
@@ -140,7 +147,7 @@ fn row(record: &CallRecord, language: Language) -> [String; 12] {
 }
 
 /// What somebody else wrote, so that no spreadsheet takes it for a formula.
-fn foreign(text: Option<&str>) -> String {
+pub(super) fn foreign(text: Option<&str>) -> String {
     let text = text.unwrap_or_default();
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if is_formula { format!("'{text}") } else { text.to_owned() }

@@ -13,6 +13,7 @@ pub(crate) mod line;
 pub(crate) mod line_bot;
 pub(crate) mod lines;
 pub(crate) mod log;
+pub(crate) mod messages;
 pub(crate) mod new_line;
 pub(crate) mod pbx;
 pub(crate) mod preview;

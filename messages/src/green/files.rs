@@ -24,18 +24,27 @@ pub(super) async fn file(house: &House, parts: &Parts, secret: &str) -> Result<R
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return Err(Failed::new(StatusCode::NOT_FOUND, "Not Found: files are fetched by GET"));
     }
-    let (file, path) = match house.file(secret).await {
-        Ok(found) => found,
+    match download(house, secret, parts.method == Method::HEAD).await {
+        Ok(response) => Ok(response),
         Err(Refused::Missing(_)) => {
-            return Err(Failed::new(StatusCode::GONE, "Gone: there is no such file, or its time is over"));
+            Err(Failed::new(StatusCode::GONE, "Gone: there is no such file, or its time is over"))
         }
         // Receivers take "gone" for good.
         Err(Refused::Standing(_)) => {
-            return Err(Failed::unavailable("this may be the file of an instance that is starting"));
+            Err(Failed::unavailable("this may be the file of an instance that is starting"))
         }
-        Err(refused) => return Err(refused.into()),
-    };
-    let body = if parts.method == Method::HEAD { Body::empty() } else { Body::new(open(&path).await?) };
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+/// The answer to whoever fetches a file, which is kept and never shown as a page; without the file itself where only its
+/// headers are asked for.
+///
+/// # Errors
+/// As [`House::file`].
+pub async fn download(house: &House, secret: &str, is_head: bool) -> Result<Response, Refused> {
+    let (file, path) = house.file(secret).await?;
+    let body = if is_head { Body::empty() } else { Body::new(open(&path).await?) };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     let mime = HeaderValue::from_str(&file.mime);
@@ -53,13 +62,13 @@ pub(super) async fn file(house: &House, parts: &Parts, secret: &str) -> Result<R
     Ok(response)
 }
 
-async fn open(path: &Path) -> Result<FileBody, Failed> {
+async fn open(path: &Path) -> Result<FileBody, Refused> {
     let opened = async {
         let file = File::open(path).await?;
         let left = file.metadata().await?.len();
         Ok::<_, std::io::Error>(FileBody { file, left, chunk: vec![0; CHUNK] })
     };
-    opened.await.map_err(|error| Refused::Storage(error.to_string()).into())
+    opened.await.map_err(|error| Refused::Storage(error.to_string()))
 }
 
 /// How a file is called where it is kept (RFC 6266), in letters of ASCII and as it is.

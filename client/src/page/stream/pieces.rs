@@ -1,5 +1,7 @@
 //! The elements of each page that change by themselves, and how it is seen that one has changed.
 
+mod messages;
+
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +18,8 @@ use crate::page::view;
 
 /// How often what costs more is looked at.
 const SLOW: Duration = Duration::from_secs(2);
+/// How often instances are looked at that say that nothing has changed.
+const LATEST: Duration = Duration::from_secs(5);
 
 /// Which page is open.
 #[derive(Clone, Debug)]
@@ -28,6 +32,15 @@ pub(super) enum Place {
     /// Any other page of a line.
     OfLine(Phone),
     Calls(Fields),
+    Messages,
+    /// The queues of an instance, and which page of the outgoing one.
+    Instance(i64, u32),
+    /// The journal of an instance, or one of its chats.
+    Journal(i64, Fields),
+    Chat(i64, i64, Fields),
+    Signin(i64, Fields),
+    /// Any other page of an instance.
+    OfInstance(i64),
     Bots,
     System,
     Log(Part),
@@ -39,6 +52,8 @@ pub(super) enum Place {
 pub(super) struct Memory {
     /// How many calls had ended when the records were read.
     records: Option<u64>,
+    /// How the instances looked.
+    messages: Option<(Instant, Vec<(i64, Option<u64>)>)>,
     /// When the slower things were looked at.
     looked: Option<Instant>,
 }
@@ -66,6 +81,7 @@ impl Place {
         match parts[..] {
             [""] => Self::Lines,
             ["calls"] => Self::Calls(asked),
+            ["messages", ref rest @ ..] => Self::of_messages(rest, asked),
             ["bots"] => Self::Bots,
             ["system"] => Self::System,
             ["system", "log"] => Self::Log(part(asked.line("part")).unwrap_or(Part::Gateway)),
@@ -82,6 +98,34 @@ impl Place {
         }
     }
 
+    /// A page of the place "Messages".
+    fn of_messages(parts: &[&str], asked: Fields) -> Self {
+        let (Some(id), rest) = (parts.first(), parts.get(1..).unwrap_or_default()) else {
+            return Self::Messages;
+        };
+        let Ok(id) = id.parse() else { return Self::Other };
+        match rest {
+            [] => Self::Instance(id, asked.line("page").parse().unwrap_or(1)),
+            ["journal"] => Self::Journal(id, asked),
+            ["chats", chat] => chat.parse().map_or(Self::Other, |chat| Self::Chat(id, chat, asked)),
+            ["login"] => Self::Signin(id, asked),
+            _ => Self::OfInstance(id),
+        }
+    }
+
+    /// Whether messages are shown, of which nobody tells but they themselves.
+    pub(super) fn has_messages(&self) -> bool {
+        matches!(
+            self,
+            Self::Messages
+                | Self::Instance(..)
+                | Self::Journal(..)
+                | Self::Chat(..)
+                | Self::Signin(..)
+                | Self::OfInstance(_)
+        )
+    }
+
     /// Whether calls are shown with their levels.
     pub(super) fn has_calls(&self) -> bool {
         matches!(self, Self::Lines | Self::Line(_) | Self::Calls(_))
@@ -94,12 +138,24 @@ impl Place {
             | Self::Steps(phone, _)
             | Self::Bot(phone)
             | Self::OfLine(phone) => Some(phone),
-            Self::Lines | Self::Calls(_) | Self::Bots | Self::System | Self::Log(_) | Self::Other => None,
+            _ => None,
         }
     }
 }
 
 impl Memory {
+    /// Whether instances may look another way than they did.
+    fn is_other(&mut self, revision: Vec<(i64, Option<u64>)>) -> bool {
+        let is_other = self
+            .messages
+            .as_ref()
+            .is_none_or(|(at, before)| *before != revision || now().duration_since(*at) >= LATEST);
+        if is_other {
+            self.messages = Some((now(), revision));
+        }
+        is_other
+    }
+
     /// Whether it is time for what costs more than a look at what is known.
     fn is_due(&mut self) -> bool {
         let is_due = self.looked.is_none_or(|looked| now().duration_since(looked) >= SLOW);
@@ -189,6 +245,9 @@ pub(super) async fn of<'a>(
             let key = format!("{:?}{}{:?}", page.records, page.total, page.problem);
             pieces.push(piece("records", &key, move || view::calls::records(frame, &page).into_string()));
         }
+        place if place.has_messages() => {
+            messages::of(office, place, frame, |revision| memory.is_other(revision), &mut pieces).await?;
+        }
         Place::Bots if memory.is_due() => {
             let page = office.bots_page(snapshot, TokenForm::default()).await;
             let lamps: Vec<String> = page
@@ -206,7 +265,7 @@ pub(super) async fn of<'a>(
             let key = format!("{:?}", page.health);
             pieces.push(piece("health", &key, move || view::system::health(frame, &page).into_string()));
         }
-        Place::Bots | Place::System | Place::OfLine(_) | Place::Log(_) | Place::Other => {}
+        _ => {}
     }
     Some(pieces)
 }
@@ -279,6 +338,12 @@ mod tests {
         assert_eq!(place("/lines/+79060000000/login/bot"), r#"Bot(Phone("+79060000000"))"#);
         assert_eq!(place("/lines/+79060000000/texts?language=ru"), r#"OfLine(Phone("+79060000000"))"#);
         assert_eq!(place("/system/log?part=bot"), "Log(Bot)");
+        assert_eq!(place("/messages"), "Messages");
+        assert_eq!(place("/messages/4100000001?page=2"), "Instance(4100000001, 2)");
+        assert!(place("/messages/4100000001/journal?kind=image").starts_with("Journal(4100000001"));
+        assert!(place("/messages/4100000001/chats/-42").starts_with("Chat(4100000001, -42"));
+        assert_eq!(place("/messages/4100000001/settings"), "OfInstance(4100000001)");
+        assert_eq!(place("/messages/x"), "Other");
         assert!(place("/calls?direction=pbx-to-telegram").contains("pbx-to-telegram"));
         for other in ["/lines/new", "/lines/../../etc", "/nothing", ""] {
             assert!(["Other", "Lines"].contains(&place(other).as_str()), "{other}");

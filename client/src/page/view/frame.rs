@@ -14,6 +14,7 @@ use crate::page::view::words::sentence;
 pub(crate) enum Place {
     Lines,
     Calls,
+    Messages,
     Bots,
     Access,
     System,
@@ -109,6 +110,7 @@ fn header(frame: &Frame, place: Place) -> Markup {
     let places = [
         (Place::Lines, "/", frame.say("Линии", "Lines")),
         (Place::Calls, "/calls", frame.say("Звонки", "Calls")),
+        (Place::Messages, "/messages", frame.say("Сообщения", "Messages")),
         (Place::Bots, "/bots", frame.say("Боты", "Bots")),
         (Place::Access, "/access", frame.say("Доступ", "Access")),
         (Place::System, "/system", frame.say("Система", "System")),

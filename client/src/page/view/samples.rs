@@ -3,6 +3,7 @@
 
 mod access;
 mod made;
+pub(crate) mod messages;
 
 use std::fs;
 use std::path::PathBuf;
@@ -123,7 +124,8 @@ fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
         }),
         ..frame.clone()
     };
-    let mut all = vec![
+    let mut pages = messages::pages(frame);
+    pages.extend(vec![
         ("login", entry::page(frame, &LoginPage { next: "/".into(), problem: None, wait_s: None })),
         (
             "login-wrong",
@@ -177,7 +179,7 @@ fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
                 },
             ),
         ),
-    ];
-    all.extend(access::pages(frame));
-    all
+    ]);
+    pages.extend(access::pages(frame));
+    pages
 }

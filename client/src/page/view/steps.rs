@@ -303,7 +303,7 @@ fn qr(frame: &Frame, page: &StepsPage, action: &str, token: &str, expires_ms: u6
 }
 
 /// The link as a QR code of dark modules on white, whatever the theme: cameras want it so.
-fn picture(frame: &Frame, link: &str) -> Markup {
+pub(crate) fn picture(frame: &Frame, link: &str) -> Markup {
     const QUIET: usize = 4;
     let Ok(code) = QrCode::with_error_correction_level(link.as_bytes(), EcLevel::M) else {
         return html! { p.problem { (frame.say("QR-код не получился: войдите по коду.", "No QR code could be made: use a code.")) } };

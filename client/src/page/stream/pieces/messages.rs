@@ -1,0 +1,109 @@
+//! The elements of the place "Messages". Nobody tells of what changes there: the instances say whether something may have.
+
+use std::sync::Arc;
+
+use super::{Piece, Place, piece};
+use crate::api::Owned;
+use crate::page::fields::Fields;
+use crate::page::messages::{Absent, browse, of_chat, way};
+use crate::page::model::Frame;
+use crate::page::office::Office;
+use crate::page::view::messages as view;
+use tgtrunk_messages::{Browse, ChatId};
+
+/// Puts the elements of a page behind the others. None where its instance is no more.
+pub(super) async fn of<'a>(
+    office: &'a Arc<Office>,
+    place: &'a Place,
+    frame: &'a Frame,
+    is_other: impl FnOnce(Vec<(i64, Option<u64>)>) -> bool,
+    pieces: &mut Vec<Piece<'a>>,
+) -> Option<()> {
+    let of = match place {
+        Place::Instance(id, _)
+        | Place::Journal(id, _)
+        | Place::Chat(id, ..)
+        | Place::Signin(id, _)
+        | Place::OfInstance(id) => Some(*id),
+        _ => None,
+    };
+    let owned = match of.map(|id| office.owned(id)).transpose() {
+        Ok(owned) => owned,
+        Err(Absent::Nothing) => return None,
+        Err(Absent::Unable(_)) => return Some(()),
+    };
+    let is_login = matches!(place, Place::Signin(..));
+    if !is_other(office.messages_revision(of)) && !is_login {
+        return Some(());
+    }
+    match (place, owned) {
+        (Place::Messages, _) => {
+            let page = office.messages_page().await;
+            let key = format!("{page:?}");
+            pieces.push(piece("instances", &key, move || view::list(frame, &page).into_string()));
+        }
+        (Place::Instance(_, number), Some(owned)) => {
+            let page = office.instance_page(&owned, *number).await;
+            let key = format!("{page:?}");
+            for (id, markup) in view::instance::parts(frame, &page) {
+                pieces.push(piece(id, &key, move || markup.clone().into_string()));
+            }
+        }
+        (Place::Journal(_, asked), Some(owned)) => {
+            let (browse, before) = browse(asked);
+            standing(office, frame, &owned, pieces).await;
+            // Older pages stay as they are: nothing new comes there.
+            if before.is_none() {
+                letters(office, frame, &owned, browse, false, pieces).await;
+            }
+        }
+        (Place::Chat(_, chat, asked), Some(owned)) => {
+            standing(office, frame, &owned, pieces).await;
+            if browse(asked).1.is_none() {
+                letters(office, frame, &owned, of_chat(ChatId(*chat)), true, pieces).await;
+            }
+        }
+        (Place::Signin(_, asked), Some(owned)) => sign_in(office, frame, &owned, asked, pieces).await,
+        (_, Some(owned)) => standing(office, frame, &owned, pieces).await,
+        (_, None) => {}
+    }
+    Some(())
+}
+
+async fn standing<'a>(office: &'a Office, frame: &'a Frame, owned: &Owned, pieces: &mut Vec<Piece<'a>>) {
+    let card = office.instance_card(owned).await;
+    let key = format!("{card:?}");
+    pieces.push(piece("standing", &key, move || view::instance::standing(frame, &card).into_string()));
+}
+
+async fn letters<'a>(
+    office: &'a Office,
+    frame: &'a Frame,
+    owned: &Owned,
+    browse: Browse,
+    is_of_chat: bool,
+    pieces: &mut Vec<Piece<'a>>,
+) {
+    let page = office.journal_page(owned, browse, None, is_of_chat).await;
+    let key = format!("{:?}{:?}{:?}", page.letters, page.older, page.problem);
+    pieces.push(piece("letters", &key, move || view::journal::letters(frame, &page).into_string()));
+}
+
+/// A QR code is renewed; what is being typed stays.
+async fn sign_in<'a>(
+    office: &'a Office,
+    frame: &'a Frame,
+    owned: &Owned,
+    asked: &Fields,
+    pieces: &mut Vec<Piece<'a>>,
+) {
+    let way = way(asked.line("way"));
+    let page = office.signin_page(owned, way).await;
+    let card = page.card.clone();
+    let key = format!("{card:?}");
+    pieces.push(piece("standing", &key, move || view::instance::standing(frame, &card).into_string()));
+    if way == Some(crate::page::model::messages::Way::Qr) {
+        let key = format!("{:?}{:?}", page.step, page.card.standing);
+        pieces.push(piece("signin", &key, move || view::signin::step(frame, &page).into_string()));
+    }
+}

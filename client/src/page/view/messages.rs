@@ -1,0 +1,157 @@
+//! Messages: all instances at a glance.
+
+pub(crate) mod access;
+pub(crate) mod instance;
+pub(crate) mod journal;
+mod queues;
+pub(crate) mod settings;
+pub(crate) mod signin;
+pub(crate) mod words;
+
+use maud::{Markup, html};
+use tgtrunk_config::Language;
+use tgtrunk_messages::Standing;
+
+use crate::page::model::Frame;
+use crate::page::model::messages::{InstanceCard, MessagesPage};
+use crate::page::view::frame::{self, Place};
+use crate::page::view::icons::Icon;
+use crate::page::view::words::{count, moment, phone, sentence};
+
+/// The page.
+pub(crate) fn page(frame: &Frame, page: &MessagesPage) -> Markup {
+    let title = frame.say("Сообщения", "Messages");
+    let main = html! {
+        div.head { h1 { (title) } }
+        (list(frame, page))
+    };
+    frame::page(frame, Place::Messages, title, main)
+}
+
+/// All instances: `instances`.
+pub(crate) fn list(frame: &Frame, page: &MessagesPage) -> Markup {
+    html! {
+        div #instances.sheet-list {
+            @if let Some(problem) = &page.problem { p.problem { (sentence(frame.said(problem))) } }
+            @if page.instances.is_empty() && page.problem.is_none() {
+                p.muted { (frame.say(
+                    "Инстансов пока нет. У каждой линии, которая работает, есть свой: её аккаунтом программы шлют и читают сообщения.",
+                    "There are no instances yet. Each line that runs has one: programs send and read messages by its account.",
+                )) }
+                p { a.button href="/lines/new" { (Icon::Plus.draw()) (frame.say("Добавить номер", "Add a number")) } }
+            }
+            @for card in &page.instances { (one(frame, card)) }
+        }
+    }
+}
+
+fn one(frame: &Frame, card: &InstanceCard) -> Markup {
+    html! {
+        article.card.instance id={ "instance-" (card.id) } data-standing=(card.standing.as_str()) {
+            div.instance-head {
+                h2 { a href=(path(card.id)) { (name(card)) } @if let Some(beside) = beside(card) { " " span.name { (beside) } } }
+                (lamp(frame, card.standing))
+            }
+            p.muted.sums {
+                span { "idInstance " code { (card.id) } } " "
+                span { (frame.say("в очереди ", "queue ")) (card.outgoing) } " "
+                span { (frame.say("уведомлений ", "notifications ")) (card.notifications) } " "
+                span { (last(frame, card)) }
+            }
+            (warnings(frame, card))
+        }
+    }
+}
+
+fn last(frame: &Frame, card: &InstanceCard) -> String {
+    match card.last_ms {
+        Some(ms) => format!("{}{}", frame.say("последнее сообщение ", "last message "), moment(frame, ms)),
+        None => frame.say("сообщений ещё не было", "no messages yet").to_owned(),
+    }
+}
+
+/// What needs a person's eye.
+pub(crate) fn warnings(frame: &Frame, card: &InstanceCard) -> Markup {
+    html! {
+        @if let Some(problem) = &card.problem { p.problem { (sentence(frame.said(problem))) } }
+        @if let (Some(cause), true) = (&card.stuck, card.outgoing > 0) {
+            p.warning data-warning="stuck" {
+                (Icon::Bad.draw())
+                span { (frame.say("Голова очереди стоит: ", "The head of the queue is stuck: ")) (words::cause(frame.language, cause)) }
+            }
+        }
+        @if card.standing == Standing::NotAuthorized && card.outgoing > 0 {
+            p.warning data-warning="login" {
+                (Icon::Bad.draw())
+                span { (waits_for_login(frame, card.outgoing)) }
+            }
+        }
+        @if let Some(cause) = &card.webhook_fails {
+            p.warning data-warning="webhook" {
+                (Icon::Bad.draw())
+                span { (frame.say("Вебхук не принимает уведомления: ", "The webhook does not take notifications: ")) (words::cause(frame.language, cause)) }
+            }
+        }
+        @for rest in &card.rests {
+            p.warning data-warning="rest" {
+                (Icon::Waiting.draw())
+                span { (words::rest(frame, rest.what)) " " (queues::left(frame, rest.until_ms)) }
+            }
+        }
+    }
+}
+
+fn waits_for_login(frame: &Frame, many: u64) -> String {
+    let told = count(
+        frame.language,
+        many,
+        ["сообщение ждёт входа", "сообщения ждут входа", "сообщений ждут входа"],
+        ["message waits for the login", "messages wait for the login"],
+    );
+    match frame.language {
+        Language::Russian => format!("{told}: они уйдут, когда аккаунт войдёт"),
+        Language::English => format!("{told}: sent once the account is logged in"),
+    }
+}
+
+/// How an instance stands: colour, shape and word.
+pub(crate) fn lamp(frame: &Frame, standing: Standing) -> Markup {
+    let (class, icon) = match standing {
+        Standing::Authorized => ("green", Icon::Good),
+        Standing::Starting => ("orange", Icon::Waiting),
+        Standing::NotAuthorized | Standing::PendingPassword | Standing::Suspended | Standing::Blocked => {
+            ("red", Icon::Bad)
+        }
+    };
+    html! {
+        span.lamp.(class) role="status" data-lamp=(class) data-standing=(standing.as_str()) {
+            (icon.draw())
+            span.who { "Telegram" }
+            span.word { (words::standing(frame.language, standing)) }
+        }
+    }
+}
+
+/// What an instance is called: its number, its username, or what its program says.
+pub(crate) fn name(card: &InstanceCard) -> String {
+    match (&card.username, card.phone.is_empty()) {
+        (_, false) => phone(&card.phone),
+        (Some(username), true) => format!("@{username}"),
+        (None, true) if !card.name.is_empty() => card.name.clone(),
+        (None, true) => card.id.to_string(),
+    }
+}
+
+/// What else is known of whose it is.
+pub(crate) fn beside(card: &InstanceCard) -> Option<String> {
+    let username = card.username.as_ref().filter(|_| !card.phone.is_empty());
+    let username = username.map(|username| format!("@{username}"));
+    let named = Some(card.name.clone()).filter(|told| !told.is_empty() && *told != name(card));
+    let known: Vec<String> = [named, username].into_iter().flatten().collect();
+    (!known.is_empty()).then(|| known.join(" · "))
+}
+
+/// The address of an instance's pages.
+pub(crate) fn path(id: i64) -> String {
+    format!("/messages/{id}")
+}

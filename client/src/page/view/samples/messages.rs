@@ -1,0 +1,243 @@
+//! The place "Messages" with something of everything on it.
+
+use maud::Markup;
+use serde_json::json;
+use tgtrunk_messages::{
+    Attachment, Bookmark, Browse, ChatId, ChatKind, Content, Direction, FileKind, Head, LoginStep,
+    LoginTokenPicture, MessageId, Origin, Person, PersonKind, Record, Rest, RestKind, SendStatus, Settings,
+    Standing, Waiting, WebhookFault, WebhookState,
+};
+
+use super::NOW_MS;
+use crate::page::model::Frame;
+use crate::page::model::Typed;
+use crate::page::model::messages::*;
+use crate::page::view::messages as view;
+
+const NASTY: &str = "<script>alert(1)</script>\"'&";
+
+pub(super) fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
+    let mut refused = Typed::default();
+    refused.set("webhookUrl", "ftp://x");
+    refused.refuse(
+        "webhookUrl",
+        crate::page::messages::setting_problem("webhookUrl", "ftp://x", "must be an address"),
+    );
+    let settings = |typed| {
+        let mut settings = Settings::default();
+        settings.webhook_token = "secret".to_owned();
+        InstanceSettingsPage { card: card(), settings, typed, problem: None }
+    };
+    let access = |token: Option<&str>| AccessPage { token: token.map(str::to_owned), ..access_page() };
+    let signin = |way, step| SigninPage {
+        card: InstanceCard { standing: Standing::NotAuthorized, line: None, ..card() },
+        way,
+        step,
+    };
+    let picture = LoginTokenPicture { link: "tg://login?token=AAAA".into(), png: String::new() };
+    vec![
+        ("messages", view::page(frame, &MessagesPage { instances: vec![card(), other()], problem: None })),
+        ("messages-none", view::page(frame, &MessagesPage { instances: Vec::new(), problem: None })),
+        ("instance", view::instance::page(frame, &instance())),
+        ("journal", view::journal::page(frame, &journal(50, false))),
+        ("chat", view::journal::page(frame, &journal(9, true))),
+        ("instance-settings", view::settings::page(frame, &settings(refused))),
+        ("access", view::access::page(frame, &access(None))),
+        ("access-new", view::access::page(frame, &access(Some("0123456789abcdef")))),
+        ("signin", view::signin::page(frame, &signin(None, None))),
+        ("signin-qr", view::signin::page(frame, &signin(Some(Way::Qr), Some(LoginStep::Scan(picture))))),
+        ("signin-code", view::signin::page(frame, &signin(Some(Way::Code), Some(LoginStep::Code)))),
+    ]
+}
+
+#[test]
+fn what_people_write_in_messages_stays_text() {
+    let frame = super::frame(tgtrunk_config::Language::English);
+    let mut page = instance();
+    page.waiting[0].content = Content::plain(NASTY);
+    page.waiting[0].to = NASTY.to_owned();
+    page.waiting[0].last_error = Some(NASTY.to_owned());
+    page.head.as_mut().unwrap().body = json!({ "text": NASTY });
+    let mut journal = journal(3, false);
+    journal.letters[0].content = Content::plain(NASTY);
+    journal.letters[1].chat_title = NASTY.to_owned();
+    journal.letters[2].content = file(NASTY);
+    journal.browse.text = NASTY.to_owned();
+    for drawn in [view::instance::page(&frame, &page), view::journal::page(&frame, &journal)] {
+        let drawn = drawn.into_string();
+        assert!(!drawn.contains("<script>alert"), "{drawn}");
+        assert!(drawn.contains("&lt;script&gt;alert"));
+    }
+}
+
+#[test]
+fn a_stuck_head_is_told_with_its_cause_in_both_languages() {
+    for (language, words) in [
+        (tgtrunk_config::Language::Russian, "Telegram просит подождать 300\u{a0}с"),
+        (tgtrunk_config::Language::English, "Telegram asks to wait 300 s"),
+    ] {
+        let frame = super::frame(language);
+        let drawn = view::instance::page(&frame, &instance()).into_string();
+        let at = drawn.find("data-position=\"1\"").unwrap();
+        assert!(drawn[at..].starts_with("data-position=\"1\" data-stuck=\"yes\""), "{}", &drawn[at..at + 60]);
+        assert!(drawn.contains(words));
+        assert!(drawn.contains("HTTP\u{a0}500"));
+    }
+}
+
+/// What programs need to call the first one.
+pub(crate) fn access_page() -> AccessPage {
+    AccessPage { card: card(), base: "http://127.0.0.1:8091".into(), is_served: true, token: None }
+}
+
+fn card() -> InstanceCard {
+    InstanceCard {
+        id: 4_100_000_001,
+        line: "+79066660000".parse().ok(),
+        phone: "+79066660000".into(),
+        username: Some("acme_sales".into()),
+        name: String::new(),
+        standing: Standing::Authorized,
+        suspended_until_ms: None,
+        has_token: true,
+        outgoing: 102,
+        notifications: 4,
+        last_ms: Some(NOW_MS - 61_000),
+        stuck: Some("Telegram asks to wait 300 s".into()),
+        webhook_fails: Some("it answers 500 Internal Server Error".into()),
+        rests: vec![
+            rest(RestKind::All, "Telegram asks to wait 300 s"),
+            rest(RestKind::Chat(ChatId(-42)), "Telegram asks to wait 300 s"),
+        ],
+        problem: None,
+    }
+}
+
+fn other() -> InstanceCard {
+    InstanceCard {
+        id: 4_100_000_002,
+        line: None,
+        phone: String::new(),
+        username: None,
+        name: "shop".into(),
+        standing: Standing::NotAuthorized,
+        stuck: None,
+        webhook_fails: None,
+        rests: Vec::new(),
+        last_ms: None,
+        ..card()
+    }
+}
+
+fn rest(what: RestKind, cause: &str) -> Rest {
+    let until_ms = i64::try_from(NOW_MS).unwrap() + 245_000;
+    Rest { what, until_ms, cause: cause.to_owned() }
+}
+
+fn instance() -> InstancePage {
+    let now_ms = i64::try_from(NOW_MS).unwrap();
+    let waiting = (1..=50).map(|position| Waiting {
+        position,
+        id: MessageId::new(1_795_691_000_000 + i64::try_from(position).unwrap()),
+        to: if position % 2 == 0 { "+79161111100".into() } else { "@anna".into() },
+        chat: None,
+        content: if position == 3 {
+            file("price.pdf")
+        } else {
+            Content::plain("Invoice 42 is ready. ".repeat(3))
+        },
+        method: "sendMessage".into(),
+        accepted_ms: now_ms - 120_000,
+        attempts: u32::from(position == 1),
+        next_ms: if position < 3 { now_ms + 245_000 } else { 0 },
+        is_under_way: position == 5,
+        rests: (position == 1).then(|| "Telegram asks to wait 300 s".into()),
+        last_error: (position == 1).then(|| "Telegram asks to wait 300 s".into()),
+    });
+    let error = "it answers 500 Internal Server Error";
+    InstancePage {
+        card: card(),
+        page: 0,
+        waiting: waiting.collect(),
+        queue_limit: 100_000,
+        head: Some(Head {
+            receipt: 7,
+            kind: "incomingMessageReceived".into(),
+            body: json!({ "typeWebhook": "incomingMessageReceived" }),
+            created_ms: now_ms - 700_000,
+            attempts: 12,
+            last_error: Some(error.into()),
+        }),
+        webhook: "https://example.org".into(),
+        webhook_state: WebhookState {
+            fault: Some(WebhookFault { at_ms: now_ms - 4_000, status: Some(500), sentence: error.into() }),
+            taken_ms: Some(now_ms - 900_000),
+            next_ms: Some(now_ms + 56_000),
+        },
+        checks: (37, 100),
+        delay_ms: 500,
+    }
+}
+
+fn journal(many: i64, is_of_chat: bool) -> JournalPage {
+    JournalPage {
+        card: card(),
+        browse: Browse { chat: is_of_chat.then_some(ChatId(1001)), ..Browse::default() },
+        before: None,
+        letters: (0..many).map(letter).collect(),
+        older: Some(Bookmark { date_s: 1_795_600_000, id: MessageId::new(1_795_600_000_000) }),
+        chat_title: is_of_chat.then(|| "Anna".into()),
+        problem: None,
+    }
+}
+
+fn letter(number: i64) -> Record {
+    let is_in = number % 2 == 0;
+    Record {
+        id: MessageId::new(1_795_691_000_000 + number),
+        direction: if is_in { Direction::Incoming } else { Direction::Outgoing },
+        origin: if is_in { Origin::Peer } else { Origin::Api },
+        chat: Some(ChatId(1001)),
+        address: "1001".into(),
+        chat_kind: ChatKind::User,
+        chat_title: "Anna".into(),
+        tg_id: Some(1),
+        date_s: i64::try_from(NOW_MS).unwrap() / 1_000 - number * 4_000,
+        sender: is_in.then(|| Person {
+            id: ChatId(1001),
+            kind: PersonKind::User,
+            name: "Anna".into(),
+            contact_name: None,
+            username: None,
+            phone: None,
+        }),
+        content: match number % 7 {
+            3 => file("price.pdf"),
+            5 => Content::Other { what: "messageMediaGame".into() },
+            _ => Content::plain("Good day! Is the order ready? I would come for it in the evening."),
+        },
+        quoted: None,
+        is_forwarded: number % 11 == 2,
+        is_silent: false,
+        status: if number == 1 { SendStatus::Failed } else { SendStatus::Read },
+        failure: (number == 1).then(|| "nobody on Telegram is found by +79990000000".into()),
+        reason: None,
+        edited_s: (number == 2).then_some(1),
+        deleted_s: None,
+    }
+}
+
+fn file(name: &str) -> Content {
+    let file = Attachment {
+        kind: FileKind::Document,
+        is_plain: false,
+        name: name.to_owned(),
+        mime: "application/pdf".into(),
+        size: 120_000,
+        stored: Some("0123456789abcdef0123456789abcdef".into()),
+        url: None,
+        remote: None,
+        thumbnail: None,
+    };
+    Content::file(file, "")
+}
