@@ -50,6 +50,8 @@ pub struct Line {
     /// How many people who do not know the account it may look up or call in a day; 0 closes that way. Telegram bans
     /// accounts that approach many of them.
     pub strangers_per_day: u32,
+    /// Whether everybody shall see the account's phone number, or nobody: the account's own setting at Telegram.
+    pub phone_visible: bool,
     /// What the PBX sees as the caller's number and name.
     pub caller_id: CallerId,
     /// What a Telegram caller's device is told while the PBX rings.
@@ -253,6 +255,7 @@ fn read_line(
     let calls = read_limits(top);
     let new_calls_per_second = top.number("max_new_calls_per_s", 50, 1..=1_000, "");
     let strangers_per_day = top.number("strangers_per_day", 20, 0..=10_000, "");
+    let phone_visible = top.switch("phone_visible", true);
     let caller_id = caller_id::read(top);
     let parallel_incoming = top.word(
         "parallel_incoming",
@@ -297,6 +300,7 @@ fn read_line(
         calls,
         new_calls_per_second,
         strangers_per_day,
+        phone_visible,
         caller_id,
         parallel_incoming,
         early_answer,
@@ -366,7 +370,7 @@ mod tests {
         assert_eq!((line.audio.dtmf, line.audio.ringback), (DtmfWay::Auto, Ringback::Ru));
         assert_eq!((line.audio.dtmf_tone.as_millis(), line.audio.dtmf_pause.as_millis()), (120, 80));
         assert!(line.audio.comfort);
-        assert!(line.enabled);
+        assert!(line.enabled && line.phone_visible);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod privacy;
 use tgtrunk_bridge::Cause;
 use tgtrunk_telegram::{Account, InvokeError, Policy, Resolved, tl};
 
-pub(crate) use privacy::{Privacy, is_open, open};
+pub(crate) use privacy::{Audience, Privacy, audience, set};
 
 /// Of a reflector whose entry names none.
 const REFLECTOR_PORT: u16 = 599;

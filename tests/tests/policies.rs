@@ -190,6 +190,30 @@ async fn one_command_shows_how_the_account_is_set_and_sets_it() {
     scene.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_hides_its_number_is_checked_for_that_and_one_command_hides_it() {
+    let scene = open("+79060001051").await;
+    let hidden = scene.post("+79060001052", |draft| draft.set("phone_visible", false)).await.unwrap();
+    scene.reload(&[&hidden]).await.unwrap();
+    let checks = async |post: &Post, words: &[&str]| {
+        let words = [&["checks", post.line.phone.as_str()][..], words].concat();
+        scene.stage.installation.ask(&words, LIMIT).await.unwrap().1
+    };
+    // Each line says which of the two it wants.
+    let told = checks(&scene.post, &["--fix"]).await;
+    assert!(told.contains("good     Everybody sees the account's phone number"), "{told}");
+    for audience in [Audience::Everybody, Audience::Contacts] {
+        scene.world().set_privacy(hidden.line.account, PrivacyKind::PhoneNumber, audience);
+        let told = checks(&hidden, &[]).await;
+        assert!(told.contains("which the line's settings want hidden"), "{told}");
+        let told = checks(&hidden, &["--fix"]).await;
+        assert!(told.contains("Nobody sees the account's phone number"), "{told}");
+    }
+    let mut user = person(&scene, NewUser::new("+79163000052", "Stranger"), Answering::Rings);
+    reaches(&mut user, &hidden, None).await.unwrap();
+    scene.close().await.unwrap();
+}
+
 async fn denied_name(scene: Arc<WireStage>, post: Post) -> anyhow::Result<()> {
     let spam = NewUser::new("+79163000001", "Big").last_name("Spammers");
     let mut spam = person(&scene, spam, Answering::Rings);

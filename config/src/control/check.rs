@@ -22,7 +22,7 @@ pub struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckName {
-    /// Everybody sees the account's phone number (gateway).
+    /// Everybody sees the account's phone number, or nobody, as the line's settings want it (gateway).
     PhoneVisible,
     /// Everybody may call the account (gateway).
     CallsFromEverybody,

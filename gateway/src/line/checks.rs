@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::Line;
 use super::opus::Opus;
-use crate::telegram::{Privacy, is_open, open};
+use crate::telegram::{Audience, Privacy, audience, set};
 
 /// The account's own settings that are looked at.
 const PRIVACY: [(CheckName, Privacy); 3] = [
@@ -15,6 +15,22 @@ const PRIVACY: [(CheckName, Privacy); 3] = [
     (CheckName::CallsFromEverybody, Privacy::PhoneCall),
     (CheckName::PeerToPeer, Privacy::PhoneP2p),
 ];
+
+/// How the line wants the account to be set.
+#[derive(Clone, Copy)]
+struct Wants {
+    phone_visible: bool,
+}
+
+impl Wants {
+    /// Whether everybody is to be let; nobody is otherwise.
+    fn is_open(self, which: Privacy) -> bool {
+        match which {
+            Privacy::PhoneNumber => self.phone_visible,
+            Privacy::PhoneCall | Privacy::PhoneP2p => true,
+        }
+    }
+}
 
 /// Whoever asked, and waits.
 pub(crate) type Answer = oneshot::Sender<Result<Vec<Check>, Refusal>>;
@@ -25,8 +41,9 @@ impl Line {
         let account = self.account.clone();
         let problem = self.lamps.account_problem();
         let pbx = [self.pbx_answers(), self.opus_allowed()];
+        let wants = Wants { phone_visible: self.settings.phone_visible };
         tokio::spawn(async move {
-            answer.send(check(&account, problem, pbx, fix).await).ok();
+            answer.send(check(&account, wants, problem, pbx, fix).await).ok();
         });
     }
 
@@ -105,6 +122,7 @@ impl Line {
 
 async fn check(
     account: &Account,
+    wants: Wants,
     problem: Option<Refusal>,
     pbx: [Check; 2],
     fix: Option<CheckName>,
@@ -117,16 +135,17 @@ async fn check(
         if let Some(problem) = problem {
             return Err(problem);
         }
-        open(account, *which).await.map_err(refused)?;
-        tracing::info!(check = ?name, "a privacy setting of the account was opened");
+        let is_open = wants.is_open(*which);
+        set(account, *which, is_open).await.map_err(refused)?;
+        tracing::info!(check = ?name, is_open, "a privacy setting of the account was changed");
     }
     let mut checks = Vec::with_capacity(PRIVACY.len() + pbx.len());
     for (name, which) in PRIVACY {
         let found = match &problem {
             Some(problem) => Err(problem.message.clone()),
-            None => is_open(account, which).await.map_err(|error| error.to_string()),
+            None => audience(account, which).await.map_err(|error| error.to_string()),
         };
-        checks.push(privacy(name, which, found));
+        checks.push(privacy(name, which, wants.is_open(which), found));
     }
     checks.extend(pbx);
     Ok(checks)
@@ -151,10 +170,12 @@ fn refused(error: InvokeError) -> Refusal {
 }
 
 /// A privacy setting as it was found, or why it was not.
-fn privacy(check: CheckName, which: Privacy, is_open: Result<bool, String>) -> Check {
-    let (found, said) = match is_open {
-        Ok(true) => (Found::Good, well(which)),
-        Ok(false) => (Found::Bad, amiss(which)),
+/// What is found of a setting, which is to be open or shut.
+fn privacy(check: CheckName, which: Privacy, is_open: bool, found: Result<Audience, String>) -> Check {
+    let wanted = if is_open { Audience::Everybody } else { Audience::Nobody };
+    let (found, said) = match found {
+        Ok(audience) if audience == wanted => (Found::Good, well(which, is_open)),
+        Ok(_) => (Found::Bad, amiss(which, is_open)),
         Err(cause) => (
             Found::Unknown,
             Said::new(
@@ -166,8 +187,12 @@ fn privacy(check: CheckName, which: Privacy, is_open: Result<bool, String>) -> C
     Check { check, found, said, can_fix: found == Found::Bad }
 }
 
-fn well(which: Privacy) -> Said {
+fn well(which: Privacy, is_open: bool) -> Said {
     match which {
+        Privacy::PhoneNumber if !is_open => Said::new(
+            "Nobody sees the account's phone number, as the line's settings want it (phone_visible = false).",
+            "Номер телефона аккаунта не виден никому, как и сказано в настройках линии (phone_visible = false).",
+        ),
         Privacy::PhoneNumber => {
             Said::new("Everybody sees the account's phone number.", "Номер телефона аккаунта виден всем.")
         }
@@ -176,8 +201,14 @@ fn well(which: Privacy) -> Said {
     }
 }
 
-fn amiss(which: Privacy) -> Said {
+fn amiss(which: Privacy, is_open: bool) -> Said {
     match which {
+        Privacy::PhoneNumber if !is_open => Said::new(
+            "People see the account's phone number, which the line's settings want hidden (phone_visible = false). In \
+             Telegram: Settings, Privacy and Security, Phone Number, Nobody.",
+            "Номер телефона аккаунта виден, а по настройкам линии его не должен видеть никто (phone_visible = false). В \
+             Telegram: Настройки, Конфиденциальность, Номер телефона, Никто.",
+        ),
         Privacy::PhoneNumber => Said::new(
             "Not everybody sees the account's phone number, so people do not recognize the company. In Telegram: \
              Settings, Privacy and Security, Phone Number, Everybody.",
@@ -205,13 +236,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_that_is_shut_can_be_mended_and_one_that_is_not_told_cannot() {
+    fn a_setting_that_is_not_as_wanted_can_be_mended_and_one_that_is_not_told_cannot() {
         for (name, which) in PRIVACY {
-            let shut = privacy(name, which, Ok(false));
-            assert!(shut.found == Found::Bad && shut.can_fix && !shut.said.ru.is_empty(), "{shut:?}");
-            let good = privacy(name, which, Ok(true));
-            assert!(good.found == Found::Good && !good.can_fix, "{good:?}");
-            let untold = privacy(name, which, Err("Telegram is not reached".to_owned()));
+            for (is_open, wanted, other) in [
+                (true, Audience::Everybody, Audience::Nobody),
+                (false, Audience::Nobody, Audience::Everybody),
+            ] {
+                let good = privacy(name, which, is_open, Ok(wanted));
+                assert!(good.found == Found::Good && !good.can_fix, "{good:?}");
+                for amiss in [other, Audience::Some] {
+                    let amiss = privacy(name, which, is_open, Ok(amiss));
+                    assert!(
+                        amiss.found == Found::Bad && amiss.can_fix && !amiss.said.ru.is_empty(),
+                        "{amiss:?}"
+                    );
+                }
+            }
+            let untold = privacy(name, which, true, Err("Telegram is not reached".to_owned()));
             assert!(untold.found == Found::Unknown && !untold.can_fix, "{untold:?}");
         }
     }

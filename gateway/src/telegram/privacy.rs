@@ -13,15 +13,24 @@ pub(crate) enum Privacy {
     PhoneP2p,
 }
 
-/// Whether the rule lets everybody, but for those whom the owner named.
-pub(crate) async fn is_open(account: &Account, which: Privacy) -> Result<bool, InvokeError> {
-    rules(account, which).await.map(|rules| admits_everybody(&rules.rules))
+/// Whom a rule lets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Everybody,
+    /// Contacts, or such.
+    Some,
+    Nobody,
 }
 
-/// Lets everybody; whom the owner named as exceptions stay exceptions.
-pub(crate) async fn open(account: &Account, which: Privacy) -> Result<(), InvokeError> {
+/// Whom the rule lets, but for those whom the owner named.
+pub(crate) async fn audience(account: &Account, which: Privacy) -> Result<Audience, InvokeError> {
+    rules(account, which).await.map(|rules| admitted(&rules.rules))
+}
+
+/// Lets everybody, or nobody; whom the owner named as exceptions stay exceptions.
+pub(crate) async fn set(account: &Account, which: Privacy, is_open: bool) -> Result<(), InvokeError> {
     let found = rules(account, which).await?;
-    let rules = opened(&found.rules, &found.users, &found.chats);
+    let rules = ruled(&found.rules, &found.users, &found.chats, is_open);
     let request = tl::functions::account::SetPrivacy { key: which.into(), rules };
     account.invoke(&request, Policy::call()).await.map(drop)
 }
@@ -32,18 +41,34 @@ async fn rules(account: &Account, which: Privacy) -> Result<tl::types::account::
     Ok(rules)
 }
 
-fn admits_everybody(rules: &[tl::enums::PrivacyRule]) -> bool {
+fn admitted(rules: &[tl::enums::PrivacyRule]) -> Audience {
     use tl::enums::PrivacyRule as Rule;
     let shuts =
         |rule: &Rule| matches!(rule, Rule::PrivacyValueDisallowAll | Rule::PrivacyValueDisallowContacts);
-    rules.contains(&Rule::PrivacyValueAllowAll) && !rules.iter().any(shuts)
+    let lets_some = |rule: &Rule| {
+        matches!(
+            rule,
+            Rule::PrivacyValueAllowAll
+                | Rule::PrivacyValueAllowContacts
+                | Rule::PrivacyValueAllowCloseFriends
+                | Rule::PrivacyValueAllowPremium
+        )
+    };
+    if rules.contains(&Rule::PrivacyValueAllowAll) && !rules.iter().any(shuts) {
+        Audience::Everybody
+    } else if rules.iter().any(lets_some) {
+        Audience::Some
+    } else {
+        Audience::Nobody
+    }
 }
 
-/// The rules with everybody in the place of whoever was let. Exceptions come first, as Telegram's apps put them.
-fn opened(
+/// The rules with everybody, or nobody, in the place of whoever was let. Exceptions come first, as Telegram's apps put them.
+fn ruled(
     rules: &[tl::enums::PrivacyRule],
     users: &[tl::enums::User],
     chats: &[tl::enums::Chat],
+    is_open: bool,
 ) -> Vec<tl::enums::InputPrivacyRule> {
     use tl::enums::{InputPrivacyRule as Input, PrivacyRule as Rule};
     let named = |ids: &[i64]| ids.iter().map(|id| input_user(*id, users)).collect();
@@ -63,7 +88,7 @@ fn opened(
         ),
         Rule::PrivacyValueAllowBots => Some(Input::InputPrivacyValueAllowBots),
         Rule::PrivacyValueDisallowBots => Some(Input::InputPrivacyValueDisallowBots),
-        // Whom everybody includes.
+        // Who comes in their place.
         Rule::PrivacyValueAllowContacts
         | Rule::PrivacyValueAllowAll
         | Rule::PrivacyValueAllowCloseFriends
@@ -71,7 +96,8 @@ fn opened(
         | Rule::PrivacyValueDisallowContacts
         | Rule::PrivacyValueDisallowAll => None,
     });
-    exceptions.chain([Input::InputPrivacyValueAllowAll]).collect()
+    let others = if is_open { Input::InputPrivacyValueAllowAll } else { Input::InputPrivacyValueDisallowAll };
+    exceptions.chain([others]).collect()
 }
 
 /// A user without a usable hash makes Telegram refuse the rules, which is better than an exception that is lost.
@@ -106,22 +132,25 @@ mod tests {
     use tl::enums::{InputPrivacyRule as Input, PrivacyRule as Rule};
 
     #[test]
-    fn a_rule_is_open_when_it_lets_everybody_whoever_is_an_exception() {
+    fn a_rule_lets_everybody_some_or_nobody_whoever_is_an_exception() {
         let but_one: Rule = tl::types::PrivacyValueDisallowUsers { users: vec![5] }.into();
-        assert!(admits_everybody(&[Rule::PrivacyValueAllowAll]));
-        assert!(admits_everybody(&[but_one.clone(), Rule::PrivacyValueAllowAll]));
-        for shut in [
-            vec![],
-            vec![Rule::PrivacyValueAllowContacts, Rule::PrivacyValueDisallowAll],
-            vec![Rule::PrivacyValueDisallowContacts, Rule::PrivacyValueAllowAll],
-            vec![but_one],
+        let and_one: Rule = tl::types::PrivacyValueAllowUsers { users: vec![6] }.into();
+        for (rules, wanted) in [
+            (vec![Rule::PrivacyValueAllowAll], Audience::Everybody),
+            (vec![but_one.clone(), Rule::PrivacyValueAllowAll], Audience::Everybody),
+            (vec![Rule::PrivacyValueAllowContacts, Rule::PrivacyValueDisallowAll], Audience::Some),
+            (vec![Rule::PrivacyValueDisallowContacts, Rule::PrivacyValueAllowAll], Audience::Some),
+            (vec![Rule::PrivacyValueDisallowAll], Audience::Nobody),
+            (vec![and_one, Rule::PrivacyValueDisallowAll], Audience::Nobody),
+            (vec![but_one], Audience::Nobody),
+            (vec![], Audience::Nobody),
         ] {
-            assert!(!admits_everybody(&shut), "{shut:?}");
+            assert_eq!(admitted(&rules), wanted, "{rules:?}");
         }
     }
 
     #[test]
-    fn opening_a_rule_keeps_whom_the_owner_named() {
+    fn opening_and_shutting_a_rule_keeps_whom_the_owner_named() {
         let rules: Vec<Rule> = vec![
             tl::types::PrivacyValueDisallowUsers { users: vec![5] }.into(),
             tl::types::PrivacyValueAllowUsers { users: vec![6] }.into(),
@@ -130,12 +159,16 @@ mod tests {
             Rule::PrivacyValueDisallowAll,
         ];
         let nobody = |id| tl::types::InputUser { user_id: id, access_hash: 0 }.into();
-        let wanted: Vec<Input> = vec![
+        let exceptions: [Input; 3] = [
             tl::types::InputPrivacyValueDisallowUsers { users: vec![nobody(5)] }.into(),
             tl::types::InputPrivacyValueAllowUsers { users: vec![nobody(6)] }.into(),
             tl::types::InputPrivacyValueDisallowChatParticipants { chats: vec![7] }.into(),
-            Input::InputPrivacyValueAllowAll,
         ];
-        assert_eq!(opened(&rules, &[], &[]), wanted);
+        for (is_open, others) in
+            [(true, Input::InputPrivacyValueAllowAll), (false, Input::InputPrivacyValueDisallowAll)]
+        {
+            let wanted: Vec<Input> = exceptions.iter().cloned().chain([others]).collect();
+            assert_eq!(ruled(&rules, &[], &[], is_open), wanted);
+        }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) const LINE: &[Group] = &[
                     "For people whose Telegram does not tell theirs.",
                 ],
             },
+            policy::PHONE_VISIBLE,
         ],
     },
     Group {

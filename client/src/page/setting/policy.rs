@@ -14,6 +14,19 @@ const ANSWERS: [(&str, [&str; 2]); 4] = [
     ("ignore", ["Гудки без ответа", "It rings on"]),
 ];
 
+/// Who sees the number of the account at Telegram.
+pub(super) const PHONE_VISIBLE: Setting = Setting {
+    section: "",
+    key: "phone_visible",
+    kind: Kind::Switch,
+    default: "true",
+    label: ["Номер телефона аккаунта виден всем", "Everybody sees the account’s phone number"],
+    hint: [
+        "Выключите для аккаунта, который только пишет сотрудникам: посторонние его не найдут. Проверки линии сделают так в Telegram.",
+        "Switch it off for an account that only writes to staff: strangers do not find it. The line’s checks set it so at Telegram.",
+    ],
+};
+
 /// Whose calls from Telegram reach the PBX.
 pub(super) const FROM_TELEGRAM: Group = Group {
     label: ["Кто может звонить из Telegram", "Who may call from Telegram"],

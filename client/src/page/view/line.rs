@@ -233,7 +233,7 @@ pub(crate) fn found(found: Found) -> (&'static str, Icon) {
 
 fn check_name(frame: &Frame, check: CheckName) -> &'static str {
     match check {
-        CheckName::PhoneVisible => frame.say("Номер телефона виден всем", "Everybody sees the phone number"),
+        CheckName::PhoneVisible => frame.say("Кто видит номер телефона", "Who sees the phone number"),
         CheckName::CallsFromEverybody => frame.say("Звонить может каждый", "Everybody may call"),
         CheckName::PeerToPeer => frame.say("Прямое соединение в звонках", "Direct connections in calls"),
         CheckName::OpusAllowed => frame.say("АТС принимает Opus", "The PBX takes Opus"),
