@@ -273,7 +273,7 @@
       link.closest(".menu")?.removeAttribute("open");
       ask(link, (words) => post(link.dataset.act, { csrf: root.dataset.csrf, back: path(), [link.dataset.name]: words }));
     }
-    const copy = event.target.closest("[data-copy]");
+    const copy = event.target.closest("[data-copy], [data-copy-from]");
     if (copy) write(copy);
   });
   document.addEventListener("keydown", (event) => {
@@ -290,9 +290,14 @@
     if (target && /^(INPUT|SELECT|TEXTAREA)$/.test(target.nodeName)) target.focus();
   }
 
+  // The lines of a list as text.
+  function shown(list) {
+    return [...list.children].map((line) => [...line.children].map((part) => part.textContent).join(" ")).join("\n");
+  }
+
   // Copying, also where the page comes over plain HTTP and the browser keeps its clipboard shut.
   async function write(button) {
-    const words = button.dataset.copy;
+    const words = button.dataset.copy ?? shown(document.getElementById(button.dataset.copyFrom));
     try {
       await navigator.clipboard.writeText(words);
     } catch {

@@ -23,6 +23,12 @@ pub(crate) fn page(frame: &Frame, page: &LogPage) -> Markup {
             }
         }
         section.card {
+            @if !page.tail.lines.is_empty() {
+                button.copy.scripted type="button" data-copy-from="log" data-done=(frame.say("Скопировано", "Copied")) {
+                    (Icon::Copy.draw())
+                    span { (frame.say("Копировать то, что видно", "Copy what is shown")) }
+                }
+            }
             @if let Some(problem) = &page.problem { p.problem { (sentence(frame.said(problem))) } }
             @if page.tail.lines.is_empty() && page.problem.is_none() { p.muted { (frame.say("Пока ничего.", "Nothing yet.")) } }
             ol #log.log data-last=(page.tail.last) tabindex="0" aria-label=(title) { (lines(frame, &page.tail.lines)) }

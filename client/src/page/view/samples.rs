@@ -4,6 +4,7 @@
 mod access;
 mod made;
 pub(crate) mod messages;
+mod told;
 
 use std::fs;
 use std::path::PathBuf;
