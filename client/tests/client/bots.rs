@@ -222,6 +222,23 @@ async fn a_line_that_is_restarted_comes_up_again_and_its_bot_is_greeted_no_secon
     assert_eq!(starts.iter().filter(|message| message.text == "/start").count(), 1);
 }
 
+/// Nobody calls meanwhile: it is asked all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_ceases_to_answer_is_noticed_within_a_minute() {
+    let (scene, bot) = scene().await;
+    let _gateway = scene.gateway();
+    scene.log_in().await;
+    let _client = scene.client().await;
+    scene.until_lamp("keypad", Lamp::Green, |status| status.keypad.lamp).await;
+    bot.task.abort();
+    let began = Instant::now();
+    while scene.status().keypad.lamp == Lamp::Green {
+        assert!(began.elapsed() < Duration::from_secs(80), "nobody asks the bot");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(scene.status().keypad.lamp, Lamp::Orange, "{:?}", scene.status().keypad);
+}
+
 /// What the client's checks find.
 async fn found(scene: &Scene, ask: Ask) -> Vec<(CheckName, Found, bool)> {
     match asking::ask(&scene.state.client_socket(), ask).await.unwrap() {

@@ -339,6 +339,94 @@ async fn programs_speak_json_with_a_token() {
     assert!(settings.contains("12345") && !settings.contains("0123456789abcdef"), "{settings}");
 }
 
+#[tokio::test]
+async fn a_text_goes_back_to_its_default_alone_and_with_all_others() {
+    let room = Room::open().await;
+    let visitor = room.log_in().await;
+    let texts = "/lines/+79060000000/texts/en";
+    let file = || {
+        std::fs::read_to_string(room.scene.state.line_file(&phone()).with_file_name("texts.toml")).unwrap()
+    };
+    let own = [("keypad", "Dial, {name}"), ("card", "Call {company}"), ("auto_answer", "Write later")];
+    assert_eq!(visitor.post(&room, texts, &own).await.status(), StatusCode::SEE_OTHER);
+    assert!(own.iter().all(|(key, text)| file().contains(&format!("{key} = \"{text}\""))), "{}", file());
+    let wrong = visitor.post(&room, texts, &[("keypad", "Dial, {nmae}")]).await;
+    assert_eq!(wrong.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(file().contains("Dial, {name}"), "{}", file());
+    visitor.post(&room, texts, &[("reset", "keypad")]).await;
+    assert!(!file().contains("keypad") && file().contains("Call {company}"), "{}", file());
+    visitor.post(&room, texts, &[("reset", "all")]).await;
+    assert!(!file().contains("card") && !file().contains("auto_answer"), "{}", file());
+}
+
+/// Journals and settings of the number stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_forgotten_only_when_the_number_is_typed_again() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    drop(gateway);
+    let room = Room::of(scene).await;
+    let lamp = |lamp| room.scene.until_lamp("session", lamp, |status| status.telegram.lamp);
+    lamp(Lamp::Green).await;
+    let visitor = room.log_in().await;
+    let reset = "/lines/+79060000000/reset";
+    for typed in ["", "+79060000001"] {
+        let form = [("csrf", visitor.csrf.as_str()), ("phone", typed)];
+        let refused = room.post(reset).header(COOKIE, &visitor.cookie).header("x-fragment", "1").form(&form);
+        let refused = refused.send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let told = refused.text().await.unwrap();
+        assert!(told.contains("To go on, type +79060000000"), "{told}");
+    }
+    sleep(Duration::from_millis(500)).await;
+    lamp(Lamp::Green).await;
+    visitor.post(&room, reset, &[("phone", "+79060000000")]).await;
+    lamp(Lamp::Red).await;
+    let state = &room.scene.state;
+    assert!(
+        state.line_file(&phone()).exists() && state.line_file(&phone()).with_file_name("client.db").exists()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_leads_a_login_through_every_question() {
+    let room = Room::open().await;
+    let world = room.scene.world();
+    world.set_password(room.scene.company, Some("correct horse"));
+    let login = room.post("/api/v1/login").header(CONTENT_TYPE, "application/json");
+    let login = login.body(format!("{{\"password\":\"{}\"}}", room.password)).send().await.unwrap();
+    let login: serde_json::Value = serde_json::from_str(&login.text().await.unwrap()).unwrap();
+    let token = login["token"].as_str().unwrap();
+    let read = async |request: RequestBuilder| -> serde_json::Value {
+        let answer = request.bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    };
+    let auth = "/api/v1/lines/+79060000000/client/auth";
+    let step = async |step: &str, body: String| {
+        read(room.post(&format!("{auth}/{step}")).header(CONTENT_TYPE, "application/json").body(body)).await
+    };
+    room.scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
+    assert_eq!(read(room.get(auth)).await["stage"], "start");
+    let shown = step("start", "{\"method\":\"qr\"}".to_owned()).await;
+    assert!(shown["stage"] == "qr" && shown["token"].is_string(), "{shown}");
+    assert_eq!(step("cancel", "{}".to_owned()).await["stage"], "start");
+    let asked = step("start", "{\"method\":\"code\"}".to_owned()).await;
+    assert!(asked["stage"] == "code" && asked["via"].is_string(), "{asked}");
+    let wrong = step("code", "{\"code\":\"00\"}".to_owned()).await;
+    assert!(wrong["stage"] == "code" && wrong["problem"]["ru"].is_string(), "{wrong}");
+    let code = world.pending_login_code(crate::support::COMPANY).unwrap();
+    assert_eq!(step("code", format!("{{\"code\":\"{code}\"}}")).await["stage"], "password");
+    assert_eq!(step("password", "{\"password\":\"no\"}".to_owned()).await["stage"], "password");
+    let done = step("password", "{\"password\":\"correct horse\"}".to_owned()).await;
+    assert!(done["stage"] == "done" && done["account"]["name"] == "Company", "{done}");
+    room.scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
+    let line = read(room.get("/api/v1/lines/+79060000000")).await;
+    assert_eq!(line["client"]["telegram"]["lamp"], "green", "{line}");
+    assert_eq!(step("logout", "{}".to_owned()).await["stage"], "start");
+}
+
 /// A client whose page is open.
 pub(crate) struct Room {
     pub(crate) scene: Scene,
