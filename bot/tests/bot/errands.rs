@@ -58,6 +58,18 @@ async fn what_a_program_was_promised_outlives_a_kill_and_tells_meanwhile_why_it_
     assert_eq!(room.telegram.asked("SendMessage").len(), tried + 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_sent_goes_out_though_no_news_come_in() {
+    let room = Room::running("", "").await;
+    knows(&room, 500).await;
+    room.telegram.fails("GetUpdates", 502, "", 1_000_000);
+    room.shows(|bot| bot.telegram.lamp == tgtrunk_config::Lamp::Orange).await;
+    room.telegram.says(500, "/key");
+    wants(&room, 500, "k1", "invoice 7").await.unwrap();
+    becomes(&room, 500, "k1", LetterState::Sent).await;
+    assert_eq!(room.telegram.waiting(), 1, "nothing was received meanwhile");
+}
+
 async fn knows(room: &Room, person: i64) {
     room.telegram.says(person, "/key");
     let key = format!("Your key: {person}");

@@ -209,6 +209,42 @@ async fn telegrams_own_refusals_are_passed_on_and_its_silence_is_told() {
     }
 }
 
+/// Every way of sending, changing and looking that programs of bots know, with the keyboards that only bots have.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_programs_have_a_bot_do_reaches_telegram_as_they_say_it() {
+    let room = Room::running("", API).await;
+    let api = Api::of(&room);
+    let inline = json!({"inline_keyboard": [[{"text": "Site", "url": "https://example.org"}, {"text": "Yes", "callback_data": "y"}]]});
+    let keys = json!({
+        "keyboard": [[{"text": "Price"}, {"text": "Where I am", "request_location": true}, {"text": "My number", "request_contact": true}]],
+        "resize_keyboard": true, "one_time_keyboard": true,
+    });
+    for (method, body) in [
+        (
+            "sendMessage",
+            json!({"chat_id": 500, "text": "<b>Готов</b>", "parse_mode": "HTML", "disable_notification": true, "reply_markup": inline}),
+        ),
+        (
+            "sendMessage",
+            json!({"chat_id": "@acme_news", "text": "*x*", "parse_mode": "MarkdownV2", "reply_markup": keys}),
+        ),
+        (
+            "sendMessage",
+            json!({"chat_id": -100_123_456_789_i64, "text": "x", "reply_parameters": {"message_id": 7, "allow_sending_without_reply": true}, "reply_markup": {"remove_keyboard": true}}),
+        ),
+        ("sendMessage", json!({"chat_id": -42, "text": "я".repeat(4_096)})),
+        ("sendLocation", json!({"chat_id": 500, "latitude": 55.75, "longitude": 37.61})),
+        ("sendContact", json!({"chat_id": 500, "phone_number": "+79990000000", "first_name": "Anna"})),
+        ("forwardMessages", json!({"chat_id": 500, "from_chat_id": -42, "message_ids": [1, 2]})),
+        ("editMessageText", json!({"chat_id": 500, "message_id": 7, "text": "new", "reply_markup": inline})),
+        ("deleteMessages", json!({"chat_id": 500, "message_ids": [1, 2]})),
+        ("getChat", json!({"chat_id": "@anna"})),
+    ] {
+        assert_eq!(api.post(method, body.clone()).await, json!({"ok": true, "result": true}), "{method}");
+        assert_eq!(room.telegram.asked(method).pop().unwrap(), body, "{method}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_gets_each_chats_updates_in_order_until_it_takes_them_also_over_a_kill() {
     let mut room = Room::running("", API).await;
