@@ -347,7 +347,13 @@ impl Jitter {
 
 /// A time in ticks of a clock.
 pub(crate) fn ticks(clock_hz: u32, time: Duration) -> u32 {
-    u32::try_from(time.as_micros() * u128::from(clock_hz) / 1_000_000).unwrap_or(u32::MAX)
+    u32::try_from(long_ticks(clock_hz, time)).unwrap_or(u32::MAX)
+}
+
+/// The same without an end; in 64 bits, since each packet asks for it.
+pub(crate) fn long_ticks(clock_hz: u32, time: Duration) -> u64 {
+    let hz = u64::from(clock_hz);
+    time.as_secs().saturating_mul(hz).saturating_add(u64::from(time.subsec_micros()) * hz / 1_000_000)
 }
 
 #[cfg(test)]

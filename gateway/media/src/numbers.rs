@@ -92,7 +92,7 @@ impl Numbers {
 
     /// A time in ticks, taken around as often as it has to be.
     pub(crate) fn ticks(&self, time: Duration) -> u32 {
-        (time.as_micros() * u128::from(self.clock_hz) / 1_000_000) as u32
+        jitter::long_ticks(self.clock_hz, time) as u32
     }
 
     /// The same where more than a wrap is no number at all.

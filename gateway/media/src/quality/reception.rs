@@ -207,8 +207,10 @@ impl Reception {
     fn jitter(&mut self, now: Instant, timestamp: u32) {
         let Some(source) = &mut self.source else { return };
         if let Some((heard, before)) = source.last.replace((now, timestamp)) {
-            let passed = now.saturating_duration_since(heard).as_nanos() * u128::from(self.clock_hz);
-            let passed = (passed / 1_000_000_000) as u32;
+            let passed = now.saturating_duration_since(heard);
+            let hz = u64::from(self.clock_hz);
+            let part = u64::from(passed.subsec_nanos()) * hz / 1_000_000_000;
+            let passed = passed.as_secs().wrapping_mul(hz).wrapping_add(part) as u32;
             let off = (passed.wrapping_sub(timestamp.wrapping_sub(before)) as i32).unsigned_abs();
             // A timestamp that jumps by more is another stream's, and says nothing of the way.
             if off < self.clock_hz.saturating_mul(5) {

@@ -202,7 +202,7 @@ impl Network {
         if !self.agents.handle_stun(now, path, message) {
             return Check::Stray;
         }
-        self.paths.learn(now, path, self.agents.is_viable(path));
+        self.paths.learn(path, self.agents.is_viable(path));
         self.paths.hear(now, path, if is_answer { Heard::Answer } else { Heard::Check });
         if let Some(value) = nomination.filter(|value| *value > self.highest_nomination) {
             self.highest_nomination = value;

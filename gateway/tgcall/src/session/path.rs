@@ -66,7 +66,6 @@ struct Known {
     path: Path,
     /// Our own check came back, so nobody has repeated the peer's words from an address of theirs.
     is_valid: bool,
-    heard: Instant,
     answered: Option<Instant>,
 }
 
@@ -125,14 +124,14 @@ impl Paths {
     }
 
     /// The peer knew our password on this path.
-    pub(super) fn learn(&mut self, now: Instant, path: Path, is_valid: bool) {
+    pub(super) fn learn(&mut self, path: Path, is_valid: bool) {
         match self.known.iter_mut().find(|known| known.path == path) {
             Some(known) => known.is_valid |= is_valid,
             None => {
                 if self.known.len() == MAX_KNOWN {
                     self.known.remove(0);
                 }
-                self.known.push(Known { path, is_valid, heard: now, answered: None });
+                self.known.push(Known { path, is_valid, answered: None });
             }
         }
         if is_valid && self.early.is_none() {
@@ -142,18 +141,12 @@ impl Paths {
 
     /// Something authentic came on this path.
     pub(super) fn hear(&mut self, now: Instant, path: Path, what: Heard) {
-        if let Some(known) = self.known.iter_mut().find(|known| known.path == path) {
-            known.heard = now;
-            if what == Heard::Answer {
-                known.answered = Some(now);
-            }
+        if what == Heard::Answer
+            && let Some(known) = self.known.iter_mut().find(|known| known.path == path)
+        {
+            known.answered = Some(now);
         }
-        let is_valid = self.is_valid(path);
-        let is_proven = self
-            .known
-            .iter()
-            .any(|known| known.path == path && known.answered.is_some_and(|at| now < at + UNANSWERED_AFTER));
-        let better = match &mut self.chosen {
+        let is_better = match &mut self.chosen {
             Some(chosen) if chosen.path == path => {
                 chosen.heard = now;
                 match what {
@@ -161,17 +154,17 @@ impl Paths {
                     Heard::Answer => chosen.answered = now,
                     Heard::Media => chosen.media = Some(now),
                 }
-                false
+                return;
             }
             Some(chosen) => {
                 let is_quiet = chosen.media.is_none_or(|at| now >= at + QUIET_AFTER);
                 let wants_us_here = what == Heard::Media && is_quiet && now >= chosen.since + FOLLOW_AFTER;
-                let is_deaf = now >= chosen.answered + UNANSWERED_AFTER && is_proven;
-                is_valid && (wants_us_here || is_deaf || now >= chosen.heard + STALE_AFTER)
+                let is_deaf = now >= chosen.answered + UNANSWERED_AFTER && is_proven(&self.known, now, path);
+                wants_us_here || is_deaf || now >= chosen.heard + STALE_AFTER
             }
-            None => is_valid && self.has_chosen,
+            None => self.has_chosen,
         };
-        if better {
+        if is_better && self.is_valid(path) {
             tracing::debug!(remote = %path.remote, "the peer has moved");
             self.choose(now, path);
         }
@@ -213,6 +206,13 @@ impl Paths {
     }
 }
 
+/// Whether our checks were answered on a path lately.
+fn is_proven(known: &[Known], now: Instant, path: Path) -> bool {
+    known
+        .iter()
+        .any(|known| known.path == path && known.answered.is_some_and(|at| now < at + UNANSWERED_AFTER))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn sound_on_another_way_is_followed_when_the_chosen_one_is_quiet() {
         let start = Instant::now();
-        let (mut paths, [first, second]) = two_valid(start);
+        let (mut paths, [first, second]) = two_valid();
         paths.choose(start, first);
         paths.hear(start + 990 * MS, first, Heard::Media);
         paths.hear(start + 1010 * MS, second, Heard::Media);
@@ -236,10 +236,10 @@ mod tests {
     #[test]
     fn a_way_that_only_a_stranger_repeats_is_never_taken() {
         let start = Instant::now();
-        let (mut paths, [first, _]) = two_valid(start);
+        let (mut paths, [first, _]) = two_valid();
         let repeated = Path { remote: "203.0.113.6:6".parse().unwrap(), ..first };
         paths.choose(start, first);
-        paths.learn(start, repeated, false);
+        paths.learn(repeated, false);
         for second in 0..30 {
             paths.hear(start + second * 1000 * MS, repeated, Heard::Media);
         }
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_way_that_is_heard_but_never_answers_gives_way_to_one_that_does() {
         let start = Instant::now();
-        let (mut paths, [first, second]) = two_valid(start);
+        let (mut paths, [first, second]) = two_valid();
         paths.choose(start, first);
         for at in (0..=6000).step_by(500) {
             paths.hear(start + at * MS, first, Heard::Check);
@@ -264,23 +264,23 @@ mod tests {
     #[test]
     fn another_way_takes_over_when_the_chosen_one_is_gone() {
         let start = Instant::now();
-        let (mut paths, [first, second]) = two_valid(start);
+        let (mut paths, [first, second]) = two_valid();
         paths.choose(start, first);
         paths.hear(start, second, Heard::Answer);
         paths.drop_paths(start, |path| path.local == first.local);
         assert_eq!(paths.chosen(), Some(second));
         paths.drop_paths(start, |path| path.local == second.local);
         assert_eq!(paths.any(), None);
-        paths.learn(start, first, true);
+        paths.learn(first, true);
         paths.hear(start, first, Heard::Check);
         assert_eq!(paths.chosen(), Some(first), "any way will do by then");
     }
 
-    fn two_valid(now: Instant) -> (Paths, [Path; 2]) {
+    fn two_valid() -> (Paths, [Path; 2]) {
         let both = ["10.0.0.1:1", "10.0.1.1:1"]
             .map(|local| Path { local: local.parse().unwrap(), remote: "10.0.0.2:2".parse().unwrap() });
         let mut paths = Paths::new();
-        both.iter().for_each(|path| paths.learn(now, *path, true));
+        both.iter().for_each(|path| paths.learn(*path, true));
         (paths, both)
     }
 }
