@@ -27,6 +27,7 @@ use tokio::sync::broadcast;
 
 use crate::line::{House, Placed};
 use crate::net::{self, RtpPorts};
+use crate::plane::Plane;
 use crate::recording::Recorder;
 use crate::rush::Rush;
 
@@ -305,6 +306,7 @@ fn house(settings: Settings, state: StateDir, health: Health) -> anyhow::Result<
     let recorder = Recorder::start(health.clone()).context("no thread for recordings")?;
     Ok(House {
         recorder,
+        plane: Plane::start().context("no threads for media")?,
         rtp_ports: Arc::new(RtpPorts::new(bind, ports.first, ports.last, dscp)),
         addresses: net::follow(settings.gateway.media_addresses.clone()),
         proxy: settings.telegram.proxy.clone().map(net::Proxy::new),

@@ -40,6 +40,7 @@ use crate::call::{self, Input, Limits, Opening, Said, Shared, State, TrunkLeg};
 use crate::clock;
 use crate::key_agreement::DhCache;
 use crate::net::{Addresses, Proxy, RtpPorts};
+use crate::plane::Plane;
 use crate::recording::{self, Recorder};
 use crate::records::{self, Records};
 use crate::rush::Rush;
@@ -85,6 +86,8 @@ pub(crate) struct House {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) placed: Placed,
     pub(crate) recorder: Recorder,
+    /// The threads that calls run on.
+    pub(crate) plane: Plane,
     /// How much all lines together take on at once.
     pub(crate) rush: Rush,
 }
@@ -172,6 +175,7 @@ impl Line {
         let pause = Pause::open(pool.clone()).await?;
         let shared = Shared {
             account: account.clone(),
+            plane: house.plane.clone(),
             dh: Arc::new(DhCache::default()),
             certificate: Arc::clone(&house.certificate),
             addresses: house.addresses.clone(),

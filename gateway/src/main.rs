@@ -9,6 +9,7 @@ mod line;
 mod lines;
 mod metrics;
 mod net;
+mod plane;
 mod recording;
 mod records;
 mod rules;

@@ -1,7 +1,6 @@
 //! TCP connections of one call to Telegram's relays, directly or through the proxy.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -27,6 +26,8 @@ pub(crate) struct Streams {
     proxy: Option<Proxy>,
     dscp: u8,
     streams: BTreeMap<StreamId, Stream>,
+    /// A connection has something to wait for that is not waited for yet.
+    is_stirred: bool,
 }
 
 enum Stream {
@@ -45,7 +46,7 @@ pub(crate) enum StreamNews {
 
 impl Streams {
     pub(crate) fn new(proxy: Option<Proxy>, dscp: u8) -> Self {
-        Self { proxy, dscp, streams: BTreeMap::new() }
+        Self { proxy, dscp, streams: BTreeMap::new(), is_stirred: false }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -59,6 +60,7 @@ impl Streams {
 
     /// Carries out an order.
     pub(crate) fn handle(&mut self, order: StreamOrder) {
+        self.is_stirred = true;
         match order {
             StreamOrder::Open { stream, remote } => {
                 let proxy = self.proxy.clone();
@@ -79,14 +81,16 @@ impl Streams {
         }
         let written = if backlog.is_empty() { socket.try_write(message).unwrap_or(0) } else { 0 };
         backlog.extend_from_slice(&message[written..]);
+        self.is_stirred |= !backlog.is_empty();
     }
 
-    /// Waits for the next thing that happens to any connection; pends while there is none.
-    pub(crate) async fn next(&mut self, buffer: &mut [u8]) -> StreamNews {
-        poll_fn(|context| self.poll(context, buffer)).await
+    /// Whether [`Streams::poll`] is to be asked though nothing woke it; once.
+    pub(crate) fn take_stirred(&mut self) -> bool {
+        std::mem::take(&mut self.is_stirred)
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<StreamNews> {
+    /// The next thing that happens to any connection; how much data there is, it says, stands in `buffer`.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<StreamNews> {
         for (&id, stream) in &mut self.streams {
             match poll_stream(stream, context, buffer) {
                 Poll::Pending => {}
@@ -158,6 +162,8 @@ async fn connect(proxy: Option<Proxy>, remote: SocketAddr, dscp: u8) -> io::Resu
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -167,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_awaited_while_there_is_no_connection() {
         let mut streams = Streams::new(None, 0);
-        let waiting = streams.next(&mut []);
+        let waiting = poll_fn(|context| streams.poll(context, &mut []));
         assert!(tokio::time::timeout(Duration::from_millis(20), waiting).await.is_err());
     }
 

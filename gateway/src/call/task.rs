@@ -1,5 +1,6 @@
 //! The task of one call: the bridge decides, the legs act, audio passes between their sockets.
 
+mod ears;
 mod farewell;
 mod levels;
 mod sound;
@@ -7,7 +8,7 @@ mod tape;
 mod transfer;
 mod trunk;
 
-use std::net::SocketAddr;
+use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::{Action, Call as Bridge, Cause, Event, Leg, Record};
@@ -19,38 +20,26 @@ use tgtrunk_media::{Batch, Relay, Side, Tone};
 use tgtrunk_sip::{Direction, Invite, RemoteAudio};
 use tgtrunk_telegram::Resolved;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Sleep, sleep_until, timeout};
+use tokio::time::timeout;
 use tracing::{Instrument as _, Span, field, info_span};
 
 use super::quality::Spoken;
-use super::steps::{Announce, ROW_LIMIT, Step};
-use super::streams::StreamNews;
-use super::telegram_leg::{LegEvent, Shared, TelegramLeg, Waits};
+use super::steps::{Announce, ROW_LIMIT};
+use super::telegram_leg::{LegEvent, Shared, TelegramLeg};
 use super::trunk_leg::{OtherLeg, SipWord, TrunkLeg};
 use crate::clock;
 use crate::line::Callee;
-use crate::net::{DATAGRAM_BYTES, receive_any};
+use crate::plane::Desk;
 use crate::telegram::{CallRef, Discard, PhoneCall};
+use ears::{Ears, Happened};
 pub(crate) use levels::Levels;
 use levels::Watch;
 pub(crate) use tape::Recordings;
 use tape::Tape;
 use transfer::Transfer;
-use trunk::receive;
 
 /// Words that may wait for a call's task. Its line gives up a call that does not listen.
 const BACKLOG: usize = 128;
-/// Datagrams read in a row before other work gets its turn.
-const BURST: usize = 32;
-/// Room for what one datagram may become: 120 ms of Opus in packets of 10 ms.
-const BATCH_PACKETS: usize = 12;
-/// Largest RTCP packet that is read; a PBX reports on one source.
-const REPORT_BYTES: usize = 1024;
-/// What is read of a relay's connection in one go.
-const STREAM_BYTES: usize = 4096;
-/// A task without a deadline looks around this often; nothing depends on it.
-const IDLE: Duration = Duration::from_secs(3600);
-
 /// What the line tells a call.
 #[derive(Debug)]
 pub(crate) enum Input {
@@ -208,6 +197,7 @@ struct Task {
     tape: Tape,
     /// The line has something to say, or may have.
     has_line: bool,
+    /// Room of the thread's desk, while the call is at work.
     batch: Batch,
     outgoing: Vec<u8>,
     words: Vec<Said>,
@@ -226,7 +216,7 @@ pub(crate) fn start(
 ) -> Handle {
     let (sender, inputs) = mpsc::channel(BACKLOG);
     let (shown, quality) = watch::channel(None);
-    let now = clock::now();
+    let (now, plane) = (clock::now(), shared.plane.clone());
     let direction = match opening {
         Opening::ToTelegram { .. } => "pbx-to-telegram",
         Opening::ToBoth { .. } => "to-both",
@@ -255,7 +245,7 @@ pub(crate) fn start(
             Some(caller),
         ),
     };
-    let task = Task {
+    let task = Box::new(Task {
         key,
         said,
         inputs,
@@ -282,17 +272,17 @@ pub(crate) fn start(
         watch: None,
         tape: Tape::new(recordings),
         has_line: true,
-        batch: Batch::with_capacity(BATCH_PACKETS, DATAGRAM_BYTES),
-        outgoing: Vec::with_capacity(DATAGRAM_BYTES),
+        batch: Batch::default(),
+        outgoing: Vec::new(),
         words: Vec::new(),
-        span: span.clone(),
-    };
+        span,
+    });
     let say = task.said.clone();
     let work = async move {
         timeout(ROW_LIMIT, written).await.ok();
         task.run().await;
     };
-    let work = tokio::spawn(work.instrument(span));
+    let work = plane.spawn(work);
     tokio::spawn(async move {
         let last = if work.await.is_ok() { Said::Gone } else { Said::Broken };
         say.send((key, last)).await.ok();
@@ -300,109 +290,75 @@ pub(crate) fn start(
     Handle { inputs: sender, quality }
 }
 
-enum Happened {
-    Input(Option<Input>),
-    Step(Box<Step>),
-    FromTelegram(usize, usize, SocketAddr),
-    FromRelay(StreamNews),
-    FromTrunk(usize, SocketAddr),
-    TrunkReport(usize, SocketAddr),
-    Addresses,
-    Nothing,
-    Timer,
-}
-
 impl Task {
-    async fn run(mut self) {
-        tracing::info!("call begins");
-        let mut from_telegram = vec![0; DATAGRAM_BYTES];
-        let mut from_trunk = vec![0; DATAGRAM_BYTES];
-        let mut report = vec![0; REPORT_BYTES];
-        let mut from_relay = Vec::new();
-        let mut sleep: std::pin::Pin<Box<Sleep>> = Box::pin(sleep_until((clock::now() + IDLE).into()));
+    async fn run(mut self: Box<Self>) {
+        self.span.in_scope(|| tracing::info!("call begins"));
+        let mut ears = Ears::new(self.telegram.addresses());
+        let mut happened = None;
         loop {
-            let ended = self.drain(clock::now());
-            for word in std::mem::take(&mut self.words) {
-                self.said.send((self.key, word)).await.ok();
+            if let Some(record) = self.work(happened, &mut ears) {
+                self.say_words().await;
+                let span = self.span.clone();
+                return self.finish(record).instrument(span).await;
             }
-            if let Some(record) = ended {
-                self.finish(record).await;
-                return;
+            if !self.words.is_empty() {
+                self.say_words().await;
             }
-            let deadline = self.deadline().unwrap_or_else(|| clock::now() + IDLE).into();
-            if sleep.deadline() != deadline {
-                sleep.as_mut().reset(deadline);
-            }
-            let happened = {
-                let Waits { steps, sockets, streams, addresses } = self.telegram.waits();
-                let (rtp, rtcp) = self.trunk.sockets().map(|pair| (&pair.rtp, &pair.rtcp)).unzip();
-                if !streams.is_empty() && from_relay.is_empty() {
-                    from_relay.resize(STREAM_BYTES, 0);
-                }
-                tokio::select! {
-                    () = &mut sleep => Happened::Timer,
-                    input = self.inputs.recv(), if self.has_line => Happened::Input(input),
-                    step = TelegramLeg::next_step(steps) => Happened::Step(Box::new(step)),
-                    received = receive_any(sockets, &mut from_telegram) => match received {
-                        Ok((index, length, source)) => Happened::FromTelegram(index, length, source),
-                        Err(_) => Happened::Nothing,
-                    },
-                    received = receive(rtp, &mut from_trunk) => match received {
-                        Ok((length, source)) => Happened::FromTrunk(length, source),
-                        Err(_) => Happened::Nothing,
-                    },
-                    received = receive(rtcp, &mut report) => match received {
-                        Ok((length, source)) => Happened::TrunkReport(length, source),
-                        Err(_) => Happened::Nothing,
-                    },
-                    news = streams.next(&mut from_relay) => Happened::FromRelay(news),
-                    Ok(()) = addresses.changed() => Happened::Addresses,
-                }
-            };
-            let now = clock::now();
-            match happened {
-                Happened::Timer => self.handle_timeout(now),
-                Happened::Input(Some(input)) => self.handle_input(now, input),
-                Happened::Input(None) => {
-                    self.has_line = false;
-                    self.bridge.handle(now, Event::Stop(Cause::Internal));
-                }
-                Happened::Step(step) => self.telegram.handle_step(now, *step),
-                Happened::FromTelegram(index, length, source) => {
-                    self.take_from_telegram(now, index, source, &mut from_telegram[..length]);
-                    self.read_on(&mut from_telegram);
-                }
-                Happened::FromRelay(news) => self.take_from_relay(now, &news, &from_relay),
-                Happened::FromTrunk(length, source) => {
-                    self.take_from_trunk(now, source, &mut from_trunk[..length]);
-                    for _ in 0..BURST {
-                        let Some(Ok((length, source))) =
-                            self.trunk.sockets().map(|pair| pair.rtp.try_recv_from(&mut from_trunk))
-                        else {
-                            break;
-                        };
-                        self.take_from_trunk(now, source, &mut from_trunk[..length]);
-                    }
-                }
-                Happened::TrunkReport(length, source) => self.take_report(now, source, &mut report[..length]),
-                Happened::Addresses => self.telegram.handle_addresses(now),
-                Happened::Nothing => {}
-            }
+            happened = Some(poll_fn(|context| self.poll_happened(&mut ears, context)).await);
         }
     }
 
-    /// Takes what else waits on the Telegram side's sockets.
-    fn read_on(&mut self, buffer: &mut [u8]) {
-        for _ in 0..BURST {
-            let sockets = &self.telegram.sockets;
-            let Some((index, length, source)) =
-                sockets.iter().enumerate().find_map(|(index, (_, socket))| {
-                    socket.try_recv_from(buffer).ok().map(|(length, source)| (index, length, source))
-                })
-            else {
-                return;
-            };
-            self.take_from_telegram(clock::now(), index, source, &mut buffer[..length]);
+    async fn say_words(&mut self) {
+        for word in std::mem::take(&mut self.words) {
+            self.said.send((self.key, word)).await.ok();
+        }
+    }
+
+    /// Does what is to be done about something that happened, at the thread's desk.
+    fn work(&mut self, happened: Option<Happened>, ears: &mut Ears) -> Option<Record> {
+        let mut desk = Desk::borrow();
+        std::mem::swap(&mut self.batch, &mut desk.batch);
+        std::mem::swap(&mut self.outgoing, &mut desk.outgoing);
+        let now = clock::now();
+        let is_sound_alone = match happened {
+            // Sound passes without the span, whose entering costs as much as a packet's encryption.
+            Some(Happened::Packets) => self.take_packets(now, &mut desk),
+            Some(happened) => {
+                let _entered = self.span.clone().entered();
+                self.handle(now, happened, &mut desk, ears);
+                false
+            }
+            None => false,
+        };
+        let (is_quiet, ended) = self.drain(now, ears);
+        // Sound that passes only puts deadlines off.
+        if !(is_sound_alone && is_quiet) {
+            ears.wake_at(self.deadline());
+        }
+        std::mem::swap(&mut self.batch, &mut desk.batch);
+        std::mem::swap(&mut self.outgoing, &mut desk.outgoing);
+        desk.give_back();
+        ended
+    }
+
+    fn handle(&mut self, now: Instant, happened: Happened, desk: &mut Desk, ears: &mut Ears) {
+        match happened {
+            Happened::Packets => drop(self.take_packets(now, desk)),
+            // It was set before packets put the deadline off.
+            Happened::Timer if self.deadline().is_none_or(|due| due > now) => {}
+            Happened::Timer => self.handle_timeout(now),
+            Happened::Input(Some(input)) => self.handle_input(now, input),
+            Happened::Input(None) => {
+                self.has_line = false;
+                self.bridge.handle(now, Event::Stop(Cause::Internal));
+            }
+            Happened::Step(step) => self.telegram.handle_step(now, *step),
+            Happened::FromRelay(news) => self.take_from_relay(now, &news, &ears.from_relay),
+            Happened::TrunkReports => self.take_reports(now, desk),
+            Happened::Addresses => {
+                self.telegram.handle_addresses(now);
+                ears.follow(self.telegram.addresses());
+            }
         }
     }
 
@@ -464,20 +420,30 @@ impl Task {
         [media, bridge, relay, self.ringback_at, levels, beep].into_iter().flatten().min()
     }
 
-    /// Carries out what the bridge decided until nobody has anything to say.
-    fn drain(&mut self, now: Instant) -> Option<Record> {
+    /// Carries out what the bridge decided until nobody has anything to say; whether nobody had.
+    fn drain(&mut self, now: Instant, ears: &Ears) -> (bool, Option<Record>) {
+        let mut is_quiet = !self.telegram.streams.take_stirred();
         loop {
-            if let Some(event) = self.telegram.poll_event() {
+            let event = self.telegram.poll_event();
+            let action = if event.is_none() { self.bridge.poll_action() } else { None };
+            if event.is_none() && action.is_none() {
+                break;
+            }
+            is_quiet = false;
+            let _entered = self.span.clone().entered();
+            if let Some(event) = event {
                 self.handle_leg_event(now, event);
-            } else if let Some(action) = self.bridge.poll_action() {
-                if let Action::End(record) = action {
-                    return Some(record);
-                }
-                self.act(now, action);
-            } else {
-                return None;
+            }
+            match action {
+                Some(Action::End(record)) => return (false, Some(record)),
+                Some(action) => self.act(now, action),
+                None => {}
             }
         }
+        if !is_quiet {
+            ears.stir();
+        }
+        (is_quiet, None)
     }
 
     fn handle_leg_event(&mut self, now: Instant, event: LegEvent) {

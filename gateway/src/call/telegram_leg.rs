@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
@@ -13,8 +14,9 @@ use tgcall::{Certificate, PathInfo, Version};
 use tgtrunk_bridge::Cause;
 use tgtrunk_telegram::{Account, Resolved};
 use tokio::net::UdpSocket;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
 
 use super::steps::{self, Announce, Requested, Step};
@@ -22,9 +24,9 @@ use super::streams::Streams;
 use crate::key_agreement::DhCache;
 use crate::line::{Callee, Pause, Strangers};
 use crate::net::{Addresses, Proxy};
+use crate::plane::Plane;
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock};
-pub(crate) use network::Waits;
 
 /// Signaling packets that may wait for the server; a call that overruns this is broken anyway.
 const SIGNALING_BACKLOG: usize = 256;
@@ -37,6 +39,8 @@ const EARLY_SIGNALING: usize = 64;
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) account: Account,
+    /// The threads that calls run on.
+    pub(crate) plane: Plane,
     pub(crate) dh: Arc<DhCache>,
     pub(crate) certificate: Arc<Certificate>,
     /// What this machine's media may come from, now and whenever that changes.
@@ -104,6 +108,8 @@ pub(crate) struct TelegramLeg {
     /// Decided to hang up while `requestCall` was still under way.
     hang_up_when_known: Option<Discard>,
     given_up: Arc<AtomicBool>,
+    /// Where work is done that carries no packets.
+    control: Handle,
     steps: JoinSet<Step>,
     signaling: Option<mpsc::Sender<Vec<u8>>>,
     early_signaling: VecDeque<Vec<u8>>,
@@ -139,6 +145,7 @@ impl TelegramLeg {
             state,
             hang_up_when_known: None,
             given_up: Arc::default(),
+            control: Handle::current(),
             steps: JoinSet::new(),
             signaling: None,
             early_signaling: VecDeque::new(),
@@ -314,26 +321,19 @@ impl TelegramLeg {
         }
     }
 
-    /// Waits for work done elsewhere; pends while there is none.
-    pub(crate) async fn next_step(steps: &mut JoinSet<Step>) -> Step {
-        loop {
-            match Self::any_step(steps).await {
-                Some(step) => return step,
-                None if steps.is_empty() => std::future::pending().await,
-                None => {}
+    /// The next outcome of work done elsewhere.
+    pub(crate) fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        while let Poll::Ready(Some(step)) = self.steps.poll_join_next(context) {
+            if let Some(step) = done(step) {
+                return Poll::Ready(step);
             }
         }
+        Poll::Pending
     }
 
-    /// The next outcome of work done elsewhere; `None` when there is none or it was lost.
-    pub(crate) async fn any_step(steps: &mut JoinSet<Step>) -> Option<Step> {
-        match steps.join_next().await? {
-            Ok(step) => Some(step),
-            Err(error) => {
-                tracing::error!(%error, "a step of the call was lost");
-                None
-            }
-        }
+    /// Waits for the next outcome of work done elsewhere; `None` when there is none or it was lost.
+    pub(crate) async fn any_step(&mut self) -> Option<Step> {
+        done(self.steps.join_next().await?)
     }
 
     /// The outcome of a step.
@@ -556,6 +556,10 @@ impl TelegramLeg {
     }
 
     fn spawn(&mut self, work: impl Future<Output = Step> + Send + 'static) {
-        self.steps.spawn(work.in_current_span());
+        self.steps.spawn_on(work.in_current_span(), &self.control);
     }
+}
+
+fn done(step: Result<Step, JoinError>) -> Option<Step> {
+    step.inspect_err(|error| tracing::error!(%error, "a step of the call was lost")).ok()
 }

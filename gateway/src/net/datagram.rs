@@ -1,14 +1,11 @@
 //! UDP sockets of calls: bound with their mark, sent at once, received on any of several.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd as _};
-use std::task::Poll;
 
 use anyhow::Context as _;
 use nix::sys::socket::{MsgFlags, SockaddrStorage, sendto, setsockopt, sockopt};
-use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
 /// Largest datagram that either side of a call sends us: 40 ms of linear sound at 48 kHz.
@@ -81,34 +78,8 @@ pub(crate) fn send(socket: &UdpSocket, datagram: &[u8], remote: SocketAddr) -> i
     Ok(())
 }
 
-/// Waits for the next datagram on any of the sockets: (which, how long, from whom).
-///
-/// # Errors
-/// The socket's own error; a port unreachable notice of an earlier send is one and harmless.
-pub(crate) async fn receive_any(
-    sockets: &[(SocketAddr, UdpSocket)],
-    buffer: &mut [u8],
-) -> io::Result<(usize, usize, SocketAddr)> {
-    if sockets.is_empty() {
-        return std::future::pending().await;
-    }
-    poll_fn(|context| {
-        for (index, (_, socket)) in sockets.iter().enumerate() {
-            let mut read = ReadBuf::new(buffer);
-            if let Poll::Ready(result) = socket.poll_recv_from(context, &mut read) {
-                let length = read.filled().len();
-                return Poll::Ready(result.map(|source| (index, length, source)));
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
 
     #[tokio::test]
@@ -132,18 +103,5 @@ mod tests {
             };
             assert_eq!(class, 0xb8, "EF (RFC 3246)");
         }
-    }
-
-    #[tokio::test]
-    async fn a_datagram_is_received_on_whichever_socket_it_came_to() {
-        let sockets = host_sockets(&[Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()], 0).unwrap();
-        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        sender.send_to(b"second", sockets[1].0).await.unwrap();
-        let mut buffer = [0; 64];
-        let (index, length, source) = receive_any(&sockets, &mut buffer).await.unwrap();
-        assert_eq!(
-            (index, &buffer[..length], source),
-            (1, b"second".as_slice(), sender.local_addr().unwrap())
-        );
     }
 }

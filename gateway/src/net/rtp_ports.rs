@@ -23,6 +23,8 @@ pub(crate) struct RtpPorts {
 /// The two sockets of one call's audio.
 #[derive(Debug)]
 pub(crate) struct RtpPair {
+    /// Where RTP is taken.
+    pub(crate) local: SocketAddr,
     pub(crate) rtp: UdpSocket,
     pub(crate) rtcp: UdpSocket,
 }
@@ -61,9 +63,10 @@ impl RtpPorts {
     }
 
     fn bind_pair(&self, port: u16) -> io::Result<RtpPair> {
-        let rtp = datagram::bind(SocketAddr::new(self.ip, port), self.dscp)?;
+        let local = SocketAddr::new(self.ip, port);
+        let rtp = datagram::bind(local, self.dscp)?;
         let rtcp = datagram::bind(SocketAddr::new(self.ip, port + 1), self.dscp)?;
-        Ok(RtpPair { rtp, rtcp })
+        Ok(RtpPair { local, rtp, rtcp })
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tgtrunk_bridge::Record;
 use tokio::time::timeout_at;
 
-use super::{LegEvent, Said, Task, TelegramLeg, TrunkLeg};
+use super::{LegEvent, Said, Task, TrunkLeg};
 use crate::call::quality;
 use crate::clock;
 
@@ -14,7 +14,7 @@ const ID_LIMIT: Duration = Duration::from_secs(1);
 
 impl Task {
     /// Says what is left to be said, and waits until that is heard or given up.
-    pub(super) async fn finish(mut self, record: Record) {
+    pub(super) async fn finish(mut self: Box<Self>, record: Record) {
         if let Some(recording) = self.tape.end() {
             self.said.send((self.key, Said::Recorded(recording))).await.ok();
         }
@@ -35,8 +35,7 @@ impl Task {
         self.say_bye(clock::now());
         let until = (clock::now() + ID_LIMIT).into();
         while self.telegram.awaits_id() {
-            let step = TelegramLeg::any_step(self.telegram.waits().steps);
-            let Ok(Some(step)) = timeout_at(until, step).await else { break };
+            let Ok(Some(step)) = timeout_at(until, self.telegram.any_step()).await else { break };
             self.telegram.handle_step(clock::now(), step);
             self.say_last().await;
         }
@@ -45,7 +44,7 @@ impl Task {
         drop(std::mem::replace(&mut self.trunk, TrunkLeg::Echo));
         // What is still on its way to Telegram gets there, or is given up in time.
         while !self.telegram.is_settled() {
-            if let Some(step) = TelegramLeg::any_step(self.telegram.waits().steps).await {
+            if let Some(step) = self.telegram.any_step().await {
                 self.telegram.handle_step(clock::now(), step);
             }
             self.say_last().await;

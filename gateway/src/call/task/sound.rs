@@ -9,7 +9,7 @@ use tgtrunk_config::control::{Quality, Refusal, RefusalCode};
 use tgtrunk_media::codec::EncoderSettings;
 use tgtrunk_media::dtmf::info::Form;
 use tgtrunk_media::dtmf::{self, Digit, Press, Way};
-use tgtrunk_media::{Audio, Event as Heard, Side, codec};
+use tgtrunk_media::{Audio, Event as Heard, Outcome, Side, codec};
 use tgtrunk_sip::{Direction, RemoteAudio};
 
 use super::{Said, State, Task};
@@ -17,29 +17,70 @@ use crate::call::quality::{self, Refused, Spoken};
 use crate::call::streams::StreamNews;
 use crate::call::trunk_leg::{SipWord, TrunkLeg};
 use crate::clock;
+use crate::plane::{self, Desk, SLOTS};
 
+/// How often in a row both legs' sockets are looked at before other work gets its turn.
+const BURST: usize = 8;
 /// What we encode for Telegram holds so much sound: its own applications send 60 ms, and take anything.
 const TELEGRAM_PTIME_MS: u32 = 20;
 /// How long a PBX that announced something may be silent before the caller hears ringing instead.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Task {
-    pub(super) fn take_from_telegram(
+    /// Takes the packets that wait on the sockets of both legs; whether they were nothing but sound that passes.
+    pub(super) fn take_packets(&mut self, now: Instant, desk: &mut Desk) -> bool {
+        let mut is_sound_alone = true;
+        for _ in 0..BURST {
+            let mut is_more = false;
+            if let Some(pair) = self.trunk.sockets() {
+                let came = desk.inbox.take(&pair.rtp, pair.local);
+                plane::count(came);
+                is_more |= came == SLOTS;
+                for number in 0..came {
+                    let Some((source, datagram)) = desk.inbox.datagram(number) else { continue };
+                    is_sound_alone &= self.take_from_trunk(now, source, datagram);
+                }
+            }
+            for index in 0..self.telegram.sockets.len() {
+                let Some((local, socket)) = self.telegram.sockets.get(index) else { break };
+                let (local, came) = (*local, desk.inbox.take(socket, *local));
+                plane::count(came);
+                is_more |= came == SLOTS;
+                for number in 0..came {
+                    let Some((source, datagram)) = desk.inbox.datagram(number) else { continue };
+                    is_sound_alone &= self.take_from_telegram(now, local, source, datagram);
+                }
+            }
+            if !is_more {
+                break;
+            }
+        }
+        is_sound_alone
+    }
+
+    fn take_from_telegram(
         &mut self,
         now: Instant,
-        index: usize,
+        local: SocketAddr,
         source: SocketAddr,
         datagram: &mut [u8],
-    ) {
-        let Some((local, _)) = self.telegram.sockets.get(index) else { return };
-        let local = *local;
-        let Some(media) = &mut self.telegram.media else { return };
+    ) -> bool {
+        let Some(media) = &mut self.telegram.media else { return true };
         match media.handle_datagram(now, source, local, datagram) {
-            Some(Received::Rtp(rtp)) => self.hear_telegram(now, rtp),
-            Some(Received::Rtcp(rtcp)) => self.hear_report(now, Side::Telegram, rtcp),
-            None => {}
+            Some(Received::Rtp(rtp)) => {
+                let passed = self.hear_telegram(now, rtp);
+                self.telegram.drain_media();
+                passed
+            }
+            other => {
+                let _entered = self.span.clone().entered();
+                if let Some(Received::Rtcp(rtcp)) = other {
+                    self.hear_report(now, Side::Telegram, rtcp);
+                }
+                self.telegram.drain_media();
+                false
+            }
         }
-        self.telegram.drain_media();
     }
 
     pub(super) fn take_from_relay(&mut self, now: Instant, news: &StreamNews, bytes: &[u8]) {
@@ -69,40 +110,49 @@ impl Task {
         self.telegram.drain_media();
     }
 
-    /// A packet of the Telegram user's sound.
-    fn hear_telegram(&mut self, now: Instant, rtp: &[u8]) {
+    /// A packet of the Telegram user's sound; whether it passed at once, if it was let through.
+    fn hear_telegram(&mut self, now: Instant, rtp: &[u8]) -> bool {
         if !self.joined && !self.trunk_listens {
-            return;
+            return true;
         }
         self.tape.take(now, Side::Telegram, rtp);
         self.batch.clear();
-        match self.trunk {
+        let outcome = match self.trunk {
             TrunkLeg::Echo => {
-                self.relay.handle_packet(now, Side::Trunk, rtp, &mut self.batch);
+                let outcome = self.relay.handle_packet(now, Side::Trunk, rtp, &mut self.batch);
                 self.send_batch_to_telegram(now);
+                outcome
             }
             TrunkLeg::Pbx(_) => {
-                self.relay.handle_packet(now, Side::Telegram, rtp, &mut self.batch);
+                let outcome = self.relay.handle_packet(now, Side::Telegram, rtp, &mut self.batch);
                 for packet in self.batch.iter() {
                     self.trunk.send(packet);
                 }
+                outcome
             }
-        }
+        };
         self.tell_heard(now);
+        outcome == Outcome::Sent
     }
 
-    pub(super) fn take_from_trunk(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) {
+    fn take_from_trunk(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) -> bool {
         let flows = self.joined && !self.is_left();
-        let Some(packet) = self.trunk.open_rtp(now, source, datagram).filter(|_| flows) else { return };
+        let Some(packet) = self.trunk.open_rtp(now, source, datagram).filter(|_| flows) else { return true };
         self.batch.clear();
-        self.relay.handle_packet(now, Side::Trunk, packet, &mut self.batch);
+        let outcome = self.relay.handle_packet(now, Side::Trunk, packet, &mut self.batch);
         self.send_batch_to_telegram(now);
         self.tell_heard(now);
+        outcome == Outcome::Sent
     }
 
-    pub(super) fn take_report(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) {
-        if let Some(report) = self.trunk.open_rtcp(source, datagram) {
-            self.hear_report(now, Side::Trunk, report);
+    /// Takes the reports that wait on the trunk leg's second socket.
+    pub(super) fn take_reports(&mut self, now: Instant, desk: &mut Desk) {
+        let Some(pair) = self.trunk.sockets() else { return };
+        for number in 0..desk.inbox.take(&pair.rtcp, pair.local) {
+            let Some((source, datagram)) = desk.inbox.datagram(number) else { continue };
+            if let Some(report) = self.trunk.open_rtcp(source, datagram) {
+                self.hear_report(now, Side::Trunk, report);
+            }
         }
     }
 
@@ -176,6 +226,7 @@ impl Task {
 
     fn tell_heard(&mut self, now: Instant) {
         while let Some(heard) = self.relay.poll_event() {
+            let _entered = self.span.clone().entered();
             match heard {
                 Heard::Lost(side) => {
                     let limit_s = self.limits.media_timeout.as_secs();

@@ -1,6 +1,5 @@
 //! What one call does on its trunk leg: call the PBX, answer it, hang up.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use tgtrunk_bridge::{Cause, Event, Leg};
@@ -65,16 +64,5 @@ impl Task {
         self.end_transfer(cause);
         // The endpoint of the line says goodbye by itself, with all the repeats that it takes.
         self.bridge.handle(now, Event::Released(Leg::Trunk));
-    }
-}
-
-/// Waits for a datagram; for ever where there is no socket.
-pub(super) async fn receive(
-    socket: Option<&tokio::net::UdpSocket>,
-    buffer: &mut [u8],
-) -> std::io::Result<(usize, SocketAddr)> {
-    match socket {
-        Some(socket) => socket.recv_from(buffer).await,
-        None => std::future::pending().await,
     }
 }

@@ -7,31 +7,16 @@ use std::time::Instant;
 use tgcall::key::SharedKey;
 use tgcall::{Route, Version};
 use tokio::net::UdpSocket;
-use tokio::task::JoinSet;
 
 use super::{Established, TelegramLeg};
-use crate::call::steps::Step;
 use crate::call::streams::{StreamNews, Streams};
 use crate::clock;
 use crate::net::{self, Addresses};
 
-/// What happens on the Telegram side away from its own state machine.
-pub(crate) struct Waits<'a> {
-    pub(crate) steps: &'a mut JoinSet<Step>,
-    pub(crate) sockets: &'a [(SocketAddr, UdpSocket)],
-    pub(crate) streams: &'a mut Streams,
-    pub(crate) addresses: &'a mut Addresses,
-}
-
 impl TelegramLeg {
-    /// What a call's task waits for on this side, lent at once.
-    pub(crate) fn waits(&mut self) -> Waits<'_> {
-        Waits {
-            steps: &mut self.steps,
-            sockets: &self.sockets,
-            streams: &mut self.streams,
-            addresses: &mut self.shared.addresses,
-        }
+    /// This machine's addresses as the leg knows them.
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.shared.addresses
     }
 
     /// Follows the machine's addresses: media moves to new ones, and away from those that are gone.

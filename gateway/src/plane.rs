@@ -1,0 +1,192 @@
+//! Threads that carry media: each has calls of its own, whose sockets it alone waits for.
+//!
+//! A thread with few packets takes each when it comes. One with many looks for them once in a tick and takes what came
+//! for all its calls in one turn, since waking up costs more than a packet does.
+
+mod desk;
+mod inbox;
+mod pace;
+
+use std::io;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub(crate) use desk::Desk;
+pub(crate) use inbox::SLOTS;
+pub(crate) use pace::count;
+
+/// So many calls are served in a row before it is looked for more packets.
+const EVENTS: u32 = 256;
+
+/// The media threads of the gateway. They end with the last clone of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Plane(Arc<[Thread]>);
+
+#[derive(Debug)]
+struct Thread {
+    runtime: Handle,
+    calls: Arc<AtomicUsize>,
+    /// Dropped, it ends the thread.
+    _end: oneshot::Sender<()>,
+}
+
+/// A call that counts; dropped, it counts no more.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Plane {
+    /// Starts a thread for each processor that the program may use.
+    ///
+    /// # Errors
+    /// When the system gives no thread, or no file descriptor for what it waits by.
+    pub(crate) fn start() -> io::Result<Self> {
+        let count = thread::available_parallelism().map_or(1, NonZero::get);
+        (0..count).map(|_| Thread::start()).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Does a call's work on the thread that has the fewest calls.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let calls = |thread: &&Thread| thread.calls.load(Ordering::Relaxed);
+        let Some(thread) = self.0.iter().min_by_key(calls) else { return tokio::spawn(work) };
+        thread.calls.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(&thread.calls));
+        thread.runtime.spawn(async move {
+            let _place = place;
+            work.await;
+        })
+    }
+}
+
+impl Thread {
+    fn start() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .event_interval(EVENTS)
+            .on_thread_park(pace::rest)
+            .build()?;
+        let handle = runtime.handle().clone();
+        let (end, ended) = oneshot::channel::<()>();
+        thread::Builder::new().name("media".to_owned()).spawn(move || {
+            runtime.block_on(ended).ok();
+        })?;
+        Ok(Self { runtime: handle, calls: Arc::default(), _end: end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::future::poll_fn;
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn calls_are_spread_evenly_and_a_thread_is_free_again_when_one_ends() {
+        let plane = Plane((0..3).map(|_| Thread::start()).collect::<io::Result<_>>().unwrap());
+        let (tell, mut told) = tokio::sync::mpsc::channel(16);
+        let mut calls = Vec::new();
+        let begin = || {
+            let (tell, (end, ended)) = (tell.clone(), oneshot::channel::<()>());
+            let call = plane.spawn(async move {
+                tell.send(thread::current().id()).await.unwrap();
+                ended.await.ok();
+            });
+            (call, end)
+        };
+        let mut on = HashMap::new();
+        for _ in 0..6 {
+            calls.push(begin());
+            *on.entry(told.recv().await.unwrap()).or_insert(0) += 1;
+        }
+        assert_eq!(on.into_values().collect::<Vec<_>>(), [2, 2, 2]);
+        let (call, end) = calls.remove(1);
+        drop(end);
+        call.await.unwrap();
+        let _one = begin();
+        let before = told.recv().await.unwrap();
+        let _other = begin();
+        assert_ne!(told.recv().await.unwrap(), before, "the free one was taken first");
+        assert!(plane.0.iter().all(|thread| thread.calls.load(Ordering::Relaxed) >= 2));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_breaks_leaves_its_thread_to_the_others() {
+        let plane = Plane([Thread::start().unwrap()].into());
+        assert!(plane.spawn(async { panic!("broken") }).await.unwrap_err().is_panic());
+        plane.spawn(async {}).await.unwrap();
+        assert_eq!(plane.0[0].calls.load(Ordering::Relaxed), 0);
+    }
+
+    const SOCKETS: usize = 150;
+    const ROUNDS: usize = 50;
+
+    #[tokio::test]
+    async fn a_thread_with_many_packets_takes_them_in_ticks_and_loses_none() {
+        let plane = Plane([Thread::start().unwrap()].into());
+        let (tell, mut told) = tokio::sync::mpsc::channel(SOCKETS);
+        for _ in 0..SOCKETS {
+            plane.spawn(repeat(tell.clone()));
+        }
+        let mut places = Vec::new();
+        for _ in 0..SOCKETS {
+            places.push(told.recv().await.unwrap());
+        }
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let listener = socket.try_clone().unwrap();
+        let heard = thread::spawn(move || {
+            let (mut count, mut packet) = (0, [0; 64]);
+            while count < SOCKETS * ROUNDS && listener.recv_from(&mut packet).is_ok() {
+                count += 1;
+            }
+            count
+        });
+        // So many packets in each 20 ms are 7,500 in a second.
+        let speaker = thread::spawn(move || {
+            for _ in 0..ROUNDS {
+                for part in places.chunks(SOCKETS / 10) {
+                    for place in part {
+                        socket.send_to(b"sound", place).unwrap();
+                    }
+                    thread::sleep(Duration::from_millis(2));
+                }
+            }
+        });
+        speaker.join().unwrap();
+        let (say, said) = oneshot::channel();
+        plane.spawn(async move { say.send(pace::is_ticking()).unwrap() }).await.unwrap();
+        assert!(said.await.unwrap(), "it looks for packets in ticks by now");
+        assert_eq!(heard.join().unwrap(), SOCKETS * ROUNDS);
+    }
+
+    /// Sends what comes back to where it came from, as a call's task takes packets.
+    async fn repeat(tell: tokio::sync::mpsc::Sender<SocketAddr>) {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let local = socket.local_addr().unwrap();
+        tell.send(local).await.unwrap();
+        loop {
+            poll_fn(|context| socket.poll_recv_ready(context)).await.unwrap();
+            let mut desk = Desk::borrow();
+            let came = desk.inbox.take(&socket, local);
+            count(came);
+            for number in 0..came {
+                let (source, packet) = desk.inbox.datagram(number).unwrap();
+                crate::net::send(&socket, packet, source).unwrap();
+            }
+            desk.give_back();
+        }
+    }
+}
