@@ -1,6 +1,7 @@
 //! A call: what its path says, and what a method is given.
 
 use super::arguments::Arguments;
+use super::methods;
 use super::multipart::decoded;
 use super::upload::Upload;
 use crate::house::House;
@@ -61,6 +62,8 @@ pub(super) struct PartnerCall {
 
 /// What stands where a path had a token.
 const MASK: &str = "***";
+/// Longest number of a receipt: digits.
+const NUMBER: usize = 19;
 
 impl Target {
     /// Reads a path: `[/v3]/waInstance{id}/{method}/{token}[/{tail}]`, `/partner/{method}/{token}`,
@@ -83,15 +86,23 @@ impl Target {
         }
     }
 
-    /// The path without what must not be seen.
+    /// The path without what must not be seen: people put a token where a method or a receipt's number belongs.
     pub(super) fn masked(&self) -> String {
+        let known =
+            |method: &'_ str, is_known: bool| if is_known { method.to_owned() } else { MASK.to_owned() };
         match self {
             Self::Instance { id, method, tail, .. } => {
                 let id = id.map_or_else(|| MASK.to_owned(), |id| id.to_string());
-                let tail = tail.as_ref().map_or_else(String::new, |tail| format!("/{tail}"));
-                format!("/waInstance{id}/{method}/{MASK}{tail}")
+                let method = known(method, methods::find(method).is_some());
+                let is_number =
+                    |tail: &str| tail.len() <= NUMBER && tail.bytes().all(|byte| byte.is_ascii_digit());
+                let tail = tail.as_deref().map(|tail| format!("/{}", known(tail, is_number(tail))));
+                format!("/waInstance{id}/{method}/{MASK}{}", tail.unwrap_or_default())
             }
-            Self::Partner { method, .. } => format!("/partner/{method}/{MASK}"),
+            Self::Partner { method, .. } => {
+                let is_known = methods::find_partner(method).is_some();
+                format!("/partner/{}/{MASK}", known(method, is_known))
+            }
             Self::File { .. } => format!("/files/{MASK}"),
             Self::Nothing => format!("/{MASK}"),
         }
@@ -138,6 +149,14 @@ mod tests {
             ("/partner/getInstances/abc", "/partner/getInstances/***"),
             ("/files/abc/x.txt", "/files/***"),
             ("/abc", "/***"),
+            // In the wrong place.
+            ("/waInstance4100000001/abc/getSettings", "/waInstance4100000001/***/***"),
+            ("/waInstance4100000001/abc/getSettings/7", "/waInstance4100000001/***/***/7"),
+            (
+                "/waInstance4100000001/deleteNotification/7/abc",
+                "/waInstance4100000001/deleteNotification/***/***",
+            ),
+            ("/partner/abc/getInstances", "/partner/***/***"),
         ] {
             assert_eq!(Target::read(path).masked(), masked);
         }
