@@ -17,6 +17,8 @@ use crate::store::StorageError;
 const EVERY: Duration = Duration::from_secs(600);
 /// Pause between two bites.
 const BITE: Duration = Duration::from_millis(50);
+/// Pause before something is told again that the disk did not take.
+const AGAIN: Duration = Duration::from_secs(2);
 /// How long nothing is done at most, whatever is waited for.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -39,8 +41,11 @@ pub(crate) async fn watch(inner: Arc<Inner>) {
         let is_changed = poll_fn(|context| Poll::Ready(changes.as_mut().poll(context).is_ready())).await;
         let now = inner.standing();
         if now != told {
+            if !tell(&inner, now).await {
+                sleep(AGAIN).await;
+                continue;
+            }
             told = now;
-            tell(&inner, now).await;
         }
         if !is_changed {
             changes.await;
@@ -48,13 +53,20 @@ pub(crate) async fn watch(inner: Arc<Inner>) {
     }
 }
 
-async fn tell(inner: &Inner, standing: Standing) {
+/// Tells how the instance stands, if that is wanted; false if it is to be told again.
+async fn tell(inner: &Inner, standing: Standing) -> bool {
     if !inner.row().settings.is_on("stateWebhook") {
-        return;
+        return true;
     }
     match inner.store.tell(&inner.told_standing(standing), clock::unix_ms()).await {
-        Ok(()) => inner.notifications.notify_waiters(),
-        Err(error) => warn!(%error, "how the instance stands cannot be told"),
+        Ok(()) => {
+            inner.notifications.notify_waiters();
+            true
+        }
+        Err(error) => {
+            warn!(%error, "how the instance stands cannot be told yet");
+            false
+        }
     }
 }
 

@@ -10,4 +10,5 @@ mod receiving;
 mod room;
 mod sending;
 mod support;
+mod upkeep;
 mod webhook;

@@ -1,0 +1,34 @@
+//! What holds though the disk is full for a while, the queue is long, a row is spoilt, or the program is started anew.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::json;
+use tgtrunk_messages::{Address, ChatId, Direction, Instance, News, SendStatus, Standing};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{Room, Say, draft, ours, switch_on, until};
+
+const ANNA: Address = Address::Chat(ChatId(5));
+
+async fn sent(instance: &Instance) {
+    until("it is sent", async || instance.queue_len().await.unwrap() == 0).await;
+}
+
+#[tokio::test]
+async fn how_the_instance_stands_is_told_once_the_disk_takes_it() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["stateWebhook"]).await;
+    let disk = room.pool().await;
+    let full = "CREATE TRIGGER full BEFORE INSERT ON ms_notification BEGIN SELECT RAISE(ABORT, 'full'); END";
+    sqlx::query(full).execute(&disk).await.unwrap();
+    room.telegram.stands(Standing::NotAuthorized);
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(instance.notifications_len().await.unwrap(), 0);
+    sqlx::query("DROP TRIGGER full").execute(&disk).await.unwrap();
+    // Sooner than it is looked without being told.
+    until("it is told", async || instance.notifications_len().await.unwrap() == 1).await;
+    let (_, body) = instance.receive(Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(body["stateInstance"], "notAuthorized");
+}
