@@ -39,6 +39,9 @@ const EXPIRY: Duration = Duration::from_secs(1);
 const RETRY_EVERY: Duration = Duration::from_secs(60);
 /// How long the disk is left alone when it refuses.
 const REST: Duration = Duration::from_secs(1);
+/// How often a message is looked for of which Telegram says that it has it, before it is taken for sent without a number:
+/// Telegram's own word of it may be on its way.
+const SEEKS: u32 = 4;
 
 /// A message of the queue, as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +64,8 @@ enum Outcome {
     /// Its first part, and those of its last step after the first with their places.
     Sent(Option<Box<Sent>>, Vec<(usize, Sent)>),
     Failed(Fault),
+    /// Telegram says that it has it, and it is not found yet.
+    Unfound,
     /// Again after a pause; whether Telegram may have it.
     Later {
         cause: String,
@@ -81,12 +86,20 @@ struct Outbox {
     looked: Option<Instant>,
     /// When one that fails often was last tried.
     retried: Option<Instant>,
+    /// The message that was not found at Telegram, and how often it was looked for.
+    sought: Option<(MessageId, u32)>,
 }
 
 /// Works until it is dropped.
 pub(crate) async fn run(inner: Arc<Inner>) {
-    let mut outbox =
-        Outbox { inner: Arc::clone(&inner), last_sent: None, rest_until_ms: 0, looked: None, retried: None };
+    let mut outbox = Outbox {
+        inner: Arc::clone(&inner),
+        last_sent: None,
+        rest_until_ms: 0,
+        looked: None,
+        retried: None,
+        sought: None,
+    };
     let mut is_awake = false;
     loop {
         let step = match is_awake {
@@ -153,7 +166,8 @@ impl Outbox {
         if !inner.store.claim(next.seq).await? {
             return Ok(None);
         }
-        let outcome = match timeout(LIMIT, send(inner, &next)).await {
+        let sought = self.sought.filter(|(id, _)| *id == next.id).map_or(0, |(_, times)| times);
+        let outcome = match timeout(LIMIT, send(inner, &next, sought < SEEKS)).await {
             Ok(outcome) => outcome?,
             Err(_) => Outcome::Later { cause: "Telegram did not take it in time".to_owned(), is_lost: true },
         };
@@ -179,6 +193,14 @@ impl Outbox {
                 info!(id = %next.id, word = fault.reason.word, "a message cannot be sent");
                 debug!(id = %next.id, cause = fault.sentence, "why it cannot be sent");
                 inner.fail(&[next.id], &fault).await?;
+            }
+            Outcome::Unfound => {
+                let before = self.sought.filter(|(id, _)| *id == next.id).map_or(0, |(_, times)| times);
+                self.sought = Some((next.id, before + 1));
+                let cause = "Telegram says that it has the message, which is not found yet";
+                debug!(id = %next.id, "a message is looked for again");
+                let at_ms = now_ms + pause::after_ms(before);
+                inner.store.later(next, at_ms, cause, true, inner.as_ref(), now_ms).await?;
             }
             Outcome::Later { cause, is_lost } => {
                 debug!(id = %next.id, cause, "a message is sent later");
@@ -212,7 +234,8 @@ impl Outbox {
 /// PEER_FLOOD does not say how long; Telegram's own advice is days, and a try now and then does no harm.
 const SPAM_PAUSE: Duration = Duration::from_secs(3600);
 
-async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, StorageError> {
+/// Hands a message over. `seeks`: one that Telegram has, and that is not found, is looked for again.
+async fn send(inner: &Arc<Inner>, next: &Outgoing, seeks: bool) -> Result<Outcome, StorageError> {
     let letter = &next.letter;
     let Ok(to) = Address::read(&letter.to) else {
         return Ok(failed("bad_request", format!("{} is no chat", letter.to)));
@@ -328,6 +351,7 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing) -> Result<Outcome, StorageErr
         let sent = match told {
             Ok(sent) => sent,
             Err(Failure::Repeated) => match find_sent(inner, next, &order).await? {
+                Ok(found) if found.is_empty() && seeks => return Ok(Outcome::Unfound),
                 Ok(found) => found,
                 Err(cause) => return Ok(Outcome::Later { cause, is_lost: true }),
             },

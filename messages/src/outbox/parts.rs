@@ -163,6 +163,7 @@ pub(super) fn is_same(one: &Content, other: &Content) -> bool {
         }
         (Content::Contact(one), Content::Contact(other)) => digits(&one.phone) == digits(&other.phone),
         (Content::Poll(one), Content::Poll(other)) => one.question.trim() == other.question.trim(),
+        (Content::Other { what: one }, Content::Other { what: other }) => one == other,
         _ => false,
     }
 }

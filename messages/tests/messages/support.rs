@@ -48,6 +48,8 @@ pub(crate) struct Played {
     pub(crate) deleted: Mutex<Vec<i32>>,
     /// How many accounts the number had before this one.
     pub(crate) accounts_before: AtomicU32,
+    /// How often it is not found yet what Telegram has.
+    pub(crate) hides: AtomicU32,
     /// The chat's messages, the newest first, as it gives them to whoever asks.
     pub(crate) history: Mutex<Vec<Received>>,
 }
@@ -239,6 +241,10 @@ impl Messenger for Played {
     }
 
     async fn last_own(&self, _: &Address) -> Result<Vec<Received>, Failure> {
+        let one_less = |left: u32| left.checked_sub(1);
+        if self.hides.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+            return Ok(Vec::new());
+        }
         Ok(self.has.lock().unwrap().iter().rev().map(|(_, message)| message.clone()).collect())
     }
 

@@ -32,3 +32,20 @@ async fn how_the_instance_stands_is_told_once_the_disk_takes_it() {
     let (_, body) = instance.receive(Duration::ZERO).await.unwrap().unwrap();
     assert_eq!(body["stateInstance"], "notAuthorized");
 }
+
+#[tokio::test]
+async fn a_message_that_telegram_has_is_looked_for_until_it_is_found_and_told_once() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["outgoingMessageWebhook", "outgoingAPIMessageWebhook"]).await;
+    room.telegram.hides.store(2, Ordering::Relaxed);
+    room.telegram.say([Say::SentUnheard]);
+    let id = instance.send(draft(5, "once")).await.unwrap().id;
+    sent(&instance).await;
+    let record = instance.message(&ANNA, id).await.unwrap();
+    assert_eq!((record.status, record.tg_id), (SendStatus::Sent, Some(100)), "its number was found");
+    instance.take(News::New(Box::new(ours(100, "once")))).await.unwrap();
+    assert_eq!(instance.journal(Direction::Outgoing, 60).await.unwrap().len(), 1);
+    assert_eq!(instance.notifications_len().await.unwrap(), 1, "as sent by a program");
+    assert_eq!(room.telegram.texts(), ["once"]);
+}
