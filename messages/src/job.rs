@@ -191,17 +191,16 @@ impl Desk {
         }
         let (now_ms, mut wait) = (clock::unix_ms(), LOOK);
         let mut passed: HashSet<String> = self.busy.values().flatten().cloned().collect();
-        for job in self.inner.store.jobs_to_do().await? {
+        if let Some(at_ms) = self.inner.store.job_at_ms(now_ms).await? {
+            let left = u64::try_from(at_ms - now_ms).unwrap_or(0);
+            wait = wait.min(Duration::from_millis(left.max(1)));
+        }
+        for job in self.inner.store.jobs_to_do(now_ms).await? {
             if self.under_way.len() >= TOGETHER {
                 break;
             }
             let is_free = job.dialog.clone().is_none_or(|dialog| passed.insert(dialog));
             if !is_free || self.busy.contains_key(&job.id) {
-                continue;
-            }
-            if job.not_before_ms > now_ms {
-                let left = u64::try_from(job.not_before_ms - now_ms).unwrap_or(0);
-                wait = wait.min(Duration::from_millis(left.max(1)));
                 continue;
             }
             self.busy.insert(job.id.clone(), job.dialog.clone());
@@ -231,14 +230,16 @@ impl Desk {
 
     /// Whoever waits is told why it is not done now; what was promised is done later.
     async fn refuse(&self, failed: &Failed) -> Result<(), StorageError> {
-        for job in self.inner.store.jobs_to_do().await? {
-            if !job.is_queued && !self.busy.contains_key(&job.id) {
-                let outcome = actions::undone(failed);
-                self.inner.store.conclude(&job.id, &outcome, clock::unix_ms()).await?;
-                self.inner.bells.ring(&job.id);
+        let (outcome, mut after) = (actions::undone(failed), 0);
+        loop {
+            let waited_for = self.inner.store.jobs_waited_for(after).await?;
+            let Some((last, _)) = waited_for.last() else { return Ok(()) };
+            after = *last;
+            for (_, id) in waited_for.into_iter().filter(|(_, id)| !self.busy.contains_key(id)) {
+                self.inner.store.conclude(&id, &outcome, clock::unix_ms()).await?;
+                self.inner.bells.ring(&id);
             }
         }
-        Ok(())
     }
 
     fn note(&mut self, done: Result<(JobId, Option<u32>), tokio::task::JoinError>) {

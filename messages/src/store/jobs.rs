@@ -65,9 +65,21 @@ impl Store {
         Ok(Some(Kept { job: job(&row)?, records }))
     }
 
-    /// The jobs that send nothing and are to be done, in their order, whether their time has come or not.
-    pub(crate) async fn jobs_to_do(&self) -> Result<Vec<Job>, sqlx::Error> {
-        sqlx::query(TO_DO).fetch_all(&self.pool).await?.iter().map(job).collect()
+    /// The jobs that send nothing and may be done now, in their order: the first of each chat, and those of none.
+    pub(crate) async fn jobs_to_do(&self, now_ms: i64) -> Result<Vec<Job>, sqlx::Error> {
+        let query = sqlx::query(TO_DO).bind(now_ms);
+        query.fetch_all(&self.pool).await?.iter().map(job).collect()
+    }
+
+    /// When the next of those that wait may be done: milliseconds since 1970.
+    pub(crate) async fn job_at_ms(&self, now_ms: i64) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query(NEXT_AT).bind(now_ms).fetch_one(&self.pool).await?.try_get(0)
+    }
+
+    /// Jobs that send nothing and that nobody was promised, after a place in their order, each with its own.
+    pub(crate) async fn jobs_waited_for(&self, after: i64) -> Result<Vec<(i64, JobId)>, sqlx::Error> {
+        let rows = sqlx::query(WAITED_FOR).bind(after).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, JobId::kept(row.try_get(1)?)))).collect()
     }
 
     /// Jobs that are done and of which nobody has written down what came.
@@ -175,8 +187,15 @@ impl Store {
     }
 }
 
-/// So many are looked at: one that waits lets those of other chats pass.
-const TO_DO: &str = "SELECT * FROM ms_job WHERE finished_ms IS NULL AND sends = 0 ORDER BY seq LIMIT 256";
+/// One that waits holds up those of its chat alone.
+const TO_DO: &str = "SELECT * FROM ms_job WHERE finished_ms IS NULL AND sends = 0 AND not_before_ms <= $1
+     AND (dialog IS NULL OR seq IN (SELECT MIN(seq) FROM ms_job WHERE finished_ms IS NULL AND sends = 0 GROUP BY dialog))
+     ORDER BY seq LIMIT 256";
+const NEXT_AT: &str = "SELECT MIN(not_before_ms) FROM ms_job WHERE finished_ms IS NULL AND sends = 0 AND not_before_ms > $1
+     AND (dialog IS NULL OR seq IN (SELECT MIN(seq) FROM ms_job WHERE finished_ms IS NULL AND sends = 0 GROUP BY dialog))";
+const WAITED_FOR: &str =
+    "SELECT seq, id FROM ms_job WHERE finished_ms IS NULL AND sends = 0 AND is_queued = 0 AND seq > $1
+     ORDER BY seq LIMIT 256";
 const TO_TELL: &str =
     "SELECT * FROM ms_job WHERE finished_ms IS NOT NULL AND outcome IS NULL ORDER BY seq LIMIT 64";
 const OLD_JOB_MESSAGES: &str = "DELETE FROM ms_job_message WHERE job IN
@@ -320,4 +339,50 @@ fn job(row: &SqliteRow) -> Result<Job, sqlx::Error> {
         created_ms: row.try_get("created_ms")?,
         finished_ms: row.try_get("finished_ms")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::Room;
+
+    #[tokio::test]
+    async fn however_many_wait_for_one_chat_the_others_are_done_and_whoever_waits_is_found() {
+        let room = Room::new();
+        let store = room.open().await;
+        let begin = async |action: &'static str, dialog: Option<&str>, is_queued| {
+            let new = NewJob {
+                id: JobId::new(),
+                action,
+                request: serde_json::Value::Null,
+                dialog: dialog.map(str::to_owned),
+                sends: false,
+                key: None,
+                is_queued,
+            };
+            assert_eq!(store.begin(&new, 1_000).await.unwrap(), Begun::New);
+            new.id
+        };
+        let first = begin("edit_message", Some("5"), true).await;
+        for _ in 0..300 {
+            begin("edit_message", Some("5"), true).await;
+        }
+        // Telegram asked to wait with these.
+        for _ in 0..300 {
+            let id = begin("get_dialogs", None, true).await;
+            store.postpone(&id, 9_000).await.unwrap();
+        }
+        let other = begin("edit_message", Some("6"), false).await;
+        let profile = begin("get_profile", None, false).await;
+        let ids = async |now_ms| -> Vec<JobId> {
+            store.jobs_to_do(now_ms).await.unwrap().into_iter().map(|job| job.id).collect()
+        };
+        assert_eq!(ids(2_000).await, [first.clone(), other.clone(), profile.clone()]);
+        store.postpone(&first, 5_000).await.unwrap();
+        assert_eq!(ids(2_000).await, [other.clone(), profile.clone()], "those of its chat wait with it");
+        assert_eq!(store.job_at_ms(2_000).await.unwrap(), Some(5_000));
+        let waited = store.jobs_waited_for(0).await.unwrap();
+        assert_eq!(waited.iter().map(|(_, id)| id.clone()).collect::<Vec<_>>(), [other, profile.clone()]);
+        assert_eq!(store.jobs_waited_for(waited[0].0).await.unwrap()[0].1, profile);
+    }
 }

@@ -7,7 +7,7 @@ use super::TABLES;
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
 ///
 /// The first one finds its tables there in databases from before the versions.
-const STEPS: [&[&str]; 9] = [
+const STEPS: [&[&str]; 10] = [
     &TABLES,
     // Whether a message was only read in its chat by a program, and not told of by Telegram yet.
     &["ALTER TABLE ms_message ADD COLUMN recalled BIGINT NOT NULL DEFAULT 0"],
@@ -73,6 +73,11 @@ const STEPS: [&[&str]; 9] = [
             at_ms BIGINT NOT NULL,
             status BIGINT,
             sentence TEXT NOT NULL)"],
+    // The first job of each chat, and parts by their age.
+    &[
+        "CREATE INDEX ms_job_dialog ON ms_job (dialog, seq) WHERE finished_ms IS NULL AND sends = 0",
+        "CREATE INDEX ms_part_date ON ms_part (date_s)",
+    ],
 ];
 
 /// Why the tables cannot be opened.
