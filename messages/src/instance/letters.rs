@@ -177,14 +177,16 @@ impl Instance {
         Ok(self.inner.store.queue_len().await?)
     }
 
-    /// Empties the outgoing queue, all at once; what Telegram is being handed just now goes out.
+    /// Empties the outgoing queue of what it has now, a portion at a time, between which others write; what Telegram is being
+    /// handed just now goes out.
     ///
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn clear_queue(&self) -> Result<(), Refused> {
         let (store, now_ms) = (&self.inner.store, clock::unix_ms());
         let fault = withdrawn("taken out of the queue");
-        store.withdraw(None, &fault, self.inner.as_ref(), now_ms).await?;
+        let last = store.last_seq().await?;
+        while store.withdraw_first(last, &fault, self.inner.as_ref(), now_ms).await? {}
         self.inner.settle();
         Ok(())
     }
@@ -192,7 +194,7 @@ impl Instance {
     /// Takes one message out of the outgoing queue; its program is told that it failed.
     pub(crate) async fn take_out(&self, id: MessageId) -> Result<Withdrawn, StorageError> {
         let fault = withdrawn("taken out of the queue");
-        self.inner.store.withdraw(Some(id), &fault, self.inner.as_ref(), clock::unix_ms()).await
+        self.inner.store.withdraw(id, &fault, self.inner.as_ref(), clock::unix_ms()).await
     }
 
     /// The journal's messages of the last `minutes`, the newest first.
@@ -323,7 +325,7 @@ impl Instance {
         if record.status == SendStatus::Pending {
             let (store, now_ms) = (&self.inner.store, clock::unix_ms());
             let fault = withdrawn("deleted before it was sent");
-            match store.withdraw(Some(id), &fault, self.inner.as_ref(), now_ms).await? {
+            match store.withdraw(id, &fault, self.inner.as_ref(), now_ms).await? {
                 Withdrawn::Out { may_be_sent } => {
                     self.inner.settle();
                     let sent = self.inner.store.parts_of(id).await?;

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tests;
+mod withdrawal;
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
@@ -349,52 +350,6 @@ impl Store {
             }
         }
         transaction.commit().await
-    }
-
-    /// Takes one message, or all, out of the queue, unless Telegram is being handed it just now.
-    pub(crate) async fn withdraw(
-        &self,
-        id: Option<MessageId>,
-        fault: &Fault,
-        teller: &dyn Teller,
-        now_ms: i64,
-    ) -> Result<Withdrawn, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
-        let gone = match id {
-            Some(id) => {
-                let one =
-                    "DELETE FROM ms_outgoing WHERE claimed < 2 AND id = $1 RETURNING id, claimed, parts_done";
-                sqlx::query(one).bind(id.get()).fetch_all(&mut *transaction).await?
-            }
-            None => {
-                let all = "DELETE FROM ms_outgoing WHERE claimed < 2 RETURNING id, claimed, parts_done";
-                sqlx::query(all).fetch_all(&mut *transaction).await?
-            }
-        };
-        let mut out = Vec::with_capacity(gone.len());
-        for row in &gone {
-            out.push((MessageId::new(row.try_get(0)?), row.try_get::<i64, _>(1)?, row.try_get::<i64, _>(2)?));
-        }
-        out.sort_unstable();
-        for (id, claimed, parts) in &out {
-            let fault = fault.with_doubt(*claimed, *parts);
-            fail(&mut transaction, *id, &fault, teller, now_ms).await?;
-        }
-        let is_under_way = match id {
-            Some(id) if out.is_empty() => {
-                let row = sqlx::query("SELECT 1 FROM ms_outgoing WHERE id = $1").bind(id.get());
-                row.fetch_optional(&mut *transaction).await?.is_some()
-            }
-            _ => false,
-        };
-        transaction.commit().await?;
-        Ok(match out.first() {
-            Some((_, claimed, parts)) => {
-                Withdrawn::Out { may_be_sent: id.is_some() && is_doubtful(*claimed, *parts) }
-            }
-            None if is_under_way => Withdrawn::UnderWay,
-            None => Withdrawn::Absent,
-        })
     }
 
     /// Changes the content of a message that waits and that Telegram cannot have; false if it is not such a one.

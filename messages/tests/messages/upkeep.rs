@@ -49,3 +49,25 @@ async fn a_message_that_telegram_has_is_looked_for_until_it_is_found_and_told_on
     assert_eq!(instance.notifications_len().await.unwrap(), 1, "as sent by a program");
     assert_eq!(room.telegram.texts(), ["once"]);
 }
+
+#[tokio::test]
+async fn a_long_queue_is_emptied_in_portions_between_which_others_are_served() {
+    const LONG: u64 = 2_000;
+    let room = Room::new();
+    room.telegram.stands(Standing::NotAuthorized);
+    let instance = room.open().await;
+    let drafts = (0..LONG).map(|_| draft(5, "late")).collect();
+    instance.send_all(drafts).await.unwrap();
+    let seen = async {
+        let mut seen = Vec::new();
+        while seen.last() != Some(&0) {
+            seen.push(instance.queue_len().await.unwrap());
+        }
+        seen
+    };
+    let (cleared, seen) = tokio::join!(instance.clear_queue(), seen);
+    cleared.unwrap();
+    assert!(seen.iter().any(|left| (1..LONG).contains(left)), "nobody else had the disk: {seen:?}");
+    let journal = instance.journal(Direction::Outgoing, 60).await.unwrap();
+    assert!(journal.iter().all(|record| record.status == SendStatus::Failed));
+}
