@@ -14,6 +14,7 @@ mod jobs;
 mod journal;
 mod notifications;
 mod outgoing;
+mod room;
 mod schema;
 
 use sqlx::SqlitePool;
@@ -192,7 +193,7 @@ fn malformed(column: &str, error: impl std::fmt::Display) -> sqlx::Error {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+    use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqlitePoolOptions};
 
     use super::*;
 
@@ -206,9 +207,13 @@ pub(crate) mod tests {
             Self { folder: tempfile::tempdir().unwrap() }
         }
 
+        pub(crate) fn file(&self) -> std::path::PathBuf {
+            self.folder.path().join("messages.db")
+        }
+
         pub(crate) async fn pool(&self) -> SqlitePool {
-            let file = self.folder.path().join("messages.db");
-            let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+            let options = SqliteConnectOptions::new().filename(self.file()).create_if_missing(true);
+            let options = options.auto_vacuum(SqliteAutoVacuum::Incremental);
             SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap()
         }
 

@@ -102,10 +102,14 @@ async fn forget_once(inner: &Inner) -> Result<(), StorageError> {
         let excess = inner.files.excess(inner.store.bodies_bytes().await?);
         let gone = if excess > 0 { inner.store.forget_bodies(excess).await? } else { Vec::new() };
         if gone.is_empty() {
-            return Ok(());
+            break;
         }
         remove(inner, gone).await;
     }
+    while inner.store.give_back().await? {
+        sleep(BITE).await;
+    }
+    Ok(())
 }
 
 async fn remove(inner: &Inner, secrets: Vec<String>) {

@@ -1,6 +1,7 @@
 //! The program's one database file for a number: locked against a second process, readable by its owner alone.
 //!
-//! One SQLite connection, write-ahead log, `synchronous = FULL`: what a write returned for is on the disk.
+//! One SQLite connection, write-ahead log, `synchronous = FULL`: what a write returned for is on the disk. Files are made with
+//! `auto_vacuum = INCREMENTAL`, so that whoever forgets much can make them smaller.
 //! The program keeps its own tables beside this crate's `tg_` ones, through the same pool.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -10,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions as _, SqlitePool};
 use tgtrunk_config::{Said, Trouble};
 
@@ -107,6 +110,8 @@ impl Database {
             .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            // Of a new file; another one stays as it is.
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
             .disable_statement_logging();
@@ -240,5 +245,8 @@ mod tests {
             sqlx::query_as("PRAGMA journal_mode").fetch_one(database.pool()).await.unwrap();
         let (full,): (i64,) = sqlx::query_as("PRAGMA synchronous").fetch_one(database.pool()).await.unwrap();
         assert_eq!((journal.as_str(), full), ("wal", 2));
+        let (incremental,): (i64,) =
+            sqlx::query_as("PRAGMA auto_vacuum").fetch_one(database.pool()).await.unwrap();
+        assert_eq!(incremental, 2, "what is forgotten can be given back to the disk");
     }
 }
