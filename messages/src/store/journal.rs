@@ -20,9 +20,9 @@ const READ: &str = "UPDATE ms_message SET status = 'read'
     WHERE chat = $1 AND tg_id > $2 AND tg_id <= $3 AND direction = 'outgoing' AND status = 'sent' RETURNING *";
 const OLD_MESSAGES: &str = "DELETE FROM ms_message WHERE id IN (SELECT id FROM ms_message WHERE kept_s < $1
     AND NOT EXISTS (SELECT 1 FROM ms_outgoing WHERE ms_outgoing.id = ms_message.id) LIMIT 500)";
-/// Only long texts have parts: there are few.
-const OLD_PARTS: &str = "DELETE FROM ms_part WHERE date_s < $1
-    AND NOT EXISTS (SELECT 1 FROM ms_message WHERE ms_message.id = ms_part.id)";
+const OLD_PARTS: &str =
+    "DELETE FROM ms_part WHERE (id, number) IN (SELECT id, number FROM ms_part WHERE date_s < $1
+    AND NOT EXISTS (SELECT 1 FROM ms_message WHERE ms_message.id = ms_part.id) LIMIT 500)";
 const OLD_TOLD: &str =
     "DELETE FROM ms_told WHERE dedupe IN (SELECT dedupe FROM ms_told WHERE told_s < $1 LIMIT 500)";
 
@@ -427,7 +427,7 @@ mod tests {
     async fn nothing_that_is_asked_often_looks_through_the_whole_journal_or_sorts_it() {
         let room = Room::new();
         let store = room.open().await;
-        for query in [JOURNAL, HISTORY, ANYWHERE, AT, READ, OLD_MESSAGES, OLD_TOLD] {
+        for query in [JOURNAL, HISTORY, ANYWHERE, AT, READ, OLD_MESSAGES, OLD_PARTS, OLD_TOLD] {
             let explained = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}")));
             let rows = explained.bind(1).bind(1).bind(1).fetch_all(&store.pool).await;
             let plan: Vec<String> = rows.unwrap().iter().map(|row| row.get("detail")).collect();
