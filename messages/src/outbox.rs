@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::chat::{Address, Chat, ChatId};
 use crate::content::Content;
@@ -21,7 +21,7 @@ use crate::instance::{Manner, Typing};
 use crate::messenger::{Failure, Order, Received, Sent};
 use crate::record::Reason;
 use crate::standing::Standing;
-use crate::store::{Fault, Hold, Outgoing, StorageError};
+use crate::store::{Fault, Hold, Next, Outgoing, StorageError};
 use crate::{clock, pause};
 
 use self::parts::Step;
@@ -154,6 +154,16 @@ impl Outbox {
         let Some(next) = inner.store.next(now_ms, TRIES, is_last).await? else {
             let at_ms = inner.store.next_at_ms(now_ms).await?;
             return Ok(Some(at_ms.map_or(LOOK, |at_ms| until_ms(at_ms, now_ms))));
+        };
+        let next = match next {
+            Next::Message(next) => next,
+            Next::Unreadable(id, error) => {
+                error!(%id, %error, "a message of the outgoing queue cannot be read, and is not sent");
+                let sentence =
+                    "the outgoing queue holds something else in its place: send it again".to_owned();
+                inner.fail(&[id], &Fault { sentence, reason: Reason::of("internal") }).await?;
+                return Ok(None);
+            }
         };
         if next.not_before_ms > now_ms {
             return Ok(Some(until_ms(next.not_before_ms, now_ms)));

@@ -32,7 +32,7 @@ pub(crate) use holds::Hold;
 pub(crate) use instance::{InstanceRow, held};
 pub(crate) use jobs::{Begun, Kept};
 pub(crate) use notifications::{Notification, Told};
-pub(crate) use outgoing::{Accept, Fault, Letters, Outgoing, Taken, Teller, Withdrawn};
+pub(crate) use outgoing::{Accept, Fault, Letters, Next, Outgoing, Taken, Teller, Withdrawn};
 pub use schema::{Lifted, StoreError, lift};
 /// What SQLite said.
 pub(crate) use sqlx::Error as StorageError;

@@ -49,12 +49,24 @@ impl Store {
             let Some(next) = next.await? else { return Ok(None) };
             row = next;
         }
-        Ok(Some(Notification {
-            receipt: row.try_get("receipt")?,
-            body: parsed("body", &row.try_get::<String, _>("body")?)?,
-            attempts: row.try_get("attempts")?,
-            last_error: row.try_get("last_error")?,
-        }))
+        loop {
+            let receipt = row.try_get("receipt")?;
+            let body = row.try_get::<String, _>("body").and_then(|body| parsed("body", &body));
+            match body {
+                Ok(body) => {
+                    let (attempts, last_error) = (row.try_get("attempts")?, row.try_get("last_error")?);
+                    return Ok(Some(Notification { receipt, body, attempts, last_error }));
+                }
+                // Nobody could take it away, and nothing would pass it.
+                Err(error) => {
+                    tracing::error!(receipt, %error, "a notification cannot be read, and is not told");
+                    self.confirm(receipt).await?;
+                }
+            }
+            let next = sqlx::query("SELECT * FROM ms_notification ORDER BY receipt LIMIT 1");
+            let Some(next) = next.fetch_optional(&self.pool).await? else { return Ok(None) };
+            row = next;
+        }
     }
 
     /// Takes a notification away; false if there is none of this number.
@@ -169,6 +181,22 @@ mod tests {
             store.head(0).await.unwrap().unwrap().receipt > next.receipt,
             "a receipt's number is never used again"
         );
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_holds_nobody_up() {
+        let room = Room::new();
+        let store = room.open().await;
+        for number in 1..=3 {
+            let told = Told { kind: "x", dedupe: number.to_string(), body: json!(number) };
+            store.tell(&told, 1_000).await.unwrap();
+        }
+        sqlx::query("UPDATE ms_notification SET body = '{' WHERE receipt < 3")
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        assert_eq!(store.head(0).await.unwrap().unwrap().body, json!(3));
+        assert_eq!(store.notifications_len(0).await.unwrap(), 1);
     }
 
     #[tokio::test]

@@ -35,6 +35,15 @@ pub(crate) struct Outgoing {
     pub(crate) parts_done: u32,
 }
 
+/// The next row of the queue.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// What it says.
+    Message(Box<Outgoing>),
+    /// It says what it cannot say.
+    Unreadable(MessageId, sqlx::Error),
+}
+
 /// What goes into the queue beside the messages themselves.
 #[derive(Debug)]
 pub(crate) struct Accept {
@@ -132,7 +141,7 @@ impl Store {
         now_ms: i64,
         tries: u32,
         is_last: bool,
-    ) -> Result<Option<Outgoing>, sqlx::Error> {
+    ) -> Result<Option<Next>, sqlx::Error> {
         // Each in the order of the rows, so that the first that fits ends the search.
         let fits: &[&str] = match is_last {
             true => &["attempts <= $2 AND not_before_ms <= $3 ORDER BY seq", LAST],
@@ -145,7 +154,11 @@ impl Store {
             );
             let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(now_ms).bind(i64::from(tries));
             if let Some(row) = row.bind(now_ms + SHORT_MS).fetch_optional(&self.pool).await? {
-                return outgoing(&row).map(Some);
+                let id = MessageId::new(row.try_get("id")?);
+                return Ok(Some(outgoing(&row).map_or_else(
+                    |error| Next::Unreadable(id, error),
+                    |outgoing| Next::Message(Box::new(outgoing)),
+                )));
             }
         }
         Ok(None)

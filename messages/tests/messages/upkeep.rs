@@ -71,3 +71,22 @@ async fn a_long_queue_is_emptied_in_portions_between_which_others_are_served() {
     let journal = instance.journal(Direction::Outgoing, 60).await.unwrap();
     assert!(journal.iter().all(|record| record.status == SendStatus::Failed));
 }
+
+#[tokio::test]
+async fn a_message_whose_row_is_spoilt_fails_and_holds_nobody_up() {
+    let room = Room::new();
+    room.telegram.stands(Standing::NotAuthorized);
+    let instance = room.open().await;
+    let spoilt = instance.send(draft(5, "one")).await.unwrap().id;
+    let other = instance.send(draft(5, "two")).await.unwrap().id;
+    let disk = room.pool().await;
+    let spoil = sqlx::query("UPDATE ms_outgoing SET draft = '{' WHERE id = $1").bind(spoilt.get());
+    spoil.execute(&disk).await.unwrap();
+    room.telegram.stands(Standing::Authorized);
+    sent(&instance).await;
+    assert_eq!(room.telegram.texts(), ["two"]);
+    assert_eq!(instance.message(&ANNA, other).await.unwrap().status, SendStatus::Sent);
+    let record = instance.message(&ANNA, spoilt).await.unwrap();
+    assert_eq!(record.status, SendStatus::Failed);
+    assert!(record.failure.unwrap().contains("send it again"));
+}
