@@ -75,7 +75,7 @@ impl Inner {
             self.files.check_space()?;
             self.messenger.download(remote, &part, crate::files::MOST_BYTES).await?;
             let size = tokio::fs::metadata(&part).await.map_err(storage)?.len();
-            tokio::fs::rename(&part, self.files.path(secret)).await.map_err(storage)?;
+            self.files.put(&part, secret).await.map_err(storage)?;
             self.store.file_is_here(secret, i64::try_from(size).unwrap_or(i64::MAX)).await?;
             self.files.holds(size);
             Ok(())

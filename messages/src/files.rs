@@ -140,6 +140,14 @@ impl Files {
         self.folder.join(format!("{secret}.{}.part", hex::encode(clock::random::<4>())))
     }
 
+    /// Puts a body that is whole where it belongs. It is on the disk when this returns, and so is its name, which some file
+    /// systems see to only when they are told.
+    pub(crate) async fn put(&self, part: &Path, secret: &str) -> io::Result<()> {
+        File::open(part).await?.sync_all().await?;
+        tokio::fs::rename(part, self.path(secret)).await?;
+        File::open(&self.folder).await?.sync_all().await
+    }
+
     pub(crate) fn link(&self, secret: &str, name: &str) -> String {
         format!("{}/files/{secret}/{}", self.base, encoded(name))
     }
@@ -297,8 +305,7 @@ impl FileWriter {
         let storage = |error: io::Error| Refused::Storage(error.to_string());
         let size = tokio::fs::metadata(&self.path).await.map_err(storage)?.len();
         self.row.size = i64::try_from(size).unwrap_or(i64::MAX);
-        self.file.sync_all().await.map_err(storage)?;
-        tokio::fs::rename(&self.path, self.files.path(&self.row.secret)).await.map_err(storage)?;
+        self.files.put(&self.path, &self.row.secret).await.map_err(storage)?;
         self.is_finished = true;
         self.store.keep_file(&self.row).await?;
         self.files.holds(size);
