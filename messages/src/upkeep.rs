@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use crate::clock;
-use crate::instance::inner::Inner;
+use crate::instance::inner::{FOUND_S, Inner};
 use crate::standing::Standing;
 use crate::store::StorageError;
 
@@ -88,6 +88,7 @@ async fn forget_once(inner: &Inner) -> Result<(), StorageError> {
     while inner.store.forget(before(inner.options.journal_life)).await? {
         sleep(BITE).await;
     }
+    inner.store.forget_checks(clock::unix_s() - FOUND_S).await?;
     while inner.store.forget_jobs(clock::unix_ms()).await? {
         sleep(BITE).await;
     }

@@ -25,7 +25,7 @@ use crate::standing::Standing;
 use crate::store::{Fault, InstanceRow, Notification, Outgoing, StorageError, Store, Teller, Told};
 
 /// How long it is believed that somebody has Telegram, and that nobody has, in seconds.
-pub(super) const FOUND_S: i64 = 24 * 3600;
+pub(crate) const FOUND_S: i64 = 24 * 3600;
 pub(super) const UNFOUND_S: i64 = 6 * 3600;
 /// Seconds of a day.
 const DAY_S: i64 = 86_400;

@@ -35,6 +35,12 @@ impl Store {
         .map(drop)
     }
 
+    /// Forgets what was found before `before_s`, which nobody believes any more.
+    pub(crate) async fn forget_checks(&self, before_s: i64) -> Result<(), sqlx::Error> {
+        let query = sqlx::query("DELETE FROM ms_check WHERE checked_s < $1").bind(before_s);
+        query.execute(&self.pool).await.map(drop)
+    }
+
     /// Counts a question to Telegram; false if the day's `budget` is spent.
     pub(crate) async fn may_ask(&self, budget: u32, now_s: i64) -> Result<bool, sqlx::Error> {
         let day = now_s / DAY_S;
@@ -62,6 +68,18 @@ impl Store {
 mod tests {
     use super::*;
     use crate::store::tests::Room;
+
+    #[tokio::test]
+    async fn what_was_found_long_ago_is_forgotten() {
+        let room = Room::new();
+        let store = room.open().await;
+        for (address, at_s) in [("79990000001", 100), ("79990000002", 200)] {
+            store.keep_check(address, Some(ChatId(5)), at_s).await.unwrap();
+        }
+        store.forget_checks(200).await.unwrap();
+        assert_eq!(store.checked("79990000001").await.unwrap(), None);
+        assert_eq!(store.checked("79990000002").await.unwrap(), Some((Some(ChatId(5)), 200)));
+    }
 
     #[tokio::test]
     async fn a_days_budget_is_spent_once_and_there_again_the_next_day() {
