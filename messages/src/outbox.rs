@@ -20,6 +20,7 @@ use crate::instance::inner::{Inner, Located};
 use crate::instance::{Manner, Typing};
 use crate::messenger::{Failure, Order, Received, Sent};
 use crate::record::Reason;
+use crate::settings::LONGEST_DELAY_MS;
 use crate::standing::Standing;
 use crate::store::{Fault, Hold, Next, Outgoing, StorageError};
 use crate::{clock, pause};
@@ -104,10 +105,9 @@ pub(crate) async fn run(inner: Arc<Inner>) {
     loop {
         let step = match is_awake {
             true => outbox.step().await,
-            // What Telegram asked for before a restart is kept to.
-            false => inner.store.rest_until_ms(clock::unix_ms()).await.map(|until_ms| {
+            // What Telegram and the program asked for before a restart is kept to.
+            false => outbox.wake().await.map(|()| {
                 is_awake = true;
-                outbox.rest_until_ms = until_ms.unwrap_or(0);
                 None
             }),
         };
@@ -128,6 +128,16 @@ pub(crate) async fn run(inner: Arc<Inner>) {
 }
 
 impl Outbox {
+    /// Learns until when it rests, and when it last sent something.
+    async fn wake(&mut self) -> Result<(), StorageError> {
+        let now_ms = clock::unix_ms();
+        self.rest_until_ms = self.inner.store.rest_until_ms(now_ms).await?.unwrap_or(0);
+        let sent_ms = self.inner.store.last_sent_ms(now_ms - i64::from(LONGEST_DELAY_MS)).await?;
+        let ago = sent_ms.map(|sent_ms| u64::try_from(now_ms - sent_ms).unwrap_or(0));
+        self.last_sent = ago.and_then(|ago| Instant::now().checked_sub(Duration::from_millis(ago)));
+        Ok(())
+    }
+
     /// Does one thing, if there is one to do; else says how long there is none.
     async fn step(&mut self) -> Result<Option<Duration>, StorageError> {
         let inner = &self.inner;

@@ -27,8 +27,10 @@ pub struct SettingsError {
     pub want: String,
 }
 
-/// Shortest and longest pause between two messages: milliseconds.
-const DELAY_MS: std::ops::RangeInclusive<u32> = 500..=600_000;
+/// Longest pause between two messages: milliseconds.
+pub(crate) const LONGEST_DELAY_MS: u32 = 600_000;
+/// Shortest and longest.
+const DELAY_MS: std::ops::RangeInclusive<u32> = 500..=LONGEST_DELAY_MS;
 /// Longest address of a webhook, and longest token for it.
 const TEXT_BYTES: usize = 2048;
 /// Where the connector of 1C has every instance that it makes send its notifications: an example that nobody changed, and

@@ -124,6 +124,9 @@ const SHORT_MS: i64 = 60_000;
 /// Those that failed often, whose time has come.
 const LAST: &str = "attempts > $2 AND not_before_ms <= $1 ORDER BY not_before_ms, seq";
 
+const LAST_SENT: &str = "SELECT MAX(kept_s) FROM ms_message WHERE kept_s >= $1 AND origin = 'api'
+    AND status IN ('sent', 'read')";
+
 impl Store {
     /// What was being handed over when the program ended: nobody knows whether Telegram has it.
     pub(crate) async fn lose_hold(&self) -> Result<(), sqlx::Error> {
@@ -171,6 +174,14 @@ impl Store {
              UNION ALL SELECT MIN(until_ms) FROM ms_hold WHERE until_ms > $1)",
         );
         row.bind(now_ms).fetch_one(&self.pool).await?.try_get(0)
+    }
+
+    /// When the last message of a program's was sent, if that was after `since_ms`: milliseconds since 1970, not too early by
+    /// more than the second that the journal counts in.
+    pub(crate) async fn last_sent_ms(&self, since_ms: i64) -> Result<Option<i64>, sqlx::Error> {
+        let query = sqlx::query(LAST_SENT).bind(since_ms / 1000).fetch_one(&self.pool);
+        let sent_s: Option<i64> = query.await?.try_get(0)?;
+        Ok(sent_s.map(|sent_s| (sent_s + 1) * 1000))
     }
 
     /// A message is about to be handed to Telegram; from now on nobody knows whether it has it. False if it is not in the

@@ -73,6 +73,23 @@ async fn a_long_queue_is_emptied_in_portions_between_which_others_are_served() {
 }
 
 #[tokio::test]
+async fn a_pause_between_messages_is_kept_to_over_a_restart() {
+    let room = Room::new();
+    let instance = room.open().await;
+    let settings = json!({ "delaySendMessagesMilliseconds": 4_000 });
+    instance.change_settings(settings.as_object().unwrap()).await.unwrap();
+    let began = Instant::now();
+    instance.send(draft(5, "one")).await.unwrap();
+    sent(&instance).await;
+    drop(instance);
+    let instance = room.open().await;
+    instance.send(draft(5, "two")).await.unwrap();
+    sent(&instance).await;
+    assert!(began.elapsed() >= Duration::from_millis(3_900), "{:?}", began.elapsed());
+    assert_eq!(room.telegram.texts(), ["one", "two"]);
+}
+
+#[tokio::test]
 async fn a_message_whose_row_is_spoilt_fails_and_holds_nobody_up() {
     let room = Room::new();
     room.telegram.stands(Standing::NotAuthorized);
