@@ -211,6 +211,9 @@ pub struct Options {
     pub checks_per_day: u32,
     /// How long a webhook may think.
     pub webhook_timeout: Duration,
+    /// The first pause after which a webhook is brought again what it did not take, and the longest: each is twice the one
+    /// before.
+    pub webhook_pauses: [Duration; 2],
     /// Longest outgoing queue.
     pub queue_limit: u32,
     /// Ports on which the program itself listens: files are not fetched from there, nor notifications brought.
@@ -243,6 +246,7 @@ impl Options {
             file_life: DAY,
             checks_per_day: 100,
             webhook_timeout: Duration::from_secs(30),
+            webhook_pauses: [Duration::from_secs(1), Duration::from_secs(60)],
             queue_limit: 100_000,
             own_ports: Vec::new(),
             files_most_bytes: 5_000 << 20,

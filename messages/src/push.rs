@@ -1,6 +1,6 @@
 //! Brings notifications to the webhook that an instance's program has named.
 //!
-//! One at a time, in their order; the same again until it is taken, with pauses that grow to a minute.
+//! One at a time, in their order; the same again until it is taken, with pauses that grow (a second to a minute).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,14 +18,15 @@ use crate::instance::inner::Inner;
 use crate::post::{self, Missed};
 use crate::store::Notification;
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long the disk is left alone when it refuses.
+const REST: Duration = Duration::from_secs(1);
 /// How long nothing is done at most, whatever is waited for.
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Works until it is dropped.
 pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
-    let (mut pause, mut held) = (FIRST_PAUSE, false);
+    let [first, longest] = inner.options.webhook_pauses;
+    let (mut pause, mut held) = (first, false);
     loop {
         // Before anything is read: what comes meanwhile is not slept over.
         let (told, changed) = (inner.notifications.notified(), inner.settings_changed.notified());
@@ -37,12 +38,12 @@ pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
             Ok(head) => head.zip(url),
             Err(error) => {
                 warn!(%error, "the queue of notifications cannot be read");
-                sleep(FIRST_PAUSE).await;
+                sleep(REST).await;
                 continue;
             }
         };
         let Some((head, url)) = head else {
-            pause = FIRST_PAUSE;
+            pause = first;
             tokio::select! {
                 () = told => {}
                 () = changed => {}
@@ -53,7 +54,7 @@ pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
         let token = inner.row().settings.webhook_token.clone();
         let outcome = match bring(&client, &inner.options, &url, &token, &head).await {
             Ok(()) => {
-                pause = FIRST_PAUSE;
+                pause = first;
                 inner.pushed_ms.store(clock::unix_ms(), Ordering::Relaxed);
                 inner.store.confirm(head.receipt).await.map(drop)
             }
@@ -69,14 +70,14 @@ pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
                     () = changed => {}
                 }
                 inner.next_push_ms.store(0, Ordering::Relaxed);
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 2).min(longest);
                 noted
             }
         };
         inner.touch();
         if let Err(error) = outcome {
             warn!(%error, "what came of a notification cannot be written down");
-            sleep(FIRST_PAUSE).await;
+            sleep(REST).await;
         }
     }
 }
