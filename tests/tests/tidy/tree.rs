@@ -55,7 +55,7 @@ impl Tree {
 
 /// The crate that a file belongs to, by its folder.
 pub(crate) fn room(path: &str) -> &str {
-    const ROOMS: [&str; 12] = [
+    const ROOMS: [&str; 13] = [
         "gateway/sip/",
         "gateway/tgcall/",
         "gateway/media/",
@@ -67,6 +67,7 @@ pub(crate) fn room(path: &str) -> &str {
         "client/",
         "bot/",
         "tests/telegram/",
+        "tests/floor/",
         "tests/",
     ];
     ROOMS.into_iter().find(|room| path.starts_with(room)).map_or("", |room| room.trim_end_matches('/'))
