@@ -29,6 +29,7 @@ pub mod keypad;
 pub mod light_user;
 pub mod linphone;
 pub mod listening;
+pub mod load;
 pub mod measure;
 pub mod netns;
 pub mod ntgcalls;

@@ -2,6 +2,7 @@
 //! plays prepared Opus packets and keeps what it hears, so that hundreds of them fit into one test.
 
 mod actor;
+mod elsewhere;
 mod media;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,6 +17,7 @@ use tokio::time::timeout;
 
 use self::actor::{Actor, Command};
 use crate::heard::{Heard, Ledger};
+use crate::load::Ends;
 
 /// What a user does when somebody calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Options {
     pub address: IpAddr,
     /// Says nothing until [`LightUser::mute`] is called with false.
     pub muted: bool,
+    /// Who talks for it, for load; nothing is heard or played here then.
+    pub ends: Option<Ends>,
 }
 
 impl Options {
@@ -64,6 +68,7 @@ impl Options {
             versions: Version::OURS.to_vec(),
             address: Ipv4Addr::LOCALHOST.into(),
             muted: false,
+            ends: None,
         }
     }
 

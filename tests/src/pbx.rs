@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::actor::{Actor, Command};
 use crate::heard::{Heard, Ledger};
+use crate::load::Ends;
 
 /// What the phone does when it is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Options {
     pub address: IpAddr,
     /// Who calls, as the gateway sees it.
     pub user: String,
+    /// Who talks for it, for load; nothing is heard or played here then.
+    pub ends: Option<Ends>,
 }
 
 impl Options {
@@ -54,6 +57,7 @@ impl Options {
             muted: false,
             address,
             user: "100".to_owned(),
+            ends: None,
         }
     }
 

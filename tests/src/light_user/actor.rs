@@ -13,6 +13,7 @@ use tgtrunk_test_telegram::world::DeviceHandle;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+use super::elsewhere::Elsewhere;
 use super::media::{Media, ToMedia};
 use super::{Answering, Event, Options, Reason};
 use crate::clock::now;
@@ -354,8 +355,17 @@ impl Actor {
     ) -> anyhow::Result<()> {
         let tl::enums::PhoneCallProtocol::Protocol(protocol) = call.protocol;
         let version = Version::choose(&protocol.library_versions).context("a common version")?;
-        let socket = UdpSocket::bind((self.options.address, 0)).await?;
-        let local = socket.local_addr()?;
+        let (elsewhere, socket, local) = match &self.options.ends {
+            Some(ends) => {
+                let (number, local) = ends.telegram();
+                (Some((ends.clone(), number)), None, local.into())
+            }
+            None => {
+                let socket = UdpSocket::bind((self.options.address, 0)).await?;
+                let local = socket.local_addr()?;
+                (None, Some(socket), local)
+            }
+        };
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).ok().context("the system has random bytes")?;
         let parameters = tgcall::Parameters {
@@ -377,6 +387,12 @@ impl Actor {
             media.send(ToMedia::Signaling(data)).await.ok().context("media starts")?;
         }
         one.media = Some(media);
+        if let Some((ends, number)) = elsewhere {
+            let away = Elsewhere { call: call.id, peer: one.peer.clone(), handle: self.handle.clone() };
+            tokio::spawn(away.run(ends, number, engine, words, inside.clone()));
+            return Ok(());
+        }
+        let socket = socket.context("a socket of its own")?;
         let player = Player::new(Arc::clone(&self.options.plays), self.muted, seed);
         let media = Media {
             call: call.id,

@@ -17,6 +17,7 @@ use super::sound::{Sound, ToSound};
 use super::{Answering, Event, Incoming, Options};
 use crate::clock::now;
 use crate::heard::Ledger;
+use crate::load::Ends;
 
 const DATAGRAM_BYTES: usize = 65_535;
 const OPTIONS_INTERVAL: Duration = Duration::from_secs(5);
@@ -234,22 +235,33 @@ impl Actor {
         self.endpoint.reject(now(), call, Rejection { status, phrase: None, reason, retry_after_s: None });
     }
 
-    fn open_sound(&self) -> anyhow::Result<(UdpSocket, LocalAudio)> {
-        let socket = std::net::UdpSocket::bind((self.options.address, 0))?;
-        socket.set_nonblocking(true)?;
-        let rtp = socket.local_addr()?;
+    fn open_sound(&self) -> anyhow::Result<(Mouth, LocalAudio)> {
+        let (mouth, rtp) = match &self.options.ends {
+            Some(ends) => {
+                let (number, rtp) = ends.trunk();
+                (Mouth::Elsewhere(ends.clone(), number), rtp.into())
+            }
+            None => {
+                let socket = std::net::UdpSocket::bind((self.options.address, 0))?;
+                socket.set_nonblocking(true)?;
+                let rtp = socket.local_addr()?;
+                (Mouth::Own(UdpSocket::from_std(socket)?), rtp)
+            }
+        };
         let codecs = vec![&codec::OPUS];
-        Ok((
-            UdpSocket::from_std(socket)?,
-            LocalAudio { rtp, rtcp: None, rtcp_mux: false, codecs, telephone_event: false },
-        ))
+        Ok((mouth, LocalAudio { rtp, rtcp: None, rtcp_mux: false, codecs, telephone_event: false }))
     }
 
-    fn begin(&mut self, call: CallId, socket: UdpSocket) {
+    fn begin(&mut self, call: CallId, mouth: Mouth) {
         let Ok(seed) = random() else { return };
         let (to_sound, orders) = mpsc::channel(64);
-        let sound = Sound::new(call, socket, &self.options, seed, self.heard.clone());
-        tokio::spawn(sound.run(orders));
+        match mouth {
+            Mouth::Own(socket) => {
+                let sound = Sound::new(call, socket, &self.options, seed, self.heard.clone());
+                tokio::spawn(sound.run(orders));
+            }
+            Mouth::Elsewhere(ends, number) => drop(tokio::spawn(elsewhere(ends, number, orders))),
+        }
         self.calls.insert(call, to_sound);
     }
 
@@ -262,6 +274,20 @@ impl Actor {
 
     fn tell(&self, event: Event) {
         self.say.try_send(event).ok();
+    }
+}
+
+/// Who talks in a call.
+enum Mouth {
+    Own(UdpSocket),
+    Elsewhere(Ends, u16),
+}
+
+async fn elsewhere(ends: Ends, number: u16, mut orders: mpsc::Receiver<ToSound>) {
+    while let Some(order) = orders.recv().await {
+        if let ToSound::Remote { rtp: SocketAddr::V4(rtp), payload_type, .. } = order {
+            ends.connect_trunk(number, rtp, payload_type);
+        }
     }
 }
 

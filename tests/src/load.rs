@@ -1,0 +1,25 @@
+//! Load for relays under measurement: both ends of many calls, packets on a schedule, and what became of each of them.
+//!
+//! One thread sends and receives for all calls and spins while it measures, since a far end that sleeps on its socket has the
+//! relay pay for waking it up. Every end has an address of its own on loopback, though all of a side share a socket.
+
+mod bridge;
+mod ends;
+mod floor;
+mod generator;
+pub mod machine;
+mod master;
+pub mod report;
+mod rtpengine;
+mod stamp;
+pub mod statistics;
+mod window;
+mod wire;
+
+pub use bridge::Bridge;
+pub use ends::{Ends, Keys, Taken, Word};
+pub use floor::{Floor, Mode};
+pub use master::Profile;
+pub use report::{Report, Rounds, page};
+pub use rtpengine::Rtpengine;
+pub use window::{Delay, Plan, Window};

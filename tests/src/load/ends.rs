@@ -1,0 +1,162 @@
+//! The generator as its owner sees it: addresses of ends, orders.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use anyhow::Context as _;
+use tokio::sync::{mpsc as words, oneshot};
+
+use super::generator::Generator;
+use super::window::{Plan, Window};
+use super::wire::Wire;
+use crate::ports;
+
+/// A generator that runs. Copies are handles of the same one; its thread ends with the last of them.
+#[derive(Clone)]
+pub struct Ends {
+    orders: Sender<Order>,
+    ports: [u16; 2],
+    next: Arc<[AtomicU16; 2]>,
+}
+
+impl std::fmt::Debug for Ends {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Ends({:?})", self.ports)
+    }
+}
+
+/// Keys of a Telegram end that were agreed on elsewhere.
+pub struct Keys {
+    pub sender: tgcall::srtp::Sender,
+    pub receiver: tgcall::srtp::Receiver,
+    /// Where its packets go.
+    pub remote: SocketAddrV4,
+}
+
+/// A Telegram end that negotiates by itself.
+pub struct Taken {
+    pub engine: tgcall::Call,
+    /// Signaling that comes.
+    pub signaling: words::Receiver<Vec<u8>>,
+    /// What it says.
+    pub say: words::UnboundedSender<Word>,
+}
+
+/// What an end says to the owner of its signaling.
+#[derive(Debug)]
+pub enum Word {
+    Signaling(Vec<u8>),
+    /// Media can flow.
+    Up,
+    Failed(String),
+}
+
+pub(super) enum Order {
+    Trunk {
+        number: u16,
+        remote: SocketAddrV4,
+        payload_type: u8,
+    },
+    Taken {
+        number: u16,
+        taken: Box<Taken>,
+    },
+    Keys {
+        number: u16,
+        keys: Box<Keys>,
+    },
+    Measure {
+        trunk: Range<u16>,
+        telegram: Range<u16>,
+        plan: Plan,
+        answer: oneshot::Sender<anyhow::Result<Window>>,
+    },
+}
+
+impl Ends {
+    /// Starts a generator.
+    ///
+    /// # Errors
+    /// When it gets no ports.
+    pub fn start() -> anyhow::Result<Self> {
+        let rtp = ports::free_media()?;
+        let (trunk, reports, telegram) =
+            (Wire::bind(rtp)?, Wire::bind(rtp + 1)?, Wire::bind(ports::free()?)?);
+        let ports = [rtp, telegram.port];
+        let (orders, received) = mpsc::channel();
+        thread::Builder::new()
+            .name("generator".to_owned())
+            .spawn(move || Generator::new(trunk, reports, telegram).run(&received))?;
+        Ok(Self { orders, ports, next: Arc::default() })
+    }
+
+    /// A new end on the trunk's side.
+    pub fn trunk(&self) -> (u16, SocketAddrV4) {
+        let number = self.next[0].fetch_add(1, Ordering::Relaxed);
+        (number, SocketAddrV4::new(trunk_ip(number), self.ports[0]))
+    }
+
+    /// A new end on Telegram's side.
+    pub fn telegram(&self) -> (u16, SocketAddrV4) {
+        let number = self.next[1].fetch_add(1, Ordering::Relaxed);
+        (number, SocketAddrV4::new(telegram_ip(number), self.ports[1]))
+    }
+
+    /// The numbers that the next ends will get: of the trunk, of Telegram.
+    pub fn next(&self) -> (u16, u16) {
+        (self.next[0].load(Ordering::Relaxed), self.next[1].load(Ordering::Relaxed))
+    }
+
+    /// Where an end of the trunk sends.
+    pub fn connect_trunk(&self, number: u16, remote: SocketAddrV4, payload_type: u8) {
+        self.orders.send(Order::Trunk { number, remote, payload_type }).ok();
+    }
+
+    /// What an end of Telegram negotiates with.
+    pub fn take(&self, number: u16, taken: Taken) {
+        self.orders.send(Order::Taken { number, taken: Box::new(taken) }).ok();
+    }
+
+    /// What an end of Telegram protects its packets with.
+    pub fn connect_telegram(&self, number: u16, keys: Keys) {
+        self.orders.send(Order::Keys { number, keys: Box::new(keys) }).ok();
+    }
+
+    /// Has these ends talk for a while.
+    ///
+    /// # Errors
+    /// When the process under measurement is gone, or an end is not connected.
+    pub async fn measure(
+        &self,
+        trunk: Range<u16>,
+        telegram: Range<u16>,
+        plan: Plan,
+    ) -> anyhow::Result<Window> {
+        let (answer, measured) = oneshot::channel();
+        self.orders
+            .send(Order::Measure { trunk, telegram, plan, answer })
+            .ok()
+            .context("the generator is gone")?;
+        measured.await.context("the generator broke")?
+    }
+}
+
+pub(super) fn trunk_ip(number: u16) -> Ipv4Addr {
+    let [high, low] = number.to_be_bytes();
+    Ipv4Addr::new(127, 2, high, low)
+}
+
+pub(super) fn telegram_ip(number: u16) -> Ipv4Addr {
+    let [high, low] = number.to_be_bytes();
+    Ipv4Addr::new(127, 1, high, low)
+}
+
+/// The number of the end with this address.
+pub(super) fn number(ip: Ipv4Addr) -> usize {
+    let [_, _, high, low] = ip.octets();
+    usize::from(u16::from_be_bytes([high, low]))
+}

@@ -1,0 +1,87 @@
+//! The barest relay, as a process under measurement.
+
+use std::env;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+
+use super::ends::Ends;
+use super::master::{Master, Profile, keys};
+use crate::ports;
+
+/// When packets go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A millisecond's packets together.
+    Tick,
+    /// Each as it comes.
+    Immediate,
+}
+
+/// The relay; it ends when this is dropped.
+pub struct Floor {
+    child: Child,
+    trunk: Range<u16>,
+    telegram: Range<u16>,
+}
+
+impl Floor {
+    /// Starts one for so many calls.
+    ///
+    /// # Errors
+    /// When the program is not there: `TGTRUNK_FLOOR` names it.
+    pub fn start(ends: &Ends, calls: usize, mode: Mode, profile: Profile) -> anyhow::Result<Self> {
+        let program =
+            env::var_os("TGTRUNK_FLOOR").map(PathBuf::from).context("TGTRUNK_FLOOR names no program")?;
+        let mut child = Command::new(&program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} cannot be run", program.display()))?;
+        let [at_trunk, at_telegram] =
+            [ports::free()?, ports::free()?].map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+        let mode = if mode == Mode::Tick { "tick" } else { "immediate" };
+        let mut words =
+            format!("mode {mode}\nprofile {}\ntrunk {at_trunk}\ntelegram {at_telegram}\n", profile.name());
+        let first = ends.next();
+        for _ in 0..calls {
+            let ((trunk, trunk_end), (telegram, telegram_end)) = (ends.trunk(), ends.telegram());
+            let (to, from) = (Master::random(profile)?, Master::random(profile)?);
+            words += &format!("call {trunk_end} {telegram_end}");
+            for part in [to.parts(profile), from.parts(profile)].iter().flat_map(|(key, salt)| [key, salt]) {
+                words += &format!(" {}", hex::encode(part));
+            }
+            words += "\n";
+            ends.connect_trunk(trunk, at_trunk, 96);
+            ends.connect_telegram(telegram, keys(profile, &from, &to, at_telegram)?);
+        }
+        let input = child.stdin.as_mut().context("its input is a pipe")?;
+        input.write_all(words.as_bytes())?;
+        input.write_all(b"go\n")?;
+        let mut said = String::new();
+        BufReader::new(child.stdout.as_mut().context("its output is a pipe")?).read_line(&mut said)?;
+        ensure!(said == "ready\n", "the floor says {said:?}");
+        let next = ends.next();
+        Ok(Self { child, trunk: first.0..next.0, telegram: first.1..next.1 })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The ends of its calls: of the trunk, of Telegram.
+    pub fn ends(&self) -> (Range<u16>, Range<u16>) {
+        (self.trunk.clone(), self.telegram.clone())
+    }
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

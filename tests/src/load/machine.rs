@@ -1,0 +1,168 @@
+//! What processes and the machine used, as the kernel counts it; where threads run.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+
+/// What a process used so far, all threads together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Time on a processor (`schedstat`): exact, where ticks mislead.
+    pub cpu_ns: u64,
+    /// Context switches, wanted and forced.
+    pub switches: u64,
+}
+
+impl Usage {
+    /// # Errors
+    /// When there is no such process.
+    pub fn of(pid: u32) -> anyhow::Result<Self> {
+        let mut usage = Self { cpu_ns: 0, switches: 0 };
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let task = task?.path();
+            // A thread may end meanwhile; what it used is lost then.
+            let Ok(schedstat) = fs::read_to_string(task.join("schedstat")) else { continue };
+            usage.cpu_ns += schedstat.split(' ').next().context("schedstat")?.parse::<u64>()?;
+            usage.switches += switches(&fs::read_to_string(task.join("status")).unwrap_or_default());
+        }
+        Ok(usage)
+    }
+
+    /// What was used since.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            cpu_ns: self.cpu_ns.saturating_sub(before.cpu_ns),
+            switches: self.switches.saturating_sub(before.switches),
+        }
+    }
+}
+
+fn switches(status: &str) -> u64 {
+    let counts = status.lines().filter(|line| line.contains("ctxt_switches:"));
+    counts.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok()).sum()
+}
+
+/// A process's resident size in kB.
+///
+/// # Errors
+/// When there is no such process.
+pub fn resident_kb(pid: u32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
+/// Datagrams that found no room in the buffers of these processes' UDP sockets.
+///
+/// # Errors
+/// When there is no such process, or the kernel does not say.
+pub fn dropped(processes: &[u32]) -> anyhow::Result<u64> {
+    let mut sockets = HashSet::new();
+    for process in processes {
+        for descriptor in fs::read_dir(format!("/proc/{process}/fd"))? {
+            let Ok(link) = fs::read_link(descriptor?.path()) else { continue };
+            let inode = link.to_str().and_then(|link| link.strip_prefix("socket:[")?.strip_suffix(']'));
+            sockets.extend(inode.map(str::to_owned));
+        }
+    }
+    let table =
+        fs::read_to_string("/proc/net/udp")? + &fs::read_to_string("/proc/net/udp6").unwrap_or_default();
+    Ok(drops(&table, &sockets))
+}
+
+fn drops(table: &str, sockets: &HashSet<String>) -> u64 {
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let ours = rows.filter(|row| row.get(9).is_some_and(|inode| sockets.contains(*inode)));
+    ours.filter_map(|row| row.get(12)?.parse::<u64>().ok()).sum()
+}
+
+/// Time that another machine on the same host took from this one, and all time, in ticks.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn stolen() -> anyhow::Result<(u64, u64)> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let line = stat.lines().next().and_then(|line| line.strip_prefix("cpu ")).context("/proc/stat")?;
+    let ticks: Vec<u64> = line.split_whitespace().filter_map(|ticks| ticks.parse().ok()).collect();
+    // Guests are in user time already.
+    Ok((*ticks.get(7).context("steal")?, ticks.iter().take(8).sum()))
+}
+
+/// Processors that this process may use.
+///
+/// # Errors
+/// When the system does not say.
+pub fn processors() -> anyhow::Result<usize> {
+    Ok(std::thread::available_parallelism()?.get())
+}
+
+/// Has every thread of a process run on one processor.
+///
+/// # Errors
+/// When that is not allowed.
+pub fn pin(pid: u32, processor: usize) -> anyhow::Result<()> {
+    run(Command::new("taskset").args(["-a", "-c", "-p"]).arg(processor.to_string()).arg(pid.to_string()))
+}
+
+/// Has every thread of a process run ahead of all ordinary ones, where that is allowed; whether it is. Threads that it starts
+/// later do, too.
+pub fn prefer(pid: u32) -> bool {
+    run(Command::new("chrt").args(["-a", "-r", "-p", "1"]).arg(pid.to_string())).is_ok()
+}
+
+/// Has the calling thread run ahead of all ordinary ones, where that is allowed; whether it is.
+pub fn hasten() -> bool {
+    let Some(thread) = own_thread() else { return false };
+    run(Command::new("chrt").args(["-r", "-p", "1", &thread])).is_ok()
+}
+
+/// Takes [`hasten`] back.
+pub fn calm() {
+    if let Some(thread) = own_thread() {
+        run(Command::new("chrt").args(["-o", "-p", "0", &thread])).ok();
+    }
+}
+
+fn own_thread() -> Option<String> {
+    let link = fs::read_link(Path::new("/proc/thread-self")).ok()?;
+    Some(link.file_name()?.to_str()?.to_owned())
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("{command:?} cannot be run"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_found_by_their_names() {
+        let row = |inode, drops| {
+            format!("  9: 0100007F:C35A 00000000:0000 07 0:0 00:0 0 0 0 {inode} 2 0000000000000000 {drops}\n")
+        };
+        let table = [row(71, 5), row(72, 40), row(73, 1)].concat();
+        assert_eq!(drops(&table, &["71".to_owned(), "73".to_owned()].into()), 6);
+        let status = "VmRSS:\t12 kB\nvoluntary_ctxt_switches:\t30\nnonvoluntary_ctxt_switches:\t4\n";
+        assert_eq!(switches(status), 34);
+    }
+
+    #[test]
+    fn what_a_process_uses_grows() {
+        let before = Usage::of(std::process::id()).unwrap();
+        let mut sum = 0_u64;
+        while Usage::of(std::process::id()).unwrap().since(&before).cpu_ns == 0 {
+            sum = std::hint::black_box(sum + 1);
+        }
+        assert!(resident_kb(std::process::id()).unwrap() > 0);
+        dropped(&[std::process::id()]).unwrap();
+        let (stolen, all) = stolen().unwrap();
+        assert!(stolen < all);
+    }
+}

@@ -1,0 +1,191 @@
+//! What relays came to beside each other: `report.json`, and a page with the curves drawn.
+
+pub mod page;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::master::Profile;
+use super::statistics::Spread;
+use super::window::{Delay, Window};
+
+/// The gateway's arm.
+pub const GATEWAY: &str = "gateway";
+/// The floor's, with a tick and without.
+pub const FLOOR: &str = "floor";
+pub const FLOOR_IMMEDIATE: &str = "floor_immediate";
+pub const RTPENGINE: &str = "rtpengine";
+
+/// Windows of one round, one of each arm.
+pub type Round = BTreeMap<&'static str, Window>;
+
+/// All rounds with so many calls.
+#[derive(Debug, Clone)]
+pub struct Rounds {
+    pub calls: usize,
+    pub profile: Profile,
+    pub rounds: Vec<Round>,
+    /// The gateway's resident size without calls.
+    pub idle_kb: u64,
+}
+
+/// `report.json`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    pub relay: Vec<Relay>,
+    /// What was left out, and why.
+    pub notices: Vec<String>,
+}
+
+/// A line of the table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Relay {
+    pub calls: usize,
+    pub profile: Profile,
+    pub cpu_us_per_packet: Option<f64>,
+    pub floor_us_per_packet: Option<f64>,
+    pub floor_immediate_us_per_packet: Option<f64>,
+    pub rtpengine_us_per_packet: Option<f64>,
+    /// The gateway's processor time divided by another's in the same round.
+    pub ratio_to_floor: Option<Spread>,
+    pub ratio_to_rtpengine: Option<Spread>,
+    pub cpu_s_per_call_minute: Option<f64>,
+    /// What a whole core would carry at this cost: a projection.
+    pub calls_per_core: Option<f64>,
+    pub added_delay_us: Option<Delay>,
+    pub loss: Option<f64>,
+    pub reordered: u64,
+    pub context_switches_per_packet: Option<f64>,
+    pub kb_per_call: Option<f64>,
+    /// Heap allocations of the whole process, keeping of the path included; `null` where nothing could count them.
+    pub allocations_per_packet: Option<f64>,
+    /// All arms, each by the medians of its rounds.
+    pub arms: BTreeMap<&'static str, Arm>,
+    /// Windows that do not count, and why.
+    pub voids: Vec<String>,
+}
+
+/// One arm's medians.
+#[derive(Debug, Clone, Serialize)]
+pub struct Arm {
+    pub cpu_us_per_packet: Spread,
+    pub switches_per_packet: f64,
+    pub delay_us: Delay,
+    /// After the packet left, where `delay_us` is after it should have.
+    pub delay_from_sending_us: Delay,
+    pub jitter_p99_us: f64,
+    pub loss: f64,
+}
+
+impl Rounds {
+    /// Medians of what counts.
+    pub fn sum_up(&self) -> Relay {
+        let voids = self.rounds.iter().zip(1..).flat_map(|(round, number)| {
+            round
+                .iter()
+                .filter_map(move |(arm, window)| Some(format!("round {number}, {arm}: {}", window.void()?)))
+        });
+        let arms: BTreeMap<_, _> = [GATEWAY, FLOOR, FLOOR_IMMEDIATE, RTPENGINE]
+            .into_iter()
+            .filter_map(|name| Some((name, Arm::of(&self.windows(name))?)))
+            .collect();
+        let cost = |name| arms.get(name).map(|arm: &Arm| arm.cpu_us_per_packet.median);
+        let ours = arms.get(GATEWAY);
+        let resident = self.windows(GATEWAY);
+        let resident = Spread::of(resident.iter().map(|window| window.resident_kb as f64));
+        // A call is two streams of 50 packets a second.
+        let us_per_call_second = cost(GATEWAY).map(|us| us * 100.0);
+        Relay {
+            calls: self.calls,
+            profile: self.profile,
+            cpu_us_per_packet: cost(GATEWAY),
+            floor_us_per_packet: cost(FLOOR),
+            floor_immediate_us_per_packet: cost(FLOOR_IMMEDIATE),
+            rtpengine_us_per_packet: cost(RTPENGINE),
+            ratio_to_floor: self.ratio(FLOOR),
+            ratio_to_rtpengine: self.ratio(RTPENGINE),
+            cpu_s_per_call_minute: us_per_call_second.map(|us| us * 60.0 / 1e6),
+            calls_per_core: us_per_call_second.map(|us| 1e6 / us),
+            added_delay_us: ours.map(|arm| arm.delay_us),
+            loss: ours.map(|arm| arm.loss),
+            reordered: self.windows(GATEWAY).iter().map(|window| window.reordered).sum(),
+            context_switches_per_packet: ours.map(|arm| arm.switches_per_packet),
+            kb_per_call: resident.map(|kb| (kb.median - self.idle_kb as f64) / self.calls as f64),
+            allocations_per_packet: None,
+            arms,
+            voids: voids.collect(),
+        }
+    }
+
+    /// An arm's windows that count.
+    fn windows(&self, arm: &str) -> Vec<&Window> {
+        self.rounds
+            .iter()
+            .filter_map(|round| round.get(arm))
+            .filter(|window| window.void().is_none())
+            .collect()
+    }
+
+    /// The gateway's cost over another's, round by round, since the machine drifts between rounds.
+    fn ratio(&self, other: &str) -> Option<Spread> {
+        let cost = |round: &Round, arm| {
+            round.get(arm).filter(|window| window.void().is_none()).map(|window| window.cpu_us_per_packet)
+        };
+        Spread::of(self.rounds.iter().filter_map(|round| Some(cost(round, GATEWAY)? / cost(round, other)?)))
+    }
+}
+
+impl Arm {
+    fn of(windows: &[&Window]) -> Option<Self> {
+        let over = |value: &dyn Fn(&Window) -> f64| Spread::of(windows.iter().map(|window| value(window)));
+        let median = |value: &dyn Fn(&Window) -> f64| over(value).map_or(0.0, |spread| spread.median);
+        let delay = |pick: &dyn Fn(&Window) -> Delay| Delay {
+            p50: median(&|window| pick(window).p50),
+            p99: median(&|window| pick(window).p99),
+            p999: median(&|window| pick(window).p999),
+            max: over(&|window| pick(window).max).map_or(0.0, |spread| spread.max),
+        };
+        Some(Self {
+            cpu_us_per_packet: over(&|window| window.cpu_us_per_packet)?,
+            switches_per_packet: median(&|window| window.switches_per_packet),
+            delay_us: delay(&Window::delay),
+            delay_from_sending_us: delay(&|window| window.from_sending),
+            jitter_p99_us: median(&|window| window.jitter_p99_us),
+            loss: over(&Window::loss).map_or(0.0, |spread| spread.max),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_taken_round_by_round_and_without_what_is_void() {
+        let window = |us, late| Window {
+            calls: 100,
+            sent: 1000,
+            received: 1000,
+            late,
+            cpu_us_per_packet: us,
+            resident_kb: 30_000,
+            ..Window::default()
+        };
+        let round =
+            |ours, theirs, late| Round::from([(GATEWAY, window(ours, 0)), (RTPENGINE, window(theirs, late))]);
+        let rounds = Rounds {
+            calls: 100,
+            profile: Profile::Gcm,
+            rounds: vec![round(5.0, 10.0, 0), round(12.0, 20.0, 0), round(90.0, 1.0, 500)],
+            idle_kb: 20_000,
+        };
+        let relay = rounds.sum_up();
+        let ratio = relay.ratio_to_rtpengine.unwrap();
+        assert_eq!((ratio.min, ratio.max, ratio.rounds), (0.5, 0.6, 2));
+        assert_eq!(relay.voids.len(), 1, "{:?}", relay.voids);
+        assert_eq!((relay.cpu_us_per_packet, relay.rtpengine_us_per_packet), (Some(12.0), Some(15.0)));
+        assert_eq!((relay.kb_per_call, relay.floor_us_per_packet), (Some(100.0), None));
+        assert!((relay.cpu_s_per_call_minute.unwrap() - 0.072).abs() < 1e-9);
+    }
+}

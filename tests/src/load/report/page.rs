@@ -1,0 +1,191 @@
+//! The page: curves and tables in one file that needs no other.
+
+use std::fmt::Write as _;
+
+use super::{Arm, FLOOR, FLOOR_IMMEDIATE, GATEWAY, RTPENGINE, Relay, Report};
+use crate::load::Profile;
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #8884}\
+th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}svg text{font:13px system-ui,sans-serif;fill:currentColor}\
+.grid{stroke:#8884}.void{color:#a00}@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.void{color:#f88}}";
+const ARMS: [(&str, &str, &str); 4] = [
+    (GATEWAY, "tgtrunk", "#0a7"),
+    (FLOOR, "floor, 1 ms tick", "#888"),
+    (FLOOR_IMMEDIATE, "floor, immediate", "#36c"),
+    (RTPENGINE, "rtpengine", "#d60"),
+];
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 360.0;
+const EDGE: f64 = 60.0;
+
+/// The whole page.
+pub fn draw(report: &Report) -> String {
+    let mut page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <title>tgtrunk: figures</title><style>{STYLE}</style><h1>Figures of the relay</h1>\
+         <p>All arms in one run on one core, in turns; medians over rounds. Figures of one machine at one time: what carries over is how \
+         the arms stand to each other.</p>"
+    );
+    for notice in &report.notices {
+        write!(page, "<p class=\"void\">{}</p>", escape(notice)).ok();
+    }
+    for (profile, name) in [(Profile::Gcm, "AES-GCM"), (Profile::Cm, "AES-CM with HMAC-SHA1")] {
+        let rows: Vec<&Relay> = report.relay.iter().filter(|row| row.profile == profile).collect();
+        if !rows.is_empty() {
+            write!(page, "<h2>RTP to SRTP and back, {name}</h2>").ok();
+            page += &costs(&rows);
+            page += &delays(&rows);
+            page += &table(&rows);
+        }
+    }
+    page += "</html>\n";
+    page
+}
+
+/// Processor time per packet against calls, both by powers of ten.
+fn costs(rows: &[&Relay]) -> String {
+    let points = |name: &str| -> Vec<(f64, f64)> {
+        let cost = |row: &&Relay| Some((row.calls as f64, row.arms.get(name)?.cpu_us_per_packet.median));
+        rows.iter().filter_map(cost).collect()
+    };
+    let curves: Vec<_> = ARMS.iter().map(|(name, shown, colour)| (*shown, *colour, points(name))).collect();
+    chart("Processor time for each packet passed on (µs) against calls", "calls", &curves)
+}
+
+/// How far quantiles of the delay lie apart, at the most calls that all arms carry.
+fn delays(rows: &[&Relay]) -> String {
+    let Some(row) = rows.iter().max_by_key(|row| (row.arms.len(), row.calls)) else { return String::new() };
+    let quantiles = |arm: &Arm| {
+        let delay = arm.delay_us;
+        vec![(50.0, delay.p50), (99.0, delay.p99), (999.0, delay.p999)]
+    };
+    let curves = ARMS
+        .iter()
+        .filter_map(|(name, shown, colour)| Some((*shown, *colour, quantiles(row.arms.get(name)?))));
+    let title = format!(
+        "Delay at {} calls (µs, from the time scheduled): half, 99 %, 99.9 % of packets within",
+        row.calls
+    );
+    chart(&title, "50 %, 99 %, 99.9 %", &curves.collect::<Vec<_>>())
+}
+
+fn chart(title: &str, below: &str, curves: &[(&str, &str, Vec<(f64, f64)>)]) -> String {
+    let all = || curves.iter().flat_map(|(_, _, points)| points).filter(|(x, y)| *x > 0.0 && *y > 0.0);
+    let decades = |values: &mut dyn Iterator<Item = f64>| {
+        let (low, high) =
+            values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
+        let (low, high) = (low.log10().floor(), high.log10().ceil());
+        (low, high.max(low + 1.0))
+    };
+    if all().next().is_none() {
+        return String::new();
+    }
+    let (left, right) = decades(&mut all().map(|(x, _)| *x));
+    let (bottom, top) = decades(&mut all().map(|(_, y)| *y));
+    let at_x = |x: f64| EDGE + (x.log10() - left) / (right - left) * (WIDTH - EDGE - 20.0);
+    let at_y = |y: f64| HEIGHT - EDGE + (bottom - y.log10()) / (top - bottom) * (HEIGHT - EDGE - 30.0);
+    let mut svg = format!(
+        "<figure><svg viewBox=\"0 0 {:.0} {HEIGHT}\" role=\"img\" aria-label=\"{title}\"><text x=\"{EDGE}\" y=\"16\">{title}</text>",
+        WIDTH + 160.0
+    );
+    let mut decade = bottom;
+    while decade <= top {
+        let (value, y) = (10_f64.powf(decade), at_y(10_f64.powf(decade)));
+        let end = WIDTH - 20.0;
+        write!(svg, "<line class=\"grid\" x1=\"{EDGE}\" x2=\"{end}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{value}</text>", EDGE - 6.0, y + 4.0).ok();
+        decade += 1.0;
+    }
+    let mut ticks: Vec<f64> = all().map(|(x, _)| *x).collect();
+    ticks.sort_by(f64::total_cmp);
+    ticks.dedup();
+    for tick in ticks {
+        let (x, y) = (at_x(tick), HEIGHT - EDGE + 18.0);
+        write!(svg, "<text x=\"{x:.1}\" y=\"{y:.0}\" text-anchor=\"middle\">{tick}</text>").ok();
+    }
+    write!(
+        svg,
+        "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{below}</text>",
+        WIDTH / 2.0,
+        HEIGHT - 20.0
+    )
+    .ok();
+    for (number, (shown, colour, points)) in
+        curves.iter().filter(|(_, _, points)| !points.is_empty()).enumerate()
+    {
+        let path: Vec<String> =
+            points.iter().map(|(x, y)| format!("{:.1},{:.1}", at_x(*x), at_y(y.max(1e-9)))).collect();
+        write!(
+            svg,
+            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>",
+            path.join(" ")
+        )
+        .ok();
+        for (x, y) in points {
+            write!(svg, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{colour}\"><title>{shown}: {y:.1}</title></circle>", at_x(*x), at_y(*y)).ok();
+        }
+        let y = 50 + number * 22;
+        write!(svg, "<rect x=\"{WIDTH}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"{colour}\"/><text x=\"{:.0}\" y=\"{y}\">{shown}</text>", y - 11, WIDTH + 18.0).ok();
+    }
+    svg + "</svg></figure>"
+}
+
+fn table(rows: &[&Relay]) -> String {
+    let mut table = "<table><tr><th>calls</th><th>arm</th><th>µs/packet</th><th>min–max</th><th>switches/packet</th><th>p50 µs</th>\
+                     <th>p99 µs</th><th>p99.9 µs</th><th>loss</th></tr>"
+        .to_owned();
+    for row in rows {
+        for (name, shown, _) in ARMS {
+            let Some(arm) = row.arms.get(name) else { continue };
+            let (cost, delay) = (arm.cpu_us_per_packet, arm.delay_us);
+            write!(
+                table,
+                "<tr><td>{}</td><td>{shown}</td><td>{:.2}</td><td>{:.2}–{:.2}</td><td>{:.3}</td><td>{:.0}</td><td>{:.0}</td><td>{:.0}</td><td>{:.4} %</td></tr>",
+                row.calls, cost.median, cost.min, cost.max, arm.switches_per_packet, delay.p50, delay.p99, delay.p999, arm.loss * 100.0
+            )
+            .ok();
+        }
+        for void in &row.voids {
+            write!(
+                table,
+                "<tr><td colspan=\"9\" class=\"void\">{} calls: {} (not counted)</td></tr>",
+                row.calls,
+                escape(void)
+            )
+            .ok();
+        }
+    }
+    table + "</table>"
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::report::{Round, Rounds};
+    use crate::load::window::Window;
+
+    #[test]
+    fn the_page_holds_a_curve_of_each_arm_and_asks_for_nothing() {
+        let window = |us| Window { sent: 10, received: 10, cpu_us_per_packet: us, ..Window::default() };
+        let rounds = |calls, void| Rounds {
+            calls,
+            profile: Profile::Gcm,
+            rounds: vec![
+                Round::from([(GATEWAY, window(5.0)), (FLOOR, window(2.0))]),
+                Round::from([(GATEWAY, Window { forged: void, ..window(6.0) })]),
+            ],
+            idle_kb: 0,
+        };
+        let relay = vec![rounds(1, 0).sum_up(), rounds(100, 3).sum_up()];
+        let page = draw(&Report { relay, notices: vec!["no <rtpengine>".to_owned()] });
+        assert_eq!(page.matches("<polyline").count(), 2);
+        assert!(
+            page.contains("no &lt;rtpengine>") && page.contains("3 packets failed their check (not counted)")
+        );
+        assert!(!page.contains("http") && !page.contains("NaN") && !page.contains("inf"), "{page}");
+    }
+}

@@ -1,0 +1,162 @@
+//! What is measured, and when it counts.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::machine::Usage;
+use super::statistics::quantile;
+
+/// Packets may leave so much later than they should.
+pub(super) const LATE_NS: u64 = 2_000_000;
+const MOST_LATE: f64 = 0.001;
+const MOST_BUSY: f64 = 0.8;
+const MOST_STOLEN: f64 = 0.05;
+
+/// How long ends talk, and whose processor time counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Talk that does not count yet.
+    pub warm_up: Duration,
+    pub length: Duration,
+    /// The relay's process.
+    pub pid: u32,
+}
+
+/// One measurement.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Window {
+    pub calls: usize,
+    pub seconds: f64,
+    /// Packets that were sent, and came out on the other side.
+    pub sent: u64,
+    pub received: u64,
+    /// Those behind a later one of their stream.
+    pub reordered: u64,
+    /// Sent more than 2 ms after their time.
+    pub late: u64,
+    /// Those that the generator's own socket did not take.
+    pub unsent: u64,
+    /// Packets whose protection did not fit.
+    pub forged: u64,
+    /// Share of the time that the generator worked, 0 to 1.
+    pub generator_busy: f64,
+    /// Share of the machine's time that others took, 0 to 1.
+    pub stolen: f64,
+    pub receive_buffer_errors: u64,
+    /// The relay's processor time for each packet that it passed on, in microseconds.
+    pub cpu_us_per_packet: f64,
+    pub switches_per_packet: f64,
+    /// After the time that was scheduled.
+    pub to_telegram: Delay,
+    pub to_trunk: Delay,
+    /// After the time that the packet left, both ways.
+    pub from_sending: Delay,
+    /// How far apart packets of a stream came, less 20 ms: 99 of 100 within, in microseconds.
+    pub jitter_p99_us: f64,
+    pub resident_kb: u64,
+}
+
+/// Delay of packets in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Delay {
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+impl Delay {
+    pub(super) fn of(mut nanoseconds: Vec<u32>) -> Self {
+        nanoseconds.sort_unstable();
+        let at = |share| quantile(&nanoseconds, share).map_or(0.0, |ns| f64::from(ns) / 1000.0);
+        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1.0) }
+    }
+}
+
+impl Window {
+    /// The share of packets that did not come out, 0 to 1.
+    pub fn loss(&self) -> f64 {
+        1.0 - self.received as f64 / self.sent.max(1) as f64
+    }
+
+    /// The worse of both ways.
+    pub fn delay(&self) -> Delay {
+        let (one, other) = (self.to_telegram, self.to_trunk);
+        Delay {
+            p50: one.p50.max(other.p50),
+            p99: one.p99.max(other.p99),
+            p999: one.p999.max(other.p999),
+            max: one.max.max(other.max),
+        }
+    }
+
+    /// Why it does not count, if it does not.
+    pub fn void(&self) -> Option<String> {
+        let late = self.late as f64 / self.sent.max(1) as f64;
+        let percent = |share: f64| format!("{:.2} %", share * 100.0);
+        if self.received == 0 {
+            Some("nothing came out".to_owned())
+        } else if self.unsent > 0 {
+            Some(format!("{} packets could not be sent", self.unsent))
+        } else if late > MOST_LATE {
+            Some(format!("the generator was late with {} of its packets", percent(late)))
+        } else if self.generator_busy > MOST_BUSY {
+            Some(format!("the generator worked {} of the time", percent(self.generator_busy)))
+        } else if self.receive_buffer_errors > 0 {
+            Some(format!("{} datagrams found no room", self.receive_buffer_errors))
+        } else if self.forged > 0 {
+            Some(format!("{} packets failed their check", self.forged))
+        } else if self.stolen > MOST_STOLEN {
+            Some(format!("others took {} of the machine", percent(self.stolen)))
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn count_usage(&mut self, used: Usage) {
+        let packets = self.received.max(1) as f64;
+        self.cpu_us_per_packet = used.cpu_ns as f64 / 1000.0 / packets;
+        self.switches_per_packet = used.switches as f64 / packets;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_voids_a_window_that_is_well_otherwise() {
+        let well = Window {
+            sent: 10_000,
+            received: 9_990,
+            late: 10,
+            generator_busy: 0.8,
+            stolen: 0.05,
+            ..Window::default()
+        };
+        assert_eq!(well.void(), None);
+        let broken: [fn(&mut Window); 7] = [
+            |window| window.received = 0,
+            |window| window.unsent = 1,
+            |window| window.late = 11,
+            |window| window.generator_busy = 0.81,
+            |window| window.receive_buffer_errors = 1,
+            |window| window.forged = 1,
+            |window| window.stolen = 0.06,
+        ];
+        for (number, break_it) in broken.iter().enumerate() {
+            let mut window = well.clone();
+            break_it(&mut window);
+            assert!(window.void().is_some(), "rule {number}");
+        }
+    }
+
+    #[test]
+    fn delays_are_told_in_microseconds_of_the_worse_way() {
+        let slow = Delay::of((1..=1000).map(|ms| ms * 1_000_000).collect());
+        assert_eq!(slow, Delay { p50: 500_000.0, p99: 990_000.0, p999: 999_000.0, max: 1_000_000.0 });
+        let window = Window { to_trunk: slow, sent: 4, received: 3, ..Window::default() };
+        assert_eq!((window.delay(), window.loss()), (slow, 0.25));
+    }
+}
