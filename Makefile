@@ -116,8 +116,25 @@ check: packages ## format, lints, documentation, dependencies
 test: setup check build test-package ## everything CI runs (SUITES="chat tidy" runs those tests alone)
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites $(SUITES)
 
+# rtpengine alone serves benchmarks alone: whoever lacks it gets the others' figures.
+BENCH_PACKAGES := rtpengine-daemon
+.PHONY: bench-packages
+bench-packages: packages
+	@command -v rtpengine >/dev/null && exit 0; \
+	if (( $$(id -u) != 0 )) || ! command -v dpkg-query >/dev/null; then \
+		echo "rtpengine is not installed: ITS ARM WILL BE LEFT OUT (sudo apt-get install -y --no-install-recommends $(BENCH_PACKAGES))" >&2; \
+		exit 0; \
+	fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -q; \
+	apt-get install -q -y --no-install-recommends $(BENCH_PACKAGES)
+
+# Figures of a relay are those of the program that people install, and of a floor that is built alike.
 .PHONY: bench
-bench: setup build ## what transcoding costs beside libopus alone (fails above 1.15 times), what messages cost, how soon keypad and keys come
+bench: setup bench-packages build ## what a packet costs beside the barest relay and rtpengine (target/bench/report.html; BENCH=full takes longer), transcoding beside libopus alone (fails above 1.15 times), messages, how soon keypad and keys come
+	cargo build --locked --release -p tgtrunk-gateway -p tgtrunk-floor
+	RUST_LOG=info TGTRUNK_GATEWAY=$(CURDIR)/target/release/tgtrunk-gateway TGTRUNK_FLOOR=$(CURDIR)/target/release/tgtrunk-floor \
+		target/debug/relay_bench target/bench
 	cargo bench --locked -p tgtrunk-media --bench transcoding
 	cargo bench --locked -p tgtrunk-client --bench messages
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/keypad_bench
