@@ -373,8 +373,14 @@ async fn reactions_contacts_pictures_and_the_archive() {
     assert_eq!(fetched.bytes().await.unwrap(), picture);
     program.post("archiveChat", json!({"chatId": anna})).await;
     let chats = program.get("getChats").await;
-    assert!(chats.as_array().unwrap().iter().any(|chat| chat["chatId"] == anna), "{chats}");
+    let is_archived = |chats: &Value| {
+        let all = chats.as_array().unwrap();
+        all.iter().find(|chat| chat["chatId"] == anna).unwrap()["archive"].clone()
+    };
+    assert_eq!(is_archived(&chats), true, "{chats}");
     program.post("unarchiveChat", json!({"chatId": anna})).await;
+    let chats = program.get("getChats").await;
+    assert_eq!(is_archived(&chats), false, "{chats}");
 }
 
 /// A picture of one pixel: PNG.
