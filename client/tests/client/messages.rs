@@ -68,6 +68,31 @@ async fn what_a_person_writes_changes_and_takes_back_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_answer_was_lost_is_found_behind_many_others() {
+    let (scene, _client, program) = at_work().await;
+    let anna = met(&scene, &program).await;
+    let fault = Match::method("messages.sendMessage").user(scene.company).once();
+    scene.world().add_fault(fault, Action::LoseAnswer);
+    let sent = program.post("sendMessage", json!({"chatId": anna, "message": "Is it ready?"})).await;
+    eventually("the message", || scene.anna_sees().iter().any(|seen| seen.text == "Is it ready?")).await;
+    for number in 0..120 {
+        scene.world().say(scene.anna, scene.company, &format!("No. {number}")).unwrap();
+    }
+    // Whoever knows its number can change it.
+    let edit = json!({"chatId": anna, "idMessage": sent["idMessage"], "message": "Is it ready now?"});
+    let mut told = (0, Value::Null);
+    for _ in 0..60 {
+        told = program.asked("editMessage", edit.clone()).await;
+        if told.0 == 200 {
+            break;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(told.0, 200, "{}", told.1);
+    eventually("the change", || scene.anna_sees().iter().any(|seen| seen.text == "Is it ready now?")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn places_contacts_polls_and_files_go_both_ways() {
     let (scene, _client, program) = at_work().await;
     let anna = met(&scene, &program).await;

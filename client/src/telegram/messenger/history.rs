@@ -9,8 +9,9 @@ use crate::telegram::request::{self, Messages};
 
 /// Most messages in one answer.
 const PAGE: usize = 100;
-/// So many messages are looked through for one of ours.
-const LOOKED_THROUGH: i32 = 50;
+/// So many messages are looked through for one of ours, unless so many are ours already: a busy group has others between.
+const LOOKED_THROUGH: usize = 500;
+const ENOUGH: usize = 20;
 
 /// Why a message of a channel stays.
 const FOR_ALL_ONLY: &str = "in a channel or supergroup a message can only be deleted for everybody";
@@ -39,9 +40,19 @@ impl Correspondent {
 
     pub(super) async fn last_of(&self, to: &Address) -> Result<Vec<Received>, Failure> {
         let peer = self.peer(to).await?;
-        let page = self.page(&peer, 0, LOOKED_THROUGH).await?;
-        let found = page.messages.iter().filter_map(|message| self.received(message));
-        Ok(found.filter(|message| message.is_ours).collect())
+        let (mut before, mut looked, mut found) = (0, 0, Vec::new());
+        while found.len() < ENOUGH && looked < LOOKED_THROUGH {
+            let page = self.page(&peer, before, i32::try_from(PAGE).unwrap_or(0)).await?;
+            let messages = page.messages.iter().filter_map(|message| self.received(message));
+            found.extend(messages.filter(|message| message.is_ours));
+            looked += page.messages.len();
+            let Some(oldest) = page.messages.last().map(tl::enums::Message::id) else { break };
+            if page.messages.len() < PAGE || oldest == before {
+                break;
+            }
+            before = oldest;
+        }
+        Ok(found)
     }
 
     /// Messages with words in them, or of some days: the newest first.
