@@ -119,6 +119,11 @@ impl Desk {
         self.told.send_replace(true);
     }
 
+    /// Whether the gateway has said which calls are up, or is known not to be there.
+    pub(crate) fn knows_calls(&self) -> bool {
+        *self.told.borrow()
+    }
+
     /// Returns once the gateway has said which calls are up, or is known not to be there.
     pub(crate) async fn until_told(&self) {
         let mut told = self.told.subscribe();

@@ -1,8 +1,9 @@
 //! Reads the account's messages one by one and decides what each is: keys, a hope for an answer, a missed call.
 //!
 //! What is decided is on the disk before Telegram is told that the message was taken in, and so is the message itself,
-//! for the programs that fetch it. Keypads do not wait for a disk that takes nothing for programs.
+//! for the programs that fetch it. Keypads do not wait for a disk that takes nothing for programs, nor the other way round.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tgtrunk_config::TextKey;
 use tgtrunk_telegram::MessageNotice;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{Instrument as _, debug, error, warn};
 
 use crate::backlog::Backlog;
@@ -27,6 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// For so long it is waited for what the gateway has to say: whether a missed call is one that the person asked for, and
 /// which calls are up.
 const HOLD: Duration = Duration::from_secs(1);
+/// Messages that wait for keypads in memory. No more are read then, and Telegram keeps the rest.
+const WAITING: usize = 4096;
 /// Answers that are sent at once, and that may wait.
 const ANSWERS: usize = 4;
 const WAITING_ANSWERS: usize = 256;
@@ -38,6 +41,53 @@ struct Going {
     cards: JoinSet<()>,
     answers: JoinSet<()>,
     turns: Arc<Semaphore>,
+}
+
+/// What keypads, cards and answers have to take in, in its order. While the disk does not take it, or it is not known
+/// yet which calls are up, it waits here, and programs have their messages all the same.
+struct Due {
+    waiting: VecDeque<(Arc<MessageNotice>, News)>,
+    pause: Duration,
+    /// When it is tried again.
+    again: Instant,
+    /// Until when the first typed digits since the start wait for what the gateway says.
+    patience: Option<Instant>,
+}
+
+impl Due {
+    /// Returns when the first may be tried.
+    async fn ripe(&self, desk: &Desk) {
+        let is_patient = self.patience == Some(self.again);
+        tokio::select! {
+            () = sleep_until(self.again) => {}
+            () = desk.until_told(), if is_patient => {}
+        }
+    }
+
+    /// Takes in what can be taken in.
+    async fn work(&mut self, desk: &Arc<Desk>, going: &mut Going) {
+        while let Some((_, news)) = self.waiting.front() {
+            // A client that was just started may not know yet who is on the phone.
+            if is_typed(desk, news) && !desk.knows_calls() {
+                let until = *self.patience.get_or_insert_with(|| Instant::now() + HOLD);
+                if Instant::now() < until {
+                    self.again = until;
+                    return;
+                }
+            }
+            // Telegram tells it again only to the next process, and everything after it as well.
+            if let Err(problem) = take(desk, going, news).await {
+                error!(again_ms = self.pause.as_millis(), "a message could not be taken in: {problem}");
+                self.again = Instant::now() + self.pause;
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                return;
+            }
+            self.pause = FIRST_PAUSE;
+            if let Some((notice, _)) = self.waiting.pop_front() {
+                settle(notice);
+            }
+        }
+    }
 }
 
 /// Reads until the account is closed.
@@ -52,10 +102,12 @@ pub(crate) async fn read(
         answers: JoinSet::new(),
         turns: Arc::new(Semaphore::new(ANSWERS)),
     };
-    let mut backlog = Backlog::new(Instant::now());
+    let now = Instant::now();
+    let mut due = Due { waiting: VecDeque::new(), pause: FIRST_PAUSE, again: now, patience: None };
+    let mut backlog = Backlog::new(now);
     loop {
-        let (notice, news) = tokio::select! {
-            notice = messages.recv(), if backlog.has_room() => {
+        tokio::select! {
+            notice = messages.recv(), if backlog.has_room() && due.waiting.len() < WAITING => {
                 let Some(notice) = notice else { return };
                 let notice = Arc::new(notice);
                 backlog.push(Arc::clone(&notice), correspondence.news(&notice));
@@ -71,27 +123,28 @@ pub(crate) async fn read(
                     });
                     continue;
                 }
-                (notice, news)
+                due.waiting.push_back((notice, news));
+                // Behind one that waits, it waits too.
+                if due.waiting.len() > 1 {
+                    continue;
+                }
             }
             () = sleep_until(backlog.again()), if !backlog.is_empty() => {
                 write_down(&mut backlog, &correspondence).await;
                 continue;
             }
-            Some(ripe) = going.held.join_next() => match ripe {
-                Ok(next) => next,
-                Err(_) => continue,
-            },
+            () = due.ripe(&desk), if !due.waiting.is_empty() => {}
+            Some(ripe) = going.held.join_next() => {
+                let Ok(next) = ripe else { continue };
+                due.waiting.push_back(next);
+                if due.waiting.len() > 1 {
+                    continue;
+                }
+            }
             Some(_) = going.cards.join_next() => continue,
             Some(_) = going.answers.join_next() => continue,
-        };
-        // Telegram tells it again only to the next process, and everything after it as well.
-        let mut pause = FIRST_PAUSE;
-        while let Err(problem) = take(&desk, &mut going, &news).await {
-            error!(again_ms = pause.as_millis(), "a message could not be taken in: {problem}");
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        settle(notice);
+        due.work(&desk, &mut going).await;
     }
 }
 
@@ -120,6 +173,11 @@ fn settle(notice: Arc<MessageNotice>) {
     }
 }
 
+/// Whether a message is keys for a call.
+fn is_typed(desk: &Desk, news: &News) -> bool {
+    desk.manner().line.chat.typed_digits && typed::keys(&news.message, clock::unix_s()).is_some()
+}
+
 async fn take(desk: &Arc<Desk>, going: &mut Going, news: &News) -> Result<(), sqlx::Error> {
     let (now_s, manner) = (clock::unix_s(), desk.manner());
     let (id, person) = (news.message.id, news.message.person);
@@ -142,8 +200,6 @@ async fn take(desk: &Arc<Desk>, going: &mut Going, news: &News) -> Result<(), sq
         if desk.store.is_press(id).await? {
             return Ok(());
         }
-        // A client that was just started may not know yet who is on the phone.
-        timeout(HOLD, desk.until_told()).await.ok();
         if let Some(call) = desk.call_of(person) {
             if desk.store.begin_press(id, call, &keys, now_s).await?
                 && !desk.presses.press(desk, call, id, keys)

@@ -93,6 +93,22 @@ async fn a_message_whose_answer_was_lost_is_found_behind_many_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn programs_are_told_though_the_disk_does_not_take_typed_digits() {
+    let (scene, _client, program) = at_work().await;
+    let file = SqliteConnectOptions::new().filename(scene.state.client_db(&phone()));
+    let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+    let rename = "ALTER TABLE cl_press RENAME TO cl_away";
+    sqlx::query(rename).execute(&mut database).await.unwrap();
+    for said in ["1", "2", "Good morning"] {
+        scene.world().say(scene.anna, scene.company, said).unwrap();
+        let told = program.next().await;
+        assert_eq!(told["messageData"]["textMessageData"]["textMessage"], said);
+    }
+    let rename = "ALTER TABLE cl_away RENAME TO cl_press";
+    sqlx::query(rename).execute(&mut database).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn places_contacts_polls_and_files_go_both_ways() {
     let (scene, _client, program) = at_work().await;
     let anna = met(&scene, &program).await;
