@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tgtrunk_config::control::{CallInfo, CallState};
 use tgtrunk_config::{ApiSettings, CallId, Phone, Said};
-use tgtrunk_messages::Poster;
+use tgtrunk_messages::{Instance, Poster};
 use tgtrunk_shell::asking::Follower;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep};
@@ -97,11 +97,12 @@ impl Calls {
         Self { gateway, socket: Arc::new(socket), receiver, lines, troubles }
     }
 
-    /// A line is open. What comes back with it goes on until it is dropped.
+    /// A line is open; programs of its `instance` hear of its calls too, if they want to. What comes back with it goes on until it is dropped.
     pub(crate) fn enter(
         &self,
         line: &Phone,
         store: Store,
+        instance: Instance,
     ) -> (LineCalls, impl Future<Output = ()> + Send + 'static + use<>) {
         let (heard, hears) = mpsc::channel(NEWS);
         let is_behind = Arc::new(AtomicBool::new(false));
@@ -110,6 +111,7 @@ impl Calls {
             line: line.clone(),
             store: store.clone(),
             gateway: self.gateway.clone(),
+            instance: Some(instance),
             tells_all: self.receiver.is_some(),
             heard: hears,
             is_behind: Arc::clone(&is_behind),

@@ -171,7 +171,7 @@ impl Line {
         let (own, options) = (Some(phone.clone()), api.options(phone));
         let kept = Correspondence::open(&database, &account, &logins, own, options).await?;
         api.enter(phone, kept.instance().clone());
-        let (calls, telling) = calls.enter(phone, store.clone());
+        let (calls, telling) = calls.enter(phone, store.clone(), kept.instance().clone());
         let lamps = Lamps::new(self.status.clone());
         lamps.account(&account.status().borrow());
         lamps.keypad(self.manner.line.chat.keypad);

@@ -1,6 +1,7 @@
 //! An instance: an account or a bot as programs know it.
 
 mod attachment;
+mod calls;
 mod chats;
 pub(crate) mod inner;
 mod jobs;
@@ -17,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 pub(crate) use self::attachment::{is_link, kept, name_in, with_end_of};
+pub use self::calls::CallNews;
 use self::inner::Inner;
 pub(crate) use self::letters::Posted;
 use crate::chat::{Address, ChatId};

@@ -48,8 +48,8 @@ pub use gate::{Gate, Grant};
 pub use house::{Former, House, Office, Starting};
 pub use id::{InstanceId, MessageId};
 pub use instance::{
-    Accepted, Draft, Instance, InstanceKind, Manner, Options, QueueLine, Refused, StoredFile, Typing,
-    TypingKind,
+    Accepted, CallNews, Draft, Instance, InstanceKind, Manner, Options, QueueLine, Refused, StoredFile,
+    Typing, TypingKind,
 };
 pub use messenger::{
     Account, Dialog, Door, Failure, Found, Group, GroupChange, GroupMember, GroupRights, LoginStep,

@@ -6,6 +6,7 @@ use tgtrunk_config::Language;
 use tgtrunk_config::control::{
     CallEnd, CallInfo, CallRecord, CallState, Direction, Ender, LegQuality, Muted, Peer, Quality,
 };
+use tgtrunk_messages::CallNews;
 
 /// What happened to a call. Each happens once to a call at most, and one of the last two to every call that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,34 @@ impl Known {
         .collect()
     }
 
+    /// What programs of the account's messages are told of a call to it, as GREEN-API tells of calls: none of one that the
+    /// account makes. Of a call that was over before anybody heard of it, its end alone.
+    pub(crate) fn news(&self, is_live: bool) -> Option<CallNews> {
+        let info = &self.info;
+        if info.direction != Direction::TelegramToPbx {
+            return None;
+        }
+        let (is_answered, mut statuses) = (info.answered_ms.is_some(), Vec::new());
+        if is_live {
+            statuses.push("offer");
+        }
+        if is_live && is_answered {
+            statuses.push("pickUp");
+        }
+        if self.is_over() {
+            let is_declined = info.refused_by.is_some() || info.end.as_ref().is_some_and(is_refusal);
+            statuses.push(match (is_answered, is_declined) {
+                (true, _) => "hangUp",
+                (false, true) => "declined",
+                (false, false) => "missed",
+            });
+        }
+        let phone =
+            || info.peer.phone.as_ref().map(|phone| format!("{}@c.us", phone.trim_start_matches('+')));
+        let from = info.peer.id.map(|id| id.number().to_string()).or_else(phone).unwrap_or_default();
+        Some(CallNews { id: info.call.to_string(), from, line: info.line.as_str().to_owned(), statuses })
+    }
+
     /// An event's number, the same however often it is told.
     pub(crate) fn event_id(&self, kind: Kind) -> String {
         format!("{}.{}", self.info.call, kind.word().trim_start_matches("call."))
@@ -213,6 +242,12 @@ impl Known {
     }
 }
 
+/// Whether the PBX did not want a call: busy, or refused (ITU-T Q.850; RFC 3261, 21.4.24 and 21.6).
+fn is_refusal(end: &CallEnd) -> bool {
+    end.by == Ender::Pbx
+        && (matches!(end.sip_status, Some(486 | 600 | 603)) || matches!(end.q850, Some(17 | 21)))
+}
+
 fn direction_word(direction: Direction) -> &'static str {
     match direction {
         Direction::TelegramToPbx => "in",
@@ -292,6 +327,30 @@ pub(crate) mod tests {
         let missed = Known::heard(call(CallState::Ended), 9_000);
         assert_eq!(missed.due(&[], true), [Kind::Start, Kind::Missed]);
         assert_eq!(missed.due(&[Kind::Start, Kind::Missed], true), []);
+    }
+
+    #[test]
+    fn programs_of_messages_hear_of_calls_to_the_account_and_how_they_end() {
+        let statuses = |info: CallInfo, is_live| Known::heard(info, 0).news(is_live).unwrap().statuses;
+        let ended = |by, q850| {
+            let end = CallEnd { by, cause: String::new(), sip_status: None, q850: Some(q850) };
+            CallInfo { end: Some(end), ..call(CallState::Ended) }
+        };
+        let talked = CallInfo { answered_ms: Some(3_000), ..ended(Ender::Pbx, 17) };
+        assert_eq!(statuses(call(CallState::Incoming), true), ["offer"]);
+        let talking = CallInfo { answered_ms: Some(3_000), ..call(CallState::Answered) };
+        assert_eq!(statuses(talking, true), ["offer", "pickUp"]);
+        assert_eq!(statuses(talked.clone(), true), ["offer", "pickUp", "hangUp"]);
+        assert_eq!(statuses(talked, false), ["hangUp"], "nobody heard how it began");
+        assert_eq!(statuses(ended(Ender::Pbx, 17), true), ["offer", "declined"], "busy");
+        assert_eq!(statuses(ended(Ender::Pbx, 19), true), ["offer", "missed"], "nobody answers");
+        assert_eq!(statuses(ended(Ender::Telegram, 21), true), ["offer", "missed"], "the caller gave up");
+        let out = CallInfo { direction: Direction::PbxToTelegram, ..call(CallState::Ringing) };
+        assert_eq!(Known::heard(out, 0).news(true), None);
+        let mut nameless = call(CallState::Incoming);
+        assert_eq!(Known::heard(nameless.clone(), 0).news(true).unwrap().from, "5");
+        (nameless.peer.id, nameless.peer.phone) = (None, Some("+79161112233".into()));
+        assert_eq!(Known::heard(nameless, 0).news(true).unwrap().from, "79161112233@c.us");
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tgtrunk_config::control::{Answer, Ask, CallInfo, CallRecord, CallResult, RecordFilter};
+use tgtrunk_config::control::{Answer, Ask, CallInfo, CallRecord, CallResult, Direction, RecordFilter};
 use tgtrunk_config::{CallId, Phone};
+use tgtrunk_messages::{Instance, Refused};
 use tgtrunk_shell::asking::Follower;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -46,6 +47,8 @@ pub(super) struct Ledger {
     pub(super) line: Phone,
     pub(super) store: Store,
     pub(super) gateway: Follower,
+    /// Whose programs are told of calls beside messages, if they want to.
+    pub(super) instance: Option<Instance>,
     /// Whether programs are told of every call, and not only of those they order.
     pub(super) tells_all: bool,
     pub(super) heard: mpsc::Receiver<Heard>,
@@ -117,10 +120,13 @@ impl Ledger {
 
     /// Only what programs ordered, where nobody is told of the others.
     fn is_followed(&self, info: &CallInfo) -> bool {
-        self.tells_all || info.extension.is_some()
+        let is_wanted = || self.instance.as_ref().is_some_and(Instance::hears_calls);
+        self.tells_all
+            || info.extension.is_some()
+            || info.direction == Direction::TelegramToPbx && is_wanted()
     }
 
-    async fn heard_of(&mut self, known: &Known) -> Result<(), sqlx::Error> {
+    async fn heard_of(&mut self, known: &Known) -> Result<(), Untold> {
         if !self.is_followed(&known.info) {
             return Ok(());
         }
@@ -131,7 +137,11 @@ impl Ledger {
         Ok(())
     }
 
-    async fn note(&self, known: &Known, is_live: bool) -> Result<(), sqlx::Error> {
+    async fn note(&self, known: &Known, is_live: bool) -> Result<(), Untold> {
+        // Before the ledger knows that the call is over, and does not look for it any more.
+        if let Some((instance, news)) = self.instance.as_ref().zip(known.news(is_live)) {
+            instance.tell_call(&news).await?;
+        }
         let row = CallRow {
             call: known.info.call.to_string(),
             started_ms: known.info.started_ms,
@@ -155,7 +165,7 @@ impl Ledger {
     }
 
     /// The disk does not take what is to be told: the records have it, too.
-    fn unwritten(&mut self, error: &sqlx::Error) {
+    fn unwritten(&mut self, error: &Untold) {
         warn!(%error, "what programs are to be told of a call cannot be written down yet");
         self.is_complete = false;
         self.again_at = Some(Instant::now() + AGAIN);
@@ -269,13 +279,28 @@ impl Ledger {
 /// Why not all is known.
 enum Behind {
     Gateway,
-    Disk(sqlx::Error),
+    Disk(Untold),
 }
 
 impl From<sqlx::Error> for Behind {
     fn from(error: sqlx::Error) -> Self {
+        Self::Disk(error.into())
+    }
+}
+
+impl From<Untold> for Behind {
+    fn from(error: Untold) -> Self {
         Self::Disk(error)
     }
+}
+
+/// Why something is not written down.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Untold {
+    #[error(transparent)]
+    Ledger(#[from] sqlx::Error),
+    #[error(transparent)]
+    Instance(#[from] Refused),
 }
 
 #[cfg(test)]
@@ -301,6 +326,7 @@ mod tests {
             line: "+79060000000".parse().unwrap(),
             store: store.clone(),
             gateway,
+            instance: None,
             tells_all: true,
             heard,
             is_behind: Arc::default(),

@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
+use crate::program::Program;
 use crate::support::{Scene, eventually, info, line, phone, stays};
 
 const SECRET: &str = "0123456789abcdef-secret";
@@ -185,6 +186,51 @@ async fn every_call_is_told_signed_and_in_order() {
     assert_eq!((&missed["direction"], &missed["extension"]), (&json!("out"), &json!("101")));
     assert_eq!((&missed["dialled"], &missed["cause"]["sip_status"]), (&json!("+79001112233"), &json!(486)));
     assert_eq!(missed["cause"]["text_ru"], "занято");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_of_messages_hear_of_calls_once_they_want_to_and_over_a_restart() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    scene.log_in().await;
+    let client = scene.client().await;
+    let program = Program::new(&scene).await;
+    gateway.ends(&from_anna(0xa0));
+    assert_eq!(
+        program.post("setSettings", json!({"incomingCallWebhook": "yes"})).await["saveSettings"],
+        true
+    );
+    let ringing = from_anna(0xa1);
+    gateway.tell(&ringing);
+    gateway.tell(&ringing);
+    let talking = CallInfo {
+        state: CallState::Answered,
+        answered_ms: Some(ringing.started_ms + 2_000),
+        ..ringing.clone()
+    };
+    gateway.tell(&talking);
+    gateway.tell(&CallInfo { extension: None, ..info(0xb1, 5, Direction::PbxToTelegram) });
+    for status in ["offer", "pickUp"] {
+        let told = program.next().await;
+        assert_eq!(
+            (&told["typeWebhook"], &told["status"]),
+            (&json!("incomingCall"), &json!(status)),
+            "{told}"
+        );
+        assert_eq!((&told["from"], &told["lineId"]), (&json!("5"), &json!(phone().as_str())), "{told}");
+        assert_eq!(told["idMessage"], "00000000000000a1");
+        assert_eq!(told["instanceData"]["typeInstance"], "telegram");
+    }
+    client.kill().await;
+    gateway.ends(&talking);
+    gateway.told.lock().unwrap().records.push(record(&talking, talking.answered_ms, 9_000));
+    let _client = scene.client().await;
+    let told = program.next().await;
+    assert_eq!(
+        (&told["idMessage"], &told["status"]),
+        (&json!("00000000000000a1"), &json!("hangUp")),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use super::shape::{self, Sender};
 use crate::chat::Person;
 use crate::content::{Content, FileKind};
 use crate::id::{InstanceId, MessageId};
+use crate::instance::CallNews;
 use crate::messenger::Account;
 use crate::record::{Origin, Quoted, Record};
 use crate::standing::Standing;
@@ -107,14 +108,14 @@ pub(crate) fn standing(envelope: &Envelope<'_>, standing: Standing) -> Value {
     body
 }
 
-/// A call of the line's: from whom (a chat's number, or a phone number with `@c.us`), what became of it (`offer`,
-/// `pickUp`, `hangUp`, `missed`, `declined`), and whose line it is. `id` is the call's number, as of a message.
-#[expect(dead_code, reason = "lines tell of their calls later")]
-pub(crate) fn call(envelope: &Envelope<'_>, id: MessageId, from: &str, status: &str, line: &str) -> Value {
-    let mut body = opened(envelope, "incomingCall", envelope.now_s, Some(id));
-    body["from"] = from.into();
+/// A call to the line: who calls (a chat's number, or a phone number with `@c.us`), what becomes of it, and whose line it
+/// is. Its number stands where a message has its own.
+pub(crate) fn call(envelope: &Envelope<'_>, call: &CallNews, status: &str) -> Value {
+    let mut body = opened(envelope, "incomingCall", envelope.now_s, None);
+    body["idMessage"] = call.id.clone().into();
+    body["from"] = call.from.clone().into();
     body["status"] = status.into();
-    body["lineId"] = line.into();
+    body["lineId"] = call.line.clone().into();
     body
 }
 

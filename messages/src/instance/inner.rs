@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Options, Refused};
+use super::{CallNews, Options, Refused};
 use crate::chat::{Address, ChatId, Person};
 use crate::clock;
 use crate::content::{Attachment, Content, FileKind};
@@ -372,6 +372,10 @@ impl Inner {
         let body = self.with_envelope(|envelope| notification::standing(envelope, standing));
         let dedupe = format!("standing:{}:{}", standing.as_str(), clock::unix_ms());
         Told { kind: "stateInstanceChanged", dedupe, body }
+    }
+
+    pub(crate) fn told_call(&self, call: &CallNews, status: &str) -> serde_json::Value {
+        self.with_envelope(|envelope| notification::call(envelope, call, status))
     }
 
     fn with_envelope<T>(&self, build: impl FnOnce(&Envelope<'_>) -> T) -> T {
