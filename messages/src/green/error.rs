@@ -85,6 +85,14 @@ impl Failed {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
+    pub(super) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "Request Timeout: the rest of the request does not come")
+    }
+
+    pub(super) fn gone() -> Self {
+        Self::new(StatusCode::GONE, "Gone: there is no such file, or its time is over")
+    }
+
     /// It can be done soon.
     pub(super) fn unavailable(cause: &str) -> Self {
         let message = format!("Service Unavailable: {cause}; try again in {AGAIN_S} s");
@@ -206,5 +214,68 @@ mod tests {
             assert_eq!(failed.status.as_u16(), code, "{failed:?}");
         }
         assert_eq!(Failed::too_many(4000).retry_after_s, Some(60));
+    }
+
+    /// Rows of a table of codes: the code, and how its message begins.
+    fn rows(page: &'static str, heading: &str) -> Vec<(u16, &'static str)> {
+        let table = page.split(heading).nth(1).unwrap().split("\n## ").next().unwrap();
+        let row = |line: &'static str| {
+            let mut cells = line.strip_prefix("| ")?.split(" | ");
+            Some((cells.next()?.parse().ok()?, cells.next()?.trim_matches('`')))
+        };
+        table.lines().filter_map(row).collect()
+    }
+
+    #[test]
+    fn the_table_of_codes_has_every_refusal_and_no_other() {
+        let english = include_str!("../../../client/API.md");
+        let rows_of = rows(english, "\n## The codes of the GREEN-API dialect\n");
+        let russian = include_str!("../../../client/API.ru.md");
+        assert_eq!(rows(russian, "\n## Коды диалекта GREEN-API\n"), rows_of);
+        let unread = crate::green::lenient::read(b"{\"a\": x}").unwrap_err().to_string();
+        let no = || "no".to_owned();
+        let mut all = vec![
+            Failed::new(StatusCode::BAD_REQUEST, unread),
+            Failed::validation("no"),
+            Failed::bad_data("no"),
+            Failed::unauthorized(),
+            Failed::unknown_instance(),
+            Failed::deleted_instance(),
+            Failed::unknown_path(),
+            Failed::unknown_method("x"),
+            Failed::too_many(1),
+            Failed::too_large(1),
+            Failed::too_slow(),
+            Failed::gone(),
+            Failed::unavailable("no"),
+            Failed::from(Refused::Full(no())),
+            Failed::from(Refused::Spent { budget: 100, seconds: 1 }),
+            Failed::from(Refused::Storage(no())),
+        ];
+        let standings = [Standing::Starting, Standing::NotAuthorized, Standing::Suspended, Standing::Blocked];
+        all.extend(standings.map(Failed::standing));
+        let failures = [
+            Failure::Flood { seconds: 1 },
+            Failure::Slow { seconds: 1 },
+            Failure::PeerFlood,
+            Failure::Repeated,
+            Failure::Unknown(no()),
+            Failure::Unauthorized,
+            Failure::Refused { word: "internal", sentence: no() },
+            Failure::Unsupported("no"),
+        ];
+        all.extend(failures.map(Failed::from));
+        let is_of = |failed: &Failed, (code, start): &(u16, &str)| {
+            failed.status.as_u16() == *code && failed.message.starts_with(start)
+        };
+        for failed in &all {
+            assert!(rows_of.iter().any(|row| is_of(failed, row)), "it is not in client/API.md: {failed:?}");
+        }
+        for row in &rows_of {
+            assert!(
+                all.iter().any(|failed| is_of(failed, row)),
+                "client/API.md has what is never said: {row:?}"
+            );
+        }
     }
 }

@@ -26,9 +26,7 @@ pub(super) async fn file(house: &House, parts: &Parts, secret: &str) -> Result<R
     }
     match download(house, secret, parts.method == Method::HEAD).await {
         Ok(response) => Ok(response),
-        Err(Refused::Missing(_)) => {
-            Err(Failed::new(StatusCode::GONE, "Gone: there is no such file, or its time is over"))
-        }
+        Err(Refused::Missing(_)) => Err(Failed::gone()),
         // Receivers take "gone" for good.
         Err(Refused::Standing(_)) => {
             Err(Failed::unavailable("this may be the file of an instance that is starting"))

@@ -270,10 +270,7 @@ async fn next(body: &mut Body, patience: Patience) -> Result<Option<Bytes>, Fail
             tracing::debug!(%error, "a request ended before its end");
             Err(Failed::new(StatusCode::BAD_REQUEST, "bad request data: the request was cut off"))
         }
-        Err(_) => Err(Failed::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "Request Timeout: the rest of the request does not come",
-        )),
+        Err(_) => Err(Failed::too_slow()),
     }
 }
 
