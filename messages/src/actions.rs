@@ -197,3 +197,22 @@ pub(crate) fn stands(standing: Standing) -> Failed {
 pub(crate) fn floods(seconds: u32) -> Failed {
     Failed::from(Failure::Flood { seconds })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_of_actions_name_every_key() {
+        for page in [include_str!("../../client/API.md"), include_str!("../../client/API.ru.md")] {
+            for action in &ACTIONS {
+                let start = format!("| `{}` | ", action.name);
+                let row = page.lines().find(|line| line.starts_with(&start)).unwrap();
+                // Nobody's yet: it is refused whatever it says.
+                for key in action.keys.iter().filter(|key| **key != "buttons") {
+                    assert!(row.contains(&format!("`{key}`")), "{} has {key}: {row}", action.name);
+                }
+            }
+        }
+    }
+}
