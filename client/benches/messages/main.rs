@@ -1,5 +1,5 @@
 //! What messages cost: how many are accepted in a second, each on the disk before it is answered; how many notifications
-//! are fetched and taken away; how soon one is told; and what a journal of a million rows takes.
+//! are fetched and taken away, and how many a webhook is brought; how soon one is told; and what a journal of a million rows takes.
 //!
 //! The client is the program that people run, at a test Telegram. Rates stand beside what the machine does with nothing
 //! around it, measured just before: SQLite's commits on the same disk, answers of a server that does nothing.
@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "nothing is left to be done where it fails")]
 
 mod floor;
+mod hook;
 mod place;
 
 use std::time::Duration;
@@ -23,10 +24,10 @@ use place::Place;
 const ONE_BY_ONE: u32 = 400;
 const AT_ONCE: u32 = 32;
 const EACH: u32 = 30;
-/// Notifications that are fetched and taken away.
+/// Notifications that are fetched and taken away, and that are brought to a webhook.
 const FETCHED: u32 = 1_000;
 /// Messages whose way to a waiting program is timed.
-const TIMED: usize = 300;
+const TIMED: usize = 1_000;
 /// Rows of a long journal.
 const ROWS: u32 = 1_000_000;
 
@@ -39,6 +40,7 @@ async fn main() {
     if is_wanted("rates") {
         accepted(&place).await;
         fetched(&place).await;
+        brought(&place).await;
     }
     if is_wanted("latency") {
         told(&place).await;
@@ -93,6 +95,26 @@ async fn fetched(place: &Place) {
     }
     show("fetched and taken away", FETCHED, began.elapsed(), answers, "pairs of answers");
     println!("  which is {:.2} of the commits", f64::from(FETCHED) / began.elapsed().as_secs_f64() / floor);
+}
+
+async fn brought(place: &Place) {
+    let floor = floor::commits(&place.folder(), FETCHED).await;
+    for number in 0..FETCHED {
+        place.say(&format!("And my order {number}?"));
+    }
+    place.until_kept(FETCHED).await;
+    let (hook, mut came) = hook::listen().await;
+    let began = Instant::now();
+    place.post("setSettings", &json!({"webhookUrl": hook})).await;
+    let mut receipts = Vec::new();
+    while receipts.len() < FETCHED as usize {
+        receipts.push(came.recv().await.unwrap());
+    }
+    let took = began.elapsed();
+    assert!(receipts.is_sorted(), "they come in their order, and once");
+    show("brought to a webhook", FETCHED, took, floor, "commits");
+    place.post("setSettings", &json!({"webhookUrl": ""})).await;
+    place.until_taken().await;
 }
 
 fn show(what: &str, count: u32, took: Duration, floor: f64, of: &str) {
@@ -168,4 +190,6 @@ async fn million(place: &mut Place) {
         "  messages that came, until all are kept: {:.0} a second",
         100.0 / began.elapsed().as_secs_f64()
     );
+    let rows = place.rows().await;
+    assert!(rows >= i64::from(ROWS), "nothing of the journal was forgotten meanwhile: {rows}");
 }

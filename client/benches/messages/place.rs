@@ -172,19 +172,34 @@ impl Place {
         database.close().await.unwrap();
     }
 
-    /// Writes messages of the last 30 days into the journal. Only while no client runs.
+    /// Waits until no notification is left.
+    pub(crate) async fn until_taken(&self) {
+        let mut database = self.database().await;
+        let end = Instant::now() + LIMIT;
+        loop {
+            let row = sqlx::query("SELECT COUNT(*) FROM ms_notification").fetch_one(&mut database).await;
+            if row.unwrap().get::<i64, _>(0) == 0 {
+                break;
+            }
+            assert!(Instant::now() < end, "they are not taken away");
+            sleep(Duration::from_millis(5)).await;
+        }
+        database.close().await.unwrap();
+    }
+
+    /// Writes messages of the last 29 days into the journal: older than 30 days it forgets. Only while no client runs.
     pub(crate) async fn fill_journal(&self, rows: u32) {
         let mut database = self.database().await;
         sqlx::query(
             "INSERT INTO ms_message (id, direction, origin, chat, address, chat_kind, chat_title, tg_id, date_s, sender,
-                 content, is_forwarded, status)
+                 content, is_forwarded, status, kept_s)
              WITH RECURSIVE row(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM row WHERE n < $1)
-             SELECT (unixepoch() - 2592000) * 1000 + n * (2592000000 / ($1 + 1)),
+             SELECT (unixepoch() - 2505600) * 1000 + n * (2505600000 / ($1 + 1)),
                  CASE n % 2 WHEN 0 THEN 'incoming' ELSE 'outgoing' END, CASE n % 2 WHEN 0 THEN 'peer' ELSE 'device' END,
                  CASE n % 4 WHEN 3 THEN 1000000 + n / 100 ELSE $2 END, '1000000', 'user', 'Anna of the shop', 100000 + n,
-                 unixepoch() - 2592000 + n * 2592000 / ($1 + 1), NULL,
+                 unixepoch() - 2505600 + n * 2505600 / ($1 + 1), NULL,
                  '{\"kind\":\"text\",\"text\":\"Your order ' || n || ' is ready, come and fetch it before eight o''clock\"}',
-                 0, 'sent' FROM row",
+                 0, 'sent', unixepoch() - 2505600 + n * 2505600 / ($1 + 1) FROM row",
         )
         .bind(i64::from(rows))
         .bind(self.anna)
@@ -192,6 +207,14 @@ impl Place {
         .await
         .unwrap();
         database.close().await.unwrap();
+    }
+
+    /// Rows of the journal.
+    pub(crate) async fn rows(&self) -> i64 {
+        let mut database = self.database().await;
+        let row = sqlx::query("SELECT COUNT(*) FROM ms_message").fetch_one(&mut database).await.unwrap();
+        database.close().await.unwrap();
+        row.get(0)
     }
 
     /// Telegram gives no history from now on.
