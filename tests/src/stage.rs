@@ -37,6 +37,8 @@ pub struct Options {
     pub settings: String,
     /// Where the operator's page is served; nowhere without it.
     pub page: Option<SocketAddr>,
+    /// Where programs reach messages; nowhere without it.
+    pub api: Option<SocketAddr>,
     /// What Telegram's timers are multiplied by.
     pub timers_scale: f64,
 }
@@ -49,6 +51,7 @@ impl Default for Options {
             telegram: String::new(),
             settings: String::new(),
             page: None,
+            api: None,
             timers_scale: 1.0,
         }
     }
@@ -93,11 +96,12 @@ impl Stage {
         let settings = format!(
             "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789abcdef\"\n{}\n\n\
              [gateway]\nmedia_addresses = [{}]\nshutdown_grace_s = 2\noptions_interval_s = 5\n{}\n\n\
-             [bot]\napi_url = \"{}\"\n\n[api]\nlisten = \"off\"\n\n[page]\nlisten = \"{}\"\n",
+             [bot]\napi_url = \"{}\"\n\n[api]\nlisten = \"{}\"\n\n[page]\nlisten = \"{}\"\n",
             options.telegram,
             media_addresses.join(", "),
             options.settings,
             telegram.bot_api_url(),
+            options.api.map_or_else(|| "off".to_owned(), |api| api.to_string()),
             options.page.map_or_else(|| "off".to_owned(), |page| page.to_string())
         );
         fs::write(&config, settings)?;

@@ -67,7 +67,8 @@ pub(crate) async fn of_every_page(
     Ok(())
 }
 
-async fn of(browser: &Browser, language: &str, pages: &[(&str, String)]) -> anyhow::Result<()> {
+/// Draws and judges pages in one language.
+pub(crate) async fn of(browser: &Browser, language: &str, pages: &[(&str, String)]) -> anyhow::Result<()> {
     let mut wrong = Vec::new();
     prefer(browser, language).await?;
     for (is_dark, size) in WAYS {
@@ -121,7 +122,7 @@ async fn able_to_fail(browser: &Browser) -> anyhow::Result<()> {
 }
 
 /// Chooses a language as a person does.
-async fn prefer(browser: &Browser, language: &str) -> anyhow::Result<()> {
+pub(crate) async fn prefer(browser: &Browser, language: &str) -> anyhow::Result<()> {
     let limit = Duration::from_secs(5);
     browser.go("/").await?;
     if browser.count(&format!("html[lang={language}]")).await? == 0 {
@@ -145,7 +146,7 @@ async fn weight(browser: &Browser) -> anyhow::Result<Option<String>> {
 }
 
 /// A page that has to be moved sideways to be read.
-async fn overflow(browser: &Browser, width: u32) -> anyhow::Result<Option<String>> {
+pub(crate) async fn overflow(browser: &Browser, width: u32) -> anyhow::Result<Option<String>> {
     let wide = browser.run("return document.documentElement.scrollWidth").await?;
     let is_wide = wide.as_u64().is_some_and(|wide| wide > u64::from(width));
     Ok(is_wide.then(|| format!("{wide} pixels wide, want {width}")))

@@ -7,5 +7,6 @@ mod access;
 mod day;
 mod lamps;
 mod looks;
+mod messages;
 mod number;
 mod plain;
