@@ -90,6 +90,8 @@ class Person:
             "entities": [[type(entity).__name__, words] for entity, words in message.get_entities_text()],
             "spans": [[entity.offset, entity.length] for entity in message.entities or []],
             "silent": bool(message.silent), "album": message.grouped_id, "date": message.date,
+            "markup": message.reply_markup and type(message.reply_markup).__name__,
+            "buttons": [[button.text for button in row] for row in message.buttons or []],
             "action": message.action and type(message.action).__name__,
             "media": media and type(media).__name__, "file": file,
             "place": place and {"lat": place.lat, "long": place.long, "title": venue and venue.title,
@@ -173,6 +175,12 @@ class Person:
 
     async def send_html(self, chat, text, silent=False):
         return (await self.client.send_message(await self.peer(chat), text, parse_mode="html", silent=silent)).id
+
+    async def press(self, chat, id, text):
+        """Presses a button under a message; what the bot answers."""
+        message = await self.client.get_messages(await self.peer(chat), ids=id)
+        answer = await message.click(text=text)
+        return answer and answer.message
 
     async def read(self, chat):
         await self.client.send_read_acknowledge(await self.peer(chat))

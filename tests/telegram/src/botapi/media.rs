@@ -41,8 +41,29 @@ pub(crate) fn of_input(
     params: &Params,
     new_files: bool,
 ) -> Result<(tl::enums::MessageMedia, Formatted), ApiError> {
+    let media = params.json("media")?.unwrap_or_default();
+    of_value(state, params, media, new_files)
+}
+
+/// A list of them in the field `media`: one album.
+pub(crate) fn of_list(
+    state: &mut State,
+    params: &Params,
+) -> Result<Vec<(tl::enums::MessageMedia, Formatted)>, ApiError> {
+    let Some(Value::Array(list)) = params.json("media")? else {
+        return Err(ApiError::bad("can't parse media JSON object"));
+    };
+    list.into_iter().map(|one| of_value(state, params, one, true)).collect()
+}
+
+fn of_value(
+    state: &mut State,
+    params: &Params,
+    media: Value,
+    new_files: bool,
+) -> Result<(tl::enums::MessageMedia, Formatted), ApiError> {
     let unreadable = |what: &str| ApiError::bad(format!("can't parse InputMedia: {what}"));
-    let Some(Value::Object(fields)) = params.json("media")? else {
+    let Value::Object(fields) = media else {
         return Err(unreadable("expected an Object"));
     };
     let about = Params::of(fields);

@@ -33,6 +33,7 @@ pub(crate) fn serve(world: &World, bot: i64, method: &str, params: &Params) -> R
         "sendphoto" | "senddocument" | "sendvoice" | "sendaudio" | "sendvideo" => {
             sending::send_file(state, bot, method, params)
         }
+        "sendmediagroup" => sending::send_media_group(state, bot, params),
         "sendchataction" => sending::send_chat_action(state, bot, params),
         "copymessage" => sending::copy_message(state, bot, params),
         "forwardmessage" => sending::forward_message(state, bot, params),

@@ -9,6 +9,7 @@ use super::params::Params;
 use super::reply::ApiError;
 use crate::world::State;
 use crate::world::bots::{markup_from_json, message_json};
+use crate::world::messages::albums;
 use crate::world::messages::message::Draft;
 use crate::world::messages::send::forwarded;
 
@@ -76,6 +77,27 @@ pub(crate) fn send_file(
     state.bot_may_write(bot, to)?;
     let media = media::of_field(state, params, kind)?;
     send_media(state, bot, to, params, media)
+}
+
+/// `sendMediaGroup`.
+pub(crate) fn send_media_group(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
+    let to = recipient(params, "chat_id")?;
+    state.bot_may_write(bot, to)?;
+    let all = media::of_list(state, params)?;
+    if !(2..=albums::ALBUM_MAX).contains(&all.len()) {
+        return Err(ApiError::bad("wrong number of messages to send specified"));
+    }
+    if params.json("reply_markup")?.is_some() {
+        return Err(ApiError::bad("reply markup is not allowed in albums"));
+    }
+    let grouped_id = Some(albums::number());
+    let mut sent = Vec::with_capacity(all.len());
+    for (media, caption) in all {
+        let text = Draft::text(caption.text);
+        let draft = Draft { entities: caption.entities, media: Some(media), grouped_id, ..text };
+        sent.push(send(state, bot, to, params, draft)?);
+    }
+    Ok(Value::Array(sent))
 }
 
 fn send_media(

@@ -67,6 +67,9 @@ fn bare_message(state: &State, bot: i64, message: &tl::types::Message) -> Map<St
     if let Some(date) = message.edit_date {
         put("edit_date", json!(date));
     }
+    if let Some(album) = message.grouped_id {
+        put("media_group_id", json!(album.to_string()));
+    }
     if let Some(via) = message.via_bot_id {
         put("via_bot", user_json(state, via, false));
     }
