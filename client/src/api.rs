@@ -259,7 +259,7 @@ impl Api {
 impl Admit for Api {
     fn admits(&self, bearer: &str) -> Option<Admitted> {
         let mut owned = self.owned();
-        match Gate::admits(&*self.directory, bearer) {
+        match self.directory.grant(bearer) {
             Some(Grant::All) => Some(Admitted::All),
             Some(Grant::Instance(id)) => owned.remove(&id).map(Admitted::Line),
             None => {

@@ -6,6 +6,7 @@
 //! told; `GET /api/v1/jobs/{job_id}` tells what came of them. `ACTIONS` holds every action by its name.
 
 mod answer;
+mod buttons;
 mod changing;
 mod error;
 mod reading;

@@ -1,5 +1,7 @@
 //! Who may ask over the HTTP API of a whole program: bearers of tokens that are no instance's own.
 
+use async_trait::async_trait;
+
 use crate::id::InstanceId;
 
 /// For what a bearer's token is good.
@@ -11,10 +13,15 @@ pub enum Grant {
     All,
 }
 
-/// Knows the tokens of a program's HTTP API, and whose number is whose instance. Nothing here waits for a disk.
+/// Knows the tokens of a program's HTTP API, and whose number is whose instance.
+#[async_trait]
 pub trait Gate: Send + Sync {
     /// What a bearer may ask for; none once the token is revoked, or never was one.
-    fn admits(&self, token: &str) -> Option<Grant>;
+    async fn admits(&self, token: &str) -> Option<Grant>;
+    /// The command that makes a token.
+    fn maker(&self) -> &'static str {
+        "tgtrunk-client action-token"
+    }
     /// The instance of a line's phone number: its digits, with or without `+`.
     fn instance_of(&self, phone: &str) -> Option<InstanceId>;
 }

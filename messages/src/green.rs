@@ -30,12 +30,19 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, StatusCode};
+use axum::routing::any;
 use serde_json::Value;
 
 use crate::house::House;
 
 pub use files::download;
 pub use throttle::Pace;
+
+/// Gives files by their links, `/files/{secret}/{name}`, where nothing else of this dialect is spoken.
+pub fn files(house: House) -> Router {
+    let desk = answer::Desk::new(house, Pace::default());
+    Router::new().route("/files/{*path}", any(answer::answer)).with_state(desk)
+}
 
 /// Answers the calls of GREEN-API's clients to a program's instances, and nothing else: other paths are refused.
 pub fn router(house: House, pace: Pace) -> Router {

@@ -95,6 +95,8 @@ pub struct Draft {
     pub typing: Option<Typing>,
     /// How it is sent.
     pub manner: Manner,
+    /// What a bot puts under it, or in place of people's letters.
+    pub buttons: Option<Value>,
     /// What the program called, as the queue shows it.
     pub method: &'static str,
     /// What it said, as the queue shows it.
@@ -287,7 +289,7 @@ impl Instance {
         let unable = |error: reqwest::Error| Refused::Storage(error.to_string());
         let client = reach::client(Some(crate::files::SILENCE)).map_err(unable)?;
         let pusher = reach::client(None).map_err(unable)?;
-        store.lose_hold().await?;
+        store.lose_hold(messenger.knows_repeats()).await?;
         let inner = Arc::new(Inner::new(row, store, files, messenger, options, client));
         let mut tasks = JoinSet::new();
         tasks.spawn(outbox::run(Arc::clone(&inner)).in_current_span());

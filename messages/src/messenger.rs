@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::chat::{Address, Chat, ChatId, Person};
 use crate::content::{Content, LoginTokenPicture};
@@ -30,6 +31,8 @@ pub struct Order {
     pub hides_author: bool,
     /// Whether it comes without a sound.
     pub is_silent: bool,
+    /// What a bot puts under it or in place of people's letters (core.telegram.org/bots/api#sendmessage, `reply_markup`).
+    pub buttons: Option<Value>,
 }
 
 /// A message that was sent.
@@ -67,6 +70,9 @@ pub enum Failure {
     /// Nobody knows whether it was done: the connection is lost, or Telegram did not answer.
     #[error("{0}")]
     Unknown(String),
+    /// It was not done, as Telegram was not reached at all.
+    #[error("{0}")]
+    Undone(String),
     /// The session is not authorized.
     #[error("the instance is not authorized")]
     Unauthorized,
@@ -378,6 +384,12 @@ pub trait Messenger: Send + Sync + 'static {
     /// Where somebody logs in.
     fn door(&self) -> &dyn Door;
 
+    /// Whether Telegram knows a message that it is handed again, by its `random_id`. Where it does not, one is handed over
+    /// once, and nobody finds out whether it arrived if no answer came.
+    fn knows_repeats(&self) -> bool {
+        true
+    }
+
     /// Sends a message.
     async fn send(&self, order: &Order) -> Result<Sent, Failure>;
 
@@ -395,6 +407,21 @@ pub trait Messenger: Send + Sync + 'static {
 
     /// Changes the text or the caption of a message.
     async fn edit(&self, chat: ChatId, tg_id: i32, text: &str, entities: &[Entity]) -> Result<(), Failure>;
+
+    /// The same, with a bot's inline buttons under it from now on.
+    async fn edit_with(
+        &self,
+        chat: ChatId,
+        tg_id: i32,
+        text: &str,
+        entities: &[Entity],
+        buttons: Option<&Value>,
+    ) -> Result<(), Failure> {
+        match buttons {
+            Some(_) => Err(Failure::Unsupported("buttons are for bots alone")),
+            None => self.edit(chat, tg_id, text, entities).await,
+        }
+    }
 
     /// Deletes messages, for everybody or for the account alone.
     async fn delete(&self, chat: ChatId, tg_ids: &[i32], is_for_everyone: bool) -> Result<(), Failure>;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error, info, warn};
 
@@ -58,6 +59,8 @@ pub(crate) struct Letter {
     pub(crate) typing: Option<Typing>,
     #[serde(default)]
     pub(crate) manner: Manner,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) buttons: Option<Value>,
 }
 
 /// What came of a try.
@@ -183,6 +186,10 @@ impl Outbox {
         if let Some(left) = left.filter(|left| !left.is_zero()) {
             return Ok(Some(left));
         }
+        if next.is_doubtful && !inner.messenger.knows_repeats() {
+            self.give_up(&next, "the program ended while it was being handed over").await?;
+            return Ok(None);
+        }
         if !inner.store.claim(next.seq).await? {
             return Ok(None);
         }
@@ -226,6 +233,9 @@ impl Outbox {
                 debug!(id = %next.id, cause, "a message is sent later");
                 let pause = pause::after_ms(next.attempts);
                 inner.store.later(next, now_ms + pause, &cause, is_lost, inner.as_ref(), now_ms).await?;
+                if is_lost && !inner.messenger.knows_repeats() {
+                    self.give_up(next, &cause).await?;
+                }
             }
             Outcome::Rest(what, pause, cause) => {
                 warn!(seconds = pause.as_secs(), ?what, "the outgoing queue rests: {cause}");
@@ -248,6 +258,17 @@ impl Outbox {
         inner.notifications.notify_waiters();
         inner.touch();
         Ok(())
+    }
+}
+
+impl Outbox {
+    /// Telegram may have it, and would take it for another one if it were handed over again.
+    async fn give_up(&self, next: &Outgoing, cause: &str) -> Result<(), StorageError> {
+        let sentence = format!(
+            "it is not sent a second time, as nobody can tell whether Telegram has it already ({cause})"
+        );
+        info!(id = %next.id, cause, "a message may have been sent");
+        self.inner.fail(&[next.id], &Fault { sentence, reason: Reason::of("internal") }).await
     }
 }
 
@@ -275,7 +296,9 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing, seeks: bool) -> Result<Outcom
             let cause = Failure::Flood { seconds }.to_string();
             return Ok(Outcome::Rest(Hold::Lookups, rest(seconds), cause));
         }
-        Located::Unable(Failure::Unknown(cause)) => return Ok(Outcome::Later { cause, is_lost: false }),
+        Located::Unable(Failure::Unknown(cause) | Failure::Undone(cause)) => {
+            return Ok(Outcome::Later { cause, is_lost: false });
+        }
         Located::Unable(failure) => return Ok(judge(failure, None)),
     };
     if next.chat != Some(chat) {
@@ -298,7 +321,9 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing, seeks: bool) -> Result<Outcom
                     "the message that is answered is not there".to_owned(),
                 ));
             }
-            Err(Failure::Unknown(cause)) => return Ok(Outcome::Later { cause, is_lost: false }),
+            Err(Failure::Unknown(cause) | Failure::Undone(cause)) => {
+                return Ok(Outcome::Later { cause, is_lost: false });
+            }
             Err(failure) => return Ok(judge(failure, Some(chat))),
         }
     }
@@ -354,7 +379,11 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing, seeks: bool) -> Result<Outcom
             forward: step.forward,
             hides_author: letter.manner.hides_author,
             is_silent: letter.manner.is_silent,
+            buttons: letter.buttons.clone().filter(|_| index == last),
         };
+        if !inner.messenger.knows_repeats() {
+            inner.store.hand_over(next.seq).await?;
+        }
         let mut told = hand_over(inner, &order).await;
         if matches!(told, Err(Failure::Refused { word: "dialog_not_found", .. })) && order.to != to {
             // The account has forgotten them: it finds them as it did before.
@@ -423,7 +452,7 @@ async fn collect(
         };
         let may_be_left_out = match &failure {
             Failure::Refused { .. } => true,
-            Failure::Unknown(_) => next.attempts + 1 >= TRIES,
+            Failure::Unknown(_) | Failure::Undone(_) => next.attempts + 1 >= TRIES,
             _ => false,
         };
         if next.letter.manner.takes_some
@@ -435,7 +464,7 @@ async fn collect(
             is_less = true;
             continue;
         }
-        if let Failure::Unknown(cause) = failure {
+        if let Failure::Unknown(cause) | Failure::Undone(cause) = failure {
             return Ok(Err(Outcome::Later { cause, is_lost: false }));
         }
         let mut outcome = judge(failure, None);
@@ -512,9 +541,12 @@ async fn find_sent(
 /// The account's last messages where something was to be sent: none where they are not to be had, or why not now.
 async fn last_own(inner: &Inner, order: &Order) -> Result<Vec<Received>, String> {
     match inner.messenger.last_own(&order.to).await {
-        Err(failure @ (Failure::Unknown(_) | Failure::Flood { .. } | Failure::Unauthorized)) => {
-            Err(failure.to_string())
-        }
+        Err(
+            failure @ (Failure::Unknown(_)
+            | Failure::Undone(_)
+            | Failure::Flood { .. }
+            | Failure::Unauthorized),
+        ) => Err(failure.to_string()),
         told => Ok(told.unwrap_or_default()),
     }
 }
@@ -564,6 +596,7 @@ fn judge(failure: Failure, chat: Option<ChatId>) -> Outcome {
         }
         (Failure::PeerFlood, _) => Outcome::Rest(Hold::Strangers, SPAM_PAUSE, cause),
         (Failure::Unknown(cause), _) => Outcome::Later { cause, is_lost: true },
+        (Failure::Undone(cause), _) => Outcome::Later { cause, is_lost: false },
         (Failure::Unauthorized, _) => Outcome::Unauthorized,
         (Failure::Refused { word, sentence }, _) => failed(word, sentence),
         (Failure::Repeated | Failure::Unsupported(_), _) => failed("unsupported_for_user", cause),

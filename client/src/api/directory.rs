@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::routing::any;
 use tgtrunk_config::control::{ActionTokenInfo, NewActionToken, Refusal, RefusalCode};
@@ -274,6 +275,11 @@ impl Directory {
         Ok(shown.collect())
     }
 
+    /// For what a token is good. Nothing here waits for a disk.
+    pub(super) fn grant(&self, token: &str) -> Option<Grant> {
+        self.book.admits(token, clock::unix_s())
+    }
+
     /// Ends a token.
     pub(crate) async fn revoke_token(&self, number: i64) -> Result<(), Refusal> {
         let store = self.store().map_err(refusal)?;
@@ -286,9 +292,10 @@ impl Directory {
     }
 }
 
+#[async_trait]
 impl Gate for Directory {
-    fn admits(&self, token: &str) -> Option<Grant> {
-        self.book.admits(token, clock::unix_s())
+    async fn admits(&self, token: &str) -> Option<Grant> {
+        self.grant(token)
     }
 
     fn instance_of(&self, phone: &str) -> Option<InstanceId> {

@@ -110,7 +110,7 @@ pub(super) async fn answer(State(desk): State<Desk>, request: Request) -> Respon
 
 impl Desk {
     async fn answer(&self, parts: &Parts, body: &mut Body) -> Result<Answer, Refusal> {
-        let grant = self.grant(&parts.headers)?;
+        let grant = self.grant(&parts.headers).await?;
         let path = parts.uri.path().trim_end_matches('/');
         if let Some(id) = path.strip_prefix("/api/v1/jobs/") {
             check_verb(parts, &Method::GET)?;
@@ -147,13 +147,17 @@ impl Desk {
         }
     }
 
-    fn grant(&self, headers: &HeaderMap) -> Result<Grant, Failed> {
+    async fn grant(&self, headers: &HeaderMap) -> Result<Grant, Failed> {
         let Some(token) = bearer(headers) else {
-            let sentence = "the header Authorization must be \"Bearer\" and a token, which tgtrunk-client action-token makes";
+            let sentence = format!(
+                "the header Authorization must be \"Bearer\" and a token, which {} makes",
+                self.gate.maker()
+            );
             return Err(Failed::new(Code::Unauthorized, sentence));
         };
         self.gate
             .admits(token)
+            .await
             .ok_or_else(|| Failed::new(Code::Unauthorized, "the token is nobody's, or was revoked"))
     }
 

@@ -2,18 +2,20 @@
 
 use serde_json::{Value, json};
 
+use super::buttons;
 use super::error::{Code, Failed};
 use super::said::{Said, Styled};
 use super::shape;
 use crate::chat::Address;
 use crate::id::MessageId;
-use crate::instance::{Instance, InstanceKind};
+use crate::instance::Instance;
 
 /// A change of a message, read.
 pub(super) struct Edit {
     of: Address,
     id: MessageId,
     styled: Styled,
+    buttons: Option<Value>,
 }
 
 /// A deletion, read.
@@ -32,14 +34,12 @@ pub(super) fn check(instance: &Instance, action: &str, said: Said<'_>) -> Result
 }
 
 fn read_edit(instance: &Instance, said: Said<'_>) -> Result<Edit, Failed> {
-    if said.value("buttons").is_some() && instance.kind() == InstanceKind::User {
-        let sentence = "'buttons' can be changed by bots alone: Telegram takes none from an account";
-        return Err(Failed::new(Code::UnsupportedForUser, sentence));
-    }
+    let buttons = buttons::read(instance, said, true)?;
     let id = said.message("message_id")?;
     Ok(Edit {
         of: said.dialog("dialog")?,
         id: id.ok_or_else(|| Failed::wrong("message_id", "must be a message's number", None))?,
+        buttons,
         styled: said.styled(false)?.ok_or_else(|| {
             let is = said.value("text");
             Failed::wrong("text", "must be the new text", is)
@@ -57,8 +57,8 @@ fn read_delete(said: Said<'_>) -> Result<Delete, Failed> {
 
 /// Changes a text or a caption. `is_again`: it may have been changed so before, and nobody was told.
 pub(super) async fn edit(instance: &Instance, said: Said<'_>, is_again: bool) -> Result<Value, Failed> {
-    let Edit { of, id, styled: Styled { text, entities } } = read_edit(instance, said)?;
-    if !instance.edit(&of, id, &text, &entities).await? && !is_again {
+    let Edit { of, id, styled: Styled { text, entities }, buttons } = read_edit(instance, said)?;
+    if !instance.edit(&of, id, &text, &entities, buttons.as_ref()).await? && !is_again {
         return Err(Failed::new(Code::NotModified, "the message says so already"));
     }
     let record = instance.message(&of, id).await?;

@@ -230,7 +230,9 @@ impl From<Failure> for Failed {
             }
             Failure::PeerFlood => Self::new(Code::PeerFlood, sentence),
             Failure::Unauthorized => Self::new(Code::NotAuthorized, sentence),
-            Failure::Repeated | Failure::Unknown(_) => Self::new(Code::Internal, sentence),
+            Failure::Repeated | Failure::Unknown(_) | Failure::Undone(_) => {
+                Self::new(Code::Internal, sentence)
+            }
             Failure::Refused { word, .. } => Self::new(Code::read(word).unwrap_or(Code::Internal), sentence),
             Failure::Unsupported(_) => Self::new(Code::UnsupportedForUser, sentence),
         }

@@ -5,14 +5,16 @@ use serde_json::{Value, json};
 use super::error::{Code, Failed};
 use super::said::Said;
 use super::shape;
-use crate::chat::Address;
-use crate::instance::Instance;
-use crate::messenger::Search;
+use crate::chat::{Address, Chat};
+use crate::instance::{Instance, InstanceKind};
+use crate::messenger::{Failure, Search};
 
 /// Most chats that are looked through.
 const DIALOGS: i64 = 2_000;
 /// Most messages that are told at once.
 const MESSAGES: i64 = 100;
+/// Where what is told comes from, if not from Telegram.
+const JOURNAL: &str = "journal";
 /// How many are told if nobody says.
 const USUAL: i64 = 20;
 
@@ -50,18 +52,30 @@ pub(super) async fn dialogs(instance: &Instance, said: Said<'_>) -> Result<Value
     let Dialogs { limit, offset, query, kind } = read_dialogs(said)?;
     let is_filtered = !query.is_empty() || kind.is_some();
     let count = if is_filtered { size(DIALOGS) } else { offset + limit + 1 };
-    let mut all = instance.messenger().dialogs(count).await?;
-    all.retain(|dialog| {
-        let chat = &dialog.chat;
+    let fits = |chat: &Chat| {
         let names = || [Some(&chat.title), chat.username.as_ref(), chat.phone.as_ref()].into_iter().flatten();
         kind.is_none_or(|kind| shape::kind(chat.kind) == kind)
             && (query.is_empty() || names().any(|name| name.to_lowercase().contains(&query)))
-    });
-    let next = (all.len() > offset + limit).then_some(offset + limit);
-    let page = instance.with_last(all.into_iter().skip(offset).take(limit).collect()).await?;
-    let dialogs: Vec<_> =
-        page.iter().map(|(dialog, last)| shape::dialog(instance, dialog, last.as_ref())).collect();
-    Ok(json!({"dialogs": dialogs, "next": next}))
+    };
+    match instance.messenger().dialogs(count).await {
+        Err(Failure::Unsupported(_)) => {
+            let mut all = instance.known_chats(count).await?;
+            all.retain(|(chat, _)| fits(chat));
+            let next = (all.len() > offset + limit).then_some(offset + limit);
+            let page = all.iter().skip(offset).take(limit);
+            let dialogs: Vec<_> = page.map(|(chat, last)| shape::known_chat(instance, chat, last)).collect();
+            Ok(json!({"dialogs": dialogs, "next": next, "source": JOURNAL}))
+        }
+        told => {
+            let mut all = told?;
+            all.retain(|dialog| fits(&dialog.chat));
+            let next = (all.len() > offset + limit).then_some(offset + limit);
+            let page = instance.with_last(all.into_iter().skip(offset).take(limit).collect()).await?;
+            let dialogs: Vec<_> =
+                page.iter().map(|(dialog, last)| shape::dialog(instance, dialog, last.as_ref())).collect();
+            Ok(json!({"dialogs": dialogs, "next": next}))
+        }
+    }
 }
 
 /// Nobody else than the account itself is called so: names have five letters and more.
@@ -131,5 +145,10 @@ pub(super) async fn messages(instance: &Instance, said: Said<'_>) -> Result<Valu
         }
     };
     let shown: Vec<_> = records.iter().map(|record| shape::message(instance, record)).collect();
-    Ok(json!({"messages": shown, "next": next}))
+    let mut told = json!({"messages": shown, "next": next});
+    if instance.kind() == InstanceKind::Bot {
+        // Telegram tells a bot nothing of what was.
+        told["source"] = JOURNAL.into();
+    }
+    Ok(told)
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::buttons;
 use super::error::{Code, Failed};
 use super::said::{Said, Styled, plain};
 use crate::chat::Address;
@@ -9,7 +10,7 @@ use crate::clock;
 use crate::content::{Attachment, Content, FileKind, LeftOut, Place, VCard, has_link};
 use crate::entity::{Entity, EntityKind};
 use crate::id::MessageId;
-use crate::instance::{Draft, Instance, InstanceKind, Manner, is_link, with_end_of};
+use crate::instance::{Draft, Instance, Manner, is_link, with_end_of};
 
 /// Longest name or title: characters.
 const WORD: usize = 255;
@@ -35,12 +36,21 @@ pub(super) async fn drafts(
             forward: None,
             typing: None,
             manner: manner(said)?,
+            buttons: None,
             method: action,
             request: said.request(),
         })
     };
     match action {
-        "send_message" => Ok(vec![draft(message(instance, said).await?)?]),
+        "send_message" => {
+            let buttons = buttons::read(instance, said, false)?;
+            let content = message(instance, said).await?;
+            if buttons.is_some() && content.files().count() > 1 {
+                let sentence = "'buttons' go with a text or one file: Telegram takes none with several";
+                return Err(Failed::bad(sentence));
+            }
+            Ok(vec![Draft { buttons, ..draft(content)? }])
+        }
         "send_location" => Ok(vec![draft(location(said)?)?]),
         "send_contact" => Ok(vec![draft(contact(said)?)?]),
         _ => forwarded(instance, said, draft(Content::plain(""))?).await,
@@ -75,10 +85,6 @@ fn manner(said: Said<'_>) -> Result<Manner, Failed> {
 }
 
 async fn message(instance: &Instance, said: Said<'_>) -> Result<Content, Failed> {
-    if said.value("buttons").is_some() && instance.kind() == InstanceKind::User {
-        let sentence = "'buttons' can be sent by bots alone: Telegram takes none from an account";
-        return Err(Failed::new(Code::UnsupportedForUser, sentence));
-    }
     let may_be_long = said.flag("split")?.unwrap_or(false);
     let styled = said.styled(may_be_long)?;
     let (mut files, left_out) = attachments(instance, said).await?;

@@ -208,6 +208,15 @@ pub(super) fn dialog(instance: &Instance, dialog: &Dialog, last: Option<&Record>
     Value::Object(shown)
 }
 
+/// A chat of the journal. What it holds of other people's reading is nothing.
+pub(super) fn known_chat(instance: &Instance, known: &Chat, last: &Record) -> Value {
+    let mut shown = chat(known);
+    shown.insert("archived".to_owned(), false.into());
+    shown.insert("unread".to_owned(), Value::Null);
+    shown.insert("last_message".to_owned(), message(instance, last));
+    Value::Object(shown)
+}
+
 /// A person's card.
 pub(super) fn profile(found: &Found) -> Value {
     let person = &found.person;

@@ -155,7 +155,7 @@ impl From<Failure> for Failed {
             Failure::Flood { seconds } | Failure::Slow { seconds } => Self::too_many(seconds),
             Failure::PeerFlood => Self::standing(Standing::Suspended),
             Failure::Repeated => Self::bad_data("the message was sent before"),
-            Failure::Unknown(sentence) => Self::new(
+            Failure::Unknown(sentence) | Failure::Undone(sentence) => Self::new(
                 StatusCode::BAD_GATEWAY,
                 format!("Bad Gateway: Telegram did not answer: {sentence}"),
             ),

@@ -176,6 +176,7 @@ async fn queue(call: &Call, method: &'static str, content: Content) -> Answer {
 fn draft(call: &Call, method: &'static str, content: Content) -> Result<Draft, Failed> {
     let said = &call.arguments;
     Ok(Draft {
+        buttons: None,
         to: said.chat()?,
         content,
         quoted: said.optional_message("quotedMessageId")?,

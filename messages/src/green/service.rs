@@ -102,7 +102,7 @@ pub(super) async fn chats(call: Call) -> Answer {
 pub(super) async fn edit_message(call: Call) -> Answer {
     let (chat, id) = (call.arguments.chat()?, call.arguments.message("idMessage")?);
     let text = call.arguments.text("message", limits::EDITED)?;
-    call.instance.edit(&chat, id, &text, &[]).await?;
+    call.instance.edit(&chat, id, &text, &[], None).await?;
     Ok(json!({"idMessage": id.to_string()}))
 }
 

@@ -2,7 +2,7 @@
 
 use super::letters::Wakes;
 use super::{Instance, Refused};
-use crate::chat::Address;
+use crate::chat::{Address, Chat};
 use crate::clock;
 use crate::id::MessageId;
 use crate::job::{JobId, NewJob};
@@ -85,8 +85,37 @@ impl Instance {
             let raw = i32::try_from(id.get()).ok();
             tg_ids.extend(known.and_then(|known| known.tg_id).or(raw));
         }
-        let found = self.inner.messenger.messages(chat, &tg_ids).await?;
-        self.recalled(found).await
+        match self.inner.messenger.messages(chat, &tg_ids).await {
+            Err(Failure::Unsupported(_)) => {
+                let mut known = Vec::with_capacity(tg_ids.len());
+                for tg_id in tg_ids {
+                    known.extend(self.inner.store.message_at(Some(chat), tg_id).await?);
+                }
+                Ok(known)
+            }
+            found => self.recalled(found?).await,
+        }
+    }
+
+    /// The chats of the journal, each with its last message, those with the newest first.
+    pub(crate) async fn known_chats(&self, count: usize) -> Result<Vec<(Chat, Record)>, Refused> {
+        let last = self.inner.store.last_of_chats(count).await?;
+        let mut known = Vec::with_capacity(last.len());
+        for record in last {
+            let Some(id) = record.chat else { continue };
+            let of_chat = record.sender.as_ref().filter(|sender| sender.id == id);
+            let meant = || record.address.strip_prefix('@').map(str::to_owned);
+            let chat = Chat {
+                id,
+                kind: record.chat_kind,
+                title: record.chat_title.clone(),
+                username: of_chat.and_then(|sender| sender.username.clone()).or_else(meant),
+                phone: None,
+                is_archived: false,
+            };
+            known.push((chat, record));
+        }
+        Ok(known)
     }
 
     /// Messages of a chat that are looked for, the newest first: of Telegram where it can be asked, else of the journal if

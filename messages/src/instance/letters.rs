@@ -116,6 +116,7 @@ impl Instance {
             forward: draft.forward,
             typing: draft.typing,
             manner: draft.manner,
+            buttons: draft.buttons,
         };
         let record = Record {
             id: MessageId::new(0),
@@ -214,7 +215,9 @@ impl Instance {
         let chat = self.chat(of).await?;
         let told = match self.inner.messenger.history(chat, None, count).await {
             Ok(told) => told,
-            Err(Failure::Unsupported(_) | Failure::Unknown(_) | Failure::Unauthorized) => {
+            Err(
+                Failure::Unsupported(_) | Failure::Unknown(_) | Failure::Undone(_) | Failure::Unauthorized,
+            ) => {
                 return Ok(self.inner.store.history(chat, count).await?);
             }
             Err(failure) => return Err(failure.into()),
@@ -233,7 +236,16 @@ impl Instance {
         let missing = || Refused::Missing(format!("there is no message {id} in this chat"));
         let tg_id = i32::try_from(id.get()).map_err(|_| missing())?;
         let chat = self.chat(of).await?;
-        let message = self.inner.messenger.message(chat, tg_id).await?.ok_or_else(missing)?;
+        let told = match self.inner.messenger.message(chat, tg_id).await {
+            Err(Failure::Unsupported(_)) => {
+                let sentence = format!(
+                    "there is no message {id} in the journal of this chat, and a bot cannot ask Telegram for it"
+                );
+                return Err(Refused::Missing(sentence));
+            }
+            told => told?,
+        };
+        let message = told.ok_or_else(missing)?;
         let message = self.inner.record(message).await?;
         self.inner.store.recall(vec![message], clock::unix_ms()).await?.pop().ok_or_else(missing)
     }
@@ -260,7 +272,7 @@ impl Instance {
         }
     }
 
-    /// Changes a message's text or caption; of one that waits in the queue before it is sent. False if it says so already.
+    /// Changes a message's text or caption, and a bot's inline buttons under it; of one that waits in the queue before it is sent. False if it says so already.
     ///
     /// # Errors
     /// [`Refused::Bad`], [`Refused::Missing`], [`Refused::Telegram`], [`Refused::Storage`].
@@ -270,9 +282,14 @@ impl Instance {
         id: MessageId,
         text: &str,
         entities: &[Entity],
+        buttons: Option<&Value>,
     ) -> Result<bool, Refused> {
         let record = self.message(of, id).await?;
         if record.status == SendStatus::Pending {
+            if buttons.is_some() {
+                let sentence = format!("the message {id} is not sent yet: change its buttons when it is");
+                return Err(Refused::UnderWay(sentence));
+            }
             if record.is_forwarded || !matches!(record.content, Content::Text { .. } | Content::File { .. }) {
                 return Err(not_editable("it has no text of the account's own"));
             }
@@ -294,7 +311,7 @@ impl Instance {
                 "its text was too long for its files and was sent before them as messages of their own; delete it and send another",
             ));
         }
-        let is_changed = match self.inner.messenger.edit(chat, tg_id, text, entities).await {
+        let is_changed = match self.inner.messenger.edit_with(chat, tg_id, text, entities, buttons).await {
             // It was asked for before, perhaps, and the answer was lost.
             Err(Failure::Refused { word: "not_modified", .. }) => false,
             told => told.map(|()| true)?,

@@ -23,6 +23,11 @@ const OLD_MESSAGES: &str = "DELETE FROM ms_message WHERE id IN (SELECT id FROM m
 const OLD_PARTS: &str =
     "DELETE FROM ms_part WHERE (id, number) IN (SELECT id, number FROM ms_part WHERE date_s < $1
     AND NOT EXISTS (SELECT 1 FROM ms_message WHERE ms_message.id = ms_part.id) LIMIT 500)";
+/// What is in the queue still is in no chat yet.
+const LAST_OF_CHATS: &str = "SELECT m.* FROM
+    (SELECT chat, MAX(date_s) AS at_s FROM ms_message WHERE chat IS NOT NULL GROUP BY chat) c JOIN ms_message m
+    ON m.id = (SELECT id FROM ms_message l WHERE l.chat = c.chat ORDER BY l.date_s DESC, l.id DESC LIMIT 1)
+    ORDER BY c.at_s DESC, m.id DESC LIMIT $1";
 const OLD_TOLD: &str =
     "DELETE FROM ms_told WHERE dedupe IN (SELECT dedupe FROM ms_told WHERE told_s < $1 LIMIT 500)";
 
@@ -142,6 +147,12 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(record).collect()
+    }
+
+    /// The last message of each chat, the newest first.
+    pub(crate) async fn last_of_chats(&self, count: usize) -> Result<Vec<Record>, sqlx::Error> {
+        let rows = sqlx::query(LAST_OF_CHATS).bind(i64::try_from(count).unwrap_or(i64::MAX));
+        rows.fetch_all(&self.pool).await?.iter().map(record).collect()
     }
 
     /// A message is another one now.

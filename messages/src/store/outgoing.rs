@@ -31,6 +31,8 @@ pub(crate) struct Outgoing {
     pub(crate) chat: Option<ChatId>,
     pub(crate) not_before_ms: i64,
     pub(crate) attempts: u32,
+    /// Whether Telegram may have it, or its next part.
+    pub(crate) is_doubtful: bool,
     /// How many of its parts Telegram has.
     pub(crate) parts_done: u32,
 }
@@ -128,12 +130,22 @@ const LAST_SENT: &str = "SELECT MAX(kept_s) FROM ms_message WHERE kept_s >= $1 A
     AND status IN ('sent', 'read')";
 
 impl Store {
-    /// What was being handed over when the program ended: nobody knows whether Telegram has it.
-    pub(crate) async fn lose_hold(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE ms_outgoing SET claimed = 1 WHERE claimed > 1")
-            .execute(&self.pool)
-            .await
-            .map(drop)
+    /// What was being handed over when the program ended: nobody knows whether Telegram has it. Where it does not know
+    /// repeats, it is said of each when that begins ([`Self::hand_over`]).
+    pub(crate) async fn lose_hold(&self, knows_repeats: bool) -> Result<(), sqlx::Error> {
+        let lose = match knows_repeats {
+            true => "UPDATE ms_outgoing SET claimed = 1 WHERE claimed > 1",
+            false => {
+                "UPDATE ms_outgoing SET claimed = CASE WHEN claimed > 3 THEN 1 ELSE claimed % 2 END WHERE claimed > 1"
+            }
+        };
+        sqlx::query(lose).execute(&self.pool).await.map(drop)
+    }
+
+    /// A message, or the next part of it, goes to Telegram this moment.
+    pub(crate) async fn hand_over(&self, seq: i64) -> Result<(), sqlx::Error> {
+        let query = sqlx::query("UPDATE ms_outgoing SET claimed = claimed % 2 + 4 WHERE seq = $1");
+        query.bind(seq).execute(&self.pool).await.map(drop)
     }
 
     /// The message that is to be sent next, whether its time has come or not: the first in the queue that does not rest.
@@ -245,7 +257,7 @@ impl Store {
         sent: &[(usize, Sent)],
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query("UPDATE ms_outgoing SET parts_done = $2 WHERE seq = $1")
+        sqlx::query("UPDATE ms_outgoing SET parts_done = $2, claimed = claimed % 2 + 2 WHERE seq = $1")
             .bind(outgoing.seq)
             .bind(i64::try_from(done).unwrap_or(i64::MAX))
             .execute(&mut *transaction)
@@ -540,6 +552,7 @@ fn outgoing(row: &SqliteRow) -> Result<Outgoing, sqlx::Error> {
         chat: row.try_get::<Option<i64>, _>("chat")?.map(ChatId),
         not_before_ms: row.try_get("not_before_ms")?,
         attempts: attempts(row)?,
+        is_doubtful: row.try_get::<i64, _>("claimed")? % 2 == 1,
         parts_done: u32::try_from(parts).map_err(|error| malformed("parts_done", error))?,
     })
 }

@@ -25,8 +25,9 @@ struct Stage {
     client: reqwest::Client,
 }
 
+#[async_trait::async_trait]
 impl Gate for Keeper {
-    fn admits(&self, token: &str) -> Option<Grant> {
+    async fn admits(&self, token: &str) -> Option<Grant> {
         match token {
             "one" => Some(Grant::Instance(self.0)),
             "all" => Some(Grant::All),

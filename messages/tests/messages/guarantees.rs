@@ -52,7 +52,7 @@ async fn a_text_in_parts_that_is_killed_midway_keeps_the_number_of_its_first_par
         assert_eq!(instance.notifications_len().await.unwrap(), 2, "sent and delivered, once");
         instance.take(News::Read { chat: ChatId(5), up_to: 102 }).await.unwrap();
         assert_eq!(outgoing(&instance).await[0].status, SendStatus::Read);
-        instance.edit(&ANNA, id, "short", &[]).await.unwrap();
+        instance.edit(&ANNA, id, "short", &[], None).await.unwrap();
         assert_eq!(*room.telegram.deleted.lock().unwrap(), [101, 102], "the text is in the first part now");
         assert_eq!(text_of(&outgoing(&instance).await[0].content), "short");
     }

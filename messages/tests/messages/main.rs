@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod actions;
+mod bots;
 mod browse;
 mod guarantees;
 mod journal;

@@ -223,6 +223,7 @@ async fn what_needs_a_lookup_waits_when_no_more_may_be_asked_and_the_rest_goes()
     room.options.checks_per_day = 2;
     let instance = room.open().await;
     let by_phone = |phone: &str, said: &str| tgtrunk_messages::Draft {
+        buttons: None,
         to: Address::Phone(phone.to_owned()),
         ..draft(5, said)
     };
@@ -277,7 +278,7 @@ async fn a_message_that_waits_is_changed_and_taken_out_before_it_goes() {
     let (first, second) =
         (instance.send(draft(5, "helo")).await.unwrap(), instance.send(draft(5, "no")).await.unwrap());
     let chat = Address::Chat(tgtrunk_messages::ChatId(5));
-    instance.edit(&chat, first.id, "hello", &[]).await.unwrap();
+    instance.edit(&chat, first.id, "hello", &[], None).await.unwrap();
     assert!(
         instance.delete(&Address::Chat(tgtrunk_messages::ChatId(6)), second.id, true).await.is_err(),
         "it is not of that chat"
@@ -407,7 +408,7 @@ async fn what_telegram_may_have_is_not_forgotten_when_it_says_to_wait() {
     until("it waits", async || room.telegram.orders.lock().unwrap().len() == 2).await;
     instance.take(News::New(Box::new(ours(100, "once")))).await.unwrap();
     let chat = Address::Chat(tgtrunk_messages::ChatId(5));
-    assert!(instance.edit(&chat, id, "twice", &[]).await.is_err(), "Telegram may have it");
+    assert!(instance.edit(&chat, id, "twice", &[], None).await.is_err(), "Telegram may have it");
     until("it is known", async || instance.queue_len().await.unwrap() == 0).await;
     assert_eq!(instance.notifications_len().await.unwrap(), 0, "it is not of another device");
     let journal = instance.journal(Direction::Outgoing, 60 * 24).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub(crate) struct Played {
     pub(crate) accounts_before: AtomicU32,
     /// How often it is not found yet what Telegram has.
     pub(crate) hides: AtomicU32,
+    /// Whether it does not know what it is handed twice.
+    pub(crate) is_forgetful: AtomicBool,
     /// The chat's messages, the newest first, as it gives them to whoever asks.
     pub(crate) history: Mutex<Vec<Received>>,
 }
@@ -112,6 +114,7 @@ pub(crate) fn text_of(content: &Content) -> String {
 
 pub(crate) fn draft(to: i64, said: &str) -> Draft {
     Draft {
+        buttons: None,
         to: Address::Chat(ChatId(to)),
         content: text(said),
         quoted: None,
@@ -211,6 +214,10 @@ impl Messenger for Played {
 
     fn door(&self) -> &dyn Door {
         self
+    }
+
+    fn knows_repeats(&self) -> bool {
+        !self.is_forgetful.load(Ordering::Relaxed)
     }
 
     async fn send(&self, order: &Order) -> Result<Sent, Failure> {

@@ -158,6 +158,7 @@ impl Directory {
             one.is_doubtful = false;
         }
         let draft = Draft {
+            buttons: None,
             to,
             content: Content::plain(one.text.clone()),
             quoted: None,

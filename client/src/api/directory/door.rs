@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use serde_json::{Map, Value};
-use tgtrunk_messages::{Gate as _, Grant, bearer, shown};
+use tgtrunk_messages::{Grant, bearer, shown};
 
 use super::Directory;
 use super::answer::{Answer, Failed, response};
@@ -52,7 +52,7 @@ pub(super) async fn answer(State(directory): State<Arc<Directory>>, request: Req
 
 async fn answered(directory: Arc<Directory>, parts: &Parts, body: Body) -> Answer {
     let grant =
-        bearer(&parts.headers).and_then(|token| directory.admits(token)).ok_or_else(Failed::stranger)?;
+        bearer(&parts.headers).and_then(|token| directory.grant(token)).ok_or_else(Failed::stranger)?;
     let mut path = parts.uri.path().trim_start_matches("/api/v1/").split('/');
     let (what, rest) = (path.next().unwrap_or_default(), path.next());
     let id = match rest.filter(|_| what != "bot") {

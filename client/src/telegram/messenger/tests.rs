@@ -343,6 +343,7 @@ impl Scene {
             _ => Vec::new(),
         };
         Order {
+            buttons: None,
             to: Address::Chat(chat(self.anna)),
             random_id,
             content,

@@ -1,0 +1,64 @@
+//! Messages where Telegram does not know what it is handed twice, as that of a bot: each is handed over once.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tgtrunk_messages::{Direction, Failure, Instance, Record, SendStatus};
+
+use crate::support::{Room, Say, draft, until};
+
+fn room() -> Room {
+    let room = Room::new();
+    room.telegram.is_forgetful.store(true, Ordering::Relaxed);
+    room
+}
+
+async fn all(instance: &Instance) -> Vec<Record> {
+    instance.journal(Direction::Outgoing, 60 * 24).await.unwrap()
+}
+
+async fn failed(instance: &Instance) -> Record {
+    until("it is given up", async || all(instance).await[0].status == SendStatus::Failed).await;
+    all(instance).await.remove(0)
+}
+
+#[tokio::test]
+async fn what_telegram_may_have_is_not_handed_over_again() {
+    let room = room();
+    let instance = room.open().await;
+    room.telegram.say([Say::SentUnheard]);
+    instance.send(draft(5, "once")).await.unwrap();
+    let record = failed(&instance).await;
+    assert!(record.reason.as_ref().is_some_and(|reason| reason.may_be_sent), "{record:?}");
+    assert!(record.failure.unwrap().contains("Telegram may have it"));
+    instance.send(draft(5, "next")).await.unwrap();
+    until("the next is sent", async || room.telegram.texts() == ["once", "next"]).await;
+    assert_eq!(room.telegram.orders.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_in_a_crash_is_not_handed_over_again() {
+    let room = room();
+    let instance = room.open().await;
+    room.telegram.say([Say::SentLate(Duration::from_secs(600))]);
+    instance.send(draft(5, "under way")).await.unwrap();
+    instance.send(draft(5, "waits")).await.unwrap();
+    until("it is handed over", async || room.telegram.texts() == ["under way"]).await;
+    instance.close();
+    drop(instance);
+    let instance = room.open().await;
+    until("the other is sent", async || room.telegram.texts() == ["under way", "waits"]).await;
+    let told = all(&instance).await;
+    let may_be = |record: &Record| record.reason.as_ref().is_some_and(|reason| reason.may_be_sent);
+    assert!(told.iter().any(|record| record.status == SendStatus::Failed && may_be(record)), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_never_reached_telegram_is_tried_again() {
+    let room = room();
+    let instance = room.open().await;
+    room.telegram.say([Say::Fail(Failure::Undone("no connection".to_owned()))]);
+    instance.send(draft(5, "hello")).await.unwrap();
+    until("it is sent", async || room.telegram.texts() == ["hello"]).await;
+    until("that is written down", async || all(&instance).await[0].status == SendStatus::Sent).await;
+}
