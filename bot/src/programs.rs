@@ -14,6 +14,6 @@ mod server;
 mod token;
 
 pub(crate) use delivery::deliver;
-pub(crate) use queue::Queue;
+pub(crate) use queue::{Arrived, Queue};
 pub(crate) use server::{Office, Offices, Standing, open};
 pub(crate) use token::{hash, made};

@@ -168,6 +168,14 @@ impl Store {
         Ok(Self { last_letter: Arc::new(AtomicI64::new(last.try_get(0)?)), pool })
     }
 
+    /// The tables of the bot's messages, in the same file.
+    ///
+    /// # Errors
+    /// They are a newer program's, or what SQLite said.
+    pub(crate) async fn messages(&self) -> Result<tgtrunk_messages::Store, tgtrunk_messages::StoreError> {
+        tgtrunk_messages::Store::open(self.pool.clone()).await
+    }
+
     /// Waits for running statements and closes the file.
     pub(crate) async fn close(&self) {
         self.pool.close().await;

@@ -4,6 +4,7 @@
 //! on every 5xx: a person who presses a button would wait that long.
 
 mod api;
+mod call;
 mod failure;
 mod markup;
 mod news;
@@ -12,6 +13,7 @@ mod polling;
 mod webhook;
 
 pub(crate) use api::{Api, Article, Profile};
+pub(crate) use call::{Miss, Upload};
 pub(crate) use failure::Failure;
 pub(crate) use markup::{Button, Keyboard};
 pub(crate) use news::{News, Person, Press, Query, Said};

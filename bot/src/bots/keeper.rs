@@ -15,8 +15,10 @@ use crate::admission;
 use crate::bot::{self, Bot, Desk};
 use crate::clock;
 use crate::errands::{self, Errand};
+use crate::instance::Messages;
 use crate::keys;
 use crate::languages::Languages;
+use crate::messenger::BotMessenger;
 use crate::programs::{self, Office, Queue, Standing};
 use crate::roster::Roster;
 use crate::status::{self, Lamps};
@@ -67,7 +69,7 @@ impl Keeper {
                 }
             }
         };
-        let (bot, desk, notes) = bot;
+        let (bot, desk, messages, notes) = bot;
         let store = desk.store.clone();
         let (news, polled) = mpsc::channel(POLLS);
         let (letters, written) = mpsc::channel(LETTERS);
@@ -78,12 +80,15 @@ impl Keeper {
         let mut beside = bot::beside(&desk, &self.file, &self.house.state, letters, &self.bot);
         let notes = tokio::spawn(notes);
         beside.spawn(writing);
-        self.listen(&desk, news, &mut beside);
+        self.listen(&desk, messages.as_ref(), news, &mut beside);
         bot.run(polled, written, stop).await;
         self.standing.send_replace(None);
+        if let Some(messages) = &messages {
+            self.house.offices.house.leave(messages.instance.id());
+        }
         self.house.doors.send_if_modified(|doors| doors.remove(&self.bot.folder()).is_some());
         beside.shutdown().await;
-        drop(desk);
+        drop((desk, messages));
         // Whoever still makes notes, a late answer perhaps, has none that matter.
         tokio::time::timeout(Duration::from_secs(1), notes).await.ok();
         store.close().await;
@@ -91,7 +96,9 @@ impl Keeper {
         file.await.ok();
     }
 
-    async fn open(&self) -> Result<(Bot, Desk, impl Future<Output = ()> + Send + 'static + use<>), Said> {
+    async fn open(
+        &self,
+    ) -> Result<(Bot, Desk, Option<Messages>, impl Future<Output = ()> + Send + 'static + use<>), Said> {
         let settings = &self.house.settings.bot;
         let has_programs = settings.api.listen.is_some();
         let new = if has_programs { Api::for_programs } else { Api::new };
@@ -107,6 +114,14 @@ impl Keeper {
             true => Some(Queue::open(store.clone(), settings.api.queue).await.map_err(told)?),
             false => None,
         };
+        let mut messages = None;
+        if let Some(queue) = &queue {
+            let (config, state, who) = (&self.house.settings, &self.house.state, (&self.bot, &self.file));
+            let opened = Messages::open(api.clone(), &store, config, state, who).await?;
+            let bot = self.file.token.id().map_or(0, |id| id.number());
+            queue.journal(opened.instance.clone(), bot);
+            messages = Some(opened);
+        }
         let (notes, noted) = mpsc::channel(NOTES);
         let desk = Desk {
             api,
@@ -122,11 +137,17 @@ impl Keeper {
             queue,
         };
         let bot = Bot::new(desk.clone()).await.map_err(told)?;
-        Ok((bot, desk, crate::notes::keep(store, noted)))
+        Ok((bot, desk, messages, crate::notes::keep(store, noted)))
     }
 
     /// Has updates come in, by polling or by webhook, and looks now and then whether the bot is what it should be.
-    fn listen(&self, desk: &Desk, news: mpsc::Sender<Poll>, tasks: &mut JoinSet<()>) {
+    fn listen(
+        &self,
+        desk: &Desk,
+        messages: Option<&Messages>,
+        news: mpsc::Sender<Poll>,
+        tasks: &mut JoinSet<()>,
+    ) {
         let settings = &self.house.settings.bot;
         match &settings.webhook {
             None => {
@@ -138,16 +159,19 @@ impl Keeper {
                 tasks.spawn(async move { hook(desk, house, bot, url, news).await });
             }
         }
-        if let Some(queue) = &desk.queue {
+        if let (Some(queue), Some(messages)) = (&desk.queue, messages) {
             let lamps = self.lamps.clone();
             tasks.spawn(queue.clone().tend(move |programs| lamps.programs(programs)));
             let limit = settings.api.webhook_timeout;
             tasks.spawn(programs::deliver(queue.clone(), desk.api.clone(), limit));
             let (token, api, queue) = (self.file.token.clone(), desk.api.clone(), queue.clone());
-            self.standing.send_replace(Some(Arc::new(Office { token, api, queue })));
+            let instance = messages.instance.id();
+            self.house.offices.house.enter(messages.instance.clone());
+            self.standing.send_replace(Some(Arc::new(Office { token, api, queue, instance })));
         }
         let (desk, bot, webhook) = (desk.clone(), self.bot.clone(), settings.webhook.is_some());
-        tasks.spawn(async move { look(desk, bot, webhook).await });
+        let messenger = messages.map(|messages| Arc::clone(&messages.messenger));
+        tasks.spawn(async move { look(desk, messenger, bot, webhook).await });
     }
 }
 
@@ -170,12 +194,15 @@ async fn hook(desk: Desk, house: House, bot: String, url: String, news: mpsc::Se
 }
 
 /// Looks who the bot is, and names its commands once.
-async fn look(desk: Desk, bot: BotName, webhook: bool) {
+async fn look(desk: Desk, messenger: Option<Arc<BotMessenger>>, bot: BotName, webhook: bool) {
     let mut named = false;
     loop {
         let pause = match desk.api.profile().await {
             Ok(profile) => {
                 desk.lamps.profile(&profile);
+                if let Some(messenger) = &messenger {
+                    messenger.is_well(&profile);
+                }
                 let other = profile.username.parse::<BotName>().ok().filter(|name| *name != bot);
                 let fault = match (other, profile.inline) {
                     (Some(other), _) => Some((
@@ -200,6 +227,9 @@ async fn look(desk: Desk, bot: BotName, webhook: bool) {
                 }
             }
             Err(failure) => {
+                if let (Failure::Token, Some(messenger)) = (&failure, &messenger) {
+                    messenger.is_stranger();
+                }
                 if webhook {
                     desk.lamps.telegram(Err(&failure));
                 }

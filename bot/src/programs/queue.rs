@@ -1,17 +1,19 @@
 //! The updates of one bot that wait for other programs, and who fetches them: one poll at a time, or a webhook.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tgtrunk_config::{BotPrograms, Said};
+use tgtrunk_messages::{Instance, News};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::handed::{handed, told};
 use crate::clock;
+use crate::messenger;
 use crate::store::{Incoming, Store, StoreError};
 
 /// Whoever asked within this time is one who answers people, too.
@@ -48,7 +50,33 @@ struct Shared {
     asked_ms: AtomicU64,
     fault: Mutex<Option<Fault>>,
     /// What Telegram was told of before it was on the disk.
-    held: Mutex<Vec<Incoming>>,
+    held: Mutex<Arrived>,
+    /// The bot's messages, and its own number.
+    messages: OnceLock<(Instance, i64)>,
+}
+
+/// What of some updates is kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Arrived {
+    /// For programs.
+    programs: Vec<Incoming>,
+    /// For the bot's journal.
+    journal: Vec<News>,
+}
+
+impl Arrived {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.programs.is_empty() && self.journal.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.programs.len().max(self.journal.len())
+    }
+
+    fn extend(&mut self, more: &Self) {
+        self.programs.extend_from_slice(&more.programs);
+        self.journal.extend_from_slice(&more.journal);
+    }
 }
 
 /// Where updates are brought to.
@@ -95,27 +123,51 @@ impl Queue {
             asked_ms: AtomicU64::new(asked_ms),
             fault: Mutex::default(),
             held: Mutex::default(),
+            messages: OnceLock::new(),
         };
         Ok(Self { store, life, shared: Arc::new(shared) })
     }
 
-    /// What of some updates is for programs.
-    pub(crate) fn sort(&self, updates: &[Value]) -> Vec<Incoming> {
+    /// Has the journal of the bot's messages kept too, from now on; `bot` is its own number.
+    pub(crate) fn journal(&self, instance: Instance, bot: i64) {
+        self.shared.messages.set((instance, bot)).ok();
+    }
+
+    /// What of some updates is kept.
+    pub(crate) fn sort(&self, updates: &[Value]) -> Arrived {
         let kinds = self.shared.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        updates.iter().filter_map(|update| handed(update, kinds.as_deref())).collect()
+        let programs = updates.iter().filter_map(|update| handed(update, kinds.as_deref())).collect();
+        let journal = match self.shared.messages.get() {
+            Some((_, bot)) => updates.iter().filter_map(|update| messenger::news(update, *bot)).collect(),
+            None => Vec::new(),
+        };
+        Arrived { programs, journal }
     }
 
     /// Keeps updates, behind those that are held. What it returned for is on the disk; false when that is not so.
-    pub(crate) async fn keep(&self, news: &[Incoming]) -> bool {
+    pub(crate) async fn keep(&self, news: &Arrived) -> bool {
         let held = self.held().clone();
         if held.is_empty() && news.is_empty() {
             return true;
         }
-        let kept = match held.is_empty() {
-            true => self.store.keep_news(news, clock::unix_ms()).await,
-            false => self.store.keep_news(&[&held, news].concat(), clock::unix_ms()).await,
-        };
-        match kept {
+        let mut whole = held.clone();
+        whole.extend(news);
+        if !self.keep_for_programs(&whole.programs).await || !self.keep_in_journal(whole.journal).await {
+            return false;
+        }
+        let mut all = self.held();
+        let written = held.programs.len().min(all.programs.len());
+        all.programs.drain(..written);
+        let written = held.journal.len().min(all.journal.len());
+        all.journal.drain(..written);
+        true
+    }
+
+    async fn keep_for_programs(&self, news: &[Incoming]) -> bool {
+        if news.is_empty() {
+            return true;
+        }
+        match self.store.keep_news(news, clock::unix_ms()).await {
             Ok(0) => {}
             Ok(_) => self.shared.arrived.send_modify(|arrivals| *arrivals += 1),
             Err(error) => {
@@ -123,15 +175,24 @@ impl Queue {
                 return false;
             }
         }
-        let mut all = self.held();
-        let written = held.len().min(all.len());
-        all.drain(..written);
+        true
+    }
+
+    /// What is there already is passed over.
+    async fn keep_in_journal(&self, journal: Vec<News>) -> bool {
+        let Some((instance, _)) = self.shared.messages.get() else { return true };
+        for news in journal {
+            if let Err(refused) = instance.take(news).await {
+                tracing::error!(%refused, "messages are not in the journal yet; it is tried again");
+                return false;
+            }
+        }
         true
     }
 
     /// Has updates in memory until the next that are kept, as Telegram gives no others before it is told that it need not
     /// have them. False when there are too many.
-    pub(crate) fn hold(&self, news: Vec<Incoming>) -> bool {
+    pub(crate) fn hold(&self, news: &Arrived) -> bool {
         let mut held = self.held();
         let has_room = held.len() + news.len() <= MOST_HELD;
         if has_room {
@@ -145,7 +206,7 @@ impl Queue {
         !self.held().is_empty()
     }
 
-    fn held(&self) -> std::sync::MutexGuard<'_, Vec<Incoming>> {
+    fn held(&self) -> std::sync::MutexGuard<'_, Arrived> {
         self.shared.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

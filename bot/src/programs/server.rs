@@ -1,9 +1,11 @@
-//! `http://…/bot<token>/<method>` and `http://…/file/bot<token>/<path>`: who may, and what becomes of it.
+//! `http://…/bot<token>/<method>` and `http://…/file/bot<token>/<path>`: who may, and what becomes of it. Beside them the
+//! actions of messages, `/api/v1/actions/<action>`, for bearers of the same tokens.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
@@ -13,6 +15,7 @@ use axum::response::Response;
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tgtrunk_config::{BotToken, Said};
+use tgtrunk_messages::{Gate, Grant, House, InstanceId, actions, green};
 use tgtrunk_shell::web::{self, Port};
 use tokio::sync::watch;
 
@@ -21,6 +24,7 @@ use super::params::Params;
 use super::queue::Queue;
 use super::reply::Refused;
 use super::token;
+use crate::instance;
 use crate::telegram::{Api, Place};
 
 /// Connections at once: each bot's program has one that waits for updates.
@@ -41,12 +45,42 @@ pub(crate) struct Office {
     pub(crate) token: BotToken,
     pub(crate) api: Api,
     pub(crate) queue: Queue,
+    /// The bot as an instance.
+    pub(crate) instance: InstanceId,
 }
 
 /// All bots of this program, by their ids. Clones share them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Offices {
     all: Arc<Mutex<Known>>,
+    /// The bots as instances.
+    pub(crate) house: House,
+}
+
+impl Default for Offices {
+    fn default() -> Self {
+        Self { all: Arc::default(), house: instance::house() }
+    }
+}
+
+#[async_trait]
+impl Gate for Offices {
+    async fn admits(&self, token: &str) -> Option<Grant> {
+        match self.admit(token).await {
+            Ok((office, _)) => Some(Grant::Instance(office.instance)),
+            // It is being opened, and nobody knows its number yet.
+            Err(Refused { code: 502, .. }) => Some(Grant::Instance(InstanceId::random())),
+            Err(_) => None,
+        }
+    }
+
+    fn maker(&self) -> &'static str {
+        "tgtrunk-bot api-token make"
+    }
+
+    fn instance_of(&self, _: &str) -> Option<InstanceId> {
+        None
+    }
 }
 
 impl Offices {
@@ -98,7 +132,12 @@ pub(crate) async fn open(listen: SocketAddr, offices: Offices, problem: watch::S
         Ok(address) => tracing::info!("the Bot API for programs: http://{address}/bot<token>/<method>"),
         Err(error) => tracing::error!(%error, "the address of the Bot API for programs is not known"),
     }
-    let router = Router::new().fallback(answer).with_state(offices);
+    let house = offices.house.clone();
+    let router = Router::new()
+        .fallback(answer)
+        .with_state(offices.clone())
+        .merge(actions::router(house.clone(), Arc::new(offices)))
+        .merge(green::files(house));
     web::serve(listener, None, router, CONNECTIONS).await;
 }
 

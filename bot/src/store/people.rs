@@ -56,6 +56,20 @@ impl Store {
         Ok(seen)
     }
 
+    /// The number, the name and the username of the person who came near the bot last under a username.
+    pub(crate) async fn person_called(
+        &self,
+        username: &str,
+    ) -> Result<Option<(i64, String, String)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT user_id, name, username FROM person WHERE LOWER(username) = LOWER($1) ORDER BY last_ms DESC LIMIT 1",
+        );
+        let row = row.bind(username).fetch_optional(&self.pool).await?;
+        Ok(row
+            .map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .transpose()?)
+    }
+
     /// The languages of all people of whom one is known.
     pub(crate) async fn languages(&self) -> Result<BTreeMap<UserId, Language>, StoreError> {
         let rows = sqlx::query("SELECT user_id, language FROM person WHERE language IS NOT NULL");

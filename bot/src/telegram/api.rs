@@ -315,7 +315,7 @@ impl Api {
 }
 
 /// Reads an answer, but not for ever.
-async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
+pub(super) async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut answer = Vec::new();
     while let Some(part) = response.chunk().await.map_err(unreachable)? {
         if answer.len() + part.len() > LONGEST_ANSWER_BYTES {

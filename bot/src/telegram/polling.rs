@@ -17,8 +17,7 @@ use super::api::Api;
 use super::failure::Failure;
 use super::news::{self, News};
 use crate::clock;
-use crate::programs::Queue;
-use crate::store::Incoming;
+use crate::programs::{Arrived, Queue};
 
 /// Longer than that nobody else's presses wait for an update that is not taken in yet.
 const TAKING_IN: Duration = Duration::from_millis(250);
@@ -136,15 +135,15 @@ impl Keeping {
 
     /// Whether Telegram need not have updates any more, known in [`TAKING_IN`]. They are on the disk; after a full answer,
     /// behind which presses would wait, it is enough that they are held.
-    async fn keep(&mut self, news: Vec<Incoming>, full: bool) -> bool {
+    async fn keep(&mut self, news: Arrived, full: bool) -> bool {
         if news.is_empty() && !self.queue.is_holding() {
             return true;
         }
         let kept = timeout(TAKING_IN, self.write(news.clone())).await.unwrap_or(false);
-        kept || news.is_empty() || full && self.queue.hold(news)
+        kept || news.is_empty() || full && self.queue.hold(&news)
     }
 
-    async fn write(&mut self, news: Vec<Incoming>) -> bool {
+    async fn write(&mut self, news: Arrived) -> bool {
         if let Some(before) = &mut self.under_way {
             before.await.ok();
         }

@@ -1,0 +1,142 @@
+//! A bot as an instance: its queue, its journal and its files, beside what else is in its database.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use tgtrunk_config::{BotFile, BotName, Said, Settings as Config, StateDir};
+use tgtrunk_messages::{
+    Former, House, Instance, InstanceId, InstanceKind, Office, Options, Refused, Settings, Token,
+};
+
+use crate::messenger::BotMessenger;
+use crate::store::Store;
+use crate::telegram::Api;
+
+/// An address for documentation (RFC 5737). Nothing is sent there.
+const FAR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
+/// Names of public chats that Telegram is asked for in a day: it limits bots less than accounts.
+const CHECKS_PER_DAY: u32 = 10_000;
+/// What nobody fetches here: updates go to programs by the Bot API.
+const SWITCHES: [&str; 9] = [
+    "incomingWebhook",
+    "outgoingWebhook",
+    "outgoingMessageWebhook",
+    "outgoingAPIMessageWebhook",
+    "stateWebhook",
+    "editedMessageWebhook",
+    "deletedMessageWebhook",
+    "pollMessageWebhook",
+    "incomingCallWebhook",
+];
+
+/// A bot's messages.
+pub(crate) struct Messages {
+    pub(crate) instance: Instance,
+    pub(crate) messenger: Arc<BotMessenger>,
+}
+
+impl Messages {
+    /// Opens the instance in the bot's database; it goes on with what it had under way.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) async fn open(
+        api: Api,
+        store: &Store,
+        config: &Config,
+        state: &StateDir,
+        (bot, file): (&BotName, &BotFile),
+    ) -> Result<Self, Said> {
+        let id = file.token.id().map(|id| id.number());
+        let messenger = BotMessenger::new(api, store.clone(), bot, id);
+        let listen = config.bot.api.listen;
+        let mut options = Options::new(
+            InstanceKind::Bot,
+            &format!("@{bot}"),
+            state.bot_dir(bot).join("files"),
+            &base(listen),
+        );
+        options.checks_per_day = CHECKS_PER_DAY;
+        options.own_ports = [listen, config.page.listen].into_iter().flatten().map(|at| at.port()).collect();
+        let tables = store.messages().await.map_err(|error| stuck(&error.to_string()))?;
+        let told = |refused: Refused| stuck(&refused.to_string());
+        let instance =
+            Instance::open(tables, Arc::clone(&messenger) as Arc<_>, options).await.map_err(told)?;
+        let off = |switch: &&str| ((*switch).to_owned(), Value::from("no"));
+        let is_on = SWITCHES.iter().any(|switch| instance.settings().is_on(switch));
+        if is_on {
+            let switches: Map<_, _> = SWITCHES.iter().map(off).collect();
+            instance.change_settings(&switches).await.map_err(told)?;
+        }
+        Ok(Self { instance, messenger })
+    }
+}
+
+fn stuck(error: &str) -> Said {
+    Said::new(
+        format!("the bot's messages: {error}"),
+        "сообщения бота в bot.db не открываются: проверьте место на диске и права на папку",
+    )
+}
+
+/// What links to files begin with.
+fn base(listen: Option<SocketAddr>) -> String {
+    let at = listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
+    let ip = if at.ip().is_unspecified() { own().unwrap_or(Ipv4Addr::LOCALHOST.into()) } else { at.ip() };
+    format!("http://{}", SocketAddr::new(ip, at.port()))
+}
+
+/// The address by which this machine reaches others.
+fn own() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect(FAR).ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
+}
+
+/// All bots of this program, of which none is made by programs.
+pub(crate) fn house() -> House {
+    House::new(Arc::new(Nobody))
+}
+
+struct Nobody;
+
+fn none() -> Refused {
+    Refused::Bad("bots are added and removed by tgtrunk-bot add and remove".to_owned())
+}
+
+#[async_trait]
+impl Office for Nobody {
+    async fn create(&self, _: &str, _: Settings) -> Result<(InstanceId, Token), Refused> {
+        Err(none())
+    }
+
+    async fn delete(&self, _: InstanceId) -> Result<(), Refused> {
+        Err(none())
+    }
+
+    fn former(&self) -> Vec<Former> {
+        Vec::new()
+    }
+
+    async fn reboot(&self, _: InstanceId) -> Result<(), Refused> {
+        Err(none())
+    }
+
+    fn is_partner(&self, _: &str) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_to_where_programs_are_served() {
+        assert_eq!(base(Some(([127, 0, 0, 1], 8092).into())), "http://127.0.0.1:8092");
+        assert!(!base(Some(([0, 0, 0, 0], 8092).into())).contains("0.0.0.0"));
+        assert!(base(Some("[::1]:8092".parse().unwrap())).starts_with("http://[::1]:"));
+    }
+}
