@@ -292,7 +292,7 @@ pub(super) fn setting_problem(key: &str, given: &str, english: &str) -> Said {
         _ => "нужно «да» или «нет»",
     };
     let shown: String = given.chars().take(60).collect();
-    Said::new(format!("{key} = “{shown}”: {english}"), format!("{key} = «{shown}»: {russian}"))
+    Said::new(format!("'{key}' = “{shown}”: {english}"), format!("'{key}' = «{shown}»: {russian}"))
 }
 
 /// The values of a form as GREEN-API's settings have them, and what is wrong with each.
@@ -349,8 +349,8 @@ mod tests {
         let mut typed = Typed::default();
         assert_eq!(settings_of(&fields, &Settings::default(), &mut typed), Err(2));
         let problem = typed.problem("webhookUrl").unwrap();
-        assert_eq!(problem.en, "webhookUrl = “ftp://x”: must be an http:// or https:// address, or \"\"");
-        assert!(problem.ru.starts_with("webhookUrl = «ftp://x»: нужен адрес"), "{}", problem.ru);
+        assert_eq!(problem.en, "'webhookUrl' = “ftp://x”: must be an http:// or https:// address, or \"\"");
+        assert!(problem.ru.starts_with("'webhookUrl' = «ftp://x»: нужен адрес"), "{}", problem.ru);
         let problem = typed.problem("delaySendMessagesMilliseconds").unwrap();
         assert!(problem.en.contains("“12”") && problem.en.contains("from 500 to 600000"), "{}", problem.en);
         assert_eq!(typed.value("delaySendMessagesMilliseconds"), "12", "what was typed stays");
