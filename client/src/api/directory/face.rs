@@ -252,7 +252,7 @@ impl Directory {
         let standing =
             |instance: Option<Instance>| instance.map_or("starting", |instance| instance.standing().as_str());
         let mut lines = self.lines();
-        lines.sort_by(|one, other| one.sip_port.cmp(&other.sip_port));
+        lines.sort_by_key(|line| line.sip_port);
         let lines = lines.into_iter().map(|line| SenderChoice {
             value: line.phone.to_string(),
             standing: standing(self.line_instance(&line.phone).and_then(|id| self.house.instance(id))),
