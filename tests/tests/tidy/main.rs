@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a tree that cannot be read is a failed test")]
 
+mod capabilities;
 mod code;
 mod lock;
 mod manifests;
@@ -38,6 +39,17 @@ fn every_text_suits_any_machine_and_reader() {
 #[test]
 fn the_table_of_peers_names_tests_and_reasons() {
     assert_tidy(&peers::complaints(&Tree::of_project()));
+}
+
+#[test]
+fn the_table_of_capabilities_is_whole_and_names_tests_and_sections() {
+    let mut tree = Tree::of_project();
+    if std::env::var_os("WRITE_TABLES").is_some() {
+        let table = capabilities::made(&tree).unwrap();
+        std::fs::write(Tree::root().join(capabilities::TABLE), &table).unwrap();
+        tree.files.insert(capabilities::TABLE.to_owned(), table);
+    }
+    assert_tidy(&capabilities::complaints(&tree));
 }
 
 fn assert_tidy(complaints: &[String]) {

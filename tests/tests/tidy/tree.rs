@@ -12,11 +12,15 @@ pub(crate) struct Tree {
 impl Tree {
     /// The project that this test belongs to.
     pub(crate) fn of_project() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let mut tree = Self { files: BTreeMap::new() };
+        let (root, mut tree) = (Self::root(), Self { files: BTreeMap::new() });
         tree.gather(root, "");
         assert!(tree.files.contains_key("Cargo.toml"), "{} is not the project's root", root.display());
         tree
+    }
+
+    /// Where it lies.
+    pub(crate) fn root() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
     }
 
     /// A project of a test.
