@@ -66,7 +66,7 @@ struct Telegram {
 }
 
 enum End {
-    Engine { taken: Taken, is_up: bool },
+    Engine { taken: Box<Taken>, is_up: bool },
     Keys(Keys),
 }
 
@@ -143,7 +143,7 @@ impl Generator {
                 self.trunks[usize::from(number)].remote = Some((remote, payload_type));
             }
             Order::Taken { number, taken } => {
-                *self.telegram(number) = Some(End::Engine { taken: *taken, is_up: false });
+                *self.telegram(number) = Some(End::Engine { taken, is_up: false });
                 self.drain(number.into());
             }
             Order::Keys { number, keys } => *self.telegram(number) = Some(End::Keys(*keys)),
@@ -349,7 +349,8 @@ impl Generator {
                 let counts = scheduled_ns >= from;
                 let number = if counts { self.windows } else { 0 };
                 let stamp = Stamp { scheduled_ns, sent_ns, window: number, stream: stream as u32, number: 0 };
-                let is_sent = self.send(trunk.start + call, telegram.start + call, stream % 2 == 0, stamp);
+                let is_sent =
+                    self.send(trunk.start + call, telegram.start + call, stream.is_multiple_of(2), stamp);
                 if counts {
                     window.sent += 1;
                     window.unsent += u64::from(!is_sent);

@@ -43,6 +43,9 @@ pub fn draw(report: &Report) -> String {
     page
 }
 
+/// Its name, its colour and its points.
+type Curve<'a> = (&'a str, &'a str, Vec<(f64, f64)>);
+
 /// Processor time per packet against calls, both by powers of ten.
 fn costs(rows: &[&Relay]) -> String {
     let points = |name: &str| -> Vec<(f64, f64)> {
@@ -70,7 +73,7 @@ fn delays(rows: &[&Relay]) -> String {
     chart(&title, "50 %, 99 %, 99.9 %", &curves.collect::<Vec<_>>())
 }
 
-fn chart(title: &str, below: &str, curves: &[(&str, &str, Vec<(f64, f64)>)]) -> String {
+fn chart(title: &str, below: &str, curves: &[Curve<'_>]) -> String {
     let all = || curves.iter().flat_map(|(_, _, points)| points).filter(|(x, y)| *x > 0.0 && *y > 0.0);
     let decades = |values: &mut dyn Iterator<Item = f64>| {
         let (low, high) =
