@@ -191,11 +191,12 @@ impl Desk {
         }
         let (now_ms, mut wait) = (clock::unix_ms(), LOOK);
         let mut passed: HashSet<String> = self.busy.values().flatten().cloned().collect();
-        if let Some(at_ms) = self.inner.store.job_at_ms(now_ms).await? {
-            let left = u64::try_from(at_ms - now_ms).unwrap_or(0);
-            wait = wait.min(Duration::from_millis(left.max(1)));
+        let jobs = self.inner.store.jobs_to_do(now_ms).await?;
+        // The account may have been logged out while they were read.
+        if !matches!(self.inner.messenger.standing(), Standing::Authorized | Standing::Suspended) {
+            return Ok(Duration::ZERO);
         }
-        for job in self.inner.store.jobs_to_do(now_ms).await? {
+        for job in jobs {
             if self.under_way.len() >= TOGETHER {
                 break;
             }
@@ -207,6 +208,10 @@ impl Desk {
             let (inner, is_again) =
                 (Arc::clone(&self.inner), job.attempts > 0 || job.created_ms < self.began_ms);
             self.under_way.spawn(async move { work(&inner, job, is_again).await }.in_current_span());
+        }
+        if let Some(at_ms) = self.inner.store.job_at_ms(now_ms).await? {
+            let left = u64::try_from(at_ms - now_ms).unwrap_or(0);
+            wait = wait.min(Duration::from_millis(left.max(1)));
         }
         Ok(wait)
     }

@@ -75,7 +75,7 @@ const STEPS: [&[&str]; 10] = [
             sentence TEXT NOT NULL)"],
     // The first job of each chat, and parts by their age.
     &[
-        "CREATE INDEX ms_job_dialog ON ms_job (dialog, seq) WHERE finished_ms IS NULL AND sends = 0",
+        "CREATE INDEX ms_job_dialog ON ms_job (finished_ms, sends, dialog, seq)",
         "CREATE INDEX ms_part_date ON ms_part (date_s)",
     ],
 ];
