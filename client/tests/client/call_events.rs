@@ -225,6 +225,8 @@ async fn programs_of_messages_hear_of_calls_once_they_want_to_and_over_a_restart
     gateway.ends(&talking);
     gateway.told.lock().unwrap().records.push(record(&talking, talking.answered_ms, 9_000));
     let _client = scene.client().await;
+    // It listens at another port.
+    let program = Program::with_token(&scene).await;
     let told = program.next().await;
     assert_eq!(
         (&told["idMessage"], &told["status"]),

@@ -88,8 +88,7 @@ impl Target {
 
     /// The path without what must not be seen: people put a token where a method or a receipt's number belongs.
     pub(super) fn masked(&self) -> String {
-        let known =
-            |method: &'_ str, is_known: bool| if is_known { method.to_owned() } else { MASK.to_owned() };
+        let known = |word: &str, is_known: bool| if is_known { word.to_owned() } else { MASK.to_owned() };
         match self {
             Self::Instance { id, method, tail, .. } => {
                 let id = id.map_or_else(|| MASK.to_owned(), |id| id.to_string());
