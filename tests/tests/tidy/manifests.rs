@@ -11,7 +11,7 @@ const OURS: [(&str, &[&str]); 11] = [
     ("shell", &["tgtrunk-config"]),
     ("messages", &["tgtrunk-shell"]),
     ("client", &["tgtrunk-config", "tgtrunk-shell", "tgtrunk-telegram", "tgtrunk-messages"]),
-    ("bot", &["tgtrunk-config", "tgtrunk-shell"]),
+    ("bot", &["tgtrunk-config", "tgtrunk-shell", "tgtrunk-messages"]),
     ("gateway/media", &[]),
     ("gateway/sip", &["tgtrunk-media"]),
     ("gateway/tgcall", &["tgtrunk-media"]),
