@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tgtrunk_shell::clock::unix_ms;
 use tgtrunk_test_telegram::world::{BotAction, BotMatch};
 use tokio::time::{Instant, sleep};
 
@@ -253,9 +254,8 @@ async fn what_cannot_be_is_refused_with_its_code_and_a_flood_and_a_time_are_wait
     assert_eq!(stage.count("после паузы"), 1);
 
     let mut later = text(anna.into(), "в срок");
-    let at_ms =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() + 2_500;
-    later["schedule_at"] = u64::try_from(at_ms).unwrap().into();
+    let at_ms = unix_ms() + 2_500;
+    later["schedule_at"] = at_ms.into();
     assert_eq!(stage.does("send_message", later).await["scheduled"], true);
     sleep(WHILE).await;
     assert_eq!(stage.count("в срок"), 0);

@@ -47,13 +47,16 @@ pub(super) enum Place {
     Other,
 }
 
+/// Numbers of instances, and what changes with how each looks.
+type Instances = Vec<(i64, Option<u64>)>;
+
 /// What was asked for, and is not asked for again without need.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// How many calls had ended when the records were read.
     records: Option<u64>,
     /// How the instances looked.
-    messages: Option<(Instant, Vec<(i64, Option<u64>)>)>,
+    messages: Option<(Instant, Instances)>,
     /// When the slower things were looked at.
     looked: Option<Instant>,
 }

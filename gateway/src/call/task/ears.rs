@@ -132,10 +132,10 @@ impl Task {
     fn poll_packets(&self, context: &mut Context<'_>) -> Poll<()> {
         let trunk = self.trunk.sockets().map(|pair| &pair.rtp);
         let telegram = self.telegram.sockets.iter().map(|(_, socket)| socket);
-        let is_ready = trunk
-            .into_iter()
-            .chain(telegram)
-            .fold(false, |any, socket| socket.poll_recv_ready(context).is_ready() || any);
+        let mut is_ready = false;
+        for socket in trunk.into_iter().chain(telegram) {
+            is_ready |= socket.poll_recv_ready(context).is_ready();
+        }
         if is_ready { Poll::Ready(()) } else { Poll::Pending }
     }
 

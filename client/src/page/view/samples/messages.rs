@@ -24,8 +24,7 @@ pub(super) fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
         crate::page::messages::setting_problem("webhookUrl", "ftp://x", "must be an address"),
     );
     let settings = |typed| {
-        let mut settings = Settings::default();
-        settings.webhook_token = "secret".to_owned();
+        let settings = Settings { webhook_token: "secret".to_owned(), ..Settings::default() };
         InstanceSettingsPage { card: card(), settings, typed, problem: None }
     };
     let access = |token: Option<&str>| AccessPage { token: token.map(str::to_owned), ..access_page() };
