@@ -20,7 +20,7 @@ use tgtrunk_config::Said;
 use tgtrunk_config::control::{Answer, Levels};
 use tgtrunk_shell::web::PATIENCE;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 
 use super::answer::Stop;
 use super::hub::Snapshot;
@@ -132,11 +132,13 @@ impl Listener {
             let rest = sleep(REST);
             tokio::pin!(rest);
             let mut rested = false;
+            let owed = self.memory.owed();
             let woken = loop {
                 let told = tokio::select! {
                     () = &mut rest, if !rested => { rested = true; Ok(()) }
                     changed = watch.changed(), if rested => break changed.map_err(|_| Deaf),
                     _ = messages.tick(), if rested && place.has_messages() => break Ok(()),
+                    () = until(owed), if rested => break Ok(()),
                     () = self.send.closed() => Err(Deaf),
                     _ = heartbeat.tick() => {
                         // Whoever was logged out meanwhile hears no more.
@@ -207,6 +209,13 @@ impl Listener {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Deaf),
         }
+    }
+}
+
+async fn until(at: Option<std::time::Instant>) {
+    match at {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -369,12 +369,7 @@ async fn seen_keys(stage: &PageStage, browser: &Browser) -> anyhow::Result<()> {
     browser.says("#token .found", "@access_bot", LIMIT).await?;
     browser.type_in("#token input[name=token]", &info.token).await?;
     browser.click("#token button[value=save]").await?;
-    let until = Instant::now() + LIMIT * 2;
-    while browser.count("#bot-access_bot").await? == 0 {
-        ensure!(Instant::now() < until, "the bot is not there: {}", browser.words().await?);
-        sleep(Duration::from_millis(500)).await;
-        browser.go("/bots").await?;
-    }
+    browser.shows("#bot-access_bot", LIMIT).await?;
     stage.stage.user(NewUser::new("+79160000006", "Vera"))?;
     let (app, users) = stage.app("+79160000006").await?;
     app.start("access_bot").await?;

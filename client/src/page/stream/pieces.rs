@@ -59,6 +59,8 @@ pub(super) struct Memory {
     messages: Option<(Instant, Instances)>,
     /// When the slower things were looked at.
     looked: Option<Instant>,
+    /// When they are to be looked at again, since something changed too soon after they were.
+    owed: Option<Instant>,
 }
 
 /// One element.
@@ -161,11 +163,17 @@ impl Memory {
 
     /// Whether it is time for what costs more than a look at what is known.
     fn is_due(&mut self) -> bool {
-        let is_due = self.looked.is_none_or(|looked| now().duration_since(looked) >= SLOW);
-        if is_due {
-            self.looked = Some(now());
+        let now = now();
+        self.owed = self.looked.map(|looked| looked + SLOW).filter(|due| now < *due);
+        if self.owed.is_none() {
+            self.looked = Some(now);
         }
-        is_due
+        self.owed.is_none()
+    }
+
+    /// When to look again though nothing more changes: a change that was not looked at is not forgotten.
+    pub(super) fn owed(&self) -> Option<Instant> {
+        self.owed
     }
 }
 
@@ -331,6 +339,19 @@ fn names(calls: &[CallInfo]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_changes_right_after_a_look_is_looked_at_later() {
+        let mut memory = Memory::default();
+        assert!(memory.is_due());
+        assert_eq!(memory.owed(), None);
+        assert!(!memory.is_due());
+        let owed = memory.owed().expect("a look is owed");
+        assert_eq!(memory.looked.map(|looked| looked + SLOW), Some(owed));
+        memory.looked = memory.looked.map(|looked| looked - SLOW);
+        assert!(memory.is_due());
+        assert_eq!(memory.owed(), None);
+    }
 
     #[test]
     fn an_address_is_the_page_that_it_shows() {
