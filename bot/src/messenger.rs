@@ -221,11 +221,7 @@ impl Messenger for BotMessenger {
         self.call("sendChatAction", json!({"chat_id": to, "action": action}), None).await.map(drop)
     }
 
-    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str, entities: &[Entity]) -> Result<(), Failure> {
-        self.edit_with(chat, tg_id, text, entities, None).await
-    }
-
-    async fn edit_with(
+    async fn edit(
         &self,
         chat: ChatId,
         tg_id: i32,

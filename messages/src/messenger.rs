@@ -405,23 +405,15 @@ pub trait Messenger: Send + Sync + 'static {
         Err(Failure::Unsupported("albums cannot be sent"))
     }
 
-    /// Changes the text or the caption of a message.
-    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str, entities: &[Entity]) -> Result<(), Failure>;
-
-    /// The same, with a bot's inline buttons under it from now on.
-    async fn edit_with(
+    /// Changes the text or the caption of a message, and the inline buttons under it, which are for bots alone.
+    async fn edit(
         &self,
         chat: ChatId,
         tg_id: i32,
         text: &str,
         entities: &[Entity],
         buttons: Option<&Value>,
-    ) -> Result<(), Failure> {
-        match buttons {
-            Some(_) => Err(Failure::Unsupported("buttons are for bots alone")),
-            None => self.edit(chat, tg_id, text, entities).await,
-        }
-    }
+    ) -> Result<(), Failure>;
 
     /// Deletes messages, for everybody or for the account alone.
     async fn delete(&self, chat: ChatId, tg_ids: &[i32], is_for_everyone: bool) -> Result<(), Failure>;

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tgtrunk_config::Phone;
 use tgtrunk_messages::{
     Address, Chat, ChatId, Dialog, Door, Entity, Failure, Found, Group, GroupChange, Messenger, NewGroup,
@@ -129,7 +130,17 @@ impl Messenger for Correspondent {
         self.hand_over_album(order).await
     }
 
-    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str, entities: &[Entity]) -> Result<(), Failure> {
+    async fn edit(
+        &self,
+        chat: ChatId,
+        tg_id: i32,
+        text: &str,
+        entities: &[Entity],
+        buttons: Option<&Value>,
+    ) -> Result<(), Failure> {
+        if buttons.is_some() {
+            return Err(Failure::Unsupported("buttons are for bots alone"));
+        }
         self.change(chat, tg_id, text, entities).await
     }
 

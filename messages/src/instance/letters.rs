@@ -311,7 +311,7 @@ impl Instance {
                 "its text was too long for its files and was sent before them as messages of their own; delete it and send another",
             ));
         }
-        let is_changed = match self.inner.messenger.edit_with(chat, tg_id, text, entities, buttons).await {
+        let is_changed = match self.inner.messenger.edit(chat, tg_id, text, entities, buttons).await {
             // It was asked for before, perhaps, and the answer was lost.
             Err(Failure::Refused { word: "not_modified", .. }) => false,
             told => told.map(|()| true)?,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tgtrunk_messages::{
     Account, Address, Attachment, Chat, ChatId, ChatKind, Content, Door, Entity, Failure, FileKind, Found,
     Group, GroupChange, GroupMember, GroupRights, LoginStep, LoginTokenPicture, Messenger, NewGroup,
@@ -195,7 +196,14 @@ impl Messenger for Played {
         self.notes(format!("typing {} {kind:?}", to.text()))
     }
 
-    async fn edit(&self, chat: ChatId, tg_id: i32, text: &str, _: &[Entity]) -> Result<(), Failure> {
+    async fn edit(
+        &self,
+        chat: ChatId,
+        tg_id: i32,
+        text: &str,
+        _: &[Entity],
+        _: Option<&Value>,
+    ) -> Result<(), Failure> {
         self.notes(format!("edit {chat} {tg_id} {text}"))
     }
 

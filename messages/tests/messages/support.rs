@@ -259,7 +259,7 @@ impl Messenger for Played {
         Ok(())
     }
 
-    async fn edit(&self, _: ChatId, _: i32, _: &str, _: &[Entity]) -> Result<(), Failure> {
+    async fn edit(&self, _: ChatId, _: i32, _: &str, _: &[Entity], _: Option<&Value>) -> Result<(), Failure> {
         Ok(())
     }
 

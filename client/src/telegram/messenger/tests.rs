@@ -182,20 +182,20 @@ async fn each_reason_why_a_message_is_not_changed_has_its_word() {
     let anna = chat(scene.anna);
     let ours = scene.us.send(&scene.order(Content::plain("one"), 1)).await.unwrap().tg_id;
     let bold = [entity(0, 3, EntityKind::Bold)];
-    scene.us.edit(anna, ours, "two", &bold).await.unwrap();
+    scene.us.edit(anna, ours, "two", &bold, None).await.unwrap();
     let seen = scene.seen().pop().unwrap();
     assert_eq!((seen.text.as_str(), seen.entities[0].kind), ("two", "messageEntityBold"));
-    assert_eq!(word(scene.us.edit(anna, ours, "two", &bold).await), "not_modified");
-    scene.us.edit(anna, ours, "two", &[]).await.unwrap();
+    assert_eq!(word(scene.us.edit(anna, ours, "two", &bold, None).await), "not_modified");
+    scene.us.edit(anna, ours, "two", &[], None).await.unwrap();
     assert!(scene.seen()[0].entities.is_empty());
-    assert_eq!(word(scene.us.edit(anna, ours, &"я".repeat(4097), &[]).await), "too_long");
+    assert_eq!(word(scene.us.edit(anna, ours, &"я".repeat(4097), &[], None).await), "too_long");
     assert_eq!(
-        word(scene.us.edit(anna, ours, "two", &[entity(1, 9, EntityKind::Bold)]).await),
+        word(scene.us.edit(anna, ours, "two", &[entity(1, 9, EntityKind::Bold)], None).await),
         "markup_error"
     );
-    assert_eq!(word(scene.us.edit(anna, 4_242, "two", &[]).await), "message_not_found");
+    assert_eq!(word(scene.us.edit(anna, 4_242, "two", &[], None).await), "message_not_found");
     let theirs = scene.world().say(scene.anna, scene.company, "hers").unwrap().twin.unwrap();
-    assert_eq!(word(scene.us.edit(anna, theirs, "mine", &[]).await), "not_editable");
+    assert_eq!(word(scene.us.edit(anna, theirs, "mine", &[], None).await), "not_editable");
     let group = scene.group(GroupKind::Channel);
     let post = scene.world().say(scene.anna, group, "news").unwrap().id;
     scene.us.chats(10).await.unwrap();
@@ -203,9 +203,9 @@ async fn each_reason_why_a_message_is_not_changed_has_its_word() {
         Match::method("messages.editMessage").once(),
         Action::Error { code: 400, message: "CHAT_ADMIN_REQUIRED".to_owned() },
     );
-    assert_eq!(word(scene.us.edit(ChatId(group), post, "other news", &[]).await), "not_editable");
+    assert_eq!(word(scene.us.edit(ChatId(group), post, "other news", &[], None).await), "not_editable");
     scene.world().configure(|settings| settings.edit_time_s = 0);
-    assert_eq!(word(scene.us.edit(anna, ours, "three", &[]).await), "not_editable");
+    assert_eq!(word(scene.us.edit(anna, ours, "three", &[], None).await), "not_editable");
 }
 
 #[tokio::test(flavor = "multi_thread")]
