@@ -111,7 +111,7 @@ impl Api {
         }
         let router = calls::router(api.calls.clone(), Arc::new(api.clone()))
             .merge(directory::router(Arc::clone(&api.directory)))
-            .merge(openapi::router())
+            .merge(tgtrunk_messages::openapi::router(openapi::API))
             .merge(actions::router(house.clone(), Arc::clone(&api.directory) as Arc<dyn Gate>))
             .fallback_service(green::router(house, green::Pace::default()));
         let (mut tasks, mut problems) = (JoinSet::new(), Vec::new());

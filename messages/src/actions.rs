@@ -138,12 +138,13 @@ pub fn router(house: House, gate: Arc<dyn Gate>) -> Router {
 }
 
 /// The names of all actions.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     ACTIONS.iter().map(|action| action.name)
 }
 
 /// What may be said to an action.
-pub fn keys(name: &str) -> impl Iterator<Item = &'static str> {
+#[cfg(test)]
+pub(crate) fn keys(name: &str) -> impl Iterator<Item = &'static str> {
     let own = find(name).map_or(&[][..], |action| action.keys);
     own.iter().chain(&said::COMMON).copied()
 }

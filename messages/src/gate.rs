@@ -13,11 +13,20 @@ pub enum Grant {
     All,
 }
 
+/// Why a bearer is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// The token is revoked, or never was one.
+    Nobody,
+    /// The token is good for an instance that is being opened.
+    Starting,
+}
+
 /// Knows the tokens of a program's HTTP API, and whose number is whose instance.
 #[async_trait]
 pub trait Gate: Send + Sync {
-    /// What a bearer may ask for; none once the token is revoked, or never was one.
-    async fn admits(&self, token: &str) -> Option<Grant>;
+    /// What a bearer may ask for.
+    async fn admits(&self, token: &str) -> Result<Grant, Denied>;
     /// The command that makes a token.
     fn maker(&self) -> &'static str {
         "tgtrunk-client action-token"

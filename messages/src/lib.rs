@@ -23,6 +23,7 @@ mod instance;
 mod job;
 mod markup;
 mod messenger;
+pub mod openapi;
 mod outbox;
 mod pause;
 mod post;
@@ -44,7 +45,7 @@ pub use content::{Attachment, Content, FileKind, LeftOut, LoginTokenPicture, Pla
 pub use doors::{bearer, shown};
 pub use entity::{Entity, EntityKind};
 pub use files::{FileWriter, kind_of};
-pub use gate::{Gate, Grant};
+pub use gate::{Denied, Gate, Grant};
 pub use house::{Former, House, Office, Starting};
 pub use id::{InstanceId, MessageId};
 pub use instance::{

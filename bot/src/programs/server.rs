@@ -15,7 +15,7 @@ use axum::response::Response;
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tgtrunk_config::{BotToken, Said};
-use tgtrunk_messages::{Gate, Grant, House, InstanceId, actions, green};
+use tgtrunk_messages::{Denied, Gate, Grant, House, InstanceId, actions, green, openapi};
 use tgtrunk_shell::web::{self, Port};
 use tokio::sync::watch;
 
@@ -65,12 +65,11 @@ impl Default for Offices {
 
 #[async_trait]
 impl Gate for Offices {
-    async fn admits(&self, token: &str) -> Option<Grant> {
+    async fn admits(&self, token: &str) -> Result<Grant, Denied> {
         match self.admit(token).await {
-            Ok((office, _)) => Some(Grant::Instance(office.instance)),
-            // It is being opened, and nobody knows its number yet.
-            Err(Refused { code: 502, .. }) => Some(Grant::Instance(InstanceId::random())),
-            Err(_) => None,
+            Ok((office, _)) => Ok(Grant::Instance(office.instance)),
+            Err(Refused { code: 502, .. }) => Err(Denied::Starting),
+            Err(_) => Err(Denied::Nobody),
         }
     }
 
@@ -82,6 +81,13 @@ impl Gate for Offices {
         None
     }
 }
+
+/// What programs may do as a bot.
+const API: openapi::Api = openapi::Api {
+    about: "Actions of a bot. Next to them is the Bot API of Telegram: /bot<token>/<method>. See the README.",
+    maker: "tgtrunk-bot api-token make",
+    routes: &[openapi::ACTIONS],
+};
 
 impl Offices {
     /// A bot begins; gives where it says that it is ready.
@@ -137,7 +143,8 @@ pub(crate) async fn open(listen: SocketAddr, offices: Offices, problem: watch::S
         .fallback(answer)
         .with_state(offices.clone())
         .merge(actions::router(house.clone(), Arc::new(offices)))
-        .merge(green::files(house));
+        .merge(green::files(house))
+        .merge(openapi::router(API));
     web::serve(listener, None, router, CONNECTIONS).await;
 }
 
@@ -260,6 +267,8 @@ mod tests {
         assert_eq!(code(token.as_str()).await, Some(401));
         let _place = offices.begin(&token);
         assert_eq!(code(token.as_str()).await, Some(502));
+        assert_eq!(offices.admits(token.as_str()).await, Err(Denied::Starting));
+        assert_eq!(offices.admits("43:abc").await, Err(Denied::Nobody));
         for (shown, told) in [("43:abc", 401), ("x", 404), ("", 404), ("42", 404), ("42:", 404), (":a", 404)]
         {
             assert_eq!(code(shown).await, Some(told), "{shown}");

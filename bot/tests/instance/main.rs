@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's way to fail")]
 
 mod actions;
+mod described;
 mod kills;
 mod support;
 #[path = "../../../client/tests/vendors/vendor.rs"]

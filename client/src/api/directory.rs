@@ -24,7 +24,7 @@ use axum::Router;
 use axum::routing::any;
 use tgtrunk_config::control::{ActionTokenInfo, NewActionToken, Refusal, RefusalCode};
 use tgtrunk_config::{Password, Phone, Said, Settings, StateDir};
-use tgtrunk_messages::{Gate, Grant, House, InstanceId};
+use tgtrunk_messages::{Denied, Gate, Grant, House, InstanceId};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
@@ -294,8 +294,8 @@ impl Directory {
 
 #[async_trait]
 impl Gate for Directory {
-    async fn admits(&self, token: &str) -> Option<Grant> {
-        self.grant(token)
+    async fn admits(&self, token: &str) -> Result<Grant, Denied> {
+        self.grant(token).ok_or(Denied::Nobody)
     }
 
     fn instance_of(&self, phone: &str) -> Option<InstanceId> {

@@ -16,7 +16,7 @@ use super::said::Said;
 use super::{Action, Sort, changing, find, names, reading, sending, waiting};
 use crate::clock;
 use crate::doors::bearer;
-use crate::gate::{Gate, Grant};
+use crate::gate::{Denied, Gate, Grant};
 use crate::green;
 use crate::house::House;
 use crate::id::InstanceId;
@@ -155,10 +155,10 @@ impl Desk {
             );
             return Err(Failed::new(Code::Unauthorized, sentence));
         };
-        self.gate
-            .admits(token)
-            .await
-            .ok_or_else(|| Failed::new(Code::Unauthorized, "the token is nobody's, or was revoked"))
+        self.gate.admits(token).await.map_err(|denied| match denied {
+            Denied::Nobody => Failed::new(Code::Unauthorized, "the token is nobody's, or was revoked"),
+            Denied::Starting => starting(),
+        })
     }
 
     /// The instance that is to do it; one that is being opened anew is waited for.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tgtrunk_messages::{
-    Former, Gate, Grant, House, Instance, InstanceId, Office, Refused, Settings, Standing, Token, actions,
+    Denied, Former, Gate, Grant, House, Instance, InstanceId, Office, Refused, Settings, Standing, Token,
+    actions,
 };
 use tokio::net::TcpListener;
 
@@ -27,11 +28,11 @@ struct Stage {
 
 #[async_trait::async_trait]
 impl Gate for Keeper {
-    async fn admits(&self, token: &str) -> Option<Grant> {
+    async fn admits(&self, token: &str) -> Result<Grant, Denied> {
         match token {
-            "one" => Some(Grant::Instance(self.0)),
-            "all" => Some(Grant::All),
-            _ => None,
+            "one" => Ok(Grant::Instance(self.0)),
+            "all" => Ok(Grant::All),
+            _ => Err(Denied::Nobody),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::routes::{Field, Kind, Route, routes};
+use super::{Api, Field, Kind, Route};
 
 const STYLE: &str = "
 :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
@@ -21,16 +21,17 @@ fn escaped(text: &str) -> String {
 }
 
 /// The whole page.
-pub(super) fn page(is_russian: bool) -> String {
+pub(super) fn page(api: &Api, is_russian: bool) -> String {
     let say = |en, ru| if is_russian { ru } else { en };
     let mut page = String::new();
     let (lang, other, other_name) =
         if is_russian { ("ru", "en", "English") } else { ("en", "ru", "Русский") };
     let title = say("The HTTP API of tgtrunk", "HTTP API tgtrunk");
     let token = say(
-        "Every call bears a token that <code>tgtrunk-client action-token make</code> makes, in the header <code>Authorization: Bearer …</code>. JSON in and out: <code>{\"ok\": true, \"result\": …}</code> or <code>{\"ok\": false, \"error\": {\"code\", \"message\", \"retryable\", \"retry_after\"}}</code>.",
-        "Каждый вызов предъявляет токен, который делает <code>tgtrunk-client action-token make</code>, в заголовке <code>Authorization: Bearer …</code>. На входе и выходе JSON: <code>{\"ok\": true, \"result\": …}</code> или <code>{\"ok\": false, \"error\": {\"code\", \"message\", \"retryable\", \"retry_after\"}}</code>.",
-    );
+        "Every call bears a token that <code>MAKER</code> makes, in the header <code>Authorization: Bearer …</code>. JSON in and out: <code>{\"ok\": true, \"result\": …}</code> or <code>{\"ok\": false, \"error\": {\"code\", \"message\", \"retryable\", \"retry_after\"}}</code>.",
+        "Каждый вызов предъявляет токен, который делает <code>MAKER</code>, в заголовке <code>Authorization: Bearer …</code>. На входе и выходе JSON: <code>{\"ok\": true, \"result\": …}</code> или <code>{\"ok\": false, \"error\": {\"code\", \"message\", \"retryable\", \"retry_after\"}}</code>.",
+    )
+    .replace("MAKER", api.maker);
     let machine = say("For programs", "Для программ");
     write!(
         page,
@@ -40,7 +41,7 @@ pub(super) fn page(is_russian: bool) -> String {
     )
     .ok();
     let mut tag = "";
-    for route in routes() {
+    for route in api.routes() {
         if route.tag != tag {
             tag = route.tag;
             let heading = match tag {

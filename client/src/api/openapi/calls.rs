@@ -1,6 +1,6 @@
 //! Calls.
 
-use super::{Field, Kind, Route};
+use tgtrunk_messages::openapi::{Field, Kind, Route};
 
 pub(super) const ROUTES: &[Route] = &[
     Route {

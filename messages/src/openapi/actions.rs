@@ -1,6 +1,6 @@
-//! Actions, and what came of them.
+//! The actions of an account or a bot: `/api/v1/actions` and `/api/v1/jobs`.
 
-use super::{Field, Kind, Route};
+use super::route::{Field, Kind, Route};
 
 const DIALOG: Field = Field::needed(
     "dialog",
@@ -64,7 +64,8 @@ const IDEMPOTENCY_KEY: Field = Field::of(
     "с тем же ключом выполняется один раз за 24 часа",
 );
 
-pub(super) const ROUTES: &[Route] = &[
+/// Actions, and what came of them.
+pub const ACTIONS: &[Route] = &[
     Route {
         method: "post",
         path: "/api/v1/actions",

@@ -1,6 +1,6 @@
 //! Organisations, people, and what they are told.
 
-use super::{Field, Kind, Route};
+use tgtrunk_messages::openapi::{Field, Kind, Route};
 
 pub(super) const ROUTES: &[Route] = &[
     Route {

@@ -1,0 +1,22 @@
+//! The description of the bot's door, judged by the rules of OpenAPI as others read them.
+
+use serde_json::{Value, json};
+use tgtrunk_test_telegram::venv;
+use tokio::process::Command;
+
+use crate::support::Stage;
+
+const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/openapi.py");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_described_is_there_and_asks_for_a_token() {
+    let stage = Stage::open().await;
+    let python = tokio::task::spawn_blocking(venv::python).await.unwrap().unwrap();
+    let told = Command::new(python).arg(JUDGE).arg(stage.api()).output().await.unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!((&told["wrong"], &told["operations"]), (&json!([]), &json!(11)), "{told}");
+    for language in ["en", "ru"] {
+        assert_eq!(told["pages"][language], json!([200, true, [], true]), "{told}");
+    }
+}
