@@ -123,6 +123,23 @@ pub struct Head {
     pub attempts: u32,
     /// What the webhook answered last.
     pub last_error: Option<String>,
+    /// How often a program has fetched it since this program runs, and not taken it away.
+    pub fetched: u32,
+    /// When it was fetched first: milliseconds since 1970.
+    pub fetched_ms: Option<i64>,
+}
+
+/// How often a program that is well fetches one notification at most.
+const FETCHED: u32 = 5;
+/// And how long it needs for it.
+const FETCHED_MS: i64 = 120_000;
+
+impl Head {
+    /// Whether a program fetches it again and again and never takes it away, so that it sees no other.
+    #[must_use]
+    pub fn is_left(&self, now_ms: i64) -> bool {
+        self.fetched >= FETCHED && self.fetched_ms.is_some_and(|since_ms| now_ms - since_ms >= FETCHED_MS)
+    }
 }
 
 /// What a webhook answered that was not well.
@@ -347,7 +364,11 @@ impl Instance {
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn head(&self) -> Result<Option<Head>, Refused> {
-        Ok(self.inner().store.look_at_head(self.inner().since_ms()).await?)
+        let mut head = self.inner().store.look_at_head(self.inner().since_ms()).await?;
+        if let Some(head) = &mut head {
+            (head.fetched, head.fetched_ms) = self.inner().fetched(head.receipt);
+        }
+        Ok(head)
     }
 
     /// How the webhook does.

@@ -439,6 +439,7 @@ impl Instance {
                 return Err(Refused::Standing(Standing::Starting));
             }
             if let Some(head) = self.inner.head().await? {
+                self.inner.note_fetched(head.receipt);
                 return Ok(Some((head.receipt, head.body)));
             }
             if timeout_at(until, told).await.is_err() {

@@ -7,8 +7,8 @@ pub(super) mod table;
 use serde_json::Value;
 use tgtrunk_config::{Language, Said};
 use tgtrunk_messages::{
-    Bookmark, Browse, ChatId, Content, Direction, Instance, InstanceId, MessageId, Refused, SendStatus,
-    Signin, Standing,
+    Bookmark, Browse, ChatId, Content, Direction, Head, Instance, InstanceId, MessageId, Refused, SendStatus,
+    Signin, Standing, Waiting,
 };
 
 use super::fields::Fields;
@@ -19,11 +19,12 @@ use super::model::messages::{
 };
 use super::office::Office;
 use crate::api::Owned;
+use crate::clock::unix_ms;
 
 /// Longest text that is looked for, in characters.
 const SOUGHT_CHARS: usize = 100;
 /// The switches that do something, in the order in which they are shown.
-pub(crate) const SWITCHES: [&str; 9] = [
+pub(crate) const SWITCHES: [&str; 10] = [
     "incomingWebhook",
     "outgoingMessageWebhook",
     "outgoingAPIMessageWebhook",
@@ -31,9 +32,13 @@ pub(crate) const SWITCHES: [&str; 9] = [
     "editedMessageWebhook",
     "deletedMessageWebhook",
     "stateWebhook",
+    "incomingCallWebhook",
     "markIncomingMessagesReaded",
     "markIncomingMessagesReadedOnReply",
 ];
+
+/// Messages among which the head of the queue is looked for.
+const FIRST: u32 = 50;
 
 /// Why an instance is not shown.
 pub(super) enum Absent {
@@ -175,6 +180,7 @@ pub(super) async fn card(owned: &Owned) -> InstanceCard {
         last_ms: None,
         stuck: None,
         webhook_fails: None,
+        left: None,
         rests: Vec::new(),
         problem: None,
     };
@@ -205,13 +211,22 @@ async fn look(instance: &Instance, card: &mut InstanceCard) -> Result<(), Refuse
         last_s = last_s.max(instance.last_message_s(direction).await?);
     }
     card.last_ms = last_s.map(|s| ms(s * 1_000));
-    let first = instance.waiting(0, 1).await?;
-    card.stuck = first.first().and_then(|first| first.stuck()).map(str::to_owned);
+    let (first, now_ms) = (instance.waiting(0, FIRST).await?, i64::try_from(unix_ms()).unwrap_or(i64::MAX));
+    // What is to be sent at a time of its own keeps nobody waiting.
+    let head = first.iter().find(|one| one.stuck().is_some() || one.next_ms <= now_ms);
+    card.stuck = head.and_then(Waiting::stuck).map(str::to_owned);
+    let head = instance.head().await?;
+    card.left = head.as_ref().filter(|head| is_left(head)).map(|head| head.fetched);
     if instance.settings().webhook().is_some() {
-        card.webhook_fails = instance.head().await?.and_then(|head| head.last_error);
+        card.webhook_fails = head.and_then(|head| head.last_error);
     }
     card.rests = instance.resting().await?;
     Ok(())
+}
+
+/// Whether a program is stuck at a notification.
+pub(crate) fn is_left(head: &Head) -> bool {
+    head.is_left(i64::try_from(unix_ms()).unwrap_or(i64::MAX))
 }
 
 async fn fill(instance: &Instance, page: &mut InstancePage) -> Result<(), Refused> {

@@ -1,6 +1,6 @@
 //! Chats: whose a number or a name is, and pictures.
 
-use super::inner::{FOUND_S, Located, UNFOUND_S, until_tomorrow_s};
+use super::inner::{FOUND_S, Located, LookedUp, UNFOUND_S};
 use super::{Instance, Refused};
 use crate::chat::{Address, ChatId};
 use crate::clock;
@@ -38,20 +38,18 @@ impl Instance {
     /// # Errors
     /// [`Refused::Spent`]; [`Refused::Telegram`].
     pub async fn check(&self, who: &Address, is_fresh: bool) -> Result<(Option<ChatId>, bool), Refused> {
-        let (store, now_s) = (&self.inner.store, clock::unix_s());
-        let key = who.text().to_lowercase();
-        if let Some((chat, at_s)) = store.checked(&key).await?
+        let checked = self.inner.store.checked(&who.text().to_lowercase()).await?;
+        if let Some((chat, at_s)) = checked
             && !is_fresh
-            && now_s - at_s < if chat.is_some() { FOUND_S } else { UNFOUND_S }
+            && clock::unix_s() - at_s < if chat.is_some() { FOUND_S } else { UNFOUND_S }
         {
             return Ok((chat, true));
         }
-        if !store.may_ask(self.inner.options.checks_per_day, now_s).await? {
-            return Err(self.spent(until_tomorrow_s(now_s)));
+        match self.inner.look_up(who).await? {
+            LookedUp::Found(found) => Ok((found, false)),
+            LookedUp::Spent { seconds } => Err(self.spent(seconds)),
+            LookedUp::Unable(failure) => Err(failure.into()),
         }
-        let found = self.inner.messenger.find(who).await?.map(|person| person.id);
-        store.keep_check(&key, found, now_s).await?;
-        Ok((found, false))
     }
 
     /// How many phone numbers and names Telegram was asked for today, and how many it may be.

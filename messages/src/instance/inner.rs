@@ -22,7 +22,7 @@ use crate::job::Bells;
 use crate::messenger::{Failure, Messenger};
 use crate::record::{Reason, Record, SendStatus};
 use crate::standing::Standing;
-use crate::store::{Fault, InstanceRow, Notification, Outgoing, StorageError, Store, Teller, Told};
+use crate::store::{Fault, Hold, InstanceRow, Notification, Outgoing, StorageError, Store, Teller, Told};
 
 /// How long it is believed that somebody has Telegram, and that nobody has, in seconds.
 pub(crate) const FOUND_S: i64 = 24 * 3600;
@@ -45,6 +45,16 @@ pub(crate) enum Located {
         seconds: u32,
     },
     /// Telegram cannot be asked.
+    Unable(Failure),
+}
+
+/// What came of asking Telegram who somebody is.
+pub(crate) enum LookedUp {
+    /// Who it is, or nobody.
+    Found(Option<ChatId>),
+    /// No more may be asked today; so long.
+    Spent { seconds: u32 },
+    /// Telegram cannot be asked, or does not answer.
     Unable(Failure),
 }
 
@@ -87,6 +97,8 @@ pub(crate) struct Inner {
     /// Whose messages these are, once that was looked at.
     whose: tokio::sync::Mutex<Option<ChatId>>,
     cleared: Mutex<Option<Instant>>,
+    /// The notification that programs fetched last, how often, and since when: milliseconds since 1970.
+    fetched: Mutex<(i64, u32, i64)>,
     pub(crate) fetching: Fetching,
 }
 
@@ -120,6 +132,7 @@ impl Inner {
             is_closed: AtomicBool::new(false),
             whose: tokio::sync::Mutex::default(),
             cleared: Mutex::default(),
+            fetched: Mutex::default(),
             fetching: Fetching::default(),
         }
     }
@@ -162,6 +175,21 @@ impl Inner {
         self.store.head(self.since_ms()).await
     }
 
+    /// A program was given a notification.
+    pub(crate) fn note_fetched(&self, receipt: i64) {
+        let mut fetched = lock(&self.fetched);
+        if fetched.0 != receipt {
+            *fetched = (receipt, 0, clock::unix_ms());
+        }
+        fetched.1 = fetched.1.saturating_add(1);
+    }
+
+    /// How often programs were given a notification, and since when.
+    pub(crate) fn fetched(&self, receipt: i64) -> (u32, Option<i64>) {
+        let fetched = lock(&self.fetched);
+        if fetched.0 == receipt && fetched.1 > 0 { (fetched.1, Some(fetched.2)) } else { (0, None) }
+    }
+
     /// Whether the queue of notifications may be emptied now; else the seconds until then.
     pub(crate) fn may_clear(&self) -> Result<(), u64> {
         let mut cleared = lock(&self.cleared);
@@ -201,16 +229,47 @@ impl Inner {
         if let Some(known) = self.known(address).await? {
             return Ok(known.map_or_else(nobody, Located::At));
         }
-        let now_s = clock::unix_s();
-        if !self.store.may_ask(self.options.checks_per_day, now_s).await? {
-            return Ok(Located::Spent { seconds: until_tomorrow_s(now_s) });
+        Ok(match self.look_up(address).await? {
+            LookedUp::Found(found) => found.map_or_else(nobody, Located::At),
+            LookedUp::Spent { seconds } => Located::Spent { seconds },
+            LookedUp::Unable(failure) => Located::Unable(failure),
+        })
+    }
+
+    /// Asks Telegram who has a number or a name, within the day's budget, and not while Telegram wants a pause of that.
+    pub(crate) async fn look_up(&self, who: &Address) -> Result<LookedUp, StorageError> {
+        let (store, now_s, budget) = (&self.store, clock::unix_s(), self.options.checks_per_day);
+        let spent = LookedUp::Spent { seconds: until_tomorrow_s(now_s) };
+        if store.asked_today(now_s).await? >= budget {
+            return Ok(spent);
         }
-        let found = match self.messenger.find(address).await {
-            Ok(person) => person.map(|person| person.id),
-            Err(failure) => return Ok(Located::Unable(failure)),
-        };
-        self.store.keep_check(&address.text().to_lowercase(), found, now_s).await?;
-        Ok(found.map_or_else(nobody, Located::At))
+        let now_ms = clock::unix_ms();
+        if let Some(until_ms) = store.held_until_ms(Hold::Lookups, now_ms).await? {
+            let seconds = u32::try_from((until_ms - now_ms).div_euclid(1000) + 1).unwrap_or(u32::MAX);
+            return Ok(LookedUp::Unable(Failure::Flood { seconds }));
+        }
+        if !store.may_ask(budget, now_s).await? {
+            return Ok(spent);
+        }
+        match self.messenger.find(who).await {
+            Ok(person) => {
+                let found = person.map(|person| person.id);
+                store.keep_check(&who.text().to_lowercase(), found, now_s).await?;
+                Ok(LookedUp::Found(found))
+            }
+            Err(failure) => {
+                if let Failure::Flood { seconds } = failure {
+                    let until_ms = now_ms + i64::from(seconds) * 1000;
+                    store.hold(Hold::Lookups, until_ms, &failure.to_string()).await?;
+                    self.rests.notify_waiters();
+                    self.touch();
+                }
+                if matches!(failure, Failure::Flood { .. } | Failure::Undone(_)) {
+                    store.unask(now_s).await?;
+                }
+                Ok(LookedUp::Unable(failure))
+            }
+        }
     }
 
     /// The chat that an address names as far as it is known without asking Telegram: a chat, nobody, or not known.

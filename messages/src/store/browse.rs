@@ -98,6 +98,8 @@ impl Store {
             created_ms: row.try_get("created_ms")?,
             attempts: u32::try_from(attempts).map_err(|error| malformed("attempts", error))?,
             last_error: row.try_get("last_error")?,
+            fetched: 0,
+            fetched_ms: None,
         }))
     }
 

@@ -56,6 +56,15 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
+    /// Telegram was not asked after all, or did not want to be.
+    pub(crate) async fn unask(&self, now_s: i64) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE ms_check_day SET asked = asked - 1 WHERE day = $1 AND asked > 0")
+            .bind(now_s / DAY_S)
+            .execute(&self.pool)
+            .await
+            .map(drop)
+    }
+
     /// How often Telegram was asked today (UTC).
     pub(crate) async fn asked_today(&self, now_s: i64) -> Result<u32, sqlx::Error> {
         let row = sqlx::query("SELECT COALESCE(SUM(asked), 0) FROM ms_check_day WHERE day = $1")
@@ -89,6 +98,8 @@ mod tests {
             assert_eq!(store.may_ask(2, 100).await.unwrap(), expected);
         }
         assert_eq!(store.asked_today(100).await.unwrap(), 2);
+        store.unask(100).await.unwrap();
+        assert!(store.may_ask(2, 100).await.unwrap());
         assert!(store.may_ask(2, 100 + DAY_S).await.unwrap());
         assert!(!store.may_ask(0, 100 + 2 * DAY_S).await.unwrap());
     }

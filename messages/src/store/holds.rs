@@ -40,6 +40,15 @@ impl Store {
         .map(drop)
     }
 
+    /// Until when something rests, if it does: milliseconds since 1970.
+    pub(crate) async fn held_until_ms(&self, what: Hold, now_ms: i64) -> Result<Option<i64>, sqlx::Error> {
+        let row = sqlx::query("SELECT until_ms FROM ms_hold WHERE what = $1 AND until_ms > $2")
+            .bind(what.name())
+            .bind(now_ms)
+            .fetch_optional(&self.pool);
+        row.await?.map(|row| row.try_get(0)).transpose()
+    }
+
     /// Until when everything rests, if it does.
     pub(crate) async fn rest_until_ms(&self, now_ms: i64) -> Result<Option<i64>, sqlx::Error> {
         sqlx::query("DELETE FROM ms_hold WHERE until_ms <= $1").bind(now_ms).execute(&self.pool).await?;

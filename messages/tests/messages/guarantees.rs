@@ -174,6 +174,27 @@ async fn a_notification_of_a_day_ago_is_gone_and_one_a_minute_younger_is_there()
 }
 
 #[tokio::test]
+async fn a_program_that_fetches_the_same_again_and_again_is_seen() {
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook"]).await;
+    for (number, said) in [(1, "unreadable"), (2, "behind it")] {
+        instance.take(News::New(Box::new(from_anna(number, said)))).await.unwrap();
+    }
+    let head = async || instance.head().await.unwrap().unwrap();
+    assert_eq!((head().await.fetched, head().await.fetched_ms), (0, None));
+    for _ in 0..5 {
+        instance.receive(Duration::ZERO).await.unwrap().unwrap();
+    }
+    let left = head().await;
+    let since_ms = left.fetched_ms.unwrap();
+    assert_eq!(left.fetched, 5);
+    assert!(!left.is_left(since_ms + 119_999) && left.is_left(since_ms + 120_000));
+    assert!(instance.confirm(left.receipt).await.unwrap());
+    assert_eq!(head().await.fetched, 0);
+}
+
+#[tokio::test]
 async fn two_who_fetch_see_the_same_until_one_takes_it_away() {
     let room = Room::new();
     let instance = room.open().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tgtrunk_messages::{Address, Direction, Failure, News, SendStatus, Standing};
+use tgtrunk_messages::{Address, Direction, Failure, News, Refused, SendStatus, Standing};
 use tokio::time::Instant;
 
 use crate::support::{Room, Say, draft, from_anna, ours, switch_on, until};
@@ -250,6 +250,31 @@ async fn what_needs_a_lookup_waits_when_no_more_may_be_asked_and_the_rest_goes()
 }
 
 #[tokio::test]
+async fn who_asks_again_amid_a_flood_asks_telegram_nothing_and_spends_nothing() {
+    let room = Room::new();
+    let instance = room.open().await;
+    let phone = |digits: &str| Address::Phone(digits.to_owned());
+    let flood = Failure::Flood { seconds: 30 };
+    room.telegram.finds.lock().unwrap().extend([Failure::Undone("no network".to_owned()), flood]);
+    assert!(instance.check(&phone("79990000097"), true).await.is_err());
+    for _ in 0..3 {
+        let told = instance.check(&phone("79990000098"), true).await;
+        let Err(Refused::Telegram(Failure::Flood { seconds })) = told else { panic!("{told:?}") };
+        assert!((29..=31).contains(&seconds), "{seconds}");
+    }
+    assert_eq!(room.telegram.found.load(std::sync::atomic::Ordering::Relaxed), 2);
+    assert_eq!(instance.checks().await.unwrap().0, 0);
+    let resting = instance.resting().await.unwrap();
+    assert!(resting.iter().any(|rest| rest.what == tgtrunk_messages::RestKind::Lookups), "{resting:?}");
+    // A message to somebody unknown waits as well, and one to a chat goes.
+    let unknown = tgtrunk_messages::Draft { buttons: None, to: phone("79990000005"), ..draft(5, "later") };
+    instance.send(unknown).await.unwrap();
+    instance.send(draft(5, "now")).await.unwrap();
+    until("the one is sent", async || room.telegram.texts() == ["now"]).await;
+    assert_eq!(room.telegram.found.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
 async fn the_queue_is_cleared_at_once_with_what_was_tried_in_vain() {
     let room = Room::new();
     let instance = room.open().await;
@@ -298,7 +323,7 @@ async fn messages_of_one_call_are_queued_all_or_none() {
     let instance = room.open().await;
     instance.send(draft(5, "one")).await.unwrap();
     let refused = instance.send_all(vec![draft(5, "two"), draft(5, "three"), draft(5, "four")]).await;
-    assert!(matches!(refused, Err(tgtrunk_messages::Refused::Full(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Refused::Full(_))), "{refused:?}");
     assert_eq!(instance.queue_len().await.unwrap(), 1);
     instance.send_all(vec![draft(5, "two"), draft(5, "three")]).await.unwrap();
     assert_eq!(instance.queue_len().await.unwrap(), 3);
@@ -337,7 +362,7 @@ async fn whoever_waits_for_an_instance_that_ends_hears_that_it_is_starting() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     instance.close();
     let told = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
-    assert_eq!(told, Err(tgtrunk_messages::Refused::Standing(Standing::Starting)));
+    assert_eq!(told, Err(Refused::Standing(Standing::Starting)));
     instance.send(draft(5, "later")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(room.telegram.texts().is_empty(), "it sends nothing any more");

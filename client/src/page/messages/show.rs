@@ -67,8 +67,8 @@ pub(crate) async fn file(State(office): Here, visit: Visit, Path((id, key)): Pat
         Ok(response) => Ok(response),
         Err(Refused::Missing(_)) => {
             let said = Said::new(
-                "There is no such file, or its time is over ([api] files_h in tgtrunk.toml).",
-                "Такого файла нет, или его срок истёк ([api] files_h в tgtrunk.toml).",
+                "There is no such file, or its time is over ([api] file_hours in tgtrunk.toml).",
+                "Такого файла нет, или его срок истёк ([api] file_hours в tgtrunk.toml).",
             );
             Err(visit.0.stop(&office, 410, said))
         }

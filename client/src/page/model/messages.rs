@@ -79,6 +79,8 @@ pub(crate) struct InstanceCard {
     pub(crate) stuck: Option<String>,
     /// What the webhook says, while it does not take the head.
     pub(crate) webhook_fails: Option<String>,
+    /// How often a program has fetched the first notification without taking it away, where it sees no other for that.
+    pub(crate) left: Option<u32>,
     /// What rests.
     pub(crate) rests: Vec<Rest>,
     /// Why it cannot be read.

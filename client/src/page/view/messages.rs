@@ -92,6 +92,12 @@ pub(crate) fn warnings(frame: &Frame, card: &InstanceCard) -> Markup {
                 span { (frame.say("Вебхук не принимает уведомления: ", "The webhook does not take notifications: ")) (words::cause(frame.language, cause)) }
             }
         }
+        @if let Some(times) = card.left {
+            p.warning data-warning="left" {
+                (Icon::Bad.draw())
+                span { (queues::left_there(frame, times)) }
+            }
+        }
         @for rest in &card.rests {
             p.warning data-warning="rest" {
                 (Icon::Waiting.draw())

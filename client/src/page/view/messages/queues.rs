@@ -169,7 +169,7 @@ fn webhook(frame: &Frame, page: &InstancePage) -> Markup {
 
 fn head_of(frame: &Frame, page: &InstancePage, head: &Head) -> Markup {
     let body = serde_json::to_string_pretty(&head.body).unwrap_or_default();
-    let is_stuck = head.last_error.is_some();
+    let is_stuck = head.last_error.is_some() || page.card.left.is_some();
     let question = frame.say("Пропустить это уведомление?", "Skip this notification?");
     let more = frame.say("Программа его не получит.", "Its program does not get it.");
     html! {
@@ -190,11 +190,27 @@ fn head_of(frame: &Frame, page: &InstancePage, head: &Head) -> Markup {
             @if let Some(error) = &head.last_error {
                 p.problem { strong { (frame.say("Голова очереди стоит. ", "The head is stuck. ")) } (sentence(&told(frame, error))) }
             }
+            @if let Some(times) = page.card.left {
+                p.problem { (left_there(frame, times)) }
+            }
             details.hint {
                 summary { (frame.say("Что в нём", "What is in it")) }
                 pre.body tabindex="0" { (cut(&body, BODY)) }
             }
         }
+    }
+}
+
+/// A program that sees one notification alone.
+pub(super) fn left_there(frame: &Frame, times: u32) -> String {
+    let count = count(frame.language, times.into(), ["раз", "раза", "раз"], ["time", "times"]);
+    match frame.language {
+        Language::Russian => format!(
+            "Программа забрала первое уведомление {count} и не удаляет его (deleteNotification), поэтому не видит остальных. Если она не может его прочесть, пропустите его."
+        ),
+        Language::English => format!(
+            "A program fetched the first notification {count} and does not delete it (deleteNotification), so it sees no other. If it cannot read it, skip it."
+        ),
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn page(frame: &Frame, page: &InstanceSettingsPage) -> Markup {
             }
             section.card {
                 h2 { (frame.say("О чём уведомлять", "What to notify of")) }
-                div.fields { @for name in &SWITCHES[..7] { (switch(name)) } }
+                div.fields { @for name in &SWITCHES[..8] { (switch(name)) } }
             }
             section.card {
                 h2 { (frame.say("Отправка и чтение", "Sending and reading")) }
@@ -59,7 +59,7 @@ pub(crate) fn page(frame: &Frame, page: &InstanceSettingsPage) -> Markup {
                     (form::text(frame, typed, "delaySendMessagesMilliseconds", frame.say("Пауза между сообщениями, мс", "Pause between messages, ms"),
                         frame.say("От 500 до 600000. Чем чаще, тем скорее Telegram ограничит аккаунт.", "500 to 600000. The shorter, the sooner Telegram limits the account."),
                         Input { inputmode: Some("numeric"), ..Input::default() }))
-                    @for name in &SWITCHES[7..] { (switch(name)) }
+                    @for name in &SWITCHES[8..] { (switch(name)) }
                 }
             }
             div.save {
@@ -81,6 +81,7 @@ fn words(frame: &Frame, name: &'static str) -> (&'static str, &'static str) {
         "editedMessageWebhook" => frame.say("Изменённые сообщения", "Edited messages"),
         "deletedMessageWebhook" => frame.say("Удалённые сообщения", "Deleted messages"),
         "stateWebhook" => frame.say("Состояние инстанса", "State of the instance"),
+        "incomingCallWebhook" => frame.say("Звонки", "Calls"),
         "markIncomingMessagesReaded" => frame.say("Сразу отмечать прочитанными", "Mark as read at once"),
         _ => frame.say("Отмечать прочитанными при ответе", "Mark as read with an answer"),
     };

@@ -71,15 +71,25 @@ fn what_people_write_in_messages_stays_text() {
 
 #[test]
 fn a_stuck_head_is_told_with_its_cause_in_both_languages() {
-    for (language, words) in [
-        (tgtrunk_config::Language::Russian, "Telegram просит подождать 300\u{a0}с"),
-        (tgtrunk_config::Language::English, "Telegram asks to wait 300 s"),
+    for (language, words, left) in [
+        (
+            tgtrunk_config::Language::Russian,
+            "Telegram просит подождать 300\u{a0}с",
+            "уведомление 7 раз и не удаляет",
+        ),
+        (
+            tgtrunk_config::Language::English,
+            "Telegram asks to wait 300 s",
+            "notification 7 times and does not delete",
+        ),
     ] {
         let frame = super::frame(language);
         let drawn = view::instance::page(&frame, &instance()).into_string();
         let at = drawn.find("data-position=\"1\"").unwrap();
         assert!(drawn[at..].starts_with("data-position=\"1\" data-stuck=\"yes\""), "{}", &drawn[at..at + 60]);
         assert!(drawn.contains(words));
+        let drawn_left = drawn.replace('\u{a0}', " ");
+        assert_eq!(drawn_left.matches(left).count(), 2, "once above, once at the head");
         assert!(drawn.contains("HTTP\u{a0}500"));
     }
 }
@@ -104,6 +114,7 @@ fn card() -> InstanceCard {
         last_ms: Some(NOW_MS - 61_000),
         stuck: Some("Telegram asks to wait 300 s".into()),
         webhook_fails: Some("it answers 500 Internal Server Error".into()),
+        left: Some(7),
         rests: vec![
             rest(RestKind::All, "Telegram asks to wait 300 s"),
             rest(RestKind::Chat(ChatId(-42)), "Telegram asks to wait 300 s"),
@@ -122,6 +133,7 @@ fn other() -> InstanceCard {
         standing: Standing::NotAuthorized,
         stuck: None,
         webhook_fails: None,
+        left: None,
         rests: Vec::new(),
         last_ms: None,
         ..card()
@@ -166,6 +178,8 @@ fn instance() -> InstancePage {
             created_ms: now_ms - 700_000,
             attempts: 12,
             last_error: Some(error.into()),
+            fetched: 7,
+            fetched_ms: Some(now_ms - 300_000),
         }),
         webhook: "https://example.org".into(),
         webhook_state: WebhookState {
