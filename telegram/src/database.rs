@@ -14,7 +14,7 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use tgtrunk_config::{Said, Trouble};
 
 /// How long a statement waits for the file, or a caller for the connection.
@@ -120,6 +120,7 @@ impl Database {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .after_release(|connection, _| Box::pin(is_out_of_transactions(connection)))
             .connect_with(options)
             .await
             .map_err(|source| DatabaseError::Sql { path: path.clone(), source })?;
@@ -146,6 +147,28 @@ impl Database {
             tracing::warn!(%error, "a database's lock cannot be given back");
         }
     }
+}
+
+/// Whether a connection that is given back to its pool is in no transaction any more; another one takes its place. For
+/// `after_release` of every pool.
+///
+/// A full disk ends a transaction by itself (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction").
+/// sqlx goes on to count it: what it begins after that is a savepoint to it, and the first that is given up leaves a
+/// transaction open, in which everything that is written later is lost when the program ends.
+///
+/// # Errors
+/// The connection is broken.
+pub async fn is_out_of_transactions(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
+    // What was dropped is rolled back by then.
+    connection.ping().await?;
+    let is_out = !connection.is_in_transaction();
+    if !is_out {
+        tracing::debug!("SQLite has ended a transaction by itself, as it does on a full disk");
+    }
+    Ok(is_out)
 }
 
 async fn prepare(path: &Path) -> Result<File, DatabaseError> {
@@ -235,6 +258,35 @@ mod tests {
             name.push(suffix);
             assert_eq!(mode(Path::new(&name)), 0o600, "{suffix}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_written_after_the_disk_was_full_is_there_for_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(folder.path().join("gateway.db")).await.unwrap();
+        let pool = database.pool();
+        let say = async |text: &'static str| sqlx::query(text).execute(pool).await.map(drop);
+        say("CREATE TABLE own (x BLOB)").await.unwrap();
+        let mut transaction = pool.begin().await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 10").execute(&mut *transaction).await.unwrap();
+        let large = sqlx::query("INSERT INTO own VALUES (randomblob(1000000))");
+        let error = large.execute(&mut *transaction).await.unwrap_err();
+        assert!(error.to_string().contains("full"), "{error}");
+        drop(transaction);
+        say("PRAGMA max_page_count = 100000").await.unwrap();
+        // Somebody looks, and gives up what they began.
+        let mut transaction = pool.begin().await.unwrap();
+        sqlx::query("SELECT * FROM own").fetch_all(&mut *transaction).await.unwrap();
+        drop(transaction);
+        say("INSERT INTO own VALUES (1)").await.unwrap();
+        let mut transaction = pool.begin().await.unwrap();
+        sqlx::query("INSERT INTO own VALUES (2)").execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+        let other = SqliteConnectOptions::new().filename(database.path()).read_only(true);
+        let mut other = SqliteConnection::connect_with(&other).await.unwrap();
+        let (count,): (i64,) =
+            sqlx::query_as("SELECT COUNT(*) FROM own").fetch_one(&mut other).await.unwrap();
+        assert_eq!(count, 2);
     }
 
     #[tokio::test]

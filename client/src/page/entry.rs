@@ -103,6 +103,7 @@ impl Entry {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .after_release(|connection, _| Box::pin(tgtrunk_telegram::is_out_of_transactions(connection)))
             .connect_with(options.busy_timeout(PATIENCE).disable_statement_logging())
             .await
             .context("page.db cannot be opened")?;
