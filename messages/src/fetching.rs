@@ -1,7 +1,6 @@
 //! Bodies of files that lie at Telegram: each is fetched once for all who ask for it, and to its end, whoever hangs up.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, watch};
@@ -68,14 +67,13 @@ impl Inner {
     }
 
     async fn fetch(&self, secret: &str, remote: &str) -> Result<(), Refused> {
-        let storage = |error: io::Error| Refused::Storage(error.to_string());
         let _turn = self.fetching.turns.acquire().await;
         let part = self.files.part(secret);
         let done = async {
             self.files.check_space()?;
             self.messenger.download(remote, &part, crate::files::MOST_BYTES).await?;
-            let size = tokio::fs::metadata(&part).await.map_err(storage)?.len();
-            self.files.put(&part, secret).await.map_err(storage)?;
+            let size = tokio::fs::metadata(&part).await?.len();
+            self.files.put(&part, secret).await?;
             self.store.file_is_here(secret, i64::try_from(size).unwrap_or(i64::MAX)).await?;
             self.files.holds(size);
             Ok(())

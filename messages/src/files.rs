@@ -106,7 +106,7 @@ impl Files {
         if self.space() == Space::Plenty {
             return Ok(());
         }
-        Err(Refused::Storage(format!(
+        Err(Refused::NoRoom(format!(
             "less than {} MB are free on the disk ([api] disk_reserve_mb): no files are kept until there is room",
             self.reserve_bytes / MB
         )))
@@ -196,7 +196,7 @@ impl Files {
             mime.map(str::trim).filter(|mime| is_useful(mime)).map_or_else(|| mime_of(&name), str::to_owned);
         let secret = secret();
         let path = self.part(&secret);
-        let file = private(&path).await.map_err(|error| Refused::Storage(error.to_string()))?;
+        let file = private(&path).await?;
         let row =
             FileRow { secret, name, mime, size: 0, remote: None, is_here: true, created_s: clock::unix_s() };
         Ok(FileWriter { store: store.clone(), files: self.clone(), row, file, path, is_finished: false })
@@ -272,7 +272,7 @@ impl FileWriter {
     /// The next bytes.
     ///
     /// # Errors
-    /// [`Refused::Bad`] when it grows beyond 100 MB, [`Refused::Storage`].
+    /// [`Refused::Bad`] when it grows beyond 100 MB, [`Refused::NoRoom`], [`Refused::Storage`].
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         let looks = self.row.size / LOOK_BYTES;
         self.row.size += i64::try_from(bytes.len()).unwrap_or(i64::MAX);
@@ -282,15 +282,15 @@ impl FileWriter {
         if u64::try_from(self.row.size).is_ok_and(|size| size > MOST_BYTES) {
             return Err(Refused::Bad(format!("'file' must be no larger than {MOST_BYTES} bytes (100 MB)")));
         }
-        self.file.write_all(bytes).await.map_err(|error| Refused::Storage(error.to_string()))
+        Ok(self.file.write_all(bytes).await?)
     }
 
     /// That was all.
     ///
     /// # Errors
-    /// [`Refused::Storage`].
+    /// [`Refused::NoRoom`], [`Refused::Storage`].
     pub async fn finish(mut self) -> Result<StoredFile, Refused> {
-        self.file.flush().await.map_err(|error| Refused::Storage(error.to_string()))?;
+        self.file.flush().await?;
         self.settle().await
     }
 
@@ -302,10 +302,9 @@ impl FileWriter {
 
     /// Somebody else has written it.
     pub(crate) async fn settle(mut self) -> Result<StoredFile, Refused> {
-        let storage = |error: io::Error| Refused::Storage(error.to_string());
-        let size = tokio::fs::metadata(&self.path).await.map_err(storage)?.len();
+        let size = tokio::fs::metadata(&self.path).await?.len();
         self.row.size = i64::try_from(size).unwrap_or(i64::MAX);
-        self.files.put(&self.path, &self.row.secret).await.map_err(storage)?;
+        self.files.put(&self.path, &self.row.secret).await?;
         self.is_finished = true;
         self.store.keep_file(&self.row).await?;
         self.files.holds(size);

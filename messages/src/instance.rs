@@ -7,6 +7,7 @@ pub(crate) mod inner;
 mod jobs;
 mod letters;
 
+use std::io::{self, ErrorKind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,7 +29,7 @@ use crate::id::{InstanceId, MessageId};
 use crate::messenger::{Failure, Messenger, News};
 use crate::settings::{Settings, SettingsError};
 use crate::standing::Standing;
-use crate::store::{InstanceRow, StorageError, Store, StoreError};
+use crate::store::{self, InstanceRow, StorageError, Store, StoreError};
 use crate::token::{self, Token};
 use crate::{clock, job, outbox, push, reach, upkeep};
 
@@ -174,6 +175,9 @@ pub enum Refused {
     /// Telegram did not do it.
     #[error(transparent)]
     Telegram(Failure),
+    /// The disk has no room for it: nothing was done.
+    #[error("{0}")]
+    NoRoom(String),
     /// The disk did not.
     #[error("{0}")]
     Storage(String),
@@ -284,8 +288,8 @@ impl Instance {
         };
         let row = store.instance(new).await?;
         let files = Files::open(&options, &store.bodies().await?);
-        let files =
-            files.map_err(|error| Refused::Storage(format!("{}: {error}", options.files.display())))?;
+        let files = files
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", options.files.display())))?;
         let unable = |error: reqwest::Error| Refused::Storage(error.to_string());
         let client = reach::client(Some(crate::files::SILENCE)).map_err(unable)?;
         let pusher = reach::client(None).map_err(unable)?;
@@ -503,13 +507,31 @@ impl From<SettingsError> for Refused {
 
 impl From<StorageError> for Refused {
     fn from(error: StorageError) -> Self {
-        Self::Storage(error.to_string())
+        if store::is_full(&error) { Self::full_disk() } else { Self::Storage(error.to_string()) }
+    }
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::full_disk(),
+            _ => Self::Storage(error.to_string()),
+        }
+    }
+}
+
+impl Refused {
+    fn full_disk() -> Self {
+        Self::NoRoom("the disk is full: nothing was kept; make room on it and say it again".to_owned())
     }
 }
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
-        Self::Storage(error.to_string())
+        match error {
+            StoreError::Sqlite(error) => error.into(),
+            error @ StoreError::Newer { .. } => Self::Storage(error.to_string()),
+        }
     }
 }
 

@@ -186,6 +186,17 @@ impl Store {
     }
 }
 
+/// Whether the disk has no room (SQLITE_FULL, of which the code is the last byte: sqlite.org/rescode.html).
+pub(crate) fn is_full(error: &StorageError) -> bool {
+    match error {
+        StorageError::Database(error) => {
+            error.code().and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 13)
+        }
+        StorageError::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
+        _ => false,
+    }
+}
+
 /// What a row holds that is none of ours: somebody has changed the file.
 fn malformed(column: &str, error: impl std::fmt::Display) -> sqlx::Error {
     sqlx::Error::Decode(format!("{column}: {error}").into())

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tgtrunk_config::{Phone, Said, StateDir};
+use tgtrunk_config::{Phone, Said, StateDir, StateError};
 use tgtrunk_messages::{Former, InstanceId, Refused};
 use tracing::error;
 
@@ -125,19 +125,30 @@ impl Register {
         if changed == *rows {
             return Ok(());
         }
-        let storage = |error: &dyn std::fmt::Display| {
-            error!("the register of instances cannot be written: {error}");
-            Refused::Storage(error.to_string())
+        let text =
+            serde_json::to_vec_pretty(&changed).map_err(|error| Refused::Storage(error.to_string()))?;
+        let write = || {
+            self.state.make_instances_dir()?;
+            self.state.replace(&self.state.instances_file(), &text)
         };
-        let text = serde_json::to_vec_pretty(&changed).map_err(|error| storage(&error))?;
-        self.state.make_instances_dir().map_err(|error| storage(&error))?;
-        self.state.replace(&self.state.instances_file(), &text).map_err(|error| storage(&error))?;
+        write().map_err(|error| {
+            error!("the register of instances cannot be written: {error}");
+            unwritten(error)
+        })?;
         *rows = changed;
         Ok(())
     }
 
     fn rows(&self) -> MutexGuard<'_, Vec<Row>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a program hears of what the file system does not take.
+pub(super) fn unwritten(error: StateError) -> Refused {
+    match error {
+        StateError::Io { source, .. } => source.into(),
+        error => Refused::Storage(error.to_string()),
     }
 }
 

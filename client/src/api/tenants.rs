@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tgtrunk_config::{Said, StateDir};
 use tgtrunk_messages::{Former, House, InstanceId, Refused, Store, Token};
-use tgtrunk_telegram::Database;
+use tgtrunk_telegram::{Database, DatabaseError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use super::Terms;
-use super::register::{Register, Row};
+use super::register::{Register, Row, unwritten};
 use super::tenant::{End, Tenant};
 
 /// How long it is waited until an instance can be called that was just made.
@@ -188,11 +188,9 @@ impl Tenants {
         token: &Token,
         settings: tgtrunk_messages::Settings,
     ) -> Result<(), Refused> {
-        let storage = |error: &dyn std::fmt::Display| Refused::Storage(error.to_string());
-        self.state.make_instances_dir().map_err(|error| storage(&error))?;
-        self.state.begin_instance(row.id.get()).map_err(|error| storage(&error))?;
-        let database = Database::open(self.state.instance_db(row.id.get())).await;
-        let database = database.map_err(|error| storage(&error))?;
+        self.state.make_instances_dir().map_err(unwritten)?;
+        self.state.begin_instance(row.id.get()).map_err(unwritten)?;
+        let database = Database::open(self.state.instance_db(row.id.get())).await.map_err(unopened)?;
         let store = Store::open(database.pool().clone()).await?;
         store.found(row.id, &row.name, token, settings).await?;
         database.close().await;
@@ -290,6 +288,15 @@ impl Kept {
             warn!(instance = %id, "the end of an instance took too long");
             self.task.abort();
         }
+    }
+}
+
+/// What a program hears where a new database cannot be opened.
+fn unopened(error: DatabaseError) -> Refused {
+    match error {
+        DatabaseError::Io { source, .. } => source.into(),
+        DatabaseError::Sql { source, .. } => source.into(),
+        error @ DatabaseError::InUse { .. } => Refused::Storage(error.to_string()),
     }
 }
 

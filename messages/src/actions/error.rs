@@ -209,6 +209,10 @@ impl From<Refused> for Failed {
                 Self { retry_after_s: Some(seconds), ..Self::new(Code::FloodWait, sentence) }
             }
             Refused::Telegram(failure) => failure.into(),
+            Refused::NoRoom(_) => Self {
+                retry_after_s: Some(60),
+                ..Self::new(Code::Internal, sentence).with_status(StatusCode::INSUFFICIENT_STORAGE)
+            },
             Refused::Storage(_) => {
                 tracing::warn!(sentence, "an action is not done");
                 Self::new(Code::Internal, "the disk does not take it")

@@ -93,6 +93,11 @@ impl Failed {
         Self::new(StatusCode::GONE, "Gone: there is no such file, or its time is over")
     }
 
+    /// The disk has no room for it. The vendor knows the server's errors as 500 and 502 alone; clients treat all of them alike.
+    pub(super) fn no_room(sentence: &str) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, format!("Insufficient Storage: {sentence}"))
+    }
+
     /// It can be done soon.
     pub(super) fn unavailable(cause: &str) -> Self {
         let message = format!("Service Unavailable: {cause}; try again in {AGAIN_S} s");
@@ -138,6 +143,8 @@ impl From<Refused> for Failed {
                 Self { message, ..Self::too_many(seconds) }
             }
             Refused::Telegram(failure) => failure.into(),
+            // Not an error each: whoever runs the program is told of the disk once, and has no room for more.
+            Refused::NoRoom(sentence) => Self::no_room(&sentence),
             Refused::Storage(sentence) => {
                 tracing::error!(%sentence, "a call is not answered for the disk's sake");
                 Self::new(
@@ -200,6 +207,7 @@ mod tests {
             (Failed::from(Refused::Full("x".to_owned())), 429),
             (Failed::from(Refused::Spent { budget: 100, seconds: 40_000 }), 429),
             (Failed::from(Refused::Storage("x".to_owned())), 500),
+            (Failed::from(Refused::NoRoom("x".to_owned())), 507),
             (Failed::from(Refused::Telegram(Failure::Flood { seconds: 3 })), 429),
             (Failed::from(Refused::Telegram(Failure::PeerFlood)), 403),
             (Failed::from(Refused::Telegram(Failure::Unknown("x".to_owned()))), 502),
@@ -251,6 +259,7 @@ mod tests {
             Failed::from(Refused::Full(no())),
             Failed::from(Refused::Spent { budget: 100, seconds: 1 }),
             Failed::from(Refused::Storage(no())),
+            Failed::from(Refused::NoRoom(no())),
         ];
         let standings = [Standing::Starting, Standing::NotAuthorized, Standing::Suspended, Standing::Blocked];
         all.extend(standings.map(Failed::standing));

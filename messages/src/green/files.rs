@@ -66,7 +66,7 @@ async fn open(path: &Path) -> Result<FileBody, Refused> {
         let left = file.metadata().await?.len();
         Ok::<_, std::io::Error>(FileBody { file, left, chunk: vec![0; CHUNK] })
     };
-    opened.await.map_err(|error| Refused::Storage(error.to_string()))
+    Ok(opened.await?)
 }
 
 /// How a file is called where it is kept (RFC 6266), in letters of ASCII and as it is.

@@ -7,7 +7,7 @@ use sqlx::{Row as _, SqliteConnection};
 use tokio::sync::{Mutex as Turn, oneshot};
 
 use super::journal::{self, json};
-use super::{Accept, Begun, Letters, Store, Taken, jobs};
+use super::{Accept, Begun, Letters, Store, Taken, is_full, jobs};
 
 /// Calls whose messages go to the disk together, at most.
 const TOGETHER: usize = 256;
@@ -28,7 +28,7 @@ struct Waiting {
     letters: Letters,
     accept: Accept,
     now_ms: i64,
-    reply: oneshot::Sender<Result<Taken, String>>,
+    reply: oneshot::Sender<Result<Taken, sqlx::Error>>,
 }
 
 /// What became of a call.
@@ -69,7 +69,7 @@ impl Store {
             tokio::spawn(async move { store.take_in().await });
         }
         match told.await {
-            Ok(told) => told.map_err(sqlx::Error::Protocol),
+            Ok(told) => told,
             Err(_) => Err(sqlx::Error::PoolClosed),
         }
     }
@@ -91,7 +91,7 @@ impl Store {
                         Some(Verdict::Known(begun)) => Taken::Known(begun),
                         Some(Verdict::Full) | None => Taken::Full,
                     }),
-                    Err(error) => Err(error.to_string()),
+                    Err(error) => Err(again(error)),
                 };
                 // Whoever hung up does not hear of it.
                 reply.send(told).ok();
@@ -132,6 +132,14 @@ impl Store {
         transaction.commit().await?;
         Ok(taken)
     }
+}
+
+/// An error for one more who waits for the same commit.
+fn again(error: &sqlx::Error) -> sqlx::Error {
+    if is_full(error) {
+        return std::io::Error::new(std::io::ErrorKind::StorageFull, error.to_string()).into();
+    }
+    sqlx::Error::Protocol(error.to_string())
 }
 
 /// How long the queue is at most: its numbers have gaps, so that it is counted only where that may be too long.

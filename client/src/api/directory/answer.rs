@@ -110,6 +110,13 @@ impl Failed {
         Self { is_retryable: true, ..failed }
     }
 
+    /// The disk is full.
+    fn no_room(sentence: String) -> Self {
+        let failed = Self::new(StatusCode::INSUFFICIENT_STORAGE, "internal", sentence)
+            .in_russian("диск полон: ничего не сохранено; освободите место и повторите");
+        Self { is_retryable: true, ..failed }
+    }
+
     fn body(&self) -> Value {
         json!({"ok": false, "error": {
             "code": self.code, "message": self.message, "retryable": self.is_retryable,
@@ -136,6 +143,9 @@ pub(super) fn response(answer: Answer) -> Response {
 
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
+        if let StoreError::Sql(error) = error {
+            return Refused::from(error).into();
+        }
         tracing::error!("a request is not answered: {error}");
         Self::broken()
     }
@@ -148,6 +158,8 @@ impl From<Refused> for Failed {
                 tracing::error!("a request is not answered: {sentence}");
                 Self::broken()
             }
+            // Whoever runs the program is told of the disk once.
+            Refused::NoRoom(sentence) => Self::no_room(sentence),
             Refused::Full(sentence) => Self::unavailable("flood_wait", sentence),
             refused => Self::bad(refused.to_string()),
         }

@@ -175,7 +175,9 @@ impl Directory {
                 one.is_doubtful = true;
                 one.waits("the storage failed; it is tried again");
             }
-            Err(refused @ (Refused::Full(_) | Refused::Standing(_))) => one.waits(&refused.to_string()),
+            Err(refused @ (Refused::Full(_) | Refused::NoRoom(_) | Refused::Standing(_))) => {
+                one.waits(&refused.to_string())
+            }
             Err(refused) => one.fails(&refused.to_string(), "bad_request"),
         }
         Ok(())
