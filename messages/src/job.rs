@@ -151,14 +151,20 @@ pub(crate) async fn run(inner: Arc<Inner>) {
         busy: HashMap::new(),
         rests_until: None,
     };
+    let mut is_told = false;
     loop {
         let (jobs, standing) = (inner.jobs.notified(), inner.messenger.standing_changed());
         tokio::pin!(jobs, standing);
         jobs.as_mut().enable();
         let wait = match desk.step().await {
-            Ok(wait) => wait,
+            Ok(wait) => {
+                is_told = false;
+                wait
+            }
             Err(error) => {
-                warn!(%error, "what programs have asked to be done cannot be read");
+                if !std::mem::replace(&mut is_told, true) {
+                    warn!(%error, "what programs have asked to be done cannot be read or written: it waits until it can");
+                }
                 REST
             }
         };

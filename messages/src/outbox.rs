@@ -94,6 +94,10 @@ struct Outbox {
     retried: Option<Instant>,
     /// The message that was not found at Telegram, and how often it was looked for.
     sought: Option<(MessageId, u32)>,
+    /// What came of a message, which the disk does not take yet.
+    unwritten: Option<(Box<Outgoing>, Outcome)>,
+    /// The disk refused while a message was handed over, and does not know that nobody knows whether Telegram has it.
+    is_lost: bool,
 }
 
 /// Works until it is dropped.
@@ -105,8 +109,10 @@ pub(crate) async fn run(inner: Arc<Inner>) {
         looked: None,
         retried: None,
         sought: None,
+        unwritten: None,
+        is_lost: false,
     };
-    let mut is_awake = false;
+    let (mut is_awake, mut is_told) = (false, false);
     loop {
         let step = match is_awake {
             true => outbox.step().await,
@@ -117,10 +123,19 @@ pub(crate) async fn run(inner: Arc<Inner>) {
             }),
         };
         let wait = match step {
-            Ok(None) => continue,
-            Ok(Some(wait)) => wait,
+            Ok(None) => {
+                is_told = false;
+                continue;
+            }
+            Ok(Some(wait)) => {
+                is_told = false;
+                wait
+            }
             Err(error) => {
-                warn!(%error, "the outgoing queue cannot be read");
+                // Once, on a disk that has no room for a log of it either.
+                if !std::mem::replace(&mut is_told, true) {
+                    warn!(%error, "the outgoing queue cannot be read or written: nothing is sent until it can");
+                }
                 REST
             }
         };
@@ -145,7 +160,15 @@ impl Outbox {
 
     /// Does one thing, if there is one to do; else says how long there is none.
     async fn step(&mut self) -> Result<Option<Duration>, StorageError> {
+        // Sent once more, it might be there twice.
+        if let Some((next, outcome)) = self.unwritten.take() {
+            return self.note(next, outcome).await;
+        }
         let inner = &self.inner;
+        if self.is_lost {
+            inner.store.lose_hold(inner.messenger.knows_repeats()).await?;
+            self.is_lost = false;
+        }
         let now_ms = clock::unix_ms();
         if self.looked.is_none_or(|at| at.elapsed() >= EXPIRY) {
             let old = inner.store.expired(now_ms - inner.options.queue_ms()).await?;
@@ -197,22 +220,40 @@ impl Outbox {
         }
         let sought = self.sought.filter(|(id, _)| *id == next.id).map_or(0, |(_, times)| times);
         let outcome = match timeout(LIMIT, send(inner, &next, sought < SEEKS)).await {
-            Ok(outcome) => outcome?,
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => {
+                self.is_lost = true;
+                return Err(error);
+            }
             Err(_) => Outcome::Later { cause: "Telegram did not take it in time".to_owned(), is_lost: true },
         };
         self.last_sent = Some(Instant::now());
         if next.attempts > TRIES {
             self.retried = self.last_sent;
         }
-        self.conclude(&next, outcome).await?;
-        Ok(None)
+        self.note(next, outcome).await
     }
 
-    async fn conclude(&mut self, next: &Outgoing, outcome: Outcome) -> Result<(), StorageError> {
+    /// Writes down what came of a message, and remembers it until it is written down.
+    async fn note(
+        &mut self,
+        next: Box<Outgoing>,
+        outcome: Outcome,
+    ) -> Result<Option<Duration>, StorageError> {
+        match self.conclude(&next, &outcome).await {
+            Ok(()) => Ok(None),
+            Err(error) => {
+                self.unwritten = Some((next, outcome));
+                Err(error)
+            }
+        }
+    }
+
+    async fn conclude(&mut self, next: &Outgoing, outcome: &Outcome) -> Result<(), StorageError> {
         let (inner, now_ms) = (&self.inner, clock::unix_ms());
         match outcome {
             Outcome::Sent(first, rest) => {
-                inner.store.sent(next.id, first.as_deref(), &rest, inner.as_ref(), now_ms).await?;
+                inner.store.sent(next.id, first.as_deref(), rest, inner.as_ref(), now_ms).await?;
                 inner.jobs.notify_one();
                 if let Some(sent) = first {
                     inner.read_on_reply(sent.chat.id);
@@ -221,7 +262,7 @@ impl Outbox {
             Outcome::Failed(fault) => {
                 info!(id = %next.id, word = fault.reason.word, "a message cannot be sent");
                 debug!(id = %next.id, cause = fault.sentence, "why it cannot be sent");
-                inner.fail(&[next.id], &fault).await?;
+                inner.fail(&[next.id], fault).await?;
             }
             Outcome::Unfound => {
                 let before = self.sought.filter(|(id, _)| *id == next.id).map_or(0, |(_, times)| times);
@@ -234,22 +275,22 @@ impl Outbox {
             Outcome::Later { cause, is_lost } => {
                 debug!(id = %next.id, cause, "a message is sent later");
                 let pause = pause::after_ms(next.attempts);
-                inner.store.later(next, now_ms + pause, &cause, is_lost, inner.as_ref(), now_ms).await?;
-                if is_lost && !inner.messenger.knows_repeats() {
-                    self.give_up(next, &cause).await?;
+                inner.store.later(next, now_ms + pause, cause, *is_lost, inner.as_ref(), now_ms).await?;
+                if *is_lost && !inner.messenger.knows_repeats() {
+                    self.give_up(next, cause).await?;
                 }
             }
             Outcome::Rest(what, pause, cause) => {
                 warn!(seconds = pause.as_secs(), ?what, "the outgoing queue rests: {cause}");
                 let until_ms = now_ms + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX / 2);
-                inner.store.hold(what, until_ms, &cause).await?;
+                inner.store.hold(*what, until_ms, cause).await?;
                 match what {
                     Hold::All => self.rest_until_ms = until_ms,
-                    Hold::Strangers => inner.suspend(pause).await?,
+                    Hold::Strangers => inner.suspend(*pause).await?,
                     Hold::Lookups | Hold::Chat(_) => {}
                 }
                 // Whatever rests beside it, this one does.
-                inner.store.unclaim(next, until_ms, &cause, inner.as_ref(), now_ms).await?;
+                inner.store.unclaim(next, until_ms, cause, inner.as_ref(), now_ms).await?;
                 inner.rests.notify_waiters();
             }
             Outcome::Unauthorized => {

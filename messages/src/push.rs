@@ -56,7 +56,8 @@ pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
             Ok(()) => {
                 pause = first;
                 inner.pushed_ms.store(clock::unix_ms(), Ordering::Relaxed);
-                inner.store.confirm(head.receipt).await.map(drop)
+                taken(&inner, head.receipt).await;
+                Ok(())
             }
             Err(Missed { status, sentence }) => {
                 debug!(receipt = head.receipt, cause = sentence, "a webhook does not take a notification");
@@ -79,6 +80,16 @@ pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
             warn!(%error, "what came of a notification cannot be written down");
             sleep(REST).await;
         }
+    }
+}
+
+/// Takes away what a webhook took. Until the disk lets it, it is not brought again.
+async fn taken(inner: &Inner, receipt: i64) {
+    let mut rest = REST;
+    while let Err(error) = inner.store.confirm(receipt).await {
+        warn!(%error, "what a webhook took cannot be taken away yet");
+        sleep(rest).await;
+        rest = (rest * 2).min(LOOK);
     }
 }
 

@@ -1,11 +1,16 @@
 //! What is kept when the disk fills: the oldest files go, then no files are kept, then no texts; the queues work.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tgtrunk_messages::{Direction, Instance, News, StoredFile};
+use serde_json::json;
+use sqlx::SqlitePool;
+use tgtrunk_messages::{Direction, Instance, News, SendStatus, StoredFile};
 use tokio::time::sleep;
 
 use super::support::{Room, draft, from_anna, switch_on, text_of, until};
+use super::webhook::Hook;
 
 #[tokio::test]
 async fn the_oldest_files_give_way_and_those_that_the_queue_needs_do_not() {
@@ -50,6 +55,58 @@ async fn a_disk_that_is_nearly_full_has_no_room_for_files_and_texts_of_the_journ
     assert_eq!(text_of(&kept[0].content), "");
     instance.send(draft(5, "answer")).await.unwrap();
     until("the answer is sent", async || room.telegram.texts() == ["answer"]).await;
+}
+
+/// The disk refuses what is said, until it is taken back.
+async fn refuse(room: &Room, what: &str) -> SqlitePool {
+    let disk = room.pool().await;
+    let full = format!("CREATE TRIGGER full BEFORE {what} BEGIN SELECT RAISE(ABORT, 'disk is full'); END");
+    sqlx::query(sqlx::AssertSqlSafe(full)).execute(&disk).await.unwrap();
+    disk
+}
+
+async fn make_room(disk: SqlitePool) {
+    sqlx::query("DROP TRIGGER full").execute(&disk).await.unwrap();
+    disk.close().await;
+}
+
+#[tokio::test]
+async fn what_a_bot_sent_is_not_sent_again_while_the_disk_does_not_take_note_of_it() {
+    let room = Room::new();
+    room.telegram.is_forgetful.store(true, Ordering::Relaxed);
+    let instance = room.open().await;
+    let disk = refuse(&room, "UPDATE OF status ON ms_message").await;
+    let id = instance.send(draft(5, "once")).await.unwrap().id;
+    until("Telegram has it", async || room.telegram.texts() == ["once"]).await;
+    // So long that it would have been tried again, and again.
+    sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(instance.queue_len().await.unwrap(), 1);
+    make_room(disk).await;
+    until("it is noted", async || instance.queue_len().await.unwrap() == 0).await;
+    assert_eq!(room.telegram.texts(), ["once"]);
+    let record = &instance.journal(Direction::Outgoing, 60).await.unwrap()[0];
+    assert_eq!((record.id, record.status, record.tg_id), (id, SendStatus::Sent, Some(100)));
+}
+
+#[tokio::test]
+async fn a_webhook_is_not_brought_again_what_it_took_while_the_disk_does_not_take_note_of_it() {
+    let hook = Arc::new(Hook::default());
+    hook.is_up.store(true, Ordering::SeqCst);
+    let room = Room::new();
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook"]).await;
+    let disk = refuse(&room, "DELETE ON ms_notification").await;
+    let settings = json!({ "webhookUrl": hook.listen().await, "webhookUrlToken": "secret" });
+    instance.change_settings(settings.as_object().unwrap()).await.unwrap();
+    for tg_id in 1..=2 {
+        instance.take(News::New(Box::new(from_anna(tg_id, &tg_id.to_string())))).await.unwrap();
+    }
+    until("it came", async || !hook.texts().is_empty()).await;
+    sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(hook.texts(), ["1"]);
+    make_room(disk).await;
+    until("both are told", async || instance.notifications_len().await.unwrap() == 0).await;
+    assert_eq!(hook.texts(), ["1", "2"]);
 }
 
 async fn lay(instance: &Instance, name: &str) -> Result<StoredFile, String> {

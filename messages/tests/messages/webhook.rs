@@ -16,8 +16,8 @@ use crate::support::{Room, from_anna, switch_on, until};
 
 /// A program's webhook: whether it works, and what came.
 #[derive(Default)]
-struct Hook {
-    is_up: AtomicBool,
+pub(crate) struct Hook {
+    pub(crate) is_up: AtomicBool,
     came: Mutex<Vec<(i64, u32, Value)>>,
 }
 
@@ -32,7 +32,7 @@ async fn take(State(hook): State<Arc<Hook>>, headers: HeaderMap, body: String) -
 
 impl Hook {
     /// Where it listens.
-    async fn listen(self: &Arc<Self>) -> String {
+    pub(crate) async fn listen(self: &Arc<Self>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let router = Router::new().fallback(take).with_state(Arc::clone(self));
@@ -40,7 +40,7 @@ impl Hook {
         url
     }
 
-    fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         let text =
             |body: &Value| body["messageData"]["textMessageData"]["textMessage"].as_str().unwrap().to_owned();
         self.came.lock().unwrap().iter().map(|(.., body)| text(body)).collect()
