@@ -11,6 +11,7 @@ mod cards;
 mod described;
 mod directory;
 mod door;
+mod full_disk;
 mod further;
 mod keypads;
 mod kills;
@@ -22,4 +23,7 @@ mod page;
 mod partners;
 mod program;
 mod refusals;
+#[expect(unreachable_pub, reason = "all tests have it")]
+#[path = "../../../tests/src/small_disk.rs"]
+mod small_disk;
 mod support;

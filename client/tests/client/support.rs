@@ -1,7 +1,7 @@
 //! A line whose account is on a test Telegram, a gateway's control socket, and the client between them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -73,9 +73,19 @@ pub(crate) struct Client(pub(crate) Child);
 impl Scene {
     /// `settings` are further lines of `line.toml`.
     pub(crate) async fn new(settings: LineDraft) -> Self {
-        let telegram = TestTelegram::start(Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let state = StateDir::open(folder.path().join("state")).unwrap();
+        let state = folder.path().join("state");
+        Self::within(settings, folder, &state).await
+    }
+
+    /// With its state elsewhere.
+    pub(crate) async fn at(settings: LineDraft, state: &Path) -> Self {
+        Self::within(settings, tempfile::tempdir().unwrap(), state).await
+    }
+
+    async fn within(settings: LineDraft, folder: tempfile::TempDir, state: &Path) -> Self {
+        let telegram = TestTelegram::start(Options::default()).await.unwrap();
+        let state = StateDir::open(state).unwrap();
         telegram.write_dc_seed(state.root(), 16).unwrap();
         let company = telegram.world().add_user(NewUser::new(COMPANY, "Company")).unwrap();
         let anna = telegram.world().add_user(NewUser::new("79001112233", "Anna")).unwrap();
