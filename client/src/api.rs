@@ -225,12 +225,14 @@ impl Api {
                 has_token: starts.is_none_or(Starting::has_token),
                 outgoing: 0,
                 notifications: 0,
+                dropped: 0,
             };
             if let Some(instance) = there.iter().find(|one| one.id() == id) {
                 instance.standing().as_str().clone_into(&mut info.standing);
                 info.has_token = instance.has_token();
                 info.outgoing = instance.queue_len().await.map_err(refusal)?;
                 info.notifications = instance.notifications_len().await.map_err(refusal)?;
+                info.dropped = instance.dropped().await.map_err(refusal)?.count;
             } else if starts.is_none() && info.line.is_some() {
                 // It has just been closed.
                 continue;
@@ -301,6 +303,7 @@ impl Terms {
             file_life: files,
             checks_per_day: phone_checks_per_day,
             webhook_timeout,
+            notification_limit: self.settings.api.notification_limit,
             own_ports: self.own_ports.to_vec(),
             files_most_bytes: u64::from(most) * MB,
             disk_reserve_bytes: u64::from(reserve) * MB,

@@ -30,6 +30,8 @@ pub struct ApiSettings {
     pub disk_reserve_mb: u32,
     /// How long messages wait to be sent, and notifications to be fetched.
     pub queue: Duration,
+    /// How many notifications of a line may wait to be fetched. The oldest give way to more.
+    pub notification_limit: u32,
     /// How many phone numbers and names a line asks Telegram for in a day.
     pub phone_checks_per_day: u32,
     /// How long a webhook may think.
@@ -66,6 +68,7 @@ impl Default for ApiSettings {
             files_total_mb: 5_000,
             disk_reserve_mb: 200,
             queue: Duration::from_secs(24 * HOUR_S),
+            notification_limit: 100_000,
             phone_checks_per_day: 100,
             webhook_timeout: Duration::from_secs(30),
             partner_instances: 20,
@@ -120,6 +123,7 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
     let files_total_mb = section.number("files_total_mb", 5_000, 100..=1_000_000, " (MB)");
     let disk_reserve_mb = section.number("disk_reserve_mb", 200, 0..=1_000_000, " (MB)");
     let queue = Duration::from_secs(section.number("queue_hours", 24, 1..=720, " (hours)") * HOUR_S);
+    let notification_limit = section.number("notification_limit", 100_000, 1_000..=10_000_000, "");
     let phone_checks_per_day = section.number("phone_checks_per_day", 100, 0..=10_000, "");
     let webhook_timeout = section.seconds("webhook_timeout_s", 30, 1..=180);
     let partner_instances = section.number("partner_instances", 20, 0..=1_000, "");
@@ -135,6 +139,7 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
         files_total_mb,
         disk_reserve_mb,
         queue,
+        notification_limit,
         phone_checks_per_day,
         webhook_timeout,
         partner_instances,
@@ -206,7 +211,7 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let read = api(
-            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nfiles_total_mb = 300\ndisk_reserve_mb = 0\nqueue_hours = 3\nphone_checks_per_day = 0\nwebhook_timeout_s = 180\npartner_instances = 0\n",
+            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nfiles_total_mb = 300\ndisk_reserve_mb = 0\nqueue_hours = 3\nnotification_limit = 1000\nphone_checks_per_day = 0\nwebhook_timeout_s = 180\npartner_instances = 0\n",
         );
         let read = read.unwrap();
         assert_eq!((read.listen, read.tls_listen.unwrap().port()), (None, 443));
@@ -216,6 +221,7 @@ mod tests {
         let hours = [read.journal, read.files, read.queue].map(|span| span.as_secs() / HOUR_S);
         assert_eq!(hours, [24, 2, 3]);
         assert_eq!((read.files_total_mb, read.disk_reserve_mb), (300, 0));
+        assert_eq!(read.notification_limit, 1_000);
         assert_eq!((read.phone_checks_per_day, read.webhook_timeout.as_secs()), (0, 180));
         assert_eq!(read.partner_instances, 0);
     }

@@ -164,6 +164,15 @@ pub struct WebhookState {
     pub next_ms: Option<i64>,
 }
 
+/// Notifications that no program fetched and that made room for newer ones, since the instance is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// How many.
+    pub count: u64,
+    /// When the last one was: milliseconds since 1970.
+    pub last_ms: Option<i64>,
+}
+
 /// What came of taking a message out of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancelled {
@@ -369,6 +378,20 @@ impl Instance {
             (head.fetched, head.fetched_ms) = self.inner().fetched(head.receipt);
         }
         Ok(head)
+    }
+
+    /// How many notifications may wait; the oldest give way to more.
+    #[must_use]
+    pub fn notification_limit(&self) -> u32 {
+        self.inner().options.notification_limit
+    }
+
+    /// How many of them gave way.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn dropped(&self) -> Result<Dropped, Refused> {
+        Ok(self.inner().store.dropped().await?)
     }
 
     /// How the webhook does.

@@ -79,8 +79,9 @@ impl Inner {
         };
         let is_told = self.row().settings.is_on(switch);
         // The queue tells all of it, whatever the journal has room for.
-        let whole = record.clone();
+        let mut whole = record.clone();
         if self.files.space() == Space::Gone {
+            whole = space::without_pictures(&record);
             record = space::bare(&record);
         }
         let told = |record: &Record| {

@@ -224,6 +224,9 @@ pub struct Options {
     pub webhook_pauses: [Duration; 2],
     /// Longest outgoing queue.
     pub queue_limit: u32,
+    /// How many notifications may wait to be fetched. The oldest give way to more, so that whoever writes to an account whose
+    /// program is gone fills no disk.
+    pub notification_limit: u32,
     /// Ports on which the program itself listens: files are not fetched from there, nor notifications brought.
     pub own_ports: Vec<u16>,
     /// How much files may hold together: bytes. The oldest give way.
@@ -256,6 +259,7 @@ impl Options {
             webhook_timeout: Duration::from_secs(30),
             webhook_pauses: [Duration::from_secs(1), Duration::from_secs(60)],
             queue_limit: 100_000,
+            notification_limit: 100_000,
             own_ports: Vec::new(),
             files_most_bytes: 5_000 << 20,
             disk_reserve_bytes: 200 << 20,
@@ -293,6 +297,7 @@ impl Instance {
         let unable = |error: reqwest::Error| Refused::Storage(error.to_string());
         let client = reach::client(Some(crate::files::SILENCE)).map_err(unable)?;
         let pusher = reach::client(None).map_err(unable)?;
+        store.limit_notifications(options.notification_limit).await?;
         store.lose_hold(messenger.knows_repeats()).await?;
         let inner = Arc::new(Inner::new(row, store, files, messenger, options, client));
         let mut tasks = JoinSet::new();

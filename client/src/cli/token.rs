@@ -41,23 +41,32 @@ pub(crate) async fn list(state: &StateDir, json: bool) -> anyhow::Result<()> {
     }
     for one in &instances {
         let (instance, whose, standing) = (one.instance, whose(one, language()), &one.standing);
-        let (outgoing, notifications) = (one.outgoing, one.notifications);
+        let (outgoing, notifications, dropped) = (one.outgoing, one.notifications, dropped(one, language()));
         say(&match language() {
             Language::Russian => {
                 let token = if one.has_token { "" } else { ", токена нет: tgtrunk-client token" };
                 format!(
-                    "{instance} {whose} {standing}: к отправке {outgoing}, уведомлений {notifications}{token}"
+                    "{instance} {whose} {standing}: к отправке {outgoing}, уведомлений {notifications}{dropped}{token}"
                 )
             }
             Language::English => {
                 let token = if one.has_token { "" } else { ", no token: tgtrunk-client token" };
                 format!(
-                    "{instance} {whose} {standing}: {outgoing} to send, {notifications} notifications{token}"
+                    "{instance} {whose} {standing}: {outgoing} to send, {notifications} notifications{dropped}{token}"
                 )
             }
         });
     }
     Ok(())
+}
+
+/// How many notifications gave way because nobody fetched them.
+fn dropped(one: &InstanceInfo, language: Language) -> String {
+    match (one.dropped, language) {
+        (0, _) => String::new(),
+        (count, Language::Russian) => format!(" (отброшено {count})"),
+        (count, Language::English) => format!(" ({count} dropped)"),
+    }
 }
 
 /// A line's number; of an instance that is no line, its account's and what its partner calls it.

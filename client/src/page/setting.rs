@@ -2,6 +2,7 @@
 //!
 //! What a value may be is not said here: the same code that reads the files judges it.
 
+mod api;
 mod line;
 mod policy;
 mod system;

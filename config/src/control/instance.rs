@@ -27,6 +27,9 @@ pub struct InstanceInfo {
     pub outgoing: u64,
     /// Notifications that wait to be fetched.
     pub notifications: u64,
+    /// Notifications that nobody fetched and that gave way to newer ones, since the instance is there.
+    #[serde(default)]
+    pub dropped: u64,
 }
 
 /// A new token of an instance. It is shown this once.
@@ -63,17 +66,18 @@ mod tests {
             has_token: true,
             outgoing: 2,
             notifications: 3,
+            dropped: 4,
         };
         let promised = serde_json::json!({
             "instance": 4_100_000_001_i64, "line": "+79060000000", "standing": "authorized", "has_token": true,
-            "outgoing": 2, "notifications": 3,
+            "outgoing": 2, "notifications": 3, "dropped": 4,
         });
         assert_eq!(serde_json::to_value(&info).unwrap(), promised);
         let info =
             InstanceInfo { line: None, phone: info.line.clone(), name: "Shop".into(), outgoing: 0, ..info };
         let promised = serde_json::json!({
             "instance": 4_100_000_001_i64, "phone": "+79060000000", "name": "Shop", "standing": "authorized",
-            "has_token": true, "outgoing": 0, "notifications": 3,
+            "has_token": true, "outgoing": 0, "notifications": 3, "dropped": 4,
         });
         assert_eq!(serde_json::to_value(&info).unwrap(), promised);
     }

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use super::holds::{HELD, Hold};
 use super::journal::{parsed, record};
 use super::{Store, malformed};
-use crate::browse::{Bookmark, Head, Rest, Waiting, WebhookFault};
+use crate::browse::{Bookmark, Dropped, Head, Rest, Waiting, WebhookFault};
 use crate::chat::ChatId;
 use crate::id::MessageId;
 use crate::outbox::Letter;
@@ -101,6 +101,13 @@ impl Store {
             fetched: 0,
             fetched_ms: None,
         }))
+    }
+
+    /// How many notifications were dropped for newer ones.
+    pub(crate) async fn dropped(&self) -> Result<Dropped, sqlx::Error> {
+        let row = sqlx::query("SELECT * FROM ms_notification_limit").fetch_one(&self.pool).await?;
+        let (count, last_ms): (i64, i64) = (row.try_get("dropped")?, row.try_get("dropped_ms")?);
+        Ok(Dropped { count: u64::try_from(count).unwrap_or(0), last_ms: (count > 0).then_some(last_ms) })
     }
 
     /// What the webhook answered last that was not well.

@@ -95,6 +95,12 @@ impl Store {
         transaction.commit().await
     }
 
+    /// At most so many wait from now on.
+    pub(crate) async fn limit_notifications(&self, most: u32) -> Result<(), sqlx::Error> {
+        let query = sqlx::query("UPDATE ms_notification_limit SET most = $1").bind(i64::from(most));
+        query.execute(&self.pool).await.map(drop)
+    }
+
     pub(crate) async fn notifications_len(&self, since_ms: i64) -> Result<u64, sqlx::Error> {
         let row = sqlx::query("SELECT COUNT(*) FROM ms_notification WHERE created_ms >= $1").bind(since_ms);
         Ok(u64::try_from(row.fetch_one(&self.pool).await?.try_get::<i64, _>(0)?).unwrap_or(0))
@@ -104,6 +110,9 @@ impl Store {
         sqlx::query("DELETE FROM ms_notification").execute(&self.pool).await.map(drop)
     }
 }
+
+/// After so many that were dropped it is said again.
+const SAID_EVERY: i64 = 10_000;
 
 /// What the journal itself keeps from being told twice, by how [`Told::dedupe`] begins: a message is there or not, sent or
 /// not. Everything else that Telegram may repeat is remembered for as long as the journal reaches.
@@ -134,9 +143,47 @@ pub(super) async fn insert(
     .bind(told.dedupe.clone())
     .bind(json("body", &told.body)?)
     .bind(now_ms)
-    .execute(connection)
-    .await
-    .map(drop)
+    .execute(&mut *connection)
+    .await?;
+    keep_within(connection, now_ms).await
+}
+
+/// How many may wait, and how many do at most: their numbers have gaps, so that they are counted only where that may be too
+/// many. Each question looks at one end alone.
+const SPAN: &str = "SELECT most, COALESCE((SELECT MAX(receipt) FROM ms_notification)
+    - (SELECT MIN(receipt) FROM ms_notification) + 1, 0) FROM ms_notification_limit";
+
+/// Drops the oldest where more wait than may.
+async fn keep_within(connection: &mut SqliteConnection, now_ms: i64) -> Result<(), sqlx::Error> {
+    let row = sqlx::query(SPAN).fetch_one(&mut *connection).await?;
+    let (most, span): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    if span <= most {
+        return Ok(());
+    }
+    let row = sqlx::query("SELECT COUNT(*) FROM ms_notification").fetch_one(&mut *connection).await?;
+    let excess = row.try_get::<i64, _>(0)? - most;
+    if excess <= 0 {
+        return Ok(());
+    }
+    sqlx::query(
+        "DELETE FROM ms_notification WHERE receipt IN (SELECT receipt FROM ms_notification ORDER BY receipt LIMIT $1)",
+    )
+    .bind(excess)
+    .execute(&mut *connection)
+    .await?;
+    let note = sqlx::query(
+        "UPDATE ms_notification_limit SET dropped = dropped + $1, dropped_ms = $2 RETURNING dropped",
+    );
+    let row = note.bind(excess).bind(now_ms).fetch_one(connection).await?;
+    let dropped: i64 = row.try_get(0)?;
+    if dropped / SAID_EVERY != (dropped - excess) / SAID_EVERY || dropped == excess {
+        tracing::warn!(
+            dropped,
+            most,
+            "notifications that no program fetched are dropped for newer ones ([api] notification_limit)"
+        );
+    }
+    Ok(())
 }
 
 /// Takes back what was not fetched yet.

@@ -7,7 +7,7 @@ use super::TABLES;
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
 ///
 /// The first one finds its tables there in databases from before the versions.
-const STEPS: [&[&str]; 10] = [
+const STEPS: [&[&str]; 11] = [
     &TABLES,
     // Whether a message was only read in its chat by a program, and not told of by Telegram yet.
     &["ALTER TABLE ms_message ADD COLUMN recalled BIGINT NOT NULL DEFAULT 0"],
@@ -77,6 +77,15 @@ const STEPS: [&[&str]; 10] = [
     &[
         "CREATE INDEX ms_job_dialog ON ms_job (finished_ms, sends, dialog, seq)",
         "CREATE INDEX ms_part_date ON ms_part (date_s)",
+    ],
+    // One row: how many notifications may wait, how many were dropped for others since ever, and when the last one was.
+    &[
+        "CREATE TABLE ms_notification_limit (
+            one BIGINT PRIMARY KEY,
+            most BIGINT NOT NULL,
+            dropped BIGINT NOT NULL,
+            dropped_ms BIGINT NOT NULL)",
+        "INSERT INTO ms_notification_limit (one, most, dropped, dropped_ms) VALUES (1, 100000, 0, 0)",
     ],
 ];
 

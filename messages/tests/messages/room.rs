@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::SqlitePool;
-use tgtrunk_messages::{Direction, Instance, News, SendStatus, StoredFile};
+use tgtrunk_messages::{Direction, Dropped, Instance, News, SendStatus, StoredFile};
 use tokio::time::sleep;
 
 use super::support::{Room, draft, from_anna, switch_on, text_of, until};
@@ -55,6 +55,40 @@ async fn a_disk_that_is_nearly_full_has_no_room_for_files_and_texts_of_the_journ
     assert_eq!(text_of(&kept[0].content), "");
     instance.send(draft(5, "answer")).await.unwrap();
     until("the answer is sent", async || room.telegram.texts() == ["answer"]).await;
+}
+
+#[tokio::test]
+async fn the_oldest_notifications_give_way_when_nobody_fetches_them_and_are_counted() {
+    let mut room = Room::new();
+    room.options.notification_limit = 3;
+    let instance = room.open().await;
+    switch_on(&instance, &["incomingWebhook"]).await;
+    assert_eq!(instance.dropped().await.unwrap(), Dropped::default());
+    let head = async |instance: &Instance| {
+        let (receipt, body) = instance.receive(Duration::ZERO).await.unwrap().unwrap();
+        let text = &body["messageData"]["textMessageData"]["textMessage"];
+        (receipt, text.as_str().unwrap().to_owned())
+    };
+    for tg_id in 1..=5 {
+        instance.take(News::New(Box::new(from_anna(tg_id, &tg_id.to_string())))).await.unwrap();
+    }
+    assert_eq!(instance.notifications_len().await.unwrap(), 3);
+    drop(instance);
+    let instance = room.open().await;
+    let (receipt, text) = head(&instance).await;
+    assert_eq!(text, "3");
+    let dropped = instance.dropped().await.unwrap();
+    assert_eq!((dropped.count, dropped.last_ms.is_some()), (2, true));
+    // What was fetched makes room by itself.
+    assert!(instance.confirm(receipt).await.unwrap());
+    instance.take(News::New(Box::new(from_anna(6, "6")))).await.unwrap();
+    assert_eq!((head(&instance).await.1, instance.dropped().await.unwrap()), ("4".to_owned(), dropped));
+    drop(instance);
+    room.options.notification_limit = 1;
+    let instance = room.open().await;
+    instance.take(News::New(Box::new(from_anna(7, "7")))).await.unwrap();
+    assert_eq!((head(&instance).await.1, instance.dropped().await.unwrap().count), ("7".to_owned(), 5));
+    assert_eq!(instance.journal(Direction::Incoming, 60).await.unwrap().len(), 7, "the journal has them all");
 }
 
 /// The disk refuses what is said, until it is taken back.

@@ -245,5 +245,6 @@ fn instance(standing: &str) -> InstanceInfo {
         has_token: true,
         outgoing: 2,
         notifications: 0,
+        dropped: 0,
     }
 }
