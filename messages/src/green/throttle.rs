@@ -12,7 +12,7 @@ use crate::id::InstanceId;
 /// How often methods may be called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pace {
-    /// As often as GREEN-API allows, and in bursts of half a minute's worth.
+    /// As often as GREEN-API allows, and half a minute's worth at once of what may be called once a second or oftener.
     #[default]
     Vendor,
     /// As often as one likes.
@@ -34,8 +34,6 @@ struct Bucket {
 
 /// Seconds whose calls may come at once.
 const BURST_S: f64 = 30.0;
-/// Calls that may always come at once.
-const BURST: f64 = 30.0;
 
 impl Throttle {
     pub(super) fn new(pace: Pace) -> Self {
@@ -56,7 +54,8 @@ impl Throttle {
         if self.pace == Pace::Free {
             return Ok(());
         }
-        let most = (rps * BURST_S).max(BURST);
+        // What is rare is rare for the account's sake.
+        let most = if rps >= 1.0 { rps * BURST_S } else { 1.0 };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.entry((instance, method)).or_insert(Bucket { calls: most, at: now });
         let rested_s = now.saturating_duration_since(bucket.at).as_secs_f64();
@@ -84,8 +83,8 @@ mod tests {
         assert_eq!((0..200).filter(|_| admit(2).is_ok()).count(), 6);
         let rare =
             |at_s: u64| throttle.admit(first, "setProfilePicture", 0.1, start + Duration::from_secs(at_s));
-        assert_eq!((0..200).filter(|_| rare(0).is_ok()).count(), 30);
-        assert_eq!(rare(0), Err(11));
+        assert_eq!((0..200).filter(|_| rare(0).is_ok()).count(), 1);
+        assert_eq!((rare(0), rare(9), rare(10), rare(11)), (Err(11), Err(2), Ok(()), Err(10)));
         let other = InstanceId::new(4_100_000_002).unwrap();
         assert_eq!(throttle.admit(other, "qr", 3.0, start), Ok(()));
     }
