@@ -304,6 +304,7 @@ impl Terms {
             checks_per_day: phone_checks_per_day,
             webhook_timeout,
             notification_limit: self.settings.api.notification_limit,
+            refuses_long_texts: self.settings.api.refuse_long_texts,
             own_ports: self.own_ports.to_vec(),
             files_most_bytes: u64::from(most) * MB,
             disk_reserve_bytes: u64::from(reserve) * MB,

@@ -32,6 +32,9 @@ pub struct ApiSettings {
     pub queue: Duration,
     /// How many notifications of a line may wait to be fetched. The oldest give way to more.
     pub notification_limit: u32,
+    /// Whether a text that is longer than one message of Telegram's is refused to programs of the GREEN-API dialect, instead of
+    /// being sent as several.
+    pub refuse_long_texts: bool,
     /// How many phone numbers and names a line asks Telegram for in a day.
     pub phone_checks_per_day: u32,
     /// How long a webhook may think.
@@ -69,6 +72,7 @@ impl Default for ApiSettings {
             disk_reserve_mb: 200,
             queue: Duration::from_secs(24 * HOUR_S),
             notification_limit: 100_000,
+            refuse_long_texts: false,
             phone_checks_per_day: 100,
             webhook_timeout: Duration::from_secs(30),
             partner_instances: 20,
@@ -124,6 +128,13 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
     let disk_reserve_mb = section.number("disk_reserve_mb", 200, 0..=1_000_000, " (MB)");
     let queue = Duration::from_secs(section.number("queue_hours", 24, 1..=720, " (hours)") * HOUR_S);
     let notification_limit = section.number("notification_limit", 100_000, 1_000..=10_000_000, "");
+    let refuse_long_texts = section
+        .optional("long_texts", r#""split" or "refuse""#, |value| match keys::text(value)? {
+            "split" => Some(false),
+            "refuse" => Some(true),
+            _ => None,
+        })
+        .unwrap_or(false);
     let phone_checks_per_day = section.number("phone_checks_per_day", 100, 0..=10_000, "");
     let webhook_timeout = section.seconds("webhook_timeout_s", 30, 1..=180);
     let partner_instances = section.number("partner_instances", 20, 0..=1_000, "");
@@ -140,6 +151,7 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
         disk_reserve_mb,
         queue,
         notification_limit,
+        refuse_long_texts,
         phone_checks_per_day,
         webhook_timeout,
         partner_instances,
@@ -211,7 +223,7 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let read = api(
-            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nfiles_total_mb = 300\ndisk_reserve_mb = 0\nqueue_hours = 3\nnotification_limit = 1000\nphone_checks_per_day = 0\nwebhook_timeout_s = 180\npartner_instances = 0\n",
+            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nfiles_total_mb = 300\ndisk_reserve_mb = 0\nqueue_hours = 3\nnotification_limit = 1000\nlong_texts = \"refuse\"\nphone_checks_per_day = 0\nwebhook_timeout_s = 180\npartner_instances = 0\n",
         );
         let read = read.unwrap();
         assert_eq!((read.listen, read.tls_listen.unwrap().port()), (None, 443));
@@ -221,7 +233,7 @@ mod tests {
         let hours = [read.journal, read.files, read.queue].map(|span| span.as_secs() / HOUR_S);
         assert_eq!(hours, [24, 2, 3]);
         assert_eq!((read.files_total_mb, read.disk_reserve_mb), (300, 0));
-        assert_eq!(read.notification_limit, 1_000);
+        assert_eq!((read.notification_limit, read.refuse_long_texts), (1_000, true));
         assert_eq!((read.phone_checks_per_day, read.webhook_timeout.as_secs()), (0, 180));
         assert_eq!(read.partner_instances, 0);
     }
@@ -264,7 +276,7 @@ mod tests {
     #[test]
     fn each_mistake_is_told_with_its_key() {
         let told = api(
-            "[api]\nlisten = \"8091\"\ntls_listen = \"443\"\nkey = \"k.pem\"\npublic_url = \"pbx\"\njournal_days = 0\nfiles_total_mb = 99\ndisk_reserve_mb = \"x\"\npartner_instances = 1001\nport = 1\n",
+            "[api]\nlisten = \"8091\"\ntls_listen = \"443\"\nkey = \"k.pem\"\npublic_url = \"pbx\"\njournal_days = 0\nfiles_total_mb = 99\ndisk_reserve_mb = \"x\"\npartner_instances = 1001\nlong_texts = \"cut\"\nport = 1\n",
         )
         .unwrap_err()
         .to_string();
@@ -274,6 +286,7 @@ mod tests {
             r#"api.certificate = "": want the path of a PEM file, beside key"#,
             r#"api.public_url = "pbx": want an address as "https://pbx.example.org:8091", or "" for that of "listen""#,
             "api.journal_days = 0: want a whole number from 1 to 3650 (days)",
+            "api.long_texts = \"cut\": want \"split\" or \"refuse\"",
             "api.partner_instances = 1001: want a whole number from 0 to 1000",
             "api.files_total_mb = 99: want a whole number from 100 to 1000000 (MB)",
             "api.disk_reserve_mb = \"x\": want a whole number from 0 to 1000000 (MB)",

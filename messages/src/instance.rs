@@ -227,6 +227,9 @@ pub struct Options {
     /// How many notifications may wait to be fetched. The oldest give way to more, so that whoever writes to an account whose
     /// program is gone fills no disk.
     pub notification_limit: u32,
+    /// Whether a text that is longer than one message of Telegram's is refused in the GREEN-API dialect, instead of being sent as
+    /// several.
+    pub refuses_long_texts: bool,
     /// Ports on which the program itself listens: files are not fetched from there, nor notifications brought.
     pub own_ports: Vec<u16>,
     /// How much files may hold together: bytes. The oldest give way.
@@ -260,6 +263,7 @@ impl Options {
             webhook_pauses: [Duration::from_secs(1), Duration::from_secs(60)],
             queue_limit: 100_000,
             notification_limit: 100_000,
+            refuses_long_texts: false,
             own_ports: Vec::new(),
             files_most_bytes: 5_000 << 20,
             disk_reserve_bytes: 200 << 20,
@@ -387,6 +391,11 @@ impl Instance {
         self.inner.store.keep_token(&token.hash()).await?;
         self.inner.change_row(|row| row.token_hash = token.hash());
         Ok(token)
+    }
+
+    /// Whether a text that is longer than one message is refused in the GREEN-API dialect.
+    pub(crate) fn refuses_long_texts(&self) -> bool {
+        self.inner.options.refuses_long_texts
     }
 
     /// Who speaks with Telegram for it.

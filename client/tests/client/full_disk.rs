@@ -179,7 +179,10 @@ impl Room {
 /// The answer is that of a full disk, and says so.
 fn is_no_room(code: u16, told: &Value) {
     assert_eq!(code, 507, "{told}");
-    assert!(told["message"].as_str().unwrap().starts_with("Insufficient Storage: the disk is full"), "{told}");
+    assert!(
+        told["message"].as_str().unwrap().starts_with("Insufficient Storage: the disk is full"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,7 +216,8 @@ async fn a_full_disk_loses_nothing_doubles_nothing_and_is_told_of() {
     let body = vec![b'3'; 5 << 20];
     let (code, told) = room.upload(body.clone()).await;
     assert_eq!(code, 200, "{told}");
-    let file = json!({"chatId": room.scene.anna.to_string(), "urlFile": told["urlFile"], "fileName": "prices.csv"});
+    let file =
+        json!({"chatId": room.scene.anna.to_string(), "urlFile": told["urlFile"], "fileName": "prices.csv"});
     room.program.post("sendFileByUrl", file).await;
     let file = || room.scene.anna_sees().iter().find_map(|one| one.file);
     eventually("the file", || file().is_some()).await;

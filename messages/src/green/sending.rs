@@ -11,10 +11,16 @@ use crate::chat::Address;
 use crate::content::{Content, Place, Poll, VCard, has_link};
 use crate::id::MessageId;
 use crate::instance::{Draft, Manner, Refused, is_link, kept, name_in};
+use crate::outbox::TEXT_UNITS;
 
 /// A text.
 pub(super) async fn send_message(call: Call) -> Answer {
     let text = call.arguments.text("message", limits::MESSAGE)?;
+    let units = text.encode_utf16().count();
+    if units > TEXT_UNITS && call.instance.refuses_long_texts() {
+        let want = format!("must be a text of 1 to {TEXT_UNITS} characters (UTF-16 code units)");
+        return Err(Failed::validation(&format!("'message' {want}; it has {units}")));
+    }
     let has_preview = has_link(&text) && call.arguments.flag("linkPreview")?.unwrap_or(true);
     queue(&call, "sendMessage", Content::Text { text, has_preview, entities: Vec::new() }).await
 }

@@ -192,6 +192,24 @@ async fn wrong_values_are_named_with_what_is_allowed_and_nothing_is_queued() {
 }
 
 #[tokio::test]
+async fn a_text_that_is_longer_than_one_message_is_refused_where_the_settings_want_it() {
+    let strict = Stage::with(Pace::Free, |options| options.refuses_long_texts = true).await;
+    // An emoji is two UTF-16 code units.
+    for (text, code) in [("ж".repeat(4096), 200), ("ж".repeat(4097), 400), ("👍".repeat(2049), 400)] {
+        let (answered, told) =
+            strict.call("POST", "sendMessage", json!({"chatId": ANNA, "message": text})).await;
+        assert_eq!(answered, code, "{told}");
+        if code == 400 {
+            let sentence = told["message"].as_str().unwrap();
+            let starts = "Validation failed. Details: 'message' must be a text of 1 to 4096 characters";
+            assert!(sentence.starts_with(starts), "{sentence}");
+        }
+    }
+    let usual = Stage::new().await;
+    usual.done("POST", "sendMessage", json!({"chatId": ANNA, "message": "ж".repeat(4097)})).await;
+}
+
+#[tokio::test]
 async fn who_may_not_and_what_is_not_there_is_told_by_its_code() {
     let stage = Stage::new().await;
     let id = stage.instance.id();

@@ -51,6 +51,11 @@ impl Stage {
     }
 
     pub(crate) async fn at(pace: Pace) -> Self {
+        Self::with(pace, |_| {}).await
+    }
+
+    /// Its options are changed first.
+    pub(crate) async fn with(pace: Pace, change: impl FnOnce(&mut Options)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -58,7 +63,8 @@ impl Stage {
             SqliteConnectOptions::new().filename(folder.path().join("client.db")).create_if_missing(true);
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(file).await.unwrap();
         let telegram: Arc<Played> = Arc::default();
-        let options = Options::new(InstanceKind::User, "office", folder.path().join("files"), &base);
+        let mut options = Options::new(InstanceKind::User, "office", folder.path().join("files"), &base);
+        change(&mut options);
         let messenger = Arc::clone(&telegram) as Arc<dyn Messenger>;
         let store = Store::open(pool.clone()).await.unwrap();
         let instance = Instance::open(store, messenger, options).await.unwrap();

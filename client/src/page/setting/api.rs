@@ -114,6 +114,17 @@ pub(super) const API: Group = Group {
         },
         Setting {
             section: "api",
+            key: "long_texts",
+            kind: Kind::Choice(&[
+                ("split", ["Отправлять частями", "Send as several"]),
+                ("refuse", ["Отказывать (400)", "Refuse (400)"]),
+            ]),
+            default: "split",
+            label: ["Тексты длиннее 4096 знаков", "Texts of more than 4096 characters"],
+            hint: ["В методах GREEN-API.", "In methods of GREEN-API."],
+        },
+        Setting {
+            section: "api",
             key: "phone_checks_per_day",
             kind: Kind::Number(["в день", "a day"]),
             default: "100",
