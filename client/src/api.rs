@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use tgtrunk_config::control::{InstanceInfo, NewToken, Refusal, RefusalCode};
@@ -41,6 +42,9 @@ use crate::calls::{self, Admit, Admitted, Calls};
 
 /// Most connections at once, on each port.
 const CONNECTIONS: usize = 1_024;
+
+/// What sending or fetching a file may take, where none is kept.
+const SHORTEST_FILE_LIFE: Duration = Duration::from_secs(600);
 
 /// Whose instance is whose.
 type Owners = Arc<Mutex<BTreeMap<InstanceId, Phone>>>;
@@ -294,13 +298,14 @@ impl Terms {
     /// How an instance treats what it keeps.
     fn options(&self, name: &str, folder: PathBuf) -> Options {
         const MB: u64 = 1024 * 1024;
-        let ApiSettings { journal, files, queue, phone_checks_per_day, webhook_timeout, .. } =
+        let ApiSettings { journal, files, queue, outgoing, phone_checks_per_day, webhook_timeout, .. } =
             self.settings.api;
         let (most, reserve) = (self.settings.api.files_total_mb, self.settings.api.disk_reserve_mb);
         Options {
             queue_life: queue,
+            outgoing_life: outgoing,
             journal_life: journal,
-            file_life: files,
+            file_life: files.max(SHORTEST_FILE_LIFE),
             checks_per_day: phone_checks_per_day,
             webhook_timeout,
             notification_limit: self.settings.api.notification_limit,

@@ -22,14 +22,16 @@ pub struct ApiSettings {
     pub public_url: Option<String>,
     /// How far back the journal of messages reaches.
     pub journal: Duration,
-    /// How long links to files are good.
+    /// How long links to files are good; zero where none is kept for longer than sending or fetching it takes.
     pub files: Duration,
     /// How much files of a line may hold together: MB. The oldest give way.
     pub files_total_mb: u32,
     /// How much is left free on the disk: MB. With less no files are kept, and with less than half no texts of the journal.
     pub disk_reserve_mb: u32,
-    /// How long messages wait to be sent, and notifications to be fetched.
+    /// How long notifications wait to be fetched, and news of calls to be taken.
     pub queue: Duration,
+    /// How long messages wait to be sent.
+    pub outgoing: Duration,
     /// How many notifications of a line may wait to be fetched. The oldest give way to more.
     pub notification_limit: u32,
     /// Whether a text that is longer than one message of Telegram's is refused to programs of the GREEN-API dialect, instead of
@@ -55,6 +57,8 @@ pub struct CallWebhook {
 }
 
 const HOUR_S: u64 = 3600;
+/// A week: whoever is written to later wonders.
+const LONGEST_OUTGOING_HOURS: u64 = 168;
 /// A shorter secret could be guessed, in characters.
 const LEAST_SECRET: usize = 16;
 const WANTED_SECRET: &str = r#"16 to 128 characters without line breaks, or "" for none"#;
@@ -71,6 +75,7 @@ impl Default for ApiSettings {
             files_total_mb: 5_000,
             disk_reserve_mb: 200,
             queue: Duration::from_secs(24 * HOUR_S),
+            outgoing: Duration::from_secs(24 * HOUR_S),
             notification_limit: 100_000,
             refuse_long_texts: false,
             phone_checks_per_day: 100,
@@ -123,10 +128,14 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
         )
         .flatten();
     let journal = Duration::from_secs(section.number("journal_days", 30, 1..=3650, " (days)") * 24 * HOUR_S);
-    let files = Duration::from_secs(section.number("file_hours", 24, 1..=720, " (hours)") * HOUR_S);
+    let files = Duration::from_secs(section.number("file_hours", 24, 0..=720, " (hours)") * HOUR_S);
     let files_total_mb = section.number("files_total_mb", 5_000, 100..=1_000_000, " (MB)");
     let disk_reserve_mb = section.number("disk_reserve_mb", 200, 0..=1_000_000, " (MB)");
-    let queue = Duration::from_secs(section.number("queue_hours", 24, 1..=720, " (hours)") * HOUR_S);
+    let queue_hours = section.number("queue_hours", 24, 1..=720, " (hours)");
+    // Once there was one key for both queues.
+    let usual = queue_hours.min(LONGEST_OUTGOING_HOURS);
+    let outgoing_hours = section.number("outgoing_hours", usual, 1..=LONGEST_OUTGOING_HOURS, " (hours)");
+    let [queue, outgoing] = [queue_hours, outgoing_hours].map(|hours| Duration::from_secs(hours * HOUR_S));
     let notification_limit = section.number("notification_limit", 100_000, 1_000..=10_000_000, "");
     let refuse_long_texts = section
         .optional("long_texts", r#""split" or "refuse""#, |value| match keys::text(value)? {
@@ -150,6 +159,7 @@ pub(crate) fn read(mut section: Section<'_, '_>, file: &Path) -> ApiSettings {
         files_total_mb,
         disk_reserve_mb,
         queue,
+        outgoing,
         notification_limit,
         refuse_long_texts,
         phone_checks_per_day,
@@ -223,19 +233,33 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let read = api(
-            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 2\nfiles_total_mb = 300\ndisk_reserve_mb = 0\nqueue_hours = 3\nnotification_limit = 1000\nlong_texts = \"refuse\"\nphone_checks_per_day = 0\nwebhook_timeout_s = 180\npartner_instances = 0\n",
+            "[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\npublic_url = \"https://pbx.example.org/\"\njournal_days = 1\nfile_hours = 0\nfiles_total_mb = 300\ndisk_reserve_mb = 0\nqueue_hours = 3\noutgoing_hours = 168\nnotification_limit = 1000\nlong_texts = \"refuse\"\nphone_checks_per_day = 0\nwebhook_timeout_s = 180\npartner_instances = 0\n",
         );
         let read = read.unwrap();
         assert_eq!((read.listen, read.tls_listen.unwrap().port()), (None, 443));
         let tls = read.tls.unwrap();
         assert_eq!((tls.certificate, tls.key), ("place/c.pem".into(), "/k.pem".into()));
         assert_eq!(read.public_url.as_deref(), Some("https://pbx.example.org"));
-        let hours = [read.journal, read.files, read.queue].map(|span| span.as_secs() / HOUR_S);
-        assert_eq!(hours, [24, 2, 3]);
+        let spans = [read.journal, read.files, read.queue, read.outgoing];
+        assert_eq!(spans.map(|span| span.as_secs() / HOUR_S), [24, 0, 3, 168]);
         assert_eq!((read.files_total_mb, read.disk_reserve_mb), (300, 0));
         assert_eq!((read.notification_limit, read.refuse_long_texts), (1_000, true));
         assert_eq!((read.phone_checks_per_day, read.webhook_timeout.as_secs()), (0, 180));
         assert_eq!(read.partner_instances, 0);
+    }
+
+    #[test]
+    fn one_key_for_both_queues_holds_for_both_as_far_as_it_may() {
+        for (hours, outgoing_hours) in [(48, 48), (720, 168)] {
+            let read = api(&format!("[api]\nqueue_hours = {hours}\n")).unwrap();
+            let spans = [read.queue, read.outgoing].map(|span| span.as_secs() / HOUR_S);
+            assert_eq!(spans, [hours, outgoing_hours]);
+        }
+        let told = api("[api]\noutgoing_hours = 169\n").unwrap_err().to_string();
+        assert!(
+            told.contains("api.outgoing_hours = 169: want a whole number from 1 to 168 (hours)"),
+            "{told}"
+        );
     }
 
     #[test]

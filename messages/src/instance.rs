@@ -209,8 +209,10 @@ pub struct Options {
     pub files: std::path::PathBuf,
     /// What links to files begin with: `http://127.0.0.1:8091`.
     pub base: String,
-    /// How long a message may wait in the outgoing queue, and notifications in theirs.
+    /// How long notifications may wait to be fetched.
     pub queue_life: Duration,
+    /// How long a message may wait in the outgoing queue.
+    pub outgoing_life: Duration,
     /// How long the journal reaches back.
     pub journal_life: Duration,
     /// How long links to files are good.
@@ -256,6 +258,7 @@ impl Options {
             files,
             base: base.trim_end_matches('/').to_owned(),
             queue_life: DAY,
+            outgoing_life: DAY,
             journal_life: DAY * 30,
             file_life: DAY,
             checks_per_day: 100,
@@ -272,6 +275,10 @@ impl Options {
 
     pub(crate) fn queue_ms(&self) -> i64 {
         i64::try_from(self.queue_life.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn outgoing_ms(&self) -> i64 {
+        i64::try_from(self.outgoing_life.as_millis()).unwrap_or(i64::MAX)
     }
 }
 

@@ -302,7 +302,7 @@ async fn end(inner: &Inner, job: &Job, failed: &Failed) -> Result<(), StorageErr
     let now_ms = clock::unix_ms();
     // Whoever waited may have been promised more meanwhile.
     let is_queued = inner.store.job(&job.id).await?.is_some_and(|kept| kept.job.is_queued);
-    let life_ms = if is_queued { inner.options.queue_ms() } else { UNDER_WAY_MS };
+    let life_ms = if is_queued { inner.options.outgoing_ms() } else { UNDER_WAY_MS };
     let may_help = if is_queued { failed.is_passing() } else { failed.is_under_way };
     if !may_help || job.created_ms + life_ms <= now_ms {
         return inner.store.conclude(&job.id, &actions::undone(failed), now_ms).await;

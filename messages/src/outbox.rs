@@ -171,7 +171,7 @@ impl Outbox {
         }
         let now_ms = clock::unix_ms();
         if self.looked.is_none_or(|at| at.elapsed() >= EXPIRY) {
-            let old = inner.store.expired(now_ms - inner.options.queue_ms()).await?;
+            let old = inner.store.expired(now_ms - inner.options.outgoing_ms()).await?;
             if !old.is_empty() {
                 info!(messages = old.len(), "messages were not sent in time");
                 let sentence = "expired: it could not be sent in time".to_owned();

@@ -150,7 +150,7 @@ async fn a_flood_wait_rests_the_whole_queue_for_as_long_as_telegram_said() {
 async fn messages_too_old_are_not_sent_any_more_and_a_long_text_becomes_several() {
     let mut room = Room::new();
     room.telegram.stands(Standing::NotAuthorized);
-    room.options.queue_life = Duration::from_millis(50);
+    room.options.outgoing_life = Duration::from_millis(50);
     let instance = room.open().await;
     let id = instance.send(draft(5, "late")).await.unwrap().id;
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -160,7 +160,7 @@ async fn messages_too_old_are_not_sent_any_more_and_a_long_text_becomes_several(
     let record = instance.message(&Address::Chat(tgtrunk_messages::ChatId(5)), id).await.unwrap();
     assert_eq!(record.status, SendStatus::Failed);
     drop(instance);
-    room.options.queue_life = Duration::from_secs(60);
+    room.options.outgoing_life = Duration::from_secs(60);
     let instance = room.open().await;
     room.telegram.stands(Standing::Authorized);
     let long = "word ".repeat(1_000);

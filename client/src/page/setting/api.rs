@@ -72,7 +72,10 @@ pub(super) const API: Group = Group {
             kind: Kind::Number(["часов", "hours"]),
             default: "24",
             label: ["Хранить файлы", "Keep files"],
-            hint: NOTHING,
+            hint: [
+                "0: не дольше, чем нужно для отправки или получения.",
+                "0: no longer than sending or fetching takes.",
+            ],
         },
         Setting {
             section: "api",
@@ -98,8 +101,16 @@ pub(super) const API: Group = Group {
             key: "queue_hours",
             kind: Kind::Number(["часов", "hours"]),
             default: "24",
-            label: ["Ждать отправки и получения", "Wait for sending and fetching"],
+            label: ["Уведомления ждут программу", "Notifications wait for the program"],
             hint: NOTHING,
+        },
+        Setting {
+            section: "api",
+            key: "outgoing_hours",
+            kind: Kind::Number(["часов", "hours"]),
+            default: "24",
+            label: ["Сообщения ждут отправки", "Messages wait to be sent"],
+            hint: ["До 168.", "Up to 168."],
         },
         Setting {
             section: "api",
