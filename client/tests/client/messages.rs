@@ -206,6 +206,40 @@ async fn a_group_whose_members_cannot_be_invited_is_made_once_and_told_of() {
     }
 }
 
+/// Clients repeat what is answered 429: once the group is there nothing may be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_in_the_middle_of_making_a_group_leaves_one_group() {
+    let (scene, _client, program) = at_work().await;
+    met(&scene, &program).await;
+    let flood = || Action::Error { code: 420, message: "FLOOD_WAIT_30".into() };
+    for (kind, makes) in [("group", "messages.createChat"), ("supergroup", "channels.createChannel")] {
+        let before = scene.world().groups().len();
+        let new = json!({"groupName": "Orders", "chatIds": [scene.anna.to_string()], "type": kind});
+        // Before it is there, it is the program's to say it again.
+        let fault = scene.world().add_fault(Match::method(makes).user(scene.company), flood());
+        let (code, told) = program.asked("createGroup", new.clone()).await;
+        assert_eq!(code, 429, "{told}");
+        scene.world().remove_fault(fault);
+        assert_eq!(scene.world().groups().len(), before);
+        let after = ["messages.exportChatInvite", "messages.addChatUser", "messages.getFullChat", "channels.getFullChannel"];
+        let faults =
+            after.map(|method| scene.world().add_fault(Match::method(method).user(scene.company), flood()));
+        let made = program.post("createGroup", new).await;
+        for fault in faults {
+            scene.world().remove_fault(fault);
+        }
+        assert_eq!((&made["created"], &made["groupInviteLink"]), (&json!(true), &json!("")), "{made}");
+        let groups = scene.world().groups();
+        assert_eq!(groups.len(), before + 1, "{groups:?}");
+        let id: i64 = made["chatId"].as_str().unwrap().parse().unwrap();
+        let group = groups.iter().find(|group| group.id == id).unwrap();
+        assert!(group.members.iter().any(|member| member.user == scene.anna), "{group:?}");
+        // The program can have the link, and the group, when the flood is over.
+        let card = program.post("getGroupData", json!({"chatId": made["chatId"]})).await;
+        assert!(card["groupInviteLink"].as_str().unwrap().starts_with("https://t.me/+"), "{card}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_of_both_kinds_are_made_and_changed() {
     let (scene, _client, program) = at_work().await;
