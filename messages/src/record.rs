@@ -88,6 +88,18 @@ impl Reason {
     }
 }
 
+impl Record {
+    /// It is told without the small pictures of its files.
+    pub(crate) fn drop_pictures(&mut self) {
+        let quoted = self.quoted.as_mut().and_then(|quoted| quoted.content.as_deref_mut());
+        for content in [Some(&mut self.content), quoted].into_iter().flatten() {
+            for file in content.files_mut() {
+                file.thumbnail = None;
+            }
+        }
+    }
+}
+
 /// A message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {

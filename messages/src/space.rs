@@ -37,15 +37,6 @@ impl Space {
     }
 }
 
-/// A record without its small pictures: strangers may send many, and the queues are the last that have room.
-pub(crate) fn without_pictures(record: &Record) -> Record {
-    let mut record = record.clone();
-    for file in record.content.files_mut() {
-        file.thumbnail = None;
-    }
-    record
-}
-
 /// A record without what was written.
 pub(crate) fn bare(record: &Record) -> Record {
     let content = match &record.content {

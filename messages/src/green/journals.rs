@@ -8,12 +8,16 @@ use super::error::Failed;
 use super::limits;
 use super::shape;
 use crate::record::{Direction, Record};
+use crate::store::PICTURED;
 
 /// The last messages of a chat, the newest first.
 pub(super) async fn chat_history(call: Call) -> Answer {
     let chat = call.arguments.chat()?;
     let count = call.arguments.integer("count", limits::COUNT)?.unwrap_or(limits::HISTORY);
-    let records = call.instance.history(&chat, usize::try_from(count).unwrap_or_default()).await?;
+    let mut records = call.instance.history(&chat, usize::try_from(count).unwrap_or_default()).await?;
+    for record in records.iter_mut().skip(PICTURED) {
+        record.drop_pictures();
+    }
     Ok(journal(&call, &records))
 }
 

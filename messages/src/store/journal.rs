@@ -11,7 +11,9 @@ use crate::chat::{ChatId, ChatKind};
 use crate::id::MessageId;
 use crate::record::{Direction, Origin, Record, SendStatus};
 
-const JOURNAL: &str = "SELECT * FROM ms_message WHERE date_s >= $1 AND direction = $2 ORDER BY date_s DESC, id DESC LIMIT 10000";
+const JOURNAL: &str =
+    "SELECT * FROM ms_message WHERE direction = $1 AND date_s >= $2 AND (date_s, id) < ($3, $4)
+    ORDER BY date_s DESC, id DESC LIMIT $5";
 const HISTORY: &str = "SELECT * FROM ms_message WHERE chat = $1 ORDER BY date_s DESC, id DESC LIMIT $2";
 /// Private chats and basic groups share their numbers.
 const ANYWHERE: &str = "SELECT * FROM ms_message WHERE tg_id = $1 AND chat > -1000000000000";
@@ -30,6 +32,13 @@ const LAST_OF_CHATS: &str = "SELECT m.* FROM
     ORDER BY c.at_s DESC, m.id DESC LIMIT $1";
 const OLD_TOLD: &str =
     "DELETE FROM ms_told WHERE dedupe IN (SELECT dedupe FROM ms_told WHERE told_s < $1 LIMIT 500)";
+
+/// Messages that are given at once, at most.
+const LONGEST: usize = 10_000;
+/// So many are read at a time.
+const BATCH: i64 = 500;
+/// So many of a list have their small pictures.
+pub(crate) const PICTURED: usize = 500;
 
 impl Store {
     /// The number of the next message.
@@ -129,14 +138,30 @@ impl Store {
         row.as_ref().map(record).transpose()
     }
 
-    /// Messages one way since `since_s`, the newest first.
+    /// Messages one way since `since_s`, the newest first, 10,000 at most; only the first of them have small pictures.
     pub(crate) async fn journal(
         &self,
         direction: Direction,
         since_s: i64,
     ) -> Result<Vec<Record>, sqlx::Error> {
-        let rows = sqlx::query(JOURNAL).bind(since_s).bind(direction.as_str()).fetch_all(&self.pool).await?;
-        rows.iter().map(record).collect()
+        let (mut records, mut before) = (Vec::new(), (i64::MAX, i64::MAX));
+        // A batch at a time: the small pictures of all of them together would be much.
+        while records.len() < LONGEST {
+            let query = sqlx::query(JOURNAL).bind(direction.as_str()).bind(since_s);
+            let rows = query.bind(before.0).bind(before.1).bind(BATCH).fetch_all(&self.pool).await?;
+            for row in &rows {
+                let mut record = record(row)?;
+                before = (record.date_s, record.id.get());
+                if records.len() >= PICTURED {
+                    record.drop_pictures();
+                }
+                records.push(record);
+            }
+            if i64::try_from(rows.len()).is_ok_and(|count| count < BATCH) {
+                break;
+            }
+        }
+        Ok(records)
     }
 
     /// The last messages of a chat, the newest first.

@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
-use tgtrunk_messages::{Address, ChatId, Direction, Instance, News, SendStatus, Standing};
+use tgtrunk_messages::{
+    Address, Attachment, ChatId, Content, Direction, FileKind, Instance, News, Received, SendStatus, Standing,
+};
 
 use crate::support::{Room, Say, draft, from_anna, now_s, ours, switch_on, until};
 
@@ -203,6 +205,37 @@ async fn a_row_that_says_what_it_cannot_say_holds_nothing_up() {
     sqlx::query("UPDATE ms_instance SET account = 1").execute(&pool).await.unwrap();
     sqlx::query("DROP TABLE ms_notification").execute(&pool).await.unwrap();
     instance.take(News::New(Box::new(from_anna(9, "later")))).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_long_journal_is_read_whole_and_in_order_and_its_older_part_has_no_small_pictures() {
+    let room = Room::new();
+    let instance = room.open().await;
+    // Several in each second, so that a batch ends in the middle of one.
+    let numbers = 1..=1_020;
+    for tg_id in numbers.clone() {
+        let file = Attachment {
+            kind: FileKind::Image,
+            is_plain: false,
+            name: tg_id.to_string(),
+            mime: "image/jpeg".to_owned(),
+            size: 1,
+            stored: None,
+            url: None,
+            remote: Some("remote".to_owned()),
+            thumbnail: Some("/9j/".to_owned()),
+        };
+        let date_s = now_s() - 600 + i64::from(tg_id / 7);
+        let message = Received { content: Content::file(file, ""), date_s, ..from_anna(tg_id, "") };
+        instance.take(News::New(Box::new(message))).await.unwrap();
+    }
+    let journal = instance.journal(Direction::Incoming, 60).await.unwrap();
+    let files = journal.iter().map(|record| match &record.content {
+        Content::File { file, .. } => (file.name.clone(), file.thumbnail.is_some()),
+        other => panic!("{other:?}"),
+    });
+    let expected = numbers.rev().enumerate().map(|(at, tg_id): (usize, i32)| (tg_id.to_string(), at < 500));
+    assert_eq!(files.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
 #[tokio::test]
