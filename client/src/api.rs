@@ -67,7 +67,7 @@ struct Terms {
     settings: Arc<Settings>,
     /// What addresses begin with.
     base: Arc<str>,
-    /// The ports of this program, which it asks for nothing.
+    /// The ports of this program and of its neighbours, which it asks for nothing.
     own_ports: Arc<[u16]>,
 }
 
@@ -95,8 +95,7 @@ impl Api {
         let base = settings.api.public_url.clone().unwrap_or_else(|| address::base(at, tls_listen));
         let base: Arc<str> = base.into();
         let owners = Owners::default();
-        let own_ports = [at, tls_listen, settings.page.listen].into_iter().flatten().map(|at| at.port());
-        let terms = Terms { settings: Arc::clone(&settings), base, own_ports: own_ports.collect() };
+        let terms = Terms { settings: Arc::clone(&settings), base, own_ports: own_ports(&settings, at) };
         let tenants = Arc::new(Tenants::new(terms.clone(), state.clone()));
         let office = Office::new(asks, Arc::clone(&owners), Arc::clone(&tenants), state.clone());
         let house = House::new(Arc::new(office));
@@ -290,6 +289,21 @@ impl Ports {
     }
 }
 
+/// The ports of this program, whose API is served at `at`, and of its neighbours: what is said there is said to operators,
+/// and no file of anybody's.
+fn own_ports(settings: &Settings, at: Option<SocketAddr>) -> Arc<[u16]> {
+    let webhook = settings.bot.webhook.as_ref().map(|webhook| webhook.listen);
+    let all = [
+        at,
+        settings.api.tls_listen,
+        settings.page.listen,
+        settings.gateway.metrics,
+        settings.bot.api.listen,
+        webhook,
+    ];
+    all.into_iter().flatten().map(|at| at.port()).collect()
+}
+
 fn refusal(refused: Refused) -> Refusal {
     Refusal { code: RefusalCode::Internal, message: refused.to_string() }
 }
@@ -363,5 +377,22 @@ async fn serve_tls(listen: SocketAddr, api: Api, router: Router, problem: watch:
     tokio::select! {
         () = web::serve(listener, Some(acceptor), router, CONNECTIONS) => {}
         () = shown.follow() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn programs_have_nothing_fetched_from_ours() {
+        let text = "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n[gateway]\nmetrics = \"9464\"\n\
+            [bot.webhook]\nurl = \"https://example.org/\"\nlisten = \"127.0.0.1:8443\"\n[bot.api]\nlisten = \"127.0.0.1:8092\"\n\
+            [page]\nlisten = \"off\"\n[api]\ntls_listen = \"0.0.0.0:443\"\n";
+        let settings = Settings::parse(text, Path::new("tgtrunk.toml")).unwrap();
+        let ports = own_ports(&settings, Some(([127, 0, 0, 1], 40_001).into()));
+        assert_eq!(*ports, [40_001, 443, 9464, 8092, 8443]);
     }
 }
