@@ -417,7 +417,7 @@ impl Instance {
         self.inner.standing()
     }
 
-    /// Until when Telegram limits the account: seconds since 1970.
+    /// When it is tried again whether a limited account may write to strangers: seconds since 1970. Telegram tells no end.
     #[must_use]
     pub fn suspended_until_s(&self) -> Option<i64> {
         self.inner.row().suspended_until_s.filter(|until| *until > clock::unix_s())

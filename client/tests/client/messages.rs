@@ -221,7 +221,12 @@ async fn a_flood_in_the_middle_of_making_a_group_leaves_one_group() {
         assert_eq!(code, 429, "{told}");
         scene.world().remove_fault(fault);
         assert_eq!(scene.world().groups().len(), before);
-        let after = ["messages.exportChatInvite", "messages.addChatUser", "messages.getFullChat", "channels.getFullChannel"];
+        let after = [
+            "messages.exportChatInvite",
+            "messages.addChatUser",
+            "messages.getFullChat",
+            "channels.getFullChannel",
+        ];
         let faults =
             after.map(|method| scene.world().add_fault(Match::method(method).user(scene.company), flood()));
         let made = program.post("createGroup", new).await;

@@ -319,7 +319,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
 
 async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
     let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
-    let pool = pool.after_release(|connection, _| Box::pin(tgtrunk_telegram::is_out_of_transactions(connection)));
+    let pool =
+        pool.after_release(|connection, _| Box::pin(tgtrunk_telegram::is_out_of_transactions(connection)));
     pool.idle_timeout(None).max_lifetime(None).connect_with(options).await
 }
 

@@ -127,16 +127,13 @@ pub(super) async fn account_settings(call: Call) -> Answer {
         Some(id) => instance.avatar_link(&Address::Chat(id)).await.unwrap_or_default(),
         None => String::new(),
     };
-    let mut card = json!({
+    // No "suspendedUntil": Telegram tells no end of it, and when it is tried again is none.
+    Ok(json!({
         "avatar": avatar,
         "phone": if is_in { account.phone } else { String::new() },
         "stateInstance": standing.as_str(),
         "chatId": id.map(|id| id.to_string()).unwrap_or_default(),
-    });
-    if let Some(until_s) = instance.suspended_until_s() {
-        card["suspendedUntil"] = until_s.into();
-    }
-    Ok(card)
+    }))
 }
 
 /// Changes the account's own picture.
