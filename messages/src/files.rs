@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::LOCATION;
 use reqwest::{Client, Response, Url};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::content::{Attachment, FileKind};
@@ -28,6 +30,8 @@ pub(crate) const MOST_BYTES: u64 = 100 * 1024 * 1024;
 const MB: u64 = 1024 * 1024;
 /// After so many bytes it is looked again whether the disk has room.
 const LOOK_BYTES: i64 = 4 * 1024 * 1024;
+/// How often it is looked whether the disk has room.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long whoever gives a file on the web may be silent.
 pub(crate) const SILENCE: Duration = Duration::from_secs(20);
 /// How often whoever asks for a file may be sent on.
@@ -55,6 +59,8 @@ struct Held {
     bytes: AtomicU64,
     /// It is more than allowed.
     too_much: Notify,
+    /// What the disk had room for, when that was last looked at.
+    seen: Mutex<Option<(Instant, Space)>>,
 }
 
 /// A file that is being taken in.
@@ -92,13 +98,22 @@ impl Files {
                 most_bytes: options.files_most_bytes,
                 bytes: AtomicU64::new(bytes),
                 too_much: Notify::new(),
+                seen: Mutex::default(),
             }),
         })
     }
 
-    /// What the disk has room for.
+    /// What the disk has room for, or had a moment ago: a disk on a network may take long to say it.
     pub(crate) fn space(&self) -> Space {
-        Space::of(&self.folder, self.reserve_bytes)
+        let mut seen = self.held.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, space)) = *seen
+            && at.elapsed() < LOOK_EVERY
+        {
+            return space;
+        }
+        let space = Space::of(&self.folder, self.reserve_bytes);
+        *seen = Some((Instant::now(), space));
+        space
     }
 
     /// Whether a body may be written.
@@ -320,8 +335,14 @@ impl FileWriter {
 
 impl Drop for FileWriter {
     fn drop(&mut self) {
-        if !self.is_finished {
-            std::fs::remove_file(&self.path).ok();
+        if self.is_finished {
+            return;
+        }
+        let path = std::mem::take(&mut self.path);
+        let remove = move || std::fs::remove_file(path).ok();
+        match Handle::try_current() {
+            Ok(handle) => drop(handle.spawn_blocking(remove)),
+            Err(_) => drop(remove()),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
@@ -302,7 +302,10 @@ impl Instance {
             suspended_until_s: None,
         };
         let row = store.instance(new).await?;
-        let files = Files::open(&options, &store.bodies().await?);
+        let known = store.bodies().await?;
+        let opens = options.clone();
+        let files = spawn_blocking(move || Files::open(&opens, &known)).await;
+        let files = files.map_err(io::Error::other).flatten();
         let files = files
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", options.files.display())))?;
         let unable = |error: reqwest::Error| Refused::Storage(error.to_string());

@@ -4,11 +4,12 @@
 //! marked as one that was never finished.
 
 use std::io::ErrorKind;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tgtrunk_config::{Phone, Said, StateDir, StateError};
 use tgtrunk_messages::{Former, InstanceId, Refused};
+use tokio::task::spawn_blocking;
 use tracing::error;
 
 use crate::clock;
@@ -33,6 +34,8 @@ pub(super) struct Row {
 pub(super) struct Register {
     state: StateDir,
     rows: Mutex<Vec<Row>>,
+    /// Whoever writes it down holds it.
+    turn: Mutex<()>,
     /// Why nobody knows what there is.
     problem: Option<Said>,
 }
@@ -60,7 +63,7 @@ impl Register {
             Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), missed(state)),
             Err(error) => (Vec::new(), Some(told(&error))),
         };
-        Self { state: state.clone(), rows: Mutex::new(rows), problem }
+        Self { state: state.clone(), rows: Mutex::new(rows), turn: Mutex::default(), problem }
     }
 
     /// Why it cannot be used.
@@ -90,39 +93,51 @@ impl Register {
     }
 
     /// An instance is made.
-    pub(super) fn add(&self, row: Row) -> Result<(), Refused> {
-        self.change(|rows| rows.push(row))
+    pub(super) async fn add(self: &Arc<Self>, row: Row) -> Result<(), Refused> {
+        self.change(|rows| rows.push(row)).await
     }
 
     /// An account was logged in for the first time.
-    pub(super) fn bind(&self, id: InstanceId, phone: &Phone) -> Result<(), Refused> {
-        self.change(|rows| {
+    pub(super) async fn bind(self: &Arc<Self>, id: InstanceId, phone: Phone) -> Result<(), Refused> {
+        self.change(move |rows| {
             for row in rows.iter_mut().filter(|row| row.id == id && row.phone.is_none()) {
                 row.phone = Some(phone.clone());
             }
         })
+        .await
     }
 
     /// An instance is deleted.
-    pub(super) fn delete(&self, id: InstanceId) -> Result<(), Refused> {
-        self.change(|rows| {
+    pub(super) async fn delete(self: &Arc<Self>, id: InstanceId) -> Result<(), Refused> {
+        self.change(move |rows| {
             for row in rows.iter_mut().filter(|row| row.id == id) {
                 row.deleted_s = Some(clock::unix_s());
             }
         })
+        .await
     }
 
-    /// What is changed is on the disk when this returns.
-    fn change(&self, change: impl FnOnce(&mut Vec<Row>)) -> Result<(), Refused> {
+    /// What is changed is on the disk when this returns. Nobody else waits for the disk meanwhile.
+    async fn change(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut Vec<Row>) + Send + 'static,
+    ) -> Result<(), Refused> {
+        let register = Arc::clone(self);
+        let written = spawn_blocking(move || register.write(change)).await;
+        written.unwrap_or_else(|error| Err(Refused::Storage(error.to_string())))
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Vec<Row>)) -> Result<(), Refused> {
         if let Some(problem) = &self.problem {
             return Err(Refused::Storage(problem.en.clone()));
         }
-        let mut rows = self.rows();
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = self.rows().clone();
         let mut changed = rows.clone();
         change(&mut changed);
         let since_s = clock::unix_s() - MEMORY_S;
         changed.retain(|row| row.deleted_s.is_none_or(|deleted_s| deleted_s >= since_s));
-        if changed == *rows {
+        if changed == rows {
             return Ok(());
         }
         let text =
@@ -135,7 +150,7 @@ impl Register {
             error!("the register of instances cannot be written: {error}");
             unwritten(error)
         })?;
-        *rows = changed;
+        *self.rows() = changed;
         Ok(())
     }
 
@@ -177,18 +192,18 @@ fn missed(state: &StateDir) -> Option<Said> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_was_written_is_read_again_and_the_first_account_stays() {
+    #[tokio::test]
+    async fn what_was_written_is_read_again_and_the_first_account_stays() {
         let (_room, state) = state();
         let (first, second) = (id(4_100_000_001), id(4_100_000_002));
-        let register = Register::open(&state);
+        let register = open(&state);
         for id in [first, second] {
-            register.add(row(id)).unwrap();
+            register.add(row(id)).await.unwrap();
         }
-        register.bind(first, &"+79060000000".parse().unwrap()).unwrap();
-        register.bind(first, &"+79060000001".parse().unwrap()).unwrap();
-        register.delete(second).unwrap();
-        let register = Register::open(&state);
+        register.bind(first, "+79060000000".parse().unwrap()).await.unwrap();
+        register.bind(first, "+79060000001".parse().unwrap()).await.unwrap();
+        register.delete(second).await.unwrap();
+        let register = open(&state);
         assert_eq!(register.problem(), None);
         let live = register.live();
         assert_eq!(live.iter().map(|row| row.id).collect::<Vec<_>>(), [first]);
@@ -197,38 +212,42 @@ mod tests {
         assert!(register.row(second).unwrap().deleted_s.is_some());
     }
 
-    #[test]
-    fn a_deleted_instance_is_forgotten_after_a_month() {
+    #[tokio::test]
+    async fn a_deleted_instance_is_forgotten_after_a_month() {
         let (_room, state) = state();
-        let register = Register::open(&state);
+        let register = open(&state);
         let long_ago = clock::unix_s() - MEMORY_S - 1;
-        register.add(Row { deleted_s: Some(long_ago), ..row(id(4_100_000_001)) }).unwrap();
+        register.add(Row { deleted_s: Some(long_ago), ..row(id(4_100_000_001)) }).await.unwrap();
         assert_eq!((register.former(), register.row(id(4_100_000_001))), (Vec::new(), None));
     }
 
-    #[test]
-    fn a_register_that_cannot_be_read_is_left_as_it_is() {
+    #[tokio::test]
+    async fn a_register_that_cannot_be_read_is_left_as_it_is() {
         let (_room, state) = state();
         state.make_instances_dir().unwrap();
         state.replace(&state.instances_file(), b"[{").unwrap();
-        let register = Register::open(&state);
+        let register = open(&state);
         assert!(register.problem().unwrap().en.contains("register.json"));
-        assert!(matches!(register.add(row(id(4_100_000_001))), Err(Refused::Storage(_))));
+        assert!(matches!(register.add(row(id(4_100_000_001))).await, Err(Refused::Storage(_))));
         assert_eq!(std::fs::read(state.instances_file()).unwrap(), b"[{");
     }
 
-    #[test]
-    fn a_register_that_is_missed_is_not_begun_anew() {
+    #[tokio::test]
+    async fn a_register_that_is_missed_is_not_begun_anew() {
         let (_room, state) = state();
         state.begin_instance(4_100_000_001).unwrap();
-        assert_eq!(Register::open(&state).problem(), None, "the first one was never finished");
+        assert_eq!(open(&state).problem(), None, "the first one was never finished");
         state.make_instance_dir(4_100_000_002).unwrap();
         state.replace(&state.instance_db(4_100_000_002), b"x").unwrap();
-        let register = Register::open(&state);
+        let register = open(&state);
         let problem = register.problem().unwrap();
         assert!(problem.en.contains("4100000002 is there") && problem.ru.contains("4100000002 есть"));
-        assert!(matches!(register.add(row(id(4_100_000_003))), Err(Refused::Storage(_))));
+        assert!(matches!(register.add(row(id(4_100_000_003))).await, Err(Refused::Storage(_))));
         assert!(!state.instances_file().exists());
+    }
+
+    fn open(state: &StateDir) -> Arc<Register> {
+        Arc::new(Register::open(state))
     }
 
     fn row(id: InstanceId) -> Row {

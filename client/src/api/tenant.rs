@@ -126,7 +126,7 @@ impl Tenant {
             tgtrunk_telegram::Options::from_settings(database.clone(), telegram, DEVICE_SUFFIX, seed);
         options.messages = Some(send);
         let (account, notices) = Account::open(options).await.context("the account cannot be opened")?;
-        self.note_number(&account);
+        self.note_number(&account).await;
         let number = self.register.row(self.id).and_then(|row| row.phone);
         let logins = match number.clone() {
             Some(number) => LoginDesk::open(account.clone(), number, ()).await,
@@ -158,7 +158,7 @@ impl Tenant {
                 end = ends.recv() => break end.unwrap_or(End::Stop),
                 Ok(()) = status.changed() => {
                     status.mark_unchanged();
-                    self.note_number(&work.account);
+                    self.note_number(&work.account).await;
                 }
                 Some(_) = work.notices.recv() => {}
                 Some(done) = work.tasks.join_next() => if let Err(error) = done {
@@ -172,10 +172,10 @@ impl Tenant {
     }
 
     /// Whoever is logged in first is the only one since.
-    fn note_number(&self, account: &Account) {
+    async fn note_number(&self, account: &Account) {
         let Some(phone) = account.me().and_then(|me| me.phone) else { return };
         let Ok(phone) = format!("+{}", phone.trim_start_matches('+')).parse() else { return };
-        if let Err(refused) = self.register.bind(self.id, &phone) {
+        if let Err(refused) = self.register.bind(self.id, phone).await {
             warn!("whose an instance is cannot be noted: {refused}");
         }
     }

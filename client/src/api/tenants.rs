@@ -122,7 +122,7 @@ impl Tenants {
         let (token, folder) = (Token::new(), id.to_string());
         let row = Row { id, name, created_s: crate::clock::unix_s(), phone: None, deleted_s: None };
         let made = match self.build(&row, &token, settings).await {
-            Ok(()) => self.register.add(row.clone()),
+            Ok(()) => self.register.add(row.clone()).await,
             Err(refused) => Err(refused),
         };
         if let Err(refused) = made {
@@ -147,7 +147,7 @@ impl Tenants {
         if row.deleted_s.is_some() {
             return Ok(());
         }
-        self.register.delete(id)?;
+        self.register.delete(id).await?;
         info!(instance = %id, "an instance is deleted");
         if let Some(house) = self.house.get() {
             house.give_up(id);
