@@ -20,7 +20,7 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Row as _, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection, SqlitePool};
 use tgtrunk_config::{Language, Phone, UserId};
 
 pub(crate) use call_backs::Asked;
@@ -157,6 +157,7 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .after_release(|connection, _| Box::pin(is_out_of_transactions(connection)))
             .connect_with(options)
             .await?;
         let mut transaction = pool.begin().await?;
@@ -252,6 +253,17 @@ fn language(row: &SqliteRow) -> Result<Option<Language>, sqlx::Error> {
     Ok(code.and_then(|code| code.parse().ok()))
 }
 
+/// Whether a connection that is given back is in no transaction any more; another one takes its place. A full disk ends one by
+/// itself, and sqlx goes on to count it: what is written after that could stay in a transaction that nobody commits.
+async fn is_out_of_transactions(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
+    // What was dropped is rolled back by then.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     pub(crate) use super::programs::tests::fill_disk;
@@ -264,6 +276,23 @@ pub(crate) mod tests {
         assert_eq!(store.taken().await.unwrap(), [7, 8]);
         store.take(&[9], 1_001 + 24 * 3_600_000).await.unwrap();
         assert_eq!(store.taken().await.unwrap(), [9]);
+    }
+
+    #[tokio::test]
+    async fn what_is_written_after_the_disk_was_full_is_there_for_others() {
+        let (room, store) = store().await;
+        sqlx::query("CREATE TABLE own (x BLOB)").execute(&store.pool).await.unwrap();
+        let mut transaction = store.pool.begin().await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 10").execute(&mut *transaction).await.unwrap();
+        let large = sqlx::query("INSERT INTO own VALUES (randomblob(1000000))");
+        let error = large.execute(&mut *transaction).await.unwrap_err();
+        assert!(error.to_string().contains("full"), "{error}");
+        drop(transaction);
+        // Somebody gives up what they began.
+        drop(store.pool.begin().await.unwrap());
+        store.take(&[7], 1_000).await.unwrap();
+        let other = Store::open(&room.path().join("bot.db")).await.unwrap();
+        assert_eq!(other.taken().await.unwrap(), [7]);
     }
 
     #[tokio::test]
