@@ -119,12 +119,13 @@ pub(super) async fn file(
     Ok(upload)
 }
 
-/// Reads what is left of a body that nobody wants, as far as it comes at once; false if it does not end.
+/// Reads what is left of a body that nobody wants, as far as it comes at once; false if it does not end. Whoever is still
+/// writing hears why it is not taken only if it is read, and a file may be as long as files are.
 pub(crate) async fn drain(body: &mut Body) -> bool {
-    let mut left = limits::BODY_BYTES;
+    let mut left = limits::FORM_BYTES;
     let read = timeout(FAREWELL, async {
         while let Some(Ok(bytes)) = frame(body).await {
-            left = left.saturating_sub(bytes.len());
+            left = left.saturating_sub(bytes.len() as u64);
             if left == 0 {
                 break;
             }
