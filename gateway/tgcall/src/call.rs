@@ -13,7 +13,7 @@ use crate::demux::Received;
 use crate::key::SharedKey;
 use crate::negotiation::{Action, AudioFormat, LocalSetup, Negotiation, NegotiationError};
 use crate::relay::{Server, has_relay};
-use crate::route::{Route, StreamId, StreamOrder, Transmit};
+use crate::route::{Detour, Route, StreamId, StreamOrder, Transmit};
 use crate::session::{BadAddress, Certificate, PathEvent, PathFailure, PathInfo, Session, Ways};
 use crate::signaling::{CustomParameters, Signaling, SignalingError};
 use crate::version::Version;
@@ -184,6 +184,24 @@ impl Call {
         received.filter(|received| self.take(received))
     }
 
+    /// Takes a datagram as [`Call::handle_datagram`] does, if it is sound on the way that media takes and that way leads
+    /// straight to the peer. Nothing else comes of it, so there is nothing to drain afterwards.
+    ///
+    /// Returns the RTP packet inside, decrypted in place; `None` if that is no audio of this call.
+    ///
+    /// # Errors
+    /// [`Detour`] for everything else, which is to be given to [`Call::handle_datagram`].
+    pub fn open<'a>(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        destination: SocketAddr,
+        datagram: &'a mut [u8],
+    ) -> Result<Option<&'a [u8]>, Detour> {
+        let opened = self.session.open(now, source, destination, datagram)?;
+        Ok(opened.filter(|packet| self.take(&Received::Rtp(packet))))
+    }
+
     /// Takes word that a stream is connected.
     pub fn handle_stream_opened(&mut self, now: Instant, stream: StreamId) {
         self.session.handle_stream_opened(now, stream);
@@ -294,6 +312,17 @@ impl Call {
     /// `None` while there is no path or no key: the packet is dropped.
     pub fn protect(&mut self, now: Instant, rtp: &mut Vec<u8>) -> Option<Route> {
         self.session.protect(now, rtp)
+    }
+
+    /// Protects a packet as [`Call::protect`] does, if its way leads straight to the peer. It is the first `length` bytes of
+    /// `room`, and [`TAIL_BYTES`](crate::srtp::TAIL_BYTES) are free behind it; its new length is told.
+    ///
+    /// `None` for what is not to be sent.
+    ///
+    /// # Errors
+    /// [`Detour`] where [`Call::protect`] is to be asked.
+    pub fn seal(&mut self, room: &mut [u8], length: usize) -> Result<Option<(Route, usize)>, Detour> {
+        self.session.seal(room, length)
     }
 
     /// The way that media takes, while there is one.

@@ -34,7 +34,7 @@ pub use key::SharedKey;
 pub use liveness::FAIL_AFTER;
 pub use negotiation::AudioFormat;
 pub use relay::Server;
-pub use route::{Route, StreamId, StreamOrder, Transmit};
+pub use route::{Detour, Route, StreamId, StreamOrder, Transmit};
 pub use session::{
     BadAddress, Certificate, CertificateError, PathFailure, PathInfo, PathKind, PathTransport,
 };

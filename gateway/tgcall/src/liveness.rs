@@ -55,6 +55,11 @@ impl Liveness {
         matches!(self.state, State::Over)
     }
 
+    /// Whether the peer is there, and a word of it now would change nothing.
+    pub(crate) fn is_steady(&self, now: Instant) -> bool {
+        self.is_connected() && now < self.answered + UNANSWERED_AFTER
+    }
+
     /// When [`Liveness::settle`] has something to say if nothing else happens.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {

@@ -15,6 +15,11 @@ pub enum Route {
     Stream(StreamId),
 }
 
+/// A packet is not for the short way, and nothing was done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not for the short way")]
+pub struct Detour;
+
 /// A packet to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transmit {

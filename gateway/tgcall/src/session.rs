@@ -4,6 +4,7 @@
 mod agent;
 mod agents;
 mod certificate;
+mod direct;
 mod handshake;
 mod media;
 mod network;
@@ -395,6 +396,7 @@ impl Session {
         }
         self.release_held(now);
         self.settle(now);
+        self.network.note_direct();
         self.check_invariants();
     }
 
@@ -495,6 +497,7 @@ impl Session {
             !self.is_connected() || self.srtp.is_some() && self.network.paths.chosen().is_some(),
             "keys and a path"
         );
+        self.network.check_direct();
         debug_assert!(self.held.len() <= MAX_HELD, "what a peer sends is bounded");
         debug_assert!(!self.is_over() || self.held.is_empty(), "a session that is over keeps nothing");
         debug_assert!(self.handshake.is_none() || self.is_described, "the description says who begins");

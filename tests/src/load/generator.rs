@@ -67,7 +67,7 @@ struct Telegram {
 
 enum End {
     Engine { taken: Box<Taken>, is_up: bool },
-    Keys(Keys),
+    Keys(Box<Keys>),
 }
 
 /// What came in the window that is open.
@@ -146,7 +146,7 @@ impl Generator {
                 *self.telegram(number) = Some(End::Engine { taken, is_up: false });
                 self.drain(number.into());
             }
-            Order::Keys { number, keys } => *self.telegram(number) = Some(End::Keys(*keys)),
+            Order::Keys { number, keys } => *self.telegram(number) = Some(End::Keys(keys)),
             Order::Measure { .. } => {}
         }
     }

@@ -66,6 +66,9 @@ impl Task {
         datagram: &mut [u8],
     ) -> bool {
         let Some(media) = &mut self.telegram.media else { return true };
+        if let Ok(sound) = media.open(now, source, local, datagram) {
+            return sound.is_none_or(|rtp| self.hear_telegram(now, rtp));
+        }
         match media.handle_datagram(now, source, local, datagram) {
             Some(Received::Rtp(rtp)) => {
                 let passed = self.hear_telegram(now, rtp);

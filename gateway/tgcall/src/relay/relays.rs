@@ -212,6 +212,16 @@ impl Relays {
             || self.reflexive.iter().any(|reflexive| reflexive.server == source)
     }
 
+    /// Whether packets between one of our sockets and a peer go as they are, and none of them is a server's.
+    pub(crate) fn is_direct(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        let is_of_station = |station: &Station| {
+            station.candidate() == Some(local) || station.server() == remote && station.local() == Some(local)
+        };
+        self.locals.contains(&local)
+            && !self.stations.iter().any(is_of_station)
+            && !self.reflexive.iter().any(|reflexive| reflexive.server == remote && reflexive.base == local)
+    }
+
     /// Makes of a packet from our address `local` to a peer what its relay wants, in place.
     pub(crate) fn wrap(
         &mut self,

@@ -13,19 +13,19 @@ use crate::srtp::{OpenError, Profile, Sender};
 impl Session {
     /// Protects an RTP packet in place, and wraps it for the relay if there is one.
     pub(crate) fn protect(&mut self, now: Instant, rtp: &mut Vec<u8>) -> Option<Route> {
-        let route = self.seal(now, rtp, Sender::protect_rtp)?;
+        let route = self.protect_with(now, rtp, Sender::protect_rtp)?;
         self.counters.rtp_out += 1;
         Some(route)
     }
 
     /// The same for RTCP packets that stand behind each other.
     pub(crate) fn protect_rtcp(&mut self, now: Instant, rtcp: &mut Vec<u8>) -> Option<Route> {
-        let route = self.seal(now, rtcp, Sender::protect_rtcp)?;
+        let route = self.protect_with(now, rtcp, Sender::protect_rtcp)?;
         self.counters.rtcp_out += 1;
         Some(route)
     }
 
-    fn seal<E: Display>(
+    fn protect_with<E: Display>(
         &mut self,
         now: Instant,
         packet: &mut Vec<u8>,
@@ -34,8 +34,7 @@ impl Session {
         let path = self.network.paths.chosen().filter(|_| !self.is_over())?;
         let (sender, _) = self.srtp.as_mut()?;
         if let Err(error) = protect(sender, packet) {
-            self.counters.unprotected += 1;
-            tracing::debug!(%error, "outgoing packet dropped");
+            self.count_unprotected(error);
             return None;
         }
         self.network.route(now, path, packet)
@@ -99,7 +98,12 @@ impl Session {
         }
     }
 
-    fn count_unopened(&mut self, error: OpenError) {
+    pub(super) fn count_unprotected(&mut self, error: impl Display) {
+        self.counters.unprotected += 1;
+        tracing::debug!(%error, "outgoing packet dropped");
+    }
+
+    pub(super) fn count_unopened(&mut self, error: OpenError) {
         match error {
             OpenError::Packet(_) => self.counters.malformed += 1,
             OpenError::Forged => self.counters.forged += 1,

@@ -330,6 +330,19 @@ impl Network {
         chosen.filter(|_| is_new)
     }
 
+    /// Looks whether the chosen path leads straight to the peer. To be called after everything that changes relays.
+    pub(super) fn note_direct(&mut self) {
+        let chosen = self.paths.chosen();
+        let is_direct = chosen.is_some_and(|path| self.relays.is_direct(path.local, path.remote));
+        self.paths.set_direct(is_direct);
+    }
+
+    /// What [`Network::note_direct`] noted still holds.
+    pub(super) fn check_direct(&self) {
+        let is_direct = |path: Path| self.relays.is_direct(path.local, path.remote);
+        debug_assert!(self.paths.direct().is_none_or(is_direct), "a server came between");
+    }
+
     /// Sends the checks and answers that agents have to send.
     pub(super) fn send_checks(&mut self, now: Instant) {
         while let Some((path, contents)) = self.agents.poll_transmit() {

@@ -75,6 +75,8 @@ struct Chosen {
     heard: Instant,
     answered: Instant,
     media: Option<Instant>,
+    /// No server has a part in it.
+    is_direct: bool,
 }
 
 /// All paths of a call.
@@ -95,6 +97,23 @@ impl Paths {
     /// The path for media.
     pub(super) fn chosen(&self) -> Option<Path> {
         self.chosen.as_ref().map(|chosen| chosen.path)
+    }
+
+    /// The same, if packets take it as they are.
+    pub(super) fn direct(&self) -> Option<Path> {
+        self.chosen.as_ref().filter(|chosen| chosen.is_direct).map(|chosen| chosen.path)
+    }
+
+    /// Whether that is this one.
+    pub(super) fn is_direct(&self, path: Path) -> bool {
+        self.chosen.as_ref().is_some_and(|chosen| chosen.is_direct && chosen.path == path)
+    }
+
+    /// Takes note of whether packets take the chosen path as they are, which the next choice ends.
+    pub(super) fn set_direct(&mut self, is_direct: bool) {
+        if let Some(chosen) = &mut self.chosen {
+            chosen.is_direct = is_direct;
+        }
     }
 
     /// The path for DTLS.
@@ -170,10 +189,18 @@ impl Paths {
         }
     }
 
+    /// Sound came on the chosen path.
+    pub(super) fn hear_sound(&mut self, now: Instant) {
+        if let Some(chosen) = &mut self.chosen {
+            (chosen.heard, chosen.media) = (now, Some(now));
+        }
+    }
+
     pub(super) fn choose(&mut self, now: Instant, path: Path) {
         if self.chosen() != Some(path) {
             self.has_chosen = true;
-            self.chosen = Some(Chosen { path, since: now, heard: now, answered: now, media: None });
+            let (media, is_direct) = (None, false);
+            self.chosen = Some(Chosen { path, since: now, heard: now, answered: now, media, is_direct });
         }
     }
 

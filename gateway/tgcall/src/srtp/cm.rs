@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::kdf::{Label, derive};
 use super::profile::MasterKey;
-use super::transform::Forged;
+use super::transform::{Forged, Tag};
 
 /// Bytes of the truncated tag (RFC 5764 section 4.1.2), on RTCP always.
 pub(super) const TAG_LEN: usize = 10;
@@ -51,10 +51,10 @@ impl Cm {
         Cm { rtp_tag_len: rtp_tag_len.min(TAG_LEN), ..self }
     }
 
-    pub(super) fn seal_rtp(&self, header_len: usize, ssrc: u32, index: u64, packet: &mut Vec<u8>) {
+    pub(super) fn seal_rtp(&self, header_len: usize, ssrc: u32, index: u64, packet: &mut [u8]) -> Tag {
         self.apply_keystream(ssrc, index, &mut packet[header_len..]);
         let tag = self.tag(packet, rollover(index));
-        packet.extend_from_slice(&tag[..self.rtp_tag_len]);
+        Tag::new(&tag[..self.rtp_tag_len])
     }
 
     /// Opens in place; the length of the plain packet.
@@ -185,7 +185,8 @@ mod tests {
             packet.truncate(12);
             packet.extend((0..payload_len).map(|at| at as u8));
             let (mut ours, mut theirs) = (packet.clone(), packet.clone());
-            half.seal_rtp(12, 0x5501_a0b2, index, &mut ours);
+            let tag = half.seal_rtp(12, 0x5501_a0b2, index, &mut ours);
+            ours.extend_from_slice(tag.bytes());
 
             let mut counter = [0_u8; 16];
             counter[..14].copy_from_slice(&salt);

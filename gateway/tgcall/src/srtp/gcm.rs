@@ -4,7 +4,7 @@ use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, Unbound
 
 use super::kdf::{Label, derive};
 use super::profile::MasterKey;
-use super::transform::Forged;
+use super::transform::{Forged, Tag};
 
 /// Bytes of the tag.
 pub(super) const TAG_LEN: usize = 16;
@@ -33,13 +33,13 @@ impl Gcm {
         Gcm { key: LessSafeKey::new(key), salt }
     }
 
-    pub(super) fn seal_rtp(&self, header_len: usize, ssrc: u32, index: u64, packet: &mut Vec<u8>) {
+    pub(super) fn seal_rtp(&self, header_len: usize, ssrc: u32, index: u64, packet: &mut [u8]) -> Tag {
         let (header, payload) = packet.split_at_mut(header_len);
         let tag = self
             .key
             .seal_in_place_separate_tag(self.nonce(ssrc, index), Aad::from(header), payload)
             .expect("a datagram is below the limit of the cipher");
-        packet.extend_from_slice(tag.as_ref());
+        Tag::new(tag.as_ref())
     }
 
     /// Opens in place; the length of the plain packet.
@@ -132,7 +132,8 @@ mod tests {
         for (key_len, expected) in [(16, sealed_128), (32, sealed_256)] {
             let half = half(key_len);
             let mut packet = hex::decode(RTP).unwrap();
-            half.seal_rtp(12, 0x5501_a0b2, 0xf17b, &mut packet);
+            let tag = half.seal_rtp(12, 0x5501_a0b2, 0xf17b, &mut packet);
+            packet.extend_from_slice(tag.bytes());
             assert_eq!(hex::encode(&packet), expected, "{key_len} byte key");
             let plain_len = half.open_rtp(12, 0x5501_a0b2, 0xf17b, &mut packet).unwrap();
             assert_eq!(hex::encode(&packet[..plain_len]), RTP);

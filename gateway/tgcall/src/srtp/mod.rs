@@ -18,3 +18,4 @@ pub use packet::{PacketError, rtp_header_len};
 pub use profile::{KeyingError, MasterKey, Profile, key_pair};
 pub use receiver::{OpenError, Receiver};
 pub use sender::{ProtectError, Sender};
+pub use transform::TAIL_BYTES;

@@ -97,7 +97,7 @@ fn take(sources: &mut Vec<(u32, Replay)>, known: Option<usize>, ssrc: u32, index
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::srtp::{Profile, ProtectError, Sender, key_pair};
+    use crate::srtp::{Profile, ProtectError, Sender, TAIL_BYTES, key_pair};
 
     const PROFILES: [Profile; 4] =
         [Profile::Aes128CmSha1_80, Profile::Aes128CmSha1_32, Profile::AeadAes128Gcm, Profile::AeadAes256Gcm];
@@ -119,6 +119,31 @@ mod tests {
                     assert_eq!(to.open_rtcp(&mut control).unwrap(), rtcp(7), "{profile:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_packet_in_a_room_is_protected_like_one_that_grows() {
+        for profile in PROFILES {
+            let ((mut growing, _), (_, mut receiver)) = pair(profile);
+            let ((mut fixed, _), _) = pair(profile);
+            for sequence in 0..100 {
+                let plain = rtp(7, sequence, &vec![sequence as u8; sequence.into()]);
+                let mut packet = plain.clone();
+                growing.protect_rtp(&mut packet).unwrap();
+                let mut room = [&plain[..], &[0xee; TAIL_BYTES + 3]].concat();
+                let length = fixed.protect_rtp_in(&mut room, plain.len()).unwrap();
+                assert_eq!(room[..length], packet, "{profile:?} {sequence}");
+                assert!(room[plain.len() + TAIL_BYTES..] == [0xee; 3], "what is not its own stays");
+                assert_eq!(receiver.open_rtp(&mut room[..length]).unwrap(), plain);
+            }
+            let mut narrow = [&rtp(7, 100, b"voice")[..], &[0; TAIL_BYTES - 1]].concat();
+            assert_eq!(fixed.protect_rtp_in(&mut narrow, 17), Err(ProtectError::NoRoom));
+            assert_eq!(fixed.protect_rtp_in(&mut narrow, 99), Err(ProtectError::NoRoom));
+            assert_eq!(narrow[..17], rtp(7, 100, b"voice"));
+            narrow.push(0);
+            fixed.protect_rtp_in(&mut narrow, 17).unwrap();
+            assert_eq!(fixed.protect_rtp_in(&mut narrow, 17), Err(ProtectError::Repeated(100)));
         }
     }
 

@@ -3,7 +3,7 @@
 use super::packet::{PacketError, RTCP_CLEAR_LEN, rtcp_ssrc, rtp_header_len, rtp_sequence, rtp_ssrc};
 use super::profile::MasterKey;
 use super::replay::Replay;
-use super::transform::Transform;
+use super::transform::{TAIL_BYTES, Tag, Transform};
 
 /// Control packets one key may protect (RFC 3711 section 9.2).
 const MAX_RTCP_INDEX: u32 = 0x7fff_ffff;
@@ -19,6 +19,8 @@ pub enum ProtectError {
     Repeated(u16),
     #[error("the key has protected as many packets as it may")]
     KeyWornOut,
+    #[error("{TAIL_BYTES} bytes behind the packet are needed")]
+    NoRoom,
 }
 
 /// Protects packets with the keys of one direction.
@@ -47,6 +49,25 @@ impl Sender {
     /// # Errors
     /// [`ProtectError`]; the packet is unchanged then.
     pub fn protect_rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), ProtectError> {
+        let tag = self.encrypt_rtp(packet)?;
+        packet.extend_from_slice(tag.bytes());
+        Ok(())
+    }
+
+    /// The same where the packet is the first `length` bytes of `room`, with [`TAIL_BYTES`] behind it; its new length.
+    ///
+    /// # Errors
+    /// [`ProtectError`]; the packet is unchanged then.
+    pub fn protect_rtp_in(&mut self, room: &mut [u8], length: usize) -> Result<usize, ProtectError> {
+        let (packet, behind) = room.split_at_mut_checked(length).ok_or(ProtectError::NoRoom)?;
+        let behind = behind.first_chunk_mut::<TAIL_BYTES>().ok_or(ProtectError::NoRoom)?;
+        let tag = self.encrypt_rtp(packet)?;
+        let tag = tag.bytes();
+        behind[..tag.len()].copy_from_slice(tag);
+        Ok(length + tag.len())
+    }
+
+    fn encrypt_rtp(&mut self, packet: &mut [u8]) -> Result<Tag, ProtectError> {
         let header_len = rtp_header_len(packet)?;
         let (sequence, ssrc) = (rtp_sequence(packet), rtp_ssrc(packet));
         let index = match self.sources.iter_mut().find(|(known, _)| *known == ssrc) {
@@ -66,8 +87,7 @@ impl Sender {
                 index
             }
         };
-        self.rtp.seal_rtp(header_len, ssrc, index, packet);
-        Ok(())
+        Ok(self.rtp.seal_rtp(header_len, ssrc, index, packet))
     }
 
     /// Encrypts a compound RTCP packet in place and appends index and tag.

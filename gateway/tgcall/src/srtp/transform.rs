@@ -9,9 +9,31 @@ use super::profile::{MasterKey, Profile};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Forged;
 
+/// Bytes behind a packet of sound that protecting it in place takes at most.
+pub const TAIL_BYTES: usize = 16;
+
+/// What is to stand behind a protected packet of sound.
+pub(super) struct Tag {
+    bytes: [u8; TAIL_BYTES],
+    length: usize,
+}
+
+impl Tag {
+    /// At most [`TAIL_BYTES`] of them count.
+    pub(super) fn new(tag: &[u8]) -> Self {
+        let (mut bytes, length) = ([0; TAIL_BYTES], tag.len().min(TAIL_BYTES));
+        bytes[..length].copy_from_slice(&tag[..length]);
+        Tag { bytes, length }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
 pub(super) enum Transform {
     Cm(Box<Cm>),
-    Gcm(Box<Gcm>),
+    Gcm(Gcm),
 }
 
 impl Transform {
@@ -22,7 +44,7 @@ impl Transform {
                 Transform::Cm(Box::new(cm.with_rtp_tag(master.profile.rtp_overhead())))
             }
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => {
-                Transform::Gcm(Box::new(Gcm::new(master, Label::RtpKey, Label::RtpSalt)))
+                Transform::Gcm(Gcm::new(master, Label::RtpKey, Label::RtpSalt))
             }
         }
     }
@@ -33,12 +55,13 @@ impl Transform {
                 Transform::Cm(Box::new(Cm::new(master, Label::RtcpKey, Label::RtcpAuth, Label::RtcpSalt)))
             }
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => {
-                Transform::Gcm(Box::new(Gcm::new(master, Label::RtcpKey, Label::RtcpSalt)))
+                Transform::Gcm(Gcm::new(master, Label::RtcpKey, Label::RtcpSalt))
             }
         }
     }
 
-    pub(super) fn seal_rtp(&self, header_len: usize, ssrc: u32, index: u64, packet: &mut Vec<u8>) {
+    /// Encrypts in place.
+    pub(super) fn seal_rtp(&self, header_len: usize, ssrc: u32, index: u64, packet: &mut [u8]) -> Tag {
         match self {
             Transform::Cm(cm) => cm.seal_rtp(header_len, ssrc, index, packet),
             Transform::Gcm(gcm) => gcm.seal_rtp(header_len, ssrc, index, packet),

@@ -4,5 +4,6 @@ mod random;
 mod servers;
 mod world;
 
+pub use random::Random;
 pub use servers::{Servers, turn};
 pub use world::{Conditions, World, ms, parameters, start};

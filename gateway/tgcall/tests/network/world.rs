@@ -1,5 +1,6 @@
 //! The simulated network and the two calls on it.
 
+mod doors;
 mod junk;
 mod seen;
 mod streams;
@@ -113,6 +114,10 @@ pub struct World {
     /// A stranger throws in strangers' datagrams and damaged copies.
     pub forge: bool,
     pub unreachable: Vec<SocketAddr>,
+    /// Sound goes no short way.
+    pub detours: bool,
+    /// Packets that took it, out and in.
+    pub short: [usize; 2],
     /// Neither end's DTLS records arrive any more.
     pub without_dtls: bool,
     ends: [End; 2],
@@ -206,6 +211,8 @@ impl World {
             deaf: None,
             forge: false,
             unreachable: Vec::new(),
+            detours: false,
+            short: [0, 0],
             without_dtls: false,
             ends: [end(caller), end(callee)],
             now: Duration::ZERO,
@@ -349,7 +356,6 @@ impl World {
     }
 
     fn speak(&mut self, at: usize) {
-        let now = self.instant();
         let end = &mut self.ends[at];
         end.next_audio = end.next_audio.map(|due| due + PACKET);
         let Some(format) = end.call.outgoing().filter(|_| !end.events.is_empty()) else { return };
@@ -360,8 +366,8 @@ impl World {
         packet.extend_from_slice(&payload(at, end.sequence));
         // One that is dropped, or waits for its relay, has been encrypted: no other may have its number.
         end.sequence = end.sequence.wrapping_add(1);
-        let Some(route) = end.call.protect(now, &mut packet) else { return };
-        end.sent += 1;
+        let Some(route) = self.protect(at, &mut packet) else { return };
+        self.ends[at].sent += 1;
         self.send(at, route, packet);
     }
 
@@ -373,15 +379,10 @@ impl World {
                 if to == 1 && contents.starts_with(&[0, 1]) {
                     self.checks.push(contents.clone());
                 }
-                let end = &mut self.ends[to];
-                if !end.addresses.contains(&destination) {
+                if !self.ends[to].addresses.contains(&destination) {
                     return;
                 }
-                match end.call.handle_datagram(now, source, destination, &mut contents) {
-                    Some(Received::Rtp(packet)) => end.received.push(heard(to, packet)),
-                    Some(Received::Rtcp(packets)) => end.control.push(packets.to_vec()),
-                    None => {}
-                }
+                self.take(to, source, destination, &mut contents);
             }
             What::ToServer(hop) => {
                 for hop in self.servers.handle(self.now, hop) {

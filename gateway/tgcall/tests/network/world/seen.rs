@@ -42,6 +42,19 @@ impl World {
         events.filter(|event| !matches!(event, Event::OutgoingFormat(_))).collect()
     }
 
+    pub fn timed_events(&self, end: usize) -> &[(Duration, Event)] {
+        &self.ends[end].events
+    }
+
+    /// Numbers of the packets that came, in their order.
+    pub fn heard(&self, end: usize) -> &[u16] {
+        &self.ends[end].received
+    }
+
+    pub fn has(&self, end: usize, address: &str) -> bool {
+        self.ends[end].addresses.contains(&address.parse().unwrap())
+    }
+
     pub fn when(&self, end: usize, is: impl Fn(&Event) -> bool) -> Option<Duration> {
         self.ends[end].events.iter().find(|(_, event)| is(event)).map(|(at, _)| *at)
     }
