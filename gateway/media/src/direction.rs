@@ -585,5 +585,5 @@ impl Direction {
 }
 
 fn duration(ticks: u32, clock_hz: u32) -> Duration {
-    Duration::from_secs(1) * ticks / clock_hz.max(1)
+    Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / u64::from(clock_hz.max(1)))
 }

@@ -162,11 +162,12 @@ impl Source {
         // `place` has just found or begun it.
         let Some(run) = &mut self.run else { return Err(Reason::NoStream) };
         let step = packet.timestamp.wrapping_sub(run.timestamp) as i32;
-        let follows = numbers.follows(now);
         let newest = run.window.is_newest(packet.sequence);
         let resumed = run.anchor.is_none() && numbers.has_begun();
-        let leap = numbers.ticks_at_most(now.saturating_duration_since(run.heard) + LEAP);
-        let leap = i32::try_from(leap).unwrap_or(i32::MAX);
+        let leaps = || {
+            let leap = numbers.ticks_at_most(now.saturating_duration_since(run.heard) + LEAP);
+            !(0..=i32::try_from(leap).unwrap_or(i32::MAX)).contains(&step)
+        };
         let anchor = match run.anchor {
             None if !newest => return Err(Reason::TooLate),
             None => {
@@ -176,11 +177,11 @@ impl Source {
                 } else {
                     run.claims.reach_back(packet.sequence, parts, numbers);
                 }
-                follows.wrapping_sub(packet.timestamp)
+                numbers.follows(now).wrapping_sub(packet.timestamp)
             }
-            Some(_) if newest && !(0..=leap).contains(&step) => {
+            Some(_) if newest && leaps() => {
                 tracing::debug!(step, "the timestamp jumps, its sequence does not");
-                follows.wrapping_sub(packet.timestamp)
+                numbers.follows(now).wrapping_sub(packet.timestamp)
             }
             Some(_) if !newest && step.unsigned_abs() > numbers.ticks_at_most(LEAP) => {
                 return Err(Reason::TooLate);
