@@ -42,7 +42,7 @@ mod tone;
 mod window;
 
 pub use audio::Audio;
-pub use batch::Batch;
+pub use batch::{Batch, TAIL_BYTES};
 pub use codec::Codec;
 pub use event::Event;
 pub use latch::{Latch, PREFERENCE};

@@ -8,8 +8,6 @@ pub(crate) struct Srtp {
     keys: SrtpKeys,
     sender: Sender,
     receiver: Receiver,
-    /// The packet that is being encrypted.
-    packet: Vec<u8>,
 }
 
 impl Srtp {
@@ -17,7 +15,7 @@ impl Srtp {
     pub(crate) fn new(keys: SrtpKeys) -> Option<Self> {
         let sender = Sender::new(master(keys.suite, &keys.ours)?);
         let receiver = Receiver::new(master(keys.suite, &keys.theirs)?);
-        Some(Self { keys, sender, receiver, packet: Vec::with_capacity(2048) })
+        Some(Self { keys, sender, receiver })
     }
 
     /// Takes the keys of a changed session. A key that stays goes on where it was: packets that begin anew under an old
@@ -37,20 +35,14 @@ impl Srtp {
         self.keys = keys;
     }
 
-    /// An RTP packet, encrypted.
-    pub(crate) fn protect_rtp(&mut self, packet: &[u8]) -> Result<&[u8], ProtectError> {
-        self.packet.clear();
-        self.packet.extend_from_slice(packet);
-        self.sender.protect_rtp(&mut self.packet)?;
-        Ok(&self.packet)
+    /// Encrypts an RTP packet in place, the first `length` bytes of `room` with room behind it; its new length.
+    pub(crate) fn protect_rtp(&mut self, room: &mut [u8], length: usize) -> Result<usize, ProtectError> {
+        self.sender.protect_rtp_in(room, length)
     }
 
-    /// An RTCP packet, encrypted.
-    pub(crate) fn protect_rtcp(&mut self, packet: &[u8]) -> Result<&[u8], ProtectError> {
-        self.packet.clear();
-        self.packet.extend_from_slice(packet);
-        self.sender.protect_rtcp(&mut self.packet)?;
-        Ok(&self.packet)
+    /// Encrypts an RTCP packet in place.
+    pub(crate) fn protect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), ProtectError> {
+        self.sender.protect_rtcp(packet)
     }
 
     /// The RTP packet inside, decrypted in place.
@@ -77,6 +69,8 @@ fn master(suite: CryptoSuite, key: &SdesKey) -> Option<MasterKey<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use tgtrunk_media::TAIL_BYTES;
+
     use super::*;
 
     #[test]
@@ -93,7 +87,7 @@ mod tests {
             theirs.change(keys(suite, 3, 1));
             hears(&mut theirs, &mut ours, 10);
             hears(&mut ours, &mut theirs, 10);
-            assert!(ours.protect_rtp(&packet(10)).is_err(), "the sender did not begin anew");
+            assert!(protected(&mut ours, 10).is_err(), "the sender did not begin anew");
         }
     }
 
@@ -102,17 +96,27 @@ mod tests {
         let mut ours = Srtp::new(keys(CryptoSuite::Sha1_80, 1, 2)).unwrap();
         let mut stranger = Srtp::new(keys(CryptoSuite::Sha1_80, 9, 9)).unwrap();
         assert!(ours.open_rtp(&mut packet(1)).is_err());
-        let mut forged = stranger.protect_rtp(&packet(1)).unwrap().to_vec();
+        let mut forged = protected(&mut stranger, 1).unwrap();
         assert!(ours.open_rtp(&mut forged).is_err());
     }
 
     fn hears(from: &mut Srtp, to: &mut Srtp, number: u8) {
-        let mut sent = from.protect_rtp(&packet(number)).unwrap().to_vec();
+        let mut sent = protected(from, number).unwrap();
         assert_ne!(sent[12..20], packet(number)[12..20]);
         assert_eq!(to.open_rtp(&mut sent).unwrap(), packet(number));
         let report = [&[0x80, 201, 0, 1, 0, 0, 0, 7][..], &[number; 4]].concat();
-        let mut sent = from.protect_rtcp(&report).unwrap().to_vec();
+        let mut sent = report.clone();
+        from.protect_rtcp(&mut sent).unwrap();
         assert_eq!(to.open_rtcp(&mut sent).unwrap(), report);
+    }
+
+    fn protected(by: &mut Srtp, number: u8) -> Result<Vec<u8>, ProtectError> {
+        let mut room = packet(number);
+        let length = room.len();
+        room.resize(length + TAIL_BYTES, 0);
+        let length = by.protect_rtp(&mut room, length)?;
+        room.truncate(length);
+        Ok(room)
     }
 
     fn packet(number: u8) -> Vec<u8> {

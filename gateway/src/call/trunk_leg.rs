@@ -225,30 +225,29 @@ impl TrunkLeg {
         }
     }
 
-    /// Sends one RTP packet to the phone.
-    pub(crate) fn send(&mut self, packet: &[u8]) {
+    /// Sends one RTP packet to the phone, which is encrypted where it lies: in the first `length` bytes of `room`, with
+    /// [`TAIL_BYTES`](tgtrunk_media::TAIL_BYTES) behind it.
+    pub(crate) fn send(&mut self, room: &mut [u8], length: usize) {
         let Self::Pbx(leg) = self else { return };
         let (Some(pair), Some(latch)) = (&leg.sockets, &leg.latch) else { return };
-        let packet = match leg.srtp.as_mut().map(|srtp| srtp.protect_rtp(packet)) {
-            None => packet,
-            Some(Ok(protected)) => protected,
+        let length = match leg.srtp.as_mut().map(|srtp| srtp.protect_rtp(room, length)) {
+            None => length,
+            Some(Ok(length)) => length,
             Some(Err(error)) => return tracing::trace!(%error, "RTP packet not sent"),
         };
-        if let Err(error) = net::send(&pair.rtp, packet, latch.target()) {
+        if let Err(error) = net::send(&pair.rtp, &room[..length], latch.target()) {
             tracing::trace!(%error, "RTP packet not sent");
         }
     }
 
     /// Sends one RTCP packet to the phone.
-    pub(crate) fn send_rtcp(&mut self, packet: &[u8]) {
+    pub(crate) fn send_rtcp(&mut self, packet: &mut Vec<u8>) {
         let Self::Pbx(leg) = self else { return };
         let Some(target) = leg.rtcp_target() else { return };
         let Some(pair) = &leg.sockets else { return };
-        let packet = match leg.srtp.as_mut().map(|srtp| srtp.protect_rtcp(packet)) {
-            None => packet,
-            Some(Ok(protected)) => protected,
-            Some(Err(error)) => return tracing::trace!(%error, "RTCP packet not sent"),
-        };
+        if let Some(Err(error)) = leg.srtp.as_mut().map(|srtp| srtp.protect_rtcp(packet)) {
+            return tracing::trace!(%error, "RTCP packet not sent");
+        }
         if let Err(error) = net::send(&pair.rtcp, packet, target) {
             tracing::trace!(%error, "RTCP packet not sent");
         }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd as _};
 
 use anyhow::Context as _;
-use nix::sys::socket::{MsgFlags, SockaddrStorage, sendto, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, SockaddrIn, SockaddrIn6, sendto, setsockopt, sockopt};
 use tokio::net::UdpSocket;
 
 /// Largest datagram that either side of a call sends us: 40 ms of linear sound at 48 kHz.
@@ -74,7 +74,11 @@ pub(crate) fn host_socket(ip: IpAddr, dscp: u8) -> io::Result<(SocketAddr, UdpSo
 /// # Errors
 /// What the system refuses with; a full buffer is one.
 pub(crate) fn send(socket: &UdpSocket, datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
-    sendto(socket.as_raw_fd(), datagram, &SockaddrStorage::from(remote), MsgFlags::MSG_DONTWAIT)?;
+    let (socket, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+    match remote {
+        SocketAddr::V4(remote) => sendto(socket, datagram, &SockaddrIn::from(remote), flags)?,
+        SocketAddr::V6(remote) => sendto(socket, datagram, &SockaddrIn6::from(remote), flags)?,
+    };
     Ok(())
 }
 

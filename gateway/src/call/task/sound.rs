@@ -9,7 +9,7 @@ use tgtrunk_config::control::{Quality, Refusal, RefusalCode};
 use tgtrunk_media::codec::EncoderSettings;
 use tgtrunk_media::dtmf::info::Form;
 use tgtrunk_media::dtmf::{self, Digit, Press, Way};
-use tgtrunk_media::{Audio, Event as Heard, Outcome, Side, codec};
+use tgtrunk_media::{Audio, Event as Heard, Outcome, Side, TAIL_BYTES, codec};
 use tgtrunk_sip::{Direction, RemoteAudio};
 
 use super::{Said, State, Task};
@@ -25,6 +25,9 @@ const BURST: usize = 8;
 const TELEGRAM_PTIME_MS: u32 = 20;
 /// How long a PBX that announced something may be silent before the caller hears ringing instead.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+// Packets are encrypted where the relay wrote them.
+const _: () = assert!(TAIL_BYTES >= tgcall::srtp::TAIL_BYTES);
 
 impl Task {
     /// Takes the packets that wait on the sockets of both legs; whether they were nothing but sound that passes.
@@ -128,8 +131,9 @@ impl Task {
             }
             TrunkLeg::Pbx(_) => {
                 let outcome = self.relay.handle_packet(now, Side::Telegram, rtp, &mut self.batch);
-                for packet in self.batch.iter() {
-                    self.trunk.send(packet);
+                for number in 0..self.batch.len() {
+                    let Some((room, length)) = self.batch.room(number) else { break };
+                    self.trunk.send(room, length);
                 }
                 outcome
             }
@@ -166,11 +170,10 @@ impl Task {
     }
 
     fn send_batch_to_telegram(&mut self, now: Instant) {
-        for packet in self.batch.iter() {
-            self.tape.take(now, Side::Trunk, packet);
-            self.outgoing.clear();
-            self.outgoing.extend_from_slice(packet);
-            self.telegram.send_rtp(now, &mut self.outgoing);
+        for number in 0..self.batch.len() {
+            let Some((room, length)) = self.batch.room(number) else { break };
+            self.tape.take(now, Side::Trunk, &room[..length]);
+            self.telegram.send_rtp_in(now, room, length, &mut self.outgoing);
         }
     }
 
@@ -179,7 +182,11 @@ impl Task {
         self.relay.handle_timeout(now);
         while let Some(side) = self.relay.poll_packet(&mut self.outgoing) {
             match side {
-                Side::Trunk => self.trunk.send(&self.outgoing),
+                Side::Trunk => {
+                    let length = self.outgoing.len();
+                    self.outgoing.resize(length + TAIL_BYTES, 0);
+                    self.trunk.send(&mut self.outgoing, length);
+                }
                 Side::Telegram => {
                     self.tape.take(now, Side::Trunk, &self.outgoing);
                     self.telegram.send_rtp(now, &mut self.outgoing);
@@ -222,7 +229,7 @@ impl Task {
 
     fn send_report(&mut self, now: Instant, side: Side) {
         match side {
-            Side::Trunk => self.trunk.send_rtcp(&self.outgoing),
+            Side::Trunk => self.trunk.send_rtcp(&mut self.outgoing),
             Side::Telegram => self.telegram.send_rtcp(now, &mut self.outgoing),
         }
     }

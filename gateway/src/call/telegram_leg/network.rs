@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tgcall::key::SharedKey;
-use tgcall::{Route, Version};
+use tgcall::{Detour, Route, Version};
 use tokio::net::UdpSocket;
 
 use super::{Established, TelegramLeg};
@@ -93,13 +93,26 @@ impl TelegramLeg {
         Ok(tgcall::Call::new(now, parameters)?)
     }
 
-    /// Protects an RTP packet in place and sends it; false while there is no path.
-    pub(crate) fn send_rtp(&mut self, now: Instant, packet: &mut Vec<u8>) -> bool {
-        let Some(route) = self.media.as_mut().and_then(|media| media.protect(now, packet)) else {
-            return false;
-        };
-        send(&self.sockets, &mut self.streams, route, packet);
-        true
+    /// Protects an RTP packet in place and sends it, where there is a path.
+    pub(crate) fn send_rtp(&mut self, now: Instant, packet: &mut Vec<u8>) {
+        if let Some(route) = self.media.as_mut().and_then(|media| media.protect(now, packet)) {
+            send(&self.sockets, &mut self.streams, route, packet);
+        }
+    }
+
+    /// The same for a packet in the first `length` bytes of `room`, with room behind it; `spare` is for one that is wrapped
+    /// for a relay.
+    pub(crate) fn send_rtp_in(&mut self, now: Instant, room: &mut [u8], length: usize, spare: &mut Vec<u8>) {
+        let Some(media) = &mut self.media else { return };
+        match media.seal(room, length) {
+            Ok(Some((route, length))) => send(&self.sockets, &mut self.streams, route, &room[..length]),
+            Ok(None) => {}
+            Err(Detour) => {
+                spare.clear();
+                spare.extend_from_slice(&room[..length]);
+                self.send_rtp(now, spare);
+            }
+        }
     }
 
     /// The same for RTCP.
