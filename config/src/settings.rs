@@ -15,6 +15,7 @@ use crate::bot::{self, Bot};
 use crate::client::{self, Client};
 use crate::keys::{self, Page, Problem, Section};
 use crate::log::{self, LogFormat, LogLevel};
+use crate::media::{MEDIA_TICKS, MediaTick};
 use crate::page::{self, PageSettings};
 use crate::proxy::Proxy;
 use crate::said::Said;
@@ -76,6 +77,8 @@ pub struct Gateway {
     pub rtp_ports: PortRange,
     /// Where the page of figures for Prometheus is served; nowhere without it.
     pub metrics: Option<SocketAddr>,
+    /// When threads look for packets of audio.
+    pub media_tick: MediaTick,
     /// Code point of audio packets (RFC 2474), 0 to 63.
     pub dscp_rtp: u8,
     /// Code point of SIP packets (RFC 2474), 0 to 63.
@@ -362,6 +365,7 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
             keys::or_none(value, metrics)
         })
         .flatten();
+    let media_tick = section.word("media_tick", &MEDIA_TICKS);
     let dscp_rtp = section.number("dscp_rtp", 46, 0..=63, "");
     let dscp_sip = section.number("dscp_sip", 24, 0..=63, "");
     let opus_complexity = section.number("opus_complexity", 5, 0..=10, "");
@@ -383,6 +387,7 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         name_servers,
         rtp_ports,
         metrics,
+        media_tick,
         dscp_rtp,
         dscp_sip,
         opus_complexity,
@@ -633,6 +638,16 @@ mod tests {
                 "t.toml:7: gateway.opus_complexity = 11: want a whole number from 0 to 10",
             ]
         );
+    }
+
+    #[test]
+    fn threads_tick_of_themselves_or_never() {
+        let of =
+            |text: &str| parse(&format!("{SMALLEST}[gateway]\n{text}\n")).map(|it| it.gateway.media_tick);
+        assert_eq!(of("").unwrap(), MediaTick::Auto);
+        assert_eq!(of("media_tick = \"never\"").unwrap(), MediaTick::Never);
+        let told = of("media_tick = \"always\"").unwrap_err().to_string();
+        assert_eq!(told, r#"t.toml:5: gateway.media_tick = "always": want one of "auto", "never""#);
     }
 
     #[test]

@@ -306,7 +306,7 @@ fn house(settings: Settings, state: StateDir, health: Health) -> anyhow::Result<
     let recorder = Recorder::start(health.clone()).context("no thread for recordings")?;
     Ok(House {
         recorder,
-        plane: Plane::start().context("no threads for media")?,
+        plane: Plane::start(settings.gateway.media_tick).context("no threads for media")?,
         rtp_ports: Arc::new(RtpPorts::new(bind, ports.first, ports.last, dscp)),
         addresses: net::follow(settings.gateway.media_addresses.clone()),
         proxy: settings.telegram.proxy.clone().map(net::Proxy::new),

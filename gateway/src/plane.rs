@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use tgtrunk_config::MediaTick;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -50,9 +51,9 @@ impl Plane {
     ///
     /// # Errors
     /// When the system gives no thread, or no file descriptor for what it waits by.
-    pub(crate) fn start() -> io::Result<Self> {
+    pub(crate) fn start(tick: MediaTick) -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, NonZero::get);
-        (0..count).map(|_| Thread::start()).collect::<io::Result<_>>().map(Self)
+        (0..count).map(|_| Thread::start(tick)).collect::<io::Result<_>>().map(Self)
     }
 
     /// Does a call's work on the thread that has the fewest calls.
@@ -69,12 +70,14 @@ impl Plane {
 }
 
 impl Thread {
-    fn start() -> io::Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .event_interval(EVENTS)
-            .on_thread_park(pace::rest)
-            .build()?;
+    fn start(tick: MediaTick) -> io::Result<Self> {
+        let mut builder = Builder::new_current_thread();
+        builder.enable_all().event_interval(EVENTS);
+        match tick {
+            MediaTick::Auto => drop(builder.on_thread_park(pace::rest)),
+            MediaTick::Never => {}
+        }
+        let runtime = builder.build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel::<()>();
         thread::Builder::new().name("media".to_owned()).spawn(move || {
@@ -95,7 +98,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_are_spread_evenly_and_a_thread_is_free_again_when_one_ends() {
-        let plane = Plane((0..3).map(|_| Thread::start()).collect::<io::Result<_>>().unwrap());
+        let plane = Plane((0..3).map(|_| Thread::start(MediaTick::Auto)).collect::<io::Result<_>>().unwrap());
         let (tell, mut told) = tokio::sync::mpsc::channel(16);
         let mut calls = Vec::new();
         let begin = || {
@@ -124,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_breaks_leaves_its_thread_to_the_others() {
-        let plane = Plane([Thread::start().unwrap()].into());
+        let plane = Plane([Thread::start(MediaTick::Auto).unwrap()].into());
         assert!(plane.spawn(async { panic!("broken") }).await.unwrap_err().is_panic());
         plane.spawn(async {}).await.unwrap();
         assert_eq!(plane.0[0].calls.load(Ordering::Relaxed), 0);
@@ -135,7 +138,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_with_many_packets_takes_them_in_ticks_and_loses_none() {
-        let plane = Plane([Thread::start().unwrap()].into());
+        assert!(ticks_with_many(MediaTick::Auto).await);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_is_to_take_each_at_once_never_ticks() {
+        assert!(!ticks_with_many(MediaTick::Never).await);
+    }
+
+    /// Whether a thread looks for packets in ticks after it was given many, of which it loses none.
+    async fn ticks_with_many(tick: MediaTick) -> bool {
+        let plane = Plane([Thread::start(tick).unwrap()].into());
         let (tell, mut told) = tokio::sync::mpsc::channel(SOCKETS);
         for _ in 0..SOCKETS {
             plane.spawn(repeat(tell.clone()));
@@ -168,8 +181,9 @@ mod tests {
         speaker.join().unwrap();
         let (say, said) = oneshot::channel();
         plane.spawn(async move { say.send(pace::is_ticking()).unwrap() }).await.unwrap();
-        assert!(said.await.unwrap(), "it looks for packets in ticks by now");
+        let ticks = said.await.unwrap();
         assert_eq!(heard.join().unwrap(), SOCKETS * ROUNDS);
+        ticks
     }
 
     /// Sends what comes back to where it came from, as a call's task takes packets.

@@ -227,7 +227,7 @@ impl Room {
             state: StateDir::open(folder.path()).unwrap(),
             events: broadcast::channel(64).0,
             certificate: Arc::new(tgcall::Certificate::generate().unwrap()),
-            plane: crate::plane::Plane::start().unwrap(),
+            plane: crate::plane::Plane::start(tgtrunk_config::MediaTick::Auto).unwrap(),
             recorder: crate::recording::Recorder::start(tgtrunk_shell::Health::default()).unwrap(),
         };
         Self { house, _folder: folder }
