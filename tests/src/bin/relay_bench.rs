@@ -77,11 +77,15 @@ async fn run(extent: &Extent) -> anyhow::Result<Report> {
         report.notices.push(notice.to_owned());
     }
     let ends = Ends::start()?;
-    let mut bridge = Bridge::start().await?;
-    machine::pin(bridge.pid()?, THEIRS)?;
+    let mut bridge = Bridge::start(Mode::Tick).await?;
+    let mut at_once = Bridge::start(Mode::Immediate).await?;
+    for gateway in [&bridge, &at_once] {
+        machine::pin(gateway.pid()?, THEIRS)?;
+    }
     let idle_kb = machine::resident_kb(bridge.pid()?)?;
     for &calls in &extent.calls {
         bridge.grow(calls).await?;
+        at_once.grow(calls).await?;
         let profile = Profile::Gcm;
         let tick = Floor::start(&ends, calls, Mode::Tick, profile)?;
         let immediate = Floor::start(&ends, calls, Mode::Immediate, profile)?;
@@ -91,7 +95,9 @@ async fn run(extent: &Extent) -> anyhow::Result<Report> {
             (report::FLOOR_IMMEDIATE, &ends, immediate.pid(), immediate.ends()),
         ];
         arms.extend(rtpengine.iter().map(|engine| (report::RTPENGINE, &ends, engine.pid(), engine.ends())));
-        arms.push((report::GATEWAY, bridge.generator(), bridge.pid()?, bridge.ends()));
+        for (name, gateway) in [(report::GATEWAY, &bridge), (report::GATEWAY_IMMEDIATE, &at_once)] {
+            arms.push((name, gateway.generator(), gateway.pid()?, gateway.ends()));
+        }
         for (_, _, pid, _) in &arms {
             machine::pin(*pid, THEIRS)?;
             if !machine::prefer(*pid) && !report.notices.iter().any(|notice| notice == SLOW) {
@@ -111,6 +117,7 @@ async fn run(extent: &Extent) -> anyhow::Result<Report> {
         report.relay.push(rounds.sum_up());
     }
     bridge.stop().await?;
+    at_once.stop().await?;
     Ok(report)
 }
 
@@ -128,7 +135,7 @@ async fn measure(
 fn show(arm: &str, round: usize, window: &Window) {
     let delay = window.delay();
     println!(
-        "relay: {:4} calls, round {round}, {arm:15} {:6.2} us/packet, {:.3} switches/packet, delay {:.0}/{:.0}/{:.0} us, loss {:.4} %, \
+        "relay: {:4} calls, round {round}, {arm:17} {:6.2} us/packet, {:.3} switches/packet, delay {:.0}/{:.0}/{:.0} us, loss {:.4} %, \
          generator {:.0} % busy{}",
         window.calls,
         window.cpu_us_per_packet,

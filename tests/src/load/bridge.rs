@@ -8,11 +8,12 @@ use tgtrunk_test_telegram::NewUser;
 use tokio::task::JoinSet;
 
 use super::ends::Ends;
+use super::floor::Mode;
 use crate::gateway::Gateway;
 use crate::light_user::{self, LightUser};
 use crate::pbx;
 use crate::player::circle;
-use crate::stage::{self, Line, Stage};
+use crate::stage::{self, Line, Options, Stage};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Calls that are set up at once.
@@ -29,13 +30,19 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Starts it, without calls, and a generator of its own.
+    /// Starts it, without calls, and a generator of its own. With [`Mode::Tick`] it ticks where many packets come.
     ///
     /// # Errors
     /// When the stage cannot be set up.
-    pub async fn start() -> anyhow::Result<Self> {
+    pub async fn start(mode: Mode) -> anyhow::Result<Self> {
         let ends = Ends::start()?;
-        let stage = Stage::on_loopback().await?;
+        // Two of them run at a time, and each has audio ports of its own.
+        let (tick, ports) = match mode {
+            Mode::Tick => ("auto", "20100-24999"),
+            Mode::Immediate => ("never", "25000-29999"),
+        };
+        let settings = format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"");
+        let stage = Stage::set_up(Options { settings, ..Options::default() }).await?;
         let line = stage.line("+79060006001")?;
         let phone = pbx::Options { ends: Some(ends.clone()), ..pbx::Options::playing(circle(440, 20)?) };
         let phone = pbx::Phone::switch_on(line.sip, phone).await?;

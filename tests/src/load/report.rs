@@ -12,6 +12,8 @@ use super::window::{Delay, Window};
 
 /// The gateway's arm.
 pub const GATEWAY: &str = "gateway";
+/// The gateway's that never ticks.
+pub const GATEWAY_IMMEDIATE: &str = "gateway_immediate";
 /// The floor's, with a tick and without.
 pub const FLOOR: &str = "floor";
 pub const FLOOR_IMMEDIATE: &str = "floor_immediate";
@@ -44,16 +46,22 @@ pub struct Relay {
     pub calls: usize,
     pub profile: Profile,
     pub cpu_us_per_packet: Option<f64>,
+    /// Without the tick.
+    pub immediate_us_per_packet: Option<f64>,
     pub floor_us_per_packet: Option<f64>,
     pub floor_immediate_us_per_packet: Option<f64>,
     pub rtpengine_us_per_packet: Option<f64>,
     /// The gateway's processor time divided by another's in the same round.
     pub ratio_to_floor: Option<Spread>,
     pub ratio_to_rtpengine: Option<Spread>,
+    /// The same of the gateway without the tick, to the floor without it.
+    pub immediate_ratio_to_floor: Option<Spread>,
+    pub immediate_ratio_to_rtpengine: Option<Spread>,
     pub cpu_s_per_call_minute: Option<f64>,
     /// What a whole core would carry at this cost: a projection.
     pub calls_per_core: Option<f64>,
     pub added_delay_us: Option<Delay>,
+    pub immediate_added_delay_us: Option<Delay>,
     pub loss: Option<f64>,
     pub reordered: u64,
     pub context_switches_per_packet: Option<f64>,
@@ -86,7 +94,7 @@ impl Rounds {
                 .iter()
                 .filter_map(move |(arm, window)| Some(format!("round {number}, {arm}: {}", window.void()?)))
         });
-        let arms: BTreeMap<_, _> = [GATEWAY, FLOOR, FLOOR_IMMEDIATE, RTPENGINE]
+        let arms: BTreeMap<_, _> = [GATEWAY, GATEWAY_IMMEDIATE, FLOOR, FLOOR_IMMEDIATE, RTPENGINE]
             .into_iter()
             .filter_map(|name| Some((name, Arm::of(&self.windows(name))?)))
             .collect();
@@ -100,14 +108,18 @@ impl Rounds {
             calls: self.calls,
             profile: self.profile,
             cpu_us_per_packet: cost(GATEWAY),
+            immediate_us_per_packet: cost(GATEWAY_IMMEDIATE),
             floor_us_per_packet: cost(FLOOR),
             floor_immediate_us_per_packet: cost(FLOOR_IMMEDIATE),
             rtpengine_us_per_packet: cost(RTPENGINE),
-            ratio_to_floor: self.ratio(FLOOR),
-            ratio_to_rtpengine: self.ratio(RTPENGINE),
+            ratio_to_floor: self.ratio(GATEWAY, FLOOR),
+            ratio_to_rtpengine: self.ratio(GATEWAY, RTPENGINE),
+            immediate_ratio_to_floor: self.ratio(GATEWAY_IMMEDIATE, FLOOR_IMMEDIATE),
+            immediate_ratio_to_rtpengine: self.ratio(GATEWAY_IMMEDIATE, RTPENGINE),
             cpu_s_per_call_minute: us_per_call_second.map(|us| us * 60.0 / 1e6),
             calls_per_core: us_per_call_second.map(|us| 1e6 / us),
             added_delay_us: ours.map(|arm| arm.delay_us),
+            immediate_added_delay_us: arms.get(GATEWAY_IMMEDIATE).map(|arm| arm.delay_us),
             loss: ours.map(|arm| arm.loss),
             reordered: self.windows(GATEWAY).iter().map(|window| window.reordered).sum(),
             context_switches_per_packet: ours.map(|arm| arm.switches_per_packet),
@@ -127,12 +139,12 @@ impl Rounds {
             .collect()
     }
 
-    /// The gateway's cost over another's, round by round, since the machine drifts between rounds.
-    fn ratio(&self, other: &str) -> Option<Spread> {
+    /// One arm's cost over another's, round by round, since the machine drifts between rounds.
+    fn ratio(&self, one: &str, other: &str) -> Option<Spread> {
         let cost = |round: &Round, arm| {
             round.get(arm).filter(|window| window.void().is_none()).map(|window| window.cpu_us_per_packet)
         };
-        Spread::of(self.rounds.iter().filter_map(|round| Some(cost(round, GATEWAY)? / cost(round, other)?)))
+        Spread::of(self.rounds.iter().filter_map(|round| Some(cost(round, one)? / cost(round, other)?)))
     }
 }
 
@@ -172,8 +184,10 @@ mod tests {
             resident_kb: 30_000,
             ..Window::default()
         };
-        let round =
-            |ours, theirs, late| Round::from([(GATEWAY, window(ours, 0)), (RTPENGINE, window(theirs, late))]);
+        let round = |ours, theirs, late| {
+            let (immediate, theirs) = (window(ours * 2.0, 0), window(theirs, late));
+            Round::from([(GATEWAY, window(ours, 0)), (GATEWAY_IMMEDIATE, immediate), (RTPENGINE, theirs)])
+        };
         let rounds = Rounds {
             calls: 100,
             profile: Profile::Gcm,
@@ -183,6 +197,9 @@ mod tests {
         let relay = rounds.sum_up();
         let ratio = relay.ratio_to_rtpengine.unwrap();
         assert_eq!((ratio.min, ratio.max, ratio.rounds), (0.5, 0.6, 2));
+        let immediate = relay.immediate_ratio_to_rtpengine.unwrap();
+        assert_eq!((immediate.min, immediate.max, immediate.rounds), (1.0, 1.2, 2));
+        assert_eq!(relay.immediate_us_per_packet, Some(24.0));
         assert_eq!(relay.voids.len(), 1, "{:?}", relay.voids);
         assert_eq!((relay.cpu_us_per_packet, relay.rtpengine_us_per_packet), (Some(12.0), Some(15.0)));
         assert_eq!((relay.kb_per_call, relay.floor_us_per_packet), (Some(100.0), None));
