@@ -25,6 +25,7 @@ use tgtrunk_config::{CallId, Callee, Footing, Phone, Settings, SettingsError, St
 use tgtrunk_shell::Health;
 use tokio::sync::broadcast;
 
+use crate::compute::Compute;
 use crate::line::{House, Placed};
 use crate::net::{self, RtpPorts};
 use crate::plane::Plane;
@@ -307,6 +308,7 @@ fn house(settings: Settings, state: StateDir, health: Health) -> anyhow::Result<
     Ok(House {
         recorder,
         plane: Plane::start(settings.gateway.media_tick).context("no threads for media")?,
+        compute: Compute::start().context("no threads for key agreement")?,
         rtp_ports: Arc::new(RtpPorts::new(bind, ports.first, ports.last, dscp)),
         addresses: net::follow(settings.gateway.media_addresses.clone()),
         proxy: settings.telegram.proxy.clone().map(net::Proxy::new),

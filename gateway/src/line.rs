@@ -37,15 +37,15 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use crate::call::{self, Input, Limits, Opening, Said, Shared, State, TrunkLeg};
-use crate::clock;
-use crate::key_agreement::DhCache;
+use crate::compute::Compute;
+use crate::key_agreement::KeyAgreement;
 use crate::net::{Addresses, Proxy, RtpPorts};
 use crate::plane::Plane;
 use crate::recording::{self, Recorder};
 use crate::records::{self, Records};
 use crate::rush::Rush;
 use crate::telegram::{CallRef, Discard, PhoneCall, user};
-use crate::{metrics, rules};
+use crate::{clock, metrics, rules};
 pub(crate) use admission::Admission;
 pub(crate) use callee::Callee;
 use calls::Calls;
@@ -88,6 +88,7 @@ pub(crate) struct House {
     pub(crate) recorder: Recorder,
     /// The threads that calls run on.
     pub(crate) plane: Plane,
+    pub(crate) compute: Compute,
     /// How much all lines together take on at once.
     pub(crate) rush: Rush,
 }
@@ -176,7 +177,7 @@ impl Line {
         let shared = Shared {
             account: account.clone(),
             plane: house.plane.clone(),
-            dh: Arc::new(DhCache::default()),
+            keys: Arc::new(KeyAgreement::new(account.clone(), house.compute.clone())),
             certificate: Arc::clone(&house.certificate),
             addresses: house.addresses.clone(),
             proxy: house.proxy.clone(),

@@ -4,6 +4,7 @@ mod account;
 mod call;
 mod cause;
 mod cli;
+mod compute;
 mod key_agreement;
 mod line;
 mod lines;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::task::Said;
 use super::telegram_leg::Shared;
-use crate::key_agreement::{self, AgreementError};
+use crate::key_agreement::{AgreementError, KeyAgreement};
 use crate::line::Callee;
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock};
@@ -82,10 +82,7 @@ pub(crate) async fn request(
 ) -> Result<Requested, Unrequested> {
     let Shared { account, pause, .. } = shared;
     pause.check()?;
-    let (peer, exchange) = tokio::join!(
-        find(shared, callee.person.clone()),
-        key_agreement::begin_as_caller(&shared.dh, account)
-    );
+    let (peer, exchange) = tokio::join!(find(shared, callee.person.clone()), shared.keys.begin_as_caller());
     let mut peer = peer?;
     callee.judge(account, &peer)?;
     let exchange = match exchange {
@@ -154,10 +151,10 @@ pub(crate) async fn find(shared: &Shared, person: Person) -> Result<Resolved, Ca
 pub(crate) async fn accept(
     shared: &Shared,
     call: CallRef,
-    g_a_hash: Vec<u8>,
+    g_a_hash: &[u8],
 ) -> Result<(PhoneCall, CalleeExchange), Cause> {
-    let Shared { account, dh, pause, .. } = shared;
-    let exchange = match key_agreement::begin_as_callee(dh, account, g_a_hash).await {
+    let Shared { account, keys, pause, .. } = shared;
+    let exchange = match keys.begin_as_callee(g_a_hash).await {
         Ok(exchange) => exchange,
         Err(error) => return Err(pause.heard(of_agreement(&error)).await),
     };
@@ -175,7 +172,7 @@ pub(crate) async fn confirm(
     g_b: Vec<u8>,
 ) -> Result<(PhoneCall, SharedKey, [u8; 256]), Cause> {
     let (key, g_a) =
-        key_agreement::finish_as_caller(exchange, g_b).await.map_err(|error| of_agreement(&error))?;
+        shared.keys.finish_as_caller(exchange, g_b).await.map_err(|error| of_agreement(&error))?;
     match telegram::confirm_call(&shared.account, call, &g_a, key.fingerprint()).await {
         Ok(answer) => Ok((answer, key, g_a)),
         Err(error) => Err(shared.pause.heard(cause::of_invoke(&error)).await),
@@ -184,13 +181,14 @@ pub(crate) async fn confirm(
 
 /// Finishes the key after the caller revealed its half.
 pub(crate) async fn agree(
+    keys: &KeyAgreement,
     exchange: CalleeExchange,
     established: Box<Established>,
 ) -> Result<(SharedKey, Box<Established>), Cause> {
-    let key =
-        key_agreement::finish_as_callee(exchange, established.g_a_or_b.clone(), established.key_fingerprint)
-            .await
-            .map_err(|error| of_agreement(&error))?;
+    let key = keys
+        .finish_as_callee(exchange, established.g_a_or_b.clone(), established.key_fingerprint)
+        .await
+        .map_err(|error| of_agreement(&error))?;
     Ok((key, established))
 }
 

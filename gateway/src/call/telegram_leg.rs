@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 
 use super::steps::{self, Announce, Requested, Step};
 use super::streams::Streams;
-use crate::key_agreement::DhCache;
+use crate::key_agreement::KeyAgreement;
 use crate::line::{Callee, Pause, Strangers};
 use crate::net::{Addresses, Proxy};
 use crate::plane::Plane;
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) account: Account,
     /// The threads that calls run on.
     pub(crate) plane: Plane,
-    pub(crate) dh: Arc<DhCache>,
+    pub(crate) keys: Arc<KeyAgreement>,
     pub(crate) certificate: Arc<Certificate>,
     /// What this machine's media may come from, now and whenever that changes.
     pub(crate) addresses: Addresses,
@@ -234,7 +234,7 @@ impl TelegramLeg {
         let State::Offered(call, g_a_hash) = &self.state else { return };
         let (call, g_a_hash, shared) = (*call, g_a_hash.clone(), self.shared.clone());
         self.state = State::Accepting(call);
-        self.spawn(async move { Step::Accepted(steps::accept(&shared, call, g_a_hash).await) });
+        self.spawn(async move { Step::Accepted(steps::accept(&shared, call, &g_a_hash).await) });
     }
 
     /// Ends the leg from our side. `talked` counts from connected media.
@@ -294,7 +294,8 @@ impl TelegramLeg {
             }
             (State::Agreeing(call, exchange), PhoneCall::Established(established)) => {
                 self.state = State::Finishing(call);
-                self.spawn(async move { Step::Agreed(steps::agree(exchange, established).await) });
+                let keys = Arc::clone(&self.shared.keys);
+                self.spawn(async move { Step::Agreed(steps::agree(&keys, exchange, established).await) });
             }
             (State::Accepting(call), early @ PhoneCall::Established(_)) => {
                 self.state = State::Accepting(call);

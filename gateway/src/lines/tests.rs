@@ -228,6 +228,7 @@ impl Room {
             events: broadcast::channel(64).0,
             certificate: Arc::new(tgcall::Certificate::generate().unwrap()),
             plane: crate::plane::Plane::start(tgtrunk_config::MediaTick::Auto).unwrap(),
+            compute: crate::compute::Compute::start().unwrap(),
             recorder: crate::recording::Recorder::start(tgtrunk_shell::Health::default()).unwrap(),
         };
         Self { house, _folder: folder }

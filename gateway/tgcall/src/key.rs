@@ -11,6 +11,7 @@
 //! thread.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Odd, U2048};
@@ -79,7 +80,9 @@ pub enum KeyError {
 /// Checking an unknown prime costs as much as ten powers; keep the checked value as long as the server keeps
 /// answering `dhConfigNotModified`, and compare with [`DhParameters::prime`] otherwise.
 #[derive(Clone)]
-pub struct DhParameters {
+pub struct DhParameters(Arc<Group>);
+
+struct Group {
     g: i32,
     prime: [u8; NUMBER_BYTES],
     ring: FixedMontyParams<{ U2048::LIMBS }>,
@@ -107,24 +110,24 @@ impl DhParameters {
         if sha256(&prime) != KNOWN_PRIME_SHA256 && !crypto_primes::is_prime(Flavor::Safe, &number) {
             return Err(KeyError::NotASafePrime);
         }
-        Ok(Self { g, prime, ring: FixedMontyParams::new_vartime(modulus) })
+        Ok(Self(Arc::new(Group { g, prime, ring: FixedMontyParams::new_vartime(modulus) })))
     }
 
     /// The generator.
     #[must_use]
     pub fn generator(&self) -> i32 {
-        self.g
+        self.0.g
     }
 
     /// The prime, big-endian.
     #[must_use]
     pub fn prime(&self) -> &[u8; NUMBER_BYTES] {
-        &self.prime
+        &self.0.prime
     }
 
     /// `g` to a secret power, checked to be in range.
     fn public_value(&self, exponent: &Exponent) -> Result<[u8; NUMBER_BYTES], KeyError> {
-        let g = U2048::from_u32(self.g.unsigned_abs());
+        let g = U2048::from_u32(self.0.g.unsigned_abs());
         let value = self.power(&g, exponent);
         self.in_range(&value).then(|| bytes_of(&value)).ok_or(KeyError::OwnValueOutOfRange)
     }
@@ -142,19 +145,19 @@ impl DhParameters {
     }
 
     fn power(&self, base: &U2048, exponent: &Exponent) -> U2048 {
-        FixedMontyForm::new(base, &self.ring).pow(&exponent.0).retrieve()
+        FixedMontyForm::new(base, &self.0.ring).pow(&exponent.0).retrieve()
     }
 
     fn in_range(&self, value: &U2048) -> bool {
         let low = U2048::ONE.shl_vartime(U2048::BITS - MARGIN_BITS);
-        let high = U2048::from_be_slice(&self.prime).wrapping_sub(&low);
+        let high = U2048::from_be_slice(&self.0.prime).wrapping_sub(&low);
         *value >= low && *value <= high
     }
 }
 
 impl fmt::Debug for DhParameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DhParameters").field("g", &self.g).finish_non_exhaustive()
+        f.debug_struct("DhParameters").field("g", &self.0.g).finish_non_exhaustive()
     }
 }
 
@@ -165,27 +168,62 @@ pub fn mix(os: [u8; NUMBER_BYTES], server: [u8; NUMBER_BYTES]) -> [u8; NUMBER_BY
     std::array::from_fn(|index| os[index] ^ server[index])
 }
 
-/// The caller's half of the agreement.
-pub struct CallerExchange {
+/// An end's own half of an agreement, for either role: a secret and its public value. It may be made before anybody calls,
+/// serves one call, and is wiped when dropped.
+pub struct KeyPair {
     parameters: DhParameters,
     exponent: Exponent,
-    g_a: [u8; NUMBER_BYTES],
+    public: [u8; NUMBER_BYTES],
 }
 
+impl KeyPair {
+    /// Computes the public value of a secret exponent, best made by [`mix`].
+    ///
+    /// # Errors
+    /// [`KeyError::OwnValueOutOfRange`]: begin again with other randomness.
+    pub fn new(parameters: &DhParameters, random: [u8; NUMBER_BYTES]) -> Result<Self, KeyError> {
+        let exponent = Exponent::new(random);
+        Ok(Self { public: parameters.public_value(&exponent)?, parameters: parameters.clone(), exponent })
+    }
+
+    /// For a call that begins here.
+    #[must_use]
+    pub fn into_caller(self) -> CallerExchange {
+        CallerExchange(self)
+    }
+
+    /// For a call that is taken here: keeps the hash the caller committed to in `phoneCallRequested`.
+    ///
+    /// # Errors
+    /// [`KeyError::HashSize`].
+    pub fn into_callee(self, g_a_hash: &[u8]) -> Result<CalleeExchange, KeyError> {
+        let g_a_hash = g_a_hash.try_into().map_err(|_| KeyError::HashSize(g_a_hash.len()))?;
+        Ok(CalleeExchange { pair: self, g_a_hash })
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyPair").finish_non_exhaustive()
+    }
+}
+
+/// The caller's half of the agreement.
+pub struct CallerExchange(KeyPair);
+
 impl CallerExchange {
-    /// Computes `g_a` from a secret exponent, best made by [`mix`].
+    /// A [`KeyPair`] made for the call.
     ///
     /// # Errors
     /// [`KeyError::OwnValueOutOfRange`]: begin again with other randomness.
     pub fn begin(parameters: &DhParameters, random: [u8; NUMBER_BYTES]) -> Result<Self, KeyError> {
-        let exponent = Exponent::new(random);
-        Ok(Self { g_a: parameters.public_value(&exponent)?, parameters: parameters.clone(), exponent })
+        KeyPair::new(parameters, random).map(KeyPair::into_caller)
     }
 
     /// The commitment for `phone.requestCall`: SHA-256 of `g_a`.
     #[must_use]
     pub fn g_a_hash(&self) -> [u8; 32] {
-        sha256(&self.g_a)
+        sha256(&self.0.public)
     }
 
     /// Computes the key from the callee's `g_b`, and hands out `g_a` for `phone.confirmCall`.
@@ -193,8 +231,8 @@ impl CallerExchange {
     /// # Errors
     /// [`KeyError::PeerValueSize`], [`KeyError::PeerValueOutOfRange`]: the call must end.
     pub fn finish(self, g_b: &[u8]) -> Result<(SharedKey, [u8; NUMBER_BYTES]), KeyError> {
-        let key = self.parameters.shared_key(g_b, &self.exponent)?;
-        Ok((key, self.g_a))
+        let key = self.0.parameters.shared_key(g_b, &self.0.exponent)?;
+        Ok((key, self.0.public))
     }
 }
 
@@ -206,15 +244,12 @@ impl fmt::Debug for CallerExchange {
 
 /// The callee's half of the agreement.
 pub struct CalleeExchange {
-    parameters: DhParameters,
-    exponent: Exponent,
+    pair: KeyPair,
     g_a_hash: [u8; 32],
-    g_b: [u8; NUMBER_BYTES],
 }
 
 impl CalleeExchange {
-    /// Computes `g_b` from a secret exponent, best made by [`mix`], and keeps the hash the caller
-    /// committed to in `phoneCallRequested`.
+    /// A [`KeyPair`] made for the call.
     ///
     /// # Errors
     /// [`KeyError::HashSize`]; [`KeyError::OwnValueOutOfRange`]: begin again with other
@@ -224,19 +259,13 @@ impl CalleeExchange {
         random: [u8; NUMBER_BYTES],
         g_a_hash: &[u8],
     ) -> Result<Self, KeyError> {
-        let exponent = Exponent::new(random);
-        Ok(Self {
-            g_a_hash: g_a_hash.try_into().map_err(|_| KeyError::HashSize(g_a_hash.len()))?,
-            g_b: parameters.public_value(&exponent)?,
-            parameters: parameters.clone(),
-            exponent,
-        })
+        KeyPair::new(parameters, random)?.into_callee(g_a_hash)
     }
 
     /// The public value for `phone.acceptCall`.
     #[must_use]
     pub fn g_b(&self) -> [u8; NUMBER_BYTES] {
-        self.g_b
+        self.pair.public
     }
 
     /// Computes the key from the caller's `g_a` and checks it against what the caller sent
@@ -249,7 +278,7 @@ impl CalleeExchange {
         if !bool::from(sha256(g_a).ct_eq(&self.g_a_hash)) {
             return Err(KeyError::HashMismatch);
         }
-        let key = self.parameters.shared_key(g_a, &self.exponent)?;
+        let key = self.pair.parameters.shared_key(g_a, &self.pair.exponent)?;
         let ours = key.fingerprint();
         if ours != key_fingerprint {
             return Err(KeyError::FingerprintMismatch { theirs: key_fingerprint, ours });
@@ -395,7 +424,7 @@ mod tests {
 
     #[test]
     fn a_prime_that_is_not_known_is_tested_for_real() {
-        let prime = hex::decode(MODP_2048).unwrap();
+        let prime = hex::decode(MODP_2048.trim()).unwrap();
         let dh = DhParameters::new(2, &prime).unwrap();
         assert_eq!(dh.prime().as_slice(), prime);
         assert_eq!(dh.generator(), 2);
@@ -543,6 +572,8 @@ mod tests {
         let caller = CallerExchange::begin(&dh, expand(b"a")).unwrap();
         assert_eq!(format!("{key:?}"), "SharedKey(..)");
         assert_eq!(format!("{caller:?}"), "CallerExchange { .. }");
+        let pair = KeyPair::new(&dh, expand(b"a")).unwrap();
+        assert_eq!(format!("{pair:?}"), "KeyPair { .. }");
     }
 
     /// The prime in production use.
@@ -557,15 +588,7 @@ mod tests {
         0D8115F635B105EE2E4E15D04B2454BF6F4FADF034B10403119CD8E3B92FCC5B";
 
     /// The safe prime of RFC 3526 section 3.
-    const MODP_2048: &str = "\
-        FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
-        020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
-        4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
-        EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05\
-        98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB\
-        9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B\
-        E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF695581718\
-        3995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF";
+    const MODP_2048: &str = include_str!("../testdata/key/modp-2048.hex");
 
     /// A prime whose half is composite: the one below RFC 3526's.
     const PRIME_NOT_SAFE: &str = "\
