@@ -25,6 +25,7 @@ use tgtrunk_config::{CallId, Callee, Footing, Phone, Settings, SettingsError, St
 use tgtrunk_shell::Health;
 use tokio::sync::broadcast;
 
+use crate::certificates::Certificates;
 use crate::compute::Compute;
 use crate::line::{House, Placed};
 use crate::net::{self, RtpPorts};
@@ -300,7 +301,7 @@ fn alone(settings: Settings, state: StateDir) -> anyhow::Result<House> {
 }
 
 fn house(settings: Settings, state: StateDir, health: Health) -> anyhow::Result<House> {
-    let certificate = tgcall::Certificate::generate().context("no certificate for calls")?;
+    let compute = Compute::start().context("no threads for key agreement")?;
     let ports = settings.gateway.rtp_ports;
     let (events, _) = broadcast::channel(EVENTS);
     let (bind, dscp) = (settings.gateway.sip_bind, settings.gateway.dscp_rtp);
@@ -308,7 +309,8 @@ fn house(settings: Settings, state: StateDir, health: Health) -> anyhow::Result<
     Ok(House {
         recorder,
         plane: Plane::start(settings.gateway.media_tick).context("no threads for media")?,
-        compute: Compute::start().context("no threads for key agreement")?,
+        certificates: Certificates::start(compute.clone()),
+        compute,
         rtp_ports: Arc::new(RtpPorts::new(bind, ports.first, ports.last, dscp)),
         addresses: net::follow(settings.gateway.media_addresses.clone()),
         proxy: settings.telegram.proxy.clone().map(net::Proxy::new),
@@ -318,7 +320,6 @@ fn house(settings: Settings, state: StateDir, health: Health) -> anyhow::Result<
         health,
         events,
         placed: Placed::default(),
-        certificate: Arc::new(certificate),
     })
 }
 

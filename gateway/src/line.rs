@@ -37,6 +37,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use crate::call::{self, Input, Limits, Opening, Said, Shared, State, TrunkLeg};
+use crate::certificates::Certificates;
 use crate::compute::Compute;
 use crate::key_agreement::KeyAgreement;
 use crate::net::{Addresses, Proxy, RtpPorts};
@@ -80,7 +81,7 @@ pub(crate) struct House {
     /// What an operator can mend.
     pub(crate) health: Health,
     pub(crate) events: broadcast::Sender<ControlEvent>,
-    pub(crate) certificate: Arc<tgcall::Certificate>,
+    pub(crate) certificates: Certificates,
     pub(crate) rtp_ports: Arc<RtpPorts>,
     pub(crate) addresses: Addresses,
     pub(crate) proxy: Option<Proxy>,
@@ -89,7 +90,6 @@ pub(crate) struct House {
     /// The threads that calls run on.
     pub(crate) plane: Plane,
     pub(crate) compute: Compute,
-    /// How much all lines together take on at once.
     pub(crate) rush: Rush,
 }
 
@@ -178,7 +178,7 @@ impl Line {
             account: account.clone(),
             plane: house.plane.clone(),
             keys: Arc::new(KeyAgreement::new(account.clone(), house.compute.clone())),
-            certificate: Arc::clone(&house.certificate),
+            certificates: house.certificates.clone(),
             addresses: house.addresses.clone(),
             proxy: house.proxy.clone(),
             dscp: house.settings.gateway.dscp_rtp,

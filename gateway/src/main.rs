@@ -3,6 +3,7 @@
 mod account;
 mod call;
 mod cause;
+mod certificates;
 mod cli;
 mod compute;
 mod key_agreement;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
-use tgcall::{Certificate, PathInfo, Version};
+use tgcall::{PathInfo, Version};
 use tgtrunk_bridge::Cause;
 use tgtrunk_telegram::{Account, Resolved};
 use tokio::net::UdpSocket;
@@ -21,6 +21,7 @@ use tracing::Instrument as _;
 
 use super::steps::{self, Announce, Requested, Step};
 use super::streams::Streams;
+use crate::certificates::Certificates;
 use crate::key_agreement::KeyAgreement;
 use crate::line::{Callee, Pause, Strangers};
 use crate::net::{Addresses, Proxy};
@@ -42,7 +43,7 @@ pub(crate) struct Shared {
     /// The threads that calls run on.
     pub(crate) plane: Plane,
     pub(crate) keys: Arc<KeyAgreement>,
-    pub(crate) certificate: Arc<Certificate>,
+    pub(crate) certificates: Certificates,
     /// What this machine's media may come from, now and whenever that changes.
     pub(crate) addresses: Addresses,
     /// With one, media goes through it alone.

@@ -216,6 +216,7 @@ impl Room {
         let folder = tempfile::tempdir().unwrap();
         let text = "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n";
         let settings = Settings::parse(text, Path::new("t.toml")).unwrap();
+        let compute = crate::compute::Compute::start().unwrap();
         let house = House {
             rtp_ports: Arc::new(RtpPorts::new(settings.gateway.sip_bind, 20_100, 20_200, 0)),
             addresses: crate::net::follow(vec![settings.gateway.sip_bind]),
@@ -226,9 +227,9 @@ impl Room {
             settings: Arc::new(settings),
             state: StateDir::open(folder.path()).unwrap(),
             events: broadcast::channel(64).0,
-            certificate: Arc::new(tgcall::Certificate::generate().unwrap()),
             plane: crate::plane::Plane::start(tgtrunk_config::MediaTick::Auto).unwrap(),
-            compute: crate::compute::Compute::start().unwrap(),
+            certificates: crate::certificates::Certificates::start(compute.clone()),
+            compute,
             recorder: crate::recording::Recorder::start(tgtrunk_shell::Health::default()).unwrap(),
         };
         Self { house, _folder: folder }

@@ -87,7 +87,7 @@ impl TelegramLeg {
             only_streams,
             custom_parameters: established.custom_parameters.clone(),
             local_addresses: self.sockets.iter().map(|(address, _)| *address).collect(),
-            certificate: Arc::clone(&self.shared.certificate),
+            certificate: self.shared.certificates.take()?,
             seed: clock::random(),
         };
         Ok(tgcall::Call::new(now, parameters)?)

@@ -13,7 +13,7 @@ const FLIGHT_RETRIES: usize = 27;
 /// The library's longest. How long a handshake may take is not its matter, whose clock may run ahead.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// The DTLS identity of a process: calls share it, fingerprints in signaling tie them to it.
+/// A DTLS identity, to which fingerprints in signaling tie a call. Calls may share one; peers can tell then that they do.
 ///
 /// It is valid for a year; calls that begin later need a new one.
 pub struct Certificate {
