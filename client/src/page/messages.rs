@@ -7,8 +7,8 @@ pub(super) mod table;
 use serde_json::Value;
 use tgtrunk_config::{Language, Said};
 use tgtrunk_messages::{
-    Bookmark, Browse, ChatId, Content, Direction, Head, Instance, InstanceId, MessageId, Refused, SendStatus,
-    Signin, Standing, Waiting,
+    Bookmark, Browse, ChatId, Content, Direction, Dropped, Head, Instance, InstanceId, MessageId, Refused,
+    SendStatus, Signin, Standing, Waiting,
 };
 
 use super::fields::Fields;
@@ -88,6 +88,8 @@ impl Office {
             page,
             waiting: Vec::new(),
             queue_limit: 0,
+            most: 0,
+            dropped: Dropped::default(),
             head: None,
             webhook: String::new(),
             webhook_state: Default::default(),
@@ -232,6 +234,8 @@ pub(crate) fn is_left(head: &Head) -> bool {
 async fn fill(instance: &Instance, page: &mut InstancePage) -> Result<(), Refused> {
     page.waiting = instance.waiting(page.page * QUEUE_LINES, QUEUE_LINES).await?;
     page.queue_limit = instance.queue_limit();
+    page.most = instance.notification_limit();
+    page.dropped = instance.dropped().await?;
     page.head = instance.head().await?;
     let settings = instance.settings();
     page.webhook = settings.webhook().map(site).unwrap_or_default().to_owned();

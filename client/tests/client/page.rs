@@ -423,14 +423,14 @@ async fn a_program_leads_a_login_through_every_question() {
     assert!(done["stage"] == "done" && done["account"]["name"] == "Company", "{done}");
     room.scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
     // What the page shows was looked at a moment ago.
-    let end = tokio::time::Instant::now() + crate::support::SOON;
+    let end = Instant::now() + SOON;
     loop {
         let line = read(room.get("/api/v1/lines/+79060000000")).await;
         if line["client"]["telegram"]["lamp"] == "green" {
             break;
         }
-        assert!(tokio::time::Instant::now() < end, "{line}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(Instant::now() < end, "{line}");
+        sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(step("logout", "{}".to_owned()).await["stage"], "start");
 }

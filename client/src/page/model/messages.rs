@@ -31,7 +31,7 @@
 
 use tgtrunk_config::{Phone, Said};
 use tgtrunk_messages::{
-    Bookmark, Browse, Head, LoginStep, Record, Rest, Settings, Standing, Waiting, WebhookState,
+    Bookmark, Browse, Dropped, Head, LoginStep, Record, Rest, Settings, Standing, Waiting, WebhookState,
 };
 
 use super::Typed;
@@ -98,6 +98,9 @@ pub(crate) struct InstancePage {
     pub(crate) waiting: Vec<Waiting>,
     /// Longest outgoing queue.
     pub(crate) queue_limit: u32,
+    /// Most notifications that wait, and how many of the oldest gave way to more.
+    pub(crate) most: u32,
+    pub(crate) dropped: Dropped,
     /// The head of the notifications.
     pub(crate) head: Option<Head>,
     /// Where they are brought, without what it may hold of secrets; empty for nowhere.

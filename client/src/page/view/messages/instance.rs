@@ -83,7 +83,10 @@ pub(crate) fn standing(frame: &Frame, card: &InstanceCard) -> Markup {
             (lamp(frame, card.standing))
             @if let (Standing::Suspended, Some(until)) = (card.standing, card.suspended_until_ms) {
                 p.muted {
-                    (frame.say("Telegram не даёт писать незнакомым до ", "Telegram lets it write to no strangers until "))
+                    (frame.say(
+                        "Telegram не даёт писать незнакомым и не говорит, до каких пор. Следующая попытка ",
+                        "Telegram lets it write to no strangers and does not say for how long. Next try ",
+                    ))
                     (moment(frame, until)) "."
                 }
             }

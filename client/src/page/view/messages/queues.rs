@@ -111,6 +111,7 @@ pub(crate) fn notifications(frame: &Frame, page: &InstancePage) -> Markup {
             }
             p.muted { (way(frame, page)) }
             (webhook(frame, page))
+            (dropped(frame, page))
             @match &page.head {
                 None => p.muted { (frame.say("Ничего не ждёт.", "Nothing waits.")) },
                 Some(head) => (head_of(frame, page, head)),
@@ -163,6 +164,24 @@ fn webhook(frame: &Frame, page: &InstancePage) -> Markup {
         }
         @if let (Some(next), true) = (state.next_ms, page.head.is_some()) {
             p.muted { (frame.say("Повтор через ", "Tried again in ")) (left(frame, next)) }
+        }
+    }
+}
+
+/// Notifications that gave way to newer ones.
+fn dropped(frame: &Frame, page: &InstancePage) -> Markup {
+    let (count, most) = (page.dropped.count, grouped(frame.language, page.most.into()));
+    html! {
+        @if let (1.., Some(last)) = (count, page.dropped.last_ms) {
+            p.warning data-dropped=(count) {
+                (Icon::Bad.draw())
+                span {
+                    (frame.say("Ждут не больше ", "At most ")) (most)
+                    (frame.say(" (notification_limit); отброшено самых старых: ", " wait (notification_limit); dropped of the oldest: "))
+                    (grouped(frame.language, count)) (frame.say(", последнее ", ", the last one "))
+                    (moment(frame, ms(last)))
+                }
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use maud::Markup;
 use serde_json::json;
 use tgtrunk_messages::{
-    Attachment, Bookmark, Browse, ChatId, ChatKind, Content, Direction, FileKind, Head, LoginStep,
+    Attachment, Bookmark, Browse, ChatId, ChatKind, Content, Direction, Dropped, FileKind, Head, LoginStep,
     LoginTokenPicture, MessageId, Origin, Person, PersonKind, Record, Rest, RestKind, SendStatus, Settings,
     Standing, Waiting, WebhookFault, WebhookState,
 };
@@ -91,6 +91,7 @@ fn a_stuck_head_is_told_with_its_cause_in_both_languages() {
         let drawn_left = drawn.replace('\u{a0}', " ");
         assert_eq!(drawn_left.matches(left).count(), 2, "once above, once at the head");
         assert!(drawn.contains("HTTP\u{a0}500"));
+        assert!(drawn.contains("data-dropped=\"12\""));
     }
 }
 
@@ -171,6 +172,8 @@ fn instance() -> InstancePage {
         page: 0,
         waiting: waiting.collect(),
         queue_limit: 100_000,
+        most: 100_000,
+        dropped: Dropped { count: 12, last_ms: Some(now_ms - 60_000) },
         head: Some(Head {
             receipt: 7,
             kind: "incomingMessageReceived".into(),
