@@ -204,7 +204,8 @@ struct Task {
     span: Span,
 }
 
-/// Starts a call's task, which does nothing before it is `written` down, or that takes too long. What it says comes through `said` under its key, [`Said::Ended`] last.
+/// Starts a call's task, which says nothing before it is `written` down, or that takes too long: at most it finds out meanwhile
+/// whom to call, whose row waits behind its own. What it says comes through `said` under its key, [`Said::Ended`] last.
 pub(crate) fn start(
     key: u64,
     opening: Opening,
@@ -278,11 +279,7 @@ pub(crate) fn start(
         span,
     });
     let say = task.said.clone();
-    let work = async move {
-        timeout(ROW_LIMIT, written).await.ok();
-        task.run().await;
-    };
-    let work = plane.spawn(work);
+    let work = plane.spawn(task.run(written));
     tokio::spawn(async move {
         let last = if work.await.is_ok() { Said::Gone } else { Said::Broken };
         say.send((key, last)).await.ok();
@@ -291,12 +288,17 @@ pub(crate) fn start(
 }
 
 impl Task {
-    async fn run(mut self: Box<Self>) {
+    async fn run(mut self: Box<Self>, written: oneshot::Receiver<()>) {
         self.span.in_scope(|| tracing::info!("call begins"));
         let mut ears = Ears::new(self.telegram.addresses());
         let mut happened = None;
+        let mut written = Some(written);
         loop {
-            if let Some(record) = self.work(happened, &mut ears) {
+            let ended = self.work(happened, &mut ears);
+            if let Some(written) = written.take() {
+                timeout(ROW_LIMIT, written).await.ok();
+            }
+            if let Some(record) = ended {
                 self.say_words().await;
                 let span = self.span.clone();
                 return self.finish(record).instrument(span).await;
