@@ -112,8 +112,9 @@ fn renamed() -> Refused {
 /// Adds what every answer tells the browser.
 pub(crate) fn seal<B>(response: &mut Response<B>) {
     let headers = response.headers_mut();
+    // A file of a stranger's has a stricter one.
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     for (name, value) in [
-        (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "same-origin"),
         (X_FRAME_OPTIONS, "DENY"),

@@ -170,6 +170,14 @@ impl Instance {
         Ok(self.inner.store.queue(clock::unix_ms()).await?)
     }
 
+    /// The message of the outgoing queue that a request was for: what it called, and what one of its keys said.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn queued(&self, method: &str, key: &str, value: i64) -> Result<Option<MessageId>, Refused> {
+        Ok(self.inner.store.queued(method, key, value).await?)
+    }
+
     /// How long the outgoing queue is.
     ///
     /// # Errors

@@ -428,6 +428,20 @@ impl Store {
         Ok(old)
     }
 
+    /// The message of the queue that a request was for: what it called, and what one of its keys said.
+    pub(crate) async fn queued(
+        &self,
+        method: &str,
+        key: &str,
+        value: i64,
+    ) -> Result<Option<MessageId>, sqlx::Error> {
+        let query = sqlx::query(
+            "SELECT id FROM ms_outgoing WHERE method = $1 AND json_extract(request, '$.' || $2) = $3",
+        );
+        let row = query.bind(method.to_owned()).bind(key.to_owned()).bind(value).fetch_optional(&self.pool);
+        row.await?.map(|row| row.try_get(0).map(MessageId::new)).transpose()
+    }
+
     /// The queue, and when each of it is tried: its own time, or when its rest ends.
     pub(crate) async fn queue(&self, now_ms: i64) -> Result<Vec<QueueLine>, sqlx::Error> {
         let text = format!(

@@ -275,6 +275,24 @@ async fn who_asks_again_amid_a_flood_asks_telegram_nothing_and_spends_nothing() 
 }
 
 #[tokio::test]
+async fn a_message_is_found_in_the_queue_by_what_asked_for_it() {
+    let room = Room::new();
+    room.telegram.stands(Standing::NotAuthorized);
+    let instance = room.open().await;
+    let asked = |notification: i64| tgtrunk_messages::Draft {
+        method: "notify",
+        request: serde_json::json!({ "notification": notification }),
+        ..draft(5, "told")
+    };
+    instance.send(draft(5, "other")).await.unwrap();
+    let first = instance.send(asked(7)).await.unwrap().id;
+    let second = instance.send(asked(8)).await.unwrap().id;
+    let queued = async |method, value| instance.queued(method, "notification", value).await.unwrap();
+    assert_eq!((queued("notify", 7).await, queued("notify", 8).await), (Some(first), Some(second)));
+    assert_eq!((queued("notify", 9).await, queued("sendMessage", 7).await), (None, None));
+}
+
+#[tokio::test]
 async fn the_queue_is_cleared_at_once_with_what_was_tried_in_vain() {
     let room = Room::new();
     let instance = room.open().await;

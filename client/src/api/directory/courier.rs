@@ -186,10 +186,8 @@ impl Directory {
     /// The message of one that may be in the account's queue, or was: there it stands with this one's number, or the
     /// journal has a message that says the same to the same chat, and is no other notification.
     async fn accepted(&self, instance: &Instance, one: &Notification) -> Result<Option<MessageId>, Failed> {
-        for line in instance.queue().await? {
-            if line.method == METHOD && line.request["notification"] == one.id {
-                return Ok(Some(line.id));
-            }
+        if let Some(id) = instance.queued(METHOD, "notification", one.id).await? {
+            return Ok(Some(id));
         }
         let minutes = (clock::unix_s() - one.created_s) / 60 + 2;
         let minutes = u32::try_from(minutes).unwrap_or(u32::MAX);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::header::{CONTENT_DISPOSITION, HeaderValue};
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
 use axum::response::Response;
 use tgtrunk_config::Said;
 use tgtrunk_messages::{ChatId, Refused, green};
@@ -64,7 +64,11 @@ pub(crate) async fn file(State(office): Here, visit: Visit, Path((id, key)): Pat
     owned(&office, &visit, id)?;
     let api = office.core.api().map_err(|said| visit.0.stop(&office, 503, said))?;
     match green::download(api.house(), &key, false).await {
-        Ok(response) => Ok(response),
+        Ok(mut response) => {
+            // Nobody sees it any more who is logged out.
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            Ok(response)
+        }
         Err(Refused::Missing(_)) => {
             let said = Said::new(
                 "There is no such file, or its time is over ([api] file_hours in tgtrunk.toml).",
