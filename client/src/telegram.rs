@@ -14,6 +14,7 @@ use tgtrunk_telegram::{Account, InvokeError, Policy, Resolved, tl};
 use crate::trouble::Trouble;
 
 pub(crate) use messenger::Correspondent;
+pub(crate) use messenger::in_russian;
 #[cfg(test)]
 pub(crate) use news::Writer;
 pub(crate) use news::{Content, Message, News};

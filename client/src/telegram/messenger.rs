@@ -39,6 +39,8 @@ use tgtrunk_messages::{
 use tgtrunk_telegram::{Account, LoginDesk, Policy, tl};
 use tracing::warn;
 
+pub(crate) use self::failure::in_russian;
+
 use self::album::Uploads;
 use self::cards::Cards;
 use self::door::FrontDoor;

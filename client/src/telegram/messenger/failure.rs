@@ -3,12 +3,13 @@
 use tgtrunk_messages::{Address, Failure};
 use tgtrunk_telegram::{InvokeError, ResolveError};
 
-/// What Telegram says, by its words: for programs, and for people.
-const WORDS: &[(&[&str], &str, &str)] = &[
+/// What Telegram says, by its words: for programs, and for people in English and Russian.
+const WORDS: &[(&[&str], &str, &str, &str)] = &[
     (
         &["PRIVACY_PREMIUM_REQUIRED"],
         "privacy_restricted",
         "the person takes messages from Premium accounts and contacts only",
+        "человек принимает сообщения только от контактов и аккаунтов Premium",
     ),
     (
         &[
@@ -21,6 +22,7 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         ],
         "privacy_restricted",
         "the person's privacy settings do not allow it",
+        "этого не разрешают настройки приватности человека",
     ),
     (
         &[
@@ -35,26 +37,50 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         ],
         "privacy_restricted",
         "the account may not do this in the chat",
+        "аккаунту нельзя делать это в чате",
     ),
     (
         &["CHAT_FORWARDS_RESTRICTED"],
         "privacy_restricted",
         "the chat is protected: nothing of it can be forwarded",
+        "чат защищён: из него ничего нельзя переслать",
     ),
-    (&["PREMIUM_ACCOUNT_REQUIRED"], "unsupported_for_user", "only Premium accounts can do this"),
+    (
+        &["PREMIUM_ACCOUNT_REQUIRED"],
+        "unsupported_for_user",
+        "only Premium accounts can do this",
+        "это могут только аккаунты Premium",
+    ),
     (
         &["BOT_METHOD_INVALID", "USER_BOT_REQUIRED", "USER_BOT_INVALID", "BUTTON_TYPE_INVALID"],
         "unsupported_for_user",
         "only bots can do this",
+        "это могут только боты",
     ),
-    (&["USER_IS_BLOCKED", "USER_BLOCKED"], "user_blocked_bot", "the person has blocked the account"),
+    (
+        &["USER_IS_BLOCKED", "USER_BLOCKED"],
+        "user_blocked_bot",
+        "the person has blocked the account",
+        "человек заблокировал аккаунт",
+    ),
     (
         &["YOU_BLOCKED_USER"],
         "user_blocked_bot",
         "the account has blocked the person: unblock them in the Telegram app",
+        "аккаунт заблокировал человека: разблокируйте его в приложении Telegram",
     ),
-    (&["USER_IS_BOT"], "bad_request", "a bot takes no messages of other bots"),
-    (&["INPUT_USER_DEACTIVATED", "USER_DELETED"], "dialog_not_found", "the person's account is deleted"),
+    (
+        &["USER_IS_BOT"],
+        "bad_request",
+        "a bot takes no messages of other bots",
+        "бот не принимает сообщений от других ботов",
+    ),
+    (
+        &["INPUT_USER_DEACTIVATED", "USER_DELETED"],
+        "dialog_not_found",
+        "the person's account is deleted",
+        "аккаунт человека удалён",
+    ),
     (
         &[
             "PEER_ID_INVALID",
@@ -69,21 +95,25 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         ],
         "dialog_not_found",
         "the account does not know this person or chat",
+        "аккаунт не знает этого человека или чата",
     ),
     (
         &["PHONE_NOT_OCCUPIED", "PHONE_NUMBER_INVALID", "PHONE_NUMBER_UNOCCUPIED"],
         "no_telegram_account",
         "nobody on Telegram is found by this number",
+        "в Telegram никто не найден по этому номеру",
     ),
     (
         &["MESSAGE_ID_INVALID", "MSG_ID_INVALID", "MESSAGE_IDS_EMPTY", "MESSAGE_ID_REQUIRED"],
         "message_not_found",
         "the message is not there",
+        "такого сообщения нет",
     ),
     (
         &["REPLY_MESSAGE_ID_INVALID", "REPLY_TO_INVALID", "REPLY_MESSAGES_TOO_MUCH"],
         "message_not_found",
         "the message that is answered is not there",
+        "сообщения, на которое это ответ, нет",
     ),
     (
         &[
@@ -95,9 +125,15 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         ],
         "not_editable",
         "the message is not the account's own, or too old to be changed",
+        "сообщение чужое или слишком старое, чтобы его менять",
     ),
-    (&["MESSAGE_NOT_MODIFIED", "CHAT_NOT_MODIFIED"], "not_modified", "it is so already"),
-    (&["MESSAGE_TOO_LONG", "MEDIA_CAPTION_TOO_LONG"], "too_long", "the text is too long"),
+    (&["MESSAGE_NOT_MODIFIED", "CHAT_NOT_MODIFIED"], "not_modified", "it is so already", "так уже и есть"),
+    (
+        &["MESSAGE_TOO_LONG", "MEDIA_CAPTION_TOO_LONG"],
+        "too_long",
+        "the text is too long",
+        "текст слишком длинный",
+    ),
     (
         &[
             "ENTITY_BOUNDS_INVALID",
@@ -107,16 +143,19 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         ],
         "markup_error",
         "the markup of the text is wrong",
+        "в тексте ошибка разметки",
     ),
     (
         &["MEDIA_GROUPED_INVALID", "GROUPED_MEDIA_INVALID", "MULTI_MEDIA_TOO_LONG"],
         "bad_request",
         "these files do not go together in one album",
+        "эти файлы нельзя объединить в альбом",
     ),
     (
         &["FILE_PARTS_INVALID", "FILE_PART_TOO_BIG", "FILE_TOO_LARGE"],
         "attachment_too_large",
         "the file is too large for Telegram",
+        "файл слишком велик для Telegram",
     ),
     (
         &[
@@ -147,21 +186,36 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         ],
         "attachment_failed",
         "Telegram does not take this file",
+        "Telegram не принимает этот файл",
     ),
-    (&["USER_ALREADY_PARTICIPANT"], "bad_request", "the person is in the group already"),
-    (&["USER_NOT_PARTICIPANT"], "bad_request", "the person is not in the group"),
+    (
+        &["USER_ALREADY_PARTICIPANT"],
+        "bad_request",
+        "the person is in the group already",
+        "человек уже в группе",
+    ),
+    (&["USER_NOT_PARTICIPANT"], "bad_request", "the person is not in the group", "человека нет в группе"),
     (
         &["USERS_TOO_MUCH", "USERS_TOO_FEW"],
         "bad_request",
         "the group would have too many members, or too few",
+        "в группе было бы слишком много участников или слишком мало",
     ),
-    (&["MESSAGE_EMPTY"], "bad_request", "the message is empty"),
+    (&["MESSAGE_EMPTY"], "bad_request", "the message is empty", "сообщение пустое"),
     (
         &["POLL_OPTION_INVALID", "POLL_ANSWERS_INVALID", "POLL_QUESTION_INVALID", "POLL_OPTION_DUPLICATE"],
         "bad_request",
         "Telegram does not take this poll",
+        "Telegram не принимает этот опрос",
     ),
 ];
+
+/// What a refusal's sentence for people is in Russian.
+pub(crate) fn in_russian(english: &str) -> Option<String> {
+    let (sentence, name) = english.split_once(" (").unwrap_or((english, ""));
+    let (.., russian) = WORDS.iter().find(|(_, _, known, _)| *known == sentence)?;
+    Some(if name.is_empty() { (*russian).to_owned() } else { format!("{russian} ({name}") })
+}
 
 /// A refusal for good.
 pub(super) fn refused(word: &'static str, sentence: String) -> Failure {
@@ -195,7 +249,7 @@ pub(super) fn judge(error: InvokeError) -> Failure {
             format!("Telegram has frozen the account ({name}); it must be appealed in the Telegram app");
         return refused("peer_flood", sentence);
     }
-    if let Some((_, word, sentence)) = WORDS.iter().find(|(names, ..)| names.contains(&name.as_str())) {
+    if let Some((_, word, sentence, _)) = WORDS.iter().find(|(names, ..)| names.contains(&name.as_str())) {
         return refused(word, format!("{sentence} ({name})"));
     }
     // An error inside Telegram: the request may have been carried out (core.telegram.org/api/errors).
@@ -234,6 +288,17 @@ pub(super) fn judge_lookup(error: ResolveError, of: &Address) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_sentence_is_there_in_russian_once() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (.., english, russian) in WORDS {
+            assert!(seen.insert(english), "{english}");
+            assert!(russian.chars().any(|letter| ('а'..='я').contains(&letter)), "{english}");
+            assert_eq!(in_russian(&format!("{english} (SOME_WORD)")), Some(format!("{russian} (SOME_WORD)")));
+        }
+        assert_eq!(in_russian("something new"), None);
+    }
 
     #[test]
     fn telegrams_words_become_what_programs_can_match_on() {

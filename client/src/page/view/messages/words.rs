@@ -85,6 +85,9 @@ pub(crate) fn cause(language: Language, english: &str) -> String {
     if let Some(rest) = english.strip_suffix("; Telegram may have it") {
         return format!("{}; в Telegram оно могло попасть", cause(language, rest));
     }
+    if let Some(russian) = crate::telegram::in_russian(english) {
+        return russian;
+    }
     for (begin, end, russian_begin, russian_end) in PATTERNS {
         let inner = english.strip_prefix(begin).and_then(|rest| rest.strip_suffix(end));
         if let Some(inner) = inner {
@@ -95,7 +98,7 @@ pub(crate) fn cause(language: Language, english: &str) -> String {
 }
 
 /// How sentences begin and end in English, and how in Russian.
-const PATTERNS: [(&str, &str, &str, &str); 16] = [
+const PATTERNS: [(&str, &str, &str, &str); 24] = [
     ("Telegram asks to wait ", " s", "Telegram просит подождать ", "\u{a0}с"),
     (
         "the chat takes another message of the account in ",
@@ -117,6 +120,39 @@ const PATTERNS: [(&str, &str, &str, &str); 16] = [
     ),
     ("nobody on Telegram is found by ", "", "в Telegram никто не найден по ", ""),
     ("the instance is not authorized", "", "аккаунт не вошёл", ""),
+    (
+        "Telegram has frozen the account (",
+        "); it must be appealed in the Telegram app",
+        "Telegram заморозил аккаунт (",
+        "); обжалуйте это в приложении Telegram",
+    ),
+    ("Telegram refused: ", "", "Telegram отказал: ", ""),
+    ("Telegram failed inside (", ")", "в самом Telegram ошибка (", ")"),
+    (
+        "the account has never met ",
+        ": name them by phone number or @name once",
+        "аккаунт ещё не встречал ",
+        ": назовите его один раз по номеру телефона или @имени",
+    ),
+    (
+        "the number has another Telegram account since: it was not sent in the other one's name",
+        "",
+        "у номера теперь другой аккаунт Telegram: от его имени не отправлено",
+        "",
+    ),
+    ("buttons are for bots alone", "", "кнопки бывают только у ботов", ""),
+    (
+        "it is not sent a second time, as nobody can tell whether Telegram has it already (",
+        ")",
+        "второй раз не отправляется: никто не знает, попало ли оно уже в Telegram (",
+        ")",
+    ),
+    (
+        "Telegram says that it has the message, which is not found yet",
+        "",
+        "Telegram говорит, что сообщение у него есть, но оно ещё не найдено",
+        "",
+    ),
     ("the message was sent before", "", "сообщение уже отправлено", ""),
     ("taken out of the queue", "", "убрано из очереди", ""),
     ("deleted before it was sent", "", "удалено до отправки", ""),
@@ -150,6 +186,14 @@ mod tests {
                 "убрано из очереди; в Telegram оно могло попасть",
             ),
             ("nobody on Telegram is found by +79990000000", "в Telegram никто не найден по +79990000000"),
+            (
+                "the person's privacy settings do not allow it (USER_PRIVACY_RESTRICTED)",
+                "этого не разрешают настройки приватности человека (USER_PRIVACY_RESTRICTED)",
+            ),
+            (
+                "Telegram has frozen the account (FROZEN_METHOD_INVALID); it must be appealed in the Telegram app",
+                "Telegram заморозил аккаунт (FROZEN_METHOD_INVALID); обжалуйте это в приложении Telegram",
+            ),
             ("something new", "something new"),
         ] {
             assert_eq!((cause(Russian, english), cause(English, english)), (russian.into(), english.into()));
