@@ -25,7 +25,7 @@ use crate::programs::Offices;
 use crate::roster::{Roster, Rosters};
 use crate::status::Lamps;
 use crate::telegram::Doors;
-use crate::{PROGRAM, acquaintances, admission};
+use crate::{PROGRAM, acquaintances, admission, instance};
 use keeper::Keeper;
 
 /// How long all bots together may take to end.
@@ -141,6 +141,18 @@ impl Bots {
                         return;
                     }
                 },
+                None => Err(admission::unknown(&bot)),
+            },
+            Ask::BotMessages { bot, asked } => match self.kept.get(&bot) {
+                Some(kept) => {
+                    let instance = self.house.offices.instance(&kept.file.token);
+                    let is_served = self.house.settings.bot.api.listen.is_some();
+                    self.work.spawn(async move {
+                        answer.send(instance::answer(instance, is_served, asked).await).ok();
+                        Done::Told
+                    });
+                    return;
+                }
                 None => Err(admission::unknown(&bot)),
             },
             ask => Err(Refusal::not_here(PROGRAM, &ask)),

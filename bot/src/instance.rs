@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
+use tgtrunk_config::control::{Answer, Refusal, RefusalCode};
 use tgtrunk_config::{BotFile, BotName, Said, Settings as Config, StateDir};
 use tgtrunk_messages::{
-    Former, House, Instance, InstanceId, InstanceKind, Office, Options, Refused, Settings, Token,
+    Asked, Former, House, Instance, InstanceId, InstanceKind, Office, Options, Refused, Settings, Token,
 };
 
+use crate::admission;
 use crate::messenger::BotMessenger;
 use crate::store::Store;
 use crate::telegram::Api;
@@ -72,6 +74,28 @@ impl Messages {
         }
         Ok(Self { instance, messenger })
     }
+}
+
+/// What another program of ours asks of a bot's messages.
+///
+/// # Errors
+/// The refusal: the bot is not led by programs, is still being opened, or its database does not answer.
+pub(crate) async fn answer(
+    instance: Option<Instance>,
+    is_served: bool,
+    asked: Value,
+) -> Result<Answer, Refusal> {
+    let asked = serde_json::from_value::<Asked>(asked)
+        .map_err(|error| Refusal { code: RefusalCode::BadRequest, message: format!("asked: {error}") })?;
+    let Some(instance) = instance else {
+        let message = match is_served {
+            true => "the bot is starting",
+            false => "the bot keeps no messages: set listen in [bot.api] in tgtrunk.toml",
+        };
+        return Err(admission::internal(message));
+    };
+    let told = instance.answer(asked).await.map_err(admission::internal)?;
+    serde_json::to_value(told).map(Answer::BotMessages).map_err(admission::internal)
 }
 
 fn stuck(error: &str) -> Said {

@@ -208,6 +208,7 @@ impl Lines {
             | Ask::RemoveBot { .. }
             | Ask::People { .. }
             | Ask::WriteTo { .. }
+            | Ask::BotMessages { .. }
             | Ask::Calls
             | Ask::Subscribe
             | Ask::HangUp { .. }

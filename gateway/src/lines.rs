@@ -210,6 +210,7 @@ impl Lines {
             | Ask::RemoveBot { .. }
             | Ask::People { .. }
             | Ask::WriteTo { .. }
+            | Ask::BotMessages { .. }
             | Ask::MakeActionToken { .. }
             | Ask::ActionTokens
             | Ask::RevokeActionToken { .. }

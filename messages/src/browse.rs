@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::chat::ChatId;
@@ -18,7 +19,7 @@ const LOOKED_AT: usize = 20_000;
 const BATCH: usize = 500;
 
 /// What somebody looks for in the journal. Empty fits everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Browse {
     /// Which way.
     pub direction: Option<Direction>,
@@ -35,7 +36,7 @@ pub struct Browse {
 }
 
 /// A place in the journal: everything older comes after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bookmark {
     /// Seconds since 1970.
     pub date_s: i64,
@@ -44,7 +45,7 @@ pub struct Bookmark {
 }
 
 /// A page of the journal.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Leaf {
     /// The newest first.
     pub records: Vec<Record>,
@@ -54,7 +55,7 @@ pub struct Leaf {
 }
 
 /// A message of the outgoing queue, as people see it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Waiting {
     /// Where it stands in the queue, from 1.
     pub position: u64,
@@ -83,7 +84,8 @@ pub struct Waiting {
 }
 
 /// What rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RestKind {
     /// All that is sent.
     All,
@@ -98,7 +100,7 @@ pub enum RestKind {
 }
 
 /// Something that rests, because Telegram said so or the day's budget is spent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rest {
     /// What.
     pub what: RestKind,
@@ -174,7 +176,8 @@ pub struct Dropped {
 }
 
 /// What came of taking a message out of the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cancelled {
     /// It is out; whether Telegram may have it, or a part of it.
     Out {
@@ -213,7 +216,7 @@ impl Bookmark {
     /// Before everything: the newest messages come after it.
     pub const NEWEST: Self = Self { date_s: i64::MAX, id: MessageId::new(i64::MAX) };
 
-    fn of(record: &Record) -> Self {
+    pub(crate) fn of(record: &Record) -> Self {
         Self { date_s: record.date_s, id: record.id }
     }
 }

@@ -30,6 +30,7 @@ mod post;
 mod push;
 mod reach;
 mod record;
+mod remote;
 mod settings;
 mod space;
 mod standing;
@@ -58,6 +59,7 @@ pub use messenger::{
 };
 pub use post::{Poster, PosterError};
 pub use record::{Direction, Origin, Quoted, Reason, Record, SendStatus};
+pub use remote::{Asked, Glance, QueueSeen, Told};
 pub use settings::{Settings, SettingsError};
 pub use standing::Standing;
 pub use store::{Lifted, Store, StoreError, lift};

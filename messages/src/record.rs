@@ -101,7 +101,7 @@ impl Record {
 }
 
 /// A message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Our number of it.
     pub id: MessageId,

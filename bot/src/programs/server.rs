@@ -15,7 +15,7 @@ use axum::response::Response;
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tgtrunk_config::{BotToken, Said};
-use tgtrunk_messages::{Denied, Gate, Grant, House, InstanceId, actions, green, openapi};
+use tgtrunk_messages::{Denied, Gate, Grant, House, Instance, InstanceId, actions, green, openapi};
 use tgtrunk_shell::web::{self, Port};
 use tokio::sync::watch;
 
@@ -122,6 +122,12 @@ impl Offices {
             true => Ok((office, Some(hash))),
             false => Err(Refused::unauthorized()),
         }
+    }
+
+    /// The instance of a bot that has this token; none while it is being opened.
+    pub(crate) fn instance(&self, token: &BotToken) -> Option<Instance> {
+        let office = self.lock().get(id(token.as_str()))?.borrow().clone()?;
+        self.house.instance(office.instance)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

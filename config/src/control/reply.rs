@@ -1,6 +1,7 @@
 //! What a running program says: its greeting, its replies, its events, and how an asker reads them.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::control::VERSION;
 use crate::control::action_token::{ActionTokenInfo, NewActionToken};
@@ -111,6 +112,8 @@ pub enum Answer {
     NewActionToken(NewActionToken),
     /// To `action_tokens`.
     ActionTokens(Vec<ActionTokenInfo>),
+    /// To `bot_messages`, in the words of tgtrunk-messages (`Told`).
+    BotMessages(Value),
     /// To `write_to`.
     Letter(LetterInfo),
 }
@@ -309,7 +312,7 @@ impl Heard {
     /// # Errors
     /// [`HeardError::Version`] for a greeting of another version, [`HeardError::Unreadable`] for anything unknown.
     pub fn from_line(line: &str) -> Result<Self, HeardError> {
-        let value: serde_json::Value = serde_json::from_str(line)?;
+        let value: Value = serde_json::from_str(line)?;
         if value.get("hello").is_some() {
             let hello: Hello = serde_json::from_value(value)?;
             if hello.version != VERSION {

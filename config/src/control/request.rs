@@ -10,9 +10,9 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use self::keys::{
-    AcceptLogin, AddLine, EnterCode, EnterPassword, ExportLogin, FixCheck, HangUp, JoinCall, Log,
-    MakeActionToken, Nothing, OfBot, OfLine, OfToken, Record, Records, RemoveLine, SendDigits, StartLogin,
-    WithToken, WriteTo,
+    AcceptLogin, AddLine, BotMessages, EnterCode, EnterPassword, ExportLogin, FixCheck, HangUp, JoinCall,
+    Log, MakeActionToken, Nothing, OfBot, OfLine, OfToken, Record, Records, RemoveLine, SendDigits,
+    StartLogin, WithToken, WriteTo,
 };
 use crate::bot_name::BotName;
 use crate::callee::Callee;
@@ -220,6 +220,13 @@ pub enum Ask {
         /// written a second time. It is remembered for 30 days.
         key: String,
     },
+    /// `bot_messages` (bot): look at a bot's queue and journal of messages, or take something out of the queue.
+    BotMessages {
+        /// Which bot.
+        bot: BotName,
+        /// What, in the words of tgtrunk-messages (`Asked`).
+        asked: Value,
+    },
     /// `instances` (client): the lines as programs that send and read messages know them.
     Instances,
     /// `renew_token` (client): another token for a line's instance; the one before is dead.
@@ -331,6 +338,7 @@ impl Ask {
             Self::RemoveBot { .. } => "remove_bot",
             Self::People { .. } => "people",
             Self::WriteTo { .. } => "write_to",
+            Self::BotMessages { .. } => "bot_messages",
             Self::Instances => "instances",
             Self::RenewToken { .. } => "renew_token",
             Self::MakeActionToken { .. } => "make_action_token",
@@ -388,6 +396,10 @@ impl Serialize for Request {
                 map.serialize_entry("person", person)?;
                 map.serialize_entry("text", text)?;
                 map.serialize_entry("key", key)?;
+            }
+            Ask::BotMessages { bot, asked } => {
+                map.serialize_entry("bot", bot)?;
+                map.serialize_entry("asked", asked)?;
             }
             Ask::MakeActionToken { line, label } => {
                 if let Some(line) = line {
@@ -523,6 +535,9 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
             }
             Ask::WriteTo { bot, person, text, key }
         }
+        "bot_messages" => {
+            take(word, keys, &["bot", "asked"], |BotMessages { bot, asked }| Ask::BotMessages { bot, asked })?
+        }
         "make_action_token" => {
             let MakeActionToken { line, label } = take(word, keys, &["line", "label"], |asked| asked)?;
             check_length(word, "label", &label, &LABEL_CHARS)?;
@@ -631,6 +646,10 @@ mod tests {
             },
             Ask::MakeActionToken { line: Some(phone.clone()), label: "1C".to_owned() },
             Ask::MakeActionToken { line: None, label: "CRM".to_owned() },
+            Ask::BotMessages {
+                bot: "acme_bot".parse().unwrap(),
+                asked: serde_json::json!({"what": "queue", "skip": 0, "count": 50}),
+            },
             Ask::ActionTokens,
             Ask::RevokeActionToken { number: 7 },
         ] {

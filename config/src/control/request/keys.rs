@@ -128,6 +128,12 @@ pub(super) struct WriteTo {
 }
 
 #[derive(Serialize, Deserialize)]
+pub(super) struct BotMessages {
+    pub(super) bot: BotName,
+    pub(super) asked: Value,
+}
+
+#[derive(Serialize, Deserialize)]
 pub(super) struct MakeActionToken {
     pub(super) line: Option<Phone>,
     pub(super) label: String,
