@@ -1,6 +1,7 @@
 //! The place "Messages": what its pages show, gathered from the instances themselves, which are in this very program.
 
 pub(super) mod act;
+pub(super) mod bots;
 pub(super) mod show;
 pub(super) mod table;
 
@@ -51,15 +52,16 @@ pub(super) enum Absent {
 impl Office {
     /// All instances at a glance.
     pub(crate) async fn messages_page(&self) -> MessagesPage {
-        let api = match self.core.api() {
-            Ok(api) => api,
-            Err(said) => return MessagesPage { instances: Vec::new(), problem: Some(said) },
+        let (owned, problem) = match self.core.api() {
+            Ok(api) => (api.all_owned(), None),
+            Err(said) => (Vec::new(), Some(said)),
         };
         let mut instances = Vec::new();
-        for owned in api.all_owned() {
+        for owned in owned {
             instances.push(card(&owned).await);
         }
-        MessagesPage { instances, problem: None }
+        instances.extend(self.bot_cards().await);
+        MessagesPage { instances, problem }
     }
 
     /// Changes whenever an instance may look another way; `of` is one of them, or all.
@@ -171,6 +173,7 @@ pub(super) async fn card(owned: &Owned) -> InstanceCard {
     let mut card = InstanceCard {
         id: owned.id.get(),
         line: owned.line.clone(),
+        bot: None,
         phone: owned.phone.as_ref().map(ToString::to_string).unwrap_or_default(),
         username: None,
         name: owned.name.clone(),

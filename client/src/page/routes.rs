@@ -67,10 +67,15 @@ pub(super) fn router(office: Arc<Office>) -> Router {
 
 /// The place "Messages".
 fn of_messages() -> Router<Arc<Office>> {
-    use messages::{act, show};
+    use messages::{act, bots, show};
     Router::new()
         .route("/messages", get(show::all))
         .route("/messages/{id}", get(show::instance))
+        .route("/bots/{bot}/messages", get(bots::instance))
+        .route("/bots/{bot}/messages/journal", get(bots::journal))
+        .route("/bots/{bot}/messages/chats/{chat}", get(bots::chat))
+        .route("/bots/{bot}/messages/queue/clear", post(bots::clear_queue))
+        .route("/bots/{bot}/messages/queue/{message}/cancel", post(bots::cancel))
         .route("/messages/{id}/restart", post(act::restart))
         .route("/messages/{id}/logout", post(act::log_out))
         .route("/messages/{id}/journal", get(show::journal))

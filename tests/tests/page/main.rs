@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod bots;
 mod day;
 mod lamps;
 mod looks;

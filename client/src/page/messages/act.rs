@@ -60,27 +60,33 @@ pub(crate) async fn cancel(
         Ok(working) => working,
         Err(refused) => return Ok(refused),
     };
-    let done = match instance.cancel(MessageId::new(message)).await {
-        Ok(Cancelled::Out { may_be_sent: false }) => {
+    let done = instance.cancel(MessageId::new(message)).await.map_err(|refused| told(&refused));
+    Ok(match done.and_then(cancelled) {
+        Ok(done) => whole(&office, &posted, &owned, done).await,
+        Err(said) => answer::failed(&posted, &said),
+    })
+}
+
+/// What is said of a message that was to be taken out.
+pub(super) fn cancelled(what: Cancelled) -> Result<Done, Said> {
+    Ok(match what {
+        Cancelled::Out { may_be_sent: false } => {
             Done::said("The message is taken out of the queue.", "Сообщение убрано из очереди.")
         }
-        Ok(Cancelled::Out { may_be_sent: true }) => Done::said(
+        Cancelled::Out { may_be_sent: true } => Done::said(
             "The message is not sent again, but Telegram may have it: look in the chat.",
             "Сообщение больше не отправляется, но в Telegram оно могло попасть: посмотрите в чате.",
         ),
-        Ok(Cancelled::UnderWay) => {
-            let said = Said::new(
+        Cancelled::UnderWay => {
+            return Err(Said::new(
                 "The message is being sent just now: it cannot be held any more.",
                 "Сообщение отправляется прямо сейчас: остановить его уже нельзя.",
-            );
-            return Ok(answer::failed(&posted, &said));
+            ));
         }
-        Ok(Cancelled::Gone) => {
+        Cancelled::Gone => {
             Done::said("The message is not in the queue any more.", "Этого сообщения в очереди уже нет.")
         }
-        Err(refused) => return Ok(answer::failed(&posted, &told(&refused))),
-    };
-    Ok(whole(&office, &posted, &owned, done).await)
+    })
 }
 
 pub(crate) async fn clear_queue(State(office): Here, Path(id): Path<i64>, posted: Posted) -> Answered {
@@ -281,13 +287,17 @@ fn working(office: &Office, posted: &Posted, id: i64) -> Result<Working, Stop> {
     })
 }
 
+/// Which page of the outgoing queue a form was on.
+pub(super) fn page_of(posted: &Posted) -> u32 {
+    posted.back().split_once("page=").and_then(|(_, page)| page.parse().ok()).unwrap_or(1)
+}
+
 /// The answer to a form of the overview, with its parts as they are now.
 async fn whole(office: &Office, posted: &Posted, owned: &Owned, done: Done) -> Response {
     if !posted.visit.0.is_fragment {
         return done.answer(posted);
     }
-    let number = posted.back().split_once("page=").and_then(|(_, page)| page.parse().ok()).unwrap_or(1);
-    let page = office.instance_page(owned, number).await;
+    let page = office.instance_page(owned, page_of(posted)).await;
     let frame: Frame = posted.frame(office);
     let done = view::instance::parts(&frame, &page)
         .into_iter()

@@ -11,11 +11,13 @@
 //! | `/messages/{id}/login?way=` | [`SigninPage`], of instances without a line; `way` = `qr`, `code` |
 //! | `/messages/{id}/settings` | [`InstanceSettingsPage`] |
 //! | `/messages/{id}/access` | [`AccessPage`]: number, token, samples for programs |
+//! | `/bots/{bot}/messages?page=`, `…/journal?…`, `…/chats/{chat}?before=` | the same of a bot that programs lead |
 //!
 //! | POST | fields |
 //! |---|---|
 //! | `/messages/{id}/restart`, `…/logout` | |
 //! | `/messages/{id}/queue/{message}/cancel`, `…/queue/clear` | |
+//! | `/bots/{bot}/messages/queue/{message}/cancel`, `…/queue/clear` | |
 //! | `/messages/{id}/notifications/{receipt}/skip`, `…/notifications/{clear,test,push}` | |
 //! | `/messages/{id}/login/{phone,code,password}` | `phone`; `code`; `password` |
 //! | `/messages/{id}/settings` | keys of GREEN-API's settings; `webhookUrlToken.clear` = `true` |
@@ -25,11 +27,11 @@
 //! |---|---|---|
 //! | `instances` | `view::messages::list` | `/messages` |
 //! | `standing` | `view::messages::instance::standing` | every page of an instance |
-//! | `outgoing`, `notifications`, `budgets` | `view::messages::queues` | `/messages/{id}` |
+//! | `outgoing`, `notifications`, `budgets` | `view::messages::queues` | `/messages/{id}`; of a bot without `notifications` |
 //! | `letters` | `view::messages::journal::letters` | the journal and a chat, at their newest |
 //! | `signin` | `view::messages::signin::step` | `/messages/{id}/login` |
 
-use tgtrunk_config::{Phone, Said};
+use tgtrunk_config::{BotName, Phone, Said};
 use tgtrunk_messages::{
     Bookmark, Browse, Dropped, Head, LoginStep, Record, Rest, Settings, Standing, Waiting, WebhookState,
 };
@@ -57,6 +59,8 @@ pub(crate) struct InstanceCard {
     pub(crate) id: i64,
     /// The line whose account it is.
     pub(crate) line: Option<Phone>,
+    /// The bot whose it is; its pages are below `/bots/{bot}/messages`, and what it shows is asked of tgtrunk-bot.
+    pub(crate) bot: Option<BotName>,
     /// The account's number with its `+`; empty where nobody is logged in yet.
     pub(crate) phone: String,
     /// The account's username, without `@`.
@@ -71,7 +75,7 @@ pub(crate) struct InstanceCard {
     pub(crate) has_token: bool,
     /// Messages in the outgoing queue.
     pub(crate) outgoing: u64,
-    /// Notifications that wait.
+    /// Notifications that wait; a bot's updates for the programs that lead it.
     pub(crate) notifications: u64,
     /// When the newest message was written: milliseconds since 1970.
     pub(crate) last_ms: Option<u64>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tgtrunk_config::control::CallInfo;
-use tgtrunk_config::{Light, Phone};
+use tgtrunk_config::{BotName, Light, Phone};
 use tgtrunk_shell::clock::now;
 
 use crate::page::fields::Fields;
@@ -39,6 +39,11 @@ pub(super) enum Place {
     Journal(i64, Fields),
     Chat(i64, i64, Fields),
     Signin(i64, Fields),
+    /// The queue of a bot, and which page of it.
+    BotInstance(BotName, u32),
+    /// The journal of a bot, or one of its chats.
+    BotJournal(BotName, Fields),
+    BotChat(BotName, i64, Fields),
     /// Any other page of an instance.
     OfInstance(i64),
     Bots,
@@ -88,6 +93,14 @@ impl Place {
             ["calls"] => Self::Calls(asked),
             ["messages", ref rest @ ..] => Self::of_messages(rest, asked),
             ["bots"] => Self::Bots,
+            ["bots", bot, "messages", ref rest @ ..] => match (bot.parse(), rest) {
+                (Ok(bot), []) => Self::BotInstance(bot, asked.line("page").parse().unwrap_or(1)),
+                (Ok(bot), ["journal"]) => Self::BotJournal(bot, asked),
+                (Ok(bot), ["chats", chat]) => {
+                    chat.parse().map_or(Self::Other, |chat| Self::BotChat(bot, chat, asked))
+                }
+                _ => Self::Other,
+            },
             ["system"] => Self::System,
             ["system", "log"] => Self::Log(part(asked.line("part")).unwrap_or(Part::Gateway)),
             ["lines", phone, ref rest @ ..] => match (phone.parse(), rest) {
@@ -127,6 +140,9 @@ impl Place {
                 | Self::Journal(..)
                 | Self::Chat(..)
                 | Self::Signin(..)
+                | Self::BotInstance(..)
+                | Self::BotJournal(..)
+                | Self::BotChat(..)
                 | Self::OfInstance(_)
         )
     }
@@ -367,6 +383,10 @@ mod tests {
         assert!(place("/messages/4100000001/journal?kind=image").starts_with("Journal(4100000001"));
         assert!(place("/messages/4100000001/chats/-42").starts_with("Chat(4100000001, -42"));
         assert_eq!(place("/messages/4100000001/settings"), "OfInstance(4100000001)");
+        assert_eq!(place("/bots/acme_bot/messages?page=2"), r#"BotInstance(BotName("acme_bot"), 2)"#);
+        assert!(place("/bots/acme_bot/messages/journal").starts_with("BotJournal("));
+        assert!(place("/bots/acme_bot/messages/chats/-42").contains("-42"));
+        assert_eq!(place("/bots/acme_bot/messages/x"), "Other");
         assert_eq!(place("/messages/x"), "Other");
         assert!(place("/calls?direction=pbx-to-telegram").contains("pbx-to-telegram"));
         for other in ["/lines/new", "/lines/../../etc", "/nothing", ""] {

@@ -47,15 +47,15 @@ pub(crate) fn list(frame: &Frame, page: &MessagesPage) -> Markup {
 
 fn one(frame: &Frame, card: &InstanceCard) -> Markup {
     html! {
-        article.card.instance id={ "instance-" (card.id) } data-standing=(card.standing.as_str()) {
+        article.card.instance id={ "instance-" (card.id) } data-bot=[card.bot.as_ref()] data-standing=(card.standing.as_str()) {
             div.instance-head {
-                h2 { a href=(path(card.id)) { (name(card)) } @if let Some(beside) = beside(card) { " " span.name { (beside) } } }
+                h2 { a href=(path(card)) { (name(card)) } @if let Some(beside) = beside(card) { " " span.name { (beside) } } }
                 (lamp(frame, card.standing))
             }
             p.muted.sums {
-                span { "idInstance " code { (card.id) } } " "
+                @if card.bot.is_some() { span { (frame.say("бот", "bot")) } } @else { span { "idInstance " code { (card.id) } } } " "
                 span { (frame.say("в очереди ", "queue ")) (card.outgoing) } " "
-                span { (frame.say("уведомлений ", "notifications ")) (card.notifications) } " "
+                span { (if card.bot.is_some() { frame.say("обновлений ", "updates ") } else { frame.say("уведомлений ", "notifications ") }) (card.notifications) } " "
                 span { (last(frame, card)) }
             }
             (warnings(frame, card))
@@ -158,6 +158,9 @@ pub(crate) fn beside(card: &InstanceCard) -> Option<String> {
 }
 
 /// The address of an instance's pages.
-pub(crate) fn path(id: i64) -> String {
-    format!("/messages/{id}")
+pub(crate) fn path(card: &InstanceCard) -> String {
+    match &card.bot {
+        Some(bot) => format!("/bots/{bot}/messages"),
+        None => format!("/messages/{}", card.id),
+    }
 }

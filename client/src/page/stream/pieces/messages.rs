@@ -7,8 +7,10 @@ use crate::api::Owned;
 use crate::page::fields::Fields;
 use crate::page::messages::{Absent, browse, of_chat, way};
 use crate::page::model::Frame;
+use crate::page::model::messages::{InstanceCard, JournalPage};
 use crate::page::office::Office;
 use crate::page::view::messages as view;
+use tgtrunk_config::BotName;
 use tgtrunk_messages::{Browse, ChatId};
 
 /// Puts the elements of a page behind the others. None where its instance is no more.
@@ -19,6 +21,9 @@ pub(super) async fn of<'a>(
     is_other: impl FnOnce(Vec<(i64, Option<u64>)>) -> bool,
     pieces: &mut Vec<Piece<'a>>,
 ) -> Option<()> {
+    if let Place::BotInstance(bot, _) | Place::BotJournal(bot, _) | Place::BotChat(bot, ..) = place {
+        return of_bot(office, place, bot, frame, is_other, pieces).await;
+    }
     let of = match place {
         Place::Instance(id, _)
         | Place::Journal(id, _)
@@ -33,7 +38,11 @@ pub(super) async fn of<'a>(
         Err(Absent::Unable(_)) => return Some(()),
     };
     let is_login = matches!(place, Place::Signin(..));
-    if !is_other(office.messages_revision(of)) && !is_login {
+    let mut revision = office.messages_revision(of);
+    if matches!(place, Place::Messages) {
+        revision.extend(office.bots_revision(None).await);
+    }
+    if !is_other(revision) && !is_login {
         return Some(());
     }
     match (place, owned) {
@@ -70,8 +79,52 @@ pub(super) async fn of<'a>(
     Some(())
 }
 
+/// The elements of a bot's pages.
+async fn of_bot<'a>(
+    office: &'a Arc<Office>,
+    place: &'a Place,
+    bot: &'a BotName,
+    frame: &'a Frame,
+    is_other: impl FnOnce(Vec<(i64, Option<u64>)>) -> bool,
+    pieces: &mut Vec<Piece<'a>>,
+) -> Option<()> {
+    if !office.has_bot(bot) {
+        return None;
+    }
+    if !is_other(office.bots_revision(Some(bot)).await) {
+        return Some(());
+    }
+    let (browse, before, is_of_chat) = match place {
+        Place::BotInstance(_, number) => {
+            let page = office.bot_page(bot, *number).await;
+            let key = format!("{page:?}");
+            for (id, markup) in view::instance::parts(frame, &page) {
+                pieces.push(piece(id, &key, move || markup.clone().into_string()));
+            }
+            return Some(());
+        }
+        Place::BotChat(_, chat, asked) => (of_chat(ChatId(*chat)), browse(asked).1, true),
+        Place::BotJournal(_, asked) => {
+            let (browse, before) = browse(asked);
+            (browse, before, false)
+        }
+        _ => return Some(()),
+    };
+    if before.is_some() {
+        card(frame, office.bot_card(bot).await, pieces);
+        return Some(());
+    }
+    let page = office.bot_journal_page(bot, browse, None, is_of_chat).await;
+    card(frame, page.card.clone(), pieces);
+    shown_letters(frame, page, pieces);
+    Some(())
+}
+
 async fn standing<'a>(office: &'a Office, frame: &'a Frame, owned: &Owned, pieces: &mut Vec<Piece<'a>>) {
-    let card = office.instance_card(owned).await;
+    card(frame, office.instance_card(owned).await, pieces);
+}
+
+fn card<'a>(frame: &'a Frame, card: InstanceCard, pieces: &mut Vec<Piece<'a>>) {
     let key = format!("{card:?}");
     pieces.push(piece("standing", &key, move || view::instance::standing(frame, &card).into_string()));
 }
@@ -84,7 +137,10 @@ async fn letters<'a>(
     is_of_chat: bool,
     pieces: &mut Vec<Piece<'a>>,
 ) {
-    let page = office.journal_page(owned, browse, None, is_of_chat).await;
+    shown_letters(frame, office.journal_page(owned, browse, None, is_of_chat).await, pieces);
+}
+
+fn shown_letters<'a>(frame: &'a Frame, page: JournalPage, pieces: &mut Vec<Piece<'a>>) {
     let key = format!("{:?}{:?}{:?}", page.letters, page.older, page.problem);
     pieces.push(piece("letters", &key, move || view::journal::letters(frame, &page).into_string()));
 }

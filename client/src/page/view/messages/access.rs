@@ -90,7 +90,7 @@ pub(crate) fn access(frame: &Frame, page: &AccessPage) -> Markup {
 }
 
 fn renew(frame: &Frame, page: &AccessPage) -> Markup {
-    let action = format!("{}/access", path(page.card.id));
+    let action = format!("{}/access", path(&page.card));
     let words = if page.card.has_token {
         frame.say("Сменить токен", "Change the token")
     } else {

@@ -39,36 +39,40 @@ pub(crate) fn parts(frame: &Frame, page: &InstancePage) -> Vec<(&'static str, Ma
 }
 
 fn queue_parts(frame: &Frame, page: &InstancePage) -> Vec<(&'static str, Markup)> {
-    vec![
-        ("outgoing", queues::outgoing(frame, page)),
-        ("notifications", queues::notifications(frame, page)),
-        ("budgets", queues::budgets(frame, page)),
-    ]
+    let mut parts = vec![("outgoing", queues::outgoing(frame, page))];
+    // Programs that lead a bot have its updates by the Bot API.
+    if page.card.bot.is_none() {
+        parts.push(("notifications", queues::notifications(frame, page)));
+    }
+    parts.push(("budgets", queues::budgets(frame, page)));
+    parts
 }
 
 /// A page of an instance: whose it is, how it stands, its tabs, and one of the sheets.
 pub(crate) fn sheet(frame: &Frame, card: &InstanceCard, at: Tab, main: Markup) -> Markup {
-    let path = path(card.id);
-    let tabs = [
+    let path = path(card);
+    let tabs = &[
         (Tab::State, "", frame.say("Очереди", "Queues")),
         (Tab::Journal, "/journal", frame.say("Журнал", "Journal")),
         (Tab::Settings, "/settings", frame.say("Настройки", "Settings")),
         (Tab::Access, "/access", frame.say("Доступ", "API access")),
-    ];
+    ][..if card.bot.is_some() { 2 } else { 4 }];
     let tab = tabs.iter().find(|(tab, ..)| *tab == at).map_or("", |(.., name)| name);
     let title = name(card);
     let main = html! {
         div.line-title {
             p.crumb { a href="/messages" { (Icon::Back.draw()) (frame.say("Все инстансы", "All instances")) } }
             h1 { span.number { (title) } @if let Some(beside) = beside(card) { " " span.name { (beside) } } }
-            p.muted {
+            @if let Some(bot) = &card.bot {
+                p.muted { a href={ "/bots#bot-" (bot) } { (frame.say("Бот, его люди и ключи", "The bot, its people and keys")) } }
+            } @else { p.muted {
                 "idInstance " code { (card.id) } (lines::copy(frame, &card.id.to_string(), frame.say("Копировать idInstance", "Copy idInstance")))
-            }
+            } }
         }
         (standing(frame, card))
         nav.tabs aria-label=(frame.say("Разделы инстанса", "Sheets of the instance")) {
             @for (tab, rest, name) in tabs {
-                a href={ (path) (rest) } aria-current=[(tab == at).then_some("page")] { (name) }
+                a href={ (path) (rest) } aria-current=[(*tab == at).then_some("page")] { (name) }
             }
         }
         (main)
@@ -103,7 +107,10 @@ pub(crate) fn standing(frame: &Frame, card: &InstanceCard) -> Markup {
 
 /// What can be done with the instance: `actions`.
 fn actions(frame: &Frame, card: &InstanceCard) -> Markup {
-    let path = path(card.id);
+    if card.bot.is_some() {
+        return html! { div #actions.actions {} };
+    }
+    let path = path(card);
     let is_in = matches!(card.standing, Standing::Authorized | Standing::Suspended);
     let login = match &card.line {
         Some(line) => format!("/lines/{line}/login/client"),
@@ -139,7 +146,7 @@ fn log_out(frame: &Frame, card: &InstanceCard) -> Markup {
         "Nothing is sent or received until the next login; the queues stay. A line’s keypads and cards stop, too.",
     );
     html! {
-        form method="post" action={ (path(card.id)) "/logout" } data-confirm=(question) data-more=(more)
+        form method="post" action={ (path(card)) "/logout" } data-confirm=(question) data-more=(more)
             data-yes=(frame.say("Выйти", "Log out")) {
             (hidden(frame))
             button.quiet { (frame.say("Выйти из аккаунта", "Log out")) }

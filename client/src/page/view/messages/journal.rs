@@ -36,7 +36,7 @@ pub(crate) fn page(frame: &Frame, page: &JournalPage) -> Markup {
 fn chat_head(frame: &Frame, page: &JournalPage, title: &str) -> Markup {
     let chat = page.browse.chat.map(|chat| chat.to_string()).unwrap_or_default();
     html! {
-        p.crumb { a href={ (path(page.card.id)) "/journal" } { (Icon::Back.draw()) (frame.say("Журнал", "Journal")) } }
+        p.crumb { a href={ (path(&page.card)) "/journal" } { (Icon::Back.draw()) (frame.say("Журнал", "Journal")) } }
         h2 { @if title.is_empty() { (frame.say("Чат", "Chat")) } @else { (title) } " " span.name { (chat) } }
     }
 }
@@ -49,7 +49,7 @@ pub(crate) fn letters(frame: &Frame, page: &JournalPage) -> Markup {
             @if !is_chat {
                 div.card-head {
                     p.muted.grow { (range(frame, page)) }
-                    a.button.quiet href={ (path(page.card.id)) "/journal.csv" (query(page, None)) } download { (Icon::Download.draw()) "CSV" }
+                    @if page.card.bot.is_none() { a.button.quiet href={ (path(&page.card)) "/journal.csv" (query(page, None)) } download { (Icon::Download.draw()) "CSV" } }
                 }
             }
             @if let Some(problem) = &page.problem { p.problem { (sentence(frame.said(problem))) } }
@@ -83,8 +83,8 @@ fn range(frame: &Frame, page: &JournalPage) -> &'static str {
 
 fn pages(frame: &Frame, page: &JournalPage) -> Markup {
     let at = match page.browse.chat {
-        Some(chat) => format!("{}/chats/{chat}", path(page.card.id)),
-        None => format!("{}/journal", path(page.card.id)),
+        Some(chat) => format!("{}/chats/{chat}", path(&page.card)),
+        None => format!("{}/journal", path(&page.card)),
     };
     html! {
         @if page.before.is_some() || page.older.is_some() {
@@ -129,7 +129,7 @@ fn chat(page: &JournalPage, letter: &Record) -> Markup {
         if letter.chat_title.is_empty() { queues::whom(&letter.address) } else { letter.chat_title.clone() };
     html! {
         @if let Some(chat) = letter.chat {
-            a.peer href={ (path(page.card.id)) "/chats/" (chat) } { (title) }
+            a.peer href={ (path(&page.card)) "/chats/" (chat) } { (title) }
         } @else {
             span.peer { (title) }
         }
@@ -161,8 +161,8 @@ fn files(frame: &Frame, page: &JournalPage, letter: &Record) -> Markup {
     html! {
         @for file in letter.content.files() {
             p.file {
-                @if let Some(key) = &file.stored {
-                    a href={ (path(page.card.id)) "/files/" (key) } download=(called(file)) { (Icon::Download.draw()) " " (called(file)) }
+                @if let Some(key) = file.stored.as_ref().filter(|_| page.card.bot.is_none()) {
+                    a href={ (path(&page.card)) "/files/" (key) } download=(called(file)) { (Icon::Download.draw()) " " (called(file)) }
                 } @else {
                     (called(file))
                 }
@@ -222,7 +222,7 @@ fn filters(frame: &Frame, page: &JournalPage) -> Markup {
         }
     };
     html! {
-        form.filters.of-letters method="get" action={ (path(page.card.id)) "/journal" } role="search" aria-label=(frame.say("Отбор журнала", "Filter of the journal")) {
+        form.filters.of-letters method="get" action={ (path(&page.card)) "/journal" } role="search" aria-label=(frame.say("Отбор журнала", "Filter of the journal")) {
             (search("text", frame.say("Текст", "Text"), &browse.text))
             (search("whom", frame.say("Чат или кто", "Chat or who"), &browse.whom))
             (select("direction", frame.say("Направление", "Direction"), browse.direction.map_or("", Direction::as_str), &directions))

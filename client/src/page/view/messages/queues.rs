@@ -20,7 +20,7 @@ const BODY: usize = 2_000;
 
 /// The outgoing queue: `outgoing`.
 pub(crate) fn outgoing(frame: &Frame, page: &InstancePage) -> Markup {
-    let path = path(page.card.id);
+    let path = path(&page.card);
     let first = u64::from(page.page) * u64::from(QUEUE_LINES) + 1;
     let last = first + page.waiting.len() as u64 - u64::from(!page.waiting.is_empty());
     html! {
@@ -66,7 +66,7 @@ fn line(frame: &Frame, page: &InstancePage, one: &Waiting) -> Markup {
                 span.peer { (whom(&one.to)) }
                 span.muted { (words::kind(frame.language, one.content.kind())) }
                 span.grow {}
-                form method="post" action={ (path(page.card.id)) "/queue/" (one.id) "/cancel" } {
+                form method="post" action={ (path(&page.card)) "/queue/" (one.id) "/cancel" } {
                     (hidden(frame))
                     button.quiet.small aria-label={ (frame.say("Не отправлять: ", "Do not send: ")) (whom(&one.to)) } {
                         (if is_stuck_head { frame.say("Пропустить", "Skip") } else { frame.say("Не отправлять", "Do not send") })
@@ -94,7 +94,7 @@ fn line(frame: &Frame, page: &InstancePage, one: &Waiting) -> Markup {
 
 /// The queue of notifications: `notifications`.
 pub(crate) fn notifications(frame: &Frame, page: &InstancePage) -> Markup {
-    let path = path(page.card.id);
+    let path = path(&page.card);
     let post = |what: &str, class: &str, words: &str| {
         html! {
             form method="post" action={ (path) "/notifications/" (what) } {
@@ -144,7 +144,7 @@ fn way(frame: &Frame, page: &InstancePage) -> Markup {
         } @else {
             (frame.say("Вебхук: ", "Webhook: ")) code { (page.webhook) }
         }
-        " " a href={ (path(page.card.id)) "/settings" } { (frame.say("Изменить", "Change")) }
+        " " a href={ (path(&page.card)) "/settings" } { (frame.say("Изменить", "Change")) }
     }
 }
 
@@ -196,7 +196,7 @@ fn head_of(frame: &Frame, page: &InstancePage, head: &Head) -> Markup {
             div.letter-head {
                 span.peer { code { (head.kind) } }
                 span.grow {}
-                form method="post" action={ (path(page.card.id)) "/notifications/" (head.receipt) "/skip" }
+                form method="post" action={ (path(&page.card)) "/notifications/" (head.receipt) "/skip" }
                     data-confirm=(question) data-more=(more) data-yes=(frame.say("Пропустить", "Skip")) {
                     (hidden(frame))
                     button.quiet.small { (frame.say("Пропустить", "Skip")) }

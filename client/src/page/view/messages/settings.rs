@@ -28,7 +28,7 @@ pub(crate) fn page(frame: &Frame, page: &InstanceSettingsPage) -> Markup {
         form::switch(frame, typed, name, label, hint, typed.value(name) == "true")
     };
     let main = html! {
-        form.settings method="post" action={ (path(page.card.id)) "/settings" } {
+        form.settings method="post" action={ (path(&page.card)) "/settings" } {
             (hidden(frame))
             @if let Some(problem) = &page.problem { p.problem role="alert" { (sentence(frame.said(problem))) } }
             section.card {

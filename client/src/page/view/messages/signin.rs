@@ -19,7 +19,7 @@ pub(crate) fn page(frame: &Frame, page: &SigninPage) -> Markup {
 
 /// Where the login is: `signin`.
 pub(crate) fn step(frame: &Frame, page: &SigninPage) -> Markup {
-    let path = path(page.card.id);
+    let path = path(&page.card);
     let is_in = matches!(page.card.standing, Standing::Authorized | Standing::Suspended);
     let wants_password = matches!(page.step, Some(LoginStep::Password))
         || (page.card.standing == Standing::PendingPassword && page.step.is_none());

@@ -35,9 +35,14 @@ pub(super) fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
     };
     let picture = LoginTokenPicture { link: "tg://login?token=AAAA".into(), png: String::new() };
     vec![
-        ("messages", view::page(frame, &MessagesPage { instances: vec![card(), other()], problem: None })),
+        (
+            "messages",
+            view::page(frame, &MessagesPage { instances: vec![card(), other(), of_bot()], problem: None }),
+        ),
         ("messages-none", view::page(frame, &MessagesPage { instances: Vec::new(), problem: None })),
         ("instance", view::instance::page(frame, &instance())),
+        ("bot-instance", view::instance::page(frame, &InstancePage { card: of_bot(), ..instance() })),
+        ("bot-journal", view::journal::page(frame, &JournalPage { card: of_bot(), ..journal(50, false) })),
         ("journal", view::journal::page(frame, &journal(50, false))),
         ("chat", view::journal::page(frame, &journal(9, true))),
         ("instance-settings", view::settings::page(frame, &settings(refused))),
@@ -95,6 +100,21 @@ fn a_stuck_head_is_told_with_its_cause_in_both_languages() {
     }
 }
 
+#[test]
+fn a_bots_pages_lead_to_its_own_addresses_and_to_nothing_that_it_has_not() {
+    let frame = super::frame(tgtrunk_config::Language::English);
+    let queue = view::instance::page(&frame, &InstancePage { card: of_bot(), ..instance() });
+    let journal = view::journal::page(&frame, &JournalPage { card: of_bot(), ..journal(9, false) });
+    for drawn in [queue.into_string(), journal.into_string()] {
+        assert!(drawn.contains("/bots/acme_bot/messages"));
+        let wrong =
+            ["/messages/4100000003", "journal.csv", "/files/", "messages/settings", "messages/access"];
+        for wrong in wrong {
+            assert!(!drawn.contains(wrong), "{wrong}");
+        }
+    }
+}
+
 /// What programs need to call the first one.
 pub(crate) fn access_page() -> AccessPage {
     AccessPage { card: card(), base: "http://127.0.0.1:8091".into(), is_served: true, token: None }
@@ -104,6 +124,7 @@ fn card() -> InstanceCard {
     InstanceCard {
         id: 4_100_000_001,
         line: "+79066660000".parse().ok(),
+        bot: None,
         phone: "+79066660000".into(),
         username: Some("acme_sales".into()),
         name: String::new(),
@@ -137,6 +158,21 @@ fn other() -> InstanceCard {
         left: None,
         rests: Vec::new(),
         last_ms: None,
+        ..card()
+    }
+}
+
+fn of_bot() -> InstanceCard {
+    InstanceCard {
+        id: 4_100_000_003,
+        line: None,
+        bot: "acme_bot".parse().ok(),
+        phone: String::new(),
+        username: Some("acme_bot".into()),
+        name: "Acme".into(),
+        webhook_fails: None,
+        left: None,
+        problem: Some(tgtrunk_config::Said::new("the webhook answers 500", "вебхук отвечает 500")),
         ..card()
     }
 }

@@ -1,0 +1,211 @@
+//! Bots on the place "Messages": a program leads a bot by the actions, Telegram asks the bot to wait, and the operator sees
+//! the stuck head and mends it.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+
+use anyhow::{Context as _, ensure};
+use serde_json::json;
+use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::world::{BotAction, BotMatch, NewBot};
+use tgtrunk_tests::browser::{Browser, Options};
+use tgtrunk_tests::chat_stage::LIMIT;
+use tgtrunk_tests::page_stage::PageStage;
+use tgtrunk_tests::ports;
+use tgtrunk_tests::program::Kind;
+use tgtrunk_tests::stage::{self, Stage};
+use tokio::time::{Instant, sleep};
+
+use crate::looks;
+
+const BOT: &str = "queue_bot";
+const NASTY: &str = "<img src=x onerror='window.hacked = 1'>";
+
+/// An installation with a bot that a program leads, and no lines.
+struct Scene {
+    stage: PageStage,
+    anna: i64,
+    api: String,
+    token: String,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_a_program_leads_is_an_instance_with_its_queue_and_its_journal() {
+    let scene = Scene::open().await.unwrap();
+    let password = scene.stage.password().await.unwrap();
+    let browser = scene.stage.browser(Options::default(), &password).await.unwrap();
+    scene.bot_is_listed(&browser).await.unwrap();
+    scene.journal_is_live_and_harmless(&browser).await.unwrap();
+    scene.stuck_head_is_skipped_and_the_rest_cleared(&browser).await.unwrap();
+    scene.nobody_does_anything_without_login_or_by_a_wrong_form(&browser).await.unwrap();
+    scene.looks(&browser, &password).await.unwrap();
+    scene.stage.close().await.unwrap();
+}
+
+impl Scene {
+    async fn open() -> anyhow::Result<Self> {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let (page, api, pbx) = (address(ports::free()?), address(ports::free()?), address(ports::free()?));
+        let settings = format!("[bot.api]\nlisten = \"{api}\"");
+        let stage =
+            Stage::set_up(stage::Options { page: Some(page), settings, ..Default::default() }).await?;
+        let info = stage.world().add_bot(NewBot::new(BOT, "Acme"))?;
+        let anna = stage.user(NewUser::new("+79161111131", "Anna").username("anna_of_bot"))?;
+        let folder = stage.installation.state.join("bots").join(BOT);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("bot.toml"), format!("token = \"{}\"\n", info.token))?;
+        std::fs::set_permissions(folder.join("bot.toml"), std::fs::Permissions::from_mode(0o600))?;
+        let client = Kind::Client.start(&stage.installation).await?;
+        let bot = Kind::Bot.start(&stage.installation).await?;
+        let said = stage.world().say(anna, info.id, "/start");
+        said.map(drop).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let origin = format!("http://{page}");
+        let (client, bot) = (Some(client), Some(bot));
+        let stage = PageStage { stage, pbx, exchange: None, gateway: None, client, bot, origin };
+        let mut scene = Self { stage, anna, api: format!("http://{api}"), token: String::new() };
+        let made = ["api-token", "make", BOT, "--label", "1C"];
+        let told = Kind::Bot.ask(&scene.stage.stage.installation, &made, "", LIMIT).await?;
+        let is_token = |word: &&str| word.starts_with(&format!("{}:", info.id));
+        scene.token = told.split_whitespace().find(is_token).with_context(|| told.clone())?.to_owned();
+        Ok(scene)
+    }
+
+    fn path(rest: &str) -> String {
+        format!("/bots/{BOT}/messages{rest}")
+    }
+
+    /// A program sends, and does not wait for what becomes of it.
+    fn send(&self, text: &str) {
+        let request = reqwest::Client::new()
+            .post(format!("{}/api/v1/actions/send_message", self.api))
+            .bearer_auth(&self.token)
+            .json(&json!({ "dialog": self.anna, "text": text }));
+        tokio::spawn(async move { request.send().await.map(drop) });
+    }
+
+    async fn bot_is_listed(&self, browser: &Browser) -> anyhow::Result<()> {
+        browser.click("header nav a[href='/messages']").await?;
+        browser.shows("#instances [data-bot=queue_bot][data-standing=authorized]", LIMIT * 2).await?;
+        browser.says("#instances", "queue 0", LIMIT).await?;
+        browser.click("#instances [data-bot=queue_bot] h2 a").await?;
+        browser.arrives(LIMIT, |path| path == Self::path("")).await?;
+        browser.says("#outgoing", "Everything is sent", LIMIT).await?;
+        browser.says("#budgets", "Nothing rests", LIMIT).await?;
+        Ok(())
+    }
+
+    async fn journal_is_live_and_harmless(&self, browser: &Browser) -> anyhow::Result<()> {
+        browser.go(&Self::path("/journal")).await?;
+        browser.says("#letters .letter[data-direction=incoming]", "/start", LIMIT).await?;
+        browser.run("window.kept = 1").await?;
+        self.send(NASTY);
+        browser.says("#letters .letter[data-direction=outgoing]", NASTY, LIMIT).await?;
+        let told = browser.run("return [window.kept, window.hacked ?? 0]").await?;
+        ensure!(told == json!([1, 0]), "kept, hacked: {told}");
+        browser.click("#letters .letter a.peer").await?;
+        let chat = Self::path(&format!("/chats/{}", self.anna));
+        browser.arrives(LIMIT, |path| path == chat).await?;
+        browser.says("#letters .letter:last-child", NASTY, LIMIT).await?;
+        browser.go(&Self::path("/journal")).await?;
+        browser.type_in("input[name=text]", "/START").await?;
+        browser.click("form.filters button").await?;
+        browser.arrives(LIMIT, |path| path.contains("text=")).await?;
+        let found = browser.count("#letters .letter").await?;
+        ensure!(found == 1, "{found} messages fit");
+        Ok(())
+    }
+
+    /// Telegram asks to wait: the head says so, is skipped, and the rest is cleared.
+    async fn stuck_head_is_skipped_and_the_rest_cleared(&self, browser: &Browser) -> anyhow::Result<()> {
+        let world = self.stage.stage.world();
+        let fault =
+            world.add_bot_fault(BotMatch::method("sendMessage"), BotAction::RetryAfter { seconds: 600 });
+        browser.go(&Self::path("")).await?;
+        for (number, text) in
+            ["the first to wait", "the second to wait", "the third to wait"].iter().enumerate()
+        {
+            self.send(text);
+            browser.says(&format!("#outgoing [data-position='{}']", number + 1), text, LIMIT).await?;
+        }
+        browser.shows("#outgoing [data-position='1'][data-stuck=yes]", LIMIT).await?;
+        browser.says("#outgoing [data-position='1']", "Telegram asks to wait", LIMIT).await?;
+        browser.says("#budgets .rests", "rests", LIMIT).await?;
+        browser.says("#standing", "The head of the queue is stuck", LIMIT).await?;
+        browser.go("/messages").await?;
+        browser.says("#instances [data-bot=queue_bot]", "queue 3", LIMIT).await?;
+        for warning in ["stuck", "rest"] {
+            browser.shows(&format!("[data-bot=queue_bot] .warning[data-warning={warning}]"), LIMIT).await?;
+        }
+        browser.go(&Self::path("")).await?;
+        browser.click("#outgoing [data-position='1'] form button").await?;
+        browser.says("#toasts", "taken out of the queue", LIMIT).await?;
+        browser.says("#outgoing [data-position='1']", "the second to wait", LIMIT).await?;
+        browser.click("#outgoing details.grave summary").await?;
+        browser.click("#outgoing form[action$='/queue/clear'] button").await?;
+        browser.click("dialog#confirm[open] button[value=yes]").await?;
+        browser.says("#outgoing", "Everything is sent", LIMIT).await?;
+        browser.go(&Self::path("/journal?status=failed")).await?;
+        let until = Instant::now() + LIMIT;
+        while browser.count("#letters .letter[data-status=failed]").await? != 3 {
+            ensure!(Instant::now() < until, "three were taken out: {}", browser.words().await?);
+            sleep(LIMIT / 50).await;
+        }
+        browser.says("#letters", "Taken out of the queue", LIMIT).await?;
+        world.remove_bot_fault(fault);
+        Ok(())
+    }
+
+    async fn nobody_does_anything_without_login_or_by_a_wrong_form(
+        &self,
+        browser: &Browser,
+    ) -> anyhow::Result<()> {
+        let stranger = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+        for rest in ["", "/journal", "/chats/1"] {
+            let answer = stranger.get(format!("{}{}", self.stage.origin, Self::path(rest))).send().await?;
+            let to = answer.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or_default();
+            ensure!(answer.status() == 303 && to.starts_with("/login"), "{rest}: {}", answer.status());
+        }
+        let clear = Self::path("/queue/clear");
+        let answer = stranger.post(format!("{}{clear}", self.stage.origin)).send().await?;
+        ensure!(answer.status() == 303, "{}", answer.status());
+        // Who is logged in but does not show the page's own word does nothing either.
+        let script = format!(
+            "const asked = new XMLHttpRequest();
+             asked.open('POST', '{clear}', false);
+             asked.setRequestHeader('content-type', 'application/x-www-form-urlencoded');
+             asked.send('csrf=wrong');
+             return asked.status"
+        );
+        browser.go(&Self::path("")).await?;
+        let status = browser.run(&script).await?;
+        ensure!(status == 403, "a form without the page's word is answered {status}");
+        let script = "const asked = new XMLHttpRequest();
+             asked.open('GET', '/bots/nobody_bot/messages', false);
+             asked.send();
+             return asked.status";
+        let status = browser.run(script).await?;
+        ensure!(status == 404, "a bot that is not there is answered {status}");
+        Ok(())
+    }
+
+    /// Both languages and themes: axe-core finds nothing.
+    async fn looks(&self, browser: &Browser, password: &str) -> anyhow::Result<()> {
+        let world = self.stage.stage.world();
+        world.add_bot_fault(BotMatch::method("sendMessage"), BotAction::RetryAfter { seconds: 600 });
+        self.send("something for the page");
+        browser.go(&Self::path("")).await?;
+        browser.shows("#outgoing [data-stuck=yes]", LIMIT).await?;
+        let russian = self.stage.browser(Options::default(), password).await?;
+        looks::prefer(&russian, "ru").await?;
+        russian.go(&Self::path("")).await?;
+        russian.says("#outgoing", "Голова очереди стоит", LIMIT).await?;
+        russian.says("#outgoing", "Telegram просит подождать", LIMIT).await?;
+        let pages = [
+            ("messages-of-bot", "/messages".to_owned()),
+            ("bot-queue", Self::path("")),
+            ("bot-journal", Self::path("/journal")),
+        ];
+        tokio::try_join!(looks::of(browser, "en", &pages), looks::of(&russian, "ru", &pages))?;
+        Ok(())
+    }
+}
