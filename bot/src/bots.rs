@@ -29,7 +29,7 @@ use crate::{PROGRAM, acquaintances, admission, instance};
 use keeper::Keeper;
 
 /// How long all bots together may take to end.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Messages of programs that may wait to be written down.
 const ERRANDS: usize = 64;

@@ -333,6 +333,13 @@ impl Instance {
         &self.inner
     }
 
+    /// Hands no more messages over, and waits so long at most until the one under way is through: cut off, nobody would
+    /// know whether Telegram has it. What waits stays in the queue.
+    pub async fn finish(&self, grace: Duration) {
+        self.inner.is_ending.store(true, Ordering::Relaxed);
+        tokio::time::timeout(grace, self.inner.handing.lock()).await.ok();
+    }
+
     /// Ends what it does by itself; whoever waits for a notification hears that it is starting. Its database may be closed
     /// then.
     pub fn close(&self) {

@@ -8,6 +8,7 @@ mod parts;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -214,6 +215,11 @@ impl Outbox {
         if next.is_doubtful && !inner.messenger.knows_repeats() {
             self.give_up(&next, "the program ended while it was being handed over").await?;
             return Ok(None);
+        }
+        let shared = Arc::clone(inner);
+        let _handing = shared.handing.lock().await;
+        if inner.is_ending.load(Ordering::Relaxed) {
+            return Ok(Some(LOOK));
         }
         if !inner.store.claim(next.seq).await? {
             return Ok(None);

@@ -34,6 +34,8 @@ const WELL: Duration = Duration::from_secs(600);
 const ILL: Duration = Duration::from_secs(20);
 /// With a webhook nothing else tells that Telegram can be reached.
 const WITH_WEBHOOK: Duration = Duration::from_secs(30);
+/// How long a message that is just handed to Telegram is waited for when the bot ends.
+const HANDING: Duration = Duration::from_secs(5);
 /// Until a store that cannot be opened is tried again.
 const STORE: Duration = Duration::from_secs(10);
 
@@ -84,6 +86,7 @@ impl Keeper {
         bot.run(polled, written, stop).await;
         self.standing.send_replace(None);
         if let Some(messages) = &messages {
+            messages.instance.finish(HANDING).await;
             self.house.offices.house.leave(messages.instance.id());
         }
         self.house.doors.send_if_modified(|doors| doors.remove(&self.bot.folder()).is_some());

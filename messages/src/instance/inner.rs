@@ -94,6 +94,10 @@ pub(crate) struct Inner {
     pub(crate) revision: AtomicU64,
     /// It ends; its database may be closed.
     pub(crate) is_closed: AtomicBool,
+    /// Nothing more is handed over.
+    pub(crate) is_ending: AtomicBool,
+    /// Held while a message is handed over.
+    pub(crate) handing: tokio::sync::Mutex<()>,
     /// Whose messages these are, once that was looked at.
     whose: tokio::sync::Mutex<Option<ChatId>>,
     cleared: Mutex<Option<Instant>>,
@@ -130,6 +134,8 @@ impl Inner {
             jobs_rest_until_ms: AtomicI64::new(0),
             revision: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
+            handing: tokio::sync::Mutex::default(),
             whose: tokio::sync::Mutex::default(),
             cleared: Mutex::default(),
             fetched: Mutex::default(),

@@ -54,6 +54,26 @@ async fn what_was_on_its_way_in_a_crash_is_not_handed_over_again() {
 }
 
 #[tokio::test]
+async fn what_is_on_its_way_at_an_orderly_end_is_waited_for() {
+    let room = room();
+    let instance = room.open().await;
+    room.telegram.say([Say::SentLate(Duration::from_secs(1))]);
+    instance.send(draft(5, "under way")).await.unwrap();
+    instance.send(draft(5, "waits")).await.unwrap();
+    until("it is handed over", async || room.telegram.texts() == ["under way"]).await;
+    instance.finish(Duration::from_secs(20)).await;
+    instance.close();
+    drop(instance);
+    assert_eq!(room.telegram.texts(), ["under way"]);
+    let instance = room.open().await;
+    until("the other is sent", async || room.telegram.texts() == ["under way", "waits"]).await;
+    until("both are written down", async || {
+        all(&instance).await.iter().all(|record| record.status == SendStatus::Sent)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_never_reached_telegram_is_tried_again() {
     let room = room();
     let instance = room.open().await;
