@@ -92,13 +92,14 @@ async fn a_person_without_a_language_is_greeted_in_the_lines_and_without_lines_i
 async fn people_read_the_lines_own_words_where_it_has_some() {
     let mut room = Room::new("", "").await;
     let texts = "[en]\ngreeting = \"Welcome to {company}\"\nkey = \"Number {key}\"\nkey_button = \"Number\"\n\
-                 unknown_command = \"Pardon?\"\n[ru]\ngreeting = \"Добро пожаловать\"\n";
+                 key_hint = \"Ask for it\"\nunknown_command = \"Pardon?\"\n[ru]\ngreeting = \"Добро пожаловать\"\n";
     std::fs::write(room.state().join(room.line(1).as_str()).join("texts.toml"), texts).unwrap();
     room.gateway.starts();
     room.starts().await;
     room.telegram.says(500, "/start");
     let greeting = room.telegram.hears("SendMessage", |body| body["chat_id"] == 500).await;
     assert!(greeting["text"].as_str().unwrap().starts_with("Welcome to Acme"), "{greeting}");
+    assert!(greeting["text"].as_str().unwrap().contains("Ask for it"), "{greeting}");
     assert_eq!(greeting["reply_markup"]["keyboard"], json!([[{"text": "Number"}]]));
     room.telegram.says(500, "Number");
     room.telegram.hears("SendMessage", |body| body["text"] == "Number 500").await;
