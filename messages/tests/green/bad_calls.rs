@@ -262,12 +262,13 @@ async fn what_is_no_json_is_told_with_its_place() {
 #[tokio::test]
 async fn the_instances_standing_decides_what_can_be_done() {
     let stage = Stage::new().await;
-    for (standing, contacts, check) in [
-        (Standing::Starting, (400, "instance in starting process try later"), 400),
-        (Standing::NotAuthorized, (400, "instance is starting or not authorized"), 400),
-        (Standing::PendingPassword, (400, "instance is starting or not authorized"), 400),
-        (Standing::Blocked, (403, "Your account is blocked"), 403),
-        (Standing::Suspended, (200, ""), 403),
+    let out = (400, "instance is starting or not authorized");
+    for (standing, word, contacts, check) in [
+        (Standing::Starting, "starting", (400, "instance in starting process try later"), 400),
+        (Standing::NotAuthorized, "notAuthorized", out, 400),
+        (Standing::PendingPassword, "pendingPassword", out, 400),
+        (Standing::Blocked, "blocked", (403, "Your account is blocked"), 403),
+        (Standing::Suspended, "suspended", (200, ""), 403),
     ] {
         stage.telegram.stands(standing);
         let (code, said) = stage.call("GET", "getContacts", Value::Null).await;
@@ -277,7 +278,7 @@ async fn the_instances_standing_decides_what_can_be_done() {
             stage.call("POST", "checkAccount", json!({"phoneNumber": 79_000_000_001_i64})).await;
         assert_eq!(code, check, "{said}");
         let (_, state) = stage.call("GET", "getStateInstance", Value::Null).await;
-        assert_eq!(state["stateInstance"], standing.as_str());
+        assert_eq!(state["stateInstance"], word);
     }
     assert_eq!(stage.telegram.did(), ["contacts"]);
 }

@@ -68,6 +68,18 @@ async fn a_poll_is_held_until_something_comes_or_its_time_is_over() {
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
 }
 
+/// A program that is stopped in the middle of a poll takes nothing along.
+#[tokio::test]
+async fn a_poll_that_is_broken_off_takes_no_notification_along() {
+    let stage = Stage::new().await;
+    let path = format!("{}?receiveTimeout=60", stage.path("receiveNotification"));
+    let held = stage.ask("GET", &path, Value::Null);
+    assert!(tokio::time::timeout(Duration::from_millis(200), held).await.is_err(), "nothing has come yet");
+    let receipt = told(&stage).await;
+    let (_, next) = stage.ask("GET", &path, Value::Null).await;
+    assert_eq!(next["receiptId"], receipt);
+}
+
 #[tokio::test]
 async fn an_instance_that_is_opened_anew_is_waited_for() {
     let stage = Stage::new().await;
