@@ -98,6 +98,14 @@ pub(crate) fn copy(frame: &Frame, text: &str, what: &str) -> Markup {
     }
 }
 
+/// What whoever logs a client out has to know of the others that write by its account.
+pub(crate) fn writers_warning(frame: &Frame) -> &'static str {
+    frame.say(
+        "Организации, что пишут через эту линию, перестанут писать до нового входа.",
+        "Organisations that write by this line stop writing until the next login.",
+    )
+}
+
 /// What follows for calls that are up, before something is done to their line.
 pub(crate) fn calls_warning(frame: &Frame, calls: u32) -> String {
     if calls == 0 {

@@ -8,7 +8,7 @@ use crate::page::model::{Frame, LineCard, Part, SessionsPage};
 use crate::page::view::form::hidden;
 use crate::page::view::lamp;
 use crate::page::view::line::{Tab, sheet};
-use crate::page::view::lines::{calls_warning, path};
+use crate::page::view::lines::{calls_warning, path, writers_warning};
 use crate::page::view::words::{beside, person, phone, sentence};
 
 /// The page.
@@ -92,12 +92,14 @@ fn log_out(frame: &Frame, card: &LineCard, part: Part, path: &str) -> Markup {
                 )
             )
         }
-        Part::Client | Part::Bot => frame
-            .say(
+        Part::Client | Part::Bot => format!(
+            "{} {}",
+            frame.say(
                 "Клавиши и визитки прекратятся до нового входа.",
                 "Keypads and cards stop until the next login.",
-            )
-            .to_owned(),
+            ),
+            writers_warning(frame)
+        ),
     };
     html! {
         form method="post" action={ (path) "/logout" } data-confirm=(question) data-more=(more.trim())

@@ -10,7 +10,7 @@ use crate::page::view::form::{self, Input, hidden};
 use crate::page::view::icons::Icon;
 use crate::page::view::lamp;
 use crate::page::view::line::{Tab, sheet};
-use crate::page::view::lines::{calls_warning, path};
+use crate::page::view::lines::{calls_warning, path, writers_warning};
 use crate::page::view::sessions::who;
 use crate::page::view::words::{clock, count, duration, sentence};
 
@@ -362,6 +362,7 @@ fn done(frame: &Frame, page: &StepsPage, action: &str, who: &Markup) -> Markup {
         Part::Client | Part::Bot => (path.clone(), frame.say("К линии", "To the line")),
     };
     let warning = calls_warning(frame, if page.part == Part::Gateway { page.card.gateway.calls } else { 0 });
+    let out = if page.part == Part::Client { writers_warning(frame) } else { warning.as_str() };
     html! {
         div.done {
             span.shape.green { (Icon::Good.draw()) }
@@ -384,7 +385,7 @@ fn done(frame: &Frame, page: &StepsPage, action: &str, who: &Markup) -> Markup {
                 button.quiet name="method" value="code" { (frame.say("Войти заново", "Log in again")) }
             }
             form method="post" action={ (action) "/logout" } data-confirm=(frame.say("Выйти из аккаунта?", "Log out of the account?"))
-                data-more=(warning) data-yes=(frame.say("Выйти", "Log out")) {
+                data-more=(out) data-yes=(frame.say("Выйти", "Log out")) {
                 (hidden(frame))
                 button.quiet { (frame.say("Выйти", "Log out")) }
             }

@@ -20,6 +20,14 @@ pub(crate) fn page(frame: &Frame, page: &SystemPage) -> Markup {
         form.settings #settings method="post" action="/system/settings" {
             (hidden(frame))
             @if let Some(problem) = &page.problem { p.problem role="alert" { (sentence(frame.said(problem))) } }
+            p.hint {
+                (frame.say("Где взять api_id и api_hash: откройте ", "Where api_id and api_hash are had: open "))
+                a href="https://my.telegram.org" rel="noreferrer" target="_blank" { "my.telegram.org" }
+                (frame.say(
+                    ", войдите по номеру телефона, выберите «API development tools», создайте приложение и перенесите оба значения сюда.",
+                    ", log in by a phone number, choose “API development tools”, create an application, and copy both values to here.",
+                ))
+            }
             (settings::groups(frame, setting::SYSTEM, &page.typed))
             (settings::save(frame))
         }

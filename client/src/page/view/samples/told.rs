@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use tgtrunk_config::control::{LoginInfo, LoginStage};
-use tgtrunk_config::{Lamp, Language, Light};
+use tgtrunk_config::{Lamp, Language, Light, Said};
 
 use super::made::*;
-use super::{frame, lines, new_line, steps, system};
+use super::{frame, lines, new_line, sessions, steps, system};
 use crate::page::model::*;
 use crate::page::view::words::{phone, since};
 use crate::page::view::{bots, lamp, line, line_bot, log};
@@ -70,6 +70,48 @@ fn the_key_of_the_application_says_where_it_is_had_and_is_typed_unseen() {
     let drawn = system::page(&frame(Language::English), &system_page()).into_string();
     let field = drawn.split('<').find(|tag| tag.contains("name=\"telegram.api_hash\"")).unwrap();
     assert!(field.contains("type=\"password\""), "{field}");
+    let link: &[&str] = &["href=\"https://my.telegram.org\""];
+    says(|frame| system::page(frame, &system_page()), [link, link]);
+}
+
+/// Also where no field is that it could stand under.
+#[test]
+fn why_telegram_lets_nobody_in_is_told_at_the_step_where_it_happened() {
+    for stage in [LoginStage::Start, LoginStage::Password { hint: None }] {
+        let draw = |frame: &Frame| {
+            let problem = Some(Said::new(
+                "Telegram wants a pause of 31 seconds",
+                "Telegram просит подождать 31 секунду",
+            ));
+            let info = LoginInfo { line: connected().phone, stage: stage.clone(), problem };
+            steps::page(frame, &StepsPage { card: connected(), part: Part::Gateway, info: Some(info) })
+        };
+        says(draw, [&["подождать 31 секунду"], &["pause of 31 seconds"]]);
+    }
+}
+
+#[test]
+fn whoever_logs_an_account_out_is_told_first_who_else_writes_by_it() {
+    let words: [&[&str]; 2] = [
+        &["Организации, что пишут через эту линию, перестанут писать"],
+        &["Organisations that write by this line stop writing"],
+    ];
+    for part in [Part::Gateway, Part::Client] {
+        let draw = |frame: &Frame| {
+            let stage = LoginStage::Done { account: account() };
+            let info = LoginInfo { line: connected().phone, stage, problem: None };
+            steps::page(frame, &StepsPage { card: connected(), part, info: Some(info) })
+        };
+        if part == Part::Client {
+            says(draw, words);
+        } else {
+            let drawn = draw(&frame(Language::English)).into_string();
+            assert!(!drawn.contains(words[1][0]), "the gateway writes nothing: {drawn}");
+        }
+    }
+    let mut page = sessions_page();
+    page.client = page.gateway.clone();
+    says(|frame| sessions::page(frame, &page), words);
 }
 
 #[test]
