@@ -121,6 +121,20 @@ impl BotMessenger {
         done.map_err(|miss| self.missed(miss, chat))
     }
 
+    /// Whether Telegram calls a person so now.
+    async fn is_called(&self, id: i64, name: &str) -> Result<bool, Failure> {
+        match self.chat(&Address::Chat(ChatId(id))).await {
+            Ok(told) => {
+                let is_it =
+                    |value: &Value| value.as_str().is_some_and(|word| word.eq_ignore_ascii_case(name));
+                let others = told["active_usernames"].as_array();
+                Ok(is_it(&told["username"]) || others.is_some_and(|others| others.iter().any(is_it)))
+            }
+            Err(Failure::Refused { word: "dialog_not_found", .. }) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
     async fn chat(&self, of: &Address) -> Result<Value, Failure> {
         let id = chat_id(of)?;
         let chat = id.as_i64();
@@ -302,7 +316,10 @@ impl Messenger for BotMessenger {
         // Telegram finds people by their numbers alone.
         let known = self.store.person_called(name).await;
         let known = known.map_err(|error| Failure::Undone(error.to_string()))?;
-        if let Some((id, title, username)) = known {
+        // Names are given up and taken by others, who need not have written.
+        if let Some((id, title, username)) = known
+            && self.is_called(id, name).await?
+        {
             return Ok(Some(Person {
                 id: ChatId(id),
                 kind: PersonKind::User,
