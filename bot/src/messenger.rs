@@ -208,7 +208,14 @@ impl Messenger for BotMessenger {
     }
 
     async fn send_album(&self, order: &Order) -> Result<Vec<Sent>, Failure> {
-        let told = self.perform(order, content::album(&order.content, &order.paths)?).await?;
+        let album = |plain| content::album(&order.content, &order.paths, plain);
+        let told = match self.perform(order, album(false)?).await {
+            // What Telegram does not take as a picture it takes as a file.
+            Err(Failure::Refused { word: "attachment_failed", .. }) => {
+                self.perform(order, album(true)?).await?
+            }
+            told => told?,
+        };
         let sent = told.as_array().map(|all| all.iter().map(received::sent).collect::<Option<Vec<_>>>());
         sent.flatten().filter(|sent| !sent.is_empty()).ok_or_else(unread)
     }

@@ -85,24 +85,24 @@ pub(super) fn request(content: &Content, paths: &[PathBuf]) -> Result<Request, F
     })
 }
 
-/// Several files as one album.
+/// Several files as one album, of what each of them is alone; as documents if one of them is, or if they are to be
+/// `plain`.
 ///
 /// # Errors
 /// It is no file.
-pub(super) fn album(content: &Content, paths: &[PathBuf]) -> Result<Request, Failure> {
+pub(super) fn album(content: &Content, paths: &[PathBuf], plain: bool) -> Result<Request, Failure> {
     let Content::File { caption, entities, .. } = content else {
         return Err(refused("bad_request", "an album is of files"));
     };
     let (mut media, mut files) = (Vec::new(), Vec::new());
+    let kinds: Vec<_> = content.files().map(|file| method(file).1).collect();
+    // Telegram mixes pictures and films alone.
+    let is_seen = kinds.iter().all(|kind| ["photo", "video"].contains(kind));
+    let is_heard = kinds.iter().all(|kind| *kind == "audio");
+    let is_plain = plain || !(is_seen || is_heard);
     for (number, (file, path)) in content.files().zip(paths).enumerate() {
         let field = format!("file{number}");
-        let kind = match file.kind {
-            _ if file.is_plain => "document",
-            FileKind::Image => "photo",
-            FileKind::Video => "video",
-            FileKind::Audio => "audio",
-            FileKind::Sticker | FileKind::Document => "document",
-        };
+        let kind = if is_plain { "document" } else { method(file).1 };
         let mut one = json!({"type": kind, "media": format!("attach://{field}")});
         if number == 0 {
             one["caption"] = caption.clone().into();
@@ -209,11 +209,38 @@ mod tests {
             caption: "Два".into(),
             entities: Vec::new(),
         };
-        let told = album(&content, &["a".into(), "b".into()]).unwrap();
+        let told = album(&content, &["a".into(), "b".into()], false).unwrap();
         let media = &told.params["media"];
         assert_eq!((&media[0]["type"], &media[0]["caption"]), (&json!("photo"), &json!("Два")));
         assert_eq!((&media[1]["type"], &media[1]["media"]), (&json!("video"), &json!("attach://file1")));
         assert_eq!(told.files.iter().map(|file| file.field.as_str()).collect::<Vec<_>>(), ["file0", "file1"]);
+    }
+
+    #[test]
+    fn an_album_with_a_file_that_is_a_document_alone_is_of_documents() {
+        let kinds = |files: &[Attachment], plain| {
+            let content = Content::File {
+                file: files[0].clone(),
+                more: files[1..].to_vec(),
+                left_out: Vec::new(),
+                caption: String::new(),
+                entities: Vec::new(),
+            };
+            let paths = vec![PathBuf::from("x"); files.len()];
+            let told = album(&content, &paths, plain).unwrap();
+            let media = told.params["media"].as_array().unwrap().clone();
+            media.iter().map(|one| one["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let picture = |size| file(FileKind::Image, "image/png", size, false);
+        let song = |mime| file(FileKind::Audio, mime, 5, false);
+        let film = |mime| file(FileKind::Video, mime, 5, false);
+        assert_eq!(kinds(&[picture(5), film("video/mp4")], false), ["photo", "video"]);
+        assert_eq!(kinds(&[picture(5), film("video/mp4")], true), ["document", "document"]);
+        assert_eq!(kinds(&[picture(5), picture(PHOTO_BYTES + 1)], false), ["document", "document"]);
+        assert_eq!(kinds(&[picture(5), film("video/quicktime")], false), ["document", "document"]);
+        assert_eq!(kinds(&[song("audio/mpeg"), song("audio/mpeg")], false), ["audio", "audio"]);
+        assert_eq!(kinds(&[song("audio/mpeg"), song("audio/ogg")], false), ["document", "document"]);
+        assert_eq!(kinds(&[song("audio/mpeg"), picture(5)], false), ["document", "document"]);
     }
 
     #[test]
