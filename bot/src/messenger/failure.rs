@@ -5,7 +5,7 @@ use tgtrunk_messages::Failure;
 use crate::telegram::{self, Miss};
 
 /// Telegram's words, in small letters, and ours: the first that is found counts.
-const WORDS: [(&str, &str); 34] = [
+const WORDS: [(&str, &str); 37] = [
     ("message is not modified", "not_modified"),
     ("message to be replied not found", "message_not_found"),
     ("replied message not found", "message_not_found"),
@@ -40,6 +40,9 @@ const WORDS: [(&str, &str); 34] = [
     ("have no rights", "privacy_restricted"),
     ("need administrator rights", "privacy_restricted"),
     ("chat_write_forbidden", "privacy_restricted"),
+    ("can't be forwarded", "privacy_restricted"),
+    ("can't be copied", "privacy_restricted"),
+    ("forwards_restricted", "privacy_restricted"),
 ];
 
 /// It is refused for good.
@@ -112,6 +115,9 @@ mod tests {
         assert_eq!(refused("Bad Request: MESSAGE_TOO_LONG"), "too_long");
         assert_eq!(refused("Bad Request: PHOTO_INVALID_DIMENSIONS"), "attachment_failed");
         assert_eq!(refused("Bad Request: BUTTON_URL_INVALID"), "bad_request");
+        assert_eq!(refused("Bad Request: message can't be edited"), "not_editable");
+        assert_eq!(refused("Bad Request: the message can't be forwarded"), "privacy_restricted");
+        assert_eq!(refused("Bad Request: CHAT_FORWARDS_RESTRICTED"), "privacy_restricted");
         let forbidden = |said: &str| match told(telegram::Failure::Forbidden(said.into()), false) {
             Failure::Refused { word, .. } => word,
             other => panic!("{other}"),
