@@ -2,13 +2,17 @@
 
 use super::letters::Wakes;
 use super::{Instance, Refused};
-use crate::chat::{Address, Chat};
+use crate::browse::Bookmark;
+use crate::chat::{Address, Chat, ChatId};
 use crate::clock;
 use crate::id::MessageId;
 use crate::job::{JobId, NewJob};
 use crate::messenger::{Dialog, Failure, Received, Search};
 use crate::record::Record;
-use crate::store::{Begun, Fault, Kept, Part, StorageError};
+use crate::store::{Begun, Fault, Kept, Part, Shelf, StorageError};
+
+/// So many of the journal are read at a time.
+const BATCH: usize = 500;
 
 impl Instance {
     /// Begins a job that sends nothing; it is on the disk when this returns.
@@ -124,19 +128,47 @@ impl Instance {
         let chat = self.chat(of).await?;
         match self.inner.messenger.search(chat, search).await {
             Ok(found) => self.recalled(found).await,
-            Err(Failure::Unsupported(_)) => {
-                let all = self.inner.store.history(chat, 1_000).await?;
-                let is_it = |record: &Record| {
-                    let words = record.content.words().to_lowercase();
-                    record.tg_id.is_some()
-                        && search.before.is_none_or(|before| record.tg_id.is_some_and(|id| id < before))
-                        && search.since_s.is_none_or(|since_s| record.date_s >= since_s)
-                        && search.until_s.is_none_or(|until_s| record.date_s < until_s)
-                        && words.contains(&search.query.to_lowercase())
-                };
-                Ok(all.into_iter().filter(is_it).take(search.count).collect())
-            }
+            Err(Failure::Unsupported(_)) => Ok(self.search_journal(chat, search).await?),
             Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn search_journal(&self, chat: ChatId, search: &Search) -> Result<Vec<Record>, StorageError> {
+        let store = &self.inner.store;
+        let words = search.query.to_lowercase();
+        let is_it = |record: &Record| {
+            record.tg_id.is_some_and(|id| search.before.is_none_or(|before| id < before))
+                && (words.is_empty() || record.content.words().to_lowercase().contains(&words))
+        };
+        let mut place = Bookmark::NEWEST;
+        if let Some(until_s) = search.until_s {
+            place = Bookmark { date_s: until_s, id: MessageId::new(0) };
+        }
+        if let Some(before) = search.before
+            && let Some(known) = store.message_at(Some(chat), before).await?
+            && known.date_s < place.date_s
+        {
+            place = Bookmark { date_s: known.date_s, id: known.id };
+        }
+        let mut found = Vec::new();
+        loop {
+            let batch = store.browse(Shelf::Chat(chat), place, BATCH).await?;
+            let is_last = batch.len() < BATCH;
+            for record in batch {
+                place = Bookmark { date_s: record.date_s, id: record.id };
+                if search.since_s.is_some_and(|since_s| record.date_s < since_s) {
+                    return Ok(found);
+                }
+                if is_it(&record) {
+                    found.push(record);
+                }
+                if found.len() >= search.count {
+                    return Ok(found);
+                }
+            }
+            if is_last {
+                return Ok(found);
+            }
         }
     }
 
