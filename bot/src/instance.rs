@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -20,6 +21,8 @@ use crate::telegram::Api;
 const FAR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
 /// Names of public chats that Telegram is asked for in a day: it limits bots less than accounts.
 const CHECKS_PER_DAY: u32 = 10_000;
+/// Files that are kept for nobody are there for as long as sending or fetching them takes.
+const SHORTEST_FILE_LIFE: Duration = Duration::from_secs(600);
 /// What nobody fetches here: updates go to programs by the Bot API.
 const SWITCHES: [&str; 9] = [
     "incomingWebhook",
@@ -61,6 +64,11 @@ impl Messages {
             &base(listen),
         );
         options.checks_per_day = CHECKS_PER_DAY;
+        options.journal_life = config.api.journal;
+        options.file_life = config.api.files.max(SHORTEST_FILE_LIFE);
+        options.outgoing_life = config.api.outgoing;
+        options.files_most_bytes = u64::from(config.api.files_total_mb) << 20;
+        options.disk_reserve_bytes = u64::from(config.api.disk_reserve_mb) << 20;
         options.own_ports = [listen, config.page.listen].into_iter().flatten().map(|at| at.port()).collect();
         let tables = store.messages().await.map_err(|error| stuck(&error.to_string()))?;
         let told = |refused: Refused| stuck(&refused.to_string());
