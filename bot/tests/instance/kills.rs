@@ -75,6 +75,38 @@ async fn what_telegram_may_have_is_not_sent_a_second_time_and_its_program_is_tol
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_when_the_bot_is_ended_in_order_is_sent_once() {
+    let mut stage = Stage::open().await;
+    let world = stage.scene.world().clone();
+    world.add_bot_fault(BotMatch::method("sendMessage").times(1), BotAction::Delay { ms: 1_500 });
+    let before = world.count_bot(stage.info.id, "sendMessage");
+    let (_, told) = stage.calls("send_message", &queued(&stage, "в пути")).await;
+    let (_, next) = stage.calls("send_message", &queued(&stage, "за ним")).await;
+    let limit = Instant::now() + SOON;
+    while world.count_bot(stage.info.id, "sendMessage") == before {
+        assert!(Instant::now() < limit, "it is not handed over: {}", stage.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+    stage.end().await;
+    stage.run().await;
+    for job in [told, next] {
+        let job = stage.job(job["job_id"].as_str().unwrap()).await;
+        assert_eq!(job["state"], "done", "{job}\n{}", stage.log());
+    }
+    assert_eq!((stage.count("в пути"), stage.count("за ним")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_whose_person_telegram_does_not_find_any_more_is_nobodys() {
+    let stage = Stage::open().await;
+    let gone = BotAction::Error { code: 400, description: "Bad Request: chat not found".to_owned() };
+    stage.scene.world().add_bot_fault(BotMatch::method("getChat").times(1), gone);
+    let said = json!({"dialog": "@anna_a", "text": "чужое"});
+    stage.refuses("send_message", said, "dialog_not_found").await;
+    assert_eq!(stage.count("чужое"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_people_write_is_in_the_journal_before_telegram_forgets_it() {
     let mut stage = Stage::open().await;
     let bot = stage.info.id;

@@ -109,6 +109,14 @@ impl Stage {
         program.wait().await.unwrap();
     }
 
+    /// As whoever runs it ends it.
+    pub(crate) async fn end(&mut self) {
+        let mut program = self.program.take().unwrap();
+        let id = program.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        program.wait().await.unwrap();
+    }
+
     pub(crate) fn api(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

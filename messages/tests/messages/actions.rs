@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tgtrunk_messages::{
-    Denied, Former, Gate, Grant, House, Instance, InstanceId, Office, Refused, Settings, Standing, Token,
-    actions,
+    Denied, Former, Gate, Grant, House, Instance, InstanceId, News, Office, Refused, Settings, Standing,
+    Token, actions,
 };
 use tokio::net::TcpListener;
 
-use crate::support::{Played, Room, Say, until};
+use crate::support::{Played, Room, Say, from_anna, until};
 
 /// What the tokens of these tests are good for.
 struct Keeper(InstanceId);
@@ -534,4 +534,32 @@ async fn another_account_at_the_number_does_nothing_that_was_asked_of_the_one_be
     let job = stage.job_ends(&told["job_id"]).await;
     assert_eq!((&job["state"], &job["error"]["code"]), (&json!("failed"), &json!("not_authorized")), "{job}");
     assert!(stage.telegram().deleted.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_chat_of_the_journal_is_read_to_its_end() {
+    let stage = Stage::new().await;
+    for number in 1..=1_100 {
+        let mut message = from_anna(number, &format!("message {number}"));
+        message.date_s = 1_800_000_000 + i64::from(number);
+        stage.instance.take(News::New(Box::new(message))).await.unwrap();
+    }
+    let (mut seen, mut from) = (Vec::new(), Value::Null);
+    loop {
+        let told = stage.done("get_messages", json!({"dialog": 5, "limit": 100, "from_id": from})).await;
+        let page = told["result"]["messages"].as_array().unwrap().clone();
+        seen.extend(page.iter().map(|message| message["text"].as_str().unwrap().to_owned()));
+        from = told["result"]["next"].clone();
+        if from.is_null() {
+            break;
+        }
+    }
+    let all: Vec<_> = (1..=1_100).rev().map(|number| format!("message {number}")).collect();
+    assert_eq!(seen, all);
+    let found = |said: Value| {
+        let stage = &stage;
+        async move { stage.done("get_messages", said).await["result"]["messages"].as_array().unwrap().len() }
+    };
+    assert_eq!(found(json!({"dialog": 5, "query": "message 7", "until": 1_800_000_010})).await, 1);
+    assert_eq!(found(json!({"dialog": 5, "since": 1_800_001_091})).await, 10);
 }
