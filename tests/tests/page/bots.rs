@@ -74,12 +74,12 @@ impl Scene {
         format!("/bots/{BOT}/messages{rest}")
     }
 
-    /// A program sends, and does not wait for what becomes of it.
+    /// A program puts a message into the queue, and does not wait for what becomes of it.
     fn send(&self, text: &str) {
         let request = reqwest::Client::new()
             .post(format!("{}/api/v1/actions/send_message", self.api))
             .bearer_auth(&self.token)
-            .json(&json!({ "dialog": self.anna, "text": text }));
+            .json(&json!({ "dialog": self.anna, "text": text, "mode": "queue" }));
         tokio::spawn(async move { request.send().await.map(drop) });
     }
 
