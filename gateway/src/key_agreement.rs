@@ -14,6 +14,7 @@ use tokio::time::{sleep, sleep_until};
 use tracing::Instrument as _;
 
 use crate::compute::Compute;
+use crate::line::Pause;
 use crate::{clock, telegram};
 
 /// Own halves that lie ready after a call took one.
@@ -40,6 +41,16 @@ pub(crate) enum AgreementError {
     Stopped,
 }
 
+impl AgreementError {
+    /// How long Telegram asked to wait.
+    fn wait(&self) -> Duration {
+        match self {
+            Self::Invoke(InvokeError::Flood { seconds }) => Duration::from_secs(u64::from(*seconds) + 1),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
 /// Key agreement of one account's calls.
 pub(crate) struct KeyAgreement {
     maker: Arc<Maker>,
@@ -49,6 +60,7 @@ pub(crate) struct KeyAgreement {
 
 struct Maker {
     account: Account,
+    pause: Arc<Pause>,
     compute: Compute,
     stock: Mutex<Stock>,
     taken: Notify,
@@ -56,8 +68,9 @@ struct Maker {
 
 impl KeyAgreement {
     /// Begins to make own halves as soon as the account is connected. To be called on a runtime.
-    pub(crate) fn new(account: Account, compute: Compute) -> Self {
-        let maker = Arc::new(Maker { account, compute, stock: Mutex::default(), taken: Notify::new() });
+    pub(crate) fn new(account: Account, pause: Arc<Pause>, compute: Compute) -> Self {
+        let (stock, taken) = (Mutex::default(), Notify::new());
+        let maker = Arc::new(Maker { account, pause, compute, stock, taken });
         let mut ahead = JoinSet::new();
         ahead.spawn(Arc::clone(&maker).keep_ready().in_current_span());
         Self { maker, _ahead: ahead }
@@ -119,9 +132,14 @@ impl Maker {
         let mut wanted = READY_AT_IDLE;
         while status.wait_for(|status| matches!(status, Status::Green { .. })).await.is_ok() {
             while self.stock().ready(clock::now()) < wanted {
+                // Nobody asks Telegram for anything that no call needs while it wants peace.
+                if let Some(until) = self.pause.until(clock::now()) {
+                    sleep_until(until.into()).await;
+                    continue;
+                }
                 if let Err(error) = self.make_ahead().await {
                     tracing::debug!(%error, "no key could be made ahead");
-                    sleep(AGAIN).await;
+                    sleep(error.wait().max(AGAIN)).await;
                     break;
                 }
             }

@@ -173,17 +173,17 @@ impl Line {
         let pool = account.database().pool();
         let strangers = Strangers::open(pool.clone(), settings.strangers_per_day).await?;
         let opus = opus::Opus::open(pool.clone()).await?;
-        let pause = Pause::open(pool.clone()).await?;
+        let pause = Arc::new(Pause::open(pool.clone()).await?);
         let shared = Shared {
             account: account.clone(),
             plane: house.plane.clone(),
-            keys: Arc::new(KeyAgreement::new(account.clone(), house.compute.clone())),
+            keys: Arc::new(KeyAgreement::new(account.clone(), Arc::clone(&pause), house.compute.clone())),
             certificates: house.certificates.clone(),
             addresses: house.addresses.clone(),
             proxy: house.proxy.clone(),
             dscp: house.settings.gateway.dscp_rtp,
             strangers: Arc::new(strangers),
-            pause: Arc::new(pause),
+            pause,
         };
         let (say, said) = mpsc::channel(WORDS);
         let standing = Standing::new(trunk::user(&settings));

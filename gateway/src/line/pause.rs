@@ -101,6 +101,11 @@ impl Pause {
         longer
     }
 
+    /// Until when nothing is to be asked of Telegram for calls, if that is so now.
+    pub(crate) fn until(&self, now: Instant) -> Option<Instant> {
+        self.asked().map(|asked| asked.until).filter(|until| now < *until)
+    }
+
     /// Why a call must not be tried now.
     pub(crate) fn cause(&self, now: Instant) -> Option<Cause> {
         let Asked { until, cause, .. } = self.asked().filter(|asked| now < asked.until)?;
