@@ -305,6 +305,26 @@ pub(crate) const SYSTEM: &[Group] = &[
             },
             Setting {
                 section: "gateway",
+                key: "media_tick",
+                kind: Kind::Choice(&[
+                    (
+                        "auto",
+                        [
+                            "Когда вызовов много, пакеты раз в миллисекунду",
+                            "With many calls, packets once a millisecond",
+                        ],
+                    ),
+                    ("never", ["Каждый пакет сразу", "Each packet at once"]),
+                ]),
+                default: "auto",
+                label: ["Передача звука", "Passing audio on"],
+                hint: [
+                    "Раз в миллисекунду намного дешевле для процессора.",
+                    "Once a millisecond takes much less of the processor.",
+                ],
+            },
+            Setting {
+                section: "gateway",
                 key: "user_agent",
                 kind: Kind::Text,
                 default: concat!("tgtrunk/", env!("CARGO_PKG_VERSION")),
