@@ -133,7 +133,11 @@ impl Instance {
         })
     }
 
-    async fn glance(&self) -> Result<Glance, Refused> {
+    /// How it does.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn glance(&self) -> Result<Glance, Refused> {
         let mut last_s = None;
         for direction in [Direction::Incoming, Direction::Outgoing] {
             last_s = last_s.max(self.last_message_s(direction).await?);

@@ -8,8 +8,8 @@ pub(super) mod table;
 use serde_json::Value;
 use tgtrunk_config::{Language, Said};
 use tgtrunk_messages::{
-    Bookmark, Browse, ChatId, Content, Direction, Dropped, Head, Instance, InstanceId, MessageId, Refused,
-    SendStatus, Signin, Standing, Waiting,
+    Bookmark, Browse, ChatId, Content, Direction, Dropped, Glance, Head, Instance, InstanceId, MessageId,
+    Refused, SendStatus, Signin, Standing,
 };
 
 use super::fields::Fields;
@@ -37,9 +37,6 @@ pub(crate) const SWITCHES: [&str; 10] = [
     "markIncomingMessagesReaded",
     "markIncomingMessagesReadedOnReply",
 ];
-
-/// Messages among which the head of the queue is looked for.
-const FIRST: u32 = 50;
 
 /// Why an instance is not shown.
 pub(super) enum Absent {
@@ -209,24 +206,22 @@ pub(super) async fn card(owned: &Owned) -> InstanceCard {
 
 /// What an instance's tables tell.
 async fn look(instance: &Instance, card: &mut InstanceCard) -> Result<(), Refused> {
-    card.outgoing = instance.queue_len().await?;
+    queue(card, instance.glance().await?);
     card.notifications = instance.notifications_len().await?;
-    let mut last_s = None;
-    for direction in [Direction::Incoming, Direction::Outgoing] {
-        last_s = last_s.max(instance.last_message_s(direction).await?);
-    }
-    card.last_ms = last_s.map(|s| ms(s * 1_000));
-    let (first, now_ms) = (instance.waiting(0, FIRST).await?, i64::try_from(unix_ms()).unwrap_or(i64::MAX));
-    // What is to be sent at a time of its own keeps nobody waiting.
-    let head = first.iter().find(|one| one.stuck().is_some() || one.next_ms <= now_ms);
-    card.stuck = head.and_then(Waiting::stuck).map(str::to_owned);
     let head = instance.head().await?;
     card.left = head.as_ref().filter(|head| is_left(head)).map(|head| head.fetched);
     if instance.settings().webhook().is_some() {
         card.webhook_fails = head.and_then(|head| head.last_error);
     }
-    card.rests = instance.resting().await?;
     Ok(())
+}
+
+/// How an instance's queue does, wherever the instance is.
+fn queue(card: &mut InstanceCard, glance: Glance) {
+    card.outgoing = glance.outgoing;
+    card.last_ms = glance.last_s.map(|s| ms(s * 1_000));
+    card.stuck = glance.stuck;
+    card.rests = glance.rests;
 }
 
 /// Whether a program is stuck at a notification.

@@ -9,7 +9,7 @@ use tgtrunk_config::{BotName, Language, Said};
 use tgtrunk_messages::{Asked, Bookmark, Browse, ChatId, Glance, InstanceId, MessageId, Standing, Told};
 
 use super::act::cancelled;
-use super::{browse, ms, of_chat};
+use super::{browse, of_chat, queue};
 use crate::page::answer::{self, Done, Stop};
 use crate::page::model::Part;
 use crate::page::model::messages::{InstanceCard, InstancePage, JournalPage, LETTERS, QUEUE_LINES};
@@ -107,10 +107,7 @@ impl Office {
             Ok(glance) => {
                 card.id = InstanceId::get(glance.id);
                 card.standing = glance.standing;
-                card.outgoing = glance.outgoing;
-                card.last_ms = glance.last_s.map(|s| ms(s * 1_000));
-                card.stuck = glance.stuck;
-                card.rests = glance.rests;
+                queue(&mut card, glance);
             }
             Err(said) => card.problem = Some(said),
         }
