@@ -188,17 +188,16 @@ mod tests {
 
     /// Sends what comes back to where it came from, as a call's task takes packets.
     async fn repeat(tell: tokio::sync::mpsc::Sender<SocketAddr>) {
-        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let local = socket.local_addr().unwrap();
-        tell.send(local).await.unwrap();
+        let socket = crate::net::MediaSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        tell.send(socket.local()).await.unwrap();
         loop {
-            poll_fn(|context| socket.poll_recv_ready(context)).await.unwrap();
+            poll_fn(|context| socket.poll_readable(context)).await;
             let mut desk = Desk::borrow();
-            let came = desk.inbox.take(&socket, local);
+            let came = desk.inbox.take(&socket);
             count(came);
             for number in 0..came {
                 let (source, packet) = desk.inbox.datagram(number).unwrap();
-                crate::net::send(&socket, packet, source).unwrap();
+                socket.send(packet, source).unwrap();
             }
             desk.give_back();
         }

@@ -3,7 +3,6 @@
 mod network;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -13,7 +12,6 @@ use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
 use tgcall::{PathInfo, Version};
 use tgtrunk_bridge::Cause;
 use tgtrunk_telegram::{Account, Resolved};
-use tokio::net::UdpSocket;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -24,7 +22,7 @@ use super::streams::Streams;
 use crate::certificates::Certificates;
 use crate::key_agreement::KeyAgreement;
 use crate::line::{Callee, Pause, Strangers};
-use crate::net::{Addresses, Proxy};
+use crate::net::{Addresses, MediaSocket, Proxy};
 use crate::plane::Plane;
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock};
@@ -118,7 +116,7 @@ pub(crate) struct TelegramLeg {
     early_updates: Vec<PhoneCall>,
     events: VecDeque<LegEvent>,
     pub(crate) media: Option<tgcall::Call>,
-    pub(crate) sockets: Vec<(SocketAddr, UdpSocket)>,
+    pub(crate) sockets: Vec<MediaSocket>,
     pub(crate) streams: Streams,
     emoji: Option<String>,
     version: Option<Version>,

@@ -12,7 +12,7 @@ use tgtrunk_media::{Codec, Latch, codec};
 use tgtrunk_sip::{Invite, LocalAudio, Protocol, Reason, Rejection, RemoteAudio};
 
 use super::srtp::Srtp;
-use crate::net::{self, RtpPair, RtpPorts};
+use crate::net::{RtpPair, RtpPorts};
 
 /// What the call's task wants said to the PBX.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ impl TrunkLeg {
             Some(pair) => pair,
             None => leg.sockets.insert(leg.audio.ports.bind()?),
         };
-        let port = pair.rtp.local_addr()?.port();
+        let port = pair.rtp.local().port();
         Ok(Some(LocalAudio {
             rtp: SocketAddr::new(leg.audio.announced, port),
             codecs: leg.audio.codecs.to_vec(),
@@ -235,7 +235,7 @@ impl TrunkLeg {
             Some(Ok(length)) => length,
             Some(Err(error)) => return tracing::trace!(%error, "RTP packet not sent"),
         };
-        if let Err(error) = net::send(&pair.rtp, &room[..length], latch.target()) {
+        if let Err(error) = pair.rtp.send(&room[..length], latch.target()) {
             tracing::trace!(%error, "RTP packet not sent");
         }
     }
@@ -248,7 +248,7 @@ impl TrunkLeg {
         if let Some(Err(error)) = leg.srtp.as_mut().map(|srtp| srtp.protect_rtcp(packet)) {
             return tracing::trace!(%error, "RTCP packet not sent");
         }
-        if let Err(error) = net::send(&pair.rtcp, packet, target) {
+        if let Err(error) = pair.rtcp.send(packet, target) {
             tracing::trace!(%error, "RTCP packet not sent");
         }
     }

@@ -1,26 +1,97 @@
 //! UDP sockets of calls: bound with their mark, sent at once, received on any of several.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, RawFd};
+use std::task::{Context, Poll};
 
 use anyhow::Context as _;
 use nix::sys::socket::{MsgFlags, SockaddrIn, SockaddrIn6, sendto, setsockopt, sockopt};
-use tokio::net::UdpSocket;
+use rustix::io::Errno;
+use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Largest datagram that either side of a call sends us: 40 ms of linear sound at 48 kHz.
 pub(crate) const DATAGRAM_BYTES: usize = 4096;
 
-/// A socket for media whose packets carry a differentiated services code point (RFC 2474).
+/// A socket for media.
 ///
-/// # Errors
-/// When the address is taken or not this machine's.
-pub(crate) fn bind(address: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
-    let socket = std::net::UdpSocket::bind(address)?;
-    socket.set_nonblocking(true)?;
-    let socket = UdpSocket::from_std(socket)?;
-    mark(&socket, address, dscp);
-    Ok(socket)
+/// Nobody waits until it may be written: the system would wake us for each packet that has left.
+#[derive(Debug)]
+pub(crate) struct MediaSocket {
+    socket: AsyncFd<UdpSocket>,
+    local: SocketAddr,
+}
+
+impl MediaSocket {
+    /// One whose packets carry a differentiated services code point (RFC 2474); at port 0, the system chooses one.
+    ///
+    /// # Errors
+    /// When the address is taken or not this machine's.
+    pub(crate) fn bind(address: SocketAddr, dscp: u8) -> io::Result<Self> {
+        let socket = UdpSocket::bind(address)?;
+        socket.set_nonblocking(true)?;
+        mark(&socket, address, dscp);
+        // Without it the system draws a number for each packet, to tell its fragments from others' (RFC 6864).
+        if address.is_ipv4()
+            && let Err(error) = set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DO)
+        {
+            tracing::debug!(%error, "packets may be fragmented");
+        }
+        let local = socket.local_addr()?;
+        #[expect(deprecated, reason = "it asks the caller for what a socket of its own keeps: one number all its life")]
+        let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
+        Ok(Self { socket, local })
+    }
+
+    /// Its own address.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Whether a datagram waits; if none does, the task is woken when one comes.
+    pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.socket.poll_read_ready(context).map(|_| ())
+    }
+
+    /// Reads what waits. Where `read` says that it would block, the socket is waited for again.
+    ///
+    /// # Errors
+    /// What `read` fails with, and that nothing waits.
+    pub(crate) fn try_read(&self, read: impl FnOnce(RawFd) -> io::Result<()>) -> io::Result<()> {
+        self.socket.try_io(Interest::READABLE, |socket| read(socket.as_raw_fd()))
+    }
+
+    /// Sends a datagram at once or not at all.
+    ///
+    /// # Errors
+    /// What the system refuses with; a full buffer is one.
+    pub(crate) fn send(&self, datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
+        match self.send_whole(datagram, remote) {
+            // The path takes no datagram of this length.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::MSGSIZE) && self.local.is_ipv4() => {
+                set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::WANT)?;
+                self.send_whole(datagram, remote)
+            }
+            sent => sent,
+        }
+    }
+
+    fn send_whole(&self, datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
+        let (socket, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        match remote {
+            SocketAddr::V4(remote) => sendto(socket, datagram, &SockaddrIn::from(remote), flags)?,
+            SocketAddr::V6(remote) => sendto(socket, datagram, &SockaddrIn6::from(remote), flags)?,
+        };
+        Ok(())
+    }
+}
+
+impl AsFd for MediaSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 /// Has a socket's packets carry a code point, if the system lets us. `local` is its own address.
@@ -39,7 +110,7 @@ pub(crate) fn mark(socket: &impl AsFd, local: SocketAddr, dscp: u8) {
 ///
 /// # Errors
 /// When none of the addresses can be bound.
-pub(crate) fn host_sockets(addresses: &[IpAddr], dscp: u8) -> anyhow::Result<Vec<(SocketAddr, UdpSocket)>> {
+pub(crate) fn host_sockets(addresses: &[IpAddr], dscp: u8) -> anyhow::Result<Vec<MediaSocket>> {
     let mut sockets = Vec::with_capacity(addresses.len());
     let mut refusal = None;
     for ip in addresses {
@@ -59,48 +130,45 @@ pub(crate) fn host_sockets(addresses: &[IpAddr], dscp: u8) -> anyhow::Result<Vec
     Ok(sockets)
 }
 
-/// A port on one address, with what it became.
+/// A port on one address.
 ///
 /// # Errors
 /// When the address is not this machine's.
-pub(crate) fn host_socket(ip: IpAddr, dscp: u8) -> io::Result<(SocketAddr, UdpSocket)> {
-    let socket = bind(SocketAddr::new(ip, 0), dscp)?;
-    Ok((socket.local_addr()?, socket))
-}
-/// Sends a datagram at once or not at all.
-///
-/// Past the runtime's own bookkeeping, which lets nothing out of a fresh socket until it has polled it once.
-///
-/// # Errors
-/// What the system refuses with; a full buffer is one.
-pub(crate) fn send(socket: &UdpSocket, datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
-    let (socket, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
-    match remote {
-        SocketAddr::V4(remote) => sendto(socket, datagram, &SockaddrIn::from(remote), flags)?,
-        SocketAddr::V6(remote) => sendto(socket, datagram, &SockaddrIn6::from(remote), flags)?,
-    };
-    Ok(())
+pub(crate) fn host_socket(ip: IpAddr, dscp: u8) -> io::Result<MediaSocket> {
+    MediaSocket::bind(SocketAddr::new(ip, 0), dscp)
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::net::sockopt::ip_mtu_discover;
+
     use super::*;
 
     #[tokio::test]
     async fn the_first_datagram_of_a_fresh_socket_leaves_at_once() {
-        let receiver = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let fresh = bind("127.0.0.1:0".parse().unwrap(), 46).unwrap();
-        send(&fresh, b"first", receiver.local_addr().unwrap()).unwrap();
+        let receiver = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let fresh = MediaSocket::bind("127.0.0.1:0".parse().unwrap(), 46).unwrap();
+        fresh.send(b"first", receiver.local_addr().unwrap()).unwrap();
         let mut buffer = [0; 64];
         let length = receiver.recv(&mut buffer).await.unwrap();
         assert_eq!(&buffer[..length], b"first");
     }
 
     #[tokio::test]
+    async fn packets_are_whole_until_one_is_too_long_for_it() {
+        let sender = MediaSocket::bind("127.0.0.1:0".parse().unwrap(), 46).unwrap();
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        sender.send(&[1; 1200], receiver).unwrap();
+        assert_eq!(ip_mtu_discover(&sender).unwrap(), Ipv4PathMtuDiscovery::DO);
+        sender.send(&[1; 65_508], receiver).unwrap_err();
+        assert_eq!(ip_mtu_discover(&sender).unwrap(), Ipv4PathMtuDiscovery::WANT);
+    }
+
+    #[tokio::test]
     async fn a_socket_carries_its_code_point() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
-            let socket = bind(address.parse().unwrap(), 46).unwrap();
-            let class = if socket.local_addr().unwrap().is_ipv4() {
+            let socket = MediaSocket::bind(address.parse().unwrap(), 46).unwrap();
+            let class = if socket.local().is_ipv4() {
                 nix::sys::socket::getsockopt(&socket, sockopt::Ipv4Tos).unwrap()
             } else {
                 nix::sys::socket::getsockopt(&socket, sockopt::Ipv6TClass).unwrap()

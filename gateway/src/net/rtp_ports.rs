@@ -5,9 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context as _, bail};
-use tokio::net::UdpSocket;
-
-use super::datagram;
+use super::MediaSocket;
 
 /// The pairs of a range, handed out in turn.
 #[derive(Debug)]
@@ -23,10 +21,8 @@ pub(crate) struct RtpPorts {
 /// The two sockets of one call's audio.
 #[derive(Debug)]
 pub(crate) struct RtpPair {
-    /// Where RTP is taken.
-    pub(crate) local: SocketAddr,
-    pub(crate) rtp: UdpSocket,
-    pub(crate) rtcp: UdpSocket,
+    pub(crate) rtp: MediaSocket,
+    pub(crate) rtcp: MediaSocket,
 }
 
 impl RtpPorts {
@@ -63,10 +59,9 @@ impl RtpPorts {
     }
 
     fn bind_pair(&self, port: u16) -> io::Result<RtpPair> {
-        let local = SocketAddr::new(self.ip, port);
-        let rtp = datagram::bind(local, self.dscp)?;
-        let rtcp = datagram::bind(SocketAddr::new(self.ip, port + 1), self.dscp)?;
-        Ok(RtpPair { local, rtp, rtcp })
+        let rtp = MediaSocket::bind(SocketAddr::new(self.ip, port), self.dscp)?;
+        let rtcp = MediaSocket::bind(SocketAddr::new(self.ip, port + 1), self.dscp)?;
+        Ok(RtpPair { rtp, rtcp })
     }
 }
 
@@ -80,7 +75,7 @@ mod tests {
     async fn pairs_begin_even_and_differ_until_the_range_is_used_up() {
         let ports = RtpPorts::new(Ipv4Addr::LOCALHOST.into(), 42_001, 42_007, 46);
         let held: Vec<_> = (0..3).map(|_| ports.bind().unwrap()).collect();
-        let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+        let port = |socket: &MediaSocket| socket.local().port();
         let mut numbers: Vec<_> = held.iter().map(|pair| (port(&pair.rtp), port(&pair.rtcp))).collect();
         numbers.sort_unstable();
         assert_eq!(numbers, [(42_002, 42_003), (42_004, 42_005), (42_006, 42_007)]);
@@ -93,9 +88,9 @@ mod tests {
     #[tokio::test]
     async fn a_pair_with_a_taken_half_is_passed_over_whole() {
         let ports = RtpPorts::new(Ipv4Addr::LOCALHOST.into(), 42_010, 42_013, 0);
-        let taken = UdpSocket::bind("127.0.0.1:42011").await.unwrap();
+        let taken = std::net::UdpSocket::bind("127.0.0.1:42011").unwrap();
         let pair = ports.bind().unwrap();
-        assert_eq!(pair.rtp.local_addr().unwrap().port(), 42_012);
+        assert_eq!(pair.rtp.local().port(), 42_012);
         drop(taken);
     }
 }

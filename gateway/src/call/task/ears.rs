@@ -131,10 +131,9 @@ impl Task {
     /// Each socket is looked at, so that each wakes the task.
     fn poll_packets(&self, context: &mut Context<'_>) -> Poll<()> {
         let trunk = self.trunk.sockets().map(|pair| &pair.rtp);
-        let telegram = self.telegram.sockets.iter().map(|(_, socket)| socket);
-        let mut is_ready = false;
-        for socket in trunk.into_iter().chain(telegram) {
-            is_ready |= socket.poll_recv_ready(context).is_ready();
+                let mut is_ready = false;
+        for socket in trunk.into_iter().chain(&self.telegram.sockets) {
+            is_ready |= socket.poll_readable(context).is_ready();
         }
         if is_ready { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -160,7 +159,7 @@ impl Task {
             }
         }
         let rtcp = self.trunk.sockets().map(|pair| &pair.rtcp);
-        if rtcp.is_some_and(|socket| socket.poll_recv_ready(context).is_ready()) {
+        if rtcp.is_some_and(|socket| socket.poll_readable(context).is_ready()) {
             return Poll::Ready(Happened::TrunkReports);
         }
         ears.addresses.as_mut().poll(context).map(|()| Happened::Addresses)

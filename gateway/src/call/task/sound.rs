@@ -36,7 +36,7 @@ impl Task {
         for _ in 0..BURST {
             let mut is_more = false;
             if let Some(pair) = self.trunk.sockets() {
-                let came = desk.inbox.take(&pair.rtp, pair.local);
+                let came = desk.inbox.take(&pair.rtp);
                 plane::count(came);
                 is_more |= came == SLOTS;
                 for number in 0..came {
@@ -45,8 +45,8 @@ impl Task {
                 }
             }
             for index in 0..self.telegram.sockets.len() {
-                let Some((local, socket)) = self.telegram.sockets.get(index) else { break };
-                let (local, came) = (*local, desk.inbox.take(socket, *local));
+                let Some(socket) = self.telegram.sockets.get(index) else { break };
+                let (local, came) = (socket.local(), desk.inbox.take(socket));
                 plane::count(came);
                 is_more |= came == SLOTS;
                 for number in 0..came {
@@ -155,7 +155,7 @@ impl Task {
     /// Takes the reports that wait on the trunk leg's second socket.
     pub(super) fn take_reports(&mut self, now: Instant, desk: &mut Desk) {
         let Some(pair) = self.trunk.sockets() else { return };
-        for number in 0..desk.inbox.take(&pair.rtcp, pair.local) {
+        for number in 0..desk.inbox.take(&pair.rtcp) {
             let Some((source, datagram)) = desk.inbox.datagram(number) else { continue };
             if let Some(report) = self.trunk.open_rtcp(source, datagram) {
                 self.hear_report(now, Side::Trunk, report);

@@ -1,17 +1,15 @@
 //! The network under a Telegram leg: sockets and streams that media goes by, as the machine's addresses come and go.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tgcall::key::SharedKey;
 use tgcall::{Detour, Route, Version};
-use tokio::net::UdpSocket;
 
 use super::{Established, TelegramLeg};
 use crate::call::streams::{StreamNews, Streams};
 use crate::clock;
-use crate::net::{self, Addresses};
+use crate::net::{self, Addresses, MediaSocket};
 
 impl TelegramLeg {
     /// This machine's addresses as the leg knows them.
@@ -29,23 +27,25 @@ impl TelegramLeg {
             return self.drain_media();
         }
         for ip in wanted.iter() {
-            if self.sockets.iter().any(|(known, _)| known.ip() == *ip) {
+            if self.sockets.iter().any(|known| known.local().ip() == *ip) {
                 continue;
             }
             match net::host_socket(*ip, self.shared.dscp) {
-                Ok((address, socket)) => {
+                Ok(socket) => {
+                    let address = socket.local();
                     tracing::debug!(%address, "media may come from a new address");
                     if let Err(error) = media.add_local_address(now, address) {
                         tracing::debug!(%error, "address left out of the call");
                     } else {
-                        self.sockets.push((address, socket));
+                        self.sockets.push(socket);
                     }
                 }
                 Err(error) => tracing::debug!(%ip, %error, "address left out of the call"),
             }
         }
         // New ones first: a path away from the old ones is then known.
-        for (address, _) in self.sockets.extract_if(.., |(address, _)| !wanted.contains(&address.ip())) {
+        for gone in self.sockets.extract_if(.., |socket| !wanted.contains(&socket.local().ip())) {
+            let address = gone.local();
             tracing::debug!(%address, "media's address is gone");
             media.remove_local_address(now, address);
         }
@@ -86,7 +86,7 @@ impl TelegramLeg {
             servers: established.servers.clone(),
             only_streams,
             custom_parameters: established.custom_parameters.clone(),
-            local_addresses: self.sockets.iter().map(|(address, _)| *address).collect(),
+            local_addresses: self.sockets.iter().map(MediaSocket::local).collect(),
             certificate: self.shared.certificates.take()?,
             seed: clock::random(),
         };
@@ -123,11 +123,11 @@ impl TelegramLeg {
     }
 }
 
-pub(super) fn send(sockets: &[(SocketAddr, UdpSocket)], streams: &mut Streams, route: Route, packet: &[u8]) {
+pub(super) fn send(sockets: &[MediaSocket], streams: &mut Streams, route: Route, packet: &[u8]) {
     match route {
         Route::Datagram { source, destination } => {
-            let Some((_, socket)) = sockets.iter().find(|(address, _)| *address == source) else { return };
-            if let Err(error) = net::send(socket, packet, destination) {
+            let Some(socket) = sockets.iter().find(|socket| socket.local() == source) else { return };
+            if let Err(error) = socket.send(packet, destination) {
                 tracing::trace!(%error, "datagram not sent");
             }
         }
