@@ -40,7 +40,10 @@ impl MediaSocket {
             tracing::debug!(%error, "packets may be fragmented");
         }
         let local = socket.local_addr()?;
-        #[expect(deprecated, reason = "it asks the caller for what a socket of its own keeps: one number all its life")]
+        #[expect(
+            deprecated,
+            reason = "it asks the caller for what a socket of its own keeps: one number all its life"
+        )]
         let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
         Ok(Self { socket, local })
     }

@@ -4,8 +4,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use anyhow::{Context as _, bail};
 use super::MediaSocket;
+use anyhow::{Context as _, bail};
 
 /// The pairs of a range, handed out in turn.
 #[derive(Debug)]

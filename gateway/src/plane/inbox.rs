@@ -3,8 +3,8 @@
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 use crate::net::{DATAGRAM_BYTES, MediaSocket};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 
 /// How many are taken at once. More than one wait seldom on one call's socket; that fewer came than there is room for says
 /// that none is left, which otherwise takes a system call to know.

@@ -131,7 +131,7 @@ impl Task {
     /// Each socket is looked at, so that each wakes the task.
     fn poll_packets(&self, context: &mut Context<'_>) -> Poll<()> {
         let trunk = self.trunk.sockets().map(|pair| &pair.rtp);
-                let mut is_ready = false;
+        let mut is_ready = false;
         for socket in trunk.into_iter().chain(&self.telegram.sockets) {
             is_ready |= socket.poll_readable(context).is_ready();
         }
