@@ -3,6 +3,7 @@
 //!
 //! The client is the program that people run, at a test Telegram. Rates stand beside what the machine does with nothing
 //! around it, measured just before: SQLite's commits on the same disk, answers of a server that does nothing.
+//! Figures are `messages` in `target/bench/report.json`.
 //! `cargo bench -p tgtrunk-client --bench messages`; with `rates`, `latency` or `million` after `--`, that alone.
 
 #![expect(clippy::print_stdout, reason = "figures are for the terminal")]
@@ -11,6 +12,7 @@
 mod floor;
 mod hook;
 mod place;
+mod report;
 
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use place::Place;
+use report::Report;
 
 /// Messages one after the other, and at once by so many programs. Programs may send 1,500 at once and 50 a second then.
 const ONE_BY_ONE: u32 = 400;
@@ -28,6 +31,8 @@ const EACH: u32 = 30;
 const FETCHED: u32 = 1_000;
 /// Messages whose way to a waiting program is timed.
 const TIMED: usize = 1_000;
+/// What most rates stand beside.
+const COMMITS: &str = "commits";
 /// Rows of a long journal.
 const ROWS: u32 = 1_000_000;
 
@@ -36,32 +41,33 @@ async fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let is_wanted = |what: &str| wanted.is_empty() || wanted.iter().any(|word| word == what);
     println!("load of the machine: {}", std::fs::read_to_string("/proc/loadavg").unwrap().trim());
-    let mut place = Place::open().await;
+    let (mut place, mut report) = (Place::open().await, Report::default());
     if is_wanted("rates") {
-        accepted(&place).await;
-        fetched(&place).await;
-        brought(&place).await;
+        accepted(&place, &mut report).await;
+        fetched(&place, &mut report).await;
+        brought(&place, &mut report).await;
     }
     if is_wanted("latency") {
-        told(&place).await;
+        told(&place, &mut report).await;
     }
     if is_wanted("million") {
-        million(&mut place).await;
+        million(&mut place, &mut report).await;
     }
+    report.write();
 }
 
 fn message(number: u32) -> Value {
     json!({"chatId": "79001112233@c.us", "message": format!("Your order {number} is ready, come and fetch it")})
 }
 
-async fn accepted(place: &Place) {
+async fn accepted(place: &Place, report: &mut Report) {
     let floor = floor::commits(&place.folder(), ONE_BY_ONE).await;
     println!("commits of SQLite alone: {floor:.0} a second");
     let began = Instant::now();
     for number in 0..ONE_BY_ONE {
         place.post("sendMessage", &message(number)).await;
     }
-    show("accepted one by one", ONE_BY_ONE, began.elapsed(), floor, "commits");
+    report.rate("accepted", "accepted one by one", ONE_BY_ONE, began.elapsed(), (floor, COMMITS));
     let began = Instant::now();
     let mut programs = JoinSet::new();
     for _ in 0..AT_ONCE {
@@ -73,19 +79,20 @@ async fn accepted(place: &Place) {
         });
     }
     programs.join_all().await;
-    show(&format!("accepted of {AT_ONCE} at once"), AT_ONCE * EACH, began.elapsed(), floor, "commits");
+    let what = format!("accepted of {AT_ONCE} at once");
+    report.rate("accepted_at_once", &what, AT_ONCE * EACH, began.elapsed(), (floor, COMMITS));
     place.get("clearMessagesQueue").await;
     place.get("clearWebhooksQueue").await;
 }
 
-async fn fetched(place: &Place) {
+async fn fetched(place: &Place, report: &mut Report) {
     let floor = floor::commits(&place.folder(), FETCHED).await;
     let began = Instant::now();
     for number in 0..FETCHED {
         place.say(&format!("Where is my order {number}?"));
     }
     place.until_kept(FETCHED).await;
-    show("messages that came, until all are kept", FETCHED, began.elapsed(), floor, "commits");
+    report.rate("came", "messages that came, until all are kept", FETCHED, began.elapsed(), (floor, COMMITS));
     let answers = floor::answers(FETCHED).await;
     println!("pairs of answers of a server that does nothing: {answers:.0} a second");
     let began = Instant::now();
@@ -93,11 +100,12 @@ async fn fetched(place: &Place) {
         let receipt = place.get("receiveNotification").await["receiptId"].as_i64().unwrap();
         place.take_away(receipt).await;
     }
-    show("fetched and taken away", FETCHED, began.elapsed(), answers, "pairs of answers");
-    println!("  which is {:.2} of the commits", f64::from(FETCHED) / began.elapsed().as_secs_f64() / floor);
+    let took = began.elapsed();
+    report.rate("fetched", "fetched and taken away", FETCHED, took, (answers, "pairs of answers"));
+    println!("  which is {:.2} of the commits", f64::from(FETCHED) / took.as_secs_f64() / floor);
 }
 
-async fn brought(place: &Place) {
+async fn brought(place: &Place, report: &mut Report) {
     let floor = floor::commits(&place.folder(), FETCHED).await;
     for number in 0..FETCHED {
         place.say(&format!("And my order {number}?"));
@@ -112,17 +120,12 @@ async fn brought(place: &Place) {
     }
     let took = began.elapsed();
     assert!(receipts.is_sorted(), "they come in their order, and once");
-    show("brought to a webhook", FETCHED, took, floor, "commits");
+    report.rate("brought", "brought to a webhook", FETCHED, took, (floor, COMMITS));
     place.post("setSettings", &json!({"webhookUrl": ""})).await;
     place.until_taken().await;
 }
 
-fn show(what: &str, count: u32, took: Duration, floor: f64, of: &str) {
-    let rate = f64::from(count) / took.as_secs_f64();
-    println!("{what}: {rate:.0} a second, {:.2} of the {of}", rate / floor);
-}
-
-async fn told(place: &Place) {
+async fn told(place: &Place, report: &mut Report) {
     let mut times = Vec::new();
     while times.len() < TIMED {
         let program = place.program();
@@ -145,18 +148,25 @@ async fn told(place: &Place) {
         at(99),
         times[times.len() - 1]
     );
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    report.set(
+        "told_after_ms",
+        json!({"p50": ms(at(50)), "p99": ms(at(99)), "worst": ms(times[times.len() - 1])}),
+    );
 }
 
-async fn million(place: &mut Place) {
-    let without = place.memory_kib();
+async fn million(place: &mut Place, report: &mut Report) {
+    let without = place.memory();
     place.stop().await;
     place.fill_journal(ROWS).await;
     let began = Instant::now();
     place.start().await;
-    println!(
-        "{ROWS} rows: opened in {:.1?}; {}, without them {without}",
-        began.elapsed(),
-        place.memory_kib()
+    let opened = began.elapsed();
+    println!("{ROWS} rows: opened in {opened:.1?}; {}, without them {without}", place.memory());
+    let (opened_ms, memory_mib) = (opened.as_secs_f64() * 1e3, place.memory().mib);
+    report.set(
+        "million_rows",
+        json!({"opened_ms": opened_ms, "memory_mib": memory_mib, "memory_mib_without": without.mib}),
     );
     // Telegram does not answer, so that the journal does.
     place.refuse_history();
@@ -174,7 +184,7 @@ async fn million(place: &mut Place) {
         };
         let count = shown.as_array().unwrap().len();
         let bytes = shown.to_string().len();
-        println!("  {what}: {count} in {:.1?}, {} kB; {}", began.elapsed(), bytes / 1000, place.memory_kib());
+        println!("  {what}: {count} in {:.1?}, {} kB; {}", began.elapsed(), bytes / 1000, place.memory());
     }
     let began = Instant::now();
     for number in 0..100 {

@@ -1,5 +1,6 @@
 //! A line whose account is on a test Telegram, the client that works for it, and a program that calls it.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -37,6 +38,18 @@ pub(crate) struct Program {
     url: String,
     instance: String,
     token: String,
+}
+
+/// Resident memory of a program: now, and at most since it began.
+pub(crate) struct Memory {
+    pub(crate) mib: u32,
+    pub(crate) most_mib: u32,
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "memory {} MiB, at most {} MiB", self.mib, self.most_mib)
+    }
 }
 
 impl Place {
@@ -224,14 +237,15 @@ impl Place {
     }
 
     /// What the client holds of memory, and held at most.
-    pub(crate) fn memory_kib(&self) -> String {
+    /// What the client takes of the machine's memory.
+    pub(crate) fn memory(&self) -> Memory {
         let pid = self.client.as_ref().unwrap().id().unwrap();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let of = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
             line.split_whitespace().nth(1).unwrap().parse::<u32>().unwrap() / 1024
         };
-        format!("memory {} MiB, at most {} MiB", of("VmRSS"), of("VmHWM"))
+        Memory { mib: of("VmRSS"), most_mib: of("VmHWM") }
     }
 
     pub(crate) fn say(&self, text: &str) {
