@@ -111,10 +111,12 @@ check: packages ## format, lints, documentation, dependencies
 		echo "cargo-deny is not installed: licences and sources of dependencies are not checked"; \
 	fi
 
-# Those that wait run side by side, those that measure alone: tests/suites.toml.
+# Those that wait run side by side, those that measure alone: tests/suites.toml. What compiles only to be read has the
+# processors when they leave them idle.
 .PHONY: test
-test: setup check build test-package ## everything CI runs (SUITES="chat tidy" runs those tests alone)
-	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites $(SUITES)
+test: setup build test-package ## everything CI runs (SUITES="chat tidy" runs those tests alone)
+	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites \
+		--beside='$(MAKE) --no-print-directory check' $(SUITES)
 
 # rtpengine alone serves benchmarks alone: whoever lacks it gets the others' figures.
 BENCH_PACKAGES := rtpengine-daemon

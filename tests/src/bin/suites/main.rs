@@ -1,5 +1,6 @@
 //! Runs the test programs of the workspace side by side where they wait, and alone where they measure: `suites [NAME…]`
 //! runs those whose name holds one of the words, without one all of them. Each one's output is shown when it ends, whole.
+//! What the first word `--beside=COMMAND` names runs meanwhile, when the programs leave a processor idle, and counts as one.
 //!
 //! What a program needs of the machine is in `tests/suites.toml`.
 
@@ -30,6 +31,8 @@ use self::table::Table;
 const BEAT: Duration = Duration::from_millis(50);
 /// A program that runs for longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(600);
+/// What runs beside them may wait for them.
+const LIMIT_BESIDE: Duration = Duration::from_secs(2400);
 
 fn main() -> ExitCode {
     match run() {
@@ -48,7 +51,9 @@ fn run() -> anyhow::Result<bool> {
     let table = Table::read(&root.join("tests/suites.toml"))?;
     let all = program::build_all(root)?;
     table.check(all.iter().map(|program| program.name.as_str()))?;
-    let words: Vec<String> = env::args().skip(1).collect();
+    let mut words: Vec<String> = env::args().skip(1).collect();
+    let line = words.first().and_then(|word| word.strip_prefix("--beside=")).map(str::to_owned);
+    words.drain(..usize::from(line.is_some()));
     let chosen = |program: &Program| words.is_empty() || words.iter().any(|word| program.name.contains(word));
     let programs: Vec<Program> = all.into_iter().filter(chosen).collect();
     ensure!(!programs.is_empty(), "no test program is named so: {words:?}");
@@ -59,7 +64,8 @@ fn run() -> anyhow::Result<bool> {
     let mut plan = Plan::new(machine, programs.iter().map(|program| table.needs(&program.name)).collect());
     let mut running: Vec<(usize, Running)> = Vec::new();
     let (began, mut ended, mut tried) = (now(), Vec::new(), BTreeSet::new());
-    while ended.len() < programs.len() {
+    let mut beside = line.as_ref().map(|line| Running::start_beside(line, root, &logs, began)).transpose()?;
+    while ended.len() < programs.len() + usize::from(line.is_some()) {
         for (number, one) in &running {
             plan.handle_aside(*number, one.aside(), now());
         }
@@ -88,6 +94,12 @@ fn run() -> anyhow::Result<bool> {
             }
         }
         running = still;
+        if let Some(end) = beside.as_mut().map(|one| one.poll_end(now(), LIMIT_BESIDE)).transpose()?.flatten()
+        {
+            show(&end, began)?;
+            ended.push(end);
+            beside = None;
+        }
     }
     let twice: Vec<&str> = tried.iter().map(|number| programs[*number].name.as_str()).collect();
     Ok(sum_up(&ended, &twice, began))

@@ -67,6 +67,17 @@ impl Running {
         Ok(Self { name: program.name.clone(), child, began, cpu: Duration::ZERO, log, aside })
     }
 
+    /// Starts a command of the shell in `root` that has the processors when nobody else wants them.
+    pub(crate) fn start_beside(line: &str, root: &Path, logs: &Path, began: Instant) -> anyhow::Result<Self> {
+        let (log, aside) = (logs.join("beside.log"), logs.join("beside.aside"));
+        let output = File::create(&log).with_context(|| log.display().to_string())?;
+        let mut command = Command::new("chrt");
+        command.args(["--idle", "0", "nice", "-n", "19", "sh", "-c", line]).current_dir(root);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().context("chrt")?;
+        Ok(Self { name: line.to_owned(), child, began, cpu: Duration::ZERO, log, aside })
+    }
+
     /// What it says of itself.
     pub(crate) fn aside(&self) -> Aside {
         let said = fs::read_to_string(&self.aside).unwrap_or_default();
