@@ -78,6 +78,10 @@ pub(crate) fn access(frame: &Frame, page: &AccessPage) -> Markup {
             }
             section.card {
                 h2 { (frame.say("Первые строки", "First lines")) }
+                p.hint { (frame.say(
+                    "Вместо 79990000000 поставьте номер человека, у которого есть Telegram: для начала подойдёт ваш.",
+                    "Put the phone number of somebody who has Telegram in the place of 79990000000: your own will do.",
+                )) }
                 @for (name, text) in samples(frame.language, page) {
                     figure.block {
                         figcaption { (name) (copy(frame, &text, &format!("{} {name}", frame.say("Копировать", "Copy")))) }
@@ -121,6 +125,9 @@ fn fact(frame: &Frame, name: &str, value: &str, copied: Option<&str>) -> Markup 
     }
 }
 
+/// Whom they write to, until a programmer puts somebody there.
+const PERSON: &str = "79990000000@c.us";
+
 /// The first lines in three languages: each sends a message.
 fn samples(language: Language, page: &AccessPage) -> [(&'static str, String); 3] {
     let (base, id) = (&page.base, page.card.id);
@@ -138,19 +145,19 @@ fn samples(language: Language, page: &AccessPage) -> [(&'static str, String); 3]
     let [connection, request, response, new, header, body, call, tls] = words;
     let secure = if scheme == "https" { tls } else { "" };
     let one_c = format!(
-        "{connection} = {new} HTTP{connection}(\"{name}\", {port},,,, 30{secure});\n{request} = {new} HTTP{request}(\"/waInstance{id}/sendMessage/{token}\");\n{request}.{header}(\"Content-Type\", \"application/json\");\n{request}.{body}(\"{{\"\"chatId\"\": \"\"10000000\"\", \"\"message\"\": \"\"Hello\"\"}}\");\n{response} = {connection}.{call}(\"POST\", {request});",
+        "{connection} = {new} HTTP{connection}(\"{name}\", {port},,,, 30{secure});\n{request} = {new} HTTP{request}(\"/waInstance{id}/sendMessage/{token}\");\n{request}.{header}(\"Content-Type\", \"application/json\");\n{request}.{body}(\"{{\"\"chatId\"\": \"\"{PERSON}\"\", \"\"message\"\": \"\"Hello\"\"}}\");\n{response} = {connection}.{call}(\"POST\", {request});",
     );
     [
         (
             "curl",
             format!(
-                "curl -X POST {base}/waInstance{id}/sendMessage/{token} \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"chatId\": \"10000000\", \"message\": \"Hello\"}}'"
+                "curl -X POST {base}/waInstance{id}/sendMessage/{token} \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"chatId\": \"{PERSON}\", \"message\": \"Hello\"}}'"
             ),
         ),
         (
             "Python",
             format!(
-                "# pip install telegram-api-client-python\nfrom telegram_api_client_python import API\n\napi = API.GreenAPI(\"{id}\", \"{token}\", host=\"{base}\", media=\"{base}\")\nprint(api.sending.sendMessage(\"10000000\", \"Hello\").data)"
+                "# pip install telegram-api-client-python\nfrom telegram_api_client_python import API\n\napi = API.GreenAPI(\"{id}\", \"{token}\", host=\"{base}\", media=\"{base}\")\nprint(api.sending.sendMessage(\"{PERSON}\", \"Hello\").data)"
             ),
         ),
         ("1C", one_c),
@@ -178,6 +185,10 @@ mod tests {
                 curl.starts_with(&format!("curl -X POST {base}/waInstance4100000001/sendMessage/API_TOKEN"))
             );
             assert!(python.contains(&format!("host=\"{base}\"")), "{python}");
+            assert!(
+                [&curl, &python, &one_c].iter().all(|sample| sample.contains("79990000000@c.us")),
+                "by phone"
+            );
             assert!(one_c.contains(wanted), "{one_c}");
         }
     }
