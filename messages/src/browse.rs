@@ -1,5 +1,6 @@
 //! What people look at of an instance: its journal and its queues by pages, and what holds them up.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
@@ -11,12 +12,14 @@ use crate::content::{Content, FileKind};
 use crate::id::MessageId;
 use crate::instance::{Instance, Refused};
 use crate::record::{Direction, Record, SendStatus};
-use crate::store::{Hold, Shelf, StorageError, Withdrawn};
+use crate::store::{Hold, Shelf, StorageError, Store, Withdrawn};
 
 /// Messages of the journal that are looked at for one page: a filter that few fit goes on with the next.
 const LOOKED_AT: usize = 20_000;
 /// So many are read at a time where not each of them fits.
 const BATCH: usize = 500;
+/// A message comes into the journal so long after it was written at most, if it is no late one: seconds.
+const LATE_S: i64 = 10;
 
 /// What somebody looks for in the journal. Empty fits everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +39,7 @@ pub struct Browse {
 }
 
 /// A place in the journal: everything older comes after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Bookmark {
     /// Seconds since 1970.
     pub date_s: i64,
@@ -45,12 +48,26 @@ pub struct Bookmark {
 }
 
 /// A page of the journal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Leaf {
     /// The newest first.
     pub records: Vec<Record>,
     /// Where the next page begins, if there may be one. It may be given with no records: those that were looked at do not
     /// fit.
+    pub older: Option<Bookmark>,
+    /// The newest message that was looked at, whether it fits or not.
+    #[serde(default)]
+    pub newest: Option<Bookmark>,
+}
+
+/// What somebody has before them of the journal's newest page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// [`Leaf::newest`].
+    pub newest: Bookmark,
+    /// The messages of the page.
+    pub messages: Vec<MessageId>,
+    /// [`Leaf::older`].
     pub older: Option<Bookmark>,
 }
 
@@ -246,7 +263,22 @@ impl Content {
         ["text", "image", "video", "audio", "sticker", "document", "location", "contact", "poll", "other"];
 }
 
+impl Leaf {
+    /// What whoever is shown this page has before them; none where there was nothing to look at.
+    #[must_use]
+    pub fn seen(&self) -> Option<Seen> {
+        let messages = self.records.iter().map(|record| record.id).collect();
+        Some(Seen { newest: self.newest?, messages, older: self.older })
+    }
+}
+
 impl Browse {
+    /// Whether messages are passed over, so that a page may be a long way.
+    #[must_use]
+    pub fn is_filter(&self) -> bool {
+        !self.is_all()
+    }
+
     /// Whether each message of a shelf is wanted.
     fn is_all(&self) -> bool {
         let by_index = self.chat.is_none() || self.direction.is_none();
@@ -289,49 +321,35 @@ impl Instance {
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn leaf(&self, of: &Browse, before: Bookmark, count: usize) -> Result<Leaf, Refused> {
-        let batch = if of.is_all() { count + 1 } else { BATCH };
-        let (mut records, mut at, mut looked) = (Vec::new(), before, 0);
-        while looked < LOOKED_AT {
-            let found = self.shelved(of, at, batch).await?;
-            let is_last = found.len() < batch;
-            let mut found = found.into_iter();
-            while let Some(record) = found.next() {
-                at = Bookmark::of(&record);
-                looked += 1;
-                if of.fits(&record) {
-                    records.push(record);
-                }
-                if records.len() == count {
-                    let older = (!is_last || found.next().is_some()).then_some(at);
-                    return Ok(Leaf { records, older });
-                }
-            }
-            if is_last {
-                return Ok(Leaf { records, older: None });
-            }
-        }
-        Ok(Leaf { records, older: Some(at) })
+        let store = &self.inner().store;
+        Ok(Walk::new(store, of, before, i64::MIN, count).leaf(count).await?)
     }
 
-    /// Messages before a place, each of which may fit, the newest first.
-    async fn shelved(
-        &self,
-        of: &Browse,
-        before: Bookmark,
-        count: usize,
-    ) -> Result<Vec<Record>, StorageError> {
+    /// The newest page for whoever has it before them: what has come since is looked at, and what is shown is read again.
+    /// What fits only since it was changed, and what comes late, is not found.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn leaf_again(&self, of: &Browse, seen: &Seen, count: usize) -> Result<Leaf, Refused> {
         let store = &self.inner().store;
-        match (of.chat, of.direction) {
-            (Some(chat), _) => store.browse(Shelf::Chat(chat), before, count).await,
-            (None, Some(direction)) => store.browse(Shelf::Way(direction), before, count).await,
-            (None, None) => {
-                let mut both = store.browse(Shelf::Way(Direction::Incoming), before, count).await?;
-                both.extend(store.browse(Shelf::Way(Direction::Outgoing), before, count).await?);
-                both.sort_by_key(|record| std::cmp::Reverse((record.date_s, record.id)));
-                both.truncate(count);
-                Ok(both)
+        let since_s = seen.newest.date_s.saturating_sub(LATE_S);
+        let mut leaf = Walk::new(store, of, Bookmark::NEWEST, since_s, count).leaf(count).await?;
+        leaf.newest = leaf.newest.max(Some(seen.newest));
+        if leaf.older.is_some() {
+            return Ok(leaf);
+        }
+        for record in store.messages(&seen.messages).await? {
+            if of.fits(&record) && leaf.records.iter().all(|known| known.id != record.id) {
+                leaf.records.push(record);
             }
         }
+        leaf.records.sort_by_key(|record| std::cmp::Reverse(Bookmark::of(record)));
+        leaf.older = seen.older;
+        if leaf.records.len() > count {
+            leaf.records.truncate(count);
+            leaf.older = leaf.records.last().map(Bookmark::of);
+        }
+        Ok(leaf)
     }
 
     /// When the newest message one way was written: seconds since 1970.
@@ -446,5 +464,67 @@ impl Instance {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.inner().revision.load(Ordering::Relaxed)
+    }
+}
+
+/// A walk through the journal, from the newest message on.
+struct Walk<'w> {
+    store: &'w Store,
+    of: &'w Browse,
+    /// Not older than this: seconds since 1970.
+    since_s: i64,
+    /// So many are read at a time.
+    batch: usize,
+    ways: Vec<Way>,
+}
+
+/// What was read of one shelf, and is not looked at yet.
+struct Way {
+    shelf: Shelf,
+    read: VecDeque<Record>,
+    /// Before where it is read on; none at its end.
+    on: Option<Bookmark>,
+}
+
+impl<'w> Walk<'w> {
+    fn new(store: &'w Store, of: &'w Browse, before: Bookmark, since_s: i64, count: usize) -> Self {
+        let shelves = match (of.chat, of.direction) {
+            (Some(chat), _) => vec![Shelf::Chat(chat)],
+            (None, Some(direction)) => vec![Shelf::Way(direction)],
+            (None, None) => vec![Shelf::Way(Direction::Incoming), Shelf::Way(Direction::Outgoing)],
+        };
+        let way = |shelf| Way { shelf, read: VecDeque::new(), on: Some(before) };
+        let batch = if of.is_all() { count + 1 } else { BATCH };
+        Self { store, of, since_s, batch, ways: shelves.into_iter().map(way).collect() }
+    }
+
+    async fn next(&mut self) -> Result<Option<Record>, StorageError> {
+        for way in &mut self.ways {
+            let (Some(on), true) = (way.on, way.read.is_empty()) else { continue };
+            let read = self.store.browse(way.shelf, on, self.since_s, self.batch).await?;
+            way.on = read.last().map(Bookmark::of).filter(|_| read.len() == self.batch);
+            way.read = read.into();
+        }
+        let newest = self.ways.iter_mut().max_by_key(|way| way.read.front().map(Bookmark::of));
+        Ok(newest.and_then(|way| way.read.pop_front()))
+    }
+
+    /// Those that fit, `count` at most.
+    async fn leaf(mut self, count: usize) -> Result<Leaf, StorageError> {
+        let (mut leaf, mut looked) = (Leaf::default(), 0);
+        while let Some(record) = self.next().await? {
+            let at = Bookmark::of(&record);
+            leaf.newest.get_or_insert(at);
+            looked += 1;
+            if self.of.fits(&record) {
+                leaf.records.push(record);
+            }
+            if leaf.records.len() >= count || looked >= LOOKED_AT {
+                let is_more = self.ways.iter().any(|way| way.on.is_some() || !way.read.is_empty());
+                leaf.older = is_more.then_some(at);
+                break;
+            }
+        }
+        Ok(leaf)
     }
 }

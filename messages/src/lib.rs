@@ -39,7 +39,8 @@ mod token;
 mod upkeep;
 
 pub use browse::{
-    Bookmark, Browse, Cancelled, Dropped, Head, Leaf, Rest, RestKind, Waiting, WebhookFault, WebhookState,
+    Bookmark, Browse, Cancelled, Dropped, Head, Leaf, Rest, RestKind, Seen, Waiting, WebhookFault,
+    WebhookState,
 };
 pub use chat::{Address, AddressError, Chat, ChatId, ChatKind, Person, PersonKind};
 pub use content::{Attachment, Content, FileKind, LeftOut, LoginTokenPicture, Place, Poll, VCard};

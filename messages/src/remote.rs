@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::browse::{Bookmark, Browse, Cancelled, Leaf, Rest, Waiting};
+use crate::browse::{Bookmark, Browse, Cancelled, Leaf, Rest, Seen, Waiting};
 use crate::clock;
 use crate::content::Content;
 use crate::id::{InstanceId, MessageId};
@@ -40,6 +40,9 @@ pub enum Asked {
         before: Bookmark,
         /// So many at most.
         count: u32,
+        /// What whoever asks has before them of the newest page: [`Instance::leaf_again`].
+        #[serde(default)]
+        seen: Option<Seen>,
     },
     /// Take a message out of the queue.
     Cancel {
@@ -121,9 +124,13 @@ impl Instance {
                     delay_ms: self.settings().delay_ms,
                 })
             }
-            Asked::Journal { browse, before, count } => {
+            Asked::Journal { browse, before, count, seen } => {
                 let count = usize::try_from(count.min(MOST)).unwrap_or(1);
-                Told::Journal(fitting(self.leaf(&browse, before, count).await?, LEAF_BYTES))
+                let leaf = match seen {
+                    Some(seen) => self.leaf_again(&browse, &seen, count).await?,
+                    None => self.leaf(&browse, before, count).await?,
+                };
+                Told::Journal(fitting(leaf, LEAF_BYTES))
             }
             Asked::Cancel { message } => Told::Cancelled(self.cancel(message).await?),
             Asked::Clear => {
@@ -194,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_journal_that_is_too_long_for_one_answer_goes_on_where_it_was_cut() {
-        let whole = Leaf { records: (0..50).map(record).collect(), older: None };
+        let whole = Leaf { records: (0..50).map(record).collect(), ..Leaf::default() };
         let told = Told::Journal(whole.clone());
         let json = serde_json::to_value(&told).unwrap();
         assert_eq!(serde_json::from_value::<Told>(json).unwrap(), told);
@@ -221,11 +228,13 @@ mod tests {
     fn what_is_asked_is_the_same_after_the_wire() {
         let browse =
             Browse { direction: Some(Direction::Incoming), chat: Some(ChatId(-7)), ..Browse::default() };
+        let id = MessageId::new(i64::MAX);
+        let seen = Seen { newest: Bookmark::NEWEST, messages: vec![id], older: None };
         for asked in [
             Asked::Glance,
             Asked::Queue { skip: 50, count: 50 },
-            Asked::Journal { browse, before: Bookmark::NEWEST, count: 50 },
-            Asked::Cancel { message: MessageId::new(i64::MAX) },
+            Asked::Journal { browse, before: Bookmark::NEWEST, count: 50, seen: Some(seen) },
+            Asked::Cancel { message: id },
             Asked::Clear,
         ] {
             let json = serde_json::to_string(&asked).unwrap();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tgtrunk_config::{Language, Said};
 use tgtrunk_messages::{
     Bookmark, Browse, ChatId, Content, Direction, Dropped, Glance, Head, Instance, InstanceId, MessageId,
-    Refused, SendStatus, Signin, Standing,
+    Refused, Seen, SendStatus, Signin, Standing,
 };
 
 use super::fields::Fields;
@@ -38,12 +38,35 @@ pub(crate) const SWITCHES: [&str; 10] = [
     "markIncomingMessagesReadedOnReply",
 ];
 
+/// Where a page of the journal begins.
+#[derive(Clone, Debug)]
+pub(crate) enum Begin {
+    Newest,
+    /// At the newest, for whoever has this before them.
+    Seen(Seen),
+    Before(Bookmark),
+}
+
 /// Why an instance is not shown.
 pub(super) enum Absent {
     /// There is none of this number.
     Nothing,
     /// It cannot be asked now.
     Unable(Said),
+}
+
+impl Begin {
+    /// As addresses have it.
+    pub(crate) fn at(before: Option<Bookmark>) -> Self {
+        before.map_or(Self::Newest, Self::Before)
+    }
+
+    pub(crate) fn before(&self) -> Option<Bookmark> {
+        match self {
+            Self::Newest | Self::Seen(_) => None,
+            Self::Before(before) => Some(*before),
+        }
+    }
 }
 
 impl Office {
@@ -103,26 +126,36 @@ impl Office {
         page
     }
 
-    /// The journal of an instance, or what is of one chat.
+    /// The journal of an instance, or what is of one chat; `from` is where it begins.
     pub(crate) async fn journal_page(
         &self,
         owned: &Owned,
         browse: Browse,
-        before: Option<Bookmark>,
+        from: Begin,
         is_of_chat: bool,
     ) -> JournalPage {
+        let before = from.before();
         let mut page = JournalPage {
             card: card(owned).await,
             browse,
             before,
             letters: Vec::new(),
             older: None,
+            seen: None,
             chat_title: is_of_chat.then(String::new),
             problem: None,
         };
         let Some(instance) = &owned.instance else { return page };
-        match instance.leaf(&page.browse, before.unwrap_or(Bookmark::NEWEST), LETTERS).await {
-            Ok(leaf) => (page.letters, page.older) = (leaf.records, leaf.older),
+        let leaf = match from {
+            Begin::Seen(seen) => instance.leaf_again(&page.browse, &seen, LETTERS).await,
+            Begin::Newest => instance.leaf(&page.browse, Bookmark::NEWEST, LETTERS).await,
+            Begin::Before(before) => instance.leaf(&page.browse, before, LETTERS).await,
+        };
+        match leaf {
+            Ok(leaf) => {
+                page.seen = leaf.seen();
+                (page.letters, page.older) = (leaf.records, leaf.older);
+            }
             Err(refused) => page.problem = Some(told(&refused)),
         }
         if let Some(title) = &mut page.chat_title {

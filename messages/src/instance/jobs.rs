@@ -152,13 +152,11 @@ impl Instance {
         }
         let mut found = Vec::new();
         loop {
-            let batch = store.browse(Shelf::Chat(chat), place, BATCH).await?;
+            let batch =
+                store.browse(Shelf::Chat(chat), place, search.since_s.unwrap_or(i64::MIN), BATCH).await?;
             let is_last = batch.len() < BATCH;
             for record in batch {
                 place = Bookmark { date_s: record.date_s, id: record.id };
-                if search.since_s.is_some_and(|since_s| record.date_s < since_s) {
-                    return Ok(found);
-                }
                 if is_it(&record) {
                     found.push(record);
                 }

@@ -13,10 +13,11 @@ use crate::id::MessageId;
 use crate::outbox::Letter;
 use crate::record::{Direction, Record};
 
-const ONE_WAY: &str = "SELECT * FROM ms_message WHERE direction = $1 AND (date_s, id) < ($2, $3)
-    ORDER BY date_s DESC, id DESC LIMIT $4";
-const OF_CHAT: &str = "SELECT * FROM ms_message WHERE chat = $1 AND (date_s, id) < ($2, $3)
-    ORDER BY date_s DESC, id DESC LIMIT $4";
+const ONE_WAY: &str =
+    "SELECT * FROM ms_message WHERE direction = $1 AND (date_s, id) < ($2, $3) AND date_s >= $4
+    ORDER BY date_s DESC, id DESC LIMIT $5";
+const OF_CHAT: &str = "SELECT * FROM ms_message WHERE chat = $1 AND (date_s, id) < ($2, $3) AND date_s >= $4
+    ORDER BY date_s DESC, id DESC LIMIT $5";
 const LAST: &str = "SELECT date_s FROM ms_message WHERE direction = $1 ORDER BY date_s DESC, id DESC LIMIT 1";
 
 /// A part of the journal that is read in the order of an index.
@@ -29,18 +30,19 @@ pub(crate) enum Shelf {
 }
 
 impl Store {
-    /// Messages of a shelf before a place, the newest first.
+    /// Messages of a shelf before a place and not older than `since_s`, the newest first.
     pub(crate) async fn browse(
         &self,
         shelf: Shelf,
         before: Bookmark,
+        since_s: i64,
         count: usize,
     ) -> Result<Vec<Record>, sqlx::Error> {
         let query = match shelf {
             Shelf::Way(direction) => sqlx::query(ONE_WAY).bind(direction.as_str().to_owned()),
             Shelf::Chat(chat) => sqlx::query(OF_CHAT).bind(chat.0),
         };
-        let query = query.bind(before.date_s).bind(before.id.get());
+        let query = query.bind(before.date_s).bind(before.id.get()).bind(since_s);
         let query = query.bind(i64::try_from(count).unwrap_or(i64::MAX));
         query.fetch_all(&self.pool).await?.iter().map(record).collect()
     }
@@ -159,7 +161,7 @@ mod tests {
         let store = room.open().await;
         for query in [ONE_WAY, OF_CHAT, LAST] {
             let explained = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}")));
-            let rows = explained.bind(1).bind(1).bind(1).bind(1).fetch_all(&store.pool).await;
+            let rows = explained.bind(1).bind(1).bind(1).bind(1).bind(1).fetch_all(&store.pool).await;
             let plan: Vec<String> = rows.unwrap().iter().map(|row| row.get("detail")).collect();
             let is_by_index = plan.iter().any(|step| step.contains("INDEX ms_message_"));
             let is_sorted = plan.iter().any(|step| step.contains("SCAN") || step.contains("TEMP B-TREE"));

@@ -124,6 +124,16 @@ impl Store {
         by_id(&mut connection, id).await
     }
 
+    /// Those of these messages that are there.
+    pub(crate) async fn messages(&self, ids: &[MessageId]) -> Result<Vec<Record>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.extend(by_id(&mut connection, *id).await?);
+        }
+        Ok(found)
+    }
+
     /// A message by Telegram's number; of a private chat or a basic group where the chat is not named, which share theirs.
     pub(crate) async fn message_at(
         &self,

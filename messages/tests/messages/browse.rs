@@ -6,8 +6,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use serde_json::json;
 use tgtrunk_messages::{
-    Bookmark, Browse, Cancelled, Chat, ChatId, ChatKind, Direction, Failure, Instance, News, Record,
-    RestKind, SendStatus, Standing,
+    Bookmark, Browse, Cancelled, Chat, ChatId, ChatKind, Direction, Failure, Instance, Leaf, News, Record,
+    RestKind, Seen, SendStatus, Standing,
 };
 use tokio::net::TcpListener;
 
@@ -63,6 +63,52 @@ async fn the_journal_is_searched_by_whom_and_words_in_any_case() {
     assert_eq!(found(Browse { kind: Some("image".to_owned()), ..nothing() }).await, [0; 0]);
     assert_eq!(found(Browse { kind: Some("text".to_owned()), ..nothing() }).await.len(), 3);
     assert_eq!(found(Browse { status: Some(SendStatus::Failed), ..nothing() }).await, [0; 0]);
+}
+
+/// An open page reads of a long journal no more than what is new, and what it shows.
+#[tokio::test]
+async fn a_page_that_is_seen_learns_what_is_new_and_what_became_of_the_rest() {
+    let room = Room::new();
+    let instance = room.open().await;
+    let take = async |tg_id: i32, text: &str| {
+        let mut message = from_anna(tg_id, text);
+        message.date_s = 1_000 + i64::from(tg_id) * 60;
+        message.is_ours = tg_id % 2 == 0;
+        instance.take(News::New(Box::new(message))).await.unwrap();
+    };
+    for tg_id in 1..=6 {
+        take(tg_id, if tg_id == 4 { "hello" } else { "bill" }).await;
+    }
+    let bills = Browse { text: "BILL".to_owned(), ..Browse::default() };
+    assert!(bills.is_filter() && !Browse::default().is_filter());
+    let ids = |leaf: &Leaf| leaf.records.iter().map(|record| record.tg_id.unwrap()).collect::<Vec<_>>();
+    let first = instance.leaf(&bills, Bookmark::NEWEST, 4).await.unwrap();
+    assert_eq!(ids(&first), [6, 5, 3, 2]);
+    let seen = first.seen().unwrap();
+    assert_eq!(instance.leaf_again(&bills, &seen, 4).await.unwrap(), first);
+    // One is another now, one came that fits and one that does not, and an older one that the page shows would not.
+    let mut edited = from_anna(5, "nothing");
+    edited.date_s = 1_000 + 5 * 60;
+    edited.edited_s = Some(9_000);
+    instance.take(News::Edited(Box::new(edited))).await.unwrap();
+    take(7, "another bill").await;
+    take(8, "hello").await;
+    let again = instance.leaf_again(&bills, &seen, 4).await.unwrap();
+    assert_eq!(ids(&again), [7, 6, 3, 2]);
+    assert_eq!(again.older, first.older);
+    assert_eq!(again.seen().unwrap().newest.date_s, 1_000 + 8 * 60);
+    // More than a page of new ones.
+    for tg_id in 9..=12 {
+        take(tg_id, "bill").await;
+    }
+    let again = instance.leaf_again(&bills, &again.seen().unwrap(), 3).await.unwrap();
+    assert_eq!(ids(&again), [12, 11, 10]);
+    let older = instance.leaf(&bills, again.older.unwrap(), 50).await.unwrap();
+    assert_eq!(ids(&older), [9, 7, 6, 3, 2, 1]);
+    // What is older than what was seen is not read, though it would fit.
+    let newest = seen.newest;
+    let nothing = Seen { newest, messages: Vec::new(), older: None };
+    assert_eq!(ids(&instance.leaf_again(&bills, &nothing, 50).await.unwrap()), [12, 11, 10, 9, 7, 6]);
 }
 
 #[tokio::test]

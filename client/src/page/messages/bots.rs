@@ -9,7 +9,7 @@ use tgtrunk_config::{BotName, Language, Said};
 use tgtrunk_messages::{Asked, Bookmark, Browse, ChatId, Glance, InstanceId, MessageId, Standing, Told};
 
 use super::act::cancelled;
-use super::{browse, of_chat, queue};
+use super::{Begin, browse, of_chat, queue};
 use crate::page::answer::{self, Done, Stop};
 use crate::page::model::Part;
 use crate::page::model::messages::{InstanceCard, InstancePage, JournalPage, LETTERS, QUEUE_LINES};
@@ -150,15 +150,17 @@ impl Office {
         &self,
         bot: &BotName,
         browse: Browse,
-        before: Option<Bookmark>,
+        from: Begin,
         is_of_chat: bool,
     ) -> JournalPage {
+        let before = from.before();
         let mut page = JournalPage {
             card: self.bot_card(bot).await,
             browse,
             before,
             letters: Vec::new(),
             older: None,
+            seen: None,
             chat_title: None,
             problem: None,
         };
@@ -166,9 +168,16 @@ impl Office {
             browse: page.browse.clone(),
             before: before.unwrap_or(Bookmark::NEWEST),
             count: u32::try_from(LETTERS).unwrap_or(u32::MAX),
+            seen: match from {
+                Begin::Seen(seen) => Some(seen),
+                Begin::Newest | Begin::Before(_) => None,
+            },
         };
         match self.ask_instance(bot, &asked).await {
-            Ok(Told::Journal(leaf)) => (page.letters, page.older) = (leaf.records, leaf.older),
+            Ok(Told::Journal(leaf)) => {
+                page.seen = leaf.seen();
+                (page.letters, page.older) = (leaf.records, leaf.older);
+            }
             Ok(_) => page.problem = Some(odd(Part::Bot)),
             Err(said) => page.problem = Some(said),
         }
@@ -202,7 +211,7 @@ pub(crate) async fn instance(State(office): Here, visit: Visit, Path(bot): Path<
 pub(crate) async fn journal(State(office): Here, visit: Visit, Path(bot): Path<String>) -> Answered {
     let bot = known(&office, &visit, &bot)?;
     let (browse, before) = browse(&visit.0.query().map_err(|said| visit.0.stop(&office, 422, said))?);
-    let page = office.bot_journal_page(&bot, browse, before, false).await;
+    let page = office.bot_journal_page(&bot, browse, Begin::at(before), false).await;
     Ok(answer::page(200, view::journal::page(&visit.frame(&office, &office.hub.snapshot()), &page)))
 }
 
@@ -213,7 +222,7 @@ pub(crate) async fn chat(
 ) -> Answered {
     let bot = known(&office, &visit, &bot)?;
     let (_, before) = browse(&visit.0.query().map_err(|said| visit.0.stop(&office, 422, said))?);
-    let page = office.bot_journal_page(&bot, of_chat(ChatId(chat)), before, true).await;
+    let page = office.bot_journal_page(&bot, of_chat(ChatId(chat)), Begin::at(before), true).await;
     Ok(answer::page(200, view::journal::page(&visit.frame(&office, &office.hub.snapshot()), &page)))
 }
 

@@ -8,7 +8,7 @@ use axum::response::Response;
 use tgtrunk_config::Said;
 use tgtrunk_messages::{ChatId, Refused, green};
 
-use super::{Absent, browse, of_chat, table, told, way};
+use super::{Absent, Begin, browse, of_chat, table, told, way};
 use crate::api::Owned;
 use crate::page::answer::{self, Stop};
 use crate::page::fields::Fields;
@@ -34,14 +34,14 @@ pub(crate) async fn instance(State(office): Here, visit: Visit, Path(id): Path<i
 pub(crate) async fn journal(State(office): Here, visit: Visit, Path(id): Path<i64>) -> Shown {
     let owned = owned(&office, &visit, id)?;
     let (browse, before) = browse(&asked(&office, &visit)?);
-    let page = office.journal_page(&owned, browse, before, false).await;
+    let page = office.journal_page(&owned, browse, Begin::at(before), false).await;
     Ok(answer::page(200, view::journal::page(&visit.frame(&office, &office.hub.snapshot()), &page)))
 }
 
 pub(crate) async fn chat(State(office): Here, visit: Visit, Path((id, chat)): Path<(i64, i64)>) -> Shown {
     let owned = owned(&office, &visit, id)?;
     let (_, before) = browse(&asked(&office, &visit)?);
-    let page = office.journal_page(&owned, of_chat(ChatId(chat)), before, true).await;
+    let page = office.journal_page(&owned, of_chat(ChatId(chat)), Begin::at(before), true).await;
     Ok(answer::page(200, view::journal::page(&visit.frame(&office, &office.hub.snapshot()), &page)))
 }
 

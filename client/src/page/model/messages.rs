@@ -33,7 +33,7 @@
 
 use tgtrunk_config::{BotName, Phone, Said};
 use tgtrunk_messages::{
-    Bookmark, Browse, Dropped, Head, LoginStep, Record, Rest, Settings, Standing, Waiting, WebhookState,
+    Bookmark, Browse, Dropped, Head, LoginStep, Record, Rest, Seen, Settings, Standing, Waiting, WebhookState,
 };
 
 use super::Typed;
@@ -130,6 +130,8 @@ pub(crate) struct JournalPage {
     pub(crate) letters: Vec<Record>,
     /// Where older ones begin.
     pub(crate) older: Option<Bookmark>,
+    /// What whoever is shown this has before them then.
+    pub(crate) seen: Option<Seen>,
     /// What the chat is called, on the page of one.
     pub(crate) chat_title: Option<String>,
     /// Why there are none to show.

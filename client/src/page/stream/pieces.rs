@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use tgtrunk_config::control::CallInfo;
 use tgtrunk_config::{BotName, Light, Phone};
+use tgtrunk_messages::{Browse, Seen};
 use tgtrunk_shell::clock::now;
 
 use crate::page::fields::Fields;
 use crate::page::hub::Snapshot;
+use crate::page::messages::Begin;
 use crate::page::model::{Frame, LineCard, Part, TokenForm};
 use crate::page::office::Office;
 use crate::page::view;
@@ -20,6 +22,8 @@ use crate::page::view;
 const SLOW: Duration = Duration::from_secs(2);
 /// How often instances are looked at that say that nothing has changed.
 const LATEST: Duration = Duration::from_secs(5);
+/// How often a journal is looked through for what is rare in it. In between only what is new is looked at.
+const WHOLE: Duration = Duration::from_secs(30);
 
 /// Which page is open.
 #[derive(Clone, Debug)]
@@ -62,6 +66,8 @@ pub(super) struct Memory {
     records: Option<u64>,
     /// How the instances looked.
     messages: Option<(Instant, Instances)>,
+    /// When the whole journal was looked through, and what is shown of it.
+    letters: Option<(Instant, Seen)>,
     /// When the slower things were looked at.
     looked: Option<Instant>,
     /// When they are to be looked at again, since something changed too soon after they were.
@@ -177,6 +183,23 @@ impl Memory {
         is_other
     }
 
+    /// From where the newest page of a journal is read.
+    fn letters(&self, browse: &Browse) -> Begin {
+        match &self.letters {
+            Some((at, seen)) if browse.is_filter() && now().duration_since(*at) < WHOLE => {
+                Begin::Seen(seen.clone())
+            }
+            _ => Begin::Newest,
+        }
+    }
+
+    /// Such a page is shown now.
+    fn shows_letters(&mut self, from: &Begin, seen: Option<Seen>) {
+        let before = self.letters.take().map(|(at, _)| at);
+        let at = before.filter(|_| matches!(from, Begin::Seen(_))).unwrap_or_else(now);
+        self.letters = seen.map(|seen| (at, seen));
+    }
+
     /// Whether it is time for what costs more than a look at what is known.
     fn is_due(&mut self) -> bool {
         let now = now();
@@ -273,7 +296,7 @@ pub(super) async fn of<'a>(
             pieces.push(piece("records", &key, move || view::calls::records(frame, &page).into_string()));
         }
         place if place.has_messages() => {
-            messages::of(office, place, frame, |revision| memory.is_other(revision), &mut pieces).await?;
+            messages::of(office, place, frame, memory, &mut pieces).await?;
         }
         Place::Bots if memory.is_due() => {
             let page = office.bots_page(snapshot, TokenForm::default()).await;
@@ -354,6 +377,8 @@ fn names(calls: &[CallInfo]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tgtrunk_messages::Bookmark;
+
     use super::*;
 
     #[test]
@@ -367,6 +392,23 @@ mod tests {
         memory.looked = memory.looked.map(|looked| looked - SLOW);
         assert!(memory.is_due());
         assert_eq!(memory.owed(), None);
+    }
+
+    #[test]
+    fn a_journal_is_looked_through_now_and_then_and_in_between_at_what_is_new_alone() {
+        let mut memory = Memory::default();
+        let (all, some) = (Browse::default(), Browse { text: "bill".to_owned(), ..Browse::default() });
+        assert!(matches!(memory.letters(&some), Begin::Newest));
+        let seen = Seen { newest: Bookmark::NEWEST, messages: Vec::new(), older: None };
+        memory.shows_letters(&Begin::Newest, Some(seen.clone()));
+        let again = memory.letters(&some);
+        assert!(matches!(&again, Begin::Seen(before) if *before == seen));
+        assert!(matches!(memory.letters(&all), Begin::Newest), "that costs nothing");
+        memory.letters = Some((now() - WHOLE / 2, seen.clone()));
+        memory.shows_letters(&again, Some(seen.clone()));
+        assert!(matches!(memory.letters(&some), Begin::Seen(_)));
+        memory.letters = memory.letters.map(|(at, seen)| (at - WHOLE / 2, seen));
+        assert!(matches!(memory.letters(&some), Begin::Newest), "however often what is new was looked at");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Piece, Place, piece};
+use super::{Memory, Piece, Place, piece};
 use crate::api::Owned;
 use crate::page::fields::Fields;
 use crate::page::messages::{Absent, browse, of_chat, way};
@@ -18,11 +18,11 @@ pub(super) async fn of<'a>(
     office: &'a Arc<Office>,
     place: &'a Place,
     frame: &'a Frame,
-    is_other: impl FnOnce(Vec<(i64, Option<u64>)>) -> bool,
+    memory: &mut Memory,
     pieces: &mut Vec<Piece<'a>>,
 ) -> Option<()> {
     if let Place::BotInstance(bot, _) | Place::BotJournal(bot, _) | Place::BotChat(bot, ..) = place {
-        return of_bot(office, place, bot, frame, is_other, pieces).await;
+        return of_bot(office, place, bot, frame, memory, pieces).await;
     }
     let of = match place {
         Place::Instance(id, _)
@@ -42,7 +42,7 @@ pub(super) async fn of<'a>(
     if matches!(place, Place::Messages) {
         revision.extend(office.bots_revision(None).await);
     }
-    if !is_other(revision) && !is_login {
+    if !memory.is_other(revision) && !is_login {
         return Some(());
     }
     match (place, owned) {
@@ -63,13 +63,13 @@ pub(super) async fn of<'a>(
             standing(office, frame, &owned, pieces).await;
             // Older pages stay as they are: nothing new comes there.
             if before.is_none() {
-                letters(office, frame, &owned, browse, false, pieces).await;
+                letters(office, frame, &owned, browse, false, memory, pieces).await;
             }
         }
         (Place::Chat(_, chat, asked), Some(owned)) => {
             standing(office, frame, &owned, pieces).await;
             if browse(asked).1.is_none() {
-                letters(office, frame, &owned, of_chat(ChatId(*chat)), true, pieces).await;
+                letters(office, frame, &owned, of_chat(ChatId(*chat)), true, memory, pieces).await;
             }
         }
         (Place::Signin(_, asked), Some(owned)) => sign_in(office, frame, &owned, asked, pieces).await,
@@ -85,13 +85,13 @@ async fn of_bot<'a>(
     place: &'a Place,
     bot: &'a BotName,
     frame: &'a Frame,
-    is_other: impl FnOnce(Vec<(i64, Option<u64>)>) -> bool,
+    memory: &mut Memory,
     pieces: &mut Vec<Piece<'a>>,
 ) -> Option<()> {
     if !office.has_bot(bot) {
         return None;
     }
-    if !is_other(office.bots_revision(Some(bot)).await) {
+    if !memory.is_other(office.bots_revision(Some(bot)).await) {
         return Some(());
     }
     let (browse, before, is_of_chat) = match place {
@@ -114,7 +114,9 @@ async fn of_bot<'a>(
         card(frame, office.bot_card(bot).await, pieces);
         return Some(());
     }
-    let page = office.bot_journal_page(bot, browse, None, is_of_chat).await;
+    let from = memory.letters(&browse);
+    let page = office.bot_journal_page(bot, browse, from.clone(), is_of_chat).await;
+    memory.shows_letters(&from, page.seen.clone());
     card(frame, page.card.clone(), pieces);
     shown_letters(frame, page, pieces);
     Some(())
@@ -135,9 +137,13 @@ async fn letters<'a>(
     owned: &Owned,
     browse: Browse,
     is_of_chat: bool,
+    memory: &mut Memory,
     pieces: &mut Vec<Piece<'a>>,
 ) {
-    shown_letters(frame, office.journal_page(owned, browse, None, is_of_chat).await, pieces);
+    let from = memory.letters(&browse);
+    let page = office.journal_page(owned, browse, from.clone(), is_of_chat).await;
+    memory.shows_letters(&from, page.seen.clone());
+    shown_letters(frame, page, pieces);
 }
 
 fn shown_letters<'a>(frame: &'a Frame, page: JournalPage, pieces: &mut Vec<Piece<'a>>) {

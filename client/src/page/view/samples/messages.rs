@@ -238,6 +238,7 @@ fn journal(many: i64, is_of_chat: bool) -> JournalPage {
         before: None,
         letters: (0..many).map(letter).collect(),
         older: Some(Bookmark { date_s: 1_795_600_000, id: MessageId::new(1_795_600_000_000) }),
+        seen: None,
         chat_title: is_of_chat.then(|| "Anna".into()),
         problem: None,
     }
