@@ -502,7 +502,15 @@ impl Instance {
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn notifications_len(&self) -> Result<u64, Refused> {
-        Ok(self.inner.store.notifications_len(self.inner.since_ms()).await?)
+        self.notifications_up_to(u64::MAX).await
+    }
+
+    /// How many notifications wait. No more than `most` are counted, which is quick however many there are.
+    ///
+    /// # Errors
+    /// [`Refused::Storage`].
+    pub async fn notifications_up_to(&self, most: u64) -> Result<u64, Refused> {
+        Ok(self.inner.store.notifications_len(self.inner.since_ms(), most).await?)
     }
 
     /// Takes all notifications away; the seconds until it may be done again, sooner than a minute after the last time.

@@ -15,8 +15,8 @@ use tgtrunk_messages::{
 use super::fields::Fields;
 use super::model::Typed;
 use super::model::messages::{
-    AccessPage, InstanceCard, InstancePage, InstanceSettingsPage, JournalPage, LETTERS, MessagesPage,
-    QUEUE_LINES, SigninPage, Way,
+    AccessPage, COUNTED, InstanceCard, InstancePage, InstanceSettingsPage, JournalPage, LETTERS,
+    MessagesPage, QUEUE_LINES, SigninPage, Way,
 };
 use super::office::Office;
 use crate::api::Owned;
@@ -240,7 +240,7 @@ pub(super) async fn card(owned: &Owned) -> InstanceCard {
 /// What an instance's tables tell.
 async fn look(instance: &Instance, card: &mut InstanceCard) -> Result<(), Refused> {
     queue(card, instance.glance().await?);
-    card.notifications = instance.notifications_len().await?;
+    card.notifications = instance.notifications_up_to(COUNTED + 1).await?;
     let head = instance.head().await?;
     card.left = head.as_ref().filter(|head| is_left(head)).map(|head| head.fetched);
     if instance.settings().webhook().is_some() {

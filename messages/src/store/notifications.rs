@@ -101,8 +101,9 @@ impl Store {
         query.execute(&self.pool).await.map(drop)
     }
 
-    pub(crate) async fn notifications_len(&self, since_ms: i64) -> Result<u64, sqlx::Error> {
-        let row = sqlx::query("SELECT COUNT(*) FROM ms_notification WHERE created_ms >= $1").bind(since_ms);
+    /// How many wait. No more than `most` are counted.
+    pub(crate) async fn notifications_len(&self, since_ms: i64, most: u64) -> Result<u64, sqlx::Error> {
+        let row = sqlx::query(LEN).bind(since_ms).bind(i64::try_from(most).unwrap_or(i64::MAX));
         Ok(u64::try_from(row.fetch_one(&self.pool).await?.try_get::<i64, _>(0)?).unwrap_or(0))
     }
 
@@ -110,6 +111,8 @@ impl Store {
         sqlx::query("DELETE FROM ms_notification").execute(&self.pool).await.map(drop)
     }
 }
+
+const LEN: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM ms_notification WHERE created_ms >= $1 ORDER BY created_ms LIMIT $2)";
 
 /// After so many that were dropped it is said again.
 const SAID_EVERY: i64 = 10_000;
@@ -211,7 +214,7 @@ mod tests {
         for number in [1, 2, 1] {
             store.tell(&told(number), 1_000).await.unwrap();
         }
-        assert_eq!(store.notifications_len(0).await.unwrap(), 2);
+        assert_eq!(store.notifications_len(0, u64::MAX).await.unwrap(), 2);
         let head = store.head(0).await.unwrap().unwrap();
         assert_eq!(store.head(0).await.unwrap().unwrap(), head, "the same until it is taken away");
         assert!(!store.confirm(head.receipt + 7).await.unwrap());
@@ -243,7 +246,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(store.head(0).await.unwrap().unwrap().body, json!(3));
-        assert_eq!(store.notifications_len(0).await.unwrap(), 1);
+        assert_eq!(store.notifications_len(0, u64::MAX).await.unwrap(), 1);
     }
 
     #[tokio::test]
@@ -254,7 +257,9 @@ mod tests {
             let told = Told { kind: "x", dedupe: number.to_string(), body: json!(number) };
             store.tell(&told, at).await.unwrap();
         }
+        assert_eq!(store.notifications_len(0, 1).await.unwrap(), 1, "counted no further than is asked");
+        assert_eq!(store.notifications_len(5_000, u64::MAX).await.unwrap(), 1);
         assert_eq!(store.head(2_000).await.unwrap().unwrap().body, json!(2));
-        assert_eq!(store.notifications_len(0).await.unwrap(), 1);
+        assert_eq!(store.notifications_len(0, u64::MAX).await.unwrap(), 1);
     }
 }

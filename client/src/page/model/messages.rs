@@ -40,6 +40,8 @@ use super::Typed;
 
 /// Lines of the outgoing queue on one page.
 pub(crate) const QUEUE_LINES: u32 = 50;
+/// Notifications of an account that are counted; beyond it is said that there are more.
+pub(crate) const COUNTED: u64 = 10_000;
 /// Messages of the journal on one page.
 pub(crate) const LETTERS: usize = 50;
 
@@ -75,7 +77,7 @@ pub(crate) struct InstanceCard {
     pub(crate) has_token: bool,
     /// Messages in the outgoing queue.
     pub(crate) outgoing: u64,
-    /// Notifications that wait; a bot's updates for the programs that lead it.
+    /// Notifications that wait, of an account no more than one more than [`COUNTED`]; a bot's updates for the programs that lead it.
     pub(crate) notifications: u64,
     /// When the newest message was written: milliseconds since 1970.
     pub(crate) last_ms: Option<u64>,

@@ -13,10 +13,10 @@ use tgtrunk_config::Language;
 use tgtrunk_messages::Standing;
 
 use crate::page::model::Frame;
-use crate::page::model::messages::{InstanceCard, MessagesPage};
+use crate::page::model::messages::{COUNTED, InstanceCard, MessagesPage};
 use crate::page::view::frame::{self, Place};
 use crate::page::view::icons::Icon;
-use crate::page::view::words::{count, moment, phone, sentence};
+use crate::page::view::words::{count, grouped, moment, phone, sentence};
 
 /// The page.
 pub(crate) fn page(frame: &Frame, page: &MessagesPage) -> Markup {
@@ -55,12 +55,19 @@ fn one(frame: &Frame, card: &InstanceCard) -> Markup {
             p.muted.sums {
                 @if card.bot.is_some() { span { (frame.say("бот", "bot")) } } @else { span { "idInstance " code { (card.id) } } } " "
                 span { (frame.say("в очереди ", "queue ")) (card.outgoing) } " "
-                span { (if card.bot.is_some() { frame.say("обновлений ", "updates ") } else { frame.say("уведомлений ", "notifications ") }) (card.notifications) } " "
+                span { (if card.bot.is_some() { frame.say("обновлений ", "updates ") } else { frame.say("уведомлений ", "notifications ") }) (notifications(frame, card)) } " "
                 span { (last(frame, card)) }
             }
             (warnings(frame, card))
         }
     }
+}
+
+/// How many notifications wait, as far as they are counted.
+fn notifications(frame: &Frame, card: &InstanceCard) -> String {
+    let is_more = card.bot.is_none() && card.notifications > COUNTED;
+    let many = grouped(frame.language, if is_more { COUNTED } else { card.notifications });
+    if is_more { format!("{}{many}", frame.say("больше ", "more than ")) } else { many }
 }
 
 fn last(frame: &Frame, card: &InstanceCard) -> String {

@@ -106,7 +106,7 @@ pub(crate) fn notifications(frame: &Frame, page: &InstancePage) -> Markup {
     html! {
         section #notifications.card {
             div.card-head {
-                h2 { (frame.say("Очередь уведомлений", "Queue of notifications")) " " span.badge { (grouped(frame.language, page.card.notifications)) } }
+                h2 { (frame.say("Очередь уведомлений", "Queue of notifications")) " " span.badge { (super::notifications(frame, &page.card)) } }
                 (post("test", "quiet", frame.say("Послать пробное", "Send a test one")))
             }
             p.muted { (way(frame, page)) }

@@ -101,6 +101,19 @@ fn a_stuck_head_is_told_with_its_cause_in_both_languages() {
 }
 
 #[test]
+fn of_very_many_notifications_it_is_said_that_there_are_more() {
+    for (language, many, words) in [
+        (tgtrunk_config::Language::English, COUNTED + 1, "more than 10,000<"),
+        (tgtrunk_config::Language::Russian, COUNTED + 1, "больше 10\u{202f}000<"),
+        (tgtrunk_config::Language::English, COUNTED, ">10,000<"),
+    ] {
+        let frame = super::frame(language);
+        let page = InstancePage { card: InstanceCard { notifications: many, ..card() }, ..instance() };
+        assert!(view::instance::page(&frame, &page).into_string().contains(words), "{words}");
+    }
+}
+
+#[test]
 fn a_bots_pages_lead_to_its_own_addresses_and_to_nothing_that_it_has_not() {
     let frame = super::frame(tgtrunk_config::Language::English);
     let queue = view::instance::page(&frame, &InstancePage { card: of_bot(), ..instance() });
