@@ -1,8 +1,12 @@
 //! Messages: sending, the queue, the journal.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
+use super::inner::Inner;
 use super::{Accepted, Draft, Instance, QueueLine, Refused, StoredFile};
 use crate::chat::{Address, ChatId, ChatKind};
 use crate::clock;
@@ -187,17 +191,19 @@ impl Instance {
     }
 
     /// Empties the outgoing queue of what it has now, a portion at a time, between which others write; what Telegram is being
-    /// handed just now goes out.
+    /// handed just now goes out. It is emptied whether this is waited for or not.
     ///
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn clear_queue(&self) -> Result<(), Refused> {
-        let (store, now_ms) = (&self.inner.store, clock::unix_ms());
-        let fault = withdrawn("taken out of the queue");
-        let last = store.last_seq().await?;
-        while store.withdraw_first(last, &fault, self.inner.as_ref(), now_ms).await? {}
-        self.inner.settle();
-        Ok(())
+        let inner = Arc::clone(&self.inner);
+        let clear = async move {
+            let cleared = empty(&inner).await;
+            inner.settle();
+            cleared
+        };
+        let cleared = tokio::spawn(clear.in_current_span()).await;
+        Ok(cleared.map_err(|_| Refused::Storage("the queue was not emptied".to_owned()))??)
     }
 
     /// Takes one message out of the outgoing queue; its program is told that it failed.
@@ -505,6 +511,13 @@ pub(crate) enum Posted {
     In(Vec<MessageId>),
     /// The job was begun before, or its key is another's.
     Known(Begun),
+}
+
+async fn empty(inner: &Inner) -> Result<(), StorageError> {
+    let (fault, now_ms) = (withdrawn("taken out of the queue"), clock::unix_ms());
+    let last = inner.store.last_seq().await?;
+    while inner.store.withdraw_first(last, &fault, inner, now_ms).await? {}
+    Ok(())
 }
 
 /// Why a message was taken out of the queue.

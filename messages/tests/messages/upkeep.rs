@@ -73,6 +73,17 @@ async fn a_long_queue_is_emptied_in_portions_between_which_others_are_served() {
 }
 
 #[tokio::test]
+async fn a_queue_is_emptied_though_whoever_asked_for_it_hangs_up() {
+    let room = Room::new();
+    room.telegram.stands(Standing::NotAuthorized);
+    let instance = room.open().await;
+    instance.send_all((0..2_000).map(|_| draft(5, "late")).collect()).await.unwrap();
+    let asked = tokio::time::timeout(Duration::ZERO, instance.clear_queue()).await;
+    assert!(asked.is_err() && instance.queue_len().await.unwrap() > 0, "nobody waits for it any more");
+    sent(&instance).await;
+}
+
+#[tokio::test]
 async fn a_pause_between_messages_is_kept_to_over_a_restart() {
     let room = Room::new();
     let instance = room.open().await;

@@ -1,12 +1,14 @@
 //! What the forms of the place "Messages" do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
 use maud::Markup;
 use tgtrunk_config::Said;
 use tgtrunk_messages::{Cancelled, Instance, LoginStep, MessageId, Signin};
+use tokio::time::timeout;
 
 use super::show::{owned, starting};
 use super::{settings_of, told};
@@ -22,6 +24,8 @@ use crate::page::visit::Posted;
 type Here = State<Arc<Office>>;
 type Answered = Result<Response, Stop>;
 
+/// How long whoever clears a queue is kept waiting for it.
+const SOON: Duration = Duration::from_secs(20);
 /// Longest code and password of an account, in characters.
 const SECRET_CHARS: usize = 256;
 
@@ -94,13 +98,15 @@ pub(crate) async fn clear_queue(State(office): Here, Path(id): Path<i64>, posted
         Ok(working) => working,
         Err(refused) => return Ok(refused),
     };
-    Ok(match instance.clear_queue().await {
-        Ok(()) => {
-            let done = Done::said("The outgoing queue is empty.", "Очередь отправки очищена.");
-            whole(&office, &posted, &owned, done).await
-        }
-        Err(refused) => answer::failed(&posted, &told(&refused)),
-    })
+    let done = match timeout(SOON, instance.clear_queue()).await {
+        Ok(Ok(())) => Done::said("The outgoing queue is empty.", "Очередь отправки очищена."),
+        Ok(Err(refused)) => return Ok(answer::failed(&posted, &told(&refused))),
+        Err(_) => Done::said(
+            "The outgoing queue is long: it is being emptied, and that goes on by itself.",
+            "Очередь отправки длинная: она очищается, и это идёт дальше само.",
+        ),
+    };
+    Ok(whole(&office, &posted, &owned, done).await)
 }
 
 pub(crate) async fn skip(
