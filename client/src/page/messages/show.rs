@@ -49,7 +49,7 @@ pub(crate) async fn csv(State(office): Here, visit: Visit, Path(id): Path<i64>) 
     let owned = owned(&office, &visit, id)?;
     let (browse, _) = browse(&asked(&office, &visit)?);
     let text = match &owned.instance {
-        Some(instance) => table::of(instance, &browse, visit.0.language).await.map_err(|error| told(&error)),
+        Some(instance) => table::of(instance, browse, visit.0.language).await.map_err(|error| told(&error)),
         None => Err(starting()),
     };
     let text = text.map_err(|said| visit.0.stop(&office, 503, said))?;
