@@ -1,12 +1,14 @@
 //! The pages of the place "Messages" as they are asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::response::Response;
 use tgtrunk_config::Said;
 use tgtrunk_messages::{ChatId, Refused, green};
+use tokio::time::timeout;
 
 use super::{Absent, Begin, browse, of_chat, table, told, way};
 use crate::api::Owned;
@@ -15,6 +17,11 @@ use crate::page::fields::Fields;
 use crate::page::office::Office;
 use crate::page::view::messages as view;
 use crate::page::visit::Visit;
+
+/// How long whoever opens a file waits for it before they are told that it is being fetched.
+const FETCHED: Duration = Duration::from_secs(10);
+/// After how many seconds they ask again.
+const AGAIN: HeaderValue = HeaderValue::from_static("3");
 
 type Here = State<Arc<Office>>;
 type Shown = Result<Response, Stop>;
@@ -63,7 +70,16 @@ pub(crate) async fn csv(State(office): Here, visit: Visit, Path(id): Path<i64>) 
 pub(crate) async fn file(State(office): Here, visit: Visit, Path((id, key)): Path<(i64, String)>) -> Shown {
     owned(&office, &visit, id)?;
     let api = office.core.api().map_err(|said| visit.0.stop(&office, 503, said))?;
-    match green::download(api.house(), &key, false).await {
+    // It is fetched to its end, whoever waits for it.
+    let Ok(fetched) = timeout(FETCHED, green::download(api.house(), &key, false)).await else {
+        let frame = visit.frame(&office, &office.hub.snapshot());
+        let mut response = answer::page(503, view::journal::fetching(&frame, id));
+        response.headers_mut().insert(RETRY_AFTER, AGAIN);
+        // The browser asks again by itself, and stays where it is when the file comes.
+        response.headers_mut().insert(HeaderName::from_static("refresh"), AGAIN);
+        return Ok(response);
+    };
+    match fetched {
         Ok(mut response) => {
             // Nobody sees it any more who is logged out.
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -33,6 +33,20 @@ pub(crate) fn page(frame: &Frame, page: &JournalPage) -> Markup {
     sheet(frame, &page.card, Tab::Journal, main)
 }
 
+/// What is said while a file is fetched that was asked for.
+pub(crate) fn fetching(frame: &Frame, instance: i64) -> Markup {
+    let title = frame.say("Файл загружается из Telegram", "The file is being fetched from Telegram");
+    let main = html! {
+        h1 { (title) }
+        p { (frame.say(
+            "Он большой, или Telegram отвечает медленно. Не закрывайте эту страницу: скачивание начнётся само.",
+            "It is large, or Telegram is slow. Leave this page open: the download begins by itself.",
+        )) }
+        p { a.button href={ "/messages/" (instance) "/journal" } { (Icon::Back.draw()) (frame.say("К журналу", "To the journal")) } }
+    };
+    crate::page::view::frame::bare(frame, title, main)
+}
+
 fn chat_head(frame: &Frame, page: &JournalPage, title: &str) -> Markup {
     let chat = page.browse.chat.map(|chat| chat.to_string()).unwrap_or_default();
     html! {
@@ -162,7 +176,7 @@ fn files(frame: &Frame, page: &JournalPage, letter: &Record) -> Markup {
         @for file in letter.content.files() {
             p.file {
                 @if let Some(key) = file.stored.as_ref().filter(|_| page.card.bot.is_none()) {
-                    a href={ (path(&page.card)) "/files/" (key) } download=(called(file)) { (Icon::Download.draw()) " " (called(file)) }
+                    a href={ (path(&page.card)) "/files/" (key) } { (Icon::Download.draw()) " " (called(file)) }
                 } @else {
                     (called(file))
                 }

@@ -44,6 +44,7 @@ pub(super) fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
         ("bot-instance", view::instance::page(frame, &InstancePage { card: of_bot(), ..instance() })),
         ("bot-journal", view::journal::page(frame, &JournalPage { card: of_bot(), ..journal(50, false) })),
         ("journal", view::journal::page(frame, &journal(50, false))),
+        ("file-fetching", view::journal::fetching(frame, card().id)),
         ("chat", view::journal::page(frame, &journal(9, true))),
         ("instance-settings", view::settings::page(frame, &settings(refused))),
         ("access", view::access::page(frame, &access(None))),
