@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use tgtrunk_config::Said;
 use tokio::time::timeout;
 
 use super::office::Office;
@@ -97,22 +97,73 @@ async fn events(State(office): State<Arc<Office>>, visit: Visit) -> Result<Respo
 }
 
 /// Refuses what another site sent, and tells the browser what to refuse itself.
-async fn guarded(State(office): State<Arc<Office>>, mut request: Request, next: Next) -> Response {
+async fn guarded(State(office): State<Arc<Office>>, request: Request, next: Next) -> Response {
+    within(LONGEST, &office, request, next).await
+}
+
+async fn within(longest: Duration, office: &Office, mut request: Request, next: Next) -> Response {
     let address = Address(request.uri().clone());
     request.extensions_mut().insert(address);
     let judged = office.guard.judge(request.method(), request.headers());
+    let (mut parts, body) = request.into_parts();
     let mut response = match judged {
-        Ok(()) => match timeout(LONGEST, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
-        },
+        Ok(()) => {
+            let request = Request::from_parts(parts.clone(), body);
+            match timeout(longest, next.run(request)).await {
+                Ok(response) => response,
+                Err(_) => Guest::of(&mut parts, office).await.stop(office, 503, too_long()).into_response(),
+            }
+        }
         Err(guard::Refused { status, said }) => {
-            let (mut parts, _) = request.into_parts();
             // Whoever calls the page by a wrong name is nobody here.
             parts.headers.remove(axum::http::header::COOKIE);
-            Guest::of(&mut parts, &office).await.stop(&office, status, said).into_response()
+            Guest::of(&mut parts, office).await.stop(office, status, said).into_response()
         }
     };
     guard::seal(&mut response);
     response
+}
+
+fn too_long() -> Said {
+    Said::new(
+        "That took too long, and nobody waits for it any more. What was begun may go on: look again in a minute.",
+        "Это заняло слишком много времени, и его больше не ждут. Начатое может продолжаться: посмотрите ещё раз через минуту.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use tgtrunk_config::{PageSettings, StateDir};
+    use tokio::net::TcpListener;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::page::entry::Entry;
+    use crate::page::hub::Hub;
+
+    #[tokio::test]
+    async fn whoever_waits_too_long_is_told_so_in_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::open(folder.path()).unwrap();
+        let (entry, _) = Entry::in_memory().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listen = listener.local_addr().unwrap();
+        let (settings, trouble) = (PageSettings::default(), watch::channel(Vec::new()).1);
+        let hub = Hub::start(state.clone());
+        let office = Office::new(PathBuf::new(), settings, listen, state, hub, entry, trouble);
+        let office = Arc::new(office);
+        let soon = async |State(office): State<Arc<Office>>, request: Request, next: Next| {
+            within(Duration::from_millis(50), &office, request, next).await
+        };
+        let router: Router = Router::new()
+            .route("/", get(|| std::future::pending::<()>()))
+            .layer(middleware::from_fn_with_state(office, soon));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let told = reqwest::get(format!("http://{listen}/")).await.unwrap();
+        assert_eq!(told.status(), 503);
+        let told = told.text().await.unwrap();
+        assert!(told.contains("That took too long"), "{told}");
+    }
 }
