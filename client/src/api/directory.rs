@@ -30,8 +30,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
 pub(crate) use self::face::{
-    Keys, Life, Noted, NotificationFace, OrganisationFace, RecipientFace, SeenKey, SenderChoice, TokenFor,
-    Wrong,
+    COUNTED, Keys, Life, Noted, NotificationFace, OrganisationFace, RecipientFace, SeenKey, SenderChoice,
+    TokenFor, Wrong,
 };
 
 use self::answer::Failed;

@@ -18,6 +18,8 @@ use super::recipients::{FIELDS as OF_RECIPIENT, note};
 use super::store::{Channel, Notification, Organisation, Recipient, State};
 use crate::clock;
 
+/// Notifications of one state that are counted.
+pub(crate) const COUNTED: i64 = 10_000;
 /// Longest name of a token, in characters.
 const LABEL: usize = 100;
 
@@ -328,13 +330,14 @@ impl Directory {
         let seen: Option<BTreeMap<&str, &BotPerson>> = told.as_ref().ok().map(|people| {
             people.iter().filter_map(|(_, person)| Some((person.key.as_deref()?, person))).collect()
         });
-        let owner = |key: &str| rows.iter().find(|row| row.key.as_deref() == Some(key)).map(|row| row.id);
+        let owners: BTreeMap<&str, i64> =
+            rows.iter().filter_map(|row| Some((row.key.as_deref()?, row.id))).collect();
         let keys = match &told {
             Ok(people) => Ok(people
                 .iter()
                 .filter_map(|(bot, person)| {
                     let key = person.key.clone()?;
-                    let recipient = owner(&key);
+                    let recipient = owners.get(key.as_str()).copied();
                     let (name, is_blocked) = (person.name.clone(), person.blocked);
                     Some(SeenKey { bot: bot.clone(), key, name, is_blocked, recipient })
                 })
@@ -362,7 +365,8 @@ impl Directory {
         Ok(self.remove_recipient(id).await?)
     }
 
-    /// Notifications before a number, the latest first, and how many there are of each kind.
+    /// Notifications before a number, the latest first, and how many there are of each kind: more than [`COUNTED`] where they
+    /// are not counted any more.
     ///
     /// # Errors
     /// Why they are not known.
@@ -374,9 +378,9 @@ impl Directory {
     ) -> Result<(Vec<NotificationFace>, BTreeMap<Life, u64>), Wrong> {
         let store = self.store()?;
         let states = life.map_or(&[] as &[State], Life::states);
-        let found = store.browse_notifications(before, limit, states, None).await.map_err(Failed::from)?;
+        let found = store.browse_notifications(before, limit, states).await.map_err(Failed::from)?;
         let mut counts = BTreeMap::new();
-        for (state, many) in store.count_notifications().await.map_err(Failed::from)? {
+        for (state, many) in store.count_notifications(COUNTED + 1).await.map_err(Failed::from)? {
             *counts.entry(Life::of(state)).or_default() += many;
         }
         let organisations = store.organisations().await.map_err(Failed::from)?;

@@ -19,9 +19,10 @@ pub(super) use recipients::Recipient;
 pub(super) use tokens::TokenRow;
 
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
-const STEPS: [&[&str]; 1] = [&[
-    // With which programs call the API. Of a token only its hash is kept. `instance` is null for one that is for all.
-    "CREATE TABLE token (
+const STEPS: [&[&str]; 2] = [
+    &[
+        // With which programs call the API. Of a token only its hash is kept. `instance` is null for one that is for all.
+        "CREATE TABLE token (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         kind TEXT NOT NULL,
         instance BIGINT,
@@ -31,8 +32,8 @@ const STEPS: [&[&str]; 1] = [&[
         created_s BIGINT NOT NULL,
         last_used_s BIGINT,
         revoked_s BIGINT)",
-    // `sender` is a line's phone number, or an instance's own number.
-    "CREATE TABLE organisation (
+        // `sender` is a line's phone number, or an instance's own number.
+        "CREATE TABLE organisation (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL,
         sender TEXT,
@@ -40,7 +41,7 @@ const STEPS: [&[&str]; 1] = [&[
         api_id BIGINT,
         api_hash_sha256 TEXT,
         created_s BIGINT NOT NULL)",
-    "CREATE TABLE recipient (
+        "CREATE TABLE recipient (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         key_code TEXT UNIQUE,
         title TEXT NOT NULL,
@@ -52,10 +53,10 @@ const STEPS: [&[&str]; 1] = [&[
         first_seen_s BIGINT,
         last_seen_s BIGINT,
         created_s BIGINT NOT NULL)",
-    // What was to be sent to whom, and what became of it. `scope` and `idem_key` say which request it was. `asked` is
-    // the hash of what that said. `word` is its name to bots: numbers come again where this file is lost, and bots remember
-    // longer.
-    "CREATE TABLE notification (
+        // What was to be sent to whom, and what became of it. `scope` and `idem_key` say which request it was. `asked` is
+        // the hash of what that said. `word` is its name to bots: numbers come again where this file is lost, and bots remember
+        // longer.
+        "CREATE TABLE notification (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         created_s BIGINT NOT NULL,
         updated_s BIGINT NOT NULL,
@@ -76,11 +77,18 @@ const STEPS: [&[&str]; 1] = [&[
         doubtful BIGINT NOT NULL,
         tries BIGINT NOT NULL,
         next_s BIGINT NOT NULL)",
-    "CREATE UNIQUE INDEX notification_idem ON notification (scope, idem_key)",
-    "CREATE INDEX notification_open ON notification (next_s) WHERE state IN ('waiting', 'sending', 'queued')",
-    "CREATE INDEX notification_message ON notification (sender, message)",
-    "CREATE INDEX notification_created ON notification (created_s)",
-]];
+        "CREATE UNIQUE INDEX notification_idem ON notification (scope, idem_key)",
+        "CREATE INDEX notification_open ON notification (next_s) WHERE state IN ('waiting', 'sending', 'queued')",
+        "CREATE INDEX notification_message ON notification (sender, message)",
+        "CREATE INDEX notification_created ON notification (created_s)",
+    ],
+    // The latest of each state, and of a line.
+    &[
+        "CREATE INDEX notification_state ON notification (state, id)",
+        "CREATE INDEX notification_scope ON notification (scope, id)",
+        "CREATE INDEX notification_sender ON notification (sender, id)",
+    ],
+];
 
 /// The database. Clones share the connection.
 #[derive(Clone, Debug)]
@@ -137,6 +145,8 @@ impl Store {
 pub(super) mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use sqlx::Row as _;
+
     use super::*;
 
     #[tokio::test]
@@ -149,6 +159,25 @@ pub(super) mod tests {
         store.close().await;
         let refused = Store::open(&state).await.unwrap_err();
         assert!(matches!(refused, StoreError::Newer { found: 99, .. }), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn the_file_of_the_version_before_is_lifted_and_keeps_what_it_has() {
+        let (room, store) = store().await;
+        store.add_token(None, None, "hash", "1C", 1_000).await.unwrap();
+        for index in ["notification_state", "notification_scope", "notification_sender"] {
+            sqlx::query(sqlx::AssertSqlSafe(format!("DROP INDEX {index}")))
+                .execute(&store.pool)
+                .await
+                .unwrap();
+        }
+        sqlx::query("UPDATE directory_schema SET version = 1").execute(&store.pool).await.unwrap();
+        store.close().await;
+        let store = Store::open(&StateDir::at(room.path())).await.unwrap();
+        assert_eq!(store.tokens().await.unwrap().len(), 1);
+        let indices = "SELECT COUNT(*) FROM sqlite_master WHERE name LIKE 'notification_s%'";
+        let found: i64 = sqlx::query(indices).fetch_one(&store.pool).await.unwrap().get(0);
+        assert_eq!(found, 3);
     }
 
     pub(crate) async fn store() -> (tempfile::TempDir, Store) {

@@ -6,35 +6,46 @@ use tgtrunk_messages::Token;
 use super::notifications::row;
 use super::{MOST_OPEN, Notification, State, Store, StoreError};
 
+const ALL: &str = "SELECT * FROM notification WHERE id < $1 ORDER BY id DESC LIMIT $2";
+const COUNT: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM notification WHERE state = $1 LIMIT $2)";
+
+/// Those of each of some states in the order of an index, and the latest of all these.
+fn of_states(states: &[State]) -> String {
+    let of_one = |state: &State| {
+        let word = state.as_str();
+        format!(
+            "SELECT * FROM (SELECT * FROM notification WHERE state = '{word}' AND id < $1 ORDER BY id DESC LIMIT $2)"
+        )
+    };
+    let each: Vec<String> = states.iter().map(of_one).collect();
+    match each.is_empty() {
+        true => ALL.to_owned(),
+        false => format!("{} ORDER BY id DESC LIMIT $2", each.join(" UNION ALL ")),
+    }
+}
+
 impl Store {
-    /// Those before a number that are this far, the latest first; of one organisation alone, where it is said.
+    /// Those before a number that are this far, or all, the latest first.
     pub(in crate::api::directory) async fn browse_notifications(
         &self,
         before: i64,
         limit: i64,
         states: &[State],
-        organisation: Option<i64>,
     ) -> Result<Vec<Notification>, StoreError> {
-        let states: String = states.iter().map(|state| format!(",{},", state.as_str())).collect();
-        let rows = sqlx::query(
-            "SELECT * FROM notification WHERE id < $1 AND ($3 = '' OR $3 LIKE '%,' || state || ',%')
-             AND ($4 IS NULL OR organisation = $4) ORDER BY id DESC LIMIT $2",
-        );
-        let rows = rows.bind(before).bind(limit).bind(states).bind(organisation);
+        let rows = sqlx::query(sqlx::AssertSqlSafe(of_states(states))).bind(before).bind(limit);
         let rows = rows.fetch_all(&self.pool).await?;
         Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
     }
 
-    /// How many are how far.
+    /// How many are how far; of each state no more than `most` are counted.
     pub(in crate::api::directory) async fn count_notifications(
         &self,
+        most: i64,
     ) -> Result<Vec<(State, u64)>, StoreError> {
-        let rows = sqlx::query("SELECT state, COUNT(*) FROM notification GROUP BY state");
-        let mut counts = Vec::new();
-        for row in rows.fetch_all(&self.pool).await? {
-            if let Some(state) = State::read(&row.try_get::<String, _>(0)?) {
-                counts.push((state, u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or_default()));
-            }
+        let mut counts = Vec::with_capacity(State::ALL.len());
+        for state in State::ALL {
+            let row = sqlx::query(COUNT).bind(state.as_str()).bind(most).fetch_one(&self.pool).await?;
+            counts.push((state, u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or_default()));
         }
         Ok(counts)
     }
@@ -105,16 +116,42 @@ mod tests {
         let waiting = add(&store, State::Waiting, None).await.id;
         let failed = add(&store, State::Failed, None).await.id;
         let sent = add(&store, State::Sent, None).await.id;
-        let found = async |states: &[State], organisation| {
-            let found = store.browse_notifications(i64::MAX, 10, states, organisation).await.unwrap();
+        let found = async |before, limit, states: &[State]| {
+            let found = store.browse_notifications(before, limit, states).await.unwrap();
             found.iter().map(|one| one.id).collect::<Vec<_>>()
         };
-        assert_eq!(found(&[], None).await, [sent, failed, waiting]);
-        assert_eq!(found(&[State::Failed, State::Skipped], None).await, [failed]);
-        assert!(found(&[State::Sent], Some(2)).await.is_empty());
-        assert_eq!(store.browse_notifications(failed, 10, &[], None).await.unwrap().len(), 1);
-        let counts = store.count_notifications().await.unwrap();
-        assert!(counts.contains(&(State::Failed, 1)) && counts.contains(&(State::Waiting, 1)), "{counts:?}");
+        assert_eq!(found(i64::MAX, 10, &[]).await, [sent, failed, waiting]);
+        assert_eq!(found(i64::MAX, 10, &[State::Failed, State::Skipped]).await, [failed]);
+        assert_eq!(found(i64::MAX, 2, &[State::Waiting, State::Failed, State::Sent]).await, [sent, failed]);
+        assert_eq!(found(failed, 10, &[State::Waiting, State::Failed, State::Sent]).await, [waiting]);
+        assert_eq!(found(failed, 10, &[]).await, [waiting]);
+        add(&store, State::Failed, None).await;
+        let counts = store.count_notifications(10).await.unwrap();
+        assert!(counts.contains(&(State::Failed, 2)) && counts.contains(&(State::Waiting, 1)), "{counts:?}");
+        assert!(store.count_notifications(1).await.unwrap().contains(&(State::Failed, 1)));
+    }
+
+    #[tokio::test]
+    async fn no_look_reads_more_of_the_table_than_it_shows() {
+        let (_room, store) = store().await;
+        let asked = [
+            (ALL.to_owned(), 1),
+            (of_states(&[State::Waiting, State::Sending, State::Queued]), 3),
+            (of_states(&[State::Sent, State::Read]), 2),
+            (COUNT.to_owned(), 1),
+            (super::super::notifications::OF_LINE.to_owned(), 2),
+        ];
+        for (query, searches) in asked {
+            let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
+            let rows = sqlx::query(text).bind(1).bind(1).bind("x").fetch_all(&store.pool).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let by_index = |step: &&String| {
+                let keys = ["(rowid<?)", "=? AND id<?)", "COVERING INDEX notification_state (state=?)"];
+                step.starts_with("SEARCH notification ") && keys.iter().any(|key| step.contains(key))
+            };
+            assert_eq!(plan.iter().filter(by_index).count(), searches, "{query}: {plan:#?}");
+            assert!(plan.iter().all(|step| !step.starts_with("SCAN notification")), "{query}: {plan:#?}");
+        }
     }
 
     #[tokio::test]

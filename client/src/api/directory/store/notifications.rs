@@ -89,6 +89,12 @@ const OPEN: &str =
     "SELECT * FROM notification WHERE state IN ('waiting', 'sending', 'queued') AND state <> 'sending'
      AND next_s <= $1 ORDER BY next_s, id LIMIT 200";
 
+/// Those that a line's programs asked for, or that its account writes.
+pub(super) const OF_LINE: &str =
+    "SELECT * FROM (SELECT * FROM notification WHERE scope = $3 AND id < $1 ORDER BY id DESC LIMIT $2)
+     UNION SELECT * FROM (SELECT * FROM notification WHERE sender = $3 AND channel = 'user' AND id < $1
+     ORDER BY id DESC LIMIT $2) ORDER BY id DESC LIMIT $2";
+
 /// How long a key is remembered, in seconds.
 const KEYS_S: i64 = 24 * 3600;
 /// How many may be open at a time.
@@ -192,11 +198,8 @@ impl Store {
         limit: i64,
         sender: Option<&str>,
     ) -> Result<Vec<Notification>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM notification WHERE id < $1 AND ($3 IS NULL OR scope = $3 OR (channel = 'user' AND sender = $3))
-             ORDER BY id DESC LIMIT $2",
-        );
-        let rows = rows.bind(before).bind(limit).bind(sender).fetch_all(&self.pool).await?;
+        let Some(sender) = sender else { return self.browse_notifications(before, limit, &[]).await };
+        let rows = sqlx::query(OF_LINE).bind(before).bind(limit).bind(sender).fetch_all(&self.pool).await?;
         Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
     }
 
@@ -339,6 +342,11 @@ pub(super) fn row(row: &SqliteRow) -> Result<Notification, sqlx::Error> {
         is_doubtful: row.try_get::<i64, _>("doubtful")? != 0,
         tries: row.try_get("tries")?,
     })
+}
+
+impl State {
+    pub(in crate::api::directory) const ALL: [Self; 7] =
+        [Self::Waiting, Self::Sending, Self::Queued, Self::Sent, Self::Read, Self::Failed, Self::Skipped];
 }
 
 macro_rules! words {

@@ -4,12 +4,12 @@ use maud::{Markup, html};
 use tgtrunk_config::Lamp;
 
 use super::{Tab, grave, sheet, state};
-use crate::api::directory::{Life, NotificationFace};
+use crate::api::directory::{COUNTED, Life, NotificationFace};
 use crate::page::model::Frame;
 use crate::page::model::access::NotificationsPage;
 use crate::page::view::form;
 use crate::page::view::icons::Icon;
-use crate::page::view::words::{machine, moment, phone, sentence};
+use crate::page::view::words::{grouped, machine, moment, phone, sentence};
 
 /// Letters of a text that are seen before it is unfolded.
 const SEEN: usize = 140;
@@ -32,7 +32,7 @@ pub(crate) fn list(frame: &Frame, page: &NotificationsPage) -> Markup {
                 nav.segments aria-label=(frame.say("Какие", "Which")) {
                     @for kind in kinds {
                         @let many = kind.map_or_else(|| page.counts.values().sum(), |kind| page.counts.get(&kind).copied().unwrap_or_default());
-                        a href=(address(kind, None)) aria-current=[(kind == page.life).then_some("page")] { (name(frame, kind)) " " (many) }
+                        a href=(address(kind, None)) aria-current=[(kind == page.life).then_some("page")] { (name(frame, kind)) " " (counted(frame, many)) }
                     }
                 }
             }
@@ -44,6 +44,13 @@ pub(crate) fn list(frame: &Frame, page: &NotificationsPage) -> Markup {
             }
         }
     }
+}
+
+/// How many there are, as far as they are counted.
+fn counted(frame: &Frame, many: u64) -> String {
+    let most = COUNTED.unsigned_abs();
+    let plus = if many > most { "+" } else { "" };
+    format!("{}{plus}", grouped(frame.language, many.min(most)))
 }
 
 fn nothing(frame: &Frame, page: &NotificationsPage) -> Markup {
