@@ -396,12 +396,26 @@ impl Directory {
         Ok((faces, counts))
     }
 
-    /// Has a notification that was not sent wait anew.
+    /// Has a notification that was not sent wait anew, for whoever writes for its organisation now.
     ///
     /// # Errors
     /// It is not so any more, or that cannot be written.
     pub(crate) async fn repeat(self: &Arc<Self>, id: i64) -> Result<(), Wrong> {
-        if !self.store()?.repeat_notification(id, clock::unix_s()).await.map_err(Failed::from)? {
+        let store = self.store()?;
+        let found = store.notification(id).await.map_err(Failed::from)?;
+        let one = found.ok_or_else(|| moved_on(id))?;
+        let sender = match (one.channel, one.organisation) {
+            // Which bot it is is found when it is told.
+            (Channel::Bot, _) => None,
+            (Channel::User, None) => one.sender,
+            (Channel::User, Some(organisation)) => {
+                let organisation = store.organisation(organisation).await.map_err(Failed::from)?;
+                let look = self.look_at(organisation.and_then(|one| one.sender).as_deref());
+                look.and_then(|(_, look)| look.instance).map(|id| id.to_string()).or(one.sender)
+            }
+        };
+        let is_done = store.repeat_notification(id, sender.as_deref(), clock::unix_s()).await;
+        if !is_done.map_err(Failed::from)? {
             return Err(moved_on(id));
         }
         self.handing.notify_one();

@@ -50,20 +50,23 @@ impl Store {
         Ok(counts)
     }
 
-    /// Has one that was not sent wait anew, as one that nobody was told of; false where it is not so, or too many are open.
+    /// Has one that was not sent wait anew for a sender, as one that nobody was told of; false where it is not so, or too
+    /// many are open.
     pub(in crate::api::directory) async fn repeat_notification(
         &self,
         id: i64,
+        sender: Option<&str>,
         now_s: i64,
     ) -> Result<bool, StoreError> {
         // A bot remembers what became of a word, so it hears of another one.
         let query = sqlx::query(
             "UPDATE notification SET state = 'waiting', created_s = $2, updated_s = $2, next_s = $2, word = $3,
-                reason = NULL, code = NULL, message = NULL, doubtful = 0, tries = 0
+                sender = $5, reason = NULL, code = NULL, message = NULL, doubtful = 0, tries = 0
              WHERE id = $1 AND (state = 'failed' OR (state = 'skipped' AND recipient IS NOT NULL))
                 AND (SELECT COUNT(*) FROM notification WHERE state IN ('waiting', 'sending', 'queued')) < $4",
         );
-        let query = query.bind(id).bind(now_s).bind(Token::new().reveal().to_owned()).bind(MOST_OPEN);
+        let query =
+            query.bind(id).bind(now_s).bind(Token::new().reveal().to_owned()).bind(MOST_OPEN).bind(sender);
         Ok(query.execute(&self.pool).await?.rows_affected() > 0)
     }
 
@@ -158,21 +161,25 @@ mod tests {
     async fn what_was_not_sent_waits_anew_under_another_word_and_what_waits_is_given_up() {
         let (_room, store) = store().await;
         let failed = add(&store, State::Failed, None).await;
-        assert!(store.repeat_notification(failed.id, 5_000).await.unwrap());
+        assert!(store.repeat_notification(failed.id, Some("4100000001"), 5_000).await.unwrap());
         let again = store.notification(failed.id).await.unwrap().unwrap();
         assert_eq!(
             (again.state, again.created_s, &again.code, again.tries),
             (State::Waiting, 5_000, &None, 0)
         );
         assert_ne!(again.word, failed.word);
-        assert!(!store.repeat_notification(failed.id, 5_000).await.unwrap(), "it waits already");
+        assert_eq!((failed.sender.as_deref(), again.sender.as_deref()), (None, Some("4100000001")));
+        assert!(
+            !store.repeat_notification(failed.id, Some("4100000001"), 5_000).await.unwrap(),
+            "it waits already"
+        );
         assert!(store.skip_notification(failed.id, "why", 6_000).await.unwrap());
         let given_up = store.notification(failed.id).await.unwrap().unwrap();
         assert_eq!((given_up.state, given_up.reason.as_deref()), (State::Skipped, Some("why")));
         // Whoever is switched off and not known by number stays so.
-        assert!(!store.repeat_notification(failed.id, 7_000).await.unwrap());
+        assert!(!store.repeat_notification(failed.id, None, 7_000).await.unwrap());
         let known = add(&store, State::Skipped, Some(3)).await.id;
-        assert!(store.repeat_notification(known, 7_000).await.unwrap());
+        assert!(store.repeat_notification(known, None, 7_000).await.unwrap());
         store.claim_notification(known).await.unwrap();
         assert!(!store.skip_notification(known, "why", 8_000).await.unwrap(), "it is being handed over");
     }
