@@ -13,7 +13,7 @@ use super::Directory;
 use super::answer::Failed;
 use super::fields::Fields;
 use super::organisations::FIELDS as OF_ORGANISATION;
-use super::reasons::{self, SKIPPED};
+use super::reasons::{self, SKIPPED, SKIPPED_IN_DOUBT};
 use super::recipients::{FIELDS as OF_RECIPIENT, note};
 use super::store::{Channel, Notification, Organisation, Recipient, State};
 use crate::clock;
@@ -427,7 +427,8 @@ impl Directory {
     /// # Errors
     /// It is being sent already, or that cannot be written.
     pub(crate) async fn skip(&self, id: i64) -> Result<(), Wrong> {
-        match self.store()?.skip_notification(id, SKIPPED, clock::unix_s()).await.map_err(Failed::from)? {
+        let skipped = self.store()?.skip_notification(id, SKIPPED, SKIPPED_IN_DOUBT, clock::unix_s()).await;
+        match skipped.map_err(Failed::from)? {
             true => Ok(()),
             false => Err(moved_on(id)),
         }
@@ -509,7 +510,7 @@ fn notification(
             Life::Skipped => whom.as_ref().is_some_and(|row| row.is_notified),
             Life::Waiting | Life::Sent => false,
         },
-        may_skip: one.state == State::Waiting && !one.is_doubtful,
+        may_skip: one.state == State::Waiting,
         recipient: whom.as_ref().map(|row| row.id),
         title: whom.map(|row| row.title),
         target: one.target,

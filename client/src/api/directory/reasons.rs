@@ -3,9 +3,10 @@
 use tgtrunk_config::Said;
 
 /// How sentences of this room begin, and what they say.
-const KNOWN: [(&str, &str); 14] = [
+const KNOWN: [(&str, &str); 15] = [
     ("switched off while it waited", "получение выключено, пока оно ждало"),
     ("switched off", "получение уведомлений выключено"),
+    (SKIPPED_IN_DOUBT, "пропущено оператором; к человеку оно могло уже уйти"),
     (SKIPPED, "пропущено оператором"),
     ("the storage failed", "хранилище отказало; попытка повторится"),
     ("expired", "истекло: не удалось отправить вовремя"),
@@ -38,6 +39,9 @@ const CODES: [(&str, &str); 14] = [
 ];
 /// What stands beside one that the operator does not want sent.
 pub(super) const SKIPPED: &str = "skipped by the operator";
+/// The same of one that may have been handed over when the program was killed.
+pub(super) const SKIPPED_IN_DOUBT: &str =
+    "skipped by the operator; it may have been sent to the person already";
 
 /// A reason in both languages. Where the Russian is known of the code alone, the sentence stands beside it.
 pub(super) fn told(reason: &str, code: Option<&str>) -> Said {
@@ -69,6 +73,8 @@ mod tests {
             russian("she has blocked you", Some("user_blocked_bot")),
             "человек заблокировал бота или аккаунт (she has blocked you)"
         );
+        assert_eq!(russian(SKIPPED, None), "пропущено оператором");
+        assert!(russian(SKIPPED_IN_DOUBT, None).contains("могло уже уйти"));
         assert_eq!(russian("", Some("peer_flood")), "Telegram ограничил аккаунт");
         assert_eq!(told("odd", None), Said::new("odd", ""));
     }

@@ -70,18 +70,20 @@ impl Store {
         Ok(query.execute(&self.pool).await?.rows_affected() > 0)
     }
 
-    /// Gives up one that nobody has begun to hand over; false where somebody has.
+    /// Gives up one that nobody is handing over; false where somebody is. `doubt` is the reason of one that a process which
+    /// was killed may have handed over.
     pub(in crate::api::directory) async fn skip_notification(
         &self,
         id: i64,
         reason: &str,
+        doubt: &str,
         now_s: i64,
     ) -> Result<bool, StoreError> {
         let query = sqlx::query(
-            "UPDATE notification SET state = 'skipped', reason = $2, updated_s = $3
-             WHERE id = $1 AND state = 'waiting' AND doubtful = 0",
+            "UPDATE notification SET state = 'skipped', reason = CASE doubtful WHEN 0 THEN $2 ELSE $4 END, updated_s = $3
+             WHERE id = $1 AND state = 'waiting'",
         );
-        Ok(query.bind(id).bind(reason).bind(now_s).execute(&self.pool).await?.rows_affected() > 0)
+        Ok(query.bind(id).bind(reason).bind(now_s).bind(doubt).execute(&self.pool).await?.rows_affected() > 0)
     }
 }
 
@@ -173,7 +175,7 @@ mod tests {
             !store.repeat_notification(failed.id, Some("4100000001"), 5_000).await.unwrap(),
             "it waits already"
         );
-        assert!(store.skip_notification(failed.id, "why", 6_000).await.unwrap());
+        assert!(store.skip_notification(failed.id, "why", "perhaps", 6_000).await.unwrap());
         let given_up = store.notification(failed.id).await.unwrap().unwrap();
         assert_eq!((given_up.state, given_up.reason.as_deref()), (State::Skipped, Some("why")));
         // Whoever is switched off and not known by number stays so.
@@ -181,6 +183,14 @@ mod tests {
         let known = add(&store, State::Skipped, Some(3)).await.id;
         assert!(store.repeat_notification(known, None, 7_000).await.unwrap());
         store.claim_notification(known).await.unwrap();
-        assert!(!store.skip_notification(known, "why", 8_000).await.unwrap(), "it is being handed over");
+        assert!(
+            !store.skip_notification(known, "why", "perhaps", 8_000).await.unwrap(),
+            "it is being handed over"
+        );
+        // Nobody knows what became of it, and its sender does not come back.
+        store.return_notification(known, 9_000).await.unwrap();
+        assert!(store.skip_notification(known, "why", "perhaps", 8_000).await.unwrap());
+        let given_up = store.notification(known).await.unwrap().unwrap();
+        assert_eq!((given_up.state, given_up.reason.as_deref()), (State::Skipped, Some("perhaps")));
     }
 }
