@@ -361,7 +361,8 @@ pub(super) async fn login_step(
         Ok(info) => {
             let is_done = matches!(info.stage, LoginStage::Done { .. });
             let problem = info.problem.clone();
-            let page = super::model::StepsPage { card, part, info: Some(info) };
+            let writers = office.writers(Some(&card.phone), None).await;
+            let page = super::model::StepsPage { card, part, info: Some(info), writers };
             let mut done = Done::default();
             if posted.visit.0.is_fragment {
                 done = done.fragment("steps", view::steps::steps(&posted.frame(&office), &page));

@@ -95,12 +95,14 @@ impl Office {
         let logins =
             async { tokio::join!(self.login_of(Part::Gateway, &phone), self.login_of(Part::Client, &phone)) };
         let (gateway, client) = timeout(SOON, logins).await.unwrap_or_default();
-        SessionsPage { card, gateway, client }
+        let writers = self.writers(Some(&phone), None).await;
+        SessionsPage { card, gateway, client, writers }
     }
 
     pub(crate) async fn steps_page(&self, card: LineCard, part: Part) -> StepsPage {
         let info = timeout(SOON, self.login_of(part, &card.phone)).await.unwrap_or_default();
-        StepsPage { card, part, info }
+        let writers = self.writers(Some(&card.phone), None).await;
+        StepsPage { card, part, info, writers }
     }
 
     pub(crate) fn line_bot_page(&self, snapshot: &Snapshot, card: LineCard, token: TokenForm) -> LineBotPage {

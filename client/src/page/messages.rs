@@ -117,6 +117,7 @@ impl Office {
             webhook_state: Default::default(),
             checks: (0, 0),
             delay_ms: 0,
+            writers: self.writers(owned.phone.as_ref(), Some(owned.id)).await,
         };
         if let Some(instance) = &owned.instance
             && let Err(refused) = fill(instance, &mut page).await

@@ -276,6 +276,8 @@ pub(crate) struct SessionsPage {
     pub(crate) gateway: Option<LoginInfo>,
     /// The client's.
     pub(crate) client: Option<LoginInfo>,
+    /// What organisations are called that write by the account.
+    pub(crate) writers: Vec<String>,
 }
 
 /// One login, step by step.
@@ -287,6 +289,8 @@ pub(crate) struct StepsPage {
     pub(crate) part: Part,
     /// How far it is; None where the program does not run.
     pub(crate) info: Option<LoginInfo>,
+    /// What organisations are called that write by the account.
+    pub(crate) writers: Vec<String>,
 }
 
 /// Which bot a line has.

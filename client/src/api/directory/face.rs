@@ -15,6 +15,7 @@ use super::fields::Fields;
 use super::organisations::FIELDS as OF_ORGANISATION;
 use super::reasons::{self, SKIPPED, SKIPPED_IN_DOUBT};
 use super::recipients::{FIELDS as OF_RECIPIENT, note};
+use super::senders::Sender;
 use super::store::{Channel, Notification, Organisation, Recipient, State};
 use crate::clock;
 
@@ -300,6 +301,25 @@ impl Directory {
             warnings: self.warnings(one, look.as_ref()),
             phone: look.and_then(|look| look.phone),
         }
+    }
+
+    /// What organisations are called whose sender is an account: by its number, or by its instance's.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    pub(crate) async fn writers(
+        &self,
+        phone: Option<&Phone>,
+        instance: Option<InstanceId>,
+    ) -> Result<Vec<String>, Wrong> {
+        let instance = instance.or_else(|| self.called(phone?));
+        let writes = |one: &Organisation| match one.sender.as_deref().and_then(Sender::read) {
+            Some(Sender::Line(sender)) => Some(&sender) == phone,
+            Some(Sender::Instance(sender)) => Some(sender) == instance,
+            None => false,
+        };
+        let all = self.store()?.organisations().await.map_err(Failed::from)?;
+        Ok(all.into_iter().filter(writes).map(|one| one.name).collect())
     }
 
     /// Keeps an organisation out of fields as the API has them.

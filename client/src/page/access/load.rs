@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tgtrunk_config::Said;
+use tgtrunk_config::{Phone, Said};
+use tgtrunk_messages::InstanceId;
 
 use crate::api::directory::{Directory, Life, OrganisationFace, RecipientFace, Wrong};
 use crate::api::partner;
@@ -17,8 +18,16 @@ use crate::page::view::access::people::{matches, none};
 
 impl Office {
     /// Tokens, organisations and people, once the client works.
-    pub(super) fn directory(&self) -> Result<Arc<Directory>, Wrong> {
+    pub(crate) fn directory(&self) -> Result<Arc<Directory>, Wrong> {
         self.core.api().map(|api| api.directory()).map_err(|said| Wrong { field: None, said })
+    }
+
+    /// What organisations are called that write by an account; none where that is not known.
+    pub(crate) async fn writers(&self, phone: Option<&Phone>, instance: Option<InstanceId>) -> Vec<String> {
+        match self.directory() {
+            Ok(directory) => directory.writers(phone, instance).await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
     }
 
     pub(super) async fn tokens_page(&self, typed: Typed) -> TokensPage {

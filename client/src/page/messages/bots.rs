@@ -135,6 +135,7 @@ impl Office {
             webhook_state: Default::default(),
             checks: (0, 0),
             delay_ms: 0,
+            writers: Vec::new(),
         };
         if let Ok(seen) = seen {
             shown.waiting = seen.waiting;

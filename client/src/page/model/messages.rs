@@ -117,6 +117,8 @@ pub(crate) struct InstancePage {
     pub(crate) checks: (u32, u32),
     /// The pause between two messages, in milliseconds.
     pub(crate) delay_ms: u32,
+    /// What organisations are called that write by the account.
+    pub(crate) writers: Vec<String>,
 }
 
 /// Messages that were.

@@ -268,18 +268,21 @@ pub(super) async fn of<'a>(
             pieces.extend(calls.map(|call| inside("line-calls", live(frame, call))));
         }
         Place::Sessions(phone) => {
-            let mut page = crate::page::model::SessionsPage { card: card?, gateway: None, client: None };
-            page.gateway = login(office, snapshot, Part::Gateway, phone).await;
-            page.client = login(office, snapshot, Part::Client, phone).await;
-            let key = format!("{:?}{:?}{}", page.gateway, page.client, still(&page.card));
+            let gateway = login(office, snapshot, Part::Gateway, phone).await;
+            let client = login(office, snapshot, Part::Client, phone).await;
+            let writers = office.writers(Some(phone), None).await;
+            let page = crate::page::model::SessionsPage { card: card?, gateway, client, writers };
+            let still = still(&page.card);
+            let key = format!("{:?}{:?}{still}{:?}", page.gateway, page.client, page.writers);
             pieces
                 .push(piece("sessions", &key, move || view::sessions::sessions(frame, &page).into_string()));
         }
         Place::Steps(phone, part) => {
             let info = login(office, snapshot, *part, phone).await;
             pieces.push(parts(frame, card.clone()?, *part));
-            let key = format!("{info:?}");
-            let page = crate::page::model::StepsPage { card: card?, part: *part, info };
+            let writers = office.writers(Some(phone), None).await;
+            let key = format!("{info:?}{writers:?}");
+            let page = crate::page::model::StepsPage { card: card?, part: *part, info, writers };
             pieces.push(piece("steps", &key, move || view::steps::steps(frame, &page).into_string()));
         }
         Place::Bot(_) => pieces.push(parts(frame, card?, Part::Bot)),

@@ -99,12 +99,32 @@ pub(crate) fn copy(frame: &Frame, text: &str, what: &str) -> Markup {
 }
 
 /// What whoever logs a client out has to know of the others that write by its account.
-pub(crate) fn writers_warning(frame: &Frame) -> &'static str {
-    frame.say(
-        "Организации, что пишут через эту линию, перестанут писать до нового входа.",
-        "Organisations that write by this line stop writing until the next login.",
-    )
+pub(crate) fn writers_warning(frame: &Frame, writers: &[String]) -> String {
+    let stops = frame.say(
+        "Уведомления людям через этот аккаунт прекратятся: они будут ждать нового входа.",
+        "Notifications of people by this account stop: they wait for the next login.",
+    );
+    let named: Vec<String> = writers.iter().take(WRITERS).map(|name| format!("«{name}»")).collect();
+    let others = writers.len().saturating_sub(WRITERS);
+    let rest = match (others, frame.language) {
+        (0, _) => String::new(),
+        (_, Language::Russian) => format!(" и ещё {others}"),
+        (_, Language::English) => format!(" and {others} more"),
+    };
+    match (writers.is_empty(), frame.language) {
+        (true, _) => stops.to_owned(),
+        (false, Language::Russian) => {
+            format!("Через него пишут организации {}{rest}. {stops}", named.join(", "))
+        }
+        (false, Language::English) => {
+            let named = named.join(", ").replace('«', "“").replace('»', "”");
+            format!("Organisations that write by it: {named}{rest}. {stops}")
+        }
+    }
 }
+
+/// Organisations that are named before an account is logged out.
+const WRITERS: usize = 10;
 
 /// What follows for calls that are up, before something is done to their line.
 pub(crate) fn calls_warning(frame: &Frame, calls: u32) -> String {

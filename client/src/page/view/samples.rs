@@ -100,7 +100,7 @@ fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
     let steps_of = |stage, problem: Option<Said>| {
         let card = card();
         let info = LoginInfo { line: card.phone.clone(), stage, problem };
-        steps::page(frame, &StepsPage { card, part: Part::Gateway, info: Some(info) })
+        steps::page(frame, &StepsPage { card, part: Part::Gateway, info: Some(info), writers: Vec::new() })
     };
     let code = LoginStage::Code {
         via: CodeVia::App,

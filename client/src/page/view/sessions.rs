@@ -21,8 +21,8 @@ pub(crate) fn sessions(frame: &Frame, page: &SessionsPage) -> Markup {
     let card = &page.card;
     html! {
         section #sessions.sessions {
-            (user(frame, card, Part::Gateway, page.gateway.as_ref()))
-            (user(frame, card, Part::Client, page.client.as_ref()))
+            (user(frame, page, Part::Gateway, page.gateway.as_ref()))
+            (user(frame, page, Part::Client, page.client.as_ref()))
             (bot(frame, card))
             p.hint { (frame.say(
                 "Одного кода хватает на оба сеанса: клиент входит сам, когда вошёл шлюз. Входить заново можно в любом состоянии.",
@@ -32,7 +32,8 @@ pub(crate) fn sessions(frame: &Frame, page: &SessionsPage) -> Markup {
     }
 }
 
-fn user(frame: &Frame, card: &LineCard, part: Part, info: Option<&LoginInfo>) -> Markup {
+fn user(frame: &Frame, page: &SessionsPage, part: Part, info: Option<&LoginInfo>) -> Markup {
+    let card = &page.card;
     let path = format!("{}/login/{}", path(&card.phone), part.word());
     let purpose = match part {
         Part::Gateway => frame.say("Ведёт звонки.", "Carries the calls."),
@@ -68,13 +69,14 @@ fn user(frame: &Frame, card: &LineCard, part: Part, info: Option<&LoginInfo>) ->
             }
             div.actions {
                 a.button.primary[!is_done] href=(path) { (words) }
-                @if is_done { (log_out(frame, card, part, &path)) }
+                @if is_done { (log_out(frame, page, part, &path)) }
             }
         }
     }
 }
 
-fn log_out(frame: &Frame, card: &LineCard, part: Part, path: &str) -> Markup {
+fn log_out(frame: &Frame, page: &SessionsPage, part: Part, path: &str) -> Markup {
+    let card = &page.card;
     let name = lamp::part_name(frame, part).to_lowercase();
     let number = phone(card.phone.as_str());
     let question = match frame.language {
@@ -98,7 +100,7 @@ fn log_out(frame: &Frame, card: &LineCard, part: Part, path: &str) -> Markup {
                 "Клавиши и визитки прекратятся до нового входа.",
                 "Keypads and cards stop until the next login.",
             ),
-            writers_warning(frame)
+            writers_warning(frame, &page.writers)
         ),
     };
     html! {

@@ -362,7 +362,10 @@ fn done(frame: &Frame, page: &StepsPage, action: &str, who: &Markup) -> Markup {
         Part::Client | Part::Bot => (path.clone(), frame.say("К линии", "To the line")),
     };
     let warning = calls_warning(frame, if page.part == Part::Gateway { page.card.gateway.calls } else { 0 });
-    let out = if page.part == Part::Client { writers_warning(frame) } else { warning.as_str() };
+    let out = match page.part {
+        Part::Client => writers_warning(frame, &page.writers),
+        Part::Gateway | Part::Bot => warning.clone(),
+    };
     html! {
         div.done {
             span.shape.green { (Icon::Good.draw()) }

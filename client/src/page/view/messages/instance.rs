@@ -25,7 +25,7 @@ pub(crate) enum Tab {
 /// The page.
 pub(crate) fn page(frame: &Frame, page: &InstancePage) -> Markup {
     let main = html! {
-        (actions(frame, &page.card))
+        (actions(frame, page))
         @for (_, part) in queue_parts(frame, page) { (part) }
     };
     sheet(frame, &page.card, Tab::State, main)
@@ -33,7 +33,7 @@ pub(crate) fn page(frame: &Frame, page: &InstancePage) -> Markup {
 
 /// The parts of the page that change by themselves, each with its id.
 pub(crate) fn parts(frame: &Frame, page: &InstancePage) -> Vec<(&'static str, Markup)> {
-    let mut parts = vec![("standing", standing(frame, &page.card)), ("actions", actions(frame, &page.card))];
+    let mut parts = vec![("standing", standing(frame, &page.card)), ("actions", actions(frame, page))];
     parts.extend(queue_parts(frame, page));
     parts
 }
@@ -106,7 +106,8 @@ pub(crate) fn standing(frame: &Frame, card: &InstanceCard) -> Markup {
 }
 
 /// What can be done with the instance: `actions`.
-fn actions(frame: &Frame, card: &InstanceCard) -> Markup {
+fn actions(frame: &Frame, page: &InstancePage) -> Markup {
+    let card = &page.card;
     if card.bot.is_some() {
         return html! { div #actions.actions {} };
     }
@@ -128,7 +129,7 @@ fn actions(frame: &Frame, card: &InstanceCard) -> Markup {
                 (hidden(frame))
                 button { (Icon::Refresh.draw()) (frame.say("Перезапустить", "Restart")) }
             }
-            @if is_in { (log_out(frame, card)) }
+            @if is_in { (log_out(frame, page)) }
             @if let Some(line) = &card.line {
                 a.button.quiet href={ "/lines/" (line) } { (frame.say("Линия этого аккаунта", "The line of this account")) }
             }
@@ -136,15 +137,17 @@ fn actions(frame: &Frame, card: &InstanceCard) -> Markup {
     }
 }
 
-fn log_out(frame: &Frame, card: &InstanceCard) -> Markup {
+fn log_out(frame: &Frame, page: &InstancePage) -> Markup {
+    let card = &page.card;
     let question = match frame.language {
         Language::Russian => format!("Выйти из аккаунта {}?", name(card)),
         Language::English => format!("Log {} out?", name(card)),
     };
-    let more = frame.say(
+    let stops = frame.say(
         "До нового входа ничего не отправляется и не приходит; очереди остаются. У линии прекратятся и клавиши с визитками.",
         "Nothing is sent or received until the next login; the queues stay. A line’s keypads and cards stop, too.",
     );
+    let more = format!("{stops} {}", lines::writers_warning(frame, &page.writers));
     html! {
         form method="post" action={ (path(card)) "/logout" } data-confirm=(question) data-more=(more)
             data-yes=(frame.say("Выйти", "Log out")) {

@@ -232,7 +232,7 @@ pub(super) fn sessions_page() -> SessionsPage {
     let done =
         LoginInfo { line: line.clone(), stage: LoginStage::Done { account: account() }, problem: None };
     let password = LoginInfo { line, stage: LoginStage::Password { hint: None }, problem: None };
-    SessionsPage { card, gateway: Some(done), client: Some(password) }
+    SessionsPage { card, gateway: Some(done), client: Some(password), writers: Vec::new() }
 }
 
 pub(super) fn bot_page() -> LineBotPage {

@@ -242,6 +242,7 @@ fn instance() -> InstancePage {
         },
         checks: (37, 100),
         delay_ms: 500,
+        writers: vec!["Head office".into(), "Branch".into()],
     }
 }
 

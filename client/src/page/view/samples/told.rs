@@ -84,7 +84,10 @@ fn why_telegram_lets_nobody_in_is_told_at_the_step_where_it_happened() {
                 "Telegram просит подождать 31 секунду",
             ));
             let info = LoginInfo { line: connected().phone, stage: stage.clone(), problem };
-            steps::page(frame, &StepsPage { card: connected(), part: Part::Gateway, info: Some(info) })
+            steps::page(
+                frame,
+                &StepsPage { card: connected(), part: Part::Gateway, info: Some(info), writers: Vec::new() },
+            )
         };
         says(draw, [&["подождать 31 секунду"], &["pause of 31 seconds"]]);
     }
@@ -93,14 +96,20 @@ fn why_telegram_lets_nobody_in_is_told_at_the_step_where_it_happened() {
 #[test]
 fn whoever_logs_an_account_out_is_told_first_who_else_writes_by_it() {
     let words: [&[&str]; 2] = [
-        &["Организации, что пишут через эту линию, перестанут писать"],
-        &["Organisations that write by this line stop writing"],
+        &[
+            "Через него пишут организации «Head office», «Branch». Уведомления людям через этот аккаунт прекратятся",
+        ],
+        &[
+            "Organisations that write by it: “Head office”, “Branch”. Notifications of people by this account stop",
+        ],
     ];
+    let writers = || vec!["Head office".to_owned(), "Branch".to_owned()];
     for part in [Part::Gateway, Part::Client] {
         let draw = |frame: &Frame| {
             let stage = LoginStage::Done { account: account() };
             let info = LoginInfo { line: connected().phone, stage, problem: None };
-            steps::page(frame, &StepsPage { card: connected(), part, info: Some(info) })
+            let info = Some(info);
+            steps::page(frame, &StepsPage { card: connected(), part, info, writers: writers() })
         };
         if part == Part::Client {
             says(draw, words);
@@ -111,7 +120,17 @@ fn whoever_logs_an_account_out_is_told_first_who_else_writes_by_it() {
     }
     let mut page = sessions_page();
     page.client = page.gateway.clone();
+    page.writers = writers();
     says(|frame| sessions::page(frame, &page), words);
+    // Nobody else writes by it, and very many do.
+    for (writers, told) in [
+        (0, "keypads and cards stop until the next login. notifications of people by this account stop"),
+        (12, "“9”, “10” and 2 more. notifications"),
+    ] {
+        page.writers = (1..=writers).map(|number| number.to_string()).collect();
+        let drawn = sessions::page(&frame(Language::English), &page).into_string();
+        assert!(drawn.to_lowercase().contains(told), "{writers}");
+    }
 }
 
 #[test]
@@ -122,7 +141,10 @@ fn a_login_that_is_done_says_so_and_whose_account_it_is() {
             stage: LoginStage::Done { account: account() },
             problem: None,
         };
-        steps::page(frame, &StepsPage { card: connected(), part: Part::Gateway, info: Some(info) })
+        steps::page(
+            frame,
+            &StepsPage { card: connected(), part: Part::Gateway, info: Some(info), writers: Vec::new() },
+        )
     };
     let number = phone("+79066660000");
     says(draw, [&["вход выполнен", "Акме", &number], &["logged in", "Акме", &number]]);
