@@ -53,8 +53,11 @@ struct LoginDoor;
 #[async_trait]
 impl Door for LoginDoor {
     async fn sign_in(&self, _: Signin) -> LoginStep {
-        let sentence = "a bot has no login: its token is in bot.toml".to_owned();
-        LoginStep::Failed { word: "authorization_not_started", sentence }
+        LoginStep::Failed {
+            word: "authorization_not_started",
+            sentence: "a bot has no login: its token is in bot.toml".to_owned(),
+            russian: "у бота нет входа: его токен стоит в bot.toml".to_owned(),
+        }
     }
 }
 

@@ -221,6 +221,8 @@ pub enum LoginStep {
         word: &'static str,
         /// For people.
         sentence: String,
+        /// The same for those who read Russian; empty where nobody has said it so.
+        russian: String,
     },
 }
 

@@ -66,7 +66,7 @@ async fn sign_in(call: &Call, word: Signin) -> Answer {
         LoginStep::Password => {
             json!({"status": true, "data": {"status": "success", "reason": "pending_password"}})
         }
-        LoginStep::Failed { word, sentence } => failed(word, &sentence),
+        LoginStep::Failed { word, sentence, .. } => failed(word, &sentence),
     })
 }
 

@@ -38,11 +38,11 @@ async fn an_account_is_logged_in_by_code_and_password() {
         stage.done("GET", "getStateInstance", Value::Null).await,
         json!({"stateInstance": "pendingPassword"})
     );
-    let (word, sentence) = ("invalid_password", "no".to_owned());
-    stage.telegram.steps(LoginStep::Failed { word, sentence });
+    let (word, sentence, russian) = ("invalid_password", "no".to_owned(), "нет".to_owned());
+    stage.telegram.steps(LoginStep::Failed { word, sentence, russian });
     let wrong = stage.done("POST", "sendAuthorizationCode", json!({"code": "", "password": "p"})).await;
     assert_eq!((&wrong["status"], &wrong["data"]["status"]), (&json!(false), &json!("fail")));
-    assert_eq!(wrong["data"]["reason"], "invalid_password");
+    assert_eq!((&wrong["data"]["reason"], &wrong["data"]["message"]), (&json!(word), &json!("no")));
     stage.telegram.steps(LoginStep::Done);
     assert_eq!(stage.done("POST", "sendAuthorizationPassword", json!({"password": 123})).await, fine);
     assert_eq!(

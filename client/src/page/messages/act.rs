@@ -44,7 +44,7 @@ pub(crate) async fn log_out(State(office): Here, Path(id): Path<i64>, posted: Po
         Err(refused) => return Ok(refused),
     };
     Ok(match instance.messenger().door().sign_in(Signin::LogOut).await {
-        LoginStep::Failed { sentence, .. } => answer::failed(&posted, &Said::from(sentence)),
+        LoginStep::Failed { sentence, russian, .. } => answer::failed(&posted, &Said::new(sentence, russian)),
         LoginStep::Scan(_) | LoginStep::Code | LoginStep::Password | LoginStep::Done => {
             let done = Done::said(
                 "Logged out. What waits is sent after the next login.",
@@ -239,7 +239,7 @@ pub(crate) async fn signin(
         return Ok(wrong(&posted, name, Said::new("Fill the field in.", "Заполните поле.")));
     }
     match instance.messenger().door().sign_in(word).await {
-        LoginStep::Failed { sentence, .. } => Ok(wrong(&posted, name, Said::from(sentence))),
+        LoginStep::Failed { sentence, russian, .. } => Ok(wrong(&posted, name, Said::new(sentence, russian))),
         LoginStep::Done => {
             let done = Done::said("Logged in.", "Вход выполнен.");
             Ok(done.go(format!("/messages/{id}")).answer(&posted))

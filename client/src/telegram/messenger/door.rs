@@ -55,7 +55,13 @@ impl Door for FrontDoor {
             },
             Signin::Phone(digits) => match format!("+{digits}").parse::<Phone>() {
                 Ok(phone) => self.enter(LoginWord::StartFor(phone)).await,
-                Err(error) => LoginStep::Failed { word: "phone_number_invalid", sentence: error.to_string() },
+                Err(error) => LoginStep::Failed {
+                    word: "phone_number_invalid",
+                    sentence: error.to_string(),
+                    russian: format!(
+                        "номер +{digits} не годится: нужен номер с кодом страны, например +79001112233"
+                    ),
+                },
             },
             Signin::Code { code, password } => match (code.trim(), password, self.stage()) {
                 ("", Some(password), _) | (_, Some(password), LoginStage::Password { .. }) => {
@@ -70,11 +76,11 @@ impl Door for FrontDoor {
                         _ => step(&info),
                     }
                 }
-                _ => not_started("no code is waited for"),
+                _ => not_started("no code is waited for", "кода никто не ждёт: начните вход заново"),
             },
             Signin::Password(password) => match self.stage() {
                 LoginStage::Password { .. } => self.enter(LoginWord::Password(Password::new(password))).await,
-                _ => not_started("no password is waited for"),
+                _ => not_started("no password is waited for", "пароля никто не ждёт: начните вход заново"),
             },
             Signin::LogOut => match self.say(LoginWord::LogOut).await {
                 LoginInfo { problem: Some(problem), stage: LoginStage::Done { .. }, .. } => failed(&problem),
@@ -84,8 +90,12 @@ impl Door for FrontDoor {
     }
 }
 
-fn not_started(sentence: &str) -> LoginStep {
-    LoginStep::Failed { word: "authorization_not_started", sentence: sentence.to_owned() }
+fn not_started(sentence: &str, russian: &str) -> LoginStep {
+    LoginStep::Failed {
+        word: "authorization_not_started",
+        sentence: sentence.to_owned(),
+        russian: russian.to_owned(),
+    }
 }
 
 fn step(info: &LoginInfo) -> LoginStep {
@@ -93,7 +103,7 @@ fn step(info: &LoginInfo) -> LoginStep {
         return failed(problem);
     }
     match &info.stage {
-        LoginStage::Start => not_started("the login has not begun"),
+        LoginStage::Start => not_started("the login has not begun", "вход ещё не начат"),
         LoginStage::Code { .. } => LoginStep::Code,
         LoginStage::Qr { token, .. } => {
             let link = format!("tg://login?token={}", token.as_str());
@@ -121,5 +131,27 @@ fn failed(problem: &Said) -> LoginStep {
         () if problem.en.contains("asks to wait") => "rate_limit_exceeded",
         () => "failed",
     };
-    LoginStep::Failed { word, sentence: problem.en.clone() }
+    LoginStep::Failed { word, sentence: problem.en.clone(), russian: problem.ru.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_login_failed_is_said_to_programs_in_english_and_to_people_in_their_language() {
+        for (error, expected, said) in [
+            (LoginError::CodeWrong, "invalid_code", "Код неверный"),
+            (LoginError::PasswordWrong, "invalid_password", "Пароль неверный"),
+            (LoginError::NumberInvalid, "phone_number_invalid", "Telegram не знает такого номера"),
+        ] {
+            match failed(&Said::from(Sentence::from(&error))) {
+                LoginStep::Failed { word, sentence, russian } => {
+                    assert_eq!(word, expected);
+                    assert!(sentence.is_ascii() && russian.starts_with(said), "{sentence} {russian}");
+                }
+                step => panic!("{step:?}"),
+            }
+        }
+    }
 }

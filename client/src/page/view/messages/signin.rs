@@ -1,9 +1,10 @@
 //! The login of an instance without a line: by a QR code, or by a code that Telegram sends.
 
 use maud::{Markup, html};
+use tgtrunk_config::Said;
 use tgtrunk_messages::{LoginStep, Standing};
 
-use super::instance::{Tab, sheet, told};
+use super::instance::{Tab, sheet};
 use super::path;
 use crate::page::model::messages::{SigninPage, Way};
 use crate::page::model::{Frame, Typed};
@@ -54,7 +55,9 @@ pub(crate) fn step(frame: &Frame, page: &SigninPage) -> Markup {
                 (ask(frame, &path, "phone", frame.say("Номер с кодом страны", "Number with the country code"), "tel", Some("tel")))
             } @else {
                 h2 { (frame.say("Вход в аккаунт", "Logging in")) }
-                @if let Some(LoginStep::Failed { sentence: said, .. }) = &page.step { p.problem { (sentence(&told(frame, said))) } }
+                @if let Some(LoginStep::Failed { sentence: english, russian, .. }) = &page.step {
+                    p.problem { (sentence(frame.said(&Said::new(english, russian)))) }
+                }
                 div.actions {
                     a.button.primary href={ (path) "/login?way=qr" } { (Icon::Scan.draw()) (frame.say("Показать QR-код", "Show a QR code")) }
                     a.button href={ (path) "/login?way=code" } { (frame.say("Войти по коду", "Use a code")) }

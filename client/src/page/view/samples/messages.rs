@@ -115,6 +115,22 @@ fn of_very_many_notifications_it_is_said_that_there_are_more() {
 }
 
 #[test]
+fn why_a_qr_code_is_not_there_is_said_in_the_readers_language() {
+    for (language, words) in [
+        (tgtrunk_config::Language::English, "Telegram asks to wait"),
+        (tgtrunk_config::Language::Russian, "Telegram просит подождать"),
+    ] {
+        let step = LoginStep::Failed {
+            word: "rate_limit_exceeded",
+            sentence: "Telegram asks to wait 31 seconds".into(),
+            russian: "Telegram просит подождать 31 секунду".into(),
+        };
+        let page = SigninPage { card: other(), way: Some(Way::Qr), step: Some(step) };
+        assert!(view::signin::page(&super::frame(language), &page).into_string().contains(words));
+    }
+}
+
+#[test]
 fn a_bots_pages_lead_to_its_own_addresses_and_to_nothing_that_it_has_not() {
     let frame = super::frame(tgtrunk_config::Language::English);
     let queue = view::instance::page(&frame, &InstancePage { card: of_bot(), ..instance() });
