@@ -87,10 +87,10 @@ pub(crate) fn warnings(frame: &Frame, card: &InstanceCard) -> Markup {
                 span { (frame.say("Голова очереди стоит: ", "The head of the queue is stuck: ")) (words::cause(frame.language, cause)) }
             }
         }
-        @if card.standing == Standing::NotAuthorized && card.outgoing > 0 {
+        @if let (Some(words), 1..) = (waits_for_login(frame, card), card.outgoing) {
             p.warning data-warning="login" {
                 (Icon::Bad.draw())
-                span { (waits_for_login(frame, card.outgoing)) }
+                span { (words) }
             }
         }
         @if let Some(cause) = &card.webhook_fails {
@@ -114,17 +114,30 @@ pub(crate) fn warnings(frame: &Frame, card: &InstanceCard) -> Markup {
     }
 }
 
-fn waits_for_login(frame: &Frame, many: u64) -> String {
+/// What the messages of the queue wait for, if it is for somebody to do something about the account.
+fn waits_for_login(frame: &Frame, card: &InstanceCard) -> Option<String> {
     let told = count(
         frame.language,
-        many,
-        ["сообщение ждёт входа", "сообщения ждут входа", "сообщений ждут входа"],
-        ["message waits for the login", "messages wait for the login"],
+        card.outgoing,
+        ["сообщение ждёт", "сообщения ждут", "сообщений ждут"],
+        ["message waits", "messages wait"],
     );
-    match frame.language {
-        Language::Russian => format!("{told}: они уйдут, когда аккаунт войдёт"),
-        Language::English => format!("{told}: sent once the account is logged in"),
-    }
+    let rest = match card.standing {
+        Standing::NotAuthorized => frame.say(
+            " входа: отправка начнётся, когда аккаунт войдёт",
+            " for the login: sent once the account is logged in",
+        ),
+        Standing::PendingPassword => frame.say(
+            " пароля аккаунта: отправка начнётся, когда вход закончится",
+            " for the account’s password: sent once the login is done",
+        ),
+        Standing::Blocked => frame.say(
+            ": аккаунт закрыт Telegram, и без него отправки не будет",
+            ": Telegram has closed the account, and nothing is sent without it",
+        ),
+        Standing::Authorized | Standing::Starting | Standing::Suspended => return None,
+    };
+    Some(format!("{told}{rest}"))
 }
 
 /// How an instance stands: colour, shape and word.

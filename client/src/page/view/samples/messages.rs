@@ -131,6 +131,22 @@ fn why_a_qr_code_is_not_there_is_said_in_the_readers_language() {
 }
 
 #[test]
+fn messages_that_wait_for_somebody_to_do_something_say_so() {
+    let frame = super::frame(tgtrunk_config::Language::English);
+    for (standing, words) in [
+        (Standing::NotAuthorized, Some("102 messages wait for the login")),
+        (Standing::PendingPassword, Some("102 messages wait for the account’s password")),
+        (Standing::Blocked, Some("102 messages wait: Telegram has closed the account")),
+        (Standing::Authorized, None),
+        (Standing::Suspended, None),
+    ] {
+        let drawn = view::warnings(&frame, &InstanceCard { standing, ..card() }).into_string();
+        assert_eq!(drawn.contains("data-warning=\"login\""), words.is_some(), "{standing:?}");
+        assert!(words.is_none_or(|words| drawn.replace('\u{a0}', " ").contains(words)), "{drawn}");
+    }
+}
+
+#[test]
 fn a_bots_pages_lead_to_its_own_addresses_and_to_nothing_that_it_has_not() {
     let frame = super::frame(tgtrunk_config::Language::English);
     let queue = view::instance::page(&frame, &InstancePage { card: of_bot(), ..instance() });
