@@ -57,6 +57,11 @@ impl Api {
         self.house.office().reboot(id).await
     }
 
+    /// Deletes an instance without a line, with all that it keeps; its account is logged out.
+    pub(crate) async fn delete(&self, id: InstanceId) -> Result<(), Refused> {
+        self.house.office().delete(id).await
+    }
+
     /// Where files are found by their links.
     pub(crate) fn house(&self) -> &House {
         &self.house

@@ -78,6 +78,7 @@ fn of_messages() -> Router<Arc<Office>> {
         .route("/bots/{bot}/messages/queue/{message}/cancel", post(bots::cancel))
         .route("/messages/{id}/restart", post(act::restart))
         .route("/messages/{id}/logout", post(act::log_out))
+        .route("/messages/{id}/delete", post(act::delete))
         .route("/messages/{id}/journal", get(show::journal))
         .route("/messages/{id}/journal.csv", get(show::csv))
         .route("/messages/{id}/chats/{chat}", get(show::chat))

@@ -24,7 +24,7 @@ use crate::page::visit::Posted;
 type Here = State<Arc<Office>>;
 type Answered = Result<Response, Stop>;
 
-/// How long whoever clears a queue is kept waiting for it.
+/// How long whoever clears a queue or deletes an instance is kept waiting for it.
 const SOON: Duration = Duration::from_secs(20);
 /// Longest code and password of an account, in characters.
 const SECRET_CHARS: usize = 256;
@@ -53,6 +53,24 @@ pub(crate) async fn log_out(State(office): Here, Path(id): Path<i64>, posted: Po
             whole(&office, &posted, &owned, done).await
         }
     })
+}
+
+/// Deletes an instance that a partner's program made, whose token may be lost: whether it works or not.
+pub(crate) async fn delete(State(office): Here, Path(id): Path<i64>, posted: Posted) -> Answered {
+    let owned = owned(&office, &posted.visit, id)?;
+    if owned.line.is_some() {
+        return Err(posted.visit.nothing(&office));
+    }
+    let api = office.core.api().map_err(|said| posted.visit.0.stop(&office, 503, said))?;
+    let done = match timeout(SOON, api.delete(owned.id)).await {
+        Ok(Ok(())) => Done::said("The instance is deleted.", "Инстанс удалён."),
+        Ok(Err(refused)) => return Ok(answer::failed(&posted, &told(&refused))),
+        Err(_) => Done::said(
+            "The instance is being deleted, and that goes on by itself.",
+            "Инстанс удаляется, и это идёт дальше само.",
+        ),
+    };
+    Ok(done.go("/messages").answer(&posted))
 }
 
 pub(crate) async fn cancel(

@@ -16,6 +16,7 @@
 //! | POST | fields |
 //! |---|---|
 //! | `/messages/{id}/restart`, `…/logout` | |
+//! | `/messages/{id}/delete` | : an instance without a line, and all that it keeps |
 //! | `/messages/{id}/queue/{message}/cancel`, `…/queue/clear` | |
 //! | `/bots/{bot}/messages/queue/{message}/cancel`, `…/queue/clear` | |
 //! | `/messages/{id}/notifications/{receipt}/skip`, `…/notifications/{clear,test,push}` | |

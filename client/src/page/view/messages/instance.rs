@@ -27,6 +27,7 @@ pub(crate) fn page(frame: &Frame, page: &InstancePage) -> Markup {
     let main = html! {
         (actions(frame, page))
         @for (_, part) in queue_parts(frame, page) { (part) }
+        (delete(frame, &page.card))
     };
     sheet(frame, &page.card, Tab::State, main)
 }
@@ -153,6 +154,33 @@ fn log_out(frame: &Frame, page: &InstancePage) -> Markup {
             data-yes=(frame.say("Выйти", "Log out")) {
             (hidden(frame))
             button.quiet { (frame.say("Выйти из аккаунта", "Log out")) }
+        }
+    }
+}
+
+/// A form that deletes an instance which a partner's program made, folded so that nobody does it by accident.
+fn delete(frame: &Frame, card: &InstanceCard) -> Markup {
+    let words = frame.say("Удалить инстанс", "Delete the instance");
+    let question = match frame.language {
+        Language::Russian => format!("Удалить инстанс {} ({})?", card.id, name(card)),
+        Language::English => format!("Delete instance {} ({})?", card.id, name(card)),
+    };
+    let more = frame.say(
+        "Аккаунт будет выведен, а его журнал, очереди, файлы и токен удалены. Вернуть их нельзя.",
+        "The account is logged out, and its journal, queues, files and token are removed. They cannot be had back.",
+    );
+    html! {
+        @if card.line.is_none() && card.bot.is_none() {
+            section.card {
+                details.grave {
+                    summary { (words) "…" }
+                    form.grave-row method="post" action={ (path(card)) "/delete" } data-confirm=(question) data-more=(more) data-yes=(words) {
+                        (hidden(frame))
+                        div { p { (more) } }
+                        button.danger { (words) }
+                    }
+                }
+            }
         }
     }
 }

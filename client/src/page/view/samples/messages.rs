@@ -41,6 +41,7 @@ pub(super) fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
         ),
         ("messages-none", view::page(frame, &MessagesPage { instances: Vec::new(), problem: None })),
         ("instance", view::instance::page(frame, &instance())),
+        ("instance-without-line", view::instance::page(frame, &InstancePage { card: other(), ..instance() })),
         ("bot-instance", view::instance::page(frame, &InstancePage { card: of_bot(), ..instance() })),
         ("bot-journal", view::journal::page(frame, &JournalPage { card: of_bot(), ..journal(50, false) })),
         ("journal", view::journal::page(frame, &journal(50, false))),
@@ -143,6 +144,15 @@ fn messages_that_wait_for_somebody_to_do_something_say_so() {
         let drawn = view::warnings(&frame, &InstanceCard { standing, ..card() }).into_string();
         assert_eq!(drawn.contains("data-warning=\"login\""), words.is_some(), "{standing:?}");
         assert!(words.is_none_or(|words| drawn.replace('\u{a0}', " ").contains(words)), "{drawn}");
+    }
+}
+
+#[test]
+fn an_instance_without_a_line_alone_can_be_deleted() {
+    let frame = super::frame(tgtrunk_config::Language::English);
+    for (card, is_so) in [(other(), true), (card(), false), (of_bot(), false)] {
+        let drawn = view::instance::page(&frame, &InstancePage { card, ..instance() }).into_string();
+        assert_eq!(drawn.contains("/delete\""), is_so);
     }
 }
 
