@@ -18,7 +18,7 @@ use tgtrunk_messages::{
     GroupRights, LoginStep, Messenger, NewGroup, NewlyMade, Order, Person, PersonKind, Received, Sent,
     Signin, Standing, TypingKind,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub(crate) use received::news;
 
@@ -46,6 +46,8 @@ pub(crate) struct BotMessenger {
     store: Store,
     account: RwLock<Account>,
     standing: watch::Sender<Standing>,
+    /// Telegram has said of one call that it does not know the token.
+    doubt: Notify,
 }
 
 struct LoginDoor;
@@ -71,7 +73,7 @@ impl BotMessenger {
             username: Some(bot.to_string()),
         };
         let (account, standing) = (RwLock::new(account), watch::Sender::new(Standing::Starting));
-        Arc::new(Self { api, store, account, standing })
+        Arc::new(Self { api, store, account, standing, doubt: Notify::new() })
     }
 
     /// Telegram has told who the bot is.
@@ -89,8 +91,14 @@ impl BotMessenger {
         self.stands(Standing::NotAuthorized);
     }
 
-    fn stands(&self, standing: Standing) {
-        self.standing.send_if_modified(|before| std::mem::replace(before, standing) != standing);
+    /// Waits until Telegram says so where it knew the token before: that may be of the one call alone.
+    pub(crate) async fn is_doubted(&self) {
+        self.doubt.notified().await;
+    }
+
+    /// Whether that is something new.
+    fn stands(&self, standing: Standing) -> bool {
+        self.standing.send_if_modified(|before| std::mem::replace(before, standing) != standing)
     }
 
     async fn call(&self, method: &str, params: Value, chat: Option<i64>) -> Result<Value, Failure> {
@@ -100,8 +108,8 @@ impl BotMessenger {
 
     fn missed(&self, miss: Miss, chat: Option<i64>) -> Failure {
         let failure = judge(miss, chat);
-        if failure == Failure::Unauthorized {
-            self.is_stranger();
+        if failure == Failure::Unauthorized && self.stands(Standing::NotAuthorized) {
+            self.doubt.notify_one();
         }
         failure
     }

@@ -32,6 +32,8 @@ const LETTERS: usize = 64;
 /// Between two looks at who the bot is: while that is in order, and while it is not.
 const WELL: Duration = Duration::from_secs(600);
 const ILL: Duration = Duration::from_secs(20);
+/// Until it is looked whether a token is good that Telegram did not know at one call.
+const DOUBT: Duration = Duration::from_secs(1);
 /// With a webhook nothing else tells that Telegram can be reached.
 const WITH_WEBHOOK: Duration = Duration::from_secs(30);
 /// How long a message that is just handed to Telegram is waited for when the bot ends.
@@ -239,7 +241,16 @@ async fn look(desk: Desk, messenger: Option<Arc<BotMessenger>>, bot: BotName, we
                 rest(&failure)
             }
         };
-        sleep(pause).await;
+        let doubt = async {
+            match &messenger {
+                Some(messenger) => messenger.is_doubted().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = doubt => sleep(DOUBT).await,
+        }
     }
 }
 

@@ -96,6 +96,17 @@ async fn what_is_on_its_way_when_the_bot_is_ended_in_order_is_sent_once() {
     assert_eq!((stage.count("в пути"), stage.count("за ним")), (1, 1));
 }
 
+/// One answer does not keep the queue still until the next look at the bot, which is minutes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_telegram_did_not_know_at_one_call_is_looked_at_again_soon() {
+    let stage = Stage::open().await;
+    let refusal = BotAction::Error { code: 401, description: "Unauthorized".to_owned() };
+    stage.scene.world().add_bot_fault(BotMatch::method("sendMessage").times(1), refusal);
+    let (_, told) = stage.calls("send_message", &queued(&stage, "после отказа")).await;
+    let job = stage.job(told["job_id"].as_str().unwrap()).await;
+    assert_eq!((&job["state"], stage.count("после отказа")), (&json!("done"), 1), "{job}\n{}", stage.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_whose_person_telegram_does_not_find_any_more_is_nobodys() {
     let stage = Stage::open().await;
