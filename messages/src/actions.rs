@@ -172,6 +172,11 @@ pub(crate) async fn perform(
     }
 }
 
+/// Whether the journal of a bot answers it, whether Telegram can be reached or not.
+pub(crate) fn is_of_journal(action: &str) -> bool {
+    matches!(action, "get_dialogs" | "get_messages")
+}
+
 /// What is kept of something that was done.
 pub(crate) fn done(result: &Value) -> Outcome {
     Outcome { told: json!({"result": result}), is_passing: false }

@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep};
 use tracing::{Instrument as _, warn};
 
 use crate::actions::{self, Failed};
-use crate::instance::Instance;
 use crate::instance::inner::Inner;
+use crate::instance::{Instance, InstanceKind};
 use crate::standing::Standing;
 use crate::store::StorageError;
 use crate::{clock, pause};
@@ -181,7 +181,10 @@ impl Desk {
     /// Begins what can be begun; how long there is nothing else.
     async fn step(&mut self) -> Result<Duration, StorageError> {
         self.tell().await?;
+        let is_bot = self.inner.options.kind == InstanceKind::Bot;
         match self.inner.messenger.standing() {
+            // What Telegram tells no bot needs no Telegram.
+            Standing::Starting if is_bot => {}
             Standing::Starting => return Ok(LOOK),
             Standing::Authorized | Standing::Suspended => self.inner.see_account().await?,
             standing => {
@@ -199,10 +202,17 @@ impl Desk {
         let mut passed: HashSet<String> = self.busy.values().flatten().cloned().collect();
         let jobs = self.inner.store.jobs_to_do(now_ms).await?;
         // The account may have been logged out while they were read.
-        if !matches!(self.inner.messenger.standing(), Standing::Authorized | Standing::Suspended) {
-            return Ok(Duration::ZERO);
-        }
+        let is_there = match self.inner.messenger.standing() {
+            Standing::Authorized | Standing::Suspended => true,
+            Standing::Starting if is_bot => false,
+            Standing::Starting | Standing::NotAuthorized | Standing::PendingPassword | Standing::Blocked => {
+                return Ok(Duration::ZERO);
+            }
+        };
         for job in jobs {
+            if !is_there && !actions::is_of_journal(&job.action) {
+                continue;
+            }
             if self.under_way.len() >= TOGETHER {
                 break;
             }

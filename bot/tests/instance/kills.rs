@@ -107,6 +107,23 @@ async fn a_token_that_telegram_did_not_know_at_one_call_is_looked_at_again_soon(
     assert_eq!((&job["state"], stage.count("после отказа")), (&json!("done"), 1), "{job}\n{}", stage.log());
 }
 
+/// The journal is asked, though Telegram cannot be reached when the bot begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_journal_knows_is_told_before_telegram_is_reached() {
+    let mut stage = Stage::open().await;
+    stage.does("send_message", json!({"dialog": stage.anna.id, "text": "до простоя"})).await;
+    stage.end().await;
+    let down = BotMatch::method("getMe").times(1);
+    stage.scene.world().add_bot_fault(down, BotAction::Html { code: 502 });
+    stage.run().await;
+    let asked = Instant::now();
+    let told = stage.does("get_messages", json!({"dialog": stage.anna.id})).await;
+    assert_eq!((&told["messages"][0]["text"], &told["source"]), (&json!("до простоя"), &json!("journal")));
+    let told = stage.does("get_dialogs", json!({})).await;
+    assert_eq!(told["source"], "journal", "{told}");
+    assert!(asked.elapsed() < Duration::from_secs(10), "they waited for Telegram: {:?}", asked.elapsed());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_whose_person_telegram_does_not_find_any_more_is_nobodys() {
     let stage = Stage::open().await;
