@@ -6,6 +6,7 @@ mod api;
 mod backlog;
 mod calls;
 mod card;
+mod causes;
 mod checks;
 mod cli;
 mod clock;

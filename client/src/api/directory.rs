@@ -34,6 +34,8 @@ pub(crate) use self::face::{
     TokenFor, Wrong,
 };
 
+pub(crate) use self::reasons::coded;
+
 use self::answer::Failed;
 use self::store::{Store, StoreError, TokenRow};
 use self::tokens::Book;

@@ -2,6 +2,8 @@
 
 use tgtrunk_config::Said;
 
+use crate::causes;
+
 /// How sentences of this room begin, and what they say.
 const KNOWN: [(&str, &str); 15] = [
     ("switched off while it waited", "получение выключено, пока оно ждало"),
@@ -21,7 +23,7 @@ const KNOWN: [(&str, &str); 15] = [
     ("its sender has no bot", "у отправителя нет бота: назначьте его"),
 ];
 /// What codes say.
-const CODES: [(&str, &str); 14] = [
+const CODES: [(&str, &str); 20] = [
     ("user_blocked_bot", "человек заблокировал бота или аккаунт"),
     ("dialog_not_found", "такого человека или чата нет, или бот не выдавал этого ключа"),
     ("no_telegram_account", "по этому номеру в Telegram никого нет, или номер скрыт"),
@@ -34,6 +36,12 @@ const CODES: [(&str, &str); 14] = [
     ("attachment_failed", "файл не удалось отправить"),
     ("attachment_too_large", "файл слишком большой"),
     ("markup_error", "ошибка в разметке текста"),
+    ("message_not_found", "сообщения нет"),
+    ("not_editable", "сообщение нельзя изменить"),
+    ("not_modified", "менять нечего"),
+    ("unsupported_for_user", "аккаунты этого не могут"),
+    ("unsupported_for_bot", "боты этого не могут"),
+    ("unauthorized", "программа не допущена"),
     ("bad_request", "запрос отклонён"),
     ("internal", "внутренняя ошибка"),
 ];
@@ -49,11 +57,17 @@ pub(super) fn told(reason: &str, code: Option<&str>) -> Said {
     if let Some((_, russian)) = known.filter(|_| !reason.is_empty()) {
         return Said::new(reason, *russian);
     }
-    let coded = CODES.iter().find(|(word, _)| Some(*word) == code).map(|(_, russian)| *russian);
-    let russian = match coded {
-        Some(russian) if reason.is_empty() => russian.to_owned(),
-        Some(russian) => format!("{russian} ({reason})"),
-        None => String::new(),
+    coded(reason, code)
+}
+
+/// The same of why a message was not sent.
+pub(crate) fn coded(reason: &str, code: Option<&str>) -> Said {
+    let word = CODES.iter().find(|(word, _)| Some(*word) == code).map(|(_, russian)| *russian);
+    let russian = match (causes::in_russian(reason), word) {
+        (Some(russian), _) => russian,
+        (None, Some(russian)) if reason.is_empty() => russian.to_owned(),
+        (None, Some(russian)) => format!("{russian} ({reason})"),
+        (None, None) => String::new(),
     };
     let english = if reason.is_empty() { code.unwrap_or_default() } else { reason };
     Said::new(english, russian)
@@ -77,5 +91,10 @@ mod tests {
         assert!(russian(SKIPPED_IN_DOUBT, None).contains("могло уже уйти"));
         assert_eq!(russian("", Some("peer_flood")), "Telegram ограничил аккаунт");
         assert_eq!(told("odd", None), Said::new("odd", ""));
+        assert_eq!(
+            russian("the person has blocked the account (USER_IS_BLOCKED)", Some("user_blocked_bot")),
+            "человек заблокировал аккаунт (USER_IS_BLOCKED)",
+            "what is known exactly is said so"
+        );
     }
 }

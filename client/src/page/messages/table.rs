@@ -119,7 +119,7 @@ fn row(record: &Record, language: Language) -> [String; 12] {
     let at = Local.timestamp_opt(record.date_s, 0).single();
     let files: Vec<&str> = record.content.files().map(|file| file.name.as_str()).collect();
     let sender = record.sender.as_ref().map(|sender| sender.name.as_str());
-    let failure = record.failure.as_deref().map(|failure| words::cause(language, failure));
+    let failure = words::failure(language, record);
     let chat = record.chat.map(|chat| chat.to_string()).unwrap_or_default();
     [
         at.map(|at| at.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default(),

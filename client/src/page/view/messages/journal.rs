@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use tgtrunk_messages::{Attachment, Bookmark, Content, Direction, Record, SendStatus};
 
-use super::instance::{Tab, sheet, told};
+use super::instance::{Tab, sheet};
 use super::{path, queues, words};
 use crate::page::messages::ms;
 use crate::page::model::Frame;
@@ -130,8 +130,8 @@ fn one(frame: &Frame, page: &JournalPage, letter: &Record) -> Markup {
             (said(&letter.content, if is_chat { TEXT_IN_CHAT } else { TEXT }))
             (files(frame, page, letter))
             (marks(frame, letter))
-            @if let (Some(failure), SendStatus::Failed) = (&letter.failure, letter.status) {
-                p.problem { (sentence(&told(frame, failure))) }
+            @if let (Some(failure), SendStatus::Failed) = (words::failure(frame.language, letter), letter.status) {
+                p.problem { (sentence(&failure)) }
             }
         }
     }

@@ -1,8 +1,10 @@
 //! The words of messages, and what the instances say of themselves in Russian.
 
 use tgtrunk_config::Language;
-use tgtrunk_messages::{Direction, RestKind, SendStatus, Standing};
+use tgtrunk_messages::{Direction, Record, RestKind, SendStatus, Standing};
 
+use crate::api::directory::coded;
+use crate::causes;
 use crate::page::model::Frame;
 use crate::page::view::words::say;
 
@@ -79,96 +81,17 @@ pub(crate) fn rest(frame: &Frame, rest: RestKind) -> String {
 
 /// What an instance says went wrong, in the reader's language as far as that is known.
 pub(crate) fn cause(language: Language, english: &str) -> String {
-    if language == Language::English {
-        return english.to_owned();
-    }
-    if let Some(rest) = english.strip_suffix("; Telegram may have it") {
-        return format!("{}; в Telegram оно могло попасть", cause(language, rest));
-    }
-    if let Some(russian) = crate::telegram::in_russian(english) {
-        return russian;
-    }
-    for (begin, end, russian_begin, russian_end) in PATTERNS {
-        let inner = english.strip_prefix(begin).and_then(|rest| rest.strip_suffix(end));
-        if let Some(inner) = inner {
-            return format!("{russian_begin}{inner}{russian_end}");
-        }
-    }
-    english.to_owned()
+    let russian = if language == Language::Russian { causes::in_russian(english) } else { None };
+    russian.unwrap_or_else(|| english.to_owned())
 }
 
-/// How sentences begin and end in English, and how in Russian.
-const PATTERNS: [(&str, &str, &str, &str); 24] = [
-    ("Telegram asks to wait ", " s", "Telegram просит подождать ", "\u{a0}с"),
-    (
-        "the chat takes another message of the account in ",
-        " s (slow mode)",
-        "чат примет следующее сообщение аккаунта через ",
-        "\u{a0}с (медленный режим)",
-    ),
-    (
-        "Telegram limits the account for writing to strangers (PEER_FLOOD)",
-        "",
-        "Telegram ограничил аккаунт за сообщения незнакомым (PEER_FLOOD)",
-        "",
-    ),
-    (
-        "Telegram was asked for as many numbers and names today as the settings allow",
-        "",
-        "сегодня Telegram уже спросили о стольких номерах и именах, сколько разрешают настройки",
-        "",
-    ),
-    ("nobody on Telegram is found by ", "", "в Telegram никто не найден по ", ""),
-    ("the instance is not authorized", "", "аккаунт не вошёл", ""),
-    (
-        "Telegram has frozen the account (",
-        "); it must be appealed in the Telegram app",
-        "Telegram заморозил аккаунт (",
-        "); обжалуйте это в приложении Telegram",
-    ),
-    ("Telegram refused: ", "", "Telegram отказал: ", ""),
-    ("Telegram failed inside (", ")", "в самом Telegram ошибка (", ")"),
-    (
-        "the account has never met ",
-        ": name them by phone number or @name once",
-        "аккаунт ещё не встречал ",
-        ": назовите его один раз по номеру телефона или @имени",
-    ),
-    (
-        "the number has another Telegram account since: it was not sent in the other one's name",
-        "",
-        "у номера теперь другой аккаунт Telegram: от его имени не отправлено",
-        "",
-    ),
-    ("buttons are for bots alone", "", "кнопки бывают только у ботов", ""),
-    (
-        "it is not sent a second time, as nobody can tell whether Telegram has it already (",
-        ")",
-        "второй раз не отправляется: никто не знает, попало ли оно уже в Telegram (",
-        ")",
-    ),
-    (
-        "Telegram says that it has the message, which is not found yet",
-        "",
-        "Telegram говорит, что сообщение у него есть, но оно ещё не найдено",
-        "",
-    ),
-    ("the message was sent before", "", "сообщение уже отправлено", ""),
-    ("taken out of the queue", "", "убрано из очереди", ""),
-    ("deleted before it was sent", "", "удалено до отправки", ""),
-    ("expired: it could not be sent in time", "", "просрочено: не удалось отправить вовремя", ""),
-    ("Telegram did not take it in time", "", "Telegram не принял его вовремя", ""),
-    ("the file is not there", "", "файла нет", ""),
-    ("the file is not kept any more", "", "файл уже не хранится", ""),
-    (
-        "it answers ",
-        ": name the address that takes it",
-        "отвечает ",
-        ": укажите адрес, который принимает сам",
-    ),
-    ("it answers ", "", "отвечает ", ""),
-    ("no answer within ", " s", "нет ответа за ", "\u{a0}с"),
-];
+/// Why a message was not sent, in the reader's language; where that is known of the program's code alone, the sentence stands
+/// beside it.
+pub(crate) fn failure(language: Language, record: &Record) -> Option<String> {
+    let english = record.failure.as_deref()?;
+    let word = record.reason.as_ref().map(|reason| reason.word.as_str());
+    Some(coded(english, word).in_language(language).to_owned())
+}
 
 #[cfg(test)]
 mod tests {

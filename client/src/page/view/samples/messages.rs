@@ -4,8 +4,8 @@ use maud::Markup;
 use serde_json::json;
 use tgtrunk_messages::{
     Attachment, Bookmark, Browse, ChatId, ChatKind, Content, Direction, Dropped, FileKind, Head, LoginStep,
-    LoginTokenPicture, MessageId, Origin, Person, PersonKind, Record, Rest, RestKind, SendStatus, Settings,
-    Standing, Waiting, WebhookFault, WebhookState,
+    LoginTokenPicture, MessageId, Origin, Person, PersonKind, Reason, Record, Rest, RestKind, SendStatus,
+    Settings, Standing, Waiting, WebhookFault, WebhookState,
 };
 
 use super::NOW_MS;
@@ -153,6 +153,30 @@ fn an_instance_without_a_line_alone_can_be_deleted() {
     for (card, is_so) in [(other(), true), (card(), false), (of_bot(), false)] {
         let drawn = view::instance::page(&frame, &InstancePage { card, ..instance() }).into_string();
         assert_eq!(drawn.contains("/delete\""), is_so);
+    }
+}
+
+#[test]
+fn why_a_message_was_not_sent_is_said_in_russian_by_its_sentence_or_by_its_code() {
+    let frame = super::frame(tgtrunk_config::Language::Russian);
+    let mut page = journal(2, false);
+    for (failure, word, told) in [
+        (
+            "example.org takes no connection: refused",
+            "attachment_failed",
+            "example.org не принимает соединение: refused",
+        ),
+        (
+            "something new",
+            "privacy_restricted",
+            "Настройки приватности не позволяют написать (something new)",
+        ),
+        ("something new", "odd", "Something new"),
+    ] {
+        page.letters[1].failure = Some(failure.into());
+        let word = word.to_owned();
+        page.letters[1].reason = Some(Reason { word, item: None, retry_after_s: None, may_be_sent: false });
+        assert!(view::journal::page(&frame, &page).into_string().contains(told), "{told}");
     }
 }
 
