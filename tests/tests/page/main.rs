@@ -6,6 +6,7 @@
 mod access;
 mod bots;
 mod day;
+mod instance;
 mod lamps;
 mod looks;
 mod messages;
