@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tgtrunk_test_telegram::NewUser;
-use tgtrunk_test_telegram::world::{Action, Match};
+use tgtrunk_test_telegram::world::{Action, Hung, Letter, Match};
 use tgtrunk_tests::browser::{Browser, Options};
 use tgtrunk_tests::chat_stage::LIMIT;
 use tgtrunk_tests::gateway::Gateway;
@@ -51,6 +53,7 @@ async fn an_operator_sees_messages_and_mends_what_holds_them_up() {
     scene.token_is_shown_once(&browser).await.unwrap();
     scene.journal_is_live_and_harmless(&browser).await.unwrap();
     scene.journal_is_searched_and_kept_as_a_table(&browser).await.unwrap();
+    scene.file_that_takes_long_is_waited_for(&browser).await.unwrap();
     scene.stuck_head_is_skipped(&browser).await.unwrap();
     let hook = Hook::open().await.unwrap();
     scene.settings_are_refused_and_saved(&browser, &hook).await.unwrap();
@@ -196,6 +199,31 @@ impl Scene {
         let lines: Vec<&str> = csv.as_str().context("a table")?.lines().collect();
         ensure!(lines[0].starts_with("text/csv") && lines[1].contains("Direction,Chat"), "{lines:?}");
         ensure!(lines.len() == 3 && lines[2].contains("outgoing,") && lines[2].contains(NASTY), "{lines:?}");
+        Ok(())
+    }
+
+    /// Whoever opens a file that Telegram gives slowly is told so, and has it in the end.
+    async fn file_that_takes_long_is_waited_for(&self, browser: &Browser) -> anyhow::Result<()> {
+        let slow = Match::method("upload.getFile").user(self.line.account);
+        let fault = self.stage.stage.world().add_fault(slow, Action::Delay { ms: 12_000 });
+        let (base64, name) = (STANDARD.encode("a long film"), "film.bin".to_owned());
+        let film = Hung::Document { base64, name, mime: String::new() };
+        let letter = Letter { media: vec![film], ..Letter::text(self.line.account, "") };
+        let said = self.stage.stage.world().write(self.anna, letter);
+        said.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        browser.go(&self.path("/journal?kind=document")).await?;
+        browser.says("#letters .letter .file a", "film.bin", LIMIT).await?;
+        let ask = "\
+            const link = document.querySelector('#letters .file a'), asked = new XMLHttpRequest();
+            asked.open('GET', link.getAttribute('href'), false);
+            asked.send();
+            return [asked.status, asked.getResponseHeader('refresh'), asked.responseText]";
+        let told = browser.run(ask).await?;
+        ensure!(told[0] == 503 && told[1] == "3", "{told}");
+        ensure!(told[2].as_str().is_some_and(|page| page.contains("is being fetched")), "{told}");
+        let told = browser.run(ask).await?;
+        ensure!(told == json!([200, null, "a long film"]), "{told}");
+        self.stage.stage.world().remove_fault(fault);
         Ok(())
     }
 
