@@ -343,13 +343,36 @@ async fn switched_off(browser: &Browser, api: &str, token: &str) -> anyhow::Resu
     browser.click("#recipient label.switch").await?;
     browser.click("#recipient button.primary").await?;
     browser.shows("[data-recipient='1'][data-notify=true]", LIMIT).await?;
+    // It is sent again by whoever writes for the organisation now.
+    let (line, instance) = senders(browser).await?;
+    give_sender(browser, &instance).await?;
     browser.go("/access/notifications").await?;
     browser.click("[data-notification='1'] details:has(form[action$='/repeat']) summary").await?;
     browser.click(&format!("{repeat} button")).await?;
     browser.shows("[data-notification='1'][data-state=waiting]", LIMIT).await?;
+    browser.says("[data-notification='1']", &format!("by the account of instance {instance}"), LIMIT).await?;
+    give_sender(browser, &line).await?;
     browser.go("/access/notifications?state=skipped").await?;
     browser.hides("[data-notification]", LIMIT).await?;
     Ok(())
+}
+
+/// Who writes for the first organisation, and an instance that might as well.
+async fn senders(browser: &Browser) -> anyhow::Result<(String, String)> {
+    let pick = "\
+        const select = document.querySelector('select[name=sender]');
+        return [select.value, [...select.options].map((one) => one.value).find((one) => /^[0-9]{10}$/.test(one))]";
+    browser.go("/access/organisations/1").await?;
+    let found = browser.run(pick).await?;
+    let (line, instance) = (found[0].as_str().context("a line")?, found[1].as_str().context("an instance")?);
+    Ok((line.to_owned(), instance.to_owned()))
+}
+
+async fn give_sender(browser: &Browser, sender: &str) -> anyhow::Result<()> {
+    browser.go("/access/organisations/1").await?;
+    choose(browser, "sender", sender).await?;
+    browser.click("#organisation button.primary").await?;
+    browser.arrives(LIMIT, |path| path == "/access/organisations").await
 }
 
 /// Chooses a language as a person does, and stays where they are.
