@@ -1,6 +1,7 @@
 //! What may be asked of a running program. Each program answers what is its own and refuses the rest.
 
 mod keys;
+mod lengths;
 
 use std::ops::RangeInclusive;
 
@@ -14,6 +15,7 @@ use self::keys::{
     Log, MakeActionToken, Nothing, OfBot, OfLine, OfToken, Record, Records, RemoveLine, SendDigits,
     StartLogin, WithToken, WriteTo,
 };
+use self::lengths::{check_length, read_length};
 use crate::bot_name::BotName;
 use crate::callee::Callee;
 use crate::chat::{WANTED_EXTENSION, is_extension};
@@ -260,8 +262,6 @@ pub struct BadRequest {
     pub message: String,
 }
 
-/// How long a key may sound, and be followed by silence, in milliseconds; the settings' own bounds.
-const LENGTH_MS: RangeInclusive<u32> = 40..=1_000;
 /// How long the key of a joined call may be.
 const KEY_CHARS: RangeInclusive<usize> = 1..=64;
 /// How long an asker may wait for something new in a log, in milliseconds.
@@ -552,25 +552,6 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
             let shown: String = unknown.chars().take(40).collect();
             return Err(format!("do = {shown:?}: want one of {WORDS}"));
         }
-    })
-}
-
-fn check_length(word: &str, key: &str, value: &str, chars: &RangeInclusive<usize>) -> Result<(), String> {
-    if chars.contains(&value.chars().count()) {
-        return Ok(());
-    }
-    let shown: String = value.chars().take(40).collect();
-    let (least, most) = (chars.start(), chars.end());
-    Err(format!("{word}: {key} = {shown:?}: want {least} to {most} characters"))
-}
-
-fn read_length(word: &str, key: &str, value: Option<Value>) -> Result<Option<u32>, String> {
-    let Some(value) = value else { return Ok(None) };
-    let length_ms = value.as_u64().and_then(|length_ms| u32::try_from(length_ms).ok());
-    length_ms.filter(|length_ms| LENGTH_MS.contains(length_ms)).map(Some).ok_or_else(|| {
-        let shown: String = value.to_string().chars().take(40).collect();
-        let (least, most) = (LENGTH_MS.start(), LENGTH_MS.end());
-        format!("{word}: {key} = {shown}: want a whole number from {least} to {most} (milliseconds)")
     })
 }
 
