@@ -25,7 +25,7 @@ use crate::programs::Offices;
 use crate::roster::{Roster, Rosters};
 use crate::status::Lamps;
 use crate::telegram::Doors;
-use crate::{PROGRAM, acquaintances, admission, instance};
+use crate::{PROGRAM, acquaintances, admission, instance, tokens};
 use keeper::Keeper;
 
 /// How long all bots together may take to end.
@@ -109,11 +109,7 @@ impl Bots {
             }
             Ask::CheckBot { token } => {
                 let check = self.check(token);
-                self.work.spawn(async move {
-                    answer.send(check.await.1.map(Answer::Bot)).ok();
-                    Done::Told
-                });
-                return;
+                return self.later(answer, async move { check.await.1.map(Answer::Bot) });
             }
             Ask::AddBot { token } => {
                 let check = self.check(token);
@@ -126,12 +122,27 @@ impl Bots {
             Ask::RemoveBot { bot } => return self.remove(bot, answer),
             Ask::People { bot } => {
                 let state = self.house.state.clone();
-                self.work.spawn(async move {
+                return self.later(answer, async move {
                     let seen = acquaintances::seen(&state, &bot).await;
-                    answer.send(seen.map(|seen| Answer::People(acquaintances::told(seen)))).ok();
-                    Done::Told
+                    seen.map(|seen| Answer::People(acquaintances::told(seen)))
                 });
-                return;
+            }
+            Ask::ApiTokens { bot } => {
+                let state = self.house.state.clone();
+                return self
+                    .later(answer, async move { tokens::list(&state, &bot).await.map(Answer::ApiTokens) });
+            }
+            Ask::MakeApiToken { bot, label } => {
+                let (state, listen) = (self.house.state.clone(), self.house.settings.bot.api.listen);
+                return self.later(answer, async move {
+                    tokens::make(&state, &bot, &label, listen).await.map(Answer::NewApiToken)
+                });
+            }
+            Ask::RevokeApiToken { bot, number } => {
+                let state = self.house.state.clone();
+                return self.later(answer, async move {
+                    tokens::revoke(&state, &bot, number).await.map(|()| Answer::Done)
+                });
             }
             Ask::WriteTo { bot, person, text, key } => match self.kept.get(&bot) {
                 Some(kept) => match kept.errands.try_send(Errand { person, text, key, answer }) {
@@ -147,17 +158,21 @@ impl Bots {
                 Some(kept) => {
                     let instance = self.house.offices.instance(&kept.file.token);
                     let is_served = self.house.settings.bot.api.listen.is_some();
-                    self.work.spawn(async move {
-                        answer.send(instance::answer(instance, is_served, asked).await).ok();
-                        Done::Told
-                    });
-                    return;
+                    return self.later(answer, instance::answer(instance, is_served, asked));
                 }
                 None => Err(admission::unknown(&bot)),
             },
             ask => Err(Refusal::not_here(PROGRAM, &ask)),
         };
         answer.send(told).ok();
+    }
+
+    /// Answers once it is known what.
+    fn later(&mut self, answer: Reply, told: impl Future<Output = Result<Answer, Refusal>> + Send + 'static) {
+        self.work.spawn(async move {
+            answer.send(told.await).ok();
+            Done::Told
+        });
     }
 
     /// Does what is left to do when a task has ended. To be called again and again; may be dropped at any time.

@@ -37,6 +37,7 @@ mod roster;
 mod status;
 mod store;
 mod telegram;
+mod tokens;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -129,6 +129,8 @@ fn limit(error: &AskError) -> Result<Duration, Verdict> {
             | RefusalCode::NotAuthorized
             | RefusalCode::Telegram
             | RefusalCode::BadToken
+            | RefusalCode::LabelTaken
+            | RefusalCode::UnknownToken
             | RefusalCode::Unreachable
             | RefusalCode::Limit
             | RefusalCode::Strangers

@@ -16,4 +16,4 @@ mod token;
 pub(crate) use delivery::deliver;
 pub(crate) use queue::{Arrived, Queue};
 pub(crate) use server::{Office, Offices, Standing, open};
-pub(crate) use token::{hash, made};
+pub(crate) use token::{Uses, hash, made};

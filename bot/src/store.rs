@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long Telegram repeats an update that was not confirmed (core.telegram.org/bots/api#getting-updates).
 const REPEATED_MS: i64 = 24 * 3_600_000;
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "CREATE TABLE IF NOT EXISTS person (
         user_id BIGINT PRIMARY KEY,
         name TEXT NOT NULL,
@@ -111,6 +111,9 @@ const TABLES: [&str; 15] = [
         hash TEXT NOT NULL UNIQUE,
         label TEXT NOT NULL,
         made_ms BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS api_token_use (
+        token_id BIGINT PRIMARY KEY,
+        used_ms BIGINT NOT NULL)",
 ];
 
 /// A bot's database. Clones share it.

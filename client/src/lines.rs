@@ -209,6 +209,9 @@ impl Lines {
             | Ask::People { .. }
             | Ask::WriteTo { .. }
             | Ask::BotMessages { .. }
+            | Ask::ApiTokens { .. }
+            | Ask::MakeApiToken { .. }
+            | Ask::RevokeApiToken { .. }
             | Ask::Calls
             | Ask::Subscribe
             | Ask::HangUp { .. }

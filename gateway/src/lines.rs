@@ -211,6 +211,9 @@ impl Lines {
             | Ask::People { .. }
             | Ask::WriteTo { .. }
             | Ask::BotMessages { .. }
+            | Ask::ApiTokens { .. }
+            | Ask::MakeApiToken { .. }
+            | Ask::RevokeApiToken { .. }
             | Ask::MakeActionToken { .. }
             | Ask::ActionTokens
             | Ask::RevokeActionToken { .. }

@@ -19,7 +19,7 @@ use crate::instance::Messages;
 use crate::keys;
 use crate::languages::Languages;
 use crate::messenger::BotMessenger;
-use crate::programs::{self, Office, Queue, Standing};
+use crate::programs::{self, Office, Queue, Standing, Uses};
 use crate::roster::Roster;
 use crate::status::{self, Lamps};
 use crate::store::{Store, StoreError};
@@ -170,9 +170,9 @@ impl Keeper {
             let limit = settings.api.webhook_timeout;
             tasks.spawn(programs::deliver(queue.clone(), desk.api.clone(), limit));
             let (token, api, queue) = (self.file.token.clone(), desk.api.clone(), queue.clone());
-            let instance = messages.instance.id();
+            let (instance, uses) = (messages.instance.id(), Uses::default());
             self.house.offices.house.enter(messages.instance.clone());
-            self.standing.send_replace(Some(Arc::new(Office { token, api, queue, instance })));
+            self.standing.send_replace(Some(Arc::new(Office { token, api, queue, instance, uses })));
         }
         let (desk, bot, webhook) = (desk.clone(), self.bot.clone(), settings.webhook.is_some());
         let messenger = messages.map(|messages| Arc::clone(&messages.messenger));

@@ -3,17 +3,12 @@
 use std::net::SocketAddr;
 
 use anyhow::bail;
-use tgtrunk_config::{BotFile, BotName, Language, StateDir};
+use tgtrunk_config::{BotName, Language, StateDir};
 use tgtrunk_shell::keyboard::say;
 use tgtrunk_shell::language;
 
-use crate::admission;
 use crate::clock;
-use crate::programs;
-use crate::store::Store;
-
-/// Longest label, in characters.
-const LONGEST_LABEL: usize = 64;
+use crate::tokens;
 
 /// Makes a token and shows it this once. The bot may be at work meanwhile. `listen` is where programs find it.
 ///
@@ -25,20 +20,8 @@ pub(crate) async fn make(
     label: &str,
     listen: Option<SocketAddr>,
 ) -> anyhow::Result<()> {
-    if label.chars().count() > LONGEST_LABEL || label.chars().any(char::is_control) {
-        bail!("--label {label:?}: want at most {LONGEST_LABEL} characters");
-    }
-    let store = store(state, bot).await?;
-    let Some(id) = BotFile::load(state, bot)?.token.id() else { bail!("@{bot}: its own token names no bot") };
-    if !label.is_empty() && store.tokens().await?.iter().any(|token| token.label == label) {
-        bail!(
-            "--label {label:?}: there is a token with this label: end it (api-token revoke), or take another"
-        );
-    }
-    let token = programs::made(&id.to_string(), clock::random());
-    let number = store.admit_token(&programs::hash(&token), label, clock::unix_ms()).await?;
-    store.close().await;
-    say(&shown(&token, number, listen, language()));
+    let new = tokens::make(state, bot, label, listen).await?;
+    say(&shown(new.token.as_str(), new.number, listen, language()));
     Ok(())
 }
 
@@ -47,13 +30,11 @@ pub(crate) async fn make(
 /// # Errors
 /// When there is no such bot, or its store cannot be read.
 pub(crate) async fn list(state: &StateDir, bot: &BotName, json: bool) -> anyhow::Result<()> {
-    let store = store(state, bot).await?;
-    let tokens = store.tokens().await?;
-    store.close().await;
+    let tokens = tokens::list(state, bot).await?;
     if json {
         let tokens: Vec<_> = tokens
             .iter()
-            .map(|token| serde_json::json!({"token": token.id, "label": token.label, "made_ms": token.made_ms}))
+            .map(|token| serde_json::json!({"token": token.number, "label": token.label, "made_ms": token.made_ms, "used_ms": token.used_ms}))
             .collect();
         say(&serde_json::to_string_pretty(&tokens)?);
         return Ok(());
@@ -65,7 +46,12 @@ pub(crate) async fn list(state: &StateDir, bot: &BotName, json: bool) -> anyhow:
         });
     }
     for token in tokens {
-        say(&format!("{} {:?} {}", token.id, token.label, clock::date(token.made_ms)));
+        let used = match (token.used_ms, language()) {
+            (Some(ms), Language::Russian) => format!(", применялся {}", clock::date(ms)),
+            (Some(ms), Language::English) => format!(", last used {}", clock::date(ms)),
+            (None, _) => String::new(),
+        };
+        say(&format!("{} {:?} {}{used}", token.number, token.label, clock::date(token.made_ms)));
     }
     Ok(())
 }
@@ -75,7 +61,7 @@ pub(crate) async fn list(state: &StateDir, bot: &BotName, json: bool) -> anyhow:
 /// # Errors
 /// When there is none, or the store cannot be written.
 pub(crate) async fn revoke(state: &StateDir, bot: &BotName, which: &str) -> anyhow::Result<()> {
-    let store = store(state, bot).await?;
+    let store = tokens::store(state, bot).await?;
     let gone = store.revoke_token(which).await?;
     store.close().await;
     if gone == 0 {
@@ -86,13 +72,6 @@ pub(crate) async fn revoke(state: &StateDir, bot: &BotName, which: &str) -> anyh
         Language::English => "The token is dead.",
     });
     Ok(())
-}
-
-async fn store(state: &StateDir, bot: &BotName) -> anyhow::Result<Store> {
-    if !state.bot_file(bot).exists() {
-        return Err(admission::unknown(bot).into());
-    }
-    Ok(Store::open(&state.bot_db(bot)).await?)
 }
 
 fn shown(token: &str, number: i64, listen: Option<SocketAddr>, language: Language) -> String {

@@ -327,7 +327,7 @@ impl Queue {
     /// Deletes the webhook if the token that set it was revoked. True when it was.
     pub(super) async fn end_hook_of_revoked(&self, hook: &Hook) -> Result<bool, StoreError> {
         let Some(token) = &hook.token else { return Ok(false) };
-        if self.store.is_token(token).await? {
+        if self.store.token_with(token).await?.is_some() {
             return Ok(false);
         }
         if self.hook().as_ref() == Some(hook) {

@@ -23,7 +23,8 @@ use super::methods::Own;
 use super::params::Params;
 use super::queue::Queue;
 use super::reply::Refused;
-use super::token;
+use super::token::{self, Uses};
+use crate::clock;
 use crate::instance;
 use crate::telegram::{Api, Place};
 
@@ -47,6 +48,24 @@ pub(crate) struct Office {
     pub(crate) queue: Queue,
     /// The bot as an instance.
     pub(crate) instance: InstanceId,
+    /// When tokens were used.
+    pub(crate) uses: Uses,
+}
+
+impl Office {
+    /// The token of this number is used. Nobody waits until that is on the disk.
+    fn note_use(&self, number: i64) {
+        let now_ms = clock::unix_ms();
+        if !self.uses.is_news(number, now_ms) {
+            return;
+        }
+        let store = self.queue.store().clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.note_token(number, now_ms).await {
+                tracing::warn!(%error, "when a token was used is not on the disk");
+            }
+        });
+    }
 }
 
 /// All bots of this program, by their ids. Clones share them.
@@ -118,10 +137,9 @@ impl Offices {
             return Ok((office, None));
         }
         let hash = token::hash(shown);
-        match office.queue.store().is_token(&hash).await? {
-            true => Ok((office, Some(hash))),
-            false => Err(Refused::unauthorized()),
-        }
+        let number = office.queue.store().token_with(&hash).await?.ok_or_else(Refused::unauthorized)?;
+        office.note_use(number);
+        Ok((office, Some(hash)))
     }
 
     /// The instance of a bot that has this token; none while it is being opened.

@@ -22,6 +22,7 @@ use super::answer::{self, Stop, json_with};
 use super::change::told;
 use super::door::{Shut, enter};
 use super::load::{filter, word};
+use super::messages::bots::access::label_problem;
 use super::model::{LineCard, Part};
 use super::office::Office;
 use super::setting::{Kind, SYSTEM};
@@ -51,6 +52,8 @@ pub(super) fn router() -> Router<Arc<Office>> {
         .route("/bots/check", post(check_bot))
         .route("/bots/{bot}", delete(remove_bot))
         .route("/bots/{bot}/people", get(people))
+        .route("/bots/{bot}/tokens", get(tokens).post(make_token))
+        .route("/bots/{bot}/tokens/{number}", delete(revoke_token))
         .route("/settings", get(settings).put(set_settings))
         .route("/health", get(health))
 }
@@ -64,6 +67,11 @@ struct Typed {
     method: Option<LoginMethod>,
     #[serde(default)]
     token: String,
+}
+
+#[derive(Deserialize)]
+struct Labelled {
+    label: String,
 }
 
 /// What a program sent as JSON.
@@ -355,6 +363,38 @@ async fn people(State(office): Here, visit: Visit, Path(bot): Path<String>) -> A
     let Ok(bot) = bot.parse::<BotName>() else { return Err(visit.nothing(&office)) };
     let people = office.ask(Part::Bot, Ask::People { bot }).await;
     outcome(&office, &visit, people)
+}
+
+async fn tokens(State(office): Here, visit: Visit, Path(bot): Path<String>) -> Answered {
+    let Ok(bot) = bot.parse::<BotName>() else { return Err(visit.nothing(&office)) };
+    let tokens = office.ask(Part::Bot, Ask::ApiTokens { bot }).await;
+    outcome(&office, &visit, tokens)
+}
+
+async fn make_token(
+    State(office): Here,
+    visit: Visit,
+    Path(bot): Path<String>,
+    Sent(Labelled { label }): Sent<Labelled>,
+) -> Answered {
+    let Ok(bot) = bot.parse::<BotName>() else { return Err(visit.nothing(&office)) };
+    let label = label.trim().to_owned();
+    if let Some(wrong) = label_problem(&label) {
+        let said = wrong.within(|en| format!("label: {en}"), |ru| format!("label: {ru}"));
+        return Err(visit.0.stop(&office, 422, said));
+    }
+    let made = office.ask(Part::Bot, Ask::MakeApiToken { bot, label }).await;
+    outcome(&office, &visit, made)
+}
+
+async fn revoke_token(
+    State(office): Here,
+    visit: Visit,
+    Path((bot, number)): Path<(String, i64)>,
+) -> Answered {
+    let Ok(bot) = bot.parse::<BotName>() else { return Err(visit.nothing(&office)) };
+    let revoked = office.ask(Part::Bot, Ask::RevokeApiToken { bot, number }).await;
+    outcome(&office, &visit, revoked)
 }
 
 async fn settings(State(office): Here, visit: Visit) -> Answered {

@@ -79,7 +79,7 @@ mod request;
 mod wire;
 
 pub use action_token::{ActionTokenInfo, NewActionToken};
-pub use bots::{BotCheck, BotPerson};
+pub use bots::{ApiTokenInfo, BotCheck, BotPerson, NewApiToken};
 pub use check::{Check, CheckName, Found};
 pub use csv::CSV_HEADER;
 pub use event::{

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::control::VERSION;
 use crate::control::action_token::{ActionTokenInfo, NewActionToken};
-use crate::control::bots::{BotCheck, BotPerson};
+use crate::control::bots::{ApiTokenInfo, BotCheck, BotPerson, NewApiToken};
 use crate::control::check::Check;
 use crate::control::event::{CallInfo, Event};
 use crate::control::instance::{InstanceInfo, NewToken};
@@ -56,7 +56,7 @@ pub enum Outcome {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// To `subscribe`, `hang_up`, `send_digits`, `remove_line`, `reset_line`, `restart_line`, `watch_levels`,
-    /// `remove_bot` and `revoke_action_token`, and to `export_login` once somebody is logged in: `"done"`.
+    /// `remove_bot`, `revoke_action_token` and `revoke_api_token`, and to `export_login` once somebody is logged in: `"done"`.
     Done,
     /// The gateway's to `status` and `reload`.
     Status(StatusReport),
@@ -112,6 +112,10 @@ pub enum Answer {
     NewActionToken(NewActionToken),
     /// To `action_tokens`.
     ActionTokens(Vec<ActionTokenInfo>),
+    /// To `api_tokens`.
+    ApiTokens(Vec<ApiTokenInfo>),
+    /// To `make_api_token`.
+    NewApiToken(NewApiToken),
     /// To `bot_messages`, in the words of tgtrunk-messages (`Told`).
     BotMessages(Value),
     /// To `write_to`.
@@ -195,6 +199,10 @@ pub enum RefusalCode {
     Telegram,
     /// Telegram does not know the bot's token.
     BadToken,
+    /// A token with that label is there already.
+    LabelTaken,
+    /// There is no such token, or it is dead already.
+    UnknownToken,
     /// Telegram cannot be reached now.
     Unreachable,
     /// The line has as many calls as it may, or may call nobody at this time.
@@ -275,6 +283,10 @@ impl Refusal {
             RefusalCode::BadToken => {
                 "Telegram не знает этого токена: возьмите его заново у @BotFather (/mybots, API Token)"
             }
+            RefusalCode::LabelTaken => {
+                "токен с таким названием уже есть: отзовите его или назовите новый иначе"
+            }
+            RefusalCode::UnknownToken => "такого токена нет: он уже отозван",
             RefusalCode::Unreachable => {
                 "Telegram сейчас недоступен: проверьте сеть и прокси в настройках и попробуйте ещё раз"
             }
@@ -388,6 +400,8 @@ mod tests {
             (RefusalCode::BadToken, "bad_token"),
             (RefusalCode::UnknownPerson, "unknown_person"),
             (RefusalCode::Unreachable, "unreachable"),
+            (RefusalCode::LabelTaken, "label_taken"),
+            (RefusalCode::UnknownToken, "unknown_token"),
             (RefusalCode::Limit, "limit"),
             (RefusalCode::Strangers, "strangers"),
             (RefusalCode::Forbidden, "forbidden"),

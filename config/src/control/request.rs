@@ -6,14 +6,13 @@ mod lengths;
 use std::ops::RangeInclusive;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use self::keys::{
     AcceptLogin, AddLine, BotMessages, EnterCode, EnterPassword, ExportLogin, FixCheck, HangUp, JoinCall,
-    Log, MakeActionToken, Nothing, OfBot, OfLine, OfToken, Record, Records, RemoveLine, SendDigits,
-    StartLogin, WithToken, WriteTo,
+    Log, MakeActionToken, MakeApiToken, Nothing, OfBot, OfLine, OfToken, Record, Records, RemoveLine,
+    RevokeApiToken, SendDigits, StartLogin, WithToken, WriteTo, take,
 };
 use self::lengths::{check_length, read_length};
 use crate::bot_name::BotName;
@@ -229,6 +228,25 @@ pub enum Ask {
         /// What, in the words of tgtrunk-messages (`Asked`).
         asked: Value,
     },
+    /// `api_tokens` (bot): those with which programs lead a bot.
+    ApiTokens {
+        /// Which bot.
+        bot: BotName,
+    },
+    /// `make_api_token` (bot): a further one.
+    MakeApiToken {
+        /// Of which bot.
+        bot: BotName,
+        /// Who gets it, as people remember it, 1 to 64 characters.
+        label: String,
+    },
+    /// `revoke_api_token` (bot): it is dead from now on.
+    RevokeApiToken {
+        /// Of which bot.
+        bot: BotName,
+        /// Its number.
+        number: i64,
+    },
     /// `instances` (client): the lines as programs that send and read messages know them.
     Instances,
     /// `renew_token` (client): another token for a line's instance; the one before is dead.
@@ -275,7 +293,7 @@ const RECORDS: RangeInclusive<u32> = 1..=100;
 
 const WORDS: &str = "status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, \
     accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, \
-    reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, instances, \
+    reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, api_tokens, make_api_token, revoke_api_token, instances, \
     renew_token, make_action_token, action_tokens, revoke_action_token";
 
 impl Request {
@@ -339,6 +357,9 @@ impl Ask {
             Self::People { .. } => "people",
             Self::WriteTo { .. } => "write_to",
             Self::BotMessages { .. } => "bot_messages",
+            Self::ApiTokens { .. } => "api_tokens",
+            Self::MakeApiToken { .. } => "make_api_token",
+            Self::RevokeApiToken { .. } => "revoke_api_token",
             Self::Instances => "instances",
             Self::RenewToken { .. } => "renew_token",
             Self::MakeActionToken { .. } => "make_action_token",
@@ -390,7 +411,17 @@ impl Serialize for Request {
                 map.serialize_entry("wait_ms", wait_ms)?;
             }
             Ask::CheckBot { token } | Ask::AddBot { token } => map.serialize_entry("token", token)?,
-            Ask::RemoveBot { bot } | Ask::People { bot } => map.serialize_entry("bot", bot)?,
+            Ask::RemoveBot { bot } | Ask::People { bot } | Ask::ApiTokens { bot } => {
+                map.serialize_entry("bot", bot)?
+            }
+            Ask::MakeApiToken { bot, label } => {
+                map.serialize_entry("bot", bot)?;
+                map.serialize_entry("label", label)?;
+            }
+            Ask::RevokeApiToken { bot, number } => {
+                map.serialize_entry("bot", bot)?;
+                map.serialize_entry("number", number)?;
+            }
             Ask::WriteTo { bot, person, text, key } => {
                 map.serialize_entry("bot", bot)?;
                 map.serialize_entry("person", person)?;
@@ -538,6 +569,15 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
         "bot_messages" => {
             take(word, keys, &["bot", "asked"], |BotMessages { bot, asked }| Ask::BotMessages { bot, asked })?
         }
+        "api_tokens" => take(word, keys, &["bot"], |OfBot { bot }| Ask::ApiTokens { bot })?,
+        "make_api_token" => {
+            let MakeApiToken { bot, label } = take(word, keys, &["bot", "label"], |asked| asked)?;
+            check_length(word, "label", &label, &LABEL_CHARS)?;
+            Ask::MakeApiToken { bot, label }
+        }
+        "revoke_api_token" => take(word, keys, &["bot", "number"], |RevokeApiToken { bot, number }| {
+            Ask::RevokeApiToken { bot, number }
+        })?,
         "make_action_token" => {
             let MakeActionToken { line, label } = take(word, keys, &["line", "label"], |asked| asked)?;
             check_length(word, "label", &label, &LABEL_CHARS)?;
@@ -553,20 +593,6 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
             return Err(format!("do = {shown:?}: want one of {WORDS}"));
         }
     })
-}
-
-fn take<T: DeserializeOwned, M>(
-    word: &str,
-    keys: Map<String, Value>,
-    allowed: &[&str],
-    made: impl FnOnce(T) -> M,
-) -> Result<M, String> {
-    if let Some(unknown) = keys.keys().find(|key| !allowed.contains(&key.as_str())) {
-        let all: Vec<&str> = ["id", "do"].iter().chain(allowed).copied().collect();
-        let shown: String = unknown.chars().take(40).collect();
-        return Err(format!("{word}: unknown key {shown:?}: want {}", all.join(", ")));
-    }
-    serde_json::from_value(Value::Object(keys)).map(made).map_err(|error| format!("{word}: {error}"))
 }
 
 #[cfg(test)]
@@ -631,6 +657,9 @@ mod tests {
                 bot: "acme_bot".parse().unwrap(),
                 asked: serde_json::json!({"what": "queue", "skip": 0, "count": 50}),
             },
+            Ask::ApiTokens { bot: "acme_bot".parse().unwrap() },
+            Ask::MakeApiToken { bot: "acme_bot".parse().unwrap(), label: "ы".repeat(64) },
+            Ask::RevokeApiToken { bot: "acme_bot".parse().unwrap(), number: 7 },
             Ask::ActionTokens,
             Ask::RevokeActionToken { number: 7 },
         ] {
@@ -688,17 +717,17 @@ mod tests {
             (
                 r#"{"id":1}"#,
                 Some(1),
-                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, instances, renew_token, make_action_token, action_tokens, revoke_action_token",
+                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, api_tokens, make_api_token, revoke_api_token, instances, renew_token, make_action_token, action_tokens, revoke_action_token",
             ),
             (
                 r#"{"id":1,"do":"dial"}"#,
                 Some(1),
-                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, instances, renew_token, make_action_token, action_tokens, revoke_action_token"#,
+                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, api_tokens, make_api_token, revoke_api_token, instances, renew_token, make_action_token, action_tokens, revoke_action_token"#,
             ),
             (
                 r#"{"id":1,"do":5}"#,
                 Some(1),
-                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, instances, renew_token, make_action_token, action_tokens, revoke_action_token",
+                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, api_tokens, make_api_token, revoke_api_token, instances, renew_token, make_action_token, action_tokens, revoke_action_token",
             ),
             (r#"{"id":1,"do":"status","line":"x"}"#, Some(1), r#"status: unknown key "line": want id, do"#),
             (
@@ -766,6 +795,11 @@ mod tests {
                 r#"{"id":6,"do":"make_action_token","label":""}"#,
                 Some(6),
                 r#"make_action_token: label = "": want 1 to 64 characters"#,
+            ),
+            (
+                r#"{"id":6,"do":"make_api_token","bot":"acme_bot","label":""}"#,
+                Some(6),
+                r#"make_api_token: label = "": want 1 to 64 characters"#,
             ),
             (
                 r#"{"id":6,"do":"accept_login","line":"+79060000000","token":"a+b/"}"#,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{BotAction, BotMatch, NewBot};
 use tgtrunk_tests::browser::{Browser, Options};
@@ -37,6 +37,7 @@ async fn a_bot_that_a_program_leads_is_an_instance_with_its_queue_and_its_journa
     scene.bot_is_listed(&browser).await.unwrap();
     scene.journal_is_live_and_harmless(&browser).await.unwrap();
     scene.stuck_head_is_skipped_and_the_rest_cleared(&browser).await.unwrap();
+    scene.tokens_are_made_used_and_revoked(&browser, &password).await.unwrap();
     scene.nobody_does_anything_without_login_or_by_a_wrong_form(&browser).await.unwrap();
     scene.looks(&browser, &password).await.unwrap();
     scene.stage.close().await.unwrap();
@@ -155,12 +156,93 @@ impl Scene {
         Ok(())
     }
 
+    /// What the bot's door answers to `getMe` with a token: 200, or 401.
+    async fn door(&self, token: &str) -> anyhow::Result<u16> {
+        let answer = reqwest::Client::new().get(format!("{}/bot{token}/getMe", self.api)).send().await?;
+        Ok(answer.status().as_u16())
+    }
+
+    /// A token is made on the page, opens the bot's door, is seen to be used, and opens nothing once it is revoked; without
+    /// scripts, too, and over the page's own API.
+    async fn tokens_are_made_used_and_revoked(
+        &self,
+        browser: &Browser,
+        password: &str,
+    ) -> anyhow::Result<()> {
+        browser.go("/bots").await?;
+        browser.click(&format!("#bot-{BOT} a[href$='/messages/access']")).await?;
+        let access = Self::path("/access");
+        browser.arrives(LIMIT, |path| path == access).await?;
+        browser.says("[data-token='1']", "last used", LIMIT).await?;
+        browser.type_in("input[name=label]", "1C").await?;
+        browser.click("form[action$='/access'] button.primary").await?;
+        browser.says("[data-problem=label]", "There is a token with this name already", LIMIT).await?;
+        browser.type_in("input[name=label]", NASTY).await?;
+        browser.click("form[action$='/access'] button.primary").await?;
+        browser.says("#made", "it will not be shown again", LIMIT).await?;
+        let token = browser.text("#made .secret code").await?.context("a token")?;
+        ensure!(self.door(&token).await? == 200, "the door does not know it");
+        let sample = browser.text("#made .command:last-of-type code").await?.context("a sample")?;
+        ensure!(sample == format!("curl {}/bot{token}/getMe", self.api), "{sample}");
+        browser.go(&access).await?;
+        browser.says("[data-token='2'] .what", NASTY, LIMIT).await?;
+        browser.says("[data-token='2']", "last used", LIMIT).await?;
+        ensure!(!browser.words().await?.contains(&token), "it is shown a second time");
+        browser.click("[data-token='2'] details summary").await?;
+        browser.click("[data-token='2'] form[action$='/revoke'] button").await?;
+        browser.hides("[data-token='2']", LIMIT).await?;
+        ensure!(self.door(&token).await? == 401, "it opens the door still");
+        ensure!(self.door(&self.token).await? == 200, "the other one is dead, too");
+        self.tokens_without_scripts(password).await?;
+        self.tokens_for_programs(password).await
+    }
+
+    async fn tokens_without_scripts(&self, password: &str) -> anyhow::Result<()> {
+        let options = Options { runs_scripts: false, ..Options::default() };
+        let browser = self.stage.browser(options, password).await?;
+        looks::prefer(&browser, "ru").await?;
+        browser.go(&Self::path("/access")).await?;
+        browser.type_in("input[name=label]", "Zabbix").await?;
+        browser.click("form[action$='/access'] button.primary").await?;
+        browser.says("#made", "больше он не будет показан", LIMIT).await?;
+        let token = browser.text("#made .secret code").await?.context("a token")?;
+        ensure!(self.door(&token).await? == 200, "the door does not know it");
+        browser.click("[data-token='3'] details summary").await?;
+        browser.click("[data-token='3'] form[action$='/revoke'] button").await?;
+        browser.says(".notice:not(.bad)", "отозван", LIMIT).await?;
+        ensure!(self.door(&token).await? == 401, "it opens the door still");
+        Ok(())
+    }
+
+    async fn tokens_for_programs(&self, password: &str) -> anyhow::Result<()> {
+        let (http, origin) = (reqwest::Client::new(), &self.stage.origin);
+        let text = |answer: reqwest::Response| async { anyhow::Ok(answer.error_for_status()?.text().await?) };
+        let login = http.post(format!("{origin}/api/v1/login")).json(&json!({"password": password}));
+        let told: Value = serde_json::from_str(&text(login.send().await?).await?)?;
+        let bearer = told["token"].as_str().context("a token of the page")?;
+        let tokens = format!("{origin}/api/v1/bots/{BOT}/tokens");
+        let wrong = http.post(&tokens).bearer_auth(bearer).json(&json!({"label": ""})).send().await?;
+        ensure!(wrong.status() == 422, "a label that is empty: {}", wrong.status());
+        let make = http.post(&tokens).bearer_auth(bearer).json(&json!({"label": "CRM"}));
+        let made: Value = serde_json::from_str(&text(make.send().await?).await?)?;
+        let token = made["token"].as_str().context("a token")?;
+        ensure!(self.door(token).await? == 200, "the door does not know it");
+        let all = text(http.get(&tokens).bearer_auth(bearer).send().await?).await?;
+        ensure!(all.contains("\"label\":\"CRM\"") && !all.contains(token), "{all}");
+        let one = format!("{tokens}/{}", made["number"]);
+        text(http.delete(&one).bearer_auth(bearer).send().await?).await?;
+        ensure!(self.door(token).await? == 401, "it opens the door still");
+        let again = http.delete(&one).bearer_auth(bearer).send().await?;
+        ensure!(again.status() == 502, "a token that is dead: {}", again.status());
+        Ok(())
+    }
+
     async fn nobody_does_anything_without_login_or_by_a_wrong_form(
         &self,
         browser: &Browser,
     ) -> anyhow::Result<()> {
         let stranger = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        for rest in ["", "/journal", "/chats/1"] {
+        for rest in ["", "/journal", "/chats/1", "/access"] {
             let answer = stranger.get(format!("{}{}", self.stage.origin, Self::path(rest))).send().await?;
             let to = answer.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or_default();
             ensure!(answer.status() == 303 && to.starts_with("/login"), "{rest}: {}", answer.status());
@@ -204,6 +286,7 @@ impl Scene {
             ("messages-of-bot", "/messages".to_owned()),
             ("bot-queue", Self::path("")),
             ("bot-journal", Self::path("/journal")),
+            ("bot-tokens", Self::path("/access")),
         ];
         tokio::try_join!(looks::of(browser, "en", &pages), looks::of(&russian, "ru", &pages))?;
         Ok(())

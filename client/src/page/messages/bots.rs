@@ -1,5 +1,7 @@
 //! Bots as instances: what tgtrunk-bot tells of their queues and journals, shown as those of accounts are.
 
+pub(crate) mod access;
+
 use std::sync::Arc;
 
 use axum::extract::{Path, State};

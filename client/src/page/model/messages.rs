@@ -12,6 +12,7 @@
 //! | `/messages/{id}/settings` | [`InstanceSettingsPage`] |
 //! | `/messages/{id}/access` | [`AccessPage`]: number, token, samples for programs |
 //! | `/bots/{bot}/messages?page=`, `…/journal?…`, `…/chats/{chat}?before=` | the same of a bot that programs lead |
+//! | `/bots/{bot}/messages/access` | [`BotAccessPage`]: the tokens of the programs that lead it |
 //!
 //! | POST | fields |
 //! |---|---|
@@ -19,6 +20,8 @@
 //! | `/messages/{id}/delete` | : an instance without a line, and all that it keeps |
 //! | `/messages/{id}/queue/{message}/cancel`, `…/queue/clear` | |
 //! | `/bots/{bot}/messages/queue/{message}/cancel`, `…/queue/clear` | |
+//! | `/bots/{bot}/messages/access` | `label`: a further token, shown this once |
+//! | `/bots/{bot}/messages/access/{number}/revoke` | |
 //! | `/messages/{id}/notifications/{receipt}/skip`, `…/notifications/{clear,test,push}` | |
 //! | `/messages/{id}/login/{phone,code,password}` | `phone`; `code`; `password` |
 //! | `/messages/{id}/settings` | keys of GREEN-API's settings; `webhookUrlToken.clear` = `true` |
@@ -32,12 +35,14 @@
 //! | `letters` | `view::messages::journal::letters` | the journal and a chat, at their newest |
 //! | `signin` | `view::messages::signin::step` | `/messages/{id}/login` |
 
+use tgtrunk_config::control::ApiTokenInfo;
 use tgtrunk_config::{BotName, Phone, Said};
 use tgtrunk_messages::{
     Bookmark, Browse, Dropped, Head, LoginStep, Record, Rest, Seen, Settings, Standing, Waiting, WebhookState,
 };
 
 use super::Typed;
+use super::access::Secret;
 
 /// Lines of the outgoing queue on one page.
 pub(crate) const QUEUE_LINES: u32 = 50;
@@ -167,6 +172,21 @@ pub(crate) struct AccessPage {
     pub(crate) is_served: bool,
     /// A token that was just made, to be shown this once.
     pub(crate) token: Option<String>,
+}
+
+/// The tokens with which programs lead a bot.
+#[derive(Clone, Debug)]
+pub(crate) struct BotAccessPage {
+    /// The bot.
+    pub(crate) card: InstanceCard,
+    /// The oldest first.
+    pub(crate) tokens: Vec<ApiTokenInfo>,
+    /// A new one: `label`.
+    pub(crate) typed: Typed,
+    /// One that was just made, to be shown this once. Its address is empty where no program is served.
+    pub(crate) made: Option<Secret>,
+    /// Why there are none to show.
+    pub(crate) problem: Option<Said>,
 }
 
 /// How a login is begun.

@@ -114,7 +114,7 @@ fn standing(frame: &Frame, word: &str) -> Markup {
 }
 
 /// A word with its shape and colour.
-fn state(lamp: Lamp, words: &str) -> Markup {
+pub(crate) fn state(lamp: Lamp, words: &str) -> Markup {
     html! { span.sign.(lamp::class(lamp)) { span.shape { (lamp::shape(lamp).draw()) } span { (words) } } }
 }
 
@@ -140,7 +140,7 @@ fn called(frame: &Frame, choice: &SenderChoice) -> String {
 }
 
 /// Two steps to what cannot be undone: what follows from it, and the button.
-fn grave(frame: &Frame, action: &str, words: &str, consequence: &str) -> Markup {
+pub(crate) fn grave(frame: &Frame, action: &str, words: &str, consequence: &str) -> Markup {
     html! {
         details.grave {
             summary { (words) "…" }

@@ -61,6 +61,12 @@ fn card(frame: &Frame, bot: &BotCard) -> Markup {
                     @for line in &status.lines { a.roomy href=(path(line)) { (phone(line.as_str())) } " " }
                 }
             }
+            p.links {
+                @if status.programs.is_some() {
+                    a.roomy href={ "/bots/" (status.bot) "/messages" } { (frame.say("Очередь и журнал", "Queue and journal")) }
+                }
+                a.roomy href={ "/bots/" (status.bot) "/messages/access" } { (frame.say("Токены программ", "Tokens of programs")) }
+            }
             (people(frame, bot))
             (remove(frame, bot))
         }

@@ -1,6 +1,7 @@
 //! Messages: all instances at a glance.
 
 pub(crate) mod access;
+pub(crate) mod bots;
 pub(crate) mod instance;
 pub(crate) mod journal;
 mod queues;

@@ -1,7 +1,8 @@
-//! The keys of each request.
+//! The keys of each request, and how they are read.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::bot_name::BotName;
 use crate::callee::Callee;
@@ -142,4 +143,31 @@ pub(super) struct MakeActionToken {
 #[derive(Serialize, Deserialize)]
 pub(super) struct OfToken {
     pub(super) number: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct MakeApiToken {
+    pub(super) bot: BotName,
+    pub(super) label: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct RevokeApiToken {
+    pub(super) bot: BotName,
+    pub(super) number: i64,
+}
+
+/// Reads the keys of a request that may have these.
+pub(super) fn take<T: DeserializeOwned, M>(
+    word: &str,
+    keys: Map<String, Value>,
+    allowed: &[&str],
+    made: impl FnOnce(T) -> M,
+) -> Result<M, String> {
+    if let Some(unknown) = keys.keys().find(|key| !allowed.contains(&key.as_str())) {
+        let all: Vec<&str> = ["id", "do"].iter().chain(allowed).copied().collect();
+        let shown: String = unknown.chars().take(40).collect();
+        return Err(format!("{word}: unknown key {shown:?}: want {}", all.join(", ")));
+    }
+    serde_json::from_value(Value::Object(keys)).map(made).map_err(|error| format!("{word}: {error}"))
 }

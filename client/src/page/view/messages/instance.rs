@@ -52,13 +52,14 @@ fn queue_parts(frame: &Frame, page: &InstancePage) -> Vec<(&'static str, Markup)
 /// A page of an instance: whose it is, how it stands, its tabs, and one of the sheets.
 pub(crate) fn sheet(frame: &Frame, card: &InstanceCard, at: Tab, main: Markup) -> Markup {
     let path = path(card);
-    let tabs = &[
+    let tabs = [
         (Tab::State, "", frame.say("Очереди", "Queues")),
         (Tab::Journal, "/journal", frame.say("Журнал", "Journal")),
         (Tab::Settings, "/settings", frame.say("Настройки", "Settings")),
         (Tab::Access, "/access", frame.say("Доступ", "API access")),
-    ][..if card.bot.is_some() { 2 } else { 4 }];
-    let tab = tabs.iter().find(|(tab, ..)| *tab == at).map_or("", |(.., name)| name);
+    ];
+    let tabs = tabs.iter().filter(|(tab, ..)| card.bot.is_none() || *tab != Tab::Settings);
+    let tab = tabs.clone().find(|(tab, ..)| *tab == at).map_or("", |(.., name)| name);
     let title = name(card);
     let main = html! {
         div.line-title {

@@ -2,6 +2,7 @@
 
 use maud::Markup;
 use serde_json::json;
+use tgtrunk_config::control::ApiTokenInfo;
 use tgtrunk_messages::{
     Attachment, Bookmark, Browse, ChatId, ChatKind, Content, Direction, Dropped, FileKind, Head, LoginStep,
     LoginTokenPicture, MessageId, Origin, Person, PersonKind, Reason, Record, Rest, RestKind, SendStatus,
@@ -11,6 +12,7 @@ use tgtrunk_messages::{
 use super::NOW_MS;
 use crate::page::model::Frame;
 use crate::page::model::Typed;
+use crate::page::model::access::Secret;
 use crate::page::model::messages::*;
 use crate::page::view::messages as view;
 
@@ -44,6 +46,11 @@ pub(super) fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
         ("instance-without-line", view::instance::page(frame, &InstancePage { card: other(), ..instance() })),
         ("bot-instance", view::instance::page(frame, &InstancePage { card: of_bot(), ..instance() })),
         ("bot-journal", view::journal::page(frame, &JournalPage { card: of_bot(), ..journal(50, false) })),
+        ("bot-access", view::bots::access(frame, &bot_access(None))),
+        (
+            "bot-access-made",
+            view::bots::access(frame, &bot_access(Some("42:AAabcdefghijklmnopqrstuvwxyz0123_-x"))),
+        ),
         ("journal", view::journal::page(frame, &journal(50, false))),
         ("file-fetching", view::journal::fetching(frame, card().id)),
         ("chat", view::journal::page(frame, &journal(9, true))),
@@ -74,6 +81,17 @@ fn what_people_write_in_messages_stays_text() {
         assert!(!drawn.contains("<script>alert"), "{drawn}");
         assert!(drawn.contains("&lt;script&gt;alert"));
     }
+}
+
+#[test]
+fn a_bots_token_is_on_the_page_once_and_what_it_is_called_stays_text() {
+    let frame = super::frame(tgtrunk_config::Language::English);
+    let secret = "42:AAabcdefghijklmnopqrstuvwxyz0123_-x";
+    let drawn = view::bots::access(&frame, &bot_access(Some(secret))).into_string();
+    assert!(drawn.contains(&format!("curl http://127.0.0.1:8092/bot{secret}/getMe")));
+    assert!(drawn.contains("action=\"/bots/acme_bot/messages/access/2/revoke\""));
+    assert!(drawn.contains("without a name") && !drawn.contains("<script>alert"));
+    assert!(!view::bots::access(&frame, &bot_access(None)).into_string().contains("42:AA"));
 }
 
 #[test]
@@ -187,8 +205,7 @@ fn a_bots_pages_lead_to_its_own_addresses_and_to_nothing_that_it_has_not() {
     let journal = view::journal::page(&frame, &JournalPage { card: of_bot(), ..journal(9, false) });
     for drawn in [queue.into_string(), journal.into_string()] {
         assert!(drawn.contains("/bots/acme_bot/messages"));
-        let wrong =
-            ["/messages/4100000003", "journal.csv", "/files/", "messages/settings", "messages/access"];
+        let wrong = ["/messages/4100000003", "journal.csv", "/files/", "messages/settings"];
         for wrong in wrong {
             assert!(!drawn.contains(wrong), "{wrong}");
         }
@@ -198,6 +215,24 @@ fn a_bots_pages_lead_to_its_own_addresses_and_to_nothing_that_it_has_not() {
 /// What programs need to call the first one.
 pub(crate) fn access_page() -> AccessPage {
     AccessPage { card: card(), base: "http://127.0.0.1:8091".into(), is_served: true, token: None }
+}
+
+fn bot_access(token: Option<&str>) -> BotAccessPage {
+    let one = |number, label: &str, used_ms| ApiTokenInfo {
+        number,
+        label: label.to_owned(),
+        made_ms: NOW_MS - 800_000_000,
+        used_ms,
+    };
+    let made = token.map(|token| Secret {
+        name: "1C".into(),
+        token: tgtrunk_config::Password::new(token),
+        address: "http://127.0.0.1:8092".into(),
+    });
+    let mut typed = Typed::default();
+    typed.set("label", NASTY);
+    let tokens = vec![one(1, "", None), one(2, "1C", Some(NOW_MS - 60_000)), one(3, NASTY, None)];
+    BotAccessPage { card: of_bot(), tokens, typed, made, problem: None }
 }
 
 fn card() -> InstanceCard {
