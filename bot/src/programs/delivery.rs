@@ -229,11 +229,13 @@ impl<'q> Delivery<'q> {
         match taken {
             Ok(()) => {
                 self.rest = None;
-                self.queue.succeeded();
+                self.queue.took();
+                if !self.is_failing() {
+                    self.queue.end_fault();
+                }
                 self.hand_over(chat, number, before).await;
             }
             Err(Miss { message, is_away }) => {
-                self.queue.failed(message);
                 if is_away {
                     // Of many that find nobody at the same moment only the first counts.
                     if self.rest.is_none_or(|rest| rest.until <= Instant::now()) {
@@ -242,8 +244,19 @@ impl<'q> Delivery<'q> {
                 } else {
                     self.chats.insert(chat, Chat::Rests(Rest::after(before)));
                 }
+                let now = Instant::now();
+                self.queue.failed(message, self.next(now).map(|next| next.duration_since(now)));
             }
         }
+    }
+
+    /// Whether an update of some chat was not taken, and is to be tried again.
+    fn is_failing(&self) -> bool {
+        let is_taken = |chat: &i64| self.taken.values().any(|of| of == chat);
+        self.chats.iter().any(|(chat, state)| match state {
+            Chat::UnderWay(before) => before.is_some(),
+            Chat::Rests(_) => !is_taken(chat),
+        })
     }
 }
 

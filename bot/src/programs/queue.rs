@@ -1,15 +1,16 @@
 //! The updates of one bot that wait for other programs, and who fetches them: one poll at a time, or a webhook.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tgtrunk_config::{BotPrograms, Said};
+use tgtrunk_config::{BotPrograms, BotWebhook, BotWebhookFault, Said};
 use tgtrunk_messages::{Instance, News};
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::handed::{handed, told};
 use crate::clock;
@@ -23,6 +24,8 @@ const NOTED_MS: u64 = 10 * 60_000;
 /// How often what is too old is forgotten, and how often it is counted what waits.
 const TIDY: Duration = Duration::from_secs(600);
 const COUNT: Duration = Duration::from_secs(5);
+/// How often it is told at most how the webhook does.
+const TOLD: Duration = Duration::from_millis(500);
 
 /// Updates in memory, while the disk takes none, at most.
 const MOST_HELD: usize = 10_000;
@@ -48,7 +51,11 @@ struct Shared {
     /// The number of the poll that may have updates.
     poll: watch::Sender<u64>,
     asked_ms: AtomicU64,
-    fault: Mutex<Option<Fault>>,
+    fault: Mutex<Option<BotWebhookFault>>,
+    /// When the webhook took an update last, in milliseconds since 1970; 0 for never.
+    taken_ms: AtomicU64,
+    /// Something is to be told of the webhook.
+    turned: Notify,
     /// What Telegram was told of before it was on the disk.
     held: Mutex<Arrived>,
     /// The bot's messages, and its own number.
@@ -91,14 +98,6 @@ pub(super) struct Hook {
     pub(super) token: Option<String>,
 }
 
-/// What went wrong last at the webhook.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) at_ms: u64,
-    pub(super) message: String,
-    is_over: bool,
-}
-
 /// One poll's right to the updates.
 pub(super) struct Turn {
     number: u64,
@@ -122,6 +121,8 @@ impl Queue {
             poll: watch::Sender::new(0),
             asked_ms: AtomicU64::new(asked_ms),
             fault: Mutex::default(),
+            taken_ms: AtomicU64::new(0),
+            turned: Notify::new(),
             held: Mutex::default(),
             messages: OnceLock::new(),
         };
@@ -206,7 +207,7 @@ impl Queue {
         !self.held().is_empty()
     }
 
-    fn held(&self) -> std::sync::MutexGuard<'_, Arrived> {
+    fn held(&self) -> MutexGuard<'_, Arrived> {
         self.shared.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -226,11 +227,17 @@ impl Queue {
                 Ok(lost) => tracing::warn!(lost, "updates are forgotten that no program fetched in time"),
                 Err(error) => tracing::error!(%error, "old updates are not forgotten"),
             }
-            for _ in 0..TIDY.as_secs() / COUNT.as_secs() {
+            let until = Instant::now() + TIDY;
+            while Instant::now() < until {
                 if let Ok(waiting) = self.store.count_news().await {
-                    show(BotPrograms { waiting, trouble: self.trouble() });
+                    // What was cleared or became too old needs nobody to take it.
+                    if waiting == 0 {
+                        self.end_fault();
+                    }
+                    show(BotPrograms { waiting, trouble: self.trouble(), webhook: self.webhook() });
                 }
-                sleep(COUNT).await;
+                sleep(TOLD).await;
+                timeout(COUNT, self.shared.turned.notified()).await.ok();
             }
         }
     }
@@ -317,7 +324,9 @@ impl Queue {
         }
         let text = hook.as_ref().and_then(|hook| serde_json::to_string(hook).ok());
         self.store.settle(WEBHOOK, text.as_deref()).await?;
-        *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.fault_now() = None;
+        self.shared.taken_ms.store(0, Ordering::Relaxed);
+        self.shared.turned.notify_one();
         // In this order: a poll that begins meanwhile sees the webhook, or loses its turn.
         self.shared.hook.send_replace(hook);
         self.shared.poll.send_modify(|poll| *poll += 1);
@@ -337,22 +346,48 @@ impl Queue {
         Ok(true)
     }
 
-    pub(super) fn fault(&self) -> Option<Fault> {
-        self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn fault(&self) -> Option<BotWebhookFault> {
+        self.fault_now().clone()
     }
 
-    /// The webhook did not take an update.
-    pub(super) fn failed(&self, message: String) {
+    /// The webhook did not take an update; in `next` it is tried again.
+    pub(super) fn failed(&self, message: String, next: Option<Duration>) {
         tracing::warn!(message, "a program's webhook does not take an update");
-        let fault = Fault { at_ms: clock::unix_ms(), message, is_over: false };
-        *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+        let now_ms = clock::unix_ms();
+        let next_ms = next.map(|next| now_ms + u64::try_from(next.as_millis()).unwrap_or(0));
+        let mut fault = self.fault_now();
+        let (since_ms, attempts) = match &*fault {
+            Some(before) if !before.is_over => (before.since_ms, before.attempts),
+            Some(_) | None => (now_ms, 0),
+        };
+        let attempts = attempts + 1;
+        *fault =
+            Some(BotWebhookFault { message, since_ms, at_ms: now_ms, attempts, next_ms, is_over: false });
+        drop(fault);
+        self.shared.turned.notify_one();
     }
 
-    /// It took one.
-    pub(super) fn succeeded(&self) {
-        if let Some(fault) = &mut *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) {
-            fault.is_over = true;
+    /// The webhook took an update. Others may fail there still.
+    pub(super) fn took(&self) {
+        self.shared.taken_ms.store(clock::unix_ms(), Ordering::Relaxed);
+    }
+
+    /// Nothing fails at the webhook any more.
+    pub(super) fn end_fault(&self) {
+        let mut fault = self.fault_now();
+        if let Some(fault) = fault.as_mut().filter(|fault| !fault.is_over) {
+            (fault.is_over, fault.next_ms) = (true, None);
+            self.shared.turned.notify_one();
         }
+    }
+
+    fn fault_now(&self) -> MutexGuard<'_, Option<BotWebhookFault>> {
+        self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn webhook(&self) -> Option<BotWebhook> {
+        let taken_ms = Some(self.shared.taken_ms.load(Ordering::Relaxed)).filter(|ms| *ms > 0);
+        Some(BotWebhook { site: site(&self.hook()?.url), taken_ms, fault: self.fault() })
     }
 
     fn trouble(&self) -> Option<Said> {
@@ -362,7 +397,7 @@ impl Queue {
                 "обновления для других программ не записываются в bot.db: проверьте место на диске",
             ));
         }
-        let Fault { message, .. } = self.fault().filter(|fault| !fault.is_over)?;
+        let BotWebhookFault { message, .. } = self.fault().filter(|fault| !fault.is_over)?;
         Some(Said::new(
             format!(
                 "the webhook of the program that leads the bot takes no updates: {message}; they wait, and it is tried again"
@@ -372,6 +407,13 @@ impl Queue {
             ),
         ))
     }
+}
+
+/// An address without what comes after its host, and before it.
+fn site(url: &str) -> String {
+    let Ok(url) = Url::parse(url) else { return String::new() };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
 impl Turn {
@@ -472,11 +514,49 @@ mod tests {
     async fn trouble_is_told_in_both_languages_until_it_is_over() {
         let (_room, store) = store().await;
         let queue = Queue::open(store, DAY).await.unwrap();
-        queue.failed("Connection refused".into());
+        queue.failed("Connection refused".into(), None);
         let told = queue.trouble().unwrap();
         assert!(told.en.contains("Connection refused") && told.ru.contains("не принимает"), "{told:?}");
-        queue.succeeded();
+        queue.end_fault();
         assert!(queue.trouble().is_none() && queue.fault().is_some());
+    }
+
+    #[tokio::test]
+    async fn of_a_webhook_it_is_known_since_when_and_how_often_it_fails_and_when_it_is_tried_again() {
+        let (_room, store) = store().await;
+        let queue = Queue::open(store, DAY).await.unwrap();
+        assert_eq!(queue.webhook(), None);
+        let url = "https://user:word@example.org:8443/hook?key=secret".to_owned();
+        let hook = Hook { url, secret: None, max_connections: 40, token: None };
+        queue.set_hook(Some(hook)).await.unwrap();
+        let webhook = queue.webhook().unwrap();
+        assert_eq!((webhook.site.as_str(), webhook.taken_ms), ("https://example.org:8443", None));
+        queue.failed("Connection refused".into(), Some(Duration::from_secs(2)));
+        let first = queue.fault().unwrap();
+        assert!((1_000..=2_000).contains(&(first.next_ms.unwrap() - first.at_ms)));
+        queue.failed("Read timeout expired".into(), None);
+        let second = queue.fault().unwrap();
+        assert_eq!((second.since_ms, second.attempts), (first.since_ms, 2));
+        assert_eq!((second.message.as_str(), second.next_ms), ("Read timeout expired", None));
+        queue.took();
+        assert!(queue.webhook().unwrap().taken_ms.is_some() && !queue.fault().unwrap().is_over);
+        queue.end_fault();
+        assert!(queue.fault().unwrap().is_over);
+        queue.failed("Connection refused".into(), None);
+        assert_eq!(queue.fault().unwrap().attempts, 1);
+        queue.set_hook(None).await.unwrap();
+        assert_eq!((queue.webhook(), queue.fault()), (None, None));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_to_take_any_more_is_no_fault() {
+        let (_room, store) = store().await;
+        let queue = Queue::open(store, DAY).await.unwrap();
+        queue.failed("Connection refused".into(), None);
+        let (tell, mut told) = tokio::sync::mpsc::channel(1);
+        let tending = tokio::spawn(queue.clone().tend(move |programs| drop(tell.try_send(programs))));
+        assert!(told.recv().await.unwrap().trouble.is_none());
+        tending.abort();
     }
 
     fn message(update: u32) -> Value {

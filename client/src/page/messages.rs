@@ -118,6 +118,7 @@ impl Office {
             checks: (0, 0),
             delay_ms: 0,
             writers: self.writers(owned.phone.as_ref(), Some(owned.id)).await,
+            programs: None,
         };
         if let Some(instance) = &owned.instance
             && let Err(refused) = fill(instance, &mut page).await

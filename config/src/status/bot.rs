@@ -46,6 +46,40 @@ pub struct BotPrograms {
     /// Why their webhook does not take updates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Said>,
+    /// Where their updates are brought, while one of them has set a webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<BotWebhook>,
+}
+
+/// A webhook that a program has set for a bot. Times are milliseconds since 1970 (UTC).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BotWebhook {
+    /// Its scheme and its host; what comes after may hold a secret.
+    pub site: String,
+    /// When it took an update last, since the program began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_ms: Option<u64>,
+    /// What went wrong last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<BotWebhookFault>,
+}
+
+/// What went wrong last at a webhook.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BotWebhookFault {
+    /// What, in Telegram's English words.
+    pub message: String,
+    /// Since when.
+    pub since_ms: u64,
+    /// When last.
+    pub at_ms: u64,
+    /// How often since then.
+    pub attempts: u64,
+    /// When it is tried again, while something waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_ms: Option<u64>,
+    /// Whether updates are taken again since.
+    pub is_over: bool,
 }
 
 impl BotStatus {
@@ -115,11 +149,18 @@ mod tests {
         status.id = UserId::new(7_000_000_001).ok();
         status.name = Some("Акме".into());
         status.lines.push("+79060000000".parse().unwrap());
-        status.programs = Some(BotPrograms { waiting: 3, trouble: Some(Said::new("gone", "нет")) });
+        let fault = BotWebhookFault { message: "gone".into(), attempts: 2, ..BotWebhookFault::default() };
+        let webhook = BotWebhook { site: "http://a".into(), taken_ms: Some(5), fault: Some(fault) };
+        let trouble = Some(Said::new("gone", "нет"));
+        status.programs = Some(BotPrograms { waiting: 3, trouble, webhook: Some(webhook) });
         promised["id"] = 7_000_000_001_i64.into();
         promised["name"] = "Акме".into();
         promised["lines"] = serde_json::json!(["+79060000000"]);
-        promised["programs"] = serde_json::json!({"waiting": 3, "trouble": {"en": "gone", "ru": "нет"}});
+        let fault = serde_json::json!({"message": "gone", "since_ms": 0, "at_ms": 0, "attempts": 2, "is_over": false});
+        promised["programs"] = serde_json::json!({
+            "waiting": 3, "trouble": {"en": "gone", "ru": "нет"},
+            "webhook": {"site": "http://a", "taken_ms": 5, "fault": fault},
+        });
         assert_eq!(serde_json::to_value(&status).unwrap(), promised);
         assert_eq!(serde_json::from_value::<BotStatus>(promised).unwrap(), status);
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -79,6 +80,10 @@ impl Office {
                 Ok(Told::Glance(glance)) => (glance.id.get(), Some(glance.revision)),
                 _ => (0, None),
             });
+            // What the bot tells by itself.
+            let mut told = DefaultHasher::new();
+            format!("{:?}", self.hub.snapshot().bot_of(&bot).programs).hash(&mut told);
+            revisions.push((0, Some(told.finish())));
         }
         revisions
     }
@@ -86,6 +91,7 @@ impl Office {
     fn card_of(&self, bot: &BotName, glance: Result<Glance, Said>) -> InstanceCard {
         let status = self.hub.snapshot().bot_of(bot);
         let programs = status.programs.unwrap_or_default();
+        let fault = programs.webhook.and_then(|webhook| webhook.fault).filter(|fault| !fault.is_over);
         let mut card = InstanceCard {
             id: 0,
             line: None,
@@ -100,10 +106,10 @@ impl Office {
             notifications: programs.waiting,
             last_ms: None,
             stuck: None,
-            webhook_fails: None,
+            problem: programs.trouble.filter(|_| fault.is_none()),
+            webhook_fails: fault.map(|fault| fault.message),
             left: None,
             rests: Vec::new(),
-            problem: programs.trouble,
         };
         match glance {
             Ok(glance) => {
@@ -138,6 +144,7 @@ impl Office {
             checks: (0, 0),
             delay_ms: 0,
             writers: Vec::new(),
+            programs: self.hub.snapshot().bot_of(bot).programs,
         };
         if let Ok(seen) = seen {
             shown.waiting = seen.waiting;

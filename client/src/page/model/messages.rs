@@ -32,11 +32,12 @@
 //! | `instances` | `view::messages::list` | `/messages` |
 //! | `standing` | `view::messages::instance::standing` | every page of an instance |
 //! | `outgoing`, `notifications`, `budgets` | `view::messages::queues` | `/messages/{id}`; of a bot without `notifications` |
+//! | `updates` | `view::messages::bots::updates` | `/bots/{bot}/messages` |
 //! | `letters` | `view::messages::journal::letters` | the journal and a chat, at their newest |
 //! | `signin` | `view::messages::signin::step` | `/messages/{id}/login` |
 
 use tgtrunk_config::control::ApiTokenInfo;
-use tgtrunk_config::{BotName, Phone, Said};
+use tgtrunk_config::{BotName, BotPrograms, Phone, Said};
 use tgtrunk_messages::{
     Bookmark, Browse, Dropped, Head, LoginStep, Record, Rest, Seen, Settings, Standing, Waiting, WebhookState,
 };
@@ -125,6 +126,8 @@ pub(crate) struct InstancePage {
     pub(crate) delay_ms: u32,
     /// What organisations are called that write by the account.
     pub(crate) writers: Vec<String>,
+    /// Of a bot: its updates for the programs that lead it.
+    pub(crate) programs: Option<BotPrograms>,
 }
 
 /// Messages that were.

@@ -97,7 +97,11 @@ pub(crate) fn warnings(frame: &Frame, card: &InstanceCard) -> Markup {
         @if let Some(cause) = &card.webhook_fails {
             p.warning data-warning="webhook" {
                 (Icon::Bad.draw())
-                span { (frame.say("Вебхук не принимает уведомления: ", "The webhook does not take notifications: ")) (words::cause(frame.language, cause)) }
+                @if card.bot.is_some() {
+                    span { (frame.say("Вебхук не принимает обновления: ", "The webhook does not take updates: ")) (bots::cause(frame.language, cause)) }
+                } @else {
+                    span { (frame.say("Вебхук не принимает уведомления: ", "The webhook does not take notifications: ")) (words::cause(frame.language, cause)) }
+                }
             }
         }
         @if let Some(times) = card.left {

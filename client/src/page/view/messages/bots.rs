@@ -1,16 +1,16 @@
 //! What is of bots alone among the pages of instances: the tokens of the programs that lead them.
 
 use maud::{Markup, html};
-use tgtrunk_config::Lamp;
 use tgtrunk_config::control::ApiTokenInfo;
+use tgtrunk_config::{BotPrograms, BotWebhook, Lamp, Language};
 
 use super::instance::{Tab, sheet};
-use super::path;
+use super::{path, queues};
 use crate::page::model::Frame;
 use crate::page::model::messages::BotAccessPage;
 use crate::page::view::access::{grave, made, state};
 use crate::page::view::form::{self, Input, hidden};
-use crate::page::view::words::{moment, sentence};
+use crate::page::view::words::{count, grouped, machine, moment, sentence};
 
 /// The page of tokens.
 pub(crate) fn access(frame: &Frame, page: &BotAccessPage) -> Markup {
@@ -28,6 +28,96 @@ pub(crate) fn access(frame: &Frame, page: &BotAccessPage) -> Markup {
         (form(frame, page))
     };
     sheet(frame, &page.card, Tab::Access, main)
+}
+
+/// The updates that wait for the programs that lead a bot, and how their webhook does: `updates`.
+pub(crate) fn updates(frame: &Frame, programs: &BotPrograms) -> Markup {
+    html! {
+        section #updates.card {
+            div.card-head {
+                h2 { (frame.say("Обновления для программ", "Updates for programs")) " " span.badge { (grouped(frame.language, programs.waiting)) } }
+            }
+            @match &programs.webhook {
+                None => p.muted { (frame.say(
+                    "Вебхук не задан: программа забирает обновления сама (getUpdates).",
+                    "No webhook is set: the program fetches updates itself (getUpdates).",
+                )) },
+                Some(webhook) => (hook(frame, programs, webhook)),
+            }
+        }
+    }
+}
+
+fn hook(frame: &Frame, programs: &BotPrograms, webhook: &BotWebhook) -> Markup {
+    html! {
+        p.muted { (frame.say("Вебхук (setWebhook): ", "Webhook (setWebhook): ")) code { (webhook.site) } }
+        @if let Some(fault) = &webhook.fault {
+            (failing(frame, &Failing {
+                cause: &cause(frame.language, &fault.message),
+                since_ms: fault.since_ms,
+                at_ms: fault.at_ms,
+                attempts: fault.attempts,
+                next_ms: fault.next_ms,
+                waiting: programs.waiting,
+                is_over: fault.is_over,
+            }))
+        }
+        @if let Some(taken_ms) = webhook.taken_ms {
+            p.muted { (frame.say("Последнее принято ", "Last one taken ")) (moment(frame, taken_ms)) }
+        }
+    }
+}
+
+/// What a webhook does not take, and what becomes of that. Times are milliseconds since 1970.
+pub(crate) struct Failing<'a> {
+    /// In the reader's language.
+    pub(crate) cause: &'a str,
+    pub(crate) since_ms: u64,
+    pub(crate) at_ms: u64,
+    pub(crate) attempts: u64,
+    pub(crate) next_ms: Option<u64>,
+    pub(crate) waiting: u64,
+    pub(crate) is_over: bool,
+}
+
+/// The last fault of a webhook; a problem as long as it is not over.
+pub(crate) fn failing(frame: &Frame, fault: &Failing) -> Markup {
+    let attempts =
+        count(frame.language, fault.attempts, ["попытка", "попытки", "попыток"], ["attempt", "attempts"]);
+    let waiting = count(frame.language, fault.waiting, ["ждёт", "ждут", "ждут"], ["waits", "wait"]);
+    html! {
+        p.webhook-fault.problem[!fault.is_over].muted[fault.is_over] data-fault=(if fault.is_over { "over" } else { "now" }) data-attempts=(fault.attempts) {
+            (frame.say("Последняя ошибка ", "Last error ")) time datetime=(machine(fault.at_ms)) { (moment(frame, fault.at_ms)) } ": "
+            (fault.cause)
+        }
+        @if !fault.is_over {
+            p.muted {
+                span.nowrap { (frame.say("Не принимает с ", "Takes nothing since ")) (moment(frame, fault.since_ms)) } " · "
+                span.nowrap { (attempts) } " · "
+                span.nowrap { (waiting) }
+                @if let Some(next_ms) = fault.next_ms {
+                    " · " span.nowrap { (frame.say("повтор через ", "tried again in ")) (queues::left(frame, i64::try_from(next_ms).unwrap_or(i64::MAX))) }
+                }
+            }
+        }
+    }
+}
+
+/// What went wrong at a webhook, which Telegram says in English.
+pub(super) fn cause(language: Language, english: &str) -> String {
+    let russian = match english {
+        "Connection timed out" => "нет соединения: истекло время ожидания",
+        "Connection refused" => "нет соединения: в нём отказано",
+        "Read timeout expired" => "нет ответа: истекло время ожидания",
+        "Connection closed" => "соединение оборвалось",
+        _ => "",
+    };
+    match (language, english.strip_prefix("Wrong response from the webhook: ")) {
+        (Language::English, _) => english.to_owned(),
+        (Language::Russian, Some(status)) => format!("вебхук ответил {status}"),
+        (Language::Russian, None) if russian.is_empty() => english.to_owned(),
+        (Language::Russian, None) => russian.to_owned(),
+    }
 }
 
 /// The one that was just made: `made`.

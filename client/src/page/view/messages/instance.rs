@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use tgtrunk_config::Language;
 use tgtrunk_messages::Standing;
 
-use super::{beside, lamp, name, path, queues, warnings, words};
+use super::{beside, bots, lamp, name, path, queues, warnings, words};
 use crate::page::model::Frame;
 use crate::page::model::messages::{InstanceCard, InstancePage};
 use crate::page::view::form::hidden;
@@ -41,9 +41,11 @@ pub(crate) fn parts(frame: &Frame, page: &InstancePage) -> Vec<(&'static str, Ma
 
 fn queue_parts(frame: &Frame, page: &InstancePage) -> Vec<(&'static str, Markup)> {
     let mut parts = vec![("outgoing", queues::outgoing(frame, page))];
-    // Programs that lead a bot have its updates by the Bot API.
-    if page.card.bot.is_none() {
-        parts.push(("notifications", queues::notifications(frame, page)));
+    match (&page.card.bot, &page.programs) {
+        (None, _) => parts.push(("notifications", queues::notifications(frame, page))),
+        // Programs that lead a bot have its updates by the Bot API.
+        (Some(_), Some(programs)) => parts.push(("updates", bots::updates(frame, programs))),
+        (Some(_), None) => {}
     }
     parts.push(("budgets", queues::budgets(frame, page)));
     parts

@@ -3,6 +3,7 @@
 use maud::Markup;
 use serde_json::json;
 use tgtrunk_config::control::ApiTokenInfo;
+use tgtrunk_config::{BotPrograms, BotWebhook, BotWebhookFault};
 use tgtrunk_messages::{
     Attachment, Bookmark, Browse, ChatId, ChatKind, Content, Direction, Dropped, FileKind, Head, LoginStep,
     LoginTokenPicture, MessageId, Origin, Person, PersonKind, Reason, Record, Rest, RestKind, SendStatus,
@@ -44,7 +45,8 @@ pub(super) fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
         ("messages-none", view::page(frame, &MessagesPage { instances: Vec::new(), problem: None })),
         ("instance", view::instance::page(frame, &instance())),
         ("instance-without-line", view::instance::page(frame, &InstancePage { card: other(), ..instance() })),
-        ("bot-instance", view::instance::page(frame, &InstancePage { card: of_bot(), ..instance() })),
+        ("bot-instance", view::instance::page(frame, &bot_instance(false))),
+        ("bot-instance-well", view::instance::page(frame, &bot_instance(true))),
         ("bot-journal", view::journal::page(frame, &JournalPage { card: of_bot(), ..journal(50, false) })),
         ("bot-access", view::bots::access(frame, &bot_access(None))),
         (
@@ -201,7 +203,7 @@ fn why_a_message_was_not_sent_is_said_in_russian_by_its_sentence_or_by_its_code(
 #[test]
 fn a_bots_pages_lead_to_its_own_addresses_and_to_nothing_that_it_has_not() {
     let frame = super::frame(tgtrunk_config::Language::English);
-    let queue = view::instance::page(&frame, &InstancePage { card: of_bot(), ..instance() });
+    let queue = view::instance::page(&frame, &bot_instance(false));
     let journal = view::journal::page(&frame, &JournalPage { card: of_bot(), ..journal(9, false) });
     for drawn in [queue.into_string(), journal.into_string()] {
         assert!(drawn.contains("/bots/acme_bot/messages"));
@@ -344,6 +346,59 @@ fn instance() -> InstancePage {
         checks: (37, 100),
         delay_ms: 500,
         writers: vec!["Head office".into(), "Branch".into()],
+        programs: None,
+    }
+}
+
+fn bot_instance(is_over: bool) -> InstancePage {
+    let fault = BotWebhookFault {
+        message: "Wrong response from the webhook: 500 Internal Server Error".into(),
+        since_ms: NOW_MS - 700_000,
+        at_ms: NOW_MS - 4_000,
+        attempts: 14,
+        next_ms: (!is_over).then_some(NOW_MS + 56_000),
+        is_over,
+    };
+    let (site, taken_ms) = ("https://example.org".to_owned(), Some(NOW_MS - 900_000));
+    let webhook = Some(BotWebhook { site, taken_ms, fault: Some(fault) });
+    InstancePage {
+        card: of_bot(),
+        programs: Some(BotPrograms { waiting: 3, trouble: None, webhook }),
+        ..instance()
+    }
+}
+
+#[test]
+fn a_fault_of_a_bots_webhook_is_told_in_both_languages_until_it_is_over() {
+    for (language, words) in [
+        (
+            tgtrunk_config::Language::Russian,
+            [
+                "вебхук ответил 500 Internal Server Error",
+                "Не принимает с",
+                "14 попыток",
+                "3 ждут",
+                "повтор через",
+            ],
+        ),
+        (
+            tgtrunk_config::Language::English,
+            [
+                "Wrong response from the webhook: 500",
+                "Takes nothing since",
+                "14 attempts",
+                "3 wait",
+                "tried again in",
+            ],
+        ),
+    ] {
+        let frame = super::frame(language);
+        let drawn = view::instance::page(&frame, &bot_instance(false)).into_string().replace('\u{a0}', " ");
+        for words in words {
+            assert!(drawn.contains(words), "{words}: {drawn}");
+        }
+        let drawn = view::instance::page(&frame, &bot_instance(true)).into_string();
+        assert!(drawn.contains("data-fault=\"over\"") && !drawn.contains(words[1]));
     }
 }
 
