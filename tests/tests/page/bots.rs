@@ -17,6 +17,7 @@ use tgtrunk_tests::stage::{self, Stage};
 use tokio::time::{Instant, sleep};
 
 use crate::looks;
+use crate::messages::Hook;
 
 const BOT: &str = "queue_bot";
 const NASTY: &str = "<img src=x onerror='window.hacked = 1'>";
@@ -25,6 +26,7 @@ const NASTY: &str = "<img src=x onerror='window.hacked = 1'>";
 struct Scene {
     stage: PageStage,
     anna: i64,
+    bot: i64,
     api: String,
     token: String,
 }
@@ -37,6 +39,7 @@ async fn a_bot_that_a_program_leads_is_an_instance_with_its_queue_and_its_journa
     scene.bot_is_listed(&browser).await.unwrap();
     scene.journal_is_live_and_harmless(&browser).await.unwrap();
     scene.stuck_head_is_skipped_and_the_rest_cleared(&browser).await.unwrap();
+    scene.webhook_that_fails_is_told_until_it_takes_updates(&browser).await.unwrap();
     scene.tokens_are_made_used_and_revoked(&browser, &password).await.unwrap();
     scene.nobody_does_anything_without_login_or_by_a_wrong_form(&browser).await.unwrap();
     scene.looks(&browser, &password).await.unwrap();
@@ -63,7 +66,8 @@ impl Scene {
         let origin = format!("http://{page}");
         let (client, bot) = (Some(client), Some(bot));
         let stage = PageStage { stage, pbx, exchange: None, gateway: None, client, bot, origin };
-        let mut scene = Self { stage, anna, api: format!("http://{api}"), token: String::new() };
+        let mut scene =
+            Self { stage, anna, bot: info.id, api: format!("http://{api}"), token: String::new() };
         let made = ["api-token", "make", BOT, "--label", "1C"];
         let told = Kind::Bot.ask(&scene.stage.stage.installation, &made, "", LIMIT).await?;
         let is_token = |word: &&str| word.starts_with(&format!("{}:", info.id));
@@ -153,6 +157,44 @@ impl Scene {
         }
         browser.says("#letters", "Taken out of the queue", LIMIT).await?;
         world.remove_bot_fault(fault);
+        Ok(())
+    }
+
+    /// The fault of a program's webhook is told with what waits for it, and is over when it takes updates.
+    async fn webhook_that_fails_is_told_until_it_takes_updates(
+        &self,
+        browser: &Browser,
+    ) -> anyhow::Result<()> {
+        let hook = Hook::open().await?;
+        browser.go(&Self::path("")).await?;
+        browser.says("#updates", "No webhook is set", LIMIT).await?;
+        let door = async |method: &str, body: Value| {
+            let url = format!("{}/bot{}/{method}", self.api, self.token);
+            reqwest::Client::new().post(url).json(&body).send().await?.error_for_status()
+        };
+        door("setWebhook", json!({"url": hook.url})).await?;
+        let said = self.stage.stage.world().say(self.anna, self.bot, "for the webhook");
+        said.map(drop).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        browser.shows("#updates .webhook-fault[data-fault=now]", LIMIT).await?;
+        let site = hook.url.trim_end_matches("/hook");
+        for words in
+            [site, "500 Internal Server Error", "Takes nothing since", "tried again in", "attempts", "wait"]
+        {
+            browser.says("#updates", words, LIMIT).await?;
+        }
+        browser.says("#standing [data-warning=webhook]", "does not take updates", LIMIT).await?;
+        let shown = browser.text("#updates").await?.unwrap_or_default();
+        ensure!(!shown.contains("/hook"), "more than the host is shown: {shown}");
+        browser.go("/messages").await?;
+        browser.shows("[data-bot=queue_bot] .warning[data-warning=webhook]", LIMIT).await?;
+        browser.go(&Self::path("")).await?;
+        hook.works();
+        browser.shows("#updates .webhook-fault[data-fault=over]", LIMIT * 2).await?;
+        browser.hides("#standing [data-warning=webhook]", LIMIT).await?;
+        browser.says("#updates", "Last one taken", LIMIT).await?;
+        browser.says("#updates .badge", "0", LIMIT).await?;
+        door("deleteWebhook", json!({})).await?;
+        browser.says("#updates", "No webhook is set", LIMIT).await?;
         Ok(())
     }
 

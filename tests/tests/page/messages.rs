@@ -38,8 +38,8 @@ struct Scene {
 }
 
 /// A program's webhook, which answers 500 until it is up.
-struct Hook {
-    url: String,
+pub(crate) struct Hook {
+    pub(crate) url: String,
     is_up: Arc<AtomicBool>,
 }
 
@@ -368,7 +368,7 @@ impl Scene {
 }
 
 impl Hook {
-    async fn open() -> anyhow::Result<Self> {
+    pub(crate) async fn open() -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/hook", listener.local_addr()?);
         let is_up = Arc::new(AtomicBool::new(false));
@@ -379,6 +379,11 @@ impl Hook {
             }
         });
         Ok(Self { url, is_up })
+    }
+
+    /// It answers 200 from now on.
+    pub(crate) fn works(&self) {
+        self.is_up.store(true, Ordering::SeqCst);
     }
 }
 
