@@ -8,6 +8,7 @@ mod event;
 mod ledger;
 mod order;
 mod push;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use tgtrunk_config::control::{CallInfo, CallState};
 use tgtrunk_config::{ApiSettings, CallId, Phone, Said};
 use tgtrunk_messages::{Instance, Poster};
 use tgtrunk_shell::asking::Follower;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tracing::error;
 
@@ -27,12 +28,14 @@ pub(crate) use self::door::{Admit, Admitted, router};
 use self::event::Known;
 use self::ledger::{Heard, Ledger};
 use self::push::{Pusher, Receiver};
+#[cfg(test)]
+pub(crate) use self::webhook::Fault;
+use self::webhook::Standings;
+pub(crate) use self::webhook::Webhook;
 use crate::store::Store;
 
 /// News of a line that may wait to be written down.
 const NEWS: usize = 1_024;
-/// A webhook that takes nothing for so long is told to people.
-const AMISS: Duration = Duration::from_secs(180);
 /// How long the first news of a call that was placed may take, and how often they are looked for.
 const FIRST_NEWS: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
@@ -45,7 +48,7 @@ pub(crate) struct Calls {
     socket: Arc<PathBuf>,
     receiver: Option<Arc<Receiver>>,
     lines: Arc<Mutex<BTreeMap<Phone, LineCalls>>>,
-    troubles: Troubles,
+    standings: Standings,
 }
 
 /// The calls of one line. Clones are the same.
@@ -93,8 +96,8 @@ impl Calls {
                 }
             }
         });
-        let (lines, troubles) = (Arc::default(), Troubles::default());
-        Self { gateway, socket: Arc::new(socket), receiver, lines, troubles }
+        let (lines, standings) = (Arc::default(), Standings::default());
+        Self { gateway, socket: Arc::new(socket), receiver, lines, standings }
     }
 
     /// A line is open; programs of its `instance` hear of its calls too, if they want to. What comes back with it goes on until it is dropped.
@@ -126,7 +129,7 @@ impl Calls {
             store: store.clone(),
             receiver,
             told,
-            troubles: self.troubles.clone(),
+            standings: self.standings.clone(),
         });
         let (turns, finding) = (Arc::default(), Turn::default());
         let entered = LineCalls { line: line.clone(), store, live, heard, is_behind, turns, finding };
@@ -145,12 +148,24 @@ impl Calls {
     /// A line is closed.
     pub(crate) fn leave(&self, line: &Phone) {
         self.lines().remove(line);
-        self.troubles.is_well(line);
+        self.standings.leave(line);
     }
 
     /// What people are to be told of the webhook.
     pub(crate) fn problems(&self) -> Vec<Said> {
-        self.troubles.said(Instant::now()).into_iter().collect()
+        self.standings.said(Instant::now()).into_iter().collect()
+    }
+
+    /// How the webhook does at a line that runs, where there is one.
+    pub(crate) async fn webhook(&self, line: &Phone) -> Option<Webhook> {
+        let (receiver, store) = (self.receiver.as_ref()?, self.line(line)?.store);
+        let waiting = store.waiting_events().await.unwrap_or_default();
+        Some(self.standings.of(line, receiver.webhook.url.clone(), waiting))
+    }
+
+    /// Turns whenever the webhook may do another way.
+    pub(crate) fn webhook_changes(&self) -> watch::Receiver<u64> {
+        self.standings.changes()
     }
 
     fn line(&self, line: &Phone) -> Option<LineCalls> {
@@ -251,71 +266,5 @@ impl Live {
 
     fn lock(&self) -> MutexGuard<'_, Up> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Lines whose webhook takes nothing. Clones are the same.
-#[derive(Clone, Default)]
-struct Troubles(Arc<Mutex<BTreeMap<Phone, Trouble>>>);
-
-struct Trouble {
-    since: Instant,
-    cause: String,
-    waiting: u64,
-}
-
-impl Troubles {
-    fn is_well(&self, line: &Phone) {
-        self.lock().remove(line);
-    }
-
-    fn is_amiss(&self, line: &Phone, cause: String, waiting: u64) {
-        let mut troubles = self.lock();
-        let since = troubles.get(line).map_or_else(Instant::now, |trouble| trouble.since);
-        troubles.insert(line.clone(), Trouble { since, cause, waiting });
-    }
-
-    /// One sentence for all lines, once one of them is in trouble for long.
-    fn said(&self, now: Instant) -> Option<Said> {
-        let troubles = self.lock();
-        let longest = troubles.values().min_by_key(|trouble| trouble.since)?;
-        let time = now.duration_since(longest.since);
-        if time < AMISS {
-            return None;
-        }
-        let (minutes, cause) = (time.as_secs() / 60, &longest.cause);
-        let waiting: u64 = troubles.values().map(|trouble| trouble.waiting).sum();
-        Some(Said::new(
-            format!(
-                "the webhook of calls (api.call_webhook_url in tgtrunk.toml) has taken nothing for {minutes} min: {cause}; events that wait: {waiting}"
-            ),
-            format!(
-                "вебхук звонков (api.call_webhook_url в tgtrunk.toml) ничего не принимает уже {minutes} мин: {cause}; ждут событий: {waiting}"
-            ),
-        ))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Phone, Trouble>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn people_hear_of_a_webhook_that_takes_nothing_for_minutes_and_no_more_when_it_does() {
-        let (troubles, start) = (Troubles::default(), Instant::now());
-        let lines: [Phone; 2] = ["+79060000000", "+79060000001"].map(|line| line.parse().unwrap());
-        troubles.is_amiss(&lines[0], "it answers 500".into(), 2);
-        troubles.is_amiss(&lines[1], "it answers 500".into(), 3);
-        troubles.is_amiss(&lines[0], "it answers 502".into(), 4);
-        assert_eq!(troubles.said(start + AMISS / 2), None);
-        let said = troubles.said(start + AMISS * 2 + Duration::from_secs(1)).unwrap();
-        assert!(said.en.contains("for 6 min: it answers 502; events that wait: 7"), "{}", said.en);
-        assert!(said.ru.contains("уже 6 мин: it answers 502; ждут событий: 7"), "{}", said.ru);
-        lines.iter().for_each(|line| troubles.is_well(line));
-        assert_eq!(troubles.said(start + AMISS * 2), None);
     }
 }

@@ -272,7 +272,7 @@ async fn a_webhook_gets_each_chats_updates_in_order_until_it_takes_them_also_ove
     assert_eq!((&info["url"], &info["pending_update_count"]), (&json!(receiver.url), &json!(2)));
     assert_eq!(info["last_error_message"], "Wrong response from the webhook: 500 Internal Server Error");
     assert_eq!((&info["max_connections"], &info["allowed_updates"]), (&json!(5), &json!(["message"])));
-    let shown = |bot: &tgtrunk_config::BotStatus| {
+    let shown = |bot: &BotStatus| {
         bot.programs.as_ref().is_some_and(|programs| programs.waiting == 2 && programs.trouble.is_some())
     };
     room.shows(shown).await;

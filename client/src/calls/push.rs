@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-use super::Troubles;
+use super::webhook::Standings;
 use crate::clock;
 use crate::store::{EventRow, Fate, Store};
 
@@ -37,7 +37,7 @@ pub(super) struct Pusher {
     pub(super) receiver: Arc<Receiver>,
     /// Something is to be told.
     pub(super) told: Arc<Notify>,
-    pub(super) troubles: Troubles,
+    pub(super) standings: Standings,
 }
 
 impl Pusher {
@@ -47,25 +47,25 @@ impl Pusher {
         loop {
             match self.bring_next(failing.is_some_and(|since| since.elapsed() >= DEAD)).await {
                 Ok(Brought::Told) => {
-                    self.troubles.is_well(&self.line);
+                    self.standings.took(&self.line);
                     (pause, failing) = (FIRST_PAUSE, None);
                 }
                 // That the webhook works again, this does not tell.
-                Ok(Brought::GivenUp) => {}
+                Ok(Brought::GivenUp) => {
+                    let waiting = self.store.waiting_events().await.unwrap_or(0);
+                    self.standings.gave_up(&self.line, waiting);
+                }
                 Ok(Brought::Nothing) => {
-                    if failing.is_none() {
-                        self.troubles.is_well(&self.line);
-                    }
                     tokio::select! {
                         () = self.told.notified() => {}
                         () = sleep(LOOK) => {}
                     }
                 }
-                Ok(Brought::Failed(cause)) => {
+                Ok(Brought::Failed { cause, attempts }) => {
                     debug!(cause, "the webhook of calls does not take an event");
                     failing.get_or_insert_with(Instant::now);
                     let waiting = self.store.waiting_events().await.unwrap_or(1);
-                    self.troubles.is_amiss(&self.line, cause, waiting);
+                    self.standings.failed(&self.line, cause, attempts, waiting, pause);
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -97,7 +97,7 @@ impl Pusher {
             }
             Err(cause) => {
                 self.store.event_failed(&event).await?;
-                Ok(Brought::Failed(cause))
+                Ok(Brought::Failed { cause, attempts: event.attempts.saturating_add(1) })
             }
         }
     }
@@ -122,7 +122,11 @@ enum Brought {
     Told,
     GivenUp,
     Nothing,
-    Failed(String),
+    /// Why, and how often it was brought by now.
+    Failed {
+        cause: String,
+        attempts: u32,
+    },
 }
 
 /// By what a receiver knows that a body is ours and when it was sent: HMAC-SHA256 (RFC 2104) of time, full stop and body.
@@ -160,9 +164,12 @@ mod tests {
             store: store.clone(),
             receiver: Arc::new(Receiver { webhook, poster, life: Duration::from_secs(3600) }),
             told: Arc::default(),
-            troubles: Troubles::default(),
+            standings: Standings::default(),
         };
-        assert!(matches!(pusher.bring_next(false).await, Ok(Brought::Failed(_))), "it is tried once");
+        assert!(
+            matches!(pusher.bring_next(false).await, Ok(Brought::Failed { attempts: 1, .. })),
+            "it is tried once"
+        );
         assert!(matches!(pusher.bring_next(false).await, Ok(Brought::GivenUp)));
         assert_eq!(store.next_event().await.unwrap().unwrap().call, "b");
         assert!(matches!(pusher.bring_next(true).await, Ok(Brought::GivenUp)));

@@ -44,7 +44,11 @@ impl Office {
             Some(Err(said)) => (Vec::new(), Some(said)),
             None => (Vec::new(), None),
         };
-        LinePage { card, checks, checks_problem }
+        let webhook = match self.core.api() {
+            Ok(api) => api.calls().webhook(&card.phone).await,
+            Err(_) => None,
+        };
+        LinePage { card, checks, checks_problem, webhook }
     }
 
     /// What a line needs, as far as it is found soon. What comes later is kept, and told to whoever watches.

@@ -279,7 +279,7 @@ async fn fill(instance: &Instance, page: &mut InstancePage) -> Result<(), Refuse
 }
 
 /// An address without what comes after its host, which may hold a secret.
-fn site(url: &str) -> &str {
+pub(crate) fn site(url: &str) -> &str {
     let begin = url.find("://").map_or(0, |at| at + 3);
     let end = url[begin..].find(['/', '?', '#']).map_or(url.len(), |at| begin + at);
     // Nor is a password before the host shown.

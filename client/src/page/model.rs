@@ -91,6 +91,7 @@
 //! | `parts` | `view::steps::parts` | `/lines/{phone}/login/{part}` |
 //! | `checks` | `view::line::checks` | `/lines/{phone}` |
 //! | `budget` | `view::line::budget` | `/lines/{phone}` |
+//! | `call-webhook` | `view::line::webhook` | `/lines/{phone}` |
 //! | `line-calls` | `view::line::calls`, when calls came or went | `/lines/{phone}` |
 //! | `sessions` | `view::sessions::sessions` | `/lines/{phone}/login` |
 //! | `steps` | `view::steps::steps` | `/lines/{phone}/login/{part}` |
@@ -114,6 +115,8 @@ use tgtrunk_config::{
     BotName, BotStatus, ClientStatus, CodecName, DtmfWay, GatewayStatus, Language, MenuRow, Phone, Said,
     TextKey, Words,
 };
+
+use crate::calls::Webhook;
 
 /// What surrounds every page.
 #[derive(Clone, Debug)]
@@ -265,6 +268,8 @@ pub(crate) struct LinePage {
     pub(crate) checks: Vec<Check>,
     /// Why there is nothing to show.
     pub(crate) checks_problem: Option<Said>,
+    /// How the webhook does that is told of its calls, where there is one.
+    pub(crate) webhook: Option<Webhook>,
 }
 
 /// A line's logins.

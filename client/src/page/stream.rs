@@ -19,7 +19,7 @@ use serde_json::json;
 use tgtrunk_config::Said;
 use tgtrunk_config::control::{Answer, Levels};
 use tgtrunk_shell::web::PATIENCE;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 
 use super::answer::Stop;
@@ -118,6 +118,10 @@ impl Listener {
             _ => None,
         };
         let mut watch = self.office.hub.watch();
+        let mut webhook = match (&place, self.office.core.api()) {
+            (Place::Line(_), Ok(api)) => Some(api.calls().webhook_changes()),
+            _ => None,
+        };
         let mut levels = self.office.hub.levels();
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         let mut messages = interval_at(Instant::now() + MESSAGES, MESSAGES);
@@ -138,6 +142,7 @@ impl Listener {
                     () = &mut rest, if !rested => { rested = true; Ok(()) }
                     changed = watch.changed(), if rested => break changed.map_err(|_| Deaf),
                     _ = messages.tick(), if rested && place.has_messages() => break Ok(()),
+                    () = turned(&mut webhook), if rested => break Ok(()),
                     () = until(owed), if rested => break Ok(()),
                     () = self.send.closed() => Err(Deaf),
                     _ = heartbeat.tick() => {
@@ -210,6 +215,16 @@ impl Listener {
             Ok(Err(_)) | Err(_) => Err(Deaf),
         }
     }
+}
+
+/// Waits until what is told of has changed.
+async fn turned(told: &mut Option<watch::Receiver<u64>>) {
+    if let Some(told) = told
+        && told.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 async fn until(at: Option<std::time::Instant>) {

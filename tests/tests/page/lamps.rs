@@ -43,7 +43,7 @@ async fn lamps_follow_programs_and_sessions_without_a_reload() {
 }
 
 /// A login by QR code that a phone accepts; the client follows by itself.
-async fn scanned(stage: &PageStage, browser: &Browser, number: &Number) -> anyhow::Result<()> {
+pub(crate) async fn scanned(stage: &PageStage, browser: &Browser, number: &Number) -> anyhow::Result<()> {
     let (mut app, users) = stage.app(&number.phone).await?;
     number.add(stage, browser, "").await?;
     browser.click("#steps form:has(input[value=qr]) button").await?;

@@ -5,6 +5,7 @@
 
 mod access;
 mod bots;
+mod call_webhook;
 mod day;
 mod instance;
 mod lamps;

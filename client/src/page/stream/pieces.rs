@@ -261,6 +261,9 @@ pub(super) async fn of<'a>(
             pieces.push(piece("lights", &key, move || view::line::lights(frame, &shown).into_string()));
             let (key, whole) = (format!("{:?}", page.card.gateway.strangers), page.clone());
             pieces.push(piece("budget", &key, move || view::line::budget(frame, &whole.card).into_string()));
+            let (key, whole) = (format!("{:?}", page.webhook), page.clone());
+            pieces
+                .push(piece("call-webhook", &key, move || view::line::webhook(frame, &whole).into_string()));
             let (key, whole) = (names(&page.card.calls), page.clone());
             pieces
                 .push(piece("line-calls", &key, move || view::line::calls(frame, &whole.card).into_string()));

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use tgtrunk_config::control::{Check, CheckName, Found};
 use tgtrunk_config::{Lamp, Light};
 
+use crate::page::messages::site;
 use crate::page::model::{Frame, LineCard, LinePage, Part};
 use crate::page::view::calls;
 use crate::page::view::form::hidden;
@@ -11,7 +12,9 @@ use crate::page::view::frame::{self, Place};
 use crate::page::view::icons::Icon;
 use crate::page::view::lamp::{self, About};
 use crate::page::view::lines::{self, address, path};
-use crate::page::view::words::{phone, sentence, since};
+use crate::page::view::messages::bots::{Failing, failing};
+use crate::page::view::messages::words::cause;
+use crate::page::view::words::{moment, phone, sentence, since};
 
 /// One of the sheets of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,7 @@ pub(crate) fn page(frame: &Frame, page: &LinePage) -> Markup {
         (calls(frame, card))
         (checks(frame, page))
         (budget(frame, card))
+        (webhook(frame, page))
         p.links {
             a.roomy href={ "/calls?line=%2B" (card.phone.digits()) } { (frame.say("Звонки этой линии", "Calls of this line")) }
             a.roomy href="/system/log" { (frame.say("Журнал программ", "Logs")) }
@@ -137,6 +141,39 @@ pub(crate) fn budget(frame: &Frame, card: &LineCard) -> Markup {
                         "Telegram bans accounts that approach many people they do not know. So the line calls and looks up no more of them in a day; people it knows do not count.",
                     )) " " (frame.say("Счёт начнётся заново ", "It starts again ")) (renewal(frame, budget.resets_ms)) ". "
                         a href={ (path(&card.phone)) "/settings#f-strangers_per_day" } { (frame.say("Изменить", "Change")) } }
+                }
+            }
+        }
+    }
+}
+
+/// How the webhook does that is told of the line's calls: `call-webhook`.
+pub(crate) fn webhook(frame: &Frame, page: &LinePage) -> Markup {
+    html! {
+        section #call-webhook.plain[page.webhook.is_none()] {
+            @if let Some(webhook) = &page.webhook {
+                div.card {
+                    div.card-head {
+                        h2 { (frame.say("Вебхук звонков", "Webhook of calls")) }
+                        p.figure data-waiting=(webhook.waiting) { (frame.say("ждут событий: ", "events that wait: ")) (webhook.waiting) }
+                    }
+                    p.muted { code { (site(&webhook.url)) } " "
+                        a href="/system" { (frame.say("Изменить", "Change")) } " (api.call_webhook_url)"
+                    }
+                    @if let Some(fault) = &webhook.fault {
+                        (failing(frame, &Failing {
+                            cause: &cause(frame.language, &fault.cause),
+                            since_ms: fault.since_ms,
+                            at_ms: fault.at_ms,
+                            attempts: fault.attempts,
+                            next_ms: (webhook.waiting > 0).then_some(fault.next_ms),
+                            waiting: webhook.waiting,
+                            is_over: fault.is_over,
+                        }))
+                    }
+                    @if let Some(taken_ms) = webhook.taken_ms {
+                        p.muted { (frame.say("Последнее принято ", "Last one taken ")) (moment(frame, taken_ms)) }
+                    }
                 }
             }
         }

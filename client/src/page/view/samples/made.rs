@@ -11,6 +11,7 @@ use tgtrunk_config::{
 };
 
 use super::NOW_MS;
+use crate::calls::{Fault, Webhook};
 use crate::page::model::*;
 use crate::page::view::preview;
 
@@ -223,6 +224,19 @@ pub(super) fn line_page() -> LinePage {
             check(CheckName::BotDialog, Found::Good, true, "the dialog is open", "диалог открыт"),
         ],
         checks_problem: None,
+        webhook: Some(Webhook {
+            url: "https://user:word@example.org/calls?key=secret".into(),
+            waiting: 3,
+            taken_ms: Some(NOW_MS - 900_000),
+            fault: Some(Fault {
+                cause: "it answers 500 Internal Server Error".into(),
+                since_ms: NOW_MS - 700_000,
+                at_ms: NOW_MS - 4_000,
+                attempts: 14,
+                next_ms: NOW_MS + 56_000,
+                is_over: false,
+            }),
+        }),
     }
 }
 

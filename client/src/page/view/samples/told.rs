@@ -266,3 +266,24 @@ fn a_bot_is_shown_with_how_it_is_its_lines_and_its_people() {
         ["заблокировал бота", "blocked the bot"].map(|blocked| [&all[..], &[blocked]].concat());
     says(|frame| bots::page(frame, &bots_page()), [&russian, &english]);
 }
+
+#[test]
+fn how_the_webhook_of_calls_does_stands_on_the_lines_page_without_its_secrets() {
+    let russian: &[&str] = &[
+        "Вебхук звонков",
+        "отвечает 500 Internal Server Error",
+        "Не принимает с",
+        "14\u{a0}попыток",
+        "3\u{a0}ждут",
+    ];
+    let english: &[&str] = &[
+        "Webhook of calls",
+        "it answers 500 Internal Server Error",
+        "Takes nothing since",
+        "14\u{a0}attempts",
+        "3\u{a0}wait",
+    ];
+    says(|frame| line::page(frame, &line_page()), [russian, english]);
+    let drawn = line::page(&frame(Language::English), &line_page()).into_string();
+    assert!(drawn.contains("example.org") && !drawn.contains("secret") && !drawn.contains("word@"), "{drawn}");
+}
