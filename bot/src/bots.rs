@@ -1,6 +1,7 @@
 //! All bots of a state directory: opened, reported, changed while they run, closed.
 
 mod keeper;
+mod served;
 
 use std::collections::BTreeMap;
 use std::path::Path;

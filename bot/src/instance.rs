@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tgtrunk_config::control::{Answer, Refusal, RefusalCode};
-use tgtrunk_config::{BotFile, BotName, Said, Settings as Config, StateDir};
+use tgtrunk_config::{BotName, Said, Settings as Config, StateDir};
 use tgtrunk_messages::{
     Asked, Former, House, Instance, InstanceId, InstanceKind, Office, Options, Refused, Settings, Token,
 };
@@ -15,7 +15,6 @@ use tgtrunk_messages::{
 use crate::admission;
 use crate::messenger::BotMessenger;
 use crate::store::Store;
-use crate::telegram::Api;
 
 /// An address for documentation (RFC 5737). Nothing is sent there.
 const FAR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
@@ -36,52 +35,37 @@ const SWITCHES: [&str; 9] = [
     "incomingCallWebhook",
 ];
 
-/// A bot's messages.
-pub(crate) struct Messages {
-    pub(crate) instance: Instance,
-    pub(crate) messenger: Arc<BotMessenger>,
-}
-
-impl Messages {
-    /// Opens the instance in the bot's database; it goes on with what it had under way.
-    ///
-    /// # Errors
-    /// A sentence.
-    pub(crate) async fn open(
-        api: Api,
-        store: &Store,
-        config: &Config,
-        state: &StateDir,
-        (bot, file): (&BotName, &BotFile),
-    ) -> Result<Self, Said> {
-        let id = file.token.id().map(|id| id.number());
-        let messenger = BotMessenger::new(api, store.clone(), bot, id);
-        let listen = config.bot.api.listen;
-        let mut options = Options::new(
-            InstanceKind::Bot,
-            &format!("@{bot}"),
-            state.bot_dir(bot).join("files"),
-            &base(listen),
-        );
-        options.checks_per_day = CHECKS_PER_DAY;
-        options.journal_life = config.api.journal;
-        options.file_life = config.api.files.max(SHORTEST_FILE_LIFE);
-        options.outgoing_life = config.api.outgoing;
-        options.files_most_bytes = u64::from(config.api.files_total_mb) << 20;
-        options.disk_reserve_bytes = u64::from(config.api.disk_reserve_mb) << 20;
-        options.own_ports = [listen, config.page.listen].into_iter().flatten().map(|at| at.port()).collect();
-        let tables = store.messages().await.map_err(|error| stuck(&error.to_string()))?;
-        let told = |refused: Refused| stuck(&refused.to_string());
-        let instance =
-            Instance::open(tables, Arc::clone(&messenger) as Arc<_>, options).await.map_err(told)?;
-        let off = |switch: &&str| ((*switch).to_owned(), Value::from("no"));
-        let is_on = SWITCHES.iter().any(|switch| instance.settings().is_on(switch));
-        if is_on {
-            let switches: Map<_, _> = SWITCHES.iter().map(off).collect();
-            instance.change_settings(&switches).await.map_err(told)?;
-        }
-        Ok(Self { instance, messenger })
+/// Opens the instance in the bot's database; it goes on with what it had under way.
+///
+/// # Errors
+/// A sentence.
+pub(crate) async fn open(
+    messenger: Arc<BotMessenger>,
+    store: &Store,
+    config: &Config,
+    state: &StateDir,
+    bot: &BotName,
+) -> Result<Instance, Said> {
+    let listen = config.bot.api.listen;
+    let mut options =
+        Options::new(InstanceKind::Bot, &format!("@{bot}"), state.bot_dir(bot).join("files"), &base(listen));
+    options.checks_per_day = CHECKS_PER_DAY;
+    options.journal_life = config.api.journal;
+    options.file_life = config.api.files.max(SHORTEST_FILE_LIFE);
+    options.outgoing_life = config.api.outgoing;
+    options.files_most_bytes = u64::from(config.api.files_total_mb) << 20;
+    options.disk_reserve_bytes = u64::from(config.api.disk_reserve_mb) << 20;
+    options.own_ports = [listen, config.page.listen].into_iter().flatten().map(|at| at.port()).collect();
+    let tables = store.messages().await.map_err(|error| stuck(&error.to_string()))?;
+    let told = |refused: Refused| stuck(&refused.to_string());
+    let instance = Instance::open(tables, messenger as Arc<_>, options).await.map_err(told)?;
+    let off = |switch: &&str| ((*switch).to_owned(), Value::from("no"));
+    let is_on = SWITCHES.iter().any(|switch| instance.settings().is_on(switch));
+    if is_on {
+        let switches: Map<_, _> = SWITCHES.iter().map(off).collect();
+        instance.change_settings(&switches).await.map_err(told)?;
     }
+    Ok(instance)
 }
 
 /// What another program of ours asks of a bot's messages.
@@ -89,27 +73,29 @@ impl Messages {
 /// # Errors
 /// The refusal: the bot is not led by programs, is still being opened, or its database does not answer.
 pub(crate) async fn answer(
-    instance: Option<Instance>,
+    instance: Result<Instance, Option<Said>>,
     is_served: bool,
     asked: Value,
 ) -> Result<Answer, Refusal> {
     let asked = serde_json::from_value::<Asked>(asked)
         .map_err(|error| Refusal { code: RefusalCode::BadRequest, message: format!("asked: {error}") })?;
-    let Some(instance) = instance else {
-        let message = match is_served {
-            true => "the bot is starting",
-            false => "the bot keeps no messages: set listen in [bot.api] in tgtrunk.toml",
-        };
-        return Err(admission::internal(message));
-    };
+    let instance = instance.map_err(|trouble| {
+        admission::internal(match (trouble, is_served) {
+            (Some(trouble), _) => trouble.en,
+            (None, true) => "the bot is starting".to_owned(),
+            (None, false) => "the bot keeps no messages: set listen in [bot.api] in tgtrunk.toml".to_owned(),
+        })
+    })?;
     let told = instance.answer(asked).await.map_err(admission::internal)?;
     serde_json::to_value(told).map(Answer::BotMessages).map_err(admission::internal)
 }
 
 fn stuck(error: &str) -> Said {
     Said::new(
-        format!("the bot's messages: {error}"),
-        "сообщения бота в bot.db не открываются: проверьте место на диске и права на папку",
+        format!(
+            "the bot's messages cannot be opened: {error}; keypad and call-backs work, and it is tried again"
+        ),
+        "сообщения бота не открываются: проверьте место на диске и права на его папку; клавиши и обратные звонки работают, попытки повторяются",
     )
 }
 

@@ -11,15 +11,15 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use super::House;
+use super::served::Served;
 use crate::admission;
 use crate::bot::{self, Bot, Desk};
 use crate::clock;
 use crate::errands::{self, Errand};
-use crate::instance::Messages;
 use crate::keys;
 use crate::languages::Languages;
 use crate::messenger::BotMessenger;
-use crate::programs::{self, Office, Queue, Standing, Uses};
+use crate::programs::{self, Queue, Standing};
 use crate::roster::Roster;
 use crate::status::{self, Lamps};
 use crate::store::{Store, StoreError};
@@ -36,8 +36,6 @@ const ILL: Duration = Duration::from_secs(20);
 const DOUBT: Duration = Duration::from_secs(1);
 /// With a webhook nothing else tells that Telegram can be reached.
 const WITH_WEBHOOK: Duration = Duration::from_secs(30);
-/// How long a message that is just handed to Telegram is waited for when the bot ends.
-const HANDING: Duration = Duration::from_secs(5);
 /// Until a store that cannot be opened is tried again.
 const STORE: Duration = Duration::from_secs(10);
 
@@ -73,7 +71,18 @@ impl Keeper {
                 }
             }
         };
-        let (bot, desk, messages, notes) = bot;
+        let (bot, desk, notes) = bot;
+        let served = desk.queue.clone().map(|queue| {
+            let (house, both) = (self.house.clone(), (desk.api.clone(), desk.store.clone()));
+            let who = (self.bot.clone(), self.file.clone());
+            Arc::new(Served::new(who, house, both, queue, self.standing.clone()))
+        });
+        let mut opening = None;
+        if let Some(served) = &served
+            && !served.open().await
+        {
+            opening = Some(tokio::spawn(Arc::clone(served).keep_opening()));
+        }
         let store = desk.store.clone();
         let (news, polled) = mpsc::channel(POLLS);
         let (letters, written) = mpsc::channel(LETTERS);
@@ -84,16 +93,18 @@ impl Keeper {
         let mut beside = bot::beside(&desk, &self.file, &self.house.state, letters, &self.bot);
         let notes = tokio::spawn(notes);
         beside.spawn(writing);
-        self.listen(&desk, messages.as_ref(), news, &mut beside);
+        self.listen(&desk, served.as_deref(), news, &mut beside);
         bot.run(polled, written, stop).await;
-        self.standing.send_replace(None);
-        if let Some(messages) = &messages {
-            messages.instance.finish(HANDING).await;
-            self.house.offices.house.leave(messages.instance.id());
+        if let Some(opening) = opening {
+            opening.abort();
+            opening.await.ok();
+        }
+        if let Some(served) = &served {
+            served.end().await;
         }
         self.house.doors.send_if_modified(|doors| doors.remove(&self.bot.folder()).is_some());
         beside.shutdown().await;
-        drop((desk, messages));
+        drop((desk, served));
         // Whoever still makes notes, a late answer perhaps, has none that matter.
         tokio::time::timeout(Duration::from_secs(1), notes).await.ok();
         store.close().await;
@@ -101,9 +112,7 @@ impl Keeper {
         file.await.ok();
     }
 
-    async fn open(
-        &self,
-    ) -> Result<(Bot, Desk, Option<Messages>, impl Future<Output = ()> + Send + 'static + use<>), Said> {
+    async fn open(&self) -> Result<(Bot, Desk, impl Future<Output = ()> + Send + 'static + use<>), Said> {
         let settings = &self.house.settings.bot;
         let has_programs = settings.api.listen.is_some();
         let new = if has_programs { Api::for_programs } else { Api::new };
@@ -119,14 +128,6 @@ impl Keeper {
             true => Some(Queue::open(store.clone(), settings.api.queue).await.map_err(told)?),
             false => None,
         };
-        let mut messages = None;
-        if let Some(queue) = &queue {
-            let (config, state, who) = (&self.house.settings, &self.house.state, (&self.bot, &self.file));
-            let opened = Messages::open(api.clone(), &store, config, state, who).await?;
-            let bot = self.file.token.id().map_or(0, |id| id.number());
-            queue.journal(opened.instance.clone(), bot);
-            messages = Some(opened);
-        }
         let (notes, noted) = mpsc::channel(NOTES);
         let desk = Desk {
             api,
@@ -142,14 +143,14 @@ impl Keeper {
             queue,
         };
         let bot = Bot::new(desk.clone()).await.map_err(told)?;
-        Ok((bot, desk, messages, crate::notes::keep(store, noted)))
+        Ok((bot, desk, crate::notes::keep(store, noted)))
     }
 
     /// Has updates come in, by polling or by webhook, and looks now and then whether the bot is what it should be.
     fn listen(
         &self,
         desk: &Desk,
-        messages: Option<&Messages>,
+        served: Option<&Served>,
         news: mpsc::Sender<Poll>,
         tasks: &mut JoinSet<()>,
     ) {
@@ -164,18 +165,14 @@ impl Keeper {
                 tasks.spawn(async move { hook(desk, house, bot, url, news).await });
             }
         }
-        if let (Some(queue), Some(messages)) = (&desk.queue, messages) {
-            let lamps = self.lamps.clone();
+        if let Some(served) = served {
+            let (lamps, queue) = (self.lamps.clone(), &served.queue);
             tasks.spawn(queue.clone().tend(move |programs| lamps.programs(programs)));
             let limit = settings.api.webhook_timeout;
             tasks.spawn(programs::deliver(queue.clone(), desk.api.clone(), limit));
-            let (token, api, queue) = (self.file.token.clone(), desk.api.clone(), queue.clone());
-            let (instance, uses) = (messages.instance.id(), Uses::default());
-            self.house.offices.house.enter(messages.instance.clone());
-            self.standing.send_replace(Some(Arc::new(Office { token, api, queue, instance, uses })));
         }
         let (desk, bot, webhook) = (desk.clone(), self.bot.clone(), settings.webhook.is_some());
-        let messenger = messages.map(|messages| Arc::clone(&messages.messenger));
+        let messenger = served.map(|served| Arc::clone(&served.messenger));
         tasks.spawn(async move { look(desk, messenger, bot, webhook).await });
     }
 }

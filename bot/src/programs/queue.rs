@@ -1,5 +1,6 @@
 //! The updates of one bot that wait for other programs, and who fetches them: one poll at a time, or a webhook.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -58,8 +59,14 @@ struct Shared {
     turned: Notify,
     /// What Telegram was told of before it was on the disk.
     held: Mutex<Arrived>,
-    /// The bot's messages, and its own number.
-    messages: OnceLock<(Instance, i64)>,
+    /// The bot's own number, where there is to be a journal.
+    bot: OnceLock<i64>,
+    /// The bot's messages, once they are open.
+    messages: OnceLock<Instance>,
+    /// What is for the journal, while they are not.
+    unwritten: Mutex<VecDeque<News>>,
+    /// Why they are not.
+    closed: Mutex<Option<Said>>,
 }
 
 /// What of some updates is kept.
@@ -124,22 +131,38 @@ impl Queue {
             taken_ms: AtomicU64::new(0),
             turned: Notify::new(),
             held: Mutex::default(),
+            bot: OnceLock::new(),
             messages: OnceLock::new(),
+            unwritten: Mutex::default(),
+            closed: Mutex::default(),
         };
         Ok(Self { store, life, shared: Arc::new(shared) })
     }
 
-    /// Has the journal of the bot's messages kept too, from now on; `bot` is its own number.
-    pub(crate) fn journal(&self, instance: Instance, bot: i64) {
-        self.shared.messages.set((instance, bot)).ok();
+    /// Has what is for the journal of the bot's messages held until they are open; `bot` is its own number.
+    pub(crate) fn expect_journal(&self, bot: i64) {
+        self.shared.bot.set(bot).ok();
+    }
+
+    /// Has the journal of the bot's messages kept, from now on and what came before.
+    pub(crate) async fn journal(&self, instance: Instance) {
+        self.shared.messages.set(instance).ok();
+        self.closed_for(None);
+        self.write_down().await;
+    }
+
+    /// Why the bot's messages are not open.
+    pub(crate) fn closed_for(&self, reason: Option<Said>) {
+        *self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        self.shared.turned.notify_one();
     }
 
     /// What of some updates is kept.
     pub(crate) fn sort(&self, updates: &[Value]) -> Arrived {
         let kinds = self.shared.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let programs = updates.iter().filter_map(|update| handed(update, kinds.as_deref())).collect();
-        let journal = match self.shared.messages.get() {
-            Some((_, bot)) => updates.iter().filter_map(|update| messenger::news(update, *bot)).collect(),
+        let journal = match self.shared.bot.get() {
+            Some(bot) => updates.iter().filter_map(|update| messenger::news(update, *bot)).collect(),
             None => Vec::new(),
         };
         Arrived { programs, journal }
@@ -181,7 +204,11 @@ impl Queue {
 
     /// What is there already is passed over.
     async fn keep_in_journal(&self, journal: Vec<News>) -> bool {
-        let Some((instance, _)) = self.shared.messages.get() else { return true };
+        let Some(instance) = self.shared.messages.get() else {
+            self.leave_unwritten(journal);
+            return true;
+        };
+        self.write_down().await;
         for news in journal {
             if let Err(refused) = instance.take(news).await {
                 tracing::error!(%refused, "messages are not in the journal yet; it is tried again");
@@ -189,6 +216,33 @@ impl Queue {
             }
         }
         true
+    }
+
+    /// Holds what is for a journal that is not open. The oldest gives way where it is too much.
+    fn leave_unwritten(&self, journal: Vec<News>) {
+        let mut unwritten = self.unwritten();
+        unwritten.extend(journal);
+        let most = unwritten.len().saturating_sub(MOST_HELD);
+        if most > 0 {
+            tracing::warn!(most, "messages will not be in the journal: it is closed for too long");
+            unwritten.drain(..most);
+        }
+    }
+
+    /// Writes down what was for the journal before it was open.
+    async fn write_down(&self) {
+        let Some(instance) = self.shared.messages.get() else { return };
+        loop {
+            let Some(news) = self.unwritten().pop_front() else { return };
+            if let Err(refused) = instance.take(news.clone()).await {
+                tracing::error!(%refused, "messages are not in the journal yet; it is tried again");
+                return self.unwritten().push_front(news);
+            }
+        }
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, VecDeque<News>> {
+        self.shared.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has updates in memory until the next that are kept, as Telegram gives no others before it is told that it need not
@@ -391,6 +445,9 @@ impl Queue {
     }
 
     fn trouble(&self) -> Option<Said> {
+        if let Some(closed) = &*self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Some(closed.clone());
+        }
         if self.is_holding() {
             return Some(Said::new(
                 "updates for other programs cannot be written to bot.db: look at the space on the disk",

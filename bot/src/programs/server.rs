@@ -46,10 +46,10 @@ pub(crate) struct Office {
     pub(crate) token: BotToken,
     pub(crate) api: Api,
     pub(crate) queue: Queue,
-    /// The bot as an instance.
-    pub(crate) instance: InstanceId,
+    /// The bot as an instance, or why there is none yet.
+    pub(crate) instance: Result<InstanceId, Said>,
     /// When tokens were used.
-    pub(crate) uses: Uses,
+    pub(crate) uses: Arc<Uses>,
 }
 
 impl Office {
@@ -86,7 +86,9 @@ impl Default for Offices {
 impl Gate for Offices {
     async fn admits(&self, token: &str) -> Result<Grant, Denied> {
         match self.admit(token).await {
-            Ok((office, _)) => Ok(Grant::Instance(office.instance)),
+            Ok((office, _)) => {
+                office.instance.as_ref().map_or(Err(Denied::Starting), |id| Ok(Grant::Instance(*id)))
+            }
             Err(Refused { code: 502, .. }) => Err(Denied::Starting),
             Err(_) => Err(Denied::Nobody),
         }
@@ -142,10 +144,14 @@ impl Offices {
         Ok((office, Some(hash)))
     }
 
-    /// The instance of a bot that has this token; none while it is being opened.
-    pub(crate) fn instance(&self, token: &BotToken) -> Option<Instance> {
-        let office = self.lock().get(id(token.as_str()))?.borrow().clone()?;
-        self.house.instance(office.instance)
+    /// The instance of a bot that has this token.
+    ///
+    /// # Errors
+    /// Why it cannot be opened; nothing while it is being opened.
+    pub(crate) fn instance(&self, token: &BotToken) -> Result<Instance, Option<Said>> {
+        let office = self.lock().get(id(token.as_str())).and_then(|office| office.borrow().clone());
+        let instance = office.ok_or(None)?.instance.clone().map_err(Some)?;
+        self.house.instance(instance).ok_or(None)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

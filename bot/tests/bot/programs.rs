@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use reqwest::Client;
 use serde_json::{Value, json};
+use tgtrunk_config::{BotStatus, Lamp};
 use tokio::time::{Instant, sleep};
 
 use crate::room::Room;
@@ -332,6 +333,44 @@ async fn without_the_setting_nothing_is_kept_and_only_what_is_needed_is_asked_fo
     assert!(!room.log().contains("the Bot API for programs"));
     assert!(room.status().await.unwrap().programs.is_none());
     assert_eq!(room.telegram.asked("GetUpdates")[0]["allowed_updates"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_whose_messages_cannot_be_opened_does_all_else_and_opens_them_later() {
+    let mut room = Room::new("", API).await;
+    // It is where a folder is to be.
+    let files = room.state().join("bots/acme_bot/files");
+    std::fs::write(&files, "no folder").unwrap();
+    room.gateway.starts();
+    room.starts().await;
+    room.gateway.rings(&room.line(1), 1, 500);
+    room.telegram.presses(500, "d:0000000000000001:5");
+    assert_eq!(room.gateway.hears(1).await[0].digits.as_str(), "5");
+    room.telegram.says(500, "for the journal");
+    let api = Api::of(&room);
+    assert_eq!(texts(&api.updates("timeout=10").await), ["for the journal"]);
+    let dialogs = async || {
+        let url = format!("{}/api/v1/actions/get_dialogs", api.root);
+        let request = api.http.post(url).bearer_auth(TOKEN).header("content-type", "application/json");
+        let answer = request.body("{}").send().await.unwrap();
+        (answer.status().as_u16(), String::from_utf8(answer.bytes().await.unwrap().to_vec()).unwrap())
+    };
+    let (status, told) = dialogs().await;
+    assert_eq!(status, 503, "{told}");
+    let trouble = |bot: &BotStatus| bot.programs.as_ref().and_then(|programs| programs.trouble.clone());
+    let status = room.shows(|bot| trouble(bot).is_some()).await;
+    let said = trouble(&status).unwrap();
+    assert!(
+        said.en.contains("cannot be opened: ") && said.en.contains("keypad and call-backs work"),
+        "{said}"
+    );
+    assert!(said.ru.contains("сообщения бота не открываются"), "{said:?}");
+    assert_eq!(status.telegram.lamp, Lamp::Green, "{status:?}");
+    std::fs::remove_file(&files).unwrap();
+    room.shows(|bot| bot.programs.is_some() && trouble(bot).is_none()).await;
+    let (status, told) = dialogs().await;
+    assert!(status == 200 && told.contains("for the journal"), "what came meanwhile: {status} {told}");
+    assert!(room.ends().await);
 }
 
 /// A program, without a library.

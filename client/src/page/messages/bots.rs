@@ -117,7 +117,8 @@ impl Office {
                 card.standing = glance.standing;
                 queue(&mut card, glance);
             }
-            Err(said) => card.problem = Some(said),
+            // What the bot tells of itself says it in both languages.
+            Err(said) => drop(card.problem.get_or_insert(said)),
         }
         card
     }
