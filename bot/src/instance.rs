@@ -20,6 +20,9 @@ use crate::store::Store;
 const FAR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
 /// Names of public chats that Telegram is asked for in a day: it limits bots less than accounts.
 const CHECKS_PER_DAY: u32 = 10_000;
+/// How long it is believed who has a name. Names are sold and taken by others, and what is written to one is nobody else's: no
+/// program knows of that any sooner. Telegram does not mind being asked by a bot.
+const FOUND_LIFE: Duration = Duration::from_secs(60);
 /// Files that are kept for nobody are there for as long as sending or fetching them takes.
 const SHORTEST_FILE_LIFE: Duration = Duration::from_secs(600);
 /// What nobody fetches here: updates go to programs by the Bot API.
@@ -46,16 +49,7 @@ pub(crate) async fn open(
     state: &StateDir,
     bot: &BotName,
 ) -> Result<Instance, Said> {
-    let listen = config.bot.api.listen;
-    let mut options =
-        Options::new(InstanceKind::Bot, &format!("@{bot}"), state.bot_dir(bot).join("files"), &base(listen));
-    options.checks_per_day = CHECKS_PER_DAY;
-    options.journal_life = config.api.journal;
-    options.file_life = config.api.files.max(SHORTEST_FILE_LIFE);
-    options.outgoing_life = config.api.outgoing;
-    options.files_most_bytes = u64::from(config.api.files_total_mb) << 20;
-    options.disk_reserve_bytes = u64::from(config.api.disk_reserve_mb) << 20;
-    options.own_ports = [listen, config.page.listen].into_iter().flatten().map(|at| at.port()).collect();
+    let options = options(config, state, bot);
     let tables = store.messages().await.map_err(|error| stuck(&error.to_string()))?;
     let told = |refused: Refused| stuck(&refused.to_string());
     let instance = Instance::open(tables, messenger as Arc<_>, options).await.map_err(told)?;
@@ -66,6 +60,25 @@ pub(crate) async fn open(
         instance.change_settings(&switches).await.map_err(told)?;
     }
     Ok(instance)
+}
+
+fn options(config: &Config, state: &StateDir, bot: &BotName) -> Options {
+    Options {
+        checks_per_day: CHECKS_PER_DAY,
+        found_life: FOUND_LIFE,
+        journal_life: config.api.journal,
+        file_life: config.api.files.max(SHORTEST_FILE_LIFE),
+        outgoing_life: config.api.outgoing,
+        files_most_bytes: u64::from(config.api.files_total_mb) << 20,
+        disk_reserve_bytes: u64::from(config.api.disk_reserve_mb) << 20,
+        own_ports: config.own_ports(),
+        ..Options::new(
+            InstanceKind::Bot,
+            &format!("@{bot}"),
+            state.bot_dir(bot).join("files"),
+            &base(config.bot.api.listen),
+        )
+    }
 }
 
 /// What another program of ours asks of a bot's messages.
@@ -150,6 +163,19 @@ impl Office for Nobody {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_believed_for_a_minute_and_nothing_is_fetched_from_our_own_ports() {
+        let text = "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n[gateway]\nmetrics = \"9464\"\n\
+            [bot.webhook]\nurl = \"https://example.org/\"\nlisten = \"127.0.0.1:8443\"\n[bot.api]\nlisten = \"127.0.0.1:8092\"\n\
+            [page]\nlisten = \"127.0.0.1:8090\"\n[api]\nlisten = \"127.0.0.1:8091\"\ntls_listen = \"0.0.0.0:443\"\n";
+        let config = Config::parse(text, std::path::Path::new("tgtrunk.toml")).unwrap();
+        let room = tempfile::tempdir().unwrap();
+        let state = StateDir::open(room.path()).unwrap();
+        let options = options(&config, &state, &"acme_bot".parse().unwrap());
+        assert_eq!(options.own_ports, [8091, 443, 8090, 9464, 8092, 8443]);
+        assert_eq!(options.found_life, Duration::from_secs(60));
+    }
 
     #[test]
     fn links_lead_to_where_programs_are_served() {

@@ -292,16 +292,7 @@ impl Ports {
 /// The ports of this program, whose API is served at `at`, and of its neighbours: what is said there is said to operators,
 /// and no file of anybody's.
 fn own_ports(settings: &Settings, at: Option<SocketAddr>) -> Arc<[u16]> {
-    let webhook = settings.bot.webhook.as_ref().map(|webhook| webhook.listen);
-    let all = [
-        at,
-        settings.api.tls_listen,
-        settings.page.listen,
-        settings.gateway.metrics,
-        settings.bot.api.listen,
-        webhook,
-    ];
-    all.into_iter().flatten().map(|at| at.port()).collect()
+    at.map(|at| at.port()).into_iter().chain(settings.own_ports()).collect()
 }
 
 fn refusal(refused: Refused) -> Refusal {
@@ -390,7 +381,7 @@ mod tests {
     fn programs_have_nothing_fetched_from_ours() {
         let text = "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n[gateway]\nmetrics = \"9464\"\n\
             [bot.webhook]\nurl = \"https://example.org/\"\nlisten = \"127.0.0.1:8443\"\n[bot.api]\nlisten = \"127.0.0.1:8092\"\n\
-            [page]\nlisten = \"off\"\n[api]\ntls_listen = \"0.0.0.0:443\"\n";
+            [page]\nlisten = \"off\"\n[api]\nlisten = \"off\"\ntls_listen = \"0.0.0.0:443\"\n";
         let settings = Settings::parse(text, Path::new("tgtrunk.toml")).unwrap();
         let ports = own_ports(&settings, Some(([127, 0, 0, 1], 40_001).into()));
         assert_eq!(*ports, [40_001, 443, 9464, 8092, 8443]);

@@ -178,6 +178,20 @@ impl Settings {
         Self::parse(&text, file)
     }
 
+    /// The TCP ports on which our three programs listen: programs have nothing fetched from there, nor brought there.
+    pub fn own_ports(&self) -> Vec<u16> {
+        let webhook = self.bot.webhook.as_ref().map(|webhook| webhook.listen);
+        let all = [
+            self.api.listen,
+            self.api.tls_listen,
+            self.page.listen,
+            self.gateway.metrics,
+            self.bot.api.listen,
+            webhook,
+        ];
+        all.into_iter().flatten().map(|at| at.port()).collect()
+    }
+
     /// Checks a settings file's text. `file` appears in errors, and relative paths start at its folder.
     ///
     /// # Errors

@@ -219,6 +219,9 @@ pub struct Options {
     pub file_life: Duration,
     /// How many phone numbers and names Telegram is asked for in a day.
     pub checks_per_day: u32,
+    /// How long it is believed whose a number or a name is, a day at most: names are given up and taken by others. Who is
+    /// looked up again sooner than after a day is not counted again.
+    pub found_life: Duration,
     /// How long a webhook may think.
     pub webhook_timeout: Duration,
     /// The first pause after which a webhook is brought again what it did not take, and the longest: each is twice the one
@@ -262,6 +265,7 @@ impl Options {
             journal_life: DAY * 30,
             file_life: DAY,
             checks_per_day: 100,
+            found_life: DAY,
             webhook_timeout: Duration::from_secs(30),
             webhook_pauses: [Duration::from_secs(1), Duration::from_secs(60)],
             queue_limit: 100_000,
@@ -275,6 +279,10 @@ impl Options {
 
     pub(crate) fn queue_ms(&self) -> i64 {
         i64::try_from(self.queue_life.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn found_s(&self) -> i64 {
+        i64::try_from(self.found_life.as_secs()).unwrap_or(i64::MAX)
     }
 
     pub(crate) fn outgoing_ms(&self) -> i64 {

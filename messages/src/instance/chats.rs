@@ -1,6 +1,6 @@
 //! Chats: whose a number or a name is, and pictures.
 
-use super::inner::{FOUND_S, Located, LookedUp, UNFOUND_S};
+use super::inner::{Located, LookedUp};
 use super::{Instance, Refused};
 use crate::chat::{Address, ChatId};
 use crate::clock;
@@ -41,7 +41,7 @@ impl Instance {
         let checked = self.inner.store.checked(&who.text().to_lowercase()).await?;
         if let Some((chat, at_s)) = checked
             && !is_fresh
-            && clock::unix_s() - at_s < if chat.is_some() { FOUND_S } else { UNFOUND_S }
+            && self.inner.is_believed(chat, at_s)
         {
             return Ok((chat, true));
         }

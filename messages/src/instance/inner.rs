@@ -26,7 +26,7 @@ use crate::store::{Fault, Hold, InstanceRow, Notification, Outgoing, StorageErro
 
 /// How long it is believed that somebody has Telegram, and that nobody has, in seconds.
 pub(crate) const FOUND_S: i64 = 24 * 3600;
-pub(super) const UNFOUND_S: i64 = 6 * 3600;
+const UNFOUND_S: i64 = 6 * 3600;
 /// Seconds of a day.
 const DAY_S: i64 = 86_400;
 /// How often the queue of notifications may be emptied.
@@ -246,7 +246,11 @@ impl Inner {
     pub(crate) async fn look_up(&self, who: &Address) -> Result<LookedUp, StorageError> {
         let (store, now_s, budget) = (&self.store, clock::unix_s(), self.options.checks_per_day);
         let spent = LookedUp::Spent { seconds: until_tomorrow_s(now_s) };
-        if store.asked_today(now_s).await? >= budget {
+        let key = who.text().to_lowercase();
+        // Whether it is still the one of a moment ago is asked beside the budget.
+        let is_again = self.options.found_s() < FOUND_S
+            && matches!(store.checked(&key).await?, Some((Some(_), at_s)) if now_s - at_s < FOUND_S);
+        if !is_again && store.asked_today(now_s).await? >= budget {
             return Ok(spent);
         }
         let now_ms = clock::unix_ms();
@@ -254,13 +258,13 @@ impl Inner {
             let seconds = u32::try_from((until_ms - now_ms).div_euclid(1000) + 1).unwrap_or(u32::MAX);
             return Ok(LookedUp::Unable(Failure::Flood { seconds }));
         }
-        if !store.may_ask(budget, now_s).await? {
+        if !is_again && !store.may_ask(budget, now_s).await? {
             return Ok(spent);
         }
         match self.messenger.find(who).await {
             Ok(person) => {
                 let found = person.map(|person| person.id);
-                store.keep_check(&who.text().to_lowercase(), found, now_s).await?;
+                store.keep_check(&key, found, now_s).await?;
                 Ok(LookedUp::Found(found))
             }
             Err(failure) => {
@@ -270,12 +274,18 @@ impl Inner {
                     self.rests.notify_waiters();
                     self.touch();
                 }
-                if matches!(failure, Failure::Flood { .. } | Failure::Undone(_)) {
+                if !is_again && matches!(failure, Failure::Flood { .. } | Failure::Undone(_)) {
                     store.unask(now_s).await?;
                 }
                 Ok(LookedUp::Unable(failure))
             }
         }
+    }
+
+    /// Whether what was found at a time, in seconds since 1970, still holds.
+    pub(super) fn is_believed(&self, found: Option<ChatId>, at_s: i64) -> bool {
+        let longest_s = if found.is_some() { FOUND_S } else { UNFOUND_S };
+        clock::unix_s() - at_s < self.options.found_s().min(longest_s)
     }
 
     /// The chat that an address names as far as it is known without asking Telegram: a chat, nobody, or not known.
@@ -284,7 +294,7 @@ impl Inner {
             return Ok(Some(Some(*chat)));
         }
         if let Some((chat, at_s)) = self.store.checked(&address.text().to_lowercase()).await?
-            && clock::unix_s() - at_s < if chat.is_some() { FOUND_S } else { UNFOUND_S }
+            && self.is_believed(chat, at_s)
         {
             return Ok(Some(chat));
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tgtrunk_messages::{Direction, Failure, Instance, Record, SendStatus};
+use tgtrunk_messages::{Address, ChatId, Direction, Draft, Failure, Instance, Record, Refused, SendStatus};
 
 use crate::support::{Room, Say, draft, until};
 
@@ -81,4 +81,24 @@ async fn what_never_reached_telegram_is_tried_again() {
     instance.send(draft(5, "hello")).await.unwrap();
     until("it is sent", async || room.telegram.texts() == ["hello"]).await;
     until("that is written down", async || all(&instance).await[0].status == SendStatus::Sent).await;
+}
+
+#[tokio::test]
+async fn where_names_change_hands_it_is_asked_each_time_whose_one_is_and_counted_once() {
+    let mut room = room();
+    (room.options.found_life, room.options.checks_per_day) = (Duration::ZERO, 1);
+    let instance = room.open().await;
+    let anna = Address::Phone("79990000005".to_owned());
+    for said in ["first", "second", "third"] {
+        instance.send(Draft { buttons: None, to: anna.clone(), ..draft(5, said) }).await.unwrap();
+    }
+    until("they are sent", async || room.telegram.texts() == ["first", "second", "third"]).await;
+    assert!(room.telegram.found.load(Ordering::Relaxed) >= 3, "it is asked for each");
+    assert_eq!(instance.checks().await.unwrap(), (1, 1));
+    // Nobody is written to of whom that cannot be known.
+    room.telegram.finds.lock().unwrap().extend([Failure::Undone("no network".to_owned())]);
+    let asked = instance.chat(&anna).await;
+    assert!(matches!(asked, Err(Refused::Telegram(Failure::Undone(_)))), "{asked:?}");
+    assert_eq!(instance.chat(&anna).await.unwrap(), ChatId(5));
+    assert_eq!(instance.checks().await.unwrap(), (1, 1));
 }
