@@ -25,6 +25,8 @@ const LEAF_BYTES: usize = 256 * 1024;
 pub enum Asked {
     /// How it does.
     Glance,
+    /// Whether it may do another way than before.
+    Revision,
     /// A page of the outgoing queue.
     Queue {
         /// So many are passed over.
@@ -59,6 +61,13 @@ pub enum Asked {
 pub enum Told {
     /// To [`Asked::Glance`].
     Glance(Glance),
+    /// To [`Asked::Revision`]: its number, and [`Instance::revision`].
+    Revision {
+        /// Its number.
+        id: InstanceId,
+        /// What changes whenever it may do another way.
+        revision: u64,
+    },
     /// To [`Asked::Queue`].
     Queue(QueueSeen),
     /// To [`Asked::Journal`]: it may hold less than was asked for.
@@ -113,6 +122,7 @@ impl Instance {
     pub async fn answer(&self, asked: Asked) -> Result<Told, Refused> {
         Ok(match asked {
             Asked::Glance => Told::Glance(self.glance().await?),
+            Asked::Revision => Told::Revision { id: self.id(), revision: self.revision() },
             Asked::Queue { skip, count } => {
                 let mut waiting = self.waiting(skip, count.min(MOST)).await?;
                 waiting.iter_mut().for_each(|one| shorten(&mut one.content));
@@ -232,6 +242,7 @@ mod tests {
         let seen = Seen { newest: Bookmark::NEWEST, messages: vec![id], older: None };
         for asked in [
             Asked::Glance,
+            Asked::Revision,
             Asked::Queue { skip: 50, count: 50 },
             Asked::Journal { browse, before: Bookmark::NEWEST, count: 50, seen: Some(seen) },
             Asked::Cancel { message: id },

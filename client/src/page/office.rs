@@ -15,6 +15,7 @@ use super::core::Core;
 use super::entry::Entry;
 use super::guard::Guard;
 use super::hub::{Hub, Snapshot};
+use super::messages::bots::Revisions;
 use super::model::{Alert, Health, Part, Today};
 use super::throttle::Throttle;
 
@@ -58,6 +59,8 @@ pub(crate) struct Office {
     today: Mutex<Option<(Instant, u64, Today)>>,
     /// Whoever looks at the disk holds it; the others wait for what is found.
     disk: tokio::sync::Mutex<Option<(Instant, Vec<Health>)>>,
+    /// What bots said of their messages lately.
+    pub(crate) revisions: Revisions,
 }
 
 impl Office {
@@ -87,6 +90,7 @@ impl Office {
             looking: Mutex::default(),
             today: Mutex::default(),
             disk: tokio::sync::Mutex::default(),
+            revisions: Revisions::default(),
         }
     }
 

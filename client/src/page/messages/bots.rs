@@ -2,14 +2,18 @@
 
 pub(crate) mod access;
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, State};
 use axum::response::Response;
 use tgtrunk_config::control::{Answer, Ask};
 use tgtrunk_config::{BotName, Language, Said};
 use tgtrunk_messages::{Asked, Bookmark, Browse, ChatId, Glance, InstanceId, MessageId, Standing, Told};
+use tgtrunk_shell::clock::now;
+use tokio::sync::Mutex;
 
 use super::act::cancelled;
 use super::{Begin, browse, of_chat, queue};
@@ -23,6 +27,30 @@ use crate::page::visit::{Posted, Visit};
 
 type Here = State<Arc<Office>>;
 type Answered = Result<Response, Stop>;
+
+/// For so long what a bot said of itself holds for everybody who looks.
+const LASTS: Duration = Duration::from_millis(900);
+
+/// A bot's number, and what changes whenever it may look another way; none where it does not tell.
+type Revision = (i64, Option<u64>);
+
+/// What bots said of themselves lately. Whoever asks holds it; the others wait for the answer.
+#[derive(Debug, Default)]
+pub(crate) struct Revisions(Mutex<BTreeMap<BotName, (Instant, Revision)>>);
+
+impl Revisions {
+    async fn of(&self, bot: &BotName, ask: impl AsyncFnOnce() -> Revision) -> Revision {
+        let mut known = self.0.lock().await;
+        if let Some((at, revision)) = known.get(bot)
+            && now().duration_since(*at) < LASTS
+        {
+            return *revision;
+        }
+        let revision = ask().await;
+        known.insert(bot.clone(), (now(), revision));
+        revision
+    }
+}
 
 impl Office {
     /// The bots that keep messages: those that programs lead.
@@ -75,17 +103,22 @@ impl Office {
         };
         let mut revisions = Vec::new();
         for bot in bots {
-            let told = self.ask_instance(&bot, &Asked::Glance).await;
-            revisions.push(match told {
-                Ok(Told::Glance(glance)) => (glance.id.get(), Some(glance.revision)),
-                _ => (0, None),
-            });
+            revisions.push(self.bot_revision(&bot).await);
             // What the bot tells by itself.
             let mut told = DefaultHasher::new();
             format!("{:?}", self.hub.snapshot().bot_of(&bot).programs).hash(&mut told);
             revisions.push((0, Some(told.finish())));
         }
         revisions
+    }
+
+    /// A bot's own number and its instance's revision: one question for all pages that are open.
+    async fn bot_revision(&self, bot: &BotName) -> Revision {
+        let ask = async || match self.ask_instance(bot, &Asked::Revision).await {
+            Ok(Told::Revision { id, revision }) => (id.get(), Some(revision)),
+            _ => (0, None),
+        };
+        self.revisions.of(bot, ask).await
     }
 
     fn card_of(&self, bot: &BotName, glance: Result<Glance, Said>) -> InstanceCard {
@@ -207,6 +240,9 @@ fn in_russian(said: Said) -> Said {
         "the bot keeps no messages: set listen in [bot.api] in tgtrunk.toml" => {
             "бот не хранит сообщений: задайте listen в разделе [bot.api] в tgtrunk.toml".to_owned()
         }
+        english if english.starts_with("the bot's messages cannot be opened") => {
+            "сообщения бота не открываются: причина на странице бота и в журнале tgtrunk-bot".to_owned()
+        }
         english => view::words::cause(Language::Russian, english),
     };
     Said::new(said.en, russian)
@@ -281,4 +317,26 @@ async fn whole(office: &Office, posted: &Posted, bot: &BotName, done: Result<Don
     let frame = posted.frame(office);
     let parts = view::instance::parts(&frame, &page).into_iter();
     parts.fold(done, |done, (id, markup)| done.fragment(id, markup)).answer(posted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn however_many_pages_are_open_a_bot_is_asked_once_in_a_while() {
+        let (revisions, asked) = (Revisions::default(), AtomicU64::new(0));
+        let bots: [BotName; 2] = ["acme_bot", "other_bot"].map(|bot| bot.parse().unwrap());
+        let ask = async || (1, Some(asked.fetch_add(1, Ordering::Relaxed)));
+        for bot in &bots {
+            let first = revisions.of(bot, ask).await;
+            let (one, two) = tokio::join!(revisions.of(bot, ask), revisions.of(bot, ask));
+            assert!(one == first && two == first, "{bot}");
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        revisions.0.lock().await.values_mut().for_each(|(at, _)| *at -= LASTS);
+        assert_eq!(revisions.of(&bots[0], ask).await, (1, Some(2)));
+    }
 }
