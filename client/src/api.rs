@@ -222,6 +222,7 @@ impl Api {
             let mut info = InstanceInfo {
                 instance: id.get(),
                 line,
+                bot: None,
                 phone,
                 name,
                 standing: Standing::Starting.as_str().to_owned(),

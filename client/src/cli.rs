@@ -68,7 +68,7 @@ enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
-    /// Lists the lines, and what partners made, as programs that send and read messages know them.
+    /// Lists the lines, what partners made, and the bots that programs lead, as programs that send and read messages know them.
     Instances {
         /// As JSON, for programs.
         #[arg(long)]

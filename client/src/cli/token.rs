@@ -2,9 +2,10 @@
 
 use anyhow::bail;
 use tgtrunk_config::control::{Answer, Ask, InstanceInfo, NewToken};
-use tgtrunk_config::{Language, Phone, StateDir};
+use tgtrunk_config::{BotName, Language, Phone, StateDir};
+use tgtrunk_messages::{Asked, Standing, Told};
 use tgtrunk_shell::keyboard::say;
-use tgtrunk_shell::language;
+use tgtrunk_shell::{asking, language};
 
 use super::ask;
 use crate::api::partner;
@@ -26,9 +27,10 @@ pub(crate) async fn renew(state: &StateDir, phone: Phone) -> anyhow::Result<()> 
 /// # Errors
 /// When no client runs.
 pub(crate) async fn list(state: &StateDir, json: bool) -> anyhow::Result<()> {
-    let Answer::Instances(instances) = ask::answer(state, Ask::Instances).await? else {
+    let Answer::Instances(mut instances) = ask::answer(state, Ask::Instances).await? else {
         bail!("the client answered something else")
     };
+    instances.extend(bots(state).await);
     if json {
         say(&serde_json::to_string_pretty(&instances)?);
         return Ok(());
@@ -60,6 +62,46 @@ pub(crate) async fn list(state: &StateDir, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The bots that programs lead, where tgtrunk-bot runs.
+async fn bots(state: &StateDir) -> Vec<InstanceInfo> {
+    let ask = async |ask| asking::ask(&state.bot_socket(), ask).await;
+    let Ok(Answer::Bots(report)) = ask(Ask::Status).await else { return Vec::new() };
+    let mut infos = Vec::new();
+    for bot in report.bots {
+        let Some(programs) = bot.programs else { continue };
+        let asked = serde_json::to_value(Asked::Glance).unwrap_or_default();
+        let told = ask(Ask::BotMessages { bot: bot.bot.clone(), asked }).await;
+        let glance = match told {
+            Ok(Answer::BotMessages(told)) => serde_json::from_value(told).ok(),
+            _ => None,
+        };
+        infos.push(of_bot(bot.bot, glance, programs.waiting));
+    }
+    infos
+}
+
+/// A bot as an instance; without a glance it is still being opened.
+fn of_bot(bot: BotName, glance: Option<Told>, updates: u64) -> InstanceInfo {
+    let glance = match glance {
+        Some(Told::Glance(glance)) => Some(glance),
+        _ => None,
+    };
+    let standing = glance.as_ref().map_or(Standing::Starting, |glance| glance.standing);
+    InstanceInfo {
+        instance: glance.as_ref().map_or(0, |glance| glance.id.get()),
+        line: None,
+        bot: Some(bot),
+        phone: None,
+        name: glance.as_ref().map(|glance| glance.name.clone()).unwrap_or_default(),
+        standing: standing.as_str().to_owned(),
+        // Its own.
+        has_token: true,
+        outgoing: glance.map_or(0, |glance| glance.outgoing),
+        notifications: updates,
+        dropped: 0,
+    }
+}
+
 /// How many notifications gave way because nobody fetched them.
 fn dropped(one: &InstanceInfo, language: Language) -> String {
     match (one.dropped, language) {
@@ -73,6 +115,9 @@ fn dropped(one: &InstanceInfo, language: Language) -> String {
 fn whose(one: &InstanceInfo, language: Language) -> String {
     if let Some(line) = &one.line {
         return line.to_string();
+    }
+    if let Some(bot) = &one.bot {
+        return format!("@{bot}");
     }
     let number = one.phone.as_ref().map(|phone| format!(" {phone}")).unwrap_or_default();
     let name = if one.name.is_empty() { String::new() } else { format!(" {:?}", one.name) };
@@ -136,6 +181,20 @@ mod tests {
     use tgtrunk_config::Password;
 
     use super::*;
+
+    #[test]
+    fn a_bot_is_listed_by_its_name_whether_it_tells_of_itself_or_not() {
+        let silent = of_bot("acme_bot".parse().unwrap(), None, 3);
+        assert_eq!((silent.standing.as_str(), silent.notifications), ("starting", 3));
+        assert_eq!(whose(&silent, Language::English), "@acme_bot");
+        let glance = serde_json::json!({"glance": {
+            "id": 4_100_000_003_i64, "standing": "authorized", "name": "Acme", "outgoing": 2, "last_s": null,
+            "stuck": null, "rests": [], "revision": 1,
+        }});
+        let told = serde_json::from_value(glance).unwrap();
+        let info = of_bot("acme_bot".parse().unwrap(), Some(told), 0);
+        assert_eq!((info.instance, info.outgoing, info.name.as_str()), (4_100_000_003, 2, "Acme"));
+    }
 
     #[test]
     fn a_token_is_shown_with_what_a_programmer_pastes() {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bot_name::BotName;
 use crate::secret::Password;
 use crate::units::Phone;
 
@@ -13,6 +14,9 @@ pub struct InstanceInfo {
     /// Whose messages; none for an account that a partner's program made an instance for, which is no line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<Phone>,
+    /// The bot whose messages they are, which tgtrunk-bot keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot: Option<BotName>,
     /// The number of such an account, once it was logged in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<Phone>,
@@ -60,6 +64,7 @@ mod tests {
         let info = InstanceInfo {
             instance: 4_100_000_001,
             line: Some("+79060000000".parse().unwrap()),
+            bot: None,
             phone: None,
             name: String::new(),
             standing: "authorized".into(),

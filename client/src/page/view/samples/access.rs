@@ -239,6 +239,7 @@ fn instance(standing: &str) -> InstanceInfo {
     InstanceInfo {
         instance: 4_100_000_001,
         line: None,
+        bot: None,
         phone: "+79161111100".parse().ok(),
         name: "Acme".into(),
         standing: standing.into(),
