@@ -35,7 +35,7 @@ use serde_json::Value;
 
 use crate::house::House;
 
-pub use files::download;
+pub use files::{download, hand_out};
 pub use throttle::Pace;
 
 /// Gives files by their links, `/files/{secret}/{name}`, where nothing else of this dialect is spoken.

@@ -60,7 +60,7 @@ pub use messenger::{
 };
 pub use post::{Poster, PosterError};
 pub use record::{Direction, Origin, Quoted, Reason, Record, SendStatus};
-pub use remote::{Asked, Glance, QueueSeen, Told};
+pub use remote::{Asked, FileSeen, Glance, QueueSeen, Told};
 pub use settings::{Settings, SettingsError};
 pub use standing::Standing;
 pub use store::{Lifted, Store, StoreError, lift};

@@ -1,6 +1,10 @@
 //! An instance as another program of ours looks at it: what a page shows of one that is not in its own program.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use crate::browse::{Bookmark, Browse, Cancelled, Leaf, Rest, Seen, Waiting};
 use crate::clock;
@@ -14,6 +18,8 @@ use crate::standing::Standing;
 const MOST: u32 = 100;
 /// Among so many of the queue its head is looked for.
 const FIRST: u32 = 50;
+/// How long a file is waited for that is fetched from Telegram.
+const FETCHED: Duration = Duration::from_secs(10);
 /// Longest text of a message of the queue, in characters: nobody shows more of it.
 const WORDS: usize = 500;
 /// Longest journal in one answer, in bytes of JSON: lines of the control socket are at most twice as long.
@@ -46,6 +52,11 @@ pub enum Asked {
         #[serde(default)]
         seen: Option<Seen>,
     },
+    /// A file of a message, fetched from Telegram where it has to be.
+    File {
+        /// What the store calls it: [`crate::Attachment::stored`].
+        key: String,
+    },
     /// Take a message out of the queue.
     Cancel {
         /// Which.
@@ -68,6 +79,12 @@ pub enum Told {
         /// What changes whenever it may do another way.
         revision: u64,
     },
+    /// To [`Asked::File`]: it is there.
+    File(FileSeen),
+    /// To [`Asked::File`]: it is being fetched, which goes on whoever waits for it.
+    Fetching,
+    /// To [`Asked::File`]: there is none, or its time is over.
+    NoFile,
     /// To [`Asked::Queue`].
     Queue(QueueSeen),
     /// To [`Asked::Journal`]: it may hold less than was asked for.
@@ -99,6 +116,17 @@ pub struct Glance {
     pub revision: u64,
 }
 
+/// A file of a message, on the disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileSeen {
+    /// What it is called.
+    pub name: String,
+    /// Its media type.
+    pub mime: String,
+    /// Where its body is.
+    pub path: PathBuf,
+}
+
 /// The outgoing queue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueueSeen {
@@ -123,6 +151,12 @@ impl Instance {
         Ok(match asked {
             Asked::Glance => Told::Glance(self.glance().await?),
             Asked::Revision => Told::Revision { id: self.id(), revision: self.revision() },
+            Asked::File { key } => match timeout(FETCHED, self.file_seen(&key)).await {
+                Ok(Ok(file)) => Told::File(file),
+                Ok(Err(Refused::Missing(_))) => Told::NoFile,
+                Ok(Err(refused)) => return Err(refused),
+                Err(_) => Told::Fetching,
+            },
             Asked::Queue { skip, count } => {
                 let mut waiting = self.waiting(skip, count.min(MOST)).await?;
                 waiting.iter_mut().for_each(|one| shorten(&mut one.content));
@@ -148,6 +182,12 @@ impl Instance {
                 Told::Cleared
             }
         })
+    }
+
+    async fn file_seen(&self, key: &str) -> Result<FileSeen, Refused> {
+        let file = self.stored(key).await?;
+        let path = self.body_of(&file).await?;
+        Ok(FileSeen { name: file.name, mime: file.mime, path })
     }
 
     /// How it does.
@@ -243,6 +283,7 @@ mod tests {
         for asked in [
             Asked::Glance,
             Asked::Revision,
+            Asked::File { key: "0123456789abcdef0123456789abcdef".to_owned() },
             Asked::Queue { skip: 50, count: 50 },
             Asked::Journal { browse, before: Bookmark::NEWEST, count: 50, seen: Some(seen) },
             Asked::Cancel { message: id },

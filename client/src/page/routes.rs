@@ -73,6 +73,8 @@ fn of_messages() -> Router<Arc<Office>> {
         .route("/messages/{id}", get(show::instance))
         .route("/bots/{bot}/messages", get(bots::instance))
         .route("/bots/{bot}/messages/journal", get(bots::journal))
+        .route("/bots/{bot}/messages/journal.csv", get(bots::files::csv))
+        .route("/bots/{bot}/messages/files/{key}", get(bots::files::file))
         .route("/bots/{bot}/messages/chats/{chat}", get(bots::chat))
         .route("/bots/{bot}/messages/queue/clear", post(bots::clear_queue))
         .route("/bots/{bot}/messages/queue/{message}/cancel", post(bots::cancel))

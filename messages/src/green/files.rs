@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::error::Failed;
 use crate::house::House;
 use crate::instance::Refused;
+use crate::remote::FileSeen;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 16;
@@ -42,15 +43,31 @@ pub(super) async fn file(house: &House, parts: &Parts, secret: &str) -> Result<R
 /// As [`House::file`].
 pub async fn download(house: &House, secret: &str, is_head: bool) -> Result<Response, Refused> {
     let (file, path) = house.file(secret).await?;
-    let body = if is_head { Body::empty() } else { Body::new(open(&path).await?) };
+    let path = Some(path).filter(|_| !is_head);
+    handed_out(&file.name, &file.mime, path.as_deref()).await
+}
+
+/// The same of a file that another program of ours keeps.
+///
+/// # Errors
+/// [`Refused::Storage`] when it cannot be read.
+pub async fn hand_out(file: &FileSeen) -> Result<Response, Refused> {
+    handed_out(&file.name, &file.mime, Some(&file.path)).await
+}
+
+async fn handed_out(name: &str, mime: &str, path: Option<&Path>) -> Result<Response, Refused> {
+    let body = match path {
+        Some(path) => Body::new(open(path).await?),
+        None => Body::empty(),
+    };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    let mime = HeaderValue::from_str(&file.mime);
+    let mime = HeaderValue::from_str(mime);
     headers.insert(
         header::CONTENT_TYPE,
         mime.unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream")),
     );
-    if let Ok(disposition) = HeaderValue::from_str(&disposition(&file.name)) {
+    if let Ok(disposition) = HeaderValue::from_str(&disposition(name)) {
         headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
     // What strangers sent is never a page of ours.

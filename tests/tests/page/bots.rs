@@ -14,6 +14,8 @@ use tgtrunk_tests::page_stage::PageStage;
 use tgtrunk_tests::ports;
 use tgtrunk_tests::program::Kind;
 use tgtrunk_tests::stage::{self, Stage};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 use crate::looks;
@@ -38,6 +40,7 @@ async fn a_bot_that_a_program_leads_is_an_instance_with_its_queue_and_its_journa
     let browser = scene.stage.browser(Options::default(), &password).await.unwrap();
     scene.bot_is_listed(&browser).await.unwrap();
     scene.journal_is_live_and_harmless(&browser).await.unwrap();
+    scene.journal_is_taken_away_as_a_table_and_as_files(&browser).await.unwrap();
     scene.stuck_head_is_skipped_and_the_rest_cleared(&browser).await.unwrap();
     scene.webhook_that_fails_is_told_until_it_takes_updates(&browser).await.unwrap();
     scene.tokens_are_made_used_and_revoked(&browser, &password).await.unwrap();
@@ -117,6 +120,46 @@ impl Scene {
         browser.arrives(LIMIT, |path| path.contains("text=")).await?;
         let found = browser.count("#letters .letter").await?;
         ensure!(found == 1, "{found} messages fit");
+        Ok(())
+    }
+
+    /// The journal as a table, and a file of a message; the terminal lists the bot among the instances.
+    async fn journal_is_taken_away_as_a_table_and_as_files(&self, browser: &Browser) -> anyhow::Result<()> {
+        let price = json!([{"title": "price.txt", "url": serve("the price is 7").await?}]);
+        let letter = json!({"dialog": self.anna, "text": "price list", "attachments": price, "attachments_as": "documents"});
+        let url = format!("{}/api/v1/actions/send_message", self.api);
+        let sent = reqwest::Client::new().post(url).bearer_auth(&self.token).json(&letter).send().await?;
+        ensure!(sent.status() == 200, "{}", sent.text().await?);
+        browser.go(&Self::path("/journal")).await?;
+        browser.says("#letters .letter[data-kind=document]", "price list", LIMIT).await?;
+        let get = async |path: &str| {
+            let script = format!(
+                "const asked = new XMLHttpRequest();
+                 asked.open('GET', '{path}', false);
+                 asked.send();
+                 return [asked.status, asked.getResponseHeader('content-disposition'), asked.responseText]"
+            );
+            let told = browser.run(&script).await?;
+            let word = |at: usize| told[at].as_str().unwrap_or_default().to_owned();
+            anyhow::Ok((told[0].clone(), word(1), word(2)))
+        };
+        let href = browser.attribute("#letters .file a", "href").await?.context("a link to the file")?;
+        let (status, called, text) = get(&href).await?;
+        ensure!(status == 200 && text == "the price is 7", "{status}: {text}");
+        ensure!(called.contains("price.txt"), "{called}");
+        let (status, ..) = get(&Self::path("/files/0123456789abcdef0123456789abcdef")).await?;
+        ensure!(status == 410, "a file that is not there is answered {status}");
+        let href = browser.attribute("#letters a[href*='journal.csv']", "href").await?.context("a table")?;
+        let (status, called, text) = get(&href).await?;
+        ensure!(status == 200 && called.contains(&format!("messages-{BOT}.csv")), "{status} {called}");
+        for words in ["price list", "price.txt", "/start", "window.hacked"] {
+            ensure!(text.contains(words), "no {words} in the table: {text}");
+        }
+        let told =
+            Kind::Client.ask(&self.stage.stage.installation, &["instances", "--json"], "", LIMIT).await?;
+        let all: Value = serde_json::from_str(&told).with_context(|| told.clone())?;
+        let one = &all[0];
+        ensure!(one["bot"] == BOT && one["standing"] == "authorized" && one["outgoing"] == 0, "{told}");
         Ok(())
     }
 
@@ -284,7 +327,7 @@ impl Scene {
         browser: &Browser,
     ) -> anyhow::Result<()> {
         let stranger = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        for rest in ["", "/journal", "/chats/1", "/access"] {
+        for rest in ["", "/journal", "/journal.csv", "/files/1", "/chats/1", "/access"] {
             let answer = stranger.get(format!("{}{}", self.stage.origin, Self::path(rest))).send().await?;
             let to = answer.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or_default();
             ensure!(answer.status() == 303 && to.starts_with("/login"), "{rest}: {}", answer.status());
@@ -333,4 +376,21 @@ impl Scene {
         tokio::try_join!(looks::of(browser, "en", &pages), looks::of(&russian, "ru", &pages))?;
         Ok(())
     }
+}
+
+/// Serves a file wherever it is asked for one.
+async fn serve(contents: &'static str) -> anyhow::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/price.txt", listener.local_addr()?);
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: ";
+    let answer = format!("{head}{}\r\n\r\n{contents}", contents.len());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4_096];
+            stream.read(&mut request).await.ok();
+            stream.write_all(answer.as_bytes()).await.ok();
+            stream.shutdown().await.ok();
+        }
+    });
+    Ok(url)
 }

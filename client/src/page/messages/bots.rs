@@ -1,6 +1,7 @@
 //! Bots as instances: what tgtrunk-bot tells of their queues and journals, shown as those of accounts are.
 
 pub(crate) mod access;
+pub(crate) mod files;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::response::Response;
@@ -60,11 +61,16 @@ pub(crate) async fn csv(State(office): Here, visit: Visit, Path(id): Path<i64>) 
         None => Err(starting()),
     };
     let text = text.map_err(|said| visit.0.stop(&office, 503, said))?;
+    Ok(as_table(text, &id.to_string()))
+}
+
+/// A table, called after whose messages are in it.
+pub(super) fn as_table(text: Body, whose: &str) -> Response {
     let mut response = answer::text(200, "text/csv; charset=utf-8", text);
-    let name = HeaderValue::from_str(&format!("attachment; filename=\"messages-{id}.csv\""));
+    let name = HeaderValue::from_str(&format!("attachment; filename=\"messages-{whose}.csv\""));
     let name = name.unwrap_or(HeaderValue::from_static("attachment"));
     response.headers_mut().insert(CONTENT_DISPOSITION, name);
-    Ok(response)
+    response
 }
 
 pub(crate) async fn file(State(office): Here, visit: Visit, Path((id, key)): Path<(i64, String)>) -> Shown {
@@ -72,28 +78,39 @@ pub(crate) async fn file(State(office): Here, visit: Visit, Path((id, key)): Pat
     let api = office.core.api().map_err(|said| visit.0.stop(&office, 503, said))?;
     // It is fetched to its end, whoever waits for it.
     let Ok(fetched) = timeout(FETCHED, green::download(api.house(), &key, false)).await else {
-        let frame = visit.frame(&office, &office.hub.snapshot());
-        let mut response = answer::page(503, view::journal::fetching(&frame, id));
-        response.headers_mut().insert(RETRY_AFTER, AGAIN);
-        // The browser asks again by itself, and stays where it is when the file comes.
-        response.headers_mut().insert(HeaderName::from_static("refresh"), AGAIN);
-        return Ok(response);
+        return Ok(fetching(&office, &visit, &format!("/messages/{id}/journal")));
     };
     match fetched {
-        Ok(mut response) => {
-            // Nobody sees it any more who is logged out.
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            Ok(response)
-        }
-        Err(Refused::Missing(_)) => {
-            let said = Said::new(
-                "There is no such file, or its time is over ([api] file_hours in tgtrunk.toml).",
-                "Такого файла нет, или его срок истёк ([api] file_hours в tgtrunk.toml).",
-            );
-            Err(visit.0.stop(&office, 410, said))
-        }
+        Ok(response) => Ok(as_file(response)),
+        Err(Refused::Missing(_)) => Err(no_file(&office, &visit)),
         Err(refused) => Err(visit.0.stop(&office, 502, told(&refused))),
     }
+}
+
+/// A file for whoever is logged in.
+pub(super) fn as_file(mut response: Response) -> Response {
+    // Nobody sees it any more who is logged out.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What is said while a file is fetched; `journal` is where it is found.
+pub(super) fn fetching(office: &Office, visit: &Visit, journal: &str) -> Response {
+    let frame = visit.frame(office, &office.hub.snapshot());
+    let mut response = answer::page(503, view::journal::fetching(&frame, journal));
+    response.headers_mut().insert(RETRY_AFTER, AGAIN);
+    // The browser asks again by itself, and stays where it is when the file comes.
+    response.headers_mut().insert(HeaderName::from_static("refresh"), AGAIN);
+    response
+}
+
+/// What is said of a file that is not there.
+pub(super) fn no_file(office: &Office, visit: &Visit) -> Stop {
+    let said = Said::new(
+        "There is no such file, or its time is over ([api] file_hours in tgtrunk.toml).",
+        "Такого файла нет, или его срок истёк ([api] file_hours в tgtrunk.toml).",
+    );
+    visit.0.stop(office, 410, said)
 }
 
 pub(crate) async fn signin(State(office): Here, visit: Visit, Path(id): Path<i64>) -> Shown {

@@ -40,23 +40,32 @@ const HEADINGS: [[&str; 2]; 12] = [
 /// [`Refused::Storage`].
 pub(super) async fn of(instance: &Instance, browse: Browse, language: Language) -> Result<Body, Refused> {
     let first = instance.leaf(&browse, Bookmark::NEWEST, AT_ONCE).await?;
-    let (send, receive) = mpsc::channel(1);
     let instance = instance.clone();
     let read = move |at| -> Read {
         let (instance, browse) = (instance.clone(), browse.clone());
-        Box::pin(async move { instance.leaf(&browse, at, AT_ONCE).await })
+        Box::pin(async move { instance.leaf(&browse, at, AT_ONCE).await.map_err(std::io::Error::other) })
     };
+    Ok(written(first, read, language))
+}
+
+/// The same of messages that are read otherwise; the first of them are there.
+pub(super) fn written(
+    first: Leaf,
+    read: impl Fn(Bookmark) -> Read + Send + 'static,
+    language: Language,
+) -> Body {
+    let (send, receive) = mpsc::channel(1);
     tokio::spawn(async move {
         if let Err(error) = hand_out(first, read, language, &send).await {
             // Whoever reads sees that the table is broken off, and does not take it for the whole.
             timeout(PATIENCE, send.send(Err(error))).await.ok();
         }
     });
-    Ok(Body::new(Rows(receive)))
+    Body::new(Rows(receive))
 }
 
 /// A page of the journal that is being read.
-type Read = Pin<Box<dyn Future<Output = Result<Leaf, Refused>> + Send>>;
+pub(super) type Read = Pin<Box<dyn Future<Output = std::io::Result<Leaf>> + Send>>;
 /// Rows, or why there are no more.
 type Portion = std::io::Result<Bytes>;
 
@@ -86,7 +95,7 @@ async fn hand_out(
             let Ok(Ok(())) = sent else { return Ok(()) };
         }
         let Some(at) = at.filter(|_| !send.is_closed()) else { return Ok(()) };
-        leaf = read(at).await.map_err(std::io::Error::other)?;
+        leaf = read(at).await?;
     }
 }
 
@@ -168,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn a_table_that_cannot_be_read_to_its_end_is_broken_off() {
         let (send, rows) = mpsc::channel(2);
-        let read = |_| -> Read { Box::pin(async { Err(Refused::Storage("full".to_owned())) }) };
+        let read = |_| -> Read { Box::pin(async { Err(std::io::Error::other("full")) }) };
         let done = hand_out(found(Some(Bookmark::NEWEST)), read, Language::English, &send).await;
         assert_eq!(done.unwrap_err().to_string(), "full");
         drop(rows);

@@ -11,7 +11,7 @@
 //! | `/messages/{id}/login?way=` | [`SigninPage`], of instances without a line; `way` = `qr`, `code` |
 //! | `/messages/{id}/settings` | [`InstanceSettingsPage`] |
 //! | `/messages/{id}/access` | [`AccessPage`]: number, token, samples for programs |
-//! | `/bots/{bot}/messages?page=`, `…/journal?…`, `…/chats/{chat}?before=` | the same of a bot that programs lead |
+//! | `/bots/{bot}/messages?page=`, `…/journal?…`, `…/journal.csv?…`, `…/chats/{chat}?before=`, `…/files/{key}` | the same of a bot that programs lead |
 //! | `/bots/{bot}/messages/access` | [`BotAccessPage`]: the tokens of the programs that lead it |
 //!
 //! | POST | fields |

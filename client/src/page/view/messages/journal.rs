@@ -34,7 +34,7 @@ pub(crate) fn page(frame: &Frame, page: &JournalPage) -> Markup {
 }
 
 /// What is said while a file is fetched that was asked for.
-pub(crate) fn fetching(frame: &Frame, instance: i64) -> Markup {
+pub(crate) fn fetching(frame: &Frame, journal: &str) -> Markup {
     let title = frame.say("Файл загружается из Telegram", "The file is being fetched from Telegram");
     let main = html! {
         h1 { (title) }
@@ -42,7 +42,7 @@ pub(crate) fn fetching(frame: &Frame, instance: i64) -> Markup {
             "Он большой, или Telegram отвечает медленно. Не закрывайте эту страницу: скачивание начнётся само.",
             "It is large, or Telegram is slow. Leave this page open: the download begins by itself.",
         )) }
-        p { a.button href={ "/messages/" (instance) "/journal" } { (Icon::Back.draw()) (frame.say("К журналу", "To the journal")) } }
+        p { a.button href=(journal) { (Icon::Back.draw()) (frame.say("К журналу", "To the journal")) } }
     };
     crate::page::view::frame::bare(frame, title, main)
 }
@@ -63,7 +63,7 @@ pub(crate) fn letters(frame: &Frame, page: &JournalPage) -> Markup {
             @if !is_chat {
                 div.card-head {
                     p.muted.grow { (range(frame, page)) }
-                    @if page.card.bot.is_none() { a.button.quiet href={ (path(&page.card)) "/journal.csv" (query(page, None)) } download { (Icon::Download.draw()) "CSV" } }
+                    a.button.quiet href={ (path(&page.card)) "/journal.csv" (query(page, None)) } download { (Icon::Download.draw()) "CSV" }
                 }
             }
             @if let Some(problem) = &page.problem { p.problem { (sentence(frame.said(problem))) } }
@@ -175,7 +175,7 @@ fn files(frame: &Frame, page: &JournalPage, letter: &Record) -> Markup {
     html! {
         @for file in letter.content.files() {
             p.file {
-                @if let Some(key) = file.stored.as_ref().filter(|_| page.card.bot.is_none()) {
+                @if let Some(key) = &file.stored {
                     a href={ (path(&page.card)) "/files/" (key) } { (Icon::Download.draw()) " " (called(file)) }
                 } @else {
                     (called(file))

@@ -54,7 +54,7 @@ pub(super) fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
             view::bots::access(frame, &bot_access(Some("42:AAabcdefghijklmnopqrstuvwxyz0123_-x"))),
         ),
         ("journal", view::journal::page(frame, &journal(50, false))),
-        ("file-fetching", view::journal::fetching(frame, card().id)),
+        ("file-fetching", view::journal::fetching(frame, "/messages/4100000001/journal")),
         ("chat", view::journal::page(frame, &journal(9, true))),
         ("instance-settings", view::settings::page(frame, &settings(refused))),
         ("access", view::access::page(frame, &access(None))),
@@ -82,6 +82,16 @@ fn what_people_write_in_messages_stays_text() {
         let drawn = drawn.into_string();
         assert!(!drawn.contains("<script>alert"), "{drawn}");
         assert!(drawn.contains("&lt;script&gt;alert"));
+    }
+}
+
+#[test]
+fn a_bots_journal_has_its_table_and_its_files() {
+    let frame = super::frame(tgtrunk_config::Language::English);
+    let drawn = view::journal::page(&frame, &JournalPage { card: of_bot(), ..journal(9, false) });
+    let drawn = drawn.into_string();
+    for address in ["journal.csv", "files/0123456789abcdef0123456789abcdef"] {
+        assert!(drawn.contains(&format!("href=\"/bots/acme_bot/messages/{address}")), "{address}");
     }
 }
 
@@ -207,7 +217,7 @@ fn a_bots_pages_lead_to_its_own_addresses_and_to_nothing_that_it_has_not() {
     let journal = view::journal::page(&frame, &JournalPage { card: of_bot(), ..journal(9, false) });
     for drawn in [queue.into_string(), journal.into_string()] {
         assert!(drawn.contains("/bots/acme_bot/messages"));
-        let wrong = ["/messages/4100000003", "journal.csv", "/files/", "messages/settings"];
+        let wrong = ["/messages/4100000003", "messages/settings"];
         for wrong in wrong {
             assert!(!drawn.contains(wrong), "{wrong}");
         }
