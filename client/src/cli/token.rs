@@ -131,20 +131,22 @@ fn whose(one: &InstanceInfo, language: Language) -> String {
 fn shown(new: &NewToken, language: Language) -> String {
     let NewToken { instance, token, url } = new;
     let token = token.as_str();
-    let [once, shell, python] = match language {
+    let [once, shell, sends, python] = match language {
         Language::Russian => [
             "Токен показан один раз; прежний больше не действует.",
             "Состояние:",
+            "Отправить сообщение (вместо 79990000000 — номер человека, у которого есть Telegram):",
             "Python (pip install telegram-api-client-python):",
         ],
         Language::English => [
             "The token is shown this once; the one before is dead.",
             "How it stands:",
+            "Send a message (in the place of 79990000000 the number of somebody who has Telegram):",
             "Python (pip install telegram-api-client-python):",
         ],
     };
     format!(
-        "idInstance: {instance}\napiTokenInstance: {token}\n{once}\n\n{shell}\n  curl {url}/waInstance{instance}/getStateInstance/{token}\n{python}\n  from telegram_api_client_python import API\n  api = API.GreenAPI(\"{instance}\", \"{token}\", host=\"{url}\", media=\"{url}\")\n"
+        "idInstance: {instance}\napiTokenInstance: {token}\n{once}\n\n{shell}\n  curl {url}/waInstance{instance}/getStateInstance/{token}\n{sends}\n  curl {url}/waInstance{instance}/sendMessage/{token} -d '{{\"chatId\": \"79990000000@c.us\", \"message\": \"Hello\"}}'\n{python}\n  from telegram_api_client_python import API\n  api = API.GreenAPI(\"{instance}\", \"{token}\", host=\"{url}\", media=\"{url}\")\n  api.sending.sendMessage(\"79990000000@c.us\", \"Hello\")\n"
     )
 }
 
@@ -208,6 +210,7 @@ mod tests {
             "idInstance: 4100000001",
             "apiTokenInstance: abc",
             "curl http://127.0.0.1:8091/waInstance4100000001/getStateInstance/abc",
+            "sendMessage/abc -d '{\"chatId\": \"79990000000@c.us\"",
             "API.GreenAPI(\"4100000001\", \"abc\", host=\"http://127.0.0.1:8091\"",
         ] {
             assert!(told.contains(line), "{told}");
