@@ -19,7 +19,7 @@ pub(super) use recipients::Recipient;
 pub(super) use tokens::TokenRow;
 
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
-const STEPS: [&[&str]; 2] = [
+const STEPS: [&[&str]; 3] = [
     &[
         // With which programs call the API. Of a token only its hash is kept. `instance` is null for one that is for all.
         "CREATE TABLE token (
@@ -88,6 +88,8 @@ const STEPS: [&[&str]; 2] = [
         "CREATE INDEX notification_scope ON notification (scope, id)",
         "CREATE INDEX notification_sender ON notification (sender, id)",
     ],
+    // Those whose time has come, by the state that they are in: one of all open ones is not chosen beside that of states.
+    &["DROP INDEX notification_open", "CREATE INDEX notification_open ON notification (state, next_s, id)"],
 ];
 
 /// The database. Clones share the connection.
