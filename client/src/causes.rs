@@ -126,7 +126,6 @@ const SENTENCES: &[(&str, &str)] = &[
         "аккаунт не знает чата {}: вступите в него или откройте его в приложении Telegram, либо назовите его по @имени",
     ),
     ("{} is no chat", "{} — не чат"),
-    ("{} is no group", "{} — не группа"),
     ("{} is no person", "{} — не человек"),
     (
         "Telegram has frozen the account ({}); it must be appealed in the Telegram app",
@@ -232,7 +231,7 @@ mod tests {
     use super::*;
 
     /// Where the sentences are said.
-    const SOURCES: [&str; 19] = [
+    const SOURCES: [&str; 21] = [
         include_str!("../../messages/src/outbox.rs"),
         include_str!("../../messages/src/files.rs"),
         include_str!("../../messages/src/instance.rs"),
@@ -244,6 +243,7 @@ mod tests {
         include_str!("../../messages/src/actions/waiting.rs"),
         include_str!("../../messages/src/store/outgoing.rs"),
         include_str!("../../telegram/src/invoke.rs"),
+        include_str!("telegram/messenger.rs"),
         include_str!("telegram/messenger/album.rs"),
         include_str!("telegram/messenger/download.rs"),
         include_str!("telegram/messenger/failure.rs"),
@@ -251,6 +251,7 @@ mod tests {
         include_str!("telegram/messenger/sending.rs"),
         include_str!("../../bot/src/messenger.rs"),
         include_str!("../../bot/src/messenger/content.rs"),
+        include_str!("../../bot/src/messenger/failure.rs"),
         include_str!("../../bot/src/telegram/failure.rs"),
     ];
 
