@@ -10,7 +10,6 @@ pub(crate) mod signin;
 pub(crate) mod words;
 
 use maud::{Markup, html};
-use tgtrunk_config::Language;
 use tgtrunk_messages::Standing;
 
 use crate::page::model::Frame;
