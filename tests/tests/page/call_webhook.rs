@@ -29,7 +29,7 @@ async fn a_webhook_of_calls_that_fails_is_told_on_its_lines_page_until_it_takes_
     browser.says("#call-webhook", site, LIMIT).await.unwrap();
     browser.shows("#call-webhook [data-waiting='0']", LIMIT).await.unwrap();
     browser.run("window.kept = 1").await.unwrap();
-    let (mut caller, _app) = stage.caller(CALLER).await.unwrap();
+    let (caller, _app) = stage.caller(CALLER).await.unwrap();
     caller.device.call(number.account).await.unwrap();
     browser.shows("#call-webhook .webhook-fault[data-fault=now]", LIMIT).await.unwrap();
     for words in ["500 Internal Server Error", "Takes nothing since", "attempts", "tried again in"] {
