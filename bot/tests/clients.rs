@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tgtrunk_test_telegram::world::{BotInfo, Button, NewBot};
 use tgtrunk_test_telegram::{NewUser, Options, TestTelegram, venv};
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -90,6 +90,38 @@ async fn curl_sends_a_large_file_which_is_held_nowhere_and_reads_it_back() {
     let wrong = format!("{}/bot{}:{}/getMe", house.api(), house.info.id, "A".repeat(35));
     let told: Value = serde_json::from_str(&curl(&[&wrong]).await).unwrap();
     assert_eq!(told, json!({"ok": false, "error_code": 401, "description": "Unauthorized"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_bots_run_side_by_side_each_with_its_own_people() {
+    let house = House::start().await;
+    let world = house.telegram.world();
+    let other = world.add_bot(NewBot::new("other_bot", "Other")).unwrap();
+    let boris = world.add_user(NewUser::new("+79990000002", "Boris").language("ru")).unwrap();
+    let mut add = house.command(&["add"]);
+    let mut add = add.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    add.stdin.take().unwrap().write_all(format!("{}\n", other.token).as_bytes()).await.unwrap();
+    assert!(add.wait().await.unwrap().success(), "the second bot is not added");
+    house.say("my key");
+    world.say(boris, other.id, "мой ключ").unwrap();
+    house.says(&format!("Your key: {}", house.person)).await;
+    let limit = Instant::now() + SOON;
+    let his = format!("Ваш ключ: {boris}");
+    while !world.chat(boris, other.id).iter().any(|message| message.text == his) {
+        assert!(Instant::now() < limit, "the second bot is silent: {}", house.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+    for (bot, person) in [("acme_bot", house.person), ("other_bot", boris)] {
+        let told = house.command(&["keys", bot, "--json"]).output().await.unwrap();
+        let people: Value = serde_json::from_slice(&told.stdout).unwrap();
+        let keys: Vec<&Value> = people.as_array().unwrap().iter().map(|one| &one["key"]).collect();
+        assert_eq!(keys, [&json!(person)], "@{bot}");
+    }
+    for info in [&house.info, &other] {
+        let told = curl(&[&format!("{}/bot{}/getMe", house.api(), info.token)]).await;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["result"]["id"], info.id, "{told}");
+    }
 }
 
 /// The test Telegram with a bot and a person, and `tgtrunk-bot` with the bot.

@@ -24,6 +24,7 @@ async fn a_token_is_checked_without_keeping_it_and_what_is_wrong_is_told() {
         panic!("no bot");
     };
     assert_eq!((check.bot, check.id.number(), check.name.as_str(), check.inline), (bot(), 42, "Acme", false));
+    assert_eq!(check.description.as_deref(), Some("Answers calls"));
     let troubles: Vec<&str> = check.troubles.iter().map(|trouble| trouble.en.as_str()).collect();
     assert!(troubles[0].contains("/setinline") && troubles[1].contains("stop it"), "{troubles:?}");
     assert!(check.troubles.iter().all(|trouble| !trouble.ru.is_empty()));

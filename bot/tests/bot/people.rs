@@ -15,7 +15,8 @@ async fn a_key_is_given_in_the_persons_language_while_everything_else_is_down() 
     room.starts().await;
     room.telegram.says(5, "/start x");
     let greeting = room.telegram.hears("SendMessage", |body| body["chat_id"] == 5).await;
-    assert!(greeting["text"].as_str().unwrap().starts_with("Здравствуйте!"), "{greeting}");
+    let text = greeting["text"].as_str().unwrap();
+    assert!(text.starts_with("Здравствуйте!") && text.contains("«Мой ключ»"), "{greeting}");
     assert_eq!(greeting["reply_markup"]["keyboard"], json!([[{"text": "Мой ключ"}]]));
     room.telegram.says(5, " мой  КЛЮЧ");
     room.telegram.hears("SendMessage", |body| body["text"] == "Ваш ключ: 5").await;
@@ -124,6 +125,12 @@ async fn what_a_person_is_owed_outlives_a_kill_and_is_sent_once() {
     room.telegram.hears("SendMessage", |body| body["text"] == "Your key: 500").await;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(room.telegram.asked("SendMessage").len(), tried + 1);
+    // What was sent is owed no more.
+    room.kills().await;
+    room.starts().await;
+    room.telegram.says(501, "/key");
+    room.telegram.hears("SendMessage", |body| body["text"] == "Your key: 501").await;
+    assert_eq!(room.telegram.asked("SendMessage").len(), tried + 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

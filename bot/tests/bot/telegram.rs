@@ -194,6 +194,7 @@ async fn serve(
         "getupdates" => telegram.updates(&asked).await,
         "getme" => json!({"id": 42, "is_bot": true, "first_name": "Acme", "username": "acme_bot",
             "supports_inline_queries": inline}),
+        "getmydescription" => json!({"description": "Answers calls"}),
         "getwebhookinfo" => json!({"url": "", "has_custom_certificate": false, "pending_update_count": 0}),
         _ => json!(true),
     };

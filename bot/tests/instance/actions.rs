@@ -264,10 +264,56 @@ async fn what_cannot_be_is_refused_with_its_code_and_a_flood_and_a_time_are_wait
 
     stage.scene.world().set_blocked(anna, stage.info.id, true);
     stage.refuses("send_message", text(anna.into(), "x"), "user_blocked_bot").await;
+    stage.scene.world().set_blocked(anna, stage.info.id, false);
+    let protected = BotAction::Error {
+        code: 400,
+        description: "Bad Request: message has protected content and can't be forwarded".to_owned(),
+    };
+    stage.scene.world().add_bot_fault(BotMatch::method("forwardMessage").times(1), protected);
+    let forward = json!({"dialog": anna, "from_dialog": anna, "message_ids": [seen["id"]]});
+    stage.refuses("forward_message", forward, "privacy_restricted").await;
     let revoked = stage.command(&["api-token", "revoke", "acme_bot", "1C"]).output().await.unwrap();
     assert!(revoked.status.success());
     let (status, told) = stage.calls("get_profile", &json!({})).await;
     assert_eq!(status, 401, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_are_read_however_they_are_written_and_whoever_waits_no_longer_asks_the_job() {
+    let stage = Stage::open().await;
+    let anna = stage.anna.id;
+    let at_s = i64::try_from(unix_ms() / 1_000).unwrap() + 6;
+    let at = chrono::DateTime::from_timestamp(at_s, 0).unwrap();
+    let forms = [
+        ("в секундах", json!(at_s)),
+        ("с поясом", json!(at.to_rfc3339())),
+        ("по Гринвичу", json!(at.format("%Y-%m-%dT%H:%M:%SZ").to_string())),
+    ];
+    for (text, schedule_at) in &forms {
+        let said = json!({"dialog": anna, "text": text, "schedule_at": schedule_at, "past": "error"});
+        assert_eq!(stage.does("send_message", said).await["scheduled"], true, "{text}");
+    }
+    let mut late = json!({"dialog": anna, "text": "поздно", "schedule_at": "2020-01-01T10:00:00Z"});
+    assert_eq!(stage.does("send_message", late.clone()).await["text"], "поздно");
+    (late["text"], late["past"]) = ("никогда".into(), "error".into());
+    let error = stage.refuses("send_message", late, "bad_request").await;
+    assert!(error["message"].as_str().unwrap().contains("'schedule_at'"), "{error}");
+    for (text, _) in &forms {
+        let seen = stage.anna_gets(|message| message["text"] == *text).await;
+        assert!(seen["date"].as_i64().unwrap() >= at_s - 1, "{text}: {seen}");
+    }
+    assert_eq!(stage.count("никогда"), 0);
+
+    let slow = BotAction::Delay { ms: 4_000 };
+    stage.scene.world().add_bot_fault(BotMatch::method("sendMessage").times(1), slow);
+    let said = json!({"dialog": anna, "text": "долго", "timeout_ms": 1_000});
+    let (status, told) = stage.calls("send_message", &said).await;
+    assert_eq!((status, &told["error"]["code"]), (504, &json!("timeout")), "{told}");
+    let job = told["job_id"].as_str().unwrap();
+    assert!(told["error"]["message"].as_str().unwrap().contains(job), "{told}");
+    let done = stage.job(job).await;
+    assert_eq!((&done["state"], &done["result"]["text"]), (&json!("done"), &json!("долго")), "{done}");
+    assert_eq!(stage.count("долго"), 1);
 }
 
 /// The journal of Anna's chat, once its last message says so.
