@@ -315,6 +315,17 @@ async fn recipients_are_kept_apart_switched_off_and_failures_have_reasons() {
         assert_eq!((&waits["state"], &waits["channel"]), (&json!("queued"), &json!("bot")));
         assert!(waits["reason"].as_str().unwrap().contains("tgtrunk-bot does not run"), "{waits}");
     }
+    // To whom both can write the organisation's choice writes, unless the request says otherwise.
+    desk.post("organisations", json!({"id": 1, "channel": "bot"})).await;
+    let vera = json!({"title": "Vera", "key": 700, "phone": "+79001112255", "organisation": "Main"});
+    let vera = desk.post("recipients", vera).await["id"].clone();
+    for (said, channel) in [(Value::Null, "bot"), (json!("user"), "user")] {
+        let said = json!({"recipient": {"id": vera}, "text": "both", "channel": said});
+        assert_eq!(desk.post("notify", said).await["channel"], channel);
+    }
+    desk.post("organisations", json!({"id": 1, "channel": null})).await;
+    let told = desk.post("notify", json!({"recipient": {"id": vera}, "text": "both"})).await;
+    assert_eq!(told["channel"], "user", "{told}");
     // Whoever is switched off while something waits does not get it.
     let boris = desk.post("recipients", json!({"title": "Boris", "key": 600})).await;
     let waits = desk.post("notify", json!({"recipient": 600, "text": "later", "organisation": "Main"})).await;

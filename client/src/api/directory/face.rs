@@ -12,6 +12,7 @@ use tgtrunk_messages::{Instance, InstanceId};
 use super::Directory;
 use super::answer::Failed;
 use super::fields::Fields;
+use super::notify::way;
 use super::organisations::FIELDS as OF_ORGANISATION;
 use super::reasons::{self, SKIPPED, SKIPPED_IN_DOUBT};
 use super::recipients::{FIELDS as OF_RECIPIENT, note};
@@ -53,6 +54,8 @@ pub(crate) struct OrganisationFace {
     /// Who else writes by that sender.
     pub(crate) shared_with: Vec<String>,
     pub(crate) bot: Option<String>,
+    /// By which way it writes to whom both are known, in the API's word.
+    pub(crate) channel: Option<&'static str>,
     pub(crate) api_id: Option<i64>,
     pub(crate) has_api_hash: bool,
     pub(crate) people: usize,
@@ -82,6 +85,8 @@ pub(crate) struct RecipientFace {
     /// A chat's number, or `@name`.
     pub(crate) dialog: Option<String>,
     pub(crate) organisation: Option<i64>,
+    /// Whether a bot writes to them; else an account does.
+    pub(crate) is_by_bot: bool,
     pub(crate) is_notified: bool,
     pub(crate) is_blocked: bool,
     /// Whether a bot knows the key; none where no bot tells, or there is no key.
@@ -295,6 +300,7 @@ impl Directory {
             standing: look.as_ref().map(|look| look.standing),
             shared_with: others.map(|other| other.name.clone()).collect(),
             bot: one.bot.clone(),
+            channel: one.channel.map(Channel::as_str),
             api_id: one.api_id,
             has_api_hash: one.api_hash_sha256.is_some(),
             people,
@@ -364,7 +370,10 @@ impl Directory {
                 .collect()),
             Err(trouble) => Err(reasons::told(&trouble.text(), None)),
         };
-        let faces = rows.iter().map(|row| recipient(row.clone(), seen.as_ref())).collect();
+        let organisations = self.store()?.organisations().await.map_err(Failed::from)?;
+        let usual = |id| organisations.iter().find(|one| Some(one.id) == id).and_then(|one| one.channel);
+        let face = |row: &Recipient| recipient(row.clone(), seen.as_ref(), usual(row.organisation));
+        let faces = rows.iter().map(face).collect();
         Ok((faces, keys))
     }
 
@@ -491,14 +500,20 @@ fn moved_on(id: i64) -> Wrong {
     Wrong { field: None, said }
 }
 
-fn recipient(mut row: Recipient, seen: Option<&BTreeMap<&str, &BotPerson>>) -> RecipientFace {
+fn recipient(
+    mut row: Recipient,
+    seen: Option<&BTreeMap<&str, &BotPerson>>,
+    usual: Option<Channel>,
+) -> RecipientFace {
     let person = row.key.as_deref().and_then(|key| seen?.get(key));
     let is_key_known = seen.filter(|_| row.key.is_some()).map(|_| person.is_some());
     if let Some(person) = person {
         note(&mut row, person);
     }
+    let has_address = row.phone.is_some() || row.dialog.is_some();
     RecipientFace {
         id: row.id,
+        is_by_bot: way(usual, has_address, row.key.is_some()) == Channel::Bot,
         title: row.title,
         key: row.key,
         phone: row.phone,

@@ -81,7 +81,8 @@ impl Call {
                 "this token is for one line, and the organisation has another sender",
             ));
         }
-        let channel = channel(said.take("channel"), &target)?;
+        let usual = organisation.as_ref().and_then(|one| one.channel);
+        let channel = channel(said.take("channel"), &target, usual)?;
         let (sender, to) = match channel {
             Channel::User => {
                 let sender = directory.account(self.grant, organisation.as_ref())?;
@@ -400,15 +401,24 @@ fn text(said: Option<Value>) -> Result<String, Failed> {
     }
 }
 
-/// By which way: as the request says, else by the account where the person has a phone or a chat.
-fn channel(said: Option<Value>, target: &Target) -> Result<Channel, Failed> {
+/// By which way: as the request says, else as is usual.
+fn channel(said: Option<Value>, target: &Target, usual: Option<Channel>) -> Result<Channel, Failed> {
     match said {
-        None | Some(Value::Null) if target.address.is_some() => Ok(Channel::User),
-        None | Some(Value::Null) => Ok(Channel::Bot),
+        None | Some(Value::Null) => Ok(way(usual, target.address.is_some(), target.key.is_some())),
         Some(value) => {
             let channel = value.as_str().and_then(Channel::read);
             channel.ok_or_else(|| Failed::wrong("channel", &value, &"want \"user\" or \"bot\"".into()))
         }
+    }
+}
+
+/// By which way somebody is written to where nobody says it: as their organisation does where it can choose, else by the
+/// account where a phone or a chat is known.
+pub(super) fn way(usual: Option<Channel>, has_address: bool, has_key: bool) -> Channel {
+    match (has_address, has_key) {
+        (true, true) => usual.unwrap_or(Channel::User),
+        (true, false) => Channel::User,
+        (false, _) => Channel::Bot,
     }
 }
 
@@ -439,10 +449,16 @@ mod tests {
     fn the_way_is_what_the_request_says_and_else_what_is_known() {
         let by_phone = Target { address: Some("+79001112233".to_owned()), ..Target::default() };
         let by_key = Target { key: Some("5".to_owned()), ..Target::default() };
-        assert_eq!(channel(None, &by_phone), Ok(Channel::User));
-        assert_eq!(channel(Some(Value::Null), &by_key), Ok(Channel::Bot));
-        assert_eq!(channel(Some(json!("bot")), &by_phone), Ok(Channel::Bot));
-        let wrong = channel(Some(json!("sms")), &by_key).unwrap_err();
+        let both = Target { key: by_key.key.clone(), ..by_phone.clone() };
+        assert_eq!(channel(None, &by_phone, None), Ok(Channel::User));
+        assert_eq!(channel(Some(Value::Null), &by_key, None), Ok(Channel::Bot));
+        assert_eq!(channel(Some(json!("bot")), &by_phone, None), Ok(Channel::Bot));
+        assert_eq!(channel(None, &both, None), Ok(Channel::User));
+        assert_eq!(channel(None, &both, Some(Channel::Bot)), Ok(Channel::Bot));
+        assert_eq!(channel(Some(json!("user")), &both, Some(Channel::Bot)), Ok(Channel::User));
+        assert_eq!(channel(None, &by_phone, Some(Channel::Bot)), Ok(Channel::User));
+        assert_eq!(channel(None, &by_key, Some(Channel::User)), Ok(Channel::Bot));
+        let wrong = channel(Some(json!("sms")), &by_key, None).unwrap_err();
         assert_eq!(wrong.message, "channel = \"sms\": want \"user\" or \"bot\"");
         assert_eq!((by_id(&by_key).as_deref(), by_id(&by_phone)), (Some("5"), None));
     }

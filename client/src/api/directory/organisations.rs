@@ -10,11 +10,11 @@ use super::answer::{Answer, Failed};
 use super::door::Call;
 use super::fields::Fields;
 use super::senders::{Look, Sender};
-use super::store::Organisation;
+use super::store::{Channel, Organisation};
 use super::{Directory, time};
 use crate::clock;
 
-pub(super) const FIELDS: [&str; 6] = ["id", "name", "sender", "bot", "api_id", "api_hash"];
+pub(super) const FIELDS: [&str; 7] = ["id", "name", "sender", "bot", "channel", "api_id", "api_hash"];
 /// Longest name, in characters.
 const NAME: usize = 100;
 /// Organisations at most.
@@ -76,6 +76,7 @@ impl Directory {
                 name: String::new(),
                 sender: None,
                 bot: None,
+                channel: None,
                 api_id: None,
                 api_hash_sha256: None,
                 created_s: clock::unix_s(),
@@ -92,6 +93,9 @@ impl Directory {
         }
         if let Some(bot) = said.text("bot", 33)? {
             kept.bot = bot.map(|text| bot_name(&text)).transpose()?;
+        }
+        if let Some(channel) = said.take("channel") {
+            kept.channel = usual_channel(&channel)?;
         }
         if let Some(api_id) = said.number("api_id", 1..=i64::from(i32::MAX))? {
             kept.api_id = api_id;
@@ -220,6 +224,7 @@ impl Directory {
             "shared_with": shared,
             "note": note,
             "bot": one.bot,
+            "channel": one.channel.map(Channel::as_str),
             "api_id": one.api_id,
             "api_hash_set": one.api_hash_sha256.is_some(),
             "created": time(one.created_s),
@@ -296,6 +301,13 @@ fn bot_name(text: &str) -> Result<String, Failed> {
             .of("bot")
             .in_russian(format!("bot = {text:?}: нужно имя бота, например acme_bot"))
     })
+}
+
+fn usual_channel(said: &Value) -> Result<Option<Channel>, Failed> {
+    let read = |word: &str| Channel::read(word).map(Some);
+    let channel = if said.is_null() { Some(None) } else { said.as_str().and_then(read) };
+    let want = Said::new("want \"user\", \"bot\" or null", "нужно \"user\", \"bot\" или null");
+    channel.ok_or_else(|| Failed::wrong("channel", said, &want))
 }
 
 fn is_api_hash(text: &str) -> bool {

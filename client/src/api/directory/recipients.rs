@@ -334,6 +334,7 @@ mod tests {
             name: name.to_owned(),
             sender: None,
             bot: None,
+            channel: None,
             api_id: None,
             api_hash_sha256: None,
             created_s: 0,

@@ -19,7 +19,7 @@ pub(super) use recipients::Recipient;
 pub(super) use tokens::TokenRow;
 
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
-const STEPS: [&[&str]; 3] = [
+const STEPS: [&[&str]; 4] = [
     &[
         // With which programs call the API. Of a token only its hash is kept. `instance` is null for one that is for all.
         "CREATE TABLE token (
@@ -90,6 +90,8 @@ const STEPS: [&[&str]; 3] = [
     ],
     // Those whose time has come, by the state that they are in: one of all open ones is not chosen beside that of states.
     &["DROP INDEX notification_open", "CREATE INDEX notification_open ON notification (state, next_s, id)"],
+    // By which way an organisation writes to whom both ways are known.
+    &["ALTER TABLE organisation ADD COLUMN channel TEXT"],
 ];
 
 /// The database. Clones share the connection.

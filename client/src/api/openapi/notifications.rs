@@ -31,6 +31,12 @@ pub(super) const ROUTES: &[Route] = &[
                 "номер линии или инстанса",
             ),
             Field::of("bot", Kind::Text, "the bot that writes for it", "бот, который пишет от неё"),
+            Field::of(
+                "channel",
+                Kind::Word(&["user", "bot"]),
+                "who writes to those of whom a key and a phone or a chat are known; the account unless it is said",
+                "кто пишет тем, у кого известны и ключ, и телефон или чат; если не указано — аккаунт",
+            ),
             Field::of("api_id", Kind::Integer, "the application's number", "номер приложения"),
             Field::of(
                 "api_hash",

@@ -162,7 +162,8 @@ pub(super) async fn organisation(State(office): Here, Path(id): Path<String>, po
     match kept {
         Ok(noted) => Ok(saved(&posted, &noted, "/access/organisations")),
         Err(wrong) => {
-            page.typed = typed(&posted.fields, &["name", "sender", "bot", "api_id", "forget_hash"]);
+            page.typed =
+                typed(&posted.fields, &["name", "sender", "bot", "channel", "api_id", "forget_hash"]);
             let said = refuse(&mut page.typed, &wrong);
             page.problem = wrong.field.is_none().then_some(wrong.said);
             let frame = posted.frame(&office);
@@ -179,7 +180,7 @@ fn organisation_of(id: Option<i64>, fields: &Fields) -> Map<String, Value> {
     }
     // What is empty is taken away; of a name the empty one is refused.
     said.insert("name".into(), fields.line("name").into());
-    for key in ["sender", "bot", "api_id"] {
+    for key in ["sender", "bot", "channel", "api_id"] {
         said.insert(key.into(), Some(fields.line(key)).filter(|word| !word.is_empty()).into());
     }
     match fields.line("api_hash") {
@@ -328,7 +329,8 @@ mod tests {
             Fields::new(all.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()).unwrap()
         };
         let said = organisation_of(Some(3), &fields(&[("name", " Main "), ("sender", ""), ("api_id", "5")]));
-        let wanted = json!({"id": 3, "name": "Main", "sender": null, "bot": null, "api_id": "5"});
+        let wanted =
+            json!({"id": 3, "name": "Main", "sender": null, "bot": null, "channel": null, "api_id": "5"});
         assert_eq!(Value::Object(said), wanted);
         let said = organisation_of(None, &fields(&[("name", "x"), ("forget_hash", "true")]));
         assert_eq!(said.get("api_hash"), Some(&Value::Null));

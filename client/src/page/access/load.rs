@@ -81,6 +81,7 @@ impl Office {
             typed.set("name", one.name.as_str());
             typed.set("sender", one.sender.clone().unwrap_or_default());
             typed.set("bot", one.bot.clone().unwrap_or_default());
+            typed.set("channel", one.channel.unwrap_or_default());
             typed.set("api_id", one.api_id.map(|id| id.to_string()).unwrap_or_default());
         }
         let senders = self.directory().map(|directory| directory.sender_choices()).unwrap_or_default();

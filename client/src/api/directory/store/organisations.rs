@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Store, StoreError};
+use super::{Channel, Store, StoreError};
 
 /// An organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(in crate::api::directory) struct Organisation {
     pub(in crate::api::directory) sender: Option<String>,
     /// Which bot writes for it.
     pub(in crate::api::directory) bot: Option<String>,
+    /// Which of the two writes to whom both can; else the account does.
+    pub(in crate::api::directory) channel: Option<Channel>,
     pub(in crate::api::directory) api_id: Option<i64>,
     /// What is kept of its `api_hash`, which has 128 bits of chance.
     pub(in crate::api::directory) api_hash_sha256: Option<String>,
@@ -45,16 +47,17 @@ impl Store {
         kept: &Organisation,
     ) -> Result<i64, StoreError> {
         let row = sqlx::query(
-            "INSERT INTO organisation (id, name, sender, bot, api_id, api_hash_sha256, created_s)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO organisation (id, name, sender, bot, channel, api_id, api_hash_sha256, created_s)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name, sender = excluded.sender, bot = excluded.bot,
-                api_id = excluded.api_id, api_hash_sha256 = excluded.api_hash_sha256
+                channel = excluded.channel, api_id = excluded.api_id, api_hash_sha256 = excluded.api_hash_sha256
              RETURNING id",
         )
         .bind(Some(kept.id).filter(|id| *id > 0))
         .bind(&kept.name)
         .bind(&kept.sender)
         .bind(&kept.bot)
+        .bind(kept.channel.map(Channel::as_str))
         .bind(kept.api_id)
         .bind(&kept.api_hash_sha256)
         .bind(kept.created_s)
@@ -83,6 +86,7 @@ fn row(row: &SqliteRow) -> Result<Organisation, sqlx::Error> {
         name: row.try_get("name")?,
         sender: row.try_get("sender")?,
         bot: row.try_get("bot")?,
+        channel: row.try_get::<Option<String>, _>("channel")?.as_deref().and_then(Channel::read),
         api_id: row.try_get("api_id")?,
         api_hash_sha256: row.try_get("api_hash_sha256")?,
         created_s: row.try_get("created_s")?,

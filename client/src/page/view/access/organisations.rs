@@ -101,6 +101,7 @@ pub(crate) fn card(frame: &Frame, page: &OrganisationPage) -> Markup {
                 (form::text(frame, typed, "name", frame.say("Название", "Name"), "", Input { required: true, ..Input::default() }))
                 (sender(frame, page))
                 (bot(frame, page))
+                (channel(frame, page))
                 (form::text(frame, typed, "api_id", "API_ID",
                     frame.say("Если заполняется для каждой организации. К номеру Telegram привязывает один api_id.", "Where each organisation has its own. Telegram attaches one api_id to a number."), number))
                 (api_hash(frame, page))
@@ -187,6 +188,24 @@ fn bot(frame: &Frame, page: &OrganisationPage) -> Markup {
         frame.say("Бот", "Bot"),
         hint,
         form::select("bot", Some(&described), chosen, &choices),
+    )
+}
+
+fn channel(frame: &Frame, page: &OrganisationPage) -> Markup {
+    let hint = frame.say(
+        "Кто пишет тем, у кого есть и ключ, и телефон или чат.",
+        "Who writes to those of whom a key is known, and a phone or a chat.",
+    );
+    let choices = [("", frame.say("Аккаунт", "The account")), ("bot", frame.say("Бот", "The bot"))];
+    let chosen = if page.typed.value("channel") == "bot" { "bot" } else { "" };
+    let described = form::described("channel", hint);
+    form::field(
+        frame,
+        &page.typed,
+        "channel",
+        frame.say("Чем писать", "Written by"),
+        hint,
+        form::select("channel", Some(&described), chosen, &choices),
     )
 }
 

@@ -102,12 +102,12 @@ fn row(frame: &Frame, page: &PeoplePage, one: &RecipientFace) -> Markup {
     }
 }
 
-/// Who writes to somebody: the account where a phone or a chat is known, else the bot.
+/// Who writes to somebody.
 fn way(frame: &Frame, one: &RecipientFace) -> &'static str {
-    if one.phone.is_some() || one.dialog.is_some() {
-        frame.say("пишет аккаунт", "by the account")
-    } else {
+    if one.is_by_bot {
         frame.say("пишет бот", "by the bot")
+    } else {
+        frame.say("пишет аккаунт", "by the account")
     }
 }
 
@@ -208,6 +208,7 @@ pub(crate) fn card(frame: &Frame, page: &PersonPage) -> Markup {
                 ul {
                     li { (frame.say("Телефон или чат: пишет аккаунт — отправитель организации.", "A phone or a chat: the account writes, the organisation’s sender.")) }
                     li { (frame.say("Только ключ: пишет бот. Ключ человек узнаёт, написав боту «мой ключ».", "A key alone: the bot writes. Whoever writes “my key” to the bot is told theirs.")) }
+                    li { (frame.say("Известно и то и другое: пишет тот, кого выбрала организация.", "Where both are known, whoever the organisation chose writes.")) }
                     li { (frame.say("У каждого свой ключ, телефон и чат: повтор не принимается.", "Key, phone and chat are one person’s alone: a second one is refused.")) }
                 }
             }
@@ -295,6 +296,7 @@ mod tests {
             phone: Some("+79001112233".into()),
             dialog: Some("@anna".into()),
             organisation: None,
+            is_by_bot: false,
             is_notified: true,
             is_blocked: false,
             is_key_known: None,

@@ -97,6 +97,7 @@ fn organisation(id: i64, name: &str, sender: Option<&str>) -> OrganisationFace {
         standing: sender.map(|_| "authorized"),
         shared_with: Vec::new(),
         bot: None,
+        channel: None,
         api_id: None,
         has_api_hash: false,
         people: 12,
@@ -147,6 +148,7 @@ fn person(id: i64, title: &str) -> RecipientFace {
         phone: Some("+79001112233".into()),
         dialog: None,
         organisation: Some(1),
+        is_by_bot: false,
         is_notified: true,
         is_blocked: false,
         is_key_known: None,
@@ -158,6 +160,7 @@ fn people_page() -> PeoplePage {
     let by_key = RecipientFace {
         key: Some("5123456789".into()),
         phone: None,
+        is_by_bot: true,
         is_key_known: Some(false),
         ..person(2, "Пётр")
     };
