@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tgtrunk_test_telegram::world::{Action, Match};
 use tokio::time::{Instant, sleep};
 
+use crate::program::json_of;
 use crate::stage::{ANNA, Stage, a_while, is_message, keys};
 use crate::support::{COMPANY, eventually, stays};
 
@@ -286,6 +287,15 @@ async fn what_is_queued_before_the_login_goes_out_after_it() {
     told.done("it waits");
     assert_eq!(stage.queued().await, 1);
     assert_eq!(stage.caller.job(told.job()).await.done("a job")["state"], "waiting");
+    let notice = json!({"recipient": format!("+{ANNA}"), "text": "a notice"});
+    let address = format!("{}/api/v1/notify", stage.caller.url);
+    let notified = stage.caller.http.post(address).bearer_auth(&stage.caller.token).body(notice.to_string());
+    let notified = json_of(notified.send().await.unwrap()).await;
+    assert_eq!(
+        (&notified["ok"], &notified["result"]["state"]),
+        (&json!(true), &json!("queued")),
+        "{notified}"
+    );
 
     let number: i64 = COMPANY.parse().unwrap();
     stage.program.post("startAuthorization", json!({"phoneNumber": number})).await;
@@ -294,5 +304,5 @@ async fn what_is_queued_before_the_login_goes_out_after_it() {
     assert_eq!(done["status"], true, "{done}");
     let job = stage.caller.until_settled(told.job()).await;
     assert_eq!(job["state"], "done", "{job}");
-    assert_eq!(stage.at_anna(), ["waits"]);
+    eventually("the notification goes out", || stage.at_anna() == ["waits", "a notice"]).await;
 }

@@ -162,6 +162,26 @@ async fn cards_tell_who_is_who() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_channel_is_written_to_and_read() {
+    let stage = Stage::open().await;
+    let new = NewGroup {
+        creator: stage.own.id,
+        title: "News".to_owned(),
+        members: vec![stage.anna.id],
+        kind: GroupKind::Channel,
+        username: Some("shop_news".to_owned()),
+    };
+    let channel = stage.scene.world().add_group(new).unwrap();
+    stage.scene.world().say(stage.own.id, channel, "from the telephone").unwrap();
+    stage.does("send_message", json!({"dialog": "@shop_news", "text": "from a program"})).await;
+    let told = stage.does("get_messages", json!({"dialog": channel})).await;
+    let messages = told["messages"].as_array().unwrap();
+    let texts: Vec<&Value> = messages.iter().map(|one| &one["text"]).collect();
+    assert!(texts.contains(&&json!("from the telephone")), "{told:#}");
+    assert!(texts.contains(&&json!("from a program")), "{told:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_are_found_by_page_number_date_and_words() {
     let stage = Stage::open().await;
     let (anna, own) = (stage.anna.id, stage.own.id);

@@ -337,6 +337,13 @@ async fn programs_speak_json_with_a_token() {
     assert_eq!(changed.status(), StatusCode::OK);
     let settings = get("/api/v1/settings").await.unwrap().text().await.unwrap();
     assert!(settings.contains("12345") && !settings.contains("0123456789abcdef"), "{settings}");
+    let system = room.log_in().await.get(&room, "/system").await.text().await.unwrap();
+    assert!(system.contains("12345") && !system.contains("0123456789abcdef"), "{system}");
+    let log = room.scene.client_log();
+    assert!(log.contains("page: http://") && !log.contains("0123456789abcdef"), "{log}");
+    let check = room.client.post(room.url("/api/v1/bots/check")).bearer_auth(token);
+    let check = check.header(CONTENT_TYPE, "application/json").body("{\"token\":\"no token\"}").send();
+    assert_eq!(check.await.unwrap().status(), StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 #[tokio::test]
@@ -347,7 +354,15 @@ async fn a_text_goes_back_to_its_default_alone_and_with_all_others() {
     let file = || {
         std::fs::read_to_string(room.scene.state.line_file(&phone()).with_file_name("texts.toml")).unwrap()
     };
-    let own = [("keypad", "Dial, {name}"), ("card", "Call {company}"), ("auto_answer", "Write later")];
+    let own = [
+        ("keypad", "Dial, {name}"),
+        ("card", "Call {company}"),
+        ("auto_answer", "Write later"),
+        ("greeting", "Welcome to {company}"),
+        ("key", "Number {key}"),
+        ("key_hint", "Ask for it"),
+        ("unknown_command", "Pardon?"),
+    ];
     assert_eq!(visitor.post(&room, texts, &own).await.status(), StatusCode::SEE_OTHER);
     assert!(own.iter().all(|(key, text)| file().contains(&format!("{key} = \"{text}\""))), "{}", file());
     let wrong = visitor.post(&room, texts, &[("keypad", "Dial, {nmae}")]).await;
@@ -365,7 +380,7 @@ async fn sessions_are_forgotten_only_when_the_number_is_typed_again() {
     let scene = Scene::new(line()).await;
     let gateway = scene.gateway();
     scene.log_in().await;
-    drop(gateway);
+    gateway.told.lock().unwrap().refuses = true;
     let room = Room::of(scene).await;
     let lamp = |lamp| room.scene.until_lamp("session", lamp, |status| status.telegram.lamp);
     lamp(Lamp::Green).await;
@@ -381,8 +396,10 @@ async fn sessions_are_forgotten_only_when_the_number_is_typed_again() {
     }
     sleep(Duration::from_millis(500)).await;
     lamp(Lamp::Green).await;
+    assert_eq!(gateway.told.lock().unwrap().resets, 0);
     visitor.post(&room, reset, &[("phone", "+79060000000")]).await;
     lamp(Lamp::Red).await;
+    assert_eq!(gateway.told.lock().unwrap().resets, 1, "the gateway forgets its session as well");
     let state = &room.scene.state;
     assert!(
         state.line_file(&phone()).exists() && state.line_file(&phone()).with_file_name("client.db").exists()

@@ -51,6 +51,8 @@ pub(crate) struct Known {
     /// What it says to those who want to be let in: the account's password, or that it does not.
     pub(crate) password: Option<Password>,
     pub(crate) refuses: bool,
+    /// How often it was to forget its session.
+    pub(crate) resets: u32,
     /// Whether it gives no answer to keys; how often it did not.
     pub(crate) is_deaf: bool,
     pub(crate) unheard: u32,
@@ -266,6 +268,10 @@ impl Known {
     fn reply(&mut self, ask: Ask, world: &World, account: i64) -> Result<Answer, Refusal> {
         match ask {
             Ask::Calls => Ok(Answer::Calls(self.calls.clone())),
+            Ask::ResetLine { .. } => {
+                self.resets += 1;
+                Ok(Answer::Done)
+            }
             Ask::Status => {
                 let info = |pid| LineInfo {
                     sip: "127.0.0.1:30001".into(),

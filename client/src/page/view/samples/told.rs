@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use tgtrunk_config::control::{LoginInfo, LoginStage};
-use tgtrunk_config::{Lamp, Language, Light, Said};
+use tgtrunk_config::{Lamp, Language, Light, Said, TextKey};
 
 use super::made::*;
-use super::{frame, lines, new_line, sessions, steps, system};
+use super::{frame, lines, new_line, sessions, steps, system, texts};
 use crate::page::model::*;
 use crate::page::view::words::{phone, since};
 use crate::page::view::{bots, lamp, line, line_bot, log};
@@ -228,6 +228,18 @@ fn what_is_amiss_with_the_account_has_a_button_that_mends_it() {
     says(|frame| line::page(frame, &line_page()), [button, button]);
     let drawn = line::page(&frame(Language::English), &line_page()).into_string();
     assert!(!drawn.contains("/checks/calls_from_everybody/fix"), "what is good needs no mending: {drawn}");
+}
+
+#[test]
+fn every_text_that_people_read_has_a_field_with_what_it_says_now() {
+    for language in Language::ALL {
+        let drawn = texts::page(&frame(language), &texts_page(language)).into_string();
+        for key in TextKey::ALL {
+            let name = format!("<textarea id=\"f-{0}\" name=\"{0}\"", key.word());
+            assert!(drawn.contains(&name), "no {name} in {drawn}");
+        }
+        assert!(drawn.contains(TextKey::Greeting.default_text(language)), "{drawn}");
+    }
 }
 
 #[test]
