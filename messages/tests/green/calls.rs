@@ -216,12 +216,17 @@ async fn journals_and_the_queue_show_what_was_said() {
     assert_eq!(stage.done("POST", "getMessage", which).await["idMessage"], incoming[0]["idMessage"]);
     let mut early = from_anna(77, text("early"));
     early.date_s -= 600;
-    stage.instance.take(News::New(Box::new(early))).await.unwrap();
+    let ours = tgtrunk_messages::Received { tg_id: 78, sender: None, is_ours: true, ..early.clone() };
+    for one in [early, ours] {
+        stage.instance.take(News::New(Box::new(one))).await.unwrap();
+    }
     for (minutes, is_there) in [("5", false), ("20", true)] {
-        let path = format!("{}?minutes={minutes}", stage.path("lastIncomingMessages"));
-        let (_, incoming) = stage.ask("GET", &path, Value::Null).await;
-        let has = incoming.as_array().unwrap().iter().any(|one| one["textMessage"] == "early");
-        assert_eq!(has, is_there, "{minutes} minutes: {incoming}");
+        for method in ["lastIncomingMessages", "lastOutgoingMessages"] {
+            let path = format!("{}?minutes={minutes}", stage.path(method));
+            let (_, told) = stage.ask("GET", &path, Value::Null).await;
+            let has = told.as_array().unwrap().iter().any(|one| one["textMessage"] == "early");
+            assert_eq!(has, is_there, "{minutes} minutes: {told}");
+        }
     }
     stage.telegram.stands(Standing::NotAuthorized);
     stage.done("POST", "sendMessage", json!({"chatId": ANNA, "message": "waits"})).await;

@@ -119,6 +119,11 @@ async fn a_wrong_password_may_be_mended() {
     login.enter_code(&scene.world().pending_login_code(ANNA).unwrap()).await.unwrap();
     assert_eq!(login.enter_password("battery staple").await.unwrap_err(), LoginError::PasswordWrong);
     assert_eq!(login.enter_password("").await.unwrap_err(), LoginError::PasswordWrong);
+    let flood = Action::Error { code: 420, message: "FLOOD_WAIT_31".into() };
+    scene.world().add_fault(Match::method("auth.checkPassword").once(), flood);
+    let wait = login.enter_password("correct horse").await.unwrap_err();
+    assert_eq!(wait, LoginError::FloodWait { seconds: 31 });
+    assert!(wait.to_string().contains("31 seconds"), "{wait}");
     assert!(matches!(login.enter_password("correct horse").await.unwrap(), Stage::Done(_)));
     open.until_green().await;
 }
