@@ -269,7 +269,8 @@ async fn organisations(browser: &Browser, api: &str, token: &str, number: &Numbe
     let body = json!({"recipient": ANNA, "text": "x", "organisation": "Depot"});
     let (status, told) = asked("POST", &format!("{api}/api/v1/notify"), token, &body).await?;
     ensure!(status == 409 && told.to_string().contains("has no sender"), "{status} {told}");
-    browser.go("/access/organisations/3").await?;
+    browser.click("[data-organisation='3'] a.what").await?;
+    browser.arrives(LIMIT, |path| path == "/access/organisations/3").await?;
     browser.click("details.grave summary").await?;
     browser.click("form[action$='/delete'] button").await?;
     browser.arrives(LIMIT, |path| path == "/access/organisations").await?;
@@ -306,6 +307,7 @@ async fn recipients(browser: &Browser) -> anyhow::Result<()> {
     browser.arrives(LIMIT, |path| path == "/access/recipients").await?;
     browser.says("#toasts", "no bot has given this key", LIMIT).await?;
     browser.says("[data-recipient='1']", "Head office", LIMIT).await?;
+    browser.says("[data-recipient='1']", KEY, LIMIT).await?;
     browser.says("[data-recipient='1']", "No bot has given this key", LIMIT).await?;
     browser.says("[data-recipient='1'] .sign", "is notified", LIMIT).await?;
     browser.go("/access/recipients/new").await?;
@@ -418,7 +420,35 @@ async fn seen_keys(stage: &PageStage, browser: &Browser) -> anyhow::Result<()> {
         "a key that a bot knows is warned of"
     );
     ensure!(browser.count("#keys a").await? == 0, "a key that somebody has is still offered");
+    let key = key.as_str().unwrap_or_default();
+    browser.says("[data-recipient='2']", key, LIMIT).await?;
+    bots(stage, browser, key).await?;
     users.quit().await
+}
+
+/// The bot stands on the page with whom it knows, beside another one; an organisation writes by it.
+async fn bots(stage: &PageStage, browser: &Browser, key: &str) -> anyhow::Result<()> {
+    browser.go("/bots").await?;
+    browser.click("#bot-access_bot details.people summary").await?;
+    browser.says("#bot-access_bot", key, LIMIT).await?;
+    browser.says("#bot-access_bot", "Vera", LIMIT).await?;
+    let other = stage.stage.world().add_bot(NewBot::new("other_bot", "Acme Night"))?;
+    browser.type_in("#token input[name=token]", &other.token).await?;
+    browser.click("#token button[value=check]").await?;
+    browser.says("#token .found", "@other_bot", LIMIT).await?;
+    browser.type_in("#token input[name=token]", &other.token).await?;
+    browser.click("#token button[value=save]").await?;
+    browser.shows("#bot-other_bot", LIMIT).await?;
+    browser.shows("#bot-access_bot", LIMIT).await?;
+    browser.go("/access/organisations/1").await?;
+    choose(browser, "bot", "access_bot").await?;
+    choose(browser, "channel", "bot").await?;
+    browser.click("#organisation button.primary").await?;
+    browser.arrives(LIMIT, |path| path == "/access/organisations").await?;
+    browser.says("#organisations [data-organisation='1']", "bot @access_bot", LIMIT).await?;
+    browser.go("/access/recipients").await?;
+    browser.says("[data-recipient='1']", "by the bot", LIMIT).await?;
+    Ok(())
 }
 
 /// More people than stand on one page: they are turned over, and found.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::world::{Audience, PrivacyKind};
 use tgtrunk_tests::browser::{Browser, Options};
 use tgtrunk_tests::chat_stage::{Caller, LIMIT};
 use tgtrunk_tests::page_stage::PageStage;
@@ -31,6 +32,7 @@ async fn an_operator_brings_a_number_up_runs_it_and_likes_what_is_seen() {
     code_and_password(&mut stage, &browser, &number).await.unwrap();
     number.give_bot(&stage, &browser, "acme_bot").await.unwrap();
     green(&browser, &number).await.unwrap();
+    mended(&stage, &browser, &number).await.unwrap();
     texts(&browser, &number).await.unwrap();
     let (mut caller, _app) = stage.caller(CALLER).await.unwrap();
     let call = call_is_seen(&stage, &browser, &number, &mut caller).await.unwrap();
@@ -111,6 +113,25 @@ async fn green(browser: &Browser, number: &Number) -> anyhow::Result<()> {
     browser.says("#toasts", "Copied", LIMIT).await?;
     browser.go(&number.path("/pbx")).await?;
     browser.says("#main", &number.sip, LIMIT).await?;
+    browser.go("/system/log").await?;
+    browser.click("button.copy[data-copy-from=log]").await?;
+    browser.says("#toasts", "Copied", LIMIT).await?;
+    Ok(())
+}
+
+/// Whoever may not call the account is let in by the button beside it.
+async fn mended(stage: &PageStage, browser: &Browser, number: &Number) -> anyhow::Result<()> {
+    let world = stage.stage.world();
+    world.set_privacy(number.account, PrivacyKind::PhoneCall, Audience::Contacts);
+    browser.go(&number.path("")).await?;
+    browser.click("#checks form[action$='/checks'] button").await?;
+    let button = "#checks form[action$='/checks/calls_from_everybody/fix'] button";
+    browser.shows(button, LIMIT).await?;
+    browser.click(button).await?;
+    browser.hides(button, LIMIT).await?;
+    let rules = world.privacy(number.account);
+    let rule = rules.iter().find(|rule| rule.kind == PrivacyKind::PhoneCall).context("a rule")?;
+    ensure!(rule.audience == Audience::Everybody, "{:?}", rule.audience);
     Ok(())
 }
 
