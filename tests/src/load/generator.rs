@@ -395,13 +395,13 @@ impl Generator {
 }
 
 struct Machine {
-    usage: machine::Usage,
+    usage: machine::Threads,
     stolen: (u64, u64),
 }
 
 impl Machine {
     fn read(pid: u32) -> anyhow::Result<Self> {
-        Ok(Self { usage: machine::Usage::of(pid)?, stolen: machine::stolen()? })
+        Ok(Self { usage: machine::Threads::of(pid)?, stolen: machine::stolen()? })
     }
 }
 

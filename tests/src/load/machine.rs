@@ -1,14 +1,19 @@
 //! What processes and the machine used, as the kernel counts it; where threads run.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-/// What a process used so far, all threads together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What each thread of a process used so far.
+#[derive(Debug, Clone)]
+pub struct Threads(BTreeMap<OsString, Usage>);
+
+/// What a process used meanwhile, all threads together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Time on a processor (`schedstat`): exact, where ticks mislead.
     pub cpu_ns: u64,
@@ -16,28 +21,31 @@ pub struct Usage {
     pub switches: u64,
 }
 
-impl Usage {
+impl Threads {
     /// # Errors
     /// When there is no such process.
     pub fn of(pid: u32) -> anyhow::Result<Self> {
-        let mut usage = Self { cpu_ns: 0, switches: 0 };
+        let mut threads = BTreeMap::new();
         for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-            let task = task?.path();
-            // A thread may end meanwhile; what it used is lost then.
-            let Ok(schedstat) = fs::read_to_string(task.join("schedstat")) else { continue };
-            usage.cpu_ns += schedstat.split(' ').next().context("schedstat")?.parse::<u64>()?;
-            usage.switches += switches(&fs::read_to_string(task.join("status")).unwrap_or_default());
+            let task = task?;
+            // A thread may end meanwhile.
+            let Ok(schedstat) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+            let cpu_ns = schedstat.split(' ').next().context("schedstat")?.parse()?;
+            let switches = switches(&fs::read_to_string(task.path().join("status")).unwrap_or_default());
+            threads.insert(task.file_name(), Usage { cpu_ns, switches });
         }
-        Ok(usage)
+        Ok(Self(threads))
     }
 
-    /// What was used since.
-    #[must_use]
-    pub fn since(&self, before: &Self) -> Self {
-        Self {
-            cpu_ns: self.cpu_ns.saturating_sub(before.cpu_ns),
-            switches: self.switches.saturating_sub(before.switches),
+    /// What was used since, without what threads used that have ended: their share before would outweigh it.
+    pub fn since(&self, before: &Self) -> Usage {
+        let mut all = Usage::default();
+        for (thread, usage) in &self.0 {
+            let before = before.0.get(thread).copied().unwrap_or_default();
+            all.cpu_ns += usage.cpu_ns.saturating_sub(before.cpu_ns);
+            all.switches += usage.switches.saturating_sub(before.switches);
         }
+        all
     }
 }
 
@@ -154,14 +162,21 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_uses_grows() {
-        let before = Usage::of(std::process::id()).unwrap();
+    fn what_a_process_uses_grows_and_a_thread_that_ended_takes_nothing_back() {
+        let id = std::process::id();
+        let before = Threads::of(id).unwrap();
         let mut sum = 0_u64;
-        while Usage::of(std::process::id()).unwrap().since(&before).cpu_ns == 0 {
+        while Threads::of(id).unwrap().since(&before).cpu_ns == 0 {
             sum = std::hint::black_box(sum + 1);
         }
-        assert!(resident_kb(std::process::id()).unwrap() > 0);
-        dropped(&[std::process::id()]).unwrap();
+        let usage = |cpu_ns| Usage { cpu_ns, switches: 1 };
+        let threads = |all: &[(&str, u64)]| {
+            Threads(all.iter().map(|(name, cpu_ns)| (OsString::from(name), usage(*cpu_ns))).collect())
+        };
+        let (before, after) = (threads(&[("1", 90), ("2", 5)]), threads(&[("2", 8), ("3", 4)]));
+        assert_eq!(after.since(&before), Usage { cpu_ns: 7, switches: 1 });
+        assert!(resident_kb(id).unwrap() > 0);
+        dropped(&[id]).unwrap();
         let (stolen, all) = stolen().unwrap();
         assert!(stolen < all);
     }
