@@ -136,7 +136,7 @@ bench-packages: packages
 bench: setup bench-packages build ## what a packet costs beside the barest relay and rtpengine (target/bench/report.html; BENCH=full takes longer), transcoding beside libopus alone (fails above 1.15 times), messages, how soon keypad and keys come
 	cargo build --locked --release -p tgtrunk-gateway -p tgtrunk-floor
 	RUST_LOG=info TGTRUNK_GATEWAY=$(CURDIR)/target/release/tgtrunk-gateway TGTRUNK_FLOOR=$(CURDIR)/target/release/tgtrunk-floor \
-		target/debug/relay_bench target/bench
+		target/debug/bench target/bench
 	cargo bench --locked -p tgtrunk-media --bench transcoding
 	cargo bench --locked -p tgtrunk-client --bench messages
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/keypad_bench

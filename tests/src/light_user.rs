@@ -4,6 +4,7 @@
 mod actor;
 mod elsewhere;
 mod media;
+mod openssl;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use self::actor::{Actor, Command};
+pub use self::openssl::Identity;
 use crate::heard::{Heard, Ledger};
 use crate::load::Ends;
 
@@ -57,6 +59,8 @@ pub struct Options {
     pub muted: bool,
     /// Who talks for it, for load; nothing is heard or played here then.
     pub ends: Option<Ends>,
+    /// Who agrees on the keys of [`Options::ends`], with AES-CM and HMAC-SHA1 alone; our own engine does without it.
+    pub openssl: Option<Arc<Identity>>,
 }
 
 impl Options {
@@ -69,6 +73,7 @@ impl Options {
             address: Ipv4Addr::LOCALHOST.into(),
             muted: false,
             ends: None,
+            openssl: None,
         }
     }
 

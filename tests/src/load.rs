@@ -4,6 +4,7 @@
 //! relay pay for waking it up. Every end has an address of its own on loopback, though all of a side share a socket.
 
 mod bridge;
+mod checks;
 mod ends;
 mod floor;
 mod generator;
@@ -17,6 +18,7 @@ mod window;
 mod wire;
 
 pub use bridge::Bridge;
+pub use checks::{Checked, Credentials};
 pub use ends::{Ends, Keys, Taken, Word};
 pub use floor::{Floor, Mode};
 pub use master::Profile;

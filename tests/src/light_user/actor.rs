@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use grammers_tl_types as tl;
 use tgcall::key::{CalleeExchange, CallerExchange, DhParameters};
 use tgcall::{Certificate, SharedKey, Version};
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::elsewhere::Elsewhere;
 use super::media::{Media, ToMedia};
+use super::openssl::Openssl;
 use super::{Answering, Event, Options, Reason};
 use crate::clock::now;
 use crate::heard::Ledger;
@@ -368,6 +369,22 @@ impl Actor {
         };
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).ok().context("the system has random bytes")?;
+        if let (Some(identity), Some((ends, number))) = (self.options.openssl.clone(), &elsewhere) {
+            ensure!(is_caller, "OpenSSL's ends call, and are not called");
+            let media = self.channel(call.id).await?;
+            let one = self.calls.get(&call.id).context("the call is known")?;
+            let away = Openssl {
+                call: call.id,
+                peer: one.peer.clone(),
+                handle: self.handle.clone(),
+                identity,
+                ends: ends.clone(),
+                number: *number,
+                local,
+            };
+            tokio::spawn(away.run(key, version, seed, media, inside.clone()));
+            return Ok(());
+        }
         let parameters = tgcall::Parameters {
             key,
             is_caller,
@@ -381,12 +398,8 @@ impl Actor {
             seed,
         };
         let engine = tgcall::Call::new(now(), parameters)?;
-        let one = self.calls.get_mut(&call.id).context("the call is known")?;
-        let (media, words) = mpsc::channel(512);
-        for data in one.early.drain(..) {
-            media.send(ToMedia::Signaling(data)).await.ok().context("media starts")?;
-        }
-        one.media = Some(media);
+        let words = self.channel(call.id).await?;
+        let one = self.calls.get(&call.id).context("the call is known")?;
         if let Some((ends, number)) = elsewhere {
             let away = Elsewhere { call: call.id, peer: one.peer.clone(), handle: self.handle.clone() };
             tokio::spawn(away.run(ends, number, engine, words, inside.clone()));
@@ -406,5 +419,16 @@ impl Actor {
         };
         tokio::spawn(media.run(words, inside.clone()));
         Ok(())
+    }
+
+    /// The way to a call's media, with what came early.
+    async fn channel(&mut self, call: i64) -> anyhow::Result<mpsc::Receiver<ToMedia>> {
+        let one = self.calls.get_mut(&call).context("the call is known")?;
+        let (media, words) = mpsc::channel(512);
+        for data in one.early.drain(..) {
+            media.send(ToMedia::Signaling(data)).await.ok().context("media starts")?;
+        }
+        one.media = Some(media);
+        Ok(words)
     }
 }

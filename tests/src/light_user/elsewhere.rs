@@ -40,6 +40,7 @@ impl Elsewhere {
                         let request = tl::functions::phone::SendSignalingData { peer: self.peer.clone().into(), data };
                         self.handle.invoke(&request).await.ok();
                     }
+                    Some(Word::Path | Word::Handshake(_)) => {}
                     Some(Word::Up) => drop(inside.send(Inside::MediaUp(self.call)).await),
                     Some(Word::Failed(error)) => {
                         tracing::warn!(call = self.call, error, "a light user's media ended");

@@ -1,6 +1,7 @@
 //! The gateway with its calls, as a process under measurement.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -9,8 +10,9 @@ use tokio::task::JoinSet;
 
 use super::ends::Ends;
 use super::floor::Mode;
+use super::master::Profile;
 use crate::gateway::Gateway;
-use crate::light_user::{self, LightUser};
+use crate::light_user::{self, Identity, LightUser};
 use crate::pbx;
 use crate::player::circle;
 use crate::stage::{self, Line, Options, Stage};
@@ -27,14 +29,17 @@ pub struct Bridge {
     _phone: pbx::Phone,
     users: Vec<LightUser>,
     ends: Ends,
+    /// Of Telegram's ends, where OpenSSL agrees on their keys.
+    openssl: Option<Arc<Identity>>,
 }
 
 impl Bridge {
-    /// Starts it, without calls, and a generator of its own. With [`Mode::Tick`] it ticks where many packets come.
+    /// Starts it, without calls, and a generator of its own. With [`Mode::Tick`] it ticks where many packets come. Far ends
+    /// of [`Profile::Gcm`] leave the choice to the gateway, those of [`Profile::Cm`] offer nothing else.
     ///
     /// # Errors
     /// When the stage cannot be set up.
-    pub async fn start(mode: Mode) -> anyhow::Result<Self> {
+    pub async fn start(mode: Mode, profile: Profile) -> anyhow::Result<Self> {
         let ends = Ends::start()?;
         // Two of them run at a time, and each has audio ports of its own.
         let (tick, ports) = match mode {
@@ -49,7 +54,11 @@ impl Bridge {
         let draft = stage::draft(&line)?.set("max_calls", 1000).set("media_timeout_s", 3600);
         stage.open(&line, phone.sip, draft).await?;
         let gateway = stage.run(&[&line]).await?;
-        Ok(Self { stage, gateway, line, _phone: phone, users: Vec::new(), ends })
+        let openssl = match profile {
+            Profile::Gcm => None,
+            Profile::Cm => Some(Arc::new(Identity::new()?)),
+        };
+        Ok(Self { stage, gateway, line, _phone: phone, users: Vec::new(), ends, openssl })
     }
 
     /// Adds calls until there are so many.
@@ -64,6 +73,7 @@ impl Bridge {
                 let number = self.users.len() + under_way.len();
                 let options = light_user::Options {
                     ends: Some(self.ends.clone()),
+                    openssl: self.openssl.clone(),
                     ..light_user::Options::playing(plays.clone())
                 };
                 let phone = format!("+79165{number:06}");

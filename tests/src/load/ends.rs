@@ -10,6 +10,7 @@ use std::thread;
 use anyhow::Context as _;
 use tokio::sync::{mpsc as words, oneshot};
 
+use super::checks::Checked;
 use super::generator::Generator;
 use super::window::{Plan, Window};
 use super::wire::Wire;
@@ -35,6 +36,8 @@ pub struct Keys {
     pub receiver: tgcall::srtp::Receiver,
     /// Where its packets go.
     pub remote: SocketAddrV4,
+    /// How its packets are marked, where that was agreed on.
+    pub format: Option<tgcall::AudioFormat>,
 }
 
 /// A Telegram end that negotiates by itself.
@@ -52,6 +55,10 @@ pub enum Word {
     Signaling(Vec<u8>),
     /// Media can flow.
     Up,
+    /// An end's checks found the other one: its handshake may begin.
+    Path,
+    /// A datagram of DTLS for whoever agrees on its keys.
+    Handshake(Vec<u8>),
     Failed(String),
 }
 
@@ -68,6 +75,14 @@ pub(super) enum Order {
     Keys {
         number: u16,
         keys: Box<Keys>,
+    },
+    Checks {
+        number: u16,
+        checked: Box<Checked>,
+    },
+    Datagram {
+        number: u16,
+        bytes: Vec<u8>,
     },
     Measure {
         trunk: Range<u16>,
@@ -124,6 +139,16 @@ impl Ends {
     /// What an end of Telegram protects its packets with.
     pub fn connect_telegram(&self, number: u16, keys: Keys) {
         self.orders.send(Order::Keys { number, keys: Box::new(keys) }).ok();
+    }
+
+    /// Has an end of Telegram check its path; keys are to follow.
+    pub fn check(&self, number: u16, checked: Checked) {
+        self.orders.send(Order::Checks { number, checked: Box::new(checked) }).ok();
+    }
+
+    /// A datagram for the other end of a path that is checked.
+    pub fn pass(&self, number: u16, bytes: Vec<u8>) {
+        self.orders.send(Order::Datagram { number, bytes }).ok();
     }
 
     /// Has these ends talk for a while.

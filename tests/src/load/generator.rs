@@ -13,6 +13,7 @@ use tgcall::srtp::rtp_header_len;
 use tgcall::{Event, Received, Route};
 use tgtrunk_media::rtp;
 
+use super::checks::Checked;
 use super::ends::{Keys, Order, Taken, Word, number, telegram_ip, trunk_ip};
 use super::machine;
 use super::stamp::{PAYLOAD, Stamp};
@@ -66,8 +67,23 @@ struct Telegram {
 }
 
 enum End {
-    Engine { taken: Box<Taken>, is_up: bool },
+    Engine {
+        taken: Box<Taken>,
+        is_up: bool,
+    },
     Keys(Box<Keys>),
+    /// Its path is checked here, its keys are agreed on elsewhere.
+    Checked(Box<Checked>),
+}
+
+impl End {
+    fn keys(&mut self) -> Option<&mut Keys> {
+        match self {
+            Self::Keys(keys) => Some(keys),
+            Self::Checked(checked) => checked.keys.as_mut(),
+            Self::Engine { .. } => None,
+        }
+    }
 }
 
 /// What came in the window that is open.
@@ -146,7 +162,20 @@ impl Generator {
                 *self.telegram(number) = Some(End::Engine { taken, is_up: false });
                 self.drain(number.into());
             }
-            Order::Keys { number, keys } => *self.telegram(number) = Some(End::Keys(keys)),
+            Order::Keys { number, keys } => match self.telegram(number) {
+                Some(End::Checked(checked)) => checked.keys = Some(*keys),
+                end => *end = Some(End::Keys(keys)),
+            },
+            Order::Checks { number, checked } => {
+                *self.telegram(number) = Some(End::Checked(checked));
+                self.timers.push(Reverse((now(), number.into())));
+            }
+            Order::Datagram { number, bytes } => {
+                if let Some(End::Checked(checked)) = self.telegram(number) {
+                    let to = checked.remote;
+                    self.telegram.send(telegram_ip(number), to, &bytes);
+                }
+            }
             Order::Measure { .. } => {}
         }
     }
@@ -176,6 +205,11 @@ impl Generator {
             && due <= now()
         {
             self.timers.pop();
+            if let Some(End::Checked(checked)) = &mut self.telegrams[number].end {
+                self.telegram.send(telegram_ip(number as u16), checked.remote, &checked.request());
+                self.timers.push(Reverse((now() + checked.pace(), number)));
+                continue;
+            }
             if let Some(End::Engine { taken, .. }) = &mut self.telegrams[number].end
                 && taken.engine.poll_timeout().is_some_and(|due| due <= now())
             {
@@ -246,17 +280,23 @@ impl Generator {
                     None => self.drain(number),
                 }
             }
-            Some(End::Keys(keys)) if !(200..=207).contains(&datagram[1]) => {
-                match keys.receiver.open_rtp(datagram) {
-                    Ok(packet) => {
+            Some(End::Checked(checked)) if datagram.first().is_some_and(|byte| *byte < 128) => {
+                if let Some(answer) = checked.take(source, datagram) {
+                    self.telegram.send(telegram_ip(number as u16), source, &answer);
+                }
+            }
+            Some(end) if !(200..=207).contains(&datagram[1]) => {
+                match end.keys().map(|keys| keys.receiver.open_rtp(datagram)) {
+                    Some(Ok(packet)) => {
                         if let Some(stamp) = stamp_of(packet) {
                             self.tally.take(stamp, at_ns, true);
                         }
                     }
-                    Err(_) => self.tally.forged += 1,
+                    Some(Err(_)) => self.tally.forged += 1,
+                    None => {}
                 }
             }
-            Some(End::Keys(_)) | None => {}
+            Some(_) | None => {}
         }
     }
 
@@ -283,8 +323,13 @@ impl Generator {
                     _ => false,
                 }
             }
-            Some(End::Keys(keys)) => {
-                end.stream.write(packet, 96, 0x2000_0000 + u32::from(telegram), &mut stamp);
+            Some(other) => {
+                let Some(keys) = other.keys() else { return false };
+                let (payload_type, ssrc) =
+                    keys.format.map_or((96, 0x2000_0000 + u32::from(telegram)), |format| {
+                        (format.payload_type, format.ssrc)
+                    });
+                end.stream.write(packet, payload_type, ssrc, &mut stamp);
                 keys.sender.protect_rtp(packet).is_ok() && self.telegram.send(ip, keys.remote, packet)
             }
             None => false,
@@ -295,7 +340,7 @@ impl Generator {
         let ends = &self.telegrams[usize::from(telegram.start)..usize::from(telegram.end)];
         let counted = ends.iter().map(|telegram| match &telegram.end {
             Some(End::Engine { taken, .. }) => taken.engine.counters().forged,
-            Some(End::Keys(_)) | None => 0,
+            Some(End::Keys(_) | End::Checked(_)) | None => 0,
         });
         counted.sum()
     }

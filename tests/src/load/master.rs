@@ -8,7 +8,7 @@ use tgcall::srtp::{self, MasterKey, Receiver, Sender};
 use super::ends::Keys;
 
 /// How packets on Telegram's side are protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// AES-256 in Galois/counter mode, which our end of DTLS chooses.
@@ -71,5 +71,5 @@ pub(super) fn keys(
     remote: SocketAddrV4,
 ) -> anyhow::Result<Keys> {
     let (sender, receiver) = (Sender::new(ours.key(profile)?), Receiver::new(theirs.key(profile)?));
-    Ok(Keys { sender, receiver, remote })
+    Ok(Keys { sender, receiver, remote, format: None })
 }

@@ -3,8 +3,12 @@
 pub mod page;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
 
-use serde::Serialize;
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 
 use super::master::Profile;
 use super::statistics::Spread;
@@ -32,16 +36,54 @@ pub struct Rounds {
     pub idle_kb: u64,
 }
 
-/// `report.json`.
-#[derive(Debug, Clone, Default, Serialize)]
+const JSON: &str = "report.json";
+const PAGE: &str = "report.html";
+
+/// `report.json`. Each part of the benchmarks replaces its own section and leaves the others alone.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     pub relay: Vec<Relay>,
-    /// What was left out, and why.
-    pub notices: Vec<String>,
+    /// What each part left out, and why.
+    pub notices: BTreeMap<String, Vec<String>>,
+}
+
+impl Report {
+    /// Reads what earlier parts wrote; empty where there was none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or another version wrote it.
+    pub fn read(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join(JSON);
+        match fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text)
+                .with_context(|| format!("{} is of another version: remove it", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| path.display().to_string()),
+        }
+    }
+
+    /// Writes it, and the page.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join(JSON), serde_json::to_string_pretty(self)? + "\n")?;
+        Ok(fs::write(folder.join(PAGE), page::draw(self))?)
+    }
+
+    /// Notes once what a part left out.
+    pub fn notice(&mut self, part: &str, notice: &str) {
+        let notices = self.notices.entry(part.to_owned()).or_default();
+        if !notices.iter().any(|known| known == notice) {
+            notices.push(notice.to_owned());
+        }
+    }
 }
 
 /// A line of the table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Relay {
     pub calls: usize,
     pub profile: Profile,
@@ -69,13 +111,13 @@ pub struct Relay {
     /// Heap allocations of the whole process, keeping of the path included; `null` where nothing could count them.
     pub allocations_per_packet: Option<f64>,
     /// All arms, each by the medians of its rounds.
-    pub arms: BTreeMap<&'static str, Arm>,
+    pub arms: BTreeMap<String, Arm>,
     /// Windows that do not count, and why.
     pub voids: Vec<String>,
 }
 
 /// One arm's medians.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Arm {
     pub cpu_us_per_packet: Spread,
     pub switches_per_packet: f64,
@@ -96,9 +138,9 @@ impl Rounds {
         });
         let arms: BTreeMap<_, _> = [GATEWAY, GATEWAY_IMMEDIATE, FLOOR, FLOOR_IMMEDIATE, RTPENGINE]
             .into_iter()
-            .filter_map(|name| Some((name, Arm::of(&self.windows(name))?)))
+            .filter_map(|name| Some((name.to_owned(), Arm::of(&self.windows(name))?)))
             .collect();
-        let cost = |name| arms.get(name).map(|arm: &Arm| arm.cpu_us_per_packet.median);
+        let cost = |name: &str| arms.get(name).map(|arm: &Arm| arm.cpu_us_per_packet.median);
         let ours = arms.get(GATEWAY);
         let resident = self.windows(GATEWAY);
         let resident = Spread::of(resident.iter().map(|window| window.resident_kb as f64));
@@ -204,5 +246,24 @@ mod tests {
         assert_eq!((relay.cpu_us_per_packet, relay.rtpengine_us_per_packet), (Some(12.0), Some(15.0)));
         assert_eq!((relay.kb_per_call, relay.floor_us_per_packet), (Some(100.0), None));
         assert!((relay.cpu_s_per_call_minute.unwrap() - 0.072).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_report_keeps_what_other_parts_wrote() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Report::read(folder.path()).unwrap().relay.is_empty());
+        let window = Window { sent: 10, received: 10, cpu_us_per_packet: 5.0, ..Window::default() };
+        let round = Round::from([(GATEWAY, window)]);
+        let rounds = Rounds { calls: 1, profile: Profile::Cm, rounds: vec![round], idle_kb: 0 };
+        let mut report = Report { relay: vec![rounds.sum_up()], ..Report::default() };
+        report.notice("relay", "alone");
+        report.notice("relay", "alone");
+        report.write(folder.path()).unwrap();
+        let read = Report::read(folder.path()).unwrap();
+        assert_eq!((read.relay[0].profile, read.relay[0].cpu_us_per_packet), (Profile::Cm, Some(5.0)));
+        assert_eq!(read.notices["relay"], ["alone"]);
+        assert!(folder.path().join("report.html").exists());
+        fs::write(folder.path().join("report.json"), "[1]").unwrap();
+        assert!(Report::read(folder.path()).is_err());
     }
 }

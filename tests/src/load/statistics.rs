@@ -1,6 +1,6 @@
 //! Quantiles, and medians of ratios over rounds.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The value below which this share of sorted ones lies (nearest rank); `None` of nothing.
 pub fn quantile<T: Copy>(sorted: &[T], share: f64) -> Option<T> {
@@ -9,7 +9,7 @@ pub fn quantile<T: Copy>(sorted: &[T], share: f64) -> Option<T> {
 }
 
 /// What rounds came to.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     pub median: f64,
     pub min: f64,

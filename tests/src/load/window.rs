@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::machine::Usage;
 use super::statistics::quantile;
@@ -58,7 +58,7 @@ pub struct Window {
 }
 
 /// Delay of packets in microseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Delay {
     pub p50: f64,
     pub p99: f64,

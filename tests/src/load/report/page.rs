@@ -28,8 +28,10 @@ pub fn draw(report: &Report) -> String {
          <p>All arms in one run on one core, in turns; medians over rounds. Figures of one machine at one time: what carries over is how \
          the arms stand to each other.</p>"
     );
-    for notice in &report.notices {
-        write!(page, "<p class=\"void\">{}</p>", escape(notice)).ok();
+    for (part, notices) in &report.notices {
+        for notice in notices {
+            write!(page, "<p class=\"void\">{part}: {}</p>", escape(notice)).ok();
+        }
     }
     for (profile, name) in [(Profile::Gcm, "AES-GCM"), (Profile::Cm, "AES-CM with HMAC-SHA1")] {
         let rows: Vec<&Relay> = report.relay.iter().filter(|row| row.profile == profile).collect();
@@ -66,7 +68,7 @@ fn delays(rows: &[&Relay]) -> String {
     };
     let curves = ARMS
         .iter()
-        .filter_map(|(name, shown, colour)| Some((*shown, *colour, quantiles(row.arms.get(name)?))));
+        .filter_map(|(name, shown, colour)| Some((*shown, *colour, quantiles(row.arms.get(*name)?))));
     let title = format!(
         "Delay at {} calls (µs, from the time scheduled): half, 99 %, 99.9 % of packets within",
         row.calls
@@ -185,7 +187,10 @@ mod tests {
             idle_kb: 0,
         };
         let relay = vec![rounds(1, 0).sum_up(), rounds(100, 3).sum_up()];
-        let page = draw(&Report { relay, notices: vec!["no <rtpengine>".to_owned()] });
+        let page = draw(&Report {
+            relay,
+            notices: [("relay".to_owned(), vec!["no <rtpengine>".to_owned()])].into(),
+        });
         assert_eq!(page.matches("<polyline").count(), 2);
         assert!(
             page.contains("no &lt;rtpengine>") && page.contains("3 packets failed their check (not counted)")
