@@ -5,6 +5,7 @@
 
 mod bridge;
 mod checks;
+mod clip;
 mod ends;
 mod floor;
 mod generator;
@@ -17,8 +18,9 @@ pub mod statistics;
 mod window;
 mod wire;
 
-pub use bridge::Bridge;
+pub use bridge::{Bridge, BridgeOptions};
 pub use checks::{Checked, Credentials};
+pub use clip::{Clip, Heard, Quality};
 pub use ends::{Ends, Keys, Taken, Word};
 pub use floor::{Floor, Mode};
 pub use master::Profile;

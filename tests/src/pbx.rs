@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use self::actor::{Actor, Command};
+use crate::codec::Codec;
 use crate::heard::{Heard, Ledger};
 use crate::load::Ends;
 
@@ -45,6 +46,8 @@ pub struct Options {
     pub user: String,
     /// Who talks for it, for load; nothing is heard or played here then.
     pub ends: Option<Ends>,
+    /// What those speak. The phone itself plays and hears Opus.
+    pub codec: Codec,
 }
 
 impl Options {
@@ -58,6 +61,7 @@ impl Options {
             address,
             user: "100".to_owned(),
             ends: None,
+            codec: Codec::Opus,
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::ends::Ends;
 use super::floor::Mode;
 use super::master::Profile;
+use crate::codec::Codec;
 use crate::gateway::Gateway;
 use crate::light_user::{self, Identity, LightUser};
 use crate::pbx;
@@ -20,6 +21,25 @@ use crate::stage::{self, Line, Options, Stage};
 const LIMIT: Duration = Duration::from_secs(60);
 /// Calls that are set up at once.
 const TOGETHER: usize = 4;
+
+/// What kind of calls it carries.
+#[derive(Debug, Clone)]
+pub struct BridgeOptions {
+    pub mode: Mode,
+    /// Far ends of [`Profile::Gcm`] leave the choice to the gateway, those of [`Profile::Cm`] offer nothing else.
+    pub profile: Profile,
+    /// What the trunk speaks.
+    pub codec: Codec,
+    /// Further lines of `[gateway]` in tgtrunk.toml.
+    pub settings: String,
+}
+
+impl BridgeOptions {
+    /// Calls whose sound passes as it is.
+    pub fn of(mode: Mode, profile: Profile) -> Self {
+        Self { mode, profile, codec: Codec::Opus, settings: String::new() }
+    }
+}
 
 /// A gateway on a stage, whose calls talk through ends of a generator.
 pub struct Bridge {
@@ -34,22 +54,23 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Starts it, without calls, and a generator of its own. With [`Mode::Tick`] it ticks where many packets come. Far ends
-    /// of [`Profile::Gcm`] leave the choice to the gateway, those of [`Profile::Cm`] offer nothing else.
+    /// Starts it, without calls, and a generator of its own. With [`Mode::Tick`] it ticks where many packets come.
     ///
     /// # Errors
     /// When the stage cannot be set up.
-    pub async fn start(mode: Mode, profile: Profile) -> anyhow::Result<Self> {
+    pub async fn start(options: BridgeOptions) -> anyhow::Result<Self> {
+        let BridgeOptions { mode, profile, codec, settings } = options;
         let ends = Ends::start()?;
         // Two of them run at a time, and each has audio ports of its own.
         let (tick, ports) = match mode {
             Mode::Tick => ("auto", "20100-24999"),
             Mode::Immediate => ("never", "25000-29999"),
         };
-        let settings = format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"");
+        let settings = format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"\n{settings}");
         let stage = Stage::set_up(Options { settings, ..Options::default() }).await?;
         let line = stage.line("+79060006001")?;
-        let phone = pbx::Options { ends: Some(ends.clone()), ..pbx::Options::playing(circle(440, 20)?) };
+        let phone =
+            pbx::Options { ends: Some(ends.clone()), codec, ..pbx::Options::playing(circle(440, 20)?) };
         let phone = pbx::Phone::switch_on(line.sip, phone).await?;
         let draft = stage::draft(&line)?.set("max_calls", 1000).set("media_timeout_s", 3600);
         stage.open(&line, phone.sip, draft).await?;

@@ -14,6 +14,7 @@ use tgcall::{Event, Received, Route};
 use tgtrunk_media::rtp;
 
 use super::checks::Checked;
+use super::clip::{Clip, Heard};
 use super::ends::{Keys, Order, Taken, Word, number, telegram_ip, trunk_ip};
 use super::machine;
 use super::stamp::{PAYLOAD, Stamp};
@@ -53,6 +54,12 @@ struct Stream {
     sequence: u16,
     timestamp: u32,
     number: u32,
+}
+
+/// What one packet carries: a payload and how far it moves its clock, or else a stamp.
+struct Sound<'a> {
+    stamp: Stamp,
+    clip: Option<(&'a [u8], u32)>,
 }
 
 #[derive(Clone)]
@@ -99,6 +106,16 @@ struct Tally {
     to_trunk: Vec<u32>,
     from_sending: Vec<u32>,
     jitter: Vec<u32>,
+    /// What is listened to instead, where a clip is played.
+    listened: Option<Listened>,
+}
+
+/// Sound without stamps: all of it counts that comes meanwhile, and that of one call is kept.
+struct Listened {
+    during: Range<u64>,
+    trunk: usize,
+    telegram: usize,
+    heard: Heard,
 }
 
 impl Generator {
@@ -257,9 +274,8 @@ impl Generator {
         for (came, buffer) in burst.came.iter().zip(&burst.buffers) {
             did = true;
             // Reports are not sound.
-            let is_rtp = !(200..=207).contains(&buffer[1]);
-            if is_rtp && let Some(stamp) = stamp_of(&buffer[..came.length]) {
-                self.tally.take(stamp, at_ns, false);
+            if !(200..=207).contains(&buffer[1]) {
+                self.tally.take(&buffer[..came.length], number(came.destination), at_ns, false);
             }
         }
         self.burst = Some(burst);
@@ -271,11 +287,7 @@ impl Generator {
             Some(End::Engine { taken, .. }) => {
                 let local = SocketAddr::from((telegram_ip(number as u16), self.telegram.port));
                 match taken.engine.handle_datagram(now(), source.into(), local, datagram) {
-                    Some(Received::Rtp(packet)) => {
-                        if let Some(stamp) = stamp_of(packet) {
-                            self.tally.take(stamp, at_ns, true);
-                        }
-                    }
+                    Some(Received::Rtp(packet)) => self.tally.take(packet, number, at_ns, true),
                     Some(Received::Rtcp(_)) => {}
                     None => self.drain(number),
                 }
@@ -287,11 +299,7 @@ impl Generator {
             }
             Some(end) if !(200..=207).contains(&datagram[1]) => {
                 match end.keys().map(|keys| keys.receiver.open_rtp(datagram)) {
-                    Some(Ok(packet)) => {
-                        if let Some(stamp) = stamp_of(packet) {
-                            self.tally.take(stamp, at_ns, true);
-                        }
-                    }
+                    Some(Ok(packet)) => self.tally.take(packet, number, at_ns, true),
                     Some(Err(_)) => self.tally.forged += 1,
                     None => {}
                 }
@@ -301,13 +309,21 @@ impl Generator {
     }
 
     /// Sends the next packet of a stream: those of the trunk come first; whether that was possible.
-    fn send(&mut self, trunk: u16, telegram: u16, is_to_telegram: bool, mut stamp: Stamp) -> bool {
+    fn send(
+        &mut self,
+        trunk: u16,
+        telegram: u16,
+        is_to_telegram: bool,
+        stamp: Stamp,
+        clip: Option<&Clip>,
+    ) -> bool {
         let packet = &mut self.packet;
         packet.clear();
+        let sound = Sound { stamp, clip: clip.and_then(|clip| clip.packet(is_to_telegram, stamp.number)) };
         if is_to_telegram {
             let end = &mut self.trunks[usize::from(trunk)];
             let Some((remote, payload_type)) = end.remote else { return false };
-            end.stream.write(packet, payload_type, 0x1000_0000 + u32::from(trunk), &mut stamp);
+            end.stream.write(packet, payload_type, 0x1000_0000 + u32::from(trunk), &sound);
             return self.trunk.send(trunk_ip(trunk), remote, packet);
         }
         let end = &mut self.telegrams[usize::from(telegram)];
@@ -315,7 +331,7 @@ impl Generator {
         match &mut end.end {
             Some(End::Engine { taken, .. }) => {
                 let Some(format) = taken.engine.outgoing() else { return false };
-                end.stream.write(packet, format.payload_type, format.ssrc, &mut stamp);
+                end.stream.write(packet, format.payload_type, format.ssrc, &sound);
                 match taken.engine.protect(now(), packet) {
                     Some(Route::Datagram { destination: SocketAddr::V4(to), .. }) => {
                         self.telegram.send(ip, to, packet)
@@ -329,7 +345,7 @@ impl Generator {
                     keys.format.map_or((96, 0x2000_0000 + u32::from(telegram)), |format| {
                         (format.payload_type, format.ssrc)
                     });
-                end.stream.write(packet, payload_type, ssrc, &mut stamp);
+                end.stream.write(packet, payload_type, ssrc, &sound);
                 keys.sender.protect_rtp(packet).is_ok() && self.telegram.send(ip, keys.remote, packet)
             }
             None => false,
@@ -365,6 +381,13 @@ impl Generator {
         let dropped = machine::dropped(&processes)?;
         let start = self.ns() + REST_EVERY_NS;
         let (from, until) = (start + warm_up, start + warm_up + length);
+        let clip = plan.clip.as_deref();
+        self.tally.listened = clip.map(|_| Listened {
+            during: from..until,
+            trunk: trunk.start.into(),
+            telegram: telegram.start.into(),
+            heard: Heard::default(),
+        });
         let mut window =
             Window { calls: trunk.len(), seconds: plan.length.as_secs_f64(), ..Window::default() };
         let (mut before, mut after) = (None, None);
@@ -393,9 +416,17 @@ impl Generator {
                 let call = (stream / 2) as u16;
                 let counts = scheduled_ns >= from;
                 let number = if counts { self.windows } else { 0 };
-                let stamp = Stamp { scheduled_ns, sent_ns, window: number, stream: stream as u32, number: 0 };
-                let is_sent =
-                    self.send(trunk.start + call, telegram.start + call, stream.is_multiple_of(2), stamp);
+                // A stream's packets are numbered by the stream, those of a clip from its beginning.
+                let place = (slot / streams) as u32;
+                let stamp =
+                    Stamp { scheduled_ns, sent_ns, window: number, stream: stream as u32, number: place };
+                let is_sent = self.send(
+                    trunk.start + call,
+                    telegram.start + call,
+                    stream.is_multiple_of(2),
+                    stamp,
+                    clip,
+                );
                 if counts {
                     window.sent += 1;
                     window.unsent += u64::from(!is_sent);
@@ -422,6 +453,7 @@ impl Generator {
         }
         let (before, after) = before.zip(after).context("a window of no length")?;
         let tally = std::mem::take(&mut self.tally);
+        window.heard = tally.listened.map(|listened| listened.heard);
         window.received = tally.received;
         window.reordered = tally.reordered;
         window.forged = tally.forged + self.forged(&telegram) - forged;
@@ -451,16 +483,18 @@ impl Machine {
 }
 
 impl Stream {
-    fn write(&mut self, packet: &mut Vec<u8>, payload_type: u8, ssrc: u32, stamp: &mut Stamp) {
-        stamp.number = self.number;
-        let mut payload = Vec::with_capacity(PAYLOAD);
-        stamp.write(&mut payload);
+    fn write(&mut self, packet: &mut Vec<u8>, payload_type: u8, ssrc: u32, sound: &Sound<'_>) {
+        let mut stamped = Vec::with_capacity(PAYLOAD);
+        let (payload, ticks) = sound.clip.unwrap_or_else(|| {
+            Stamp { number: self.number, ..sound.stamp }.write(&mut stamped);
+            (&stamped, PACE_TICKS)
+        });
         let Self { sequence, timestamp, .. } = *self;
-        let (marker, payload) = (self.number == 0, payload.as_slice());
+        let marker = self.number == 0;
         rtp::Packet { marker, payload_type, sequence, timestamp, ssrc, payload }.write(packet);
         self.number += 1;
         self.sequence = sequence.wrapping_add(1);
-        self.timestamp = timestamp.wrapping_add(PACE_TICKS);
+        self.timestamp = timestamp.wrapping_add(ticks);
     }
 }
 
@@ -477,7 +511,23 @@ impl Tally {
         }
     }
 
-    fn take(&mut self, stamp: Stamp, at_ns: u64, is_to_telegram: bool) {
+    /// Takes a packet that came to the end of a call.
+    fn take(&mut self, packet: &[u8], end: usize, at_ns: u64, is_to_telegram: bool) {
+        let Some(listened) = &mut self.listened else {
+            if let Some(stamp) = stamp_of(packet) {
+                self.count(stamp, at_ns, is_to_telegram);
+            }
+            return;
+        };
+        self.received += u64::from(listened.during.contains(&at_ns));
+        if end == if is_to_telegram { listened.telegram } else { listened.trunk }
+            && let Ok(packet) = rtp::Packet::read(packet)
+        {
+            listened.heard.add(packet.sequence, packet.payload, is_to_telegram);
+        }
+    }
+
+    fn count(&mut self, stamp: Stamp, at_ns: u64, is_to_telegram: bool) {
         if stamp.window != self.window || self.window == 0 {
             return;
         }

@@ -1,6 +1,7 @@
 //! What relays came to beside each other: `report.json`, and a page with the curves drawn.
 
 pub mod page;
+mod transcode;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,6 +11,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+pub use self::transcode::{GATEWAY_SIMPLE, Transcode};
 use super::master::Profile;
 use super::statistics::Spread;
 use super::window::{Delay, Window};
@@ -44,6 +46,7 @@ const PAGE: &str = "report.html";
 #[serde(default)]
 pub struct Report {
     pub relay: Vec<Relay>,
+    pub transcode: Vec<Transcode>,
     /// What each part left out, and why.
     pub notices: BTreeMap<String, Vec<String>>,
 }

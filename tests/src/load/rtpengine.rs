@@ -14,6 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::ends::Ends;
 use super::master::{Master, Profile, keys};
+use crate::codec::Codec;
 use crate::ports;
 
 const PROGRAM: &str = "rtpengine";
@@ -43,6 +44,14 @@ impl Rtpengine {
     /// # Errors
     /// When it refuses.
     pub fn start(ends: &Ends, calls: usize, profile: Profile) -> anyhow::Result<Self> {
+        Self::transcoding(ends, calls, profile, Codec::Opus)
+    }
+
+    /// The same with this codec on the trunk's side, and Opus on Telegram's.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn transcoding(ends: &Ends, calls: usize, profile: Profile, codec: Codec) -> anyhow::Result<Self> {
         let ng = SocketAddrV4::new(Ipv4Addr::LOCALHOST, ports::free()?);
         let child = Command::new(PROGRAM)
             .args(["--config-file=none", "--table=-1", "--interface=127.0.0.1", "--num-threads=1"])
@@ -66,47 +75,58 @@ impl Rtpengine {
         let mut engine = Self { child, control, commands: 0, trunk, telegram };
         let is_up = (0..100).any(|_| {
             thread::sleep(Duration::from_millis(50));
-            engine.say(&[("command", "ping")]).is_ok()
+            engine.say(&[("command", "ping")], &[]).is_ok()
         });
         ensure!(is_up, "rtpengine does not answer: {:?}", engine.child.try_wait());
         for number in 0..calls {
-            engine.set_up(ends, number, profile).with_context(|| format!("call {number} of rtpengine"))?;
+            engine
+                .set_up(ends, number, profile, codec)
+                .with_context(|| format!("call {number} of rtpengine"))?;
         }
         Ok(engine)
     }
 
-    fn set_up(&mut self, ends: &Ends, number: usize, profile: Profile) -> anyhow::Result<()> {
+    fn set_up(&mut self, ends: &Ends, number: usize, profile: Profile, codec: Codec) -> anyhow::Result<()> {
         let ((trunk, trunk_end), (telegram, telegram_end)) = (ends.trunk(), ends.telegram());
         let id = format!("call-{number}");
-        let offer = description(trunk_end, "RTP/AVP", None);
+        let offer = description(trunk_end, "RTP/AVP", codec, None);
         let common = [("call-id", id.as_str()), ("from-tag", "pbx"), ("ICE", "remove"), ("DTLS", "off")];
         let mut words = vec![("command", "offer"), ("transport-protocol", "RTP/SAVP"), ("sdp", &offer)];
         words.extend(common);
-        let offered = self.say(&words)?;
+        let flags = [format!("codec-mask-{codec}"), "codec-transcode-opus".to_owned()];
+        let flags: &[String] = if codec == Codec::Opus { &[] } else { &flags };
+        let offered = self.say(&words, flags)?;
         let to_telegram = Answer::read(&offered, profile)?;
         let theirs = to_telegram.key.with_context(|| format!("no {} in {offered}", profile.suite()))?;
         let ours = Master::random(profile)?;
         let (tag, _) = theirs;
         let line =
             format!("a=crypto:{tag} {} inline:{}\r\n", profile.suite(), BASE64_STANDARD.encode(&ours.0));
-        let answer = description(telegram_end, "RTP/SAVP", Some(&line));
+        let answer = description(telegram_end, "RTP/SAVP", Codec::Opus, Some(&line));
         let mut words = vec![("command", "answer"), ("to-tag", "user"), ("sdp", &answer)];
         words.extend(common);
-        let to_trunk = Answer::read(&self.say(&words)?, profile)?;
-        ends.connect_trunk(trunk, to_trunk.remote, 96);
+        let to_trunk = Answer::read(&self.say(&words, &[])?, profile)?;
+        ends.connect_trunk(trunk, to_trunk.remote, payload_type(codec));
         ends.connect_telegram(telegram, keys(profile, &ours, &theirs.1, to_telegram.remote)?);
         (self.trunk.end, self.telegram.end) = (trunk + 1, telegram + 1);
         Ok(())
     }
 
     /// Says something; the description in the answer, if there is one.
-    fn say(&mut self, words: &[(&str, &str)]) -> anyhow::Result<String> {
+    fn say(&mut self, words: &[(&str, &str)], flags: &[String]) -> anyhow::Result<String> {
         self.commands += 1;
         let cookie = format!("{}", self.commands);
         let mut message = format!("{cookie} d");
+        let counted = |text: &str| format!("{}:{text}", text.len());
+        let mut entries: BTreeMap<&str, String> =
+            words.iter().map(|(key, value)| (*key, counted(value))).collect();
+        if !flags.is_empty() {
+            let listed: String = flags.iter().map(|flag| counted(flag)).collect();
+            entries.insert("flags", format!("l{listed}e"));
+        }
         // Keys are sorted.
-        for (key, value) in words.iter().copied().collect::<BTreeMap<_, _>>() {
-            message += &format!("{}:{key}{}:{value}", key.len(), value.len());
+        for (key, value) in entries {
+            message += &(counted(key) + &value);
         }
         message += "e";
         self.control.send(message.as_bytes())?;
@@ -149,11 +169,16 @@ fn text(bencoded: &str, key: &str) -> Option<String> {
     Some(rest.get(..length.parse().ok()?)?.to_owned())
 }
 
-fn description(end: SocketAddrV4, protocol: &str, crypto: Option<&str>) -> String {
+fn payload_type(codec: Codec) -> u8 {
+    if codec == Codec::Opus { 96 } else { codec.payload_type() }
+}
+
+fn description(end: SocketAddrV4, protocol: &str, codec: Codec, crypto: Option<&str>) -> String {
+    let (number, rtpmap) = (payload_type(codec), codec.rtpmap());
     let (ip, port, crypto) = (end.ip(), end.port(), crypto.unwrap_or_default());
     format!(
-        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} {protocol} 96\r\n\
-         a=rtpmap:96 opus/48000/2\r\n{crypto}a=sendrecv\r\n"
+        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} {protocol} {number}\r\n\
+         a=rtpmap:{number} {rtpmap}\r\n{crypto}a=sendrecv\r\n"
     )
 }
 
@@ -190,7 +215,8 @@ mod tests {
     #[test]
     fn an_answer_gives_its_port_and_the_key_of_the_suite_that_was_wanted() {
         let key = BASE64_STANDARD.encode([7; 44]);
-        let said = description(SocketAddrV4::new([127, 0, 0, 1].into(), 40_002), "RTP/SAVP", None);
+        let said =
+            description(SocketAddrV4::new([127, 0, 0, 1].into(), 40_002), "RTP/SAVP", Codec::Opus, None);
         let said = format!(
             "{said}a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAAA\r\na=crypto:3 AEAD_AES_256_GCM inline:{}\r\n",
             key.trim_end_matches('=')

@@ -1,9 +1,11 @@
 //! What is measured, and when it counts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::clip::{Clip, Heard};
 use super::machine::Usage;
 use super::statistics::quantile;
 
@@ -14,13 +16,15 @@ const MOST_BUSY: f64 = 0.8;
 const MOST_STOLEN: f64 = 0.05;
 
 /// How long ends talk, and whose processor time counts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// Talk that does not count yet.
     pub warm_up: Duration,
     pub length: Duration,
     /// The relay's process.
     pub pid: u32,
+    /// What is played; stamps without it, which tell of delays.
+    pub clip: Option<Arc<Clip>>,
 }
 
 /// One measurement.
@@ -46,6 +50,8 @@ pub struct Window {
     pub receive_buffer_errors: u64,
     /// The relay's processor time for each packet that it passed on, in microseconds.
     pub cpu_us_per_packet: f64,
+    /// All of it.
+    pub cpu_ns: u64,
     pub switches_per_packet: f64,
     /// After the time that was scheduled.
     pub to_telegram: Delay,
@@ -55,6 +61,9 @@ pub struct Window {
     /// How far apart packets of a stream came, less 20 ms: 99 of 100 within, in microseconds.
     pub jitter_p99_us: f64,
     pub resident_kb: u64,
+    /// What one call's ends heard of the clip.
+    #[serde(skip)]
+    pub heard: Option<Heard>,
 }
 
 /// Delay of packets in microseconds.
@@ -78,6 +87,11 @@ impl Window {
     /// The share of packets that did not come out, 0 to 1.
     pub fn loss(&self) -> f64 {
         1.0 - self.received as f64 / self.sent.max(1) as f64
+    }
+
+    /// The relay's processor time for a minute of one call.
+    pub fn cpu_s_per_call_minute(&self) -> f64 {
+        self.cpu_ns as f64 / 1e9 / self.seconds / self.calls as f64 * 60.0
     }
 
     /// The worse of both ways.
@@ -116,6 +130,7 @@ impl Window {
 
     pub(super) fn count_usage(&mut self, used: Usage) {
         let packets = self.received.max(1) as f64;
+        self.cpu_ns = used.cpu_ns;
         self.cpu_us_per_packet = used.cpu_ns as f64 / 1000.0 / packets;
         self.switches_per_packet = used.switches as f64 / packets;
     }

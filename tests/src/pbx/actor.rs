@@ -16,6 +16,7 @@ use tokio::time::sleep_until;
 use super::sound::{Sound, ToSound};
 use super::{Answering, Event, Incoming, Options};
 use crate::clock::now;
+use crate::codec::Codec;
 use crate::heard::Ledger;
 use crate::load::Ends;
 
@@ -57,7 +58,7 @@ impl Actor {
         let config = Config {
             local,
             announced: local,
-            codecs: vec![&codec::OPUS],
+            codecs: vec![spoken(options.codec)],
             peer: line,
             transport: tgtrunk_sip::Transport::Udp,
             srtp: tgtrunk_sip::Srtp::Off,
@@ -248,7 +249,7 @@ impl Actor {
                 (Mouth::Own(UdpSocket::from_std(socket)?), rtp)
             }
         };
-        let codecs = vec![&codec::OPUS];
+        let codecs = vec![spoken(self.options.codec)];
         Ok((mouth, LocalAudio { rtp, rtcp: None, rtcp_mux: false, codecs, telephone_event: false }))
     }
 
@@ -274,6 +275,16 @@ impl Actor {
 
     fn tell(&self, event: Event) {
         self.say.try_send(event).ok();
+    }
+}
+
+fn spoken(codec: Codec) -> &'static tgtrunk_media::Codec {
+    match codec {
+        Codec::Pcma => &codec::PCMA,
+        Codec::Pcmu => &codec::PCMU,
+        Codec::G722 => &codec::G722,
+        Codec::L16 => &codec::L16,
+        Codec::Opus => &codec::OPUS,
     }
 }
 

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "figures are for the terminal")]
 
 mod relay;
+mod transcode;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ const NO_RTPENGINE: &str =
     "rtpengine is not installed: ITS ARM IS LEFT OUT (Debian's package is rtpengine-daemon)";
 
 /// Names of the parts, in the order in which they run.
-const PARTS: [&str; 2] = ["relay", "cm"];
+const PARTS: [&str; 3] = ["relay", "cm", "transcode"];
 
 /// Whether `BENCH=full` asks for the whole matrix.
 fn is_full() -> bool {
@@ -71,6 +72,7 @@ async fn run(part: &str, folder: &Path) -> anyhow::Result<()> {
     match part {
         "relay" => relay::run(part, Profile::Gcm, &mut report).await?,
         "cm" => relay::run(part, Profile::Cm, &mut report).await?,
+        "transcode" => transcode::run(part, &mut report).await?,
         _ => {}
     }
     report.write(folder)

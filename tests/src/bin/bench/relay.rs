@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tgtrunk_tests::load::{
-    Bridge, Ends, Floor, Mode, Plan, Profile, Report, Rounds, Rtpengine, Window, machine, report,
+    Bridge, BridgeOptions, Ends, Floor, Mode, Plan, Profile, Report, Rounds, Rtpengine, Window, machine,
+    report,
 };
 
 use crate::{NO_RTPENGINE, SLOW, THEIRS, is_full};
@@ -48,8 +49,8 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
         report.notice(part, NO_RTPENGINE);
     }
     let ends = Ends::start()?;
-    let mut bridge = Bridge::start(Mode::Tick, profile).await?;
-    let mut at_once = Bridge::start(Mode::Immediate, profile).await?;
+    let mut bridge = Bridge::start(BridgeOptions::of(Mode::Tick, profile)).await?;
+    let mut at_once = Bridge::start(BridgeOptions::of(Mode::Immediate, profile)).await?;
     for gateway in [&bridge, &at_once] {
         machine::pin(gateway.pid()?, THEIRS)?;
     }
@@ -99,7 +100,7 @@ async fn measure(
     trunk: &Range<u16>,
     telegram: &Range<u16>,
 ) -> anyhow::Result<Window> {
-    let plan = Plan { warm_up: extent.warm_up, length: extent.length, pid };
+    let plan = Plan { warm_up: extent.warm_up, length: extent.length, pid, clip: None };
     ends.measure(trunk.clone(), telegram.clone(), plan).await
 }
 

@@ -42,6 +42,7 @@ pub fn draw(report: &Report) -> String {
             page += &table(&rows);
         }
     }
+    page += &super::transcode::html(&report.transcode);
     page += "</html>\n";
     page
 }
@@ -164,7 +165,7 @@ fn table(rows: &[&Relay]) -> String {
     table + "</table>"
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
@@ -190,6 +191,7 @@ mod tests {
         let page = draw(&Report {
             relay,
             notices: [("relay".to_owned(), vec!["no <rtpengine>".to_owned()])].into(),
+            ..Report::default()
         });
         assert_eq!(page.matches("<polyline").count(), 2);
         assert!(
