@@ -1,6 +1,7 @@
 //! What relays came to beside each other: `report.json`, and a page with the curves drawn.
 
 pub mod page;
+mod small;
 mod transcode;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+pub use self::small::Idle;
 pub use self::transcode::{GATEWAY_SIMPLE, Transcode};
 use super::master::Profile;
 use super::statistics::Spread;
@@ -47,6 +49,7 @@ const PAGE: &str = "report.html";
 pub struct Report {
     pub relay: Vec<Relay>,
     pub transcode: Vec<Transcode>,
+    pub idle: Option<Idle>,
     /// What each part left out, and why.
     pub notices: BTreeMap<String, Vec<String>>,
 }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "figures are for the terminal")]
 
+mod idle;
 mod relay;
 mod transcode;
 
@@ -24,7 +25,7 @@ const NO_RTPENGINE: &str =
     "rtpengine is not installed: ITS ARM IS LEFT OUT (Debian's package is rtpengine-daemon)";
 
 /// Names of the parts, in the order in which they run.
-const PARTS: [&str; 3] = ["relay", "cm", "transcode"];
+const PARTS: [&str; 4] = ["relay", "cm", "transcode", "idle"];
 
 /// Whether `BENCH=full` asks for the whole matrix.
 fn is_full() -> bool {
@@ -73,6 +74,7 @@ async fn run(part: &str, folder: &Path) -> anyhow::Result<()> {
         "relay" => relay::run(part, Profile::Gcm, &mut report).await?,
         "cm" => relay::run(part, Profile::Cm, &mut report).await?,
         "transcode" => transcode::run(part, &mut report).await?,
+        "idle" => idle::run(part, &mut report).await?,
         _ => {}
     }
     report.write(folder)
