@@ -1,5 +1,6 @@
 //! What relays came to beside each other: `report.json`, and a page with the curves drawn.
 
+mod ntgcalls;
 pub mod page;
 mod small;
 mod transcode;
@@ -12,6 +13,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+pub use self::ntgcalls::{Ntgcalls, NtgcallsRow};
 pub use self::small::Idle;
 pub use self::transcode::{GATEWAY_SIMPLE, Transcode};
 use super::master::Profile;
@@ -50,6 +52,7 @@ pub struct Report {
     pub relay: Vec<Relay>,
     pub transcode: Vec<Transcode>,
     pub idle: Option<Idle>,
+    pub ntgcalls: Option<Ntgcalls>,
     /// What each part left out, and why.
     pub notices: BTreeMap<String, Vec<String>>,
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "figures are for the terminal")]
 
 mod idle;
+mod ntgcalls;
 mod relay;
 mod transcode;
 
@@ -25,7 +26,7 @@ const NO_RTPENGINE: &str =
     "rtpengine is not installed: ITS ARM IS LEFT OUT (Debian's package is rtpengine-daemon)";
 
 /// Names of the parts, in the order in which they run.
-const PARTS: [&str; 4] = ["relay", "cm", "transcode", "idle"];
+const PARTS: [&str; 5] = ["relay", "cm", "transcode", "idle", "ntgcalls"];
 
 /// Whether `BENCH=full` asks for the whole matrix.
 fn is_full() -> bool {
@@ -75,6 +76,7 @@ async fn run(part: &str, folder: &Path) -> anyhow::Result<()> {
         "cm" => relay::run(part, Profile::Cm, &mut report).await?,
         "transcode" => transcode::run(part, &mut report).await?,
         "idle" => idle::run(part, &mut report).await?,
+        "ntgcalls" => ntgcalls::run(part, &mut report).await?,
         _ => {}
     }
     report.write(folder)
