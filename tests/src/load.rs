@@ -3,6 +3,7 @@
 //! One thread sends and receives for all calls and spins while it measures, since a far end that sleeps on its socket has the
 //! relay pay for waking it up. Every end has an address of its own on loopback, though all of a side share a socket.
 
+pub mod allocations;
 mod bridge;
 mod checks;
 mod clip;

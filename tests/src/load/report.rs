@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 pub use self::ntgcalls::{Ntgcalls, NtgcallsRow};
-pub use self::small::Idle;
+pub use self::small::{Allocations, Idle};
 pub use self::transcode::{GATEWAY_SIMPLE, Transcode};
 use super::master::Profile;
 use super::statistics::Spread;
@@ -52,6 +52,7 @@ pub struct Report {
     pub relay: Vec<Relay>,
     pub transcode: Vec<Transcode>,
     pub idle: Option<Idle>,
+    pub allocations: Vec<Allocations>,
     pub ntgcalls: Option<Ntgcalls>,
     /// What each part left out, and why.
     pub notices: BTreeMap<String, Vec<String>>,
@@ -77,9 +78,15 @@ impl Report {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        let mut report = self.clone();
+        // Counting costs time, so it has a run of its own.
+        for row in report.relay.iter_mut().filter(|row| row.profile == Profile::Gcm) {
+            let counted = self.allocations.iter().find(|counted| counted.calls == row.calls);
+            row.allocations_per_packet = counted.map(|counted| counted.per_packet);
+        }
         fs::create_dir_all(folder)?;
-        fs::write(folder.join(JSON), serde_json::to_string_pretty(self)? + "\n")?;
-        Ok(fs::write(folder.join(PAGE), page::draw(self))?)
+        fs::write(folder.join(JSON), serde_json::to_string_pretty(&report)? + "\n")?;
+        Ok(fs::write(folder.join(PAGE), page::draw(&report))?)
     }
 
     /// Notes once what a part left out.
@@ -117,7 +124,7 @@ pub struct Relay {
     pub reordered: u64,
     pub context_switches_per_packet: Option<f64>,
     pub kb_per_call: Option<f64>,
-    /// Heap allocations of the whole process, keeping of the path included; `null` where nothing could count them.
+    /// Heap allocations of the whole process in steady state, keeping of the path included; `null` where nobody counted them.
     pub allocations_per_packet: Option<f64>,
     /// All arms, each by the medians of its rounds.
     pub arms: BTreeMap<String, Arm>,

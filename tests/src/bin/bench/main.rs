@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "figures are for the terminal")]
 
+mod allocations;
 mod idle;
 mod ntgcalls;
 mod relay;
@@ -26,7 +27,7 @@ const NO_RTPENGINE: &str =
     "rtpengine is not installed: ITS ARM IS LEFT OUT (Debian's package is rtpengine-daemon)";
 
 /// Names of the parts, in the order in which they run.
-const PARTS: [&str; 5] = ["relay", "cm", "transcode", "idle", "ntgcalls"];
+const PARTS: [&str; 6] = ["relay", "cm", "transcode", "idle", "ntgcalls", "allocations"];
 
 /// Whether `BENCH=full` asks for the whole matrix.
 fn is_full() -> bool {
@@ -69,6 +70,9 @@ fn begin() -> anyhow::Result<()> {
 }
 
 async fn run(part: &str, folder: &Path) -> anyhow::Result<()> {
+    if part == "allocations" && !allocations::is_counted() {
+        return allocations::begin(folder).await;
+    }
     let mut report = Report::read(folder)?;
     report.notices.remove(part);
     match part {
@@ -77,6 +81,7 @@ async fn run(part: &str, folder: &Path) -> anyhow::Result<()> {
         "transcode" => transcode::run(part, &mut report).await?,
         "idle" => idle::run(part, &mut report).await?,
         "ntgcalls" => ntgcalls::run(part, &mut report).await?,
+        "allocations" => allocations::run(part, &mut report).await?,
         _ => {}
     }
     report.write(folder)

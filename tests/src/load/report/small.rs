@@ -15,8 +15,16 @@ pub struct Idle {
     pub resident_kb: u64,
 }
 
+/// What the whole process takes from the heap in steady state: packets, and what keeps each path alive.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Allocations {
+    pub calls: usize,
+    pub per_packet: f64,
+    pub per_second: f64,
+}
+
 /// The sections of the page.
-pub(super) fn html(idle: Option<&Idle>) -> String {
+pub(super) fn html(idle: Option<&Idle>, allocations: &[Allocations]) -> String {
     let mut html = String::new();
     if let Some(idle) = idle {
         write!(
@@ -28,6 +36,14 @@ pub(super) fn html(idle: Option<&Idle>) -> String {
             idle.resident_kb
         )
         .ok();
+    }
+    if !allocations.is_empty() {
+        html += "<h2>Heap allocations</h2><table><tr><th>calls</th><th>for each packet</th><th>a second</th></tr>";
+        for row in allocations {
+            let (calls, packet, second) = (row.calls, row.per_packet, row.per_second);
+            write!(html, "<tr><td>{calls}</td><td>{packet:.5}</td><td>{second:.1}</td></tr>").ok();
+        }
+        html += "</table>";
     }
     html
 }
