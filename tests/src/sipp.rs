@@ -52,6 +52,8 @@ pub struct Outcome {
     pub retransmissions: u64,
     /// What it complained about.
     pub errors: String,
+    /// What its scenario timed: names, and microseconds.
+    pub times: Vec<(String, u64)>,
 }
 
 impl Sipp {
@@ -76,6 +78,8 @@ impl Sipp {
         command.args(["-timeout", &plan.limit.as_secs().to_string(), "-timeout_error"]);
         command.args(["-trace_stat", "-fd", "1", "-stf"]).arg(own("statistics.csv"));
         command.args(["-trace_err", "-error_file"]).arg(own("errors.log"));
+        // It has no choice of a file for these.
+        command.args(["-trace_rtt", "-rtt_freq", "1"]).current_dir(dir.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         let child = command.spawn().context("sipp, from the Debian package sip-tester")?;
         Ok(Self { child, dir, limit: plan.limit + Duration::from_secs(10) })
@@ -99,7 +103,13 @@ impl Sipp {
         let errors = std::fs::read_to_string(self.dir.path().join("errors.log")).unwrap_or_default();
         let statistics = std::fs::read_to_string(self.dir.path().join("statistics.csv"))
             .with_context(|| format!("sipp ended with {status} and without statistics: {errors}"))?;
-        let outcome = Outcome::read(&statistics, errors)?;
+        let mut outcome = Outcome::read(&statistics, errors)?;
+        for entry in std::fs::read_dir(self.dir.path())? {
+            let path = entry?.path();
+            if path.to_string_lossy().ends_with("_rtt.csv") {
+                outcome.times.extend(times(&std::fs::read_to_string(path)?));
+            }
+        }
         ensure!(status.success() || outcome.failed > 0, "sipp ended with {status}: {outcome:?}");
         Ok(outcome)
     }
@@ -120,8 +130,19 @@ impl Outcome {
             failed: number("FailedCall(C)")?,
             retransmissions: number("Retransmissions(C)")?,
             errors: errors.chars().take(4000).collect(),
+            times: Vec::new(),
         })
     }
+}
+
+/// Rows of a moment, milliseconds and a name.
+fn times(rows: &str) -> Vec<(String, u64)> {
+    let row = |row: &str| {
+        let mut fields = row.split(';').skip(1);
+        let ms: f64 = fields.next()?.trim().parse().ok()?;
+        Some((fields.next()?.trim().to_owned(), (ms * 1000.0) as u64))
+    };
+    rows.lines().filter_map(row).collect()
 }
 
 fn scenarios() -> PathBuf {
@@ -144,5 +165,11 @@ mod tests {
                           now;3;1;1;0;0;\nlater;0;2;3;1;7;\n";
         let outcome = Outcome::read(statistics, String::new()).unwrap();
         assert_eq!((outcome.succeeded, outcome.failed, outcome.retransmissions), (3, 1, 7));
+    }
+
+    #[test]
+    fn what_was_timed_has_its_name() {
+        let rows = "Date_ms;response_time_ms;rtd_no\n336.001;7;setup\n668.001;0.25;trying\n";
+        assert_eq!(times(rows), [("setup".to_owned(), 7000), ("trying".to_owned(), 250)]);
     }
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tgtrunk_config::{GatewayStatus, Lamp, LineDraft, Phone as PhoneNumber, StateDir};
 use tgtrunk_test_telegram::control::{self, Desk};
+use tgtrunk_test_telegram::seed::{self, Seed};
 use tgtrunk_test_telegram::{NewUser, TestTelegram, World};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
@@ -64,6 +65,8 @@ pub struct Stage {
     pub installation: Installation,
     _dir: TempDir,
     done: bool,
+    /// Where accounts find data centres, instead of where they are.
+    detours: Vec<(i32, SocketAddr)>,
 }
 
 /// A line that the gateway is to have: its number, its user at Telegram, and where its SIP is.
@@ -107,7 +110,12 @@ impl Stage {
         fs::write(&config, settings)?;
         fs::set_permissions(&config, Permissions::from_mode(0o600))?;
         let installation = Installation { config, state, log: dir.path().join("gateway.log") };
-        Ok(Self { desk: Desk::new(telegram), installation, _dir: dir, done: false })
+        Ok(Self { desk: Desk::new(telegram), installation, _dir: dir, done: false, detours: Vec::new() })
+    }
+
+    /// Has accounts that are logged in from now on go through these addresses to the data centres.
+    pub fn detour(&mut self, detours: Vec<(i32, SocketAddr)>) {
+        self.detours = detours;
     }
 
     /// A stage on loopback.
@@ -176,6 +184,15 @@ impl Stage {
     /// With what the program said.
     pub async fn log_in(&self, line: &Line) -> anyhow::Result<()> {
         self.telegram().write_dc_seed(&self.installation.state, 1)?;
+        if !self.detours.is_empty() {
+            let path = self.installation.state.join(seed::FILE_NAME);
+            let mut found: Seed = serde_json::from_str(&fs::read_to_string(&path)?)?;
+            for dc in &mut found.dcs {
+                let detour = self.detours.iter().find(|(id, _)| *id == dc.id);
+                dc.address = detour.map_or(dc.address.clone(), |(_, address)| address.to_string());
+            }
+            fs::write(&path, serde_json::to_string(&found)?)?;
+        }
         let code = || self.world().pending_login_code(&line.phone);
         gateway::log_in(&self.installation, &line.phone, code, None, LOGIN_LIMIT).await
     }

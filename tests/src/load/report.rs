@@ -2,6 +2,7 @@
 
 mod ntgcalls;
 pub mod page;
+mod setup;
 mod small;
 mod transcode;
 
@@ -14,6 +15,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 pub use self::ntgcalls::{Ntgcalls, NtgcallsRow};
+pub use self::setup::{Setup, Signalling, Times};
 pub use self::small::{Allocations, Idle};
 pub use self::transcode::{GATEWAY_SIMPLE, Transcode};
 use super::master::Profile;
@@ -51,6 +53,8 @@ const PAGE: &str = "report.html";
 pub struct Report {
     pub relay: Vec<Relay>,
     pub transcode: Vec<Transcode>,
+    pub setup: Option<Setup>,
+    pub signalling: Vec<Signalling>,
     pub idle: Option<Idle>,
     pub allocations: Vec<Allocations>,
     pub ntgcalls: Option<Ntgcalls>,

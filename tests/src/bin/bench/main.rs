@@ -9,6 +9,7 @@ mod allocations;
 mod idle;
 mod ntgcalls;
 mod relay;
+mod setup;
 mod transcode;
 
 use std::env;
@@ -27,7 +28,7 @@ const NO_RTPENGINE: &str =
     "rtpengine is not installed: ITS ARM IS LEFT OUT (Debian's package is rtpengine-daemon)";
 
 /// Names of the parts, in the order in which they run.
-const PARTS: [&str; 6] = ["relay", "cm", "transcode", "idle", "ntgcalls", "allocations"];
+const PARTS: [&str; 7] = ["relay", "cm", "transcode", "idle", "setup", "ntgcalls", "allocations"];
 
 /// Whether `BENCH=full` asks for the whole matrix.
 fn is_full() -> bool {
@@ -82,6 +83,7 @@ async fn run(part: &str, folder: &Path) -> anyhow::Result<()> {
         "idle" => idle::run(part, &mut report).await?,
         "ntgcalls" => ntgcalls::run(part, &mut report).await?,
         "allocations" => allocations::run(part, &mut report).await?,
+        "setup" => setup::run(part, &mut report).await?,
         _ => {}
     }
     report.write(folder)

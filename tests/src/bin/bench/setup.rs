@@ -1,0 +1,164 @@
+//! Calls of SIPp to people who answer at once: how many a second, what each costs beside two 2048-bit powers, and how long it
+//! takes, on loopback and with a longer way to Telegram's servers.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::world::{DH_G, dh_prime};
+use tgtrunk_tests::gateway::Gateway;
+use tgtrunk_tests::light_user::{self, LightUser};
+use tgtrunk_tests::load::{Detour, Report, machine, report};
+use tgtrunk_tests::player::circle;
+use tgtrunk_tests::ports;
+use tgtrunk_tests::sipp::{Outcome, Plan, Sipp};
+use tgtrunk_tests::stage::{self, Line, Stage};
+use tgtrunk_tests::wire_pbx::{self, WirePbx};
+
+use crate::{THEIRS, is_full};
+
+const PEOPLE: usize = 60;
+const TALK: Duration = Duration::from_millis(200);
+const ROUND_TRIPS_MS: [u64; 4] = [0, 50, 150, 300];
+const POWERS: u32 = 50;
+
+struct Scene {
+    stage: Stage,
+    gateway: Gateway,
+    line: Line,
+    _pbx: WirePbx,
+    people: Vec<String>,
+    _users: Vec<LightUser>,
+    delays: Vec<Detour>,
+}
+
+pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
+    report.signalling.clear();
+    report.setup = None;
+    let two_powers_ms = two_powers_ms()?;
+    println!("{part}: two 2048-bit powers {two_powers_ms:.2} ms");
+    let scene = Scene::open().await?;
+    let pid = scene.gateway.pid()?;
+    machine::pin(pid, THEIRS)?;
+    // Whom it has called once the gateway knows.
+    scene.calls(PEOPLE as u32, 10, 20).await.context("the first calls")?;
+    let (rates, seconds): (&[u32], u32) =
+        if is_full() { (&[5, 10, 20, 40, 60], 20) } else { (&[10, 20, 40], 4) };
+    for &per_second in rates {
+        let before = machine::Threads::of(pid)?;
+        let calls = per_second * seconds;
+        let outcome = scene.calls(calls, per_second, PEOPLE as u32).await?;
+        let used = machine::Threads::of(pid)?.since(&before);
+        let cpu_ms_per_call = used.cpu_ns as f64 / 1e6 / f64::from(calls);
+        let times =
+            |name: &str| report::Times::of(named(&outcome, name)).with_context(|| format!("no {name}"));
+        let row = report::Signalling {
+            per_second,
+            calls: calls.into(),
+            failed: outcome.failed,
+            cpu_ms_per_call,
+            two_powers_ms,
+            calls_per_core_second: 1000.0 / cpu_ms_per_call,
+            invite_to_100_ms: times("trying")?,
+            invite_to_200_ms: times("setup")?,
+        };
+        println!(
+            "{part}: {per_second:3} calls/s, {} of {calls} failed, {cpu_ms_per_call:.2} CPU ms/call, 100 after {:.0}/{:.0} ms, 200 after {:.0}/{:.0} ms",
+            row.failed,
+            row.invite_to_100_ms.p50,
+            row.invite_to_100_ms.p99,
+            row.invite_to_200_ms.p50,
+            row.invite_to_200_ms.p99
+        );
+        if row.failed > 0 {
+            report.notice(part, &format!("{per_second} calls/s: {} failed: {}", row.failed, outcome.errors));
+        }
+        report.signalling.push(row);
+    }
+    let mut points = Vec::new();
+    for ms in ROUND_TRIPS_MS {
+        let carried = scene.carried();
+        scene.delays.iter().for_each(|delay| delay.set_round_trip(Duration::from_millis(ms)));
+        let outcome = scene.calls(if is_full() { 20 } else { 5 }, 2, 1).await?;
+        ensure!(scene.carried() > carried, "the gateway does not go through the longer way");
+        let setup = report::Times::of(named(&outcome, "setup")).context("no call was answered")?;
+        println!("{part}: round trip {ms} ms, 200 after {:.0} ms", setup.p50);
+        points.push((ms as f64, setup.p50));
+    }
+    scene.delays.iter().for_each(|delay| delay.set_round_trip(Duration::ZERO));
+    report.setup = report::Setup::of(points);
+    if let Some(setup) = &report.setup {
+        println!("{part}: 200 after {:.1} ms + {:.2} round trips", setup.a_ms, setup.b);
+    }
+    scene.close().await
+}
+
+impl Scene {
+    async fn open() -> anyhow::Result<Self> {
+        let mut stage = Stage::on_loopback().await?;
+        let (mut delays, mut detours) = (Vec::new(), Vec::new());
+        for (dc, address) in stage.telegram().addresses() {
+            let delay = Detour::start(address).await?;
+            detours.push((dc, delay.address));
+            delays.push(delay);
+        }
+        stage.detour(detours);
+        let line = stage.line("+79060006001")?;
+        let pbx = WirePbx::switch_on(line.sip, wire_pbx::Options::playing(440)?).await?;
+        stage.open(&line, pbx.sip, stage::draft(&line)?).await?;
+        let plays = circle(880, 60)?;
+        let (mut people, mut users) = (Vec::new(), Vec::new());
+        for number in 0..PEOPLE {
+            let phone = format!("+7916500{number:04}");
+            let options = light_user::Options::playing(plays.clone()).muted();
+            users.push(stage.person(NewUser::new(&phone, "Light"), options)?);
+            people.push(phone);
+        }
+        let gateway = stage.run(&[&line]).await?;
+        Ok(Self { stage, gateway, line, _pbx: pbx, people, _users: users, delays })
+    }
+
+    async fn calls(&self, calls: u32, per_second: u32, at_once: u32) -> anyhow::Result<Outcome> {
+        let plan = Plan {
+            scenario: "setups.xml",
+            line: Some(self.line.sip),
+            port: ports::free()?,
+            calls,
+            per_second,
+            at_once,
+            talk: TALK,
+            people: self.people.clone(),
+            limit: Duration::from_secs(60),
+        };
+        Sipp::start(&plan)?.finished().await
+    }
+
+    fn carried(&self) -> u64 {
+        self.delays.iter().map(Detour::carried).sum()
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        self.gateway.stop().await?;
+        self.stage.done();
+        Ok(())
+    }
+}
+
+fn named(outcome: &Outcome, name: &str) -> Vec<u64> {
+    outcome.times.iter().filter(|(known, _)| known == name).map(|(_, us)| *us).collect()
+}
+
+/// Measured by a program that is built as the gateway is, and stands beside the floor.
+fn two_powers_ms() -> anyhow::Result<f64> {
+    let floor = env::var_os("TGTRUNK_FLOOR").map(PathBuf::from).context("TGTRUNK_FLOOR names no program")?;
+    let program = floor.with_file_name("powers");
+    let mut command = Command::new(&program);
+    command.args([DH_G.to_string(), hex::encode(dh_prime()), POWERS.to_string()]);
+    let output = command.output().with_context(|| format!("{} cannot be run", program.display()))?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let ns: f64 = String::from_utf8(output.stdout)?.trim().parse().context("a number of nanoseconds")?;
+    Ok(ns / 1e6)
+}

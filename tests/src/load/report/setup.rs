@@ -1,0 +1,112 @@
+//! What calls cost until they are answered, and how long they take.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use crate::load::statistics::{line, quantile};
+
+/// Calls of SIPp to people who answer at once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Signalling {
+    /// Calls begun per second.
+    pub per_second: u32,
+    pub calls: u64,
+    pub failed: u64,
+    /// The gateway's processor time for a call, from its INVITE to the end after its BYE.
+    pub cpu_ms_per_call: f64,
+    /// The two 2048-bit powers of a call's key agreement, measured alone in the same run.
+    pub two_powers_ms: f64,
+    /// Calls of this cost that one core has time for: a projection.
+    pub calls_per_core_second: f64,
+    pub invite_to_100_ms: Times,
+    pub invite_to_200_ms: Times,
+}
+
+/// SIPp tells whole milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    pub p50: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+impl Times {
+    /// Of microseconds; `None` of nothing.
+    pub fn of(mut microseconds: Vec<u64>) -> Option<Self> {
+        microseconds.sort_unstable();
+        let at = |share| quantile(&microseconds, share).map(|us| us as f64 / 1000.0);
+        Some(Self { p50: at(0.5)?, p99: at(0.99)?, max: at(1.0)? })
+    }
+}
+
+/// Time from INVITE to 200 against the round trip between the gateway and Telegram's servers: a + b x round trip. People and
+/// media are on loopback, so b counts the round trips of MTProto one after the other.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Setup {
+    /// Round trip and median, both in milliseconds.
+    pub points: Vec<(f64, f64)>,
+    pub a_ms: f64,
+    pub b: f64,
+}
+
+impl Setup {
+    /// `None` where the round trips do not differ.
+    pub fn of(points: Vec<(f64, f64)>) -> Option<Self> {
+        let (a_ms, b) = line(&points)?;
+        Some(Self { points, a_ms, b })
+    }
+}
+
+/// The sections of the page.
+pub(super) fn html(signalling: &[Signalling], setup: Option<&Setup>) -> String {
+    let mut html = String::new();
+    if !signalling.is_empty() {
+        html += "<h2>Calls per second</h2><table><tr><th>calls/s</th><th>calls</th><th>failed</th><th>CPU ms/call</th>\
+                 <th>two powers ms</th><th>calls/s of a core</th><th>100 p50/p99 ms</th><th>200 p50/p99 ms</th></tr>";
+    }
+    for row in signalling {
+        let (trying, answer) = (row.invite_to_100_ms, row.invite_to_200_ms);
+        write!(
+            html,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.2}</td><td>{:.2}</td><td>{:.0}</td><td>{:.0}/{:.0}</td><td>{:.0}/{:.0}</td></tr>",
+            row.per_second,
+            row.calls,
+            row.failed,
+            row.cpu_ms_per_call,
+            row.two_powers_ms,
+            row.calls_per_core_second,
+            trying.p50,
+            trying.p99,
+            answer.p50,
+            answer.p99
+        )
+        .ok();
+    }
+    if !signalling.is_empty() {
+        html += "</table>";
+    }
+    if let Some(setup) = setup {
+        write!(
+            html,
+            "<h2>INVITE to 200</h2><p>{:.1} ms + {:.2} round trips to Telegram's servers.</p>",
+            setup.a_ms, setup.b
+        )
+        .ok();
+    }
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trips_are_the_slope_and_times_are_milliseconds() {
+        let setup = Setup::of(vec![(0.0, 10.0), (50.0, 110.0), (300.0, 610.0)]).unwrap();
+        assert!((setup.a_ms - 10.0).abs() < 1e-6 && (setup.b - 2.0).abs() < 1e-9, "{setup:?}");
+        assert!(html(&[], Some(&setup)).contains("2.00 round trips"));
+        assert_eq!(Times::of(vec![3000, 1000, 2000]), Some(Times { p50: 2.0, p99: 3.0, max: 3.0 }));
+        assert_eq!(Times::of(Vec::new()), None);
+    }
+}
