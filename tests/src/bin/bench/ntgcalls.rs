@@ -23,12 +23,12 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
         if !machine::prefer(pid) {
             report.notice(part, SLOW);
         }
-        let mut windows: Vec<Window> = Vec::new();
+        let (mut windows, mut heard) = (Vec::<Window>::new(), None);
         for round in 1..=rounds {
             let (trunk, telegram) = bridge.ends();
             let warm_up = Duration::from_millis(1500);
             let plan = Plan { warm_up, length: Duration::from_secs(length), pid, clip: Some(clip.clone()) };
-            let window = ends.measure(trunk, telegram, plan).await?;
+            let mut window = ends.measure(trunk, telegram, plan).await?;
             println!(
                 "{part}: {calls:4} calls, round {round}, {:.3} CPU s/call minute, {} of {} packets{}",
                 window.cpu_s_per_call_minute(),
@@ -36,9 +36,18 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
                 window.sent,
                 window.void().map_or_else(String::new, |why| format!("; VOID: {why}"))
             );
+            heard = window.heard.take();
             windows.push(window);
         }
-        rows.push(report::NtgcallsRow::of(calls, &windows));
+        let mut row = report::NtgcallsRow::of(calls, &windows);
+        // A shorter window holds a part of the clip.
+        if is_full()
+            && let Some(heard) = heard
+        {
+            row.quality = clip.quality(&heard).ok();
+            println!("{part}: {calls:4} calls, MOS {:?}", row.quality);
+        }
+        rows.push(row);
     }
     // The gateway's figures are those of this run's other part.
     let gateway = |calls| {

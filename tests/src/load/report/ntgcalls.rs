@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::load::clip::Quality;
 use crate::load::statistics::Spread;
 use crate::load::window::Window;
 
@@ -25,7 +26,10 @@ pub struct Ntgcalls {
 pub struct NtgcallsRow {
     pub calls: usize,
     pub cpu_s_per_call_minute: Option<Spread>,
-    pub loss: Option<f64>,
+    /// Share of the packets sent that others came out for: its Opus packets are three times as long as those it gets.
+    pub received: Option<f64>,
+    /// Where windows are long enough for the whole clip.
+    pub quality: Option<Quality>,
     /// Windows that do not count, and why.
     pub voids: Vec<String>,
 }
@@ -40,7 +44,8 @@ impl NtgcallsRow {
         Self {
             calls,
             cpu_s_per_call_minute: Spread::of(counted().map(Window::cpu_s_per_call_minute)),
-            loss: Spread::of(counted().map(|window| window.loss().max(0.0))).map(|loss| loss.max),
+            received: Spread::of(counted().map(|window| 1.0 - window.loss())).map(|share| share.median),
+            quality: None,
             voids: voids.collect(),
         }
     }
