@@ -60,6 +60,9 @@ pub struct Report {
     pub ntgcalls: Option<Ntgcalls>,
     /// What each part left out, and why.
     pub notices: BTreeMap<String, Vec<String>>,
+    /// What other programs wrote.
+    #[serde(flatten)]
+    pub others: BTreeMap<String, serde_json::Value>,
 }
 
 impl Report {
@@ -278,8 +281,10 @@ mod tests {
         let mut report = Report { relay: vec![rounds.sum_up()], ..Report::default() };
         report.notice("relay", "alone");
         report.notice("relay", "alone");
+        report.others.insert("messages".to_owned(), serde_json::json!({"accepted": 7}));
         report.write(folder.path()).unwrap();
         let read = Report::read(folder.path()).unwrap();
+        assert_eq!(read.others, report.others);
         assert_eq!((read.relay[0].profile, read.relay[0].cpu_us_per_packet), (Profile::Cm, Some(5.0)));
         assert_eq!(read.notices["relay"], ["alone"]);
         assert!(folder.path().join("report.html").exists());
