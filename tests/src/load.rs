@@ -21,7 +21,7 @@ pub mod statistics;
 mod window;
 mod wire;
 
-pub use bridge::{Bridge, BridgeOptions};
+pub use bridge::{Bridge, BridgeOptions, MOST_CALLS};
 pub use checks::{Checked, Credentials};
 pub use clip::{Clip, Heard, Quality};
 pub use detour::Detour;

@@ -19,6 +19,9 @@ use crate::player::circle;
 use crate::stage::{self, Line, Options, Stage};
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// What [`Mode::Tick`] has ports for; [`Mode::Immediate`] has some for two thirds.
+pub const MOST_CALLS: usize = 3000;
+const MOST_OF_A_LINE: usize = 1000;
 /// Calls that are set up at once.
 const TOGETHER: usize = 4;
 
@@ -30,6 +33,8 @@ pub struct BridgeOptions {
     pub profile: Profile,
     /// What the trunk speaks.
     pub codec: Codec,
+    /// The most that it will be asked for.
+    pub calls: usize,
     /// Further lines of `[gateway]` in tgtrunk.toml.
     pub settings: String,
 }
@@ -37,7 +42,7 @@ pub struct BridgeOptions {
 impl BridgeOptions {
     /// Calls whose sound passes as it is.
     pub fn of(mode: Mode, profile: Profile) -> Self {
-        Self { mode, profile, codec: Codec::Opus, settings: String::new() }
+        Self { mode, profile, codec: Codec::Opus, calls: MOST_OF_A_LINE, settings: String::new() }
     }
 }
 
@@ -45,8 +50,8 @@ impl BridgeOptions {
 pub struct Bridge {
     stage: Stage,
     gateway: Gateway,
-    line: Line,
-    _phone: pbx::Phone,
+    lines: Vec<Line>,
+    _phones: Vec<pbx::Phone>,
     users: Vec<LightUser>,
     ends: Ends,
     /// Of Telegram's ends, where OpenSSL agrees on their keys.
@@ -59,27 +64,34 @@ impl Bridge {
     /// # Errors
     /// When the stage cannot be set up.
     pub async fn start(options: BridgeOptions) -> anyhow::Result<Self> {
-        let BridgeOptions { mode, profile, codec, settings } = options;
+        let BridgeOptions { mode, profile, codec, calls, settings } = options;
         let ends = Ends::start()?;
-        // Two of them run at a time, and each has audio ports of its own.
+        // Two of them run at a time, and each has audio ports of its own, two for a call.
         let (tick, ports) = match mode {
-            Mode::Tick => ("auto", "20100-24999"),
-            Mode::Immediate => ("never", "25000-29999"),
+            Mode::Tick => ("auto", "20000-26099"),
+            Mode::Immediate => ("never", "26100-30099"),
         };
-        let settings = format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"\n{settings}");
+        let settings =
+            format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"\nmax_calls = {MOST_CALLS}\n{settings}");
         let stage = Stage::set_up(Options { settings, ..Options::default() }).await?;
-        let line = stage.line("+79060006001")?;
-        let phone =
-            pbx::Options { ends: Some(ends.clone()), codec, ..pbx::Options::playing(circle(440, 20)?) };
-        let phone = pbx::Phone::switch_on(line.sip, phone).await?;
-        let draft = stage::draft(&line)?.set("max_calls", 1000).set("media_timeout_s", 3600);
-        stage.open(&line, phone.sip, draft).await?;
-        let gateway = stage.run(&[&line]).await?;
+        let (mut lines, mut phones) = (Vec::new(), Vec::new());
+        for number in 1..=calls.div_ceil(MOST_OF_A_LINE).max(1) {
+            let line = stage.line(&format!("+7906000{:04}", 6000 + number))?;
+            let phone =
+                pbx::Options { ends: Some(ends.clone()), codec, ..pbx::Options::playing(circle(440, 20)?) };
+            let phone = pbx::Phone::switch_on(line.sip, phone).await?;
+            let draft = stage::draft(&line)?;
+            let draft = draft.set("max_calls", MOST_OF_A_LINE as i64).set("media_timeout_s", 3600);
+            stage.open(&line, phone.sip, draft).await?;
+            lines.push(line);
+            phones.push(phone);
+        }
+        let gateway = stage.run(&lines.iter().collect::<Vec<_>>()).await?;
         let openssl = match profile {
             Profile::Gcm => None,
             Profile::Cm => Some(Arc::new(Identity::new()?)),
         };
-        Ok(Self { stage, gateway, line, _phone: phone, users: Vec::new(), ends, openssl })
+        Ok(Self { stage, gateway, lines, _phones: phones, users: Vec::new(), ends, openssl })
     }
 
     /// Adds calls until there are so many.
@@ -99,7 +111,8 @@ impl Bridge {
                 };
                 let phone = format!("+79165{number:06}");
                 let mut user = self.stage.person(NewUser::new(&phone, "Caller"), options)?;
-                let company = self.line.account;
+                let line = self.lines.get(number / MOST_OF_A_LINE).context("a line for so many calls")?;
+                let company = line.account;
                 under_way.spawn(async move {
                     user.call(company).await?;
                     user.connected(LIMIT).await?;

@@ -114,7 +114,11 @@ impl Window {
         } else if self.unsent > 0 {
             Some(format!("{} packets could not be sent", self.unsent))
         } else if late > MOST_LATE {
-            Some(format!("the generator was late with {} of its packets", percent(late)))
+            Some(format!(
+                "the generator was late with {} of its packets, {} of its core in use",
+                percent(late),
+                percent(self.generator_busy)
+            ))
         } else if self.generator_busy > MOST_BUSY {
             Some(format!("the generator worked {} of the time", percent(self.generator_busy)))
         } else if self.receive_buffer_errors > 0 {

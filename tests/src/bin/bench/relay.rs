@@ -7,24 +7,34 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tgtrunk_tests::load::{
-    Bridge, BridgeOptions, Ends, Floor, Mode, Plan, Profile, Report, Rounds, Rtpengine, Window, machine,
-    report,
+    Bridge, BridgeOptions, Ends, Floor, MOST_CALLS, Mode, Plan, Profile, Report, Rounds, Rtpengine, Window,
+    machine, report,
 };
 
 use crate::{NO_RTPENGINE, SLOW, THEIRS, is_full};
+
+/// Nobody forwards more calls at once without a tick.
+const MOST_IMMEDIATE: usize = 1000;
 
 /// How much is measured.
 struct Extent {
     calls: Vec<usize>,
     rounds: usize,
+    /// Whether the arms without a tick are measured too.
+    has_immediate: bool,
     warm_up: Duration,
     length: Duration,
 }
 
 impl Extent {
     fn of_environment(profile: Profile) -> anyhow::Result<Self> {
-        let (rounds, length) = if is_full() { (5, 10) } else { (3, 2) };
+        let (rounds, length) = match profile {
+            _ if is_full() => (5, 10),
+            Profile::Gcm => (3, 2),
+            Profile::Cm => (2, 2),
+        };
         let (name, usual) = match profile {
+            Profile::Gcm if is_full() => ("BENCH_CALLS", "1 10 100 500 1000 2000 3000"),
             Profile::Gcm => ("BENCH_CALLS", "1 10 100 500 1000"),
             Profile::Cm => ("BENCH_CM_CALLS", "100 500"),
         };
@@ -32,10 +42,17 @@ impl Extent {
         let calls = calls.split_whitespace().map(str::parse).collect::<Result<Vec<_>, _>>();
         let calls = calls.with_context(|| format!("{name}: want numbers of calls, as \"1 10 100\""))?;
         ensure!(
-            calls.is_sorted() && calls.iter().all(|calls| (1..=1000).contains(calls)),
-            "{name}: want 1 to 1000, the fewest first"
+            calls.is_sorted() && calls.iter().all(|calls| (1..=MOST_CALLS).contains(calls)),
+            "{name}: want 1 to {MOST_CALLS}, the fewest first"
         );
-        Ok(Self { calls, rounds, warm_up: Duration::from_millis(500), length: Duration::from_secs(length) })
+        let has_immediate = is_full() || profile == Profile::Gcm;
+        Ok(Self {
+            calls,
+            rounds,
+            has_immediate,
+            warm_up: Duration::from_millis(500),
+            length: Duration::from_secs(length),
+        })
     }
 }
 
@@ -49,25 +66,45 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
         report.notice(part, NO_RTPENGINE);
     }
     let ends = Ends::start()?;
-    let mut bridge = Bridge::start(BridgeOptions::of(Mode::Tick, profile)).await?;
-    let mut at_once = Bridge::start(BridgeOptions::of(Mode::Immediate, profile)).await?;
-    for gateway in [&bridge, &at_once] {
+    let most = extent.calls.last().copied().unwrap_or_default();
+    let options = BridgeOptions { calls: most, ..BridgeOptions::of(Mode::Tick, profile) };
+    let mut bridge = Bridge::start(options).await?;
+    machine::pin(bridge.pid()?, THEIRS)?;
+    let mut at_once = None;
+    if extent.has_immediate {
+        let gateway = Bridge::start(BridgeOptions::of(Mode::Immediate, profile)).await?;
         machine::pin(gateway.pid()?, THEIRS)?;
+        at_once = Some(gateway);
     }
     let idle_kb = machine::resident_kb(bridge.pid()?)?;
     for &calls in &extent.calls {
         bridge.grow(calls).await?;
-        at_once.grow(calls).await?;
+        let mut at_once = at_once.as_mut().filter(|_| calls <= MOST_IMMEDIATE);
+        if let Some(gateway) = &mut at_once {
+            gateway.grow(calls).await?;
+        }
         let tick = Floor::start(&ends, calls, Mode::Tick, profile)?;
-        let immediate = Floor::start(&ends, calls, Mode::Immediate, profile)?;
-        let rtpengine = if has_rtpengine { Some(Rtpengine::start(&ends, calls, profile)?) } else { None };
-        let mut arms = vec![
-            (report::FLOOR, &ends, tick.pid(), tick.ends()),
-            (report::FLOOR_IMMEDIATE, &ends, immediate.pid(), immediate.ends()),
-        ];
+        let immediate = match at_once {
+            Some(_) => Some(Floor::start(&ends, calls, Mode::Immediate, profile)?),
+            None => None,
+        };
+        let rtpengine = has_rtpengine.then(|| Rtpengine::start(&ends, calls, profile));
+        let rtpengine = match rtpengine.transpose() {
+            // More than it may have descriptors for.
+            Err(error) if calls > 1000 => {
+                report.notice(part, &format!("rtpengine does not take {calls} calls: {error:#}"));
+                None
+            }
+            started => started?,
+        };
+        let mut arms = vec![(report::FLOOR, &ends, tick.pid(), tick.ends())];
+        arms.extend(
+            immediate.iter().map(|floor| (report::FLOOR_IMMEDIATE, &ends, floor.pid(), floor.ends())),
+        );
         arms.extend(rtpengine.iter().map(|engine| (report::RTPENGINE, &ends, engine.pid(), engine.ends())));
-        for (name, gateway) in [(report::GATEWAY, &bridge), (report::GATEWAY_IMMEDIATE, &at_once)] {
-            arms.push((name, gateway.generator(), gateway.pid()?, gateway.ends()));
+        arms.push((report::GATEWAY, bridge.generator(), bridge.pid()?, bridge.ends()));
+        if let Some(gateway) = &at_once {
+            arms.push((report::GATEWAY_IMMEDIATE, gateway.generator(), gateway.pid()?, gateway.ends()));
         }
         for (_, _, pid, _) in &arms {
             machine::pin(*pid, THEIRS)?;
@@ -89,7 +126,9 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
     }
     report.relay.sort_by_key(|row| (row.profile == Profile::Cm, row.calls));
     bridge.stop().await?;
-    at_once.stop().await?;
+    if let Some(gateway) = at_once {
+        gateway.stop().await?;
+    }
     Ok(())
 }
 
