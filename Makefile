@@ -118,28 +118,35 @@ test: setup build test-package ## everything CI runs (SUITES="chat tidy" runs th
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites \
 		--beside='$(MAKE) --no-print-directory check' $(SUITES)
 
-# rtpengine alone serves benchmarks alone: whoever lacks it gets the others' figures.
-BENCH_PACKAGES := rtpengine-daemon
+# What serves benchmarks alone: whoever lacks it gets the others' figures.
+BENCH_PACKAGES := rtpengine-daemon valgrind openssl
 .PHONY: bench-packages
 bench-packages: packages
-	@command -v rtpengine >/dev/null && exit 0; \
+	@command -v rtpengine >/dev/null && command -v valgrind >/dev/null && command -v openssl >/dev/null && exit 0; \
 	if (( $$(id -u) != 0 )) || ! command -v dpkg-query >/dev/null; then \
-		echo "rtpengine is not installed: ITS ARM WILL BE LEFT OUT (sudo apt-get install -y --no-install-recommends $(BENCH_PACKAGES))" >&2; \
+		echo "one of rtpengine, valgrind and openssl is not installed: ITS FIGURES WILL BE LEFT OUT (sudo apt-get install -y --no-install-recommends $(BENCH_PACKAGES))" >&2; \
 		exit 0; \
 	fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -q; \
 	apt-get install -q -y --no-install-recommends $(BENCH_PACKAGES)
 
-# Figures of a relay are those of the program that people install, and of a floor that is built alike.
+# Figures are those of the program that people install, and of a floor that is built alike. Each part writes its own section of
+# the report: PARTS="cm transcode" measures those alone.
+BENCH_PROGRAMS := RUST_LOG=info TGTRUNK_GATEWAY=$(CURDIR)/target/release/tgtrunk-gateway TGTRUNK_FLOOR=$(CURDIR)/target/release/tgtrunk-floor
 .PHONY: bench
-bench: setup bench-packages build ## what a packet costs beside the barest relay and rtpengine (target/bench/report.html; BENCH=full takes longer), transcoding beside libopus alone (fails above 1.15 times), messages, how soon keypad and keys come
+bench: setup bench-packages build ## what packets, transcoding, set-ups, idleness and allocations cost beside the barest relay, rtpengine and ntgcalls (target/bench/report.html; BENCH=full takes longer, PARTS="cm setup" measures those alone), transcoding beside libopus alone (fails above 1.15 times), messages, how soon keypad and keys come
 	cargo build --locked --release -p tgtrunk-gateway -p tgtrunk-floor
-	RUST_LOG=info TGTRUNK_GATEWAY=$(CURDIR)/target/release/tgtrunk-gateway TGTRUNK_FLOOR=$(CURDIR)/target/release/tgtrunk-floor \
-		target/debug/bench target/bench
+	$(BENCH_PROGRAMS) target/debug/bench target/bench $(PARTS)
 	cargo bench --locked -p tgtrunk-media --bench transcoding
 	cargo bench --locked -p tgtrunk-client --bench messages
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/keypad_bench
+
+# Counted, not timed: the same on a busy machine. Where it changes by more than 2 %, the commit says why.
+.PHONY: instructions
+instructions: setup bench-packages build ## instructions for each packet of the gateway beside the floor's, as tests/floor/instructions.ratio says
+	cargo build --locked --release -p tgtrunk-gateway -p tgtrunk-floor
+	$(BENCH_PROGRAMS) target/debug/bench target/bench instructions
 
 # Fuzzer's runtime and targets live outside the workspace. TORTURE_S seconds for each target.
 TORTURE_S ?= 600

@@ -8,11 +8,11 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
 
 /// Datagrams in a batch, and room for each: voice is far shorter.
-pub(crate) const DATAGRAMS: usize = 128;
+pub const DATAGRAMS: usize = 128;
 const BYTES: usize = 512;
 
 /// Datagrams that came or are to go.
-pub(crate) struct Batch {
+pub struct Batch {
     buffers: Vec<[u8; BYTES]>,
     came: Vec<(usize, SockaddrIn)>,
     receiving: MultiHeaders<SockaddrIn>,
@@ -20,7 +20,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn new() -> Self {
+    #[expect(clippy::new_without_default, reason = "it takes memory, and is made once")]
+    pub fn new() -> Self {
         Self {
             buffers: vec![[0; BYTES]; DATAGRAMS],
             came: Vec::with_capacity(DATAGRAMS),
@@ -30,7 +31,7 @@ impl Batch {
     }
 
     /// Takes what waits, or `waits` for the first; whether the batch is full, so that more may be there.
-    pub(crate) fn receive(&mut self, socket: &UdpSocket, waits: bool) -> nix::Result<bool> {
+    pub fn receive(&mut self, socket: &UdpSocket, waits: bool) -> nix::Result<bool> {
         self.came.clear();
         let flags = if waits { MsgFlags::MSG_WAITFORONE } else { MsgFlags::MSG_DONTWAIT };
         let mut slices: Vec<_> = self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
@@ -45,7 +46,7 @@ impl Batch {
     }
 
     /// Sends each datagram on as `change` has it: its new length and where it goes, or nothing.
-    pub(crate) fn send(
+    pub fn send(
         &mut self,
         socket: &UdpSocket,
         mut change: impl FnMut(&mut [u8], usize, SockaddrIn) -> Option<(usize, SockaddrIn)>,

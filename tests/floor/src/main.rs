@@ -1,16 +1,10 @@
-//! A relay that does nothing but relay: what any bridge between RTP and SRTP has to do at least, for benchmarks of the
-//! gateway. Two sockets for all calls, whole batches in and out, keys in compact contexts next to each other; no state machine, no
-//! checks of who sends, no reports.
+//! The barest relay as a program.
 //!
 //! Its standard input holds one word and its values per line: `mode tick|immediate`, `profile gcm128|gcm256|cm`, `trunk`
 //! and `telegram` with the address of a socket, `call` with the trunk's end, Telegram's end, and key and salt in hexadecimal
 //! towards Telegram and from there, in the order of the ends' addresses; `go` begins. It says `ready` and runs until its input ends.
 
 #![expect(clippy::print_stdout, reason = "its parent waits for a word")]
-
-mod batch;
-mod relay;
-mod srtp;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddrV4, UdpSocket};
@@ -20,9 +14,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::batch::Batch;
-use crate::relay::{Call, Mode, Relay};
-use crate::srtp::{Context, Profile};
+use tgtrunk_floor::batch::Batch;
+use tgtrunk_floor::relay::{Call, Mode, Relay};
+use tgtrunk_floor::srtp::{Context, Profile};
 
 /// How long packets may gather.
 const TICK: Duration = Duration::from_millis(1);

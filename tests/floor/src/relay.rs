@@ -9,7 +9,7 @@ use crate::srtp::Context;
 
 /// When packets go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub enum Mode {
     /// A millisecond's packets together.
     Tick,
     /// Each as it comes.
@@ -24,15 +24,15 @@ enum Way {
 }
 
 /// One call's ends and keys.
-pub(crate) struct Call {
-    pub(crate) trunk: SocketAddrV4,
-    pub(crate) telegram: SocketAddrV4,
-    pub(crate) to_telegram: Context,
-    pub(crate) from_telegram: Context,
+pub struct Call {
+    pub trunk: SocketAddrV4,
+    pub telegram: SocketAddrV4,
+    pub to_telegram: Context,
+    pub from_telegram: Context,
 }
 
 /// One direction of all calls.
-pub(crate) struct Half {
+pub struct Half {
     /// Where packets of the call go, by the last two bytes of the other end's address, and what protects them.
     calls: Vec<(SockaddrIn, Context)>,
     first: u16,
@@ -40,14 +40,14 @@ pub(crate) struct Half {
 }
 
 /// Both directions.
-pub(crate) struct Relay {
-    pub(crate) to_telegram: Half,
-    pub(crate) to_trunk: Half,
+pub struct Relay {
+    pub to_telegram: Half,
+    pub to_trunk: Half,
 }
 
 impl Relay {
     /// `calls` in the order of their addresses, without a gap.
-    pub(crate) fn new(calls: Vec<Call>) -> Self {
+    pub fn new(calls: Vec<Call>) -> Self {
         let first = |address: Option<SocketAddrV4>| address.map_or(0, |address| low(*address.ip()));
         let from_trunk = first(calls.first().map(|call| call.trunk));
         let from_telegram = first(calls.first().map(|call| call.telegram));
@@ -64,7 +64,7 @@ impl Relay {
 
 impl Half {
     /// Carries a batch; whether there may be more.
-    pub(crate) fn carry(
+    pub fn carry(
         &mut self,
         batch: &mut Batch,
         from: &UdpSocket,
@@ -72,17 +72,25 @@ impl Half {
         waits: bool,
     ) -> nix::Result<bool> {
         let is_full = batch.receive(from, waits)?;
-        let (calls, first, way) = (&mut self.calls, self.first, self.way);
-        batch.send(to, |buffer, length, source| {
-            let number = low(source.ip()).wrapping_sub(first);
-            let (destination, context) = calls.get_mut(usize::from(number))?;
-            let length = match way {
-                Way::ToTelegram => context.seal(buffer, length),
-                Way::ToTrunk => context.open(buffer, length),
-            };
-            Some((length?, *destination))
-        });
+        batch.send(to, |buffer, length, source| self.change(buffer, length, source));
         Ok(is_full)
+    }
+
+    /// Makes of a datagram in the first `length` bytes of a buffer what goes on: its new length, and where to. `None` for one
+    /// that goes nowhere.
+    pub fn change(
+        &mut self,
+        buffer: &mut [u8],
+        length: usize,
+        source: SockaddrIn,
+    ) -> Option<(usize, SockaddrIn)> {
+        let number = low(source.ip()).wrapping_sub(self.first);
+        let (destination, context) = self.calls.get_mut(usize::from(number))?;
+        let length = match self.way {
+            Way::ToTelegram => context.seal(buffer, length),
+            Way::ToTrunk => context.open(buffer, length),
+        };
+        Some((length?, *destination))
     }
 }
 

@@ -15,14 +15,14 @@ const BLOCKS: usize = 32;
 
 /// What protects packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Profile {
+pub enum Profile {
     Gcm128,
     Gcm256,
     Cm,
 }
 
 impl Profile {
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         Some(match name {
             "gcm128" => Self::Gcm128,
             "gcm256" => Self::Gcm256,
@@ -33,7 +33,7 @@ impl Profile {
 }
 
 /// The keys of one direction, and how far its packets are.
-pub(crate) struct Context {
+pub struct Context {
     cipher: Cipher,
     rollovers: u32,
     last: u16,
@@ -48,7 +48,7 @@ enum Cipher {
 impl Context {
     /// # Errors
     /// When key or salt have not the profile's length.
-    pub(crate) fn new(profile: Profile, key: &[u8], salt: &[u8]) -> anyhow::Result<Self> {
+    pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> anyhow::Result<Self> {
         let wanted = match profile {
             Profile::Gcm128 => (16, 12),
             Profile::Gcm256 => (32, 12),
@@ -82,7 +82,7 @@ impl Context {
     }
 
     /// Protects the packet in the buffer's first bytes: its new length.
-    pub(crate) fn seal(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
+    pub fn seal(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
         let index = self.index(buffer, length)?;
         let (header, rest) = buffer.split_at_mut(HEADER);
         let ssrc = [header[8], header[9], header[10], header[11]];
@@ -104,7 +104,7 @@ impl Context {
     }
 
     /// Opens the packet in the buffer's first bytes: its new length, if it is authentic.
-    pub(crate) fn open(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
+    pub fn open(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
         let index = self.index(buffer, length)?;
         let (header, payload) = buffer.get_mut(..length)?.split_at_mut(HEADER);
         let ssrc = [header[8], header[9], header[10], header[11]];

@@ -1,5 +1,6 @@
 //! What relays came to beside each other: `report.json`, and a page with the curves drawn.
 
+mod instructions;
 mod ntgcalls;
 pub mod page;
 mod setup;
@@ -14,6 +15,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+pub use self::instructions::Instructions;
 pub use self::ntgcalls::{Ntgcalls, NtgcallsRow};
 pub use self::setup::{Setup, Signalling, Times};
 pub use self::small::{Allocations, Idle};
@@ -56,6 +58,7 @@ pub struct Report {
     pub setup: Option<Setup>,
     pub signalling: Vec<Signalling>,
     pub idle: Option<Idle>,
+    pub instructions: Option<Instructions>,
     pub allocations: Vec<Allocations>,
     pub ntgcalls: Option<Ntgcalls>,
     /// What each part left out, and why.

@@ -7,6 +7,7 @@
 
 mod allocations;
 mod idle;
+mod instructions;
 mod ntgcalls;
 mod relay;
 mod setup;
@@ -28,7 +29,8 @@ const NO_RTPENGINE: &str =
     "rtpengine is not installed: ITS ARM IS LEFT OUT (Debian's package is rtpengine-daemon)";
 
 /// Names of the parts, in the order in which they run.
-const PARTS: [&str; 7] = ["relay", "cm", "transcode", "idle", "setup", "ntgcalls", "allocations"];
+const PARTS: [&str; 8] =
+    ["relay", "cm", "transcode", "idle", "setup", "ntgcalls", "allocations", "instructions"];
 
 /// Whether `BENCH=full` asks for the whole matrix.
 fn is_full() -> bool {
@@ -54,13 +56,16 @@ fn begin() -> anyhow::Result<()> {
     if parts.is_empty() {
         parts = PARTS.map(str::to_owned).to_vec();
     }
-    // The counted run has its place from the one that began it.
-    ensure!(
-        allocations::is_counted() || machine::processors()? > THEIRS,
-        "want two processors: one for the generator, one for the relay"
-    );
-    // Threads that begin from now on inherit it.
-    machine::pin(std::process::id(), OURS)?;
+    // Instructions are counted, whoever else runs.
+    if parts.iter().any(|part| part != "instructions") {
+        // The counted run has its place from the one that began it.
+        ensure!(
+            allocations::is_counted() || machine::processors()? > THEIRS,
+            "want two processors: one for the generator, one for the relay"
+        );
+        // Threads that begin from now on inherit it.
+        machine::pin(std::process::id(), OURS)?;
+    }
     let runtime = tokio::runtime::Runtime::new()?;
     let mut failed = Vec::new();
     for part in &parts {
@@ -88,6 +93,7 @@ async fn run(part: &str, folder: &Path) -> anyhow::Result<()> {
         "ntgcalls" => ntgcalls::run(part, &mut report).await?,
         "allocations" => allocations::run(part, &mut report).await?,
         "setup" => setup::run(part, &mut report).await?,
+        "instructions" => instructions::run(part, &mut report).await?,
         _ => {}
     }
     report.write(folder)
