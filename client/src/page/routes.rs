@@ -163,7 +163,7 @@ mod tests {
             within(Duration::from_millis(50), &office, request, next).await
         };
         let router: Router = Router::new()
-            .route("/", get(|| std::future::pending::<()>()))
+            .route("/", get(std::future::pending::<()>))
             .layer(middleware::from_fn_with_state(office, soon));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let told = reqwest::get(format!("http://{listen}/")).await.unwrap();
