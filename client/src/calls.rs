@@ -88,7 +88,7 @@ impl Calls {
         own_ports: Vec<u16>,
     ) -> Self {
         let receiver = settings.call_webhook.clone().and_then(|webhook| {
-            match Poster::new(settings.webhook_timeout, own_ports) {
+            match Poster::new(settings.webhook_timeout, &own_ports) {
                 Ok(poster) => Some(Arc::new(Receiver { webhook, poster, life: settings.queue })),
                 Err(error) => {
                     error!(%error, "nobody is told of calls");

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::LOCATION;
-use reqwest::{Client, Response, Url};
+use reqwest::{Method, Response, Url};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 use tokio::runtime::Handle;
@@ -21,7 +21,7 @@ use crate::content::{Attachment, FileKind};
 use crate::instance::{Options, Refused, StoredFile};
 use crate::messenger::Failure;
 use crate::post::sources;
-use crate::reach::{self, ReachError};
+use crate::reach::{self, ReachError, Web};
 use crate::space::Space;
 use crate::store::{FileRow, Store};
 
@@ -221,12 +221,12 @@ impl Files {
     pub(crate) async fn fetch(
         &self,
         store: &Store,
-        client: &Client,
+        web: &Web,
         url: &str,
         name: &str,
     ) -> Result<StoredFile, Failure> {
         let refused = |sentence: String| Failure::Refused { word: "attachment_failed", sentence };
-        let mut answer = self.ask(client, url).await?;
+        let mut answer = ask(web, url).await?;
         if answer.status().is_server_error() {
             return Err(Failure::Unknown(format!("the file cannot be fetched: {}", answer.status())));
         }
@@ -253,29 +253,28 @@ impl Files {
         let url = Url::parse(url).map_err(|error| error.to_string())?;
         reach::knock(&url, &self.own_ports).await.map_err(|error| error.to_string())
     }
+}
 
-    /// Asks for a file, and whomever else it is sent on to.
-    async fn ask(&self, client: &Client, url: &str) -> Result<Response, Failure> {
-        let refused = |sentence: String| Failure::Refused { word: "attachment_failed", sentence };
-        let mut url =
-            Url::parse(url).map_err(|error| refused(format!("the link cannot be read: {error}")))?;
-        for _ in 0..=REDIRECTS {
-            match reach::check(&url, &self.own_ports).await {
-                Ok(_) => {}
-                Err(error @ ReachError::Unknown { .. }) => {
-                    return Err(Failure::Unknown(format!("the file cannot be fetched: {error}")));
-                }
-                Err(error) => return Err(refused(format!("the file is not fetched: {error}"))),
+/// Asks for a file, and whomever else it is sent on to.
+async fn ask(web: &Web, url: &str) -> Result<Response, Failure> {
+    let refused = |sentence: String| Failure::Refused { word: "attachment_failed", sentence };
+    let mut url = Url::parse(url).map_err(|error| refused(format!("the link cannot be read: {error}")))?;
+    for _ in 0..=REDIRECTS {
+        let request = match web.request(Method::GET, &url).await {
+            Ok(request) => request,
+            Err(error @ ReachError::Unknown { .. }) => {
+                return Err(Failure::Unknown(format!("the file cannot be fetched: {error}")));
             }
-            let answer = client.get(url.clone()).send().await.map_err(unfetched)?;
-            let location = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
-            let Some(location) = location else { return Ok(answer) };
-            let next = location.to_str().ok().and_then(|location| url.join(location).ok());
-            url = next
-                .ok_or_else(|| refused("the file cannot be fetched: it is said to be nowhere".to_owned()))?;
-        }
-        Err(refused(format!("the file cannot be fetched: it is somewhere else more than {REDIRECTS} times")))
+            Err(error) => return Err(refused(format!("the file is not fetched: {error}"))),
+        };
+        let answer = request.send().await.map_err(unfetched)?;
+        let location = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
+        let Some(location) = location else { return Ok(answer) };
+        let next = location.to_str().ok().and_then(|location| url.join(location).ok());
+        url =
+            next.ok_or_else(|| refused("the file cannot be fetched: it is said to be nowhere".to_owned()))?;
     }
+    Err(refused(format!("the file cannot be fetched: it is somewhere else more than {REDIRECTS} times")))
 }
 
 fn unfetched(error: reqwest::Error) -> Failure {

@@ -27,11 +27,12 @@ use crate::content::Content;
 use crate::files::Files;
 use crate::id::{InstanceId, MessageId};
 use crate::messenger::{Failure, Messenger, News};
+use crate::reach::Web;
 use crate::settings::{Settings, SettingsError};
 use crate::standing::Standing;
 use crate::store::{self, InstanceRow, StorageError, Store, StoreError};
 use crate::token::{self, Token};
-use crate::{clock, job, outbox, push, reach, upkeep};
+use crate::{clock, job, outbox, push, upkeep};
 
 /// Whose instance it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,11 +318,11 @@ impl Instance {
         let files = files
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", options.files.display())))?;
         let unable = |error: reqwest::Error| Refused::Storage(error.to_string());
-        let client = reach::client(Some(crate::files::SILENCE)).map_err(unable)?;
-        let pusher = reach::client(None).map_err(unable)?;
+        let web = Web::new(Some(crate::files::SILENCE), &options.own_ports).map_err(unable)?;
+        let pusher = Web::new(None, &options.own_ports).map_err(unable)?;
         store.limit_notifications(options.notification_limit).await?;
         store.lose_hold(messenger.knows_repeats()).await?;
-        let inner = Arc::new(Inner::new(row, store, files, messenger, options, client));
+        let inner = Arc::new(Inner::new(row, store, files, messenger, options, web));
         let mut tasks = JoinSet::new();
         tasks.spawn(outbox::run(Arc::clone(&inner)).in_current_span());
         tasks.spawn(job::run(Arc::clone(&inner)).in_current_span());

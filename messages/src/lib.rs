@@ -59,6 +59,7 @@ pub use messenger::{
     Messenger, NewGroup, NewlyMade, News, Order, Received, RightsChange, Search, Sent, Signin,
 };
 pub use post::{Poster, PosterError};
+pub use reach::{ReachError, Web};
 pub use record::{Direction, Origin, Quoted, Reason, Record, SendStatus};
 pub use remote::{Asked, FileSeen, Glance, QueueSeen, Told};
 pub use settings::{Settings, SettingsError};

@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, LOCATION};
-use reqwest::{Client, Url};
+use reqwest::{Method, Url};
 
-use crate::reach;
+use crate::reach::Web;
 
 /// Brings JSON to webhooks, as notifications of messages are brought. No redirection is followed: clients turn a POST into
 /// a GET on the way, and what that gets says nothing of whether the JSON was taken (RFC 9110, 15.4).
 #[derive(Clone, Debug)]
 pub struct Poster {
-    client: Client,
+    web: Web,
     limit: Duration,
-    own_ports: Vec<u16>,
 }
 
 impl Poster {
@@ -21,8 +20,8 @@ impl Poster {
     ///
     /// # Errors
     /// When there is no TLS to be had.
-    pub fn new(limit: Duration, own_ports: Vec<u16>) -> Result<Self, PosterError> {
-        Ok(Self { client: reach::client(None).map_err(PosterError)?, limit, own_ports })
+    pub fn new(limit: Duration, own_ports: &[u16]) -> Result<Self, PosterError> {
+        Ok(Self { web: Web::new(None, own_ports).map_err(PosterError)?, limit })
     }
 
     /// Brings it once.
@@ -30,8 +29,7 @@ impl Poster {
     /// # Errors
     /// Why it was not taken, without the address, which may hold a secret.
     pub async fn post(&self, url: &str, headers: &[(&str, String)], body: String) -> Result<(), String> {
-        let brought = post(&self.client, self.limit, &self.own_ports, url, headers, body).await;
-        brought.map_err(|missed| missed.sentence)
+        post(&self.web, self.limit, url, headers, body).await.map_err(|missed| missed.sentence)
     }
 }
 
@@ -57,16 +55,15 @@ impl From<String> for Missed {
 
 /// Brings it once, within `limit`.
 pub(crate) async fn post(
-    client: &Client,
+    web: &Web,
     limit: Duration,
-    own_ports: &[u16],
     url: &str,
     headers: &[(&str, String)],
     body: String,
 ) -> Result<(), Missed> {
     let at = Url::parse(url).map_err(|error| error.to_string())?;
-    reach::check(&at, own_ports).await.map_err(|error| error.to_string())?;
-    let mut request = client.post(at).timeout(limit).header(CONTENT_TYPE, "application/json").body(body);
+    let request = web.request(Method::POST, &at).await.map_err(|error| error.to_string())?;
+    let mut request = request.timeout(limit).header(CONTENT_TYPE, "application/json").body(body);
     for (name, value) in headers {
         request = request.header(*name, value);
     }

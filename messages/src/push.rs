@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::header::AUTHORIZATION;
 use tokio::time::sleep;
 use tracing::{debug, warn};
@@ -16,6 +15,7 @@ use crate::clock;
 use crate::instance::Options;
 use crate::instance::inner::Inner;
 use crate::post::{self, Missed};
+use crate::reach::Web;
 use crate::store::Notification;
 
 /// How long the disk is left alone when it refuses.
@@ -24,7 +24,7 @@ const REST: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Works until it is dropped.
-pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
+pub(crate) async fn run(inner: Arc<Inner>, web: Web) {
     let [first, longest] = inner.options.webhook_pauses;
     let (mut pause, mut held) = (first, false);
     loop {
@@ -52,7 +52,7 @@ pub(crate) async fn run(inner: Arc<Inner>, client: Client) {
             continue;
         };
         let token = inner.row().settings.webhook_token.clone();
-        let outcome = match bring(&client, &inner.options, &url, &token, &head).await {
+        let outcome = match bring(&web, &inner.options, &url, &token, &head).await {
             Ok(()) => {
                 pause = first;
                 inner.pushed_ms.store(clock::unix_ms(), Ordering::Relaxed);
@@ -109,7 +109,7 @@ fn webhook(inner: &Inner, held: &mut bool) -> Option<String> {
 }
 
 async fn bring(
-    client: &Client,
+    web: &Web,
     options: &Options,
     url: &str,
     token: &str,
@@ -120,8 +120,7 @@ async fn bring(
     if !token.is_empty() {
         headers.push((AUTHORIZATION.as_str(), authorization(token)));
     }
-    post::post(client, options.webhook_timeout, &options.own_ports, url, &headers, head.body.to_string())
-        .await
+    post::post(web, options.webhook_timeout, url, &headers, head.body.to_string()).await
 }
 
 /// A token is a bearer's (RFC 6750) unless it says itself what it is.

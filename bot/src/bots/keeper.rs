@@ -169,7 +169,12 @@ impl Keeper {
             let (lamps, queue) = (self.lamps.clone(), &served.queue);
             tasks.spawn(queue.clone().tend(move |programs| lamps.programs(programs)));
             let limit = settings.api.webhook_timeout;
-            tasks.spawn(programs::deliver(queue.clone(), desk.api.clone(), limit));
+            tasks.spawn(programs::deliver(
+                queue.clone(),
+                desk.api.clone(),
+                self.house.offices.web.clone(),
+                limit,
+            ));
         }
         let (desk, bot, webhook) = (desk.clone(), self.bot.clone(), settings.webhook.is_some());
         let messenger = served.map(|served| Arc::clone(&served.messenger));

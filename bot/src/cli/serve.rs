@@ -54,7 +54,9 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<(
     let (events, _) = broadcast::channel(EVENTS);
     let served = tokio::spawn(control::serve(listener, PROGRAM, asks, events.clone()));
     let gateway = Gateway::start(state.gateway_socket());
-    let (offices, (problem, port)) = (Offices::default(), watch::channel(None));
+    let offices =
+        Offices::new(&settings.own_ports()).context("nothing can be brought to programs' webhooks")?;
+    let (problem, port) = watch::channel(None);
     let listen = settings.bot.api.listen;
     let mut bots = Bots::open(House {
         settings: Arc::new(settings),

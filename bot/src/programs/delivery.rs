@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Response, redirect};
+use reqwest::{Method, Response, Url};
 use serde_json::Value;
+use tgtrunk_messages::Web;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -16,7 +17,6 @@ use crate::store::StoreError;
 use crate::telegram::{Api, Failure};
 
 const SECRET: &str = "x-telegram-bot-api-secret-token";
-const CONNECT: Duration = Duration::from_secs(5);
 /// Until an update that was not taken is brought again: the first time, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -28,24 +28,14 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 const LONGEST_PHRASE: usize = 100;
 
 /// Brings a bot's updates wherever its webhook is, while there is one. `limit` is how long a webhook may think.
-pub(crate) async fn deliver(queue: Queue, api: Api, limit: Duration) {
-    let http = Client::builder()
-        .no_proxy()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT)
-        .timeout(limit)
-        .build();
-    let http = match http {
-        Ok(http) => http,
-        Err(error) => return tracing::error!(%error, "webhooks of programs are not served"),
-    };
+pub(crate) async fn deliver(queue: Queue, api: Api, web: Web, limit: Duration) {
     let mut hooks = queue.hooks();
     loop {
         let hook = hooks.borrow_and_update().clone();
         let brought = async {
             match hook {
                 None => std::future::pending().await,
-                Some(hook) => Delivery::new(&queue, &api, &http, hook).run().await,
+                Some(hook) => Delivery::new(&queue, &api, (&web, limit), hook).run().await,
             }
         };
         tokio::select! {
@@ -59,7 +49,8 @@ pub(crate) async fn deliver(queue: Queue, api: Api, limit: Duration) {
 struct Delivery<'q> {
     queue: &'q Queue,
     api: &'q Api,
-    http: &'q Client,
+    web: &'q Web,
+    limit: Duration,
     hook: Hook,
     under_way: JoinSet<(i64, i64, Result<(), Miss>)>,
     /// Chats whose first update is under way, or was not taken.
@@ -97,11 +88,12 @@ impl Rest {
 }
 
 impl<'q> Delivery<'q> {
-    fn new(queue: &'q Queue, api: &'q Api, http: &'q Client, hook: Hook) -> Self {
+    fn new(queue: &'q Queue, api: &'q Api, (web, limit): (&'q Web, Duration), hook: Hook) -> Self {
         Self {
             queue,
             api,
-            http,
+            web,
+            limit,
             hook,
             under_way: JoinSet::new(),
             chats: BTreeMap::new(),
@@ -198,9 +190,10 @@ impl<'q> Delivery<'q> {
                 Some(Chat::Rests(_) | Chat::UnderWay(_)) => continue,
             };
             let Some(update) = self.queue.one(number).await? else { continue };
-            let (http, hook, api) = (self.http.clone(), self.hook.clone(), self.api.clone());
+            let (web, hook, api) = (self.web.clone(), self.hook.clone(), self.api.clone());
+            let limit = self.limit;
             self.under_way.spawn(async move {
-                let answer = post(&http, &hook, update).await;
+                let answer = post(&web, limit, &hook, update).await;
                 // What follows of the same chat waits, so that answers come in order.
                 let taken = match answer {
                     Ok(answer) => {
@@ -261,8 +254,11 @@ impl<'q> Delivery<'q> {
 }
 
 /// Brings one update; gives what was answered.
-async fn post(http: &Client, hook: &Hook, update: String) -> Result<Vec<u8>, Miss> {
-    let mut request = http.post(&hook.url).header(CONTENT_TYPE, "application/json").body(update);
+async fn post(web: &Web, limit: Duration, hook: &Hook, update: String) -> Result<Vec<u8>, Miss> {
+    let away = |message: String| Miss { message, is_away: true };
+    let url = Url::parse(&hook.url).map_err(|error| away(error.to_string()))?;
+    let request = web.request(Method::POST, &url).await.map_err(|error| away(error.to_string()))?;
+    let mut request = request.timeout(limit).header(CONTENT_TYPE, "application/json").body(update);
     if let Some(secret) = &hook.secret {
         request = request.header(SECRET, secret);
     }
@@ -347,7 +343,8 @@ mod tests {
         let hook = Hook { url: format!("{url}/hook"), secret: None, max_connections: 40, token: None };
         queue.set_hook(Some(hook)).await.unwrap();
         let api = Api::new(&telegram, None, "42:abc").unwrap();
-        let delivering = tokio::spawn(deliver(queue.clone(), api, Duration::from_secs(5)));
+        let web = Web::new(None, &[]).unwrap();
+        let delivering = tokio::spawn(deliver(queue.clone(), api, web, Duration::from_secs(5)));
         sleep(FIRST_PAUSE * 3 / 2).await;
         assert_eq!(counts(), (1, 1));
         assert_eq!(store.count_news().await.unwrap(), 2);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::response::Response;
 use reqwest::Url;
 use serde_json::json;
+use tgtrunk_messages::{ReachError, Web};
 use tokio::time::sleep;
 
 use super::params::Params;
@@ -50,13 +51,13 @@ impl Own {
     /// Serves whoever showed the token with this hash; none for the bot's own.
     pub(super) async fn serve(
         self,
-        queue: &Queue,
+        (queue, web): (&Queue, &Web),
         token: Option<String>,
         params: &Params,
     ) -> Result<Response, Refused> {
         match self {
             Self::GetUpdates => updates(queue, params).await,
-            Self::SetWebhook => set_webhook(queue, token, params).await,
+            Self::SetWebhook => set_webhook(queue, web, token, params).await,
             Self::DeleteWebhook => delete_webhook(queue, params).await,
             Self::GetWebhookInfo => webhook_info(queue).await,
         }
@@ -100,13 +101,18 @@ async fn updates(queue: &Queue, params: &Params) -> Result<Response, Refused> {
     }
 }
 
-async fn set_webhook(queue: &Queue, token: Option<String>, params: &Params) -> Result<Response, Refused> {
+async fn set_webhook(
+    queue: &Queue,
+    web: &Web,
+    token: Option<String>,
+    params: &Params,
+) -> Result<Response, Refused> {
     let url = params.text("url").unwrap_or_default();
     if url.trim().is_empty() {
         return delete_webhook(queue, params).await;
     }
     let kinds = params.words("allowed_updates")?;
-    let hook = Hook { token, ..hook(url.trim(), params)? };
+    let hook = Hook { token, ..hook(url.trim(), web, params).await? };
     if let Some(kinds) = kinds {
         queue.want(kinds).await?;
     }
@@ -117,12 +123,16 @@ async fn set_webhook(queue: &Queue, token: Option<String>, params: &Params) -> R
     Ok(reply::done(&json!(true), Some(word)))
 }
 
-/// The webhook that is asked for. Any address will do, as with a Bot API server of one's own.
-fn hook(url: &str, params: &Params) -> Result<Hook, Refused> {
+/// The webhook that is asked for. Private addresses will do, as with a Bot API server of one's own.
+async fn hook(url: &str, web: &Web, params: &Params) -> Result<Hook, Refused> {
     let bad = |why: &str| Refused::bad(&format!("bad webhook: {why}"));
-    let address = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    if address.is_none_or(|url| url.host_str().is_none_or(str::is_empty)) {
-        return Err(bad("want an address as http://127.0.0.1:8080/path or https://example.org/path"));
+    let nowhere = || bad("want an address as http://127.0.0.1:8080/path or https://example.org/path");
+    let address = Url::parse(url).map_err(|_| nowhere())?;
+    match web.check(&address).await {
+        // A name that nobody knows yet may be known by the first update.
+        Ok(()) | Err(ReachError::Unknown { .. }) => {}
+        Err(ReachError::NoLink) => return Err(nowhere()),
+        Err(error) => return Err(bad(&error.to_string())),
     }
     if params.has("certificate") {
         return Err(bad(
@@ -176,21 +186,27 @@ mod tests {
         assert_eq!(Own::from_name("getMe"), None);
     }
 
-    #[test]
-    fn a_webhook_may_be_anywhere_and_what_cannot_be_one_is_refused() {
-        let asked = |url: &str, more: &str| hook(url, &Params::read(more, "", b"").unwrap());
-        for url in ["http://127.0.0.1:9/x", "http://10.0.0.5/1c/hs/bot", "https://example.org"] {
-            assert_eq!(asked(url, "").unwrap().max_connections, 40, "{url}");
+    #[tokio::test]
+    async fn a_webhook_may_be_in_the_office_and_what_cannot_be_one_is_refused() {
+        let web = Web::new(None, &[8092]).unwrap();
+        let asked =
+            async |url: &str, more: &str| hook(url, &web, &Params::read(more, "", b"").unwrap()).await;
+        for url in ["http://127.0.0.1:9/x", "http://10.0.0.5/1c/hs/bot", "https://bot.invalid"] {
+            assert_eq!(asked(url, "").await.unwrap().max_connections, 40, "{url}");
         }
-        assert_eq!(asked("http://a", "max_connections=500&secret_token=a-b").unwrap().max_connections, 100);
+        let most = asked("http://127.0.0.1", "max_connections=500&secret_token=a-b").await.unwrap();
+        assert_eq!(most.max_connections, 100);
         for (url, more) in [
+            ("http://169.254.169.254/latest/meta-data/", ""),
+            ("http://127.0.0.1:8092/bot42:abc/sendMessage", ""),
+            ("http://localhost:8092/", ""),
             ("ftp://a", ""),
             ("127.0.0.1:80", ""),
             ("http://", ""),
-            ("http://a", "secret_token=%20"),
-            ("http://a", "certificate=x"),
+            ("http://127.0.0.1", "secret_token=%20"),
+            ("http://127.0.0.1", "certificate=x"),
         ] {
-            assert_eq!(asked(url, more).unwrap_err().code, 400, "{url} {more}");
+            assert_eq!(asked(url, more).await.unwrap_err().code, 400, "{url} {more}");
         }
     }
 }

@@ -15,7 +15,7 @@ use axum::response::Response;
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tgtrunk_config::{BotToken, Said};
-use tgtrunk_messages::{Denied, Gate, Grant, House, Instance, InstanceId, actions, green, openapi};
+use tgtrunk_messages::{Denied, Gate, Grant, House, Instance, InstanceId, Web, actions, green, openapi};
 use tgtrunk_shell::web::{self, Port};
 use tokio::sync::watch;
 
@@ -74,12 +74,8 @@ pub(crate) struct Offices {
     all: Arc<Mutex<Known>>,
     /// The bots as instances.
     pub(crate) house: House,
-}
-
-impl Default for Offices {
-    fn default() -> Self {
-        Self { all: Arc::default(), house: instance::house() }
-    }
+    /// The way to the webhooks of programs.
+    pub(crate) web: Web,
 }
 
 #[async_trait]
@@ -111,6 +107,14 @@ const API: openapi::Api = openapi::Api {
 };
 
 impl Offices {
+    /// Without any bot yet. Nothing is brought to `own_ports`, which are this machine's programs of ours.
+    ///
+    /// # Errors
+    /// When there is no TLS to be had.
+    pub(crate) fn new(own_ports: &[u16]) -> reqwest::Result<Self> {
+        Ok(Self { all: Arc::default(), house: instance::house(), web: Web::new(None, own_ports)? })
+    }
+
     /// A bot begins; gives where it says that it is ready.
     pub(crate) fn begin(&self, token: &BotToken) -> Standing {
         let (place, office) = watch::channel(None);
@@ -208,7 +212,7 @@ async fn serve(offices: &Offices, request: Request) -> Result<Response, Refused>
     }
     if let Some(own) = Own::from_name(rest) {
         let params = params(request).await?;
-        let response = own.serve(&office.queue, token, &params).await?;
+        let response = own.serve((&office.queue, &offices.web), token, &params).await?;
         // It may have waited, and the token been revoked meanwhile.
         if own == Own::GetUpdates {
             offices.admit(&shown).await?;
@@ -291,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_bot_that_is_being_opened_is_down_and_not_unknown() {
-        let offices = Offices::default();
+        let offices = Offices::new(&[]).unwrap();
         let token: BotToken = "42:abcdefghijklmnopqrstuvwxyz".parse().unwrap();
         let code = async |shown: &str| offices.admit(shown).await.err().map(|refused| refused.code);
         assert_eq!(code(token.as_str()).await, Some(401));

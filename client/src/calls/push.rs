@@ -158,7 +158,7 @@ mod tests {
         }
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let webhook = CallWebhook { url: format!("http://{nobody}/"), secret: None };
-        let poster = Poster::new(Duration::from_secs(5), Vec::new()).unwrap();
+        let poster = Poster::new(Duration::from_secs(5), &[]).unwrap();
         let pusher = Pusher {
             line: "+79060000000".parse().unwrap(),
             store: store.clone(),

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use reqwest::Client;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -20,6 +19,7 @@ use crate::green::notification::{self, Envelope};
 use crate::id::MessageId;
 use crate::job::Bells;
 use crate::messenger::{Failure, Messenger};
+use crate::reach::Web;
 use crate::record::{Reason, Record, SendStatus};
 use crate::standing::Standing;
 use crate::store::{Fault, Hold, InstanceRow, Notification, Outgoing, StorageError, Store, Teller, Told};
@@ -70,7 +70,7 @@ pub(crate) struct Inner {
     pub(crate) files: Files,
     pub(crate) messenger: Arc<dyn Messenger>,
     pub(crate) options: Options,
-    pub(crate) client: Client,
+    pub(crate) web: Web,
     /// There is something to send.
     pub(crate) outgoing: Notify,
     /// Programs have asked for something to be done.
@@ -113,7 +113,7 @@ impl Inner {
         files: Files,
         messenger: Arc<dyn Messenger>,
         options: Options,
-        client: Client,
+        web: Web,
     ) -> Self {
         Self {
             row: RwLock::new(Arc::new(row)),
@@ -121,7 +121,7 @@ impl Inner {
             files,
             messenger,
             options,
-            client,
+            web,
             outgoing: Notify::new(),
             jobs: Notify::new(),
             bells: Bells::default(),
@@ -335,7 +335,7 @@ impl Inner {
     ) -> Result<Result<PathBuf, Failure>, StorageError> {
         let key = match (&file.stored, &file.url) {
             (Some(key), _) => key.clone(),
-            (None, Some(url)) => match self.files.fetch(&self.store, &self.client, url, &file.name).await {
+            (None, Some(url)) => match self.files.fetch(&self.store, &self.web, url, &file.name).await {
                 Ok(stored) => {
                     file.stored = Some(stored.key.clone());
                     file.mime.clone_from(&stored.mime);
