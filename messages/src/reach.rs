@@ -72,6 +72,8 @@ impl Web {
     pub fn new(silence: Option<Duration>, own_ports: &[u16]) -> reqwest::Result<Self> {
         let client = |names: Names| {
             let client = Client::builder().no_proxy().redirect(Policy::none()).dns_resolver(Arc::new(names));
+            // 1C looks for the names of headers as they are written.
+            let client = client.http1_title_case_headers();
             silence
                 .into_iter()
                 .fold(client.connect_timeout(CONNECT_LIMIT), ClientBuilder::read_timeout)
@@ -200,6 +202,8 @@ fn is_here(ip: IpAddr) -> bool {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -281,6 +285,24 @@ mod tests {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
         assert!(asked.load(Ordering::Relaxed));
         assert!(!was_proxy_asked.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn names_of_headers_are_written_as_documents_write_them() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/hook", listener.local_addr().unwrap())).unwrap();
+        let heard = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut head).await.unwrap(), 0);
+            }
+            String::from_utf8_lossy(&head).into_owned()
+        });
+        let request = Web::new(None, &[]).unwrap().request(Method::POST, &url).await.unwrap();
+        request.header("x-tgtrunk-signature", "t=1,v1=00").send().await.ok();
+        let heard = heard.await.unwrap();
+        assert!(heard.contains("\r\nX-Tgtrunk-Signature: t=1,v1=00\r\n"), "{heard}");
     }
 
     /// A port that answers everything, and whether it was asked.

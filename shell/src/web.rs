@@ -147,6 +147,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER)
         .max_buf_size(HEAD_BYTES)
+        // 1C looks for the names of headers as they are written.
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
@@ -158,7 +160,7 @@ where
 async fn decline(mut stream: TcpStream) {
     let said = "Too many callers are here. Try again in a few seconds.\n";
     let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\nretry-after: 5\r\nconnection: close\r\n\r\n{said}",
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nRetry-After: 5\r\nConnection: close\r\n\r\n{said}",
         said.len()
     );
     timeout(FAREWELL, async {
@@ -176,4 +178,38 @@ fn descriptors() -> usize {
     let wanted = hard.min(8_192).max(soft);
     let has = if setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() { wanted } else { soft };
     usize::try_from(has).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    /// 1C compares them letter by letter (`Ответ.Заголовки["Retry-After"]`).
+    #[tokio::test]
+    async fn names_of_headers_are_written_as_documents_write_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let answer = || async { (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "7")], "later") };
+        let serving = tokio::spawn(serve(listener, None, Router::new().fallback(answer), 16));
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut told = String::new();
+        stream.read_to_string(&mut told).await.unwrap();
+        assert!(told.contains("\r\nRetry-After: 7\r\n") && told.contains("\r\nContent-Type: "), "{told}");
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn whoever_is_one_too_many_is_told_so_in_the_same_way() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        decline(stream).await;
+        let mut told = String::new();
+        caller.read_to_string(&mut told).await.unwrap();
+        assert!(told.starts_with("HTTP/1.1 503 ") && told.contains("\r\nRetry-After: 5\r\n"), "{told}");
+    }
 }
