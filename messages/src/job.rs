@@ -314,7 +314,7 @@ async fn end(inner: &Inner, job: &Job, failed: &Failed) -> Result<(), StorageErr
     let is_queued = inner.store.job(&job.id).await?.is_some_and(|kept| kept.job.is_queued);
     let life_ms = if is_queued { inner.options.outgoing_ms() } else { UNDER_WAY_MS };
     let may_help = if is_queued { failed.is_passing() } else { failed.is_under_way };
-    if !may_help || job.created_ms + life_ms <= now_ms {
+    if !may_help || job.created_ms <= inner.ages.before_ms(life_ms) {
         return inner.store.conclude(&job.id, &actions::undone(failed), now_ms).await;
     }
     let pause_ms = match (failed.is_under_way, failed.retry_after_s) {
@@ -322,5 +322,5 @@ async fn end(inner: &Inner, job: &Job, failed: &Failed) -> Result<(), StorageErr
         (false, Some(seconds)) => (i64::from(seconds) + 1) * 1000,
         (false, None) => pause::after_ms(job.attempts),
     };
-    inner.store.postpone(&job.id, now_ms + pause_ms).await
+    inner.store.postpone(&job.id, now_ms, pause_ms).await
 }

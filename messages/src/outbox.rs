@@ -91,6 +91,8 @@ struct Outbox {
     rest_until_ms: i64,
     /// When it was last looked for messages that are too old.
     looked: Option<Instant>,
+    /// What the machine's clock said then: milliseconds since 1970.
+    looked_ms: i64,
     /// When one that fails often was last tried.
     retried: Option<Instant>,
     /// The message that was not found at Telegram, and how often it was looked for.
@@ -108,6 +110,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
         last_sent: None,
         rest_until_ms: 0,
         looked: None,
+        looked_ms: 0,
         retried: None,
         sought: None,
         unwritten: None,
@@ -152,10 +155,19 @@ impl Outbox {
     /// Learns until when it rests, and when it last sent something.
     async fn wake(&mut self) -> Result<(), StorageError> {
         let now_ms = clock::unix_ms();
-        self.rest_until_ms = self.inner.store.rest_until_ms(now_ms).await?.unwrap_or(0);
+        self.keep_to_lengths(now_ms).await?;
         let sent_ms = self.inner.store.last_sent_ms(now_ms - i64::from(LONGEST_DELAY_MS)).await?;
         let ago = sent_ms.map(|sent_ms| u64::try_from(now_ms - sent_ms).unwrap_or(0));
         self.last_sent = ago.and_then(|ago| Instant::now().checked_sub(Duration::from_millis(ago)));
+        Ok(())
+    }
+
+    /// The clock may have been set back, or run ahead when the program ended: nothing rests for longer than it was to.
+    async fn keep_to_lengths(&mut self, now_ms: i64) -> Result<(), StorageError> {
+        self.inner.store.end_overlong(now_ms).await?;
+        self.rest_until_ms = self.inner.store.rest_until_ms(now_ms).await?.unwrap_or(0);
+        self.inner.end_overlong_suspension(now_ms, SPAM_PAUSE).await?;
+        self.inner.jobs.notify_one();
         Ok(())
     }
 
@@ -172,7 +184,13 @@ impl Outbox {
         }
         let now_ms = clock::unix_ms();
         if self.looked.is_none_or(|at| at.elapsed() >= EXPIRY) {
-            let old = inner.store.expired(now_ms - inner.options.outgoing_ms()).await?;
+            if now_ms < self.looked_ms {
+                self.looked_ms = now_ms;
+                self.keep_to_lengths(now_ms).await?;
+                return Ok(None);
+            }
+            self.looked_ms = now_ms;
+            let old = inner.store.expired(inner.ages.before_ms(inner.options.outgoing_ms())).await?;
             if !old.is_empty() {
                 info!(messages = old.len(), "messages were not sent in time");
                 let sentence = "expired: it could not be sent in time".to_owned();
@@ -289,7 +307,7 @@ impl Outbox {
             Outcome::Rest(what, pause, cause) => {
                 warn!(seconds = pause.as_secs(), ?what, "the outgoing queue rests: {cause}");
                 let until_ms = now_ms + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX / 2);
-                inner.store.hold(*what, until_ms, cause).await?;
+                inner.store.hold(*what, now_ms, until_ms, cause).await?;
                 match what {
                     Hold::All => self.rest_until_ms = until_ms,
                     Hold::Strangers => inner.suspend(*pause).await?,

@@ -30,7 +30,7 @@ pub(crate) use echoes::Part;
 pub(crate) use files::{FileRow, PICTURE};
 pub(crate) use holds::Hold;
 pub(crate) use instance::{InstanceRow, held};
-pub(crate) use jobs::{Begun, Kept};
+pub(crate) use jobs::{Begun, KEPT_MS, Kept};
 pub(crate) use journal::PICTURED;
 pub(crate) use notifications::{Notification, Told};
 pub(crate) use outgoing::{Accept, Fault, Letters, Next, Outgoing, Taken, Teller, Withdrawn};

@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::clock;
 use crate::instance::inner::{FOUND_S, Inner};
 use crate::standing::Standing;
-use crate::store::StorageError;
+use crate::store::{KEPT_MS, StorageError};
 
 /// How often it is looked for what is old.
 const EVERY: Duration = Duration::from_secs(600);
@@ -84,12 +84,13 @@ pub(crate) async fn forget(inner: Arc<Inner>) {
 }
 
 async fn forget_once(inner: &Inner) -> Result<(), StorageError> {
-    let before = |life: Duration| clock::unix_s() - i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
+    let before =
+        |life: Duration| inner.ages.before_ms(i64::try_from(life.as_millis()).unwrap_or(i64::MAX)) / 1000;
     while inner.store.forget(before(inner.options.journal_life)).await? {
         sleep(BITE).await;
     }
     inner.store.forget_checks(clock::unix_s() - FOUND_S).await?;
-    while inner.store.forget_jobs(clock::unix_ms()).await? {
+    while inner.store.forget_jobs(inner.ages.before_ms(KEPT_MS)).await? {
         sleep(BITE).await;
     }
     loop {

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use super::{CallNews, Options, Refused};
 use crate::chat::{Address, ChatId, Person};
-use crate::clock;
+use crate::clock::{self, Ages};
 use crate::content::{Attachment, Content, FileKind};
 use crate::fetching::Fetching;
 use crate::files::Files;
@@ -71,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) messenger: Arc<dyn Messenger>,
     pub(crate) options: Options,
     pub(crate) web: Web,
+    pub(crate) ages: Ages,
     /// There is something to send.
     pub(crate) outgoing: Notify,
     /// Programs have asked for something to be done.
@@ -122,6 +123,7 @@ impl Inner {
             messenger,
             options,
             web,
+            ages: Ages::new(),
             outgoing: Notify::new(),
             jobs: Notify::new(),
             bells: Bells::default(),
@@ -174,7 +176,7 @@ impl Inner {
 
     /// Notifications from before this are too old: milliseconds since 1970.
     pub(crate) fn since_ms(&self) -> i64 {
-        clock::unix_ms() - self.options.queue_ms()
+        self.ages.before_ms(self.options.queue_ms())
     }
 
     pub(crate) async fn head(&self) -> Result<Option<Notification>, StorageError> {
@@ -229,6 +231,21 @@ impl Inner {
         Ok(())
     }
 
+    /// The account stands suspended no longer than `longest` from now.
+    pub(crate) async fn end_overlong_suspension(
+        &self,
+        now_ms: i64,
+        longest: Duration,
+    ) -> Result<(), StorageError> {
+        let longest_s = i64::try_from(longest.as_secs()).unwrap_or(i64::MAX);
+        if self.row().suspended_until_s.is_some_and(|until_s| until_s - now_ms / 1000 > longest_s) {
+            self.store.keep_suspension(None).await?;
+            self.change_row(|row| row.suspended_until_s = None);
+            self.settings_changed.notify_waiters();
+        }
+        Ok(())
+    }
+
     /// The chat that an address names, asked of Telegram within the day's budget where it is not known.
     pub(crate) async fn locate(&self, address: &Address) -> Result<Located, StorageError> {
         let nobody = || Located::Nobody(format!("nobody on Telegram is found by {}", address.text()));
@@ -270,7 +287,7 @@ impl Inner {
             Err(failure) => {
                 if let Failure::Flood { seconds } = failure {
                     let until_ms = now_ms + i64::from(seconds) * 1000;
-                    store.hold(Hold::Lookups, until_ms, &failure.to_string()).await?;
+                    store.hold(Hold::Lookups, now_ms, until_ms, &failure.to_string()).await?;
                     self.rests.notify_waiters();
                     self.touch();
                 }

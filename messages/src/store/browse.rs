@@ -176,7 +176,7 @@ mod tests {
         let store = room.open().await;
         let all = [Hold::All, Hold::Lookups, Hold::Strangers, Hold::Chat(ChatId(-42))];
         for (hold, until_ms) in all.into_iter().zip([400, 300, 200, 100]) {
-            store.hold(hold, until_ms, "Telegram asks to wait").await.unwrap();
+            store.hold(hold, 0, until_ms, "Telegram asks to wait").await.unwrap();
         }
         let rests = store.rests(100).await.unwrap();
         let whats: Vec<_> = rests.iter().map(|rest| (rest.what, rest.until_ms)).collect();

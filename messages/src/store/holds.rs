@@ -24,20 +24,44 @@ pub(super) const HELD: &str = "h.until_ms > $1 AND (h.what = 'all' OR h.chat = o
      OR (h.what = 'strangers' AND NOT EXISTS
          (SELECT 1 FROM ms_message m WHERE m.chat = o.chat AND m.direction = 'incoming')))";
 
+/// What ends each kind of rest that is longer than it was to be. Messages that are due at a time are not resting.
+const OVERLONG: [&str; 3] = [
+    "DELETE FROM ms_hold WHERE until_ms - $1 > length_ms",
+    "UPDATE ms_outgoing SET not_before_ms = due_ms WHERE not_before_ms > due_ms AND not_before_ms - $1 > pause_ms",
+    "UPDATE ms_job SET not_before_ms = 0 WHERE finished_ms IS NULL AND not_before_ms - $1 > pause_ms",
+];
+
 impl Store {
-    /// Something rests until a time: milliseconds since 1970.
-    pub(crate) async fn hold(&self, what: Hold, until_ms: i64, cause: &str) -> Result<(), sqlx::Error> {
+    /// Something rests from now until a time: milliseconds since 1970.
+    pub(crate) async fn hold(
+        &self,
+        what: Hold,
+        now_ms: i64,
+        until_ms: i64,
+        cause: &str,
+    ) -> Result<(), sqlx::Error> {
         sqlx::query(
-            "INSERT INTO ms_hold (what, chat, until_ms, cause) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (what) DO UPDATE SET until_ms = excluded.until_ms, cause = excluded.cause",
+            "INSERT INTO ms_hold (what, chat, until_ms, cause, length_ms) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (what) DO UPDATE SET until_ms = excluded.until_ms, cause = excluded.cause,
+                 length_ms = excluded.length_ms",
         )
         .bind(what.name())
         .bind(what.chat().map(|chat| chat.0))
         .bind(until_ms)
         .bind(cause.to_owned())
+        .bind(until_ms - now_ms)
         .execute(&self.pool)
         .await
         .map(drop)
+    }
+
+    /// Ends what would rest for longer than it was to: the clock said a later time when that was written.
+    pub(crate) async fn end_overlong(&self, now_ms: i64) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        for end in OVERLONG {
+            sqlx::query(end).bind(now_ms).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
     }
 
     /// Until when something rests, if it does: milliseconds since 1970.
@@ -81,6 +105,68 @@ impl Hold {
         match self {
             Self::All | Self::Lookups | Self::Strangers => None,
             Self::Chat(chat) => Some(chat),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::Room;
+
+    const HOUR_MS: i64 = 3_600_000;
+
+    #[tokio::test]
+    async fn nothing_rests_for_longer_than_it_was_to_when_the_clock_is_set_back() {
+        let room = Room::new();
+        let store = room.open().await;
+        let (now_ms, ahead_ms) = (10 * HOUR_MS, 13 * HOUR_MS);
+        let all = [Hold::All, Hold::Lookups, Hold::Chat(ChatId(5))];
+        for hold in all {
+            store.hold(hold, ahead_ms, ahead_ms + 30_000, "FLOOD_WAIT").await.unwrap();
+        }
+        store.hold(Hold::Strangers, now_ms, now_ms + HOUR_MS, "PEER_FLOOD").await.unwrap();
+        for (id, not_before_ms, pause_ms, due_ms) in [
+            (1, ahead_ms + 30_000, 30_000, 0),
+            (2, now_ms + 60_000, 60_000, 0),
+            // It is to be sent in a day, and rests besides.
+            (3, ahead_ms + 24 * HOUR_MS, 0, ahead_ms + 24 * HOUR_MS),
+        ] {
+            sqlx::query(
+                "INSERT INTO ms_outgoing (id, method, request, draft, random_id, accepted_ms, not_before_ms, attempts, claimed,
+                     parts_done, due_ms, pause_ms) VALUES ($1, 'x', '{}', '{}', 0, 0, $2, 1, 0, 0, $4, $3)",
+            )
+            .bind(id)
+            .bind(not_before_ms)
+            .bind(pause_ms)
+            .bind(due_ms)
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        }
+        store.end_overlong(ahead_ms).await.unwrap();
+        assert_eq!(
+            store.rest_until_ms(ahead_ms).await.unwrap(),
+            Some(ahead_ms + 30_000),
+            "the clock is right"
+        );
+        store.end_overlong(now_ms).await.unwrap();
+        for hold in all {
+            assert_eq!(store.held_until_ms(hold, now_ms).await.unwrap(), None, "{hold:?}");
+        }
+        let rows = sqlx::query("SELECT not_before_ms FROM ms_outgoing ORDER BY id").fetch_all(&store.pool);
+        let rows: Vec<i64> = rows.await.unwrap().iter().map(|row| row.get(0)).collect();
+        assert_eq!(rows, [0, now_ms + 60_000, ahead_ms + 24 * HOUR_MS]);
+    }
+
+    #[tokio::test]
+    async fn what_rests_as_long_as_it_was_to_goes_on_resting() {
+        let room = Room::new();
+        let store = room.open().await;
+        store.hold(Hold::Strangers, HOUR_MS, 2 * HOUR_MS, "PEER_FLOOD").await.unwrap();
+        for now_ms in [HOUR_MS, HOUR_MS + HOUR_MS / 2] {
+            store.end_overlong(now_ms).await.unwrap();
+            assert_eq!(store.held_until_ms(Hold::Strangers, now_ms).await.unwrap(), Some(2 * HOUR_MS));
         }
     }
 }

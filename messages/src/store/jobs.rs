@@ -144,14 +144,17 @@ impl Store {
         Ok(!rows.is_empty())
     }
 
-    /// It was not done, and is tried again at a time.
-    pub(crate) async fn postpone(&self, id: &JobId, not_before_ms: i64) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE ms_job SET not_before_ms = $2, attempts = attempts + 1 WHERE id = $1")
-            .bind(id.as_str().to_owned())
-            .bind(not_before_ms)
-            .execute(&self.pool)
-            .await
-            .map(drop)
+    /// It was not done, and is tried again after a pause.
+    pub(crate) async fn postpone(&self, id: &JobId, now_ms: i64, pause_ms: i64) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "UPDATE ms_job SET not_before_ms = $2, pause_ms = $3, attempts = attempts + 1 WHERE id = $1",
+        )
+        .bind(id.as_str().to_owned())
+        .bind(now_ms + pause_ms)
+        .bind(pause_ms)
+        .execute(&self.pool)
+        .await
+        .map(drop)
     }
 
     /// What came of it; the first that is said holds.
@@ -174,12 +177,12 @@ impl Store {
         .map(drop)
     }
 
-    /// Forgets what was done long ago, a little at a time; true while there is more.
-    pub(crate) async fn forget_jobs(&self, now_ms: i64) -> Result<bool, sqlx::Error> {
+    /// Forgets what was done before a time, a little at a time; true while there is more.
+    pub(crate) async fn forget_jobs(&self, before_ms: i64) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         let mut gone = 0;
         for old in [OLD_JOB_MESSAGES, OLD_JOBS] {
-            let done = sqlx::query(old).bind(now_ms - KEPT_MS).execute(&mut *transaction).await?;
+            let done = sqlx::query(old).bind(before_ms).execute(&mut *transaction).await?;
             gone = done.rows_affected();
         }
         transaction.commit().await?;
@@ -370,7 +373,7 @@ mod tests {
         // Telegram asked to wait with these.
         for _ in 0..300 {
             let id = begin("get_dialogs", None, true).await;
-            store.postpone(&id, 9_000).await.unwrap();
+            store.postpone(&id, 8_000, 1_000).await.unwrap();
         }
         let other = begin("edit_message", Some("6"), false).await;
         let profile = begin("get_profile", None, false).await;
@@ -378,7 +381,7 @@ mod tests {
             store.jobs_to_do(now_ms).await.unwrap().into_iter().map(|job| job.id).collect()
         };
         assert_eq!(ids(2_000).await, [first.clone(), other.clone(), profile.clone()]);
-        store.postpone(&first, 5_000).await.unwrap();
+        store.postpone(&first, 4_000, 1_000).await.unwrap();
         assert_eq!(ids(2_000).await, [other.clone(), profile.clone()], "those of its chat wait with it");
         assert_eq!(store.job_at_ms(2_000).await.unwrap(), Some(5_000));
         let waited = store.jobs_waited_for(0).await.unwrap();

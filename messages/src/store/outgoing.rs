@@ -280,13 +280,14 @@ impl Store {
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         let row = sqlx::query(
-            "UPDATE ms_outgoing SET not_before_ms = $2, last_error = $3, claimed = MAX(claimed % 2, $4) WHERE seq = $1
-             RETURNING claimed",
+            "UPDATE ms_outgoing SET not_before_ms = $2, last_error = $3, claimed = MAX(claimed % 2, $4), pause_ms = $5
+             WHERE seq = $1 RETURNING claimed",
         )
         .bind(outgoing.seq)
         .bind(not_before_ms)
         .bind(error.to_owned())
         .bind(i64::from(is_lost))
+        .bind((not_before_ms - now_ms).max(0))
         .fetch_optional(&mut *transaction)
         .await?;
         settle_known(&mut transaction, outgoing.id, row, teller, now_ms).await?;
@@ -304,12 +305,14 @@ impl Store {
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         let row = sqlx::query(
-            "UPDATE ms_outgoing SET attempts = attempts - 1, not_before_ms = $2, claimed = claimed % 2, last_error = $3
+            "UPDATE ms_outgoing SET attempts = attempts - 1, not_before_ms = $2, claimed = claimed % 2, last_error = $3,
+                 pause_ms = $4
              WHERE seq = $1 AND claimed > 1 RETURNING claimed",
         )
         .bind(outgoing.seq)
         .bind(not_before_ms)
         .bind(error.to_owned())
+        .bind((not_before_ms - now_ms).max(0))
         .fetch_optional(&mut *transaction)
         .await?;
         settle_known(&mut transaction, outgoing.id, row, teller, now_ms).await?;

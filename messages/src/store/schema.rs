@@ -7,7 +7,7 @@ use super::TABLES;
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
 ///
 /// The first one finds its tables there in databases from before the versions.
-const STEPS: [&[&str]; 11] = [
+const STEPS: [&[&str]; 12] = [
     &TABLES,
     // Whether a message was only read in its chat by a program, and not told of by Telegram yet.
     &["ALTER TABLE ms_message ADD COLUMN recalled BIGINT NOT NULL DEFAULT 0"],
@@ -86,6 +86,12 @@ const STEPS: [&[&str]; 11] = [
             dropped BIGINT NOT NULL,
             dropped_ms BIGINT NOT NULL)",
         "INSERT INTO ms_notification_limit (one, most, dropped, dropped_ms) VALUES (1, 100000, 0, 0)",
+    ],
+    // How long something rests at most, whatever the clock says: milliseconds. Of what rested before a day.
+    &[
+        "ALTER TABLE ms_hold ADD COLUMN length_ms BIGINT NOT NULL DEFAULT 86400000",
+        "ALTER TABLE ms_outgoing ADD COLUMN pause_ms BIGINT NOT NULL DEFAULT 86400000",
+        "ALTER TABLE ms_job ADD COLUMN pause_ms BIGINT NOT NULL DEFAULT 86400000",
     ],
 ];
 
