@@ -368,7 +368,7 @@ async fn serve_tls(listen: SocketAddr, api: Api, router: Router, problem: watch:
     tracing::info!(api = format!("https://{at}"), "messages are served");
     tokio::select! {
         () = web::serve(listener, Some(acceptor), router, CONNECTIONS) => {}
-        () = shown.follow() => {}
+        () = shown.follow(certificate::LOOK) => {}
     }
 }
 

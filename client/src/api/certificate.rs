@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::address;
 
 /// How often it is looked whether the files of the certificate are others.
-const LOOK: Duration = Duration::from_secs(60);
+pub(super) const LOOK: Duration = Duration::from_secs(60);
 
 /// The certificate that is shown, and where it is from.
 #[derive(Debug)]
@@ -60,11 +60,12 @@ pub(super) fn acceptor(
 }
 
 impl Shown {
-    /// Shows what the files hold when they are others, until it is dropped. What cannot be used is told, and not shown.
-    pub(super) async fn follow(&self) {
+    /// Looks every `look` whether the files are others, and shows what they hold, until it is dropped. What cannot be used is
+    /// told, and not shown.
+    pub(super) async fn follow(&self, look: Duration) {
         let mut known = self.changed();
         loop {
-            sleep(LOOK).await;
+            sleep(look).await;
             let now = self.changed();
             if now == known {
                 continue;
@@ -178,9 +179,25 @@ fn pem(label: &str, bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use axum::Router;
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+    use tgtrunk_config::TlsFiles;
+    use tgtrunk_shell::web;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinSet;
+    use tokio::time::{Instant, timeout};
+    use tokio_rustls::TlsConnector;
 
     use super::*;
+
+    /// How often the tests look at the files.
+    const SOON: Duration = Duration::from_millis(20);
+    /// Longest that anything here may take.
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     #[test]
     fn a_certificate_is_made_once_for_every_name_of_the_machine() {
@@ -223,5 +240,134 @@ mod tests {
         let settings = ApiSettings { tls: Some(tls), ..ApiSettings::default() };
         let Err(said) = acceptor(&settings, &state, IpAddr::V4(Ipv4Addr::LOCALHOST)) else { panic!("taken") };
         assert!(said.en.contains("c.pem: no certificate or key"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_renewed_certificate_is_shown_once_its_key_is_there_too() {
+        let (door, first) = Door::open().await;
+        for version in [&version::TLS12, &version::TLS13] {
+            assert!(door.shows(&first, version).await, "{version:?}");
+        }
+        let second = Pair::new();
+        assert!(!door.shows(&second.certificate, &version::TLS13).await);
+        std::fs::write(&door.file, &second.file).unwrap();
+        sleep(SOON * 10).await;
+        assert!(door.shows(&first, &version::TLS13).await, "half of a pair is not shown");
+        std::fs::write(&door.key, &second.key).unwrap();
+        let renewed = async {
+            while !door.shows(&second.certificate, &version::TLS13).await {
+                sleep(SOON).await;
+            }
+        };
+        timeout(PATIENCE, renewed).await.expect("the renewed certificate is shown");
+        assert!(!door.shows(&first, &version::TLS13).await);
+    }
+
+    #[tokio::test]
+    async fn who_speaks_no_tls_is_let_go_and_who_dawdles_too() {
+        let (door, shown) = Door::open().await;
+        // As many as there is room for: each has given its place back at the end.
+        let mut callers = JoinSet::new();
+        for _ in 0..8 {
+            let mut plain = TcpStream::connect(door.at).await.unwrap();
+            callers.spawn(async move {
+                plain.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+                let mut told = Vec::new();
+                plain.read_to_end(&mut told).await.ok();
+                assert!(!told.starts_with(b"HTTP"), "{told:?}");
+            });
+            let mut slow = TcpStream::connect(door.at).await.unwrap();
+            callers.spawn(async move {
+                // A greeting, byte by byte, without an end.
+                let began = Instant::now();
+                let greeting = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[0; 64]].concat();
+                for byte in greeting {
+                    if slow.write_all(&[byte]).await.is_err() {
+                        break;
+                    }
+                    sleep(Duration::from_millis(500)).await;
+                    assert!(began.elapsed() < PATIENCE, "it is still listened to");
+                }
+            });
+        }
+        timeout(PATIENCE * 2, async {
+            while let Some(done) = callers.join_next().await {
+                done.unwrap();
+            }
+        })
+        .await
+        .expect("all are let go");
+        assert!(door.shows(&shown, &version::TLS13).await);
+    }
+
+    /// A certificate and its key, in PEM form.
+    struct Pair {
+        certificate: CertificateDer<'static>,
+        file: String,
+        key: String,
+    }
+
+    impl Pair {
+        fn new() -> Self {
+            let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+            Self {
+                certificate: made.cert.der().clone(),
+                file: pem("CERTIFICATE", made.cert.der()),
+                key: pem("PRIVATE KEY", &made.signing_key.serialize_der()),
+            }
+        }
+    }
+
+    /// A port on which TLS is spoken.
+    struct Door {
+        _folder: tempfile::TempDir,
+        file: PathBuf,
+        key: PathBuf,
+        at: SocketAddr,
+        _serving: JoinSet<()>,
+    }
+
+    impl Door {
+        /// One, and the certificate that it shows.
+        async fn open() -> (Self, CertificateDer<'static>) {
+            let folder = tempfile::tempdir().unwrap();
+            let (file, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+            let pair = Pair::new();
+            std::fs::write(&file, pair.file).unwrap();
+            std::fs::write(&key, pair.key).unwrap();
+            let state = StateDir::open(folder.path()).unwrap();
+            let tls = TlsFiles { certificate: file.clone(), key: key.clone() };
+            let settings = ApiSettings { tls: Some(tls), ..ApiSettings::default() };
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let at = listener.local_addr().unwrap();
+            let (acceptor, shown) = acceptor(&settings, &state, at.ip()).unwrap();
+            let router = Router::new().fallback(|| async { "here" });
+            let mut serving = JoinSet::new();
+            serving.spawn(web::serve(listener, Some(acceptor), router, 16));
+            serving.spawn(async move { shown.follow(SOON).await });
+            (Self { _folder: folder, file, key, at, _serving: serving }, pair.certificate)
+        }
+
+        /// Whether a client that trusts a certificate alone is served.
+        async fn shows(
+            &self,
+            trusted: &CertificateDer<'static>,
+            version: &'static SupportedProtocolVersion,
+        ) -> bool {
+            let mut roots = RootCertStore::empty();
+            roots.add(trusted.clone()).unwrap();
+            let provider = Arc::new(crypto::ring::default_provider());
+            let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]);
+            let config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+            let stream = TcpStream::connect(self.at).await.unwrap();
+            let name = ServerName::try_from("localhost").unwrap();
+            let Ok(mut stream) = TlsConnector::from(Arc::new(config)).connect(name, stream).await else {
+                return false;
+            };
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+            let mut told = Vec::new();
+            stream.read_to_end(&mut told).await.ok();
+            told.starts_with(b"HTTP/1.1 200 ") && told.ends_with(b"here")
+        }
     }
 }
