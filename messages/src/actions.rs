@@ -33,6 +33,9 @@ use crate::messenger::Failure;
 use crate::standing::Standing;
 use crate::store::{Kept, Part};
 
+/// Longest key under which something is done once, in characters: an action, and likewise a notification or a call.
+pub const LONGEST_KEY: usize = 255;
+
 /// What an action does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sort {

@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 use tgtrunk_config::control::CallInfo;
 use tgtrunk_config::{CallId, Callee, Phone, is_extension};
+use tgtrunk_messages::actions::LONGEST_KEY;
 use tgtrunk_messages::bearer;
 use tracing::warn;
 
@@ -21,8 +22,6 @@ use super::{Calls, LineCalls};
 
 /// Longest request, in bytes.
 const BODY_BYTES: usize = 64 * 1024;
-/// Longest key of a program's, in characters.
-const KEY_CHARS: usize = 255;
 const KEYS: [&str; 4] = ["line", "to", "extension", "idempotency_key"];
 
 /// Who may ask for calls.
@@ -165,9 +164,11 @@ fn read(body: &[u8]) -> Result<Asked, Failed> {
     let key = match value("idempotency_key") {
         None => None,
         Some(key) => {
-            let fits = |key: &&str| (1..=KEY_CHARS).contains(&key.chars().count());
+            let fits = |key: &&str| (1..=LONGEST_KEY).contains(&key.chars().count());
             let key = key.as_str().filter(fits).map(str::to_owned);
-            Some(key.ok_or_else(|| wrong("idempotency_key", "a text of 1 to 255 characters"))?)
+            Some(key.ok_or_else(|| {
+                wrong("idempotency_key", &format!("a text of 1 to {LONGEST_KEY} characters"))
+            })?)
         }
     };
     Ok(Asked { line, wanted: Wanted { to, extension, key } })

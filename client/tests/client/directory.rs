@@ -265,7 +265,8 @@ async fn recipients_are_kept_apart_switched_off_and_failures_have_reasons() {
     assert!(nobody["message"].as_str().unwrap().contains("one of key"), "{nobody}");
 
     desk.post("recipients", json!({"id": 1, "notify": false})).await;
-    for (recipient, key) in [(json!(ANNA), "a"), (json!("500"), "b"), (json!({"id": 1}), "c")] {
+    let longest = "к".repeat(255);
+    for (recipient, key) in [(json!(ANNA), "a"), (json!("500"), "b"), (json!({"id": 1}), longest.as_str())] {
         let said = json!({"recipient": recipient, "text": "unwanted", "idempotency_key": key});
         let skipped = desk.post("notify", said.clone()).await;
         assert_eq!((&skipped["state"], &skipped["title"]), (&json!("skipped"), &json!("Anna")), "{skipped}");
@@ -280,6 +281,9 @@ async fn recipients_are_kept_apart_switched_off_and_failures_have_reasons() {
             assert!(taken.contains(&format!("notification {} was asked for", skipped["id"])), "{taken}");
         }
     }
+    let longer = json!({"recipient": ANNA, "text": "unwanted", "idempotency_key": format!("{longest}к")});
+    let longer = desk.refused("notify", longer, 400).await["message"].to_string();
+    assert!(longer.contains("idempotency_key") && longer.contains("255"), "{longer}");
     desk.post("recipients", json!({"id": 1, "notify": true})).await;
     let wanted = desk.post("notify", json!({"recipient": 500, "text": "wanted", "channel": "user"})).await;
     desk.becomes(&wanted["id"], "sent").await;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::error::{Code, Failed};
 use super::said::Said;
-use super::{Action, Sort, changing, find, names, reading, sending, waiting};
+use super::{Action, LONGEST_KEY, Sort, changing, find, names, reading, sending, waiting};
 use crate::clock;
 use crate::doors::bearer;
 use crate::gate::{Denied, Gate, Grant};
@@ -34,8 +34,6 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// How long a program waits for an action, unless it says otherwise: milliseconds.
 const TIMEOUT_MS: i64 = 30_000;
 const LONGEST_TIMEOUT_MS: i64 = 600_000;
-/// Longest key of a program's: characters.
-const KEY: usize = 200;
 
 /// Where calls are answered.
 #[derive(Clone)]
@@ -297,15 +295,15 @@ impl Order {
             None => None,
             Some(key) => {
                 let text = std::str::from_utf8(key.as_bytes()).ok().map(str::trim);
-                let text = text.filter(|text| text.chars().count() <= KEY).ok_or_else(|| {
+                let text = text.filter(|text| text.chars().count() <= LONGEST_KEY).ok_or_else(|| {
                     Failed::bad(format!(
-                        "'Idempotency-Key' must be a text of at most {KEY} characters in UTF-8"
+                        "'Idempotency-Key' must be a text of at most {LONGEST_KEY} characters in UTF-8"
                     ))
                 })?;
                 Some(text.to_owned()).filter(|text| !text.is_empty())
             }
         };
-        let in_body = said.text("idempotency_key", KEY)?.map(|key| key.trim().to_owned());
+        let in_body = said.text("idempotency_key", LONGEST_KEY)?.map(|key| key.trim().to_owned());
         let key = match (in_header, in_body.filter(|key| !key.is_empty())) {
             (Some(one), Some(other)) if one != other => {
                 let sentence =

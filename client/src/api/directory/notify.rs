@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tgtrunk_config::UserId;
+use tgtrunk_messages::actions::LONGEST_KEY;
 use tgtrunk_messages::{Address, ChatId, Grant};
 
 use super::answer::{Answer, Failed};
@@ -18,8 +19,6 @@ const FIELDS: [&str; 5] = ["recipient", "text", "organisation", "channel", "idem
 /// Longest text, in UTF-16 units: Telegram takes so many in a message. An account sends longer ones as several.
 const UNITS: usize = 4_096;
 const UNITS_OF_SEVERAL: usize = 20_000;
-/// Longest key of a request, in characters.
-const KEY: usize = 64;
 /// How many are shown at once.
 const PAGE: i64 = 500;
 
@@ -51,7 +50,7 @@ impl Call {
             Grant::All => "all".to_owned(),
             Grant::Instance(id) => id.to_string(),
         };
-        let idem_key = said.word("idempotency_key", KEY)?.flatten();
+        let idem_key = said.word("idempotency_key", LONGEST_KEY)?.flatten();
         let text = text(said.take("text"))?;
         let wanted = said.take("recipient").unwrap_or_default();
         let asked = asked(&wanted, &text);
