@@ -141,9 +141,10 @@ fn operation(route: &Route) -> Value {
     let mut parameters: Vec<_> = in_path
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
         .collect();
-    parameters.extend(route.query.iter().map(|field| {
+    let said = route.query.iter().map(|field| ("query", field));
+    parameters.extend(said.chain(route.headers().iter().map(|field| ("header", field))).map(|(place, field)| {
         let (name, needed) = (field.name, field.is_needed);
-        json!({"name": name, "in": "query", "required": needed, "description": field.en, "schema": schema(field)})
+        json!({"name": name, "in": place, "required": needed, "description": field.en, "schema": schema(field)})
     }));
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();
@@ -209,6 +210,21 @@ mod tests {
             let described: BTreeSet<_> = route.body.iter().map(|field| field.name).collect();
             let taken: BTreeSet<_> = actions::keys(name).filter(|key| *key != "action").collect();
             assert_eq!(described, taken, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_header_that_actions_take_is_described_with_them_and_for_people() {
+        let api = Api { about: "", maker: "", routes: &[ACTIONS] };
+        let document = described(&api);
+        for route in api.routes() {
+            let parameters = document["paths"][route.path][route.method]["parameters"].to_string();
+            let takes_key = route.method == "post";
+            assert_eq!(parameters.contains(r#""in":"header""#), takes_key, "{}: {parameters}", route.name);
+            assert_eq!(parameters.contains("Idempotency-Key"), takes_key, "{}: {parameters}", route.name);
+        }
+        for is_russian in [false, true] {
+            assert!(page::page(&api, is_russian).contains("<code>Idempotency-Key</code>"));
         }
     }
 }

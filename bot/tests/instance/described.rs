@@ -12,7 +12,7 @@ const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/openap
 async fn what_is_described_is_there_and_asks_for_a_token() {
     let stage = Stage::open().await;
     let python = tokio::task::spawn_blocking(venv::python).await.unwrap().unwrap();
-    let told = Command::new(python).arg(JUDGE).arg(stage.api()).output().await.unwrap();
+    let told = Command::new(python).arg(JUDGE).args([&stage.api(), &stage.token]).output().await.unwrap();
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();
     assert_eq!((&told["wrong"], &told["operations"]), (&json!([]), &json!(11)), "{told}");

@@ -61,7 +61,7 @@ fn section(page: &mut String, route: &Route, is_russian: bool) {
     let (name, verb, path) = (route.name, route.method.to_ascii_uppercase(), escaped(route.path));
     let text = escaped(if is_russian { route.ru } else { route.en });
     write!(page, "<h3 id=\"{name}\"><code>{verb} {path}</code></h3><p>{text}</p>").ok();
-    let fields: Vec<_> = route.query.iter().chain(route.body).collect();
+    let fields: Vec<_> = route.query.iter().chain(route.headers()).chain(route.body).collect();
     if fields.is_empty() {
         return;
     }

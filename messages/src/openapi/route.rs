@@ -61,6 +61,22 @@ pub enum Kind {
     Word(&'static [&'static str]),
 }
 
+/// The key of an action may come beside the body, as other APIs take it.
+const HEADERS: &[Field] = &[Field::of(
+    "Idempotency-Key",
+    Kind::Text,
+    "the same as idempotency_key, in its place",
+    "то же, что idempotency_key, вместо него",
+)];
+
+impl Route {
+    /// What may stand among the headers.
+    #[must_use]
+    pub fn headers(&self) -> &'static [Field] {
+        if self.tag == "actions" && self.method == "post" { HEADERS } else { &[] }
+    }
+}
+
 impl Field {
     /// One that may be left out.
     pub const fn of(name: &'static str, kind: Kind, en: &'static str, ru: &'static str) -> Self {

@@ -485,4 +485,16 @@ mod tests {
             assert!(person(wrong).is_none(), "{wrong}");
         }
     }
+
+    #[test]
+    fn the_description_says_how_long_a_text_may_be() {
+        let mut routes = crate::api::openapi::API.routes();
+        let notify = routes.find(|route| route.name == "notify").unwrap();
+        let text = notify.body.iter().find(|field| field.name == "text").unwrap();
+        for described in [text.en.replace(',', ""), text.ru.replace(' ', "")] {
+            for units in [UNITS, UNITS_OF_SEVERAL] {
+                assert!(described.contains(&units.to_string()), "{units}: {described}");
+            }
+        }
+    }
 }

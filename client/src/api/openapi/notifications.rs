@@ -137,8 +137,8 @@ pub(super) const ROUTES: &[Route] = &[
             Field::needed(
                 "text",
                 Kind::Text,
-                "at most 4096 UTF-16 code units",
-                "не больше 4096 кодовых единиц UTF-16",
+                "at most 4,096 UTF-16 code units by a bot, 20,000 by an account",
+                "не больше 4096 кодовых единиц UTF-16 через бота, 20 000 от аккаунта",
             ),
             Field::of("organisation", Kind::Named, "by its name or number", "по имени или номеру"),
             Field::of("channel", Kind::Word(&["user", "bot"]), "the account or the bot", "аккаунт или бот"),
