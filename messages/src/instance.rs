@@ -220,8 +220,8 @@ pub struct Options {
     pub file_life: Duration,
     /// How many phone numbers and names Telegram is asked for in a day.
     pub checks_per_day: u32,
-    /// How long it is believed whose a number or a name is, a day at most: names are given up and taken by others. Who is
-    /// looked up again sooner than after a day is not counted again.
+    /// How long it is believed whose a number or a name is, a day at most: names are given up and taken by others. An
+    /// account that hears of it, or asks, knows it sooner. Who is looked up again sooner than after a day is not counted again.
     pub found_life: Duration,
     /// How long a webhook may think.
     pub webhook_timeout: Duration,

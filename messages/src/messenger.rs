@@ -456,9 +456,20 @@ pub trait Messenger: Send + Sync + 'static {
     /// Writes a file of Telegram to `path`, at most `limit` bytes.
     async fn download(&self, remote: &str, path: &Path, limit: u64) -> Result<(), Failure>;
 
-    /// Whom an address names, as far as that is remembered: Telegram is not asked.
+    /// Whom an address names, as far as that is remembered from not so long ago that it might have changed: Telegram is not
+    /// asked.
     fn remembered(&self, _: &Address) -> Option<ChatId> {
         None
+    }
+
+    /// The same; where it is longer ago, Telegram is asked whether it is still so. Nobody is looked up.
+    async fn confirmed(&self, _: &Address) -> Result<Option<ChatId>, Failure> {
+        Ok(None)
+    }
+
+    /// Whether nothing is known that speaks against a number or a name being somebody's who was found by it.
+    fn is_still(&self, _: &Address, _: ChatId) -> bool {
+        true
     }
 
     /// Whom a phone number or a name belongs to, asked anew; none if to nobody who lets themselves be found.

@@ -226,6 +226,22 @@ impl Account {
         self.core.peers.by_id(id)
     }
 
+    /// Whose a name or a number is as far as that was found out not long ago, without asking Telegram: names and numbers
+    /// are given up and taken by others.
+    #[must_use]
+    pub fn remembered_lately(&self, person: &Person) -> Option<Resolved> {
+        self.core.recall_late(person)
+    }
+
+    /// The same; where it is longer ago, Telegram is asked whether they still have it. Nobody is looked up by a name or a
+    /// number, of which Telegram allows few a day: none may as well mean that somebody else has it now.
+    ///
+    /// # Errors
+    /// See [`ResolveError`].
+    pub async fn confirmed(&self, person: &Person) -> Result<Option<Resolved>, ResolveError> {
+        self.core.confirm(person).await
+    }
+
     /// The person who is remembered to be meant, without asking Telegram.
     #[must_use]
     pub fn remembered(&self, person: &Person) -> Option<Resolved> {

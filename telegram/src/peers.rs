@@ -27,9 +27,52 @@ pub(crate) struct Peers {
 #[derive(Debug, Default)]
 struct Memory {
     people: HashMap<i64, Resolved>,
-    lookups: HashMap<String, i64>,
+    lookups: HashMap<String, Lookup>,
+    /// Lookups that lead to somebody else by now, and may still be on the disk.
+    outdated: HashSet<String>,
     /// Whom the account has among its contacts, as far as they came along since the start.
     contacts: HashSet<i64>,
+}
+
+/// Who was found under a lookup, and when: seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+struct Lookup {
+    id: i64,
+    at_s: i64,
+}
+
+impl Memory {
+    /// A person is called so from now on: what they were called before, and who was called so before, is out of date.
+    fn rename(&mut self, user: &tl::types::User) {
+        let known = self.people.get(&user.id);
+        let names = names(user);
+        let former = known.and_then(|known| known.username.as_deref()).map(str::to_ascii_lowercase);
+        let former = former.filter(|former| !names.contains(former)).map(|name| format!("username:{name}"));
+        let former_phone = known.and_then(|known| known.phone.as_ref());
+        let former_phone = former_phone.filter(|phone| user.phone.as_ref().is_some_and(|now| now != *phone));
+        let former_phone = former_phone.map(|phone| format!("phone:{phone}"));
+        for lookup in former.into_iter().chain(former_phone) {
+            if self.lookups.get(&lookup).is_some_and(|found| found.id == user.id) {
+                self.lookups.remove(&lookup);
+                self.outdated.insert(lookup);
+            }
+        }
+        let now = names.into_iter().map(|name| format!("username:{name}"));
+        for lookup in now.chain(user.phone.as_ref().map(|phone| format!("phone:{phone}"))) {
+            if self.lookups.get(&lookup).is_some_and(|found| found.id != user.id) {
+                self.lookups.remove(&lookup);
+                self.outdated.insert(lookup);
+            }
+        }
+    }
+}
+
+/// The names that lead to a person, in small letters.
+pub(crate) fn names(user: &tl::types::User) -> Vec<String> {
+    let further = user.usernames.as_deref().unwrap_or_default().iter();
+    let further =
+        further.filter_map(|tl::enums::Username::Username(name)| name.active.then_some(&name.username));
+    user.username.iter().chain(further).map(|name| name.to_ascii_lowercase()).collect()
 }
 
 impl Peers {
@@ -46,8 +89,9 @@ impl Peers {
             };
             memory.people.insert(person.id, person);
         }
-        for row in sqlx::query("SELECT lookup, user_id FROM tg_lookup").fetch_all(&pool).await? {
-            memory.lookups.insert(row.try_get(0)?, row.try_get(1)?);
+        for row in sqlx::query("SELECT lookup, user_id, looked_up_at FROM tg_lookup").fetch_all(&pool).await?
+        {
+            memory.lookups.insert(row.try_get(0)?, Lookup { id: row.try_get(1)?, at_s: row.try_get(2)? });
         }
         let acquaintances = Acquaintances::open(pool.clone()).await?;
         Ok(Self { pool, memory: RwLock::new(memory), acquaintances, met: Notify::new() })
@@ -59,7 +103,16 @@ impl Peers {
 
     pub(crate) fn by_lookup(&self, lookup: &str) -> Option<Resolved> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
-        memory.people.get(memory.lookups.get(lookup)?).cloned()
+        memory.people.get(&memory.lookups.get(lookup)?.id).cloned()
+    }
+
+    /// Who was found under `lookup` within the last `life_s` seconds.
+    pub(crate) fn by_late_lookup(&self, lookup: &str, life_s: i64) -> Option<Resolved> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let found = memory.lookups.get(lookup)?;
+        // A clock that was set back tells nothing of an age.
+        let is_late = (0..life_s).contains(&(unix_now_s() - found.at_s));
+        memory.people.get(&found.id).filter(|_| is_late).cloned()
     }
 
     /// Whether somebody who knows the account is the one that is meant.
@@ -77,18 +130,20 @@ impl Peers {
     /// Keeps who was found under `lookup`.
     pub(crate) async fn remember(&self, lookup: &str, person: &Resolved) -> Result<(), SessionError> {
         self.write(std::slice::from_ref(person)).await?;
+        let now_s = unix_now_s();
         sqlx::query(
             "INSERT INTO tg_lookup (lookup, user_id, looked_up_at) VALUES ($1, $2, $3)
              ON CONFLICT (lookup) DO UPDATE SET user_id = excluded.user_id, looked_up_at = excluded.looked_up_at",
         )
         .bind(lookup.to_owned())
         .bind(person.id)
-        .bind(unix_now_s())
+        .bind(now_s)
         .execute(&self.pool)
         .await?;
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         memory.people.insert(person.id, person.clone());
-        memory.lookups.insert(lookup.to_owned(), person.id);
+        memory.lookups.insert(lookup.to_owned(), Lookup { id: person.id, at_s: now_s });
+        memory.outdated.remove(lookup);
         Ok(())
     }
 
@@ -106,6 +161,7 @@ impl Peers {
                 } else {
                     memory.contacts.remove(&user.id);
                 }
+                memory.rename(user);
             }
             let Some(mut person) = Resolved::from_user(user) else { continue };
             let known = memory.people.get(&person.id);
@@ -137,10 +193,15 @@ impl Peers {
     /// Writes people to the disk, and who knows the account.
     pub(crate) async fn write(&self, people: &[Resolved]) -> Result<(), SessionError> {
         self.acquaintances.write().await?;
-        if people.is_empty() {
+        let outdated = self.memory.read().unwrap_or_else(PoisonError::into_inner).outdated.clone();
+        if people.is_empty() && outdated.is_empty() {
             return Ok(());
         }
         let mut transaction = self.pool.begin().await?;
+        for lookup in &outdated {
+            let query = sqlx::query("DELETE FROM tg_lookup WHERE lookup = $1").bind(lookup.clone());
+            query.execute(&mut *transaction).await?;
+        }
         for person in people {
             sqlx::query(
                 "INSERT INTO tg_person (user_id, access_hash, phone, username, first_name, last_name, seen_at)
@@ -160,6 +221,8 @@ impl Peers {
             .await?;
         }
         transaction.commit().await?;
+        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        memory.outdated.retain(|lookup| !outdated.contains(lookup));
         Ok(())
     }
 
@@ -215,6 +278,46 @@ mod tests {
         peers.forget_all().await.unwrap();
         drop(peers);
         assert_eq!(open(&place).await.by_id(5), None);
+    }
+
+    #[tokio::test]
+    async fn a_name_or_a_number_that_somebody_has_no_more_leads_nowhere_also_after_a_restart() {
+        let place = tempfile::tempdir().unwrap();
+        let peers = open(&place).await;
+        let lookups = ["username:anna", "username:anna_2", "phone:79001112233"];
+        for lookup in lookups {
+            peers.remember(lookup, &anna()).await.unwrap();
+        }
+        let tl::enums::User::User(blank) = user(5) else { panic!() };
+        let called = |id, name: &str, phone: Option<&str>| {
+            let (username, phone) = (Some(name.to_owned()), phone.map(str::to_owned));
+            tl::enums::User::from(tl::types::User { id, username, phone, ..blank.clone() })
+        };
+        let left = |peers: &Peers| lookups.map(|lookup| peers.by_lookup(lookup).is_some());
+        // As before, in other letters; that a number is not shown says nothing of it.
+        peers.write(&peers.meet(&[called(5, "Anna", None)])).await.unwrap();
+        assert_eq!(left(&peers), [true, true, true]);
+        peers.write(&peers.meet(&[called(5, "vera", Some("79001112299"))])).await.unwrap();
+        assert_eq!(left(&peers), [false, true, false]);
+        peers.write(&peers.meet(&[called(6, "anna_2", None)])).await.unwrap();
+        assert_eq!(left(&peers), [false, false, false]);
+        drop(peers);
+        assert_eq!(left(&open(&place).await), [false, false, false]);
+    }
+
+    #[tokio::test]
+    async fn what_was_found_long_ago_is_known_and_not_believed() {
+        let place = tempfile::tempdir().unwrap();
+        let peers = open(&place).await;
+        peers.remember("username:anna", &anna()).await.unwrap();
+        assert_eq!(peers.by_late_lookup("username:anna", 60), Some(anna()));
+        for at_s in ["looked_up_at - 61", "looked_up_at + 3600"] {
+            let age = format!("UPDATE tg_lookup SET looked_up_at = {at_s}");
+            sqlx::query(sqlx::AssertSqlSafe(age)).execute(&peers.pool).await.unwrap();
+            let peers = open(&place).await;
+            assert_eq!(peers.by_late_lookup("username:anna", 60), None, "{at_s}");
+            assert_eq!(peers.by_lookup("username:anna"), Some(anna()));
+        }
     }
 
     #[tokio::test]

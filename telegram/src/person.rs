@@ -8,7 +8,14 @@ use tokio::sync::Mutex;
 
 use crate::core::Core;
 use crate::invoke::{InvokeError, Policy};
+use crate::peers::names;
 use crate::session::SessionError;
+
+/// How long it is believed whose a name is, in seconds: names are given up and taken by others. Telegram tells of those the
+/// account has a chat with, and of nobody else.
+const NAME_LIFE_S: i64 = 3600;
+/// The same for phone numbers, which operators give away again after months.
+const PHONE_LIFE_S: i64 = 30 * 86_400;
 
 /// Whom to find.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -143,6 +150,15 @@ impl Resolved {
     }
 }
 
+/// Whether somebody is shown to have the number or the name of a lookup.
+fn has(user: &tl::types::User, lookup: &str) -> bool {
+    match lookup.split_once(':') {
+        Some(("phone", digits)) => user.phone.as_deref() == Some(digits),
+        Some(("username", name)) => names(user).iter().any(|theirs| theirs == name),
+        _ => false,
+    }
+}
+
 impl From<InvokeError> for ResolveError {
     fn from(error: InvokeError) -> Self {
         match error {
@@ -162,15 +178,17 @@ impl Core {
     /// Finds a person; with `anew`, what is remembered is not trusted.
     pub(crate) async fn resolve(&self, person: &Person, anew: bool) -> Result<Resolved, ResolveError> {
         let lookup = person.lookup().ok_or_else(|| ResolveError::Invalid(person.clone()))?;
-        if !anew && let Some(known) = self.remembered(person, &lookup) {
+        if !anew && let Some(known) = self.late(person, &lookup) {
             return Ok(known);
         }
         let turn = self.turns.lock().await.entry(lookup.clone()).or_default().clone();
         let held = turn.lock().await;
-        let found = match self.remembered(person, &lookup) {
-            // Somebody else found them while we waited for the turn.
-            Some(known) if !anew => Ok(known),
-            _ => self.look_up(person, &lookup, anew).await,
+        // Somebody else may have found them while we waited for the turn.
+        let known = if anew { Ok(None) } else { self.confirmed(person, &lookup).await };
+        let found = match known {
+            Ok(Some(known)) => Ok(known),
+            Ok(None) => self.look_up(person, &lookup, anew).await,
+            Err(error) => Err(error),
         };
         drop(held);
         self.turns.lock().await.retain(|_, turn| Arc::strong_count(turn) > 1);
@@ -182,6 +200,38 @@ impl Core {
             Person::Id(id) => self.peers.by_id(*id),
             Person::Phone(_) | Person::Username(_) => self.peers.by_lookup(lookup),
         }
+    }
+
+    /// Who is remembered from not so long ago that it might have changed.
+    fn late(&self, person: &Person, lookup: &str) -> Option<Resolved> {
+        match person {
+            Person::Id(id) => self.peers.by_id(*id),
+            Person::Phone(_) => self.peers.by_late_lookup(lookup, PHONE_LIFE_S),
+            Person::Username(_) => self.peers.by_late_lookup(lookup, NAME_LIFE_S),
+        }
+    }
+
+    /// The same; those from long ago are asked for by id, which Telegram limits less than the looking up of names.
+    async fn confirmed(&self, person: &Person, lookup: &str) -> Result<Option<Resolved>, ResolveError> {
+        if let Some(known) = self.late(person, lookup) {
+            return Ok(Some(known));
+        }
+        let Some(known) = self.remembered(person, lookup) else { return Ok(None) };
+        let Some(user) = self.raw_user(known.id, known.access_hash).await? else { return Ok(None) };
+        let Some(known) = self.peers.by_id(user.id).filter(|_| has(&user, lookup)) else { return Ok(None) };
+        self.peers.remember(lookup, &known).await?;
+        Ok(Some(known))
+    }
+
+    /// The person who is meant, as far as it is not so long ago that they were found that it might have changed.
+    pub(crate) fn recall_late(&self, person: &Person) -> Option<Resolved> {
+        self.late(person, &person.lookup()?)
+    }
+
+    /// The same; Telegram is asked whether it is still so where it is long ago. Nobody is looked up.
+    pub(crate) async fn confirm(&self, person: &Person) -> Result<Option<Resolved>, ResolveError> {
+        let Some(lookup) = person.lookup() else { return Ok(None) };
+        self.confirmed(person, &lookup).await
     }
 
     /// The person who is remembered to be meant.
@@ -276,11 +326,23 @@ impl Core {
     }
 
     async fn user(&self, user_id: i64, access_hash: i64) -> Result<Option<Resolved>, ResolveError> {
+        let found = self.raw_user(user_id, access_hash).await?;
+        Ok(found.and_then(|found| Resolved::from_user(&found.into())))
+    }
+
+    async fn raw_user(
+        &self,
+        user_id: i64,
+        access_hash: i64,
+    ) -> Result<Option<tl::types::User>, ResolveError> {
         let id = vec![tl::types::InputUser { user_id, access_hash }.into()];
         match self.invoke(&tl::functions::users::GetUsers { id }, Policy::call()).await {
             Ok(users) => {
                 self.meet(&users).await?;
-                Ok(users.iter().filter_map(Resolved::from_user).find(|user| user.id == user_id))
+                Ok(users.into_iter().find_map(|user| match user {
+                    tl::enums::User::User(user) => (user.id == user_id && !user.deleted).then_some(user),
+                    tl::enums::User::Empty(_) => None,
+                }))
             }
             Err(InvokeError::Rpc { code: 400, .. }) => Ok(None),
             Err(error) => Err(error.into()),

@@ -185,6 +185,10 @@ class Person:
     async def read(self, chat):
         await self.client.send_read_acknowledge(await self.peer(chat))
 
+    async def rename(self, username):
+        """Takes a username; an empty one gives it up."""
+        await self.client(f.account.UpdateUsernameRequest(username=username))
+
     async def set_picture(self, contents):
         file = await self.client.upload_file(named(contents, "picture.jpg"))
         await self.client(f.photos.UploadProfilePhotoRequest(file=file))

@@ -187,6 +187,15 @@ impl Messenger for Correspondent {
         self.remembers(of)
     }
 
+    async fn confirmed(&self, of: &Address) -> Result<Option<ChatId>, Failure> {
+        self.confirms(of).await
+    }
+
+    fn is_still(&self, who: &Address, chat: ChatId) -> bool {
+        // Channels are found by name each day.
+        !chat.is_person() || self.remembers(who) == Some(chat)
+    }
+
     async fn find(&self, who: &Address) -> Result<Option<Person>, Failure> {
         self.look_for(who).await
     }

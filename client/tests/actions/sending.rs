@@ -1,8 +1,12 @@
 //! Texts, places, contacts and forwarded messages.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use crate::stage::{ANNA, Stage, a_while, is_message};
+use crate::support::{SOON, phone};
 
 const COMPANY_PHONE: &str = "+79060000000";
 
@@ -122,6 +126,44 @@ async fn a_message_says_whose_it_is_and_answers_another_silently() {
         }
         stage.boris.message(own, |message| message["text"] == text).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_somebody_else_has_taken_is_theirs() {
+    let mut stage = Stage::open().await;
+    let own = stage.own.id;
+    let said = |text: &str| json!({"dialog": "@boris_b", "text": text});
+    stage.does("send_message", said("to Boris")).await;
+    stage.boris.message(own, |message| message["text"] == "to Boris").await;
+    stage.boris.can("rename", json!({"username": ""})).await;
+    stage.anna.can("rename", json!({"username": "Boris_B"})).await;
+    // The account sees it from what she writes.
+    stage.anna.can("send", json!({"chat": own, "text": "That is me now"})).await;
+    let end = Instant::now() + SOON;
+    while !stage.program.get("lastIncomingMessages").await.to_string().contains("That is me now") {
+        assert!(Instant::now() < end, "nothing came");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let sent = stage.does("send_message", said("to whoever has it")).await;
+    assert_eq!(sent["chat"]["id"], stage.anna.id, "{sent}");
+    stage.anna_gets(|message| message["text"] == "to whoever has it").await;
+    let asked = json!({"chatId": "@boris_b", "message": "the other door"});
+    stage.program.post("sendMessage", asked).await;
+    stage.anna_gets(|message| message["text"] == "the other door").await;
+
+    // Back again, of which nobody tells the account, and long after it looked.
+    stage.scene.world().set_username(stage.anna.id, None);
+    stage.scene.world().set_username(stage.boris.id, Some("boris_b"));
+    stage.kill().await;
+    let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
+                  db.execute('UPDATE tg_lookup SET looked_up_at = looked_up_at - 3601'); db.commit()";
+    let mut python = tokio::process::Command::new("python3");
+    python.args(["-c", script]).arg(stage.scene.state.client_db(&phone()));
+    assert!(python.status().await.unwrap().success());
+    stage.start().await;
+    stage.does("send_message", said("to Boris again")).await;
+    stage.boris.message(own, |message| message["text"] == "to Boris again").await;
+    assert!(!stage.at_anna().contains(&"to Boris again".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

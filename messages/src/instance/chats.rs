@@ -1,6 +1,6 @@
 //! Chats: whose a number or a name is, and pictures.
 
-use super::inner::{Located, LookedUp};
+use super::inner::{FOUND_S, Located, LookedUp};
 use super::{Instance, Refused};
 use crate::chat::{Address, ChatId};
 use crate::clock;
@@ -41,9 +41,17 @@ impl Instance {
         let checked = self.inner.store.checked(&who.text().to_lowercase()).await?;
         if let Some((chat, at_s)) = checked
             && !is_fresh
-            && self.inner.is_believed(chat, at_s)
         {
-            return Ok((chat, true));
+            if self.inner.is_believed(who, chat, at_s) {
+                return Ok((chat, true));
+            }
+            // Within the day nobody is looked up twice who only has to be asked for.
+            if chat.is_some()
+                && clock::unix_s() - at_s < FOUND_S
+                && let Some(chat) = self.inner.messenger.confirmed(who).await?
+            {
+                return Ok((Some(chat), true));
+            }
         }
         match self.inner.look_up(who).await? {
             LookedUp::Found(found) => Ok((found, false)),

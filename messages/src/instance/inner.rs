@@ -252,6 +252,11 @@ impl Inner {
         if let Some(known) = self.known(address).await? {
             return Ok(known.map_or_else(nobody, Located::At));
         }
+        match self.messenger.confirmed(address).await {
+            Ok(Some(chat)) => return Ok(Located::At(chat)),
+            Ok(None) => {}
+            Err(failure) => return Ok(Located::Unable(failure)),
+        }
         Ok(match self.look_up(address).await? {
             LookedUp::Found(found) => found.map_or_else(nobody, Located::At),
             LookedUp::Spent { seconds } => Located::Spent { seconds },
@@ -300,9 +305,10 @@ impl Inner {
     }
 
     /// Whether what was found at a time, in seconds since 1970, still holds.
-    pub(super) fn is_believed(&self, found: Option<ChatId>, at_s: i64) -> bool {
+    pub(super) fn is_believed(&self, who: &Address, found: Option<ChatId>, at_s: i64) -> bool {
         let longest_s = if found.is_some() { FOUND_S } else { UNFOUND_S };
         clock::unix_s() - at_s < self.options.found_s().min(longest_s)
+            && found.is_none_or(|chat| self.messenger.is_still(who, chat))
     }
 
     /// The chat that an address names as far as it is known without asking Telegram: a chat, nobody, or not known.
@@ -310,12 +316,16 @@ impl Inner {
         if let Address::Chat(chat) = address {
             return Ok(Some(Some(*chat)));
         }
+        // What came along since is newer than what was asked.
+        if let Some(chat) = self.messenger.remembered(address) {
+            return Ok(Some(Some(chat)));
+        }
         if let Some((chat, at_s)) = self.store.checked(&address.text().to_lowercase()).await?
-            && self.is_believed(chat, at_s)
+            && self.is_believed(address, chat, at_s)
         {
             return Ok(Some(chat));
         }
-        Ok(self.messenger.remembered(address).map(Some))
+        Ok(None)
     }
 
     /// Looks whether the account is the one of before: a number that was given up may have another one.

@@ -84,6 +84,28 @@ async fn what_never_reached_telegram_is_tried_again() {
 }
 
 #[tokio::test]
+async fn whoever_was_found_is_not_looked_up_again_where_telegram_says_that_it_is_still_them() {
+    let mut room = room();
+    room.options.checks_per_day = 1;
+    let instance = room.open().await;
+    let anna = Address::Phone("79990000005".to_owned());
+    assert_eq!(instance.chat(&anna).await.unwrap(), ChatId(5));
+    assert_eq!(instance.chat(&anna).await.unwrap(), ChatId(5));
+    let found = || room.telegram.found.load(Ordering::Relaxed);
+    assert_eq!(found(), 1);
+    // It is out of date, and Telegram does not say whose it is: that costs another look-up.
+    room.telegram.is_renamed.store(true, Ordering::Relaxed);
+    let spent = instance.chat(&anna).await;
+    assert!(matches!(spent, Err(Refused::Spent { .. })), "{spent:?}");
+    assert!(matches!(instance.check(&anna, false).await, Err(Refused::Spent { .. })));
+    // Somebody's still, or again.
+    *room.telegram.confirms.lock().unwrap() = Some(ChatId(6));
+    assert_eq!(instance.chat(&anna).await.unwrap(), ChatId(6));
+    assert_eq!(instance.check(&anna, false).await.unwrap(), (Some(ChatId(6)), true));
+    assert_eq!(found(), 1);
+}
+
+#[tokio::test]
 async fn where_names_change_hands_it_is_asked_each_time_whose_one_is_and_counted_once() {
     let mut room = room();
     (room.options.found_life, room.options.checks_per_day) = (Duration::ZERO, 1);

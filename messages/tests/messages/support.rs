@@ -58,6 +58,14 @@ pub(crate) struct Played {
     pub(crate) finds: Mutex<VecDeque<Failure>>,
     /// How often it was asked that.
     pub(crate) found: AtomicU32,
+    /// What is said of whoever was found long ago.
+    pub(crate) confirms: Mutex<Option<ChatId>>,
+    /// Whether it is known that what was found is out of date.
+    pub(crate) is_renamed: AtomicBool,
+    /// How long changes take, in the order in which they are asked for.
+    pub(crate) edits_take: Mutex<VecDeque<Duration>>,
+    /// What messages were changed to, in the order in which that was done.
+    pub(crate) edited: Mutex<Vec<String>>,
 }
 
 impl Played {
@@ -263,7 +271,17 @@ impl Messenger for Played {
         Ok(())
     }
 
-    async fn edit(&self, _: ChatId, _: i32, _: &str, _: &[Entity], _: Option<&Value>) -> Result<(), Failure> {
+    async fn edit(
+        &self,
+        _: ChatId,
+        _: i32,
+        text: &str,
+        _: &[Entity],
+        _: Option<&Value>,
+    ) -> Result<(), Failure> {
+        let takes = self.edits_take.lock().unwrap().pop_front();
+        sleep(takes.unwrap_or_default()).await;
+        self.edited.lock().unwrap().push(text.to_owned());
         Ok(())
     }
 
@@ -287,6 +305,14 @@ impl Messenger for Played {
 
     async fn download(&self, remote: &str, path: &Path, _: u64) -> Result<(), Failure> {
         tokio::fs::write(path, remote).await.map_err(|error| Failure::Unknown(error.to_string()))
+    }
+
+    async fn confirmed(&self, _: &Address) -> Result<Option<ChatId>, Failure> {
+        Ok(*self.confirms.lock().unwrap())
+    }
+
+    fn is_still(&self, _: &Address, _: ChatId) -> bool {
+        !self.is_renamed.load(Ordering::Relaxed)
     }
 
     async fn find(&self, who: &Address) -> Result<Option<Person>, Failure> {

@@ -4,7 +4,7 @@ use tgtrunk_telegram::{Person, ResolveError, Stranger};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Audience, Match, PrivacyKind};
 
-use crate::support::{ANNA, BORIS, Scene, eventually};
+use crate::support::{ANNA, BORIS, Open, Scene, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_found_by_phone_name_and_id_and_asked_for_once_also_over_a_restart() {
@@ -163,6 +163,50 @@ async fn a_number_that_changed_hands_leads_to_its_new_owner_when_asked_anew() {
         ResolveError::NotFound(person.clone())
     );
     assert_eq!(open.account.resolve(person.clone()).await.unwrap_err(), ResolveError::NotFound(person));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_was_found_long_ago_is_asked_about_by_id_and_leads_to_whoever_has_it_now() {
+    let scene = Scene::new().await;
+    let open = scene.anna().await;
+    let name = Person::Username("boris".into());
+    assert_eq!(open.account.resolve(name.clone()).await.unwrap().id, scene.boris);
+    let open = aged(&scene, open, 3601).await;
+    assert_eq!(open.account.remembered_lately(&name), None);
+    assert_eq!(open.account.resolve(name.clone()).await.unwrap().id, scene.boris);
+    assert_eq!(open.account.remembered_lately(&name).map(|found| found.id), Some(scene.boris));
+    assert_eq!(asked(&scene), [0, 1, 0, 1], "it is still his, which needs no looking up");
+
+    scene.world().set_username(scene.boris, None);
+    let vera = scene.world().add_user(NewUser::new("79007778899", "Vera").username("boris")).unwrap();
+    let open = aged(&scene, open, 3601).await;
+    assert_eq!(open.account.confirmed(&name).await.unwrap(), None);
+    assert_eq!(open.account.resolve(name.clone()).await.unwrap().id, vera);
+    assert_eq!(open.account.resolve(Person::Id(scene.boris)).await.unwrap().id, scene.boris);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_is_looked_up_again_after_a_month() {
+    let scene = Scene::new().await;
+    let open = scene.anna().await;
+    let number = Person::Phone(BORIS.into());
+    open.account.resolve(number.clone()).await.unwrap();
+    let open = aged(&scene, open, 29 * 86_400).await;
+    open.account.resolve(number.clone()).await.unwrap();
+    assert_eq!(asked(&scene)[0], 1);
+    let open = aged(&scene, open, 2 * 86_400).await;
+    assert_eq!(open.account.resolve(number).await.unwrap().id, scene.boris);
+    assert_eq!(asked(&scene)[0], 2);
+}
+
+/// The account after a restart, as if everything had been found so many seconds earlier.
+async fn aged(scene: &Scene, open: Open, seconds: u32) -> Open {
+    let age = sqlx::query("UPDATE tg_lookup SET looked_up_at = looked_up_at - $1").bind(i64::from(seconds));
+    age.execute(open.account.database().pool()).await.unwrap();
+    open.close().await;
+    let open = scene.open("anna").await;
+    open.until_green().await;
+    open
 }
 
 #[tokio::test(flavor = "multi_thread")]

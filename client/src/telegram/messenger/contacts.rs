@@ -6,6 +6,15 @@ use tgtrunk_telegram::{Person as Whom, ResolveError, tl};
 use super::peer::Peer;
 use super::{Correspondent, failure};
 
+/// Whom an address names, if it is not a chat's number.
+fn whom(of: &Address) -> Result<Whom, ChatId> {
+    match of {
+        Address::Chat(chat) => Err(*chat),
+        Address::Phone(phone) => Ok(Whom::Phone(phone.clone())),
+        Address::Username(name) => Ok(Whom::Username(name.clone())),
+    }
+}
+
 impl Correspondent {
     pub(super) async fn look_for(&self, who: &Address) -> Result<Option<Person>, Failure> {
         match self.peer_anew(who).await {
@@ -18,11 +27,7 @@ impl Correspondent {
 
     /// Whom an address names, whatever is remembered of it.
     async fn peer_anew(&self, who: &Address) -> Result<Peer, Failure> {
-        let whom = match who {
-            Address::Chat(_) => return self.peer(who).await,
-            Address::Phone(phone) => Whom::Phone(phone.clone()),
-            Address::Username(name) => Whom::Username(name.clone()),
-        };
+        let Ok(whom) = whom(who) else { return self.peer(who).await };
         match (self.account.resolve_anew(whom).await, who) {
             (Ok(user), _) => Ok(Peer::User(user)),
             // It may be a channel's.
@@ -33,12 +38,25 @@ impl Correspondent {
 
     /// Whom an address names, as far as the account remembers.
     pub(super) fn remembers(&self, of: &Address) -> Option<ChatId> {
-        let whom = match of {
-            Address::Chat(chat) => return Some(*chat),
-            Address::Phone(phone) => Whom::Phone(phone.clone()),
-            Address::Username(name) => Whom::Username(name.clone()),
+        match whom(of) {
+            Ok(whom) => self.account.remembered_lately(&whom).map(|user| ChatId::of_user(user.id)),
+            Err(chat) => Some(chat),
+        }
+    }
+
+    /// The same; Telegram is asked whether it is still so where it is long ago.
+    pub(super) async fn confirms(&self, of: &Address) -> Result<Option<ChatId>, Failure> {
+        let whom = match whom(of) {
+            Ok(whom) => whom,
+            Err(chat) => return Ok(Some(chat)),
         };
-        self.account.remembered(&whom).map(|user| ChatId::of_user(user.id))
+        match self.account.confirmed(&whom).await {
+            Ok(user) => Ok(user.map(|user| ChatId::of_user(user.id))),
+            Err(error) => match failure::judge_lookup(error, of) {
+                Failure::Refused { .. } => Ok(None),
+                failure => Err(failure),
+            },
+        }
     }
 
     pub(super) async fn card_of(&self, who: &Address) -> Result<Found, Failure> {

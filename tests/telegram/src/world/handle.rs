@@ -113,6 +113,11 @@ impl World {
         }
     }
 
+    /// Gives a user another name, or none, and tells nobody.
+    pub fn set_username(&self, user: i64, username: Option<&str>) {
+        self.lock().users.set_username(user, username.map(str::to_owned));
+    }
+
     /// Deletes a user's account, or brings it back.
     pub fn set_deactivated(&self, user: i64, deactivated: bool) {
         if let Some(user) = self.lock().users.user_mut(user) {
