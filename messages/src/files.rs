@@ -14,7 +14,7 @@ use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::clock;
 use crate::content::{Attachment, FileKind};
@@ -34,6 +34,10 @@ const LOOK_BYTES: i64 = 4 * 1024 * 1024;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long whoever gives a file on the web may be silent.
 pub(crate) const SILENCE: Duration = Duration::from_secs(20);
+/// Bytes a second that a file on the web comes with at least, after a while.
+const SLOWEST: u32 = 64 * 1024;
+/// How long a file may take to be fetched, however fast it comes.
+const FETCH_LIMIT: Duration = Duration::from_secs(900);
 /// How often whoever asks for a file may be sent on.
 const REDIRECTS: usize = 5;
 /// Longest name of a file, in characters.
@@ -47,6 +51,8 @@ pub(crate) struct Files {
     base: String,
     /// Ports of this program, of which it asks nothing.
     own_ports: Vec<u16>,
+    /// How long whoever gives a file may be slower than [`SLOWEST`].
+    patience: Duration,
     /// What is left free on the disk, in bytes.
     reserve_bytes: u64,
     held: Arc<Held>,
@@ -93,6 +99,7 @@ impl Files {
             folder,
             base: options.base.clone(),
             own_ports: options.own_ports.clone(),
+            patience: options.fetch_patience,
             reserve_bytes: options.disk_reserve_bytes,
             held: Arc::new(Held {
                 most_bytes: options.files_most_bytes,
@@ -226,7 +233,15 @@ impl Files {
         name: &str,
     ) -> Result<StoredFile, Failure> {
         let refused = |sentence: String| Failure::Refused { word: "attachment_failed", sentence };
-        let mut answer = ask(web, url).await?;
+        let began = Instant::now();
+        let slow = |_| {
+            Failure::Undone(format!(
+                "the file cannot be fetched: it comes with less than {} kB/s",
+                SLOWEST / 1024
+            ))
+        };
+        let asked = timeout_at(began + self.patience, ask(web, url)).await;
+        let mut answer = asked.map_err(slow)??;
         if answer.status().is_server_error() {
             return Err(Failure::Unknown(format!("the file cannot be fetched: {}", answer.status())));
         }
@@ -242,7 +257,11 @@ impl Files {
         let named = mime_of(name) != OCTETS;
         let mut writer =
             self.create(store, name, mime.as_deref().filter(|_| !named)).await.map_err(storage)?;
-        while let Some(chunk) = answer.chunk().await.map_err(unfetched)? {
+        loop {
+            let so_far = Duration::from_millis(writer.size().saturating_mul(1000) / u64::from(SLOWEST));
+            let until = began + (self.patience + so_far).min(FETCH_LIMIT);
+            let chunk = timeout_at(until, answer.chunk()).await.map_err(slow)?.map_err(unfetched)?;
+            let Some(chunk) = chunk else { break };
             writer.write(&chunk).await.map_err(storage)?;
         }
         writer.finish().await.map_err(storage)
@@ -283,6 +302,11 @@ fn unfetched(error: reqwest::Error) -> Failure {
 }
 
 impl FileWriter {
+    /// How many bytes were written.
+    fn size(&self) -> u64 {
+        u64::try_from(self.row.size).unwrap_or(0)
+    }
+
     /// The next bytes.
     ///
     /// # Errors

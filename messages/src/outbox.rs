@@ -6,9 +6,10 @@
 mod finding;
 mod parts;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -212,7 +213,7 @@ impl Outbox {
             let at_ms = inner.store.next_at_ms(now_ms).await?;
             return Ok(Some(at_ms.map_or(LOOK, |at_ms| until_ms(at_ms, now_ms))));
         };
-        let next = match next {
+        let mut next = match next {
             Next::Message(next) => next,
             Next::Unreadable(id, error) => {
                 error!(%id, %error, "a message of the outgoing queue cannot be read, and is not sent");
@@ -234,6 +235,8 @@ impl Outbox {
             self.give_up(&next, "the program ended while it was being handed over").await?;
             return Ok(None);
         }
+        // That may take its time, and needs no claim.
+        let failures = inner.fetch_from_web(&mut next).await?;
         let shared = Arc::clone(inner);
         let _handing = shared.handing.lock().await;
         if inner.is_ending.load(Ordering::Relaxed) {
@@ -243,13 +246,17 @@ impl Outbox {
             return Ok(None);
         }
         let sought = self.sought.filter(|(id, _)| *id == next.id).map_or(0, |(_, times)| times);
-        let outcome = match timeout(LIMIT, send(inner, &next, sought < SEEKS)).await {
+        let handed = AtomicBool::new(false);
+        let outcome = match timeout(LIMIT, send(inner, &next, failures, sought < SEEKS, &handed)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => {
                 self.is_lost = true;
                 return Err(error);
             }
-            Err(_) => Outcome::Later { cause: "Telegram did not take it in time".to_owned(), is_lost: true },
+            Err(_) => {
+                let cause = "Telegram did not take it in time".to_owned();
+                Outcome::Later { cause, is_lost: handed.load(Ordering::Relaxed) }
+            }
         };
         self.last_sent = Some(Instant::now());
         if next.attempts > TRIES {
@@ -342,8 +349,15 @@ impl Outbox {
 /// PEER_FLOOD does not say how long; Telegram's own advice is days, and a try now and then does no harm.
 const SPAM_PAUSE: Duration = Duration::from_secs(3600);
 
-/// Hands a message over. `seeks`: one that Telegram has, and that is not found, is looked for again.
-async fn send(inner: &Arc<Inner>, next: &Outgoing, seeks: bool) -> Result<Outcome, StorageError> {
+/// Hands a message over, whose links failed as `failures` say. `seeks`: one that Telegram has, and that is not found, is
+/// looked for again. From `handed` on Telegram may have it.
+async fn send(
+    inner: &Arc<Inner>,
+    next: &Outgoing,
+    failures: HashMap<String, Failure>,
+    seeks: bool,
+    handed: &AtomicBool,
+) -> Result<Outcome, StorageError> {
     let letter = &next.letter;
     let Ok(to) = Address::read(&letter.to) else {
         return Ok(failed("bad_request", format!("{} is no chat", letter.to)));
@@ -412,7 +426,7 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing, seeks: bool) -> Result<Outcom
     };
     let (content, paths) = match letter.forward {
         Some(_) => (letter.content.clone(), Vec::new()),
-        None => match collect(inner, next).await? {
+        None => match collect(inner, next, failures).await? {
             Ok(collected) => collected,
             Err(outcome) => return Ok(outcome),
         },
@@ -448,6 +462,7 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing, seeks: bool) -> Result<Outcom
             is_silent: letter.manner.is_silent,
             buttons: letter.buttons.clone().filter(|_| index == last),
         };
+        handed.store(true, Ordering::Relaxed);
         if !inner.messenger.knows_repeats() {
             inner.store.hand_over(next.seq).await?;
         }
@@ -503,13 +518,20 @@ async fn send(inner: &Arc<Inner>, next: &Outgoing, seeks: bool) -> Result<Outcom
 async fn collect(
     inner: &Arc<Inner>,
     next: &Outgoing,
+    mut failures: HashMap<String, Failure>,
 ) -> Result<Result<(Content, Vec<PathBuf>), Outcome>, StorageError> {
     let (mut content, mut paths) = (next.letter.content.clone(), Vec::new());
     let (count, mut is_less) = (content.files().count(), false);
     loop {
         let Some(mut file) = content.files().nth(paths.len()).cloned() else { break };
         let place = paths.len();
-        let failure = match inner.fetch_for_sending(next, place, &mut file).await? {
+        let unfetched =
+            file.url.as_ref().filter(|_| file.stored.is_none()).and_then(|url| failures.remove(url));
+        let told = match unfetched {
+            Some(failure) => Err(failure),
+            None => inner.fetch_for_sending(next, place, &mut file).await?,
+        };
+        let failure = match told {
             Ok(path) => {
                 content.files_mut().skip(place).take(1).for_each(|kept| kept.clone_from(&file));
                 paths.push(path);

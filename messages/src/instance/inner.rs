@@ -1,5 +1,6 @@
 //! What the tasks of an instance share.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -351,6 +352,33 @@ impl Inner {
             Some(record) => Ok(record.tg_id),
             None => Ok(i32::try_from(id.get()).ok()),
         }
+    }
+
+    /// Fetches from the web what a message has of it, and gives back which links failed. It is not under way to Telegram
+    /// yet: what its owner writes meanwhile is not taken for it, and nobody wonders whether Telegram has it.
+    pub(crate) async fn fetch_from_web(
+        self: &Arc<Self>,
+        outgoing: &mut Outgoing,
+    ) -> Result<HashMap<String, Failure>, StorageError> {
+        let mut failures = HashMap::new();
+        if outgoing.letter.forward.is_some() {
+            return Ok(failures);
+        }
+        let files: Vec<_> = outgoing.letter.content.files().cloned().enumerate().collect();
+        for (number, mut file) in files {
+            let Some(url) = file.url.clone().filter(|_| file.stored.is_none()) else { continue };
+            match self.fetch_for_sending(outgoing, number, &mut file).await? {
+                Ok(_) => outgoing
+                    .letter
+                    .content
+                    .files_mut()
+                    .skip(number)
+                    .take(1)
+                    .for_each(|kept| kept.clone_from(&file)),
+                Err(failure) => drop(failures.insert(url, failure)),
+            }
+        }
+        Ok(failures)
     }
 
     /// The body of a file that is to be sent; fetched from the web or from Telegram where it has to be.

@@ -1,9 +1,14 @@
 //! What holds whatever happens: parts, twins, rests and ages.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tgtrunk_messages::{Address, ChatId, Direction, Failure, Instance, News, Record, SendStatus, Standing};
-use tokio::time::Instant;
+use tgtrunk_messages::{
+    Address, ChatId, Direction, Draft, Failure, Instance, News, Record, SendStatus, Standing,
+};
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{Room, Say, draft, from_anna, ours, switch_on, text_of, until};
 
@@ -203,7 +208,7 @@ async fn two_who_fetch_see_the_same_until_one_takes_it_away() {
     let (one, other) = (instance.clone(), instance.clone());
     let one = tokio::spawn(async move { one.receive(wait).await.unwrap().unwrap() });
     let other = tokio::spawn(async move { other.receive(wait).await.unwrap().unwrap() });
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    sleep(Duration::from_millis(50)).await;
     for tg_id in 1..=2 {
         instance.take(News::New(Box::new(from_anna(tg_id, &tg_id.to_string())))).await.unwrap();
     }
@@ -213,4 +218,61 @@ async fn two_who_fetch_see_the_same_until_one_takes_it_away() {
     assert!(!instance.confirm(other.0).await.unwrap(), "it is gone, and the next one is not");
     let (next, body) = instance.receive(wait).await.unwrap().unwrap();
     assert_eq!((next, &body["messageData"]["textMessageData"]["textMessage"]), (one.0 + 1, &"2".into()));
+}
+
+#[tokio::test]
+async fn a_file_that_comes_slowly_holds_nobody_up_for_long_and_is_not_under_way_to_telegram() {
+    // It gives a byte now and then, for as long as it is asked.
+    let web = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/price.pdf", web.local_addr().unwrap());
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = web.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n";
+                let mut told = socket.write_all(head.as_bytes()).await;
+                while told.is_ok() {
+                    sleep(Duration::from_millis(50)).await;
+                    told = socket.write_all(b"x").await;
+                }
+            });
+        }
+    });
+    let mut room = Room::new();
+    room.options.fetch_patience = Duration::from_millis(700);
+    room.telegram.is_forgetful.store(true, Ordering::Relaxed);
+    let instance = room.open().await;
+    switch_on(&instance, &["outgoingMessageWebhook"]).await;
+    let file = tgtrunk_messages::Attachment {
+        is_plain: false,
+        kind: tgtrunk_messages::FileKind::Document,
+        name: "price.pdf".to_owned(),
+        mime: String::new(),
+        size: 0,
+        stored: None,
+        url: Some(url),
+        remote: None,
+        thumbnail: None,
+    };
+    let content = tgtrunk_messages::Content::file(file, "");
+    let slow = instance.send(Draft { content, ..draft(5, "") }).await.unwrap().id;
+    instance.send(draft(6, "a text")).await.unwrap();
+    // What the owner writes meanwhile cannot be it.
+    let once_asked = async || asked.load(Ordering::Relaxed) > 0;
+    until("it is fetched", once_asked).await;
+    instance.take(News::New(Box::new(ours(7, "my own words")))).await.unwrap();
+    assert_eq!(instance.notifications_len().await.unwrap(), 1);
+    // Four tries, and the pauses between them.
+    let sent = timeout(Duration::from_secs(60), async {
+        while room.telegram.texts() != ["a text"] {
+            sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert!(sent.await.is_ok(), "nobody gets past it");
+    let waiting = instance.queue().await.unwrap();
+    assert_eq!(waiting.iter().map(|line| line.id).collect::<Vec<_>>(), [slow], "it was never with Telegram");
+    let why = waiting[0].last_error.clone().unwrap_or_default();
+    assert!(why.contains("64 kB/s"), "{why}");
 }
