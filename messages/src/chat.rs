@@ -235,6 +235,10 @@ fn read_phone(text: &str) -> Result<Address, AddressError> {
             _ => return Err(AddressError),
         }
     }
+    // As Russian mobile numbers are dialled at home; no country's code begins so.
+    if digits.len() == 11 && digits.starts_with("89") {
+        digits.replace_range(..1, "7");
+    }
     if (5..=15).contains(&digits.len()) { Ok(Address::Phone(digits)) } else { Err(AddressError) }
 }
 
@@ -266,6 +270,13 @@ mod tests {
         let phone = || Ok(Address::Phone("79991234567".to_owned()));
         assert_eq!(Address::read("79991234567@c.us"), phone());
         assert_eq!(Address::read("+7 (999) 123-45-67"), phone());
+        for at_home in ["8 (999) 123-45-67@c.us", "89991234567@c.us", "+8 999 123-45-67"] {
+            assert_eq!(Address::read(at_home), phone(), "{at_home}");
+        }
+        // Vietnam's code is 84; ten digits may be of any country.
+        for other in ["84912345678", "9991234567", "899912345678"] {
+            assert_eq!(Address::read(&format!("{other}@c.us")), Ok(Address::Phone(other.to_owned())));
+        }
         assert_eq!(Address::read("@anna_b"), Ok(Address::Username("anna_b".to_owned())));
         for wrong in ["", "0", "anna", "@a", "@an na", "+12", "12x@c.us", "1.5"] {
             assert_eq!(Address::read(wrong), Err(AddressError), "{wrong}");

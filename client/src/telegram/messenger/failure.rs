@@ -1,6 +1,6 @@
 //! What Telegram's words mean for a program: one of its codes, and a sentence for people.
 
-use tgtrunk_messages::{Address, Failure};
+use tgtrunk_messages::{Address, ChatId, Failure};
 use tgtrunk_telegram::{InvokeError, ResolveError};
 
 /// What Telegram says, by its words: for programs, and for people in English and Russian.
@@ -273,7 +273,10 @@ pub(super) fn judge_lookup(error: ResolveError, of: &Address) -> Failure {
             }
             Address::Chat(chat) => refused(
                 "dialog_not_found",
-                format!("the account has never met {chat}: name them by phone number or @name once"),
+                format!(
+                    "the account has never met {chat}: name them by phone number or @name once{}",
+                    phone_hint(*chat)
+                ),
             ),
             Address::Username(name) => {
                 refused("dialog_not_found", format!("nobody on Telegram is found by @{name}"))
@@ -282,6 +285,17 @@ pub(super) fn judge_lookup(error: ResolveError, of: &Address) -> Failure {
         ResolveError::Flood { seconds } => Failure::Flood { seconds },
         ResolveError::Invoke(error) => judge(error),
         ResolveError::Storage(cause) => Failure::Unknown(cause),
+    }
+}
+
+/// A number without its plus is a person's id. What is said of one that looks like a Russian phone number.
+fn phone_hint(chat: ChatId) -> String {
+    let digits = chat.to_string();
+    match Address::read(&format!("+{digits}")) {
+        Ok(Address::Phone(phone)) if phone.len() == 11 && digits.starts_with(['7', '8']) => {
+            format!("; if it is a phone number, write +{phone}")
+        }
+        _ => String::new(),
     }
 }
 
@@ -341,6 +355,25 @@ mod tests {
             assert_eq!(judge(rpc(code, name)), Failure::Unknown(sentence));
         }
         assert!(matches!(judge(InvokeError::Closed), Failure::Unknown(_)));
+    }
+
+    #[test]
+    fn whoever_writes_a_phone_number_as_an_id_is_told() {
+        let said = |id| {
+            let (of, error) =
+                (Address::Chat(ChatId(id)), ResolveError::NotFound(tgtrunk_telegram::Person::Id(id)));
+            judge_lookup(error, &of).to_string()
+        };
+        for phone in [79_991_234_567, 89_991_234_567] {
+            assert!(
+                said(phone).ends_with("; if it is a phone number, write +79991234567"),
+                "{}",
+                said(phone)
+            );
+        }
+        for id in [987_654, 7_999_123_456, 39_991_234_567] {
+            assert!(said(id).ends_with("by phone number or @name once"), "{}", said(id));
+        }
     }
 
     fn rpc(code: i32, name: &str) -> InvokeError {
