@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::ungrouped;
+
 /// A chat: a person's id, minus a basic group's, or -100 and a channel's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -202,7 +204,7 @@ impl Address {
         if let Some(name) = text.strip_prefix('@') {
             return read_name(name);
         }
-        let number: i64 = text.parse().map_err(|_| AddressError)?;
+        let number: i64 = ungrouped(text).parse().map_err(|_| AddressError)?;
         if number == 0 { Err(AddressError) } else { Ok(Self::Chat(ChatId(number))) }
     }
 
@@ -231,7 +233,7 @@ fn read_phone(text: &str) -> Result<Address, AddressError> {
     for character in text.chars() {
         match character {
             '0'..='9' => digits.push(character),
-            ' ' | '-' | '(' | ')' | '+' | '.' | '\u{a0}' => {}
+            ' ' | '-' | '(' | ')' | '+' | '.' | '\u{a0}' | '\u{202f}' => {}
             _ => return Err(AddressError),
         }
     }
@@ -270,13 +272,18 @@ mod tests {
         let phone = || Ok(Address::Phone("79991234567".to_owned()));
         assert_eq!(Address::read("79991234567@c.us"), phone());
         assert_eq!(Address::read("+7 (999) 123-45-67"), phone());
-        for at_home in ["8 (999) 123-45-67@c.us", "89991234567@c.us", "+8 999 123-45-67"] {
+        for at_home in
+            ["8 (999) 123-45-67@c.us", "89991234567@c.us", "+8 999 123-45-67", "+8\u{202f}9991234567"]
+        {
             assert_eq!(Address::read(at_home), phone(), "{at_home}");
         }
         // Vietnam's code is 84; ten digits may be of any country.
         for other in ["84912345678", "9991234567", "899912345678"] {
             assert_eq!(Address::read(&format!("{other}@c.us")), Ok(Address::Phone(other.to_owned())));
         }
+        // As 1C writes numbers.
+        assert_eq!(Address::read("10\u{a0}000\u{a0}000"), chat(10_000_000));
+        assert_eq!(Address::read("-1 001 234\u{202f}567 890"), chat(-1_001_234_567_890));
         assert_eq!(Address::read("@anna_b"), Ok(Address::Username("anna_b".to_owned())));
         for wrong in ["", "0", "anna", "@a", "@an na", "+12", "12x@c.us", "1.5"] {
             assert_eq!(Address::read(wrong), Err(AddressError), "{wrong}");

@@ -84,8 +84,13 @@ impl FromStr for MessageId {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        text.trim().parse().ok().filter(|number| *number > 0).map(Self).ok_or(())
+        ungrouped(text.trim()).parse().ok().filter(|number| *number > 0).map(Self).ok_or(())
     }
+}
+
+/// A number without what groups its digits, as in 1C's texts of numbers.
+pub(crate) fn ungrouped(text: &str) -> String {
+    text.chars().filter(|letter| !matches!(letter, ' ' | '\u{a0}' | '\u{202f}')).collect()
 }
 
 #[cfg(test)]
@@ -99,6 +104,21 @@ mod tests {
             assert_eq!(wrong.parse::<InstanceId>(), Err(()), "{wrong}");
         }
         assert_eq!(InstanceId::random().to_string().len(), 10);
+    }
+
+    #[test]
+    fn a_message_is_named_as_1c_writes_its_number() {
+        for said in [
+            "1763115112345",
+            " 1763115112345",
+            "1\u{a0}763\u{a0}115\u{a0}112\u{a0}345",
+            "1\u{202f}763 115 112 345",
+        ] {
+            assert_eq!(said.parse(), Ok(MessageId(1_763_115_112_345)), "{said}");
+        }
+        for wrong in ["", " ", "0", "-1", "1,5", "1-2"] {
+            assert_eq!(wrong.parse::<MessageId>(), Err(()), "{wrong}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::error::Failed;
 use super::limits;
 use crate::chat::{Address, AddressError};
-use crate::id::MessageId;
+use crate::id::{MessageId, ungrouped};
 use crate::instance::{Typing, TypingKind};
 
 /// What a call says.
@@ -263,10 +263,7 @@ pub(super) fn plain(value: &Value) -> Option<String> {
 pub(super) fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
-        Value::String(text) => {
-            let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '\u{202f}')).collect();
-            digits.parse().ok()
-        }
+        Value::String(text) => ungrouped(text).parse().ok(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
