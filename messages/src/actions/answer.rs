@@ -427,7 +427,10 @@ impl Desk {
                 }
             };
         }
-        let job = order.job(action, said);
+        let mut job = order.job(action, said);
+        if let Ok(dialog) = said.dialog("dialog") {
+            job.dialog = if job.dialog.is_some() { Some(instance.turn_of(&dialog).await?) } else { None };
+        }
         let known = before(instance.begin(&job).await?)?;
         let (is_ours, has_key) = (known.is_none(), job.key.is_some());
         let id = known.unwrap_or(job.id);

@@ -29,6 +29,16 @@ impl Instance {
         Ok(Address::Chat(self.chat(of).await?))
     }
 
+    /// What changes of a chat wait for each other by: the same however it is named, as far as that is known.
+    pub(crate) async fn turn_of(&self, of: &Address) -> Result<String, Refused> {
+        let known = match self.inner.known(of).await? {
+            Some(known) => known,
+            // What is not believed any more is still as good as no order at all.
+            None => self.inner.store.checked(&of.text().to_lowercase()).await?.and_then(|(chat, _)| chat),
+        };
+        Ok(known.map_or_else(|| of.text().to_lowercase(), |chat| chat.to_string()))
+    }
+
     fn spent(&self, seconds: u32) -> Refused {
         Refused::Spent { budget: self.inner.options.checks_per_day, seconds }
     }

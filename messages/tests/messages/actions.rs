@@ -563,3 +563,17 @@ async fn a_chat_of_the_journal_is_read_to_its_end() {
     assert_eq!(found(json!({"dialog": 5, "query": "message 7", "until": 1_800_000_010})).await, 1);
     assert_eq!(found(json!({"dialog": 5, "since": 1_800_001_091})).await, 10);
 }
+
+#[tokio::test]
+async fn changes_of_one_chat_are_done_in_their_order_however_it_is_named() {
+    let stage = Stage::new().await;
+    let sent = stage.done("send_message", json!({"dialog": "+79990000005", "text": "zero"})).await;
+    let id = &sent["result"]["id_message"];
+    stage.telegram().edits_take.lock().unwrap().push_back(Duration::from_secs(1));
+    for (dialog, text) in [("+79990000005", "one"), ("5", "two")] {
+        let said = json!({"dialog": dialog, "message_id": id, "text": text, "mode": "queue"});
+        stage.done("edit_message", said).await;
+    }
+    until("both are done", async || stage.telegram().edited.lock().unwrap().len() == 2).await;
+    assert_eq!(*stage.telegram().edited.lock().unwrap(), ["one", "two"]);
+}
