@@ -122,6 +122,10 @@ const SENTENCES: &[(&str, &str)] = &[
         "аккаунт ещё не встречал {}: назовите его один раз по номеру телефона или @имени",
     ),
     (
+        "the account has never met {}: name them by phone number or @name once; if it is a phone number, write +{}",
+        "аккаунт ещё не встречал {}: назовите его один раз по номеру телефона или @имени; если это номер телефона, пишите +{}",
+    ),
+    (
         "the account does not know the chat {}: join it or open it in the Telegram app, or name it by its @name",
         "аккаунт не знает чата {}: вступите в него или откройте его в приложении Telegram, либо назовите его по @имени",
     ),
@@ -169,6 +173,10 @@ const SENTENCES: &[(&str, &str)] = &[
     (
         "the file cannot be fetched: it is said to be nowhere",
         "файл не удалось скачать: сервер пересылает в никуда",
+    ),
+    (
+        "the file cannot be fetched: it comes with less than {} kB/s",
+        "файл не удалось скачать: он идёт медленнее {}\u{a0}кБ/с",
     ),
     ("the file cannot be fetched: {}", "файл не удалось скачать: {}"),
     ("the file is not fetched: {}", "файл не скачивается: {}"),
