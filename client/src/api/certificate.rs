@@ -236,7 +236,7 @@ mod tests {
         let state = StateDir::open(folder.path()).unwrap();
         let file = folder.path().join("c.pem");
         std::fs::write(&file, "nothing").unwrap();
-        let tls = tgtrunk_config::TlsFiles { certificate: file.clone(), key: file };
+        let tls = TlsFiles { certificate: file.clone(), key: file };
         let settings = ApiSettings { tls: Some(tls), ..ApiSettings::default() };
         let Err(said) = acceptor(&settings, &state, IpAddr::V4(Ipv4Addr::LOCALHOST)) else { panic!("taken") };
         assert!(said.en.contains("c.pem: no certificate or key"), "{said}");

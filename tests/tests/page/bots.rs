@@ -387,8 +387,9 @@ async fn serve(contents: &'static str) -> anyhow::Result<String> {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 4_096];
-            stream.read(&mut request).await.ok();
-            stream.write_all(answer.as_bytes()).await.ok();
+            if stream.read(&mut request).await.is_ok_and(|length| length > 0) {
+                stream.write_all(answer.as_bytes()).await.ok();
+            }
             stream.shutdown().await.ok();
         }
     });
