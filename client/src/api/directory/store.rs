@@ -169,11 +169,13 @@ pub(super) mod tests {
     async fn the_file_of_the_version_before_is_lifted_and_keeps_what_it_has() {
         let (room, store) = store().await;
         store.add_token(None, None, "hash", "1C", 1_000).await.unwrap();
-        for index in ["notification_state", "notification_scope", "notification_sender"] {
-            sqlx::query(sqlx::AssertSqlSafe(format!("DROP INDEX {index}")))
-                .execute(&store.pool)
-                .await
-                .unwrap();
+        for undone in [
+            "DROP INDEX notification_state",
+            "DROP INDEX notification_scope",
+            "DROP INDEX notification_sender",
+            "ALTER TABLE organisation DROP COLUMN channel",
+        ] {
+            sqlx::query(undone).execute(&store.pool).await.unwrap();
         }
         sqlx::query("UPDATE directory_schema SET version = 1").execute(&store.pool).await.unwrap();
         store.close().await;
