@@ -52,13 +52,13 @@ pub(crate) struct Ages {
 
 impl Ages {
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), steps: Mutex::default() }
+        Self { began: tgtrunk_shell::clock::now(), steps: Mutex::default() }
     }
 
     /// What has a time before this one is older than `life_ms`: milliseconds since 1970. To be asked more often than things
     /// grow old.
     pub(crate) fn before_ms(&self, life_ms: i64) -> i64 {
-        self.at(Instant::now(), unix_ms(), life_ms)
+        self.at(tgtrunk_shell::clock::now(), unix_ms(), life_ms)
     }
 
     fn at(&self, now: Instant, now_ms: i64, life_ms: i64) -> i64 {
