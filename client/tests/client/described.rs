@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use tgtrunk_test_telegram::venv;
 use tokio::process::Command;
 
-use crate::directory::token;
 use crate::support::{Scene, line};
 
 const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/openapi.py");
@@ -15,7 +14,7 @@ async fn what_is_described_is_there_and_asks_for_a_token() {
     let _gateway = scene.gateway();
     scene.log_in().await;
     let _client = scene.client().await;
-    let (url, token) = token(&scene, "--all", "judge").await;
+    let (url, token) = scene.action_token("--all", "judge").await;
     let python = tokio::task::spawn_blocking(venv::python).await.unwrap().unwrap();
     let told = Command::new(python).arg(JUDGE).args([&url, &token]).output().await.unwrap();
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));

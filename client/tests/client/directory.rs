@@ -19,26 +19,10 @@ struct Desk {
     token: String,
 }
 
-/// Where the API is, and a token that is made at the terminal.
-pub(crate) async fn token(scene: &Scene, whose: &str, label: &str) -> (String, String) {
-    let end = Instant::now() + SOON;
-    let told = loop {
-        let done = scene.command(&["action-token", "make", whose, "--label", label]).output().await.unwrap();
-        if done.status.success() {
-            break String::from_utf8(done.stdout).unwrap();
-        }
-        assert!(Instant::now() < end, "no token: {done:?}");
-        sleep(Duration::from_millis(50)).await;
-    };
-    let token = told.split("actionToken: ").nth(1).unwrap().lines().next().unwrap().to_owned();
-    let url = told.split("http://").nth(1).unwrap().split("/api/").next().unwrap();
-    (format!("http://{url}"), token)
-}
-
 impl Desk {
     /// Makes a token at the terminal.
     async fn new(scene: &Scene, whose: &str, label: &str) -> Self {
-        let (url, token) = token(scene, whose, label).await;
+        let (url, token) = scene.action_token(whose, label).await;
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { http, url, token }
     }

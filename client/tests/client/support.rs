@@ -195,6 +195,23 @@ impl Scene {
         let call = company.dial(self.anna, false).await.unwrap();
         company.discard(call, Ending::Missed, 0).await.unwrap();
     }
+
+    /// Where the API is, and a token that is made at the terminal.
+    pub(crate) async fn action_token(&self, whose: &str, label: &str) -> (String, String) {
+        let end = Instant::now() + SOON;
+        let told = loop {
+            let done =
+                self.command(&["action-token", "make", whose, "--label", label]).output().await.unwrap();
+            if done.status.success() {
+                break String::from_utf8(done.stdout).unwrap();
+            }
+            assert!(Instant::now() < end, "no token: {done:?}");
+            sleep(Duration::from_millis(50)).await;
+        };
+        let token = told.split("actionToken: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+        let url = told.split("http://").nth(1).unwrap().split("/api/").next().unwrap();
+        (format!("http://{url}"), token)
+    }
 }
 
 impl Drop for Scene {

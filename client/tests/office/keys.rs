@@ -55,7 +55,7 @@ impl Office {
         drop(gateway);
         let client = scene.client().await;
         Program::new(&scene).await;
-        let (url, token) = token(&scene, "--all").await;
+        let (url, token) = scene.action_token("--all", "1C").await;
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut office = Self {
             _witness: witness,
@@ -140,22 +140,6 @@ fn bot_command(scene: &Scene, arguments: &[&str]) -> Command {
     command
 }
 
-/// Where the API is, and a new token of it.
-async fn token(scene: &Scene, whose: &str) -> (String, String) {
-    let end = Instant::now() + SOON;
-    let told = loop {
-        let done = scene.command(&["action-token", "make", whose, "--label", "1C"]).output().await.unwrap();
-        if done.status.success() {
-            break String::from_utf8(done.stdout).unwrap();
-        }
-        assert!(Instant::now() < end, "no token: {done:?}");
-        sleep(Duration::from_millis(50)).await;
-    };
-    let token = told.split("actionToken: ").nth(1).unwrap().lines().next().unwrap().to_owned();
-    let url = told.split("http://").nth(1).unwrap().split("/api/").next().unwrap();
-    (format!("http://{url}"), token)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn people_are_notified_by_the_key_that_the_bot_gave_them_and_by_phone() {
     let mut office = Office::open().await;
@@ -203,7 +187,7 @@ async fn people_are_notified_by_the_key_that_the_bot_gave_them_and_by_phone() {
     assert!(waits["reason"].as_str().unwrap().contains("tgtrunk-bot does not run"), "{waits}");
     office.client.take().unwrap().kill().await;
     office.client = Some(office.scene.client().await);
-    office.url = token(&office.scene, "--all").await.0;
+    office.url = office.scene.action_token("--all", "1C").await.0;
     assert_eq!(office.post("notify", said).await["id"], waits["id"]);
     office.starts_bot();
     office.becomes(&waits["id"], "sent").await;

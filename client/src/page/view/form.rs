@@ -112,6 +112,20 @@ pub(crate) fn switch(frame: &Frame, typed: &Typed, name: &str, label: &str, hint
     }
 }
 
+/// A field whose value is chosen from a list.
+pub(crate) fn choice(
+    frame: &Frame,
+    typed: &Typed,
+    name: &str,
+    label: &str,
+    hint: &str,
+    chosen: &str,
+    choices: &[(&str, &str)],
+) -> Markup {
+    let described = described(name, hint);
+    field(frame, typed, name, label, hint, select(name, Some(&described), chosen, choices))
+}
+
 /// A list to choose from.
 pub(crate) fn select(name: &str, described: Option<&str>, chosen: &str, choices: &[(&str, &str)]) -> Markup {
     html! {

@@ -158,15 +158,7 @@ fn sender(frame: &Frame, page: &OrganisationPage) -> Markup {
     if !choices.iter().any(|(value, _)| *value == chosen) {
         choices.push((chosen, &gone));
     }
-    let described = form::described("sender", hint);
-    form::field(
-        frame,
-        &page.typed,
-        "sender",
-        frame.say("Отправитель", "Sender"),
-        hint,
-        form::select("sender", Some(&described), chosen, &choices),
-    )
+    form::choice(frame, &page.typed, "sender", frame.say("Отправитель", "Sender"), hint, chosen, &choices)
 }
 
 fn bot(frame: &Frame, page: &OrganisationPage) -> Markup {
@@ -180,15 +172,7 @@ fn bot(frame: &Frame, page: &OrganisationPage) -> Markup {
     if !choices.iter().any(|(value, _)| *value == chosen) {
         choices.push((chosen, &gone));
     }
-    let described = form::described("bot", hint);
-    form::field(
-        frame,
-        &page.typed,
-        "bot",
-        frame.say("Бот", "Bot"),
-        hint,
-        form::select("bot", Some(&described), chosen, &choices),
-    )
+    form::choice(frame, &page.typed, "bot", frame.say("Бот", "Bot"), hint, chosen, &choices)
 }
 
 fn channel(frame: &Frame, page: &OrganisationPage) -> Markup {
@@ -198,15 +182,7 @@ fn channel(frame: &Frame, page: &OrganisationPage) -> Markup {
     );
     let choices = [("", frame.say("Аккаунт", "The account")), ("bot", frame.say("Бот", "The bot"))];
     let chosen = if page.typed.value("channel") == "bot" { "bot" } else { "" };
-    let described = form::described("channel", hint);
-    form::field(
-        frame,
-        &page.typed,
-        "channel",
-        frame.say("Чем писать", "Written by"),
-        hint,
-        form::select("channel", Some(&described), chosen, &choices),
-    )
+    form::choice(frame, &page.typed, "channel", frame.say("Чем писать", "Written by"), hint, chosen, &choices)
 }
 
 fn api_hash(frame: &Frame, page: &OrganisationPage) -> Markup {

@@ -253,14 +253,14 @@ fn organisation(frame: &Frame, page: &PersonPage) -> Markup {
         page.organisations.iter().map(|(id, name)| (id.to_string(), name.as_str())).collect();
     let mut choices = vec![("", frame.say("Без организации", "None"))];
     choices.extend(ids.iter().map(|(id, name)| (id.as_str(), *name)));
-    let described = form::described("organisation", hint);
-    form::field(
+    form::choice(
         frame,
         &page.typed,
         "organisation",
         frame.say("Организация", "Organisation"),
         hint,
-        form::select("organisation", Some(&described), page.typed.value("organisation"), &choices),
+        page.typed.value("organisation"),
+        &choices,
     )
 }
 

@@ -134,7 +134,6 @@ fn form(frame: &Frame, page: &TokensPage) -> Markup {
         "Токен одной линии отправляет только от неё и её организаций; управляет всем только токен на всё.",
         "A token of one line sends by it and for its organisations alone; only one for everything manages everything.",
     );
-    let described = form::described("scope", hint);
     html! {
         section.card.two {
             form.stack method="post" action="/access/tokens" {
@@ -142,8 +141,8 @@ fn form(frame: &Frame, page: &TokensPage) -> Markup {
                 (hidden(frame))
                 (form::text(frame, typed, "label", frame.say("Название", "Name"),
                     frame.say("Для кого он: 1С, CRM, скрипт.", "Whom it is for: 1C, a CRM, a script."), Input { required: true, ..Input::default() }))
-                (form::field(frame, typed, "scope", frame.say("Что ему можно", "What it may"), hint,
-                    form::select("scope", Some(&described), typed.value("scope"), &choices)))
+                (form::choice(frame, typed, "scope", frame.say("Что ему можно", "What it may"), hint,
+                    typed.value("scope"), &choices))
                 div.actions { button.primary { (frame.say("Выпустить", "Make it")) } }
             }
             aside.advice {
