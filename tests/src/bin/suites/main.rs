@@ -1,6 +1,7 @@
 //! Runs the test programs of the workspace side by side where they wait, and alone where they measure: `suites [NAME…]`
 //! runs those whose name holds one of the words, without one all of them. Each one's output is shown when it ends, whole.
-//! What the first word `--beside=COMMAND` names runs meanwhile, when the programs leave a processor idle, and counts as one.
+//! What the first word `--beside=COMMAND` names runs meanwhile, when the programs leave a processor idle and none of them measures,
+//! and counts as one.
 //!
 //! What a program needs of the machine is in `tests/suites.toml`.
 
@@ -65,6 +66,7 @@ fn run() -> anyhow::Result<bool> {
     let mut running: Vec<(usize, Running)> = Vec::new();
     let (began, mut ended, mut tried) = (now(), Vec::new(), BTreeSet::new());
     let mut beside = line.as_ref().map(|line| Running::start_beside(line, root, &logs, began)).transpose()?;
+    let mut is_held = false;
     while ended.len() < programs.len() + usize::from(line.is_some()) {
         for (number, one) in &running {
             plan.handle_aside(*number, one.aside(), now());
@@ -94,6 +96,12 @@ fn run() -> anyhow::Result<bool> {
             }
         }
         running = still;
+        if let Some(one) = &beside
+            && plan.is_measuring() != is_held
+        {
+            is_held = !is_held;
+            one.hold(is_held)?;
+        }
         if let Some(end) = beside.as_mut().map(|one| one.poll_end(now(), LIMIT_BESIDE)).transpose()?.flatten()
         {
             show(&end, began)?;

@@ -97,6 +97,12 @@ impl Plan {
         Some(number)
     }
 
+    /// Whether what runs now judges the machine's own time, so that not even what gives way to all may run beside it.
+    pub(crate) fn is_measuring(&self) -> bool {
+        let judges = |row: &Row| row.state == State::Runs && (row.needs.alone || row.needs.measures);
+        self.rows.iter().any(judges)
+    }
+
     /// Takes that a program ended for good.
     pub(crate) fn handle_end(&mut self, number: usize) {
         self.rows[number].state = State::Over;
@@ -198,6 +204,22 @@ mod tests {
         assert_eq!(begun(&mut plan, at + second * 62), [0usize; 0]);
         plan.handle_aside(0, Aside::Done, at + second * 90);
         assert_eq!(begun(&mut plan, at + second * 90), [1]);
+    }
+
+    #[test]
+    fn what_measures_is_known_while_it_does() {
+        let at = now();
+        let mut plan =
+            Plan::new(TWO, vec![alone(200), Needs { measures: true, ..takes(9, 0.5) }, takes(5, 0.5)]);
+        assert!(!plan.is_measuring());
+        assert_eq!(begun(&mut plan, at), [0]);
+        assert!(plan.is_measuring());
+        plan.handle_aside(0, Aside::Waits(Duration::from_secs(60)), at);
+        assert!(!plan.is_measuring());
+        assert_eq!(begun(&mut plan, at), [1, 2]);
+        assert!(plan.is_measuring());
+        plan.handle_failure(1);
+        assert!(!plan.is_measuring());
     }
 
     #[test]

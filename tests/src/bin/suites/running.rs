@@ -3,11 +3,14 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tgtrunk_tests::aside;
 
 use crate::plan::Aside;
@@ -67,12 +70,14 @@ impl Running {
         Ok(Self { name: program.name.clone(), child, began, cpu: Duration::ZERO, log, aside })
     }
 
-    /// Starts a command of the shell in `root` that has the processors when nobody else wants them.
+    /// Starts a command of the shell in `root` that has the processors when nobody else wants them; it and all that it
+    /// starts are a process group.
     pub(crate) fn start_beside(line: &str, root: &Path, logs: &Path, began: Instant) -> anyhow::Result<Self> {
         let (log, aside) = (logs.join("beside.log"), logs.join("beside.aside"));
         let output = File::create(&log).with_context(|| log.display().to_string())?;
         let mut command = Command::new("chrt");
         command.args(["--idle", "0", "nice", "-n", "19", "sh", "-c", line]).current_dir(root);
+        command.process_group(0);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().context("chrt")?;
         Ok(Self { name: line.to_owned(), child, began, cpu: Duration::ZERO, log, aside })
@@ -90,6 +95,12 @@ impl Running {
     /// Tells it that nobody runs beside it any more.
     pub(crate) fn recall(&self) -> io::Result<()> {
         fs::remove_file(&self.aside)
+    }
+
+    /// Stops the process group that it leads, or lets it go on.
+    pub(crate) fn hold(&self, is_held: bool) -> anyhow::Result<()> {
+        let signal = if is_held { Signal::SIGSTOP } else { Signal::SIGCONT };
+        killpg(Pid::from_raw(i32::try_from(self.child.id())?), signal).with_context(|| self.name.clone())
     }
 
     /// Whether it has ended; it is killed when it takes longer than `limit`.
