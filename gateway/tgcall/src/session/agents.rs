@@ -276,6 +276,11 @@ impl Agents {
         Scope::of(a.local) == Scope::of(b.local)
     }
 
+    /// Whether checks are at the pace of a call that is not connected.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.is_hurried
+    }
+
     /// Checks at the pace of a call that is not connected, or at that of one that is.
     pub(super) fn set_hurried(&mut self, is_hurried: bool) {
         self.is_hurried = is_hurried;

@@ -11,7 +11,7 @@ use dimpl::Dtls;
 use crate::negotiation::{DtlsRole, RemoteSetup};
 
 /// Between two repetitions of a flight.
-const LONGEST_WAIT: Duration = Duration::from_millis(800);
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// An instance that waits longer has nothing to repeat: idle ones name a day years ahead. Flights wait for months at the
 /// end of their repetitions, as the library has it.

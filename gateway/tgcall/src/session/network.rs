@@ -12,6 +12,7 @@ use super::agents::{AgentEvent, Agents};
 use super::path::{Heard, Path, PathInfo, PathKind, PathTransport, Paths};
 use super::{BadAddress, Ways};
 use crate::demux::Kind;
+use crate::liveness::FAIL_AFTER;
 use crate::relay::{
     Arrival, ReflectorName, RelayEvent, RelayPolicy, Relayed, Relays, Wrapped, nomination, standalone_places,
 };
@@ -23,6 +24,8 @@ const STREAMS_AFTER: Duration = Duration::from_millis(2_500);
 const CALM_WITHIN: Duration = Duration::from_millis(3_500);
 /// How long after a connection all ways are still tried in earnest.
 const CALM_AFTER: Duration = Duration::from_secs(10);
+/// An end that is connected checks as one that is not for so long, while it hears nothing else from the peer.
+const HURRIED_FOR: Duration = FAIL_AFTER;
 /// Lines of ours that are remembered for not being told twice.
 const MAX_SIGNALED: usize = 64;
 /// Tags of a standalone reflector's ends.
@@ -223,7 +226,6 @@ impl Network {
     pub(super) fn handle_connected(&mut self, now: Instant) {
         self.connected_since = Some(now);
         self.streams_at = None;
-        self.agents.set_hurried(false);
         self.relays.set_doubted(now, false);
     }
 
@@ -240,6 +242,11 @@ impl Network {
             self.relays.want_streams(now);
         }
         self.relays.handle_timeout(now);
+        // Until it sends sound the other end may still lack the nomination, which only a check of ours brings.
+        let is_heard = |since| self.paths.has_sound() || now >= since + HURRIED_FOR;
+        if self.agents.is_hurried() && self.connected_since.is_some_and(is_heard) {
+            self.agents.set_hurried(false);
+        }
         let has_settled = self.connected_since.is_some_and(|since| now >= since + CALM_AFTER);
         let is_calm = has_settled && self.paths.is_lively(now, CALM_WITHIN);
         self.calm = self.paths.chosen().filter(|_| is_calm);

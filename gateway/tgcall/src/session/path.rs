@@ -109,6 +109,11 @@ impl Paths {
         self.chosen.as_ref().is_some_and(|chosen| chosen.is_direct && chosen.path == path)
     }
 
+    /// Whether the chosen path has brought sound.
+    pub(super) fn has_sound(&self) -> bool {
+        self.chosen.as_ref().is_some_and(|chosen| chosen.media.is_some())
+    }
+
     /// Takes note of whether packets take the chosen path as they are, which the next choice ends.
     pub(super) fn set_direct(&mut self, is_direct: bool) {
         if let Some(chosen) = &mut self.chosen {
