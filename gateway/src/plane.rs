@@ -9,9 +9,10 @@ mod pace;
 
 use std::io;
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
+use std::time::Instant;
 
 use tgtrunk_config::MediaTick;
 use tokio::runtime::{Builder, Handle};
@@ -21,6 +22,8 @@ use tokio::task::JoinHandle;
 pub(crate) use desk::Desk;
 pub(crate) use inbox::SLOTS;
 pub(crate) use pace::count;
+
+use crate::clock;
 
 /// So many calls are served in a row before it is looked for more packets.
 const EVENTS: u32 = 256;
@@ -44,6 +47,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// A moment of the beat on which all calls encode, so that a thread wakes up for all of its own at once.
+pub(crate) fn beat() -> Instant {
+    static MOMENT: LazyLock<Instant> = LazyLock::new(clock::now);
+    *MOMENT
 }
 
 impl Plane {

@@ -51,6 +51,8 @@ pub(crate) struct Direction {
     /// Packets came that must be decoded though both sides speak one codec.
     too_long: bool,
     studio: Option<Box<Studio>>,
+    /// A moment of the beat on which studios start.
+    beat: Option<Instant>,
     /// A tone that waits for the side to agree on its audio.
     tone: Option<(Instant, Tone)>,
     keys: Option<Box<Keys>>,
@@ -74,12 +76,18 @@ impl Direction {
             comfort: None,
             too_long: false,
             studio: None,
+            beat: None,
             tone: None,
             keys: None,
             dials: false,
             receiver: None,
             meter: None,
         }
+    }
+
+    /// What is encoded starts on the beat that `moment` belongs to.
+    pub(crate) fn set_beat(&mut self, moment: Instant) {
+        self.beat = Some(moment);
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -531,7 +539,7 @@ impl Direction {
 
     fn open_studio(&mut self) {
         let (None, Some(audio)) = (&self.studio, self.outgoing) else { return };
-        match Studio::new(&audio, None) {
+        match Studio::new(&audio, None, self.beat) {
             Ok(studio) => self.studio = Some(Box::new(studio)),
             Err(error) => tracing::warn!(%error, "nothing can be encoded"),
         }
@@ -547,7 +555,7 @@ impl Direction {
         }
         let decoded_before = self.decodes();
         let studio = match self.studio.take() {
-            None => rate.map(|rate| Studio::new(&to, Some(rate)).map(Box::new)),
+            None => rate.map(|rate| Studio::new(&to, Some(rate), self.beat).map(Box::new)),
             Some(studio) if rate.is_none() && !studio.has_own_sound() => None,
             Some(studio) if studio.suits(&to) && rate.is_none_or(|rate| rate == studio.sample_hz()) => {
                 Some(Ok(studio))

@@ -87,6 +87,13 @@ impl Relay {
         }
     }
 
+    /// What is encoded starts on a beat of 5 ms, with that of all relays which were given the same `moment`: they are due
+    /// together, and whoever serves them wakes up once for all. Before the first [`set_audio`](Self::set_audio).
+    pub fn set_beat(&mut self, moment: Instant) {
+        self.to_trunk.set_beat(moment);
+        self.to_telegram.set_beat(moment);
+    }
+
     /// What was agreed with `side`, at first and whenever it is agreed anew.
     ///
     /// Sequence and timestamp run on over a change, and what is encoded does not click. Nothing passes until both sides

@@ -21,6 +21,8 @@ const PTIMES_MS: [u32; 4] = [60, 40, 20, 10];
 const L16_PTIME_MS: u32 = 10;
 /// Tones and digits need no more than telephones have.
 const TONE_HZ: u32 = 8000;
+/// Clocks that share a beat are due at the same moments, a few of each packet time, so that a thread wakes up for all.
+const BEAT: Duration = Duration::from_millis(5);
 
 /// One side's own voice.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(crate) struct Studio {
     voice: Ramp,
     /// When the next frame is due, while the clock runs.
     clock: Option<Instant>,
+    /// A moment of the beat on which clocks start.
+    beat: Option<Instant>,
     pcm: Vec<i16>,
     other: Vec<i16>,
     payload: Vec<u8>,
@@ -71,11 +75,16 @@ pub(crate) fn common_rate(from: &Codec, to: &Codec) -> Option<u32> {
 }
 
 impl Studio {
-    /// A studio for `audio`; `sample_hz` is what the playout will have, if there is to be one.
+    /// A studio for `audio`; `sample_hz` is what the playout will have, if there is to be one. Its clock starts on the `beat`
+    /// that this moment belongs to.
     ///
     /// # Errors
     /// [`RateError`] where the codec has no such rate.
-    pub(crate) fn new(audio: &Audio, sample_hz: Option<u32>) -> Result<Self, RateError> {
+    pub(crate) fn new(
+        audio: &Audio,
+        sample_hz: Option<u32>,
+        beat: Option<Instant>,
+    ) -> Result<Self, RateError> {
         let own = if *audio.codec == OPUS { TONE_HZ } else { audio.codec.sample_hz };
         let sample_hz = sample_hz.unwrap_or(own);
         Ok(Self {
@@ -89,6 +98,7 @@ impl Studio {
             beep: None,
             voice: Ramp::full(),
             clock: None,
+            beat,
             pcm: Vec::new(),
             other: Vec::new(),
             payload: Vec::new(),
@@ -116,7 +126,7 @@ impl Studio {
         audio: &Audio,
         sample_hz: Option<u32>,
     ) -> Result<Box<Self>, RateError> {
-        let mut new = Box::new(Self::new(audio, sample_hz)?);
+        let mut new = Box::new(Self::new(audio, sample_hz, self.beat)?);
         (new.clock, new.skipped, new.joint) = (self.clock, self.skipped, Some(self.last));
         if let Some(player) = self.tone {
             new.play(Some(player.tone()));
@@ -140,9 +150,11 @@ impl Studio {
         self.clock
     }
 
-    /// Starts the clock, if it stands still.
+    /// Starts the clock, if it stands still, at the next beat.
     pub(crate) fn start(&mut self, now: Instant) {
-        self.clock.get_or_insert(now);
+        if self.clock.is_none() {
+            self.clock = Some(next_beat(self.beat, now));
+        }
     }
 
     /// Plays a tone instead of nothing, or lets the present one fade.
@@ -189,7 +201,7 @@ impl Studio {
         if let Some(playout) = &mut self.playout {
             playout.put(now, self.clock, frame, timestamp, payload);
             if !playout.is_idle() {
-                self.clock.get_or_insert(now);
+                self.start(now);
             }
         }
     }
@@ -207,7 +219,7 @@ impl Studio {
         if let Some(clock) = &mut self.clock
             && now > *clock + patience
         {
-            *clock = now;
+            *clock = next_beat(self.beat, now);
         }
     }
 
@@ -294,5 +306,30 @@ impl Studio {
 
     fn samples(&self, time: Duration) -> usize {
         (time.as_millis() * u128::from(self.sample_hz) / 1000) as usize
+    }
+}
+
+/// The first moment of a beat that is not before `now`.
+fn next_beat(beat: Option<Instant>, now: Instant) -> Instant {
+    let Some(beat) = beat else { return now };
+    let since = now.saturating_duration_since(beat).as_nanos() % BEAT.as_nanos();
+    let left = if since == 0 { 0 } else { BEAT.as_nanos() - since };
+    now + Duration::from_nanos(left as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_of_one_beat_are_due_at_the_same_moments() {
+        let origin = Instant::now();
+        let at = |us: u64| origin + Duration::from_micros(us);
+        let rows = [(0, 0), (1, 5_000), (4_999, 5_000), (5_000, 5_000), (12_345, 15_000)];
+        for (now, due) in rows {
+            assert_eq!(next_beat(Some(origin), at(now)), at(due), "{now} us");
+        }
+        assert_eq!(next_beat(None, at(1)), at(1));
+        assert_eq!(next_beat(Some(at(1)), at(0)), at(0), "the beat begins later");
     }
 }

@@ -29,7 +29,7 @@ use super::telegram_leg::{LegEvent, Shared, TelegramLeg};
 use super::trunk_leg::{OtherLeg, SipWord, TrunkLeg};
 use crate::clock;
 use crate::line::Callee;
-use crate::plane::Desk;
+use crate::plane::{self, Desk};
 use crate::telegram::{CallRef, Discard, PhoneCall};
 use ears::{Ears, Happened};
 pub(crate) use levels::Levels;
@@ -217,7 +217,7 @@ pub(crate) fn start(
 ) -> Handle {
     let (sender, inputs) = mpsc::channel(BACKLOG);
     let (shown, quality) = watch::channel(None);
-    let (now, plane) = (clock::now(), shared.plane.clone());
+    let (now, threads) = (clock::now(), shared.plane.clone());
     let direction = match opening {
         Opening::ToTelegram { .. } => "pbx-to-telegram",
         Opening::ToBoth { .. } => "to-both",
@@ -246,6 +246,8 @@ pub(crate) fn start(
             Some(caller),
         ),
     };
+    let mut relay = Relay::new(u64::from_le_bytes(clock::random()));
+    relay.set_beat(plane::beat());
     let task = Box::new(Task {
         key,
         said,
@@ -254,7 +256,7 @@ pub(crate) fn start(
         telegram,
         trunk,
         transfer: None,
-        relay: Relay::new(u64::from_le_bytes(clock::random())),
+        relay,
         trunk_ssrc: u32::from_le_bytes(clock::random()),
         telegram_speaks: None,
         trunk_speaks: None,
@@ -279,7 +281,7 @@ pub(crate) fn start(
         span,
     });
     let say = task.said.clone();
-    let work = plane.spawn(task.run(written));
+    let work = threads.spawn(task.run(written));
     tokio::spawn(async move {
         let last = if work.await.is_ok() { Said::Gone } else { Said::Broken };
         say.send((key, last)).await.ok();
