@@ -10,10 +10,10 @@ use crate::clock;
 const TICK: Duration = Duration::from_micros(900);
 /// How long packets are counted before it is decided anew.
 const WINDOW: Duration = Duration::from_millis(20);
-/// Packets of a window from which on ticks pay: 5,000 in a second.
-const MANY: f64 = 100.0;
+/// Packets of a window from which on ticks pay: 1,500 in a second.
+const MANY: f64 = 30.0;
 /// And below which they do not any more.
-const FEW: f64 = 80.0;
+const FEW: f64 = 24.0;
 
 thread_local! {
     static PACE: RefCell<Pace> = RefCell::new(Pace::new(clock::now()));
@@ -96,12 +96,12 @@ mod tests {
     fn few_packets_are_taken_at_once_and_many_once_in_a_tick() {
         let mut now = clock::now();
         let mut pace = Pace::new(now);
-        assert!(run(&mut pace, &mut now, 4_900, 1_000).iter().all(Duration::is_zero));
-        run(&mut pace, &mut now, 5_500, 41);
+        assert!(run(&mut pace, &mut now, 1_400, 1_000).iter().all(Duration::is_zero));
+        run(&mut pace, &mut now, 1_800, 41);
         assert!(pace.is_ticking);
-        run(&mut pace, &mut now, 4_500, 200);
+        run(&mut pace, &mut now, 1_300, 200);
         assert!(pace.is_ticking, "it does not waver");
-        run(&mut pace, &mut now, 3_500, 41);
+        run(&mut pace, &mut now, 1_000, 41);
         assert!(!pace.is_ticking);
     }
 
