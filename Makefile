@@ -28,7 +28,8 @@ PACKAGES := \
 	faketime \
 	chromium \
 	chromium-driver \
-	fonts-noto-color-emoji
+	fonts-noto-color-emoji \
+	valgrind
 # build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus;
 # sip-tester (SIPp), baresip-core, linphone-cli: independent phones; ffmpeg: codecs by others, to judge ours;
 # multimon-ng: hears keys among the sound; coturn: an independent TURN server; kamailio, kamailio-tls-modules: a SIP
@@ -36,7 +37,7 @@ PACKAGES := \
 # python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built;
 # debootstrap: a clean Debian, to install the package in; faketime: a clock that is wrong;
 # chromium, chromium-driver: a browser that people use, to judge the operator's page; fonts-noto-color-emoji: the four emoji
-# of a call, drawn as on people's devices.
+# of a call, drawn as on people's devices; valgrind: counts the instructions of a packet.
 
 # A vendor's client of JavaScript; node may be there by other means, which bring npm and suffer no package of that name.
 NODE_PACKAGES := nodejs npm
@@ -119,12 +120,12 @@ test: setup build test-package ## everything CI runs (SUITES="chat tidy" runs th
 		--beside='$(MAKE) --no-print-directory check' $(SUITES)
 
 # What serves benchmarks alone: whoever lacks it gets the others' figures.
-BENCH_PACKAGES := rtpengine-daemon valgrind openssl
+BENCH_PACKAGES := rtpengine-daemon openssl
 .PHONY: bench-packages
 bench-packages: packages
-	@command -v rtpengine >/dev/null && command -v valgrind >/dev/null && command -v openssl >/dev/null && exit 0; \
+	@command -v rtpengine >/dev/null && command -v openssl >/dev/null && exit 0; \
 	if (( $$(id -u) != 0 )) || ! command -v dpkg-query >/dev/null; then \
-		echo "one of rtpengine, valgrind and openssl is not installed: ITS FIGURES WILL BE LEFT OUT (sudo apt-get install -y --no-install-recommends $(BENCH_PACKAGES))" >&2; \
+		echo "one of rtpengine and openssl is not installed: ITS FIGURES WILL BE LEFT OUT (sudo apt-get install -y --no-install-recommends $(BENCH_PACKAGES))" >&2; \
 		exit 0; \
 	fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
@@ -144,7 +145,7 @@ bench: setup bench-packages build ## what packets, transcoding, set-ups, idlenes
 
 # Counted, not timed: the same on a busy machine. Where it changes by more than 2 %, the commit says why.
 .PHONY: instructions
-instructions: setup bench-packages build ## instructions for each packet of the gateway beside the floor's, as tests/floor/instructions.ratio says
+instructions: setup build ## instructions for each packet of the gateway beside the floor's, as tests/floor/instructions.ratio says
 	cargo build --locked --release -p tgtrunk-gateway -p tgtrunk-floor
 	$(BENCH_PROGRAMS) target/debug/bench target/bench instructions
 

@@ -11,6 +11,7 @@ mod detour;
 mod ends;
 mod floor;
 mod generator;
+pub mod instructions;
 pub mod machine;
 mod master;
 mod ntgcalls;

@@ -1,5 +1,7 @@
 //! What a packet costs in instructions, which no neighbour on the machine changes.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Counted by callgrind on the way from memory to memory, without sockets, in AES-256-GCM.
@@ -24,6 +26,25 @@ impl Instructions {
     /// Whether it is what the tree says.
     pub fn is_expected(&self) -> bool {
         (self.ratio / self.expected_ratio - 1.0).abs() <= TOLERANCE
+    }
+
+    /// What to do where it is not; `file` is where the tree says it.
+    pub fn told(&self, file: &str) -> String {
+        format!(
+            "the ratio is {:.4}, and tests/floor/{file} says {}: say in the commit why it changed, and change it there",
+            self.ratio, self.expected_ratio
+        )
+    }
+}
+
+impl fmt::Display for Instructions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { gateway_per_packet, floor_per_packet, ratio, expected_ratio } = self;
+        write!(
+            f,
+            "{gateway_per_packet:.1} for each packet of the gateway, {floor_per_packet:.1} of the floor: {ratio:.4} times as \
+             many, and the tree says {expected_ratio}"
+        )
     }
 }
 
