@@ -16,7 +16,10 @@ use crate::gateway::Gateway;
 use crate::light_user::{self, Identity, LightUser};
 use crate::pbx;
 use crate::player::circle;
+use crate::ports;
+use crate::sipp::{Outcome, Plan, Sipp};
 use crate::stage::{self, Line, Options, Stage};
+use crate::wire_pbx::{self, WirePbx};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// What [`Mode::Tick`] has ports for; [`Mode::Immediate`] has some for two thirds.
@@ -37,12 +40,14 @@ pub struct BridgeOptions {
     pub calls: usize,
     /// Further lines of `[gateway]` in tgtrunk.toml.
     pub settings: String,
+    /// People on a line of their own, whom [`Bridge::set_up`] calls.
+    pub people: usize,
 }
 
 impl BridgeOptions {
     /// Calls whose sound passes as it is.
     pub fn of(mode: Mode, profile: Profile) -> Self {
-        Self { mode, profile, codec: Codec::Opus, calls: MOST_OF_A_LINE, settings: String::new() }
+        Self { mode, profile, codec: Codec::Opus, calls: MOST_OF_A_LINE, settings: String::new(), people: 0 }
     }
 }
 
@@ -56,6 +61,32 @@ pub struct Bridge {
     ends: Ends,
     /// Of Telegram's ends, where OpenSSL agrees on their keys.
     openssl: Option<Arc<Identity>>,
+    callees: Option<Callees>,
+}
+
+/// People who answer at once, and the line from which they are called.
+struct Callees {
+    line: Line,
+    people: Vec<String>,
+    _pbx: WirePbx,
+    _users: Vec<LightUser>,
+}
+
+impl Callees {
+    async fn settle(stage: &mut Stage, count: usize) -> anyhow::Result<Self> {
+        let line = stage.line("+79060009001")?;
+        let pbx = WirePbx::switch_on(line.sip, wire_pbx::Options::playing(440)?).await?;
+        stage.open(&line, pbx.sip, stage::draft(&line)?).await?;
+        let plays = circle(880, 60)?;
+        let (mut people, mut users) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            let phone = format!("+7916500{number:04}");
+            let options = light_user::Options::playing(plays.clone()).muted();
+            users.push(stage.person(NewUser::new(&phone, "Light"), options)?);
+            people.push(phone);
+        }
+        Ok(Self { line, people, _pbx: pbx, _users: users })
+    }
 }
 
 impl Bridge {
@@ -64,7 +95,7 @@ impl Bridge {
     /// # Errors
     /// When the stage cannot be set up.
     pub async fn start(options: BridgeOptions) -> anyhow::Result<Self> {
-        let BridgeOptions { mode, profile, codec, calls, settings } = options;
+        let BridgeOptions { mode, profile, codec, calls, settings, people } = options;
         let ends = Ends::start()?;
         // Two of them run at a time, and each has audio ports of its own, two for a call.
         let (tick, ports) = match mode {
@@ -73,7 +104,7 @@ impl Bridge {
         };
         let settings =
             format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"\nmax_calls = {MOST_CALLS}\n{settings}");
-        let stage = Stage::set_up(Options { settings, ..Options::default() }).await?;
+        let mut stage = Stage::set_up(Options { settings, ..Options::default() }).await?;
         let (mut lines, mut phones) = (Vec::new(), Vec::new());
         for number in 1..=calls.div_ceil(MOST_OF_A_LINE).max(1) {
             let line = stage.line(&format!("+7906000{:04}", 6000 + number))?;
@@ -86,12 +117,34 @@ impl Bridge {
             lines.push(line);
             phones.push(phone);
         }
-        let gateway = stage.run(&lines.iter().collect::<Vec<_>>()).await?;
+        let callees = if people > 0 { Some(Callees::settle(&mut stage, people).await?) } else { None };
+        let own = callees.iter().map(|callees| &callees.line);
+        let gateway = stage.run(&lines.iter().chain(own).collect::<Vec<_>>()).await?;
         let openssl = match profile {
             Profile::Gcm => None,
             Profile::Cm => Some(Arc::new(Identity::new()?)),
         };
-        Ok(Self { stage, gateway, lines, _phones: phones, users: Vec::new(), ends, openssl })
+        Ok(Self { stage, gateway, lines, _phones: phones, users: Vec::new(), ends, openssl, callees })
+    }
+
+    /// Has SIPp call the people of the other line, `per_second`, who hang up after `talk`.
+    ///
+    /// # Errors
+    /// When there are none, or SIPp does not end in time.
+    pub async fn set_up(&self, calls: u32, per_second: u32, talk: Duration) -> anyhow::Result<Outcome> {
+        let callees = self.callees.as_ref().context("nobody is there to be called")?;
+        let plan = Plan {
+            scenario: "setups.xml",
+            line: Some(callees.line.sip),
+            port: ports::free()?,
+            calls,
+            per_second,
+            at_once: u32::try_from(callees.people.len())?,
+            talk,
+            people: callees.people.clone(),
+            limit: LIMIT,
+        };
+        Sipp::start(&plan)?.finished().await
     }
 
     /// Adds calls until there are so many.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::instructions::Instructions;
 pub use self::ntgcalls::{Ntgcalls, NtgcallsRow};
-pub use self::setup::{Setup, Signalling, Times};
+pub use self::setup::{Busy, Setup, Signalling, Times};
 pub use self::small::{Allocations, Idle};
 pub use self::transcode::{GATEWAY_SIMPLE, Transcode};
 use super::master::Profile;
@@ -57,6 +57,7 @@ pub struct Report {
     pub transcode: Vec<Transcode>,
     pub setup: Option<Setup>,
     pub signalling: Vec<Signalling>,
+    pub busy: Option<Busy>,
     pub idle: Option<Idle>,
     pub instructions: Option<Instructions>,
     pub allocations: Vec<Allocations>,

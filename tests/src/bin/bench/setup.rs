@@ -11,7 +11,7 @@ use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{DH_G, dh_prime};
 use tgtrunk_tests::gateway::Gateway;
 use tgtrunk_tests::light_user::{self, LightUser};
-use tgtrunk_tests::load::{Detour, Report, machine, report};
+use tgtrunk_tests::load::{self, Bridge, BridgeOptions, Detour, Mode, Profile, Report, machine, report};
 use tgtrunk_tests::player::circle;
 use tgtrunk_tests::ports;
 use tgtrunk_tests::sipp::{Outcome, Plan, Sipp};
@@ -24,6 +24,8 @@ const PEOPLE: usize = 60;
 const TALK: Duration = Duration::from_millis(200);
 const ROUND_TRIPS_MS: [u64; 4] = [0, 50, 150, 300];
 const POWERS: u32 = 50;
+/// Calls that are not to be disturbed.
+const TALKING: usize = 300;
 
 struct Scene {
     stage: Stage,
@@ -37,7 +39,7 @@ struct Scene {
 
 pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     report.signalling.clear();
-    report.setup = None;
+    (report.setup, report.busy) = (None, None);
     let two_powers_ms = two_powers_ms()?;
     println!("{part}: two 2048-bit powers {two_powers_ms:.2} ms");
     let scene = Scene::open().await?;
@@ -78,6 +80,8 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
         }
         report.signalling.push(row);
     }
+    let cheapest =
+        report.signalling.iter().map(|row| row.calls_per_core_second).reduce(f64::max).unwrap_or_default();
     let mut points = Vec::new();
     for ms in ROUND_TRIPS_MS {
         let carried = scene.carried();
@@ -93,7 +97,45 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     if let Some(setup) = &report.setup {
         println!("{part}: 200 after {:.1} ms + {:.2} round trips", setup.a_ms, setup.b);
     }
-    scene.close().await
+    scene.close().await?;
+    busy(part, (cheapest / 2.0) as u32, report).await
+}
+
+/// Calls that talk on the core on which others are set up, half as many of them as it could carry.
+async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Result<()> {
+    let options =
+        BridgeOptions { calls: TALKING, people: PEOPLE, ..BridgeOptions::of(Mode::Tick, Profile::Gcm) };
+    let mut bridge = Bridge::start(options).await?;
+    let pid = bridge.pid()?;
+    machine::pin(pid, THEIRS)?;
+    bridge.grow(TALKING).await?;
+    bridge.set_up(PEOPLE as u32, 10, TALK).await.context("the first calls")?;
+    let (trunk, telegram) = bridge.ends();
+    let window =
+        || load::Plan { warm_up: Duration::from_secs(1), length: Duration::from_secs(8), pid, clip: None };
+    let alone = bridge.generator().measure(trunk.clone(), telegram.clone(), window()).await?;
+    let set_up = per_second.max(1) * 8;
+    let (with, outcome) = tokio::join!(
+        bridge.generator().measure(trunk, telegram, window()),
+        bridge.set_up(set_up, per_second.max(1), TALK)
+    );
+    let (with, outcome) = (with?, outcome?);
+    let busy = report::Busy {
+        calls: TALKING,
+        per_second: per_second.max(1),
+        set_up,
+        failed: outcome.failed,
+        invite_to_100_ms: report::Times::of(named(&outcome, "trying")).context("no call was tried")?,
+        alone_delay_us: alone.delay(),
+        delay_us: with.delay(),
+        loss: with.loss(),
+    };
+    println!("{part}: {busy}");
+    if let Some(why) = with.void() {
+        report.notice(part, &format!("while {per_second} calls a second were set up, {why}: SIPp, Telegram and the people share its core"));
+    }
+    report.busy = Some(busy);
+    bridge.stop().await
 }
 
 impl Scene {

@@ -44,7 +44,7 @@ pub fn draw(report: &Report) -> String {
     }
     page += &super::transcode::html(&report.transcode);
     page += &report.instructions.as_ref().map(super::instructions::html).unwrap_or_default();
-    page += &super::setup::html(&report.signalling, report.setup.as_ref());
+    page += &super::setup::html(&report.signalling, report.busy.as_ref(), report.setup.as_ref());
     page += &report.ntgcalls.as_ref().map(super::ntgcalls::html).unwrap_or_default();
     page += &super::small::html(report.idle.as_ref(), &report.allocations);
     page += "</html>\n";

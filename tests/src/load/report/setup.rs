@@ -1,9 +1,10 @@
 //! What calls cost until they are answered, and how long they take.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
+use crate::load::Delay;
 use crate::load::statistics::{line, quantile};
 
 /// Calls of SIPp to people who answer at once.
@@ -58,8 +59,42 @@ impl Setup {
     }
 }
 
+/// Calls that talk while others are set up on the same core.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Busy {
+    /// Those that talk.
+    pub calls: usize,
+    pub per_second: u32,
+    pub set_up: u32,
+    pub failed: u64,
+    pub invite_to_100_ms: Times,
+    /// Of the talking calls' packets, without set-ups and with them.
+    pub alone_delay_us: Delay,
+    pub delay_us: Delay,
+    /// Share of their packets that did not come out, 0 to 1.
+    pub loss: f64,
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { calls, per_second, set_up, failed, loss, .. } = self;
+        let delay =
+            |delay: &Delay| format!("{:.1}/{:.1}/{:.1}", delay.p50 / 1e3, delay.p99 / 1e3, delay.p999 / 1e3);
+        write!(
+            f,
+            "{calls} calls talk while {per_second} a second are set up ({failed} of {set_up} failed, 100 after {:.0}/{:.0} ms): \
+             their packets are delayed by {} ms, without set-ups by {} ms, {:.4} % are lost",
+            self.invite_to_100_ms.p50,
+            self.invite_to_100_ms.p99,
+            delay(&self.delay_us),
+            delay(&self.alone_delay_us),
+            loss * 100.0
+        )
+    }
+}
+
 /// The sections of the page.
-pub(super) fn html(signalling: &[Signalling], setup: Option<&Setup>) -> String {
+pub(super) fn html(signalling: &[Signalling], busy: Option<&Busy>, setup: Option<&Setup>) -> String {
     let mut html = String::new();
     if !signalling.is_empty() {
         html += "<h2>Calls per second</h2><table><tr><th>calls/s</th><th>calls</th><th>failed</th><th>CPU ms/call</th>\
@@ -86,6 +121,9 @@ pub(super) fn html(signalling: &[Signalling], setup: Option<&Setup>) -> String {
     if !signalling.is_empty() {
         html += "</table>";
     }
+    if let Some(busy) = busy {
+        write!(html, "<p>{busy}.</p>").ok();
+    }
     if let Some(setup) = setup {
         write!(
             html,
@@ -105,7 +143,7 @@ mod tests {
     fn round_trips_are_the_slope_and_times_are_milliseconds() {
         let setup = Setup::of(vec![(0.0, 10.0), (50.0, 110.0), (300.0, 610.0)]).unwrap();
         assert!((setup.a_ms - 10.0).abs() < 1e-6 && (setup.b - 2.0).abs() < 1e-9, "{setup:?}");
-        assert!(html(&[], Some(&setup)).contains("2.00 round trips"));
+        assert!(html(&[], None, Some(&setup)).contains("2.00 round trips"));
         assert_eq!(Times::of(vec![3000, 1000, 2000]), Some(Times { p50: 2.0, p99: 3.0, max: 3.0 }));
         assert_eq!(Times::of(Vec::new()), None);
     }
