@@ -37,6 +37,11 @@ impl Threads {
         Ok(Self(threads))
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// What was used since, without what threads used that have ended: their share before would outweigh it.
     pub fn since(&self, before: &Self) -> Usage {
         let mut all = Usage::default();
@@ -47,6 +52,14 @@ impl Threads {
         }
         all
     }
+}
+
+/// Descriptors that a process has open.
+///
+/// # Errors
+/// When there is no such process.
+pub fn descriptors(pid: u32) -> anyhow::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }
 
 fn switches(status: &str) -> u64 {

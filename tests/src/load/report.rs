@@ -5,6 +5,7 @@ mod ntgcalls;
 pub mod page;
 mod setup;
 mod small;
+mod soak;
 mod transcode;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use self::instructions::Instructions;
 pub use self::ntgcalls::{Ntgcalls, NtgcallsRow};
 pub use self::setup::{Busy, Setup, Signalling, Times};
 pub use self::small::{Allocations, Idle};
+pub use self::soak::{Soak, SoakSample};
 pub use self::transcode::{GATEWAY_SIMPLE, Transcode};
 use super::master::Profile;
 use super::statistics::Spread;
@@ -59,6 +61,7 @@ pub struct Report {
     pub signalling: Vec<Signalling>,
     pub busy: Option<Busy>,
     pub idle: Option<Idle>,
+    pub soak: Option<Soak>,
     pub instructions: Option<Instructions>,
     pub allocations: Vec<Allocations>,
     pub ntgcalls: Option<Ntgcalls>,

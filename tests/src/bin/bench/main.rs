@@ -11,6 +11,7 @@ mod instructions;
 mod ntgcalls;
 mod relay;
 mod setup;
+mod soak;
 mod transcode;
 
 use std::env;
@@ -29,8 +30,8 @@ const NO_RTPENGINE: &str =
     "rtpengine is not installed: ITS ARM IS LEFT OUT (Debian's package is rtpengine-daemon)";
 
 /// Names of the parts, in the order in which they run.
-const PARTS: [&str; 8] =
-    ["relay", "cm", "transcode", "idle", "setup", "ntgcalls", "allocations", "instructions"];
+const PARTS: [&str; 9] =
+    ["relay", "cm", "transcode", "idle", "setup", "soak", "ntgcalls", "allocations", "instructions"];
 
 /// Whether `BENCH=full` asks for the whole matrix.
 fn is_full() -> bool {
@@ -93,6 +94,7 @@ async fn run(part: &str, folder: &Path) -> anyhow::Result<()> {
         "ntgcalls" => ntgcalls::run(part, &mut report).await?,
         "allocations" => allocations::run(part, &mut report).await?,
         "setup" => setup::run(part, &mut report).await?,
+        "soak" => soak::run(part, &mut report).await?,
         "instructions" => instructions::run(part, &mut report).await?,
         _ => {}
     }

@@ -47,6 +47,7 @@ pub fn draw(report: &Report) -> String {
     page += &super::setup::html(&report.signalling, report.busy.as_ref(), report.setup.as_ref());
     page += &report.ntgcalls.as_ref().map(super::ntgcalls::html).unwrap_or_default();
     page += &super::small::html(report.idle.as_ref(), &report.allocations);
+    page += &report.soak.as_ref().map(super::soak::html).unwrap_or_default();
     page += "</html>\n";
     page
 }
