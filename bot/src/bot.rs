@@ -401,7 +401,8 @@ impl Bot {
                 // The person gets the key all the same.
                 tracing::error!(%error, "not written");
                 let button = Some(answer.button);
-                Letter { id: 0, to: person.id, text: answer.text, button, made_ms: now_ms }
+                let (to, text) = (person.id, answer.text);
+                Letter { id: 0, to, text, button, made_ms: now_ms, is_errand: false }
             }))
         });
     }

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use crate::bot::Desk;
 use crate::clock;
 use crate::store::{Letter, Outcome};
-use crate::telegram::Failure;
+use crate::telegram::{Failure, Miss};
 
 /// What could not be sent for so long is of no interest any more.
 const STALE_MS: u64 = 24 * 3_600_000;
@@ -16,19 +16,27 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Until somebody has mended the token.
 const TOKEN_PAUSE: Duration = Duration::from_secs(30);
 
-/// Sends a message, however long Telegram needs to take it, and forgets it.
+/// Sends a message, however long Telegram needs to take it, and forgets it. What a program had written is not sent a second
+/// time where Telegram may have it: a notification that comes again and again is worse than one of which nobody knows.
 pub(crate) async fn deliver(desk: &Desk, letter: Letter) {
     let mut pause = FIRST_PAUSE;
     let reason = "it could not be sent in time".to_owned();
     let mut outcome = Outcome::Failed { reason, is_blocked: false };
     while clock::unix_ms().saturating_sub(letter.made_ms) < STALE_MS {
-        let failure = match desk.api.send(letter.to, &letter.text, letter.button.clone()).await {
+        let miss = match desk.api.send(letter.to, &letter.text, letter.button.clone()).await {
             Ok(message) => {
                 outcome = Outcome::Sent(message);
                 break;
             }
-            Err(failure) => failure,
+            Err(miss) => miss,
         };
+        let Miss { failure, may_be_done, .. } = miss;
+        if may_be_done && letter.is_errand {
+            tracing::warn!(%failure, "a message of a program's is not sent again: Telegram may have it");
+            let reason = format!("Telegram may have it, so it is not sent again: {failure}");
+            outcome = Outcome::Failed { reason, is_blocked: false };
+            break;
+        }
         let rest = match failure {
             Failure::Flood { wait } => wait,
             Failure::Token | Failure::Conflict(_) => TOKEN_PAUSE,

@@ -69,7 +69,7 @@ impl Store {
         if all >= MOST || of_one >= MOST_OF_ONE {
             return Ok(Taken::Full);
         }
-        let letter = self.letter(person, text, None, now_ms);
+        let letter = Letter { is_errand: true, ..self.letter(person, text, None, now_ms) };
         owe(&mut transaction, &letter).await?;
         sqlx::query(
             "INSERT INTO errand (key, user_id, letter_id, state, blocked, made_ms, text_sha256)

@@ -18,6 +18,8 @@ pub(crate) struct Letter {
     pub(crate) text: String,
     pub(crate) button: Option<String>,
     pub(crate) made_ms: u64,
+    /// Whether a program had it written, and asks what became of it.
+    pub(crate) is_errand: bool,
 }
 
 impl Store {
@@ -39,7 +41,11 @@ impl Store {
 
     /// What is not sent yet, the oldest first.
     pub(crate) async fn owed(&self) -> Result<Vec<Letter>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM letter ORDER BY letter_id").fetch_all(&self.pool).await?;
+        let rows = sqlx::query(
+            "SELECT letter.*, EXISTS (SELECT 1 FROM errand WHERE errand.letter_id = letter.letter_id
+                AND errand.state = 'waiting') AS is_errand FROM letter ORDER BY letter_id",
+        );
+        let rows = rows.fetch_all(&self.pool).await?;
         let mut owed = Vec::new();
         for row in rows {
             let Some(to) = user(&row, "user_id")? else { continue };
@@ -49,6 +55,7 @@ impl Store {
                 text: row.try_get("text")?,
                 button: row.try_get("button")?,
                 made_ms: whole(&row, "made_ms")?,
+                is_errand: row.try_get::<i64, _>("is_errand")? != 0,
             });
         }
         Ok(owed)
@@ -88,7 +95,8 @@ impl Store {
 
     pub(super) fn letter(&self, to: UserId, text: &str, button: Option<&str>, made_ms: u64) -> Letter {
         let id = self.last_letter.fetch_add(1, Ordering::Relaxed) + 1;
-        Letter { id, to, text: text.to_owned(), button: button.map(str::to_owned), made_ms }
+        let (text, button) = (text.to_owned(), button.map(str::to_owned));
+        Letter { id, to, text, button, made_ms, is_errand: false }
     }
 }
 

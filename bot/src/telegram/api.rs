@@ -21,6 +21,7 @@ use teloxide::types::{
 };
 use tgtrunk_config::{Proxy, UserId};
 
+use super::call::Miss;
 use super::failure::{Failure, Verdict, short};
 use super::markup::{self, Keyboard};
 use super::news;
@@ -227,17 +228,21 @@ impl Api {
 
     /// Writes to a person, with a button in place of their letters where `typing` names one. Gives the message's number, if
     /// that is told.
+    ///
+    /// # Errors
+    /// [`Miss`]: Telegram may have it nevertheless.
     pub(crate) async fn send(
         &self,
         person: UserId,
         text: &str,
         typing: Option<String>,
-    ) -> Result<Option<i32>, Failure> {
+    ) -> Result<Option<i32>, Miss> {
         let mut asked = SendMessage::new(Recipient::Id(ChatId(person.number())), text);
         if let Some(typing) = typing {
             asked = asked.reply_markup(markup::typing(typing));
         }
-        let sent: Value = self.ask(&asked, PATIENCE).await?;
+        let sent: Value =
+            self.request("SendMessage", body_of(&asked).map_err(Miss::undone)?, PATIENCE).await?;
         Ok(sent["message_id"].as_i64().and_then(|number| i32::try_from(number).ok()))
     }
 
@@ -282,9 +287,8 @@ impl Api {
         P: Payload + serde::Serialize,
         T: DeserializeOwned,
     {
-        let body = serde_json::to_vec(asked).map_err(|error| Failure::Unreadable(error.to_string()))?;
         // Methods for messages sent inline have names of their own in the library, not at Telegram.
-        self.ask_as(P::NAME.trim_end_matches("Inline"), body, limit).await
+        self.ask_as(P::NAME.trim_end_matches("Inline"), body_of(asked)?, limit).await
     }
 
     pub(super) async fn ask_as<T: DeserializeOwned>(
@@ -293,6 +297,15 @@ impl Api {
         body: Vec<u8>,
         limit: Duration,
     ) -> Result<T, Failure> {
+        self.request(method, body, limit).await.map_err(|miss| miss.failure)
+    }
+
+    async fn request<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        body: Vec<u8>,
+        limit: Duration,
+    ) -> Result<T, Miss> {
         #[derive(Deserialize)]
         struct Told<T> {
             result: T,
@@ -302,16 +315,22 @@ impl Api {
             path.push(method);
         }
         let request = self.http.post(url).header(CONTENT_TYPE, "application/json").body(body).timeout(limit);
-        let response = request.send().await.map_err(unreachable)?;
+        let response = request.send().await.map_err(Miss::of)?;
         let status = response.status().as_u16();
         if status >= 500 {
-            return Err(Failure::Down(status));
+            return Err(Miss::unknown(Failure::Down(status)));
         }
-        let answer = read(response).await?;
-        let unreadable = |error: serde_json::Error| Failure::Unreadable(short(&error.to_string()));
-        serde_json::from_slice::<Verdict>(&answer).map_err(unreadable)?.judge(status)?;
+        let answer = read(response).await.map_err(Miss::unknown)?;
+        let unreadable =
+            |error: serde_json::Error| Miss::unknown(Failure::Unreadable(short(&error.to_string())));
+        let verdict: Verdict = serde_json::from_slice(&answer).map_err(unreadable)?;
+        verdict.judge(status).map_err(Miss::told)?;
         serde_json::from_slice::<Told<T>>(&answer).map(|told| told.result).map_err(unreadable)
     }
+}
+
+fn body_of(asked: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(asked).map_err(|error| Failure::Unreadable(error.to_string()))
 }
 
 /// Reads an answer, but not for ever.

@@ -45,15 +45,23 @@ pub(crate) struct Upload {
 }
 
 impl Miss {
-    fn undone(failure: Failure) -> Self {
+    pub(super) fn undone(failure: Failure) -> Self {
         Self { failure, may_be_done: false, moved_to: None }
     }
 
-    fn unknown(failure: Failure) -> Self {
+    pub(super) fn unknown(failure: Failure) -> Self {
         Self { failure, may_be_done: true, moved_to: None }
     }
 
-    fn of(error: reqwest::Error) -> Self {
+    /// What an answer tells: whoever is out of order may have done it before.
+    pub(super) fn told(failure: Failure) -> Self {
+        match failure {
+            Failure::Down(_) => Self::unknown(failure),
+            _ => Self::undone(failure),
+        }
+    }
+
+    pub(super) fn of(error: reqwest::Error) -> Self {
         let may_be_done = !error.is_connect() && !error.is_builder();
         Self { failure: unreachable(error), may_be_done, moved_to: None }
     }
@@ -140,8 +148,7 @@ fn judge(status: u16, answer: &[u8]) -> Result<Value, Miss> {
     let verdict: Verdict = serde_json::from_slice(answer).map_err(unreadable)?;
     match verdict.judge(status) {
         Ok(()) => Ok(Value::Null),
-        Err(failure @ Failure::Down(_)) => Err(Miss::unknown(failure)),
-        Err(failure) => Err(Miss { moved_to, ..Miss::undone(failure) }),
+        Err(failure) => Err(Miss { moved_to, ..Miss::told(failure) }),
     }
 }
 

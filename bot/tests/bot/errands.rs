@@ -43,7 +43,7 @@ async fn whoever_has_blocked_the_bot_is_told_of_and_marked() {
 async fn what_a_program_was_promised_outlives_a_kill_and_tells_meanwhile_why_it_waits() {
     let mut room = Room::running("", "").await;
     knows(&room, 500).await;
-    room.telegram.fails("SendMessage", 502, "", 1_000);
+    room.telegram.fails("SendMessage", 429, "Too Many Requests: retry after 1", 1_000);
     wants(&room, 500, "k1", "invoice 7").await.unwrap();
     let limit = Instant::now() + Duration::from_secs(20);
     while wants(&room, 500, "k1", "invoice 7").await.unwrap().reason.is_none() {
@@ -68,6 +68,29 @@ async fn what_is_to_be_sent_goes_out_though_no_news_come_in() {
     wants(&room, 500, "k1", "invoice 7").await.unwrap();
     becomes(&room, 500, "k1", LetterState::Sent).await;
     assert_eq!(room.telegram.waiting(), 1, "nothing was received meanwhile");
+}
+
+/// Of what people get by asking themselves a second one does no harm.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_telegram_may_have_is_not_written_again_but_keys_are() {
+    let room = Room::running("", "").await;
+    room.telegram.fails("SendMessage", 502, "", 2);
+    knows(&room, 500).await;
+    // The key is told however often that fails.
+    let limit = Instant::now() + Duration::from_secs(20);
+    while room.telegram.asked("SendMessage").len() < 3 {
+        assert!(Instant::now() < limit, "it is not told again");
+        sleep(Duration::from_millis(20)).await;
+    }
+    room.telegram.fails("SendMessage", 502, "", 1);
+    wants(&room, 500, "k1", "invoice 7").await.unwrap();
+    let failed = becomes(&room, 500, "k1", LetterState::Failed).await;
+    let reason = failed.reason.unwrap();
+    assert!(reason.contains("(502)") && reason.contains("Telegram may have it"), "{reason}");
+    // What follows goes out.
+    wants(&room, 500, "k2", "invoice 7").await.unwrap();
+    becomes(&room, 500, "k2", LetterState::Sent).await;
+    assert_eq!(room.telegram.asked("SendMessage").len(), 5);
 }
 
 async fn knows(room: &Room, person: i64) {

@@ -193,6 +193,16 @@ async fn people_are_notified_by_the_key_that_the_bot_gave_them_and_by_phone() {
     office.becomes(&waits["id"], "sent").await;
     assert_eq!((office.anna_has("Договор 3").await, office.anna_has("Счёт 7 ждёт").await), (1, 1));
 
+    // An answer is lost: nobody knows whether it arrived, so it is not written a second time.
+    let lost = BotMatch::method("sendMessage").times(1);
+    office.scene.world().add_bot_fault(lost, BotAction::LoseAnswer);
+    let unsure = office.post("notify", json!({"recipient": key, "text": "Счёт 8"})).await;
+    let next = office.post("notify", json!({"recipient": key, "text": "Счёт 9"})).await;
+    let told = office.becomes(&unsure["id"], "failed").await;
+    assert!(told["reason"].as_str().unwrap().contains("Telegram may have it"), "{told}");
+    office.becomes(&next["id"], "sent").await;
+    assert_eq!((office.anna_has("Счёт 8").await, office.anna_has("Счёт 9").await), (1, 1));
+
     // Whoever blocks the bot stays in the list, marked.
     office.scene.world().set_blocked(office.anna.id, office.info.id, true);
     let lost = office.post("notify", json!({"recipient": key, "text": "unread"})).await;
