@@ -203,6 +203,27 @@ async fn people_are_notified_by_the_key_that_the_bot_gave_them_and_by_phone() {
     office.becomes(&next["id"], "sent").await;
     assert_eq!((office.anna_has("Счёт 8").await, office.anna_has("Счёт 9").await), (1, 1));
 
+    // What waited while the bot was away goes before what is asked for when it is back.
+    office.bot.take().unwrap().kill().await.unwrap();
+    let mut asked = Vec::new();
+    for number in 1..=3 {
+        let said = json!({"recipient": key, "text": format!("Заказ: {number}")});
+        let waits = office.post("notify", said).await;
+        assert!(waits["reason"].as_str().unwrap().contains("tgtrunk-bot does not run"), "{waits}");
+        asked.push(waits["id"].clone());
+    }
+    // So long that the next try is seconds away.
+    sleep(Duration::from_secs(4)).await;
+    office.starts_bot();
+    office.until("bot/keys", |keys| hers(keys).is_some()).await;
+    asked.push(office.post("notify", json!({"recipient": key, "text": "Заказ: 4"})).await["id"].clone());
+    for id in &asked {
+        office.becomes(id, "sent").await;
+    }
+    let chat = office.scene.world().chat(office.anna.id, office.info.id);
+    let orders: Vec<&str> = chat.iter().filter_map(|one| one.text.strip_prefix("Заказ: ")).collect();
+    assert_eq!(orders, ["1", "2", "3", "4"]);
+
     // Whoever blocks the bot stays in the list, marked.
     office.scene.world().set_blocked(office.anna.id, office.info.id, true);
     let lost = office.post("notify", json!({"recipient": key, "text": "unread"})).await;

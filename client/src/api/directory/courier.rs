@@ -30,8 +30,9 @@ const STALE_S: i64 = 24 * 3600;
 const LONGEST_PAUSE_S: i64 = 60;
 /// When one is tried again whose outcome could not be noted, in seconds.
 const AFTER_FAILURE_S: i64 = 5;
-/// How many are handed over at once.
+/// How many are handed over at once, each to somebody else, and how many to one person before others are looked at.
 const AT_ONCE: usize = 16;
+const IN_A_ROW: usize = 32;
 
 impl Directory {
     /// Hands one over that was just kept; how far it is then. Whatever hinders it is tried again.
@@ -42,7 +43,7 @@ impl Directory {
         }
         let done = match self.store()?.claim_notification(one.id).await {
             Ok(Some(claimed)) => self.deliver(claimed).await,
-            Ok(None) => return Ok(one),
+            Ok(None) => return Ok(self.let_pass(one).await),
             Err(error) => Err(error.into()),
         };
         match done {
@@ -55,10 +56,42 @@ impl Directory {
                 self.give_back(one.id).await;
             }
         }
-        if one.state == State::Queued {
+        if one.state != State::Waiting {
             self.handing.notify_one();
         }
         Ok(one)
+    }
+
+    /// Has one wait for those that go before it to the same person, which are tried now: perhaps they can go.
+    async fn let_pass(&self, mut one: Notification) -> Notification {
+        let passed = async {
+            let store = self.store()?;
+            let Some(ahead) = store.ahead_of(one.id).await? else { return Ok(()) };
+            let hindrance = ahead.reason.filter(|_| ahead.state == State::Waiting);
+            let hindrance = hindrance.map_or_else(String::new, |reason| format!(": {reason}"));
+            let reason = format!("it follows notification {}, which goes first{hindrance}", ahead.id);
+            store.put_behind(one.id, &reason, ahead.id, clock::unix_s()).await?;
+            one.reason = Some(reason);
+            self.handing.notify_one();
+            Ok::<_, Failed>(())
+        };
+        if let Err(failed) = passed.await {
+            tracing::error!(notification = one.id, "a notification waits for its turn: {}", failed.message);
+        }
+        one
+    }
+
+    /// Hands one over, and those behind it to the same person, as long as that goes well.
+    async fn hand_on(self: &Arc<Self>, mut one: Notification) -> Result<(), Failed> {
+        for _ in 0..IN_A_ROW {
+            let done = self.hand_over(one).await?;
+            if matches!(done.state, State::Waiting | State::Sending) {
+                break;
+            }
+            let Some(next) = self.store()?.behind(done.id).await? else { break };
+            one = next;
+        }
+        Ok(())
     }
 
     /// Gives back what nobody hands over any more, as its outcome could not be noted; and what waits for a time that a wrong
@@ -99,7 +132,7 @@ impl Directory {
             }
             work.spawn(async move {
                 let done = match one.state {
-                    State::Waiting => directory.hand_over(one).await.map(drop),
+                    State::Waiting => directory.hand_on(one).await,
                     _ => directory.follow(one).await.map(drop),
                 };
                 if let Err(failed) = done {

@@ -5,7 +5,7 @@ use tgtrunk_config::Said;
 use crate::causes;
 
 /// How sentences of this room begin, and what they say.
-const KNOWN: [(&str, &str); 16] = [
+const KNOWN: [(&str, &str); 17] = [
     ("switched off while it waited", "получение выключено, пока оно ждало"),
     ("switched off", "получение уведомлений выключено"),
     (SKIPPED_IN_DOUBT, "пропущено оператором; к человеку оно могло уже уйти"),
@@ -17,6 +17,7 @@ const KNOWN: [(&str, &str); 16] = [
     ("its message is not known any more", "о его сообщении больше ничего не известно"),
     ("nobody knows what became of it", "неизвестно, что с ним стало"),
     ("Telegram may have it", "возможно, уже доставлено, поэтому повторно не отправляется"),
+    ("it follows notification ", "идёт после более раннего уведомления этому же человеку"),
     ("tgtrunk-bot does not run", "программа tgtrunk-bot не запущена: systemctl start tgtrunk-bot"),
     ("tgtrunk-bot does not answer", "программа tgtrunk-bot не отвечает"),
     ("organisation ", "ни у организации, ни у линии отправителя нет бота: назначьте его"),

@@ -7,6 +7,7 @@ mod notifications;
 mod organisations;
 mod recipients;
 mod tokens;
+mod turns;
 
 use sqlx::SqlitePool;
 use tgtrunk_config::StateDir;
@@ -19,7 +20,7 @@ pub(super) use recipients::Recipient;
 pub(super) use tokens::TokenRow;
 
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
-const STEPS: [&[&str]; 4] = [
+const STEPS: [&[&str]; 5] = [
     &[
         // With which programs call the API. Of a token only its hash is kept. `instance` is null for one that is for all.
         "CREATE TABLE token (
@@ -92,6 +93,10 @@ const STEPS: [&[&str]; 4] = [
     &["DROP INDEX notification_open", "CREATE INDEX notification_open ON notification (state, next_s, id)"],
     // By which way an organisation writes to whom both ways are known.
     &["ALTER TABLE organisation ADD COLUMN channel TEXT"],
+    // What goes to somebody before another one does.
+    &[
+        "CREATE INDEX notification_ahead ON notification (target, channel, id) WHERE state IN ('waiting', 'sending')",
+    ],
 ];
 
 /// The database. Clones share the connection.
@@ -174,6 +179,7 @@ pub(super) mod tests {
             "DROP INDEX notification_scope",
             "DROP INDEX notification_sender",
             "ALTER TABLE organisation DROP COLUMN channel",
+            "DROP INDEX notification_ahead",
         ] {
             sqlx::query(undone).execute(&store.pool).await.unwrap();
         }

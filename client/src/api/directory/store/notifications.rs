@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use tgtrunk_messages::Token;
 
+use super::turns::OPEN;
 use super::{Store, StoreError};
 
 /// By which way somebody is notified.
@@ -83,12 +84,6 @@ pub(in crate::api::directory) struct NewNotification {
     pub(in crate::api::directory) state: State,
     pub(in crate::api::directory) reason: Option<String>,
 }
-
-/// Those that are not done and whose time has come.
-const OPEN: &str =
-    "SELECT * FROM (SELECT * FROM notification WHERE state = 'waiting' AND next_s <= $1 ORDER BY next_s, id LIMIT 200)
-     UNION ALL SELECT * FROM (SELECT * FROM notification WHERE state = 'queued' AND next_s <= $1
-     ORDER BY next_s, id LIMIT 200) ORDER BY next_s, id LIMIT 200";
 
 /// Those that a line's programs asked for, or that its account writes.
 pub(super) const OF_LINE: &str =
@@ -204,7 +199,7 @@ impl Store {
         Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
     }
 
-    /// Those that are not done and whose time has come, those that waited longest first.
+    /// Those that are not done and whose time and turn has come, those that waited longest first.
     pub(in crate::api::directory) async fn open_notifications(
         &self,
         now_s: i64,
@@ -227,17 +222,6 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
-    }
-
-    /// Whoever claims one that waits hands it over, as it is now; none if somebody else does, or it was.
-    pub(in crate::api::directory) async fn claim_notification(
-        &self,
-        id: i64,
-    ) -> Result<Option<Notification>, StoreError> {
-        let claim = sqlx::query(
-            "UPDATE notification SET state = 'sending' WHERE id = $1 AND state = 'waiting' RETURNING *",
-        );
-        Ok(claim.bind(id).fetch_optional(&self.pool).await?.as_ref().map(row).transpose()?)
     }
 
     /// Those that somebody claimed.
@@ -376,13 +360,13 @@ words!(State {
 });
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use tgtrunk_config::StateDir;
 
     use super::*;
     use crate::api::directory::store::tests::store;
 
-    fn new(key: Option<&str>) -> NewNotification {
+    pub(crate) fn new(key: Option<&str>) -> NewNotification {
         NewNotification {
             scope: "all".to_owned(),
             idem_key: key.map(str::to_owned),
@@ -398,7 +382,7 @@ mod tests {
         }
     }
 
-    async fn add(store: &Store, new: &NewNotification, now_s: i64) -> (Notification, bool) {
+    pub(crate) async fn add(store: &Store, new: &NewNotification, now_s: i64) -> (Notification, bool) {
         store.add_notification(new, now_s).await.unwrap().unwrap()
     }
 
@@ -463,6 +447,8 @@ mod tests {
         let found: Vec<&String> = plan.iter().filter(|step| step.contains(" notification ")).collect();
         let by_index = "SEARCH notification USING INDEX notification_open (state=? AND next_s<?)";
         assert_eq!(found, [by_index, by_index], "{plan:?}");
+        let ahead = "SEARCH older USING INDEX notification_ahead (target=? AND channel=? AND id<?)";
+        assert!(plan.iter().any(|step| step == ahead), "{plan:?}");
         let (ahead, _) = add(&store, &new(None), 40_000_000).await;
         store.hurry_notifications(5_000, 40_000_000).await.unwrap();
         assert_eq!(store.open_notifications(5_000).await.unwrap(), []);
