@@ -12,7 +12,7 @@ mod error;
 mod files;
 mod groups;
 mod journals;
-mod lenient;
+pub(crate) mod lenient;
 mod limits;
 mod methods;
 mod multipart;

@@ -48,6 +48,7 @@ pub use doors::{bearer, shown};
 pub use entity::{Entity, EntityKind};
 pub use files::{FileWriter, kind_of};
 pub use gate::{Denied, Gate, Grant};
+pub use green::lenient::{SyntaxError, object, read as read_json};
 pub use house::{Former, House, Office, Starting};
 pub use id::{InstanceId, MessageId};
 pub use instance::{

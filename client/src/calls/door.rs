@@ -9,11 +9,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tgtrunk_config::control::CallInfo;
 use tgtrunk_config::{CallId, Callee, Phone, is_extension};
 use tgtrunk_messages::actions::LONGEST_KEY;
-use tgtrunk_messages::bearer;
+use tgtrunk_messages::{bearer, object};
 use tracing::warn;
 
 use super::event::Known;
@@ -126,8 +126,8 @@ struct Asked {
 
 fn read(body: &[u8]) -> Result<Asked, Failed> {
     let bad = |message: String| Failed::new(Code::BadRequest, message);
-    let keys: Map<String, Value> = serde_json::from_slice(body)
-        .map_err(|error| bad(format!("want a JSON object with {}: {error}", KEYS.join(", "))))?;
+    let keys =
+        object(body).map_err(|is| bad(format!("want a JSON object with {}: {is}", KEYS.join(", "))))?;
     if let Some(unknown) = keys.keys().find(|key| !KEYS.contains(&key.as_str())) {
         let shown: String = unknown.chars().take(40).collect();
         return Err(bad(format!("unknown key {shown:?}: want {}", KEYS.join(", "))));
@@ -317,7 +317,9 @@ mod tests {
         assert_eq!(asked.line, "+79060000000".parse().ok());
         let to = Callee::Phone("+79990000000".parse().unwrap());
         assert_eq!(asked.wanted, Wanted { to, extension: "201".into(), key: None });
-        let asked = read(br#"{"to":5,"extension":"q_1","idempotency_key":"order-7"}"#);
+        // 1C puts a mark of the byte order before it.
+        let body = "\u{feff}{\"to\":5,\"extension\":\"q_1\",\"idempotency_key\":\"order-7\"}";
+        let asked = read(body.as_bytes());
         let asked = asked.unwrap_or_else(|failed| panic!("{}", failed.message));
         assert_eq!((asked.line, asked.wanted.key.as_deref()), (None, Some("order-7")));
     }

@@ -399,6 +399,13 @@ async fn what_is_wrong_is_named_with_what_is_allowed() {
         ("notify", "[]".to_owned(), 400, "the body is no JSON object"),
         ("notify", "\u{1}".to_owned(), 400, "the body is no JSON object"),
         ("notify", "{}".to_owned(), 400, "text is missing"),
+        // 1C's mark of the byte order and its lost backslashes are no hindrance, wherever they come.
+        ("notify", "\u{feff}{\"text\":\"x\"}".to_owned(), 400, "recipient is missing"),
+        ("notify", r#"{"text":"C:\docs"}"#.to_owned(), 400, "recipient is missing"),
+        ("recipients", "\u{feff}{\"title\":\"x\"}".to_owned(), 400, "one of key"),
+        ("organisations", "\u{feff}{\"name\":\"\"}".to_owned(), 400, "name = \"\""),
+        ("bot/check-token", "\u{feff}{\"token\":\"x\"}".to_owned(), 400, "want a bot's token"),
+        ("calls", "\u{feff}{\"to\":5}".to_owned(), 400, "extension = missing"),
         ("notify", json!({"text": 5, "recipient": ANNA}).to_string(), 400, "text = 5: want a text"),
         ("notify", json!({"text": " ", "recipient": ANNA}).to_string(), 400, "text = \" \""),
         ("notify", json!({"text": "x"}).to_string(), 400, "recipient is missing"),

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use crate::doors::shown;
 
 /// Why a body is no JSON, in the words that clients of GREEN-API know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SyntaxError {
+pub enum SyntaxError {
     /// Something stands where it cannot.
     #[error("Unexpected token {token} in JSON at position {position}")]
     Token {
@@ -25,7 +27,7 @@ pub(super) enum SyntaxError {
 ///
 /// # Errors
 /// What is wrong with the body as it came.
-pub(super) fn read(bytes: &[u8]) -> Result<Value, SyntaxError> {
+pub fn read(bytes: &[u8]) -> Result<Value, SyntaxError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -41,6 +43,19 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value, SyntaxError> {
     serde_json::from_str(&repaired(text, false))
         .or_else(|_| serde_json::from_str(&repaired(text, true)))
         .map_err(|_| SyntaxError::of(&strict, text))
+}
+
+/// Reads a body that must be an object.
+///
+/// # Errors
+/// What it is instead.
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    match read(bytes) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(Value::Null) => Err("it is empty".to_owned()),
+        Ok(other) => Err(format!("it is {}", shown(&other))),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 impl SyntaxError {
@@ -140,6 +155,12 @@ mod tests {
         assert_eq!(read("\u{feff}{\"a\":1}".as_bytes()), Ok(json!({"a": 1})));
         assert_eq!(read(b"7"), Ok(json!(7)));
         assert_eq!(read(b" \r\n"), Ok(Value::Null));
+        assert_eq!(object("\u{feff}{\"a\":1}".as_bytes()).unwrap()["a"], json!(1));
+        for (body, told) in
+            [("", "it is empty"), ("[5]", "it is [5]"), ("x", "Unexpected token x in JSON at position 0")]
+        {
+            assert_eq!(object(body.as_bytes()).unwrap_err(), told);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use tgtrunk_config::Said;
-use tgtrunk_messages::shown;
+use tgtrunk_messages::{object, shown};
 
 use super::answer::Failed;
 
@@ -20,8 +20,7 @@ impl Fields {
     /// # Errors
     /// It is no JSON object, or holds a field that is not `known`.
     pub(super) fn read(body: &[u8], known: &'static [&'static str]) -> Result<Self, Failed> {
-        let left: Map<String, Value> = serde_json::from_slice(body)
-            .map_err(|error| Failed::bad(format!("the body is no JSON object: {error}")))?;
+        let left = object(body).map_err(|is| Failed::bad(format!("the body is no JSON object: {is}")))?;
         Self::of(left, known)
     }
 
@@ -119,6 +118,9 @@ mod tests {
         let told = |failed: Failed| failed.message;
         assert!(told(read("[1]").unwrap_err()).starts_with("the body is no JSON object: "));
         assert!(told(read("").unwrap_err()).starts_with("the body is no JSON object: "));
+        // As 1C writes it.
+        let body = "\u{feff}{\"name\":\"C:\\docs\"}";
+        assert_eq!(read(body).unwrap().text("name", 8).unwrap(), Some(Some(r"C:\docs".to_owned())));
         let strange = r#"unknown field "nmae": want id, name, notify"#;
         assert_eq!(told(read(r#"{"nmae":"x"}"#).unwrap_err()), strange);
         for (body, wanted) in [
