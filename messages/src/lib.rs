@@ -44,7 +44,7 @@ pub use browse::{
 };
 pub use chat::{Address, AddressError, Chat, ChatId, ChatKind, Person, PersonKind};
 pub use content::{Attachment, Content, FileKind, LeftOut, LoginTokenPicture, Place, Poll, VCard};
-pub use doors::{bearer, shown};
+pub use doors::{bearer, phone_hint, shown};
 pub use entity::{Entity, EntityKind};
 pub use files::{FileWriter, kind_of};
 pub use gate::{Denied, Gate, Grant};

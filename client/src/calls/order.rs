@@ -8,6 +8,7 @@ use tgtrunk_config::control::{
     StatusReport,
 };
 use tgtrunk_config::{CallId, Callee, GatewayStatus, Phone};
+use tgtrunk_messages::phone_hint;
 use tgtrunk_shell::asking::{self, AskError};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
@@ -343,7 +344,11 @@ fn refused(refusal: &Refusal, to: &Callee, gateway: Option<&GatewayStatus>) -> F
         RefusalCode::Strangers => gateway.and_then(|gateway| wait_s(gateway.strangers?.resets_ms)),
         _ => None,
     };
-    Failed { retry_after_s, ..Failed::new(code, refusal.message.clone()) }
+    let hint = match to {
+        Callee::Id(id) if code == Code::DialogNotFound => phone_hint(&id.to_string()),
+        _ => String::new(),
+    };
+    Failed { retry_after_s, ..Failed::new(code, format!("{}{hint}", refusal.message)) }
 }
 
 #[cfg(test)]
@@ -361,6 +366,9 @@ mod tests {
         assert_eq!(of(RefusalCode::UnknownPerson, "+79990000000"), (Code::NoTelegramAccount, false));
         assert_eq!(of(RefusalCode::UnknownPerson, "@anna"), (Code::DialogNotFound, false));
         assert_eq!(of(RefusalCode::BadRequest, "5"), (Code::DialogNotFound, false));
+        let refusal = Refusal { code: RefusalCode::UnknownPerson, message: "why".into() };
+        let told = refused(&refusal, &"79991234567".parse().unwrap(), None).message;
+        assert_eq!(told, "why; if it is a phone number, write +79991234567");
         assert_eq!(of(RefusalCode::NotAuthorized, "5"), (Code::NotAuthorized, false));
         assert_eq!(of(RefusalCode::Telegram, "5"), (Code::FloodWait, true));
         assert_eq!(of(RefusalCode::Limit, "5"), (Code::FloodWait, true));

@@ -413,6 +413,12 @@ async fn what_is_wrong_is_named_with_what_is_allowed() {
         ("notify", json!({"text": "x", "recipient": {"phone": "x"}}).to_string(), 400, "phone = \"x\""),
         ("notify", json!({"text": "x", "recipient": "K8"}).to_string(), 404, "nobody has this key"),
         ("notify", json!({"text": "x", "recipient": "8"}).to_string(), 400, "\"Main\" (1) has no bot"),
+        (
+            "notify",
+            json!({"text": "x", "recipient": "89001112233"}).to_string(),
+            400,
+            "\"bot\":\"…\"}; if it is a phone number, write +79001112233",
+        ),
         ("notify", json!({"text": "x", "recipient": ANNA, "to": 1}).to_string(), 400, "unknown field \"to\""),
         (
             "notify",

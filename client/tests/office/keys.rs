@@ -168,9 +168,14 @@ async fn people_are_notified_by_the_key_that_the_bot_gave_them_and_by_phone() {
     let seen = office.anna.message(office.info.id, |one| one["text"] == "Счёт 7 ждёт").await;
     assert_eq!(seen["from"], office.info.id);
     assert_eq!(office.post("notify", said).await["id"], sent["id"]);
-    let missing = office.post("notify", json!({"recipient": {"key": "77"}, "text": "x"})).await;
-    let failed = office.becomes(&missing["id"], "failed").await;
-    assert!(failed["reason"].as_str().unwrap().contains("@acme_bot"), "{failed}");
+    for (recipient, told) in [
+        (json!({"key": "77"}), "@acme_bot has given the key 77 to nobody"),
+        (json!("79161234567"), "to nobody; if it is a phone number, write +79161234567"),
+    ] {
+        let missing = office.post("notify", json!({"recipient": recipient, "text": "x"})).await;
+        let failed = office.becomes(&missing["id"], "failed").await;
+        assert!(failed["reason"].as_str().unwrap().ends_with(told), "{failed}");
+    }
 
     // By phone it is the organisation's own account that writes.
     let to_boris = office.post("notify", json!({"recipient": "+79001112244", "text": "Акт 9"})).await;

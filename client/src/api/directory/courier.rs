@@ -10,6 +10,7 @@ use serde_json::json;
 use tgtrunk_config::control::{Answer as Told, Ask, LetterInfo, LetterState, RefusalCode};
 use tgtrunk_messages::{
     Address, Content, Direction, Draft, Instance, InstanceId, Manner, MessageId, Record, Refused, SendStatus,
+    phone_hint,
 };
 use tokio::task::JoinSet;
 
@@ -264,7 +265,8 @@ impl Directory {
             }
             Ok(other) => one.waits(&format!("@{bot} answered something else: {other:?}")),
             Err(BotTrouble::Refused(refusal)) if refusal.code == RefusalCode::UnknownPerson => {
-                one.fails(&format!("@{bot} has given the key {person} to nobody"), "dialog_not_found");
+                let hint = phone_hint(&one.target);
+                one.fails(&format!("@{bot} has given the key {person} to nobody{hint}"), "dialog_not_found");
             }
             Err(BotTrouble::Refused(refusal)) if refusal.code == RefusalCode::BadRequest => {
                 one.fails(&refusal.message, "bad_request");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tgtrunk_config::UserId;
 use tgtrunk_messages::actions::LONGEST_KEY;
-use tgtrunk_messages::{Address, ChatId, Grant};
+use tgtrunk_messages::{Address, ChatId, Grant, phone_hint};
 
 use super::answer::{Answer, Failed};
 use super::door::Call;
@@ -101,7 +101,9 @@ impl Call {
                         "key = {key:?}: no bot gave it, so no bot can write to it; keys of bots are numbers"
                     )));
                 }
-                directory.bot_of(&scope, organisation.as_ref()).map_err(Failed::bad)?;
+                directory
+                    .bot_of(&scope, organisation.as_ref())
+                    .map_err(|lacks| Failed::bad(format!("{lacks}{}", phone_hint(&key))))?;
                 (None, key)
             }
         };

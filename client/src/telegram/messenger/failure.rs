@@ -1,6 +1,6 @@
 //! What Telegram's words mean for a program: one of its codes, and a sentence for people.
 
-use tgtrunk_messages::{Address, ChatId, Failure};
+use tgtrunk_messages::{Address, Failure, phone_hint};
 use tgtrunk_telegram::{InvokeError, ResolveError};
 
 /// What Telegram says, by its words: for programs, and for people in English and Russian.
@@ -275,7 +275,7 @@ pub(super) fn judge_lookup(error: ResolveError, of: &Address) -> Failure {
                 "dialog_not_found",
                 format!(
                     "the account has never met {chat}: name them by phone number or @name once{}",
-                    phone_hint(*chat)
+                    phone_hint(&chat.to_string())
                 ),
             ),
             Address::Username(name) => {
@@ -288,19 +288,10 @@ pub(super) fn judge_lookup(error: ResolveError, of: &Address) -> Failure {
     }
 }
 
-/// A number without its plus is a person's id. What is said of one that looks like a Russian phone number.
-fn phone_hint(chat: ChatId) -> String {
-    let digits = chat.to_string();
-    match Address::read(&format!("+{digits}")) {
-        Ok(Address::Phone(phone)) if phone.len() == 11 && digits.starts_with(['7', '8']) => {
-            format!("; if it is a phone number, write +{phone}")
-        }
-        _ => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tgtrunk_messages::ChatId;
+
     use super::*;
 
     #[test]
