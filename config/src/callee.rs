@@ -36,10 +36,12 @@ impl FromStr for Callee {
                 .then(|| Self::Username(name.to_owned()))
                 .ok_or_else(wrong);
         }
-        if text.starts_with('+') {
-            // As people write it, with blanks, hyphens and brackets.
-            let plain: String = text.chars().filter(|sign| !" -()\u{a0}".contains(*sign)).collect();
-            return plain.parse().map(Self::Phone).map_err(|_| wrong());
+        // Digits alone are an id; with what stands between the digits of a phone number they are none.
+        let is_home = text.starts_with('8') && text.contains(|sign: char| !sign.is_ascii_digit());
+        if text.starts_with('+') || is_home {
+            let phone =
+                Phone::written(text).ok().filter(|phone| !is_home || phone.digits().starts_with("79"));
+            return phone.map(Self::Phone).ok_or_else(wrong);
         }
         text.parse().map(Self::Id).map_err(|_| wrong())
     }
@@ -115,11 +117,38 @@ mod tests {
             assert_eq!(serde_json::from_str::<Callee>(json).unwrap(), callee);
         }
         assert_eq!(serde_json::from_str::<Callee>("\"5\"").unwrap(), Callee::Id(id));
+        // As people dial at home, and as 1C groups digits.
+        let phone = Callee::Phone("+79991234567".parse().unwrap());
+        for written in [
+            "+8 (999) 123-45-67",
+            "8 (999) 123-45-67",
+            "8-999-123-45-67",
+            "+89991234567",
+            "+7\u{202f}999\u{202f}123\u{202f}45\u{202f}67",
+            "8\u{a0}999.123.45.67",
+        ] {
+            assert_eq!(written.parse().as_ref(), Ok(&phone), "{written}");
+        }
+        // An id is one however it looks, and other countries' codes begin with 8.
+        assert_eq!("89991234567".parse(), Ok(Callee::Id(UserId::new(89_991_234_567).unwrap())));
+        assert_eq!("+84 91 234 56 78".parse(), Ok(Callee::Phone("+84912345678".parse().unwrap())));
     }
 
     #[test]
     fn what_is_nobody_is_told_with_what_is_allowed() {
-        for text in ["", "anna", "@an", "@anna k", "+7", "0", "-5", "9007199254740992", "8 999"] {
+        for text in [
+            "",
+            "anna",
+            "@an",
+            "@anna k",
+            "+7",
+            "0",
+            "-5",
+            "9007199254740992",
+            "8 999",
+            "8 (499) 123-45-67",
+            "+7 999 x",
+        ] {
             let told = text.parse::<Callee>().unwrap_err().to_string();
             assert!(told.starts_with(&format!("person {text:?}: want a phone number as +7")), "{told}");
         }

@@ -57,6 +57,24 @@ impl Phone {
         &self.0
     }
 
+    /// Reads a number as people write it, with or without its `+`: with blanks, dots, hyphens and brackets, and Russian mobile
+    /// numbers as they are dialled at home.
+    ///
+    /// # Errors
+    /// [`UnitError::Phone`] where no number is left.
+    pub fn written(text: &str) -> Result<Self, UnitError> {
+        let mut digits: String =
+            text.trim().chars().filter(|sign| !" -.()\u{a0}\u{202f}".contains(*sign)).collect();
+        if !digits.starts_with('+') {
+            digits.insert(0, '+');
+        }
+        // No country's code begins so.
+        if digits.len() == 12 && digits.starts_with("+89") {
+            digits.replace_range(1..2, "7");
+        }
+        digits.parse().map_err(|_| UnitError::Phone(shortened(text)))
+    }
+
     /// The number without its `+`, as Telegram writes it.
     pub fn digits(&self) -> &str {
         &self.0[1..]

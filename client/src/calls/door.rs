@@ -141,8 +141,7 @@ fn read(body: &[u8]) -> Result<Asked, Failed> {
     let line = match value("line") {
         None => None,
         Some(line) => {
-            let digits = line.as_str().map(|text| format!("+{}", text.trim_start_matches('+')));
-            let parsed = digits.and_then(|digits| digits.parse().ok());
+            let parsed = line.as_str().and_then(|text| Phone::written(text).ok());
             Some(parsed.ok_or_else(|| wrong("line", "the number of a line, as \"+79060000000\""))?)
         }
     };
@@ -317,6 +316,12 @@ mod tests {
         assert_eq!(asked.line, "+79060000000".parse().ok());
         let to = Callee::Phone("+79990000000".parse().unwrap());
         assert_eq!(asked.wanted, Wanted { to, extension: "201".into(), key: None });
+        let asked = read(br#"{"line":"+8 (906) 000-00-00","to":"8 (999) 000-00-00","extension":201}"#);
+        let asked = asked.unwrap_or_else(|failed| panic!("{}", failed.message));
+        assert_eq!(
+            (asked.line, asked.wanted.to),
+            ("+79060000000".parse().ok(), Callee::Phone("+79990000000".parse().unwrap()))
+        );
         // 1C puts a mark of the byte order before it.
         let body = "\u{feff}{\"to\":5,\"extension\":\"q_1\",\"idempotency_key\":\"order-7\"}";
         let asked = read(body.as_bytes());
