@@ -42,6 +42,10 @@ async fn a_message_goes_out_at_its_time_however_that_is_written() {
         assert_eq!((&job["state"], &job["finished"]), (&json!("waiting"), &Value::Null), "{job}");
     }
     assert_eq!(stage.queued().await, forms.len());
+    // What a client of GREEN-API empties is its own: it means what is to go out now.
+    assert_eq!(stage.program.get("getMessagesCount").await["count"], 0);
+    assert_eq!(stage.program.get("clearMessagesQueue").await["isCleared"], true);
+    assert_eq!(stage.queued().await, forms.len(), "what is due later was taken out");
     // Others do not wait behind them.
     stage.does("send_message", json!({"dialog": anna, "text": "at once"})).await;
     assert_eq!(stage.at_anna(), ["at once"]);

@@ -175,7 +175,7 @@ impl Stage {
 
     /// How many messages are in the outgoing queue.
     pub(crate) async fn queued(&self) -> Value {
-        self.program.get("getMessagesCount").await["count"].clone()
+        self.program.get("showMessagesQueue").await.as_array().unwrap().len().into()
     }
 }
 

@@ -6,9 +6,9 @@ use super::answer::Answer;
 use super::call::Call;
 use super::shape;
 
-/// How many messages wait.
+/// How many messages wait: not those for a later time, nor notifications, which other programs asked for.
 pub(super) async fn messages_count(call: Call) -> Answer {
-    Ok(json!({"count": call.instance.queue_len().await?}))
+    Ok(json!({"count": call.instance.pending_len().await?}))
 }
 
 /// The messages that wait.
@@ -17,9 +17,9 @@ pub(super) async fn show_messages_queue(call: Call) -> Answer {
     Ok(lines.iter().map(shape::queue_line).collect::<Vec<Value>>().into())
 }
 
-/// Has none of them sent.
+/// Has none of those sent that are counted.
 pub(super) async fn clear_messages_queue(call: Call) -> Answer {
-    call.instance.clear_queue().await?;
+    call.instance.clear_pending().await?;
     Ok(json!({"isCleared": true}))
 }
 

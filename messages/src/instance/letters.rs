@@ -187,7 +187,12 @@ impl Instance {
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn queue_len(&self) -> Result<u64, Refused> {
-        Ok(self.inner.store.queue_len().await?)
+        Ok(self.inner.store.queue_len(None).await?)
+    }
+
+    /// The same without what is to be sent at a later time, and without notifications.
+    pub(crate) async fn pending_len(&self) -> Result<u64, Refused> {
+        Ok(self.inner.store.queue_len(Some(clock::unix_ms())).await?)
     }
 
     /// Empties the outgoing queue of what it has now, a portion at a time, between which others write; what Telegram is being
@@ -196,9 +201,18 @@ impl Instance {
     /// # Errors
     /// [`Refused::Storage`].
     pub async fn clear_queue(&self) -> Result<(), Refused> {
+        self.clear(None).await
+    }
+
+    /// The same, but what is to be sent at a later time, and notifications, stay.
+    pub(crate) async fn clear_pending(&self) -> Result<(), Refused> {
+        self.clear(Some(clock::unix_ms())).await
+    }
+
+    async fn clear(&self, due_by_ms: Option<i64>) -> Result<(), Refused> {
         let inner = Arc::clone(&self.inner);
         let clear = async move {
-            let cleared = empty(&inner).await;
+            let cleared = empty(&inner, due_by_ms).await;
             inner.settle();
             cleared
         };
@@ -513,10 +527,10 @@ pub(crate) enum Posted {
     Known(Begun),
 }
 
-async fn empty(inner: &Inner) -> Result<(), StorageError> {
+async fn empty(inner: &Inner, due_by_ms: Option<i64>) -> Result<(), StorageError> {
     let (fault, now_ms) = (withdrawn("taken out of the queue"), clock::unix_ms());
     let last = inner.store.last_seq().await?;
-    while inner.store.withdraw_first(last, &fault, inner, now_ms).await? {}
+    while inner.store.withdraw_first(last, due_by_ms, &fault, inner, now_ms).await? {}
     Ok(())
 }
 

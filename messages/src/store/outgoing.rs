@@ -126,6 +126,10 @@ const SHORT_MS: i64 = 60_000;
 /// Those that failed often, whose time has come.
 const LAST: &str = "attempts > $2 AND not_before_ms <= $1 ORDER BY not_before_ms, seq";
 
+/// Those that GREEN-API's clients mean by their queue, at $1 (milliseconds since 1970); all where that is null. What is to
+/// be sent at its own time, and notifications, are other programs', which ask what became of them.
+const THEIRS: &str = "($1 IS NULL OR (due_ms <= $1 AND method <> 'notify'))";
+
 const LAST_SENT: &str = "SELECT MAX(kept_s) FROM ms_message WHERE kept_s >= $1 AND origin = 'api'
     AND status IN ('sent', 'read')";
 
@@ -472,8 +476,10 @@ impl Store {
             .collect()
     }
 
-    pub(crate) async fn queue_len(&self) -> Result<u64, sqlx::Error> {
-        let row = sqlx::query("SELECT COUNT(*) FROM ms_outgoing").fetch_one(&self.pool).await?;
+    /// How many wait; where `due_by_ms` is said, of those that GREEN-API's clients mean ([`THEIRS`]).
+    pub(crate) async fn queue_len(&self, due_by_ms: Option<i64>) -> Result<u64, sqlx::Error> {
+        let text = format!("SELECT COUNT(*) FROM ms_outgoing WHERE {THEIRS}");
+        let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(due_by_ms).fetch_one(&self.pool).await?;
         Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
     }
 }

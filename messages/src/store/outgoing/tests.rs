@@ -3,6 +3,23 @@
 use super::*;
 use crate::store::tests::Room;
 
+/// Tells nobody.
+struct Nobody;
+
+impl Teller for Nobody {
+    fn of_sent(&self, _: &Record) -> Vec<Told> {
+        Vec::new()
+    }
+
+    fn of_failed(&self, _: &Record) -> Vec<Told> {
+        Vec::new()
+    }
+
+    fn of_device(&self, _: &Record) -> Option<Told> {
+        None
+    }
+}
+
 const NOW_MS: i64 = 1_000_000;
 const TRIES: u32 = 3;
 
@@ -47,4 +64,35 @@ async fn those_that_failed_often_go_last_unless_it_is_their_turn() {
         .unwrap();
     assert_eq!(next(true).await, Some(4));
     assert_eq!(next(false).await, Some(2));
+}
+
+#[tokio::test]
+async fn what_is_due_later_and_notifications_are_in_no_other_programs_queue() {
+    let room = Room::new();
+    let store = room.open().await;
+    for (id, method, due_ms) in [
+        (1, "sendMessage", 0),
+        (2, "notify", 0),
+        (3, "send_message", NOW_MS + 1),
+        (4, "send_message", NOW_MS),
+    ] {
+        sqlx::query(
+            "INSERT INTO ms_outgoing (id, method, request, draft, random_id, accepted_ms, not_before_ms, attempts, claimed,
+                 parts_done, due_ms) VALUES ($1, $2, '', '', 0, 0, 0, 0, 0, 0, $3)",
+        )
+        .bind(id)
+        .bind(method)
+        .bind(due_ms)
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    }
+    let count = async |due_by_ms| store.queue_len(due_by_ms).await.unwrap();
+    assert_eq!((count(None).await, count(Some(NOW_MS)).await), (4, 2));
+    let fault = Fault { sentence: "taken out".to_owned(), reason: Reason::of("message_not_found") };
+    let take_out = async |due_by_ms| store.withdraw_first(i64::MAX, due_by_ms, &fault, &Nobody, NOW_MS).await;
+    while take_out(Some(NOW_MS)).await.unwrap() {}
+    assert_eq!((count(None).await, count(Some(NOW_MS)).await), (2, 0));
+    while take_out(None).await.unwrap() {}
+    assert_eq!(count(None).await, 0);
 }

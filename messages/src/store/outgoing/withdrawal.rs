@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{Fault, Store, Teller, Withdrawn, fail, is_doubtful};
+use super::{Fault, Store, THEIRS, Teller, Withdrawn, fail, is_doubtful};
 use crate::id::MessageId;
 
 impl Store {
@@ -42,18 +42,22 @@ impl Store {
     }
 
     /// Takes the first of the queue up to a place out of it, so many that others need not wait for the disk for long; true
-    /// while there are more.
+    /// while there are more. Where `due_by_ms` is said, of those that GREEN-API's clients mean ([`THEIRS`]).
     pub(crate) async fn withdraw_first(
         &self,
         up_to: i64,
+        due_by_ms: Option<i64>,
         fault: &Fault,
         teller: &dyn Teller,
         now_ms: i64,
     ) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        let some = "DELETE FROM ms_outgoing WHERE seq IN (SELECT seq FROM ms_outgoing WHERE claimed < 2 AND seq <= $1
-             ORDER BY seq LIMIT 500) RETURNING id, claimed, parts_done";
-        let mut gone = sqlx::query(some).bind(up_to).fetch_all(&mut *transaction).await?;
+        let some = format!(
+            "DELETE FROM ms_outgoing WHERE seq IN (SELECT seq FROM ms_outgoing WHERE claimed < 2 AND seq <= $2 AND {THEIRS}
+             ORDER BY seq LIMIT 500) RETURNING id, claimed, parts_done"
+        );
+        let some = sqlx::query(sqlx::AssertSqlSafe(some)).bind(due_by_ms).bind(up_to);
+        let mut gone = some.fetch_all(&mut *transaction).await?;
         gone.sort_by_key(|row| row.get::<i64, _>("id"));
         for row in &gone {
             fail_row(&mut transaction, row, fault, teller, now_ms).await?;
