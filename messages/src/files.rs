@@ -36,7 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) const SILENCE: Duration = Duration::from_secs(20);
 /// Bytes a second that a file on the web comes with at least, after a while.
 const SLOWEST: u32 = 64 * 1024;
-/// How long a file may take to be fetched, however fast it comes.
+/// How long the files of a message may take to be fetched, however fast they come.
 const FETCH_LIMIT: Duration = Duration::from_secs(900);
 /// How often whoever asks for a file may be sent on.
 const REDIRECTS: usize = 5;
@@ -78,6 +78,25 @@ pub struct FileWriter {
     file: File,
     path: PathBuf,
     is_finished: bool,
+}
+
+/// How the files of a message come from the web, which are given time together.
+#[derive(Debug)]
+pub(crate) struct Coming {
+    began: Instant,
+    bytes: u64,
+}
+
+impl Coming {
+    pub(crate) fn now() -> Self {
+        Self { began: Instant::now(), bytes: 0 }
+    }
+
+    /// When the next bytes are to be here.
+    fn until(&self, patience: Duration) -> Instant {
+        let so_far = Duration::from_millis(self.bytes.saturating_mul(1000) / u64::from(SLOWEST));
+        self.began + (patience + so_far).min(FETCH_LIMIT)
+    }
 }
 
 impl Files {
@@ -231,16 +250,16 @@ impl Files {
         web: &Web,
         url: &str,
         name: &str,
+        coming: &mut Coming,
     ) -> Result<StoredFile, Failure> {
         let refused = |sentence: String| Failure::Refused { word: "attachment_failed", sentence };
-        let began = Instant::now();
         let slow = |_| {
             Failure::Undone(format!(
                 "the file cannot be fetched: it comes with less than {} kB/s",
                 SLOWEST / 1024
             ))
         };
-        let asked = timeout_at(began + self.patience, ask(web, url)).await;
+        let asked = timeout_at(coming.until(self.patience), ask(web, url)).await;
         let mut answer = asked.map_err(slow)??;
         if answer.status().is_server_error() {
             return Err(Failure::Unknown(format!("the file cannot be fetched: {}", answer.status())));
@@ -258,10 +277,9 @@ impl Files {
         let mut writer =
             self.create(store, name, mime.as_deref().filter(|_| !named)).await.map_err(storage)?;
         loop {
-            let so_far = Duration::from_millis(writer.size().saturating_mul(1000) / u64::from(SLOWEST));
-            let until = began + (self.patience + so_far).min(FETCH_LIMIT);
-            let chunk = timeout_at(until, answer.chunk()).await.map_err(slow)?.map_err(unfetched)?;
-            let Some(chunk) = chunk else { break };
+            let chunk = timeout_at(coming.until(self.patience), answer.chunk()).await;
+            let Some(chunk) = chunk.map_err(slow)?.map_err(unfetched)? else { break };
+            coming.bytes += chunk.len() as u64;
             writer.write(&chunk).await.map_err(storage)?;
         }
         writer.finish().await.map_err(storage)
@@ -302,11 +320,6 @@ fn unfetched(error: reqwest::Error) -> Failure {
 }
 
 impl FileWriter {
-    /// How many bytes were written.
-    fn size(&self) -> u64 {
-        u64::try_from(self.row.size).unwrap_or(0)
-    }
-
     /// The next bytes.
     ///
     /// # Errors

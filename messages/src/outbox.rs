@@ -237,7 +237,7 @@ impl Outbox {
             return Ok(None);
         }
         // That may take its time, and needs no claim.
-        let failures = inner.fetch_from_web(&mut next).await?;
+        let Some(failures) = inner.fetch_from_web(&mut next).await? else { return Ok(None) };
         let shared = Arc::clone(inner);
         let _handing = shared.handing.lock().await;
         if inner.is_ending.load(Ordering::Relaxed) {

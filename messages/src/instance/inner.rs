@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use super::{CallNews, Options, Refused};
@@ -15,7 +15,7 @@ use crate::chat::{Address, ChatId, Person};
 use crate::clock::{self, Ages};
 use crate::content::{Attachment, Content, FileKind};
 use crate::fetching::Fetching;
-use crate::files::Files;
+use crate::files::{Coming, Files};
 use crate::green::notification::{self, Envelope};
 use crate::id::MessageId;
 use crate::job::Bells;
@@ -24,6 +24,9 @@ use crate::reach::Web;
 use crate::record::{Reason, Record, SendStatus};
 use crate::standing::Standing;
 use crate::store::{Fault, Hold, InstanceRow, Notification, Outgoing, StorageError, Store, Teller, Told};
+
+/// How often it is looked whether a message whose files are fetched is still wanted.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long it is believed that somebody has Telegram, and that nobody has, in seconds.
 pub(crate) const FOUND_S: i64 = 24 * 3600;
@@ -354,20 +357,44 @@ impl Inner {
         }
     }
 
-    /// Fetches from the web what a message has of it, and gives back which links failed. It is not under way to Telegram
-    /// yet: what its owner writes meanwhile is not taken for it, and nobody wonders whether Telegram has it.
+    /// Fetches from the web what a message has of it, and gives back which links failed; none where it was taken out of the
+    /// queue meanwhile. It is not under way to Telegram yet: what its owner writes meanwhile is not taken for it, and nobody
+    /// wonders whether Telegram has it.
     pub(crate) async fn fetch_from_web(
         self: &Arc<Self>,
         outgoing: &mut Outgoing,
-    ) -> Result<HashMap<String, Failure>, StorageError> {
-        let mut failures = HashMap::new();
+    ) -> Result<Option<HashMap<String, Failure>>, StorageError> {
         if outgoing.letter.forward.is_some() {
-            return Ok(failures);
+            return Ok(Some(HashMap::new()));
         }
+        let seq = outgoing.seq;
+        let until_gone = async {
+            loop {
+                sleep(LOOK).await;
+                if !self.store.is_queued(seq).await? {
+                    return Ok(None);
+                }
+            }
+        };
+        tokio::select! {
+            failures = self.fetch_all(outgoing) => failures.map(Some),
+            gone = until_gone => gone,
+        }
+    }
+
+    /// Fetches one file after the other, up to the first that does not come where nothing goes without it.
+    async fn fetch_all(
+        self: &Arc<Self>,
+        outgoing: &mut Outgoing,
+    ) -> Result<HashMap<String, Failure>, StorageError> {
+        let (mut failures, mut coming) = (HashMap::new(), Coming::now());
         let files: Vec<_> = outgoing.letter.content.files().cloned().enumerate().collect();
         for (number, mut file) in files {
             let Some(url) = file.url.clone().filter(|_| file.stored.is_none()) else { continue };
-            match self.fetch_for_sending(outgoing, number, &mut file).await? {
+            if !failures.is_empty() && !outgoing.letter.manner.takes_some {
+                break;
+            }
+            match self.fetch_for_sending(outgoing, number, &mut file, &mut coming).await? {
                 Ok(_) => outgoing
                     .letter
                     .content
@@ -387,24 +414,27 @@ impl Inner {
         outgoing: &Outgoing,
         number: usize,
         file: &mut Attachment,
+        coming: &mut Coming,
     ) -> Result<Result<PathBuf, Failure>, StorageError> {
         let key = match (&file.stored, &file.url) {
             (Some(key), _) => key.clone(),
-            (None, Some(url)) => match self.files.fetch(&self.store, &self.web, url, &file.name).await {
-                Ok(stored) => {
-                    file.stored = Some(stored.key.clone());
-                    file.mime.clone_from(&stored.mime);
-                    file.size = stored.size;
-                    file.kind = match file.is_plain {
-                        true => FileKind::Document,
-                        false => crate::files::kind_of(&stored.mime),
-                    };
-                    // The next try need not fetch it again.
-                    self.store.fetched(outgoing, number, file).await?;
-                    stored.key
+            (None, Some(url)) => {
+                match self.files.fetch(&self.store, &self.web, url, &file.name, coming).await {
+                    Ok(stored) => {
+                        file.stored = Some(stored.key.clone());
+                        file.mime.clone_from(&stored.mime);
+                        file.size = stored.size;
+                        file.kind = match file.is_plain {
+                            true => FileKind::Document,
+                            false => crate::files::kind_of(&stored.mime),
+                        };
+                        // The next try need not fetch it again.
+                        self.store.fetched(outgoing, number, file).await?;
+                        stored.key
+                    }
+                    Err(failure) => return Ok(Err(failure)),
                 }
-                Err(failure) => return Ok(Err(failure)),
-            },
+            }
             (None, None) => {
                 let sentence = "the file is not there".to_owned();
                 return Ok(Err(Failure::Refused { word: "attachment_failed", sentence }));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Outcome, TRIES, judge};
 use crate::content::Content;
+use crate::files::Coming;
 use crate::instance::inner::Inner;
 use crate::messenger::Failure;
 use crate::store::{Outgoing, StorageError};
@@ -14,18 +15,18 @@ use crate::store::{Outgoing, StorageError};
 pub(super) async fn collect(
     inner: &Arc<Inner>,
     next: &Outgoing,
-    mut failures: HashMap<String, Failure>,
+    failures: HashMap<String, Failure>,
 ) -> Result<Result<(Content, Vec<PathBuf>), Outcome>, StorageError> {
     let (mut content, mut paths) = (next.letter.content.clone(), Vec::new());
-    let (count, mut is_less) = (content.files().count(), false);
+    let (count, mut is_less, mut coming) = (content.files().count(), false, Coming::now());
     loop {
         let Some(mut file) = content.files().nth(paths.len()).cloned() else { break };
         let place = paths.len();
         let unfetched =
-            file.url.as_ref().filter(|_| file.stored.is_none()).and_then(|url| failures.remove(url));
+            file.url.as_ref().filter(|_| file.stored.is_none()).and_then(|url| failures.get(url).cloned());
         let told = match unfetched {
             Some(failure) => Err(failure),
-            None => inner.fetch_for_sending(next, place, &mut file).await?,
+            None => inner.fetch_for_sending(next, place, &mut file, &mut coming).await?,
         };
         let failure = match told {
             Ok(path) => {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tgtrunk_messages::{
-    Address, ChatId, Direction, Draft, Failure, Instance, News, Record, SendStatus, Standing,
+    Address, Attachment, ChatId, Content, Direction, Draft, Failure, FileKind, Instance, News, Record,
+    SendStatus, Standing,
 };
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, sleep, timeout};
@@ -222,41 +223,13 @@ async fn two_who_fetch_see_the_same_until_one_takes_it_away() {
 
 #[tokio::test]
 async fn a_file_that_comes_slowly_holds_nobody_up_for_long_and_is_not_under_way_to_telegram() {
-    // It gives a byte now and then, for as long as it is asked.
-    let web = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/price.pdf", web.local_addr().unwrap());
-    let asked = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&asked);
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = web.accept().await {
-            counted.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(async move {
-                let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n";
-                let mut told = socket.write_all(head.as_bytes()).await;
-                while told.is_ok() {
-                    sleep(Duration::from_millis(50)).await;
-                    told = socket.write_all(b"x").await;
-                }
-            });
-        }
-    });
+    let (url, asked) = drips().await;
     let mut room = Room::new();
     room.options.fetch_patience = Duration::from_millis(700);
     room.telegram.is_forgetful.store(true, Ordering::Relaxed);
     let instance = room.open().await;
     switch_on(&instance, &["outgoingMessageWebhook"]).await;
-    let file = tgtrunk_messages::Attachment {
-        is_plain: false,
-        kind: tgtrunk_messages::FileKind::Document,
-        name: "price.pdf".to_owned(),
-        mime: String::new(),
-        size: 0,
-        stored: None,
-        url: Some(url),
-        remote: None,
-        thumbnail: None,
-    };
-    let content = tgtrunk_messages::Content::file(file, "");
+    let content = Content::file(by_link(&url), "");
     let slow = instance.send(Draft { content, ..draft(5, "") }).await.unwrap().id;
     instance.send(draft(6, "a text")).await.unwrap();
     // What the owner writes meanwhile cannot be it.
@@ -275,4 +248,76 @@ async fn a_file_that_comes_slowly_holds_nobody_up_for_long_and_is_not_under_way_
     assert_eq!(waiting.iter().map(|line| line.id).collect::<Vec<_>>(), [slow], "it was never with Telegram");
     let why = waiting[0].last_error.clone().unwrap_or_default();
     assert!(why.contains("64 kB/s"), "{why}");
+}
+
+#[tokio::test]
+async fn many_slow_files_of_a_message_have_the_time_of_one_and_are_left_when_it_is_taken_out() {
+    let (url, asked) = drips().await;
+    let ten = || {
+        let mut content = Content::file(by_link(&url), "");
+        if let Content::File { more, .. } = &mut content {
+            more.extend((1..10).map(|_| by_link(&url)));
+        }
+        content
+    };
+    let mut room = Room::new();
+    room.options.fetch_patience = Duration::from_millis(700);
+    let instance = room.open().await;
+    instance.send(Draft { content: ten(), ..draft(5, "") }).await.unwrap();
+    instance.send(draft(6, "behind it")).await.unwrap();
+    // Four tries, and the pauses between them.
+    let passed = timeout(Duration::from_secs(60), async {
+        while room.telegram.texts() != ["behind it"] {
+            sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert!(passed.await.is_ok(), "nobody gets past it");
+    let times = asked.load(Ordering::Relaxed);
+    assert!(times <= 4, "asked for {times} files, though nothing goes without the first");
+
+    let mut room = Room::new();
+    room.options.fetch_patience = Duration::from_secs(600);
+    let instance = room.open().await;
+    instance.send(Draft { content: ten(), ..draft(5, "") }).await.unwrap();
+    let before = asked.load(Ordering::Relaxed);
+    until("it is fetched", async || asked.load(Ordering::Relaxed) > before).await;
+    instance.clear_queue().await.unwrap();
+    instance.send(draft(6, "after it")).await.unwrap();
+    until("the text goes", async || room.telegram.texts() == ["after it"]).await;
+}
+
+/// A place on the web that gives a byte now and then, for as long as it is asked; and how often it was asked.
+async fn drips() -> (String, Arc<AtomicU32>) {
+    let web = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/price.pdf", web.local_addr().unwrap());
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = web.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n";
+                let mut told = socket.write_all(head.as_bytes()).await;
+                while told.is_ok() {
+                    sleep(Duration::from_millis(50)).await;
+                    told = socket.write_all(b"x").await;
+                }
+            });
+        }
+    });
+    (url, asked)
+}
+
+fn by_link(url: &str) -> Attachment {
+    Attachment {
+        is_plain: false,
+        kind: FileKind::Document,
+        name: "price.pdf".to_owned(),
+        mime: String::new(),
+        size: 0,
+        stored: None,
+        url: Some(url.to_owned()),
+        remote: None,
+        thumbnail: None,
+    }
 }

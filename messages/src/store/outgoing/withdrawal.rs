@@ -35,6 +35,12 @@ impl Store {
         Ok(withdrawn)
     }
 
+    /// Whether a message is in the queue.
+    pub(crate) async fn is_queued(&self, seq: i64) -> Result<bool, sqlx::Error> {
+        let row = sqlx::query("SELECT 1 FROM ms_outgoing WHERE seq = $1").bind(seq);
+        Ok(row.fetch_optional(&self.pool).await?.is_some())
+    }
+
     /// The last place in the queue.
     pub(crate) async fn last_seq(&self) -> Result<i64, sqlx::Error> {
         let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) FROM ms_outgoing").fetch_one(&self.pool);
