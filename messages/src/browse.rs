@@ -1,6 +1,7 @@
 //! What people look at of an instance: its journal and its queues by pages, and what holds them up.
 
-use std::collections::VecDeque;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
@@ -322,7 +323,9 @@ impl Instance {
     /// [`Refused::Storage`].
     pub async fn leaf(&self, of: &Browse, before: Bookmark, count: usize) -> Result<Leaf, Refused> {
         let store = &self.inner().store;
-        Ok(Walk::new(store, of, before, i64::MIN, count).leaf(count).await?)
+        let mut leaf = Walk::new(store, of, before, i64::MIN, count).leaf(count).await?;
+        name_chats(store, &mut leaf.records).await?;
+        Ok(leaf)
     }
 
     /// The newest page for whoever has it before them: what has come since is looked at, and what is shown is read again.
@@ -336,6 +339,7 @@ impl Instance {
         let mut leaf = Walk::new(store, of, Bookmark::NEWEST, since_s, count).leaf(count).await?;
         leaf.newest = leaf.newest.max(Some(seen.newest));
         if leaf.older.is_some() {
+            name_chats(store, &mut leaf.records).await?;
             return Ok(leaf);
         }
         for record in store.messages(&seen.messages).await? {
@@ -349,6 +353,7 @@ impl Instance {
             leaf.records.truncate(count);
             leaf.older = leaf.records.last().map(Bookmark::of);
         }
+        name_chats(store, &mut leaf.records).await?;
         Ok(leaf)
     }
 
@@ -527,4 +532,17 @@ impl<'w> Walk<'w> {
         }
         Ok(leaf)
     }
+}
+/// A message that was never sent does not know what its chat is called; others of the chat may.
+async fn name_chats(store: &Store, records: &mut [Record]) -> Result<(), StorageError> {
+    let mut titles = BTreeMap::new();
+    for record in records.iter_mut().filter(|record| record.chat_title.is_empty()) {
+        let Some(chat) = record.chat else { continue };
+        let title = match titles.entry(chat) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(store.chat_title(chat).await?),
+        };
+        record.chat_title.clone_from(title);
+    }
+    Ok(())
 }

@@ -199,6 +199,7 @@ impl Scene {
             sleep(LIMIT / 50).await;
         }
         browser.says("#letters", "Taken out of the queue", LIMIT).await?;
+        browser.says("#letters .letter[data-status=failed] .peer", "Anna", LIMIT).await?;
         world.remove_bot_fault(fault);
         Ok(())
     }

@@ -114,7 +114,7 @@ impl Scene {
         browser.click("#instances .instance h2 a").await?;
         let own = self.path("");
         browser.arrives(LIMIT, |path| path == own).await?;
-        browser.says("#outgoing", "Everything is sent", LIMIT).await?;
+        browser.says("#outgoing", "Nothing waits to be sent", LIMIT).await?;
         browser.says("#notifications", "Nothing waits", LIMIT).await?;
         browser.says("#budgets .figure", "0 of 100", LIMIT).await?;
         Ok(())
@@ -259,6 +259,7 @@ impl Scene {
         let failed = browser.count("#letters .letter[data-status=failed]").await?;
         ensure!(failed == 3, "{failed} messages were taken out");
         browser.says("#letters", "Taken out of the queue", LIMIT).await?;
+        browser.says("#letters .letter[data-status=failed] .peer", "Anna", LIMIT).await?;
         self.stage.stage.world().remove_fault(fault);
         Ok(())
     }

@@ -112,7 +112,7 @@ pub(crate) fn warnings(frame: &Frame, card: &InstanceCard) -> Markup {
         @for rest in &card.rests {
             p.warning data-warning="rest" {
                 (Icon::Waiting.draw())
-                span { (words::rest(frame, rest.what)) " " (queues::left(frame, rest.until_ms)) }
+                span { (words::rest(frame, rest.what)) " " (queues::rests_for(frame, rest.until_ms)) }
             }
         }
     }

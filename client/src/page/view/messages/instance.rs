@@ -113,7 +113,7 @@ pub(crate) fn standing(frame: &Frame, card: &InstanceCard) -> Markup {
 fn actions(frame: &Frame, page: &InstancePage) -> Markup {
     let card = &page.card;
     if card.bot.is_some() {
-        return html! { div #actions.actions {} };
+        return html! { div #actions hidden {} };
     }
     let path = path(card);
     let is_in = matches!(card.standing, Standing::Authorized | Standing::Suspended);

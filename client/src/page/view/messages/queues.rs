@@ -32,7 +32,10 @@ pub(crate) fn outgoing(frame: &Frame, page: &InstancePage) -> Markup {
                 }
             }
             @if page.waiting.is_empty() {
-                p.muted { (frame.say("Всё отправлено.", "Everything is sent.")) }
+                p.muted { (match page.card.last_ms {
+                    Some(_) => frame.say("Всё отправлено.", "Everything is sent."),
+                    None => frame.say("Ничего не ждёт отправки.", "Nothing waits to be sent."),
+                }) }
             } @else {
                 ol.queue { @for one in &page.waiting { (line(frame, page, one)) } }
             }
@@ -75,7 +78,8 @@ fn line(frame: &Frame, page: &InstancePage, one: &Waiting) -> Markup {
             }
             p.said { (beginning(&one.content, BEGINNING)) }
             p.muted {
-                span.nowrap { (attempts(frame, one.attempts)) } " · "
+                // What Telegram gave back was tried, and is not counted.
+                @if one.attempts > 0 || stuck.is_none() { span.nowrap { (attempts(frame, one.attempts)) } " · " }
                 span.nowrap { (frame.say("принято ", "accepted ")) (moment(frame, ms(one.accepted_ms))) } " · "
                 @if one.is_under_way {
                     span.state { (frame.say("отправляется", "being sent")) }
@@ -236,18 +240,30 @@ pub(super) fn left_there(frame: &Frame, times: u32) -> String {
 /// What the instance may still do: `budgets`.
 pub(crate) fn budgets(frame: &Frame, page: &InstancePage) -> Markup {
     let (used, limit) = page.checks;
-    let label = frame.say("Проверки номеров и имён сегодня", "Numbers and names checked today");
+    let (label, hint) = match page.card.bot {
+        None => (
+            frame.say("Проверки номеров и имён сегодня", "Numbers and names checked today"),
+            frame.say(
+                "Telegram ограничивает аккаунты, которые много ищут по номерам. Счёт начинается заново в полночь UTC; лимит — phone_checks_per_day в tgtrunk.toml.",
+                "Telegram limits accounts that look many numbers up. It starts again at midnight UTC; the limit is phone_checks_per_day in tgtrunk.toml.",
+            ),
+        ),
+        Some(_) => (
+            frame.say("Проверки имён сегодня", "Names checked today"),
+            frame.say(
+                "Бот находит по имени публичные группы и каналы, а по номерам никого. Счёт начинается заново в полночь UTC.",
+                "A bot finds public groups and channels by their names, and nobody by a number. It starts again at midnight UTC.",
+            ),
+        ),
+    };
     html! {
         section #budgets.card {
             h2 { (frame.say("Лимиты", "Limits")) }
             div.two {
                 div {
-                    div.card-head { h3 { (label) } p.figure data-used=(used) { (used) (frame.say(" из ", " of ")) (limit) } }
+                    div.card-head { h3 { (label) } p.figure data-used=(used) { (grouped(frame.language, used.into())) (frame.say(" из ", " of ")) (grouped(frame.language, limit.into())) } }
                     progress max=(limit.max(1)) value=(used.min(limit)) aria-label=(label) {}
-                    p.hint { (frame.say(
-                        "Telegram ограничивает аккаунты, которые много ищут по номерам. Счёт начинается заново в полночь UTC; лимит — phone_checks_per_day в tgtrunk.toml.",
-                        "Telegram limits accounts that look many numbers up. It starts again at midnight UTC; the limit is phone_checks_per_day in tgtrunk.toml.",
-                    )) }
+                    p.hint { (hint) }
                 }
                 div {
                     h3 { (frame.say("Паузы Telegram", "Telegram’s waits")) }
@@ -257,7 +273,7 @@ pub(crate) fn budgets(frame: &Frame, page: &InstancePage) -> Markup {
                         ul.rests {
                             @for rest in &page.card.rests {
                                 li {
-                                    (Icon::Waiting.draw()) " " (words::rest(frame, rest.what)) ": " (left(frame, rest.until_ms))
+                                    (Icon::Waiting.draw()) " " (words::rest(frame, rest.what)) " " (rests_for(frame, rest.until_ms))
                                     @if !rest.cause.is_empty() { " " span.muted { (sentence(&told(frame, &rest.cause))) } }
                                 }
                             }
@@ -280,6 +296,11 @@ fn pace(frame: &Frame, page: &InstancePage) -> String {
             format!("{delay_ms}\u{a0}ms between two messages; at most {limit} messages in the queue.")
         }
     }
+}
+
+/// For how long something rests: a length, not a time of day.
+pub(crate) fn rests_for(frame: &Frame, until_ms: i64) -> Markup {
+    html! { (frame.say("ещё ", "for another ")) (left(frame, until_ms)) }
 }
 
 /// How long it is until a time, counted by the script.
