@@ -158,8 +158,13 @@ impl Head {
     /// Whether a program fetches it again and again and never takes it away, so that it sees no other.
     #[must_use]
     pub fn is_left(&self, now_ms: i64) -> bool {
-        self.fetched >= FETCHED && self.fetched_ms.is_some_and(|since_ms| now_ms - since_ms >= FETCHED_MS)
+        self.fetched_ms.is_some_and(|since_ms| is_left(self.fetched, since_ms, now_ms))
     }
+}
+
+/// The same of a notification that was fetched so often since then.
+pub(crate) fn is_left(fetched: u32, since_ms: i64, now_ms: i64) -> bool {
+    fetched >= FETCHED && now_ms - since_ms >= FETCHED_MS
 }
 
 /// What a webhook answered that was not well.

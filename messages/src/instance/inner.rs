@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use super::{CallNews, Options, Refused};
+use crate::browse;
 use crate::chat::{Address, ChatId, Person};
 use crate::clock::{self, Ages};
 use crate::content::{Attachment, Content, FileKind};
@@ -189,11 +190,17 @@ impl Inner {
 
     /// A program was given a notification.
     pub(crate) fn note_fetched(&self, receipt: i64) {
-        let mut fetched = lock(&self.fetched);
+        let (mut fetched, now_ms) = (lock(&self.fetched), clock::unix_ms());
         if fetched.0 != receipt {
-            *fetched = (receipt, 0, clock::unix_ms());
+            *fetched = (receipt, 0, now_ms);
         }
         fetched.1 = fetched.1.saturating_add(1);
+        // Whoever looks at the queue is told of it then.
+        let is_left = browse::is_left(fetched.1, fetched.2, now_ms);
+        drop(fetched);
+        if is_left {
+            self.touch();
+        }
     }
 
     /// How often programs were given a notification, and since when.

@@ -1,6 +1,8 @@
 //! The place "Messages": a program sends by the HTTP API, its webhook fails, Telegram asks it to wait, and the operator sees
 //! and mends all of that on the page.
 
+mod left;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
