@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tgtrunk_config::control::{Answer, Ask, BotCheck, BotReport, Event, Refusal};
+use tgtrunk_config::control::{Answer, Ask, BotCheck, BotReport, Event, Refusal, RefusalCode};
 use tgtrunk_config::{
     BotError, BotFile, BotName, BotStatus, BotToken, Bots as BotFiles, Phone, Said, Settings, StateDir, Texts,
 };
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use crate::clock;
 use crate::errands::{self, Errand};
 use crate::gateway::Gateway;
-use crate::programs::Offices;
+use crate::programs::{Offices, Queue};
 use crate::roster::{Roster, Rosters};
 use crate::status::Lamps;
 use crate::telegram::Doors;
@@ -163,9 +163,24 @@ impl Bots {
                 }
                 None => Err(admission::unknown(&bot)),
             },
+            Ask::BringUpdates { bot } => self.queue(&bot).map(|queue| {
+                queue.push_now();
+                Answer::Done
+            }),
+            Ask::SkipUpdate { bot, number } => match self.queue(&bot) {
+                Ok(queue) => return self.later(answer, skip(queue, number)),
+                Err(refusal) => Err(refusal),
+            },
             ask => Err(Refusal::not_here(PROGRAM, &ask)),
         };
         answer.send(told).ok();
+    }
+
+    /// What waits for the programs that lead a bot.
+    fn queue(&self, bot: &BotName) -> Result<Queue, Refusal> {
+        let kept = self.kept.get(bot).ok_or_else(|| admission::unknown(bot))?;
+        let is_served = self.house.settings.bot.api.listen.is_some();
+        self.house.offices.queue(&kept.file.token).ok_or_else(|| instance::absent(None, is_served))
     }
 
     /// Answers once it is known what.
@@ -371,6 +386,15 @@ impl Bots {
         }));
         BotReport { bots, problems }
     }
+}
+
+/// Has no program told of an update that waits.
+async fn skip(queue: Queue, number: i64) -> Result<Answer, Refusal> {
+    if queue.skip(number).await.map_err(admission::internal)? {
+        return Ok(Answer::Done);
+    }
+    let message = format!("update {number} waits no more: it was taken or skipped");
+    Err(Refusal { code: RefusalCode::UnknownUpdate, message })
 }
 
 /// The file of a bot that is wrong.

@@ -92,15 +92,18 @@ pub(crate) async fn answer(
 ) -> Result<Answer, Refusal> {
     let asked = serde_json::from_value::<Asked>(asked)
         .map_err(|error| Refusal { code: RefusalCode::BadRequest, message: format!("asked: {error}") })?;
-    let instance = instance.map_err(|trouble| {
-        admission::internal(match (trouble, is_served) {
-            (Some(trouble), _) => trouble.en,
-            (None, true) => "the bot is starting".to_owned(),
-            (None, false) => "the bot keeps no messages: set listen in [bot.api] in tgtrunk.toml".to_owned(),
-        })
-    })?;
+    let instance = instance.map_err(|trouble| absent(trouble, is_served))?;
     let told = instance.answer(asked).await.map_err(admission::internal)?;
     serde_json::to_value(told).map(Answer::BotMessages).map_err(admission::internal)
+}
+
+/// Why a bot has no messages.
+pub(crate) fn absent(trouble: Option<Said>, is_served: bool) -> Refusal {
+    admission::internal(match (trouble, is_served) {
+        (Some(trouble), _) => trouble.en,
+        (None, true) => "the bot is starting".to_owned(),
+        (None, false) => "the bot keeps no messages: set listen in [bot.api] in tgtrunk.toml".to_owned(),
+    })
 }
 
 fn stuck(error: &str) -> Said {

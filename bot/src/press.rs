@@ -131,6 +131,7 @@ fn limit(error: &AskError) -> Result<Duration, Verdict> {
             | RefusalCode::BadToken
             | RefusalCode::LabelTaken
             | RefusalCode::UnknownToken
+            | RefusalCode::UnknownUpdate
             | RefusalCode::Unreachable
             | RefusalCode::Limit
             | RefusalCode::Strangers

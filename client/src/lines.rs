@@ -209,6 +209,8 @@ impl Lines {
             | Ask::People { .. }
             | Ask::WriteTo { .. }
             | Ask::BotMessages { .. }
+            | Ask::BringUpdates { .. }
+            | Ask::SkipUpdate { .. }
             | Ask::ApiTokens { .. }
             | Ask::MakeApiToken { .. }
             | Ask::RevokeApiToken { .. }

@@ -70,8 +70,8 @@ pub use secret::{BotToken, BotTokenError, LoginCode, LoginToken, LoginTokenError
 pub use settings::{Footing, Gateway, PortRange, Settings, SettingsError, Telegram, TlsFiles};
 pub use state::{Lock, StateDir, StateError, TooOpen, too_open};
 pub use status::{
-    BotPrograms, BotStatus, BotWebhook, BotWebhookFault, ClientStatus, GatewayStatus, Lamp, Light, LinePause,
-    PauseReason, StrangerBudget, WAITING,
+    BotPrograms, BotStatus, BotUpdate, BotWebhook, BotWebhookFault, ClientStatus, GatewayStatus, Lamp, Light,
+    LinePause, PauseReason, StrangerBudget, WAITING,
 };
 pub use texts::{TextKey, Texts, Words};
 pub use transfer::Transfer;

@@ -21,7 +21,7 @@ use crate::units::{Phone, UserId};
 mod bot;
 mod client;
 
-pub use bot::{BotPrograms, BotStatus, BotWebhook, BotWebhookFault};
+pub use bot::{BotPrograms, BotStatus, BotUpdate, BotWebhook, BotWebhookFault};
 pub use client::ClientStatus;
 
 /// What a reader is told when nobody stands behind a status.

@@ -211,6 +211,8 @@ impl Lines {
             | Ask::People { .. }
             | Ask::WriteTo { .. }
             | Ask::BotMessages { .. }
+            | Ask::BringUpdates { .. }
+            | Ask::SkipUpdate { .. }
             | Ask::ApiTokens { .. }
             | Ask::MakeApiToken { .. }
             | Ask::RevokeApiToken { .. }

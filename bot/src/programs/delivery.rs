@@ -103,7 +103,7 @@ impl<'q> Delivery<'q> {
     }
 
     async fn run(mut self) {
-        let mut arrived = self.queue.arrivals();
+        let (mut arrived, mut urge) = (self.queue.arrivals(), self.queue.urges());
         loop {
             arrived.mark_unchanged();
             let now = Instant::now();
@@ -115,6 +115,7 @@ impl<'q> Delivery<'q> {
             let next = self.next(now);
             tokio::select! {
                 _ = arrived.changed() => {}
+                _ = urge.changed() => self.end_rests(),
                 Some(done) = self.under_way.join_next() => match done {
                     Ok((chat, number, answer)) => self.finish(chat, number, answer).await,
                     Err(error) => tracing::error!(%error, "a delivery broke"),
@@ -139,6 +140,18 @@ impl<'q> Delivery<'q> {
             Chat::UnderWay(_) => None,
         });
         chats.min()
+    }
+
+    /// Whatever rests is tried now.
+    fn end_rests(&mut self) {
+        let now = Instant::now();
+        let chats = self.chats.values_mut().filter_map(|chat| match chat {
+            Chat::Rests(rest) => Some(rest),
+            Chat::UnderWay(_) => None,
+        });
+        for rest in chats.chain(&mut self.rest) {
+            rest.until = rest.until.min(now);
+        }
     }
 
     /// Tells the disk once more of what was taken.
@@ -222,9 +235,9 @@ impl<'q> Delivery<'q> {
         match taken {
             Ok(()) => {
                 self.rest = None;
-                self.queue.took();
+                self.queue.took(number);
                 if !self.is_failing() {
-                    self.queue.end_fault();
+                    self.queue.end_fault().await;
                 }
                 self.hand_over(chat, number, before).await;
             }
@@ -237,8 +250,14 @@ impl<'q> Delivery<'q> {
                 } else {
                     self.chats.insert(chat, Chat::Rests(Rest::after(before)));
                 }
-                let now = Instant::now();
-                self.queue.failed(message, self.next(now).map(|next| next.duration_since(now)));
+                let (now, update) = (Instant::now(), self.queue.update(number).await);
+                let next = self.next(now).map(|next| next.duration_since(now));
+                if matches!(update, Ok(None)) {
+                    // It was skipped meanwhile: nothing of its chat need wait, and it is nobody's fault any more.
+                    self.chats.remove(&chat);
+                } else {
+                    self.queue.failed(message, update.unwrap_or_default(), next).await;
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tgtrunk_config::{BotPrograms, BotWebhook, BotWebhookFault, Said};
+use tgtrunk_config::{BotPrograms, BotUpdate, BotWebhook, BotWebhookFault, Said};
 use tgtrunk_messages::{Instance, News};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -34,6 +34,7 @@ const MOST_HELD: usize = 10_000;
 const WEBHOOK: &str = "webhook";
 const KINDS: &str = "allowed_updates";
 const ASKED: &str = "asked_ms";
+const FAULT: &str = "webhook_fault";
 
 /// A bot's queue. Clones share it.
 #[derive(Clone)]
@@ -57,6 +58,8 @@ struct Shared {
     taken_ms: AtomicU64,
     /// Something is to be told of the webhook.
     turned: Notify,
+    /// Turned when somebody wants the webhook to be tried now.
+    urged: watch::Sender<u64>,
     /// What Telegram was told of before it was on the disk.
     held: Mutex<Arrived>,
     /// The bot's own number, where there is to be a journal.
@@ -121,15 +124,20 @@ impl Queue {
         let hook = read(store.settled(WEBHOOK).await?);
         let kinds = store.settled(KINDS).await?.and_then(|text| serde_json::from_str(&text).ok());
         let asked_ms = store.settled(ASKED).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let fault = store.settled(FAULT).await?.filter(|_| hook.is_some());
+        let fault = fault.and_then(|text| serde_json::from_str::<BotWebhookFault>(&text).ok());
+        // When it was to be tried again is over: it is tried now.
+        let fault = fault.map(|fault| BotWebhookFault { next_ms: None, ..fault });
         let shared = Shared {
             kinds: Mutex::new(kinds),
             hook: watch::Sender::new(hook),
             arrived: watch::Sender::new(0),
             poll: watch::Sender::new(0),
             asked_ms: AtomicU64::new(asked_ms),
-            fault: Mutex::default(),
+            fault: Mutex::new(fault),
             taken_ms: AtomicU64::new(0),
             turned: Notify::new(),
+            urged: watch::Sender::new(0),
             held: Mutex::default(),
             bot: OnceLock::new(),
             messages: OnceLock::new(),
@@ -286,7 +294,7 @@ impl Queue {
                 if let Ok(waiting) = self.store.count_news().await {
                     // What was cleared or became too old needs nobody to take it.
                     if waiting == 0 {
-                        self.end_fault();
+                        self.end_fault().await;
                     }
                     show(BotPrograms { waiting, trouble: self.trouble(), webhook: self.webhook() });
                 }
@@ -312,6 +320,35 @@ impl Queue {
     /// Turns when updates arrive.
     pub(super) fn arrivals(&self) -> watch::Receiver<u64> {
         self.shared.arrived.subscribe()
+    }
+
+    /// Turns when the webhook is to be tried at once, whatever rests.
+    pub(super) fn urges(&self) -> watch::Receiver<u64> {
+        self.shared.urged.subscribe()
+    }
+
+    /// Has the webhook tried now.
+    pub(crate) fn push_now(&self) {
+        self.shared.urged.send_modify(|urges| *urges += 1);
+    }
+
+    /// Has nobody told of an update. False where it waits no more.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub(crate) async fn skip(&self, number: i64) -> Result<bool, StoreError> {
+        if self.store.news(number).await?.is_none() {
+            return Ok(false);
+        }
+        tracing::warn!(number, "an update is skipped by an operator: no program gets it");
+        self.store.hand_over(number).await?;
+        // What waits behind it need not rest.
+        self.push_now();
+        if self.store.count_news().await? == 0 {
+            self.end_fault().await;
+        }
+        self.shared.turned.notify_one();
+        Ok(true)
     }
 
     pub(super) fn kinds(&self) -> Option<Vec<String>> {
@@ -378,6 +415,7 @@ impl Queue {
         }
         let text = hook.as_ref().and_then(|hook| serde_json::to_string(hook).ok());
         self.store.settle(WEBHOOK, text.as_deref()).await?;
+        self.store.settle(FAULT, None).await?;
         *self.fault_now() = None;
         self.shared.taken_ms.store(0, Ordering::Relaxed);
         self.shared.turned.notify_one();
@@ -404,33 +442,55 @@ impl Queue {
         self.fault_now().clone()
     }
 
+    /// An update as people know it, if it still waits.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) async fn update(&self, number: i64) -> Result<Option<BotUpdate>, StoreError> {
+        let rest = self.store.news(number).await?;
+        Ok(rest.map(|rest| BotUpdate { number, kind: kind(&rest) }))
+    }
+
     /// The webhook did not take an update; in `next` it is tried again.
-    pub(super) fn failed(&self, message: String, next: Option<Duration>) {
+    pub(super) async fn failed(&self, message: String, update: Option<BotUpdate>, next: Option<Duration>) {
         tracing::warn!(message, "a program's webhook does not take an update");
         let now_ms = clock::unix_ms();
         let next_ms = next.map(|next| now_ms + u64::try_from(next.as_millis()).unwrap_or(0));
-        let mut fault = self.fault_now();
-        let (since_ms, attempts) = match &*fault {
+        let (since_ms, attempts) = match &*self.fault_now() {
             Some(before) if !before.is_over => (before.since_ms, before.attempts),
             Some(_) | None => (now_ms, 0),
         };
-        let attempts = attempts + 1;
-        *fault =
-            Some(BotWebhookFault { message, since_ms, at_ms: now_ms, attempts, next_ms, is_over: false });
-        drop(fault);
+        let (at_ms, attempts, is_over) = (now_ms, attempts + 1, false);
+        let fault = BotWebhookFault { message, since_ms, at_ms, attempts, next_ms, is_over, update };
+        *self.fault_now() = Some(fault.clone());
+        self.note_fault(&fault).await;
         self.shared.turned.notify_one();
     }
 
+    /// Since when it fails is known after the program was started anew, too.
+    async fn note_fault(&self, fault: &BotWebhookFault) {
+        let text = serde_json::to_string(fault).ok();
+        if let Err(error) = self.store.settle(FAULT, text.as_deref()).await {
+            tracing::warn!(%error, "since when a webhook fails is not on the disk");
+        }
+    }
+
     /// The webhook took an update. Others may fail there still.
-    pub(super) fn took(&self) {
+    pub(super) fn took(&self, number: i64) {
         self.shared.taken_ms.store(clock::unix_ms(), Ordering::Relaxed);
+        if let Some(fault) = &mut *self.fault_now() {
+            fault.update.take_if(|update| update.number == number);
+        }
     }
 
     /// Nothing fails at the webhook any more.
-    pub(super) fn end_fault(&self) {
-        let mut fault = self.fault_now();
-        if let Some(fault) = fault.as_mut().filter(|fault| !fault.is_over) {
-            (fault.is_over, fault.next_ms) = (true, None);
+    pub(super) async fn end_fault(&self) {
+        let over = self.fault_now().as_mut().filter(|fault| !fault.is_over).map(|fault| {
+            (fault.is_over, fault.next_ms, fault.update) = (true, None, None);
+            fault.clone()
+        });
+        if let Some(fault) = over {
+            self.note_fault(&fault).await;
             self.shared.turned.notify_one();
         }
     }
@@ -464,6 +524,12 @@ impl Queue {
             ),
         ))
     }
+}
+
+/// What an update is, by what is kept of it.
+fn kind(rest: &str) -> String {
+    let rest = serde_json::from_str::<serde_json::Map<String, Value>>(rest).unwrap_or_default();
+    rest.keys().next().cloned().unwrap_or_default()
 }
 
 /// An address without what comes after its host, and before it.
@@ -571,10 +637,10 @@ mod tests {
     async fn trouble_is_told_in_both_languages_until_it_is_over() {
         let (_room, store) = store().await;
         let queue = Queue::open(store, DAY).await.unwrap();
-        queue.failed("Connection refused".into(), None);
+        queue.failed("Connection refused".into(), None, None).await;
         let told = queue.trouble().unwrap();
         assert!(told.en.contains("Connection refused") && told.ru.contains("не принимает"), "{told:?}");
-        queue.end_fault();
+        queue.end_fault().await;
         assert!(queue.trouble().is_none() && queue.fault().is_some());
     }
 
@@ -588,28 +654,69 @@ mod tests {
         queue.set_hook(Some(hook)).await.unwrap();
         let webhook = queue.webhook().unwrap();
         assert_eq!((webhook.site.as_str(), webhook.taken_ms), ("https://example.org:8443", None));
-        queue.failed("Connection refused".into(), Some(Duration::from_secs(2)));
+        queue.failed("Connection refused".into(), None, Some(Duration::from_secs(2))).await;
         let first = queue.fault().unwrap();
         assert!((1_000..=2_000).contains(&(first.next_ms.unwrap() - first.at_ms)));
-        queue.failed("Read timeout expired".into(), None);
+        queue.failed("Read timeout expired".into(), None, None).await;
         let second = queue.fault().unwrap();
         assert_eq!((second.since_ms, second.attempts), (first.since_ms, 2));
         assert_eq!((second.message.as_str(), second.next_ms), ("Read timeout expired", None));
-        queue.took();
+        queue.took(7);
         assert!(queue.webhook().unwrap().taken_ms.is_some() && !queue.fault().unwrap().is_over);
-        queue.end_fault();
+        queue.end_fault().await;
         assert!(queue.fault().unwrap().is_over);
-        queue.failed("Connection refused".into(), None);
+        queue.failed("Connection refused".into(), None, None).await;
         assert_eq!(queue.fault().unwrap().attempts, 1);
         queue.set_hook(None).await.unwrap();
         assert_eq!((queue.webhook(), queue.fault()), (None, None));
     }
 
     #[tokio::test]
+    async fn since_when_a_webhook_fails_outlives_the_program_and_not_the_webhook() {
+        let (_room, store) = store().await;
+        let queue = Queue::open(store.clone(), DAY).await.unwrap();
+        let hook = |url: &str| Hook { url: url.into(), secret: None, max_connections: 40, token: None };
+        queue.set_hook(Some(hook("http://127.0.0.1/x"))).await.unwrap();
+        assert!(queue.keep(&queue.sort(&[message(1)])).await);
+        let update = queue.update(1).await.unwrap();
+        assert_eq!(update, Some(BotUpdate { number: 1, kind: "message".into() }));
+        queue.failed("Connection refused".into(), update, Some(Duration::from_secs(2))).await;
+        let before = queue.fault().unwrap();
+        let again = Queue::open(store.clone(), DAY).await.unwrap();
+        assert_eq!(again.fault(), Some(BotWebhookFault { next_ms: None, ..before.clone() }));
+        again.failed("Connection refused".into(), None, None).await;
+        let fault = again.fault().unwrap();
+        assert_eq!((fault.since_ms, fault.attempts), (before.since_ms, 2));
+        again.end_fault().await;
+        assert!(Queue::open(store.clone(), DAY).await.unwrap().fault().unwrap().is_over);
+        again.failed("Connection refused".into(), None, None).await;
+        again.set_hook(Some(hook("http://127.0.0.1/y"))).await.unwrap();
+        assert_eq!(Queue::open(store, DAY).await.unwrap().fault(), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_skipped_waits_no_more_and_with_the_last_of_it_the_fault_is_over() {
+        let (_room, store) = store().await;
+        let queue = Queue::open(store, DAY).await.unwrap();
+        assert!(queue.keep(&queue.sort(&[message(1), message(2)])).await);
+        queue.failed("Wrong response from the webhook: 500".into(), None, None).await;
+        let mut urges = queue.urges();
+        assert!(!queue.skip(7).await.unwrap() && !urges.has_changed().unwrap());
+        assert!(queue.skip(1).await.unwrap() && urges.has_changed().unwrap());
+        urges.mark_unchanged();
+        assert!(!queue.fault().unwrap().is_over);
+        assert_eq!((queue.first(9).await.unwrap().len(), queue.update(1).await.unwrap()), (1, None));
+        assert!(!queue.skip(1).await.unwrap());
+        assert!(queue.skip(2).await.unwrap() && queue.fault().unwrap().is_over);
+        queue.push_now();
+        assert!(urges.has_changed().unwrap());
+    }
+
+    #[tokio::test]
     async fn what_nobody_has_to_take_any_more_is_no_fault() {
         let (_room, store) = store().await;
         let queue = Queue::open(store, DAY).await.unwrap();
-        queue.failed("Connection refused".into(), None);
+        queue.failed("Connection refused".into(), None, None).await;
         let (tell, mut told) = tokio::sync::mpsc::channel(1);
         let tending = tokio::spawn(queue.clone().tend(move |programs| drop(tell.try_send(programs))));
         assert!(told.recv().await.unwrap().trouble.is_none());

@@ -158,6 +158,11 @@ impl Offices {
         self.house.instance(instance).ok_or(None)
     }
 
+    /// What waits for the programs that lead the bot that has this token. None while it is being opened.
+    pub(crate) fn queue(&self, token: &BotToken) -> Option<Queue> {
+        self.lock().get(id(token.as_str()))?.borrow().as_ref().map(|office| office.queue.clone())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }

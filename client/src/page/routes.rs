@@ -78,6 +78,8 @@ fn of_messages() -> Router<Arc<Office>> {
         .route("/bots/{bot}/messages/chats/{chat}", get(bots::chat))
         .route("/bots/{bot}/messages/queue/clear", post(bots::clear_queue))
         .route("/bots/{bot}/messages/queue/{message}/cancel", post(bots::cancel))
+        .route("/bots/{bot}/messages/updates/push", post(bots::push))
+        .route("/bots/{bot}/messages/updates/{number}/skip", post(bots::skip))
         .route("/bots/{bot}/messages/access", get(bots::access::page).post(bots::access::make))
         .route("/bots/{bot}/messages/access/{number}/revoke", post(bots::access::revoke))
         .route("/messages/{id}/restart", post(act::restart))

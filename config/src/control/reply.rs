@@ -56,7 +56,7 @@ pub enum Outcome {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// To `subscribe`, `hang_up`, `send_digits`, `remove_line`, `reset_line`, `restart_line`, `watch_levels`,
-    /// `remove_bot`, `revoke_action_token` and `revoke_api_token`, and to `export_login` once somebody is logged in: `"done"`.
+    /// `remove_bot`, `bring_updates`, `skip_update`, `revoke_action_token` and `revoke_api_token`, and to `export_login` once somebody is logged in: `"done"`.
     Done,
     /// The gateway's to `status` and `reload`.
     Status(StatusReport),
@@ -203,6 +203,8 @@ pub enum RefusalCode {
     LabelTaken,
     /// There is no such token, or it is dead already.
     UnknownToken,
+    /// No such update waits for a program.
+    UnknownUpdate,
     /// Telegram cannot be reached now.
     Unreachable,
     /// The line has as many calls as it may, or may call nobody at this time.
@@ -287,6 +289,7 @@ impl Refusal {
                 "токен с таким названием уже есть: отзовите его или назовите новый иначе"
             }
             RefusalCode::UnknownToken => "такого токена нет: он уже отозван",
+            RefusalCode::UnknownUpdate => "это обновление больше не ждёт: его уже приняли или пропустили",
             RefusalCode::Unreachable => {
                 "Telegram сейчас недоступен: проверьте сеть и прокси в настройках и попробуйте ещё раз"
             }
@@ -402,6 +405,7 @@ mod tests {
             (RefusalCode::Unreachable, "unreachable"),
             (RefusalCode::LabelTaken, "label_taken"),
             (RefusalCode::UnknownToken, "unknown_token"),
+            (RefusalCode::UnknownUpdate, "unknown_update"),
             (RefusalCode::Limit, "limit"),
             (RefusalCode::Strangers, "strangers"),
             (RefusalCode::Forbidden, "forbidden"),

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use self::keys::{
     AcceptLogin, AddLine, BotMessages, EnterCode, EnterPassword, ExportLogin, FixCheck, HangUp, JoinCall,
-    Log, MakeActionToken, MakeApiToken, Nothing, OfBot, OfLine, OfToken, Record, Records, RemoveLine,
-    RevokeApiToken, SendDigits, StartLogin, WithToken, WriteTo, take,
+    Log, MakeActionToken, MakeApiToken, Nothing, OfBot, OfBotNumber, OfLine, OfToken, Record, Records,
+    RemoveLine, SendDigits, StartLogin, WithToken, WriteTo, take,
 };
 use self::lengths::{check_length, read_length};
 use crate::bot_name::BotName;
@@ -228,6 +228,18 @@ pub enum Ask {
         /// What, in the words of tgtrunk-messages (`Asked`).
         asked: Value,
     },
+    /// `bring_updates` (bot): have what waits for a bot's webhook brought now, without the rest after what it did not take.
+    BringUpdates {
+        /// Which bot.
+        bot: BotName,
+    },
+    /// `skip_update` (bot): an update is brought no more, and no program gets it.
+    SkipUpdate {
+        /// Of which bot.
+        bot: BotName,
+        /// Its number.
+        number: i64,
+    },
     /// `api_tokens` (bot): those with which programs lead a bot.
     ApiTokens {
         /// Which bot.
@@ -293,7 +305,7 @@ const RECORDS: RangeInclusive<u32> = 1..=100;
 
 const WORDS: &str = "status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, \
     accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, \
-    reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, api_tokens, make_api_token, revoke_api_token, instances, \
+    reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, bring_updates, skip_update, api_tokens, make_api_token, revoke_api_token, instances, \
     renew_token, make_action_token, action_tokens, revoke_action_token";
 
 impl Request {
@@ -357,6 +369,8 @@ impl Ask {
             Self::People { .. } => "people",
             Self::WriteTo { .. } => "write_to",
             Self::BotMessages { .. } => "bot_messages",
+            Self::BringUpdates { .. } => "bring_updates",
+            Self::SkipUpdate { .. } => "skip_update",
             Self::ApiTokens { .. } => "api_tokens",
             Self::MakeApiToken { .. } => "make_api_token",
             Self::RevokeApiToken { .. } => "revoke_api_token",
@@ -411,14 +425,15 @@ impl Serialize for Request {
                 map.serialize_entry("wait_ms", wait_ms)?;
             }
             Ask::CheckBot { token } | Ask::AddBot { token } => map.serialize_entry("token", token)?,
-            Ask::RemoveBot { bot } | Ask::People { bot } | Ask::ApiTokens { bot } => {
-                map.serialize_entry("bot", bot)?
-            }
+            Ask::RemoveBot { bot }
+            | Ask::People { bot }
+            | Ask::BringUpdates { bot }
+            | Ask::ApiTokens { bot } => map.serialize_entry("bot", bot)?,
             Ask::MakeApiToken { bot, label } => {
                 map.serialize_entry("bot", bot)?;
                 map.serialize_entry("label", label)?;
             }
-            Ask::RevokeApiToken { bot, number } => {
+            Ask::SkipUpdate { bot, number } | Ask::RevokeApiToken { bot, number } => {
                 map.serialize_entry("bot", bot)?;
                 map.serialize_entry("number", number)?;
             }
@@ -575,8 +590,12 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
             check_length(word, "label", &label, &LABEL_CHARS)?;
             Ask::MakeApiToken { bot, label }
         }
-        "revoke_api_token" => take(word, keys, &["bot", "number"], |RevokeApiToken { bot, number }| {
+        "revoke_api_token" => take(word, keys, &["bot", "number"], |OfBotNumber { bot, number }| {
             Ask::RevokeApiToken { bot, number }
+        })?,
+        "bring_updates" => take(word, keys, &["bot"], |OfBot { bot }| Ask::BringUpdates { bot })?,
+        "skip_update" => take(word, keys, &["bot", "number"], |OfBotNumber { bot, number }| {
+            Ask::SkipUpdate { bot, number }
         })?,
         "make_action_token" => {
             let MakeActionToken { line, label } = take(word, keys, &["line", "label"], |asked| asked)?;
@@ -657,6 +676,8 @@ mod tests {
                 bot: "acme_bot".parse().unwrap(),
                 asked: serde_json::json!({"what": "queue", "skip": 0, "count": 50}),
             },
+            Ask::BringUpdates { bot: "acme_bot".parse().unwrap() },
+            Ask::SkipUpdate { bot: "acme_bot".parse().unwrap(), number: 7 },
             Ask::ApiTokens { bot: "acme_bot".parse().unwrap() },
             Ask::MakeApiToken { bot: "acme_bot".parse().unwrap(), label: "ы".repeat(64) },
             Ask::RevokeApiToken { bot: "acme_bot".parse().unwrap(), number: 7 },
@@ -717,17 +738,17 @@ mod tests {
             (
                 r#"{"id":1}"#,
                 Some(1),
-                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, api_tokens, make_api_token, revoke_api_token, instances, renew_token, make_action_token, action_tokens, revoke_action_token",
+                "do is missing: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, bring_updates, skip_update, api_tokens, make_api_token, revoke_api_token, instances, renew_token, make_action_token, action_tokens, revoke_action_token",
             ),
             (
                 r#"{"id":1,"do":"dial"}"#,
                 Some(1),
-                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, api_tokens, make_api_token, revoke_api_token, instances, renew_token, make_action_token, action_tokens, revoke_action_token"#,
+                r#"do = "dial": want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, bring_updates, skip_update, api_tokens, make_api_token, revoke_api_token, instances, renew_token, make_action_token, action_tokens, revoke_action_token"#,
             ),
             (
                 r#"{"id":1,"do":5}"#,
                 Some(1),
-                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, api_tokens, make_api_token, revoke_api_token, instances, renew_token, make_action_token, action_tokens, revoke_action_token",
+                "do = 5: want one of status, calls, subscribe, hang_up, send_digits, record, reload, add_line, remove_line, join_call, accept_login, export_login, login, start_login, resend_code, enter_code, enter_password, cancel_login, log_out, reset_line, restart_line, checks, fix_check, records, watch_levels, log, check_bot, add_bot, remove_bot, people, write_to, bot_messages, bring_updates, skip_update, api_tokens, make_api_token, revoke_api_token, instances, renew_token, make_action_token, action_tokens, revoke_action_token",
             ),
             (r#"{"id":1,"do":"status","line":"x"}"#, Some(1), r#"status: unknown key "line": want id, do"#),
             (

@@ -80,6 +80,18 @@ pub struct BotWebhookFault {
     pub next_ms: Option<u64>,
     /// Whether updates are taken again since.
     pub is_over: bool,
+    /// Which update was not taken last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<BotUpdate>,
+}
+
+/// An update that waits for a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BotUpdate {
+    /// The number by which programs know it: `update_id`.
+    pub number: i64,
+    /// What it is, in the Bot API's words: `message`, `callback_query`, ...
+    pub kind: String,
 }
 
 impl BotStatus {
@@ -149,14 +161,19 @@ mod tests {
         status.id = UserId::new(7_000_000_001).ok();
         status.name = Some("Акме".into());
         status.lines.push("+79060000000".parse().unwrap());
-        let fault = BotWebhookFault { message: "gone".into(), attempts: 2, ..BotWebhookFault::default() };
+        let update = Some(BotUpdate { number: 7, kind: "message".into() });
+        let fault =
+            BotWebhookFault { message: "gone".into(), attempts: 2, update, ..BotWebhookFault::default() };
         let webhook = BotWebhook { site: "http://a".into(), taken_ms: Some(5), fault: Some(fault) };
         let trouble = Some(Said::new("gone", "нет"));
         status.programs = Some(BotPrograms { waiting: 3, trouble, webhook: Some(webhook) });
         promised["id"] = 7_000_000_001_i64.into();
         promised["name"] = "Акме".into();
         promised["lines"] = serde_json::json!(["+79060000000"]);
-        let fault = serde_json::json!({"message": "gone", "since_ms": 0, "at_ms": 0, "attempts": 2, "is_over": false});
+        let fault = serde_json::json!({
+            "message": "gone", "since_ms": 0, "at_ms": 0, "attempts": 2, "is_over": false,
+            "update": {"number": 7, "kind": "message"},
+        });
         promised["programs"] = serde_json::json!({
             "waiting": 3, "trouble": {"en": "gone", "ru": "нет"},
             "webhook": {"site": "http://a", "taken_ms": 5, "fault": fault},

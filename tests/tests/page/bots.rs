@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::looks;
 use crate::messages::Hook;
+use crate::receiver::Receiver;
 
 const BOT: &str = "queue_bot";
 const NASTY: &str = "<img src=x onerror='window.hacked = 1'>";
@@ -35,7 +37,7 @@ struct Scene {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_that_a_program_leads_is_an_instance_with_its_queue_and_its_journal() {
-    let scene = Scene::open().await.unwrap();
+    let mut scene = Scene::open().await.unwrap();
     let password = scene.stage.password().await.unwrap();
     let browser = scene.stage.browser(Options::default(), &password).await.unwrap();
     scene.bot_is_listed(&browser).await.unwrap();
@@ -43,6 +45,7 @@ async fn a_bot_that_a_program_leads_is_an_instance_with_its_queue_and_its_journa
     scene.journal_is_taken_away_as_a_table_and_as_files(&browser).await.unwrap();
     scene.stuck_head_is_skipped_and_the_rest_cleared(&browser).await.unwrap();
     scene.webhook_that_fails_is_told_until_it_takes_updates(&browser).await.unwrap();
+    scene.webhook_is_tried_and_its_update_skipped(&browser, &password).await.unwrap();
     scene.tokens_are_made_used_and_revoked(&browser, &password).await.unwrap();
     scene.nobody_does_anything_without_login_or_by_a_wrong_form(&browser).await.unwrap();
     scene.looks(&browser, &password).await.unwrap();
@@ -242,6 +245,71 @@ impl Scene {
         Ok(())
     }
 
+    /// By a click the webhook is tried at once, and what it never takes is skipped; since when it fails outlives the bot.
+    async fn webhook_is_tried_and_its_update_skipped(
+        &mut self,
+        browser: &Browser,
+        password: &str,
+    ) -> anyhow::Result<()> {
+        let mut receiver = Receiver::start().await?;
+        let url = format!("{}/bot{}/setWebhook", self.api, self.token);
+        let set = reqwest::Client::new().post(url).json(&json!({"url": receiver.url})).send().await?;
+        set.error_for_status()?;
+        let (world, anna, bot) = (self.stage.stage.world().clone(), self.anna, self.bot);
+        let says =
+            |text: &str| world.say(anna, bot, text).map(drop).map_err(|error| anyhow::anyhow!("{error:?}"));
+        says("poison")?;
+        browser.go(&Self::path("")).await?;
+        browser.shows("#updates .webhook-fault[data-attempts='4']", LIMIT * 2).await?;
+        browser.says("#updates .letter[data-stuck=yes]", "message", LIMIT).await?;
+        // By itself it would be tried again 8 s after that.
+        let refused = receiver.refused();
+        browser.click("#updates form[action$='/updates/push'] button").await?;
+        browser.says("#toasts", "The webhook is tried now", LIMIT).await?;
+        receiver.refuses_again(refused, Duration::from_secs(4)).await?;
+        self.fault_outlives_the_bot(browser).await?;
+
+        receiver.refuses("poison").await?;
+        says("behind it")?;
+        browser.says("#updates .badge", "2", LIMIT).await?;
+        let plain =
+            self.stage.browser(Options { runs_scripts: false, ..Options::default() }, password).await?;
+        looks::prefer(&plain, "ru").await?;
+        plain.go(&Self::path("")).await?;
+        let refused = receiver.refused();
+        plain.click("#updates form[action$='/updates/push'] button").await?;
+        plain.says(".notice", "Вебхук вызывается сейчас", LIMIT).await?;
+        receiver.refuses_again(refused, Duration::from_secs(4)).await?;
+        ensure!(receiver.took().is_empty(), "{:?}", receiver.took());
+        browser.click("#updates form[action$='/skip'] button").await?;
+        browser.says("dialog#confirm[open]", "programs do not get it", LIMIT).await?;
+        browser.click("dialog#confirm[open] button[value=yes]").await?;
+        browser.says("#toasts", "The update is skipped", LIMIT).await?;
+        browser.shows("#updates .webhook-fault[data-fault=over]", LIMIT).await?;
+        browser.says("#updates .badge", "0", LIMIT).await?;
+        ensure!(browser.count("#updates form").await? == 0, "there is nothing to try or to skip");
+        let took = receiver.took();
+        ensure!(took.len() == 1 && took[0]["message"]["text"] == "behind it", "{took:?}");
+        let url = format!("{}/bot{}/deleteWebhook", self.api, self.token);
+        reqwest::Client::new().post(url).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// The bot is killed while its webhook fails, and started again.
+    async fn fault_outlives_the_bot(&mut self, browser: &Browser) -> anyhow::Result<()> {
+        let fault = "#updates .webhook-fault[data-fault=now]";
+        let since = browser.attribute(fault, "data-since").await?.context("since when")?;
+        self.stage.bot.take().context("the bot runs")?.kill().await?;
+        sleep(Duration::from_secs(1)).await;
+        self.stage.bot = Some(Kind::Bot.start(&self.stage.stage.installation).await?);
+        browser.go(&Self::path("")).await?;
+        let still = format!("{fault}[data-since='{since}']");
+        browser.shows(&still, LIMIT).await?;
+        // The fifth was by the click; what is counted goes on, too.
+        browser.shows(&format!("{still}:not([data-attempts='4'], [data-attempts='5'])"), LIMIT * 2).await?;
+        Ok(())
+    }
+
     /// What the bot's door answers to `getMe` with a token: 200, or 401.
     async fn door(&self, token: &str) -> anyhow::Result<u16> {
         let answer = reqwest::Client::new().get(format!("{}/bot{token}/getMe", self.api)).send().await?;
@@ -334,8 +402,10 @@ impl Scene {
             ensure!(answer.status() == 303 && to.starts_with("/login"), "{rest}: {}", answer.status());
         }
         let clear = Self::path("/queue/clear");
-        let answer = stranger.post(format!("{}{clear}", self.stage.origin)).send().await?;
-        ensure!(answer.status() == 303, "{}", answer.status());
+        for path in [clear.clone(), Self::path("/updates/push"), Self::path("/updates/1/skip")] {
+            let answer = stranger.post(format!("{}{path}", self.stage.origin)).send().await?;
+            ensure!(answer.status() == 303, "{path}: {}", answer.status());
+        }
         // Who is logged in but does not show the page's own word does nothing either.
         let script = format!(
             "const asked = new XMLHttpRequest();

@@ -13,3 +13,4 @@ mod looks;
 mod messages;
 mod number;
 mod plain;
+mod receiver;

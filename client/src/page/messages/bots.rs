@@ -77,6 +77,16 @@ impl Office {
         }
     }
 
+    /// Has tgtrunk-bot do something.
+    async fn told_done(&self, ask: Ask) -> Result<(), Said> {
+        match self.ask(Part::Bot, ask).await {
+            Ok(Answer::Done) => Ok(()),
+            Ok(_) => Err(odd(Part::Bot)),
+            Err(said) if said.ru.is_empty() || said.ru == said.en => Err(in_russian(said)),
+            Err(said) => Err(said),
+        }
+    }
+
     /// All bots at a glance.
     pub(super) async fn bot_cards(&self) -> Vec<InstanceCard> {
         let mut cards = Vec::new();
@@ -296,6 +306,26 @@ pub(crate) async fn clear_queue(State(office): Here, Path(bot): Path<String>, po
         Ok(_) => Err(odd(Part::Bot)),
         Err(said) => Err(said),
     };
+    Ok(whole(&office, &posted, &bot, done).await)
+}
+
+/// Has the webhook of the bot's programs tried now.
+pub(crate) async fn push(State(office): Here, Path(bot): Path<String>, posted: Posted) -> Answered {
+    let bot = known(&office, &posted.visit, &bot)?;
+    let done = Done::said("The webhook is tried now.", "Вебхук вызывается сейчас.");
+    let done = office.told_done(Ask::BringUpdates { bot: bot.clone() }).await.map(|()| done);
+    Ok(whole(&office, &posted, &bot, done).await)
+}
+
+/// Has no program told of an update.
+pub(crate) async fn skip(
+    State(office): Here,
+    Path((bot, number)): Path<(String, i64)>,
+    posted: Posted,
+) -> Answered {
+    let bot = known(&office, &posted.visit, &bot)?;
+    let done = Done::said("The update is skipped.", "Обновление пропущено.");
+    let done = office.told_done(Ask::SkipUpdate { bot: bot.clone(), number }).await.map(|()| done);
     Ok(whole(&office, &posted, &bot, done).await)
 }
 

@@ -20,6 +20,7 @@
 //! | `/messages/{id}/delete` | : an instance without a line, and all that it keeps |
 //! | `/messages/{id}/queue/{message}/cancel`, `…/queue/clear` | |
 //! | `/bots/{bot}/messages/queue/{message}/cancel`, `…/queue/clear` | |
+//! | `/bots/{bot}/messages/updates/push`, `…/updates/{number}/skip` | |
 //! | `/bots/{bot}/messages/access` | `label`: a further token, shown this once |
 //! | `/bots/{bot}/messages/access/{number}/revoke` | |
 //! | `/messages/{id}/notifications/{receipt}/skip`, `…/notifications/{clear,test,push}` | |

@@ -152,7 +152,7 @@ pub(super) struct MakeApiToken {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct RevokeApiToken {
+pub(super) struct OfBotNumber {
     pub(super) bot: BotName,
     pub(super) number: i64,
 }

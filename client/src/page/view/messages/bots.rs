@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 use tgtrunk_config::control::ApiTokenInfo;
-use tgtrunk_config::{BotPrograms, BotWebhook, Lamp, Language};
+use tgtrunk_config::{BotPrograms, BotUpdate, BotWebhook, Lamp, Language};
 
 use super::instance::{Tab, sheet};
 use super::{path, queues};
 use crate::page::model::Frame;
-use crate::page::model::messages::BotAccessPage;
+use crate::page::model::messages::{BotAccessPage, InstanceCard};
 use crate::page::view::access::{grave, made, state};
 use crate::page::view::form::{self, Input, hidden};
 use crate::page::view::words::{count, grouped, machine, moment, sentence};
@@ -31,7 +31,7 @@ pub(crate) fn access(frame: &Frame, page: &BotAccessPage) -> Markup {
 }
 
 /// The updates that wait for the programs that lead a bot, and how their webhook does: `updates`.
-pub(crate) fn updates(frame: &Frame, programs: &BotPrograms) -> Markup {
+pub(crate) fn updates(frame: &Frame, card: &InstanceCard, programs: &BotPrograms) -> Markup {
     html! {
         section #updates.card {
             div.card-head {
@@ -42,13 +42,15 @@ pub(crate) fn updates(frame: &Frame, programs: &BotPrograms) -> Markup {
                     "Вебхук не задан: программа забирает обновления сама (getUpdates).",
                     "No webhook is set: the program fetches updates itself (getUpdates).",
                 )) },
-                Some(webhook) => (hook(frame, programs, webhook)),
+                Some(webhook) => (hook(frame, card, programs, webhook)),
             }
         }
     }
 }
 
-fn hook(frame: &Frame, programs: &BotPrograms, webhook: &BotWebhook) -> Markup {
+fn hook(frame: &Frame, card: &InstanceCard, programs: &BotPrograms, webhook: &BotWebhook) -> Markup {
+    let way = format!("{}/updates", path(card));
+    let update = webhook.fault.as_ref().and_then(|fault| fault.update.as_ref());
     html! {
         p.muted { (frame.say("Вебхук (setWebhook): ", "Webhook (setWebhook): ")) code { (webhook.site) } }
         @if let Some(fault) = &webhook.fault {
@@ -64,6 +66,61 @@ fn hook(frame: &Frame, programs: &BotPrograms, webhook: &BotWebhook) -> Markup {
         }
         @if let Some(taken_ms) = webhook.taken_ms {
             p.muted { (frame.say("Последнее принято ", "Last one taken ")) (moment(frame, taken_ms)) }
+        }
+        @if let Some(BotUpdate { number, kind }) = update {
+            (not_taken(frame, &NotTaken {
+                id: &format!("update-{number}"),
+                kind,
+                told: &format!("update_id {number}"),
+                skip: &format!("{way}/{number}/skip"),
+                question: frame.say("Пропустить это обновление?", "Skip this update?"),
+                more: frame.say("Программы бота его не получат.", "The bot’s programs do not get it."),
+            }))
+        }
+        @if programs.waiting > 0 && webhook.fault.as_ref().is_some_and(|fault| !fault.is_over) {
+            (push(frame, &format!("{way}/push")))
+        }
+    }
+}
+
+/// Something that a webhook does not take, which can be skipped. `question` and `more` are asked before.
+pub(crate) struct NotTaken<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) kind: &'a str,
+    /// What else is known of it.
+    pub(crate) told: &'a str,
+    /// Where the form goes.
+    pub(crate) skip: &'a str,
+    pub(crate) question: &'a str,
+    pub(crate) more: &'a str,
+}
+
+/// Draws it.
+pub(crate) fn not_taken(frame: &Frame, one: &NotTaken) -> Markup {
+    html! {
+        div.letter.stuck id=(one.id) data-stuck="yes" {
+            div.letter-head {
+                span.peer { code { (one.kind) } }
+                span.muted { (one.told) }
+                span.grow {}
+                form method="post" action=(one.skip) data-confirm=(one.question) data-more=(one.more)
+                    data-yes=(frame.say("Пропустить", "Skip")) {
+                    (hidden(frame))
+                    button.quiet.small { (frame.say("Пропустить", "Skip")) }
+                }
+            }
+        }
+    }
+}
+
+/// A form that has a webhook tried now.
+pub(crate) fn push(frame: &Frame, action: &str) -> Markup {
+    html! {
+        div.actions {
+            form method="post" action=(action) {
+                (hidden(frame))
+                button { (frame.say("Повторить сейчас", "Try again now")) }
+            }
         }
     }
 }
@@ -86,7 +143,7 @@ pub(crate) fn failing(frame: &Frame, fault: &Failing) -> Markup {
         count(frame.language, fault.attempts, ["попытка", "попытки", "попыток"], ["attempt", "attempts"]);
     let waiting = count(frame.language, fault.waiting, ["ждёт", "ждут", "ждут"], ["waits", "wait"]);
     html! {
-        p.webhook-fault.problem[!fault.is_over].muted[fault.is_over] data-fault=(if fault.is_over { "over" } else { "now" }) data-attempts=(fault.attempts) {
+        p.webhook-fault.problem[!fault.is_over].muted[fault.is_over] data-fault=(if fault.is_over { "over" } else { "now" }) data-attempts=(fault.attempts) data-since=(fault.since_ms) {
             (frame.say("Последняя ошибка ", "Last error ")) time datetime=(machine(fault.at_ms)) { (moment(frame, fault.at_ms)) } ": "
             (fault.cause)
         }

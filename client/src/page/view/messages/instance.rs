@@ -44,7 +44,7 @@ fn queue_parts(frame: &Frame, page: &InstancePage) -> Vec<(&'static str, Markup)
     match (&page.card.bot, &page.programs) {
         (None, _) => parts.push(("notifications", queues::notifications(frame, page))),
         // Programs that lead a bot have its updates by the Bot API.
-        (Some(_), Some(programs)) => parts.push(("updates", bots::updates(frame, programs))),
+        (Some(_), Some(programs)) => parts.push(("updates", bots::updates(frame, &page.card, programs))),
         (Some(_), None) => {}
     }
     parts.push(("budgets", queues::budgets(frame, page)));

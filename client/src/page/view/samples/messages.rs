@@ -3,7 +3,7 @@
 use maud::Markup;
 use serde_json::json;
 use tgtrunk_config::control::ApiTokenInfo;
-use tgtrunk_config::{BotPrograms, BotWebhook, BotWebhookFault};
+use tgtrunk_config::{BotPrograms, BotUpdate, BotWebhook, BotWebhookFault};
 use tgtrunk_messages::{
     Attachment, Bookmark, Browse, ChatId, ChatKind, Content, Direction, Dropped, FileKind, Head, LoginStep,
     LoginTokenPicture, MessageId, Origin, Person, PersonKind, Reason, Record, Rest, RestKind, SendStatus,
@@ -368,6 +368,7 @@ fn bot_instance(is_over: bool) -> InstancePage {
         attempts: 14,
         next_ms: (!is_over).then_some(NOW_MS + 56_000),
         is_over,
+        update: (!is_over).then(|| BotUpdate { number: 871_234_567, kind: "callback_query".into() }),
     };
     let (site, taken_ms) = ("https://example.org".to_owned(), Some(NOW_MS - 900_000));
     let webhook = Some(BotWebhook { site, taken_ms, fault: Some(fault) });
@@ -389,6 +390,8 @@ fn a_fault_of_a_bots_webhook_is_told_in_both_languages_until_it_is_over() {
                 "14 попыток",
                 "3 ждут",
                 "повтор через",
+                "Повторить сейчас",
+                "Пропустить это обновление?",
             ],
         ),
         (
@@ -399,6 +402,8 @@ fn a_fault_of_a_bots_webhook_is_told_in_both_languages_until_it_is_over() {
                 "14 attempts",
                 "3 wait",
                 "tried again in",
+                "Try again now",
+                "Skip this update?",
             ],
         ),
     ] {
