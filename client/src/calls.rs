@@ -22,7 +22,7 @@ use tgtrunk_messages::{Instance, Poster};
 use tgtrunk_shell::asking::Follower;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
-use tracing::error;
+use tracing::{error, info};
 
 pub(crate) use self::door::{Admit, Admitted, router};
 use self::event::Known;
@@ -31,7 +31,7 @@ use self::push::{Pusher, Receiver};
 #[cfg(test)]
 pub(crate) use self::webhook::Fault;
 use self::webhook::Standings;
-pub(crate) use self::webhook::Webhook;
+pub(crate) use self::webhook::{Waits, Webhook};
 use crate::store::Store;
 
 /// News of a line that may wait to be written down.
@@ -64,6 +64,8 @@ pub(crate) struct LineCalls {
     turns: Arc<Mutex<BTreeMap<String, Turn>>>,
     /// Whoever looks for the call of an order holds it.
     finding: Turn,
+    /// The webhook is to be tried now.
+    urged: Arc<Notify>,
 }
 
 type Turn = Arc<tokio::sync::Mutex<()>>;
@@ -109,7 +111,7 @@ impl Calls {
     ) -> (LineCalls, impl Future<Output = ()> + Send + 'static + use<>) {
         let (heard, hears) = mpsc::channel(NEWS);
         let is_behind = Arc::new(AtomicBool::new(false));
-        let (live, told) = (Live::default(), Arc::new(Notify::new()));
+        let (live, told, urged) = (Live::default(), Arc::new(Notify::new()), Arc::<Notify>::default());
         let ledger = Ledger {
             line: line.clone(),
             store: store.clone(),
@@ -129,10 +131,11 @@ impl Calls {
             store: store.clone(),
             receiver,
             told,
+            urged: Arc::clone(&urged),
             standings: self.standings.clone(),
         });
         let (turns, finding) = (Arc::default(), Turn::default());
-        let entered = LineCalls { line: line.clone(), store, live, heard, is_behind, turns, finding };
+        let entered = LineCalls { line: line.clone(), store, live, heard, is_behind, turns, finding, urged };
         self.lines().insert(line.clone(), entered.clone());
         let work = async move {
             let push = async {
@@ -160,7 +163,36 @@ impl Calls {
     pub(crate) async fn webhook(&self, line: &Phone) -> Option<Webhook> {
         let (receiver, store) = (self.receiver.as_ref()?, self.line(line)?.store);
         let waiting = store.waiting_events().await.unwrap_or_default();
-        Some(self.standings.of(line, receiver.webhook.url.clone(), waiting))
+        let head = store.next_event().await.unwrap_or_default().map(|event| Waits {
+            seq: event.seq,
+            kind: event.kind,
+            call: event.call,
+            since_ms: u64::try_from(event.noted_s).unwrap_or(0) * 1_000,
+        });
+        Some(self.standings.of(line, receiver.webhook.url.clone(), waiting, head))
+    }
+
+    /// Has the webhook of a line tried now, if there is one.
+    pub(crate) fn push_now(&self, line: &Phone) {
+        if let Some(line) = self.line(line) {
+            // Only whoever waits is woken: what is to be brought later is not hurried.
+            line.urged.notify_waiters();
+        }
+    }
+
+    /// Has nobody told of an event that waits. False where it waits no more.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub(crate) async fn skip(&self, line: &Phone, seq: i64) -> Result<bool, sqlx::Error> {
+        let Some(entered) = self.line(line) else { return Ok(false) };
+        if !entered.store.skip_event(seq).await? {
+            return Ok(false);
+        }
+        info!(%line, seq, "an event of a call is skipped by an operator: nobody is told of it");
+        self.standings.gave_up(line, entered.store.waiting_events().await.unwrap_or(0));
+        entered.urged.notify_waiters();
+        Ok(true)
     }
 
     /// Turns whenever the webhook may do another way.

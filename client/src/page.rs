@@ -5,6 +5,7 @@ mod act;
 mod answer;
 mod api;
 pub(crate) mod assets;
+mod call_webhook;
 mod change;
 mod core;
 mod door;

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-use super::webhook::Standings;
+use super::webhook::{Missed, Standings};
 use crate::clock;
 use crate::store::{EventRow, Fate, Store};
 
@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_secs(30);
 
 /// A webhook that has taken nothing for so long takes nothing that is too old, either.
 const DEAD: Duration = Duration::from_secs(600);
+/// Since when the webhook takes nothing, among the times that are remembered.
+const FAILING: &str = "webhook_failing";
 
 /// The webhook, and how it is called.
 pub(super) struct Receiver {
@@ -37,6 +39,8 @@ pub(super) struct Pusher {
     pub(super) receiver: Arc<Receiver>,
     /// Something is to be told.
     pub(super) told: Arc<Notify>,
+    /// Somebody wants it to be tried now.
+    pub(super) urged: Arc<Notify>,
     pub(super) standings: Standings,
 }
 
@@ -49,6 +53,9 @@ impl Pusher {
                 Ok(Brought::Told) => {
                     self.standings.took(&self.line);
                     (pause, failing) = (FIRST_PAUSE, None);
+                    if let Err(error) = self.store.drop_call_mark(FAILING).await {
+                        warn!(%error, "that the webhook of calls works again cannot be written down");
+                    }
                 }
                 // That the webhook works again, this does not tell.
                 Ok(Brought::GivenUp) => {
@@ -65,8 +72,12 @@ impl Pusher {
                     debug!(cause, "the webhook of calls does not take an event");
                     failing.get_or_insert_with(Instant::now);
                     let waiting = self.store.waiting_events().await.unwrap_or(1);
-                    self.standings.failed(&self.line, cause, attempts, waiting, pause);
-                    sleep(pause).await;
+                    let missed = Missed { cause, attempts, since_ms: self.failing_since().await };
+                    self.standings.failed(&self.line, missed, waiting, pause);
+                    tokio::select! {
+                        () = self.urged.notified() => {}
+                        () = sleep(pause) => {}
+                    }
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err(error) => {
@@ -75,6 +86,13 @@ impl Pusher {
                 }
             }
         }
+    }
+
+    /// Since when the webhook takes nothing; from now on where it took the event before. It outlives the program.
+    async fn failing_since(&self) -> u64 {
+        let now_ms = clock::unix_ms();
+        let since_ms = self.store.call_mark(FAILING, now_ms).await;
+        since_ms.map_or(now_ms, |since_ms| since_ms.min(now_ms))
     }
 
     async fn bring_next(&self, is_dead: bool) -> Result<Brought, sqlx::Error> {
@@ -164,6 +182,7 @@ mod tests {
             store: store.clone(),
             receiver: Arc::new(Receiver { webhook, poster, life: Duration::from_secs(3600) }),
             told: Arc::default(),
+            urged: Arc::default(),
             standings: Standings::default(),
         };
         assert!(

@@ -24,6 +24,21 @@ pub(crate) struct Webhook {
     pub(crate) taken_ms: Option<u64>,
     /// What went wrong last.
     pub(crate) fault: Option<Fault>,
+    /// The event that waits first.
+    pub(crate) head: Option<Waits>,
+}
+
+/// An event that waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waits {
+    /// Its number at its line.
+    pub(crate) seq: i64,
+    /// `call.start`, `call.answer`, ...
+    pub(crate) kind: String,
+    /// Of which call.
+    pub(crate) call: String,
+    /// Since when: milliseconds since 1970.
+    pub(crate) since_ms: u64,
 }
 
 /// What went wrong last. Times are milliseconds since 1970.
@@ -41,6 +56,17 @@ pub(crate) struct Fault {
     pub(crate) next_ms: u64,
     /// Whether events are taken again since.
     pub(crate) is_over: bool,
+}
+
+/// An event that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Missed {
+    /// Why, as a sentence.
+    pub(super) cause: String,
+    /// How often it was brought by now.
+    pub(super) attempts: u32,
+    /// Since when none is taken: milliseconds since 1970.
+    pub(super) since_ms: u64,
 }
 
 /// How it does at all lines. Clones are the same.
@@ -77,23 +103,26 @@ impl Standings {
         self.turn();
     }
 
-    /// It did not take an event that was brought so often by now; it is tried again after a pause.
-    pub(super) fn failed(&self, line: &Phone, cause: String, attempts: u32, waiting: u64, pause: Duration) {
+    /// It did not take an event, of which so many wait; it takes none since then, and is tried again after a pause.
+    pub(super) fn failed(&self, line: &Phone, missed: Missed, waiting: u64, pause: Duration) {
+        let Missed { cause, attempts, since_ms } = missed;
         let at_ms = clock::unix_ms();
         let next_ms = at_ms + u64::try_from(pause.as_millis()).unwrap_or(0);
         let mut lines = self.lock();
         let standing = lines.entry(line.clone()).or_default();
-        let before = standing.fault.as_ref().filter(|fault| !fault.is_over);
-        let since_ms = before.map_or(at_ms, |fault| fault.since_ms);
         let attempts = attempts.into();
         standing.fault = Some(Fault { cause, since_ms, at_ms, attempts, next_ms, is_over: false });
-        standing.since.get_or_insert_with(Instant::now);
+        // It may have failed before this program began.
+        let failing = Duration::from_millis(at_ms.saturating_sub(since_ms));
+        standing
+            .since
+            .get_or_insert_with(|| Instant::now().checked_sub(failing).unwrap_or_else(Instant::now));
         standing.waiting = waiting;
         drop(lines);
         self.turn();
     }
 
-    /// What failed is given up, and so many events wait.
+    /// What failed is given up or skipped, and so many events wait.
     pub(super) fn gave_up(&self, line: &Phone, waiting: u64) {
         let mut lines = self.lock();
         let Some(standing) = lines.get_mut(line) else { return };
@@ -103,11 +132,11 @@ impl Standings {
     }
 
     /// How it does at a line.
-    pub(super) fn of(&self, line: &Phone, url: String, waiting: u64) -> Webhook {
+    pub(super) fn of(&self, line: &Phone, url: String, waiting: u64, head: Option<Waits>) -> Webhook {
         let lines = self.lock();
         let standing = lines.get(line);
         let fault = standing.and_then(|standing| standing.fault.clone());
-        Webhook { url, waiting, taken_ms: standing.and_then(|standing| standing.taken_ms), fault }
+        Webhook { url, waiting, taken_ms: standing.and_then(|standing| standing.taken_ms), fault, head }
     }
 
     /// Turns whenever it may do another way.
@@ -156,9 +185,9 @@ mod tests {
     fn people_hear_of_a_webhook_that_takes_nothing_for_minutes_and_no_more_when_it_does() {
         let (standings, start) = (Standings::default(), Instant::now());
         let lines = lines();
-        standings.failed(&lines[0], "it answers 500".into(), 1, 2, PAUSE);
-        standings.failed(&lines[1], "it answers 500".into(), 1, 3, PAUSE);
-        standings.failed(&lines[0], "it answers 502".into(), 2, 4, PAUSE);
+        standings.failed(&lines[0], missed("it answers 500", 1), 2, PAUSE);
+        standings.failed(&lines[1], missed("it answers 500", 1), 3, PAUSE);
+        standings.failed(&lines[0], missed("it answers 502", 2), 4, PAUSE);
         assert_eq!(standings.said(start + AMISS / 2), None);
         let said = standings.said(start + AMISS * 2 + Duration::from_secs(1)).unwrap();
         assert!(said.en.contains("for 6 min: it answers 502; events that wait: 7"), "{}", said.en);
@@ -173,23 +202,36 @@ mod tests {
         let standings = Standings::default();
         let [line, other] = lines();
         let mut changes = standings.changes();
-        standings.failed(&line, "it answers 500".into(), 1, 2, PAUSE);
+        standings.failed(&line, missed("it answers 500", 1), 2, PAUSE);
         assert!(changes.has_changed().unwrap());
         changes.mark_unchanged();
-        let first = standings.of(&line, "http://a".into(), 2).fault.unwrap();
+        let first = standings.of(&line, "http://a".into(), 2, None).fault.unwrap();
         assert_eq!(first.next_ms - first.at_ms, 2_000);
-        standings.failed(&line, "no answer within 5 s".into(), 2, 2, PAUSE * 2);
-        let second = standings.of(&line, "http://a".into(), 2).fault.unwrap();
-        assert_eq!((second.since_ms, second.attempts), (first.since_ms, 2));
+        standings.failed(&line, missed("no answer within 5 s", 2), 2, PAUSE * 2);
+        let second = standings.of(&line, "http://a".into(), 2, None).fault.unwrap();
+        assert_eq!(second.attempts, 2);
         assert_eq!((second.cause.as_str(), second.is_over), ("no answer within 5 s", false));
-        assert_eq!(standings.of(&other, "http://a".into(), 0).fault, None);
+        assert_eq!(standings.of(&other, "http://a".into(), 0, None).fault, None);
         standings.took(&line);
-        let webhook = standings.of(&line, "http://a".into(), 0);
+        let webhook = standings.of(&line, "http://a".into(), 0, None);
         assert!(webhook.taken_ms.is_some() && webhook.fault.unwrap().is_over);
         assert!(changes.has_changed().unwrap());
-        standings.failed(&line, "it answers 500".into(), 7, 1, PAUSE);
-        let again = standings.of(&line, "http://a".into(), 1).fault.unwrap();
+        standings.failed(&line, missed("it answers 500", 7), 1, PAUSE);
+        let again = standings.of(&line, "http://a".into(), 1, None).fault.unwrap();
         assert!(again.attempts == 7 && !again.is_over);
+    }
+
+    #[test]
+    fn what_fails_since_before_the_program_began_is_told_at_once() {
+        let standings = Standings::default();
+        let since_ms = clock::unix_ms() - 600_000;
+        standings.failed(&lines()[0], Missed { since_ms, ..missed("it answers 500", 9) }, 1, PAUSE);
+        let said = standings.said(Instant::now()).unwrap();
+        assert!(said.en.contains("for 10 min: it answers 500"), "{}", said.en);
+    }
+
+    fn missed(cause: &str, attempts: u32) -> Missed {
+        Missed { cause: cause.to_owned(), attempts, since_ms: clock::unix_ms() }
     }
 
     fn lines() -> [Phone; 2] {

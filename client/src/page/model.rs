@@ -46,6 +46,7 @@
 //! | `/lines/{phone}/delete` | `phone` typed again |
 //! | `/lines/{phone}/checks` | : look again |
 //! | `/lines/{phone}/checks/{check}/fix` | : `{check}` is the contract's word, as `phone_visible` |
+//! | `/lines/{phone}/webhook/push`, `…/webhook/{event}/skip` | : the webhook of its calls |
 //! | `/lines/{phone}/settings` | keys of `line.toml`: [`super::setting::LINE`] |
 //! | `/lines/{phone}/texts/{language}` | a field per text, named by its key; a button `reset` = a key, or `all` |
 //! | `/lines/{phone}/login/{part}/start` | `method` = `code`, `qr` |

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::office::Office;
 use super::visit::{Address, Guest, Visit};
-use super::{access, act, answer, api, door, fields, guard, messages, show, stream};
+use super::{access, act, answer, api, call_webhook, door, fields, guard, messages, show, stream};
 
 /// How long a question may take to arrive and to be answered. Events are told for as long as the page is open.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -34,6 +34,8 @@ pub(super) fn router(office: Arc<Office>) -> Router {
         .route("/lines/{phone}/delete", post(act::delete))
         .route("/lines/{phone}/checks", post(act::look))
         .route("/lines/{phone}/checks/{check}/fix", post(act::fix))
+        .route("/lines/{phone}/webhook/push", post(call_webhook::push))
+        .route("/lines/{phone}/webhook/{event}/skip", post(call_webhook::skip))
         .route("/lines/{phone}/settings", get(show::line_settings).post(act::line_settings))
         .route("/lines/{phone}/texts", get(show::texts))
         .route("/lines/{phone}/texts/{language}", post(act::texts))

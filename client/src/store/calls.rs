@@ -19,7 +19,7 @@ pub(crate) struct CallRow {
 /// Something that programs are to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EventRow {
-    seq: i64,
+    pub(crate) seq: i64,
     pub(crate) call: String,
     pub(crate) kind: String,
     pub(crate) body: String,
@@ -113,6 +113,12 @@ impl Store {
         query.bind(fate).bind(event.seq).execute(&self.pool).await.map(drop)
     }
 
+    /// An event that waits is not to be told any more. False where it waits no more.
+    pub(crate) async fn skip_event(&self, seq: i64) -> Result<bool, sqlx::Error> {
+        let note = "UPDATE cl_call_event SET fate = 2, body = '' WHERE seq = $1 AND fate = 0";
+        Ok(sqlx::query(note).bind(seq).execute(&self.pool).await?.rows_affected() > 0)
+    }
+
     /// Nobody is to be told of calls: what waits is given up, and what happens from now on is never told.
     pub(crate) async fn forget_events(&self) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
@@ -128,6 +134,12 @@ impl Store {
         sqlx::query(note).bind(name).bind(number(first)).execute(&self.pool).await?;
         let query = sqlx::query("SELECT at_ms FROM cl_call_mark WHERE name = $1").bind(name);
         Ok(unsigned(query.fetch_one(&self.pool).await?.try_get("at_ms")?))
+    }
+
+    /// Forgets such a time.
+    pub(crate) async fn drop_call_mark(&self, name: &str) -> Result<(), sqlx::Error> {
+        let query = sqlx::query("DELETE FROM cl_call_mark WHERE name = $1").bind(name);
+        query.execute(&self.pool).await.map(drop)
     }
 
     /// Moves such times back to `now_ms` that are later than that.
@@ -221,10 +233,25 @@ mod tests {
         assert_eq!(store.call_mark("seen", 60).await.unwrap(), 65);
         store.cap_call_marks(80).await.unwrap();
         assert_eq!(store.call_mark("seen", 60).await.unwrap(), 65);
+        store.drop_call_mark("seen").await.unwrap();
+        assert_eq!(store.call_mark("seen", 65).await.unwrap(), 65);
         store.note_call(&row("a", false), 1_000_000, |_| events(&["s"])).await.unwrap();
         store.forget_events().await.unwrap();
         assert_eq!((store.next_event().await.unwrap(), store.waiting_events().await.unwrap()), (None, 0));
         assert_eq!(store.call_mark("seen", 60).await.unwrap(), 60);
+    }
+
+    #[tokio::test]
+    async fn an_event_is_skipped_once_and_only_while_it_waits() {
+        let (store, _database) = Room::new().open().await;
+        store.note_call(&row("a", false), 1_000_000, |_| events(&["s", "e"])).await.unwrap();
+        let first = store.next_event().await.unwrap().unwrap();
+        assert!(store.skip_event(first.seq).await.unwrap());
+        let second = store.next_event().await.unwrap().unwrap();
+        assert_eq!((second.kind.as_str(), store.waiting_events().await.unwrap()), ("e", 1));
+        assert!(!store.skip_event(first.seq).await.unwrap());
+        store.event_done(&second, Fate::Told).await.unwrap();
+        assert!(!store.skip_event(second.seq).await.unwrap());
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use crate::page::view::frame::{self, Place};
 use crate::page::view::icons::Icon;
 use crate::page::view::lamp::{self, About};
 use crate::page::view::lines::{self, address, path};
-use crate::page::view::messages::bots::{Failing, failing};
+use crate::page::view::messages::bots::{Failing, NotTaken, failing, not_taken, push};
 use crate::page::view::messages::words::cause;
 use crate::page::view::words::{moment, phone, sentence, since};
 
@@ -149,6 +149,7 @@ pub(crate) fn budget(frame: &Frame, card: &LineCard) -> Markup {
 
 /// How the webhook does that is told of the line's calls: `call-webhook`.
 pub(crate) fn webhook(frame: &Frame, page: &LinePage) -> Markup {
+    let way = format!("{}/webhook", path(&page.card.phone));
     html! {
         section #call-webhook.plain[page.webhook.is_none()] {
             @if let Some(webhook) = &page.webhook {
@@ -173,6 +174,17 @@ pub(crate) fn webhook(frame: &Frame, page: &LinePage) -> Markup {
                     }
                     @if let Some(taken_ms) = webhook.taken_ms {
                         p.muted { (frame.say("Последнее принято ", "Last one taken ")) (moment(frame, taken_ms)) }
+                    }
+                    @if let (Some(head), true) = (&webhook.head, webhook.fault.as_ref().is_some_and(|fault| !fault.is_over)) {
+                        (not_taken(frame, &NotTaken {
+                            id: &format!("event-{}", head.seq),
+                            kind: &head.kind,
+                            told: &format!("{} · {} {}", head.call, frame.say("ждёт с", "waits since"), moment(frame, head.since_ms)),
+                            skip: &format!("{way}/{}/skip", head.seq),
+                            question: frame.say("Пропустить это событие?", "Skip this event?"),
+                            more: frame.say("О нём не узнает никто.", "Nobody is told of it."),
+                        }))
+                        (push(frame, &format!("{way}/push")))
                     }
                 }
             }

@@ -11,7 +11,7 @@ use tgtrunk_config::{
 };
 
 use super::NOW_MS;
-use crate::calls::{Fault, Webhook};
+use crate::calls::{Fault, Waits, Webhook};
 use crate::page::model::*;
 use crate::page::view::preview;
 
@@ -235,6 +235,12 @@ pub(super) fn line_page() -> LinePage {
                 attempts: 14,
                 next_ms: NOW_MS + 56_000,
                 is_over: false,
+            }),
+            head: Some(Waits {
+                seq: 7,
+                kind: "call.start".into(),
+                call: "00000000000000a1".into(),
+                since_ms: NOW_MS - 800_000,
             }),
         }),
     }
