@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 use tgtrunk_test_telegram::{NewUser, venv};
 use tgtrunk_tests::baresip::{self, Baresip};
 use tgtrunk_tests::codec::Codec;
-use tgtrunk_tests::light_user::{self, Answering, Reason};
+use tgtrunk_tests::database;
+use tgtrunk_tests::gateway::Gateway;
+use tgtrunk_tests::light_user::{self, Answering, LightUser, Reason};
 use tgtrunk_tests::measure::{LEAST_SHARE, Tones};
 use tgtrunk_tests::player::circle;
-use tgtrunk_tests::program::Kind;
-use tgtrunk_tests::stage::{self, Stage};
+use tgtrunk_tests::program::{Kind, Program};
+use tgtrunk_tests::stage::{self, Line, Stage};
 use tgtrunk_tests::tone::{self, Meter};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -25,6 +27,7 @@ const TALK: Duration = Duration::from_secs(3);
 const TONES: Tones = Tones::USUAL;
 const COMPANY: &str = "+79060000000";
 const ANNA: &str = "+79161111111";
+const BORIS: &str = "+79161111112";
 
 /// What a program does with Python's own HTTP.
 const PROGRAM: &str = r#"
@@ -61,25 +64,10 @@ server.serve_forever()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_has_a_phone_and_a_person_joined_and_hears_how_it_went() {
     let webhook = Webhook::start().await;
-    let stage = Stage::on_loopback().await.unwrap();
-    let port = tgtrunk_tests::ports::free().unwrap();
-    let text = std::fs::read_to_string(&stage.installation.config).unwrap();
-    let api = format!("[api]\nlisten = \"127.0.0.1:{port}\"\ncall_webhook_url = \"{}\"\n", webhook.url);
-    std::fs::write(&stage.installation.config, text.replace("[api]\nlisten = \"off\"\n", &api)).unwrap();
-    let line = stage.line(COMPANY).unwrap();
-    let options = baresip::Options { codec: Codec::Pcma, ..baresip::Options::default() };
-    let mut phone = Baresip::start(&options).await.unwrap();
-    let draft = stage::draft(&line).unwrap().set("pbx_user", baresip::USER);
-    stage.open(&line, phone.sip, draft).await.unwrap();
-    let plays = circle(TONES.telegram_hz, 60).unwrap();
-    let app = light_user::Options::playing(plays).answering(Answering::After(Duration::from_secs(1)));
-    let mut anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app).unwrap();
-    let gateway = stage.run(&[&line]).await.unwrap();
-    stage.telegram().write_dc_seed(&stage.installation.state, 1).unwrap();
-    Kind::Client.ask(&stage.installation, &["login", COMPANY], "", LIMIT).await.unwrap();
-    let client = Kind::Client.start(&stage.installation).await.unwrap();
-    let token = token(&stage).await;
-    let url = format!("http://127.0.0.1:{port}/api/v1/calls");
+    let shop = Shop::open(&format!("call_webhook_url = \"{}\"\n", webhook.url)).await;
+    let (url, token) = (shop.url.clone(), shop.token.clone());
+    let (_, mut anna) = shop.person(NewUser::new(ANNA, "Anna").username("anna"));
+    let Shop { stage, mut phone, gateway, client, .. } = shop;
 
     for (wrong, status, code) in [
         (json!({"to": "+79990000009", "extension": baresip::USER}), 404, "no_telegram_account"),
@@ -125,8 +113,97 @@ async fn a_program_has_a_phone_and_a_person_joined_and_hears_how_it_went() {
     assert!(end["duration_ms"].as_u64().unwrap() >= 2_500, "{end}");
     assert_eq!(end["quality"]["telegram"]["codec"], "opus", "{end}");
     client.stop().await.unwrap();
-    gateway.stop().await.unwrap();
+    gateway.unwrap().stop().await.unwrap();
     stage.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_and_a_name_ring_whoever_has_them_now() {
+    let mut shop = Shop::open("").await;
+    let (hers, mut anna) = shop.person(NewUser::new(ANNA, "Anna").username("sales"));
+    let (his, mut boris) = shop.person(NewUser::new(BORIS, "Boris"));
+    assert_eq!(shop.rings(&mut anna, "+7 916 111-11-11").await, hers);
+    assert_eq!(shop.rings(&mut anna, "@Sales").await, hers);
+
+    // She gives the name up and he takes it, of which nobody tells the account; it asks when that is some time ago.
+    shop.stage.world().set_username(hers, None);
+    shop.stage.world().set_username(his, Some("sales"));
+    let gateway = shop.gateway.take().unwrap();
+    gateway.stop().await.unwrap();
+    let database = shop.stage.installation.state.join(COMPANY).join("gateway.db");
+    let age = "UPDATE tg_lookup SET looked_up_at = looked_up_at - ?";
+    assert!(database::change(&database, age, &[3_601]).unwrap() >= 2, "number and name are remembered");
+    shop.gateway = Some(shop.stage.run(&[&shop.line]).await.unwrap());
+    assert_eq!(shop.rings(&mut boris, "@sales").await, his);
+    assert_eq!(shop.rings(&mut anna, ANNA).await, hers, "the number is hers still");
+    let Shop { stage, gateway, client, .. } = shop;
+    client.stop().await.unwrap();
+    gateway.unwrap().stop().await.unwrap();
+    stage.done();
+}
+
+/// A line whose PBX is a foreign phone, and a program that may have calls placed.
+struct Shop {
+    stage: Stage,
+    line: Line,
+    phone: Baresip,
+    gateway: Option<Gateway>,
+    client: Program,
+    url: String,
+    token: String,
+}
+
+impl Shop {
+    /// `api` stands in the settings' section of this name, too.
+    async fn open(api: &str) -> Self {
+        let stage = Stage::on_loopback().await.unwrap();
+        let port = tgtrunk_tests::ports::free().unwrap();
+        let text = std::fs::read_to_string(&stage.installation.config).unwrap();
+        let api = format!("[api]\nlisten = \"127.0.0.1:{port}\"\n{api}");
+        std::fs::write(&stage.installation.config, text.replace("[api]\nlisten = \"off\"\n", &api)).unwrap();
+        let line = stage.line(COMPANY).unwrap();
+        let options = baresip::Options { codec: Codec::Pcma, ..baresip::Options::default() };
+        let phone = Baresip::start(&options).await.unwrap();
+        let draft = stage::draft(&line).unwrap().set("pbx_user", baresip::USER);
+        stage.open(&line, phone.sip, draft).await.unwrap();
+        let gateway = Some(stage.run(&[&line]).await.unwrap());
+        stage.telegram().write_dc_seed(&stage.installation.state, 1).unwrap();
+        Kind::Client.ask(&stage.installation, &["login", COMPANY], "", LIMIT).await.unwrap();
+        let client = Kind::Client.start(&stage.installation).await.unwrap();
+        let token = token(&stage).await;
+        Self {
+            stage,
+            line,
+            phone,
+            gateway,
+            client,
+            url: format!("http://127.0.0.1:{port}/api/v1/calls"),
+            token,
+        }
+    }
+
+    /// Somebody who answers.
+    fn person(&self, user: NewUser) -> (i64, LightUser) {
+        let plays = circle(TONES.telegram_hz, 60).unwrap();
+        let app = light_user::Options::playing(plays).answering(Answering::After(Duration::from_secs(1)));
+        let id = self.stage.user(user).unwrap();
+        (id, LightUser::switch_on(self.stage.world(), id, app).unwrap())
+    }
+
+    /// Has a call placed that somebody answers, and ends it; gives whom the program was told to have called.
+    async fn rings(&mut self, who: &mut LightUser, to: &str) -> i64 {
+        let wanted = json!({"to": to, "extension": baresip::USER}).to_string();
+        let placed = asked("POST", &self.url, &self.token, &wanted).await;
+        assert_eq!(placed["status"], 200, "{to}: {placed}");
+        let call = placed["body"]["result"]["call_id"].as_str().unwrap().to_owned();
+        who.connected(LIMIT).await.unwrap();
+        let url = format!("{}/{call}", self.url);
+        let shown = asked("GET", &url, &self.token, "").await;
+        asked("DELETE", &url, &self.token, "").await;
+        who.discarded(LIMIT).await.unwrap();
+        self.phone.wait_for("CALL_CLOSED", LIMIT).await.unwrap();
+        shown["body"]["result"]["peer"]["id"].as_i64().unwrap_or_else(|| panic!("{to}: {shown}"))
+    }
 }
 
 /// Takes whatever is told: headers and body.
