@@ -104,6 +104,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("taken out of the queue", "убрано из очереди"),
     ("deleted before it was sent", "удалено до отправки"),
     ("expired: it could not be sent in time", "просрочено: не удалось отправить вовремя"),
+    ("expired: it could not be sent in time ({})", "просрочено: не удалось отправить вовремя ({})"),
     ("Telegram did not take it in time", "Telegram не принял его вовремя"),
     (
         "the outgoing queue holds something else in its place: send it again",

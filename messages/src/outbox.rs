@@ -195,8 +195,12 @@ impl Outbox {
             let old = inner.store.expired(inner.ages.before_ms(inner.options.outgoing_ms())).await?;
             if !old.is_empty() {
                 info!(messages = old.len(), "messages were not sent in time");
-                let sentence = "expired: it could not be sent in time".to_owned();
-                inner.fail(&old, &Fault { sentence, reason: Reason::of("timeout") }).await?;
+                for alike in old.chunk_by(|(_, one), (_, other)| one == other) {
+                    let ids: Vec<MessageId> = alike.iter().map(|(id, _)| *id).collect();
+                    let cause = alike[0].1.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
+                    let sentence = format!("expired: it could not be sent in time{cause}");
+                    inner.fail(&ids, &Fault { sentence, reason: Reason::of("timeout") }).await?;
+                }
                 return Ok(None);
             }
             self.looked = Some(Instant::now());

@@ -414,23 +414,27 @@ impl Store {
     }
 
     /// Those accepted before `before_ms`, or due before it, at most 500 of each: they are in the order in which they were
-    /// accepted.
-    pub(crate) async fn expired(&self, before_ms: i64) -> Result<Vec<MessageId>, sqlx::Error> {
+    /// accepted. What went wrong the last time stands beside.
+    pub(crate) async fn expired(
+        &self,
+        before_ms: i64,
+    ) -> Result<Vec<(MessageId, Option<String>)>, sqlx::Error> {
         let rows = sqlx::query(
-            "SELECT id, accepted_ms FROM ms_outgoing WHERE claimed < 2 AND due_ms = 0 ORDER BY seq LIMIT 500",
+            "SELECT id, last_error, accepted_ms FROM ms_outgoing WHERE claimed < 2 AND due_ms = 0 ORDER BY seq LIMIT 500",
         );
         let mut old = Vec::new();
         for row in rows.fetch_all(&self.pool).await? {
-            if row.try_get::<i64, _>(1)? >= before_ms {
+            if row.try_get::<i64, _>(2)? >= before_ms {
                 break;
             }
-            old.push(MessageId::new(row.try_get(0)?));
+            old.push((MessageId::new(row.try_get(0)?), row.try_get(1)?));
         }
         let rows = sqlx::query(
-            "SELECT id FROM ms_outgoing WHERE claimed < 2 AND due_ms > 0 AND due_ms < $1 ORDER BY due_ms LIMIT 500",
+            "SELECT id, last_error FROM ms_outgoing WHERE claimed < 2 AND due_ms > 0 AND due_ms < $1 ORDER BY due_ms
+             LIMIT 500",
         );
         for row in rows.bind(before_ms).fetch_all(&self.pool).await? {
-            old.push(MessageId::new(row.try_get(0)?));
+            old.push((MessageId::new(row.try_get(0)?), row.try_get(1)?));
         }
         Ok(old)
     }

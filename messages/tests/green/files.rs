@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::response::Redirect;
 use axum::routing::get;
 use serde_json::{Value, json};
+use tgtrunk_messages::green::Pace;
 use tgtrunk_messages::{Attachment, Content, News};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
@@ -191,6 +193,82 @@ async fn a_file_on_the_web_is_looked_for_where_it_is_said_to_be_and_never_at_a_m
         assert!(failure.contains(cause.unwrap_or_default()), "{failure}");
         web.abort();
     }
+}
+
+#[tokio::test]
+async fn a_file_by_a_link_where_nobody_is_is_refused_before_anything_is_queued() {
+    let mut own = String::new();
+    let stage = Stage::with(Pace::Free, |options| {
+        own.clone_from(&options.base);
+        options.own_ports = vec![options.base.rsplit(':').next().unwrap().parse().unwrap()];
+    })
+    .await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for (url, sentence) in [
+        (format!("http://{closed}/a.pdf"), "127.0.0.1 takes no connection: "),
+        ("http://nobody.invalid/a.pdf".to_owned(), "nobody.invalid is not found: "),
+        (format!("{own}{}/a.pdf", stage.path("getSettings")), "is this program itself"),
+        ("http://169.254.169.254/a.pdf".to_owned(), "an address of this machine's own link"),
+        // One of our own that nobody was given.
+        (format!("{own}/metrics/a.pdf"), "is this program itself"),
+    ] {
+        let said = json!({"chatId": ANNA.to_string(), "urlFile": url, "fileName": "a.pdf"});
+        let (code, error) = stage.call("POST", "sendFileByUrl", said).await;
+        let told = error["message"].as_str().unwrap();
+        assert_eq!(code, 400, "{url}: {error}");
+        let begin = "Validation failed. Details: 'urlFile' must be a file that can be fetched: ";
+        assert!(told.starts_with(begin) && told.contains(sentence), "{url}: {told}");
+        assert!(!told.contains(&stage.token), "{told}");
+        assert_eq!(stage.instance.queue_len().await, Ok(0), "{url}");
+    }
+    let journal = stage.done("GET", "lastOutgoingMessages", Value::Null).await;
+    assert_eq!((journal, stage.telegram.orders().len()), (json!([]), 0));
+}
+
+#[tokio::test]
+async fn a_file_that_its_host_does_not_give_fails_with_the_hosts_words() {
+    let life = Duration::from_secs(4);
+    let stage = Stage::with(Pace::Free, |options| options.outgoing_life = life).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let web = Router::new()
+        .route("/broken.pdf", get(async || StatusCode::INTERNAL_SERVER_ERROR))
+        .route("/large.pdf", get(async || vec![0_u8; (100 << 20) + 1]));
+    tokio::spawn(async move { axum::serve(listener, web).await });
+    let asked: Vec<_> = [
+        ("gone.pdf", "the file cannot be fetched: 404 Not Found"),
+        ("large.pdf", "'file' must be no larger than 104857600 bytes (100 MB)"),
+        // It may be better soon: it is tried until the message is too old.
+        (
+            "broken.pdf",
+            "expired: it could not be sent in time (the file cannot be fetched: 500 Internal Server Error)",
+        ),
+    ]
+    .into();
+    for (name, description) in asked {
+        let said = json!({"chatId": ANNA.to_string(), "urlFile": format!("{base}/{name}")});
+        let id = stage.done("POST", "sendFileByUrl", said).await["idMessage"].clone();
+        let fails = async {
+            loop {
+                let sent = stage.done("GET", "lastOutgoingMessages", Value::Null).await;
+                let one = sent.as_array().unwrap().iter().find(|one| one["idMessage"] == id).unwrap().clone();
+                if one["statusMessage"] == "failed" {
+                    return one;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let failed = timeout(Duration::from_secs(60), fails).await.unwrap_or_else(|_| panic!("{name}"));
+        assert_eq!(failed["description"], description, "{failed}");
+        assert_eq!(stage.instance.queue_len().await, Ok(0), "{name}");
+        let told = stage.done("GET", "receiveNotification", Value::Null).await;
+        let body = &told["body"];
+        assert_eq!((&body["status"], &body["idMessage"]), (&json!("failed"), &id), "{told}");
+        assert_eq!(body["description"], description);
+        let receipt = json!({"receiptId": told["receiptId"]});
+        stage.done("DELETE", "deleteNotification", receipt).await;
+    }
+    assert!(stage.telegram.orders().is_empty(), "nothing of it reaches Telegram");
 }
 
 #[tokio::test]
