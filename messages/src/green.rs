@@ -55,7 +55,7 @@ pub(crate) use self::upload::drain;
 
 /// A body that is JSON, as clients write it, or a form; else a status and a sentence.
 pub(crate) async fn read_json(headers: &HeaderMap, body: &mut Body) -> Result<Value, (StatusCode, String)> {
-    upload::json(headers, body).await.map_err(|failed| (failed.status, failed.message))
+    upload::json(headers, body, upload::SILENCE).await.map_err(|failed| (failed.status, failed.message))
 }
 
 /// The names of all methods of an instance and then of the partner, as the documentation writes them.

@@ -236,6 +236,8 @@ pub struct Options {
     /// Whether a text that is longer than one message of Telegram's is refused in the GREEN-API dialect, instead of being sent as
     /// several.
     pub refuses_long_texts: bool,
+    /// How long a program may be silent in the middle of a request.
+    pub request_silence: Duration,
     /// How long whoever gives a file on the web may be slower than 64 kB/s: its message holds up those behind it meanwhile.
     pub fetch_patience: Duration,
     /// Ports on which the program itself listens: files are not fetched from there, nor notifications brought.
@@ -274,6 +276,7 @@ impl Options {
             queue_limit: 100_000,
             notification_limit: 100_000,
             refuses_long_texts: false,
+            request_silence: Duration::from_secs(15),
             fetch_patience: Duration::from_secs(25),
             own_ports: Vec::new(),
             files_most_bytes: 5_000 << 20,

@@ -113,7 +113,7 @@ async fn instance_call(
     desk.throttle.admit(instance.id(), method.name, method.rps, Instant::now()).map_err(Failed::too_many)?;
     method.needs.check(instance.standing())?;
     let (said, upload) = match method.takes {
-        Takes::Json => (upload::json(&parts.headers, body).await?, None),
+        Takes::Json => (upload::json(&parts.headers, body, upload::silence_of(&instance)).await?, None),
         Takes::Form => upload::form_with_file(&instance, &parts.headers, body).await?,
         Takes::File => {
             let file = upload::file(&instance, &parts.headers, body).await?;
@@ -139,7 +139,7 @@ async fn partner_call(
     }
     let method = methods::find_partner(name).ok_or_else(|| Failed::unknown_method(name))?;
     check_verb(parts, method.name, method.verbs)?;
-    let said = upload::json(&parts.headers, body).await?;
+    let said = upload::json(&parts.headers, body, upload::SILENCE).await?;
     let arguments = Arguments::of(query(parts)?, said);
     let value = (method.run)(PartnerCall { house: desk.house.clone(), arguments }).await?;
     Ok(json(StatusCode::OK, &value))

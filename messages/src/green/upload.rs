@@ -22,8 +22,8 @@ pub(super) struct Upload {
     size: u64,
 }
 
-/// How long a client may be silent in the middle of a request.
-const SILENCE: Duration = Duration::from_secs(15);
+/// How long a client that calls no instance may be silent in the middle of a request.
+pub(super) const SILENCE: Duration = Duration::from_secs(15);
 /// How long a request without a file may take to come.
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long one with a file may: 100 MB at 256 kbit/s.
@@ -42,8 +42,8 @@ struct Patience {
 const UNNAMED: &str = "file";
 
 impl Patience {
-    fn of(limit: Duration) -> Self {
-        Self { silence: SILENCE, until: Instant::now() + limit }
+    fn of(silence: Duration, limit: Duration) -> Self {
+        Self { silence, until: Instant::now() + limit }
     }
 }
 
@@ -71,9 +71,14 @@ impl Upload {
     }
 }
 
+/// How long a client of an instance may be silent in the middle of a request.
+pub(super) fn silence_of(instance: &Instance) -> Duration {
+    instance.inner().options.request_silence
+}
+
 /// Reads a body that is JSON, or a form without a file.
-pub(super) async fn json(headers: &HeaderMap, body: &mut Body) -> Result<Value, Failed> {
-    let bytes = whole(body, Patience::of(LIMIT)).await?;
+pub(super) async fn json(headers: &HeaderMap, body: &mut Body, silence: Duration) -> Result<Value, Failed> {
+    let bytes = whole(body, Patience::of(silence, LIMIT)).await?;
     if let Some(form) = form(headers) {
         return fields(form?, &bytes);
     }
@@ -87,11 +92,11 @@ pub(super) async fn form_with_file(
     body: &mut Body,
 ) -> Result<(Value, Option<Upload>), Failed> {
     let Some(form) = form(headers) else {
-        return Ok((json(headers, body).await?, None));
+        return Ok((json(headers, body, silence_of(instance)).await?, None));
     };
     let mut reader =
         FormReader { form: Some(form?), named: Map::new(), parts: 0, fields: 0, field: None, upload: None };
-    let (mut left, patience) = (limits::FORM_BYTES, Patience::of(FILE_LIMIT));
+    let (mut left, patience) = (limits::FORM_BYTES, Patience::of(silence_of(instance), FILE_LIMIT));
     while let Some(bytes) = next(body, patience).await? {
         left = left.checked_sub(bytes.len() as u64).ok_or_else(|| Failed::too_large(limits::FORM_BYTES))?;
         reader.push(instance, &bytes).await?;
@@ -112,7 +117,7 @@ pub(super) async fn file(
     let name = text("ga-filename").map(|name| decoded(&name)).unwrap_or_default();
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
     let mut upload = Upload::begin(instance, &name, text("content-type").as_deref()).await?;
-    let patience = Patience::of(FILE_LIMIT);
+    let patience = Patience::of(silence_of(instance), FILE_LIMIT);
     while let Some(bytes) = next(body, patience).await? {
         upload.write(&bytes).await?;
     }

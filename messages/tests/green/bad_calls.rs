@@ -336,6 +336,74 @@ async fn who_is_refused_and_says_no_more_is_answered_and_let_go() {
 }
 
 #[tokio::test]
+async fn who_stops_in_the_middle_of_a_request_is_told_and_let_go() {
+    let silence = Duration::from_millis(200);
+    let stage = Stage::with(Pace::Free, |options| options.request_silence = silence).await;
+    let form = "multipart/form-data; boundary=b";
+    for (method, kind, begun) in [
+        ("sendMessage", "application/json", "{\"chatId\":\"10000000\",\"message\":\"x"),
+        (
+            "sendFileByUpload",
+            form,
+            "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nx",
+        ),
+        ("uploadFile", "text/plain", "x"),
+    ] {
+        let head = format!("POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n", stage.path(method));
+        let (began, request) = (Instant::now(), format!("{head}Content-Length: 1000\r\n\r\n{begun}"));
+        let answer = stage.raw(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("connection: close"), "{answer}");
+        assert!(answer.contains("Request Timeout: the rest of the request does not come"), "{answer}");
+        assert!(!answer.contains(&stage.token), "{answer}");
+        assert!(began.elapsed() >= silence);
+    }
+    assert_eq!(stage.instance.queue_len().await, Ok(0));
+}
+
+#[tokio::test]
+async fn a_failing_storage_is_told_and_nothing_of_what_it_said() {
+    let stage = Stage::new().await;
+    stage.close_database().await;
+    let text = json!({"chatId": ANNA, "message": "x"});
+    for (verb, method, body) in [
+        ("POST", "sendMessage", text),
+        ("GET", "receiveNotification", Value::Null),
+        ("DELETE", "deleteNotification/1", Value::Null),
+        ("GET", "getMessagesCount", Value::Null),
+        ("GET", "lastOutgoingMessages", Value::Null),
+        ("POST", "setSettings", json!({"incomingWebhook": "yes"})),
+        ("GET", "updateApiToken", Value::Null),
+    ] {
+        let (name, tail) = method.split_once('/').map_or((method, None), |(name, tail)| (name, Some(tail)));
+        let tail = tail.map(|tail| format!("/{tail}")).unwrap_or_default();
+        let (code, error) = stage.ask(verb, &format!("{}{tail}", stage.path(name)), body).await;
+        assert_eq!(code, 500, "{method}: {error}");
+        let sentence = "Internal Server Error: the storage failed; the program's log says how";
+        assert_eq!((keys(&error).len(), &error["message"]), (4, &json!(sentence)), "{method}");
+    }
+    assert!(stage.telegram.orders().is_empty());
+}
+
+#[tokio::test]
+async fn a_full_queue_takes_no_more_and_says_when_to_try_again() {
+    let stage = Stage::with(Pace::Free, |options| options.queue_limit = 1).await;
+    stage.telegram.stands(Standing::NotAuthorized);
+    let text = json!({"chatId": ANNA, "message": "x"});
+    stage.done("POST", "sendMessage", text.clone()).await;
+    let headers = [("content-type", "application/json")];
+    let refused = stage.send("POST", &stage.path("sendMessage"), &headers, text.to_string()).await;
+    assert_eq!(refused.headers().get("retry-after").unwrap(), "1");
+    let (code, error) = answered(refused).await;
+    let sentence = "Too Many Requests: the outgoing queue is full: 1 messages may wait";
+    assert_eq!((code, &error["message"]), (429, &json!(sentence)), "{error}");
+    assert_eq!(stage.instance.queue_len().await, Ok(1));
+    // There is room again.
+    stage.telegram.stands(Standing::Authorized);
+    stage.sent(1).await;
+    stage.done("POST", "sendMessage", text).await;
+}
+
+#[tokio::test]
 async fn nobody_is_looked_up_beyond_the_days_budget_whatever_is_called() {
     let stage = Stage::new().await;
     let known = json!({"chatId": "79000000001@c.us"});
