@@ -182,6 +182,11 @@ class Person:
         answer = await message.click(text=text)
         return answer and answer.message
 
+    async def migrate(self, chat):
+        """Makes a supergroup of a basic group, and gives its number."""
+        done = await self.client(f.messages.MigrateChatRequest(chat_id=(await self.peer(chat)).chat_id))
+        return next(utils.get_peer_id(group) for group in done.chats if isinstance(group, t.Channel))
+
     async def read(self, chat):
         await self.client.send_read_acknowledge(await self.peer(chat))
 

@@ -16,6 +16,7 @@ mod film;
 mod groups;
 mod history;
 mod members;
+mod moved;
 mod news;
 mod peer;
 mod picture;
@@ -44,6 +45,7 @@ pub(crate) use self::failure::in_russian;
 use self::album::Uploads;
 use self::cards::Cards;
 use self::door::FrontDoor;
+use self::moved::Moves;
 
 /// How long Telegram may take for what somebody waits for.
 const LIMIT: Duration = Duration::from_secs(12);
@@ -55,6 +57,7 @@ pub(crate) struct Correspondent {
     /// Its number, where that is known before it is logged in.
     phone: Option<Phone>,
     cards: Arc<Cards>,
+    moves: Arc<Moves>,
     uploads: Arc<Uploads>,
     door: FrontDoor,
 }
@@ -62,7 +65,7 @@ pub(crate) struct Correspondent {
 impl Correspondent {
     pub(crate) fn new(account: Account, phone: Option<Phone>, logins: LoginDesk) -> Self {
         let door = FrontDoor::new(logins);
-        Self { account, phone, cards: Arc::default(), uploads: Arc::default(), door }
+        Self { account, phone, cards: Arc::default(), moves: Arc::default(), uploads: Arc::default(), door }
     }
 
     /// A question, which may be asked twice.
@@ -76,9 +79,15 @@ impl Correspondent {
         self.account.invoke(request, Policy::call().within(LIMIT)).await.map_err(failure::judge)
     }
 
+    /// Takes in who came along, in memory.
+    fn note(&self, users: &[tl::enums::User], chats: &[tl::enums::Chat]) {
+        self.cards.note(users, chats);
+        self.moves.note(chats);
+    }
+
     /// Takes in who came along with an answer.
     async fn meet(&self, users: &[tl::enums::User], chats: &[tl::enums::Chat]) {
-        self.cards.note(users, chats);
+        self.note(users, chats);
         let written = match self.account.remember(users).await {
             Ok(()) => self.account.remember_chats(chats).await,
             Err(error) => Err(error),

@@ -6,6 +6,7 @@
 mod changing;
 mod files;
 mod jobs;
+mod moved;
 #[path = "../client/program.rs"]
 #[expect(dead_code, reason = "what the stories beside it need")]
 mod program;

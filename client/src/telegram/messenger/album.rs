@@ -9,7 +9,7 @@ use tgtrunk_telegram::tl;
 
 use super::peer::Peer;
 use super::sending::{answering, is_picture, weighed};
-use super::{Correspondent, content, failure, film};
+use super::{Correspondent, content, failure, film, moved};
 use crate::telegram::request;
 use crate::telegram::upload::SMALL_BYTES;
 
@@ -55,7 +55,8 @@ impl Correspondent {
             let size = weighed(file, path).await?;
             as_seen &= !is_picture(file) || size <= SMALL_BYTES;
         }
-        let mut peer = self.peer(&order.to).await?;
+        let named = self.peer(&order.to).await?;
+        let mut peer = self.moved(named.clone());
         let mut told = self.hand_over_all(order, &files, &peer, as_seen).await;
         if let Some(anew) = self.met_anew(&told, &peer).await {
             peer = anew;
@@ -69,7 +70,7 @@ impl Correspondent {
         if !matches!(told, Err(Failure::Unknown(_) | Failure::Flood { .. } | Failure::Slow { .. })) {
             (0..files.len()).for_each(|number| self.uploads.forget(numbered(order, number)));
         }
-        let answer = told?;
+        let answer = moved::unreached(told, named.id(), &peer)?;
         self.meet_all(&answer).await;
         (0..files.len()).map(|number| self.sent(&answer, numbered(order, number), &peer)).collect()
     }
@@ -102,7 +103,7 @@ impl Correspondent {
         }
         let request = tl::functions::messages::SendMultiMedia {
             silent: order.is_silent,
-            reply_to: order.reply_to.map(answering),
+            reply_to: moved::answered(order, peer).map(answering),
             ..request::send_album(peer.input(), singles)
         };
         self.have(&request).await

@@ -9,7 +9,7 @@ use tgtrunk_telegram::tl;
 use tracing::warn;
 
 use super::peer::Peer;
-use super::{Correspondent, failure};
+use super::{Correspondent, failure, moved};
 use crate::telegram::request;
 
 /// How many of the last messages somebody sees who is added to a basic group.
@@ -91,16 +91,25 @@ impl Correspondent {
     }
 
     pub(super) async fn rearrange(&self, chat: ChatId, change: &GroupChange) -> Result<(), Failure> {
-        let peer = self.chat_peer(chat).await?;
+        let mut peer = self.moved(self.chat_peer(chat).await?);
+        let mut told = self.rearrange_there(&peer, change).await;
+        if let Some(moved) = self.moved_since(&told, &peer).await {
+            peer = moved;
+            told = self.rearrange_there(&peer, change).await;
+        }
+        moved::unreached(told, chat, &peer)
+    }
+
+    async fn rearrange_there(&self, peer: &Peer, change: &GroupChange) -> Result<(), Failure> {
         match change {
-            GroupChange::Title(title) => self.rename(&peer, title).await,
-            GroupChange::Rights(rights) => self.permit(&peer, rights).await,
-            GroupChange::Picture(path) => self.picture(&peer, path).await,
-            GroupChange::Add(who) => self.add(&peer, who).await,
-            GroupChange::Remove(who) => self.remove(&peer, who).await,
-            GroupChange::Promote(who) => self.promote(&peer, who, true).await,
-            GroupChange::Demote(who) => self.promote(&peer, who, false).await,
-            GroupChange::Leave => self.leave(&peer).await,
+            GroupChange::Title(title) => self.rename(peer, title).await,
+            GroupChange::Rights(rights) => self.permit(peer, rights).await,
+            GroupChange::Picture(path) => self.picture(peer, path).await,
+            GroupChange::Add(who) => self.add(peer, who).await,
+            GroupChange::Remove(who) => self.remove(peer, who).await,
+            GroupChange::Promote(who) => self.promote(peer, who, true).await,
+            GroupChange::Demote(who) => self.promote(peer, who, false).await,
+            GroupChange::Leave => self.leave(peer).await,
         }
     }
 

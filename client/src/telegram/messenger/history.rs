@@ -39,7 +39,7 @@ impl Correspondent {
     }
 
     pub(super) async fn last_of(&self, to: &Address) -> Result<Vec<Received>, Failure> {
-        let peer = self.peer(to).await?;
+        let peer = self.moved(self.peer(to).await?);
         let (mut before, mut looked, mut found) = (0, 0, Vec::new());
         while found.len() < ENOUGH && looked < LOOKED_THROUGH {
             let page = self.page(&peer, before, i32::try_from(PAGE).unwrap_or(0)).await?;
@@ -219,7 +219,7 @@ impl Correspondent {
             TypingKind::ChooseLocation => Action::SendMessageGeoLocationAction,
             TypingKind::ChooseContact => Action::SendMessageChooseContactAction,
         };
-        let peer = self.peer(to).await?.input();
+        let peer = self.moved(self.peer(to).await?).input();
         self.ask(&tl::functions::messages::SetTyping { peer, top_msg_id: None, action }).await?;
         Ok(())
     }

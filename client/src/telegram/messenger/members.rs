@@ -28,7 +28,7 @@ struct Member {
 
 impl Correspondent {
     pub(super) async fn whole_group(&self, chat: ChatId) -> Result<Group, Failure> {
-        let peer = self.chat_peer(chat).await?;
+        let peer = self.moved(self.chat_peer(chat).await?);
         let answer = match &peer {
             Peer::Group(chat_id) => {
                 self.ask(&tl::functions::messages::GetFullChat { chat_id: *chat_id }).await?
@@ -41,6 +41,10 @@ impl Correspondent {
         };
         let tl::enums::messages::ChatFull::Full(answer) = answer;
         self.meet(&answer.users, &answer.chats).await;
+        if matches!(peer, Peer::Group(_)) && self.moved(peer.clone()) != peer {
+            return Box::pin(self.whole_group(chat)).await;
+        }
+        let chat = peer.id();
         let mut told = told(answer.full_chat);
         // Only its administrators see who reads a channel.
         if let Peer::Channel(channel) = &peer

@@ -9,7 +9,7 @@ use super::peer::id_of;
 impl Correspondent {
     /// The news in a notice.
     pub(crate) fn news(&self, notice: &MessageNotice) -> Vec<News> {
-        self.cards.note(&notice.users, &notice.chats);
+        self.note(&notice.users, &notice.chats);
         match &notice.news {
             MessageNews::New(message) => {
                 self.received(message).map(|message| News::New(Box::new(message))).into_iter().collect()

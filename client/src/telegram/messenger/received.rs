@@ -4,12 +4,17 @@ use tgtrunk_messages::{ChatId, Content, Quoted, Received};
 use tgtrunk_telegram::tl;
 
 use super::peer::id_of;
-use super::{Correspondent, content};
+use super::{Correspondent, content, moved};
 
 impl Correspondent {
-    /// A message; none for one that is not there, and for what Telegram itself notes in a chat.
+    /// A message; none for one that is not there, and for what Telegram itself notes in a chat, unless it names another chat
+    /// that takes its place.
     pub(super) fn received(&self, message: &tl::enums::Message) -> Option<Received> {
-        let tl::enums::Message::Message(message) = message else { return None };
+        let message = match message {
+            tl::enums::Message::Message(message) => message,
+            tl::enums::Message::Service(line) => return self.received_line(line),
+            tl::enums::Message::Empty(_) => return None,
+        };
         let chat = id_of(&message.peer_id);
         let sender = if message.out {
             None
@@ -32,6 +37,24 @@ impl Correspondent {
             ),
             is_silent: message.silent,
             album: message.grouped_id,
+        })
+    }
+
+    fn received_line(&self, line: &tl::types::MessageService) -> Option<Received> {
+        let chat = id_of(&line.peer_id);
+        let writer = line.from_id.as_ref().map_or(chat, id_of);
+        Some(Received {
+            content: moved::told_of(line)?,
+            chat: self.chat_card(chat),
+            tg_id: line.id,
+            sender: (!line.out).then(|| self.person_card(writer)),
+            is_ours: line.out,
+            date_s: line.date.into(),
+            edited_s: None,
+            quoted: None,
+            is_forwarded: false,
+            is_silent: line.silent,
+            album: None,
         })
     }
 }

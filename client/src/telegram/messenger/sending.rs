@@ -6,7 +6,7 @@ use tgtrunk_messages::{Attachment, Content, Entity, Failure, FileKind, Order, Se
 use tgtrunk_telegram::{Person as Whom, tl};
 
 use super::peer::Peer;
-use super::{Correspondent, content, failure, film};
+use super::{Correspondent, content, failure, film, moved};
 use crate::clock;
 use crate::telegram::request;
 use crate::telegram::upload::{LARGEST_BYTES, SMALL_BYTES};
@@ -14,19 +14,24 @@ use crate::telegram::vcard;
 
 impl Correspondent {
     pub(super) async fn hand_over(&self, order: &Order) -> Result<Sent, Failure> {
-        let mut peer = self.peer(&order.to).await?;
+        let named = self.peer(&order.to).await?;
+        let mut peer = self.moved(named.clone());
         let mut told = self.hand_over_to(order, &peer).await;
         if let Some(anew) = self.met_anew(&told, &peer).await {
             peer = anew;
             told = self.hand_over_to(order, &peer).await;
         }
-        let answer = told?;
+        let answer = moved::unreached(told, named.id(), &peer)?;
         self.meet_all(&answer).await;
         self.sent(&answer, order.random_id, &peer)
     }
 
-    /// Somebody looked up again, where Telegram did not know them: what is remembered of them may be too old.
+    /// Somebody looked up again, where Telegram did not know them: what is remembered of them may be too old. A basic group
+    /// may be a supergroup now.
     pub(super) async fn met_anew<T>(&self, told: &Result<T, Failure>, peer: &Peer) -> Option<Peer> {
+        if let Peer::Group(_) = peer {
+            return self.moved_since(told, peer).await;
+        }
         let (Err(Failure::Refused { word: "dialog_not_found", .. }), Peer::User(user)) = (told, peer) else {
             return None;
         };
@@ -44,7 +49,7 @@ impl Correspondent {
             };
             return self.have(&request).await;
         }
-        let reply_to = order.reply_to.map(answering);
+        let reply_to = moved::answered(order, peer).map(answering);
         let media = match &order.content {
             Content::Text { text, has_preview, entities } => {
                 let request = tl::functions::messages::SendMessage {
@@ -103,7 +108,7 @@ impl Correspondent {
             let media = film::measured(media, path).await;
             let request = tl::functions::messages::SendMedia {
                 silent: order.is_silent,
-                reply_to: order.reply_to.map(answering),
+                reply_to: moved::answered(order, peer).map(answering),
                 message: caption.to_owned(),
                 entities: entities.clone(),
                 ..request::send_media(peer.input(), order.random_id, media)

@@ -292,6 +292,78 @@ async fn a_channel_that_is_only_read_has_a_card_without_its_readers() {
     assert_eq!(scene.us.group(ChatId(group)).await.unwrap().members.len(), 2);
 }
 
+/// The account hears of it by what Telegram refuses alone: nothing of what came along is read here.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_for_a_group_that_became_a_supergroup_is_done_there() {
+    let scene = Scene::new().await;
+    let (us, world) = (&scene.us, scene.world());
+    let founded = |title: &str| Founded {
+        creator: scene.company,
+        title: title.to_owned(),
+        members: vec![scene.anna],
+        kind: GroupKind::Basic,
+        username: None,
+    };
+    let moved = async |title: &str| {
+        let old = world.add_group(founded(title)).unwrap();
+        let sent = us.send(&to(old, scene.order(Content::plain("before"), old))).await.unwrap();
+        let request = tl::functions::messages::MigrateChat { chat_id: -old };
+        us.account.invoke(&request, Policy::call()).await.unwrap();
+        (old, world.group(old).unwrap().migrated_to.unwrap(), sent.tg_id)
+    };
+    let seen = |group| {
+        let seen = world.chat(scene.anna, group).into_iter().filter(|one| one.action.is_none());
+        seen.map(|one| (one.text, one.reply_to)).collect::<Vec<_>>()
+    };
+    let (old, new, tg_id) = moved("texts").await;
+    let asked = || world.count(scene.company, "messages.getChats");
+    for (text, random_id) in [("one", 1), ("two", 2)] {
+        // What is answered has no number there.
+        let order = Order { reply_to: Some(tg_id), ..scene.order(Content::plain(text), random_id) };
+        let sent = us.send(&to(old, order)).await.unwrap();
+        assert_eq!((sent.chat.id, sent.chat.title.as_str()), (ChatId(new), "texts"));
+    }
+    assert_eq!(asked(), 1, "it is asked once");
+    assert_eq!(seen(new), [("one".to_owned(), None), ("two".to_owned(), None)]);
+    assert_eq!(seen(old).len(), 1);
+    let again = us.send(&to(old, scene.order(Content::plain("two"), 2))).await;
+    assert_eq!(again.unwrap_err(), Failure::Repeated);
+    let own = us.last_own(&Address::Chat(ChatId(old))).await.unwrap();
+    assert_eq!(texts(&own[..2]), ["two", "one"], "where it is looked for");
+    us.typing(&Address::Chat(ChatId(old)), TypingKind::Text).await.unwrap();
+
+    let (old, new, _) = moved("files").await;
+    let files = vec![
+        scene.file("1.txt", FileKind::Document, b"1").await,
+        scene.file("2.txt", FileKind::Document, b"2").await,
+    ];
+    let sent = us.send_album(&to(old, scene.album(files, 10))).await.unwrap();
+    assert!(sent.iter().all(|one| one.chat.id == ChatId(new)));
+    assert_eq!(seen(new).len(), 2);
+
+    let (old, new, _) = moved("changes").await;
+    us.change_group(ChatId(old), &GroupChange::Title("renamed".to_owned())).await.unwrap();
+    assert_eq!(world.group(new).unwrap().title, "renamed");
+    let (old, new, _) = moved("shown").await;
+    let card = us.group(ChatId(old)).await.unwrap();
+    assert_eq!((card.chat.id, card.members.len()), (ChatId(new), 2));
+
+    // Whoever is not in it is told where it is.
+    world.take_out(new, scene.anna, scene.company).unwrap();
+    let refused = us.send(&to(old, scene.order(Content::plain("never"), 20))).await.unwrap_err();
+    assert_eq!(refused.to_string(), format!("the group is a supergroup now: its dialog is {new}"));
+    // A group that is still one is asked for once, and refuses as before.
+    let group = world.add_group(founded("closed")).unwrap();
+    let member = Match::method("messages.sendMessage").user(scene.company).once();
+    world.add_fault(member, Action::Error { code: 403, message: "CHAT_WRITE_FORBIDDEN".into() });
+    let refused = us.send(&to(group, scene.order(Content::plain("never"), 21))).await;
+    assert_eq!(word(refused), "privacy_restricted");
+}
+
+fn to(group: i64, order: Order) -> Order {
+    Order { to: Address::Chat(ChatId(group)), ..order }
+}
+
 impl Scene {
     async fn new() -> Self {
         let telegram = TestTelegram::start(tgtrunk_test_telegram::Options::default()).await.unwrap();
