@@ -277,8 +277,10 @@ async fn empties_its_queue(room: &Room, vendor: &mut Vendor) {
 }
 
 async fn ends(room: &Room, vendor: &mut Vendor) {
+    let before = room.connected();
     vendor.calls("instance.reboot", json!([]), &["isReboot"]).await;
     until_state(vendor, "authorized").await;
+    assert!(room.connected() > before, "its connection is opened anew");
     let out = vendor.calls("instance.logout", json!([]), &["isLogout"]).await;
     assert_eq!(out["isLogout"], true);
     room.own.sees("sessions", json!({}), |count| *count == 1).await;

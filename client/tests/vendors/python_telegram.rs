@@ -410,6 +410,8 @@ impl Story {
 
     async fn starts_again(&mut self) {
         let (own, anna) = (self.room.own.clone(), self.room.anna.clone());
+        let before =
+            (self.call("account.getSettings", json!([]), &keys::SETTINGS).await, self.room.connected());
         self.call("account.reboot", json!([]), &["isReboot"]).await;
         let state = self.state().await;
         assert!(["starting", "authorized"].contains(&state.as_str().unwrap()), "{state}");
@@ -418,5 +420,8 @@ impl Story {
         assert_eq!(told["messageData"]["textMessageData"]["textMessage"], "are you there?");
         self.until_state("authorized").await;
         assert_eq!(own.can("sessions", json!({})).await, 2);
+        assert!(self.room.connected() > before.1, "its connection is opened anew");
+        let settings = self.call("account.getSettings", json!([]), &keys::SETTINGS).await;
+        assert_eq!(settings, before.0, "it keeps its settings");
     }
 }

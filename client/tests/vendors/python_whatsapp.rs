@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::keys;
-use crate::room::{ANNA, BORIS, Room};
+use crate::room::{ANNA, BORIS, Room, jpeg, sha256};
 use crate::support::COMPANY;
 use crate::vendor::{Vendor, python};
 
@@ -52,7 +52,13 @@ async fn asks(room: &Room, vendor: &mut Vendor) {
     assert_eq!(own, (&json!(COMPANY), &json!("authorized"), &json!(room.own.id.to_string())));
     if !vendor.is_async {
         // It has no asynchronous twin.
-        vendor.calls("device.getDeviceInfo", json!([]), &keys::DEVICE).await;
+        let device = vendor.calls("device.getDeviceInfo", json!([]), &keys::DEVICE).await;
+        let version = env!("CARGO_PKG_VERSION");
+        let wanted = json!({
+            "platform": "linux", "deviceManufacturer": "tgtrunk", "deviceModel": "tgtrunk",
+            "osVersion": "", "waVersion": version, "battery": 100,
+        });
+        assert_eq!(device, wanted);
     }
     let keys = ["existsWhatsapp", "exist", "chatId", "fromCache"];
     let boris = json!({"chatId": format!("{BORIS}@c.us")});
@@ -166,7 +172,8 @@ async fn leads_a_group(room: &Room, vendor: &mut Vendor) {
     sees(&|group| group["members"][&boris].is_null()).await;
     let keys = ["setGroupPicture", "urlAvatar", "reason"];
     vendor.calls("groups.setGroupPicture", json!([chat, room.picture]), &keys).await;
-    sees(&|group| !group["photo"].is_null()).await;
+    let photo = json!(sha256(&jpeg()));
+    sees(&|group| group["photo"] == photo).await;
     vendor.calls("groups.leaveGroup", json!([chat]), &["leaveGroup"]).await;
     let me = room.own.id.to_string();
     sees(&|group| group["members"][&me].is_null()).await;

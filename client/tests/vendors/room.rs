@@ -90,6 +90,12 @@ impl Room {
         answer.bytes().await.unwrap().to_vec()
     }
 
+    /// How often sessions of the account have connected.
+    pub(crate) fn connected(&self) -> u32 {
+        let keys = self.scene.world().keys();
+        keys.iter().filter(|key| key.user == Some(self.own.id)).map(|key| key.opened).sum()
+    }
+
     /// Waits for what Anna gets from the account.
     pub(crate) async fn anna_gets(&self, is_wanted: impl Fn(&Value) -> bool) -> Value {
         self.anna.message(self.own.id, is_wanted).await

@@ -342,7 +342,10 @@ impl Rpc for World {
     }
 
     fn connected(&self, caller: &Caller) {
-        self.lock().keys.touch(caller).connections += 1;
+        let mut state = self.lock();
+        let key = state.keys.touch(caller);
+        key.connections += 1;
+        key.opened += 1;
     }
 
     fn disconnected(&self, caller: &Caller) {

@@ -31,6 +31,8 @@ pub(crate) struct Key {
     pub(crate) refused: Option<RpcError>,
     /// Connections now open.
     pub(crate) connections: u32,
+    /// Connections that were opened.
+    pub(crate) opened: u32,
     /// A push that lets the next one overtake it.
     pub(crate) held: Option<Parcel>,
 }
@@ -50,6 +52,8 @@ pub struct KeyInfo {
     pub device: String,
     /// Sessions connected now.
     pub connections: u32,
+    /// How often one was.
+    pub opened: u32,
 }
 
 /// All keys that ever spoke.
@@ -76,6 +80,7 @@ impl Keys {
             seq: 0,
             refused: None,
             connections: 0,
+            opened: 0,
             held: None,
         });
         key.active = now;
@@ -146,6 +151,7 @@ impl Keys {
             main: key.main,
             device: key.device.clone(),
             connections: key.connections,
+            opened: key.opened,
         };
         self.by_id.iter().map(info).collect()
     }
