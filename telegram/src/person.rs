@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use grammers_tl_types as tl;
 use tokio::sync::Mutex;
+use tracing::debug;
 
 use crate::core::Core;
 use crate::invoke::{InvokeError, Policy};
@@ -292,7 +293,18 @@ impl Core {
         self.meet(&imported.users).await?;
         let id =
             imported.imported.first().map(|tl::enums::ImportedContact::Contact(contact)| contact.user_id);
+        if id.is_none() {
+            self.strike_out(digits).await;
+        }
         Ok(imported.users.iter().filter_map(Resolved::from_user).find(|user| Some(user.id) == id))
+    }
+
+    /// Takes a number that is nobody's out of the account's contacts, where its owner would find it in the Telegram app.
+    async fn strike_out(&self, digits: &str) {
+        let request = tl::functions::contacts::DeleteByPhones { phones: vec![format!("+{digits}")] };
+        if let Err(error) = self.invoke(&request, Policy::call()).await {
+            debug!(%error, "a number that is nobody's stays among the contacts");
+        }
     }
 
     async fn by_username(&self, name: &str) -> Result<Option<Resolved>, ResolveError> {

@@ -146,6 +146,10 @@ class Person:
         found = await self.client(f.contacts.GetContactsRequest(hash=0))
         return {str(user.id): " ".join(filter(None, [user.first_name, user.last_name])) for user in found.users}
 
+    async def saved(self):
+        """How many numbers that are nobody's are among the contacts."""
+        return (await self.client(f.contacts.GetContactsRequest(hash=0))).saved_count
+
     async def note(self, chat, first_name, last_name):
         """Puts somebody among the contacts."""
         who = await self.client.get_input_entity(chat)

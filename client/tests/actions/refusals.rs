@@ -268,6 +268,11 @@ async fn every_code_has_a_cause_a_status_and_a_sentence() {
             assert!((70..=80).contains(&seconds), "{what}");
         }
         assert_eq!(stage.queued().await, 0, "{what}");
+        if code == "no_telegram_account" {
+            // Whoever is asked for by importing them is kept among the contacts, unless they are taken out again.
+            assert!(world.count(own, "contacts.importContacts") > 0);
+            assert_eq!(stage.own.can("saved", json!({})).await, 0, "{what}");
+        }
         seen.insert(code);
         world.clear_faults();
         world.set_blocked(anna, own, false);

@@ -18,6 +18,9 @@ async def the_address_book_is_kept():
     names = {user.id: (user.first_name, user.last_name, user.phone) for user in book.users}
     assert names == {b_id: ("Borya", None, b_phone), c_id: ("Claire", "C", c_phone)}, names
     assert all(user.contact and not user.mutual_contact for user in book.users)
+    assert book.saved_count == 1
+    assert await a.client(f.contacts.DeleteByPhonesRequest(["79990009999"]))
+    assert (await a.client(f.contacts.GetContactsRequest(0))).saved_count == 0
     async with refused("CONTACT_NAME_EMPTY", 400):
         await a.client(f.contacts.AddContactRequest(found.users[0], "", "", c_phone))
     gone = await a.client(f.contacts.DeleteContactsRequest([b_id]))

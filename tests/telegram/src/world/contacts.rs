@@ -1,5 +1,7 @@
 //! Contacts (core.telegram.org/api/contacts): finding people, and the address book of each user.
 
+use std::collections::BTreeSet;
+
 use grammers_tl_types as tl;
 
 use super::clock::unix_now;
@@ -60,7 +62,7 @@ fn resolved(ctx: &Ctx<'_>, id: i64) -> tl::enums::contacts::ResolvedPeer {
     tl::types::contacts::ResolvedPeer { peer: peer(id), chats, users }.into()
 }
 
-/// `contacts.importContacts`: numbers nobody has are passed over in silence.
+/// `contacts.importContacts`: numbers nobody has are passed over in silence, and kept in the address book.
 pub(crate) fn import_contacts(
     ctx: &mut Ctx<'_>,
     request: tl::functions::contacts::ImportContacts,
@@ -72,6 +74,8 @@ pub(crate) fn import_contacts(
             digits(&entry.phone).and_then(|phone| ctx.state.users.by_phone(&phone)).map(|user| user.id);
         let Some(id) = found.filter(|id| ctx.state.users.allows(*id, PrivacyKind::AddedByPhone, ctx.user))
         else {
+            let number = digits(&entry.phone).unwrap_or(entry.phone);
+            ctx.state.saved_phones.entry(ctx.user).or_default().insert(number);
             continue;
         };
         let last_name = Some(entry.last_name);
@@ -94,7 +98,9 @@ pub(crate) fn get_contacts(
     let contacts =
         ids.iter().map(|id| tl::types::Contact { user_id: *id, mutual: mutual(*id) }.into()).collect();
     let users = ctx.state.users.many_seen_by(ctx.user, ids);
-    Ok(tl::types::contacts::Contacts { contacts, saved_count: 0, users }.into())
+    let saved = ctx.state.saved_phones.get(&ctx.user).map_or(0, BTreeSet::len);
+    let saved_count = i32::try_from(saved).unwrap_or(i32::MAX);
+    Ok(tl::types::contacts::Contacts { contacts, saved_count, users }.into())
 }
 
 /// `contacts.getStatuses`.
@@ -156,6 +162,9 @@ pub(crate) fn delete_by_phones(
     request: tl::functions::contacts::DeleteByPhones,
 ) -> Result<bool, RpcError> {
     for phone in request.phones {
+        if let (Some(number), Some(saved)) = (digits(&phone), ctx.state.saved_phones.get_mut(&ctx.user)) {
+            saved.remove(&number);
+        }
         let id = digits(&phone).and_then(|phone| ctx.state.users.by_phone(&phone)).map(|user| user.id);
         if let (Some(id), Some(me)) = (id, ctx.state.users.user_mut(ctx.user)) {
             me.contacts.remove(&id);

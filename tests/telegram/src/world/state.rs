@@ -1,5 +1,6 @@
 //! All that the world knows, under one lock.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::bots::Bots;
@@ -43,6 +44,8 @@ pub(crate) struct State {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) outbox: Outbox,
+    /// Numbers in users' address books that are nobody's.
+    pub(crate) saved_phones: BTreeMap<i64, BTreeSet<String>>,
     /// Where numbers without account belong.
     pub(crate) home_dc: i32,
     /// Where each data centre listens.
@@ -69,6 +72,7 @@ impl State {
             settings: Settings::default(),
             clock,
             outbox,
+            saved_phones: BTreeMap::new(),
             home_dc,
             addresses: Vec::new(),
         }
