@@ -1,6 +1,19 @@
 //! The client killed as a crash would, at each step of sending and receiving: nothing that was accepted or written is lost,
 //! nothing is doubled, the order is kept, and queues, settings and tokens are there in the next process.
 //!
+//! The twelve proofs that queues and journals hold whatever happens, of which the first three rows are here:
+//!
+//! | what happens | test |
+//! |---|---|
+//! | killed before a message is handed over, while it is, and after (three points) | `a_message_is_sent_once_wherever_the_client_dies` |
+//! | killed before news are written down, before they are taken in, and before they are fetched (three points) | `what_a_person_writes_is_told_once_wherever_the_client_dies` |
+//! | started anew | `many_messages_both_ways_outlive_kills_at_any_time`, whose books compare queues, settings and token after each |
+//! | two who fetch | messages: `guarantees::two_who_fetch_see_the_same_until_one_takes_it_away` |
+//! | a day passes, or the clock is set | messages: `clock::queues_are_kept_for_a_day_whatever_the_clock_is_set_to`, `clock::a_key_is_good_for_a_day_whatever_the_clock_is_set_to` |
+//! | FLOOD_WAIT | messages: `sending::a_flood_wait_rests_the_whole_queue_for_as_long_as_telegram_said`, `guarantees::a_rest_that_telegram_asked_for_outlives_the_process` |
+//! | a webhook is down for an hour | messages: `webhook::a_webhook_that_is_down_for_an_hour_is_tried_each_minute_and_then_gets_everything_in_order` |
+//! | copied while it works | `backup::a_copy_made_while_the_client_works_takes_its_place_and_nothing_is_doubled` |
+//!
 //! `TGTRUNK_KILLS` says how often it is killed amid many messages (4 without it), `TGTRUNK_SEED` with which chance.
 
 use std::io::Write as _;

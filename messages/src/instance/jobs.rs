@@ -9,7 +9,7 @@ use crate::id::MessageId;
 use crate::job::{JobId, NewJob};
 use crate::messenger::{Dialog, Failure, Received, Search};
 use crate::record::Record;
-use crate::store::{Begun, Fault, Kept, Part, Shelf, StorageError};
+use crate::store::{Begun, Fault, KEPT_MS, Kept, Part, Shelf, StorageError};
 
 /// So many of the journal are read at a time.
 const BATCH: usize = 500;
@@ -19,7 +19,7 @@ impl Instance {
     pub(crate) async fn begin(&self, job: &NewJob) -> Result<Begun, Refused> {
         // Whoever hangs up meanwhile leaves what was begun, and nobody else would wake who does it.
         let _wakes = Wakes(&self.inner.jobs);
-        Ok(self.inner.store.begin(job, clock::unix_ms()).await?)
+        Ok(self.inner.store.begin(job, clock::unix_ms(), self.keys_before_ms()).await?)
     }
 
     /// A program is told that a job is done by itself.
@@ -29,7 +29,12 @@ impl Instance {
 
     /// What is known of a job's key, if it is not a new one.
     pub(crate) async fn begun(&self, job: &NewJob) -> Result<Option<Begun>, Refused> {
-        Ok(self.inner.store.begun(job, clock::unix_ms()).await?)
+        Ok(self.inner.store.begun(job, self.keys_before_ms()).await?)
+    }
+
+    /// The keys of jobs that were done before are free, whatever the clock was set to since: milliseconds since 1970.
+    pub(crate) fn keys_before_ms(&self) -> i64 {
+        self.inner.ages.before_ms(KEPT_MS)
     }
 
     /// A job, and its messages.

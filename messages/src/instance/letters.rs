@@ -70,7 +70,9 @@ impl Instance {
             let (record, letter) = self.letter(draft, now_ms).await?;
             letters.push((record, letter, clock::random_id()));
         }
-        let accept = Accept { method, request, limit: self.inner.options.queue_limit.into(), job };
+        let keys_before_ms = self.keys_before_ms();
+        let limit = self.inner.options.queue_limit.into();
+        let accept = Accept { method, request, limit, job, keys_before_ms };
         // Whoever hangs up meanwhile leaves what was taken in, and nobody else would wake the queue.
         let _wakes = Wakes(&self.inner.outgoing);
         let taken = self.inner.store.accept(letters, accept, now_ms).await?;

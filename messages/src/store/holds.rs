@@ -31,6 +31,13 @@ const OVERLONG: [&str; 3] = [
     "UPDATE ms_job SET not_before_ms = 0 WHERE finished_ms IS NULL AND not_before_ms - $1 > pause_ms",
 ];
 
+/// What lets nothing that is kept for a while be of a later time than now.
+const OVERDATED: [&str; 3] = [
+    "UPDATE ms_job SET finished_ms = $1 WHERE finished_ms > $1",
+    "UPDATE ms_notification SET created_ms = $1 WHERE created_ms > $1",
+    "UPDATE ms_outgoing SET accepted_ms = $1 WHERE accepted_ms > $1",
+];
+
 impl Store {
     /// Something rests from now until a time: milliseconds since 1970.
     pub(crate) async fn hold(
@@ -55,11 +62,12 @@ impl Store {
         .map(drop)
     }
 
-    /// Ends what would rest for longer than it was to: the clock said a later time when that was written.
+    /// Ends what would rest for longer than it was to, and keeps nothing for longer: the clock said a later time when that
+    /// was written.
     pub(crate) async fn end_overlong(&self, now_ms: i64) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        for end in OVERLONG {
-            sqlx::query(end).bind(now_ms).execute(&mut *transaction).await?;
+        for end in OVERLONG.iter().chain(&OVERDATED) {
+            sqlx::query(*end).bind(now_ms).execute(&mut *transaction).await?;
         }
         transaction.commit().await
     }

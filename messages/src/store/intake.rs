@@ -118,7 +118,10 @@ impl Store {
                 continue;
             }
             let begun = match &call.accept.job {
-                Some(job) => jobs::begin(&mut transaction, job, call.now_ms).await?,
+                Some(job) => {
+                    let (now_ms, before_ms) = (call.now_ms, call.accept.keys_before_ms);
+                    jobs::begin(&mut transaction, job, now_ms, before_ms).await?
+                }
                 None => Begun::New,
             };
             if begun != Begun::New {

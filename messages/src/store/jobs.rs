@@ -34,18 +34,23 @@ pub(crate) struct Kept {
 }
 
 impl Store {
-    /// Begins a job that sends nothing.
-    pub(crate) async fn begin(&self, new: &NewJob, now_ms: i64) -> Result<Begun, sqlx::Error> {
+    /// Begins a job that sends nothing. The keys of those that were done before `before_ms` are free.
+    pub(crate) async fn begin(
+        &self,
+        new: &NewJob,
+        now_ms: i64,
+        before_ms: i64,
+    ) -> Result<Begun, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        let begun = begin(&mut transaction, new, now_ms).await?;
+        let begun = begin(&mut transaction, new, now_ms, before_ms).await?;
         transaction.commit().await?;
         Ok(begun)
     }
 
     /// What is known of a job's key, if it is not a new one.
-    pub(crate) async fn begun(&self, new: &NewJob, now_ms: i64) -> Result<Option<Begun>, sqlx::Error> {
+    pub(crate) async fn begun(&self, new: &NewJob, before_ms: i64) -> Result<Option<Begun>, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
-        Ok(key_is(&mut connection, new, now_ms).await?.1)
+        Ok(key_is(&mut connection, new, before_ms).await?.1)
     }
 
     /// When a job's messages are to be sent, if that is not at once: milliseconds since 1970.
@@ -212,8 +217,9 @@ pub(super) async fn begin(
     connection: &mut SqliteConnection,
     new: &NewJob,
     now_ms: i64,
+    before_ms: i64,
 ) -> Result<Begun, sqlx::Error> {
-    let (before, known) = key_is(connection, new, now_ms).await?;
+    let (before, known) = key_is(connection, new, before_ms).await?;
     if let Some(known) = known {
         return Ok(known);
     }
@@ -248,12 +254,12 @@ pub(super) async fn begin(
 async fn key_is(
     connection: &mut SqliteConnection,
     new: &NewJob,
-    now_ms: i64,
+    before_ms: i64,
 ) -> Result<(Option<JobId>, Option<Begun>), sqlx::Error> {
     let Some(key) = &new.key else { return Ok((None, None)) };
     let Some(row) = by_key(connection, key).await? else { return Ok((None, None)) };
     let before = job(&row)?;
-    let is_old = before.finished_ms.is_some_and(|at_ms| at_ms < now_ms - KEPT_MS);
+    let is_old = before.finished_ms.is_some_and(|at_ms| at_ms < before_ms);
     let is_same = before.action == new.action && before.request == new.request;
     let known = match (is_old, is_same) {
         (true, _) => None,
@@ -363,7 +369,7 @@ mod tests {
                 key: None,
                 is_queued,
             };
-            assert_eq!(store.begin(&new, 1_000).await.unwrap(), Begun::New);
+            assert_eq!(store.begin(&new, 1_000, 0).await.unwrap(), Begun::New);
             new.id
         };
         let first = begin("edit_message", Some("5"), true).await;

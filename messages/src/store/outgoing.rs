@@ -55,6 +55,8 @@ pub(crate) struct Accept {
     pub(crate) limit: i64,
     /// The job that they are of.
     pub(crate) job: Option<NewJob>,
+    /// The keys of jobs that were done before are free: milliseconds since 1970.
+    pub(crate) keys_before_ms: i64,
 }
 
 /// What became of messages for the queue.

@@ -5,6 +5,7 @@
 mod actions;
 mod bots;
 mod browse;
+mod clock;
 mod guarantees;
 mod journal;
 mod receiving;
