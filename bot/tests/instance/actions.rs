@@ -317,7 +317,7 @@ async fn times_are_read_however_they_are_written_and_whoever_waits_no_longer_ask
 }
 
 /// The journal of Anna's chat, once its last message says so.
-async fn shows(stage: &Stage, text: &str) -> Value {
+pub(crate) async fn shows(stage: &Stage, text: &str) -> Value {
     let limit = Instant::now() + Duration::from_secs(20);
     loop {
         let told = stage.does("get_messages", json!({"dialog": stage.anna.id})).await;

@@ -6,12 +6,12 @@
 mod actions;
 mod described;
 mod kills;
+mod refusals;
 mod support;
 #[path = "../../../client/tests/vendors/vendor.rs"]
 #[expect(dead_code, reason = "what the client's tests need")]
 mod vendor;
 #[path = "../../../client/tests/actions/web.rs"]
-#[expect(dead_code, reason = "what the client's tests need")]
 mod web;
 #[path = "../../../client/tests/vendors/witness.rs"]
 #[expect(dead_code, reason = "what the client's tests need")]

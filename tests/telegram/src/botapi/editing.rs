@@ -24,10 +24,23 @@ enum Target {
     Inline(InlineMessageId),
 }
 
+impl Target {
+    /// Whose box it is in, and its number there.
+    fn place(&self, bot: i64) -> (i64, i32) {
+        match self {
+            Self::Own(id) => (bot, *id),
+            Self::Inline(name) => (name.owner, name.id),
+        }
+    }
+}
+
 /// `editMessageText`. Without `reply_markup` the buttons go.
 pub(crate) fn edit_text(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
     let target = target(state, bot, params)?;
     let text = formatted(params, "text", "entities")?;
+    if carries_file(state, bot, &target) {
+        return Err(ApiError::bad("there is no text in the message to edit"));
+    }
     if text.text.is_empty() {
         return Err(ApiError::bad("message text is empty"));
     }
@@ -41,6 +54,9 @@ pub(crate) fn edit_text(state: &mut State, bot: i64, params: &Params) -> Result<
 pub(crate) fn edit_caption(state: &mut State, bot: i64, params: &Params) -> Result<Value, ApiError> {
     let target = target(state, bot, params)?;
     let caption = media::caption(params)?;
+    if !carries_file(state, bot, &target) {
+        return Err(ApiError::bad("there is no caption in the message to edit"));
+    }
     change(state, bot, target, Some(caption), None, params)
 }
 
@@ -57,6 +73,13 @@ pub(crate) fn edit_markup(state: &mut State, bot: i64, params: &Params) -> Resul
     change(state, bot, target, None, None, params)
 }
 
+/// Whether a message is a file with words under it.
+fn carries_file(state: &State, bot: i64, target: &Target) -> bool {
+    let (owner, id) = target.place(bot);
+    let media = state.message(owner, id).and_then(|message| message.media.as_ref());
+    matches!(media, Some(tl::enums::MessageMedia::Photo(_) | tl::enums::MessageMedia::Document(_)))
+}
+
 fn change(
     state: &mut State,
     bot: i64,
@@ -66,10 +89,7 @@ fn change(
     params: &Params,
 ) -> Result<Value, ApiError> {
     let markup = markup(params)?;
-    let (owner, id) = match &target {
-        Target::Own(id) => (bot, *id),
-        Target::Inline(name) => (name.owner, name.id),
-    };
+    let (owner, id) = target.place(bot);
     let edited = state.edit(owner, id, None, |message: &mut tl::types::Message| {
         if let Some(text) = &text {
             message.message.clone_from(&text.text);
@@ -111,7 +131,7 @@ fn target(state: &State, bot: i64, params: &Params) -> Result<Target, ApiError> 
     };
     known(state, bot, chat)?;
     let message = in_chat(state, bot, chat, id).ok_or_else(|| ApiError::bad("message to edit not found"))?;
-    if !message.out {
+    if !message.out || message.fwd_from.is_some() {
         return Err(ApiError::bad("message can't be edited"));
     }
     Ok(Target::Own(id))

@@ -105,6 +105,9 @@ fn keep(
     upload: &Upload,
     about: &Params,
 ) -> Result<tl::enums::MessageMedia, ApiError> {
+    if upload.bytes.is_empty() {
+        return Err(ApiError::bad("file must be non-empty"));
+    }
     let dc = state.home_dc;
     let stored = if kind == "photo" {
         state.files.add_photo(dc, upload.bytes.clone())

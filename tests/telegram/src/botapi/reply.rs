@@ -87,7 +87,7 @@ impl From<Closed> for ApiError {
             Closed::NotStarted => forbidden("bot can't initiate conversation with a user"),
             Closed::Blocked => forbidden("bot was blocked by the user"),
             Closed::Deactivated => forbidden("user is deactivated"),
-            Closed::Bot => forbidden("bot can't send messages to bots"),
+            Closed::Bot => forbidden("the bot can't send messages to the bot"),
         }
     }
 }

@@ -107,6 +107,12 @@ impl Office {
         let Some((token, method)) = path.strip_prefix("/bot").and_then(|rest| rest.split_once('/')) else {
             return refused(&ApiError::not_found(""));
         };
+        // Told at once by whoever stands before Telegram's servers: nothing of it is read.
+        let length =
+            parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length: usize| length > REQUEST_MAX) {
+            return refused(&ApiError::too_large());
+        }
         let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let params = match to_bytes(body, REQUEST_MAX).await {
             Ok(body) => {
