@@ -22,7 +22,7 @@ use crate::telegram::{Button, Keyboard};
 
 /// How long a call-back waits for the gateway, and how long after a restart it is still wanted.
 const GATEWAY: Duration = Duration::from_secs(30);
-const WANTED_MS: u64 = 120_000;
+const WANTED: Duration = Duration::from_secs(120);
 /// How often the gateway is asked in all, where nobody knows whether it ever got the first.
 const TRIES: u32 = 2;
 /// How long the first event of a call may be on its way.
@@ -133,7 +133,7 @@ async fn place(desk: &Desk, asked: &mut Asked) -> Result<CallId, Outcome> {
     }
     let extension = desk.roster().line(&asked.line).and_then(|served| served.chat.call_back.clone());
     let Some(extension) = extension else { return failed("the line has nobody to ring") };
-    let limit = clock::now() + GATEWAY;
+    let (limit, age) = (clock::now() + GATEWAY, clock::Age::of(asked.asked_ms));
     loop {
         if !desk.gateway.wait_until(limit, |calls| calls.standing() == Standing::Up).await {
             return failed("the gateway does not run");
@@ -144,7 +144,7 @@ async fn place(desk: &Desk, asked: &mut Asked) -> Result<CallId, Outcome> {
         if let Some(call) = found {
             return Ok(note(desk, asked, call).await);
         }
-        if asked.tries >= TRIES || clock::unix_ms().saturating_sub(asked.asked_ms) > WANTED_MS {
+        if asked.tries >= TRIES || age.now() > WANTED {
             return failed("the gateway did not answer");
         }
         // Written before it is asked: who finds this row knows that the call may exist.

@@ -33,7 +33,7 @@ pub(crate) use programs::Incoming;
 /// How long a statement waits for the file, or a caller for the connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long Telegram repeats an update that was not confirmed (core.telegram.org/bots/api#getting-updates).
-const REPEATED_MS: i64 = 24 * 3_600_000;
+pub(crate) const REPEATED_MS: i64 = 24 * 3_600_000;
 
 const TABLES: [&str; 16] = [
     "CREATE TABLE IF NOT EXISTS person (
@@ -188,8 +188,8 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Notes updates that are dealt with, and forgets those that Telegram does not repeat any more.
-    pub(crate) async fn take(&self, updates: &[u32], now_ms: u64) -> Result<(), StoreError> {
+    /// Notes updates that are dealt with, and forgets those from before `old_ms`, which Telegram does not repeat any more.
+    pub(crate) async fn take(&self, updates: &[u32], now_ms: u64, old_ms: i64) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         for update in updates {
             let note =
@@ -200,8 +200,7 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
         }
-        let old = number(now_ms).saturating_sub(REPEATED_MS);
-        sqlx::query("DELETE FROM taken WHERE at_ms < $1").bind(old).execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM taken WHERE at_ms < $1").bind(old_ms).execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -242,7 +241,8 @@ impl Store {
     }
 }
 
-fn number(ms: u64) -> i64 {
+/// As the database has it.
+pub(crate) fn number(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
@@ -278,9 +278,9 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn updates_are_remembered_as_long_as_telegram_repeats_them() {
         let (_room, store) = store().await;
-        store.take(&[7, 8, 7], 1_000).await.unwrap();
+        store.take(&[7, 8, 7], 1_000, 0).await.unwrap();
         assert_eq!(store.taken().await.unwrap(), [7, 8]);
-        store.take(&[9], 1_001 + 24 * 3_600_000).await.unwrap();
+        store.take(&[9], 5_000, 1_001).await.unwrap();
         assert_eq!(store.taken().await.unwrap(), [9]);
     }
 
@@ -296,7 +296,7 @@ pub(crate) mod tests {
         drop(transaction);
         // Somebody gives up what they began.
         drop(store.pool.begin().await.unwrap());
-        store.take(&[7], 1_000).await.unwrap();
+        store.take(&[7], 1_000, 0).await.unwrap();
         let other = Store::open(&room.path().join("bot.db")).await.unwrap();
         assert_eq!(other.taken().await.unwrap(), [7]);
     }

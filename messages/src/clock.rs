@@ -44,24 +44,32 @@ const MOST_STEPS: usize = 16;
 /// How old things are, also where the machine's clock is set meanwhile, as one without a battery is some time after it began:
 /// nothing grows older by that.
 #[derive(Debug)]
-pub(crate) struct Ages {
+pub struct Ages {
     began: Instant,
     /// Since when the clock was so far ahead of this program's own count, in milliseconds.
     steps: Mutex<Vec<(Instant, i64)>>,
 }
 
+impl Default for Ages {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Ages {
-    pub(crate) fn new() -> Self {
+    /// Nothing is known of the clock before.
+    pub fn new() -> Self {
         Self { began: tgtrunk_shell::clock::now(), steps: Mutex::default() }
     }
 
     /// What has a time before this one is older than `life_ms`: milliseconds since 1970. To be asked more often than things
     /// grow old.
-    pub(crate) fn before_ms(&self, life_ms: i64) -> i64 {
+    pub fn before_ms(&self, life_ms: i64) -> i64 {
         self.at(tgtrunk_shell::clock::now(), unix_ms(), life_ms)
     }
 
-    fn at(&self, now: Instant, now_ms: i64, life_ms: i64) -> i64 {
+    /// The same by a clock that is shown: `now_ms` since 1970.
+    pub fn at(&self, now: Instant, now_ms: i64, life_ms: i64) -> i64 {
         let ran_ms = i64::try_from(now.duration_since(self.began).as_millis()).unwrap_or(i64::MAX);
         let ahead_ms = now_ms - ran_ms;
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);

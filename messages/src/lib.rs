@@ -43,6 +43,7 @@ pub use browse::{
     WebhookState,
 };
 pub use chat::{Address, AddressError, Chat, ChatId, ChatKind, Person, PersonKind};
+pub use clock::Ages;
 pub use content::{Attachment, Content, FileKind, LeftOut, LoginTokenPicture, Place, Poll, VCard};
 pub use doors::{bearer, phone_hint, shown};
 pub use entity::{Entity, EntityKind};

@@ -9,17 +9,17 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tgtrunk_config::{BotPrograms, BotUpdate, BotWebhook, BotWebhookFault, Said};
-use tgtrunk_messages::{Instance, News};
+use tgtrunk_messages::{Ages, Instance, News};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::handed::{handed, told};
 use crate::clock;
 use crate::messenger;
-use crate::store::{Incoming, Store, StoreError};
+use crate::store::{Incoming, REPEATED_MS, Store, StoreError, number};
 
 /// Whoever asked within this time is one who answers people, too.
-const ATTENDED_MS: u64 = 24 * 3_600_000;
+const ATTENDED_MS: i64 = 24 * 3_600_000;
 /// How exactly it is kept when somebody asked.
 const NOTED_MS: u64 = 10 * 60_000;
 /// How often what is too old is forgotten, and how often it is counted what waits.
@@ -46,6 +46,8 @@ pub(crate) struct Queue {
 }
 
 struct Shared {
+    /// How old updates are, whatever becomes of the machine's clock.
+    ages: Ages,
     kinds: Mutex<Option<Vec<String>>>,
     hook: watch::Sender<Option<Hook>>,
     /// Turned at each arrival.
@@ -129,6 +131,7 @@ impl Queue {
         // When it was to be tried again is over: it is tried now.
         let fault = fault.map(|fault| BotWebhookFault { next_ms: None, ..fault });
         let shared = Shared {
+            ages: Ages::new(),
             kinds: Mutex::new(kinds),
             hook: watch::Sender::new(hook),
             arrived: watch::Sender::new(0),
@@ -275,16 +278,14 @@ impl Queue {
 
     /// Whether another program answers people: it has a webhook, or asked for updates lately.
     pub(crate) fn is_attended(&self) -> bool {
-        let asked_ms = self.shared.asked_ms.load(Ordering::Relaxed);
-        self.hook().is_some() || clock::unix_ms().saturating_sub(asked_ms) < ATTENDED_MS
+        let asked_ms = number(self.shared.asked_ms.load(Ordering::Relaxed));
+        self.hook().is_some() || asked_ms > self.shared.ages.before_ms(ATTENDED_MS)
     }
 
     /// Forgets what is too old, and tells `show` now and then how the programs do.
     pub(crate) async fn tend(self, show: impl Fn(BotPrograms)) {
         loop {
-            let now_ms = clock::unix_ms();
-            let life_ms = u64::try_from(self.life.as_millis()).unwrap_or(u64::MAX);
-            match self.store.forget_news(now_ms.saturating_sub(life_ms), now_ms).await {
+            match self.forget_old(clock::now(), clock::unix_ms()).await {
                 Ok(0) => {}
                 Ok(lost) => tracing::warn!(lost, "updates are forgotten that no program fetched in time"),
                 Err(error) => tracing::error!(%error, "old updates are not forgotten"),
@@ -302,6 +303,14 @@ impl Queue {
                 timeout(COUNT, self.shared.turned.notified()).await.ok();
             }
         }
+    }
+
+    /// Forgets what is too old by a clock that says `now_ms`, and tells how many updates nobody will have. Nothing is older
+    /// because that was set.
+    async fn forget_old(&self, now: std::time::Instant, now_ms: u64) -> Result<u64, StoreError> {
+        let life_ms = i64::try_from(self.life.as_millis()).unwrap_or(i64::MAX);
+        let before_ms = |life_ms| self.shared.ages.at(now, number(now_ms), life_ms);
+        self.store.forget_news(before_ms(life_ms), before_ms(REPEATED_MS)).await
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -376,7 +385,8 @@ impl Queue {
             number = *poll;
         });
         let now_ms = clock::unix_ms();
-        if now_ms.saturating_sub(self.shared.asked_ms.load(Ordering::Relaxed)) > NOTED_MS {
+        // One that is ahead was noted by a clock that was.
+        if now_ms.abs_diff(self.shared.asked_ms.load(Ordering::Relaxed)) > NOTED_MS {
             self.store.settle(ASKED, Some(&now_ms.to_string())).await?;
             self.shared.asked_ms.store(now_ms, Ordering::Relaxed);
         }
@@ -562,6 +572,38 @@ mod tests {
     use crate::store::tests::store;
 
     const DAY: Duration = Duration::from_secs(86_400);
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_ahead_takes_no_young_update_from_anybody() {
+        let (_room, store) = store().await;
+        let queue = Queue::open(store, DAY).await.unwrap();
+        let (began, began_ms) = (clock::now(), clock::unix_ms());
+        assert_eq!(queue.forget_old(began, began_ms).await.unwrap(), 0);
+        queue.take_turn().await.unwrap();
+        assert!(queue.keep(&queue.sort(&[message(1), message(2)])).await);
+        queue.confirm(2).await.unwrap();
+        // The network tells the time: three days later than the clock said.
+        let (minute, set_ms) = (Duration::from_secs(60), began_ms + 3 * 86_400_000);
+        assert_eq!(queue.forget_old(began + minute, set_ms + 60_000).await.unwrap(), 0);
+        assert_eq!(queue.first(100).await.unwrap().len(), 1, "it is a minute old");
+        assert!(queue.keep(&queue.sort(&[message(1)])).await);
+        assert_eq!(queue.first(100).await.unwrap().len(), 1, "and what was fetched is not given again");
+        // A day later it is old indeed, and that is told.
+        let later = began + DAY + minute * 2;
+        assert_eq!(queue.forget_old(later, set_ms + 86_400_000 + 120_000).await.unwrap(), 1);
+        assert!(queue.first(100).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn that_somebody_asked_is_noted_anew_where_the_clock_was_ahead() {
+        let (_room, store) = store().await;
+        let ahead_ms = clock::unix_ms() + 3 * 3_600_000;
+        store.settle(ASKED, Some(&ahead_ms.to_string())).await.unwrap();
+        let queue = Queue::open(store.clone(), DAY).await.unwrap();
+        queue.take_turn().await.unwrap();
+        let noted: u64 = store.settled(ASKED).await.unwrap().unwrap().parse().unwrap();
+        assert!(noted < ahead_ms, "{noted} of {ahead_ms}");
+    }
 
     #[tokio::test]
     async fn an_offset_confirms_and_a_negative_one_leaves_the_last() {

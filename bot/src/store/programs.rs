@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{REPEATED_MS, Store, StoreError, number, whole};
+use super::{Store, StoreError, number, whole};
 
 /// Updates that are kept for programs at most. The oldest give way.
 const MOST: i64 = 100_000;
@@ -104,12 +104,16 @@ impl Store {
         }
     }
 
-    /// Forgets updates that nobody fetched since then, the oldest where there are too many, and those that were fetched
-    /// and are repeated no more. Tells how many nobody will have. The last number stays, so that the next one is higher.
-    pub(crate) async fn forget_news(&self, before_ms: u64, now_ms: u64) -> Result<u64, StoreError> {
+    /// Forgets updates that nobody fetched since `before_ms`, the oldest where there are too many, and those that were
+    /// fetched and are repeated no more. Tells how many nobody will have. The last number stays, so that the next one is higher.
+    pub(crate) async fn forget_news(
+        &self,
+        before_ms: i64,
+        fetched_before_ms: i64,
+    ) -> Result<u64, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let lost = sqlx::query("UPDATE news SET text = NULL WHERE text IS NOT NULL AND at_ms < $1");
-        let mut lost = lost.bind(number(before_ms)).execute(&mut *transaction).await?.rows_affected();
+        let mut lost = lost.bind(before_ms).execute(&mut *transaction).await?.rows_affected();
         let many = sqlx::query(
             "UPDATE news SET text = NULL WHERE text IS NOT NULL AND number <=
                 (SELECT number FROM news WHERE text IS NOT NULL ORDER BY number DESC LIMIT 1 OFFSET $1)",
@@ -118,8 +122,7 @@ impl Store {
         let fetched = sqlx::query(
             "DELETE FROM news WHERE text IS NULL AND at_ms < $1 AND number < (SELECT MAX(number) FROM news)",
         );
-        let old = number(now_ms).saturating_sub(REPEATED_MS);
-        fetched.bind(old).execute(&mut *transaction).await?;
+        fetched.bind(fetched_before_ms).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(lost)
     }
@@ -157,7 +160,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::store::tests::store;
 
-    const DAY_MS: u64 = 24 * 3_600_000;
+    const DAY_MS: i64 = 24 * 3_600_000;
 
     #[tokio::test]
     async fn numbers_grow_whatever_telegram_does_and_nothing_is_kept_twice() {
@@ -192,10 +195,10 @@ pub(crate) mod tests {
         let (_room, store) = store().await;
         store.keep_news(&[of(1, 500, "a")], 1_000).await.unwrap();
         store.keep_news(&[of(1, 501, "b")], 5_000).await.unwrap();
-        assert_eq!(store.forget_news(5_000, 6_000).await.unwrap(), 1);
+        assert_eq!(store.forget_news(5_000, 6_000 - DAY_MS).await.unwrap(), 1);
         assert_eq!(numbers(&store).await, [501]);
-        assert_eq!(store.forget_news(5_001 + DAY_MS, 6_000 + DAY_MS).await.unwrap(), 1);
-        store.keep_news(&[of(1, 3, "c")], 7_000 + DAY_MS).await.unwrap();
+        assert_eq!(store.forget_news(5_001 + DAY_MS, 6_000).await.unwrap(), 1);
+        store.keep_news(&[of(1, 3, "c")], 90_000_000).await.unwrap();
         assert_eq!(numbers(&store).await, [502]);
     }
 
