@@ -58,10 +58,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Tokens for other programs that lead a bot by the Bot API of this machine ([bot.api] of the settings).
+    /// Tokens for other programs, which lead a bot by actions or the Bot API of this machine ([bot.api] of the settings).
     #[command(subcommand)]
     ApiToken(ApiToken),
-    /// Checks bots, tokens, inline mode and lines.
+    /// Checks tokens, inline mode, updates, lines and the gateway, and tells which bots work here; exit code 1 if not all is well.
     Check,
 }
 
@@ -83,7 +83,7 @@ enum ApiToken {
         #[arg(long)]
         json: bool,
     },
-    /// Ends a token, at once.
+    /// Ends a token, at once; a webhook that was set with it ends, too.
     Revoke {
         /// The bot's username, as acme_support_bot.
         bot: BotName,

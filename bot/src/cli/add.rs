@@ -2,9 +2,9 @@
 
 use anyhow::bail;
 use tgtrunk_config::control::{Answer, Ask};
-use tgtrunk_config::{BotName, BotToken, Settings, StateDir};
-use tgtrunk_shell::asking;
+use tgtrunk_config::{BotName, BotToken, Language, Settings, StateDir};
 use tgtrunk_shell::keyboard::{self, say};
+use tgtrunk_shell::{asking, language};
 
 use super::ask;
 use crate::admission;
@@ -15,7 +15,11 @@ use crate::admission;
 /// # Errors
 /// When the token is none, or Telegram cannot be asked.
 pub(crate) async fn add(settings: &Settings, state: &StateDir) -> anyhow::Result<()> {
-    say("Token of the bot (from @BotFather, /mybots, API Token; it is not shown):");
+    let language = language();
+    say(match language {
+        Language::English => "Token of the bot (from @BotFather, /mybots, API Token; it is not shown):",
+        Language::Russian => "Токен бота (у @BotFather: /mybots, API Token; при вводе не виден):",
+    });
     let Some(line) = keyboard::line(true)? else { bail!("no token was given") };
     let token: BotToken = line.trim().parse()?;
     let check = if ask::runs(state).await {
@@ -28,11 +32,17 @@ pub(crate) async fn add(settings: &Settings, state: &StateDir) -> anyhow::Result
         check
     };
     let bot = &check.bot;
-    say(&format!("@{bot} is written: {} (id {})", check.name, check.id));
+    say(&match language {
+        Language::English => format!("@{bot} is written: {} (id {})", check.name, check.id),
+        Language::Russian => format!("@{bot} записан: {} (id {})", check.name, check.id),
+    });
     for trouble in &check.troubles {
-        say(&format!("@{bot}: {}", trouble.en));
+        say(&format!("@{bot}: {}", trouble.in_language(language)));
     }
-    say(&format!("A line uses it by bot = \"{bot}\" in its line.toml."));
+    say(&match language {
+        Language::English => format!("A line uses it by bot = \"{bot}\" in its line.toml."),
+        Language::Russian => format!("Линия использует его, если в её line.toml стоит bot = \"{bot}\"."),
+    });
     Ok(())
 }
 

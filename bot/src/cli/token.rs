@@ -46,12 +46,16 @@ pub(crate) async fn list(state: &StateDir, bot: &BotName, json: bool) -> anyhow:
         });
     }
     for token in tokens {
-        let used = match (token.used_ms, language()) {
-            (Some(ms), Language::Russian) => format!(", применялся {}", clock::date(ms)),
-            (Some(ms), Language::English) => format!(", last used {}", clock::date(ms)),
-            (None, _) => String::new(),
-        };
-        say(&format!("{} {:?} {}{used}", token.number, token.label, clock::date(token.made_ms)));
+        let (number, label, made) = (token.number, &token.label, clock::date(token.made_ms));
+        let used = token.used_ms.map(clock::date);
+        say(&match (used, language()) {
+            (Some(used), Language::Russian) => {
+                format!("{number} {label:?}: создан {made}, применялся {used}")
+            }
+            (None, Language::Russian) => format!("{number} {label:?}: создан {made}, не применялся"),
+            (Some(used), Language::English) => format!("{number} {label:?}: made {made}, last used {used}"),
+            (None, Language::English) => format!("{number} {label:?}: made {made}, never used"),
+        });
     }
     Ok(())
 }
@@ -79,8 +83,15 @@ fn shown(token: &str, number: i64, listen: Option<SocketAddr>, language: Languag
         Language::Russian => "Токен показан один раз. Он действует только здесь, не в Telegram.",
         Language::English => "The token is shown this once. It is good here alone, not at Telegram.",
     };
-    let place = match (listen, language) {
-        (Some(listen), _) => format!("curl http://{listen}/bot{token}/getMe"),
+    let [api, actions] = match language {
+        Language::Russian => ["Bot API: тот же, что у Telegram", "Действия (сообщения, файлы, журнал)"],
+        Language::English => ["Bot API, as Telegram has it", "Actions (messages, files, the journal)"],
+    };
+    let places = match (listen, language) {
+        (Some(listen), _) => format!(
+            "{api}:\n  curl http://{listen}/bot{token}/getMe\n\
+             {actions}:\n  curl -H 'Authorization: Bearer {token}' -d '{{}}' http://{listen}/api/v1/actions/get_profile"
+        ),
         (None, Language::Russian) => {
             "Программам бот пока не отвечает: задайте listen в разделе [bot.api] файла tgtrunk.toml."
                 .to_owned()
@@ -89,7 +100,7 @@ fn shown(token: &str, number: i64, listen: Option<SocketAddr>, language: Languag
             "No program is served yet: set listen in [bot.api] of tgtrunk.toml.".to_owned()
         }
     };
-    format!("token {number}: {token}\n{once}\n  {place}")
+    format!("token {number}: {token}\n{once}\n{places}")
 }
 
 #[cfg(test)]
@@ -103,6 +114,8 @@ mod tests {
         assert!(
             told.starts_with("token 3: 42:abc\n")
                 && told.contains("curl http://127.0.0.1:8092/bot42:abc/getMe")
+                && told.contains("'Authorization: Bearer 42:abc'")
+                && told.contains("http://127.0.0.1:8092/api/v1/actions/get_profile")
         );
         assert!(shown("42:abc", 3, None, Language::Russian).contains("[bot.api]"));
     }

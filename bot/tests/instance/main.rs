@@ -8,6 +8,7 @@ mod described;
 mod kills;
 mod refusals;
 mod support;
+mod terminal;
 #[path = "../../../client/tests/vendors/vendor.rs"]
 #[expect(dead_code, reason = "what the client's tests need")]
 mod vendor;
