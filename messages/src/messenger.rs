@@ -392,6 +392,12 @@ pub trait Messenger: Send + Sync + 'static {
         true
     }
 
+    /// Whether the account knows who that is, as far as can be told without asking Telegram: a contact, somebody who wrote to
+    /// it or called, a group. Telegram limits approaches to everybody else.
+    fn knows(&self, _: ChatId) -> bool {
+        false
+    }
+
     /// Sends a message.
     async fn send(&self, order: &Order) -> Result<Sent, Failure>;
 

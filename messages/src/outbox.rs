@@ -6,6 +6,7 @@
 mod collecting;
 mod finding;
 mod parts;
+mod strangers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,6 +69,9 @@ pub(crate) struct Letter {
     pub(crate) buttons: Option<Value>,
 }
 
+/// How often it is looked whom of the strangers the account knows, while others' messages go out.
+const ACQUAINT: Duration = Duration::from_secs(10);
+
 /// What came of a try.
 enum Outcome {
     /// Its first part, and those of its last step after the first with their places.
@@ -101,6 +105,8 @@ struct Outbox {
     sought: Option<(MessageId, u32)>,
     /// What came of a message, which the disk does not take yet.
     unwritten: Option<(Box<Outgoing>, Outcome)>,
+    /// When it was last looked whom of the strangers the account knows by now.
+    acquainted: Instant,
     /// The disk refused while a message was handed over, and does not know that nobody knows whether Telegram has it.
     is_lost: bool,
 }
@@ -116,6 +122,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
         retried: None,
         sought: None,
         unwritten: None,
+        acquainted: Instant::now(),
         is_lost: false,
     };
     let (mut is_awake, mut is_told) = (false, false);
@@ -212,9 +219,16 @@ impl Outbox {
         if self.rest_until_ms > now_ms {
             return Ok(Some(until_ms(self.rest_until_ms, now_ms)));
         }
+        if self.acquainted.elapsed() >= ACQUAINT {
+            self.acquainted = Instant::now();
+            strangers::meet(inner, now_ms).await?;
+        }
         // One that fails often takes the others' time once in a while, not at each of its own.
         let is_last = self.retried.get_or_insert_with(Instant::now).elapsed() < RETRY_EVERY;
         let Some(next) = inner.store.next(now_ms, TRIES, is_last).await? else {
+            if strangers::meet(inner, now_ms).await? {
+                return Ok(None);
+            }
             let at_ms = inner.store.next_at_ms(now_ms).await?;
             return Ok(Some(at_ms.map_or(LOOK, |at_ms| until_ms(at_ms, now_ms))));
         };
@@ -322,7 +336,13 @@ impl Outbox {
                 inner.store.hold(*what, now_ms, until_ms, cause).await?;
                 match what {
                     Hold::All => self.rest_until_ms = until_ms,
-                    Hold::Strangers => inner.suspend(*pause).await?,
+                    Hold::Strangers => {
+                        inner.suspend(*pause).await?;
+                        // Also where it is none, or becomes none: what follows it in the chat does not go before it.
+                        if let Some(chat) = inner.store.place_of(next.id).await? {
+                            inner.store.hold(Hold::Chat(chat), now_ms, until_ms, cause).await?;
+                        }
+                    }
                     Hold::Lookups | Hold::Chat(_) => {}
                 }
                 // Whatever rests beside it, this one does.

@@ -286,6 +286,12 @@ impl Account {
         }
     }
 
+    /// Whether the person with this id is no stranger: a contact, or somebody who wrote, called or took a call.
+    #[must_use]
+    pub fn knows(&self, id: i64) -> bool {
+        self.core.peers.acquaintances.has(id)
+    }
+
     /// The file that the session lives in, where the program keeps its own tables.
     #[must_use]
     pub fn database(&self) -> &Database {

@@ -125,6 +125,10 @@ impl Messenger for Correspondent {
         &self.door
     }
 
+    fn knows(&self, chat: ChatId) -> bool {
+        chat.user().is_none_or(|id| self.account.knows(id))
+    }
+
     async fn send(&self, order: &Order) -> Result<Sent, Failure> {
         self.hand_over(order).await
     }

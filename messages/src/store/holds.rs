@@ -4,6 +4,7 @@ use sqlx::Row as _;
 
 use super::Store;
 use crate::chat::ChatId;
+use crate::id::MessageId;
 
 /// What rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub(crate) enum Hold {
     All,
     /// Messages whose chat is still to be looked up.
     Lookups,
-    /// Messages to those who have not written to the account.
+    /// Messages to those who have not written to the account, and whom it does not know otherwise.
     Strangers,
     /// Messages to a chat.
     Chat(ChatId),
@@ -22,7 +23,13 @@ pub(crate) enum Hold {
 pub(super) const HELD: &str = "h.until_ms > $1 AND (h.what = 'all' OR h.chat = o.chat
      OR (h.what = 'lookups' AND o.chat IS NULL)
      OR (h.what = 'strangers' AND NOT EXISTS
-         (SELECT 1 FROM ms_message m WHERE m.chat = o.chat AND m.direction = 'incoming')))";
+         (SELECT 1 FROM ms_message m WHERE m.chat = o.chat AND m.direction = 'incoming')
+         AND NOT EXISTS (SELECT 1 FROM ms_acquaintance a WHERE a.chat = o.chat)))";
+
+/// Whose messages rest as those to strangers.
+const RESTING: &str = "SELECT DISTINCT o.chat FROM ms_outgoing o WHERE o.chat IS NOT NULL
+     AND NOT EXISTS (SELECT 1 FROM ms_message m WHERE m.chat = o.chat AND m.direction = 'incoming')
+     AND NOT EXISTS (SELECT 1 FROM ms_acquaintance a WHERE a.chat = o.chat)";
 
 /// What ends each kind of rest that is longer than it was to be. Messages that are due at a time are not resting.
 const OVERLONG: [&str; 3] = [
@@ -60,6 +67,25 @@ impl Store {
         .execute(&self.pool)
         .await
         .map(drop)
+    }
+
+    /// The chats with messages that rest, or would, as those to strangers.
+    pub(crate) async fn strangers(&self) -> Result<Vec<ChatId>, sqlx::Error> {
+        let rows = sqlx::query(RESTING).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| row.try_get(0).map(ChatId)).collect()
+    }
+
+    /// The account knows who that is: they are no stranger from now on.
+    pub(crate) async fn acquaint(&self, chat: ChatId) -> Result<(), sqlx::Error> {
+        let query = sqlx::query("INSERT INTO ms_acquaintance (chat) VALUES ($1) ON CONFLICT DO NOTHING");
+        query.bind(chat.0).execute(&self.pool).await.map(drop)
+    }
+
+    /// Where a message of the queue goes, once that is known.
+    pub(crate) async fn place_of(&self, id: MessageId) -> Result<Option<ChatId>, sqlx::Error> {
+        let query = sqlx::query("SELECT chat FROM ms_outgoing WHERE id = $1").bind(id.get());
+        let row = query.fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get::<Option<i64>, _>(0)).transpose()?.flatten().map(ChatId))
     }
 
     /// Ends what would rest for longer than it was to, and keeps nothing for longer: the clock said a later time when that

@@ -146,8 +146,9 @@ impl Store {
 }
 
 /// What goes by the numbers of an account.
-const FORGOTTEN: [&str; 9] = [
+const FORGOTTEN: [&str; 10] = [
     "DELETE FROM ms_outgoing",
+    "DELETE FROM ms_acquaintance",
     "DELETE FROM ms_hold",
     "DELETE FROM ms_part",
     "DELETE FROM ms_echo",

@@ -7,7 +7,7 @@ use super::TABLES;
 /// What makes each version of the one before. A step that was delivered is never changed: what is new comes after it.
 ///
 /// The first one finds its tables there in databases from before the versions.
-const STEPS: [&[&str]; 12] = [
+const STEPS: [&[&str]; 13] = [
     &TABLES,
     // Whether a message was only read in its chat by a program, and not told of by Telegram yet.
     &["ALTER TABLE ms_message ADD COLUMN recalled BIGINT NOT NULL DEFAULT 0"],
@@ -93,6 +93,8 @@ const STEPS: [&[&str]; 12] = [
         "ALTER TABLE ms_outgoing ADD COLUMN pause_ms BIGINT NOT NULL DEFAULT 86400000",
         "ALTER TABLE ms_job ADD COLUMN pause_ms BIGINT NOT NULL DEFAULT 86400000",
     ],
+    // Whom the account knows, though they have not written to it within the journal: they are no strangers.
+    &["CREATE TABLE ms_acquaintance (chat BIGINT PRIMARY KEY)"],
 ];
 
 /// Why the tables cannot be opened.

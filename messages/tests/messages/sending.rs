@@ -198,23 +198,32 @@ async fn a_limit_on_strangers_holds_up_nobody_who_has_written() {
     other.chat.id = tgtrunk_messages::ChatId(6);
     instance.take(News::New(Box::new(other))).await.unwrap();
     instance.send(draft(6, "to one who has written")).await.unwrap();
-    for (to, said) in [(8, "to a stranger"), (9, "to another"), (5, "to Anna")] {
+    room.telegram.knows.lock().unwrap().push(tgtrunk_messages::ChatId(7));
+    for (to, said) in [
+        (8, "to a stranger"),
+        (6, "and something else"),
+        (9, "to another"),
+        (5, "to Anna"),
+        (7, "to one whom the account knows"),
+    ] {
         instance.send(draft(to, said)).await.unwrap();
     }
-    until("Anna's is sent", async || room.telegram.texts() == ["to Anna"]).await;
+    let first = ["to Anna", "to one whom the account knows"];
+    until("those are sent", async || room.telegram.texts() == first).await;
     assert_eq!(instance.standing(), Standing::Suspended);
-    assert_eq!(instance.queue_len().await.unwrap(), 3);
+    // What was said second to somebody does not go before what was said first.
+    assert_eq!(instance.queue_len().await.unwrap(), 4);
     assert_eq!(
         room.telegram.orders.lock().unwrap().len(),
-        2,
+        3,
         "nobody is tried again, and no stranger at all"
     );
     // A restart forgets none of it.
     drop(instance);
     let instance = room.open().await;
     instance.send(draft(5, "again")).await.unwrap();
-    until("Anna's is sent", async || room.telegram.texts() == ["to Anna", "again"]).await;
-    assert_eq!(instance.queue_len().await.unwrap(), 3);
+    until("Anna's is sent", async || room.telegram.texts() == [&first[..], &["again"]].concat()).await;
+    assert_eq!(instance.queue_len().await.unwrap(), 4);
 }
 
 #[tokio::test]

@@ -46,6 +46,8 @@ pub(crate) struct Played {
     pub(crate) has: Mutex<Vec<(i64, Received)>>,
     pub(crate) reads: Mutex<Vec<(ChatId, Option<i32>)>>,
     pub(crate) deleted: Mutex<Vec<i32>>,
+    /// Whom the account knows, though they never wrote.
+    pub(crate) knows: Mutex<Vec<ChatId>>,
     /// How many accounts the number had before this one.
     pub(crate) accounts_before: AtomicU32,
     /// How often it is not found yet what Telegram has.
@@ -209,6 +211,10 @@ impl Door for Played {
 impl Messenger for Played {
     fn standing(&self) -> Standing {
         self.standing.lock().unwrap().unwrap_or(Standing::Authorized)
+    }
+
+    fn knows(&self, chat: ChatId) -> bool {
+        self.knows.lock().unwrap().contains(&chat)
     }
 
     async fn standing_changed(&self) {
