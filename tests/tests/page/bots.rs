@@ -298,12 +298,12 @@ impl Scene {
     /// The bot is killed while its webhook fails, and started again.
     async fn fault_outlives_the_bot(&mut self, browser: &Browser) -> anyhow::Result<()> {
         let fault = "#updates .webhook-fault[data-fault=now]";
-        let since = browser.attribute(fault, "data-since").await?.context("since when")?;
+        let since = browser.attribute(fault, "data-failing-since").await?.context("since when")?;
         self.stage.bot.take().context("the bot runs")?.kill().await?;
         sleep(Duration::from_secs(1)).await;
         self.stage.bot = Some(Kind::Bot.start(&self.stage.stage.installation).await?);
         browser.go(&Self::path("")).await?;
-        let still = format!("{fault}[data-since='{since}']");
+        let still = format!("{fault}[data-failing-since='{since}']");
         browser.shows(&still, LIMIT).await?;
         // The fifth was by the click; what is counted goes on, too.
         browser.shows(&format!("{still}:not([data-attempts='4'], [data-attempts='5'])"), LIMIT * 2).await?;

@@ -95,12 +95,12 @@ async fn fault_outlives_the_client(
     browser: &Browser,
     number: &Number,
 ) -> anyhow::Result<()> {
-    let since = browser.attribute(FAULT, "data-since").await?.context("since when")?;
+    let since = browser.attribute(FAULT, "data-failing-since").await?.context("since when")?;
     stage.client.take().context("the client runs")?.kill().await?;
     sleep(Duration::from_secs(1)).await;
     stage.client = Some(Kind::Client.start(&stage.stage.installation).await?);
     browser.go(&number.path("")).await?;
-    browser.shows(&format!("{FAULT}[data-since='{since}']"), LIMIT * 2).await?;
+    browser.shows(&format!("{FAULT}[data-failing-since='{since}']"), LIMIT * 2).await?;
     Ok(())
 }
 

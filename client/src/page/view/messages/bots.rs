@@ -143,7 +143,7 @@ pub(crate) fn failing(frame: &Frame, fault: &Failing) -> Markup {
         count(frame.language, fault.attempts, ["попытка", "попытки", "попыток"], ["attempt", "attempts"]);
     let waiting = count(frame.language, fault.waiting, ["ждёт", "ждут", "ждут"], ["waits", "wait"]);
     html! {
-        p.webhook-fault.problem[!fault.is_over].muted[fault.is_over] data-fault=(if fault.is_over { "over" } else { "now" }) data-attempts=(fault.attempts) data-since=(fault.since_ms) {
+        p.webhook-fault.problem[!fault.is_over].muted[fault.is_over] data-fault=(if fault.is_over { "over" } else { "now" }) data-attempts=(fault.attempts) data-failing-since=(fault.since_ms) {
             (frame.say("Последняя ошибка ", "Last error ")) time datetime=(machine(fault.at_ms)) { (moment(frame, fault.at_ms)) } ": "
             (fault.cause)
         }
