@@ -85,7 +85,7 @@ async fn tried_by_a_click(browser: &Browser, receiver: &Receiver) -> anyhow::Res
     browser.click("#call-webhook form[action$='/webhook/push'] button").await?;
     browser.says("#toasts", "The webhook is tried now", LIMIT).await?;
     receiver.refuses_again(refused, Duration::from_secs(5)).await?;
-    browser.shows("#call-webhook .webhook-fault[data-attempts='6']", LIMIT).await?;
+    browser.hides("#call-webhook .webhook-fault[data-attempts='5']", LIMIT).await?;
     Ok(())
 }
 
