@@ -9,6 +9,7 @@ mod clock;
 mod guarantees;
 mod journal;
 mod receiving;
+mod refusals;
 mod room;
 mod sending;
 mod support;

@@ -90,6 +90,7 @@ pub(crate) struct Room {
     folder: tempfile::TempDir,
     pub(crate) telegram: Arc<Played>,
     pub(crate) options: Options,
+    opened: Mutex<Option<SqlitePool>>,
 }
 
 impl Room {
@@ -97,7 +98,12 @@ impl Room {
         let folder = tempfile::tempdir().unwrap();
         let files = folder.path().join("files");
         let options = Options::new(InstanceKind::User, "office", files, "http://127.0.0.1:1");
-        Self { folder, telegram: Arc::default(), options }
+        Self { folder, telegram: Arc::default(), options, opened: Mutex::default() }
+    }
+
+    /// The database of the instance that was opened last.
+    pub(crate) fn database(&self) -> SqlitePool {
+        self.opened.lock().unwrap().clone().unwrap()
     }
 
     pub(crate) async fn pool(&self) -> SqlitePool {
@@ -108,7 +114,9 @@ impl Room {
     }
 
     pub(crate) async fn open(&self) -> Instance {
-        let store = Store::open(self.pool().await).await.unwrap();
+        let pool = self.pool().await;
+        *self.opened.lock().unwrap() = Some(pool.clone());
+        let store = Store::open(pool).await.unwrap();
         Instance::open(store, Arc::clone(&self.telegram) as Arc<dyn Messenger>, self.options.clone())
             .await
             .unwrap()
