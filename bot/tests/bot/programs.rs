@@ -66,6 +66,38 @@ async fn what_a_program_confirmed_and_telegram_repeats_after_a_kill_is_not_given
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_channel_posts_is_told_to_programs_and_is_in_the_journal() {
+    let room = Room::running("", API).await;
+    let channel =
+        json!({"id": -1_001_234_567_890_i64, "type": "channel", "title": "Prices", "username": "prices"});
+    let post = json!({"message_id": 7, "date": 1_700_000_000, "chat": channel, "sender_chat": channel, "text": "Oak is cheaper"});
+    let file = json!({"file_id": "f", "file_unique_id": "u", "file_name": "prices.csv", "mime_type": "text/csv", "file_size": 5});
+    let list = json!({"message_id": 8, "date": 1_700_000_001, "chat": channel, "sender_chat": channel, "document": file});
+    room.telegram.happens("channel_post", post);
+    room.telegram.happens("channel_post", list);
+    confirmed(&room).await;
+    let api = Api::of(&room);
+    let updates = api.updates("").await;
+    let posts: Vec<&Value> = updates.iter().map(|update| &update["channel_post"]).collect();
+    assert_eq!((posts.len(), &posts[0]["text"]), (2, &json!("Oak is cheaper")), "{updates:?}");
+    assert_eq!(posts[1]["document"]["file_name"], "prices.csv", "{updates:?}");
+    let url = format!("{}/api/v1/actions/get_messages", api.root);
+    let asked = api.http.post(url).bearer_auth(TOKEN).body(json!({"dialog": channel["id"]}).to_string());
+    let told: Value = serde_json::from_slice(&asked.send().await.unwrap().bytes().await.unwrap()).unwrap();
+    let messages = &told["result"]["messages"];
+    assert_eq!(
+        (&messages[1]["text"], &messages[1]["out"]),
+        (&json!("Oak is cheaper"), &json!(false)),
+        "{told}"
+    );
+    assert_eq!(
+        (&messages[1]["from"]["name"], &messages[1]["chat"]["type"]),
+        (&json!("Prices"), &json!("channel"))
+    );
+    assert_eq!(messages[0]["attachments"][0]["file_name"], "prices.csv", "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_keypad_works_beside_a_program_which_has_all_other_presses() {
     let room = Room::running("", API).await;
     room.gateway.rings(&room.line(1), 1, 500);

@@ -239,6 +239,38 @@ async fn an_organisation_notifies_by_its_sender_and_many_share_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_organisation_notifies_before_its_sender_is_logged_in_goes_out_after_it() {
+    let scene = Scene::new(line()).await;
+    let gateway = scene.gateway();
+    let _client = scene.run();
+    let desk = Desk::new(&scene, "--all", "CRM").await;
+    desk.post("organisations", json!({"name": "Main", "sender": phone()})).await;
+    let end = Instant::now() + SOON;
+    loop {
+        let main = desk.get("organisations").await[0].clone();
+        if main["sender_state"]["standing"] == "notAuthorized" {
+            break;
+        }
+        assert!(Instant::now() < end, "{main}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let said = json!({"recipient": ANNA, "text": "in its time", "organisation": "Main"});
+    let waits = desk.post("notify", said).await;
+    assert_eq!((&waits["state"], &waits["organisation_name"]), (&json!("queued"), &json!("Main")), "{waits}");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(desk.get(&format!("notify/{}", waits["id"])).await["state"], "queued");
+    scene.log_in().await;
+    drop(gateway);
+    desk.becomes(&waits["id"], "sent").await;
+    assert_eq!(texts(&scene), ["in its time"]);
+    // A sender at work sends at once.
+    let said = json!({"recipient": ANNA, "text": "at once", "organisation": "Main"});
+    let sent = desk.post("notify", said).await;
+    desk.becomes(&sent["id"], "sent").await;
+    assert_eq!(texts(&scene), ["in its time", "at once"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn recipients_are_kept_apart_switched_off_and_failures_have_reasons() {
     let (scene, _gateway, _client, desk) = office().await;
     desk.post("organisations", json!({"name": "Main", "sender": phone()})).await;
@@ -259,7 +291,8 @@ async fn recipients_are_kept_apart_switched_off_and_failures_have_reasons() {
         let said = json!({"recipient": recipient, "text": "unwanted", "idempotency_key": key});
         let skipped = desk.post("notify", said.clone()).await;
         assert_eq!((&skipped["state"], &skipped["title"]), (&json!("skipped"), &json!("Anna")), "{skipped}");
-        assert!(skipped["reason"].as_str().unwrap().starts_with("switched off"), "{skipped}");
+        // When it is asked for, and not by and by.
+        assert!(skipped["reason"].as_str().unwrap().starts_with("switched off: \"Anna\""), "{skipped}");
         assert_eq!(desk.post("notify", said).await["id"], skipped["id"]);
         for other in
             [json!({"recipient": recipient, "text": "y"}), json!({"recipient": "@boris", "text": "unwanted"})]
@@ -323,7 +356,8 @@ async fn recipients_are_kept_apart_switched_off_and_failures_have_reasons() {
     let boris = desk.post("recipients", json!({"title": "Boris", "key": 600})).await;
     let waits = desk.post("notify", json!({"recipient": 600, "text": "later", "organisation": "Main"})).await;
     desk.post("recipients", json!({"id": boris["id"], "notify": false})).await;
-    desk.becomes(&waits["id"], "skipped").await;
+    let skipped = desk.becomes(&waits["id"], "skipped").await;
+    assert_eq!(skipped["reason"], "switched off while it waited", "{skipped}");
     let absent = desk.raw("GET", "bot/keys", String::new()).await;
     assert_eq!((absent.0, &absent.1["error"]["retryable"]), (503, &json!(true)), "{absent:?}");
 }

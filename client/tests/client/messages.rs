@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use tgtrunk_test_telegram::world::{Action, GroupKind, Hung, Letter, Match};
+use tgtrunk_test_telegram::world::{Action, GroupKind, Hung, Letter, Match, NewGroup};
 use tokio::time::sleep;
 
 use crate::program::{Program, json_of};
@@ -65,6 +65,39 @@ async fn what_a_person_writes_changes_and_takes_back_is_told() {
     let deleted = program.next().await;
     assert!(deleted.to_string().contains("deletedMessage"), "{deleted}");
     assert!(deleted.to_string().contains(told["idMessage"].as_str().unwrap()), "{deleted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_post_in_a_channel_is_told() {
+    let (scene, _client, program) = at_work().await;
+    let new = NewGroup {
+        creator: scene.anna,
+        title: "Prices".to_owned(),
+        members: vec![scene.company],
+        kind: GroupKind::Channel,
+        username: None,
+    };
+    let channel = scene.world().add_group(new).unwrap();
+    scene.world().say(scene.anna, channel, "Oak is 7 % cheaper").unwrap();
+    let is_post = |body: &Value| body["typeWebhook"] == "incomingMessageReceived";
+    let told = program.until("the post", is_post).await;
+    let (sender, message) = (&told["senderData"], &told["messageData"]["textMessageData"]["textMessage"]);
+    assert_eq!(message, "Oak is 7 % cheaper", "{told}");
+    assert_eq!((&sender["chatId"], &sender["chatName"]), (&json!(channel.to_string()), &json!("Prices")));
+    // It writes in its own name: who of its people did is nobody's business.
+    assert_eq!((&sender["sender"], &sender["senderName"]), (&sender["chatId"], &json!("Prices")), "{told}");
+    let list = Hung::Document {
+        base64: STANDARD.encode("oak;7"),
+        name: "prices.csv".to_owned(),
+        mime: "text/csv".to_owned(),
+    };
+    scene
+        .world()
+        .write(scene.anna, Letter { media: vec![list], ..Letter::text(channel, "the list") })
+        .unwrap();
+    let told = program.until("the file", is_post).await;
+    assert_eq!(told["senderData"]["chatId"], channel.to_string());
+    assert_eq!(told["messageData"]["fileMessageData"]["fileName"], "prices.csv", "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

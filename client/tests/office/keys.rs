@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::program::{Program, json_of};
-use crate::support::{COMPANY, Client, SOON, Scene, line, phone};
+use crate::support::{COMPANY, Client, SOON, Scene, eventually, line, phone};
 use crate::witness::{Person, Witness};
 
 const ANNA: &str = "79001112233";
@@ -276,4 +276,62 @@ async fn a_bots_token_is_checked_and_what_is_wrong_is_told_apart() {
         office.asks("POST", "bot/check-token", json!({"token": office.info.token}).to_string()).await;
     assert_eq!((code, &absent["error"]["retryable"]), (503, &json!(true)), "{absent}");
     assert!(absent["error"]["message"].as_str().unwrap().contains("tgtrunk-bot does not run"), "{absent}");
+}
+
+/// What the page does by its forms, by JSON.
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_check_a_bot_and_read_whom_it_knows_as_the_page_does() {
+    let office = Office::open().await;
+    eventually("the page is served", || office.scene.client_log().contains("page: http://")).await;
+    let log = office.scene.client_log();
+    let page = log.lines().find_map(|line| line.split_once("page: http://")).unwrap().1;
+    let page = page.split_once("/ (").unwrap().0.to_owned();
+    let asks = async |path: &str, session: &str, body: Option<Value>| {
+        let url = format!("http://{page}/api/v1/{path}");
+        let request = match body {
+            Some(body) => {
+                office.http.post(url).header("content-type", "application/json").body(body.to_string())
+            }
+            None => office.http.get(url),
+        };
+        let answer = request.bearer_auth(session).send().await.unwrap();
+        (answer.status().as_u16(), json_of(answer).await)
+    };
+    let password = std::fs::read_to_string(office.scene.state.page_password()).unwrap();
+    let (code, told) = asks("login", "", Some(json!({"password": password.trim()}))).await;
+    assert_eq!(code, 200, "{told}");
+    let session = told["token"].as_str().unwrap().to_owned();
+
+    let token = &office.info.token;
+    let end = Instant::now() + SOON;
+    let found = loop {
+        let (code, told) = asks("bots/check", &session, Some(json!({"token": token}))).await;
+        if code == 200 {
+            break told;
+        }
+        assert!(Instant::now() < end, "{code} {told}");
+        sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!((&found["bot"], &found["name"]), (&json!("acme_bot"), &json!("Acme")), "{found}");
+    assert_eq!((&found["id"], &found["inline"]), (&json!(office.info.id), &json!(true)), "{found}");
+    let wrong = json!({"token": "43:AAabcdefghijklmnopqrstuvwxyz0123456"});
+    let (code, told) = asks("bots/check", &session, Some(wrong)).await;
+    assert!(code == 502 && told.to_string().contains("does not know this token"), "{code} {told}");
+    let (code, told) = asks("bots/check", &session, Some(json!({"token": "no token"}))).await;
+    assert_eq!(code, 422, "{told}");
+
+    let key = office.anna.id.to_string();
+    office.anna.can("send", json!({"chat": "@acme_bot", "text": "/start"})).await;
+    office.anna.message(office.info.id, |one| one["out"] == false).await;
+    let (code, told) = asks("bots/acme_bot/people", &session, None).await;
+    assert!(
+        code == 200 && told.to_string().contains(&key) && told.to_string().contains("Anna"),
+        "{code} {told}"
+    );
+    assert!(!told.to_string().contains(token) && !found.to_string().contains(token), "{told} {found}");
+    for path in ["bots/acme_bot/people", "lines"] {
+        assert_eq!(asks(path, "nobodys", None).await.0, 401, "{path}");
+    }
+    let (code, told) = asks("bots/nobodys_bot/people", &session, None).await;
+    assert!(code >= 400 && told.to_string().contains("there is no bot @nobodys_bot"), "{code} {told}");
 }
