@@ -30,6 +30,8 @@ impl Desk {
     async fn raw(&self, verb: &str, path: &str, body: String) -> (u16, Value) {
         let request = self.http.request(verb.parse().unwrap(), format!("{}/api/v1/{path}", self.url));
         let answer = request.bearer_auth(&self.token).body(body).send().await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap();
+        assert_eq!(kind, "application/json; charset=utf-8", "as actions answer: {verb} {path}");
         (answer.status().as_u16(), json_of(answer).await)
     }
 

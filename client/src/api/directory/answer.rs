@@ -1,6 +1,5 @@
 //! What programs are answered: what they asked for, or why not, as JSON with a status that says the same.
 
-use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -128,10 +127,10 @@ impl Failed {
 /// The response to a program.
 pub(super) fn response(answer: Answer) -> Response {
     let failed = match answer {
-        Ok(result) => return Json(json!({"ok": true, "result": result})).into_response(),
+        Ok(result) => return as_json(StatusCode::OK, &json!({"ok": true, "result": result})),
         Err(failed) => failed,
     };
-    let mut response = (failed.status, Json(failed.body())).into_response();
+    let mut response = as_json(failed.status, &failed.body());
     if failed.status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -139,6 +138,12 @@ pub(super) fn response(answer: Answer) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
     }
     response
+}
+
+/// As actions answer: 1C and others read texts as the header says.
+fn as_json(status: StatusCode, told: &Value) -> Response {
+    const KIND: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+    (status, [(header::CONTENT_TYPE, KIND)], told.to_string()).into_response()
 }
 
 impl From<StoreError> for Failed {
@@ -188,6 +193,9 @@ mod tests {
         assert_eq!(stranger.status(), 401);
         assert_eq!(stranger.headers()[header::WWW_AUTHENTICATE], "Bearer");
         let later = response(Err(Failed::unavailable("timeout", "later")));
+        for told in [&stranger, &later, &response(Ok(json!({"title": "Анна"})))] {
+            assert_eq!(told.headers()[header::CONTENT_TYPE], "application/json; charset=utf-8");
+        }
         assert_eq!(
             (later.status().as_u16(), later.headers()[header::RETRY_AFTER].to_str().unwrap()),
             (503, "5")
