@@ -190,7 +190,9 @@ impl Calls {
             return Ok(false);
         }
         info!(%line, seq, "an event of a call is skipped by an operator: nobody is told of it");
-        self.standings.gave_up(line, entered.store.waiting_events().await.unwrap_or(0));
+        let waiting = entered.store.waiting_events().await.unwrap_or(0);
+        self.standings.gave_up(line, waiting);
+        push::forget_fault(&entered.store, waiting).await;
         entered.urged.notify_waiters();
         Ok(true)
     }

@@ -107,6 +107,9 @@ struct Outbox {
     unwritten: Option<(Box<Outgoing>, Outcome)>,
     /// When it was last looked whom of the strangers the account knows by now.
     acquainted: Instant,
+    /// Until when Telegram limits writing to those whom the account knows, too, and who have not written: milliseconds since
+    /// 1970.
+    writers_alone_until_ms: i64,
     /// The disk refused while a message was handed over, and does not know that nobody knows whether Telegram has it.
     is_lost: bool,
 }
@@ -123,6 +126,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
         sought: None,
         unwritten: None,
         acquainted: Instant::now(),
+        writers_alone_until_ms: 0,
         is_lost: false,
     };
     let (mut is_awake, mut is_told) = (false, false);
@@ -221,12 +225,12 @@ impl Outbox {
         }
         if self.acquainted.elapsed() >= ACQUAINT {
             self.acquainted = Instant::now();
-            strangers::meet(inner, now_ms).await?;
+            self.meet(now_ms).await?;
         }
         // One that fails often takes the others' time once in a while, not at each of its own.
         let is_last = self.retried.get_or_insert_with(Instant::now).elapsed() < RETRY_EVERY;
         let Some(next) = inner.store.next(now_ms, TRIES, is_last).await? else {
-            if strangers::meet(inner, now_ms).await? {
+            if self.meet(now_ms).await? {
                 return Ok(None);
             }
             let at_ms = inner.store.next_at_ms(now_ms).await?;
@@ -341,6 +345,9 @@ impl Outbox {
                         // Also where it is none, or becomes none: what follows it in the chat does not go before it.
                         if let Some(chat) = inner.store.place_of(next.id).await? {
                             inner.store.hold(Hold::Chat(chat), now_ms, until_ms, cause).await?;
+                            if inner.store.estrange(chat).await? {
+                                self.writers_alone_until_ms = until_ms;
+                            }
                         }
                     }
                     Hold::Lookups | Hold::Chat(_) => {}

@@ -67,7 +67,9 @@ fn show(report: &BotReport) {
             let (bot, waiting) = (&status.bot, programs.waiting);
             say(&match language {
                 Language::English => format!("@{bot}: updates that wait for other programs: {waiting}"),
-                Language::Russian => format!("@{bot}: обновлений ждут другие программы: {waiting}"),
+                Language::Russian => {
+                    format!("@{bot}: обновлений, которые ещё не забрали другие программы: {waiting}")
+                }
             });
         }
     }

@@ -185,7 +185,7 @@ async fn look_at_programs(listen: SocketAddr, runs: bool, told: &mut Told) {
     match (runs, is_open) {
         (false, _) => told.fine(Said::new(
             format!("other programs are served at {place} when this program runs"),
-            format!("другим программам по адресу {place} отвечает запущенный tgtrunk-bot"),
+            format!("другим программам по адресу {place} отвечает tgtrunk-bot, когда он запущен"),
         )),
         (true, true) => told.fine(Said::new(
             format!("other programs are served at {place} (tokens: tgtrunk-bot api-token make)"),

@@ -44,6 +44,15 @@ pub(super) struct Pusher {
     pub(super) standings: Standings,
 }
 
+/// Forgets since when the webhook takes nothing, once nothing waits that it does not take.
+pub(super) async fn forget_fault(store: &Store, waiting: u64) {
+    if waiting == 0
+        && let Err(error) = store.drop_call_mark(FAILING).await
+    {
+        warn!(%error, "that the webhook of calls works again cannot be written down");
+    }
+}
+
 impl Pusher {
     /// Works until it is dropped.
     pub(super) async fn run(self) {
@@ -53,14 +62,13 @@ impl Pusher {
                 Ok(Brought::Told) => {
                     self.standings.took(&self.line);
                     (pause, failing) = (FIRST_PAUSE, None);
-                    if let Err(error) = self.store.drop_call_mark(FAILING).await {
-                        warn!(%error, "that the webhook of calls works again cannot be written down");
-                    }
+                    forget_fault(&self.store, 0).await;
                 }
-                // That the webhook works again, this does not tell.
+                // That the webhook works again, this does not tell; but nothing is left that it does not take.
                 Ok(Brought::GivenUp) => {
                     let waiting = self.store.waiting_events().await.unwrap_or(0);
                     self.standings.gave_up(&self.line, waiting);
+                    forget_fault(&self.store, waiting).await;
                 }
                 Ok(Brought::Nothing) => {
                     tokio::select! {

@@ -127,6 +127,13 @@ impl Standings {
         let mut lines = self.lock();
         let Some(standing) = lines.get_mut(line) else { return };
         standing.waiting = waiting;
+        // Nothing is left that it does not take.
+        if waiting == 0 {
+            standing.since = None;
+            if let Some(fault) = &mut standing.fault {
+                fault.is_over = true;
+            }
+        }
         drop(lines);
         self.turn();
     }

@@ -81,6 +81,15 @@ impl Store {
         query.bind(chat.0).execute(&self.pool).await.map(drop)
     }
 
+    /// Telegram limits writing to somebody whom the account knows: to all of those it knows in that way, who are strangers
+    /// again. False where that one was none of them.
+    pub(crate) async fn estrange(&self, chat: ChatId) -> Result<bool, sqlx::Error> {
+        let query = sqlx::query(
+            "DELETE FROM ms_acquaintance WHERE EXISTS (SELECT 1 FROM ms_acquaintance a WHERE a.chat = $1)",
+        );
+        Ok(query.bind(chat.0).execute(&self.pool).await?.rows_affected() > 0)
+    }
+
     /// Where a message of the queue goes, once that is known.
     pub(crate) async fn place_of(&self, id: MessageId) -> Result<Option<ChatId>, sqlx::Error> {
         let query = sqlx::query("SELECT chat FROM ms_outgoing WHERE id = $1").bind(id.get());

@@ -227,6 +227,27 @@ async fn a_limit_on_strangers_holds_up_nobody_who_has_written() {
 }
 
 #[tokio::test]
+async fn a_limit_that_holds_for_acquaintances_too_leaves_writers_alone() {
+    let room = Room::new();
+    let instance = room.open().await;
+    instance.take(News::New(Box::new(from_anna(7, "hello")))).await.unwrap();
+    let known = [7, 10, 11].map(tgtrunk_messages::ChatId);
+    room.telegram.knows.lock().unwrap().extend(known);
+    // Of a stranger, and of somebody whom the account knows.
+    room.telegram.say([Say::Fail(Failure::PeerFlood), Say::Fail(Failure::PeerFlood)]);
+    instance.send(draft(8, "to a stranger")).await.unwrap();
+    until("the stranger's rests", async || instance.standing() == Standing::Suspended).await;
+    for (to, said) in [(7, "to one"), (10, "to another"), (11, "to a third"), (5, "to Anna")] {
+        instance.send(draft(to, said)).await.unwrap();
+    }
+    until("Anna's is sent", async || room.telegram.texts() == ["to Anna"]).await;
+    instance.send(draft(5, "again")).await.unwrap();
+    until("and the next", async || room.telegram.texts() == ["to Anna", "again"]).await;
+    assert_eq!(room.telegram.orders.lock().unwrap().len(), 4, "the stranger, one acquaintance, Anna twice");
+    assert_eq!(instance.queue_len().await.unwrap(), 4);
+}
+
+#[tokio::test]
 async fn what_needs_a_lookup_waits_when_no_more_may_be_asked_and_the_rest_goes() {
     let mut room = Room::new();
     room.options.checks_per_day = 2;
