@@ -77,8 +77,7 @@ pub trait Encoder: fmt::Debug + Send {
 /// How to encode where a codec leaves a choice; only Opus does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncoderSettings {
-    /// How hard to think about each packet, 0 to 10; more is taken as 10, and as 1 where more is not heard: at 8 kHz and the
-    /// bits per second that suit it.
+    /// How hard to think about each packet, 0 to 10; more is taken as 10.
     pub complexity: u8,
     /// Bits per second; `None` takes what suits speech at the sample rate.
     pub bitrate_bps: Option<u32>,
