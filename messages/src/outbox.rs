@@ -208,8 +208,10 @@ impl Outbox {
                 info!(messages = old.len(), "messages were not sent in time");
                 for alike in old.chunk_by(|(_, one), (_, other)| one == other) {
                     let ids: Vec<MessageId> = alike.iter().map(|(id, _)| *id).collect();
-                    let cause = alike[0].1.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
-                    let sentence = format!("expired: it could not be sent in time{cause}");
+                    let sentence = match &alike[0].1 {
+                        Some(cause) => format!("expired: it could not be sent in time ({cause})"),
+                        None => "expired: it could not be sent in time".to_owned(),
+                    };
                     inner.fail(&ids, &Fault { sentence, reason: Reason::of("timeout") }).await?;
                 }
                 return Ok(None);
