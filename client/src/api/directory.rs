@@ -37,6 +37,7 @@ pub(crate) use self::face::{
 pub(crate) use self::reasons::coded;
 
 use self::answer::Failed;
+pub(crate) use self::answer::as_json;
 use self::store::{Store, StoreError, TokenRow};
 use self::tokens::Book;
 use super::tenants::Tenants;

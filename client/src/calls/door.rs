@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 use tgtrunk_config::control::CallInfo;
 use tgtrunk_config::{CallId, Callee, Phone, is_extension};
@@ -19,6 +19,7 @@ use tracing::warn;
 use super::event::Known;
 use super::order::{Code, Failed, Wanted};
 use super::{Calls, LineCalls};
+use crate::api::directory::as_json;
 
 /// Longest request, in bytes.
 const BODY_BYTES: usize = 64 * 1024;
@@ -115,7 +116,7 @@ async fn no_method() -> Response {
         Code::BadRequest,
         "want POST or GET of /api/v1/calls, GET or DELETE of /api/v1/calls/{call_id}",
     );
-    (StatusCode::METHOD_NOT_ALLOWED, Json(failed.body())).into_response()
+    as_json(StatusCode::METHOD_NOT_ALLOWED, &failed.body())
 }
 
 /// What a request to place a call says.
@@ -245,7 +246,7 @@ fn starting() -> Failed {
 
 fn answer(done: Result<Value, Failed>) -> Response {
     match done {
-        Ok(result) => Json(json!({"ok": true, "result": result})).into_response(),
+        Ok(result) => as_json(StatusCode::OK, &json!({"ok": true, "result": result})),
         Err(failed) => failed.into_response(),
     }
 }
@@ -294,12 +295,12 @@ impl Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let mut response = (self.code.status(), Json(self.body())).into_response();
+        let mut response = as_json(self.code.status(), &self.body());
         if let Some(wait_s) = self.retry_after_s {
             response.headers_mut().insert(RETRY_AFTER, wait_s.into());
         }
         if self.code == Code::Unauthorized {
-            response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -141,7 +141,7 @@ pub(super) fn response(answer: Answer) -> Response {
 }
 
 /// As actions answer: 1C and others read texts as the header says.
-fn as_json(status: StatusCode, told: &Value) -> Response {
+pub(crate) fn as_json(status: StatusCode, told: &Value) -> Response {
     const KIND: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
     (status, [(header::CONTENT_TYPE, KIND)], told.to_string()).into_response()
 }
