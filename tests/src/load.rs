@@ -5,6 +5,7 @@
 
 pub mod allocations;
 mod bridge;
+mod callees;
 mod checks;
 mod clip;
 mod detour;
@@ -23,6 +24,7 @@ mod window;
 mod wire;
 
 pub use bridge::{Bridge, BridgeOptions, MOST_CALLS};
+pub use callees::Callees;
 pub use checks::{Checked, Credentials};
 pub use clip::{Clip, Heard, Quality};
 pub use detour::Detour;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use tgtrunk_test_telegram::NewUser;
 use tokio::task::JoinSet;
 
+use super::callees::Callees;
 use super::ends::Ends;
 use super::floor::Mode;
 use super::master::Profile;
@@ -16,10 +17,8 @@ use crate::gateway::Gateway;
 use crate::light_user::{self, Identity, LightUser};
 use crate::pbx;
 use crate::player::circle;
-use crate::ports;
-use crate::sipp::{Outcome, Plan, Sipp};
+use crate::sipp::Outcome;
 use crate::stage::{self, Line, Options, Stage};
-use crate::wire_pbx::{self, WirePbx};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// What [`Mode::Tick`] has ports for; [`Mode::Immediate`] has some for two thirds.
@@ -64,31 +63,6 @@ pub struct Bridge {
     callees: Option<Callees>,
 }
 
-/// People who answer at once, and the line from which they are called.
-struct Callees {
-    line: Line,
-    people: Vec<String>,
-    _pbx: WirePbx,
-    _users: Vec<LightUser>,
-}
-
-impl Callees {
-    async fn settle(stage: &mut Stage, count: usize) -> anyhow::Result<Self> {
-        let line = stage.line("+79060009001")?;
-        let pbx = WirePbx::switch_on(line.sip, wire_pbx::Options::playing(440)?).await?;
-        stage.open(&line, pbx.sip, stage::draft(&line)?).await?;
-        let plays = circle(880, 60)?;
-        let (mut people, mut users) = (Vec::new(), Vec::new());
-        for number in 0..count {
-            let phone = format!("+7916500{number:04}");
-            let options = light_user::Options::playing(plays.clone()).muted();
-            users.push(stage.person(NewUser::new(&phone, "Light"), options)?);
-            people.push(phone);
-        }
-        Ok(Self { line, people, _pbx: pbx, _users: users })
-    }
-}
-
 impl Bridge {
     /// Starts it, without calls, and a generator of its own. With [`Mode::Tick`] it ticks where many packets come.
     ///
@@ -104,7 +78,7 @@ impl Bridge {
         };
         let settings =
             format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"\nmax_calls = {MOST_CALLS}\n{settings}");
-        let mut stage = Stage::set_up(Options { settings, ..Options::default() }).await?;
+        let stage = Stage::set_up(Options { settings, ..Options::default() }).await?;
         let (mut lines, mut phones) = (Vec::new(), Vec::new());
         for number in 1..=calls.div_ceil(MOST_OF_A_LINE).max(1) {
             let line = stage.line(&format!("+7906000{:04}", 6000 + number))?;
@@ -117,7 +91,7 @@ impl Bridge {
             lines.push(line);
             phones.push(phone);
         }
-        let callees = if people > 0 { Some(Callees::settle(&mut stage, people).await?) } else { None };
+        let callees = if people > 0 { Some(Callees::settle(&stage, people).await?) } else { None };
         let own = callees.iter().map(|callees| &callees.line);
         let gateway = stage.run(&lines.iter().chain(own).collect::<Vec<_>>()).await?;
         let openssl = match profile {
@@ -133,18 +107,8 @@ impl Bridge {
     /// When there are none, or SIPp does not end in time.
     pub async fn set_up(&self, calls: u32, per_second: u32, talk: Duration) -> anyhow::Result<Outcome> {
         let callees = self.callees.as_ref().context("nobody is there to be called")?;
-        let plan = Plan {
-            scenario: "setups.xml",
-            line: Some(callees.line.sip),
-            port: ports::free()?,
-            calls,
-            per_second,
-            at_once: u32::try_from(callees.people.len())?,
-            talk,
-            people: callees.people.clone(),
-            limit: LIMIT,
-        };
-        Sipp::start(&plan)?.finished().await
+        let at_once = u32::try_from(callees.people.len())?;
+        callees.call(calls, per_second, at_once, talk).await
     }
 
     /// Adds calls until there are so many.

@@ -7,16 +7,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{DH_G, dh_prime};
 use tgtrunk_tests::gateway::Gateway;
-use tgtrunk_tests::light_user::{self, LightUser};
-use tgtrunk_tests::load::{self, Bridge, BridgeOptions, Detour, Mode, Profile, Report, machine, report};
-use tgtrunk_tests::player::circle;
-use tgtrunk_tests::ports;
-use tgtrunk_tests::sipp::{Outcome, Plan, Sipp};
-use tgtrunk_tests::stage::{self, Line, Stage};
-use tgtrunk_tests::wire_pbx::{self, WirePbx};
+use tgtrunk_tests::load::{
+    self, Bridge, BridgeOptions, Callees, Detour, Mode, Profile, Report, machine, report,
+};
+use tgtrunk_tests::sipp::Outcome;
+use tgtrunk_tests::stage::Stage;
 
 use crate::{THEIRS, is_full};
 
@@ -30,10 +27,7 @@ const TALKING: usize = 300;
 struct Scene {
     stage: Stage,
     gateway: Gateway,
-    line: Line,
-    _pbx: WirePbx,
-    people: Vec<String>,
-    _users: Vec<LightUser>,
+    callees: Callees,
     delays: Vec<Detour>,
 }
 
@@ -148,34 +142,13 @@ impl Scene {
             delays.push(delay);
         }
         stage.detour(detours);
-        let line = stage.line("+79060006001")?;
-        let pbx = WirePbx::switch_on(line.sip, wire_pbx::Options::playing(440)?).await?;
-        stage.open(&line, pbx.sip, stage::draft(&line)?).await?;
-        let plays = circle(880, 60)?;
-        let (mut people, mut users) = (Vec::new(), Vec::new());
-        for number in 0..PEOPLE {
-            let phone = format!("+7916500{number:04}");
-            let options = light_user::Options::playing(plays.clone()).muted();
-            users.push(stage.person(NewUser::new(&phone, "Light"), options)?);
-            people.push(phone);
-        }
-        let gateway = stage.run(&[&line]).await?;
-        Ok(Self { stage, gateway, line, _pbx: pbx, people, _users: users, delays })
+        let callees = Callees::settle(&stage, PEOPLE).await?;
+        let gateway = stage.run(&[&callees.line]).await?;
+        Ok(Self { stage, gateway, callees, delays })
     }
 
     async fn calls(&self, calls: u32, per_second: u32, at_once: u32) -> anyhow::Result<Outcome> {
-        let plan = Plan {
-            scenario: "setups.xml",
-            line: Some(self.line.sip),
-            port: ports::free()?,
-            calls,
-            per_second,
-            at_once,
-            talk: TALK,
-            people: self.people.clone(),
-            limit: Duration::from_secs(60),
-        };
-        Sipp::start(&plan)?.finished().await
+        self.callees.call(calls, per_second, at_once, TALK).await
     }
 
     fn carried(&self) -> u64 {
