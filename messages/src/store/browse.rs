@@ -174,7 +174,9 @@ mod tests {
             let rows = explained.bind(1).bind(1).bind(1).bind(1).bind(1).fetch_all(&store.pool).await;
             let plan: Vec<String> = rows.unwrap().iter().map(|row| row.get("detail")).collect();
             let is_by_index = plan.iter().any(|step| step.contains("INDEX ms_message_"));
-            let is_sorted = plan.iter().any(|step| step.contains("SCAN") || step.contains("TEMP B-TREE"));
+            // Of a subquery the rows that it found are looked through.
+            let is_through_all = |step: &String| step.contains("SCAN") && !step.starts_with("SCAN (subquery");
+            let is_sorted = plan.iter().any(|step| is_through_all(step) || step.contains("TEMP B-TREE"));
             assert!(is_by_index && !is_sorted, "{query}: {plan:?}");
             assert!(
                 [TITLE, LAST].contains(&query) || plan.iter().any(|step| step.contains("date_s,id)<(?,?)")),

@@ -93,7 +93,7 @@ impl Follower {
     /// Asks over the same connection. Questions of several tasks do not wait for each other.
     ///
     /// # Errors
-    /// See [`AskError`]; [`AskError::Gone`] at once while there is no connection.
+    /// See [`AskError`]; [`AskError::Gone`] at once while nobody can be connected to.
     pub async fn ask(&self, ask: Ask) -> Result<Answer, AskError> {
         let (waiter, answered) = oneshot::channel();
         let asked = async {
@@ -129,26 +129,35 @@ struct Unwanted;
 
 impl Task {
     async fn run(mut self) {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut impatient) = (FIRST_PAUSE, None);
         loop {
-            match self.follow().await {
+            match self.follow(impatient.take()).await {
                 Ok(true) => pause = FIRST_PAUSE,
                 Ok(false) => {}
                 Err(Unwanted) => return,
             }
             self.news.gone();
-            if self.rest(pause).await.is_err() {
-                return;
+            match self.rest(pause).await {
+                Ok(None) => pause = (pause * 2).min(LONGEST_PAUSE),
+                Ok(asked) => impatient = asked,
+                Err(Unwanted) => return,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// Follows one connection to its end; tells whether it was good for anything.
-    async fn follow(&mut self) -> Result<bool, Unwanted> {
-        let Some(mut stream) = connect(&self.path).await else { return Ok(false) };
+    /// Follows one connection to its end; tells whether it was good for anything. `impatient` is asked first.
+    async fn follow(&mut self, impatient: Option<(Ask, Waiter)>) -> Result<bool, Unwanted> {
+        let Some(mut stream) = connect(&self.path).await else {
+            if let Some((_, waiter)) = impatient {
+                waiter.send(Err(AskError::Gone)).ok();
+            }
+            return Ok(false);
+        };
         let (mut input, mut output) = stream.split();
         let mut link = Link::new(self.followed);
+        if let Some((ask, waiter)) = impatient {
+            link.ask(ask, waiter);
+        }
         let mut buffer = vec![0; 16 * 1024];
         let (mut was_up, mut limit) = (false, Instant::now() + ANSWER_LIMIT);
         loop {
@@ -180,16 +189,14 @@ impl Task {
         }
     }
 
-    /// Waits before the next attempt.
-    async fn rest(&mut self, pause: Duration) -> Result<(), Unwanted> {
+    /// Waits before the next attempt; who asks meanwhile is not to hear of a program that has been back for a second
+    /// that it does not run, so it is tried at once.
+    async fn rest(&mut self, pause: Duration) -> Result<Option<(Ask, Waiter)>, Unwanted> {
         let until = Instant::now() + pause;
         loop {
             tokio::select! {
-                () = sleep_until(until) => return Ok(()),
-                asked = self.asks.recv() => {
-                    let (_, waiter) = asked.ok_or(Unwanted)?;
-                    waiter.send(Err(AskError::Gone)).ok();
-                }
+                () = sleep_until(until) => return Ok(None),
+                asked = self.asks.recv() => return asked.map(Some).ok_or(Unwanted),
                 () = tell(&self.told, &mut self.news) => {}
             }
         }
@@ -285,6 +292,25 @@ mod tests {
         let mut gateway = room.accept().await;
         gateway.tells("b").await;
         assert_eq!(news.recv().await.unwrap(), up("b"));
+    }
+
+    #[tokio::test]
+    async fn who_asks_of_a_gateway_that_is_back_does_not_wait_for_the_next_attempt() {
+        let (mut room, mut news, follower) = Room::open();
+        drop(room.accept().await);
+        room.dies();
+        assert_eq!(news.recv().await.unwrap(), Told::Gone);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        room.lives();
+        let asking = tokio::spawn({
+            let follower = follower.clone();
+            async move { follower.ask(Ask::HangUp { call: CallId(1) }).await }
+        });
+        let mut gateway = room.accept().await;
+        assert_eq!(gateway.asked(1).await, Ask::HangUp { call: CallId(1) });
+        gateway.says(&Reply::ok(1, Answer::Done)).await;
+        assert_eq!(asking.await.unwrap(), Ok(Answer::Done));
+        assert_eq!(gateway.asked(2).await, Ask::Subscribe);
     }
 
     #[tokio::test]
