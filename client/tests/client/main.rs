@@ -24,6 +24,6 @@ mod partners;
 mod program;
 mod refusals;
 #[expect(unreachable_pub, reason = "all tests have it")]
-#[path = "../../../tests/src/small_disk.rs"]
+#[path = "../../../tests/peers/src/small_disk.rs"]
 mod small_disk;
 mod support;

@@ -1,4 +1,4 @@
-//! SIPp as the PBX: it calls or is called hundreds of times by a scenario of `tests/sipp`, and echoes the sound.
+//! SIPp as the PBX: it calls or is called hundreds of times by a scenario of `tests/peers/sipp`, and echoes the sound.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,7 +16,7 @@ use crate::ports;
 /// What a SIPp is to do.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// File of `tests/sipp`.
+    /// File of `tests/peers/sipp`.
     pub scenario: &'static str,
     /// The line that it calls; nobody when it waits to be called.
     pub line: Option<std::net::SocketAddr>,

@@ -61,7 +61,7 @@ impl IndependentUser {
     /// When Python or its packages are missing.
     pub async fn start(namespace: &Namespace, options: &Options) -> anyhow::Result<Self> {
         let python = tgtrunk_test_telegram::venv::python()?;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/telegram_user.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python/telegram_user.py");
         let mut child = Command::from(namespace.command(python))
             .arg(script)
             .arg(serde_json::to_string(options)?)

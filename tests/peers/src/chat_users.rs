@@ -101,7 +101,7 @@ impl ChatUsers {
     /// When Python or its packages are missing, or a login fails.
     pub async fn log_in(options: &Options, world: &World) -> anyhow::Result<Self> {
         let python = tgtrunk_test_telegram::venv::python()?;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/chat_users.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python/chat_users.py");
         let mut child = Command::new(python)
             .arg(script)
             .arg(serde_json::to_string(options)?)

@@ -62,7 +62,7 @@ impl NtgcallsBridge {
             };
             engines.push((trunk, telegram, parameters));
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/ntgcalls_bridge.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python/ntgcalls_bridge.py");
         let mut command = Command::new(tgtrunk_test_telegram::venv::python()?);
         command.arg(script).arg(json!({ "version": VERSION.text(), "calls": described }).to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;

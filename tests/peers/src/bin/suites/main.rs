@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 
 /// Whether all passed.
 fn run() -> anyhow::Result<bool> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the workspace")?;
     let table = Table::read(&root.join("tests/suites.toml"))?;
     let all = program::build_all(root)?;
     table.check(all.iter().map(|program| program.name.as_str()))?;

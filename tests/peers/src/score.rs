@@ -66,7 +66,7 @@ pub fn scores(pairs: &[Pair<'_>]) -> anyhow::Result<Vec<Score>> {
         let (original, heard) = (file("original", original)?, file("heard", heard)?);
         writeln!(wishes, "{}", json!({ "original": original, "heard": heard, "rate": band.rate_hz() }))?;
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/score.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python/score.py");
     let mut child = Command::new(python)
         .arg(script)
         .stdin(Stdio::piped())

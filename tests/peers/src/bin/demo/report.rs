@@ -85,6 +85,6 @@ impl Report {
 }
 
 fn directory() -> anyhow::Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the workspace")?;
     Ok(root.join("target/demo"))
 }

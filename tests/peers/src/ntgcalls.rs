@@ -92,7 +92,7 @@ impl Ntgcalls {
             "servers": servers.collect::<anyhow::Result<Vec<Value>>>()?,
             "custom_parameters": options.custom_parameters,
         });
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/ntgcalls_peer.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python/ntgcalls_peer.py");
         let python = tgtrunk_test_telegram::venv::python()?;
         let mut command = match namespace {
             Some(namespace) => namespace.command(python),

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../telegram/tests/account/socks5.py");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../telegram/tests/account/socks5.py");
 
 /// A running proxy; dropped, it is killed.
 pub struct Socks5 {

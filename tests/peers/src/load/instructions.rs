@@ -23,7 +23,7 @@ const DEV: &str = "instructions.dev.ratio";
 /// # Errors
 /// When valgrind is missing, or the program or the tree's ratio cannot be read.
 pub fn count(program: &Path, is_release: bool) -> anyhow::Result<Instructions> {
-    let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("floor").join(file(is_release));
+    let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("../floor").join(file(is_release));
     let expected = fs::read_to_string(&expected)?.trim().parse().context("a ratio")?;
     Ok(Instructions::of(per_packet(program, "path")?, per_packet(program, "floor")?, expected))
 }
