@@ -23,8 +23,8 @@ use tokio::time::sleep;
 const LIMIT: Duration = Duration::from_secs(15);
 /// The shortest interval there is (RFC 4028 section 4).
 const INTERVAL_S: u64 = 90;
-/// Two refreshes at half the interval each, and a word afterwards.
-const LONG_ENOUGH: Duration = Duration::from_secs(INTERVAL_S + 8);
+/// Two refreshes at half the interval each, and a word afterwards, though the call may have come about slowly.
+const LONG_ENOUGH: Duration = Duration::from_secs(INTERVAL_S + 13);
 const TONE_HZ: u32 = 440;
 
 /// Who refreshes, and who places the call.
@@ -221,7 +221,7 @@ fn sipp_calls(dials: &str, gateway_refreshes: bool) -> String {
         "{invite}<recv response=\"100\" optional=\"true\"/>\n<recv response=\"180\" optional=\"true\"/>\n\
          <recv response=\"183\" optional=\"true\"/>\n{answered}\
          {ack}{ours}To: [$remote]\nCall-ID: [call_id]\nCSeq: 1 ACK\nMax-Forwards: 70\nContent-Length: 0\n\n]]></send>\n\
-         {between}<pause milliseconds=\"3000\"/>\n{bye}<recv response=\"200\"/>\n\
+         {between}<pause milliseconds=\"8000\"/>\n{bye}<recv response=\"200\"/>\n\
          <Reference variables=\"expires,remote\"/>\n",
         invite = request("INVITE", 1, &to, &with_timer, AUDIO),
         answered = answered(&expires),
@@ -269,7 +269,7 @@ fn sipp_is_called(gateway_refreshes: bool) -> String {
          <ereg regexp=\"[0-9]+\" search_in=\"hdr\" header=\"Session-Expires:\" check_it=\"true\" assign_to=\"expires\"/>\
          </action></recv>\n\
          {ok}{ALLOW}Require: timer\n{expires}Content-Type: application/sdp\nContent-Length: [len]\n\n{AUDIO}]]></send>\n\
-         <recv request=\"ACK\"/>\n{between}<pause milliseconds=\"3000\"/>\n{bye}<recv response=\"200\" next=\"2\"/>\n{options}\
+         <recv request=\"ACK\"/>\n{between}<pause milliseconds=\"8000\"/>\n{bye}<recv response=\"200\" next=\"2\"/>\n{options}\
          <Reference variables=\"expires,local,remote\"/>\n",
         ok = response("200 OK"),
         bye = request("BYE", 9, ""),

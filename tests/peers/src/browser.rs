@@ -22,6 +22,9 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 const STEP_LIMIT: Duration = Duration::from_secs(20);
 /// How often a page is looked at that is to change.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The same once it took long: a look costs some milliseconds of a processor, and other browsers wait as well.
+const LOOK_LATER: Duration = Duration::from_millis(400);
+const LONG: Duration = Duration::from_secs(3);
 
 /// How a person's browser is.
 #[derive(Debug, Clone, Copy)]
@@ -330,7 +333,7 @@ impl Browser {
             if began.elapsed() > limit {
                 bail!("{failing} after {limit:?} at {}:\n{}", self.path().await?, self.words().await?);
             }
-            sleep(LOOK_EVERY).await;
+            sleep(if began.elapsed() < LONG { LOOK_EVERY } else { LOOK_LATER }).await;
         }
     }
 
