@@ -88,6 +88,8 @@
   // The stream of events. Lost for a moment, it says so and the client's lamps stop claiming anything.
   const path = () => location.pathname + location.search;
   let stream, graceTimer, againTimer, isLost = false;
+  // How many fragments the stream has brought. What was asked for before one and came after it may be older than it.
+  let brought = 0;
   function open() {
     if (root.dataset.live === undefined || stream) return;
     stream = new EventSource("/events?page=" + encodeURIComponent(path()));
@@ -102,7 +104,7 @@
       // A page that is answered without its events may be one whose session is over: then it goes to the door.
       againTimer = setTimeout(() => (isLost && refresh(), open()), isLost ? 2000 : 500);
     };
-    stream.addEventListener("fragment", (event) => place(JSON.parse(event.data)));
+    stream.addEventListener("fragment", (event) => (brought++, place(JSON.parse(event.data))));
     stream.addEventListener("levels", (event) => heard(JSON.parse(event.data)));
     stream.addEventListener("gone", (event) => location.assign(JSON.parse(event.data).path));
     stream.addEventListener("append", (event) => append(JSON.parse(event.data)));
@@ -129,11 +131,13 @@
     $("#lost").hidden = true;
     await refresh();
   }
-  async function refresh() {
+  async function refresh(tries = 3) {
+    const before = brought;
     const answer = await fetch(path(), { headers: { "X-Fragment": "1" } }).catch(() => undefined);
     if (!answer) return;
     if (answer.status === 401 || answer.redirected) return location.reload();
     show(await answer.text());
+    if (brought !== before && tries > 1) await refresh(tries - 1);
   }
   function show(html) {
     const page = new DOMParser().parseFromString(html, "text/html");
@@ -190,6 +194,7 @@
   async function post(url, body, from) {
     const buttons = from ? $$("button", from) : [];
     buttons.forEach((button) => button.setAttribute("aria-busy", "true"));
+    const before = brought;
     try {
       const answer = await fetch(url, {
         method: "POST", body: new URLSearchParams(body), headers: { "X-Fragment": "1", Accept: "application/json" },
@@ -203,6 +208,7 @@
       }
       const told = await answer.json();
       for (const fragment of told.fragments || []) place(fragment);
+      if (told.fragments && brought !== before) refresh();
       mark(from, told.fields);
       if (answer.ok && !told.go) saved(from);
       if (told.go) {
