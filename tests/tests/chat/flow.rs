@@ -56,7 +56,8 @@ async fn dialogue(
         caller.press(&keypad, &key.to_string()).await?;
         answers.push(began.elapsed());
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // The last key may stand behind others, and the machine have other work.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     caller.hang_up(call, &keypad).await?;
     Ok((caller, took, answers))
 }
