@@ -41,7 +41,7 @@ const INCOMPLETE: Heard = heard(484, "Address Incomplete", 28);
 const INCOMPATIBLE: Heard = heard(488, "Not Acceptable Here", 88);
 const FLOODED: Heard = heard(503, "Service Unavailable", 42);
 const LINE_DOWN: Heard = heard(503, "Service Unavailable", 38);
-const LINE_FULL: Heard = heard(503, "Service Unavailable", 34);
+const LINE_FULL: Heard = Heard { retry_after_s: Some((2, 5)), ..heard(503, "Service Unavailable", 34) };
 const NO_MEDIA: Heard = heard(504, "Server Time-out", 102);
 
 const fn heard(status: u16, phrase: &'static str, q850: u16) -> Heard {

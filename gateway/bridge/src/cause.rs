@@ -6,7 +6,7 @@
 /// Seconds that a PBX is asked to stay away after Telegram called the account's traffic spam.
 const PEER_FLOOD_RETRY_S: u32 = 3600;
 
-/// Seconds that a PBX is asked to stay away while there is more to do than the gateway can.
+/// Seconds that a PBX is asked to stay away while there is more to do than the gateway can, or a line may.
 const OVERLOAD_RETRY_S: u32 = 2;
 
 /// Why a call ended or never came to be.
@@ -195,7 +195,7 @@ impl Cause {
                 Row { q850_text: "Outside the line's hours", ..row(480, "Temporarily Unavailable", 21, Busy) }
             }
             Self::LineDown => row(503, "Service Unavailable", 38, Disconnect),
-            Self::LineFull => row(503, "Service Unavailable", 34, Busy),
+            Self::LineFull => row(503, "Service Unavailable", 34, Busy).retry_after(OVERLOAD_RETRY_S),
             Self::NoMedia => row(504, "Server Time-out", 102, Disconnect),
             Self::MediaLost => row(503, "Service Unavailable", 41, Disconnect),
             Self::TrunkDead => row(503, "Service Unavailable", 27, Disconnect),

@@ -22,14 +22,24 @@ impl Bucket {
         Self { place, filled: FULL, since: None }
     }
 
+    /// Whether there is a place.
+    #[must_use]
+    pub fn has_place(&self, now: Instant) -> bool {
+        self.filled_at(now) >= self.place
+    }
+
     /// Takes a place, if there is one.
     pub fn admit(&mut self, now: Instant) -> bool {
-        let passed = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.filled = self.filled_at(now);
         self.since = Some(now);
-        self.filled = (self.filled + passed).min(FULL);
         let left = self.filled.checked_sub(self.place);
         self.filled = left.unwrap_or(self.filled);
         left.is_some()
+    }
+
+    fn filled_at(&self, now: Instant) -> Duration {
+        let passed = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        (self.filled + passed).min(FULL)
     }
 }
 
@@ -42,6 +52,7 @@ mod tests {
         let (mut bucket, start) = (Bucket::new(50), Instant::now());
         let admitted = |bucket: &mut Bucket, at| (0..1000).filter(|_| bucket.admit(at)).count();
         assert_eq!(admitted(&mut bucket, start), 100);
+        assert!(!bucket.has_place(start) && bucket.has_place(start + Duration::from_millis(20)));
         assert_eq!(admitted(&mut bucket, start + Duration::from_secs(1)), 50);
         assert_eq!(admitted(&mut bucket, start + Duration::from_secs(60)), 100);
         let steady = (1..=500_u32)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tgtrunk_media::Codec;
 
+use crate::burst::NewCall;
 use crate::call::{Call, Infos, State};
 use crate::dialog::DialogId;
 use crate::edge::{self, ALLOW, Inbound, Refusal, SUPPORTED};
@@ -148,6 +149,8 @@ pub struct Endpoint {
     pub(crate) referred: BTreeMap<CallId, CallId>,
     pub(crate) seen: Seen,
     pub(crate) rush: Rush,
+    /// Those of the burst that is being read.
+    pub(crate) new_calls: Vec<NewCall>,
     pub(crate) availability: Availability,
     pub(crate) peers: Peers,
     pub(crate) registrar: Option<Registrar>,
@@ -182,6 +185,7 @@ impl Endpoint {
             referred: BTreeMap::new(),
             seen: Seen::default(),
             rush: Rush::new(config.new_calls_per_second),
+            new_calls: Vec::new(),
             availability: Availability::Down { retry_after_s: None, reason: None },
             proofs: Proofs::new(config.credentials.clone()),
             adopts_until: now + config.ring_limit + PATIENCE,
@@ -194,12 +198,25 @@ impl Endpoint {
 
     /// Takes a datagram from the line's socket.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
-        let clear = self.config.transport != Transport::Tls;
-        if self.welcomes(now, source) && clear {
-            tracing::trace!(%source, message = %String::from_utf8_lossy(datagram), "received");
-            let source = Hop::from(Transport::Udp, source);
-            self.take(now, source, edge::read(datagram, source));
+        if let Some((source, inbound)) = self.read(now, source, datagram) {
+            self.take(now, source, inbound);
         }
+    }
+
+    /// What a datagram holds, if its sender is listened to.
+    pub(crate) fn read(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        datagram: &[u8],
+    ) -> Option<(Hop, Inbound)> {
+        let clear = self.config.transport != Transport::Tls;
+        if !self.welcomes(now, source) || !clear {
+            return None;
+        }
+        tracing::trace!(%source, message = %String::from_utf8_lossy(datagram), "received");
+        let source = Hop::from(Transport::Udp, source);
+        Some((source, edge::read(datagram, source)))
     }
 
     /// Takes a piece of a stream. The connection of a [`Frame::Broken`] ends when what this says is sent.
@@ -233,7 +250,7 @@ impl Endpoint {
         self.filter.knows(ip) || self.guard.as_ref().is_some_and(|guard| guard.has_proven(ip))
     }
 
-    fn take(&mut self, now: Instant, source: Hop, inbound: Inbound) {
+    pub(crate) fn take(&mut self, now: Instant, source: Hop, inbound: Inbound) {
         let dropped = self.filter.strangers();
         self.serve(now, source, inbound);
         if !self.trusts(source.ip()) && self.filter.strangers() == dropped {

@@ -1,6 +1,6 @@
 //! The trunk side: one line's end of a SIP trunk (RFC 3261), without clock, socket, task or chance.
 //!
-//! [`Endpoint`] is a line. The shell gives it datagrams ([`Endpoint::handle_datagram`]) and what a [`Framer`] finds in
+//! [`Endpoint`] is a line. The shell gives it datagrams ([`Endpoint::handle_datagram`], or [`Endpoint::handle_burst`] where several came) and what a [`Framer`] finds in
 //! streams ([`Endpoint::handle_frame`]), the time ([`Endpoint::handle_timeout`]) and wishes ([`Endpoint::invite`],
 //! [`Endpoint::ringing`], [`Endpoint::answer`], [`Endpoint::reject`], [`Endpoint::hang_up`]); after each it takes what
 //! comes out of [`Endpoint::poll_transmit`], [`Endpoint::poll_event`] and [`Endpoint::poll_timeout`].
@@ -14,6 +14,7 @@
 
 mod audio;
 mod bucket;
+mod burst;
 mod call;
 mod dialog;
 mod edge;

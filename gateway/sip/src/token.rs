@@ -47,6 +47,12 @@ impl Tokens {
         range.start + self.number() % (range.end - range.start).max(1)
     }
 
+    /// A number in a range that is not empty: always the same for the same name, and another one on another line.
+    pub(crate) fn number_for(&self, name: &str, range: std::ops::Range<u64>) -> u64 {
+        let drawn = u64::from(self.digest(&[b"number", name.as_bytes()])[0]);
+        range.start + drawn % (range.end - range.start).max(1)
+    }
+
     /// The tag of an answer that is given and forgotten: the same request gets the same (RFC 3261 section 8.2.7).
     pub(crate) fn tag_for(&self, request: &[&str]) -> String {
         let mut parts = vec![&b"tag"[..]];

@@ -12,6 +12,7 @@ use tgtrunk_media::{Codec, Latch, codec};
 use tgtrunk_sip::{Invite, LocalAudio, Protocol, Reason, Rejection, RemoteAudio};
 
 use super::srtp::Srtp;
+use crate::clock;
 use crate::net::{RtpPair, RtpPorts};
 
 /// What the call's task wants said to the PBX.
@@ -326,10 +327,13 @@ pub(crate) fn reason(cause: Cause) -> Reason {
 /// The final response that tells the PBX why its call did not come about.
 pub(crate) fn rejection(cause: Cause) -> Rejection {
     let row = cause.row();
+    // Those who came together are not to come back together.
+    let is_crowd = matches!(cause, Cause::Overloaded | Cause::LineFull);
+    let apart = if is_crowd { u32::from(clock::random::<1>()[0] % 4) } else { 0 };
     Rejection {
         status: row.status,
         phrase: Some(row.phrase.to_owned()),
         reason: Some(reason(cause)),
-        retry_after_s: row.retry_after_s,
+        retry_after_s: row.retry_after_s.map(|seconds| seconds + apart),
     }
 }

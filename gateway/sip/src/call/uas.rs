@@ -55,8 +55,13 @@ impl Endpoint {
                 return;
             }
         }
+        let replaces = self.replaced_by(&request);
+        if matches!(replaces, Ok(None)) && self.is_crowded(now) {
+            self.turn_crowd_away(now, key, &request, answer_to);
+            return;
+        }
         let srtp_key = self.tokens.key();
-        let judged = self.replaced_by(&request).and_then(|replaces| {
+        let judged = replaces.and_then(|replaces| {
             let (dialled, remote) = self.judge_invite(&request, &srtp_key, source, replaces)?;
             Ok((replaces, dialled, remote))
         });
@@ -69,8 +74,7 @@ impl Endpoint {
             }
         };
         if replaces.is_none() && !self.rush.admit(now) {
-            self.tell_turned_away(&request, TurnedAway::Crowded);
-            self.refuse_invite_for_load(now, key, &request, answer_to);
+            self.turn_crowd_away(now, key, &request, answer_to);
             return;
         }
         let tag = self.tokens.token();
@@ -99,6 +103,12 @@ impl Endpoint {
         self.keep_with_dialogs(id, Call { state: State::Invited(invited), audio });
     }
 
+    /// Sends a new call away because there is too much to do.
+    fn turn_crowd_away(&mut self, now: Instant, key: &Key, request: &Request, answer_to: Hop) {
+        self.tell_turned_away(request, TurnedAway::Crowded);
+        self.refuse_invite_for_load(now, key, request, answer_to);
+    }
+
     /// Everything that refuses a call before anybody is asked.
     fn judge_invite(
         &self,
@@ -125,7 +135,10 @@ impl Endpoint {
         check_accept(request)?;
         if self.calls() >= self.config.max_calls && !takes_place {
             let reason = Reason::q850(34, "No circuit available");
-            return Err(Refusal::new(503).with("Reason", reason.to_string()));
+            let retry_after = self.retry_after(request);
+            return Err(Refusal::new(503)
+                .with("Retry-After", retry_after)
+                .with("Reason", reason.to_string()));
         }
         if request.body.is_empty() {
             return Ok((dialled, None));

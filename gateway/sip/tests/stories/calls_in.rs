@@ -301,6 +301,7 @@ fn the_line_takes_as_many_calls_as_it_may_and_refuses_the_rest_with_34() {
         if name == "c" {
             assert_eq!(start(&said), "503 Service Unavailable");
             assert!(header(&said, "Reason").starts_with("Q.850;cause=34"));
+            assert!((2..6).contains(&header(&said, "Retry-After").parse::<u32>().unwrap()));
             turned_away(&mut world, TurnedAway::Full);
         } else {
             let Event::Incoming { call, .. } = world.event() else { panic!() };
