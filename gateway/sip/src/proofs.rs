@@ -2,8 +2,11 @@
 //!
 //! A nonce is used again, under the next count, until the PBX wants another one. Who does not take a proof of its own
 //! challenge does not know our password: once is enough then, unless it says that the nonce was too old.
+//!
+//! Inside a call nobody gets a proof for a realm that the PBX never asked for outside one: whoever is called, or sits behind
+//! the PBX, could have our password's hash made for a guess at it (the digest leak).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -13,11 +16,15 @@ use crate::event::Event;
 use crate::header::{Challenge, Credentials};
 use crate::hop::Hop;
 use crate::message::{Request, Response};
+use crate::text::{VALUE_LIMIT_BYTES, clean};
 use crate::token::Tokens;
 use crate::transaction::{Key, Owner};
 
 /// Most places whose challenges are kept.
 const CHALLENGES_LIMIT: usize = 16;
+
+/// Most realms that are known to be the PBX's; a further one is answered outside calls alone.
+const REALMS_LIMIT: usize = 16;
 
 /// Who asks: the one that takes the request, or one in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,13 +63,15 @@ pub(crate) struct Proofs {
     credentials: Option<Credentials>,
     /// The last challenges, each with how often its nonce has been used.
     asked: BTreeMap<(SocketAddr, Asker), (Challenge, u32)>,
+    /// Realms that the PBX asked for outside a call.
+    realms: BTreeSet<String>,
     /// Whether the last request that mattered was not believed.
     refused: bool,
 }
 
 impl Proofs {
     pub(crate) fn new(credentials: Option<Credentials>) -> Self {
-        Self { credentials, asked: BTreeMap::new(), refused: false }
+        Self { credentials, asked: BTreeMap::new(), realms: BTreeSet::new(), refused: false }
     }
 
     /// Puts the proofs that its destination asked for last into a request.
@@ -78,8 +87,14 @@ impl Proofs {
     }
 
     /// Learns what a 401 or 407 wants. False where the request would be refused again: `proven` says how many challenges
-    /// it answered before.
-    pub(crate) fn learn(&mut self, response: &Response, destination: SocketAddr, proven: u8) -> bool {
+    /// it answered before, `in_call` whether it belongs to a call that began already.
+    pub(crate) fn learn(
+        &mut self,
+        response: &Response,
+        destination: SocketAddr,
+        proven: u8,
+        in_call: bool,
+    ) -> bool {
         let Some(asker) = Asker::of_status(response.status) else { return false };
         if self.credentials.is_none() {
             return false;
@@ -87,6 +102,16 @@ impl Proofs {
         let Some(challenge) = Challenge::strongest(response.headers.all(asker.challenge())) else {
             return false;
         };
+        if in_call && !self.realms.contains(challenge.realm()) {
+            tracing::warn!(
+                realm = %clean(challenge.realm(), VALUE_LIMIT_BYTES),
+                "a call was asked to prove itself in a realm that is not known to be the PBX's, and does not"
+            );
+            return false;
+        }
+        if self.realms.len() < REALMS_LIMIT && !self.realms.contains(challenge.realm()) {
+            self.realms.insert(challenge.realm().to_owned());
+        }
         let again = match proven {
             0 => true,
             1 => challenge.is_stale(),
@@ -120,8 +145,12 @@ impl Proofs {
         if self.refused || !(known || matters) {
             return None;
         }
-        self.refused = true;
         let challenge = Challenge::strongest(response.headers.all(asker.challenge()));
+        let in_call = DialogId::of_sent(request).is_some();
+        if in_call && challenge.as_ref().is_some_and(|asked| !self.realms.contains(asked.realm())) {
+            return None;
+        }
+        self.refused = true;
         let realm = challenge.map(|challenge| challenge.realm().to_owned()).unwrap_or_default();
         Some(Event::ProofRefused { realm, known })
     }
@@ -144,7 +173,8 @@ impl Endpoint {
     /// Sends a request that got a 401 or 407 again, with what that wants. False where it would be refused again.
     pub(crate) fn prove_again(&mut self, now: Instant, key: &Key, owner: Owner, response: &Response) -> bool {
         let Some((request, destination, proven)) = self.layer.sent(key) else { return false };
-        if !self.proofs.learn(response, destination.address, proven) {
+        let in_call = DialogId::of_sent(request).is_some();
+        if !self.proofs.learn(response, destination.address, proven, in_call) {
             return false;
         }
         let mut request = request.clone();

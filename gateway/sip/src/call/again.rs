@@ -49,7 +49,7 @@ impl Endpoint {
             422 => self.for_longer(inviting, &mut request, response),
             401 | 407 => {
                 let asked = inviting.asked;
-                let learned = self.proofs.learn(response, destination.address, asked.proven);
+                let learned = self.proofs.learn(response, destination.address, asked.proven, false);
                 learned.then_some(Asked { proven: asked.proven + 1, ..asked })
             }
             _ => None,

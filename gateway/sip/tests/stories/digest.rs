@@ -163,6 +163,9 @@ fn every_request_of_a_call_is_proven_when_it_is_asked_to() {
     let mut world = knowing();
     let call = world.act(|line, now| line.invite(now, invite()));
     let first = world.said();
+    world.hears(&reply(&first, "401 Unauthorized", "t", ONCE, ""));
+    assert_eq!(start(&world.said()), start(&first.replace("INVITE", "ACK")));
+    let first = world.said();
     world.hears(&reply(&first, "200 OK", "b", "", &sdp()));
     world.said();
     assert!(matches!(world.event(), Event::Answered { .. }));
@@ -170,19 +173,46 @@ fn every_request_of_a_call_is_proven_when_it_is_asked_to() {
     let info = world.said();
     world.hears(&reply(&info, "407 Proxy", "b", &ONCE.replace("WWW", "Proxy"), ""));
     let again = world.said();
-    assert_eq!((header(&info, "CSeq"), header(&again, "CSeq")), ("2 INFO", "3 INFO"));
+    assert_eq!((header(&info, "CSeq"), header(&again, "CSeq")), ("3 INFO", "4 INFO"));
     assert_eq!(body(&again), "5");
     assert!(header(&again, "Proxy-Authorization").contains("uri=\"sip:100@127.0.0.1:5060\""), "{again}");
     world.hears(&reply(&again, "200 OK", "b", "", ""));
     world.act(|line, now| line.hang_up(now, call, None));
     let bye = world.said();
-    assert_eq!(header(&bye, "CSeq"), "4 BYE");
-    world.hears(&reply(&bye, "401 Unauthorized", "b", ONCE, ""));
+    assert_eq!(header(&bye, "CSeq"), "5 BYE");
+    world.hears(&reply(&bye, "401 Unauthorized", "b", &ONCE.replace("n1", "n2"), ""));
     let again = world.said();
-    assert!(header(&again, "CSeq") == "5 BYE" && header(&again, "Via") != header(&bye, "Via"), "{again}");
+    assert!(header(&again, "CSeq") == "6 BYE" && header(&again, "Via") != header(&bye, "Via"), "{again}");
     assert!(again.contains("\r\nAuthorization: ") && again.contains("\r\nProxy-Authorization: "), "{again}");
     world.hears(&reply(&again, "200 OK", "b", "", ""));
     world.ends_clean();
+}
+
+#[test]
+fn inside_a_call_nobody_gets_a_proof_for_a_realm_that_the_pbx_never_asked_for_outside_one() {
+    for known in [None, Some("another")] {
+        let mut world = knowing();
+        let call = world.act(|line, now| line.invite(now, invite()));
+        let mut first = world.said();
+        if let Some(realm) = known {
+            world.hears(&reply(&first, "401 Unauthorized", "t", &ONCE.replace("pbx", realm), ""));
+            world.said();
+            first = world.said();
+        }
+        world.hears(&reply(&first, "200 OK", "b", "", &sdp()));
+        world.said();
+        assert!(matches!(world.event(), Event::Answered { .. }));
+        world.act(|line, now| line.send_info(now, call, "application/dtmf", b"5"));
+        let info = world.said();
+        world.hears(&reply(&info, "407 Proxy", "b", &ONCE.replace("WWW", "Proxy"), ""));
+        world.is_silent();
+        assert!(matches!(world.event(), Event::InfoRefused { status: 407, .. }));
+        world.act(|line, now| line.hang_up(now, call, None));
+        let bye = world.said();
+        world.hears(&reply(&bye, "401 Unauthorized", "b", ONCE, ""));
+        world.is_silent();
+        world.ends_clean();
+    }
 }
 
 #[test]
