@@ -31,8 +31,12 @@ const NONCE_LIFE: Duration = Duration::from_secs(300);
 const NONCES_LIMIT: usize = 1024;
 /// Wrong guesses of one address before it is not answered any more, or, at the PBX's, not asked again.
 const GUESSES_LIMIT: u32 = 10;
-/// For so long, from its last guess on.
+/// For so long, from its last guess on; whoever comes back to guess is not answered for twice as long each time.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How often that doubles, up to 64 minutes.
+const DOUBLINGS: u32 = 6;
+/// After so long without a guess nothing is held against an address.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(86_400);
 /// Most addresses whose guesses are counted.
 const GUESSERS_LIMIT: usize = 1024;
 /// Most addresses of which it is known that they proved right.
@@ -91,6 +95,8 @@ struct Spent {
 struct Guesser {
     guesses: u32,
     last: Instant,
+    /// How often it was not answered any more.
+    silenced: u32,
 }
 
 /// A nonce that we made for the address that brings it.
@@ -156,7 +162,7 @@ impl Guard {
         is_known: bool,
     ) -> Judgement {
         let place = network_of(source);
-        let guesser = self.guessers.get(&place).filter(|guesser| now < guesser.last + SILENCE);
+        let guesser = self.guessers.get(&place).filter(|guesser| now < guesser.counts_until());
         let guesses_on = guesser.is_some_and(|guesser| guesser.guesses >= GUESSES_LIMIT);
         if guesses_on && !is_known && !self.proven.contains_key(&place) {
             return Judgement::Silence;
@@ -184,9 +190,13 @@ impl Guard {
     /// Notes a wrong guess. Gives how many there were since that was told last, once a minute.
     fn guessed(&mut self, now: Instant, place: IpAddr) -> Option<u32> {
         make_room(&mut self.guessers, GUESSERS_LIMIT, place, |guesser| guesser.last);
-        let guesser = self.guessers.entry(place).or_insert(Guesser { guesses: 0, last: now });
-        if now >= guesser.last + SILENCE {
+        let guesser = self.guessers.entry(place).or_insert(Guesser { guesses: 0, last: now, silenced: 0 });
+        if now >= guesser.counts_until() {
+            guesser.silenced += u32::from(guesser.guesses >= GUESSES_LIMIT);
             guesser.guesses = 0;
+        }
+        if now >= guesser.last + FORGIVEN_AFTER {
+            guesser.silenced = 0;
         }
         guesser.guesses = guesser.guesses.saturating_add(1);
         guesser.last = now;
@@ -315,6 +325,13 @@ impl Spent {
     }
 }
 
+impl Guesser {
+    /// Until when its guesses are held against it.
+    fn counts_until(&self) -> Instant {
+        self.last + SILENCE * (1 << self.silenced.min(DOUBLINGS))
+    }
+}
+
 /// Whom an address calls: proxies on the way may change the host, not the user.
 fn calls(uri: &str) -> Option<String> {
     Uri::parse(uri).ok()?.user
@@ -413,6 +430,27 @@ mod tests {
             guard.guessed(now + Duration::from_millis(number.into()), source);
         }
         assert_eq!(guard.guessers.len(), GUESSERS_LIMIT);
+    }
+
+    #[test]
+    fn whoever_comes_back_to_guess_is_silenced_for_twice_as_long_and_forgiven_after_a_day() {
+        let start = Instant::now();
+        let (mut guard, place) = (guard(start), "192.0.2.1".parse().unwrap());
+        let mut guess_ten_times = |now: Instant| {
+            for _ in 0..GUESSES_LIMIT {
+                guard.guessed(now, place);
+            }
+            let guesser = guard.guessers[&place];
+            assert_eq!(guesser.guesses, GUESSES_LIMIT);
+            guesser.counts_until() - now
+        };
+        let mut now = start;
+        for minutes in [1, 2, 4, 8, 16, 32, 64, 64] {
+            let silence = guess_ten_times(now);
+            assert_eq!(silence, Duration::from_secs(60 * minutes));
+            now += silence;
+        }
+        assert_eq!(guess_ten_times(now + FORGIVEN_AFTER), SILENCE);
     }
 
     fn guard(now: Instant) -> Guard {
