@@ -34,6 +34,10 @@ pub struct ToTelegram {
     pub deny: Vec<PersonPattern>,
     /// How many calls in a minute; 0 is any number.
     pub calls_per_minute: u32,
+    /// How many calls in an hour; 0 is any number.
+    pub calls_per_hour: u32,
+    /// For how many minutes calls may last in a day, all together; 0 is any number.
+    pub minutes_per_day: u32,
 }
 
 /// Whom an entry of a list means. In patterns `*` is any signs, also none, and `?` is one.
@@ -89,6 +93,10 @@ const MOST: usize = 1_000;
 const LONGEST: usize = 64;
 /// Calls in a minute.
 const MOST_CALLS: u32 = 1_000;
+/// Minutes' worth of calls that may come in an hour, where nothing else is said.
+const USUAL_MINUTES: u32 = 20;
+/// Minutes of a day: a thousand calls that last all day.
+const MOST_MINUTES: u32 = 1_440_000;
 
 const WANTED_CALLERS: &str = r#"a list of up to 1000 people, each a number with * and ?, as "+7495*", or "@acme_*", "id:12345", "name:*spam*", "contacts", "strangers" or "anonymous""#;
 const WANTED_CALLEES: &str = r#"a list of up to 1000 people, each a number with * and ?, as "+7495*", or "@acme_*", "id:12345", "contacts" or "strangers""#;
@@ -117,8 +125,12 @@ pub(crate) fn read_to_telegram(mut section: Section<'_, '_>) -> ToTelegram {
     let mut list = |key| people(&mut section, key, WANTED_CALLEES, is_dialled);
     let (allow, deny) = (list("allow"), list("deny"));
     let calls_per_minute = section.number("calls_per_minute", 60, 0..=MOST_CALLS, "");
+    // Whoever lets more in by the minute lets more in by the hour, too.
+    let usual = calls_per_minute * USUAL_MINUTES;
+    let calls_per_hour = section.number("calls_per_hour", usual, 0..=60 * MOST_CALLS, "");
+    let minutes_per_day = section.number("minutes_per_day", 0, 0..=MOST_MINUTES, "");
     section.finish();
-    ToTelegram { allow, deny, calls_per_minute }
+    ToTelegram { allow, deny, calls_per_minute, calls_per_hour, minutes_per_day }
 }
 
 pub(crate) fn read_owner(mut section: Section<'_, '_>) -> Owner {
@@ -229,7 +241,23 @@ mod tests {
         assert_eq!((line.from_telegram.refused, line.from_telegram.refused_message), (Refused::Busy, false));
         assert_eq!(line.from_telegram.message_every, Duration::from_secs(86_400));
         assert_eq!((line.from_telegram.calls_per_minute, line.to_telegram.calls_per_minute), (120, 60));
+        assert_eq!((line.to_telegram.calls_per_hour, line.to_telegram.minutes_per_day), (1_200, 0));
         assert_eq!(line.owner, Owner::Nothing);
+    }
+
+    #[test]
+    fn whoever_lets_more_calls_in_by_the_minute_lets_more_in_by_the_hour_unless_they_say_so() {
+        let hour = |text: &str| parse(&format!("[to_telegram]\n{text}")).unwrap().to_telegram.calls_per_hour;
+        assert_eq!(hour("calls_per_minute = 100\n"), 2_000);
+        assert_eq!(hour("calls_per_minute = 0\n"), 0);
+        assert_eq!(hour("calls_per_minute = 0\ncalls_per_hour = 30\n"), 30);
+        assert_eq!(
+            errors("[to_telegram]\ncalls_per_hour = -1\nminutes_per_day = 1440001\n"),
+            [
+                "l.toml:5: to_telegram.calls_per_hour = -1: want a whole number from 0 to 60000",
+                "l.toml:6: to_telegram.minutes_per_day = 1440001: want a whole number from 0 to 1440000",
+            ]
+        );
     }
 
     #[test]

@@ -4,12 +4,14 @@ mod admission;
 mod callee;
 mod calls;
 mod checks;
+mod day;
 mod dialled;
 mod ghosts;
 mod invite;
 mod join;
 mod lamps;
 mod login;
+mod minutes;
 mod opus;
 mod order;
 mod pause;
@@ -17,6 +19,7 @@ mod placed;
 mod refused;
 mod remains;
 mod route;
+mod shown;
 mod standing;
 mod strangers;
 mod transfer;
@@ -27,7 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::Cause;
-use tgtrunk_config::control::Event as ControlEvent;
+use tgtrunk_config::control::{self, Event as ControlEvent};
 use tgtrunk_config::{EarlyMedia, GatewayStatus, Line as LineSettings, Settings, StateDir};
 use tgtrunk_media::dtmf;
 use tgtrunk_shell::Health;
@@ -129,6 +132,8 @@ pub(crate) struct Line {
     ghosts: ghosts::Ghosts,
     /// Calls that a kill of a process before cut short.
     remains: remains::Remains,
+    /// For how long the PBX's calls have lasted today.
+    minutes: minutes::Minutes,
     desk: LoginDesk,
     /// Wishes that all calls end, and those who wait for that.
     partings: mpsc::Receiver<oneshot::Sender<()>>,
@@ -173,6 +178,7 @@ impl Line {
         let pool = account.database().pool();
         let strangers = Strangers::open(pool.clone(), settings.strangers_per_day).await?;
         let opus = opus::Opus::open(pool.clone()).await?;
+        let minutes = minutes::Minutes::open(pool.clone(), settings.to_telegram.minutes_per_day).await?;
         let pause = Arc::new(Pause::open(pool.clone()).await?);
         let shared = Shared {
             account: account.clone(),
@@ -215,6 +221,7 @@ impl Line {
             refusals: refused::Refusals::new(),
             ghosts: ghosts::Ghosts::default(),
             remains: remains::Remains::default(),
+            minutes,
             desk,
             partings,
             parted: Vec::new(),
@@ -258,6 +265,7 @@ impl Line {
                 () = &mut timer => self.timed_out(),
                 _ = heartbeat.tick() => {
                     self.calls.listen();
+                    self.write_minutes();
                     self.show();
                 }
             }
@@ -517,6 +525,11 @@ impl Line {
                     tracing::warn!(cause = ?record.cause, "the PBX did not take a call");
                 }
                 if let Some((info, mos)) = self.calls.ended(key, &record, quality) {
+                    if let (control::Direction::PbxToTelegram, Some(at_ms)) =
+                        (info.direction, info.answered_ms)
+                    {
+                        self.count_minutes(at_ms);
+                    }
                     self.records.ended(info.clone(), records::result(&info, &record), mos);
                     self.house.events.send(ControlEvent::Call(info)).ok();
                 }
@@ -568,28 +581,6 @@ impl Line {
                 self.calls.tell_fetching(|| Input::Stop(Cause::Stopping));
                 self.show();
             }
-        }
-    }
-
-    /// Publishes the line's lamps; whoever looks without being told finds when they were last true.
-    fn show(&mut self) {
-        let calls = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
-        if let Some(trunk) = &mut self.trunk {
-            trunk.endpoint.set_availability(self.lamps.availability(self.stopping.is_some()));
-            let counted = trunk.counted();
-            metrics::counted(self.settings.sip_port, std::mem::replace(&mut trunk.told, counted), counted);
-        }
-        let mut changed = false;
-        self.status.send_if_modified(|status| {
-            changed = self.lamps.paint(status, &self.shared.pause, calls, clock::unix_ms());
-            let strangers = Some(self.shared.strangers.budget());
-            changed |= std::mem::replace(&mut status.strangers, strangers) != strangers;
-            changed
-        });
-        metrics::line(self.settings.sip_port, &self.status.borrow());
-        metrics::overload(self.house.rush.refused());
-        if changed {
-            self.house.events.send(ControlEvent::Line(self.status.borrow().clone())).ok();
         }
     }
 }

@@ -137,6 +137,8 @@ pub(crate) fn result(info: &CallInfo, record: &Record) -> CallResult {
         | Cause::Strangers { .. }
         | Cause::NotAllowed
         | Cause::TooOften { .. }
+        | Cause::TooManyInHour { .. }
+        | Cause::MinutesUsed { .. }
         | Cause::QuietHours { .. }
         | Cause::OutsideHours
         | Cause::LineDown

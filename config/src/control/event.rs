@@ -253,6 +253,8 @@ const CAUSES: &[(&str, &str)] = &[
     ("Daily limit of strangers reached", "исчерпан дневной лимит незнакомых"),
     ("Not allowed by the line's lists", "запрещено списками линии"),
     ("Too many calls in a minute", "слишком много звонков в минуту"),
+    ("Too many calls in an hour", "слишком много звонков за час"),
+    ("The minutes of the day are used up", "минуты разговоров на сегодня исчерпаны"),
     ("Quiet hours of the line", "линия в это время не звонит"),
     ("Outside the line's hours", "нерабочее время линии"),
     ("The caller gave up", "звонящий не дождался"),

@@ -57,6 +57,16 @@ pub enum Cause {
         /// Seconds until there is room.
         wait_s: u32,
     },
+    /// The line has as many calls to Telegram as it may have in an hour.
+    TooManyInHour {
+        /// Seconds until there is room.
+        wait_s: u32,
+    },
+    /// The line's calls to Telegram have lasted as long as they may in a day.
+    MinutesUsed {
+        /// Seconds until the next day.
+        wait_s: u32,
+    },
     /// The line calls nobody at this hour.
     QuietHours {
         /// Seconds until it does.
@@ -147,6 +157,8 @@ impl Cause {
             | Self::Strangers { .. }
             | Self::NotAllowed
             | Self::TooOften { .. }
+            | Self::TooManyInHour { .. }
+            | Self::MinutesUsed { .. }
             | Self::QuietHours { .. }
             | Self::OutsideHours
             | Self::Internal => self.row().q850_text,
@@ -186,6 +198,14 @@ impl Cause {
             Self::TooOften { wait_s } => Row {
                 q850_text: "Too many calls in a minute",
                 ..row(503, "Service Unavailable", 42, Busy).retry_after(wait_s.max(1))
+            },
+            Self::TooManyInHour { wait_s } => Row {
+                q850_text: "Too many calls in an hour",
+                ..row(503, "Service Unavailable", 42, Busy).retry_after(wait_s.max(1))
+            },
+            Self::MinutesUsed { wait_s } => Row {
+                q850_text: "The minutes of the day are used up",
+                ..row(503, "Service Unavailable", 42, Busy).retry_after(wait_s.saturating_add(1))
             },
             Self::QuietHours { wait_s } => Row {
                 q850_text: "Quiet hours of the line",
@@ -412,6 +432,8 @@ mod tests {
         for (cause, told) in [
             (Cause::NotAllowed, (403, 21, "Not allowed by the line's lists", None)),
             (Cause::TooOften { wait_s: 40 }, (503, 42, "Too many calls in a minute", Some(40))),
+            (Cause::TooManyInHour { wait_s: 0 }, (503, 42, "Too many calls in an hour", Some(1))),
+            (Cause::MinutesUsed { wait_s: 9 }, (503, 42, "The minutes of the day are used up", Some(10))),
             (Cause::TooOften { wait_s: 0 }, (503, 42, "Too many calls in a minute", Some(1))),
             (Cause::QuietHours { wait_s: 3_600 }, (480, 21, "Quiet hours of the line", Some(3_600))),
             (Cause::OutsideHours, (480, 21, "Outside the line's hours", None)),

@@ -1,7 +1,8 @@
 //! Who may call whom over a line, when, and how often: the line's own rules, asked before anything is done.
 //!
 //! A [`Policy`] answers for one line. The order is fixed: lists first, since whom nobody wants is not even asked about
-//! the hour; then the owner of the account, whose own calls are none of the line's; then hours; then how many in a minute.
+//! the hour; then the owner of the account, whose own calls are none of the line's; then hours; then how many in a minute and
+//! in an hour.
 
 mod list;
 mod owner;
@@ -39,6 +40,8 @@ pub struct Policy {
     pub callees: AccessList,
     /// How many calls to Telegram in a minute.
     pub to_telegram: Rate,
+    /// How many calls to Telegram in an hour.
+    pub to_telegram_hourly: Rate,
     /// Which calls the owner of the account has on their own devices.
     pub owner: Owner,
     /// When the PBX takes calls; always, where there are none.
@@ -103,6 +106,7 @@ impl Policy {
             from_telegram: Rate::new(0),
             callees: AccessList::default(),
             to_telegram: Rate::new(0),
+            to_telegram_hourly: Rate::hourly(0),
             owner: Owner::Nothing,
             work: Spans::default(),
             outside: None,
@@ -147,7 +151,12 @@ impl Policy {
         if let Some(cause) = self.refusal(local, callee) {
             return Err(cause);
         }
-        self.to_telegram.admit(now).map_err(|wait| Cause::TooOften { wait_s: seconds_up(wait) })
+        self.to_telegram_hourly
+            .look(now)
+            .map_err(|wait| Cause::TooManyInHour { wait_s: seconds_up(wait) })?;
+        self.to_telegram.admit(now).map_err(|wait| Cause::TooOften { wait_s: seconds_up(wait) })?;
+        self.to_telegram_hourly.admit(now).ok();
+        Ok(())
     }
 
     /// Why `callee` cannot be called at this time of day, however few are.
@@ -257,6 +266,18 @@ mod tests {
         assert_eq!(policy.place(now + s * 10, &noon(), &ANNA), Ok(()));
         assert_eq!(policy.place(now + s * 20, &noon(), &ANNA), Err(Cause::TooOften { wait_s: 40 }));
         assert_eq!(policy.place(now + s * 60, &noon(), &ANNA), Ok(()));
+    }
+
+    #[test]
+    fn calls_above_the_hours_number_are_sent_away_and_what_the_minute_refuses_is_none_of_them() {
+        let (mut policy, now) = (Policy { to_telegram: Rate::new(1), ..Policy::open() }, Instant::now());
+        policy.to_telegram_hourly = Rate::hourly(2);
+        let s = Duration::from_secs(1);
+        assert_eq!(policy.place(now, &noon(), &ANNA), Ok(()));
+        assert_eq!(policy.place(now + s, &noon(), &ANNA), Err(Cause::TooOften { wait_s: 59 }));
+        assert_eq!(policy.place(now + s * 60, &noon(), &ANNA), Ok(()));
+        assert_eq!(policy.place(now + s * 120, &noon(), &ANNA), Err(Cause::TooManyInHour { wait_s: 3_480 }));
+        assert_eq!(policy.place(now + s * 3_600, &noon(), &ANNA), Ok(()));
     }
 
     #[test]

@@ -84,6 +84,13 @@ impl Calls {
         self.calls.len()
     }
 
+    /// For how long calls to Telegram that are up have lasted since then, all together, in milliseconds.
+    pub(crate) fn lasted_ms(&self, now_ms: u64, since_ms: u64) -> u64 {
+        let placed = self.calls.values().filter(|entry| entry.direction == Direction::ToTelegram);
+        let answered = placed.filter_map(|entry| entry.info.answered_ms);
+        answered.map(|answered_ms| now_ms.saturating_sub(answered_ms.max(since_ms))).sum()
+    }
+
     /// Whether the line may have no further call of this direction.
     pub(crate) fn is_full(&self, direction: Direction, limits: &CallLimits) -> bool {
         let same = self.calls.values().filter(|entry| entry.direction == direction).count();

@@ -28,7 +28,8 @@ impl Line {
         let refused = match self.shared.pause.cause(now) {
             _ if self.stopping.is_some() => Some(Cause::Stopping),
             Some(cause) => Some(cause),
-            None => full.then_some(Cause::LineFull),
+            None if full => Some(Cause::LineFull),
+            None => self.minutes_used(),
         };
         let person = rules::dialled(&self.admission.written(&dialled), &self.settings.dial);
         let cause = match (refused, person, place) {

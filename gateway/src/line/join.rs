@@ -79,6 +79,9 @@ impl Line {
         if self.calls.is_full(Direction::ToTelegram, &self.settings.calls) {
             return refusal(RefusalCode::Limit, "the line has as many calls as it may have".to_owned());
         }
+        if let Some(cause) = self.minutes_used() {
+            return Some(forbidden(cause));
+        }
         None
     }
 
@@ -125,7 +128,11 @@ impl Line {
 /// The line's rules forbid a call: at this time, or for good.
 fn forbidden(cause: Cause) -> Refusal {
     let code = match cause {
-        Cause::TooOften { .. } | Cause::QuietHours { .. } | Cause::OutsideHours => RefusalCode::Limit,
+        Cause::TooOften { .. }
+        | Cause::TooManyInHour { .. }
+        | Cause::MinutesUsed { .. }
+        | Cause::QuietHours { .. }
+        | Cause::OutsideHours => RefusalCode::Limit,
         _ => RefusalCode::Forbidden,
     };
     Refusal { code, message: format!("the line's rules forbid this call: {}", cause.words()) }

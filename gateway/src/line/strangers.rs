@@ -5,9 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use chrono::{DateTime, Days, Local, NaiveDate, NaiveTime, TimeZone};
+use chrono::{Local, TimeZone};
 use sqlx::{Row as _, SqlitePool};
 use tgtrunk_bridge::Cause;
 use tgtrunk_config::StrangerBudget;
@@ -16,6 +15,7 @@ use tgtrunk_telegram::{Account, Person, Stranger};
 use tokio::sync::OnceCell;
 
 use super::Line;
+use super::day::Day;
 use crate::clock;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS stranger (
@@ -23,9 +23,6 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS stranger (
     who TEXT NOT NULL,
     counted BIGINT NOT NULL,
     PRIMARY KEY (day, who))";
-
-/// A day whose end nobody can tell is taken to be so long, in milliseconds.
-const DAY_MS: u64 = 86_400_000;
 
 /// A line's strangers of today.
 #[derive(Debug)]
@@ -39,9 +36,7 @@ pub(crate) struct Strangers {
 
 #[derive(Debug, Default)]
 struct Today {
-    day: String,
-    /// In milliseconds since 1970.
-    ends_ms: u64,
+    day: Day,
     /// Whoever was counted, by what they were looked up and by their ids.
     met: BTreeSet<String>,
     used: u32,
@@ -55,7 +50,10 @@ impl Strangers {
     pub(crate) async fn open(pool: SqlitePool, limit: u32) -> Result<Self, sqlx::Error> {
         sqlx::query(TABLE).execute(&pool).await?;
         let mut today = Today::at(clock::unix_ms(), &Local);
-        sqlx::query("DELETE FROM stranger WHERE day <> $1").bind(today.day.clone()).execute(&pool).await?;
+        sqlx::query("DELETE FROM stranger WHERE day <> $1")
+            .bind(today.day.name.clone())
+            .execute(&pool)
+            .await?;
         for row in sqlx::query("SELECT who, counted FROM stranger").fetch_all(&pool).await? {
             today.used += u32::from(row.try_get::<i64, _>("counted")? != 0);
             today.met.insert(row.try_get("who")?);
@@ -97,7 +95,7 @@ impl Strangers {
             }
             today.used += 1;
             today.met.insert(who.to_owned());
-            today.day.clone()
+            today.day.name.clone()
         };
         self.keep(day, who, true).await;
         Ok(())
@@ -110,7 +108,7 @@ impl Strangers {
             if !today.met.insert(who.to_owned()) {
                 return;
             }
-            today.day.clone()
+            today.day.name.clone()
         };
         self.keep(day, who, false).await;
     }
@@ -125,12 +123,12 @@ impl Strangers {
     /// How far today is, for the line's status.
     pub(crate) fn budget(&self) -> StrangerBudget {
         let today = self.today(clock::unix_ms());
-        StrangerBudget { used: today.used, limit: self.limit, resets_ms: today.ends_ms }
+        StrangerBudget { used: today.used, limit: self.limit, resets_ms: today.day.ends_ms }
     }
 
     fn today(&self, now_ms: u64) -> std::sync::MutexGuard<'_, Today> {
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        if now_ms >= today.ends_ms {
+        if now_ms >= today.day.ends_ms {
             *today = Today::at(now_ms, &Local);
         }
         today
@@ -161,30 +159,12 @@ impl Line {
 impl Today {
     /// The day that `now_ms` lies in, with nobody met.
     fn at<Z: TimeZone>(now_ms: u64, zone: &Z) -> Self {
-        let now = i64::try_from(now_ms).ok().and_then(|ms| zone.timestamp_millis_opt(ms).earliest());
-        let Some(now) = now else {
-            return Self { ends_ms: now_ms.saturating_add(DAY_MS), ..Self::default() };
-        };
-        let date = now.date_naive();
-        let ends = midnight_after(date, zone).and_then(|end| u64::try_from(end.timestamp_millis()).ok());
-        Self {
-            day: date.to_string(),
-            ends_ms: ends.filter(|ends_ms| *ends_ms > now_ms).unwrap_or(now_ms.saturating_add(DAY_MS)),
-            ..Self::default()
-        }
+        Self { day: Day::at(now_ms, zone), ..Self::default() }
     }
 
     fn refusal(&self, now_ms: u64) -> Cause {
-        let wait = Duration::from_millis(self.ends_ms.saturating_sub(now_ms));
-        Cause::Strangers { wait_s: u32::try_from(wait.as_secs()).unwrap_or(u32::MAX) }
+        Cause::Strangers { wait_s: self.day.left_s(now_ms) }
     }
-}
-
-/// The first moment of the next day: where clocks are put forward at midnight, that is an hour later.
-fn midnight_after<Z: TimeZone>(date: NaiveDate, zone: &Z) -> Option<DateTime<Z>> {
-    let midnight = date.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN);
-    (0..24)
-        .find_map(|hours| zone.from_local_datetime(&(midnight + chrono::TimeDelta::hours(hours))).earliest())
 }
 
 #[cfg(test)]
@@ -237,9 +217,9 @@ mod tests {
         // 2026-11-26 23:59:30 in Moscow.
         let now_ms = 1_795_726_770_000;
         let today = Today::at(now_ms, &moscow);
-        assert_eq!((today.day.as_str(), today.ends_ms), ("2026-11-26", now_ms + 30_000));
+        assert_eq!((today.day.name.as_str(), today.day.ends_ms), ("2026-11-26", now_ms + 30_000));
         assert_eq!(today.refusal(now_ms), Cause::Strangers { wait_s: 30 });
-        assert_eq!(Today::at(today.ends_ms, &moscow).day, "2026-11-27");
+        assert_eq!(Today::at(today.day.ends_ms, &moscow).day.name, "2026-11-27");
     }
 
     async fn pool() -> SqlitePool {

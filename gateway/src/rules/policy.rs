@@ -15,6 +15,7 @@ pub(crate) fn policy(line: &config::Line) -> Policy {
         from_telegram: Rate::new(from.calls_per_minute),
         callees: list(&to.allow, &to.deny),
         to_telegram: Rate::new(to.calls_per_minute),
+        to_telegram_hourly: Rate::hourly(to.calls_per_hour),
         owner: match line.owner {
             config::Owner::Nothing => Owner::Nothing,
             config::Owner::First(wait) => Owner::First(wait),

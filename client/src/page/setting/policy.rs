@@ -135,6 +135,28 @@ pub(super) const TO_TELEGRAM: Group = Group {
                 "Above it the PBX gets 503 and Retry-After. 0: any number.",
             ],
         },
+        Setting {
+            section: "to_telegram",
+            key: "calls_per_hour",
+            kind: COUNT,
+            default: "1200",
+            label: ["Звонков в Telegram в час", "Calls to Telegram in an hour"],
+            hint: [
+                "Если не указано — в 20 раз больше, чем в минуту. 0: сколько угодно.",
+                "Unless given, 20 times those in a minute. 0: any number.",
+            ],
+        },
+        Setting {
+            section: "to_telegram",
+            key: "minutes_per_day",
+            kind: COUNT,
+            default: "0",
+            label: ["Минут разговора с Telegram в день", "Minutes of calls to Telegram in a day"],
+            hint: [
+                "Всех звонков вместе; идущие не обрываются. 0: сколько угодно.",
+                "Of all calls together; running ones go on. 0: any number.",
+            ],
+        },
     ],
 };
 

@@ -1,21 +1,28 @@
-//! How many calls in a minute. A restart forgets what was counted.
+//! How many calls in a minute, or in an hour. A restart forgets what was counted.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A number of calls in any minute, and when the latest were.
+/// A number of calls in any minute or hour, and when the latest were.
 #[derive(Debug, Clone)]
 pub struct Rate {
-    per_minute: usize,
+    most: usize,
+    window: Duration,
     latest: VecDeque<Instant>,
 }
 
 impl Rate {
     /// So many in a minute; 0 is any number.
     pub fn new(per_minute: u32) -> Self {
-        Self { per_minute: per_minute as usize, latest: VecDeque::new() }
+        Self { most: per_minute as usize, window: MINUTE, latest: VecDeque::new() }
+    }
+
+    /// So many in an hour; 0 is any number.
+    pub fn hourly(per_hour: u32) -> Self {
+        Self { window: HOUR, ..Self::new(per_hour) }
     }
 
     /// Counts a call.
@@ -23,16 +30,25 @@ impl Rate {
     /// # Errors
     /// How long until one more fits; this one is not counted.
     pub fn admit(&mut self, now: Instant) -> Result<(), Duration> {
-        if self.per_minute == 0 {
+        self.look(now)?;
+        if self.most > 0 {
+            self.latest.push_back(now);
+        }
+        Ok(())
+    }
+
+    /// Whether one more fits.
+    ///
+    /// # Errors
+    /// How long until it does.
+    pub fn look(&mut self, now: Instant) -> Result<(), Duration> {
+        let window = self.window;
+        while self.latest.pop_front_if(|at| *at + window <= now).is_some() {}
+        if self.most == 0 || self.latest.len() < self.most {
             return Ok(());
         }
-        while self.latest.pop_front_if(|at| *at + MINUTE <= now).is_some() {}
-        if self.latest.len() >= self.per_minute {
-            let free = self.latest.front().map_or(now, |at| *at + MINUTE);
-            return Err(free.saturating_duration_since(now));
-        }
-        self.latest.push_back(now);
-        Ok(())
+        let free = self.latest.front().map_or(now, |at| *at + window);
+        Err(free.saturating_duration_since(now))
     }
 }
 
@@ -53,6 +69,18 @@ mod tests {
         assert_eq!(rate.admit(at(60)), Ok(()));
         assert_eq!(rate.admit(at(61)), Err(Duration::from_secs(19)));
         assert_eq!(rate.latest.len(), 3);
+    }
+
+    #[test]
+    fn an_hour_is_counted_as_a_minute_is_and_a_look_counts_nothing() {
+        let (mut rate, start) = (Rate::hourly(2), Instant::now());
+        let at = |s: u64| start + Duration::from_secs(s);
+        for s in [0, 1_800] {
+            assert_eq!((rate.look(at(s)), rate.admit(at(s))), (Ok(()), Ok(())));
+        }
+        assert_eq!(rate.look(at(1_801)), Err(Duration::from_secs(1_799)));
+        assert_eq!(rate.admit(at(3_599)), Err(Duration::from_secs(1)));
+        assert_eq!(rate.admit(at(3_600)), Ok(()));
     }
 
     #[test]
