@@ -75,6 +75,6 @@ pub use status::{
 };
 pub use texts::{TextKey, Texts, Words};
 pub use transfer::Transfer;
-pub use trouble::Trouble;
+pub use trouble::{Overload, Trouble};
 pub use trunk::{AuthAlgorithm, Srtp, TlsTrust, Transport, Trunk, TrunkLogin, TrunkPassword, TrunkSecret};
 pub use units::{CallId, Digit, Digits, Phone, UnitError, UserId};

@@ -97,6 +97,8 @@ pub struct Gateway {
     pub most_calls: u32,
     /// How many new calls of PBXs in a second, over all lines; two seconds' worth may come at once.
     pub new_calls_per_second: u32,
+    /// How late the gateway may come to its work before new calls are sent away; never for that reason, where it is zero.
+    pub most_lag: Duration,
     /// How often each line asks its PBX whether it is there (SIP OPTIONS).
     pub options_interval: Duration,
     /// Value of the SIP headers User-Agent and Server.
@@ -388,6 +390,7 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
     let records_days = section.number("records_days", 90, 0..=3_650, " (days)");
     let most_calls = section.number("max_calls", 1_000, 1..=10_000, "");
     let new_calls_per_second = section.number("max_new_calls_per_s", 100, 1..=1_000, "");
+    let most_lag = Duration::from_millis(section.number("max_lag_ms", 10, 0..=1_000, " (milliseconds)"));
     let options_interval = section.seconds("options_interval_s", 30, 5..=3_600);
     let default_agent = concat!("tgtrunk/", env!("CARGO_PKG_VERSION"));
     let user_agent = shown(&mut section, "user_agent", default_agent);
@@ -411,6 +414,7 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         records_days,
         most_calls,
         new_calls_per_second,
+        most_lag,
         options_interval,
         user_agent,
     }

@@ -84,11 +84,26 @@ pub enum Trouble {
     },
     /// The PBX calls with another user or password than the line wants.
     PbxGuesses,
+    /// New calls are refused because there is too much to do for all lines together.
+    Overloaded(Overload),
     /// This machine's clock is wrong: calls and logins fail then.
     ClockWrong {
         /// How much it is ahead of Telegram's, in seconds; negative when it is behind.
         ahead_s: i64,
     },
+}
+
+/// What there is too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overload {
+    /// So many calls are up, as many as may be.
+    Calls(u32),
+    /// More than so many new ones came in a second.
+    Rate(u32),
+    /// Work: the machine does not keep up.
+    Lag,
+    /// Open files: the system gives hardly any more.
+    Files,
 }
 
 impl Trouble {
@@ -259,6 +274,7 @@ impl From<&Trouble> for Said {
                 "the PBX calls with a wrong user or password: it has to use auth_user and auth_password of the line's settings",
                 "АТС звонит с неверным именем или паролем: у неё должны быть auth_user и auth_password из настроек линии",
             ),
+            Trouble::Overloaded(what) => overloaded(*what),
             Trouble::ClockWrong { ahead_s } => clock(*ahead_s),
         }
     }
@@ -280,6 +296,35 @@ fn clock(ahead_s: i64) -> Said {
         format!(
             "часы этой машины {ru} на {off_s} с: включите установку времени по сети (timedatectl set-ntp true), иначе входы и звонки не удаются"
         ),
+    )
+}
+
+fn overloaded(what: Overload) -> Said {
+    let (en, ru) = match what {
+        Overload::Calls(most) => (
+            format!("{most} calls are up, and max_calls of [gateway] in tgtrunk.toml lets no more in"),
+            format!("идёт {most} звонков, а больше не пускает max_calls в [gateway] файла tgtrunk.toml"),
+        ),
+        Overload::Rate(most) => (
+            format!(
+                "more than {most} came in a second, and max_new_calls_per_s of [gateway] in tgtrunk.toml lets no more in"
+            ),
+            format!(
+                "за секунду пришло больше {most}, а больше не пускает max_new_calls_per_s в [gateway] файла tgtrunk.toml"
+            ),
+        ),
+        Overload::Lag => (
+            "the machine does not keep up: free it of other work, or set max_calls in tgtrunk.toml lower".to_owned(),
+            "машина не успевает: освободите её от другой работы или уменьшите max_calls в tgtrunk.toml".to_owned(),
+        ),
+        Overload::Files => (
+            "the gateway has almost as many files open as the system lets it: raise LimitNOFILE of its service".to_owned(),
+            "открыто почти столько файлов, сколько разрешает система: увеличьте LimitNOFILE службы шлюза".to_owned(),
+        ),
+    };
+    Said::new(
+        format!("new calls are refused, running ones go on: {en}"),
+        format!("новые звонки отклоняются, идущие продолжаются: {ru}"),
     )
 }
 
@@ -341,6 +386,21 @@ mod tests {
             Said::from(port(io::ErrorKind::AddrNotAvailable).unwrap()).en.starts_with("127.0.0.1 is not")
         );
         assert_eq!(port(io::ErrorKind::NotFound), None);
+    }
+
+    #[test]
+    fn too_much_to_do_is_told_with_what_lets_more_in() {
+        let told = |what| Said::from(&Trouble::Overloaded(what));
+        let calls = told(Overload::Calls(1_000));
+        assert!(
+            calls
+                .en
+                .starts_with("new calls are refused, running ones go on: 1000 calls are up, and max_calls")
+        );
+        assert!(calls.ru.contains("идёт 1000 звонков") && calls.ru.contains("max_calls"));
+        assert!(told(Overload::Rate(100)).en.contains("100 came in a second, and max_new_calls_per_s"));
+        assert!(told(Overload::Lag).en.contains("does not keep up"));
+        assert!(told(Overload::Files).en.contains("LimitNOFILE"));
     }
 
     #[test]

@@ -32,6 +32,7 @@ use crate::net::{self, RtpPorts};
 use crate::plane::Plane;
 use crate::recording::Recorder;
 use crate::rush::Rush;
+use crate::strain::{self, Strain};
 
 /// Events that a slow listener may lag behind.
 const EVENTS: usize = 1024;
@@ -301,20 +302,26 @@ fn alone(settings: Settings, state: StateDir) -> anyhow::Result<House> {
 }
 
 fn house(settings: Settings, state: StateDir, health: Health) -> anyhow::Result<House> {
+    strain::take_descriptors();
     let compute = Compute::start().context("no threads for key agreement")?;
     let ports = settings.gateway.rtp_ports;
     let (events, _) = broadcast::channel(EVENTS);
     let (bind, dscp) = (settings.gateway.sip_bind, settings.gateway.dscp_rtp);
     let recorder = Recorder::start(health.clone()).context("no thread for recordings")?;
+    let plane = Plane::start(settings.gateway.media_tick).context("no threads for media")?;
+    let gateway = &settings.gateway;
+    let strain = Strain::watch(&plane, gateway.most_lag);
+    let rush = Rush::new(gateway.most_calls, gateway.new_calls_per_second, strain);
+    tokio::spawn(rush.clone().tell(health.clone()));
     Ok(House {
         recorder,
-        plane: Plane::start(settings.gateway.media_tick).context("no threads for media")?,
+        plane,
         certificates: Certificates::start(compute.clone()),
         compute,
         rtp_ports: Arc::new(RtpPorts::new(bind, ports.first, ports.last, dscp)),
         addresses: net::follow(settings.gateway.media_addresses.clone()),
         proxy: settings.telegram.proxy.clone().map(net::Proxy::new),
-        rush: Rush::new(settings.gateway.most_calls, settings.gateway.new_calls_per_second),
+        rush,
         settings: Arc::new(settings),
         state,
         health,

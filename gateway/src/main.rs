@@ -17,6 +17,7 @@ mod records;
 mod rules;
 mod rush;
 mod sealed;
+mod strain;
 mod telegram;
 mod wall;
 

@@ -1,6 +1,7 @@
 //! Figures for Prometheus, on a page of their own where the settings ask for one. No name or number of a person is in them.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
@@ -30,6 +31,7 @@ const ROUND_TRIP: &str = "tgtrunk_media_round_trip_seconds";
 const CONCEALED: &str = "tgtrunk_media_concealed_share";
 const MOS: &str = "tgtrunk_media_mos";
 const OVERLOADED: &str = "tgtrunk_overload_refusals_total";
+const LATENESS: &str = "tgtrunk_lateness_seconds";
 
 const SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 const SETUP_SECONDS: [f64; 9] = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0];
@@ -166,13 +168,23 @@ fn leg(port: &str, side: &'static str, quality: &LegQuality) {
     }
 }
 
-/// How many requests all lines together refused because there was too much to do.
-pub(crate) fn overload(of_gateway: u64) {
-    counter!(OVERLOADED, "line" => "all").absolute(of_gateway);
+/// How many calls were refused for this reason because there was too much to do for all lines together.
+pub(crate) fn overload(why: &'static str, of_gateway: u64) {
+    counter!(OVERLOADED, "line" => "all", "why" => why).absolute(of_gateway);
+}
+
+/// How late the gateway comes to its work.
+pub(crate) fn lateness(late: Duration) {
+    gauge!(LATENESS).set(late.as_secs_f64());
 }
 
 fn describe() {
     describe_counter!(OVERLOADED, "Requests refused with 503 because there was too much to do");
+    describe_gauge!(
+        LATENESS,
+        Unit::Seconds,
+        "How late the gateway's threads come to their work, the latest of them, in the middle of half a second"
+    );
     describe_gauge!(UP, "1 while the side of a line is connected");
     describe_gauge!(CALLS, "Calls that are up, ringing ones included");
     describe_counter!(ENDED, "Calls that ended, by direction, answer and Q.850 cause");

@@ -65,6 +65,18 @@ impl Plane {
         (0..count).map(|_| Thread::start(tick)).collect::<io::Result<_>>().map(Self)
     }
 
+    /// How many threads there are.
+    pub(crate) fn threads(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Does on one thread what is no call's.
+    pub(crate) fn attend(&self, number: usize, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(thread) = self.0.get(number) {
+            thread.runtime.spawn(work);
+        }
+    }
+
     /// Does a call's work on the thread that has the fewest calls.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let calls = |thread: &&Thread| thread.calls.load(Ordering::Relaxed);

@@ -1,11 +1,22 @@
-//! How much the whole gateway takes on at once, over all its lines: calls that are up, and new ones in a second. What comes
-//! on top is sent away with 503 and Retry-After, and running calls notice nothing.
+//! How much the whole gateway takes on at once, over all its lines: calls that are up, new ones in a second, and no more than
+//! it keeps up with. What comes on top is sent away with 503 and Retry-After, and running calls notice nothing.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tgtrunk_config::{Overload, Trouble};
+use tgtrunk_shell::Health;
 use tgtrunk_sip::Bucket;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::strain::{Lack, Strain};
+use crate::{clock, metrics};
+
+/// How often it is looked whether calls were sent away.
+const LOOK: Duration = Duration::from_millis(500);
+/// For so long after the last one it is told that calls are sent away.
+const TOLD_FOR: Duration = Duration::from_secs(5);
 
 /// What the lines of one gateway share of it.
 #[derive(Debug, Clone)]
@@ -13,32 +24,40 @@ pub(crate) struct Rush(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    most_calls: usize,
+    most_calls: u32,
+    per_second: u32,
     calls: AtomicUsize,
-    refused: AtomicU64,
+    /// Calls sent away, in the order of [`OVERLOADS`].
+    refused: [AtomicU64; 4],
     new_calls: Mutex<Bucket>,
+    strain: Strain,
 }
+
+/// Why calls are sent away, in the words of figures.
+const OVERLOADS: [&str; 4] = ["calls", "rate", "lag", "files"];
 
 /// A call that counts; dropped, it counts no more.
 #[derive(Debug)]
 pub(crate) struct Place(Arc<Inner>);
 
 impl Rush {
-    pub(crate) fn new(most_calls: u32, per_second: u32) -> Self {
+    pub(crate) fn new(most_calls: u32, per_second: u32, strain: Strain) -> Self {
         Self(Arc::new(Inner {
-            most_calls: most_calls as usize,
+            most_calls,
+            per_second,
             calls: AtomicUsize::new(0),
-            refused: AtomicU64::new(0),
+            refused: Default::default(),
             new_calls: Mutex::new(Bucket::new(per_second)),
+            strain,
         }))
     }
 
     /// A place for one more call of a PBX; none where there is too much to do.
     pub(crate) fn admit(&self, now: Instant) -> Option<Place> {
         let inner = &self.0;
-        let is_free = inner.calls.load(Ordering::Relaxed) < inner.most_calls && inner.takes_another(now);
-        if !is_free {
-            inner.refused.fetch_add(1, Ordering::Relaxed);
+        let why = inner.overload().or_else(|| (!inner.takes_another(now)).then(|| inner.rate()));
+        if let Some(why) = why {
+            self.refuse(why);
             return None;
         }
         Some(self.place())
@@ -47,21 +66,89 @@ impl Rush {
     /// A place for a call that nobody asks whether there is room for.
     pub(crate) fn place(&self) -> Place {
         self.0.calls.fetch_add(1, Ordering::Relaxed);
+        self.0.strain.call_begins();
         Place(Arc::clone(&self.0))
     }
 
-    /// Whether a caller from Telegram finds room.
-    pub(crate) fn is_full(&self) -> bool {
-        self.0.calls.load(Ordering::Relaxed) >= self.0.most_calls
+    /// A place for what only keeps a record.
+    pub(crate) fn place_of_record(&self) -> Place {
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
+        Place(Arc::clone(&self.0))
     }
 
-    /// How many were sent away so far.
-    pub(crate) fn refused(&self) -> u64 {
-        self.0.refused.load(Ordering::Relaxed)
+    /// Why no call finds room now, wherever it comes from.
+    pub(crate) fn overload(&self) -> Option<Overload> {
+        self.0.overload()
+    }
+
+    /// Whether no call finds room now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.overload().is_some()
+    }
+
+    /// Counts a call that was sent away.
+    pub(crate) fn refuse(&self, why: Overload) {
+        self.0.refused[index(why)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells whoever looks, as long as it goes on, that calls are sent away and why. Ends never.
+    pub(crate) async fn tell(self, health: Health) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut known, mut told) = (self.counts(), None::<(usize, Instant)>);
+        loop {
+            looks.tick().await;
+            let (now, counts) = (clock::now(), self.counts());
+            let is_new = |at: &usize| counts[*at] > known[*at];
+            // What was told before goes first: of two reasons at once nobody is told in turns.
+            let before = told.map(|(at, _)| at).into_iter();
+            let news = before.chain(0..OVERLOADS.len()).find(is_new);
+            known = counts;
+            if let Some(at) = news {
+                health.note("overload", Some(Trouble::Overloaded(self.overload_at(at))));
+                told = Some((at, now + TOLD_FOR));
+            } else if told.take_if(|(_, until)| *until <= now).is_some() {
+                health.note("overload", None);
+            }
+            metrics::lateness(self.0.strain.lateness());
+            OVERLOADS.into_iter().zip(counts).for_each(|(why, count)| metrics::overload(why, count));
+        }
+    }
+
+    fn counts(&self) -> [u64; 4] {
+        std::array::from_fn(|at| self.0.refused[at].load(Ordering::Relaxed))
+    }
+
+    fn overload_at(&self, at: usize) -> Overload {
+        let all = [Overload::Calls(self.0.most_calls), self.0.rate(), Overload::Lag, Overload::Files];
+        all[at]
+    }
+}
+
+fn index(why: Overload) -> usize {
+    match why {
+        Overload::Calls(_) => 0,
+        Overload::Rate(_) => 1,
+        Overload::Lag => 2,
+        Overload::Files => 3,
     }
 }
 
 impl Inner {
+    fn overload(&self) -> Option<Overload> {
+        if self.calls.load(Ordering::Relaxed) >= self.most_calls as usize {
+            return Some(Overload::Calls(self.most_calls));
+        }
+        self.strain.lack().map(|lack| match lack {
+            Lack::Time => Overload::Lag,
+            Lack::Descriptors => Overload::Files,
+        })
+    }
+
+    fn rate(&self) -> Overload {
+        Overload::Rate(self.per_second)
+    }
+
     fn takes_another(&self, now: Instant) -> bool {
         self.new_calls.lock().unwrap_or_else(PoisonError::into_inner).admit(now)
     }
@@ -75,16 +162,14 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::clock;
 
     #[test]
     fn calls_are_counted_while_they_last_and_no_more_than_the_limit_get_in() {
-        let (rush, now) = (Rush::new(3, 1000), clock::now());
+        let (rush, now) = (Rush::new(3, 1000, Strain::none()), clock::now());
         let mut places: Vec<_> = (0..5).filter_map(|_| rush.admit(now)).collect();
-        assert_eq!((places.len(), rush.refused(), rush.is_full()), (3, 2, true));
+        assert_eq!((places.len(), rush.counts(), rush.is_full()), (3, [2, 0, 0, 0], true));
+        assert_eq!(rush.overload(), Some(Overload::Calls(3)));
         places.pop();
         assert!(!rush.is_full());
         assert!(rush.admit(now).is_some());
@@ -92,10 +177,10 @@ mod tests {
 
     #[test]
     fn a_crowd_gets_in_as_fast_as_the_rate_says() {
-        let (rush, start) = (Rush::new(10_000, 10), clock::now());
+        let (rush, start) = (Rush::new(10_000, 10, Strain::none()), clock::now());
         let admitted = |at| (0..100).filter_map(|_| rush.admit(at)).count();
         assert_eq!(admitted(start), 20);
         assert_eq!(admitted(start + Duration::from_secs(1)), 10);
-        assert_eq!(rush.refused(), 170);
+        assert_eq!(rush.counts(), [0, 170, 0, 0]);
     }
 }

@@ -223,10 +223,13 @@ impl Line {
 
     /// Why the line has no room.
     fn no_room(&self) -> Cause {
-        match self.stopping {
-            Some(_) => Cause::Stopping,
-            None if self.house.rush.is_full() => Cause::Overloaded,
-            None => Cause::LineFull,
+        match (self.stopping, self.house.rush.overload()) {
+            (Some(_), _) => Cause::Stopping,
+            (None, Some(why)) => {
+                self.house.rush.refuse(why);
+                Cause::Overloaded
+            }
+            (None, None) => Cause::LineFull,
         }
     }
 

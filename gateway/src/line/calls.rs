@@ -602,7 +602,7 @@ mod tests {
     #[test]
     fn whoever_called_on_a_leg_took_nothing_and_who_takes_its_place_did() {
         let mut calls = Calls::new("+79060000000".parse().unwrap());
-        let place = Rush::new(10, 10).place();
+        let place = Rush::new(10, 10, crate::strain::Strain::none()).place();
         let key = calls.reserve(Direction::ToTelegram, Some("+79161112233".to_owned()), place);
         let (caller, other) = (tgtrunk_sip::CallId(1), tgtrunk_sip::CallId(2));
         calls.bind_caller(key, caller);

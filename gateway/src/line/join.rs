@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tgtrunk_bridge::Cause;
 use tgtrunk_config::control::{Refusal, RefusalCode};
-use tgtrunk_config::{CallId, UserId};
+use tgtrunk_config::{CallId, Said, Trouble, UserId};
 use tgtrunk_telegram::{Person, Stranger};
 use tokio::sync::oneshot;
 
@@ -81,6 +81,10 @@ impl Line {
         }
         if let Some(cause) = self.minutes_used() {
             return Some(forbidden(cause));
+        }
+        if let Some(why) = self.house.rush.overload() {
+            self.house.rush.refuse(why);
+            return refusal(RefusalCode::Limit, Said::from(&Trouble::Overloaded(why)).en);
         }
         None
     }

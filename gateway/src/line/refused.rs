@@ -95,6 +95,11 @@ impl Line {
         if self.refusals.is_copy(&sip_call_id) {
             return;
         }
+        if why == TurnedAway::Crowded
+            && let Some(why) = self.house.rush.overload()
+        {
+            self.house.rush.refuse(why);
+        }
         let cause = match why {
             TurnedAway::Down if self.stopping.is_some() => Cause::Stopping,
             TurnedAway::Down => Cause::LineDown,
@@ -148,7 +153,7 @@ impl Line {
         if !self.refusals.admit(now) {
             return;
         }
-        let key = self.calls.reserve(direction, dialled, self.house.rush.place());
+        let key = self.calls.reserve(direction, dialled, self.house.rush.place_of_record());
         match who {
             Whose::Pbx { side, sip_call_id, .. } => {
                 self.calls.tell_pbx_side(key, *side);

@@ -22,7 +22,6 @@ impl Line {
             changed
         });
         metrics::line(self.settings.sip_port, &self.status.borrow());
-        metrics::overload(self.house.rush.refused());
         if changed {
             self.house.events.send(ControlEvent::Line(self.status.borrow().clone())).ok();
         }

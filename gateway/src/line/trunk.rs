@@ -126,13 +126,15 @@ impl Line {
     pub(super) fn take_from_pbx(&mut self, received: Received, buffer: &mut [u8]) {
         let Some(Trunk { endpoint, wire, .. }) = &mut self.trunk else { return };
         let now = clock::now();
+        endpoint.shut_out(self.house.rush.is_full());
         match received {
             Received::Datagram(length, source) => {
-                endpoint.handle_datagram(now, source, &buffer[..length]);
+                endpoint.handle_burst(now, source, &buffer[..length]);
                 for _ in 0..BURST {
                     let Some((length, source)) = wire.try_datagram(buffer) else { break };
-                    endpoint.handle_datagram(now, source, &buffer[..length]);
+                    endpoint.handle_burst(now, source, &buffer[..length]);
                 }
+                endpoint.end_burst(now);
             }
             Received::Knock(stream, source) => {
                 if endpoint.welcomes(now, source) {

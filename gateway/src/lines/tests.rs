@@ -223,7 +223,7 @@ impl Room {
             proxy: None,
             health: tgtrunk_shell::Health::default(),
             placed: crate::line::Placed::default(),
-            rush: crate::rush::Rush::new(1_000, 100),
+            rush: crate::rush::Rush::new(1_000, 100, crate::strain::Strain::none()),
             settings: Arc::new(settings),
             state: StateDir::open(folder.path()).unwrap(),
             events: broadcast::channel(64).0,

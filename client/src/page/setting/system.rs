@@ -4,6 +4,7 @@ use super::api::API;
 use super::{Group, Kind, Setting};
 
 const SECONDS: Kind = Kind::Number(["с", "s"]);
+const MILLISECONDS: Kind = Kind::Number(["мс", "ms"]);
 const COUNT: Kind = Kind::Number(["", ""]);
 const LOG: Kind = Kind::Choice(&[
     ("plain", ["Для людей", "For people"]),
@@ -278,6 +279,20 @@ pub(crate) const SYSTEM: &[Group] = &[
                 default: "100",
                 label: ["Новых звонков от АТС в секунду", "New calls of PBXs per second"],
                 hint: ["На всех линиях; лишним АТС слышит 503.", "On all lines; the PBX gets 503 for more."],
+            },
+            Setting {
+                section: "gateway",
+                key: "max_lag_ms",
+                kind: MILLISECONDS,
+                default: "10",
+                label: [
+                    "Не принимать новые звонки, если шлюз опаздывает на",
+                    "No new calls when the gateway is late by",
+                ],
+                hint: [
+                    "Идущие звонки продолжаются. 0: принимать всегда.",
+                    "Running calls go on. 0: take them always.",
+                ],
             },
             Setting {
                 section: "gateway",
