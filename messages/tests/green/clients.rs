@@ -250,17 +250,26 @@ async fn forms_of_1c_have_no_file_name_and_no_last_line_end() {
 }
 
 #[tokio::test]
-async fn what_1c_says_when_it_makes_an_instance_is_kept_as_it_is() {
+async fn what_1c_says_when_it_makes_an_instance_is_kept_but_for_what_stops_it() {
     let stage = Stage::new().await;
-    let settings = json!({
-        "webhookUrl": "https://mysite.com/webhook/green-api/", "webhookUrlToken": "f93537eb3e8fed66847b5bd",
-        "delaySendMessagesMilliseconds": 1000, "incomingWebhook": "yes", "enableMessagesHistory": "no",
-    });
+    let settings = |url: &str| {
+        json!({
+            "webhookUrl": url, "webhookUrlToken": "f93537eb3e8fed66847b5bd", "delaySendMessagesMilliseconds": 1000,
+            "markIncomingMessagesReaded": "no", "markIncomingMessagesReadedOnReply": "no", "outgoingWebhook": "yes",
+            "outgoingMessageWebhook": "yes", "incomingWebhook": "yes", "stateWebhook": "no",
+            "enableMessagesHistory": "no", "keepOnlineStatus": "no",
+        })
+    };
     let path = format!("/partner/createInstance/{PARTNER}");
-    assert_eq!(stage.ask("POST", &path, settings).await.0, 200);
-    let did = stage.office.did.lock().unwrap().join(" ");
-    let kept = "create  {\"incomingWebhook\"} https://mysite.com/webhook/green-api/ f93537eb3e8fed66847b5bd";
-    assert_eq!(did, kept);
+    for (url, on) in [
+        ("https://mysite.com/webhook/green-api/", r#"{"incomingWebhook", "outgoingWebhook"}"#),
+        // Whoever names an address of their own has chosen.
+        ("https://example.org/hook", r#"{"incomingWebhook", "outgoingMessageWebhook", "outgoingWebhook"}"#),
+    ] {
+        assert_eq!(stage.ask("POST", &path, settings(url)).await.0, 200);
+        let did = stage.office.did.lock().unwrap().pop();
+        assert_eq!(did, Some(format!("create  {on} {url} f93537eb3e8fed66847b5bd")));
+    }
 }
 
 #[tokio::test]
