@@ -23,6 +23,8 @@ const UPLOADING_KEPT: usize = 256 * 1024 * 1024;
 /// Files that are kept, and their bytes; the oldest go first.
 const FILES_KEPT: usize = 1024;
 const BYTES_KEPT: usize = 512 * 1024 * 1024;
+/// Longest side of the small picture that comes along with a photo (core.telegram.org/api/files#stripped-thumbnails).
+const STRIPPED_SIDE: i32 = 40;
 /// References of a file that were good once.
 const REFERENCES_KEPT: usize = 8;
 
@@ -283,13 +285,17 @@ impl Files {
 
 fn photo(id: i64, file: &Stored, w: i32, h: i32) -> tl::enums::Photo {
     let size = i32::try_from(file.bytes.len()).unwrap_or(i32::MAX);
+    // Its height and width, of at most 40 pixels, and a scan that nobody can look at.
+    let small = |pixels: i32| u8::try_from(pixels.min(STRIPPED_SIDE)).unwrap_or(1);
+    let stripped =
+        tl::types::PhotoStrippedSize { r#type: "i".to_owned(), bytes: vec![1, small(h), small(w), 0] };
     tl::types::Photo {
         has_stickers: false,
         id,
         access_hash: file.access_hash,
         file_reference: file.reference.clone(),
         date: file.date,
-        sizes: vec![tl::types::PhotoSize { r#type: "x".to_owned(), w, h, size }.into()],
+        sizes: vec![stripped.into(), tl::types::PhotoSize { r#type: "x".to_owned(), w, h, size }.into()],
         video_sizes: None,
         dc_id: file.dc,
     }
