@@ -15,6 +15,7 @@ mod full_disk;
 mod further;
 mod keypads;
 mod kills;
+mod kinds;
 mod ledger;
 mod logins;
 mod messages;
