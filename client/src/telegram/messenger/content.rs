@@ -376,6 +376,27 @@ mod tests {
     }
 
     #[test]
+    fn of_a_photo_the_largest_size_is_fetched() {
+        let word = str::to_owned;
+        let stripped = tl::types::PhotoStrippedSize { r#type: word("i"), bytes: vec![1; 900] };
+        let small = tl::types::PhotoSize { r#type: word("m"), w: 3, h: 3, size: 40 };
+        let large = tl::types::PhotoSizeProgressive { r#type: word("y"), w: 9, h: 9, sizes: vec![7, 500] };
+        let photo = tl::types::Photo {
+            has_stickers: false,
+            id: 1,
+            access_hash: 2,
+            file_reference: vec![3],
+            date: 0,
+            sizes: vec![stripped.into(), large.into(), small.into()],
+            video_sizes: None,
+            dc_id: 2,
+        };
+        let file = photo_file(&photo, ChatId(7), 4).unwrap();
+        let remote = Remote::read(file.remote.as_deref().unwrap()).unwrap();
+        assert_eq!((remote.size.as_str(), file.size), ("y", 500));
+    }
+
+    #[test]
     fn a_place_has_a_name_or_is_a_point() {
         let place = |name: &str| Place {
             latitude: 55.75,
