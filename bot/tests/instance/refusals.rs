@@ -242,6 +242,8 @@ async fn every_code_of_a_bot_has_a_cause_a_status_and_a_sentence() {
             let seconds = error["retry_after"].as_u64().unwrap();
             assert!((70..=80).contains(&seconds), "{what}");
         }
+        // What stays there goes out when the bot has rested, or has another token.
+        assert_eq!(stage.queued().await, 0, "{what}");
         seen.insert(code);
         world.clear_bot_faults();
         world.set_blocked(anna, bot, false);

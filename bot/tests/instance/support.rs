@@ -5,6 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tgtrunk_test_telegram::world::{BotInfo, NewBot, World};
 use tgtrunk_test_telegram::{NewUser, Options, TestTelegram};
 use tokio::process::{Child, Command};
@@ -153,6 +155,17 @@ impl Stage {
         let (status, mut told) = self.calls(action, &with).await;
         assert!(status >= 400 && told["error"]["code"] == code, "{action} {with}: {status} {told}");
         told["error"].take()
+    }
+
+    /// How many messages wait to be sent: nobody else can be asked about a bot's.
+    pub(crate) async fn queued(&self) -> i64 {
+        let file = self.folder.path().join("state/bots/acme_bot/bot.db");
+        let file = SqliteConnectOptions::new().filename(file).read_only(true);
+        let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+        let count =
+            sqlx::query_scalar("SELECT COUNT(*) FROM ms_outgoing").fetch_one(&mut database).await.unwrap();
+        database.close().await.unwrap();
+        count
     }
 
     /// What became of a job, once that is known.
