@@ -237,6 +237,10 @@ async fn what_a_person_writes_is_told_once_wherever_the_client_dies() {
                 }
             },
         }
+        if step == In::TakenAway {
+            // The state from which Telegram is asked for what was missed is saved each half minute.
+            sleep(Duration::from_secs(31)).await;
+        }
         books.kill().await;
         books.scene.world().clear_faults();
         books.start().await;

@@ -335,22 +335,31 @@ async fn groups_of_both_kinds_are_made_and_changed() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_full_disk_refused_is_told_once_it_takes_writes_again_and_not_once_more_later() {
-    let (scene, client, program) = at_work().await;
+/// Lets the journal take nothing, while all else is written, until what is returned is executed.
+async fn without_room(scene: &Scene) -> (SqliteConnection, &'static str) {
     let file = SqliteConnectOptions::new().filename(scene.state.client_db(&phone()));
     let mut disk = SqliteConnection::connect_with(&file).await.unwrap();
     let full = "CREATE TRIGGER full BEFORE INSERT ON ms_message
         BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
     sqlx::query(full).execute(&mut disk).await.unwrap();
+    (disk, "DROP TRIGGER full")
+}
+
+fn said(told: &Value) -> Value {
+    told["messageData"]["textMessageData"]["textMessage"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_disk_refused_is_told_once_it_takes_writes_again_and_not_once_more_later() {
+    let (scene, client, program) = at_work().await;
+    let (mut disk, room) = without_room(&scene).await;
     for said in ["one", "two"] {
         scene.world().say(scene.anna, scene.company, said).unwrap();
     }
     // So long that whoever only tries for a while has given up.
     sleep(Duration::from_secs(14)).await;
-    sqlx::query("DROP TRIGGER full").execute(&mut disk).await.unwrap();
+    sqlx::query(room).execute(&mut disk).await.unwrap();
     disk.close().await.unwrap();
-    let said = |told: &Value| told["messageData"]["textMessageData"]["textMessage"].clone();
     assert_eq!((said(&program.next().await), said(&program.next().await)), (json!("one"), json!("two")));
     scene.world().say(scene.anna, scene.company, "three").unwrap();
     assert_eq!(said(&program.next().await), "three");
@@ -359,6 +368,25 @@ async fn what_a_full_disk_refused_is_told_once_it_takes_writes_again_and_not_onc
     let program = Program::with_token(&scene).await;
     scene.world().say(scene.anna, scene.company, "four").unwrap();
     assert_eq!(said(&program.next().await), "four");
+}
+
+/// The state from which Telegram is asked for what was missed is saved each half minute: never past what no journal has.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_journal_has_is_told_by_the_next_process_though_the_state_was_saved_meanwhile() {
+    let (scene, client, program) = at_work().await;
+    scene.world().say(scene.anna, scene.company, "before").unwrap();
+    assert_eq!(said(&program.next().await), "before");
+    let (mut disk, room) = without_room(&scene).await;
+    for said in ["one", "two"] {
+        scene.world().say(scene.anna, scene.company, said).unwrap();
+    }
+    sleep(Duration::from_secs(32)).await;
+    client.kill().await;
+    sqlx::query(room).execute(&mut disk).await.unwrap();
+    disk.close().await.unwrap();
+    let _client = scene.client().await;
+    let program = Program::with_token(&scene).await;
+    assert_eq!((said(&program.next().await), said(&program.next().await)), (json!("one"), json!("two")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
