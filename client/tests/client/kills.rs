@@ -6,7 +6,7 @@
 //! | what happens | test |
 //! |---|---|
 //! | killed before a message is handed over, while it is, and after (three points) | `a_message_is_sent_once_wherever_the_client_dies` |
-//! | killed before news are written down, before they are taken in, and before they are fetched (three points) | `what_a_person_writes_is_told_once_wherever_the_client_dies` |
+//! | killed before news are written down, before they are taken in, and before they are fetched (three points), or while and after they are brought to a webhook | `what_a_person_writes_is_told_once_wherever_the_client_dies`, `what_is_brought_to_a_webhook_is_brought_wherever_the_client_dies` |
 //! | started anew | `many_messages_both_ways_outlive_kills_at_any_time`, whose books compare queues, settings and token after each |
 //! | two who fetch | messages: `guarantees::two_who_fetch_see_the_same_until_one_takes_it_away` |
 //! | a day passes, or the clock is set | messages: `clock::queues_are_kept_for_a_day_whatever_the_clock_is_set_to`, `clock::a_key_is_good_for_a_day_whatever_the_clock_is_set_to` |
@@ -19,8 +19,10 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use serde_json::json;
+use axum::http::HeaderMap;
+use serde_json::{Value, json};
 use tgtrunk_test_telegram::world::{Action, Match};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::ledger::{Books, Chance};
@@ -269,6 +271,72 @@ async fn what_a_person_writes_is_told_once_wherever_the_client_dies() {
         let told = books.told.values().filter(|body| body["messageData"]["typeMessage"] == kind);
         assert_eq!(told.count(), 1, "{kind}");
     }
+}
+
+/// What a webhook is brought, and how it is told that it has it.
+struct Brought {
+    receipt: i64,
+    body: Value,
+    answer: oneshot::Sender<()>,
+}
+
+/// A webhook that answers when it is told to.
+async fn webhook() -> (String, mpsc::UnboundedReceiver<Brought>) {
+    let (bring, brought) = mpsc::unbounded_channel();
+    let take = async move |headers: HeaderMap, body: String| {
+        let (answer, answered) = oneshot::channel();
+        let receipt = headers["x-notification-id"].to_str().unwrap().parse().unwrap();
+        let body = serde_json::from_str(&body).unwrap();
+        bring.send(Brought { receipt, body, answer }).ok();
+        if answered.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let router = axum::Router::new().route("/hook", axum::routing::post(take));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, brought)
+}
+
+/// What a webhook has, and nobody knows that it has it, comes again as it was; what comes after it waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_brought_to_a_webhook_is_brought_wherever_the_client_dies() {
+    let mut books = Books::open().await;
+    let mut chance = Chance(13);
+    let (url, mut brought) = webhook().await;
+    books.set(json!({"webhookUrl": url})).await;
+    let mut next = async || timeout(SOON, brought.recv()).await.expect("nothing is brought").unwrap();
+    for is_answered in [false, true, true, false, true] {
+        books.say(&format!("answered: {is_answered}, {}", books.said.len()));
+        let head = next().await;
+        books.note(head.receipt, &head.body);
+        if is_answered {
+            head.answer.send(()).unwrap();
+            chance.pause(20).await;
+        }
+        books.kill().await;
+        books.start().await;
+        let after = format!("after it, {}", books.said.len());
+        books.say(&after);
+        let mut is_first = true;
+        loop {
+            let again = next().await;
+            books.note(again.receipt, &again.body);
+            if is_first && !is_answered {
+                assert_eq!(again.receipt, head.receipt, "the head is as it was");
+            }
+            is_first = false;
+            again.answer.send(()).unwrap();
+            if again.body.to_string().contains(&after) {
+                break;
+            }
+        }
+    }
+    // What is left is fetched.
+    books.set(json!({"webhookUrl": ""})).await;
+    assert!(books.send("fetched").await);
+    books.balance().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

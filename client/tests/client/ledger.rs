@@ -92,6 +92,12 @@ impl Books {
         assert_eq!(json_of(answer).await, self.settings, "settings outlive a kill");
     }
 
+    /// Changes settings, which outlive a kill as the others do.
+    pub(crate) async fn set(&mut self, changes: Value) {
+        self.program.post("setSettings", changes).await;
+        self.settings = self.program.get("getSettings").await;
+    }
+
     /// Nothing is waited for between two messages. Only while no client runs.
     pub(crate) async fn without_pauses(&mut self) {
         let file = SqliteConnectOptions::new().filename(self.scene.state.client_db(&phone()));
@@ -134,13 +140,14 @@ impl Books {
         let text = self.program.http.get(address).send().await.ok()?.text().await.ok()?;
         let head: Value = serde_json::from_str(&text).ok()?;
         let receipt = head["receiptId"].as_i64()?;
-        let body = head["body"].clone();
-        let before = self.told.insert(receipt, body.clone());
-        assert!(
-            before.as_ref().is_none_or(|before| *before == body),
-            "{receipt}: {before:?} and then {body}"
-        );
+        self.note(receipt, &head["body"]);
         Some(receipt)
+    }
+
+    /// Something was told. Told again, it is what it was.
+    pub(crate) fn note(&mut self, receipt: i64, body: &Value) {
+        let before = self.told.insert(receipt, body.clone());
+        assert!(before.as_ref().is_none_or(|before| before == body), "{receipt}: {before:?} and then {body}");
     }
 
     /// Takes a notification away; false if nobody answers.
