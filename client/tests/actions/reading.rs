@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tgtrunk_test_telegram::world::{Audience, GroupKind, NewGroup, PrivacyKind};
 use tokio::time::sleep;
 
-use crate::stage::{ANNA, Stage, is_message, keys};
+use crate::stage::{ANNA, BORIS, Stage, is_message, keys};
 
 /// The keys of a chat of the list.
 const DIALOG: [&str; 8] = ["archived", "id", "last_message", "phone", "title", "type", "unread", "username"];
@@ -113,9 +113,13 @@ async fn cards_tell_who_is_who() {
     let card = stage.does("get_profile", json!({"dialog": boris})).await;
     assert_eq!(card["username"], "boris_b", "{card}");
     // What somebody hides is null, and no error.
-    stage.scene.world().set_privacy(boris, PrivacyKind::PhoneNumber, Audience::Nobody);
-    let card = stage.does("get_profile", json!({"dialog": "@boris_b"})).await;
-    assert_eq!(card["phone"], Value::Null, "{card}");
+    for (audience, phone) in
+        [(Audience::Everybody, json!(format!("+{BORIS}"))), (Audience::Nobody, Value::Null)]
+    {
+        stage.scene.world().set_privacy(boris, PrivacyKind::PhoneNumber, audience);
+        let card = stage.does("get_profile", json!({"dialog": "@boris_b"})).await;
+        assert_eq!(card["phone"], phone, "{card}");
+    }
 
     let new = NewGroup {
         creator: own,

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::program::Program;
 use crate::support::{Client, SOON, Scene, eventually, line, phone};
 
 /// Listeners that the page bears at once.
@@ -384,6 +385,9 @@ async fn sessions_are_forgotten_only_when_the_number_is_typed_again() {
     let room = Room::of(scene).await;
     let lamp = |lamp| room.scene.until_lamp("session", lamp, |status| status.telegram.lamp);
     lamp(Lamp::Green).await;
+    let program = Program::new(&room.scene).await;
+    room.scene.world().say(room.scene.anna, room.scene.company, "Is it ready?").unwrap();
+    let told = program.next().await;
     let visitor = room.log_in().await;
     let reset = "/lines/+79060000000/reset";
     for typed in ["", "+79060000001"] {
@@ -400,10 +404,11 @@ async fn sessions_are_forgotten_only_when_the_number_is_typed_again() {
     visitor.post(&room, reset, &[("phone", "+79060000000")]).await;
     lamp(Lamp::Red).await;
     assert_eq!(gateway.told.lock().unwrap().resets, 1, "the gateway forgets its session as well");
-    let state = &room.scene.state;
-    assert!(
-        state.line_file(&phone()).exists() && state.line_file(&phone()).with_file_name("client.db").exists()
-    );
+    assert!(room.scene.state.line_file(&phone()).exists());
+    let came = program.get("lastIncomingMessages").await;
+    let came: Vec<_> = came.as_array().unwrap().iter().map(|one| &one["idMessage"]).collect();
+    assert_eq!(came, [&told["idMessage"]], "journals stay");
+    assert_eq!(program.get("getSettings").await["incomingWebhook"], "yes", "and so do settings");
 }
 
 #[tokio::test(flavor = "multi_thread")]
