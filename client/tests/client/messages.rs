@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use tgtrunk_telegram::tl;
 use tgtrunk_test_telegram::world::{Action, GroupKind, Hung, Letter, Match, NewGroup};
 use tokio::time::sleep;
 
@@ -283,9 +284,18 @@ async fn groups_of_both_kinds_are_made_and_changed() {
     let (scene, _client, program) = at_work().await;
     met(&scene, &program).await;
     for (kind, expected) in [("group", GroupKind::Basic), ("supergroup", GroupKind::Supergroup)] {
-        let new = json!({"groupName": "Orders", "chatIds": [scene.anna.to_string()], "type": kind});
+        let mut new = json!({"groupName": "Orders", "chatIds": [scene.anna.to_string()], "type": kind});
+        new["messageAutoDeleteTime"] = 7.into();
         let made = program.post("createGroup", new).await;
         assert_eq!(made["created"], true, "{made}");
+        let journal = scene.world().journal(0);
+        let ttl = journal.iter().find_map(|entry| match expected {
+            GroupKind::Basic => {
+                entry.request::<tl::functions::messages::CreateChat>().map(|new| new.ttl_period)
+            }
+            _ => entry.request::<tl::functions::channels::CreateChannel>().map(|new| new.ttl_period),
+        });
+        assert_eq!(ttl, Some(Some(7 * 86_400)), "seven days, in seconds");
         let chat = made["chatId"].clone();
         assert!(made["groupInviteLink"].as_str().unwrap().starts_with("https://t.me/+"), "{made}");
         let id: i64 = chat.as_str().unwrap().parse().unwrap();
