@@ -217,6 +217,7 @@ pub(super) async fn card(owned: &Owned) -> InstanceCard {
         last_ms: None,
         stuck: None,
         webhook_fails: None,
+        webhook_is_example: false,
         left: None,
         rests: Vec::new(),
         problem: None,
@@ -245,7 +246,9 @@ async fn look(instance: &Instance, card: &mut InstanceCard) -> Result<(), Refuse
     card.notifications = instance.notifications_up_to(COUNTED + 1).await?;
     let head = instance.head().await?;
     card.left = head.as_ref().filter(|head| is_left(head)).map(|head| head.fetched);
-    if instance.settings().webhook().is_some() {
+    let settings = instance.settings();
+    card.webhook_is_example = settings.webhook_is_example();
+    if settings.webhook().is_some() {
         card.webhook_fails = head.and_then(|head| head.last_error);
     }
     Ok(())

@@ -73,13 +73,17 @@ impl Scene {
         browser.shows("#made code", LIMIT).await?;
         let token = browser.text("#made code").await?.context("a token")?;
         let url = format!("{}/partner/createInstance/{token}", self.api);
-        let made = reqwest::Client::new().post(url).json(&json!({"name": "Shop"})).send().await?;
+        // As the connector of 1C does.
+        let settings = json!({"name": "Shop", "webhookUrl": "https://mysite.com/webhook/green-api/"});
+        let made = reqwest::Client::new().post(url).json(&settings).send().await?;
         let made: Value = made.error_for_status()?.json().await?;
         self.id = made["idInstance"].as_i64().context("an instance")?;
         browser.go("/messages").await?;
+        browser.shows(&format!("#instance-{} .warning[data-warning=example]", self.id), LIMIT).await?;
         browser.click(&format!("#instance-{} h2 a", self.id)).await?;
         let own = self.path("");
         browser.arrives(LIMIT, |path| path == own).await?;
+        browser.says("#standing .warning[data-warning=example]", "nothing is sent there", LIMIT).await?;
         browser.shows(&Self::lamp("notAuthorized"), LIMIT).await?;
         Ok(())
     }

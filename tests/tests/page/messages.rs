@@ -53,9 +53,11 @@ async fn an_operator_sees_messages_and_mends_what_holds_them_up() {
     scene.instance_is_seen(&browser).await.unwrap();
     scene.nobody_sees_anything_without_login().await.unwrap();
     scene.token_is_shown_once(&browser).await.unwrap();
+    scene.checks_of_numbers_are_counted(&browser).await.unwrap();
     scene.journal_is_live_and_harmless(&browser).await.unwrap();
     scene.journal_is_searched_and_kept_as_a_table(&browser).await.unwrap();
     scene.file_that_takes_long_is_waited_for(&browser).await.unwrap();
+    scene.message_that_fails_says_when_it_is_tried_again(&browser).await.unwrap();
     scene.stuck_head_is_skipped(&browser).await.unwrap();
     let hook = Hook::open().await.unwrap();
     scene.settings_are_refused_and_saved(&browser, &hook).await.unwrap();
@@ -157,6 +159,16 @@ impl Scene {
         Ok(())
     }
 
+    /// Without a reload.
+    async fn checks_of_numbers_are_counted(&self, browser: &Browser) -> anyhow::Result<()> {
+        browser.go(&self.path("")).await?;
+        browser.shows("#budgets .figure[data-used='0']", LIMIT).await?;
+        let stranger = self.post("checkAccount", json!({ "phoneNumber": 79_169_999_999_i64 })).await?;
+        ensure!(stranger["exist"] == false, "{stranger}");
+        browser.says("#budgets .figure[data-used='1']", "1 of 100", LIMIT).await?;
+        Ok(())
+    }
+
     /// What is written and what comes is there without a reload, and stays text.
     async fn journal_is_live_and_harmless(&self, browser: &Browser) -> anyhow::Result<()> {
         browser.go(&self.path("/journal")).await?;
@@ -226,6 +238,21 @@ impl Scene {
         let told = browser.run(ask).await?;
         ensure!(told == json!([200, null, "a long film"]), "{told}");
         self.stage.stage.world().remove_fault(fault);
+        Ok(())
+    }
+
+    /// Telegram is not well: how often it was tried, when it is tried again, and since when it waits.
+    async fn message_that_fails_says_when_it_is_tried_again(&self, browser: &Browser) -> anyhow::Result<()> {
+        let fault = Match::method("messages.sendMessage").user(self.line.account);
+        let action = Action::Error { code: 500, message: "INTERNAL_SERVER_ERROR".into() };
+        let fault = self.stage.stage.world().add_fault(fault, action);
+        browser.go(&self.path("")).await?;
+        let row = format!("#queued-{}", self.send("Telegram is not well").await?);
+        for words in ["accepted", "next try in", "2 tries"] {
+            browser.says(&row, words, LIMIT).await?;
+        }
+        self.stage.stage.world().remove_fault(fault);
+        browser.says("#outgoing", "Everything is sent", LIMIT).await?;
         Ok(())
     }
 

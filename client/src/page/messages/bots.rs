@@ -152,6 +152,7 @@ impl Office {
             stuck: None,
             problem: programs.trouble.filter(|_| fault.is_none()),
             webhook_fails: fault.map(|fault| fault.message),
+            webhook_is_example: false,
             left: None,
             rests: Vec::new(),
         };

@@ -93,6 +93,8 @@ pub(crate) struct InstanceCard {
     pub(crate) stuck: Option<String>,
     /// What the webhook says, while it does not take the head.
     pub(crate) webhook_fails: Option<String>,
+    /// Whether the webhook's address is the example of 1C's connector, where nothing is sent.
+    pub(crate) webhook_is_example: bool,
     /// How often a program has fetched the first notification without taking it away, where it sees no other for that.
     pub(crate) left: Option<u32>,
     /// What rests.

@@ -103,6 +103,15 @@ pub(crate) fn warnings(frame: &Frame, card: &InstanceCard) -> Markup {
                 }
             }
         }
+        @if card.webhook_is_example {
+            p.warning data-warning="example" {
+                (Icon::Bad.draw())
+                span { (frame.say(
+                    "Вебхук — адрес из примера коннектора 1С, чужой сайт: туда ничего не посылается. Программы могут забирать уведомления сами.",
+                    "The webhook is the address in the example of 1C’s connector, somebody else’s site: nothing is sent there. Programs can fetch notifications.",
+                )) }
+            }
+        }
         @if let Some(times) = card.left {
             p.warning data-warning="left" {
                 (Icon::Bad.draw())

@@ -178,6 +178,21 @@ fn messages_that_wait_for_somebody_to_do_something_say_so() {
 }
 
 #[test]
+fn a_webhook_that_is_the_example_of_1c_is_flagged() {
+    for (language, words) in [
+        (tgtrunk_config::Language::English, "nothing is sent there"),
+        (tgtrunk_config::Language::Russian, "туда ничего не посылается"),
+    ] {
+        for webhook_is_example in [true, false] {
+            let card = InstanceCard { webhook_is_example, ..other() };
+            let drawn = view::warnings(&super::frame(language), &card).into_string();
+            assert_eq!(drawn.contains("data-warning=\"example\""), webhook_is_example, "{drawn}");
+            assert_eq!(drawn.contains(words), webhook_is_example, "{drawn}");
+        }
+    }
+}
+
+#[test]
 fn an_instance_without_a_line_alone_can_be_deleted() {
     let frame = super::frame(tgtrunk_config::Language::English);
     for (card, is_so) in [(other(), true), (card(), false), (of_bot(), false)] {
@@ -263,6 +278,7 @@ fn card() -> InstanceCard {
         last_ms: Some(NOW_MS - 61_000),
         stuck: Some("Telegram asks to wait 300 s".into()),
         webhook_fails: Some("it answers 500 Internal Server Error".into()),
+        webhook_is_example: false,
         left: Some(7),
         rests: vec![
             rest(RestKind::All, "Telegram asks to wait 300 s"),
