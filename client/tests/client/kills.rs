@@ -31,7 +31,9 @@ use crate::support::{SOON, eventually};
 /// How far a message of a program's is when the client dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Out {
-    /// It was just accepted.
+    /// It is claimed, and Telegram is asked whose the number is.
+    Looked,
+    /// It was just accepted, and waits behind another.
     Accepted,
     /// Telegram was asked and does not answer; it does not have it.
     Asked,
@@ -49,12 +51,15 @@ enum Out {
 async fn a_message_is_sent_once_wherever_the_client_dies() {
     let mut books = Books::open().await;
     let mut chance = Chance(11);
-    for step in [Out::Accepted, Out::Asked, Out::Unheard, Out::Answering, Out::Answered, Out::Told] {
+    for step in
+        [Out::Looked, Out::Accepted, Out::Asked, Out::Unheard, Out::Answering, Out::Answered, Out::Told]
+    {
         let text = format!("{step:?}");
         let account = books.scene.company;
-        let send = Match::method("messages.sendMessage").user(account).once();
+        let method = if step == Out::Looked { "contacts.resolvePhone" } else { "messages.sendMessage" };
+        let send = Match::method(method).user(account).once();
         let fault = match step {
-            Out::Asked => Some(Action::Silence),
+            Out::Looked | Out::Asked => Some(Action::Silence),
             Out::Unheard => Some(Action::LoseAnswer),
             Out::Answering => Some(Action::Delay { ms: 300 }),
             Out::Accepted | Out::Answered | Out::Told => None,
@@ -62,12 +67,19 @@ async fn a_message_is_sent_once_wherever_the_client_dies() {
         if let Some(fault) = fault {
             books.scene.world().add_fault(send, fault);
         }
+        if step == Out::Accepted {
+            // Between two messages half a second passes.
+            assert!(books.send("just before").await);
+            let scene = &books.scene;
+            let is_sent = || scene.anna_sees().iter().any(|message| message.text == "just before");
+            eventually("it is sent", is_sent).await;
+        }
         assert!(books.send(&text).await);
         let scene = &books.scene;
         let has = || scene.anna_sees().iter().any(|message| message.text == text);
         match step {
             Out::Accepted => {}
-            Out::Asked => eventually("asked", || scene.world().faults()[0].acted == 1).await,
+            Out::Looked | Out::Asked => eventually("asked", || scene.world().faults()[0].acted == 1).await,
             Out::Unheard | Out::Answering => eventually("Telegram has it", has).await,
             Out::Answered => {
                 eventually("Telegram has it", has).await;
@@ -79,6 +91,10 @@ async fn a_message_is_sent_once_wherever_the_client_dies() {
             }
         }
         books.kill().await;
+        if matches!(step, Out::Looked | Out::Accepted | Out::Asked) {
+            let scene = &books.scene;
+            assert!(scene.anna_sees().iter().all(|message| message.text != text), "killed too late: {text}");
+        }
         books.scene.world().clear_faults();
         // The next one waits behind it.
         books.start().await;
