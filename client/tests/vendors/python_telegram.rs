@@ -308,6 +308,23 @@ impl Story {
         is_archived(false).await;
         self.call("serviceMethods.sendTyping", json!([chat, 2000]), &[]).await;
         anna.told("UpdateUserTyping", |update| update["action"]["_"] == "SendMessageTypingAction").await;
+        for (kind, action) in [
+            ("record_voice_note", "RecordAudio"),
+            ("upload_voice_note", "UploadAudio"),
+            ("record_video_note", "RecordRound"),
+            ("upload_video_note", "UploadRound"),
+            ("record_video", "RecordVideo"),
+            ("upload_video", "UploadVideo"),
+            ("upload_photo", "UploadPhoto"),
+            ("upload_document", "UploadDocument"),
+            ("choose_sticker", "ChooseSticker"),
+            ("choose_location", "GeoLocation"),
+            ("choose_contact", "ChooseContact"),
+        ] {
+            self.call("serviceMethods.sendTyping", json!([chat, 1000, kind]), &[]).await;
+            let action = format!("SendMessage{action}Action");
+            anna.told("UpdateUserTyping", |update| update["action"]["_"] == action.as_str()).await;
+        }
     }
 
     async fn leads_a_group(&mut self) {

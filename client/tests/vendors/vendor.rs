@@ -59,21 +59,25 @@ impl Vendor {
     }
 
     /// Calls a method that does what it is asked, and has an answer of exactly these keys. A `?` behind a key lets it be
-    /// missing. Of a list it is the first item that has them.
+    /// missing. Of a list each item has them; a message has what its kind is about.
     pub(crate) async fn calls(&mut self, method: &str, with: Value, keys: &[&str]) -> Value {
         let (code, data) = self.asks(method, with.clone()).await;
         assert_eq!(code, Some(200), "{method} {with}: {data}");
-        let shown = data.get(0).unwrap_or(&data);
-        let found: Vec<&str> =
-            shown.as_object().map(|shown| shown.keys().map(String::as_str).collect()).unwrap_or_default();
-        let missing = keys.iter().filter(|key| !key.ends_with('?')).filter(|key| !found.contains(key));
-        let strange =
-            found.iter().filter(|key| !keys.iter().any(|known| known.trim_end_matches('?') == **key));
-        let (missing, strange): (Vec<_>, Vec<_>) = (missing.collect(), strange.collect());
-        assert!(
-            missing.is_empty() && strange.is_empty(),
-            "{method}: no {missing:?}, but {strange:?} in {shown:#}"
-        );
+        let items = data.as_array().map_or(std::slice::from_ref(&data), Vec::as_slice);
+        assert!(keys.is_empty() || !items.is_empty(), "{method}: an empty list");
+        for shown in items {
+            let found: Vec<&str> =
+                shown.as_object().map(|shown| shown.keys().map(String::as_str).collect()).unwrap_or_default();
+            let wanted = keys.iter().copied().filter(|key| !key.ends_with('?'));
+            let missing = wanted.chain(of_kind(shown)).filter(|key| !found.contains(key));
+            let strange =
+                found.iter().filter(|key| !keys.iter().any(|known| known.trim_end_matches('?') == **key));
+            let (missing, strange): (Vec<_>, Vec<_>) = (missing.collect(), strange.collect());
+            assert!(
+                missing.is_empty() && strange.is_empty(),
+                "{method}: no {missing:?}, but {strange:?} in {shown:#}"
+            );
+        }
         data
     }
 
@@ -104,6 +108,22 @@ impl Vendor {
     pub(crate) fn tried(&self) -> usize {
         self.called.len()
     }
+}
+
+/// What a journal's line has beside, by its kind.
+fn of_kind(line: &Value) -> Option<&'static str> {
+    let kind = line["typeMessage"].as_str().filter(|_| line["senderId"].is_string())?;
+    Some(match kind {
+        "textMessage" => "textMessage",
+        "extendedTextMessage" => "extendedTextMessage",
+        "locationMessage" => "location",
+        "contactMessage" => "contact",
+        "pollMessage" => "pollMessageData",
+        "imageMessage" | "videoMessage" | "audioMessage" | "documentMessage" | "stickerMessage" => {
+            "downloadUrl"
+        }
+        _ => panic!("no kind: {line}"),
+    })
 }
 
 /// A program of Python out of `tests/python`, with pipes.
