@@ -96,7 +96,7 @@ async fn ten_times_as_many_new_calls_as_a_line_takes_are_sent_away_and_running_o
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_does_not_keep_up_refuses_new_calls_until_it_does_and_says_why() {
     let metrics = SocketAddr::from(([127, 0, 0, 1], ports::free().unwrap()));
-    let scene = open("+79060004011", &format!("metrics = \"{metrics}\"")).await;
+    let scene = open("+79060004011", &format!("metrics = \"{metrics}\"\nmax_lag_ms = 10")).await;
     let (mut user, mut talk) = talk(&scene, &scene.post, 1).await;
     let starved = Starved::begin(scene.gateway.pid().unwrap());
     let until = Instant::now() + LIMIT;
