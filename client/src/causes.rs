@@ -3,15 +3,21 @@
 
 /// What a sentence says in Russian; none where nobody has said it so. What it names stays as it is.
 pub(crate) fn in_russian(english: &str) -> Option<String> {
+    known(english).or_else(|| {
+        // It may name first what it is about, a file of several. Each place is looked at once: a name is somebody else's choice.
+        english.match_indices(": ").find_map(|(at, sign)| {
+            let (what, rest) = english.split_at(at + sign.len());
+            Some(format!("{what}{}", known(rest)?))
+        })
+    })
+}
+
+/// The same of a sentence that names nothing first.
+fn known(english: &str) -> Option<String> {
     if let Some(russian) = crate::telegram::in_russian(english) {
         return Some(russian);
     }
-    let of_form = SENTENCES.iter().find_map(|(form, russian)| Some(filled(russian, &named(form, english)?)));
-    of_form.or_else(|| {
-        // It may name first what it is about, a file of several.
-        let whats = english.match_indices(": ").map(|(at, sign)| english.split_at(at + sign.len()));
-        whats.into_iter().find_map(|(what, rest)| Some(format!("{what}{}", in_russian(rest)?)))
-    })
+    SENTENCES.iter().find_map(|(form, russian)| Some(filled(russian, &named(form, english)?)))
 }
 
 /// A form with what it names, which may be a sentence itself.
@@ -282,6 +288,16 @@ mod tests {
             let said = in_russian(&named).unwrap_or_else(|| panic!("{named}"));
             assert_eq!(said, russian.replace("{}", "42"), "another form takes it");
         }
+    }
+
+    #[test]
+    fn a_name_full_of_colons_costs_nothing() {
+        let name = "1: ".repeat(80);
+        let (tell, told) = std::sync::mpsc::channel();
+        let sentence = format!("the file {name:?} is empty");
+        std::thread::spawn(move || tell.send(in_russian(&sentence)));
+        let russian = told.recv_timeout(std::time::Duration::from_secs(5)).expect("it takes for ever");
+        assert_eq!(russian, Some(format!("файл {name:?} пуст")));
     }
 
     #[test]
