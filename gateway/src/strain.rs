@@ -18,6 +18,8 @@ use lateness::Lateness;
 
 /// How often each thread is to come to work that is due: often enough that half a second of beats tells.
 const BEAT: Duration = Duration::from_millis(50);
+/// The same of a thread that came in time: a gateway that does nothing is to cost nothing.
+const IDLE_BEAT: Duration = Duration::from_millis(500);
 /// As many descriptors as the service of our package gives; each call takes about five.
 const DESCRIPTORS: u64 = 65_536;
 
@@ -95,10 +97,13 @@ impl Strain {
     async fn beat(self, number: usize, most: Duration) {
         let Some(thread) = self.0.threads.get(number) else { return };
         let mut lateness = Lateness::new(most);
+        let mut is_in_time = true;
         loop {
-            let due = clock::now() + BEAT;
+            let due = clock::now() + if is_in_time { IDLE_BEAT } else { BEAT };
             sleep_until(due.into()).await;
-            lateness.note(clock::now().saturating_duration_since(due));
+            let late = clock::now().saturating_duration_since(due);
+            lateness.note(late);
+            is_in_time = late < most / 4 && !lateness.is_behind();
             let late_us = u32::try_from(lateness.usual().as_micros()).unwrap_or(u32::MAX);
             thread.late_us.store(late_us, Ordering::Relaxed);
             thread.is_behind.store(lateness.is_behind(), Ordering::Relaxed);

@@ -141,6 +141,7 @@ async fn a_press_waits_for_a_gateway_whose_connection_is_made_anew() {
     room.telegram.presses(5, &data(1, "2"));
     room.gateway.hears(1).await;
     room.gateway.stops().await;
+    room.shows(|bot| bot.gateway.reason == "the gateway does not run").await;
     room.telegram.presses(5, &data(1, "0"));
     room.telegram.presses(5, &data(1, "4"));
     sleep(Duration::from_millis(700)).await;
@@ -149,6 +150,7 @@ async fn a_press_waits_for_a_gateway_whose_connection_is_made_anew() {
     assert_eq!(digits(&room), "204");
 
     room.gateway.stops().await;
+    room.shows(|bot| bot.gateway.reason == "the gateway does not run").await;
     room.telegram.presses(5, &data(1, "9"));
     room.telegram.hears("AnswerCallbackQuery", |body| text(body).starts_with("9 — не получилось")).await;
     assert_eq!(digits(&room), "204");

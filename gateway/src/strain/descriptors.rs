@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 
-/// How often they are counted.
+/// So long after a call began they are counted.
 const LOOK: Duration = Duration::from_millis(250);
+/// And so often while none begins.
+const IDLE_LOOK: Duration = Duration::from_secs(2);
 /// Left for what runs: databases, the ways to Telegram, PBXs' connections, control sockets.
 const RESERVE: i64 = 64;
 /// What a call takes: two ports towards the PBX, one for each address of the machine, and what relays want.
@@ -18,11 +21,12 @@ const OF_CALL: i64 = 8;
 #[derive(Debug)]
 pub(super) struct Descriptors {
     left: AtomicI64,
+    taken: Notify,
 }
 
 impl Descriptors {
     pub(super) fn new() -> Self {
-        Self { left: AtomicI64::new(left().unwrap_or(i64::MAX)) }
+        Self { left: AtomicI64::new(left().unwrap_or(i64::MAX)), taken: Notify::new() }
     }
 
     /// Whether one more call finds its own.
@@ -33,14 +37,15 @@ impl Descriptors {
     /// Notes what a call takes until they are counted again.
     pub(super) fn take(&self) {
         self.left.fetch_sub(OF_CALL, Ordering::Relaxed);
+        self.taken.notify_one();
     }
 
     /// Counts them for ever.
     pub(super) async fn watch(&self) {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
+            if timeout(IDLE_LOOK, self.taken.notified()).await.is_ok() {
+                sleep(LOOK).await;
+            }
             let Ok(left) = tokio::task::spawn_blocking(left).await else { continue };
             self.left.store(
                 left.unwrap_or_else(|error| {
@@ -69,7 +74,7 @@ mod tests {
 
     #[test]
     fn calls_take_theirs_until_the_reserve_is_left() {
-        let descriptors = Descriptors { left: AtomicI64::new(RESERVE + 3 * OF_CALL) };
+        let descriptors = Descriptors { left: AtomicI64::new(RESERVE + 3 * OF_CALL), taken: Notify::new() };
         let admitted = (0..10)
             .filter(|_| {
                 let has_room = descriptors.has_room();
