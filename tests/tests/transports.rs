@@ -301,7 +301,8 @@ async fn a_check_without_the_gateway_tries_each_line_by_its_own_transport_and_le
         (
             phone.sip,
             json!({"transport": "tls"}),
-            format!("the TLS handshake with the PBX at {} took too long", phone.sip),
+            // A phone may as well answer in its own way what it takes for nonsense.
+            format!("the TLS handshake with the PBX at {0} took too long|no TLS is spoken at {0}", phone.sip),
         ),
         (nobody, json!({"transport": "tcp"}), format!("the PBX takes no connection at {nobody}")),
         (nobody, json!({"transport": "tls"}), format!("the PBX takes no connection at {nobody}")),
@@ -312,7 +313,7 @@ async fn a_check_without_the_gateway_tries_each_line_by_its_own_transport_and_le
         ),
     ] {
         let told = checked(&stage, &line, pbx, trunk.clone()).await;
-        assert!(told.contains(&wanted), "{trunk}: want {wanted:?} in {told}");
+        assert!(wanted.split('|').any(|words| told.contains(words)), "{trunk}: want {wanted:?} in {told}");
     }
     let state = StateDir::open(&stage.installation.state).unwrap();
     assert!(!state.tls_certificate().exists(), "a check makes no certificate");

@@ -112,9 +112,9 @@ async fn cards_tell_who_is_who() {
     }
     let card = stage.does("get_profile", json!({"dialog": boris})).await;
     assert_eq!(card["username"], "boris_b", "{card}");
-    // What somebody hides is null, and no error.
+    // What somebody hides is null, and no error. A number that was seen once is kept.
     for (audience, phone) in
-        [(Audience::Everybody, json!(format!("+{BORIS}"))), (Audience::Nobody, Value::Null)]
+        [(Audience::Nobody, Value::Null), (Audience::Everybody, json!(format!("+{BORIS}")))]
     {
         stage.scene.world().set_privacy(boris, PrivacyKind::PhoneNumber, audience);
         let card = stage.does("get_profile", json!({"dialog": "@boris_b"})).await;

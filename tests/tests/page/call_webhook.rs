@@ -8,7 +8,7 @@ use tgtrunk_tests::browser::{Browser, Options};
 use tgtrunk_tests::chat_stage::LIMIT;
 use tgtrunk_tests::page_stage::PageStage;
 use tgtrunk_tests::program::Kind;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::lamps::scanned;
 use crate::looks;
@@ -99,9 +99,16 @@ async fn fault_outlives_the_client(
     stage.client.take().context("the client runs")?.kill().await?;
     sleep(Duration::from_secs(1)).await;
     stage.client = Some(Kind::Client.start(&stage.stage.installation).await?);
-    browser.go(&number.path("")).await?;
-    browser.shows(&format!("{FAULT}[data-failing-since='{since}']"), LIMIT * 2).await?;
-    Ok(())
+    let still = format!("{FAULT}[data-failing-since='{since}']");
+    // While the line is being opened there is no page of it.
+    let until = Instant::now() + LIMIT * 2;
+    loop {
+        browser.go(&number.path("")).await?;
+        if browser.shows(&still, Duration::from_secs(2)).await.is_ok() {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "not since {since}: {}", browser.words().await?);
+    }
 }
 
 /// What is never taken is skipped, and all that waits behind it is taken.

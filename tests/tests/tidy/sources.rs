@@ -52,15 +52,7 @@ const AT_HOME: [(&str, &[&str], &str); 8] = [
     ("rsip::", &["gateway/sip/"], "SIP grammar stays in gateway/sip"),
     (
         "sqlx::",
-        &[
-            "telegram/",
-            "messages/src/store",
-            "messages/tests/",
-            "gateway/src/",
-            "client/",
-            "bot/src/",
-            "tests/",
-        ],
+        &["telegram/", "messages/src/store", "messages/tests/", "gateway/src/", "client/", "bot/", "tests/"],
         "storage stays in telegram/, messages/store and the programs' shells",
     ),
 ];
