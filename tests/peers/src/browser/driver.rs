@@ -39,6 +39,16 @@ impl Driver {
     /// # Errors
     /// When the Debian package `chromium-driver` is missing.
     pub(super) async fn start() -> anyhow::Result<Self> {
+        // Now and then another socket has taken the port that it found free.
+        for _ in 0..2 {
+            if let Ok(driver) = Self::try_start().await {
+                return Ok(driver);
+            }
+        }
+        Self::try_start().await
+    }
+
+    async fn try_start() -> anyhow::Result<Self> {
         let mut child = command()
             .args(["--port=0", "--log-level=SEVERE"])
             .stdin(Stdio::null())
