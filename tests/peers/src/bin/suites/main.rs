@@ -85,8 +85,9 @@ fn run() -> anyhow::Result<bool> {
                 None => still.push((number, one)),
                 Some(end) => {
                     show(&end, began)?;
-                    let measures = table.needs(&programs[number].name).measures;
-                    if measures && !end.passed() && tried.insert(number) {
+                    let needs = table.needs(&programs[number].name);
+                    let may_try_again = needs.measures || needs.waits;
+                    if may_try_again && !end.passed() && tried.insert(number) {
                         plan.handle_failure(number);
                     } else {
                         plan.handle_end(number);

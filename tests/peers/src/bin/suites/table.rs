@@ -29,10 +29,15 @@ pub(crate) struct Needs {
     /// It judges sound and losses in real time: where it fails, a second try counts, when all others have ended.
     #[serde(default)]
     pub(crate) measures: bool,
+    /// Its people wait for seconds, which others may take from it: it has a second try like what measures, and nothing is
+    /// kept from running beside it.
+    #[serde(default)]
+    pub(crate) waits: bool,
 }
 
 /// A program that is not in the table computes, and not for long.
-const UNKNOWN: Needs = Needs { seconds: 5, cores: 1.0, alone: false, threads: None, measures: false };
+const UNKNOWN: Needs =
+    Needs { seconds: 5, cores: 1.0, alone: false, threads: None, measures: false, waits: false };
 
 impl Table {
     pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
