@@ -10,7 +10,7 @@ use tgtrunk_shell::Health;
 use tgtrunk_sip::Bucket;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::strain::{Lack, Strain};
+use crate::strain::Strain;
 use crate::{clock, metrics};
 
 /// How often it is looked whether calls were sent away.
@@ -139,10 +139,7 @@ impl Inner {
         if self.calls.load(Ordering::Relaxed) >= self.most_calls as usize {
             return Some(Overload::Calls(self.most_calls));
         }
-        self.strain.lack().map(|lack| match lack {
-            Lack::Time => Overload::Lag,
-            Lack::Descriptors => Overload::Files,
-        })
+        self.strain.overload()
     }
 
     fn rate(&self) -> Overload {

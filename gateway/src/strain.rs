@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tgtrunk_config::Overload;
 use tokio::time::sleep_until;
 
 use crate::clock;
@@ -22,15 +23,6 @@ const BEAT: Duration = Duration::from_millis(50);
 const IDLE_BEAT: Duration = Duration::from_millis(500);
 /// As many descriptors as the service of our package gives; each call takes about five.
 const DESCRIPTORS: u64 = 65_536;
-
-/// What is lacking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lack {
-    /// Processor time.
-    Time,
-    /// File descriptors.
-    Descriptors,
-}
 
 /// How the gateway's threads and descriptors are. Clones share it.
 #[derive(Debug, Clone)]
@@ -76,11 +68,11 @@ impl Strain {
     }
 
     /// What keeps a new call out.
-    pub(crate) fn lack(&self) -> Option<Lack> {
+    pub(crate) fn overload(&self) -> Option<Overload> {
         if self.0.threads.iter().any(|thread| thread.is_behind.load(Ordering::Relaxed)) {
-            return Some(Lack::Time);
+            return Some(Overload::Lag);
         }
-        (!self.0.descriptors.has_room()).then_some(Lack::Descriptors)
+        (!self.0.descriptors.has_room()).then_some(Overload::Files)
     }
 
     /// Notes that a call begins, which takes descriptors before they are counted again.
