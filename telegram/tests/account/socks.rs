@@ -34,7 +34,8 @@ async fn an_account_logs_in_talks_and_comes_back_through_the_proxy_alone() {
     let port = socks.port;
     socks.stop().await;
     open.until("proxy", |status| matches!(status, Status::Orange { reason: Orange::Proxy { .. } })).await;
-    assert_eq!(scene.connections_of(scene.anna), 0, "there is no way around the proxy");
+    // Telegram may see the end of the tunnel after us; a way around it would stay.
+    eventually("no way around the proxy", || scene.connections_of(scene.anna) == 0).await;
     let again = Socks::start(port, &["anna", "s3cret"]).await;
     open.until_green().await;
     eventually("a tunnel anew", || !again.tunnels().is_empty()).await;
