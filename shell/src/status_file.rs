@@ -7,6 +7,8 @@ use tgtrunk_config::{StateDir, StateError};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::caught::again;
+
 /// Changes within this time share a write.
 const REST: Duration = Duration::from_millis(250);
 /// How often the file is renewed though nothing changed: a reader believes no old file.
@@ -15,6 +17,14 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Writes the status when it changed, and anyway now and then. Ends with the last sender, whose last word it writes.
 pub async fn keep<S: Clone + Send + Sync + 'static>(
     state: StateDir,
+    status: watch::Receiver<S>,
+    put: fn(&S, &StateDir) -> Result<(), StateError>,
+) {
+    again("status file", || follow(&state, status.clone(), put)).await;
+}
+
+async fn follow<S: Clone + Send + Sync + 'static>(
+    state: &StateDir,
     mut status: watch::Receiver<S>,
     put: fn(&S, &StateDir) -> Result<(), StateError>,
 ) {
@@ -22,7 +32,7 @@ pub async fn keep<S: Clone + Send + Sync + 'static>(
     let mut last = false;
     loop {
         let shown = status.borrow_and_update().clone();
-        well = write(&state, shown, put, well).await;
+        well = write(state, shown, put, well).await;
         if last {
             return;
         }
