@@ -104,9 +104,7 @@ async fn open_doors(address: SocketAddr, doors: Arc<Doors>, health: Health) {
         match listen(address, &doors).await {
             Ok(served) => {
                 health.note("webhook", None);
-                if let Err(error) = served.await {
-                    tracing::error!(%error, "the webhook's server ended");
-                }
+                served.await;
             }
             Err(error) => match Trouble::of_port(&error, address, SETTING) {
                 Some(trouble) => health.note("webhook", Some(trouble)),
