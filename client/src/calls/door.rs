@@ -1,10 +1,10 @@
 //! Calls over HTTP: `POST`, `GET /api/v1/calls`, `GET`, `DELETE /api/v1/calls/{call_id}`, JSON both ways.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ use tgtrunk_config::control::CallInfo;
 use tgtrunk_config::{CallId, Callee, Phone, is_extension};
 use tgtrunk_messages::actions::LONGEST_KEY;
 use tgtrunk_messages::{bearer, object};
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::event::Known;
@@ -23,6 +24,8 @@ use crate::api::directory::as_json;
 
 /// Longest request, in bytes.
 const BODY_BYTES: usize = 64 * 1024;
+/// How long it may take until a request is here whole.
+const BODY: Duration = Duration::from_secs(30);
 const KEYS: [&str; 4] = ["line", "to", "extension", "idempotency_key"];
 
 /// Who may ask for calls.
@@ -53,14 +56,25 @@ pub(crate) fn router(calls: Calls, admit: Arc<dyn Admit>) -> Router {
     Router::new()
         .route("/api/v1/calls", get(list).post(place).fallback(no_method))
         .route("/api/v1/calls/{call_id}", get(show).delete(end).fallback(no_method))
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(Desk { calls, admit })
 }
 
-async fn place(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Response {
-    let admitted = match desk.admitted(&headers) {
+async fn place(State(desk): State<Desk>, request: Request) -> Response {
+    // Nothing is read of what a stranger says.
+    let admitted = match desk.admitted(request.headers()) {
         Ok(admitted) => admitted,
         Err(failed) => return failed.into_response(),
+    };
+    let body = match timeout(BODY, axum::body::to_bytes(request.into_body(), BODY_BYTES)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            let message = format!("the request is longer than {BODY_BYTES} bytes, or broke off");
+            return as_json(StatusCode::PAYLOAD_TOO_LARGE, &Failed::new(Code::BadRequest, message).body());
+        }
+        Err(_) => {
+            let message = format!("the request was not here whole within {} s", BODY.as_secs());
+            return as_json(StatusCode::REQUEST_TIMEOUT, &Failed::new(Code::BadRequest, message).body());
+        }
     };
     // Whoever hangs up while the gateway is asked has the call placed all the same, and written down.
     let work = tokio::spawn(async move {

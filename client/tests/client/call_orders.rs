@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tgtrunk_config::Callee;
 use tgtrunk_config::control::{CallEnd, CallInfo, CallState, Ender, Refusal, RefusalCode};
-use tokio::time::sleep;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{sleep, timeout};
 
 use crate::call_events::record;
 use crate::program::Program;
@@ -121,6 +122,30 @@ async fn a_program_has_a_call_placed_follows_it_and_ends_another() {
     eventually("nothing is up", || shop.gateway.told.lock().unwrap().calls.is_empty()).await;
     let (code, told) = shop.ask(reqwest::Method::GET, "", &shop.program.token, Value::Null).await;
     assert_eq!((code, &told["result"]), (200, &json!([])));
+}
+
+/// Half an order is read from nobody without a token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_places_a_call_is_not_waited_for() {
+    let shop = Shop::open().await;
+    let address = shop.program.url.strip_prefix("http://").unwrap().to_owned();
+    let told = async |token: &str| {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let head = format!(
+            "POST /api/v1/calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 10\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut told = vec![0; 12];
+        stream.read_exact(&mut told).await.unwrap();
+        String::from_utf8(told).unwrap()
+    };
+    let answered = timeout(Duration::from_secs(5), told("nobody")).await;
+    assert_eq!(answered.expect("it waits for a stranger's body"), "HTTP/1.1 401");
+    assert!(timeout(Duration::from_millis(300), told(&shop.program.token)).await.is_err());
+    let long = json!({"to": "@anna_k", "extension": "2".repeat(70_000)});
+    let (code, told) = shop.place(long).await;
+    assert_eq!((code, &told["error"]["code"]), (413, &json!("bad_request")), "{told}");
+    assert_eq!(shop.joined(), 0);
 }
 
 /// What a key's call became is told, and nobody is told that nothing is up where nobody knows.
