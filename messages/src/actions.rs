@@ -203,6 +203,11 @@ pub(crate) fn stands(standing: Standing) -> Failed {
     Failed::from(Refused::Standing(standing))
 }
 
+/// Why something is not done that broke off by a fault of ours.
+pub(crate) fn broke() -> Failed {
+    Failed::new(error::Code::Internal, "something broke on our side")
+}
+
 /// Why nothing is done while Telegram asks to wait.
 pub(crate) fn floods(seconds: u32) -> Failed {
     Failed::from(Failure::Flood { seconds })

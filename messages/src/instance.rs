@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
-use tracing::Instrument as _;
 
 pub(crate) use self::attachment::{is_link, kept, name_in, with_end_of};
 pub use self::calls::CallNews;
@@ -330,11 +329,11 @@ impl Instance {
         store.lose_hold(messenger.knows_repeats()).await?;
         let inner = Arc::new(Inner::new(row, store, files, messenger, options, web));
         let mut tasks = JoinSet::new();
-        tasks.spawn(outbox::run(Arc::clone(&inner)).in_current_span());
-        tasks.spawn(job::run(Arc::clone(&inner)).in_current_span());
-        tasks.spawn(push::run(Arc::clone(&inner), pusher).in_current_span());
-        tasks.spawn(upkeep::watch(Arc::clone(&inner)).in_current_span());
-        tasks.spawn(upkeep::forget(Arc::clone(&inner)).in_current_span());
+        upkeep::keep(&mut tasks, "outgoing queue", &inner, outbox::run);
+        upkeep::keep(&mut tasks, "jobs", &inner, job::run);
+        upkeep::keep(&mut tasks, "webhook", &inner, move |inner| push::run(inner, pusher.clone()));
+        upkeep::keep(&mut tasks, "upkeep", &inner, upkeep::watch);
+        upkeep::keep(&mut tasks, "forgetting", &inner, upkeep::forget);
         Ok(Self { inner, tasks: Arc::new(Mutex::new(tasks)) })
     }
 

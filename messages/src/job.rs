@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
+use tgtrunk_shell::caught::caught;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use tracing::{Instrument as _, warn};
+use tracing::{Instrument as _, error, warn};
 
 use crate::actions::{self, Failed};
 use crate::instance::inner::Inner;
@@ -288,7 +289,12 @@ impl Desk {
 /// Does one, and writes down what came of it; for how long Telegram asks to wait.
 async fn work(inner: &Arc<Inner>, job: Job, is_again: bool) -> (JobId, Option<u32>) {
     let instance = Instance::of(Arc::clone(inner));
-    let done = actions::perform(&instance, &job.action, &job.request, is_again).await;
+    let performed = caught(actions::perform(&instance, &job.action, &job.request, is_again)).await;
+    // Whoever asked for it hears of it; it is tried again as it is after a fault of the disk.
+    let done = performed.unwrap_or_else(|broke| {
+        error!(%broke, action = job.action, "something that a program has asked for broke off");
+        Err(actions::broke())
+    });
     let flood_s = done.as_ref().err().and_then(|failed| failed.flood_s);
     loop {
         let written = match &done {

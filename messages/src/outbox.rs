@@ -127,7 +127,8 @@ pub(crate) async fn run(inner: Arc<Inner>) {
         unwritten: None,
         acquainted: Instant::now(),
         writers_alone_until_ms: 0,
-        is_lost: false,
+        // It may have broken off in the middle of handing one over.
+        is_lost: true,
     };
     let (mut is_awake, mut is_told) = (false, false);
     loop {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tgtrunk_shell::caught::again;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tracing::warn;
+use tracing::{Instrument as _, warn};
 
 use crate::clock;
 use crate::instance::inner::{FOUND_S, Inner};
@@ -21,6 +23,17 @@ const BITE: Duration = Duration::from_millis(50);
 const AGAIN: Duration = Duration::from_secs(2);
 /// How long nothing is done at most, whatever is waited for.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// Has one of the instance's parts at work as long as `tasks`; it begins anew where it breaks.
+pub(crate) fn keep<W: Future<Output = ()> + Send + 'static>(
+    tasks: &mut JoinSet<()>,
+    part: &'static str,
+    inner: &Arc<Inner>,
+    begin: impl Fn(Arc<Inner>) -> W + Send + 'static,
+) {
+    let inner = Arc::clone(inner);
+    tasks.spawn(again(part, move || begin(Arc::clone(&inner))).in_current_span());
+}
 
 /// Tells each change of how the instance stands.
 pub(crate) async fn watch(inner: Arc<Inner>) {

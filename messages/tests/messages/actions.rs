@@ -121,7 +121,7 @@ impl Stage {
         value["result"].clone()
     }
 
-    async fn job_ends(&self, id: &Value) -> Value {
+    pub(crate) async fn job_ends(&self, id: &Value) -> Value {
         until("the job ends", async || self.job(id).await["state"] != "waiting").await;
         self.job(id).await
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use serde_json::json;
 use tgtrunk_messages::{
     Address, Attachment, ChatId, Content, Direction, Draft, Failure, FileKind, Instance, News, Record,
     SendStatus, Standing,
@@ -11,6 +12,7 @@ use tgtrunk_messages::{
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::actions::Stage;
 use crate::support::{Room, Say, draft, from_anna, ours, switch_on, text_of, until};
 
 const DAY_MIN: u32 = 60 * 24;
@@ -62,6 +64,21 @@ async fn a_text_in_parts_that_is_killed_midway_keeps_the_number_of_its_first_par
         assert_eq!(*room.telegram.deleted.lock().unwrap(), [101, 102], "the text is in the first part now");
         assert_eq!(text_of(&outgoing(&instance).await[0].content), "short");
     }
+}
+
+#[tokio::test]
+async fn an_outgoing_queue_that_breaks_goes_on_a_moment_later_and_sends_nothing_twice() {
+    let room = Room::new();
+    let instance = room.open().await;
+    room.telegram.say([Say::SentAndBreak]);
+    for text in ["one", "two"] {
+        instance.send(draft(5, text)).await.unwrap();
+    }
+    sent(&instance).await;
+    assert_eq!(room.telegram.texts(), ["one", "two"]);
+    let journal = outgoing(&instance).await;
+    let stands: Vec<_> = journal.iter().map(|one| (one.status, one.tg_id)).collect();
+    assert_eq!(stands, [(SendStatus::Sent, Some(101)), (SendStatus::Sent, Some(100))]);
 }
 
 #[tokio::test]
@@ -320,4 +337,24 @@ fn by_link(url: &str) -> Attachment {
         remote: None,
         thumbnail: None,
     }
+}
+
+#[tokio::test]
+async fn what_breaks_is_told_to_whoever_waits_and_tried_again_after_a_pause_where_it_was_promised() {
+    let stage = Stage::new().await;
+    let sent = stage.done("send_message", json!({"dialog": 5, "text": "one"})).await;
+    let id = sent["result"]["id_message"].clone();
+    stage.telegram().edits_break.store(2, Ordering::Relaxed);
+    let said = json!({"dialog": 5, "message_id": id, "text": "two"});
+    let (status, told) = stage.refused("edit_message", said).await;
+    assert_eq!((status, &told["error"]["code"]), (500, &json!("internal")), "{told}");
+    let said = json!({"dialog": 5, "message_id": id, "text": "three", "mode": "queue"});
+    let told = stage.done("edit_message", said).await;
+    let job = stage.job_ends(&told["job_id"]).await;
+    assert_eq!(
+        (&job["state"], stage.telegram().edits_break.load(Ordering::Relaxed)),
+        (&json!("done"), 0),
+        "{job}"
+    );
+    assert_eq!(*stage.telegram().edited.lock().unwrap(), ["three"]);
 }

@@ -29,6 +29,8 @@ pub(crate) enum Say {
     SentUnheard,
     /// Telegram has it, and answers so much later.
     SentLate(Duration),
+    /// Telegram has it, and what hands it over breaks.
+    SentAndBreak,
     Fail(Failure),
 }
 
@@ -66,6 +68,8 @@ pub(crate) struct Played {
     pub(crate) is_renamed: AtomicBool,
     /// How long changes take, in the order in which they are asked for.
     pub(crate) edits_take: Mutex<VecDeque<Duration>>,
+    /// How many of them break.
+    pub(crate) edits_break: AtomicU32,
     /// What messages were changed to, in the order in which that was done.
     pub(crate) edited: Mutex<Vec<String>>,
 }
@@ -268,6 +272,7 @@ impl Messenger for Played {
         match say {
             Say::SentUnheard => return Err(Failure::Unknown("the connection is lost".to_owned())),
             Say::SentLate(late) => sleep(late).await,
+            Say::SentAndBreak => panic!("as a messenger may"),
             Say::Sent | Say::Fail(_) => {}
         }
         Ok(Sent { chat: message.chat, tg_id: message.tg_id, date_s: message.date_s })
@@ -293,6 +298,10 @@ impl Messenger for Played {
         _: &[Entity],
         _: Option<&Value>,
     ) -> Result<(), Failure> {
+        let breaks = |left: u32| left.checked_sub(1);
+        if self.edits_break.fetch_update(Ordering::Relaxed, Ordering::Relaxed, breaks).is_ok() {
+            panic!("as a messenger may");
+        }
         let takes = self.edits_take.lock().unwrap().pop_front();
         sleep(takes.unwrap_or_default()).await;
         self.edited.lock().unwrap().push(text.to_owned());
