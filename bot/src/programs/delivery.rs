@@ -8,6 +8,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Response, Url};
 use serde_json::Value;
 use tgtrunk_messages::Web;
+use tgtrunk_shell::caught::caught;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -206,15 +207,7 @@ impl<'q> Delivery<'q> {
             let (web, hook, api) = (self.web.clone(), self.hook.clone(), self.api.clone());
             let limit = self.limit;
             self.under_way.spawn(async move {
-                let answer = post(&web, limit, &hook, update).await;
-                // What follows of the same chat waits, so that answers come in order.
-                let taken = match answer {
-                    Ok(answer) => {
-                        perform(&api, answer).await;
-                        Ok(())
-                    }
-                    Err(miss) => Err(miss),
-                };
+                let taken = take(post(&web, limit, &hook, update), |answer| perform(&api, answer)).await;
                 (chat, number, taken)
             });
             self.chats.insert(chat, Chat::UnderWay(before));
@@ -270,6 +263,22 @@ impl<'q> Delivery<'q> {
             Chat::Rests(_) => !is_taken(chat),
         })
     }
+}
+
+/// Has an update taken, and what is answered performed. What follows of the same chat waits, so that answers come in order;
+/// it does not wait for ever where something breaks.
+async fn take<P: Future<Output = ()>>(
+    brought: impl Future<Output = Result<Vec<u8>, Miss>>,
+    perform: impl FnOnce(Vec<u8>) -> P,
+) -> Result<(), Miss> {
+    let answer = caught(brought).await.unwrap_or_else(|broke| {
+        tracing::error!(%broke, "an update is not brought");
+        Err(Miss { message: "Internal error".to_owned(), is_away: false })
+    })?;
+    if let Err(broke) = caught(perform(answer)).await {
+        tracing::error!(%broke, "a method in a webhook's answer is not performed");
+    }
+    Ok(())
 }
 
 /// Brings one update; gives what was answered.
@@ -377,6 +386,15 @@ mod tests {
         sleep(Duration::from_millis(200)).await;
         assert_eq!(counts(), (2, 2));
         delivering.abort();
+    }
+
+    #[tokio::test]
+    async fn what_breaks_holds_up_no_chat_and_what_was_taken_is_not_brought_twice() {
+        let nothing = |_: Vec<u8>| async {};
+        let miss = take(async { panic!("as anything may") }, nothing).await.err().unwrap();
+        assert_eq!((miss.message.as_str(), miss.is_away), ("Internal error", false));
+        assert!(take(async { Ok(Vec::new()) }, |_| async { panic!("as an answer may") }).await.is_ok());
+        assert!(take(async { Ok(Vec::new()) }, nothing).await.is_ok());
     }
 
     /// Counts what it is asked, and answers always the same.

@@ -167,6 +167,7 @@ pub(super) fn cause(language: Language, english: &str) -> String {
         "Connection refused" => "нет соединения: в нём отказано",
         "Read timeout expired" => "нет ответа: истекло время ожидания",
         "Connection closed" => "соединение оборвалось",
+        "Internal error" => "внутренняя ошибка программы",
         _ => "",
     };
     match (language, english.strip_prefix("Wrong response from the webhook: ")) {
