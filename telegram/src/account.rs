@@ -7,9 +7,9 @@ use std::time::Duration;
 use grammers_tl_types::{self as tl, RemoteCall};
 use tgtrunk_config::{Proxy, Telegram};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::core::{AnewError, Core, Settings, take_seed};
 use crate::database::Database;
@@ -91,7 +91,7 @@ pub struct Account {
 #[derive(Debug)]
 struct Tasks {
     stop: watch::Sender<bool>,
-    running: Mutex<Vec<JoinHandle<()>>>,
+    running: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Options {
@@ -173,12 +173,12 @@ impl Account {
             accepted: Notify::new(),
             stop: stop.clone(),
         });
-        let running = vec![
-            tokio::spawn(courier::run(Arc::clone(&core), parcels, notice)),
-            tokio::spawn(pool::supervise(Arc::clone(&core), commanded, send)),
-            tokio::spawn(watchdog::run(Arc::clone(&core))),
-        ];
-        let tasks = Arc::new(Tasks { stop, running: Mutex::new(running) });
+        let mut parts = JoinSet::new();
+        parts.spawn(courier::run(Arc::clone(&core), parcels, notice));
+        parts.spawn(pool::supervise(Arc::clone(&core), commanded, send));
+        parts.spawn(watchdog::run(Arc::clone(&core)));
+        let running = tokio::spawn(attend(Arc::clone(&core), parts));
+        let tasks = Arc::new(Tasks { stop, running: Mutex::new(Some(running)) });
         Ok((Self { core, tasks }, notices))
     }
 
@@ -386,12 +386,12 @@ impl Account {
     /// Ends the tasks and saves the update state. Requests under way fail with [`InvokeError::Closed`].
     pub async fn shutdown(&self) {
         self.tasks.stop.send_replace(true);
-        let running = std::mem::take(&mut *self.tasks.running.lock().unwrap_or_else(PoisonError::into_inner));
-        for mut task in running {
-            if timeout(PARTING, &mut task).await.is_err() {
-                warn!("a task had to be ended by force");
-                task.abort();
-            }
+        let running = self.tasks.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut running) = running
+            && timeout(PARTING, &mut running).await.is_err()
+        {
+            warn!("the account's tasks had to be ended by force");
+            running.abort();
         }
         self.core.health.waiting(Orange::Stopped);
     }
@@ -407,6 +407,20 @@ impl Core {
     pub(crate) async fn tell_log_out(&self) -> Result<(), InvokeError> {
         let policy = Policy::call().within(LOG_OUT);
         self.invoke(&tl::functions::auth::LogOut {}, policy).await.map(drop)
+    }
+}
+
+/// Waits until the account's parts have ended. With one that breaks all of them end, and the lamp says so: half an account
+/// would seem to be well.
+async fn attend(core: Arc<Core>, mut parts: JoinSet<()>) {
+    while let Some(ended) = parts.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            error!(%error, "a part of the account broke: it is closed");
+            core.health.broke();
+            core.stop.send_replace(true);
+        }
     }
 }
 
@@ -461,5 +475,31 @@ impl From<Options> for Settings {
             sync_every: options.sync_every,
             database: options.database,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_account_one_of_whose_parts_breaks_says_so_and_ends_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(folder.path().join("client.db")).await.unwrap();
+        let (account, _notices) = Account::open(Options::new(database, 1, "x")).await.unwrap();
+        let status = account.status();
+        assert!(matches!(*status.borrow(), Status::Red { .. }), "nobody is logged in");
+        let mut parts = JoinSet::new();
+        parts.spawn(async { panic!("as the courier may") });
+        attend(Arc::clone(&account.core), parts).await;
+        let broken = Status::Orange { reason: Orange::Broken };
+        assert_eq!(*status.borrow(), broken);
+        account.core.health.proven();
+        account.core.health.waiting(Orange::NoAnswer);
+        assert_eq!(*status.borrow(), broken, "nothing goes on by itself");
+        let running = account.tasks.running.lock().unwrap().take().unwrap();
+        timeout(Duration::from_secs(5), running).await.expect("the others end").unwrap();
+        account.shutdown().await;
+        assert_eq!(*status.borrow(), Status::Orange { reason: Orange::Stopped });
     }
 }

@@ -266,6 +266,10 @@ impl From<&Orange> for Sentence {
                 "Соединение отказало, запускаем его снова.",
                 "The connection failed and is being started again.",
             ),
+            Orange::Broken => row(
+                "Внутренняя ошибка программы, аккаунт открывается заново.",
+                "A fault of the program's own; the account is being opened anew.",
+            ),
             Orange::Stopped => row("Остановлено.", "Stopped."),
         }
     }
@@ -499,6 +503,7 @@ mod tests {
             Orange::Refused { error: word() },
             Orange::Crowded,
             Orange::Restarting,
+            Orange::Broken,
             Orange::Stopped,
         ];
         let vias = [

@@ -78,6 +78,8 @@ pub enum Orange {
     Crowded,
     /// The client library failed and is being started again.
     Restarting,
+    /// A part of the account broke by a fault of ours. It does nothing more until it is opened anew.
+    Broken,
     /// The account is shut down.
     Stopped,
 }
@@ -151,7 +153,7 @@ impl Health {
     pub(crate) fn proven(&self) {
         let now = wall_now();
         self.change(|status| match status {
-            Status::Red { .. } | Status::Orange { reason: Orange::Stopped } => false,
+            Status::Red { .. } | Status::Orange { reason: Orange::Broken | Orange::Stopped } => false,
             Status::Orange { .. } => {
                 *status = Status::Green { since: now, last: now };
                 true
@@ -181,6 +183,7 @@ impl Health {
     pub(crate) fn waiting(&self, waits_for: Orange) {
         self.change(|status| match status {
             Status::Red { .. } | Status::Orange { reason: Orange::Stopped } => false,
+            Status::Orange { reason: Orange::Broken } if waits_for != Orange::Stopped => false,
             Status::Orange { reason } if *reason == waits_for => false,
             Status::Orange { .. } | Status::Green { .. } => {
                 *status = Status::Orange { reason: waits_for };
@@ -192,13 +195,21 @@ impl Health {
     /// Authorization is needed. True if that is news.
     pub(crate) fn ended(&self, why: Red) -> bool {
         self.change(|status| match status {
-            Status::Orange { reason: Orange::Stopped } => false,
+            Status::Orange { reason: Orange::Broken | Orange::Stopped } => false,
             Status::Red { reason } if *reason == why => false,
             Status::Red { .. } | Status::Orange { .. } | Status::Green { .. } => {
                 *status = Status::Red { reason: why };
                 true
             }
         })
+    }
+
+    /// A part of the account broke; whatever was amiss besides, nothing goes on.
+    pub(crate) fn broke(&self) {
+        self.change(|status| {
+            *status = Status::Orange { reason: Orange::Broken };
+            true
+        });
     }
 
     /// A login is complete: red is over.

@@ -17,7 +17,7 @@ const LOSS: Duration = Duration::from_secs(30);
 pub(super) fn of(status: &Status, lost: Option<Duration>, stage: &LoginStage) -> Standing {
     match status {
         Status::Green { .. } => Standing::Authorized,
-        Status::Orange { reason: Orange::Starting | Orange::LoggedIn | Orange::Stopped } => {
+        Status::Orange { reason: Orange::Starting | Orange::LoggedIn | Orange::Broken | Orange::Stopped } => {
             Standing::Starting
         }
         Status::Orange { .. } if lost.is_some_and(|lost| lost < LOSS) => Standing::Authorized,
