@@ -2,6 +2,9 @@
 //!
 //! Nothing here waits for Telegram. A line that cannot be opened is tried again, and harms no other.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +17,10 @@ use tgtrunk_config::{CallId, ClientStatus, Password, Said, Settings, StateDir, S
 use tgtrunk_messages::InstanceId;
 use tgtrunk_shell::Health;
 use tgtrunk_shell::asking::Follower;
+use tgtrunk_shell::caught::{Broke, caught};
 use tgtrunk_shell::said::said;
 use tgtrunk_shell::status_file;
-use tgtrunk_telegram::{Account, Database, LoginDesk, LoginWord, Notice, Options, Status};
+use tgtrunk_telegram::{Account, Database, LoginDesk, LoginWord, Notice, Options, Orange, Status};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout};
@@ -124,29 +128,32 @@ impl Line {
         let keeping = status_file::keep(self.house.state.clone(), self.status.subscribe(), put);
         let file = tokio::spawn(keeping.in_current_span());
         loop {
-            match self.open().await {
-                Ok(mut work) => {
+            let problem = match caught(self.open()).await {
+                Ok(Ok(mut work)) => {
                     info!("line opened");
-                    self.serve(&mut work).await;
-                    self.house.calls.leave(&self.manner.line.phone);
-                    work.end().await;
-                    break;
-                }
-                Err(problem) => {
-                    // Paths name the line by its number, which is nobody's business in a log.
-                    let number = self.manner.line.phone.as_str();
-                    let problem = said(&problem)
-                        .within(|en| en.replace(number, "(line)"), |ru| ru.replace(number, "(линия)"));
-                    error!(retry_s = PAUSE.as_secs(), "the line does not run: {problem}");
-                    let reason = problem.within(
-                        |en| format!("the line does not run: {en}"),
-                        |ru| format!("линия не работает: {ru}"),
-                    );
-                    Lamps::broken(&self.status, &reason);
-                    if self.rest(&problem).await {
-                        break;
+                    let broke = caught(self.serve(&mut work)).await.flatten().err();
+                    if broke.is_some() {
+                        // Programs that call meanwhile hear that it is starting.
+                        self.house.api.rest(&self.manner.line.phone);
                     }
+                    self.house.calls.leave(&self.manner.line.phone);
+                    whole(work.end()).await;
+                    let Some(broke) = broke else { break };
+                    Said::from(&broke)
                 }
+                Ok(Err(problem)) => said(&problem),
+                Err(broke) => Said::from(&broke),
+            };
+            // Paths name the line by its number, which is nobody's business in a log.
+            let number = self.manner.line.phone.as_str();
+            let problem =
+                problem.within(|en| en.replace(number, "(line)"), |ru| ru.replace(number, "(линия)"));
+            error!(retry_s = PAUSE.as_secs(), "the line does not run: {problem}");
+            let reason = problem
+                .within(|en| format!("the line does not run: {en}"), |ru| format!("линия не работает: {ru}"));
+            Lamps::broken(&self.status, &reason);
+            if self.rest(&problem).await {
+                break;
             }
         }
         Lamps::broken(&self.status, &Said::new("the line is closed", "линия закрыта"));
@@ -179,10 +186,10 @@ impl Line {
         let mut tasks = JoinSet::new();
         let (reader, keeper) = (Arc::clone(&desk), Arc::clone(&desk));
         let instance = kept.instance().id();
-        spawn(&mut tasks, kept.get_acquainted());
-        spawn(&mut tasks, mailbox::read(reader, kept, messages));
-        spawn(&mut tasks, dialog::keep(keeper));
-        spawn(&mut tasks, telling);
+        last(&mut tasks, kept.get_acquainted());
+        last(&mut tasks, mailbox::read(reader, kept, messages));
+        last(&mut tasks, dialog::keep(keeper));
+        last(&mut tasks, telling);
         Ok(Work {
             desk,
             database,
@@ -201,7 +208,8 @@ impl Line {
         })
     }
 
-    async fn serve(&mut self, work: &mut Work) {
+    /// Serves until the line is told to stop, or breaks.
+    async fn serve(&mut self, work: &mut Work) -> Result<(), Broke> {
         let mut status = work.desk.account.status();
         status.mark_changed();
         if self.is_gone {
@@ -217,15 +225,18 @@ impl Line {
                     self.gateway_told(work).await;
                 }
                 order = self.orders.recv() => match order {
-                    None | Some(Order::Stop) => return,
+                    None | Some(Order::Stop) => return Ok(()),
                     Some(order) => self.obey(order, work).await,
                 },
                 changed = status.changed() => {
                     if changed.is_err() {
-                        return;
+                        return Ok(());
                     }
                     let now = status.borrow_and_update().clone();
                     work.desk.lamps.account(&now);
+                    if matches!(now, Status::Orange { reason: Orange::Broken }) {
+                        return Err(Broke::of("the account"));
+                    }
                     let is_green = matches!(now, Status::Green { .. });
                     if is_green && !std::mem::replace(&mut work.is_green, is_green) {
                         self.take_up(work).await;
@@ -247,7 +258,8 @@ impl Line {
                     }
                     Ok(None) => {}
                     Err(error) if error.is_cancelled() => {}
-                    Err(error) => error!(%error, "a task of the line broke"),
+                    // Without it the line would be deaf.
+                    Err(error) => return Err(error.into()),
                 },
             }
         }
@@ -402,13 +414,25 @@ fn put(status: &ClientStatus, state: &StateDir) -> Result<(), StateError> {
     ClientStatus { written_ms: clock::unix_ms(), ..status.clone() }.write(state)
 }
 
-/// Starts a task that is about no call.
+/// Starts a task that is about no call, and without which the line may go on.
 fn spawn(tasks: &mut JoinSet<Option<CallId>>, task: impl Future<Output = ()> + Send + 'static) {
+    last(tasks, whole(task));
+}
+
+/// Starts a task that lasts as long as the line, which is opened anew where it breaks.
+fn last(tasks: &mut JoinSet<Option<CallId>>, task: impl Future<Output = ()> + Send + 'static) {
     let task = async move {
         task.await;
         None
     };
     tasks.spawn(task.in_current_span());
+}
+
+/// Does something; a fault of ours ends it alone.
+async fn whole(task: impl Future<Output = ()>) {
+    if let Err(broke) = caught(task).await {
+        error!(%broke, "a task of the line");
+    }
 }
 
 impl Work {
@@ -433,7 +457,7 @@ impl Work {
         let span = tracing::info_span!("call", call = %call.call);
         let (desk, call) = (Arc::clone(&self.desk), call.call);
         let task = async move {
-            keypad::attend(desk, call, person, is_over).await;
+            whole(keypad::attend(desk, call, person, is_over)).await;
             Some(call)
         };
         self.tasks.spawn(task.instrument(span));
@@ -493,7 +517,7 @@ impl Work {
             info!(%call, "a keypad of a call that is over is taken away");
             let desk = Arc::clone(&self.desk);
             let task = async move {
-                keypad::clear(&desk, row, true).await;
+                whole(keypad::clear(&desk, row, true)).await;
                 Some(call)
             };
             self.tasks.spawn(task.in_current_span());

@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tgtrunk_config::{Phone, Said, Settings, StateDir};
 use tgtrunk_messages::{House, InstanceId, Options};
+use tgtrunk_shell::caught::{Broke, broken, caught};
 use tgtrunk_shell::said::said;
-use tgtrunk_telegram::{Account, Database, LoginDesk, LoginWord, MessageNotice, Notice};
+use tgtrunk_telegram::{Account, Database, LoginDesk, LoginWord, MessageNotice, Notice, Orange, Status};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -73,17 +74,29 @@ impl Tenant {
     /// Works until it is told to end.
     pub(super) async fn run(self, mut ends: mpsc::Receiver<End>) {
         loop {
-            match self.open().await {
-                Ok(work) => {
+            let problem: Said = match caught(self.open()).await {
+                Ok(Ok(mut work)) => {
                     self.house.enter(work.kept.instance().clone());
                     self.is_open.send_replace(true);
-                    return self.serve(work, &mut ends).await;
+                    let served = caught(self.serve(&mut work, &mut ends)).await.flatten();
+                    self.is_open.send_replace(false);
+                    match served {
+                        Ok(end) => {
+                            self.house.leave(self.id);
+                            return work.end(end).await;
+                        }
+                        Err(broke) => {
+                            // Programs that call meanwhile hear that it is starting.
+                            self.house.rest(self.id);
+                            work.end(End::Stop).await;
+                            Said::from(&broke)
+                        }
+                    }
                 }
-                Err(problem) => {
-                    let problem: Said = said(&problem);
-                    error!(retry_s = PAUSE.as_secs(), "an instance does not run: {problem}");
-                }
-            }
+                Ok(Err(problem)) => said(&problem),
+                Err(broke) => Said::from(&broke),
+            };
+            error!(retry_s = PAUSE.as_secs(), "an instance does not run: {problem}");
             tokio::select! {
                 () = sleep(PAUSE) => {}
                 end = ends.recv() => {
@@ -149,26 +162,25 @@ impl Tenant {
         Ok(Work { account, database, logins, kept, notices, tasks })
     }
 
-    async fn serve(&self, mut work: Work, ends: &mut mpsc::Receiver<End>) {
+    /// Serves until it is told to end, or breaks.
+    async fn serve(&self, work: &mut Work, ends: &mut mpsc::Receiver<End>) -> Result<End, Broke> {
         info!("instance opened");
         let mut status = work.account.status();
         status.mark_changed();
-        let end = loop {
+        loop {
             tokio::select! {
-                end = ends.recv() => break end.unwrap_or(End::Stop),
+                end = ends.recv() => return Ok(end.unwrap_or(End::Stop)),
                 Ok(()) = status.changed() => {
-                    status.mark_unchanged();
+                    if matches!(*status.borrow_and_update(), Status::Orange { reason: Orange::Broken }) {
+                        return Err(Broke::of("the account"));
+                    }
                     self.note_number(&work.account).await;
                 }
                 Some(_) = work.notices.recv() => {}
-                Some(done) = work.tasks.join_next() => if let Err(error) = done {
-                    error!(%error, "a task of an instance broke");
-                },
+                // Without it the instance would be deaf.
+                broke = broken(&mut work.tasks) => return Err(broke),
             }
-        };
-        self.is_open.send_replace(false);
-        self.house.leave(self.id);
-        work.end(end).await;
+        }
     }
 
     /// Whoever is logged in first is the only one since.
