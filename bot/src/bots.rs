@@ -2,6 +2,8 @@
 
 mod keeper;
 mod served;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,11 +15,12 @@ use tgtrunk_config::{
     BotError, BotFile, BotName, BotStatus, BotToken, Bots as BotFiles, Phone, Said, Settings, StateDir, Texts,
 };
 use tgtrunk_shell::Health;
+use tgtrunk_shell::caught::{Broke, PAUSE, caught};
 use tgtrunk_shell::control::Question;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::clock;
 use crate::errands::{self, Errand};
@@ -66,6 +69,8 @@ enum Done {
     Told,
     /// A bot's lamps changed.
     Turned(BotName, watch::Receiver<BotStatus>),
+    /// A bot broke, and was left alone for a while.
+    Broke(BotName, watch::Receiver<BotStatus>),
     /// It is known whose a token is.
     Checked(BotToken, Result<BotCheck, Refusal>, Reply),
 }
@@ -209,6 +214,16 @@ impl Bots {
                     let shown = status.borrow_and_update().clone();
                     self.house.events.send(Event::Bot(shown)).ok();
                     self.follow(bot, status);
+                }
+            }
+            Done::Broke(bot, status) => {
+                if self.kept.get(&bot).is_some_and(|kept| kept.status.same_channel(&status))
+                    && let Some(kept) = self.kept.remove(&bot)
+                {
+                    let (file, roster) = (kept.file.clone(), Arc::clone(&kept.roster.borrow()));
+                    self.house.offices.end(&file.token);
+                    self.leaving.insert(bot.clone(), kept.close());
+                    self.begin(bot, file, roster);
                 }
             }
             Done::Checked(token, checked, answer) => {
@@ -365,9 +380,29 @@ impl Bots {
             lamps: Lamps::new(shown),
             standing: self.house.offices.begin(&file.token),
         };
-        let span = tracing::info_span!("bot", name = %bot);
-        let task = tokio::spawn(tracing::Instrument::instrument(keeper.run(before, stopped), span));
+        let task = self.watch_over(bot.clone(), status.clone(), keeper.run(before, stopped));
         self.kept.insert(bot, Kept { file, roster, status, errands, stop, task });
+    }
+
+    /// Has a bot at work; it is opened anew, after a pause, where that breaks.
+    fn watch_over(
+        &mut self,
+        bot: BotName,
+        status: watch::Receiver<BotStatus>,
+        work: impl Future<Output = Result<(), Broke>> + Send + 'static,
+    ) -> JoinHandle<()> {
+        let span = tracing::info_span!("bot", name = %bot);
+        let (ended, ends) = oneshot::channel();
+        self.work.spawn(async move {
+            let Ok(Err(broke)) = ends.await else { return Done::Told };
+            tracing::error!(%bot, %broke, again_s = PAUSE.as_secs(), "a bot does not run");
+            sleep(PAUSE).await;
+            Done::Broke(bot, status)
+        });
+        let work = async move {
+            ended.send(caught(work).await.flatten()).ok();
+        };
+        tokio::spawn(tracing::Instrument::instrument(work, span))
     }
 
     /// The texts that a line has now.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tgtrunk_config::{BotFile, BotName, Lamp, Language, Said, Words};
+use tgtrunk_shell::caught::{Broke, broken, caught};
 use tgtrunk_shell::status_file;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -52,8 +53,15 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Works until it is told to stop. What `before` was doing with the same files ends first.
-    pub(crate) async fn run(mut self, before: Option<JoinHandle<()>>, mut stop: oneshot::Receiver<()>) {
+    /// Works until it is told to stop, or breaks. What `before` was doing with the same files ends first.
+    ///
+    /// # Errors
+    /// What broke it; all of it has ended then.
+    pub(crate) async fn run(
+        mut self,
+        before: Option<JoinHandle<()>>,
+        mut stop: oneshot::Receiver<()>,
+    ) -> Result<(), Broke> {
         if let Some(before) = before {
             before.await.ok();
         }
@@ -66,7 +74,7 @@ impl Keeper {
                     self.lamps.turn(Lamp::Orange, reason);
                     tokio::select! {
                         () = sleep(STORE) => {}
-                        _ = &mut stop => return,
+                        _ = &mut stop => return Ok(()),
                     }
                 }
             }
@@ -91,10 +99,14 @@ impl Keeper {
         let errands = std::mem::replace(&mut self.errands, none);
         let writing = errands::serve(desk.clone(), errands, letters.clone());
         let mut beside = bot::beside(&desk, &self.file, &self.house.state, letters, &self.bot);
-        let notes = tokio::spawn(notes);
+        let mut notes = tokio::spawn(notes);
         beside.spawn(writing);
         self.listen(&desk, served.as_deref(), news, &mut beside);
-        bot.run(polled, written, stop).await;
+        let ended = whole(bot.run(polled, written, stop), &mut beside, &mut notes).await;
+        if let Err(broke) = &ended {
+            tracing::error!(%broke, "the bot is opened anew");
+            self.lamps.turn(Lamp::Orange, broke.into());
+        }
         if let Some(opening) = opening {
             opening.abort();
             opening.await.ok();
@@ -106,10 +118,13 @@ impl Keeper {
         beside.shutdown().await;
         drop((desk, served));
         // Whoever still makes notes, a late answer perhaps, has none that matter.
-        tokio::time::timeout(Duration::from_secs(1), notes).await.ok();
+        if !notes.is_finished() {
+            tokio::time::timeout(Duration::from_secs(1), notes).await.ok();
+        }
         store.close().await;
         drop(self.lamps);
         file.await.ok();
+        ended
     }
 
     async fn open(&self) -> Result<(Bot, Desk, impl Future<Output = ()> + Send + 'static + use<>), Said> {
@@ -179,6 +194,19 @@ impl Keeper {
         let (desk, bot, webhook) = (desk.clone(), self.bot.clone(), settings.webhook.is_some());
         let messenger = served.map(|served| Arc::clone(&served.messenger));
         tasks.spawn(async move { look(desk, messenger, bot, webhook).await });
+    }
+}
+
+/// Does a bot's work until it ends, or until a part breaks without which the bot, or its programs, would be deaf.
+async fn whole(
+    work: impl Future<Output = ()>,
+    beside: &mut JoinSet<()>,
+    notes: &mut JoinHandle<()>,
+) -> Result<(), Broke> {
+    tokio::select! {
+        ended = caught(work) => ended,
+        broke = broken(beside) => Err(broke),
+        Err(error) = notes => Err(error.into()),
     }
 }
 
@@ -279,4 +307,29 @@ fn stuck(error: &StoreError) -> Said {
 
 fn rest(failure: &Failure) -> Duration {
     if let Failure::Flood { wait } = failure { *wait } else { ILL }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bot_breaks_with_each_of_its_parts_and_with_none_that_ends() {
+        let (mut beside, mut notes) = (JoinSet::new(), tokio::spawn(async {}));
+        beside.spawn(async {});
+        let on = std::future::pending();
+        let whole_for = timeout(Duration::from_millis(100), whole(on, &mut beside, &mut notes));
+        assert!(whole_for.await.is_err(), "it goes on");
+        beside.spawn(async { panic!("as polling may") });
+        let (on, mut notes) = (std::future::pending(), tokio::spawn(std::future::pending()));
+        assert_eq!(whole(on, &mut beside, &mut notes).await, Err(Broke::of("as polling may")));
+        let mut breaks = tokio::spawn(async { panic!("as notes may") });
+        let on = std::future::pending();
+        assert_eq!(whole(on, &mut beside, &mut breaks).await, Err(Broke::of("as notes may")));
+        let work = async { panic!("as presses may") };
+        assert_eq!(whole(work, &mut beside, &mut notes).await, Err(Broke::of("as presses may")));
+        assert_eq!(whole(async {}, &mut beside, &mut notes).await, Ok(()));
+    }
 }
