@@ -50,6 +50,11 @@ impl Gateway {
         Self { follower, calls, socket: Arc::new(socket) }
     }
 
+    /// Waits until it is not followed any more: that breaks, or never ends.
+    pub(crate) async fn lost(&self) {
+        self.calls.clone().wait_for(|_| false).await.ok();
+    }
+
     /// What it last told. To be let go at once: its news wait meanwhile.
     pub(crate) fn calls(&self) -> watch::Ref<'_, Calls> {
         self.calls.borrow()

@@ -27,6 +27,7 @@ use tgtrunk_messages::{
     green,
 };
 use tgtrunk_shell::asking::Follower;
+use tgtrunk_shell::caught::{Broke, broken};
 use tgtrunk_shell::control::Question;
 use tgtrunk_shell::web::{self, Port};
 use tokio::net::TcpListener;
@@ -73,7 +74,7 @@ struct Terms {
 
 /// The ports. Dropped, they are closed.
 pub(crate) struct Ports {
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
     problems: Vec<watch::Receiver<Option<Said>>>,
 }
 
@@ -137,7 +138,7 @@ impl Api {
         let (tell, problem) = watch::channel(None);
         tasks.spawn(space::watch(state.root().to_owned(), settings.api.disk_reserve_mb, tell));
         problems.push(problem);
-        (api, Ports { _tasks: tasks, problems })
+        (api, Ports { tasks, problems })
     }
 
     /// The lines' calls, for programs.
@@ -287,6 +288,11 @@ impl Ports {
     /// Why ports are not open, as far as they are not, and what there is no room for.
     pub(crate) fn problems(&self) -> Vec<watch::Receiver<Option<Said>>> {
         self.problems.clone()
+    }
+
+    /// Waits until what serves one of them breaks.
+    pub(crate) async fn broken(&mut self) -> Broke {
+        broken(&mut self.tasks).await
     }
 }
 

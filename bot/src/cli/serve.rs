@@ -8,9 +8,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tgtrunk_config::control::{Answer, BotReport};
 use tgtrunk_config::{StateDir, Trouble};
+use tgtrunk_shell::caught::{Broke, broken};
 use tgtrunk_shell::{Begun, Health, Role, control};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::PROGRAM;
 use crate::bots::{Bots, House};
@@ -45,15 +47,17 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<(
     let mut reload = signal(SignalKind::hangup()).context("SIGHUP cannot be heard")?;
     let _lock = state.lock_bot()?;
     let doors = Arc::new(Doors::default());
+    let mut vital = JoinSet::new();
     if let Some(webhook) = &settings.bot.webhook {
-        tokio::spawn(open_doors(webhook.listen, Arc::clone(&doors), health.clone()));
+        vital.spawn(open_doors(webhook.listen, Arc::clone(&doors), health.clone()));
     }
     let socket = state.bot_socket();
     let listener = control::listen(&socket)?;
     let (asks, mut questions) = mpsc::channel(QUESTIONS);
     let (events, _) = broadcast::channel(EVENTS);
-    let served = tokio::spawn(control::serve(listener, PROGRAM, asks, events.clone()));
+    vital.spawn(control::serve(listener, PROGRAM, asks, events.clone()));
     let gateway = Gateway::start(state.gateway_socket());
+    let followed = gateway.clone();
     let offices =
         Offices::new(&settings.own_ports()).context("nothing can be brought to programs' webhooks")?;
     let (problem, port) = watch::channel(None);
@@ -68,10 +72,11 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<(
         events,
         health: health.clone(),
     });
-    let programs = listen.map(|listen| tokio::spawn(programs::open(listen, offices, problem)));
+    let programs = listen.map(|listen| vital.spawn(programs::open(listen, offices, problem)));
     tracing::info!(bots = bots.len(), "bots run");
     supervisor.ready(&running(&bots));
-    loop {
+    // Without a part that broke the program would be deaf: it is better started again.
+    let broke: Option<Broke> = loop {
         tokio::select! {
             Some(question) = questions.recv() => bots.answer(question),
             () = bots.tend() => {}
@@ -81,20 +86,22 @@ pub(crate) async fn run(config: &Path, state: Option<&Path>) -> anyhow::Result<(
                 supervisor.ready(&running(&bots));
             }
             () = supervisor.sign_of_life() => {}
-            () = health.settings_changed(), if supervisor.starts_us_again() => break,
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            broke = broken(&mut vital) => break Some(broke),
+            () = followed.lost() => break Some(Broke::of("following the gateway")),
+            () = health.settings_changed(), if supervisor.starts_us_again() => break None,
+            _ = terminate.recv() => break None,
+            _ = interrupt.recv() => break None,
         }
-    }
+    };
     tracing::info!("bots stop");
     supervisor.stopping("bots stop");
     if let Some(programs) = programs {
         programs.abort();
     }
     supervisor.during(bots.stop()).await;
-    served.abort();
+    vital.shutdown().await;
     std::fs::remove_file(socket).ok();
-    Ok(())
+    broke.map_or(Ok(()), |broke| Err(broke.into()))
 }
 
 /// Lets Telegram's news in; a port that somebody else has is tried again.

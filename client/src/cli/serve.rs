@@ -10,6 +10,7 @@ use tgtrunk_config::{
     Footing, Lock, PageSettings, Said, Settings, SettingsError, StateDir, StateError, Trouble, written,
 };
 use tgtrunk_shell::asking::Follower;
+use tgtrunk_shell::caught::Broke;
 use tgtrunk_shell::{Health, Supervisor, become_owner, control, language};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -103,10 +104,10 @@ async fn work(
     let listener = control::listen(&socket)?;
     let (asks, mut questions) = mpsc::channel(QUESTIONS);
     let (events, _) = broadcast::channel(EVENTS);
-    let served = tokio::spawn(control::serve(listener, PROGRAM, asks.clone(), events.clone()));
+    let mut served = tokio::spawn(control::serve(listener, PROGRAM, asks.clone(), events.clone()));
     let (gateway, mut told) = Follower::start(state.gateway_socket());
     let settings = Arc::new(settings);
-    let (api, ports) = Api::start(Arc::clone(&settings), &state, asks, gateway.clone()).await;
+    let (api, mut ports) = Api::start(Arc::clone(&settings), &state, asks, gateway.clone()).await;
     page.core.send_replace(Some(api.clone()));
     let port_problems = page.problem.into_iter().chain(ports.problems()).collect();
     let house = House {
@@ -122,10 +123,16 @@ async fn work(
     supervisor.ready(&running(&lines));
     let mut has_new_settings = false;
     let mut quiet = interval(LOOK_FOR_QUIET);
-    loop {
+    // Without a part that broke the program would be deaf: it is better started again.
+    let broke: Option<Broke> = loop {
         tokio::select! {
             Some(question) = questions.recv() => lines.answer(question),
-            Some(news) = told.recv() => lines.told(news),
+            news = told.recv() => match news {
+                Some(news) => lines.told(news),
+                None => break Some(Broke::of("following the gateway")),
+            },
+            Err(error) = &mut served => break Some(error.into()),
+            broke = ports.broken() => break Some(broke),
             () = lines.tend() => {}
             _ = signals.reload.recv() => {
                 supervisor.reloading();
@@ -137,11 +144,11 @@ async fn work(
                 has_new_settings = true;
             }
             // Whoever is in a call keeps the keypad.
-            _ = quiet.tick(), if has_new_settings && lines.are_quiet() => break,
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
+            _ = quiet.tick(), if has_new_settings && lines.are_quiet() => break None,
+            _ = signals.terminate.recv() => break None,
+            _ = signals.interrupt.recv() => break None,
         }
-    }
+    };
     info!("client stops: keypads are taken away");
     supervisor.stopping("keypads are taken away");
     page.core.send_replace(None);
@@ -154,7 +161,7 @@ async fn work(
     served.abort();
     drop(ports);
     std::fs::remove_file(socket).ok();
-    Ok(())
+    broke.map_or(Ok(()), |broke| Err(broke.into()))
 }
 
 fn running(lines: &Lines) -> String {
