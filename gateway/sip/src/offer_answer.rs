@@ -19,6 +19,8 @@ use crate::sdp::{Description, Direction, Host, Media, SdpError};
 /// Audio in the clear (RFC 3551), and encrypted (RFC 3711).
 const AVP: &str = "RTP/AVP";
 const SAVP: &str = "RTP/SAVP";
+/// Clocks of the keys that a peer may press.
+const CLOCKS_HZ: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 
 /// Why an offer or an answer leads to no audio.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -356,7 +358,9 @@ fn event_type(media: &Media, codec: &Codec, unexplained: impl Fn(u8) -> Option<u
             None => Some((number, unexplained(number)?)),
         })
     };
-    events().find(|&(_, clock_hz)| clock_hz == codec.clock_hz).or_else(|| events().next())
+    // A digit on another clock would take more segments than there are packets in its time.
+    let sane = || events().filter(|(_, clock_hz)| CLOCKS_HZ.contains(clock_hz));
+    sane().find(|&(_, clock_hz)| clock_hz == codec.clock_hz).or_else(|| sane().next())
 }
 
 /// What a media line comes to.
@@ -591,6 +595,21 @@ mod tests {
         );
         let event = TelephoneEvent { payload_type: 102, receive_payload_type: 102, clock_hz: 48_000 };
         assert_eq!(audio.remote.unwrap().telephone_event, Some(event));
+    }
+
+    #[test]
+    fn keys_on_a_clock_that_no_telephone_has_are_not_pressed() {
+        for (clock_hz, taken) in
+            [(4_294_967_295_u32, None), (1, None), (8_000, Some(8_000)), (48_000, Some(48_000))]
+        {
+            let offer = format!(
+                "m=audio 1 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/{clock_hz}\r\n"
+            );
+            let mut audio = speaking(&[&PCMA]);
+            audio.answer(&offer_of(&offer), source()).unwrap().unwrap();
+            let event = audio.remote.unwrap().telephone_event;
+            assert_eq!(event.map(|event| event.clock_hz), taken, "{clock_hz}");
+        }
     }
 
     #[test]
