@@ -14,6 +14,9 @@ use crate::uri::{Scheme, Uri, UriError};
 /// Longest datagram that is read; a longer request gets 513 (RFC 3261 section 21.5.14).
 pub(crate) const DATAGRAM_LIMIT_BYTES: usize = 32 * 1024;
 
+/// Longest name of a transaction or a dialog, as Call-ID and tags are; a request with a longer one gets 400.
+const LONGEST_NAME_BYTES: usize = 1024;
+
 /// What we serve (RFC 3261 section 20.5).
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK, REFER";
 
@@ -178,12 +181,21 @@ fn judge(
     if headers.all("Via").flat_map(NameAddr::split_list).any(|via| !via.contains('/')) {
         return bad("Via Not Readable");
     }
-    if headers.from().is_none() {
-        return bad("From Not Readable");
-    }
+    let Some(from) = headers.from() else { return bad("From Not Readable") };
     let Some(to) = headers.to() else { return bad("To Not Readable") };
     if headers.call_id().is_empty() {
         return bad("Call-ID Empty");
+    }
+    // They are kept for as long as what they name, and longer.
+    for (text, phrase) in [
+        (headers.call_id(), "Call-ID Too Long"),
+        (headers.top_via().unwrap_or_default(), "Via Too Long"),
+        (from.tag().unwrap_or_default(), "From Tag Too Long"),
+        (to.tag().unwrap_or_default(), "To Tag Too Long"),
+    ] {
+        if text.len() > LONGEST_NAME_BYTES {
+            return bad(phrase);
+        }
     }
     match headers.cseq() {
         None => return bad("CSeq Not Readable"),
@@ -411,6 +423,22 @@ mod tests {
         ] {
             assert_eq!(status(&invite(&[(old, new)])), wanted, "{new}");
         }
+    }
+
+    #[test]
+    fn names_of_transactions_and_dialogs_are_taken_up_to_their_limit() {
+        for (old, start) in [
+            ("Call-ID: c1@pbx", "Call-ID: "),
+            ("From: <sip:100@pbx>;tag=a", "From: <sip:100@pbx>;tag="),
+            ("To: <sip:+7906@127.0.0.1>", "To: <sip:+7906@127.0.0.1>;tag="),
+        ] {
+            for (length, wanted) in [(LONGEST_NAME_BYTES, 0), (LONGEST_NAME_BYTES + 1, 400)] {
+                let new = format!("{start}{}", "c".repeat(length));
+                assert_eq!(status(&invite(&[(old, &new)])), wanted, "{start} {length}");
+            }
+        }
+        let branch = format!("branch=z9hG4bK{}", "c".repeat(LONGEST_NAME_BYTES));
+        assert_eq!(status(&invite(&[("branch=z9hG4bK1", &branch)])), 400);
     }
 
     #[test]
