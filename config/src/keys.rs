@@ -134,7 +134,7 @@ impl<'t> Page<'t> {
     }
 
     fn note(&self, at: usize, key: String, fault: Fault) {
-        let line = self.has_lines.then(|| 1 + self.text[..at.min(self.text.len())].matches('\n').count());
+        let line = self.has_lines.then(|| 1 + self.text.get(..at).unwrap_or(self.text).matches('\n').count());
         self.problems.borrow_mut().push(Problem { file: self.file.clone(), line, key, fault });
     }
 

@@ -110,13 +110,13 @@ impl ChatId {
     /// Of a basic group.
     #[must_use]
     pub const fn of_group(id: i64) -> Self {
-        Self(-id)
+        Self(id.wrapping_neg())
     }
 
     /// Of a channel, or of a supergroup.
     #[must_use]
     pub const fn of_channel(id: i64) -> Self {
-        Self(CHANNELS - id)
+        Self(CHANNELS.wrapping_sub(id))
     }
 
     /// The person's number, if it is a person.

@@ -147,7 +147,8 @@ impl<H: LoginHouse> Work<H> {
         let login = self.login();
         match login.step().await {
             Ok(Some(step)) if step.qr_until_ms > unix_now_ms() => {
-                let left = Duration::from_millis(step.qr_until_ms - unix_now_ms());
+                // The clock may have gone on, or been set, meanwhile.
+                let left = Duration::from_millis(step.qr_until_ms.saturating_sub(unix_now_ms()));
                 let now = Instant::now();
                 self.qr =
                     Some(Qr { token: None, expires_ms: 0, ask_at: now, until: now + left.min(QR_LIFE) });

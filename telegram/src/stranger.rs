@@ -46,5 +46,6 @@ fn place(update: &tl::enums::Update, is_known: impl Fn(i64) -> bool) -> Option<(
     };
     let tl::enums::Peer::User(user) = peer else { return None };
     // What a difference brought has no state of its own, and its users came along.
-    (update.pts > update.pts_count && !is_known(user.user_id)).then(|| (update.pts - update.pts_count, date))
+    (update.pts > update.pts_count && !is_known(user.user_id))
+        .then(|| (update.pts.saturating_sub(update.pts_count), date))
 }

@@ -6,6 +6,8 @@ use tgtrunk_messages::{
     Place, Poll, Quoted, Received, Sent, VCard,
 };
 
+use crate::clock;
+
 /// Files by their fields: what they are, and what they are called and made of if Telegram does not say.
 const FILES: [(&str, FileKind, &str, &str); 7] = [
     // A film without sound comes as a document, too.
@@ -52,8 +54,8 @@ fn received(message: &Value, bot: i64) -> Option<Received> {
         tg_id: id(message)?,
         sender: sender.filter(|_| !is_ours),
         is_ours,
-        date_s: message["date"].as_i64()?,
-        edited_s: message["edit_date"].as_i64(),
+        date_s: date(&message["date"])?,
+        edited_s: date(&message["edit_date"]),
         content: content(message)?,
         quoted: replied.and_then(quoted),
         is_forwarded: message.get("forward_origin").is_some() || message.get("forward_date").is_some(),
@@ -73,7 +75,15 @@ fn quoted(message: &Value) -> Option<Quoted> {
 
 /// A message that was sent just now.
 pub(super) fn sent(message: &Value) -> Option<Sent> {
-    Some(Sent { chat: chat(message.get("chat")?)?, tg_id: id(message)?, date_s: message["date"].as_i64()? })
+    // That it was sent weighs more than when.
+    let now_s = || i64::try_from(clock::unix_ms() / 1000).unwrap_or_default();
+    let date_s = date(&message["date"]).unwrap_or_else(now_s);
+    Some(Sent { chat: chat(message.get("chat")?)?, tg_id: id(message)?, date_s })
+}
+
+/// When something was, in seconds since 1970; the years that Telegram tells end where an i32 does.
+fn date(told: &Value) -> Option<i64> {
+    told.as_i64().filter(|date_s| (0..=i64::from(i32::MAX)).contains(date_s))
 }
 
 /// A chat.
@@ -220,6 +230,18 @@ mod tests {
         match news(&json!({"update_id": 1, "message": message}), 42)? {
             News::New(received) => Some(*received),
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_time_beyond_those_of_telegram_is_none() {
+        for date in [json!(i64::MAX), json!(i64::MIN), json!(-1), json!("1"), Value::Null] {
+            assert_eq!(heard(json!({"text": "a", "date": date})), None, "{date}");
+            let edited = heard(json!({"text": "a", "edit_date": date})).unwrap();
+            assert_eq!((edited.date_s, edited.edited_s), (1_700_000_000, None), "{date}");
+            let told = json!({"message_id": 7, "date": date, "chat": {"id": 5, "type": "private"}});
+            let sent = sent(&told).expect("it was sent, whenever that was");
+            assert!(sent.date_s > 1_700_000_000, "{date}");
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) fn read(value: &Value) -> Option<i64> {
 }
 
 fn of_number(number: i64) -> i64 {
-    if number.abs() < MILLISECONDS { number.saturating_mul(1000) } else { number }
+    if number.unsigned_abs() < MILLISECONDS.unsigned_abs() { number.saturating_mul(1000) } else { number }
 }
 
 #[expect(
@@ -84,6 +84,9 @@ mod tests {
             json!("20261231"),
             json!(20_261_231),
             json!("99999-01-01T00:00:00Z"),
+            json!(i64::MIN),
+            json!("-9223372036854775808"),
+            json!(-1e300),
         ] {
             assert_eq!(read(&wrong), None, "{wrong}");
         }
