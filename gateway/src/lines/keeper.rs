@@ -8,7 +8,7 @@ use tgtrunk_config::control::Event;
 use tgtrunk_config::{GatewayStatus, Lamp, Line as LineSettings, Said};
 use tgtrunk_shell::said::said;
 use tgtrunk_shell::status_file;
-use tgtrunk_telegram::Account;
+use tgtrunk_telegram::{Account, Orange, Status};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
@@ -131,12 +131,17 @@ impl Keeper {
 
     /// Hands orders to the line until it ends: what broke it, or none when it was told to stop.
     async fn attend(&mut self, mut running: Running) -> Option<Said> {
+        let mut status = running.account.status();
         let problem = loop {
             tokio::select! {
                 ended = &mut running.task => break Some(match ended {
                     Ok(()) => Said::new("it ended by itself", "она завершилась сама"),
                     Err(error) => Said::new(format!("it broke: {error}"), format!("она сломалась: {error}")),
                 }),
+                () = broken(&mut status) => {
+                    running.stop(Duration::ZERO).await;
+                    break Some(Said::new("its account broke", "её аккаунт сломался"));
+                }
                 order = self.orders.recv() => match order {
                     Some(Order::Stop(grace)) => {
                         running.stop(grace).await;
@@ -212,6 +217,15 @@ impl Running {
     }
 }
 
+/// Waits until a part of the account breaks, after which it hears and says nothing more.
+async fn broken(status: &mut watch::Receiver<Status>) {
+    let is_broken = |status: &Status| matches!(status, Status::Orange { reason: Orange::Broken });
+    if status.wait_for(is_broken).await.is_err() {
+        // Whoever ends the account, ends the line first.
+        std::future::pending().await
+    }
+}
+
 fn longer(pause: Duration) -> Duration {
     (pause * 2).min(LONGEST_PAUSE)
 }
@@ -251,6 +265,18 @@ mod tests {
         keeper.1.send(Order::Stop(Duration::ZERO)).await.unwrap();
         assert_eq!(keeper.0.attend(Running { account, orders, task }).await, None);
         account::open(&room.house.settings, &room.house.state, &phone()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_account_that_broke_is_noticed_and_one_that_only_waits_is_not() {
+        let (turn, mut status) = watch::channel(Status::Orange { reason: Orange::Starting });
+        assert!(timeout(Duration::from_millis(50), broken(&mut status)).await.is_err());
+        turn.send_replace(Status::Orange { reason: Orange::Broken });
+        timeout(Duration::from_secs(5), broken(&mut status)).await.expect("it is noticed");
+        drop(turn);
+        let (turn, mut status) = watch::channel(Status::Orange { reason: Orange::Stopped });
+        drop(turn);
+        assert!(timeout(Duration::from_millis(50), broken(&mut status)).await.is_err());
     }
 
     #[test]
