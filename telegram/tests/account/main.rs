@@ -4,6 +4,7 @@
 
 mod connection;
 mod desk;
+mod groups;
 mod login;
 mod messages;
 mod people;

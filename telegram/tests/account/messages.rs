@@ -151,7 +151,7 @@ async fn changed_and_deleted_messages_are_told_also_after_an_absence() {
 }
 
 /// Anna's account on a program that wants messages.
-async fn anna(scene: &Scene) -> (Open, mpsc::Receiver<MessageNotice>) {
+pub(crate) async fn anna(scene: &Scene) -> (Open, mpsc::Receiver<MessageNotice>) {
     let (send, messages) = mpsc::channel(4);
     let mut options = scene.options("anna").await;
     options.messages = Some(send);
@@ -171,7 +171,7 @@ async fn missed_call(scene: &Scene) {
     boris.discard(call, Ending::Missed, 0).await.unwrap();
 }
 
-async fn next(messages: &mut mpsc::Receiver<MessageNotice>) -> MessageNotice {
+pub(crate) async fn next(messages: &mut mpsc::Receiver<MessageNotice>) -> MessageNotice {
     timeout(SOON, messages.recv()).await.expect("no message").expect("the account is open")
 }
 

@@ -26,14 +26,9 @@ const FORBIDDEN: [(&str, &str); 10] = [
 const PRINTS: [&str; 4] = ["print!", "println!", "eprint!", "eprintln!"];
 
 /// Words that stay in some places, `allowed` being starts of paths, and why.
-const AT_HOME: [(&str, &[&str], &str); 8] = [
+const AT_HOME: [(&str, &[&str], &str); 7] = [
     ("is::", &["gateway/tgcall/src/session"], "ICE types stay in tgcall's session"),
     ("dimpl::", &["gateway/tgcall/src/session"], "DTLS types stay in tgcall's session"),
-    (
-        "grammers_client",
-        &["telegram/", "gateway/src/telegram", "client/src/telegram", "tests/"],
-        "grammers stays in telegram/ and the programs' telegram.rs",
-    ),
     (
         "grammers_session",
         &["telegram/", "gateway/src/telegram", "client/src/telegram", "tests/"],

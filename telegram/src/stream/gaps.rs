@@ -1,0 +1,223 @@
+//! Messages that no difference brings any more, read from the chats page by page.
+
+use grammers_tl_types as tl;
+use tracing::warn;
+
+use super::boxes::Company;
+
+/// Messages or chats of one page; Telegram sends no more.
+const PAGE: i32 = 100;
+/// Messages of one chat that are read at most; older ones are not told.
+const MOST: usize = 5_000;
+/// Chats that are looked at, at most.
+const DIALOGS: usize = 1_000;
+
+/// What is being read.
+#[derive(Debug)]
+pub(super) enum Gap {
+    Chat(History),
+    Everywhere(Dialogs),
+}
+
+/// A page that was read.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    messages: Vec<tl::enums::Message>,
+    dialogs: Vec<tl::types::Dialog>,
+    pub(super) company: Company,
+}
+
+/// The messages of one chat since a moment, from the newest on.
+#[derive(Debug)]
+pub(super) struct History {
+    peer: tl::enums::InputPeer,
+    since_s: i32,
+    found: Vec<tl::enums::Message>,
+    company: Company,
+}
+
+/// The chats that changed since a moment, from the one that did last on.
+#[derive(Debug)]
+pub(super) struct Dialogs {
+    since_s: i32,
+    /// The last message of the last page, and its chat.
+    behind: Option<(i32, i32, tl::enums::InputPeer)>,
+    seen: usize,
+}
+
+impl Step {
+    pub(super) fn of_chat(page: tl::enums::messages::Messages) -> Self {
+        let (messages, users, chats) = match page {
+            tl::enums::messages::Messages::Messages(page) => (page.messages, page.users, page.chats),
+            tl::enums::messages::Messages::Slice(page) => (page.messages, page.users, page.chats),
+            tl::enums::messages::Messages::ChannelMessages(page) => (page.messages, page.users, page.chats),
+            tl::enums::messages::Messages::NotModified(_) => return Self::default(),
+        };
+        Self { messages, dialogs: Vec::new(), company: Company { users, chats } }
+    }
+
+    pub(super) fn of_dialogs(page: tl::enums::messages::Dialogs) -> Self {
+        let (dialogs, messages, users, chats) = match page {
+            tl::enums::messages::Dialogs::Dialogs(page) => {
+                (page.dialogs, page.messages, page.users, page.chats)
+            }
+            tl::enums::messages::Dialogs::Slice(page) => {
+                (page.dialogs, page.messages, page.users, page.chats)
+            }
+            tl::enums::messages::Dialogs::NotModified(_) => return Self::default(),
+        };
+        let of_chats = dialogs.into_iter().filter_map(|dialog| match dialog {
+            tl::enums::Dialog::Dialog(dialog) => Some(dialog),
+            _ => None,
+        });
+        Self { messages, dialogs: of_chats.collect(), company: Company { users, chats } }
+    }
+}
+
+impl History {
+    pub(super) fn since(since_s: i32, peer: tl::enums::InputPeer) -> Self {
+        Self { peer, since_s, found: Vec::new(), company: Company::default() }
+    }
+
+    pub(super) fn request(&self) -> tl::functions::messages::GetHistory {
+        tl::functions::messages::GetHistory {
+            peer: self.peer.clone(),
+            offset_id: self.found.last().map_or(0, tl::enums::Message::id),
+            offset_date: 0,
+            add_offset: 0,
+            limit: PAGE,
+            max_id: 0,
+            min_id: 0,
+            hash: 0,
+        }
+    }
+
+    /// Takes a page in; false when there is nothing more to read.
+    pub(super) fn takes(&mut self, step: Step) -> bool {
+        let read = step.messages.len();
+        let lasts = |message: &tl::enums::Message| date_of(message).is_none_or(|date| date >= self.since_s);
+        let new: Vec<_> = step.messages.into_iter().take_while(lasts).collect();
+        let goes_on = new.len() == read && read > 0;
+        self.found.extend(new);
+        self.company.users.extend(step.company.users);
+        self.company.chats.extend(step.company.chats);
+        if goes_on && self.found.len() >= MOST {
+            warn!(told = self.found.len(), "too much was missed in a chat: what is older is not told");
+            return false;
+        }
+        goes_on
+    }
+
+    /// What was found, the oldest first.
+    pub(super) fn updates(self) -> (Vec<tl::enums::Update>, Company) {
+        let is_channel = matches!(self.peer, tl::enums::InputPeer::Channel(_));
+        let told = self.found.into_iter().rev().filter(|message| date_of(message).is_some());
+        let updates = told.map(|message| {
+            // They are outside of the order that is counted.
+            let (pts, pts_count) = (0, 0);
+            if is_channel {
+                tl::types::UpdateNewChannelMessage { message, pts, pts_count }.into()
+            } else {
+                tl::types::UpdateNewMessage { message, pts, pts_count }.into()
+            }
+        });
+        (updates.collect(), self.company)
+    }
+}
+
+impl Dialogs {
+    pub(super) fn since(since_s: i32) -> Self {
+        Self { since_s, behind: None, seen: 0 }
+    }
+
+    pub(super) fn since_s(&self) -> i32 {
+        self.since_s
+    }
+
+    pub(super) fn request(&self) -> tl::functions::messages::GetDialogs {
+        let (offset_date, offset_id, offset_peer) =
+            self.behind.clone().unwrap_or((0, 0, tl::enums::InputPeer::Empty));
+        tl::functions::messages::GetDialogs {
+            exclude_pinned: false,
+            folder_id: None,
+            offset_date,
+            offset_id,
+            offset_peer,
+            limit: PAGE,
+            hash: 0,
+        }
+    }
+
+    /// Takes a page in: the chats in which something happened, and whether there may be more.
+    pub(super) fn takes(&mut self, step: &Step) -> (Vec<tl::types::Dialog>, bool) {
+        let mut changed = Vec::new();
+        let mut last = None;
+        for dialog in &step.dialogs {
+            let is_top = |message: &&tl::enums::Message| {
+                message.id() == dialog.top_message && peer_in(message) == Some(&dialog.peer)
+            };
+            let date = step.messages.iter().find(is_top).and_then(date_of);
+            if date.is_none_or(|date| date >= self.since_s) {
+                changed.push(dialog.clone());
+            }
+            // Pinned ones stand first, whenever something happened in them.
+            if let Some(date) = date
+                && !dialog.pinned
+            {
+                last = Some((date, dialog.top_message, &dialog.peer));
+            }
+        }
+        self.seen += step.dialogs.len();
+        let is_whole = step.dialogs.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        let Some((date, id, peer)) = last.filter(|(date, _, _)| !is_whole && *date >= self.since_s) else {
+            return (changed, false);
+        };
+        if self.seen >= DIALOGS {
+            warn!(chats = self.seen, "too much was missed: what happened in other chats is not told");
+            return (changed, false);
+        }
+        let Some(peer) = peer_of(peer, &step.company) else { return (changed, false) };
+        self.behind = Some((date, id, peer));
+        (changed, true)
+    }
+}
+
+/// A chat as requests name it, by what came along with it.
+pub(super) fn peer_of(peer: &tl::enums::Peer, company: &Company) -> Option<tl::enums::InputPeer> {
+    Some(match peer {
+        tl::enums::Peer::User(peer) => {
+            let user = company.users.iter().find_map(|user| match user {
+                tl::enums::User::User(user) if user.id == peer.user_id => Some(user),
+                _ => None,
+            })?;
+            let access_hash = user.access_hash.filter(|_| !user.min)?;
+            tl::types::InputPeerUser { user_id: user.id, access_hash }.into()
+        }
+        tl::enums::Peer::Chat(peer) => tl::types::InputPeerChat { chat_id: peer.chat_id }.into(),
+        tl::enums::Peer::Channel(peer) => {
+            let channel = company.chats.iter().find_map(|chat| match chat {
+                tl::enums::Chat::Channel(channel) if channel.id == peer.channel_id => Some(channel),
+                _ => None,
+            })?;
+            let access_hash = channel.access_hash.filter(|_| !channel.min)?;
+            tl::types::InputPeerChannel { channel_id: channel.id, access_hash }.into()
+        }
+    })
+}
+
+fn peer_in(message: &tl::enums::Message) -> Option<&tl::enums::Peer> {
+    match message {
+        tl::enums::Message::Message(message) => Some(&message.peer_id),
+        tl::enums::Message::Service(message) => Some(&message.peer_id),
+        tl::enums::Message::Empty(message) => message.peer_id.as_ref(),
+    }
+}
+
+/// When a message was written, Unix time; none of one that is gone.
+fn date_of(message: &tl::enums::Message) -> Option<i32> {
+    match message {
+        tl::enums::Message::Message(message) => Some(message.date),
+        tl::enums::Message::Service(message) => Some(message.date),
+        tl::enums::Message::Empty(_) => None,
+    }
+}

@@ -1,0 +1,148 @@
+//! News of groups and channels, which Telegram counts each by itself: none lost, whatever was known of them before.
+
+use std::time::Duration;
+
+use tgtrunk_telegram::{MessageNews, MessageNotice, tl};
+use tgtrunk_test_telegram::world::{Action, GroupKind, Match, NewGroup};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::messages::{anna, next};
+use crate::support::{Scene, eventually};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_in_a_group_while_the_connection_was_lost_is_told_once() {
+    let scene = Scene::new().await;
+    let (_open, mut messages) = anna(&scene).await;
+    let group = group(&scene);
+    scene.world().say(scene.boris, group, "one").unwrap();
+    assert_eq!(text(&mut messages).await, "one");
+    let lost = Match::method("updateNewChannelMessage").user(scene.anna).once();
+    scene.world().add_fault(lost, Action::DropPush);
+    scene.world().say(scene.boris, group, "two").unwrap();
+    scene.world().drop_connections(scene.anna);
+    assert_eq!(text(&mut messages).await, "two");
+    scene.world().say(scene.boris, group, "three").unwrap();
+    assert_eq!(text(&mut messages).await, "three");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_word_of_a_group_is_told_though_it_was_said_while_nobody_was_there() {
+    let scene = Scene::new().await;
+    let group = group(&scene);
+    let (open, _messages) = anna(&scene).await;
+    open.close().await;
+    scene.world().say(scene.boris, group, "one").unwrap();
+    let (_open, mut messages) = anna(&scene).await;
+    assert_eq!(text(&mut messages).await, "one");
+    scene.world().say(scene.boris, group, "two").unwrap();
+    assert_eq!(text(&mut messages).await, "two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_word_of_a_group_is_told_before_the_next_one_though_the_connection_was_lost() {
+    let scene = Scene::new().await;
+    let group = group(&scene);
+    let (_open, mut messages) = anna(&scene).await;
+    let lost = Match::method("updateNewChannelMessage").user(scene.anna).once();
+    scene.world().add_fault(lost, Action::DropPush);
+    scene.world().say(scene.boris, group, "one").unwrap();
+    let asked = scene.world().count(scene.anna, "updates.getDifference");
+    let held = scene.world().add_fault(Match::method("updates.getDifference"), Action::Silence);
+    scene.world().drop_connections(scene.anna);
+    eventually("it is asked", || scene.world().count(scene.anna, "updates.getDifference") > asked).await;
+    scene.world().say(scene.boris, group, "two").unwrap();
+    scene.world().remove_fault(held);
+    assert_eq!(text(&mut messages).await, "one");
+    assert_eq!(text(&mut messages).await, "two");
+    assert!(timeout(Duration::from_millis(500), messages.recv()).await.is_err(), "nothing is told twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_a_difference_brings_is_read_from_the_chats() {
+    let scene = Scene::new().await;
+    let (group, silent) = (group(&scene), group(&scene));
+    let (open, mut messages) = anna(&scene).await;
+    scene.world().say(scene.boris, group, "first").unwrap();
+    assert_eq!(text(&mut messages).await, "first");
+    open.close().await;
+    scene.world().configure(|settings| settings.difference_too_long = 20);
+    let said = |what: &str, number: usize| format!("{what} {number}");
+    for number in 0..150 {
+        for (place, what) in [(group, "group"), (silent, "silent"), (scene.anna, "private")] {
+            scene.world().say(scene.boris, place, &said(what, number)).unwrap();
+        }
+    }
+    let (_open, mut messages) = anna(&scene).await;
+    let mut told = Vec::new();
+    while told.iter().filter(|text| *text != "first").count() < 450 {
+        told.push(text(&mut messages).await);
+    }
+    for what in ["group", "silent", "private"] {
+        let of_it: Vec<_> = told.iter().filter(|text| text.starts_with(what)).cloned().collect();
+        assert_eq!(of_it, (0..150).map(|number| said(what, number)).collect::<Vec<_>>());
+    }
+    scene.world().say(scene.boris, silent, "last").unwrap();
+    assert_eq!(text(&mut messages).await, "last");
+    assert!(timeout(Duration::from_millis(500), messages.recv()).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_is_told_though_telegram_does_not_take_the_state() {
+    let scene = Scene::new().await;
+    let (open, mut messages) = anna(&scene).await;
+    scene.world().say(scene.boris, scene.anna, "one").unwrap();
+    assert_eq!(text(&mut messages).await, "one");
+    open.close().await;
+    scene.world().say(scene.boris, scene.anna, "two").unwrap();
+    let spoilt = Action::Error { code: 400, message: "PERSISTENT_TIMESTAMP_INVALID".to_owned() };
+    scene.world().add_fault(Match::method("updates.getDifference").user(scene.anna).once(), spoilt);
+    let (_open, mut messages) = anna(&scene).await;
+    while text(&mut messages).await != "two" {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_closed_to_the_account_holds_up_no_other() {
+    let scene = Scene::new().await;
+    let (open, mut messages) = anna(&scene).await;
+    let (closed, other) = (group(&scene), group(&scene));
+    for place in [closed, other] {
+        scene.world().say(scene.boris, place, "one").unwrap();
+        assert_eq!(text(&mut messages).await, "one");
+    }
+    open.close().await;
+    for place in [closed, other] {
+        scene.world().say(scene.boris, place, "two").unwrap();
+    }
+    let spoilt = Action::Error { code: 400, message: "CHANNEL_INVALID".to_owned() };
+    scene.world().add_fault(Match::method("updates.getChannelDifference").user(scene.anna).once(), spoilt);
+    let (_open, mut messages) = anna(&scene).await;
+    assert_eq!(text(&mut messages).await, "two");
+}
+
+/// A supergroup of Boris's with Anna.
+fn group(scene: &Scene) -> i64 {
+    let new = NewGroup {
+        creator: scene.boris,
+        title: "Orders".to_owned(),
+        members: vec![scene.anna],
+        kind: GroupKind::Supergroup,
+        username: None,
+    };
+    scene.world().add_group(new).unwrap()
+}
+
+/// The next text, taken in with what came before it.
+async fn text(messages: &mut mpsc::Receiver<MessageNotice>) -> String {
+    loop {
+        let notice = next(messages).await;
+        let said = match &notice.news {
+            MessageNews::New(tl::enums::Message::Message(message)) => Some(message.message.clone()),
+            _ => None,
+        };
+        notice.taken();
+        if let Some(said) = said {
+            return said;
+        }
+    }
+}
