@@ -142,7 +142,11 @@ async fn meet(desk: &Desk, person: i64, over: watch::Receiver<bool>) -> Option<R
             Trouble::Flood { seconds } => Duration::from_secs(seconds.into()),
             _ => pause,
         };
-        rest(&mut over, time).await;
+        tokio::select! {
+            Some(person) = desk.account.met(person, time) => return Some(person),
+            () = desk.green_again(), if !matches!(trouble, Trouble::Flood { .. }) => {}
+            () = rest(&mut over, time) => {}
+        }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
     None
