@@ -350,7 +350,7 @@ impl Bot {
             let Job { update, press, call, digits, leads, arrived, open } = job;
             let person = press.person.id;
             let caller = (!leads).then_some(person);
-            let verdict = press::press(&desk.gateway, call, caller, &digits, arrived).await;
+            let verdict = press::press(&desk.gateway, call, caller, &digits, &press.id, arrived).await;
             drop(open);
             if verdict == Verdict::Pressed {
                 desk.note(Note::Taken(update));

@@ -77,9 +77,10 @@ impl Gateway {
         self.calls().live(call).cloned()
     }
 
-    /// Presses keys in a call, for the PBX.
-    pub(crate) async fn press(&self, call: CallId, digits: Digits) -> Result<(), AskError> {
-        let ask = Ask::SendDigits { call, digits, tone_ms: None, pause_ms: None };
+    /// Presses keys in a call, for the PBX: once, however often it is asked with the same `key`.
+    pub(crate) async fn press(&self, call: CallId, digits: Digits, key: &str) -> Result<(), AskError> {
+        let key = Some(key.to_owned());
+        let ask = Ask::SendDigits { call, digits, tone_ms: None, pause_ms: None, key };
         self.follower.ask(ask).await.map(drop)
     }
 

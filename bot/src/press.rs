@@ -57,12 +57,14 @@ impl Verdict {
     }
 }
 
-/// Presses keys in a call; the press arrived then. It must be the `caller`'s, unless that was looked at already.
+/// Presses keys in a call, once for one `key`; the press arrived then. It must be the `caller`'s, unless that was looked
+/// at already.
 pub(crate) async fn press(
     gateway: &Gateway,
     call: CallId,
     caller: Option<UserId>,
     digits: &Digits,
+    key: &str,
     arrived: Instant,
 ) -> Verdict {
     loop {
@@ -82,7 +84,7 @@ pub(crate) async fn press(
                 }
             }
             May::Yes => {
-                let (error, limit) = match gateway.press(call, digits.clone()).await {
+                let (error, limit) = match gateway.press(call, digits.clone(), key).await {
                     Ok(()) => return Verdict::Pressed,
                     Err(error) => match limit(&error) {
                         Ok(limit) => (error, limit),
@@ -114,8 +116,8 @@ fn may_press(calls: &Calls, call: CallId, caller: Option<UserId>) -> May {
 /// What became of it, when it may not.
 fn limit(error: &AskError) -> Result<Duration, Verdict> {
     match error {
-        // It was asked while the connection stood, and may have been done: who presses again knows what they heard.
-        AskError::Gone | AskError::NoAnswer => Err(Verdict::NotSent(error.to_string())),
+        // It may have been done; then it is not done again.
+        AskError::Gone | AskError::NoAnswer => Ok(CONNECTION),
         AskError::Refused(refusal) => match refusal.code {
             RefusalCode::NoAudio | RefusalCode::Full => Ok(AUDIO),
             RefusalCode::Stopping => Ok(CONNECTION),
@@ -174,12 +176,12 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_tried_again_and_what_may_be_pressed_already_is_not() {
+    fn what_may_pass_is_tried_again_for_as_long_as_the_person_waits() {
         let refused = |code| limit(&AskError::Refused(Refusal { code, message: "m".into() }));
         assert_eq!(refused(RefusalCode::NoAudio), Ok(AUDIO));
         assert_eq!(refused(RefusalCode::Stopping), Ok(CONNECTION));
         for unknown in [AskError::Gone, AskError::NoAnswer] {
-            assert_eq!(limit(&unknown), Err(Verdict::NotSent(unknown.to_string())));
+            assert_eq!(limit(&unknown), Ok(CONNECTION));
         }
         assert_eq!(refused(RefusalCode::UnknownCall), Err(Verdict::NoCall));
         assert_eq!(refused(RefusalCode::Internal), Err(Verdict::NotSent("m".into())));

@@ -97,7 +97,7 @@ async fn work(desk: Arc<Desk>, call: CallId, mut typed: mpsc::Receiver<(i32, Dig
             }
         };
         let count = digits.keys().len();
-        match send(&desk, call, digits).await {
+        match send(&desk, call, message_id, digits).await {
             Ok(()) => {
                 debug!(count, "typed digits pressed");
                 came(&desk, message_id, Press::Pressed).await;
@@ -114,12 +114,13 @@ async fn work(desk: Arc<Desk>, call: CallId, mut typed: mpsc::Receiver<(i32, Dig
     }
 }
 
-async fn send(desk: &Desk, call: CallId, digits: Digits) -> Result<(), AskError> {
+/// Presses what one message says, once, however often and by however many processes that is asked for.
+async fn send(desk: &Desk, call: CallId, message_id: i32, digits: Digits) -> Result<(), AskError> {
     let give_up = Instant::now() + GRACE;
     loop {
-        let digits = digits.clone();
-        match desk.gateway.ask(Ask::SendDigits { call, digits, tone_ms: None, pause_ms: None }).await {
-            Err(AskError::Gone) if Instant::now() < give_up => sleep(GRACE_PAUSE).await,
+        let (digits, key) = (digits.clone(), Some(format!("typed-{message_id}")));
+        match desk.gateway.ask(Ask::SendDigits { call, digits, tone_ms: None, pause_ms: None, key }).await {
+            Err(AskError::Gone | AskError::NoAnswer) if Instant::now() < give_up => sleep(GRACE_PAUSE).await,
             done => return done.map(drop),
         }
     }

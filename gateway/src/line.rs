@@ -558,7 +558,7 @@ impl Line {
                 answer.send(self.calls.tell(call.0, Input::Record(on))).ok();
             }
             Order::Dial(call, keys, answer) => {
-                self.calls.dial(call, &keys, &self.settings.audio, answer);
+                self.calls.dial(call, keys, &self.settings.audio, answer);
             }
             Order::Call(person) => {
                 let key = self.calls.reserve(Direction::ToTelegram, None, self.house.rush.place());

@@ -157,9 +157,9 @@ impl Lines {
                     Done::Told
                 });
             }
-            Ask::SendDigits { call, digits, tone_ms, pause_ms } => {
+            Ask::SendDigits { call, digits, tone_ms, pause_ms, key } => {
                 let length = |ms: Option<u32>| ms.map(|ms| Duration::from_millis(ms.into()));
-                let keys = Keys { digits, tone: length(tone_ms), pause: length(pause_ms) };
+                let keys = Keys { digits, tone: length(tone_ms), pause: length(pause_ms), key };
                 let lines = self.ears();
                 self.work.spawn(async move {
                     reply.send(dial(lines, call, keys).await).ok();

@@ -177,13 +177,16 @@ async fn a_press_asked_for_at_the_socket_is_an_event_on_the_wire_at_once() {
     let (mut pressed, mut done) = (Vec::new(), Vec::new());
     for number in 0..PRESSES {
         let digits = DIGITS[number..=number].parse().unwrap();
-        let ask = Ask::SendDigits { call, digits, tone_ms: Some(60), pause_ms: Some(60) };
+        let key = Some(number.to_string());
+        let ask = Ask::SendDigits { call, digits, tone_ms: Some(60), pause_ms: Some(60), key };
         // Not in step with the sound.
         sleep(Duration::from_millis(203)).await;
         let asked = now();
-        assert_eq!(control.ask(ask).await.unwrap(), Answer::Done);
+        assert_eq!(control.ask(ask.clone()).await.unwrap(), Answer::Done);
         done.push(now() - asked);
         pressed.push(asked);
+        // Whoever did not hear that asks again, and nothing more is pressed.
+        assert_eq!(control.ask(ask).await.unwrap(), Answer::Done);
     }
     let until = now() + LIMIT;
     let begun = loop {

@@ -41,7 +41,7 @@ async fn a_gateway_killed_in_a_call_is_gone_and_comes_back_without_it() {
     assert!(first.telegram_call.is_some());
     anna.connected(LIMIT).await.unwrap();
     let digits = "5".parse().unwrap();
-    let press = Ask::SendDigits { call: first.call, digits, tone_ms: None, pause_ms: None };
+    let press = Ask::SendDigits { call: first.call, digits, tone_ms: None, pause_ms: None, key: None };
     assert_eq!(follower.ask(press.clone()).await, Ok(Answer::Done));
 
     gateway.kill().await.unwrap();

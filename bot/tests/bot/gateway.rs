@@ -1,6 +1,6 @@
 //! A gateway that has the calls which the test gives it and writes down what is asked of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,11 +28,13 @@ struct World {
     calls: BTreeMap<CallId, CallInfo>,
     lines: BTreeMap<Phone, GatewayStatus>,
     pressed: Vec<Pressed>,
+    /// Under which names keys were pressed.
+    names: BTreeSet<(CallId, String)>,
     joined: Vec<(Phone, String, UserId)>,
     refusals: Vec<RefusalCode>,
     /// Calls that were placed, by the key of their order.
     keys: BTreeMap<String, CallId>,
-    /// Calls are placed, but nobody is told of it.
+    /// Calls are placed and keys pressed, but nobody is told of it.
     silent: bool,
 }
 
@@ -124,7 +126,7 @@ impl Gateway {
         self.world.lock().unwrap().refusals = codes.to_vec();
     }
 
-    /// Places calls without telling that it did.
+    /// Places calls and presses keys without telling that it did.
     pub(crate) fn is_silent(&self, silent: bool) {
         self.world.lock().unwrap().silent = silent;
     }
@@ -178,8 +180,13 @@ fn respond(
             let lines = world.lines.values().map(line).collect();
             Answer::Status(StatusReport { lines, problems: Vec::new() })
         }
-        Ask::SendDigits { call, digits, .. } if world.calls.contains_key(&call) => {
-            world.pressed.push(Pressed { call, digits: digits.to_string(), at: Instant::now() });
+        Ask::SendDigits { call, digits, key, .. } if world.calls.contains_key(&call) => {
+            if key.is_none_or(|key| world.names.insert((call, key))) {
+                world.pressed.push(Pressed { call, digits: digits.to_string(), at: Instant::now() });
+            }
+            if world.silent {
+                return None;
+            }
             Answer::Done
         }
         Ask::SendDigits { .. } => {

@@ -135,6 +135,24 @@ async fn a_killed_bot_presses_nothing_twice_and_loses_nothing_that_waits_at_tele
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bot_killed_before_the_gateway_answered_presses_nothing_twice() {
+    let mut room = Room::running("", "").await;
+    room.gateway.rings(&room.line(1), 1, 5);
+    room.shows(|bot| bot.telegram.lamp == Lamp::Green).await;
+    room.gateway.is_silent(true);
+    room.telegram.presses(5, &data(1, "2"));
+    room.gateway.hears(1).await;
+    room.kills().await;
+    room.gateway.is_silent(false);
+    room.telegram.presses(5, &data(1, "0"));
+    room.starts().await;
+    for told in ["2 ✓", "0 ✓"] {
+        room.telegram.hears("AnswerCallbackQuery", |body| body["text"] == told).await;
+    }
+    assert_eq!(digits(&room), "20");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_press_waits_for_a_gateway_whose_connection_is_made_anew() {
     let mut room = Room::running("", "").await;
     room.gateway.rings(&room.line(1), 1, 5);

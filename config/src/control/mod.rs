@@ -16,7 +16,8 @@
 //! ```
 //!
 //! `send_digits` presses keys for the PBX: 1 to 64 of 0 to 9, `*`, `#`, A to D, one after the other and after those that
-//! wait already; without `tone_ms` and `pause_ms` as long as the line's settings say. It is done when they are queued.
+//! wait already; without `tone_ms` and `pause_ms` as long as the line's settings say. It is done when they are queued. Whoever did not
+//! hear that asks again with the same `key`, 1 to 64 characters of their own, and nothing is pressed twice.
 //!
 //! `join_call` is done when the extension is being asked; its events tell the rest, and at the end who did not answer,
 //! or that the person could not be called (`by` is `gateway`, and the cause says why):

@@ -57,6 +57,8 @@ pub enum Ask {
         tone_ms: Option<u32>,
         /// How long it is silent after each, in milliseconds; as the line's settings say if it is not given.
         pause_ms: Option<u32>,
+        /// Whoever did not hear the answer asks again with the same key, 1 to 64 characters, and nothing is pressed twice.
+        key: Option<String>,
     },
     /// `record` (gateway): record a call, or pause its recording.
     Record {
@@ -391,11 +393,14 @@ fn read_ask(word: &str, keys: Map<String, Value>) -> Result<Ask, String> {
         "hang_up" => take(word, keys, &["call"], |HangUp { call }| Ask::HangUp { call })?,
         "record" => take(word, keys, &["call", "on"], |Record { call, on }| Ask::Record { call, on })?,
         "send_digits" => {
-            let SendDigits { call, digits, tone_ms, pause_ms } =
-                take(word, keys, &["call", "digits", "tone_ms", "pause_ms"], |asked| asked)?;
+            let SendDigits { call, digits, tone_ms, pause_ms, key } =
+                take(word, keys, &["call", "digits", "tone_ms", "pause_ms", "key"], |asked| asked)?;
+            if let Some(key) = &key {
+                check_length(word, "key", key, &KEY_CHARS)?;
+            }
             let tone_ms = read_length(word, "tone_ms", tone_ms)?;
             let pause_ms = read_length(word, "pause_ms", pause_ms)?;
-            Ask::SendDigits { call, digits, tone_ms, pause_ms }
+            Ask::SendDigits { call, digits, tone_ms, pause_ms, key }
         }
         "add_line" => take(word, keys, &["line"], |AddLine { line }| Ask::AddLine { line })?,
         "remove_line" => take(word, keys, &["phone", "keep_state"], |RemoveLine { phone, keep_state }| {
@@ -525,6 +530,7 @@ mod tests {
                 digits: "0123456789*#ABCD".parse().unwrap(),
                 tone_ms: Some(100),
                 pause_ms: None,
+                key: Some("ы".repeat(64)),
             },
             Ask::Record { call: CallId(161), on: true },
             Ask::Reload,
@@ -676,7 +682,12 @@ mod tests {
             (
                 r#"{"id":4,"do":"send_digits","call":"00000000000000a1","keys":"1"}"#,
                 Some(4),
-                r#"send_digits: unknown key "keys": want id, do, call, digits, tone_ms, pause_ms"#,
+                r#"send_digits: unknown key "keys": want id, do, call, digits, tone_ms, pause_ms, key"#,
+            ),
+            (
+                r#"{"id":4,"do":"send_digits","call":"00000000000000a1","digits":"1","key":""}"#,
+                Some(4),
+                r#"send_digits: key = "": want 1 to 64 characters"#,
             ),
             (
                 r#"{"id":5,"do":"join_call","line":"+79060000000","extension":"a@b","person":1}"#,

@@ -8,6 +8,7 @@ mod tape;
 mod transfer;
 mod trunk;
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,8 @@ pub(crate) enum Input {
         /// How long each sounds, and how long it is silent then.
         tone: Duration,
         pause: Duration,
+        /// Keys asked for again under the same one are not pressed again.
+        key: Option<String>,
         answer: oneshot::Sender<Result<(), Refusal>>,
     },
 }
@@ -192,6 +195,8 @@ struct Task {
     ringback_at: Option<Instant>,
     /// How keys are put in INFO, and the last one that was.
     info: (Form, Option<Press>),
+    /// Under which names keys were pressed lately.
+    dialled: VecDeque<String>,
     muted: Muted,
     watch: Option<Watch>,
     tape: Tape,
@@ -271,6 +276,7 @@ pub(crate) fn start(
         trunk_plays: false,
         ringback_at: None,
         info: (Form::Relay, None),
+        dialled: VecDeque::new(),
         muted: Muted::default(),
         watch: None,
         tape: Tape::new(recordings),
@@ -392,8 +398,8 @@ impl Task {
             Input::Other(word) => self.handle_other(now, word),
             Input::Pressed(press) => self.pressed(now, Side::Trunk, press, Way::Info),
             Input::KeyRefused(status) => self.key_refused(status),
-            Input::Dial { digits, tone, pause, answer } => {
-                answer.send(self.dial_keys(now, &digits, tone, pause)).ok();
+            Input::Dial { digits, tone, pause, key, answer } => {
+                answer.send(self.dial_keys(now, &digits, (tone, pause), key)).ok();
             }
             Input::Update(update) => self.telegram.handle_update(update),
             Input::Signaling(data) => self.telegram.handle_signaling(now, data),

@@ -410,14 +410,14 @@ impl Calls {
     pub(crate) fn dial(
         &mut self,
         call: CallId,
-        keys: &Keys,
+        keys: Keys,
         settings: &Audio,
         answer: oneshot::Sender<Result<(), Refusal>>,
     ) {
         let digits = keys.digits.keys().iter().filter_map(|key| Digit::from_char(key.char())).collect();
         let tone = keys.tone.unwrap_or(settings.dtmf_tone);
         let pause = keys.pause.unwrap_or(settings.dtmf_pause);
-        self.tell(call.0, Input::Dial { digits, tone, pause, answer });
+        self.tell(call.0, Input::Dial { digits, tone, pause, key: keys.key, answer });
     }
 
     /// A key of one call, as it is told.

@@ -67,6 +67,8 @@ pub(crate) struct Keys {
     pub(crate) digits: Digits,
     pub(crate) tone: Option<Duration>,
     pub(crate) pause: Option<Duration>,
+    /// Whoever asks again has the same one.
+    pub(crate) key: Option<String>,
 }
 
 #[cfg(test)]

@@ -151,7 +151,7 @@ async fn a_line_is_not_opened_anew_for_its_menu_nor_closed_for_a_mistake() {
 #[tokio::test]
 async fn a_press_does_not_wait_for_lines_that_have_not_the_call() {
     let ((busy, _unread), (line, mut orders)) = (mpsc::channel(1), mpsc::channel(1));
-    let keys = Keys { digits: "5".parse().unwrap(), tone: None, pause: None };
+    let keys = Keys { digits: "5".parse().unwrap(), tone: None, pause: None, key: None };
     let pressed = tokio::spawn(dial(vec![busy.clone(), line.clone(), busy.clone()], CallId(7), keys));
     let Some(Order::Dial(CallId(7), _, answer)) = orders.recv().await else { panic!("no press") };
     answer.send(Ok(())).unwrap();

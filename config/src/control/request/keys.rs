@@ -33,6 +33,7 @@ pub(super) struct SendDigits {
     pub(super) digits: Digits,
     pub(super) tone_ms: Option<Value>,
     pub(super) pause_ms: Option<Value>,
+    pub(super) key: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -76,13 +76,16 @@ impl Serialize for Request {
                 map.serialize_entry("label", label)?;
             }
             Ask::RevokeActionToken { number } => map.serialize_entry("number", number)?,
-            Ask::SendDigits { call, digits, tone_ms, pause_ms } => {
+            Ask::SendDigits { call, digits, tone_ms, pause_ms, key } => {
                 map.serialize_entry("call", call)?;
                 map.serialize_entry("digits", digits)?;
-                for (key, length_ms) in [("tone_ms", tone_ms), ("pause_ms", pause_ms)] {
+                for (name, length_ms) in [("tone_ms", tone_ms), ("pause_ms", pause_ms)] {
                     if let Some(length_ms) = length_ms {
-                        map.serialize_entry(key, length_ms)?;
+                        map.serialize_entry(name, length_ms)?;
                     }
+                }
+                if let Some(key) = key {
+                    map.serialize_entry("key", key)?;
                 }
             }
             Ask::AddLine { line } => map.serialize_entry("line", line)?,

@@ -21,6 +21,8 @@ use crate::plane::{self, Desk, SLOTS};
 
 /// How often in a row both legs' sockets are looked at before other work gets its turn.
 const BURST: usize = 8;
+/// Names of keys pressed that a call remembers; the oldest goes first.
+const DIALLED: usize = 64;
 /// What we encode for Telegram holds so much sound: its own applications send 60 ms, and take anything.
 const TELEGRAM_PTIME_MS: u32 = 20;
 /// How long a PBX that announced something may be silent before the caller hears ringing instead.
@@ -260,9 +262,12 @@ impl Task {
         &mut self,
         now: Instant,
         digits: &[Digit],
-        tone: Duration,
-        pause: Duration,
+        (tone, pause): (Duration, Duration),
+        key: Option<String>,
     ) -> Result<(), Refusal> {
+        if key.as_ref().is_some_and(|key| self.dialled.contains(key)) {
+            return Ok(());
+        }
         let refusal = |code, message: &str| Err(Refusal { code, message: message.to_owned() });
         match self.relay.room_for_digits(Side::Trunk).filter(|_| self.trunk_speaks.is_some()) {
             None => refusal(RefusalCode::NoAudio, "the call has no audio to the PBX yet"),
@@ -271,6 +276,12 @@ impl Task {
             }
             Some(_) => {
                 self.relay.send_digits(now, Side::Trunk, digits, tone, pause);
+                if let Some(key) = key {
+                    if self.dialled.len() >= DIALLED {
+                        self.dialled.pop_front();
+                    }
+                    self.dialled.push_back(key);
+                }
                 self.play(now);
                 Ok(())
             }
