@@ -117,7 +117,8 @@ fn may_press(calls: &Calls, call: CallId, caller: Option<UserId>) -> May {
 fn limit(error: &AskError) -> Result<Duration, Verdict> {
     match error {
         // It may have been done; then it is not done again.
-        AskError::Gone | AskError::NoAnswer => Ok(CONNECTION),
+        AskError::Gone => Ok(CONNECTION),
+        AskError::NoAnswer => Ok(AUDIO),
         AskError::Refused(refusal) => match refusal.code {
             RefusalCode::NoAudio | RefusalCode::Full => Ok(AUDIO),
             RefusalCode::Stopping => Ok(CONNECTION),
@@ -180,9 +181,7 @@ mod tests {
         let refused = |code| limit(&AskError::Refused(Refusal { code, message: "m".into() }));
         assert_eq!(refused(RefusalCode::NoAudio), Ok(AUDIO));
         assert_eq!(refused(RefusalCode::Stopping), Ok(CONNECTION));
-        for unknown in [AskError::Gone, AskError::NoAnswer] {
-            assert_eq!(limit(&unknown), Ok(CONNECTION));
-        }
+        assert_eq!((limit(&AskError::Gone), limit(&AskError::NoAnswer)), (Ok(CONNECTION), Ok(AUDIO)));
         assert_eq!(refused(RefusalCode::UnknownCall), Err(Verdict::NoCall));
         assert_eq!(refused(RefusalCode::Internal), Err(Verdict::NotSent("m".into())));
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tgtrunk_config::{Phone, Said};
 use tgtrunk_messages::{Instance, News, Options, Store, StoreError};
+use tgtrunk_shell::caught::{caught, caught_at_once};
 use tgtrunk_telegram::{Account, Database, LoginDesk, MessageNotice};
 use tracing::error;
 
@@ -41,16 +42,24 @@ impl Correspondence {
 
     /// What a notice says for programs.
     pub(crate) fn news(&self, notice: &MessageNotice) -> Vec<News> {
-        self.correspondent.news(notice)
+        caught_at_once(|| self.correspondent.news(notice)).unwrap_or_else(|broke| {
+            error!(%broke, "a message is not told to programs");
+            Vec::new()
+        })
     }
 
     /// Puts what Telegram tells into queues and journal; false if the disk does not take it now.
     pub(crate) async fn keep(&self, news: News) -> bool {
-        match self.instance.take(news).await {
-            Ok(()) => true,
-            Err(refused) => {
+        match caught(self.instance.take(news)).await {
+            Ok(Ok(())) => true,
+            Ok(Err(refused)) => {
                 error!("a message cannot be kept for programs yet: {refused}");
                 false
+            }
+            // It would break again, and everything after it would wait.
+            Err(broke) => {
+                error!(%broke, "a message is not kept for programs");
+                true
             }
         }
     }

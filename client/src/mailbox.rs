@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tgtrunk_config::TextKey;
+use tgtrunk_shell::caught::{caught, caught_at_once};
 use tgtrunk_telegram::MessageNotice;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -76,7 +77,11 @@ impl Due {
                 }
             }
             // Telegram tells it again only to the next process, and everything after it as well.
-            if let Err(problem) = take(desk, going, news).await {
+            let taken = caught(take(desk, going, news)).await.unwrap_or_else(|broke| {
+                error!(%broke, "a message sets nothing going");
+                Ok(())
+            });
+            if let Err(problem) = taken {
                 error!(again_ms = self.pause.as_millis(), "a message could not be taken in: {problem}");
                 self.again = Instant::now() + self.pause;
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -112,7 +117,7 @@ pub(crate) async fn read(
                 let notice = Arc::new(notice);
                 backlog.push(Arc::clone(&notice), correspondence.news(&notice));
                 write_down(&mut backlog, &correspondence).await;
-                let Some(news) = News::of(&notice) else {
+                let Ok(Some(news)) = caught_at_once(|| News::of(&notice)) else {
                     settle(notice);
                     continue;
                 };

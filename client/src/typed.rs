@@ -117,10 +117,12 @@ async fn work(desk: Arc<Desk>, call: CallId, mut typed: mpsc::Receiver<(i32, Dig
 /// Presses what one message says, once, however often and by however many processes that is asked for.
 async fn send(desk: &Desk, call: CallId, message_id: i32, digits: Digits) -> Result<(), AskError> {
     let give_up = Instant::now() + GRACE;
+    let mut is_unheard = false;
     loop {
         let (digits, key) = (digits.clone(), Some(format!("typed-{message_id}")));
         match desk.gateway.ask(Ask::SendDigits { call, digits, tone_ms: None, pause_ms: None, key }).await {
-            Err(AskError::Gone | AskError::NoAnswer) if Instant::now() < give_up => sleep(GRACE_PAUSE).await,
+            Err(AskError::Gone) if Instant::now() < give_up => sleep(GRACE_PAUSE).await,
+            Err(AskError::NoAnswer) if !std::mem::replace(&mut is_unheard, true) => {}
             done => return done.map(drop),
         }
     }

@@ -145,12 +145,14 @@ struct Desk {
 
 /// Does the jobs that send nothing, and writes down what came of all, until it is dropped.
 pub(crate) async fn run(inner: Arc<Inner>) {
+    // It may have broken off while Telegram asked to wait.
+    let left_ms = inner.jobs_rest_until_ms.load(Ordering::Relaxed) - clock::unix_ms();
     let mut desk = Desk {
         inner: Arc::clone(&inner),
         began_ms: clock::unix_ms(),
         under_way: JoinSet::new(),
         busy: HashMap::new(),
-        rests_until: None,
+        rests_until: u64::try_from(left_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms)),
     };
     let mut is_told = false;
     loop {

@@ -56,6 +56,14 @@ pub fn caught<W: Future>(work: W) -> impl Future<Output = Result<W::Output, Brok
     })
 }
 
+/// The same of what does not wait.
+///
+/// # Errors
+/// The panic.
+pub fn caught_at_once<T>(work: impl FnOnce() -> T) -> Result<T, Broke> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| Broke::by(&*panic))
+}
+
 /// Does something that is to last, and does it anew a moment after it broke.
 pub async fn again<W: Future<Output = ()>>(part: &'static str, begin: impl FnMut() -> W) {
     again_after(PAUSE, part, begin).await;
@@ -103,6 +111,8 @@ mod tests {
         assert_eq!(broke.to_string(), "it broke by a fault of ours: as anything may");
         assert_eq!(Said::from(&broke).ru, "внутренняя ошибка программы: as anything may");
         assert_eq!((kept, caught(async { 3 }).await), (vec![1, 2], Ok(3)));
+        assert_eq!(caught_at_once(|| 3), Ok(3));
+        assert_eq!(caught_at_once(|| -> u8 { panic!("as it may") }), Err(Broke::of("as it may")));
     }
 
     #[tokio::test]

@@ -381,7 +381,7 @@ fn moves_home(name: &str) -> bool {
 }
 
 /// Errors of a connection whose first message went astray.
-fn spoils_connection(name: &str) -> bool {
+pub(crate) fn spoils_connection(name: &str) -> bool {
     matches!(name, "MSG_WAIT_FAILED" | "CONNECTION_NOT_INITED" | "CONNECTION_LAYER_INVALID")
 }
 

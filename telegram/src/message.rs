@@ -15,9 +15,9 @@ pub struct MessageNotice {
     /// What happened.
     pub news: MessageNews,
     /// Who came along with it.
-    pub users: Vec<tl::enums::User>,
+    pub users: Arc<[tl::enums::User]>,
     /// Which groups and channels did.
-    pub chats: Vec<tl::enums::Chat>,
+    pub chats: Arc<[tl::enums::Chat]>,
     receipt: Receipt,
 }
 
@@ -76,8 +76,8 @@ impl Receipt {
     pub(crate) fn tell(
         self,
         news: MessageNews,
-        users: Vec<tl::enums::User>,
-        chats: Vec<tl::enums::Chat>,
+        users: Arc<[tl::enums::User]>,
+        chats: Arc<[tl::enums::Chat]>,
     ) -> MessageNotice {
         MessageNotice { news, users, chats, receipt: self }
     }
@@ -168,6 +168,6 @@ mod tests {
     }
 
     fn deleted(ledger: &mut Ledger, id: i32) -> MessageNotice {
-        ledger.take_up().tell(MessageNews::Deleted(vec![id]), vec![], vec![])
+        ledger.take_up().tell(MessageNews::Deleted(vec![id]), Arc::default(), Arc::default())
     }
 }

@@ -23,7 +23,7 @@ use crate::acquaintances;
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::flag::raised;
-use crate::invoke::{InvokeError, Policy};
+use crate::invoke::{InvokeError, Policy, spoils_connection};
 use crate::message::{Ledger, MessageNews};
 use crate::notice::{Origin, Parcel};
 use crate::session::Standing;
@@ -68,6 +68,7 @@ async fn receive(
     let mut save = interval(core.settings.sync_every);
     save.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+    let mut met = Arc::<Company>::default();
     loop {
         let next = tokio::select! {
             biased;
@@ -91,7 +92,10 @@ async fn receive(
                     }
                 }
                 core.peers.acquaintances.note(acquaintances::writer(&update));
-                cache(core, &company).await;
+                if !Arc::ptr_eq(&met, &company) {
+                    cache(core, &company).await;
+                    met = Arc::clone(&company);
+                }
                 let (Some(messages), Some(in_hand)) = (&core.messages, in_hand) else { continue };
                 let strangers = tokio::select! {
                     () = raised(over) => return,
@@ -103,8 +107,11 @@ async fn receive(
                     continue;
                 };
                 // Whom it comes from is known by now. A program that is slow holds the stream up, not the calls.
-                let users = users.iter().cloned().chain(strangers).collect();
-                let notice = in_hand.tell(news, users, company.chats.clone());
+                let users = match strangers.is_empty() {
+                    true => Arc::clone(users),
+                    false => users.iter().cloned().chain(strangers).collect(),
+                };
+                let notice = in_hand.tell(news, users, Arc::clone(&company.chats));
                 tokio::select! {
                     () = raised(over) => return,
                     _ = messages.send(notice) => {}
@@ -128,6 +135,10 @@ async fn recover(core: &Core, error: InvocationError, backoff: &mut Backoff) {
             until_authorized(core).await;
         }
         InvokeError::Flood { seconds } => sleep(Duration::from_secs(seconds.into())).await,
+        InvokeError::Rpc { name, .. } if spoils_connection(&name) => {
+            core.restart();
+            sleep(backoff.pause()).await;
+        }
         error => {
             debug!(%error, "no difference");
             core.kick.notify_one();

@@ -85,11 +85,11 @@ impl Keeper {
             let who = (self.bot.clone(), self.file.clone());
             Arc::new(Served::new(who, house, both, queue, self.standing.clone()))
         });
-        let mut opening = None;
+        let mut opening = JoinSet::new();
         if let Some(served) = &served
             && !served.open().await
         {
-            opening = Some(tokio::spawn(Arc::clone(served).keep_opening()));
+            opening.spawn(Arc::clone(served).keep_opening());
         }
         let store = desk.store.clone();
         let (news, polled) = mpsc::channel(POLLS);
@@ -107,10 +107,7 @@ impl Keeper {
             tracing::error!(%broke, "the bot is opened anew");
             self.lamps.turn(Lamp::Orange, broke.into());
         }
-        if let Some(opening) = opening {
-            opening.abort();
-            opening.await.ok();
-        }
+        opening.shutdown().await;
         if let Some(served) = &served {
             served.end().await;
         }

@@ -1,3 +1,5 @@
+//! Bots that break.
+
 use std::path::Path;
 
 use tokio::time::Instant;

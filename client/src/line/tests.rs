@@ -1,3 +1,5 @@
+//! Lines that break.
+
 use std::path::Path;
 
 use super::*;

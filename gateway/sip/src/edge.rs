@@ -15,7 +15,7 @@ use crate::uri::{Scheme, Uri, UriError};
 pub(crate) const DATAGRAM_LIMIT_BYTES: usize = 32 * 1024;
 
 /// Longest name of a transaction or a dialog, as Call-ID and tags are; a request with a longer one gets 400.
-const LONGEST_NAME_BYTES: usize = 1024;
+const LONGEST_NAME_BYTES: usize = 4 * 1024;
 
 /// What we serve (RFC 3261 section 20.5).
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK, REFER";

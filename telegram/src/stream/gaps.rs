@@ -1,5 +1,7 @@
 //! Messages that no difference brings any more, read from the chats page by page.
 
+use std::sync::Arc;
+
 use grammers_tl_types as tl;
 use tracing::warn;
 
@@ -24,6 +26,8 @@ pub(super) enum Gap {
 pub(super) struct Step {
     messages: Vec<tl::enums::Message>,
     dialogs: Vec<tl::types::Dialog>,
+    /// Entries of the page, those that are no chats among them.
+    entries: usize,
     pub(super) company: Company,
 }
 
@@ -32,8 +36,9 @@ pub(super) struct Step {
 pub(super) struct History {
     peer: tl::enums::InputPeer,
     since_s: i32,
-    found: Vec<tl::enums::Message>,
-    company: Company,
+    /// Page by page, each with those who came along.
+    found: Vec<(Vec<tl::enums::Message>, Arc<Company>)>,
+    tries: u32,
 }
 
 /// The chats that changed since a moment, from the one that did last on.
@@ -43,6 +48,24 @@ pub(super) struct Dialogs {
     /// The last message of the last page, and its chat.
     behind: Option<(i32, i32, tl::enums::InputPeer)>,
     seen: usize,
+    tries: u32,
+}
+
+impl Gap {
+    /// How often it could not be asked for.
+    pub(super) fn tries(&self) -> u32 {
+        match self {
+            Self::Chat(history) => history.tries,
+            Self::Everywhere(dialogs) => dialogs.tries,
+        }
+    }
+
+    pub(super) fn failed(&mut self) {
+        match self {
+            Self::Chat(history) => history.tries += 1,
+            Self::Everywhere(dialogs) => dialogs.tries += 1,
+        }
+    }
 }
 
 impl Step {
@@ -53,7 +76,8 @@ impl Step {
             tl::enums::messages::Messages::ChannelMessages(page) => (page.messages, page.users, page.chats),
             tl::enums::messages::Messages::NotModified(_) => return Self::default(),
         };
-        Self { messages, dialogs: Vec::new(), company: Company { users, chats } }
+        let company = Company { users: users.into(), chats: chats.into() };
+        Self { entries: messages.len(), messages, dialogs: Vec::new(), company }
     }
 
     pub(super) fn of_dialogs(page: tl::enums::messages::Dialogs) -> Self {
@@ -66,23 +90,25 @@ impl Step {
             }
             tl::enums::messages::Dialogs::NotModified(_) => return Self::default(),
         };
+        let entries = dialogs.len();
         let of_chats = dialogs.into_iter().filter_map(|dialog| match dialog {
             tl::enums::Dialog::Dialog(dialog) => Some(dialog),
             _ => None,
         });
-        Self { messages, dialogs: of_chats.collect(), company: Company { users, chats } }
+        let company = Company { users: users.into(), chats: chats.into() };
+        Self { messages, dialogs: of_chats.collect(), entries, company }
     }
 }
 
 impl History {
     pub(super) fn since(since_s: i32, peer: tl::enums::InputPeer) -> Self {
-        Self { peer, since_s, found: Vec::new(), company: Company::default() }
+        Self { peer, since_s, found: Vec::new(), tries: 0 }
     }
 
     pub(super) fn request(&self) -> tl::functions::messages::GetHistory {
         tl::functions::messages::GetHistory {
             peer: self.peer.clone(),
-            offset_id: self.found.last().map_or(0, tl::enums::Message::id),
+            offset_id: self.found.last().and_then(|(page, _)| page.last()).map_or(0, tl::enums::Message::id),
             offset_date: 0,
             add_offset: 0,
             limit: PAGE,
@@ -94,40 +120,43 @@ impl History {
 
     /// Takes a page in; false when there is nothing more to read.
     pub(super) fn takes(&mut self, step: Step) -> bool {
-        let read = step.messages.len();
         let lasts = |message: &tl::enums::Message| date_of(message).is_none_or(|date| date >= self.since_s);
         let new: Vec<_> = step.messages.into_iter().take_while(lasts).collect();
-        let goes_on = new.len() == read && read > 0;
-        self.found.extend(new);
-        self.company.users.extend(step.company.users);
-        self.company.chats.extend(step.company.chats);
-        if goes_on && self.found.len() >= MOST {
-            warn!(told = self.found.len(), "too much was missed in a chat: what is older is not told");
+        let goes_on = new.len() == step.entries && step.entries > 0;
+        if !new.is_empty() {
+            self.found.push((new, Arc::new(step.company)));
+        }
+        let told: usize = self.found.iter().map(|(page, _)| page.len()).sum();
+        if goes_on && told >= MOST {
+            warn!(told, "too much was missed in a chat: what is older is not told");
             return false;
         }
         goes_on
     }
 
     /// What was found, the oldest first.
-    pub(super) fn updates(self) -> (Vec<tl::enums::Update>, Company) {
+    pub(super) fn updates(self) -> impl Iterator<Item = (tl::enums::Update, Arc<Company>)> {
         let is_channel = matches!(self.peer, tl::enums::InputPeer::Channel(_));
-        let told = self.found.into_iter().rev().filter(|message| date_of(message).is_some());
-        let updates = told.map(|message| {
+        let one_by_one = |(page, company): (Vec<tl::enums::Message>, Arc<Company>)| {
+            page.into_iter().rev().map(move |message| (message, Arc::clone(&company)))
+        };
+        let told = self.found.into_iter().rev().flat_map(one_by_one);
+        told.filter(|(message, _)| date_of(message).is_some()).map(move |(message, company)| {
             // They are outside of the order that is counted.
             let (pts, pts_count) = (0, 0);
-            if is_channel {
+            let update = if is_channel {
                 tl::types::UpdateNewChannelMessage { message, pts, pts_count }.into()
             } else {
                 tl::types::UpdateNewMessage { message, pts, pts_count }.into()
-            }
-        });
-        (updates.collect(), self.company)
+            };
+            (update, company)
+        })
     }
 }
 
 impl Dialogs {
     pub(super) fn since(since_s: i32) -> Self {
-        Self { since_s, behind: None, seen: 0 }
+        Self { since_s, behind: None, seen: 0, tries: 0 }
     }
 
     pub(super) fn since_s(&self) -> i32 {
@@ -163,21 +192,21 @@ impl Dialogs {
             // Pinned ones stand first, whenever something happened in them.
             if let Some(date) = date
                 && !dialog.pinned
+                && let Some(peer) = peer_of(&dialog.peer, &step.company)
             {
-                last = Some((date, dialog.top_message, &dialog.peer));
+                last = Some((date, dialog.top_message, peer));
             }
         }
-        self.seen += step.dialogs.len();
-        let is_whole = step.dialogs.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
-        let Some((date, id, peer)) = last.filter(|(date, _, _)| !is_whole && *date >= self.since_s) else {
+        self.seen += step.entries;
+        let is_whole = step.entries < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        let Some(last) = last.filter(|(date, _, _)| !is_whole && *date >= self.since_s) else {
             return (changed, false);
         };
         if self.seen >= DIALOGS {
             warn!(chats = self.seen, "too much was missed: what happened in other chats is not told");
             return (changed, false);
         }
-        let Some(peer) = peer_of(peer, &step.company) else { return (changed, false) };
-        self.behind = Some((date, id, peer));
+        self.behind = Some(last);
         (changed, true)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tgtrunk_telegram::{MessageNews, MessageNotice, tl};
 use tgtrunk_test_telegram::world::{Action, GroupKind, Match, NewGroup};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::messages::{anna, next};
 use crate::support::{Scene, eventually};
@@ -114,10 +114,46 @@ async fn a_group_that_is_closed_to_the_account_holds_up_no_other() {
     for place in [closed, other] {
         scene.world().say(scene.boris, place, "two").unwrap();
     }
-    let spoilt = Action::Error { code: 400, message: "CHANNEL_INVALID".to_owned() };
+    let spoilt = Action::Error { code: 406, message: "CHANNEL_PRIVATE".to_owned() };
     scene.world().add_fault(Match::method("updates.getChannelDifference").user(scene.anna).once(), spoilt);
     let (_open, mut messages) = anna(&scene).await;
     assert_eq!(text(&mut messages).await, "two");
+    scene.world().say(scene.boris, scene.anna, "three").unwrap();
+    while text(&mut messages).await != "three" {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_that_cannot_be_read_is_tried_again_and_holds_up_no_other() {
+    let scene = Scene::new().await;
+    let silent = group(&scene);
+    let (open, _messages) = anna(&scene).await;
+    open.close().await;
+    scene.world().say(scene.boris, silent, "one").unwrap();
+    let spoilt = Action::Error { code: 500, message: "INTERDC_2_CALL_ERROR".to_owned() };
+    scene.world().add_fault(Match::method("messages.getHistory").user(scene.anna).once(), spoilt);
+    let (_open, mut messages) = anna(&scene).await;
+    eventually("it is asked for", || scene.world().count(scene.anna, "messages.getHistory") > 0).await;
+    scene.world().say(scene.boris, scene.anna, "two").unwrap();
+    assert_eq!(text(&mut messages).await, "two");
+    assert_eq!(text(&mut messages).await, "one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_telegram_never_takes_is_not_asked_with_without_end() {
+    let scene = Scene::new().await;
+    let (open, mut messages) = anna(&scene).await;
+    scene.world().say(scene.boris, scene.anna, "one").unwrap();
+    assert_eq!(text(&mut messages).await, "one");
+    open.close().await;
+    let spoilt = Action::Error { code: 400, message: "PERSISTENT_TIMESTAMP_INVALID".to_owned() };
+    let fault = scene.world().add_fault(Match::method("updates.getDifference").user(scene.anna), spoilt);
+    let (_open, mut messages) = anna(&scene).await;
+    sleep(Duration::from_secs(2)).await;
+    let asked = scene.world().count(scene.anna, "updates.getDifference");
+    assert!((2..30).contains(&asked), "{asked}");
+    scene.world().remove_fault(fault);
+    scene.world().say(scene.boris, scene.anna, "two").unwrap();
+    while text(&mut messages).await != "two" {}
 }
 
 /// A supergroup of Boris's with Anna.
