@@ -177,9 +177,9 @@ impl Directory {
     }
 
     fn store(&self) -> Result<&Store, Failed> {
-        self.store.get().ok_or_else(|| {
-            Failed::unavailable("internal", "directory.db cannot be opened yet; the program's log says why")
-        })
+        self.store
+            .get()
+            .ok_or_else(|| Failed::closed("directory.db cannot be opened yet; the program's log says why"))
     }
 
     /// Tokens of lines that are gone go with them.

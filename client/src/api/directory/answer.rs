@@ -14,9 +14,9 @@ pub(super) type Answer = Result<Value, Failed>;
 /// Why a program does not get what it asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failed {
-    pub(super) status: StatusCode,
+    status: StatusCode,
     /// For programs.
-    pub(super) code: &'static str,
+    code: &'static str,
     /// For people: what it is about, and what is allowed.
     pub(super) message: String,
     /// The same in Russian; empty where only the English is known.
@@ -33,7 +33,7 @@ pub(super) struct Failed {
 const AGAIN_S: u32 = 5;
 
 impl Failed {
-    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
             status,
@@ -56,6 +56,27 @@ impl Failed {
         let value = shown(value);
         let said = want.within(|en| format!("{key} = {value}: {en}"), |ru| format!("{key} = {value}: {ru}"));
         Self::bad(said.en).of(key).in_russian(said.ru)
+    }
+
+    /// What is named by it is not there.
+    pub(super) fn not_found(self) -> Self {
+        Self { status: StatusCode::NOT_FOUND, ..self }
+    }
+
+    /// A text has more letters than can be sent.
+    pub(super) fn too_long(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "too_long", message)
+    }
+
+    /// The body is larger than any that can be meant.
+    pub(super) fn too_large(most: usize) -> Self {
+        let message = format!("the body is longer than {most} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", message)
+    }
+
+    /// It is asked for by another verb.
+    pub(super) fn other_verb(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "bad_request", message)
     }
 
     /// It is about this field.
@@ -83,6 +104,11 @@ impl Failed {
         Self::new(StatusCode::NOT_FOUND, "bad_request", message)
     }
 
+    /// Nobody is meant by that.
+    pub(super) fn nobody(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "dialog_not_found", message)
+    }
+
     /// There is no such token.
     pub(super) fn stranger() -> Self {
         let message = "want the header Authorization: Bearer {token}, with a token of tgtrunk-client action-token make \
@@ -95,8 +121,49 @@ impl Failed {
         Self::new(StatusCode::FORBIDDEN, "unauthorized", message)
     }
 
+    /// No account writes for it.
+    pub(super) fn no_sender(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "not_authorized", message)
+    }
+
+    /// The account that writes for it is not open yet.
+    pub(super) fn starting(message: impl Into<String>) -> Self {
+        Self::soon("not_authorized", message)
+    }
+
+    /// So many are on their way that no more is taken.
+    pub(super) fn full(message: impl Into<String>) -> Self {
+        Self::soon("flood_wait", message)
+    }
+
+    /// The database cannot be opened yet.
+    pub(super) fn closed(message: impl Into<String>) -> Self {
+        Self::soon("internal", message)
+    }
+
+    /// The bot program is not there, or says nothing.
+    pub(super) fn no_bot_program(message: impl Into<String>) -> Self {
+        Self::soon("timeout", message)
+    }
+
+    /// Telegram cannot be asked.
+    pub(super) fn no_telegram(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_GATEWAY, ..Self::soon("timeout", message) }
+    }
+
+    /// The bot program does not do it, and nobody knows how to mend that.
+    pub(super) fn bot_program(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "internal", message)
+    }
+
+    /// What answers has broken off.
+    pub(super) fn broke_off() -> Self {
+        let message = "the program's log says what broke";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+
     /// It can be done soon.
-    pub(super) fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+    fn soon(code: &'static str, message: impl Into<String>) -> Self {
         let failed = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
         Self { is_retryable: true, retry_after_s: Some(AGAIN_S), ..failed }
     }
@@ -165,7 +232,7 @@ impl From<Refused> for Failed {
             }
             // Whoever runs the program is told of the disk once.
             Refused::NoRoom(sentence) => Self::no_room(sentence),
-            Refused::Full(sentence) => Self::unavailable("flood_wait", sentence),
+            Refused::Full(sentence) => Self::full(sentence),
             refused => Self::bad(refused.to_string()),
         }
     }
@@ -192,7 +259,7 @@ mod tests {
         let stranger = response(Err(Failed::stranger()));
         assert_eq!(stranger.status(), 401);
         assert_eq!(stranger.headers()[header::WWW_AUTHENTICATE], "Bearer");
-        let later = response(Err(Failed::unavailable("timeout", "later")));
+        let later = response(Err(Failed::no_bot_program("later")));
         for told in [&stranger, &later, &response(Ok(json!({"title": "Анна"})))] {
             assert_eq!(told.headers()[header::CONTENT_TYPE], "application/json; charset=utf-8");
         }

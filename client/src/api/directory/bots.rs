@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tgtrunk_config::control::{Answer as Told, Ask, BotPerson, BotReport, Refusal, RefusalCode};
 use tgtrunk_config::{BotName, BotToken, Lamp};
@@ -41,18 +40,16 @@ impl BotTrouble {
         }
     }
 
-    fn failed(self) -> Failed {
+    /// What a program hears of it.
+    pub(super) fn failed(self) -> Failed {
         let text = self.text();
-        let Self::Refused(refusal) = self else { return Failed::unavailable("timeout", text) };
+        let Self::Refused(refusal) = self else { return Failed::no_bot_program(text) };
         match refusal.code {
             RefusalCode::BadToken => Failed::bad(format!("the token is wrong: {text}")),
-            RefusalCode::Unreachable => {
-                let failed = Failed::unavailable("timeout", format!("no connection to Telegram: {text}"));
-                Failed { status: StatusCode::BAD_GATEWAY, ..failed }
-            }
+            RefusalCode::Unreachable => Failed::no_telegram(format!("no connection to Telegram: {text}")),
             RefusalCode::UnknownBot | RefusalCode::UnknownPerson => Failed::missing(text),
-            RefusalCode::Limit | RefusalCode::Stopping => Failed::unavailable("flood_wait", text),
-            _ => Failed::new(StatusCode::BAD_GATEWAY, "internal", text),
+            RefusalCode::Limit | RefusalCode::Stopping => Failed::full(text),
+            _ => Failed::bot_program(text),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, Uri};
 use axum::response::Response;
 use serde_json::{Map, Value};
 use tgtrunk_messages::{Grant, bearer, shown};
@@ -45,9 +45,7 @@ pub(super) async fn answer(State(directory): State<Arc<Directory>>, request: Req
     let (parts, body) = request.into_parts();
     // Goes on to the end even if nobody waits for it any more: what was begun is done.
     let done = tokio::spawn(async move { answered(directory, &parts, body).await }).await;
-    response(done.unwrap_or_else(|_| {
-        Err(Failed::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the program's log says what broke"))
-    }))
+    response(done.unwrap_or_else(|_| Err(Failed::broke_off())))
 }
 
 async fn answered(directory: Arc<Directory>, parts: &Parts, body: Body) -> Answer {
@@ -67,8 +65,7 @@ async fn answered(directory: Arc<Directory>, parts: &Parts, body: Body) -> Answe
         let is_long =
             std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("limit"));
         if is_long {
-            let message = format!("the body is longer than {BODY_BYTES} bytes");
-            return Failed::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", message);
+            return Failed::too_large(BODY_BYTES);
         }
         Failed::bad(format!("the body did not come whole: {error}"))
     })?;
@@ -94,8 +91,7 @@ async fn answered(directory: Arc<Directory>, parts: &Parts, body: Body) -> Answe
                 ("bot", Some("check-token")) => "POST",
                 _ => "GET",
             };
-            let message = format!("{method} {}: want {want}", parts.uri.path());
-            Err(Failed::new(StatusCode::METHOD_NOT_ALLOWED, "bad_request", message))
+            Err(Failed::other_verb(format!("{method} {}: want {want}", parts.uri.path())))
         }
     }
 }

@@ -111,7 +111,7 @@ impl Call {
         let most = if channel == Channel::Bot { UNITS } else { UNITS_OF_SEVERAL };
         if units > most {
             let message = format!("text has {units} UTF-16 units: want 1 to {most}");
-            return Err(Failed { code: "too_long", ..Failed::bad(message) });
+            return Err(Failed::too_long(message));
         }
         let row = target.row.as_ref();
         let off = target.is_off.then(|| match row {
@@ -135,9 +135,9 @@ impl Call {
         };
         let kept = store.add_notification(&new, clock::unix_s()).await?;
         let (kept, is_new) = kept.ok_or_else(|| {
-            let message =
-                format!("{MOST_OPEN} notifications are on their way already: ask again when some are sent");
-            Failed::unavailable("flood_wait", message)
+            Failed::full(format!(
+                "{MOST_OPEN} notifications are on their way already: ask again when some are sent"
+            ))
         })?;
         let kept = match idem_key.filter(|_| !is_new) {
             Some(key) => same(&kept, &key, &new.asked).map(|()| kept)?,
@@ -179,7 +179,6 @@ impl Directory {
         let want = "want a key, a phone number as \"+79001112233\", @name, the number of a recipient, \
              or {\"id\" | \"key\" | \"phone\" | \"dialog\": …}";
         let wrong = || Failed::wrong("recipient", wanted, &want.into());
-        let missing = |message: String| Failed { code: "dialog_not_found", ..Failed::missing(message) };
         let said = match wanted {
             Value::Null => return Err(Failed::bad(format!("recipient is missing: {want}"))),
             Value::Object(said) => {
@@ -194,7 +193,7 @@ impl Directory {
                         };
                         let row = row.filter(|row| self.knows(asker.grant, row, asker.organisations));
                         return row.map(Target::of).ok_or_else(|| {
-                            missing(format!("recipient.id = {value}: there is no such recipient"))
+                            Failed::nobody(format!("recipient.id = {value}: there is no such recipient"))
                         });
                     }
                     "key" => (store.recipient_by_key(&value).await?, Target::by_key(value)),
@@ -235,7 +234,7 @@ impl Directory {
         if person(&said).is_some() {
             return Ok(Target::by_key(said));
         }
-        Err(missing(format!("recipient = {said:?}: nobody has this key or number; {want}")))
+        Err(Failed::nobody(format!("recipient = {said:?}: nobody has this key or number; {want}")))
     }
 
     /// Whom somebody who asks means: what is known of them, or no more than the request says where they are not theirs. That
@@ -278,9 +277,8 @@ impl Directory {
             (None, Grant::All) => return Err(Failed::bad("organisation is missing")),
         };
         let name = &organisation.name;
-        let refused = |message| Failed { code: "not_authorized", ..Failed::taken(message) };
         let Some((sender, look)) = self.look_at(organisation.sender.as_deref()) else {
-            return Err(refused(format!(
+            return Err(Failed::no_sender(format!(
                 "organisation {name:?} ({}) has no sender: give it one by POST /api/v1/organisations {{\"id\":{},\"sender\":\"+…\"}}",
                 organisation.id, organisation.id
             )));
@@ -288,13 +286,13 @@ impl Directory {
         if !look.is_there {
             let message =
                 format!("organisation {name:?}: its sender {} is not there any more", sender.text());
-            return Err(refused(message));
+            return Err(Failed::no_sender(message));
         }
         look.instance.map(|id| id.to_string()).ok_or_else(|| {
-            Failed::unavailable(
-                "not_authorized",
-                format!("organisation {name:?}: its sender {} is starting, or switched off", sender.text()),
-            )
+            let sender = sender.text();
+            Failed::starting(format!(
+                "organisation {name:?}: its sender {sender} is starting, or switched off"
+            ))
         })
     }
 

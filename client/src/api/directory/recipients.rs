@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tgtrunk_config::Said;
 use tgtrunk_config::control::BotPerson;
@@ -240,12 +239,8 @@ pub(super) fn organisation_of<'o>(
         let there: Vec<String> =
             all.iter().take(20).map(|one| format!("{} ({})", one.id, one.name)).collect();
         let there = if there.is_empty() { "there is none yet".to_owned() } else { there.join(", ") };
-        let failed = Failed::wrong(
-            "organisation",
-            named,
-            &format!("want the number or the name of one: {there}").into(),
-        );
-        Failed { status: StatusCode::NOT_FOUND, ..failed }
+        let want = format!("want the number or the name of one: {there}");
+        Failed::wrong("organisation", named, &want.into()).not_found()
     })
 }
 
@@ -348,7 +343,8 @@ mod tests {
         assert_eq!(found(Value::Null), Ok(None));
         for wrong in [json!("x"), json!(3), json!(true)] {
             let missing = found(wrong).unwrap_err();
-            assert_eq!((missing.status.as_u16(), missing.message.contains("1 (2), 2 (Филиал)")), (404, true));
+            assert_eq!(missing, missing.clone().not_found());
+            assert!(missing.message.contains("1 (2), 2 (Филиал)"), "{}", missing.message);
         }
     }
 }
