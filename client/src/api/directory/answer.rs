@@ -240,6 +240,11 @@ impl From<Refused> for Failed {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use tgtrunk_config::control::{Refusal, RefusalCode};
+
+    use super::super::bots::BotTrouble;
     use super::*;
 
     #[test]
@@ -267,5 +272,65 @@ mod tests {
             (later.status().as_u16(), later.headers()[header::RETRY_AFTER].to_str().unwrap()),
             (503, "5")
         );
+    }
+
+    /// Rows of the table of codes: the code, and the statuses that it has.
+    fn rows(page: &'static str, heading: &str) -> BTreeSet<(&'static str, u16)> {
+        let part = page.split(heading).nth(1).unwrap().split("\n## ").next().unwrap();
+        let row = |line: &'static str| {
+            let mut cells = line.strip_prefix("| `")?.split(" | ");
+            let (code, statuses) = (cells.next()?.strip_suffix('`')?, cells.next()?);
+            statuses.split(", ").map(|status| Some((code, status.parse().ok()?))).collect::<Option<Vec<_>>>()
+        };
+        part.lines().filter_map(row).flatten().collect()
+    }
+
+    #[test]
+    fn the_table_of_codes_has_every_refusal_and_no_other() {
+        let bot = |code| BotTrouble::Refused(Refusal { code, message: "no".to_owned() }).failed();
+        let all = [
+            Failed::bad("no"),
+            Failed::wrong("notify", &json!("no"), &"want true or false".into()),
+            Failed::wrong("organisation", &json!("no"), &"want a name".into()).not_found(),
+            Failed::too_long("no"),
+            Failed::too_large(1),
+            Failed::other_verb("no"),
+            Failed::taken("no"),
+            Failed::missing("no"),
+            Failed::nobody("no"),
+            Failed::stranger(),
+            Failed::forbidden("no"),
+            Failed::no_sender("no"),
+            Failed::starting("no"),
+            Failed::full("no"),
+            Failed::closed("no"),
+            Failed::broke_off(),
+            Failed::from(Refused::Storage("no".to_owned())),
+            Failed::from(Refused::NoRoom("no".to_owned())),
+            Failed::from(Refused::Full("no".to_owned())),
+            Failed::from(Refused::Bad("no".to_owned())),
+            BotTrouble::Absent.failed(),
+            BotTrouble::Silent("no".to_owned()).failed(),
+            bot(RefusalCode::BadToken),
+            bot(RefusalCode::Unreachable),
+            bot(RefusalCode::UnknownBot),
+            bot(RefusalCode::UnknownPerson),
+            bot(RefusalCode::Limit),
+            bot(RefusalCode::Stopping),
+            bot(RefusalCode::Internal),
+        ];
+        let told = all.iter().map(|failed| (failed.code, failed.status.as_u16())).collect();
+        let english = include_str!("../../../API.md");
+        assert_eq!(rows(english, "\n## Notifications: organisations, recipients, keys\n"), told);
+        let russian = include_str!("../../../API.ru.md");
+        assert_eq!(rows(russian, "\n## Оповещения: организации, получатели, ключи\n"), told);
+        for failed in all {
+            assert_eq!(
+                failed.retry_after_s.is_some_and(|wait_s| wait_s > 0),
+                failed.status == 503 || failed.code == "timeout",
+                "{failed:?}"
+            );
+            assert!(!failed.is_retryable || failed.status.is_server_error(), "{failed:?}");
+        }
     }
 }
