@@ -1,5 +1,7 @@
 //! Tokens, organisations, recipients and notifications, over plain HTTP. What arrives is looked at in Anna's chat.
 
+mod refusals;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
@@ -11,6 +13,9 @@ use crate::program::{Program, json_of};
 use crate::support::{Client, Gateway, SOON, Scene, eventually, line, phone, stays};
 
 const ANNA: &str = "+79001112233";
+/// What is told of a value that cannot be so, and of what there is none of.
+const BAD: (u16, &str) = (400, "bad_request");
+const NOT_THERE: (u16, &str) = (404, "bad_request");
 
 /// A program that has a token.
 struct Desk {
@@ -45,6 +50,19 @@ impl Desk {
         let (found, told) = self.raw("POST", path, said.to_string()).await;
         assert_eq!((found, &told["ok"]), (code, &json!(false)), "{path} {said}: {told}");
         told["error"].clone()
+    }
+
+    /// What is told of a request that is not done: the sentence. Server's faults may be tried again, and no others.
+    async fn fails(&self, verb: &str, path: &str, body: String, wanted: (u16, &str)) -> String {
+        let shown: String = body.chars().take(80).collect();
+        let (status, told) = self.raw(verb, path, body).await;
+        let error = &told["error"];
+        let found = (status, error["code"].as_str().unwrap_or_default());
+        assert_eq!(found, wanted, "{verb} {path} {shown}: {told}");
+        let (is_ours, is_soon) = (status >= 500, status == 503);
+        assert_eq!((&told["ok"], &error["retryable"]), (&json!(false), &json!(is_ours)), "{path}: {told}");
+        assert_eq!(error["retry_after"].as_u64().is_some_and(|wait_s| wait_s > 0), is_soon, "{path}: {told}");
+        error["message"].as_str().unwrap().to_owned()
     }
 
     async fn get(&self, path: &str) -> Value {
@@ -85,6 +103,14 @@ fn texts(scene: &Scene) -> Vec<String> {
 
 fn times(scene: &Scene, text: &str) -> usize {
     texts(scene).iter().filter(|seen| *seen == text).count()
+}
+
+/// Does something to the program's database behind its back.
+async fn sql(scene: &Scene, text: &str) {
+    let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=10); db.execute(sys.argv[2]); db.commit()";
+    let mut python = tokio::process::Command::new("python3");
+    python.args(["-c", script]).arg(scene.state.directory_db()).arg(text);
+    assert!(python.status().await.unwrap().success(), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -405,18 +431,12 @@ async fn what_was_taken_goes_out_once_though_its_outcome_could_not_be_noted() {
     let (scene, _gateway, _client, desk) = office().await;
     desk.post("organisations", json!({"name": "Main", "sender": phone()})).await;
     // Nothing that is being handed over can be changed, as on a disk that is full.
-    let sql = async |text: &str| {
-        let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=10); db.execute(sys.argv[2]); db.commit()";
-        let mut python = tokio::process::Command::new("python3");
-        python.args(["-c", script]).arg(scene.state.directory_db()).arg(text);
-        assert!(python.status().await.unwrap().success(), "{text}");
-    };
-    sql("CREATE TRIGGER full BEFORE UPDATE ON notification WHEN OLD.state = 'sending' BEGIN SELECT RAISE(ABORT, 'full'); END")
+    sql(&scene, "CREATE TRIGGER full BEFORE UPDATE ON notification WHEN OLD.state = 'sending' BEGIN SELECT RAISE(ABORT, 'full'); END")
         .await;
     let taken = desk.post("notify", json!({"recipient": ANNA, "text": "once"})).await;
     assert_eq!(taken["state"], "queued", "{taken}");
     eventually("the message", || times(&scene, "once") == 1).await;
-    sql("DROP TRIGGER full").await;
+    sql(&scene, "DROP TRIGGER full").await;
     let end = Instant::now() + Duration::from_secs(60);
     while desk.get(&format!("notify/{}", taken["id"])).await["state"] != "sent" {
         assert!(Instant::now() < end, "nobody tries it again");
@@ -430,72 +450,87 @@ async fn what_is_wrong_is_named_with_what_is_allowed() {
     let (_scene, _gateway, _client, desk) = office().await;
     desk.post("organisations", json!({"name": "Main", "sender": phone()})).await;
     let long = "ж".repeat(20_001);
-    for (path, body, code, wanted) in [
-        ("notify", "{".to_owned(), 400, "the body is no JSON object"),
-        ("notify", "[]".to_owned(), 400, "the body is no JSON object"),
-        ("notify", "\u{1}".to_owned(), 400, "the body is no JSON object"),
-        ("notify", "{}".to_owned(), 400, "text is missing"),
+    for (path, body, wanted, sentence) in [
+        ("notify", "{".to_owned(), BAD, "the body is no JSON object"),
+        ("notify", "[]".to_owned(), BAD, "the body is no JSON object"),
+        ("notify", "\u{1}".to_owned(), BAD, "the body is no JSON object"),
+        ("notify", "{}".to_owned(), BAD, "text is missing"),
         // 1C's mark of the byte order and its lost backslashes are no hindrance, wherever they come.
-        ("notify", "\u{feff}{\"text\":\"x\"}".to_owned(), 400, "recipient is missing"),
-        ("notify", r#"{"text":"C:\docs"}"#.to_owned(), 400, "recipient is missing"),
-        ("recipients", "\u{feff}{\"title\":\"x\"}".to_owned(), 400, "one of key"),
-        ("organisations", "\u{feff}{\"name\":\"\"}".to_owned(), 400, "name = \"\""),
-        ("bot/check-token", "\u{feff}{\"token\":\"x\"}".to_owned(), 400, "want a bot's token"),
-        ("calls", "\u{feff}{\"to\":5}".to_owned(), 400, "extension = missing"),
-        ("notify", json!({"text": 5, "recipient": ANNA}).to_string(), 400, "text = 5: want a text"),
-        ("notify", json!({"text": " ", "recipient": ANNA}).to_string(), 400, "text = \" \""),
-        ("notify", json!({"text": "x"}).to_string(), 400, "recipient is missing"),
-        ("notify", json!({"text": "x", "recipient": []}).to_string(), 400, "recipient = []: want a key"),
-        ("notify", json!({"text": "x", "recipient": {"phone": "x"}}).to_string(), 400, "phone = \"x\""),
-        ("notify", json!({"text": "x", "recipient": "K8"}).to_string(), 404, "nobody has this key"),
-        ("notify", json!({"text": "x", "recipient": "8"}).to_string(), 400, "\"Main\" (1) has no bot"),
+        ("notify", "\u{feff}{\"text\":\"x\"}".to_owned(), BAD, "recipient is missing"),
+        ("notify", r#"{"text":"C:\docs"}"#.to_owned(), BAD, "recipient is missing"),
+        ("recipients", "\u{feff}{\"title\":\"x\"}".to_owned(), BAD, "one of key"),
+        ("organisations", "\u{feff}{\"name\":\"\"}".to_owned(), BAD, "name = \"\""),
+        ("bot/check-token", "\u{feff}{\"token\":\"x\"}".to_owned(), BAD, "want a bot's token"),
+        ("calls", "\u{feff}{\"to\":5}".to_owned(), BAD, "extension = missing"),
+        ("notify", json!({"text": 5, "recipient": ANNA}).to_string(), BAD, "text = 5: want a text"),
+        ("notify", json!({"text": " ", "recipient": ANNA}).to_string(), BAD, "text = \" \""),
+        ("notify", json!({"text": "x"}).to_string(), BAD, "recipient is missing"),
+        ("notify", json!({"text": "x", "recipient": []}).to_string(), BAD, "recipient = []: want a key"),
+        ("notify", json!({"text": "x", "recipient": {"phone": "x"}}).to_string(), BAD, "phone = \"x\""),
+        (
+            "notify",
+            json!({"text": "x", "recipient": "K8"}).to_string(),
+            (404, "dialog_not_found"),
+            "nobody has this key",
+        ),
+        ("notify", json!({"text": "x", "recipient": "8"}).to_string(), BAD, "\"Main\" (1) has no bot"),
         (
             "notify",
             json!({"text": "x", "recipient": "89001112233"}).to_string(),
-            400,
+            BAD,
             "\"bot\":\"…\"}; if it is a phone number, write +79001112233",
         ),
-        ("notify", json!({"text": "x", "recipient": ANNA, "to": 1}).to_string(), 400, "unknown field \"to\""),
+        ("notify", json!({"text": "x", "recipient": ANNA, "to": 1}).to_string(), BAD, "unknown field \"to\""),
         (
             "notify",
             json!({"text": "x", "recipient": ANNA, "channel": "sms"}).to_string(),
-            400,
+            BAD,
             "want \"user\" or \"bot\"",
         ),
         (
             "notify",
             json!({"text": "x", "recipient": ANNA, "channel": "bot"}).to_string(),
-            400,
+            BAD,
             "no key is known",
         ),
-        ("notify", json!({"text": "x", "recipient": ANNA, "organisation": 9}).to_string(), 404, "1 (Main)"),
-        ("notify", json!({"text": long, "recipient": ANNA}).to_string(), 400, "text has 20001 UTF-16 units"),
-        ("notify", "x".repeat(300_000), 413, "longer than"),
-        ("organisations", json!({"name": ""}).to_string(), 400, "name = \"\""),
-        ("organisations", json!({"nmae": "x"}).to_string(), 400, "unknown field \"nmae\": want id, name"),
+        (
+            "notify",
+            json!({"text": "x", "recipient": ANNA, "organisation": 9}).to_string(),
+            NOT_THERE,
+            "1 (Main)",
+        ),
+        (
+            "notify",
+            json!({"text": long, "recipient": ANNA}).to_string(),
+            (400, "too_long"),
+            "text has 20001 UTF-16 units",
+        ),
+        ("notify", "x".repeat(300_000), (413, "too_long"), "longer than"),
+        ("organisations", json!({"name": ""}).to_string(), BAD, "name = \"\""),
+        ("organisations", json!({"nmae": "x"}).to_string(), BAD, "unknown field \"nmae\": want id, name"),
         (
             "organisations",
             json!({"name": "x", "api_hash": "zz"}).to_string(),
-            400,
+            BAD,
             "api_hash: want 32 hexadecimal",
         ),
-        ("organisations", json!({"id": 9, "name": "x"}).to_string(), 404, "there is no such organisation"),
-        ("recipients", json!({"title": "x", "phone": "+7"}).to_string(), 400, "phone = \"+7\""),
+        (
+            "organisations",
+            json!({"id": 9, "name": "x"}).to_string(),
+            NOT_THERE,
+            "there is no such organisation",
+        ),
+        ("recipients", json!({"title": "x", "phone": "+7"}).to_string(), BAD, "phone = \"+7\""),
         (
             "recipients",
             json!({"title": "x", "phone": ANNA, "notify": 1}).to_string(),
-            400,
+            BAD,
             "notify = 1: want true or false",
         ),
-        ("bot/check-token", json!({"token": "x"}).to_string(), 400, "want a bot's token"),
+        ("bot/check-token", json!({"token": "x"}).to_string(), BAD, "want a bot's token"),
     ] {
-        let (found, told) = desk.raw("POST", path, body.clone()).await;
-        let message = told["error"]["message"].as_str().unwrap_or_default();
-        let shown: String = body.chars().take(80).collect();
-        assert!(found == code && message.contains(wanted), "{path} {shown}: {found} {told}");
+        let message = desk.fails("POST", path, body, wanted).await;
+        assert!(message.contains(sentence), "{path} {sentence:?}: {message}");
     }
-    let (code, told) = desk.raw("PUT", "notify", String::new()).await;
-    assert_eq!((code, &told["ok"]), (405, &json!(false)), "{told}");
-    assert_eq!(desk.raw("GET", "notify/x", String::new()).await.0, 404);
     assert_eq!(desk.get("notify").await, json!([]));
 }

@@ -263,19 +263,24 @@ async fn a_bots_token_is_checked_and_what_is_wrong_is_told_apart() {
         "{told}"
     );
     assert!(!told.to_string().contains(&office.info.token), "{told}");
-    let (code, wrong) = check("43:AAabcdefghijklmnopqrstuvwxyz0123456").await;
-    let message = wrong["error"]["message"].as_str().unwrap();
-    assert!(code == 400 && message.starts_with("the token is wrong: "), "{code} {wrong}");
+    let is = |(status, told): &(u16, Value), wanted: (u16, &str, bool), sentence: &str| {
+        let error = &told["error"];
+        let code = error["code"].as_str().unwrap_or_default();
+        assert_eq!((*status, code, error["retryable"] == true), wanted, "{told}");
+        assert!(error["message"].as_str().unwrap().contains(sentence), "{told}");
+    };
+    let wrong = check("43:AAabcdefghijklmnopqrstuvwxyz0123456").await;
+    is(&wrong, (400, "bad_request", false), "the token is wrong: ");
+    let unknown = office.asks("GET", "bot/keys?bot=nobodys_bot", String::new()).await;
+    is(&unknown, (404, "bad_request", false), "there is no bot @nobodys_bot that this token is good for");
     let down = BotAction::Html { code: 502 };
     office.scene.world().add_bot_fault(BotMatch::method("getMe"), down);
-    let (code, broken) = check(&office.info.token).await;
-    let message = broken["error"]["message"].as_str().unwrap();
-    assert!(code == 502 && message.starts_with("no connection to Telegram: "), "{code} {broken}");
+    is(&check(&office.info.token).await, (502, "timeout", true), "no connection to Telegram: ");
     office.bot.take().unwrap().kill().await.unwrap();
-    let (code, absent) =
-        office.asks("POST", "bot/check-token", json!({"token": office.info.token}).to_string()).await;
-    assert_eq!((code, &absent["error"]["retryable"]), (503, &json!(true)), "{absent}");
-    assert!(absent["error"]["message"].as_str().unwrap().contains("tgtrunk-bot does not run"), "{absent}");
+    let absent = (503, "timeout", true);
+    let check = json!({"token": office.info.token}).to_string();
+    is(&office.asks("POST", "bot/check-token", check).await, absent, "tgtrunk-bot does not run");
+    is(&office.asks("GET", "bot/keys", String::new()).await, absent, "tgtrunk-bot does not run");
 }
 
 /// What the page does by its forms, by JSON.
