@@ -189,6 +189,7 @@ fn is_no_room(code: u16, told: &Value) {
 async fn a_full_disk_loses_nothing_doubles_nothing_and_is_told_of() {
     let mut room = Room::open().await;
     let partner = partner(&room).await;
+    let office = Office::open(&room).await;
     room.fill(0);
     room.send_all().await;
     for number in 1..=5 {
@@ -198,6 +199,7 @@ async fn a_full_disk_loses_nothing_doubles_nothing_and_is_told_of() {
     is_no_room(code, &told);
     let (code, told) = partner_call(&partner, "createInstance", json!({"name": "Shop"})).await;
     is_no_room(code, &told);
+    office.is_full().await;
     assert_eq!(room.program.get("getStateInstance").await["stateInstance"], "authorized");
     sleep(LONG).await;
     let log = room.scene.client_log();
@@ -224,6 +226,8 @@ async fn a_full_disk_loses_nothing_doubles_nothing_and_is_told_of() {
     assert_eq!(room.scene.world().file(file().unwrap()).unwrap(), body);
     let (code, made) = partner_call(&partner, "createInstance", json!({"name": "Shop"})).await;
     assert_eq!(code, 200, "{made}");
+    let (code, told) = office.notify().await;
+    assert_eq!((code, &told["result"]["state"]), (200, &json!("skipped")), "{told}");
 
     // What was done since is no less on the disk than what was done before.
     assert!(room.send("after").await);
@@ -255,6 +259,52 @@ async fn a_client_that_is_killed_on_a_full_disk_goes_on_where_it_was() {
     room.start().await;
     room.told(6).await;
     room.balance().await;
+}
+
+/// A program that notifies somebody who does not want it: what is asked for is kept, and nothing is sent.
+struct Office {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Office {
+    async fn open(room: &Room) -> Self {
+        let (url, token) = room.scene.action_token("--all", "CRM").await;
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let office = Self { http, url, token };
+        let main = json!({"name": "Main", "sender": phone()});
+        assert_eq!(office.post("organisations", main).await.0, 200);
+        let anna = json!({"title": "Anna", "phone": "+79001112233", "notify": false});
+        assert_eq!(office.post("recipients", anna).await.0, 200);
+        office
+    }
+
+    async fn post(&self, path: &str, said: Value) -> (u16, Value) {
+        let request = self.http.post(format!("{}/api/v1/{path}", self.url)).bearer_auth(&self.token);
+        let answer = request.body(said.to_string()).send().await.unwrap();
+        (answer.status().as_u16(), json_of(answer).await)
+    }
+
+    async fn notify(&self) -> (u16, Value) {
+        self.post("notify", json!({"recipient": "+79001112233", "text": "ж".repeat(20_000)})).await
+    }
+
+    /// What is left in the files is used up first.
+    async fn is_full(&self) {
+        for _ in 0..TRIES {
+            let (code, told) = self.notify().await;
+            if code == 200 {
+                continue;
+            }
+            let error = &told["error"];
+            assert_eq!((code, &error["code"], &error["retryable"]), (507, &json!("internal"), &json!(true)));
+            let sentence = error["message"].as_str().unwrap();
+            assert!(sentence.starts_with("the disk is full: nothing was kept"), "{sentence}");
+            return;
+        }
+        panic!("the disk is not full");
+    }
 }
 
 /// Where a partner's program calls.
