@@ -255,7 +255,8 @@ async fn what_is_no_json_is_told_with_its_place() {
     }
     let large = format!("{{\"chatId\":\"1\",\"message\":\"{}\"}}", "x".repeat(1 << 20));
     let said = answered(stage.send("POST", &stage.path("sendMessage"), &[], large).await).await;
-    assert_eq!(said.0, 413);
+    let sentence = "Payload Too Large: want at most 1048576 bytes";
+    assert_eq!((said.0, said.1["message"].as_str().unwrap()), (413, sentence));
     assert_eq!(stage.instance.queue_len().await, Ok(0));
 }
 

@@ -45,9 +45,16 @@ async fn a_file_is_given_under_its_name_and_as_nobodys_page() {
 #[tokio::test]
 async fn a_link_that_nobody_gave_leads_nowhere() {
     let stage = Stage::new().await;
-    for path in ["/files/0123456789abcdef0123456789abcdef/a.txt", "/files/../../etc/passwd", "/files/x"] {
+    let gone = (410, "Gone: there is no such file, or its time is over");
+    for (path, (wanted, sentence)) in [
+        ("/files/0123456789abcdef0123456789abcdef/a.txt", gone),
+        ("/files/x", gone),
+        ("/files/%2e%2e%2f%2e%2e%2fetc%2fpasswd", gone),
+        // Clients make it /etc/passwd.
+        ("/files/../../etc/passwd", (403, "Forbidden: want /waInstance{idInstance}/{method}/{token}")),
+    ] {
         let (code, error) = stage.ask("GET", path, Value::Null).await;
-        assert!([403, 410].contains(&code), "{path}: {error}");
+        assert_eq!((code, error["message"].as_str().unwrap()), (wanted, sentence), "{path}: {error}");
         assert_ne!(error["path"], path);
     }
 }
@@ -69,7 +76,7 @@ async fn a_file_larger_than_allowed_is_refused() {
     let stage = Stage::new().await;
     let body = vec![0_u8; (100 << 20) + 1];
     let response = stage.send("POST", &stage.path("uploadFile"), &[("ga-filename", "a.bin")], body).await;
-    assert_eq!(answered(response).await.0, 413);
+    is_too_large(answered(response).await, 104_857_600);
 }
 
 #[tokio::test]
@@ -82,13 +89,28 @@ async fn a_form_is_bounded_as_a_whole_and_so_are_its_fields() {
     // Files beyond the first are read over, but not for ever.
     let file = |name: &str, length| part(&format!("name=\"{name}\"; filename=\"a\""), length);
     let files = [file("file", 1), file("other", 117 << 20), b"--b--".to_vec()].concat();
+    let large = [file("file", (100 << 20) + 1), b"--b--".to_vec()].concat();
     let fields = (0..6).map(|at| part(&format!("name=\"{at}\""), 200_000)).collect::<Vec<_>>().concat();
-    for form in [files, fields] {
+    for (form, most) in [(files, 121_634_816), (large, 104_857_600), (fields, 1_048_576)] {
         let headers = [("content-type", "multipart/form-data; boundary=b")];
         let answer = stage.send("POST", &stage.path("sendFileByUpload"), &headers, form).await;
-        assert_eq!(answered(answer).await.0, 413);
+        is_too_large(answered(answer).await, most);
+        assert_eq!(stage.instance.queue_len().await, Ok(0));
     }
-    assert_eq!(stage.instance.queue_len().await.unwrap(), 0);
+    // Nothing of them is left.
+    let files = || std::fs::read_dir(stage.folder.path().join("files")).unwrap().count();
+    let gone = timeout(Duration::from_secs(10), async {
+        while files() > 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(gone.await.is_ok(), "{} files", files());
+}
+
+/// A body that has more bytes than so many is refused, and said so.
+fn is_too_large((code, error): (u16, Value), most: u64) {
+    let sentence = format!("Payload Too Large: want at most {most} bytes");
+    assert_eq!((code, &error["statusCode"], &error["message"]), (413, &json!(413), &json!(sentence)));
 }
 
 #[tokio::test]
@@ -123,7 +145,8 @@ async fn a_link_is_not_gone_while_an_instance_starts_and_an_ill_one_spoils_nobod
     assert_eq!(code(&path).await, 200, "another one's illness spoils it");
     assert_eq!(code(nobodys).await, 503, "the ill one may have it");
     stage.house.leave(other.instance.id());
-    assert_eq!(code(nobodys).await, 410);
+    let (code, told) = stage.ask("GET", nobodys, Value::Null).await;
+    assert!(code == 410 && told["message"].as_str().unwrap().starts_with("Gone: "), "{told}");
 
     stage.house.rest(stage.instance.id());
     let answer = stage.send("GET", &path, &[], "").await;
