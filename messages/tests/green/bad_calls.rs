@@ -214,9 +214,13 @@ async fn who_may_not_and_what_is_not_there_is_told_by_its_code() {
     let stage = Stage::new().await;
     let id = stage.instance.id();
     let other = if id.get() == 4_100_000_001 { 4_100_000_002_i64 } else { 4_100_000_001 };
+    let text = json!({"chatId": ANNA, "message": "x"});
     for (verb, path, code, sentence) in [
         ("GET", format!("/waInstance{id}/getSettings/wrong"), 401, "Unauthorized"),
+        ("POST", format!("/waInstance{id}/sendMessage/wrong"), 401, "Unauthorized"),
+        ("POST", format!("/waInstance{id}/sendMessage/{PARTNER}"), 401, "Unauthorized"),
         ("POST", format!("/waInstance{id}/sendMessage/"), 403, "Forbidden"),
+        ("POST", format!("/waInstance{other}/sendMessage/{}", stage.token), 403, "Forbidden"),
         ("GET", format!("/waInstance{other}/getSettings/{}", stage.token), 403, "Forbidden"),
         ("GET", format!("/waInstance41/getSettings/{}", stage.token), 403, "Forbidden"),
         ("GET", "/elsewhere".to_owned(), 403, "Forbidden"),
@@ -228,11 +232,19 @@ async fn who_may_not_and_what_is_not_there_is_told_by_its_code() {
         ("POST", format!("/partner/createInstance/{PARTNER}"), 400, "Validation failed"),
         ("POST", format!("/partner/deleteInstanceAccount/{PARTNER}"), 400, "'idInstance' must be"),
     ] {
-        let (said, error) = stage.ask(verb, &path, Value::Null).await;
+        let body = if path.contains("/sendMessage/") { text.clone() } else { Value::Null };
+        let (said, error) = stage.ask(verb, &path, body).await;
         assert_eq!((said, &error["statusCode"]), (code, &json!(code)), "{path}: {error}");
         assert!(error["message"].as_str().unwrap().contains(sentence), "{path}: {error}");
         assert!(!error.to_string().contains(&stage.token) && !error.to_string().contains(PARTNER));
     }
+    // An instance that was deleted, called by the token that it had.
+    let delete = format!("/partner/deleteInstanceAccount/{PARTNER}");
+    assert_eq!(stage.ask("POST", &delete, json!({"idInstance": id.get()})).await.0, 200);
+    stage.house.leave(id);
+    let (code, error) = stage.call("POST", "sendMessage", text).await;
+    assert_eq!((code, &error["message"]), (400, &json!("Instance is deleted")));
+    assert_eq!((stage.instance.queue_len().await, stage.telegram.orders().len()), (Ok(0), 0));
 }
 
 #[tokio::test]
