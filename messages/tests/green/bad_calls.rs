@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tgtrunk_messages::green::Pace;
 use tgtrunk_messages::{Failure, Standing};
+use tokio::task::JoinSet;
 
 use super::stage::{PARTNER, Stage, json as answered, keys};
 use super::telegram::{ANNA, GROUP};
@@ -336,6 +337,39 @@ async fn who_calls_too_often_is_told_before_anything_is_done() {
         200,
         "other methods have their own pace"
     );
+}
+
+/// A client that is answered 429 says the same again: what was refused must not be sent as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_too_often_has_as_much_queued_as_was_answered_to_be() {
+    let stage = Stage::at(Pace::Vendor).await;
+    stage.telegram.stands(Standing::NotAuthorized);
+    let (client, url) = (reqwest::Client::new(), format!("{}{}", stage.base, stage.path("sendMessage")));
+    let calls = async |body: Value| {
+        let mut calls = JoinSet::new();
+        for _ in 0..100 {
+            let request = client.post(&url).header("content-type", "application/json").body(body.to_string());
+            calls.spawn(async move { answered(request.send().await.unwrap()).await });
+        }
+        calls.join_all().await
+    };
+    let refused = |all: &[(u16, Value)]| all.iter().filter(|(code, _)| *code == 429).count();
+    // Wrong calls are calls as well, and half a minute's worth of them is soon spent.
+    let mut spent = Vec::new();
+    while refused(&spent) == 0 {
+        spent.extend(calls(json!({})).await);
+        assert!(spent.len() < 20_000, "nobody is refused");
+    }
+    assert!(spent.len() - refused(&spent) >= 1_500, "{} of {}", refused(&spent), spent.len());
+    let mut sent = Vec::new();
+    while refused(&sent) == 0 {
+        sent.extend(calls(json!({"chatId": ANNA, "message": "x"})).await);
+    }
+    for (code, error) in sent.iter().filter(|(code, _)| *code != 200) {
+        let sentence = error["message"].as_str().unwrap();
+        assert!(*code == 429 && sentence.starts_with("Too Many Requests: try again in "), "{error}");
+    }
+    assert_eq!(stage.instance.queue_len().await, Ok((sent.len() - refused(&sent)) as u64));
 }
 
 #[tokio::test]
