@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::id::ungrouped;
+
 /// The settings of an instance. After creation nothing is told but failures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -163,7 +165,7 @@ fn text(value: &Value) -> Option<String> {
 
 fn number(value: &Value) -> Option<u32> {
     match value {
-        Value::String(text) => text.trim().parse().ok(),
+        Value::String(text) => ungrouped(text.trim()).parse().ok(),
         value => value.as_u64().and_then(|number| u32::try_from(number).ok()),
     }
 }

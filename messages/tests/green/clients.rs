@@ -32,6 +32,16 @@ async fn numbers_in_paths_may_have_the_spaces_of_1c() {
 }
 
 #[tokio::test]
+async fn numbers_of_settings_may_have_the_spaces_of_1c() {
+    let stage = Stage::new().await;
+    for (said, delay_ms) in [("2 000", 2_000), ("3\u{a0}000", 3_000), (" 120\u{202f}000 ", 120_000)] {
+        stage.done("POST", "setSettings", json!({"delaySendMessagesMilliseconds": said})).await;
+        let settings = stage.done("GET", "getSettings", Value::Null).await;
+        assert_eq!(settings["delaySendMessagesMilliseconds"], delay_ms, "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn python_writes_async_behind_names() {
     let stage = Stage::new().await;
     for method in ["getMessagesCountAsync", "getWebhooksCountAsync"] {
