@@ -157,7 +157,7 @@ async fn make(browser: &Browser, label: &str, scope: &str) -> anyhow::Result<Str
 }
 
 /// A secret is not on the page, and in no file.
-async fn nowhere(stage: &PageStage, browser: &Browser, secret: &str) -> anyhow::Result<()> {
+pub(crate) async fn nowhere(stage: &PageStage, browser: &Browser, secret: &str) -> anyhow::Result<()> {
     let shown = browser.run("return document.documentElement.outerHTML + document.cookie").await?;
     ensure!(!shown.as_str().unwrap_or_default().contains(secret), "the page still shows it");
     let mut files = 0;
