@@ -44,6 +44,7 @@ pub(super) fn pages(frame: &Frame) -> Vec<(&'static str, Markup)> {
         ),
         ("messages-none", view::page(frame, &MessagesPage { instances: Vec::new(), problem: None })),
         ("instance", view::instance::page(frame, &instance())),
+        ("instance-limited", view::instance::page(frame, &limited())),
         ("instance-without-line", view::instance::page(frame, &InstancePage { card: other(), ..instance() })),
         ("bot-instance", view::instance::page(frame, &bot_instance(false))),
         ("bot-instance-well", view::instance::page(frame, &bot_instance(true))),
@@ -174,6 +175,52 @@ fn messages_that_wait_for_somebody_to_do_something_say_so() {
         let drawn = view::warnings(&frame, &InstanceCard { standing, ..card() }).into_string();
         assert_eq!(drawn.contains("data-warning=\"login\""), words.is_some(), "{standing:?}");
         assert!(words.is_none_or(|words| drawn.replace('\u{a0}', " ").contains(words)), "{drawn}");
+    }
+}
+
+#[test]
+fn what_rests_why_and_how_long_is_said_in_both_languages() {
+    for (language, rests, causes, until, checks) in [
+        (
+            tgtrunk_config::Language::Russian,
+            [
+                "Действия программ отдыхают",
+                "Поиск по номерам и именам отдыхает",
+                "Сообщения незнакомым отдыхают",
+            ],
+            ["Сегодня Telegram уже спросили о стольких номерах", "Telegram ограничил аккаунт за сообщения"],
+            "не говорит, до каких пор. Следующая попытка 28 ноября в 14:05.",
+            "100 из 100",
+        ),
+        (
+            tgtrunk_config::Language::English,
+            ["Actions of programs rest", "Looking up numbers and names rests", "Messages to strangers rest"],
+            ["Telegram was asked for as many numbers and names", "Telegram limits the account for writing"],
+            "does not say for how long. Next try 28 Nov, 14:05.",
+            "100 of 100",
+        ),
+    ] {
+        let frame = super::frame(language);
+        let drawn = view::instance::page(&frame, &limited()).into_string().replace('\u{a0}', " ");
+        let (standing, budgets) = drawn.split_once("id=\"budgets\"").unwrap();
+        assert!(standing.contains(until) && budgets.contains(checks), "{drawn}");
+        for (what, left) in rests.into_iter().zip(["0:31", "9:54:00", "48:00:00"]) {
+            for part in [standing, budgets] {
+                let (_, after) = part.split_once(what).unwrap_or_else(|| panic!("{what}: {part}"));
+                let (left_there, _) = after.split_once("</span>").unwrap();
+                assert!(left_there.ends_with(&format!(">{left}")), "{what}: {left_there}");
+            }
+        }
+        assert!(causes.iter().all(|cause| budgets.contains(cause)), "{budgets}");
+        let all = view::page(&frame, &MessagesPage { instances: vec![limited().card], problem: None });
+        assert_eq!(all.into_string().matches("data-warning=\"rest\"").count(), 3);
+        // Once it may write again, or nobody knows until when it may not.
+        let (standing, until_ms) = (Standing::Authorized, limited().card.suspended_until_ms);
+        for (standing, suspended_until_ms) in [(standing, until_ms), (Standing::Suspended, None)] {
+            let card = InstanceCard { standing, suspended_until_ms, ..limited().card };
+            let drawn = view::instance::page(&frame, &InstancePage { card, ..limited() }).into_string();
+            assert!(!drawn.replace('\u{a0}', " ").contains(until), "{drawn}");
+        }
     }
 }
 
@@ -318,6 +365,31 @@ fn of_bot() -> InstanceCard {
         problem: Some(tgtrunk_config::Said::new("the webhook answers 500", "вебхук отвечает 500")),
         ..card()
     }
+}
+
+/// One that may write to no strangers, has spent the day's checks, and whose programs have asked for too much.
+fn limited() -> InstancePage {
+    const DAYS_MS: u64 = 2 * 24 * 3_600_000;
+    let rest = |what, after_ms: u64, cause: &str| {
+        let until_ms = i64::try_from(NOW_MS + after_ms).unwrap();
+        Rest { what, until_ms, cause: cause.to_owned() }
+    };
+    let spent = "Telegram was asked for as many numbers and names today as the settings allow";
+    let flood = "Telegram limits the account for writing to strangers (PEER_FLOOD)";
+    let card = InstanceCard {
+        standing: Standing::Suspended,
+        suspended_until_ms: Some(NOW_MS + DAYS_MS),
+        stuck: None,
+        webhook_fails: None,
+        left: None,
+        rests: vec![
+            rest(RestKind::Actions, 31_000, ""),
+            rest(RestKind::Lookups, 35_640_000, spent),
+            rest(RestKind::Strangers, DAYS_MS, flood),
+        ],
+        ..card()
+    };
+    InstancePage { card, checks: (100, 100), ..instance() }
 }
 
 fn rest(what: RestKind, cause: &str) -> Rest {
