@@ -206,7 +206,7 @@ async fn receive(scene: &Scene, onec: &mut Connector, shop: i64) {
     scene.world().write(scene.anna, letter).unwrap();
     let said = scene.world().say(scene.anna, shop, "Здравствуйте").unwrap();
     scene.world().edit_text(scene.anna, said.id, "Добрый день").unwrap();
-    scene.world().react(scene.anna, shop, said.id, Some("👍")).ok();
+    scene.world().react(scene.anna, shop, said.id, Some("👍")).unwrap();
     scene.world().delete_messages(scene.anna, &[said.id], true);
     scene.world().say(scene.anna, shop, "последнее").unwrap();
     let mut told = Vec::new();
