@@ -167,8 +167,14 @@ impl Boxes {
                 }
                 None
             }
-            Some(UpdatesLike::Updates(tl::enums::Updates::Updates(full))) => Some(&full.chats),
-            Some(UpdatesLike::Updates(tl::enums::Updates::Combined(full))) => Some(&full.chats),
+            Some(UpdatesLike::Updates(tl::enums::Updates::Updates(full))) if tell_too_long(&full.updates) => {
+                Some(&full.chats)
+            }
+            Some(UpdatesLike::Updates(tl::enums::Updates::Combined(full)))
+                if tell_too_long(&full.updates) =>
+            {
+                Some(&full.chats)
+            }
             _ => None,
         };
         if let Some(chats) = chats {
@@ -205,18 +211,20 @@ impl Boxes {
         };
         self.is_anew = false;
         match &mut difference {
-            tl::enums::updates::Difference::Difference(told) => {
+            tl::enums::updates::Difference::Difference(told) if tell_too_long(&told.other_updates) => {
                 self.remember(&told.chats).await;
                 self.mend(&mut told.other_updates);
             }
-            tl::enums::updates::Difference::Slice(told) => {
+            tl::enums::updates::Difference::Slice(told) if tell_too_long(&told.other_updates) => {
                 self.remember(&told.chats).await;
                 self.mend(&mut told.other_updates);
             }
             tl::enums::updates::Difference::TooLong(_) => {
                 self.miss_all();
             }
-            tl::enums::updates::Difference::Empty(_) => {}
+            tl::enums::updates::Difference::Difference(_)
+            | tl::enums::updates::Difference::Slice(_)
+            | tl::enums::updates::Difference::Empty(_) => {}
         }
         let done = self.boxes.apply_difference(difference);
         self.hand_out(done);
@@ -296,9 +304,7 @@ impl Boxes {
     /// Has a channel that is known asked for what is new since what we know, where the boxes would take what Telegram
     /// knows; one that is not known is read.
     fn mend(&mut self, updates: &mut [tl::enums::Update]) {
-        let is_of_channel =
-            |update: &tl::enums::Update| matches!(update, tl::enums::Update::ChannelTooLong(_));
-        if self.core.messages.is_none() || !updates.iter().any(is_of_channel) {
+        if self.core.messages.is_none() || !tell_too_long(updates) {
             return;
         }
         let present = self.boxes.session_state();
@@ -439,6 +445,12 @@ impl Boxes {
     async fn ask<R: RemoteCall>(&self, request: &R) -> Result<R::Return, InvocationError> {
         self.handle.invoke_in_dc(self.core.session.home_dc(), request).await
     }
+}
+
+/// Whether a channel has more news than comes along: then it is asked for, by what is known of it. All others are written
+/// down when they are told.
+fn tell_too_long(updates: &[tl::enums::Update]) -> bool {
+    updates.iter().any(|update| matches!(update, tl::enums::Update::ChannelTooLong(_)))
 }
 
 /// Whether a state is not one that Telegram goes on from.
