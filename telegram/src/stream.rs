@@ -5,6 +5,7 @@
 
 mod boxes;
 mod gaps;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use grammers_session::types::{PeerInfo, UpdateState, UpdatesState};
 use grammers_session::updates::UpdatesLike;
 use grammers_tl_types as tl;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use self::boxes::{Boxes, Company};
@@ -65,7 +66,9 @@ async fn receive(
     ledger: &mut Ledger,
     over: &mut watch::Receiver<bool>,
 ) {
-    let mut save = interval(core.settings.sync_every);
+    // A tick takes the stream away from what it is asking for, and there is nothing to save at first.
+    let every = core.settings.sync_every;
+    let mut save = interval_at(Instant::now() + every, every);
     save.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
     let mut met = Arc::<Company>::default();
@@ -136,8 +139,9 @@ async fn recover(core: &Core, error: InvocationError, backoff: &mut Backoff) {
         }
         InvokeError::Flood { seconds } => sleep(Duration::from_secs(seconds.into())).await,
         InvokeError::Rpc { name, .. } if spoils_connection(&name) => {
-            core.restart();
+            // It ends what runs on this connection.
             sleep(backoff.pause()).await;
+            core.restart();
         }
         error => {
             debug!(%error, "no difference");

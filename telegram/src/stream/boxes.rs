@@ -5,21 +5,23 @@
 //! messages that no difference brings any more are read from their chats.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grammers_mtsender::{InvocationError, RpcError, SenderPoolFatHandle};
+use grammers_mtsender::{InvocationError, SenderPoolFatHandle};
 use grammers_session::Session as _;
 use grammers_session::types::{UpdateState, UpdatesState};
 use grammers_session::updates::{MessageBoxes, PrematureEndReason, UpdateAndPeers, UpdatesLike};
 use grammers_tl_types::{self as tl, RemoteCall};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
-use super::gaps::{Dialogs, Gap, History, Step, peer_of};
+use super::gaps::{Gaps, Missed, Step, peer_of};
+use super::trouble::Trouble;
+use crate::backoff::Backoff;
 use crate::core::Core;
-use crate::invoke::spoils_connection;
 use crate::session::SessionError;
 
 /// Events of a channel that are asked for at once; Telegram sends accounts no more.
@@ -27,9 +29,11 @@ const CHANNEL_EVENTS: i32 = 100;
 
 /// Chats that are read hold up what is new for so long at most; then both are told as they come.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a chat that cannot be read is left alone, and how often it is tried.
-const REST: Duration = Duration::from_secs(2);
-const TRIES: u32 = 5;
+/// How long one request about a chat may take: others wait for it.
+const ANSWER: Duration = Duration::from_secs(10);
+/// When a channel that told nothing is asked again, at first and at most.
+const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN_AT_MOST: Duration = Duration::from_secs(300);
 /// Telegram's clocks may differ by so much, in seconds.
 const SLACK_S: i32 = 5;
 
@@ -45,16 +49,26 @@ pub(super) struct Boxes {
     /// What came and is not in the boxes yet.
     taken: Option<UpdatesLike>,
     /// What no difference brings, and since when it is being read.
-    gaps: VecDeque<Gap>,
+    gaps: Gaps,
     reading: Option<Instant>,
-    /// Not before then.
-    rests_until: Option<Instant>,
+    /// Telegram answers no reading of chats and no channel's difference before then.
+    gaps_rest_until: Option<Instant>,
+    channels_rest_until: Option<Instant>,
     /// Channels that are read, or were since everything was known.
     read: BTreeSet<i64>,
-    /// Channels of which nothing was told lately, and since when, Unix time.
-    late: BTreeMap<i64, i32>,
+    /// Channels that told nothing lately.
+    late: BTreeMap<i64, Late>,
     /// The state was given up, and no difference came since.
     is_anew: bool,
+}
+
+/// A channel that could not be asked what is new.
+#[derive(Debug)]
+struct Late {
+    /// What is known of it, Unix time.
+    since_s: i32,
+    pause: Backoff,
+    again: Instant,
 }
 
 /// Those who came along with updates.
@@ -85,9 +99,10 @@ impl Boxes {
             ready: VecDeque::new(),
             before,
             taken: None,
-            gaps: VecDeque::new(),
+            gaps: Gaps::default(),
             reading: None,
-            rests_until: None,
+            gaps_rest_until: None,
+            channels_rest_until: None,
             read: BTreeSet::new(),
             late: BTreeMap::new(),
             is_anew: false,
@@ -104,34 +119,44 @@ impl Boxes {
                 self.take().await;
                 continue;
             }
+            let now = Instant::now();
+            self.remind(now);
             let deadline = Instant::from(self.boxes.check_deadlines());
             if let Some(request) = self.boxes.get_difference() {
                 self.difference(&request).await?;
                 continue;
             }
-            if let Some(request) = self.boxes.get_channel_difference() {
+            let channels_rest = self.channels_rest_until.filter(|until| *until > now);
+            let channel = self.boxes.get_channel_difference();
+            if let Some(request) = channel.clone().filter(|_| channels_rest.is_none()) {
                 self.channel_difference(request).await?;
                 continue;
             }
+            let gaps_rest = self.gaps_rest_until.filter(|until| *until > now);
             if self.gaps.is_empty() {
-                self.before = None;
                 self.reading = None;
-                self.read.clear();
+                if channel.is_none() {
+                    self.before = None;
+                    self.read.clear();
+                }
             } else {
-                let is_long = self.reading.get_or_insert_with(Instant::now).elapsed() >= PATIENCE;
+                let is_long = self.reading.get_or_insert(now).elapsed() >= PATIENCE;
                 self.taken = if is_long { self.wire.try_recv().ok() } else { None };
                 if self.taken.is_some() {
                     continue;
                 }
-                if self.rests_until.is_none_or(|until| until <= Instant::now()) {
-                    self.fill().await?;
+                if gaps_rest.is_none() && self.gaps.due(now).is_some() {
+                    self.fill(now).await?;
                     continue;
                 }
             }
-            let until = self
-                .rests_until
-                .filter(|_| !self.gaps.is_empty())
-                .map_or(deadline, |rest| rest.min(deadline));
+            // The boxes' own deadline has passed as long as a channel is to be asked.
+            let wake = [
+                if channel.is_some() { channels_rest } else { Some(deadline) },
+                if self.gaps.is_empty() { None } else { gaps_rest.or(self.gaps.next_due()) },
+                self.late.values().map(|late| late.again).min(),
+            ];
+            let until = wake.into_iter().flatten().min().unwrap_or(deadline);
             match timeout_at(until, self.wire.recv()).await {
                 Ok(Some(updates)) => self.taken = Some(updates),
                 Ok(None) => return Err(InvocationError::Dropped("the updates' channel was closed")),
@@ -154,6 +179,9 @@ impl Boxes {
         // What is still being asked for was not told since then.
         if let Some(before) = &self.before {
             state.date = state.date.min(before.date);
+        }
+        for late in self.late.values() {
+            state.date = state.date.min(late.since_s);
         }
         self.core.session.set_update_state(UpdateState::All(state)).await
     }
@@ -203,8 +231,10 @@ impl Boxes {
         }
         let mut difference = match self.ask(request).await {
             Ok(difference) => difference,
-            Err(InvocationError::Rpc(error)) if is_state_refused(&error) && !self.is_anew => {
-                warn!(%error, "the update state is not accepted: going on from the present one");
+            Err(error)
+                if matches!(Trouble::of(&error), Trouble::State | Trouble::Unreadable) && !self.is_anew =>
+            {
+                warn!(%error, "there is no difference to the update state: going on from the present one");
                 return self.begin_anew().await;
             }
             Err(error) => return Err(error),
@@ -257,35 +287,15 @@ impl Boxes {
         };
         let Some(channel) = self.core.session.channel(channel_id) else {
             warn!("what was missed in a channel is not known: the account has not met it");
+            self.late.remove(&channel_id);
             self.boxes.end_channel_difference(PrematureEndReason::Banned);
             return Ok(());
         };
         request.channel = channel.into();
         request.limit = CHANNEL_EVENTS;
-        let difference = match self.ask(&request).await {
+        let difference = match self.ask_about(&request).await {
             Ok(difference) => difference,
-            // One channel does not hold up all others.
-            Err(InvocationError::Rpc(error)) if is_state_refused(&error) => {
-                warn!(%error, "what was missed in a channel is read: its state is not accepted");
-                self.miss(channel_id);
-                self.boxes.end_channel_difference(PrematureEndReason::Banned);
-                return Ok(());
-            }
-            Err(InvocationError::Rpc(error)) if is_refused(&error) => {
-                info!(%error, "a channel tells nothing more");
-                self.boxes.end_channel_difference(PrematureEndReason::Banned);
-                return Ok(());
-            }
-            Err(error) if is_of_request(&error) => {
-                // It is asked again when something comes, or a while later.
-                warn!(%error, "what was missed in a channel is not told now");
-                if let Some(since_s) = self.known_since() {
-                    self.late.entry(channel_id).or_insert(since_s);
-                }
-                self.boxes.end_channel_difference(PrematureEndReason::TemporaryServerIssues);
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+            Err((trouble, error)) => return self.no_channel_difference(channel_id, trouble, error),
         };
         if let tl::enums::updates::ChannelDifference::TooLong(told) = &difference {
             self.remember(&told.chats).await;
@@ -301,18 +311,84 @@ impl Boxes {
         Ok(())
     }
 
+    /// One channel does not hold up all others.
+    fn no_channel_difference(
+        &mut self,
+        channel_id: i64,
+        trouble: Trouble,
+        error: InvocationError,
+    ) -> Result<(), InvocationError> {
+        let reason = match trouble {
+            Trouble::All => return Err(error),
+            Trouble::Flood(pause) => {
+                warn!(%error, "what was missed in channels is asked for later");
+                self.channels_rest_until = Some(Instant::now() + pause);
+                return Ok(());
+            }
+            Trouble::State | Trouble::Unreadable => {
+                warn!(%error, "what was missed in a channel is read: there is no difference to its state");
+                self.miss(channel_id);
+                PrematureEndReason::Banned
+            }
+            Trouble::Refused => {
+                info!(%error, "a channel tells nothing more");
+                self.late.remove(&channel_id);
+                PrematureEndReason::Banned
+            }
+            Trouble::NotNow => {
+                warn!(%error, "what was missed in a channel is not told now");
+                self.be_late(channel_id);
+                PrematureEndReason::TemporaryServerIssues
+            }
+        };
+        self.boxes.end_channel_difference(reason);
+        Ok(())
+    }
+
+    /// A channel is asked again a while later, or when something comes.
+    fn be_late(&mut self, channel_id: i64) {
+        let now = Instant::now();
+        let Some(since_s) = self.known_since() else { return };
+        let late = self.late.entry(channel_id).or_insert_with(|| Late {
+            since_s,
+            pause: Backoff::new(AGAIN, AGAIN_AT_MOST),
+            again: now,
+        });
+        late.again = now + late.pause.pause();
+    }
+
+    /// Has channels asked again that told nothing.
+    fn remind(&mut self, now: Instant) {
+        let due: Vec<_> = self
+            .late
+            .iter()
+            .filter(|(_, late)| late.again <= now)
+            .map(|(channel_id, _)| *channel_id)
+            .collect();
+        for channel_id in due {
+            self.be_late(channel_id);
+            self.call_on(channel_id);
+        }
+    }
+
+    /// Has a channel that is known asked for its difference.
+    fn call_on(&mut self, channel_id: i64) {
+        let update = tl::types::UpdateChannelTooLong { channel_id, pts: None }.into();
+        let update: tl::enums::Updates = tl::types::UpdateShort { update, date: 0 }.into();
+        if let Ok(done) = self.boxes.process_updates(UpdatesLike::Updates(update)) {
+            self.hand_out(done);
+        }
+    }
+
     /// Has a channel that is known asked for what is new since what we know, where the boxes would take what Telegram
     /// knows; one that is not known is read.
     fn mend(&mut self, updates: &mut [tl::enums::Update]) {
         if self.core.messages.is_none() || !tell_too_long(updates) {
             return;
         }
-        let present = self.boxes.session_state();
-        let knows = |state: &UpdatesState, id: i64| state.channels.iter().any(|channel| channel.id == id);
         for update in updates {
             let tl::enums::Update::ChannelTooLong(told) = update else { continue };
-            let was_known = self.before.as_ref().is_none_or(|before| knows(before, told.channel_id));
-            if was_known && knows(&present, told.channel_id) {
+            if self.is_known(told.channel_id) {
                 told.pts = None;
             } else {
                 self.miss(told.channel_id);
@@ -320,26 +396,32 @@ impl Boxes {
         }
     }
 
+    /// Whether a channel's difference brings all of it: its state is older than what is being asked for now, or what
+    /// came before it is read.
+    fn is_known(&self, channel_id: i64) -> bool {
+        let knows = |state: &UpdatesState| state.channels.iter().any(|channel| channel.id == channel_id);
+        knows(&self.boxes.session_state())
+            && (self.read.contains(&channel_id) || self.before.as_ref().is_none_or(knows))
+    }
+
     /// All chats' messages since what we know are to be read.
     fn miss_all(&mut self) {
         if let Some(since_s) = self.known_since() {
             info!(since_s, "too much was missed for a difference: the chats are read");
-            self.gaps.push_back(Gap::Everywhere(Dialogs::since(since_s)));
+            self.gaps.add_everywhere(since_s);
         }
     }
 
     /// A channel's messages since what we know are to be read.
     fn miss(&mut self, channel_id: i64) {
         let Some(since_s) = self.known_since() else { return };
-        if !self.read.insert(channel_id) {
-            return;
-        }
-        let since_s = self.late.get(&channel_id).map_or(since_s, |late_s| since_s.min(*late_s));
+        self.read.insert(channel_id);
+        let since_s = self.late.remove(&channel_id).map_or(since_s, |late| since_s.min(late.since_s));
         match self.core.session.channel(channel_id) {
             Some(channel) => {
                 info!(since_s, "what was missed in a channel is read");
                 let peer = tl::types::InputPeerChannel { channel_id, access_hash: channel.access_hash };
-                self.gaps.push_back(Gap::Chat(History::since(since_s, peer.into())));
+                self.gaps.add_chat(since_s, peer.into());
             }
             None => warn!("what was missed in a channel is not known: the account has not met it"),
         }
@@ -352,35 +434,40 @@ impl Boxes {
         (date > SLACK_S).then_some(date - SLACK_S)
     }
 
-    /// Asks for a part of the first gap.
-    async fn fill(&mut self) -> Result<(), InvocationError> {
-        let Some(gap) = self.gaps.front() else { return Ok(()) };
-        let asked = match gap {
-            Gap::Chat(history) => self.ask(&history.request()).await.map(Step::of_chat),
-            Gap::Everywhere(dialogs) => self.ask(&dialogs.request()).await.map(Step::of_dialogs),
+    /// Asks for a part of the first gap whose turn it is.
+    async fn fill(&mut self, now: Instant) -> Result<(), InvocationError> {
+        let Some(gap) = self.gaps.due(now) else { return Ok(()) };
+        let asked = match &gap.what {
+            Missed::Chat(history) => self.ask_about(&history.request()).await.map(Step::of_chat),
+            Missed::Everywhere(dialogs) => self.ask_about(&dialogs.request()).await.map(Step::of_dialogs),
         };
         let step = match asked {
             Ok(step) => step,
-            Err(error) if is_of_request(&error) => {
-                self.put_off(&error);
+            Err((Trouble::All, error)) => return Err(error),
+            Err((Trouble::Flood(pause), error)) => {
+                warn!(%error, "what was missed in chats is read later");
+                self.gaps_rest_until = Some(Instant::now() + pause);
                 return Ok(());
             }
-            Err(error) => return Err(error),
+            Err((trouble, error)) => {
+                self.put_off(now, trouble, &error);
+                return Ok(());
+            }
         };
         self.remember(&step.company.chats).await;
-        match self.gaps.pop_front() {
-            Some(Gap::Chat(mut history)) => {
+        match self.gaps.take_due(now).map(|gap| gap.what) {
+            Some(Missed::Chat(mut history)) => {
                 if history.takes(step) {
-                    self.gaps.push_front(Gap::Chat(history));
+                    self.gaps.go_on(Missed::Chat(history));
                 } else {
                     self.ready.extend(history.updates());
                 }
             }
-            Some(Gap::Everywhere(mut dialogs)) => {
+            Some(Missed::Everywhere(mut dialogs)) => {
                 let since_s = dialogs.since_s();
                 let (changed, goes_on) = dialogs.takes(&step);
                 if goes_on {
-                    self.gaps.push_front(Gap::Everywhere(dialogs));
+                    self.gaps.go_on(Missed::Everywhere(dialogs));
                 }
                 for dialog in changed {
                     self.changed(&dialog, &step.company, since_s);
@@ -391,40 +478,40 @@ impl Boxes {
         Ok(())
     }
 
-    /// The first gap could not be asked for: others get their turn.
-    fn put_off(&mut self, error: &InvocationError) {
-        let Some(mut gap) = self.gaps.pop_front() else { return };
-        let is_over = matches!(error, InvocationError::Rpc(error) if is_refused(error));
-        if is_over || gap.tries() >= TRIES {
-            warn!(%error, "what was missed in a chat is not told");
-            return;
+    /// A gap could not be asked for: others get their turn.
+    fn put_off(&mut self, now: Instant, trouble: Trouble, error: &InvocationError) {
+        let Some(gap) = self.gaps.take_due(now) else { return };
+        let given_up = match trouble {
+            Trouble::NotNow => match self.gaps.put_off(gap, Instant::now()) {
+                Ok(pause) => {
+                    warn!(%error, again_s = pause.as_secs(), "what was missed in a chat is not told yet");
+                    return;
+                }
+                Err(gap) => gap,
+            },
+            _ => gap,
+        };
+        warn!(%error, "what was missed in a chat is not told");
+        // Pages that were read before are.
+        if let Missed::Chat(history) = given_up.what {
+            self.ready.extend(history.updates());
         }
-        warn!(%error, again_s = REST.as_secs(), "what was missed in a chat is not told yet");
-        gap.failed();
-        self.gaps.push_back(gap);
-        self.rests_until = Some(Instant::now() + REST);
     }
 
     /// A chat has messages that were missed, all of it perhaps.
     fn changed(&mut self, dialog: &tl::types::Dialog, company: &Company, since_s: i32) {
         if let tl::enums::Peer::Channel(tl::types::PeerChannel { channel_id }) = dialog.peer {
-            if self.boxes.session_state().channels.iter().any(|channel| channel.id == channel_id) {
-                let update = tl::types::UpdateChannelTooLong { channel_id, pts: None }.into();
-                let update: tl::enums::Updates = tl::types::UpdateShort { update, date: 0 }.into();
-                if let Ok(done) = self.boxes.process_updates(UpdatesLike::Updates(update)) {
-                    self.hand_out(done);
-                }
+            if self.is_known(channel_id) {
+                self.call_on(channel_id);
                 return;
             }
             if let Some(pts) = dialog.pts {
                 self.boxes.try_set_channel_state(channel_id, pts);
             }
-            if !self.read.insert(channel_id) {
-                return;
-            }
+            self.read.insert(channel_id);
         }
         match peer_of(&dialog.peer, company) {
-            Some(peer) => self.gaps.push_back(Gap::Chat(History::since(since_s, peer))),
+            Some(peer) => self.gaps.add_chat(since_s, peer),
             None => {
                 warn!("what was missed in a chat is not known: Telegram does not say how it is asked for")
             }
@@ -442,6 +529,14 @@ impl Boxes {
         }
     }
 
+    /// Asks for something of one chat, which others do not wait for long.
+    async fn ask_about<R: RemoteCall>(&self, request: &R) -> Result<R::Return, (Trouble, InvocationError)> {
+        match timeout(ANSWER, self.ask(request)).await {
+            Ok(answer) => answer.map_err(|error| (Trouble::of(&error), error)),
+            Err(_) => Err((Trouble::NotNow, InvocationError::Io(io::ErrorKind::TimedOut.into()))),
+        }
+    }
+
     async fn ask<R: RemoteCall>(&self, request: &R) -> Result<R::Return, InvocationError> {
         self.handle.invoke_in_dc(self.core.session.home_dc(), request).await
     }
@@ -451,27 +546,4 @@ impl Boxes {
 /// down when they are told.
 fn tell_too_long(updates: &[tl::enums::Update]) -> bool {
     updates.iter().any(|update| matches!(update, tl::enums::Update::ChannelTooLong(_)))
-}
-
-/// Whether a state is not one that Telegram goes on from.
-fn is_state_refused(error: &RpcError) -> bool {
-    error.code == 400 && error.name.starts_with("PERSISTENT_TIMESTAMP")
-}
-
-/// Whether asking again is of no use (core.telegram.org/method/updates.getChannelDifference).
-fn is_refused(error: &RpcError) -> bool {
-    matches!(error.code, 400 | 403 | 406) && !spoils_connection(&error.name)
-}
-
-/// Whether it is this request that cannot be answered, and others may.
-fn is_of_request(error: &InvocationError) -> bool {
-    match error {
-        InvocationError::Rpc(error) => {
-            !matches!(error.code, 401 | 420)
-                && error.name != "AUTH_KEY_DUPLICATED"
-                && !spoils_connection(&error.name)
-        }
-        InvocationError::Deserialize(_) => true,
-        _ => false,
-    }
 }

@@ -1,11 +1,15 @@
 //! Messages that no difference brings any more, read from the chats page by page.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use grammers_tl_types as tl;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::boxes::Company;
+use crate::backoff::Backoff;
 
 /// Messages or chats of one page; Telegram sends no more.
 const PAGE: i32 = 100;
@@ -14,9 +18,29 @@ const MOST: usize = 5_000;
 /// Chats that are looked at, at most.
 const DIALOGS: usize = 1_000;
 
-/// What is being read.
+/// How long a chat that cannot be read is left alone, at first and at most, and how often it is tried: half an hour.
+const REST: Duration = Duration::from_secs(2);
+const LONGEST_REST: Duration = Duration::from_secs(64);
+const TRIES: u32 = 40;
+
+/// What is to be read, in turn.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    waiting: VecDeque<Gap>,
+}
+
+/// What is to be read of one chat, or of all.
 #[derive(Debug)]
-pub(super) enum Gap {
+pub(super) struct Gap {
+    pub(super) what: Missed,
+    /// How often it could not be read.
+    tries: u32,
+    pause: Backoff,
+    not_before: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) enum Missed {
     Chat(History),
     Everywhere(Dialogs),
 }
@@ -38,7 +62,6 @@ pub(super) struct History {
     since_s: i32,
     /// Page by page, each with those who came along.
     found: Vec<(Vec<tl::enums::Message>, Arc<Company>)>,
-    tries: u32,
 }
 
 /// The chats that changed since a moment, from the one that did last on.
@@ -48,23 +71,69 @@ pub(super) struct Dialogs {
     /// The last message of the last page, and its chat.
     behind: Option<(i32, i32, tl::enums::InputPeer)>,
     seen: usize,
-    tries: u32,
 }
 
-impl Gap {
-    /// How often it could not be asked for.
-    pub(super) fn tries(&self) -> u32 {
-        match self {
-            Self::Chat(history) => history.tries,
-            Self::Everywhere(dialogs) => dialogs.tries,
+impl Gaps {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Puts a chat behind all others, unless it waits already and nothing of it was read.
+    pub(super) fn add_chat(&mut self, since_s: i32, peer: tl::enums::InputPeer) {
+        let waits = self.waiting.iter_mut().find_map(|gap| match &mut gap.what {
+            Missed::Chat(history) if history.peer == peer && history.found.is_empty() => Some(history),
+            _ => None,
+        });
+        match waits {
+            Some(history) => history.since_s = history.since_s.min(since_s),
+            None => self.waiting.push_back(Gap::new(Missed::Chat(History::since(since_s, peer)))),
         }
     }
 
-    pub(super) fn failed(&mut self) {
-        match self {
-            Self::Chat(history) => history.tries += 1,
-            Self::Everywhere(dialogs) => dialogs.tries += 1,
+    pub(super) fn add_everywhere(&mut self, since_s: i32) {
+        self.waiting.push_back(Gap::new(Missed::Everywhere(Dialogs::since(since_s))));
+    }
+
+    /// The first whose turn it is.
+    pub(super) fn due(&self, now: Instant) -> Option<&Gap> {
+        self.waiting.get(self.place_due(now)?)
+    }
+
+    /// When the turn comes of the first one that was put off.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.waiting.iter().filter_map(|gap| gap.not_before).min()
+    }
+
+    /// Takes out the one that `due` showed.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Gap> {
+        self.waiting.remove(self.place_due(now)?)
+    }
+
+    /// Goes on with one that was taken out and read in part, before others.
+    pub(super) fn go_on(&mut self, what: Missed) {
+        self.waiting.push_front(Gap::new(what));
+    }
+
+    /// One that was taken out and could not be read now gets its turn later; back when it was tried too often.
+    pub(super) fn put_off(&mut self, mut gap: Gap, now: Instant) -> Result<Duration, Gap> {
+        gap.tries += 1;
+        if gap.tries >= TRIES {
+            return Err(gap);
         }
+        let pause = gap.pause.pause();
+        gap.not_before = Some(now + pause);
+        self.waiting.push_back(gap);
+        Ok(pause)
+    }
+
+    fn place_due(&self, now: Instant) -> Option<usize> {
+        self.waiting.iter().position(|gap| gap.not_before.is_none_or(|from| from <= now))
+    }
+}
+
+impl Gap {
+    fn new(what: Missed) -> Self {
+        Self { what, tries: 0, pause: Backoff::new(REST, LONGEST_REST), not_before: None }
     }
 }
 
@@ -102,7 +171,7 @@ impl Step {
 
 impl History {
     pub(super) fn since(since_s: i32, peer: tl::enums::InputPeer) -> Self {
-        Self { peer, since_s, found: Vec::new(), tries: 0 }
+        Self { peer, since_s, found: Vec::new() }
     }
 
     pub(super) fn request(&self) -> tl::functions::messages::GetHistory {
@@ -156,7 +225,7 @@ impl History {
 
 impl Dialogs {
     pub(super) fn since(since_s: i32) -> Self {
-        Self { since_s, behind: None, seen: 0, tries: 0 }
+        Self { since_s, behind: None, seen: 0 }
     }
 
     pub(super) fn since_s(&self) -> i32 {

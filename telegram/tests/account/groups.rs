@@ -1,5 +1,6 @@
 //! News of groups and channels, which Telegram counts each by itself: none lost, whatever was known of them before.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tgtrunk_telegram::{MessageNews, MessageNotice, tl};
@@ -93,8 +94,7 @@ async fn what_was_said_is_told_though_telegram_does_not_take_the_state() {
     until(&mut messages, "one").await;
     open.close().await;
     scene.world().say(scene.boris, scene.anna, "two").unwrap();
-    let spoilt = Action::Error { code: 400, message: "PERSISTENT_TIMESTAMP_INVALID".to_owned() };
-    scene.world().add_fault(Match::method("updates.getDifference").user(scene.anna).once(), spoilt);
+    no_difference(&scene);
     let (_open, mut messages) = anna(&scene).await;
     until(&mut messages, "two").await;
 }
@@ -154,6 +154,123 @@ async fn a_state_that_telegram_never_takes_is_not_asked_with_without_end() {
     until(&mut messages, "two").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_in_a_group_before_it_is_read_does_not_hide_what_was_said_before() {
+    let scene = Scene::new().await;
+    begin(&scene).await;
+    let silent = group(&scene);
+    scene.world().say(scene.boris, silent, "one").unwrap();
+    // Telegram tells of groups in which something happened in this second.
+    sleep(Duration::from_secs(2)).await;
+    no_difference(&scene);
+    let dialogs = Match::method("messages.getDialogs").user(scene.anna).once();
+    scene.world().add_fault(dialogs, Action::Error { code: 500, message: "INTERDC_2_CALL_ERROR".to_owned() });
+    let (_open, mut messages) = anna(&scene).await;
+    eventually("it is asked for", || scene.world().count(scene.anna, "messages.getDialogs") > 0).await;
+    scene.world().say(scene.boris, silent, "two").unwrap();
+    all(&mut messages, &["one", "two"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_wait_while_chats_are_read_holds_up_nothing_that_is_new() {
+    let scene = Scene::new().await;
+    begin(&scene).await;
+    scene.world().say(scene.boris, scene.anna, "one").unwrap();
+    no_difference(&scene);
+    let flood = Action::Error { code: 420, message: "FLOOD_WAIT_30".to_owned() };
+    scene.world().add_fault(Match::method("messages.getDialogs").user(scene.anna).once(), flood);
+    let (_open, mut messages) = anna(&scene).await;
+    eventually("it is asked for", || scene.world().count(scene.anna, "messages.getDialogs") > 0).await;
+    scene.world().say(scene.boris, scene.anna, "two").unwrap();
+    until(&mut messages, "two").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_wait_of_a_group_holds_up_no_other_message_and_is_waited_out() {
+    let scene = Scene::new().await;
+    begin(&scene).await;
+    let (open, mut messages) = anna(&scene).await;
+    let group = group(&scene);
+    scene.world().say(scene.boris, group, "one").unwrap();
+    until(&mut messages, "one").await;
+    open.close().await;
+    scene.world().say(scene.boris, group, "two").unwrap();
+    let flood = Action::Error { code: 420, message: "FLOOD_WAIT_3".to_owned() };
+    let method = "updates.getChannelDifference";
+    scene.world().add_fault(Match::method(method).user(scene.anna).once(), flood);
+    let asked = scene.world().count(scene.anna, method);
+    let (_open, mut messages) = anna(&scene).await;
+    eventually("it is asked for", || scene.world().count(scene.anna, method) > asked).await;
+    scene.world().say(scene.boris, scene.anna, "three").unwrap();
+    until(&mut messages, "three").await;
+    assert_eq!(scene.world().count(scene.anna, method), asked + 1);
+    until(&mut messages, "two").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_tells_nothing_now_is_asked_again_though_nothing_new_comes() {
+    let scene = Scene::new().await;
+    begin(&scene).await;
+    let (open, mut messages) = anna(&scene).await;
+    let group = group(&scene);
+    scene.world().say(scene.boris, group, "one").unwrap();
+    until(&mut messages, "one").await;
+    open.close().await;
+    scene.world().say(scene.boris, group, "two").unwrap();
+    let spoilt = Action::Error { code: 500, message: "INTERDC_2_CALL_ERROR".to_owned() };
+    scene.world().add_fault(Match::method("updates.getChannelDifference").user(scene.anna).once(), spoilt);
+    let (_open, mut messages) = anna(&scene).await;
+    until(&mut messages, "two").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_were_read_are_told_though_the_next_one_is_refused() {
+    let scene = Scene::new().await;
+    begin(&scene).await;
+    let silent = group(&scene);
+    for number in 0..150 {
+        scene.world().say(scene.boris, silent, &number.to_string()).unwrap();
+    }
+    let second = Match { nth: Some(2), ..Match::method("messages.getHistory").user(scene.anna) };
+    scene.world().add_fault(second, Action::Error { code: 406, message: "CHANNEL_PRIVATE".to_owned() });
+    let (_open, mut messages) = anna(&scene).await;
+    let mut first = text(&mut messages).await;
+    while first == "begin" {
+        first = text(&mut messages).await;
+    }
+    assert_eq!(first, "50", "older ones are on the page that was refused");
+    for number in 51..150 {
+        assert_eq!(text(&mut messages).await, number.to_string());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_was_read_is_asked_again_while_others_are_being_read() {
+    let scene = Scene::new().await;
+    begin(&scene).await;
+    let groups = [group(&scene), group(&scene)];
+    for (number, group) in groups.iter().enumerate() {
+        scene.world().say(scene.boris, *group, &number.to_string()).unwrap();
+    }
+    // The first one has two pages, an empty one at last.
+    let others = Match { nth: Some(3), ..Match::method("messages.getHistory").user(scene.anna) };
+    let spoilt = Action::Error { code: 500, message: "INTERDC_2_CALL_ERROR".to_owned() };
+    let fault = scene.world().add_fault(others, spoilt);
+    let (_open, mut messages) = anna(&scene).await;
+    let mut first = text(&mut messages).await;
+    while first == "begin" {
+        first = text(&mut messages).await;
+    }
+    let read: usize = first.parse().unwrap();
+    let lost = Match::method("updateNewChannelMessage").user(scene.anna).once();
+    scene.world().add_fault(lost, Action::DropPush);
+    scene.world().say(scene.boris, groups[read], "two").unwrap();
+    scene.world().drop_connections(scene.anna);
+    until(&mut messages, "two").await;
+    scene.world().remove_fault(fault);
+    until(&mut messages, &(1 - read).to_string()).await;
+}
+
 /// A supergroup of Boris's with Anna.
 fn group(scene: &Scene) -> i64 {
     let new = NewGroup {
@@ -164,6 +281,28 @@ fn group(scene: &Scene) -> i64 {
         username: None,
     };
     scene.world().add_group(new).unwrap()
+}
+
+/// Anna is told of one message and goes.
+async fn begin(scene: &Scene) {
+    let (open, mut messages) = anna(scene).await;
+    scene.world().say(scene.boris, scene.anna, "begin").unwrap();
+    until(&mut messages, "begin").await;
+    open.close().await;
+}
+
+/// Telegram does not go on from the saved state: all chats are read.
+fn no_difference(scene: &Scene) {
+    let spoilt = Action::Error { code: 400, message: "PERSISTENT_TIMESTAMP_INVALID".to_owned() };
+    scene.world().add_fault(Match::method("updates.getDifference").user(scene.anna).once(), spoilt);
+}
+
+/// Waits for texts, in whatever order.
+async fn all(messages: &mut mpsc::Receiver<MessageNotice>, wanted: &[&str]) {
+    let mut missing: BTreeSet<_> = wanted.iter().map(|text| (*text).to_owned()).collect();
+    while !missing.is_empty() {
+        missing.remove(&text(messages).await);
+    }
 }
 
 /// Waits for a text; what came while chats were read may be told a second time before it.

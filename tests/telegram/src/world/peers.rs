@@ -112,7 +112,7 @@ impl State {
         let group = group.filter(|_| named.access_hash == self.users.access_hash(viewer, channel));
         let group = group.ok_or_else(|| RpcError::bad_request("CHANNEL_INVALID"))?;
         if group.deleted || !group.open_to(viewer) {
-            return Err(RpcError::bad_request("CHANNEL_PRIVATE"));
+            return Err(RpcError::new(406, "CHANNEL_PRIVATE"));
         }
         Ok(channel)
     }

@@ -212,8 +212,10 @@ pub(super) fn member_of<'a>(ctx: &'a Ctx<'_>, id: i64) -> Result<&'a super::Grou
         return Err(RpcError::bad_request("CHAT_ID_INVALID"));
     }
     if group.member(ctx.user).is_none() {
-        let refusal = if group.basic() { "USER_NOT_PARTICIPANT" } else { "CHANNEL_PRIVATE" };
-        return Err(RpcError::bad_request(refusal));
+        return Err(match group.basic() {
+            true => RpcError::bad_request("USER_NOT_PARTICIPANT"),
+            false => RpcError::new(406, "CHANNEL_PRIVATE"),
+        });
     }
     Ok(group)
 }

@@ -105,7 +105,7 @@ impl State {
     pub(crate) fn may_look_into(&self, user: i64, chat: i64) -> Result<(), RpcError> {
         match self.groups.group(chat) {
             Some(group) if !group.basic() && (group.deleted || !group.open_to(user)) => {
-                Err(RpcError::bad_request("CHANNEL_PRIVATE"))
+                Err(RpcError::new(406, "CHANNEL_PRIVATE"))
             }
             Some(_) | None => Ok(()),
         }
@@ -116,6 +116,6 @@ fn stranger(group: &Group, user: i64) -> RpcError {
     if group.basic() || group.open_to(user) {
         RpcError::forbidden("CHAT_WRITE_FORBIDDEN")
     } else {
-        RpcError::bad_request("CHANNEL_PRIVATE")
+        RpcError::new(406, "CHANNEL_PRIVATE")
     }
 }

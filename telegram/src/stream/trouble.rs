@@ -1,0 +1,47 @@
+//! What an answer that did not come says about asking again.
+
+use std::time::Duration;
+
+use grammers_mtsender::{InvocationError, RpcError};
+
+use crate::invoke::spoils_connection;
+
+/// Why a request of the update stream was not answered, as far as others are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Telegram does not go on from this state.
+    State,
+    /// Asking again is of no use (core.telegram.org/method/updates.getChannelDifference).
+    Refused,
+    /// Requests of this kind are not answered for so long (core.telegram.org/api/errors#420-flood).
+    Flood(Duration),
+    /// The answer cannot be read.
+    Unreadable,
+    /// This one is not answered now; others may be.
+    NotNow,
+    /// None is answered: the session, its key or the connection.
+    All,
+}
+
+impl Trouble {
+    pub(super) fn of(error: &InvocationError) -> Self {
+        match error {
+            InvocationError::Rpc(error) => Self::of_rpc(error),
+            InvocationError::Deserialize(_) => Self::Unreadable,
+            _ => Self::All,
+        }
+    }
+
+    fn of_rpc(RpcError { code, name, value, .. }: &RpcError) -> Self {
+        if name == "AUTH_KEY_DUPLICATED" || spoils_connection(name) {
+            return Self::All;
+        }
+        match code {
+            400 if name.starts_with("PERSISTENT_TIMESTAMP") => Self::State,
+            400 | 403 | 406 => Self::Refused,
+            401 => Self::All,
+            420 => Self::Flood(Duration::from_secs(value.unwrap_or(1).max(1).into())),
+            _ => Self::NotNow,
+        }
+    }
+}
