@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -295,7 +296,7 @@ impl Boxes {
         request.limit = CHANNEL_EVENTS;
         let difference = match self.ask_about(&request).await {
             Ok(difference) => difference,
-            Err((trouble, error)) => return self.no_channel_difference(channel_id, trouble, error),
+            Err((trouble, error)) => return self.no_channel_difference(channel_id, trouble, *error),
         };
         if let tl::enums::updates::ChannelDifference::TooLong(told) = &difference {
             self.remember(&told.chats).await;
@@ -443,7 +444,7 @@ impl Boxes {
         };
         let step = match asked {
             Ok(step) => step,
-            Err((Trouble::All, error)) => return Err(error),
+            Err((Trouble::All, error)) => return Err(*error),
             Err((Trouble::Flood(pause), error)) => {
                 warn!(%error, "what was missed in chats is read later");
                 self.gaps_rest_until = Some(Instant::now() + pause);
@@ -483,17 +484,17 @@ impl Boxes {
         let Some(gap) = self.gaps.take_due(now) else { return };
         let given_up = match trouble {
             Trouble::NotNow => match self.gaps.put_off(gap, Instant::now()) {
-                Ok(pause) => {
+                ControlFlow::Continue(pause) => {
                     warn!(%error, again_s = pause.as_secs(), "what was missed in a chat is not told yet");
                     return;
                 }
-                Err(gap) => gap,
+                ControlFlow::Break(what) => what,
             },
-            _ => gap,
+            _ => gap.what,
         };
         warn!(%error, "what was missed in a chat is not told");
         // Pages that were read before are.
-        if let Missed::Chat(history) = given_up.what {
+        if let Missed::Chat(history) = given_up {
             self.ready.extend(history.updates());
         }
     }
@@ -530,10 +531,13 @@ impl Boxes {
     }
 
     /// Asks for something of one chat, which others do not wait for long.
-    async fn ask_about<R: RemoteCall>(&self, request: &R) -> Result<R::Return, (Trouble, InvocationError)> {
+    async fn ask_about<R: RemoteCall>(
+        &self,
+        request: &R,
+    ) -> Result<R::Return, (Trouble, Box<InvocationError>)> {
         match timeout(ANSWER, self.ask(request)).await {
-            Ok(answer) => answer.map_err(|error| (Trouble::of(&error), error)),
-            Err(_) => Err((Trouble::NotNow, InvocationError::Io(io::ErrorKind::TimedOut.into()))),
+            Ok(answer) => answer.map_err(|error| (Trouble::of(&error), Box::new(error))),
+            Err(_) => Err((Trouble::NotNow, Box::new(InvocationError::Io(io::ErrorKind::TimedOut.into())))),
         }
     }
 

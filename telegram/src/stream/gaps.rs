@@ -1,6 +1,7 @@
 //! Messages that no difference brings any more, read from the chats page by page.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,16 +115,17 @@ impl Gaps {
         self.waiting.push_front(Gap::new(what));
     }
 
-    /// One that was taken out and could not be read now gets its turn later; back when it was tried too often.
-    pub(super) fn put_off(&mut self, mut gap: Gap, now: Instant) -> Result<Duration, Gap> {
+    /// One that was taken out and could not be read now gets its turn later; given back where it was tried too
+    /// often.
+    pub(super) fn put_off(&mut self, mut gap: Gap, now: Instant) -> ControlFlow<Missed, Duration> {
         gap.tries += 1;
         if gap.tries >= TRIES {
-            return Err(gap);
+            return ControlFlow::Break(gap.what);
         }
         let pause = gap.pause.pause();
         gap.not_before = Some(now + pause);
         self.waiting.push_back(gap);
-        Ok(pause)
+        ControlFlow::Continue(pause)
     }
 
     fn place_due(&self, now: Instant) -> Option<usize> {
