@@ -4,7 +4,9 @@
 //! are what makes the library connect again.
 
 mod boxes;
+mod doubts;
 mod gaps;
+mod late;
 mod trouble;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! word, what lies in it is fetched: a channel that has too much news is asked for all of it since what we know, and
 //! messages that no difference brings any more are read from their chats.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,9 +19,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
+use super::doubts::{self, Counter, Doubts};
 use super::gaps::{Gaps, Missed, Step, peer_of};
+use super::late::LateChannels;
 use super::trouble::Trouble;
-use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::session::SessionError;
 
@@ -32,9 +33,10 @@ const CHANNEL_EVENTS: i32 = 100;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one request about a chat may take: others wait for it.
 const ANSWER: Duration = Duration::from_secs(10);
-/// When a channel that told nothing is asked again, at first and at most.
-const AGAIN: Duration = Duration::from_secs(2);
-const AGAIN_AT_MOST: Duration = Duration::from_secs(300);
+/// How long a state that was just begun with is held to be Telegram's.
+const ANEW: Duration = Duration::from_secs(60);
+/// For how long nothing may be heard of a channel that is known, in seconds: the library asks then.
+const SILENCE_S: i32 = 16 * 60;
 /// Telegram's clocks may differ by so much, in seconds.
 const SLACK_S: i32 = 5;
 
@@ -49,6 +51,8 @@ pub(super) struct Boxes {
     before: Option<UpdatesState>,
     /// What came and is not in the boxes yet.
     taken: Option<UpdatesLike>,
+    /// What waits in the boxes for something before it.
+    doubts: Doubts,
     /// What no difference brings, and since when it is being read.
     gaps: Gaps,
     reading: Option<Instant>,
@@ -58,18 +62,9 @@ pub(super) struct Boxes {
     /// Channels that are read, or were since everything was known.
     read: BTreeSet<i64>,
     /// Channels that told nothing lately.
-    late: BTreeMap<i64, Late>,
-    /// The state was given up, and no difference came since.
-    is_anew: bool,
-}
-
-/// A channel that could not be asked what is new.
-#[derive(Debug)]
-struct Late {
-    /// What is known of it, Unix time.
-    since_s: i32,
-    pause: Backoff,
-    again: Instant,
+    late: LateChannels,
+    /// When the state was given up, if no difference came since.
+    anew: Option<Instant>,
 }
 
 /// Those who came along with updates.
@@ -100,13 +95,14 @@ impl Boxes {
             ready: VecDeque::new(),
             before,
             taken: None,
+            doubts: Doubts::default(),
             gaps: Gaps::default(),
             reading: None,
             gaps_rest_until: None,
             channels_rest_until: None,
             read: BTreeSet::new(),
-            late: BTreeMap::new(),
-            is_anew: false,
+            late: LateChannels::default(),
+            anew: None,
         })
     }
 
@@ -121,7 +117,10 @@ impl Boxes {
                 continue;
             }
             let now = Instant::now();
-            self.remind(now);
+            for channel_id in self.late.due(now) {
+                self.call_on(channel_id);
+            }
+            self.ask_for_missing(now);
             let deadline = Instant::from(self.boxes.check_deadlines());
             if let Some(request) = self.boxes.get_difference() {
                 self.difference(&request).await?;
@@ -155,7 +154,8 @@ impl Boxes {
             let wake = [
                 if channel.is_some() { channels_rest } else { Some(deadline) },
                 if self.gaps.is_empty() { None } else { gaps_rest.or(self.gaps.next_due()) },
-                self.late.values().map(|late| late.again).min(),
+                self.late.next(),
+                self.doubts.next(),
             ];
             let until = wake.into_iter().flatten().min().unwrap_or(deadline);
             match timeout_at(until, self.wire.recv()).await {
@@ -181,8 +181,8 @@ impl Boxes {
         if let Some(before) = &self.before {
             state.date = state.date.min(before.date);
         }
-        for late in self.late.values() {
-            state.date = state.date.min(late.since_s);
+        if let Some(since_s) = self.late.since() {
+            state.date = state.date.min(since_s);
         }
         self.core.session.set_update_state(UpdateState::All(state)).await
     }
@@ -218,8 +218,23 @@ impl Boxes {
                 _ => {}
             }
         }
+        let came = doubts::counts(&taken);
         if let Ok(done) = self.boxes.process_updates(taken) {
             self.hand_out(done);
+            if !came.is_empty() {
+                self.doubts.note(&came, &self.boxes.session_state(), Instant::now());
+            }
+        }
+    }
+
+    /// Asks for what was waited for long enough.
+    fn ask_for_missing(&mut self, now: Instant) {
+        for counter in self.doubts.due(now, || self.boxes.session_state()) {
+            match counter {
+                Counter::Channel(channel_id) => self.call_on(channel_id),
+                // It is a gap, which has the boxes ask.
+                Counter::Common => drop(self.boxes.process_updates(UpdatesLike::ConnectionClosed)),
+            }
         }
     }
 
@@ -232,15 +247,13 @@ impl Boxes {
         }
         let mut difference = match self.ask(request).await {
             Ok(difference) => difference,
-            Err(error)
-                if matches!(Trouble::of(&error), Trouble::State | Trouble::Unreadable) && !self.is_anew =>
-            {
+            Err(error) if self.may_begin_anew(&error) => {
                 warn!(%error, "there is no difference to the update state: going on from the present one");
                 return self.begin_anew().await;
             }
             Err(error) => return Err(error),
         };
-        self.is_anew = false;
+        self.anew = None;
         match &mut difference {
             tl::enums::updates::Difference::Difference(told) if tell_too_long(&told.other_updates) => {
                 self.remember(&told.chats).await;
@@ -262,10 +275,15 @@ impl Boxes {
         Ok(())
     }
 
+    fn may_begin_anew(&self, error: &InvocationError) -> bool {
+        matches!(Trouble::of(error), Trouble::State | Trouble::Unreadable | Trouble::Refused)
+            && self.anew.is_none_or(|at| at.elapsed() >= ANEW)
+    }
+
     /// Goes on from where Telegram is; what happened before is read.
     async fn begin_anew(&mut self) -> Result<(), InvocationError> {
         let tl::enums::updates::State::State(state) = self.ask(&tl::functions::updates::GetState {}).await?;
-        self.is_anew = true;
+        self.anew = Some(Instant::now());
         self.miss_all();
         self.boxes = MessageBoxes::load(UpdatesState {
             pts: state.pts,
@@ -288,10 +306,18 @@ impl Boxes {
         };
         let Some(channel) = self.core.session.channel(channel_id) else {
             warn!("what was missed in a channel is not known: the account has not met it");
-            self.late.remove(&channel_id);
+            self.late.remove(channel_id);
             self.boxes.end_channel_difference(PrematureEndReason::Banned);
             return Ok(());
         };
+        if self.late.rests(channel_id, Instant::now()) {
+            // It told nothing just now; others do not wait for it each time that something comes.
+            self.boxes.end_channel_difference(PrematureEndReason::TemporaryServerIssues);
+            return Ok(());
+        }
+        if self.before.is_none() {
+            self.before = Some(self.boxes.session_state());
+        }
         request.channel = channel.into();
         request.limit = CHANNEL_EVENTS;
         let difference = match self.ask_about(&request).await {
@@ -306,7 +332,7 @@ impl Boxes {
                 return Ok(());
             }
         }
-        self.late.remove(&channel_id);
+        self.late.remove(channel_id);
         let done = self.boxes.apply_channel_difference(difference);
         self.hand_out(done);
         Ok(())
@@ -333,43 +359,19 @@ impl Boxes {
             }
             Trouble::Refused => {
                 info!(%error, "a channel tells nothing more");
-                self.late.remove(&channel_id);
+                self.late.remove(channel_id);
                 PrematureEndReason::Banned
             }
             Trouble::NotNow => {
                 warn!(%error, "what was missed in a channel is not told now");
-                self.be_late(channel_id);
+                if let Some(since_s) = self.known_since() {
+                    self.late.add(channel_id, since_s, Instant::now());
+                }
                 PrematureEndReason::TemporaryServerIssues
             }
         };
         self.boxes.end_channel_difference(reason);
         Ok(())
-    }
-
-    /// A channel is asked again a while later, or when something comes.
-    fn be_late(&mut self, channel_id: i64) {
-        let now = Instant::now();
-        let Some(since_s) = self.known_since() else { return };
-        let late = self.late.entry(channel_id).or_insert_with(|| Late {
-            since_s,
-            pause: Backoff::new(AGAIN, AGAIN_AT_MOST),
-            again: now,
-        });
-        late.again = now + late.pause.pause();
-    }
-
-    /// Has channels asked again that told nothing.
-    fn remind(&mut self, now: Instant) {
-        let due: Vec<_> = self
-            .late
-            .iter()
-            .filter(|(_, late)| late.again <= now)
-            .map(|(channel_id, _)| *channel_id)
-            .collect();
-        for channel_id in due {
-            self.be_late(channel_id);
-            self.call_on(channel_id);
-        }
     }
 
     /// Has a channel that is known asked for its difference.
@@ -415,9 +417,12 @@ impl Boxes {
 
     /// A channel's messages since what we know are to be read.
     fn miss(&mut self, channel_id: i64) {
-        let Some(since_s) = self.known_since() else { return };
+        let Some(mut since_s) = self.known_since() else { return };
+        if self.boxes.session_state().channels.iter().any(|channel| channel.id == channel_id) {
+            since_s -= SILENCE_S;
+        }
         self.read.insert(channel_id);
-        let since_s = self.late.remove(&channel_id).map_or(since_s, |late| since_s.min(late.since_s));
+        let since_s = self.late.remove(channel_id).map_or(since_s, |late_s| since_s.min(late_s));
         match self.core.session.channel(channel_id) {
             Some(channel) => {
                 info!(since_s, "what was missed in a channel is read");
@@ -450,6 +455,10 @@ impl Boxes {
                 self.gaps_rest_until = Some(Instant::now() + pause);
                 return Ok(());
             }
+            Err((Trouble::Unreadable, error)) => {
+                self.narrow(now, &error);
+                return Ok(());
+            }
             Err((trouble, error)) => {
                 self.put_off(now, trouble, &error);
                 return Ok(());
@@ -477,6 +486,20 @@ impl Boxes {
             None => {}
         }
         Ok(())
+    }
+
+    /// A page could not be read: a chat is read in parts, and all others may be readable later.
+    fn narrow(&mut self, now: Instant, error: &InvocationError) {
+        if !matches!(self.gaps.due(now).map(|gap| &gap.what), Some(Missed::Chat(_))) {
+            return self.put_off(now, Trouble::NotNow, error);
+        }
+        if let Some(Missed::Chat(mut history)) = self.gaps.take_due(now).map(|gap| gap.what) {
+            let goes_on = history.narrows();
+            self.gaps.go_on(Missed::Chat(history));
+            if !goes_on {
+                self.put_off(now, Trouble::Refused, error);
+            }
+        }
     }
 
     /// A gap could not be asked for: others get their turn.

@@ -19,10 +19,12 @@ const MOST: usize = 5_000;
 /// Chats that are looked at, at most.
 const DIALOGS: usize = 1_000;
 
-/// How long a chat that cannot be read is left alone, at first and at most, and how often it is tried: half an hour.
+/// How long a chat that cannot be read is left alone, at first and at most, and how often it is tried: a day.
 const REST: Duration = Duration::from_secs(2);
-const LONGEST_REST: Duration = Duration::from_secs(64);
-const TRIES: u32 = 40;
+const LONGEST_REST: Duration = Duration::from_secs(300);
+const TRIES: u32 = 300;
+/// Messages that cannot be read, one after the other, before a chat is given up.
+const UNREADABLE: i32 = 20;
 
 /// What is to be read, in turn.
 #[derive(Debug, Default)]
@@ -53,6 +55,8 @@ pub(super) struct Step {
     dialogs: Vec<tl::types::Dialog>,
     /// Entries of the page, those that are no chats among them.
     entries: usize,
+    /// Telegram says that there are no others.
+    is_whole: bool,
     pub(super) company: Company,
 }
 
@@ -63,6 +67,9 @@ pub(super) struct History {
     since_s: i32,
     /// Page by page, each with those who came along.
     found: Vec<(Vec<tl::enums::Message>, Arc<Company>)>,
+    /// Messages of the next page, and how many before it are left out.
+    limit: i32,
+    left_out: i32,
 }
 
 /// The chats that changed since a moment, from the one that did last on.
@@ -92,6 +99,14 @@ impl Gaps {
     }
 
     pub(super) fn add_everywhere(&mut self, since_s: i32) {
+        let waits = self.waiting.iter_mut().find_map(|gap| match &mut gap.what {
+            Missed::Everywhere(dialogs) if dialogs.behind.is_none() => Some(dialogs),
+            _ => None,
+        });
+        if let Some(dialogs) = waits {
+            dialogs.since_s = dialogs.since_s.min(since_s);
+            return;
+        }
         self.waiting.push_back(Gap::new(Missed::Everywhere(Dialogs::since(since_s))));
     }
 
@@ -148,10 +163,11 @@ impl Step {
             tl::enums::messages::Messages::NotModified(_) => return Self::default(),
         };
         let company = Company { users: users.into(), chats: chats.into() };
-        Self { entries: messages.len(), messages, dialogs: Vec::new(), company }
+        Self { entries: messages.len(), messages, dialogs: Vec::new(), company, is_whole: false }
     }
 
     pub(super) fn of_dialogs(page: tl::enums::messages::Dialogs) -> Self {
+        let is_whole = matches!(page, tl::enums::messages::Dialogs::Dialogs(_));
         let (dialogs, messages, users, chats) = match page {
             tl::enums::messages::Dialogs::Dialogs(page) => {
                 (page.dialogs, page.messages, page.users, page.chats)
@@ -167,13 +183,13 @@ impl Step {
             _ => None,
         });
         let company = Company { users: users.into(), chats: chats.into() };
-        Self { messages, dialogs: of_chats.collect(), entries, company }
+        Self { messages, dialogs: of_chats.collect(), entries, company, is_whole }
     }
 }
 
 impl History {
     pub(super) fn since(since_s: i32, peer: tl::enums::InputPeer) -> Self {
-        Self { peer, since_s, found: Vec::new() }
+        Self { peer, since_s, found: Vec::new(), limit: PAGE, left_out: 0 }
     }
 
     pub(super) fn request(&self) -> tl::functions::messages::GetHistory {
@@ -181,12 +197,22 @@ impl History {
             peer: self.peer.clone(),
             offset_id: self.found.last().and_then(|(page, _)| page.last()).map_or(0, tl::enums::Message::id),
             offset_date: 0,
-            add_offset: 0,
-            limit: PAGE,
+            add_offset: self.left_out,
+            limit: self.limit,
             max_id: 0,
             min_id: 0,
             hash: 0,
         }
+    }
+
+    /// Has a page that cannot be read come in parts, and a message of that kind left out; false when there are too many.
+    pub(super) fn narrows(&mut self) -> bool {
+        if self.limit > 1 {
+            self.limit /= 2;
+        } else {
+            self.left_out += 1;
+        }
+        self.left_out <= UNREADABLE
     }
 
     /// Takes a page in; false when there is nothing more to read.
@@ -194,6 +220,10 @@ impl History {
         let lasts = |message: &tl::enums::Message| date_of(message).is_none_or(|date| date >= self.since_s);
         let new: Vec<_> = step.messages.into_iter().take_while(lasts).collect();
         let goes_on = new.len() == step.entries && step.entries > 0;
+        if self.left_out > 0 {
+            warn!(messages = self.left_out, "messages of a chat cannot be read: they are not told");
+            (self.limit, self.left_out) = (PAGE, 0);
+        }
         if !new.is_empty() {
             self.found.push((new, Arc::new(step.company)));
         }
@@ -269,8 +299,7 @@ impl Dialogs {
             }
         }
         self.seen += step.entries;
-        let is_whole = step.entries < usize::try_from(PAGE).unwrap_or(usize::MAX);
-        let Some(last) = last.filter(|(date, _, _)| !is_whole && *date >= self.since_s) else {
+        let Some(last) = last.filter(|(date, _, _)| !step.is_whole && *date >= self.since_s) else {
             return (changed, false);
         };
         if self.seen >= DIALOGS {
@@ -305,7 +334,7 @@ pub(super) fn peer_of(peer: &tl::enums::Peer, company: &Company) -> Option<tl::e
     })
 }
 
-fn peer_in(message: &tl::enums::Message) -> Option<&tl::enums::Peer> {
+pub(super) fn peer_in(message: &tl::enums::Message) -> Option<&tl::enums::Peer> {
     match message {
         tl::enums::Message::Message(message) => Some(&message.peer_id),
         tl::enums::Message::Service(message) => Some(&message.peer_id),
@@ -319,5 +348,55 @@ fn date_of(message: &tl::enums::Message) -> Option<i32> {
         tl::enums::Message::Message(message) => Some(message.date),
         tl::enums::Message::Service(message) => Some(message.date),
         tl::enums::Message::Empty(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_cannot_be_read_comes_in_parts_and_goes_on_behind_what_is_unreadable() {
+        let mut history = History::since(0, tl::enums::InputPeer::PeerSelf);
+        let asked = |history: &History| (history.request().limit, history.request().add_offset);
+        let mut limits = Vec::new();
+        while asked(&history).1 == 0 {
+            limits.push(asked(&history).0);
+            assert!(history.narrows());
+        }
+        assert_eq!(limits, [100, 50, 25, 12, 6, 3, 1]);
+        assert_eq!(asked(&history), (1, 1));
+        assert!(!history.takes(Step::default()), "there is nothing behind it");
+        assert_eq!(asked(&history), (100, 0));
+    }
+
+    #[test]
+    fn a_chat_of_which_nothing_can_be_read_is_given_up() {
+        let mut history = History::since(0, tl::enums::InputPeer::PeerSelf);
+        let tries = (0..100).take_while(|_| history.narrows()).count();
+        assert_eq!(tries, 26);
+    }
+
+    #[test]
+    fn one_that_is_put_off_lets_others_pass_and_is_given_up_in_the_end() {
+        let now = Instant::now();
+        let mut gaps = Gaps::default();
+        gaps.add_everywhere(20);
+        gaps.add_everywhere(10);
+        gaps.add_chat(30, tl::enums::InputPeer::PeerSelf);
+        let Some(everywhere) = gaps.take_due(now) else { panic!("nothing is due") };
+        assert!(matches!(&everywhere.what, Missed::Everywhere(dialogs) if dialogs.since_s() == 10));
+        assert!(matches!(gaps.put_off(everywhere, now), ControlFlow::Continue(_)));
+        assert!(matches!(gaps.take_due(now).unwrap().what, Missed::Chat(_)));
+        assert!(gaps.due(now).is_none() && gaps.next_due().is_some_and(|due| due > now));
+        let mut now = now;
+        for _ in 2..TRIES {
+            now += LONGEST_REST;
+            let gap = gaps.take_due(now).unwrap();
+            assert!(matches!(gaps.put_off(gap, now), ControlFlow::Continue(_)));
+        }
+        now += LONGEST_REST;
+        let gap = gaps.take_due(now).unwrap();
+        assert!(matches!(gaps.put_off(gap, now), ControlFlow::Break(Missed::Everywhere(_))));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use grammers_mtproto::mtp::DeserializeError;
 use grammers_mtsender::{InvocationError, RpcError};
 
 use crate::invoke::spoils_connection;
@@ -27,7 +28,10 @@ impl Trouble {
     pub(super) fn of(error: &InvocationError) -> Self {
         match error {
             InvocationError::Rpc(error) => Self::of_rpc(error),
-            InvocationError::Deserialize(_) => Self::Unreadable,
+            // All others are of the connection, and of whatever else waits on it.
+            InvocationError::Deserialize(
+                DeserializeError::UnexpectedConstructor { .. } | DeserializeError::MessageBufferTooSmall,
+            ) => Self::Unreadable,
             _ => Self::All,
         }
     }
@@ -40,6 +44,8 @@ impl Trouble {
             400 if name.starts_with("PERSISTENT_TIMESTAMP") => Self::State,
             400 | 403 | 406 => Self::Refused,
             401 => Self::All,
+            // The account may read (core.telegram.org/api/auth#frozen-accounts), but not this.
+            420 if name.starts_with("FROZEN_") => Self::Refused,
             420 => Self::Flood(Duration::from_secs(value.unwrap_or(1).max(1).into())),
             _ => Self::NotNow,
         }

@@ -18,8 +18,7 @@ async fn what_was_said_in_a_group_while_the_connection_was_lost_is_told() {
     let group = group(&scene);
     scene.world().say(scene.boris, group, "one").unwrap();
     until(&mut messages, "one").await;
-    let lost = Match::method("updateNewChannelMessage").user(scene.anna).once();
-    scene.world().add_fault(lost, Action::DropPush);
+    lose_next(&scene, "updateNewChannelMessage");
     scene.world().say(scene.boris, group, "two").unwrap();
     scene.world().drop_connections(scene.anna);
     until(&mut messages, "two").await;
@@ -45,8 +44,7 @@ async fn the_first_word_of_a_group_is_told_before_the_next_one_though_the_connec
     let scene = Scene::new().await;
     let group = group(&scene);
     let (_open, mut messages) = anna(&scene).await;
-    let lost = Match::method("updateNewChannelMessage").user(scene.anna).once();
-    scene.world().add_fault(lost, Action::DropPush);
+    lose_next(&scene, "updateNewChannelMessage");
     scene.world().say(scene.boris, group, "one").unwrap();
     let asked = scene.world().count(scene.anna, "updates.getDifference");
     let held = scene.world().add_fault(Match::method("updates.getDifference"), Action::Silence);
@@ -262,13 +260,94 @@ async fn a_group_that_was_read_is_asked_again_while_others_are_being_read() {
         first = text(&mut messages).await;
     }
     let read: usize = first.parse().unwrap();
-    let lost = Match::method("updateNewChannelMessage").user(scene.anna).once();
-    scene.world().add_fault(lost, Action::DropPush);
+    lose_next(&scene, "updateNewChannelMessage");
     scene.world().say(scene.boris, groups[read], "two").unwrap();
     scene.world().drop_connections(scene.anna);
     until(&mut messages, "two").await;
     scene.world().remove_fault(fault);
     until(&mut messages, &(1 - read).to_string()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_lost_just_after_one_of_another_group_is_asked_for_too() {
+    let scene = Scene::new().await;
+    let (_open, mut messages) = anna(&scene).await;
+    let groups = [group(&scene), group(&scene)];
+    for group in groups {
+        scene.world().say(scene.boris, group, "begin").unwrap();
+        until(&mut messages, "begin").await;
+    }
+    for (number, group) in groups.iter().enumerate() {
+        lose_next(&scene, "updateNewChannelMessage");
+        scene.world().say(scene.boris, *group, &format!("{number} lost")).unwrap();
+        scene.world().say(scene.boris, *group, &format!("{number} next")).unwrap();
+        sleep(Duration::from_millis(250)).await;
+    }
+    all(&mut messages, &["0 lost", "0 next", "1 lost", "1 next"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_private_message_is_asked_for_while_a_group_is_in_a_flood_wait() {
+    let scene = Scene::new().await;
+    let (_open, mut messages) = anna(&scene).await;
+    let group = group(&scene);
+    scene.world().say(scene.boris, group, "begin").unwrap();
+    until(&mut messages, "begin").await;
+    let flood = Action::Error { code: 420, message: "FLOOD_WAIT_60".to_owned() };
+    let method = "updates.getChannelDifference";
+    scene.world().add_fault(Match::method(method).user(scene.anna), flood);
+    let asked = scene.world().count(scene.anna, method);
+    lose_next(&scene, "updateNewChannelMessage");
+    scene.world().say(scene.boris, group, "lost").unwrap();
+    scene.world().say(scene.boris, group, "next").unwrap();
+    eventually("it is asked for", || scene.world().count(scene.anna, method) > asked).await;
+    lose_next(&scene, "updateNewMessage");
+    scene.world().say(scene.boris, scene.anna, "one").unwrap();
+    scene.world().say(scene.boris, scene.anna, "two").unwrap();
+    all(&mut messages, &["one", "two"]).await;
+    assert_eq!(scene.world().count(scene.anna, method), asked + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_lost_before_too_much_came_in_a_group_is_read() {
+    let scene = Scene::new().await;
+    let (_open, mut messages) = anna(&scene).await;
+    let group = group(&scene);
+    scene.world().say(scene.boris, group, "begin").unwrap();
+    until(&mut messages, "begin").await;
+    scene.world().configure(|settings| settings.difference_too_long = 20);
+    let flood = Action::Error { code: 420, message: "FLOOD_WAIT_8".to_owned() };
+    let method = "updates.getChannelDifference";
+    scene.world().add_fault(Match::method(method).user(scene.anna).once(), flood);
+    let asked = scene.world().count(scene.anna, method);
+    lose_next(&scene, "updateNewChannelMessage");
+    scene.world().say(scene.boris, group, "lost").unwrap();
+    scene.world().say(scene.boris, group, "next").unwrap();
+    eventually("it is asked for", || scene.world().count(scene.anna, method) > asked).await;
+    // More than slack between clocks.
+    sleep(Duration::from_secs(6)).await;
+    for number in 0..30 {
+        scene.world().say(scene.boris, group, &number.to_string()).unwrap();
+    }
+    all(&mut messages, &["lost", "next", "0", "29"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chats_that_were_still_to_be_read_are_read_after_a_restart() {
+    let scene = Scene::new().await;
+    begin(&scene).await;
+    scene.world().say(scene.boris, scene.anna, "one").unwrap();
+    no_difference(&scene);
+    let spoilt = Action::Error { code: 500, message: "INTERDC_2_CALL_ERROR".to_owned() };
+    let fault = scene.world().add_fault(Match::method("messages.getDialogs").user(scene.anna), spoilt);
+    let (open, _messages) = anna(&scene).await;
+    eventually("it is asked for", || scene.world().count(scene.anna, "messages.getDialogs") > 0).await;
+    // The state would have been saved by then.
+    sleep(Duration::from_millis(500)).await;
+    open.close().await;
+    scene.world().remove_fault(fault);
+    let (_open, mut messages) = anna(&scene).await;
+    until(&mut messages, "one").await;
 }
 
 /// A supergroup of Boris's with Anna.
@@ -281,6 +360,11 @@ fn group(scene: &Scene) -> i64 {
         username: None,
     };
     scene.world().add_group(new).unwrap()
+}
+
+/// The next push of this kind never comes to Anna.
+fn lose_next(scene: &Scene, push: &str) {
+    scene.world().add_fault(Match::method(push).user(scene.anna).once(), Action::DropPush);
 }
 
 /// Anna is told of one message and goes.
