@@ -22,11 +22,16 @@ pub struct Batch {
 impl Batch {
     #[expect(clippy::new_without_default, reason = "it takes memory, and is made once")]
     pub fn new() -> Self {
+        Self::of(DATAGRAMS)
+    }
+
+    /// One of so many datagrams.
+    pub fn of(datagrams: usize) -> Self {
         Self {
-            buffers: vec![[0; BYTES]; DATAGRAMS],
-            came: Vec::with_capacity(DATAGRAMS),
-            receiving: MultiHeaders::preallocate(DATAGRAMS, None),
-            sending: MultiHeaders::preallocate(DATAGRAMS, None),
+            buffers: vec![[0; BYTES]; datagrams],
+            came: Vec::with_capacity(datagrams),
+            receiving: MultiHeaders::preallocate(datagrams, None),
+            sending: MultiHeaders::preallocate(datagrams, None),
         }
     }
 
@@ -42,7 +47,7 @@ impl Batch {
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => {}
             Err(error) => return Err(error),
         }
-        Ok(self.came.len() == DATAGRAMS)
+        Ok(self.came.len() == self.buffers.len())
     }
 
     /// Sends each datagram on as `change` has it: its new length and where it goes, or nothing.

@@ -3,5 +3,6 @@
 //! checks of who sends, no reports.
 
 pub mod batch;
+pub mod legs;
 pub mod relay;
 pub mod srtp;

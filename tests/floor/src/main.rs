@@ -1,6 +1,6 @@
 //! The barest relay as a program.
 //!
-//! Its standard input holds one word and its values per line: `mode tick|immediate`, `profile gcm128|gcm256|cm`, `trunk`
+//! Its standard input holds one word and its values per line: `mode tick|immediate|legs`, `profile gcm128|gcm256|cm`, `trunk`
 //! and `telegram` with the address of a socket, `call` with the trunk's end, Telegram's end, and key and salt in hexadecimal
 //! towards Telegram and from there, in the order of the ends' addresses; `go` begins. It says `ready` and runs until its input ends.
 
@@ -15,7 +15,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use tgtrunk_floor::batch::Batch;
-use tgtrunk_floor::relay::{Call, Mode, Relay};
+use tgtrunk_floor::legs::{self, Legs};
+use tgtrunk_floor::relay::{Call, Half, Mode, Relay};
 use tgtrunk_floor::srtp::{Context, Profile};
 
 /// How long packets may gather.
@@ -31,9 +32,10 @@ fn main() -> anyhow::Result<()> {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["mode", "tick"] => mode = Mode::Tick,
             ["mode", "immediate"] => mode = Mode::Immediate,
+            ["mode", "legs"] => mode = Mode::Legs,
             ["profile", name] => profile = Profile::named(name).context("profile gcm128, gcm256 or cm")?,
-            ["trunk", address] => trunk = Some(bind(address)?),
-            ["telegram", address] => telegram = Some(bind(address)?),
+            ["trunk", address] => trunk = Some(address.parse()?),
+            ["telegram", address] => telegram = Some(address.parse()?),
             ["call", trunk, telegram, key_to, salt_to, key_from, salt_from] => calls.push(Call {
                 trunk: trunk.parse()?,
                 telegram: telegram.parse()?,
@@ -44,38 +46,64 @@ fn main() -> anyhow::Result<()> {
             _ => bail!("not understood: {line:?}"),
         }
     }
-    let (trunk, telegram) =
-        (trunk.context("`trunk` is missing")?, telegram.context("`telegram` is missing")?);
-    let Relay { mut to_telegram, mut to_trunk } = Relay::new(calls);
+    let trunk: SocketAddrV4 = trunk.context("`trunk` is missing")?;
+    let telegram: SocketAddrV4 = telegram.context("`telegram` is missing")?;
+    let relay = match mode {
+        Mode::Legs => Shape::Legs(legs(calls, [trunk.port(), telegram.port()])?),
+        Mode::Tick | Mode::Immediate => {
+            let Relay { to_telegram, to_trunk } = Relay::new(calls);
+            Shape::Shared { to_telegram, to_trunk, trunk: bind(trunk)?, telegram: bind(telegram)? }
+        }
+    };
     println!("ready");
     thread::spawn(move || {
         // The parent is gone, or done.
         for _ in lines {}
         std::process::exit(0);
     });
+    let (mut to_telegram, mut to_trunk, trunk, telegram) = match relay {
+        Shape::Legs(legs) => return legs.run(TICK),
+        Shape::Shared { to_telegram, to_trunk, trunk, telegram } => (to_telegram, to_trunk, trunk, telegram),
+    };
     let mut batch = Batch::new();
-    match mode {
-        Mode::Tick => loop {
+    if mode == Mode::Tick {
+        loop {
             while to_telegram.carry(&mut batch, &trunk, &telegram, false)? {}
             while to_trunk.carry(&mut batch, &telegram, &trunk, false)? {}
             thread::sleep(TICK);
-        },
-        Mode::Immediate => {
-            let (trunk, telegram) = (Arc::new(trunk), Arc::new(telegram));
-            let (from, to) = (Arc::clone(&trunk), Arc::clone(&telegram));
-            thread::spawn(move || {
-                let mut batch = Batch::new();
-                while to_telegram.carry(&mut batch, &from, &to, true).is_ok() {}
-            });
-            loop {
-                to_trunk.carry(&mut batch, &telegram, &trunk, true)?;
-            }
         }
+    }
+    let (trunk, telegram) = (Arc::new(trunk), Arc::new(telegram));
+    let (from, to) = (Arc::clone(&trunk), Arc::clone(&telegram));
+    thread::spawn(move || {
+        let mut batch = Batch::new();
+        while to_telegram.carry(&mut batch, &from, &to, true).is_ok() {}
+    });
+    loop {
+        to_trunk.carry(&mut batch, &telegram, &trunk, true)?;
     }
 }
 
-fn bind(address: &str) -> anyhow::Result<UdpSocket> {
-    let address: SocketAddrV4 = address.parse()?;
+/// Which sockets there are.
+enum Shape {
+    Shared { to_telegram: Half, to_trunk: Half, trunk: UdpSocket, telegram: UdpSocket },
+    Legs(Legs),
+}
+
+fn legs(calls: Vec<Call>, ports: [u16; 2]) -> anyhow::Result<Legs> {
+    let mut with_sockets = Vec::with_capacity(calls.len());
+    for (number, call) in (0..).zip(calls) {
+        let [trunk, telegram] = legs::addresses(number, ports);
+        let sockets = [bind(trunk)?, bind(telegram)?];
+        for socket in &sockets {
+            socket.set_nonblocking(true)?;
+        }
+        with_sockets.push((call, sockets));
+    }
+    Ok(Legs::new(with_sockets)?)
+}
+
+fn bind(address: SocketAddrV4) -> anyhow::Result<UdpSocket> {
     let socket = UdpSocket::bind(address).with_context(|| format!("{address} is taken"))?;
     // What the generator does to its sockets: a burst is no loss.
     nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::RcvBufForce, &(8 << 20))

@@ -14,6 +14,8 @@ pub enum Mode {
     Tick,
     /// Each as it comes.
     Immediate,
+    /// A millisecond's packets together, of two sockets for each call.
+    Legs,
 }
 
 /// Where packets go.

@@ -20,6 +20,8 @@ pub enum Mode {
     Tick,
     /// Each as it comes.
     Immediate,
+    /// A millisecond's packets together, of two sockets for each call.
+    Legs,
 }
 
 /// The relay; it ends when this is dropped.
@@ -44,11 +46,20 @@ impl Floor {
             .with_context(|| format!("{} cannot be run", program.display()))?;
         let [at_trunk, at_telegram] =
             [ports::free()?, ports::free()?].map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
-        let mode = if mode == Mode::Tick { "tick" } else { "immediate" };
+        let word = match mode {
+            Mode::Tick => "tick",
+            Mode::Immediate => "immediate",
+            Mode::Legs => "legs",
+        };
         let mut words =
-            format!("mode {mode}\nprofile {}\ntrunk {at_trunk}\ntelegram {at_telegram}\n", profile.name());
+            format!("mode {word}\nprofile {}\ntrunk {at_trunk}\ntelegram {at_telegram}\n", profile.name());
         let first = ends.next();
-        for _ in 0..calls {
+        for number in (0..).take(calls) {
+            let ports = [at_trunk.port(), at_telegram.port()];
+            let [at_trunk, at_telegram] = match mode {
+                Mode::Legs => addresses(number, ports),
+                Mode::Tick | Mode::Immediate => [at_trunk, at_telegram],
+            };
             let ((trunk, trunk_end), (telegram, telegram_end)) = (ends.trunk(), ends.telegram());
             let (to, from) = (Master::random(profile)?, Master::random(profile)?);
             words += &format!("call {trunk_end} {telegram_end}");
@@ -84,4 +95,10 @@ impl Drop for Floor {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// The addresses of a call's sockets, where it has its own: the floor's own rule.
+fn addresses(number: u16, ports: [u16; 2]) -> [SocketAddrV4; 2] {
+    let [high, low] = number.to_be_bytes();
+    ports.map(|port| SocketAddrV4::new([127, 1, high, low].into(), port))
 }

@@ -30,8 +30,9 @@ use super::window::{Delay, Window};
 pub const GATEWAY: &str = "gateway";
 /// The gateway's that never ticks.
 pub const GATEWAY_IMMEDIATE: &str = "gateway_immediate";
-/// The floor's, with a tick and without.
+/// The floor's, with a tick and without, and with a tick and two sockets for each call.
 pub const FLOOR: &str = "floor";
+pub const FLOOR_LEGS: &str = "floor_legs";
 pub const FLOOR_IMMEDIATE: &str = "floor_immediate";
 pub const RTPENGINE: &str = "rtpengine";
 
@@ -121,10 +122,13 @@ pub struct Relay {
     /// Without the tick.
     pub immediate_us_per_packet: Option<f64>,
     pub floor_us_per_packet: Option<f64>,
+    pub floor_legs_us_per_packet: Option<f64>,
     pub floor_immediate_us_per_packet: Option<f64>,
     pub rtpengine_us_per_packet: Option<f64>,
     /// The gateway's processor time divided by another's in the same round.
     pub ratio_to_floor: Option<Spread>,
+    /// To the floor that has as many sockets.
+    pub ratio_to_floor_legs: Option<Spread>,
     pub ratio_to_rtpengine: Option<Spread>,
     /// The same of the gateway without the tick, to the floor without it.
     pub immediate_ratio_to_floor: Option<Spread>,
@@ -166,10 +170,11 @@ impl Rounds {
                 .iter()
                 .filter_map(move |(arm, window)| Some(format!("round {number}, {arm}: {}", window.void()?)))
         });
-        let arms: BTreeMap<_, _> = [GATEWAY, GATEWAY_IMMEDIATE, FLOOR, FLOOR_IMMEDIATE, RTPENGINE]
-            .into_iter()
-            .filter_map(|name| Some((name.to_owned(), Arm::of(&self.windows(name))?)))
-            .collect();
+        let arms: BTreeMap<_, _> =
+            [GATEWAY, GATEWAY_IMMEDIATE, FLOOR, FLOOR_LEGS, FLOOR_IMMEDIATE, RTPENGINE]
+                .into_iter()
+                .filter_map(|name| Some((name.to_owned(), Arm::of(&self.windows(name))?)))
+                .collect();
         let cost = |name: &str| arms.get(name).map(|arm: &Arm| arm.cpu_us_per_packet.median);
         let ours = arms.get(GATEWAY);
         let resident = self.windows(GATEWAY);
@@ -182,9 +187,11 @@ impl Rounds {
             cpu_us_per_packet: cost(GATEWAY),
             immediate_us_per_packet: cost(GATEWAY_IMMEDIATE),
             floor_us_per_packet: cost(FLOOR),
+            floor_legs_us_per_packet: cost(FLOOR_LEGS),
             floor_immediate_us_per_packet: cost(FLOOR_IMMEDIATE),
             rtpengine_us_per_packet: cost(RTPENGINE),
             ratio_to_floor: self.ratio(GATEWAY, FLOOR),
+            ratio_to_floor_legs: self.ratio(GATEWAY, FLOOR_LEGS),
             ratio_to_rtpengine: self.ratio(GATEWAY, RTPENGINE),
             immediate_ratio_to_floor: self.ratio(GATEWAY_IMMEDIATE, FLOOR_IMMEDIATE),
             immediate_ratio_to_rtpengine: self.ratio(GATEWAY_IMMEDIATE, RTPENGINE),

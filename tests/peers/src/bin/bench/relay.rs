@@ -84,6 +84,7 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
             gateway.grow(calls).await?;
         }
         let tick = Floor::start(&ends, calls, Mode::Tick, profile)?;
+        let legs = Floor::start(&ends, calls, Mode::Legs, profile)?;
         let immediate = match at_once {
             Some(_) => Some(Floor::start(&ends, calls, Mode::Immediate, profile)?),
             None => None,
@@ -97,7 +98,10 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
             }
             started => started?,
         };
-        let mut arms = vec![(report::FLOOR, &ends, tick.pid(), tick.ends())];
+        let mut arms = vec![
+            (report::FLOOR, &ends, tick.pid(), tick.ends()),
+            (report::FLOOR_LEGS, &ends, legs.pid(), legs.ends()),
+        ];
         arms.extend(
             immediate.iter().map(|floor| (report::FLOOR_IMMEDIATE, &ends, floor.pid(), floor.ends())),
         );
