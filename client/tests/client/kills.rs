@@ -6,7 +6,7 @@
 //! | what happens | test |
 //! |---|---|
 //! | killed before a message is handed over, while it is, and after (three points) | `a_message_is_sent_once_wherever_the_client_dies` |
-//! | killed before news are written down, before they are taken in, and before they are fetched (three points), or while and after they are brought to a webhook | `what_a_person_writes_is_told_once_wherever_the_client_dies`, `what_is_brought_to_a_webhook_is_brought_wherever_the_client_dies` |
+//! | killed before news are written down, before they are taken in, and before they are fetched (three points), or while and after they are brought to a webhook | `what_a_person_writes_is_told_once_wherever_the_client_dies`, `what_could_not_be_written_down_is_told_once_by_the_next_client`, `partners::what_an_instance_could_not_write_down_is_told_once_by_the_next_client`, `what_is_brought_to_a_webhook_is_brought_wherever_the_client_dies` |
 //! | started anew | `many_messages_both_ways_outlive_kills_at_any_time`, whose books compare queues, settings and token after each |
 //! | two who fetch | messages: `guarantees::two_who_fetch_see_the_same_until_one_takes_it_away` |
 //! | a day passes, or the clock is set | messages: `clock::queues_are_kept_for_a_day_whatever_the_clock_is_set_to`, `clock::a_key_is_good_for_a_day_whatever_the_clock_is_set_to` |
@@ -27,6 +27,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::ledger::{Books, Chance};
 use crate::support::{SOON, eventually};
+
+/// The state from which Telegram is asked for what was missed is saved each half minute; then it was.
+pub(crate) const SAVED: Duration = Duration::from_secs(31);
 
 /// How far a message of a program's is when the client dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,8 +259,7 @@ async fn what_a_person_writes_is_told_once_wherever_the_client_dies() {
             },
         }
         if step == In::TakenAway {
-            // The state from which Telegram is asked for what was missed is saved each half minute.
-            sleep(Duration::from_secs(31)).await;
+            sleep(SAVED).await;
         }
         books.kill().await;
         books.scene.world().clear_faults();
@@ -287,6 +289,25 @@ async fn what_a_person_writes_is_told_once_wherever_the_client_dies() {
         let told = books.told.values().filter(|body| body["messageData"]["typeMessage"] == kind);
         assert_eq!(told.count(), 1, "{kind}");
     }
+}
+
+/// While the journal does not take a message, Telegram is not told that it is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_written_down_is_told_once_by_the_next_client() {
+    let mut books = Books::open().await;
+    books.say("before");
+    books.until_told("before", |body| body.to_string().contains("before")).await;
+    books.journal_takes(false).await;
+    books.say("unwritten");
+    sleep(SAVED).await;
+    let log = books.scene.client_log();
+    assert!(log.contains("a message cannot be kept for programs yet"), "{log}");
+    books.kill().await;
+    books.journal_takes(true).await;
+    books.start().await;
+    books.until_told("unwritten", |body| body.to_string().contains("unwritten")).await;
+    books.say("after");
+    books.balance().await;
 }
 
 /// What a webhook is brought, and how it is told that it has it.

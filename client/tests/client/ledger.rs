@@ -2,6 +2,7 @@
 //! at any time, and the program goes on with the next one.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,6 +22,18 @@ const SWITCHES: [&str; 6] = [
     "editedMessageWebhook",
     "deletedMessageWebhook",
 ];
+
+/// Whether the journal of a database takes messages, though a client may be at work on it.
+pub(crate) async fn journal_takes(database: &Path, takes: bool) {
+    let file = SqliteConnectOptions::new().filename(database).busy_timeout(SOON);
+    let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+    let change = match takes {
+        true => "DROP TRIGGER held",
+        false => "CREATE TRIGGER held BEFORE INSERT ON ms_message BEGIN SELECT RAISE(ABORT, 'held'); END",
+    };
+    sqlx::query(change).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+}
 
 /// A line, a client that is killed now and then, and a program that keeps books.
 pub(crate) struct Books {
@@ -90,6 +103,11 @@ impl Books {
             sleep(Duration::from_millis(20)).await;
         };
         assert_eq!(json_of(answer).await, self.settings, "settings outlive a kill");
+    }
+
+    /// Whether the line's journal takes what Telegram tells. Nothing else of its database is held.
+    pub(crate) async fn journal_takes(&self, takes: bool) {
+        journal_takes(&self.scene.state.client_db(&phone()), takes).await;
     }
 
     /// Changes settings, which outlive a kill as the others do.

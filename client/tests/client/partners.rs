@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{Action, Match};
 
+use crate::kills::SAVED;
+use crate::ledger::journal_takes;
 use crate::program::{Program, json_of};
 use crate::support::{Client, Scene, eventually, line};
 
@@ -164,6 +166,36 @@ async fn a_partner_makes_an_instance_that_is_used_survives_a_kill_and_is_deleted
     assert_eq!(deleted, [(partner.program.instance.clone(), false), (shop.instance.clone(), true)]);
     // Both are counted in seconds.
     assert!(all[1]["timeDeleted"].as_str().unwrap() >= all[1]["timeCreated"].as_str().unwrap(), "{all:?}");
+}
+
+/// As with a line's account: what it is told is taken when the journal has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_instance_could_not_write_down_is_told_once_by_the_next_client() {
+    let (scene, user, client, partner) = shop_and_client().await;
+    let shop = partner.makes(json!({"name": "Shop", "incomingWebhook": "yes"})).await;
+    log_in(&scene, &shop, SHOP).await;
+    let says = |text: &str| scene.world().say(scene.anna, user, text).unwrap();
+    let told =
+        async |shop: &Program| shop.next().await["messageData"]["textMessageData"]["textMessage"].clone();
+    says("before");
+    assert_eq!(told(&shop).await, "before");
+    let database = scene.state.instance_db(shop.instance.parse().unwrap());
+    journal_takes(&database, false).await;
+    says("unwritten");
+    tokio::time::sleep(SAVED).await;
+    let log = scene.client_log();
+    assert!(log.contains("a message cannot be kept for programs yet"), "{log}");
+    client.kill().await;
+    journal_takes(&database, true).await;
+    let _client = scene.run();
+    let shop = again(&scene, &shop).await;
+    until_standing(&shop, "authorized").await;
+    assert_eq!(told(&shop).await, "unwritten");
+    says("after");
+    assert_eq!(told(&shop).await, "after");
+    let journal = shop.get("lastIncomingMessages").await;
+    let texts: Vec<&Value> = journal.as_array().unwrap().iter().map(|one| &one["textMessage"]).collect();
+    assert_eq!(texts, ["after", "unwritten", "before"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
