@@ -53,6 +53,14 @@ def author(forwarded):
     return forwarded.from_name or (forwarded.from_id and utils.get_peer_id(forwarded.from_id))
 
 
+def keyboard(markup):
+    """What the keyboard in place of letters is like, and what its buttons ask for."""
+    if not isinstance(markup, t.ReplyKeyboardMarkup):
+        return None
+    asks = [[type(button.type).__name__.removeprefix("ButtonType") for button in row.buttons] for row in markup.rows]
+    return {"resize": bool(markup.resize), "one_time": bool(markup.single_use), "asks": asks}
+
+
 class Person:
     def __init__(self, phone):
         self.phone = phone
@@ -92,6 +100,7 @@ class Person:
             "silent": bool(message.silent), "album": message.grouped_id, "date": message.date,
             "markup": message.reply_markup and type(message.reply_markup).__name__,
             "buttons": [[button.text for button in row] for row in message.buttons or []],
+            "keyboard": keyboard(message.reply_markup),
             "action": message.action and type(message.action).__name__,
             "media": media and type(media).__name__, "file": file,
             "place": place and {"lat": place.lat, "long": place.long, "title": venue and venue.title,

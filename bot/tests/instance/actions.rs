@@ -209,13 +209,29 @@ async fn buttons_are_seen_and_pressed_and_presses_are_no_messages() {
     let seen = stage.anna_gets(|message| message["text"] == "Заказ едет").await;
     assert_eq!(seen["buttons"], json!([]));
 
-    let letters = json!({"keyboard": [[{"text": "Меню"}, {"text": "Я здесь", "request_location": true}]], "resize": true});
-    stage.does("send_message", json!({"dialog": anna, "text": "Выберите", "buttons": letters})).await;
-    let seen = stage.anna_gets(|message| message["text"] == "Выберите").await;
-    assert_eq!(
-        (&seen["markup"], &seen["buttons"]),
-        (&json!("ReplyKeyboardMarkup"), &json!([["Меню", "Я здесь"]]))
-    );
+    // Each word of a keyboard, as the person's app is told it.
+    for (words, resize, one_time) in
+        [(json!({"resize": true}), true, false), (json!({"one_time": true}), false, true)]
+    {
+        let mut letters = json!({"keyboard": [
+            [{"text": "Меню"}, {"text": "Я здесь", "request_location": true}],
+            [{"text": "Мой номер", "request_contact": true}],
+        ]});
+        letters.as_object_mut().unwrap().extend(words.as_object().unwrap().clone());
+        let text = format!("Выберите: {words}");
+        stage.does("send_message", json!({"dialog": anna, "text": text, "buttons": letters})).await;
+        let seen = stage.anna_gets(|message| message["text"] == *text).await;
+        assert_eq!(
+            (&seen["markup"], &seen["buttons"]),
+            (&json!("ReplyKeyboardMarkup"), &json!([["Меню", "Я здесь"], ["Мой номер"]]))
+        );
+        let asks = json!([["Default", "RequestGeoLocation"], ["RequestPhone"]]);
+        assert_eq!(
+            seen["keyboard"],
+            json!({"resize": resize, "one_time": one_time, "asks": asks}),
+            "{words}"
+        );
+    }
     let gone = json!({"dialog": anna, "text": "Спасибо", "buttons": {"remove_keyboard": true}});
     stage.does("send_message", gone).await;
     let seen = stage.anna_gets(|message| message["text"] == "Спасибо").await;
