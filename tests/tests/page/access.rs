@@ -11,6 +11,7 @@ use tgtrunk_test_telegram::world::NewBot;
 use tgtrunk_test_telegram::{NewUser, venv};
 use tgtrunk_tests::browser::{Browser, Options};
 use tgtrunk_tests::chat_stage::LIMIT;
+use tgtrunk_tests::chat_users::{ChatUser, Seen};
 use tgtrunk_tests::page_stage::PageStage;
 use tgtrunk_tests::ports;
 use tgtrunk_tests::program::Kind;
@@ -396,7 +397,7 @@ async fn seen_keys(stage: &PageStage, browser: &Browser) -> anyhow::Result<()> {
     browser.click("#token button[value=save]").await?;
     browser.shows("#bot-access_bot", LIMIT).await?;
     stage.stage.user(NewUser::new("+79160000006", "Vera"))?;
-    let (app, users) = stage.app("+79160000006").await?;
+    let (mut app, users) = stage.app("+79160000006").await?;
     app.start("access_bot").await?;
     app.send("access_bot", "мой ключ").await?;
     let until = Instant::now() + LIMIT * 2;
@@ -423,6 +424,7 @@ async fn seen_keys(stage: &PageStage, browser: &Browser) -> anyhow::Result<()> {
     let key = key.as_str().unwrap_or_default();
     browser.says("[data-recipient='2']", key, LIMIT).await?;
     bots(stage, browser, key).await?;
+    another_token(stage, browser, info.id, &mut app, key).await?;
     users.quit().await
 }
 
@@ -448,6 +450,35 @@ async fn bots(stage: &PageStage, browser: &Browser, key: &str) -> anyhow::Result
     browser.says("#organisations [data-organisation='1']", "bot @access_bot", LIMIT).await?;
     browser.go("/access/recipients").await?;
     browser.says("[data-recipient='1']", "by the bot", LIMIT).await?;
+    Ok(())
+}
+
+/// The owner takes the bot's token back at @BotFather. The bot is red until the page is given the new one, and goes on then
+/// with the people whom it knows.
+async fn another_token(
+    stage: &PageStage,
+    browser: &Browser,
+    bot: i64,
+    app: &mut ChatUser,
+    key: &str,
+) -> anyhow::Result<()> {
+    let before = app.message("the key", LIMIT, |seen| !seen.out && seen.text.contains(key)).await?;
+    let token = stage.stage.world().renew_bot_token(bot).context("the bot is there")?;
+    let lamp = |colour: &str| format!("#bot-access_bot .lamps .lamp:first-child[data-lamp={colour}]");
+    browser.go("/bots").await?;
+    browser.shows(&lamp("red"), LIMIT * 2).await?;
+    browser.type_in("#token input[name=token]", &token).await?;
+    browser.click("#token button[value=check]").await?;
+    browser.says("#token .found", "@access_bot", LIMIT).await?;
+    browser.type_in("#token input[name=token]", &token).await?;
+    browser.click("#token button[value=save]").await?;
+    browser.shows(&lamp("green"), LIMIT).await?;
+    ensure!(browser.count("#bots article.bot").await? == 2, "the same bot stands there twice");
+    browser.click("#bot-access_bot details.people summary").await?;
+    browser.says("#bot-access_bot", "Vera", LIMIT).await?;
+    app.send("access_bot", "мой ключ").await?;
+    let is_again = |seen: &Seen| !seen.out && seen.id > before.id && seen.text.contains(key);
+    app.message("the key by the new token", LIMIT, is_again).await?;
     Ok(())
 }
 
