@@ -47,9 +47,7 @@ impl Office {
         let witness = Witness::log_in(&scene, &[COMPANY, ANNA, BORIS], folder.path()).await;
         let [own, anna, boris] = [COMPANY, ANNA, BORIS].map(|phone| witness.person(phone));
         boris.can("meet", json!({"phone": COMPANY})).await;
-        let mut add = bot_command(&scene, &["add"]).stdin(Stdio::piped()).spawn().unwrap();
-        add.stdin.take().unwrap().write_all(format!("{}\n", info.token).as_bytes()).await.unwrap();
-        assert!(add.wait().await.unwrap().success(), "the bot is not added");
+        add_bot(&scene, &info).await;
         let gateway = scene.gateway();
         scene.log_in().await;
         drop(gateway);
@@ -138,6 +136,12 @@ fn bot_command(scene: &Scene, arguments: &[&str]) -> Command {
     command.arg("--config").arg(scene.settings()).args(arguments);
     command.env_remove("RUST_LOG").env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
     command
+}
+
+async fn add_bot(scene: &Scene, info: &BotInfo) {
+    let mut add = bot_command(scene, &["add"]).stdin(Stdio::piped()).spawn().unwrap();
+    add.stdin.take().unwrap().write_all(format!("{}\n", info.token).as_bytes()).await.unwrap();
+    assert!(add.wait().await.unwrap().success(), "the bot is not added");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,6 +244,48 @@ async fn people_are_notified_by_the_key_that_the_bot_gave_them_and_by_phone() {
     office.scene.world().set_blocked(office.anna.id, office.info.id, false);
     office.anna.can("send", json!({"chat": "@acme_bot", "text": "/start"})).await;
     office.until(&path, |anna| anna["blocked"] == false).await;
+}
+
+/// Both bots know Anna; the line's is that of whoever has no own one.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_bots_the_organisations_own_writes_and_else_that_of_its_line() {
+    let office = Office::open().await;
+    let night = office.scene.world().add_bot(NewBot::new("night_bot", "Acme Night")).unwrap();
+    add_bot(&office.scene, &night).await;
+    let key = office.anna.id.to_string();
+    for (bot, id) in [("acme_bot", office.info.id), ("night_bot", night.id)] {
+        office.anna.can("send", json!({"chat": format!("@{bot}"), "text": "/start"})).await;
+        office.anna.message(id, |one| one["out"] == false).await;
+        let has =
+            |keys: &Value| keys.as_array().is_some_and(|keys| keys.iter().any(|one| one["key"] == *key));
+        office.until(&format!("bot/keys?bot={bot}"), has).await;
+    }
+    let of_night = json!({"name": "Night", "sender": phone(), "bot": "night_bot"});
+    let of_night = office.post("organisations", of_night).await["id"].clone();
+    let main = json!(1);
+    let mut number = 0;
+    let mut writes_by = async |organisation: &Value, bot: &BotInfo, other: &BotInfo| {
+        number += 1;
+        let text = format!("Счёт {number}");
+        let said = json!({"recipient": {"key": key}, "text": text, "organisation": organisation});
+        let told = office.post("notify", said).await;
+        let sent = office.becomes(&told["id"], "sent").await;
+        assert_eq!((&sent["channel"], &sent["bot"]), (&json!("bot"), &json!(bot.username)), "{sent}");
+        let seen = office.anna.message(bot.id, |one| one["text"] == *text).await;
+        assert_eq!(seen["from"], bot.id);
+        let chat = office.scene.world().chat(office.anna.id, other.id);
+        assert!(chat.iter().all(|one| one.text != text), "both write: {text}");
+    };
+    writes_by(&main, &office.info, &night).await;
+    writes_by(&of_night, &night, &office.info).await;
+    writes_by(&json!("Night"), &night, &office.info).await;
+    office.post("organisations", json!({"id": 1, "bot": "night_bot"})).await;
+    writes_by(&main, &night, &office.info).await;
+    for (id, bot) in [(&main, Value::Null), (&of_night, json!("acme_bot"))] {
+        office.post("organisations", json!({"id": id, "bot": bot})).await;
+    }
+    writes_by(&main, &office.info, &night).await;
+    writes_by(&of_night, &office.info, &night).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
