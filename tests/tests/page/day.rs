@@ -87,6 +87,7 @@ async fn code_and_password(stage: &mut PageStage, browser: &Browser, number: &Nu
     browser.shows("#steps[data-stage=done]", LIMIT).await?;
     browser.shows(&lamp("client", "green"), LIMIT * 2).await?;
     browser.shows(&lamp("gateway", "orange"), LIMIT).await?;
+    again_from_orange(stage, browser, number).await?;
     stage.switch_pbx_on()?;
     browser.shows(&lamp("gateway", "green"), LIMIT).await?;
     let gateway = colours(browser, "gateway").await?;
@@ -211,6 +212,25 @@ async fn again_from_green(stage: &PageStage, browser: &Browser, number: &Number)
     browser.click("#steps form[action$='/cancel'] button").await?;
     browser.shows("#steps[data-stage=done]", LIMIT).await?;
     browser.shows(&lamp("gateway", "green"), LIMIT).await?;
+    Ok(())
+}
+
+/// A login can begin again while the line waits for its PBX, also where a code is pending already.
+async fn again_from_orange(stage: &PageStage, browser: &Browser, number: &Number) -> anyhow::Result<()> {
+    let code = || stage.stage.world().pending_login_code(&number.phone);
+    browser.click("#steps .done ~ .actions form[action$='/start'] button").await?;
+    browser.click("dialog#confirm[open] button[value=yes]").await?;
+    browser.shows("#steps[data-stage=code]", LIMIT).await?;
+    ensure!(code().is_some(), "a code was sent");
+    browser.click("#steps button[value=qr]").await?;
+    browser.shows("#steps[data-stage=qr]", LIMIT).await?;
+    ensure!(code().is_none(), "the code that nobody will type in is pending still");
+    browser.click("#steps button[value=code]").await?;
+    browser.shows("#steps[data-stage=code]", LIMIT).await?;
+    ensure!(code().is_some(), "a second code was sent");
+    browser.click("#steps form[action$='/cancel'] button").await?;
+    browser.shows("#steps[data-stage=done]", LIMIT).await?;
+    browser.shows(&lamp("gateway", "orange"), LIMIT).await?;
     Ok(())
 }
 
