@@ -13,4 +13,5 @@ mod looks;
 mod messages;
 mod number;
 mod plain;
+mod programs;
 mod receiver;
