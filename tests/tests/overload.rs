@@ -260,10 +260,17 @@ impl Stranger {
     async fn invite(&mut self, more: &str) -> Option<String> {
         self.number += 1;
         let (here, there, number) = (self.socket.local_addr().unwrap(), self.line, self.number);
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 9 RTP/AVP 107\r\n\
+             a=rtpmap:107 opus/48000/2\r\na=ptime:20\r\na=sendrecv\r\n",
+            ip = here.ip()
+        );
         let invite = format!(
             "INVITE sip:{NOBODY}@{there} SIP/2.0\r\nVia: SIP/2.0/UDP {here};rport;branch=z9hG4bK{number}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:100@{here}>;tag=s\r\nTo: <sip:{NOBODY}@{there}>\r\n\
-             Call-ID: {number}@{here}\r\nCSeq: 1 INVITE\r\nContact: <sip:100@{here}>\r\n{more}Content-Length: 0\r\n\r\n"
+             Call-ID: {number}@{here}\r\nCSeq: 1 INVITE\r\nContact: <sip:100@{here}>\r\n{more}\
+             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
         );
         self.socket.send_to(invite.as_bytes(), there).await.unwrap();
         let mut buffer = [0; 4096];

@@ -17,6 +17,7 @@ pub(crate) struct NewCall {
     source: Hop,
     request: Request,
     answer_to: Hop,
+    length: usize,
 }
 
 impl Endpoint {
@@ -24,10 +25,11 @@ impl Endpoint {
     /// [`Endpoint::end_burst`], which has to follow before anything else is said to the line.
     pub fn handle_burst(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
         let Some((source, inbound)) = self.read(now, source, datagram) else { return };
+        let length = datagram.len();
         match inbound {
             Inbound::Request { request, answer_to } if begins_call(&request) => {
                 let Some(key) = Key::of_request(&request) else { return };
-                self.new_calls.push(NewCall { key, source, request, answer_to });
+                self.new_calls.push(NewCall { key, source, request, answer_to, length });
             }
             Inbound::Request { request, answer_to } if request.method == Method::Cancel => {
                 // Whoever gives up at once had called before.
@@ -36,9 +38,9 @@ impl Endpoint {
                     let call = self.new_calls.remove(at);
                     self.serve_new(now, call);
                 }
-                self.take(now, source, Inbound::Request { request, answer_to });
+                self.take(now, source, Inbound::Request { request, answer_to }, length);
             }
-            inbound => self.take(now, source, inbound),
+            inbound => self.take(now, source, inbound, length),
         }
     }
 
@@ -50,8 +52,8 @@ impl Endpoint {
     }
 
     fn serve_new(&mut self, now: Instant, call: NewCall) {
-        let NewCall { source, request, answer_to, .. } = call;
-        self.take(now, source, Inbound::Request { request, answer_to });
+        let NewCall { source, request, answer_to, length, .. } = call;
+        self.take(now, source, Inbound::Request { request, answer_to }, length);
     }
 }
 

@@ -199,7 +199,7 @@ impl Endpoint {
     /// Takes a datagram from the line's socket.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
         if let Some((source, inbound)) = self.read(now, source, datagram) {
-            self.take(now, source, inbound);
+            self.take(now, source, inbound, datagram.len());
         }
     }
 
@@ -219,17 +219,17 @@ impl Endpoint {
         Some((source, edge::read(datagram, source)))
     }
 
-    /// Takes a piece of a stream. The connection of a [`Frame::Broken`] ends when what this says is sent.
+    /// Takes a piece of a stream. Who has a connection has its address. The connection of a [`Frame::Broken`] ends when what this says is sent.
     pub fn handle_frame(&mut self, now: Instant, transport: Transport, source: SocketAddr, frame: &Frame) {
         let hop = Hop::from(transport, source);
         match frame {
             Frame::Message(message) => {
                 tracing::trace!(%source, message = %String::from_utf8_lossy(message), "received");
-                self.take(now, hop, edge::read(message, hop));
+                self.take(now, hop, edge::read(message, hop), usize::MAX);
             }
             Frame::Broken(broken) => {
                 tracing::debug!(refusal = ?broken.refusal, "a stream cannot be followed any further");
-                self.take(now, hop, edge::read_broken(&broken.head, hop, &broken.refusal));
+                self.take(now, hop, edge::read_broken(&broken.head, hop, &broken.refusal), usize::MAX);
             }
             Frame::Ping => {}
         }
@@ -250,11 +250,15 @@ impl Endpoint {
         self.filter.knows(ip) || self.guard.as_ref().is_some_and(|guard| guard.has_proven(ip))
     }
 
-    pub(crate) fn take(&mut self, now: Instant, source: Hop, inbound: Inbound) {
-        let dropped = self.filter.strangers();
+    /// Takes a message that was so many bytes long where it came.
+    pub(crate) fn take(&mut self, now: Instant, source: Hop, inbound: Inbound, length: usize) {
+        let (dropped, said) = (self.filter.strangers(), self.layer.waiting());
         self.serve(now, source, inbound);
-        if !self.trusts(source.ip()) && self.filter.strangers() == dropped {
-            self.filter.count_unproven();
+        if !self.trusts(source.ip()) {
+            self.answer_thriftily(said, source.address, length);
+            if self.filter.strangers() == dropped {
+                self.filter.count_unproven();
+            }
         }
         self.check_invariants();
     }

@@ -41,6 +41,7 @@ mod second_opinion;
 mod seen;
 mod stream;
 mod text;
+mod thrift;
 mod token;
 mod transaction;
 mod uri;

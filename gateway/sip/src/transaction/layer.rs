@@ -107,6 +107,23 @@ impl Layer {
         self.transmits.pop_front()
     }
 
+    /// How much waits to be sent.
+    pub(crate) fn waiting(&self) -> usize {
+        self.transmits.len()
+    }
+
+    /// Changes what waits behind so many others, or takes it out where this says false.
+    pub(crate) fn revise(&mut self, behind: usize, mut keeps: impl FnMut(&mut Transmit) -> bool) {
+        if self.transmits.len() <= behind {
+            return;
+        }
+        for mut transmit in self.transmits.split_off(behind) {
+            if keeps(&mut transmit) {
+                self.transmits.push_back(transmit);
+            }
+        }
+    }
+
     /// The earliest timer.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         self.agenda.next()

@@ -141,6 +141,48 @@ fn whoever_guesses_beside_the_pbx_does_not_silence_it() {
 }
 
 #[test]
+fn before_a_proof_nobody_gets_more_than_half_as_much_again_as_they_sent() {
+    let long = |phone: &mut Phone| phone.request("INVITE", "", &sdp());
+    let short = |phone: &mut Phone| phone.request("INVITE", "", "");
+    let told = |source: &str, request: &dyn Fn(&mut Phone) -> String| {
+        let mut world = guarded(|config| config.any_source = true);
+        let request = request(&mut Phone::new("a"));
+        world.hears_from(source, request.as_bytes());
+        (request.len(), world.said())
+    };
+    let (asked, said) = told(STRANGER, &long);
+    assert_eq!(headers(&said, "WWW-Authenticate").len(), 2, "{said}");
+    assert!(said.len() * 2 <= asked * 3, "{} for {asked}", said.len());
+    let (asked, said) = told(STRANGER, &short);
+    let challenges = headers(&said, "WWW-Authenticate");
+    assert!(challenges.len() == 1 && challenges[0].contains("algorithm=SHA-256"), "{said}");
+    assert!(said.len() * 2 <= asked * 3, "{} for {asked}", said.len());
+    let (asked, said) = told(PBX, &short);
+    assert!(
+        headers(&said, "WWW-Authenticate").len() == 2 && said.len() * 2 > asked * 3,
+        "the PBX gets both: {said}"
+    );
+
+    let mut world = guarded(|config| config.any_source = true);
+    let tiny = b"X a SIP/2.0\r\nv:SIP/2.0/UDP a;rport\r\n\r\n";
+    world.hears_from(STRANGER, tiny);
+    world.is_silent();
+    for method in ["OPTIONS", "REGISTER", "BYE", "MESSAGE"] {
+        let request = Phone::new("b").request(method, "", "");
+        world.hears_from(STRANGER, request.as_bytes());
+        let said = world.said();
+        assert!(said.len() * 2 <= request.len() * 3, "{} for {}: {said}", said.len(), request.len());
+    }
+    // Whoever proved right is the PBX, and a burst is read as its datagrams are.
+    let mut phone = Phone::new("c");
+    let challenge = challenged_at(&mut world, &mut phone, STRANGER);
+    world.hears_from(STRANGER, proven(&mut phone, &challenge, "SHA-256", "a word of ours", 1).as_bytes());
+    assert_eq!(start(&world.said()), "100 Trying");
+    world.hears_from(STRANGER, short(&mut Phone::new("d")).as_bytes());
+    assert_eq!(headers(&world.said(), "WWW-Authenticate").len(), 2);
+}
+
+#[test]
 fn strangers_on_a_line_that_listens_to_everybody_are_counted_until_they_prove_right() {
     let mut world = guarded(|config| config.any_source = true);
     let mut phone = Phone::new("a");
