@@ -4,7 +4,7 @@
 use tgtrunk_media::codec::{OPUS, PCMU};
 use tgtrunk_sip::{Availability, Event, Expired, Frame, Framer, Hop, Memory, Rejection, Transport};
 
-use crate::standards::{RFC_4475, RFC_5118, message};
+use crate::standards::{Verdict, message, verdicts};
 use crate::torture::corpus;
 use crate::world::{LINE, PBX, Phone, World, header, invite, local_audio, reply, seconds, start, tag};
 
@@ -52,12 +52,10 @@ enum Then {
 fn each_odd_message_gets_its_answer_on_a_stream_too_and_the_next_one_as_well() {
     let torture: Vec<_> = corpus().into_iter().collect();
     let mut all: Vec<(String, Vec<u8>, String)> = Vec::new();
-    for (folder, table) in [("rfc4475", &RFC_4475[..]), ("rfc5118", &RFC_5118[..])] {
-        all.extend(
-            table
-                .iter()
-                .map(|(name, wanted, _)| ((*name).to_owned(), message(folder, name), (*wanted).to_owned())),
-        );
+    for Verdict { folder, name, datagram, stream, .. } in verdicts() {
+        let otherwise = OTHERWISE.iter().find(|(known, ..)| *known == name);
+        assert_eq!(stream, otherwise.map_or(datagram, |(_, wanted, ..)| *wanted), "{name}");
+        all.push((name.to_owned(), message(folder, name), datagram.to_owned()));
     }
     for (name, bytes) in torture {
         let wanted = match name.split('-').next().unwrap() {
