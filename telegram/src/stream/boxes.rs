@@ -33,10 +33,13 @@ const CHANNEL_EVENTS: i32 = 100;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one request about a chat may take: others wait for it.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long no channel is asked after one did not answer, and how often one is asked before it is read instead.
+const REST: Duration = Duration::from_secs(1);
+const TRIES: u32 = 8;
 /// How long a state that was just begun with is held to be Telegram's.
 const ANEW: Duration = Duration::from_secs(60);
-/// For how long nothing may be heard of a channel that is known, in seconds: the library asks then.
-const SILENCE_S: i32 = 16 * 60;
+/// For how long what is lost may go unnoticed, in seconds: the library asks then.
+const SILENCE_S: i32 = 31 * 60;
 /// Telegram's clocks may differ by so much, in seconds.
 const SLACK_S: i32 = 5;
 
@@ -63,7 +66,7 @@ pub(super) struct Boxes {
     read: BTreeSet<i64>,
     /// Channels that told nothing lately.
     late: LateChannels,
-    /// When the state was given up, if no difference came since.
+    /// When the state was given up last.
     anew: Option<Instant>,
 }
 
@@ -253,7 +256,6 @@ impl Boxes {
             }
             Err(error) => return Err(error),
         };
-        self.anew = None;
         match &mut difference {
             tl::enums::updates::Difference::Difference(told) if tell_too_long(&told.other_updates) => {
                 self.remember(&told.chats).await;
@@ -364,10 +366,18 @@ impl Boxes {
             }
             Trouble::NotNow => {
                 warn!(%error, "what was missed in a channel is not told now");
-                if let Some(since_s) = self.known_since() {
-                    self.late.add(channel_id, since_s, Instant::now());
+                let now = Instant::now();
+                if matches!(error, InvocationError::Io(_)) {
+                    // All others waited for the answer.
+                    self.channels_rest_until = Some(now + REST);
                 }
-                PrematureEndReason::TemporaryServerIssues
+                let tries = self.known_since().map_or(0, |since_s| self.late.add(channel_id, since_s, now));
+                if tries < TRIES {
+                    PrematureEndReason::TemporaryServerIssues
+                } else {
+                    self.miss(channel_id);
+                    PrematureEndReason::Banned
+                }
             }
         };
         self.boxes.end_channel_difference(reason);
@@ -410,6 +420,7 @@ impl Boxes {
     /// All chats' messages since what we know are to be read.
     fn miss_all(&mut self) {
         if let Some(since_s) = self.known_since() {
+            let since_s = since_s - SILENCE_S;
             info!(since_s, "too much was missed for a difference: the chats are read");
             self.gaps.add_everywhere(since_s);
         }
@@ -422,7 +433,7 @@ impl Boxes {
             since_s -= SILENCE_S;
         }
         self.read.insert(channel_id);
-        let since_s = self.late.remove(channel_id).map_or(since_s, |late_s| since_s.min(late_s));
+        let since_s = self.late.remove(channel_id).map_or(since_s, |late_s| since_s.min(late_s - SILENCE_S));
         match self.core.session.channel(channel_id) {
             Some(channel) => {
                 info!(since_s, "what was missed in a channel is read");

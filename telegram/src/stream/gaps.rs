@@ -222,8 +222,9 @@ impl History {
         let goes_on = new.len() == step.entries && step.entries > 0;
         if self.left_out > 0 {
             warn!(messages = self.left_out, "messages of a chat cannot be read: they are not told");
-            (self.limit, self.left_out) = (PAGE, 0);
+            self.left_out = 0;
         }
+        self.limit = (self.limit * 2).min(PAGE);
         if !new.is_empty() {
             self.found.push((new, Arc::new(step.company)));
         }
@@ -367,7 +368,7 @@ mod tests {
         assert_eq!(limits, [100, 50, 25, 12, 6, 3, 1]);
         assert_eq!(asked(&history), (1, 1));
         assert!(!history.takes(Step::default()), "there is nothing behind it");
-        assert_eq!(asked(&history), (100, 0));
+        assert_eq!(asked(&history), (2, 0), "and more again");
     }
 
     #[test]

@@ -19,19 +19,23 @@ struct Late {
     /// What is known of it, Unix time.
     since_s: i32,
     pause: Backoff,
+    tries: u32,
     /// None while it is being asked.
     again: Option<Instant>,
 }
 
 impl LateChannels {
-    /// One told nothing, of which everything is known up to a moment.
-    pub(super) fn add(&mut self, channel_id: i64, since_s: i32, now: Instant) {
+    /// One told nothing, of which everything is known up to a moment; how often it did.
+    pub(super) fn add(&mut self, channel_id: i64, since_s: i32, now: Instant) -> u32 {
         let late = self.0.entry(channel_id).or_insert_with(|| Late {
             since_s,
             pause: Backoff::new(AGAIN, AGAIN_AT_MOST),
+            tries: 0,
             again: None,
         });
         late.again = Some(now + late.pause.pause());
+        late.tries += 1;
+        late.tries
     }
 
     /// One told what is new, or never will; what was known of it before.
