@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tgcall::{Certificate, Version};
 use tgtrunk_test_telegram::World;
+use tgtrunk_test_telegram::bad_path::Treatment;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -94,6 +95,17 @@ impl Options {
     pub fn version(self, version: Version) -> Self {
         Self { versions: vec![version], ..self }
     }
+}
+
+/// What a device may send that no device should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Junk {
+    /// Any bytes.
+    Bytes(Vec<u8>),
+    /// The last packet of sound again.
+    Again,
+    /// The last packet of sound with one bit changed, counted from its end.
+    Forged(usize),
 }
 
 /// What happens to a user's calls.
@@ -181,6 +193,16 @@ impl LightUser {
     /// Stops or resumes sending audio.
     pub async fn mute(&self, muted: bool) {
         self.commands.send(Command::Mute { muted }).await.ok();
+    }
+
+    /// What becomes of all that a call's media sends, on its way.
+    pub async fn treat(&self, call: i64, treatment: Treatment) {
+        self.commands.send(Command::Treat { call, treatment }).await.ok();
+    }
+
+    /// Sends junk from where a call's sound comes from to where it goes.
+    pub async fn throw(&self, call: i64, junk: Junk) {
+        self.commands.send(Command::Throw { call, junk }).await.ok();
     }
 
     /// The device loses power: media and signaling end without a word.

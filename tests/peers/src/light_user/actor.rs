@@ -9,6 +9,7 @@ use grammers_tl_types as tl;
 use tgcall::key::{CalleeExchange, CallerExchange, DhParameters};
 use tgcall::{Certificate, SharedKey, Version};
 use tgtrunk_test_telegram::Device;
+use tgtrunk_test_telegram::bad_path::{BadPath, Treatment};
 use tgtrunk_test_telegram::world::DeviceHandle;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::elsewhere::Elsewhere;
 use super::media::{Media, ToMedia};
 use super::openssl::Openssl;
-use super::{Answering, Event, Options, Reason};
+use super::{Answering, Event, Junk, Options, Reason};
 use crate::clock::now;
 use crate::heard::Ledger;
 use crate::player::Player;
@@ -28,6 +29,8 @@ pub(super) enum Command {
     Ring { call: i64 },
     Answer { call: i64 },
     Mute { muted: bool },
+    Throw { call: i64, junk: Junk },
+    Treat { call: i64, treatment: Treatment },
     Vanish,
 }
 
@@ -152,6 +155,16 @@ impl Actor {
                 self.muted = muted;
                 for media in self.calls.values().filter_map(|one| one.media.as_ref()) {
                     media.try_send(ToMedia::Mute(muted)).ok();
+                }
+            }
+            Command::Throw { call, junk } => {
+                if let Some(media) = self.calls.get(&call).and_then(|one| one.media.as_ref()) {
+                    media.send(ToMedia::Throw(junk)).await.ok();
+                }
+            }
+            Command::Treat { call, treatment } => {
+                if let Some(media) = self.calls.get(&call).and_then(|one| one.media.as_ref()) {
+                    media.send(ToMedia::Treat(treatment)).await.ok();
                 }
             }
             Command::Vanish => {}
@@ -416,6 +429,8 @@ impl Actor {
             handle: self.handle.clone(),
             heard: self.heard.clone(),
             player,
+            last: None,
+            paths: [BadPath::new(u64::from_le_bytes([seed[0], seed[1], 0, 0, 0, 0, 0, 1])), BadPath::new(1)],
         };
         tokio::spawn(media.run(words, inside.clone()));
         Ok(())

@@ -31,7 +31,7 @@ impl Elsewhere {
             tokio::select! {
                 word = words.recv() => match word {
                     Some(ToMedia::Signaling(data)) => drop(to_engine.send(data).await),
-                    Some(ToMedia::Mute(_)) => {}
+                    Some(ToMedia::Mute(_) | ToMedia::Throw(_) | ToMedia::Treat(_)) => {}
                     // The generator lets go of the end with all others.
                     Some(ToMedia::Close) | None => return,
                 },

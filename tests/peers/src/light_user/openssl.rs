@@ -153,7 +153,7 @@ impl Openssl {
             tokio::select! {
                 word = words.recv() => match word {
                     Some(ToMedia::Signaling(data)) => signaling.handle_packet(now(), &data),
-                    Some(ToMedia::Mute(_)) => {}
+                    Some(ToMedia::Mute(_) | ToMedia::Throw(_) | ToMedia::Treat(_)) => {}
                     Some(ToMedia::Close) | None => return Ok(()),
                 },
                 word = said.recv() => match word {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use tgtrunk_test_telegram::bad_path::Treatment;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -176,6 +177,11 @@ impl WireCall {
         })?
     }
 
+    /// Whoever hangs up from now on is asked for a proof by this header.
+    pub fn challenge(&self, header: &str) {
+        self.inner.with(&self.id, |dialog| dialog.challenge = Some(header.to_owned()));
+    }
+
     /// Hangs up.
     pub fn bye(&self, headers: &[&str]) {
         let headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
@@ -250,6 +256,16 @@ impl WireCall {
         let text = self.inner.with(&self.id, |dialog| dialog.response(own, 200, "OK", &[], &body));
         self.inner.send(&text.flatten().unwrap_or_default());
         Ok(())
+    }
+
+    /// Sends any bytes from where the sound comes from to where it goes.
+    pub fn throw(&self, bytes: &[u8]) {
+        self.sound.throw(bytes);
+    }
+
+    /// What becomes of the sound on its way to the line.
+    pub fn treat(&self, treatment: Treatment) {
+        self.sound.treat(treatment);
     }
 
     /// Stops or resumes the sound.

@@ -22,6 +22,8 @@ pub(super) struct Dialog {
     pub(super) cseq: u32,
     /// The INVITE that we got.
     pub(super) invite: Option<Message>,
+    /// What whoever hangs up has to prove first, as a header.
+    pub(super) challenge: Option<String>,
     /// We gave it a final answer.
     pub(super) answered: bool,
     /// The gateway withdrew it, or we took its BYE.

@@ -123,6 +123,7 @@ impl WirePbx {
             uri,
             cseq: 1,
             invite: None,
+            challenge: None,
             answered: false,
             over: false,
         };
@@ -292,6 +293,7 @@ async fn begin(inner: &Arc<Inner>, call_id: String, invite: Message) -> anyhow::
         target: invite.contact().unwrap_or_default().to_owned(),
         cseq: 0,
         invite: Some(invite.clone()),
+        challenge: None,
         answered: false,
         over: false,
     };
@@ -334,6 +336,10 @@ fn polite(inner: &Inner, dialog: &mut Dialog, message: &Message) -> Vec<String> 
         }
         (None, Some("BYE")) => {
             dialog.over = true;
+            if let Some(challenge) = &dialog.challenge {
+                let (to, challenge) = (message.header("To").unwrap_or_default(), challenge.clone());
+                return vec![respond(message, to, own, 401, "Unauthorized", &[challenge], "")];
+            }
             vec![respond(message, message.header("To").unwrap_or_default(), own, 200, "OK", &[], "")]
         }
         (None, Some("CANCEL")) => {
