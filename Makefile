@@ -149,22 +149,29 @@ instructions: setup build ## instructions for each packet of the gateway beside 
 	cargo build --locked --release -p tgtrunk-gateway -p tgtrunk-floor
 	$(BENCH_PROGRAMS) target/debug/bench target/bench instructions
 
-# Fuzzer's runtime and targets live outside the workspace. TORTURE_S seconds for each target.
-TORTURE_S ?= 600
-TOOLS := $(CURDIR)/target/tools
+# Rows by name, with another amount where one is given (TORTURE="T3=20000 T7", TORTURE=short); SEED=n throws again what a run
+# threw. The log is a user's: millions of lines are for nobody.
+TORTURE ?=
 .PHONY: torture
-torture: build ## twenty kills amid a thousand calls, and amid messages, every fuzz target for TORTURE_S seconds (600): target/torture
+torture: setup build ## what breaks gateways, thrown at this one, each row as often as docs/torture.md wants (TORTURE="T3=20000 T7", SEED=n): target/torture/report.json
+	RUST_LOG=info TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/torture target/torture $(TORTURE)
+
+# Fuzzer's runtime and targets live outside the workspace.
+FUZZ_S ?= 600
+TOOLS := $(CURDIR)/target/tools
+.PHONY: fuzz
+fuzz: build ## twenty kills amid a thousand calls, and amid messages, every fuzz target for FUZZ_S seconds (600): target/fuzzed
 	TGTRUNK_KILLS=20 TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites kills client
 	@[[ -x $(TOOLS)/bin/cargo-fuzz ]] || cargo install --quiet --root $(TOOLS) --version '^0.13' cargo-fuzz
-	@mkdir -p target/torture
+	@mkdir -p target/fuzzed
 	@for room in config gateway/bridge gateway/media gateway/sip gateway/tgcall; do \
 		for target in $$room/fuzz/fuzz_targets/*.rs; do \
 			target=$$(basename $$target .rs); \
 			echo "$$room $$target"; \
-			mkdir -p target/torture/$$target; \
+			mkdir -p target/fuzzed/$$target; \
 			(cd $$room/fuzz && RUSTC_BOOTSTRAP=1 PATH="$(TOOLS)/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz \
-				cargo fuzz run -s none $$target $(CURDIR)/target/torture/$$target corpus/$$target -- \
-				-max_total_time=$(TORTURE_S) -timeout=10 -artifact_prefix=$(CURDIR)/target/torture/$$target-); \
+				cargo fuzz run -s none $$target $(CURDIR)/target/fuzzed/$$target corpus/$$target -- \
+				-max_total_time=$(FUZZ_S) -timeout=10 -artifact_prefix=$(CURDIR)/target/fuzzed/$$target-); \
 		done; \
 	done
 

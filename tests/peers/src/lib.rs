@@ -61,6 +61,7 @@ pub mod storm;
 pub mod telephone_event;
 pub mod tgcall_end;
 pub mod tone;
+pub mod torture;
 pub mod visitor;
 pub mod wire_pbx;
 pub mod wire_stage;

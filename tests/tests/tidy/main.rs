@@ -11,6 +11,7 @@ mod lock;
 mod manifests;
 mod peers;
 mod sources;
+mod torture;
 mod tree;
 mod words;
 
@@ -50,6 +51,17 @@ fn the_table_of_capabilities_is_whole_and_names_tests_and_sections() {
         tree.files.insert(capabilities::TABLE.to_owned(), table);
     }
     assert_tidy(&capabilities::complaints(&tree));
+}
+
+#[test]
+fn the_table_of_torture_is_whole_and_names_commands_and_reasons() {
+    let mut tree = Tree::of_project();
+    if std::env::var_os("WRITE_TABLES").is_some() {
+        let table = torture::made(&tree).unwrap();
+        std::fs::write(Tree::root().join(torture::TABLE), &table).unwrap();
+        tree.files.insert(torture::TABLE.to_owned(), table);
+    }
+    assert_tidy(&torture::complaints(&tree));
 }
 
 fn assert_tidy(complaints: &[String]) {

@@ -1,0 +1,75 @@
+//! Throws at a gateway what breaks gateways: `torture FOLDER [ROW…]` runs those rows, without one all of them, and writes
+//! `report.json` in the folder. A row is T3, or T3=20000 for another amount than the whole one; `short` stands for every
+//! row's short form. `SEED=n` throws what an earlier run with that seed threw.
+//!
+//! Part of `make torture`, which names the program in `TGTRUNK_GATEWAY`.
+
+#![expect(clippy::print_stdout, reason = "figures are for the terminal")]
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+use tgtrunk_tests::torture::{self, Plan, ROWS, Report, Row};
+
+fn main() -> ExitCode {
+    match begin() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("torture: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all held.
+fn begin() -> anyhow::Result<bool> {
+    let mut arguments = env::args().skip(1);
+    let folder = PathBuf::from(arguments.next().context("want a folder for the report")?);
+    let rows = chosen(&arguments.collect::<Vec<_>>())?;
+    let seed = match env::var("SEED") {
+        Ok(seed) => seed.parse().context("SEED")?,
+        Err(_) => {
+            let mut seed = [0; 4];
+            getrandom::fill(&mut seed).ok().context("the system has random bytes")?;
+            u64::from(u32::from_le_bytes(seed))
+        }
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let mut all = Vec::new();
+    for (row, amount) in rows {
+        println!("{}: {amount} {}, seed {seed}: {}", row.test, row.unit, row.what);
+        let done = runtime.block_on(torture::run(row, Plan { amount, seed }));
+        println!("{}", torture::table(std::slice::from_ref(&done)));
+        let mut report = Report::read(&folder)?;
+        report.take(&done);
+        report.write(&folder)?;
+        all.push(done);
+    }
+    println!("{}torture: written to {}", torture::table(&all), folder.display());
+    Ok(all.iter().all(|done| done.failed == 0))
+}
+
+/// Rows with their amounts.
+fn chosen(words: &[String]) -> anyhow::Result<Vec<(Row, u64)>> {
+    let is_short = words.iter().any(|word| word == "short");
+    let usual = |row: Row| if is_short { row.short } else { row.whole };
+    let mut chosen = Vec::new();
+    for word in words.iter().filter(|word| *word != "short") {
+        let (test, amount) = word.split_once('=').unwrap_or((word, ""));
+        let row = torture::row(test);
+        let row = row.with_context(|| {
+            let known: Vec<_> = ROWS.iter().map(|row| row.test).collect();
+            format!("no row {test:?}: want some of {known:?}")
+        })?;
+        let amount = if amount.is_empty() { usual(row) } else { amount.parse().context(word.clone())? };
+        ensure!(amount > 0, "{word}: want more than nothing");
+        chosen.push((row, amount));
+    }
+    if chosen.is_empty() {
+        chosen = ROWS.into_iter().map(|row| (row, usual(row))).collect();
+    }
+    Ok(chosen)
+}

@@ -1,0 +1,146 @@
+//! T5: media that is no media, from the very addresses that speak in a call: at the PBX's side RTP and RTCP whose lengths lie,
+//! at Telegram's packets that are sealed wrongly, or twice. All of it is dropped, and another call hears nothing of it.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::chance::Chance;
+use super::rig::{Rig, by_address};
+use super::talks::{MARK, Talk, end_all};
+use super::{Plan, Tally};
+use crate::clock::now;
+use crate::light_user::Junk;
+
+/// Kinds of junk.
+const KINDS: u64 = 10;
+/// Of all kinds together in a second.
+const PER_SECOND: u64 = 5_000;
+/// So many at once.
+const VOLLEY: u64 = 25;
+/// Lines of the log in a second, at most, and some for what begins and ends.
+const LINES_PER_SECOND: u64 = 1;
+const LINES: u64 = 10;
+
+/// Throws so many of each kind.
+pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
+    let mut rig = Rig::open(&[by_address]).await?;
+    let mut tally = Tally::default();
+    let mut chance = Chance::new(plan.seed);
+    let mut victim = Talk::begin(&rig, 0, 2).await?;
+    let mut other = Talk::begin(&rig, 0, 3).await?;
+    sleep(Duration::from_millis(500)).await;
+    let lines = told(&rig)?;
+    victim.listen();
+    other.listen();
+    let (began, whole) = (now(), plan.amount * KINDS);
+    let mut thrown = 0;
+    while thrown < whole {
+        for _ in 0..VOLLEY {
+            throw(&victim, thrown % KINDS, &mut chance).await;
+            thrown += 1;
+        }
+        let due = Duration::from_micros(thrown * 1_000_000 / PER_SECOND);
+        sleep(due.saturating_sub(now() - began)).await;
+        if thrown / VOLLEY == whole / VOLLEY / 2 {
+            rig.warmed()?;
+        }
+    }
+    tally.amount = thrown / KINDS;
+    victim.judge(&mut tally, "the call at which junk is thrown");
+    other.judge(&mut tally, "the call beside it");
+    let (lines, seconds) = (told(&rig)? - lines, (now() - began).as_secs());
+    tally
+        .hold(lines <= seconds * LINES_PER_SECOND + LINES, || format!("{lines} lines of log in {seconds} s"));
+    end_all(vec![victim, other]).await?;
+    tally.note(&format!("{KINDS} kinds, {thrown} in {seconds} s, {lines} lines of log, 0 passed on"));
+    rig.close(&mut tally).await?;
+    Ok(tally)
+}
+
+/// Lines of the log that are told to everybody.
+fn told(rig: &Rig) -> anyhow::Result<u64> {
+    let log = std::fs::read(&rig.stage.installation.log)?;
+    let log = String::from_utf8_lossy(&log);
+    let is_told = |line: &&str| [" INFO ", " WARN ", "ERROR "].iter().any(|level| line.contains(level));
+    Ok(log.lines().filter(is_told).count() as u64)
+}
+
+async fn throw(victim: &Talk, kind: u64, chance: &mut Chance) {
+    let at_telegram = match kind {
+        7 => Junk::Again,
+        8 => Junk::Forged(chance.below(80)),
+        9 => {
+            // Its shape is right and its seal is not, whatever the counter has wrapped to (RFC 3711 section 3.3.1).
+            let mut bytes = rtp(chance, 0x80);
+            bytes.extend(chance.bytes(16));
+            Junk::Bytes(bytes)
+        }
+        _ => return victim.wire.throw(&at_pbx(kind, chance)),
+    };
+    victim.user.throw(victim.call, at_telegram).await;
+}
+
+/// RTP or RTCP that lies (RFC 3550 sections 5.1 and 6.1).
+fn at_pbx(kind: u64, chance: &mut Chance) -> Vec<u8> {
+    match kind {
+        // Cut off in its head.
+        0 => {
+            let length = chance.below(12);
+            rtp(chance, 0x80)[..length].to_vec()
+        }
+        // Longer than any sound, and nothing that anybody reads.
+        1 => {
+            let mut packet = rtp(chance, 0xff);
+            packet.resize(8_000 + chance.below(50_000), 0xaa);
+            packet
+        }
+        // Another version.
+        2 => {
+            let version = *chance.pick(&[0x00, 0x40, 0xc0]);
+            rtp(chance, version)
+        }
+        // Padding that is longer than the packet.
+        3 => {
+            let mut packet = rtp(chance, 0xa0);
+            packet.push(*chance.pick(&[0, 200, 255]));
+            packet
+        }
+        // An extension that is longer than the packet.
+        4 => {
+            let mut packet = rtp(chance, 0x90);
+            packet[12..16].copy_from_slice(&[0xbe, 0xde, 0xff, chance.next() as u8]);
+            packet
+        }
+        // More sources than there is room for.
+        5 => {
+            let mut packet = rtp(chance, 0x8f);
+            packet.truncate(30);
+            packet
+        }
+        // A compound of reports whose lengths lie, and what follows them.
+        _ => {
+            let mut packet = Vec::new();
+            for _ in 0..=chance.below(4) {
+                let count = chance.below(32) as u8;
+                let kind = 192 + chance.below(20) as u8;
+                let length = *chance.pick(&[0_u16, 1, 6, 100, 0xffff]);
+                packet.extend([0x80 | count, kind]);
+                packet.extend(length.to_be_bytes());
+                let more = chance.below(40);
+                packet.extend(chance.bytes(more));
+            }
+            packet
+        }
+    }
+}
+
+/// A packet of sound with a mark, whose first byte is this one.
+fn rtp(chance: &mut Chance, first: u8) -> Vec<u8> {
+    let mut packet = vec![first, 107];
+    packet.extend(chance.bytes(6));
+    packet.extend(chance.pick(&[7_u32, 0x1234_5678]).to_be_bytes());
+    packet.push(0xf8);
+    packet.extend(MARK);
+    packet
+}

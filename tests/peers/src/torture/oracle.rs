@@ -1,0 +1,306 @@
+//! What holds after every row, whatever was thrown: the process is the same one and alive, nothing panicked, no planted secret
+//! is to be read anywhere, a fresh call is heard both ways within five seconds, memory and descriptors are back where they
+//! were, and each call ended once and has one record.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tgtrunk_config::CallId;
+use tgtrunk_config::control::{Answer, Ask, CallRecord, CallResult, CallState, Event, RecordFilter};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::Tally;
+use super::rig::{LIMIT, Rig};
+use crate::clock::now;
+use crate::control::Control;
+use crate::gateway::Gateway;
+use crate::load::machine;
+use crate::prometheus;
+
+/// How long memory, descriptors and calls may take to be back: transactions are kept for 32 s (RFC 3261 section 17).
+const BACK_LIMIT: Duration = Duration::from_secs(60);
+/// How much more than before is still the same.
+const SHARE: f64 = 0.05;
+/// The same where a row takes less than this, and what it threw is remembered for as long (RFC 3261 section 17): the gateway has
+/// not come to the point yet where it forgets as much as it learns.
+const SHORT: Duration = Duration::from_secs(64);
+const SHORT_SHARE: f64 = 0.5;
+/// So many descriptors are none too many: connections to Telegram come and go.
+const DESCRIPTORS: usize = 3;
+/// And so many kB: memory is had by pages, and threads that slept touch theirs.
+const RESIDENT_KB: u64 = 2_048;
+/// For so long a day's events may be waited for.
+const FOR_EVER: Duration = Duration::from_secs(86_400);
+/// How often the oracle looks.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What a process uses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Footprint {
+    pub(super) resident_kb: u64,
+    pub(super) descriptors: usize,
+}
+
+impl Footprint {
+    pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
+        Ok(Self { resident_kb: machine::resident_kb(pid)?, descriptors: machine::descriptors(pid)? })
+    }
+
+    /// Whether this is as much as before and this share more, or less.
+    fn is_back(&self, before: &Self, share: f64) -> bool {
+        let memory = (before.resident_kb as f64 * share) as u64;
+        let files = (before.descriptors as f64 * SHARE) as usize;
+        self.resident_kb <= before.resident_kb + memory.max(RESIDENT_KB)
+            && self.descriptors <= before.descriptors + files.max(DESCRIPTORS)
+    }
+}
+
+/// Hears of every call from the gateway's own mouth.
+pub(super) struct Witness {
+    seen: Arc<Mutex<Seen>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// How often each call ended.
+    ends: BTreeMap<CallId, u32>,
+    /// Events that were told too fast to be heard.
+    missed: u64,
+}
+
+impl Witness {
+    pub(super) async fn begin(gateway: &Gateway) -> anyhow::Result<Self> {
+        let mut control = gateway.control().await?;
+        control.subscribe().await?;
+        let seen = Arc::default();
+        let task = tokio::spawn(listen(control, Arc::clone(&seen)));
+        Ok(Self { seen, task })
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn listen(mut control: Control, seen: Arc<Mutex<Seen>>) {
+    while let Ok(event) = control.wait_for("event", FOR_EVER, |event| Some(event.clone())).await {
+        match event {
+            Event::Call(call) => {
+                *lock(&seen).ends.entry(call.call).or_default() += u32::from(call.state == CallState::Ended);
+            }
+            Event::Lagged { missed } => lock(&seen).missed += missed,
+            _ => {}
+        }
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Rig {
+    /// Judges what is left of the gateway.
+    pub(super) async fn judge(&mut self, tally: &mut Tally) {
+        for (what, judged) in [
+            ("alive", self.is_alive()),
+            ("calls", self.calls_end().await),
+            ("fresh call", self.fresh_calls(tally).await),
+            ("footprint", self.footprint_is_back(tally).await),
+            ("records", self.each_call_has_one_record().await),
+            ("output", self.outputs_are_clean().await),
+        ] {
+            if let Err(error) = judged {
+                tally.fail(format!("{what}: {error:#}"));
+            }
+        }
+    }
+
+    fn is_alive(&self) -> anyhow::Result<()> {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).context("the gateway is gone")?;
+        let state = stat.rsplit_once(") ").map_or("", |(_, rest)| &rest[..1]);
+        anyhow::ensure!(!["Z", "X", "T"].contains(&state), "the gateway's state is {state:?}");
+        Ok(())
+    }
+
+    /// No call goes on.
+    async fn calls_end(&self) -> anyhow::Result<()> {
+        let mut control = self.gateway.control().await?;
+        let until = now() + BACK_LIMIT;
+        loop {
+            let calls = control.calls().await?;
+            if calls.is_empty() {
+                return Ok(());
+            }
+            anyhow::ensure!(now() < until, "{} calls never end: {:?}", calls.len(), calls.first());
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn fresh_calls(&mut self, tally: &mut Tally) -> anyhow::Result<()> {
+        let mut slowest = Duration::ZERO;
+        for post in 0..self.posts.len() {
+            slowest = slowest.max(self.calls_both_ways(post).await?);
+        }
+        tally.note(&format!("fresh call heard after {} ms", slowest.as_millis()));
+        Ok(())
+    }
+
+    async fn footprint_is_back(&self, tally: &mut Tally) -> anyhow::Result<()> {
+        let until = now() + BACK_LIMIT;
+        let share = if self.remembers && now() - self.began < SHORT { SHORT_SHARE } else { SHARE };
+        loop {
+            let after = Footprint::of(self.pid)?;
+            if after.is_back(&self.before, share) {
+                let share = after.resident_kb as f64 / self.before.resident_kb as f64 * 100.0 - 100.0;
+                tally.note(&format!(
+                    "memory {share:+.1} %, descriptors {} after {}",
+                    after.descriptors, self.before.descriptors
+                ));
+                return Ok(());
+            }
+            anyhow::ensure!(now() < until, "before {:?}, after {after:?}", self.before);
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Each call that was heard of has ended once, and each has one record, which is an ended one.
+    async fn each_call_has_one_record(&self) -> anyhow::Result<()> {
+        let mut control = self.gateway.control().await?;
+        let until = now() + LIMIT;
+        loop {
+            let told = records(&mut control).await?;
+            match one_each(&lock(&self.witness.seen), &told) {
+                Ok(()) => return Ok(()),
+                Err(error) if now() > until => return Err(error),
+                Err(_) => {}
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// The log tells of no panic, and no output of a planted secret.
+    async fn outputs_are_clean(&self) -> anyhow::Result<()> {
+        let log = std::fs::read(&self.stage.installation.log)?;
+        let log = String::from_utf8_lossy(&log);
+        if let Some(line) = log.lines().find(|line| line.contains("panicked at")) {
+            anyhow::bail!("a panic: {line}");
+        }
+        let mut outputs = vec![("the log".to_owned(), log.into_owned())];
+        outputs.push(("the page of figures".to_owned(), prometheus::page(self.metrics).await?));
+        for arguments in
+            [&["status"][..], &["status", "--json"], &["calls"], &["calls", "--json"], &["check"]]
+        {
+            let (_, said, complained) = self.stage.installation.ask(arguments, LIMIT).await?;
+            outputs.push((arguments.join(" "), said + &complained));
+        }
+        for (whose, canary) in &self.canaries {
+            let spelled = [canary.clone(), hex::encode(canary), STANDARD.encode(canary), in_base64(canary)];
+            for (what, output) in &outputs {
+                let is_there =
+                    spelled.iter().filter(|word| !word.is_empty()).any(|word| output.contains(word));
+                anyhow::ensure!(!is_there, "{what} tells {whose}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a word of hexadecimal digits is in base64, without its uncertain end; nothing for other words.
+fn in_base64(canary: &str) -> String {
+    let bytes = hex::decode(canary).unwrap_or_default();
+    STANDARD.encode(&bytes[..bytes.len() / 3 * 3])
+}
+
+fn one_each(seen: &Seen, told: &[CallRecord]) -> anyhow::Result<()> {
+    let mut rows: BTreeMap<CallId, u32> = BTreeMap::new();
+    for record in told {
+        *rows.entry(record.call).or_default() += 1;
+        let is_over =
+            record.result != CallResult::Running && record.ended_ms.is_some() && record.end.is_some();
+        anyhow::ensure!(is_over, "a record does not end: {record:?}");
+    }
+    if let Some((call, count)) = rows.iter().find(|(_, count)| **count != 1) {
+        anyhow::bail!("{count} records of call {call}");
+    }
+    // Who hears only of a part of what is told knows a part of the ends.
+    if seen.missed == 0 {
+        if let Some((call, ends)) = seen.ends.iter().find(|(_, ends)| **ends != 1) {
+            anyhow::bail!("call {call} ended {ends} times");
+        }
+        if let Some(call) = rows.keys().find(|call| !seen.ends.contains_key(call)) {
+            anyhow::bail!("a record of call {call}, of which nobody was told");
+        }
+    }
+    if let Some(call) = seen.ends.keys().find(|call| !rows.contains_key(call)) {
+        anyhow::bail!("no record of call {call}");
+    }
+    Ok(())
+}
+
+/// All records.
+async fn records(control: &mut Control) -> anyhow::Result<Vec<CallRecord>> {
+    let mut all = Vec::new();
+    loop {
+        let filter = RecordFilter { skip: u32::try_from(all.len())?, limit: Some(100), ..Default::default() };
+        match control.ask(Ask::Records { filter }).await? {
+            Answer::Records { records, .. } if records.is_empty() => return Ok(all),
+            Answer::Records { records, .. } => all.extend(records),
+            other => anyhow::bail!("records: {other:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(call: &str, over: bool) -> CallRecord {
+        let mut record = serde_json::json!({
+            "call": call, "line": "+79060000001", "direction": "pbx-to-telegram", "peer": {}, "started_ms": 1,
+            "result": if over { "missed" } else { "running" },
+        });
+        if over {
+            record["ended_ms"] = 2.into();
+            record["end"] = serde_json::json!({ "by": "pbx", "cause": "given up" });
+        }
+        serde_json::from_value(record).unwrap()
+    }
+
+    #[test]
+    fn a_call_that_ends_twice_or_never_or_has_no_record_or_two_is_seen() {
+        let seen = |ends: &[(u64, u32)]| Seen {
+            ends: ends.iter().map(|(call, ends)| (CallId(*call), *ends)).collect(),
+            missed: 0,
+        };
+        let (one, two) = ("0000000000000001", "0000000000000002");
+        one_each(&seen(&[(1, 1)]), &[record(one, true)]).unwrap();
+        for (ends, told, words) in [
+            (&[(1, 2)][..], vec![record(one, true)], "ended 2 times"),
+            (&[(1, 0)], vec![record(one, true)], "ended 0 times"),
+            (&[(1, 1)], vec![], "no record of call"),
+            (&[(1, 1)], vec![record(one, true), record(one, true)], "2 records"),
+            (&[(1, 1)], vec![record(one, false)], "does not end"),
+            (&[(1, 1)], vec![record(one, true), record(two, true)], "nobody was told"),
+        ] {
+            let error = one_each(&seen(ends), &told).unwrap_err().to_string();
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_a_process_keeps_is_seen() {
+        let before = Footprint { resident_kb: 100_000, descriptors: 100 };
+        assert!(Footprint { resident_kb: 105_000, descriptors: 105 }.is_back(&before, SHARE));
+        assert!(!Footprint { resident_kb: 105_100, ..before }.is_back(&before, SHARE));
+        assert!(!Footprint { descriptors: 106, ..before }.is_back(&before, SHARE));
+    }
+}

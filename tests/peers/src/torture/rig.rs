@@ -1,0 +1,251 @@
+//! The gateway on the rig: a world with one or more lines, secrets planted wherever settings take some, somebody at Telegram
+//! who takes calls, and what the gateway used before anything was thrown at it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use serde_json::json;
+use tgtrunk_config::LineDraft;
+use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::seed::{self, Seed};
+use tokio::time::sleep;
+
+use super::Tally;
+use super::oracle::{Footprint, Witness};
+use crate::clock::now;
+use crate::gateway::Gateway;
+use crate::light_user::{self, Answering, LightUser, Reason};
+use crate::player::circle;
+use crate::stage::{self, Line, Stage};
+use crate::wire_pbx::{self, WireCall, WirePbx};
+use crate::wire_stage::{PBX_HZ, Post, USER_HZ};
+use crate::{ports, sockets};
+
+/// How long a fresh call may take until both sides hear each other.
+pub(super) const FRESH_LIMIT: Duration = Duration::from_secs(5);
+/// So much sound is enough to say that somebody is heard.
+const HEARD_MS: u64 = 300;
+/// How long anything may take that should take no time.
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
+/// How often the rig looks whether something has come about.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What a line proves to its PBX, and is proven by whoever calls over one that listens to everybody.
+pub(super) const DIGEST_PASSWORD: &str = "canary-digest-Zeisig-81";
+pub(super) const AUTH_USER: &str = "pbx";
+pub(super) const AUTH_PASSWORD: &str = "canary-auth-Stieglitz-47";
+/// `api_hash` of every stage.
+const API_HASH: &str = "0123456789abcdef0123456789abcdef";
+
+/// Who takes every call.
+const ANNA: &str = "+79161000001";
+/// Nobody has it.
+pub(super) const NOBODY: &str = "+79991234567";
+
+/// A line's settings beside the usual ones.
+pub(super) type Change = fn(LineDraft) -> LineDraft;
+
+/// The gateway, and all around it.
+pub(super) struct Rig {
+    pub(super) stage: Stage,
+    pub(super) gateway: Gateway,
+    pub(super) posts: Vec<Post>,
+    pub(super) metrics: SocketAddr,
+    pub(super) witness: Witness,
+    /// Words that are nowhere to be read: whose they are, and the words.
+    pub(super) canaries: Vec<(&'static str, String)>,
+    pub(super) plays: Arc<[Vec<u8>]>,
+    pub(super) before: Footprint,
+    pub(super) pid: u32,
+    pub(super) remembers: bool,
+    pub(super) began: Instant,
+    /// A line whose PBX has placed as many calls as it may.
+    pub(super) spent: Option<usize>,
+    anna: LightUser,
+}
+
+impl Rig {
+    /// Starts a world with a line for each of these, and lets a call pass each way before anything is measured.
+    pub(super) async fn open(changes: &[Change]) -> anyhow::Result<Self> {
+        let metrics = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
+        let settings = format!("metrics = \"{metrics}\"\nmax_new_calls_per_s = 1000\nmax_calls = 1000");
+        let stage = Stage::set_up(stage::Options { settings, ..Default::default() }).await?;
+        let mut canaries = vec![
+            ("api_hash", API_HASH.to_owned()),
+            ("digest_password", DIGEST_PASSWORD.to_owned()),
+            ("auth_password", AUTH_PASSWORD.to_owned()),
+        ];
+        stage.telegram().write_dc_seed(&stage.installation.state, changes.len())?;
+        let seed = std::fs::read_to_string(stage.installation.state.join(seed::FILE_NAME))?;
+        let seed: Seed = serde_json::from_str(&seed).context(seed::FILE_NAME)?;
+        // Any part of a key would be a key half known.
+        let keys = seed.dcs.iter().flat_map(|dc| &dc.keys);
+        canaries.extend(keys.map(|key| ("a key of the session", key[..64].to_owned())));
+        let mut posts = Vec::new();
+        for (number, change) in changes.iter().enumerate() {
+            posts.push(post(&stage, &format!("+7906000{:04}", number + 1), *change).await?);
+        }
+        let app = light_user::Options::playing(circle(USER_HZ, 60)?);
+        let anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app.clone())?;
+        let lines: Vec<&Line> = posts.iter().map(|post| &post.line).collect();
+        let gateway = stage.run(&lines).await?;
+        let pid = gateway.pid()?;
+        let witness = Witness::begin(&gateway).await?;
+        let before = Footprint::of(pid)?;
+        let mut rig = Self {
+            stage,
+            gateway,
+            posts,
+            metrics,
+            witness,
+            canaries,
+            plays: app.plays,
+            before,
+            pid,
+            remembers: false,
+            began: now(),
+            spent: None,
+            anna,
+        };
+        for number in 0..rig.posts.len() {
+            rig.calls_both_ways(number).await.context("before anything was thrown")?;
+        }
+        sleep(Duration::from_millis(500)).await;
+        rig.before = Footprint::of(pid)?;
+        Ok(rig)
+    }
+
+    /// Half of it was thrown: whatever a gateway needs once for that, it has by now, and the other half is to need no more.
+    pub(super) fn warmed(&mut self) -> anyhow::Result<()> {
+        let now = Footprint::of(self.pid)?;
+        self.before.resident_kb = self.before.resident_kb.max(now.resident_kb);
+        Ok(())
+    }
+
+    /// What is thrown is remembered for a while, and what the memory was for is had for longer: whoever takes less time than that
+    /// is not judged by it as strictly.
+    pub(super) fn remembers(&mut self) {
+        self.remembers = true;
+    }
+
+    /// A Telegram user with a device that is on, of this number.
+    pub(super) fn person(&self, number: usize, answering: Answering) -> anyhow::Result<LightUser> {
+        let options = light_user::Options::playing(Arc::clone(&self.plays)).answering(answering);
+        self.stage.person(NewUser::new(phone_of(number), "Somebody"), options)
+    }
+
+    /// Ports at which the gateway takes sound, or anything else that is not a line's SIP.
+    pub(super) fn media_ports(&self) -> anyhow::Result<Vec<SocketAddr>> {
+        let mut found = sockets::datagram_sockets(self.pid)?;
+        found.retain(|address| self.posts.iter().all(|post| post.line.sip != *address));
+        found.sort();
+        Ok(found)
+    }
+
+    /// Somebody calls over a line, from either side where that is allowed, and both hear each other: how long the slower one
+    /// took.
+    pub(super) async fn calls_both_ways(&mut self, post: usize) -> anyhow::Result<Duration> {
+        let came = self.call_from_telegram(post).await.context("a call from Telegram")?;
+        let answer = self.posts[post].pbx.ask_options(LIMIT).await?;
+        ensure!(answer.status() == Some(200), "OPTIONS are answered {}", answer.start);
+        if self.spent == Some(post) {
+            return Ok(came);
+        }
+        // Who has to prove themselves cannot do so with bare text.
+        let Some(went) = self.call_from_pbx(post).await.context("a call of the PBX")? else {
+            return Ok(came);
+        };
+        Ok(came.max(went))
+    }
+
+    async fn call_from_telegram(&mut self, post: usize) -> anyhow::Result<Duration> {
+        let began = now();
+        let Post { line, pbx } = self.posts[post].clone();
+        let call = self.anna.call(line.account).await?;
+        let mut talk = loop {
+            let mut talk = pbx.incoming(FRESH_LIMIT).await?;
+            if talk.answer()? {
+                break talk;
+            }
+        };
+        self.anna.connected(FRESH_LIMIT).await?;
+        self.hear_each_other(call, &talk).await?;
+        let took = now() - began;
+        self.anna.hang_up(call, Reason::Hangup).await;
+        talk.request("BYE", LIMIT).await?;
+        ensure!(took <= FRESH_LIMIT, "both sides were heard after {took:?}");
+        Ok(took)
+    }
+
+    async fn call_from_pbx(&mut self, post: usize) -> anyhow::Result<Option<Duration>> {
+        let began = now();
+        let mut talk = self.posts[post].pbx.call(ANNA).await?;
+        let answer = talk.final_answer(FRESH_LIMIT).await?;
+        if answer.status() == Some(401) {
+            return Ok(None);
+        }
+        ensure!(answer.status() == Some(200), "the call was refused: {}", answer.start);
+        let call = self.anna.connected(FRESH_LIMIT).await?;
+        self.hear_each_other(call, &talk).await?;
+        let took = now() - began;
+        talk.bye(&[]);
+        self.anna.discarded(LIMIT).await?;
+        ensure!(took <= FRESH_LIMIT, "both sides were heard after {took:?}");
+        Ok(Some(took))
+    }
+
+    async fn hear_each_other(&self, call: i64, talk: &WireCall) -> anyhow::Result<()> {
+        let until = now() + FRESH_LIMIT;
+        loop {
+            let heard = [self.anna.heard(call).received_ms, talk.heard().received_ms];
+            if heard.iter().all(|heard| *heard >= HEARD_MS) {
+                return Ok(());
+            }
+            ensure!(now() < until, "Anna heard {} ms and the PBX {} ms", heard[0], heard[1]);
+            sleep(LOOK).await;
+        }
+    }
+
+    /// The oracle's judgement, and the end of the gateway.
+    pub(super) async fn close(mut self, tally: &mut Tally) -> anyhow::Result<()> {
+        self.judge(tally).await;
+        self.gateway.stop().await?;
+        if tally.failed == 0 {
+            self.stage.done();
+        }
+        Ok(())
+    }
+}
+
+/// A line with its PBX, opened.
+async fn post(stage: &Stage, phone: &str, change: Change) -> anyhow::Result<Post> {
+    let line = stage.line(phone)?;
+    let pbx = WirePbx::switch_on(line.sip, wire_pbx::Options::playing(PBX_HZ)?).await?;
+    let draft = stage::draft(&line)?.set("max_new_calls_per_s", 1000).set("max_calls", 1000);
+    stage.open(&line, pbx.sip, change(draft)).await?;
+    Ok(Post { line, pbx: Arc::new(pbx) })
+}
+
+/// A line as most are: its PBX is trusted by its address. It has a password to prove who it is.
+pub(super) fn by_address(draft: LineDraft) -> LineDraft {
+    draft.set("trunk", json!({ "digest_user": "company", "digest_password": DIGEST_PASSWORD }))
+}
+
+/// A line that listens to everybody who proves themselves.
+pub(super) fn by_password(draft: LineDraft) -> LineDraft {
+    let trunk = json!({
+        "digest_user": "company",
+        "digest_password": DIGEST_PASSWORD,
+        "any_source": true,
+        "auth_user": AUTH_USER,
+        "auth_password": AUTH_PASSWORD,
+    });
+    draft.set("trunk", trunk)
+}
+
+/// Phone number of a [`Rig::person`].
+pub(super) fn phone_of(number: usize) -> String {
+    format!("+791630{number:05}")
+}

@@ -1,0 +1,103 @@
+//! Calls that go on while something is thrown: who talks in them, and what each side heard.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use tokio::time::sleep;
+
+use super::Tally;
+use super::rig::{LIMIT, Rig, phone_of};
+use crate::clock::now;
+use crate::light_user::{Answering, LightUser, Reason};
+use crate::wire_pbx::WireCall;
+
+/// What strangers' sound holds, and nobody else's does.
+pub(super) const MARK: &[u8] = b"a stranger speaks";
+/// How much of the time that passed has to be heard: a busy machine is late at times.
+const HEARD_SHARE: f64 = 0.8;
+
+/// A call with both its ends.
+pub(super) struct Talk {
+    pub(super) user: LightUser,
+    pub(super) call: i64,
+    pub(super) wire: WireCall,
+    since: Instant,
+    began: [u64; 2],
+}
+
+impl Talk {
+    /// Sets one up, odd numbers from Telegram, others from the PBX; each number once in a rig.
+    pub(super) async fn begin(rig: &Rig, post: usize, number: usize) -> anyhow::Result<Self> {
+        let mut user = rig.person(number, Answering::After(Duration::ZERO))?;
+        let pbx = &rig.posts[post].pbx;
+        let (call, wire) = if number % 2 == 1 {
+            let call = user.call(rig.posts[post].line.account).await?;
+            let mut wire = pbx.incoming(LIMIT).await?;
+            ensure!(wire.answer()?, "call {number} was withdrawn");
+            user.connected(LIMIT).await?;
+            (call, wire)
+        } else {
+            let mut wire = pbx.call(&phone_of(number)).await?;
+            wire.answered(LIMIT).await?;
+            (user.connected(LIMIT).await?, wire)
+        };
+        Ok(Self { user, call, wire, since: now(), began: [0; 2] })
+    }
+
+    /// What each side heard so far, in milliseconds: the user, the PBX.
+    pub(super) fn heard_ms(&self) -> [u64; 2] {
+        [self.user.heard(self.call).received_ms, self.wire.heard().received_ms]
+    }
+
+    /// From now on it is counted what is heard.
+    pub(super) fn listen(&mut self) {
+        self.since = now();
+        self.began = self.heard_ms();
+    }
+
+    /// Since then both sides heard each other, and nobody else at all.
+    pub(super) fn judge(&self, tally: &mut Tally, when: &str) {
+        let passed = (now() - self.since).as_millis() as f64;
+        for (side, (heard, before)) in
+            ["the user", "the PBX"].iter().zip(self.heard_ms().into_iter().zip(self.began))
+        {
+            let share = (heard - before) as f64 / passed;
+            tally.hold(share >= HEARD_SHARE, || {
+                format!("{when}: {side} heard {:.0} % of {passed} ms", share * 100.0)
+            });
+        }
+        let payloads = [self.user.heard(self.call).payloads, self.wire.heard().payloads];
+        let strange = payloads.iter().flatten().filter(|payload| has_mark(payload)).count();
+        tally.hold(strange == 0, || format!("{when}: {strange} packets of strangers were passed on"));
+        tally.hold(!self.wire.is_over(), || format!("{when}: the call was torn down"));
+    }
+
+    /// Hangs up.
+    pub(super) async fn end(mut self) -> anyhow::Result<()> {
+        if self.wire.is_over() {
+            return Ok(());
+        }
+        if self.call % 2 == 0 {
+            self.wire.bye(&[]);
+            self.user.discarded(LIMIT).await.context("BYE")?;
+        } else {
+            self.user.hang_up(self.call, Reason::Hangup).await;
+            self.wire.request("BYE", LIMIT).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a stranger made this.
+pub(super) fn has_mark(payload: &[u8]) -> bool {
+    payload.windows(MARK.len()).any(|piece| piece == MARK)
+}
+
+/// Ends all of them.
+pub(super) async fn end_all(talks: Vec<Talk>) -> anyhow::Result<()> {
+    for talk in talks {
+        talk.end().await?;
+    }
+    sleep(Duration::from_millis(200)).await;
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! What `docs/torture.toml` may claim: each of the 28 tests is there once, with what was seen of it and the command that shows
+//! it, or with the reason why not; and the page that is made of it and of the verdicts of SIP messages, `docs/torture.md`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+
+use crate::tree::Tree;
+
+const LIST: &str = "docs/torture.toml";
+pub(crate) const TABLE: &str = "docs/torture.md";
+const VERDICTS: &str = "gateway/sip/testdata/verdicts.txt";
+const ROWS: &str = "tests/peers/src/torture.rs";
+const COUNT: usize = 28;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    what: String,
+    amount: String,
+    expected: String,
+    done: Option<String>,
+    figure: Option<String>,
+    command: Option<String>,
+    open: Option<String>,
+}
+
+type List = BTreeMap<String, Row>;
+
+pub(crate) fn complaints(tree: &Tree) -> Vec<String> {
+    let list = match read(tree) {
+        Ok(list) => list,
+        Err(error) => return vec![format!("{LIST}: {error}")],
+    };
+    let wanted: Vec<String> = (1..=COUNT).map(|number| format!("T{number}")).collect();
+    let mut found: Vec<String> = wanted
+        .iter()
+        .filter(|test| !list.contains_key(*test))
+        .map(|test| format!("{LIST}: {test} is missing"))
+        .collect();
+    for (test, row) in &list {
+        if !wanted.contains(test) {
+            found.push(format!("{LIST}: there is no test {test}"));
+        }
+        found.extend(one(tree, test, row).into_iter().map(|what| format!("{LIST}: {test}: {what}")));
+    }
+    for row in runnable(tree) {
+        if list.get(row).is_some_and(|row| row.done.is_none()) {
+            found.push(format!("{LIST}: {row}: {ROWS} runs it: say what was seen"));
+        }
+    }
+    if tree.text(TABLE) != page(tree, &list) {
+        found.push(format!(
+            "{TABLE} is not what {LIST} and {VERDICTS} say: WRITE_TABLES=1 cargo test -p tgtrunk-test-programs --test tidy torture"
+        ));
+    }
+    found
+}
+
+/// The page as the list has it.
+///
+/// # Errors
+/// The list cannot be read.
+pub(crate) fn made(tree: &Tree) -> Result<String, String> {
+    read(tree).map(|list| page(tree, &list))
+}
+
+fn read(tree: &Tree) -> Result<List, String> {
+    toml::from_str(tree.text(LIST)).map_err(|error| error.to_string())
+}
+
+fn one(tree: &Tree, test: &str, row: &Row) -> Vec<String> {
+    let mut found = Vec::new();
+    let texts = [&row.what, &row.amount, &row.expected].into_iter();
+    let more = [&row.done, &row.figure, &row.command, &row.open].into_iter().flatten();
+    if texts.chain(more).any(|text| text.trim().is_empty() || text.contains(['|', '\n'])) {
+        found.push("want words without | and in one line".to_owned());
+    }
+    let seen = [&row.done, &row.figure, &row.command].into_iter().flatten().count();
+    match (seen, &row.open) {
+        (3, None) | (0, Some(_)) => {}
+        _ => found.push("want done, figure and command, or open with the reason".to_owned()),
+    }
+    let command = row.command.as_deref().unwrap_or_default();
+    if command.contains("TORTURE=") {
+        if !command.contains(&format!("TORTURE={test}")) {
+            found.push(format!("command: {command:?} runs another one"));
+        }
+        if !runnable(tree).contains(&test) {
+            found.push(format!("{ROWS} has no row {test}"));
+        }
+    }
+    found
+}
+
+/// Names of the rows that can be run.
+fn runnable(tree: &Tree) -> Vec<&str> {
+    let lines = tree.text(ROWS).lines().map(str::trim);
+    lines.filter_map(|line| line.strip_prefix("test: \"")?.strip_suffix("\",")).collect()
+}
+
+fn page(tree: &Tree, list: &List) -> String {
+    let mut page = format!(
+        "# What tgtrunk is put through\n\n\
+         {COUNT} tests, drawn from what broke others. After each the same has to hold: the process is alive and has not panicked, no\n\
+         planted password or key is to be read in any output, a fresh call is heard both ways within 5 s, memory and descriptors are\n\
+         within 5 % of what they were, and each call ended once and has one record.\n\n\
+         `make torture` runs those that name it, `TORTURE=\"T3=20000 T7\"` some of them with another amount, `SEED=n` what an earlier\n\
+         run threw. `make test SUITES=torture` runs a short form of each. This page is made of [torture.toml](torture.toml) and not\n\
+         edited by hand: `WRITE_TABLES=1 cargo test -p tgtrunk-test-programs --test tidy torture`.\n\n\
+         | test | what | at least | expected | done here | seen | command |\n|---|---|---|---|---|---|---|\n"
+    );
+    let number = |test: &str| test.trim_start_matches('T').parse::<usize>().unwrap_or(usize::MAX);
+    let mut rows: Vec<_> = list.iter().collect();
+    rows.sort_by_key(|(test, _)| number(test));
+    for (test, row) in rows {
+        let Row { what, amount, expected, done, figure, command, open } = row;
+        let words = |text: &Option<String>| text.clone().unwrap_or_default();
+        let seen = figure.clone().or_else(|| open.clone()).unwrap_or_default();
+        let command = command.as_ref().map(|command| format!("`{command}`")).unwrap_or_default();
+        writeln!(page, "| {test} | {what} | {amount} | {expected} | {} | {seen} | {command} |", words(done))
+            .ok();
+    }
+    page.push_str(
+        "\n## T1, message by message\n\nWhat a line says to its PBX. `call`: 100, and what becomes of whom it asks for; `-`: silence. The messages lie in\n\
+         [gateway/sip/testdata](../gateway/sip/testdata).\n\n| message | UDP | TCP | why |\n|---|---|---|---|\n",
+    );
+    for line in tree.text(VERDICTS).lines().filter(|line| line.starts_with("rfc")) {
+        let words: Vec<&str> = line.splitn(5, ' ').collect();
+        if let [folder, name, udp, tcp, why] = words[..] {
+            writeln!(page, "| {folder}/{name} | {udp} | {tcp} | {why} |").ok();
+        }
+    }
+    page
+}
+
+#[test]
+fn each_rule_of_torture_can_fail() {
+    let list = "[T1]\nwhat = \"x\"\namount = \"x\"\nexpected = \"x\"\nopen = \"not yet\"\n\
+                [T2]\nwhat = \"a | b\"\namount = \"x\"\nexpected = \"x\"\nopen = \"not yet\"\ndone = \"x\"\n\
+                [T3]\nwhat = \"x\"\namount = \"x\"\nexpected = \"x\"\ndone = \"x\"\nfigure = \"x\"\ncommand = \"make torture TORTURE=T4\"\n\
+                [T4]\nwhat = \"x\"\namount = \"x\"\nexpected = \"x\"\ndone = \"x\"\nfigure = \"x\"\ncommand = \"make torture TORTURE=T4\"\n\
+                [T29]\nwhat = \"x\"\namount = \"x\"\nexpected = \"x\"\nopen = \"not yet\"\n";
+    let rows = "    Row {\n        test: \"T1\",\n    Row {\n        test: \"T4\",\n";
+    let verdicts = "# A\nrfc4475 wsinv 481 - why\n";
+    let tree = Tree::of(&[(LIST, list), (ROWS, rows), (VERDICTS, verdicts), (TABLE, "old")]);
+    let told = complaints(&tree).join("\n");
+    for wanted in [
+        "T5 is missing",
+        "there is no test T29",
+        "T1: tests/peers/src/torture.rs runs it",
+        "T2: want words without |",
+        "T2: want done, figure and command, or open",
+        "T3: command: \"make torture TORTURE=T4\" runs another",
+        "tests/peers/src/torture.rs has no row T3",
+        "docs/torture.md is not what",
+    ] {
+        assert!(told.contains(wanted), "no {wanted:?} in:\n{told}");
+    }
+    assert!(!told.contains("T4:"), "{told}");
+    assert!(made(&tree).unwrap().contains("| rfc4475/wsinv | 481 | - | why |"));
+}

@@ -1,0 +1,77 @@
+//! The short form of `make torture`: each row against a gateway of its own, judged as the whole one is.
+
+#![allow(clippy::unwrap_used)]
+
+use tgtrunk_tests::figures::show;
+use tgtrunk_tests::torture::{self, Plan};
+
+/// The dice of every run here: what fails once fails again.
+const SEED: u64 = 1;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_both_torture_documents_get_their_answers_over_udp_and_tcp() {
+    holds("T1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invites_with_an_anomaly_neither_crash_nor_hang_a_line() {
+    holds("T2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mutated_messages_are_answered_where_they_can_be_and_never_louder_than_they_came() {
+    holds("T3").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_media_is_dropped_and_heard_by_nobody() {
+    holds("T5").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_at_open_ports_hear_nothing_and_are_not_heard() {
+    holds("T6").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_who_know_the_numbers_of_a_call_are_not_heard() {
+    holds("T7").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handshakes_of_strangers_keep_no_call_from_coming_about() {
+    holds("T8").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_bad_path_takes_is_lost_and_nothing_more() {
+    holds("T9").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_on_a_path_that_loses_get_one_final_answer_each_and_leave_nothing() {
+    holds("T11").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_guesses_or_repeats_a_proof_does_not_get_in() {
+    holds("T13").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_calls_at_somebody_elses_expense() {
+    holds("T14").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_walked_at_random_always_ends_for_both_legs() {
+    holds("T26").await;
+}
+
+async fn holds(test: &str) {
+    let row = torture::row(test).unwrap();
+    let done = torture::run(row, Plan { amount: row.short, seed: SEED }).await;
+    let table = torture::table(std::slice::from_ref(&done));
+    show(&table);
+    assert_eq!(done.failed, 0, "{table}");
+}
