@@ -32,12 +32,12 @@ pub struct Heard {
     pub packets: u64,
     /// What came, as Opus packets, as many as are kept.
     pub payloads: Vec<Vec<u8>>,
-    numbers: Numbers,
+    pub(crate) numbers: Numbers,
 }
 
 /// Which numbers came of late: a bit for each of the 64 up to the highest, and the time of number 0.
 #[derive(Debug, Clone, Copy, Default)]
-struct Numbers {
+pub(crate) struct Numbers {
     highest: Option<u16>,
     bits: u64,
     origin: u32,

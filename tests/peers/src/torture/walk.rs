@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn ten_thousand_steps_hold_and_come_again_with_their_seed() {
         let one = walk(Plan { amount: 10_000, seed: 4 });
-        assert_eq!(one.failures, [String::new(); 0]);
+        assert!(one.failures.is_empty(), "{:?}", one.failures);
         assert_eq!(walk(Plan { amount: 10_000, seed: 4 }).amount, one.amount);
     }
 
