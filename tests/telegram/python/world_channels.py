@@ -120,9 +120,9 @@ async def members_are_listed_led_and_put_out():
     await b.client.edit_permissions(chat.id, c.id)
     await c.client.send_message(chat.id, "free again")
     await b.client.edit_permissions(chat.id, c.id, view_messages=False)
-    async with refused("CHANNEL_PRIVATE", 406):
+    async with refused("CHANNEL_PRIVATE", 400):
         await c.client.send_message(chat.id, "outside")
-    async with refused("CHANNEL_PRIVATE", 406):
+    async with refused("CHANNEL_PRIVATE", 400):
         await c.client.get_messages(chat.id, limit=1)
     banned = await a.client.get_participants(chat, filter=t.ChannelParticipantsKicked(""))
     assert [user.id for user in banned] == [c.id]
@@ -167,7 +167,7 @@ async def a_public_one_is_joined_and_left():
     assert joined.updates.chats[0].id == chat.id and not joined.updates.chats[0].left
     await a.client(f.channels.DeleteChannelRequest(chat))
     assert (await b.told(t.UpdateChannel)).channel_id == chat.id
-    async with refused("CHANNEL_PRIVATE", 406):
+    async with refused("CHANNEL_PRIVATE", 400):
         await b.client.send_message(chat.id, "gone?")
 
 
@@ -248,7 +248,7 @@ async def a_puppet_leads_a_supergroup():
     assert [line["text"] for line in seen(b.id, chat) if not line["action"]] == ["thanks"]
     control("DELETE", f"/groups/{chat}/members/{a.id}?by={b.id}")
     await asyncio.sleep(0.1)
-    async with refused("CHANNEL_PRIVATE", 406):
+    async with refused("CHANNEL_PRIVATE", 400):
         await a.client.send_message(chat, "outside")
 
 
