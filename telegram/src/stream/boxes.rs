@@ -194,9 +194,7 @@ impl Boxes {
     async fn take(&mut self) {
         let chats = match &self.taken {
             Some(UpdatesLike::ConnectionClosed | UpdatesLike::MalformedUpdates) => {
-                if self.before.is_none() {
-                    self.before = Some(self.boxes.session_state());
-                }
+                self.before.get_or_insert_with(|| self.boxes.session_state());
                 None
             }
             Some(UpdatesLike::Updates(tl::enums::Updates::Updates(full))) if tell_too_long(&full.updates) => {
@@ -245,9 +243,7 @@ impl Boxes {
         &mut self,
         request: &tl::functions::updates::GetDifference,
     ) -> Result<(), InvocationError> {
-        if self.before.is_none() {
-            self.before = Some(self.boxes.session_state());
-        }
+        self.before.get_or_insert_with(|| self.boxes.session_state());
         let mut difference = match self.ask(request).await {
             Ok(difference) => difference,
             Err(error) if self.may_begin_anew(&error) => {
@@ -317,9 +313,7 @@ impl Boxes {
             self.boxes.end_channel_difference(PrematureEndReason::TemporaryServerIssues);
             return Ok(());
         }
-        if self.before.is_none() {
-            self.before = Some(self.boxes.session_state());
-        }
+        self.before.get_or_insert_with(|| self.boxes.session_state());
         request.channel = channel.into();
         request.limit = CHANNEL_EVENTS;
         let difference = match self.ask_about(&request).await {
@@ -412,9 +406,9 @@ impl Boxes {
     /// Whether a channel's difference brings all of it: its state is older than what is being asked for now, or what
     /// came before it is read.
     fn is_known(&self, channel_id: i64) -> bool {
-        let knows = |state: &UpdatesState| state.channels.iter().any(|channel| channel.id == channel_id);
-        knows(&self.boxes.session_state())
-            && (self.read.contains(&channel_id) || self.before.as_ref().is_none_or(knows))
+        knows(&self.boxes.session_state(), channel_id)
+            && (self.read.contains(&channel_id)
+                || self.before.as_ref().is_none_or(|before| knows(before, channel_id)))
     }
 
     /// All chats' messages since what we know are to be read.
@@ -429,7 +423,7 @@ impl Boxes {
     /// A channel's messages since what we know are to be read.
     fn miss(&mut self, channel_id: i64) {
         let Some(mut since_s) = self.known_since() else { return };
-        if self.boxes.session_state().channels.iter().any(|channel| channel.id == channel_id) {
+        if knows(&self.boxes.session_state(), channel_id) {
             since_s -= SILENCE_S;
         }
         self.read.insert(channel_id);
@@ -584,4 +578,8 @@ impl Boxes {
 /// down when they are told.
 fn tell_too_long(updates: &[tl::enums::Update]) -> bool {
     updates.iter().any(|update| matches!(update, tl::enums::Update::ChannelTooLong(_)))
+}
+
+fn knows(state: &UpdatesState, channel_id: i64) -> bool {
+    state.channels.iter().any(|channel| channel.id == channel_id)
 }

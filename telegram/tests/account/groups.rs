@@ -125,8 +125,7 @@ async fn a_chat_that_cannot_be_read_is_tried_again_and_holds_up_no_other() {
     let (open, _messages) = anna(&scene).await;
     open.close().await;
     scene.world().say(scene.boris, silent, "one").unwrap();
-    let spoilt = Action::Error { code: 500, message: "INTERDC_2_CALL_ERROR".to_owned() };
-    scene.world().add_fault(Match::method("messages.getHistory").user(scene.anna).once(), spoilt);
+    scene.world().add_fault(Match::method("messages.getHistory").user(scene.anna).once(), unwell());
     let (_open, mut messages) = anna(&scene).await;
     eventually("it is asked for", || scene.world().count(scene.anna, "messages.getHistory") > 0).await;
     scene.world().say(scene.boris, scene.anna, "two").unwrap();
@@ -162,7 +161,7 @@ async fn what_is_said_in_a_group_before_it_is_read_does_not_hide_what_was_said_b
     sleep(Duration::from_secs(2)).await;
     no_difference(&scene);
     let dialogs = Match::method("messages.getDialogs").user(scene.anna).once();
-    scene.world().add_fault(dialogs, Action::Error { code: 500, message: "INTERDC_2_CALL_ERROR".to_owned() });
+    scene.world().add_fault(dialogs, unwell());
     let (_open, mut messages) = anna(&scene).await;
     eventually("it is asked for", || scene.world().count(scene.anna, "messages.getDialogs") > 0).await;
     scene.world().say(scene.boris, silent, "two").unwrap();
@@ -215,8 +214,7 @@ async fn a_group_that_tells_nothing_now_is_asked_again_though_nothing_new_comes(
     until(&mut messages, "one").await;
     open.close().await;
     scene.world().say(scene.boris, group, "two").unwrap();
-    let spoilt = Action::Error { code: 500, message: "INTERDC_2_CALL_ERROR".to_owned() };
-    scene.world().add_fault(Match::method("updates.getChannelDifference").user(scene.anna).once(), spoilt);
+    scene.world().add_fault(Match::method("updates.getChannelDifference").user(scene.anna).once(), unwell());
     let (_open, mut messages) = anna(&scene).await;
     until(&mut messages, "two").await;
 }
@@ -252,8 +250,7 @@ async fn a_group_that_was_read_is_asked_again_while_others_are_being_read() {
     }
     // The first one has two pages, an empty one at last.
     let others = Match { nth: Some(3), ..Match::method("messages.getHistory").user(scene.anna) };
-    let spoilt = Action::Error { code: 500, message: "INTERDC_2_CALL_ERROR".to_owned() };
-    let fault = scene.world().add_fault(others, spoilt);
+    let fault = scene.world().add_fault(others, unwell());
     let (_open, mut messages) = anna(&scene).await;
     let mut first = text(&mut messages).await;
     while first == "begin" {
@@ -338,8 +335,7 @@ async fn chats_that_were_still_to_be_read_are_read_after_a_restart() {
     begin(&scene).await;
     scene.world().say(scene.boris, scene.anna, "one").unwrap();
     no_difference(&scene);
-    let spoilt = Action::Error { code: 500, message: "INTERDC_2_CALL_ERROR".to_owned() };
-    let fault = scene.world().add_fault(Match::method("messages.getDialogs").user(scene.anna), spoilt);
+    let fault = scene.world().add_fault(Match::method("messages.getDialogs").user(scene.anna), unwell());
     let (open, _messages) = anna(&scene).await;
     eventually("it is asked for", || scene.world().count(scene.anna, "messages.getDialogs") > 0).await;
     // The state would have been saved by then.
@@ -360,6 +356,11 @@ fn group(scene: &Scene) -> i64 {
         username: None,
     };
     scene.world().add_group(new).unwrap()
+}
+
+/// Telegram cannot answer now.
+fn unwell() -> Action {
+    Action::Error { code: 500, message: "INTERDC_2_CALL_ERROR".to_owned() }
 }
 
 /// The next push of this kind never comes to Anna.
