@@ -4,6 +4,7 @@
 //! for all its calls in one turn, since waking up costs more than a packet does.
 
 mod desk;
+mod hub;
 mod inbox;
 mod pace;
 
@@ -20,13 +21,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) use desk::Desk;
-pub(crate) use inbox::SLOTS;
-pub(crate) use pace::count;
+pub(crate) use hub::{Ear, Hears, Listener};
 
 use crate::clock;
-
-/// So many calls are served in a row before it is looked for more packets.
-const EVENTS: u32 = 256;
 
 /// The media threads of the gateway. They end with the last clone of it.
 #[derive(Debug, Clone)]
@@ -92,17 +89,21 @@ impl Plane {
 
 impl Thread {
     fn start(tick: MediaTick) -> io::Result<Self> {
-        let mut builder = Builder::new_current_thread();
-        builder.enable_all().event_interval(EVENTS);
-        match tick {
-            MediaTick::Auto => drop(builder.on_thread_park(pace::rest)),
-            MediaTick::Never => {}
-        }
-        let runtime = builder.build()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel::<()>();
+        let epoll = hub::open()?;
+        let may_tick = match tick {
+            MediaTick::Auto => true,
+            MediaTick::Never => false,
+        };
         thread::Builder::new().name("media".to_owned()).spawn(move || {
-            runtime.block_on(ended).ok();
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = ended => {}
+                    Err(error) = hub::attend(epoll, may_tick) => tracing::error!(%error, "media cannot be waited for"),
+                }
+            });
         })?;
         Ok(Self { runtime: handle, calls: Arc::default(), _end: end })
     }
@@ -111,11 +112,12 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::future::poll_fn;
     use std::net::SocketAddr;
+    use std::sync::Mutex;
     use std::time::Duration;
 
     use super::*;
+    use crate::net::MediaSocket;
 
     #[tokio::test]
     async fn calls_are_spread_evenly_and_a_thread_is_free_again_when_one_ends() {
@@ -170,16 +172,11 @@ mod tests {
     /// Whether a thread looks for packets in ticks after it was given many, of which it loses none.
     async fn ticks_with_many(tick: MediaTick) -> bool {
         let plane = Plane([Thread::start(tick).unwrap()].into());
-        let (tell, mut told) = tokio::sync::mpsc::channel(SOCKETS);
-        for _ in 0..SOCKETS {
-            plane.spawn(repeat(tell.clone()));
-        }
         let mut places = Vec::new();
         for _ in 0..SOCKETS {
-            places.push(told.recv().await.unwrap());
+            places.push(repeat(&plane).await);
         }
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let socket = speaker();
         let listener = socket.try_clone().unwrap();
         let heard = thread::spawn(move || {
             let (mut count, mut packet) = (0, [0; 64]);
@@ -201,26 +198,119 @@ mod tests {
         });
         speaker.join().unwrap();
         let (say, said) = oneshot::channel();
-        plane.spawn(async move { say.send(pace::is_ticking()).unwrap() }).await.unwrap();
+        plane.spawn(async move { say.send(hub::is_ticking()).unwrap() }).await.unwrap();
         let ticks = said.await.unwrap();
         assert_eq!(heard.join().unwrap(), SOCKETS * ROUNDS);
         ticks
     }
 
-    /// Sends what comes back to where it came from, as a call's task takes packets.
-    async fn repeat(tell: tokio::sync::mpsc::Sender<SocketAddr>) {
-        let socket = crate::net::MediaSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
-        tell.send(socket.local()).await.unwrap();
-        loop {
-            poll_fn(|context| socket.poll_readable(context)).await;
-            let mut desk = Desk::borrow();
-            let came = desk.inbox.take(&socket);
-            count(came);
+    #[tokio::test]
+    async fn no_packet_is_missed_where_ticks_begin_or_end() {
+        let plane = Plane([Thread::start(MediaTick::Auto).unwrap()].into());
+        let place = repeat(&plane).await;
+        let socket = speaker();
+        let talk = move || {
+            let mut packet = [0; 64];
+            for _ in 0..20 {
+                // 100 packets in a window, then one after the other until it is over and after.
+                for _ in 0..100 {
+                    socket.send_to(b"sound", place).unwrap();
+                }
+                for _ in 0..100 {
+                    socket.recv(&mut packet).unwrap();
+                }
+                let until = clock::now() + Duration::from_millis(45);
+                while clock::now() < until {
+                    socket.send_to(b"ping", place).unwrap();
+                    socket.recv(&mut packet).unwrap();
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+        };
+        tokio::task::spawn_blocking(talk).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_one_call_keeps_no_other_waiting() {
+        let plane = Plane([Thread::start(MediaTick::Auto).unwrap()].into());
+        let (flooded, other) = (repeat(&plane).await, repeat(&plane).await);
+        let socket = speaker();
+        let stop = Arc::new(AtomicUsize::new(0));
+        let stopped = Arc::clone(&stop);
+        let flood = thread::spawn(move || {
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            while stopped.load(Ordering::Relaxed) == 0 {
+                socket.send_to(b"junk", flooded).ok();
+            }
+        });
+        let answered = tokio::task::spawn_blocking(move || {
+            let mut packet = [0; 64];
+            (0..50).all(|_| socket.send_to(b"ping", other).is_ok() && socket.recv(&mut packet).is_ok())
+        });
+        assert!(answered.await.unwrap());
+        stop.store(1, Ordering::Relaxed);
+        flood.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_call_that_breaks_while_it_hears_is_told_of_and_leaves_the_others() {
+        let plane = Plane([Thread::start(MediaTick::Auto).unwrap()].into());
+        let (broken, other) = (repeat(&plane).await, repeat(&plane).await);
+        let socket = speaker();
+        let talk = move || {
+            let mut packet = [0; 64];
+            socket.send_to(b"break", broken).unwrap();
+            let told = socket.recv(&mut packet).unwrap();
+            socket.send_to(b"more", broken).unwrap();
+            let echo = socket.recv(&mut packet).is_ok();
+            socket.send_to(b"well", other).unwrap();
+            (told, echo, socket.recv(&mut packet).is_ok())
+        };
+        assert_eq!(tokio::task::spawn_blocking(talk).await.unwrap(), (6, false, true));
+    }
+
+    fn speaker() -> std::net::UdpSocket {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        socket
+    }
+
+    /// Sends what comes back to where it came from, as a call takes packets; breaks where it is told to.
+    struct Repeat {
+        socket: MediaSocket,
+        last: Option<SocketAddr>,
+    }
+
+    impl Hears for Repeat {
+        fn hear(&mut self, socket: usize, came: usize, desk: &mut Desk) {
+            assert!(self.socket.is(socket));
             for number in 0..came {
                 let (source, packet) = desk.inbox.datagram(number).unwrap();
-                socket.send(packet, source).unwrap();
+                self.last = Some(source);
+                assert_ne!(packet, b"break");
+                self.socket.send(packet, source).unwrap();
             }
-            desk.give_back();
         }
+
+        fn broke(&mut self) {
+            self.socket.send(b"broken", self.last.unwrap()).unwrap();
+        }
+    }
+
+    async fn repeat(plane: &Plane) -> SocketAddr {
+        let (tell, told) = oneshot::channel();
+        plane.spawn(async move {
+            let mut socket = MediaSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+            let place = socket.local();
+            let call = Arc::new_cyclic(|me: &std::sync::Weak<Mutex<Repeat>>| {
+                let me: Listener = me.clone();
+                socket.listen(&me);
+                Mutex::new(Repeat { socket, last: None })
+            });
+            tell.send(place).unwrap();
+            std::future::pending::<()>().await;
+            drop(call);
+        });
+        told.await.unwrap()
     }
 }

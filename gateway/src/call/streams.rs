@@ -67,6 +67,7 @@ impl Streams {
                 let dscp = self.dscp;
                 let connecting = Box::pin(async move { connect(proxy, remote, dscp).await });
                 self.streams.insert(stream, Stream::Connecting(connecting));
+                self.is_stirred = true;
             }
             StreamOrder::Close(stream) => drop(self.streams.remove(&stream)),
         }

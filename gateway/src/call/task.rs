@@ -3,13 +3,14 @@
 mod ears;
 mod farewell;
 mod levels;
+mod run;
 mod sound;
 mod tape;
 mod transfer;
 mod trunk;
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::{Action, Call as Bridge, Cause, Event, Leg, Record};
@@ -21,18 +22,17 @@ use tgtrunk_media::{Batch, Relay, Side, Tone};
 use tgtrunk_sip::{Direction, Invite, RemoteAudio};
 use tgtrunk_telegram::Resolved;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
-use tracing::{Instrument as _, Span, field, info_span};
+use tracing::{Span, field, info_span};
 
 use super::quality::Spoken;
-use super::steps::{Announce, ROW_LIMIT};
+use super::steps::Announce;
 use super::telegram_leg::{LegEvent, Shared, TelegramLeg};
 use super::trunk_leg::{OtherLeg, SipWord, TrunkLeg};
 use crate::clock;
 use crate::line::Callee;
-use crate::plane::{self, Desk};
+use crate::plane::{self, Listener};
 use crate::telegram::{CallRef, Discard, PhoneCall};
-use ears::{Ears, Happened};
+use ears::{Ears, Happened, Stirred};
 pub(crate) use levels::Levels;
 use levels::Watch;
 pub(crate) use tape::Recordings;
@@ -168,6 +168,14 @@ pub(crate) struct Limits {
 }
 
 struct Task {
+    /// As its thread knows it.
+    me: Listener,
+    stirred: Arc<Stirred>,
+    /// A packet had consequences that the task has not taken notice of.
+    is_unrested: bool,
+    /// When it is woken up at the latest.
+    wakes_at: Instant,
+    ended: Option<Record>,
     key: u64,
     said: mpsc::Sender<(u64, Said)>,
     inputs: mpsc::Receiver<Input>,
@@ -253,41 +261,49 @@ pub(crate) fn start(
     };
     let mut relay = Relay::new(u64::from_le_bytes(clock::random()));
     relay.set_beat(plane::beat());
-    let task = Box::new(Task {
-        key,
-        said,
-        inputs,
-        bridge,
-        telegram,
-        trunk,
-        transfer: None,
-        relay,
-        trunk_ssrc: u32::from_le_bytes(clock::random()),
-        telegram_speaks: None,
-        trunk_speaks: None,
-        shown,
-        began: now,
-        limits,
-        to_dial,
-        to_invite,
-        peer,
-        joined: false,
-        trunk_listens: false,
-        trunk_plays: false,
-        ringback_at: None,
-        info: (Form::Relay, None),
-        dialled: VecDeque::new(),
-        muted: Muted::default(),
-        watch: None,
-        tape: Tape::new(recordings),
-        has_line: true,
-        batch: Batch::default(),
-        outgoing: Vec::new(),
-        words: Vec::new(),
-        span,
+    let say = said.clone();
+    let task = Arc::new_cyclic(|me: &Weak<Mutex<Task>>| {
+        let me: Listener = me.clone();
+        Mutex::new(Task {
+            me,
+            stirred: Stirred::new(),
+            is_unrested: false,
+            wakes_at: now,
+            ended: None,
+            key,
+            said,
+            inputs,
+            bridge,
+            telegram,
+            trunk,
+            transfer: None,
+            relay,
+            trunk_ssrc: u32::from_le_bytes(clock::random()),
+            telegram_speaks: None,
+            trunk_speaks: None,
+            shown,
+            began: now,
+            limits,
+            to_dial,
+            to_invite,
+            peer,
+            joined: false,
+            trunk_listens: false,
+            trunk_plays: false,
+            ringback_at: None,
+            info: (Form::Relay, None),
+            dialled: VecDeque::new(),
+            muted: Muted::default(),
+            watch: None,
+            tape: Tape::new(recordings),
+            has_line: true,
+            batch: Batch::default(),
+            outgoing: Vec::new(),
+            words: Vec::new(),
+            span,
+        })
     });
-    let say = task.said.clone();
-    let work = threads.spawn(task.run(written));
+    let work = threads.spawn(run::run(task, (key, say.clone()), written));
     tokio::spawn(async move {
         let last = if work.await.is_ok() { Said::Gone } else { Said::Broken };
         say.send((key, last)).await.ok();
@@ -296,64 +312,9 @@ pub(crate) fn start(
 }
 
 impl Task {
-    async fn run(mut self: Box<Self>, written: oneshot::Receiver<()>) {
-        self.span.in_scope(|| tracing::info!("call begins"));
-        let mut ears = Ears::new(self.telegram.addresses());
-        let mut happened = None;
-        let mut written = Some(written);
-        loop {
-            let ended = self.work(happened, &mut ears);
-            if let Some(written) = written.take() {
-                timeout(ROW_LIMIT, written).await.ok();
-            }
-            if let Some(record) = ended {
-                self.say_words().await;
-                let span = self.span.clone();
-                return self.finish(record).instrument(span).await;
-            }
-            if !self.words.is_empty() {
-                self.say_words().await;
-            }
-            happened = Some(poll_fn(|context| self.poll_happened(&mut ears, context)).await);
-        }
-    }
-
-    async fn say_words(&mut self) {
-        for word in std::mem::take(&mut self.words) {
-            self.said.send((self.key, word)).await.ok();
-        }
-    }
-
-    /// Does what is to be done about something that happened, at the thread's desk.
-    fn work(&mut self, happened: Option<Happened>, ears: &mut Ears) -> Option<Record> {
-        let mut desk = Desk::borrow();
-        std::mem::swap(&mut self.batch, &mut desk.batch);
-        std::mem::swap(&mut self.outgoing, &mut desk.outgoing);
-        let now = clock::now();
-        let is_sound_alone = match happened {
-            // Sound passes without the span, whose entering costs as much as a packet's encryption.
-            Some(Happened::Packets) => self.take_packets(now, &mut desk),
-            Some(happened) => {
-                let _entered = self.span.clone().entered();
-                self.handle(now, happened, &mut desk, ears);
-                false
-            }
-            None => false,
-        };
-        let (is_quiet, ended) = self.drain(now, ears);
-        // Sound that passes only puts deadlines off.
-        if !(is_sound_alone && is_quiet) {
-            ears.wake_at(self.deadline());
-        }
-        std::mem::swap(&mut self.batch, &mut desk.batch);
-        std::mem::swap(&mut self.outgoing, &mut desk.outgoing);
-        desk.give_back();
-        ended
-    }
-
-    fn handle(&mut self, now: Instant, happened: Happened, desk: &mut Desk, ears: &mut Ears) {
+    fn handle(&mut self, now: Instant, happened: Happened, ears: &mut Ears) {
         match happened {
-            Happened::Packets => drop(self.take_packets(now, desk)),
+            Happened::Heard => {}
             // It was set before packets put the deadline off.
             Happened::Timer if self.deadline().is_none_or(|due| due > now) => {}
             Happened::Timer => self.handle_timeout(now),
@@ -364,7 +325,6 @@ impl Task {
             }
             Happened::Step(step) => self.telegram.handle_step(now, *step),
             Happened::FromRelay(news) => self.take_from_relay(now, &news, &ears.from_relay),
-            Happened::TrunkReports => self.take_reports(now, desk),
             Happened::Addresses => {
                 self.telegram.handle_addresses(now);
                 ears.follow(self.telegram.addresses());
@@ -431,7 +391,7 @@ impl Task {
     }
 
     /// Carries out what the bridge decided until nobody has anything to say; whether nobody had.
-    fn drain(&mut self, now: Instant, ears: &Ears) -> (bool, Option<Record>) {
+    fn drain(&mut self, now: Instant) -> bool {
         let mut is_quiet = !self.telegram.streams.take_stirred();
         loop {
             let event = self.telegram.poll_event();
@@ -445,15 +405,18 @@ impl Task {
                 self.handle_leg_event(now, event);
             }
             match action {
-                Some(Action::End(record)) => return (false, Some(record)),
+                Some(Action::End(record)) => {
+                    self.ended = Some(record);
+                    return false;
+                }
                 Some(action) => self.act(now, action),
                 None => {}
             }
         }
         if !is_quiet {
-            ears.stir();
+            self.stirred.stir();
         }
-        (is_quiet, None)
+        is_quiet
     }
 
     fn handle_leg_event(&mut self, now: Instant, event: LegEvent) {

@@ -226,6 +226,14 @@ impl TrunkLeg {
         }
     }
 
+    /// The same, to be listened to.
+    pub(crate) fn sockets_mut(&mut self) -> Option<&mut RtpPair> {
+        match self {
+            Self::Pbx(leg) => leg.sockets.as_mut(),
+            Self::Echo => None,
+        }
+    }
+
     /// Sends one RTP packet to the phone, which is encrypted where it lies: in the first `length` bytes of `room`, with
     /// [`TAIL_BYTES`](tgtrunk_media::TAIL_BYTES) behind it.
     pub(crate) fn send(&mut self, room: &mut [u8], length: usize) {

@@ -1,16 +1,16 @@
-//! UDP sockets of calls: bound with their mark, sent at once, received on any of several.
+//! UDP sockets of calls: bound with their mark, sent at once, heard by their media thread.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, RawFd};
-use std::task::{Context, Poll};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use nix::sys::socket::{MsgFlags, SockaddrIn, SockaddrIn6, sendto, setsockopt, sockopt};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+
+use crate::plane::{Ear, Listener};
 
 /// Largest datagram that either side of a call sends us: 40 ms of linear sound at 48 kHz.
 pub(crate) const DATAGRAM_BYTES: usize = 4096;
@@ -20,8 +20,10 @@ pub(crate) const DATAGRAM_BYTES: usize = 4096;
 /// Nobody waits until it may be written: the system would wake us for each packet that has left.
 #[derive(Debug)]
 pub(crate) struct MediaSocket {
-    socket: AsyncFd<UdpSocket>,
+    socket: Arc<UdpSocket>,
     local: SocketAddr,
+    /// Once somebody listens.
+    ear: Option<Ear>,
 }
 
 impl MediaSocket {
@@ -40,12 +42,7 @@ impl MediaSocket {
             tracing::debug!(%error, "packets may be fragmented");
         }
         let local = socket.local_addr()?;
-        #[expect(
-            deprecated,
-            reason = "it asks the caller for what a socket of its own keeps: one number all its life"
-        )]
-        let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
-        Ok(Self { socket, local })
+        Ok(Self { socket: Arc::new(socket), local, ear: None })
     }
 
     /// Its own address.
@@ -53,17 +50,18 @@ impl MediaSocket {
         self.local
     }
 
-    /// Whether a datagram waits; if none does, the task is woken when one comes.
-    pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.socket.poll_read_ready(context).map(|_| ())
+    /// Has this media thread tell `listener` of what comes.
+    pub(crate) fn listen(&mut self, listener: &Listener) {
+        if self.ear.is_none() {
+            self.ear = Ear::lend(&self.socket, self.local.is_ipv4(), listener)
+                .inspect_err(|error| tracing::error!(%error, local = %self.local, "a socket is not heard"))
+                .ok();
+        }
     }
 
-    /// Reads what waits. Where `read` says that it would block, the socket is waited for again.
-    ///
-    /// # Errors
-    /// What `read` fails with, and that nothing waits.
-    pub(crate) fn try_read(&self, read: impl FnOnce(RawFd) -> io::Result<()>) -> io::Result<()> {
-        self.socket.try_io(Interest::READABLE, |socket| read(socket.as_raw_fd()))
+    /// Whether what comes to it is told under this number.
+    pub(crate) fn is(&self, number: usize) -> bool {
+        self.ear.as_ref().is_some_and(|ear| ear.number() == number)
     }
 
     /// Sends a datagram at once or not at all.

@@ -24,11 +24,15 @@ pub(crate) struct Desk {
 impl Desk {
     /// This thread's desk, to be given back.
     pub(crate) fn borrow() -> Self {
-        DESK.take().unwrap_or_else(|| Self {
+        DESK.take().unwrap_or_else(Self::new)
+    }
+
+    pub(super) fn new() -> Self {
+        Self {
             inbox: Inbox::new(),
             batch: Batch::with_capacity(BATCH_PACKETS, DATAGRAM_BYTES),
             outgoing: Vec::with_capacity(DATAGRAM_BYTES),
-        })
+        }
     }
 
     /// Leaves it to the next.

@@ -1,14 +1,18 @@
 //! Datagrams that wait on a socket, taken several at a time.
 
-use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::io::IoSliceMut;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::os::fd::AsRawFd as _;
 
-use crate::net::{DATAGRAM_BYTES, MediaSocket};
+use crate::net::DATAGRAM_BYTES;
+use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 
 /// How many are taken at once. More than one wait seldom on one call's socket; that fewer came than there is room for says
 /// that none is left, which otherwise takes a system call to know.
-pub(crate) const SLOTS: usize = 4;
+const SLOTS: usize = 4;
+/// From one datagram's room to the next: at a page's distance all would want the same few lines of the nearest cache.
+const STRIDE: usize = DATAGRAM_BYTES + 192;
 
 /// Room for some datagrams.
 pub(crate) struct Inbox {
@@ -24,42 +28,40 @@ impl Inbox {
         Self {
             v4: MultiHeaders::preallocate(SLOTS, None),
             v6: MultiHeaders::preallocate(SLOTS, None),
-            room: vec![0; SLOTS * DATAGRAM_BYTES],
+            room: vec![0; SLOTS * STRIDE],
             came: [(0, None); SLOTS],
         }
     }
 
-    /// Takes what waits on a socket: how many datagrams. Where that is fewer than [`SLOTS`], none is left, and the socket is
-    /// waited for again.
-    pub(crate) fn take(&mut self, socket: &MediaSocket) -> usize {
-        let headers = if socket.local().is_ipv4() { &mut self.v4 } else { &mut self.v6 };
-        let (room, came) = (&mut self.room, &mut self.came);
-        let mut count = 0;
-        let read = |socket| {
-            let mut slices = room.chunks_exact_mut(DATAGRAM_BYTES).map(|slot| [IoSliceMut::new(slot)]);
-            let mut slices: [[IoSliceMut<'_>; 1]; SLOTS] =
-                std::array::from_fn(|_| slices.next().unwrap_or_else(|| [IoSliceMut::new(&mut [])]));
-            // An error is that of an earlier datagram, and told once.
-            let results = recvmmsg(socket, headers, &mut slices, MsgFlags::MSG_DONTWAIT, None)?;
-            for (message, came) in results.zip(came) {
-                *came = (message.bytes, message.address.as_ref().and_then(address));
-                count += 1;
+    /// Takes what waits on a socket: how many datagrams, and whether more may wait.
+    pub(super) fn take(&mut self, socket: &UdpSocket, is_ipv4: bool) -> (usize, bool) {
+        let headers = if is_ipv4 { &mut self.v4 } else { &mut self.v6 };
+        let mut slots = self.room.chunks_exact_mut(STRIDE);
+        let mut slices: [[IoSliceMut<'_>; 1]; SLOTS] = std::array::from_fn(|_| {
+            [IoSliceMut::new(slots.next().map_or(&mut [], |slot| &mut slot[..DATAGRAM_BYTES]))]
+        });
+        match recvmmsg(socket.as_raw_fd(), headers, &mut slices, MsgFlags::MSG_DONTWAIT, None) {
+            Ok(messages) => {
+                let mut count = 0;
+                for (message, came) in messages.zip(&mut self.came) {
+                    *came = (message.bytes, message.address.as_ref().and_then(address));
+                    count += 1;
+                }
+                (count, count == SLOTS)
             }
-            if count < SLOTS { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        };
-        match socket.try_read(read) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+            Err(Errno::EAGAIN) => (0, false),
+            // That of an earlier datagram, and told once.
+            Err(error) => {
                 tracing::trace!(%error, "a datagram was not received");
-                0
+                (0, true)
             }
-            _ => count,
         }
     }
 
     /// One of those that were taken, and whom it is from.
     pub(crate) fn datagram(&mut self, number: usize) -> Option<(SocketAddr, &mut [u8])> {
         let (length, source) = *self.came.get(number)?;
-        let slot = self.room.chunks_exact_mut(DATAGRAM_BYTES).nth(number)?;
+        let slot = self.room.chunks_exact_mut(STRIDE).nth(number)?;
         Some((source?, slot.get_mut(..length)?))
     }
 }
@@ -71,57 +73,59 @@ fn address(of: &SockaddrStorage) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-    use std::time::Duration;
-
-    use tokio::net::UdpSocket;
-    use tokio::time::timeout;
-
     use super::*;
 
-    #[tokio::test]
-    async fn what_waits_is_taken_in_order_with_its_senders_and_then_waited_for() {
+    fn socket(local: &str) -> UdpSocket {
+        let socket = UdpSocket::bind(local).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket
+    }
+
+    #[test]
+    fn what_waits_is_taken_in_order_with_its_senders() {
         let mut inbox = Inbox::new();
-        for local in ["127.0.0.1:0", "[::1]:0", "127.0.0.1:0"] {
-            let socket = MediaSocket::bind(local.parse().unwrap(), 0).unwrap();
-            let local = socket.local();
-            let senders = [UdpSocket::bind(SocketAddr::new(local.ip(), 0)).await.unwrap(), {
-                UdpSocket::bind(SocketAddr::new(local.ip(), 0)).await.unwrap()
-            }];
+        for (local, is_ipv4) in [("127.0.0.1:0", true), ("[::1]:0", false), ("127.0.0.1:0", true)] {
+            let (socket, senders) = (socket(local), [socket(local), socket(local)]);
+            let to = socket.local_addr().unwrap();
             for number in 0..SLOTS + 1 {
-                senders[number % 2].send_to(&vec![7; number + 1], local).await.unwrap();
+                senders[number % 2].send_to(&vec![7; number + 1], to).unwrap();
             }
-            poll_fn(|context| socket.poll_readable(context)).await;
-            assert_eq!(inbox.take(&socket), SLOTS);
+            assert_eq!(inbox.take(&socket, is_ipv4), (SLOTS, true));
             for number in 0..SLOTS {
                 let (source, datagram) = inbox.datagram(number).unwrap();
                 assert_eq!(source, senders[number % 2].local_addr().unwrap());
                 assert_eq!(datagram, vec![7; number + 1]);
             }
-            poll_fn(|context| socket.poll_readable(context)).await;
-            assert_eq!(inbox.take(&socket), 1);
+            assert_eq!(inbox.take(&socket, is_ipv4), (1, false));
             assert_eq!(inbox.datagram(0).unwrap().1, [7; SLOTS + 1]);
-            let ready = poll_fn(|context| socket.poll_readable(context));
-            assert!(timeout(Duration::from_millis(20), ready).await.is_err(), "nothing is there");
-            assert_eq!(inbox.take(&socket), 0);
-            senders[0].send_to(b"late", local).await.unwrap();
-            poll_fn(|context| socket.poll_readable(context)).await;
-            assert_eq!(inbox.take(&socket), 1);
+            assert_eq!(inbox.take(&socket, is_ipv4), (0, false));
+            senders[0].send_to(b"late", to).unwrap();
+            assert_eq!(inbox.take(&socket, is_ipv4), (1, false));
             assert_eq!(inbox.datagram(0).unwrap().1, b"late");
         }
     }
 
-    #[tokio::test]
-    async fn a_giant_one_is_cut_and_the_next_is_whole() {
+    #[test]
+    fn a_giant_one_is_cut_and_the_next_is_whole() {
         let mut inbox = Inbox::new();
-        let socket = MediaSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
-        let local = socket.local();
-        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        sender.send_to(&vec![1; DATAGRAM_BYTES + 1], local).await.unwrap();
-        sender.send_to(b"next", local).await.unwrap();
-        poll_fn(|context| socket.poll_readable(context)).await;
-        assert_eq!(inbox.take(&socket), 2);
+        let (socket, sender) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
+        let to = socket.local_addr().unwrap();
+        sender.send_to(&vec![1; DATAGRAM_BYTES + 1], to).unwrap();
+        sender.send_to(b"next", to).unwrap();
+        assert_eq!(inbox.take(&socket, true), (2, false));
         assert_eq!(inbox.datagram(0).unwrap().1.len(), DATAGRAM_BYTES);
         assert_eq!(inbox.datagram(1).unwrap().1, b"next");
+    }
+
+    #[test]
+    fn word_of_a_datagram_that_did_not_arrive_hides_none_that_came() {
+        let (mut inbox, ours) = (Inbox::new(), socket("127.0.0.1:0"));
+        let far = socket("127.0.0.1:0").local_addr().unwrap();
+        ours.connect(far).unwrap();
+        ours.send(b"nobody is there yet").unwrap();
+        let sender = UdpSocket::bind(far).unwrap();
+        sender.send_to(b"sound", ours.local_addr().unwrap()).unwrap();
+        let taken = (0..3).map(|_| inbox.take(&ours, true)).find(|(came, _)| *came > 0);
+        assert_eq!(taken, Some((1, false)));
     }
 }

@@ -1,5 +1,5 @@
-//! What a call's task waits for: packets, which come all the time, and everything else, which is looked at only when
-//! something of it has stirred.
+//! What a call's task waits for, which is looked at only when something of it has stirred. Packets come all the time, and
+//! pass without the task as long as they lead to nothing else.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,16 +24,15 @@ const STREAM_BYTES: usize = 4096;
 pub(super) enum Happened {
     Input(Option<Input>),
     Step(Box<Step>),
-    /// Packets wait on a socket.
-    Packets,
+    /// A packet that came had consequences.
+    Heard,
     /// What it is stands in [`Ears::from_relay`].
     FromRelay(StreamNews),
-    TrunkReports,
     Addresses,
     Timer,
 }
 
-/// What wakes a call beside packets.
+/// What wakes a call's task.
 pub(super) struct Ears {
     stirred: Arc<Stirred>,
     /// Wakes the task, and says that it was not a packet.
@@ -41,16 +40,24 @@ pub(super) struct Ears {
     sleep: Pin<Box<Sleep>>,
     addresses: Pin<Box<dyn Future<Output = ()> + Send>>,
     pub(super) from_relay: Vec<u8>,
-    /// Neither packets nor the rest can keep the other one waiting.
-    is_packets_turn: bool,
 }
 
-struct Stirred {
+/// That something is to be looked at.
+pub(super) struct Stirred {
     flag: AtomicBool,
     task: Mutex<Waker>,
 }
 
 impl Stirred {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { flag: AtomicBool::new(true), task: Mutex::new(Waker::noop().clone()) })
+    }
+
+    /// Something may have come into being that was not waited for until now; the task is awake.
+    pub(super) fn stir(&self) {
+        self.flag.store(true, Ordering::Release);
+    }
+
     fn lend(&self, waker: &Waker) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if !task.will_wake(waker) {
@@ -71,37 +78,31 @@ impl Wake for Stirred {
 }
 
 impl Ears {
-    pub(super) fn new(addresses: &Addresses) -> Self {
-        let stirred =
-            Arc::new(Stirred { flag: AtomicBool::new(true), task: Mutex::new(Waker::noop().clone()) });
+    pub(super) fn new(addresses: &Addresses, stirred: Arc<Stirred>) -> Self {
         Self {
             waker: Waker::from(Arc::clone(&stirred)),
             stirred,
             sleep: Box::pin(sleep_until((clock::now() + IDLE).into())),
             addresses: follow(addresses),
             from_relay: Vec::new(),
-            is_packets_turn: false,
         }
-    }
-
-    /// Something may have come into being that was not waited for until now.
-    pub(super) fn stir(&self) {
-        self.stirred.flag.store(true, Ordering::Release);
     }
 
     /// The addresses that changed were taken notice of.
     pub(super) fn follow(&mut self, addresses: &Addresses) {
         self.addresses = follow(addresses);
-        self.stir();
+        self.stirred.stir();
     }
 
     /// Wakes the task at a moment, or before: packets put deadlines off, which is not worth a timer's change each time.
-    pub(super) fn wake_at(&mut self, deadline: Option<Instant>) {
+    /// When that is.
+    pub(super) fn wake_at(&mut self, deadline: Option<Instant>) -> Instant {
         let deadline = deadline.unwrap_or_else(|| clock::now() + IDLE).into();
         if deadline < self.sleep.deadline() || self.sleep.is_elapsed() {
             self.sleep.as_mut().reset(deadline);
-            self.stir();
+            self.stirred.stir();
         }
+        self.sleep.deadline().into()
     }
 }
 
@@ -109,33 +110,19 @@ impl Task {
     /// Waits until something happens.
     pub(super) fn poll_happened(&mut self, ears: &mut Ears, context: &mut Context<'_>) -> Poll<Happened> {
         ears.stirred.lend(context.waker());
-        if ears.is_packets_turn && self.poll_packets(context).is_ready() {
-            ears.is_packets_turn = false;
-            return Poll::Ready(Happened::Packets);
+        if !ears.stirred.flag.swap(false, Ordering::Acquire) {
+            return Poll::Pending;
         }
-        if ears.stirred.flag.swap(false, Ordering::Acquire)
-            && let Poll::Ready(happened) = self.poll_rest(ears)
-        {
+        let happened = if std::mem::take(&mut self.is_unrested) {
+            Poll::Ready(Happened::Heard)
+        } else {
+            self.poll_rest(ears)
+        };
+        if happened.is_ready() {
             // What was not looked at may have stirred as well.
-            ears.stir();
-            ears.is_packets_turn = true;
-            return Poll::Ready(happened);
+            ears.stirred.stir();
         }
-        if !ears.is_packets_turn && self.poll_packets(context).is_ready() {
-            return Poll::Ready(Happened::Packets);
-        }
-        ears.is_packets_turn = false;
-        Poll::Pending
-    }
-
-    /// Each socket is looked at, so that each wakes the task.
-    fn poll_packets(&self, context: &mut Context<'_>) -> Poll<()> {
-        let trunk = self.trunk.sockets().map(|pair| &pair.rtp);
-        let mut is_ready = false;
-        for socket in trunk.into_iter().chain(&self.telegram.sockets) {
-            is_ready |= socket.poll_readable(context).is_ready();
-        }
-        if is_ready { Poll::Ready(()) } else { Poll::Pending }
+        happened
     }
 
     fn poll_rest(&mut self, ears: &mut Ears) -> Poll<Happened> {
@@ -157,10 +144,6 @@ impl Task {
             if let Poll::Ready(news) = streams.poll(context, &mut ears.from_relay) {
                 return Poll::Ready(Happened::FromRelay(news));
             }
-        }
-        let rtcp = self.trunk.sockets().map(|pair| &pair.rtcp);
-        if rtcp.is_some_and(|socket| socket.poll_readable(context).is_ready()) {
-            return Poll::Ready(Happened::TrunkReports);
         }
         ears.addresses.as_mut().poll(context).map(|()| Happened::Addresses)
     }

@@ -17,10 +17,8 @@ use crate::call::quality::{self, Refused, Spoken};
 use crate::call::streams::StreamNews;
 use crate::call::trunk_leg::{SipWord, TrunkLeg};
 use crate::clock;
-use crate::plane::{self, Desk, SLOTS};
+use crate::plane::Desk;
 
-/// How often in a row both legs' sockets are looked at before other work gets its turn.
-const BURST: usize = 8;
 /// Names of keys pressed that a call remembers; the oldest goes first.
 const DIALLED: usize = 64;
 /// What we encode for Telegram holds so much sound: its own applications send 60 ms, and take anything.
@@ -28,39 +26,44 @@ const TELEGRAM_PTIME_MS: u32 = 20;
 /// How long a PBX that announced something may be silent before the caller hears ringing instead.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Where a socket of a call stands.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Trunk,
+    TrunkReports,
+    Telegram,
+}
+
 // Packets are encrypted where the relay wrote them.
 const _: () = assert!(TAIL_BYTES >= tgcall::srtp::TAIL_BYTES);
 
 impl Task {
-    /// Takes the packets that wait on the sockets of both legs; whether they were nothing but sound that passes.
-    pub(super) fn take_packets(&mut self, now: Instant, desk: &mut Desk) -> bool {
+    /// Takes packets that came to one of the legs' sockets; whether they were nothing but sound that passes.
+    pub(super) fn take_packets(&mut self, now: Instant, socket: usize, came: usize, desk: &mut Desk) -> bool {
+        let Some((from, local)) = self.place_of(socket) else { return true };
         let mut is_sound_alone = true;
-        for _ in 0..BURST {
-            let mut is_more = false;
-            if let Some(pair) = self.trunk.sockets() {
-                let came = desk.inbox.take(&pair.rtp);
-                plane::count(came);
-                is_more |= came == SLOTS;
-                for number in 0..came {
-                    let Some((source, datagram)) = desk.inbox.datagram(number) else { continue };
-                    is_sound_alone &= self.take_from_trunk(now, source, datagram);
-                }
-            }
-            for index in 0..self.telegram.sockets.len() {
-                let Some(socket) = self.telegram.sockets.get(index) else { break };
-                let (local, came) = (socket.local(), desk.inbox.take(socket));
-                plane::count(came);
-                is_more |= came == SLOTS;
-                for number in 0..came {
-                    let Some((source, datagram)) = desk.inbox.datagram(number) else { continue };
-                    is_sound_alone &= self.take_from_telegram(now, local, source, datagram);
-                }
-            }
-            if !is_more {
-                break;
-            }
+        for number in 0..came {
+            let Some((source, datagram)) = desk.inbox.datagram(number) else { continue };
+            is_sound_alone &= match from {
+                Place::Trunk => self.take_from_trunk(now, source, datagram),
+                Place::TrunkReports => self.take_report(now, source, datagram),
+                Place::Telegram => self.take_from_telegram(now, local, source, datagram),
+            };
         }
         is_sound_alone
+    }
+
+    /// Where a socket stands, and its address. A leg that is not heard has its sockets, too.
+    fn place_of(&self, socket: usize) -> Option<(Place, SocketAddr)> {
+        if let Some(pair) = self.trunk.sockets() {
+            for (port, place) in [(&pair.rtp, Place::Trunk), (&pair.rtcp, Place::TrunkReports)] {
+                if port.is(socket) {
+                    return Some((place, port.local()));
+                }
+            }
+        }
+        let port = self.telegram.sockets.iter().find(|port| port.is(socket))?;
+        Some((Place::Telegram, port.local()))
     }
 
     fn take_from_telegram(
@@ -154,15 +157,12 @@ impl Task {
         outcome == Outcome::Sent
     }
 
-    /// Takes the reports that wait on the trunk leg's second socket.
-    pub(super) fn take_reports(&mut self, now: Instant, desk: &mut Desk) {
-        let Some(pair) = self.trunk.sockets() else { return };
-        for number in 0..desk.inbox.take(&pair.rtcp) {
-            let Some((source, datagram)) = desk.inbox.datagram(number) else { continue };
-            if let Some(report) = self.trunk.open_rtcp(source, datagram) {
-                self.hear_report(now, Side::Trunk, report);
-            }
+    fn take_report(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) -> bool {
+        if let Some(report) = self.trunk.open_rtcp(source, datagram) {
+            let _entered = self.span.clone().entered();
+            self.hear_report(now, Side::Trunk, report);
         }
+        false
     }
 
     fn hear_report(&mut self, now: Instant, from: Side, rtcp: &[u8]) {

@@ -1,0 +1,121 @@
+//! How a call runs: its thread has it hear packets where they lie, and its task does what they and everything else lead to.
+
+use std::future::poll_fn;
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Wake as _;
+
+use tgtrunk_bridge::Record;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tracing::Instrument as _;
+
+use super::ears::{Ears, Happened, Stirred};
+use super::{BACKLOG, Said, Task};
+use crate::call::steps::ROW_LIMIT;
+use crate::clock;
+use crate::plane::{Desk, Hears};
+
+/// Runs a call until nothing of it is on its way any more; it says nothing before it is `written` down.
+pub(super) async fn run(
+    task: Arc<Mutex<Task>>,
+    (key, said): (u64, mpsc::Sender<(u64, Said)>),
+    written: oneshot::Receiver<()>,
+) {
+    let mut ears = {
+        let task = lock(&task);
+        task.span.in_scope(|| tracing::info!("call begins"));
+        Ears::new(task.telegram.addresses(), Arc::clone(&task.stirred))
+    };
+    let mut happened = None;
+    let mut written = Some(written);
+    loop {
+        let (ended, words) = {
+            let mut task = lock(&task);
+            (task.work(happened, &mut ears), std::mem::take(&mut task.words))
+        };
+        if let Some(written) = written.take() {
+            timeout(ROW_LIMIT, written).await.ok();
+        }
+        for word in words {
+            said.send((key, word)).await.ok();
+        }
+        if let Some(record) = ended {
+            let Some(Ok(task)) = Arc::into_inner(task).map(Mutex::into_inner) else { broke() };
+            let span = task.span.clone();
+            return Box::new(task).finish(record).instrument(span).await;
+        }
+        happened = Some(poll_fn(|context| lock(&task).poll_happened(&mut ears, context)).await);
+    }
+}
+
+/// A call is its thread's alone: nobody waits here.
+fn lock(task: &Mutex<Task>) -> MutexGuard<'_, Task> {
+    task.lock().unwrap_or_else(|_| broke())
+}
+
+/// The call broke while it heard a packet, which was told then.
+fn broke() -> ! {
+    resume_unwind(Box::new("the call broke while it heard a packet"))
+}
+
+impl Hears for Task {
+    fn hear(&mut self, socket: usize, came: usize, desk: &mut Desk) {
+        // What it has to tell waits for its line.
+        if self.ended.is_some() || self.words.len() > BACKLOG {
+            return;
+        }
+        let now = clock::now();
+        self.take_desk(desk);
+        // Sound passes without the span, whose entering costs as much as a packet's encryption.
+        let is_sound_alone = self.take_packets(now, socket, came, desk);
+        let is_quiet = self.drain(now);
+        self.take_desk(desk);
+        // Sound that passes only puts deadlines off, and the task may sleep on until it would have woken up.
+        let is_urgent = !is_sound_alone && self.deadline().is_some_and(|due| due < self.wakes_at);
+        if !is_quiet || is_urgent || !self.words.is_empty() {
+            self.is_unrested = true;
+            Stirred::wake_by_ref(&self.stirred);
+        }
+    }
+
+    fn broke(&mut self) {
+        Stirred::wake_by_ref(&self.stirred);
+    }
+}
+
+impl Task {
+    /// Does what is to be done about something that happened, at the thread's desk.
+    fn work(&mut self, happened: Option<Happened>, ears: &mut Ears) -> Option<Record> {
+        let mut desk = Desk::borrow();
+        self.take_desk(&mut desk);
+        let now = clock::now();
+        if let Some(happened) = happened {
+            let _entered = self.span.clone().entered();
+            self.handle(now, happened, ears);
+        }
+        self.drain(now);
+        self.listen();
+        self.wakes_at = ears.wake_at(self.deadline());
+        self.take_desk(&mut desk);
+        desk.give_back();
+        self.ended.take()
+    }
+
+    /// Takes the desk's room for packets, or gives it back.
+    fn take_desk(&mut self, desk: &mut Desk) {
+        std::mem::swap(&mut self.batch, &mut desk.batch);
+        std::mem::swap(&mut self.outgoing, &mut desk.outgoing);
+    }
+
+    /// Has the thread tell of what comes to sockets that are new.
+    fn listen(&mut self) {
+        if let Some(pair) = self.trunk.sockets_mut() {
+            pair.rtp.listen(&self.me);
+            pair.rtcp.listen(&self.me);
+        }
+        for socket in &mut self.telegram.sockets {
+            socket.listen(&self.me);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What a media thread waits for: its calls' sockets, by one epoll of its own, and whom their datagrams go to.
+//!
+//! The runtime knows of that epoll alone. A call hears a datagram where it lies; its task is woken only when that leads
+//! to something else, because waking one up costs as much as all else that is done for a packet.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::UdpSocket;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use slab::Slab;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::task::yield_now;
+
+use super::{Desk, pace::Pace};
+use crate::clock;
+
+/// Most sockets that are told of in one look.
+const EVENTS: usize = 1024;
+/// How often in a row one socket is read before others get their turn.
+const BURST: usize = 8;
+
+thread_local! {
+    static HUB: RefCell<Option<Hub>> = const { RefCell::new(None) };
+}
+
+/// Whoever datagrams are for.
+pub(crate) trait Hears: Send {
+    /// Takes the first `came` datagrams of the desk's inbox, which came to the socket of this number.
+    fn hear(&mut self, socket: usize, came: usize, desk: &mut Desk);
+
+    /// It broke while it heard, and hears nothing any more.
+    fn broke(&mut self);
+}
+
+/// Whoever datagrams are for, as long as it is there.
+pub(crate) type Listener = Weak<Mutex<dyn Hears>>;
+
+/// The sockets of one thread.
+struct Hub {
+    epoll: Rc<Epoll>,
+    sockets: Slab<Socket>,
+    pace: Pace,
+}
+
+struct Socket {
+    socket: Arc<UdpSocket>,
+    is_ipv4: bool,
+    listener: Listener,
+}
+
+/// A socket that its thread waits for. Dropped on that thread, it is waited for no longer.
+#[derive(Debug)]
+pub(crate) struct Ear(usize);
+
+impl Ear {
+    /// Has this thread tell somebody of a socket's datagrams, also of those that wait already.
+    ///
+    /// # Errors
+    /// When it is no media thread, or the system watches no more sockets.
+    pub(crate) fn lend(socket: &Arc<UdpSocket>, is_ipv4: bool, listener: &Listener) -> io::Result<Self> {
+        HUB.with_borrow_mut(|hub| {
+            let hub = hub.as_mut().ok_or_else(|| io::Error::other("no media thread"))?;
+            let place = hub.sockets.vacant_entry();
+            let (number, flags) = (place.key(), EpollFlags::EPOLLIN | EpollFlags::EPOLLET);
+            hub.epoll.add(socket, EpollEvent::new(flags, number as u64))?;
+            place.insert(Socket { socket: Arc::clone(socket), is_ipv4, listener: listener.clone() });
+            Ok(Self(number))
+        })
+    }
+
+    /// What its datagrams are told under.
+    pub(crate) fn number(&self) -> usize {
+        self.0
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        // Whoever closes the socket takes it out of the epoll.
+        HUB.try_with(|hub| hub.borrow_mut().as_mut().and_then(|hub| hub.sockets.try_remove(self.0))).ok();
+    }
+}
+
+/// What a thread waits by.
+///
+/// # Errors
+/// When the system gives no file descriptor for it.
+pub(super) fn open() -> io::Result<Epoll> {
+    Ok(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?)
+}
+
+/// Has this thread's sockets heard, for ever; `may_tick` where many packets may be taken once in a tick.
+///
+/// # Errors
+/// When the runtime cannot wait for the epoll.
+pub(super) async fn attend(epoll: Epoll, may_tick: bool) -> io::Result<()> {
+    let epoll = Rc::new(epoll);
+    let pace = Pace::new(clock::now(), may_tick);
+    HUB.set(Some(Hub { epoll: Rc::clone(&epoll), sockets: Slab::new(), pace }));
+    let mut look = Look { events: vec![EpollEvent::empty(); EVENTS], unread: Vec::new() };
+    let mut waiting: Option<AsyncFd<BorrowedFd<'_>>> = None;
+    loop {
+        match at_pace(|pace| pace.pause(clock::now())) {
+            Some(pause) => {
+                // Left where it is, it would have the system tell the runtime of each packet.
+                waiting = None;
+                if !pause.is_zero() {
+                    thread::sleep(pause);
+                    at_pace(|pace| pace.looks(clock::now()));
+                }
+                look.round(&epoll);
+                yield_now().await;
+            }
+            None => {
+                let ready = match &mut waiting {
+                    Some(ready) => ready,
+                    #[expect(deprecated, reason = "its successor wants a socket of its own")]
+                    none => none.insert(AsyncFd::with_interest(epoll.0.as_fd(), Interest::READABLE)?),
+                };
+                look.round(&epoll);
+                if look.unread.is_empty() {
+                    ready.readable().await?.clear_ready();
+                } else {
+                    yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+fn at_pace<T: Default>(work: impl FnOnce(&mut Pace) -> T) -> T {
+    HUB.with_borrow_mut(|hub| hub.as_mut().map(|hub| work(&mut hub.pace)).unwrap_or_default())
+}
+
+#[cfg(test)]
+pub(super) fn is_ticking() -> bool {
+    at_pace(|pace| pace.pause(clock::now()).is_some())
+}
+
+/// One look after another at the sockets of a thread.
+struct Look {
+    events: Vec<EpollEvent>,
+    /// Sockets that had more than they were read for.
+    unread: Vec<usize>,
+}
+
+impl Look {
+    /// Hands out what came to any socket.
+    fn round(&mut self, epoll: &Epoll) {
+        let mut desk = Desk::borrow();
+        let mut packets = 0;
+        for number in std::mem::take(&mut self.unread) {
+            packets += self.serve(number, &mut desk);
+        }
+        loop {
+            let found = epoll.wait(&mut self.events, EpollTimeout::ZERO).unwrap_or(0);
+            for at in 0..found {
+                let Some(number) = self.events.get(at).map(EpollEvent::data) else { break };
+                packets += self.serve(number as usize, &mut desk);
+            }
+            if found < EVENTS {
+                break;
+            }
+        }
+        desk.give_back();
+        at_pace(|pace| pace.count(packets));
+    }
+
+    fn serve(&mut self, number: usize, desk: &mut Desk) -> usize {
+        let found = HUB.with_borrow(|hub| {
+            let socket = hub.as_ref()?.sockets.get(number)?;
+            Some((Arc::clone(&socket.socket), socket.is_ipv4, socket.listener.upgrade()?))
+        });
+        let Some((socket, is_ipv4, listener)) = found else { return 0 };
+        let mut packets = 0;
+        for _ in 0..BURST {
+            let (came, is_more) = desk.inbox.take(&socket, is_ipv4);
+            packets += came;
+            if came > 0 {
+                tell(&listener, number, came, desk);
+            }
+            if !is_more {
+                return packets;
+            }
+        }
+        self.unread.push(number);
+        packets
+    }
+}
+
+/// Whoever breaks does so alone.
+fn tell(listener: &Mutex<dyn Hears>, number: usize, came: usize, desk: &mut Desk) {
+    let heard = catch_unwind(AssertUnwindSafe(|| {
+        if let Ok(mut listener) = listener.lock() {
+            listener.hear(number, came, desk);
+        }
+    }));
+    if heard.is_err() {
+        *desk = Desk::new();
+        listener.lock().unwrap_or_else(PoisonError::into_inner).broke();
+    }
+}
