@@ -50,6 +50,13 @@ impl Batch {
         Ok(self.came.len() == self.buffers.len())
     }
 
+    /// Hands out each datagram: its buffer, its length, and whom it is from.
+    pub fn each(&mut self, mut take: impl FnMut(&mut [u8], usize, SockaddrIn)) {
+        for (buffer, (length, source)) in self.buffers.iter_mut().zip(self.came.drain(..)) {
+            take(buffer, length, source);
+        }
+    }
+
     /// Sends each datagram on as `change` has it: its new length and where it goes, or nothing.
     pub fn send(
         &mut self,

@@ -4,5 +4,6 @@
 
 pub mod batch;
 pub mod legs;
+pub mod mixed;
 pub mod relay;
 pub mod srtp;

@@ -1,6 +1,6 @@
 //! The barest relay as a program.
 //!
-//! Its standard input holds one word and its values per line: `mode tick|immediate|legs`, `profile gcm128|gcm256|cm`, `trunk`
+//! Its standard input holds one word and its values per line: `mode tick|immediate|legs|mixed`, `profile gcm128|gcm256|cm`, `trunk`
 //! and `telegram` with the address of a socket, `call` with the trunk's end, Telegram's end, and key and salt in hexadecimal
 //! towards Telegram and from there, in the order of the ends' addresses; `go` begins. It says `ready` and runs until its input ends.
 
@@ -16,6 +16,7 @@ use anyhow::{Context as _, bail};
 
 use tgtrunk_floor::batch::Batch;
 use tgtrunk_floor::legs::{self, Legs};
+use tgtrunk_floor::mixed::{self, Mixed};
 use tgtrunk_floor::relay::{Call, Half, Mode, Relay};
 use tgtrunk_floor::srtp::{Context, Profile};
 
@@ -33,6 +34,7 @@ fn main() -> anyhow::Result<()> {
             ["mode", "tick"] => mode = Mode::Tick,
             ["mode", "immediate"] => mode = Mode::Immediate,
             ["mode", "legs"] => mode = Mode::Legs,
+            ["mode", "mixed"] => mode = Mode::Mixed,
             ["profile", name] => profile = Profile::named(name).context("profile gcm128, gcm256 or cm")?,
             ["trunk", address] => trunk = Some(address.parse()?),
             ["telegram", address] => telegram = Some(address.parse()?),
@@ -50,6 +52,7 @@ fn main() -> anyhow::Result<()> {
     let telegram: SocketAddrV4 = telegram.context("`telegram` is missing")?;
     let relay = match mode {
         Mode::Legs => Shape::Legs(legs(calls, [trunk.port(), telegram.port()])?),
+        Mode::Mixed => Shape::Mixed(mixed(calls, [trunk.port(), telegram.port()])?),
         Mode::Tick | Mode::Immediate => {
             let Relay { to_telegram, to_trunk } = Relay::new(calls);
             Shape::Shared { to_telegram, to_trunk, trunk: bind(trunk)?, telegram: bind(telegram)? }
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<()> {
     });
     let (mut to_telegram, mut to_trunk, trunk, telegram) = match relay {
         Shape::Legs(legs) => return legs.run(TICK),
+        Shape::Mixed(mixed) => return mixed.run(TICK),
         Shape::Shared { to_telegram, to_trunk, trunk, telegram } => (to_telegram, to_trunk, trunk, telegram),
     };
     let mut batch = Batch::new();
@@ -88,6 +92,7 @@ fn main() -> anyhow::Result<()> {
 enum Shape {
     Shared { to_telegram: Half, to_trunk: Half, trunk: UdpSocket, telegram: UdpSocket },
     Legs(Legs),
+    Mixed(Mixed),
 }
 
 fn legs(calls: Vec<Call>, ports: [u16; 2]) -> anyhow::Result<Legs> {
@@ -101,6 +106,21 @@ fn legs(calls: Vec<Call>, ports: [u16; 2]) -> anyhow::Result<Legs> {
         with_sockets.push((call, sockets));
     }
     Ok(Legs::new(with_sockets)?)
+}
+
+fn mixed(calls: Vec<Call>, [trunk, telegram]: [u16; 2]) -> anyhow::Result<Mixed> {
+    let (mut with_sockets, mut groups) = (Vec::with_capacity(calls.len()), Vec::new());
+    for (number, call) in (0..).zip(calls) {
+        if number % mixed::MEMBERS == 0 {
+            groups.push(bind(mixed::group(number, telegram))?);
+        }
+        let [trunk, _] = legs::addresses(number, [trunk, 0]);
+        with_sockets.push((call, bind(trunk)?));
+    }
+    for socket in with_sockets.iter().map(|(_, socket)| socket).chain(&groups) {
+        socket.set_nonblocking(true)?;
+    }
+    Ok(Mixed::new(with_sockets, groups)?)
 }
 
 fn bind(address: SocketAddrV4) -> anyhow::Result<UdpSocket> {

@@ -16,6 +16,8 @@ pub enum Mode {
     Immediate,
     /// A millisecond's packets together, of two sockets for each call.
     Legs,
+    /// The same of a socket for each call towards its trunk, and one for many towards Telegram.
+    Mixed,
 }
 
 /// Where packets go.
@@ -96,7 +98,8 @@ impl Half {
     }
 }
 
-fn low(ip: std::net::Ipv4Addr) -> u16 {
+/// The last two bytes of an address.
+pub(crate) fn low(ip: std::net::Ipv4Addr) -> u16 {
     let [_, _, high, low] = ip.octets();
     u16::from_be_bytes([high, low])
 }

@@ -73,7 +73,7 @@ impl Bridge {
         let ends = Ends::start()?;
         // Two of them run at a time, and each has audio ports of its own, two for a call.
         let (tick, ports) = match mode {
-            Mode::Tick | Mode::Legs => ("auto", "20000-26099"),
+            Mode::Tick | Mode::Legs | Mode::Mixed => ("auto", "20000-26099"),
             Mode::Immediate => ("never", "26100-30099"),
         };
         let settings =

@@ -22,6 +22,8 @@ pub enum Mode {
     Immediate,
     /// A millisecond's packets together, of two sockets for each call.
     Legs,
+    /// The same of a socket for each call towards its trunk, and one for many towards Telegram.
+    Mixed,
 }
 
 /// The relay; it ends when this is dropped.
@@ -50,6 +52,7 @@ impl Floor {
             Mode::Tick => "tick",
             Mode::Immediate => "immediate",
             Mode::Legs => "legs",
+            Mode::Mixed => "mixed",
         };
         let mut words =
             format!("mode {word}\nprofile {}\ntrunk {at_trunk}\ntelegram {at_telegram}\n", profile.name());
@@ -58,6 +61,7 @@ impl Floor {
             let ports = [at_trunk.port(), at_telegram.port()];
             let [at_trunk, at_telegram] = match mode {
                 Mode::Legs => addresses(number, ports),
+                Mode::Mixed => [addresses(number, ports)[0], group(number, ports[1])],
                 Mode::Tick | Mode::Immediate => [at_trunk, at_telegram],
             };
             let ((trunk, trunk_end), (telegram, telegram_end)) = (ends.trunk(), ends.telegram());
@@ -101,4 +105,10 @@ impl Drop for Floor {
 fn addresses(number: u16, ports: [u16; 2]) -> [SocketAddrV4; 2] {
     let [high, low] = number.to_be_bytes();
     ports.map(|port| SocketAddrV4::new([127, 1, high, low].into(), port))
+}
+
+/// The address of the group of 128 that a call belongs to: the floor's own rule.
+fn group(number: u16, port: u16) -> SocketAddrV4 {
+    let [high, low] = (number / 128).to_be_bytes();
+    SocketAddrV4::new([127, 2, high, low].into(), port)
 }

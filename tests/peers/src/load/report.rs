@@ -30,9 +30,10 @@ use super::window::{Delay, Window};
 pub const GATEWAY: &str = "gateway";
 /// The gateway's that never ticks.
 pub const GATEWAY_IMMEDIATE: &str = "gateway_immediate";
-/// The floor's, with a tick and without, and with a tick and two sockets for each call.
+/// The floor's, with a tick and without; with a tick and two sockets for each call, or one for each and one for many.
 pub const FLOOR: &str = "floor";
 pub const FLOOR_LEGS: &str = "floor_legs";
+pub const FLOOR_MIXED: &str = "floor_mixed";
 pub const FLOOR_IMMEDIATE: &str = "floor_immediate";
 pub const RTPENGINE: &str = "rtpengine";
 
@@ -123,6 +124,7 @@ pub struct Relay {
     pub immediate_us_per_packet: Option<f64>,
     pub floor_us_per_packet: Option<f64>,
     pub floor_legs_us_per_packet: Option<f64>,
+    pub floor_mixed_us_per_packet: Option<f64>,
     pub floor_immediate_us_per_packet: Option<f64>,
     pub rtpengine_us_per_packet: Option<f64>,
     /// The gateway's processor time divided by another's in the same round.
@@ -171,7 +173,7 @@ impl Rounds {
                 .filter_map(move |(arm, window)| Some(format!("round {number}, {arm}: {}", window.void()?)))
         });
         let arms: BTreeMap<_, _> =
-            [GATEWAY, GATEWAY_IMMEDIATE, FLOOR, FLOOR_LEGS, FLOOR_IMMEDIATE, RTPENGINE]
+            [GATEWAY, GATEWAY_IMMEDIATE, FLOOR, FLOOR_LEGS, FLOOR_MIXED, FLOOR_IMMEDIATE, RTPENGINE]
                 .into_iter()
                 .filter_map(|name| Some((name.to_owned(), Arm::of(&self.windows(name))?)))
                 .collect();
@@ -188,6 +190,7 @@ impl Rounds {
             immediate_us_per_packet: cost(GATEWAY_IMMEDIATE),
             floor_us_per_packet: cost(FLOOR),
             floor_legs_us_per_packet: cost(FLOOR_LEGS),
+            floor_mixed_us_per_packet: cost(FLOOR_MIXED),
             floor_immediate_us_per_packet: cost(FLOOR_IMMEDIATE),
             rtpengine_us_per_packet: cost(RTPENGINE),
             ratio_to_floor: self.ratio(GATEWAY, FLOOR),

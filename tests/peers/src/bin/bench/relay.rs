@@ -85,6 +85,7 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
         }
         let tick = Floor::start(&ends, calls, Mode::Tick, profile)?;
         let legs = Floor::start(&ends, calls, Mode::Legs, profile)?;
+        let mixed = Floor::start(&ends, calls, Mode::Mixed, profile)?;
         let immediate = match at_once {
             Some(_) => Some(Floor::start(&ends, calls, Mode::Immediate, profile)?),
             None => None,
@@ -101,6 +102,7 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
         let mut arms = vec![
             (report::FLOOR, &ends, tick.pid(), tick.ends()),
             (report::FLOOR_LEGS, &ends, legs.pid(), legs.ends()),
+            (report::FLOOR_MIXED, &ends, mixed.pid(), mixed.ends()),
         ];
         arms.extend(
             immediate.iter().map(|floor| (report::FLOOR_IMMEDIATE, &ends, floor.pid(), floor.ends())),
