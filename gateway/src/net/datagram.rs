@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use nix::sys::socket::{MsgFlags, SockaddrIn, SockaddrIn6, sendto, setsockopt, sockopt};
@@ -20,10 +19,10 @@ pub(crate) const DATAGRAM_BYTES: usize = 4096;
 /// Nobody waits until it may be written: the system would wake us for each packet that has left.
 #[derive(Debug)]
 pub(crate) struct MediaSocket {
-    socket: Arc<UdpSocket>,
-    local: SocketAddr,
-    /// Once somebody listens.
+    /// Once somebody listens. It goes before the socket does.
     ear: Option<Ear>,
+    socket: UdpSocket,
+    local: SocketAddr,
 }
 
 impl MediaSocket {
@@ -42,7 +41,7 @@ impl MediaSocket {
             tracing::debug!(%error, "packets may be fragmented");
         }
         let local = socket.local_addr()?;
-        Ok(Self { socket: Arc::new(socket), local, ear: None })
+        Ok(Self { ear: None, socket, local })
     }
 
     /// Its own address.

@@ -6,10 +6,10 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::UdpSocket;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Mutex, PoisonError, Weak};
 use std::thread;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -50,7 +50,8 @@ struct Hub {
 }
 
 struct Socket {
-    socket: Arc<UdpSocket>,
+    /// Whoever has the ear keeps it open. The socket itself lies elsewhere, and would have to be fetched from there.
+    descriptor: RawFd,
     is_ipv4: bool,
     listener: Listener,
 }
@@ -60,17 +61,19 @@ struct Socket {
 pub(crate) struct Ear(usize);
 
 impl Ear {
-    /// Has this thread tell somebody of a socket's datagrams, also of those that wait already.
+    /// Has this thread tell somebody of a socket's datagrams, also of those that wait already. The socket is to be open for
+    /// as long as the ear is kept.
     ///
     /// # Errors
     /// When it is no media thread, or the system watches no more sockets.
-    pub(crate) fn lend(socket: &Arc<UdpSocket>, is_ipv4: bool, listener: &Listener) -> io::Result<Self> {
+    pub(crate) fn lend(socket: &UdpSocket, is_ipv4: bool, listener: &Listener) -> io::Result<Self> {
         HUB.with_borrow_mut(|hub| {
             let hub = hub.as_mut().ok_or_else(|| io::Error::other("no media thread"))?;
             let place = hub.sockets.vacant_entry();
             let (number, flags) = (place.key(), EpollFlags::EPOLLIN | EpollFlags::EPOLLET);
             hub.epoll.add(socket, EpollEvent::new(flags, number as u64))?;
-            place.insert(Socket { socket: Arc::clone(socket), is_ipv4, listener: listener.clone() });
+            let descriptor = socket.as_raw_fd();
+            place.insert(Socket { descriptor, is_ipv4, listener: listener.clone() });
             Ok(Self(number))
         })
     }
@@ -83,7 +86,7 @@ impl Ear {
 
 impl Drop for Ear {
     fn drop(&mut self) {
-        // Whoever closes the socket takes it out of the epoll.
+        // The socket, which is closed now, leaves the epoll by itself.
         HUB.try_with(|hub| hub.borrow_mut().as_mut().and_then(|hub| hub.sockets.try_remove(self.0))).ok();
     }
 }
@@ -174,14 +177,14 @@ impl Look {
     }
 
     fn serve(&mut self, number: usize, desk: &mut Desk) -> usize {
-        let found = HUB.with_borrow(|hub| {
-            let socket = hub.as_ref()?.sockets.get(number)?;
-            Some((Arc::clone(&socket.socket), socket.is_ipv4, socket.listener.upgrade()?))
-        });
-        let Some((socket, is_ipv4, listener)) = found else { return 0 };
         let mut packets = 0;
         for _ in 0..BURST {
-            let (came, is_more) = desk.inbox.take(&socket, is_ipv4);
+            let found = HUB.with_borrow(|hub| {
+                let socket = hub.as_ref()?.sockets.get(number)?;
+                Some((socket.descriptor, socket.is_ipv4, socket.listener.upgrade()?))
+            });
+            let Some((socket, is_ipv4, listener)) = found else { return packets };
+            let (came, is_more) = desk.inbox.take(socket, is_ipv4);
             packets += came;
             if came > 0 {
                 tell(&listener, number, came, desk);
@@ -190,7 +193,9 @@ impl Look {
                 return packets;
             }
         }
-        self.unread.push(number);
+        if packets > 0 {
+            self.unread.push(number);
+        }
         packets
     }
 }

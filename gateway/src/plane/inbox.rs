@@ -1,8 +1,8 @@
 //! Datagrams that wait on a socket, taken several at a time.
 
 use std::io::IoSliceMut;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
-use std::os::fd::AsRawFd as _;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::RawFd;
 
 use crate::net::DATAGRAM_BYTES;
 use nix::errno::Errno;
@@ -34,13 +34,13 @@ impl Inbox {
     }
 
     /// Takes what waits on a socket: how many datagrams, and whether more may wait.
-    pub(super) fn take(&mut self, socket: &UdpSocket, is_ipv4: bool) -> (usize, bool) {
+    pub(super) fn take(&mut self, socket: RawFd, is_ipv4: bool) -> (usize, bool) {
         let headers = if is_ipv4 { &mut self.v4 } else { &mut self.v6 };
         let mut slots = self.room.chunks_exact_mut(STRIDE);
         let mut slices: [[IoSliceMut<'_>; 1]; SLOTS] = std::array::from_fn(|_| {
             [IoSliceMut::new(slots.next().map_or(&mut [], |slot| &mut slot[..DATAGRAM_BYTES]))]
         });
-        match recvmmsg(socket.as_raw_fd(), headers, &mut slices, MsgFlags::MSG_DONTWAIT, None) {
+        match recvmmsg(socket, headers, &mut slices, MsgFlags::MSG_DONTWAIT, None) {
             Ok(messages) => {
                 let mut count = 0;
                 for (message, came) in messages.zip(&mut self.came) {
@@ -73,6 +73,9 @@ fn address(of: &SockaddrStorage) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsRawFd as _;
+
     use super::*;
 
     fn socket(local: &str) -> UdpSocket {
@@ -90,17 +93,17 @@ mod tests {
             for number in 0..SLOTS + 1 {
                 senders[number % 2].send_to(&vec![7; number + 1], to).unwrap();
             }
-            assert_eq!(inbox.take(&socket, is_ipv4), (SLOTS, true));
+            assert_eq!(inbox.take(socket.as_raw_fd(), is_ipv4), (SLOTS, true));
             for number in 0..SLOTS {
                 let (source, datagram) = inbox.datagram(number).unwrap();
                 assert_eq!(source, senders[number % 2].local_addr().unwrap());
                 assert_eq!(datagram, vec![7; number + 1]);
             }
-            assert_eq!(inbox.take(&socket, is_ipv4), (1, false));
+            assert_eq!(inbox.take(socket.as_raw_fd(), is_ipv4), (1, false));
             assert_eq!(inbox.datagram(0).unwrap().1, [7; SLOTS + 1]);
-            assert_eq!(inbox.take(&socket, is_ipv4), (0, false));
+            assert_eq!(inbox.take(socket.as_raw_fd(), is_ipv4), (0, false));
             senders[0].send_to(b"late", to).unwrap();
-            assert_eq!(inbox.take(&socket, is_ipv4), (1, false));
+            assert_eq!(inbox.take(socket.as_raw_fd(), is_ipv4), (1, false));
             assert_eq!(inbox.datagram(0).unwrap().1, b"late");
         }
     }
@@ -112,7 +115,7 @@ mod tests {
         let to = socket.local_addr().unwrap();
         sender.send_to(&vec![1; DATAGRAM_BYTES + 1], to).unwrap();
         sender.send_to(b"next", to).unwrap();
-        assert_eq!(inbox.take(&socket, true), (2, false));
+        assert_eq!(inbox.take(socket.as_raw_fd(), true), (2, false));
         assert_eq!(inbox.datagram(0).unwrap().1.len(), DATAGRAM_BYTES);
         assert_eq!(inbox.datagram(1).unwrap().1, b"next");
     }
@@ -125,7 +128,7 @@ mod tests {
         ours.send(b"nobody is there yet").unwrap();
         let sender = UdpSocket::bind(far).unwrap();
         sender.send_to(b"sound", ours.local_addr().unwrap()).unwrap();
-        let taken = (0..3).map(|_| inbox.take(&ours, true)).find(|(came, _)| *came > 0);
+        let taken = (0..3).map(|_| inbox.take(ours.as_raw_fd(), true)).find(|(came, _)| *came > 0);
         assert_eq!(taken, Some((1, false)));
     }
 }
