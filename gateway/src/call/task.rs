@@ -139,7 +139,8 @@ pub(crate) enum Opening {
 /// A running call as its line holds it.
 #[derive(Debug)]
 pub(crate) struct Handle {
-    pub(crate) inputs: mpsc::Sender<Input>,
+    /// In boxes: there is always room for some dozens of them.
+    pub(crate) inputs: mpsc::Sender<Box<Input>>,
     /// How its legs are, renewed with every report of theirs.
     pub(crate) quality: watch::Receiver<Option<Quality>>,
 }
@@ -178,7 +179,7 @@ struct Task {
     ended: Option<Record>,
     key: u64,
     said: mpsc::Sender<(u64, Said)>,
-    inputs: mpsc::Receiver<Input>,
+    inputs: mpsc::Receiver<Box<Input>>,
     bridge: Bridge,
     telegram: TelegramLeg,
     trunk: TrunkLeg,
@@ -318,7 +319,7 @@ impl Task {
             // It was set before packets put the deadline off.
             Happened::Timer if self.deadline().is_none_or(|due| due > now) => {}
             Happened::Timer => self.handle_timeout(now),
-            Happened::Input(Some(input)) => self.handle_input(now, input),
+            Happened::Input(Some(input)) => self.handle_input(now, *input),
             Happened::Input(None) => {
                 self.has_line = false;
                 self.bridge.handle(now, Event::Stop(Cause::Internal));

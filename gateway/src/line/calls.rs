@@ -399,7 +399,7 @@ impl Calls {
             tracing::debug!(call = %CallId(key), "signaling left out: the call has too much to read");
             return true;
         }
-        if let Err(error) = handle.inputs.try_send(input) {
+        if let Err(error) = handle.inputs.try_send(Box::new(input)) {
             tracing::error!(call = %CallId(key), %error, "a call does not listen and is given up");
             entry.handle = None;
         }

@@ -22,7 +22,7 @@ const STREAM_BYTES: usize = 4096;
 
 /// What happened to a call.
 pub(super) enum Happened {
-    Input(Option<Input>),
+    Input(Option<Box<Input>>),
     Step(Box<Step>),
     /// A packet that came had consequences.
     Heard,

@@ -41,9 +41,9 @@ pub(super) async fn run(
             said.send((key, word)).await.ok();
         }
         if let Some(record) = ended {
-            let Some(Ok(task)) = Arc::into_inner(task).map(Mutex::into_inner) else { broke() };
+            let task = alone(task);
             let span = task.span.clone();
-            return Box::new(task).finish(record).instrument(span).await;
+            return task.finish(record).instrument(span).await;
         }
         happened = Some(poll_fn(|context| lock(&task).poll_happened(&mut ears, context)).await);
     }
@@ -52,6 +52,14 @@ pub(super) async fn run(
 /// A call is its thread's alone: nobody waits here.
 fn lock(task: &Mutex<Task>) -> MutexGuard<'_, Task> {
     task.lock().unwrap_or_else(|_| broke())
+}
+
+/// A call that its thread knows no more. It is large: whoever waits is to have it in a box.
+fn alone(task: Arc<Mutex<Task>>) -> Box<Task> {
+    match Arc::into_inner(task).map(Mutex::into_inner) {
+        Some(Ok(task)) => Box::new(task),
+        Some(Err(_)) | None => broke(),
+    }
 }
 
 /// The call broke while it heard a packet, which was told then.
