@@ -34,7 +34,7 @@ impl Callees {
         let plays = circle(880, 60)?;
         let (mut people, mut users) = (Vec::new(), Vec::new());
         for number in 0..count {
-            let phone = format!("+7916500{number:04}");
+            let phone = format!("+7916400{number:04}");
             let options = light_user::Options::playing(plays.clone()).muted();
             users.push(stage.person(NewUser::new(&phone, "Light"), options)?);
             people.push(phone);
