@@ -10,15 +10,16 @@ mod search;
 mod sparkline;
 mod store;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tgtrunk_bridge::{Cause, Record};
+use tgtrunk_config::CallId;
 use tgtrunk_config::control::{CallInfo, CallRecord, CallResult, CallState};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock;
 use crate::recording::{self, Place};
@@ -66,8 +67,8 @@ impl Records {
     pub(crate) fn open(file: PathBuf, days: u32, kept: (Place, Duration)) -> Self {
         let (words, heard) = mpsc::channel(ROWS);
         let (tell, left) = oneshot::channel();
-        let keeper =
-            Keeper { file, days, kept, tell: Some(tell), store: None, owed: VecDeque::new(), is_well: true };
+        let (owed, up) = (VecDeque::new(), BTreeSet::new());
+        let keeper = Keeper { file, days, kept, tell: Some(tell), store: None, owed, up, is_well: true };
         let task = tokio::spawn(tracing::Instrument::in_current_span(keeper.run(heard)));
         Self { words, left: Some(left), task, is_late: false }
     }
@@ -194,14 +195,16 @@ struct Keeper {
     tell: Option<oneshot::Sender<Vec<Left>>>,
     store: Option<Store>,
     owed: VecDeque<Row>,
+    /// Calls whose rows say that they go on.
+    up: BTreeSet<CallId>,
     is_well: bool,
 }
 
 impl Keeper {
     async fn run(mut self, mut heard: mpsc::Receiver<Word>) {
-        let mut again = interval(AGAIN);
-        let mut housekeeping = interval(HOUSEKEEPING);
-        let mut still_up = interval(STILL_UP);
+        let [mut again, mut housekeeping, mut still_up] = [AGAIN, HOUSEKEEPING, STILL_UP].map(interval);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        still_up.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut words = Vec::with_capacity(AT_ONCE);
         loop {
             tokio::select! {
@@ -214,7 +217,7 @@ impl Keeper {
                 }
                 _ = housekeeping.tick() => self.prune().await,
                 _ = again.tick(), if !self.owed.is_empty() || self.store.is_none() => self.pay().await,
-                _ = still_up.tick() => self.note_still_up().await,
+                _ = still_up.tick(), if !self.up.is_empty() => self.note_still_up().await,
             }
         }
         self.pay().await;
@@ -257,6 +260,11 @@ impl Keeper {
             let count = self.owed.len().min(AT_ONCE);
             store.put(self.owed.iter().take(count)).await?;
             for row in self.owed.drain(..count) {
+                if row.record.result == CallResult::Running {
+                    self.up.insert(row.record.call);
+                } else {
+                    self.up.remove(&row.record.call);
+                }
                 // What is not to be remembered is known while the call is up, so that a kill does not leave it up.
                 if self.days == 0 && row.record.result != CallResult::Running {
                     store.remove(row.record.call).await?;
@@ -326,8 +334,8 @@ async fn open<'store>(
 
 #[cfg(test)]
 mod tests {
+    use tgtrunk_config::StateDir;
     use tgtrunk_config::control::RecordFilter;
-    use tgtrunk_config::{CallId, StateDir};
     use tokio::time::sleep;
 
     use super::store::tests::{line, room, sample};
@@ -354,6 +362,24 @@ mod tests {
             (Some(1_500), Some(1_500)),
             "nobody saw it later"
         );
+    }
+
+    #[tokio::test]
+    async fn a_call_is_noted_as_up_from_its_first_row_to_its_last_and_an_idle_line_writes_nothing() {
+        let (_room, state) = room();
+        let file = state.gateway_db(&line());
+        let kept = (Place(state.phone_dir(&line())), Duration::ZERO);
+        let (owed, up) = (VecDeque::new(), BTreeSet::new());
+        let mut keeper = Keeper { file, days: 90, kept, tell: None, store: None, owed, up, is_well: true };
+        let row = |result| {
+            let record = CallRecord { result, ..sample(1) };
+            vec![Word::Row(Box::new(Row { record, legs: Legs::default(), done: None }))]
+        };
+        keeper.take(&mut row(CallResult::Running)).await;
+        keeper.take(&mut row(CallResult::Running)).await;
+        assert_eq!(keeper.up, BTreeSet::from([CallId(1)]));
+        keeper.take(&mut row(CallResult::Answered)).await;
+        assert_eq!(keeper.up, BTreeSet::new());
     }
 
     #[tokio::test]

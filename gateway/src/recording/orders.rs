@@ -73,12 +73,15 @@ impl Orders {
 }
 
 impl Given {
-    /// The next order.
+    /// The next order, however long it takes where there is no limit.
     ///
     /// # Errors
     /// When none comes in time, or nobody is left to give any.
-    pub(super) fn next(&self, limit: Duration) -> Result<Order, RecvTimeoutError> {
-        let order = self.receiver.recv_timeout(limit)?;
+    pub(super) fn next(&self, limit: Option<Duration>) -> Result<Order, RecvTimeoutError> {
+        let order = match limit {
+            Some(limit) => self.receiver.recv_timeout(limit)?,
+            None => self.receiver.recv()?,
+        };
         if !matches!(order, Order::End { .. }) {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
@@ -114,7 +117,7 @@ mod tests {
         let sound = || Order::Sound { call: 1, buffer: Vec::new() };
         assert_eq!((0..2_000).filter(|_| orders.offer(sound())).count(), ORDERS);
         orders.end(1, Duration::from_secs(5));
-        let next = || given.next(Duration::ZERO);
+        let next = || given.next(Some(Duration::ZERO));
         for _ in 0..ORDERS {
             assert!(matches!(next(), Ok(Order::Sound { .. })));
         }

@@ -21,7 +21,7 @@ use super::space::has_room;
 use super::tap::{Pool, pieces};
 use crate::clock;
 
-/// What is in memory is written at least this often, and room is looked for.
+/// While anything is recorded, or a disk is full, what is in memory is written at least this often, and room is looked for.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// Writes the recordings of all calls.
@@ -53,18 +53,25 @@ impl Writer {
 
     /// Works until nobody can give an order any more.
     pub(super) fn run(mut self, orders: &Given) {
-        let mut flush = clock::now() + FLUSH;
+        let mut flush = None::<Instant>;
         loop {
-            match orders.next(flush.saturating_duration_since(clock::now())) {
+            match orders.next(flush.map(|at| at.saturating_duration_since(clock::now()))) {
                 Ok(order) => self.obey(order),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if clock::now() >= flush {
-                flush = clock::now() + FLUSH;
+            let now = clock::now();
+            if flush.take_if(|at| *at <= now).is_some() {
                 self.flush();
             }
+            if flush.is_none() && !self.is_idle() {
+                flush = Some(now + FLUSH);
+            }
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.calls.is_empty() && self.shared.full().is_empty()
     }
 
     fn obey(&mut self, order: Order) {
