@@ -55,6 +55,7 @@ pub(crate) fn serve(address: SocketAddr) -> anyhow::Result<()> {
         .install()
         .with_context(|| format!("gateway.metrics = \"{address}\": the page of figures cannot be opened"))?;
     describe();
+    lateness(Duration::ZERO);
     tracing::info!(%address, "figures for Prometheus");
     Ok(())
 }

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use tgtrunk_config::{Overload, Trouble};
 use tgtrunk_shell::Health;
 use tgtrunk_sip::Bucket;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout_at};
 
 use crate::strain::Strain;
 use crate::{clock, metrics};
 
-/// How often it is looked whether calls were sent away.
+/// So long after calls were sent away it is looked again.
 const LOOK: Duration = Duration::from_millis(500);
 /// For so long after the last one it is told that calls are sent away.
 const TOLD_FOR: Duration = Duration::from_secs(5);
@@ -29,6 +30,7 @@ struct Inner {
     calls: AtomicUsize,
     /// Calls sent away, in the order of [`OVERLOADS`].
     refused: [AtomicU64; 4],
+    news: Notify,
     new_calls: Mutex<Bucket>,
     strain: Strain,
 }
@@ -47,6 +49,7 @@ impl Rush {
             per_second,
             calls: AtomicUsize::new(0),
             refused: Default::default(),
+            news: Notify::new(),
             new_calls: Mutex::new(Bucket::new(per_second)),
             strain,
         }))
@@ -65,14 +68,14 @@ impl Rush {
 
     /// A place for a call that nobody asks whether there is room for.
     pub(crate) fn place(&self) -> Place {
-        self.0.calls.fetch_add(1, Ordering::Relaxed);
-        self.0.strain.call_begins();
-        Place(Arc::clone(&self.0))
+        self.0.strain.takes_descriptors();
+        self.place_of_record()
     }
 
     /// A place for what only keeps a record.
     pub(crate) fn place_of_record(&self) -> Place {
         self.0.calls.fetch_add(1, Ordering::Relaxed);
+        self.0.strain.begin();
         Place(Arc::clone(&self.0))
     }
 
@@ -89,15 +92,20 @@ impl Rush {
     /// Counts a call that was sent away.
     pub(crate) fn refuse(&self, why: Overload) {
         self.0.refused[index(why)].fetch_add(1, Ordering::Relaxed);
+        self.0.news.notify_one();
     }
 
     /// Tells whoever looks, as long as it goes on, that calls are sent away and why. Ends never.
     pub(crate) async fn tell(self, health: Health) {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut known, mut told) = (self.counts(), None::<(usize, Instant)>);
         loop {
-            looks.tick().await;
+            // The first time whoever collects figures has begun by then.
+            sleep(LOOK).await;
+            self.publish();
+            match told {
+                Some((_, until)) => drop(timeout_at(until.into(), self.0.news.notified()).await),
+                None => self.0.news.notified().await,
+            }
             let (now, counts) = (clock::now(), self.counts());
             let is_new = |at: &usize| counts[*at] > known[*at];
             // What was told before goes first: of two reasons at once nobody is told in turns.
@@ -110,9 +118,11 @@ impl Rush {
             } else if told.take_if(|(_, until)| *until <= now).is_some() {
                 health.note("overload", None);
             }
-            metrics::lateness(self.0.strain.lateness());
-            OVERLOADS.into_iter().zip(counts).for_each(|(why, count)| metrics::overload(why, count));
         }
+    }
+
+    fn publish(&self) {
+        OVERLOADS.into_iter().zip(self.counts()).for_each(|(why, count)| metrics::overload(why, count));
     }
 
     fn counts(&self) -> [u64; 4] {
@@ -154,6 +164,7 @@ impl Inner {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.calls.fetch_sub(1, Ordering::Relaxed);
+        self.0.strain.end();
     }
 }
 

@@ -10,17 +10,18 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tgtrunk_config::Overload;
+use tokio::sync::watch;
 use tokio::time::sleep_until;
 
-use crate::clock;
 use crate::plane::Plane;
+use crate::{clock, metrics};
 use descriptors::Descriptors;
 use lateness::Lateness;
 
 /// How often each thread is to come to work that is due: often enough that half a second of beats tells.
 const BEAT: Duration = Duration::from_millis(50);
-/// The same of a thread that came in time: a gateway that does nothing is to cost nothing.
-const IDLE_BEAT: Duration = Duration::from_millis(500);
+/// The same of a thread that came in time.
+const LONG_BEAT: Duration = Duration::from_millis(500);
 /// As many descriptors as the service of our package gives; each call takes about five.
 const DESCRIPTORS: u64 = 65_536;
 
@@ -32,6 +33,9 @@ pub(crate) struct Strain(Arc<Inner>);
 struct Inner {
     /// Of each media thread, and of those for everything else.
     threads: Box<[Thread]>,
+    /// What is at work. Without it no thread comes late to anything, and none is looked at: a gateway that does nothing is
+    /// to cost nothing.
+    at_work: watch::Sender<usize>,
     descriptors: Descriptors,
 }
 
@@ -48,6 +52,7 @@ impl Strain {
     pub(crate) fn watch(plane: &Plane, most: Duration) -> Self {
         let strain = Self(Arc::new(Inner {
             threads: (0..=plane.threads()).map(|_| Thread::default()).collect(),
+            at_work: watch::Sender::default(),
             descriptors: Descriptors::new(),
         }));
         if !most.is_zero() {
@@ -57,14 +62,15 @@ impl Strain {
             tokio::spawn(strain.clone().beat(plane.threads(), most));
         }
         let looked_after = strain.clone();
-        tokio::spawn(async move { looked_after.0.descriptors.watch().await });
+        tokio::spawn(async move { looked_after.0.descriptors.watch(&looked_after.0.at_work).await });
         strain
     }
 
     /// One that lacks nothing.
     #[cfg(test)]
     pub(crate) fn none() -> Self {
-        Self(Arc::new(Inner { threads: Box::default(), descriptors: Descriptors::new() }))
+        let (at_work, descriptors) = (watch::Sender::default(), Descriptors::new());
+        Self(Arc::new(Inner { threads: Box::default(), at_work, descriptors }))
     }
 
     /// What keeps a new call out.
@@ -75,13 +81,29 @@ impl Strain {
         (!self.0.descriptors.has_room()).then_some(Overload::Files)
     }
 
-    /// Notes that a call begins, which takes descriptors before they are counted again.
-    pub(crate) fn call_begins(&self) {
+    /// Notes that a call begins, or what is as long as one.
+    pub(crate) fn begin(&self) {
+        self.0.at_work.send_if_modified(|count| {
+            *count += 1;
+            *count == 1
+        });
+    }
+
+    /// Notes that one of them is over.
+    pub(crate) fn end(&self) {
+        self.0.at_work.send_if_modified(|count| {
+            *count = count.saturating_sub(1);
+            false
+        });
+    }
+
+    /// Notes that a call takes descriptors before they are counted again.
+    pub(crate) fn takes_descriptors(&self) {
         self.0.descriptors.take();
     }
 
     /// How late the thread comes that is the latest.
-    pub(crate) fn lateness(&self) -> Duration {
+    fn lateness(&self) -> Duration {
         let late_us = self.0.threads.iter().map(|thread| thread.late_us.load(Ordering::Relaxed)).max();
         Duration::from_micros(late_us.unwrap_or(0).into())
     }
@@ -89,9 +111,14 @@ impl Strain {
     async fn beat(self, number: usize, most: Duration) {
         let Some(thread) = self.0.threads.get(number) else { return };
         let mut lateness = Lateness::new(most);
+        let mut at_work = self.0.at_work.subscribe();
         let mut is_in_time = true;
         loop {
-            let due = clock::now() + if is_in_time { IDLE_BEAT } else { BEAT };
+            if is_in_time {
+                // Its sender lives in `self`.
+                drop(at_work.wait_for(|count| *count > 0).await);
+            }
+            let due = clock::now() + if is_in_time { LONG_BEAT } else { BEAT };
             sleep_until(due.into()).await;
             let late = clock::now().saturating_duration_since(due);
             lateness.note(late);
@@ -99,6 +126,7 @@ impl Strain {
             let late_us = u32::try_from(lateness.usual().as_micros()).unwrap_or(u32::MAX);
             thread.late_us.store(late_us, Ordering::Relaxed);
             thread.is_behind.store(lateness.is_behind(), Ordering::Relaxed);
+            metrics::lateness(self.lateness());
         }
     }
 }
@@ -111,5 +139,24 @@ pub(crate) fn take_descriptors() {
     });
     if let Err(error) = raised {
         tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_looked_at_from_the_first_call_to_the_last() {
+        let strain = Strain::none();
+        let mut at_work = strain.0.at_work.subscribe();
+        strain.begin();
+        assert!(at_work.has_changed().unwrap(), "whoever waits for work wakes up");
+        assert_eq!(*at_work.borrow_and_update(), 1);
+        strain.begin();
+        strain.end();
+        strain.end();
+        assert!(!at_work.has_changed().unwrap(), "nobody else does");
+        assert_eq!(*at_work.borrow(), 0);
     }
 }

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 /// So long after a call began they are counted.
 const LOOK: Duration = Duration::from_millis(250);
-/// And so often while none begins.
-const IDLE_LOOK: Duration = Duration::from_secs(2);
+/// And so often while none begins; seldom where nothing goes on and there is room.
+const LONG_LOOK: Duration = Duration::from_secs(2);
+const IDLE_LOOK: Duration = Duration::from_secs(20);
 /// Left for what runs: databases, the ways to Telegram, PBXs' connections, control sockets.
 const RESERVE: i64 = 64;
 /// What a call takes: two ports towards the PBX, one for each address of the machine, and what relays want.
@@ -40,10 +41,12 @@ impl Descriptors {
         self.taken.notify_one();
     }
 
-    /// Counts them for ever.
-    pub(super) async fn watch(&self) {
+    /// Counts them for ever. `at_work` is how much goes on.
+    pub(super) async fn watch(&self, at_work: &watch::Sender<usize>) {
         loop {
-            if timeout(IDLE_LOOK, self.taken.notified()).await.is_ok() {
+            let is_idle = *at_work.borrow() == 0 && self.has_room();
+            let look = if is_idle { IDLE_LOOK } else { LONG_LOOK };
+            if timeout(look, self.taken.notified()).await.is_ok() {
                 sleep(LOOK).await;
             }
             let Ok(left) = tokio::task::spawn_blocking(left).await else { continue };
