@@ -11,8 +11,9 @@ use crate::caught::again;
 
 /// Changes within this time share a write.
 const REST: Duration = Duration::from_millis(250);
-/// How often the file is renewed though nothing changed: a reader believes no old file.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How often the file is renewed though nothing changed: a reader believes no file that is older than 30 seconds. To put
+/// a file in another's place is what an idle line costs most.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Writes the status when it changed, and anyway now and then. Ends with the last sender, whose last word it writes.
 pub async fn keep<S: Clone + Send + Sync + 'static>(
