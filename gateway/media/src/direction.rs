@@ -22,7 +22,7 @@ use crate::quality::Reception;
 use crate::relay::{Outcome, Side};
 use crate::report::{Counters, Reason};
 use crate::rtp::Packet;
-use crate::source::{Kind, Source};
+use crate::source::{Course, Kind, Source};
 use crate::studio::{self, Studio};
 use crate::tone::Tone;
 
@@ -258,32 +258,35 @@ impl Direction {
         out: &mut Batch,
     ) -> Result<Outcome, Reason> {
         let packet = Packet::read(datagram).map_err(|_| Reason::NotRtp)?;
-        let wanted = self.incoming.and_then(|audio| audio.remote_ssrc);
-        if wanted.is_some_and(|ssrc| ssrc != packet.ssrc) {
+        if self.incoming.and_then(|audio| audio.remote_ssrc).is_some_and(|wanted| wanted != packet.ssrc) {
             return Err(Reason::OtherSource);
         }
-        self.counters.last_packet = Some(now);
-
         let measured = self.measure(&packet);
-        if !self.source.knows(packet.ssrc) && !matches!(measured, Err(Reason::Event)) {
-            measured?;
-        }
-        reception.handle_packet(now, &packet, measured.is_ok());
-        let decodes = self.decodes();
         let kind = match measured {
             Ok(sound) => Kind::Sound { ticks: sound.ticks, parts: sound.parts },
             // What is no sound of this call shares its numbers all the same, and they must not be missed.
             Err(Reason::PaddingOnly | Reason::OtherPayload | Reason::Event) => Kind::LeftOut,
             Err(_) => Kind::Broken,
         };
-        let line = match &mut self.studio {
-            Some(studio) => studio.playout.as_mut().map(|playout| &mut playout.line),
-            None => None,
-        };
-        self.source.place(now, &packet, kind, line.unwrap_or(&mut self.numbers), &mut self.counters)?;
-        if let (Err(Reason::Event), Some(receiver)) = (measured, &mut self.receiver) {
+        let playout = self.studio.as_mut().and_then(|studio| studio.playout.as_mut());
+        let numbers = playout.map_or(&mut self.numbers, |playout| &mut playout.line);
+        let placed = self.source.place(now, &packet, kind, numbers, &mut self.counters);
+        // A key may come under an SSRC of its own, or first where a sender begins anew.
+        if let (Err(Reason::Event), Ok(_) | Err(Reason::Astray), Some(receiver)) =
+            (measured, placed, &mut self.receiver)
+        {
             receiver.handle_packet(now, &packet);
         }
+        if placed == Err(Reason::Astray) {
+            measured?;
+        } else if self.source.knows(packet.ssrc) {
+            if placed == Ok(Course::BeginsAnew) {
+                reception.begin_anew();
+            }
+            reception.handle_packet(now, &packet, measured.is_ok());
+        }
+        placed?;
+        self.counters.last_packet = Some(now);
         let sound = measured?;
         if let (Some(receiver), Some(audio)) = (&mut self.receiver, self.incoming) {
             receiver.handle_sound(packet.timestamp, audio.codec.clock_hz);
@@ -297,7 +300,7 @@ impl Direction {
         if self.held {
             return Err(Reason::Held);
         }
-        if decodes { self.keep(now, &packet, sound) } else { self.pass(now, &packet, sound, out) }
+        if self.decodes() { self.keep(now, &packet, sound) } else { self.pass(now, &packet, sound, out) }
     }
 
     fn measure(&self, packet: &Packet<'_>) -> Result<pass::Sound, Reason> {

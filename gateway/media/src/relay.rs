@@ -497,14 +497,24 @@ mod tests {
     fn a_new_source_joins_on_where_the_old_one_stopped() {
         let mut call = Call::new();
         let last = call.pass(rtp(500, 77_000, 1, b"old")).unwrap();
-        call.now += Duration::from_millis(40);
-        let first = call.pass(rtp(9000, 3, 2, b"new")).unwrap();
+        call.now += Duration::from_millis(20);
+        assert_eq!(call.pass(rtp(8999, 3, 2, b"new")), Err(Reason::Astray), "one alone proves nothing");
+        call.now += Duration::from_millis(20);
+        let first = call.pass(rtp(9000, 3 + STEP, 2, b"new")).unwrap();
         assert_eq!(first.sequence.wrapping_sub(last.sequence), 1);
         assert_eq!(first.timestamp.wrapping_sub(last.timestamp), 2 * STEP, "as much as the clock went on");
         assert!(first.marker, "a new talk spurt");
-        let second = call.pass(rtp(9001, 3 + STEP, 2, b"new")).unwrap();
+        let second = call.pass(rtp(9001, 3 + 2 * STEP, 2, b"new")).unwrap();
         assert_eq!(second.timestamp.wrapping_sub(first.timestamp), STEP);
         assert!(!second.marker);
+    }
+
+    #[test]
+    fn a_new_source_after_a_silence_is_taken_from_its_first_packet() {
+        let mut call = Call::new();
+        call.pass(rtp(500, 77_000, 1, b"old")).unwrap();
+        call.now += Duration::from_millis(200);
+        assert!(call.pass(rtp(9000, 3, 2, b"new")).is_ok());
     }
 
     #[test]
@@ -524,7 +534,8 @@ mod tests {
     fn a_new_source_in_the_same_instant_still_waits_for_the_sound_of_the_last_packet() {
         let mut call = Call::new();
         let last = call.pass(rtp(500, 77_000, 1, b"old")).unwrap();
-        let first = call.pass(rtp(9000, 3, 2, b"new")).unwrap();
+        let _ = call.pass(rtp(8999, 3, 2, b"new"));
+        let first = call.pass(rtp(9000, 3 + STEP, 2, b"new")).unwrap();
         assert_eq!(first.timestamp.wrapping_sub(last.timestamp), STEP);
     }
 
@@ -532,10 +543,12 @@ mod tests {
     fn the_old_source_may_not_turn_the_stream_back_with_its_last_packets() {
         let mut call = Call::new();
         call.pass(rtp(500, 0, 1, b"old")).unwrap();
-        call.pass(rtp(9000, 0, 2, b"new")).unwrap();
+        let _ = call.pass(rtp(8999, 0, 2, b"new"));
+        call.pass(rtp(9000, STEP, 2, b"new")).unwrap();
         assert_eq!(call.pass(rtp(501, STEP, 1, b"old")), Err(Reason::TooLate));
+        assert_eq!(call.pass(rtp(502, 2 * STEP, 1, b"old")), Err(Reason::TooLate));
         call.now += Duration::from_secs(1);
-        assert!(call.pass(rtp(502, STEP, 1, b"old")).is_ok(), "later it may speak again");
+        assert!(call.pass(rtp(503, STEP, 1, b"old")).is_ok(), "later it may speak again");
     }
 
     #[test]
@@ -575,7 +588,8 @@ mod tests {
     fn a_packet_from_before_such_a_jump_has_no_place_after_it() {
         let mut call = Call::new();
         call.pass(rtp(1, 1000, 1, b"a")).unwrap();
-        call.pass(rtp(3, 0x7000_0000, 1, b"c")).unwrap();
+        call.pass(rtp(3, 1000 + 2 * STEP, 1, b"c")).unwrap();
+        call.pass(rtp(4, 0x7000_0000, 1, b"d")).unwrap();
         assert_eq!(call.pass(rtp(2, 1000 + STEP, 1, b"b")), Err(Reason::TooLate));
     }
 

@@ -97,7 +97,7 @@ pub struct Counters {
     pub playback: Playback,
     /// Packets not sent on for another reason.
     pub dropped: Dropped,
-    /// When the last RTP packet came from there, whatever it held.
+    /// When the last packet came that found its place in the stream, whatever it held.
     pub last_packet: Option<Instant>,
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Inside one incoming stream a gap stays the same gap and packets keep the order in which they came, also where one
 //! packet becomes several; a duplicate is dropped, because under SRTP the same number may not be used twice.
+//!
+//! What is thrown at a call, even with its own SSRC, must not lead its stream away: only sound does, and sound whose numbers
+//! go on or, where they jump, are borne out by the next packet (RFC 3550 appendix A.1, with its probation of new sources).
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +17,10 @@ use crate::window::{Place, SPAN, Window};
 const LEAP: Duration = Duration::from_secs(5);
 /// How long the stream that was just left may not come back: its last packets are still on their way.
 const AFTERGLOW: Duration = Duration::from_millis(500);
+/// A stream that sounded less than this ago still goes on: whoever takes its place must show two packets in order.
+const ALIVE: Duration = Duration::from_millis(200);
+/// What is no sound leads a stream on over so many missing numbers at most.
+const NEAR: u16 = 16;
 /// No hole is wider: beyond it receivers take a sender to have begun anew (RFC 3550 appendix A.1).
 const WIDEST_HOLE: u32 = 2900;
 
@@ -26,6 +33,15 @@ pub(crate) enum Kind {
     LeftOut,
     /// Nothing that can be played; the hole stays.
     Broken,
+}
+
+/// How a packet goes with what came before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// It belongs to the stream that there is.
+    GoesOn,
+    /// With it a stream begins.
+    BeginsAnew,
 }
 
 /// The numbers under which a packet is sent on.
@@ -43,9 +59,18 @@ pub(crate) struct Stamp {
 #[derive(Debug, Default)]
 pub(crate) struct Source {
     run: Option<Run>,
-    /// A packet out of all order: if its successor follows, the sender began anew (RFC 3550 appendix A.1).
-    astray: Option<(u32, u16)>,
+    /// Sound out of all order: if its successor follows, the sender began anew (RFC 3550 appendix A.1).
+    astray: Option<Astray>,
     former: Option<(u32, Instant)>,
+}
+
+/// The last packet of sound that was not believed.
+#[derive(Debug, Clone, Copy)]
+struct Astray {
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+    came: Instant,
 }
 
 /// One incoming stream without a break.
@@ -53,6 +78,9 @@ pub(crate) struct Source {
 struct Run {
     ssrc: u32,
     window: Window,
+    /// When sound of it found its place last, sent on or not.
+    sounded: Instant,
+    /// When the newest packet came whose sound was sent on, and its timestamp.
     heard: Instant,
     timestamp: u32,
     /// What is added to get the outgoing timestamp; `None` until something of this run is sent.
@@ -96,16 +124,40 @@ impl Source {
         kind: Kind,
         numbers: &mut Numbers,
         counters: &mut Counters,
-    ) -> Result<(), Reason> {
+    ) -> Result<Course, Reason> {
+        let is_sound = matches!(kind, Kind::Sound { .. });
+        let is_alive = self.run.as_ref().is_some_and(|run| now < run.sounded + ALIVE);
         let Some(run) = self.run.as_mut().filter(|run| run.ssrc == packet.ssrc) else {
+            if !is_sound {
+                return Err(Reason::Astray);
+            }
             if self.former.is_some_and(|(ssrc, left)| ssrc == packet.ssrc && now < left + AFTERGLOW) {
                 return Err(Reason::TooLate);
             }
+            if is_alive {
+                self.prove(now, packet, numbers, is_alive)?;
+            }
             self.former = self.run.as_ref().map(|run| (run.ssrc, now));
-            self.begin(now, packet);
-            return Ok(());
+            return Ok(self.begin(now, packet));
         };
-        match run.window.place(packet.sequence) {
+        let place = run.window.place(packet.sequence);
+        let is_astray = match place {
+            Place::Ahead { lost } if !is_sound => lost > NEAR,
+            // The clock has to bear out a hole; a jump of the timestamp alone hides nothing.
+            Place::Ahead { lost } => lost > 0 && run.leaps(now, packet, numbers),
+            // A sender that began anew a little further back would otherwise not be heard for as long.
+            Place::TooLate => is_sound && !is_alive,
+            Place::Late { .. } | Place::Duplicate => false,
+            Place::Astray => true,
+        };
+        if is_astray {
+            if !is_sound {
+                return Err(Reason::Astray);
+            }
+            self.prove(now, packet, numbers, is_alive)?;
+            return Ok(self.begin(now, packet));
+        }
+        match place {
             Place::Ahead { lost } => {
                 run.window.take(packet.sequence);
                 counters.lost += u64::from(lost);
@@ -125,29 +177,45 @@ impl Source {
             }
             Place::Duplicate => return Err(Reason::Duplicate),
             Place::TooLate => return Err(Reason::TooLate),
-            Place::Astray => {
-                let follows = Some((packet.ssrc, packet.sequence.wrapping_sub(1)));
-                if self.astray != follows {
-                    self.astray = Some((packet.ssrc, packet.sequence));
-                    return Err(Reason::Astray);
-                }
-                self.begin(now, packet);
-            }
+            Place::Astray => return Err(Reason::Astray),
         }
-        self.astray = None;
-        Ok(())
+        if is_sound {
+            run.sounded = now;
+            self.astray = None;
+        }
+        Ok(Course::GoesOn)
     }
 
-    fn begin(&mut self, now: Instant, packet: &Packet<'_>) {
+    /// Whether the packet follows the last one that was not believed; else it is kept in its place. While the stream that
+    /// there is sounds, its timestamp has to follow, too: of numbers at random two are in order now and then.
+    fn prove(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        numbers: &Numbers,
+        strictly: bool,
+    ) -> Result<(), Reason> {
+        let Packet { ssrc, sequence, timestamp, .. } = *packet;
+        let before = self.astray.replace(Astray { ssrc, sequence, timestamp, came: now });
+        let follows = before.is_some_and(|before| {
+            (before.ssrc, before.sequence.wrapping_add(1)) == (ssrc, sequence)
+                && !(strictly && is_leap(timestamp.wrapping_sub(before.timestamp), now, before.came, numbers))
+        });
+        if follows { Ok(()) } else { Err(Reason::Astray) }
+    }
+
+    fn begin(&mut self, now: Instant, packet: &Packet<'_>) -> Course {
         self.astray = None;
         self.run = Some(Run {
             ssrc: packet.ssrc,
             window: Window::new(packet.sequence),
+            sounded: now,
             heard: now,
             timestamp: packet.timestamp,
             anchor: None,
             claims: Claims::new(),
         });
+        Course::BeginsAnew
     }
 
     /// The numbers of a packet of sound that [`place`](Self::place) has just taken.
@@ -164,10 +232,6 @@ impl Source {
         let step = packet.timestamp.wrapping_sub(run.timestamp) as i32;
         let newest = run.window.is_newest(packet.sequence);
         let resumed = run.anchor.is_none() && numbers.has_begun();
-        let leaps = || {
-            let leap = numbers.ticks_at_most(now.saturating_duration_since(run.heard) + LEAP);
-            !(0..=i32::try_from(leap).unwrap_or(i32::MAX)).contains(&step)
-        };
         let anchor = match run.anchor {
             None if !newest => return Err(Reason::TooLate),
             None => {
@@ -179,7 +243,7 @@ impl Source {
                 }
                 numbers.follows(now).wrapping_sub(packet.timestamp)
             }
-            Some(_) if newest && leaps() => {
+            Some(_) if newest && run.leaps(now, packet, numbers) => {
                 tracing::debug!(step, "the timestamp jumps, its sequence does not");
                 numbers.follows(now).wrapping_sub(packet.timestamp)
             }
@@ -202,6 +266,19 @@ impl Source {
         }
         Ok(Stamp { sequence, timestamp, parts: claimed.min(parts), resumed })
     }
+}
+
+impl Run {
+    /// Whether the packet's timestamp is not where the clock would have it after the newest one.
+    fn leaps(&self, now: Instant, packet: &Packet<'_>, numbers: &Numbers) -> bool {
+        is_leap(packet.timestamp.wrapping_sub(self.timestamp), now, self.heard, numbers)
+    }
+}
+
+/// Whether a timestamp moved back, or further on than the clock since then and [`LEAP`].
+fn is_leap(step: u32, now: Instant, since: Instant, numbers: &Numbers) -> bool {
+    let most = numbers.ticks_at_most(now.saturating_duration_since(since) + LEAP);
+    step > most.min(i32::MAX as u32)
 }
 
 impl Claims {

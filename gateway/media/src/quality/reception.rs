@@ -1,12 +1,13 @@
-//! What came of one stream: RFC 3550 appendix A.1 for sequence numbers, A.3 for loss, A.8 for jitter.
+//! What came of one stream: RFC 3550 appendix A.3 for loss, A.8 for jitter. Whoever hears it says where it begins anew
+//! (A.1).
 
 use std::time::Instant;
 
 use crate::rtp::Packet;
 
-/// A forward jump beyond this is a sender that began anew (MAX_DROPOUT).
+/// So far on a packet may be (MAX_DROPOUT).
 const DROPOUT: u16 = 3000;
-/// So far back a packet is late and not astray (MAX_MISORDER).
+/// And so far back (MAX_MISORDER). What is further off is not counted.
 const MISORDER: u16 = 100;
 
 /// What a report says about one stream (RFC 3550 section 6.4.1).
@@ -53,8 +54,6 @@ struct Source {
     duplicates: u64,
     /// Bit `n` is set if `highest - n` came.
     seen: u128,
-    /// A number out of all order; the next one after it begins anew.
-    astray: Option<u16>,
     expected_before: u64,
     received_before: u64,
     /// Arrival and timestamp of the packet before.
@@ -101,7 +100,7 @@ impl Reception {
         let behind = source.highest.wrapping_sub(packet.sequence);
         if ahead == 0 && source.received == 0 {
             source.received = 1;
-        } else if (1..DROPOUT).contains(&ahead) {
+        } else if (1..=DROPOUT).contains(&ahead) {
             source.go_on(ahead);
             source.received += 1;
         } else if behind <= MISORDER {
@@ -113,18 +112,19 @@ impl Reception {
             }
             source.seen |= 1 << behind;
             source.received += 1;
-        } else if source.astray == Some(packet.sequence) {
-            // Two in a row: the sender began anew without saying so.
-            self.begin(packet);
-            if let Some(source) = &mut self.source {
-                source.received = 1;
-            }
         } else {
-            source.astray = Some(packet.sequence.wrapping_add(1));
             return;
         }
         if timed {
             self.jitter(now, packet.timestamp);
+        }
+    }
+
+    /// The next packet begins a count of its own, whatever its number is.
+    pub fn begin_anew(&mut self) {
+        if let Some(source) = self.source.take() {
+            self.past_expected += source.expected();
+            self.past_unique += source.unique();
         }
     }
 
@@ -185,10 +185,7 @@ impl Reception {
     }
 
     fn begin(&mut self, packet: &Packet<'_>) {
-        if let Some(source) = self.source.take() {
-            self.past_expected += source.expected();
-            self.past_unique += source.unique();
-        }
+        self.begin_anew();
         self.source = Some(Source {
             ssrc: packet.ssrc,
             base: packet.sequence.into(),
@@ -197,7 +194,6 @@ impl Reception {
             received: 0,
             duplicates: 0,
             seen: 1,
-            astray: None,
             expected_before: 0,
             received_before: 0,
             last: None,
@@ -229,7 +225,6 @@ impl Source {
         }
         self.highest = highest;
         self.seen = self.seen.checked_shl(ahead.into()).unwrap_or(0) | 1;
-        self.astray = None;
     }
 
     fn extended(&self) -> u32 {
@@ -310,10 +305,14 @@ mod tests {
     #[test]
     fn a_new_source_or_a_sender_that_began_anew_makes_no_loss() {
         let mut ear = Ear::new();
-        for sequence in (0..10).chain(30_000..30_010) {
-            ear.hear(sequence, 0);
+        for first in [0, 1000, 30_000, 29_000] {
+            ear.reception.begin_anew();
+            for sequence in first..first + 10 {
+                ear.hear(sequence, 0);
+            }
         }
-        assert_eq!(ear.reception.lost(), 0);
+        ear.hear(50_000, 0);
+        assert_eq!((ear.reception.lost(), ear.reception.expected()), (0, 40));
         ear.ssrc = 8;
         for sequence in [50_000, 50_002] {
             ear.hear(sequence, 0);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be read is a failed test")]
 
 mod digits;
+mod junk;
 mod noise;
 mod passing;
 mod signal;
