@@ -275,7 +275,7 @@ impl Direction {
         if let (Err(Reason::Event), Ok(_) | Err(Reason::Astray), Some(receiver)) =
             (measured, placed, &mut self.receiver)
         {
-            receiver.handle_packet(now, &packet);
+            receiver.hear(now, &packet, placed.is_ok());
         }
         if placed == Err(Reason::Astray) {
             measured?;

@@ -16,6 +16,8 @@ const SILENCE: Duration = Duration::from_millis(250);
 const SEGMENT_TICKS: u32 = 0xffff;
 /// Of so many past keys late packets are known again.
 const REMEMBERED: usize = 8;
+/// Of two packets of one key in a row fewer than this were lost between.
+const REPEATED: u16 = 5;
 /// Keys that nobody fetched; more are dropped.
 const QUEUE: usize = 64;
 /// Clocks that peers count in wrongly: the one that every telephone had, and the one of Opus.
@@ -38,6 +40,8 @@ pub struct Receiver {
     past: VecDeque<Past>,
     presses: VecDeque<Press>,
     ignored: u64,
+    /// Source, key and number of the last packet that was out of all order.
+    astray: Option<(u32, Digit, u16)>,
 }
 
 /// A key that is held.
@@ -91,6 +95,7 @@ impl Receiver {
             past: VecDeque::with_capacity(REMEMBERED),
             presses: VecDeque::new(),
             ignored: 0,
+            astray: None,
         }
     }
 
@@ -120,6 +125,22 @@ impl Receiver {
             self.release();
             self.event = Some(Event::new(now, &report));
             self.go_on(now, &report);
+        }
+    }
+
+    /// The same for a packet that may be out of all order: of such a key the second packet is believed, for every key has
+    /// several, and what is thrown at a call at random has not.
+    pub(crate) fn hear(&mut self, now: Instant, packet: &Packet<'_>, is_in_order: bool) {
+        if is_in_order {
+            return self.handle_packet(now, packet);
+        }
+        let Some(Report { digit, sequence, .. }) = Report::read(packet) else { return };
+        let before = self.astray.replace((packet.ssrc, digit, sequence));
+        let follows = before.is_some_and(|(ssrc, key, number)| {
+            (ssrc, key) == (packet.ssrc, digit) && sequence.wrapping_sub(number) <= REPEATED
+        });
+        if follows {
+            self.handle_packet(now, packet);
         }
     }
 
