@@ -1,6 +1,6 @@
 //! The certificate behind a call's DTLS, and how its handshakes are timed.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dimpl::certificate::generate_self_signed_certificate;
@@ -35,20 +35,30 @@ impl Certificate {
     pub fn generate() -> Result<Self, CertificateError> {
         let certificate =
             generate_self_signed_certificate().map_err(|error| CertificateError(error.to_string()))?;
-        // A cookie proves that an address is not forged; ICE has proved that already.
-        let config = Config::builder()
-            .use_server_cookie(false)
-            .flight_start_rto(FLIGHT_RTO)
-            .flight_retries(FLIGHT_RETRIES)
-            .handshake_timeout(HANDSHAKE_LIMIT)
-            .build()
-            .map_err(|error| CertificateError(error.to_string()))?;
         let fingerprint = certificate.fingerprint_str();
-        Ok(Certificate { certificate, config: Arc::new(config), fingerprint })
+        Ok(Certificate { certificate, config: config()?, fingerprint })
     }
 
     /// SHA-256 of the certificate as signaling writes it: upper-case hexadecimal bytes with colons between them.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
+}
+
+/// What all handshakes share. The library tries all its cryptography whenever one is made, which costs as much as several
+/// handshakes.
+fn config() -> Result<Arc<Config>, CertificateError> {
+    static CONFIG: OnceLock<Arc<Config>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(Arc::clone(config));
+    }
+    // A cookie proves that an address is not forged; ICE has proved that already.
+    let config = Config::builder()
+        .use_server_cookie(false)
+        .flight_start_rto(FLIGHT_RTO)
+        .flight_retries(FLIGHT_RETRIES)
+        .handshake_timeout(HANDSHAKE_LIMIT)
+        .build()
+        .map_err(|error| CertificateError(error.to_string()))?;
+    Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
 }
