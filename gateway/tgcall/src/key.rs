@@ -21,6 +21,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
+use crate::comb::Comb;
+
 /// Bytes of every number of the key agreement.
 pub const NUMBER_BYTES: usize = 256;
 
@@ -86,6 +88,7 @@ struct Group {
     g: i32,
     prime: [u8; NUMBER_BYTES],
     ring: FixedMontyParams<{ U2048::LIMBS }>,
+    of_g: Comb,
 }
 
 impl DhParameters {
@@ -110,7 +113,9 @@ impl DhParameters {
         if sha256(&prime) != KNOWN_PRIME_SHA256 && !crypto_primes::is_prime(Flavor::Safe, &number) {
             return Err(KeyError::NotASafePrime);
         }
-        Ok(Self(Arc::new(Group { g, prime, ring: FixedMontyParams::new_vartime(modulus) })))
+        let ring = FixedMontyParams::new_vartime(modulus);
+        let of_g = Comb::new(&U2048::from_u32(g.unsigned_abs()), &ring);
+        Ok(Self(Arc::new(Group { g, prime, ring, of_g })))
     }
 
     /// The generator.
@@ -127,8 +132,7 @@ impl DhParameters {
 
     /// `g` to a secret power, checked to be in range.
     fn public_value(&self, exponent: &Exponent) -> Result<[u8; NUMBER_BYTES], KeyError> {
-        let g = U2048::from_u32(self.0.g.unsigned_abs());
-        let value = self.power(&g, exponent);
+        let value = self.0.of_g.power(&exponent.0, &self.0.ring);
         self.in_range(&value).then(|| bytes_of(&value)).ok_or(KeyError::OwnValueOutOfRange)
     }
 
@@ -138,14 +142,10 @@ impl DhParameters {
         if !self.in_range(&value) {
             return Err(KeyError::PeerValueOutOfRange);
         }
-        let mut key = self.power(&value, exponent);
+        let mut key = FixedMontyForm::new(&value, &self.0.ring).pow(&exponent.0).retrieve();
         let shared = SharedKey::from_bytes(bytes_of(&key));
         key.zeroize();
         Ok(shared)
-    }
-
-    fn power(&self, base: &U2048, exponent: &Exponent) -> U2048 {
-        FixedMontyForm::new(base, &self.0.ring).pow(&exponent.0).retrieve()
     }
 
     fn in_range(&self, value: &U2048) -> bool {

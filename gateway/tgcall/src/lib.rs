@@ -12,6 +12,7 @@
 #![warn(clippy::wildcard_enum_match_arm, clippy::print_stdout)]
 
 mod call;
+mod comb;
 mod counters;
 mod data_channel;
 mod demux;
