@@ -2,14 +2,25 @@
 //! first bytes in all of them.
 
 use std::borrow::Cow;
-use std::io::{Read, Write};
+use std::cell::RefCell;
+use std::io::Read;
 
-use flate2::Compression;
 use flate2::read::{GzDecoder, ZlibDecoder};
-use flate2::write::GzEncoder;
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 /// Longest inflated document, in bytes.
 pub(crate) const MAX_INFLATED_BYTES: usize = 2 * 1024 * 1024;
+
+/// Deflate, no flags, no time, as small as it gets, no system.
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 0xff];
+
+/// What a document may grow by when it is compressed, at first.
+const ROOM_BYTES: usize = 64;
+
+thread_local! {
+    /// Its tables hold 300 kB: to have them made costs more than to compress a document.
+    static COMPRESSOR: RefCell<Compress> = RefCell::new(Compress::new(Compression::best(), false));
+}
 
 /// Why a compressed document cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +47,27 @@ pub(crate) fn inflate(document: &[u8]) -> Result<Cow<'_, [u8]>, InflateError> {
     }
 }
 
-/// Compresses with a gzip header, as small as it gets.
+/// Compresses with a gzip header (RFC 1952), as small as it gets.
 pub(crate) fn gzip(document: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(document).and_then(|()| encoder.finish()).expect("writing into memory does not fail")
+    let mut packed = Vec::with_capacity(GZIP_HEADER.len() + document.len() + ROOM_BYTES);
+    packed.extend_from_slice(&GZIP_HEADER);
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        compressor.reset();
+        loop {
+            let rest = usize::try_from(compressor.total_in()).ok().and_then(|taken| document.get(taken..));
+            let status =
+                compressor.compress_vec(rest.unwrap_or_default(), &mut packed, FlushCompress::Finish);
+            if status.expect("a stream that was begun goes on") == Status::StreamEnd {
+                break;
+            }
+            packed.reserve(ROOM_BYTES);
+        }
+    });
+    let mut crc = Crc::new();
+    crc.update(document);
+    packed.extend_from_slice(&crc.sum().to_le_bytes());
+    packed.extend_from_slice(&crc.amount().to_le_bytes());
+    packed
 }
 
 fn read_all<'a>(document: &[u8], decoder: impl Read) -> Result<Cow<'a, [u8]>, InflateError> {
@@ -69,9 +97,19 @@ mod tests {
 
     #[test]
     fn what_is_compressed_here_has_a_gzip_header_and_inflates_again() {
-        let compressed = gzip(b"some document");
-        assert_eq!(compressed[..2], [0x1f, 0x8b]);
-        assert_eq!(inflate(&compressed).unwrap().as_ref(), b"some document");
+        for document in [&b"some document"[..], b"", &[b'x'; 5_000], b"some document"] {
+            let compressed = gzip(document);
+            assert_eq!(compressed[..2], [0x1f, 0x8b]);
+            assert_eq!(inflate(&compressed).unwrap().as_ref(), document);
+        }
+        assert_eq!(gzip(b"some document"), gzip(b"some document"), "nothing is kept of the one before");
+        let mut random = 1_u32;
+        let mut next = || {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 24) as u8
+        };
+        let noise: Vec<u8> = (0..1_000_000).map(|_| next()).collect();
+        assert_eq!(inflate(&gzip(&noise)).unwrap().as_ref(), noise, "what does not get smaller finds room");
     }
 
     #[test]
