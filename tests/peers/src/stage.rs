@@ -98,7 +98,8 @@ impl Stage {
         let media_addresses = media_addresses.iter().map(|ip| format!("\"{ip}\"")).collect::<Vec<_>>();
         // Tests share their machine, which may be late for a while: calls are none the worse there.
         let lag = if options.settings.contains("max_lag_ms") { "" } else { "max_lag_ms = 0\n" };
-        let asked = if options.settings.contains("options_interval_s") { "" } else { "options_interval_s = 5\n" };
+        let asked =
+            if options.settings.contains("options_interval_s") { "" } else { "options_interval_s = 5\n" };
         let settings = format!(
             "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789abcdef\"\n{}\n\n\
              [gateway]\nmedia_addresses = [{}]\nshutdown_grace_s = 2\n{asked}{lag}{}\n\n\
