@@ -97,9 +97,80 @@ const fn linear_to_mu(sample: i16) -> u8 {
     !(sign | (segment as u8) << 4 | step as u8)
 }
 
+/// Writes sound by a law so that less of the noise is heard: what one byte is off is taken from the next sample in part,
+/// which moves noise up to where an ear hears less of it. Quiet speech, of which A-law leaves little, gains most.
+#[derive(Debug, Default)]
+pub(super) struct Shaper {
+    /// How much louder the last byte is than was wanted.
+    off: i32,
+    /// Zeros in a row.
+    zeros: usize,
+}
+
+impl Shaper {
+    /// So many zeros, 10 ms of them, are no speech, however quiet.
+    const SILENCE: usize = 80;
+    /// The share that is taken from the next sample, in hundredths: scores of speech rise up to here, by both laws and at
+    /// levels from 0 to -20 dB.
+    const SHARE: i32 = 40;
+
+    pub(super) fn write(&mut self, sample: i16, to: fn(i16) -> u8, sounds: &[i16; 256]) -> u8 {
+        self.zeros = if sample == 0 { self.zeros + 1 } else { 0 };
+        if self.zeros > Self::SILENCE {
+            // The byte that others know silence by.
+            self.off = 0;
+        }
+        let wanted = i32::from(sample) - self.off * Self::SHARE / 100;
+        let wanted = wanted.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        let byte = to(wanted);
+        self.off = i32::from(sounds[usize::from(byte)]) - i32::from(wanted);
+        byte
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::TAU;
+
     use super::*;
+
+    type Law = (fn(i16) -> u8, &'static [i16; 256]);
+
+    const LAWS: [Law; 2] = [(to_a, &FROM_A), (to_mu, &FROM_MU)];
+
+    fn written((to, sounds): Law, pcm: &[i16]) -> Vec<u8> {
+        let mut shaper = Shaper::default();
+        pcm.iter().map(|&sample| shaper.write(sample, to, sounds)).collect()
+    }
+
+    #[test]
+    fn what_came_by_the_law_leaves_as_it_came_and_silence_is_one_byte() {
+        for law in LAWS {
+            let pcm: Vec<i16> = (0..=255_u8).map(|at| law.1[usize::from(at.wrapping_mul(91))]).collect();
+            let expected: Vec<u8> = pcm.iter().map(|&sample| law.0(sample)).collect();
+            assert_eq!(written(law, &pcm), expected);
+            let mut spoken = vec![1000, -317, 3];
+            spoken.resize(203, 0);
+            assert_eq!(written(law, &spoken)[83..], [law.0(0); 120]);
+        }
+    }
+
+    #[test]
+    fn quiet_sound_has_less_noise_where_speech_is() {
+        let wave = |at: u16| (30.0 * (TAU * 310.0 * f32::from(at) / 8000.0).sin()).round() as i16;
+        let pcm: Vec<i16> = (0..8000).map(wave).collect();
+        for law in LAWS {
+            // Noise below 1 kHz: of eight samples together.
+            let noise = |bytes: &[u8]| -> i64 {
+                let off = bytes.iter().zip(&pcm).map(|(&byte, &sample)| law.1[usize::from(byte)] - sample);
+                let off: Vec<i64> = off.map(i64::from).collect();
+                off.windows(8).map(|eight| eight.iter().sum::<i64>().pow(2)).sum()
+            };
+            let plain: Vec<u8> = pcm.iter().map(|&sample| law.0(sample)).collect();
+            let (shaped, plain) = (noise(&written(law, &pcm)), noise(&plain));
+            assert!(shaped * 10 < plain * 7, "{shaped} of {plain}");
+        }
+    }
 
     /// Bytes 0 to 255 decoded by ffmpeg 5.1 (`-f alaw` and `-f mulaw` to `-f s16be`).
     const A_GOLDEN: &[u8] = include_bytes!("../../testdata/g711/alaw-expanded.s16be");
