@@ -126,7 +126,6 @@ impl Source {
         counters: &mut Counters,
     ) -> Result<Course, Reason> {
         let is_sound = matches!(kind, Kind::Sound { .. });
-        let is_alive = self.run.as_ref().is_some_and(|run| now < run.sounded + ALIVE);
         let Some(run) = self.run.as_mut().filter(|run| run.ssrc == packet.ssrc) else {
             if !is_sound {
                 return Err(Reason::Astray);
@@ -134,8 +133,8 @@ impl Source {
             if self.former.is_some_and(|(ssrc, left)| ssrc == packet.ssrc && now < left + AFTERGLOW) {
                 return Err(Reason::TooLate);
             }
-            if is_alive {
-                self.prove(now, packet, numbers, is_alive)?;
+            if self.is_alive(now) {
+                self.prove(now, packet, numbers)?;
             }
             self.former = self.run.as_ref().map(|run| (run.ssrc, now));
             return Ok(self.begin(now, packet));
@@ -146,7 +145,7 @@ impl Source {
             // The clock has to bear out a hole; a jump of the timestamp alone hides nothing.
             Place::Ahead { lost } => lost > 0 && run.leaps(now, packet, numbers),
             // A sender that began anew a little further back would otherwise not be heard for as long.
-            Place::TooLate => is_sound && !is_alive,
+            Place::TooLate => is_sound && now >= run.sounded + ALIVE,
             Place::Late { .. } | Place::Duplicate => false,
             Place::Astray => true,
         };
@@ -154,7 +153,7 @@ impl Source {
             if !is_sound {
                 return Err(Reason::Astray);
             }
-            self.prove(now, packet, numbers, is_alive)?;
+            self.prove(now, packet, numbers)?;
             return Ok(self.begin(now, packet));
         }
         match place {
@@ -186,20 +185,20 @@ impl Source {
         Ok(Course::GoesOn)
     }
 
+    /// Whether what there is sounds still.
+    fn is_alive(&self, now: Instant) -> bool {
+        self.run.as_ref().is_some_and(|run| now < run.sounded + ALIVE)
+    }
+
     /// Whether the packet follows the last one that was not believed; else it is kept in its place. While the stream that
     /// there is sounds, its timestamp has to follow, too: of numbers at random two are in order now and then.
-    fn prove(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        numbers: &Numbers,
-        strictly: bool,
-    ) -> Result<(), Reason> {
+    fn prove(&mut self, now: Instant, packet: &Packet<'_>, numbers: &Numbers) -> Result<(), Reason> {
+        let is_alive = self.is_alive(now);
         let Packet { ssrc, sequence, timestamp, .. } = *packet;
         let before = self.astray.replace(Astray { ssrc, sequence, timestamp, came: now });
         let follows = before.is_some_and(|before| {
             (before.ssrc, before.sequence.wrapping_add(1)) == (ssrc, sequence)
-                && !(strictly && is_leap(timestamp.wrapping_sub(before.timestamp), now, before.came, numbers))
+                && !(is_alive && is_leap(timestamp.wrapping_sub(before.timestamp), now, before.came, numbers))
         });
         if follows { Ok(()) } else { Err(Reason::Astray) }
     }
