@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError, Weak};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use slab::Slab;
@@ -18,7 +19,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::yield_now;
 
-use super::{Desk, pace::Pace};
+use super::Desk;
+use super::pace::{Pace, TICK};
 use crate::clock;
 
 /// Most sockets that are told of in one look.
@@ -99,43 +101,56 @@ pub(super) fn open() -> io::Result<Epoll> {
     Ok(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?)
 }
 
-/// Has this thread's sockets heard, for ever; `may_tick` where many packets may be taken once in a tick.
-///
-/// # Errors
-/// When the runtime cannot wait for the epoll.
-pub(super) async fn attend(epoll: Epoll, may_tick: bool) -> io::Result<()> {
+/// Has this thread's sockets heard until its runtime ends; `may_tick` where many packets may be taken once in a tick.
+pub(super) async fn attend(epoll: Epoll, may_tick: bool) {
     let epoll = Rc::new(epoll);
     let pace = Pace::new(clock::now(), may_tick);
     HUB.set(Some(Hub { epoll: Rc::clone(&epoll), sockets: Slab::new(), pace }));
-    let mut look = Look { events: vec![EpollEvent::empty(); EVENTS], unread: Vec::new() };
+    let mut look = Look { events: vec![EpollEvent::empty(); EVENTS], unread: Vec::new(), is_cut: false };
     let mut waiting: Option<AsyncFd<BorrowedFd<'_>>> = None;
     loop {
-        match at_pace(|pace| pace.pause(clock::now())) {
-            Some(pause) => {
-                // Left where it is, it would have the system tell the runtime of each packet.
-                waiting = None;
-                if !pause.is_zero() {
-                    thread::sleep(pause);
-                    at_pace(|pace| pace.looks(clock::now()));
-                }
-                look.round(&epoll);
-                yield_now().await;
-            }
+        if let Some(pause) = at_pace(|pace| pace.pause(clock::now())) {
+            // Left where it is, it would have the system tell the runtime of each packet.
+            waiting = None;
+            rest(pause);
+            look.round(&epoll);
+            give_way().await;
+            continue;
+        }
+        if waiting.is_none() {
+            #[expect(deprecated, reason = "its successor wants a socket of its own")]
+            let registered = AsyncFd::with_interest(epoll.0.as_fd(), Interest::READABLE);
+            waiting =
+                registered.inspect_err(|error| tracing::error!(%error, "media is looked for in ticks")).ok();
+        }
+        look.round(&epoll);
+        match &mut waiting {
+            Some(ready) if !look.is_more() => match ready.readable().await {
+                Ok(mut ready) => ready.clear_ready(),
+                // The runtime ends.
+                Err(_) => return,
+            },
+            Some(_) => yield_now().await,
             None => {
-                let ready = match &mut waiting {
-                    Some(ready) => ready,
-                    #[expect(deprecated, reason = "its successor wants a socket of its own")]
-                    none => none.insert(AsyncFd::with_interest(epoll.0.as_fd(), Interest::READABLE)?),
-                };
-                look.round(&epoll);
-                if look.unread.is_empty() {
-                    ready.readable().await?.clear_ready();
-                } else {
-                    yield_now().await;
-                }
+                rest(TICK);
+                give_way().await;
             }
         }
     }
+}
+
+fn rest(pause: Duration) {
+    if !pause.is_zero() {
+        thread::sleep(pause);
+        at_pace(|pace| pace.looks(clock::now()));
+    }
+}
+
+/// Lets every task run that is ready: those that were, and those that timers and connections make ready, which the runtime
+/// looks at in between.
+async fn give_way() {
+    yield_now().await;
+    yield_now().await;
 }
 
 fn at_pace<T: Default>(work: impl FnOnce(&mut Pace) -> T) -> T {
@@ -150,11 +165,18 @@ pub(super) fn is_ticking() -> bool {
 /// One look after another at the sockets of a thread.
 struct Look {
     events: Vec<EpollEvent>,
-    /// Sockets that had more than they were read for.
+    /// Sockets that had more than they were read for, each once.
     unread: Vec<usize>,
+    /// More sockets were told of than there was room for.
+    is_cut: bool,
 }
 
 impl Look {
+    /// Whether there is more to hand out.
+    fn is_more(&self) -> bool {
+        self.is_cut || !self.unread.is_empty()
+    }
+
     /// Hands out what came to any socket.
     fn round(&mut self, epoll: &Epoll) {
         let mut desk = Desk::borrow();
@@ -162,14 +184,13 @@ impl Look {
         for number in std::mem::take(&mut self.unread) {
             packets += self.serve(number, &mut desk);
         }
-        loop {
-            let found = epoll.wait(&mut self.events, EpollTimeout::ZERO).unwrap_or(0);
-            for at in 0..found {
-                let Some(number) = self.events.get(at).map(EpollEvent::data) else { break };
-                packets += self.serve(number as usize, &mut desk);
-            }
-            if found < EVENTS {
-                break;
+        let found = epoll.wait(&mut self.events, EpollTimeout::ZERO).unwrap_or(0);
+        self.is_cut = found == EVENTS;
+        for at in 0..found {
+            let Some(number) = self.events.get(at).map(|event| event.data() as usize) else { break };
+            // It had its turn.
+            if !self.unread.contains(&number) {
+                packets += self.serve(number, &mut desk);
             }
         }
         desk.give_back();

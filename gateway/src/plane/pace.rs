@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// From one look to the next where many packets come; the system adds some 50 us to a sleep.
-const TICK: Duration = Duration::from_micros(900);
+pub(super) const TICK: Duration = Duration::from_micros(900);
 /// How long packets are counted before it is decided anew.
 const WINDOW: Duration = Duration::from_millis(20);
 /// Packets of a window from which on ticks pay: 1,500 in a second.

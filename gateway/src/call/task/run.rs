@@ -34,17 +34,25 @@ pub(super) async fn run(
             let mut task = lock(&task);
             (task.work(happened, &mut ears), std::mem::take(&mut task.words))
         };
-        if let Some(written) = written.take() {
-            timeout(ROW_LIMIT, written).await.ok();
-        }
-        for word in words {
-            said.send((key, word)).await.ok();
-        }
+        let say = async |words: Vec<Said>| {
+            for word in words {
+                said.send((key, word)).await.ok();
+            }
+        };
         if let Some(record) = ended {
+            // Whoever is alone hears nothing any more.
             let task = alone(task);
+            if let Some(written) = written {
+                timeout(ROW_LIMIT, written).await.ok();
+            }
+            say(words).await;
             let span = task.span.clone();
             return task.finish(record).instrument(span).await;
         }
+        if let Some(written) = written.take() {
+            timeout(ROW_LIMIT, written).await.ok();
+        }
+        say(words).await;
         happened = Some(poll_fn(|context| lock(&task).poll_happened(&mut ears, context)).await);
     }
 }
