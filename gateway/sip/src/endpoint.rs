@@ -156,6 +156,8 @@ pub struct Endpoint {
     pub(crate) registrar: Option<Registrar>,
     pub(crate) guard: Option<Guard>,
     pub(crate) proofs: Proofs,
+    /// It was not said yet that answers are cut short.
+    pub(crate) tells_short: bool,
     /// Until then calls of a line before this one may be answered.
     pub(crate) adopts_until: Instant,
     agenda: Agenda<CallId>,
@@ -188,6 +190,7 @@ impl Endpoint {
             new_calls: Vec::new(),
             availability: Availability::Down { retry_after_s: None, reason: None },
             proofs: Proofs::new(config.credentials.clone()),
+            tells_short: true,
             adopts_until: now + config.ring_limit + PATIENCE,
             agenda: Agenda::new(),
             events: VecDeque::new(),
@@ -253,8 +256,10 @@ impl Endpoint {
     /// Takes a message that was so many bytes long where it came.
     pub(crate) fn take(&mut self, now: Instant, source: Hop, inbound: Inbound, length: usize) {
         let (dropped, said) = (self.filter.strangers(), self.layer.waiting());
+        let is_ours = self.trusts(source.ip())
+            || matches!(&inbound, Inbound::Request { request, .. } if self.has_dialog_of(request));
         self.serve(now, source, inbound);
-        if !self.trusts(source.ip()) {
+        if !is_ours && !self.trusts(source.ip()) {
             self.answer_thriftily(said, source.address, length);
             if self.filter.strangers() == dropped {
                 self.filter.count_unproven();

@@ -4,11 +4,14 @@
 //!
 //! Headers that nobody needs go first, then names are written short (RFC 3261 section 7.3.3), then the second of two challenges
 //! goes, then the answer itself. An INVITE with a session description leaves room for both challenges; one without gets the
-//! better one alone.
+//! better one alone. What belongs to a call of ours is answered whole: nobody guesses its tags, and a PBX whose proof was forgotten
+//! in a crowd has to be heard in its calls. Nor is the PBX's own address cut short, whoever forges it.
 
 use std::net::SocketAddr;
 
+use crate::dialog::DialogId;
 use crate::endpoint::{Endpoint, Transmit};
+use crate::message::Request;
 
 /// Bytes that may be answered for two that came.
 const FOR_TWO: usize = 3;
@@ -22,11 +25,15 @@ impl Endpoint {
     /// Cuts down what was just said to a source that sent so many bytes; `said` is how much was waiting before.
     pub(crate) fn answer_thriftily(&mut self, said: usize, source: SocketAddr, length: usize) {
         let mut room = length.saturating_mul(FOR_TWO) / 2;
+        let tells_short = &mut self.tells_short;
         self.layer.revise(said, |transmit: &mut Transmit| {
             if transmit.destination.ip() != source.ip() {
                 return true;
             }
-            let fits = cut_down(&mut transmit.contents, room);
+            let Cut { fits, lacks_challenge } = cut_down(&mut transmit.contents, room);
+            if lacks_challenge && fits && std::mem::take(tells_short) {
+                tracing::info!(%source, "whoever has not proven to be the PBX and sends little is asked for SHA-256 alone");
+            }
             if fits {
                 room -= transmit.contents.len();
             } else {
@@ -35,20 +42,37 @@ impl Endpoint {
             fits
         });
     }
+
+    /// Whether a request belongs to a call of ours.
+    pub(crate) fn has_dialog_of(&self, request: &Request) -> bool {
+        DialogId::of_request(request).is_some_and(|dialog| self.dialogs.contains_key(&dialog))
+    }
 }
 
-/// Takes out of an answer what it can do without until it fits; false when it never does.
-fn cut_down(answer: &mut Vec<u8>, room: usize) -> bool {
+/// What became of an answer.
+struct Cut {
+    fits: bool,
+    /// It asks for fewer proofs than it would.
+    lacks_challenge: bool,
+}
+
+/// Takes out of an answer what it can do without until it fits.
+fn cut_down(answer: &mut Vec<u8>, room: usize) -> Cut {
+    // RFC 3261 section 21.4.6.
+    let must_allow = answer.starts_with(b"SIP/2.0 405 ");
     for luxury in LUXURIES {
-        if answer.len() > room {
+        if answer.len() > room && !(must_allow && luxury == "Allow") {
             take_out(answer, luxury, 0);
         }
     }
     if answer.len() > room {
         shorten(answer);
     }
-    while answer.len() > room && take_out(answer, "WWW-Authenticate", 1) {}
-    answer.len() <= room
+    let mut lacks_challenge = false;
+    while answer.len() > room && take_out(answer, "WWW-Authenticate", 1) {
+        lacks_challenge = true;
+    }
+    Cut { fits: answer.len() <= room, lacks_challenge }
 }
 
 /// Writes the names of headers short.
@@ -98,7 +122,7 @@ mod tests {
     fn what_nobody_needs_goes_first_and_the_better_challenge_stays() {
         let cut = |room: usize| {
             let mut answer = ANSWER.to_vec();
-            cut_down(&mut answer, room).then(|| String::from_utf8(answer).unwrap())
+            cut_down(&mut answer, room).fits.then(|| String::from_utf8(answer).unwrap())
         };
         let whole = ANSWER.len();
         assert_eq!(cut(whole).unwrap().as_bytes(), ANSWER);
@@ -114,5 +138,15 @@ mod tests {
         let bare = cut(whole - 60).unwrap();
         assert!(bare.contains("better") && !bare.contains("other"), "{bare}");
         assert_eq!(cut(60), None);
+    }
+
+    #[test]
+    fn whoever_may_not_use_a_method_is_told_which_there_are_or_nothing() {
+        const REFUSED: &[u8] =
+            b"SIP/2.0 405 Method Not Allowed\r\nVia: a\r\nAllow: INVITE\r\nServer: us\r\n\r\n";
+        let mut answer = REFUSED.to_vec();
+        assert!(cut_down(&mut answer, REFUSED.len() - 14).fits);
+        assert_eq!(answer, b"SIP/2.0 405 Method Not Allowed\r\nv:a\r\nAllow: INVITE\r\n\r\n");
+        assert!(!cut_down(&mut answer, 50).fits);
     }
 }

@@ -183,6 +183,37 @@ fn before_a_proof_nobody_gets_more_than_half_as_much_again_as_they_sent() {
 }
 
 #[test]
+fn a_pbx_whose_proof_was_forgotten_in_a_crowd_is_answered_whole_in_its_calls() {
+    let mut world = guarded(|config| config.any_source = true);
+    let prove = |world: &mut World, name: &str, source: &str| {
+        let mut phone = Phone::new(name);
+        let challenge = challenged_at(world, &mut phone, source);
+        world.hears_from(source, proven(&mut phone, &challenge, "SHA-256", "a word of ours", 1).as_bytes());
+        let mut events = std::iter::from_fn(|| world.try_event());
+        let call =
+            events.find_map(|event| if let Event::Incoming { call, .. } = event { Some(call) } else { None });
+        while world.try_said().is_some() {}
+        (phone, call)
+    };
+    let (mut phone, call) = prove(&mut world, "a", STRANGER);
+    world.act(|line, now| line.answer(now, call.unwrap(), crate::world::local_audio(), Vec::new()));
+    phone.learn(&world.said());
+    world.hears_from(STRANGER, phone.request("ACK", "", "").as_bytes());
+    while world.try_event().is_some() {}
+    for number in 0..64 {
+        world.pass(seconds(1));
+        prove(&mut world, &format!("b{number}"), &format!("203.0.113.{number}:5060"));
+    }
+    let ip = STRANGER.parse::<SocketAddr>().unwrap().ip();
+    assert!(!world.act(|line, _| line.trusts(ip)), "a crowd came since");
+    let again = phone.request("INVITE", "", "");
+    world.hears_from(STRANGER, again.as_bytes());
+    let answers: Vec<_> = std::iter::from_fn(|| world.try_said()).collect();
+    let whole = answers.iter().find(|said| start(said) == "200 OK");
+    assert!(whole.is_some_and(|said| said.len() * 2 > again.len() * 3), "{answers:?}");
+}
+
+#[test]
 fn strangers_on_a_line_that_listens_to_everybody_are_counted_until_they_prove_right() {
     let mut world = guarded(|config| config.any_source = true);
     let mut phone = Phone::new("a");
