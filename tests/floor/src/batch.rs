@@ -71,13 +71,23 @@ impl Batch {
                 addresses.push(Some(destination));
             }
         }
-        let mut sent = 0;
-        while sent < slices.len() {
-            let (rest, to) = (&slices[sent..], &addresses[sent..]);
-            match sendmmsg(socket.as_raw_fd(), &mut self.sending, rest, to, [], MsgFlags::empty()) {
-                Ok(results) => sent += results.count().max(1),
-                Err(_) => sent += 1,
-            }
+        send_all(socket, &mut self.sending, &slices, &addresses);
+    }
+}
+
+/// Sends datagrams in as few system calls as it takes; one that the system refuses is lost alone.
+pub(crate) fn send_all(
+    socket: &UdpSocket,
+    headers: &mut MultiHeaders<SockaddrIn>,
+    slices: &[[IoSlice<'_>; 1]],
+    addresses: &[Option<SockaddrIn>],
+) {
+    let mut sent = 0;
+    while sent < slices.len() {
+        let (rest, to) = (&slices[sent..], &addresses[sent..]);
+        match sendmmsg(socket.as_raw_fd(), headers, rest, to, [], MsgFlags::empty()) {
+            Ok(results) => sent += results.count().max(1),
+            Err(_) => sent += 1,
         }
     }
 }

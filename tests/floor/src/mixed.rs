@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, sendmmsg, sendto};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, sendto};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, send_all};
 use crate::relay::{Call, low};
 use crate::srtp::Context;
 
@@ -133,14 +133,7 @@ impl Outbox {
         let slices: Vec<_> =
             packets.map(|(buffer, (length, _))| [IoSlice::new(&buffer[..*length])]).collect();
         let addresses: Vec<_> = self.queued.iter().map(|(_, to)| *to).collect();
-        let mut sent = 0;
-        while sent < slices.len() {
-            let (rest, to) = (&slices[sent..], &addresses[sent..]);
-            match sendmmsg(socket.as_raw_fd(), &mut self.headers, rest, to, [], MsgFlags::empty()) {
-                Ok(results) => sent += results.count().max(1),
-                Err(_) => sent += 1,
-            }
-        }
+        send_all(socket, &mut self.headers, &slices, &addresses);
         self.queued.clear();
     }
 }
