@@ -2,6 +2,8 @@
 //!
 //! Both ways are tables, made by the compiler from the laws.
 
+use super::Encoder;
+
 /// Sound of each A-law byte.
 pub(super) static FROM_A: [i16; 256] = {
     let mut table = [0; 256];
@@ -99,8 +101,10 @@ const fn linear_to_mu(sample: i16) -> u8 {
 
 /// Writes sound by a law so that less of the noise is heard: what one byte is off is taken from the next sample in part,
 /// which moves noise up to where an ear hears less of it. Quiet speech, of which A-law leaves little, gains most.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shaper {
+    to: fn(i16) -> u8,
+    sounds: &'static [i16; 256],
     /// How much louder the last byte is than was wanted.
     off: i32,
     /// Zeros in a row.
@@ -114,7 +118,12 @@ impl Shaper {
     /// levels from 0 to -20 dB.
     const SHARE: i32 = 40;
 
-    pub(super) fn write(&mut self, sample: i16, to: fn(i16) -> u8, sounds: &[i16; 256]) -> u8 {
+    /// One for a law: what it writes a sample as, and what each byte sounds like.
+    pub(super) fn new(to: fn(i16) -> u8, sounds: &'static [i16; 256]) -> Self {
+        Self { to, sounds, off: 0, zeros: 0 }
+    }
+
+    fn write(&mut self, sample: i16) -> u8 {
         self.zeros = if sample == 0 { self.zeros + 1 } else { 0 };
         if self.zeros > Self::SILENCE {
             // The byte that others know silence by.
@@ -122,9 +131,15 @@ impl Shaper {
         }
         let wanted = i32::from(sample) - self.off * Self::SHARE / 100;
         let wanted = wanted.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
-        let byte = to(wanted);
-        self.off = i32::from(sounds[usize::from(byte)]) - i32::from(wanted);
+        let byte = (self.to)(wanted);
+        self.off = i32::from(self.sounds[usize::from(byte)]) - i32::from(wanted);
         byte
+    }
+}
+
+impl Encoder for Shaper {
+    fn encode(&mut self, pcm: &[i16], out: &mut Vec<u8>) {
+        out.extend(pcm.iter().map(|&sample| self.write(sample)));
     }
 }
 
@@ -139,8 +154,9 @@ mod tests {
     const LAWS: [Law; 2] = [(to_a, &FROM_A), (to_mu, &FROM_MU)];
 
     fn written((to, sounds): Law, pcm: &[i16]) -> Vec<u8> {
-        let mut shaper = Shaper::default();
-        pcm.iter().map(|&sample| shaper.write(sample, to, sounds)).collect()
+        let mut out = Vec::new();
+        Shaper::new(to, sounds).encode(pcm, &mut out);
+        out
     }
 
     #[test]

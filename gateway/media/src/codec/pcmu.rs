@@ -1,8 +1,8 @@
 //! PCMU: µ-law of G.711 in RTP (RFC 3551 section 4.5.14), one byte a sample.
 
+use super::Codec;
 use super::concealment::{Concealed, Expand};
 use super::g711::{FROM_MU, Shaper, to_mu};
-use super::{Codec, Encoder};
 
 /// The row of PCMU.
 pub static PCMU: Codec = Codec {
@@ -17,7 +17,9 @@ pub static PCMU: Codec = Codec {
     open_decoder: |sample_hz| {
         (sample_hz == PCMU.sample_hz).then(|| Box::new(Concealed::new(Law, sample_hz)) as _)
     },
-    open_encoder: |sample_hz, _| (sample_hz == PCMU.sample_hz).then(|| Box::new(Compress::default()) as _),
+    open_encoder: |sample_hz, _| {
+        (sample_hz == PCMU.sample_hz).then(|| Box::new(Shaper::new(to_mu, &FROM_MU)) as _)
+    },
 };
 
 #[derive(Debug)]
@@ -32,15 +34,6 @@ impl Expand for Law {
 
     fn expand(&mut self, payload: &[u8], pcm: &mut Vec<i16>) {
         pcm.extend(payload.iter().map(|&byte| FROM_MU[usize::from(byte)]));
-    }
-}
-
-#[derive(Debug, Default)]
-struct Compress(Shaper);
-
-impl Encoder for Compress {
-    fn encode(&mut self, pcm: &[i16], out: &mut Vec<u8>) {
-        out.extend(pcm.iter().map(|&sample| self.0.write(sample, to_mu, &FROM_MU)));
     }
 }
 
