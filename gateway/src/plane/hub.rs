@@ -1,7 +1,7 @@
 //! What a media thread waits for: its calls' sockets, by one epoll of its own, and whom their datagrams go to.
 //!
 //! The runtime knows of that epoll alone. A call hears a datagram where it lies; its task is woken only when that leads
-//! to something else, because waking one up costs as much as all else that is done for a packet.
+//! to something else.
 
 use std::cell::RefCell;
 use std::io;
