@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, unreachable_pub)]
 
+#[path = "../fuzz/entries/control.rs"]
+mod control;
 #[path = "../fuzz/entries/line.rs"]
 mod line;
 #[path = "../../tests/fuzz/replay.rs"]
 mod replay;
 #[path = "../fuzz/entries/settings.rs"]
 mod settings;
+#[path = "../fuzz/entries/texts.rs"]
+mod texts;
 
 use replay::replay;
 
@@ -19,4 +23,14 @@ fn settings_of_a_line_do_no_harm() {
 #[test]
 fn settings_do_no_harm() {
     replay("settings", settings::take);
+}
+
+#[test]
+fn texts_of_a_line_do_no_harm() {
+    replay("texts", texts::take);
+}
+
+#[test]
+fn what_is_said_to_control_sockets_does_no_harm() {
+    replay("control", control::take);
 }

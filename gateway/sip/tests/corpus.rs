@@ -31,3 +31,8 @@ fn session_descriptions_do_no_harm() {
 fn streams_do_no_harm() {
     replay("stream", stream::take);
 }
+
+#[test]
+fn datagrams_amid_proofs_do_no_harm() {
+    replay("proven", endpoint::take_proven);
+}

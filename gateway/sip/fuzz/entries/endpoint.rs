@@ -3,15 +3,34 @@
 
 use std::time::{Duration, Instant};
 
-use tgtrunk_sip::{Availability, CallId, Endpoint, Event, Invite, Rejection};
+use tgtrunk_sip::{
+    Availability, CallId, Config, Credentials, Demand, DemandedBy, Endpoint, Event, Invite, Register,
+    Rejection,
+};
 
 use super::config::{audio, config};
 use super::script::Script;
 
 /// Plays a script against a line and an honest PBX, on a network that is not.
 pub fn take(bytes: &[u8]) {
+    play(bytes, |_| {});
+}
+
+/// The same where each proves to the other who it is, and registers with it.
+#[allow(dead_code, reason = "a target of its own")]
+pub fn take_proven(bytes: &[u8]) {
+    let by = [DemandedBy::Either, DemandedBy::Sha256, DemandedBy::Md5][bytes.len() % 3];
+    let credentials = Credentials { user: "line".to_owned(), password: "secret".to_owned() };
+    play(bytes, |config| {
+        config.guard = Some(Demand { credentials: credentials.clone(), by });
+        config.credentials = Some(credentials.clone());
+        config.register = Some(Register { user: "line".to_owned(), expires_s: 60 });
+    });
+}
+
+fn play(bytes: &[u8], change: impl Fn(&mut Config)) {
     let mut script = Script::new(bytes);
-    let mut trunk = Trunk::new();
+    let mut trunk = Trunk::new(change);
     while let Some(step) = script.step() {
         match step % 16 {
             0 => trunk.throw(script.bytes()),
@@ -58,10 +77,11 @@ struct End {
 }
 
 impl Trunk {
-    fn new() -> Self {
+    fn new(change: impl Fn(&mut Config)) -> Self {
         let now = Instant::now();
         let end = |which: usize| {
-            let config = config(ADDRESSES[which], ADDRESSES[1 - which]);
+            let mut config = config(ADDRESSES[which], ADDRESSES[1 - which]);
+            change(&mut config);
             let mut endpoint = Endpoint::new(config, now);
             endpoint.set_availability(Availability::Up);
             End { endpoint, calls: Vec::new(), which: 0, now }

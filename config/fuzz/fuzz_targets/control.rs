@@ -1,0 +1,8 @@
+//! Fuzzes control sockets; what is done with the bytes stands in `entries`.
+
+#![no_main]
+
+#[path = "../entries/control.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));
