@@ -1,0 +1,12 @@
+//! Fuzzes requests of programs; what is done with the bytes stands in `entries`.
+
+#![no_main]
+
+#[path = "../entries/bodies.rs"]
+mod entry;
+#[path = "../../../tests/fuzz/script.rs"]
+mod script;
+#[path = "../../tests/green/telegram.rs"]
+mod telegram;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));
