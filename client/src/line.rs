@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tgtrunk_config::control::{
     Answer, CallInfo, CallState, CheckName, Direction, Event, Refusal, RefusalCode,
 };
@@ -172,7 +171,12 @@ impl Line {
         let mut options =
             Options::from_settings(database.clone(), &settings.telegram, DEVICE_SUFFIX, state.dc_seed());
         options.messages = Some(send);
-        let (account, notices) = Account::open(options).await.context("the account cannot be opened")?;
+        let (account, notices) = Account::open(options).await.map_err(|error| {
+            anyhow::Error::msg(Said::from(&error).within(
+                |en| format!("the account cannot be opened: {en}"),
+                |ru| format!("аккаунт не открывается: {ru}"),
+            ))
+        })?;
         let keeper = login::House { events: self.events.clone() };
         let logins = LoginDesk::open(account.clone(), phone.clone(), keeper).await;
         let (own, options) = (Some(phone.clone()), api.options(phone));

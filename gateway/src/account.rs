@@ -18,7 +18,7 @@ pub(crate) async fn open(
     let database = database.map_err(|error| anyhow::Error::msg(Said::from(&error)))?;
     let options = Options::from_settings(database, &settings.telegram, "", state.dc_seed());
     Account::open(options).await.map_err(|error| {
-        anyhow::Error::msg(Said::from(error.to_string()).within(
+        anyhow::Error::msg(Said::from(&error).within(
             |en| format!("the account of {phone} cannot be opened: {en}"),
             |ru| format!("аккаунт {phone} не открывается: {ru}"),
         ))

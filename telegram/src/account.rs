@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use grammers_tl_types::{self as tl, RemoteCall};
-use tgtrunk_config::{Proxy, Telegram};
+use tgtrunk_config::{Proxy, Said, Telegram};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
@@ -79,6 +79,16 @@ pub enum OpenError {
     /// The seed file is wrong or used up.
     #[error(transparent)]
     Seed(#[from] SeedError),
+}
+
+/// The same in both languages, where an operator can mend it.
+impl From<&OpenError> for Said {
+    fn from(error: &OpenError) -> Self {
+        match error {
+            OpenError::Session(SessionError::Vault(error)) => error.into(),
+            _ => error.to_string().into(),
+        }
+    }
 }
 
 /// A Telegram account. Clones are the same account; it closes with [`Account::shutdown`] or with its last clone.

@@ -46,6 +46,7 @@ mod stream;
 mod tables;
 mod tee;
 pub mod terminal;
+mod vault;
 mod watchdog;
 
 /// Telegram's schema: what requests and answers are made of.
@@ -68,3 +69,4 @@ pub use session::{SessionError, Standing, StoredSession};
 pub use status::{Orange, Red, Status};
 /// The column of a [`Sentence`].
 pub use tgtrunk_config::Language;
+pub use vault::{CREDENTIAL, VaultError};

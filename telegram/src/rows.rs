@@ -7,12 +7,16 @@ use grammers_session::types::{
     ChannelKind, ChannelState, DcOption, PeerAuth, PeerId, PeerInfo, PeerKind, UpdatesState,
 };
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Executor, Row as _, Sqlite, SqlitePool};
+use sqlx::{AssertSqlSafe, Executor, Row as _, Sqlite, SqlitePool};
 
 use crate::session::{Memory, SessionError, Standing};
+use crate::vault::{Unopened, Vault, is_plain};
+
+const DC: &str = "tg_dc";
+const OLD_KEY: &str = "tg_old_key";
 
 /// Everything the tables say.
-pub(crate) async fn load(pool: &SqlitePool) -> Result<Memory, SessionError> {
+pub(crate) async fn load(pool: &SqlitePool, vault: &Vault) -> Result<Memory, SessionError> {
     let mut memory = Memory::default();
     if let Some(row) = sqlx::query("SELECT * FROM tg_session WHERE id = 1").fetch_optional(pool).await? {
         memory.home_dc = row.try_get("home_dc")?;
@@ -28,7 +32,7 @@ pub(crate) async fn load(pool: &SqlitePool) -> Result<Memory, SessionError> {
         };
     }
     for row in sqlx::query("SELECT * FROM tg_dc").fetch_all(pool).await? {
-        let dc = dc_option(&row)?;
+        let dc = dc_option(&row, vault)?;
         memory.dcs.insert(dc.id, dc);
     }
     for row in sqlx::query("SELECT * FROM tg_peer").fetch_all(pool).await? {
@@ -72,6 +76,7 @@ pub(crate) async fn save_session<'e>(
 pub(crate) async fn save_dc<'e>(
     executor: impl Executor<'e, Database = Sqlite>,
     dc: &DcOption,
+    vault: &Vault,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO tg_dc (dc_id, ipv4, ipv6, auth_key) VALUES ($1, $2, $3, $4)
@@ -80,10 +85,41 @@ pub(crate) async fn save_dc<'e>(
     .bind(dc.id)
     .bind(dc.ipv4.to_string())
     .bind(dc.ipv6.to_string())
-    .bind(dc.auth_key.map(|key| key.to_vec()))
+    .bind(dc.auth_key.map(|key| vault.seal(DC, dc.id, &key)))
     .execute(executor)
     .await
     .map(drop)
+}
+
+/// Seals what lies there open since there was no credential, and leaves none of it behind in the file.
+pub(crate) async fn seal_all(pool: &SqlitePool, vault: &Vault) -> Result<(), sqlx::Error> {
+    let mut has_sealed = false;
+    let mut transaction = pool.begin().await?;
+    for table in [DC, OLD_KEY] {
+        let select = format!("SELECT rowid, dc_id, auth_key FROM {table} WHERE auth_key IS NOT NULL");
+        let rows: Vec<(i64, i32, Vec<u8>)> =
+            sqlx::query_as(AssertSqlSafe(select)).fetch_all(&mut *transaction).await?;
+        for (row, dc, key) in rows.iter().filter(|(_, _, key)| is_plain(key)) {
+            let Ok(key) = vault.open(table, *dc, key) else { continue };
+            if !has_sealed {
+                // What is overwritten is overwritten with zeros.
+                sqlx::query("PRAGMA secure_delete = ON").execute(&mut *transaction).await?;
+            }
+            has_sealed = true;
+            sqlx::query(AssertSqlSafe(format!("UPDATE {table} SET auth_key = $1 WHERE rowid = $2")))
+                .bind(vault.seal(table, *dc, &key))
+                .bind(row)
+                .execute(&mut *transaction)
+                .await?;
+        }
+    }
+    transaction.commit().await?;
+    if has_sealed {
+        // The log ahead of the file holds pages as they were.
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(pool).await?;
+        sqlx::query("PRAGMA secure_delete = OFF").execute(pool).await?;
+    }
+    Ok(())
 }
 
 /// Keeps a key that will not be used any more.
@@ -93,10 +129,11 @@ pub(crate) async fn save_old_key<'e>(
     key: &[u8; 256],
     retired_at_s: i64,
     reason: &str,
+    vault: &Vault,
 ) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO tg_old_key (dc_id, auth_key, retired_at, reason) VALUES ($1, $2, $3, $4)")
         .bind(dc_id)
-        .bind(key.to_vec())
+        .bind(vault.seal(OLD_KEY, dc_id, key))
         .bind(retired_at_s)
         .bind(reason.to_owned())
         .execute(executor)
@@ -155,7 +192,7 @@ pub(crate) async fn save_channels(
     Ok(())
 }
 
-fn dc_option(row: &SqliteRow) -> Result<DcOption, SessionError> {
+fn dc_option(row: &SqliteRow, vault: &Vault) -> Result<DcOption, SessionError> {
     let id: i32 = row.try_get("dc_id")?;
     let address = |column: &'static str| -> Result<String, sqlx::Error> { row.try_get(column) };
     let ipv4 = address("ipv4")?;
@@ -168,10 +205,10 @@ fn dc_option(row: &SqliteRow) -> Result<DcOption, SessionError> {
         ipv6: ipv6.parse::<SocketAddrV6>().map_err(|_| bad("ipv6", &ipv6))?,
         auth_key: match key {
             None => None,
-            Some(key) => {
-                let length = format!("{} bytes", key.len());
-                Some(key.try_into().map_err(|_| bad("auth_key", &length))?)
-            }
+            Some(key) => Some(vault.open(DC, id, &key).map_err(|unopened| match unopened {
+                Unopened::Foreign(length) => bad("auth_key", &format!("{length} bytes")),
+                Unopened::Closed(error) => SessionError::Vault(error),
+            })?),
         },
     })
 }

@@ -18,6 +18,7 @@ use crate::clock::unix_now_s;
 use crate::rows;
 use crate::seed::Seed;
 use crate::tables;
+use crate::vault::{Vault, VaultError};
 
 /// Where a session stands with Telegram.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,6 +50,9 @@ pub enum SessionError {
         /// What it holds.
         value: String,
     },
+    /// Its keys are sealed, and stay closed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The library made a new key because the server does not know ours; ours is kept.
     #[error("session: data centre {dc} does not know our key; it is kept, the new one was not taken")]
     KeyReplaced {
@@ -89,6 +93,7 @@ impl Default for Memory {
 #[derive(Debug)]
 pub struct StoredSession {
     pool: SqlitePool,
+    vault: Vault,
     memory: RwLock<Memory>,
     /// Writers take turns, so that memory and disk change in the same order.
     turn: Mutex<()>,
@@ -119,11 +124,19 @@ impl StoredSession {
     /// Reads the session, or begins one, in the given database.
     ///
     /// # Errors
-    /// What the database said, or [`SessionError::Row`] for a row this program did not write.
+    /// What the database said, [`SessionError::Row`] for a row this program did not write, or [`SessionError::Vault`].
     pub async fn open(pool: SqlitePool) -> Result<Self, SessionError> {
+        Self::open_by(pool, Vault::of_service()?).await
+    }
+
+    /// The same, with keys sealed by this vault.
+    pub(crate) async fn open_by(pool: SqlitePool, vault: Vault) -> Result<Self, SessionError> {
         tables::create(&pool).await?;
-        let memory = rows::load(&pool).await?;
-        Ok(Self { pool, memory: RwLock::new(memory), turn: Mutex::new(()) })
+        let memory = rows::load(&pool, &vault).await?;
+        if vault.is_there() {
+            rows::seal_all(&pool, &vault).await?;
+        }
+        Ok(Self { pool, vault, memory: RwLock::new(memory), turn: Mutex::new(()) })
     }
 
     /// Where it stands.
@@ -219,8 +232,8 @@ impl StoredSession {
         let mut transaction = self.pool.begin().await?;
         for dc in memory.dcs.values_mut() {
             if let Some(key) = dc.auth_key.take() {
-                rows::save_old_key(&mut *transaction, dc.id, &key, retired_at_s, reason).await?;
-                rows::save_dc(&mut *transaction, dc).await?;
+                rows::save_old_key(&mut *transaction, dc.id, &key, retired_at_s, reason, &self.vault).await?;
+                rows::save_dc(&mut *transaction, dc, &self.vault).await?;
             }
         }
         rows::save_channels(&mut transaction, &memory.state.channels, &[]).await?;
@@ -231,7 +244,7 @@ impl StoredSession {
             memory.home_dc = seed.home_dc;
             for seeded in &seed.dcs {
                 let dc = seeded_dc(seeded.id, seeded.address, seeded.key);
-                rows::save_dc(&mut *transaction, &dc).await?;
+                rows::save_dc(&mut *transaction, &dc, &self.vault).await?;
                 memory.dcs.insert(dc.id, dc);
             }
         }
@@ -250,12 +263,12 @@ impl StoredSession {
         let mut transaction = self.pool.begin().await?;
         for dc in memory.dcs.values_mut() {
             if let Some(key) = dc.auth_key.take() {
-                rows::save_old_key(&mut *transaction, dc.id, &key, retired_at_s, reason).await?;
-                rows::save_dc(&mut *transaction, dc).await?;
+                rows::save_old_key(&mut *transaction, dc.id, &key, retired_at_s, reason, &self.vault).await?;
+                rows::save_dc(&mut *transaction, dc, &self.vault).await?;
             }
         }
         for dc in other.dcs.values() {
-            rows::save_dc(&mut *transaction, dc).await?;
+            rows::save_dc(&mut *transaction, dc, &self.vault).await?;
             memory.dcs.insert(dc.id, dc.clone());
         }
         let other_user = memory.owner_id.is_some() && memory.owner_id != other.owner_id;
@@ -348,9 +361,9 @@ impl StoredSession {
         }
         let mut transaction = self.pool.begin().await?;
         if let Some(key) = replaced {
-            rows::save_old_key(&mut *transaction, dc.id, &key, unix_now_s(), "replaced").await?;
+            rows::save_old_key(&mut *transaction, dc.id, &key, unix_now_s(), "replaced", &self.vault).await?;
         }
-        rows::save_dc(&mut *transaction, dc).await?;
+        rows::save_dc(&mut *transaction, dc, &self.vault).await?;
         transaction.commit().await?;
         self.write(|memory| memory.dcs.insert(dc.id, dc.clone()));
         Ok(())
