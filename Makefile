@@ -43,6 +43,7 @@ PACKAGES := \
 NODE_PACKAGES := nodejs npm
 
 VENV := target/venv
+TOOLS := $(CURDIR)/target/tools
 REQUIREMENTS := tests/requirements.txt
 NODE := target/node
 NODE_LOCK := tests/node/package.json tests/node/package-lock.json
@@ -101,15 +102,19 @@ build: packages ## build every program and every test
 demo: setup build ## a call each way on this machine, measured, and a keypad (DEMO_EXIT=1 ends it, PEERS=independent takes foreign phones)
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/demo
 
+# Advisories come from a database on the net; without it nothing is known of them, and that is said.
+DENY := cargo deny check --config .deny.toml bans licenses sources && { \
+	out=$$(cargo deny check --config .deny.toml advisories 2>&1) && echo "$$out" || { echo "$$out" >&2; \
+	grep -qE 'failed to fetch|unable to fetch|Could not resolve' <<<"$$out" && \
+	echo "the database of advisories cannot be had: ADVISORIES ARE NOT CHECKED" >&2; }; }
+
 .PHONY: check
 check: packages ## format, lints, documentation, dependencies
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
-	@if cargo deny --version >/dev/null 2>&1; then \
-		cargo deny --config .deny.toml check bans licenses sources; \
-	else \
-		echo "cargo-deny is not installed: licences and sources of dependencies are not checked"; \
+	@PATH="$(TOOLS)/bin:$$PATH"; if cargo deny --version >/dev/null 2>&1; then $(DENY); else \
+		echo "cargo-deny is not installed: LICENCES, SOURCES AND ADVISORIES of dependencies are not checked (make audit)" >&2; \
 	fi
 
 # Those that wait run side by side, those that measure alone: tests/suites.toml. What compiles only to be read has the
@@ -156,24 +161,39 @@ TORTURE ?=
 torture: setup build ## what breaks gateways, thrown at this one, each row as often as docs/torture.md wants (TORTURE="T3=20000 T7", SEED=n): target/torture/report.json
 	RUST_LOG=info TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/torture target/torture $(TORTURE)
 
-# Fuzzer's runtime and targets live outside the workspace.
+# Fuzzer's runtime and targets live outside the workspace. What they took is added to tests/fuzz/taken.toml.
 FUZZ_S ?= 600
-TOOLS := $(CURDIR)/target/tools
 .PHONY: fuzz
-fuzz: build ## twenty kills amid a thousand calls, and amid messages, every fuzz target for FUZZ_S seconds (600): target/fuzzed
-	TGTRUNK_KILLS=20 TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites kills client
-	@[[ -x $(TOOLS)/bin/cargo-fuzz ]] || cargo install --quiet --root $(TOOLS) --version '^0.13' cargo-fuzz
-	@mkdir -p target/fuzzed
-	@for room in config gateway/bridge gateway/media gateway/sip gateway/tgcall; do \
-		for target in $$room/fuzz/fuzz_targets/*.rs; do \
-			target=$$(basename $$target .rs); \
-			echo "$$room $$target"; \
-			mkdir -p target/fuzzed/$$target; \
-			(cd $$room/fuzz && RUSTC_BOOTSTRAP=1 PATH="$(TOOLS)/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz \
-				cargo fuzz run -s none $$target $(CURDIR)/target/fuzzed/$$target corpus/$$target -- \
-				-max_total_time=$(FUZZ_S) -timeout=10 -artifact_prefix=$(CURDIR)/target/fuzzed/$$target-); \
-		done; \
-	done
+fuzz: packages $(TOOLS)/bin/cargo-fuzz ## every fuzz target for FUZZ_S seconds (600; TARGETS="sdp stun" runs those alone)
+	python3 tests/fuzz/fuzz.py $(FUZZ_S) $(TARGETS)
+
+$(TOOLS)/bin/cargo-fuzz:
+	cargo install --quiet --root $(TOOLS) --version '^0.13' cargo-fuzz
+
+# Of the toolchain's llvm-tools, or of a Debian's that is not older than 18.
+.PHONY: coverage
+coverage: packages ## how much of each parser the fuzzers' corpora reach
+	python3 tests/fuzz/fuzz.py coverage
+
+# Supply chain: what comes in, what is known against it, and whether the same sources make the same bytes.
+.PHONY: audit
+audit: $(TOOLS)/bin/cargo-deny ## licences, sources and advisories of dependencies
+	@PATH="$(TOOLS)/bin:$$PATH"; $(DENY)
+
+$(TOOLS)/bin/cargo-deny:
+	cargo install --quiet --root $(TOOLS) --version '~0.18' --locked cargo-deny
+
+.PHONY: sbom
+sbom: $(TOOLS)/bin/cargo-cyclonedx ## what is in the programs, as CycloneDX: target/sbom
+	@mkdir -p target/sbom
+	@PATH="$(TOOLS)/bin:$$PATH" SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) cargo cyclonedx -q --format json \
+		--spec-version 1.5 --override-filename tgtrunk.cdx
+	@for program in gateway client bot; do mv $$program/tgtrunk.cdx.json target/sbom/tgtrunk-$$program.cdx.json; done
+	@find . -path ./target -prune -o -name tgtrunk.cdx.json -exec rm {} +
+	@ls target/sbom
+
+$(TOOLS)/bin/cargo-cyclonedx:
+	cargo install --quiet --root $(TOOLS) --version '~0.5' --locked cargo-cyclonedx
 
 # What people install is built for speed.
 PROGRAMS := -p tgtrunk-gateway -p tgtrunk-client -p tgtrunk-bot

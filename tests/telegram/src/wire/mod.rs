@@ -5,6 +5,7 @@
 //! `session.rs` decides what a message deserves, `hub.rs` knows which session lives on which connection.
 //! What the methods of the API mean is unknown here: that is [`crate::link::Rpc`]'s part.
 
+mod apart;
 mod clock;
 mod connection;
 mod container;
@@ -27,6 +28,7 @@ mod service;
 mod session;
 mod transport;
 
+pub use apart::take_apart;
 pub use keyring::KeyRing;
 pub use rsa::{fingerprint as rsa_fingerprint, public_pem as rsa_public_pem};
 pub use server::{Config, Server};

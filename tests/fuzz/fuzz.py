@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Runs every fuzz target, and adds what each took to tests/fuzz/taken.toml, which later runs add to.
+
+    fuzz.py SECONDS [TARGET...]    so long for each target, as many side by side as there are processors
+    fuzz.py merge [TARGET...]      keeps of what target/fuzzed holds what teaches the targets something new
+    fuzz.py coverage               how much of each parser the corpora reach, by the toolchain's llvm-tools or Debian's llvm
+
+Its working folder is the project's. Inputs that were found lie in target/fuzzed/TARGET, those that did harm beside it.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path.cwd()
+ROOMS = [
+    "config",
+    "gateway/bridge",
+    "gateway/media",
+    "gateway/sip",
+    "gateway/tgcall",
+    "messages",
+    "tests/telegram",
+]
+TAKEN = ROOT / "tests/fuzz/taken.toml"
+FUZZED = ROOT / "target/fuzzed"
+BUILT = ROOT / "target/fuzz"
+TOOLS = ROOT / "target/tools/bin"
+# No input may take longer or need more: seconds, megabytes. libFuzzer knows whole seconds alone.
+LONGEST_S = 1
+MOST_MB = 512
+# What of the rooms reads bytes of strangers.
+PARSERS = ROOT / "tests/fuzz/parsers.toml"
+
+
+def targets():
+    """Every target with its room."""
+    found = {}
+    for room in ROOMS:
+        for path in sorted((ROOT / room / "fuzz/fuzz_targets").glob("*.rs")):
+            found[path.stem] = room
+    return found
+
+
+def build(room):
+    """Builds the targets of a room, and gives their folder."""
+    env = os.environ | {"RUSTC_BOOTSTRAP": "1", "CARGO_TARGET_DIR": str(BUILT), "PATH": f"{TOOLS}:{os.environ['PATH']}"}
+    subprocess.run(["cargo", "fuzz", "build", "-s", "none"], cwd=ROOT / room / "fuzz", env=env, check=True)
+    [folder] = BUILT.glob("*/release")
+    return folder
+
+
+def fuzz(target, room, folder, seconds):
+    """Runs one target, and gives how many inputs it took, how many places of the program they reached, and what went wrong."""
+    found = FUZZED / target
+    found.mkdir(parents=True, exist_ok=True)
+    command = [
+        folder / target,
+        found,
+        ROOT / room / "fuzz/corpus" / target,
+        f"-max_total_time={seconds}",
+        f"-timeout={LONGEST_S}",
+        f"-rss_limit_mb={MOST_MB}",
+        f"-artifact_prefix={FUZZED}/{target}-",
+        "-print_final_stats=1",
+        "-verbosity=1",
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    taken = re.search(r"stat::number_of_executed_units:\s*(\d+)", run.stderr)
+    places = re.findall(r"cov: (\d+)", run.stderr)
+    fault = None if run.returncode == 0 else run.stderr[-3000:]
+    return int(taken[1]) if taken else 0, int(places[-1]) if places else 0, fault
+
+
+def note(target, taken, places):
+    """Adds what a run took."""
+    known = tomllib.loads(TAKEN.read_text()) if TAKEN.exists() else {}
+    before = known.get(target, {"inputs": 0, "places": 0})
+    known[target] = {"inputs": before["inputs"] + taken, "places": max(places, before["places"])}
+    lines = ["# What the fuzz targets took so far, and how many places of the program they reached. `make fuzz` adds to it."]
+    for name in sorted(known):
+        lines += ["", f"[{name}]", f"inputs = {known[name]['inputs']}", f"places = {known[name]['places']}"]
+    TAKEN.write_text("\n".join(lines) + "\n")
+
+
+def run(seconds, wanted):
+    chosen = {target: room for target, room in targets().items() if not wanted or target in wanted}
+    folders = {room: build(room) for room in dict.fromkeys(chosen.values())}
+    faults = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = {
+            target: pool.submit(fuzz, target, room, folders[room], seconds) for target, room in chosen.items()
+        }
+        for target, going in runs.items():
+            taken, places, fault = going.result()
+            note(target, taken, places)
+            print(f"{target:12} {taken:12,} inputs, {places:6} places" + ("" if fault is None else ", FAILED"), flush=True)
+            if fault is not None:
+                faults += 1
+                print(fault, file=sys.stderr)
+    total = sum(row["inputs"] for row in tomllib.loads(TAKEN.read_text()).values())
+    print(f"{total:,} inputs so far")
+    return faults == 0
+
+
+def merge(wanted):
+    for target, room in targets().items():
+        if wanted and target not in wanted or not (FUZZED / target).exists():
+            continue
+        corpus = ROOT / room / "fuzz/corpus" / target
+        [folder] = BUILT.glob("*/release")
+        before = len(list(corpus.iterdir()))
+        subprocess.run(
+            [folder / target, "-merge=1", f"-timeout={LONGEST_S}", corpus, FUZZED / target], check=True, capture_output=True
+        )
+        print(f"{target:12} {before} files, now {len(list(corpus.iterdir()))}")
+    return True
+
+
+def llvm(tool):
+    """The toolchain's, which fits for certain, or one of the system's."""
+    sysroot = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip()
+    for path in Path(sysroot).glob(f"lib/rustlib/*/bin/{tool}"):
+        return path
+    for version in range(40, 17, -1):
+        if path := shutil.which(f"{tool}-{version}"):
+            return path
+    return None
+
+
+def coverage():
+    cov, profdata = llvm("llvm-cov"), llvm("llvm-profdata")
+    if not (cov and profdata):
+        print("NEITHER the toolchain's llvm-tools NOR llvm 18 or later is there: places of the fuzzer's own counters are in taken.toml")
+        return True
+    env = os.environ | {
+        "CARGO_TARGET_DIR": str(ROOT / "target/coverage"),
+        "RUSTFLAGS": "-C instrument-coverage",
+        "LLVM_PROFILE_FILE": "/dev/null",
+    }
+    names = [tomllib.loads((ROOT / room / "Cargo.toml").read_text())["package"]["name"] for room in ROOMS]
+    packages = [word for name in names for word in ("-p", name)]
+    built = subprocess.run(
+        ["cargo", "test", "--locked", *packages, "--test", "corpus", "--no-run", "--color=never"],
+        env=env, check=True, stderr=subprocess.PIPE, text=True,
+    ).stderr
+    programs = [ROOT / "target/coverage" / word for word in re.findall(r"\(target/coverage/(\S+)\)", built)]
+    with tempfile.TemporaryDirectory() as folder:
+        profile = Path(folder) / "all.profdata"
+        for program in programs:
+            subprocess.run([program, "-q"], env=os.environ | {"LLVM_PROFILE_FILE": f"{folder}/%m.profraw"}, check=True,
+                           capture_output=True)
+        subprocess.run([profdata, "merge", "-sparse", *Path(folder).glob("*.profraw"), "-o", profile], check=True)
+        objects = [word for program in programs[1:] for word in ("-object", program)]
+        report = subprocess.run(
+            [cov, "report", programs[0], *objects, f"-instr-profile={profile}"], check=True, capture_output=True, text=True
+        ).stdout
+    seen = {}
+    for line in report.splitlines():
+        words = line.split()
+        if len(words) > 3 and words[0].endswith(".rs"):
+            seen[words[0]] = (int(words[1]), int(words[2]))
+    is_enough = True
+    for parser, files in tomllib.loads(PARSERS.read_text()).items():
+        rows = [row for path, row in seen.items() if any(file in path for file in files)]
+        regions, missed = sum(row[0] for row in rows), sum(row[1] for row in rows)
+        share = 100 * (regions - missed) / max(regions, 1)
+        is_enough &= share >= 90
+        print(f"{parser:24} {regions:6} regions, {share:5.1f} %" + ("" if share >= 90 else "  BELOW 90"))
+    return is_enough
+
+
+def main():
+    match sys.argv[1:]:
+        case ["merge", *wanted]:
+            return merge(wanted)
+        case ["coverage"]:
+            return coverage()
+        case [seconds, *wanted]:
+            return run(int(seconds), wanted)
+    sys.exit(__doc__)
+
+
+sys.exit(0 if main() else 1)

@@ -1,0 +1,8 @@
+//! Fuzzes streams of MTProto; what is done with the bytes stands in `entries`.
+
+#![no_main]
+
+#[path = "../entries/mtproto.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));
