@@ -133,7 +133,8 @@ impl Source {
             if self.former.is_some_and(|(ssrc, left)| ssrc == packet.ssrc && now < left + AFTERGLOW) {
                 return Err(Reason::TooLate);
             }
-            if self.is_alive(now) {
+            // A sender that only stalled is not given up for the first packet of somebody else.
+            if self.run.is_some() {
                 self.prove(now, packet, numbers)?;
             }
             self.former = self.run.as_ref().map(|run| (run.ssrc, now));
