@@ -1,5 +1,6 @@
 //! T5: media that is no media, from the very addresses that speak in a call: at the PBX's side RTP and RTCP whose lengths lie,
-//! at Telegram's packets that are sealed wrongly, or twice. All of it is dropped, and another call hears nothing of it.
+//! and what looks like the call's own and is not, at Telegram's packets that are sealed wrongly, or twice. All of it is dropped,
+//! nobody loses any sound by it, and another call hears nothing of it.
 
 use std::time::Duration;
 
@@ -13,7 +14,12 @@ use crate::clock::now;
 use crate::light_user::Junk;
 
 /// Kinds of junk.
-const KINDS: u64 = 10;
+const KINDS: u64 = 17;
+/// RFC 4733 events in the call at which it is thrown.
+const EVENTS: u8 = 101;
+/// The call's own source at the PBX, and another.
+const OWN: u32 = 7;
+const OTHER: u32 = 0x1234_5678;
 /// Of all kinds together in a second.
 const PER_SECOND: u64 = 5_000;
 /// So many at once.
@@ -27,6 +33,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     let mut rig = Rig::open(&[by_address]).await?;
     let mut tally = Tally::default();
     let mut chance = Chance::new(plan.seed);
+    rig.posts[0].pbx.offer_events(EVENTS);
     let mut victim = Talk::begin(&rig, 0, 2).await?;
     let mut other = Talk::begin(&rig, 0, 3).await?;
     sleep(Duration::from_millis(500)).await;
@@ -118,6 +125,28 @@ fn at_pbx(kind: u64, chance: &mut Chance) -> Vec<u8> {
             packet.truncate(30);
             packet
         }
+        // What is no sound of the call, with its source and numbers at random: comfort noise, keys, nothing, padding.
+        10 => {
+            let mut packet = rtp(chance, 0x80);
+            packet[1] = 13;
+            from(OWN, packet)
+        }
+        11 => from(OWN, key(chance)),
+        12 => from(OWN, rtp(chance, 0x80)[..12].to_vec()),
+        13 => {
+            let mut packet = rtp(chance, 0xa0)[..12].to_vec();
+            packet.extend([0, 0, 3]);
+            from(OWN, packet)
+        }
+        // What is sound by its looks. The call's own may go on with it by chance: once in 65,536 it bears the next number.
+        14 => {
+            let mut packet = rtp(chance, 0x80);
+            packet.truncate(packet.len() - 1);
+            from(OWN, packet)
+        }
+        // Of another source.
+        15 => from(OTHER, rtp(chance, 0x80)),
+        16 => from(OTHER, key(chance)),
         // A compound of reports whose lengths lie, and what follows them.
         _ => {
             let mut packet = Vec::new();
@@ -139,8 +168,22 @@ fn at_pbx(kind: u64, chance: &mut Chance) -> Vec<u8> {
 fn rtp(chance: &mut Chance, first: u8) -> Vec<u8> {
     let mut packet = vec![first, 107];
     packet.extend(chance.bytes(6));
-    packet.extend(chance.pick(&[7_u32, 0x1234_5678]).to_be_bytes());
+    packet.extend(chance.pick(&[OWN, OTHER]).to_be_bytes());
     packet.push(0xf8);
     packet.extend(MARK);
+    packet
+}
+
+/// A packet of a key.
+fn key(chance: &mut Chance) -> Vec<u8> {
+    let mut packet = rtp(chance, 0x80);
+    packet.truncate(12);
+    packet[1] = EVENTS;
+    packet.extend([chance.below(16) as u8, 0x8a, 6, 64]);
+    packet
+}
+
+fn from(ssrc: u32, mut packet: Vec<u8>) -> Vec<u8> {
+    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
     packet
 }

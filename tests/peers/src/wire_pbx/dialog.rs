@@ -97,3 +97,10 @@ pub(super) fn sdp(rtp: SocketAddr, payload_type: u8) -> String {
          a=rtpmap:{payload_type} opus/48000/2\r\na=ptime:20\r\na=sendrecv\r\n"
     )
 }
+
+/// The same with RFC 4733 events beside it.
+pub(super) fn sdp_with_events(rtp: SocketAddr, payload_type: u8, events: u8) -> String {
+    let listed = format!("RTP/AVP {payload_type}");
+    let sdp = sdp(rtp, payload_type).replace(&listed, &format!("{listed} {events}"));
+    sdp + &format!("a=rtpmap:{events} telephone-event/48000\r\n")
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::call::WireCall;
-use super::dialog::{Dialog, respond, sdp};
+use super::dialog::{Dialog, respond, sdp, sdp_with_events};
 use super::message::Message;
 use super::sound::Sound;
 use crate::player::circle;
@@ -60,6 +60,8 @@ pub(super) struct Inner {
     places: Mutex<HashMap<String, Place>>,
     options: Mutex<HashMap<String, mpsc::Sender<Message>>>,
     silent: AtomicBool,
+    /// Payload type of RFC 4733 events in what we offer, 0 for none.
+    events: AtomicU8,
     numbers: AtomicU64,
     complaints: Mutex<Vec<String>>,
     unheard: Mutex<Vec<String>>,
@@ -86,6 +88,7 @@ impl WirePbx {
             places: Mutex::default(),
             options: Mutex::default(),
             silent: AtomicBool::new(false),
+            events: AtomicU8::new(0),
             numbers: AtomicU64::new(1),
             complaints: Mutex::default(),
             unheard: Mutex::default(),
@@ -93,6 +96,11 @@ impl WirePbx {
         let (found, incoming) = mpsc::channel(QUEUE);
         let task = tokio::spawn(listen(Arc::clone(&inner), found));
         Ok(Self { sip: own, inner, incoming: AsyncMutex::new(incoming), task })
+    }
+
+    /// From now on its calls offer RFC 4733 events under this payload type, too.
+    pub fn offer_events(&self, payload_type: u8) {
+        self.inner.events.store(payload_type, Ordering::Relaxed);
     }
 
     /// Calls what may be the user part of a URI.
@@ -127,7 +135,10 @@ impl WirePbx {
             answered: false,
             over: false,
         };
-        let body = sdp(sound.address, PAYLOAD_TYPE);
+        let body = match inner.events.load(Ordering::Relaxed) {
+            0 => sdp(sound.address, PAYLOAD_TYPE),
+            events => sdp_with_events(sound.address, PAYLOAD_TYPE, events),
+        };
         let invite = dialog.request(own, "INVITE", &dialog.branch, 1, headers, &body);
         let (sender, messages) = mpsc::channel(QUEUE);
         inner.places().insert(call_id.clone(), Place { dialog, messages: sender });
