@@ -299,7 +299,7 @@ impl End {
             servers: Vec::new(),
             only_streams: false,
             custom_parameters: None,
-            local_addresses: vec![local],
+            local_addresses: vec![local.into()],
             certificate: Arc::clone(&CERTIFICATE),
             seed: std::array::from_fn(|_| dice.next() as u8),
         };

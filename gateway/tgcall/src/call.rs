@@ -11,6 +11,7 @@ use crate::counters::Counters;
 use crate::data_channel::DataChannel;
 use crate::demux::Received;
 use crate::key::SharedKey;
+use crate::local::Local;
 use crate::negotiation::{Action, AudioFormat, LocalSetup, Negotiation, NegotiationError};
 use crate::relay::{Server, has_relay};
 use crate::route::{Detour, Route, StreamId, StreamOrder, Transmit};
@@ -37,8 +38,8 @@ pub struct Parameters {
     pub only_streams: bool,
     /// `phoneCall.custom_parameters`, JSON.
     pub custom_parameters: Option<String>,
-    /// Addresses of bound sockets, the best first, no unspecified ones among them; none are needed with `only_streams`.
-    pub local_addresses: Vec<SocketAddr>,
+    /// Bound sockets, the best first, no unspecified addresses among them; none are needed with `only_streams`.
+    pub local_addresses: Vec<Local>,
     /// The process's certificate.
     pub certificate: Arc<Certificate>,
     /// Unpredictable and never used twice; every choice of this end comes from it.
@@ -239,12 +240,13 @@ impl Call {
         }
     }
 
-    /// Takes a socket of another network into use, bound like those of [`Parameters::local_addresses`].
+    /// Takes another socket into use, bound like those of [`Parameters::local_addresses`]: one of a network that came up,
+    /// or one that was for relays alone and is for everything now.
     ///
     /// # Errors
     /// [`BadAddress`] for an address that cannot be a candidate.
-    pub fn add_local_address(&mut self, now: Instant, address: SocketAddr) -> Result<(), BadAddress> {
-        self.session.add_local(now, address)?;
+    pub fn add_local_address(&mut self, now: Instant, local: impl Into<Local>) -> Result<(), BadAddress> {
+        self.session.add_local(now, local.into())?;
         self.drive(now);
         Ok(())
     }
@@ -357,6 +359,21 @@ impl Call {
     /// Whether audio can flow both ways as far as the path goes.
     pub fn is_connected(&self) -> bool {
         self.session.is_connected()
+    }
+
+    /// What the peer's connectivity checks name this end by, on whichever socket.
+    pub fn ufrag(&self) -> &str {
+        self.session.ufrag()
+    }
+
+    /// Whether [`Call::peers`] may have changed since this was asked last.
+    pub fn take_peers_changed(&mut self) -> bool {
+        self.session.take_peers_changed()
+    }
+
+    /// Where the peer was heard from on a local socket: by a check that knew our password, or an answer to one of ours.
+    pub fn peers(&self, local: SocketAddr) -> impl Iterator<Item = SocketAddr> {
+        self.session.peers(local)
     }
 
     /// Packets so far.

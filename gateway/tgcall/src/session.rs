@@ -29,6 +29,7 @@ pub use self::path::{PathInfo, PathKind, PathTransport};
 use crate::counters::Counters;
 use crate::demux::{Kind, Received};
 use crate::liveness::{FAIL_AFTER, Liveness};
+use crate::local::Local;
 use crate::negotiation::{DtlsRole, RemoteSetup};
 use crate::relay::Server;
 use crate::route::{StreamId, StreamOrder, Transmit};
@@ -70,7 +71,7 @@ pub struct BadAddress(pub SocketAddr);
 /// The ways that a call may use.
 pub(crate) struct Ways<'a> {
     /// Bound sockets.
-    pub(crate) locals: &'a [SocketAddr],
+    pub(crate) locals: &'a [Local],
     pub(crate) servers: &'a [Server],
     /// The peer may learn our addresses.
     pub(crate) may_be_direct: bool,
@@ -135,12 +136,12 @@ impl Session {
         self.network.poll_candidate()
     }
 
-    /// Takes a socket of another network into use.
-    pub(crate) fn add_local(&mut self, now: Instant, address: SocketAddr) -> Result<(), BadAddress> {
+    /// Takes another socket into use.
+    pub(crate) fn add_local(&mut self, now: Instant, local: Local) -> Result<(), BadAddress> {
         if self.is_over() {
             return Ok(());
         }
-        self.network.add_local(now, address)?;
+        self.network.add_local(now, local)?;
         self.drive(now);
         Ok(())
     }
@@ -313,6 +314,15 @@ impl Session {
     /// Tells whether a datagram on a shared socket belongs to this session.
     pub(crate) fn accepts(&self, source: SocketAddr, datagram: &[u8]) -> bool {
         self.network.accepts(source, datagram)
+    }
+
+    pub(crate) fn take_peers_changed(&mut self) -> bool {
+        self.network.paths.take_changed()
+    }
+
+    /// Where the peer was heard from on a local socket.
+    pub(crate) fn peers(&self, local: SocketAddr) -> impl Iterator<Item = SocketAddr> {
+        self.network.paths.remotes(local)
     }
 
     /// What packets take, while there is a way.

@@ -120,7 +120,7 @@ fn call(now: Instant, at: usize) -> Call {
         servers: Vec::new(),
         only_streams: false,
         custom_parameters: None,
-        local_addresses: vec![address],
+        local_addresses: vec![address.into()],
         certificate: Arc::new(Certificate::generate().unwrap()),
         seed: [at as u8 + 1; 32],
     };

@@ -7,6 +7,7 @@ mod doors;
 mod moves;
 mod network;
 mod relays;
+mod shared;
 
 use std::time::Duration;
 

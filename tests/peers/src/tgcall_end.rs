@@ -165,7 +165,7 @@ impl TgcallEnd {
             version: options.version,
             p2p_allowed: options.p2p_allowed,
             custom_parameters: options.custom_parameters.clone(),
-            local_addresses: sockets.keys().copied().collect(),
+            local_addresses: sockets.keys().map(|local| (*local).into()).collect(),
             certificate: Arc::clone(&CERTIFICATE),
             seed,
             servers: servers.collect::<anyhow::Result<_>>()?,

@@ -86,7 +86,7 @@ impl TelegramLeg {
             servers: established.servers.clone(),
             only_streams,
             custom_parameters: established.custom_parameters.clone(),
-            local_addresses: self.sockets.iter().map(MediaSocket::local).collect(),
+            local_addresses: self.sockets.iter().map(|socket| socket.local().into()).collect(),
             certificate: self.shared.certificates.take()?,
             seed: clock::random(),
         };

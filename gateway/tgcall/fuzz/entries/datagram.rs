@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use tgcall::signaling::{CustomParameters, Message, Signaling};
-use tgcall::{Call, Certificate, Parameters, Route, SharedKey, Version};
+use tgcall::{Addressee, Call, Certificate, Parameters, Route, SharedKey, Version, question};
 
 use super::script::Script;
 use super::stun::{attribute, signed};
@@ -85,7 +85,7 @@ impl Line {
                 servers: Vec::new(),
                 only_streams: false,
                 custom_parameters: None,
-                local_addresses: vec![address],
+                local_addresses: vec![address.into()],
                 certificate: Arc::clone(&CERTIFICATES[usize::from(is_caller)]),
                 seed: [if is_caller { 1 } else { 2 }; 32],
             };
@@ -178,6 +178,9 @@ impl Line {
 
     fn throw(&mut self, datagram: &mut [u8]) {
         self.end.accepts(peer_address(), datagram);
+        if let Some(Addressee::Named(name)) = Addressee::of(datagram) {
+            assert!(name.len() < datagram.len() && question(datagram).is_some());
+        }
         self.end.handle_datagram(self.now, peer_address(), end_address(), datagram);
     }
 

@@ -130,7 +130,7 @@ impl Line {
             ],
             only_streams,
             custom_parameters: None,
-            local_addresses: vec![here()],
+            local_addresses: vec![here().into()],
             certificate: Arc::clone(&CERTIFICATE),
             seed: [9; 32],
         };

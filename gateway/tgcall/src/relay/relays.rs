@@ -9,6 +9,7 @@ use super::reflexive::Reflexive;
 use super::server::{Addresses, numbers};
 use super::station::{Access, Station, StationEvent, Surroundings};
 use super::{Identifiers, Inbound, ReflectorName, Server};
+use crate::local::Local;
 use crate::route::{Route, StreamId, StreamOrder, Transmit};
 
 /// Servers used over UDP, and over streams.
@@ -89,7 +90,10 @@ pub(crate) struct Relays {
     reflexive: Vec<Reflexive>,
     stun_servers: Vec<Addresses>,
     identifiers: Identifiers,
-    locals: Vec<SocketAddr>,
+    /// Sockets that packets between the two ends may take.
+    direct: Vec<SocketAddr>,
+    /// Those that servers may be spoken to from, as a client of theirs.
+    own: Vec<SocketAddr>,
     streams: u32,
     new_orders: Vec<StreamOrder>,
     orders: VecDeque<StreamOrder>,
@@ -102,7 +106,7 @@ impl Relays {
     pub(crate) fn new(
         now: Instant,
         servers: &[Server],
-        locals: &[SocketAddr],
+        locals: &[Local],
         policy: &RelayPolicy,
         secret: [u8; 32],
     ) -> Self {
@@ -111,7 +115,8 @@ impl Relays {
             reflexive: Vec::new(),
             stun_servers: Vec::new(),
             identifiers: Identifiers::new(secret),
-            locals: locals.to_vec(),
+            direct: locals.iter().filter(|local| local.is_for_peers()).map(|local| local.address).collect(),
+            own: locals.iter().filter(|local| local.is_for_relays()).map(|local| local.address).collect(),
             streams: 0,
             new_orders: Vec::new(),
             orders: VecDeque::new(),
@@ -144,15 +149,16 @@ impl Relays {
                 }
             }
         }
-        let has_datagrams = relays.stations.iter().any(|station| !station.is_stream()) && !locals.is_empty();
+        let has_datagrams =
+            relays.stations.iter().any(|station| !station.is_stream()) && !relays.own.is_empty();
         for station in &mut relays.stations {
             if !has_datagrams || !station.is_stream() {
-                let (locals, streams) = (&relays.locals, &mut relays.streams);
+                let (locals, streams) = (&relays.own, &mut relays.streams);
                 let mut around = Surroundings { locals, streams, orders: &mut relays.new_orders };
                 station.want(now, &mut around);
             }
         }
-        for base in relays.locals.clone() {
+        for base in relays.direct.clone() {
             relays.ask_outside(now, base);
         }
         relays.orders.extend(relays.new_orders.drain(..));
@@ -217,7 +223,7 @@ impl Relays {
         let is_of_station = |station: &Station| {
             station.candidate() == Some(local) || station.server() == remote && station.local() == Some(local)
         };
-        self.locals.contains(&local)
+        self.direct.contains(&local)
             && !self.stations.iter().any(is_of_station)
             && !self.reflexive.iter().any(|reflexive| reflexive.server == remote && reflexive.base == local)
     }
@@ -233,7 +239,7 @@ impl Relays {
         let station = self.stations.iter_mut().find(|station| station.candidate() == Some(local));
         match station {
             Some(station) => station.wrap(now, remote, packet).map_or(Wrapped::Kept, Wrapped::Relayed),
-            None if self.locals.contains(&local) => Wrapped::Direct,
+            None if self.direct.contains(&local) => Wrapped::Direct,
             None => Wrapped::Kept,
         }
     }
@@ -290,17 +296,25 @@ impl Relays {
         self.stations.get(at).map_or(&[], Station::inbox)
     }
 
-    pub(crate) fn add_local(&mut self, now: Instant, address: SocketAddr) {
-        self.locals.push(address);
-        self.ask_outside(now, address);
-        self.each(|station, around| {
-            station.handle_local_added(now, around);
-            station.handle_network_change(now, around);
-        });
+    /// Takes another socket into use, or one that is known for more.
+    pub(crate) fn add_local(&mut self, now: Instant, local: Local) {
+        let Local { address, .. } = local;
+        if local.is_for_peers() && !self.direct.contains(&address) {
+            self.direct.push(address);
+            self.ask_outside(now, address);
+        }
+        if local.is_for_relays() && !self.own.contains(&address) {
+            self.own.push(address);
+            self.each(|station, around| {
+                station.handle_local_added(now, around);
+                station.handle_network_change(now, around);
+            });
+        }
     }
 
     pub(crate) fn remove_local(&mut self, now: Instant, address: SocketAddr) {
-        self.locals.retain(|local| *local != address);
+        self.direct.retain(|local| *local != address);
+        self.own.retain(|local| *local != address);
         self.reflexive.retain(|reflexive| reflexive.base != address);
         self.each(|station, around| {
             station.handle_local_removed(now, around);
@@ -394,7 +408,7 @@ impl Relays {
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut Station, &mut Surroundings<'_>)) {
-        let (locals, streams) = (&self.locals, &mut self.streams);
+        let (locals, streams) = (&self.own, &mut self.streams);
         let mut around = Surroundings { locals, streams, orders: &mut self.new_orders };
         self.stations.iter_mut().for_each(|station| act(station, &mut around));
         self.orders.extend(self.new_orders.drain(..));

@@ -31,6 +31,14 @@ pub enum Server {
 }
 
 impl Server {
+    /// Whether its clients speak to it over UDP, each from a socket of its own.
+    pub fn is_of_datagrams(&self) -> bool {
+        match self {
+            Server::Webrtc { is_turn, .. } => *is_turn,
+            Server::Reflector { is_tcp, .. } => !is_tcp,
+        }
+    }
+
     /// Whether packets can go through it.
     pub(crate) fn is_relay(&self) -> bool {
         match self {

@@ -13,6 +13,7 @@ use super::path::{Heard, Path, PathInfo, PathKind, PathTransport, Paths};
 use super::{BadAddress, Ways};
 use crate::demux::Kind;
 use crate::liveness::FAIL_AFTER;
+use crate::local::Local;
 use crate::relay::{
     Arrival, ReflectorName, RelayEvent, RelayPolicy, Relayed, Relays, Wrapped, nomination, standalone_places,
 };
@@ -108,8 +109,8 @@ impl Network {
             calm: None,
         };
         // The last of a kind is preferred, and the first address that was given is the best.
-        for address in locals.iter().rev() {
-            network.offer_host(now, *address)?;
+        for local in locals.iter().rev() {
+            network.offer_host(now, *local)?;
         }
         if ways.has_standalone_reflectors {
             for place in standalone_places(ways.servers, peer_tag) {
@@ -133,11 +134,11 @@ impl Network {
         }
     }
 
-    pub(super) fn add_local(&mut self, now: Instant, address: SocketAddr) -> Result<(), BadAddress> {
-        if self.may_be_direct {
-            self.candidates.extend(self.agents.add_later_host(now, address)?);
+    pub(super) fn add_local(&mut self, now: Instant, local: Local) -> Result<(), BadAddress> {
+        if self.may_be_direct && local.is_for_peers() {
+            self.candidates.extend(self.agents.add_later_host(now, local.address)?);
         }
-        self.relays.add_local(now, address);
+        self.relays.add_local(now, local);
         Ok(())
     }
 
@@ -363,8 +364,9 @@ impl Network {
         self.relays.close();
     }
 
-    fn offer_host(&mut self, now: Instant, address: SocketAddr) -> Result<(), BadAddress> {
-        if self.may_be_direct {
+    fn offer_host(&mut self, now: Instant, local: Local) -> Result<(), BadAddress> {
+        let address = local.address;
+        if self.may_be_direct && local.is_for_peers() {
             self.candidates.extend(self.agents.add_host(now, address)?);
         } else if address.ip().is_unspecified() {
             return Err(BadAddress(address));

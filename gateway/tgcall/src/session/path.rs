@@ -87,11 +87,13 @@ pub(super) struct Paths {
     early: Option<Path>,
     /// Something was chosen once: after that any valid path does.
     has_chosen: bool,
+    /// [`Paths::remotes`] may tell of others.
+    is_changed: bool,
 }
 
 impl Paths {
     pub(super) fn new() -> Self {
-        Paths { known: Vec::new(), chosen: None, early: None, has_chosen: false }
+        Paths { known: Vec::new(), chosen: None, early: None, has_chosen: false, is_changed: false }
     }
 
     /// The path for media.
@@ -138,6 +140,17 @@ impl Paths {
         self.known.iter().any(|known| known.path.remote == remote)
     }
 
+    /// Whether other far ends may be known than before.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.is_changed)
+    }
+
+    /// The far ends that were heard on one of our sockets, some perhaps twice.
+    pub(super) fn remotes(&self, local: SocketAddr) -> impl Iterator<Item = SocketAddr> {
+        let paths = self.known.iter().map(|known| known.path).chain(self.chosen());
+        paths.filter(move |path| path.local == local).map(|path| path.remote)
+    }
+
     pub(super) fn is_valid(&self, path: Path) -> bool {
         self.chosen() == Some(path) || self.known.iter().any(|known| known.path == path && known.is_valid)
     }
@@ -153,9 +166,13 @@ impl Paths {
             Some(known) => known.is_valid |= is_valid,
             None => {
                 if self.known.len() == MAX_KNOWN {
-                    self.known.remove(0);
+                    // What packets take stays.
+                    let chosen = self.chosen();
+                    let oldest = self.known.iter().position(|known| Some(known.path) != chosen);
+                    self.known.remove(oldest.unwrap_or(0));
                 }
                 self.known.push(Known { path, is_valid, answered: None });
+                self.is_changed = true;
             }
         }
         if is_valid && self.early.is_none() {
@@ -203,7 +220,7 @@ impl Paths {
 
     pub(super) fn choose(&mut self, now: Instant, path: Path) {
         if self.chosen() != Some(path) {
-            self.has_chosen = true;
+            (self.has_chosen, self.is_changed) = (true, true);
             let (media, is_direct) = (None, false);
             self.chosen = Some(Chosen { path, since: now, heard: now, answered: now, media, is_direct });
         }
@@ -212,6 +229,7 @@ impl Paths {
     /// Gives up every path that `is_gone` names; the liveliest of the others takes over.
     pub(super) fn drop_paths(&mut self, now: Instant, is_gone: impl Fn(Path) -> bool) {
         self.known.retain(|known| !is_gone(known.path));
+        self.is_changed = true;
         self.early = self.early.filter(|path| !is_gone(*path));
         self.leave(now, is_gone);
     }
@@ -306,6 +324,27 @@ mod tests {
         paths.learn(first, true);
         paths.hear(start, first, Heard::Check);
         assert_eq!(paths.chosen(), Some(first), "any way will do by then");
+    }
+
+    #[test]
+    fn far_ends_are_told_until_they_are_given_up_and_the_chosen_one_is_never_forgotten() {
+        let start = Instant::now();
+        let (mut paths, [first, second]) = two_valid();
+        assert!(paths.take_changed() && !paths.take_changed());
+        paths.choose(start, first);
+        paths.learn(first, true);
+        for port in 1..=2 * MAX_KNOWN as u16 {
+            paths.learn(Path { remote: SocketAddr::new([192, 0, 2, 9].into(), port), ..first }, false);
+        }
+        assert!(paths.take_changed());
+        let known = |paths: &Paths, local| paths.remotes(local).collect::<Vec<_>>();
+        let here = known(&paths, first.local);
+        assert!(here.contains(&first.remote) && here.len() <= MAX_KNOWN + 1);
+        assert!(here.contains(&"192.0.2.9:128".parse().unwrap()));
+        assert!(!here.contains(&"192.0.2.9:1".parse().unwrap()), "the oldest goes");
+        assert_eq!(known(&paths, second.local), []);
+        paths.drop_paths(start, |path| path.local == first.local);
+        assert!(paths.take_changed() && known(&paths, first.local).is_empty());
     }
 
     fn two_valid() -> (Paths, [Path; 2]) {

@@ -155,7 +155,10 @@ pub fn parameters(version: Version, is_caller: bool, seed: u64, addresses: &[&st
         servers: Vec::new(),
         only_streams: false,
         custom_parameters: None,
-        local_addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        local_addresses: addresses
+            .iter()
+            .map(|address| address.parse::<SocketAddr>().unwrap().into())
+            .collect(),
         certificate: Arc::clone(&CERTIFICATES[usize::from(is_caller)]),
         seed: std::array::from_fn(|_| random.below(256) as u8),
     }
@@ -193,7 +196,7 @@ impl World {
         parameters: [Parameters; 2],
     ) -> Self {
         let end = |parameters: Parameters| End {
-            addresses: parameters.local_addresses.clone(),
+            addresses: parameters.local_addresses.iter().map(|local| local.address).collect(),
             streams: BTreeMap::new(),
             connecting: BTreeSet::new(),
             call: Call::new(start(), parameters).unwrap(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::network::{Conditions, Servers, World, ms, parameters, start, turn};
-use tgcall::{PathKind, PathTransport, Server, Version};
+use tgcall::{Local, PathKind, PathTransport, Purpose, Server, Version};
 
 const CALLER: usize = 0;
 const CALLEE: usize = 1;
@@ -41,6 +41,59 @@ fn relays_of_every_kind_carry_audio_and_no_address_of_ours() {
                 assert!(!text.contains("typ host") && !text.contains("typ srflx"), "{text}");
             }
         }
+    }
+}
+
+#[test]
+fn a_socket_that_calls_share_speaks_to_peers_and_one_for_relays_to_servers() {
+    for kind in [PathKind::Turn, PathKind::Reflector] {
+        let mut servers = Servers::default();
+        let server = match kind {
+            PathKind::Turn => servers.add_turn(TURN),
+            PathKind::Reflector | PathKind::Direct => servers.add_reflector(1, REFLECTORS[0], false),
+        };
+        let places = [["10.0.0.1:4000", "10.0.0.1:4001"], ["10.0.0.2:5000", "10.0.0.2:5001"]];
+        let places = places.map(|both| both.map(|place| place.parse().unwrap()));
+        let ends = [CALLER, CALLEE].map(|end| {
+            let mut parameters = parameters(Version::V13, end == CALLER, 93, &[ADDRESSES[end]]);
+            let [shared, own] = places[end];
+            parameters.local_addresses = vec![
+                Local { address: shared, purpose: Purpose::Direct },
+                Local { address: own, purpose: Purpose::Relays },
+            ];
+            parameters.servers = vec![server.clone()];
+            parameters
+        });
+        let mut world = World::with_parameters(93, Conditions::LAN, servers, ends);
+        world.listen_in();
+        world.run(4 * S);
+        let path = |world: &World, end: usize| world.call(end).path().unwrap();
+        let direct = (PathKind::Direct, Some(places[CALLER][0]));
+        assert_eq!((path(&world, CALLER).kind, path(&world, CALLER).local), direct);
+        let told = format!("{:?}", world.seen);
+        assert!(
+            told.contains(" 4000 typ host") && !told.contains(" 4001 ") && !told.contains(" 5001 "),
+            "{told}"
+        );
+        // The peers reach each other no more.
+        world.walled = true;
+        world.run(8 * S);
+        // One end may speak to the other's relay itself.
+        let paths = [CALLER, CALLEE].map(|end| path(&world, end));
+        assert!(paths.iter().any(|path| path.kind == kind), "{paths:?}");
+        for (path, [shared, own]) in paths.iter().zip(&places) {
+            assert_eq!(path.local, Some(if path.kind == kind { *own } else { *shared }), "{paths:?}");
+        }
+        // Where the shared one will not do, the other is for everything.
+        world.walled = false;
+        world.plug_in(CALLER, "10.0.0.1:4001");
+        world.run(4 * S);
+        let path = path(&world, CALLER);
+        assert_eq!((path.kind, path.local), (PathKind::Direct, Some(places[CALLER][1])), "{kind:?}");
+        assert_eq!(world.call(CALLER).peers(places[CALLER][1]).collect::<Vec<_>>()[0], places[CALLEE][0]);
+        let before = world.received(CALLEE);
+        world.run(S);
+        assert!(world.received(CALLEE) - before >= 49);
     }
 }
 

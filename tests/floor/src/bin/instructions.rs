@@ -235,7 +235,7 @@ fn call(now: Instant, is_caller: bool, address: SocketAddr) -> anyhow::Result<tg
         servers: Vec::new(),
         only_streams: false,
         custom_parameters: None,
-        local_addresses: vec![address],
+        local_addresses: vec![address.into()],
         certificate: Arc::new(Certificate::generate()?),
         seed: [u8::from(is_caller) + 1; 32],
     };

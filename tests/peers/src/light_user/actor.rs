@@ -406,7 +406,7 @@ impl Actor {
             servers: Vec::new(),
             only_streams: false,
             custom_parameters: None,
-            local_addresses: vec![local],
+            local_addresses: vec![local.into()],
             certificate: Arc::clone(&self.certificate),
             seed,
         };

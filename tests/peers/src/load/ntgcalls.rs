@@ -1,6 +1,6 @@
 //! A bridge made of ntgcalls in Python, as a process under measurement.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::ops::Range;
 use std::path::Path;
 use std::process::Stdio;
@@ -56,7 +56,7 @@ impl NtgcallsBridge {
                 servers: Vec::new(),
                 only_streams: false,
                 custom_parameters: None,
-                local_addresses: vec![telegram_end.into()],
+                local_addresses: vec![SocketAddr::from(telegram_end).into()],
                 certificate: Arc::clone(&certificate),
                 seed,
             };
