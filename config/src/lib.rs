@@ -59,7 +59,7 @@ pub use language::{Language, LanguageError};
 pub use line::{CallLimits, EarlyAnswer, EarlyMedia, Line, ParallelIncoming, PbxAddress, PbxAddressError};
 pub use lines::{LineDraft, LineError, LineProblem, Lines};
 pub use log::{LogFormat, LogLevel};
-pub use media::MediaTick;
+pub use media::{MediaSockets, MediaTick};
 pub use page::PageSettings;
 pub use pbx::Pbx;
 pub use policy::{FromTelegram, Owner, PersonPattern, Refused, ToTelegram};

@@ -1,4 +1,4 @@
-//! How the gateway's threads take packets of sound.
+//! How the gateway's threads take packets of sound, and what those come to.
 
 /// When a thread looks for packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,3 +12,16 @@ pub enum MediaTick {
 
 pub(crate) const MEDIA_TICKS: [(&str, MediaTick); 2] =
     [("auto", MediaTick::Auto), ("never", MediaTick::Never)];
+
+/// What calls' packets to and from Telegram users go by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MediaSockets {
+    /// What goes straight to the user goes by a socket that calls share; what goes through relays, by the call's own.
+    Shared,
+    /// Each call has its own.
+    #[default]
+    Own,
+}
+
+pub(crate) const MEDIA_SOCKETS: [(&str, MediaSockets); 2] =
+    [("own", MediaSockets::Own), ("shared", MediaSockets::Shared)];

@@ -15,7 +15,7 @@ use crate::bot::{self, Bot};
 use crate::client::{self, Client};
 use crate::keys::{self, Page, Problem, Section};
 use crate::log::{self, LogFormat, LogLevel};
-use crate::media::{MEDIA_TICKS, MediaTick};
+use crate::media::{MEDIA_SOCKETS, MEDIA_TICKS, MediaSockets, MediaTick};
 use crate::page::{self, PageSettings};
 use crate::proxy::Proxy;
 use crate::said::Said;
@@ -79,6 +79,8 @@ pub struct Gateway {
     pub metrics: Option<SocketAddr>,
     /// When threads look for packets of audio.
     pub media_tick: MediaTick,
+    /// Whether calls share sockets towards Telegram users.
+    pub media_sockets: MediaSockets,
     /// Code point of audio packets (RFC 2474), 0 to 63.
     pub dscp_rtp: u8,
     /// Code point of SIP packets (RFC 2474), 0 to 63.
@@ -382,6 +384,7 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         })
         .flatten();
     let media_tick = section.word("media_tick", &MEDIA_TICKS);
+    let media_sockets = section.word("media_sockets", &MEDIA_SOCKETS);
     let dscp_rtp = section.number("dscp_rtp", 46, 0..=63, "");
     let dscp_sip = section.number("dscp_sip", 24, 0..=63, "");
     let opus_complexity = section.number("opus_complexity", 5, 0..=10, "");
@@ -405,6 +408,7 @@ fn read_gateway(mut section: Section<'_, '_>, file: &Path) -> Gateway {
         rtp_ports,
         metrics,
         media_tick,
+        media_sockets,
         dscp_rtp,
         dscp_sip,
         opus_complexity,
@@ -666,6 +670,16 @@ mod tests {
         assert_eq!(of("media_tick = \"never\"").unwrap(), MediaTick::Never);
         let told = of("media_tick = \"always\"").unwrap_err().to_string();
         assert_eq!(told, r#"t.toml:5: gateway.media_tick = "always": want one of "auto", "never""#);
+    }
+
+    #[test]
+    fn calls_share_sockets_or_have_their_own() {
+        let of =
+            |text: &str| parse(&format!("{SMALLEST}[gateway]\n{text}\n")).map(|it| it.gateway.media_sockets);
+        assert_eq!(of("").unwrap(), MediaSockets::Own);
+        assert_eq!(of("media_sockets = \"shared\"").unwrap(), MediaSockets::Shared);
+        let told = of("media_sockets = \"one\"").unwrap_err().to_string();
+        assert_eq!(told, r#"t.toml:5: gateway.media_sockets = "one": want one of "own", "shared""#);
     }
 
     #[test]

@@ -188,6 +188,7 @@ impl Line {
             addresses: house.addresses.clone(),
             proxy: house.proxy.clone(),
             dscp: house.settings.gateway.dscp_rtp,
+            media_sockets: house.settings.gateway.media_sockets,
             strangers: Arc::new(strangers),
             pause,
         };

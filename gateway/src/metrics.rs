@@ -22,6 +22,7 @@ const UP: &str = "tgtrunk_line_up";
 const PACKETS: &str = "tgtrunk_media_packets_total";
 const LOST: &str = "tgtrunk_media_packets_lost_total";
 const REFUSED: &str = "tgtrunk_media_datagrams_refused_total";
+const STRAYS: &str = "tgtrunk_media_strays_total";
 const STRANGERS: &str = "tgtrunk_sip_strangers_total";
 const UNPROVEN: &str = "tgtrunk_sip_unproven_total";
 const WRONG_PROOFS: &str = "tgtrunk_sip_wrong_proofs_total";
@@ -88,6 +89,11 @@ pub(crate) fn counted(sip_port: u16, known: Counted, now: Counted) {
     more(UNPROVEN, known.strangers.unproven, now.strangers.unproven);
     more(WRONG_PROOFS, known.strangers.wrong_proofs, now.strangers.wrong_proofs);
     more(OVERLOADED, known.refused, now.refused);
+}
+
+/// Datagrams at sockets that calls share, which were for none of them.
+pub(crate) fn strays(count: u64) {
+    counter!(STRAYS).increment(count);
 }
 
 /// A line that works no more.
@@ -198,6 +204,7 @@ fn describe() {
     describe_counter!(PACKETS, "RTP packets of ended calls, in from a side and out to it");
     describe_counter!(LOST, "RTP packets of a side that never came");
     describe_counter!(REFUSED, "Datagrams at a call's ports that were not its own, of ended calls");
+    describe_counter!(STRAYS, "Datagrams at sockets that calls share, which were for none of them");
     describe_counter!(STRANGERS, "SIP datagrams of addresses that are not the line's PBX");
     describe_counter!(
         UNPROVEN,

@@ -4,9 +4,11 @@
 //! for all its calls in one turn, since waking up costs more than a packet does.
 
 mod desk;
+mod group;
 mod hub;
 mod inbox;
 mod pace;
+mod seat;
 
 use std::io;
 use std::num::NonZero;
@@ -22,6 +24,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use desk::Desk;
 pub(crate) use hub::{Ear, Hears, Listener};
+pub(crate) use seat::Seat;
 
 use crate::clock;
 
@@ -351,6 +354,10 @@ mod tests {
                 self.socket.send(packet, source).ok();
             }
         }
+
+        fn hear_shared(&mut self, _: SocketAddr, _: SocketAddr, _: &mut [u8], _: &mut Desk) {}
+
+        fn clash(&mut self, _: SocketAddr, _: &mut Desk) {}
 
         fn broke(&mut self) {
             self.socket.send(b"broken", self.last.unwrap()).unwrap();

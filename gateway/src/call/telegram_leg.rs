@@ -1,6 +1,7 @@
 //! The Telegram side of one call: key agreement over `phone.*`, then signaling and media.
 
 mod network;
+mod ports;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,18 +12,20 @@ use std::time::{Duration, Instant};
 use tgcall::key::{CalleeExchange, CallerExchange, SharedKey};
 use tgcall::{PathInfo, Version};
 use tgtrunk_bridge::Cause;
+use tgtrunk_config::MediaSockets;
 use tgtrunk_telegram::{Account, Resolved};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
 
+use self::ports::Ports;
 use super::steps::{self, Announce, Requested, Step};
 use super::streams::Streams;
 use crate::certificates::Certificates;
 use crate::key_agreement::KeyAgreement;
 use crate::line::{Callee, Pause, Strangers};
-use crate::net::{Addresses, MediaSocket, Proxy};
+use crate::net::{Addresses, Proxy};
 use crate::plane::Plane;
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock};
@@ -48,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) proxy: Option<Proxy>,
     /// Differentiated services code point of media.
     pub(crate) dscp: u8,
+    /// Whether calls share sockets towards their peers.
+    pub(crate) media_sockets: MediaSockets,
     /// How many strangers may still be approached.
     pub(crate) strangers: Arc<Strangers>,
     /// Whether Telegram wants no calls of the line for a while.
@@ -116,7 +121,7 @@ pub(crate) struct TelegramLeg {
     early_updates: Vec<PhoneCall>,
     events: VecDeque<LegEvent>,
     pub(crate) media: Option<tgcall::Call>,
-    pub(crate) sockets: Vec<MediaSocket>,
+    pub(crate) ports: Ports,
     pub(crate) streams: Streams,
     emoji: Option<String>,
     version: Option<Version>,
@@ -140,6 +145,7 @@ impl TelegramLeg {
     fn new(shared: Shared, state: State) -> Self {
         Self {
             streams: Streams::new(shared.proxy.clone(), shared.dscp),
+            ports: Ports::none(shared.dscp),
             shared,
             state,
             hang_up_when_known: None,
@@ -151,7 +157,6 @@ impl TelegramLeg {
             early_updates: Vec::new(),
             events: VecDeque::new(),
             media: None,
-            sockets: Vec::new(),
             emoji: None,
             version: None,
             connected: false,
@@ -200,7 +205,7 @@ impl TelegramLeg {
     pub(crate) fn close_media(&mut self) {
         self.media = None;
         self.signaling = None;
-        self.sockets.clear();
+        self.ports.clear();
         self.streams.clear();
     }
 
@@ -453,9 +458,10 @@ impl TelegramLeg {
 
     /// Sends what media has to say and collects what it reports. To be called after every handling of `media`.
     pub(crate) fn drain_media(&mut self) {
+        self.know_peers();
         let Some(media) = &mut self.media else { return };
         while let Some(transmit) = media.poll_transmit() {
-            network::send(&self.sockets, &mut self.streams, transmit.route, &transmit.contents);
+            network::send(&self.ports, &mut self.streams, transmit.route, &transmit.contents);
         }
         // After what is still to be sent: the last word goes before its stream does.
         while let Some(order) = media.poll_stream_order() {

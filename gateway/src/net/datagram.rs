@@ -4,7 +4,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
-use anyhow::Context as _;
 use nix::sys::socket::{MsgFlags, SockaddrIn, SockaddrIn6, sendto, setsockopt, sockopt};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
@@ -104,30 +103,6 @@ pub(crate) fn mark(socket: &impl AsFd, local: SocketAddr, dscp: u8) {
     if let Err(error) = marked {
         tracing::debug!(%error, dscp, "packets go unmarked");
     }
-}
-
-/// Opens one UDP port per address to be offered to the Telegram user as host candidates.
-///
-/// # Errors
-/// When none of the addresses can be bound.
-pub(crate) fn host_sockets(addresses: &[IpAddr], dscp: u8) -> anyhow::Result<Vec<MediaSocket>> {
-    let mut sockets = Vec::with_capacity(addresses.len());
-    let mut refusal = None;
-    for ip in addresses {
-        match host_socket(*ip, dscp) {
-            Ok(bound) => sockets.push(bound),
-            Err(error) => {
-                tracing::debug!(%ip, %error, "address left out of the call");
-                refusal = Some(error);
-            }
-        }
-    }
-    if sockets.is_empty() {
-        let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-        return Err(refusal.map_or_else(|| anyhow::anyhow!("there is no address"), Into::into))
-            .with_context(|| format!("cannot open a media port on any of [{}]", shown.join(", ")));
-    }
-    Ok(sockets)
 }
 
 /// A port on one address.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use tgtrunk_media::Batch;
 
-use super::inbox::Inbox;
+use super::inbox::{Inbox, SLOTS};
 use crate::net::DATAGRAM_BYTES;
 
 /// Room for what one datagram may become: 120 ms of Opus in packets of 10 ms.
@@ -16,7 +16,7 @@ thread_local! {
 
 /// A thread's room for packets.
 pub(crate) struct Desk {
-    pub(crate) inbox: Inbox,
+    pub(crate) inbox: Inbox<SLOTS>,
     pub(crate) batch: Batch,
     pub(crate) outgoing: Vec<u8>,
 }

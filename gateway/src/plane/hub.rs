@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -20,13 +20,19 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::yield_now;
 
 use super::Desk;
+use super::group::{Found, Group, Groups};
+use super::inbox::Inbox;
 use super::pace::{Pace, TICK};
-use crate::clock;
+use crate::{clock, metrics};
 
 /// Most sockets that are told of in one look.
 const EVENTS: usize = 1024;
 /// How often in a row one socket is read before others get their turn.
 const BURST: usize = 8;
+/// Datagrams of a shared socket that are taken at once.
+const GROUP_SLOTS: usize = 64;
+/// Numbers of shared sockets begin here.
+const GROUPS: usize = 1 << 30;
 
 thread_local! {
     static HUB: RefCell<Option<Hub>> = const { RefCell::new(None) };
@@ -36,6 +42,12 @@ thread_local! {
 pub(crate) trait Hears: Send {
     /// Takes the first `came` datagrams of the desk's inbox, which came to the socket of this number.
     fn hear(&mut self, socket: usize, came: usize, desk: &mut Desk);
+
+    /// Takes a datagram that came from `source` to the shared socket of this address.
+    fn hear_shared(&mut self, local: SocketAddr, source: SocketAddr, datagram: &mut [u8], desk: &mut Desk);
+
+    /// Its peer speaks from where another call's does, and is not heard on the shared socket of this address.
+    fn clash(&mut self, local: SocketAddr, desk: &mut Desk);
 
     /// It broke while it heard, and hears nothing any more.
     fn broke(&mut self);
@@ -48,6 +60,7 @@ pub(crate) type Listener = Weak<Mutex<dyn Hears>>;
 struct Hub {
     epoll: Rc<Epoll>,
     sockets: Slab<Socket>,
+    groups: Groups,
     pace: Pace,
 }
 
@@ -93,6 +106,45 @@ impl Drop for Ear {
     }
 }
 
+/// A place on a shared socket of this thread: the group's number, the place's in it, and the socket's address.
+///
+/// # Errors
+/// When it is no media thread, the address is not this machine's, or the system watches no more sockets.
+pub(super) fn join(ip: IpAddr, dscp: u8) -> io::Result<(usize, usize, SocketAddr)> {
+    HUB.with_borrow_mut(|hub| {
+        let hub = hub.as_mut().ok_or_else(|| io::Error::other("no media thread"))?;
+        let (number, is_new, member) = hub.groups.join(clock::now(), ip, dscp)?;
+        let group = hub.groups.get(number).ok_or(io::ErrorKind::NotFound)?;
+        let local = group.socket.local();
+        if is_new {
+            let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+            if let Err(error) =
+                hub.epoll.add(&*group.socket, EpollEvent::new(flags, (GROUPS + number) as u64))
+            {
+                hub.groups.leave(number, member);
+                return Err(error.into());
+            }
+            tracing::debug!(%local, "a socket for several calls");
+        }
+        Ok((number, member, local))
+    })
+}
+
+/// Gives a place on a shared socket back.
+pub(super) fn leave(group: usize, member: usize) {
+    HUB.try_with(|hub| {
+        if let Some(hub) = hub.borrow_mut().as_mut() {
+            hub.groups.leave(group, member);
+        }
+    })
+    .ok();
+}
+
+/// Does something with a shared socket of this thread.
+pub(super) fn with_group<T>(number: usize, work: impl FnOnce(&mut Group) -> T) -> Option<T> {
+    HUB.with_borrow_mut(|hub| hub.as_mut()?.groups.get_mut(number).map(work))
+}
+
 /// What a thread waits by.
 ///
 /// # Errors
@@ -105,8 +157,9 @@ pub(super) fn open() -> io::Result<Epoll> {
 pub(super) async fn attend(epoll: Epoll, may_tick: bool) {
     let epoll = Rc::new(epoll);
     let pace = Pace::new(clock::now(), may_tick);
-    HUB.set(Some(Hub { epoll: Rc::clone(&epoll), sockets: Slab::new(), pace }));
-    let mut look = Look { events: vec![EpollEvent::empty(); EVENTS], unread: Vec::new(), is_cut: false };
+    let (sockets, groups) = (Slab::new(), Groups::default());
+    HUB.set(Some(Hub { epoll: Rc::clone(&epoll), sockets, groups, pace }));
+    let mut look = Look::new();
     let mut waiting: Option<AsyncFd<BorrowedFd<'_>>> = None;
     loop {
         if let Some(pause) = at_pace(|pace| pace.pause(clock::now())) {
@@ -169,9 +222,23 @@ struct Look {
     unread: Vec<usize>,
     /// More sockets were told of than there was room for.
     is_cut: bool,
+    /// Room for what comes to shared sockets.
+    inbox: Inbox<GROUP_SLOTS>,
+    /// Datagrams there that were nobody's.
+    strays: u64,
 }
 
 impl Look {
+    fn new() -> Self {
+        Self {
+            events: vec![EpollEvent::empty(); EVENTS],
+            unread: Vec::new(),
+            is_cut: false,
+            inbox: Inbox::new(),
+            strays: 0,
+        }
+    }
+
     /// Whether there is more to hand out.
     fn is_more(&self) -> bool {
         self.is_cut || !self.unread.is_empty()
@@ -186,18 +253,27 @@ impl Look {
         }
         let found = epoll.wait(&mut self.events, EpollTimeout::ZERO).unwrap_or(0);
         self.is_cut = found == EVENTS;
-        for at in 0..found {
-            let Some(number) = self.events.get(at).map(|event| event.data() as usize) else { break };
-            // It had its turn.
-            if !self.unread.contains(&number) {
-                packets += self.serve(number, &mut desk);
+        // What is one call's comes first: whoever floods a shared socket keeps no other call waiting.
+        for is_shared in [false, true] {
+            for at in 0..found {
+                let Some(number) = self.events.get(at).map(|event| event.data() as usize) else { break };
+                // Some had their turn.
+                if (number >= GROUPS) == is_shared && !self.unread.contains(&number) {
+                    packets += self.serve(number, &mut desk);
+                }
             }
         }
         desk.give_back();
+        if self.strays > 0 {
+            metrics::strays(std::mem::take(&mut self.strays));
+        }
         at_pace(|pace| pace.count(packets));
     }
 
     fn serve(&mut self, number: usize, desk: &mut Desk) -> usize {
+        if let Some(group) = number.checked_sub(GROUPS) {
+            return self.serve_group(group, desk);
+        }
         let mut packets = 0;
         for _ in 0..BURST {
             let found = HUB.with_borrow(|hub| {
@@ -208,7 +284,7 @@ impl Look {
             let (came, is_more) = desk.inbox.take(socket, is_ipv4);
             packets += came;
             if came > 0 {
-                tell(&listener, number, came, desk);
+                tell(&listener, desk, |listener, desk| listener.hear(number, came, desk));
             }
             if !is_more {
                 return packets;
@@ -219,13 +295,47 @@ impl Look {
         }
         packets
     }
+
+    fn serve_group(&mut self, number: usize, desk: &mut Desk) -> usize {
+        let mut packets = 0;
+        let Some(socket) = with_group(number, |group| Rc::clone(&group.socket)) else { return packets };
+        let local = socket.local();
+        for _ in 0..BURST {
+            let (came, is_more) = self.inbox.take(socket.as_fd().as_raw_fd(), local.is_ipv4());
+            packets += came;
+            for at in 0..came {
+                let Some((source, datagram)) = self.inbox.datagram(at) else { continue };
+                // Calls come and go meanwhile, and the last takes the group along.
+                let find = |group: &mut Group| {
+                    Rc::ptr_eq(&group.socket, &socket).then(|| group.find(source, datagram))
+                };
+                match with_group(number, find).flatten() {
+                    Some(Found::Call(call)) => tell(&call, desk, |call, desk| {
+                        call.hear_shared(local, source, datagram, desk);
+                    }),
+                    Some(Found::Clash(call)) => {
+                        self.strays += 1;
+                        tell(&call, desk, |call, desk| call.clash(local, desk));
+                    }
+                    Some(Found::Stray) | None => self.strays += 1,
+                }
+            }
+            if !is_more {
+                return packets;
+            }
+        }
+        if packets > 0 {
+            self.unread.push(GROUPS + number);
+        }
+        packets
+    }
 }
 
 /// Whoever breaks does so alone.
-fn tell(listener: &Mutex<dyn Hears>, number: usize, came: usize, desk: &mut Desk) {
+fn tell(listener: &Mutex<dyn Hears>, desk: &mut Desk, what: impl FnOnce(&mut dyn Hears, &mut Desk)) {
     let heard = catch_unwind(AssertUnwindSafe(|| {
         if let Ok(mut listener) = listener.lock() {
-            listener.hear(number, came, desk);
+            what(&mut *listener, desk);
         }
     }));
     if heard.is_err() {

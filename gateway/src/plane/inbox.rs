@@ -8,14 +8,14 @@ use crate::net::DATAGRAM_BYTES;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 
-/// How many are taken at once. More than one wait seldom on one call's socket; that fewer came than there is room for says
+/// How many of one call's are taken at once. More than one wait seldom on one call's socket; that fewer came than there is room for says
 /// that none is left, which otherwise takes a system call to know.
-const SLOTS: usize = 4;
+pub(super) const SLOTS: usize = 4;
 /// From one datagram's room to the next: at a page's distance all would want the same few lines of the nearest cache.
 const STRIDE: usize = DATAGRAM_BYTES + 192;
 
 /// Room for some datagrams.
-pub(crate) struct Inbox {
+pub(crate) struct Inbox<const SLOTS: usize> {
     /// An address's length is kept from one call to the next, so both families have headers of their own.
     v4: MultiHeaders<SockaddrStorage>,
     v6: MultiHeaders<SockaddrStorage>,
@@ -23,7 +23,7 @@ pub(crate) struct Inbox {
     came: [(usize, Option<SocketAddr>); SLOTS],
 }
 
-impl Inbox {
+impl<const SLOTS: usize> Inbox<SLOTS> {
     pub(super) fn new() -> Self {
         Self {
             v4: MultiHeaders::preallocate(SLOTS, None),
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_taken_in_order_with_its_senders() {
-        let mut inbox = Inbox::new();
+        let mut inbox = Inbox::<SLOTS>::new();
         for (local, is_ipv4) in [("127.0.0.1:0", true), ("[::1]:0", false), ("127.0.0.1:0", true)] {
             let (socket, senders) = (socket(local), [socket(local), socket(local)]);
             let to = socket.local_addr().unwrap();
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_giant_one_is_cut_and_the_next_is_whole() {
-        let mut inbox = Inbox::new();
+        let mut inbox = Inbox::<SLOTS>::new();
         let (socket, sender) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
         let to = socket.local_addr().unwrap();
         sender.send_to(&vec![1; DATAGRAM_BYTES + 1], to).unwrap();
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn word_of_a_datagram_that_did_not_arrive_hides_none_that_came() {
-        let (mut inbox, ours) = (Inbox::new(), socket("127.0.0.1:0"));
+        let (mut inbox, ours) = (Inbox::<SLOTS>::new(), socket("127.0.0.1:0"));
         let far = socket("127.0.0.1:0").local_addr().unwrap();
         ours.connect(far).unwrap();
         ours.send(b"nobody is there yet").unwrap();

@@ -340,6 +340,20 @@ pub(crate) const SYSTEM: &[Group] = &[
             },
             Setting {
                 section: "gateway",
+                key: "media_sockets",
+                kind: Kind::Choice(&[
+                    ("own", ["Свой порт у каждого вызова", "A port for each call"]),
+                    ("shared", ["Общий порт у многих вызовов", "One port for many calls"]),
+                ]),
+                default: "own",
+                label: ["Порты для звука Telegram", "Ports for Telegram's audio"],
+                hint: [
+                    "Общие дешевле для процессора, если вызовов много.",
+                    "Shared ones take less of the processor with many calls.",
+                ],
+            },
+            Setting {
+                section: "gateway",
                 key: "user_agent",
                 kind: Kind::Text,
                 default: concat!("tgtrunk/", env!("CARGO_PKG_VERSION")),

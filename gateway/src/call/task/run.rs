@@ -1,9 +1,11 @@
 //! How a call runs: its thread has it hear packets where they lie, and its task does what they and everything else lead to.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Wake as _;
+use std::time::Instant;
 
 use tgtrunk_bridge::Record;
 use tokio::sync::{mpsc, oneshot};
@@ -77,6 +79,32 @@ fn broke() -> ! {
 
 impl Hears for Task {
     fn hear(&mut self, socket: usize, came: usize, desk: &mut Desk) {
+        self.listen_to(desk, |task, now, desk| task.take_packets(now, socket, came, desk));
+    }
+
+    fn hear_shared(&mut self, local: SocketAddr, source: SocketAddr, datagram: &mut [u8], desk: &mut Desk) {
+        self.listen_to(desk, |task, now, _| task.take_from_telegram(now, local, source, datagram));
+    }
+
+    fn clash(&mut self, local: SocketAddr, desk: &mut Desk) {
+        self.listen_to(desk, |task, now, _| {
+            let _entered = task.span.clone().entered();
+            task.telegram.open_beside(now, local);
+            false
+        });
+        // There may be another socket to be heard.
+        self.is_unrested = true;
+        Stirred::wake_by_ref(&self.stirred);
+    }
+
+    fn broke(&mut self) {
+        Stirred::wake_by_ref(&self.stirred);
+    }
+}
+
+impl Task {
+    /// Takes what came at the thread's desk; `take` says whether that was nothing but sound that passes.
+    fn listen_to(&mut self, desk: &mut Desk, take: impl FnOnce(&mut Self, Instant, &mut Desk) -> bool) {
         // What it has to tell waits for its line.
         if self.ended.is_some() || self.words.len() > BACKLOG {
             return;
@@ -84,7 +112,7 @@ impl Hears for Task {
         let now = clock::now();
         self.take_desk(desk);
         // Sound passes without the span, whose entering costs as much as a packet's encryption.
-        let is_sound_alone = self.take_packets(now, socket, came, desk);
+        let is_sound_alone = take(self, now, desk);
         let is_quiet = self.drain(now);
         self.take_desk(desk);
         // Sound that passes only puts deadlines off, and the task may sleep on until it would have woken up.
@@ -95,12 +123,6 @@ impl Hears for Task {
         }
     }
 
-    fn broke(&mut self) {
-        Stirred::wake_by_ref(&self.stirred);
-    }
-}
-
-impl Task {
     /// Does what is to be done about something that happened, at the thread's desk.
     fn work(&mut self, happened: Option<Happened>, ears: &mut Ears) -> Option<Record> {
         let mut desk = Desk::borrow();
@@ -130,8 +152,6 @@ impl Task {
             pair.rtp.listen(&self.me);
             pair.rtcp.listen(&self.me);
         }
-        for socket in &mut self.telegram.sockets {
-            socket.listen(&self.me);
-        }
+        self.telegram.ports.listen(&self.me);
     }
 }

@@ -62,11 +62,10 @@ impl Task {
                 }
             }
         }
-        let port = self.telegram.sockets.iter().find(|port| port.is(socket))?;
-        Some((Place::Telegram, port.local()))
+        self.telegram.ports.local_of(socket).map(|local| (Place::Telegram, local))
     }
 
-    fn take_from_telegram(
+    pub(super) fn take_from_telegram(
         &mut self,
         now: Instant,
         local: SocketAddr,

@@ -1,15 +1,18 @@
 //! The network under a Telegram leg: sockets and streams that media goes by, as the machine's addresses come and go.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tgcall::key::SharedKey;
-use tgcall::{Detour, Route, Version};
+use tgcall::{Detour, Route, Server, Version};
+use tgtrunk_config::MediaSockets;
 
+use super::ports::{Ports, Terms};
 use super::{Established, TelegramLeg};
 use crate::call::streams::{StreamNews, Streams};
 use crate::clock;
-use crate::net::{self, Addresses, MediaSocket};
+use crate::net::Addresses;
 
 impl TelegramLeg {
     /// This machine's addresses as the leg knows them.
@@ -27,29 +30,52 @@ impl TelegramLeg {
             return self.drain_media();
         }
         for ip in wanted.iter() {
-            if self.sockets.iter().any(|known| known.local().ip() == *ip) {
+            if self.ports.is_at(*ip) {
                 continue;
             }
-            match net::host_socket(*ip, self.shared.dscp) {
-                Ok(socket) => {
-                    let address = socket.local();
-                    tracing::debug!(%address, "media may come from a new address");
-                    if let Err(error) = media.add_local_address(now, address) {
-                        tracing::debug!(%error, "address left out of the call");
-                    } else {
-                        self.sockets.push(socket);
+            match self.ports.add(*ip) {
+                Ok(new) => {
+                    tracing::debug!(%ip, "media may come from a new address");
+                    if !self.ports.name(media.ufrag()) {
+                        tracing::debug!("another call has the same user fragment");
+                    }
+                    for local in new {
+                        if let Err(error) = media.add_local_address(now, local) {
+                            tracing::debug!(%error, "address left out of the call");
+                        }
                     }
                 }
                 Err(error) => tracing::debug!(%ip, %error, "address left out of the call"),
             }
         }
         // New ones first: a path away from the old ones is then known.
-        for gone in self.sockets.extract_if(.., |socket| !wanted.contains(&socket.local().ip())) {
-            let address = gone.local();
+        for address in self.ports.keep(&wanted) {
             tracing::debug!(%address, "media's address is gone");
             media.remove_local_address(now, address);
         }
         self.drain_media();
+    }
+
+    /// Opens a socket of the call's own beside the shared one of this address, where another call's peer speaks from where
+    /// this one's does.
+    pub(crate) fn open_beside(&mut self, now: Instant, shared: SocketAddr) {
+        let Some(media) = &mut self.media else { return };
+        let Some(local) = self.ports.beside(shared) else { return };
+        tracing::debug!(%shared, own = %local.address, "two calls' peers have one address: this one gets a port of its own");
+        if let Err(error) = media.add_local_address(now, local) {
+            tracing::debug!(%error, "address left out of the call");
+        }
+        self.drain_media();
+    }
+
+    /// Has shared sockets know where the peer is.
+    pub(super) fn know_peers(&mut self) {
+        if let Some(media) = &mut self.media
+            && media.take_peers_changed()
+            && let Some(shared) = self.ports.know_peers(media)
+        {
+            self.open_beside(clock::now(), shared);
+        }
     }
 
     /// What happened to a connection to a relay; its sound is to be taken from `media` afterwards.
@@ -76,7 +102,12 @@ impl TelegramLeg {
         let only_streams = self.shared.proxy.is_some();
         if !only_streams {
             let addresses = Arc::clone(&self.shared.addresses.borrow_and_update());
-            self.sockets = net::host_sockets(&addresses, self.shared.dscp)?;
+            let terms = Terms {
+                dscp: self.shared.dscp,
+                may_share: self.shared.media_sockets == MediaSockets::Shared && established.p2p_allowed,
+                has_relays: established.servers.iter().any(Server::is_of_datagrams),
+            };
+            self.ports = Ports::open(&addresses, terms)?;
         }
         let parameters = tgcall::Parameters {
             key: key.clone(),
@@ -86,17 +117,19 @@ impl TelegramLeg {
             servers: established.servers.clone(),
             only_streams,
             custom_parameters: established.custom_parameters.clone(),
-            local_addresses: self.sockets.iter().map(|socket| socket.local().into()).collect(),
+            local_addresses: self.ports.locals().collect(),
             certificate: self.shared.certificates.take()?,
             seed: clock::random(),
         };
-        Ok(tgcall::Call::new(now, parameters)?)
+        let media = tgcall::Call::new(now, parameters)?;
+        anyhow::ensure!(self.ports.name(media.ufrag()), "another call has the same user fragment");
+        Ok(media)
     }
 
     /// Protects an RTP packet in place and sends it, where there is a path.
     pub(crate) fn send_rtp(&mut self, now: Instant, packet: &mut Vec<u8>) {
         if let Some(route) = self.media.as_mut().and_then(|media| media.protect(now, packet)) {
-            send(&self.sockets, &mut self.streams, route, packet);
+            send(&self.ports, &mut self.streams, route, packet);
         }
     }
 
@@ -105,7 +138,7 @@ impl TelegramLeg {
     pub(crate) fn send_rtp_in(&mut self, now: Instant, room: &mut [u8], length: usize, spare: &mut Vec<u8>) {
         let Some(media) = &mut self.media else { return };
         match media.seal(room, length) {
-            Ok(Some((route, length))) => send(&self.sockets, &mut self.streams, route, &room[..length]),
+            Ok(Some((route, length))) => send(&self.ports, &mut self.streams, route, &room[..length]),
             Ok(None) => {}
             Err(Detour) => {
                 spare.clear();
@@ -118,19 +151,14 @@ impl TelegramLeg {
     /// The same for RTCP.
     pub(crate) fn send_rtcp(&mut self, now: Instant, packet: &mut Vec<u8>) {
         if let Some(route) = self.media.as_mut().and_then(|media| media.protect_rtcp(now, packet)) {
-            send(&self.sockets, &mut self.streams, route, packet);
+            send(&self.ports, &mut self.streams, route, packet);
         }
     }
 }
 
-pub(super) fn send(sockets: &[MediaSocket], streams: &mut Streams, route: Route, packet: &[u8]) {
+pub(super) fn send(ports: &Ports, streams: &mut Streams, route: Route, packet: &[u8]) {
     match route {
-        Route::Datagram { source, destination } => {
-            let Some(socket) = sockets.iter().find(|socket| socket.local() == source) else { return };
-            if let Err(error) = socket.send(packet, destination) {
-                tracing::trace!(%error, "datagram not sent");
-            }
-        }
+        Route::Datagram { source, destination } => ports.send(source, destination, packet),
         Route::Stream(stream) => streams.send(stream, packet),
     }
 }

@@ -1,0 +1,390 @@
+//! Sockets that calls of a thread share, and which call a datagram is for.
+//!
+//! A source belongs to the first call whose peer was heard there, by a check or an answer that the call itself took for
+//! genuine. What names another call from there is given to nobody: that call needs a socket of its own beside. So nothing
+//! that one call's peer sends gets to another call, and nothing but two look-ups is done for a stranger.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use slab::Slab;
+use tgcall::{Addressee, TransactionId};
+
+use super::{Hears, Listener};
+use crate::net::MediaSocket;
+
+/// Calls on one socket: what a flood or another address of a router's costs at most, and what its buffer is shared by.
+const MOST: usize = 128;
+/// A former callee knows the port: it closes with the last of the calls that came within this time.
+const OPEN_FOR: Duration = Duration::from_secs(600);
+/// Asked for as the socket's buffer, of which the system may give less: a thread that is held up for a while loses nothing.
+const BUFFER: usize = 4 << 20;
+/// Questions of a call whose answers are known for its own; the oldest is forgotten first.
+const QUESTIONS: usize = 64;
+
+/// The shared sockets of one thread.
+#[derive(Default)]
+pub(super) struct Groups(Slab<Group>);
+
+/// A socket, and the calls on it.
+pub(super) struct Group {
+    pub(super) socket: Rc<MediaSocket>,
+    dscp: u8,
+    opened: Instant,
+    members: Slab<Member>,
+    /// Whose peer each source is.
+    sources: HashMap<SocketAddr, usize>,
+    /// Whose ufrag each is.
+    names: HashMap<Vec<u8>, usize>,
+    /// Who asked each question.
+    questions: HashMap<TransactionId, usize>,
+}
+
+#[derive(Default)]
+struct Member {
+    listener: Option<Listener>,
+    name: Vec<u8>,
+    sources: Vec<SocketAddr>,
+    questions: VecDeque<TransactionId>,
+}
+
+/// Whom a datagram is for.
+pub(super) enum Found {
+    Call(Arc<Mutex<dyn Hears>>),
+    /// Nobody, since another call's peer is where it came from; this is the call that it names.
+    Clash(Arc<Mutex<dyn Hears>>),
+    Stray,
+}
+
+impl Groups {
+    pub(super) fn get(&self, group: usize) -> Option<&Group> {
+        self.0.get(group)
+    }
+
+    pub(super) fn get_mut(&mut self, group: usize) -> Option<&mut Group> {
+        self.0.get_mut(group)
+    }
+
+    /// A place at an address: the group's number, whether it is a new one, and the place's number in it.
+    ///
+    /// # Errors
+    /// When the address is not this machine's.
+    pub(super) fn join(&mut self, now: Instant, ip: IpAddr, dscp: u8) -> io::Result<(usize, bool, usize)> {
+        let group = self.0.iter().find(|(_, group)| group.takes(now, ip, dscp)).map(|(number, _)| number);
+        let number = match group {
+            Some(number) => number,
+            None => self.0.insert(Group::open(now, ip, dscp)?),
+        };
+        let member = self.0.get_mut(number).map(|group| group.members.insert(Member::default()));
+        Ok((number, group.is_none(), member.unwrap_or_default()))
+    }
+
+    /// A call is gone, and nothing is for it any more. The socket is closed after the last.
+    pub(super) fn leave(&mut self, number: usize, member: usize) {
+        let Some(group) = self.0.get_mut(number) else { return };
+        group.leave(member);
+        if group.members.is_empty() {
+            self.0.remove(number);
+        }
+    }
+}
+
+impl Group {
+    fn open(now: Instant, ip: IpAddr, dscp: u8) -> io::Result<Self> {
+        let socket = MediaSocket::bind(SocketAddr::new(ip, 0), dscp)?;
+        if let Err(error) = setsockopt(&socket, sockopt::RcvBuf, &BUFFER) {
+            tracing::debug!(%error, "the socket keeps the buffer that it has");
+        }
+        Ok(Self {
+            socket: Rc::new(socket),
+            dscp,
+            opened: now,
+            members: Slab::with_capacity(MOST),
+            sources: HashMap::with_capacity(2 * MOST),
+            names: HashMap::with_capacity(MOST),
+            questions: HashMap::with_capacity(2 * MOST),
+        })
+    }
+
+    /// Whether another call may come.
+    fn takes(&self, now: Instant, ip: IpAddr, dscp: u8) -> bool {
+        let is_alike = self.socket.local().ip() == ip && self.dscp == dscp;
+        is_alike && self.members.len() < MOST && now < self.opened + OPEN_FOR
+    }
+
+    /// Whom a datagram is for.
+    pub(super) fn find(&self, source: SocketAddr, datagram: &[u8]) -> Found {
+        let owner = self.sources.get(&source);
+        let named = match Addressee::of(datagram) {
+            Some(Addressee::Peer) => owner,
+            Some(Addressee::Named(name)) => self.names.get(name),
+            Some(Addressee::Asker(question)) => self.questions.get(&question),
+            None => None,
+        };
+        let listener = |member: usize| self.members.get(member)?.listener.as_ref()?.upgrade();
+        let Some((call, member)) = named.and_then(|named| Some((listener(*named)?, named))) else {
+            return Found::Stray;
+        };
+        if owner.is_none_or(|owner| owner == member) { Found::Call(call) } else { Found::Clash(call) }
+    }
+
+    /// Has checks that name `name` go to a member; not where another one is called so.
+    pub(super) fn name(&mut self, member: usize, name: &str) -> bool {
+        let Some(known) = self.members.get_mut(member) else { return false };
+        let owner = *self.names.entry(name.into()).or_insert(member);
+        if owner == member {
+            known.name = name.into();
+        }
+        owner == member
+    }
+
+    pub(super) fn listen(&mut self, member: usize, listener: &Listener) {
+        if let Some(member) = self.members.get_mut(member) {
+            member.listener.get_or_insert_with(|| listener.clone());
+        }
+    }
+
+    /// A member's peer is at these sources and at no others; whether none of them is another's.
+    pub(super) fn own(&mut self, member: usize, sources: &[SocketAddr]) -> bool {
+        let Some(known) = self.members.get_mut(member) else { return false };
+        let mut is_alone = true;
+        known.sources.retain(|source| {
+            let stays = sources.contains(source);
+            if !stays {
+                self.sources.remove(source);
+            }
+            stays
+        });
+        for source in sources {
+            match self.sources.entry(*source) {
+                Entry::Vacant(place) => {
+                    place.insert(member);
+                    known.sources.push(*source);
+                }
+                Entry::Occupied(owner) => is_alone &= *owner.get() == member,
+            }
+        }
+        is_alone
+    }
+
+    /// Answers to a question that a member sends are for it.
+    pub(super) fn asks(&mut self, member: usize, question: TransactionId) {
+        let Some(known) = self.members.get_mut(member) else { return };
+        if known.questions.len() == QUESTIONS
+            && let Some(oldest) = known.questions.pop_front()
+        {
+            self.questions.remove(&oldest);
+        }
+        // A repetition counts anew.
+        if self.questions.insert(question, member).is_some() {
+            known.questions.retain(|known| *known != question);
+        }
+        known.questions.push_back(question);
+    }
+
+    fn leave(&mut self, member: usize) {
+        let Some(gone) = self.members.try_remove(member) else { return };
+        self.names.remove(&gone.name);
+        for source in &gone.sources {
+            self.sources.remove(source);
+        }
+        for question in &gone.questions {
+            self.questions.remove(question);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Desk;
+    use super::*;
+    use crate::clock;
+
+    struct Nobody;
+
+    impl Hears for Nobody {
+        fn hear(&mut self, _: usize, _: usize, _: &mut Desk) {}
+
+        fn hear_shared(&mut self, _: SocketAddr, _: SocketAddr, _: &mut [u8], _: &mut Desk) {}
+
+        fn clash(&mut self, _: SocketAddr, _: &mut Desk) {}
+
+        fn broke(&mut self) {}
+    }
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    /// A group of members called "name0", "name1" and so on.
+    struct Room {
+        group: Group,
+        calls: Vec<Arc<Mutex<dyn Hears>>>,
+    }
+
+    impl Room {
+        fn new(members: usize) -> Self {
+            let mut room = Self { group: Group::open(clock::now(), HERE, 0).unwrap(), calls: Vec::new() };
+            for _ in 0..members {
+                room.join();
+            }
+            room
+        }
+
+        fn join(&mut self) -> usize {
+            let member = self.group.members.insert(Member::default());
+            let call: Arc<Mutex<dyn Hears>> = Arc::new(Mutex::new(Nobody));
+            assert!(self.group.name(member, &format!("name{member}")));
+            self.group.listen(member, &Arc::downgrade(&call));
+            self.calls.insert(member, call);
+            member
+        }
+
+        /// Who is given a datagram, or who clashes.
+        fn find(&self, source: SocketAddr, datagram: &[u8]) -> Result<Option<usize>, usize> {
+            let number = |call: &Arc<Mutex<dyn Hears>>| {
+                self.calls.iter().position(|known| Arc::ptr_eq(known, call)).unwrap()
+            };
+            match self.group.find(source, datagram) {
+                Found::Call(call) => Ok(Some(number(&call))),
+                Found::Clash(call) => Err(number(&call)),
+                Found::Stray => Ok(None),
+            }
+        }
+    }
+
+    fn source(number: usize) -> SocketAddr {
+        SocketAddr::new([192, 0, 2, 1 + (number / 1000) as u8].into(), 5000 + (number % 1000) as u16)
+    }
+
+    fn stun(kind: u16, id: usize, name: Option<&str>) -> Vec<u8> {
+        let mut bytes = [&kind.to_be_bytes()[..], &[0, 0, 0x21, 0x12, 0xa4, 0x42, 0, 0, 0, 0]].concat();
+        bytes.extend_from_slice(&(id as u64).to_be_bytes());
+        if let Some(name) = name {
+            let name = format!("{name}:peer");
+            bytes.extend_from_slice(&[0, 6, 0, name.len() as u8]);
+            bytes.extend_from_slice(name.as_bytes());
+        }
+        bytes
+    }
+
+    const SOUND: [u8; 3] = [128, 111, 0];
+
+    #[test]
+    fn sound_goes_to_whose_peer_it_comes_from_checks_by_name_and_answers_to_who_asked() {
+        let mut room = Room::new(3);
+        assert!(room.group.own(0, &[source(0), source(10)]) && room.group.own(1, &[source(1)]));
+        for (from, to) in [(0, Some(0)), (10, Some(0)), (1, Some(1)), (2, None)] {
+            assert_eq!(room.find(source(from), &SOUND), Ok(to));
+            assert_eq!(room.find(source(from), &[22, 254, 253]), Ok(to));
+        }
+        assert_eq!(room.find(source(2), &stun(1, 5, Some("name2"))), Ok(Some(2)));
+        assert_eq!(room.find(source(1), &stun(1, 5, Some("name1"))), Ok(Some(1)));
+        assert_eq!(room.find(source(2), &stun(1, 5, Some("name9"))), Ok(None));
+        assert_eq!(room.find(source(1), &stun(1, 5, None)), Ok(None), "not even from a peer's address");
+        room.group.asks(2, tgcall::question(&stun(1, 5, None)).unwrap());
+        assert_eq!(room.find(source(2), &stun(0x101, 5, None)), Ok(Some(2)));
+        assert_eq!(room.find(source(1), &stun(0x101, 6, None)), Ok(None));
+        // Where one call's peer is, no other call is heard.
+        assert_eq!(room.find(source(0), &stun(1, 5, Some("name2"))), Err(2));
+        assert_eq!(room.find(source(0), &stun(0x111, 5, None)), Err(2));
+        assert!(!room.group.own(2, &[source(2), source(0)]));
+        assert_eq!(room.find(source(0), &SOUND), Ok(Some(0)));
+        assert_eq!(room.find(source(2), &SOUND), Ok(Some(2)));
+        assert!(!room.group.name(2, "name0"));
+        assert!(room.group.name(2, "name2"), "it is called so already");
+    }
+
+    #[test]
+    fn whoever_is_gone_leaves_nothing_behind() {
+        let mut room = Room::new(2);
+        for member in 0..2 {
+            room.group.own(member, &[source(member)]);
+            room.group.asks(member, *b"transaction!");
+        }
+        let ids =
+            |room: &Room| [room.group.sources.len(), room.group.names.len(), room.group.questions.len()];
+        assert_eq!(ids(&room), [2, 2, 1]);
+        room.group.own(0, &[source(7)]);
+        assert_eq!(room.find(source(0), &SOUND), Ok(None), "its peer is there no more");
+        assert!(room.group.own(1, &[source(0)]));
+        for _ in 0..3 * QUESTIONS {
+            room.group.asks(1, clock::random());
+        }
+        assert!(room.group.questions.len() <= QUESTIONS + 1);
+        room.group.leave(0);
+        assert_eq!(room.find(source(7), &SOUND), Ok(None));
+        assert_eq!(room.find(source(7), &stun(1, 5, Some("name0"))), Ok(None));
+        room.group.leave(1);
+        assert_eq!(ids(&room), [0, 0, 0]);
+    }
+
+    #[test]
+    fn bytes_at_random_never_get_from_one_call_to_another() {
+        const MEMBERS: usize = 20;
+        let mut room = Room::new(MEMBERS);
+        let mut owners = HashMap::new();
+        let mut askers = HashMap::new();
+        let below = |limit: usize| usize::from_le_bytes(clock::random()) % limit;
+        for round in 0..200_000 {
+            let (member, from) = (below(MEMBERS), source(below(60)));
+            match round % 20 {
+                0 => {
+                    let is_free = owners.get(&from).is_none_or(|owner| *owner == member);
+                    owners.retain(|_, owner| *owner != member);
+                    if is_free {
+                        owners.insert(from, member);
+                    }
+                    assert_eq!(room.group.own(member, &[from]), is_free);
+                }
+                1 => {
+                    let id = below(100);
+                    room.group.asks(member, tgcall::question(&stun(1, id, None)).unwrap());
+                    askers.insert(id, member);
+                }
+                _ => {
+                    let id = below(100);
+                    let datagram = match below(4) {
+                        0 => stun(1, id, Some(&format!("name{}", below(MEMBERS + 2)))),
+                        1 => stun(if below(2) == 0 { 0x101 } else { 0x111 }, id, None),
+                        2 => clock::random::<24>().to_vec(),
+                        _ => SOUND.to_vec(),
+                    };
+                    if let Ok(Some(to)) = room.find(from, &datagram) {
+                        let owner = owners.get(&from);
+                        assert!(owner.is_none_or(|owner| *owner == to), "{datagram:02x?}");
+                        let is_named =
+                            datagram.windows(8).any(|text| text.starts_with(format!("name{to}:").as_bytes()));
+                        let is_asked = datagram.starts_with(&[1]) && askers.get(&id) == Some(&to);
+                        assert!(owner == Some(&to) || is_named || is_asked, "{datagram:02x?}");
+                    }
+                }
+            }
+        }
+        assert!(owners.len() > MEMBERS / 2);
+    }
+
+    #[test]
+    fn a_group_takes_so_many_calls_for_so_long() {
+        let mut groups = Groups::default();
+        let now = clock::now();
+        let mut join = |now, ip, dscp| groups.join(now, ip, dscp).unwrap();
+        for at in 0..MOST {
+            assert_eq!(join(now, HERE, 46), (0, at == 0, at));
+        }
+        assert_eq!(join(now, HERE, 46), (1, true, 0));
+        assert_eq!(join(now, HERE, 0), (2, true, 0), "packets are marked otherwise");
+        assert_eq!(join(now + OPEN_FOR, HERE, 46), (3, true, 0));
+        assert_eq!(join(now + OPEN_FOR, HERE, 46), (3, false, 1));
+        groups.leave(3, 0);
+        assert!(groups.get(3).is_some());
+        groups.leave(3, 1);
+        assert!(groups.get(3).is_none(), "the last one closes it");
+        groups.leave(0, 5);
+        assert_eq!(groups.join(now, HERE, 46).unwrap(), (0, false, 5));
+    }
+}
