@@ -7,6 +7,7 @@ mod desk;
 mod group;
 mod hub;
 mod inbox;
+mod outbox;
 mod pace;
 mod seat;
 

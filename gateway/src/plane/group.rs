@@ -16,6 +16,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use slab::Slab;
 use tgcall::{Addressee, TransactionId};
 
+use super::outbox::Outbox;
 use super::{Hears, Listener};
 use crate::net::MediaSocket;
 
@@ -44,6 +45,8 @@ pub(super) struct Group {
     names: HashMap<Vec<u8>, usize>,
     /// Who asked each question.
     questions: HashMap<TransactionId, usize>,
+    /// What waits for the end of a turn.
+    outbox: Outbox,
 }
 
 #[derive(Default)]
@@ -90,6 +93,8 @@ impl Groups {
         let Some(group) = self.0.get_mut(number) else { return };
         group.leave(member);
         if group.members.is_empty() {
+            // The last word of the last call.
+            group.flush();
             self.0.remove(number);
         }
     }
@@ -109,6 +114,7 @@ impl Group {
             sources: HashMap::with_capacity(2 * MOST),
             names: HashMap::with_capacity(MOST),
             questions: HashMap::with_capacity(2 * MOST),
+            outbox: Outbox::new(),
         })
     }
 
@@ -186,6 +192,18 @@ impl Group {
             known.questions.retain(|known| *known != question);
         }
         known.questions.push_back(question);
+    }
+
+    /// Has a datagram of a member wait for the end of the turn; whether it is the first that does.
+    pub(super) fn put(&mut self, datagram: &[u8], remote: SocketAddr) -> bool {
+        let is_first = self.outbox.is_empty();
+        self.outbox.push(&self.socket, datagram, remote);
+        is_first
+    }
+
+    /// Sends what waits.
+    pub(super) fn flush(&mut self) {
+        self.outbox.flush(&self.socket);
     }
 
     fn leave(&mut self, member: usize) {

@@ -61,6 +61,9 @@ struct Hub {
     epoll: Rc<Epoll>,
     sockets: Slab<Socket>,
     groups: Groups,
+    /// Packets are being handed out: what they lead to on shared sockets leaves afterwards, from these groups.
+    is_turn: bool,
+    unsent: Vec<usize>,
     pace: Pace,
 }
 
@@ -140,6 +143,49 @@ pub(super) fn leave(group: usize, member: usize) {
     .ok();
 }
 
+/// Sends a datagram of somebody who has this place in a group, after what was to leave before.
+///
+/// # Errors
+/// What the system refuses with.
+pub(super) fn send((number, member): (usize, usize), datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
+    HUB.with_borrow_mut(|hub| {
+        let hub = hub.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let group = hub.groups.get_mut(number).ok_or(io::ErrorKind::NotConnected)?;
+        if let Some(question) = tgcall::question(datagram) {
+            group.asks(member, question);
+        }
+        if !hub.is_turn {
+            return group.socket.send(datagram, remote);
+        }
+        if group.put(datagram, remote) {
+            hub.unsent.push(number);
+        }
+        Ok(())
+    })
+}
+
+/// A turn begins.
+fn begin_turn() {
+    HUB.with_borrow_mut(|hub| {
+        if let Some(hub) = hub {
+            hub.is_turn = true;
+        }
+    });
+}
+
+/// A turn is over: what it led to leaves.
+fn end_turn() {
+    HUB.with_borrow_mut(|hub| {
+        let Some(hub) = hub else { return };
+        hub.is_turn = false;
+        for number in hub.unsent.drain(..) {
+            if let Some(group) = hub.groups.get_mut(number) {
+                group.flush();
+            }
+        }
+    });
+}
+
 /// Does something with a shared socket of this thread.
 pub(super) fn with_group<T>(number: usize, work: impl FnOnce(&mut Group) -> T) -> Option<T> {
     HUB.with_borrow_mut(|hub| hub.as_mut()?.groups.get_mut(number).map(work))
@@ -158,7 +204,8 @@ pub(super) async fn attend(epoll: Epoll, may_tick: bool) {
     let epoll = Rc::new(epoll);
     let pace = Pace::new(clock::now(), may_tick);
     let (sockets, groups) = (Slab::new(), Groups::default());
-    HUB.set(Some(Hub { epoll: Rc::clone(&epoll), sockets, groups, pace }));
+    let (is_turn, unsent) = (false, Vec::new());
+    HUB.set(Some(Hub { epoll: Rc::clone(&epoll), sockets, groups, is_turn, unsent, pace }));
     let mut look = Look::new();
     let mut waiting: Option<AsyncFd<BorrowedFd<'_>>> = None;
     loop {
@@ -247,6 +294,7 @@ impl Look {
     /// Hands out what came to any socket.
     fn round(&mut self, epoll: &Epoll) {
         let mut desk = Desk::borrow();
+        begin_turn();
         let mut packets = 0;
         for number in std::mem::take(&mut self.unread) {
             packets += self.serve(number, &mut desk);
@@ -263,6 +311,7 @@ impl Look {
                 }
             }
         }
+        end_turn();
         desk.give_back();
         if self.strays > 0 {
             metrics::strays(std::mem::take(&mut self.strays));

@@ -44,18 +44,12 @@ impl Seat {
         hub::with_group(self.group, |group| group.own(self.member, sources)).unwrap_or(false)
     }
 
-    /// Sends a datagram at once or not at all.
+    /// Sends a datagram at once or not at all; one that a packet has led to goes when the thread has taken all that came.
     ///
     /// # Errors
     /// What the system refuses with; a full buffer is one.
     pub(crate) fn send(&self, datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
-        let sent = hub::with_group(self.group, |group| {
-            if let Some(question) = tgcall::question(datagram) {
-                group.asks(self.member, question);
-            }
-            group.socket.send(datagram, remote)
-        });
-        sent.unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into()))
+        hub::send((self.group, self.member), datagram, remote)
     }
 }
 
