@@ -17,11 +17,11 @@ pub(crate) const MEDIA_TICKS: [(&str, MediaTick); 2] =
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MediaSockets {
     /// What goes straight to the user goes by a socket that calls share; what goes through relays, by the call's own.
+    #[default]
     Shared,
     /// Each call has its own.
-    #[default]
     Own,
 }
 
 pub(crate) const MEDIA_SOCKETS: [(&str, MediaSockets); 2] =
-    [("own", MediaSockets::Own), ("shared", MediaSockets::Shared)];
+    [("shared", MediaSockets::Shared), ("own", MediaSockets::Own)];

@@ -676,10 +676,10 @@ mod tests {
     fn calls_share_sockets_or_have_their_own() {
         let of =
             |text: &str| parse(&format!("{SMALLEST}[gateway]\n{text}\n")).map(|it| it.gateway.media_sockets);
-        assert_eq!(of("").unwrap(), MediaSockets::Own);
-        assert_eq!(of("media_sockets = \"shared\"").unwrap(), MediaSockets::Shared);
+        assert_eq!(of("").unwrap(), MediaSockets::Shared);
+        assert_eq!(of("media_sockets = \"own\"").unwrap(), MediaSockets::Own);
         let told = of("media_sockets = \"one\"").unwrap_err().to_string();
-        assert_eq!(told, r#"t.toml:5: gateway.media_sockets = "one": want one of "own", "shared""#);
+        assert_eq!(told, r#"t.toml:5: gateway.media_sockets = "one": want one of "shared", "own""#);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod actor;
 mod elsewhere;
 mod media;
+mod muxed;
 mod openssl;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use self::actor::{Actor, Command};
+pub use self::muxed::Muxed;
 pub use self::openssl::Identity;
 use crate::heard::{Heard, Ledger};
 use crate::load::Ends;
@@ -62,6 +64,8 @@ pub struct Options {
     pub ends: Option<Ends>,
     /// Who agrees on the keys of [`Options::ends`], with AES-CM and HMAC-SHA1 alone; our own engine does without it.
     pub openssl: Option<Arc<Identity>>,
+    /// A socket that other users have, too.
+    pub muxed: Option<Muxed>,
 }
 
 impl Options {
@@ -75,6 +79,7 @@ impl Options {
             muted: false,
             ends: None,
             openssl: None,
+            muxed: None,
         }
     }
 

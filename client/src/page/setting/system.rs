@@ -342,10 +342,10 @@ pub(crate) const SYSTEM: &[Group] = &[
                 section: "gateway",
                 key: "media_sockets",
                 kind: Kind::Choice(&[
-                    ("own", ["Свой порт у каждого вызова", "A port for each call"]),
                     ("shared", ["Общий порт у многих вызовов", "One port for many calls"]),
+                    ("own", ["Свой порт у каждого вызова", "A port for each call"]),
                 ]),
-                default: "own",
+                default: "shared",
                 label: ["Порты для звука Telegram", "Ports for Telegram's audio"],
                 hint: [
                     "Общие дешевле для процессора, если вызовов много.",

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::elsewhere::Elsewhere;
 use super::media::{Media, ToMedia};
+use super::muxed::Outlet;
 use super::openssl::Openssl;
 use super::{Answering, Event, Junk, Options, Reason};
 use crate::clock::now;
@@ -374,11 +375,14 @@ impl Actor {
                 let (number, local) = ends.telegram();
                 (Some((ends.clone(), number)), None, local.into())
             }
-            None => {
-                let socket = UdpSocket::bind((self.options.address, 0)).await?;
-                let local = socket.local_addr()?;
-                (None, Some(socket), local)
-            }
+            None => match &self.options.muxed {
+                Some(muxed) => (None, None, muxed.local()),
+                None => {
+                    let socket = UdpSocket::bind((self.options.address, 0)).await?;
+                    let local = socket.local_addr()?;
+                    (None, Some(socket), local)
+                }
+            },
         };
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).ok().context("the system has random bytes")?;
@@ -418,7 +422,11 @@ impl Actor {
             tokio::spawn(away.run(ends, number, engine, words, inside.clone()));
             return Ok(());
         }
-        let socket = socket.context("a socket of its own")?;
+        let socket = match (socket, &self.options.muxed) {
+            (Some(socket), _) => Outlet::Own(socket),
+            (None, Some(muxed)) => muxed.join(engine.ufrag()),
+            (None, None) => anyhow::bail!("no socket"),
+        };
         let player = Player::new(Arc::clone(&self.options.plays), self.muted, seed);
         let media = Media {
             call: call.id,

@@ -8,12 +8,12 @@ use grammers_tl_types as tl;
 use tgtrunk_media::{opus, rtp};
 use tgtrunk_test_telegram::bad_path::{BadPath, Treatment};
 use tgtrunk_test_telegram::world::DeviceHandle;
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use super::Junk;
 use super::actor::Inside;
+use super::muxed::Outlet;
 use crate::clock::now;
 use crate::heard::Ledger;
 use crate::player::Player;
@@ -34,7 +34,7 @@ pub(super) struct Media {
     pub(super) call: i64,
     pub(super) peer: tl::types::InputPhoneCall,
     pub(super) engine: tgcall::Call,
-    pub(super) socket: UdpSocket,
+    pub(super) socket: Outlet,
     pub(super) local: SocketAddr,
     pub(super) handle: DeviceHandle,
     pub(super) heard: Ledger<i64>,
