@@ -14,7 +14,7 @@ use crate::uri::sip_uri;
 const ANSWER_LIMIT: Duration = Duration::from_secs(6);
 
 /// How soon a PBX that does not answer is asked again.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Our OPTIONS to one address of the PBX.
 #[derive(Debug)]

@@ -150,8 +150,12 @@ impl Endpoint {
     fn peers_changed(&mut self, now: Instant, before: SocketAddr) {
         let any = self.peers.any_reachable();
         if let Some(reachable) = any.filter(|_| any != self.peers.reachable) {
+            let returned = reachable && self.peers.reachable == Some(false);
             self.peers.reachable = any;
             self.tell(Event::PeerReachable(reachable));
+            if returned {
+                self.register_again(now);
+            }
         }
         if self.peers.current() != before {
             self.register_elsewhere(now);

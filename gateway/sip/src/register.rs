@@ -12,8 +12,11 @@ use crate::uri::{Uri, sip_uri};
 
 /// The pause after the first failure; it doubles from failure to failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// Longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// Longest pause of a registrar that does not answer, and of one that refuses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_REFUSED_PAUSE: Duration = Duration::from_secs(300);
+/// Lines whose registrar comes back register within this time, each at its own moment.
+const RETURN_WITHIN_MS: u64 = 500;
 /// Shortest pause where the registrar refused by a 4xx or 6xx: it will not change its mind at once.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 /// Longest Retry-After that is heeded.
@@ -143,7 +146,8 @@ impl Registrar {
     fn pause(&mut self, least: Duration, tokens: &mut Tokens) -> Duration {
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10));
         self.failures = self.failures.saturating_add(1);
-        let whole = doubled.clamp(least, LONGEST_PAUSE);
+        let longest = if least < REFUSED_PAUSE { LONGEST_PAUSE } else { LONGEST_REFUSED_PAUSE };
+        let whole = doubled.clamp(least, longest);
         // Lines that lost their registrar at the same moment do not come back at the same moment.
         whole.mul_f64(tokens.within(500..1000) as f64 / 1000.0)
     }
@@ -186,6 +190,16 @@ impl Endpoint {
                 registrar.state = State::Waiting { until: now };
             }
             State::Asked { leaves: true, .. } | State::Left => {}
+        }
+    }
+
+    /// The PBX answers again that did not answer: it may have forgotten the line, and is not asked before a pause is over otherwise.
+    pub(crate) fn register_again(&mut self, now: Instant) {
+        let Some(registrar) = &mut self.registrar else { return };
+        let soon = now + Duration::from_millis(self.tokens.within(0..RETURN_WITHIN_MS));
+        match &mut registrar.state {
+            State::Waiting { until } | State::Held { until } => *until = soon.min(*until),
+            State::Asked { .. } | State::Left => {}
         }
     }
 

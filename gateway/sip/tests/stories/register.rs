@@ -115,7 +115,7 @@ fn a_silent_registrar_is_tried_again_at_growing_pauses_and_its_wishes_are_heeded
     }
     assert_eq!(world.event(), Event::Registration(Registration::Unanswered));
     world.no_event();
-    let limits = [(2, 6), (5, 11), (10, 21), (20, 41), (40, 81), (80, 161), (150, 301), (150, 301)];
+    let limits = [(2, 6), (5, 11), (10, 21), (20, 41), (30, 61), (30, 61), (30, 61), (30, 61)];
     for (pause, (least, most)) in pauses.iter().zip(limits) {
         assert!((least..=most).contains(pause), "{pauses:?}");
     }
@@ -128,6 +128,36 @@ fn a_silent_registrar_is_tried_again_at_growing_pauses_and_its_wishes_are_heeded
     world.is_silent();
     world.pass(ms(1));
     assert_eq!(start(&world.said()), "REGISTER sip:127.0.0.1:5060");
+}
+
+#[test]
+fn a_registrar_that_returns_is_told_at_once_where_the_line_is_however_long_it_was_gone() {
+    for gone_s in [20, 600] {
+        let mut world = registering(|config| config.options_interval = seconds(30));
+        let first = world.said();
+        world.hears(&reply(&first, "200 OK", "t", &ours(3_600), ""));
+        assert!(matches!(world.event(), Event::Registration(Registration::Held { .. })));
+        // It is switched off, and forgets the line; nothing is answered until its return.
+        let back = world.now + seconds(30 + gone_s);
+        while world.now < back {
+            world.pass(ms(100));
+            while world.try_said().is_some() {}
+        }
+        assert_eq!(world.event(), Event::PeerReachable(false));
+        let returned = loop {
+            world.pass(ms(100));
+            if let Some(said) = world.try_said() {
+                assert!(said.starts_with("OPTIONS "), "before it is known to be there: {said}");
+                world.hears(&reply(&said, "200 OK", "opt", "", ""));
+                break world.now;
+            }
+        };
+        assert!(returned - back <= seconds(11), "{:?}", returned - back);
+        assert_eq!(world.event(), Event::PeerReachable(true));
+        world.pass(ms(500));
+        assert_eq!(start(&world.said()), "REGISTER sip:127.0.0.1:5060");
+        world.is_silent();
+    }
 }
 
 #[test]
