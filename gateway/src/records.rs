@@ -322,7 +322,7 @@ async fn open<'store>(
         None => {
             let opened = Store::open(file).await?;
             // Whatever goes on here was begun by a process that is no more.
-            let left = opened.interrupt().await?;
+            let left = opened.interrupt(clock::unix_ms()).await?;
             if let Some(tell) = tell.take() {
                 tell.send(left).ok();
             }

@@ -68,6 +68,10 @@ const LATER: [(&str, &str); 7] = [
 ];
 /// Calls of a process that was killed that are ended at most; no line has more at once.
 const MOST_LEFT: i64 = 1_000;
+/// Whether a call that is over by the word of an earlier start is still to be ended: one start after the other, each killed
+/// before that was done, would say more and more to everybody otherwise. Trying takes 35 s, and rows tell of the last 10 s before
+/// a kill.
+const STILL_TRIED_MS: u64 = 120_000;
 
 /// One line's records.
 #[derive(Debug)]
@@ -154,7 +158,7 @@ impl Store {
 
     /// Closes the rows of calls that went on when a process before this one was killed. They ended when they were last
     /// known to be up. Gives what is to be ended of them, and of those that a process before did not come to end.
-    pub(super) async fn interrupt(&self) -> Result<Vec<Left>, StoreError> {
+    pub(super) async fn interrupt(&self, now_ms: u64) -> Result<Vec<Left>, StoreError> {
         let failed = |error| failed(Path::new("gateway.db"))(error);
         let end = CallEnd {
             by: Ender::Gateway,
@@ -162,6 +166,11 @@ impl Store {
             sip_status: None,
             q850: Some(41),
         };
+        let forget = "UPDATE call_record SET sip_remains = NULL, telegram_hash = NULL
+            WHERE result = $1 AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL) AND ended_ms < $2";
+        let query = sqlx::query(forget).bind(CallResult::Interrupted.as_str());
+        let oldest_ms = number(now_ms.saturating_sub(STILL_TRIED_MS));
+        query.bind(oldest_ms).execute(&self.pool).await.map_err(failed)?;
         let note = "UPDATE call_record SET result = $1, ending = $2,
             ended_ms = max(started_ms, ifnull(ringing_ms, 0), ifnull(answered_ms, 0), ifnull(ended_ms, 0))
             WHERE result = $3";
@@ -477,7 +486,7 @@ pub(super) mod tests {
         store.put(&[sample(2).into()]).await.unwrap();
         store.still_up(known_ms).await.unwrap();
         assert_eq!(store.record(&line(), 1).await.unwrap(), Some(up));
-        assert_eq!(store.interrupt().await.unwrap(), []);
+        assert_eq!(store.interrupt(0).await.unwrap(), []);
         let told = store.record(&line(), 1).await.unwrap().unwrap();
         assert_eq!((told.result, told.ended_ms), (CallResult::Interrupted, Some(known_ms)));
         assert_eq!(store.record(&line(), 2).await.unwrap(), Some(sample(2)));
@@ -502,14 +511,22 @@ pub(super) mod tests {
             ])
             .await
             .unwrap();
-        let left = store.interrupt().await.unwrap();
+        let left = store.interrupt(0).await.unwrap();
         let told: Vec<_> = left.iter().map(|left| (left.call.0, left.telegram, left.sip.is_some())).collect();
         assert_eq!(told, [(4, None, false), (1, legs.telegram, true)]);
         assert_eq!((left[1].talked, left[1].callee), (Some(Duration::ZERO), Some(5_123_456_789)));
         assert_eq!(store.record(&line(), 1).await.unwrap().unwrap().end.unwrap().by, Ender::Gateway);
-        assert_eq!(store.interrupt().await.unwrap(), left, "another kill came before that was done");
+        assert_eq!(store.interrupt(0).await.unwrap(), left, "another kill came before that was done");
+        let ended_ms = store.record(&line(), 1).await.unwrap().unwrap().ended_ms.unwrap();
+        let soon = ended_ms + STILL_TRIED_MS;
+        assert_eq!(store.interrupt(soon).await.unwrap(), left);
+        store.put(&[row(up(5))]).await.unwrap();
+        let later = store.interrupt(soon + 1).await.unwrap();
+        let told: Vec<_> = later.iter().map(|left| left.call.0).collect();
+        assert_eq!(told, [5], "the others were tried by starts of before, however long this one was down");
+        assert_eq!(store.interrupt(soon).await.unwrap(), later);
         store.bury().await.unwrap();
-        assert_eq!(store.interrupt().await.unwrap(), []);
+        assert_eq!(store.interrupt(0).await.unwrap(), []);
     }
 
     #[tokio::test]
