@@ -30,6 +30,11 @@ pub enum Trouble {
         /// What could not be written.
         path: PathBuf,
     },
+    /// The disk has room, and takes no further file.
+    NoFilesLeft {
+        /// Where none can be made.
+        path: PathBuf,
+    },
     /// So little room is left that calls are not recorded.
     NoRoomToRecord {
         /// Where recordings go.
@@ -197,6 +202,16 @@ impl From<&Trouble> for Said {
             Trouble::DiskFull { path } => Self::new(
                 format!("{}: the disk is full: make room on it, then it goes on by itself", path.display()),
                 format!("{}: диск заполнен: освободите на нём место, дальше всё пойдёт само", path.display()),
+            ),
+            Trouble::NoFilesLeft { path } => Self::new(
+                format!(
+                    "{}: the disk takes no more files, though it has room (df -i tells): remove some, then it goes on by itself",
+                    path.display()
+                ),
+                format!(
+                    "{}: на диске больше нельзя создать файл, хотя место есть (см. df -i): удалите лишние, дальше всё пойдёт само",
+                    path.display()
+                ),
             ),
             Trouble::NoRoomToRecord { path } => Self::new(
                 format!(

@@ -15,6 +15,8 @@ use crate::waiting::language;
 const LOOK: Duration = Duration::from_secs(2);
 /// With less room than this, writes begin to fail.
 const LEAST_FREE_BYTES: u64 = 1024 * 1024;
+/// And with fewer files that can be made: each status is written into one of its own.
+const LEAST_FREE_FILES: u64 = 16;
 
 /// What keeps everything from being written in a state directory, now.
 pub fn of_state(state: &StateDir) -> Option<Trouble> {
@@ -130,7 +132,13 @@ impl Watched {
 fn room(state: &Path) -> Option<Trouble> {
     let room = statvfs(state).ok()?;
     let free = room.blocks_available().saturating_mul(room.fragment_size());
-    (free < LEAST_FREE_BYTES).then(|| Trouble::DiskFull { path: state.to_owned() })
+    let path = || state.to_owned();
+    if free < LEAST_FREE_BYTES {
+        return Some(Trouble::DiskFull { path: path() });
+    }
+    // Where files are not numbered beforehand there are none of them altogether.
+    let takes_files = room.files() == 0 || room.files_available() >= LEAST_FREE_FILES;
+    (!takes_files).then(|| Trouble::NoFilesLeft { path: path() })
 }
 
 /// Whether files can be made where all of them are.

@@ -69,7 +69,7 @@ fn name(part: Part) -> Said {
 
 fn space(state: &StateDir) -> Health {
     let (root, name) = (state.root(), Said::new("Disk", "Диск"));
-    if let Some(full @ Trouble::DiskFull { .. }) = health::of_state(state) {
+    if let Some(full @ (Trouble::DiskFull { .. } | Trouble::NoFilesLeft { .. })) = health::of_state(state) {
         return Health { name, found: Found::Bad, said: full.into() };
     }
     let Ok(disk) = statvfs(root) else {
