@@ -161,6 +161,13 @@ TORTURE ?=
 torture: setup build ## what breaks gateways, thrown at this one, each row as often as docs/torture.md wants (TORTURE="T3=20000 T7", SEED=n): target/torture/report.json
 	RUST_LOG=info TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/torture target/torture $(TORTURE)
 
+# The same for what takes hours: HOURS is how long the last of them talks.
+SOAK ?=
+.PHONY: soak
+soak: setup build ## what a gateway has to live through: kills, silence, far ends that go, no room (HOURS=n, SOAK="T10=6 T17=1000", SEED=n): target/torture/report.json, soak.html
+	@mkdir -p target/torture
+	RUST_LOG=info HOURS=$(HOURS) TGTRUNK_REPORTS=$(CURDIR)/target/torture TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/torture target/torture soak $(SOAK)
+
 # Fuzzer's runtime and targets live outside the workspace. What they took is added to tests/fuzz/taken.toml.
 FUZZ_S ?= 600
 .PHONY: fuzz

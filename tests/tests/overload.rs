@@ -14,13 +14,13 @@ use nix::unistd::Pid;
 use serde_json::json;
 use tgtrunk_tests::gateway::Gateway;
 use tgtrunk_tests::light_user::{Answering, LightUser};
+use tgtrunk_tests::load::machine;
 use tgtrunk_tests::sipp::{Plan, Sipp};
 use tgtrunk_tests::stage::{self, GREEN_LIMIT};
 use tgtrunk_tests::wire_pbx::{Message, WireCall};
 use tgtrunk_tests::wire_stage::{Post, WireStage, phone_of};
 use tgtrunk_tests::{ports, prometheus};
 use tokio::net::UdpSocket;
-use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long anything may take that should take no time.
@@ -131,7 +131,7 @@ async fn a_gateway_near_its_limit_of_open_files_refuses_new_calls_and_running_on
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     let mut crowd = Vec::new();
     for more in (0..70).step_by(7) {
-        limit_files(pid, &(open + more).to_string()).await.unwrap();
+        machine::limit_descriptors(pid, open + more).unwrap();
         sleep(COUNTED).await;
         let before = talk.heard().received_ms;
         let mut call = scene.post.pbx.call(&phone_of(2)).await.unwrap();
@@ -144,7 +144,7 @@ async fn a_gateway_near_its_limit_of_open_files_refuses_new_calls_and_running_on
         assert!(talk.heard().received_ms > before + 250, "the running call is heard with {more} files left");
     }
     wait_for_problem(&scene, "LimitNOFILE", true).await.unwrap();
-    limit_files(pid, "4096").await.unwrap();
+    machine::limit_descriptors(pid, 4096).unwrap();
     place_again(&scene, &scene.post, 2).await.unwrap();
     assert!(!talk.is_over());
     hang_up(&mut user, &mut talk).await;
@@ -317,14 +317,6 @@ impl Starved {
         task.await.ok();
         kill(process, Signal::SIGCONT).unwrap();
     }
-}
-
-/// Limits how many files a running process may have open.
-async fn limit_files(pid: u32, soft: &str) -> anyhow::Result<()> {
-    let arguments = [format!("--pid={pid}"), format!("--nofile={soft}:")];
-    let done = Command::new("prlimit").args(arguments).status().await.context("prlimit, of util-linux")?;
-    ensure!(done.success(), "prlimit ended with {done}");
-    Ok(())
 }
 
 /// A call of the PBX that was answered.

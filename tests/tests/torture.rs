@@ -1,4 +1,4 @@
-//! The short form of `make torture`: each row against a gateway of its own, judged as the whole one is.
+//! The short form of `make torture` and `make soak`: each row against a gateway of its own, judged as the whole one is.
 
 #![allow(clippy::unwrap_used)]
 
@@ -66,6 +66,26 @@ async fn nobody_calls_at_somebody_elses_expense() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_walked_at_random_always_ends_for_both_legs() {
     holds("T26").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_sound_stops_for_too_long_ends_both_legs_on_time_and_nobody_else_does() {
+    holds("T10").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pbx_that_starts_anew_or_moves_releases_people_and_hears_of_the_line_at_once() {
+    holds("T16").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_descriptors_run_out_new_calls_are_refused_and_running_ones_go_on() {
+    holds("T21").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_started_anew_lets_calls_end_and_takes_others_at_once() {
+    holds("T27").await;
 }
 
 async fn holds(test: &str) {

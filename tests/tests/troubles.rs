@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail, ensure};
 use nix::unistd::geteuid;
 use tgtrunk_config::control::Answer;
 use tgtrunk_config::{Language, LineDraft, Said};
+use tgtrunk_tests::clock;
 use tgtrunk_tests::gateway::{self, Installation};
 use tgtrunk_tests::ports;
 use tgtrunk_tests::program::Kind;
@@ -129,7 +130,7 @@ async fn a_lost_permission_is_told_with_the_command_that_gives_it_back() -> anyh
 async fn a_skewed_clock_is_told_by_how_much() -> anyhow::Result<()> {
     let stage = Stage::on_loopback().await?;
     stage.telegram().write_dc_seed(&stage.installation.state, 1)?;
-    let library = faketime()?;
+    let library = clock::faketime()?;
     let skewed =
         [("LD_PRELOAD", library.as_str()), ("FAKETIME", "+120s"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
     let running = Running::start(&stage.installation, &[], &skewed).await?;
@@ -368,14 +369,4 @@ fn is_root(why: &str) -> bool {
         eprintln!("SKIPPED: {why}");
     }
     is_root
-}
-
-/// The library of Debian's package faketime.
-fn faketime() -> anyhow::Result<String> {
-    let mut folders = fs::read_dir("/usr/lib")?.filter_map(|entry| Some(entry.ok()?.path()));
-    let found = folders.find_map(|folder| {
-        let library = folder.join("faketime/libfaketime.so.1");
-        library.exists().then_some(library)
-    });
-    Ok(found.context("the package faketime is not installed")?.display().to_string())
 }

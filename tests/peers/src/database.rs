@@ -8,6 +8,18 @@ use anyhow::{Context as _, ensure};
 const SCRIPT: &str = "import sqlite3, sys; base = sqlite3.connect(sys.argv[1]); \
     print(base.execute(sys.argv[2], [int(value) for value in sys.argv[3:]]).rowcount); base.commit()";
 
+/// What is wrong with a database that no program has open; "ok" where nothing is.
+///
+/// # Errors
+/// What Python's SQLite said.
+pub fn integrity(database: &Path) -> anyhow::Result<String> {
+    const SCRIPT: &str = "import sqlite3, sys; \
+        print('; '.join(row[0] for row in sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check')))";
+    let told = Command::new("/usr/bin/python3").args(["-c", SCRIPT]).arg(database).output()?;
+    ensure!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    Ok(String::from_utf8(told.stdout)?.trim().to_owned())
+}
+
 /// Runs a statement with numbers for its question marks on a database that no program has open; gives how many rows it
 /// changed.
 ///

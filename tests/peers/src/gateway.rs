@@ -82,6 +82,8 @@ pub struct Installation {
     pub state: PathBuf,
     /// Where the program's log goes.
     pub log: PathBuf,
+    /// What the program finds in its environment beside everything else.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Installation {
@@ -97,7 +99,8 @@ impl Installation {
             .arg("--state")
             .arg(&self.state)
             .kill_on_drop(true)
-            .env("NO_COLOR", "1");
+            .env("NO_COLOR", "1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         if env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "info,tgtrunk_gateway=debug,tgtrunk_bridge=debug,tgtrunk_telegram=debug,tgtrunk_sip=debug,tgcall=debug");
         }
@@ -194,11 +197,35 @@ impl Gateway {
         Ok(())
     }
 
+    /// Asks it to end, and does not wait.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn ask_to_end(&self) -> anyhow::Result<()> {
+        terminate(&self.child)
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// When it goes on for longer.
+    pub async fn ended(&mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
+        Ok(timeout(limit, self.child.wait()).await.context("the gateway does not end")??)
+    }
+
     /// Kills it, as a crash would.
     ///
     /// # Errors
     /// When it has ended already.
     pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.strike().await
+    }
+
+    /// The same where another one takes its place.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub async fn strike(&mut self) -> anyhow::Result<()> {
         Ok(self.child.kill().await?)
     }
 }

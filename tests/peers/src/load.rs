@@ -27,7 +27,7 @@ pub use bridge::{Bridge, BridgeOptions, MOST_CALLS};
 pub use callees::Callees;
 pub use checks::{Checked, Credentials};
 pub use clip::{Clip, Heard, Quality};
-pub use detour::Detour;
+pub use detour::{Detour, Passage};
 pub use ends::{Ends, Keys, Taken, Word};
 pub use floor::{Floor, Mode};
 pub use master::Profile;

@@ -17,8 +17,16 @@ impl SmallDisk {
     /// # Errors
     /// With the words of `mount`.
     pub fn mount(size_mib: u32) -> anyhow::Result<Self> {
+        Self::mount_for(size_mib, 0)
+    }
+
+    /// The same for so many files and folders; 0 for any number.
+    ///
+    /// # Errors
+    /// With the words of `mount`.
+    pub fn mount_for(size_mib: u32, files: u32) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("tgtrunk-disk-")?;
-        let size = format!("size={size_mib}m,mode=755");
+        let size = format!("size={size_mib}m,nr_inodes={files},mode=755");
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status()?;
         ensure!(mounted.success(), "mounting a file system needs root");

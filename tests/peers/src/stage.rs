@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,10 @@ pub struct Options {
     pub api: Option<SocketAddr>,
     /// What Telegram's timers are multiplied by.
     pub timers_scale: f64,
+    /// Where everything lies; where temporary files do without it.
+    pub folder: Option<PathBuf>,
+    /// What programs find in their environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Default for Options {
@@ -54,6 +59,8 @@ impl Default for Options {
             page: None,
             api: None,
             timers_scale: 1.0,
+            folder: None,
+            environment: Vec::new(),
         }
     }
 }
@@ -90,7 +97,8 @@ impl Stage {
             ..Default::default()
         })
         .await?;
-        let dir = TempDir::with_prefix("tgtrunk-")?;
+        let folder = options.folder.unwrap_or_else(std::env::temp_dir);
+        let dir = TempDir::with_prefix_in("tgtrunk-", folder)?;
         let state = dir.path().join("state");
         StateDir::open(&state)?;
         let config = dir.path().join("tgtrunk.toml");
@@ -113,7 +121,12 @@ impl Stage {
         );
         fs::write(&config, settings)?;
         fs::set_permissions(&config, Permissions::from_mode(0o600))?;
-        let installation = Installation { config, state, log: dir.path().join("gateway.log") };
+        let installation = Installation {
+            config,
+            state,
+            log: dir.path().join("gateway.log"),
+            environment: options.environment,
+        };
         Ok(Self { desk: Desk::new(telegram), installation, _dir: dir, done: false, detours: Vec::new() })
     }
 

@@ -20,6 +20,7 @@ mod oracle;
 mod report;
 mod rig;
 mod sip_messages;
+mod soak;
 mod talks;
 mod thrower;
 mod walk;
@@ -27,6 +28,7 @@ mod walk;
 use std::time::Duration;
 
 pub use self::report::{Report, table};
+pub use self::soak::SOAK;
 use crate::clock::now;
 
 /// Failures of a row that are told word for word.
@@ -48,7 +50,7 @@ pub struct Row {
     pub short: u64,
 }
 
-/// All rows, in the order in which they run.
+/// What takes minutes, in the order in which it runs.
 pub const ROWS: [Row; 12] = [
     Row {
         test: "T1",
@@ -148,6 +150,13 @@ pub const ROWS: [Row; 12] = [
     },
 ];
 
+impl Row {
+    /// The variable by which `make` is told to run it.
+    fn command(self) -> &'static str {
+        if SOAK.iter().any(|row| row.test == self.test) { "SOAK" } else { "TORTURE" }
+    }
+}
+
 /// How much of a row is to be run, and by which dice.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
@@ -206,7 +215,7 @@ pub struct Done {
 
 /// The row of this name.
 pub fn row(test: &str) -> Option<Row> {
-    ROWS.into_iter().find(|row| row.test == test)
+    ROWS.into_iter().chain(SOAK).find(|row| row.test == test)
 }
 
 /// Runs a row. What keeps it from being run is a failure too.
@@ -225,7 +234,7 @@ pub async fn run(row: Row, plan: Plan) -> Done {
         "T13" => guesses::run(plan).await,
         "T14" => fraud::run(plan).await,
         "T26" => walk::run(plan).await,
-        other => Err(anyhow::anyhow!("nobody runs {other}")),
+        _ => soak::run(row, plan).await,
     };
     let tally = ran.unwrap_or_else(|error| {
         let mut tally = Tally::default();

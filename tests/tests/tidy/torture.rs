@@ -11,7 +11,9 @@ use crate::tree::Tree;
 const LIST: &str = "docs/torture.toml";
 pub(crate) const TABLE: &str = "docs/torture.md";
 const VERDICTS: &str = "gateway/sip/testdata/verdicts.txt";
-const ROWS: &str = "tests/peers/src/torture.rs";
+const ROWS: [&str; 2] = ["tests/peers/src/torture.rs", "tests/peers/src/torture/soak.rs"];
+/// By which variables `make` is told what to run.
+const VARIABLES: [&str; 2] = ["TORTURE=", "SOAK="];
 const COUNT: usize = 28;
 
 #[derive(Deserialize)]
@@ -47,7 +49,7 @@ pub(crate) fn complaints(tree: &Tree) -> Vec<String> {
     }
     for row in runnable(tree) {
         if list.get(row).is_some_and(|row| row.done.is_none()) {
-            found.push(format!("{LIST}: {row}: {ROWS} runs it: say what was seen"));
+            found.push(format!("{LIST}: {row}: it can be run: say what was seen"));
         }
     }
     if tree.text(TABLE) != page(tree, &list) {
@@ -83,12 +85,15 @@ fn one(tree: &Tree, test: &str, row: &Row) -> Vec<String> {
         _ => found.push("want done, figure and command, or open with the reason".to_owned()),
     }
     let command = row.command.as_deref().unwrap_or_default();
-    if command.contains("TORTURE=") {
-        if !command.contains(&format!("TORTURE={test}")) {
+    for (variable, rows) in VARIABLES.into_iter().zip(ROWS) {
+        if !command.contains(variable) {
+            continue;
+        }
+        if !command.contains(&format!("{variable}{test}")) {
             found.push(format!("command: {command:?} runs another one"));
         }
-        if !runnable(tree).contains(&test) {
-            found.push(format!("{ROWS} has no row {test}"));
+        if !rows_of(tree, rows).contains(&test) {
+            found.push(format!("{rows} has no row {test}"));
         }
     }
     found
@@ -96,7 +101,11 @@ fn one(tree: &Tree, test: &str, row: &Row) -> Vec<String> {
 
 /// Names of the rows that can be run.
 fn runnable(tree: &Tree) -> Vec<&str> {
-    let lines = tree.text(ROWS).lines().map(str::trim);
+    ROWS.iter().flat_map(|file| rows_of(tree, file)).collect()
+}
+
+fn rows_of<'tree>(tree: &'tree Tree, file: &str) -> Vec<&'tree str> {
+    let lines = tree.text(file).lines().map(str::trim);
     lines.filter_map(|line| line.strip_prefix("test: \"")?.strip_suffix("\",")).collect()
 }
 
@@ -107,7 +116,7 @@ fn page(tree: &Tree, list: &List) -> String {
          planted password or key is to be read in any output, a fresh call is heard both ways within 5 s, memory and descriptors are\n\
          within 5 % of what they were, and each call ended once and has one record.\n\n\
          `make torture` runs those that name it, `TORTURE=\"T3=20000 T7\"` some of them with another amount, `SEED=n` what an earlier\n\
-         run threw. `make test SUITES=torture` runs a short form of each. This page is made of [torture.toml](torture.toml) and not\n\
+         run threw; `make soak` does the same with `SOAK` for what takes longer. `make test SUITES=torture` runs a short form of each. This page is made of [torture.toml](torture.toml) and not\n\
          edited by hand: `WRITE_TABLES=1 cargo test -p tgtrunk-test-programs --test tidy torture`.\n\n\
          | test | what | at least | expected | done here | seen | command |\n|---|---|---|---|---|---|---|\n"
     );
@@ -141,15 +150,19 @@ fn each_rule_of_torture_can_fail() {
                 [T2]\nwhat = \"a | b\"\namount = \"x\"\nexpected = \"x\"\nopen = \"not yet\"\ndone = \"x\"\n\
                 [T3]\nwhat = \"x\"\namount = \"x\"\nexpected = \"x\"\ndone = \"x\"\nfigure = \"x\"\ncommand = \"make torture TORTURE=T4\"\n\
                 [T4]\nwhat = \"x\"\namount = \"x\"\nexpected = \"x\"\ndone = \"x\"\nfigure = \"x\"\ncommand = \"make torture TORTURE=T4\"\n\
+                [T10]\nwhat = \"x\"\namount = \"x\"\nexpected = \"x\"\ndone = \"x\"\nfigure = \"x\"\ncommand = \"make soak SOAK=T10\"\n\
                 [T29]\nwhat = \"x\"\namount = \"x\"\nexpected = \"x\"\nopen = \"not yet\"\n";
     let rows = "    Row {\n        test: \"T1\",\n    Row {\n        test: \"T4\",\n";
     let verdicts = "# A\nrfc4475 wsinv 481 - why\n";
-    let tree = Tree::of(&[(LIST, list), (ROWS, rows), (VERDICTS, verdicts), (TABLE, "old")]);
+    let soak = "    Row {\n        test: \"T12\",\n";
+    let tree =
+        Tree::of(&[(LIST, list), (ROWS[0], rows), (ROWS[1], soak), (VERDICTS, verdicts), (TABLE, "old")]);
     let told = complaints(&tree).join("\n");
     for wanted in [
         "T5 is missing",
         "there is no test T29",
-        "T1: tests/peers/src/torture.rs runs it",
+        "T1: it can be run: say what was seen",
+        "T10: tests/peers/src/torture/soak.rs has no row T10",
         "T2: want words without |",
         "T2: want done, figure and command, or open",
         "T3: command: \"make torture TORTURE=T4\" runs another",

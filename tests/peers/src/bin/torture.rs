@@ -1,8 +1,9 @@
-//! Throws at a gateway what breaks gateways: `torture FOLDER [ROW…]` runs those rows, without one all of them, and writes
-//! `report.json` in the folder. A row is T3, or T3=20000 for another amount than the whole one; `short` stands for every
-//! row's short form. `SEED=n` throws what an earlier run with that seed threw.
+//! Throws at a gateway what breaks gateways: `torture FOLDER [soak] [ROW…]` runs those rows, without one all that take minutes,
+//! or with `soak` those that take hours, and writes `report.json` in the folder. A row is T3, or T3=20000 for another amount
+//! than the whole one; `short` stands for every row's short form. `SEED=n` throws what an earlier run with that seed threw,
+//! `HOURS=n` lets T22 last so long.
 //!
-//! Part of `make torture`, which names the program in `TGTRUNK_GATEWAY`.
+//! Part of `make torture` and `make soak`, which name the program in `TGTRUNK_GATEWAY`.
 
 #![expect(clippy::print_stdout, reason = "figures are for the terminal")]
 
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
-use tgtrunk_tests::torture::{self, Plan, ROWS, Report, Row};
+use tgtrunk_tests::torture::{self, Plan, ROWS, Report, Row, SOAK};
 
 fn main() -> ExitCode {
     match begin() {
@@ -55,13 +56,19 @@ fn begin() -> anyhow::Result<bool> {
 /// Rows with their amounts.
 fn chosen(words: &[String]) -> anyhow::Result<Vec<(Row, u64)>> {
     let is_short = words.iter().any(|word| word == "short");
-    let usual = |row: Row| if is_short { row.short } else { row.whole };
+    let hours: Option<u64> =
+        env::var("HOURS").ok().filter(|hours| !hours.is_empty()).map(|hours| hours.parse()).transpose()?;
+    let usual = |row: Row| match hours {
+        Some(hours) if row.test == "T22" => hours * 60,
+        _ if is_short => row.short,
+        _ => row.whole,
+    };
     let mut chosen = Vec::new();
-    for word in words.iter().filter(|word| *word != "short") {
+    for word in words.iter().filter(|word| !["short", "soak"].contains(&word.as_str())) {
         let (test, amount) = word.split_once('=').unwrap_or((word, ""));
         let row = torture::row(test);
         let row = row.with_context(|| {
-            let known: Vec<_> = ROWS.iter().map(|row| row.test).collect();
+            let known: Vec<_> = ROWS.iter().chain(&SOAK).map(|row| row.test).collect();
             format!("no row {test:?}: want some of {known:?}")
         })?;
         let amount = if amount.is_empty() { usual(row) } else { amount.parse().context(word.clone())? };
@@ -69,7 +76,8 @@ fn chosen(words: &[String]) -> anyhow::Result<Vec<(Row, u64)>> {
         chosen.push((row, amount));
     }
     if chosen.is_empty() {
-        chosen = ROWS.into_iter().map(|row| (row, usual(row))).collect();
+        let rows: &[Row] = if words.iter().any(|word| word == "soak") { &SOAK } else { &ROWS };
+        chosen = rows.iter().map(|row| (*row, usual(*row))).collect();
     }
     Ok(chosen)
 }

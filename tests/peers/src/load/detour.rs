@@ -1,4 +1,4 @@
-//! A TCP connection that is longer than loopback: what comes goes on a while later, both ways, in its order.
+//! A TCP connection that is longer than loopback: what comes goes on a while later, both ways, in its order. It can be cut.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,8 +8,18 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
+
+/// What becomes of connections on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    Open,
+    /// Nothing goes on, and nobody is told; later it does.
+    Stalled,
+    /// Connections are reset, new ones too.
+    Reset,
+}
 
 /// A proxy to one address; it ends with the runtime.
 #[derive(Debug, Clone)]
@@ -18,6 +28,7 @@ pub struct Detour {
     pub address: SocketAddr,
     one_way_us: Arc<AtomicU64>,
     carried: Arc<AtomicU64>,
+    passage: watch::Sender<Passage>,
 }
 
 impl Detour {
@@ -27,11 +38,19 @@ impl Detour {
     /// When it gets no port.
     pub async fn start(to: SocketAddr) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let detour =
-            Self { address: listener.local_addr()?, one_way_us: Arc::default(), carried: Arc::default() };
+        let detour = Self {
+            address: listener.local_addr()?,
+            one_way_us: Arc::default(),
+            carried: Arc::default(),
+            passage: watch::Sender::new(Passage::Open),
+        };
         let own = detour.clone();
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
+                near.set_zero_linger().ok();
+                if *own.passage.borrow() == Passage::Reset {
+                    continue;
+                }
                 let Ok(far) = TcpStream::connect(to).await else { continue };
                 near.set_nodelay(true).ok();
                 far.set_nodelay(true).ok();
@@ -48,6 +67,11 @@ impl Detour {
         self.one_way_us.store(round_trip.as_micros() as u64 / 2, Ordering::Relaxed);
     }
 
+    /// What becomes of connections from now on.
+    pub fn set_passage(&self, passage: Passage) {
+        self.passage.send_replace(passage);
+    }
+
     /// Bytes that went either way.
     pub fn carried(&self) -> u64 {
         self.carried.load(Ordering::Relaxed)
@@ -56,9 +80,15 @@ impl Detour {
     fn carry(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         let (queue, mut waiting) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
         let (one_way_us, carried) = (Arc::clone(&self.one_way_us), Arc::clone(&self.carried));
+        let (mut cut, mut passage) = (self.passage.subscribe(), self.passage.subscribe());
         tokio::spawn(async move {
             let mut buffer = vec![0; 64 << 10];
-            while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            loop {
+                let read = tokio::select! {
+                    read = from.read(&mut buffer) => read,
+                    _ = cut.wait_for(|passage| *passage == Passage::Reset) => return,
+                };
+                let Ok(length @ 1..) = read else { return };
                 carried.fetch_add(length as u64, Ordering::Relaxed);
                 let due = Instant::now() + Duration::from_micros(one_way_us.load(Ordering::Relaxed));
                 if queue.send((due, buffer[..length].to_vec())).is_err() {
@@ -69,6 +99,10 @@ impl Detour {
         tokio::spawn(async move {
             while let Some((due, bytes)) = waiting.recv().await {
                 sleep_until(due).await;
+                let goes_on = passage.wait_for(|passage| *passage != Passage::Stalled).await;
+                if !goes_on.is_ok_and(|passage| *passage == Passage::Open) {
+                    return;
+                }
                 if to.write_all(&bytes).await.is_err() {
                     return;
                 }
@@ -102,5 +136,16 @@ mod tests {
             assert!(took >= ms && (ms > 0 || took < 90), "{took} ms for {ms} ms");
         }
         assert_eq!(detour.carried(), 16);
+        // What stalls goes on later, what is reset does not.
+        detour.set_passage(Passage::Stalled);
+        near.write_all(b"late").await.unwrap();
+        let mut heard = [0; 4];
+        let early = tokio::time::timeout(Duration::from_millis(300), near.read_exact(&mut heard)).await;
+        assert!(early.is_err());
+        detour.set_passage(Passage::Open);
+        near.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"late");
+        detour.set_passage(Passage::Reset);
+        assert_eq!(near.read(&mut heard).await.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     }
 }

@@ -159,6 +159,17 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Limits how many files a running process may have open.
+///
+/// # Errors
+/// When `prlimit` does not do it.
+pub fn limit_descriptors(pid: u32, most: usize) -> anyhow::Result<()> {
+    let arguments = [format!("--pid={pid}"), format!("--nofile={most}:")];
+    let done = Command::new("prlimit").args(arguments).status().context("prlimit, of util-linux")?;
+    ensure!(done.success(), "prlimit ended with {done}");
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -90,8 +90,12 @@ pub fn table(done: &[Done]) -> String {
         if row.failed > 0 {
             writeln!(
                 table,
-                "      {} failures; again alone: TORTURE={} SEED={}",
-                row.failed, row.row.test, row.plan.seed
+                "      {} failures; again alone: {}={}={} SEED={}",
+                row.failed,
+                row.row.command(),
+                row.row.test,
+                row.plan.amount,
+                row.plan.seed
             )
             .ok();
         }
@@ -136,7 +140,7 @@ mod tests {
     #[test]
     fn the_table_says_what_failed_and_how_to_run_it_again() {
         let table = table(&[done(&["one", "two"])]);
-        for wanted in ["FAILS", "2 failures; again alone: TORTURE=T1 SEED=7", "- two"] {
+        for wanted in ["FAILS", "2 failures; again alone: TORTURE=T1=122 SEED=7", "- two"] {
             assert!(table.contains(wanted), "{table}");
         }
     }

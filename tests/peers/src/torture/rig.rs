@@ -2,6 +2,7 @@
 //! who takes calls, and what the gateway used before anything was thrown at it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,9 @@ use super::oracle::{Footprint, Witness};
 use crate::clock::now;
 use crate::gateway::Gateway;
 use crate::light_user::{self, Answering, LightUser, Reason};
+use crate::load::Detour;
 use crate::player::circle;
+use crate::small_disk::SmallDisk;
 use crate::stage::{self, Line, Stage};
 use crate::wire_pbx::{self, WireCall, WirePbx};
 use crate::wire_stage::{PBX_HZ, Post, USER_HZ};
@@ -44,9 +47,6 @@ const ANNA: &str = "+79161000001";
 /// Nobody has it.
 pub(super) const NOBODY: &str = "+79991234567";
 
-/// A line's settings beside the usual ones.
-pub(super) type Change = fn(LineDraft) -> LineDraft;
-
 /// The gateway, and all around it.
 pub(super) struct Rig {
     pub(super) stage: Stage,
@@ -63,15 +63,69 @@ pub(super) struct Rig {
     pub(super) began: Instant,
     /// A line whose PBX has placed as many calls as it may.
     pub(super) spent: Option<usize>,
+    /// The ways to Telegram, where they can be cut.
+    pub(super) detours: Vec<Detour>,
     anna: LightUser,
+}
+
+/// What is not as usual under a rig.
+enum Ground {
+    Usual,
+    Detours,
+    Disk(PathBuf),
+    Environment(Vec<(String, String)>),
 }
 
 impl Rig {
     /// Starts a world with a line for each of these, and lets a call pass each way before anything is measured.
-    pub(super) async fn open(changes: &[Change]) -> anyhow::Result<Self> {
+    pub(super) async fn open<Change: Fn(LineDraft) -> LineDraft>(changes: &[Change]) -> anyhow::Result<Self> {
+        Self::set_up(changes, Ground::Usual).await
+    }
+
+    /// The same where Telegram is reached by [`Rig::detours`].
+    pub(super) async fn open_by_detours<Change: Fn(LineDraft) -> LineDraft>(
+        changes: &[Change],
+    ) -> anyhow::Result<Self> {
+        Self::set_up(changes, Ground::Detours).await
+    }
+
+    /// The same where all files of the gateway lie on this disk.
+    pub(super) async fn open_on<Change: Fn(LineDraft) -> LineDraft>(
+        disk: &SmallDisk,
+        changes: &[Change],
+    ) -> anyhow::Result<Self> {
+        Self::set_up(changes, Ground::Disk(disk.path().to_owned())).await
+    }
+
+    /// The same where the gateway finds these in its environment.
+    pub(super) async fn open_in<Change: Fn(LineDraft) -> LineDraft>(
+        environment: Vec<(String, String)>,
+        changes: &[Change],
+    ) -> anyhow::Result<Self> {
+        Self::set_up(changes, Ground::Environment(environment)).await
+    }
+
+    async fn set_up<Change: Fn(LineDraft) -> LineDraft>(
+        changes: &[Change],
+        ground: Ground,
+    ) -> anyhow::Result<Self> {
         let metrics = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
         let settings = format!("metrics = \"{metrics}\"\nmax_new_calls_per_s = 1000\nmax_calls = 1000");
-        let stage = Stage::set_up(stage::Options { settings, ..Default::default() }).await?;
+        let by_detours = matches!(ground, Ground::Detours);
+        let mut options = stage::Options { settings, ..Default::default() };
+        match ground {
+            Ground::Usual | Ground::Detours => {}
+            Ground::Disk(folder) => options.folder = Some(folder),
+            Ground::Environment(environment) => options.environment = environment,
+        }
+        let mut stage = Stage::set_up(options).await?;
+        let mut detours = Vec::new();
+        if by_detours {
+            for (dc, address) in stage.telegram().addresses() {
+                detours.push((dc, Detour::start(address).await?));
+            }
+            stage.detour(detours.iter().map(|(dc, detour)| (*dc, detour.address)).collect());
+        }
         let mut canaries = vec![
             ("api_hash", API_HASH.to_owned()),
             ("digest_password", DIGEST_PASSWORD.to_owned()),
@@ -85,7 +139,7 @@ impl Rig {
         canaries.extend(keys.map(|key| ("a key of the session", key[..64].to_owned())));
         let mut posts = Vec::new();
         for (number, change) in changes.iter().enumerate() {
-            posts.push(post(&stage, &format!("+7906000{:04}", number + 1), *change).await?);
+            posts.push(post(&stage, &format!("+7906000{:04}", number + 1), change).await?);
         }
         let app = light_user::Options::playing(circle(USER_HZ, 60)?);
         let anna = stage.person(NewUser::new(ANNA, "Anna").username("anna"), app.clone())?;
@@ -107,6 +161,7 @@ impl Rig {
             remembers: false,
             began: now(),
             spent: None,
+            detours: detours.into_iter().map(|(_, detour)| detour).collect(),
             anna,
         };
         for number in 0..rig.posts.len() {
@@ -208,6 +263,28 @@ impl Rig {
         }
     }
 
+    /// Kills the gateway, as a crash would.
+    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
+        self.gateway.strike().await
+    }
+
+    /// Starts it anew; gives how long that took until it could be asked. Nobody watches it yet: [`Rig::watch`].
+    pub(super) async fn start(&mut self) -> anyhow::Result<Duration> {
+        let began = now();
+        self.gateway = Gateway::start(&self.stage.installation).await?;
+        self.pid = self.gateway.pid()?;
+        Ok(now() - began)
+    }
+
+    /// Watches a gateway that was started anew, as the first one was from its start.
+    pub(super) async fn watch(&mut self) -> anyhow::Result<()> {
+        for post in &self.posts {
+            stage::green(&self.gateway, &post.line, stage::GREEN_LIMIT).await?;
+        }
+        self.witness = Witness::begin(&self.gateway).await?;
+        Ok(())
+    }
+
     /// The oracle's judgement, and the end of the gateway.
     pub(super) async fn close(mut self, tally: &mut Tally) -> anyhow::Result<()> {
         self.judge(tally).await;
@@ -220,7 +297,7 @@ impl Rig {
 }
 
 /// A line with its PBX, opened.
-async fn post(stage: &Stage, phone: &str, change: Change) -> anyhow::Result<Post> {
+async fn post(stage: &Stage, phone: &str, change: impl Fn(LineDraft) -> LineDraft) -> anyhow::Result<Post> {
     let line = stage.line(phone)?;
     let pbx = WirePbx::switch_on(line.sip, wire_pbx::Options::playing(PBX_HZ)?).await?;
     let draft = stage::draft(&line)?.set("max_new_calls_per_s", 1000).set("max_calls", 1000);

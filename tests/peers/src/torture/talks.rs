@@ -16,6 +16,36 @@ pub(super) const MARK: &[u8] = b"a stranger speaks";
 /// How much of the time that passed has to be heard: a busy machine is late at times.
 const HEARD_SHARE: f64 = 0.8;
 
+/// So much may be under way.
+const UNDER_WAY_MS: u64 = 180;
+
+/// What was sent and heard in a call when it began to be counted.
+pub(super) struct Balance([(u64, u64); 2]);
+
+impl Balance {
+    pub(super) fn of(talk: &Talk) -> Self {
+        let (user, pbx) = (talk.user.heard(talk.call), talk.wire.heard());
+        Self([(user.sent_ms, pbx.received_ms), (pbx.sent_ms, user.received_ms)])
+    }
+
+    /// How much more of what was sent since then did not arrive: to the PBX, to the person.
+    pub(super) fn missing_ms(&self, talk: &Talk) -> [u64; 2] {
+        let Self(after) = Self::of(talk);
+        [0, 1].map(|way| {
+            let ((sent, came), (before, came_before)) = (after[way], self.0[way]);
+            (sent - before).saturating_sub(came - came_before)
+        })
+    }
+
+    /// Nothing is missing but what is under way.
+    pub(super) fn judge(&self, talk: &Talk, tally: &mut Tally, when: &str) {
+        for (way, missing) in ["to the PBX", "to the person"].iter().zip(self.missing_ms(talk)) {
+            tally.hold(missing <= UNDER_WAY_MS, || format!("{when}: {missing} ms of sound {way} were lost"));
+        }
+        tally.hold(!talk.wire.is_over(), || format!("{when}: the call was torn down"));
+    }
+}
+
 /// A call with both its ends.
 pub(super) struct Talk {
     pub(super) user: LightUser,
@@ -39,8 +69,14 @@ impl Talk {
         } else {
             let mut wire = pbx.call(&phone_of(number)).await?;
             wire.answered(LIMIT).await?;
-            (user.connected(LIMIT).await?, wire)
+            return Self::of(user, wire).await;
         };
+        Ok(Self { user, call, wire, since: now(), began: [0; 2] })
+    }
+
+    /// One of somebody who took a call of the PBX.
+    pub(super) async fn of(mut user: LightUser, wire: WireCall) -> anyhow::Result<Self> {
+        let call = user.connected(LIMIT).await?;
         Ok(Self { user, call, wire, since: now(), began: [0; 2] })
     }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::dialog::{respond, sdp};
 use super::message::Message;
-use super::pbx::Inner;
+use super::pbx::{Inner, PAYLOAD_TYPE};
 use super::sound::Sound;
 use crate::heard::Heard;
 
@@ -149,6 +149,30 @@ impl WireCall {
             dialog.request(own, method, &branch, dialog.cseq, &headers, "")
         });
         self.inner.send(&text.unwrap_or_default());
+    }
+
+    /// Puts the line on hold, which hears music then, or takes it back; in a call that we placed.
+    ///
+    /// # Errors
+    /// When the line does not agree in time.
+    pub async fn hold(&mut self, held: bool, limit: Duration) -> anyhow::Result<()> {
+        let (own, branch) = (self.inner.own, self.inner.branch());
+        let rtp = self.sound.address;
+        let asked = self.inner.with(&self.id, |dialog| {
+            dialog.cseq += 1;
+            let direction = if held { "a=inactive" } else { "a=sendrecv" };
+            let body = sdp(rtp, PAYLOAD_TYPE).replace("a=sendrecv", direction);
+            let body = body.replace("o=- 1 1 ", &format!("o=- 1 {} ", dialog.cseq));
+            (dialog.cseq, dialog.request(own, "INVITE", &branch, dialog.cseq, &[], &body))
+        });
+        let (cseq, text) = asked.context("the call is forgotten")?;
+        self.inner.send(&text);
+        let answer = self.wait_for("an answer to the re-INVITE", limit, |message| {
+            message.cseq() == (cseq, "INVITE") && message.status().is_some_and(|status| status >= 200)
+        });
+        let answer = answer.await?;
+        ensure!(answer.status() == Some(200), "the hold was refused: {}", answer.start);
+        Ok(())
     }
 
     /// Waits for the NOTIFY of a transfer that begins so, and takes all on the way to it.

@@ -20,7 +20,7 @@ use crate::player::circle;
 
 const DATAGRAM_BYTES: usize = 65_535;
 /// Opus in what we offer.
-const PAYLOAD_TYPE: u8 = 107;
+pub(super) const PAYLOAD_TYPE: u8 = 107;
 /// Messages of one call that may wait for whoever reads them; more are dropped.
 const QUEUE: usize = 256;
 
@@ -65,6 +65,8 @@ pub(super) struct Inner {
     numbers: AtomicU64,
     complaints: Mutex<Vec<String>>,
     unheard: Mutex<Vec<String>>,
+    /// When REGISTERs came, those that were lost too.
+    registers: Mutex<Vec<Instant>>,
 }
 
 struct Place {
@@ -92,6 +94,7 @@ impl WirePbx {
             numbers: AtomicU64::new(1),
             complaints: Mutex::default(),
             unheard: Mutex::default(),
+            registers: Mutex::default(),
         });
         let (found, incoming) = mpsc::channel(QUEUE);
         let task = tokio::spawn(listen(Arc::clone(&inner), found));
@@ -187,6 +190,11 @@ impl WirePbx {
         lock(&self.inner.unheard).clone()
     }
 
+    /// When the line registered, or tried to; it is taken for as long as it wishes.
+    pub fn registers(&self) -> Vec<Instant> {
+        lock(&self.inner.registers).clone()
+    }
+
     /// What came that was no proper SIP.
     pub fn complaints(&self) -> Vec<String> {
         lock(&self.inner.complaints).clone()
@@ -258,6 +266,9 @@ async fn listen(inner: Arc<Inner>, found: mpsc::Sender<WireCall>) {
     let mut buffer = vec![0; DATAGRAM_BYTES];
     loop {
         let Ok((length, _)) = inner.socket.recv_from(&mut buffer).await else { continue };
+        if buffer[..length].starts_with(b"REGISTER ") {
+            lock(&inner.registers).push(Instant::now());
+        }
         if inner.is_silent() {
             let text = String::from_utf8_lossy(&buffer[..length]);
             lock(&inner.unheard).push(text.lines().next().unwrap_or_default().to_owned());
@@ -283,10 +294,13 @@ async fn listen(inner: Arc<Inner>, found: mpsc::Sender<WireCall>) {
                 waiting.try_send(message).ok();
             }
         } else if message.method() != Some("ACK") {
-            // OPTIONS of the line, and late copies of requests in calls that are over.
-            let status = if message.method() == Some("OPTIONS") { (200, "OK") } else { (481, "Gone") };
+            // OPTIONS and REGISTER of the line, and late copies of requests in calls that are over.
+            let is_known = matches!(message.method(), Some("OPTIONS" | "REGISTER"));
+            let status = if is_known { (200, "OK") } else { (481, "Gone") };
             let to = format!("{};tag=wire", message.header("To").unwrap_or_default());
-            inner.send(&respond(&message, &to, inner.own, status.0, status.1, &[], ""));
+            let expires = message.header("Expires").map(|expires| format!("Expires: {expires}"));
+            let expires: Vec<String> = expires.into_iter().collect();
+            inner.send(&respond(&message, &to, inner.own, status.0, status.1, &expires, ""));
         }
     }
 }

@@ -1,0 +1,126 @@
+//! What a gateway has to live through: its own death, silence, far ends that go away, want of room. Rows as those beside them,
+//! which take longer.
+
+mod clocks;
+mod cocktail;
+mod databases;
+mod drain;
+mod kills;
+mod kills_scene;
+mod pbx_gone;
+mod scarce;
+mod silence;
+mod steady;
+mod telegram_gone;
+
+use super::{Plan, Row, Tally};
+
+/// All rows, in the order in which they run.
+pub const SOAK: [Row; 11] = [
+    Row {
+        test: "T10",
+        what: "one side falls silent for a while or for good, both do, a call is held, a device loses power",
+        expected: "a while: nothing; the limit of silence ends both legs within a second; muted and held calls go on",
+        unit: "seconds of the limit",
+        whole: 30,
+        short: 6,
+    },
+    Row {
+        test: "T15",
+        what: "Telegram resets, stalls and refuses connections, wants no calls, takes the key away, in the middle of calls",
+        expected: "no sound is lost, the line calls again within 5 s, hang-ups meanwhile are told then, waits are kept",
+        unit: "troubles",
+        whole: 100,
+        short: 4,
+    },
+    Row {
+        test: "T16",
+        what: "the PBX starts anew in the middle of calls, is gone for long, moves to another address",
+        expected: "people are released within a second of the limit of silence, the line is registered again within 5 s, no storm",
+        unit: "troubles",
+        whole: 50,
+        short: 3,
+    },
+    Row {
+        test: "T17",
+        what: "kill -9 at random amid calls that are set up, talk and end",
+        expected: "ready within 3 s, both sides released within 5 s, one record for each call, the database whole",
+        unit: "kills",
+        whole: 1_000,
+        short: 5,
+    },
+    Row {
+        test: "T18",
+        what: "the disk kills, tears, forgets and refuses at the n-th write or fsync of the database, amid calls",
+        expected: "the database whole, whatever was told of it there",
+        unit: "points",
+        whole: 500,
+        short: 5,
+    },
+    Row {
+        test: "T19",
+        what: "the disk of everything, its log too, is full, and takes no more files, amid calls",
+        expected: "calls go on and come about, the program says what it lacks, nothing is cut off, well again without a restart",
+        unit: "seconds of each",
+        whole: 1_800,
+        short: 4,
+    },
+    Row {
+        test: "T20",
+        what: "the clock steps by hours and days, leaps and drifts, the machine sleeps, amid calls",
+        expected: "no call is dropped, no sound lost, calls both ways within 5 s of each step",
+        unit: "steps",
+        whole: 9,
+        short: 3,
+    },
+    Row {
+        test: "T21",
+        what: "as many descriptors as chance leaves",
+        expected: "new calls come about or get 503 or busy, running ones lose nothing",
+        unit: "points",
+        whole: 100,
+        short: 3,
+    },
+    Row {
+        test: "T22",
+        what: "calls come and go for long",
+        expected: "memory, descriptors and threads flat, no call fails",
+        unit: "minutes",
+        whole: 30,
+        short: 1,
+    },
+    Row {
+        test: "T27",
+        what: "the gateway is started anew with live calls",
+        expected: "new ones get 503, running ones end by themselves or with the grace, calls again within 2 s",
+        unit: "restarts",
+        whole: 50,
+        short: 2,
+    },
+    Row {
+        test: "T28",
+        what: "kills, bad paths, Telegram and the PBX away and crowds of calls, at random, amid others",
+        expected: "every call between two troubles comes about, each call has its record",
+        unit: "troubles",
+        whole: 600,
+        short: 4,
+    },
+];
+
+/// Runs a row.
+pub(super) async fn run(row: Row, plan: Plan) -> anyhow::Result<Tally> {
+    match row.test {
+        "T10" => silence::run(plan).await,
+        "T15" => telegram_gone::run(plan).await,
+        "T16" => pbx_gone::run(plan).await,
+        "T17" => kills::run(plan).await,
+        "T18" => databases::run(plan).await,
+        "T19" => scarce::disk(plan).await,
+        "T20" => clocks::run(plan).await,
+        "T21" => scarce::descriptors(plan).await,
+        "T22" => steady::run(plan).await,
+        "T27" => drain::run(plan).await,
+        "T28" => cocktail::run(plan).await,
+        other => Err(anyhow::anyhow!("nobody runs {other}")),
+    }
+}
