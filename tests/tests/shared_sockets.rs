@@ -44,7 +44,7 @@ async fn many_calls_on_few_sockets_hear_their_own_peers_alone() {
     for number in 0..PEOPLE {
         let hz = LOWEST_HZ + APART_HZ * number;
         let name = format!("person{number}");
-        let person = NewUser::new(&format!("+7916200{number:04}"), &name);
+        let person = NewUser::new(format!("+7916200{number:04}"), &name);
         let app = light_user::Options::playing(circle(hz, 20).unwrap()).muted();
         let mut user = stage.person(person, app).unwrap();
         let call = user.call(line.account).await.unwrap();
@@ -121,7 +121,7 @@ async fn people_behind_one_socket_are_told_apart_and_heard() {
     let mut talks = Vec::new();
     for number in 0..calls as u32 {
         let hz = LOWEST_HZ + APART_HZ * number;
-        let person = NewUser::new(&format!("+7916300{number:04}"), &format!("behind{number}"));
+        let person = NewUser::new(format!("+7916300{number:04}"), format!("behind{number}"));
         let app = light_user::Options::playing(circle(hz, 20).unwrap()).muted();
         let app = light_user::Options { muxed: Some(muxed.clone()), ..app };
         let mut user = stage.person(person, app).unwrap();

@@ -22,9 +22,12 @@ pub struct Muxed {
     table: Arc<Mutex<Table>>,
 }
 
+/// Where it came from, and what it holds.
+type Datagram = (SocketAddr, Vec<u8>);
+
 #[derive(Default)]
 struct Table {
-    ends: Vec<(String, mpsc::Sender<(SocketAddr, Vec<u8>)>)>,
+    ends: Vec<(String, mpsc::Sender<Datagram>)>,
     questions: HashMap<[u8; 12], usize>,
     sources: HashMap<SocketAddr, usize>,
 }

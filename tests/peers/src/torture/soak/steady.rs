@@ -33,6 +33,9 @@ const PAGE: &str = "soak.html";
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 160.0;
 
+/// What is read off a sample.
+type Figure = fn(&Sample) -> f64;
+
 /// What a gateway used at a time.
 struct Sample {
     hours: f64,
@@ -120,7 +123,7 @@ fn judge(tally: &mut Tally, samples: &[Sample]) {
     let grown = an_hour * hours / level;
     tally.hold(grown <= MOST_SHARE, || format!("memory grew by {:.1} %", grown * 100.0));
     tally.note(&format!("memory {:+.2} % in the last {:.0} s", grown * 100.0, hours * 3_600.0));
-    let counts: [(&str, fn(&Sample) -> f64); 2] =
+    let counts: [(&str, Figure); 2] =
         [("descriptors", |sample| sample.descriptors), ("threads", |sample| sample.threads)];
     for (name, what) in counts {
         let more = slope(what).1 * hours;
@@ -138,7 +141,7 @@ fn page(samples: &[Sample], calls: usize) -> String {
          body{{font:16px system-ui,sans-serif;max-width:44rem;margin:2rem auto}}svg{{width:100%}}polyline{{fill:none;stroke:#0969da}}\
          text{{font:12px system-ui,sans-serif}}</style><h1>A gateway with {calls} calls</h1>"
     );
-    let curves: [(&str, fn(&Sample) -> f64); 4] = [
+    let curves: [(&str, Figure); 4] = [
         ("memory, kB", |sample| sample.resident_kb),
         ("descriptors", |sample| sample.descriptors),
         ("threads", |sample| sample.threads),
