@@ -47,7 +47,16 @@ const AT_HOME: [(&str, &[&str], &str); 7] = [
     ("rsip::", &["gateway/sip/"], "SIP grammar stays in gateway/sip"),
     (
         "sqlx::",
-        &["telegram/", "messages/src/store", "messages/tests/", "gateway/src/", "client/", "bot/", "tests/"],
+        &[
+            "telegram/",
+            "messages/src/store",
+            "messages/tests/",
+            "messages/fuzz/",
+            "gateway/src/",
+            "client/",
+            "bot/",
+            "tests/",
+        ],
         "storage stays in telegram/, messages/store and the programs' shells",
     ),
 ];

@@ -117,7 +117,11 @@ pub(super) async fn knowing(plan: Plan) -> anyhow::Result<Tally> {
     talk.end().await?;
     sleep(Duration::from_millis(500)).await;
     let page = prometheus::page(rig.metrics).await?;
-    let refused = prometheus::sum(&page, "tgtrunk_media_datagrams_refused_total", &[]);
+    // At a port that calls share they are no call's.
+    let refused = ["tgtrunk_media_datagrams_refused_total", "tgtrunk_media_strays_total"]
+        .map(|name| prometheus::sum(&page, name, &[]))
+        .iter()
+        .sum::<f64>();
     let thrown = tally.amount;
     tally.hold(refused >= thrown as f64 / 2.0, || format!("{refused} of {thrown} were counted as refused"));
     tally.note(&format!("{thrown} packets: 0 passed on, {refused} counted as refused"));
