@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Executor, Row as _, Sqlite, SqlitePool};
 
 use crate::session::{Memory, SessionError, Standing};
-use crate::vault::{Unopened, Vault, is_plain};
+use crate::vault::{Unopened, Vault};
 
 const DC: &str = "tg_dc";
 const OLD_KEY: &str = "tg_old_key";
@@ -99,15 +99,15 @@ pub(crate) async fn seal_all(pool: &SqlitePool, vault: &Vault) -> Result<(), sql
         let select = format!("SELECT rowid, dc_id, auth_key FROM {table} WHERE auth_key IS NOT NULL");
         let rows: Vec<(i64, i32, Vec<u8>)> =
             sqlx::query_as(AssertSqlSafe(select)).fetch_all(&mut *transaction).await?;
-        for (row, dc, key) in rows.iter().filter(|(_, _, key)| is_plain(key)) {
-            let Ok(key) = vault.open(table, *dc, key) else { continue };
+        for (row, dc, key) in &rows {
+            let Ok(plain) = key.as_slice().try_into() else { continue };
             if !has_sealed {
                 // What is overwritten is overwritten with zeros.
                 sqlx::query("PRAGMA secure_delete = ON").execute(&mut *transaction).await?;
             }
             has_sealed = true;
             sqlx::query(AssertSqlSafe(format!("UPDATE {table} SET auth_key = $1 WHERE rowid = $2")))
-                .bind(vault.seal(table, *dc, &key))
+                .bind(vault.seal(table, *dc, plain))
                 .bind(row)
                 .execute(&mut *transaction)
                 .await?;

@@ -154,11 +154,6 @@ pub(crate) enum Unopened {
     Closed(VaultError),
 }
 
-/// Whether a key lies there open.
-pub(crate) fn is_plain(written: &[u8]) -> bool {
-    written.len() == KEY_BYTES
-}
-
 fn place(table: &str, dc: i32) -> Aad<Vec<u8>> {
     Aad::from(format!("{table} {dc}").into_bytes())
 }
