@@ -13,7 +13,7 @@ use tgtrunk_tests::measure::{Tones, Way};
 use tgtrunk_tests::pbx::{self, Phone};
 use tgtrunk_tests::player::circle;
 use tgtrunk_tests::sockets::datagram_sockets;
-use tgtrunk_tests::stage::{self, Stage};
+use tgtrunk_tests::stage::{self, Line, Stage};
 use tokio::time::sleep;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -43,20 +43,15 @@ async fn many_calls_on_few_sockets_hear_their_own_peers_alone() {
     let mut talks = Vec::new();
     for number in 0..PEOPLE {
         let hz = LOWEST_HZ + APART_HZ * number;
-        let name = format!("person{number}");
-        let person = NewUser::new(format!("+7916200{number:04}"), &name);
+        let person = NewUser::new(format!("+7916200{number:04}"), format!("person{number}"));
         let app = light_user::Options::playing(circle(hz, 20).unwrap()).muted();
-        let mut user = stage.person(person, app).unwrap();
-        let call = user.call(line.account).await.unwrap();
-        let incoming = phone.incoming(LIMIT).await.unwrap();
-        user.connected(LIMIT).await.unwrap();
-        talks.push((user, call, incoming.call, hz));
+        talks.push(calls(&stage, &line, &mut phone, person, app, hz).await);
     }
     sleep(TAIL).await;
-    let calls = PEOPLE as usize;
+    let people = PEOPLE as usize;
     let threads = std::thread::available_parallelism().unwrap().get();
     let more = datagram_sockets(pid).unwrap().len() - before;
-    assert!(more <= 2 * calls + threads, "{more} sockets more for {calls} calls");
+    assert!(more <= 2 * people + threads, "{more} sockets more for {people} calls");
     hear_each_other(&phone, &talks).await;
     for (user, call, ..) in &talks {
         user.hang_up(*call, Reason::Hangup).await;
@@ -117,23 +112,19 @@ async fn people_behind_one_socket_are_told_apart_and_heard() {
     let before = datagram_sockets(pid).unwrap().len();
     let muxed = Muxed::open(Ipv4Addr::LOCALHOST.into()).await.unwrap();
     let threads = std::thread::available_parallelism().unwrap().get();
-    let calls = threads + BEHIND_ONE;
+    let people = threads + BEHIND_ONE;
     let mut talks = Vec::new();
-    for number in 0..calls as u32 {
+    for number in 0..people as u32 {
         let hz = LOWEST_HZ + APART_HZ * number;
         let person = NewUser::new(format!("+7916300{number:04}"), format!("behind{number}"));
         let app = light_user::Options::playing(circle(hz, 20).unwrap()).muted();
         let app = light_user::Options { muxed: Some(muxed.clone()), ..app };
-        let mut user = stage.person(person, app).unwrap();
-        let call = user.call(line.account).await.unwrap();
-        let incoming = phone.incoming(LIMIT).await.unwrap();
-        user.connected(LIMIT).await.unwrap();
-        talks.push((user, call, incoming.call, hz));
+        talks.push(calls(&stage, &line, &mut phone, person, app, hz).await);
     }
     sleep(TAIL).await;
     let more = datagram_sockets(pid).unwrap().len() - before;
     assert!(
-        more >= 3 * calls,
+        more >= 3 * people,
         "{more} sockets more: the first of a thread shares, the others have their own"
     );
     hear_each_other(&phone, &talks).await;
@@ -141,8 +132,27 @@ async fn people_behind_one_socket_are_told_apart_and_heard() {
     stage.done();
 }
 
+/// A call of a person who plays a tone: the person, the call there, the PBX's, and the tone.
+type Talk = (LightUser, i64, CallId, u32);
+
+/// A person calls the line, and is answered.
+async fn calls(
+    stage: &Stage,
+    line: &Line,
+    phone: &mut Phone,
+    person: NewUser,
+    app: light_user::Options,
+    hz: u32,
+) -> Talk {
+    let mut user = stage.person(person, app).unwrap();
+    let call = user.call(line.account).await.unwrap();
+    let incoming = phone.incoming(LIMIT).await.unwrap();
+    user.connected(LIMIT).await.unwrap();
+    (user, call, incoming.call, hz)
+}
+
 /// Lets all talk at once, and nobody hears but their own peer.
-async fn hear_each_other(phone: &Phone, talks: &[(LightUser, i64, CallId, u32)]) {
+async fn hear_each_other(phone: &Phone, talks: &[Talk]) {
     phone.mute(false).await.unwrap();
     for (user, ..) in talks {
         user.mute(false).await;
