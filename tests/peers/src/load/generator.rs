@@ -34,6 +34,8 @@ const IDLE: Duration = Duration::from_micros(300);
 const TAIL_NS: u64 = 300_000_000;
 /// Packets sent in a row before the sockets are read.
 const IN_A_ROW: usize = 4;
+/// Engines woken in a row before sound has its turn again.
+const WOKEN_IN_A_ROW: usize = 8;
 
 pub(super) struct Generator {
     epoch: Instant,
@@ -68,9 +70,12 @@ struct Trunk {
     stream: Stream,
 }
 
+#[derive(Default)]
 struct Telegram {
     end: Option<End>,
     stream: Stream,
+    /// When it is woken up; what else the timers hold of it is out of date.
+    wakes: Option<Instant>,
 }
 
 enum End {
@@ -185,7 +190,7 @@ impl Generator {
             },
             Order::Checks { number, checked } => {
                 *self.telegram(number) = Some(End::Checked(checked));
-                self.timers.push(Reverse((now(), number.into())));
+                self.wake(number.into(), now());
             }
             Order::Datagram { number, bytes } => {
                 if let Some(End::Checked(checked)) = self.telegram(number) {
@@ -200,12 +205,21 @@ impl Generator {
     fn telegram(&mut self, number: u16) -> &mut Option<End> {
         let number = usize::from(number);
         if self.telegrams.len() <= number {
-            self.telegrams.resize_with(number + 1, || Telegram { end: None, stream: Stream::default() });
+            self.telegrams.resize_with(number + 1, Telegram::default);
         }
         &mut self.telegrams[number].end
     }
 
-    /// Carries signaling to engines, and wakes those up whose time has come.
+    /// Has an end woken up, no later than it would be.
+    fn wake(&mut self, number: usize, due: Instant) {
+        let wakes = &mut self.telegrams[number].wakes;
+        if wakes.is_none_or(|known| due < known) {
+            *wakes = Some(due);
+            self.timers.push(Reverse((due, number)));
+        }
+    }
+
+    /// Carries signaling to engines, and wakes some of those up whose time has come.
     fn look_after_engines(&mut self, listened: Range<usize>) {
         for number in listened {
             let Some(End::Engine { taken, .. }) = &mut self.telegrams[number].end else { continue };
@@ -218,21 +232,31 @@ impl Generator {
                 self.drain(number);
             }
         }
-        while let Some(Reverse((due, number))) = self.timers.peek().copied()
-            && due <= now()
-        {
+        for _ in 0..WOKEN_IN_A_ROW {
+            let Some(Reverse((due, number))) = self.timers.peek().copied().filter(|next| next.0.0 <= now())
+            else {
+                return;
+            };
             self.timers.pop();
-            if let Some(End::Checked(checked)) = &mut self.telegrams[number].end {
-                self.telegram.send(telegram_ip(number as u16), checked.remote, &checked.request());
-                self.timers.push(Reverse((now() + checked.pace(), number)));
+            let telegram = &mut self.telegrams[number];
+            if telegram.wakes != Some(due) {
                 continue;
             }
-            if let Some(End::Engine { taken, .. }) = &mut self.telegrams[number].end
-                && taken.engine.poll_timeout().is_some_and(|due| due <= now())
-            {
-                taken.engine.handle_timeout(now());
+            telegram.wakes = None;
+            match &mut telegram.end {
+                Some(End::Checked(checked)) => {
+                    self.telegram.send(telegram_ip(number as u16), checked.remote, &checked.request());
+                    let next = now() + checked.pace();
+                    self.wake(number, next);
+                }
+                Some(End::Engine { taken, .. }) => {
+                    if taken.engine.poll_timeout().is_some_and(|due| due <= now()) {
+                        taken.engine.handle_timeout(now());
+                    }
+                    self.drain(number);
+                }
+                Some(End::Keys(_)) | None => {}
             }
-            self.drain(number);
         }
     }
 
@@ -257,7 +281,7 @@ impl Generator {
             taken.say.send(Word::Up).ok();
         }
         if let Some(due) = taken.engine.poll_timeout() {
-            self.timers.push(Reverse((due, number)));
+            self.wake(number, due);
         }
     }
 
