@@ -23,6 +23,7 @@ const PACKETS: &str = "tgtrunk_media_packets_total";
 const LOST: &str = "tgtrunk_media_packets_lost_total";
 const REFUSED: &str = "tgtrunk_media_datagrams_refused_total";
 const STRAYS: &str = "tgtrunk_media_strays_total";
+const UNSENT: &str = "tgtrunk_media_unsent_total";
 const STRANGERS: &str = "tgtrunk_sip_strangers_total";
 const UNPROVEN: &str = "tgtrunk_sip_unproven_total";
 const WRONG_PROOFS: &str = "tgtrunk_sip_wrong_proofs_total";
@@ -91,9 +92,14 @@ pub(crate) fn counted(sip_port: u16, known: Counted, now: Counted) {
     more(OVERLOADED, known.refused, now.refused);
 }
 
-/// Datagrams at sockets that calls share, which were for none of them.
+/// Datagrams at sockets that calls share, which were for none of them, or more than one call is given at a time.
 pub(crate) fn strays(count: u64) {
     counter!(STRAYS).increment(count);
+}
+
+/// Datagrams that the system did not take from sockets that calls share.
+pub(crate) fn unsent(count: u64) {
+    counter!(UNSENT).increment(count);
 }
 
 /// A line that works no more.

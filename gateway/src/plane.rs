@@ -4,6 +4,7 @@
 //! for all its calls in one turn, since waking up costs more than a packet does.
 
 mod desk;
+mod flood;
 mod group;
 mod hub;
 mod inbox;
@@ -331,6 +332,141 @@ mod tests {
             (told, echo, socket.recv(&mut packet).is_ok())
         };
         assert_eq!(tokio::task::spawn_blocking(talk).await.unwrap(), (6, false, true));
+    }
+
+    #[tokio::test]
+    async fn whoever_floods_a_shared_socket_by_one_calls_name_keeps_no_other_waiting() {
+        let plane = Plane([Thread::start(MediaTick::Auto).unwrap()].into());
+        let socket = speaker();
+        let ours = socket.local_addr().unwrap();
+        share(&plane, "flooded", None).await;
+        let place = share(&plane, "other", Some(ours)).await;
+        let own = repeat(&plane).await;
+        let stop = Arc::new(AtomicUsize::new(0));
+        let stopped = Arc::clone(&stop);
+        let flood = thread::spawn(move || {
+            let (socket, check) = (speaker(), check_for("flooded"));
+            while stopped.load(Ordering::Relaxed) == 0 {
+                socket.send_to(&check, place).ok();
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let ask = move || {
+            let mut packet = [0; 64];
+            let mut delays = Vec::new();
+            for number in 0..60 {
+                let (asked, place) = (clock::now(), if number % 2 == 0 { place } else { own });
+                socket.send_to(b"ping", place).unwrap();
+                // One that finds the socket's buffer full is lost.
+                if socket.recv(&mut packet).is_ok() {
+                    delays.push(asked.elapsed());
+                }
+            }
+            delays.sort_unstable();
+            delays
+        };
+        let delays = tokio::task::spawn_blocking(ask).await.unwrap();
+        stop.store(1, Ordering::Relaxed);
+        flood.join().unwrap();
+        assert!(delays.len() > 45 && delays[30] < Duration::from_millis(10), "{delays:?}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_breaks_on_a_shared_socket_leaves_the_others_there() {
+        let plane = Plane([Thread::start(MediaTick::Auto).unwrap()].into());
+        let (socket, others) = (speaker(), speaker());
+        // A call that breaks is told of at length first.
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        others.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let place = share(&plane, "broken", Some(socket.local_addr().unwrap())).await;
+        assert_eq!(share(&plane, "other", Some(others.local_addr().unwrap())).await, place);
+        let talk = move || {
+            let mut packet = [0; 64];
+            socket.send_to(b"break", place).unwrap();
+            others.send_to(b"well", place).unwrap();
+            let told = socket.recv(&mut packet).unwrap();
+            (told, others.recv(&mut packet).unwrap())
+        };
+        assert_eq!(tokio::task::spawn_blocking(talk).await.unwrap(), (6, 4));
+    }
+
+    #[tokio::test]
+    async fn a_shared_socket_with_many_packets_loses_none() {
+        let plane = Plane([Thread::start(MediaTick::Auto).unwrap()].into());
+        let speakers: Vec<_> = (0..100).map(|_| speaker()).collect();
+        let mut places = Vec::new();
+        for (number, speaker) in speakers.iter().enumerate() {
+            let name = format!("call{number}");
+            places.push(share(&plane, &name, Some(speaker.local_addr().unwrap())).await);
+        }
+        assert!(places.iter().all(|place| *place == places[0]));
+        let talk = move || {
+            let mut packet = [0; 64];
+            for round in 0..200_usize {
+                // From one packet to more than are taken at once, and than wait to leave.
+                let together = 1 + round * 7 % 100;
+                for (speaker, place) in speakers.iter().zip(&places).take(together) {
+                    speaker.send_to(&vec![b's'; 1 + round % 50], place).unwrap();
+                }
+                for speaker in &speakers[..together] {
+                    assert_eq!(speaker.recv(&mut packet).unwrap(), 1 + round % 50, "round {round}");
+                }
+            }
+        };
+        tokio::task::spawn_blocking(talk).await.unwrap();
+    }
+
+    /// A check that names a call, as far as it is looked at before the call judges it.
+    fn check_for(name: &str) -> Vec<u8> {
+        let name = format!("{name}:peer");
+        let header = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+        [&header[..], &[0, 6, 0, name.len() as u8], name.as_bytes()].concat()
+    }
+
+    /// Sends sound back from a shared socket, and judges checks for a while; breaks where it is told to.
+    struct Sharer {
+        seat: Seat,
+        last: Option<SocketAddr>,
+    }
+
+    impl Hears for Sharer {
+        fn hear(&mut self, _: usize, _: usize, _: &mut Desk) {}
+
+        fn hear_shared(&mut self, _: SocketAddr, source: SocketAddr, datagram: &mut [u8], _: &mut Desk) {
+            self.last = Some(source);
+            assert_ne!(datagram, b"break");
+            if datagram.starts_with(&[0, 1]) {
+                let until = clock::now() + Duration::from_micros(20);
+                while clock::now() < until {}
+            } else {
+                self.seat.send(datagram, source).unwrap();
+            }
+        }
+
+        fn clash(&mut self, _: SocketAddr, _: &mut Desk) {}
+
+        fn broke(&mut self) {
+            self.seat.send(b"broken", self.last.unwrap()).unwrap();
+        }
+    }
+
+    async fn share(plane: &Plane, name: &str, peer: Option<SocketAddr>) -> SocketAddr {
+        let (tell, told) = oneshot::channel();
+        let name = name.to_owned();
+        plane.spawn(async move {
+            let seat = Seat::take(std::net::Ipv4Addr::LOCALHOST.into(), 0).unwrap();
+            let place = seat.local();
+            assert!(seat.name(&name) && seat.own(peer.as_slice()));
+            let call = Arc::new_cyclic(|me: &std::sync::Weak<Mutex<Sharer>>| {
+                let me: Listener = me.clone();
+                seat.listen(&me);
+                Mutex::new(Sharer { seat, last: None })
+            });
+            tell.send(place).unwrap();
+            std::future::pending::<()>().await;
+            drop(call);
+        });
+        told.await.unwrap()
     }
 
     fn speaker() -> std::net::UdpSocket {

@@ -67,14 +67,33 @@ impl MediaSocket {
     /// # Errors
     /// What the system refuses with; a full buffer is one.
     pub(crate) fn send(&self, datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
-        match self.send_whole(datagram, remote) {
-            // The path takes no datagram of this length.
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::MSGSIZE) && self.local.is_ipv4() => {
-                set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::WANT)?;
-                self.send_whole(datagram, remote)
-            }
-            sent => sent,
+        let sent = self.send_whole(datagram, remote);
+        if self.is_too_long(&sent) { self.send_in_fragments(datagram, remote) } else { sent }
+    }
+
+    /// The same on a socket that others use, too: one datagram that is too long for its path changes nothing for theirs.
+    ///
+    /// # Errors
+    /// What the system refuses with; a full buffer is one.
+    pub(crate) fn send_among_others(&self, datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
+        let sent = self.send_whole(datagram, remote);
+        if !self.is_too_long(&sent) {
+            return sent;
         }
+        let sent = self.send_in_fragments(datagram, remote);
+        set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::DO)?;
+        sent
+    }
+
+    /// Whether the path takes no datagram of this length.
+    fn is_too_long(&self, sent: &io::Result<()>) -> bool {
+        let error = sent.as_ref().err().and_then(Errno::from_io_error);
+        error == Some(Errno::MSGSIZE) && self.local.is_ipv4()
+    }
+
+    fn send_in_fragments(&self, datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
+        set_ip_mtu_discover(&self.socket, Ipv4PathMtuDiscovery::WANT)?;
+        self.send_whole(datagram, remote)
     }
 
     fn send_whole(&self, datagram: &[u8], remote: SocketAddr) -> io::Result<()> {
@@ -134,6 +153,7 @@ mod tests {
         let sender = MediaSocket::bind("127.0.0.1:0".parse().unwrap(), 46).unwrap();
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         sender.send(&[1; 1200], receiver).unwrap();
+        sender.send_among_others(&[1; 65_508], receiver).unwrap_err();
         assert_eq!(ip_mtu_discover(&sender).unwrap(), Ipv4PathMtuDiscovery::DO);
         sender.send(&[1; 65_508], receiver).unwrap_err();
         assert_eq!(ip_mtu_discover(&sender).unwrap(), Ipv4PathMtuDiscovery::WANT);

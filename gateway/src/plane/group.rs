@@ -2,7 +2,8 @@
 //!
 //! A source belongs to the first call whose peer was heard there, by a check or an answer that the call itself took for
 //! genuine. What names another call from there is given to nobody: that call needs a socket of its own beside. So nothing
-//! that one call's peer sends gets to another call, and nothing but two look-ups is done for a stranger.
+//! that one call's peer sends gets to another call, and nothing but two look-ups is done for a stranger. What servers answer is
+//! for whoever asked them, wherever peers are.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -14,10 +15,12 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use slab::Slab;
-use tgcall::{Addressee, TransactionId};
+use tgcall::{Addressee, Question, TransactionId};
 
+use super::flood::{Tide, Turn};
 use super::outbox::Outbox;
 use super::{Hears, Listener};
+use crate::clock;
 use crate::net::MediaSocket;
 
 /// Calls on one socket: what a flood or another address of a router's costs at most, and what its buffer is shared by.
@@ -26,6 +29,10 @@ const MOST: usize = 128;
 const OPEN_FOR: Duration = Duration::from_secs(600);
 /// Asked for as the socket's buffer, of which the system may give less: a thread that is held up for a while loses nothing.
 const BUFFER: usize = 4 << 20;
+/// The same for what leaves: each of them may have an answer to send in one turn.
+const SEND_BUFFER: usize = 1 << 20;
+/// How often a call is told of a clash.
+const CLASH_PACE: Duration = Duration::from_secs(1);
 /// Questions of a call whose answers are known for its own; the oldest is forgotten first.
 const QUESTIONS: usize = 64;
 
@@ -38,13 +45,14 @@ pub(super) struct Group {
     pub(super) socket: Rc<MediaSocket>,
     dscp: u8,
     opened: Instant,
+    tide: Tide,
     members: Slab<Member>,
     /// Whose peer each source is.
     sources: HashMap<SocketAddr, usize>,
     /// Whose ufrag each is.
     names: HashMap<Vec<u8>, usize>,
-    /// Who asked each question.
-    questions: HashMap<TransactionId, usize>,
+    /// Who asked each question, and the server that was asked, if it was one.
+    questions: HashMap<TransactionId, (usize, Option<SocketAddr>)>,
     /// What waits for the end of a turn.
     outbox: Outbox,
 }
@@ -55,13 +63,16 @@ struct Member {
     name: Vec<u8>,
     sources: Vec<SocketAddr>,
     questions: VecDeque<TransactionId>,
+    told_of_clash: Option<Instant>,
+    turn: Turn,
 }
 
 /// Whom a datagram is for.
 pub(super) enum Found {
     Call(Arc<Mutex<dyn Hears>>),
-    /// Nobody, since another call's peer is where it came from; this is the call that it names.
+    /// Nobody, since another call's peer is where it came from; this is the call that it names, told of it once in a while.
     Clash(Arc<Mutex<dyn Hears>>),
+    /// Nobody, or somebody who was given enough.
     Stray,
 }
 
@@ -103,13 +114,15 @@ impl Groups {
 impl Group {
     fn open(now: Instant, ip: IpAddr, dscp: u8) -> io::Result<Self> {
         let socket = MediaSocket::bind(SocketAddr::new(ip, 0), dscp)?;
-        if let Err(error) = setsockopt(&socket, sockopt::RcvBuf, &BUFFER) {
+        let received = setsockopt(&socket, sockopt::RcvBuf, &BUFFER);
+        if let Err(error) = received.and(setsockopt(&socket, sockopt::SndBuf, &SEND_BUFFER)) {
             tracing::debug!(%error, "the socket keeps the buffer that it has");
         }
         Ok(Self {
             socket: Rc::new(socket),
             dscp,
             opened: now,
+            tide: Tide::default(),
             members: Slab::with_capacity(MOST),
             sources: HashMap::with_capacity(2 * MOST),
             names: HashMap::with_capacity(MOST),
@@ -121,23 +134,44 @@ impl Group {
     /// Whether another call may come.
     fn takes(&self, now: Instant, ip: IpAddr, dscp: u8) -> bool {
         let is_alike = self.socket.local().ip() == ip && self.dscp == dscp;
-        is_alike && self.members.len() < MOST && now < self.opened + OPEN_FOR
+        is_alike && self.members.len() < MOST && now < self.opened + OPEN_FOR && !self.tide.is_high(now)
     }
 
-    /// Whom a datagram is for.
-    pub(super) fn find(&self, source: SocketAddr, datagram: &[u8]) -> Found {
-        let owner = self.sources.get(&source);
-        let named = match Addressee::of(datagram) {
-            Some(Addressee::Peer) => owner,
-            Some(Addressee::Named(name)) => self.names.get(name),
-            Some(Addressee::Asker(question)) => self.questions.get(&question),
-            None => None,
+    /// Takes note of what came in a turn.
+    pub(super) fn count(&mut self, now: Instant, came: usize, strays: usize) {
+        self.tide.count(now, came, strays);
+    }
+
+    /// Whom a datagram of this turn is for.
+    pub(super) fn find(&mut self, turn: u32, source: SocketAddr, datagram: &[u8]) -> Found {
+        let owner = self.sources.get(&source).copied();
+        let addressee = Addressee::of(datagram);
+        let (member, is_stun, is_of_server) = match addressee {
+            Some(Addressee::Peer) => (owner, false, false),
+            Some(Addressee::Named(name)) => (self.names.get(name).copied(), true, false),
+            Some(Addressee::Asker(question)) => match self.questions.get(&question) {
+                Some((_, Some(server))) if *server != source => (None, true, true),
+                Some((member, server)) => (Some(*member), true, server.is_some()),
+                None => (None, true, false),
+            },
+            None => (None, true, false),
         };
-        let listener = |member: usize| self.members.get(member)?.listener.as_ref()?.upgrade();
-        let Some((call, member)) = named.and_then(|named| Some((listener(*named)?, named))) else {
+        let Some((number, known)) = member.and_then(|member| Some((member, self.members.get_mut(member)?)))
+        else {
             return Found::Stray;
         };
-        if owner.is_none_or(|owner| owner == member) { Found::Call(call) } else { Found::Clash(call) }
+        let is_clash = !is_of_server && owner.is_some_and(|owner| owner != number);
+        if is_clash {
+            let now = clock::now();
+            if known.told_of_clash.is_some_and(|told| now < told + CLASH_PACE) {
+                return Found::Stray;
+            }
+            known.told_of_clash = Some(now);
+        } else if !known.turn.takes(turn, is_stun) {
+            return Found::Stray;
+        }
+        let Some(call) = known.listener.as_ref().and_then(Listener::upgrade) else { return Found::Stray };
+        if is_clash { Found::Clash(call) } else { Found::Call(call) }
     }
 
     /// Has checks that name `name` go to a member; not where another one is called so.
@@ -179,8 +213,9 @@ impl Group {
         is_alone
     }
 
-    /// Answers to a question that a member sends are for it.
-    pub(super) fn asks(&mut self, member: usize, question: TransactionId) {
+    /// Answers to a question that a member sends to `remote` are for it.
+    pub(super) fn asks(&mut self, member: usize, question: Question, remote: SocketAddr) {
+        let Question { id, is_check } = question;
         let Some(known) = self.members.get_mut(member) else { return };
         if known.questions.len() == QUESTIONS
             && let Some(oldest) = known.questions.pop_front()
@@ -188,10 +223,11 @@ impl Group {
             self.questions.remove(&oldest);
         }
         // A repetition counts anew.
-        if self.questions.insert(question, member).is_some() {
-            known.questions.retain(|known| *known != question);
+        let server = (!is_check).then_some(remote);
+        if self.questions.insert(id, (member, server)).is_some() {
+            known.questions.retain(|known| *known != id);
         }
-        known.questions.push_back(question);
+        known.questions.push_back(id);
     }
 
     /// Has a datagram of a member wait for the end of the turn; whether it is the first that does.
@@ -242,11 +278,13 @@ mod tests {
     struct Room {
         group: Group,
         calls: Vec<Arc<Mutex<dyn Hears>>>,
+        turn: u32,
     }
 
     impl Room {
         fn new(members: usize) -> Self {
-            let mut room = Self { group: Group::open(clock::now(), HERE, 0).unwrap(), calls: Vec::new() };
+            let mut room =
+                Self { group: Group::open(clock::now(), HERE, 0).unwrap(), calls: Vec::new(), turn: 0 };
             for _ in 0..members {
                 room.join();
             }
@@ -262,12 +300,18 @@ mod tests {
             member
         }
 
+        fn asks(&mut self, member: usize, id: usize, name: Option<&str>, remote: SocketAddr) {
+            self.group.asks(member, tgcall::question(&stun(1, id, name)).unwrap(), remote);
+        }
+
         /// Who is given a datagram, or who clashes.
-        fn find(&self, source: SocketAddr, datagram: &[u8]) -> Result<Option<usize>, usize> {
+        fn find(&mut self, source: SocketAddr, datagram: &[u8]) -> Result<Option<usize>, usize> {
+            let calls = &self.calls;
             let number = |call: &Arc<Mutex<dyn Hears>>| {
-                self.calls.iter().position(|known| Arc::ptr_eq(known, call)).unwrap()
+                calls.iter().position(|known| Arc::ptr_eq(known, call)).unwrap()
             };
-            match self.group.find(source, datagram) {
+            self.turn += 1;
+            match self.group.find(self.turn, source, datagram) {
                 Found::Call(call) => Ok(Some(number(&call))),
                 Found::Clash(call) => Err(number(&call)),
                 Found::Stray => Ok(None),
@@ -304,12 +348,18 @@ mod tests {
         assert_eq!(room.find(source(1), &stun(1, 5, Some("name1"))), Ok(Some(1)));
         assert_eq!(room.find(source(2), &stun(1, 5, Some("name9"))), Ok(None));
         assert_eq!(room.find(source(1), &stun(1, 5, None)), Ok(None), "not even from a peer's address");
-        room.group.asks(2, tgcall::question(&stun(1, 5, None)).unwrap());
+        room.asks(2, 5, Some("peer"), source(2));
         assert_eq!(room.find(source(2), &stun(0x101, 5, None)), Ok(Some(2)));
         assert_eq!(room.find(source(1), &stun(0x101, 6, None)), Ok(None));
         // Where one call's peer is, no other call is heard.
         assert_eq!(room.find(source(0), &stun(1, 5, Some("name2"))), Err(2));
-        assert_eq!(room.find(source(0), &stun(0x111, 5, None)), Err(2));
+        assert_eq!(room.find(source(0), &stun(1, 5, Some("name2"))), Ok(None), "it was told a moment ago");
+        room.asks(1, 7, Some("peer"), source(0));
+        assert_eq!(room.find(source(0), &stun(0x111, 7, None)), Err(1));
+        // A server answers whoever asked it, and nobody else does.
+        room.asks(2, 8, None, source(0));
+        assert_eq!(room.find(source(0), &stun(0x101, 8, None)), Ok(Some(2)));
+        assert_eq!(room.find(source(2), &stun(0x101, 8, None)), Ok(None));
         assert!(!room.group.own(2, &[source(2), source(0)]));
         assert_eq!(room.find(source(0), &SOUND), Ok(Some(0)));
         assert_eq!(room.find(source(2), &SOUND), Ok(Some(2)));
@@ -322,7 +372,7 @@ mod tests {
         let mut room = Room::new(2);
         for member in 0..2 {
             room.group.own(member, &[source(member)]);
-            room.group.asks(member, *b"transaction!");
+            room.asks(member, 3, None, source(9));
         }
         let ids =
             |room: &Room| [room.group.sources.len(), room.group.names.len(), room.group.questions.len()];
@@ -331,7 +381,7 @@ mod tests {
         assert_eq!(room.find(source(0), &SOUND), Ok(None), "its peer is there no more");
         assert!(room.group.own(1, &[source(0)]));
         for _ in 0..3 * QUESTIONS {
-            room.group.asks(1, clock::random());
+            room.asks(1, usize::from_le_bytes(clock::random()), None, source(9));
         }
         assert!(room.group.questions.len() <= QUESTIONS + 1);
         room.group.leave(0);
@@ -361,8 +411,9 @@ mod tests {
                 }
                 1 => {
                     let id = below(100);
-                    room.group.asks(member, tgcall::question(&stun(1, id, None)).unwrap());
-                    askers.insert(id, member);
+                    let server = (below(2) == 0).then_some(from);
+                    room.asks(member, id, server.map_or(Some("peer"), |_| None), from);
+                    askers.insert(id, (member, server));
                 }
                 _ => {
                     let id = below(100);
@@ -374,16 +425,47 @@ mod tests {
                     };
                     if let Ok(Some(to)) = room.find(from, &datagram) {
                         let owner = owners.get(&from);
-                        assert!(owner.is_none_or(|owner| *owner == to), "{datagram:02x?}");
+                        let asked = datagram.starts_with(&[1]).then(|| askers.get(&id)).flatten();
+                        let is_of_server = asked == Some(&(to, Some(from)));
+                        assert!(is_of_server || owner.is_none_or(|owner| *owner == to), "{datagram:02x?}");
                         let is_named =
                             datagram.windows(8).any(|text| text.starts_with(format!("name{to}:").as_bytes()));
-                        let is_asked = datagram.starts_with(&[1]) && askers.get(&id) == Some(&to);
+                        let is_asked = is_of_server || asked == Some(&(to, None));
                         assert!(owner == Some(&to) || is_named || is_asked, "{datagram:02x?}");
                     }
                 }
             }
         }
         assert!(!owners.is_empty() && !askers.is_empty());
+    }
+
+    #[test]
+    fn nobody_gets_more_than_their_share_of_a_turn() {
+        let mut room = Room::new(2);
+        room.group.own(0, &[source(0)]);
+        room.group.own(1, &[source(1)]);
+        let check = stun(1, 5, Some("name0"));
+        let mut given = |turn, number, datagram: &[u8]| {
+            let find = |_: &usize| matches!(room.group.find(turn, source(number), datagram), Found::Call(_));
+            (0..1000).filter(find).count()
+        };
+        for turn in [1, 2, u32::MAX] {
+            assert_eq!(given(turn, 0, &check), 16);
+            assert_eq!(given(turn, 0, &SOUND), 64);
+            assert_eq!(given(turn, 1, &SOUND), 64);
+        }
+    }
+
+    #[test]
+    fn a_socket_under_a_flood_is_given_to_no_further_call() {
+        let mut groups = Groups::default();
+        let now = clock::now();
+        let join = |groups: &mut Groups, now| groups.join(now, HERE, 46).unwrap();
+        join(&mut groups, now);
+        groups.get_mut(0).unwrap().count(now, 10_000, 900);
+        assert_eq!(join(&mut groups, now), (0, false, 1));
+        groups.get_mut(0).unwrap().count(now, 2_000, 2_000);
+        assert_eq!(join(&mut groups, now), (1, true, 0));
     }
 
     #[test]

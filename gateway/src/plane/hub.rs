@@ -29,8 +29,10 @@ use crate::{clock, metrics};
 const EVENTS: usize = 1024;
 /// How often in a row one socket is read before others get their turn.
 const BURST: usize = 8;
-/// Datagrams of a shared socket that are taken at once.
+/// Datagrams of a shared socket that are taken at once where many wait, and where none may: room costs, too.
 const GROUP_SLOTS: usize = 64;
+const FEW_SLOTS: usize = 4;
+const SOME_SLOTS: usize = 16;
 /// Numbers of shared sockets begin here.
 const GROUPS: usize = 1 << 30;
 
@@ -152,10 +154,10 @@ pub(super) fn send((number, member): (usize, usize), datagram: &[u8], remote: So
         let hub = hub.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let group = hub.groups.get_mut(number).ok_or(io::ErrorKind::NotConnected)?;
         if let Some(question) = tgcall::question(datagram) {
-            group.asks(member, question);
+            group.asks(member, question, remote);
         }
         if !hub.is_turn {
-            return group.socket.send(datagram, remote);
+            return group.socket.send_among_others(datagram, remote);
         }
         if group.put(datagram, remote) {
             hub.unsent.push(number);
@@ -212,8 +214,8 @@ pub(super) async fn attend(epoll: Epoll, may_tick: bool) {
         if let Some(pause) = at_pace(|pace| pace.pause(clock::now())) {
             // Left where it is, it would have the system tell the runtime of each packet.
             waiting = None;
-            rest(pause);
-            look.round(&epoll);
+            rest(if look.is_more() { Duration::ZERO } else { pause });
+            look.round(&epoll, true);
             give_way().await;
             continue;
         }
@@ -223,7 +225,7 @@ pub(super) async fn attend(epoll: Epoll, may_tick: bool) {
             waiting =
                 registered.inspect_err(|error| tracing::error!(%error, "media is looked for in ticks")).ok();
         }
-        look.round(&epoll);
+        look.round(&epoll, false);
         match &mut waiting {
             Some(ready) if !look.is_more() => match ready.readable().await {
                 Ok(mut ready) => ready.clear_ready(),
@@ -265,8 +267,11 @@ pub(super) fn is_ticking() -> bool {
 /// One look after another at the sockets of a thread.
 struct Look {
     events: Vec<EpollEvent>,
-    /// Sockets that had more than they were read for, each once.
+    /// Sockets that had more than they were read for, each once, and those of the look before.
     unread: Vec<usize>,
+    left: Vec<usize>,
+    /// The number of this look.
+    turn: u32,
     /// More sockets were told of than there was room for.
     is_cut: bool,
     /// Room for what comes to shared sockets.
@@ -280,6 +285,8 @@ impl Look {
         Self {
             events: vec![EpollEvent::empty(); EVENTS],
             unread: Vec::new(),
+            left: Vec::new(),
+            turn: 0,
             is_cut: false,
             inbox: Inbox::new(),
             strays: 0,
@@ -291,26 +298,34 @@ impl Look {
         self.is_cut || !self.unread.is_empty()
     }
 
-    /// Hands out what came to any socket.
-    fn round(&mut self, epoll: &Epoll) {
+    /// Hands out what came to any socket; `is_tick` where it may be several packets for each.
+    fn round(&mut self, epoll: &Epoll, is_tick: bool) {
         let mut desk = Desk::borrow();
         begin_turn();
+        self.turn = self.turn.wrapping_add(1);
         let mut packets = 0;
-        for number in std::mem::take(&mut self.unread) {
-            packets += self.serve(number, &mut desk);
-        }
+        std::mem::swap(&mut self.unread, &mut self.left);
+        self.left.sort_unstable();
         let found = epoll.wait(&mut self.events, EpollTimeout::ZERO).unwrap_or(0);
         self.is_cut = found == EVENTS;
         // What is one call's comes first: whoever floods a shared socket keeps no other call waiting.
         for is_shared in [false, true] {
+            for at in 0..self.left.len() {
+                if let Some(number) = self.left.get(at).copied()
+                    && (number >= GROUPS) == is_shared
+                {
+                    packets += self.serve(number, is_tick, &mut desk);
+                }
+            }
             for at in 0..found {
                 let Some(number) = self.events.get(at).map(|event| event.data() as usize) else { break };
                 // Some had their turn.
-                if (number >= GROUPS) == is_shared && !self.unread.contains(&number) {
-                    packets += self.serve(number, &mut desk);
+                if (number >= GROUPS) == is_shared && self.left.binary_search(&number).is_err() {
+                    packets += self.serve(number, is_tick, &mut desk);
                 }
             }
         }
+        self.left.clear();
         end_turn();
         desk.give_back();
         if self.strays > 0 {
@@ -319,9 +334,10 @@ impl Look {
         at_pace(|pace| pace.count(packets));
     }
 
-    fn serve(&mut self, number: usize, desk: &mut Desk) -> usize {
+    /// Hands out what came to a socket: how many packets were for somebody.
+    fn serve(&mut self, number: usize, is_tick: bool, desk: &mut Desk) -> usize {
         if let Some(group) = number.checked_sub(GROUPS) {
-            return self.serve_group(group, desk);
+            return self.serve_group(group, is_tick, desk);
         }
         let mut packets = 0;
         for _ in 0..BURST {
@@ -345,37 +361,51 @@ impl Look {
         packets
     }
 
-    fn serve_group(&mut self, number: usize, desk: &mut Desk) -> usize {
-        let mut packets = 0;
-        let Some(socket) = with_group(number, |group| Rc::clone(&group.socket)) else { return packets };
-        let local = socket.local();
-        for _ in 0..BURST {
-            let (came, is_more) = self.inbox.take(socket.as_fd().as_raw_fd(), local.is_ipv4());
-            packets += came;
+    fn serve_group(&mut self, number: usize, is_tick: bool, desk: &mut Desk) -> usize {
+        let Some(socket) = with_group(number, |group| Rc::clone(&group.socket)) else { return 0 };
+        let (turn, local) = (self.turn, socket.local());
+        let (descriptor, is_ipv4) = (socket.as_fd().as_raw_fd(), local.is_ipv4());
+        let (mut all, mut packets) = (0, 0);
+        let mut is_more = true;
+        for look in 0..BURST {
+            let came;
+            (came, is_more) = match look {
+                0 if is_tick => self.inbox.take_of::<SOME_SLOTS>(descriptor, is_ipv4),
+                0 => self.inbox.take_of::<FEW_SLOTS>(descriptor, is_ipv4),
+                _ => self.inbox.take(descriptor, is_ipv4),
+            };
+            all += came;
             for at in 0..came {
                 let Some((source, datagram)) = self.inbox.datagram(at) else { continue };
                 // Calls come and go meanwhile, and the last takes the group along.
                 let find = |group: &mut Group| {
-                    Rc::ptr_eq(&group.socket, &socket).then(|| group.find(source, datagram))
+                    Rc::ptr_eq(&group.socket, &socket).then(|| group.find(turn, source, datagram))
                 };
                 match with_group(number, find).flatten() {
-                    Some(Found::Call(call)) => tell(&call, desk, |call, desk| {
-                        call.hear_shared(local, source, datagram, desk);
-                    }),
-                    Some(Found::Clash(call)) => {
-                        self.strays += 1;
-                        tell(&call, desk, |call, desk| call.clash(local, desk));
+                    Some(Found::Call(call)) => {
+                        packets += 1;
+                        tell(&call, desk, |call, desk| call.hear_shared(local, source, datagram, desk));
                     }
-                    Some(Found::Stray) | None => self.strays += 1,
+                    Some(Found::Clash(call)) => tell(&call, desk, |call, desk| call.clash(local, desk)),
+                    Some(Found::Stray) | None => {}
                 }
             }
             if !is_more {
-                return packets;
+                break;
             }
         }
-        if packets > 0 {
+        if is_more && all > 0 {
             self.unread.push(GROUPS + number);
         }
+        let strays = all - packets;
+        if strays > 0 {
+            self.strays += strays as u64;
+        }
+        with_group(number, |group| {
+            if Rc::ptr_eq(&group.socket, &socket) {
+                group.count(clock::now(), all, strays);
+            }
+        });
         packets
     }
 }

@@ -35,9 +35,14 @@ impl<const SLOTS: usize> Inbox<SLOTS> {
 
     /// Takes what waits on a socket: how many datagrams, and whether more may wait.
     pub(super) fn take(&mut self, socket: RawFd, is_ipv4: bool) -> (usize, bool) {
+        self.take_of::<SLOTS>(socket, is_ipv4)
+    }
+
+    /// The same, of no more than `MOST`.
+    pub(super) fn take_of<const MOST: usize>(&mut self, socket: RawFd, is_ipv4: bool) -> (usize, bool) {
         let headers = if is_ipv4 { &mut self.v4 } else { &mut self.v6 };
         let mut slots = self.room.chunks_exact_mut(STRIDE);
-        let mut slices: [[IoSliceMut<'_>; 1]; SLOTS] = std::array::from_fn(|_| {
+        let mut slices: [[IoSliceMut<'_>; 1]; MOST] = std::array::from_fn(|_| {
             [IoSliceMut::new(slots.next().map_or(&mut [], |slot| &mut slot[..DATAGRAM_BYTES]))]
         });
         match recvmmsg(socket, headers, &mut slices, MsgFlags::MSG_DONTWAIT, None) {
@@ -47,7 +52,7 @@ impl<const SLOTS: usize> Inbox<SLOTS> {
                     *came = (message.bytes, message.address.as_ref().and_then(address));
                     count += 1;
                 }
-                (count, count == SLOTS)
+                (count, count == MOST.min(SLOTS))
             }
             Err(Errno::EAGAIN) => (0, false),
             // That of an earlier datagram, and told once.

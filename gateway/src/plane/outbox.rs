@@ -4,12 +4,16 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
+use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
 
+use crate::metrics;
 use crate::net::{DATAGRAM_BYTES, MediaSocket};
 
 /// Datagrams that wait at most.
 const MESSAGES: usize = 64;
+/// Where no more wait, less is prepared.
+const FEW: usize = 8;
 /// Most are far shorter than the longest.
 const ROOM: usize = 16 * DATAGRAM_BYTES;
 
@@ -49,37 +53,60 @@ impl Outbox {
         }
     }
 
-    /// Sends what waits, in order. One that the system refuses is tried alone, and is lost alone.
+    /// Sends what waits, in order. One that the system refuses is tried alone, and is lost alone; where it has no room, the rest
+    /// is lost.
     pub(super) fn flush(&mut self, socket: &MediaSocket) {
-        let Self { room, ends, remotes, addresses, headers } = self;
-        let message = |at: usize| {
-            let begin = at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-            ends.get(at).and_then(|end| room.get(begin..*end)).unwrap_or_default()
+        let lost = match self.ends.len() {
+            0 => return,
+            1 => self.remotes.first().map_or(0, |remote| self.send_alone(0, socket, *remote)),
+            2..=FEW => self.send_all::<FEW>(socket),
+            _ => self.send_all::<MESSAGES>(socket),
         };
-        let slices: [[IoSlice<'_>; 1]; MESSAGES] = std::array::from_fn(|at| [IoSlice::new(message(at))]);
-        let descriptor = socket.as_fd().as_raw_fd();
-        let mut sent = 0;
-        while let (Some(slices), Some(to)) = (slices.get(sent..ends.len()), addresses.get(sent..))
-            && !slices.is_empty()
-        {
-            let left = sendmmsg(descriptor, headers, slices, to, [], MsgFlags::MSG_DONTWAIT);
-            sent += match left.map(Iterator::count) {
-                Ok(0) | Err(_) => {
-                    if let Some(remote) = remotes.get(sent)
-                        && let Err(error) = socket.send(message(sent), *remote)
-                    {
-                        tracing::trace!(%error, "datagram not sent");
-                    }
-                    1
-                }
-                Ok(count) => count,
-            };
+        if lost > 0 {
+            metrics::unsent(lost as u64);
         }
-        room.clear();
-        ends.clear();
-        remotes.clear();
-        addresses.clear();
+        self.room.clear();
+        self.ends.clear();
+        self.remotes.clear();
+        self.addresses.clear();
     }
+
+    /// Sends the first `MOST` of those that wait: how many were lost.
+    fn send_all<const MOST: usize>(&mut self, socket: &MediaSocket) -> usize {
+        let descriptor = socket.as_fd().as_raw_fd();
+        let waiting = self.ends.len();
+        let (mut sent, mut lost) = (0, 0);
+        while sent < waiting {
+            let Self { room, ends, addresses, headers, .. } = &mut *self;
+            let slices: [[IoSlice<'_>; 1]; MOST] =
+                std::array::from_fn(|at| [IoSlice::new(message(room, ends, sent + at))]);
+            let (Some(slices), Some(to)) = (slices.get(..(waiting - sent).min(MOST)), addresses.get(sent..))
+            else {
+                break;
+            };
+            match sendmmsg(descriptor, headers, slices, to, [], MsgFlags::MSG_DONTWAIT).map(Iterator::count) {
+                Err(Errno::EAGAIN) => return lost + waiting - sent,
+                Ok(0) | Err(_) => {
+                    if let Some(remote) = self.remotes.get(sent) {
+                        lost += self.send_alone(sent, socket, *remote);
+                    }
+                    sent += 1;
+                }
+                Ok(count) => sent += count,
+            }
+        }
+        lost
+    }
+
+    fn send_alone(&self, number: usize, socket: &MediaSocket, remote: SocketAddr) -> usize {
+        let sent = socket.send_among_others(message(&self.room, &self.ends, number), remote);
+        usize::from(sent.inspect_err(|error| tracing::trace!(%error, "datagram not sent")).is_err())
+    }
+}
+
+fn message<'a>(room: &'a [u8], ends: &[usize], at: usize) -> &'a [u8] {
+    let begin = at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    ends.get(at).and_then(|end| room.get(begin..*end)).unwrap_or_default()
 }
 
 #[cfg(test)]

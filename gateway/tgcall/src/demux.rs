@@ -40,6 +40,14 @@ const MAX_ATTRIBUTES: usize = 16;
 /// What ties an answer of STUN to its question.
 pub type TransactionId = [u8; 12];
 
+/// A binding request that goes out, whose answer is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    pub id: TransactionId,
+    /// It names a peer (RFC 8445 section 7.2.2). One that does not goes to a server, and only from there comes its answer.
+    pub is_check: bool,
+}
+
 /// Whom a datagram is for on a socket that several calls share, as far as its first bytes say. Nothing of it is proven: the
 /// call that it is given to judges it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +72,10 @@ impl<'a> Addressee<'a> {
     }
 }
 
-/// The id of a binding request that goes out, whose answer is ours.
-pub fn question(datagram: &[u8]) -> Option<TransactionId> {
-    stun(datagram).filter(|(kind, ..)| *kind == [0x00, 0x01]).map(|(_, id, _)| id)
+/// The binding request that a datagram which goes out is.
+pub fn question(datagram: &[u8]) -> Option<Question> {
+    let (kind, id, attributes) = stun(datagram)?;
+    (kind == [0x00, 0x01]).then(|| Question { id, is_check: callee(attributes).is_some() })
 }
 
 /// Type, transaction id and attributes of a message of STUN.
@@ -122,7 +131,8 @@ mod tests {
         };
         let check = message(1, &[(0x24, b"1234"), (0xc057, b"padded"), (USERNAME, b"ours:theirs")]);
         assert_eq!(Addressee::of(&check), Some(Addressee::Named(b"ours")));
-        assert_eq!(question(&check), Some(id));
+        assert_eq!(question(&check), Some(Question { id, is_check: true }));
+        assert_eq!(question(&message(1, &[])), Some(Question { id, is_check: false }));
         for kind in [0x0101, 0x0111] {
             let answer = message(kind, &[]);
             assert_eq!(Addressee::of(&answer), Some(Addressee::Asker(id)));

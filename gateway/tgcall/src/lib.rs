@@ -31,7 +31,7 @@ mod version;
 
 pub use call::{Call, CallError, Event, Failure, Parameters};
 pub use counters::Counters;
-pub use demux::{Addressee, Received, TransactionId, question};
+pub use demux::{Addressee, Question, Received, TransactionId, question};
 pub use key::SharedKey;
 pub use liveness::FAIL_AFTER;
 pub use local::{Local, Purpose};

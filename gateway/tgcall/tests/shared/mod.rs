@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tgcall::{Addressee, Call, Local, Purpose, Received, Route, Version, question};
+use tgcall::{Addressee, Call, Local, Purpose, Question, Received, Route, Version, question};
 
 use crate::network::{Random, ms, parameters, start};
 
@@ -156,7 +156,9 @@ impl Sockets {
         let Route::Datagram { source, destination } = route else { panic!("no relays here") };
         let end = &self.ends[from];
         assert!(source == end.shared || Some(source) == end.own, "{source} is a socket of the call's");
-        if let (Some(id), Some(socket)) = (question(&contents), self.sockets.get_mut(&source)) {
+        if let (Some(Question { id, .. }), Some(socket)) =
+            (question(&contents), self.sockets.get_mut(&source))
+        {
             socket.questions.insert(id, from);
         }
         if !self.random.chance(self.loss) {

@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tgcall::{Addressee, question};
+use tgcall::{Addressee, Question, question};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
@@ -112,7 +112,7 @@ impl Outlet {
         match self {
             Self::Own(socket) => socket.try_send_to(packet, destination),
             Self::Shared { muxed, number, .. } => {
-                if let Some(id) = question(packet) {
+                if let Some(Question { id, .. }) = question(packet) {
                     muxed.with(|table| table.questions.insert(id, *number));
                 }
                 muxed.socket.try_send_to(packet, destination)
