@@ -34,6 +34,7 @@ const CONCEALED: &str = "tgtrunk_media_concealed_share";
 const MOS: &str = "tgtrunk_media_mos";
 const OVERLOADED: &str = "tgtrunk_overload_refusals_total";
 const LATENESS: &str = "tgtrunk_lateness_seconds";
+const TASKS: &str = "tgtrunk_tasks";
 
 const SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 const SETUP_SECONDS: [f64; 9] = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0];
@@ -191,7 +192,13 @@ pub(crate) fn lateness(late: Duration) {
     gauge!(LATENESS).set(late.as_secs_f64());
 }
 
+/// Tasks that go on, of calls and of everything else.
+pub(crate) fn tasks(count: usize) {
+    gauge!(TASKS).set(count as f64);
+}
+
 fn describe() {
+    describe_gauge!(TASKS, "Tasks of the program that go on");
     describe_counter!(OVERLOADED, "Requests refused with 503 because there was too much to do");
     describe_gauge!(
         LATENESS,

@@ -75,6 +75,11 @@ impl Plane {
         self.0.len()
     }
 
+    /// Tasks that live on its threads.
+    pub(crate) fn tasks(&self) -> usize {
+        self.0.iter().map(|thread| thread.runtime.metrics().num_alive_tasks()).sum()
+    }
+
     /// Does on one thread what is no call's.
     pub(crate) fn attend(&self, number: usize, work: impl Future<Output = ()> + Send + 'static) {
         if let Some(thread) = self.0.get(number) {

@@ -1,6 +1,7 @@
 //! What a line lets others know of itself.
 
 use tgtrunk_config::control::Event as ControlEvent;
+use tokio::runtime::Handle;
 
 use super::Line;
 use crate::{clock, metrics};
@@ -22,6 +23,7 @@ impl Line {
             changed
         });
         metrics::line(self.settings.sip_port, &self.status.borrow());
+        metrics::tasks(Handle::current().metrics().num_alive_tasks() + self.house.plane.tasks());
         if changed {
             self.house.events.send(ControlEvent::Line(self.status.borrow().clone())).ok();
         }
