@@ -20,7 +20,6 @@ use crate::gateway::Gateway;
 use crate::light_user::{self, Answering, LightUser, Reason};
 use crate::load::Detour;
 use crate::player::circle;
-use crate::small_disk::SmallDisk;
 use crate::stage::{self, Line, Stage};
 use crate::wire_pbx::{self, WireCall, WirePbx};
 use crate::wire_stage::{PBX_HZ, Post, USER_HZ};
@@ -68,33 +67,36 @@ pub(super) struct Rig {
     anna: LightUser,
 }
 
-/// What is not as usual under a rig.
-enum Ground {
-    Usual,
-    Detours,
-    Disk(PathBuf),
-    Environment(Vec<(String, String)>),
+/// What a gateway stands on.
+pub(super) struct Ground {
+    /// Further lines of its settings, among them how many calls it takes.
+    pub(super) settings: String,
+    pub(super) environment: Vec<(String, String)>,
+    /// Where its files are, if not where all temporary ones are.
+    pub(super) folder: Option<PathBuf>,
+    /// Whether it reaches Telegram by ways that can be cut.
+    pub(super) by_detours: bool,
+}
+
+impl Default for Ground {
+    /// It takes more than anybody throws.
+    fn default() -> Self {
+        let settings = "max_new_calls_per_s = 1000\nmax_calls = 1000".to_owned();
+        Self { settings, environment: Vec::new(), folder: None, by_detours: false }
+    }
 }
 
 impl Rig {
     /// Starts a world with a line for each of these, and lets a call pass each way before anything is measured.
     pub(super) async fn open<Change: Fn(LineDraft) -> LineDraft>(changes: &[Change]) -> anyhow::Result<Self> {
-        Self::set_up(changes, Ground::Usual).await
+        Self::open_upon(Ground::default(), changes).await
     }
 
     /// The same where Telegram is reached by [`Rig::detours`].
     pub(super) async fn open_by_detours<Change: Fn(LineDraft) -> LineDraft>(
         changes: &[Change],
     ) -> anyhow::Result<Self> {
-        Self::set_up(changes, Ground::Detours).await
-    }
-
-    /// The same where all files of the gateway lie on this disk.
-    pub(super) async fn open_on<Change: Fn(LineDraft) -> LineDraft>(
-        disk: &SmallDisk,
-        changes: &[Change],
-    ) -> anyhow::Result<Self> {
-        Self::set_up(changes, Ground::Disk(disk.path().to_owned())).await
+        Self::open_upon(Ground { by_detours: true, ..Ground::default() }, changes).await
     }
 
     /// The same where the gateway finds these in its environment.
@@ -102,22 +104,18 @@ impl Rig {
         environment: Vec<(String, String)>,
         changes: &[Change],
     ) -> anyhow::Result<Self> {
-        Self::set_up(changes, Ground::Environment(environment)).await
+        Self::open_upon(Ground { environment, ..Ground::default() }, changes).await
     }
 
-    async fn set_up<Change: Fn(LineDraft) -> LineDraft>(
-        changes: &[Change],
+    /// The same upon this.
+    pub(super) async fn open_upon<Change: Fn(LineDraft) -> LineDraft>(
         ground: Ground,
+        changes: &[Change],
     ) -> anyhow::Result<Self> {
         let metrics = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
-        let settings = format!("metrics = \"{metrics}\"\nmax_new_calls_per_s = 1000\nmax_calls = 1000");
-        let by_detours = matches!(ground, Ground::Detours);
-        let mut options = stage::Options { settings, ..Default::default() };
-        match ground {
-            Ground::Usual | Ground::Detours => {}
-            Ground::Disk(folder) => options.folder = Some(folder),
-            Ground::Environment(environment) => options.environment = environment,
-        }
+        let Ground { settings, environment, folder, by_detours } = ground;
+        let settings = format!("metrics = \"{metrics}\"\n{settings}");
+        let options = stage::Options { settings, environment, folder, ..Default::default() };
         let mut stage = Stage::set_up(options).await?;
         let mut detours = Vec::new();
         if by_detours {

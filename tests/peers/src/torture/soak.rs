@@ -8,6 +8,7 @@ mod drain;
 mod kills;
 mod kills_scene;
 mod pbx_gone;
+mod preload;
 mod scarce;
 mod silence;
 mod steady;
@@ -59,7 +60,7 @@ pub const SOAK: [Row; 11] = [
     },
     Row {
         test: "T19",
-        what: "the disk of everything, its log too, is full, and takes no more files, amid calls",
+        what: "the disk of everything, its log too, is full, takes no more files, turns read-only, amid calls",
         expected: "calls go on and come about, the program says what it lacks, nothing is cut off, well again without a restart",
         unit: "seconds of each",
         whole: 1_800,

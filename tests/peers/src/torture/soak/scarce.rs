@@ -1,6 +1,6 @@
-//! T19 and T21: a disk that is full, that takes no more files, and descriptors that run out. Calls go on, what is written
-//! later is not lost, new calls are refused only where they cannot be had, the program says what it lacks, and all is well again
-//! without a restart.
+//! T19 and T21: a disk that is full, takes no more files or turns read-only, and descriptors that run out. Calls go on, what
+//! is written later is not lost, new calls are refused only where they cannot be had, the program says what it lacks, and all is
+//! well again without a restart.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
@@ -9,13 +9,14 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use tokio::time::sleep;
 
+use super::preload::Preload;
 use crate::clock::now;
 use crate::database;
 use crate::light_user::{Answering, Reason};
 use crate::load::machine;
 use crate::small_disk::SmallDisk;
 use crate::torture::chance::Chance;
-use crate::torture::rig::{LIMIT, Rig, by_address, phone_of};
+use crate::torture::rig::{Ground, LIMIT, Rig, by_address, phone_of};
 use crate::torture::talks::{Balance, Talk, end_all};
 use crate::torture::{Plan, Tally};
 
@@ -40,27 +41,35 @@ const ALL: &str = "all";
 const CROWD: &str = "crowd";
 const LOOK: Duration = Duration::from_millis(100);
 
+const SOURCE: &str = include_str!("read_only.c");
+
 /// Which of its resources a disk lacks.
 #[derive(Debug, Clone, Copy)]
 enum Lack {
     Room,
     Files,
+    /// It lets nobody write, whatever is open.
+    Writing,
 }
 
 pub(super) async fn disk(plan: Plan) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
     let disk = SmallDisk::mount_for(DISK_MIB, DISK_FILES)?;
-    let mut rig = Rig::open_on(&disk, &[by_address]).await?;
+    let switch = Preload::build(SOURCE)?;
+    let value = format!("{}:{}", disk.path().display(), switch.told.display());
+    let environment = switch.environment("TGTRUNK_READ_ONLY", value);
+    let ground = Ground { folder: Some(disk.path().to_owned()), environment, ..Ground::default() };
+    let mut rig = Rig::open_upon(ground, &[by_address]).await?;
     let calls = if plan.amount >= WHOLE_S { CALLS } else { FEW_CALLS };
     let talks = begin(&rig, calls).await?;
     let balances: Vec<_> = talks.iter().map(Balance::of).collect();
     let lasts = Duration::from_secs(plan.amount);
     let mut slowest = [Duration::ZERO; 2];
-    for lack in [Lack::Room, Lack::Files] {
-        let lacked = lacks(&mut rig, &disk, lack, lasts, &mut slowest).await;
+    for lack in [Lack::Room, Lack::Files, Lack::Writing] {
+        let lacked = lacks(&mut rig, (&disk, &switch), lack, lasts, &mut slowest).await;
         if let Err(error) = lacked {
             tally.fail(format!("no {lack:?}: {error:#}"));
-            remove(&disk);
+            restore(&disk, &switch)?;
         }
         for (balance, talk) in balances.iter().zip(&talks) {
             balance.judge(talk, &mut tally, &format!("no {lack:?}"));
@@ -97,7 +106,7 @@ async fn begin(rig: &Rig, calls: usize) -> anyhow::Result<Vec<Talk>> {
 /// Takes away what the disk has, for so long, and gives it back.
 async fn lacks(
     rig: &mut Rig,
-    disk: &SmallDisk,
+    (disk, switch): (&SmallDisk, &Preload),
     lack: Lack,
     lasts: Duration,
     slowest: &mut [Duration; 2],
@@ -118,6 +127,10 @@ async fn lacks(
             })?;
             "the disk takes no more files"
         }
+        Lack::Writing => {
+            switch.tell(1)?;
+            "the file system is read-only"
+        }
     };
     let began = now();
     slowest[0] = slowest[0].max(told(rig, words, true).await?);
@@ -125,7 +138,7 @@ async fn lacks(
         rig.calls_both_ways(0).await.context("meanwhile")?;
         sleep(Duration::from_secs(1)).await;
     }
-    remove(disk);
+    restore(disk, switch)?;
     slowest[1] = slowest[1].max(told(rig, words, false).await?);
     rig.calls_both_ways(0).await.map(drop).context("afterwards")
 }
@@ -140,9 +153,10 @@ fn until_full(mut take: impl FnMut() -> io::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-fn remove(disk: &SmallDisk) {
+fn restore(disk: &SmallDisk, switch: &Preload) -> anyhow::Result<()> {
     std::fs::remove_file(disk.path().join(ALL)).ok();
     std::fs::remove_dir_all(disk.path().join(CROWD)).ok();
+    switch.tell(0)
 }
 
 /// Waits until the gateway says this of itself, or does so no more.
