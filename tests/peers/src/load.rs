@@ -20,6 +20,7 @@ pub mod report;
 mod rtpengine;
 mod stamp;
 pub mod statistics;
+mod talkers;
 mod window;
 mod wire;
 
@@ -34,4 +35,5 @@ pub use master::Profile;
 pub use ntgcalls::NtgcallsBridge;
 pub use report::{Report, Rounds, page};
 pub use rtpengine::Rtpengine;
+pub use talkers::Talkers;
 pub use window::{Delay, Plan, Window};

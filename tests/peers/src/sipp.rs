@@ -13,6 +13,9 @@ use tokio::time::timeout;
 
 use crate::ports;
 
+/// Bytes of its socket's buffer.
+const BUFFER: usize = 4 << 20;
+
 /// What a SIPp is to do.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -74,6 +77,8 @@ impl Sipp {
             command.args(["-m", &plan.calls.to_string(), "-d", &plan.talk.as_millis().to_string()]);
         }
         command.args(["-i", "127.0.0.1", "-p", &plan.port.to_string()]);
+        // What it usually asks for holds no crowd's answers for as long as others have its processor.
+        command.args(["-buff_size", &BUFFER.to_string()]);
         command.args(["-mi", "127.0.0.1", "-mp", &media.to_string(), "-rtp_echo", "-aa", "-nostdin"]);
         command.args(["-timeout", &plan.limit.as_secs().to_string(), "-timeout_error"]);
         command.args(["-trace_stat", "-fd", "1", "-stf"]).arg(own("statistics.csv"));
@@ -85,13 +90,18 @@ impl Sipp {
         Ok(Self { child, dir, limit: plan.limit + Duration::from_secs(10) })
     }
 
+    /// # Errors
+    /// When it has ended already.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().context("sipp has ended")
+    }
+
     /// Lets it end when the calls that it has are over.
     ///
     /// # Errors
     /// When it has ended already.
     pub fn stop(&self) -> anyhow::Result<()> {
-        let process = self.child.id().context("sipp has ended")?;
-        Ok(kill(Pid::from_raw(process.try_into()?), Signal::SIGUSR1)?)
+        Ok(kill(Pid::from_raw(self.pid()?.try_into()?), Signal::SIGUSR1)?)
     }
 
     /// Waits until all its calls are over.

@@ -10,6 +10,7 @@ mod chance;
 mod client_hello;
 mod dialogs;
 mod digest;
+mod flood;
 mod fraud;
 mod guesses;
 mod lossy;

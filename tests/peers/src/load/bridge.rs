@@ -5,27 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use tgtrunk_test_telegram::NewUser;
-use tokio::task::JoinSet;
 
 use super::callees::Callees;
 use super::ends::Ends;
 use super::floor::Mode;
 use super::master::Profile;
+use super::talkers::Talkers;
 use crate::codec::Codec;
 use crate::gateway::Gateway;
-use crate::light_user::{self, Identity, LightUser};
-use crate::pbx;
-use crate::player::circle;
+use crate::light_user::Identity;
 use crate::sipp::Outcome;
-use crate::stage::{self, Line, Options, Stage};
+use crate::stage::{Options, Stage};
 
-const LIMIT: Duration = Duration::from_secs(60);
 /// What [`Mode::Tick`] has ports for; [`Mode::Immediate`] has some for two thirds.
 pub const MOST_CALLS: usize = 3000;
 const MOST_OF_A_LINE: usize = 1000;
-/// Calls that are set up at once.
-const TOGETHER: usize = 4;
 
 /// What kind of calls it carries.
 #[derive(Debug, Clone)]
@@ -54,12 +48,9 @@ impl BridgeOptions {
 pub struct Bridge {
     stage: Stage,
     gateway: Gateway,
-    lines: Vec<Line>,
-    _phones: Vec<pbx::Phone>,
-    users: Vec<LightUser>,
+    /// A line each.
+    talkers: Vec<Talkers>,
     ends: Ends,
-    /// Of Telegram's ends, where OpenSSL agrees on their keys.
-    openssl: Option<Arc<Identity>>,
     callees: Option<Callees>,
 }
 
@@ -79,26 +70,21 @@ impl Bridge {
         let settings =
             format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"\nmax_calls = {MOST_CALLS}\n{settings}");
         let stage = Stage::set_up(Options { settings, ..Options::default() }).await?;
-        let (mut lines, mut phones) = (Vec::new(), Vec::new());
-        for number in 1..=calls.div_ceil(MOST_OF_A_LINE).max(1) {
-            let line = stage.line(&format!("+7906000{:04}", 6000 + number))?;
-            let phone =
-                pbx::Options { ends: Some(ends.clone()), codec, ..pbx::Options::playing(circle(440, 20)?) };
-            let phone = pbx::Phone::switch_on(line.sip, phone).await?;
-            let draft = stage::draft(&line)?;
-            let draft = draft.set("max_calls", MOST_OF_A_LINE as i64).set("media_timeout_s", 3600);
-            stage.open(&line, phone.sip, draft).await?;
-            lines.push(line);
-            phones.push(phone);
-        }
-        let callees = if people > 0 { Some(Callees::settle(&stage, people).await?) } else { None };
-        let own = callees.iter().map(|callees| &callees.line);
-        let gateway = stage.run(&lines.iter().chain(own).collect::<Vec<_>>()).await?;
         let openssl = match profile {
             Profile::Gcm => None,
             Profile::Cm => Some(Arc::new(Identity::new()?)),
         };
-        Ok(Self { stage, gateway, lines, _phones: phones, users: Vec::new(), ends, openssl, callees })
+        let mut talkers = Vec::new();
+        for number in 1..=calls.div_ceil(MOST_OF_A_LINE).max(1) {
+            let phone = format!("+7906000{:04}", 6000 + number);
+            let settled = Talkers::settle(&stage, &phone, &ends, codec, MOST_OF_A_LINE).await?;
+            talkers.push(settled.by(openssl.clone()));
+        }
+        let callees = if people > 0 { Some(Callees::settle(&stage, people).await?) } else { None };
+        let lines = talkers.iter().map(|talkers| &talkers.line);
+        let own = callees.iter().map(|callees| &callees.line);
+        let gateway = stage.run(&lines.chain(own).collect::<Vec<_>>()).await?;
+        Ok(Self { stage, gateway, talkers, ends, callees })
     }
 
     /// Has SIPp call the people of the other line, `per_second`, who hang up after `talk`.
@@ -116,28 +102,9 @@ impl Bridge {
     /// # Errors
     /// When one is not connected in time.
     pub async fn grow(&mut self, calls: usize) -> anyhow::Result<()> {
-        let plays = circle(880, 20)?;
-        let mut under_way = JoinSet::new();
-        while self.users.len() + under_way.len() < calls || !under_way.is_empty() {
-            if under_way.len() < TOGETHER && self.users.len() + under_way.len() < calls {
-                let number = self.users.len() + under_way.len();
-                let options = light_user::Options {
-                    ends: Some(self.ends.clone()),
-                    openssl: self.openssl.clone(),
-                    ..light_user::Options::playing(plays.clone())
-                };
-                let phone = format!("+79165{number:06}");
-                let mut user = self.stage.person(NewUser::new(&phone, "Caller"), options)?;
-                let line = self.lines.get(number / MOST_OF_A_LINE).context("a line for so many calls")?;
-                let company = line.account;
-                under_way.spawn(async move {
-                    user.call(company).await?;
-                    user.connected(LIMIT).await?;
-                    anyhow::Ok(user)
-                });
-            } else {
-                self.users.push(under_way.join_next().await.context("a call under way")???);
-            }
+        for (number, talkers) in self.talkers.iter_mut().enumerate() {
+            let own = calls.saturating_sub(number * MOST_OF_A_LINE).min(MOST_OF_A_LINE);
+            talkers.grow(&self.stage, own).await?;
         }
         let (trunk, telegram) = self.ends();
         ensure!(

@@ -473,6 +473,8 @@ impl Generator {
                     self.reports.receive(burst).ok();
                 }
                 thread::sleep(REST);
+            } else if plan.sleeps && !did {
+                thread::sleep(REST);
             }
         }
         let (before, after) = before.zip(after).context("a window of no length")?;

@@ -129,6 +129,21 @@ pub fn pin(pid: u32, processor: usize) -> anyhow::Result<()> {
     run(Command::new("taskset").args(["-a", "-c", "-p"]).arg(processor.to_string()).arg(pid.to_string()))
 }
 
+/// Has the threads of this program that have a name run on one processor.
+///
+/// # Errors
+/// When that is not allowed.
+pub fn pin_own(name: &str, processor: usize) -> anyhow::Result<()> {
+    for task in fs::read_dir("/proc/self/task")? {
+        let task = task?;
+        if fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name) {
+            let arguments = ["-c".into(), "-p".into(), processor.to_string().into(), task.file_name()];
+            run(Command::new("taskset").args(arguments))?;
+        }
+    }
+    Ok(())
+}
+
 /// Has every thread of a process run ahead of all ordinary ones, where that is allowed; whether it is. Threads that it starts
 /// later do, too.
 pub fn prefer(pid: u32) -> bool {
@@ -139,6 +154,21 @@ pub fn prefer(pid: u32) -> bool {
 pub fn hasten() -> bool {
     let Some(thread) = own_thread() else { return false };
     run(Command::new("chrt").args(["-r", "-p", "1", &thread])).is_ok()
+}
+
+/// Has every thread of a process get more of its processor than ordinary ones, where that is allowed; among each other they are
+/// as before.
+pub fn favour(pid: u32) {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return };
+    let threads = tasks.flatten().map(|task| task.file_name());
+    run(Command::new("renice").args(["-n", "-10", "-p"]).args(threads)).ok();
+}
+
+/// Has the calling thread wait for all others.
+pub fn linger() {
+    if let Some(thread) = own_thread() {
+        run(Command::new("renice").args(["-n", "19", "-p", &thread])).ok();
+    }
 }
 
 /// Takes [`hasten`] back.

@@ -25,6 +25,9 @@ pub struct Plan {
     pub pid: u32,
     /// What is played; stamps without it, which tell of delays.
     pub clip: Option<Arc<Clip>>,
+    /// Whether the generator sleeps where nothing is due, so that others have its processor meanwhile. What it measures is 0.1 ms
+    /// longer then, and a relay pays for waking it up.
+    pub sleeps: bool,
 }
 
 /// One measurement.

@@ -27,7 +27,13 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
         for round in 1..=rounds {
             let (trunk, telegram) = bridge.ends();
             let warm_up = Duration::from_millis(1500);
-            let plan = Plan { warm_up, length: Duration::from_secs(length), pid, clip: Some(clip.clone()) };
+            let plan = Plan {
+                warm_up,
+                length: Duration::from_secs(length),
+                pid,
+                clip: Some(clip.clone()),
+                sleeps: false,
+            };
             let mut window = ends.measure(trunk, telegram, plan).await?;
             println!(
                 "{part}: {calls:4} calls, round {round}, {:.3} CPU s/call minute, {} of {} packets{}",

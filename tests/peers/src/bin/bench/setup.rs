@@ -104,8 +104,13 @@ async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Resul
     bridge.grow(TALKING).await?;
     bridge.set_up(PEOPLE as u32, 10, TALK).await.context("the first calls")?;
     let (trunk, telegram) = bridge.ends();
-    let window =
-        || load::Plan { warm_up: Duration::from_secs(1), length: Duration::from_secs(8), pid, clip: None };
+    let window = || load::Plan {
+        warm_up: Duration::from_secs(1),
+        length: Duration::from_secs(8),
+        pid,
+        clip: None,
+        sleeps: false,
+    };
     let alone = bridge.generator().measure(trunk.clone(), telegram.clone(), window()).await?;
     let set_up = per_second.max(1) * 8;
     let (with, outcome) = tokio::join!(
