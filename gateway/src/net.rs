@@ -6,7 +6,7 @@ mod proxy;
 mod rtp_ports;
 pub(crate) mod unreachable;
 
-pub(crate) use datagram::{DATAGRAM_BYTES, MediaSocket, host_socket, mark};
+pub(crate) use datagram::{DATAGRAM_BYTES, MediaSocket, host_socket, mark, widen};
 pub(crate) use interfaces::{Addresses, follow};
 pub(crate) use proxy::Proxy;
 pub(crate) use rtp_ports::{RtpPair, RtpPorts};

@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 
 use super::House;
-use crate::net::{mark, unreachable};
+use crate::net::{mark, unreachable, widen};
 use backoff::Backoff;
 use connection::{Heard, Opening};
 use guests::{Admission, Guests};
@@ -105,6 +105,7 @@ impl Wire {
         let dscp = house.settings.gateway.dscp_sip;
         let socket = UdpSocket::bind(local).await.map_err(told)?;
         mark(&socket, local, dscp);
+        widen(&socket);
         unreachable::listen(&socket, local);
         let listener = TcpListener::bind(local).await.map_err(told)?;
         let tls = match settings.trunk.transport {

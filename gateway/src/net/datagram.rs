@@ -13,6 +13,9 @@ use crate::plane::{Ear, Listener};
 /// Largest datagram that either side of a call sends us: 40 ms of linear sound at 48 kHz.
 pub(crate) const DATAGRAM_BYTES: usize = 4096;
 
+/// Bytes of [`widen`].
+const ROOM: usize = 4 << 20;
+
 /// A socket for media.
 ///
 /// Nobody waits until it may be written: the system would wake us for each packet that has left.
@@ -124,6 +127,13 @@ pub(crate) fn mark(socket: &impl AsFd, local: SocketAddr, dscp: u8) {
     }
 }
 
+/// Asks for room for what comes while a thread is held up, or beside a flood; the system may give less.
+pub(crate) fn widen(socket: &impl AsFd) {
+    if let Err(error) = setsockopt(socket, sockopt::RcvBuf, &ROOM) {
+        tracing::debug!(%error, "the socket keeps the buffer that it has");
+    }
+}
+
 /// A port on one address.
 ///
 /// # Errors
@@ -157,6 +167,17 @@ mod tests {
         assert_eq!(ip_mtu_discover(&sender).unwrap(), Ipv4PathMtuDiscovery::DO);
         sender.send(&[1; 65_508], receiver).unwrap_err();
         assert_eq!(ip_mtu_discover(&sender).unwrap(), Ipv4PathMtuDiscovery::WANT);
+    }
+
+    #[test]
+    fn a_socket_gets_as_much_room_as_the_system_gives() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        widen(&socket);
+        let most: usize =
+            std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap().trim().parse().unwrap();
+        let room = nix::sys::socket::getsockopt(&socket, sockopt::RcvBuf).unwrap();
+        // The system takes as much again for its own words (socket(7)).
+        assert_eq!(room, 2 * most.min(ROOM));
     }
 
     #[tokio::test]

@@ -21,15 +21,13 @@ use super::flood::{Tide, Turn};
 use super::outbox::Outbox;
 use super::{Hears, Listener};
 use crate::clock;
-use crate::net::MediaSocket;
+use crate::net::{MediaSocket, widen};
 
 /// Calls on one socket: what a flood or another address of a router's costs at most, and what its buffer is shared by.
 const MOST: usize = 128;
 /// A former callee knows the port: it closes with the last of the calls that came within this time.
 const OPEN_FOR: Duration = Duration::from_secs(600);
-/// Asked for as the socket's buffer, of which the system may give less: a thread that is held up for a while loses nothing.
-const BUFFER: usize = 4 << 20;
-/// The same for what leaves: each of them may have an answer to send in one turn.
+/// Room for what leaves, of which the system may give less: each call may have an answer to send in one turn.
 const SEND_BUFFER: usize = 1 << 20;
 /// How often a call is told of a clash.
 const CLASH_PACE: Duration = Duration::from_secs(1);
@@ -114,9 +112,9 @@ impl Groups {
 impl Group {
     fn open(now: Instant, ip: IpAddr, dscp: u8) -> io::Result<Self> {
         let socket = MediaSocket::bind(SocketAddr::new(ip, 0), dscp)?;
-        let received = setsockopt(&socket, sockopt::RcvBuf, &BUFFER);
-        if let Err(error) = received.and(setsockopt(&socket, sockopt::SndBuf, &SEND_BUFFER)) {
-            tracing::debug!(%error, "the socket keeps the buffer that it has");
+        widen(&socket);
+        if let Err(error) = setsockopt(&socket, sockopt::SndBuf, &SEND_BUFFER) {
+            tracing::debug!(%error, "the socket keeps the room that it has for what leaves");
         }
         Ok(Self {
             socket: Rc::new(socket),
