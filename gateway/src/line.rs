@@ -243,6 +243,9 @@ impl Line {
         }
         self.show();
         loop {
+            // Steps of calls are written down before the PBX hears of them: after a kill nobody could end them otherwise.
+            self.hear_trunk(clock::now());
+            self.records.first_rows().await;
             let now = clock::now();
             self.drain(now);
             self.tell_parted();

@@ -1,24 +1,28 @@
 //! What a line remembers of its calls, in its `gateway.db`: a row when a call begins, completed at each step and when it
 //! ends, closed by the next start after a kill. While a call is up its row holds what ends both halves of it.
 //!
-//! A task of its own writes. A line never waits for the disk; a call waits a moment at most, so that whoever is called is
-//! written down first.
+//! A task of its own writes. A line waits for it where the PBX is to hear of a step, and a call where a person is: both hear
+//! of nothing that would be forgotten by a kill. What is waited for is a line in a file beside the database, for which they
+//! would wait longer; a disk that takes too long even for that holds nobody up.
 
 mod reader;
 mod row;
 mod search;
+mod slate;
 mod sparkline;
 mod store;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::future::pending;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tgtrunk_bridge::{Cause, Record};
 use tgtrunk_config::CallId;
 use tgtrunk_config::control::{CallInfo, CallRecord, CallResult, CallState};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock;
@@ -26,6 +30,7 @@ use crate::recording::{self, Place};
 pub(crate) use reader::Reader;
 pub(crate) use row::{Left, Legs, Row};
 pub(crate) use search::{answer, of_call};
+use slate::Slate;
 pub(crate) use sparkline::Sparkline;
 use store::{Store, StoreError};
 
@@ -43,15 +48,21 @@ const STILL_UP: Duration = Duration::from_secs(10);
 const HOUSEKEEPING: Duration = Duration::from_secs(6 * 3_600);
 /// How long the last rows of a line that ends may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a call waits for its row to be written: a disk that takes longer does not hold it up. It is a line in a file, which
+/// waits for nobody else; only a machine that has no time for its programs takes so long otherwise.
+pub(crate) const ROW_LIMIT: Duration = Duration::from_secs(1);
 const DAY_MS: u64 = 24 * 3_600_000;
 
-/// The records of one line. It never waits.
+/// The records of one line.
 pub(crate) struct Records {
     words: mpsc::Sender<Word>,
     left: Option<oneshot::Receiver<Vec<Left>>>,
     task: JoinHandle<()>,
     /// Rows did not fit into the queue, and that was told.
     is_late: bool,
+    /// The last row that is to be written before anything is said, and whether that took too long.
+    first: Option<oneshot::Receiver<()>>,
+    is_stuck: bool,
 }
 
 #[derive(Debug)]
@@ -67,10 +78,15 @@ impl Records {
     pub(crate) fn open(file: PathBuf, days: u32, kept: (Place, Duration)) -> Self {
         let (words, heard) = mpsc::channel(ROWS);
         let (tell, left) = oneshot::channel();
-        let (owed, up) = (VecDeque::new(), BTreeSet::new());
-        let keeper = Keeper { file, days, kept, tell: Some(tell), store: None, owed, up, is_well: true };
-        let task = tokio::spawn(tracing::Instrument::in_current_span(keeper.run(heard)));
-        Self { words, left: Some(left), task, is_late: false }
+        let task = tokio::spawn(tracing::Instrument::in_current_span(async move {
+            let (pass, passed) = mpsc::channel(ROWS);
+            let (paid, is_paid) = watch::channel(None);
+            let database = file.clone();
+            let Ok((slate, before)) = spawn_blocking(move || Slate::open(&database)).await else { return };
+            let keeper = Keeper { tell: Some(tell), before, paid, ..Keeper::new(file, days, kept) };
+            tokio::join!(scribe(slate, heard, pass, is_paid), keeper.run(passed));
+        }));
+        Self { words, left: Some(left), task, is_late: false, first: None, is_stuck: false }
     }
 
     /// Notes how a call is now; its last word is noted by [`Records::ended`]. Whoever waits for `done` gets it when the
@@ -78,6 +94,27 @@ impl Records {
     pub(crate) fn note(&mut self, info: &CallInfo, legs: Legs, done: Option<oneshot::Sender<()>>) {
         let record = record(info.clone(), CallResult::Running, Sparkline::default());
         self.put(Word::Row(Box::new(Row { record, legs, done })));
+    }
+
+    /// What [`Records::note`] is given for a step that nobody is to hear of before it is written: see [`Records::first_rows`].
+    pub(crate) fn first(&mut self) -> oneshot::Sender<()> {
+        let (done, written) = oneshot::channel();
+        self.first = Some(written);
+        done
+    }
+
+    /// Returns when such steps are written. That takes no longer than a row at its place in a file; where it does, the line
+    /// goes on without, and waits again when the disk does its part again.
+    pub(crate) async fn first_rows(&mut self) {
+        let Some(written) = &mut self.first else { return };
+        let is_written = match self.is_stuck {
+            true => written.try_recv() != Err(oneshot::error::TryRecvError::Empty),
+            false => timeout(ROW_LIMIT, written).await.is_ok(),
+        };
+        self.is_stuck = !is_written;
+        if is_written {
+            self.first = None;
+        }
     }
 
     /// Notes how a call was.
@@ -88,7 +125,7 @@ impl Records {
 
     /// The calls that a kill cut short, once; pends when they are told.
     pub(crate) async fn left(&mut self) -> Vec<Left> {
-        let Some(told) = &mut self.left else { return std::future::pending().await };
+        let Some(told) = &mut self.left else { return pending().await };
         let left = told.await.unwrap_or_default();
         self.left = None;
         left
@@ -185,6 +222,81 @@ fn record(info: CallInfo, result: CallResult, mos: Sparkline) -> CallRecord {
     }
 }
 
+/// Has rows written on the slate at once, before they are passed on with their numbers; empties it when the last one `is_paid`.
+async fn scribe(
+    mut slate: Slate,
+    mut heard: mpsc::Receiver<Word>,
+    pass: mpsc::Sender<(u64, Word)>,
+    mut is_paid: watch::Receiver<Option<u64>>,
+) {
+    let mut last = 0;
+    let mut words = Vec::with_capacity(AT_ONCE);
+    loop {
+        let count = tokio::select! {
+            biased;
+            count = heard.recv_many(&mut words, AT_ONCE) => count,
+            Ok(()) = is_paid.changed() => {
+                if *is_paid.borrow_and_update() == Some(last) {
+                    (slate, words) = blocking(slate, words, |slate, _| slate.wipe()).await;
+                }
+                continue;
+            }
+        };
+        if count == 0 {
+            break;
+        }
+        (slate, words) = blocking(slate, words, |slate, words| {
+            let rows = words.iter().filter_map(|word| match word {
+                Word::Row(row) => Some(&**row),
+                Word::Buried => None,
+            });
+            match slate.write(rows) {
+                // Whoever waits needs no more than that.
+                Ok(()) => words.iter_mut().for_each(Word::is_safe),
+                Err(error) => tracing::debug!(%error, "calls wait for the database"),
+            }
+        })
+        .await;
+        for word in words.drain(..) {
+            last += 1;
+            pass.send((last, word)).await.ok();
+        }
+    }
+    drop(pass);
+    // The rest is written within the time that a goodbye may take.
+    while is_paid.changed().await.is_ok() {}
+    if *is_paid.borrow() == Some(last) {
+        blocking(slate, words, |slate, _| slate.wipe()).await.0.close();
+    }
+}
+
+/// Works on the slate off the runtime's threads.
+async fn blocking(
+    mut slate: Slate,
+    mut words: Vec<Word>,
+    work: impl FnOnce(&mut Slate, &mut [Word]) + Send + 'static,
+) -> (Slate, Vec<Word>) {
+    let done = spawn_blocking(move || {
+        work(&mut slate, &mut words);
+        (slate, words)
+    });
+    match done.await.map_err(JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => resume_unwind(panic),
+        // The runtime ends.
+        Err(Err(_)) => pending().await,
+    }
+}
+
+impl Word {
+    /// Nobody has to wait for the database any more.
+    fn is_safe(&mut self) {
+        if let Self::Row(row) = self {
+            row.done = None;
+        }
+    }
+}
+
 /// Has the rows written, in order, and again where that failed.
 struct Keeper {
     file: PathBuf,
@@ -194,14 +306,35 @@ struct Keeper {
     /// Who wants to know of calls that a kill cut short.
     tell: Option<oneshot::Sender<Vec<Left>>>,
     store: Option<Store>,
+    /// Rows that a process before this one did not come to write.
+    before: Vec<Row>,
     owed: VecDeque<Row>,
+    /// The number of the last row that was heard of, and what is told of it when it and all before it are written.
+    last: u64,
+    paid: watch::Sender<Option<u64>>,
     /// Calls whose rows say that they go on.
     up: BTreeSet<CallId>,
     is_well: bool,
 }
 
 impl Keeper {
-    async fn run(mut self, mut heard: mpsc::Receiver<Word>) {
+    fn new(file: PathBuf, days: u32, kept: (Place, Duration)) -> Self {
+        Self {
+            file,
+            days,
+            kept,
+            tell: None,
+            store: None,
+            before: Vec::new(),
+            owed: VecDeque::new(),
+            last: 0,
+            paid: watch::Sender::new(None),
+            up: BTreeSet::new(),
+            is_well: true,
+        }
+    }
+
+    async fn run(mut self, mut heard: mpsc::Receiver<(u64, Word)>) {
         let [mut again, mut housekeeping, mut still_up] = [AGAIN, HOUSEKEEPING, STILL_UP].map(interval);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         still_up.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -226,9 +359,10 @@ impl Keeper {
         }
     }
 
-    async fn take(&mut self, words: &mut Vec<Word>) {
+    async fn take(&mut self, words: &mut Vec<(u64, Word)>) {
         let mut are_buried = false;
-        for word in words.drain(..) {
+        for (number, word) in words.drain(..) {
+            self.last = number;
             match word {
                 Word::Row(row) => {
                     if self.owed.len() >= OWED {
@@ -255,7 +389,7 @@ impl Keeper {
     }
 
     async fn try_pay(&mut self) -> Result<(), StoreError> {
-        let store = open(&mut self.store, &self.file, &mut self.tell).await?;
+        let store = open(&mut self.store, &self.file, &mut self.before, &mut self.tell).await?;
         while !self.owed.is_empty() {
             let count = self.owed.len().min(AT_ONCE);
             store.put(self.owed.iter().take(count)).await?;
@@ -271,6 +405,7 @@ impl Keeper {
                 }
             }
         }
+        self.paid.send_replace(Some(self.last));
         Ok(())
     }
 
@@ -285,16 +420,16 @@ impl Keeper {
     /// Forgets what is too old.
     async fn prune(&mut self) {
         let oldest_ms = clock::unix_ms().saturating_sub(u64::from(self.days) * DAY_MS);
-        let done = match open(&mut self.store, &self.file, &mut self.tell).await {
-            Ok(store) => store.forget(oldest_ms).await,
-            Err(error) => Err(error),
-        };
-        self.judge(done);
+        self.pay().await;
+        if let Some(store) = &self.store {
+            let done = store.forget(oldest_ms).await;
+            self.judge(done);
+        }
         let (place, mut age) = self.kept.clone();
         if self.days > 0 {
             age = age.min(Duration::from_millis(u64::from(self.days) * DAY_MS));
         }
-        match tokio::task::spawn_blocking(move || recording::forget_before(&place, age)).await {
+        match spawn_blocking(move || recording::forget_before(&place, age)).await {
             Ok(Ok(0)) | Err(_) => {}
             Ok(Ok(files)) => tracing::info!(files, "old recordings are deleted"),
             Ok(Err(error)) => tracing::error!(%error, "old recordings cannot be deleted"),
@@ -315,14 +450,17 @@ impl Keeper {
 async fn open<'store>(
     store: &'store mut Option<Store>,
     file: &Path,
+    before: &mut Vec<Row>,
     tell: &mut Option<oneshot::Sender<Vec<Left>>>,
 ) -> Result<&'store Store, StoreError> {
     let opened = match store.take() {
         Some(opened) => opened,
         None => {
             let opened = Store::open(file).await?;
+            opened.put(before.iter()).await?;
             // Whatever goes on here was begun by a process that is no more.
             let left = opened.interrupt(clock::unix_ms()).await?;
+            before.clear();
             if let Some(tell) = tell.take() {
                 tell.send(left).ok();
             }
@@ -369,17 +507,80 @@ mod tests {
         let (_room, state) = room();
         let file = state.gateway_db(&line());
         let kept = (Place(state.phone_dir(&line())), Duration::ZERO);
-        let (owed, up) = (VecDeque::new(), BTreeSet::new());
-        let mut keeper = Keeper { file, days: 90, kept, tell: None, store: None, owed, up, is_well: true };
+        let mut keeper = Keeper::new(file, 90, kept);
         let row = |result| {
             let record = CallRecord { result, ..sample(1) };
-            vec![Word::Row(Box::new(Row { record, legs: Legs::default(), done: None }))]
+            vec![(1, Word::Row(Box::new(Row { record, legs: Legs::default(), done: None })))]
         };
         keeper.take(&mut row(CallResult::Running)).await;
         keeper.take(&mut row(CallResult::Running)).await;
         assert_eq!(keeper.up, BTreeSet::from([CallId(1)]));
         keeper.take(&mut row(CallResult::Answered)).await;
         assert_eq!(keeper.up, BTreeSet::new());
+    }
+
+    #[tokio::test]
+    async fn a_row_outlives_a_kill_while_others_hold_the_database_and_is_written_by_the_next_start() {
+        let (_room, state) = room();
+        let file = state.gateway_db(&line());
+        let slate = file.with_extension("calls");
+        let mut records = open(&state, 90);
+        let noted = async |records: &mut Records, call| {
+            let (done, written) = oneshot::channel();
+            let info = CallInfo { started_ms: clock::unix_ms(), ..info(call) };
+            records.note(&info, Legs::default(), Some(done));
+            timeout(Duration::from_millis(200), written).await.map(drop)
+        };
+        noted(&mut records, 1).await.unwrap();
+        let until = clock::now() + Duration::from_secs(5);
+        while std::fs::metadata(&slate).unwrap().len() > 0 {
+            assert!(clock::now() < until, "a row that is written is still on the slate");
+            sleep(Duration::from_millis(5)).await;
+        }
+        let other = tgtrunk_telegram::Database::open(&file).await.unwrap();
+        let mut session = other.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
+        sqlx::query("CREATE TABLE theirs (id BIGINT)").execute(&mut *session).await.unwrap();
+        for call in 2..9 {
+            noted(&mut records, call).await.expect("a call waits for the session");
+        }
+        // As a kill does.
+        records.task.abort();
+        sleep(Duration::from_millis(50)).await;
+        session.rollback().await.unwrap();
+        let told = found(&state).await;
+        assert!(told.len() < 8, "the database took rows while it was held: {}", told.len());
+        let mut records = open(&state, 90);
+        assert_eq!(records.left().await.len(), 0, "there is nothing to end of them");
+        records.close().await;
+        let told = found(&state).await;
+        assert_eq!(told.len(), 8);
+        assert!(told.iter().all(|record| record.result == CallResult::Interrupted), "{told:?}");
+        assert!(!slate.exists());
+    }
+
+    #[tokio::test]
+    async fn a_step_that_is_to_be_written_first_is_waited_for_and_a_disk_that_does_nothing_is_once() {
+        let (_room, state) = room();
+        let mut records = open(&state, 90);
+        records.first_rows().await;
+        let first = |records: &mut Records, call| {
+            let done = records.first();
+            records.note(&info(call), Legs::default(), Some(done));
+        };
+        first(&mut records, 1);
+        records.first_rows().await;
+        let slate = state.gateway_db(&line()).with_extension("calls");
+        assert!(slate.exists() && records.first.is_none() && !records.is_stuck);
+        // Whoever hears of rows does nothing.
+        let (words, _heard) = mpsc::channel(ROWS);
+        records.words = words;
+        let began = clock::now();
+        first(&mut records, 2);
+        records.first_rows().await;
+        assert!(clock::now() - began >= ROW_LIMIT && records.is_stuck);
+        first(&mut records, 3);
+        records.first_rows().await;
+        assert!(clock::now() - began < ROW_LIMIT * 2, "the line waits for each step");
     }
 
     #[tokio::test]

@@ -13,15 +13,13 @@ use super::task::Said;
 use super::telegram_leg::Shared;
 use crate::key_agreement::{AgreementError, KeyAgreement};
 use crate::line::Callee;
+use crate::records::ROW_LIMIT;
 use crate::telegram::{self, CallRef, Discard, Established, PhoneCall};
 use crate::{cause, clock};
 
 /// How long a goodbye is tried while Telegram does not answer, and the longest pause between two tries.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(30);
 const GOODBYE_PAUSE: Duration = Duration::from_secs(2);
-
-/// How long a call waits for its row to be written: a disk that takes longer does not hold it up.
-pub(crate) const ROW_LIMIT: Duration = Duration::from_millis(250);
 
 /// Whom the line is told of before they are called.
 pub(crate) struct Announce {

@@ -195,7 +195,7 @@ fn sorted(read: fs::ReadDir) -> anyhow::Result<Vec<PathBuf>> {
 /// Whether something is there only while programs run, or is half done.
 fn is_passing(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let ends = [".lock", ".sock", ".status.json", ".db-wal", ".db-shm", ".db-journal", ".part"];
+    let ends = [".lock", ".sock", ".status.json", ".db-wal", ".db-shm", ".db-journal", ".calls", ".part"];
     name.starts_with('.') || ends.iter().any(|end| name.ends_with(end))
 }
 

@@ -99,13 +99,19 @@ impl Line {
         self.records.note(info, Legs { sip, telegram, calls }, done);
     }
 
+    /// The same before the PBX hears of it.
+    pub(super) fn note_first(&mut self, key: u64) {
+        let done = self.records.first();
+        self.note(key, Some(done));
+    }
+
     /// The PBX took a call, or says who is there now.
     pub(super) fn note_taken(&mut self, sip: tgtrunk_sip::CallId) {
         let Some(key) = self.calls.of_sip(sip) else { return };
         if let Some(party) = self.trunk.as_ref().and_then(|trunk| trunk.endpoint.party(sip)) {
             self.calls.taken_by(key, sip, party);
         }
-        self.note(key, None);
+        self.note_first(key);
     }
 
     /// Calls that a kill cut short are ended, as far as that is possible.

@@ -171,6 +171,13 @@ impl Line {
         }
     }
 
+    /// Acts on what the endpoint reports.
+    pub(super) fn hear_trunk(&mut self, now: Instant) {
+        while let Some(event) = self.trunk.as_mut().and_then(|trunk| trunk.endpoint.poll_event()) {
+            self.sip(now, event);
+        }
+    }
+
     /// Takes what the PBX let the line know of where both stand.
     pub(super) fn pbx_tells(&mut self, event: &SipEvent) {
         let Some(trunk) = &self.trunk else { return };
@@ -212,7 +219,7 @@ impl Line {
                 if let Some(remains) = trunk.endpoint.remains(sip) {
                     self.calls.name_sip(key, remains.sip_call_id());
                 }
-                self.note(key, None);
+                self.note_first(key);
             }
             (SipWord::Transfer(word), _) => self.say_of_transfer(now, key, word),
             (SipWord::Ringing, Some(sip)) => trunk.endpoint.ringing(now, sip, Vec::new()),
@@ -222,7 +229,7 @@ impl Line {
             (SipWord::Answer(audio), Some(sip)) => {
                 // `None`: the PBX gave up while we were about to answer; its end of the call is on its way to the task.
                 trunk.endpoint.answer(now, sip, audio, Vec::new());
-                self.note(key, None);
+                self.note_first(key);
             }
             (SipWord::Reject(cause), Some(sip)) => trunk.endpoint.reject(now, sip, call::rejection(cause)),
             (SipWord::Info(form, body), Some(sip)) => {

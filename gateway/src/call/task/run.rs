@@ -14,9 +14,9 @@ use tracing::Instrument as _;
 
 use super::ears::{Ears, Happened, Stirred};
 use super::{BACKLOG, Said, Task};
-use crate::call::steps::ROW_LIMIT;
 use crate::clock;
 use crate::plane::{Desk, Hears};
+use crate::records::ROW_LIMIT;
 
 /// Runs a call until nothing of it is on its way any more; it says nothing before it is `written` down.
 pub(super) async fn run(

@@ -34,6 +34,9 @@ pub(super) const LIMIT: Duration = Duration::from_secs(20);
 /// How often the rig looks whether something has come about.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// What SQLite keeps of a database for each connection at most.
+const PAGES_KB: u64 = 2_000;
+
 /// What a line proves to its PBX, and is proven by whoever calls over one that listens to everybody.
 pub(super) const DIGEST_PASSWORD: &str = "canary-digest-Zeisig-81";
 pub(super) const AUTH_USER: &str = "pbx";
@@ -175,6 +178,20 @@ impl Rig {
         let now = Footprint::of(self.pid)?;
         self.before.resident_kb = self.before.resident_kb.max(now.resident_kb);
         Ok(())
+    }
+
+    /// The process is another one, on a database that has grown: SQLite keeps its pages in memory, up to 2 MB for each connection
+    /// (sqlite.org/pragma.html#pragma_cache_size), of which a line has one for its session and one for its records.
+    pub(super) fn database_grew(&mut self) -> anyhow::Result<()> {
+        let file = self.database();
+        let kb = std::fs::metadata(&file).with_context(|| file.display().to_string())?.len() / 1_024;
+        self.before.resident_kb += 2 * kb.min(PAGES_KB);
+        Ok(())
+    }
+
+    /// The first line's.
+    pub(super) fn database(&self) -> PathBuf {
+        self.stage.installation.state.join(&self.posts[0].line.phone).join("gateway.db")
     }
 
     /// What is thrown is remembered for a while, and what the memory was for is had for longer: whoever takes less time than that
