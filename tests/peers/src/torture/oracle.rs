@@ -175,6 +175,15 @@ impl Rig {
         }
     }
 
+    /// Memory is what it was when the row was half done, though as much again was thrown since.
+    pub(super) fn memory_is_level(&self, tally: &mut Tally) -> anyhow::Result<()> {
+        let after = Footprint { descriptors: 0, ..Footprint::of(self.pid)? };
+        tally.hold(after.is_back(&self.before, SHARE), || {
+            format!("memory: {} kB half way, {} kB now", self.before.resident_kb, after.resident_kb)
+        });
+        Ok(())
+    }
+
     /// Each call that was heard of has ended once, and each has one record, which is an ended one.
     async fn each_call_has_one_record(&self) -> anyhow::Result<()> {
         let mut control = self.gateway.control().await?;

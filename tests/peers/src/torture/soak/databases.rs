@@ -79,6 +79,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     rig.kill().await?;
     rig.start().await?;
     rig.watch().await?;
+    rig.database_grew()?;
     let told = records(&mut rig.gateway.control().await?).await?;
     let mut strict = Tally::default();
     let calls: Vec<_> = rig
@@ -157,8 +158,7 @@ async fn one(rig: &mut Rig, traffic: &Traffic, fault: &'static str, seen: &mut S
     seen.early += u64::from(!runs);
     scene.freeze(true);
     rig.stage.installation.environment.clear();
-    let file = rig.stage.installation.state.join(&rig.posts[0].line.phone).join("gateway.db");
-    let said = database::integrity(&file)?;
+    let said = database::integrity(&rig.database())?;
     ensure!(said == "ok", "the database: {said}");
     rig.start().await?;
     stage::green(&rig.gateway, &rig.posts[0].line, GREEN_LIMIT).await?;

@@ -85,7 +85,7 @@ pub(super) async fn disk(plan: Plan) -> anyhow::Result<Tally> {
         slowest[1].as_millis()
     ));
     rig.kill().await?;
-    let file = rig.stage.installation.state.join(&rig.posts[0].line.phone).join("gateway.db");
+    let file = rig.database();
     let said = database::integrity(&file)?;
     tally.hold(said == "ok", || format!("the database: {said}"));
     rig.start().await?;
