@@ -3,7 +3,8 @@
 //!
 //! A row waits for the session there, whose writes lie in the same file, each with an fsync of its own: on a busy machine for
 //! longer than a call may wait. What is written to a file is there after the end of the process, without an fsync; what
-//! outlives the machine is in the database alone. The file holds one row a line, as JSON, and is emptied when all are there.
+//! outlives the machine is in the database alone. The file holds one row a line, as JSON, and is emptied when all are on the
+//! disk there.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

@@ -99,7 +99,7 @@ impl Store {
     pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
         let options = options(path)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
+            .synchronous(SqliteSynchronous::Full)
             .busy_timeout(PATIENCE);
         let store = Self { pool: connect(options).await.map_err(failed(path))? };
         for table in TABLES {
@@ -490,6 +490,14 @@ pub(super) mod tests {
         let told = store.record(&line(), 1).await.unwrap().unwrap();
         assert_eq!((told.result, told.ended_ms), (CallResult::Interrupted, Some(known_ms)));
         assert_eq!(store.record(&line(), 2).await.unwrap(), Some(sample(2)));
+    }
+
+    #[tokio::test]
+    async fn a_row_that_is_written_is_on_the_disk() {
+        let (_room, state) = room();
+        let store = Store::open(&state.gateway_db(&line())).await.unwrap();
+        let row = sqlx::query("PRAGMA synchronous").fetch_one(&store.pool).await.unwrap();
+        assert_eq!(row.get::<i64, _>(0), 2, "FULL: what is wiped from the slate is here, whatever comes");
     }
 
     #[tokio::test]
