@@ -74,6 +74,26 @@ async fn whose_sound_stops_for_too_long_ends_both_legs_on_time_and_nobody_else_d
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_telegram_that_goes_away_amid_calls_takes_no_sound_away_and_is_called_again_at_once() {
+    holds("T15").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_or_read_only_stops_no_call_and_is_told_of_until_it_takes_again() {
+    holds("T19").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_steps_and_drifts_drops_no_call_and_keeps_nobody_from_calling() {
+    holds("T20").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn between_troubles_of_all_kinds_each_call_comes_about() {
+    holds("T28").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pbx_that_starts_anew_or_moves_releases_people_and_hears_of_the_line_at_once() {
     holds("T16").await;
 }
