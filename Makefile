@@ -161,10 +161,10 @@ TORTURE ?=
 torture: setup build ## what breaks gateways, thrown at this one, each row as often as docs/torture.md wants (TORTURE="T3=20000 T7", SEED=n): target/torture/report.json
 	RUST_LOG=info TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/torture target/torture $(TORTURE)
 
-# The same for what takes hours: HOURS is how long the last of them talks.
+# The same for what takes hours: HOURS is how long T22 talks.
 SOAK ?=
 .PHONY: soak
-soak: setup build ## what a gateway has to live through: kills, silence, far ends that go, no room (HOURS=n, SOAK="T10=6 T17=1000", SEED=n): target/torture/report.json, soak.html
+soak: setup build ## what a gateway has to live through: ten times the calls, kills, silence, far ends that go, no room, a week of calls (HOURS=n, SOAK="T10=6 T17=1000 T22w", SEED=n): target/torture/report.json, soak.html, week.html
 	@mkdir -p target/torture
 	RUST_LOG=info HOURS=$(HOURS) TGTRUNK_REPORTS=$(CURDIR)/target/torture TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/torture target/torture soak $(SOAK)
 

@@ -8,6 +8,7 @@
 //!
 //! It knows nothing of the gateway that is tested with it.
 
+pub mod ahead;
 pub mod bad_path;
 mod botapi;
 pub mod control;

@@ -135,7 +135,7 @@ impl Rig {
     }
 
     /// No call goes on.
-    async fn calls_end(&self) -> anyhow::Result<()> {
+    pub(super) async fn calls_end(&self) -> anyhow::Result<()> {
         let mut control = self.gateway.control().await?;
         let until = now() + BACK_LIMIT;
         loop {

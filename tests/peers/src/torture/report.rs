@@ -63,7 +63,9 @@ impl Report {
             seed: done.plan.seed,
             seconds: done.took.as_secs_f64(),
         });
-        let number = |entry: &Entry| entry.test[1..].parse::<u32>().unwrap_or(u32::MAX);
+        let number = |entry: &Entry| {
+            entry.test[1..].trim_end_matches(char::is_alphabetic).parse::<u32>().unwrap_or(u32::MAX)
+        };
         self.rows.sort_by_key(number);
     }
 

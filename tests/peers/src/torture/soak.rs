@@ -3,6 +3,7 @@
 
 mod clocks;
 mod cocktail;
+mod curves;
 mod databases;
 mod drain;
 mod kills;
@@ -14,11 +15,13 @@ mod scarce;
 mod silence;
 mod steady;
 mod telegram_gone;
+mod week;
+mod week_traffic;
 
 use super::{Plan, Row, Tally};
 
 /// All rows, in the order in which they run.
-pub const SOAK: [Row; 12] = [
+pub const SOAK: [Row; 13] = [
     Row {
         test: "T10",
         what: "one side falls silent for a while or for good, both do, a call is held, a device loses power",
@@ -100,6 +103,14 @@ pub const SOAK: [Row; 12] = [
         short: 1,
     },
     Row {
+        test: "T22w",
+        what: "a week of a busy line, whose clock runs ahead between its calls",
+        expected: "memory, descriptors, threads, tasks and files flat, what is old is forgotten, no call fails",
+        unit: "hours",
+        whole: 168,
+        short: 3,
+    },
+    Row {
         test: "T27",
         what: "the gateway is started anew with live calls",
         expected: "new ones get 503, running ones end by themselves or with the grace, calls again within 2 s",
@@ -130,6 +141,7 @@ pub(super) async fn run(row: Row, plan: Plan) -> anyhow::Result<Tally> {
         "T20" => clocks::run(plan).await,
         "T21" => scarce::descriptors(plan).await,
         "T22" => steady::run(plan).await,
+        "T22w" => week::run(plan).await,
         "T27" => drain::run(plan).await,
         "T28" => cocktail::run(plan).await,
         other => Err(anyhow::anyhow!("nobody runs {other}")),

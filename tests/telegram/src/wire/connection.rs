@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info};
 
-use crate::wire::clock::unix_now;
+use crate::ahead::unix_now;
 use crate::wire::envelope::{self, Direction};
 use crate::wire::exchange::Exchange;
 use crate::wire::hub::{Address, Hub};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::ahead::unix_now;
 use crate::link::{Answer, Caller, Push, Rpc};
-use crate::wire::clock::unix_now;
 use crate::wire::container::Message;
 use crate::wire::envelope::{self, AuthKey, Direction, Opened};
 use crate::wire::keyring::KeyRing;

@@ -6,7 +6,6 @@
 //! What the methods of the API mean is unknown here: that is [`crate::link::Rpc`]'s part.
 
 mod apart;
-mod clock;
 mod connection;
 mod container;
 mod dh;

@@ -1,13 +1,14 @@
 //! The world's clock: Unix time, and timers that a test may scale.
 
 use std::sync::Weak;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::handle::Inner;
 use super::outbox::Parcel;
+use crate::ahead;
 use crate::link::Answer;
 
 /// What may come due.
@@ -98,9 +99,6 @@ pub(crate) fn unix_now() -> i32 {
 }
 
 /// Unix time in milliseconds.
-#[expect(clippy::disallowed_methods, reason = "the test Telegram's one reading of the clock")]
 pub(crate) fn unix_now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    u64::try_from(ahead::unix_now().as_millis()).unwrap_or(u64::MAX)
 }
