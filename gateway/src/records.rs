@@ -22,7 +22,7 @@ use tgtrunk_bridge::{Cause, Record};
 use tgtrunk_config::CallId;
 use tgtrunk_config::control::{CallInfo, CallRecord, CallResult, CallState};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock;
@@ -48,6 +48,8 @@ const STILL_UP: Duration = Duration::from_secs(10);
 const HOUSEKEEPING: Duration = Duration::from_secs(6 * 3_600);
 /// How long the last rows of a line that ends may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long rows wait for the database to have all those before them, where they come faster than it takes them.
+const REST: Duration = Duration::from_millis(250);
 /// How long a call waits for its row to be written: a disk that takes longer does not hold it up. It is a line in a file, which
 /// waits for nobody else; only a machine that has no time for its programs takes so long otherwise.
 pub(crate) const ROW_LIMIT: Duration = Duration::from_secs(1);
@@ -57,7 +59,8 @@ const DAY_MS: u64 = 24 * 3_600_000;
 pub(crate) struct Records {
     words: mpsc::Sender<Word>,
     left: Option<oneshot::Receiver<Vec<Left>>>,
-    task: JoinHandle<()>,
+    /// Ends with this: a line that is opened anew has the files for itself.
+    tasks: JoinSet<()>,
     /// Rows did not fit into the queue, and that was told.
     is_late: bool,
     /// The last row that is to be written before anything is said, and whether that took too long.
@@ -78,7 +81,8 @@ impl Records {
     pub(crate) fn open(file: PathBuf, days: u32, kept: (Place, Duration)) -> Self {
         let (words, heard) = mpsc::channel(ROWS);
         let (tell, left) = oneshot::channel();
-        let task = tokio::spawn(tracing::Instrument::in_current_span(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(tracing::Instrument::in_current_span(async move {
             let (pass, passed) = mpsc::channel(ROWS);
             let (paid, is_paid) = watch::channel(None);
             let database = file.clone();
@@ -86,7 +90,7 @@ impl Records {
             let keeper = Keeper { tell: Some(tell), before, paid, ..Keeper::new(file, days, kept) };
             tokio::join!(scribe(slate, heard, pass, is_paid), keeper.run(passed));
         }));
-        Self { words, left: Some(left), task, is_late: false, first: None, is_stuck: false }
+        Self { words, left: Some(left), tasks, is_late: false, first: None, is_stuck: false }
     }
 
     /// Notes how a call is now; its last word is noted by [`Records::ended`]. Whoever waits for `done` gets it when the
@@ -145,11 +149,10 @@ impl Records {
 
     /// Writes what is on its way, as far as that takes no long time.
     pub(crate) async fn close(self) {
-        let Self { words, mut task, .. } = self;
+        let Self { words, mut tasks, .. } = self;
         drop(words);
-        if timeout(GOODBYE, &mut task).await.is_err() {
+        if timeout(GOODBYE, tasks.join_next()).await.is_err() {
             tracing::warn!("the last call records are not written");
-            task.abort();
         }
     }
 }
@@ -222,22 +225,34 @@ fn record(info: CallInfo, result: CallResult, mos: Sparkline) -> CallRecord {
     }
 }
 
-/// Has rows written on the slate at once, before they are passed on with their numbers; empties it when the last one `is_paid`.
+/// Has rows written on the slate at once, before they are passed on with their numbers; empties it when all that are on it are
+/// paid.
 async fn scribe(
     mut slate: Slate,
     mut heard: mpsc::Receiver<Word>,
     pass: mpsc::Sender<(u64, Word)>,
     mut is_paid: watch::Receiver<Option<u64>>,
 ) {
-    let mut last = 0;
+    // The last row, and the last one that is on the slate.
+    let (mut last, mut kept) = (0, 0);
+    let (mut may_rest, mut is_full) = (true, false);
     let mut words = Vec::with_capacity(AT_ONCE);
     loop {
+        // Where rows come during each commit, a long slate is emptied by a rest: they wait for one of those.
+        if slate.is_long() && may_rest {
+            let rest = timeout(REST, is_paid.wait_for(|paid| *paid >= Some(kept)));
+            may_rest = matches!(rest.await, Ok(Ok(_)));
+            if may_rest {
+                (slate, words, ()) = blocking(slate, words, |slate, _| slate.wipe()).await;
+            }
+        }
         let count = tokio::select! {
             biased;
             count = heard.recv_many(&mut words, AT_ONCE) => count,
             Ok(()) = is_paid.changed() => {
-                if *is_paid.borrow_and_update() == Some(last) {
-                    (slate, words) = blocking(slate, words, |slate, _| slate.wipe()).await;
+                may_rest = true;
+                if *is_paid.borrow_and_update() >= Some(kept) {
+                    (slate, words, ()) = blocking(slate, words, |slate, _| slate.wipe()).await;
                 }
                 continue;
             }
@@ -245,18 +260,25 @@ async fn scribe(
         if count == 0 {
             break;
         }
-        (slate, words) = blocking(slate, words, |slate, words| {
+        let written;
+        (slate, words, written) = blocking(slate, words, |slate, words| {
             let rows = words.iter().filter_map(|word| match word {
                 Word::Row(row) => Some(&**row),
                 Word::Buried => None,
             });
-            match slate.write(rows) {
-                // Whoever waits needs no more than that.
-                Ok(()) => words.iter_mut().for_each(Word::is_safe),
-                Err(error) => tracing::debug!(%error, "calls wait for the database"),
-            }
+            // Whoever waits needs no more than that.
+            slate.write(rows).inspect(|()| words.iter_mut().for_each(Word::is_safe))
         })
         .await;
+        if let Err(error) = &written
+            && !is_full
+        {
+            tracing::warn!(%error, "calls wait for the database: their rows cannot be written beside it");
+        }
+        is_full = written.is_err();
+        if !is_full {
+            kept = last + words.len() as u64;
+        }
         for word in words.drain(..) {
             last += 1;
             pass.send((last, word)).await.ok();
@@ -265,20 +287,20 @@ async fn scribe(
     drop(pass);
     // The rest is written within the time that a goodbye may take.
     while is_paid.changed().await.is_ok() {}
-    if *is_paid.borrow() == Some(last) {
-        blocking(slate, words, |slate, _| slate.wipe()).await.0.close();
+    if *is_paid.borrow() >= Some(kept) {
+        blocking(slate, words, |slate, _| slate.wipe()).await;
     }
 }
 
 /// Works on the slate off the runtime's threads.
-async fn blocking(
+async fn blocking<T: Send + 'static>(
     mut slate: Slate,
     mut words: Vec<Word>,
-    work: impl FnOnce(&mut Slate, &mut [Word]) + Send + 'static,
-) -> (Slate, Vec<Word>) {
+    work: impl FnOnce(&mut Slate, &mut [Word]) -> T + Send + 'static,
+) -> (Slate, Vec<Word>, T) {
     let done = spawn_blocking(move || {
-        work(&mut slate, &mut words);
-        (slate, words)
+        let done = work(&mut slate, &mut words);
+        (slate, words, done)
     });
     match done.await.map_err(JoinError::try_into_panic) {
         Ok(done) => done,
@@ -309,6 +331,8 @@ struct Keeper {
     /// Rows that a process before this one did not come to write.
     before: Vec<Row>,
     owed: VecDeque<Row>,
+    /// Some were given up.
+    is_short: bool,
     /// The number of the last row that was heard of, and what is told of it when it and all before it are written.
     last: u64,
     paid: watch::Sender<Option<u64>>,
@@ -327,6 +351,7 @@ impl Keeper {
             store: None,
             before: Vec::new(),
             owed: VecDeque::new(),
+            is_short: false,
             last: 0,
             paid: watch::Sender::new(None),
             up: BTreeSet::new(),
@@ -366,7 +391,8 @@ impl Keeper {
             match word {
                 Word::Row(row) => {
                     if self.owed.len() >= OWED {
-                        self.owed.pop_front();
+                        // The slate may have it still, for the next start.
+                        self.is_short |= self.owed.pop_front().is_some();
                     }
                     self.owed.push_back(*row);
                 }
@@ -405,7 +431,9 @@ impl Keeper {
                 }
             }
         }
-        self.paid.send_replace(Some(self.last));
+        if !self.is_short {
+            self.paid.send_replace(Some(self.last));
+        }
         Ok(())
     }
 
@@ -457,7 +485,7 @@ async fn open<'store>(
         Some(opened) => opened,
         None => {
             let opened = Store::open(file).await?;
-            opened.put(before.iter()).await?;
+            opened.take_up(before.iter()).await?;
             // Whatever goes on here was begun by a process that is no more.
             let left = opened.interrupt(clock::unix_ms()).await?;
             before.clear();
@@ -544,7 +572,7 @@ mod tests {
             noted(&mut records, call).await.expect("a call waits for the session");
         }
         // As a kill does.
-        records.task.abort();
+        records.tasks.abort_all();
         sleep(Duration::from_millis(50)).await;
         session.rollback().await.unwrap();
         let told = found(&state).await;
@@ -555,7 +583,63 @@ mod tests {
         let told = found(&state).await;
         assert_eq!(told.len(), 8);
         assert!(told.iter().all(|record| record.result == CallResult::Interrupted), "{told:?}");
-        assert!(!slate.exists());
+        assert_eq!(std::fs::metadata(&slate).map_or(0, |file| file.len()), 0);
+    }
+
+    #[tokio::test]
+    async fn a_row_beside_the_database_takes_nothing_back_of_what_is_in_it() {
+        let (_room, state) = room();
+        let mut records = open(&state, 90);
+        let now_ms = clock::unix_ms();
+        let info = |call| CallInfo { started_ms: now_ms, answered_ms: Some(now_ms), ..info(call) };
+        records.ended(
+            CallInfo { state: CallState::Ended, ..info(1) },
+            CallResult::Answered,
+            Sparkline::default(),
+        );
+        records.note(&info(2), Legs::default(), None);
+        records.close().await;
+        let store = Store::open(&state.gateway_db(&line())).await.unwrap();
+        store.still_up(now_ms + 9_000).await.unwrap();
+        store.close().await;
+        // What a kill, a loss of power or an older version can leave.
+        let (mut slate, _) = Slate::open(&state.gateway_db(&line()));
+        let rows = [1, 2, 3].map(|call| Row::from(running(info(call))));
+        slate.write(&rows).unwrap();
+        let mut records = open(&state, 90);
+        assert_eq!(records.left().await.len(), 0);
+        records.close().await;
+        let mut told = found(&state).await;
+        told.sort_by_key(|record| record.call.0);
+        let told: Vec<_> = told.iter().map(|record| (record.call.0, record.result)).collect();
+        assert_eq!(
+            told,
+            [(1, CallResult::Answered), (2, CallResult::Interrupted), (3, CallResult::Interrupted)]
+        );
+        let lasted =
+            found(&state).await.iter().find(|record| record.call.0 == 2).and_then(|record| record.ended_ms);
+        assert_eq!(lasted, Some(now_ms + 9_000));
+    }
+
+    #[tokio::test]
+    async fn the_slate_is_emptied_also_where_rows_never_cease() {
+        let (_room, state) = room();
+        let slate = state.gateway_db(&line()).with_extension("calls");
+        let mut records = open(&state, 90);
+        let (mut longest, mut emptied) = (0, 0);
+        let until = clock::now() + Duration::from_secs(5);
+        let mut call = 0;
+        while clock::now() < until && emptied < 2 {
+            for _ in 0..50 {
+                call += 1;
+                records.note(&info(call), Legs::default(), None);
+            }
+            sleep(Duration::from_millis(2)).await;
+            let length = std::fs::metadata(&slate).map_or(0, |file| file.len());
+            emptied += u32::from(length < longest / 2);
+            longest = if length < longest / 2 { 0 } else { longest.max(length) };
+        }
+        assert!(emptied >= 2, "{call} rows, {longest} bytes");
     }
 
     #[tokio::test]

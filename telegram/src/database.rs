@@ -118,6 +118,8 @@ impl Database {
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(PATIENCE)
+            // Its other end is a thread of ours, and a question that is given up costs the connection.
+            .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
             .after_release(|connection, _| Box::pin(is_out_of_transactions(connection)))

@@ -19,6 +19,8 @@ use crate::telegram::CallRef;
 
 /// A database that takes nothing for so long is waited for no longer: calls go on without.
 const MOST_BYTES: usize = 4 << 20;
+/// From so many on it is worth a rest to have the slate emptied.
+const LONG_BYTES: usize = 256 << 10;
 
 /// The file, and what is in it.
 #[derive(Debug)]
@@ -83,6 +85,10 @@ impl Slate {
         file.write_all(&text).inspect_err(|_| self.file = None)
     }
 
+    pub(super) fn is_long(&self) -> bool {
+        self.bytes >= LONG_BYTES
+    }
+
     /// Forgets all rows: they are in the database.
     pub(super) fn wipe(&mut self) {
         if self.bytes == 0 {
@@ -94,16 +100,10 @@ impl Slate {
         };
         match wiped {
             Ok(()) => self.bytes = 0,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.bytes = 0,
             Err(error) => {
                 tracing::warn!(%error, "rows of calls that are written cannot be forgotten beside them")
             }
-        }
-    }
-
-    /// Leaves no file where there is nothing in it.
-    pub(super) fn close(self) {
-        if self.bytes == 0 && self.file.is_some() {
-            std::fs::remove_file(&self.path).ok();
         }
     }
 }
@@ -166,7 +166,6 @@ mod tests {
         let (mut slate, left) = Slate::open(&database);
         assert_eq!(left.iter().map(|row| row.record.call.0).collect::<Vec<_>>(), [3]);
         slate.wipe();
-        slate.close();
         assert!(!database.with_extension("calls").exists());
     }
 

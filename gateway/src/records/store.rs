@@ -143,6 +143,32 @@ impl Store {
         transaction.commit().await.map_err(failed)
     }
 
+    /// Takes up rows that a process before did not come to write, all or none. What is known of a call that is over says
+    /// more than they do, and a call that is up lasted as long as it was seen to.
+    pub(super) async fn take_up(&self, rows: impl IntoIterator<Item = &Row>) -> Result<(), StoreError> {
+        let failed = |error| failed(Path::new("gateway.db"))(error);
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        for row in rows {
+            let find = "SELECT result, ended_ms FROM call_record WHERE call_id = $1";
+            let query = sqlx::query(find).bind(number(row.record.call.0));
+            let known = query.fetch_optional(&mut *transaction).await.map_err(failed)?;
+            let Some(known) = known else {
+                write(row, &mut transaction).await.map_err(failed)?;
+                continue;
+            };
+            if word::<CallResult>(&known, "result").map_err(failed)? != CallResult::Running {
+                continue;
+            }
+            let seen: Option<i64> = known.try_get("ended_ms").map_err(failed)?;
+            write(row, &mut transaction).await.map_err(failed)?;
+            let note = "UPDATE call_record SET ended_ms = max(ifnull(ended_ms, 0), $2)
+                WHERE call_id = $1 AND $2 IS NOT NULL";
+            let query = sqlx::query(note).bind(number(row.record.call.0)).bind(seen);
+            query.execute(&mut *transaction).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
     /// Forgets one call.
     pub(super) async fn remove(&self, call: CallId) -> Result<(), StoreError> {
         let query = sqlx::query("DELETE FROM call_record WHERE call_id = $1").bind(number(call.0));
@@ -327,7 +353,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+    let pool =
+        SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).test_before_acquire(false);
     let pool =
         pool.after_release(|connection, _| Box::pin(tgtrunk_telegram::is_out_of_transactions(connection)));
     pool.idle_timeout(None).max_lifetime(None).connect_with(options).await
