@@ -3,18 +3,16 @@
 //! everything that was ever told of it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use tempfile::TempDir;
 use tgtrunk_config::CallId;
 use tgtrunk_config::control::CallResult;
 use tokio::time::sleep;
 
 use super::kills::{judge, takes_many};
 use super::kills_scene::Traffic;
+use super::preload::Preload;
 use crate::clock::now;
 use crate::database;
 use crate::stage::{self, GREEN_LIMIT};
@@ -45,9 +43,7 @@ struct Seen {
 
 pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
-    let folder = TempDir::with_prefix("tgtrunk-fault-")?;
-    let library = folder.path().join("disk_fault.so");
-    build(folder.path(), &library)?;
+    let disk = Preload::build(SOURCE)?;
     let mut rig = Rig::open(&[takes_many]).await?;
     let mut chance = Chance::new(plan.seed);
     let traffic = Traffic::begin(&rig, &mut chance)?;
@@ -58,10 +54,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
         let fault = FAULTS[(plan.amount * 3 - most) as usize % FAULTS.len()];
         let at = 1 + chance.below(MOST_WRITES);
         let plan = format!("{fault} {at} {}", 1 + chance.below(MOST_FAILING));
-        let environment =
-            [("LD_PRELOAD", library.display().to_string()), ("TGTRUNK_DISK_FAULT", plan.clone())];
-        rig.stage.installation.environment =
-            environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        rig.stage.installation.environment = disk.environment("TGTRUNK_DISK_FAULT", plan.clone());
         match one(&mut rig, &traffic, fault, &mut seen).await {
             Ok(true) => tally.amount += 1,
             Ok(false) => {}
@@ -108,17 +101,6 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
 
 fn traffic_has(rig: &Rig, caller: i64, callee: i64) -> bool {
     [caller, callee].contains(&rig.posts[0].line.account)
-}
-
-/// Builds what is preloaded.
-fn build(folder: &Path, library: &Path) -> anyhow::Result<()> {
-    let source = folder.join("disk_fault.c");
-    std::fs::write(&source, SOURCE)?;
-    let arguments = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"];
-    let built = Command::new("cc").args(arguments).arg(library).arg(&source).arg("-ldl").output();
-    let built = built.context("cc, of build-essential")?;
-    ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    Ok(())
 }
 
 /// Hears what a gateway tells of calls that are over until it has ended, or has lived long enough; whether it has ended.

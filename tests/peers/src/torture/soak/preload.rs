@@ -8,9 +8,9 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 
-/// A library made of C, and a file by which it is told what to do.
+/// A library made of C, and a file by which it may be told what to do.
 pub(super) struct Preload {
-    pub(super) library: PathBuf,
+    library: PathBuf,
     pub(super) told: PathBuf,
     file: File,
     _folder: TempDir,
@@ -37,7 +37,7 @@ impl Preload {
         Ok(self.file.write_all_at(&number.to_le_bytes(), 0)?)
     }
 
-    /// What a gateway needs to be loaded after it: the variable's value says more than where it is told.
+    /// What a gateway needs to be loaded after it. The variable is the library's own: where it is told, or what to do.
     pub(super) fn environment(&self, variable: &str, value: String) -> Vec<(String, String)> {
         vec![("LD_PRELOAD".to_owned(), self.library.display().to_string()), (variable.to_owned(), value)]
     }
