@@ -16,7 +16,7 @@ const MOST_BUSY: f64 = 0.8;
 const MOST_STOLEN: f64 = 0.05;
 
 /// How long ends talk, and whose processor time counts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// Talk that does not count yet.
     pub warm_up: Duration,

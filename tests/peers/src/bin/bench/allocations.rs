@@ -45,7 +45,7 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
         // What is made once is made in the first of them.
         for taken in &mut between {
             let before = allocations::taken(pid)?;
-            let plan = Plan { warm_up: WARM_UP, length: LENGTH, pid, clip: None, sleeps: false };
+            let plan = Plan { warm_up: WARM_UP, length: LENGTH, pid, ..Plan::default() };
             let window = bridge.generator().measure(trunk.clone(), telegram.clone(), plan).await?;
             ensure!(window.received > 0, "nothing came out");
             *taken = allocations::taken(pid)?.saturating_sub(before);

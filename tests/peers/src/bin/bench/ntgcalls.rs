@@ -32,7 +32,7 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
                 length: Duration::from_secs(length),
                 pid,
                 clip: Some(clip.clone()),
-                sleeps: false,
+                ..Plan::default()
             };
             let mut window = ends.measure(trunk, telegram, plan).await?;
             println!(

@@ -145,7 +145,7 @@ async fn measure(
     trunk: &Range<u16>,
     telegram: &Range<u16>,
 ) -> anyhow::Result<Window> {
-    let plan = Plan { warm_up: extent.warm_up, length: extent.length, pid, clip: None, sleeps: false };
+    let plan = Plan { warm_up: extent.warm_up, length: extent.length, pid, ..Plan::default() };
     ends.measure(trunk.clone(), telegram.clone(), plan).await
 }
 

@@ -108,8 +108,7 @@ async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Resul
         warm_up: Duration::from_secs(1),
         length: Duration::from_secs(8),
         pid,
-        clip: None,
-        sleeps: false,
+        ..load::Plan::default()
     };
     let alone = bridge.generator().measure(trunk.clone(), telegram.clone(), window()).await?;
     let set_up = per_second.max(1) * 8;

@@ -66,7 +66,7 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
                     length: LENGTH,
                     pid: *pid,
                     clip: Some(clip.clone()),
-                    sleeps: false,
+                    ..Plan::default()
                 };
                 let mut window = ends.measure(trunk.clone(), telegram.clone(), plan).await.context(*name)?;
                 println!(
