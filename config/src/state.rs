@@ -12,7 +12,7 @@
 //!   +79060000000/                   0700, one folder per number, named by it
 //!     line.toml                     the line's settings
 //!     gateway.db  gateway.db.lock   the gateway's session and records of calls; one process per session
-//!     gateway.calls                 records on their way there, as long as it runs
+//!     gateway.calls                 records on their way there; empty when they have come
 //!     gateway.status.json           what the gateway says about the line
 //!     client.db  client.db.lock     the client's session, and what it has sent
 //!     client.status.json            what the client says about the line

@@ -217,7 +217,11 @@ fn describe() {
     describe_counter!(PACKETS, "RTP packets of ended calls, in from a side and out to it");
     describe_counter!(LOST, "RTP packets of a side that never came");
     describe_counter!(REFUSED, "Datagrams at a call's ports that were not its own, of ended calls");
-    describe_counter!(STRAYS, "Datagrams at sockets that calls share, which were for none of them");
+    describe_counter!(
+        STRAYS,
+        "Datagrams at sockets that calls share, which were for none of them, or more than one call is given at a time"
+    );
+    describe_counter!(UNSENT, "Datagrams that the system did not take from sockets that calls share");
     describe_counter!(STRANGERS, "SIP datagrams of addresses that are not the line's PBX");
     describe_counter!(
         UNPROVEN,
