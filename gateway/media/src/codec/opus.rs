@@ -32,7 +32,7 @@ struct OpusDecoder {
 
 impl OpusDecoder {
     fn open(sample_hz: u32) -> Option<Self> {
-        let (rate, _) = rate(sample_hz)?;
+        let Rate { rate, .. } = rate(sample_hz)?;
         let lib = LibDecoder::new(rate, Channels::Mono).ok()?;
         Some(Self { lib, sample_hz: sample_hz as usize })
     }
@@ -84,10 +84,11 @@ struct OpusEncoder {
 
 impl OpusEncoder {
     fn open(sample_hz: u32, settings: EncoderSettings) -> Option<Self> {
-        let (rate, suitable_bps) = rate(sample_hz)?;
+        let Rate { rate, suitable_bps, heard_complexity } = rate(sample_hz)?;
         let mut lib = LibEncoder::new(rate, Channels::Mono, Application::Voip).ok()?;
         let bitrate_bps = settings.bitrate_bps.unwrap_or(suitable_bps).clamp(6_000, 510_000);
-        lib.set_complexity(settings.complexity.min(10)).ok()?;
+        let most = if bitrate_bps < suitable_bps { 10 } else { heard_complexity };
+        lib.set_complexity(settings.complexity.min(most)).ok()?;
         lib.set_bitrate(Bitrate::BitsPerSecond(i32::try_from(bitrate_bps).ok()?)).ok()?;
         lib.set_inband_fec(settings.fec).ok()?;
         Some(Self { lib })
@@ -111,14 +112,25 @@ impl Encoder for OpusEncoder {
     }
 }
 
-/// A rate we use, and the bits per second at which speech loses nothing that the other codec had kept. Copies of old sound (FEC) begin when the peer reports a loss: they cost quality.
-fn rate(sample_hz: u32) -> Option<(SampleRate, u32)> {
-    match sample_hz {
-        8_000 => Some((SampleRate::Hz8000, 32_000)),
-        16_000 => Some((SampleRate::Hz16000, 40_000)),
-        48_000 => Some((SampleRate::Hz48000, 48_000)),
-        _ => None,
-    }
+/// A rate we use.
+struct Rate {
+    rate: SampleRate,
+    /// Bits per second at which speech loses nothing that the other codec had kept. Copies of old sound (FEC) begin when the
+    /// peer reports a loss: they cost quality.
+    suitable_bps: u32,
+    /// With so many bits more work is not heard. At 8,000 samples a second PESQ gives 3.94, 3.95, 3.94, 3.95 for complexities
+    /// of 0, 1, 5 and 10, which take 25, 28, 57 and 104 us for 20 ms of speech; at 16,000 it gives 2.97, 3.01, 3.15, 3.17.
+    heard_complexity: u8,
+}
+
+fn rate(sample_hz: u32) -> Option<Rate> {
+    let (rate, suitable_bps, heard_complexity) = match sample_hz {
+        8_000 => (SampleRate::Hz8000, 32_000, 1),
+        16_000 => (SampleRate::Hz16000, 40_000, 10),
+        48_000 => (SampleRate::Hz48000, 48_000, 10),
+        _ => return None,
+    };
+    Some(Rate { rate, suitable_bps, heard_complexity })
 }
 
 #[cfg(test)]
@@ -242,6 +254,23 @@ mod tests {
             OPUS.encoder(16_000, settings(complexity)).unwrap().encode(&voice(16_000, 20), &mut out);
             assert!(!out.is_empty());
         }
+    }
+
+    #[test]
+    fn work_that_is_not_heard_is_not_done() {
+        let packets = |sample_hz: u32, settings| {
+            let mut encoder = OPUS.encoder(sample_hz, settings).unwrap();
+            let sound = voice(sample_hz, 1000);
+            sound.chunks(sample_hz as usize / 50).fold(Vec::new(), |mut out, frame| {
+                encoder.encode(frame, &mut out);
+                out
+            })
+        };
+        let few_bits = |complexity| EncoderSettings { bitrate_bps: Some(16_000), ..settings(complexity) };
+        assert_eq!(packets(8_000, settings(10)), packets(8_000, settings(1)));
+        assert_ne!(packets(8_000, settings(1)), packets(8_000, settings(0)));
+        assert_ne!(packets(8_000, few_bits(10)), packets(8_000, few_bits(1)));
+        assert_ne!(packets(16_000, settings(10)), packets(16_000, settings(1)));
     }
 
     fn settings(complexity: u8) -> EncoderSettings {
