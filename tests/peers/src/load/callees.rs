@@ -30,7 +30,8 @@ impl Callees {
     pub async fn settle(stage: &Stage, count: usize) -> anyhow::Result<Self> {
         let line = stage.line("+79060009001")?;
         let pbx = WirePbx::switch_on(line.sip, wire_pbx::Options::playing(440)?).await?;
-        stage.open(&line, pbx.sip, stage::draft(&line)?).await?;
+        // How many a second there are is for whoever calls to say.
+        stage.open(&line, pbx.sip, stage::draft(&line)?.set("max_new_calls_per_s", 1_000)).await?;
         let plays = circle(880, 60)?;
         let (mut people, mut users) = (Vec::new(), Vec::new());
         for number in 0..count {

@@ -17,7 +17,8 @@ use tgtrunk_tests::stage::Stage;
 
 use crate::{THEIRS, is_full};
 
-const PEOPLE: usize = 60;
+/// So many that nobody is called again before the last call is over: they share a core with the generator.
+const PEOPLE: usize = 90;
 const TALK: Duration = Duration::from_millis(200);
 const ROUND_TRIPS_MS: [u64; 4] = [0, 50, 150, 300];
 const POWERS: u32 = 50;
@@ -108,6 +109,8 @@ async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Resul
         warm_up: Duration::from_secs(1),
         length: Duration::from_secs(8),
         pid,
+        // SIPp, Telegram and the people have what it leaves of its core, or nobody would be set up before its end.
+        sleeps: true,
         ..load::Plan::default()
     };
     let alone = bridge.generator().measure(trunk.clone(), telegram.clone(), window()).await?;
@@ -123,11 +126,15 @@ async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Resul
         set_up,
         failed: outcome.failed,
         invite_to_100_ms: report::Times::of(named(&outcome, "trying")).context("no call was tried")?,
+        invite_to_200_ms: report::Times::of(named(&outcome, "setup")).context("no call was answered")?,
         alone_delay_us: alone.delay(),
         delay_us: with.delay(),
         loss: with.loss(),
     };
     println!("{part}: {busy}");
+    if busy.failed > 0 {
+        report.notice(part, &format!("beside {TALKING} calls {} failed: {}", busy.failed, outcome.errors));
+    }
     if let Some(why) = with.void() {
         report.notice(part, &format!("while {per_second} calls a second were set up, {why}: SIPp, Telegram and the people share its core"));
     }

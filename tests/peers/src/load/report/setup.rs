@@ -68,6 +68,7 @@ pub struct Busy {
     pub set_up: u32,
     pub failed: u64,
     pub invite_to_100_ms: Times,
+    pub invite_to_200_ms: Times,
     /// Of the talking calls' packets, without set-ups and with them.
     pub alone_delay_us: Delay,
     pub delay_us: Delay,
@@ -82,10 +83,12 @@ impl fmt::Display for Busy {
             |delay: &Delay| format!("{:.1}/{:.1}/{:.1}", delay.p50 / 1e3, delay.p99 / 1e3, delay.p999 / 1e3);
         write!(
             f,
-            "{calls} calls talk while {per_second} a second are set up ({failed} of {set_up} failed, 100 after {:.0}/{:.0} ms): \
+            "{calls} calls talk while {per_second} a second are set up ({failed} of {set_up} failed, 100 after {:.0}/{:.0} ms, 200 after {:.0}/{:.0} ms): \
              their packets are delayed by {} ms, without set-ups by {} ms, {:.4} % are lost",
             self.invite_to_100_ms.p50,
             self.invite_to_100_ms.p99,
+            self.invite_to_200_ms.p50,
+            self.invite_to_200_ms.p99,
             delay(&self.delay_us),
             delay(&self.alone_delay_us),
             loss * 100.0
