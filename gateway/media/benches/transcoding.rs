@@ -87,13 +87,15 @@ impl Sound {
     }
 
     fn by_library_alone(&self) {
-        let (rate, bps) = match self.codec.sample_hz {
-            8_000 => (SampleRate::Hz8000, 32_000),
-            16_000 => (SampleRate::Hz16000, 40_000),
-            _ => (SampleRate::Hz48000, 48_000),
+        // As the relay has it do.
+        let usual = EncoderSettings::default().complexity;
+        let (rate, bps, complexity) = match self.codec.sample_hz {
+            8_000 => (SampleRate::Hz8000, 32_000, 1),
+            16_000 => (SampleRate::Hz16000, 40_000, usual),
+            _ => (SampleRate::Hz48000, 48_000, usual),
         };
         let mut encoder = Encoder::new(rate, Channels::Mono, Application::Voip).unwrap();
-        encoder.set_complexity(EncoderSettings::default().complexity).unwrap();
+        encoder.set_complexity(complexity).unwrap();
         encoder.set_bitrate(Bitrate::BitsPerSecond(bps)).unwrap();
         encoder.set_inband_fec(true).unwrap();
         let mut decoder = Decoder::new(rate, Channels::Mono).unwrap();
