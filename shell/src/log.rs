@@ -17,7 +17,7 @@ use ring::{Pens, Ring};
 
 /// Libraries that tell more than an operator wants to read, or numbers that nobody should.
 const QUIET: &str =
-    "grammers_mtsender=warn,grammers_mtproto=warn,is=warn,dimpl=warn,sctp_proto=warn,sqlx=warn";
+    "grammers_mtproto=warn,is=warn,dimpl=warn,sctp_proto=warn,sqlx=warn";
 
 /// What this process logged last: there is one log as there is one standard error.
 static RING: LazyLock<Ring> = LazyLock::new(Ring::default);

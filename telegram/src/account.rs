@@ -11,9 +11,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 use tracing::{error, warn};
 
+use crate::clock;
 use crate::core::{AnewError, Core, Settings, take_seed};
 use crate::database::Database;
 use crate::invoke::{InvokeError, Policy};
+use crate::link::TelegramTime;
 use crate::login::Login;
 use crate::message::MessageNotice;
 use crate::notice::Notice;
@@ -177,6 +179,7 @@ impl Account {
             peers: Arc::new(peers),
             turns: tokio::sync::Mutex::default(),
             link: watch::Sender::new(None),
+            time: Arc::new(TelegramTime::new(Instant::now(), clock::since_1970())),
             commands,
             kick: Notify::new(),
             gap: Notify::new(),

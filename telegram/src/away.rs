@@ -55,15 +55,13 @@ impl Core {
 
     async fn away(&self, dc: i32, body: Vec<u8>, policy: Policy) -> Result<Vec<u8>, InvokeError> {
         let method = body.first_chunk().map_or("", |id| name_for_id(u32::from_le_bytes(*id)));
-        let had_key = self.session.has_key(dc);
         let limit = policy.limit();
-        let answer =
-            async { timeout(limit, async { self.handle().await.raw_invoke_in_dc(dc, body).await }).await };
+        let answer = async { timeout(limit, async { self.link().await.ask_raw(dc, body).await }).await };
         match self.guarded(answer, policy).await? {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 debug!(method, dc, %error, "request failed");
-                Err(InvokeError::judge(error, had_key))
+                Err(InvokeError::judge(error))
             }
             Err(_) => Err(InvokeError::Timeout { method, after: limit }),
         }

@@ -1,11 +1,16 @@
 //! The one place of this crate that reads the wall clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The present moment.
 #[expect(clippy::disallowed_methods, reason = "the crate's one wall clock")]
 pub(crate) fn wall_now() -> SystemTime {
     SystemTime::now()
+}
+
+/// Time since 1970.
+pub(crate) fn since_1970() -> Duration {
+    wall_now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Seconds since 1970, as the database keeps times.

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grammers_mtsender::SenderPoolHandle;
 use tgtrunk_config::Proxy;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use crate::database::Database;
 use crate::invoke::InvokeError;
+use crate::link::{Link, TelegramTime};
 use crate::message::MessageNotice;
 use crate::peers::Peers;
 use crate::person::Turns;
@@ -50,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) health: Health,
     /// The running pool; `None` while it is being made.
     pub(crate) link: watch::Sender<Option<Link>>,
+    /// Outlives every link, for the machine's clock may be wrong.
+    pub(crate) time: Arc<TelegramTime>,
     pub(crate) commands: mpsc::Sender<Command>,
     /// Where news of messages goes, if the program wants them.
     pub(crate) messages: Option<mpsc::Sender<MessageNotice>>,
@@ -60,16 +62,6 @@ pub(crate) struct Core {
     /// Telegram says that a login token of this session was accepted.
     pub(crate) accepted: Notify,
     pub(crate) stop: watch::Sender<bool>,
-}
-
-/// A way into the running pool.
-#[derive(Clone)]
-pub(crate) struct Link(pub(crate) SenderPoolHandle);
-
-impl std::fmt::Debug for Link {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Link")
-    }
 }
 
 /// Why a session could not begin anew.
@@ -85,19 +77,19 @@ pub(crate) enum AnewError {
 
 impl Core {
     /// The running pool, once there is one.
-    pub(crate) async fn handle(&self) -> SenderPoolHandle {
+    pub(crate) async fn link(&self) -> Link {
         let mut link = self.link.subscribe();
         let found = link.wait_for(Option::is_some).await.ok().and_then(|link| link.clone());
         match found {
-            Some(Link(handle)) => handle,
+            Some(link) => link,
             None => std::future::pending().await,
         }
     }
 
     /// Gives up the home connection; what waits for an answer on it fails, and missed updates are asked for.
     pub(crate) fn disconnect(&self) {
-        if let Some(Link(handle)) = &*self.link.borrow() {
-            handle.disconnect_from_dc(self.session.home_dc());
+        if let Some(link) = &*self.link.borrow() {
+            link.give_up(self.session.home_dc());
         }
         self.gap.notify_one();
     }

@@ -1,11 +1,9 @@
 //! One request to Telegram: within a time limit, under a flood policy, with an error the caller can match on.
 
-use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use grammers_mtproto::transport;
-use grammers_mtsender::{InvocationError, RpcError};
 use grammers_session::Session as _;
 use grammers_tl_types::{Deserializable as _, RemoteCall, name_for_id};
 use tracing::{debug, info};
@@ -13,6 +11,7 @@ use tracing::{debug, info};
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::flag::raised;
+use crate::link::{LinkError, RpcError};
 use crate::session::SessionError;
 use crate::status::{Orange, Red};
 
@@ -71,13 +70,13 @@ pub enum InvokeError {
     /// The connection was lost or could not be made. Whether the request was carried out is not known.
     #[error("no connection to Telegram: {cause}")]
     Offline {
-        /// What the system or the client library said.
+        /// What the system said, or the link.
         cause: String,
     },
     /// The proxy is not there, or does not connect us to Telegram.
     #[error("the proxy does not let us through: {cause}")]
     Proxy {
-        /// What it said, or what the client library makes of it.
+        /// What it said, or what the way to it did.
         cause: String,
     },
     /// Too many connections from here (transport errors 429 and 444).
@@ -171,41 +170,36 @@ impl InvokeError {
         }
     }
 
-    /// `had_key`: whether the data centre had a key before the attempt.
-    pub(crate) fn judge(error: InvocationError, had_key: bool) -> Self {
+    pub(crate) fn judge(error: LinkError) -> Self {
         match error {
-            InvocationError::Rpc(error) => Self::judge_rpc(error),
-            InvocationError::Transport(transport::Error::BadStatus { status: 404 }) => {
+            LinkError::Rpc(error) => Self::judge_rpc(error),
+            LinkError::Transport(transport::Error::BadStatus { status: 404 }) => {
                 Self::Revoked { reason: Red::KeyUnknown }
             }
-            InvocationError::Transport(transport::Error::BadStatus { status: status @ (429 | 444) }) => {
+            LinkError::Transport(transport::Error::BadStatus { status: status @ (429 | 444) }) => {
                 Self::Crowded { status }
             }
-            // With a key, the exchange is only begun after Telegram said that it does not know it.
-            InvocationError::Authentication(_) if had_key => Self::Revoked { reason: Red::KeyUnknown },
-            InvocationError::Authentication(error) => Self::KeyExchange { cause: error.to_string() },
-            InvocationError::Session(error) => match error.downcast_ref::<SessionError>() {
-                Some(SessionError::KeyReplaced { .. }) => Self::Revoked { reason: Red::KeyUnknown },
+            LinkError::KeyExchange(error) => Self::KeyExchange { cause: error.to_string() },
+            LinkError::Session(error) => match *error {
+                SessionError::KeyReplaced { .. } => Self::Revoked { reason: Red::KeyUnknown },
                 _ => Self::Storage { cause: error.to_string() },
             },
-            InvocationError::Deserialize(error) => Self::Malformed { cause: error.to_string() },
-            InvocationError::Transport(error) => Self::Offline { cause: error.to_string() },
-            InvocationError::Io(error) if is_of_proxy(&error) => Self::Proxy { cause: error.to_string() },
-            InvocationError::Io(error) => Self::Offline { cause: error.to_string() },
-            InvocationError::Dropped(cause) => Self::Offline { cause: cause.to_owned() },
-            InvocationError::InvalidDc => Self::Offline { cause: "unknown data centre".to_owned() },
+            LinkError::Unreadable(cause) => Self::Malformed { cause },
+            LinkError::Proxy(cause) => Self::Proxy { cause },
+            LinkError::Transport(_)
+            | LinkError::Io(_)
+            | LinkError::Garbled(_)
+            | LinkError::Refused { .. }
+            | LinkError::Gone(_) => Self::Offline { cause: error.to_string() },
         }
     }
 
-    fn judge_rpc(RpcError { code, name, value, .. }: RpcError) -> Self {
-        // The library takes the first number of the text, which here belongs to the word.
-        if let Some(seconds) = name.strip_prefix("2FA_CONFIRM_WAIT_").and_then(|tail| tail.parse().ok()) {
-            return Self::Rpc { code, name: "2FA_CONFIRM_WAIT".to_owned(), value: Some(seconds) };
-        }
+    fn judge_rpc(RpcError { code, name, value }: RpcError) -> Self {
         match (code, name.as_str()) {
+            // One is one chat's (core.telegram.org/api/errors): the account may do everything else. The other is of days, before
+            // a password is given up.
+            (420, "SLOWMODE_WAIT" | "2FA_CONFIRM_WAIT") => Self::Rpc { code, name, value },
             // The account may read and not write (core.telegram.org/api/auth#frozen-accounts); no wait ends that.
-            // It is one chat's (core.telegram.org/api/errors): the account may do everything else.
-            (420, "SLOWMODE_WAIT") => Self::Rpc { code, name, value },
             (420, name) if name.starts_with("FROZEN_") => Self::Rpc { code, name: name.to_owned(), value },
             (420, _) => Self::Flood { seconds: value.unwrap_or(1) },
             (_, "PEER_FLOOD") => Self::PeerFlood,
@@ -280,8 +274,7 @@ impl Core {
         method: &'static str,
     ) -> Result<Vec<u8>, InvokeError> {
         let dc = self.session.home_dc();
-        let had_key = self.session.has_key(dc);
-        let answer = async { self.handle().await.raw_invoke_in_dc(dc, body).await };
+        let answer = async { self.link().await.ask_raw(dc, body).await };
         match tokio::time::timeout(policy.timeout, answer).await {
             Ok(Ok(answer)) => {
                 if policy.gate == Gate::Authorized {
@@ -293,7 +286,7 @@ impl Core {
             Ok(Err(_)) if *self.stop.borrow() => Err(InvokeError::Closed),
             Ok(Err(error)) => {
                 debug!(method, %error, "request failed");
-                Err(InvokeError::judge(error, had_key))
+                Err(InvokeError::judge(error))
             }
             Err(_) => Err(InvokeError::Timeout { method, after: policy.timeout }),
         }
@@ -365,13 +358,6 @@ struct Attempts {
     backoff: Backoff,
 }
 
-/// The system's own errors carry a number. Those that the library makes up while it connects are about the proxy: one that
-/// refuses, or whose name cannot be looked up.
-fn is_of_proxy(error: &io::Error) -> bool {
-    error.get_ref().is_some()
-        && matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Other)
-}
-
 fn lost_backoff() -> Backoff {
     Backoff::new(Duration::from_millis(200), Duration::from_secs(2))
 }
@@ -411,33 +397,12 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_told_from_a_failed_exchange_for_a_new_one() {
-        let unknown = || InvocationError::Transport(transport::Error::BadStatus { status: 404 });
-        assert_eq!(InvokeError::judge(unknown(), true), InvokeError::Revoked { reason: Red::KeyUnknown });
-        let replaced = InvocationError::Session(Box::new(SessionError::KeyReplaced { dc: 2 }));
-        assert_eq!(InvokeError::judge(replaced, true), InvokeError::Revoked { reason: Red::KeyUnknown });
-        let failed = || {
-            InvocationError::Authentication(grammers_mtproto::authentication::Error::InvalidNonce {
-                got: [0; 16],
-                expected: [1; 16],
-            })
-        };
-        assert_eq!(InvokeError::judge(failed(), true), InvokeError::Revoked { reason: Red::KeyUnknown });
-        assert!(matches!(InvokeError::judge(failed(), false), InvokeError::KeyExchange { .. }));
-    }
-
-    #[test]
-    fn what_a_proxy_refuses_is_told_from_what_the_network_does() {
-        let refused = io::Error::new(io::ErrorKind::ConnectionAborted, "Connection not allowed by ruleset");
-        let error = InvokeError::judge(InvocationError::Io(refused), true);
-        assert_eq!(error, InvokeError::Proxy { cause: "Connection not allowed by ruleset".into() });
-        for network in [
-            io::Error::from_raw_os_error(103),
-            io::Error::new(io::ErrorKind::ConnectionReset, "read 0 bytes"),
-            io::ErrorKind::ConnectionAborted.into(),
-        ] {
-            let error = InvokeError::judge(InvocationError::Io(network), true);
-            assert!(matches!(error, InvokeError::Offline { .. }), "{error}");
-        }
+        let unknown = LinkError::Transport(transport::Error::BadStatus { status: 404 });
+        assert_eq!(InvokeError::judge(unknown), InvokeError::Revoked { reason: Red::KeyUnknown });
+        let replaced = LinkError::from(SessionError::KeyReplaced { dc: 2 });
+        assert_eq!(InvokeError::judge(replaced), InvokeError::Revoked { reason: Red::KeyUnknown });
+        let failed = LinkError::KeyExchange(grammers_mtproto::authentication::Error::DhGenFail);
+        assert!(matches!(InvokeError::judge(failed), InvokeError::KeyExchange { .. }));
     }
 
     #[test]
@@ -462,6 +427,6 @@ mod tests {
 
     fn judged(code: i32, text: &str) -> InvokeError {
         let error = tl::types::RpcError { error_code: code, error_message: text.into() };
-        InvokeError::judge(InvocationError::Rpc(error.into()), true)
+        InvokeError::judge(LinkError::Rpc(error.into()))
     }
 }

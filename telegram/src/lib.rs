@@ -7,8 +7,9 @@
 //! [`terminal::log_in`] get somebody logged in, [`LoginDesk`] does so by the words of the control contract.
 //! [`knock`] asks a data centre without an account.
 //!
-//! It stands on stock `grammers` and mends what a program that runs for months would stumble over: requests without
-//! time limits, pongs nobody looks at, a panicking connection loop, keys replaced silently, updates held back or dropped.
+//! Schema, framing, key exchange and the counting of updates are stock `grammers`. The link with Telegram is our own, for
+//! what runs for months: messages that are numbered by Telegram's time whatever becomes of the machine's, refusals that are
+//! no storm, requests with time limits, pongs somebody looks at, keys that are never replaced silently, updates without loss.
 //! It knows no call and no message: their updates pass through unread.
 
 mod account;
@@ -24,6 +25,7 @@ mod database;
 mod flag;
 mod invoke;
 mod knock;
+mod link;
 mod login;
 mod login_desk;
 mod login_work;

@@ -1,26 +1,24 @@
-//! Keeps the library's connection pool running: a pool that panics, hangs or is told to is replaced by a new one.
+//! Keeps a link with Telegram running: one that panics, hangs or is told to is replaced by a new one.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grammers_mtsender::{ConnectionParams, NoRetries, SenderPool};
-use tgtrunk_config::Proxy;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::backoff::Backoff;
-use crate::core::{AnewError, Core, Link};
+use crate::core::{AnewError, Core};
 use crate::flag::raised;
+use crate::link::{self, Hello};
 use crate::notice::Parcel;
 use crate::session::Memory;
 use crate::status::Orange;
 use crate::{stream, tee};
 
-/// Updates between the library and the tee; the library drops what does not fit.
-const WIRE: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
+/// Updates between the link and the tee; what does not fit is asked for later.
+const WIRE: usize = 8192;
 /// Updates between the tee and the stream, which may be asking for a difference meanwhile.
 const STREAM: usize = 16_384;
 /// A pool that ran so long without failing is a good one.
@@ -53,7 +51,7 @@ pub(crate) enum Keys {
 
 /// One pool with its tasks.
 struct Generation {
-    /// The library's loop ends only when it is told to, or by a panic.
+    /// It ends only when it is told to, or by a panic.
     runner: AbortHandle,
     tasks: JoinSet<()>,
     over: watch::Sender<bool>,
@@ -119,15 +117,15 @@ pub(crate) async fn supervise(
 
 impl Generation {
     fn start(core: &Arc<Core>, courier: &mpsc::Sender<Parcel>) -> Self {
-        let pool =
-            SenderPool::with_configuration(Arc::clone(&core.session), core.settings.api_id, parameters(core));
+        let (link, runner, updates) =
+            link::open(Arc::clone(&core.session), Arc::clone(&core.time), hello(core), WIRE);
         let (pass, passed) = mpsc::channel(STREAM);
         let (over, is_over) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let runner = tasks.spawn(pool.runner.run());
-        tasks.spawn(tee::run(Arc::clone(core), pool.updates, pass, courier.clone()));
-        tasks.spawn(stream::run(Arc::clone(core), pool.handle.clone(), passed, courier.clone(), is_over));
-        core.link.send_replace(Some(Link(pool.handle.thin)));
+        let runner = tasks.spawn(runner.run());
+        tasks.spawn(tee::run(Arc::clone(core), updates, pass, courier.clone()));
+        tasks.spawn(stream::run(Arc::clone(core), link.clone(), passed, courier.clone(), is_over));
+        core.link.send_replace(Some(link));
         Self { runner, tasks, over }
     }
 
@@ -143,20 +141,14 @@ impl Generation {
     }
 }
 
-fn parameters(core: &Core) -> ConnectionParams {
+fn hello(core: &Core) -> Hello {
     let settings = &core.settings;
-    ConnectionParams {
+    Hello {
+        api_id: settings.api_id,
         device_model: settings.device_model.clone(),
         system_version: settings.system_version.clone(),
         app_version: settings.app_version.clone(),
-        system_lang_code: settings.lang_code.clone(),
         lang_code: settings.lang_code.clone(),
-        use_ipv6: false,
-        // Every request of ours has its own policy.
-        retry_policy: Box::new(NoRetries),
-        updates_channel_capacity: WIRE,
-        proxy_url: settings.proxy.as_ref().map(Proxy::url),
-        // Its default would start processes, each time, to find out about the system.
-        __non_exhaustive: (),
+        proxy: settings.proxy.clone(),
     }
 }

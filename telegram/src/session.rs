@@ -53,7 +53,7 @@ pub enum SessionError {
     /// Its keys are sealed, and stay closed.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The library made a new key because the server does not know ours; ours is kept.
+    /// There is a new key because the server does not know ours; ours is kept.
     #[error("session: data centre {dc} does not know our key; it is kept, the new one was not taken")]
     KeyReplaced {
         /// The home data centre.

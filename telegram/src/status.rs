@@ -76,7 +76,7 @@ pub enum Orange {
     },
     /// Telegram asks for fewer connections (transport errors 429 and 444).
     Crowded,
-    /// The client library failed and is being started again.
+    /// The link failed and is being started again.
     Restarting,
     /// A part of the account broke by a fault of ours. It does nothing more until it is opened anew.
     Broken,

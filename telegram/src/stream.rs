@@ -1,7 +1,7 @@
 //! The ordered stream of updates: base state, gaps, differences (core.telegram.org/api/updates).
 //!
 //! The calls of this crate do not wait for it; it brings what was missed while there was no connection, and its requests
-//! are what makes the library connect again.
+//! are what makes the link connect again.
 
 mod boxes;
 mod doubts;
@@ -12,7 +12,6 @@ mod trouble;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grammers_mtsender::{InvocationError, SenderPoolFatHandle};
 use grammers_session::Session as _;
 use grammers_session::types::{PeerInfo, UpdateState, UpdatesState};
 use grammers_session::updates::UpdatesLike;
@@ -27,6 +26,7 @@ use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::flag::raised;
 use crate::invoke::{InvokeError, Policy, spoils_connection};
+use crate::link::{Link, LinkError};
 use crate::message::{Ledger, MessageNews};
 use crate::notice::{Origin, Parcel};
 use crate::session::Standing;
@@ -36,7 +36,7 @@ use crate::stranger;
 /// Runs on one pool until `over`; then the state is saved.
 pub(crate) async fn run(
     core: Arc<Core>,
-    handle: SenderPoolFatHandle,
+    link: Link,
     updates: mpsc::Receiver<UpdatesLike>,
     courier: mpsc::Sender<Parcel>,
     mut over: watch::Receiver<bool>,
@@ -49,7 +49,7 @@ pub(crate) async fn run(
         () = raised(&mut over) => return,
         () = ready => {}
     }
-    let mut stream = match Boxes::open(Arc::clone(&core), handle, updates).await {
+    let mut stream = match Boxes::open(Arc::clone(&core), link, updates).await {
         Ok(stream) => stream,
         Err(error) => {
             warn!(%error, "no update stream");
@@ -133,8 +133,8 @@ async fn receive(
 }
 
 /// What to do about a failed difference.
-async fn recover(core: &Core, error: InvocationError, backoff: &mut Backoff) {
-    match InvokeError::judge(error, core.session.has_key(core.session.home_dc())) {
+async fn recover(core: &Core, error: LinkError, backoff: &mut Backoff) {
+    match InvokeError::judge(error) {
         InvokeError::Revoked { reason } => {
             core.end(reason).await;
             until_authorized(core).await;
@@ -190,7 +190,7 @@ async fn until_authorized(core: &Core) {
     let _ = status.wait_for(|status| !matches!(status, Status::Red { .. })).await;
 }
 
-/// Without a base state the library never asks for a difference, and so never connects again by itself.
+/// Without a base state no difference is asked for, and so nothing connects again by itself.
 async fn fetch_base_state(core: &Core) {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
     while !core.session.has_base_state() {

@@ -1,7 +1,7 @@
 //! Asks Telegram again and again whether it is there, and gives a dead connection up.
 //!
-//! The library sends its own keep-alive every minute and never looks at the answer; a half-open connection would stay
-//! unnoticed for a quarter of an hour.
+//! The link's own keep-alive, once a minute, is for Telegram's side of it: a half-open connection would stay unnoticed here
+//! for a quarter of an hour.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,8 +79,7 @@ async fn watch(core: &Core) {
     }
 }
 
-/// First the connection; if that did not help, the pool: the library connects within its one loop, so that a connection
-/// that is never answered stops everything.
+/// First the connection; if that did not help, the whole link, with whatever hangs in it.
 fn give_up(core: &Core, silent: u32) {
     info!(silent, "no answer from Telegram: connecting anew");
     core.disconnect();
@@ -105,7 +104,7 @@ async fn check_session(core: &Core) -> Result<(), InvokeError> {
             .map_err(|error| InvokeError::Storage { cause: error.to_string() });
     }
     let tl::enums::updates::State::State(state) = state;
-    // The library does not notice a server that lost its session with us; updates sent meanwhile are missing.
+    // Not every loss is told: updates sent meanwhile may be missing.
     if state.pts > core.session.pts() {
         debug!("updates may be missing");
         core.gap.notify_one();

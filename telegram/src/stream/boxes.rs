@@ -10,7 +10,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grammers_mtsender::{InvocationError, SenderPoolFatHandle};
 use grammers_session::Session as _;
 use grammers_session::types::{UpdateState, UpdatesState};
 use grammers_session::updates::{MessageBoxes, PrematureEndReason, UpdateAndPeers, UpdatesLike};
@@ -24,6 +23,7 @@ use super::gaps::{Gaps, Missed, Step, peer_of};
 use super::late::LateChannels;
 use super::trouble::Trouble;
 use crate::core::Core;
+use crate::link::{Link, LinkError};
 use crate::session::SessionError;
 
 /// Events of a channel that are asked for at once; Telegram sends accounts no more.
@@ -46,7 +46,7 @@ const SLACK_S: i32 = 5;
 /// The ordered updates of one pool.
 pub(super) struct Boxes {
     core: Arc<Core>,
-    handle: SenderPoolFatHandle,
+    link: Link,
     wire: mpsc::Receiver<UpdatesLike>,
     boxes: MessageBoxes,
     ready: VecDeque<(tl::enums::Update, Arc<Company>)>,
@@ -81,7 +81,7 @@ impl Boxes {
     /// Goes on from the saved state.
     pub(super) async fn open(
         core: Arc<Core>,
-        handle: SenderPoolFatHandle,
+        link: Link,
         wire: mpsc::Receiver<UpdatesLike>,
     ) -> Result<Self, SessionError> {
         let mut state = core.session.updates_state().await?;
@@ -92,7 +92,7 @@ impl Boxes {
         let before = (state.pts != 0).then(|| state.clone());
         Ok(Self {
             core,
-            handle,
+            link,
             wire,
             boxes: MessageBoxes::load(state),
             ready: VecDeque::new(),
@@ -110,7 +110,7 @@ impl Boxes {
     }
 
     /// The next update. It may be given up at any point: what it was asking for, it asks for again.
-    pub(super) async fn next(&mut self) -> Result<(tl::enums::Update, Arc<Company>), InvocationError> {
+    pub(super) async fn next(&mut self) -> Result<(tl::enums::Update, Arc<Company>), LinkError> {
         loop {
             if let Some(update) = self.ready.pop_front() {
                 return Ok(update);
@@ -163,7 +163,7 @@ impl Boxes {
             let until = wake.into_iter().flatten().min().unwrap_or(deadline);
             match timeout_at(until, self.wire.recv()).await {
                 Ok(Some(updates)) => self.taken = Some(updates),
-                Ok(None) => return Err(InvocationError::Dropped("the updates' channel was closed")),
+                Ok(None) => return Err(LinkError::Gone("the updates' channel was closed")),
                 Err(_) => {}
             }
         }
@@ -239,10 +239,7 @@ impl Boxes {
         }
     }
 
-    async fn difference(
-        &mut self,
-        request: &tl::functions::updates::GetDifference,
-    ) -> Result<(), InvocationError> {
+    async fn difference(&mut self, request: &tl::functions::updates::GetDifference) -> Result<(), LinkError> {
         self.before.get_or_insert_with(|| self.boxes.session_state());
         let mut difference = match self.ask(request).await {
             Ok(difference) => difference,
@@ -273,13 +270,13 @@ impl Boxes {
         Ok(())
     }
 
-    fn may_begin_anew(&self, error: &InvocationError) -> bool {
+    fn may_begin_anew(&self, error: &LinkError) -> bool {
         matches!(Trouble::of(error), Trouble::State | Trouble::Unreadable | Trouble::Refused)
             && self.anew.is_none_or(|at| at.elapsed() >= ANEW)
     }
 
     /// Goes on from where Telegram is; what happened before is read.
-    async fn begin_anew(&mut self) -> Result<(), InvocationError> {
+    async fn begin_anew(&mut self) -> Result<(), LinkError> {
         let tl::enums::updates::State::State(state) = self.ask(&tl::functions::updates::GetState {}).await?;
         self.anew = Some(Instant::now());
         self.miss_all();
@@ -296,7 +293,7 @@ impl Boxes {
     async fn channel_difference(
         &mut self,
         mut request: tl::functions::updates::GetChannelDifference,
-    ) -> Result<(), InvocationError> {
+    ) -> Result<(), LinkError> {
         let tl::enums::InputChannel::Channel(tl::types::InputChannel { channel_id, .. }) = request.channel
         else {
             self.boxes.end_channel_difference(PrematureEndReason::Banned);
@@ -339,8 +336,8 @@ impl Boxes {
         &mut self,
         channel_id: i64,
         trouble: Trouble,
-        error: InvocationError,
-    ) -> Result<(), InvocationError> {
+        error: LinkError,
+    ) -> Result<(), LinkError> {
         let reason = match trouble {
             Trouble::All => return Err(error),
             Trouble::Flood(pause) => {
@@ -361,7 +358,7 @@ impl Boxes {
             Trouble::NotNow => {
                 warn!(%error, "what was missed in a channel is not told now");
                 let now = Instant::now();
-                if matches!(error, InvocationError::Io(_)) {
+                if matches!(error, LinkError::Io(_)) {
                     // All others waited for the answer.
                     self.channels_rest_until = Some(now + REST);
                 }
@@ -446,7 +443,7 @@ impl Boxes {
     }
 
     /// Asks for a part of the first gap whose turn it is.
-    async fn fill(&mut self, now: Instant) -> Result<(), InvocationError> {
+    async fn fill(&mut self, now: Instant) -> Result<(), LinkError> {
         let Some(gap) = self.gaps.due(now) else { return Ok(()) };
         let asked = match &gap.what {
             Missed::Chat(history) => self.ask_about(&history.request()).await.map(Step::of_chat),
@@ -494,7 +491,7 @@ impl Boxes {
     }
 
     /// A page could not be read: a chat is read in parts, and all others may be readable later.
-    fn narrow(&mut self, now: Instant, error: &InvocationError) {
+    fn narrow(&mut self, now: Instant, error: &LinkError) {
         if !matches!(self.gaps.due(now).map(|gap| &gap.what), Some(Missed::Chat(_))) {
             return self.put_off(now, Trouble::NotNow, error);
         }
@@ -508,7 +505,7 @@ impl Boxes {
     }
 
     /// A gap could not be asked for: others get their turn.
-    fn put_off(&mut self, now: Instant, trouble: Trouble, error: &InvocationError) {
+    fn put_off(&mut self, now: Instant, trouble: Trouble, error: &LinkError) {
         let Some(gap) = self.gaps.take_due(now) else { return };
         let given_up = match trouble {
             Trouble::NotNow => match self.gaps.put_off(gap, Instant::now()) {
@@ -559,18 +556,15 @@ impl Boxes {
     }
 
     /// Asks for something of one chat, which others do not wait for long.
-    async fn ask_about<R: RemoteCall>(
-        &self,
-        request: &R,
-    ) -> Result<R::Return, (Trouble, Box<InvocationError>)> {
+    async fn ask_about<R: RemoteCall>(&self, request: &R) -> Result<R::Return, (Trouble, Box<LinkError>)> {
         match timeout(ANSWER, self.ask(request)).await {
             Ok(answer) => answer.map_err(|error| (Trouble::of(&error), Box::new(error))),
-            Err(_) => Err((Trouble::NotNow, Box::new(InvocationError::Io(io::ErrorKind::TimedOut.into())))),
+            Err(_) => Err((Trouble::NotNow, Box::new(io::Error::from(io::ErrorKind::TimedOut).into()))),
         }
     }
 
-    async fn ask<R: RemoteCall>(&self, request: &R) -> Result<R::Return, InvocationError> {
-        self.handle.invoke_in_dc(self.core.session.home_dc(), request).await
+    async fn ask<R: RemoteCall>(&self, request: &R) -> Result<R::Return, LinkError> {
+        self.link.ask(self.core.session.home_dc(), request).await
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use grammers_mtproto::mtp::DeserializeError;
-use grammers_mtsender::{InvocationError, RpcError};
-
 use crate::invoke::spoils_connection;
+use crate::link::{LinkError, RpcError};
 
 /// Why a request of the update stream was not answered, as far as others are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,18 +23,16 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    pub(super) fn of(error: &InvocationError) -> Self {
+    pub(super) fn of(error: &LinkError) -> Self {
         match error {
-            InvocationError::Rpc(error) => Self::of_rpc(error),
-            // All others are of the connection, and of whatever else waits on it.
-            InvocationError::Deserialize(
-                DeserializeError::UnexpectedConstructor { .. } | DeserializeError::MessageBufferTooSmall,
-            ) => Self::Unreadable,
+            LinkError::Rpc(error) => Self::of_rpc(error),
+            LinkError::Unreadable(_) => Self::Unreadable,
+            // Those are of the connection, and of whatever else waits on it.
             _ => Self::All,
         }
     }
 
-    fn of_rpc(RpcError { code, name, value, .. }: &RpcError) -> Self {
+    fn of_rpc(RpcError { code, name, value }: &RpcError) -> Self {
         if name == "AUTH_KEY_DUPLICATED" || spoils_connection(name) {
             return Self::All;
         }

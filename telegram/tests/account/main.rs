@@ -1,4 +1,4 @@
-//! The account against the test Telegram: each trap of the library it stands on, and every way a login can go.
+//! The account against the test Telegram: each trap of the wire, and every way a login can go.
 
 #![expect(clippy::unwrap_used, reason = "a test's way to fail")]
 

@@ -35,9 +35,9 @@ const AT_HOME: [(&str, &[&str], &str); 7] = [
         "grammers stays in telegram/ and the programs' telegram.rs",
     ),
     (
-        "grammers_mtsender",
-        &["telegram/", "gateway/src/telegram", "client/src/telegram", "tests/"],
-        "grammers stays in telegram/ and the programs' telegram.rs",
+        "grammers_mtproto",
+        &["telegram/src/link", "telegram/src/invoke.rs"],
+        "MTProto stays in telegram/src/link",
     ),
     (
         "grammers_tl_types",

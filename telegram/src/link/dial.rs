@@ -1,0 +1,32 @@
+//! The way to a data centre: straight, or through a SOCKS5 proxy (RFC 1928, RFC 1929).
+
+use std::net::SocketAddr;
+
+use tgtrunk_config::Proxy;
+use tokio::net::TcpStream;
+use tokio_socks::tcp::Socks5Stream;
+
+use super::error::LinkError;
+
+/// Connects.
+///
+/// # Errors
+/// What the system says, or the proxy.
+pub(super) async fn dial(address: SocketAddr, proxy: Option<&Proxy>) -> Result<TcpStream, LinkError> {
+    let stream = match proxy {
+        None => TcpStream::connect(address).await?,
+        Some(proxy) => {
+            let place = (proxy.host.as_str(), proxy.port);
+            let connected = match &proxy.user {
+                Some(user) => {
+                    Socks5Stream::connect_with_password(place, address, user, proxy.password()).await
+                }
+                None => Socks5Stream::connect(place, address).await,
+            };
+            connected.map(Socks5Stream::into_inner).map_err(|error| LinkError::Proxy(error.to_string()))?
+        }
+    };
+    // What is packed into one packet is one already.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
