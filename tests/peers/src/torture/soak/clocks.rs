@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::clock::{self, now};
+use crate::load::machine::Threads;
 use crate::torture::rig::{Rig, by_address};
 use crate::torture::talks::{Balance, Talk, end_all};
 use crate::torture::{Plan, Tally};
@@ -21,7 +22,10 @@ const CALLS: usize = 10;
 const BACK_LIMIT: Duration = Duration::from_secs(5);
 /// How long a step stays before it is looked at what it did.
 const STAYS: Duration = Duration::from_secs(2);
-/// How long the machine sleeps, and what it may use in a second meanwhile and afterwards: no storm of timers.
+/// What the gateway may use of a processor so long beside what it uses for its calls anyway: a message that is refused and sent
+/// again without a pause takes all there is.
+const STORM: Duration = Duration::from_millis(500);
+/// How long the machine sleeps.
 const SLEEPS: Duration = Duration::from_secs(4);
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -36,8 +40,11 @@ enum Step {
     Sleeps,
 }
 
-/// Telegram believes messages that are up to 300 s old or 30 s early; the first ones are within that.
-const STEPS: [Step; 9] = [
+/// Telegram believes messages that are up to 300 s old or 30 s early. The first two are a clock that is set wrong and mended:
+/// what was numbered too high meanwhile must not count afterwards.
+const STEPS: [Step; 11] = [
+    Step::Off(200),
+    Step::Off(0),
     // As a leap second is told by kernels: a second comes twice.
     Step::Off(-1),
     Step::Drifts(1.05),
@@ -61,12 +68,18 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
         talks.push(Talk::begin(&rig, 0, number).await?);
     }
     sleep(Duration::from_millis(500)).await;
-    let mut slowest = Duration::ZERO;
+    let (mut slowest, mut most) = (Duration::ZERO, Duration::ZERO);
+    let calm = used(rig.pid).await?;
     'all: loop {
         for step in STEPS {
             let balances: Vec<_> = talks.iter().map(Balance::of).collect();
             match one(&mut rig, &file, step).await {
-                Ok(took) => slowest = slowest.max(took),
+                Ok((took, used)) => {
+                    (slowest, most) = (slowest.max(took), most.max(used));
+                    tally.hold(used <= calm * 2 + STORM, || {
+                        format!("{step:?}: {used:?} of a processor in {STAYS:?}, {calm:?} before")
+                    });
+                }
                 Err(error) => tally.fail(format!("{step:?}: {error:#}")),
             }
             for (balance, talk) in balances.iter().zip(&talks) {
@@ -88,8 +101,12 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     sleep(STAYS).await;
     end_all(talks).await?;
     tally.note(&format!(
-        "{CALLS} calls go on; a call both ways within {} ms of each step at most, which takes 1 s of listening",
-        slowest.as_millis()
+        "{CALLS} calls go on; a call both ways within {} ms of each step at most, which takes 1 s of listening; at most {} ms of a \
+         processor in {} s after it, {} ms before the first",
+        slowest.as_millis(),
+        most.as_millis(),
+        STAYS.as_secs(),
+        calm.as_millis()
     ));
     rig.close(&mut tally).await?;
     Ok(tally)
@@ -114,8 +131,15 @@ fn show(file: &Path, text: &str) -> anyhow::Result<()> {
     fs::rename(&fresh, file).context("the clock's file")
 }
 
-/// Steps, and has somebody call both ways; how long the slower one took.
-async fn one(rig: &mut Rig, file: &Path, step: Step) -> anyhow::Result<Duration> {
+/// What the gateway uses of a processor while its calls go on.
+async fn used(pid: u32) -> anyhow::Result<Duration> {
+    let before = Threads::of(pid)?;
+    sleep(STAYS).await;
+    Ok(Duration::from_nanos(Threads::of(pid)?.since(&before).cpu_ns))
+}
+
+/// Steps, and has somebody call both ways; how long the slower one took, and what the gateway uses afterwards.
+async fn one(rig: &mut Rig, file: &Path, step: Step) -> anyhow::Result<(Duration, Duration)> {
     match step {
         Step::Off(seconds) => show(file, &format!("{seconds:+}"))?,
         Step::Drifts(times) => show(file, &format!("+0 x{times}"))?,
@@ -130,6 +154,5 @@ async fn one(rig: &mut Rig, file: &Path, step: Step) -> anyhow::Result<Duration>
     let took = rig.calls_both_ways(0).await?;
     ensure!(took <= BACK_LIMIT, "a call took {took:?}");
     ensure!(now() - began <= BACK_LIMIT, "two calls took {:?}", now() - began);
-    sleep(STAYS).await;
-    Ok(took)
+    Ok((took, used(rig.pid).await?))
 }
