@@ -4,9 +4,11 @@
 
 #[path = "../entries/bodies.rs"]
 mod entry;
+#[path = "../../../tests/fuzz/limits.rs"]
+mod limits;
 #[path = "../../../tests/fuzz/script.rs"]
 mod script;
 #[path = "../../tests/green/telegram.rs"]
 mod telegram;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| limits::within(entry::take, bytes));

@@ -4,5 +4,7 @@
 
 #[path = "../entries/opus.rs"]
 mod entry;
+#[path = "../../../../tests/fuzz/limits.rs"]
+mod limits;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| limits::within(entry::take, bytes));

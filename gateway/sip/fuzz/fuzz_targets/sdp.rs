@@ -6,7 +6,9 @@
 mod config;
 #[path = "../entries/sdp.rs"]
 mod entry;
+#[path = "../../../../tests/fuzz/limits.rs"]
+mod limits;
 #[path = "../../../../tests/fuzz/script.rs"]
 mod script;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entry::take(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| limits::within(entry::take, bytes));
