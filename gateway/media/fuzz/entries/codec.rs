@@ -4,6 +4,9 @@ use tgtrunk_media::codec::{EncoderSettings, TABLE};
 
 use super::script::Script;
 
+/// So many samples of sound are made up or encoded for one script.
+const SAMPLES: usize = 48_000;
+
 /// Plays a script of payloads to one decoder; it must sound as long as it promises.
 pub fn take(bytes: &[u8]) {
     let mut script = Script::new(bytes);
@@ -15,8 +18,8 @@ pub fn take(bytes: &[u8]) {
     else {
         return;
     };
-    let mut pcm = Vec::new();
-    while let Some(step) = script.step() {
+    let (mut pcm, mut made) = (Vec::new(), 0);
+    while let Some(step) = script.step().filter(|_| made < SAMPLES) {
         let before = pcm.len();
         match step % 4 {
             0 | 1 => {
@@ -29,12 +32,14 @@ pub fn take(bytes: &[u8]) {
             2 => {
                 let samples = usize::from(script.word()) % 6000;
                 let next = script.bytes();
+                made += samples;
                 decoder.conceal(samples, (step & 4 == 0).then_some(next), &mut pcm);
                 assert_eq!(pcm.len() - before, samples);
             }
             _ => {
                 encoder.set_loss(f32::from(script.byte()) / 64.0);
                 let mut out = Vec::new();
+                made += pcm.len();
                 for frame in pcm.chunks_exact(sample_hz as usize / 50) {
                     out.clear();
                     encoder.encode(frame, &mut out);
