@@ -1,7 +1,8 @@
-//! Requests of a program that has a token and may be anybody: of GREEN-API's dialect, of its partner's and of actions, with a
-//! query, a type and a body of any kind.
+//! Requests of a program that has a token and may be anybody: of GREEN-API's dialect, of its partner's and of actions, for an
+//! account and for a bot, with a query, a type and a body of any kind.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ const PATIENCE: Duration = Duration::from_millis(40);
 /// So many requests one house hears, or its journal would slow down the last of them.
 const REQUESTS: u32 = 2_000;
 const PARTNER: &str = "gac.0123456789";
-const BEARER: &str = "one";
+/// Who calls for the account and who for the bot.
+const BEARERS: [&str; 2] = ["one", "two"];
 const ACTIONS: [&str; 11] = [
     "actions",
     "actions/send_message",
@@ -74,8 +76,8 @@ struct Place {
     runtime: Runtime,
     green: Router,
     actions: Router,
-    instance: Instance,
-    token: String,
+    /// The account's, the bot's, and their tokens.
+    instances: [(Instance, String); 2],
     methods: Vec<&'static str>,
     heard: u32,
     _folder: tempfile::TempDir,
@@ -85,26 +87,18 @@ impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (instance, token) = runtime.block_on(async {
-            let file =
-                SqliteConnectOptions::new().filename(folder.path().join("client.db")).create_if_missing(true);
-            let pool = SqlitePoolOptions::new().max_connections(1).connect_with(file).await.unwrap();
-            let files = folder.path().join("files");
-            let options = Options::new(InstanceKind::User, "office", files, "http://127.0.0.1:1");
-            let messenger: Arc<dyn Messenger> = Arc::new(Played::default());
-            let instance =
-                Instance::open(Store::open(pool).await.unwrap(), messenger, options).await.unwrap();
-            let token = instance.renew_token().await.unwrap().reveal().to_owned();
-            (instance, token)
-        });
+        let instances = [(InstanceKind::User, "office"), (InstanceKind::Bot, "acme_bot")]
+            .map(|(kind, name)| runtime.block_on(open(kind, name, folder.path())));
         let house = House::new(Arc::new(Desk));
-        house.enter(instance.clone());
+        for (instance, _) in &instances {
+            house.enter(instance.clone());
+        }
+        let ids = instances.each_ref().map(|(instance, _)| instance.id());
         Self {
             runtime,
             green: green::router(house.clone(), Pace::Free),
-            actions: actions::router(house, Arc::new(Doorkeeper(instance.id()))),
-            instance,
-            token,
+            actions: actions::router(house, Arc::new(Doorkeeper(ids))),
+            instances,
             // Another token would shut out what comes behind it.
             methods: green::methods().filter(|method| *method != "updateApiToken").collect(),
             heard: 0,
@@ -115,22 +109,23 @@ impl Place {
     fn hear(&mut self, which: u8, script: &mut Script<'_>) {
         self.heard += 1;
         let (verb, kind) = (script.byte(), script.byte());
+        let whose = usize::from(verb >> 7);
+        let (instance, token) = &self.instances[whose];
+        let written_kind = if kind & 0x80 == 0 { String::new() } else { written(script.bytes()) };
         let query = written(script.bytes());
         let body = leads_nowhere(script.bytes());
         let which = usize::from(which) % (self.methods.len() + ACTIONS.len());
         let (path, is_green) = match self.methods.get(which) {
             Some(method) if which + 3 >= self.methods.len() => (format!("/partner/{method}/{PARTNER}"), true),
-            Some(method) => {
-                (format!("/waInstance{}/{method}/{}{query}", self.instance.id(), self.token), true)
-            }
+            Some(method) => (format!("/waInstance{}/{method}/{token}{query}", instance.id()), true),
             None => (format!("/api/v1/{}{query}", ACTIONS[which - self.methods.len()]), false),
         };
         let request = Request::builder()
             .method(VERBS[usize::from(verb) % VERBS.len()])
             .uri(path)
-            .header("authorization", format!("Bearer {BEARER}"))
+            .header("authorization", format!("Bearer {}", BEARERS[whose]))
             .header("ga-filename", written(&body[..body.len().min(20)]))
-            .header("content-type", TYPES[usize::from(kind) % TYPES.len()]);
+            .header("content-type", TYPES.get(usize::from(kind)).copied().unwrap_or(&written_kind));
         let Ok(request) = request.body(Body::from(body)) else { return };
         let router = if is_green { &mut self.green } else { &mut self.actions };
         let answered = self.runtime.block_on(async { timeout(PATIENCE, router.call(request)).await });
@@ -143,6 +138,18 @@ impl Place {
             serde_json::from_slice::<Value>(&told).unwrap();
         }
     }
+}
+
+/// An instance over a database of its own, and its token.
+async fn open(kind: InstanceKind, name: &str, folder: &Path) -> (Instance, String) {
+    let file =
+        SqliteConnectOptions::new().filename(folder.join(format!("{name}.db"))).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(file).await.unwrap();
+    let options = Options::new(kind, name, folder.join(name), "http://127.0.0.1:1");
+    let messenger: Arc<dyn Messenger> = Arc::new(Played::default());
+    let instance = Instance::open(Store::open(pool).await.unwrap(), messenger, options).await.unwrap();
+    let token = instance.renew_token().await.unwrap().reveal().to_owned();
+    (instance, token)
 }
 
 /// The body, whose addresses are all of this machine and of a port where nobody is.
@@ -192,15 +199,16 @@ impl Office for Desk {
     }
 }
 
-struct Doorkeeper(InstanceId);
+struct Doorkeeper([InstanceId; 2]);
 
 #[async_trait]
 impl Gate for Doorkeeper {
     async fn admits(&self, token: &str) -> Result<Grant, Denied> {
-        if token == BEARER { Ok(Grant::Instance(self.0)) } else { Err(Denied::Nobody) }
+        let whose = BEARERS.iter().position(|bearer| *bearer == token).ok_or(Denied::Nobody)?;
+        Ok(Grant::Instance(self.0[whose]))
     }
 
-    fn instance_of(&self, _: &str) -> Option<InstanceId> {
-        Some(self.0)
+    fn instance_of(&self, name: &str) -> Option<InstanceId> {
+        Some(self.0[usize::from(name == "acme_bot")])
     }
 }
