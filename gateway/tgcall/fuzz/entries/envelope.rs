@@ -75,6 +75,9 @@ pub fn take(bytes: &[u8]) {
             }
         }
     }
+    if how & 16 != 0 {
+        assert!(format!("{end:?}").starts_with("Signaling"));
+    }
 }
 
 /// The envelope written out a second time, after Telegram's page on end-to-end encrypted calls.
