@@ -8,12 +8,14 @@
 Its working folder is the project's. Inputs that were found lie in target/fuzzed/TARGET, those that did harm beside it.
 """
 
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,9 +34,17 @@ TAKEN = ROOT / "tests/fuzz/taken.toml"
 FUZZED = ROOT / "target/fuzzed"
 BUILT = ROOT / "target/fuzz"
 TOOLS = ROOT / "target/tools/bin"
-# No input may take longer or need more: seconds by the clock on the wall, which runs on while others compute; megabytes.
-LONGEST_S = 10
+# Who does not come back in so many seconds by the clock on the wall, which runs on while others compute, hangs if it does so
+# again alone. What an input may cost at most is in limits.rs; what a target keeps in all, in megabytes, is here.
+LONGEST_S = 60
 MOST_MB = 512
+# How long an input may be, where 4096 bytes would be for nothing but slowness: nobody dials so much.
+LENGTHS = {
+    "bodies": 2048, "caller_id": 512, "codec": 1024, "datagram": 1024, "dial": 256, "endpoint": 1024, "line": 2048,
+    "packets": 1024, "proven": 1024, "relay": 2048, "settings": 2048,
+}
+# Where targets that write files write them: no disk has to be waited for.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
 # What of the rooms reads bytes of strangers.
 PARSERS = ROOT / "tests/fuzz/parsers.toml"
 
@@ -60,22 +70,28 @@ def fuzz(target, room, folder, seconds):
     """Runs one target, and gives how many inputs it took, how many places of the program they reached, and what went wrong."""
     found = FUZZED / target
     found.mkdir(parents=True, exist_ok=True)
-    command = [
-        folder / target,
-        found,
-        ROOT / room / "fuzz/corpus" / target,
-        f"-max_total_time={seconds}",
-        f"-timeout={LONGEST_S}",
-        f"-rss_limit_mb={MOST_MB}",
-        f"-artifact_prefix={FUZZED}/{target}-",
-        "-print_final_stats=1",
-        "-verbosity=1",
-    ]
-    run = subprocess.run(command, capture_output=True, text=True, errors="replace")
-    taken = re.search(r"stat::number_of_executed_units:\s*(\d+)", run.stderr)
-    places = re.findall(r"cov: (\d+)", run.stderr)
-    fault = None if run.returncode == 0 else run.stderr[-3000:]
-    return int(taken[1]) if taken else 0, int(places[-1]) if places else 0, fault
+    limits = [f"-timeout={LONGEST_S}", f"-rss_limit_mb={MOST_MB}", f"-artifact_prefix={FUZZED}/{target}-"]
+    words = ROOT / room / "fuzz/words" / target
+    taken, places, until = 0, 0, time.monotonic() + seconds
+    while (left := math.ceil(until - time.monotonic())) > 0:
+        command = [folder / target, *limits, found, ROOT / room / "fuzz/corpus" / target]
+        command += [f"-max_total_time={left}", f"-max_len={LENGTHS.get(target, 4096)}"]
+        command += [f"-dict={words}"] if words.exists() else []
+        run = subprocess.run(
+            [*command, "-print_final_stats=1", "-verbosity=1"],
+            capture_output=True, text=True, errors="replace", env=os.environ | {"TMPDIR": MEMORY},
+        )
+        executed = re.search(r"stat::number_of_executed_units:\s*(\d+)", run.stderr)
+        taken += int(executed[1]) if executed else 0
+        places = max([places, *map(int, re.findall(r"cov: (\d+)", run.stderr))])
+        if run.returncode == 0:
+            break
+        late = re.search(r"Test unit written to (\S+-timeout-\S+)", run.stderr)
+        if not late or subprocess.run([folder / target, *limits, late[1]], capture_output=True).returncode:
+            return taken, places, run.stderr[-3000:]
+        # The machine stood still, and not the target.
+        Path(late[1]).unlink()
+    return taken, places, None
 
 
 def note(target, taken, places):
@@ -117,7 +133,8 @@ def merge(wanted):
         [folder] = BUILT.glob("*/release")
         before = len(list(corpus.iterdir()))
         subprocess.run(
-            [folder / target, "-merge=1", f"-timeout={LONGEST_S}", corpus, FUZZED / target], check=True, capture_output=True
+            [folder / target, "-merge=1", f"-timeout={LONGEST_S}", corpus, FUZZED / target],
+            check=True, capture_output=True, env=os.environ | {"TMPDIR": MEMORY},
         )
         print(f"{target:12} {before} files, now {len(list(corpus.iterdir()))}")
     return True
