@@ -136,7 +136,9 @@ def merge(wanted):
         [folder] = BUILT.glob("*/release")
         before = len(list(corpus.iterdir()))
         subprocess.run(
-            [folder / target, "-merge=1", f"-timeout={LONGEST_S}", corpus, FUZZED / target],
+            # What reaches a place that no other does, whatever else it is.
+            [folder / target, "-set_cover_merge=1", "-use_counters=0", f"-timeout={LONGEST_S}", corpus,
+             FUZZED / target],
             check=True, capture_output=True, env=os.environ | {"TMPDIR": MEMORY},
         )
         print(f"{target:12} {before} files, now {len(list(corpus.iterdir()))}")
