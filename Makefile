@@ -102,18 +102,12 @@ build: packages ## build every program and every test
 demo: setup build ## a call each way on this machine, measured, and a keypad (DEMO_EXIT=1 ends it, PEERS=independent takes foreign phones)
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/demo
 
-# Advisories come from a database on the net; without it nothing is known of them, and that is said.
-DENY := cargo deny check --config .deny.toml bans licenses sources && { \
-	out=$$(cargo deny check --config .deny.toml advisories 2>&1) && echo "$$out" || { echo "$$out" >&2; \
-	grep -qE 'failed to fetch|unable to fetch|Could not resolve' <<<"$$out" && \
-	echo "the database of advisories cannot be had: ADVISORIES ARE NOT CHECKED" >&2; }; }
-
 .PHONY: check
 check: packages ## format, lints, documentation, dependencies
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
-	@PATH="$(TOOLS)/bin:$$PATH"; if cargo deny --version >/dev/null 2>&1; then $(DENY); else \
+	@PATH="$(TOOLS)/bin:$$PATH"; if cargo deny --version >/dev/null 2>&1; then packaging/audit; else \
 		echo "cargo-deny is not installed: LICENCES, SOURCES AND ADVISORIES of dependencies are not checked (make audit)" >&2; \
 	fi
 
@@ -184,8 +178,8 @@ coverage: packages ## how much of each parser the fuzzers' corpora reach
 
 # Supply chain: what comes in, what is known against it, and whether the same sources make the same bytes.
 .PHONY: audit
-audit: $(TOOLS)/bin/cargo-deny ## licences, sources and advisories of dependencies
-	@PATH="$(TOOLS)/bin:$$PATH"; $(DENY)
+audit: $(TOOLS)/bin/cargo-deny ## licences, sources and advisories of dependencies (ADVISORIES=FOLDER: a copy of their database)
+	@PATH="$(TOOLS)/bin:$$PATH" ADVISORIES="$(ADVISORIES)" packaging/audit
 
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --root $(TOOLS) --version '~0.18' --locked cargo-deny
