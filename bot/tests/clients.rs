@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tgtrunk_test_telegram::canary::API_HASH;
 use tgtrunk_test_telegram::world::{BotInfo, Button, NewBot};
 use tgtrunk_test_telegram::{NewUser, Options, TestTelegram, venv};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -145,7 +146,7 @@ impl House {
         std::fs::write(bot.join("bot.toml"), format!("token = \"{}\"\n", info.token)).unwrap();
         let port = port();
         let settings = format!(
-            "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n[gateway]\nstate = \"{}\"\n\
+            "[telegram]\napi_id = 1\napi_hash = \"{API_HASH}\"\n[gateway]\nstate = \"{}\"\n\
              [bot]\napi_url = \"{}\"\nlog_level = \"debug\"\n[bot.api]\nlisten = \"127.0.0.1:{port}\"\n",
             folder.path().join("state").display(),
             telegram.bot_api_url(),

@@ -12,6 +12,7 @@ use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
+use tgtrunk_test_telegram::canary::TRUNK_PASSWORD;
 use tgtrunk_tests::gateway::Gateway;
 use tgtrunk_tests::light_user::{Answering, LightUser};
 use tgtrunk_tests::load::machine;
@@ -217,7 +218,7 @@ async fn the_minutes_of_a_day_are_those_of_all_calls_together_and_a_kill_gives_n
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_guesses_a_lines_password_ten_times_is_not_answered_any_more_and_nobody_else_is_silenced() {
     let scene = open("+79060004051", "").await;
-    let trunk = json!({"any_source": true, "auth_user": "pbx", "auth_password": "a long word of ours"});
+    let trunk = json!({"any_source": true, "auth_user": "pbx", "auth_password": TRUNK_PASSWORD});
     let post = scene.post("+79060004052", |draft| draft.set("trunk", trunk)).await.unwrap();
     scene.reload(&[&post]).await.unwrap();
     let mut guesser = Stranger::at([127, 0, 0, 9], post.line.sip).await;

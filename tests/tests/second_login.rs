@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tgtrunk_config::control::{Answer, Ask, LoginMethod, LoginStage, Refusal, RefusalCode};
 use tgtrunk_config::{Lamp, LoginCode, LoginToken, Password, Phone};
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tgtrunk_tests::control::Control;
 use tgtrunk_tests::gateway;
 use tgtrunk_tests::stage::{self, Line, Stage};
@@ -18,7 +19,6 @@ use tokio::time::{Instant, sleep, timeout};
 /// How long a login may take.
 const LIMIT: Duration = Duration::from_secs(30);
 const COMPANY: &str = "+79060000000";
-const PASSWORD: &str = "four words are not enough";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_at_the_gateway_lets_the_running_client_in_with_the_password_that_was_typed() {

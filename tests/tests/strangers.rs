@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tgtrunk_config::control::{CallState, Ender};
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::canary::TRUNK_PASSWORD;
 use tgtrunk_tests::clock::now;
 use tgtrunk_tests::light_user::{self, LightUser, Reason};
 use tgtrunk_tests::measure::{self, Tones};
@@ -119,7 +120,7 @@ async fn strangers_at_a_line_that_listens_to_everybody_have_to_prove_themselves_
     let line = stage.line(COMPANY).unwrap();
     let options = pbx::Options::playing(circle(TONES.pbx_hz, 20).unwrap()).muted();
     let phone = Phone::switch_on(line.sip, options).await.unwrap();
-    let trunk = json!({"any_source": true, "auth_user": "pbx", "auth_password": "a long word of ours"});
+    let trunk = json!({"any_source": true, "auth_user": "pbx", "auth_password": TRUNK_PASSWORD});
     stage.open(&line, phone.sip, stage::draft(&line).unwrap().set("trunk", trunk)).await.unwrap();
     let gateway = stage.run(&[&line]).await.unwrap();
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tgtrunk_config::{Lamp, StateDir};
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::canary::TRUNK_PASSWORD;
 use tgtrunk_tests::baresip::{self, Baresip};
 use tgtrunk_tests::clock::now;
 use tgtrunk_tests::codec::Codec;
@@ -34,7 +35,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const TALK: Duration = Duration::from_secs(3);
 const TONES: Tones = Tones::USUAL;
 /// User and password of whoever calls a line that asks for them.
-const PROOF: (&str, &str) = ("phone100", "open-sesame");
+const PROOF: (&str, &str) = ("phone100", "open-Stieg1itzSip");
 const COMPANY: &str = "+79060000000";
 const ANNA: &str = "+79161111111";
 
@@ -214,7 +215,7 @@ async fn streams_are_answered_pinged_and_ended_as_they_deserve() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_who_only_connect_leave_the_pbx_its_places_and_are_let_go() {
-    let open = |_: &str| json!({"any_source": true, "auth_user": "pbx", "auth_password": "a word of ours"});
+    let open = |_: &str| json!({"any_source": true, "auth_user": "pbx", "auth_password": TRUNK_PASSWORD});
     let scene = Scene::open(phone(), open).await;
     let line = scene.line.sip;
     let began = now();

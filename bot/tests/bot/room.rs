@@ -7,6 +7,7 @@ use std::time::Duration;
 use tgtrunk_config::control::{Answer, Ask};
 use tgtrunk_config::{BotStatus, Phone};
 use tgtrunk_shell::asking;
+use tgtrunk_test_telegram::canary::API_HASH;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
@@ -42,7 +43,7 @@ impl Room {
 
     fn set_up(&self) {
         let settings = format!(
-            "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n[gateway]\nstate = \"{}\"\n\
+            "[telegram]\napi_id = 1\napi_hash = \"{API_HASH}\"\n[gateway]\nstate = \"{}\"\n\
              [bot]\napi_url = \"http://{}\"\npoll_timeout_s = 2\nlog_level = \"debug\"\n{}",
             self.state().display(),
             self.telegram.address,

@@ -45,7 +45,7 @@ pub(crate) struct Telegram {
     news: Arc<Notify>,
 }
 
-pub(crate) const TOKEN: &str = "42:abcdefghijklmnopqrstuvwxyz";
+pub(crate) const TOKEN: &str = "42:AAStieg1itzTok-abcdefghijk";
 
 impl Telegram {
     pub(crate) async fn start() -> Self {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use tgtrunk_test_telegram::canary::API_HASH;
 use tgtrunk_test_telegram::world::{BotInfo, NewBot, World};
 use tgtrunk_test_telegram::{NewUser, Options, TestTelegram};
 use tokio::process::{Child, Command};
@@ -60,7 +61,7 @@ impl Stage {
         std::fs::write(bot.join("bot.toml"), format!("token = \"{}\"\n", info.token)).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let settings = format!(
-            "[telegram]\napi_id = 1\napi_hash = \"0123456789abcdef0123456789abcdef\"\n[gateway]\nstate = \"{}\"\n\
+            "[telegram]\napi_id = 1\napi_hash = \"{API_HASH}\"\n[gateway]\nstate = \"{}\"\n\
              [bot]\napi_url = \"{}\"\nlog_level = \"debug\"\n[bot.api]\nlisten = \"127.0.0.1:{port}\"\n",
             folder.path().join("state").display(),
             scene.telegram.bot_api_url(),

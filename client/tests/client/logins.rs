@@ -8,6 +8,7 @@ use tgtrunk_config::control::{
 };
 use tgtrunk_config::{Lamp, LoginCode, Password};
 use tgtrunk_shell::asking;
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
@@ -17,9 +18,9 @@ use crate::support::{COMPANY, SOON, Scene, eventually, line, phone};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_lets_the_client_in_and_hands_the_password_over() {
     let scene = Scene::new(line()).await;
-    scene.world().set_password(scene.company, Some("correct horse"));
+    scene.world().set_password(scene.company, Some(PASSWORD));
     let gateway = scene.gateway();
-    gateway.told.lock().unwrap().password = Some(Password::new("correct horse"));
+    gateway.told.lock().unwrap().password = Some(Password::new(PASSWORD));
     scene.log_in().await;
     let _client = scene.client().await;
 }
@@ -27,13 +28,13 @@ async fn the_gateway_lets_the_client_in_and_hands_the_password_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_gateway_the_code_and_the_password_are_asked_for() {
     let scene = Scene::new(line()).await;
-    scene.world().set_password(scene.company, Some("correct horse"));
+    scene.world().set_password(scene.company, Some(PASSWORD));
     let mut login = scene.command(&["login", &phone().to_string()]);
     let mut child =
         login.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     eventually("a code", || scene.world().pending_login_code(COMPANY).is_some()).await;
     let code = scene.world().pending_login_code(COMPANY).unwrap();
-    let typed = format!("{code}\ncorrect horse\n");
+    let typed = format!("{code}\n{PASSWORD}\n");
     child.stdin.take().unwrap().write_all(typed.as_bytes()).await.unwrap();
     let done = child.wait_with_output().await.unwrap();
     let told = String::from_utf8_lossy(&done.stdout).into_owned();
@@ -44,13 +45,13 @@ async fn without_a_gateway_the_code_and_the_password_are_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_client_is_let_in_without_a_restart() {
     let scene = Scene::new(line()).await;
-    scene.world().set_password(scene.company, Some("correct horse"));
+    scene.world().set_password(scene.company, Some(PASSWORD));
     let _gateway = scene.gateway();
     let _client = scene.run();
     scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
     let ask = |password| Ask::ExportLogin { line: phone(), password };
     let socket = scene.state.client_socket();
-    let answer = asking::ask(&socket, ask(Some(Password::new("correct horse")))).await.unwrap();
+    let answer = asking::ask(&socket, ask(Some(Password::new(PASSWORD)))).await.unwrap();
     let Answer::LoginToken { token, .. } = answer else { panic!("{answer:?}") };
     scene.world().accept_login_token(scene.company, &token.bytes()).unwrap();
     scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
@@ -61,7 +62,7 @@ async fn a_running_client_is_let_in_without_a_restart() {
 async fn a_second_export_does_not_break_the_first_off() {
     use tgtrunk_test_telegram::world::{Action, Match};
     let scene = Scene::new(line()).await;
-    scene.world().set_password(scene.company, Some("correct horse"));
+    scene.world().set_password(scene.company, Some(PASSWORD));
     let _gateway = scene.gateway();
     let _client = scene.run();
     scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
@@ -73,7 +74,7 @@ async fn a_second_export_does_not_break_the_first_off() {
     };
     token(asking::ask(&socket, ask(None)).await.unwrap());
     // The one that nobody accepted is not waited for.
-    let shown = asking::ask(&socket, ask(Some(Password::new("correct horse")))).await.unwrap();
+    let shown = asking::ask(&socket, ask(Some(Password::new(PASSWORD)))).await.unwrap();
     let slow = Match::method("auth.checkPassword").once();
     scene.world().add_fault(slow, Action::Delay { ms: 1000 });
     scene.world().accept_login_token(scene.company, &token(shown).bytes()).unwrap();
@@ -85,7 +86,7 @@ async fn a_second_export_does_not_break_the_first_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_client_says_that_the_password_is_missing() {
     let scene = Scene::new(line()).await;
-    scene.world().set_password(scene.company, Some("correct horse"));
+    scene.world().set_password(scene.company, Some(PASSWORD));
     let _gateway = scene.gateway();
     let _client = scene.run();
     scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
@@ -93,7 +94,7 @@ async fn a_running_client_says_that_the_password_is_missing() {
     let mut child =
         login.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     sleep(Duration::from_millis(500)).await;
-    child.stdin.take().unwrap().write_all(b"correct horse\n").await.unwrap();
+    child.stdin.take().unwrap().write_all(format!("{PASSWORD}\n").as_bytes()).await.unwrap();
     let done = child.wait_with_output().await.unwrap();
     let told = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.success() && told.contains("Password of the account:"), "{told}{done:?}");
@@ -103,7 +104,7 @@ async fn a_running_client_says_that_the_password_is_missing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_is_led_over_the_socket_and_told_to_subscribers() {
     let scene = Scene::new(line()).await;
-    scene.world().set_password(scene.company, Some("correct horse"));
+    scene.world().set_password(scene.company, Some(PASSWORD));
     let _client = scene.run();
     scene.until_lamp("session", Lamp::Red, |status| status.telegram.lamp).await;
     let socket = scene.state.client_socket();
@@ -120,7 +121,7 @@ async fn a_login_is_led_over_the_socket_and_told_to_subscribers() {
     let code = LoginCode::new(scene.world().pending_login_code(COMPANY).unwrap());
     let asked = say(Ask::EnterCode { line: phone(), code }).await;
     assert!(matches!(asked.stage, LoginStage::Password { .. }), "{asked:?}");
-    let done = say(Ask::EnterPassword { line: phone(), password: Password::new("correct horse") }).await;
+    let done = say(Ask::EnterPassword { line: phone(), password: Password::new(PASSWORD) }).await;
     assert!(matches!(done.stage, LoginStage::Done { .. }), "{done:?}");
     scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
     for stage in ["code", "code", "password", "done"] {

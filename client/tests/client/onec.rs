@@ -14,6 +14,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use serde_json::{Value, json};
 use tgtrunk_telegram::tl;
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tgtrunk_test_telegram::world::{Entry, Hung, Letter};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -39,7 +40,7 @@ async fn every_method_of_the_connector_of_1c_is_answered_as_it_reads_answers() {
     let tls =
         format!("[api]\ntls_listen = \"127.0.0.1:{port}\"\npublic_url = \"https://localhost:{port}\"\n");
     std::fs::write(scene.settings(), text.replace("[api]\n", &tls)).unwrap();
-    let shop = scene.world().add_user(NewUser::new(SHOP, "Shop").password("correct horse")).unwrap();
+    let shop = scene.world().add_user(NewUser::new(SHOP, "Shop").password(PASSWORD)).unwrap();
     let _client = scene.run();
     eventually("a port", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
     let mut onec = Connector::new(port);
@@ -47,7 +48,7 @@ async fn every_method_of_the_connector_of_1c_is_answered_as_it_reads_answers() {
     onec.knows("chat", scene.anna);
     onec.knows("phone", SHOP);
     onec.knows("friend", ANNA);
-    onec.knows("password", "correct horse");
+    onec.knows("password", PASSWORD);
 
     log_in(&scene, &mut onec, shop).await;
     send(&scene, &mut onec, shop).await;

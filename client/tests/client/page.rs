@@ -5,7 +5,9 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, StatusCode};
+use serde_json::json;
 use tgtrunk_config::Lamp;
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -415,7 +417,7 @@ async fn sessions_are_forgotten_only_when_the_number_is_typed_again() {
 async fn a_program_leads_a_login_through_every_question() {
     let room = Room::open().await;
     let world = room.scene.world();
-    world.set_password(room.scene.company, Some("correct horse"));
+    world.set_password(room.scene.company, Some(PASSWORD));
     let login = room.post("/api/v1/login").header(CONTENT_TYPE, "application/json");
     let login = login.body(format!("{{\"password\":\"{}\"}}", room.password)).send().await.unwrap();
     let login: serde_json::Value = serde_json::from_str(&login.text().await.unwrap()).unwrap();
@@ -441,7 +443,7 @@ async fn a_program_leads_a_login_through_every_question() {
     let code = world.pending_login_code(crate::support::COMPANY).unwrap();
     assert_eq!(step("code", format!("{{\"code\":\"{code}\"}}")).await["stage"], "password");
     assert_eq!(step("password", "{\"password\":\"no\"}".to_owned()).await["stage"], "password");
-    let done = step("password", "{\"password\":\"correct horse\"}".to_owned()).await;
+    let done = step("password", json!({"password": PASSWORD}).to_string()).await;
     assert!(done["stage"] == "done" && done["account"]["name"] == "Company", "{done}");
     room.scene.until_lamp("session", Lamp::Green, |status| status.telegram.lamp).await;
     // What the page shows was looked at a moment ago.

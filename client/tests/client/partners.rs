@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tgtrunk_test_telegram::world::{Action, Match};
 
 use crate::kills::SAVED;
@@ -221,7 +222,7 @@ async fn an_instance_that_cannot_be_opened_yet_is_listed_as_starting() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_is_logged_in_by_password_and_stays_that_of_its_number() {
     let (scene, user, client, partner) = shop_and_client().await;
-    scene.world().set_password(user, Some("correct horse"));
+    scene.world().set_password(user, Some(PASSWORD));
     let shop = partner.makes(json!({"name": "Shop"})).await;
     let picture = shop.get("qr").await;
     assert_eq!(picture["type"], "qrCode", "{picture}");
@@ -234,7 +235,7 @@ async fn an_instance_is_logged_in_by_password_and_stays_that_of_its_number() {
     let wrong = shop.post("sendAuthorizationPassword", json!({"password": "wrong"})).await;
     assert_eq!(wrong["data"]["reason"], "invalid_password", "{wrong}");
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    let done = shop.post("sendAuthorizationPassword", json!({"password": "correct horse"})).await;
+    let done = shop.post("sendAuthorizationPassword", json!({"password": PASSWORD})).await;
     assert_eq!(done["status"], true, "{done}");
     until_standing(&shop, "authorized").await;
 

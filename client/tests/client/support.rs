@@ -14,6 +14,7 @@ use tgtrunk_config::{
     CallId, Callee, ClientStatus, GatewayStatus, Lamp, LineDraft, Lines, Password, Phone, StateDir, UserId,
 };
 use tgtrunk_shell::control::{self, Question};
+use tgtrunk_test_telegram::canary::API_HASH;
 use tgtrunk_test_telegram::world::{MessageInfo, Puppet, World};
 use tgtrunk_test_telegram::{NewUser, Options, TestTelegram};
 use tokio::process::{Child, Command};
@@ -93,7 +94,7 @@ impl Scene {
         let anna = telegram.world().add_user(NewUser::new("79001112233", "Anna")).unwrap();
         Lines::add(&state, settings.set("pbx", "127.0.0.1:5060")).unwrap();
         let text = format!(
-            "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789abcdef\"\n[gateway]\nstate = {:?}\n[client]\nlog_level = \"info\"\n[page]\nlisten = \"127.0.0.1:0\"\n[api]\nlisten = \"127.0.0.1:0\"\n",
+            "[telegram]\napi_id = 12345\napi_hash = \"{API_HASH}\"\n[gateway]\nstate = {:?}\n[client]\nlog_level = \"info\"\n[page]\nlisten = \"127.0.0.1:0\"\n[api]\nlisten = \"127.0.0.1:0\"\n",
             state.root()
         );
         let settings = folder.path().join("tgtrunk.toml");

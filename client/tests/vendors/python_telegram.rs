@@ -1,14 +1,13 @@
 //! `telegram-api-client-python`, in both its halves: every method, from a login to a logout.
 
 use serde_json::{Value, json};
+use tgtrunk_test_telegram::canary::PASSWORD;
 
 use crate::keys;
 use crate::room::{ANNA, BORIS, LETTER, Room, jpeg, sha256};
 use crate::support::COMPANY;
 use crate::vendor::{Vendor, python};
 use crate::witness::Person;
-
-const PASSWORD: &str = "correct horse";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_method_does_what_it_says() {

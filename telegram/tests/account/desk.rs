@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use tgtrunk_config::control::{CodeVia, LoginInfo, LoginMethod, LoginStage};
 use tgtrunk_config::{LoginCode, Password, Phone, Said};
 use tgtrunk_telegram::{LoginDesk, LoginHouse, LoginWord, Status};
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tgtrunk_test_telegram::world::{Action, Match, Unregistered};
 use tokio::time::timeout;
 
@@ -68,7 +69,7 @@ async fn an_expired_code_and_a_number_without_account_end_at_the_start_with_the_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_goes_on_after_a_restart_at_the_code_and_at_the_password_with_its_hint() {
     let room = Room::new().await;
-    room.scene.world().set_password(room.scene.anna, Some("correct horse"));
+    room.scene.world().set_password(room.scene.anna, Some(PASSWORD));
     let sent = room.say(LoginWord::Start(LoginMethod::Code)).await;
     let room = room.restarted().await;
     assert_eq!(room.desk.info(), sent);
@@ -79,17 +80,17 @@ async fn a_login_goes_on_after_a_restart_at_the_code_and_at_the_password_with_it
     let wrong = room.say(LoginWord::Password(Password::new("battery staple"))).await;
     assert_eq!((&wrong.stage, wrong.problem.unwrap().ru.as_str()), (&asked.stage, "Пароль неверный."));
     assert_eq!(room.desk.late_password(), None);
-    let done = room.say(LoginWord::Password(Password::new("correct horse"))).await;
+    let done = room.say(LoginWord::Password(Password::new(PASSWORD))).await;
     assert!(matches!(done.stage, LoginStage::Done { .. }), "{done:?}");
-    assert_eq!(room.desk.late_password(), Some(Password::new("correct horse")));
-    assert!(!format!("{:?}", room.desk).contains("correct horse"));
+    assert_eq!(room.desk.late_password(), Some(Password::new(PASSWORD)));
+    assert!(!format!("{:?}", room.desk).contains(PASSWORD));
     room.open.until_green().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_is_given_up_at_each_step_and_begins_again() {
     let room = Room::new().await;
-    room.scene.world().set_password(room.scene.anna, Some("correct horse"));
+    room.scene.world().set_password(room.scene.anna, Some(PASSWORD));
     assert_eq!(room.say(LoginWord::Cancel).await.stage, LoginStage::Start);
     room.say(LoginWord::Start(LoginMethod::Code)).await;
     assert_eq!(room.say(LoginWord::Cancel).await.stage, LoginStage::Start);
@@ -104,7 +105,7 @@ async fn a_login_is_given_up_at_each_step_and_begins_again() {
     assert!(matches!(room.say(LoginWord::Start(LoginMethod::Qr)).await.stage, LoginStage::Qr { .. }));
     assert!(matches!(room.say(LoginWord::Start(LoginMethod::Code)).await.stage, LoginStage::Code { .. }));
     room.say(LoginWord::Code(LoginCode::new(room.code()))).await;
-    let done = room.say(LoginWord::Password(Password::new("correct horse"))).await;
+    let done = room.say(LoginWord::Password(Password::new(PASSWORD))).await;
     assert!(matches!(done.stage, LoginStage::Done { .. }), "{done:?}");
 }
 
@@ -114,7 +115,7 @@ async fn a_qr_code_that_another_session_accepts_logs_in_by_itself_also_after_a_r
     let phone = scene.open("phone").await;
     scene.log_in(&phone.account, ANNA).await;
     phone.until_green().await;
-    scene.world().set_password(scene.anna, Some("correct horse"));
+    scene.world().set_password(scene.anna, Some(PASSWORD));
     let room = Room::of(scene, ANNA).await;
     let shown = room.say(LoginWord::Start(LoginMethod::Qr)).await;
     let LoginStage::Qr { expires_ms, .. } = shown.stage else { panic!("{shown:?}") };
@@ -124,7 +125,7 @@ async fn a_qr_code_that_another_session_accepts_logs_in_by_itself_also_after_a_r
     let LoginStage::Qr { token, .. } = shown.stage else { panic!("{shown:?}") };
     phone.account.accept_login_token(&token.bytes()).await.unwrap();
     room.until("a password", |info| matches!(info.stage, LoginStage::Password { .. })).await;
-    let done = room.say(LoginWord::Password(Password::new("correct horse"))).await;
+    let done = room.say(LoginWord::Password(Password::new(PASSWORD))).await;
     assert!(matches!(done.stage, LoginStage::Done { .. }), "{done:?}");
     room.open.until_green().await;
 }
@@ -226,7 +227,7 @@ async fn another_session_lets_this_one_in_with_the_password_it_knows_and_its_ref
     let first = scene.open("first").await;
     scene.log_in(&first.account, ANNA).await;
     first.until_green().await;
-    scene.world().set_password(scene.anna, Some("correct horse"));
+    scene.world().set_password(scene.anna, Some(PASSWORD));
     let room = Room::of(scene, ANNA).await;
     let refused = room
         .desk
@@ -239,7 +240,7 @@ async fn another_session_lets_this_one_in_with_the_password_it_knows_and_its_ref
     let account = first.account.clone();
     let accept = move |token: tgtrunk_config::LoginToken| async move {
         account.accept_login_token(&token.bytes()).await.map_err(|error| Said::from(error.to_string()))?;
-        Ok(Some(Password::new("correct horse")))
+        Ok(Some(Password::new(PASSWORD)))
     };
     let done = room.desk.let_in(Box::new(|token| Box::pin(accept(token)))).await.unwrap();
     assert!(matches!(done.stage, LoginStage::Done { .. }), "{done:?}");

@@ -10,6 +10,7 @@ use tgtrunk_telegram::{
     Status, Via,
 };
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tgtrunk_test_telegram::world::{Action, CodeWay, Match, Unregistered};
 
 use crate::support::{ANNA, API_HASH, API_ID, BORIS, Open, Scene, stored};
@@ -70,7 +71,7 @@ async fn a_code_of_several_words_keeps_the_spaces_between_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_survives_a_restart_between_its_steps() {
     let scene = Scene::new().await;
-    scene.world().set_password(scene.anna, Some("correct horse"));
+    scene.world().set_password(scene.anna, Some(PASSWORD));
     let open = scene.open("anna").await;
     open.account.login().send_code(ANNA).await.unwrap();
     open.close().await;
@@ -84,7 +85,7 @@ async fn a_login_survives_a_restart_between_its_steps() {
 
     let open = scene.open("anna").await;
     assert_eq!(open.account.login().stage().await.unwrap(), stage);
-    let stage = open.account.login().enter_password("correct horse").await.unwrap();
+    let stage = open.account.login().enter_password(PASSWORD).await.unwrap();
     assert!(matches!(stage, Stage::Done(_)), "{stage:?}");
     open.until_green().await;
     open.close().await;
@@ -111,7 +112,7 @@ async fn a_wrong_code_may_be_mended_and_an_old_one_may_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_may_be_mended() {
     let scene = Scene::new().await;
-    scene.world().set_password(scene.anna, Some("correct horse"));
+    scene.world().set_password(scene.anna, Some(PASSWORD));
     let open = scene.open("anna").await;
     let login = open.account.login();
     assert_eq!(login.enter_password("early").await.unwrap_err(), LoginError::PasswordNotAsked);
@@ -121,10 +122,10 @@ async fn a_wrong_password_may_be_mended() {
     assert_eq!(login.enter_password("").await.unwrap_err(), LoginError::PasswordWrong);
     let flood = Action::Error { code: 420, message: "FLOOD_WAIT_31".into() };
     scene.world().add_fault(Match::method("auth.checkPassword").once(), flood);
-    let wait = login.enter_password("correct horse").await.unwrap_err();
+    let wait = login.enter_password(PASSWORD).await.unwrap_err();
     assert_eq!(wait, LoginError::FloodWait { seconds: 31 });
     assert!(wait.to_string().contains("31 seconds"), "{wait}");
-    assert!(matches!(login.enter_password("correct horse").await.unwrap(), Stage::Done(_)));
+    assert!(matches!(login.enter_password(PASSWORD).await.unwrap(), Stage::Done(_)));
     open.until_green().await;
 }
 
@@ -273,10 +274,10 @@ async fn a_second_process_on_the_same_session_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminal_asks_for_what_is_needed_and_forgives_mistakes() {
     let scene = Scene::new().await;
-    scene.world().set_password(scene.anna, Some("correct horse"));
+    scene.world().set_password(scene.anna, Some(PASSWORD));
     scene.world().configure(|settings| settings.code_length = 5);
     let open = scene.open("anna").await;
-    let (me, said) = typed(&scene, &open, &["@wrong", "@code", "oops", "correct horse"]).await;
+    let (me, said) = typed(&scene, &open, &["@wrong", "@code", "oops", PASSWORD]).await;
     assert_eq!(me.unwrap().id.map(UserId::number), Some(scene.anna));
     let lines: Vec<_> = said.lines().collect();
     assert!(said.starts_with("Code from the text message (5 characters)"), "{said}");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tgtrunk_telegram::{InvokeError, LoginError, Stage, Status, TokenError, TokenStage};
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tgtrunk_test_telegram::world::{Action, Match};
 use tokio::time::{Instant, timeout};
 
@@ -38,9 +39,9 @@ async fn a_session_lets_another_one_in() {
 async fn a_password_that_came_along_is_entered_and_a_wrong_one_is_asked_for() {
     let scene = Scene::new().await;
     let first = scene.anna().await;
-    scene.world().set_password(scene.anna, Some("correct horse"));
+    scene.world().set_password(scene.anna, Some(PASSWORD));
     for (name, brought, is_enough) in
-        [("a", Some("correct horse"), true), ("b", Some("battery staple"), false), ("c", None, false)]
+        [("a", Some(PASSWORD), true), ("b", Some("battery staple"), false), ("c", None, false)]
     {
         let second = scene.open(name).await;
         let login = second.account.login();
@@ -53,7 +54,7 @@ async fn a_password_that_came_along_is_entered_and_a_wrong_one_is_asked_for() {
         if !is_enough {
             assert!(matches!(stage, Stage::Password { .. }), "{stage:?}");
             assert_eq!(login.stage().await.unwrap(), stage, "it survives a restart");
-            assert!(matches!(login.enter_password("correct horse").await.unwrap(), Stage::Done(_)));
+            assert!(matches!(login.enter_password(PASSWORD).await.unwrap(), Stage::Done(_)));
         }
         second.until_green().await;
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tgtrunk_telegram::{Account, Database, Notice, Options, Stage, Status, tl};
+pub(crate) use tgtrunk_test_telegram::canary::API_HASH;
 use tgtrunk_test_telegram::world::{Puppet, World};
 use tgtrunk_test_telegram::{NewUser, TestTelegram};
 use tokio::sync::mpsc;
@@ -12,7 +13,6 @@ use tokio::time::{Instant, sleep, timeout};
 /// What anything on this machine may take when it is busy.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) const API_ID: i32 = 12345;
-pub(crate) const API_HASH: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const ANNA: &str = "79001112233";
 pub(crate) const BORIS: &str = "79004445566";
 

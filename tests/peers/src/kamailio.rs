@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
+use tgtrunk_test_telegram::canary;
 use tokio::net::UdpSocket;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
@@ -18,9 +19,9 @@ use crate::{certificate, ports};
 /// The user that it knows.
 pub const USER: &str = "line1";
 /// That user's password.
-pub const PASSWORD: &str = "correct horse";
+pub const PASSWORD: &str = canary::TRUNK_PASSWORD;
 /// As whom it calls the line, which asks for that.
-pub const CALLER: (&str, &str) = ("kamailio", "open sesame");
+pub const CALLER: (&str, &str) = ("kamailio", canary::TRUNK_OTHER_PASSWORD);
 /// What it guards.
 pub const REALM: &str = "pbx.test";
 /// Its certificate and key.

@@ -26,6 +26,7 @@ pub mod independent;
 pub mod independent_user;
 pub mod kamailio;
 pub mod keypad;
+pub mod leaves;
 pub mod light_user;
 pub mod linphone;
 pub mod listening;

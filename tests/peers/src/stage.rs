@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 use tempfile::TempDir;
 use tgtrunk_config::{GatewayStatus, Lamp, LineDraft, Phone as PhoneNumber, StateDir};
+use tgtrunk_test_telegram::canary::API_HASH;
 use tgtrunk_test_telegram::control::{self, Desk};
 use tgtrunk_test_telegram::seed::{self, Seed};
 use tgtrunk_test_telegram::{NewUser, TestTelegram, World};
@@ -20,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::gateway::{self, Gateway, Installation};
 use crate::light_user::{self, LightUser};
-use crate::{pbx, ports};
+use crate::{leaves, pbx, ports};
 
 const LOGIN_LIMIT: Duration = Duration::from_secs(30);
 /// How long lines may take until their lamps are green.
@@ -70,7 +71,7 @@ pub struct Stage {
     desk: Arc<Desk>,
     /// Settings, state directory and log, for commands of the program.
     pub installation: Installation,
-    _dir: TempDir,
+    dir: TempDir,
     done: bool,
     /// Where accounts find data centres, instead of where they are.
     detours: Vec<(i32, SocketAddr)>,
@@ -109,7 +110,7 @@ impl Stage {
         let asked =
             if options.settings.contains("options_interval_s") { "" } else { "options_interval_s = 5\n" };
         let settings = format!(
-            "[telegram]\napi_id = 12345\napi_hash = \"0123456789abcdef0123456789abcdef\"\n{}\n\n\
+            "[telegram]\napi_id = 12345\napi_hash = \"{API_HASH}\"\n{}\n\n\
              [gateway]\nmedia_addresses = [{}]\nshutdown_grace_s = 2\n{asked}{lag}{}\n\n\
              [bot]\napi_url = \"{}\"\n\n[api]\nlisten = \"{}\"\n\n[page]\nlisten = \"{}\"\n",
             options.telegram,
@@ -127,7 +128,7 @@ impl Stage {
             log: dir.path().join("gateway.log"),
             environment: options.environment,
         };
-        Ok(Self { desk: Desk::new(telegram), installation, _dir: dir, done: false, detours: Vec::new() })
+        Ok(Self { desk: Desk::new(telegram), installation, dir, done: false, detours: Vec::new() })
     }
 
     /// Has accounts that are logged in from now on go through these addresses to the data centres.
@@ -264,6 +265,10 @@ impl Drop for Stage {
     fn drop(&mut self) {
         if !self.done {
             eprintln!("---- log of the gateway ----\n{}\n----", self.installation.log_tail());
+        }
+        if !std::thread::panicking() {
+            let left = leaves::complaints(self.dir.path(), &self.installation.state);
+            assert!(left.is_empty(), "left behind: {left:#?}");
         }
     }
 }

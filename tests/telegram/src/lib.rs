@@ -11,6 +11,7 @@
 pub mod ahead;
 pub mod bad_path;
 mod botapi;
+pub mod canary;
 pub mod control;
 pub mod link;
 pub mod node;

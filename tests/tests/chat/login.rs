@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tgtrunk_test_telegram::world::{Action, Match};
 use tgtrunk_tests::chat_stage::LIMIT;
 use tgtrunk_tests::gateway;
 use tgtrunk_tests::program::Kind;
 use tgtrunk_tests::sipp_exchange::Exchange;
 use tgtrunk_tests::stage::{self, Line, Stage};
-
-const PASSWORD: &str = "correct horse";
 
 /// A line whose account has a password; the gateway runs.
 async fn room() -> (Stage, Line, Exchange) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tgtrunk_test_telegram::world::{Audience, PrivacyKind};
 use tgtrunk_tests::browser::{Browser, Options};
 use tgtrunk_tests::chat_stage::{Caller, LIMIT};
@@ -14,7 +15,6 @@ use tokio::time::{Instant, sleep};
 use crate::number::{Number, all_green, colours, lamp, watch_lamps};
 use crate::{looks, plain};
 
-const PASSWORD: &str = "correct horse battery";
 const HINT: &str = "what the horse said";
 const CALLER: &str = "+79161111100";
 const TEXT: &str = "Good day! Press your extension";

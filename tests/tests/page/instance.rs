@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tgtrunk_tests::browser::{Browser, Options};
 use tgtrunk_tests::chat_stage::LIMIT;
 use tgtrunk_tests::page_stage::PageStage;
@@ -18,7 +19,6 @@ use tgtrunk_tests::stage::{self, Stage};
 use crate::looks;
 
 const PHONE: &str = "+79060000031";
-const PASSWORD: &str = "correct horse";
 
 struct Scene {
     stage: PageStage,

@@ -4,13 +4,13 @@
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::canary::PASSWORD;
 use tgtrunk_tests::chat_stage::LIMIT;
 use tgtrunk_tests::page_stage::PageStage;
 use tokio::time::{Instant, sleep};
 
 use crate::number::Number;
 
-const PASSWORD: &str = "correct horse battery";
 const HINT: &str = "what the horse said";
 
 /// A program that is let in.

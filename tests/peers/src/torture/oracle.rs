@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use tgtrunk_config::CallId;
 use tgtrunk_config::control::{Answer, Ask, CallRecord, CallResult, CallState, Event, RecordFilter};
+use tgtrunk_test_telegram::canary;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -214,22 +213,14 @@ impl Rig {
             let (_, said, complained) = self.stage.installation.ask(arguments, LIMIT).await?;
             outputs.push((arguments.join(" "), said + &complained));
         }
-        for (whose, canary) in &self.canaries {
-            let spelled = [canary.clone(), hex::encode(canary), STANDARD.encode(canary), in_base64(canary)];
-            for (what, output) in &outputs {
-                let is_there =
-                    spelled.iter().filter(|word| !word.is_empty()).any(|word| output.contains(word));
-                anyhow::ensure!(!is_there, "{what} tells {whose}");
+        let search = canary::Search::default();
+        for (what, output) in &outputs {
+            if let Some(found) = search.all(output).first() {
+                anyhow::bail!("{what} tells {}, {}", found.what, found.spelled);
             }
         }
         Ok(())
     }
-}
-
-/// What a word of hexadecimal digits is in base64, without its uncertain end; nothing for other words.
-fn in_base64(canary: &str) -> String {
-    let bytes = hex::decode(canary).unwrap_or_default();
-    STANDARD.encode(&bytes[..bytes.len() / 3 * 3])
 }
 
 fn one_each(seen: &Seen, told: &[CallRecord]) -> anyhow::Result<()> {

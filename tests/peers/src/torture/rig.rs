@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::json;
 use tgtrunk_config::LineDraft;
 use tgtrunk_test_telegram::NewUser;
-use tgtrunk_test_telegram::seed::{self, Seed};
+use tgtrunk_test_telegram::canary::{TRUNK_OTHER_PASSWORD, TRUNK_PASSWORD};
 use tokio::time::sleep;
 
 use super::Tally;
@@ -38,11 +38,9 @@ const LOOK: Duration = Duration::from_millis(10);
 const PAGES_KB: u64 = 2_000;
 
 /// What a line proves to its PBX, and is proven by whoever calls over one that listens to everybody.
-pub(super) const DIGEST_PASSWORD: &str = "canary-digest-Zeisig-81";
+pub(super) const DIGEST_PASSWORD: &str = TRUNK_PASSWORD;
 pub(super) const AUTH_USER: &str = "pbx";
-pub(super) const AUTH_PASSWORD: &str = "canary-auth-Stieglitz-47";
-/// `api_hash` of every stage.
-const API_HASH: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const AUTH_PASSWORD: &str = TRUNK_OTHER_PASSWORD;
 
 /// Who takes every call.
 const ANNA: &str = "+79161000001";
@@ -56,8 +54,6 @@ pub(super) struct Rig {
     pub(super) posts: Vec<Post>,
     pub(super) metrics: SocketAddr,
     pub(super) witness: Witness,
-    /// Words that are nowhere to be read: whose they are, and the words.
-    pub(super) canaries: Vec<(&'static str, String)>,
     pub(super) plays: Arc<[Vec<u8>]>,
     pub(super) before: Footprint,
     pub(super) pid: u32,
@@ -127,17 +123,6 @@ impl Rig {
             }
             stage.detour(detours.iter().map(|(dc, detour)| (*dc, detour.address)).collect());
         }
-        let mut canaries = vec![
-            ("api_hash", API_HASH.to_owned()),
-            ("digest_password", DIGEST_PASSWORD.to_owned()),
-            ("auth_password", AUTH_PASSWORD.to_owned()),
-        ];
-        stage.telegram().write_dc_seed(&stage.installation.state, changes.len())?;
-        let seed = std::fs::read_to_string(stage.installation.state.join(seed::FILE_NAME))?;
-        let seed: Seed = serde_json::from_str(&seed).context(seed::FILE_NAME)?;
-        // Any part of a key would be a key half known.
-        let keys = seed.dcs.iter().flat_map(|dc| &dc.keys);
-        canaries.extend(keys.map(|key| ("a key of the session", key[..64].to_owned())));
         let mut posts = Vec::new();
         for (number, change) in changes.iter().enumerate() {
             posts.push(post(&stage, &format!("+7906000{:04}", number + 1), change).await?);
@@ -155,7 +140,6 @@ impl Rig {
             posts,
             metrics,
             witness,
-            canaries,
             plays: app.plays,
             before,
             pid,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use grammers_tl_types::types;
 
+use crate::canary;
 use crate::wire::{envelope::AuthKey, exchange::Agreed, random, salts::Salts};
 
 /// Known keys, shared between the wire and whoever seeds clients with keys.
@@ -44,7 +45,7 @@ impl KeyRing {
 
     /// A new random key for a data centre.
     pub fn mint(&self, dc: i32) -> [u8; 256] {
-        let key = random::bytes();
+        let key = canary::mark_key(random::bytes());
         self.add(dc, key);
         key
     }

@@ -21,6 +21,7 @@ use std::thread::{available_parallelism, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use tgtrunk_test_telegram::canary;
 use tgtrunk_tests::clock::now;
 
 use self::plan::{Machine, Plan};
@@ -66,7 +67,7 @@ fn run() -> anyhow::Result<bool> {
     let mut running: Vec<(usize, Running)> = Vec::new();
     let (began, mut ended, mut tried) = (now(), Vec::new(), BTreeSet::new());
     let mut beside = line.as_ref().map(|line| Running::start_beside(line, root, &logs, began)).transpose()?;
-    let mut is_held = false;
+    let (mut is_held, mut leaks) = (false, Vec::new());
     while ended.len() < programs.len() + usize::from(line.is_some()) {
         for (number, one) in &running {
             plan.handle_aside(*number, one.aside(), now());
@@ -84,7 +85,7 @@ fn run() -> anyhow::Result<bool> {
             match one.poll_end(now(), LIMIT)? {
                 None => still.push((number, one)),
                 Some(end) => {
-                    show(&end, began)?;
+                    leaks.extend(leaks_of(&programs[number].name, &show(&end, began)?));
                     let needs = table.needs(&programs[number].name);
                     let may_try_again = needs.measures || needs.waits;
                     if may_try_again && !end.passed() && tried.insert(number) {
@@ -110,16 +111,27 @@ fn run() -> anyhow::Result<bool> {
             beside = None;
         }
     }
+    leaks.iter().for_each(|leak| println!("{leak}"));
     let twice: Vec<&str> = tried.iter().map(|number| programs[*number].name.as_str()).collect();
-    Ok(sum_up(&ended, &twice, began))
+    Ok(sum_up(&ended, &twice, began) && leaks.is_empty())
 }
 
 /// One program's output, under a line that says what became of it.
-fn show(end: &Ended, began: Instant) -> anyhow::Result<()> {
+fn show(end: &Ended, began: Instant) -> anyhow::Result<String> {
     let output = fs::read(&end.log).with_context(|| end.log.display().to_string())?;
     println!("===== {} s: {end}", (now() - began).as_secs());
-    println!("{}", String::from_utf8_lossy(&output).trim_end());
-    Ok(())
+    let output = String::from_utf8_lossy(&output).into_owned();
+    println!("{}", output.trim_end());
+    Ok(output)
+}
+
+/// What a program tells that nobody may read.
+fn leaks_of(program: &str, output: &str) -> Vec<String> {
+    let found = canary::Search::default().all(output);
+    let told = |found: &canary::Found| {
+        format!("SECRET: {program} prints {}, {}, in line {}", found.what, found.spelled, found.line)
+    };
+    found.iter().map(told).collect()
 }
 
 fn sum_up(ended: &[Ended], twice: &[&str], began: Instant) -> bool {
@@ -138,4 +150,17 @@ fn sum_up(ended: &[Ended], twice: &[&str], began: Instant) -> bool {
         ended.iter().filter(|end| !end.passed()).map(|end| format!("FAILED: {end}")).collect();
     println!("{}", if failed.is_empty() { "all passed".to_owned() } else { failed.join("\n") });
     failed.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_what_a_program_prints_is_told_with_its_line() {
+        let output = format!("fine\nwith {}\n", canary::PASSWORD);
+        let told = leaks_of("tests/chat", &output);
+        assert_eq!(told, ["SECRET: tests/chat prints an account's password, as it is, in line 2"]);
+        assert_eq!(leaks_of("tests/chat", "fine\n"), [""; 0]);
+    }
 }
