@@ -114,7 +114,7 @@ check: packages ## format, lints, documentation, dependencies
 # Those that wait run side by side, those that measure alone: tests/suites.toml. What compiles only to be read has the
 # processors when they leave them idle.
 .PHONY: test
-test: setup build test-package ## everything CI runs (SUITES="chat tidy" runs those tests alone)
+test: setup build test-package ## everything CI runs (SUITES="chat tidy" runs those tests alone, SANDBOX=1 has services inside of what their units ask for)
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/suites \
 		--beside='$(MAKE) --no-print-directory check' $(SUITES)
 

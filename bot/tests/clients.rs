@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tgtrunk_test_telegram::canary::API_HASH;
 use tgtrunk_test_telegram::world::{BotInfo, Button, NewBot};
-use tgtrunk_test_telegram::{NewUser, Options, TestTelegram, venv};
+use tgtrunk_test_telegram::{NewUser, Options, TestTelegram, surroundings, venv};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout};
@@ -158,7 +158,7 @@ impl House {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tgtrunk-bot"));
+        let mut command = Command::new(surroundings::of(env!("CARGO_BIN_EXE_tgtrunk-bot")));
         command.arg("--config").arg(self.folder.path().join("tgtrunk.toml")).args(arguments);
         command.stdin(Stdio::null()).kill_on_drop(true).env_remove("RUST_LOG");
         command

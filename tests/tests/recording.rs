@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 use tgtrunk_config::CallId;
 use tgtrunk_config::control::{Answer, Ask, CallRecord, CallState, RecordFilter, Recording, RefusalCode};
-use tgtrunk_test_telegram::NewUser;
+use tgtrunk_test_telegram::{NewUser, surroundings};
 use tgtrunk_tests::clock::now;
 use tgtrunk_tests::codec::Codec;
 use tgtrunk_tests::control::Control;
@@ -215,8 +215,10 @@ async fn recordings_give_way_on_a_disk_that_fills_calls_go_on_and_there_is_room_
     let shared = disk.path().join("recordings");
     // Each line has a folder of its own there.
     let folder = shared.join(COMPANY);
-    let (stage, line, mut phone, mut anna) =
+    let (mut stage, line, mut phone, mut anna) =
         scene(json!({"enabled": true, "directory": shared.to_str().unwrap()})).await;
+    let writes = disk.path().to_str().unwrap().to_owned();
+    stage.installation.environment.push((surroundings::WRITES.to_owned(), writes));
     let gateway = stage.run(&[&line]).await.unwrap();
     let mut control = gateway.control().await.unwrap();
     control.subscribe().await.unwrap();

@@ -8,6 +8,7 @@ use tgtrunk_config::control::{Answer, Ask};
 use tgtrunk_config::{BotStatus, Phone};
 use tgtrunk_shell::asking;
 use tgtrunk_test_telegram::canary::API_HASH;
+use tgtrunk_test_telegram::surroundings;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
@@ -101,7 +102,7 @@ impl Room {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tgtrunk-bot"));
+        let mut command = Command::new(surroundings::of(env!("CARGO_BIN_EXE_tgtrunk-bot")));
         command.arg("--config").arg(self.folder.path().join("tgtrunk.toml")).args(arguments);
         command.stdin(Stdio::null()).kill_on_drop(true).env_remove("RUST_LOG");
         command

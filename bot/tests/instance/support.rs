@@ -9,7 +9,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tgtrunk_test_telegram::canary::API_HASH;
 use tgtrunk_test_telegram::world::{BotInfo, NewBot, World};
-use tgtrunk_test_telegram::{NewUser, Options, TestTelegram};
+use tgtrunk_test_telegram::{NewUser, Options, TestTelegram, surroundings};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
@@ -83,7 +83,7 @@ impl Stage {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tgtrunk-bot"));
+        let mut command = Command::new(surroundings::of(env!("CARGO_BIN_EXE_tgtrunk-bot")));
         command.arg("--config").arg(self.folder.path().join("tgtrunk.toml")).args(arguments);
         command.stdin(Stdio::null()).kill_on_drop(true).env_remove("RUST_LOG");
         command

@@ -16,7 +16,7 @@ use tgtrunk_config::{
 use tgtrunk_shell::control::{self, Question};
 use tgtrunk_test_telegram::canary::API_HASH;
 use tgtrunk_test_telegram::world::{MessageInfo, Puppet, World};
-use tgtrunk_test_telegram::{NewUser, Options, TestTelegram};
+use tgtrunk_test_telegram::{NewUser, Options, TestTelegram, surroundings};
 use tokio::process::{Child, Command};
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
@@ -112,7 +112,7 @@ impl Scene {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tgtrunk-client"));
+        let mut command = Command::new(surroundings::of(env!("CARGO_BIN_EXE_tgtrunk-client")));
         command.arg("--config").arg(self.folder.path().join("tgtrunk.toml")).args(arguments);
         command.env_remove("RUST_LOG").env("LC_ALL", "C").kill_on_drop(true);
         command

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tgtrunk_test_telegram::NewUser;
 use tgtrunk_test_telegram::world::{BotAction, BotInfo, BotMatch, NewBot};
+use tgtrunk_test_telegram::{NewUser, surroundings};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::time::{Duration, Instant, sleep};
@@ -132,7 +132,7 @@ impl Drop for Office {
 fn bot_command(scene: &Scene, arguments: &[&str]) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_tgtrunk-client")).with_file_name("tgtrunk-bot");
     assert!(program.exists(), "{} is missing: cargo build --workspace --bins", program.display());
-    let mut command = Command::new(program);
+    let mut command = Command::new(surroundings::of(program));
     command.arg("--config").arg(scene.settings()).args(arguments);
     command.env_remove("RUST_LOG").env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
     command

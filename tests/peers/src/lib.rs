@@ -45,6 +45,7 @@ pub mod program;
 pub mod prometheus;
 pub mod raw_control;
 pub mod raw_sip;
+pub mod sandbox;
 pub mod score;
 pub mod sip_capture;
 pub mod sipp;

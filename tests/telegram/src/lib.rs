@@ -17,6 +17,7 @@ pub mod link;
 pub mod node;
 pub mod reflector;
 pub mod seed;
+pub mod surroundings;
 mod test_telegram;
 pub mod venv;
 pub mod wire;

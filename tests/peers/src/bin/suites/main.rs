@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use tgtrunk_test_telegram::canary;
 use tgtrunk_tests::clock::now;
+use tgtrunk_tests::sandbox;
 
 use self::plan::{Machine, Plan};
 use self::program::Program;
@@ -62,9 +63,19 @@ fn run() -> anyhow::Result<bool> {
     let logs = root.join("target/suites");
     fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
 
+    // Only root may have mounts of its own; others test the programs as they are.
+    let may_be_inside = nix::unistd::geteuid().is_root();
+    if !may_be_inside {
+        println!("NOT INSIDE: services run without what their units ask for, which only root can have");
+    }
+    let links = root.join("target/sandbox");
+    sandbox::make_links(&env::current_exe()?.with_file_name("sandboxed"), &links)?;
+    let all_inside = env::var_os("SANDBOX").is_some_and(|word| !word.is_empty());
+
     let machine = Machine::of(available_parallelism()?.get());
     let mut plan = Plan::new(machine, programs.iter().map(|program| table.needs(&program.name)).collect());
     let mut running: Vec<(usize, Running)> = Vec::new();
+    let up_s = sandbox::uptime_s()?;
     let (began, mut ended, mut tried) = (now(), Vec::new(), BTreeSet::new());
     let mut beside = line.as_ref().map(|line| Running::start_beside(line, root, &logs, began)).transpose()?;
     let (mut is_held, mut leaks) = (false, Vec::new());
@@ -77,7 +88,9 @@ fn run() -> anyhow::Result<bool> {
         }
         while let Some(number) = plan.poll_start(now()) {
             let program = &programs[number];
-            running.push((number, Running::start(program, table.needs(&program.name), &logs, now())?));
+            let needs = table.needs(&program.name);
+            let links = (may_be_inside && needs.inside.unwrap_or(all_inside)).then_some(links.as_path());
+            running.push((number, Running::start(program, needs, &logs, links, now())?));
         }
         sleep(BEAT);
         let mut still = Vec::new();
@@ -111,9 +124,11 @@ fn run() -> anyhow::Result<bool> {
             beside = None;
         }
     }
-    leaks.iter().for_each(|leak| println!("{leak}"));
+    let refused = sandbox::refusals(up_s).into_iter().map(|refused| format!("REFUSED: {refused}"));
+    let told: Vec<String> = leaks.into_iter().chain(refused).collect();
+    told.iter().for_each(|what| println!("{what}"));
     let twice: Vec<&str> = tried.iter().map(|number| programs[*number].name.as_str()).collect();
-    Ok(sum_up(&ended, &twice, began) && leaks.is_empty())
+    Ok(sum_up(&ended, &twice, began) && told.is_empty())
 }
 
 /// One program's output, under a line that says what became of it.

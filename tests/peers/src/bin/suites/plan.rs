@@ -152,11 +152,11 @@ mod tests {
     const TWO: Machine = Machine { cores: 1.2, programs: 3 };
 
     fn takes(seconds: u32, cores: f64) -> Needs {
-        Needs { seconds, cores, alone: false, threads: None, measures: false, waits: false }
+        Needs { seconds, cores, alone: false, threads: None, measures: false, waits: false, inside: None }
     }
 
     fn alone(seconds: u32) -> Needs {
-        Needs { seconds, cores: 1.0, alone: true, threads: None, measures: false, waits: false }
+        Needs { seconds, cores: 1.0, alone: true, threads: None, measures: false, waits: false, inside: None }
     }
 
     fn begun(plan: &mut Plan, now: Instant) -> Vec<usize> {

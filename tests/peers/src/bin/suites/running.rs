@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use tgtrunk_test_telegram::surroundings;
 use tgtrunk_tests::aside;
 
 use crate::plan::Aside;
@@ -48,6 +49,7 @@ impl Running {
         program: &Program,
         needs: Needs,
         logs: &Path,
+        inside: Option<&Path>,
         began: Instant,
     ) -> anyhow::Result<Self> {
         let file = program.name.replace('/', "-");
@@ -58,8 +60,12 @@ impl Running {
         })?;
         let output = File::create(&log).with_context(|| log.display().to_string())?;
         let mut command = Command::new(&program.file);
-        command.current_dir(&program.folder).stdin(Stdio::null()).env_remove(aside::FILE);
+        command.current_dir(&program.folder).stdin(Stdio::null());
+        command.env_remove(aside::FILE).env_remove(surroundings::FOLDER);
         command.stdout(output.try_clone()?).stderr(output);
+        if let Some(links) = inside {
+            command.env(surroundings::FOLDER, links);
+        }
         if needs.alone {
             command.env(aside::FILE, &aside);
         }

@@ -33,11 +33,20 @@ pub(crate) struct Needs {
     /// kept from running beside it.
     #[serde(default)]
     pub(crate) waits: bool,
+    /// Whether its services run inside of what their units ask for: always or never. Without it they do when all are to.
+    pub(crate) inside: Option<bool>,
 }
 
 /// A program that is not in the table computes, and not for long.
-const UNKNOWN: Needs =
-    Needs { seconds: 5, cores: 1.0, alone: false, threads: None, measures: false, waits: false };
+const UNKNOWN: Needs = Needs {
+    seconds: 5,
+    cores: 1.0,
+    alone: false,
+    threads: None,
+    measures: false,
+    waits: false,
+    inside: None,
+};
 
 impl Table {
     pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
