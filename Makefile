@@ -93,6 +93,12 @@ $(NODE)/.complete: $(NODE_LOCK) | packages
 	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+# What is built for speed tells nobody where it was built, so that the same sources make the same bytes everywhere.
+CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
+PLACES := $(CARGO_FOLDER)=/cargo $(CURDIR)=/tgtrunk $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR)=/tgtrunk/target)
+SAME_BYTES := RUSTFLAGS="$(PLACES:%=--remap-path-prefix=%)" CFLAGS="$(PLACES:%=-ffile-prefix-map=%)"
+BUILT_FOR_SPEED := $(or $(CARGO_TARGET_DIR),target)/release
+
 # Everything at once, tests too: parts alone would choose other features of what they share, and build it again.
 .PHONY: build
 build: packages ## build every program and every test
@@ -136,16 +142,16 @@ bench-packages: packages
 BENCH_PROGRAMS := RUST_LOG=info TGTRUNK_GATEWAY=$(CURDIR)/target/release/tgtrunk-gateway TGTRUNK_FLOOR=$(CURDIR)/target/release/tgtrunk-floor
 .PHONY: bench
 bench: setup bench-packages build ## what packets, transcoding, set-ups, idleness and allocations cost beside the barest relay, rtpengine and ntgcalls (target/bench/report.html; BENCH=full takes longer, PARTS="cm setup" measures those alone), transcoding beside libopus alone (fails above 1.15 times), messages, how soon keypad and keys come
-	cargo build --locked --release -p tgtrunk-gateway -p tgtrunk-floor
+	$(SAME_BYTES) cargo build --locked --release -p tgtrunk-gateway -p tgtrunk-floor
 	$(BENCH_PROGRAMS) target/debug/bench target/bench $(PARTS)
-	cargo bench --locked -p tgtrunk-media --bench transcoding
-	cargo bench --locked -p tgtrunk-client --bench messages
+	$(SAME_BYTES) cargo bench --locked -p tgtrunk-media --bench transcoding
+	$(SAME_BYTES) cargo bench --locked -p tgtrunk-client --bench messages
 	TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/keypad_bench
 
 # Counted, not timed: the same on a busy machine. Where it changes by more than 2 %, the commit says why.
 .PHONY: instructions
 instructions: setup build ## instructions for each packet of the gateway beside the floor's, as tests/floor/instructions.ratio says
-	cargo build --locked --release -p tgtrunk-gateway -p tgtrunk-floor
+	$(SAME_BYTES) cargo build --locked --release -p tgtrunk-gateway -p tgtrunk-floor
 	$(BENCH_PROGRAMS) target/debug/bench target/bench instructions
 
 # Rows by name, with another amount where one is given (TORTURE="T3=20000 T7", TORTURE=short); SEED=n throws again what a run
@@ -209,12 +215,18 @@ test-package: build $(TOOLS)/bin/cargo-deb
 
 .PHONY: deb
 deb: packages $(TOOLS)/bin/cargo-deb ## the Debian package, target/debian/tgtrunk_*.deb
-	cargo build --locked --release $(PROGRAMS)
-	PATH="$(TOOLS)/bin:$$PATH" cargo deb --quiet --no-build --strip -p tgtrunk-gateway
+	$(SAME_BYTES) cargo build --locked --release $(PROGRAMS)
+	packaging/paths $(addprefix $(BUILT_FOR_SPEED)/tgtrunk-,gateway client bot)
+	PATH="$(TOOLS)/bin:$$PATH" SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
+		cargo deb --quiet --no-build --strip -p tgtrunk-gateway
+
+.PHONY: reproducible
+reproducible: packages ## the package made once more, in another folder: the same byte by byte?
+	packaging/reproducible target/reproducible
 
 .PHONY: tarball
 tarball: packages ## a folder that runs anywhere without installing, target/tgtrunk-*.tar.gz
-	cargo build --locked --release $(PROGRAMS)
+	$(SAME_BYTES) cargo build --locked --release $(PROGRAMS)
 	packaging/tarball/make target/release target/tgtrunk-$$(uname -m).tar.gz
 
 .PHONY: clean
