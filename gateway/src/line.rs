@@ -243,11 +243,8 @@ impl Line {
         }
         self.show();
         loop {
-            // Steps of calls are written down before the PBX hears of them: after a kill nobody could end them otherwise.
-            self.hear_trunk(clock::now());
-            self.records.first_rows().await;
+            self.settle().await;
             let now = clock::now();
-            self.drain(now);
             self.tell_parted();
             if self.may_end(now) {
                 break;
@@ -316,13 +313,18 @@ impl Line {
         }
     }
 
-    /// Sends what the endpoint has to say and acts on what it reports.
-    fn drain(&mut self, now: Instant) {
+    /// Acts on what the endpoint reports and sends what it has to say, until it is silent. Steps of calls are written down
+    /// before the PBX hears of them: after a kill nobody could end them otherwise.
+    async fn settle(&mut self) {
+        self.hear_trunk(clock::now());
         loop {
-            let Some(trunk) = &mut self.trunk else { return };
-            trunk.send_all(now);
-            let Some(event) = trunk.endpoint.poll_event() else { return };
-            self.sip(now, event);
+            self.records.first_rows().await;
+            let now = clock::now();
+            self.trunk.iter_mut().for_each(|trunk| trunk.send_all(now));
+            // What could not be sent is reported.
+            if !self.hear_trunk(now) {
+                break;
+            }
         }
     }
 

@@ -146,9 +146,12 @@ impl Line {
                 if wire.has_to_prove(id) && endpoint.trusts(source.ip()) {
                     wire.prove(id);
                 }
-                if matches!(frame, Frame::Broken(_)) {
-                    self.drain(now);
-                    self.trunk.iter_mut().for_each(|trunk| trunk.wire.close(id));
+                if matches!(frame, Frame::Broken(_))
+                    && let Some(trunk) = &mut self.trunk
+                {
+                    // It hears why.
+                    trunk.send_all(now);
+                    trunk.wire.close(id);
                 }
             }
             Received::Lost(address, why) => {
@@ -171,11 +174,14 @@ impl Line {
         }
     }
 
-    /// Acts on what the endpoint reports.
-    pub(super) fn hear_trunk(&mut self, now: Instant) {
+    /// Acts on what the endpoint reports; tells whether there was something.
+    pub(super) fn hear_trunk(&mut self, now: Instant) -> bool {
+        let mut heard = false;
         while let Some(event) = self.trunk.as_mut().and_then(|trunk| trunk.endpoint.poll_event()) {
             self.sip(now, event);
+            heard = true;
         }
+        heard
     }
 
     /// Takes what the PBX let the line know of where both stand.
