@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tgtrunk_config::Proxy;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio_socks::tcp::Socks5Stream;
 
 use super::error::LinkError;
@@ -16,12 +16,14 @@ pub(super) async fn dial(address: SocketAddr, proxy: Option<&Proxy>) -> Result<T
     let stream = match proxy {
         None => TcpStream::connect(address).await?,
         Some(proxy) => {
-            let place = (proxy.host.as_str(), proxy.port);
+            // The library would look the name up on this thread.
+            let places: Vec<_> = lookup_host((proxy.host.as_str(), proxy.port)).await?.collect();
+            let places = places.as_slice();
             let connected = match &proxy.user {
                 Some(user) => {
-                    Socks5Stream::connect_with_password(place, address, user, proxy.password()).await
+                    Socks5Stream::connect_with_password(places, address, user, proxy.password()).await
                 }
-                None => Socks5Stream::connect(place, address).await,
+                None => Socks5Stream::connect(places, address).await,
             };
             connected.map(Socks5Stream::into_inner).map_err(|error| LinkError::Proxy(error.to_string()))?
         }
