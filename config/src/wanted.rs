@@ -110,8 +110,8 @@ const PHRASES: &[(&str, &str)] = &[
     ("a SOCKS5 proxy, as", "прокси SOCKS5, например"),
     ("user and password of 1 to 255 letters, digits and", "имя и пароль из 1–255 латинских букв, цифр и"),
     (
-        "only: the Telegram library hands others on wrongly",
-        "и больше ничего: остальное библиотека Telegram передаёт неверно",
+        "only: others would have to be written as %40 and the like, which is not read",
+        "и больше ничего: остальное пришлось бы писать как %40, а так не читается",
     ),
     ("a text, as", "текст, например"),
     ("a text,", "текст,"),
