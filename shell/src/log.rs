@@ -16,8 +16,7 @@ use tracing_subscriber::{EnvFilter, Registry};
 use ring::{Pens, Ring};
 
 /// Libraries that tell more than an operator wants to read, or numbers that nobody should.
-const QUIET: &str =
-    "grammers_mtproto=warn,is=warn,dimpl=warn,sctp_proto=warn,sqlx=warn";
+const QUIET: &str = "grammers_mtproto=warn,is=warn,dimpl=warn,sctp_proto=warn,sqlx=warn";
 
 /// What this process logged last: there is one log as there is one standard error.
 static RING: LazyLock<Ring> = LazyLock::new(Ring::default);

@@ -89,10 +89,10 @@ impl Connection {
         news: &mut News,
     ) -> Result<Vec<u8>, LinkError> {
         loop {
-            let due = self.fill();
+            let due = self.fill()?;
             let turned = tokio::select! {
                 turned = self.wire.turn() => turned,
-                () = sleep_until(due), if self.wire.is_idle() => Ok(()),
+                () = sleep_until(due) => Ok(()),
             };
             let taken = turned.and_then(|()| self.take_in());
             self.tell(news);
@@ -111,7 +111,7 @@ impl Connection {
     ) -> Result<(), LinkError> {
         loop {
             self.tell(news);
-            let due = self.fill();
+            let due = self.fill()?;
             tokio::select! {
                 turned = self.wire.turn() => {
                     let taken = turned.and_then(|()| self.take_in());
@@ -122,8 +122,8 @@ impl Connection {
                     None => return Ok(()),
                     Some(request) => self.ask(request),
                 },
-                // While what is on its way does not go, nothing else is due.
-                () = sleep_until(due), if self.wire.is_idle() => {}
+                () = sleep_until(due) => {}
+                () = news.room(), if news.missed => {}
             }
         }
     }
@@ -157,16 +157,18 @@ impl Connection {
     }
 
     /// Puts the next packet on its way, if there is room; when the next one may be due.
-    fn fill(&mut self) -> Instant {
+    fn fill(&mut self) -> Result<Instant, LinkError> {
         let now = Instant::now();
-        if self.wire.is_idle() {
-            self.conversation.handle_timeout(now);
-            self.conversation.leave_out(Asker::is_closed);
-            if let Some(packet) = self.conversation.poll_packet(now) {
-                self.wire.send(packet);
-            }
+        self.conversation.handle_timeout(now)?;
+        self.conversation.leave_out(Asker::is_closed);
+        if self.wire.is_idle()
+            && let Some(packet) = self.conversation.poll_packet(now)
+        {
+            self.wire.send(packet);
         }
-        self.conversation.poll_timeout()
+        // While what is on its way does not go, nothing else is due.
+        let is_idle = self.wire.is_idle();
+        Ok(if is_idle { self.conversation.poll_timeout() } else { self.conversation.ping_at() })
     }
 
     /// Tells whoever waits, and the tee.
@@ -176,7 +178,7 @@ impl Connection {
                 Event::Answer { asker, answer } => {
                     let _ = asker.send(answer);
                 }
-                Event::News(updates) => news.tell(updates),
+                Event::News(updates) => news.tell(*updates),
             }
         }
     }
@@ -201,6 +203,16 @@ pub(super) struct News {
 impl News {
     pub(super) fn new(tee: mpsc::Sender<UpdatesLike>) -> Self {
         Self { tee, missed: false }
+    }
+
+    /// Tells that some were missed as soon as there is room for that.
+    async fn room(&mut self) {
+        if let Ok(place) = self.tee.reserve().await {
+            place.send(UpdatesLike::MalformedUpdates);
+            self.missed = false;
+        } else {
+            std::future::pending::<()>().await;
+        }
     }
 
     pub(super) fn tell(&mut self, updates: UpdatesLike) {

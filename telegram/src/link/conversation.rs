@@ -6,6 +6,7 @@
 //! Rules: core.telegram.org/mtproto/description and .../service_messages_about_messages.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ const PACKET_MESSAGES: usize = 100;
 const ACKS_WAIT: Duration = Duration::from_secs(10);
 const MOST_ACKS: usize = 16;
 /// Packets that may still be refused as a whole.
-const PACKETS_KEPT: usize = 32;
+const PACKETS_KEPT: usize = 256;
 /// Messages that are known when they come again.
 const HEARD_KEPT: usize = 256;
 /// Requests that are never answered are forgotten in the end.
@@ -45,7 +46,8 @@ const SENT_KEPT: usize = 4096;
 const PING_LIMIT_S: i32 = 75;
 const PING_EVERY: Duration = Duration::from_secs(60);
 /// How often in a row what we send may be refused before the conversation ends, and how often one request, in how many
-/// conversations whatever. Salt and time may both be wrong, so that two times it goes out again at once.
+/// conversations whatever. Salt and time may both be wrong, so that two times it goes out again at once. What was under way
+/// when Telegram told what is wrong counts for nothing.
 const REFUSALS_AT_ONCE: u32 = 2;
 const MOST_REFUSALS: u32 = 3;
 const MOST_REFUSALS_OF_ONE: u32 = 6;
@@ -63,7 +65,7 @@ pub(super) enum Event<T> {
         answer: Result<Vec<u8>, LinkError>,
     },
     /// Telegram tells something, or something it told was lost.
-    News(UpdatesLike),
+    News(Box<UpdatesLike>),
 }
 
 /// A request.
@@ -88,6 +90,8 @@ pub(super) struct Rest<T> {
 #[derive(Default)]
 struct Packet {
     number: i64,
+    /// How many went before it.
+    place: u64,
     requests: Vec<i64>,
     acks: Vec<i64>,
 }
@@ -105,6 +109,10 @@ pub(super) struct Conversation<T> {
     waiting: VecDeque<Asked<T>>,
     sent: BTreeMap<i64, Asked<T>>,
     packets: VecDeque<Packet>,
+    /// How many there were.
+    gone: u64,
+    /// How many there were when Telegram last told what is wrong with them.
+    corrected: u64,
     acks: Vec<i64>,
     acks_due: Instant,
     /// Answers that Telegram has and does not send by itself.
@@ -117,6 +125,8 @@ pub(super) struct Conversation<T> {
     refusals: u32,
     quiet_until: Option<Instant>,
     ping_at: Instant,
+    /// Nothing came since the last ping.
+    is_silent: bool,
     events: VecDeque<Event<T>>,
 }
 
@@ -140,6 +150,8 @@ impl<T> Conversation<T> {
             waiting: VecDeque::new(),
             sent: BTreeMap::new(),
             packets: VecDeque::new(),
+            gone: 0,
+            corrected: 0,
             acks: Vec::new(),
             acks_due: now,
             wanted: Vec::new(),
@@ -149,6 +161,7 @@ impl<T> Conversation<T> {
             refusals: 0,
             quiet_until: None,
             ping_at: now + PING_EVERY,
+            is_silent: false,
             events: VecDeque::new(),
         }
     }
@@ -181,16 +194,28 @@ impl<T> Conversation<T> {
         if opened.session_id != self.session_id {
             return Err(LinkError::Garbled("it is for another session".to_owned()));
         }
+        self.is_silent = false;
         self.take(opened.message, now, 0)
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    /// # Errors
+    /// Nothing came since the last ping: nobody is there any more.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), LinkError> {
         if now >= self.ping_at {
+            if std::mem::replace(&mut self.is_silent, true) {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "a ping is not answered").into());
+            }
             self.ping_at = now + PING_EVERY;
             let ping_id = i64::from(crate::backoff::random_u32());
             let ping = tl::functions::PingDelayDisconnect { ping_id, disconnect_delay: PING_LIMIT_S };
             self.waiting.push_back(Asked { body: ping.to_bytes(), asker: None, refusals: 0 });
         }
+        Ok(())
+    }
+
+    /// When there is a ping, whatever else waits.
+    pub(super) fn ping_at(&self) -> Instant {
+        self.ping_at
     }
 
     /// The next packet, sealed.
@@ -237,7 +262,8 @@ impl<T> Conversation<T> {
             self.sent.pop_first();
         }
         let outer = (messages.len() > 1).then(|| (self.next_number(time), self.contents * 2));
-        packet.number = self.last_number;
+        (packet.number, packet.place) = (self.last_number, self.gone);
+        self.gone += 1;
         self.packets.push_back(packet);
         if self.packets.len() > PACKETS_KEPT {
             self.packets.pop_front();
@@ -307,7 +333,14 @@ impl<T> Conversation<T> {
                     self.salts.told(created.server_salt);
                     if std::mem::replace(&mut self.began, true) {
                         info!("Telegram begins with us anew: news may be missing");
-                        self.events.push_back(Event::News(UpdatesLike::MalformedUpdates));
+                        // It has forgotten these, whether it carried them out or not.
+                        let later = self.sent.split_off(&created.first_msg_id);
+                        let lost = std::mem::replace(&mut self.sent, later);
+                        for asker in lost.into_values().filter_map(Asked::asker) {
+                            let answer = Err(LinkError::Gone("Telegram forgot the request"));
+                            self.events.push_back(Event::Answer { asker, answer });
+                        }
+                        self.events.push_back(Event::News(Box::new(UpdatesLike::MalformedUpdates)));
                     }
                 }
             }
@@ -343,7 +376,7 @@ impl<T> Conversation<T> {
                 | tl::types::DestroySessionNone::CONSTRUCTOR_ID
                 | tl::types::HttpWait::CONSTRUCTOR_ID,
             ) => {}
-            Some(_) => self.events.push_back(Event::News(news::of_push(body))),
+            Some(_) => self.events.push_back(Event::News(Box::new(news::of_push(body)))),
         }
         Ok(())
     }
@@ -393,7 +426,7 @@ impl<T> Conversation<T> {
         if let Ok(answer) = &answer
             && let Some(news) = news::of_answer(&asked.body, answer)
         {
-            self.events.push_back(Event::News(news));
+            self.events.push_back(Event::News(Box::new(news)));
         }
         if let Some(asker) = asked.asker {
             self.events.push_back(Event::Answer { asker, answer });
@@ -411,9 +444,17 @@ impl<T> Conversation<T> {
             tl::enums::BadMsgNotification::Notification(refused) => (refused.bad_msg_id, refused.error_code),
             tl::enums::BadMsgNotification::BadServerSalt(refused) => (refused.bad_msg_id, refused.error_code),
         };
+        if let tl::enums::BadMsgNotification::BadServerSalt(refused) = notification {
+            self.salts.told(refused.new_server_salt);
+        }
         let at = self.packets.iter().position(|packet| packet.number == number);
+        let mut is_under_way = false;
         let requests = if let Some(packet) = at.and_then(|at| self.packets.remove(at)) {
-            self.acks.extend(packet.acks);
+            is_under_way = packet.place < self.corrected;
+            // What Telegram cannot judge may be there already.
+            if code != 20 {
+                self.acks.extend(packet.acks);
+            }
             packet.requests
         } else if self.sent.contains_key(&number) {
             vec![number]
@@ -422,9 +463,6 @@ impl<T> Conversation<T> {
             return Ok(());
         };
         self.time.answered(number, told_in, now);
-        if let tl::enums::BadMsgNotification::BadServerSalt(refused) = notification {
-            self.salts.told(refused.new_server_salt);
-        }
         if code == 48 {
             debug!("another salt is good now");
         } else {
@@ -458,6 +496,10 @@ impl<T> Conversation<T> {
                 self.events.push_back(Event::Answer { asker, answer: Err(LinkError::Refused { code }) });
             }
         }
+        if is_under_way {
+            return Ok(());
+        }
+        self.corrected = self.gone;
         self.refusals += 1;
         if self.refusals > MOST_REFUSALS {
             return Err(LinkError::Refused { code });

@@ -44,3 +44,47 @@ async fn ask<A: Deserializable>(
         wire.turn().await?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use grammers_mtproto::authentication::Error;
+    use grammers_mtproto::transport::{Full, Transport as _};
+    use grammers_tl_types as tl;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_step_is_what_telegram_reads_and_its_answer_leads_to_the_second() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let telegram = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // Length, count, no key, number, length, req_pq_multi, checksum (core.telegram.org/mtproto/auth_key).
+            let mut asked = [0; 4 + 4 + 8 + 8 + 4 + 20 + 4];
+            stream.read_exact(&mut asked).await.unwrap();
+            assert_eq!((asked[0], &asked[4..16], asked[24]), (52, [0; 12].as_slice(), 20));
+            assert_eq!(asked[28..32], 0xbe7e_8ef1_u32.to_le_bytes());
+            assert_eq!(asked[20..24], 1_700_000_000_u32.to_le_bytes(), "numbered by Telegram's time");
+            let told = tl::enums::ResPq::Pq(tl::types::ResPq {
+                nonce: asked[32..48].try_into().unwrap(),
+                server_nonce: [3; 16],
+                pq: 0x17ED_4894_1A08_F981_u64.to_be_bytes().to_vec(),
+                server_public_key_fingerprints: vec![5],
+            });
+            let mut packet = packet::plain(number_at(Duration::from_secs(1)) | 1, &told.to_bytes());
+            Full::new().pack(&mut packet);
+            stream.write_all(packet.as_ref()).await.unwrap();
+        });
+        let mut wire = Wire::new(TcpStream::connect(address).await.unwrap());
+        let time = TelegramTime::new(Instant::now(), Duration::from_secs(1_700_000_000));
+        match exchange(&mut wire, &time).await {
+            Err(LinkError::KeyExchange(Error::UnknownFingerprints { fingerprints })) => {
+                assert_eq!(fingerprints, [5]);
+            }
+            other => panic!("{:?}", other.map(|_| ())),
+        }
+        telegram.await.unwrap();
+    }
+}

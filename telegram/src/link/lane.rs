@@ -1,12 +1,14 @@
 //! The way to one data centre: one connection after the other, each made when somebody asks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use grammers_mtproto::transport;
 use grammers_session::Session as _;
 use grammers_session::types::DcOption;
 use grammers_session::updates::UpdatesLike;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use super::connection::{Connection, News};
@@ -14,7 +16,12 @@ use super::conversation::Asked;
 use super::error::LinkError;
 use super::salts::Salts;
 use super::{Asker, Means, Request};
+use crate::backoff::Backoff;
 
+/// A connection that ends sooner is no good; before the next ones there is a pause.
+const SHORT_LIVED: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Requests that wait for a connection.
 const REQUESTS: usize = 256;
 
@@ -31,6 +38,8 @@ struct Way {
     news: News,
     /// A key and its salts, which outlive a connection.
     known: Option<([u8; 256], Salts)>,
+    /// The last connection ended with the word that our key is not known.
+    doubted: bool,
 }
 
 impl Lane {
@@ -42,7 +51,7 @@ impl Lane {
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (requests, asked) = mpsc::channel(REQUESTS);
         let (given_up, is_given_up) = watch::channel(());
-        let way = Way { dc, means, requests: asked, news: News::new(tee), known: None };
+        let way = Way { dc, means, requests: asked, news: News::new(tee), known: None, doubted: false };
         (Self { requests, given_up }, way.run(is_given_up))
     }
 
@@ -64,7 +73,9 @@ impl Lane {
 impl Way {
     async fn run(mut self, mut given_up: watch::Receiver<()>) {
         let mut left = Vec::new();
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
+            given_up.mark_unchanged();
             let first = if left.is_empty() {
                 let Some(first) = self.requests.recv().await else { return };
                 if first.answer.is_closed() {
@@ -74,7 +85,7 @@ impl Way {
             } else {
                 None
             };
-            given_up.mark_unchanged();
+            let began = Instant::now();
             left = tokio::select! {
                 biased;
                 Ok(()) = given_up.changed() => {
@@ -82,6 +93,16 @@ impl Way {
                     Vec::new()
                 }
                 left = self.go(first, left) => left,
+            };
+            if began.elapsed() > SHORT_LIVED {
+                backoff.reset();
+                continue;
+            }
+            // Whoever answers and hangs up again is not to be asked as fast as that goes.
+            let pause = backoff.pause();
+            tokio::select! {
+                Ok(()) = given_up.changed() => {}
+                () = sleep(pause) => {}
             }
         }
     }
@@ -93,7 +114,7 @@ impl Way {
             Ok(connection) => connection,
             Err(error) => {
                 debug!(dc = self.dc, %error, "no connection");
-                self.doubt_key(&error).await;
+                let error = self.doubt_key(error).await;
                 let mut askers: Vec<Asker> = left.into_iter().filter_map(Asked::asker).collect();
                 askers.extend(first.map(|first| first.answer));
                 // Whoever asked meanwhile would knock in vain too.
@@ -106,6 +127,7 @@ impl Way {
                 return Vec::new();
             }
         };
+        self.doubted = false;
         connection.take_over(left);
         if let Some(first) = first {
             connection.ask(first);
@@ -114,25 +136,33 @@ impl Way {
             return Vec::new();
         };
         debug!(dc = self.dc, %error, "the connection is lost");
+        let error = self.doubt_key(error).await;
         let (left, known) = connection.fail(&error);
         self.known = Some(known);
-        self.doubt_key(&error).await;
         if self.dc == self.means.session.home_dc() {
             self.news.tell(UpdatesLike::ConnectionClosed);
         }
         left
     }
 
-    /// Where the account does not live, a key that is not known is of no use, and another is made next time.
-    async fn doubt_key(&self, error: &LinkError) {
-        let is_unknown = matches!(error, LinkError::Transport(transport::Error::BadStatus { status: 404 }));
-        if !is_unknown || self.dc == self.means.session.home_dc() {
-            return;
+    /// That a key is not known is said by four bytes that nobody signed: whoever is on the way may write them, and one sick
+    /// server. It is believed when the next connection hears the same; where the account does not live, another key is made
+    /// then.
+    async fn doubt_key(&mut self, error: LinkError) -> LinkError {
+        if !matches!(error, LinkError::Transport(transport::Error::BadStatus { status: 404 })) {
+            return error;
+        }
+        if !std::mem::replace(&mut self.doubted, true) {
+            return LinkError::Gone("Telegram said once that it does not know the key");
+        }
+        if self.dc == self.means.session.home_dc() {
+            return error;
         }
         if let Ok(Some(option)) = self.means.session.dc_option(self.dc)
             && let Err(error) = self.means.session.set_dc_option(&DcOption { auth_key: None, ..option }).await
         {
             warn!(dc = self.dc, %error, "could not put a key aside");
         }
+        error
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn number_at(time: Duration) -> i64 {
 /// When a message was numbered.
 fn told_by(msg_id: i64) -> Duration {
     let number = msg_id.max(0).cast_unsigned();
-    let fraction = (number & 0xffff_ffff) * 1_000_000_000 >> 32;
+    let fraction = ((number & 0xffff_ffff) * 1_000_000_000) >> 32;
     Duration::new(number >> 32, u32::try_from(fraction).unwrap_or_default())
 }
 

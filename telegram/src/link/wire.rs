@@ -80,7 +80,9 @@ impl Wire {
                 if self.came.len() > LARGEST {
                     return Err(LinkError::Garbled("it is too large".to_owned()));
                 }
-                self.came.shrink_to(ROOM.max(self.came.len()));
+                if self.came.is_empty() {
+                    self.came.shrink_to(ROOM);
+                }
                 Ok(None)
             }
             Err(error) => Err(error.into()),

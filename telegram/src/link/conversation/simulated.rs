@@ -72,7 +72,7 @@ impl Scene {
             idle += 1;
             assert!(idle < 4, "nothing is done at {:?}", due - self.start);
             self.now = self.now.max(due);
-            self.conversation.handle_timeout(self.now);
+            self.end = self.end.take().or(self.conversation.handle_timeout(self.now).err());
         }
         self.now = until;
     }
@@ -154,8 +154,10 @@ impl Scene {
                 Event::Answer { asker, answer } => {
                     self.answered.push((asker, answer.map(|answer| answer.len())))
                 }
-                Event::News(UpdatesLike::MalformedUpdates) => self.missing += 1,
-                Event::News(_) => self.news += 1,
+                Event::News(updates) => match *updates {
+                    UpdatesLike::MalformedUpdates => self.missing += 1,
+                    _ => self.news += 1,
+                },
             }
         }
     }
@@ -369,6 +371,60 @@ fn an_idle_conversation_pings_once_a_minute_and_does_nothing_else() {
     scene.pass(SECOND * 601);
     assert_eq!(scene.packets.len(), 10);
     assert_eq!(scene.packets.iter().flatten().count(), 11, "salts are asked for beside one");
+}
+
+#[test]
+fn what_is_under_way_when_the_salt_changes_is_refused_at_no_cost() {
+    let mut scene = Scene::new(0);
+    scene.conversation.salts = Salts::first(SALT + 1);
+    let mut under_way = Vec::new();
+    for asker in 0..8 {
+        scene.ask(asker);
+        under_way.push(scene.conversation.poll_packet(scene.now).unwrap());
+    }
+    for packet in under_way {
+        scene.receive(packet.as_ref());
+    }
+    scene.pass(SECOND);
+    assert!(scene.end.is_none());
+    let mut answers = scene.answers();
+    answers.sort_unstable();
+    assert_eq!(answers, Vec::from_iter(0..8));
+    assert!(scene.packets.len() <= 8 + 2, "{}", scene.packets.len());
+}
+
+#[test]
+fn nobody_there_any_more_is_noticed_by_the_second_ping() {
+    let mut scene = Scene::new(0);
+    scene.pass(SECOND * 61);
+    assert!(scene.end.is_none());
+    for expected in [true, false] {
+        scene.now = scene.conversation.poll_timeout();
+        assert_eq!(scene.conversation.handle_timeout(scene.now).is_ok(), expected);
+        // It goes nowhere.
+        scene.conversation.poll_packet(scene.now);
+    }
+}
+
+#[test]
+fn what_telegram_forgot_is_over_and_what_came_after_goes_on() {
+    let mut scene = Scene::new(0);
+    let begun = |first_msg_id| {
+        let created = tl::types::NewSessionCreated { first_msg_id, unique_id: 1, server_salt: SALT };
+        tl::enums::NewSession::Created(created).to_bytes()
+    };
+    scene.say(true, &begun(0));
+    scene.ask(1);
+    let lost = scene.conversation.poll_packet(scene.now);
+    scene.now += SECOND;
+    scene.ask(2);
+    let taken = scene.conversation.poll_packet(scene.now).unwrap();
+    let (_, _, messages, _) = telegram::open(&KEY, taken.as_ref());
+    scene.say(true, &begun(messages.iter().map(|message| message.id).min().unwrap()));
+    assert!(lost.is_some());
+    assert!(matches!(scene.answered[..], [(1, Err(LinkError::Gone(_)))]));
+    scene.receive(taken.as_ref());
+    assert_eq!(scene.answers(), [2]);
 }
 
 #[test]
