@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tgtrunk_test_telegram::canary::API_HASH;
 use tgtrunk_test_telegram::world::{Action, Match};
 use tokio::time::{Instant, sleep};
 
@@ -172,8 +173,7 @@ async fn an_organisation_notifies_by_its_sender_and_many_share_one() {
     let missing = desk.refused("organisations", json!({"id": 1, "sender": "+79069999999"}), 400).await;
     assert!(missing["message"].as_str().unwrap().contains("+79060000000"), "{missing}");
 
-    let said =
-        json!({"id": 1, "sender": phone(), "api_id": 12345, "api_hash": "0123456789ABCDEF0123456789abcdef"});
+    let said = json!({"id": 1, "sender": phone(), "api_id": 12345, "api_hash": API_HASH.to_uppercase()});
     let main = desk.post("organisations", said).await;
     assert_eq!(
         (&main["sender_state"]["standing"], &main["warnings"]),

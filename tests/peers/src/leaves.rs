@@ -8,12 +8,14 @@ use std::path::Path;
 use tgtrunk_test_telegram::canary::Search;
 
 /// Where secrets are at home, and which: `SECURITY.md` says why they lie open there.
-const HOMES: [(&str, &str); 7] = [
+const HOMES: [(&str, &str); 8] = [
     ("tgtrunk.toml", "api_hash"),
     ("line.toml", "a trunk's password"),
     ("bot.toml", "a bot's token"),
     ("dc-seed.json", "an account's key"),
     ("gateway.db", "an account's key"),
+    // Of a login beside the account's own one: it is good for the next.
+    ("gateway.login.db", "an account's key"),
     ("client.db", "an account's key"),
     (PASSWORD_FILE, "a trunk's password"),
 ];
