@@ -59,6 +59,7 @@ pub use copy::copy_database;
 pub use database::{Database, DatabaseError, is_out_of_transactions};
 pub use invoke::{InvokeError, Policy};
 pub use knock::{data_centres, knock};
+pub use link::through;
 pub use login::{Login, LoginError, Stage, Via};
 pub use login_desk::{Acceptance, Accepted, LoginDesk, LoginHouse, LoginWord};
 pub use message::{MessageNews, MessageNotice};

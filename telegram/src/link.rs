@@ -29,6 +29,7 @@ use tgtrunk_config::Proxy;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+pub use self::dial::through;
 pub(crate) use self::error::{LinkError, RpcError};
 use self::lane::Lane;
 pub(crate) use self::time::TelegramTime;
