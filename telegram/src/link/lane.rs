@@ -40,6 +40,8 @@ struct Way {
     known: Option<([u8; 256], Salts)>,
     /// The last connection ended with the word that our key is not known.
     doubted: bool,
+    /// When the connection came about.
+    opened: Option<Instant>,
 }
 
 impl Lane {
@@ -51,7 +53,8 @@ impl Lane {
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (requests, asked) = mpsc::channel(REQUESTS);
         let (given_up, is_given_up) = watch::channel(());
-        let way = Way { dc, means, requests: asked, news: News::new(tee), known: None, doubted: false };
+        let news = News::new(tee);
+        let way = Way { dc, means, requests: asked, news, known: None, doubted: false, opened: None };
         (Self { requests, given_up }, way.run(is_given_up))
     }
 
@@ -85,20 +88,22 @@ impl Way {
             } else {
                 None
             };
-            let began = Instant::now();
             left = tokio::select! {
                 biased;
                 Ok(()) = given_up.changed() => {
                     debug!(dc = self.dc, "the connection is given up");
+                    self.opened = None;
                     Vec::new()
                 }
                 left = self.go(first, left) => left,
             };
-            if began.elapsed() > SHORT_LIVED {
+            // Whoever answers and hangs up again is not to be asked as fast as that goes; whoever does not answer is asked again
+            // as those who ask have it.
+            let Some(opened) = self.opened.take() else { continue };
+            if opened.elapsed() > SHORT_LIVED {
                 backoff.reset();
                 continue;
             }
-            // Whoever answers and hangs up again is not to be asked as fast as that goes.
             let pause = backoff.pause();
             tokio::select! {
                 Ok(()) = given_up.changed() => {}
@@ -128,6 +133,7 @@ impl Way {
             }
         };
         self.doubted = false;
+        self.opened = Some(Instant::now());
         connection.take_over(left);
         if let Some(first) = first {
             connection.ask(first);
