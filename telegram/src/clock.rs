@@ -15,14 +15,10 @@ pub(crate) fn since_1970() -> Duration {
 
 /// Seconds since 1970, as the database keeps times.
 pub(crate) fn unix_now_s() -> i64 {
-    wall_now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Milliseconds since 1970, as programs tell each other times.
 pub(crate) fn unix_now_ms() -> u64 {
-    wall_now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,7 @@
 //! Asks Telegram again and again whether it is there, and gives a dead connection up.
 //!
-//! The link's own keep-alive, once a minute, is for Telegram's side of it: a half-open connection would stay unnoticed here
-//! for a quarter of an hour.
+//! The link's own pings, once a minute, keep its connections; a call cannot wait for the second of them to tell that one is
+//! half open.
 
 use std::sync::Arc;
 use std::time::Duration;
