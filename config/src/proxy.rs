@@ -26,8 +26,8 @@ pub struct ProxyError {
 
 const WANTED: &str =
     r#"a SOCKS5 proxy, as "socks5://host:1080" or "socks5://user:password@host:1080", or "" for none"#;
-const NO_MTPROXY: &str = r#"a SOCKS5 proxy, as "socks5://user:password@host:1080": this is an MTProxy, which carries no calls, and the Telegram library speaks SOCKS5 only"#;
-const NO_HTTP: &str = r#"a SOCKS5 proxy, as "socks5://user:password@host:1080": this is an HTTP proxy, and the Telegram library speaks SOCKS5 only"#;
+const NO_MTPROXY: &str = r#"a SOCKS5 proxy, as "socks5://user:password@host:1080": this is an MTProxy, which carries no calls, and tgtrunk speaks SOCKS5 only"#;
+const NO_HTTP: &str = r#"a SOCKS5 proxy, as "socks5://user:password@host:1080": this is an HTTP proxy, and tgtrunk speaks SOCKS5 only"#;
 const PLAIN_USER: &str = "user and password of 1 to 255 letters, digits and - . _ ~ ! $ & ' ( ) * + , only: others would have to be written as %40 and the like, which is not read";
 
 impl Proxy {

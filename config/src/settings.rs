@@ -594,7 +594,7 @@ mod tests {
         assert_eq!(
             told(r#"proxy = "tg://proxy?server=h&port=443&secret=hidden""#),
             [
-                r#"t.toml:4: telegram.proxy = "tg://…proxy…": want a SOCKS5 proxy, as "socks5://user:password@host:1080": this is an MTProxy, which carries no calls, and the Telegram library speaks SOCKS5 only"#
+                r#"t.toml:4: telegram.proxy = "tg://…proxy…": want a SOCKS5 proxy, as "socks5://user:password@host:1080": this is an MTProxy, which carries no calls, and tgtrunk speaks SOCKS5 only"#
             ]
         );
         for line in [

@@ -100,12 +100,12 @@ const PHRASES: &[(&str, &str)] = &[
     ("2147483647, from", "2147483647, его даёт"),
     ("two or three lowercase letters, as", "две или три маленькие латинские буквы, например"),
     (
-        ": this is an MTProxy, which carries no calls, and the Telegram library speaks SOCKS5 only",
-        ": это MTProxy, он не переносит звонки, а библиотека Telegram понимает только SOCKS5",
+        ": this is an MTProxy, which carries no calls, and tgtrunk speaks SOCKS5 only",
+        ": это MTProxy, он не переносит звонки, а tgtrunk понимает только SOCKS5",
     ),
     (
-        ": this is an HTTP proxy, and the Telegram library speaks SOCKS5 only",
-        ": это прокси HTTP, а библиотека Telegram понимает только SOCKS5",
+        ": this is an HTTP proxy, and tgtrunk speaks SOCKS5 only",
+        ": это прокси HTTP, а tgtrunk понимает только SOCKS5",
     ),
     ("a SOCKS5 proxy, as", "прокси SOCKS5, например"),
     ("user and password of 1 to 255 letters, digits and", "имя и пароль из 1–255 латинских букв, цифр и"),
