@@ -559,6 +559,7 @@ impl Line {
             Order::HangUp(call, answer) => {
                 answer.send(self.calls.tell(call.0, Input::Stop(Cause::Normal))).ok();
             }
+            Order::Write(answer) => self.records.written(answer),
             Order::Watch(call, answer) => drop(answer.send(self.calls.tell(call.0, Input::Watch))),
             Order::Record(call, on, answer) => {
                 answer.send(self.calls.tell(call.0, Input::Record(on))).ok();

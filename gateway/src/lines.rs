@@ -178,8 +178,10 @@ impl Lines {
                 self.order(&line, LOGIN, reply, accepted, |answer| Order::AcceptLogin(token, answer));
             }
             Ask::Records { filter } => {
-                let state = self.house.state.clone();
+                let (state, lines) = (self.house.state.clone(), self.ears());
                 self.work.spawn(async move {
+                    // What a caller heard of is found, though its row is on its way.
+                    ask_all(lines, Order::Write).await;
                     reply.send(records::answer(&state, filter).await).ok();
                     Done::Told
                 });

@@ -73,6 +73,8 @@ enum Word {
     Row(Box<Row>),
     /// Calls that a kill cut short are ended.
     Buried,
+    /// Somebody wants to read what was noted until now.
+    Wanted(oneshot::Sender<()>),
 }
 
 impl Records {
@@ -138,6 +140,11 @@ impl Records {
     /// Nothing is left of those.
     pub(crate) fn buried(&mut self) {
         self.put(Word::Buried);
+    }
+
+    /// Answers when all that was noted until now is in the database, or is not going to be soon.
+    pub(crate) fn written(&mut self, answer: oneshot::Sender<()>) {
+        self.put(Word::Wanted(answer));
     }
 
     fn put(&mut self, word: Word) {
@@ -264,7 +271,7 @@ async fn scribe(
         (slate, words, written) = blocking(slate, words, |slate, words| {
             let rows = words.iter().filter_map(|word| match word {
                 Word::Row(row) => Some(&**row),
-                Word::Buried => None,
+                Word::Buried | Word::Wanted(_) => None,
             });
             // Whoever waits needs no more than that.
             slate.write(rows).inspect(|()| words.iter_mut().for_each(Word::is_safe))
@@ -385,7 +392,7 @@ impl Keeper {
     }
 
     async fn take(&mut self, words: &mut Vec<(u64, Word)>) {
-        let mut are_buried = false;
+        let (mut are_buried, mut wanted) = (false, Vec::new());
         for (number, word) in words.drain(..) {
             self.last = number;
             match word {
@@ -397,9 +404,13 @@ impl Keeper {
                     self.owed.push_back(*row);
                 }
                 Word::Buried => are_buried = true,
+                Word::Wanted(answer) => wanted.push(answer),
             }
         }
         self.pay().await;
+        for answer in wanted {
+            answer.send(()).ok();
+        }
         if are_buried && let Some(store) = &self.store {
             let done = store.bury().await;
             self.judge(done);
@@ -545,6 +556,25 @@ mod tests {
         assert_eq!(keeper.up, BTreeSet::from([CallId(1)]));
         keeper.take(&mut row(CallResult::Answered)).await;
         assert_eq!(keeper.up, BTreeSet::new());
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_for_records_finds_what_is_on_its_way_to_the_database() {
+        let (_room, state) = room();
+        let file = state.gateway_db(&line());
+        let mut records = open(&state, 90);
+        records.left().await;
+        let other = tgtrunk_telegram::Database::open(&file).await.unwrap();
+        let mut session = other.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
+        sqlx::query("CREATE TABLE theirs (id BIGINT)").execute(&mut *session).await.unwrap();
+        records.note(&info(1), Legs::default(), None);
+        let (answer, mut written) = oneshot::channel();
+        records.written(answer);
+        let early = timeout(Duration::from_millis(100), &mut written).await;
+        assert!(early.is_err(), "the database is another's");
+        session.rollback().await.unwrap();
+        timeout(Duration::from_secs(5), written).await.unwrap().unwrap();
+        assert_eq!(found(&state).await.len(), 1);
     }
 
     #[tokio::test]

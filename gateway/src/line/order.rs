@@ -13,6 +13,8 @@ use super::checks;
 pub(crate) enum Order {
     Calls(oneshot::Sender<Vec<CallInfo>>),
     HangUp(CallId, oneshot::Sender<bool>),
+    /// Writes the records of all that was until now.
+    Write(oneshot::Sender<()>),
     /// Tells how loud both sides of a call are, for a while.
     Watch(CallId, oneshot::Sender<bool>),
     /// Records a call, or pauses its recording.
@@ -51,6 +53,7 @@ impl Order {
             Self::Check(_, answer) => !answer.is_closed(),
             Self::Calls(_)
             | Self::HangUp(..)
+            | Self::Write(_)
             | Self::Watch(..)
             | Self::Record(..)
             | Self::Dial(..)
