@@ -98,6 +98,10 @@ fn trouble(error: &DatabaseError) -> Option<Trouble> {
     }
 }
 
+/// What a connection keeps of a file's pages in memory (`PRAGMA cache_size`), in KiB with the sign turned: a line has several
+/// connections, and by itself each grows to 2 MiB as the file does.
+pub const CACHE: &str = "-256";
+
 impl Database {
     /// Opens the file, makes it (0600) and its folder (0700) where they are missing, and locks it by `<file>.lock`.
     ///
@@ -113,6 +117,7 @@ impl Database {
             // Of a new file; another one stays as it is.
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .foreign_keys(true)
+            .pragma("cache_size", CACHE)
             .busy_timeout(PATIENCE)
             .disable_statement_logging();
         let pool = SqlitePoolOptions::new()

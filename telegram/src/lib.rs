@@ -56,7 +56,7 @@ pub use grammers_tl_types as tl;
 
 pub use account::{Account, OpenError, Options};
 pub use copy::copy_database;
-pub use database::{Database, DatabaseError, is_out_of_transactions};
+pub use database::{CACHE, Database, DatabaseError, is_out_of_transactions};
 pub use invoke::{InvokeError, Policy};
 pub use knock::{data_centres, knock};
 pub use link::through;

@@ -349,7 +349,8 @@ fn left(row: &SqliteRow) -> Result<Left, sqlx::Error> {
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(path).disable_statement_logging()
+    let options = SqliteConnectOptions::new().filename(path).disable_statement_logging();
+    options.pragma("cache_size", tgtrunk_telegram::CACHE)
 }
 
 async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
