@@ -34,13 +34,15 @@ const INDEPENDENT: usize = 2;
 /// An INVITE is remembered for 64 s, so that a late copy is no second call (timers B and H, RFC 3261 section 17). Until
 /// all that is forgotten, nothing is measured.
 const FORGET: Duration = Duration::from_secs(66);
-/// Resident size after the second batch, in percent of that after the first.
+/// Resident size after the last batch, in percent of that after the two before.
 const MOST_PERCENT: u64 = 102;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hundreds_of_calls_each_way_succeed_and_leave_nothing_behind() {
     let mut scene = Scene::open().await.unwrap();
     let mut after = Vec::new();
+    // What the allocator keeps settles with the second batch: of what is in use, a batch leaves 0.3 kB a call in caches.
+    scene.batch().await.unwrap();
     scene.batch().await.unwrap();
     aside::wait(FORGET).await.unwrap();
     after.push(scene.remains().unwrap());
@@ -48,11 +50,11 @@ async fn hundreds_of_calls_each_way_succeed_and_leave_nothing_behind() {
     aside::done().unwrap();
     sleep(FORGET).await;
     after.push(scene.remains().unwrap());
-    let [first, second] = after[..] else { panic!("two batches") };
-    println!("after the first batch {first:?}, after the second {second:?}");
+    let [first, second] = after[..] else { panic!("two measures") };
+    println!("after two batches {first:?}, after the third {second:?}");
     assert!(
         second.resident_kb * 100 <= first.resident_kb * MOST_PERCENT,
-        "resident: {} kB after the first batch, {} kB after the second, want at most {MOST_PERCENT} %",
+        "resident: {} kB after two batches, {} kB after the third, want at most {MOST_PERCENT} %",
         first.resident_kb,
         second.resident_kb
     );
