@@ -1,6 +1,7 @@
 //! One end of SIP calls on a path that loses, repeats and reorders: a socket that throws dice over what leaves and what comes, and
 //! repeats by itself what was not answered (RFC 3261 section 17.1).
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,9 @@ pub(super) struct LossyCall {
     /// Whether the line hung up.
     pub(super) is_over: bool,
     branches: u32,
+    /// Requests of which a copy arrived, and those whose final answer came and was lost, by CSeq and method.
+    arrived: BTreeSet<(u32, String)>,
+    unheard: BTreeSet<(u32, String)>,
 }
 
 impl LossyCall {
@@ -73,6 +77,8 @@ impl LossyCall {
             finals: Vec::new(),
             is_over: false,
             branches: 0,
+            arrived: BTreeSet::new(),
+            unheard: BTreeSet::new(),
         })
     }
 
@@ -121,6 +127,10 @@ impl LossyCall {
             return;
         }
         self.socket.send_to(text.as_bytes(), self.line).await.ok();
+        if let Ok(message) = Message::read(text.as_bytes()) {
+            let (cseq, method) = message.cseq();
+            self.arrived.insert((cseq, method.to_owned()));
+        }
         if self.chance.below(100) < self.path.repeats {
             self.socket.send_to(text.as_bytes(), self.line).await.ok();
         }
@@ -154,6 +164,13 @@ impl LossyCall {
         self.finals.iter().find(|(known, of, _)| *known == cseq && of == method).map(|(_, _, status)| *status)
     }
 
+    /// Whether a request without a final answer is the path's doing: no copy of it arrived, or no copy of its answer did.
+    pub(super) fn is_swallowed(&self, cseq: u32, method: &str) -> bool {
+        let it = (cseq, method.to_owned());
+        let held_back = self.late.as_deref().and_then(final_to);
+        !self.arrived.contains(&it) || self.unheard.contains(&it) || held_back == Some(it)
+    }
+
     /// Transactions that got more than one kind of final answer.
     pub(super) fn doubled(&self) -> usize {
         let key = |(cseq, method, _): &(u32, String, u16)| (*cseq, method.clone());
@@ -171,6 +188,7 @@ impl LossyCall {
             let left = until.saturating_duration_since(now());
             let (length, _) = timeout(left, self.socket.recv_from(&mut buffer)).await.ok()?.ok()?;
             if self.chance.below(100) < self.path.loses {
+                self.unheard.extend(final_to(&buffer[..length]));
                 continue;
             }
             let mut datagram = buffer[..length].to_vec();
@@ -239,4 +257,12 @@ impl LossyCall {
         );
         self.say(&text).await;
     }
+}
+
+/// The transaction that a datagram is the final answer of.
+fn final_to(datagram: &[u8]) -> Option<(u32, String)> {
+    let message = Message::read(datagram).ok()?;
+    message.status().filter(|&status| status >= 200)?;
+    let (cseq, method) = message.cseq();
+    Some((cseq, method.to_owned()))
 }
