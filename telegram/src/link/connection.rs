@@ -32,14 +32,15 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Dials, makes a key if there is none, and tells Telegram who we are.
+    /// Dials, makes a key if there is none, and tells Telegram who we are. `reached` is when somebody took the call.
     pub(super) async fn open(
         means: &Means,
         dc: i32,
         known: Option<&([u8; 256], Salts)>,
         news: &mut News,
+        reached: &mut Option<Instant>,
     ) -> Result<Self, LinkError> {
-        let opening = Self::open_patiently(means, dc, known, news);
+        let opening = Self::open_patiently(means, dc, known, news, reached);
         timeout(INTRODUCTION, opening).await.unwrap_or_else(|_| {
             let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "the data centre says nothing");
             Err(late.into())
@@ -51,11 +52,13 @@ impl Connection {
         dc: i32,
         known: Option<&([u8; 256], Salts)>,
         news: &mut News,
+        reached: &mut Option<Instant>,
     ) -> Result<Self, LinkError> {
         let session = Arc::clone(&means.session);
         let mut option = session.dc_option(dc)?.ok_or(LinkError::Gone("Telegram has no such data centre"))?;
         debug!(dc, "connecting");
         let mut wire = Wire::new(dial(option.ipv4.into(), means.hello.proxy.as_ref()).await?);
+        *reached = Some(Instant::now());
         let (key, salts) = match option.auth_key {
             Some(key) => match known {
                 Some((known, salts)) if *known == key => (key, salts.clone()),

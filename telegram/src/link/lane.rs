@@ -21,7 +21,7 @@ use crate::backoff::Backoff;
 /// A connection that ends sooner is no good; before the next ones there is a pause.
 const SHORT_LIVED: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Requests that wait for a connection.
 const REQUESTS: usize = 256;
 
@@ -40,8 +40,8 @@ struct Way {
     known: Option<([u8; 256], Salts)>,
     /// The last connection ended with the word that our key is not known.
     doubted: bool,
-    /// When the connection came about.
-    opened: Option<Instant>,
+    /// When somebody was there for the last connection.
+    reached: Option<Instant>,
 }
 
 impl Lane {
@@ -54,7 +54,7 @@ impl Lane {
         let (requests, asked) = mpsc::channel(REQUESTS);
         let (given_up, is_given_up) = watch::channel(());
         let news = News::new(tee);
-        let way = Way { dc, means, requests: asked, news, known: None, doubted: false, opened: None };
+        let way = Way { dc, means, requests: asked, news, known: None, doubted: false, reached: None };
         (Self { requests, given_up }, way.run(is_given_up))
     }
 
@@ -88,20 +88,24 @@ impl Way {
             } else {
                 None
             };
+            let mut is_given_up = false;
             left = tokio::select! {
                 biased;
                 Ok(()) = given_up.changed() => {
                     debug!(dc = self.dc, "the connection is given up");
-                    self.opened = None;
+                    is_given_up = true;
                     Vec::new()
                 }
                 left = self.go(first, left) => left,
             };
-            // Whoever answers and hangs up again is not to be asked as fast as that goes; whoever does not answer is asked again
-            // as those who ask have it.
-            let Some(opened) = self.opened.take() else { continue };
-            if opened.elapsed() > SHORT_LIVED {
+            // Whoever refuses or hangs up again is not to be asked as fast as that goes; whoever is not there is asked again as
+            // those who ask have it.
+            let Some(reached) = self.reached.take() else { continue };
+            if reached.elapsed() > SHORT_LIVED {
                 backoff.reset();
+                continue;
+            }
+            if is_given_up {
                 continue;
             }
             let pause = backoff.pause();
@@ -114,7 +118,8 @@ impl Way {
 
     /// One connection, from the first requests to its end; gives what is left for the next one.
     async fn go(&mut self, first: Option<Request>, left: Vec<Asked<Asker>>) -> Vec<Asked<Asker>> {
-        let opened = Connection::open(&self.means, self.dc, self.known.as_ref(), &mut self.news).await;
+        let (known, news) = (self.known.as_ref(), &mut self.news);
+        let opened = Connection::open(&self.means, self.dc, known, news, &mut self.reached).await;
         let mut connection = match opened {
             Ok(connection) => connection,
             Err(error) => {
@@ -133,7 +138,6 @@ impl Way {
             }
         };
         self.doubted = false;
-        self.opened = Some(Instant::now());
         connection.take_over(left);
         if let Some(first) = first {
             connection.ask(first);
