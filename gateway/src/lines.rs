@@ -178,9 +178,12 @@ impl Lines {
                 self.order(&line, LOGIN, reply, accepted, |answer| Order::AcceptLogin(token, answer));
             }
             Ask::Records { filter } => {
-                let (state, lines) = (self.house.state.clone(), self.ears());
+                let state = self.house.state.clone();
+                // What somebody heard of is found, though its row is on its way. Further pages are of older calls.
+                let of_line = |phone: &Phone| filter.line.as_ref().is_none_or(|line| line == phone);
+                let lines = self.kept.iter().filter(|(phone, _)| filter.skip == 0 && of_line(phone));
+                let lines = lines.map(|(_, kept)| kept.orders.clone()).collect();
                 self.work.spawn(async move {
-                    // What a caller heard of is found, though its row is on its way.
                     ask_all(lines, Order::Write).await;
                     reply.send(records::answer(&state, filter).await).ok();
                     Done::Told

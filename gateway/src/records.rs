@@ -143,8 +143,8 @@ impl Records {
     }
 
     /// Answers when all that was noted until now is in the database, or is not going to be soon.
-    pub(crate) fn written(&mut self, answer: oneshot::Sender<()>) {
-        self.put(Word::Wanted(answer));
+    pub(crate) fn written(&self, answer: oneshot::Sender<()>) {
+        self.words.try_send(Word::Wanted(answer)).ok();
     }
 
     fn put(&mut self, word: Word) {
@@ -267,6 +267,9 @@ async fn scribe(
         if count == 0 {
             break;
         }
+        // Whoever asks takes no row's place when they have gone.
+        words.retain(|word| !matches!(word, Word::Wanted(answer) if answer.is_closed()));
+        let has_rows = words.iter().any(|word| matches!(word, Word::Row(_)));
         let written;
         (slate, words, written) = blocking(slate, words, |slate, words| {
             let rows = words.iter().filter_map(|word| match word {
@@ -282,7 +285,7 @@ async fn scribe(
         {
             tracing::warn!(%error, "calls wait for the database: their rows cannot be written beside it");
         }
-        is_full = written.is_err();
+        is_full = written.is_err() || is_full && !has_rows;
         if !is_full {
             kept = last + words.len() as u64;
         }
