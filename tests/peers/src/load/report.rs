@@ -21,7 +21,7 @@ pub use self::ntgcalls::{Ntgcalls, NtgcallsRow};
 pub use self::setup::{Busy, Setup, Signalling, Times};
 pub use self::small::{Allocations, Idle};
 pub use self::soak::{Soak, SoakSample};
-pub use self::transcode::{GATEWAY_SIMPLE, Transcode};
+pub use self::transcode::Transcode;
 use super::master::Profile;
 use super::statistics::Spread;
 use super::window::{Delay, Window};

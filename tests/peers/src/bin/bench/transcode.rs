@@ -27,29 +27,17 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     }
     let clip = Clip::speech(CODEC)?;
     let ends = Ends::start()?;
-    let options = |mode, settings: &str| BridgeOptions {
-        codec: CODEC,
-        settings: settings.to_owned(),
-        ..BridgeOptions::of(mode, Profile::Gcm)
-    };
-    let mut usual = Bridge::start(options(Mode::Tick, "")).await?;
-    // Another half of the ports.
-    let mut simple = Bridge::start(options(Mode::Immediate, "opus_complexity = 0")).await?;
-    for gateway in [&usual, &simple] {
-        machine::pin(gateway.pid()?, THEIRS)?;
-    }
+    let options = BridgeOptions { codec: CODEC, ..BridgeOptions::of(Mode::Tick, Profile::Gcm) };
+    let mut gateway = Bridge::start(options).await?;
+    machine::pin(gateway.pid()?, THEIRS)?;
     for calls in CALLS {
-        usual.grow(calls).await?;
-        simple.grow(calls).await?;
+        gateway.grow(calls).await?;
         let rtpengine = if has_rtpengine {
             Some(Rtpengine::transcoding(&ends, calls, Profile::Gcm, CODEC)?)
         } else {
             None
         };
-        let mut arms = Vec::new();
-        for (name, gateway) in [(report::GATEWAY, &usual), (report::GATEWAY_SIMPLE, &simple)] {
-            arms.push((name, gateway.generator(), gateway.pid()?, gateway.ends()));
-        }
+        let mut arms = vec![(report::GATEWAY, gateway.generator(), gateway.pid()?, gateway.ends())];
         arms.extend(rtpengine.iter().map(|engine| (report::RTPENGINE, &ends, engine.pid(), engine.ends())));
         for (_, _, pid, _) in &arms {
             machine::pin(*pid, THEIRS)?;
@@ -98,6 +86,5 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
         }
         report.transcode.push(report::Transcode::of(calls, &all, &qualities));
     }
-    usual.stop().await?;
-    simple.stop().await
+    gateway.stop().await
 }

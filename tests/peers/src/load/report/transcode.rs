@@ -10,9 +10,6 @@ use crate::load::clip::Quality;
 use crate::load::statistics::Spread;
 use crate::load::window::Window;
 
-/// The gateway's arm with `opus_complexity = 0`.
-pub const GATEWAY_SIMPLE: &str = "gateway_complexity_0";
-
 /// Calls between PCMA and Opus in GCM, all arms in turns.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Transcode {
@@ -21,8 +18,6 @@ pub struct Transcode {
     pub rtpengine_cpu_s_per_call_minute: Option<f64>,
     /// The gateway's processor time divided by rtpengine's in the same round.
     pub ratio_to_rtpengine: Option<Spread>,
-    /// The same with the encoder's complexity set to 0.
-    pub complexity_0_ratio_to_rtpengine: Option<Spread>,
     pub arms: BTreeMap<String, Arm>,
     /// Windows that do not count, and why.
     pub voids: Vec<String>,
@@ -51,14 +46,12 @@ impl Transcode {
             let quality = qualities.get(name).copied();
             Some((name.to_owned(), Arm { cpu_s_per_call_minute: cost, received, quality }))
         };
-        let arms: BTreeMap<_, _> = [GATEWAY, GATEWAY_SIMPLE, RTPENGINE].into_iter().filter_map(arm).collect();
+        let arms: BTreeMap<_, _> = [GATEWAY, RTPENGINE].into_iter().filter_map(arm).collect();
         let cost = |name: &str| arms.get(name).map(|arm| arm.cpu_s_per_call_minute.median);
-        let ratio = |one: &str| {
-            let of = |round: &Round, name: &str| {
-                round.get(name).filter(|window| window.void().is_none()).map(Window::cpu_s_per_call_minute)
-            };
-            Spread::of(rounds.iter().filter_map(|round| Some(of(round, one)? / of(round, RTPENGINE)?)))
+        let of = |round: &Round, name: &str| {
+            round.get(name).filter(|window| window.void().is_none()).map(Window::cpu_s_per_call_minute)
         };
+        let ratios = rounds.iter().filter_map(|round| Some(of(round, GATEWAY)? / of(round, RTPENGINE)?));
         let voids = rounds.iter().zip(1..).flat_map(|(round, number)| {
             round
                 .iter()
@@ -68,8 +61,7 @@ impl Transcode {
             calls,
             cpu_s_per_call_minute: cost(GATEWAY),
             rtpengine_cpu_s_per_call_minute: cost(RTPENGINE),
-            ratio_to_rtpengine: ratio(GATEWAY),
-            complexity_0_ratio_to_rtpengine: ratio(GATEWAY_SIMPLE),
+            ratio_to_rtpengine: Spread::of(ratios),
             voids: voids.collect(),
             arms,
         }
@@ -136,7 +128,7 @@ mod tests {
         let ratio = row.ratio_to_rtpengine.unwrap();
         assert!((ratio.min - 0.1).abs() < 1e-9 && (ratio.max - 0.15).abs() < 1e-9, "{ratio:?}");
         assert_eq!(row.arms[GATEWAY].quality, Some(quality));
-        assert_eq!((row.arms.len(), row.complexity_0_ratio_to_rtpengine), (2, None));
+        assert_eq!(row.arms.len(), 2);
         assert!(html(&[row]).contains("0.250"));
     }
 }
