@@ -303,6 +303,8 @@ mod tests {
         let (journal,): (String,) =
             sqlx::query_as("PRAGMA journal_mode").fetch_one(database.pool()).await.unwrap();
         let (full,): (i64,) = sqlx::query_as("PRAGMA synchronous").fetch_one(database.pool()).await.unwrap();
+        let (cache,): (i64,) = sqlx::query_as("PRAGMA cache_size").fetch_one(database.pool()).await.unwrap();
+        assert_eq!(cache.to_string(), CACHE);
         assert_eq!((journal.as_str(), full), ("wal", 2));
         let (incremental,): (i64,) =
             sqlx::query_as("PRAGMA auto_vacuum").fetch_one(database.pool()).await.unwrap();
