@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use audiopus::coder::{Decoder, Encoder};
-use audiopus::{Application, Bitrate, Channels, SampleRate};
+use audiopus::{Application, Bitrate, Channels, SampleRate, Signal};
 
 use tgtrunk_media::codec::{Codec, EncoderSettings, G722, L16, OPUS, PCMA, PCMU};
 use tgtrunk_media::dtmf::{self, Way};
@@ -90,7 +90,7 @@ impl Sound {
         // As the relay has it do.
         let usual = EncoderSettings::default().complexity;
         let (rate, bps, complexity) = match self.codec.sample_hz {
-            8_000 => (SampleRate::Hz8000, 32_000, 1),
+            8_000 => (SampleRate::Hz8000, 48_000, 0),
             16_000 => (SampleRate::Hz16000, 40_000, usual),
             _ => (SampleRate::Hz48000, 48_000, usual),
         };
@@ -98,6 +98,9 @@ impl Sound {
         encoder.set_complexity(complexity).unwrap();
         encoder.set_bitrate(Bitrate::BitsPerSecond(bps)).unwrap();
         encoder.set_inband_fec(true).unwrap();
+        if self.codec.sample_hz == 8_000 {
+            encoder.set_signal(Signal::Music).unwrap();
+        }
         let mut decoder = Decoder::new(rate, Channels::Mono).unwrap();
         let mut pcm = vec![0_i16; (self.codec.sample_hz / 1000 * 120) as usize];
         for packet in &self.telegram {

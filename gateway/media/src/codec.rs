@@ -70,7 +70,8 @@ pub trait Encoder: fmt::Debug + Send {
     /// A length it does not know appends nothing.
     fn encode(&mut self, pcm: &[i16], out: &mut Vec<u8>);
 
-    /// What share of the packets is expected to be lost, 0 to 1; Opus puts more copies of old sound into new packets then.
+    /// What share of the packets was lost of late, 0 to 1, as the peer reports it now and then. Opus puts copies of old sound
+    /// into new packets then, and encodes telephone sound in the way that can.
     fn set_loss(&mut self, _share: f32) {}
 }
 

@@ -262,7 +262,10 @@ pub(crate) const SYSTEM: &[Group] = &[
                 kind: COUNT,
                 default: "5",
                 label: ["Тщательность Opus", "Effort of Opus"],
-                hint: ["От 0 (быстрее) до 10 (лучше).", "0 (least work) to 10 (best)."],
+                hint: [
+                    "От 0 (быстрее) до 10 (лучше). Обычному телефонному звуку нужна, только пока теряются пакеты.",
+                    "0 (least work) to 10 (best). Plain telephone sound needs it only while packets are lost.",
+                ],
             },
             Setting {
                 section: "gateway",
