@@ -106,7 +106,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     ));
     // Seven copies of an INVITE are lost once in 4,600 calls.
     let swallowed = answers.remove(&0).unwrap_or_default();
-    if swallowed > 2 + plan.amount as u64 / 1_000 {
+    if swallowed > 2 + plan.amount / 1_000 {
         tally.fail(format!("{swallowed} INVITEs had no final answer that arrived"));
     }
     drop(people);
