@@ -21,7 +21,7 @@ use crate::backoff::Backoff;
 /// A connection that ends sooner is no good; before the next ones there is a pause.
 const SHORT_LIVED: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Requests that wait for a connection.
 const REQUESTS: usize = 256;
 
