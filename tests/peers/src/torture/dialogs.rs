@@ -163,7 +163,8 @@ async fn tell(mut call: LossyCall, story: Story) -> Told {
                     while !call.is_over && now() < until {
                         call.listen(until.min(now() + T1)).await;
                     }
-                    if !call.is_over {
+                    // Some six copies come in that time.
+                    if !call.is_over && !call.is_bye_lost {
                         complaints.push("an answer that nobody acknowledged is never taken back".to_owned());
                     }
                 }

@@ -43,8 +43,9 @@ pub(super) struct LossyCall {
     pub(super) acknowledges: bool,
     /// Final answers by CSeq and method, each kind once.
     finals: Vec<(u32, String, u16)>,
-    /// Whether the line hung up.
+    /// Whether the line hung up, and whether it did so in vain.
     pub(super) is_over: bool,
+    pub(super) is_bye_lost: bool,
     branches: u32,
     /// Requests of which a copy arrived, and those whose final answer came and was lost, by CSeq and method.
     arrived: BTreeSet<(u32, String)>,
@@ -76,6 +77,7 @@ impl LossyCall {
             acknowledges: true,
             finals: Vec::new(),
             is_over: false,
+            is_bye_lost: false,
             branches: 0,
             arrived: BTreeSet::new(),
             unheard: BTreeSet::new(),
@@ -188,7 +190,9 @@ impl LossyCall {
             let left = until.saturating_duration_since(now());
             let (length, _) = timeout(left, self.socket.recv_from(&mut buffer)).await.ok()?.ok()?;
             if self.chance.below(100) < self.path.loses {
-                self.unheard.extend(final_to(&buffer[..length]));
+                let lost = &buffer[..length];
+                self.unheard.extend(final_to(lost));
+                self.is_bye_lost |= lost.starts_with(b"BYE ");
                 continue;
             }
             let mut datagram = buffer[..length].to_vec();
