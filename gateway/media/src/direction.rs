@@ -51,8 +51,6 @@ pub(crate) struct Direction {
     /// Packets came that must be decoded though both sides speak one codec.
     too_long: bool,
     studio: Option<Box<Studio>>,
-    /// What share of our packets the side lost, as it said last.
-    loss: f32,
     /// A moment of the beat on which studios start.
     beat: Option<Instant>,
     /// A tone that waits for the side to agree on its audio.
@@ -78,7 +76,6 @@ impl Direction {
             comfort: None,
             too_long: false,
             studio: None,
-            loss: 0.0,
             beat: None,
             tone: None,
             keys: None,
@@ -230,7 +227,6 @@ impl Direction {
 
     /// The side loses such a share of what we send.
     pub(crate) fn set_loss(&mut self, share: f32) {
-        self.loss = share;
         if let Some(studio) = &mut self.studio {
             studio.set_loss(share);
         }
@@ -561,21 +557,16 @@ impl Direction {
             tracing::warn!(from = from.codec.name, to = to.codec.name, "no rate in common");
         }
         let decoded_before = self.decodes();
-        let mut is_new = true;
         let studio = match self.studio.take() {
             None => rate.map(|rate| Studio::new(&to, Some(rate), self.beat).map(Box::new)),
             Some(studio) if rate.is_none() && !studio.has_own_sound() => None,
             Some(studio) if studio.suits(&to) && rate.is_none_or(|rate| rate == studio.sample_hz()) => {
-                is_new = false;
                 Some(Ok(studio))
             }
             Some(studio) => Some(studio.remake(&to, rate)),
         };
         let opened = studio.transpose().and_then(|studio| {
             let Some(mut studio) = studio else { return Ok(None) };
-            if is_new {
-                studio.set_loss(self.loss);
-            }
             match (from, rate) {
                 (Some(from), Some(rate)) => {
                     if studio.playout.as_ref().is_none_or(|playout| !playout.is(from.codec, rate)) {

@@ -30,6 +30,8 @@ pub(crate) struct Studio {
     sample_hz: u32,
     ptime: Duration,
     encoder: Box<dyn Encoder>,
+    /// What share of our packets the side lost, as it said last.
+    loss: f32,
     made_for: Audio,
     pub(crate) playout: Option<Playout>,
     tone: Option<tone::Player>,
@@ -91,6 +93,7 @@ impl Studio {
             sample_hz,
             ptime: Duration::from_millis(ptime_ms(audio).into()),
             encoder: audio.codec.encoder(sample_hz, audio.encoder)?,
+            loss: 0.0,
             made_for: *audio,
             playout: None,
             tone: None,
@@ -110,6 +113,7 @@ impl Studio {
 
     /// What share of our packets the side loses.
     pub(crate) fn set_loss(&mut self, share: f32) {
+        self.loss = share;
         self.encoder.set_loss(share);
     }
 
@@ -128,6 +132,7 @@ impl Studio {
     ) -> Result<Box<Self>, RateError> {
         let mut new = Box::new(Self::new(audio, sample_hz, self.beat)?);
         (new.clock, new.skipped, new.joint) = (self.clock, self.skipped, Some(self.last));
+        new.set_loss(self.loss);
         if let Some(player) = self.tone {
             new.play(Some(player.tone()));
         }
