@@ -269,25 +269,26 @@ async fn scribe(
         }
         // Whoever asks takes no row's place when they have gone.
         words.retain(|word| !matches!(word, Word::Wanted(answer) if answer.is_closed()));
-        let has_rows = words.iter().any(|word| matches!(word, Word::Row(_)));
-        let written;
-        (slate, words, written) = blocking(slate, words, |slate, words| {
-            let rows = words.iter().filter_map(|word| match word {
-                Word::Row(row) => Some(&**row),
-                Word::Buried | Word::Wanted(_) => None,
-            });
-            // Whoever waits needs no more than that.
-            slate.write(rows).inspect(|()| words.iter_mut().for_each(Word::is_safe))
-        })
-        .await;
-        if let Err(error) = &written
-            && !is_full
-        {
-            tracing::warn!(%error, "calls wait for the database: their rows cannot be written beside it");
-        }
-        is_full = written.is_err() || is_full && !has_rows;
-        if !is_full {
-            kept = last + words.len() as u64;
+        if words.iter().any(|word| matches!(word, Word::Row(_))) {
+            let written;
+            (slate, words, written) = blocking(slate, words, |slate, words| {
+                let rows = words.iter().filter_map(|word| match word {
+                    Word::Row(row) => Some(&**row),
+                    Word::Buried | Word::Wanted(_) => None,
+                });
+                // Whoever waits needs no more than that.
+                slate.write(rows).inspect(|()| words.iter_mut().for_each(Word::is_safe))
+            })
+            .await;
+            if let Err(error) = &written
+                && !is_full
+            {
+                tracing::warn!(%error, "calls wait for the database: their rows cannot be written beside it");
+            }
+            is_full = written.is_err();
+            if !is_full {
+                kept = last + words.len() as u64;
+            }
         }
         for word in words.drain(..) {
             last += 1;

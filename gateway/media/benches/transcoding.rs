@@ -89,18 +89,16 @@ impl Sound {
     fn by_library_alone(&self) {
         // As the relay has it do.
         let usual = EncoderSettings::default().complexity;
-        let (rate, bps, complexity) = match self.codec.sample_hz {
-            8_000 => (SampleRate::Hz8000, 48_000, 0),
-            16_000 => (SampleRate::Hz16000, 40_000, usual),
-            _ => (SampleRate::Hz48000, 48_000, usual),
+        let (rate, bps, complexity, signal) = match self.codec.sample_hz {
+            8_000 => (SampleRate::Hz8000, 48_000, 0, Signal::Music),
+            16_000 => (SampleRate::Hz16000, 40_000, usual, Signal::Auto),
+            _ => (SampleRate::Hz48000, 48_000, usual, Signal::Auto),
         };
         let mut encoder = Encoder::new(rate, Channels::Mono, Application::Voip).unwrap();
         encoder.set_complexity(complexity).unwrap();
         encoder.set_bitrate(Bitrate::BitsPerSecond(bps)).unwrap();
         encoder.set_inband_fec(true).unwrap();
-        if self.codec.sample_hz == 8_000 {
-            encoder.set_signal(Signal::Music).unwrap();
-        }
+        encoder.set_signal(signal).unwrap();
         let mut decoder = Decoder::new(rate, Channels::Mono).unwrap();
         let mut pcm = vec![0_i16; (self.codec.sample_hz / 1000 * 120) as usize];
         for packet in &self.telegram {

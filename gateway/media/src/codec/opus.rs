@@ -23,7 +23,7 @@ pub static OPUS: Codec = Codec {
 
 /// The largest packet we write: one frame of the largest size (RFC 6716 section 3.2.1), which fits a datagram.
 const LARGEST_BYTES: usize = 1275;
-/// Reports come every few seconds: who lost something is taken for sound again after half a minute.
+/// So many reports without a loss, and a network is taken for one that loses nothing again: half a minute, as they come.
 const CLEAN_REPORTS: u32 = 6;
 
 #[derive(Debug)]
@@ -200,7 +200,6 @@ mod tests {
                 encoder.encode(frame, &mut out);
             }
             let bps = out.len() * 8 / 2;
-            println!("{sample_hz}: {bps}");
             assert!((suitable_bps / 3..suitable_bps * 3 / 2).contains(&bps), "{sample_hz}: {bps}");
         }
     }
@@ -248,18 +247,18 @@ mod tests {
     }
 
     #[test]
-    fn concealment_has_any_length_asked_for() {
+    fn concealment_has_any_length_asked_for_and_fades() {
+        // Linear prediction at every rate: to CELT a tone that never pauses is background, which goes on. Playout fades by itself.
+        let sturdy = EncoderSettings { bitrate_bps: Some(32_000), ..EncoderSettings::default() };
         for sample_hz in RATES_HZ {
             let mut decoder = OPUS.decoder(sample_hz).unwrap();
-            let mut pcm = heard_by(&mut *decoder, sample_hz, &tone(sample_hz, 200));
+            let mut pcm = heard_by(&mut *decoder, sample_hz, sturdy, &tone(sample_hz, 200));
             for samples in [0, 1, 7, sample_hz as usize / 100, sample_hz as usize] {
                 let before = pcm.len();
                 decoder.conceal(samples, None, &mut pcm);
                 assert_eq!(pcm.len() - before, samples);
             }
-            // A tone without a pause is background to CELT, which goes on; playout fades by itself.
-            let rest = level(&pcm[pcm.len() - sample_hz as usize / 10..]);
-            assert!(rest < 100.0 || sample_hz == 8_000, "{sample_hz}: {rest} after a second");
+            assert!(level(&pcm[pcm.len() - sample_hz as usize / 10..]) < 100.0, "silence after a second");
             decoder.conceal(160, Some(&[]), &mut pcm);
             decoder.conceal(160, Some(&[3, 0]), &mut pcm);
         }
@@ -367,8 +366,13 @@ mod tests {
         heard
     }
 
-    fn heard_by(decoder: &mut dyn Decoder, sample_hz: u32, sound: &[i16]) -> Vec<i16> {
-        let mut encoder = OPUS.encoder(sample_hz, EncoderSettings::default()).unwrap();
+    fn heard_by(
+        decoder: &mut dyn Decoder,
+        sample_hz: u32,
+        settings: EncoderSettings,
+        sound: &[i16],
+    ) -> Vec<i16> {
+        let mut encoder = OPUS.encoder(sample_hz, settings).unwrap();
         let mut heard = Vec::new();
         for frame in sound.chunks(sample_hz as usize / 50) {
             let mut packet = Vec::new();

@@ -31,8 +31,6 @@ pub struct BridgeOptions {
     pub codec: Codec,
     /// The most that it will be asked for.
     pub calls: usize,
-    /// Further lines of `[gateway]` in tgtrunk.toml.
-    pub settings: String,
     /// People on a line of their own, whom [`Bridge::set_up`] calls.
     pub people: usize,
 }
@@ -40,7 +38,7 @@ pub struct BridgeOptions {
 impl BridgeOptions {
     /// Calls whose sound passes as it is.
     pub fn of(mode: Mode, profile: Profile) -> Self {
-        Self { mode, profile, codec: Codec::Opus, calls: MOST_OF_A_LINE, settings: String::new(), people: 0 }
+        Self { mode, profile, codec: Codec::Opus, calls: MOST_OF_A_LINE, people: 0 }
     }
 }
 
@@ -60,7 +58,7 @@ impl Bridge {
     /// # Errors
     /// When the stage cannot be set up.
     pub async fn start(options: BridgeOptions) -> anyhow::Result<Self> {
-        let BridgeOptions { mode, profile, codec, calls, settings, people } = options;
+        let BridgeOptions { mode, profile, codec, calls, people } = options;
         let ends = Ends::start()?;
         // Two of them run at a time, and each has audio ports of its own, two for a call.
         let (tick, ports) = match mode {
@@ -68,7 +66,7 @@ impl Bridge {
             Mode::Immediate => ("never", "26100-30099"),
         };
         let settings =
-            format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"\nmax_calls = {MOST_CALLS}\n{settings}");
+            format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"\nmax_calls = {MOST_CALLS}\n");
         let stage = Stage::set_up(Options { settings, ..Options::default() }).await?;
         let openssl = match profile {
             Profile::Gcm => None,

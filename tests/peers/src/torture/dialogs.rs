@@ -163,8 +163,7 @@ async fn tell(mut call: LossyCall, story: Story) -> Told {
                     while !call.is_over && now() < until {
                         call.listen(until.min(now() + T1)).await;
                     }
-                    // Some six copies come in that time.
-                    if !call.is_over && !call.is_bye_lost {
+                    if !call.is_over && !call.is_bye_swallowed() {
                         complaints.push("an answer that nobody acknowledged is never taken back".to_owned());
                     }
                 }

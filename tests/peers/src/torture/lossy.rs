@@ -1,7 +1,7 @@
 //! One end of SIP calls on a path that loses, repeats and reorders: a socket that throws dice over what leaves and what comes, and
 //! repeats by itself what was not answered (RFC 3261 section 17.1).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ use crate::wire_pbx::Message;
 pub(super) const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 const DATAGRAM_BYTES: usize = 65_535;
+/// What the line repeats by itself leaves it so often in the time that we listen, at least.
+const COPIES: usize = 4;
 
 /// The path, in hundredths.
 #[derive(Debug, Clone, Copy)]
@@ -43,13 +45,14 @@ pub(super) struct LossyCall {
     pub(super) acknowledges: bool,
     /// Final answers by CSeq and method, each kind once.
     finals: Vec<(u32, String, u16)>,
-    /// Whether the line hung up, and whether it did so in vain.
+    /// Whether the line hung up.
     pub(super) is_over: bool,
-    pub(super) is_bye_lost: bool,
     branches: u32,
-    /// Requests of which a copy arrived, and those whose final answer came and was lost, by CSeq and method.
-    arrived: BTreeSet<(u32, String)>,
-    unheard: BTreeSet<(u32, String)>,
+    /// How many copies of our requests arrived, and how many of their final answers were lost, by CSeq and method.
+    arrived: BTreeMap<(u32, String), usize>,
+    unheard: BTreeMap<(u32, String), usize>,
+    /// Copies of the line's own BYE that were lost.
+    lost_byes: usize,
 }
 
 impl LossyCall {
@@ -77,10 +80,10 @@ impl LossyCall {
             acknowledges: true,
             finals: Vec::new(),
             is_over: false,
-            is_bye_lost: false,
             branches: 0,
-            arrived: BTreeSet::new(),
-            unheard: BTreeSet::new(),
+            arrived: BTreeMap::new(),
+            unheard: BTreeMap::new(),
+            lost_byes: 0,
         })
     }
 
@@ -128,13 +131,13 @@ impl LossyCall {
         if self.chance.below(100) < self.path.loses {
             return;
         }
-        self.socket.send_to(text.as_bytes(), self.line).await.ok();
+        let copies = if self.chance.below(100) < self.path.repeats { 2 } else { 1 };
+        for _ in 0..copies {
+            self.socket.send_to(text.as_bytes(), self.line).await.ok();
+        }
         if let Ok(message) = Message::read(text.as_bytes()) {
             let (cseq, method) = message.cseq();
-            self.arrived.insert((cseq, method.to_owned()));
-        }
-        if self.chance.below(100) < self.path.repeats {
-            self.socket.send_to(text.as_bytes(), self.line).await.ok();
+            *self.arrived.entry((cseq, method.to_owned())).or_default() += copies;
         }
     }
 
@@ -166,11 +169,20 @@ impl LossyCall {
         self.finals.iter().find(|(known, of, _)| *known == cseq && of == method).map(|(_, _, status)| *status)
     }
 
-    /// Whether a request without a final answer is the path's doing: no copy of it arrived, or no copy of its answer did.
+    /// Whether a request without a final answer is the path's doing: no copy of it arrived, or as many answers were lost as the
+    /// line owes. It repeats those to an INVITE by itself (RFC 3261 sections 13.3.1.4 and 17.2.1), and gives others once for
+    /// each copy (section 17.2.2).
     pub(super) fn is_swallowed(&self, cseq: u32, method: &str) -> bool {
         let it = (cseq, method.to_owned());
-        let held_back = self.late.as_deref().and_then(final_to);
-        !self.arrived.contains(&it) || self.unheard.contains(&it) || held_back == Some(it)
+        let count = |of: &BTreeMap<_, usize>| of.get(&it).copied().unwrap_or_default();
+        let held_back = usize::from(self.late.as_deref().and_then(final_to).as_ref() == Some(&it));
+        let (arrived, lost) = (count(&self.arrived), count(&self.unheard) + held_back);
+        lost >= if method == "INVITE" && arrived > 0 { COPIES } else { arrived }
+    }
+
+    /// Whether the line hung up and the path kept that from us.
+    pub(super) fn is_bye_swallowed(&self) -> bool {
+        self.lost_byes >= COPIES
     }
 
     /// Transactions that got more than one kind of final answer.
@@ -191,8 +203,10 @@ impl LossyCall {
             let (length, _) = timeout(left, self.socket.recv_from(&mut buffer)).await.ok()?.ok()?;
             if self.chance.below(100) < self.path.loses {
                 let lost = &buffer[..length];
-                self.unheard.extend(final_to(lost));
-                self.is_bye_lost |= lost.starts_with(b"BYE ");
+                if let Some(answered) = final_to(lost) {
+                    *self.unheard.entry(answered).or_default() += 1;
+                }
+                self.lost_byes += usize::from(lost.starts_with(b"BYE "));
                 continue;
             }
             let mut datagram = buffer[..length].to_vec();
