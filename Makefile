@@ -125,12 +125,12 @@ test: setup build test-package ## everything CI runs (SUITES="chat tidy" runs th
 		--beside='$(MAKE) --no-print-directory check' $(SUITES)
 
 # What serves benchmarks alone: whoever lacks it gets the others' figures.
-BENCH_PACKAGES := rtpengine-daemon openssl
+BENCH_PACKAGES := rtpengine-daemon openssl tcpdump
 .PHONY: bench-packages
 bench-packages: packages
-	@command -v rtpengine >/dev/null && command -v openssl >/dev/null && exit 0; \
+	@command -v rtpengine >/dev/null && command -v openssl >/dev/null && command -v tcpdump >/dev/null && exit 0; \
 	if (( $$(id -u) != 0 )) || ! command -v dpkg-query >/dev/null; then \
-		echo "one of rtpengine and openssl is not installed: ITS FIGURES WILL BE LEFT OUT (sudo apt-get install -y --no-install-recommends $(BENCH_PACKAGES))" >&2; \
+		echo "one of rtpengine, openssl and tcpdump is not installed: ITS FIGURES WILL BE LEFT OUT, or be coarse (sudo apt-get install -y --no-install-recommends $(BENCH_PACKAGES))" >&2; \
 		exit 0; \
 	fi; \
 	export DEBIAN_FRONTEND=noninteractive; \

@@ -222,7 +222,7 @@ impl Stream {
 }
 
 /// An IPv4 packet with UDP, and nothing else.
-fn udp(packet: &[u8]) -> Option<Datagram<'_>> {
+pub(crate) fn udp(packet: &[u8]) -> Option<Datagram<'_>> {
     let first = *packet.first()?;
     let header = usize::from(first & 0x0f) * 4;
     if first >> 4 != 4 || *packet.get(9)? != 17 {

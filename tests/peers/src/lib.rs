@@ -60,6 +60,7 @@ pub mod socks5;
 pub mod stage;
 pub mod stories;
 pub mod storm;
+pub mod tcpdump;
 pub mod telephone_event;
 pub mod tgcall_end;
 pub mod tone;

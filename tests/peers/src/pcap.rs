@@ -1,11 +1,21 @@
-//! RTP in a pcap file (draft-ietf-opsawg-pcap), as SIPp plays it.
+//! pcap files (draft-ietf-opsawg-pcap): RTP as SIPp plays it, datagrams as tcpdump saw them.
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use crate::capture;
 
 /// Ethernet.
 const LINK: u32 = 1;
 const LONGEST: u32 = 65_535;
+/// The first word of a file whose times have nanoseconds.
+const NANOSECONDS: u32 = 0xa1b2_3c4d;
+const FILE_HEADER_BYTES: usize = 24;
+const PACKET_HEADER_BYTES: usize = 16;
+const FRAME_HEADER_BYTES: usize = 14;
 
 /// Writes RTP packets and the milliseconds at which they leave. Addresses and ports are of no matter: SIPp writes its own.
 ///
@@ -38,4 +48,28 @@ pub fn write(file: &Path, packets: &[(u32, Vec<u8>)]) -> anyhow::Result<()> {
         out.extend(frame);
     }
     Ok(fs::write(file, out)?)
+}
+
+/// UDP over IPv4 in a file with nanoseconds: when each datagram passed, since 1970, and its payload.
+///
+/// # Errors
+/// When it is no such file.
+pub fn read(file: &Path) -> anyhow::Result<Vec<(Duration, Vec<u8>)>> {
+    let bytes = fs::read(file)?;
+    let number = |at: usize| -> anyhow::Result<u32> {
+        let field = bytes.get(at..at + 4).context("a pcap file ends too early")?;
+        Ok(u32::from_le_bytes(field.try_into()?))
+    };
+    ensure!(number(0)? == NANOSECONDS && number(20)? == LINK, "no pcap file of an Ethernet with nanoseconds");
+    let (mut passed, mut at) = (Vec::new(), FILE_HEADER_BYTES);
+    while at < bytes.len() {
+        let (seconds, ns, length) = (number(at)?, number(at + 4)?, number(at + 8)? as usize);
+        let frame = at + PACKET_HEADER_BYTES;
+        at = frame + length;
+        let packet = bytes.get(frame + FRAME_HEADER_BYTES..at).context("a packet was cut")?;
+        if let Some(datagram) = capture::udp(packet) {
+            passed.push((Duration::new(seconds.into(), ns), datagram.payload.to_vec()));
+        }
+    }
+    Ok(passed)
 }

@@ -64,7 +64,7 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
             invite_to_200_ms: times("setup")?,
         };
         println!(
-            "{part}: {per_second:3} calls/s, {} of {calls} failed, {cpu_ms_per_call:.2} CPU ms/call, 100 after {:.0}/{:.0} ms, 200 after {:.0}/{:.0} ms",
+            "{part}: {per_second:3} calls/s, {} of {calls} failed, {cpu_ms_per_call:.2} CPU ms/call, 100 after {:.1}/{:.1} ms, 200 after {:.0}/{:.0} ms",
             row.failed,
             row.invite_to_100_ms.p50,
             row.invite_to_100_ms.p99,

@@ -12,7 +12,7 @@ use tgtrunk_tests::load::{
 
 use crate::{NO_RTPENGINE, SLOW, THEIRS, is_full};
 
-const CALLS: [usize; 2] = [5, 20];
+const CALLS: [usize; 3] = [5, 20, 35];
 const CODEC: Codec = Codec::Pcma;
 /// Longer than the clip, whichever part of it comes first.
 const LENGTH: Duration = Duration::from_secs(10);
@@ -58,8 +58,9 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
                 };
                 let mut window = ends.measure(trunk.clone(), telegram.clone(), plan).await.context(*name)?;
                 println!(
-                    "{part}: {calls:4} calls, round {number}, {name:20} {:.3} CPU s/call minute, {} of {} packets{}",
+                    "{part}: {calls:4} calls, round {number}, {name:20} {:.3} CPU s/call minute, {:.2} switches/packet, {} of {} packets{}",
                     window.cpu_s_per_call_minute(),
+                    window.switches_per_packet,
                     window.received,
                     window.sent,
                     window.void().map_or_else(String::new, |why| format!("; VOID: {why}"))

@@ -83,7 +83,7 @@ impl fmt::Display for Busy {
             |delay: &Delay| format!("{:.1}/{:.1}/{:.1}", delay.p50 / 1e3, delay.p99 / 1e3, delay.p999 / 1e3);
         write!(
             f,
-            "{calls} calls talk while {per_second} a second are set up ({failed} of {set_up} failed, 100 after {:.0}/{:.0} ms, 200 after {:.0}/{:.0} ms): \
+            "{calls} calls talk while {per_second} a second are set up ({failed} of {set_up} failed, 100 after {:.1}/{:.1} ms, 200 after {:.0}/{:.0} ms): \
              their packets are delayed by {} ms, without set-ups by {} ms, {:.4} % are lost",
             self.invite_to_100_ms.p50,
             self.invite_to_100_ms.p99,
@@ -107,7 +107,7 @@ pub(super) fn html(signalling: &[Signalling], busy: Option<&Busy>, setup: Option
         let (trying, answer) = (row.invite_to_100_ms, row.invite_to_200_ms);
         write!(
             html,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.2}</td><td>{:.2}</td><td>{:.0}</td><td>{:.0}/{:.0}</td><td>{:.0}/{:.0}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.2}</td><td>{:.2}</td><td>{:.0}</td><td>{:.1}/{:.1}</td><td>{:.0}/{:.0}</td></tr>",
             row.per_second,
             row.calls,
             row.failed,
