@@ -3,8 +3,12 @@
 //! The active end opens it. The peer may open it too at the same time (section 5.2.1): the active end keeps to its own
 //! attempt, which the peer has to answer with the same tag.
 //!
+//! What waits to be said rides with the active end's COOKIE ECHO.
+//!
 //! The library draws its tags and sequence numbers itself, so two runs differ in their bytes. The only place that
 //! knows the crate `sctp_proto`.
+
+mod early;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,6 +21,8 @@ use sctp_proto::{
     AssociationError, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig,
     EndpointEvent, Event, Payload, ServerConfig, StreamEvent, StreamId, TransportConfig,
 };
+
+use early::Early;
 
 /// Port of both ends, as in WebRTC.
 const PORT: u16 = 5000;
@@ -61,6 +67,7 @@ pub(crate) struct Association {
     state: State,
     /// Whether the peer's INIT has made us repeat ours at once.
     prompted: bool,
+    early: Early,
     waiting: VecDeque<(PayloadProtocolIdentifier, Vec<u8>)>,
     packets: VecDeque<Vec<u8>>,
     messages: VecDeque<UserMessage>,
@@ -133,6 +140,7 @@ impl Association {
             clock,
             state,
             prompted: false,
+            early: Early::default(),
             waiting: VecDeque::new(),
             packets: VecDeque::new(),
             messages: VecDeque::new(),
@@ -150,6 +158,12 @@ impl Association {
     pub(crate) fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
         if packet.get(CHUNK_TYPE_AT) == Some(&INIT) && !self.takes_init() {
             self.repeat_own_init();
+        } else if let State::Opening(..) = self.state
+            && let Some([ack, rest]) = early::apart(packet)
+        {
+            self.feed(now, &ack);
+            self.drain(now);
+            self.feed(now, &rest);
         } else {
             self.feed(now, packet);
         }
@@ -284,7 +298,9 @@ impl Association {
         }
         while let Some(transmit) = association.poll_transmit(there) {
             if let Payload::RawEncode(datagrams) = transmit.payload {
-                self.packets.extend(datagrams.into_iter().map(|datagram| datagram.to_vec()));
+                for datagram in datagrams {
+                    self.packets.extend(self.early.leaves(datagram.to_vec(), &self.waiting));
+                }
             }
         }
         while let Some(event) = association.poll_endpoint_event() {
@@ -446,6 +462,66 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_rides_with_the_cookie_and_is_not_sent_again() {
+        let now = Instant::now();
+        let (mut caller, mut peer, init) = cookie_sent(now, &[b"offer", b"and more"]);
+        let first = u32::from_be_bytes(init.value[12..16].try_into().unwrap());
+        let packet = caller.poll_packet().unwrap();
+        let chunks = peer.read_all(&packet);
+        assert_eq!(chunks.iter().map(|chunk| chunk.kind).collect::<Vec<_>>(), [COOKIE_ECHO, 0, 0]);
+        for (number, (chunk, message)) in chunks[1..].iter().zip([&b"offer"[..], b"and more"]).enumerate() {
+            let head =
+                [&(first + number as u32).to_be_bytes()[..], &[0, 0, 0, number as u8, 0, 0, 0, 53]].concat();
+            assert_eq!((chunk.flags, &chunk.value[..12], &chunk.value[12..]), (3, &head[..], message));
+        }
+        // Nobody heard: it all goes again.
+        let later = caller.poll_timeout().unwrap();
+        caller.handle_timeout(later);
+        assert_eq!(caller.poll_packet().unwrap(), packet);
+        // The acknowledgement of what rode comes with that of the cookie.
+        let sack = [&(first + 1).to_be_bytes()[..], &[0, 1, 0, 0, 0, 0, 0, 0]].concat();
+        let [ack, sack] = [peer.packet(COOKIE_ACK, 0, &[]), peer.packet(SACK, 0, &sack)];
+        caller.handle_packet(later, &bundle(&[&ack, &sack]));
+        assert!(caller.poll_packet().is_none());
+        assert_eq!((caller.is_open(), caller.unacknowledged_bytes()), (true, 0));
+        caller.send(later, BINARY, b"next".to_vec());
+        let next = peer.read(&caller.poll_packet().unwrap());
+        assert_eq!(next.value[..8], [&(first + 2).to_be_bytes()[..], &[0, 0, 0, 2]].concat());
+        caller.handle_packet(later, &peer.data(b"answer"));
+        assert_eq!(caller.poll_message().unwrap().bytes, b"answer");
+    }
+
+    #[test]
+    fn what_rode_in_vain_is_repeated() {
+        let now = Instant::now();
+        let (mut caller, peer, _) = cookie_sent(now, &[b"offer"]);
+        assert!(caller.poll_packet().is_some());
+        caller.handle_packet(now, &peer.packet(COOKIE_ACK, 0, &[]));
+        assert!(caller.poll_packet().is_none());
+        let later = caller.poll_timeout().unwrap();
+        assert_eq!(later - now, LIMITS.first_rto);
+        caller.handle_timeout(later);
+        assert_eq!(peer.user_message(&peer.read(&caller.poll_packet().unwrap())), b"offer");
+    }
+
+    #[test]
+    fn what_has_no_room_beside_the_cookie_follows_it() {
+        let now = Instant::now();
+        let long = [7; 1_190];
+        let (mut caller, peer, _) = cookie_sent(now, &[b"offer", &long, b"and more"]);
+        let packet = caller.poll_packet().unwrap();
+        assert_eq!(peer.read_all(&packet).len(), 2);
+        caller.handle_packet(now, &peer.packet(COOKIE_ACK, 0, &[]));
+        // Beside others, a copy of what rode is sent: by its number the peer knows it.
+        let mut got = std::collections::BTreeMap::new();
+        for chunk in std::iter::from_fn(|| caller.poll_packet()).flat_map(|packet| peer.read_all(&packet)) {
+            got.insert(chunk.value[..4].to_vec(), chunk.value[12..].to_vec());
+        }
+        let followed: Vec<Vec<u8>> = got.into_values().filter(|message| message != b"offer").collect();
+        assert!(followed == [long.to_vec(), b"and more".to_vec()]);
+    }
+
+    #[test]
     fn late_copies_of_the_handshake_do_not_disturb_an_open_association() {
         let now = Instant::now();
         let (mut callee, mut peer, answer) = opened_callee(now);
@@ -597,6 +673,7 @@ mod tests {
         max_held_bytes: 1024 * 1024,
     };
     const INIT_ACK: u8 = 2;
+    const SACK: u8 = 3;
     const COOKIE_ECHO: u8 = 10;
     const COOKIE_ACK: u8 = 11;
 
@@ -613,6 +690,7 @@ mod tests {
     struct Chunk {
         tag: u32,
         kind: u8,
+        flags: u8,
         value: Vec<u8>,
     }
 
@@ -671,16 +749,22 @@ mod tests {
 
         /// Checks header and checksum, and takes the first chunk.
         fn read(&self, bytes: &[u8]) -> Chunk {
+            self.read_all(bytes).remove(0)
+        }
+
+        fn read_all(&self, bytes: &[u8]) -> Vec<Chunk> {
             assert_eq!(bytes[..4], [0x13, 0x88, 0x13, 0x88]);
             let mut again = bytes.to_vec();
             seal_checksum(&mut again);
             assert_eq!(again, bytes);
-            let length = u16::from_be_bytes(bytes[14..16].try_into().unwrap()) as usize;
-            Chunk {
-                tag: u32::from_be_bytes(bytes[4..8].try_into().unwrap()),
-                kind: bytes[12],
-                value: bytes[16..12 + length].to_vec(),
+            let (tag, mut rest) = (u32::from_be_bytes(bytes[4..8].try_into().unwrap()), &bytes[12..]);
+            let mut chunks = Vec::new();
+            while !rest.is_empty() {
+                let length = u16::from_be_bytes(rest[2..4].try_into().unwrap()) as usize;
+                chunks.push(Chunk { tag, kind: rest[0], flags: rest[1], value: rest[4..length].to_vec() });
+                rest = &rest[length.next_multiple_of(4)..];
             }
+            chunks
         }
 
         fn learn(&mut self, greeting: &Chunk) {
@@ -703,6 +787,28 @@ mod tests {
         callee.handle_packet(now, &peer.packet(COOKIE_ECHO, 0, &cookie_in(&answer)));
         assert_eq!(peer.read(&callee.poll_packet().unwrap()).kind, COOKIE_ACK);
         (callee, peer, answer)
+    }
+
+    /// A caller with messages to say, up to its COOKIE ECHO, and its INIT.
+    fn cookie_sent(now: Instant, messages: &[&[u8]]) -> (Association, Peer, Chunk) {
+        let mut caller = Association::new(true, LIMITS, now);
+        for message in messages {
+            caller.send(now, BINARY, message.to_vec());
+        }
+        let mut peer = Peer::recorded();
+        let init = peer.read(&caller.poll_packet().unwrap());
+        assert!(caller.poll_packet().is_none());
+        peer.learn(&init);
+        caller.handle_packet(now, &peer.init_ack(b"a cookie"));
+        (caller, peer, init)
+    }
+
+    /// One packet with the chunks of several.
+    fn bundle(packets: &[&[u8]]) -> Vec<u8> {
+        let mut all = packets[0][..12].to_vec();
+        packets.iter().for_each(|packet| all.extend(&packet[12..]));
+        seal_checksum(&mut all);
+        all
     }
 
     /// The state cookie among an INIT ACK's parameters (RFC 9260 section 3.3.3.1).
