@@ -29,7 +29,8 @@ PACKAGES := \
 	chromium \
 	chromium-driver \
 	fonts-noto-color-emoji \
-	valgrind
+	valgrind \
+	tcpdump
 # build-essential, cmake: the C parts of the cryptography; pkg-config, libopus-dev: Opus;
 # sip-tester (SIPp), baresip-core, linphone-cli: independent phones; ffmpeg: codecs by others, to judge ours;
 # multimon-ng: hears keys among the sound; coturn: an independent TURN server; kamailio, kamailio-tls-modules: a SIP
@@ -37,7 +38,8 @@ PACKAGES := \
 # python3-venv: Telethon and ntgcalls, independent Telegram users; python3-dev: PESQ, which scores speech, is built;
 # debootstrap: a clean Debian, to install the package in; faketime: a clock that is wrong;
 # chromium, chromium-driver: a browser that people use, to judge the operator's page; fonts-noto-color-emoji: the four emoji
-# of a call, drawn as on people's devices; valgrind: counts the instructions of a packet.
+# of a call, drawn as on people's devices; valgrind: counts the instructions of a packet;
+# tcpdump: when messages pass, by the kernel's clock.
 
 # A vendor's client of JavaScript; node may be there by other means, which bring npm and suffer no package of that name.
 NODE_PACKAGES := nodejs npm
@@ -125,12 +127,12 @@ test: setup build test-package ## everything CI runs (SUITES="chat tidy" runs th
 		--beside='$(MAKE) --no-print-directory check' $(SUITES)
 
 # What serves benchmarks alone: whoever lacks it gets the others' figures.
-BENCH_PACKAGES := rtpengine-daemon openssl tcpdump
+BENCH_PACKAGES := rtpengine-daemon openssl
 .PHONY: bench-packages
 bench-packages: packages
-	@command -v rtpengine >/dev/null && command -v openssl >/dev/null && command -v tcpdump >/dev/null && exit 0; \
+	@command -v rtpengine >/dev/null && command -v openssl >/dev/null && exit 0; \
 	if (( $$(id -u) != 0 )) || ! command -v dpkg-query >/dev/null; then \
-		echo "one of rtpengine, openssl and tcpdump is not installed: ITS FIGURES WILL BE LEFT OUT, or be coarse (sudo apt-get install -y --no-install-recommends $(BENCH_PACKAGES))" >&2; \
+		echo "one of rtpengine and openssl is not installed: ITS FIGURES WILL BE LEFT OUT (sudo apt-get install -y --no-install-recommends $(BENCH_PACKAGES))" >&2; \
 		exit 0; \
 	fi; \
 	export DEBIAN_FRONTEND=noninteractive; \

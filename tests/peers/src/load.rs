@@ -24,7 +24,7 @@ mod talkers;
 mod window;
 mod wire;
 
-pub use bridge::{Bridge, BridgeOptions, MOST_CALLS};
+pub use bridge::{Bridge, BridgeOptions, MOST_CALLS, USUAL};
 pub use callees::Callees;
 pub use checks::{Checked, Credentials};
 pub use clip::{Clip, Heard, Quality};

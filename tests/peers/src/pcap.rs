@@ -73,3 +73,35 @@ pub fn read(file: &Path) -> anyhow::Result<Vec<(Duration, Vec<u8>)>> {
     }
     Ok(passed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_to_its_end_or_refused() {
+        let udp = [&[0x10, 0, 0x20, 0, 0, 11, 0, 0][..], b"one"].concat();
+        let ip = [&[0x45, 0, 0, 31, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1][..], &udp].concat();
+        let frame = [&[0; FRAME_HEADER_BYTES][..], &ip].concat();
+        let arp = [0; 42];
+        let mut bytes =
+            [NANOSECONDS.to_le_bytes(), [2, 0, 4, 0], [0; 4], [0; 4], [0xff; 4], [1, 0, 0, 0]].concat();
+        for (second, frame) in [(7_u32, &frame[..]), (8, &arp), (9, &frame)] {
+            let length = (frame.len() as u32).to_le_bytes();
+            bytes.extend([second.to_le_bytes(), 5_u32.to_le_bytes(), length, length].concat());
+            bytes.extend(frame);
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read_bytes = |bytes: &[u8]| {
+            fs::write(file.path(), bytes).unwrap();
+            read(file.path())
+        };
+        let expected = [7, 9].map(|second| (Duration::new(second, 5), b"one".to_vec()));
+        assert_eq!(read_bytes(&bytes).unwrap(), expected);
+        for cut in [0, 10, 23, bytes.len() - 1, bytes.len() - frame.len() - 3] {
+            assert!(read_bytes(&bytes[..cut]).is_err(), "{cut}");
+        }
+        bytes[0] = 0xd4;
+        assert!(read_bytes(&bytes).is_err());
+    }
+}

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::NamedTempFile;
@@ -28,25 +27,32 @@ pub struct Tcpdump {
     file: NamedTempFile,
 }
 
+/// How calls were set up, in microseconds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SetUps {
+    /// When each call's first INVITE passed, the earliest first.
+    pub invited_us: Vec<u64>,
+    /// From a call's first INVITE to its first 100, and to its first 200.
+    pub until_100_us: Vec<u64>,
+    pub until_200_us: Vec<u64>,
+}
+
 impl Tcpdump {
-    /// Notes the UDP datagrams from and to a port; nobody where the Debian package `tcpdump` is missing.
+    /// Notes the UDP datagrams from and to a port.
     ///
     /// # Errors
-    /// Without the right to listen.
-    pub async fn start(port: u16) -> anyhow::Result<Option<Self>> {
+    /// Where the Debian package `tcpdump` is missing, or the right to listen.
+    pub async fn start(port: u16) -> anyhow::Result<Self> {
         let file = NamedTempFile::with_prefix("tcpdump-")?;
         let mut command = Command::new("tcpdump");
         command.args(["-i", "lo", "-n", "-B", "8192", "--time-stamp-precision=nano", "-w", "-"]);
         command.arg(format!("udp port {port}")).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(File::create(file.path())?).stderr(Stdio::piped());
-        let mut child = match command.spawn() {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            spawned => spawned.context("tcpdump")?,
-        };
+        let mut child = command.spawn().context("tcpdump, from the Debian package of that name")?;
         let says = BufReader::new(child.stderr.take().context("its complaints are a pipe")?).lines();
         let mut tcpdump = Self { child, says, file };
         tcpdump.says("listening on").await?;
-        Ok(Some(tcpdump))
+        Ok(tcpdump)
     }
 
     /// What passed: when, and the datagram's payload.
@@ -65,46 +71,55 @@ impl Tcpdump {
 
     async fn says(&mut self, what: &str) -> anyhow::Result<String> {
         let mut said = String::new();
-        while let Some(line) = timeout(LIMIT, self.says.next_line())
-            .await
-            .with_context(|| format!("no \"{what}\": {said}"))??
-        {
+        loop {
+            let line = timeout(LIMIT, self.says.next_line()).await;
+            let line = line.with_context(|| format!("tcpdump says no \"{what}\": {said}"))??;
+            let Some(line) = line else { bail!("tcpdump ended: {said}") };
             if line.contains(what) {
                 return Ok(line);
             }
             said = said + &line + "; ";
         }
-        anyhow::bail!("tcpdump ended without \"{what}\": {said}")
     }
 }
 
-/// From a call's first INVITE until its first answer of either kind, in microseconds: `trying` until 100, `setup` until 200.
-pub fn set_up_times(passed: &[(Duration, Vec<u8>)], callee: SocketAddr) -> Vec<(String, u64)> {
-    let mut invited = HashMap::<String, Duration>::new();
-    let mut times = HashMap::<(String, &str), u64>::new();
-    for (at, datagram) in passed {
-        let text = String::from_utf8_lossy(datagram);
-        let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        let (Some(call), Some(asked)) = (header("Call-ID:"), header("CSeq:")) else { continue };
-        if !asked.ends_with("INVITE") {
-            continue;
+impl SetUps {
+    /// Those of calls to an address.
+    pub fn of(passed: &[(Duration, Vec<u8>)], callee: SocketAddr) -> Self {
+        let us = |time: Duration| time.as_micros() as u64;
+        let (mut found, callee) = (Self::default(), callee.to_string());
+        // When each was invited, and which answers it has.
+        let mut calls = HashMap::<String, (Duration, bool, bool)>::new();
+        for (at, datagram) in passed {
+            let text = String::from_utf8_lossy(datagram);
+            let mut lines = text.lines();
+            let start = lines.next().unwrap_or_default();
+            let header = |name: &str| lines.clone().find_map(|line| line.strip_prefix(name)).map(str::trim);
+            let (Some(call), Some(asked)) = (header("Call-ID:"), header("CSeq:")) else { continue };
+            if !asked.ends_with("INVITE") {
+                continue;
+            }
+            if start.starts_with("INVITE ") && start.contains(&callee) && !calls.contains_key(call) {
+                calls.insert(call.to_owned(), (*at, false, false));
+                found.invited_us.push(us(*at));
+            }
+            let Some((since, is_tried, is_answered)) = calls.get_mut(call) else { continue };
+            let took = us(at.saturating_sub(*since));
+            if start.starts_with("SIP/2.0 100") && !std::mem::replace(is_tried, true) {
+                found.until_100_us.push(took);
+            } else if start.starts_with("SIP/2.0 200") && !std::mem::replace(is_answered, true) {
+                found.until_200_us.push(took);
+            }
         }
-        if text.starts_with("INVITE ")
-            && text.lines().next().is_some_and(|line| line.contains(&callee.to_string()))
-        {
-            invited.entry(call.to_owned()).or_insert(*at);
-        }
-        let what = match text.get(..11) {
-            Some("SIP/2.0 100") => "trying",
-            Some("SIP/2.0 200") => "setup",
-            _ => continue,
-        };
-        if let Some(since) = invited.get(call) {
-            let took = at.saturating_sub(*since).as_micros() as u64;
-            times.entry((call.to_owned(), what)).or_insert(took);
-        }
+        found
     }
-    times.into_iter().map(|((_, what), took)| (what.to_owned(), took)).collect()
+
+    /// Calls begun in a second, from the first to the last.
+    pub fn per_second(&self) -> Option<f64> {
+        let (first, last) = (self.invited_us.first()?, self.invited_us.last()?);
+        let seconds = last.saturating_sub(*first) as f64 / 1e6;
+        (seconds > 0.0).then(|| (self.invited_us.len() - 1) as f64 / seconds)
+    }
 }
 
 #[cfg(test)]
@@ -130,18 +145,21 @@ mod tests {
             message(511, "SIP/2.0 100 Trying", "a", "INVITE"),
             message(600, "SIP/2.0 200 OK", "a", "INVITE"),
             message(900, "SIP/2.0 200 OK", "a", "BYE"),
+            message(1_010, invite, "b", "INVITE"),
+            message(2_010, invite, "c", "INVITE"),
         ];
-        let mut times = set_up_times(&passed, callee);
-        times.sort();
-        assert_eq!(times, [("setup".to_owned(), 590_000), ("trying".to_owned(), 4000)]);
+        let found = SetUps::of(&passed, callee);
+        assert_eq!(found.invited_us, [10_000, 1_010_000, 2_010_000]);
+        assert_eq!((&found.until_100_us[..], &found.until_200_us[..]), (&[4_000][..], &[590_000][..]));
+        assert_eq!((found.per_second(), SetUps::default().per_second()), (Some(1.0), None));
     }
 
     #[tokio::test]
     async fn what_passes_is_read_with_its_time() {
-        let (one, other) =
-            (UdpSocket::bind("127.0.0.1:0").await.unwrap(), UdpSocket::bind("127.0.0.1:0").await.unwrap());
+        let one = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let to = other.local_addr().unwrap();
-        let Some(tcpdump) = Tcpdump::start(to.port()).await.unwrap() else { return };
+        let tcpdump = Tcpdump::start(to.port()).await.unwrap();
         one.send_to(b"one", to).await.unwrap();
         sleep(Duration::from_millis(300)).await;
         one.send_to(b"other", to).await.unwrap();

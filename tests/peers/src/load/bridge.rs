@@ -1,5 +1,6 @@
 //! The gateway with its calls, as a process under measurement.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::light_user::Identity;
 use crate::sipp::Outcome;
 use crate::stage::{Options, Stage};
 
+/// What gateways do as people install them, and those of other tests do not.
+pub const USUAL: &str = "max_lag_ms = 10\noptions_interval_s = 30\n";
 /// What [`Mode::Tick`] has ports for; [`Mode::Immediate`] has some for two thirds.
 pub const MOST_CALLS: usize = 3000;
 const MOST_OF_A_LINE: usize = 1000;
@@ -66,7 +69,7 @@ impl Bridge {
             Mode::Immediate => ("never", "26100-30099"),
         };
         let settings =
-            format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"\nmax_calls = {MOST_CALLS}\n");
+            format!("media_tick = \"{tick}\"\nrtp_ports = \"{ports}\"\nmax_calls = {MOST_CALLS}\n{USUAL}");
         let stage = Stage::set_up(Options { settings, ..Options::default() }).await?;
         let openssl = match profile {
             Profile::Gcm => None,
@@ -83,6 +86,11 @@ impl Bridge {
         let own = callees.iter().map(|callees| &callees.line);
         let gateway = stage.run(&lines.chain(own).collect::<Vec<_>>()).await?;
         Ok(Self { stage, gateway, talkers, ends, callees })
+    }
+
+    /// Where the people's line listens for SIP.
+    pub fn callee(&self) -> Option<SocketAddr> {
+        self.callees.as_ref().map(|callees| callees.line.sip)
     }
 
     /// Has SIPp call the people of the other line, `per_second`, who hang up after `talk`.

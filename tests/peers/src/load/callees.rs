@@ -9,7 +9,6 @@ use crate::player::circle;
 use crate::ports;
 use crate::sipp::{Outcome, Plan, Sipp};
 use crate::stage::{self, Line, Stage};
-use crate::tcpdump::{self, Tcpdump};
 use crate::wire_pbx::{self, WirePbx};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -44,11 +43,10 @@ impl Callees {
         Ok(Self { line, people, _pbx: pbx, _users: users })
     }
 
-    /// Has SIPp call them, `per_second` and `at_once` at most, who hangs up after `talk`. How long its calls took is tcpdump's
-    /// to say, where it is installed: SIPp's own clock steps by 4 ms.
+    /// Has SIPp call them, `per_second` and `at_once` at most, who hangs up after `talk`.
     ///
     /// # Errors
-    /// When SIPp does not end in time, or tcpdump missed some.
+    /// When SIPp does not end in time.
     pub async fn call(
         &self,
         calls: u32,
@@ -67,11 +65,6 @@ impl Callees {
             people: self.people.clone(),
             limit: LIMIT,
         };
-        let tcpdump = Tcpdump::start(self.line.sip.port()).await?;
-        let mut outcome = Sipp::start(&plan)?.finished().await?;
-        if let Some(tcpdump) = tcpdump {
-            outcome.times = tcpdump::set_up_times(&tcpdump.finished().await?, self.line.sip);
-        }
-        Ok(outcome)
+        Sipp::start(&plan)?.finished().await
     }
 }

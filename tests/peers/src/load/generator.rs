@@ -160,8 +160,7 @@ impl Generator {
                 Some(order) => self.obey(order),
                 None => {}
             }
-            let at = self.ns();
-            let did = self.receive(at);
+            let did = self.receive();
             self.look_after_engines(0..self.telegrams.len());
             if !did && !had_order {
                 thread::sleep(IDLE);
@@ -285,16 +284,18 @@ impl Generator {
         }
     }
 
-    /// Reads each socket once; whether anything came.
-    fn receive(&mut self, at_ns: u64) -> bool {
+    /// Reads each socket once; whether anything came. What came together came when it was read.
+    fn receive(&mut self) -> bool {
         let Some(mut burst) = self.burst.take() else { return false };
         let mut did = false;
         self.telegram.receive(&mut burst).ok();
+        let at_ns = self.ns();
         for (came, buffer) in burst.came.iter().zip(&mut burst.buffers) {
             did = true;
             self.at_telegram(number(came.destination), came.source, &mut buffer[..came.length], at_ns);
         }
         self.trunk.receive(&mut burst).ok();
+        let at_ns = self.ns();
         for (came, buffer) in burst.came.iter().zip(&burst.buffers) {
             did = true;
             // Reports are not sound.
@@ -458,7 +459,7 @@ impl Generator {
                 }
                 slot += 1;
             }
-            did |= self.receive(self.ns());
+            did |= self.receive();
             let done = self.ns();
             if did && (from..until).contains(&at) {
                 busy_ns += done - at;

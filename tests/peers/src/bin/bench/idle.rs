@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tgtrunk_tests::load::{Report, machine, report};
+use tgtrunk_tests::load::{Report, USUAL, machine, report};
 use tgtrunk_tests::stage::{self, Options, Stage};
 use tgtrunk_tests::wire_pbx::{self, WirePbx};
 use tokio::time::sleep;
@@ -10,11 +10,10 @@ use tokio::time::sleep;
 use crate::THEIRS;
 
 const LINES: usize = 10;
-/// What people's gateways do that those of other tests do not, and how often.
-const USUAL: &str = "max_lag_ms = 10\noptions_interval_s = 30";
 /// What follows on a start is not what idleness costs.
 const SETTLE: Duration = Duration::from_secs(5);
-const LENGTH: Duration = Duration::from_secs(10);
+/// Each line asks its PBX for OPTIONS once meanwhile, and pings Telegram twice.
+const LENGTH: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     report.idle = None;

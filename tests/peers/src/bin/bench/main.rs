@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
+use tgtrunk_tests::clock::now;
 use tgtrunk_tests::load::{Profile, Report, machine};
 
 /// Where generators run with everything else, and where what is measured does alone.
@@ -70,10 +71,12 @@ fn begin() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let mut failed = Vec::new();
     for part in &parts {
+        let began = now();
         if let Err(error) = runtime.block_on(run(part, &folder)) {
             println!("{part}: FAILED: {error:#}");
             failed.push(part.as_str());
         }
+        println!("{part}: took {:.0} s", (now() - began).as_secs_f64());
     }
     println!("bench: written to {}", folder.display());
     ensure!(failed.is_empty(), "without {}", failed.join(", "));

@@ -16,12 +16,16 @@ use crate::{NO_RTPENGINE, SLOW, THEIRS, is_full};
 /// Nobody forwards more calls at once without a tick.
 const MOST_IMMEDIATE: usize = 1000;
 
+/// Of the whole matrix.
+const WHOLE: &str = "1 10 100 500 1000 2000 3000";
+
 /// How much is measured.
 struct Extent {
     calls: Vec<usize>,
     rounds: usize,
-    /// Whether the arms without a tick are measured too.
+    /// Whether the arms without a tick are measured too, and floors with other sockets than the barest.
     has_immediate: bool,
+    has_other_floors: bool,
     warm_up: Duration,
     length: Duration,
 }
@@ -34,8 +38,9 @@ impl Extent {
             Profile::Cm => (2, 2),
         };
         let (name, usual) = match profile {
-            Profile::Gcm if is_full() => ("BENCH_CALLS", "1 10 100 500 1000 2000 3000"),
+            Profile::Gcm if is_full() => ("BENCH_CALLS", WHOLE),
             Profile::Gcm => ("BENCH_CALLS", "1 10 100 500 1000"),
+            Profile::Cm if is_full() => ("BENCH_CM_CALLS", WHOLE),
             Profile::Cm => ("BENCH_CM_CALLS", "100 500"),
         };
         let calls = env::var(name).unwrap_or_else(|_| usual.to_owned());
@@ -50,6 +55,7 @@ impl Extent {
             calls,
             rounds,
             has_immediate,
+            has_other_floors: is_full(),
             warm_up: Duration::from_millis(500),
             length: Duration::from_secs(length),
         })
@@ -84,8 +90,12 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
             gateway.grow(calls).await?;
         }
         let tick = Floor::start(&ends, calls, Mode::Tick, profile)?;
-        let legs = Floor::start(&ends, calls, Mode::Legs, profile)?;
-        let mixed = Floor::start(&ends, calls, Mode::Mixed, profile)?;
+        let mut others = Vec::new();
+        if extent.has_other_floors {
+            for (name, mode) in [(report::FLOOR_LEGS, Mode::Legs), (report::FLOOR_MIXED, Mode::Mixed)] {
+                others.push((name, Floor::start(&ends, calls, mode, profile)?));
+            }
+        }
         let immediate = match at_once {
             Some(_) => Some(Floor::start(&ends, calls, Mode::Immediate, profile)?),
             None => None,
@@ -99,11 +109,8 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
             }
             started => started?,
         };
-        let mut arms = vec![
-            (report::FLOOR, &ends, tick.pid(), tick.ends()),
-            (report::FLOOR_LEGS, &ends, legs.pid(), legs.ends()),
-            (report::FLOOR_MIXED, &ends, mixed.pid(), mixed.ends()),
-        ];
+        let mut arms = vec![(report::FLOOR, &ends, tick.pid(), tick.ends())];
+        arms.extend(others.iter().map(|(name, floor)| (*name, &ends, floor.pid(), floor.ends())));
         arms.extend(
             immediate.iter().map(|floor| (report::FLOOR_IMMEDIATE, &ends, floor.pid(), floor.ends())),
         );

@@ -2,6 +2,7 @@
 //! takes, on loopback and with a longer way to Telegram's servers.
 
 use std::env;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -10,10 +11,11 @@ use anyhow::{Context as _, ensure};
 use tgtrunk_test_telegram::world::{DH_G, dh_prime};
 use tgtrunk_tests::gateway::Gateway;
 use tgtrunk_tests::load::{
-    self, Bridge, BridgeOptions, Callees, Detour, Mode, Profile, Report, machine, report,
+    self, Bridge, BridgeOptions, Callees, Detour, Mode, Profile, Report, USUAL, machine, report,
 };
 use tgtrunk_tests::sipp::Outcome;
-use tgtrunk_tests::stage::Stage;
+use tgtrunk_tests::stage::{Options, Stage};
+use tgtrunk_tests::tcpdump::{SetUps, Tcpdump};
 
 use crate::{THEIRS, is_full};
 
@@ -24,6 +26,8 @@ const ROUND_TRIPS_MS: [u64; 4] = [0, 50, 150, 300];
 const POWERS: u32 = 50;
 /// Calls that are not to be disturbed.
 const TALKING: usize = 300;
+/// The share of the calls due in a second that have to be begun, or the row is of fewer.
+const BEGUN: f64 = 0.97;
 
 struct Scene {
     stage: Stage,
@@ -48,20 +52,21 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     for &per_second in rates.iter().chain([&due]) {
         let before = machine::Threads::of(pid)?;
         let calls = per_second * seconds;
+        let watch = Watch::start(scene.callees.line.sip, part, report).await;
         let outcome = scene.calls(calls, per_second, PEOPLE as u32).await?;
         let used = machine::Threads::of(pid)?.since(&before);
+        let set_ups = watch.finished(&outcome, part, report).await;
         let cpu_ms_per_call = used.cpu_ns as f64 / 1e6 / f64::from(calls);
-        let times =
-            |name: &str| report::Times::of(named(&outcome, name)).with_context(|| format!("no {name}"));
         let row = report::Signalling {
             per_second,
+            begun_per_second: set_ups.per_second(),
             calls: calls.into(),
             failed: outcome.failed,
             cpu_ms_per_call,
             two_powers_ms,
             calls_per_core_second: 1000.0 / cpu_ms_per_call,
-            invite_to_100_ms: times("trying")?,
-            invite_to_200_ms: times("setup")?,
+            invite_to_100_ms: report::Times::of(set_ups.until_100_us).context("no call was tried")?,
+            invite_to_200_ms: report::Times::of(set_ups.until_200_us).context("no call was answered")?,
         };
         println!(
             "{part}: {per_second:3} calls/s, {} of {calls} failed, {cpu_ms_per_call:.2} CPU ms/call, 100 after {:.1}/{:.1} ms, 200 after {:.0}/{:.0} ms",
@@ -74,22 +79,33 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
         if row.failed > 0 {
             report.notice(part, &format!("{per_second} calls/s: {} failed: {}", row.failed, outcome.errors));
         }
+        if let Some(begun) = row.begun_per_second.filter(|begun| *begun < BEGUN * f64::from(per_second)) {
+            report.notice(
+                part,
+                &format!("of {per_second} calls/s only {begun:.1} were begun: nobody was free"),
+            );
+        }
         report.signalling.push(row);
     }
     let mut points = Vec::new();
     for ms in ROUND_TRIPS_MS {
         let carried = scene.carried();
         scene.delays.iter().for_each(|delay| delay.set_round_trip(Duration::from_millis(ms)));
+        let watch = Watch::start(scene.callees.line.sip, part, report).await;
         let outcome = scene.calls(if is_full() { 20 } else { 5 }, 2, 1).await?;
         ensure!(scene.carried() > carried, "the gateway does not go through the longer way");
-        let setup = report::Times::of(named(&outcome, "setup")).context("no call was answered")?;
+        let set_ups = watch.finished(&outcome, part, report).await;
+        let setup = report::Times::of(set_ups.until_200_us).context("no call was answered")?;
         println!("{part}: round trip {ms} ms, 200 after {:.0} ms", setup.p50);
         points.push((ms as f64, setup.p50));
     }
     scene.delays.iter().for_each(|delay| delay.set_round_trip(Duration::ZERO));
     report.setup = report::Setup::of(points);
     if let Some(setup) = &report.setup {
-        println!("{part}: 200 after {:.1} ms + {:.2} round trips", setup.a_ms, setup.b);
+        println!(
+            "{part}: 200 after {:.1} ms + {:.2} round trips, of which the protocol needs {}",
+            setup.a_ms, setup.b, setup.least
+        );
     }
     scene.close().await?;
     busy(part, due / 2, report).await
@@ -105,6 +121,8 @@ async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Resul
     bridge.grow(TALKING).await?;
     bridge.set_up(PEOPLE as u32, 10, TALK).await.context("the first calls")?;
     let (trunk, telegram) = bridge.ends();
+    // Whoever watches costs something, so both windows have it.
+    let watch = Watch::start(bridge.callee().context("a line to call")?, part, report).await;
     let window = || load::Plan {
         warm_up: Duration::from_secs(1),
         length: Duration::from_secs(8),
@@ -120,13 +138,14 @@ async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Resul
         bridge.set_up(set_up, per_second.max(1), TALK)
     );
     let (with, outcome) = (with?, outcome?);
+    let set_ups = watch.finished(&outcome, part, report).await;
     let busy = report::Busy {
         calls: TALKING,
         per_second: per_second.max(1),
         set_up,
         failed: outcome.failed,
-        invite_to_100_ms: report::Times::of(named(&outcome, "trying")).context("no call was tried")?,
-        invite_to_200_ms: report::Times::of(named(&outcome, "setup")).context("no call was answered")?,
+        invite_to_100_ms: report::Times::of(set_ups.until_100_us).context("no call was tried")?,
+        invite_to_200_ms: report::Times::of(set_ups.until_200_us).context("no call was answered")?,
         alone_delay_us: alone.delay(),
         delay_us: with.delay(),
         loss: with.loss(),
@@ -135,8 +154,13 @@ async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Resul
     if busy.failed > 0 {
         report.notice(part, &format!("beside {TALKING} calls {} failed: {}", busy.failed, outcome.errors));
     }
-    if let Some(why) = with.void() {
-        report.notice(part, &format!("while {per_second} calls a second were set up, {why}: SIPp, Telegram and the people share its core"));
+    for (window, when) in [(&alone, "before"), (&with, "while")] {
+        if let Some(why) = window.void() {
+            let notice = format!(
+                "{when} {per_second} calls a second were set up, {why}: SIPp, Telegram and the people share its core"
+            );
+            report.notice(part, &notice);
+        }
     }
     report.busy = Some(busy);
     bridge.stop().await
@@ -144,7 +168,7 @@ async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Resul
 
 impl Scene {
     async fn open() -> anyhow::Result<Self> {
-        let mut stage = Stage::on_loopback().await?;
+        let mut stage = Stage::set_up(Options { settings: USUAL.to_owned(), ..Options::default() }).await?;
         let (mut delays, mut detours) = (Vec::new(), Vec::new());
         for (dc, address) in stage.telegram().addresses() {
             let delay = Detour::start(address).await?;
@@ -172,8 +196,37 @@ impl Scene {
     }
 }
 
-fn named(outcome: &Outcome, name: &str) -> Vec<u64> {
-    outcome.times.iter().filter(|(known, _)| known == name).map(|(_, us)| *us).collect()
+/// Times set-ups by tcpdump, or else by SIPp's own clock, which steps by 4 ms.
+struct Watch {
+    tcpdump: Option<Tcpdump>,
+    callee: SocketAddr,
+}
+
+impl Watch {
+    async fn start(callee: SocketAddr, part: &str, report: &mut Report) -> Self {
+        let tcpdump = Tcpdump::start(callee.port()).await;
+        let tcpdump = tcpdump.map_err(|error| report.notice(part, &coarse(&error))).ok();
+        Self { tcpdump, callee }
+    }
+
+    async fn finished(self, outcome: &Outcome, part: &str, report: &mut Report) -> SetUps {
+        let named =
+            |name: &str| outcome.times.iter().filter(|(known, _)| known == name).map(|(_, us)| *us).collect();
+        let by_sipp =
+            SetUps { invited_us: Vec::new(), until_100_us: named("trying"), until_200_us: named("setup") };
+        let Some(tcpdump) = self.tcpdump else { return by_sipp };
+        match tcpdump.finished().await {
+            Ok(passed) => SetUps::of(&passed, self.callee),
+            Err(error) => {
+                report.notice(part, &coarse(&error));
+                by_sipp
+            }
+        }
+    }
+}
+
+fn coarse(error: &anyhow::Error) -> String {
+    format!("set-ups are timed by SIPp, whose clock steps by 4 ms: {error:#}")
 }
 
 /// Measured by a program that is built as the gateway is, and stands beside the floor.

@@ -65,7 +65,9 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
                     window.sent,
                     window.void().map_or_else(String::new, |why| format!("; VOID: {why}"))
                 );
-                heard.extend(window.heard.take().map(|heard| (*name, heard)));
+                if window.void().is_none() {
+                    heard.extend(window.heard.take().map(|heard| (*name, heard)));
+                }
                 round.insert(name, window);
             }
             all.push(round);

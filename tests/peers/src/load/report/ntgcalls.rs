@@ -8,15 +8,20 @@ use crate::load::clip::Quality;
 use crate::load::statistics::Spread;
 use crate::load::window::Window;
 
-/// Calls between PCMA and Telegram through ntgcalls, which decodes and encodes Opus in each, beside the gateway's rows of
-/// calls that pass, in GCM.
+/// Calls between PCMA and Telegram through ntgcalls, which decodes and encodes Opus in each, beside the gateway's in GCM: those
+/// whose Opus passes, and those that it has to decode and encode, too.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ntgcalls {
     pub rows: Vec<NtgcallsRow>,
     pub gateway_cpu_s_per_call_minute_at_10: Option<f64>,
     pub gateway_cpu_s_per_call_minute_at_1000: Option<f64>,
+    #[serde(default)]
+    pub gateway_encoding_cpu_s_per_call_minute_at_10: Option<f64>,
     /// ntgcalls at 10 calls over the gateway at 10.
     pub times_less_at_10: Option<f64>,
+    /// The same where the gateway encodes.
+    #[serde(default)]
+    pub times_less_at_10_encoding: Option<f64>,
     /// ntgcalls at the number of calls that is its best over the gateway at 1000.
     pub times_less_at_1000: Option<f64>,
 }
@@ -52,16 +57,23 @@ impl NtgcallsRow {
 }
 
 impl Ntgcalls {
-    /// `at_10` and `at_1000` are the gateway's.
-    pub fn of(rows: Vec<NtgcallsRow>, at_10: Option<f64>, at_1000: Option<f64>) -> Self {
+    /// `at_10` and `at_1000` are the gateway's where Opus passes, `encoding_at_10` where it is encoded.
+    pub fn of(
+        rows: Vec<NtgcallsRow>,
+        at_10: Option<f64>,
+        at_1000: Option<f64>,
+        encoding_at_10: Option<f64>,
+    ) -> Self {
         let cost = |row: &NtgcallsRow| row.cpu_s_per_call_minute.map(|cost| cost.median);
         let ten = rows.iter().find(|row| row.calls == 10).and_then(cost);
         let best = rows.iter().filter_map(cost).min_by(f64::total_cmp);
         Self {
             times_less_at_10: Option::zip(ten, at_10).map(|(theirs, ours)| theirs / ours),
+            times_less_at_10_encoding: Option::zip(ten, encoding_at_10).map(|(theirs, ours)| theirs / ours),
             times_less_at_1000: Option::zip(best, at_1000).map(|(theirs, ours)| theirs / ours),
             gateway_cpu_s_per_call_minute_at_10: at_10,
             gateway_cpu_s_per_call_minute_at_1000: at_1000,
+            gateway_encoding_cpu_s_per_call_minute_at_10: encoding_at_10,
             rows,
         }
     }
@@ -75,10 +87,11 @@ pub(super) fn html(section: &Ntgcalls) -> String {
         write!(html, "<tr><td>{calls}</td><td>{name}</td><td>{cost}</td></tr>").ok();
     };
     for one in &section.rows {
-        row(one.calls, "ntgcalls", one.cpu_s_per_call_minute.map(|cost| cost.median));
+        row(one.calls, "ntgcalls, PCMA to Opus", one.cpu_s_per_call_minute.map(|cost| cost.median));
     }
-    row(10, "tgtrunk", section.gateway_cpu_s_per_call_minute_at_10);
-    row(1000, "tgtrunk", section.gateway_cpu_s_per_call_minute_at_1000);
+    row(10, "tgtrunk, PCMA to Opus", section.gateway_encoding_cpu_s_per_call_minute_at_10);
+    row(10, "tgtrunk, Opus that passes", section.gateway_cpu_s_per_call_minute_at_10);
+    row(1000, "tgtrunk, Opus that passes", section.gateway_cpu_s_per_call_minute_at_1000);
     html + "</table>"
 }
 
@@ -99,8 +112,9 @@ mod tests {
         let rows = [(1, 2), (10, 15), (20, 20)]
             .map(|(calls, cpu_s)| NtgcallsRow::of(calls, &[window(calls, cpu_s)]))
             .to_vec();
-        let found = Ntgcalls::of(rows, Some(0.5), Some(0.01));
+        let found = Ntgcalls::of(rows, Some(0.5), Some(0.01), Some(0.75));
         assert_eq!((found.times_less_at_10, found.times_less_at_1000), (Some(3.0), Some(100.0)));
+        assert_eq!(found.times_less_at_10_encoding, Some(2.0));
         assert!(html(&found).contains("1.5000"));
         let void = NtgcallsRow::of(1, &[Window { unsent: 1, ..window(1, 1) }]);
         assert_eq!((void.cpu_s_per_call_minute, void.voids.len()), (None, 1));

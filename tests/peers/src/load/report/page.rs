@@ -2,18 +2,22 @@
 
 use std::fmt::Write as _;
 
-use super::{Arm, FLOOR, FLOOR_IMMEDIATE, FLOOR_LEGS, GATEWAY, GATEWAY_IMMEDIATE, RTPENGINE, Relay, Report};
+use super::{
+    Arm, FLOOR, FLOOR_IMMEDIATE, FLOOR_LEGS, FLOOR_MIXED, GATEWAY, GATEWAY_IMMEDIATE, RTPENGINE, Relay,
+    Report,
+};
 use crate::load::Profile;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #8884}\
 th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}svg text{font:13px system-ui,sans-serif;fill:currentColor}\
 .grid{stroke:#8884}.void{color:#a00}@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.void{color:#f88}}";
-const ARMS: [(&str, &str, &str); 6] = [
+const ARMS: [(&str, &str, &str); 7] = [
     (GATEWAY, "tgtrunk", "#0a7"),
     (GATEWAY_IMMEDIATE, "tgtrunk, immediate", "#a3c"),
     (FLOOR, "floor, 1 ms tick", "#888"),
     (FLOOR_LEGS, "floor, 1 ms tick, sockets of calls", "#b90"),
+    (FLOOR_MIXED, "floor, 1 ms tick, a socket of each call and shared ones", "#850"),
     (FLOOR_IMMEDIATE, "floor, immediate", "#36c"),
     (RTPENGINE, "rtpengine", "#d60"),
 ];

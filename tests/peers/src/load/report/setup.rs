@@ -10,8 +10,10 @@ use crate::load::statistics::{line, quantile};
 /// Calls of SIPp to people who answer at once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Signalling {
-    /// Calls begun per second.
+    /// Calls to be begun per second, and those that were, where tcpdump saw them.
     pub per_second: u32,
+    #[serde(default)]
+    pub begun_per_second: Option<f64>,
     pub calls: u64,
     pub failed: u64,
     /// The gateway's processor time for a call, from its INVITE to the end after its BYE.
@@ -24,7 +26,7 @@ pub struct Signalling {
     pub invite_to_200_ms: Times,
 }
 
-/// SIPp tells whole milliseconds.
+/// In milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     pub p50: f64,
@@ -43,19 +45,28 @@ impl Times {
 
 /// Time from INVITE to 200 against the round trip between the gateway and Telegram's servers: a + b x round trip. People and
 /// media are on loopback, so b counts the round trips of MTProto one after the other.
+///
+/// There are [`LEAST_ROUND_TRIPS`] of them at least: `requestCall` until the callee has accepted, `confirmCall` until the callee
+/// knows the key, INIT until INIT ACK, and COOKIE ECHO with the offer until its answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Setup {
     /// Round trip and median, both in milliseconds.
     pub points: Vec<(f64, f64)>,
     pub a_ms: f64,
     pub b: f64,
+    /// What b cannot be below.
+    #[serde(default)]
+    pub least: f64,
 }
+
+/// Of a call that the gateway begins, with an end that signals over SCTP.
+const LEAST_ROUND_TRIPS: f64 = 4.0;
 
 impl Setup {
     /// `None` where the round trips do not differ.
     pub fn of(points: Vec<(f64, f64)>) -> Option<Self> {
         let (a_ms, b) = line(&points)?;
-        Some(Self { points, a_ms, b })
+        Some(Self { points, a_ms, b, least: LEAST_ROUND_TRIPS })
     }
 }
 
@@ -130,8 +141,8 @@ pub(super) fn html(signalling: &[Signalling], busy: Option<&Busy>, setup: Option
     if let Some(setup) = setup {
         write!(
             html,
-            "<h2>INVITE to 200</h2><p>{:.1} ms + {:.2} round trips to Telegram's servers.</p>",
-            setup.a_ms, setup.b
+            "<h2>INVITE to 200</h2><p>{:.1} ms + {:.2} round trips to Telegram's servers; the protocol needs {}.</p>",
+            setup.a_ms, setup.b, setup.least
         )
         .ok();
     }

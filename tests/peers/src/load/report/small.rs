@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-/// Connected lines without calls. Each asks its PBX for OPTIONS every 5 s.
+/// Connected lines without calls, which ask their PBXs for OPTIONS and ping Telegram as installed ones do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Idle {
     pub lines: usize,
