@@ -479,8 +479,7 @@ mod tests {
         caller.handle_timeout(later);
         assert_eq!(caller.poll_packet().unwrap(), packet);
         // The acknowledgement of what rode comes with that of the cookie.
-        let sack = [&(first + 1).to_be_bytes()[..], &[0, 1, 0, 0, 0, 0, 0, 0]].concat();
-        let [ack, sack] = [peer.packet(COOKIE_ACK, 0, &[]), peer.packet(SACK, 0, &sack)];
+        let [ack, sack] = [peer.packet(COOKIE_ACK, 0, &[]), peer.packet(SACK, 0, &sack(first + 1))];
         caller.handle_packet(later, &bundle(&[&ack, &sack]));
         assert!(caller.poll_packet().is_none());
         assert_eq!((caller.is_open(), caller.unacknowledged_bytes()), (true, 0));
@@ -505,6 +504,46 @@ mod tests {
     }
 
     #[test]
+    fn an_acknowledgement_of_its_own_and_an_early_answer_are_taken() {
+        let now = Instant::now();
+        let (mut caller, mut peer, init) = cookie_sent(now, &[b"offer"]);
+        let first = u32::from_be_bytes(init.value[12..16].try_into().unwrap());
+        let alone = peer.read_all(&caller.poll_packet().unwrap());
+        assert_eq!(alone.len(), 2);
+        // The acknowledgement of the cookie is lost; more is to be said meanwhile.
+        caller.send(now, BINARY, b"and more".to_vec());
+        assert!(caller.poll_packet().is_none());
+        caller.handle_packet(now, &peer.packet(SACK, 0, &sack(first)));
+        caller.handle_packet(now, &peer.data(b"answer"));
+        assert_eq!(caller.poll_message().unwrap().bytes, b"answer");
+        while caller.poll_packet().is_some() {}
+        let later = caller.poll_timeout().unwrap().max(now + LIMITS.first_rto);
+        caller.handle_timeout(later);
+        let echo = std::iter::from_fn(|| caller.poll_packet())
+            .map(|packet| peer.read_all(&packet))
+            .find(|chunks| chunks[0].kind == COOKIE_ECHO);
+        assert_eq!(echo.unwrap().len(), 3);
+        caller.handle_packet(later, &peer.packet(COOKIE_ACK, 0, &[]));
+        while let Some(packet) = caller.poll_packet() {
+            assert!(peer.read_all(&packet).iter().all(|chunk| chunk.kind != 0), "both rode");
+        }
+        caller.handle_packet(later, &peer.packet(SACK, 0, &sack(first + 1)));
+        assert_eq!((caller.is_closed(), caller.unacknowledged_bytes()), (false, 0));
+    }
+
+    #[test]
+    fn nobody_begins_another_association_behind_a_cookie_ack() {
+        let now = Instant::now();
+        let (mut caller, peer, _) = cookie_sent(now, &[b"offer"]);
+        while caller.poll_packet().is_some() {}
+        let [ack, init] = [packet(0, COOKIE_ACK, 0, &[]), peer.init()];
+        caller.handle_packet(now, &bundle(&[&ack, &init]));
+        assert!(caller.poll_packet().is_none(), "no INIT ACK");
+        caller.handle_packet(now, &peer.packet(COOKIE_ACK, 0, &[]));
+        assert!(caller.is_open());
+    }
+
+    #[test]
     fn what_has_no_room_beside_the_cookie_follows_it() {
         let now = Instant::now();
         let long = [7; 1_190];
@@ -512,12 +551,10 @@ mod tests {
         let packet = caller.poll_packet().unwrap();
         assert_eq!(peer.read_all(&packet).len(), 2);
         caller.handle_packet(now, &peer.packet(COOKIE_ACK, 0, &[]));
-        // Beside others, a copy of what rode is sent: by its number the peer knows it.
-        let mut got = std::collections::BTreeMap::new();
-        for chunk in std::iter::from_fn(|| caller.poll_packet()).flat_map(|packet| peer.read_all(&packet)) {
-            got.insert(chunk.value[..4].to_vec(), chunk.value[12..].to_vec());
-        }
-        let followed: Vec<Vec<u8>> = got.into_values().filter(|message| message != b"offer").collect();
+        let followed: Vec<Vec<u8>> = std::iter::from_fn(|| caller.poll_packet())
+            .flat_map(|packet| peer.read_all(&packet))
+            .map(|chunk| chunk.value[12..].to_vec())
+            .collect();
         assert!(followed == [long.to_vec(), b"and more".to_vec()]);
     }
 
@@ -637,6 +674,9 @@ mod tests {
                 let init = peer.read(&caller.poll_packet().unwrap());
                 peer.learn(&init);
                 (caller, peer)
+            } else if round % 3 == 1 {
+                let (caller, peer, _) = cookie_sent(now, &[b"offer", b"and more"]);
+                (caller, peer)
             } else {
                 let (callee, peer, _) = opened_callee(now);
                 (callee, peer)
@@ -652,6 +692,9 @@ mod tests {
                 }
                 if random.below(8) == 0 {
                     packet.truncate(random.below(packet.len()));
+                }
+                if packet.len() >= 12 && random.below(4) == 0 {
+                    packet = bundle(&[&peer.packet(COOKIE_ACK, 0, &[]), &packet.repeat(2)]);
                 }
                 if packet.len() >= 12 {
                     seal_checksum(&mut packet);
@@ -801,6 +844,11 @@ mod tests {
         peer.learn(&init);
         caller.handle_packet(now, &peer.init_ack(b"a cookie"));
         (caller, peer, init)
+    }
+
+    /// What acknowledges all up to a TSN.
+    fn sack(tsn: u32) -> Vec<u8> {
+        [&tsn.to_be_bytes()[..], &[0, 1, 0, 0, 0, 0, 0, 0]].concat()
     }
 
     /// One packet with the chunks of several.

@@ -3,6 +3,10 @@
 //!
 //! What rides is numbered as the library will number it. Once the association is open, the library's own first copy is not
 //! sent; where the peer had no use for what rode, the library repeats it as it repeats anything that is not acknowledged.
+//!
+//! An acknowledgement of what the library has not sent yet would have it close the association. That cannot be: it knows
+//! nothing of acknowledgements before COOKIE ACK, takes what waits and gives it out in the same breath as that, and all that
+//! rides finds room in its first congestion window (4,380 bytes) and in any window that it takes an INIT ACK with.
 
 use std::collections::VecDeque;
 
@@ -17,12 +21,13 @@ const HEADER: usize = 12;
 const DATA_HEADER: usize = 16;
 /// Where the initial TSN stands in a packet that is an INIT.
 const INITIAL_TSN_AT: usize = HEADER + 16;
-/// No packet with riders is longer, as none of the library's is. No rider has to be cut then.
+/// No packet with riders is longer; the library cuts no message that is this short.
 const MOST_BYTES: usize = 1200;
 
 /// Types of chunks.
 const DATA: u8 = 0;
 const INIT: u8 = 1;
+const INIT_ACK: u8 = 2;
 const COOKIE_ECHO: u8 = 10;
 const COOKIE_ACK: u8 = 11;
 /// A DATA chunk's flags: the message begins and ends in it.
@@ -38,7 +43,7 @@ pub(super) struct Early {
 }
 
 impl Early {
-    /// A packet as it is to go out; nothing of one whose chunks have all gone out before. `waiting` is what the library has
+    /// A packet as it is to go out, without chunks that have gone out before; nothing where no other is left. `waiting` is what the library has
     /// not taken yet, from the association's first message on.
     pub(super) fn leaves(
         &mut self,
@@ -48,13 +53,7 @@ impl Early {
         match packet.get(HEADER) {
             Some(&INIT) => self.first_tsn = number(&packet, INITIAL_TSN_AT),
             Some(&COOKIE_ECHO) => self.board(&mut packet, waiting),
-            Some(&DATA) if self.due > 0 => {
-                let copies = self.copies(&packet);
-                self.due = self.due.saturating_sub(copies.unwrap_or(self.due));
-                if copies.is_some() {
-                    return None;
-                }
-            }
+            Some(&DATA) if self.due > 0 => return self.without_copies(&packet),
             _ => {}
         }
         Some(packet)
@@ -87,19 +86,21 @@ impl Early {
         }
     }
 
-    /// How many chunks of a packet rode, if it has no others.
-    fn copies(&self, packet: &[u8]) -> Option<u32> {
+    fn without_copies(&mut self, packet: &[u8]) -> Option<Vec<u8>> {
         let first = self.first_tsn?;
-        let mut count = 0;
-        for chunk in chunks(packet) {
-            let is_copy = chunk.first() == Some(&DATA)
-                && number(chunk, 4).is_some_and(|tsn| tsn.wrapping_sub(first) < self.ridden);
-            if !is_copy {
-                return None;
-            }
-            count += 1;
+        let rode = |chunk: &&[u8]| {
+            chunk.first() == Some(&DATA)
+                && number(chunk, 4).is_some_and(|tsn| tsn.wrapping_sub(first) < self.ridden)
+        };
+        let (copies, others): (Vec<_>, Vec<_>) = chunks(packet).partition(rode);
+        self.due = self.due.saturating_sub(copies.len() as u32);
+        if others.is_empty() {
+            return None;
         }
-        Some(count)
+        let mut rest = packet[..HEADER].to_vec();
+        others.iter().for_each(|chunk| rest.extend(*chunk));
+        seal(&mut rest);
+        Some(rest)
     }
 }
 
@@ -108,11 +109,13 @@ pub(super) fn apart(packet: &[u8]) -> Option<[Vec<u8>; 2]> {
     let header = packet.get(..HEADER)?;
     let mut chunks = chunks(packet);
     let ack = chunks.next().filter(|chunk| chunk.first() == Some(&COOKIE_ACK))?;
-    let rest: Vec<u8> = chunks.flatten().copied().collect();
-    if rest.is_empty() || !is_sealed(packet) {
+    let rest: Vec<&[u8]> = chunks.collect();
+    // What begins an association stands alone in its packet (section 3), and is refused where it does not.
+    let begins = rest.iter().any(|chunk| [Some(&INIT), Some(&INIT_ACK)].contains(&chunk.first()));
+    if rest.is_empty() || begins || !is_sealed(packet) {
         return None;
     }
-    Some([ack, &rest].map(|chunks| {
+    Some([ack, &rest.concat()].map(|chunks| {
         let mut packet = [header, chunks].concat();
         seal(&mut packet);
         packet
