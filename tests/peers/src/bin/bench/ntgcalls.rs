@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tgtrunk_tests::codec::Codec;
+use tgtrunk_tests::load::statistics::Spread;
 use tgtrunk_tests::load::{
     Bridge, BridgeOptions, Clip, Ends, Mode, NtgcallsBridge, Plan, Profile, Report, Window, machine, report,
 };
@@ -62,8 +63,8 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
         rows.push(row);
     }
     let length = Duration::from_secs(length);
-    let encoding = gateway(part, Codec::Pcma, &[FEW], Some(clip), length).await?;
-    let passing = gateway(part, Codec::Opus, &[FEW, MANY], None, length).await?;
+    let encoding = gateway(part, Codec::Pcma, &[FEW], Some(clip), (rounds, length), report).await?;
+    let passing = gateway(part, Codec::Opus, &[FEW, MANY], None, (rounds, length), report).await?;
     let [few, many, encoded] =
         [passing.first(), passing.last(), encoding.first()].map(|cost| cost.copied().flatten());
     let found = report::Ntgcalls::of(rows, few, many, encoded);
@@ -78,35 +79,46 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Processor time for a minute of a call, with so many calls each; nothing of a window that does not count.
+/// Processor time for a minute of a call, with so many calls each: the median of the windows that count.
 async fn gateway(
     part: &str,
     codec: Codec,
     calls: &[usize],
     clip: Option<Arc<Clip>>,
-    length: Duration,
+    (rounds, length): (usize, Duration),
+    report: &mut Report,
 ) -> anyhow::Result<Vec<Option<f64>>> {
     let mut bridge =
         Bridge::start(BridgeOptions { codec, ..BridgeOptions::of(Mode::Tick, Profile::Gcm) }).await?;
     let pid = bridge.pid()?;
     machine::pin(pid, THEIRS)?;
-    machine::prefer(pid);
+    if !machine::prefer(pid) {
+        report.notice(part, SLOW);
+    }
     let mut costs = Vec::new();
     for &calls in calls {
         bridge.grow(calls).await?;
         let (trunk, telegram) = bridge.ends();
         let warm_up = Duration::from_millis(1500);
-        let plan = Plan { warm_up, length, pid, clip: clip.clone(), ..Plan::default() };
-        let window = bridge.generator().measure(trunk, telegram, plan).await?;
-        let void = window.void();
-        println!(
-            "{part}: {calls:4} calls, the gateway with {codec:?}, {:.4} CPU s/call minute, {} of {} packets{}",
-            window.cpu_s_per_call_minute(),
-            window.received,
-            window.sent,
-            void.as_ref().map_or_else(String::new, |why| format!("; VOID: {why}"))
-        );
-        costs.push(void.is_none().then(|| window.cpu_s_per_call_minute()));
+        let mut counted = Vec::new();
+        for round in 1..=rounds {
+            let plan = Plan { warm_up, length, pid, clip: clip.clone(), ..Plan::default() };
+            let window = bridge.generator().measure(trunk.clone(), telegram.clone(), plan).await?;
+            let cost = window.cpu_s_per_call_minute();
+            println!(
+                "{part}: {calls:4} calls, round {round}, the gateway with {codec:?}, {cost:.4} CPU s/call minute, {} of {} packets{}",
+                window.received,
+                window.sent,
+                window.void().map_or_else(String::new, |why| format!("; VOID: {why}"))
+            );
+            match window.void() {
+                None => counted.push(cost),
+                Some(why) => {
+                    report.notice(part, &format!("{calls} calls of the gateway, round {round}: {why}"))
+                }
+            }
+        }
+        costs.push(Spread::of(counted).map(|cost| cost.median));
     }
     bridge.stop().await?;
     Ok(costs)

@@ -46,8 +46,9 @@ impl Times {
 /// Time from INVITE to 200 against the round trip between the gateway and Telegram's servers: a + b x round trip. People and
 /// media are on loopback, so b counts the round trips of MTProto one after the other.
 ///
-/// There are [`LEAST_ROUND_TRIPS`] of them at least: `requestCall` until the callee has accepted, `confirmCall` until the callee
-/// knows the key, INIT until INIT ACK, and COOKIE ECHO with the offer until its answer.
+/// There are [`LEAST_ROUND_TRIPS`] of them at least for whoever waits for each answer that the next message needs: `requestCall`
+/// until the callee has accepted, `confirmCall` until Telegram has taken it, INIT until INIT ACK, and COOKIE ECHO with the offer
+/// until its answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Setup {
     /// Round trip and median, both in milliseconds.
@@ -55,12 +56,16 @@ pub struct Setup {
     pub a_ms: f64,
     pub b: f64,
     /// What b cannot be below.
-    #[serde(default)]
+    #[serde(default = "least")]
     pub least: f64,
 }
 
 /// Of a call that the gateway begins, with an end that signals over SCTP.
 const LEAST_ROUND_TRIPS: f64 = 4.0;
+
+fn least() -> f64 {
+    LEAST_ROUND_TRIPS
+}
 
 impl Setup {
     /// `None` where the round trips do not differ.
