@@ -147,10 +147,7 @@ impl Gateway {
     /// # Errors
     /// When it ends or stays mute; with its log.
     pub async fn start(installation: &Installation) -> anyhow::Result<Self> {
-        let log = File::options().create(true).append(true).open(&installation.log)?;
-        let mut command = installation.command()?;
-        command.arg("run").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let mut gateway = Self { child: command.spawn()?, installation: installation.clone() };
+        let mut gateway = Self::spawn(installation)?;
         let until = Instant::now() + START_LIMIT;
         loop {
             match gateway.control().await {
@@ -167,6 +164,17 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// The same without a wait: it may not have come to its settings yet.
+    ///
+    /// # Errors
+    /// When the system does not start it.
+    pub fn spawn(installation: &Installation) -> anyhow::Result<Self> {
+        let log = File::options().create(true).append(true).open(&installation.log)?;
+        let mut command = installation.command()?;
+        command.arg("run").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(Self { child: command.spawn()?, installation: installation.clone() })
     }
 
     /// A new connection to its control socket.

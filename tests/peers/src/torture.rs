@@ -32,8 +32,9 @@ pub use self::report::{Report, table};
 pub use self::soak::SOAK;
 use crate::clock::now;
 
-/// Failures of a row that are told word for word.
+/// Failures of a row that are told word for word, and those that are kept for whoever looks at their words.
 const TOLD: usize = 20;
+const KEPT: usize = 10_000;
 
 /// A row that can be run.
 #[derive(Debug, Clone, Copy)]
@@ -180,7 +181,7 @@ impl Tally {
     /// Notes what went wrong; of very many only the first are kept in words.
     pub fn fail(&mut self, what: impl Into<String>) {
         self.failed += 1;
-        if self.failures.len() < TOLD {
+        if self.failures.len() < KEPT {
             self.failures.push(what.into());
         }
     }
@@ -190,6 +191,12 @@ impl Tally {
         if !holds {
             self.fail(what());
         }
+    }
+
+    /// A row that threw less than it was to throw has failed, whatever became of that.
+    fn reaches(&mut self, wanted: u64, unit: &str) {
+        let amount = self.amount;
+        self.hold(amount >= wanted, || format!("only {amount} of {wanted} {unit}"));
     }
 
     /// Adds something to the figure.
@@ -237,11 +244,27 @@ pub async fn run(row: Row, plan: Plan) -> Done {
         "T26" => walk::run(plan).await,
         _ => soak::run(row, plan).await,
     };
-    let tally = ran.unwrap_or_else(|error| {
+    let mut tally = ran.unwrap_or_else(|error| {
         let mut tally = Tally::default();
         tally.fail(format!("could not be run to its end: {error:#}"));
         tally
     });
-    let Tally { amount, figure, failed, failures } = tally;
+    tally.reaches(plan.amount, row.unit);
+    let Tally { amount, figure, failed, mut failures } = tally;
+    failures.truncate(TOLD);
     Done { row, plan, amount, figure, failed, failures, took: now() - began }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_throws_less_than_was_wanted_fails() {
+        let mut tally = Tally { amount: 7, ..Tally::default() };
+        tally.reaches(7, "kills");
+        assert_eq!(tally.failed, 0);
+        tally.reaches(8, "kills");
+        assert_eq!(tally.failures, ["only 7 of 8 kills"]);
+    }
 }

@@ -116,7 +116,7 @@ impl Rig {
             ("calls", self.calls_end().await),
             ("fresh call", self.fresh_calls(tally).await),
             ("footprint", self.footprint_is_back(tally).await),
-            ("records", self.each_call_has_one_record().await),
+            ("records", self.each_call_has_one_record(tally).await),
             ("output", self.outputs_are_clean().await),
         ] {
             if let Err(error) = judged {
@@ -184,7 +184,11 @@ impl Rig {
     }
 
     /// Each call that was heard of has ended once, and each has one record, which is an ended one.
-    async fn each_call_has_one_record(&self) -> anyhow::Result<()> {
+    async fn each_call_has_one_record(&self, tally: &mut Tally) -> anyhow::Result<()> {
+        let missed = lock(&self.witness.seen).missed;
+        if missed > 0 {
+            tally.note(&format!("{missed} events came too fast: how often each call ended is not judged"));
+        }
         let mut control = self.gateway.control().await?;
         let until = now() + LIMIT;
         loop {

@@ -58,6 +58,7 @@ pub(super) struct Rig {
     pub(super) before: Footprint,
     pub(super) pid: u32,
     pub(super) remembers: bool,
+    is_warm: bool,
     pub(super) began: Instant,
     /// A line whose PBX has placed as many calls as it may.
     pub(super) spent: Option<usize>,
@@ -144,6 +145,7 @@ impl Rig {
             before,
             pid,
             remembers: false,
+            is_warm: false,
             began: now(),
             spent: None,
             detours: detours.into_iter().map(|(_, detour)| detour).collect(),
@@ -157,10 +159,13 @@ impl Rig {
         Ok(rig)
     }
 
-    /// Half of it was thrown: whatever a gateway needs once for that, it has by now, and the other half is to need no more.
+    /// Some of it was thrown: whatever a gateway needs once for that, it has by now, and what follows is to need no more. The first
+    /// time counts, and no other: memory that grows with what is thrown is a leak.
     pub(super) fn warmed(&mut self) -> anyhow::Result<()> {
-        let now = Footprint::of(self.pid)?;
-        self.before.resident_kb = self.before.resident_kb.max(now.resident_kb);
+        if !std::mem::replace(&mut self.is_warm, true) {
+            let now = Footprint::of(self.pid)?;
+            self.before.resident_kb = self.before.resident_kb.max(now.resident_kb);
+        }
         Ok(())
     }
 
@@ -265,6 +270,13 @@ impl Rig {
     /// Kills the gateway, as a crash would.
     pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
         self.gateway.strike().await
+    }
+
+    /// Starts it anew and kills it after a while, wherever it is by then.
+    pub(super) async fn start_in_vain(&mut self, lives: Duration) -> anyhow::Result<()> {
+        self.gateway = Gateway::spawn(&self.stage.installation)?;
+        sleep(lives).await;
+        self.kill().await
     }
 
     /// Starts it anew; gives how long that took until it could be asked. Nobody watches it yet: [`Rig::watch`].

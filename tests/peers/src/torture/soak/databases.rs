@@ -3,6 +3,7 @@
 //! everything that was ever told of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -47,6 +48,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     let mut rig = Rig::open(&[takes_many]).await?;
     let mut chance = Chance::new(plan.seed);
     let traffic = Traffic::begin(&rig, &mut chance)?;
+    let scene = Arc::clone(&traffic.scene);
     let mut seen = Seen::default();
     let mut most = plan.amount * 3;
     while tally.amount < plan.amount && most > 0 {
@@ -54,8 +56,11 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
         let fault = FAULTS[(plan.amount * 3 - most) as usize % FAULTS.len()];
         let at = 1 + chance.below(MOST_WRITES);
         let plan = format!("{fault} {at} {}", 1 + chance.below(MOST_FAILING));
+        disk.tell(0)?;
         rig.stage.installation.environment = disk.environment("TGTRUNK_DISK_FAULT", plan.clone());
-        match one(&mut rig, &traffic, fault, &mut seen).await {
+        let told = ("TGTRUNK_DISK_FAULT_TOLD".to_owned(), disk.told.display().to_string());
+        rig.stage.installation.environment.push(told);
+        match one(&mut rig, &traffic, (fault, &disk), &mut seen).await {
             Ok(true) => tally.amount += 1,
             Ok(false) => {}
             Err(error) => {
@@ -82,7 +87,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
         .into_iter()
         .filter(|call| traffic_has(&rig, call.caller, call.callee))
         .collect();
-    judge(&mut strict, &told, &calls, &Default::default());
+    judge(&mut strict, &told, &calls, &scene.at_pbx());
     // A disk that refused a row, or forgot it, may have lost that of a call whose program was killed then.
     let missing = strict.failures.iter().filter(|words| words.starts_with("no record of")).count();
     for failure in strict.failures.iter().filter(|words| !words.starts_with("no record of")) {
@@ -122,21 +127,22 @@ async fn lives(rig: &mut Rig, seen: &mut Seen) -> bool {
 }
 
 /// Lets a gateway run on a disk that fails, and the next one on one that does not; whether it failed at all.
-async fn one(rig: &mut Rig, traffic: &Traffic, fault: &'static str, seen: &mut Seen) -> anyhow::Result<bool> {
+async fn one(
+    rig: &mut Rig,
+    traffic: &Traffic,
+    (fault, disk): (&'static str, &Preload),
+    seen: &mut Seen,
+) -> anyhow::Result<bool> {
     let scene = &traffic.scene;
-    let is_deadly = ["kill", "torn", "power"].contains(&fault);
     scene.freeze(true);
     rig.kill().await?;
     let runs = rig.start().await.is_ok();
     scene.freeze(false);
-    let mut came_about = !runs || !is_deadly;
-    if runs {
-        let ended = lives(rig, seen).await;
-        came_about |= ended;
-        if !ended {
-            rig.kill().await?;
-        }
+    if runs && !lives(rig, seen).await {
+        rig.kill().await?;
     }
+    // A program that wrote less than so often met no fault.
+    let came_about = disk.told()? > 0;
     seen.early += u64::from(!runs);
     scene.freeze(true);
     rig.stage.installation.environment.clear();

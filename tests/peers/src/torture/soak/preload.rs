@@ -37,6 +37,12 @@ impl Preload {
         Ok(self.file.write_all_at(&number.to_le_bytes(), 0)?)
     }
 
+    /// The number that was told last, by it or by us.
+    pub(super) fn told(&self) -> anyhow::Result<u64> {
+        let bytes = fs::read(&self.told)?;
+        Ok(u64::from_le_bytes(bytes.get(..8).and_then(|bytes| bytes.try_into().ok()).context("eight bytes")?))
+    }
+
     /// What a gateway needs to be loaded after it. The variable is the library's own: where it is told, or what to do.
     pub(super) fn environment(&self, variable: &str, value: String) -> Vec<(String, String)> {
         vec![("LD_PRELOAD".to_owned(), self.library.display().to_string()), (variable.to_owned(), value)]
