@@ -14,6 +14,7 @@ mod login;
 mod minutes;
 mod opus;
 mod order;
+mod orphans;
 mod pause;
 mod placed;
 mod refused;
@@ -432,10 +433,9 @@ impl Line {
                         self.waits_no_more(clock::now(), id, None);
                     }
                     PhoneCall::Waiting { call, callee, .. } | PhoneCall::Accepted { call, callee, .. }
-                        if !self.calls.knows(call.id) && self.ghosts.take(clock::now(), callee) =>
+                        if self.is_ghost(call, callee) =>
                     {
-                        tracing::info!("a call whose request seemed lost is ended");
-                        self.discard(call, Discard::Missed, Duration::ZERO);
+                        self.lay(call);
                     }
                     update => self.calls.tell_telegram(clock::now(), update.id(), Input::Update(update)),
                 }
@@ -496,6 +496,7 @@ impl Line {
             }
             Said::Known(call) => {
                 self.calls.bind_telegram(now, key, call);
+                self.lay_ghosts();
                 self.note(key, None);
             }
             Said::Doubtful(callee) => self.ghosts.expect(now, callee),
@@ -539,6 +540,7 @@ impl Line {
                     self.records.ended(info.clone(), records::result(&info, &record), mos);
                     self.house.events.send(ControlEvent::Call(info)).ok();
                 }
+                self.lay_ghosts();
                 self.show();
             }
         }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tgtrunk_config::control::{Answer, Ask, CallRecord, CallResult, RecordFilter};
-use tgtrunk_test_telegram::world::{CallInfo, Stage as Progress};
+use tgtrunk_test_telegram::world::{Action, CallInfo, Match, Stage as Progress};
 use tgtrunk_tests::clock::now;
 use tgtrunk_tests::control::Control;
 use tgtrunk_tests::figures::show;
@@ -166,6 +166,43 @@ fn check(
     // An INVITE goes out while its row is being written.
     assert!(missing.len() <= told.len() / 100, "calls of the PBX without a record: {missing:?}");
     results
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_whom_a_kill_left_ringing_can_be_called_again_at_once() {
+    let stage = Stage::on_loopback().await.unwrap();
+    let line = stage.line(COMPANY).unwrap();
+    let pbx = WirePbx::switch_on(line.sip, wire_pbx::Options::playing(PBX_HZ).unwrap()).await.unwrap();
+    stage.open(&line, pbx.sip, stage::draft(&line).unwrap()).await.unwrap();
+    let app = light_user::Options::playing(circle(USER_HZ, 60).unwrap());
+    let anna = tgtrunk_test_telegram::NewUser::new(phone_of(0), "Anna");
+    let anna = stage.person(anna, app.answering(Answering::After(Duration::ZERO))).unwrap();
+    let mut gateway = stage.run(&[&line]).await.unwrap();
+    // So the line hears that the call is taken before it hears which one it is.
+    stage.world().add_fault(Match::method("phone.requestCall"), Action::Delay { ms: 1_000 });
+    let first = pbx.call(&phone_of(0)).await.unwrap();
+    let begun = timeout(LIMIT, async {
+        loop {
+            match stage.world().calls().first() {
+                Some(call) => return call.id,
+                None => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    });
+    let begun = begun.await.unwrap();
+    gateway.kill().await.unwrap();
+    drop(first);
+    anna.hang_up(begun, Reason::Disconnect).await;
+    gateway = Gateway::start(&stage.installation).await.unwrap();
+    green(&gateway, &line, GREEN_LIMIT).await.unwrap();
+    let mut again = pbx.call(&phone_of(0)).await.unwrap();
+    let answer = again.final_answer(LIMIT).await.unwrap();
+    assert_eq!(answer.status(), Some(200), "{}", answer.start);
+    sleep(Duration::from_millis(1_500)).await;
+    assert!(!again.is_over(), "the call goes on when the answer to its request came, too");
+    again.bye(&[]);
+    gateway.stop().await.unwrap();
+    stage.done();
 }
 
 struct Scene {

@@ -1,7 +1,7 @@
 //! The calls of one line: which task has which call, by our number, the PBX's and Telegram's.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
 
 use tgtrunk_bridge::policy::Rule;
 use tgtrunk_bridge::{Cause, Leg, Record};
@@ -16,15 +16,12 @@ use tgtrunk_telegram::Resolved;
 use tokio::sync::oneshot;
 
 use super::Keys;
+use super::orphans::Orphans;
 use crate::call::{Handle, Input, Levels, Progress, State};
 use crate::clock;
 use crate::records::Sparkline;
 use crate::rush::Place;
 use crate::telegram::CallRef;
-
-/// News of calls that nobody claims yet, kept for the answer of a request that is still on its way.
-const ORPHANS: usize = 512;
-const ORPHAN_LIFE: Duration = Duration::from_secs(15);
 
 /// Places in a call's queue that signaling leaves free.
 const RESERVED: usize = 32;
@@ -42,7 +39,7 @@ pub(crate) struct Calls {
     calls: BTreeMap<u64, Entry>,
     by_sip: HashMap<tgtrunk_sip::CallId, u64>,
     by_telegram: HashMap<i64, u64>,
-    orphans: VecDeque<(Instant, i64, Input)>,
+    pub(super) orphans: Orphans,
     /// Calls that ended and have goodbyes on their way.
     leaving: usize,
 }
@@ -75,7 +72,7 @@ impl Calls {
             calls: BTreeMap::new(),
             by_sip: HashMap::new(),
             by_telegram: HashMap::new(),
-            orphans: VecDeque::new(),
+            orphans: Orphans::default(),
             leaving: 0,
         }
     }
@@ -358,13 +355,17 @@ impl Calls {
             Some(&key) => {
                 self.tell(key, input);
             }
-            None => {
-                if self.orphans.len() >= ORPHANS {
-                    self.orphans.pop_front();
-                }
-                self.orphans.push_back((now + ORPHAN_LIFE, id, input));
-            }
+            None => self.orphans.keep(now, id, input),
         }
+    }
+
+    /// Whether a call to somebody is requested at Telegram, or about to be, and its id not known yet.
+    pub(super) fn is_asking(&self, callee: i64) -> bool {
+        self.calls.values().any(|entry| {
+            entry.direction == Direction::ToTelegram
+                && entry.telegram.is_none()
+                && entry.person.as_ref().is_some_and(|person| person.id == callee)
+        })
     }
 
     /// The extension of a joined call came: true where a person is to be called now.
@@ -563,23 +564,19 @@ impl Calls {
 
     /// When the oldest unclaimed news is forgotten.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.orphans.front().map(|(until, _, _)| *until)
+        self.orphans.poll_timeout()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while self.orphans.pop_front_if(|(until, _, _)| *until <= now).is_some() {}
+        self.orphans.handle_timeout(now);
     }
 
     fn adopt(&mut self, key: u64, id: i64) {
         if self.calls.get(&key).is_none_or(|entry| entry.handle.is_none()) {
             return;
         }
-        let (mine, others) =
-            std::mem::take(&mut self.orphans).into_iter().partition(|(_, orphan, _)| *orphan == id);
-        self.orphans = others;
-        let mine: VecDeque<_> = mine;
-        for (_, _, input) in mine {
-            self.tell(key, input);
+        for news in self.orphans.take(id) {
+            self.tell(key, news);
         }
     }
 }

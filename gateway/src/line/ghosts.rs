@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::Line;
+use crate::clock;
+use crate::telegram::{CallRef, Discard};
+
 /// How long such a call can ring (Telegram's ring time), and so show itself.
 const RING: Duration = Duration::from_secs(90);
 /// A line with more lost requests than this has other worries.
@@ -24,6 +28,32 @@ impl Ghosts {
     pub(crate) fn take(&mut self, now: Instant, callee: i64) -> bool {
         let found = self.0.iter().position(|(until, user)| *user == callee && *until > now);
         found.map(|at| self.0.swap_remove(at)).is_some()
+    }
+}
+
+impl Line {
+    /// Whether this is a call that a request placed whose answer never came, and not that of a request whose answer may come.
+    pub(super) fn is_ghost(&mut self, call: CallRef, callee: i64) -> bool {
+        !self.calls.knows(call.id) && !self.calls.is_asking(callee) && self.ghosts.take(clock::now(), callee)
+    }
+
+    /// Ends one.
+    pub(super) fn lay(&mut self, call: CallRef) {
+        tracing::info!("a call whose request seemed lost is ended");
+        self.discard(call, Discard::Missed, Duration::ZERO);
+    }
+
+    /// The answer to a request came, or no more will: what waited for it and is not that call's may be a ghost.
+    pub(super) fn lay_ghosts(&mut self) {
+        if self.ghosts.0.is_empty() {
+            return;
+        }
+        for (call, callee) in self.calls.orphans.placed() {
+            if self.is_ghost(call, callee) {
+                self.calls.orphans.take(call.id);
+                self.lay(call);
+            }
+        }
     }
 }
 
