@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_ghost_is_found_once_by_its_callee_and_only_while_it_can_ring() {
-        let (mut ghosts, start) = (Ghosts::default(), crate::clock::now());
+        let (mut ghosts, start) = (Ghosts::default(), clock::now());
         ghosts.expect(start, 5);
         ghosts.expect(start, 5);
         assert!(!ghosts.take(start, 6));
