@@ -256,15 +256,21 @@ fn one_each(seen: &Seen, told: &[CallRecord]) -> anyhow::Result<()> {
 
 /// All records.
 pub(super) async fn records(control: &mut Control) -> anyhow::Result<Vec<CallRecord>> {
+    newest(control, usize::MAX).await
+}
+
+/// The newest of them, so many at least where there are.
+pub(super) async fn newest(control: &mut Control, wanted: usize) -> anyhow::Result<Vec<CallRecord>> {
     let mut all = Vec::new();
-    loop {
+    while all.len() < wanted {
         let filter = RecordFilter { skip: u32::try_from(all.len())?, limit: Some(100), ..Default::default() };
         match control.ask(Ask::Records { filter }).await? {
-            Answer::Records { records, .. } if records.is_empty() => return Ok(all),
+            Answer::Records { records, .. } if records.is_empty() => break,
             Answer::Records { records, .. } => all.extend(records),
             other => anyhow::bail!("records: {other:?}"),
         }
     }
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl Times {
 /// Time from INVITE to 200 against the round trip between the gateway and Telegram's servers: a + b x round trip. People and
 /// media are on loopback, so b counts the round trips of MTProto one after the other.
 ///
-/// There are [`LEAST_ROUND_TRIPS`] of them at least for whoever waits for each answer that the next message needs: `requestCall`
+/// There are four of them at least for whoever waits for each answer that the next message needs: `requestCall`
 /// until the callee has accepted, `confirmCall` until Telegram has taken it, INIT until INIT ACK, and COOKIE ECHO with the offer
 /// until its answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]

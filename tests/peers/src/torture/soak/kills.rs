@@ -15,7 +15,7 @@ use crate::clock::now;
 use crate::database;
 use crate::stage::{self, GREEN_LIMIT};
 use crate::torture::chance::Chance;
-use crate::torture::oracle::records;
+use crate::torture::oracle::{newest, records};
 use crate::torture::rig::{Rig, by_address};
 use crate::torture::{Plan, Tally};
 
@@ -32,6 +32,8 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 /// For so long the ends of calls of before are tried.
 const BURIED: Duration = Duration::from_secs(36);
 const LOOK: Duration = Duration::from_millis(10);
+/// More calls than those among which the gateway is killed.
+const RECENT: usize = 300;
 
 /// What kills came to.
 #[derive(Default)]
@@ -40,8 +42,9 @@ pub(super) struct Seen {
     /// Calls of the line that Telegram had, and of which the gateway did not live to write down the id: the people's apps give
     /// them up by themselves.
     pub(super) nameless: BTreeSet<i64>,
-    /// The slowest: asked, green, the PBX released, Telegram released.
+    /// The slowest: asked, green, the PBX released, Telegram released; and what was left last when ends took longest.
     slowest: [Duration; 4],
+    last: String,
     ready: Vec<Duration>,
 }
 
@@ -114,7 +117,8 @@ pub(super) async fn one(
     stage::green(&rig.gateway, &rig.posts[0].line, GREEN_LIMIT).await?;
     let ready = now() - began;
     seen.ready.push(ready);
-    let told = records(&mut rig.gateway.control().await?).await?;
+    // To read all of them would take seconds by and by, which are not the gateway's.
+    let told = newest(&mut rig.gateway.control().await?, RECENT).await?;
     let known: BTreeSet<i64> = told.iter().filter_map(|record| record.telegram_call).collect();
     seen.nameless.extend(at_telegram.extract_if(.., |call| !known.contains(call)));
     let goes_on = |call: &i64| rig.stage.world().call_info(*call).is_some_and(|call| scene.is_up(&call));
@@ -130,21 +134,30 @@ pub(super) async fn one(
         left.map(|call| format!("at Telegram {:?}", rig.stage.world().call_info(*call))).collect()
     });
     let (pbx, telegram) = tokio::join!(pbx, telegram);
-    for (slowest, now) in seen.slowest.iter_mut().zip([asked, ready, pbx?, telegram?]) {
+    let (pbx, telegram) = (pbx?, telegram?);
+    if pbx.0.max(telegram.0) > seen.slowest[2].max(seen.slowest[3]) {
+        seen.last = format!("{} and {} (killed early: {early:?})", pbx.1, telegram.1);
+    }
+    for (slowest, now) in seen.slowest.iter_mut().zip([asked, ready, pbx.0, telegram.0]) {
         *slowest = (*slowest).max(now);
     }
     anyhow::ensure!(ready <= READY, "green after {ready:?}");
     Ok(())
 }
 
-/// Waits until nothing is left, for as long as that may take from then on.
-pub(super) async fn gone(began: Instant, left: impl Fn() -> Vec<String>) -> anyhow::Result<Duration> {
+/// Waits until nothing is left, for as long as that may take from then on; gives how long it took, and what was left last.
+pub(super) async fn gone(
+    began: Instant,
+    left: impl Fn() -> Vec<String>,
+) -> anyhow::Result<(Duration, String)> {
+    let mut last = Vec::new();
     loop {
         let (left, passed) = (left(), now() - began);
         if left.is_empty() {
-            return Ok(passed);
+            return Ok((passed, last.join(", ")));
         }
         anyhow::ensure!(passed < END_LIMIT, "up {passed:?} after the start: {left:?}");
+        last = left;
         sleep(LOOK).await;
     }
 }
@@ -209,10 +222,11 @@ fn note(tally: &mut Tally, seen: &mut Seen, told: &[CallRecord]) {
     let [asked, green, pbx, telegram] = seen.slowest.map(|slowest| slowest.as_millis());
     tally.note(&format!(
         "{} of {} calls cut short, {} of them before Telegram's id was written; asked within {asked} ms, green within {green} ms (half within {} ms), the PBX released \
-         within {pbx} ms of the start, Telegram within {telegram} ms; records: {results:?}",
+         within {pbx} ms of the start, Telegram within {telegram} ms, at last {}; records: {results:?}",
         seen.cut,
         told.len(),
         seen.nameless.len(),
-        half.as_millis()
+        half.as_millis(),
+        seen.last
     ));
 }
