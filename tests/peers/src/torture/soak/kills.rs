@@ -136,7 +136,8 @@ pub(super) async fn one(
     let (pbx, telegram) = tokio::join!(pbx, telegram);
     let (pbx, telegram) = (pbx?, telegram?);
     if pbx.0.max(telegram.0) > seen.slowest[2].max(seen.slowest[3]) {
-        seen.last = format!("{} and {} (killed early: {early:?})", pbx.1, telegram.1);
+        let last = [pbx.1, telegram.1].into_iter().find(|last| !last.is_empty());
+        seen.last = format!("{} (killed early: {early:?})", last.as_deref().unwrap_or("nothing"));
     }
     for (slowest, now) in seen.slowest.iter_mut().zip([asked, ready, pbx.0, telegram.0]) {
         *slowest = (*slowest).max(now);
