@@ -432,12 +432,10 @@ impl Line {
                     PhoneCall::Empty { id } if self.admission.waits(id) => {
                         self.waits_no_more(clock::now(), id, None);
                     }
-                    PhoneCall::Waiting { call, callee, .. } | PhoneCall::Accepted { call, callee, .. }
-                        if self.is_ghost(call, callee) =>
-                    {
-                        self.lay(call);
+                    update => {
+                        self.calls.tell_telegram(clock::now(), update.id(), Input::Update(update));
+                        self.lay_ghosts();
                     }
-                    update => self.calls.tell_telegram(clock::now(), update.id(), Input::Update(update)),
                 }
             }
             Notice::Signaling { call_id, data } => {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Line;
 use crate::clock;
-use crate::telegram::{CallRef, Discard};
+use crate::telegram::Discard;
 
 /// How long such a call can ring (Telegram's ring time), and so show itself.
 const RING: Duration = Duration::from_secs(90);
@@ -32,26 +32,18 @@ impl Ghosts {
 }
 
 impl Line {
-    /// Whether this is a call that a request placed whose answer never came, and not that of a request whose answer may come.
-    pub(super) fn is_ghost(&mut self, call: CallRef, callee: i64) -> bool {
-        !self.calls.knows(call.id) && !self.calls.is_asking(callee) && self.ghosts.take(clock::now(), callee)
-    }
-
-    /// Ends one.
-    pub(super) fn lay(&mut self, call: CallRef) {
-        tracing::info!("a call whose request seemed lost is ended");
-        self.discard(call, Discard::Missed, Duration::ZERO);
-    }
-
-    /// The answer to a request came, or no more will: what waited for it and is not that call's may be a ghost.
+    /// Ends calls that nobody has and that a lost request may have placed. While another request to the same person is on its
+    /// way such a call may be that one's, and waits for its answer.
     pub(super) fn lay_ghosts(&mut self) {
         if self.ghosts.0.is_empty() {
             return;
         }
         for (call, callee) in self.calls.orphans.placed() {
-            if self.is_ghost(call, callee) {
+            let is_somebodys = self.calls.knows(call.id) || self.calls.is_asking(callee);
+            if !is_somebodys && self.ghosts.take(clock::now(), callee) {
+                tracing::info!("a call whose request seemed lost is ended");
                 self.calls.orphans.take(call.id);
-                self.lay(call);
+                self.discard(call, Discard::Missed, Duration::ZERO);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! News of Telegram about calls that no task is known to have: a call's own may come before the answer to its request, which
 //! tells its id.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::call::Input;
@@ -31,15 +31,19 @@ impl Orphans {
         mine.into_iter().map(|(_, _, news)| news).collect()
     }
 
-    /// Calls of this account to somebody.
+    /// Calls of this account to somebody, each once.
     pub(super) fn placed(&self) -> Vec<(CallRef, i64)> {
-        let placed = self.0.iter().filter_map(|(_, _, news)| match news {
-            Input::Update(
-                PhoneCall::Waiting { call, callee, .. } | PhoneCall::Accepted { call, callee, .. },
-            ) => Some((*call, *callee)),
-            _ => None,
-        });
-        placed.collect()
+        let placed: BTreeMap<i64, _> = self
+            .0
+            .iter()
+            .filter_map(|(_, _, news)| match news {
+                Input::Update(
+                    PhoneCall::Waiting { call, callee, .. } | PhoneCall::Accepted { call, callee, .. },
+                ) => Some((call.id, (*call, *callee))),
+                _ => None,
+            })
+            .collect();
+        placed.into_values().collect()
     }
 
     /// When the oldest is forgotten.

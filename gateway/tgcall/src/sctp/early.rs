@@ -43,8 +43,8 @@ pub(super) struct Early {
 }
 
 impl Early {
-    /// A packet as it is to go out, without chunks that have gone out before; nothing where no other is left. `waiting` is what the library has
-    /// not taken yet, from the association's first message on.
+    /// A packet as it is to go out, without chunks that have gone out before; nothing where no other is left. `waiting` is what
+    /// the library has not taken yet, from the association's first message on.
     pub(super) fn leaves(
         &mut self,
         mut packet: Vec<u8>,
