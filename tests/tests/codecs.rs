@@ -115,7 +115,7 @@ async fn every_phone_and_telegram_hear_each_other_in_every_codec() {
             let mean = sum / f64::from(count);
             let ear = if to_telegram { "Telegram" } else { "the phone" };
             show(&format!("{codec} at {ear}: {:.1} % of the codec alone, {count} calls", mean * 100.0));
-            if mean < LEAST_SCORE {
+            if mean < least_mean(codec) {
                 wrong.push(format!("{codec} at {ear}: {mean:.3} of what the codec alone scores"));
             }
         }
@@ -277,9 +277,16 @@ impl Row {
         match self.kind {
             // It plays a capture half a percent slowly: sound is stretched to follow it, which PESQ takes for damage.
             Kind::Sipp => 0.8,
+            Kind::Baresip | Kind::Linphone if self.codec == Codec::G722 => 0.85,
             Kind::Baresip | Kind::Linphone => 0.93,
         }
     }
+}
+
+/// How much of the codec's own score all calls must have left together. Sound in wide band that was coded twice scores 3.0,
+/// and 5 % more or less from call to call, which four calls do not level.
+fn least_mean(codec: Codec) -> f64 {
+    if codec == Codec::G722 { 0.92 } else { LEAST_SCORE }
 }
 
 impl std::fmt::Display for Row {
