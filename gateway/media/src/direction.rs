@@ -375,15 +375,18 @@ impl Direction {
         Ok(Outcome::Sent)
     }
 
-    /// When something is to be made or said without a packet coming.
+    /// When the next packet of what is encoded is to be made.
+    pub(crate) fn poll_playout(&self) -> Option<Instant> {
+        self.studio.as_ref().filter(|_| self.plays()).and_then(|studio| studio.poll_timeout())
+    }
+
+    /// When something else is to be made or said without a packet coming.
     pub(crate) fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let digits = self.keys.as_ref().and_then(|keys| keys.poll_timeout()).map(|at| (at, "digits"));
-        let playout = self.studio.as_ref().and_then(|studio| studio.poll_timeout());
-        let playout = playout.filter(|_| self.plays()).map(|at| (at, "playout"));
         let comfort = self.comfort.filter(|_| self.comforts()).map(|at| (at, "comfort silence"));
         let released = self.receiver.as_ref().and_then(|receiver| receiver.poll_timeout());
         let released = released.map(|at| (at, "digit released"));
-        [digits, playout, comfort, released].into_iter().flatten().min()
+        [digits, comfort, released].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, events: &mut VecDeque<Event>) {

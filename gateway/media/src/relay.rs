@@ -210,6 +210,17 @@ impl Relay {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        let playout = self.poll_playout().map(|at| (at, "playout"));
+        [self.poll_rest(), playout].into_iter().flatten().min()
+    }
+
+    /// When it is due for the next packet of what is decoded and encoded anew, which is 50 times a second.
+    pub fn poll_playout(&self) -> Option<Instant> {
+        [&self.to_trunk, &self.to_telegram].into_iter().filter_map(Direction::poll_playout).min()
+    }
+
+    /// When it is due for anything else. A packet that leads to nothing but sound only puts that off.
+    pub fn poll_rest(&self) -> Option<(Instant, &'static str)> {
         let silent = |silence: &Option<Silence>, why| {
             silence.as_ref().and_then(Silence::poll_timeout).map(|at| (at, why))
         };

@@ -174,8 +174,9 @@ struct Task {
     stirred: Arc<Stirred>,
     /// A packet had consequences that the task has not taken notice of.
     is_unrested: bool,
-    /// When it is woken up at the latest.
+    /// When it is woken up at the latest, and when at the latest for more than sound that is encoded.
     wakes_at: Instant,
+    rest_due: Option<Instant>,
     ended: Option<Record>,
     key: u64,
     said: mpsc::Sender<(u64, Said)>,
@@ -270,6 +271,7 @@ pub(crate) fn start(
             stirred: Stirred::new(),
             is_unrested: false,
             wakes_at: now,
+            rest_due: Some(now),
             ended: None,
             key,
             said,
@@ -316,9 +318,13 @@ impl Task {
     fn handle(&mut self, now: Instant, happened: Happened, ears: &mut Ears) {
         match happened {
             Happened::Heard => {}
-            // It was set before packets put the deadline off.
-            Happened::Timer if self.deadline().is_none_or(|due| due > now) => {}
-            Happened::Timer => self.handle_timeout(now),
+            Happened::Timer => {
+                self.renew_rest();
+                // It was set before packets put the deadline off.
+                if self.deadline().is_some_and(|due| due <= now) {
+                    self.handle_timeout(now);
+                }
+            }
             Happened::Input(Some(input)) => self.handle_input(now, *input),
             Happened::Input(None) => {
                 self.has_line = false;
@@ -382,13 +388,19 @@ impl Task {
         self.attend_tape(now);
     }
 
-    fn deadline(&mut self) -> Option<Instant> {
+    /// When the task is to be awake next.
+    fn deadline(&self) -> Option<Instant> {
+        [self.rest_due, self.relay.poll_playout()].into_iter().flatten().min()
+    }
+
+    /// Asks everybody but the playout anew when they are due. Sound alone only puts that off.
+    fn renew_rest(&mut self) {
         let media = self.telegram.media.as_mut().and_then(tgcall::Call::poll_timeout);
         let bridge = self.bridge.poll_timeout().map(|(at, _)| at);
-        let relay = self.relay.poll_timeout().map(|(at, _)| at);
+        let relay = self.relay.poll_rest().map(|(at, _)| at);
         let levels = self.watch.map(|watch| watch.next);
         let beep = self.tape.poll_timeout();
-        [media, bridge, relay, self.ringback_at, levels, beep].into_iter().flatten().min()
+        self.rest_due = [media, bridge, relay, self.ringback_at, levels, beep].into_iter().flatten().min();
     }
 
     /// Carries out what the bridge decided until nobody has anything to say; whether nobody had.

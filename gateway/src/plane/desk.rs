@@ -11,7 +11,7 @@ use crate::net::DATAGRAM_BYTES;
 const BATCH_PACKETS: usize = 12;
 
 thread_local! {
-    static DESK: Cell<Option<Desk>> = const { Cell::new(None) };
+    static DESK: Cell<Option<Box<Desk>>> = const { Cell::new(None) };
 }
 
 /// A thread's room for packets.
@@ -23,8 +23,8 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// This thread's desk, to be given back.
-    pub(crate) fn borrow() -> Self {
-        DESK.take().unwrap_or_else(Self::new)
+    pub(crate) fn borrow() -> Box<Self> {
+        DESK.take().unwrap_or_else(|| Box::new(Self::new()))
     }
 
     pub(super) fn new() -> Self {
@@ -36,7 +36,7 @@ impl Desk {
     }
 
     /// Leaves it to the next.
-    pub(crate) fn give_back(self) {
+    pub(crate) fn give_back(self: Box<Self>) {
         DESK.set(Some(self));
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Both ways are tables, made by the compiler from the laws.
 
+use std::fmt;
+
 use super::Encoder;
 
 /// Sound of each A-law byte.
@@ -101,9 +103,8 @@ const fn linear_to_mu(sample: i16) -> u8 {
 
 /// Writes sound by a law so that less of the noise is heard: what one byte is off is taken from the next sample in part,
 /// which moves noise up to where an ear hears less of it. Quiet speech, of which A-law leaves little, gains most.
-#[derive(Debug)]
-pub(super) struct Shaper {
-    to: fn(i16) -> u8,
+pub(super) struct Shaper<To> {
+    to: To,
     sounds: &'static [i16; 256],
     /// How much louder the last byte is than was wanted.
     off: i32,
@@ -111,7 +112,7 @@ pub(super) struct Shaper {
     zeros: usize,
 }
 
-impl Shaper {
+impl<To: Fn(i16) -> u8> Shaper<To> {
     /// So many zeros, 10 ms of them, are no speech, however quiet.
     const SILENCE: usize = 80;
     /// The share that is taken from the next sample, in hundredths: scores of speech rise up to here, by both laws and at
@@ -119,7 +120,7 @@ impl Shaper {
     const SHARE: i32 = 40;
 
     /// One for a law: what it writes a sample as, and what each byte sounds like.
-    pub(super) fn new(to: fn(i16) -> u8, sounds: &'static [i16; 256]) -> Self {
+    pub(super) fn new(to: To, sounds: &'static [i16; 256]) -> Self {
         Self { to, sounds, off: 0, zeros: 0 }
     }
 
@@ -137,9 +138,15 @@ impl Shaper {
     }
 }
 
-impl Encoder for Shaper {
+impl<To: Fn(i16) -> u8 + Send> Encoder for Shaper<To> {
     fn encode(&mut self, pcm: &[i16], out: &mut Vec<u8>) {
         out.extend(pcm.iter().map(|&sample| self.write(sample)));
+    }
+}
+
+impl<To> fmt::Debug for Shaper<To> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shaper").field("off", &self.off).field("zeros", &self.zeros).finish_non_exhaustive()
     }
 }
 

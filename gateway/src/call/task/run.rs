@@ -49,7 +49,8 @@ pub(super) async fn run(
             }
             say(words).await;
             let span = task.span.clone();
-            return task.finish(record).instrument(span).await;
+            // What waits there is large, and nothing before it needs room for that.
+            return Box::pin(task.finish(record).instrument(span)).await;
         }
         if let Some(written) = written.take() {
             timeout(ROW_LIMIT, written).await.ok();
@@ -103,7 +104,7 @@ impl Hears for Task {
 }
 
 impl Task {
-    /// Takes what came at the thread's desk; `take` says whether that was nothing but sound that passes.
+    /// Takes what came at the thread's desk; `take` says whether that was nothing but sound.
     fn listen_to(&mut self, desk: &mut Desk, take: impl FnOnce(&mut Self, Instant, &mut Desk) -> bool) {
         // What it has to tell waits for its line.
         if self.ended.is_some() || self.words.len() > BACKLOG {
@@ -115,8 +116,11 @@ impl Task {
         let is_sound_alone = take(self, now, desk);
         let is_quiet = self.drain(now);
         self.take_desk(desk);
-        // Sound that passes only puts deadlines off, and the task may sleep on until it would have woken up.
-        let is_urgent = !is_sound_alone && self.deadline().is_some_and(|due| due < self.wakes_at);
+        if !is_sound_alone {
+            self.renew_rest();
+        }
+        // The task sleeps on until it would have woken up, if nothing is due before.
+        let is_urgent = self.deadline().is_some_and(|due| due < self.wakes_at);
         if !is_quiet || is_urgent || !self.words.is_empty() {
             self.is_unrested = true;
             Stirred::wake_by_ref(&self.stirred);
@@ -128,12 +132,21 @@ impl Task {
         let mut desk = Desk::borrow();
         self.take_desk(&mut desk);
         let now = clock::now();
-        if let Some(happened) = happened {
+        // That comes for each packet that is encoded, and concerns nobody else.
+        let is_playout_alone =
+            matches!(happened, Some(Happened::Timer)) && self.rest_due.is_none_or(|due| due > now);
+        if is_playout_alone {
+            self.play(now);
+        } else if let Some(happened) = happened {
             let _entered = self.span.clone().entered();
             self.handle(now, happened, ears);
         }
-        self.drain(now);
-        self.listen();
+        let is_quiet = self.drain(now) && self.words.is_empty();
+        let plays_on = self.relay.poll_playout().is_some();
+        if !(is_playout_alone && is_quiet && plays_on) {
+            self.listen();
+            self.renew_rest();
+        }
         self.wakes_at = ears.wake_at(self.deadline());
         self.take_desk(&mut desk);
         desk.give_back();

@@ -120,7 +120,7 @@ impl Task {
         self.telegram.drain_media();
     }
 
-    /// A packet of the Telegram user's sound; whether it passed at once, if it was let through.
+    /// A packet of the Telegram user's sound; whether it led to nothing else.
     fn hear_telegram(&mut self, now: Instant, rtp: &[u8]) -> bool {
         if !self.joined && !self.trunk_listens {
             return true;
@@ -143,7 +143,7 @@ impl Task {
             }
         };
         self.tell_heard(now);
-        outcome == Outcome::Sent
+        is_sound(outcome)
     }
 
     fn take_from_trunk(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) -> bool {
@@ -153,7 +153,7 @@ impl Task {
         let outcome = self.relay.handle_packet(now, Side::Trunk, packet, &mut self.batch);
         self.send_batch_to_telegram(now);
         self.tell_heard(now);
-        outcome == Outcome::Sent
+        is_sound(outcome)
     }
 
     fn take_report(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) -> bool {
@@ -401,5 +401,13 @@ impl Task {
 
     fn encoder(&self) -> EncoderSettings {
         EncoderSettings { complexity: self.limits.opus_complexity, ..EncoderSettings::default() }
+    }
+}
+
+/// Whether a packet was sound and led to nothing else, but that what is encoded may be due.
+fn is_sound(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Sent | Outcome::Waits => true,
+        Outcome::Dropped(_) => false,
     }
 }

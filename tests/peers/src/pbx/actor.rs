@@ -250,7 +250,9 @@ impl Actor {
             }
         };
         let codecs = vec![spoken(self.options.codec)];
-        Ok((mouth, LocalAudio { rtp, rtcp: None, rtcp_mux: false, codecs, telephone_event: false }))
+        // What is measured is what PBXs agree on: whoever takes no events has the gateway listen for keys in the sound.
+        let telephone_event = self.options.ends.is_some();
+        Ok((mouth, LocalAudio { rtp, rtcp: None, rtcp_mux: false, codecs, telephone_event }))
     }
 
     fn begin(&mut self, call: CallId, mouth: Mouth) {
