@@ -93,6 +93,8 @@ impl Plane {
         let Some(thread) = self.0.iter().min_by_key(calls) else { return tokio::spawn(work) };
         thread.calls.fetch_add(1, Ordering::Relaxed);
         let place = Place(Arc::clone(&thread.calls));
+        // Else there would be room for it twice: where it is kept, and where it is awaited.
+        let work = Box::pin(work);
         thread.runtime.spawn(async move {
             let _place = place;
             work.await;

@@ -89,7 +89,7 @@ enum State {
     /// `requestCall` is under way.
     Requesting,
     /// Requested, not accepted yet.
-    Waiting(CallRef, CallerExchange),
+    Waiting(CallRef, Box<CallerExchange>),
     /// `confirmCall` is under way.
     Confirming(CallRef),
     /// Somebody calls us and waits.
@@ -97,7 +97,7 @@ enum State {
     /// `acceptCall` is under way.
     Accepting(CallRef),
     /// Accepted by us; the caller has not revealed its half.
-    Agreeing(CallRef, CalleeExchange),
+    Agreeing(CallRef, Box<CalleeExchange>),
     /// The key is being computed.
     Finishing(CallRef),
     /// Signaling and media run.
@@ -293,13 +293,13 @@ impl TelegramLeg {
                 self.events.push_back(LegEvent::Accepted);
                 let shared = self.shared.clone();
                 self.spawn(
-                    async move { Step::Confirmed(steps::confirm(&shared, call, exchange, g_b).await) },
+                    async move { Step::Confirmed(steps::confirm(&shared, call, *exchange, g_b).await) },
                 );
             }
             (State::Agreeing(call, exchange), PhoneCall::Established(established)) => {
                 self.state = State::Finishing(call);
                 let keys = Arc::clone(&self.shared.keys);
-                self.spawn(async move { Step::Agreed(steps::agree(&keys, exchange, established).await) });
+                self.spawn(async move { Step::Agreed(steps::agree(&keys, *exchange, established).await) });
             }
             (State::Accepting(call), early @ PhoneCall::Established(_)) => {
                 self.state = State::Accepting(call);
@@ -399,7 +399,7 @@ impl TelegramLeg {
             self.state = State::Over;
             return self.discard(call, reason, Duration::ZERO);
         }
-        self.state = State::Waiting(call, exchange);
+        self.state = State::Waiting(call, Box::new(exchange));
         self.handle_update(answer);
         for update in std::mem::take(&mut self.early_updates) {
             self.handle_update(update);
@@ -408,7 +408,7 @@ impl TelegramLeg {
 
     fn accepted(&mut self, answer: PhoneCall, exchange: CalleeExchange) {
         let State::Accepting(call) = self.state else { return };
-        self.state = State::Agreeing(call, exchange);
+        self.state = State::Agreeing(call, Box::new(exchange));
         if matches!(answer, PhoneCall::Discarded { .. } | PhoneCall::Established(_)) {
             self.handle_update(answer);
         }

@@ -169,7 +169,15 @@ impl Group {
             return Found::Stray;
         }
         let Some(call) = known.listener.as_ref().and_then(Listener::upgrade) else { return Found::Stray };
-        if is_clash { Found::Clash(call) } else { Found::Call(call) }
+        if is_clash {
+            return Found::Clash(call);
+        }
+        if let Some(Addressee::Asker(question)) = addressee {
+            // It has its answer, and another one would say nothing new.
+            self.questions.remove(&question);
+            known.questions.retain(|known| *known != question);
+        }
+        Found::Call(call)
     }
 
     /// Has checks that name `name` go to a member; not where another one is called so.

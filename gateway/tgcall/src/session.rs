@@ -80,13 +80,13 @@ pub(crate) struct Ways<'a> {
 }
 
 pub(crate) struct Session {
-    certificate: Arc<Certificate>,
+    /// Until the peer's description, which it is used with.
+    certificate: Option<Arc<Certificate>>,
     /// Of our audio.
     ssrc: u32,
     network: Network,
     /// `None` before the peer's description, and after an error of an instance whose keys are in use.
     handshake: Option<Handshake>,
-    is_described: bool,
     srtp: Option<(srtp::Sender, srtp::Receiver)>,
     liveness: Liveness,
     held: VecDeque<(Path, Vec<u8>)>,
@@ -107,11 +107,10 @@ impl Session {
     ) -> Result<Self, BadAddress> {
         let network = Network::new(now, is_caller, ways, secrets)?;
         let mut session = Session {
-            certificate,
+            certificate: Some(certificate),
             ssrc,
             network,
             handshake: None,
-            is_described: false,
             srtp: None,
             liveness: Liveness::new(now),
             held: VecDeque::new(),
@@ -165,11 +164,11 @@ impl Session {
 
     /// Takes the peer's description; a later one changes nothing, since credentials last for the whole call.
     pub(crate) fn set_remote(&mut self, now: Instant, remote: RemoteSetup) {
-        if self.is_described || self.is_over() {
+        if self.is_over() {
             return;
         }
-        self.is_described = true;
-        let Certificate { certificate, config, .. } = &*self.certificate;
+        let Some(own) = self.certificate.take() else { return };
+        let Certificate { certificate, config, .. } = &*own;
         let dtls = Dtls::new_12(Arc::clone(config), certificate.clone(), now);
         self.handshake = Some(Handshake::new(dtls, &remote));
         self.network.set_remote(now, IceCreds { ufrag: remote.ufrag, pass: remote.pwd });
@@ -510,6 +509,9 @@ impl Session {
         self.network.check_direct();
         debug_assert!(self.held.len() <= MAX_HELD, "what a peer sends is bounded");
         debug_assert!(!self.is_over() || self.held.is_empty(), "a session that is over keeps nothing");
-        debug_assert!(self.handshake.is_none() || self.is_described, "the description says who begins");
+        debug_assert!(
+            self.handshake.is_none() || self.certificate.is_none(),
+            "the description says who begins"
+        );
     }
 }

@@ -94,8 +94,9 @@ impl Agents {
             is_hurried: true,
             secret,
             remote: None,
-            agents: Vec::new(),
-            locals: Vec::new(),
+            // Most calls have one of each.
+            agents: Vec::with_capacity(1),
+            locals: Vec::with_capacity(1),
             places: Vec::new(),
             taken: VecDeque::new(),
             later_hosts: 0,
@@ -103,6 +104,14 @@ impl Agents {
         };
         agents.agent_of(now, Scope::Internet);
         agents
+    }
+
+    /// Gives room back that nothing lies in.
+    pub(super) fn trim(&mut self) {
+        self.locals.shrink_to_fit();
+        self.places.shrink_to_fit();
+        self.taken.shrink_to_fit();
+        self.nominated.shrink_to_fit();
     }
 
     pub(super) fn credentials(&self) -> &IceCreds {

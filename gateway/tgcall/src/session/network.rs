@@ -250,7 +250,14 @@ impl Network {
         }
         let has_settled = self.connected_since.is_some_and(|since| now >= since + CALM_AFTER);
         let is_calm = has_settled && self.paths.is_lively(now, CALM_WITHIN);
+        let was_calm = self.calm.is_some();
         self.calm = self.paths.chosen().filter(|_| is_calm);
+        if self.calm.is_some() && !was_calm {
+            // What set-up needed is not needed for as long as the call lasts.
+            self.agents.trim();
+            self.candidates.shrink_to_fit();
+            self.signaled.shrink_to_fit();
+        }
         self.agents.handle_timeout(now, self.calm);
     }
 
