@@ -31,8 +31,10 @@ const OPEN_FOR: Duration = Duration::from_secs(600);
 const SEND_BUFFER: usize = 1 << 20;
 /// How often a call is told of a clash.
 const CLASH_PACE: Duration = Duration::from_secs(1);
-/// Questions of a call whose answers are known for its own; the oldest is forgotten first.
+/// Questions of a call whose answers are known for its own; the oldest is forgotten first, and each after so long. An answer
+/// ends none: only the call can tell a genuine one.
 const QUESTIONS: usize = 64;
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// The shared sockets of one thread.
 #[derive(Default)]
@@ -60,7 +62,7 @@ struct Member {
     listener: Option<Listener>,
     name: Vec<u8>,
     sources: Vec<SocketAddr>,
-    questions: VecDeque<TransactionId>,
+    questions: VecDeque<(Instant, TransactionId)>,
     told_of_clash: Option<Instant>,
     turn: Turn,
 }
@@ -172,11 +174,6 @@ impl Group {
         if is_clash {
             return Found::Clash(call);
         }
-        if let Some(Addressee::Asker(question)) = addressee {
-            // It has its answer, and another one would say nothing new.
-            self.questions.remove(&question);
-            known.questions.retain(|known| *known != question);
-        }
         Found::Call(call)
     }
 
@@ -220,20 +217,25 @@ impl Group {
     }
 
     /// Answers to a question that a member sends to `remote` are for it.
-    pub(super) fn asks(&mut self, member: usize, question: Question, remote: SocketAddr) {
+    pub(super) fn asks(&mut self, now: Instant, member: usize, question: Question, remote: SocketAddr) {
         let Question { id, is_check } = question;
         let Some(known) = self.members.get_mut(member) else { return };
-        if known.questions.len() == QUESTIONS
-            && let Some(oldest) = known.questions.pop_front()
+        let mut forgotten = known.questions.len().saturating_sub(QUESTIONS - 1);
+        while let Some((_, oldest)) =
+            known.questions.pop_front_if(|(asked, _)| forgotten > 0 || now > *asked + ANSWER_LIMIT)
         {
+            forgotten = forgotten.saturating_sub(1);
             self.questions.remove(&oldest);
+        }
+        if self.questions.len() < self.questions.capacity() / 8 {
+            self.questions.shrink_to(2 * MOST);
         }
         // A repetition counts anew.
         let server = (!is_check).then_some(remote);
         if self.questions.insert(id, (member, server)).is_some() {
-            known.questions.retain(|known| *known != id);
+            known.questions.retain(|(_, known)| *known != id);
         }
-        known.questions.push_back(id);
+        known.questions.push_back((now, id));
     }
 
     /// Has a datagram of a member wait for the end of the turn; whether it is the first that does.
@@ -254,7 +256,7 @@ impl Group {
         for source in &gone.sources {
             self.sources.remove(source);
         }
-        for question in &gone.questions {
+        for (_, question) in &gone.questions {
             self.questions.remove(question);
         }
     }
@@ -307,7 +309,7 @@ mod tests {
         }
 
         fn asks(&mut self, member: usize, id: usize, name: Option<&str>, remote: SocketAddr) {
-            self.group.asks(member, tgcall::question(&stun(1, id, name)).unwrap(), remote);
+            self.group.asks(clock::now(), member, tgcall::question(&stun(1, id, name)).unwrap(), remote);
         }
 
         /// Who is given a datagram, or who clashes.
@@ -357,6 +359,10 @@ mod tests {
         room.asks(2, 5, Some("peer"), source(2));
         assert_eq!(room.find(source(2), &stun(0x101, 5, None)), Ok(Some(2)));
         assert_eq!(room.find(source(1), &stun(0x101, 6, None)), Ok(None));
+        // Whoever saw a question and answers first takes nothing from the genuine answer.
+        room.asks(2, 9, Some("peer"), source(2));
+        assert_eq!(room.find(source(3), &stun(0x101, 9, None)), Ok(Some(2)));
+        assert_eq!(room.find(source(2), &stun(0x101, 9, None)), Ok(Some(2)));
         // Where one call's peer is, no other call is heard.
         assert_eq!(room.find(source(0), &stun(1, 5, Some("name2"))), Err(2));
         assert_eq!(room.find(source(0), &stun(1, 5, Some("name2"))), Ok(None), "it was told a moment ago");
@@ -395,6 +401,26 @@ mod tests {
         assert_eq!(room.find(source(7), &stun(1, 5, Some("name0"))), Ok(None));
         room.group.leave(1);
         assert_eq!(ids(&room), [0, 0, 0]);
+    }
+
+    #[test]
+    fn questions_are_forgotten_when_no_answer_comes_any_more_and_so_is_their_room() {
+        let mut room = Room::new(MOST);
+        let begin = clock::now();
+        let ask = |room: &mut Room, now, member| {
+            let id = usize::from_le_bytes(clock::random());
+            let question = tgcall::question(&stun(1, id, Some("peer"))).unwrap();
+            room.group.asks(now, member, question, source(9));
+        };
+        for at in 0..50 * MOST {
+            ask(&mut room, begin, at % MOST);
+        }
+        assert_eq!(room.group.questions.len(), 50 * MOST);
+        for member in 0..MOST {
+            ask(&mut room, begin + ANSWER_LIMIT + Duration::from_millis(1), member);
+        }
+        assert_eq!(room.group.questions.len(), MOST);
+        assert!(room.group.questions.capacity() < 8 * MOST, "{}", room.group.questions.capacity());
     }
 
     #[test]

@@ -154,7 +154,7 @@ pub(super) fn send((number, member): (usize, usize), datagram: &[u8], remote: So
         let hub = hub.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let group = hub.groups.get_mut(number).ok_or(io::ErrorKind::NotConnected)?;
         if let Some(question) = tgcall::question(datagram) {
-            group.asks(member, question, remote);
+            group.asks(clock::now(), member, question, remote);
         }
         if !hub.is_turn {
             return group.socket.send_among_others(datagram, remote);
