@@ -13,8 +13,9 @@ use tgtrunk_tests::load::{
 
 use crate::{NO_RTPENGINE, SLOW, THEIRS, is_full};
 
-/// Nobody forwards more calls at once without a tick.
+/// Nobody forwards more calls at once without a tick, and what a usual run measures of that.
 const MOST_IMMEDIATE: usize = 1000;
+const USUAL_IMMEDIATE: usize = 500;
 
 /// Of the whole matrix.
 const WHOLE: &str = "1 10 100 500 1000 2000 3000";
@@ -23,8 +24,8 @@ const WHOLE: &str = "1 10 100 500 1000 2000 3000";
 struct Extent {
     calls: Vec<usize>,
     rounds: usize,
-    /// Whether the arms without a tick are measured too, and floors with other sockets than the barest.
-    has_immediate: bool,
+    /// Up to how many calls the arms without a tick are measured too, and whether floors with other sockets than the barest are.
+    most_immediate: usize,
     has_other_floors: bool,
     warm_up: Duration,
     length: Duration,
@@ -50,11 +51,15 @@ impl Extent {
             calls.is_sorted() && calls.iter().all(|calls| (1..=MOST_CALLS).contains(calls)),
             "{name}: want 1 to {MOST_CALLS}, the fewest first"
         );
-        let has_immediate = is_full() || profile == Profile::Gcm;
+        let most_immediate = match profile {
+            _ if is_full() => MOST_IMMEDIATE,
+            Profile::Gcm => USUAL_IMMEDIATE,
+            Profile::Cm => 0,
+        };
         Ok(Self {
             calls,
             rounds,
-            has_immediate,
+            most_immediate,
             has_other_floors: is_full(),
             warm_up: Duration::from_millis(500),
             length: Duration::from_secs(length),
@@ -77,7 +82,7 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
     let mut bridge = Bridge::start(options).await?;
     machine::pin(bridge.pid()?, THEIRS)?;
     let mut at_once = None;
-    if extent.has_immediate {
+    if extent.most_immediate > 0 {
         let gateway = Bridge::start(BridgeOptions::of(Mode::Immediate, profile)).await?;
         machine::pin(gateway.pid()?, THEIRS)?;
         at_once = Some(gateway);
@@ -85,7 +90,7 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
     let idle_kb = machine::resident_kb(bridge.pid()?)?;
     for &calls in &extent.calls {
         bridge.grow(calls).await?;
-        let mut at_once = at_once.as_mut().filter(|_| calls <= MOST_IMMEDIATE);
+        let mut at_once = at_once.as_mut().filter(|_| calls <= extent.most_immediate);
         if let Some(gateway) = &mut at_once {
             gateway.grow(calls).await?;
         }
