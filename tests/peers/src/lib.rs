@@ -18,6 +18,7 @@ pub mod control;
 pub mod coturn;
 pub mod database;
 pub mod dnsmasq;
+pub mod faults;
 pub mod ffmpeg;
 pub mod figures;
 pub mod gateway;
