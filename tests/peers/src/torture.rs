@@ -1,7 +1,7 @@
 //! What breaks gateways, thrown at a real one: each row throws so much of it, and an oracle judges what is left of the gateway
 //! afterwards. `docs/torture.toml` has the rows with what was seen of them.
 //!
-//! A row takes an amount and a seed: the same two throw the same again.
+//! A row takes an amount and a seed: the same two throw the same again. T9 alone does not: its paths bring their own dice.
 
 mod anomalies;
 mod bad_path;
@@ -24,12 +24,14 @@ mod sip_messages;
 mod soak;
 mod talks;
 mod thrower;
+mod thrown;
 mod walk;
 
 use std::time::Duration;
 
 pub use self::report::{Report, table};
 pub use self::soak::SOAK;
+pub use self::thrown::add as add_thrown;
 use crate::clock::now;
 
 /// Failures of a row that are told word for word, and those that are kept for whoever looks at their words.
@@ -81,7 +83,7 @@ pub const ROWS: [Row; 12] = [
     Row {
         test: "T5",
         what: "malformed media from the very ends of a call",
-        expected: "dropped, a line of log a second at most, nothing lost in the call or beside it",
+        expected: "dropped, a line of log a second at most, what bears a wrong seal counted, nothing lost in the call or beside it",
         unit: "packets of each kind",
         whole: 100_000,
         short: 1_500,
@@ -89,7 +91,7 @@ pub const ROWS: [Row; 12] = [
     Row {
         test: "T6",
         what: "sound of strangers at every open port, before, while and after it learns",
-        expected: "none of it passed on, none answered, everybody heard",
+        expected: "none of it passed on, none answered, counted as refused, everybody heard",
         unit: "packets at each port",
         whole: 3_000,
         short: 150,
@@ -112,7 +114,7 @@ pub const ROWS: [Row; 12] = [
     },
     Row {
         test: "T9",
-        what: "calls on eight bad paths, on both legs, on the way to the gateway",
+        what: "calls on eight bad paths, on both legs, on the way to the gateway; the paths have dice of their own, which no seed throws again",
         expected: "what is lost on the way is lost, and nothing more; nothing twice, no time of another number, no call dropped",
         unit: "seconds",
         whole: 600,
@@ -128,7 +130,7 @@ pub const ROWS: [Row; 12] = [
     },
     Row {
         test: "T13",
-        what: "guessed passwords, proofs brought twice, challenges in a realm that nobody knows",
+        what: "guessed passwords, proofs brought twice, challenges in realms that nobody knows, in calls of either side",
         expected: "0 right, 10 answered for each address, wrong users and wrong passwords alike in time, nothing proven to others",
         unit: "guesses",
         whole: 600_000,
@@ -137,7 +139,7 @@ pub const ROWS: [Row; 12] = [
     Row {
         test: "T14",
         what: "calls at somebody else's expense, by strangers and by a PBX that may not",
-        expected: "Telegram is never asked; limits hold to the call",
+        expected: "Telegram is never asked; limits of calls at once, in a minute, in an hour and of minutes in a day hold to the call",
         unit: "variants",
         whole: 1_000,
         short: 300,
@@ -171,6 +173,8 @@ pub struct Plan {
 pub struct Tally {
     /// How much was thrown, counted as the row's amount is.
     pub amount: u64,
+    /// Mutated inputs that went over sockets.
+    pub inputs: u64,
     /// What was measured, in words.
     pub figure: String,
     failed: u64,
@@ -214,6 +218,8 @@ pub struct Done {
     pub row: Row,
     pub plan: Plan,
     pub amount: u64,
+    /// Mutated inputs that went over sockets.
+    pub inputs: u64,
     pub figure: String,
     /// How much failed, and the first failures in words.
     pub failed: u64,
@@ -250,9 +256,9 @@ pub async fn run(row: Row, plan: Plan) -> Done {
         tally
     });
     tally.reaches(plan.amount, row.unit);
-    let Tally { amount, figure, failed, mut failures } = tally;
+    let Tally { amount, inputs, figure, failed, mut failures } = tally;
     failures.truncate(TOLD);
-    Done { row, plan, amount, figure, failed, failures, took: now() - began }
+    Done { row, plan, amount, inputs, figure, failed, failures, took: now() - began }
 }
 
 #[cfg(test)]

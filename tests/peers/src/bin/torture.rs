@@ -1,14 +1,14 @@
 //! Throws at a gateway what breaks gateways: `torture FOLDER [soak] [ROW…]` runs those rows, without one all that take minutes,
 //! or with `soak` those that take hours, and writes `report.json` in the folder. A row is T3, or T3=20000 for another amount
 //! than the whole one; `short` stands for every row's short form. `SEED=n` throws what an earlier run with that seed threw,
-//! `HOURS=n` lets T22 last so long.
+//! `HOURS=n` lets T22 last so long. What rows that mutate threw is added to `tests/fuzz/thrown.toml`.
 //!
 //! Part of `make torture` and `make soak`, which name the program in `TGTRUNK_GATEWAY`.
 
 #![expect(clippy::print_stdout, reason = "figures are for the terminal")]
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
@@ -38,6 +38,7 @@ fn begin() -> anyhow::Result<bool> {
             u64::from(u32::from_le_bytes(seed))
         }
     };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the workspace")?;
     let runtime = tokio::runtime::Runtime::new()?;
     let mut all = Vec::new();
     for (row, amount) in rows {
@@ -47,6 +48,7 @@ fn begin() -> anyhow::Result<bool> {
         let mut report = Report::read(&folder)?;
         report.take(&done);
         report.write(&folder)?;
+        torture::add_thrown(root, &done)?;
         all.push(done);
     }
     println!("{}torture: written to {}", torture::table(&all), folder.display());

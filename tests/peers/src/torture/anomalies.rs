@@ -70,6 +70,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
         "{answered} answered, OPTIONS behind each within {:.1} ms",
         slowest.as_secs_f64() * 1e3
     ));
+    tally.inputs = tally.amount;
     rig.close(&mut tally).await?;
     Ok(tally)
 }

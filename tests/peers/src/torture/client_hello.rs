@@ -52,6 +52,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
         slowest.as_millis()
     ));
     drop(thrower);
+    tally.inputs = thrown;
     rig.close(&mut tally).await?;
     Ok(tally)
 }

@@ -1,5 +1,6 @@
 //! T14: calls at somebody else's expense. Strangers who say that they are somebody, at a line that knows its PBX by the address
-//! and at one that wants a password; and a PBX that calls whom it may not, or more than it may. Telegram is never asked.
+//! and at one that wants a password; and a PBX that calls whom it may not, or more than it may: at once, in a minute, in an hour,
+//! in minutes of a day. Telegram is never asked.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,9 +13,11 @@ use tokio::time::sleep;
 
 use super::chance::Chance;
 use super::mouth::{Mouth, stranger};
-use super::rig::{AUTH_USER, LIMIT, Rig, by_address, by_password};
-use super::talks::Talk;
+use super::rig::{AUTH_USER, LIMIT, NOBODY, Rig, by_address, by_password};
+use super::talks::{Talk, end_all};
 use super::{Plan, Tally};
+use crate::clock::now;
+use crate::wire_pbx::Message;
 
 /// Whose calls cost somebody something.
 const DEAR: [&str; 8] = [
@@ -27,21 +30,41 @@ const DEAR: [&str; 8] = [
     "tg%23anna",
     "id%23777",
 ];
-/// What a PBX may place in a minute.
+/// What a PBX may place in a minute, in another line's hour, and have at once on a third one.
 const PER_MINUTE: usize = 4;
+const PER_HOUR: usize = 5;
+const AT_ONCE: usize = 3;
+/// For how long calls may last in a day, how many talk at once to use that up, and how exactly it is kept.
+const MINUTES: u32 = 1;
+const TALKERS: usize = 8;
+const EXACT: Duration = Duration::from_secs(2);
+/// The lines, in their order after those that strangers call: by lists and the minute, the hour, calls at once, minutes of a day.
+const LISTED: usize = 2;
+const HOURLY: usize = 3;
+const CROWDED: usize = 4;
+const DAILY: usize = 5;
+/// Numbers of those who are called there.
+const CROWD: usize = 500;
+const TALK: usize = 600;
 /// Whom the third line may call, and who among these may not be called after all.
 const ALLOWED: &str = "+7916*";
 const DENIED: &str = "+79169*";
 const NOBODY_ALLOWED: &str = "+79165550101";
 const THIEF: u8 = 10;
+const LOOK: Duration = Duration::from_millis(100);
 /// Variants after which it is looked whether Telegram was asked.
 const BATCH: u64 = 50;
 
 /// Tries so many variants.
 pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
-    let mut rig = Rig::open(&[by_address, by_password, with_rules]).await?;
+    let mut rig = Rig::open(&[by_address, by_password, with_rules, by_hour, at_once, by_day]).await?;
     let mut tally = Tally::default();
     let mut chance = Chance::new(plan.seed);
+    // What several calls at once need is kept for the next ones, and is not what strangers cost.
+    rules_hold(&mut rig, &mut tally).await?;
+    hours_hold(&mut rig, &mut tally).await?;
+    calls_at_once_hold(&rig, &mut tally).await?;
+    let after = days_hold(&mut rig, &mut tally).await?;
     let victim = Talk::begin(&rig, 0, 2).await?;
     let lines = [rig.posts[0].line.sip, rig.posts[1].line.sip];
     let pbx = rig.posts[0].pbx.sip;
@@ -75,8 +98,12 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     let calls = rig.gateway.control().await?.calls().await?;
     tally.hold(calls.len() == 1, || format!("calls came about: {calls:?}"));
     victim.end().await?;
-    rules_hold(&mut rig, &mut tally).await?;
-    tally.note(&format!("0 of {} placed; {PER_MINUTE} calls of a PBX a minute, and no other", tally.amount));
+    tally.note(&format!(
+        "0 of {} placed; {PER_MINUTE} calls of a PBX a minute, {PER_HOUR} an hour, {AT_ONCE} at once, and no other; {MINUTES} min \
+         of a day used up by {TALKERS} calls after {:.1} s",
+        tally.amount,
+        after.as_secs_f64()
+    ));
     rig.close(&mut tally).await?;
     Ok(tally)
 }
@@ -84,6 +111,19 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
 fn with_rules(draft: LineDraft) -> LineDraft {
     let rules =
         json!({ "allow": [ALLOWED], "deny": [DENIED], "calls_per_minute": PER_MINUTE, "calls_per_hour": 0 });
+    by_address(draft).set("to_telegram", rules)
+}
+
+fn by_hour(draft: LineDraft) -> LineDraft {
+    by_address(draft).set("to_telegram", json!({ "calls_per_minute": 0, "calls_per_hour": PER_HOUR }))
+}
+
+fn at_once(draft: LineDraft) -> LineDraft {
+    by_address(draft).set("max_calls_to_telegram", AT_ONCE as i64)
+}
+
+fn by_day(draft: LineDraft) -> LineDraft {
+    let rules = json!({ "calls_per_minute": 0, "calls_per_hour": 0, "minutes_per_day": MINUTES });
     by_address(draft).set("to_telegram", rules)
 }
 
@@ -179,8 +219,8 @@ async fn over_tcp(line: SocketAddr, text: &str) {
 
 /// A PBX reaches whom it may call, and as often as it may.
 async fn rules_hold(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<()> {
-    let pbx = rig.posts[2].pbx.clone();
-    rig.spent = Some(2);
+    let pbx = rig.posts[LISTED].pbx.clone();
+    rig.spent.insert(LISTED);
     let seen = last_asked(rig);
     for dialled in ["+19005551234", "+74955550101", "+79169000000", "tg%23anna", "id%23777"] {
         let answer = pbx.call(dialled).await?.final_answer(LIMIT).await?;
@@ -199,6 +239,103 @@ async fn rules_hold(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<()> {
         format!("{placed} calls were placed in a minute, {PER_MINUTE} may be; the last got {last}")
     });
     Ok(())
+}
+
+/// In an hour a PBX places as many calls as it may, and for no other is Telegram asked.
+async fn hours_hold(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<()> {
+    let pbx = rig.posts[HOURLY].pbx.clone();
+    rig.spent.insert(HOURLY);
+    // One was placed when the rig began.
+    for _ in 1..PER_HOUR {
+        let answer = pbx.call(NOBODY).await?.final_answer(LIMIT).await?;
+        tally.hold(answer.status() == Some(404), || format!("a call of the hour got {}", answer.start));
+    }
+    let seen = last_asked(rig);
+    for _ in 0..PER_HOUR {
+        let answer = pbx.call(NOBODY).await?.final_answer(LIMIT).await?;
+        tally.hold(is_cap(&answer), || format!("a call beyond those of the hour got {}", answer.start));
+    }
+    let asked = asked_since(rig, seen);
+    tally.hold(asked.is_empty(), || format!("Telegram was asked beyond the hour's calls: {asked:?}"));
+    Ok(())
+}
+
+/// So many at once, no other, and another where one has ended.
+async fn calls_at_once_hold(rig: &Rig, tally: &mut Tally) -> anyhow::Result<()> {
+    let pbx = &rig.posts[CROWDED].pbx;
+    let mut talks = Vec::new();
+    // Even numbers are called by the PBX.
+    for number in 0..AT_ONCE {
+        talks.push(Talk::begin(rig, CROWDED, CROWD + 2 * number).await?);
+    }
+    let seen = last_asked(rig);
+    for _ in 0..AT_ONCE {
+        let answer = pbx.call(NOBODY).await?.final_answer(LIMIT).await?;
+        tally.hold(is_cap(&answer), || format!("a call beyond {AT_ONCE} at once got {}", answer.start));
+    }
+    let mut asked = asked_since(rig, seen);
+    // Those that run may have something to say.
+    asked.retain(|method| *method != "phone.sendSignalingData");
+    tally.hold(asked.is_empty(), || format!("Telegram was asked beyond the calls at once: {asked:?}"));
+    if let Some(talk) = talks.pop() {
+        talk.end().await?;
+    }
+    let until = now() + LIMIT;
+    loop {
+        let answer = pbx.call(NOBODY).await?.final_answer(LIMIT).await?;
+        if answer.status() == Some(404) {
+            break;
+        }
+        let waits = is_cap(&answer) && now() < until;
+        anyhow::ensure!(waits, "after one of {AT_ONCE} calls has ended: {}", answer.start);
+        sleep(LOOK).await;
+    }
+    end_all(talks).await
+}
+
+/// Calls together last for as long as they may in a day, and no other begins then; gives when that was.
+async fn days_hold(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<Duration> {
+    let pbx = rig.posts[DAILY].pbx.clone();
+    rig.spent.insert(DAILY);
+    let began = now();
+    let mut talks = Vec::new();
+    for number in 0..TALKERS {
+        talks.push(Talk::begin(rig, DAILY, TALK + 2 * number).await?);
+    }
+    // All of them talk from now on, and did so for a while.
+    let all = now();
+    let due = Duration::from_secs(60 * u64::from(MINUTES)) / TALKERS as u32;
+    let refused = loop {
+        let answer = pbx.call(NOBODY).await?.final_answer(LIMIT).await?;
+        match answer.status() {
+            Some(404) if now() - all <= due + EXACT => sleep(LOOK).await,
+            _ => break answer,
+        }
+    };
+    let after = now() - began;
+    tally
+        .hold(is_cap(&refused), || format!("{TALKERS} calls after {after:?}: another got {}", refused.start));
+    // What the rig's own call lasted counts, too.
+    tally.hold(after + EXACT >= due, || format!("the minutes of the day were used up after {after:?}"));
+    for talk in &talks {
+        tally.hold(!talk.wire.is_over(), || {
+            "a call that ran when the minutes were used up was ended".to_owned()
+        });
+    }
+    end_all(talks).await?;
+    let seen = last_asked(rig);
+    for _ in 0..TALKERS {
+        let answer = pbx.call(NOBODY).await?.final_answer(LIMIT).await?;
+        tally.hold(is_cap(&answer), || format!("a call beyond the minutes of the day got {}", answer.start));
+    }
+    let asked = asked_since(rig, seen);
+    tally.hold(asked.is_empty(), || format!("Telegram was asked beyond the minutes of the day: {asked:?}"));
+    Ok(after)
+}
+
+/// Whether a call was refused for it would be one too many, and until when.
+fn is_cap(answer: &Message) -> bool {
+    answer.status() == Some(503) && answer.header("Retry-After").is_some()
 }
 
 /// Number of the last request that Telegram got.

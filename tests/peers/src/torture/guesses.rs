@@ -17,6 +17,7 @@ use super::talks::Talk;
 use super::{Plan, Tally};
 use crate::clock::now;
 use crate::light_user::Reason;
+use crate::wire_pbx::Message;
 
 /// Answered guesses of one address, and how many more are tried to see that they are not.
 const ANSWERED: usize = 10;
@@ -180,18 +181,38 @@ async fn proofs_are_taken_once(line: SocketAddr, tally: &mut Tally) -> anyhow::R
     Ok(())
 }
 
-/// A PBX that asks for a proof inside a call, in a realm that it never named outside one, gets none.
+/// A PBX that asks for a proof inside a call, in a realm that it never named outside one, gets none: whether it is who was called
+/// or who calls, by a hash that is easy to guess at and by one that is not.
 async fn nothing_is_proven_to_others(rig: &Rig, tally: &mut Tally) -> anyhow::Result<()> {
-    // An odd number calls from Telegram.
-    let mut talk = Talk::begin(rig, 0, 901).await?;
-    talk.wire.challenge("WWW-Authenticate: Digest realm=\"elsewhere\", nonce=\"n\", algorithm=MD5");
+    // Odd numbers call from Telegram.
+    for (person, algorithm) in [(901, "MD5"), (902, "MD5"), (903, "SHA-256"), (904, "SHA-256")] {
+        nothing_is_proven_in(rig, person, algorithm, tally).await?;
+    }
+    Ok(())
+}
+
+async fn nothing_is_proven_in(
+    rig: &Rig,
+    person: usize,
+    algorithm: &str,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
+    let mut talk = Talk::begin(rig, 0, person).await?;
+    talk.wire.challenge(&format!(
+        "WWW-Authenticate: Digest realm=\"elsewhere{person}\", nonce=\"n\", algorithm={algorithm}, qop=\"auth\""
+    ));
     sleep(Duration::from_millis(300)).await;
     talk.user.hang_up(talk.call, Reason::Hangup).await;
     talk.wire.request("BYE", LIMIT).await?;
     sleep(Duration::from_millis(500)).await;
     let seen = talk.wire.seen();
-    let proofs = seen.iter().filter(|message| message.header("Authorization").is_some()).count();
-    tally.hold(proofs == 0, || format!("{proofs} proofs in a realm that nobody knows"));
+    let is_proof = |message: &&Message| {
+        ["Authorization", "Proxy-Authorization"].iter().any(|name| message.header(name).is_some())
+    };
+    let proofs = seen.iter().filter(is_proof).count();
+    tally.hold(proofs == 0, || {
+        format!("call {person}: {proofs} proofs by {algorithm} in a realm that nobody knows")
+    });
     let told = seen.iter().any(|message| format!("{message:?}").contains(DIGEST_PASSWORD));
     tally.hold(!told, || "the line tells its password".to_owned());
     Ok(())

@@ -1,6 +1,6 @@
 //! T5: media that is no media, from the very addresses that speak in a call: at the PBX's side RTP and RTCP whose lengths lie,
 //! and what looks like the call's own and is not, at Telegram's packets that are sealed wrongly, or twice. All of it is dropped,
-//! nobody loses any sound by it, and another call hears nothing of it.
+//! nobody loses any sound by it, and another call hears nothing of it. No call lasts longer than its ends keep what they hear.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::chance::Chance;
 use super::rig::{Rig, by_address};
-use super::talks::{MARK, Talk, end_all};
+use super::talks::{Balance, MARK, Talk, end_all};
 use super::{Plan, Tally};
 use crate::clock::now;
 use crate::light_user::Junk;
@@ -27,40 +27,69 @@ const VOLLEY: u64 = 25;
 /// Lines of the log in a second, at most, and some for what begins and ends.
 const LINES_PER_SECOND: u64 = 1;
 const LINES: u64 = 10;
+/// For so long the same call is thrown at, of which its ends keep 40 s, and for so long at least.
+const WATCHED: Duration = Duration::from_secs(30);
+const LEAST: Duration = Duration::from_secs(2);
+/// At least so much of what bears a wrong seal is counted: what sockets have no room for is not.
+const COUNTED: f64 = 0.8;
 
-/// Throws so many of each kind.
+/// Throws so many of each kind, at one call after the other.
 pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     let mut rig = Rig::open(&[by_address]).await?;
     let mut tally = Tally::default();
     let mut chance = Chance::new(plan.seed);
     rig.posts[0].pbx.offer_events(EVENTS);
-    let mut victim = Talk::begin(&rig, 0, 2).await?;
-    let mut other = Talk::begin(&rig, 0, 3).await?;
-    sleep(Duration::from_millis(500)).await;
-    let lines = told(&rig)?;
-    victim.listen();
-    other.listen();
-    let (began, whole) = (now(), plan.amount * KINDS);
-    let mut thrown = 0;
+    let refused = rig.refused().await?;
+    let whole = plan.amount * KINDS;
+    let (mut thrown, mut lines, mut lasted, mut calls) = (0, 0, Duration::ZERO, 0);
     while thrown < whole {
-        for _ in 0..VOLLEY {
-            throw(&victim, thrown % KINDS, &mut chance).await;
-            thrown += 1;
+        // What a gateway may need once, it needs for the first half.
+        let end = if thrown < whole / 2 { whole / 2 } else { whole };
+        let mut victim = Talk::begin(&rig, 0, 2 + 2 * calls).await?;
+        let mut other = Talk::begin(&rig, 0, 3 + 2 * calls).await?;
+        calls += 1;
+        sleep(Duration::from_millis(500)).await;
+        let told_before = told(&rig)?;
+        victim.listen();
+        other.listen();
+        let balances = [&victim, &other].map(Balance::of);
+        let (began, first) = (now(), thrown);
+        while thrown < end && now() - began < WATCHED {
+            for _ in 0..VOLLEY {
+                throw(&victim, thrown % KINDS, &mut chance).await;
+                thrown += 1;
+            }
+            let due = Duration::from_micros((thrown - first) * 1_000_000 / PER_SECOND);
+            sleep(due.saturating_sub(now() - began)).await;
         }
-        let due = Duration::from_micros(thrown * 1_000_000 / PER_SECOND);
-        sleep(due.saturating_sub(now() - began)).await;
-        if thrown / VOLLEY == whole / VOLLEY / 2 {
-            rig.warmed()?;
+        sleep(LEAST.saturating_sub(now() - began)).await;
+        let sides = [("the call at which junk is thrown", &victim), ("the call beside it", &other)];
+        for ((when, talk), balance) in sides.into_iter().zip(&balances) {
+            talk.judge(&mut tally, when);
+            balance.judge_excess(talk, &mut tally, when);
+            tally.hold(talk.is_kept_whole(), || format!("{when}: it was heard for longer than is kept"));
+        }
+        lines += told(&rig)? - told_before;
+        lasted += now() - began;
+        end_all(vec![victim, other]).await?;
+        if thrown >= whole / 2 {
+            rig.warmed_without_calls().await?;
         }
     }
     tally.amount = thrown / KINDS;
-    victim.judge(&mut tally, "the call at which junk is thrown");
-    other.judge(&mut tally, "the call beside it");
-    let (lines, seconds) = (told(&rig)? - lines, (now() - began).as_secs());
+    tally.inputs = thrown;
+    let seconds = lasted.as_secs();
     tally
         .hold(lines <= seconds * LINES_PER_SECOND + LINES, || format!("{lines} lines of log in {seconds} s"));
-    end_all(vec![victim, other]).await?;
-    tally.note(&format!("{KINDS} kinds, {thrown} in {seconds} s, {lines} lines of log, 0 passed on"));
+    let refused = rig.refused().await?.since(refused).telegram;
+    let sealed_wrongly = thrown / KINDS;
+    tally.hold(refused >= sealed_wrongly as f64 * COUNTED, || {
+        format!("{refused} of {sealed_wrongly} with wrong seals were counted as refused")
+    });
+    tally.note(&format!(
+        "{KINDS} kinds, {thrown} at {calls} calls in {seconds} s, {lines} lines of log, 0 passed on, {refused} of \
+         {sealed_wrongly} with wrong seals counted"
+    ));
     rig.close(&mut tally).await?;
     Ok(tally)
 }

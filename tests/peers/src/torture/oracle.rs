@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use grammers_tl_types::functions::phone as f;
 use tgtrunk_config::CallId;
 use tgtrunk_config::control::{Answer, Ask, CallRecord, CallResult, CallState, Event, RecordFilter};
 use tgtrunk_test_telegram::canary;
@@ -33,6 +36,9 @@ const SHORT_SHARE: f64 = 0.5;
 const DESCRIPTORS: usize = 3;
 /// And so many kB: memory is had by pages, and threads that slept touch theirs.
 const RESIDENT_KB: u64 = 2_048;
+/// Calls whose agreement on a key is looked for in outputs, and how many bytes of it: a multiple of three, for base64.
+const AGREEMENTS: usize = 20;
+const AGREED_BYTES: usize = 12;
 /// For so long a day's events may be waited for.
 const FOR_EVER: Duration = Duration::from_secs(86_400);
 /// How often the oracle looks.
@@ -48,6 +54,11 @@ pub(super) struct Footprint {
 impl Footprint {
     pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
         Ok(Self { resident_kb: machine::resident_kb(pid)?, descriptors: machine::descriptors(pid)? })
+    }
+
+    /// Whether this is as much as before, or less.
+    pub(super) fn is_level(&self, before: &Self) -> bool {
+        self.is_back(before, SHARE)
     }
 
     /// Whether this is as much as before and this share more, or less.
@@ -115,7 +126,7 @@ impl Rig {
             ("alive", self.is_alive()),
             ("calls", self.calls_end().await),
             ("fresh call", self.fresh_calls(tally).await),
-            ("footprint", self.footprint_is_back(tally).await),
+            ("footprint", self.footprint_is_back(tally, "memory").await),
             ("records", self.each_call_has_one_record(tally).await),
             ("output", self.outputs_are_clean().await),
         ] {
@@ -156,7 +167,7 @@ impl Rig {
         Ok(())
     }
 
-    async fn footprint_is_back(&self, tally: &mut Tally) -> anyhow::Result<()> {
+    pub(super) async fn footprint_is_back(&self, tally: &mut Tally, whose: &str) -> anyhow::Result<()> {
         let until = now() + BACK_LIMIT;
         let share = if self.remembers && now() - self.began < SHORT { SHORT_SHARE } else { SHARE };
         loop {
@@ -164,7 +175,7 @@ impl Rig {
             if after.is_back(&self.before, share) {
                 let share = after.resident_kb as f64 / self.before.resident_kb as f64 * 100.0 - 100.0;
                 tally.note(&format!(
-                    "memory {share:+.1} %, descriptors {} after {}",
+                    "{whose} {share:+.1} %, descriptors {} after {}",
                     after.descriptors, self.before.descriptors
                 ));
                 return Ok(());
@@ -217,14 +228,50 @@ impl Rig {
             let (_, said, complained) = self.stage.installation.ask(arguments, LIMIT).await?;
             outputs.push((arguments.join(" "), said + &complained));
         }
+        for file in ["environ", "cmdline"] {
+            let path = format!("/proc/{}/{file}", self.pid);
+            let words = std::fs::read(&path).with_context(|| path.clone())?;
+            outputs.push((path, String::from_utf8_lossy(&words).replace('\0', "\n")));
+        }
         let search = canary::Search::default();
+        let agreements = self.agreements();
+        anyhow::ensure!(!agreements.is_empty(), "no call agreed on a key: nothing to look for");
         for (what, output) in &outputs {
             if let Some(found) = search.all(output).first() {
                 anyhow::bail!("{what} tells {}, {}", found.what, found.spelled);
             }
+            if let Some((told, spelled)) = told_of(&agreements, output) {
+                anyhow::bail!("{what} tells {told} of a call, {spelled}");
+            }
         }
         Ok(())
     }
+
+    /// What the gateway agreed on the keys of its last calls by.
+    fn agreements(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let journal = self.stage.world().journal(0);
+        let exchanged = journal.iter().rev().filter_map(|entry| {
+            let confirmed = entry.request::<f::ConfirmCall>().map(|request| ("g_a", request.g_a));
+            confirmed.or_else(|| Some(("g_b", entry.request::<f::AcceptCall>()?.g_b)))
+        });
+        exchanged.take(AGREEMENTS).collect()
+    }
+}
+
+/// The first of these values whose beginning is to be read, and how it is spelled.
+fn told_of(values: &[(&'static str, Vec<u8>)], output: &str) -> Option<(&'static str, &'static str)> {
+    values.iter().find_map(|(what, value)| {
+        let start = value.get(..AGREED_BYTES)?;
+        let numbers: Vec<String> = start.iter().map(u8::to_string).collect();
+        let spelled = [
+            ("in hexadecimal digits", hex::encode(start)),
+            ("in upper hexadecimal digits", hex::encode_upper(start)),
+            ("in base64", STANDARD.encode(start)),
+            ("in decimal numbers", numbers.join(", ")),
+        ];
+        let found = spelled.iter().find(|(_, text)| output.contains(text.as_str()))?;
+        Some((*what, found.0))
+    })
 }
 
 fn one_each(seen: &Seen, told: &[CallRecord]) -> anyhow::Result<()> {
@@ -308,6 +355,21 @@ mod tests {
             let error = one_each(&seen(ends), &told).unwrap_err().to_string();
             assert!(error.contains(words), "{words}: {error}");
         }
+    }
+
+    #[test]
+    fn what_a_key_was_agreed_by_is_found_in_every_spelling() {
+        let value: Vec<u8> = (100..=255).collect();
+        let values = [("g_a", vec![7; 256]), ("g_b", value.clone())];
+        for (output, spelled) in [
+            (hex::encode(&value), "in hexadecimal digits"),
+            (hex::encode_upper(&value), "in upper hexadecimal digits"),
+            (STANDARD.encode(&value), "in base64"),
+            (format!("{value:?}"), "in decimal numbers"),
+        ] {
+            assert_eq!(told_of(&values, &format!("a\nb {output}")), Some(("g_b", spelled)), "{output}");
+        }
+        assert_eq!(told_of(&values, "g_b of 256 bytes"), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::Done;
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     rows: Vec<Entry>,
-    /// Inputs thrown over real sockets since the file began.
+    /// Mutated inputs that went over sockets since the file began.
     inputs: u64,
 }
 
@@ -50,7 +50,7 @@ impl Report {
 
     /// Takes a row that was run, instead of what was there of it.
     pub fn take(&mut self, done: &Done) {
-        self.inputs += done.amount;
+        self.inputs += done.inputs;
         self.rows.retain(|entry| entry.test != done.row.test);
         self.rows.push(Entry {
             test: done.row.test.to_owned(),
@@ -120,6 +120,7 @@ mod tests {
             row: row("T1").unwrap(),
             plan: Plan { amount: 122, seed: 7 },
             amount: 122,
+            inputs: 122,
             figure: "a figure".to_owned(),
             failed: failures.len() as u64,
             failures: failures.iter().map(|word| (*word).to_owned()).collect(),

@@ -1,6 +1,7 @@
 //! The gateway on the rig: a world with one or more lines, secrets planted wherever settings take some, somebody at Telegram
 //! who takes calls, and what the gateway used before anything was thrown at it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::player::circle;
 use crate::stage::{self, Line, Stage};
 use crate::wire_pbx::{self, WireCall, WirePbx};
 use crate::wire_stage::{PBX_HZ, Post, USER_HZ};
-use crate::{ports, sockets};
+use crate::{ports, prometheus, sockets};
 
 /// How long a fresh call may take until both sides hear each other.
 pub(super) const FRESH_LIMIT: Duration = Duration::from_secs(5);
@@ -34,8 +35,12 @@ pub(super) const LIMIT: Duration = Duration::from_secs(20);
 /// How often the rig looks whether something has come about.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What SQLite keeps of a database for each connection at most.
-const PAGES_KB: u64 = 2_000;
+/// What SQLite keeps of a database for each connection at most: the gateway's `cache_size`.
+const PAGES_KB: u64 = 256;
+/// For so long what calls leave behind may come and go before it is measured.
+const SETTLES: Duration = Duration::from_millis(500);
+/// Calls of each side after which a process that was started anew uses no more than before them.
+const CALLS_ANEW: usize = 10;
 
 /// What a line proves to its PBX, and is proven by whoever calls over one that listens to everybody.
 pub(super) const DIGEST_PASSWORD: &str = TRUNK_PASSWORD;
@@ -60,11 +65,26 @@ pub(super) struct Rig {
     pub(super) remembers: bool,
     is_warm: bool,
     pub(super) began: Instant,
-    /// A line whose PBX has placed as many calls as it may.
-    pub(super) spent: Option<usize>,
+    /// Lines whose PBX has placed as many calls as it may.
+    pub(super) spent: BTreeSet<usize>,
     /// The ways to Telegram, where they can be cut.
     pub(super) detours: Vec<Detour>,
     anna: LightUser,
+}
+
+/// Datagrams at ports of sound that the gateway took for nobody's, of calls that are over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused {
+    pub(super) pbx: f64,
+    /// Those at sockets that calls share, too.
+    pub(super) telegram: f64,
+}
+
+impl Refused {
+    /// How many more than before.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self { pbx: self.pbx - before.pbx, telegram: self.telegram - before.telegram }
+    }
 }
 
 /// What a gateway stands on.
@@ -147,14 +167,14 @@ impl Rig {
             remembers: false,
             is_warm: false,
             began: now(),
-            spent: None,
+            spent: BTreeSet::new(),
             detours: detours.into_iter().map(|(_, detour)| detour).collect(),
             anna,
         };
         for number in 0..rig.posts.len() {
             rig.calls_both_ways(number).await.context("before anything was thrown")?;
         }
-        sleep(Duration::from_millis(500)).await;
+        sleep(SETTLES).await;
         rig.before = Footprint::of(pid)?;
         Ok(rig)
     }
@@ -169,7 +189,42 @@ impl Rig {
         Ok(())
     }
 
-    /// The process is another one, on a database that has grown: SQLite keeps its pages in memory, up to 2 MB for each connection
+    /// The same once all calls are over, as they were when it was measured first.
+    pub(super) async fn warmed_without_calls(&mut self) -> anyhow::Result<()> {
+        self.calls_end().await?;
+        sleep(SETTLES).await;
+        self.warmed()
+    }
+
+    /// Judges a process that was started anew by what the first one used, and then by what it uses itself: calls pass both ways
+    /// until the end, and take no more.
+    pub(super) async fn measure_anew(&mut self, tally: &mut Tally) -> anyhow::Result<()> {
+        for post in 0..self.posts.len() {
+            self.calls_both_ways(post).await?;
+        }
+        sleep(SETTLES).await;
+        if let Err(error) = self.footprint_is_back(tally, "memory of the last start").await {
+            tally.fail(format!("footprint of the last start: {error:#}"));
+        }
+        self.before = Footprint::of(self.pid)?;
+        for _ in 0..CALLS_ANEW {
+            self.calls_both_ways(0).await?;
+        }
+        Ok(())
+    }
+
+    /// What the gateway has counted as refused at ports of sound.
+    pub(super) async fn refused(&self) -> anyhow::Result<Refused> {
+        let page = prometheus::page(self.metrics).await?;
+        let of_calls = |side: &str| prometheus::sum(&page, "tgtrunk_media_datagrams_refused_total", &[side]);
+        Ok(Refused {
+            pbx: of_calls("side=\"pbx\""),
+            telegram: of_calls("side=\"telegram\"")
+                + prometheus::sum(&page, "tgtrunk_media_strays_total", &[]),
+        })
+    }
+
+    /// The process is another one, on a database that has grown: SQLite keeps some of its pages in memory for each connection
     /// (sqlite.org/pragma.html#pragma_cache_size), of which a line has one for its session and one for its records.
     pub(super) fn database_grew(&mut self) -> anyhow::Result<()> {
         let file = self.database();
@@ -209,7 +264,7 @@ impl Rig {
         let came = self.call_from_telegram(post).await.context("a call from Telegram")?;
         let answer = self.posts[post].pbx.ask_options(LIMIT).await?;
         ensure!(answer.status() == Some(200), "OPTIONS are answered {}", answer.start);
-        if self.spent == Some(post) {
+        if self.spent.contains(&post) {
             return Ok(came);
         }
         // Who has to prove themselves cannot do so with bare text.

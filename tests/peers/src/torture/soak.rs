@@ -48,8 +48,8 @@ pub const SOAK: [Row; 13] = [
     },
     Row {
         test: "T16",
-        what: "the PBX starts anew in the middle of calls, is gone for long, moves to another address",
-        expected: "people are released within a second of the limit of silence, the line is registered again within 5 s, no storm",
+        what: "the PBX starts anew in the middle of calls, is gone for long, moves to another address, would forget the line amid calls",
+        expected: "people are released within a second of the limit of silence, the line is registered again within 5 s and before it is forgotten, no storm",
         unit: "troubles",
         whole: 50,
         short: 3,

@@ -1,5 +1,6 @@
 //! Calls that go on while something is thrown: who talks in them, and what each side heard.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -9,7 +10,7 @@ use super::Tally;
 use super::rig::{LIMIT, Rig, phone_of};
 use crate::clock::now;
 use crate::light_user::{Answering, LightUser, Reason};
-use crate::wire_pbx::WireCall;
+use crate::wire_pbx::{Message, WireCall};
 
 /// What strangers' sound holds, and nobody else's does.
 pub(super) const MARK: &[u8] = b"a stranger speaks";
@@ -35,6 +36,25 @@ impl Balance {
             let ((sent, came), (before, came_before)) = (after[way], self.0[way]);
             (sent - before).saturating_sub(came - came_before)
         })
+    }
+
+    /// How much more came since then than was sent: to the PBX, to the person.
+    fn excess_ms(&self, talk: &Talk) -> [u64; 2] {
+        let Self(after) = Self::of(talk);
+        [0, 1].map(|way| {
+            let ((sent, came), (before, came_before)) = (after[way], self.0[way]);
+            (came - came_before).saturating_sub(sent - before)
+        })
+    }
+
+    /// Nothing came but what was sent since then or was under way. Far ends keep what they heard in their first 40 s alone;
+    /// this looks at all of it.
+    pub(super) fn judge_excess(&self, talk: &Talk, tally: &mut Tally, when: &str) {
+        for (way, excess) in ["to the PBX", "to the person"].iter().zip(self.excess_ms(talk)) {
+            tally.hold(excess <= UNDER_WAY_MS, || {
+                format!("{when}: {excess} ms of sound {way} came from nobody in the call")
+            });
+        }
     }
 
     /// Nothing is missing but what is under way.
@@ -106,6 +126,17 @@ impl Talk {
         let strange = payloads.iter().flatten().filter(|payload| has_mark(payload)).count();
         tally.hold(strange == 0, || format!("{when}: {strange} packets of strangers were passed on"));
         tally.hold(!self.wire.is_over(), || format!("{when}: the call was torn down"));
+    }
+
+    /// Where the gateway takes the PBX's sound.
+    pub(super) fn sound_port(&mut self) -> Option<SocketAddr> {
+        self.wire.seen().iter().find_map(Message::opus).map(|(address, _)| address)
+    }
+
+    /// All that either side heard was kept, so that none of a stranger's sound is overlooked.
+    pub(super) fn is_kept_whole(&self) -> bool {
+        let ends = [self.user.heard(self.call), self.wire.heard()];
+        ends.iter().all(|heard| heard.packets == heard.payloads.len() as u64)
     }
 
     /// Hangs up.

@@ -83,6 +83,12 @@ impl Thrower {
         (shared.thrown.values().sum(), shared.thrown.len(), fewest.unwrap_or_default())
     }
 
+    /// How many were thrown at these ports.
+    pub(super) fn thrown_at(&self, ports: &[SocketAddr]) -> u64 {
+        let shared = lock(&self.shared);
+        ports.iter().filter_map(|port| shared.thrown.get(port)).sum()
+    }
+
     /// How many datagrams came back.
     pub(super) fn came(&self) -> u64 {
         lock(&self.shared).came

@@ -100,6 +100,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
         seen.early,
         told.len()
     ));
+    rig.measure_anew(&mut tally).await?;
     rig.close(&mut tally).await?;
     Ok(tally)
 }

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use crate::clock::now;
 use crate::stage;
 use crate::torture::chance::Chance;
+use crate::torture::oracle::Footprint;
 use crate::torture::rig::{LIMIT, Rig, by_address, phone_of};
 use crate::torture::talks::{Balance, Talk};
 use crate::torture::{Plan, Tally};
@@ -29,6 +30,8 @@ struct Seen {
     down: Duration,
     by_themselves: u64,
     by_grace: u64,
+    /// What the first process that was started anew used beside its calls, and what the last one did.
+    used: Option<(Footprint, Footprint)>,
 }
 
 pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
@@ -40,7 +43,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
         let people = restart as usize * (CALLS + 1);
         // All end before the grace is over in one case of three.
         let leave = chance.one_in(3);
-        if let Err(error) = one(&mut rig, people, leave, &mut seen, &mut tally).await {
+        if let Err(error) = one(&mut rig, people, (leave, restart > 0), &mut seen, &mut tally).await {
             tally.fail(format!("restart {restart}: {error:#}"));
             rig.kill().await.ok();
             rig.start().await?;
@@ -50,11 +53,14 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     }
     tally.note(&format!(
         "{} calls ended by their people, {} at the end of the grace; the program ended {} ms after its grace at most, and \
-         another took calls {} ms later",
+         another took calls {} ms later{}",
         seen.by_themselves,
         seen.by_grace,
         seen.ended.saturating_sub(GRACE).as_millis(),
-        seen.down.as_millis()
+        seen.down.as_millis(),
+        seen.used.map_or_else(String::new, |(first, last)| {
+            format!("; {} kB beside {CALLS} calls after the last start, {} kB after the first", last.resident_kb, first.resident_kb)
+        })
     ));
     rig.close(&mut tally).await?;
     Ok(tally)
@@ -63,7 +69,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
 async fn one(
     rig: &mut Rig,
     people: usize,
-    leave: bool,
+    (leave, is_anew): (bool, bool),
     seen: &mut Seen,
     tally: &mut Tally,
 ) -> anyhow::Result<()> {
@@ -73,6 +79,14 @@ async fn one(
     }
     sleep(Duration::from_millis(500)).await;
     let balances: Vec<_> = talks.iter().map(Balance::of).collect();
+    if is_anew {
+        let used = Footprint::of(rig.pid)?;
+        let (first, last) = seen.used.get_or_insert((used, used));
+        *last = used;
+        tally.hold(used.is_level(first), || {
+            format!("{used:?} beside {CALLS} calls, {first:?} after a start before")
+        });
+    }
     let pbx = std::sync::Arc::clone(&rig.posts[0].pbx);
     let began = now();
     rig.gateway.ask_to_end()?;

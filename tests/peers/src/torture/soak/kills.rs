@@ -87,6 +87,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     rig.start().await?;
     rig.watch().await?;
     rig.database_grew()?;
+    rig.measure_anew(&mut tally).await?;
     rig.close(&mut tally).await?;
     Ok(tally)
 }

@@ -1,5 +1,6 @@
-//! T16: the PBX starts anew in the middle of calls, is gone for long, or moves to another address. The people at Telegram are
-//! released by the limit of silence, and the line registers again as soon as the PBX is there, with few words until then.
+//! T16: the PBX starts anew in the middle of calls, is gone for long, moves to another address, or would forget the line amid
+//! calls. The people at Telegram are released by the limit of silence, and the line registers again as soon as the PBX is there,
+//! with few words until then, and before it is forgotten.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::light_user::{LightUser, Reason};
 use crate::stage;
 use crate::torture::chance::Chance;
 use crate::torture::rig::{LIMIT, Rig, by_address};
-use crate::torture::talks::Talk;
+use crate::torture::talks::{Balance, Talk, end_all};
 use crate::torture::{Plan, Tally};
 use crate::wire_pbx::{self, WirePbx};
 use crate::wire_stage::PBX_HZ;
@@ -30,6 +31,12 @@ const BACK_LIMIT: Duration = Duration::from_secs(5);
 const GONE: Duration = Duration::from_secs(15);
 const GONE_LONG: Duration = Duration::from_secs(300);
 const WHOLE: u64 = 50;
+/// How long the PBX knows the line.
+const EXPIRES: Duration = Duration::from_secs(60);
+/// The longest pause between two REGISTERs that are not answered, with what passes until the one before is given up, and how long
+/// one is at least once there were some.
+const LONGEST_PAUSE: Duration = Duration::from_secs(62);
+const PAUSE_AT_LAST: Duration = Duration::from_secs(10);
 /// So many REGISTERs a second are no storm (RFC 3261 repeats one for 32 s, each 4 s at last), and so many more at first.
 const REGISTERS_A_SECOND: f64 = 0.5;
 const REGISTERS_AT_FIRST: f64 = 12.0;
@@ -40,6 +47,7 @@ enum Trouble {
     Restart,
     Gone(Duration),
     Moves,
+    Expires,
 }
 
 #[derive(Default)]
@@ -47,6 +55,9 @@ struct Seen {
     released: Duration,
     back: Duration,
     registers: f64,
+    /// The longest pauses: between REGISTERs that nobody answered, and between those that were.
+    pause: Duration,
+    renewed: Duration,
 }
 
 pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
@@ -56,14 +67,17 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     let mut seen = Seen::default();
     let mut people = 0;
     for number in 0..plan.amount {
-        let trouble = match chance.below(5) {
+        let trouble = match chance.below(6) {
             _ if plan.amount >= WHOLE && number == plan.amount / 2 => Trouble::Gone(GONE_LONG),
-            _ if number < 3 => [Trouble::Restart, Trouble::Gone(GONE), Trouble::Moves][number as usize],
+            _ if number < 4 => {
+                [Trouble::Restart, Trouble::Gone(GONE), Trouble::Moves, Trouble::Expires][number as usize]
+            }
             0 | 1 => Trouble::Restart,
             2 => Trouble::Gone(GONE),
+            3 => Trouble::Expires,
             _ => Trouble::Moves,
         };
-        if let Err(error) = one(&mut rig, trouble, people, &mut seen).await {
+        if let Err(error) = one(&mut rig, trouble, people, &mut seen, &mut tally).await {
             tally.fail(format!("trouble {number}, {trouble:?}: {error:#}"));
         }
         people += CALLS;
@@ -74,10 +88,12 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
     }
     tally.note(&format!(
         "people released {} ms after the limit of {SILENCE_S} s at most; registered again within {} ms of the PBX's return, \
-         with {:.2} REGISTERs a second until then at most",
+         with {:.2} REGISTERs a second until then at most, {} ms apart at most; {} ms apart where they are answered",
         seen.released.as_millis(),
         seen.back.as_millis(),
-        seen.registers
+        seen.registers,
+        seen.pause.as_millis(),
+        seen.renewed.as_millis()
     ));
     rig.remembers();
     rig.close(&mut tally).await?;
@@ -87,10 +103,16 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Tally> {
 fn registering(draft: LineDraft) -> LineDraft {
     by_address(draft)
         .set("media_timeout_s", SILENCE_S)
-        .set("trunk", json!({ "register": true, "register_expires_s": 600 }))
+        .set("trunk", json!({ "register": true, "register_expires_s": EXPIRES.as_secs() }))
 }
 
-async fn one(rig: &mut Rig, trouble: Trouble, people: usize, seen: &mut Seen) -> anyhow::Result<()> {
+async fn one(
+    rig: &mut Rig,
+    trouble: Trouble,
+    people: usize,
+    seen: &mut Seen,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
     let mut talks = Vec::new();
     for number in 0..CALLS {
         talks.push(Talk::begin(rig, 0, people + number).await?);
@@ -120,9 +142,37 @@ async fn one(rig: &mut Rig, trouble: Trouble, people: usize, seen: &mut Seen) ->
                 tried <= REGISTERS_AT_FIRST + passed * REGISTERS_A_SECOND,
                 "{tried} REGISTERs in {passed} s"
             );
+            let times = pbx.registers();
+            let pauses = times[before..].windows(2).map(|pair| pair[1] - pair[0]);
+            let longest = pauses.max().unwrap_or_default();
+            seen.pause = seen.pause.max(longest);
+            ensure!(longest <= LONGEST_PAUSE, "{longest:?} between two REGISTERs");
+            ensure!(
+                gone < GONE_LONG || longest >= PAUSE_AT_LAST,
+                "no longer pause than {longest:?} in {gone:?} without an answer"
+            );
             let before = pbx.registers().len();
             pbx.silence(false);
             registered(rig, before, seen).await
+        }
+        Trouble::Expires => {
+            let balances: Vec<_> = talks.iter().map(Balance::of).collect();
+            let pbx = &rig.posts[0].pbx;
+            let before = pbx.registers();
+            let last = before.last().context("the line never registered")?;
+            let next = loop {
+                if let Some(next) = pbx.registers().get(before.len()) {
+                    break *next;
+                }
+                ensure!(last.elapsed() < EXPIRES, "not registered again within {EXPIRES:?}");
+                sleep(LOOK).await;
+            };
+            seen.renewed = seen.renewed.max(next - *last);
+            for (balance, talk) in balances.iter().zip(&talks) {
+                balance.judge(talk, tally, "amid registrations");
+            }
+            end_all(talks).await?;
+            rig.calls_both_ways(0).await.map(drop)
         }
         Trouble::Moves => {
             let phone = rig.posts[0].line.phone.parse()?;

@@ -74,7 +74,6 @@ pub(super) async fn disk(plan: Plan) -> anyhow::Result<Tally> {
         for (balance, talk) in balances.iter().zip(&talks) {
             balance.judge(talk, &mut tally, &format!("no {lack:?}"));
         }
-        rig.warmed()?;
     }
     end_all(talks).await?;
     sleep(OWED).await;
@@ -90,6 +89,7 @@ pub(super) async fn disk(plan: Plan) -> anyhow::Result<Tally> {
     tally.hold(said == "ok", || format!("the database: {said}"));
     rig.start().await?;
     rig.watch().await?;
+    rig.database_grew()?;
     rig.close(&mut tally).await?;
     Ok(tally)
 }
