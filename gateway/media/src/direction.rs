@@ -15,7 +15,7 @@ use crate::dtmf::{self, Digit, Receiver, Way};
 use crate::event::Event;
 use crate::keys::Keys;
 use crate::meter::Meter;
-use crate::numbers::Numbers;
+use crate::numbers::{Numbers, duration};
 use crate::pass;
 use crate::playout::Playout;
 use crate::quality::Reception;
@@ -596,8 +596,4 @@ impl Direction {
             studio.start(due);
         }
     }
-}
-
-fn duration(ticks: u32, clock_hz: u32) -> Duration {
-    Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / u64::from(clock_hz.max(1)))
 }

@@ -100,3 +100,8 @@ impl Numbers {
         jitter::ticks(self.clock_hz, time)
     }
 }
+
+/// How long so many ticks of a clock last.
+pub(crate) fn duration(ticks: u32, clock_hz: u32) -> Duration {
+    Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / u64::from(clock_hz.max(1)))
+}
