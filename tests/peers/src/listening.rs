@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use serde::Serialize;
 
 use crate::codec::Codec;
@@ -110,18 +110,22 @@ impl Judgement {
     /// # Errors
     /// With what is wrong.
     pub fn check(&self, codec: Codec, least_score: f64) -> anyhow::Result<()> {
+        self.check_with(codec.least_tone_share(), least_score).map_err(|error| anyhow!("{codec}: {error}"))
+    }
+
+    /// The same of other bounds: the share that is the tone at least, and the share of the codec's own score.
+    ///
+    /// # Errors
+    /// With what is wrong.
+    pub fn check_with(&self, least_tone: f64, least_score: f64) -> anyhow::Result<()> {
         let Self { tone_share, mos, alone_mos, .. } = *self;
-        let least = codec.least_tone_share();
         ensure!(
-            tone_share >= least,
-            "{codec}: {:.2} % is the tone, want {} %",
+            tone_share >= least_tone,
+            "{:.2} % is the tone, want {} %",
             tone_share * 100.0,
-            least * 100.0
+            least_tone * 100.0
         );
-        ensure!(
-            mos >= alone_mos * least_score,
-            "{codec}: speech scores {mos:.2}, the codec alone {alone_mos:.2}"
-        );
+        ensure!(mos >= alone_mos * least_score, "speech scores {mos:.2}, the codec alone {alone_mos:.2}");
         Ok(())
     }
 }
