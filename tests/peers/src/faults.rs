@@ -90,7 +90,11 @@ impl Case {
     pub fn loses_for_good(&self) -> bool {
         match self.place {
             Place::Sip(..) => false,
-            Place::Push(..) => self.fault == Fault::Drop,
+            // Signaling is repeated, ringing is no more than told, and whoever hung up has talked.
+            Place::Push(name, _) => {
+                self.fault == Fault::Drop
+                    && ["phoneCallRequested", "phoneCallAccepted", "phoneCall"].contains(&name)
+            }
             Place::Piece(..) => self.fault == Fault::Cut,
         }
     }

@@ -44,6 +44,7 @@ struct Row {
     outcome: String,
     failure: Option<String>,
     setup_ms: Option<u128>,
+    is_met: bool,
 }
 
 /// What a story's call is made of.
@@ -89,6 +90,7 @@ pub async fn run(scene: Scene, kind: Kind) -> anyhow::Result<(String, Vec<String
         .iter()
         .filter_map(|row| row.failure.as_ref().map(|failure| format!("{}: {failure}", row.case)))
         .collect();
+    failures.extend(pieces_failed(&rows));
     let scene = Arc::into_inner(scene).context("a lane is still at work")?;
     if let Err(error) = scene.close().await {
         failures.push(format!("afterwards: {error:#}"));
@@ -142,6 +144,25 @@ async fn learn(scene: &Scene, kind: Kind, story: Story) -> anyhow::Result<Vec<Pl
     }
     ensure!(!places.is_empty(), "nothing of it was seen");
     Ok(places)
+}
+
+/// What does not hold of all pieces of a stream together: most are there to be hurt, and a call outlives half of all cuts.
+fn pieces_failed(rows: &[Row]) -> Vec<String> {
+    let mut failures = Vec::new();
+    for fault in STREAM_FAULTS {
+        let hurt = || {
+            rows.iter().filter(|row| matches!(row.case.place, Place::Piece(..)) && row.case.fault == fault)
+        };
+        let (all, met) = (hurt().count(), hurt().filter(|row| row.is_met).count());
+        if met * 2 < all {
+            failures.push(format!("pieces {fault}: {met} of {all} were met, want half"));
+        }
+        let joined = hurt().filter(|row| row.is_met && row.setup_ms.is_some()).count();
+        if joined * 2 < met {
+            failures.push(format!("pieces {fault}: {joined} of {met} calls came about, want half"));
+        }
+    }
+    failures
 }
 
 /// At most so many of the numbers from 1 on, the first and the last among them.
@@ -210,7 +231,8 @@ async fn work(scene: Arc<Scene>, post: usize, waiting: Arc<Mutex<VecDeque<(usize
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some((number, case)) = next else { return rows };
-        let mut row = Row { number, case, outcome: String::new(), failure: None, setup_ms: None };
+        let mut row =
+            Row { number, case, outcome: String::new(), failure: None, setup_ms: None, is_met: false };
         if let Err(error) = try_out(&scene, &scene.posts[post], &mut row).await {
             row.failure = Some(format!("{error:#}"));
         }
@@ -247,6 +269,7 @@ async fn try_out(scene: &Scene, post: &Post, row: &mut Row) -> anyhow::Result<()
     if matches!(case.place, Place::Piece(..)) {
         post.cable.order(None);
     }
+    row.is_met = is_met;
     let told = told?;
     let met = if is_met { "" } else { ", not met" };
     row.setup_ms = told.joined.map(|joined| joined.as_millis());

@@ -180,6 +180,8 @@ impl Scene {
             }
             sleep(LOOK).await;
         }
+        let is_acknowledged = post.path.dialog(order).is_some_and(|dialog| dialog.is_acknowledged);
+        ensure!(joined.is_none() || is_acknowledged, "both talk, and no ACK came in {JOIN_LIMIT:?}");
         let hangs_up = if joined.is_some() { story.hangs_up } else { End::Person };
         match (hangs_up, call) {
             (End::Pbx, _) => post.path.hang_up(order).await,
