@@ -40,7 +40,7 @@ const PAGES_KB: u64 = 256;
 /// For so long what calls leave behind may come and go before it is measured.
 const SETTLES: Duration = Duration::from_millis(500);
 /// Calls of each side after which a process that was started anew uses no more than before them.
-const CALLS_ANEW: usize = 10;
+const CALLS_ANEW: usize = 30;
 
 /// What a line proves to its PBX, and is proven by whoever calls over one that listens to everybody.
 pub(super) const DIGEST_PASSWORD: &str = TRUNK_PASSWORD;

@@ -39,9 +39,10 @@ pub fn add(project: &Path, done: &Done) -> anyhow::Result<()> {
         let mut rows: BTreeMap<String, Row> = toml::from_str(&text)?;
         rows.entry(done.row.test.to_owned()).or_default().inputs += done.inputs;
         let text = format!("{HEAD}\n{}", toml::to_string(&rows)?);
-        file.set_len(0)?;
+        // It only grows, and is never empty meanwhile.
         file.rewind()?;
         file.write_all(text.as_bytes())?;
+        file.set_len(text.len() as u64)?;
         Ok(())
     };
     count().with_context(|| path.display().to_string())
