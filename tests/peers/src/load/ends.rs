@@ -12,6 +12,7 @@ use tokio::sync::{mpsc as words, oneshot};
 
 use super::checks::Checked;
 use super::generator::Generator;
+use super::master::{self, Master, Profile};
 use super::window::{Plan, Window};
 use super::wire::Wire;
 use crate::ports;
@@ -74,6 +75,11 @@ pub(super) enum Order {
     },
     Keys {
         number: u16,
+        keys: Box<Keys>,
+    },
+    Direct {
+        trunk: u16,
+        telegram: u16,
         keys: Box<Keys>,
     },
     Checks {
@@ -151,6 +157,24 @@ impl Ends {
         self.orders.send(Order::Datagram { number, bytes }).ok();
     }
 
+    /// So many calls that nobody relays: their ends of the trunk, and of Telegram. What one end sends comes to the other's socket,
+    /// and packets towards the trunk are protected and opened, which is as much as this generator does for calls through a relay.
+    ///
+    /// # Errors
+    /// When the system has no random bytes.
+    pub fn without_relay(&self, calls: usize, profile: Profile) -> anyhow::Result<(Range<u16>, Range<u16>)> {
+        let first = self.next();
+        for _ in 0..calls {
+            let ((trunk, trunk_end), (telegram, telegram_end)) = (self.trunk(), self.telegram());
+            let key = Master::random(profile)?;
+            let keys = Box::new(master::keys(profile, &key, &key, trunk_end)?);
+            self.connect_trunk(trunk, telegram_end, 96);
+            self.orders.send(Order::Direct { trunk, telegram, keys }).ok();
+        }
+        let next = self.next();
+        Ok((first.0..next.0, first.1..next.1))
+    }
+
     /// Has these ends talk for a while.
     ///
     /// # Errors
@@ -184,4 +208,27 @@ pub(super) fn telegram_ip(number: u16) -> Ipv4Addr {
 pub(super) fn number(ip: Ipv4Addr) -> usize {
     let [_, _, high, low] = ip.octets();
     usize::from(u16::from_be_bytes([high, low]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn packets_that_nobody_relays_come_both_ways_and_cost_no_process_anything() {
+        let ends = Ends::start().unwrap();
+        // A call's ends have different numbers.
+        ends.telegram();
+        let (trunk, telegram) = ends.without_relay(2, Profile::Gcm).unwrap();
+        assert_eq!((trunk.clone(), telegram.clone()), (0..2, 1..3));
+        let plan = Plan { length: Duration::from_millis(200), ..Plan::default() };
+        let window = ends.measure(trunk, telegram, plan).await.unwrap();
+        assert_eq!((window.sent + window.unsent, window.forged), (40, 0));
+        assert!(window.received > 0 && window.received <= window.sent, "{window:?}");
+        assert!(window.to_telegram.max > 0.0 && window.to_trunk.max > 0.0, "{window:?}");
+        assert_eq!((window.cpu_ns, window.cpu_us_per_packet, window.resident_kb), (0, 0.0, 0));
+        assert_eq!(window.distribution.last().map(|(share, _)| *share), Some(0.9999));
+    }
 }

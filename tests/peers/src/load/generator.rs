@@ -16,7 +16,7 @@ use tgtrunk_media::rtp;
 use super::checks::Checked;
 use super::clip::{Clip, Heard};
 use super::ends::{Keys, Order, Taken, Word, number, telegram_ip, trunk_ip};
-use super::machine;
+use super::machine::{self, Machine};
 use super::stamp::{PAYLOAD, Stamp};
 use super::window::{Delay, LATE_NS, Plan, Window};
 use super::wire::{Burst, Wire};
@@ -64,10 +64,12 @@ struct Sound<'a> {
     clip: Option<(&'a [u8], u32)>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Trunk {
     remote: Option<(SocketAddrV4, u8)>,
     stream: Stream,
+    /// The end of Telegram whose packets come here as they left.
+    direct: Option<u16>,
 }
 
 #[derive(Default)]
@@ -86,12 +88,14 @@ enum End {
     Keys(Box<Keys>),
     /// Its path is checked here, its keys are agreed on elsewhere.
     Checked(Box<Checked>),
+    /// Nobody is between it and an end of the trunk: what it sends is opened there, and what comes is open.
+    Direct(Box<Keys>),
 }
 
 impl End {
     fn keys(&mut self) -> Option<&mut Keys> {
         match self {
-            Self::Keys(keys) => Some(keys),
+            Self::Keys(keys) | Self::Direct(keys) => Some(keys),
             Self::Checked(checked) => checked.keys.as_mut(),
             Self::Engine { .. } => None,
         }
@@ -175,9 +179,7 @@ impl Generator {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Trunk { number, remote, payload_type } => {
-                let end = Trunk { remote: None, stream: Stream::default() };
-                self.trunks.resize(self.trunks.len().max(usize::from(number) + 1), end);
-                self.trunks[usize::from(number)].remote = Some((remote, payload_type));
+                self.trunk(number).remote = Some((remote, payload_type));
             }
             Order::Taken { number, taken } => {
                 *self.telegram(number) = Some(End::Engine { taken, is_up: false });
@@ -187,6 +189,10 @@ impl Generator {
                 Some(End::Checked(checked)) => checked.keys = Some(*keys),
                 end => *end = Some(End::Keys(keys)),
             },
+            Order::Direct { trunk, telegram, keys } => {
+                self.trunk(trunk).direct = Some(telegram);
+                *self.telegram(telegram) = Some(End::Direct(keys));
+            }
             Order::Checks { number, checked } => {
                 *self.telegram(number) = Some(End::Checked(checked));
                 self.wake(number.into(), now());
@@ -199,6 +205,12 @@ impl Generator {
             }
             Order::Measure { .. } => {}
         }
+    }
+
+    fn trunk(&mut self, number: u16) -> &mut Trunk {
+        let number = usize::from(number);
+        self.trunks.resize(self.trunks.len().max(number + 1), Trunk::default());
+        &mut self.trunks[number]
     }
 
     fn telegram(&mut self, number: u16) -> &mut Option<End> {
@@ -254,7 +266,7 @@ impl Generator {
                     }
                     self.drain(number);
                 }
-                Some(End::Keys(_)) | None => {}
+                Some(End::Keys(_) | End::Direct(_)) | None => {}
             }
         }
     }
@@ -296,15 +308,28 @@ impl Generator {
         }
         self.trunk.receive(&mut burst).ok();
         let at_ns = self.ns();
-        for (came, buffer) in burst.came.iter().zip(&burst.buffers) {
+        for (came, buffer) in burst.came.iter().zip(&mut burst.buffers) {
             did = true;
             // Reports are not sound.
             if !(200..=207).contains(&buffer[1]) {
-                self.tally.take(&buffer[..came.length], number(came.destination), at_ns, false);
+                self.at_trunk(number(came.destination), &mut buffer[..came.length], at_ns);
             }
         }
         self.burst = Some(burst);
         did
+    }
+
+    fn at_trunk(&mut self, number: usize, datagram: &mut [u8], at_ns: u64) {
+        let Some(telegram) = self.trunks.get(number).and_then(|trunk| trunk.direct) else {
+            self.tally.take(datagram, number, at_ns, false);
+            return;
+        };
+        let end = self.telegrams.get_mut(usize::from(telegram)).and_then(|telegram| telegram.end.as_mut());
+        match end.and_then(End::keys).map(|keys| keys.receiver.open_rtp(datagram)) {
+            Some(Ok(packet)) => self.tally.take(packet, number, at_ns, false),
+            Some(Err(_)) => self.tally.forged += 1,
+            None => {}
+        }
     }
 
     fn at_telegram(&mut self, number: usize, source: SocketAddrV4, datagram: &mut [u8], at_ns: u64) {
@@ -322,6 +347,7 @@ impl Generator {
                     self.telegram.send(telegram_ip(number as u16), source, &answer);
                 }
             }
+            Some(End::Direct(_)) => self.tally.take(datagram, number, at_ns, true),
             Some(end) if !(200..=207).contains(&datagram[1]) => {
                 match end.keys().map(|keys| keys.receiver.open_rtp(datagram)) {
                     Some(Ok(packet)) => self.tally.take(packet, number, at_ns, true),
@@ -381,7 +407,7 @@ impl Generator {
         let ends = &self.telegrams[usize::from(telegram.start)..usize::from(telegram.end)];
         let counted = ends.iter().map(|telegram| match &telegram.end {
             Some(End::Engine { taken, .. }) => taken.engine.counters().forged,
-            Some(End::Keys(_) | End::Checked(_)) | None => 0,
+            Some(End::Keys(_) | End::Checked(_) | End::Direct(_)) | None => 0,
         });
         counted.sum()
     }
@@ -402,7 +428,8 @@ impl Generator {
         self.windows += 1;
         self.tally = Tally::expecting(self.windows, streams as usize, expected);
         let forged = self.forged(&telegram);
-        let processes = [std::process::id(), plan.pid];
+        let relay = plan.process();
+        let processes: Vec<u32> = relay.into_iter().chain([std::process::id()]).collect();
         let dropped = machine::dropped(&processes)?;
         let start = self.ns() + REST_EVERY_NS;
         let (from, until) = (start + warm_up, start + warm_up + length);
@@ -421,10 +448,10 @@ impl Generator {
         loop {
             let at = self.ns();
             if before.is_none() && at >= from {
-                before = Some(Machine::read(plan.pid)?);
+                before = Some(Machine::read(relay)?);
             }
             if after.is_none() && at >= until {
-                after = Some(Machine::read(plan.pid)?);
+                after = Some(Machine::read(relay)?);
             }
             if at >= until + TAIL_NS {
                 break;
@@ -489,23 +516,11 @@ impl Generator {
         window.stolen =
             (after.stolen.0 - before.stolen.0) as f64 / (after.stolen.1 - before.stolen.1).max(1) as f64;
         window.count_usage(after.usage.since(&before.usage));
-        window.to_telegram = Delay::of(tally.to_telegram);
-        window.to_trunk = Delay::of(tally.to_trunk);
+        window.count_delays(tally.to_telegram, tally.to_trunk);
         window.from_sending = Delay::of(tally.from_sending);
         window.jitter_p99_us = Delay::of(tally.jitter).p99;
-        window.resident_kb = machine::resident_kb(plan.pid)?;
+        window.resident_kb = relay.map_or(Ok(0), machine::resident_kb)?;
         Ok(window)
-    }
-}
-
-struct Machine {
-    usage: machine::Threads,
-    stolen: (u64, u64),
-}
-
-impl Machine {
-    fn read(pid: u32) -> anyhow::Result<Self> {
-        Ok(Self { usage: machine::Threads::of(pid)?, stolen: machine::stolen()? })
     }
 }
 

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-/// What each thread of a process used so far.
-#[derive(Debug, Clone)]
+/// What each thread of a process used so far; nothing of no process.
+#[derive(Debug, Clone, Default)]
 pub struct Threads(BTreeMap<OsString, Usage>);
 
 /// What a process used meanwhile, all threads together.
@@ -198,6 +198,23 @@ pub fn limit_descriptors(pid: u32, most: usize) -> anyhow::Result<()> {
     let done = Command::new("prlimit").args(arguments).status().context("prlimit, of util-linux")?;
     ensure!(done.success(), "prlimit ended with {done}");
     Ok(())
+}
+
+/// What was used until a moment, by a relay where there is one, and of the machine.
+pub(super) struct Machine {
+    pub(super) usage: Threads,
+    pub(super) stolen: (u64, u64),
+}
+
+impl Machine {
+    /// Reads it now.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub(super) fn read(relay: Option<u32>) -> anyhow::Result<Self> {
+        let usage = relay.map(Threads::of).transpose()?.unwrap_or_default();
+        Ok(Self { usage, stolen: stolen()? })
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub use self::soak::{Soak, SoakSample};
 pub use self::transcode::Transcode;
 use super::master::Profile;
 use super::statistics::Spread;
-use super::window::{Delay, Window};
+use super::window::{Delay, QUANTILES, Window};
 
 /// The gateway's arm.
 pub const GATEWAY: &str = "gateway";
@@ -36,6 +36,8 @@ pub const FLOOR_LEGS: &str = "floor_legs";
 pub const FLOOR_MIXED: &str = "floor_mixed";
 pub const FLOOR_IMMEDIATE: &str = "floor_immediate";
 pub const RTPENGINE: &str = "rtpengine";
+/// Calls that nobody relays: what of delays is the generator's own.
+pub const GENERATOR: &str = "generator";
 
 /// Windows of one round, one of each arm.
 pub type Round = BTreeMap<&'static str, Window>;
@@ -140,10 +142,20 @@ pub struct Relay {
     pub calls_per_core: Option<f64>,
     pub added_delay_us: Option<Delay>,
     pub immediate_added_delay_us: Option<Delay>,
+    /// The gateway's `jitter_p99_us` less that of the generator alone.
+    #[serde(default)]
+    pub added_jitter_p99_us: Option<f64>,
     pub loss: Option<f64>,
     pub reordered: u64,
     pub context_switches_per_packet: Option<f64>,
+    /// The gateway's, with these calls.
+    #[serde(default)]
+    pub resident_kb: Option<f64>,
+    /// What is resident with these calls and is not without any, for each of them.
     pub kb_per_call: Option<f64>,
+    /// What each further call makes resident, from the fewest calls of the run to the most; `null` where there is one number alone.
+    #[serde(default)]
+    pub kb_per_further_call: Option<f64>,
     /// Heap allocations of the whole process in steady state, keeping of the path included; `null` where nobody counted them.
     pub allocations_per_packet: Option<f64>,
     /// All arms, each by the medians of its rounds.
@@ -157,7 +169,15 @@ pub struct Relay {
 pub struct Arm {
     pub cpu_us_per_packet: Spread,
     pub switches_per_packet: f64,
+    /// Of the worse way.
     pub delay_us: Delay,
+    #[serde(default)]
+    pub delay_to_telegram_us: Delay,
+    #[serde(default)]
+    pub delay_to_trunk_us: Delay,
+    /// `delay_us` in more places: the share of packets that was no later, and how late.
+    #[serde(default)]
+    pub delay_distribution_us: Vec<(f64, f64)>,
     /// After the packet left, where `delay_us` is after it should have.
     pub delay_from_sending_us: Delay,
     pub jitter_p99_us: f64,
@@ -172,15 +192,26 @@ impl Rounds {
                 .iter()
                 .filter_map(move |(arm, window)| Some(format!("round {number}, {arm}: {}", window.void()?)))
         });
-        let arms: BTreeMap<_, _> =
-            [GATEWAY, GATEWAY_IMMEDIATE, FLOOR, FLOOR_LEGS, FLOOR_MIXED, FLOOR_IMMEDIATE, RTPENGINE]
-                .into_iter()
-                .filter_map(|name| Some((name.to_owned(), Arm::of(&self.windows(name))?)))
-                .collect();
+        let names = [
+            GATEWAY,
+            GATEWAY_IMMEDIATE,
+            FLOOR,
+            FLOOR_LEGS,
+            FLOOR_MIXED,
+            FLOOR_IMMEDIATE,
+            RTPENGINE,
+            GENERATOR,
+        ];
+        let arms: BTreeMap<_, _> = names
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), Arm::of(&self.windows(name))?)))
+            .collect();
         let cost = |name: &str| arms.get(name).map(|arm: &Arm| arm.cpu_us_per_packet.median);
         let ours = arms.get(GATEWAY);
+        let jitter = |name: &str| arms.get(name).map(|arm: &Arm| arm.jitter_p99_us);
         let resident = self.windows(GATEWAY);
         let resident = Spread::of(resident.iter().map(|window| window.resident_kb as f64));
+        let resident_kb = resident.map(|kb| kb.median);
         // A call is two streams of 50 packets a second.
         let us_per_call_second = cost(GATEWAY).map(|us| us * 100.0);
         Relay {
@@ -202,14 +233,23 @@ impl Rounds {
             calls_per_core: us_per_call_second.map(|us| 1e6 / us),
             added_delay_us: ours.map(|arm| arm.delay_us),
             immediate_added_delay_us: arms.get(GATEWAY_IMMEDIATE).map(|arm| arm.delay_us),
+            added_jitter_p99_us: Option::zip(jitter(GATEWAY), jitter(GENERATOR))
+                .map(|(all, own)| (all - own).max(0.0)),
             loss: ours.map(|arm| arm.loss),
             reordered: self.windows(GATEWAY).iter().map(|window| window.reordered).sum(),
             context_switches_per_packet: ours.map(|arm| arm.switches_per_packet),
-            kb_per_call: resident.map(|kb| (kb.median - self.idle_kb as f64) / self.calls as f64),
+            resident_kb,
+            kb_per_call: resident_kb.map(|kb| (kb - self.idle_kb as f64) / self.calls as f64),
+            kb_per_further_call: None,
             allocations_per_packet: None,
             arms,
             voids: voids.collect(),
         }
+    }
+
+    /// How many of an arm's windows count.
+    pub fn counted(&self, arm: &str) -> usize {
+        self.windows(arm).len()
     }
 
     /// An arm's windows that count.
@@ -230,6 +270,23 @@ impl Rounds {
     }
 }
 
+/// Fewer calls are in memory that was there before them.
+const FEWEST_OF_A_SLOPE: usize = 100;
+
+/// Notes in the rows of one run what each further call makes resident.
+pub fn slope(rows: &mut [Relay]) {
+    let many = rows.iter().filter(|row| row.calls >= FEWEST_OF_A_SLOPE);
+    let sizes: Vec<(usize, f64)> = many.filter_map(|row| Some((row.calls, row.resident_kb?))).collect();
+    let (fewest, most) =
+        (sizes.iter().min_by_key(|(calls, _)| *calls), sizes.iter().max_by_key(|(calls, _)| *calls));
+    let slope = Option::zip(fewest, most)
+        .filter(|(fewest, most)| fewest.0 < most.0)
+        .map(|(fewest, most)| (most.1 - fewest.1) / (most.0 - fewest.0) as f64);
+    for row in rows {
+        row.kb_per_further_call = slope;
+    }
+}
+
 impl Arm {
     fn of(windows: &[&Window]) -> Option<Self> {
         let over = |value: &dyn Fn(&Window) -> f64| Spread::of(windows.iter().map(|window| value(window)));
@@ -240,10 +297,17 @@ impl Arm {
             p999: median(&|window| pick(window).p999),
             max: over(&|window| pick(window).max).map_or(0.0, |spread| spread.max),
         };
+        let distribution = QUANTILES.into_iter().enumerate().filter_map(|(at, share)| {
+            let all = windows.iter().filter_map(|window| Some(window.distribution.get(at)?.1));
+            Some((share, Spread::of(all)?.median))
+        });
         Some(Self {
             cpu_us_per_packet: over(&|window| window.cpu_us_per_packet)?,
             switches_per_packet: median(&|window| window.switches_per_packet),
             delay_us: delay(&Window::delay),
+            delay_to_telegram_us: delay(&|window| window.to_telegram),
+            delay_to_trunk_us: delay(&|window| window.to_trunk),
+            delay_distribution_us: distribution.collect(),
             delay_from_sending_us: delay(&|window| window.from_sending),
             jitter_p99_us: median(&|window| window.jitter_p99_us),
             loss: over(&Window::loss).map_or(0.0, |spread| spread.max),
@@ -286,6 +350,71 @@ mod tests {
         assert_eq!((relay.cpu_us_per_packet, relay.rtpengine_us_per_packet), (Some(12.0), Some(15.0)));
         assert_eq!((relay.kb_per_call, relay.floor_us_per_packet), (Some(100.0), None));
         assert!((relay.cpu_s_per_call_minute.unwrap() - 0.072).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_arm_has_each_way_and_a_distribution_and_jitter_is_less_that_of_the_generator() {
+        let window = |us: u32, jitter_p99_us| {
+            let mut window = Window { calls: 1, sent: 10, received: 10, jitter_p99_us, ..Window::default() };
+            window.count_delays(vec![us * 1000; 5], vec![us * 2000; 5]);
+            window
+        };
+        let round = |us| Round::from([(GATEWAY, window(us, 300.0)), (FLOOR, window(us / 2, 900.0))]);
+        let mut rounds = vec![round(100), round(200), round(600)];
+        let rounds_of = |rounds: &[Round]| Rounds {
+            calls: 1,
+            profile: Profile::Gcm,
+            rounds: rounds.to_vec(),
+            idle_kb: 0,
+        };
+        assert_eq!(rounds_of(&rounds).sum_up().added_jitter_p99_us, None);
+        // The generator alone is in one round, and used no process.
+        rounds[0].insert(GENERATOR, window(10, 120.0));
+        let counted = [GATEWAY, GENERATOR, RTPENGINE].map(|arm| rounds_of(&rounds).counted(arm));
+        assert_eq!(counted, [3, 1, 0]);
+        let relay = rounds_of(&rounds).sum_up();
+        assert_eq!(relay.added_jitter_p99_us, Some(180.0));
+        let (ours, generator) = (&relay.arms[GATEWAY], &relay.arms[GENERATOR]);
+        assert_eq!(
+            (ours.delay_to_telegram_us.p50, ours.delay_to_trunk_us.p50, ours.delay_us.p50),
+            (200.0, 400.0, 400.0)
+        );
+        assert_eq!(ours.delay_distribution_us, QUANTILES.map(|share| (share, 400.0)));
+        assert_eq!((generator.cpu_us_per_packet.median, generator.jitter_p99_us), (0.0, 120.0));
+        rounds[0].insert(GENERATOR, window(10, 400.0));
+        assert_eq!(rounds_of(&rounds).sum_up().added_jitter_p99_us, Some(0.0));
+    }
+
+    #[test]
+    fn a_further_call_costs_what_the_most_take_more_than_a_hundred() {
+        let row = |calls, resident_kb| {
+            let window = Window { calls, sent: 9, received: 9, resident_kb, ..Window::default() };
+            let rounds = vec![Round::from([(GATEWAY, window)])];
+            Rounds { calls, profile: Profile::Gcm, rounds, idle_kb: 1000 }.sum_up()
+        };
+        let mut rows = [row(1, 90_000), row(100, 30_000), row(500, 31_000), row(1000, 57_000)];
+        assert_eq!((rows[1].kb_per_call, rows[1].kb_per_further_call), (Some(290.0), None));
+        slope(&mut rows);
+        assert_eq!(rows.map(|row| row.kb_per_further_call), [Some(30.0); 4]);
+        let mut single = [row(10, 9), row(100, 30_000)];
+        slope(&mut single);
+        assert_eq!(single.map(|row| row.kb_per_further_call), [None; 2]);
+    }
+
+    #[test]
+    fn a_row_of_an_earlier_version_is_read() {
+        let window = Window { sent: 10, received: 10, ..Window::default() };
+        let rounds = vec![Round::from([(GATEWAY, window)])];
+        let relay = Rounds { calls: 1, profile: Profile::Gcm, rounds, idle_kb: 0 }.sum_up();
+        let mut row = serde_json::to_value(&relay).unwrap();
+        for new in ["added_jitter_p99_us", "resident_kb", "kb_per_further_call"] {
+            row.as_object_mut().unwrap().remove(new).unwrap();
+        }
+        for new in ["delay_to_telegram_us", "delay_to_trunk_us", "delay_distribution_us"] {
+            row["arms"][GATEWAY].as_object_mut().unwrap().remove(new).unwrap();
+        }
+        let read: Relay = serde_json::from_value(row).unwrap();
+        assert!(read.arms[GATEWAY].delay_distribution_us.is_empty());
     }
 
     #[test]

@@ -15,13 +15,17 @@ const MOST_LATE: f64 = 0.001;
 const MOST_BUSY: f64 = 0.8;
 const MOST_STOLEN: f64 = 0.05;
 
+/// Where the distribution of delays is read.
+pub(super) const QUANTILES: [f64; 12] =
+    [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999];
+
 /// How long ends talk, and whose processor time counts.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// Talk that does not count yet.
     pub warm_up: Duration,
     pub length: Duration,
-    /// The relay's process.
+    /// The relay's process; 0 where nobody relays.
     pub pid: u32,
     /// What is played; stamps without it, which tell of delays.
     pub clip: Option<Arc<Clip>>,
@@ -59,6 +63,8 @@ pub struct Window {
     /// After the time that was scheduled.
     pub to_telegram: Delay,
     pub to_trunk: Delay,
+    /// The same at each of the quantiles, in microseconds, of the worse way; empty where packets carry no stamps.
+    pub distribution: Vec<(f64, f64)>,
     /// After the time that the packet left, both ways.
     pub from_sending: Delay,
     /// How far apart packets of a stream came, less 20 ms: 99 of 100 within, in microseconds.
@@ -83,6 +89,13 @@ impl Delay {
         nanoseconds.sort_unstable();
         let at = |share| quantile(&nanoseconds, share).map_or(0.0, |ns| f64::from(ns) / 1000.0);
         Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1.0) }
+    }
+}
+
+impl Plan {
+    /// The relay's process, where there is one.
+    pub(super) fn process(&self) -> Option<u32> {
+        (self.pid > 0).then_some(self.pid)
     }
 }
 
@@ -135,6 +148,19 @@ impl Window {
         }
     }
 
+    /// Takes how long packets were on their way after the time that was scheduled, in nanoseconds.
+    pub(super) fn count_delays(&mut self, mut to_telegram: Vec<u32>, mut to_trunk: Vec<u32>) {
+        to_telegram.sort_unstable();
+        to_trunk.sort_unstable();
+        let worse = |share| {
+            let ns = quantile(&to_telegram, share).max(quantile(&to_trunk, share))?;
+            Some((share, f64::from(ns) / 1000.0))
+        };
+        self.distribution = QUANTILES.into_iter().filter_map(worse).collect();
+        self.to_telegram = Delay::of(to_telegram);
+        self.to_trunk = Delay::of(to_trunk);
+    }
+
     pub(super) fn count_usage(&mut self, used: Usage) {
         let packets = self.received.max(1) as f64;
         self.cpu_ns = used.cpu_ns;
@@ -180,5 +206,18 @@ mod tests {
         assert_eq!(slow, Delay { p50: 500_000.0, p99: 990_000.0, p999: 999_000.0, max: 1_000_000.0 });
         let window = Window { to_trunk: slow, sent: 4, received: 3, ..Window::default() };
         assert_eq!((window.delay(), window.loss()), (slow, 0.25));
+    }
+
+    #[test]
+    fn a_distribution_is_that_of_the_worse_way_and_each_way_has_its_own_delay() {
+        let mut window = Window::default();
+        window.count_delays((1..=1000).rev().map(|us| us * 1000).collect(), vec![20_000; 10]);
+        let at = |share: f64| window.distribution.iter().find(|(known, _)| *known == share).unwrap().1;
+        assert_eq!([0.01, 0.05, 0.5, 0.995, 0.9999].map(at), [20.0, 50.0, 500.0, 995.0, 1000.0]);
+        assert_eq!(window.distribution.len(), QUANTILES.len());
+        assert_eq!((window.to_telegram.p50, window.to_telegram.max), (500.0, 1000.0));
+        assert_eq!((window.to_trunk.p50, window.to_trunk.max), (20.0, 20.0));
+        window.count_delays(Vec::new(), Vec::new());
+        assert!(window.distribution.is_empty());
     }
 }

@@ -12,6 +12,7 @@ mod ntgcalls;
 mod relay;
 mod setup;
 mod soak;
+mod telegram_side;
 mod transcode;
 
 use std::env;

@@ -17,6 +17,9 @@ use crate::{NO_RTPENGINE, SLOW, THEIRS, is_full};
 const MOST_IMMEDIATE: usize = 1000;
 const USUAL_IMMEDIATE: usize = 500;
 
+/// The process of calls that nobody relays.
+const NOBODY: u32 = 0;
+
 /// Of the whole matrix.
 const WHOLE: &str = "1 10 100 500 1000 2000 3000";
 
@@ -24,6 +27,8 @@ const WHOLE: &str = "1 10 100 500 1000 2000 3000";
 struct Extent {
     calls: Vec<usize>,
     rounds: usize,
+    /// Rounds in which the generator is measured alone.
+    generator_rounds: usize,
     /// Up to how many calls the arms without a tick are measured too, and whether floors with other sockets than the barest are.
     most_immediate: usize,
     has_other_floors: bool,
@@ -59,6 +64,7 @@ impl Extent {
         Ok(Self {
             calls,
             rounds,
+            generator_rounds: if is_full() { rounds } else { 1 },
             most_immediate,
             has_other_floors: is_full(),
             warm_up: Duration::from_millis(500),
@@ -88,6 +94,7 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
         at_once = Some(gateway);
     }
     let idle_kb = machine::resident_kb(bridge.pid()?)?;
+    let mut rows = Vec::new();
     for &calls in &extent.calls {
         bridge.grow(calls).await?;
         let mut at_once = at_once.as_mut().filter(|_| calls <= extent.most_immediate);
@@ -114,7 +121,10 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
             }
             started => started?,
         };
-        let mut arms = vec![(report::FLOOR, &ends, tick.pid(), tick.ends())];
+        let mut arms = vec![
+            (report::GENERATOR, &ends, NOBODY, ends.without_relay(calls, profile)?),
+            (report::FLOOR, &ends, tick.pid(), tick.ends()),
+        ];
         arms.extend(others.iter().map(|(name, floor)| (*name, &ends, floor.pid(), floor.ends())));
         arms.extend(
             immediate.iter().map(|floor| (report::FLOOR_IMMEDIATE, &ends, floor.pid(), floor.ends())),
@@ -124,7 +134,7 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
         if let Some(gateway) = &at_once {
             arms.push((report::GATEWAY_IMMEDIATE, gateway.generator(), gateway.pid()?, gateway.ends()));
         }
-        for (_, _, pid, _) in &arms {
+        for (_, _, pid, _) in arms.iter().filter(|(_, _, pid, _)| *pid != NOBODY) {
             machine::pin(*pid, THEIRS)?;
             if !machine::prefer(*pid) {
                 report.notice(part, SLOW);
@@ -134,14 +144,19 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
         for number in 1..=extent.rounds {
             let mut round = report::Round::new();
             for (name, ends, pid, (trunk, telegram)) in &arms {
+                if *name == report::GENERATOR && rounds.counted(name) >= extent.generator_rounds {
+                    continue;
+                }
                 let window = measure(&extent, ends, *pid, trunk, telegram).await.context(*name)?;
                 show(part, name, number, &window);
                 round.insert(name, window);
             }
             rounds.rounds.push(round);
         }
-        report.relay.push(rounds.sum_up());
+        rows.push(rounds.sum_up());
     }
+    report::slope(&mut rows);
+    report.relay.extend(rows);
     report.relay.sort_by_key(|row| (row.profile == Profile::Cm, row.calls));
     bridge.stop().await?;
     if let Some(gateway) = at_once {

@@ -18,6 +18,7 @@ use tgtrunk_tests::stage::{Options, Stage};
 use tgtrunk_tests::tcpdump::{SetUps, Tcpdump};
 use tokio::time::sleep;
 
+use crate::telegram_side::{self, Crossings};
 use crate::{THEIRS, is_full};
 
 /// So many that nobody is called again before the last call is over: they share a core with the generator.
@@ -58,7 +59,9 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
         // The last ones end at Telegram, too.
         sleep(TALK).await;
         let used = machine::Threads::of(pid)?.since(&before);
-        let set_ups = watch.finished(&outcome, part, report).await;
+        let callee = watch.callee;
+        let (set_ups, passed) = watch.seen(&outcome, part, report).await;
+        let crossings = Crossings::of(&passed, callee, &telegram_side::asked(scene.stage.world()));
         let cpu_ms_per_call = used.cpu_ns as f64 / 1e6 / f64::from(calls);
         let row = report::Signalling {
             per_second,
@@ -69,13 +72,21 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
             two_powers_ms,
             calls_per_core_second: 1000.0 / cpu_ms_per_call,
             invite_to_100_ms: report::Times::of(set_ups.until_100_us).context("no call was tried")?,
+            invite_to_request_ms: report::Times::of(crossings.invite_to_request_us),
+            acceptance_to_200_ms: report::Times::of(crossings.acceptance_to_200_us),
             invite_to_200_ms: report::Times::of(set_ups.until_200_us).context("no call was answered")?,
         };
+        let shown = |times: Option<report::Times>| {
+            times.map_or("?".to_owned(), |times| format!("{:.1}/{:.1}", times.p50, times.p99))
+        };
         println!(
-            "{part}: {per_second:3} calls/s, {} of {calls} failed, {cpu_ms_per_call:.2} CPU ms/call, 100 after {:.1}/{:.1} ms, 200 after {:.0}/{:.0} ms",
+            "{part}: {per_second:3} calls/s, {} of {calls} failed, {cpu_ms_per_call:.2} CPU ms/call, 100 after {:.1}/{:.1} ms, Telegram asked after {} ms, \
+             200 {} ms after it is accepted, after {:.0}/{:.0} ms in all",
             row.failed,
             row.invite_to_100_ms.p50,
             row.invite_to_100_ms.p99,
+            shown(row.invite_to_request_ms),
+            shown(row.acceptance_to_200_ms),
             row.invite_to_200_ms.p50,
             row.invite_to_200_ms.p99
         );
@@ -210,16 +221,26 @@ impl Watch {
     }
 
     async fn finished(self, outcome: &Outcome, part: &str, report: &mut Report) -> SetUps {
+        self.seen(outcome, part, report).await.0
+    }
+
+    /// The same, and what passed: nothing where SIPp timed them.
+    async fn seen(
+        self,
+        outcome: &Outcome,
+        part: &str,
+        report: &mut Report,
+    ) -> (SetUps, Vec<(Duration, Vec<u8>)>) {
         let named =
             |name: &str| outcome.times.iter().filter(|(known, _)| known == name).map(|(_, us)| *us).collect();
         let by_sipp =
             SetUps { invited_us: Vec::new(), until_100_us: named("trying"), until_200_us: named("setup") };
-        let Some(tcpdump) = self.tcpdump else { return by_sipp };
+        let Some(tcpdump) = self.tcpdump else { return (by_sipp, Vec::new()) };
         match tcpdump.finished().await {
-            Ok(passed) => SetUps::of(&passed, self.callee),
+            Ok(passed) => (SetUps::of(&passed, self.callee), passed),
             Err(error) => {
                 report.notice(part, &coarse(&error));
-                by_sipp
+                (by_sipp, Vec::new())
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Arm, FLOOR, FLOOR_IMMEDIATE, FLOOR_LEGS, FLOOR_MIXED, GATEWAY, GATEWAY_IMMEDIATE, RTPENGINE, Relay,
-    Report,
+    Arm, FLOOR, FLOOR_IMMEDIATE, FLOOR_LEGS, FLOOR_MIXED, GATEWAY, GATEWAY_IMMEDIATE, GENERATOR, RTPENGINE,
+    Relay, Report,
 };
 use crate::load::Profile;
 
@@ -12,7 +12,7 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;mar
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #8884}\
 th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}svg text{font:13px system-ui,sans-serif;fill:currentColor}\
 .grid{stroke:#8884}.void{color:#a00}@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.void{color:#f88}}";
-const ARMS: [(&str, &str, &str); 7] = [
+const ARMS: [(&str, &str, &str); 8] = [
     (GATEWAY, "tgtrunk", "#0a7"),
     (GATEWAY_IMMEDIATE, "tgtrunk, immediate", "#a3c"),
     (FLOOR, "floor, 1 ms tick", "#888"),
@@ -20,6 +20,7 @@ const ARMS: [(&str, &str, &str); 7] = [
     (FLOOR_MIXED, "floor, 1 ms tick, a socket of each call and shared ones", "#850"),
     (FLOOR_IMMEDIATE, "floor, immediate", "#36c"),
     (RTPENGINE, "rtpengine", "#d60"),
+    (GENERATOR, "the generator alone", "#c37"),
 ];
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 360.0;
@@ -43,7 +44,7 @@ pub fn draw(report: &Report) -> String {
         if !rows.is_empty() {
             write!(page, "<h2>RTP to SRTP and back, {name}</h2>").ok();
             page += &costs(&rows);
-            page += &delays(&rows);
+            page += &distributions(&rows);
             page += &table(&rows);
         }
     }
@@ -64,10 +65,44 @@ type Curve<'a> = (&'a str, &'a str, Vec<(f64, f64)>);
 fn costs(rows: &[&Relay]) -> String {
     let points = |name: &str| -> Vec<(f64, f64)> {
         let cost = |row: &&Relay| Some((row.calls as f64, row.arms.get(name)?.cpu_us_per_packet.median));
-        rows.iter().filter_map(cost).collect()
+        // Where nobody relays, nothing is passed on.
+        rows.iter().filter_map(cost).filter(|(_, us)| *us > 0.0).collect()
     };
     let curves: Vec<_> = ARMS.iter().map(|(name, shown, colour)| (*shown, *colour, points(name))).collect();
-    chart("Processor time for each packet passed on (µs) against calls", "calls", &curves)
+    chart("Processor time for each packet passed on (µs) against calls", "calls", |calls| calls, &curves)
+}
+
+/// How delays are distributed, for each number of calls; of earlier versions' rows what they know of it.
+fn distributions(rows: &[&Relay]) -> String {
+    if !rows.iter().any(|row| has_distribution(row)) {
+        return delays(rows);
+    }
+    let charts = rows.iter().filter(|row| has_distribution(row)).map(|row| {
+        let points = |arm: &Arm| -> Vec<(f64, f64)> {
+            let points = arm.delay_distribution_us.iter().map(|(share, us)| (odds(*share), *us));
+            points.filter(|(_, us)| *us > 0.0).collect()
+        };
+        let curves = ARMS
+            .iter()
+            .filter_map(|(name, shown, colour)| Some((*shown, *colour, points(row.arms.get(*name)?))));
+        let title = format!("Delay at {} calls (µs, from the time scheduled, of the worse way)", row.calls);
+        chart(&title, "% of packets within", percent, &curves.collect::<Vec<_>>())
+    });
+    charts.collect()
+}
+
+fn has_distribution(row: &Relay) -> bool {
+    row.arms.values().any(|arm| !arm.delay_distribution_us.is_empty())
+}
+
+/// How many packets are within for each that is not, which spreads a share's nines as far as its tenths.
+fn odds(share: f64) -> f64 {
+    share / (1.0 - share)
+}
+
+/// The share with these odds, in percent with two places.
+fn percent(odds: f64) -> f64 {
+    (odds / (1.0 + odds) * 1e4).round() / 100.0
 }
 
 /// How far quantiles of the delay lie apart, at the most calls that all arms carry.
@@ -84,10 +119,11 @@ fn delays(rows: &[&Relay]) -> String {
         "Delay at {} calls (µs, from the time scheduled): half, 99 %, 99.9 % of packets within",
         row.calls
     );
-    chart(&title, "50 %, 99 %, 99.9 %", &curves.collect::<Vec<_>>())
+    chart(&title, "50 %, 99 %, 99.9 %", |place| place, &curves.collect::<Vec<_>>())
 }
 
-fn chart(title: &str, below: &str, curves: &[Curve<'_>]) -> String {
+/// Curves by powers of ten; `label` makes what is written below a point of where it is.
+fn chart(title: &str, below: &str, label: impl Fn(f64) -> f64, curves: &[Curve<'_>]) -> String {
     let all = || curves.iter().flat_map(|(_, _, points)| points).filter(|(x, y)| *x > 0.0 && *y > 0.0);
     let decades = |values: &mut dyn Iterator<Item = f64>| {
         let (low, high) =
@@ -118,7 +154,7 @@ fn chart(title: &str, below: &str, curves: &[Curve<'_>]) -> String {
     ticks.dedup();
     for tick in ticks {
         let (x, y) = (at_x(tick), HEIGHT - EDGE + 18.0);
-        write!(svg, "<text x=\"{x:.1}\" y=\"{y:.0}\" text-anchor=\"middle\">{tick}</text>").ok();
+        write!(svg, "<text x=\"{x:.1}\" y=\"{y:.0}\" text-anchor=\"middle\">{}</text>", label(tick)).ok();
     }
     write!(
         svg,
@@ -155,10 +191,23 @@ fn table(rows: &[&Relay]) -> String {
         for (name, shown, _) in ARMS {
             let Some(arm) = row.arms.get(name) else { continue };
             let (cost, delay) = (arm.cpu_us_per_packet, arm.delay_us);
+            // The generator alone has no process that would cost something.
+            let cost = if cost.max > 0.0 {
+                format!(
+                    "<td>{:.2}</td><td>{:.2}–{:.2}</td><td>{:.3}</td>",
+                    cost.median, cost.min, cost.max, arm.switches_per_packet
+                )
+            } else {
+                "<td>–</td>".repeat(3)
+            };
             write!(
                 table,
-                "<tr><td>{}</td><td>{shown}</td><td>{:.2}</td><td>{:.2}–{:.2}</td><td>{:.3}</td><td>{:.0}</td><td>{:.0}</td><td>{:.0}</td><td>{:.4} %</td></tr>",
-                row.calls, cost.median, cost.min, cost.max, arm.switches_per_packet, delay.p50, delay.p99, delay.p999, arm.loss * 100.0
+                "<tr><td>{}</td><td>{shown}</td>{cost}<td>{:.0}</td><td>{:.0}</td><td>{:.0}</td><td>{:.4} %</td></tr>",
+                row.calls,
+                delay.p50,
+                delay.p99,
+                delay.p999,
+                arm.loss * 100.0
             )
             .ok();
         }
@@ -208,5 +257,26 @@ mod tests {
             page.contains("no &lt;rtpengine>") && page.contains("3 packets failed their check (not counted)")
         );
         assert!(!page.contains("http") && !page.contains("NaN") && !page.contains("inf"), "{page}");
+    }
+
+    #[test]
+    fn delays_are_a_curve_of_each_arm_for_each_number_of_calls_and_shares_stand_below() {
+        let window = |us, cpu_us_per_packet| {
+            let mut window = Window { sent: 10, received: 10, cpu_us_per_packet, ..Window::default() };
+            window.count_delays(vec![us; 5], vec![us; 5]);
+            window
+        };
+        let row = |calls| {
+            let round = Round::from([(GATEWAY, window(90_000, 5.0)), (GENERATOR, window(20_000, 0.0))]);
+            Rounds { calls, profile: Profile::Cm, rounds: vec![round], idle_kb: 0 }.sum_up()
+        };
+        let page = draw(&Report { relay: vec![row(1), row(100)], ..Report::default() });
+        // One more for the gateway's cost; the generator alone has none.
+        assert_eq!(page.matches("<polyline").count(), 2 * 2 + 1);
+        for share in ["5", "50", "75", "99", "99.5", "99.99"] {
+            assert_eq!(page.matches(&format!("\"middle\">{share}</text>")).count(), 2, "{share}");
+        }
+        assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
+        assert_eq!([0.01, 0.25, 0.995, 0.9999].map(|share| percent(odds(share))), [1.0, 25.0, 99.5, 99.99]);
     }
 }

@@ -23,6 +23,12 @@ pub struct Signalling {
     /// Calls of this cost that one core has time for: a projection.
     pub calls_per_core_second: f64,
     pub invite_to_100_ms: Times,
+    /// Until Telegram has taken `phone.requestCall`, and from its taking `phone.acceptCall`, each to the millisecond; where tcpdump
+    /// saw the calls.
+    #[serde(default)]
+    pub invite_to_request_ms: Option<Times>,
+    #[serde(default)]
+    pub acceptance_to_200_ms: Option<Times>,
     pub invite_to_200_ms: Times,
 }
 
@@ -117,13 +123,17 @@ pub(super) fn html(signalling: &[Signalling], busy: Option<&Busy>, setup: Option
     let mut html = String::new();
     if !signalling.is_empty() {
         html += "<h2>Calls per second</h2><table><tr><th>calls/s</th><th>calls</th><th>failed</th><th>CPU ms/call</th>\
-                 <th>two powers ms</th><th>calls/s of a core</th><th>100 p50/p99 ms</th><th>200 p50/p99 ms</th></tr>";
+                 <th>two powers ms</th><th>calls/s of a core</th><th>100 p50/p99 ms</th><th>request p50/p99 ms</th>\
+                 <th>200 after acceptance p50/p99 ms</th><th>200 p50/p99 ms</th></tr>";
     }
     for row in signalling {
         let (trying, answer) = (row.invite_to_100_ms, row.invite_to_200_ms);
+        let short = |times: Option<Times>| {
+            times.map_or("–".to_owned(), |times| format!("{:.1}/{:.1}", times.p50, times.p99))
+        };
         write!(
             html,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.2}</td><td>{:.2}</td><td>{:.0}</td><td>{:.1}/{:.1}</td><td>{:.0}/{:.0}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.2}</td><td>{:.2}</td><td>{:.0}</td><td>{:.1}/{:.1}</td><td>{}</td><td>{}</td><td>{:.0}/{:.0}</td></tr>",
             row.per_second,
             row.calls,
             row.failed,
@@ -132,6 +142,8 @@ pub(super) fn html(signalling: &[Signalling], busy: Option<&Busy>, setup: Option
             row.calls_per_core_second,
             trying.p50,
             trying.p99,
+            short(row.invite_to_request_ms),
+            short(row.acceptance_to_200_ms),
             answer.p50,
             answer.p99
         )
@@ -165,5 +177,30 @@ mod tests {
         assert!(html(&[], None, Some(&setup)).contains("2.00 round trips"));
         assert_eq!(Times::of(vec![3000, 1000, 2000]), Some(Times { p50: 2.0, p99: 3.0, max: 3.0 }));
         assert_eq!(Times::of(Vec::new()), None);
+    }
+
+    #[test]
+    fn what_an_earlier_version_did_not_measure_is_a_dash() {
+        let times = Times { p50: 2.0, p99: 3.0, max: 3.0 };
+        let row = Signalling {
+            per_second: 10,
+            begun_per_second: None,
+            calls: 40,
+            failed: 0,
+            cpu_ms_per_call: 3.0,
+            two_powers_ms: 2.0,
+            calls_per_core_second: 333.0,
+            invite_to_100_ms: times,
+            invite_to_request_ms: Some(Times { p50: 1.5, ..times }),
+            acceptance_to_200_ms: Some(times),
+            invite_to_200_ms: times,
+        };
+        assert!(html(std::slice::from_ref(&row), None, None).contains("<td>1.5/3.0</td><td>2.0/3.0</td>"));
+        let mut old = serde_json::to_value(&row).unwrap();
+        for new in ["invite_to_request_ms", "acceptance_to_200_ms"] {
+            old.as_object_mut().unwrap().remove(new).unwrap();
+        }
+        let old: Signalling = serde_json::from_value(old).unwrap();
+        assert!(html(&[old], None, None).contains("<td>–</td><td>–</td>"));
     }
 }
