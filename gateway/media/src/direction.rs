@@ -13,9 +13,10 @@ use crate::codec::OPUS;
 use crate::comfort::Silent;
 use crate::dtmf::{self, Digit, Receiver, Way};
 use crate::event::Event;
+use crate::jitter::duration;
 use crate::keys::Keys;
 use crate::meter::Meter;
-use crate::numbers::{Numbers, duration};
+use crate::numbers::Numbers;
 use crate::pass;
 use crate::playout::Playout;
 use crate::quality::Reception;
@@ -368,7 +369,7 @@ impl Direction {
         let written = sound.write(&header, stamp.parts, out);
         self.counters.packets += u64::from(written.packets);
         self.counters.octets += written.octets;
-        self.counters.audio += duration(sound.ticks, audio.codec.clock_hz);
+        self.counters.audio += duration(audio.codec.clock_hz, sound.ticks);
         if self.comfort.is_some() {
             self.comfort = Some(self.comfort_due(now));
         }
@@ -493,7 +494,7 @@ impl Direction {
         Packet { marker, payload_type, sequence, timestamp, ssrc, payload }.write(out);
         self.counters.made += 1;
         self.counters.octets_made += payload.len() as u64;
-        self.counters.audio += duration(ticks, audio.codec.clock_hz);
+        self.counters.audio += duration(audio.codec.clock_hz, ticks);
         true
     }
 

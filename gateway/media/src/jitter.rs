@@ -337,12 +337,17 @@ impl Jitter {
     }
 
     fn time(&self, ticks: u32) -> Duration {
-        Duration::from_secs(1) * ticks / self.clock_hz
+        duration(self.clock_hz, ticks)
     }
 
     fn ticks(&self, time: Duration) -> u32 {
         ticks(self.clock_hz, time)
     }
+}
+
+/// How long ticks of a clock last; in 64 bits, since each packet asks for it.
+pub(crate) fn duration(clock_hz: u32, ticks: u32) -> Duration {
+    Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / u64::from(clock_hz.max(1)))
 }
 
 /// A time in ticks of a clock.

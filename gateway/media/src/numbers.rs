@@ -67,7 +67,7 @@ impl Numbers {
 
     /// When the sound of the last packet ends.
     pub(crate) fn sounds_until(&self) -> Option<Instant> {
-        self.last_sent.map(|(sent, sounds)| sent + Duration::from_secs(1) * sounds / self.clock_hz.max(1))
+        self.last_sent.map(|(sent, sounds)| sent + jitter::duration(self.clock_hz, sounds))
     }
 
     /// Gives out `count` sequence numbers and says which is the first.
@@ -99,9 +99,4 @@ impl Numbers {
     pub(crate) fn ticks_at_most(&self, time: Duration) -> u32 {
         jitter::ticks(self.clock_hz, time)
     }
-}
-
-/// How long so many ticks of a clock last.
-pub(crate) fn duration(ticks: u32, clock_hz: u32) -> Duration {
-    Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / u64::from(clock_hz.max(1)))
 }

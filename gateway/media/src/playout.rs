@@ -98,7 +98,7 @@ impl Playout {
         };
         let clock_hz = self.codec.clock_hz;
         let jitter = self.jitter.get_or_insert_with(|| {
-            let lasts = Duration::from_secs(1) * ticks / clock_hz;
+            let lasts = crate::jitter::duration(clock_hz, ticks);
             Jitter::new(clock_hz, lasts.clamp(DELAYS.0, DELAYS.1))
         });
         jitter.put(now, cue, timestamp, ticks, payload);
