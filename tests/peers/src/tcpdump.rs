@@ -35,6 +35,18 @@ pub struct SetUps {
     /// From a call's first INVITE to its first 100, and to its first 200.
     pub until_100_us: Vec<u64>,
     pub until_200_us: Vec<u64>,
+    /// Calls that were answered, in the order in which they were.
+    pub answered: Vec<Answered>,
+}
+
+/// An answered call, in microseconds since 1970.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    /// The user part of whom its INVITE calls.
+    pub callee: String,
+    /// When its first INVITE passed, and its first 200.
+    pub invited_us: u64,
+    pub answered_us: u64,
 }
 
 impl Tcpdump {
@@ -88,8 +100,8 @@ impl SetUps {
     pub fn of(passed: &[(Duration, Vec<u8>)], callee: SocketAddr) -> Self {
         let us = |time: Duration| time.as_micros() as u64;
         let (mut found, callee) = (Self::default(), callee.to_string());
-        // When each was invited, and which answers it has.
-        let mut calls = HashMap::<String, (Duration, bool, bool)>::new();
+        // When each was invited and who is called, and which answers it has.
+        let mut calls = HashMap::<String, (Duration, String, bool, bool)>::new();
         for (at, datagram) in passed {
             let text = String::from_utf8_lossy(datagram);
             let mut lines = text.lines();
@@ -100,15 +112,19 @@ impl SetUps {
                 continue;
             }
             if start.starts_with("INVITE ") && start.contains(&callee) && !calls.contains_key(call) {
-                calls.insert(call.to_owned(), (*at, false, false));
+                let user = start.strip_prefix("INVITE sip:").and_then(|uri| uri.split_once('@'));
+                let user = user.map_or("", |(user, _)| user).to_owned();
+                calls.insert(call.to_owned(), (*at, user, false, false));
                 found.invited_us.push(us(*at));
             }
-            let Some((since, is_tried, is_answered)) = calls.get_mut(call) else { continue };
+            let Some((since, user, is_tried, is_answered)) = calls.get_mut(call) else { continue };
             let took = us(at.saturating_sub(*since));
             if start.starts_with("SIP/2.0 100") && !std::mem::replace(is_tried, true) {
                 found.until_100_us.push(took);
             } else if start.starts_with("SIP/2.0 200") && !std::mem::replace(is_answered, true) {
                 found.until_200_us.push(took);
+                let (invited_us, answered_us) = (us(*since), us(*at));
+                found.answered.push(Answered { callee: std::mem::take(user), invited_us, answered_us });
             }
         }
         found
@@ -151,6 +167,8 @@ mod tests {
         let found = SetUps::of(&passed, callee);
         assert_eq!(found.invited_us, [10_000, 1_010_000, 2_010_000]);
         assert_eq!((&found.until_100_us[..], &found.until_200_us[..]), (&[4_000][..], &[590_000][..]));
+        let answered = Answered { callee: "7".to_owned(), invited_us: 10_000, answered_us: 600_000 };
+        assert_eq!(found.answered, [answered]);
         assert_eq!((found.per_second(), SetUps::default().per_second()), (Some(1.0), None));
     }
 

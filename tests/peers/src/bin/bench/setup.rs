@@ -59,9 +59,8 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
         // The last ones end at Telegram, too.
         sleep(TALK).await;
         let used = machine::Threads::of(pid)?.since(&before);
-        let callee = watch.callee;
-        let (set_ups, passed) = watch.seen(&outcome, part, report).await;
-        let crossings = Crossings::of(&passed, callee, &telegram_side::asked(scene.stage.world()));
+        let set_ups = watch.finished(&outcome, part, report).await;
+        let crossings = Crossings::of(&set_ups.answered, &telegram_side::asked(scene.stage.world()));
         let cpu_ms_per_call = used.cpu_ns as f64 / 1e6 / f64::from(calls);
         let row = report::Signalling {
             per_second,
@@ -221,26 +220,16 @@ impl Watch {
     }
 
     async fn finished(self, outcome: &Outcome, part: &str, report: &mut Report) -> SetUps {
-        self.seen(outcome, part, report).await.0
-    }
-
-    /// The same, and what passed: nothing where SIPp timed them.
-    async fn seen(
-        self,
-        outcome: &Outcome,
-        part: &str,
-        report: &mut Report,
-    ) -> (SetUps, Vec<(Duration, Vec<u8>)>) {
         let named =
             |name: &str| outcome.times.iter().filter(|(known, _)| known == name).map(|(_, us)| *us).collect();
         let by_sipp =
-            SetUps { invited_us: Vec::new(), until_100_us: named("trying"), until_200_us: named("setup") };
-        let Some(tcpdump) = self.tcpdump else { return (by_sipp, Vec::new()) };
+            SetUps { until_100_us: named("trying"), until_200_us: named("setup"), ..SetUps::default() };
+        let Some(tcpdump) = self.tcpdump else { return by_sipp };
         match tcpdump.finished().await {
-            Ok(passed) => (SetUps::of(&passed, self.callee), passed),
+            Ok(passed) => SetUps::of(&passed, self.callee),
             Err(error) => {
                 report.notice(part, &coarse(&error));
-                (by_sipp, Vec::new())
+                by_sipp
             }
         }
     }

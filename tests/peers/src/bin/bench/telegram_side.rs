@@ -2,12 +2,11 @@
 //! accepted. Both go by the machine's clock; the test Telegram notes whole milliseconds, and what it has served.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::time::Duration;
 
 use grammers_tl_types as tl;
 use tgtrunk_test_telegram::World;
 use tgtrunk_test_telegram::world::Entry;
+use tgtrunk_tests::tcpdump::Answered;
 
 /// Half of a millisecond, in which what is noted is taken to have been.
 const HALF_US: u64 = 500;
@@ -36,13 +35,6 @@ pub(crate) struct Crossings {
     pub(crate) acceptance_to_200_us: Vec<u64>,
 }
 
-/// An answered call as it passed on the trunk's side.
-struct Answered {
-    phone: String,
-    invited_us: u64,
-    answered_us: u64,
-}
-
 /// What the journal has of requests for calls and of their acceptances, oldest first.
 pub(crate) fn asked(world: &World) -> Vec<Asked> {
     let phones: HashMap<i64, String> = world.users().into_iter().map(|user| (user.id, user.phone)).collect();
@@ -62,15 +54,15 @@ pub(crate) fn asked(world: &World) -> Vec<Asked> {
 }
 
 impl Crossings {
-    /// Those of calls to an address. Of a call that the journal has forgotten nothing is told.
-    pub(crate) fn of(passed: &[(Duration, Vec<u8>)], callee: SocketAddr, asked: &[Asked]) -> Self {
+    /// Those of answered calls. Of a call that the journal has forgotten nothing is told.
+    pub(crate) fn of(answered: &[Answered], asked: &[Asked]) -> Self {
         let mut of_phones = HashMap::<&str, Vec<&Asked>>::new();
         for one in asked {
             of_phones.entry(&one.phone).or_default().push(one);
         }
         let mut found = Self::default();
-        for call in answered(passed, callee) {
-            let Some(asked) = of_phones.get(call.phone.as_str()) else { continue };
+        for call in answered {
+            let Some(asked) = of_phones.get(call.callee.trim_start_matches('+')) else { continue };
             let is_of_it =
                 |at_us: u64| at_us + HALF_US >= call.invited_us && at_us <= call.answered_us + HALF_US;
             let first = |what: What| {
@@ -88,36 +80,12 @@ impl Crossings {
     }
 }
 
-/// Calls from their first INVITE to their first 200, in the order in which they were answered.
-fn answered(passed: &[(Duration, Vec<u8>)], callee: SocketAddr) -> Vec<Answered> {
-    let callee = callee.to_string();
-    let (mut invited, mut found) = (HashMap::<String, (String, u64)>::new(), Vec::new());
-    for (at, datagram) in passed {
-        let at_us = at.as_micros() as u64;
-        let text = String::from_utf8_lossy(datagram);
-        let mut lines = text.lines();
-        let start = lines.next().unwrap_or_default();
-        let header = |name: &str| lines.clone().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        let (Some(call), Some(asked)) = (header("Call-ID:"), header("CSeq:")) else { continue };
-        if !asked.ends_with("INVITE") {
-            continue;
-        }
-        if let Some((phone, rest)) = start.strip_prefix("INVITE sip:").and_then(|uri| uri.split_once('@')) {
-            if rest.starts_with(&callee) {
-                let phone = phone.trim_start_matches('+').to_owned();
-                invited.entry(call.to_owned()).or_insert((phone, at_us));
-            }
-        } else if start.starts_with("SIP/2.0 200")
-            && let Some((phone, invited_us)) = invited.remove(call)
-        {
-            found.push(Answered { phone, invited_us, answered_us: at_us });
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tgtrunk_tests::tcpdump::SetUps;
+
     use super::*;
 
     #[test]
@@ -158,10 +126,10 @@ mod tests {
             asked(95, 3, What::Acceptance),
         ];
         let callee = "127.0.0.1:5060".parse().unwrap();
-        let found = Crossings::of(&passed, callee, &journal);
+        let found = Crossings::of(&SetUps::of(&passed, callee).answered, &journal);
         // What is noted in the millisecond of the INVITE or of the 200 is of that call, too.
         assert_eq!(found.invite_to_request_us, [0, 2_500]);
         assert_eq!(found.acceptance_to_200_us, [0, 1_500]);
-        assert_eq!(Crossings::of(&[], callee, &journal), Crossings::default());
+        assert_eq!(Crossings::of(&[], &journal), Crossings::default());
     }
 }
