@@ -70,3 +70,4 @@ pub mod visitor;
 pub mod wire_pbx;
 pub mod wire_stage;
 pub mod wiretap;
+mod witness;

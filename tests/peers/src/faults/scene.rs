@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::cable::Cable;
 use super::peer::Sipp;
 use super::sip_path::{Dialog, Plan, SipPath};
-use super::verdict::{self, Witness};
+use super::verdict;
 use super::{End, Story};
 use crate::clock::now;
 use crate::gateway::Gateway;
@@ -21,6 +21,7 @@ use crate::light_user::{self, Answering, Event, LightUser, Reason};
 use crate::player::circle;
 use crate::stage::{self, Line, Stage};
 use crate::wire_stage::{USER_HZ, phone_of};
+use crate::witness::{self, Witness};
 
 /// How long a person lets it ring: 180 and 200 are two messages.
 const RINGS: Duration = Duration::from_millis(150);
@@ -245,8 +246,9 @@ impl Scene {
         let (call, sip) = (call.map(|call| call.id), dialog.map(|dialog| dialog.call_id.as_str()));
         let may_be_unknown = caller == End::Person && dialog.is_none();
         let until = now() + if may_be_unknown { PATIENCE } else { END_LIMIT };
+        let (mut control, line) = (self.gateway.control().await?, post.line.phone.parse()?);
         loop {
-            let mut records = verdict::newest(&self.gateway, &post.line.phone).await?;
+            let mut records = witness::newest(&mut control, Some(&line), 1).await?;
             records.retain(|record| {
                 call.is_some() && record.telegram_call == call
                     || sip.is_some() && record.trunk.sip_call_id.as_deref() == sip
@@ -254,7 +256,8 @@ impl Scene {
             ensure!(records.len() <= 1, "want one record, got {records:?}");
             let is_unknown = records.is_empty() && may_be_unknown;
             let whole = records.pop().filter(verdict::is_whole);
-            let counted = whole.map(|record| self.witness.ended_once(record.call).map(|()| record));
+            let counted =
+                whole.map(|record| verdict::ended_once(&self.witness, record.call).map(|()| record));
             match counted {
                 Some(Ok(record)) => return Ok(Some(record)),
                 Some(Err(error)) if now() > until => return Err(error),
@@ -289,7 +292,7 @@ impl Scene {
             ensure!(now() < until, "calls are left in the gateway: {left:?}");
             sleep(LOOK).await;
         }
-        verdict::one_each(&verdict::all(&self.gateway).await?, &self.witness)?;
+        verdict::one_each(&witness::records(&mut control).await?, &self.witness)?;
         let log = std::fs::read(&self.stage.installation.log)?;
         if let Some(line) = String::from_utf8_lossy(&log).lines().find(|line| line.contains("panicked at")) {
             bail!("a panic: {line}");

@@ -2,8 +2,7 @@
 //! is to be read anywhere, a fresh call is heard both ways within five seconds, memory and descriptors are back where they
 //! were, and each call ended once and has one record.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,18 +10,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grammers_tl_types::functions::phone as f;
 use tgtrunk_config::CallId;
-use tgtrunk_config::control::{Answer, Ask, CallRecord, CallResult, CallState, Event, RecordFilter};
+use tgtrunk_config::control::CallRecord;
 use tgtrunk_test_telegram::canary;
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::Tally;
 use super::rig::{LIMIT, Rig};
 use crate::clock::now;
-use crate::control::Control;
-use crate::gateway::Gateway;
 use crate::load::machine;
 use crate::prometheus;
+use crate::witness::{Seen, is_over, records};
 
 /// How long memory, descriptors and calls may take to be back: transactions are kept for 32 s (RFC 3261 section 17).
 const BACK_LIMIT: Duration = Duration::from_secs(60);
@@ -39,8 +36,6 @@ const RESIDENT_KB: u64 = 2_048;
 /// Calls whose agreement on a key is looked for in outputs, and how many bytes of it: a multiple of three, for base64.
 const AGREEMENTS: usize = 20;
 const AGREED_BYTES: usize = 12;
-/// For so long a day's events may be waited for.
-const FOR_EVER: Duration = Duration::from_secs(86_400);
 /// How often the oracle looks.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -68,55 +63,6 @@ impl Footprint {
         self.resident_kb <= before.resident_kb + memory.max(RESIDENT_KB)
             && self.descriptors <= before.descriptors + files.max(DESCRIPTORS)
     }
-}
-
-/// Hears of every call from the gateway's own mouth.
-pub(super) struct Witness {
-    seen: Arc<Mutex<Seen>>,
-    task: JoinHandle<()>,
-}
-
-#[derive(Default)]
-struct Seen {
-    /// How often each call ended.
-    ends: BTreeMap<CallId, u32>,
-    /// Calls of before somebody listened.
-    earlier: BTreeSet<CallId>,
-    /// Events that were told too fast to be heard.
-    missed: u64,
-}
-
-impl Witness {
-    pub(super) async fn begin(gateway: &Gateway) -> anyhow::Result<Self> {
-        let mut control = gateway.control().await?;
-        control.subscribe().await?;
-        let earlier = records(&mut control).await?.iter().map(|record| record.call).collect();
-        let seen = Arc::new(Mutex::new(Seen { earlier, ..Seen::default() }));
-        let task = tokio::spawn(listen(control, Arc::clone(&seen)));
-        Ok(Self { seen, task })
-    }
-}
-
-impl Drop for Witness {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn listen(mut control: Control, seen: Arc<Mutex<Seen>>) {
-    while let Ok(event) = control.wait_for("event", FOR_EVER, |event| Some(event.clone())).await {
-        match event {
-            Event::Call(call) => {
-                *lock(&seen).ends.entry(call.call).or_default() += u32::from(call.state == CallState::Ended);
-            }
-            Event::Lagged { missed } => lock(&seen).missed += missed,
-            _ => {}
-        }
-    }
-}
-
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Rig {
@@ -196,7 +142,7 @@ impl Rig {
 
     /// Each call that was heard of has ended once, and each has one record, which is an ended one.
     async fn each_call_has_one_record(&self, tally: &mut Tally) -> anyhow::Result<()> {
-        let missed = lock(&self.witness.seen).missed;
+        let missed = self.witness.seen().missed;
         if missed > 0 {
             tally.note(&format!("{missed} events came too fast: how often each call ended is not judged"));
         }
@@ -204,7 +150,7 @@ impl Rig {
         let until = now() + LIMIT;
         loop {
             let told = records(&mut control).await?;
-            match one_each(&lock(&self.witness.seen), &told) {
+            match one_each(&self.witness.seen(), &told) {
                 Ok(()) => return Ok(()),
                 Err(error) if now() > until => return Err(error),
                 Err(_) => {}
@@ -278,9 +224,7 @@ fn one_each(seen: &Seen, told: &[CallRecord]) -> anyhow::Result<()> {
     let mut rows: BTreeMap<CallId, u32> = BTreeMap::new();
     for record in told {
         *rows.entry(record.call).or_default() += 1;
-        let is_over =
-            record.result != CallResult::Running && record.ended_ms.is_some() && record.end.is_some();
-        anyhow::ensure!(is_over, "a record does not end: {record:?}");
+        anyhow::ensure!(is_over(record), "a record does not end: {record:?}");
     }
     if let Some((call, count)) = rows.iter().find(|(_, count)| **count != 1) {
         anyhow::bail!("{count} records of call {call}");
@@ -299,25 +243,6 @@ fn one_each(seen: &Seen, told: &[CallRecord]) -> anyhow::Result<()> {
         anyhow::bail!("no record of call {call}");
     }
     Ok(())
-}
-
-/// All records.
-pub(super) async fn records(control: &mut Control) -> anyhow::Result<Vec<CallRecord>> {
-    newest(control, usize::MAX).await
-}
-
-/// The newest of them, so many at least where there are.
-pub(super) async fn newest(control: &mut Control, wanted: usize) -> anyhow::Result<Vec<CallRecord>> {
-    let mut all = Vec::new();
-    while all.len() < wanted {
-        let filter = RecordFilter { skip: u32::try_from(all.len())?, limit: Some(100), ..Default::default() };
-        match control.ask(Ask::Records { filter }).await? {
-            Answer::Records { records, .. } if records.is_empty() => break,
-            Answer::Records { records, .. } => all.extend(records),
-            other => anyhow::bail!("records: {other:?}"),
-        }
-    }
-    Ok(all)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tgtrunk_test_telegram::canary::{TRUNK_OTHER_PASSWORD, TRUNK_PASSWORD};
 use tokio::time::sleep;
 
 use super::Tally;
-use super::oracle::{Footprint, Witness};
+use super::oracle::Footprint;
 use crate::clock::now;
 use crate::gateway::Gateway;
 use crate::light_user::{self, Answering, LightUser, Reason};
@@ -24,6 +24,7 @@ use crate::player::circle;
 use crate::stage::{self, Line, Stage};
 use crate::wire_pbx::{self, WireCall, WirePbx};
 use crate::wire_stage::{PBX_HZ, Post, USER_HZ};
+use crate::witness::Witness;
 use crate::{ports, prometheus, sockets};
 
 /// How long a fresh call may take until both sides hear each other.

@@ -16,10 +16,10 @@ use crate::light_user::Reason;
 use crate::load::Passage;
 use crate::stage::{self, GREEN_LIMIT};
 use crate::torture::chance::Chance;
-use crate::torture::oracle::records;
 use crate::torture::rig::{LIMIT, NOBODY, Rig};
 use crate::torture::talks::Talk;
 use crate::torture::{Plan, Tally};
+use crate::witness::records;
 
 /// Calls between two troubles, which nothing hits.
 const CALLS: usize = 6;

@@ -18,9 +18,9 @@ use crate::clock::now;
 use crate::database;
 use crate::stage::{self, GREEN_LIMIT};
 use crate::torture::chance::Chance;
-use crate::torture::oracle::records;
 use crate::torture::rig::Rig;
 use crate::torture::{Plan, Tally};
+use crate::witness::records;
 
 /// What a disk does that fails, as `disk_fault.c` knows it; writes that fail go on to fail for a while.
 const FAULTS: [&str; 5] = ["kill", "torn", "power", "eio", "enospc"];

@@ -15,9 +15,9 @@ use crate::clock::now;
 use crate::database;
 use crate::stage::{self, GREEN_LIMIT};
 use crate::torture::chance::Chance;
-use crate::torture::oracle::{newest, records};
 use crate::torture::rig::{Rig, by_address};
 use crate::torture::{Plan, Tally};
+use crate::witness::{newest, records};
 
 /// A life of the gateway, at most; one in so many ends while it starts.
 const LIFE_MS: usize = 1_600;
@@ -119,7 +119,7 @@ pub(super) async fn one(
     let ready = now() - began;
     seen.ready.push(ready);
     // To read all of them would take seconds by and by, which are not the gateway's.
-    let told = newest(&mut rig.gateway.control().await?, RECENT).await?;
+    let told = newest(&mut rig.gateway.control().await?, None, RECENT).await?;
     let known: BTreeSet<i64> = told.iter().filter_map(|record| record.telegram_call).collect();
     seen.nameless.extend(at_telegram.extract_if(.., |call| !known.contains(call)));
     let goes_on = |call: &i64| rig.stage.world().call_info(*call).is_some_and(|call| scene.is_up(&call));

@@ -12,10 +12,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock::now;
 use crate::light_user::Reason;
-use crate::torture::oracle::records;
 use crate::torture::rig::{LIMIT, Rig, by_address};
 use crate::torture::talks::Talk;
 use crate::torture::{Plan, Tally};
+use crate::witness::records;
 
 /// Calls of each kind.
 const EACH: usize = 4;

@@ -10,9 +10,9 @@ use super::kills::takes_many;
 use super::kills_scene::Traffic;
 use crate::clock::now;
 use crate::torture::chance::Chance;
-use crate::torture::oracle::records;
 use crate::torture::rig::Rig;
 use crate::torture::{Plan, Tally};
+use crate::witness::records;
 
 /// How many samples a run has, and how long two are apart at least.
 const SAMPLES: u32 = 240;

@@ -21,9 +21,9 @@ use crate::clock::now;
 use crate::prometheus;
 use crate::stage::{self, GREEN_LIMIT};
 use crate::torture::chance::Chance;
-use crate::torture::oracle::Witness;
 use crate::torture::rig::{Ground, Rig};
 use crate::torture::{Plan, Tally};
+use crate::witness::Witness;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Of an hour, lines are busy for so long by the machine's clock, and the rest passes in leaps, each of which takes so long:
