@@ -248,12 +248,13 @@ impl From<&Trouble> for Said {
                     "port {address} is in use by another program: stop it, or change {setting} (ss -lntup shows who has it)"
                 ),
                 format!(
-                    "порт {address} занят другой программой: остановите её или измените {setting} (кто занял, покажет ss -lntup)"
+                    "порт {address} занят другой программой: остановите её или измените {} (кто занял, покажет ss -lntup)",
+                    in_russian(setting)
                 ),
             ),
             Trouble::PortNotAllowed { address, setting } => Self::new(
                 format!("port {address} may not be opened: choose one above 1023 in {setting}"),
-                format!("порт {address} открыть нельзя: выберите в {setting} порт больше 1023"),
+                format!("порт {address} открыть нельзя: нужен порт больше 1023, см. {}", in_russian(setting)),
             ),
             Trouble::NotOurAddress { address, setting } => Self::new(
                 format!(
@@ -261,8 +262,9 @@ impl From<&Trouble> for Said {
                     address.ip()
                 ),
                 format!(
-                    "{} не адрес этой машины: измените {setting} (её адреса покажет ip address)",
-                    address.ip()
+                    "{} не адрес этой машины: измените {} (её адреса покажет ip address)",
+                    address.ip(),
+                    in_russian(setting)
                 ),
             ),
             Trouble::PbxDoubtsPassword { user } => Self::new(
@@ -299,6 +301,11 @@ impl From<Trouble> for Said {
     fn from(trouble: Trouble) -> Self {
         Self::from(&trouble)
     }
+}
+
+/// Where a setting is, for a Russian sentence.
+fn in_russian(setting: &str) -> String {
+    setting.replace(" in ", " в ").replace(" of ", " из ")
 }
 
 fn clock(ahead_s: i64) -> Said {
@@ -396,6 +403,7 @@ mod tests {
             )
         );
         assert!(told.ru.starts_with("порт 127.0.0.1:30001 занят другой программой"));
+        assert!(told.ru.contains("измените sip_port в line.toml (кто занял"));
         assert!(Said::from(port(io::ErrorKind::PermissionDenied).unwrap()).en.contains("above 1023"));
         assert!(
             Said::from(port(io::ErrorKind::AddrNotAvailable).unwrap()).en.starts_with("127.0.0.1 is not")

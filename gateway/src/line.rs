@@ -62,7 +62,7 @@ pub(crate) use route::find_pbx;
 use standing::Standing;
 pub(crate) use strangers::Strangers;
 use trunk::{Trunk, receive};
-pub(crate) use wire::Probe;
+pub(crate) use wire::{Probe, is_free};
 
 /// Words from calls that may wait for their line.
 const WORDS: usize = 1024;

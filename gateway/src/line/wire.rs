@@ -26,7 +26,7 @@ use crate::net::{mark, unreachable, widen};
 use backoff::Backoff;
 use connection::{Heard, Opening};
 use guests::{Admission, Guests};
-pub(crate) use probe::Probe;
+pub(crate) use probe::{Probe, is_free};
 use tls::Tls;
 
 /// Most connections at once that the line opened.

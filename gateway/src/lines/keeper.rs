@@ -1,5 +1,6 @@
 //! Keeps one line open: opens it, tries again where that fails, notices when it breaks, and closes it.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tracing::Instrument as _;
 
 use crate::account;
 use crate::clock;
-use crate::line::{House, Line, Mode, Order, Start};
+use crate::line::{House, Line, Mode, Order, Start, is_free};
 
 /// Orders that may wait for a line.
 pub(super) const ORDERS: usize = 64;
@@ -163,7 +164,8 @@ impl Keeper {
         problem
     }
 
-    /// Waits before the line is tried again; true when it is told to stop instead.
+    /// Waits before the line is tried again, for its port alone only until that is free; true when it is told to stop
+    /// instead.
     async fn rest(&mut self, problem: Said, pause: Duration) -> bool {
         let reason = problem
             .within(|en| format!("the line does not run: {en}"), |ru| format!("линия не работает: {ru}"));
@@ -173,6 +175,8 @@ impl Keeper {
         self.condition.send_replace(Condition::Failed(problem));
         let mut over = pin!(sleep(pause));
         let mut heartbeat = interval(HEARTBEAT);
+        let local = SocketAddr::new(self.house.settings.gateway.sip_bind, self.settings.sip_port);
+        let mut was_taken = false;
         loop {
             tokio::select! {
                 order = self.orders.recv() => match order {
@@ -182,7 +186,14 @@ impl Keeper {
                 },
                 () = async { drop(wanted.wait_for(|condition| *condition == Condition::Opening).await) } => return false,
                 () = &mut over => return false,
-                _ = heartbeat.tick() => self.paint(&reason),
+                _ = heartbeat.tick() => {
+                    self.paint(&reason);
+                    let is_free = is_free(local).await;
+                    if was_taken && is_free {
+                        return false;
+                    }
+                    was_taken = !is_free;
+                }
             }
         }
     }
@@ -286,6 +297,25 @@ mod tests {
             .map(|pause| pause.as_secs())
             .collect();
         assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
+    }
+
+    #[tokio::test]
+    async fn whoever_frees_the_port_of_a_line_waits_for_one_look_and_not_for_the_pause() {
+        let room = Room::new();
+        let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (mut keeper, _orders) = room.keeper();
+        keeper.settings.sip_port = taken.local_addr().unwrap().port();
+        let problem = || Said::new("the port is taken", "порт занят");
+        let freed = async {
+            sleep(Duration::from_millis(200)).await;
+            drop(taken);
+        };
+        let rest = timeout(HEARTBEAT * 2, keeper.rest(problem(), LONGEST_PAUSE));
+        let (rested, ()) = tokio::join!(rest, freed);
+        assert_eq!(rested, Ok(false));
+        // With a port that is free it fails for another reason.
+        let rested = timeout(HEARTBEAT * 2, keeper.rest(problem(), LONGEST_PAUSE)).await;
+        assert!(rested.is_err());
     }
 
     impl Room {

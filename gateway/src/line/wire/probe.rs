@@ -41,8 +41,7 @@ impl Probe {
     pub(crate) async fn open(gateway: &Gateway, state: &StateDir, line: &LineSettings) -> Result<Self, Said> {
         let local = SocketAddr::new(gateway.sip_bind, line.sip_port);
         proof(line)?;
-        let socket = UdpSocket::bind(local).await.map_err(|error| unopened(local, &error))?;
-        TcpListener::bind(local).await.map_err(|error| unopened(local, &error))?;
+        let socket = take(local).await.map_err(|error| unopened(local, &error))?;
         let way = match line.trunk.transport {
             Transport::Udp => Way::Udp(socket),
             Transport::Tcp => Way::Tcp,
@@ -118,6 +117,17 @@ impl Probe {
              Content-Length: 0\r\n\r\n"
         )
     }
+}
+
+/// Whether a line's port is free now, for datagrams and for connections.
+pub(crate) async fn is_free(local: SocketAddr) -> bool {
+    take(local).await.is_ok()
+}
+
+async fn take(local: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(local).await?;
+    TcpListener::bind(local).await?;
+    Ok(socket)
 }
 
 fn is_answer(message: &[u8]) -> bool {
