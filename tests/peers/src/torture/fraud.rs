@@ -38,6 +38,11 @@ const AT_ONCE: usize = 3;
 const MINUTES: u32 = 1;
 const TALKERS: usize = 8;
 const EXACT: Duration = Duration::from_secs(2);
+/// How each limit names itself in the Reason of what it refuses (RFC 3326); 34 is Q.850's word for no circuit.
+const OF_MINUTE: &str = "Too many calls in a minute";
+const OF_HOUR: &str = "Too many calls in an hour";
+const OF_LINE: &str = "cause=34";
+const OF_DAY: &str = "The minutes of the day are used up";
 /// The lines, in their order after those that strangers call: by lists and the minute, the hour, calls at once, minutes of a day.
 const LISTED: usize = 2;
 const HOURLY: usize = 3;
@@ -229,14 +234,17 @@ async fn rules_hold(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<()> {
     let asked = asked_since(rig, seen);
     tally.hold(asked.is_empty(), || format!("Telegram was asked about whom nobody may call: {asked:?}"));
     // One was placed when the rig began.
-    let (mut placed, mut last) = (1, String::new());
+    let mut placed = 1;
     for _ in 0..PER_MINUTE * 2 {
         let answer = pbx.call(NOBODY_ALLOWED).await?.final_answer(LIMIT).await?;
-        placed += usize::from(answer.status() == Some(404));
-        last = answer.start;
+        if answer.status() == Some(404) {
+            placed += 1;
+        } else {
+            tally.hold(is_cap(&answer, OF_MINUTE), || format!("a call of the minute got {}", answer.start));
+        }
     }
-    tally.hold(placed == PER_MINUTE && last.contains("503"), || {
-        format!("{placed} calls were placed in a minute, {PER_MINUTE} may be; the last got {last}")
+    tally.hold(placed == PER_MINUTE, || {
+        format!("{placed} calls were placed in a minute, {PER_MINUTE} may be")
     });
     Ok(())
 }
@@ -253,7 +261,9 @@ async fn hours_hold(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<()> {
     let seen = last_asked(rig);
     for _ in 0..PER_HOUR {
         let answer = pbx.call(NOBODY).await?.final_answer(LIMIT).await?;
-        tally.hold(is_cap(&answer), || format!("a call beyond those of the hour got {}", answer.start));
+        tally.hold(is_cap(&answer, OF_HOUR), || {
+            format!("a call beyond those of the hour got {}", answer.start)
+        });
     }
     let asked = asked_since(rig, seen);
     tally.hold(asked.is_empty(), || format!("Telegram was asked beyond the hour's calls: {asked:?}"));
@@ -271,7 +281,9 @@ async fn calls_at_once_hold(rig: &Rig, tally: &mut Tally) -> anyhow::Result<()> 
     let seen = last_asked(rig);
     for _ in 0..AT_ONCE {
         let answer = pbx.call(NOBODY).await?.final_answer(LIMIT).await?;
-        tally.hold(is_cap(&answer), || format!("a call beyond {AT_ONCE} at once got {}", answer.start));
+        tally.hold(is_cap(&answer, OF_LINE), || {
+            format!("a call beyond {AT_ONCE} at once got {}", answer.start)
+        });
     }
     let mut asked = asked_since(rig, seen);
     // Those that run may have something to say.
@@ -286,7 +298,7 @@ async fn calls_at_once_hold(rig: &Rig, tally: &mut Tally) -> anyhow::Result<()> 
         if answer.status() == Some(404) {
             break;
         }
-        let waits = is_cap(&answer) && now() < until;
+        let waits = is_cap(&answer, OF_LINE) && now() < until;
         anyhow::ensure!(waits, "after one of {AT_ONCE} calls has ended: {}", answer.start);
         sleep(LOOK).await;
     }
@@ -313,8 +325,9 @@ async fn days_hold(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<Duration>
         }
     };
     let after = now() - began;
-    tally
-        .hold(is_cap(&refused), || format!("{TALKERS} calls after {after:?}: another got {}", refused.start));
+    tally.hold(is_cap(&refused, OF_DAY), || {
+        format!("{TALKERS} calls after {after:?}: another got {}", refused.start)
+    });
     // What the rig's own call lasted counts, too.
     tally.hold(after + EXACT >= due, || format!("the minutes of the day were used up after {after:?}"));
     for talk in &talks {
@@ -326,16 +339,19 @@ async fn days_hold(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<Duration>
     let seen = last_asked(rig);
     for _ in 0..TALKERS {
         let answer = pbx.call(NOBODY).await?.final_answer(LIMIT).await?;
-        tally.hold(is_cap(&answer), || format!("a call beyond the minutes of the day got {}", answer.start));
+        tally.hold(is_cap(&answer, OF_DAY), || {
+            format!("a call beyond the minutes of the day got {}", answer.start)
+        });
     }
     let asked = asked_since(rig, seen);
     tally.hold(asked.is_empty(), || format!("Telegram was asked beyond the minutes of the day: {asked:?}"));
     Ok(after)
 }
 
-/// Whether a call was refused for it would be one too many, and until when.
-fn is_cap(answer: &Message) -> bool {
-    answer.status() == Some(503) && answer.header("Retry-After").is_some()
+/// Whether a call was refused because of this limit, and until when.
+fn is_cap(answer: &Message, limit: &str) -> bool {
+    let says = answer.header("Reason").is_some_and(|reason| reason.contains(limit));
+    answer.status() == Some(503) && answer.header("Retry-After").is_some() && says
 }
 
 /// Number of the last request that Telegram got.
