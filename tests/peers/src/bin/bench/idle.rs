@@ -13,7 +13,7 @@ const LINES: usize = 10;
 /// What follows on a start is not what idleness costs.
 const SETTLE: Duration = Duration::from_secs(5);
 /// Each line asks its PBX for OPTIONS once meanwhile, and pings Telegram twice.
-const LENGTH: Duration = Duration::from_secs(30);
+const LENGTH: Duration = Duration::from_secs(20);
 
 pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     report.idle = None;
