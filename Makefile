@@ -170,6 +170,23 @@ soak: setup build ## what a gateway has to live through: ten times the calls, ki
 	@mkdir -p target/torture
 	RUST_LOG=info HOURS=$(HOURS) TGTRUNK_REPORTS=$(CURDIR)/target/torture TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/torture target/torture soak $(SOAK)
 
+# All 28 in one run of at most 150 minutes, with amounts that fit in; what it came to is kept, and the page of it made.
+ORDEAL_FUZZ_S ?= 30
+ORDEAL_SUITES := calls kills records strangers troubles
+.PHONY: ordeal
+ordeal: setup build packages $(TOOLS)/bin/cargo-fuzz $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-cyclonedx ## all 28 rows of docs/torture.md in one run, by which docs/torture.json and that page are made anew
+	@rm -rf target/torture && mkdir -p target/torture
+	@failed=0; torture() { RUST_LOG=info TGTRUNK_REPORTS=$(CURDIR)/target/torture \
+		TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway target/debug/torture target/torture "$$@" || failed=1; }; \
+	torture here; \
+	torture told T4 $(ORDEAL_FUZZ_S) "seconds of each target" "make -s fuzz FUZZ_S=$(ORDEAL_FUZZ_S)"; \
+	torture told T24 1 "lock file" "make -s audit 2>&1" "make -s sbom"; \
+	torture told T23,T25 $(words $(ORDEAL_SUITES)) "test programs with services inside of their units" \
+		"TGTRUNK_GATEWAY=$(CURDIR)/target/debug/tgtrunk-gateway SANDBOX=1 target/debug/suites $(ORDEAL_SUITES)"; \
+	cp target/torture/report.json docs/torture.json; \
+	WRITE_TABLES=1 cargo test --quiet --locked -p tgtrunk-test-programs --test tidy torture || failed=1; \
+	exit $$failed
+
 # Fuzzer's runtime and targets live outside the workspace. What they took is added to tests/fuzz/taken.toml.
 FUZZ_S ?= 600
 .PHONY: fuzz

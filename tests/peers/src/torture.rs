@@ -29,7 +29,7 @@ mod walk;
 
 use std::time::Duration;
 
-pub use self::report::{Report, table};
+pub use self::report::{Report, Told, table};
 pub use self::soak::SOAK;
 pub use self::thrown::add as add_thrown;
 use crate::clock::now;
@@ -49,9 +49,10 @@ pub struct Row {
     pub expected: &'static str,
     /// What the amount counts.
     pub unit: &'static str,
-    /// The amount of a whole run, and of one among other tests.
+    /// The amount of a whole run, of one among other tests, and of the one run of all that `docs/torture.json` is of.
     pub whole: u64,
     pub short: u64,
+    pub here: u64,
 }
 
 /// What takes minutes, in the order in which it runs.
@@ -63,6 +64,7 @@ pub const ROWS: [Row; 12] = [
         unit: "messages",
         whole: 122,
         short: 122,
+        here: 122,
     },
     Row {
         test: "T2",
@@ -71,6 +73,7 @@ pub const ROWS: [Row; 12] = [
         unit: "INVITEs",
         whole: 24_000,
         short: 1_000,
+        here: 24_000,
     },
     Row {
         test: "T3",
@@ -79,6 +82,7 @@ pub const ROWS: [Row; 12] = [
         unit: "messages",
         whole: 1_000_000,
         short: 10_000,
+        here: 1_000_000,
     },
     Row {
         test: "T5",
@@ -87,6 +91,7 @@ pub const ROWS: [Row; 12] = [
         unit: "packets of each kind",
         whole: 100_000,
         short: 1_500,
+        here: 100_000,
     },
     Row {
         test: "T6",
@@ -95,6 +100,7 @@ pub const ROWS: [Row; 12] = [
         unit: "packets at each port",
         whole: 3_000,
         short: 150,
+        here: 3_000,
     },
     Row {
         test: "T7",
@@ -103,6 +109,7 @@ pub const ROWS: [Row; 12] = [
         unit: "packets",
         whole: 10_000,
         short: 2_000,
+        here: 10_000,
     },
     Row {
         test: "T8",
@@ -111,6 +118,7 @@ pub const ROWS: [Row; 12] = [
         unit: "calls",
         whole: 100,
         short: 10,
+        here: 100,
     },
     Row {
         test: "T9",
@@ -119,6 +127,7 @@ pub const ROWS: [Row; 12] = [
         unit: "seconds",
         whole: 600,
         short: 6,
+        here: 120,
     },
     Row {
         test: "T11",
@@ -127,6 +136,7 @@ pub const ROWS: [Row; 12] = [
         unit: "calls",
         whole: 10_000,
         short: 100,
+        here: 5_000,
     },
     Row {
         test: "T13",
@@ -135,6 +145,7 @@ pub const ROWS: [Row; 12] = [
         unit: "guesses",
         whole: 600_000,
         short: 1_200,
+        here: 300_000,
     },
     Row {
         test: "T14",
@@ -143,6 +154,7 @@ pub const ROWS: [Row; 12] = [
         unit: "variants",
         whole: 1_000,
         short: 300,
+        here: 1_000,
     },
     Row {
         test: "T26",
@@ -151,6 +163,7 @@ pub const ROWS: [Row; 12] = [
         unit: "steps",
         whole: 10_000_000,
         short: 100_000,
+        here: 10_000_000,
     },
 ];
 

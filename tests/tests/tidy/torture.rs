@@ -9,6 +9,8 @@ use serde::Deserialize;
 use crate::tree::Tree;
 
 const LIST: &str = "docs/torture.toml";
+/// What `make ordeal` wrote.
+const RUN: &str = "docs/torture.json";
 pub(crate) const TABLE: &str = "docs/torture.md";
 const VERDICTS: &str = "gateway/sip/testdata/verdicts.txt";
 const ROWS: [&str; 2] = ["tests/peers/src/torture.rs", "tests/peers/src/torture/soak.rs"];
@@ -26,6 +28,41 @@ struct Row {
     figure: Option<String>,
     command: Option<String>,
     open: Option<String>,
+    less: Option<String>,
+}
+
+/// The one run of all.
+#[derive(Default, Deserialize)]
+struct Run {
+    rows: Vec<Ran>,
+}
+
+#[derive(Deserialize)]
+struct Ran {
+    test: String,
+    amount: u64,
+    unit: String,
+    failures: u64,
+    figure: String,
+    seed: u64,
+    seconds: f64,
+}
+
+impl Run {
+    /// # Errors
+    /// It cannot be read.
+    fn read(tree: &Tree) -> Result<Self, String> {
+        match tree.text(RUN) {
+            "" => Ok(Self::default()),
+            text => serde_json::from_str(text).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Rows of a test: T22 and T22w are both of T22.
+    fn of(&self, test: &str) -> impl Iterator<Item = &Ran> {
+        let is_of = move |ran: &&Ran| ran.test.trim_end_matches(char::is_alphabetic) == test;
+        self.rows.iter().filter(is_of)
+    }
 }
 
 type List = BTreeMap<String, Row>;
@@ -46,6 +83,15 @@ pub(crate) fn complaints(tree: &Tree) -> Vec<String> {
             found.push(format!("{LIST}: there is no test {test}"));
         }
         found.extend(one(tree, test, row).into_iter().map(|what| format!("{LIST}: {test}: {what}")));
+    }
+    match Run::read(tree) {
+        Ok(run) if !run.rows.is_empty() => {
+            let lacks = |test: &&String| run.of(test).next().is_none() && list[*test].less.is_none();
+            let lacking = list.keys().filter(lacks);
+            found.extend(lacking.map(|test| format!("{LIST}: {test}: {RUN} has none: say why in less")));
+        }
+        Ok(_) => {}
+        Err(error) => found.push(format!("{RUN}: {error}")),
     }
     for row in runnable(tree) {
         if list.get(row).is_some_and(|row| row.done.is_none()) {
@@ -75,7 +121,7 @@ fn read(tree: &Tree) -> Result<List, String> {
 fn one(tree: &Tree, test: &str, row: &Row) -> Vec<String> {
     let mut found = Vec::new();
     let texts = [&row.what, &row.amount, &row.expected].into_iter();
-    let more = [&row.done, &row.figure, &row.command, &row.open].into_iter().flatten();
+    let more = [&row.done, &row.figure, &row.command, &row.open, &row.less].into_iter().flatten();
     if texts.chain(more).any(|text| text.trim().is_empty() || text.contains(['|', '\n'])) {
         found.push("want words without | and in one line".to_owned());
     }
@@ -120,14 +166,17 @@ fn page(tree: &Tree, list: &List) -> String {
          Less than is wanted was done where hours were not to be had on two processors; the same command with another amount does the\n\
          rest. A row that throws less than its amount fails. The first part of a row may have the gateway take memory that it needs\n\
          once, and no later one; what restarts the gateway is judged by what the last process used. This page is made of [torture.toml](torture.toml) and not\n\
-         edited by hand: `WRITE_TABLES=1 cargo test -p tgtrunk-test-programs --test tidy torture`.\n\n\
-         | test | what | at least | expected | done here | seen | command |\n|---|---|---|---|---|---|---|\n"
+         edited by hand: `WRITE_TABLES=1 cargo test -p tgtrunk-test-programs --test tidy torture`.\n\n"
     );
     let number = |test: &str| test.trim_start_matches('T').parse::<usize>().unwrap_or(usize::MAX);
     let mut rows: Vec<_> = list.iter().collect();
     rows.sort_by_key(|(test, _)| number(test));
+    page.push_str(&ordeal(tree, &rows));
+    page.push_str(
+        "## Each by itself\n\n| test | what | at least | expected | done here | seen | command |\n|---|---|---|---|---|---|---|\n",
+    );
     for (test, row) in rows {
-        let Row { what, amount, expected, done, figure, command, open } = row;
+        let Row { what, amount, expected, done, figure, command, open, .. } = row;
         let words = |text: &Option<String>| text.clone().unwrap_or_default();
         let seen = figure.clone().or_else(|| open.clone()).unwrap_or_default();
         let command = command.as_ref().map(|command| format!("`{command}`")).unwrap_or_default();
@@ -147,6 +196,51 @@ fn page(tree: &Tree, list: &List) -> String {
     page
 }
 
+/// All of them in one run; nothing where there was none.
+fn ordeal(tree: &Tree, rows: &[(&String, &Row)]) -> String {
+    let run = Run::read(tree).unwrap_or_default();
+    if run.rows.is_empty() {
+        return String::new();
+    }
+    // One command may have told several rows.
+    let mut seconds: Vec<f64> = run.rows.iter().map(|ran| ran.seconds).collect();
+    seconds.dedup();
+    let minutes = seconds.iter().sum::<f64>() / 60.0;
+    let mut text = format!(
+        "## All in one run\n\n`make ordeal` runs all of them, one after the other, on two processors; here it took {minutes:.0} minutes. This table is\n\
+         what it wrote, [torture.json](torture.json).\n\n\
+         | test | at least | done | failures | seen | minutes | again alone | why less |\n|---|---|---|---|---|---|---|---|\n"
+    );
+    for (test, row) in rows {
+        let less = row.less.as_deref().unwrap_or_default();
+        let mut is_there = false;
+        for Ran { test, amount, unit, failures, figure, seed, seconds } in run.of(test) {
+            is_there = true;
+            let places = VARIABLES.into_iter().zip(ROWS);
+            let variable = places.filter(|(_, file)| rows_of(tree, file).contains(&test.as_str()));
+            let again = variable.map(|(variable, _)| {
+                format!(
+                    "`make {} {variable}{test}={amount} SEED={seed}`",
+                    variable.trim_end_matches('=').to_lowercase()
+                )
+            });
+            let (again, figure) = (again.collect::<String>(), figure.replace('|', "/"));
+            let minutes = seconds / 60.0;
+            writeln!(
+                text,
+                "| {test} | {} | {amount} {unit} | {failures} | {figure} | {minutes:.1} | {again} | {less} |",
+                row.amount
+            )
+            .ok();
+        }
+        if !is_there {
+            writeln!(text, "| {test} | {} | | | | | | {less} |", row.amount).ok();
+        }
+    }
+    text.push('\n');
+    text
+}
+
 #[test]
 fn each_rule_of_torture_can_fail() {
     let list = "[T1]\nwhat = \"x\"\namount = \"x\"\nexpected = \"x\"\nopen = \"not yet\"\n\
@@ -158,8 +252,14 @@ fn each_rule_of_torture_can_fail() {
     let rows = "    Row {\n        test: \"T1\",\n    Row {\n        test: \"T4\",\n";
     let verdicts = "# A\nrfc4475 wsinv 481 - why\n";
     let soak = "    Row {\n        test: \"T12\",\n";
-    let tree =
-        Tree::of(&[(LIST, list), (ROWS[0], rows), (ROWS[1], soak), (VERDICTS, verdicts), (TABLE, "old")]);
+    let ran = |test: &str, amount: u64| {
+        format!(
+            r#"{{"test":"{test}","amount":{amount},"unit":"messages","failures":0,"figure":"a | b","seed":7,"seconds":90.0}}"#
+        )
+    };
+    let run = format!(r#"{{"rows":[{},{}]}}"#, ran("T1", 122), ran("T4w", 5));
+    let files = [(LIST, list), (ROWS[0], rows), (ROWS[1], soak), (VERDICTS, verdicts), (TABLE, "old")];
+    let tree = Tree::of(&[&files[..], &[(RUN, run.as_str())]].concat());
     let told = complaints(&tree).join("\n");
     for wanted in [
         "T5 is missing",
@@ -170,10 +270,19 @@ fn each_rule_of_torture_can_fail() {
         "T2: want done, figure and command, or open",
         "T3: command: \"make torture TORTURE=T4\" runs another",
         "tests/peers/src/torture.rs has no row T3",
+        "T10: docs/torture.json has none",
         "docs/torture.md is not what",
     ] {
         assert!(told.contains(wanted), "no {wanted:?} in:\n{told}");
     }
     assert!(!told.contains("T4:"), "{told}");
-    assert!(made(&tree).unwrap().contains("| rfc4475/wsinv | 481 | - | why |"));
+    let made = made(&tree).unwrap();
+    assert!(made.contains("| rfc4475/wsinv | 481 | - | why |"));
+    assert!(
+        made.contains(
+            "| T1 | x | 122 messages | 0 | a / b | 1.5 | `make torture TORTURE=T1=122 SEED=7` |  |"
+        ),
+        "{made}"
+    );
+    assert!(!super::torture::made(&Tree::of(&files)).unwrap().contains("All in one run"));
 }

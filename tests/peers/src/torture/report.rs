@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,18 @@ struct Entry {
     seconds: f64,
 }
 
+/// What commands of the shell came to, one after the other.
+#[derive(Debug)]
+pub struct Told {
+    /// All of them, as whoever repeats them writes them.
+    pub commands: String,
+    /// The last line that each said.
+    pub figure: String,
+    /// Those that did not end well, with their last words.
+    pub failures: Vec<String>,
+    pub took: Duration,
+}
+
 /// The file's name.
 const FILE: &str = "report.json";
 
@@ -51,8 +64,7 @@ impl Report {
     /// Takes a row that was run, instead of what was there of it.
     pub fn take(&mut self, done: &Done) {
         self.inputs += done.inputs;
-        self.rows.retain(|entry| entry.test != done.row.test);
-        self.rows.push(Entry {
+        self.put(Entry {
             test: done.row.test.to_owned(),
             amount: done.amount,
             unit: done.row.unit.to_owned(),
@@ -63,6 +75,26 @@ impl Report {
             seed: done.plan.seed,
             seconds: done.took.as_secs_f64(),
         });
+    }
+
+    /// Takes what programs beside this one came to, whose last words are the figure.
+    pub fn take_told(&mut self, test: &str, amount: u64, unit: &str, told: &Told) {
+        self.put(Entry {
+            test: test.to_owned(),
+            amount,
+            unit: unit.to_owned(),
+            expected: format!("`{}` ends well", told.commands),
+            failures: told.failures.len() as u64,
+            told: told.failures.clone(),
+            figure: told.figure.clone(),
+            seed: 0,
+            seconds: told.took.as_secs_f64(),
+        });
+    }
+
+    fn put(&mut self, entry: Entry) {
+        self.rows.retain(|known| known.test != entry.test);
+        self.rows.push(entry);
         let number = |entry: &Entry| {
             entry.test[1..].trim_end_matches(char::is_alphabetic).parse::<u32>().unwrap_or(u32::MAX)
         };
@@ -110,8 +142,6 @@ pub fn table(done: &[Done]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::torture::{Plan, row};
 
@@ -138,6 +168,22 @@ mod tests {
         let again = Report::read(folder.path()).unwrap();
         assert_eq!((again.rows.len(), again.rows[0].failures, again.inputs), (1, 0, 244));
         assert_eq!(again, report);
+    }
+
+    #[test]
+    fn what_other_programs_told_has_a_row_beside_those_that_ran_here() {
+        let mut report = Report::default();
+        report.take(&done(&[]));
+        let told = Told {
+            commands: "make fuzz".to_owned(),
+            figure: "5 inputs so far".to_owned(),
+            failures: vec!["make fuzz: exit status: 1".to_owned()],
+            took: Duration::from_secs(3),
+        };
+        report.take_told("T4", 30, "seconds of each target", &told);
+        report.take_told("T4", 30, "seconds of each target", &told);
+        let rows: Vec<_> = report.rows.iter().map(|row| (row.test.as_str(), row.failures)).collect();
+        assert_eq!(rows, [("T1", 0), ("T4", 1)]);
     }
 
     #[test]

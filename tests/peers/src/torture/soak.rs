@@ -29,6 +29,7 @@ pub const SOAK: [Row; 13] = [
         unit: "seconds of the limit",
         whole: 30,
         short: 6,
+        here: 30,
     },
     Row {
         test: "T12",
@@ -37,6 +38,7 @@ pub const SOAK: [Row; 13] = [
         unit: "seconds",
         whole: 600,
         short: 4,
+        here: 300,
     },
     Row {
         test: "T15",
@@ -45,6 +47,7 @@ pub const SOAK: [Row; 13] = [
         unit: "troubles",
         whole: 100,
         short: 4,
+        here: 30,
     },
     Row {
         test: "T16",
@@ -53,6 +56,7 @@ pub const SOAK: [Row; 13] = [
         unit: "troubles",
         whole: 50,
         short: 3,
+        here: 8,
     },
     Row {
         test: "T17",
@@ -61,6 +65,7 @@ pub const SOAK: [Row; 13] = [
         unit: "kills",
         whole: 1_000,
         short: 5,
+        here: 500,
     },
     Row {
         test: "T18",
@@ -69,6 +74,7 @@ pub const SOAK: [Row; 13] = [
         unit: "points",
         whole: 500,
         short: 5,
+        here: 200,
     },
     Row {
         test: "T19",
@@ -77,6 +83,7 @@ pub const SOAK: [Row; 13] = [
         unit: "seconds of each",
         whole: 1_800,
         short: 4,
+        here: 30,
     },
     Row {
         test: "T20",
@@ -85,6 +92,7 @@ pub const SOAK: [Row; 13] = [
         unit: "steps",
         whole: 11,
         short: 4,
+        here: 11,
     },
     Row {
         test: "T21",
@@ -93,6 +101,7 @@ pub const SOAK: [Row; 13] = [
         unit: "points",
         whole: 100,
         short: 3,
+        here: 100,
     },
     Row {
         test: "T22",
@@ -101,6 +110,7 @@ pub const SOAK: [Row; 13] = [
         unit: "minutes",
         whole: 30,
         short: 1,
+        here: 3,
     },
     Row {
         test: "T22w",
@@ -109,6 +119,7 @@ pub const SOAK: [Row; 13] = [
         unit: "hours",
         whole: 168,
         short: 3,
+        here: 168,
     },
     Row {
         test: "T27",
@@ -117,6 +128,7 @@ pub const SOAK: [Row; 13] = [
         unit: "restarts",
         whole: 50,
         short: 3,
+        here: 50,
     },
     Row {
         test: "T28",
@@ -125,6 +137,7 @@ pub const SOAK: [Row; 13] = [
         unit: "troubles",
         whole: 600,
         short: 4,
+        here: 20,
     },
 ];
 
