@@ -12,8 +12,8 @@ use crate::THEIRS;
 const LINES: usize = 10;
 /// What follows on a start is not what idleness costs.
 const SETTLE: Duration = Duration::from_secs(5);
-/// Each line asks its PBX for OPTIONS once meanwhile, and pings Telegram twice.
-const LENGTH: Duration = Duration::from_secs(20);
+/// Each line asks its PBX for OPTIONS twice meanwhile, and pings Telegram once.
+const LENGTH: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     report.idle = None;

@@ -90,17 +90,26 @@ async fn run(part: &str, folder: &Path) -> anyhow::Result<()> {
     }
     let mut report = Report::read(folder)?;
     report.notices.remove(part);
-    match part {
-        "relay" => relay::run(part, Profile::Gcm, &mut report).await?,
-        "cm" => relay::run(part, Profile::Cm, &mut report).await?,
-        "transcode" => transcode::run(part, &mut report).await?,
-        "idle" => idle::run(part, &mut report).await?,
-        "ntgcalls" => ntgcalls::run(part, &mut report).await?,
-        "allocations" => allocations::run(part, &mut report).await?,
-        "setup" => setup::run(part, &mut report).await?,
-        "soak" => soak::run(part, &mut report).await?,
-        "instructions" => instructions::run(part, &mut report).await?,
-        _ => {}
+    let ran = measure(part, &mut report).await;
+    // What an earlier run had of it is not of this one.
+    if let Err(error) = &ran {
+        report.notice(part, &format!("it failed: {error:#}"));
     }
-    report.write(folder)
+    report.write(folder)?;
+    ran
+}
+
+async fn measure(part: &str, report: &mut Report) -> anyhow::Result<()> {
+    match part {
+        "relay" => relay::run(part, Profile::Gcm, report).await,
+        "cm" => relay::run(part, Profile::Cm, report).await,
+        "transcode" => transcode::run(part, report).await,
+        "idle" => idle::run(part, report).await,
+        "ntgcalls" => ntgcalls::run(part, report).await,
+        "allocations" => allocations::run(part, report).await,
+        "setup" => setup::run(part, report).await,
+        "soak" => soak::run(part, report).await,
+        "instructions" => instructions::run(part, report).await,
+        _ => Ok(()),
+    }
 }

@@ -23,6 +23,8 @@ use crate::{THEIRS, is_full};
 
 /// So many that nobody is called again before the last call is over: they share a core with the generator.
 const PEOPLE: usize = 90;
+/// Beside others a set-up takes longer, and nobody is to be called who is still in a call.
+const PEOPLE_OF_BUSY: usize = 180;
 const TALK: Duration = Duration::from_millis(200);
 const ROUND_TRIPS_MS: [u64; 4] = [0, 50, 150, 300];
 const POWERS: u32 = 50;
@@ -123,13 +125,16 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
 
 /// Calls that talk on the core on which others are set up, half as many of them as are due.
 async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Result<()> {
-    let options =
-        BridgeOptions { calls: TALKING, people: PEOPLE, ..BridgeOptions::of(Mode::Tick, Profile::Gcm) };
+    let options = BridgeOptions {
+        calls: TALKING,
+        people: PEOPLE_OF_BUSY,
+        ..BridgeOptions::of(Mode::Tick, Profile::Gcm)
+    };
     let mut bridge = Bridge::start(options).await?;
     let pid = bridge.pid()?;
     machine::pin(pid, THEIRS)?;
     bridge.grow(TALKING).await?;
-    bridge.set_up(PEOPLE as u32, 10, TALK).await.context("the first calls")?;
+    bridge.set_up(PEOPLE_OF_BUSY as u32, 15, TALK).await.context("the first calls")?;
     let (trunk, telegram) = bridge.ends();
     // Whoever watches costs something, so both windows have it.
     let watch = Watch::start(bridge.callee().context("a line to call")?, part, report).await;
