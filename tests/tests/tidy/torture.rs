@@ -204,6 +204,7 @@ fn ordeal(tree: &Tree, rows: &[(&String, &Row)]) -> String {
     }
     // One command may have told several rows.
     let mut seconds: Vec<f64> = run.rows.iter().map(|ran| ran.seconds).collect();
+    seconds.sort_by(f64::total_cmp);
     seconds.dedup();
     let minutes = seconds.iter().sum::<f64>() / 60.0;
     let mut text = format!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tgtrunk_config::LineDraft;
-use tgtrunk_config::control::{CallRecord, CallResult};
+use tgtrunk_config::control::CallRecord;
 use tgtrunk_test_telegram::world::{CallInfo, Stage as Progress};
 use tokio::time::sleep;
 
@@ -17,7 +17,7 @@ use crate::stage::{self, GREEN_LIMIT};
 use crate::torture::chance::Chance;
 use crate::torture::rig::{Rig, by_address};
 use crate::torture::{Plan, Tally};
-use crate::witness::{newest, records};
+use crate::witness::{is_over, newest, records};
 
 /// A life of the gateway, at most; one in so many ends while it starts.
 const LIFE_MS: usize = 1_600;
@@ -176,9 +176,7 @@ pub(super) fn judge(
     // Requested, and killed before Telegram told the id.
     let mut nameless: BTreeMap<i64, u64> = BTreeMap::new();
     for record in told {
-        let is_over =
-            record.result != CallResult::Running && record.ended_ms.is_some() && record.end.is_some();
-        tally.hold(is_over, || format!("a record does not end: {record:?}"));
+        tally.hold(is_over(record), || format!("a record does not end: {record:?}"));
         let times = [Some(record.started_ms), record.ringing_ms, record.answered_ms, record.ended_ms];
         tally.hold(times.iter().flatten().is_sorted(), || format!("times in disorder: {record:?}"));
         if let Some(call) = record.trunk.sip_call_id.as_deref() {
