@@ -74,10 +74,8 @@ impl Extent {
             length: Duration::from_secs(length),
         })
     }
-}
 
-impl Extent {
-    /// So few calls cost the same each time, and of so many the generator has rarely time for; ratios are wanted between.
+    /// So few calls cost the same each time, for so many the generator rarely has time; ratios are wanted between.
     fn rounds_of(&self, calls: usize) -> usize {
         if is_full() || MANY_ROUNDS.contains(&calls) { self.rounds } else { 1 }
     }
