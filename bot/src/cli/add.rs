@@ -29,6 +29,7 @@ pub(crate) async fn add(settings: &Settings, state: &StateDir) -> anyhow::Result
     } else {
         let check = admission::check(settings, &token, &[]).await?;
         admission::keep(state, token, &check.bot)?;
+        ask::reload_where_it_runs(state).await;
         check
     };
     let bot = &check.bot;
@@ -61,8 +62,10 @@ pub(crate) async fn remove(state: &StateDir, bot: &BotName, keep_state: bool) ->
             state.retire_bot(bot)?;
             ask::reload(state).await?;
         }
-        (false, false) => state.forget_bot(bot)?,
-        (false, true) => state.retire_bot(bot)?,
+        (false, is_kept) => {
+            if is_kept { state.retire_bot(bot) } else { state.forget_bot(bot) }?;
+            ask::reload_where_it_runs(state).await;
+        }
     }
     Ok(())
 }

@@ -38,6 +38,12 @@ pub(crate) async fn runs(state: &StateDir) -> bool {
     UnixStream::connect(state.bot_socket()).await.is_ok()
 }
 
+/// Has a program that began meanwhile read the files again: it may have done so before they were changed. One that does
+/// not answer reads them when it begins.
+pub(super) async fn reload_where_it_runs(state: &StateDir) {
+    report(state, Ask::Reload).await.ok();
+}
+
 /// The bots of the program that runs; none where it does not tell.
 pub(super) async fn at_work(state: &StateDir) -> Vec<BotStatus> {
     report(state, Ask::Status).await.map(|report| report.bots).unwrap_or_default()

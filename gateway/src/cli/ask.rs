@@ -89,6 +89,7 @@ pub(crate) async fn add(
     }
     if !runs(state).await {
         let line = Lines::add(state, draft)?;
+        reload_where_it_runs(state).await;
         say(&format!("line {phone} is written, on port {}; it opens when the gateway runs", line.sip_port));
         return Ok(());
     }
@@ -113,7 +114,15 @@ pub(crate) async fn remove(state: &StateDir, phone: &Phone, keep_state: bool) ->
     if !state.line_file(phone).exists() {
         bail!("there is no line {phone}");
     }
-    Ok(if keep_state { state.retire_line(phone) } else { state.forget(phone) }?)
+    if keep_state { state.retire_line(phone) } else { state.forget(phone) }?;
+    reload_where_it_runs(state).await;
+    Ok(())
+}
+
+/// Has a gateway that began meanwhile read the files again: it may have done so before they were changed. One that does
+/// not answer reads them when it begins.
+async fn reload_where_it_runs(state: &StateDir) {
+    ask(state, Ask::Reload).await.ok();
 }
 
 /// Whether a gateway listens; without one, lines are files only.
