@@ -415,6 +415,7 @@ impl Line {
                     PhoneCall::Requested { call, caller: id, g_a_hash, video }
                         if !self.calls.knows(call.id)
                             && !self.remains.knows(call.id)
+                            && !self.remains.is_over(call.id)
                             && !self.admission.waits(call.id) =>
                     {
                         if video {
@@ -424,6 +425,10 @@ impl Line {
                         let caller = self.account.known(id).or_else(|| user(&users, id));
                         let caller = caller.unwrap_or_else(|| nobody(id));
                         self.telegram_calls(clock::now(), call, caller, g_a_hash);
+                    }
+                    PhoneCall::Requested { call, .. } if self.remains.is_over(call.id) => {
+                        tracing::info!("a call that was over before is ended");
+                        self.discard(call, Discard::Disconnect, Duration::ZERO);
                     }
                     PhoneCall::Requested { .. } => {}
                     PhoneCall::Discarded { id, reason } if self.admission.waits(id) => {

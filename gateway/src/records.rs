@@ -5,6 +5,7 @@
 //! of nothing that would be forgotten by a kill. What is waited for is a line in a file beside the database, for which they
 //! would wait longer; a disk that takes too long even for that holds nobody up.
 
+mod before;
 mod reader;
 mod row;
 mod search;
@@ -27,8 +28,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock;
 use crate::recording::{self, Place};
+pub(crate) use before::{Before, Left};
 pub(crate) use reader::Reader;
-pub(crate) use row::{Left, Legs, Row};
+pub(crate) use row::{Legs, Row};
 pub(crate) use search::{answer, of_call};
 use slate::Slate;
 pub(crate) use sparkline::Sparkline;
@@ -58,7 +60,7 @@ const DAY_MS: u64 = 24 * 3_600_000;
 /// The records of one line.
 pub(crate) struct Records {
     words: mpsc::Sender<Word>,
-    left: Option<oneshot::Receiver<Vec<Left>>>,
+    left: Option<oneshot::Receiver<Before>>,
     /// Ends with this: a line that is opened anew has the files for itself.
     tasks: JoinSet<()>,
     /// Rows did not fit into the queue, and that was told.
@@ -130,7 +132,7 @@ impl Records {
     }
 
     /// The calls that a kill cut short, once; pends when they are told.
-    pub(crate) async fn left(&mut self) -> Vec<Left> {
+    pub(crate) async fn left(&mut self) -> Before {
         let Some(told) = &mut self.left else { return pending().await };
         let left = told.await.unwrap_or_default();
         self.left = None;
@@ -337,7 +339,7 @@ struct Keeper {
     /// Where recordings are, and how long they may be there.
     kept: (Place, Duration),
     /// Who wants to know of calls that a kill cut short.
-    tell: Option<oneshot::Sender<Vec<Left>>>,
+    tell: Option<oneshot::Sender<Before>>,
     store: Option<Store>,
     /// Rows that a process before this one did not come to write.
     before: Vec<Row>,
@@ -494,19 +496,31 @@ async fn open<'store>(
     store: &'store mut Option<Store>,
     file: &Path,
     before: &mut Vec<Row>,
-    tell: &mut Option<oneshot::Sender<Vec<Left>>>,
+    tell: &mut Option<oneshot::Sender<Before>>,
 ) -> Result<&'store Store, StoreError> {
     let opened = match store.take() {
         Some(opened) => opened,
         None => {
+            // Whoever waits for it takes no calls until then.
+            if let Some(told) = tell.take() {
+                match Before::read(file, before, clock::unix_ms()).await {
+                    Ok(found) => drop(told.send(found)),
+                    // As of a table of an older version, until it is opened to be written to.
+                    Err(error) => {
+                        tracing::debug!(%error, "calls of before are not read yet");
+                        *tell = Some(told);
+                    }
+                }
+            }
             let opened = Store::open(file).await?;
             opened.take_up(before.iter()).await?;
-            // Whatever goes on here was begun by a process that is no more.
-            let left = opened.interrupt(clock::unix_ms()).await?;
-            before.clear();
-            if let Some(tell) = tell.take() {
-                tell.send(left).ok();
+            if tell.is_some() {
+                let found = opened.remains(&[], clock::unix_ms()).await?;
+                tell.take().and_then(|told| told.send(found).ok());
             }
+            // Whatever goes on here was begun by a process that is no more.
+            opened.interrupt(clock::unix_ms()).await?;
+            before.clear();
             opened
         }
     };
@@ -612,7 +626,7 @@ mod tests {
         let told = found(&state).await;
         assert!(told.len() < 8, "the database took rows while it was held: {}", told.len());
         let mut records = open(&state, 90);
-        assert_eq!(records.left().await.len(), 0, "there is nothing to end of them");
+        assert_eq!(records.left().await.left.len(), 0, "there is nothing to end of them");
         records.close().await;
         let told = found(&state).await;
         assert_eq!(told.len(), 8);
@@ -641,7 +655,7 @@ mod tests {
         let rows = [1, 2, 3].map(|call| Row::from(running(info(call))));
         slate.write(&rows).unwrap();
         let mut records = open(&state, 90);
-        assert_eq!(records.left().await.len(), 0);
+        assert_eq!(records.left().await.left.len(), 0);
         records.close().await;
         let mut told = found(&state).await;
         told.sort_by_key(|record| record.call.0);

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::Line;
 use crate::call;
 use crate::clock;
-use crate::records::{Left, Legs};
+use crate::records::{Before, Left, Legs};
 use crate::telegram::Discard;
 
 /// How long the ends of such calls are tried, both halves (RFC 3261 section 17.1.2.2 gives a BYE 32 s).
@@ -22,6 +22,8 @@ const TRIED: Duration = Duration::from_secs(35);
 pub(super) struct Remains {
     /// By Telegram's ids: the server may offer them again.
     telegram: BTreeSet<i64>,
+    /// Those that were over, though Telegram may not have heard so.
+    over: BTreeSet<i64>,
     until: Option<Instant>,
 }
 
@@ -29,6 +31,11 @@ impl Remains {
     /// Whether a call at Telegram is one of them.
     pub(super) fn knows(&self, telegram: i64) -> bool {
         self.telegram.contains(&telegram)
+    }
+
+    /// Whether it was over before this process began, so that it is to be ended and not taken.
+    pub(super) fn is_over(&self, telegram: i64) -> bool {
+        self.over.contains(&telegram) && !self.knows(telegram)
     }
 
     /// When they are given up.
@@ -44,7 +51,9 @@ impl Remains {
 
 impl Line {
     /// Ends calls that a kill cut short.
-    pub(super) fn end_left(&mut self, now: Instant, left: Vec<Left>) {
+    pub(super) fn end_left(&mut self, now: Instant, before: Before) {
+        let Before { left, over } = before;
+        self.remains.over.extend(over);
         if left.is_empty() {
             return;
         }

@@ -1,9 +1,6 @@
-//! A row on its way to the disk, and what is left in one after a kill.
+//! A row on its way to the disk.
 
-use std::time::Duration;
-
-use tgtrunk_config::CallId;
-use tgtrunk_config::control::{CallRecord, Direction};
+use tgtrunk_config::control::CallRecord;
 use tokio::sync::oneshot;
 
 use crate::telegram::CallRef;
@@ -24,19 +21,6 @@ pub(crate) struct Legs {
     pub(crate) telegram: Option<CallRef>,
     /// The person is called, and may ring before Telegram tells the id of the call.
     pub(crate) calls: bool,
-}
-
-/// A call that a kill cut short.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Left {
-    pub(crate) call: CallId,
-    pub(crate) direction: Direction,
-    pub(crate) sip: Option<tgtrunk_sip::Remains>,
-    pub(crate) telegram: Option<CallRef>,
-    /// Telegram id of who was to be called, or called.
-    pub(crate) callee: Option<i64>,
-    /// How long it was known to be up since it was answered; none where it was not.
-    pub(crate) talked: Option<Duration>,
 }
 
 impl Legs {

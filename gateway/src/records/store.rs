@@ -13,13 +13,11 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions as _, QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool,
 };
 use tgtrunk_config::control::{
-    CallEnd, CallRecord, CallResult, Ender, PbxSide, Peer, RecordFilter, TRANSFERS_TOLD, TransferInfo,
-    TrunkEnd,
+    CallRecord, CallResult, PbxSide, Peer, RecordFilter, TRANSFERS_TOLD, TransferInfo, TrunkEnd,
 };
 use tgtrunk_config::{CallId, Phone, UserId};
 
-use super::row::{Left, Row};
-use crate::telegram::CallRef;
+use super::row::Row;
 
 /// How long a statement waits for the file, or a caller for the connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -66,17 +64,10 @@ const LATER: [(&str, &str); 7] = [
     ("sip_remains", "TEXT"),
     ("telegram_hash", "BIGINT"),
 ];
-/// Calls of a process that was killed that are ended at most; no line has more at once.
-const MOST_LEFT: i64 = 1_000;
-/// Whether a call that is over by the word of an earlier start is still to be ended: one start after the other, each killed
-/// before that was done, would say more and more to everybody otherwise. Trying takes 35 s, and rows tell of the last 10 s before
-/// a kill.
-const STILL_TRIED_MS: u64 = 120_000;
-
 /// One line's records.
 #[derive(Debug)]
 pub(super) struct Store {
-    pool: SqlitePool,
+    pub(super) pool: SqlitePool,
 }
 
 /// The database did not do what it was asked.
@@ -179,46 +170,6 @@ impl Store {
     pub(super) async fn still_up(&self, now_ms: u64) -> Result<(), StoreError> {
         let note = "UPDATE call_record SET ended_ms = $1 WHERE result = 'running'";
         let query = sqlx::query(note).bind(number(now_ms));
-        query.execute(&self.pool).await.map(drop).map_err(failed(Path::new("gateway.db")))
-    }
-
-    /// Closes the rows of calls that went on when a process before this one was killed. They ended when they were last
-    /// known to be up. Gives what is to be ended of them, and of those that a process before did not come to end.
-    pub(super) async fn interrupt(&self, now_ms: u64) -> Result<Vec<Left>, StoreError> {
-        let failed = |error| failed(Path::new("gateway.db"))(error);
-        let end = CallEnd {
-            by: Ender::Gateway,
-            cause: "The gateway was restarted".to_owned(),
-            sip_status: None,
-            q850: Some(41),
-        };
-        let forget = "UPDATE call_record SET sip_remains = NULL, telegram_hash = NULL
-            WHERE result = $1 AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL) AND ended_ms < $2";
-        let query = sqlx::query(forget).bind(CallResult::Interrupted.as_str());
-        let oldest_ms = number(now_ms.saturating_sub(STILL_TRIED_MS));
-        query.bind(oldest_ms).execute(&self.pool).await.map_err(failed)?;
-        let note = "UPDATE call_record SET result = $1, ending = $2,
-            ended_ms = max(started_ms, ifnull(ringing_ms, 0), ifnull(answered_ms, 0), ifnull(ended_ms, 0))
-            WHERE result = $3";
-        let query = sqlx::query(note).bind(CallResult::Interrupted.as_str()).bind(json(&end));
-        let done = query.bind(CallResult::Running.as_str()).execute(&self.pool).await;
-        let closed = done.map_err(failed)?.rows_affected();
-        if closed > 0 {
-            tracing::warn!(closed, "calls were up when the gateway ended before: their records are closed");
-        }
-        let find = "SELECT call_id, direction, person, telegram_call, telegram_hash, answered_ms, ended_ms, sip_remains
-            FROM call_record WHERE result = $1 AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)
-            ORDER BY started_ms DESC, call_id DESC LIMIT $2";
-        let query = sqlx::query(find).bind(CallResult::Interrupted.as_str()).bind(MOST_LEFT);
-        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
-        rows.iter().map(left).collect::<Result<_, _>>().map_err(failed)
-    }
-
-    /// Nothing is left to be ended of calls that a kill cut short.
-    pub(super) async fn bury(&self) -> Result<(), StoreError> {
-        let note = "UPDATE call_record SET sip_remains = NULL, telegram_hash = NULL
-            WHERE result = $1 AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)";
-        let query = sqlx::query(note).bind(CallResult::Interrupted.as_str());
         query.execute(&self.pool).await.map(drop).map_err(failed(Path::new("gateway.db")))
     }
 
@@ -330,24 +281,6 @@ async fn write(row: &Row, transaction: &mut SqliteConnection) -> Result<(), sqlx
         .map(drop)
 }
 
-/// What is to be ended of a call that a kill cut short.
-fn left(row: &SqliteRow) -> Result<Left, sqlx::Error> {
-    let (id, hash): (Option<i64>, Option<i64>) =
-        (row.try_get("telegram_call")?, row.try_get("telegram_hash")?);
-    let (answered, ended): (Option<i64>, Option<i64>) =
-        (row.try_get("answered_ms")?, row.try_get("ended_ms")?);
-    let talked_ms = answered.zip(ended).map(|(from, to)| to.saturating_sub(from));
-    let sip: Option<String> = row.try_get("sip_remains")?;
-    Ok(Left {
-        call: CallId(u64::try_from(row.try_get::<i64, _>("call_id")?).unwrap_or(0)),
-        direction: word(row, "direction")?,
-        sip: sip.and_then(|text| text.parse().ok()),
-        telegram: id.zip(hash).map(|(id, access_hash)| CallRef { id, access_hash }),
-        callee: row.try_get("person")?,
-        talked: talked_ms.and_then(|ms| ms.try_into().ok()).map(Duration::from_millis),
-    })
-}
-
 fn options(path: &Path) -> SqliteConnectOptions {
     let options = SqliteConnectOptions::new().filename(path).disable_statement_logging();
     options.pragma("cache_size", tgtrunk_telegram::CACHE)
@@ -361,7 +294,7 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Erro
     pool.idle_timeout(None).max_lifetime(None).connect_with(options).await
 }
 
-fn failed(path: &Path) -> impl FnOnce(sqlx::Error) -> StoreError + use<> {
+pub(super) fn failed(path: &Path) -> impl FnOnce(sqlx::Error) -> StoreError + use<> {
     let path = path.to_owned();
     |source| StoreError { path, source }
 }
@@ -426,7 +359,7 @@ fn read(line: &Phone, row: &SqliteRow) -> Result<CallRecord, sqlx::Error> {
     })
 }
 
-fn word<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, sqlx::Error> {
+pub(super) fn word<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, sqlx::Error> {
     let text: String = row.try_get(column)?;
     serde_json::from_value(text.into()).map_err(|error| sqlx::Error::Decode(error.into()))
 }
@@ -448,11 +381,11 @@ fn object<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<Option<T
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn number(value: u64) -> i64 {
+pub(super) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -486,11 +419,11 @@ fn kept(text: &str, most_bytes: usize) -> String {
 pub(super) mod tests {
     use tgtrunk_config::StateDir;
     use tgtrunk_config::control::{
-        Answer, Direction, LONGEST_LINE_BYTES, LegQuality, Quality, Recording, Reply, TransferKind, to_line,
+        Answer, CallEnd, Direction, Ender, LONGEST_LINE_BYTES, LegQuality, Quality, Recording, Reply,
+        TransferKind, to_line,
     };
 
     use super::*;
-    use crate::records::row::Legs;
 
     #[tokio::test]
     async fn a_record_reads_back_as_it_was_written_last() {
@@ -514,7 +447,7 @@ pub(super) mod tests {
         store.put(&[sample(2).into()]).await.unwrap();
         store.still_up(known_ms).await.unwrap();
         assert_eq!(store.record(&line(), 1).await.unwrap(), Some(up));
-        assert_eq!(store.interrupt(0).await.unwrap(), []);
+        store.interrupt(0).await.unwrap();
         let told = store.record(&line(), 1).await.unwrap().unwrap();
         assert_eq!((told.result, told.ended_ms), (CallResult::Interrupted, Some(known_ms)));
         assert_eq!(store.record(&line(), 2).await.unwrap(), Some(sample(2)));
@@ -526,43 +459,6 @@ pub(super) mod tests {
         let store = Store::open(&state.gateway_db(&line())).await.unwrap();
         let row = sqlx::query("PRAGMA synchronous").fetch_one(&store.pool).await.unwrap();
         assert_eq!(row.get::<i64, _>(0), 2, "FULL: what is wiped from the slate is here, whatever comes");
-    }
-
-    #[tokio::test]
-    async fn what_ends_a_call_after_a_kill_is_told_until_that_is_done_and_never_of_a_call_that_is_over() {
-        let (_room, state) = room();
-        let store = Store::open(&state.gateway_db(&line())).await.unwrap();
-        let bye = "talking UDP 127.0.0.1:5060\r\nBYE sip:a@b SIP/2.0\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n\
-            Call-ID: x\r\nCSeq: 3 BYE\r\n";
-        let legs =
-            Legs { sip: bye.parse().ok(), telegram: Some(CallRef { id: 7, access_hash: 9 }), calls: false };
-        let up = |call| CallRecord { result: CallResult::Running, ended_ms: None, end: None, ..sample(call) };
-        let row = |record| Row { record, legs: legs.clone(), done: None };
-        store.put(&[row(up(1)), row(up(2)), up(3).into()]).await.unwrap();
-        let requested = Legs { calls: true, ..Legs::default() };
-        store
-            .put(&[
-                sample(2).into(),
-                Row { record: CallRecord { telegram_call: None, ..up(4) }, legs: requested, done: None },
-            ])
-            .await
-            .unwrap();
-        let left = store.interrupt(0).await.unwrap();
-        let told: Vec<_> = left.iter().map(|left| (left.call.0, left.telegram, left.sip.is_some())).collect();
-        assert_eq!(told, [(4, None, false), (1, legs.telegram, true)]);
-        assert_eq!((left[1].talked, left[1].callee), (Some(Duration::ZERO), Some(5_123_456_789)));
-        assert_eq!(store.record(&line(), 1).await.unwrap().unwrap().end.unwrap().by, Ender::Gateway);
-        assert_eq!(store.interrupt(0).await.unwrap(), left, "another kill came before that was done");
-        let ended_ms = store.record(&line(), 1).await.unwrap().unwrap().ended_ms.unwrap();
-        let soon = ended_ms + STILL_TRIED_MS;
-        assert_eq!(store.interrupt(soon).await.unwrap(), left);
-        store.put(&[row(up(5))]).await.unwrap();
-        let later = store.interrupt(soon + 1).await.unwrap();
-        let told: Vec<_> = later.iter().map(|left| left.call.0).collect();
-        assert_eq!(told, [5], "the others were tried by starts of before, however long this one was down");
-        assert_eq!(store.interrupt(soon).await.unwrap(), later);
-        store.bury().await.unwrap();
-        assert_eq!(store.interrupt(0).await.unwrap(), []);
     }
 
     #[tokio::test]

@@ -192,7 +192,8 @@ pub(super) fn judge(
         tally.fail(format!("{records} records of the PBX's call {call}"));
     }
     for (call, records) in by_telegram.iter().filter(|(_, records)| **records > 1) {
-        tally.fail(format!("{records} records of Telegram's call {call}"));
+        let of_call: Vec<_> = told.iter().filter(|record| record.telegram_call == Some(*call)).collect();
+        tally.fail(format!("{records} records of Telegram's call {call}: {of_call:?}"));
     }
     for call in at_telegram {
         if by_telegram.contains_key(&call.id) {
