@@ -412,12 +412,10 @@ impl Line {
             Notice::PhoneCall { call, users } => {
                 let update = PhoneCall::from(call);
                 match update {
-                    PhoneCall::Requested { call, caller: id, g_a_hash, video }
-                        if !self.calls.knows(call.id)
-                            && !self.remains.knows(call.id)
-                            && !self.remains.is_over(call.id)
-                            && !self.admission.waits(call.id) =>
-                    {
+                    PhoneCall::Requested { call, .. } if self.remains.is_over(call.id) => {
+                        self.end_again(call)
+                    }
+                    PhoneCall::Requested { call, caller: id, g_a_hash, video } if self.is_news(call.id) => {
                         if video {
                             tracing::info!("a video call is taken as audio");
                         }
@@ -425,10 +423,6 @@ impl Line {
                         let caller = self.account.known(id).or_else(|| user(&users, id));
                         let caller = caller.unwrap_or_else(|| nobody(id));
                         self.telegram_calls(clock::now(), call, caller, g_a_hash);
-                    }
-                    PhoneCall::Requested { call, .. } if self.remains.is_over(call.id) => {
-                        tracing::info!("a call that was over before is ended");
-                        self.discard(call, Discard::Disconnect, Duration::ZERO);
                     }
                     PhoneCall::Requested { .. } => {}
                     PhoneCall::Discarded { id, reason } if self.admission.waits(id) => {

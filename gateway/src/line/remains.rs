@@ -12,7 +12,7 @@ use super::Line;
 use crate::call;
 use crate::clock;
 use crate::records::{Before, Left, Legs};
-use crate::telegram::Discard;
+use crate::telegram::{CallRef, Discard};
 
 /// How long the ends of such calls are tried, both halves (RFC 3261 section 17.1.2.2 gives a BYE 32 s).
 const TRIED: Duration = Duration::from_secs(35);
@@ -81,6 +81,17 @@ impl Line {
                 (None, _) => {}
             }
         }
+    }
+
+    /// Whether nobody here knows a call that Telegram offers.
+    pub(super) fn is_news(&self, telegram: i64) -> bool {
+        !self.calls.knows(telegram) && !self.remains.knows(telegram) && !self.admission.waits(telegram)
+    }
+
+    /// Ends a call that was over before: Telegram did not hear so.
+    pub(super) fn end_again(&mut self, call: CallRef) {
+        tracing::info!("a call that was over before is ended");
+        self.discard(call, Discard::Disconnect, Duration::ZERO);
     }
 
     /// Ends both halves of a call whose task broke.

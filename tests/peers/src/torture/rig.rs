@@ -207,10 +207,17 @@ impl Rig {
         if let Err(error) = self.footprint_is_back(tally, "memory of the last start").await {
             tally.fail(format!("footprint of the last start: {error:#}"));
         }
+        // What calls need is had once some were there: threads, pages of tables, pieces of memory of each size.
+        self.calls_anew().await?;
         self.before = Footprint::of(self.pid)?;
+        self.calls_anew().await
+    }
+
+    async fn calls_anew(&mut self) -> anyhow::Result<()> {
         for _ in 0..CALLS_ANEW {
             self.calls_both_ways(0).await?;
         }
+        sleep(SETTLES).await;
         Ok(())
     }
 
