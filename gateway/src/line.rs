@@ -412,9 +412,7 @@ impl Line {
             Notice::PhoneCall { call, users } => {
                 let update = PhoneCall::from(call);
                 match update {
-                    PhoneCall::Requested { call, .. } if self.remains.is_over(call.id) => {
-                        self.end_again(call)
-                    }
+                    PhoneCall::Requested { call, .. } if self.was_over(call.id) => self.end_again(call),
                     PhoneCall::Requested { call, caller: id, g_a_hash, video } if self.is_news(call.id) => {
                         if video {
                             tracing::info!("a video call is taken as audio");
@@ -534,8 +532,8 @@ impl Line {
                     {
                         self.count_minutes(at_ms);
                     }
-                    self.records.ended(info.clone(), records::result(&info, &record), mos);
-                    self.house.events.send(ControlEvent::Call(info)).ok();
+                    let result = records::result(&info, &record);
+                    self.close_record(info, result, mos);
                 }
                 self.lay_ghosts();
                 self.show();

@@ -90,8 +90,8 @@ impl Records {
             let (pass, passed) = mpsc::channel(ROWS);
             let (paid, is_paid) = watch::channel(None);
             let database = file.clone();
-            let Ok((slate, before)) = spawn_blocking(move || Slate::open(&database)).await else { return };
-            let keeper = Keeper { tell: Some(tell), before, paid, ..Keeper::new(file, days, kept) };
+            let Ok((slate, unwritten)) = spawn_blocking(move || Slate::open(&database)).await else { return };
+            let keeper = Keeper { tell: Some(tell), unwritten, paid, ..Keeper::new(file, days, kept) };
             tokio::join!(scribe(slate, heard, pass, is_paid), keeper.run(passed));
         }));
         Self { words, left: Some(left), tasks, is_late: false, first: None, is_stuck: false }
@@ -342,10 +342,12 @@ struct Keeper {
     tell: Option<oneshot::Sender<Before>>,
     store: Option<Store>,
     /// Rows that a process before this one did not come to write.
-    before: Vec<Row>,
+    unwritten: Vec<Row>,
     owed: VecDeque<Row>,
     /// Some were given up.
     is_short: bool,
+    /// Nothing is left of the calls of before, which the database does not know yet.
+    is_buried: bool,
     /// The number of the last row that was heard of, and what is told of it when it and all before it are written.
     last: u64,
     paid: watch::Sender<Option<u64>>,
@@ -362,9 +364,10 @@ impl Keeper {
             kept,
             tell: None,
             store: None,
-            before: Vec::new(),
+            unwritten: Vec::new(),
             owed: VecDeque::new(),
             is_short: false,
+            is_buried: false,
             last: 0,
             paid: watch::Sender::new(None),
             up: BTreeSet::new(),
@@ -387,7 +390,7 @@ impl Keeper {
                     self.take(&mut words).await;
                 }
                 _ = housekeeping.tick() => self.prune().await,
-                _ = again.tick(), if !self.owed.is_empty() || self.store.is_none() => self.pay().await,
+                _ = again.tick(), if !self.owed.is_empty() || self.store.is_none() || self.is_buried => self.pay().await,
                 _ = still_up.tick(), if !self.up.is_empty() => self.note_still_up().await,
             }
         }
@@ -398,7 +401,7 @@ impl Keeper {
     }
 
     async fn take(&mut self, words: &mut Vec<(u64, Word)>) {
-        let (mut are_buried, mut wanted) = (false, Vec::new());
+        let mut wanted = Vec::new();
         for (number, word) in words.drain(..) {
             self.last = number;
             match word {
@@ -409,17 +412,13 @@ impl Keeper {
                     }
                     self.owed.push_back(*row);
                 }
-                Word::Buried => are_buried = true,
+                Word::Buried => self.is_buried = true,
                 Word::Wanted(answer) => wanted.push(answer),
             }
         }
         self.pay().await;
         for answer in wanted {
             answer.send(()).ok();
-        }
-        if are_buried && let Some(store) = &self.store {
-            let done = store.bury().await;
-            self.judge(done);
         }
     }
 
@@ -432,7 +431,7 @@ impl Keeper {
     }
 
     async fn try_pay(&mut self) -> Result<(), StoreError> {
-        let store = open(&mut self.store, &self.file, &mut self.before, &mut self.tell).await?;
+        let store = open(&mut self.store, &self.file, &mut self.unwritten, &mut self.tell).await?;
         while !self.owed.is_empty() {
             let count = self.owed.len().min(AT_ONCE);
             store.put(self.owed.iter().take(count)).await?;
@@ -447,6 +446,10 @@ impl Keeper {
                     store.remove(row.record.call).await?;
                 }
             }
+        }
+        if self.is_buried {
+            store.bury().await?;
+            self.is_buried = false;
         }
         if !self.is_short {
             self.paid.send_replace(Some(self.last));
@@ -495,7 +498,7 @@ impl Keeper {
 async fn open<'store>(
     store: &'store mut Option<Store>,
     file: &Path,
-    before: &mut Vec<Row>,
+    unwritten: &mut Vec<Row>,
     tell: &mut Option<oneshot::Sender<Before>>,
 ) -> Result<&'store Store, StoreError> {
     let opened = match store.take() {
@@ -503,7 +506,7 @@ async fn open<'store>(
         None => {
             // Whoever waits for it takes no calls until then.
             if let Some(told) = tell.take() {
-                match Before::read(file, before, clock::unix_ms()).await {
+                match Before::read(file, unwritten, clock::unix_ms()).await {
                     Ok(found) => drop(told.send(found)),
                     // As of a table of an older version, until it is opened to be written to.
                     Err(error) => {
@@ -513,14 +516,14 @@ async fn open<'store>(
                 }
             }
             let opened = Store::open(file).await?;
-            opened.take_up(before.iter()).await?;
+            opened.take_up(unwritten.iter()).await?;
             if tell.is_some() {
                 let found = opened.remains(&[], clock::unix_ms()).await?;
                 tell.take().and_then(|told| told.send(found).ok());
             }
             // Whatever goes on here was begun by a process that is no more.
             opened.interrupt(clock::unix_ms()).await?;
-            before.clear();
+            unwritten.clear();
             opened
         }
     };
@@ -593,6 +596,29 @@ mod tests {
         session.rollback().await.unwrap();
         timeout(Duration::from_secs(5), written).await.unwrap().unwrap();
         assert_eq!(found(&state).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_kill_left_is_told_while_the_database_takes_nothing() {
+        let (_room, state) = room();
+        let file = state.gateway_db(&line());
+        let mut records = open(&state, 90);
+        let telegram = crate::telegram::CallRef { id: 7, access_hash: 9 };
+        let info = CallInfo { started_ms: clock::unix_ms(), ..info(1) };
+        records.note(&info, Legs { telegram: Some(telegram), ..Legs::default() }, None);
+        records.close().await;
+        let other = tgtrunk_telegram::Database::open(&file).await.unwrap();
+        let mut session = other.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
+        sqlx::query("CREATE TABLE theirs (id BIGINT)").execute(&mut *session).await.unwrap();
+        let mut records = open(&state, 90);
+        let before = timeout(Duration::from_secs(1), records.left()).await.expect("it waits for the session");
+        assert_eq!(before.left.iter().map(|left| left.telegram).collect::<Vec<_>>(), [Some(telegram)]);
+        // It is ended before the database can be told so.
+        records.buried();
+        session.rollback().await.unwrap();
+        records.close().await;
+        let before = open(&state, 90).left().await;
+        assert_eq!(before.left, [], "it is ended once more");
     }
 
     #[tokio::test]

@@ -63,8 +63,10 @@ pub(crate) async fn remove(state: &StateDir, bot: &BotName, keep_state: bool) ->
             ask::reload(state).await?;
         }
         (false, is_kept) => {
-            if is_kept { state.retire_bot(bot) } else { state.forget_bot(bot) }?;
+            let removed = if is_kept { state.retire_bot(bot) } else { state.forget_bot(bot) };
             ask::reload_where_it_runs(state).await;
+            // What it made there before it heard so goes, too.
+            if is_kept { removed } else { state.forget_bot(bot) }?;
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Commands that ask the running program over its control socket.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tgtrunk_config::control::{Answer, Ask, BotReport};
@@ -8,6 +9,10 @@ use tgtrunk_config::{BotStatus, Lamp, Language, Light, Said, StateDir};
 use tgtrunk_shell::keyboard::say;
 use tgtrunk_shell::{asking, language};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+/// How long reading the files again may take.
+const RELOADED: Duration = Duration::from_secs(10);
 
 /// Prints the bots and their lamps. The exit code is 0 when all are green.
 ///
@@ -39,9 +44,9 @@ pub(crate) async fn runs(state: &StateDir) -> bool {
 }
 
 /// Has a program that began meanwhile read the files again: it may have done so before they were changed. One that does
-/// not answer reads them when it begins.
+/// not listen yet reads them when it begins.
 pub(super) async fn reload_where_it_runs(state: &StateDir) {
-    report(state, Ask::Reload).await.ok();
+    timeout(RELOADED, report(state, Ask::Reload)).await.ok();
 }
 
 /// The bots of the program that runs; none where it does not tell.

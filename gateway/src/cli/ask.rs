@@ -1,6 +1,7 @@
 //! Commands that ask the running gateway over its control socket.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::bail;
 use tgtrunk_config::control::{Answer, Ask, StatusReport};
@@ -8,6 +9,10 @@ use tgtrunk_config::{CallId, Callee, Lamp, LineDraft, Lines, Phone, Said, StateD
 use tgtrunk_shell::asking;
 use tgtrunk_shell::keyboard::say;
 use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+/// How long reading the files again may take.
+const RELOADED: Duration = Duration::from_secs(10);
 
 /// Prints the lines and their lamps. The exit code is 0 when all are green.
 ///
@@ -89,8 +94,8 @@ pub(crate) async fn add(
     }
     if !runs(state).await {
         let line = Lines::add(state, draft)?;
-        reload_where_it_runs(state).await;
         say(&format!("line {phone} is written, on port {}; it opens when the gateway runs", line.sip_port));
+        reload_where_it_runs(state).await;
         return Ok(());
     }
     let Answer::Line(line) = ask(state, Ask::AddLine { line: draft }).await? else {
@@ -114,15 +119,16 @@ pub(crate) async fn remove(state: &StateDir, phone: &Phone, keep_state: bool) ->
     if !state.line_file(phone).exists() {
         bail!("there is no line {phone}");
     }
-    if keep_state { state.retire_line(phone) } else { state.forget(phone) }?;
+    let removed = if keep_state { state.retire_line(phone) } else { state.forget(phone) };
     reload_where_it_runs(state).await;
-    Ok(())
+    // What it made there before it heard so goes, too.
+    Ok(if keep_state { removed } else { state.forget(phone) }?)
 }
 
 /// Has a gateway that began meanwhile read the files again: it may have done so before they were changed. One that does
-/// not answer reads them when it begins.
+/// not listen yet reads them when it begins.
 async fn reload_where_it_runs(state: &StateDir) {
-    ask(state, Ask::Reload).await.ok();
+    timeout(RELOADED, ask(state, Ask::Reload)).await.ok();
 }
 
 /// Whether a gateway listens; without one, lines are files only.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tgtrunk_bridge::Cause;
 use tgtrunk_bridge::policy::{Rate, Rule};
 use tgtrunk_config::CallId;
-use tgtrunk_config::control::{CallResult, Event as ControlEvent, PbxSide};
+use tgtrunk_config::control::{CallResult, PbxSide};
 use tgtrunk_sip::{Identity, TurnedAway};
 use tgtrunk_telegram::Resolved;
 
@@ -169,8 +169,7 @@ impl Line {
         }
         tracing::info!(call = %CallId(key), cause = cause.words(), "a call came to nothing");
         if let Some((info, mos)) = self.calls.refused(key, cause) {
-            self.records.ended(info.clone(), result, mos);
-            self.house.events.send(ControlEvent::Call(info)).ok();
+            self.close_record(info, result, mos);
         }
     }
 }

@@ -1,41 +1,48 @@
 //! Calls that nobody has any more. Of those that a kill cut short both halves are ended by the next process, and what is
 //! kept for that; of one whose task broke, at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::Cause;
-use tgtrunk_config::control::{CallResult, Direction, Event as ControlEvent};
+use tgtrunk_config::control::{CallInfo, CallResult, Direction, Event as ControlEvent};
 use tokio::sync::oneshot;
 
 use super::Line;
 use crate::call;
 use crate::clock;
-use crate::records::{Before, Left, Legs};
+use crate::records::{Before, Left, Legs, Sparkline};
 use crate::telegram::{CallRef, Discard};
 
 /// How long the ends of such calls are tried, both halves (RFC 3261 section 17.1.2.2 gives a BYE 32 s).
 const TRIED: Duration = Duration::from_secs(35);
 
-/// Calls of a process before this one.
+/// How many calls of this process are known to be over.
+const ENDED: usize = 512;
+
+/// Calls that are over here, and may not be at Telegram.
 #[derive(Debug, Default)]
 pub(super) struct Remains {
-    /// By Telegram's ids: the server may offer them again.
+    /// Of a process before this one, by Telegram's ids, those that are ended now: the server may offer them again.
     telegram: BTreeSet<i64>,
-    /// Those that were over, though Telegram may not have heard so.
+    /// Those that it ended, though Telegram may not have heard so.
     over: BTreeSet<i64>,
+    /// The last ones of this process, whose ends are said until they are heard.
+    ended: VecDeque<i64>,
     until: Option<Instant>,
 }
 
 impl Remains {
-    /// Whether a call at Telegram is one of them.
-    pub(super) fn knows(&self, telegram: i64) -> bool {
-        self.telegram.contains(&telegram)
+    /// Whether it is being ended.
+    fn knows(&self, telegram: i64) -> bool {
+        self.telegram.contains(&telegram) || self.ended.contains(&telegram)
     }
 
-    /// Whether it was over before this process began, so that it is to be ended and not taken.
-    pub(super) fn is_over(&self, telegram: i64) -> bool {
-        self.over.contains(&telegram) && !self.knows(telegram)
+    fn ended(&mut self, telegram: i64) {
+        if self.ended.len() >= ENDED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(telegram);
     }
 
     /// When they are given up.
@@ -66,6 +73,8 @@ impl Line {
                 tracing::debug!(%call, is_said, sip_call_id = sip.sip_call_id(), "the PBX's half of a call of before");
             }
             match (telegram, callee) {
+                // Taken by this process, which could not read in time that it was another's.
+                (Some(telegram), _) if self.calls.knows(telegram.id) => {}
                 (Some(telegram), _) => {
                     self.remains.telegram.insert(telegram.id);
                     let reason = match talked {
@@ -88,6 +97,11 @@ impl Line {
         !self.calls.knows(telegram) && !self.remains.knows(telegram) && !self.admission.waits(telegram)
     }
 
+    /// Whether such a call was over before this process began, so that it is to be ended and not taken.
+    pub(super) fn was_over(&self, telegram: i64) -> bool {
+        self.is_news(telegram) && self.remains.over.contains(&telegram)
+    }
+
     /// Ends a call that was over before: Telegram did not hear so.
     pub(super) fn end_again(&mut self, call: CallRef) {
         tracing::info!("a call that was over before is ended");
@@ -104,9 +118,15 @@ impl Line {
         if let Some(call) = telegram {
             self.discard(call, Discard::Disconnect, Duration::ZERO);
         }
-        self.records.ended(info.clone(), CallResult::Failed, mos);
-        self.house.events.send(ControlEvent::Call(info)).ok();
+        self.close_record(info, CallResult::Failed, mos);
         self.show();
+    }
+
+    /// Keeps the record of a call that is over, and tells of it.
+    pub(super) fn close_record(&mut self, info: CallInfo, result: CallResult, mos: Sparkline) {
+        info.telegram_call.into_iter().for_each(|call| self.remains.ended(call));
+        self.records.ended(info.clone(), result, mos);
+        self.house.events.send(ControlEvent::Call(info)).ok();
     }
 
     /// Writes down how a call is, with what ends it after a kill.

@@ -15,8 +15,8 @@ use super::row::Row;
 use super::store::{Store, StoreError, failed, json, number, word};
 use crate::telegram::CallRef;
 
-/// Calls of a process that was killed that are ended at most; no line has more at once.
-const MOST_LEFT: i64 = 1_000;
+/// Calls of each kind that are read at most: no line has more at once.
+const MOST: i64 = 1_000;
 /// Whether a call that is over by the word of an earlier start is still to be ended: one start after the other, each killed
 /// before that was done, would say more and more to everybody otherwise. Trying takes 35 s, and rows tell of the last 10 s before
 /// a kill.
@@ -26,7 +26,7 @@ const STILL_TRIED_MS: u64 = 120_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Before {
     pub(crate) left: Vec<Left>,
-    /// Telegram's ids of calls to the PBX that were over lately: Telegram offers one again where it has not heard so.
+    /// Telegram's ids of calls from there that were ended here lately: it offers one again where it has not heard so.
     pub(crate) over: BTreeSet<i64>,
 }
 
@@ -56,16 +56,31 @@ impl Before {
         found
     }
 
-    /// Takes a row that the database does not have.
+    /// Takes a row that the database does not have, or has as it was before.
     fn take(&mut self, row: &Row) {
         let record = &row.record;
-        self.left.retain(|left| left.call != record.call);
+        let known = self.left.iter().position(|left| left.call == record.call);
+        let known = known.map(|at| self.left.remove(at));
         if record.result == CallResult::Running {
-            self.left.extend(Left::of(row));
-        } else if record.direction == Direction::TelegramToPbx && record.trunk.sip_call_id.is_some() {
+            let mut left = Left::of(row);
+            if let (Some(left), Some(known)) = (&mut left, known) {
+                // Rows beside the database do not say how long a call is up.
+                left.talked = left.talked.max(known.talked);
+            }
+            self.left.extend(left);
+        } else if was_ended_here(record) {
             self.over.extend(record.telegram_call);
         }
     }
+}
+
+/// Whether Telegram heard of the end from here, or was to. One that did not reach the PBX and was missed, or taken elsewhere, is
+/// its people's and may ring on.
+fn was_ended_here(record: &CallRecord) -> bool {
+    record.direction == Direction::TelegramToPbx
+        && record.end.as_ref().is_none_or(|end| end.by != Ender::Telegram)
+        && (record.trunk.sip_call_id.is_some()
+            || !matches!(record.result, CallResult::Missed | CallResult::Elsewhere))
 }
 
 impl Left {
@@ -117,16 +132,18 @@ impl Store {
             AND (result = $1 OR result = $2 AND ended_ms >= $3) ORDER BY started_ms DESC, call_id DESC LIMIT $4";
         let query =
             sqlx::query(find).bind(CallResult::Running.as_str()).bind(CallResult::Interrupted.as_str());
-        let found = query.bind(oldest_ms).bind(MOST_LEFT).fetch_all(&self.pool).await.map_err(failed)?;
+        let found = query.bind(oldest_ms).bind(MOST).fetch_all(&self.pool).await.map_err(failed)?;
         let left = found.iter().map(Left::read).collect::<Result<_, _>>().map_err(failed)?;
-        // Whoever talked for longer is not offered again.
+        // Whoever talked for longer is not offered again. As `was_ended_here`.
         let find =
             "SELECT telegram_call FROM call_record WHERE started_ms >= $1 AND ended_ms >= $2 AND result <> $3
-            AND direction = $4 AND telegram_call IS NOT NULL AND sip_call_id IS NOT NULL
-            ORDER BY started_ms DESC LIMIT $5";
+            AND direction = $4 AND telegram_call IS NOT NULL AND ifnull(ending ->> '$.by', '') <> $5
+            AND (sip_call_id IS NOT NULL OR result NOT IN ($6, $7)) ORDER BY started_ms DESC LIMIT $8";
         let query = sqlx::query(find).bind(oldest_ms.saturating_sub(number(STILL_TRIED_MS))).bind(oldest_ms);
         let query = query.bind(CallResult::Running.as_str()).bind(Direction::TelegramToPbx.as_str());
-        let found = query.bind(MOST_LEFT).fetch_all(&self.pool).await.map_err(failed)?;
+        let query = query.bind(Ender::Telegram.as_str());
+        let query = query.bind(CallResult::Missed.as_str()).bind(CallResult::Elsewhere.as_str());
+        let found = query.bind(MOST).fetch_all(&self.pool).await.map_err(failed)?;
         let over = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(failed)?;
         let mut before = Before { left, over };
         let last: BTreeMap<CallId, &Row> = rows.iter().map(|row| (row.record.call, row)).collect();
@@ -155,9 +172,9 @@ impl Store {
         query.bind(oldest_ms).execute(&self.pool).await.map_err(failed)?;
         let note = "UPDATE call_record SET result = $1, ending = $2,
             ended_ms = max(started_ms, ifnull(ringing_ms, 0), ifnull(answered_ms, 0), ifnull(ended_ms, 0))
-            WHERE result = $3";
+            WHERE result = 'running'";
         let query = sqlx::query(note).bind(CallResult::Interrupted.as_str()).bind(json(&end));
-        let done = query.bind(CallResult::Running.as_str()).execute(&self.pool).await;
+        let done = query.execute(&self.pool).await;
         let closed = done.map_err(failed)?.rows_affected();
         if closed > 0 {
             tracing::warn!(closed, "calls were up when the gateway ended before: their records are closed");
@@ -183,6 +200,7 @@ async fn is_over(pool: &SqlitePool, call: CallId) -> Result<bool, sqlx::Error> {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::AssertSqlSafe;
     use tgtrunk_config::control::TrunkEnd;
 
     use super::*;
@@ -253,20 +271,60 @@ mod tests {
         assert_eq!(told(&found), ([1, 6, 7].into(), [5, 8].into()), "there is no table yet");
 
         let store = Store::open(&file).await.unwrap();
-        let waited = CallRecord { trunk: TrunkEnd::default(), ..incoming(3) };
-        let placed = sample(4);
-        store.put(&[incoming(1), incoming(2), waited, placed].map(Row::from)).await.unwrap();
+        let end = |by| Some(CallEnd { by, ..sample(1).end.unwrap() });
+        let without = |call, result| CallRecord { trunk: TrunkEnd::default(), result, ..incoming(call) };
+        store.put(&[incoming(1), incoming(2), sample(4)].map(Row::from)).await.unwrap();
+        // Those that ring on at their people's, are over at Telegram, or began long ago; and one that was refused at once.
+        let rings_on = [without(11, CallResult::Missed), without(12, CallResult::Elsewhere)];
+        let is_over = CallRecord { end: end(Ender::Telegram), ..incoming(13) };
+        let talked = CallRecord { started_ms: ended_ms - 2 * STILL_TRIED_MS - 1, ..incoming(14) };
+        let refused = without(15, CallResult::Busy);
+        let others: Vec<Row> =
+            rings_on.into_iter().chain([is_over, talked, refused]).map(Row::from).collect();
+        store.put(&others).await.unwrap();
         store.put(&[row(up(7)), row(up(8)), row(up(9))]).await.unwrap();
-        let expected: (BTreeSet<u64>, BTreeSet<i64>) = ([6, 7, 9].into(), [1, 2, 5, 8].into());
-        assert_eq!(told(&store.remains(&rows, ended_ms).await.unwrap()), expected);
-        assert_eq!(told(&Before::read(&file, &rows, ended_ms).await.unwrap()), expected);
+        store.still_up(ended_ms + 60_000).await.unwrap();
+        let expected: (BTreeSet<u64>, BTreeSet<i64>) = ([6, 7, 9].into(), [1, 2, 5, 8, 15].into());
+        let found = store.remains(&rows, ended_ms).await.unwrap();
+        assert_eq!(told(&found), expected);
+        assert_eq!(told(&Before::read(&file, &others, ended_ms).await.unwrap()).1, [1, 2, 15].into());
+        let talked = |left: &[Left], call| left.iter().find(|left| left.call == CallId(call)).unwrap().talked;
+        assert_eq!(talked(&found.left, 7), Some(Duration::from_secs(61)), "a row beside it says less");
         let late = store.remains(&[], ended_ms + STILL_TRIED_MS + 1).await.unwrap();
         assert_eq!(told(&late), ([7, 8, 9].into(), [].into()));
         // What is read and what is written say the same.
+        let by_call = |mut left: Vec<Left>| {
+            left.sort_by_key(|left| left.call);
+            left
+        };
         store.take_up(&rows).await.unwrap();
+        let written = store.remains(&[], ended_ms).await.unwrap();
+        assert_eq!((by_call(written.left), written.over), (by_call(found.left), found.over));
         store.interrupt(ended_ms).await.unwrap();
-        let (left, over) = told(&store.remains(&[], ended_ms).await.unwrap());
-        assert_eq!((left, over.is_superset(&expected.1)), (expected.0, true), "{over:?}");
+        let kept = store.remains(&[], ended_ms).await.unwrap();
+        assert_eq!(told(&kept), (expected.0, [1, 2, 5, 6, 7, 8, 9, 15].into()));
+    }
+
+    #[tokio::test]
+    async fn calls_that_are_left_are_found_without_reading_all_that_ever_were() {
+        let (_room, state) = room();
+        let store = Store::open(&state.gateway_db(&line())).await.unwrap();
+        for (statement, index) in [
+            (
+                "SELECT 1 FROM call_record WHERE (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL) AND result = ?",
+                "left",
+            ),
+            (
+                "UPDATE call_record SET sip_remains = NULL WHERE result = ? AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)",
+                "left",
+            ),
+            ("UPDATE call_record SET ended_ms = ? WHERE result = 'running'", "running"),
+        ] {
+            let explain = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+            let plan = explain.fetch_all(&store.pool).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            assert!(plan[0].contains(&format!("INDEX call_record_{index}")), "{statement}: {plan:?}");
+        }
     }
 
     async fn interrupt(store: &Store, now_ms: u64) -> Vec<Left> {

@@ -63,7 +63,7 @@ impl OfLine {
         if !self.read.is_empty() || self.is_all {
             return Ok(());
         }
-        let found = self.store.before(&self.line, filter, self.last, AT_ONCE).await?;
+        let found = self.store.page(&self.line, filter, self.last, AT_ONCE).await?;
         self.is_all = found.is_empty();
         self.last = found.last().map(|(place, _)| *place).or(self.last);
         self.read = found.into();

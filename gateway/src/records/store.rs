@@ -64,6 +64,10 @@ const LATER: [(&str, &str); 7] = [
     ("sip_remains", "TEXT"),
     ("telegram_hash", "BIGINT"),
 ];
+/// Calls whose halves are to be ended after a kill are few, too.
+const LEFT: &str = "CREATE INDEX IF NOT EXISTS call_record_left ON call_record (call_id)
+    WHERE sip_remains IS NOT NULL OR telegram_hash IS NOT NULL";
+
 /// One line's records.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -104,6 +108,7 @@ impl Store {
             let add = format!("ALTER TABLE call_record ADD COLUMN {name} {kind}");
             sqlx::raw_sql(AssertSqlSafe(add)).execute(&store.pool).await.map_err(failed(path))?;
         }
+        sqlx::query(LEFT).execute(&store.pool).await.map_err(failed(path))?;
         Ok(store)
     }
 
@@ -204,7 +209,7 @@ impl Store {
 
     /// The newest records that a filter finds, its `skip` and `limit` aside, which stand before a place, and where they
     /// stand.
-    pub(super) async fn before(
+    pub(super) async fn page(
         &self,
         line: &Phone,
         filter: &RecordFilter,
@@ -467,6 +472,7 @@ pub(super) mod tests {
         let file = state.gateway_db(&line());
         let before = Store::open(&file).await.unwrap();
         before.put(&[sample(1).into()]).await.unwrap();
+        sqlx::raw_sql("DROP INDEX call_record_left").execute(&before.pool).await.unwrap();
         for (name, _) in LATER {
             let drop = format!("ALTER TABLE call_record DROP COLUMN {name}");
             sqlx::raw_sql(AssertSqlSafe(drop)).execute(&before.pool).await.unwrap();
