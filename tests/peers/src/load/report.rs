@@ -48,6 +48,8 @@ pub struct Rounds {
     pub calls: usize,
     pub profile: Profile,
     pub rounds: Vec<Round>,
+    /// Windows that did not count and were measured again, and why.
+    pub again: Vec<String>,
     /// The gateway's resident size without calls.
     pub idle_kb: u64,
 }
@@ -69,11 +71,20 @@ pub struct Report {
     pub instructions: Option<Instructions>,
     pub allocations: Vec<Allocations>,
     pub ntgcalls: Option<Ntgcalls>,
+    /// When each part was measured last.
+    pub measured: BTreeMap<String, Measured>,
     /// What each part left out, and why.
     pub notices: BTreeMap<String, Vec<String>>,
     /// What other programs wrote.
     #[serde(flatten)]
     pub others: BTreeMap<String, serde_json::Value>,
+}
+
+/// When, in UTC, and how long it took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    pub at: String,
+    pub took_s: f64,
 }
 
 impl Report {
@@ -131,8 +142,11 @@ pub struct Relay {
     pub rtpengine_us_per_packet: Option<f64>,
     /// The gateway's processor time divided by another's in the same round.
     pub ratio_to_floor: Option<Spread>,
-    /// To the floor that has as many sockets.
+    /// To the floor that has a socket of each call on either side, and to the one with the gateway's: one of each call towards its
+    /// trunk, shared ones towards Telegram.
     pub ratio_to_floor_legs: Option<Spread>,
+    #[serde(default)]
+    pub ratio_to_floor_mixed: Option<Spread>,
     pub ratio_to_rtpengine: Option<Spread>,
     /// The same of the gateway without the tick, to the floor without it.
     pub immediate_ratio_to_floor: Option<Spread>,
@@ -226,6 +240,7 @@ impl Rounds {
             rtpengine_us_per_packet: cost(RTPENGINE),
             ratio_to_floor: self.ratio(GATEWAY, FLOOR),
             ratio_to_floor_legs: self.ratio(GATEWAY, FLOOR_LEGS),
+            ratio_to_floor_mixed: self.ratio(GATEWAY, FLOOR_MIXED),
             ratio_to_rtpengine: self.ratio(GATEWAY, RTPENGINE),
             immediate_ratio_to_floor: self.ratio(GATEWAY_IMMEDIATE, FLOOR_IMMEDIATE),
             immediate_ratio_to_rtpengine: self.ratio(GATEWAY_IMMEDIATE, RTPENGINE),
@@ -243,7 +258,7 @@ impl Rounds {
             kb_per_further_call: None,
             allocations_per_packet: None,
             arms,
-            voids: voids.collect(),
+            voids: voids.chain(self.again.iter().cloned()).collect(),
         }
     }
 
@@ -338,6 +353,7 @@ mod tests {
             calls: 100,
             profile: Profile::Gcm,
             rounds: vec![round(5.0, 10.0, 0), round(12.0, 20.0, 0), round(90.0, 1.0, 500)],
+            again: Vec::new(),
             idle_kb: 20_000,
         };
         let relay = rounds.sum_up();
@@ -365,6 +381,7 @@ mod tests {
             calls: 1,
             profile: Profile::Gcm,
             rounds: rounds.to_vec(),
+            again: vec!["round 1, floor, measured again: late".to_owned()],
             idle_kb: 0,
         };
         assert_eq!(rounds_of(&rounds).sum_up().added_jitter_p99_us, None);
@@ -374,6 +391,7 @@ mod tests {
         assert_eq!(counted, [3, 1, 0]);
         let relay = rounds_of(&rounds).sum_up();
         assert_eq!(relay.added_jitter_p99_us, Some(180.0));
+        assert_eq!(relay.voids, ["round 1, floor, measured again: late"]);
         let (ours, generator) = (&relay.arms[GATEWAY], &relay.arms[GENERATOR]);
         assert_eq!(
             (ours.delay_to_telegram_us.p50, ours.delay_to_trunk_us.p50, ours.delay_us.p50),
@@ -390,7 +408,7 @@ mod tests {
         let row = |calls, resident_kb| {
             let window = Window { calls, sent: 9, received: 9, resident_kb, ..Window::default() };
             let rounds = vec![Round::from([(GATEWAY, window)])];
-            Rounds { calls, profile: Profile::Gcm, rounds, idle_kb: 1000 }.sum_up()
+            Rounds { calls, profile: Profile::Gcm, rounds, again: Vec::new(), idle_kb: 1000 }.sum_up()
         };
         let mut rows = [row(1, 90_000), row(100, 30_000), row(500, 31_000), row(1000, 57_000)];
         assert_eq!((rows[1].kb_per_call, rows[1].kb_per_further_call), (Some(290.0), None));
@@ -405,9 +423,10 @@ mod tests {
     fn a_row_of_an_earlier_version_is_read() {
         let window = Window { sent: 10, received: 10, ..Window::default() };
         let rounds = vec![Round::from([(GATEWAY, window)])];
-        let relay = Rounds { calls: 1, profile: Profile::Gcm, rounds, idle_kb: 0 }.sum_up();
+        let relay =
+            Rounds { calls: 1, profile: Profile::Gcm, rounds, again: Vec::new(), idle_kb: 0 }.sum_up();
         let mut row = serde_json::to_value(&relay).unwrap();
-        for new in ["added_jitter_p99_us", "resident_kb", "kb_per_further_call"] {
+        for new in ["added_jitter_p99_us", "resident_kb", "kb_per_further_call", "ratio_to_floor_mixed"] {
             row.as_object_mut().unwrap().remove(new).unwrap();
         }
         for new in ["delay_to_telegram_us", "delay_to_trunk_us", "delay_distribution_us"] {
@@ -423,7 +442,8 @@ mod tests {
         assert!(Report::read(folder.path()).unwrap().relay.is_empty());
         let window = Window { sent: 10, received: 10, cpu_us_per_packet: 5.0, ..Window::default() };
         let round = Round::from([(GATEWAY, window)]);
-        let rounds = Rounds { calls: 1, profile: Profile::Cm, rounds: vec![round], idle_kb: 0 };
+        let rounds =
+            Rounds { calls: 1, profile: Profile::Cm, rounds: vec![round], again: Vec::new(), idle_kb: 0 };
         let mut report = Report { relay: vec![rounds.sum_up()], ..Report::default() };
         report.notice("relay", "alone");
         report.notice("relay", "alone");

@@ -20,8 +20,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
+use chrono::{SecondsFormat, Utc};
 use tgtrunk_tests::clock::now;
-use tgtrunk_tests::load::{Profile, Report, machine};
+use tgtrunk_tests::load::{Profile, Report, machine, report};
 
 /// Where generators run with everything else, and where what is measured does alone.
 const OURS: usize = 0;
@@ -90,10 +91,17 @@ async fn run(part: &str, folder: &Path) -> anyhow::Result<()> {
     }
     let mut report = Report::read(folder)?;
     report.notices.remove(part);
+    report.measured.remove(part);
+    let (at, began) = (Utc::now(), now());
     let ran = measure(part, &mut report).await;
     // What an earlier run had of it is not of this one.
-    if let Err(error) = &ran {
-        report.notice(part, &format!("it failed: {error:#}"));
+    match &ran {
+        Ok(()) => {
+            let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let took_s = (now() - began).as_secs_f64();
+            report.measured.insert(part.to_owned(), report::Measured { at, took_s });
+        }
+        Err(error) => report.notice(part, &format!("it failed: {error:#}")),
     }
     report.write(folder)?;
     ran

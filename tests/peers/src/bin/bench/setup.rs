@@ -94,8 +94,8 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
         if row.failed > 0 {
             report.notice(part, &format!("{per_second} calls/s: {} failed: {}", row.failed, outcome.errors));
         }
-        if let Some(begun) = row.begun_per_second.filter(|begun| *begun < BEGUN * f64::from(per_second)) {
-            report.notice(part, &format!("of {per_second} calls/s only {begun:.1} were begun"));
+        if let Some(notice) = slow(row.begun_per_second, per_second) {
+            report.notice(part, &notice);
         }
         report.signalling.push(row);
     }
@@ -121,6 +121,12 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     }
     scene.close().await?;
     busy(part, due / 2, report).await
+}
+
+/// What is to be said where fewer calls were begun than are due.
+fn slow(begun_per_second: Option<f64>, per_second: u32) -> Option<String> {
+    let begun = begun_per_second.filter(|begun| *begun < BEGUN * f64::from(per_second))?;
+    Some(format!("of {per_second} calls/s only {begun:.1} were begun"))
 }
 
 /// Calls that talk on the core on which others are set up, half as many of them as are due.
@@ -154,9 +160,11 @@ async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Resul
     );
     let (with, outcome) = (with?, outcome?);
     let set_ups = watch.finished(&outcome, part, report).await;
+    let begun_per_second = set_ups.per_second();
     let busy = report::Busy {
         calls: TALKING,
         per_second: per_second.max(1),
+        begun_per_second,
         set_up,
         failed: outcome.failed,
         invite_to_100_ms: report::Times::of(set_ups.until_100_us).context("no call was tried")?,
@@ -168,6 +176,9 @@ async fn busy(part: &str, per_second: u32, report: &mut Report) -> anyhow::Resul
     println!("{part}: {busy}");
     if busy.failed > 0 {
         report.notice(part, &format!("beside {TALKING} calls {} failed: {}", busy.failed, outcome.errors));
+    }
+    if let Some(notice) = slow(begun_per_second, per_second.max(1)) {
+        report.notice(part, &format!("beside {TALKING} calls {notice}"));
     }
     for (window, when) in [(&alone, "before"), (&with, "while")] {
         if let Some(why) = window.void() {

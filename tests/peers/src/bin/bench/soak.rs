@@ -1,11 +1,12 @@
-//! What is left behind by calls that come and go beside others that talk: memory, descriptors and threads after each wave.
+//! What is left behind by calls that come and go beside others that talk: memory, descriptors and threads after each wave, and
+//! sound of those that talk that did not come out.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tgtrunk_tests::clock::now;
 use tgtrunk_tests::load::report::{Soak, SoakSample};
-use tgtrunk_tests::load::{Bridge, BridgeOptions, Mode, Profile, Report, machine};
+use tgtrunk_tests::load::{Bridge, BridgeOptions, Mode, Plan, Profile, Report, Window, machine};
 use tokio::time::sleep;
 
 use crate::{THEIRS, is_full};
@@ -28,11 +29,14 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     machine::pin(pid, THEIRS)?;
     bridge.grow(TALKING).await?;
     // Whom it has called once it knows, and what it needs once it has.
-    wave(&bridge).await.context("the first calls")?;
+    wave(&bridge, pid).await.context("the first calls")?;
     let (began, mut soak) = (now(), Soak { talking: TALKING, ..Soak::default() });
     soak.samples.push(sample(pid, began, 0)?);
     for number in 1..=if is_full() { WAVES_IN_FULL } else { WAVES } {
-        soak.failed += wave(&bridge).await?;
+        let (failed, window) = wave(&bridge, pid).await?;
+        soak.failed += failed;
+        soak.packets += window.sent;
+        soak.lost += window.sent.saturating_sub(window.received);
         soak.calls += u64::from(wave_calls());
         soak.samples.push(sample(pid, began, soak.calls)?);
         if number % 10 == 0 {
@@ -48,11 +52,22 @@ fn wave_calls() -> u32 {
     PEOPLE as u32 * 2
 }
 
-/// How many of its calls failed.
-async fn wave(bridge: &Bridge) -> anyhow::Result<u64> {
-    let outcome = bridge.set_up(wave_calls(), PER_SECOND, TALK).await?;
+/// How many of its calls failed, and what became of the sound beside them.
+async fn wave(bridge: &Bridge, pid: u32) -> anyhow::Result<(u64, Window)> {
+    let (trunk, telegram) = bridge.ends();
+    let plan = Plan {
+        length: Duration::from_secs(u64::from(wave_calls() / PER_SECOND)),
+        pid,
+        // SIPp, Telegram and the people share its core.
+        sleeps: true,
+        ..Plan::default()
+    };
+    let (window, outcome) = tokio::join!(
+        bridge.generator().measure(trunk, telegram, plan),
+        bridge.set_up(wave_calls(), PER_SECOND, TALK)
+    );
     sleep(SETTLE).await;
-    Ok(outcome.failed)
+    Ok((outcome?.failed, window?))
 }
 
 fn sample(pid: u32, began: Instant, calls: u64) -> anyhow::Result<SoakSample> {

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::{
-    Arm, FLOOR, FLOOR_IMMEDIATE, FLOOR_LEGS, FLOOR_MIXED, GATEWAY, GATEWAY_IMMEDIATE, GENERATOR, RTPENGINE,
-    Relay, Report,
+    Arm, FLOOR, FLOOR_IMMEDIATE, FLOOR_LEGS, FLOOR_MIXED, GATEWAY, GATEWAY_IMMEDIATE, GENERATOR, Measured,
+    RTPENGINE, Relay, Report,
 };
 use crate::load::Profile;
+use crate::load::statistics::Spread;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #8884}\
@@ -34,6 +35,14 @@ pub fn draw(report: &Report) -> String {
          <p>All arms in one run on one core, in turns; medians over rounds. Figures of one machine at one time: what carries over is how \
          the arms stand to each other.</p>"
     );
+    let parts: Vec<String> = report
+        .measured
+        .iter()
+        .map(|(part, Measured { at, took_s })| format!("{part} {at} ({took_s:.0} s)"))
+        .collect();
+    if !parts.is_empty() {
+        write!(page, "<p>Measured: {}.</p>", escape(&parts.join(", "))).ok();
+    }
     for (part, notices) in &report.notices {
         for notice in notices {
             write!(page, "<p class=\"void\">{part}: {}</p>", escape(notice)).ok();
@@ -45,6 +54,7 @@ pub fn draw(report: &Report) -> String {
             write!(page, "<h2>RTP to SRTP and back, {name}</h2>").ok();
             page += &costs(&rows);
             page += &distributions(&rows);
+            page += &ratios(&rows);
             page += &table(&rows);
         }
     }
@@ -224,6 +234,40 @@ fn table(rows: &[&Relay]) -> String {
     table + "</table>"
 }
 
+/// What the gateway takes beside others, round by round, and what a call takes.
+fn ratios(rows: &[&Relay]) -> String {
+    let mut table = "<table><tr><th>calls</th><th>of the floor</th><th>of the floor with its sockets</th><th>of rtpengine</th>\
+                     <th>immediate, of its floor</th><th>immediate, of rtpengine</th><th>calls of a core</th><th>kB/call</th>\
+                     <th>kB/further call</th><th>allocations/packet</th></tr>"
+        .to_owned();
+    let ratio = |spread: Option<Spread>| match spread {
+        Some(Spread { median, min, max, rounds }) if rounds > 1 => {
+            format!("{median:.2} ({min:.2}–{max:.2})")
+        }
+        Some(one) => format!("{:.2} (one round)", one.median),
+        None => "–".to_owned(),
+    };
+    let figure = |figure: Option<f64>, places: usize| {
+        figure.map_or("–".to_owned(), |figure| format!("{figure:.places$}"))
+    };
+    for row in rows {
+        let cells = [
+            row.calls.to_string(),
+            ratio(row.ratio_to_floor),
+            ratio(row.ratio_to_floor_mixed),
+            ratio(row.ratio_to_rtpengine),
+            ratio(row.immediate_ratio_to_floor),
+            ratio(row.immediate_ratio_to_rtpengine),
+            figure(row.calls_per_core, 0),
+            figure(row.kb_per_call, 1),
+            figure(row.kb_per_further_call, 1),
+            figure(row.allocations_per_packet, 3),
+        ];
+        write!(table, "<tr><td>{}</td></tr>", cells.join("</td><td>")).ok();
+    }
+    table + "</table>"
+}
+
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
@@ -244,18 +288,22 @@ mod tests {
                 Round::from([(GATEWAY, window(5.0)), (FLOOR, window(2.0))]),
                 Round::from([(GATEWAY, Window { forged: void, ..window(6.0) })]),
             ],
+            again: Vec::new(),
             idle_kb: 0,
         };
         let relay = vec![rounds(1, 0).sum_up(), rounds(100, 3).sum_up()];
         let page = draw(&Report {
             relay,
             notices: [("relay".to_owned(), vec!["no <rtpengine>".to_owned()])].into(),
+            measured: [("relay".to_owned(), Measured { at: "2026-11-29".to_owned(), took_s: 7.4 })].into(),
             ..Report::default()
         });
         assert_eq!(page.matches("<polyline").count(), 2);
         assert!(
             page.contains("no &lt;rtpengine>") && page.contains("3 packets failed their check (not counted)")
         );
+        assert!(page.contains("Measured: relay 2026-11-29 (7 s)."), "{page}");
+        assert!(page.contains("<td>100</td><td>2.50 (one round)</td><td>–</td>"), "{page}");
         assert!(!page.contains("http") && !page.contains("NaN") && !page.contains("inf"), "{page}");
     }
 
@@ -268,7 +316,8 @@ mod tests {
         };
         let row = |calls| {
             let round = Round::from([(GATEWAY, window(90_000, 5.0)), (GENERATOR, window(20_000, 0.0))]);
-            Rounds { calls, profile: Profile::Cm, rounds: vec![round], idle_kb: 0 }.sum_up()
+            Rounds { calls, profile: Profile::Cm, rounds: vec![round], again: Vec::new(), idle_kb: 0 }
+                .sum_up()
         };
         let page = draw(&Report { relay: vec![row(1), row(100)], ..Report::default() });
         // One more for the gateway's cost; the generator alone has none.

@@ -86,7 +86,10 @@ impl Setup {
 pub struct Busy {
     /// Those that talk.
     pub calls: usize,
+    /// Calls to be begun per second, and those that were, where tcpdump saw them.
     pub per_second: u32,
+    #[serde(default)]
+    pub begun_per_second: Option<f64>,
     pub set_up: u32,
     pub failed: u64,
     pub invite_to_100_ms: Times,
@@ -100,12 +103,13 @@ pub struct Busy {
 
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calls, per_second, set_up, failed, loss, .. } = self;
+        let Self { calls, per_second, begun_per_second, set_up, failed, loss, .. } = self;
+        let begun = begun_per_second.map_or(String::new(), |begun| format!(", {begun:.1} begun"));
         let delay =
             |delay: &Delay| format!("{:.1}/{:.1}/{:.1}", delay.p50 / 1e3, delay.p99 / 1e3, delay.p999 / 1e3);
         write!(
             f,
-            "{calls} calls talk while {per_second} a second are set up ({failed} of {set_up} failed, 100 after {:.1}/{:.1} ms, 200 after {:.0}/{:.0} ms): \
+            "{calls} calls talk while {per_second} a second are set up{begun} ({failed} of {set_up} failed, 100 after {:.1}/{:.1} ms, 200 after {:.0}/{:.0} ms): \
              their packets are delayed by {} ms, without set-ups by {} ms, {:.4} % are lost",
             self.invite_to_100_ms.p50,
             self.invite_to_100_ms.p99,

@@ -13,6 +13,11 @@ pub struct Soak {
     /// Those that came and went.
     pub calls: u64,
     pub failed: u64,
+    /// Packets of those that talk meanwhile, and those that did not come out.
+    #[serde(default)]
+    pub packets: u64,
+    #[serde(default)]
+    pub lost: u64,
     /// Before the first wave and after each.
     pub samples: Vec<SoakSample>,
 }
@@ -42,8 +47,11 @@ impl Soak {
 
 impl fmt::Display for Soak {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { talking, calls, failed, samples } = self;
-        write!(f, "{calls} calls came and went beside {talking}, {failed} of them failed")?;
+        let Self { talking, calls, failed, packets, lost, samples } = self;
+        write!(
+            f,
+            "{calls} calls came and went beside {talking} that talk, {failed} of them failed and {lost} of {packets} packets were lost"
+        )?;
         if let (Some(first), Some(last), Some(slope)) =
             (samples.first(), samples.last(), self.kb_per_1000_calls())
         {
@@ -79,6 +87,7 @@ mod tests {
             Soak { samples: vec![sample(0, 1000), sample(500, 1010), sample(1000, 1020)], ..Soak::default() };
         assert!((soak.kb_per_1000_calls().unwrap() - 20.0).abs() < 1e-6);
         assert_eq!(Soak::default().kb_per_1000_calls(), None);
+        assert!(html(&soak).contains("0 of 0 packets were lost"));
         assert!(html(&soak).contains("1000 kB resident before and 1020 after (+20 for 1,000 calls)"));
     }
 }
