@@ -542,7 +542,8 @@ impl Line {
     }
 
     /// Ends a call at Telegram that no task has.
-    fn discard(&self, call: CallRef, reason: Discard, talked: Duration) {
+    fn discard(&mut self, call: CallRef, reason: Discard, talked: Duration) {
+        self.remains.ends(clock::now(), call.id);
         let account = self.account.clone();
         tokio::spawn(async move { call::discard(&account, call, reason, talked).await });
     }

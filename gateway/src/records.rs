@@ -131,7 +131,7 @@ impl Records {
         self.put(Word::Row(Box::new(record.into())));
     }
 
-    /// The calls that a kill cut short, once; pends when they are told.
+    /// What is found of calls of before, once; pends when it is told.
     pub(crate) async fn left(&mut self) -> Before {
         let Some(told) = &mut self.left else { return pending().await };
         let left = told.await.unwrap_or_default();
@@ -577,6 +577,29 @@ mod tests {
         assert_eq!(keeper.up, BTreeSet::from([CallId(1)]));
         keeper.take(&mut row(CallResult::Answered)).await;
         assert_eq!(keeper.up, BTreeSet::new());
+    }
+
+    #[tokio::test]
+    async fn what_is_buried_while_the_disk_takes_nothing_is_so_once_it_does() {
+        let (_room, state) = room();
+        let file = state.gateway_db(&line());
+        let telegram = crate::telegram::CallRef { id: 7, access_hash: 9 };
+        let info = CallInfo { started_ms: clock::unix_ms(), ..info(1) };
+        let legs = Legs { telegram: Some(telegram), ..Legs::default() };
+        let store = Store::open(&file).await.unwrap();
+        store.put(&[Row { record: running(info), legs, done: None }]).await.unwrap();
+        store.close().await;
+        let kept = (Place(state.phone_dir(&line())), Duration::ZERO);
+        let mut keeper = Keeper::new(file.clone(), 90, kept);
+        let away = file.with_extension("away");
+        std::fs::rename(&file, &away).unwrap();
+        keeper.take(&mut vec![(1, Word::Buried)]).await;
+        assert!(keeper.is_buried && keeper.store.is_none());
+        std::fs::rename(&away, &file).unwrap();
+        keeper.pay().await;
+        assert!(!keeper.is_buried);
+        let left = keeper.store.unwrap().remains(&[], clock::unix_ms()).await.unwrap().left;
+        assert_eq!(left, []);
     }
 
     #[tokio::test]

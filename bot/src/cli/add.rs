@@ -65,8 +65,11 @@ pub(crate) async fn remove(state: &StateDir, bot: &BotName, keep_state: bool) ->
         (false, is_kept) => {
             let removed = if is_kept { state.retire_bot(bot) } else { state.forget_bot(bot) };
             ask::reload_where_it_runs(state).await;
+            removed?;
             // What it made there before it heard so goes, too.
-            if is_kept { removed } else { state.forget_bot(bot) }?;
+            if !is_kept && !state.bot_file(bot).exists() {
+                state.forget_bot(bot)?;
+            }
         }
     }
     Ok(())

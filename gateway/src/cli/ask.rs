@@ -121,8 +121,12 @@ pub(crate) async fn remove(state: &StateDir, phone: &Phone, keep_state: bool) ->
     }
     let removed = if keep_state { state.retire_line(phone) } else { state.forget(phone) };
     reload_where_it_runs(state).await;
+    removed?;
     // What it made there before it heard so goes, too.
-    Ok(if keep_state { removed } else { state.forget(phone) }?)
+    if !keep_state && !state.line_file(phone).exists() {
+        state.forget(phone)?;
+    }
+    Ok(())
 }
 
 /// Has a gateway that began meanwhile read the files again: it may have done so before they were changed. One that does

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use tgtrunk_bridge::Cause;
-use tgtrunk_config::control::{CallInfo, CallResult, Direction, Event as ControlEvent};
+use tgtrunk_config::control::{CallInfo, CallResult, Direction, Ender, Event as ControlEvent};
 use tokio::sync::oneshot;
 
 use super::Line;
@@ -17,8 +17,8 @@ use crate::telegram::{CallRef, Discard};
 /// How long the ends of such calls are tried, both halves (RFC 3261 section 17.1.2.2 gives a BYE 32 s).
 const TRIED: Duration = Duration::from_secs(35);
 
-/// How many calls of this process are known to be over.
-const ENDED: usize = 512;
+/// How many ends that are said now are remembered, several times as many as a line has calls.
+const MOST_ENDED: usize = 4_096;
 
 /// Calls that are over here, and may not be at Telegram.
 #[derive(Debug, Default)]
@@ -27,22 +27,23 @@ pub(super) struct Remains {
     telegram: BTreeSet<i64>,
     /// Those that it ended, though Telegram may not have heard so.
     over: BTreeSet<i64>,
-    /// The last ones of this process, whose ends are said until they are heard.
-    ended: VecDeque<i64>,
+    /// Of this process, whose ends are said now, and until when that is tried.
+    ended: VecDeque<(Instant, i64)>,
     until: Option<Instant>,
 }
 
 impl Remains {
-    /// Whether it is being ended.
-    fn knows(&self, telegram: i64) -> bool {
-        self.telegram.contains(&telegram) || self.ended.contains(&telegram)
+    /// Whether its end is being said.
+    fn knows(&self, now: Instant, telegram: i64) -> bool {
+        let is_said = |&(until, call): &(Instant, i64)| call == telegram && until > now;
+        self.telegram.contains(&telegram) || self.ended.iter().any(is_said)
     }
 
-    fn ended(&mut self, telegram: i64) {
-        if self.ended.len() >= ENDED {
-            self.ended.pop_front();
-        }
-        self.ended.push_back(telegram);
+    /// Its end is said from now on.
+    pub(super) fn ends(&mut self, now: Instant, telegram: i64) {
+        let over = self.ended.iter().take_while(|(until, _)| *until <= now).count();
+        self.ended.drain(..over.max((self.ended.len() + 1).saturating_sub(MOST_ENDED)));
+        self.ended.push_back((now + TRIED, telegram));
     }
 
     /// When they are given up.
@@ -74,7 +75,8 @@ impl Line {
             }
             match (telegram, callee) {
                 // Taken by this process, which could not read in time that it was another's.
-                (Some(telegram), _) if self.calls.knows(telegram.id) => {}
+                (Some(telegram), _) if self.calls.knows(telegram.id) || self.admission.waits(telegram.id) => {
+                }
                 (Some(telegram), _) => {
                     self.remains.telegram.insert(telegram.id);
                     let reason = match talked {
@@ -94,7 +96,9 @@ impl Line {
 
     /// Whether nobody here knows a call that Telegram offers.
     pub(super) fn is_news(&self, telegram: i64) -> bool {
-        !self.calls.knows(telegram) && !self.remains.knows(telegram) && !self.admission.waits(telegram)
+        !self.calls.knows(telegram)
+            && !self.remains.knows(clock::now(), telegram)
+            && !self.admission.waits(telegram)
     }
 
     /// Whether such a call was over before this process began, so that it is to be ended and not taken.
@@ -124,7 +128,10 @@ impl Line {
 
     /// Keeps the record of a call that is over, and tells of it.
     pub(super) fn close_record(&mut self, info: CallInfo, result: CallResult, mos: Sparkline) {
-        info.telegram_call.into_iter().for_each(|call| self.remains.ended(call));
+        let is_said = info.end.as_ref().is_some_and(|end| end.by != Ender::Telegram);
+        if let Some(call) = info.telegram_call.filter(|_| is_said && info.trunk.sip_call_id.is_some()) {
+            self.remains.ends(clock::now(), call);
+        }
         self.records.ended(info.clone(), result, mos);
         self.house.events.send(ControlEvent::Call(info)).ok();
     }
@@ -159,5 +166,28 @@ impl Line {
         if self.remains.handle_timeout(clock::now()) {
             self.records.buried();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_call_is_said_for_a_while_and_of_very_many_the_last_are_known() {
+        let (mut remains, start) = (Remains::default(), clock::now());
+        assert!(!remains.knows(start, 7));
+        remains.ends(start, 7);
+        assert!(remains.knows(start, 7) && !remains.knows(start, 8));
+        assert!(remains.knows(start + TRIED - Duration::from_secs(1), 7) && !remains.knows(start + TRIED, 7));
+        remains.ends(start + TRIED, 8);
+        assert_eq!(remains.ended.len(), 1, "what is said no more is forgotten");
+        for call in 100..100 + 2 * MOST_ENDED as i64 {
+            remains.ends(start + TRIED, call);
+        }
+        assert_eq!(remains.ended.len(), MOST_ENDED);
+        assert!(
+            !remains.knows(start + TRIED, 100) && remains.knows(start + TRIED, 99 + 2 * MOST_ENDED as i64)
+        );
     }
 }

@@ -22,6 +22,18 @@ const MOST: i64 = 1_000;
 /// a kill.
 const STILL_TRIED_MS: u64 = 120_000;
 
+/// A table of before has no such index: then it is read once it is opened to be written to.
+const FIND_LEFT: &str =
+    "SELECT call_id, direction, person, telegram_call, telegram_hash, answered_ms, sip_remains,
+    max(started_ms, ifnull(ringing_ms, 0), ifnull(answered_ms, 0), ifnull(ended_ms, 0)) AS seen_ms
+    FROM call_record INDEXED BY call_record_left WHERE (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)
+    AND (result = $1 OR result = $2 AND ended_ms >= $3) ORDER BY started_ms DESC, call_id DESC LIMIT $4";
+/// As `was_ended_here`.
+const FIND_OVER: &str = "SELECT telegram_call FROM call_record
+    WHERE started_ms >= $1 AND ended_ms >= $2 AND result <> $3
+    AND direction = $4 AND telegram_call IS NOT NULL AND ifnull(ending ->> '$.by', '') <> $5
+    AND (sip_call_id IS NOT NULL OR result NOT IN ($6, $7)) ORDER BY started_ms DESC LIMIT $8";
+
 /// Calls of before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Before {
@@ -126,20 +138,13 @@ impl Store {
     pub(super) async fn remains(&self, rows: &[Row], now_ms: u64) -> Result<Before, StoreError> {
         let failed = |error| failed(Path::new("gateway.db"))(error);
         let oldest_ms = number(now_ms.saturating_sub(STILL_TRIED_MS));
-        let find = "SELECT call_id, direction, person, telegram_call, telegram_hash, answered_ms, sip_remains,
-            max(started_ms, ifnull(ringing_ms, 0), ifnull(answered_ms, 0), ifnull(ended_ms, 0)) AS seen_ms
-            FROM call_record WHERE (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)
-            AND (result = $1 OR result = $2 AND ended_ms >= $3) ORDER BY started_ms DESC, call_id DESC LIMIT $4";
         let query =
-            sqlx::query(find).bind(CallResult::Running.as_str()).bind(CallResult::Interrupted.as_str());
+            sqlx::query(FIND_LEFT).bind(CallResult::Running.as_str()).bind(CallResult::Interrupted.as_str());
         let found = query.bind(oldest_ms).bind(MOST).fetch_all(&self.pool).await.map_err(failed)?;
         let left = found.iter().map(Left::read).collect::<Result<_, _>>().map_err(failed)?;
-        // Whoever talked for longer is not offered again. As `was_ended_here`.
-        let find =
-            "SELECT telegram_call FROM call_record WHERE started_ms >= $1 AND ended_ms >= $2 AND result <> $3
-            AND direction = $4 AND telegram_call IS NOT NULL AND ifnull(ending ->> '$.by', '') <> $5
-            AND (sip_call_id IS NOT NULL OR result NOT IN ($6, $7)) ORDER BY started_ms DESC LIMIT $8";
-        let query = sqlx::query(find).bind(oldest_ms.saturating_sub(number(STILL_TRIED_MS))).bind(oldest_ms);
+        // Whoever talked for longer is not offered again.
+        let query =
+            sqlx::query(FIND_OVER).bind(oldest_ms.saturating_sub(number(STILL_TRIED_MS))).bind(oldest_ms);
         let query = query.bind(CallResult::Running.as_str()).bind(Direction::TelegramToPbx.as_str());
         let query = query.bind(Ender::Telegram.as_str());
         let query = query.bind(CallResult::Missed.as_str()).bind(CallResult::Elsewhere.as_str());
@@ -270,10 +275,8 @@ mod tests {
         let found = Before::read(&file, &rows, ended_ms).await.unwrap();
         assert_eq!(told(&found), ([1, 6, 7].into(), [5, 8].into()), "there is no table yet");
 
-        let store = Store::open(&file).await.unwrap();
         let end = |by| Some(CallEnd { by, ..sample(1).end.unwrap() });
         let without = |call, result| CallRecord { trunk: TrunkEnd::default(), result, ..incoming(call) };
-        store.put(&[incoming(1), incoming(2), sample(4)].map(Row::from)).await.unwrap();
         // Those that ring on at their people's, are over at Telegram, or began long ago; and one that was refused at once.
         let rings_on = [without(11, CallResult::Missed), without(12, CallResult::Elsewhere)];
         let is_over = CallRecord { end: end(Ender::Telegram), ..incoming(13) };
@@ -281,6 +284,10 @@ mod tests {
         let refused = without(15, CallResult::Busy);
         let others: Vec<Row> =
             rings_on.into_iter().chain([is_over, talked, refused]).map(Row::from).collect();
+        let read = Before::read(&file, &others, ended_ms).await.unwrap();
+        assert_eq!(told(&read), ([].into(), [14, 15].into()), "rows have no index by time");
+        let store = Store::open(&file).await.unwrap();
+        store.put(&[incoming(1), incoming(2), sample(4)].map(Row::from)).await.unwrap();
         store.put(&others).await.unwrap();
         store.put(&[row(up(7)), row(up(8)), row(up(9))]).await.unwrap();
         store.still_up(ended_ms + 60_000).await.unwrap();
@@ -309,21 +316,17 @@ mod tests {
     async fn calls_that_are_left_are_found_without_reading_all_that_ever_were() {
         let (_room, state) = room();
         let store = Store::open(&state.gateway_db(&line())).await.unwrap();
-        for (statement, index) in [
-            (
-                "SELECT 1 FROM call_record WHERE (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL) AND result = ?",
-                "left",
-            ),
-            (
-                "UPDATE call_record SET sip_remains = NULL WHERE result = ? AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)",
-                "left",
-            ),
-            ("UPDATE call_record SET ended_ms = ? WHERE result = 'running'", "running"),
-        ] {
+        let bury = "UPDATE call_record SET sip_remains = NULL, telegram_hash = NULL
+            WHERE result = $1 AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)";
+        let up = "UPDATE call_record SET ended_ms = $1 WHERE result = 'running'";
+        for (statement, index) in
+            [(FIND_LEFT, "left"), (FIND_OVER, "started"), (bury, "left"), (up, "running")]
+        {
             let explain = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
             let plan = explain.fetch_all(&store.pool).await.unwrap();
             let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
             assert!(plan[0].contains(&format!("INDEX call_record_{index}")), "{statement}: {plan:?}");
+            assert!(index != "started" || plan[0].contains("SEARCH"), "{statement}: {plan:?}");
         }
     }
 
