@@ -110,7 +110,7 @@ async fn a_gateway_that_is_started_anew_lets_calls_end_and_takes_others_at_once(
 
 async fn holds(test: &str) {
     let row = torture::row(test).unwrap();
-    let done = torture::run(row, Plan { amount: row.short, seed: SEED }).await;
+    let done = torture::run(row, Plan { amount: row.short, seed: SEED }, None).await;
     let table = torture::table(std::slice::from_ref(&done));
     show(&table);
     assert_eq!(done.failed, 0, "{table}");

@@ -27,7 +27,14 @@ mod thrower;
 mod thrown;
 mod walk;
 
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
 use std::time::Duration;
+
+use anyhow::anyhow;
+use tokio::time::timeout;
 
 pub use self::report::{Report, Told, table};
 pub use self::soak::SOAK;
@@ -245,10 +252,22 @@ pub fn row(test: &str) -> Option<Row> {
     ROWS.into_iter().chain(SOAK).find(|row| row.test == test)
 }
 
-/// Runs a row. What keeps it from being run is a failure too.
-pub async fn run(row: Row, plan: Plan) -> Done {
+/// Runs a row. What keeps it from being run is a failure too: an error, a panic, or more time than there is.
+pub async fn run(row: Row, plan: Plan, limit: Option<Duration>) -> Done {
     let began = now();
-    let ran = match row.test {
+    let mut tally = caught(thrown(row, plan), limit).await.unwrap_or_else(|error| {
+        let mut tally = Tally::default();
+        tally.fail(format!("could not be run to its end: {error:#}"));
+        tally
+    });
+    tally.reaches(plan.amount, row.unit);
+    let Tally { amount, inputs, figure, failed, mut failures } = tally;
+    failures.truncate(TOLD);
+    Done { row, plan, amount, inputs, figure, failed, failures, took: now() - began }
+}
+
+async fn thrown(row: Row, plan: Plan) -> anyhow::Result<Tally> {
+    match row.test {
         "T1" => sip_messages::run(plan).await,
         "T2" => anomalies::run(plan).await,
         "T3" => mutations::run(plan).await,
@@ -262,21 +281,61 @@ pub async fn run(row: Row, plan: Plan) -> Done {
         "T14" => fraud::run(plan).await,
         "T26" => walk::run(plan).await,
         _ => soak::run(row, plan).await,
-    };
-    let mut tally = ran.unwrap_or_else(|error| {
-        let mut tally = Tally::default();
-        tally.fail(format!("could not be run to its end: {error:#}"));
-        tally
+    }
+}
+
+/// What comes of something that may panic, or take too long: other rows are run after it.
+async fn caught<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+    limit: Option<Duration>,
+) -> anyhow::Result<T> {
+    let mut work = Box::pin(work);
+    let polled = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(done)) => Poll::Ready(done),
+        Err(panic) => Poll::Ready(Err(words(panic.as_ref()))),
     });
-    tally.reaches(plan.amount, row.unit);
-    let Tally { amount, inputs, figure, failed, mut failures } = tally;
-    failures.truncate(TOLD);
-    Done { row, plan, amount, inputs, figure, failed, failures, took: now() - began }
+    let done = match limit {
+        Some(limit) => timeout(limit, polled).await.unwrap_or_else(|_| Err(anyhow!("not within {limit:?}"))),
+        None => polled.await,
+    };
+    // What it holds may be judged where it is dropped.
+    match catch_unwind(AssertUnwindSafe(|| drop(work))) {
+        Ok(()) => done,
+        Err(panic) => Err(words(panic.as_ref())),
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> anyhow::Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    anyhow!("a panic: {}", text.or_else(|| panic.downcast_ref().copied()).unwrap_or("without words"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn whoever_panics_or_takes_too_long_has_failed_and_no_more() {
+        struct Judged;
+        impl Drop for Judged {
+            fn drop(&mut self) {
+                assert!(std::thread::panicking(), "not judged");
+            }
+        }
+        let told = async |work: std::pin::Pin<Box<dyn Future<Output = anyhow::Result<u8>>>>| {
+            caught(work, Some(Duration::from_millis(50))).await.map_err(|error| error.to_string())
+        };
+        assert_eq!(told(Box::pin(async { Ok(1) })).await, Ok(1));
+        assert_eq!(told(Box::pin(async { panic!("of {}", 2) })).await, Err("a panic: of 2".to_owned()));
+        let endless = told(Box::pin(std::future::pending())).await;
+        assert_eq!(endless, Err("not within 50ms".to_owned()));
+        let judged = told(Box::pin(async {
+            let _judged = Judged;
+            std::future::pending().await
+        }));
+        assert_eq!(judged.await, Err("a panic: not judged".to_owned()));
+    }
 
     #[test]
     fn who_throws_less_than_was_wanted_fails() {

@@ -40,9 +40,13 @@ struct Run {
 #[derive(Deserialize)]
 struct Ran {
     test: String,
+    wanted: Option<u64>,
     amount: u64,
     unit: String,
     failures: u64,
+    /// The first of them in words.
+    #[serde(default)]
+    told: Vec<String>,
     figure: String,
     seed: u64,
     seconds: f64,
@@ -86,9 +90,8 @@ pub(crate) fn complaints(tree: &Tree) -> Vec<String> {
     }
     match Run::read(tree) {
         Ok(run) if !run.rows.is_empty() => {
-            let lacks = |test: &&String| run.of(test).next().is_none() && list[*test].less.is_none();
-            let lacking = list.keys().filter(lacks);
-            found.extend(lacking.map(|test| format!("{LIST}: {test}: {RUN} has none: say why in less")));
+            let lacking = list.keys().filter(|test| run.of(test).next().is_none());
+            found.extend(lacking.map(|test| format!("{RUN}: {test} is missing: make ordeal")));
         }
         Ok(_) => {}
         Err(error) => found.push(format!("{RUN}: {error}")),
@@ -215,17 +218,21 @@ fn ordeal(tree: &Tree, rows: &[(&String, &Row)]) -> String {
     for (test, row) in rows {
         let less = row.less.as_deref().unwrap_or_default();
         let mut is_there = false;
-        for Ran { test, amount, unit, failures, figure, seed, seconds } in run.of(test) {
+        for Ran { test, wanted, amount, unit, failures, told, figure, seed, seconds } in run.of(test) {
             is_there = true;
+            let wanted = wanted.unwrap_or(*amount);
             let places = VARIABLES.into_iter().zip(ROWS);
             let variable = places.filter(|(_, file)| rows_of(tree, file).contains(&test.as_str()));
             let again = variable.map(|(variable, _)| {
                 format!(
-                    "`make {} {variable}{test}={amount} SEED={seed}`",
+                    "`make {} {variable}{test}={wanted} SEED={seed}`",
                     variable.trim_end_matches('=').to_lowercase()
                 )
             });
-            let (again, figure) = (again.collect::<String>(), figure.replace('|', "/"));
+            let (again, mut figure) = (again.collect::<String>(), figure.replace('|', "/"));
+            if let Some(first) = told.first() {
+                write!(figure, " **Failed:** {}", first.replace(['|', '\n'], "/")).ok();
+            }
             let minutes = seconds / 60.0;
             writeln!(
                 text,
@@ -255,7 +262,7 @@ fn each_rule_of_torture_can_fail() {
     let soak = "    Row {\n        test: \"T12\",\n";
     let ran = |test: &str, amount: u64| {
         format!(
-            r#"{{"test":"{test}","amount":{amount},"unit":"messages","failures":0,"figure":"a | b","seed":7,"seconds":90.0}}"#
+            r#"{{"test":"{test}","amount":{amount},"unit":"messages","failures":1,"told":["x|y"],"wanted":130,"figure":"a | b","seed":7,"seconds":90.0}}"#
         )
     };
     let run = format!(r#"{{"rows":[{},{}]}}"#, ran("T1", 122), ran("T4w", 5));
@@ -271,7 +278,7 @@ fn each_rule_of_torture_can_fail() {
         "T2: want done, figure and command, or open",
         "T3: command: \"make torture TORTURE=T4\" runs another",
         "tests/peers/src/torture.rs has no row T3",
-        "T10: docs/torture.json has none",
+        "docs/torture.json: T10 is missing",
         "docs/torture.md is not what",
     ] {
         assert!(told.contains(wanted), "no {wanted:?} in:\n{told}");
@@ -281,7 +288,7 @@ fn each_rule_of_torture_can_fail() {
     assert!(made.contains("| rfc4475/wsinv | 481 | - | why |"));
     assert!(
         made.contains(
-            "| T1 | x | 122 messages | 0 | a / b | 1.5 | `make torture TORTURE=T1=122 SEED=7` |  |"
+            "| T1 | x | 122 messages | 1 | a / b **Failed:** x/y | 1.5 | `make torture TORTURE=T1=130 SEED=7` |  |"
         ),
         "{made}"
     );

@@ -12,10 +12,15 @@ use std::env;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use tgtrunk_tests::clock::now;
 use tgtrunk_tests::torture::{self, Plan, ROWS, Report, Row, SOAK, Told};
+
+/// How long a row may take where all are run, and all of them, beside what other programs throw.
+const ROW: Duration = Duration::from_secs(30 * 60);
+const ALL: Duration = Duration::from_secs(130 * 60);
 
 fn main() -> ExitCode {
     match begin() {
@@ -48,10 +53,12 @@ fn begin() -> anyhow::Result<bool> {
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the workspace")?;
     let runtime = tokio::runtime::Runtime::new()?;
+    let (began, is_here) = (now(), words.iter().any(|word| word == "here"));
     let mut all = Vec::new();
     for (row, amount) in rows {
         println!("{}: {amount} {}, seed {seed}: {}", row.test, row.unit, row.what);
-        let done = runtime.block_on(torture::run(row, Plan { amount, seed }));
+        let limit = is_here.then(|| ROW.min(ALL.saturating_sub(now() - began)));
+        let done = runtime.block_on(torture::run(row, Plan { amount, seed }, limit));
         println!("{}", torture::table(std::slice::from_ref(&done)));
         let mut report = Report::read(&folder)?;
         report.take(&done);
@@ -75,10 +82,12 @@ fn told(folder: &Path, words: &[String]) -> anyhow::Result<bool> {
     let (mut figures, mut failures) = (Vec::new(), Vec::new());
     for command in commands {
         println!("{tests}: {command}");
-        let mut running = Command::new("sh").args(["-c", command]).stdout(Stdio::piped()).spawn()?;
+        // Their last words may be complaints.
+        let both = format!("exec 2>&1; {command}");
+        let mut running = Command::new("sh").args(["-c", &both]).stdout(Stdio::piped()).spawn()?;
         let mut last = String::new();
-        for line in BufReader::new(running.stdout.take().context("a pipe")?).lines() {
-            let line = line?;
+        for line in BufReader::new(running.stdout.take().context("a pipe")?).split(b'\n') {
+            let line = String::from_utf8_lossy(&line?).into_owned();
             println!("{line}");
             if !line.trim().is_empty() {
                 line.trim().clone_into(&mut last);

@@ -21,6 +21,9 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Entry {
     test: String,
+    /// What was to be done, where it is not what was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wanted: Option<u64>,
     amount: u64,
     unit: String,
     expected: String,
@@ -66,6 +69,7 @@ impl Report {
         self.inputs += done.inputs;
         self.put(Entry {
             test: done.row.test.to_owned(),
+            wanted: Some(done.plan.amount).filter(|wanted| *wanted != done.amount),
             amount: done.amount,
             unit: done.row.unit.to_owned(),
             expected: done.row.expected.to_owned(),
@@ -81,6 +85,7 @@ impl Report {
     pub fn take_told(&mut self, test: &str, amount: u64, unit: &str, told: &Told) {
         self.put(Entry {
             test: test.to_owned(),
+            wanted: None,
             amount,
             unit: unit.to_owned(),
             expected: format!("`{}` ends well", told.commands),

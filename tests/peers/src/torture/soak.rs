@@ -65,7 +65,7 @@ pub const SOAK: [Row; 13] = [
         unit: "kills",
         whole: 1_000,
         short: 5,
-        here: 500,
+        here: 400,
     },
     Row {
         test: "T18",
@@ -74,7 +74,7 @@ pub const SOAK: [Row; 13] = [
         unit: "points",
         whole: 500,
         short: 5,
-        here: 200,
+        here: 60,
     },
     Row {
         test: "T19",
@@ -101,7 +101,7 @@ pub const SOAK: [Row; 13] = [
         unit: "points",
         whole: 100,
         short: 3,
-        here: 100,
+        here: 24,
     },
     Row {
         test: "T22",
