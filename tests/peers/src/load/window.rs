@@ -123,11 +123,25 @@ impl Window {
 
     /// Why it does not count, if it does not.
     pub fn void(&self) -> Option<String> {
+        if self.received == 0 {
+            return Some("nothing came out".to_owned());
+        }
+        self.disturbance().or_else(|| {
+            if self.receive_buffer_errors > 0 {
+                Some(format!("{} datagrams found no room", self.receive_buffer_errors))
+            } else if self.forged > 0 {
+                Some(format!("{} packets failed their check", self.forged))
+            } else {
+                None
+            }
+        })
+    }
+
+    /// What kept the generator from its schedule, if something did: none of it is the relay's.
+    pub fn disturbance(&self) -> Option<String> {
         let late = self.late as f64 / self.sent.max(1) as f64;
         let percent = |share: f64| format!("{:.2} %", share * 100.0);
-        if self.received == 0 {
-            Some("nothing came out".to_owned())
-        } else if self.unsent > 0 {
+        if self.unsent > 0 {
             Some(format!("{} packets could not be sent", self.unsent))
         } else if late > MOST_LATE {
             Some(format!(
@@ -137,10 +151,6 @@ impl Window {
             ))
         } else if self.generator_busy > MOST_BUSY {
             Some(format!("the generator worked {} of the time", percent(self.generator_busy)))
-        } else if self.receive_buffer_errors > 0 {
-            Some(format!("{} datagrams found no room", self.receive_buffer_errors))
-        } else if self.forged > 0 {
-            Some(format!("{} packets failed their check", self.forged))
         } else if self.stolen > MOST_STOLEN {
             Some(format!("others took {} of the machine", percent(self.stolen)))
         } else {
@@ -197,6 +207,8 @@ mod tests {
             let mut window = well.clone();
             break_it(&mut window);
             assert!(window.void().is_some(), "rule {number}");
+            let is_relays = [0, 4, 5].contains(&number);
+            assert_eq!(window.disturbance().is_none(), is_relays, "rule {number}");
         }
     }
 

@@ -35,8 +35,13 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     for number in 1..=if is_full() { WAVES_IN_FULL } else { WAVES } {
         let (failed, window) = wave(&bridge, pid).await?;
         soak.failed += failed;
-        soak.packets += window.sent;
-        soak.lost += window.sent.saturating_sub(window.received);
+        let sent = window.sent.saturating_sub(window.unsent);
+        soak.packets += sent;
+        soak.lost += sent.saturating_sub(window.received);
+        if let Some(why) = window.void() {
+            report
+                .notice(part, &format!("wave {number}: {why}: SIPp, Telegram and the people share its core"));
+        }
         soak.calls += u64::from(wave_calls());
         soak.samples.push(sample(pid, began, soak.calls)?);
         if number % 10 == 0 {
@@ -56,7 +61,8 @@ fn wave_calls() -> u32 {
 async fn wave(bridge: &Bridge, pid: u32) -> anyhow::Result<(u64, Window)> {
     let (trunk, telegram) = bridge.ends();
     let plan = Plan {
-        length: Duration::from_secs(u64::from(wave_calls() / PER_SECOND)),
+        // SIPp begins a little later.
+        length: Duration::from_secs(u64::from(wave_calls() / PER_SECOND) + 2),
         pid,
         // SIPp, Telegram and the people share its core.
         sleeps: true,

@@ -193,6 +193,40 @@ fn chart(title: &str, below: &str, label: impl Fn(f64) -> f64, curves: &[Curve<'
     svg + "</svg></figure>"
 }
 
+/// What the gateway takes beside others, round by round, and what a call takes.
+fn ratios(rows: &[&Relay]) -> String {
+    let mut table = "<table><tr><th>calls</th><th>of the floor</th><th>of the floor with its sockets</th><th>of rtpengine</th>\
+                     <th>immediate, of its floor</th><th>immediate, of rtpengine</th><th>calls of a core</th><th>kB/call</th>\
+                     <th>kB/further call</th><th>allocations/packet</th></tr>"
+        .to_owned();
+    let ratio = |spread: Option<Spread>| match spread {
+        Some(Spread { median, min, max, rounds }) if rounds > 1 => {
+            format!("{median:.2} ({min:.2}–{max:.2})")
+        }
+        Some(one) => format!("{:.2} (one round)", one.median),
+        None => "–".to_owned(),
+    };
+    let figure = |figure: Option<f64>, places: usize| {
+        figure.map_or("–".to_owned(), |figure| format!("{figure:.places$}"))
+    };
+    for row in rows {
+        let cells = [
+            row.calls.to_string(),
+            ratio(row.ratio_to_floor),
+            ratio(row.ratio_to_floor_mixed),
+            ratio(row.ratio_to_rtpengine),
+            ratio(row.immediate_ratio_to_floor),
+            ratio(row.immediate_ratio_to_rtpengine),
+            figure(row.calls_per_core, 0),
+            figure(row.kb_per_call, 1),
+            figure(row.kb_per_further_call, 1),
+            figure(row.allocations_per_packet, 3),
+        ];
+        write!(table, "<tr><td>{}</td></tr>", cells.join("</td><td>")).ok();
+    }
+    table + "</table>"
+}
+
 fn table(rows: &[&Relay]) -> String {
     let mut table = "<table><tr><th>calls</th><th>arm</th><th>µs/packet</th><th>min–max</th><th>switches/packet</th><th>p50 µs</th>\
                      <th>p99 µs</th><th>p99.9 µs</th><th>loss</th></tr>"
@@ -230,40 +264,6 @@ fn table(rows: &[&Relay]) -> String {
             )
             .ok();
         }
-    }
-    table + "</table>"
-}
-
-/// What the gateway takes beside others, round by round, and what a call takes.
-fn ratios(rows: &[&Relay]) -> String {
-    let mut table = "<table><tr><th>calls</th><th>of the floor</th><th>of the floor with its sockets</th><th>of rtpengine</th>\
-                     <th>immediate, of its floor</th><th>immediate, of rtpengine</th><th>calls of a core</th><th>kB/call</th>\
-                     <th>kB/further call</th><th>allocations/packet</th></tr>"
-        .to_owned();
-    let ratio = |spread: Option<Spread>| match spread {
-        Some(Spread { median, min, max, rounds }) if rounds > 1 => {
-            format!("{median:.2} ({min:.2}–{max:.2})")
-        }
-        Some(one) => format!("{:.2} (one round)", one.median),
-        None => "–".to_owned(),
-    };
-    let figure = |figure: Option<f64>, places: usize| {
-        figure.map_or("–".to_owned(), |figure| format!("{figure:.places$}"))
-    };
-    for row in rows {
-        let cells = [
-            row.calls.to_string(),
-            ratio(row.ratio_to_floor),
-            ratio(row.ratio_to_floor_mixed),
-            ratio(row.ratio_to_rtpengine),
-            ratio(row.immediate_ratio_to_floor),
-            ratio(row.immediate_ratio_to_rtpengine),
-            figure(row.calls_per_core, 0),
-            figure(row.kb_per_call, 1),
-            figure(row.kb_per_further_call, 1),
-            figure(row.allocations_per_packet, 3),
-        ];
-        write!(table, "<tr><td>{}</td></tr>", cells.join("</td><td>")).ok();
     }
     table + "</table>"
 }
