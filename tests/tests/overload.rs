@@ -32,6 +32,8 @@ const RECOVERY: Duration = Duration::from_secs(10);
 const NEVER: Duration = Duration::from_millis(1_500);
 /// How often the gateway counts what it has open, and more.
 const COUNTED: Duration = Duration::from_millis(700);
+/// And where none has begun for a while.
+const LOOKED: Duration = Duration::from_millis(2_500);
 /// Nobody has it.
 const NOBODY: &str = "+79991234567";
 
@@ -131,6 +133,8 @@ async fn a_gateway_near_its_limit_of_open_files_refuses_new_calls_and_running_on
     let pid = scene.gateway.pid().unwrap();
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     let mut crowd = Vec::new();
+    machine::limit_descriptors(pid, open).unwrap();
+    sleep(LOOKED).await;
     for more in (0..70).step_by(7) {
         machine::limit_descriptors(pid, open + more).unwrap();
         sleep(COUNTED).await;
