@@ -139,12 +139,15 @@ bench-packages: packages
 	apt-get update -q; \
 	apt-get install -q -y --no-install-recommends $(BENCH_PACKAGES)
 
+# What the generator does for a packet is not to be more than what relays do.
+OPTIMIZED := --config profile.dev.package.tgtrunk-tests.opt-level=2
 # Figures are those of the program that people install, and of a floor that is built alike. Each part writes its own section of
 # the report: PARTS="cm transcode" measures those alone.
 BENCH_PROGRAMS := RUST_LOG=info TGTRUNK_GATEWAY=$(CURDIR)/target/release/tgtrunk-gateway TGTRUNK_FLOOR=$(CURDIR)/target/release/tgtrunk-floor
 .PHONY: bench
 bench: setup bench-packages build ## what packets, transcoding, set-ups, idleness and allocations cost beside the barest relay, rtpengine and ntgcalls (target/bench/report.html; BENCH=full takes longer, PARTS="cm setup" measures those alone), transcoding beside libopus alone (fails above 1.15 times), messages, how soon keypad and keys come
 	$(SAME_BYTES) cargo build --locked --release -p tgtrunk-gateway -p tgtrunk-floor
+	cargo build --locked --workspace --bin bench $(OPTIMIZED)
 	$(BENCH_PROGRAMS) target/debug/bench target/bench $(PARTS)
 	$(SAME_BYTES) cargo bench --locked -p tgtrunk-media --bench transcoding
 	$(SAME_BYTES) cargo bench --locked -p tgtrunk-client --bench messages

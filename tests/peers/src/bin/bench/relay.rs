@@ -124,9 +124,10 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
         for &(name, mode) in extent.other_floors(calls) {
             others.push((name, Floor::start(&ends, calls, mode, profile)?));
         }
+        // Without a tick the gateway is measured beside rtpengine, which has none.
         let immediate = match at_once {
-            Some(_) => Some(Floor::start(&ends, calls, Mode::Immediate, profile)?),
-            None => None,
+            Some(_) if is_full() => Some(Floor::start(&ends, calls, Mode::Immediate, profile)?),
+            Some(_) | None => None,
         };
         let rtpengine = has_rtpengine.then(|| Rtpengine::start(&ends, calls, profile));
         let rtpengine = match rtpengine.transpose() {
@@ -137,10 +138,11 @@ pub(crate) async fn run(part: &str, profile: Profile, report: &mut Report) -> an
             }
             started => started?,
         };
-        let mut arms = vec![
-            (report::GENERATOR, &ends, NOBODY, ends.without_relay(calls, profile)?),
-            (report::FLOOR, &ends, tick.pid(), tick.ends()),
-        ];
+        let mut arms = vec![(report::FLOOR, &ends, tick.pid(), tick.ends())];
+        // What the generator alone does is of its profile least of all.
+        if is_full() || profile == Profile::Gcm {
+            arms.insert(0, (report::GENERATOR, &ends, NOBODY, ends.without_relay(calls, profile)?));
+        }
         arms.extend(others.iter().map(|(name, floor)| (*name, &ends, floor.pid(), floor.ends())));
         arms.extend(
             immediate.iter().map(|floor| (report::FLOOR_IMMEDIATE, &ends, floor.pid(), floor.ends())),

@@ -52,7 +52,7 @@ pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
     scene.calls(PEOPLE as u32, 10, 20).await.context("the first calls")?;
     // What a core is to set up: four fifths of what two powers and a millisecond leave room for.
     let due = (0.8 * 1000.0 / (two_powers_ms + 1.0)) as u32;
-    let (rates, seconds): (&[u32], u32) = if is_full() { (&[5, 10, 20, 40], 20) } else { (&[10, 20, 40], 4) };
+    let (rates, seconds): (&[u32], u32) = if is_full() { (&[5, 10, 20, 40], 20) } else { (&[20, 40], 4) };
     for &per_second in rates.iter().chain([&due]) {
         let watch = Watch::start(scene.callees.line.sip, part, report).await;
         let before = machine::Threads::of(pid)?;

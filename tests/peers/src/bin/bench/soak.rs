@@ -17,7 +17,7 @@ const PER_SECOND: u32 = 20;
 const TALK: Duration = Duration::from_millis(200);
 /// What ended lets go of everything within this time.
 const SETTLE: Duration = Duration::from_secs(3);
-const WAVES: usize = 3;
+const WAVES: usize = 2;
 const WAVES_IN_FULL: usize = 60;
 
 pub(crate) async fn run(part: &str, report: &mut Report) -> anyhow::Result<()> {
