@@ -11,7 +11,8 @@ use tgtrunk_tests::chat_stage::{Caller, ChatStage, LIMIT, Options};
 use tgtrunk_tests::clock::{monotonic_ns, now};
 use tgtrunk_tests::stage::Line;
 
-const CALLS: usize = 40;
+const CALLS: usize = 15;
+const CALLS_IN_FULL: usize = 40;
 const KEYS: &str = "2049#";
 /// The longest a keypad may take, and 99 of 100 presses.
 const KEYPAD: Duration = Duration::from_millis(300);
@@ -33,7 +34,8 @@ async fn run() -> anyhow::Result<()> {
     let (line, caller) =
         (stage.lines.first().context("a line")?.clone(), callers.first_mut().context("a caller")?);
     let (mut keypads, mut presses) = (Vec::new(), Vec::new());
-    for number in 0..CALLS {
+    let is_full = std::env::var("BENCH").is_ok_and(|extent| extent == "full");
+    for number in 0..if is_full { CALLS_IN_FULL } else { CALLS } {
         let (keypad, pressed_ns) = call(caller, &line).await.with_context(|| format!("call {number}"))?;
         keypads.push(keypad);
         let offered = stage.exchange.offered();
