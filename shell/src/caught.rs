@@ -25,6 +25,12 @@ impl Broke {
         Self(part.to_owned())
     }
 
+    /// What the panic said.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        &self.0
+    }
+
     fn by(panic: &(dyn Any + Send)) -> Self {
         let said = panic.downcast_ref::<&str>().copied();
         let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

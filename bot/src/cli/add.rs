@@ -29,7 +29,7 @@ pub(crate) async fn add(settings: &Settings, state: &StateDir) -> anyhow::Result
     } else {
         let check = admission::check(settings, &token, &[]).await?;
         admission::keep(state, token, &check.bot)?;
-        ask::reload_where_it_runs(state).await;
+        asking::reload_where_it_runs(&state.bot_socket()).await;
         check
     };
     let bot = &check.bot;
@@ -64,7 +64,7 @@ pub(crate) async fn remove(state: &StateDir, bot: &BotName, keep_state: bool) ->
         }
         (false, is_kept) => {
             let removed = if is_kept { state.retire_bot(bot) } else { state.forget_bot(bot) };
-            ask::reload_where_it_runs(state).await;
+            asking::reload_where_it_runs(&state.bot_socket()).await;
             removed?;
             // What it made there before it heard so goes, too.
             if !is_kept && !state.bot_file(bot).exists() {

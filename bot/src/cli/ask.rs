@@ -1,7 +1,6 @@
 //! Commands that ask the running program over its control socket.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tgtrunk_config::control::{Answer, Ask, BotReport};
@@ -9,10 +8,6 @@ use tgtrunk_config::{BotStatus, Lamp, Language, Light, Said, StateDir};
 use tgtrunk_shell::keyboard::say;
 use tgtrunk_shell::{asking, language};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
-
-/// How long reading the files again may take.
-const RELOADED: Duration = Duration::from_secs(10);
 
 /// Prints the bots and their lamps. The exit code is 0 when all are green.
 ///
@@ -41,12 +36,6 @@ pub(crate) async fn reload(state: &StateDir) -> anyhow::Result<()> {
 /// Whether the program runs; without it, bots are files only.
 pub(crate) async fn runs(state: &StateDir) -> bool {
     UnixStream::connect(state.bot_socket()).await.is_ok()
-}
-
-/// Has a program that began meanwhile read the files again: it may have done so before they were changed. One that does
-/// not listen yet reads them when it begins.
-pub(super) async fn reload_where_it_runs(state: &StateDir) {
-    timeout(RELOADED, report(state, Ask::Reload)).await.ok();
 }
 
 /// The bots of the program that runs; none where it does not tell.

@@ -1,7 +1,6 @@
 //! Commands that ask the running gateway over its control socket.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::bail;
 use tgtrunk_config::control::{Answer, Ask, StatusReport};
@@ -9,10 +8,6 @@ use tgtrunk_config::{CallId, Callee, Lamp, LineDraft, Lines, Phone, Said, StateD
 use tgtrunk_shell::asking;
 use tgtrunk_shell::keyboard::say;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
-
-/// How long reading the files again may take.
-const RELOADED: Duration = Duration::from_secs(10);
 
 /// Prints the lines and their lamps. The exit code is 0 when all are green.
 ///
@@ -95,7 +90,7 @@ pub(crate) async fn add(
     if !runs(state).await {
         let line = Lines::add(state, draft)?;
         say(&format!("line {phone} is written, on port {}; it opens when the gateway runs", line.sip_port));
-        reload_where_it_runs(state).await;
+        asking::reload_where_it_runs(&state.gateway_socket()).await;
         return Ok(());
     }
     let Answer::Line(line) = ask(state, Ask::AddLine { line: draft }).await? else {
@@ -120,19 +115,13 @@ pub(crate) async fn remove(state: &StateDir, phone: &Phone, keep_state: bool) ->
         bail!("there is no line {phone}");
     }
     let removed = if keep_state { state.retire_line(phone) } else { state.forget(phone) };
-    reload_where_it_runs(state).await;
+    asking::reload_where_it_runs(&state.gateway_socket()).await;
     removed?;
     // What it made there before it heard so goes, too.
     if !keep_state && !state.line_file(phone).exists() {
         state.forget(phone)?;
     }
     Ok(())
-}
-
-/// Has a gateway that began meanwhile read the files again: it may have done so before they were changed. One that does
-/// not listen yet reads them when it begins.
-async fn reload_where_it_runs(state: &StateDir) {
-    timeout(RELOADED, ask(state, Ask::Reload)).await.ok();
 }
 
 /// Whether a gateway listens; without one, lines are files only.

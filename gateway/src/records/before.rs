@@ -33,6 +33,9 @@ const FIND_OVER: &str = "SELECT telegram_call FROM call_record
     WHERE started_ms >= $1 AND ended_ms >= $2 AND result <> $3
     AND direction = $4 AND telegram_call IS NOT NULL AND ifnull(ending ->> '$.by', '') <> $5
     AND (sip_call_id IS NOT NULL OR result NOT IN ($6, $7)) ORDER BY started_ms DESC LIMIT $8";
+/// Nothing is left to be ended of them.
+const BURY: &str = "UPDATE call_record SET sip_remains = NULL, telegram_hash = NULL
+    WHERE result = $1 AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)";
 
 /// Calls of before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -189,9 +192,7 @@ impl Store {
 
     /// Nothing is left to be ended of calls that a kill cut short.
     pub(super) async fn bury(&self) -> Result<(), StoreError> {
-        let note = "UPDATE call_record SET sip_remains = NULL, telegram_hash = NULL
-            WHERE result = $1 AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)";
-        let query = sqlx::query(note).bind(CallResult::Interrupted.as_str());
+        let query = sqlx::query(BURY).bind(CallResult::Interrupted.as_str());
         query.execute(&self.pool).await.map(drop).map_err(failed(Path::new("gateway.db")))
     }
 }
@@ -316,11 +317,9 @@ mod tests {
     async fn calls_that_are_left_are_found_without_reading_all_that_ever_were() {
         let (_room, state) = room();
         let store = Store::open(&state.gateway_db(&line())).await.unwrap();
-        let bury = "UPDATE call_record SET sip_remains = NULL, telegram_hash = NULL
-            WHERE result = $1 AND (sip_remains IS NOT NULL OR telegram_hash IS NOT NULL)";
         let up = "UPDATE call_record SET ended_ms = $1 WHERE result = 'running'";
         for (statement, index) in
-            [(FIND_LEFT, "left"), (FIND_OVER, "started"), (bury, "left"), (up, "running")]
+            [(FIND_LEFT, "left"), (FIND_OVER, "started"), (BURY, "left"), (up, "running")]
         {
             let explain = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
             let plan = explain.fetch_all(&store.pool).await.unwrap();

@@ -27,13 +27,10 @@ mod thrower;
 mod thrown;
 mod walk;
 
-use std::any::Any;
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use tgtrunk_shell::caught::{Broke, caught_at_once};
 use tokio::time::timeout;
 
 pub use self::report::{Report, Told, table};
@@ -289,26 +286,15 @@ async fn caught<T>(
     work: impl Future<Output = anyhow::Result<T>>,
     limit: Option<Duration>,
 ) -> anyhow::Result<T> {
-    let mut work = Box::pin(work);
-    let polled = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(done)) => Poll::Ready(done),
-        Err(panic) => Poll::Ready(Err(words(panic.as_ref()))),
-    });
+    let panicked = |broke: Broke| anyhow!("a panic: {}", broke.words());
+    let mut work = Box::pin(tgtrunk_shell::caught::caught(work));
     let done = match limit {
-        Some(limit) => timeout(limit, polled).await.unwrap_or_else(|_| Err(anyhow!("not within {limit:?}"))),
-        None => polled.await,
+        Some(limit) => timeout(limit, work.as_mut()).await.map_err(|_| anyhow!("not within {limit:?}")),
+        None => Ok(work.as_mut().await),
     };
     // What it holds may be judged where it is dropped.
-    match catch_unwind(AssertUnwindSafe(|| drop(work))) {
-        Ok(()) => done,
-        Err(panic) => Err(words(panic.as_ref())),
-    }
-}
-
-fn words(panic: &(dyn Any + Send)) -> anyhow::Error {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    anyhow!("a panic: {}", text.or_else(|| panic.downcast_ref().copied()).unwrap_or("without words"))
+    caught_at_once(|| drop(work)).map_err(panicked)?;
+    done?.map_err(panicked)?
 }
 
 #[cfg(test)]
